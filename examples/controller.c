@@ -1,0 +1,455 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A controller and its workers, as in unidist: rank 0 puts data, submits tasks
+ * by the name of a function, waits for results, gets them, and cleans up; the
+ * other ranks store values and run tasks. What it shows of Ferry:
+ *
+ *   1. The communication routines: operations with their data, whole, from
+ *      several application threads of one rank at once.
+ *   2. Values of the program's own type (a codec) whose numbers are never
+ *      copied: a block is packed once and sent to every worker that needs it.
+ *   3. Arguments that are references: a worker fetches what another one made.
+ *   4. Calls that are answered later: GET and WAIT for what is not there yet.
+ *
+ * It computes D = A B + C in blocks and compares with a plain computation.
+ * doc/unidist.md says what is what in the original.
+ */
+#include <math.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "controller_matrix.h"
+#include "controller_worker.h"
+
+enum { BLOCKS_MAX = 64, THREADS_MAX = 64 };
+
+/* Something with an id: of the controller (message), or of the worker that makes it (owner). */
+struct datum {
+	uint64_t id;
+	ferry_message *message;
+	int owner;
+	bool *sent; /* of the controller's: to which ranks; under job.lock */
+};
+
+struct job {
+	ferry *engine;
+	int workers;
+	unsigned size, blocks, block, threads; /* rows; blocks a side; rows of a block; application threads */
+	pthread_mutex_t lock;
+	uint64_t last_id, last_worker;         /* under lock */
+	struct matrix *a, *b, *c, *d;
+	struct datum *blocks_a, *blocks_b;
+};
+
+/* What an argument of a task is made of: a datum, a matrix to travel with the task, or a number. */
+struct operand {
+	struct datum *datum;
+	struct matrix *matrix;
+	double number;
+};
+
+static void *need(void *allocated)
+{
+	if (!allocated)
+		must(FERRY_ENOMEM, "controller");
+	return allocated;
+}
+
+/* ---- messages ------------------------------------------------------------------ */
+
+static ferry_message *message_begin(struct job *job, uint32_t op, unsigned elements)
+{
+	ferry_message *message;
+	must(ferry_message_create(job->engine, op, &message), "a message");
+	msgpack_packer *packer = need(ferry_message_packer(message));
+	must(msgpack_pack_array(packer, elements) ? FERRY_ENOMEM : FERRY_OK, "a message");
+	return message;
+}
+
+/* What the packer's functions return is not 0 when memory is exhausted. */
+static void packed(int result)
+{
+	must(result ? FERRY_ENOMEM : FERRY_OK, "packing");
+}
+
+/* A call that is answered when the worker has the value: GET or WAIT. */
+static ferry_message *ask(struct job *job, uint32_t op, const struct datum *datum)
+{
+	ferry_message *reply, *message = message_begin(job, op, op == GET ? 2 : 1);
+	ferry_future *future;
+	packed(msgpack_pack_uint64(ferry_message_packer(message), datum->id));
+	if (op == GET)
+		packed(msgpack_pack_true(ferry_message_packer(message)));
+	must(ferry_call_message(job->engine, datum->owner, message, &future), "asking a worker");
+	ferry_message_release(message);
+	int status = ferry_future_wait(future, FERRY_FOREVER);
+	if (status < 0)
+		fprintf(stderr, "%s\n", ferry_future_detail(future));
+	must(status, "an answer of a worker");
+	must(ferry_future_take(future, &reply), "an answer of a worker");
+	ferry_future_release(future);
+	return reply;
+}
+
+/* ---- data ------------------------------------------------------------------------ */
+
+static uint64_t next_of(struct job *job, uint64_t *counter)
+{
+	pthread_mutex_lock(&job->lock);
+	uint64_t next = ++*counter;
+	pthread_mutex_unlock(&job->lock);
+	return next;
+}
+
+static struct matrix *cut_block(const struct job *job, const struct matrix *from, unsigned row, unsigned col)
+{
+	struct matrix *m = need(matrix_create(job->block, job->block));
+	for (unsigned i = 0; i < job->block; i++)
+		memcpy(m->numbers + (size_t)i * job->block,
+		       from->numbers + (size_t)(row * job->block + i) * job->size + (size_t)col * job->block,
+		       job->block * sizeof(double));
+	return m;
+}
+
+static void paste_block(const struct job *job, const struct matrix *m, unsigned row, unsigned col)
+{
+	for (unsigned i = 0; i < job->block; i++)
+		memcpy(job->d->numbers + (size_t)(row * job->block + i) * job->size + (size_t)col * job->block,
+		       m->numbers + (size_t)i * job->block, job->block * sizeof(double));
+}
+
+/* Put a matrix into the controller's own store: packed, and sent to nobody yet. */
+static struct datum put(struct job *job, struct matrix *matrix)
+{
+	struct datum datum = { .id = next_of(job, &job->last_id) };
+	datum.sent = need(calloc((size_t)job->workers + 1, sizeof *datum.sent));
+	datum.message = message_begin(job, PUT_DATA, 2);
+	packed(msgpack_pack_uint64(ferry_message_packer(datum.message), datum.id));
+	must(ferry_message_pack_value(datum.message, EXT_MATRIX, matrix), "packing a block");
+	matrix_free(matrix);
+	return datum;
+}
+
+static struct datum *put_blocks(struct job *job, const struct matrix *matrix)
+{
+	struct datum *data = need(calloc((size_t)job->blocks * job->blocks, sizeof *data));
+	for (unsigned i = 0; i < job->blocks * job->blocks; i++)
+		data[i] = put(job, cut_block(job, matrix, i / job->blocks, i % job->blocks));
+	return data;
+}
+
+/* Send what the controller has to a worker, once. */
+static void push_data(struct job *job, struct datum *datum, int worker)
+{
+	pthread_mutex_lock(&job->lock);
+	bool sent = datum->sent[worker];
+	datum->sent[worker] = true;
+	pthread_mutex_unlock(&job->lock);
+	if (!sent)
+		must(ferry_isend_complex_operation(job->engine, worker, PUT_DATA, NULL, &datum->message, NULL),
+		     "sending a block");
+}
+
+/* Tell a worker who has, or will have, a value. */
+static void push_owner(struct job *job, const struct datum *datum, int worker)
+{
+	msgpack_object pair[2] = { { .type = MSGPACK_OBJECT_POSITIVE_INTEGER },
+		                   { .type = MSGPACK_OBJECT_POSITIVE_INTEGER } };
+	msgpack_object object = { .type = MSGPACK_OBJECT_ARRAY };
+	pair[0].via.u64 = datum->id;
+	pair[1].via.u64 = (uint64_t)datum->owner;
+	object.via.array.size = 2;
+	object.via.array.ptr = pair;
+	must(ferry_isend_simple_operation(job->engine, worker, PUT_OWNER, &object, NULL), "telling who owns a value");
+}
+
+/* Tell all workers that nobody asks for these any more: serialized once, sent to each. */
+static void clean_up(struct job *job, const struct datum *const *data, unsigned count)
+{
+	msgpack_sbuffer bytes;
+	msgpack_packer packer;
+	msgpack_sbuffer_init(&bytes);
+	msgpack_packer_init(&packer, &bytes, msgpack_sbuffer_write);
+	packed(msgpack_pack_array(&packer, count));
+	for (unsigned i = 0; i < count; i++)
+		packed(msgpack_pack_uint64(&packer, data[i]->id));
+	for (int worker = 1; worker <= job->workers; worker++)
+		must(ferry_isend_serialized_operation(job->engine, worker, CLEANUP, bytes.data, bytes.size, NULL),
+		     "cleaning up");
+	msgpack_sbuffer_destroy(&bytes);
+}
+
+/* ---- tasks ------------------------------------------------------------------------- */
+
+static void pack_operand(ferry_message *message, const struct operand *operand)
+{
+	msgpack_packer *packer = ferry_message_packer(message);
+	if (operand->datum)
+		packed(msgpack_pack_ext_with_body(packer, &operand->datum->id, sizeof operand->datum->id, EXT_ID));
+	else if (operand->matrix)
+		must(ferry_message_pack_value(message, EXT_MATRIX, operand->matrix), "packing an argument");
+	else
+		packed(msgpack_pack_double(packer, operand->number));
+}
+
+/* Have the next worker in turn compute name(operands...); the result stays there. */
+static struct datum submit(struct job *job, const char *name, const struct operand *operands, unsigned count)
+{
+	struct datum result = { .id = next_of(job, &job->last_id) };
+	result.owner = 1 + (int)(next_of(job, &job->last_worker) % (uint64_t)job->workers);
+	ferry_message *message = message_begin(job, EXECUTE, 2 + count);
+	packed(msgpack_pack_str_with_body(ferry_message_packer(message), name, strlen(name)));
+	packed(msgpack_pack_uint64(ferry_message_packer(message), result.id));
+	for (unsigned i = 0; i < count; i++) {
+		struct datum *datum = operands[i].datum;
+		if (datum && datum->message)
+			push_data(job, datum, result.owner);
+		else if (datum && datum->owner != result.owner)
+			push_owner(job, datum, result.owner);
+		pack_operand(message, &operands[i]);
+	}
+	must(ferry_isend_complex_operation(job->engine, result.owner, EXECUTE, NULL, &message, NULL), "a task");
+	ferry_message_release(message);
+	return result;
+}
+
+/* One block of the result: its products, wherever they are made, and their sum with the block of C. */
+struct block_job {
+	struct datum products[BLOCKS_MAX], total;
+};
+
+static void submit_block(struct job *job, struct block_job *b, unsigned row, unsigned col)
+{
+	struct operand sum[BLOCKS_MAX + 1];
+	sum[0] = (struct operand){ .matrix = cut_block(job, job->c, row, col) };
+	for (unsigned k = 0; k < job->blocks; k++) {
+		struct operand product[] = { { .datum = &job->blocks_a[row * job->blocks + k] },
+			                     { .datum = &job->blocks_b[k * job->blocks + col] },
+			                     { .number = 1 } };
+		b->products[k] = submit(job, "multiply", product, 3);
+		sum[k + 1] = (struct operand){ .datum = &b->products[k] };
+	}
+	b->total = submit(job, "sum", sum, job->blocks + 1);
+	matrix_free(sum[0].matrix);
+}
+
+static void collect_block(struct job *job, struct block_job *b, unsigned row, unsigned col)
+{
+	const struct datum *done[BLOCKS_MAX + 1];
+	void *matrix;
+	ferry_message_release(ask(job, WAIT, &b->total));
+	ferry_message *reply = ask(job, GET, &b->total);
+	must(ferry_message_value(reply, &read_array(reply, 2)[1], &matrix), "a block of the result");
+	paste_block(job, matrix, row, col);
+	free(matrix);
+	ferry_message_release(reply);
+	for (unsigned k = 0; k < job->blocks; k++)
+		done[k] = &b->products[k];
+	done[job->blocks] = &b->total;
+	clean_up(job, done, job->blocks + 1);
+}
+
+/* ---- the application's threads ------------------------------------------------------- */
+
+struct share {
+	struct job *job;
+	unsigned index;
+	pthread_t thread;
+};
+
+/* Every blocks-th block of the result: all submitted first, then collected. */
+static void *run_share(void *arg)
+{
+	struct share *share = arg;
+	struct job *job = share->job;
+	unsigned count = job->blocks * job->blocks;
+	struct block_job *blocks = need(calloc(count, sizeof *blocks));
+	for (unsigned i = share->index; i < count; i += job->threads)
+		submit_block(job, &blocks[i], i / job->blocks, i % job->blocks);
+	for (unsigned i = share->index; i < count; i += job->threads)
+		collect_block(job, &blocks[i], i / job->blocks, i % job->blocks);
+	must(ferry_flush(job->engine, FERRY_ALL, FERRY_FOREVER), "what this thread sent");
+	free(blocks);
+	return NULL;
+}
+
+static void compute(struct job *job)
+{
+	struct share shares[THREADS_MAX];
+	for (unsigned i = 0; i < job->threads; i++) {
+		shares[i] = (struct share){ .job = job, .index = i };
+		if (pthread_create(&shares[i].thread, NULL, run_share, &shares[i]) != 0)
+			must(FERRY_ENOMEM, "a thread");
+	}
+	for (unsigned i = 0; i < job->threads; i++)
+		pthread_join(shares[i].thread, NULL);
+}
+
+/* ---- what must be true ------------------------------------------------------------------ */
+
+/* The same, in three plain loops. */
+static bool verify(const struct job *job)
+{
+	size_t n = job->size;
+	for (size_t i = 0; i < n; i++)
+		for (size_t j = 0; j < n; j++) {
+			double expected = job->c->numbers[i * n + j], got = job->d->numbers[i * n + j];
+			for (size_t k = 0; k < n; k++)
+				expected += job->a->numbers[i * n + k] * job->b->numbers[k * n + j];
+			if (!(fabs(got - expected) <= 1e-9 * (double)n)) {
+				printf("D[%zu][%zu] is %g, not %g\n", i, j, got, expected);
+				return false;
+			}
+		}
+	return true;
+}
+
+/* An error in a task is its result, and that of the tasks that depend on it. */
+static bool errors_arrive(struct job *job)
+{
+	struct operand none = { .number = 1 };
+	struct datum failed = submit(job, "invert", &none, 1);
+	struct operand of_it = { .datum = &failed };
+	struct datum follower = submit(job, "sum", &of_it, 1);
+	const struct datum *both[] = { &failed, &follower };
+	bool good = true;
+	for (unsigned i = 0; i < 2; i++) {
+		ferry_message *reply = ask(job, GET, both[i]);
+		good = good && read_array(reply, 2)[1].type == MSGPACK_OBJECT_STR;
+		ferry_message_release(reply);
+	}
+	clean_up(job, both, 2);
+	return good;
+}
+
+/* CANCEL for every worker; then they report what they did. True if that is what there was to do. */
+static bool shut_down(struct job *job)
+{
+	struct worker_report all = { 0, 0, 0 };
+	uint64_t blocks = (uint64_t)job->blocks * job->blocks, expected = blocks * (job->blocks + 1) + 2;
+	for (int worker = 1; worker <= job->workers; worker++)
+		must(ferry_send_simple_operation(job->engine, worker, CANCEL, NULL), "shutting down");
+	for (int worker = 1; worker <= job->workers; worker++) {
+		ferry_message *message;
+		must(ferry_recv_object(job->engine, worker, FERRY_FOREVER, &message), "a worker's report");
+		const msgpack_object *report = read_array(message, 3);
+		all.tasks += report[0].via.u64;
+		all.fetched += report[1].via.u64;
+		all.held += report[2].via.u64;
+		ferry_message_release(message);
+	}
+	printf("%d workers, %u threads: %llu of %llu tasks, %llu values fetched by workers from each other, "
+	       "%llu left after CLEANUP\n",
+	       job->workers, job->threads, (unsigned long long)all.tasks, (unsigned long long)expected,
+	       (unsigned long long)all.fetched, (unsigned long long)all.held);
+	return all.tasks == expected && all.held == 0;
+}
+
+/* ---- both sides -------------------------------------------------------------------------- */
+
+static struct matrix *random_matrix(unsigned n, unsigned *seed)
+{
+	struct matrix *m = need(matrix_create(n, n));
+	for (size_t i = 0; i < (size_t)n * n; i++)
+		m->numbers[i] = (double)rand_r(seed) / RAND_MAX - 0.5;
+	return m;
+}
+
+static void free_blocks(struct job *job, struct datum *data)
+{
+	const struct datum *all[BLOCKS_MAX * BLOCKS_MAX] = { NULL };
+	unsigned count = job->blocks * job->blocks;
+	for (unsigned i = 0; i < count; i++)
+		all[i] = &data[i];
+	clean_up(job, all, count);
+	for (unsigned i = 0; i < count; i++) {
+		ferry_message_release(data[i].message);
+		free(data[i].sent);
+	}
+	free(data);
+}
+
+static int run_controller(struct job *job)
+{
+	unsigned seed = 1;
+	job->a = random_matrix(job->size, &seed);
+	job->b = random_matrix(job->size, &seed);
+	job->c = random_matrix(job->size, &seed);
+	job->d = need(matrix_create(job->size, job->size));
+	job->blocks_a = put_blocks(job, job->a);
+	job->blocks_b = put_blocks(job, job->b);
+	compute(job);
+	bool good = errors_arrive(job);
+	free_blocks(job, job->blocks_a);
+	free_blocks(job, job->blocks_b);
+	good = shut_down(job) && good;
+	good = verify(job) && good;
+	puts(good ? "verified" : "NOT verified");
+	struct matrix *all[] = { job->a, job->b, job->c, job->d };
+	for (unsigned i = 0; i < 4; i++)
+		matrix_free(all[i]);
+	return good ? 0 : 1;
+}
+
+static void run_worker(struct job *job)
+{
+	struct worker_report report = { 0, 0, 0 };
+	worker_loop(job->engine, &report);
+	uint64_t numbers[] = { report.tasks, report.fetched, report.held };
+	msgpack_object elements[3], object = { .type = MSGPACK_OBJECT_ARRAY };
+	for (unsigned i = 0; i < 3; i++) {
+		elements[i].type = MSGPACK_OBJECT_POSITIVE_INTEGER;
+		elements[i].via.u64 = numbers[i];
+	}
+	object.via.array.size = 3;
+	object.via.array.ptr = elements;
+	must(ferry_send_object(job->engine, 0, &object), "reporting");
+}
+
+/* --size ROWS, --blocks A_SIDE, --threads N. False: something else, or nothing that fits. */
+static bool read_options(struct job *job, int argc, char **argv)
+{
+	for (int i = 1; i < argc; i += 2) {
+		unsigned *option = strcmp(argv[i], "--size") == 0      ? &job->size
+		                   : strcmp(argv[i], "--blocks") == 0  ? &job->blocks
+		                   : strcmp(argv[i], "--threads") == 0 ? &job->threads
+		                                                       : NULL;
+		char *end = NULL;
+		if (option && i + 1 < argc)
+			*option = (unsigned)strtoul(argv[i + 1], &end, 10);
+		if (!end || *end)
+			return false;
+	}
+	bool good = job->blocks >= 1 && job->blocks <= BLOCKS_MAX && job->threads >= 1 &&
+	            job->threads <= THREADS_MAX && job->size >= 1 && job->size <= 8192 && job->size % job->blocks == 0;
+	job->block = good ? job->size / job->blocks : 0;
+	return good;
+}
+
+int main(int argc, char **argv)
+{
+	struct job job = { .size = 384, .blocks = 4, .threads = 4 };
+	int result = 1;
+	must(ferry_open(NULL, &job.engine), "ferry_open");
+	bool controller = ferry_rank(job.engine) == 0;
+	job.workers = ferry_size(job.engine) - 1;
+	pthread_mutex_init(&job.lock, NULL);
+	must(matrix_register(job.engine), "the codec");
+	if (!read_options(&job, argc, argv) || job.workers == 0) {
+		if (controller)
+			fprintf(stderr, "usage: mpiexec -n RANKS controller [--size ROWS] [--blocks A_SIDE] "
+			                "[--threads N]\nwith 2 or more ranks; --blocks divides --size\n");
+	}
+	else if (controller)
+		result = run_controller(&job);
+	else {
+		run_worker(&job);
+		result = 0;
+	}
+	must(ferry_close(job.engine), "ferry_close");
+	pthread_mutex_destroy(&job.lock);
+	return result;
+}

@@ -1,0 +1,29 @@
+# SPDX-License-Identifier: Apache-2.0
+# Examples: built by make, not installed, run by the tests. They see the public
+# headers only. -no-install: real programs in the build tree, no wrapper scripts.
+
+example_programs = \
+	%D%/hello \
+	%D%/wordcount \
+	# end
+
+# wordcount_verify.c is the second opinion: it shares nothing with the job.
+%C%_wordcount_SOURCES = \
+	%D%/wordcount.c \
+	%D%/wordcount_input.c \
+	%D%/wordcount_input.h \
+	%D%/wordcount_options.c \
+	%D%/wordcount_options.h \
+	%D%/wordcount_table.c \
+	%D%/wordcount_table.h \
+	%D%/wordcount_verify.c \
+	%D%/wordcount_verify.h \
+	%D%/wordcount_words.c \
+	%D%/wordcount_words.h \
+	# end
+
+noinst_PROGRAMS += $(example_programs)
+$(example_programs): libferry.la
+$(example_programs): LDADD = libferry.la
+$(example_programs): AM_LDFLAGS = $(SAN_CFLAGS) -pthread -no-install
+%D%/%.$(OBJEXT): AM_CPPFLAGS = -I$(top_srcdir)/include $(SAN_CPPFLAGS) $(MSGPACK_CFLAGS)

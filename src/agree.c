@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Agreement that nothing is under way: the heart of fence and of close.
+ *
+ * The n-th fence or close of each rank match. The ranks form a binary tree. In
+ * each round every rank that has joined sends its counts up, added to those
+ * of the ranks below it: user records put into batches, and user records that
+ * came to their end (handled, in a mailbox, a reply delivered). The root
+ * compares. When all were quiet and the two sums were equal and the same as in
+ * the round before, nothing was under way between the two rounds, nor can
+ * anything start again: it is over. Otherwise another round, after a pause that grows
+ * up to a millisecond.
+ *
+ * One round is not enough: counts are not taken at one instant, and a record
+ * may be sent after its sender was counted and received before its receiver was.
+ */
+#include "progress.h"
+
+#define PAUSE_MAX FERRY_MS(1)
+#define PAUSE_FIRST FERRY_US(5)
+
+enum { AGAIN = 0, OVER = 1 };
+
+static int parent_of(int rank)
+{
+	return (rank - 1) / 2;
+}
+
+static int children_of(const struct fy_progress *p)
+{
+	int first = 2 * p->engine->rank + 1, n = p->engine->size - first;
+	return n < 0 ? 0 : n > 2 ? 2 : n;
+}
+
+static void begin_round(struct fy_agree *a, uint32_t round)
+{
+	a->round = round;
+	a->up_sent = false;
+}
+
+void fy_agree_join(struct fy_progress *p, uint32_t kind)
+{
+	struct fy_agree *a = &p->agree;
+	a->n++;
+	a->kind = kind;
+	a->everybody = false;
+	a->last_quiet = false;
+	a->pause = a->again_at = 0;
+	begin_round(a, 0);
+	fy_outgoing_list_lanes(p);
+	for (struct fy_lane *lane = p->lanes; lane; lane = lane->next)
+		lane->fence_mark = fy_load_acquire_64(&lane->tail);
+}
+
+/* Nothing of this rank waits to leave, and nothing that arrived waits to be put in order. */
+static bool quiet(struct fy_progress *p)
+{
+	if (!fy_outgoing_quiet(p) || !fy_transfer_quiet(p) || p->tasks)
+		return false;
+	for (struct fy_channel *ch = p->all; ch; ch = ch->all_next)
+		if (ch->pending || ch->streams_out || ch->streams_in || ch->early || ch->ready || (ch->open && ch->nrecords))
+			return false;
+	return true;
+}
+
+/* A future of a post is completed by an acknowledgement, which a quiet rank must have sent. */
+static void finish(struct fy_progress *p)
+{
+	struct fy_agree *a = &p->agree;
+	a->finished = a->n;
+	if (a->kind == FY_AGREE_CLOSE)
+		p->drained = true;
+	a->kind = 0;
+	p->worked = true;
+	if (a->waiter)
+		fy_future_complete(a->waiter, 0, NULL);
+	a->waiter = NULL;
+}
+
+static void send_down(struct fy_progress *p, uint32_t verdict)
+{
+	struct fy_agree *a = &p->agree;
+	for (int i = 0; i < children_of(p); i++) {
+		struct fy_channel *ch = fy_channel_get(p, 2 * p->engine->rank + 1 + i);
+		if (!ch)
+			continue;
+		ch->down = (struct fy_agree_word){ .n = a->n, .round = a->round, .kind = a->kind, .busy = verdict };
+		ch->down_owed = true;
+		fy_channel_mark(p, ch);
+		a->seen[i] = false;
+	}
+	a->everybody = true;
+	if (verdict == OVER)
+		finish(p);
+	else
+		begin_round(a, a->round + 1);
+}
+
+/* The root has everybody's counts of a round. */
+static void judge(struct fy_progress *p, const struct fy_agree_word *sum)
+{
+	struct fy_agree *a = &p->agree;
+	bool still = !sum->busy && sum->sent == sum->done;
+	bool over = still && a->last_quiet && sum->sent == a->last_sent;
+	a->last_quiet = still;
+	a->last_sent = sum->sent;
+	a->up_sent = true;
+	a->pause = still ? 0 : a->pause ? (2 * a->pause < PAUSE_MAX ? 2 * a->pause : PAUSE_MAX) : PAUSE_FIRST;
+	a->again_at = p->now + a->pause;
+	if (over)
+		send_down(p, OVER);
+}
+
+static void send_up(struct fy_progress *p, const struct fy_agree_word *sum)
+{
+	struct fy_channel *ch = fy_channel_get(p, parent_of(p->engine->rank));
+	if (!ch)
+		return;
+	ch->up = *sum;
+	ch->up_owed = true;
+	fy_channel_mark(p, ch);
+	p->agree.up_sent = true;
+}
+
+static bool children_are_here(const struct fy_progress *p)
+{
+	const struct fy_agree *a = &p->agree;
+	for (int i = 0; i < children_of(p); i++)
+		if (!a->seen[i] || a->child[i].n != a->n || a->child[i].round != a->round)
+			return false;
+	return true;
+}
+
+void fy_agree_step(struct fy_progress *p)
+{
+	struct fy_agree *a = &p->agree;
+	if (!a->kind)
+		return;
+	if (a->up_sent) {
+		if (p->engine->rank == 0 && p->now >= a->again_at)
+			send_down(p, AGAIN);
+		return;
+	}
+	if (!children_are_here(p))
+		return;
+	struct fy_agree_word sum = { .n = a->n, .round = a->round, .kind = a->kind, .busy = !quiet(p), .sent = p->issued,
+		                     .done = p->done + fy_load_acquire_64(&p->engine->handled_elsewhere) };
+	for (int i = 0; i < children_of(p); i++) {
+		sum.busy += a->child[i].busy;
+		sum.sent += a->child[i].sent;
+		sum.done += a->child[i].done;
+	}
+	if (p->engine->rank == 0)
+		judge(p, &sum);
+	else
+		send_up(p, &sum);
+}
+
+void fy_agree_up(struct fy_progress *p, struct fy_channel *ch, const struct fy_agree_word *w)
+{
+	int child = ch->rank - (2 * p->engine->rank + 1);
+	if (child < 0 || child >= children_of(p)) {
+		p->stats.malformed++;
+		return;
+	}
+	p->agree.child[child] = *w;
+	p->agree.seen[child] = true;
+}
+
+void fy_agree_down(struct fy_progress *p, struct fy_channel *ch, const struct fy_agree_word *w)
+{
+	struct fy_agree *a = &p->agree;
+	if (ch->rank != parent_of(p->engine->rank) || w->n != a->n || w->round != a->round || !a->kind) {
+		p->stats.malformed++;
+		return;
+	}
+	send_down(p, w->busy);
+}

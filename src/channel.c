@@ -1,0 +1,692 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Channels: what this rank keeps for one peer. Records are put into the open
+ * batch; a batch leaves at the end of the step, or earlier when it is full, so
+ * that it grows only while the loop has more to add or MPI is busy.
+ *
+ * Credit: every request spends its bytes and what it would cost the receiver to keep
+ * it (FY_MESSAGE_CHARGE), every batch with requests FY_BATCH_CHARGE. The
+ * receiver allows spending up to `limit`:
+ *
+ *     limit = what the peer had spent at the last batch dispatched here
+ *             - what is still held of it + the pair's window
+ *
+ * so the limit only grows, and memory held for a peer stays within its window. Replies
+ * and control spend nothing: they are bounded by the calls that are open, and by being one
+ * word a kind.
+ */
+#include "progress.h"
+#include "status.h"
+
+#include <stdlib.h>
+
+#define FLIGHT_MAX 4u  /* batches of one channel that MPI has */
+#define READY_MAX 2u   /* full ones that wait behind them, before requests stay in their lanes' queue */
+#define POOL_MAX 64u
+#define ACK_AGE_MAX 8u /* steps that an owed acknowledgement waits while there is other work */
+#define REFUSALS_LAST FERRY_S(1) /* a port that refuses sends for so long will not take them any more */
+
+/* ---- life ---------------------------------------------------------------- */
+
+static struct fy_account *account_create(struct fy_progress *p, int rank)
+{
+	struct fy_account *account = calloc(1, sizeof *account);
+	if (!account)
+		return NULL;
+	account->rank = rank;
+	account->next = p->engine->account_list;
+	p->engine->account_list = account;
+	return account;
+}
+
+struct fy_channel *fy_channel_get(struct fy_progress *p, int rank)
+{
+	struct fy_channel *ch = p->channels[rank];
+	if (ch)
+		return ch;
+	ch = calloc(1, sizeof *ch);
+	if (!ch)
+		return NULL;
+	ch->account = account_create(p, rank);
+	if (!ch->account) {
+		free(ch);
+		return NULL;
+	}
+	ch->rank = rank;
+	ch->seq_out = ch->seq_in = p->first_seq;
+	ch->limit = ch->window = ch->limit_sent = p->credit_first;
+	ch->doorbell = rank == p->engine->rank ? NULL : p->port->ops->doorbell(p->port, rank);
+	ch->next_xid = 1;
+	ch->all_next = p->all;
+	p->all = ch;
+	p->channels[rank] = ch;
+	return ch;
+}
+
+static struct fy_batch *batch_get(struct fy_progress *p)
+{
+	struct fy_batch *b = p->pool;
+	if (b) {
+		p->pool = b->next;
+		p->n_pool--;
+	} else if (!(b = aligned_alloc(FY_CACHE_LINE, sizeof *b))) {
+		return NULL;
+	}
+	b->next = NULL;
+	b->fill = sizeof(struct fy_batch_header);
+	b->nrecords = 0;
+	b->flags = 0;
+	b->charged = false;
+	return b;
+}
+
+static void batch_put(struct fy_progress *p, struct fy_batch *b)
+{
+	if (p->n_pool >= POOL_MAX) {
+		free(b);
+		return;
+	}
+	b->next = p->pool;
+	p->pool = b;
+	p->n_pool++;
+}
+
+static void batches_drop(struct fy_progress *p, struct fy_batch **list)
+{
+	while (*list) {
+		struct fy_batch *b = *list;
+		*list = b->next;
+		batch_put(p, b);
+	}
+}
+
+/* ---- the open batch ------------------------------------------------------- */
+
+void fy_channel_mark(struct fy_progress *p, struct fy_channel *ch)
+{
+	if (ch->on_dirty)
+		return;
+	ch->on_dirty = true;
+	ch->dirty_next = p->dirty;
+	p->dirty = ch;
+}
+
+static void open_fill_back(struct fy_channel *ch)
+{
+	ch->open->fill = (uint32_t)(ch->fill - ch->open->bytes);
+	ch->open->nrecords = ch->nrecords;
+}
+
+/* The open batch takes no more: it waits for its turn to be sent. */
+static void close_open(struct fy_channel *ch)
+{
+	struct fy_batch *b = ch->open;
+	open_fill_back(ch);
+	ch->open = NULL;
+	ch->fill = ch->fast_end = NULL;
+	ch->fast_records = 0;
+	b->next = NULL;
+	*(ch->ready_last ? &ch->ready_last->next : &ch->ready) = b;
+	ch->ready_last = b;
+	ch->n_ready++;
+}
+
+static char *open_end(const struct fy_channel *ch)
+{
+	return ch->open->bytes + FY_BATCH_BYTES;
+}
+
+struct fy_record *fy_channel_reserve(struct fy_progress *p, struct fy_channel *ch, uint32_t size)
+{
+	if (ch->open && size > (size_t)(open_end(ch) - ch->fill))
+		close_open(ch);
+	if (!ch->open) {
+		ch->open = batch_get(p);
+		if (!ch->open)
+			return NULL;
+		ch->fill = ch->open->bytes + ch->open->fill;
+		ch->nrecords = 0;
+		ch->fast_end = NULL;
+		ch->fast_records = 0;
+	}
+	fy_channel_mark(p, ch);
+	return (struct fy_record *)(void *)ch->fill;
+}
+
+void fy_channel_commit(struct fy_progress *p, struct fy_channel *ch, uint32_t size)
+{
+	(void)p;
+	ch->fill += size;
+	ch->nrecords++;
+}
+
+bool fy_channel_admits(struct fy_progress *p, struct fy_channel *ch, uint32_t size)
+{
+	bool fits = ch->open && size <= (size_t)(open_end(ch) - ch->fill);
+	if (!fits && ch->n_ready >= READY_MAX)
+		return false;
+	uint64_t cost = (uint64_t)size + FY_MESSAGE_CHARGE + (fits && ch->open->charged ? 0 : FY_BATCH_CHARGE);
+	if (ch->spent + cost <= ch->limit)
+		return true;
+	if (!ch->hungry && !ch->hungry_told) {
+		ch->hungry = true;
+		p->stats.credit_out++;
+		fy_channel_mark(p, ch);
+	}
+	return false;
+}
+
+/* Pay for the request that is about to be committed, and see how many plain
+ * ones may follow without another look. */
+void fy_channel_spend(struct fy_channel *ch, uint32_t size)
+{
+	ch->spent += (uint64_t)size + FY_MESSAGE_CHARGE;
+	if (!ch->open->charged) {
+		ch->open->charged = true;
+		ch->spent += FY_BATCH_CHARGE;
+	}
+	uint64_t left = ch->limit - ch->spent, bytes = (uint64_t)(open_end(ch) - ch->fill);
+	bool fast = !ch->queue && !ch->streams_out && !ch->gone && left > bytes;
+	ch->fast_records = fast ? (uint32_t)((left - bytes) / FY_MESSAGE_CHARGE) : 0;
+	ch->fast_end = fast ? open_end(ch) : NULL;
+}
+
+/* ---- control: one pending word a kind ------------------------------------- */
+
+static bool put_control(struct fy_progress *p, struct fy_channel *ch, uint32_t op, const void *body, uint32_t nbytes)
+{
+	uint32_t size = fy_record_size(nbytes);
+	struct fy_record *r = fy_channel_reserve(p, ch, size);
+	if (!r)
+		return false;
+	*r = (struct fy_record){ FY_KIND_CONTROL | nbytes, op, (uint32_t)ch->rank, 0 };
+	memcpy(r + 1, body, nbytes);
+	fy_channel_commit(p, ch, size);
+	return true;
+}
+
+static bool put_stream_acks(struct fy_progress *p, struct fy_channel *ch)
+{
+	for (struct fy_stream_in **at = &ch->streams_in; *at;) {
+		struct fy_stream_in *s = *at;
+		struct fy_ack_stream ack = { s->stream, s->owed };
+		if (s->owed && !put_control(p, ch, FY_OP_ACK_STREAM, &ack, sizeof ack))
+			return false;
+		s->owed = 0;
+		if (s->first) {
+			at = &s->next;
+		} else { /* nothing waits in it: its number starts anew with the next large message */
+			*at = s->next;
+			free(s);
+		}
+	}
+	ch->stream_ack_owed = false;
+	return true;
+}
+
+static void put_controls(struct fy_progress *p, struct fy_channel *ch)
+{
+	while (ch->n_refused && put_control(p, ch, FY_OP_REFUSED, &ch->refused[ch->n_refused - 1], sizeof ch->refused[0]))
+		ch->n_refused--;
+	if (ch->stream_ack_owed && !put_stream_acks(p, ch))
+		return;
+	if (ch->grants_owed && !fy_transfer_put_grants(p, ch))
+		return;
+	if (ch->up_owed)
+		ch->up_owed = !put_control(p, ch, FY_OP_AGREE_UP, &ch->up, sizeof ch->up);
+	if (ch->down_owed)
+		ch->down_owed = !put_control(p, ch, FY_OP_AGREE_DOWN, &ch->down, sizeof ch->down);
+	uint64_t zero = 0;
+	if (ch->recall_owed)
+		ch->recall_owed = !put_control(p, ch, FY_OP_RECALL, &zero, sizeof zero);
+	if (ch->give_owed && put_control(p, ch, FY_OP_GIVE, &ch->give_owed, sizeof ch->give_owed))
+		ch->give_owed = 0;
+}
+
+/* Is a batch owed even though no record is in it? */
+static bool owes_header(struct fy_progress *p, struct fy_channel *ch)
+{
+	bool in_a_hurry = !p->worked || ch->ack_age >= ACK_AGE_MAX;
+	if (ch->ack_owed && !in_a_hurry)
+		ch->ack_age++;
+	return (ch->ack_owed && in_a_hurry) || ch->limit_owed || (ch->bye_owed && !ch->bye_sent) ||
+	       ch->hungry;
+}
+
+/* ---- sending --------------------------------------------------------------- */
+
+static void stamp(struct fy_progress *p, struct fy_channel *ch, struct fy_batch *b)
+{
+	struct fy_batch_header *h = (struct fy_batch_header *)(void *)b->bytes;
+	bool last = ch->bye_owed && !ch->ready->next && !ch->open && !ch->queue;
+	*h = (struct fy_batch_header){
+		.magic = FY_WIRE_MAGIC,
+		.version = FY_WIRE_VERSION,
+		.flags = (uint16_t)(b->flags | (ch->hungry ? FY_BATCH_HUNGRY : 0) | (last ? FY_BATCH_GOODBYE : 0)),
+		.seq = ch->seq_out,
+		.nrecords = b->nrecords,
+		.accepted = ch->seq_in - 1,
+		.limit = fy_channel_limit(ch),
+		.spent = ch->spent,
+	};
+	(void)p;
+}
+
+static void stamped_and_gone(struct fy_channel *ch, const struct fy_batch *b)
+{
+	const struct fy_batch_header *h = (const struct fy_batch_header *)(const void *)b->bytes;
+	ch->seq_out++;
+	ch->limit_sent = h->limit;
+	ch->hungry_told |= ch->hungry;
+	ch->limit_owed = ch->ack_owed = ch->hungry = ch->peer_hungry = false;
+	ch->ack_age = 0;
+	if (h->flags & FY_BATCH_GOODBYE)
+		ch->bye_sent = true;
+}
+
+static void send_refused(struct fy_progress *p, struct fy_channel *ch)
+{
+	if (!ch->refusals++)
+		ch->refused_since = p->now;
+	else if (p->now - ch->refused_since > REFUSALS_LAST)
+		fy_channel_gone(p, ch, FERRY_EPEER, p->port->ops->error(p->port));
+}
+
+static bool send_first_ready(struct fy_progress *p, struct fy_channel *ch)
+{
+	struct fy_batch *b = ch->ready;
+	stamp(p, ch, b);
+	if (p->port->ops->send(p->port, ch->rank, FY_TAG_BATCH, b->bytes, b->fill, &b->request) != 0) {
+		send_refused(p, ch);
+		return false;
+	}
+	stamped_and_gone(ch, b);
+	ch->refusals = 0;
+	ch->ready = b->next;
+	if (!ch->ready)
+		ch->ready_last = NULL;
+	ch->n_ready--;
+	b->next = NULL;
+	*(ch->flight_last ? &ch->flight_last->next : &ch->flight) = b;
+	ch->flight_last = b;
+	ch->n_flight++;
+	p->n_flying++;
+	p->stats.batches_sent++;
+	p->stats.bytes_sent += b->fill;
+	return true;
+}
+
+/* What is ready leaves; the open batch too, when there is a place for it. True when
+ * nothing is left to be sent. */
+static bool channel_send(struct fy_progress *p, struct fy_channel *ch)
+{
+	bool sent = false;
+	put_controls(p, ch);
+	if (!ch->open && !ch->ready && owes_header(p, ch) && ch->n_flight < FLIGHT_MAX)
+		fy_channel_reserve(p, ch, 0);
+	while (!ch->gone && ch->n_flight < FLIGHT_MAX) {
+		if (!ch->ready && ch->open && (ch->nrecords || owes_header(p, ch)))
+			close_open(ch);
+		if (!ch->ready || !send_first_ready(p, ch))
+			break;
+		sent = true;
+	}
+	if (sent && ch->doorbell)
+		fy_wake_ring(ch->doorbell);
+	return !ch->ready && !(ch->open && ch->nrecords) && !ch->ack_owed && !ch->limit_owed &&
+	       !(ch->bye_owed && !ch->bye_sent);
+}
+
+void fy_channel_send_all(struct fy_progress *p)
+{
+	struct fy_channel *ch = p->dirty;
+	p->dirty = NULL;
+	while (ch) {
+		struct fy_channel *next = ch->dirty_next;
+		ch->on_dirty = false;
+		if (!channel_send(p, ch) && !ch->gone)
+			fy_channel_mark(p, ch);
+		ch = next;
+	}
+}
+
+/* Oldest first: MPI completes them nearly in this order. */
+void fy_channel_test_sends(struct fy_progress *p)
+{
+	if (!p->n_flying)
+		return;
+	for (struct fy_channel *ch = p->all; ch; ch = ch->all_next) {
+		bool any = false;
+		while (ch->flight && p->port->ops->test(p->port, &ch->flight->request)) {
+			struct fy_batch *b = ch->flight;
+			ch->flight = b->next;
+			if (!ch->flight)
+				ch->flight_last = NULL;
+			ch->n_flight--;
+			p->n_flying--;
+			batch_put(p, b);
+			any = p->worked = true;
+		}
+		if (any && ch->doorbell) /* it may have left only now, after the peer looked */
+			fy_wake_ring(ch->doorbell);
+	}
+}
+
+/* ---- what the peer says ---------------------------------------------------- */
+
+static void complete_post(struct fy_channel *ch, ferry_future *f, int status, const char *detail)
+{
+	if (f->flags & FY_FUTURE_IS_FLUSH) {
+		int failure = fy_channel_take_failure(ch, (uint32_t)(uintptr_t)f->extra);
+		fy_future_complete(f, status ? status : failure, detail);
+		return;
+	}
+	if (status)
+		fy_channel_note_failure(ch, (uint32_t)(uintptr_t)f->extra, status);
+	fy_future_complete(f, status, detail);
+}
+
+static ferry_future *pop(ferry_future **first, ferry_future **last)
+{
+	ferry_future *f = *first;
+	*first = f->next;
+	if (!*first)
+		*last = NULL;
+	f->next = NULL;
+	return f;
+}
+
+void fy_channel_accepted(struct fy_progress *p, struct fy_channel *ch, const struct fy_batch_header *h)
+{
+	while (ch->pending && (int32_t)((uint32_t)(ch->pending->id >> 32) - h->accepted) <= 0) {
+		p->n_pending--;
+		complete_post(ch, pop(&ch->pending, &ch->pending_last), 0, NULL);
+		p->worked = true;
+	}
+	if (h->limit > ch->limit) {
+		ch->limit = h->limit;
+		ch->hungry_told = false;
+		ch->fast_end = NULL; /* recounted at the next request */
+	}
+}
+
+/* The records of a batch from an index on were malformed. */
+void fy_channel_refused(struct fy_progress *p, struct fy_channel *ch, const struct fy_refused *r)
+{
+	ferry_future **at = &ch->pending, *before = NULL;
+	p->stats.refused++;
+	while (*at) {
+		ferry_future *f = *at;
+		if ((uint32_t)(f->id >> 32) != r->seq || (uint32_t)f->id < r->index) {
+			before = f;
+			at = &f->next;
+			continue;
+		}
+		*at = f->next;
+		if (ch->pending_last == f)
+			ch->pending_last = before;
+		p->n_pending--;
+		complete_post(ch, f, r->status, "the receiver could not read the batch");
+	}
+	fy_call_fail(p, ch->rank, r->status, "the receiver could not read the batch");
+	fy_channel_note_failure(ch, UINT32_MAX, r->status);
+}
+
+struct fy_stream_out *fy_channel_stream_out(struct fy_channel *ch, uint32_t stream, bool create)
+{
+	struct fy_stream_out *s = ch->streams_out;
+	while (s && s->stream != stream)
+		s = s->next;
+	if (s || !create)
+		return s;
+	s = calloc(1, sizeof *s);
+	if (!s)
+		return NULL;
+	s->stream = stream;
+	s->next = ch->streams_out;
+	ch->streams_out = s;
+	ch->fast_end = NULL;
+	return s;
+}
+
+void fy_channel_stream_acked(struct fy_progress *p, struct fy_channel *ch, const struct fy_ack_stream *ack)
+{
+	struct fy_stream_out **at = &ch->streams_out;
+	while (*at && (*at)->stream != ack->stream)
+		at = &(*at)->next;
+	struct fy_stream_out *s = *at;
+	if (!s || ack->count > s->outstanding) {
+		p->stats.malformed++;
+		return;
+	}
+	s->acked += ack->count;
+	s->outstanding -= ack->count;
+	while (s->first && (int32_t)((uint32_t)s->first->id - s->acked) <= 0)
+		complete_post(ch, pop(&s->first, &s->last), 0, NULL);
+	if (s->outstanding)
+		return;
+	*at = s->next;
+	free(s);
+}
+
+void fy_channel_stream_fail(struct fy_channel *ch, uint32_t stream, uint32_t number, int status, const char *detail)
+{
+	struct fy_stream_out *s = fy_channel_stream_out(ch, stream, false);
+	ferry_future *before = NULL;
+	for (ferry_future *f = s ? s->first : NULL; f; before = f, f = f->next) {
+		if ((uint32_t)f->id != number)
+			continue;
+		*(before ? &before->next : &s->first) = f->next;
+		if (s->last == f)
+			s->last = before;
+		complete_post(ch, f, status, detail);
+		return;
+	}
+	fy_channel_note_failure(ch, stream, status);
+}
+
+/* ---- failures --------------------------------------------------------------- */
+
+void fy_channel_note_failure(struct fy_channel *ch, uint32_t stream, int status)
+{
+	for (struct fy_failure *f = ch->failures; f; f = f->next)
+		if (f->stream == stream)
+			return;
+	struct fy_failure *f = malloc(sizeof *f);
+	if (!f)
+		return; /* the futures have it; a flush of fire-and-forget posts will not */
+	*f = (struct fy_failure){ ch->failures, stream, status };
+	ch->failures = f;
+}
+
+/* UINT32_MAX stands for every stream. */
+int fy_channel_take_failure(struct fy_channel *ch, uint32_t stream)
+{
+	if (ch->gone)
+		return ch->gone;
+	for (struct fy_failure **at = &ch->failures; *at; at = &(*at)->next) {
+		struct fy_failure *f = *at;
+		if (f->stream != stream && f->stream != UINT32_MAX)
+			continue;
+		int status = f->status;
+		*at = f->next;
+		free(f);
+		return status;
+	}
+	return 0;
+}
+
+static void fail_futures(struct fy_channel *ch, ferry_future **first, ferry_future **last, int status,
+                         const char *detail)
+{
+	while (*first)
+		complete_post(ch, pop(first, last), status, detail);
+}
+
+static void fail_streams(struct fy_channel *ch, int status, const char *detail)
+{
+	while (ch->streams_out) {
+		struct fy_stream_out *s = ch->streams_out;
+		ch->streams_out = s->next;
+		fail_futures(ch, &s->first, &s->last, status, detail);
+		free(s);
+	}
+}
+
+static void fail_queue(struct fy_progress *p, struct fy_channel *ch, int status, const char *detail)
+{
+	while (ch->queue) {
+		struct fy_queued *q = ch->queue;
+		ch->queue = q->next;
+		while (q->from < q->to) {
+			const struct fy_record *r = (const struct fy_record *)(const void *)(q->bytes + q->from);
+			q->from += fy_record_size(r->size_flags);
+			fy_outgoing_fail_record(p, r, status, detail);
+		}
+		free(q);
+	}
+	ch->queue_last = NULL;
+	p->queued_bytes -= ch->queued;
+	ch->queued = 0;
+}
+
+/* Everything that waits for this peer ends with `status`; what MPI still reads
+ * is left to it. Posters that come later are refused (engine->full is 2). */
+void fy_channel_gone(struct fy_progress *p, struct fy_channel *ch, int status, const char *detail)
+{
+	if (ch->gone)
+		return;
+	ch->gone = status;
+	if (!p->gone_since)
+		p->gone_since = p->now;
+	fy_store_release_8(&p->engine->full[ch->rank], 2);
+	if (ch->open)
+		close_open(ch);
+	batches_drop(p, &ch->ready);
+	ch->ready_last = NULL;
+	ch->n_ready = 0;
+	for (ferry_future *f = ch->pending; f; f = f->next)
+		p->n_pending--;
+	fail_futures(ch, &ch->pending, &ch->pending_last, status, detail);
+	fail_streams(ch, status, detail);
+	fail_queue(p, ch, status, detail);
+	fy_transfer_channel_gone(p, ch);
+	fy_call_fail(p, ch->rank, status, detail);
+	fy_add_32(&p->engine->room, 1);
+	fy_futex_wake(&p->engine->room, 1 << 30, false);
+}
+
+/* ---- credit, the receiver's side --------------------------------------------- */
+
+uint64_t fy_channel_limit(const struct fy_channel *ch)
+{
+	uint64_t now = ch->spent_in + ch->window - ch->held;
+	return now > ch->limit_sent ? now : ch->limit_sent;
+}
+
+static void owe_limit(struct fy_progress *p, struct fy_channel *ch)
+{
+	uint64_t more = fy_channel_limit(ch) - ch->limit_sent;
+	if (more == 0 || ch->gone || ch->bye_sent || (!ch->peer_hungry && more < ch->window / 4))
+		return;
+	ch->limit_owed = true;
+	fy_channel_mark(p, ch);
+}
+
+void fy_channel_returned(struct fy_progress *p, struct fy_channel *ch, uint64_t bytes)
+{
+	ch->held -= bytes;
+	owe_limit(p, ch);
+}
+
+/* A peer that uses its window gets a larger one, from the pool. When the pool
+ * is empty, peers that do not use theirs are asked for it. */
+void fy_channel_grow_window(struct fy_progress *p, struct fy_channel *ch, bool hungry)
+{
+	bool busy = hungry || ch->spent_in + ch->window - ch->limit_sent >= ch->window / 2;
+	if (busy && ch->window < p->window_max) {
+		uint64_t more = ch->window;
+		if (more > p->window_max - ch->window)
+			more = p->window_max - ch->window;
+		if (more > p->credit_pool)
+			more = p->credit_pool;
+		ch->window += more;
+		p->credit_pool -= more;
+		if (!more && hungry)
+			for (struct fy_channel *other = p->all; other; other = other->all_next)
+				if (other != ch && other->window > 2 * p->credit_first && !other->recall_owed && !other->gone) {
+					other->recall_owed = true;
+					fy_channel_mark(p, other);
+				}
+	}
+	ch->peer_hungry |= hungry;
+	owe_limit(p, ch);
+}
+
+/* The peer asks for credit that we do not use: all but a first window's worth. */
+void fy_channel_recalled(struct fy_progress *p, struct fy_channel *ch)
+{
+	uint64_t unused = ch->limit - ch->spent;
+	if (ch->queue || unused <= p->credit_first)
+		return;
+	ch->give_owed += unused - p->credit_first;
+	ch->spent += unused - p->credit_first;
+	ch->fast_end = NULL;
+	fy_channel_mark(p, ch);
+}
+
+/* What a peer gives back was counted as spent: the window shrinks by as much. */
+void fy_channel_given(struct fy_progress *p, struct fy_channel *ch, uint64_t amount)
+{
+	if (amount > ch->window - p->credit_first || ch->window < p->credit_first) {
+		p->stats.malformed++;
+		return;
+	}
+	ch->window -= amount;
+	p->credit_pool += amount;
+}
+
+/* ---- the end ----------------------------------------------------------------- */
+
+static void channel_free(struct fy_progress *p, struct fy_channel *ch)
+{
+	if (ch->open)
+		close_open(ch);
+	batches_drop(p, &ch->ready);
+	while (ch->flight) { /* only after an unclean end: MPI may still read it, so it is left alone */
+		p->stats.kept++;
+		ch->flight = ch->flight->next;
+	}
+	while (ch->failures) {
+		struct fy_failure *f = ch->failures;
+		ch->failures = f->next;
+		free(f);
+	}
+	while (ch->streams_in) {
+		struct fy_stream_in *s = ch->streams_in;
+		ch->streams_in = s->next;
+		while (s->first) {
+			struct fy_held *held = s->first;
+			s->first = held->next;
+			if (held->message)
+				ferry_message_release(held->message);
+			free(held);
+		}
+		free(s);
+	}
+	free(ch);
+}
+
+void fy_channel_free_all(struct fy_progress *p)
+{
+	while (p->all) {
+		struct fy_channel *ch = p->all;
+		p->all = ch->all_next;
+		channel_free(p, ch);
+	}
+	while (p->pool) {
+		struct fy_batch *b = p->pool;
+		p->pool = b->next;
+		free(b);
+	}
+}

@@ -1,0 +1,398 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Futures made of futures: all, any, and chains.
+ *
+ * They watch what they are made of (watch.h), so the one callback of a future
+ * stays free, and nothing is scanned when one of thousands completes. What a
+ * completion sets off here runs by fy_later: with no lock held, and not nested.
+ *
+ * A composed future has, like any, the program's reference and one of "the
+ * engine's", which is here the composition itself: it is dropped when the last watch has fired
+ * or was removed. Until then the composition keeps a reference of each future that it is
+ * made of. `extra`, where all this is, lives as long as the future.
+ *
+ * Cancelling a composed future, or letting a deadline pass, decides that future alone;
+ * the ones it is made of go on.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "compose.h"
+#include "executor.h"
+#include "status.h"
+#include "watch.h"
+
+enum kind { KIND_ALL, KIND_ANY, KIND_CHAIN };
+
+/* What `extra` of every composed future begins with. */
+struct composed {
+	enum kind kind;
+	ferry_future *future;
+};
+
+static void free_extra(ferry_future *future, void *extra)
+{
+	(void)future;
+	free(extra);
+}
+
+static ferry_future *create_composed(struct composed *composed, enum kind kind, ferry *engine)
+{
+	ferry_future *future = composed ? fy_future_create(engine, FY_FUTURE_IS_COMPOSED) : NULL;
+
+	if (!future) {
+		free(composed);
+		return NULL;
+	}
+	composed->kind = kind;
+	composed->future = future;
+	future->extra = composed;
+	future->extra_free = free_extra;
+	return future;
+}
+
+/* ---- all and any ---------------------------------------------------------------- */
+
+struct group {
+	struct composed composed;
+	/* Watches that may still fire, one for whoever builds or takes apart the group, and for `any`
+	 * one until it has settled. Atomic add by all of them; 0 for ever: it is over. */
+	uint32_t left;
+	uint32_t fired; /* any: swapped to 1 by the first watch that fires */
+	size_t index;   /* any: which that was; written by it, read in its own fy_later */
+	struct fy_later settle, over;
+	size_t count;
+	struct fy_watch watches[];
+};
+
+/* Say which future decided it: "future 3: the deadline passed". */
+static void settle(struct group *group, size_t index)
+{
+	ferry_future *future = group->composed.future, *child;
+	char text[256];
+
+	if (!fy_future_claim(future))
+		return;
+	if (index == group->count) { /* all are well */
+		fy_future_finish(future, FERRY_OK);
+		return;
+	}
+	child = group->watches[index].future;
+	const char *detail = ferry_future_detail(child);
+	if (!*detail && child->status != FERRY_OK)
+		detail = ferry_strerror(child->status);
+	snprintf(text, sizeof text, "future %zu%s%.200s", index, *detail ? ": " : "", detail);
+	future->detail = strdup(text);
+	fy_future_finish(future, child->status);
+}
+
+static size_t first_failure(const struct group *group)
+{
+	size_t i = 0;
+
+	while (i < group->count && group->watches[i].future->status == FERRY_OK)
+		i++;
+	return i;
+}
+
+static void over(struct fy_later *later)
+{
+	struct group *group = (struct group *)((char *)later - offsetof(struct group, over));
+
+	if (group->composed.kind == KIND_ALL && !(fy_load_acquire_32(&group->composed.future->state) & FY_FUTURE_CLAIMED))
+		settle(group, first_failure(group));
+	for (size_t i = 0; i < group->count; i++)
+		ferry_future_release(group->watches[i].future);
+	ferry_future_release(group->composed.future);
+}
+
+/* May be called under a lock: what follows is for later. */
+static void group_drop(struct group *group, uint32_t count)
+{
+	if (fy_add_32(&group->left, -count) == count)
+		fy_later(&group->over);
+}
+
+/* False: it is over, or about to be. */
+static bool group_hold(struct group *group)
+{
+	uint32_t left;
+
+	do {
+		left = fy_load_relaxed_32(&group->left);
+	} while (left > 0 && !fy_cas_32(&group->left, left, left + 1));
+	return left > 0;
+}
+
+/* Take the watches out again, so that a future that lives long does not collect
+ * them. Where somebody else is at the list, that one stays until its future completes. */
+static void group_detach(struct group *group)
+{
+	uint32_t removed = 0;
+
+	for (size_t i = 0; i < group->count; i++)
+		removed += fy_watch_try_remove(&group->watches[i]);
+	if (removed > 0)
+		group_drop(group, removed);
+}
+
+static void all_notify(struct fy_watch *watch)
+{
+	group_drop(watch->owner, 1);
+}
+
+/* The first keeps its place in `left` until it has settled. */
+static void any_notify(struct fy_watch *watch)
+{
+	struct group *group = watch->owner;
+
+	if (fy_swap_32(&group->fired, 1)) {
+		group_drop(group, 1);
+		return;
+	}
+	group->index = watch->index;
+	fy_later(&group->settle);
+}
+
+static void any_settle(struct fy_later *later)
+{
+	struct group *group = (struct group *)((char *)later - offsetof(struct group, settle));
+
+	settle(group, group->index);
+	group_detach(group);
+	group_drop(group, 1);
+}
+
+static struct group *group_create(ferry_future *const *futures, size_t count, enum kind kind)
+{
+	struct group *group = calloc(1, sizeof *group + count * sizeof group->watches[0]);
+
+	if (!create_composed((struct composed *)group, kind, count ? futures[0]->engine : NULL))
+		return NULL;
+	group->left = (uint32_t)count + 1;
+	group->count = count;
+	group->settle.run = any_settle;
+	group->over.run = over;
+	for (size_t i = 0; i < count; i++) {
+		ferry_future_retain(futures[i]);
+		group->watches[i] = (struct fy_watch){ .future = futures[i], .owner = group, .index = i,
+		                                       .notify = kind == KIND_ALL ? all_notify : any_notify };
+	}
+	return group;
+}
+
+static void group_watch(struct group *group)
+{
+	size_t watched = 0;
+
+	while (watched < group->count && !fy_load_acquire_32(&group->fired))
+		fy_watch_add(&group->watches[watched++]);
+	if (watched < group->count)
+		group_drop(group, (uint32_t)(group->count - watched));
+	if (fy_load_acquire_32(&group->fired))
+		group_detach(group);
+	group_drop(group, 1);
+	fy_later_run();
+}
+
+static int compose(ferry_future *const *futures, size_t count, enum kind kind, ferry_future **future_p)
+{
+	const char *name = kind == KIND_ALL ? "ferry_future_all" : "ferry_future_any";
+	struct group *group;
+
+	if (!future_p || (count > 0 && !futures))
+		return fy_fail(FERRY_EINVAL, "%s needs futures and a place for the new one", name);
+	if (kind == KIND_ANY && count == 0)
+		return fy_fail(FERRY_EINVAL, "%s of no futures would never complete", name);
+	if (count >= UINT32_MAX / 2)
+		return fy_fail(FERRY_EINVAL, "%s of %zu futures is too many", name, count);
+	for (size_t i = 0; i < count; i++)
+		if (!futures[i])
+			return fy_fail(FERRY_EINVAL, "%s: futures[%zu] is NULL", name, i);
+	group = group_create(futures, count, kind);
+	if (!group)
+		return fy_fail(FERRY_ENOMEM, "no memory for %s of %zu futures", name, count);
+	*future_p = group->composed.future;
+	group_watch(group);
+	return FERRY_OK;
+}
+
+int ferry_future_all(ferry_future *const *futures, size_t count, ferry_future **future_p)
+{
+	return compose(futures, count, KIND_ALL, future_p);
+}
+
+int ferry_future_any(ferry_future *const *futures, size_t count, ferry_future **future_p)
+{
+	return compose(futures, count, KIND_ANY, future_p);
+}
+
+/* ---- chains ------------------------------------------------------------------------- */
+
+struct chain {
+	struct composed composed;
+	ferry_future *first;  /* until fn has returned */
+	ferry_future *next;   /* what fn yielded, until it is done */
+	ferry_executor *where; /* kept until fn has returned */
+	ferry_next_fn *fn;
+	void *arg;
+	uint32_t stepped;     /* 1 once fn is about to run: written on `where` (release), read by waiters (acquire) */
+	struct fy_task step;
+	struct fy_later later;
+	struct fy_watch watch; /* of first, then of next */
+};
+
+static void chain_finish(struct chain *chain, int status, const char *detail, ferry_message *reply)
+{
+	ferry_future *future = chain->composed.future;
+
+	if (fy_future_claim(future)) {
+		future->detail = detail && *detail ? strdup(detail) : NULL;
+		future->reply = reply;
+		fy_future_finish(future, status);
+	} else if (reply && fy_future_hooks.message_release) {
+		fy_future_hooks.message_release(reply);
+	}
+	ferry_future_release(future);
+}
+
+/* The second operation is done: its outcome is the chain's. */
+static void chain_take_over(struct fy_later *later)
+{
+	struct chain *chain = (struct chain *)((char *)later - offsetof(struct chain, later));
+	ferry_future *next = chain->next;
+	ferry_message *reply = NULL;
+
+	if ((next->flags & FY_FUTURE_IS_CALL) && next->status == FERRY_OK) {
+		if (ferry_future_take(next, &reply) != FERRY_OK)
+			reply = NULL; /* somebody else took it */
+	} else {
+		reply = fy_future_move_reply(next);
+	}
+	chain->next = NULL;
+	chain_finish(chain, next->status, ferry_future_detail(next), reply);
+	ferry_future_release(next);
+}
+
+static void chain_notify(struct fy_watch *watch)
+{
+	fy_later(&((struct chain *)watch->owner)->later);
+}
+
+/* The status that fn is told. */
+static int chain_status(const struct chain *chain)
+{
+	const ferry_future *future = chain->composed.future;
+	uint32_t state = fy_load_acquire_32(&future->state);
+
+	if (state & FY_FUTURE_DONE)
+		return future->status;
+	return state & FY_FUTURE_CLAIMED ? FERRY_ECANCELED : chain->first->status;
+}
+
+/* fn has returned `rc` and yielded `next`, or not. */
+static void chain_follow(struct chain *chain, int rc, ferry_future *next)
+{
+	char text[128];
+
+	if (fy_load_acquire_32(&chain->composed.future->state) & FY_FUTURE_CLAIMED) {
+		ferry_future_release(next); /* cancelled meanwhile: nobody asks what comes of it */
+		ferry_future_release(chain->composed.future);
+		return;
+	}
+	if (rc == FERRY_OK && next && next != chain->composed.future) {
+		chain->next = next;
+		chain->later.run = chain_take_over;
+		chain->watch = (struct fy_watch){ .future = next, .notify = chain_notify, .owner = chain };
+		fy_watch_add(&chain->watch);
+		return;
+	}
+	if (rc > 0 || next) {
+		snprintf(text, sizeof text, "the function of the chain returned %s%s", ferry_strname(rc),
+		         next ? " and yielded a future that it cannot" : "");
+		rc = rc < 0 ? rc : FERRY_EINVAL;
+	} else {
+		snprintf(text, sizeof text, "the function of the chain returned %s", ferry_strname(rc));
+	}
+	ferry_future_release(next);
+	chain_finish(chain, rc, rc < 0 ? text : NULL, NULL);
+}
+
+static void chain_step(struct fy_task *task)
+{
+	struct chain *chain = (struct chain *)((char *)task - offsetof(struct chain, step));
+	ferry_executor *where = chain->where;
+	bool discard = where != FERRY_INLINE && fy_executor_discarding();
+	ferry_future *next = NULL, *first = chain->first;
+	int rc = FERRY_ECANCELED;
+
+	fy_store_release_32(&chain->stepped, 1);
+	if (!discard)
+		rc = chain->fn(first, chain_status(chain), chain->arg, &next);
+	chain->first = NULL;
+	if (discard)
+		chain_finish(chain, rc, "the executor of the chain was destroyed", NULL);
+	else
+		chain_follow(chain, rc, next);
+	ferry_future_release(first);
+	if (where != FERRY_INLINE)
+		fy_executor_release(where);
+}
+
+/* The first operation is done: fn's turn, on its executor. */
+static void chain_start(struct fy_later *later)
+{
+	struct chain *chain = (struct chain *)((char *)later - offsetof(struct chain, later));
+
+	fy_future_run_on(chain->composed.future->engine, chain->where, &chain->step);
+}
+
+int ferry_future_and_then(ferry_future *future, ferry_executor *where, ferry_next_fn *fn, void *arg,
+                          ferry_future **future_p)
+{
+	struct chain *chain;
+
+	if (!future || !fn || !future_p)
+		return fy_fail(FERRY_EINVAL, "ferry_future_and_then needs a future, a function and a place for the new future");
+	chain = calloc(1, sizeof *chain);
+	if (!create_composed((struct composed *)chain, KIND_CHAIN, future->engine))
+		return fy_fail(FERRY_ENOMEM, "no memory for a chain");
+	ferry_future_retain(future);
+	if (where != FERRY_INLINE)
+		fy_executor_retain(where);
+	chain->first = future;
+	chain->where = where;
+	chain->fn = fn;
+	chain->arg = arg;
+	chain->step.run = chain_step;
+	chain->later.run = chain_start;
+	chain->watch = (struct fy_watch){ .future = future, .notify = chain_notify, .owner = chain };
+	*future_p = chain->composed.future;
+	fy_watch_add(&chain->watch);
+	return FERRY_OK;
+}
+
+/* ---- for future.c ----------------------------------------------------------------------- */
+
+void fy_compose_abandoned(ferry_future *future)
+{
+	struct group *group = future->extra;
+
+	if (group->composed.kind == KIND_CHAIN || !group_hold(group))
+		return;
+	group_detach(group);
+	group_drop(group, 1);
+	fy_later_run();
+}
+
+int fy_compose_may_wait(const ferry_future *future)
+{
+	const struct chain *chain = future->extra;
+
+	if (chain->composed.kind == KIND_CHAIN && chain->where != FERRY_INLINE && !fy_load_acquire_32(&chain->stepped) &&
+	    fy_executor_alone_inside(chain->where))
+		return fy_fail(FERRY_EDEADLK, "the next step of this chain can only run when this task of its executor has "
+		                              "returned; use ferry_future_then");
+	return FERRY_OK;
+}

@@ -1,0 +1,863 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Records in: receives, their order, and what is done with each record.
+ *
+ * Batches of a pair are numbered and dispatched in that order; one that
+ * completes early keeps its receive buffer until its turn. Nothing that comes
+ * from the wire is used before it was checked against the bytes that are there.
+ *
+ * Inline handlers see the bytes in the receive buffer. What outlives the
+ * dispatch is copied. When there is no memory for that the batch is *paused*:
+ * it keeps its buffer and its place, and goes on at a later step, so nothing
+ * is lost and credit holds the sender back meanwhile.
+ *
+ * Where the holder of the helm may not run user code (a thread that waits
+ * drives the engine), messages for inline handlers become tasks, which the
+ * progress thread runs in order before anything that comes later.
+ */
+#include "executor.h"
+#include "log.h"
+#include "progress.h"
+#include "status.h"
+
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define LOOK_AHEAD 2u      /* receives that are tested behind one that is not complete */
+#define LOOK_ALL_STEPS 64u /* every so many steps all of them are */
+#define EARLY_MAX 65536    /* a batch that is further ahead than this is not one of ours */
+
+/* ---- receives -------------------------------------------------------------------- */
+
+static void post_receive(struct fy_progress *p, struct fy_slot *slot)
+{
+	slot->next = NULL;
+	slot->begun = false;
+	if (p->port->ops->recv(p->port, FY_PORT_ANY, FY_TAG_BATCH, slot->buffer, FY_BATCH_BYTES, &slot->request) != 0) {
+		fy_log(p->engine->log, "a receive could not be posted: %s", p->port->ops->error(p->port));
+		return; /* one less; the others go on */
+	}
+	*(p->slots_last ? &p->slots_last->next : &p->slots) = slot;
+	p->slots_last = slot;
+	p->n_posted++;
+}
+
+static bool slot_create(struct fy_progress *p, struct fy_slot *slot)
+{
+	slot->buffer = aligned_alloc(FY_CACHE_LINE, FY_BATCH_BYTES);
+	if (!slot->buffer)
+		return false;
+	post_receive(p, slot);
+	return true;
+}
+
+int fy_dispatch_open(struct fy_progress *p)
+{
+	unsigned wanted = 8u * (unsigned)p->engine->size;
+	p->n_slots = wanted < 16 ? 16 : wanted > 64 ? 64 : wanted;
+	p->slot_all = calloc(p->n_slots, sizeof *p->slot_all);
+	p->view = calloc(1, sizeof *p->view);
+	p->reserve = malloc(FY_BATCH_BYTES);
+	if (!p->slot_all || !p->view || !p->reserve)
+		return FERRY_ENOMEM;
+	for (unsigned i = 0; i < p->n_slots; i++)
+		if (!slot_create(p, &p->slot_all[i]))
+			return FERRY_ENOMEM;
+	return FERRY_OK;
+}
+
+/* Most receives are held back by batches that came early or are paused: post another. */
+static void post_more(struct fy_progress *p)
+{
+	struct fy_slot *slot = calloc(1, sizeof *slot);
+	if (!slot)
+		return;
+	if (!slot_create(p, slot)) {
+		free(slot);
+		return;
+	}
+	struct fy_slot **list = &p->extra_slots;
+	slot->extra_next = *list;
+	*list = slot;
+}
+
+/* ---- what is needed before user code may run or a message be kept ------------------- */
+
+static bool ready_for_handlers(struct fy_progress *p)
+{
+	if (!p->view)
+		p->view = calloc(1, sizeof *p->view);
+	if (!p->reserve)
+		p->reserve = malloc(FY_BATCH_BYTES);
+	return p->view && p->reserve;
+}
+
+/* The view is kept beyond its handler: it gets memory of its own. Where there is none, the
+ * block that was laid aside for this serves, and dispatch waits until there is another. */
+void fy_message_keep_view(ferry_message *view)
+{
+	struct fy_progress *p = view->engine->progress;
+	char *body = view->nbytes ? malloc(view->nbytes) : NULL;
+	if (!body && view->nbytes) {
+		body = p->reserve;
+		p->reserve = NULL;
+	}
+	if (view->nbytes)
+		memcpy(body, view->body, view->nbytes);
+	view->body = body;
+	view->flags &= ~FY_MESSAGE_VIEW;
+	struct fy_channel *ch = p->channels[view->source];
+	view->account = ch->account;
+	view->charge = view->nbytes + FY_MESSAGE_CHARGE;
+	ch->held += view->charge;
+	fy_engine_retain(view->engine);
+	p->view = NULL; /* a new one is made before the next message */
+}
+
+bool fy_message_reply_in_place(ferry_message *view, const void *body, size_t nbytes)
+{
+	struct fy_progress *p = view->engine->progress;
+	return nbytes <= FY_REPLY_ROOM &&
+	       fy_outgoing_reply_bytes(p, view->source, view->call_id, NULL, body, (uint32_t)nbytes);
+}
+
+static ferry_message *keep_record(struct fy_progress *p, struct fy_channel *ch, const struct fy_record *r,
+                                  uint64_t call_id, int *status_p)
+{
+	ferry_message *m = NULL;
+	uint32_t n = fy_record_body(r);
+	if (r->size_flags & FY_ATTACHED) {
+		*status_p = fy_message_unfold(p->engine, r->op, fy_record_data(r), n, &m);
+		if (*status_p)
+			return NULL;
+	} else {
+		m = fy_message_new(p->engine, r->op, n);
+		*status_p = m ? 0 : FERRY_ENOMEM;
+		if (!m)
+			return NULL;
+		if (n)
+			memcpy(m->body, fy_record_data(r), n);
+	}
+	m->flags = FY_MESSAGE_RECEIVED | (call_id ? FY_MESSAGE_CALL : 0);
+	m->source = ch->rank;
+	m->call_id = call_id;
+	return m;
+}
+
+static void charge(struct fy_channel *ch, ferry_message *m)
+{
+	m->account = ch->account;
+	m->charge = fy_message_total(m) + FY_MESSAGE_CHARGE;
+	ch->held += m->charge;
+}
+
+/* ---- handlers ------------------------------------------------------------------------ */
+
+static struct fy_handler **handler_place(struct fy_progress *p, uint32_t op)
+{
+	if (op < FY_OPS_DIRECT)
+		return &p->direct[op];
+	struct fy_handler **at = &p->hashed[(op * 2654435761u) >> 26];
+	while (*at && (*at)->op != op)
+		at = &(*at)->next;
+	return at;
+}
+
+struct fy_handler *fy_dispatch_handler(const struct fy_progress *p, uint32_t op)
+{
+	return *handler_place((struct fy_progress *)(uintptr_t)p, op);
+}
+
+void fy_handler_release(struct fy_handler *h)
+{
+	if (fy_add_32(&h->refs, (uint32_t)-1) != 1)
+		return;
+	if (h->where)
+		fy_executor_release(h->where);
+	free(h);
+}
+
+/* After a handler returned: a request that it neither answered nor kept gets an
+ * empty reply; then the engine's reference goes. */
+static void after_handler(ferry_message *m)
+{
+	if (m->flags & FY_MESSAGE_CALL && !fy_load_relaxed_32(&m->retained) && fy_cas_32(&m->answered, 0, 1)) {
+		m->answer = NULL;
+		m->answer_status = 0;
+		fy_message_send_answer(m); /* our reference goes with it */
+		return;
+	}
+	ferry_message_release(m);
+}
+
+/* In an executor. */
+static void run_in_executor(struct fy_task *task)
+{
+	ferry_message *m = (ferry_message *)(void *)((char *)task - offsetof(ferry_message, task));
+	struct fy_handler *h = m->handler;
+	ferry *engine = m->engine;
+	fy_engine_retain(engine);
+	m->handler = NULL;
+	if (fy_load_acquire_32(&h->closed) || fy_executor_discarding()) {
+		fy_mailbox_push(&engine->mailbox, m);
+		fy_store_release_32(&engine->mail_rescan, 1);
+	} else {
+		ferry *before = fy_engine_enter_handler(engine);
+		h->fn(engine, m, h->arg);
+		after_handler(m);
+		fy_engine_leave_handler(before);
+	}
+	fy_add_64(&engine->handled_elsewhere, 1);
+	if (fy_add_32(&h->running, (uint32_t)-1) == 1)
+		fy_futex_wake(&h->running, INT_MAX, false);
+	fy_handler_release(h);
+	if (fy_load_acquire_32(&engine->phase) != FY_STOPPED)
+		fy_engine_notify(engine);
+	fy_engine_release(engine);
+}
+
+static void call_inline(struct fy_progress *p, struct fy_handler *h, ferry_message *m)
+{
+	ferry *before = fy_engine_enter_inline(p->engine);
+	h->fn(p->engine, m, h->arg);
+	fy_engine_leave_inline(before);
+	p->stats.handled++;
+	p->done++;
+}
+
+/* Deferred: by the progress thread, in a later step. */
+static void run_deferred(struct fy_task *task)
+{
+	ferry_message *m = (ferry_message *)(void *)((char *)task - offsetof(ferry_message, task));
+	struct fy_progress *p = m->engine->progress;
+	struct fy_handler *h = fy_dispatch_handler(p, m->op);
+	if (h && !h->where) {
+		call_inline(p, h, m);
+		after_handler(m);
+		return;
+	}
+	fy_dispatch_message(p, p->channels[m->source], m); /* the handler changed meanwhile */
+}
+
+void fy_dispatch_defer(struct fy_progress *p, struct fy_task *task)
+{
+	task->next = NULL;
+	*(p->tasks_last ? &p->tasks_last->next : &p->tasks) = task;
+	p->tasks_last = task;
+}
+
+void fy_dispatch_message(struct fy_progress *p, struct fy_channel *ch, ferry_message *m)
+{
+	struct fy_handler *h = fy_dispatch_handler(p, m->op);
+	(void)ch;
+	if (!h) {
+		m->arrived = p->now;
+		p->done++;
+		fy_mailbox_push(&p->engine->mailbox, m);
+	} else if (h->where) {
+		m->handler = h;
+		m->task.run = run_in_executor;
+		fy_add_32(&h->refs, 1);
+		fy_add_32(&h->running, 1);
+		fy_executor_submit(h->where, &m->task);
+	} else if (p->user_code && !p->tasks && ready_for_handlers(p)) {
+		call_inline(p, h, m);
+		after_handler(m);
+	} else {
+		m->task.run = run_deferred;
+		fy_dispatch_defer(p, &m->task);
+	}
+}
+
+bool fy_dispatch_run_tasks(struct fy_progress *p)
+{
+	bool any = false;
+	ck_stack_entry_t *entry = NULL;
+	if (fy_load_relaxed_ptr(&p->engine->tasks.head))
+		entry = ck_stack_batch_pop_upmc(&p->engine->tasks);
+	struct fy_task *first = NULL;
+	while (entry) {
+		struct fy_task *task = (struct fy_task *)(void *)((char *)entry - offsetof(struct fy_task, entry));
+		entry = CK_STACK_NEXT(entry);
+		task->next = first;
+		first = task;
+	}
+	while (first) {
+		struct fy_task *task = first;
+		first = first->next;
+		fy_dispatch_defer(p, task);
+	}
+	if (!p->user_code)
+		return false;
+	while (p->tasks && ready_for_handlers(p)) {
+		struct fy_task *task = p->tasks;
+		p->tasks = task->next;
+		if (!p->tasks)
+			p->tasks_last = NULL;
+		ferry *before = fy_engine_enter_inline(p->engine);
+		task->run(task);
+		fy_engine_leave_inline(before);
+		any = p->worked = true;
+	}
+	return any;
+}
+
+/* ---- one record ------------------------------------------------------------------------ */
+
+enum taken { TAKEN, PAUSED, MALFORMED };
+
+static enum taken as_kept(int status)
+{
+	return status == FERRY_ENOMEM ? PAUSED : status ? MALFORMED : TAKEN;
+}
+
+/* A post or a call that can be delivered now. */
+static enum taken deliver(struct fy_progress *p, struct fy_channel *ch, const struct fy_record *r, uint64_t call_id)
+{
+	struct fy_handler *h = r->op < FY_OPS_DIRECT ? p->direct[r->op] : fy_dispatch_handler(p, r->op);
+	if (fy_likely(h && !h->where && p->user_code && !p->tasks && !(r->size_flags & FY_ATTACHED))) {
+		if (!ready_for_handlers(p))
+			return PAUSED;
+		ferry_message *view = p->view;
+		fy_message_view(view, p->engine, r->op, ch->rank, fy_record_data(r), fy_record_body(r), call_id);
+		call_inline(p, h, view);
+		if (fy_unlikely(!(view->flags & FY_MESSAGE_VIEW)))
+			after_handler(view);
+		else if (call_id && !view->answered && !fy_outgoing_reply_bytes(p, ch->rank, call_id, NULL, NULL, 0)) {
+			fy_message_keep_view(view); /* no memory for an empty reply: it waits its turn */
+			after_handler(view);
+		}
+		return TAKEN;
+	}
+	if (r->op == FY_OP_FLUSH) {
+		p->done++;
+		return TAKEN;
+	}
+	int status;
+	ferry_message *m = keep_record(p, ch, r, call_id, &status);
+	if (m) {
+		charge(ch, m);
+		fy_dispatch_message(p, ch, m);
+	}
+	return as_kept(status);
+}
+
+static struct fy_stream_in *stream_in(struct fy_progress *p, struct fy_channel *ch, uint32_t stream)
+{
+	(void)p;
+	struct fy_stream_in *s = ch->streams_in;
+	while (s && s->stream != stream)
+		s = s->next;
+	if (s)
+		return s;
+	s = calloc(1, sizeof *s);
+	if (!s)
+		return NULL;
+	s->stream = stream;
+	s->next = ch->streams_in;
+	ch->streams_in = s;
+	return s;
+}
+
+struct fy_held *fy_dispatch_hold(struct fy_progress *p, struct fy_channel *ch, uint32_t stream, ferry_message *m)
+{
+	struct fy_stream_in *s = stream_in(p, ch, stream);
+	struct fy_held *held = s ? calloc(1, sizeof *held) : NULL;
+	if (!held)
+		return NULL;
+	held->message = m;
+	*(s->last ? &s->last->next : &s->first) = held;
+	s->last = held;
+	return held;
+}
+
+static void owe_stream_ack(struct fy_progress *p, struct fy_channel *ch, struct fy_stream_in *s)
+{
+	s->owed++;
+	ch->stream_ack_owed = true;
+	fy_channel_mark(p, ch);
+}
+
+/* A record of a stream in which something large is, or was a moment ago, under way. */
+static enum taken deliver_held(struct fy_progress *p, struct fy_channel *ch, const struct fy_record *r,
+                               uint64_t call_id)
+{
+	struct fy_stream_in *s = stream_in(p, ch, r->stream);
+	if (!s)
+		return PAUSED;
+	if (!s->first) {
+		enum taken t = deliver(p, ch, r, call_id);
+		if (t == TAKEN)
+			owe_stream_ack(p, ch, s);
+		return t;
+	}
+	int status;
+	ferry_message *m = keep_record(p, ch, r, call_id, &status);
+	if (!m)
+		return as_kept(status);
+	struct fy_held *held = fy_dispatch_hold(p, ch, r->stream, m);
+	if (!held) {
+		m->flags &= ~FY_MESSAGE_CALL; /* it is not answered now: the record is looked at again */
+		ferry_message_release(m);
+		return PAUSED;
+	}
+	charge(ch, m);
+	held->ready = true;
+	return TAKEN;
+}
+
+void fy_dispatch_release_held(struct fy_progress *p, struct fy_channel *ch, struct fy_stream_in *s)
+{
+	while (s->first && s->first->ready) {
+		struct fy_held *held = s->first;
+		s->first = held->next;
+		if (!s->first)
+			s->last = NULL;
+		if (!held->message)
+			p->done++;
+		else if (held->message->op == FY_OP_FLUSH) {
+			p->done++;
+			ferry_message_release(held->message);
+		} else {
+			fy_dispatch_message(p, ch, held->message);
+		}
+		free(held);
+		owe_stream_ack(p, ch, s);
+		p->worked = true;
+	}
+}
+
+/* ---- replies ----------------------------------------------------------------------------- */
+
+void fy_dispatch_reply(struct fy_progress *p, int rank, uint64_t call_id, ferry_message *reply)
+{
+	ferry_future *future = fy_call_close(p, call_id, rank);
+	p->done++;
+	if (future && fy_future_complete_reply(future, reply))
+		return;
+	p->stats.late_replies++;
+	if (!future)
+		ferry_message_release(reply);
+}
+
+static enum taken reply_error(struct fy_progress *p, struct fy_channel *ch, const struct fy_record *r)
+{
+	struct fy_reply_error error;
+	if (fy_record_body(r) < sizeof error)
+		return MALFORMED;
+	memcpy(&error, fy_record_data(r), sizeof error);
+	int n = (int)(fy_record_body(r) - sizeof error);
+	const char *text = fy_record_data(r) + sizeof error;
+	char detail[1200];
+	if (!error.library)
+		snprintf(detail, sizeof detail, "status %d: %.*s", error.status, n, text);
+	else if (error.status == FERRY_ENOHANDLER)
+		snprintf(detail, sizeof detail, "rank %d has no handler for this op and nobody there reads it", ch->rank);
+	else
+		snprintf(detail, sizeof detail, "rank %d released the request unanswered", ch->rank);
+	ferry_future *future = fy_call_close(p, fy_record_ext(r), ch->rank);
+	p->done++;
+	int status = error.library && error.status < 0 ? error.status : FERRY_EREMOTE;
+	if (!future || !fy_future_complete(future, status, detail))
+		p->stats.late_replies++;
+	return TAKEN;
+}
+
+static enum taken take_reply(struct fy_progress *p, struct fy_channel *ch, const struct fy_record *r)
+{
+	if (!(r->size_flags & FY_EXT))
+		return MALFORMED;
+	if (r->size_flags & FY_LARGE)
+		return as_kept(fy_transfer_arrived(p, ch, r));
+	if (r->size_flags & FY_ERROR)
+		return reply_error(p, ch, r);
+	if (!fy_call_peek(p, fy_record_ext(r), ch->rank)) {
+		p->stats.late_replies++;
+		p->done++;
+		return TAKEN;
+	}
+	int status;
+	ferry_message *m = keep_record(p, ch, r, 0, &status);
+	if (m)
+		fy_dispatch_reply(p, ch->rank, fy_record_ext(r), m);
+	return as_kept(status);
+}
+
+/* ---- control ------------------------------------------------------------------------------ */
+
+static enum taken take_control(struct fy_progress *p, struct fy_channel *ch, const struct fy_record *r)
+{
+	uint32_t n = fy_record_body(r);
+	union {
+		struct fy_ack_stream ack;
+		struct fy_refused refused;
+		struct fy_grant grant;
+		struct fy_agree_word agree;
+		uint64_t amount;
+	} body;
+	memset(&body, 0, sizeof body);
+	memcpy(&body, fy_record_data(r), n < sizeof body ? n : sizeof body);
+	if (r->op == FY_OP_ACK_STREAM && n == sizeof body.ack)
+		fy_channel_stream_acked(p, ch, &body.ack);
+	else if (r->op == FY_OP_REFUSED && n == sizeof body.refused)
+		fy_channel_refused(p, ch, &body.refused);
+	else if (r->op == FY_OP_GRANT && n == sizeof body.grant)
+		fy_transfer_granted(p, ch, &body.grant);
+	else if (r->op == FY_OP_LENGTHS)
+		return as_kept(fy_transfer_lengths(p, ch, r));
+	else if (r->op == FY_OP_AGREE_UP && n == sizeof body.agree)
+		fy_agree_up(p, ch, &body.agree);
+	else if (r->op == FY_OP_AGREE_DOWN && n == sizeof body.agree)
+		fy_agree_down(p, ch, &body.agree);
+	else if (r->op == FY_OP_RECALL)
+		fy_channel_recalled(p, ch);
+	else if (r->op == FY_OP_GIVE && n == sizeof body.amount)
+		fy_channel_given(p, ch, body.amount);
+	else
+		return MALFORMED;
+	return TAKEN;
+}
+
+static enum taken take_record(struct fy_progress *p, struct fy_channel *ch, const struct fy_record *r)
+{
+	uint32_t kind = fy_record_kind(r);
+	if (kind == FY_KIND_CONTROL)
+		return take_control(p, ch, r);
+	if (kind == FY_KIND_REPLY)
+		return take_reply(p, ch, r);
+	bool call = kind == FY_KIND_CALL;
+	if ((!call && kind != FY_KIND_POST) || call != !!(r->size_flags & FY_EXT))
+		return MALFORMED;
+	uint64_t call_id = call ? fy_record_ext(r) : 0;
+	if (call && !call_id)
+		return MALFORMED;
+	if (r->size_flags & FY_LARGE)
+		return as_kept(fy_transfer_arrived(p, ch, r));
+	if (r->size_flags & FY_HELD)
+		return deliver_held(p, ch, r, call_id);
+	return deliver(p, ch, r, call_id);
+}
+
+/* ---- one batch ------------------------------------------------------------------------------ */
+
+static void owe_refused(struct fy_progress *p, struct fy_channel *ch, uint32_t seq, uint32_t index)
+{
+	p->stats.malformed++;
+	fy_log(p->engine->log, "a malformed batch from rank %d (number %u, record %u)", ch->rank, seq, index);
+	if (ch->n_refused == FY_REFUSED_MAX)
+		return;
+	ch->refused[ch->n_refused++] = (struct fy_refused){ seq, index, FERRY_EDECODE, 0 };
+	fy_channel_mark(p, ch);
+}
+
+/* The records of a batch, from where a pause left it. False: paused. */
+static bool dispatch_records(struct fy_progress *p, struct fy_channel *ch, struct fy_slot *slot)
+{
+	uint32_t end = (uint32_t)slot->request.nbytes, me = (uint32_t)p->engine->rank;
+	while (slot->offset < end) {
+		const struct fy_record *r = (const struct fy_record *)(const void *)(slot->buffer + slot->offset);
+		uint32_t left = end - slot->offset;
+		uint32_t size = left >= sizeof *r ? fy_record_size(r->size_flags) : UINT32_MAX;
+		enum taken t = size <= left && r->rank == me ? take_record(p, ch, r) : MALFORMED;
+		if (t == PAUSED)
+			return false;
+		if (t == MALFORMED) {
+			owe_refused(p, ch, slot->seq, slot->index);
+			return true;
+		}
+		slot->offset += size;
+		slot->index++;
+		p->stats.delivered += fy_record_kind(r) != FY_KIND_CONTROL;
+	}
+	return true;
+}
+
+static bool dispatch_batch(struct fy_progress *p, struct fy_channel *ch, struct fy_slot *slot)
+{
+	const struct fy_batch_header *h = (const struct fy_batch_header *)(const void *)slot->buffer;
+	if (!slot->begun) {
+		slot->begun = true;
+		slot->offset = sizeof *h;
+		slot->index = 0;
+		fy_channel_accepted(p, ch, h);
+	}
+	if (!dispatch_records(p, ch, slot))
+		return false;
+	ch->seq_in++;
+	if (h->spent > ch->spent_in && h->spent <= ch->limit_sent + ch->window)
+		ch->spent_in = h->spent;
+	if (h->flags & FY_BATCH_GOODBYE)
+		ch->bye_seen = true;
+	if (h->flags & FY_BATCH_WANTS_ACK && !ch->bye_sent) {
+		ch->ack_owed = true;
+		fy_channel_mark(p, ch);
+	}
+	fy_channel_grow_window(p, ch, h->flags & FY_BATCH_HUNGRY);
+	p->stats.batches_received++;
+	p->stats.bytes_received += slot->request.nbytes;
+	return true;
+}
+
+/* Batches that waited for this moment, in order. */
+static void dispatch_early(struct fy_progress *p, struct fy_channel *ch)
+{
+	while (ch->early && ch->early->seq == ch->seq_in) {
+		struct fy_slot *slot = ch->early;
+		if (!dispatch_batch(p, ch, slot))
+			return;
+		ch->early = slot->next;
+		p->n_early--;
+		post_receive(p, slot);
+		p->worked = true;
+	}
+}
+
+static void keep_early(struct fy_progress *p, struct fy_channel *ch, struct fy_slot *slot)
+{
+	struct fy_slot **at = &ch->early;
+	while (*at && (int32_t)((*at)->seq - slot->seq) < 0)
+		at = &(*at)->next;
+	slot->next = *at;
+	*at = slot;
+	p->n_early++;
+}
+
+static bool header_ok(const struct fy_slot *slot)
+{
+	const struct fy_batch_header *h = (const struct fy_batch_header *)(const void *)slot->buffer;
+	return slot->request.nbytes >= sizeof *h && h->magic == FY_WIRE_MAGIC && h->version == FY_WIRE_VERSION;
+}
+
+/* A receive is complete. True: its buffer is free again. */
+static bool arrived(struct fy_progress *p, struct fy_slot *slot)
+{
+	struct fy_channel *ch = slot->request.status == FERRY_ECANCELED ? NULL : fy_channel_get(p, slot->request.source);
+	if (!ch || ch->gone)
+		return true;
+	const struct fy_batch_header *h = (const struct fy_batch_header *)(const void *)slot->buffer;
+	int32_t ahead = slot->request.status == 0 && header_ok(slot) ? (int32_t)(h->seq - ch->seq_in) : -1;
+	if (ahead < 0 || ahead > EARLY_MAX) {
+		/* Not to be believed at all. Its sender counted it, so it takes the place of the next one. */
+		owe_refused(p, ch, ch->seq_in++, 0);
+		dispatch_early(p, ch);
+		return true;
+	}
+	slot->seq = h->seq;
+	slot->begun = false;
+	if (ahead == 0 && dispatch_batch(p, ch, slot)) {
+		dispatch_early(p, ch);
+		return true;
+	}
+	keep_early(p, ch, slot);
+	return false;
+}
+
+static void unlink_posted(struct fy_progress *p, struct fy_slot **at, struct fy_slot *before)
+{
+	struct fy_slot *slot = *at;
+	*at = slot->next;
+	if (p->slots_last == slot)
+		p->slots_last = before;
+	p->n_posted--;
+}
+
+/* The oldest receives first: MPI matches in the order of posting. */
+bool fy_dispatch_receives(struct fy_progress *p)
+{
+	unsigned misses = 0, allowed = p->stats.steps % LOOK_ALL_STEPS ? LOOK_AHEAD : p->n_slots;
+	bool any = false;
+	struct fy_slot **at = &p->slots, *before = NULL;
+	for (unsigned n = p->n_posted; *at && n && misses <= allowed; n--) {
+		struct fy_slot *slot = *at;
+		if (!p->port->ops->test(p->port, &slot->request)) {
+			misses++;
+			before = slot;
+			at = &slot->next;
+			continue;
+		}
+		unlink_posted(p, at, before);
+		any = true;
+		if (p->finished || slot->request.status == FERRY_ECANCELED)
+			continue;
+		if (arrived(p, slot))
+			post_receive(p, slot);
+		at = &p->slots; /* the list has changed */
+		before = NULL;
+		misses = 0;
+	}
+	if (p->n_posted < p->n_slots / 4 && !p->finished)
+		post_more(p);
+	p->worked |= any;
+	return any;
+}
+
+/* Paused batches try again. */
+void fy_dispatch_paused(struct fy_progress *p)
+{
+	for (struct fy_channel *ch = p->all; ch; ch = ch->all_next)
+		if (ch->early)
+			dispatch_early(p, ch);
+}
+
+/* ---- registering ------------------------------------------------------------------------------ */
+
+bool fy_dispatch_set_handler(struct fy_progress *p, struct fy_handler *handler, uint32_t op, struct fy_handler **old_p)
+{
+	if (handler && !fy_mailbox_try(&p->engine->mailbox))
+		return false;
+	struct fy_handler **at = handler_place(p, op), *old = *at;
+	if (old) {
+		*at = old->next;
+		fy_store_release_32(&old->closed, 1);
+	}
+	if (old_p)
+		*old_p = old; /* the table's reference */
+	if (!handler)
+		return true;
+	at = handler_place(p, op);
+	handler->next = *at;
+	*at = handler;
+	ferry_message *m;
+	struct fy_mail_list mine = { 0 };
+	while ((m = fy_mailbox_take(&p->engine->mailbox, FERRY_ANY, op))) {
+		m->next = NULL;
+		*(mine.last ? &mine.last->next : &mine.first) = m;
+		mine.last = m;
+	}
+	fy_mailbox_unlock(&p->engine->mailbox);
+	while ((m = mine.first)) {
+		mine.first = m->next;
+		p->done--; /* it was counted when it went to the mailbox */
+		fy_dispatch_message(p, p->channels[m->source], m);
+	}
+	return true;
+}
+
+int fy_dispatch_set_memory(struct fy_progress *p, uint32_t op, ferry_memory_fn *fn, void *arg)
+{
+	struct fy_memory_handler **at = &p->memory_handlers;
+	while (*at && (*at)->op != op)
+		at = &(*at)->next;
+	if (!fn) {
+		struct fy_memory_handler *old = *at;
+		if (old) {
+			*at = old->next;
+			free(old);
+		}
+		return FERRY_OK;
+	}
+	if (!*at && !(*at = calloc(1, sizeof **at)))
+		return FERRY_ENOMEM;
+	(*at)->op = op;
+	(*at)->fn = fn;
+	(*at)->arg = arg;
+	return FERRY_OK;
+}
+
+/* ---- the mailbox, from the helm's side ----------------------------------------------------------- */
+
+static void no_handler(struct fy_progress *p, ferry_message *m)
+{
+	fy_mailbox_remove(&p->engine->mailbox, m);
+	fy_log(p->engine->log, "op %#x from rank %d: no handler, and nobody reads it", m->op, m->source);
+	if (!fy_cas_32(&m->answered, 0, 1)) {
+		ferry_message_release(m);
+		return;
+	}
+	m->answer_status = FERRY_ENOHANDLER;
+	m->answer_library = true;
+	fy_message_send_answer(m);
+}
+
+/* Handlers that came while their messages were on the way back from an executor. */
+static void rescan(struct fy_progress *p)
+{
+	fy_store_release_32(&p->engine->mail_rescan, 0);
+	for (ferry_message *m = p->engine->mailbox.all.first, *next; m; m = next) {
+		next = m->next;
+		if (!fy_dispatch_handler(p, m->op))
+			continue;
+		fy_mailbox_remove(&p->engine->mailbox, m);
+		p->done--;
+		fy_dispatch_message(p, p->channels[m->source], m);
+	}
+}
+
+/* Calls that outlived their grace are answered; seldom, and only when nobody reads just now. */
+void fy_dispatch_mail(struct fy_progress *p)
+{
+	struct fy_mailbox *box = &p->engine->mailbox;
+	bool again = fy_load_acquire_32(&p->engine->mail_rescan);
+	int64_t grace = p->options->handler_grace;
+	if (!again && (grace == FERRY_NONE || p->now - p->mail_checked < grace / 8))
+		return;
+	if (fy_load_acquire_64(&box->bytes) == 0 || !fy_mailbox_try(box))
+		return;
+	p->mail_checked = p->now;
+	if (again)
+		rescan(p);
+	for (ferry_message *m = box->all.first, *next; m && grace != FERRY_NONE; m = next) {
+		next = m->next;
+		bool due = m->flags & FY_MESSAGE_CALL && p->now - m->arrived >= grace;
+		if (due && !fy_mailbox_wanted(box, m, m->arrived))
+			no_handler(p, m);
+	}
+	fy_mailbox_unlock(box);
+}
+
+/* Nobody will read them any more. */
+void fy_dispatch_drop_mail(struct fy_progress *p)
+{
+	struct fy_mailbox *box = &p->engine->mailbox;
+	if (fy_load_acquire_64(&box->bytes) == 0 || fy_load_acquire_32(&box->readers) || !fy_mailbox_try(box))
+		return;
+	while (box->all.first) {
+		ferry_message *m = box->all.first;
+		fy_mailbox_remove(box, m);
+		p->stats.dropped++;
+		ferry_message_release(m);
+	}
+	fy_mailbox_unlock(box);
+}
+
+/* ---- the end ---------------------------------------------------------------------------------------- */
+
+/* Every posted receive is cancelled; the loop goes on until none is left. */
+void fy_dispatch_close(struct fy_progress *p)
+{
+	for (struct fy_slot *slot = p->slots; slot; slot = slot->next)
+		p->port->ops->cancel(p->port, &slot->request);
+}
+
+static void free_handlers(struct fy_handler **at)
+{
+	while (*at) {
+		struct fy_handler *h = *at;
+		*at = h->next;
+		fy_store_release_32(&h->closed, 1);
+		fy_handler_release(h);
+	}
+}
+
+void fy_dispatch_free(struct fy_progress *p)
+{
+	for (unsigned i = 0; i < FY_OPS_DIRECT; i++)
+		free_handlers(&p->direct[i]);
+	for (unsigned i = 0; i < FY_OPS_HASHED; i++)
+		free_handlers(&p->hashed[i]);
+	while (p->memory_handlers)
+		fy_dispatch_set_memory(p, p->memory_handlers->op, NULL, NULL);
+	for (unsigned i = 0; p->clean && i < p->n_slots; i++)
+		free(p->slot_all[i].buffer);
+	while (p->clean && p->extra_slots) {
+		struct fy_slot *slot = p->extra_slots;
+		p->extra_slots = slot->extra_next;
+		free(slot->buffer);
+		free(slot);
+	}
+	if (p->clean) /* otherwise MPI may still write there */
+		free(p->slot_all);
+	free(p->view);
+	free(p->reserve);
+}

@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The engine as application threads see it: what a post, a wait or a release
+ * needs, and nothing of the network. What only the holder of the helm touches
+ * is behind `progress` (progress.h).
+ *
+ * The struct outlives ferry_close while messages or executors of it are alive
+ * (`refs`); `progress` does not.
+ */
+#ifndef FY_ENGINE_H
+#define FY_ENGINE_H
+
+#include <pthread.h>
+
+#include "ferry.h"
+#include "lane.h"
+#include "mailbox.h"
+#include "task.h"
+#include "wake.h"
+
+struct fy_progress;
+struct fy_log;
+
+/* Memory of received messages that goes back to a peer's credit when the
+ * program frees it. One a peer that was ever talked to; lives as long as the engine struct. */
+struct fy_account {
+	uint64_t returned;      /* bytes: atomic add by whoever frees, read by the helm */
+	uint32_t dirty;         /* 1 while on engine->accounts: set by swap, cleared by the helm */
+	int rank;               /* constant */
+	uint64_t seen;          /* the helm's: as far as it was given back to the channel */
+	ck_stack_entry_t entry;
+	struct fy_account *next; /* engine->account_list */
+};
+
+#define FY_ENGINE_SLOTS 4
+
+enum fy_phase { FY_OPEN, FY_CLOSING, FY_STOPPED };
+
+struct ferry {
+	uint64_t serial;     /* constant, never reused: lanes are found by it, never by the address */
+	int rank, size;      /* constant */
+	ferry_options options; /* constant: what was resolved */
+	uint8_t *full;       /* per rank: 1 when posts to it must wait. Written by the helm (release), read by posters (relaxed:
+	                      * a stale value costs one record in a channel's queue, no more) */
+	uint32_t phase;      /* enum fy_phase: written by close and by the helm (release), read by all (acquire) */
+	uint32_t refs;       /* atomic add */
+	int status;          /* why it is finished; written by the helm before phase becomes FY_STOPPED */
+	struct fy_wake wake;
+
+	/* The helm: the right to touch `progress` and to call MPI. 0 free, 1 held, 2 held
+	 * and somebody sleeps for it. Taken by compare-and-swap, given back by swap. */
+	FY_ALIGNED uint32_t helm;
+	uint32_t helm_wanted; /* threads that want it: atomic add by them, read by the progress thread between steps */
+	uint32_t asleep;      /* 1 while the progress thread sleeps or is about to: written by it (release) */
+
+	/* Inboxes of the helm: lock-free stacks, pushed by any thread, emptied by the helm. */
+	FY_ALIGNED ck_stack_t lanes;    /* lanes that became active */
+	ck_stack_t commands; /* struct fy_command */
+	ck_stack_t replies;  /* messages sent as replies by other threads */
+	ck_stack_t tasks;    /* callbacks for FERRY_INLINE, from other threads */
+	ck_stack_t accounts; /* struct fy_account with returned credit */
+
+	uint64_t large_returned;  /* bytes of large messages that were freed or taken out: atomic add, read by the helm */
+	uint64_t handled_elsewhere; /* handlers that returned on executors: atomic add, read by the helm */
+	uint64_t guests;          /* threads inside waiting calls: atomic add; close waits for zero */
+	uint32_t room;            /* futex: bumped by the helm when a rank that was full has room again */
+	uint32_t room_waiting;    /* posters that wait for it: atomic add */
+	uint32_t next_stream;     /* atomic add */
+	uint64_t lane_full;       /* statistics: atomic add by posters that had to wait */
+	uint64_t lends;           /* statistics: atomic add */
+
+	bool lendable;            /* constant */
+	uint32_t closed;          /* futex: set by the progress thread (release) when everything is freed */
+	int close_status;         /* written before `closed` */
+	uint32_t abandoned;       /* set by close (release) after its last look at the lanes */
+	ferry_stats last_stats;   /* after close */
+	ferry *next_shell;        /* in the list of closed engines */
+	ferry_future *fence;      /* under aside: a fence that has not ended yet */
+	bool fencing;             /* under aside: a thread is inside ferry_fence */
+	struct fy_mailbox mailbox;
+	struct fy_progress *progress; /* the helm's */
+	struct fy_log *log;
+	pthread_mutex_t aside;    /* rare things of application threads: promises, slots; never taken by the helm while it steps */
+	ferry_future *promises;   /* under aside */
+	void *slots[FY_ENGINE_SLOTS]; /* per-engine state of the msgpack layer, by the function that frees it; under aside */
+	void (*slot_free[FY_ENGINE_SLOTS])(void *);
+	struct fy_account *account_list; /* the helm's; freed with the struct */
+	uint32_t mail_rescan;     /* set by executors (release) when a message went back to the mailbox, cleared by the helm */
+	uint32_t ferry_recv_threads; /* threads inside ferry_recv: atomic add */
+};
+
+/* A request to the helm from another thread, which waits for it. `run` is called between
+ * steps' phases; it returns false to be asked again at the next step. */
+struct fy_command {
+	bool (*run)(struct fy_progress *progress, struct fy_command *command);
+	void *arg;
+	int status;
+	uint32_t done;            /* futex: 0, then 1 by the helm (release), read by the waiter (acquire) */
+	struct fy_command *next;
+	ck_stack_entry_t entry;
+};
+/* Run a command by the helm and wait for it; from inline code it runs at once. */
+int fy_engine_command(ferry *engine, struct fy_command *command);
+
+void fy_engine_retain(ferry *engine);
+void fy_engine_release(ferry *engine);
+
+/* Is this thread running inline user code of this engine (or of any: NULL)? */
+bool fy_engine_on_progress(const ferry *engine);
+/* Is this thread in a handler that an executor of this engine runs? */
+bool fy_engine_in_handler(const ferry *engine);
+ferry *fy_engine_enter_handler(ferry *engine);
+void fy_engine_leave_handler(ferry *before);
+/* Set around inline user code; returns what was set before. */
+ferry *fy_engine_enter_inline(ferry *engine);
+void fy_engine_leave_inline(ferry *before);
+
+/* The lane that this thread used last. */
+struct fy_recent {
+	uint64_t serial;
+	struct fy_lane *lane;
+};
+extern _Thread_local struct fy_recent fy_recent __attribute__((tls_model("initial-exec")));
+
+/* Between these the engine does not go away; false: it has stopped. */
+bool fy_engine_enter(ferry *engine);
+void fy_engine_leave(ferry *engine);
+/* A thread that waits lends a hand, as far as the engine allows it; it then sleeps on what it waits for. */
+void fy_engine_help(ferry *engine, bool (*ready)(const void *arg), const void *arg, int64_t until);
+
+/* Without a thread: go on with a close. */
+void fy_engine_step_close(ferry *engine);
+/* Threads that wait for room look again. */
+void fy_engine_nudge(ferry *engine);
+
+/* This thread's lane, made at the first call. NULL: no memory. */
+struct fy_lane *fy_engine_lane(ferry *engine);
+/* A lane for a virtual thread, in simulations. */
+struct fy_lane *fy_engine_lane_create(ferry *engine);
+/* The engine has stopped: wait until it looked at the lanes for the last time; if this one was unknown to it, it is
+ * nobody's but its thread's. */
+void fy_engine_lane_orphaned(ferry *engine, struct fy_lane *lane);
+/* Posters put their lane where the helm finds it. */
+void fy_engine_list_lane(ferry *engine, struct fy_lane *lane);
+
+/* Take, try and give back the helm. */
+bool fy_helm_try(ferry *engine);
+void fy_helm_take(ferry *engine);
+void fy_helm_give(ferry *engine);
+
+/* Drive the engine on behalf of a waiting thread until *word != expected, or
+ * nothing more can be done by it. May do nothing. */
+void fy_engine_drive(ferry *engine, bool (*ready)(const void *arg), const void *arg, int64_t until);
+
+/* Set around a step; returns what was set before. */
+ferry *fy_engine_begin_step(ferry *engine);
+void fy_engine_end_step(ferry *before);
+
+/* Any message to the helm was put into an inbox: wake it. */
+static inline void fy_engine_notify(ferry *engine)
+{
+	fy_wake_check(&engine->wake);
+}
+
+/* post.c: what ferry_post and its kin are made of; `lane` may be another than this thread's. */
+struct fy_post {
+	ferry *engine;
+	struct fy_lane *lane;
+	uint32_t kind;          /* FY_KIND_POST or FY_KIND_CALL */
+	int rank;
+	uint32_t op;
+	const void *body;
+	size_t nbytes;
+	ferry_message *message; /* instead of body */
+	int64_t timeout;
+};
+int fy_post(const struct fy_post *post, ferry_future **future_p);
+/* A record to the helm itself: flush of all ranks, with a future. */
+int fy_post_flush(ferry *engine, struct fy_lane *lane, int rank, int64_t timeout, ferry_future **future_p);
+
+/* The library's own ops. */
+#define FY_OP_FLUSH 0xFFFFFF01u     /* delivered like any post, then forgotten */
+#define FY_OP_FLUSH_ALL 0xFFFFFF02u /* lanes only */
+#define FY_OP_ACK_STREAM 0xFFFFFF10u
+#define FY_OP_REFUSED 0xFFFFFF11u
+#define FY_OP_GRANT 0xFFFFFF12u
+#define FY_OP_LENGTHS 0xFFFFFF13u
+#define FY_OP_AGREE_UP 0xFFFFFF14u
+#define FY_OP_AGREE_DOWN 0xFFFFFF15u
+#define FY_OP_RECALL 0xFFFFFF16u
+#define FY_OP_GIVE 0xFFFFFF17u
+
+/* Flags of engine futures, beside those of future.h. */
+#define FY_FUTURE_IS_FLUSH 0x100u
+
+#endif

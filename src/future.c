@@ -1,0 +1,540 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Futures: what happened to an operation, once.
+ *
+ * 1. Exactly one thread turns CLAIMED on; it alone writes status, reply and
+ *    detail, then turns DONE on. Whoever sees DONE (acquire) sees them, and they
+ *    do not change after that, but that the reply is moved out once (REPLY_TAKEN).
+ * 2. DONE is turned on by an atomic or, whose old value tells the completer who waits for it:
+ *    WAITED (sleeps on the state word), THEN (a callback is registered), WATCHED
+ *    (see watch.h). Each of these turns its bit on by an atomic or as well, whose old value
+ *    tells it whether DONE was first. So of the two exactly one sees the other.
+ * 3. After fy_future_finish the completer touches the future only under a
+ *    reference of its own.
+ * 4. A callback's place in its executor's queue is in the future, which keeps a
+ *    reference of itself, and one of the executor, until the callback has run. The program's code
+ *    never runs inside ferry_future_then, and with no lock held.
+ * 5. The engine pointer is for hooks only, see future.h.
+ *
+ * Memory comes from a cache of the calling thread, at most FY_FUTURE_CACHE_MAX
+ * futures, freed when the thread exits: a thread that posts and waits in a loop
+ * allocates nothing, and threads that come and go leave nothing behind.
+ *
+ * The functions that wait are no cancellation points: a thread that was
+ * asked to cancel finishes its wait first.
+ */
+#include <pthread.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "compose.h"
+#include "executor.h"
+#include "future.h"
+#include "status.h"
+#include "wake.h"
+#include "watch.h"
+
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define FUTURE_ASAN 1
+#endif
+#elif defined(__SANITIZE_ADDRESS__)
+#define FUTURE_ASAN 1
+#endif
+#ifdef FUTURE_ASAN /* what lies in the cache is not to be touched */
+#include <sanitizer/asan_interface.h>
+#else
+#define ASAN_POISON_MEMORY_REGION(at, nbytes) ((void)(at))
+#define ASAN_UNPOISON_MEMORY_REGION(at, nbytes) ((void)(at))
+#endif
+
+#define BITS_TO_ANNOUNCE (FY_FUTURE_WAITED | FY_FUTURE_THEN | FY_FUTURE_WATCHED)
+
+struct fy_future_hooks fy_future_hooks;
+
+/* ---- memory ----------------------------------------------------------------- */
+
+static _Thread_local struct {
+	ferry_future *first;
+	unsigned count;
+	enum { CACHE_NEW, CACHE_OPEN, CACHE_CLOSED } phase;
+} cache;
+static pthread_key_t cache_key; /* its destructor empties the cache of a thread that exits */
+static pthread_once_t cache_once = PTHREAD_ONCE_INIT;
+static bool cache_works; /* constant after cache_once */
+
+static void cache_free(void *unused)
+{
+	(void)unused;
+	cache.phase = CACHE_CLOSED; /* destructors that run after this one free at once */
+	while (cache.first) {
+		ferry_future *future = cache.first;
+		ASAN_UNPOISON_MEMORY_REGION(future, sizeof *future);
+		cache.first = future->next;
+		free(future);
+	}
+	cache.count = 0;
+}
+
+static void cache_make_key(void)
+{
+	cache_works = pthread_key_create(&cache_key, cache_free) == 0;
+}
+
+static bool cache_open(void)
+{
+	if (cache.phase == CACHE_NEW) {
+		pthread_once(&cache_once, cache_make_key);
+		cache.phase = cache_works && pthread_setspecific(cache_key, &cache) == 0 ? CACHE_OPEN : CACHE_CLOSED;
+	}
+	return cache.phase == CACHE_OPEN;
+}
+
+unsigned fy_future_cached(void)
+{
+	return cache.count;
+}
+
+static ferry_future *allocate(void)
+{
+	ferry_future *future = cache.first;
+
+	if (!future)
+		return malloc(sizeof *future);
+	ASAN_UNPOISON_MEMORY_REGION(future, sizeof *future);
+	cache.first = future->next;
+	cache.count--;
+	return future;
+}
+
+static void give_back(ferry_future *future)
+{
+	if (cache.count >= FY_FUTURE_CACHE_MAX || !cache_open()) {
+		free(future);
+		return;
+	}
+	future->next = cache.first;
+	cache.first = future;
+	cache.count++;
+	ASAN_POISON_MEMORY_REGION(future, sizeof *future);
+	/* The leak checker follows no pointer in poisoned memory. */
+	ASAN_UNPOISON_MEMORY_REGION(&future->next, sizeof future->next);
+}
+
+ferry_future *fy_future_create(ferry *engine, uint32_t flags)
+{
+	ferry_future *future = allocate();
+
+	if (future)
+		*future = (ferry_future){ .refs = 2, .flags = flags, .engine = engine };
+	return future;
+}
+
+static void destroy(ferry_future *future)
+{
+	ferry_message *reply = fy_future_move_reply(future);
+
+	if (reply && fy_future_hooks.message_release)
+		fy_future_hooks.message_release(reply);
+	free(future->detail);
+	if (future->extra_free)
+		future->extra_free(future, future->extra);
+	give_back(future);
+}
+
+void ferry_future_retain(ferry_future *future)
+{
+	if (future)
+		fy_add_32(&future->refs, 1);
+}
+
+void ferry_future_release(ferry_future *future)
+{
+	if (future && fy_add_32(&future->refs, (uint32_t)-1) == 1)
+		destroy(future);
+}
+
+/* ---- completion --------------------------------------------------------------- */
+
+/* True for one caller ever; *departed_p: had the operation left its lane by then? */
+static bool claim(ferry_future *future, bool *departed_p)
+{
+	uint32_t state = fy_or_32(&future->state, FY_FUTURE_CLAIMED);
+
+	*departed_p = (state & FY_FUTURE_DEPARTED) != 0;
+	return !(state & FY_FUTURE_CLAIMED);
+}
+
+bool fy_future_claim(ferry_future *future)
+{
+	bool departed;
+
+	return claim(future, &departed);
+}
+
+/* The callback, on its executor. */
+static void then_run(struct fy_task *task)
+{
+	ferry_future *future = (ferry_future *)((char *)task - offsetof(ferry_future, then));
+	ferry_executor *where = future->then_where;
+
+	if (where == FERRY_INLINE || !fy_executor_discarding())
+		future->then_fn(future, future->status, future->then_arg);
+	ferry_future_release(future);
+	if (where != FERRY_INLINE)
+		fy_executor_release(where);
+}
+
+/* False: inline, and the engine takes no more. */
+static bool submit(ferry *engine, ferry_executor *where, struct fy_task *task)
+{
+	if (where != FERRY_INLINE) {
+		fy_executor_submit(where, task);
+		return true;
+	}
+	return fy_future_hooks.run_inline && fy_future_hooks.run_inline(engine, task) == FERRY_OK;
+}
+
+void fy_future_run_on(ferry *engine, ferry_executor *where, struct fy_task *task)
+{
+	if (!submit(engine, where, task))
+		task->run(task);
+}
+
+static void announce(ferry_future *future, uint32_t state)
+{
+	if (state & FY_FUTURE_WAITED)
+		fy_futex_wake(&future->state, INT_MAX, false);
+	if (state & FY_FUTURE_WATCHED)
+		fy_watch_completed(future);
+	if (state & FY_FUTURE_THEN)
+		fy_future_run_on(future->engine, future->then_where, &future->then);
+}
+
+void fy_future_finish(ferry_future *future, int status)
+{
+	bool promise = (future->flags & FY_FUTURE_IS_PROMISE) != 0;
+	uint32_t state;
+
+	future->status = status;
+	if (fy_unlikely(promise) && fy_future_hooks.promise_closed)
+		fy_future_hooks.promise_closed(future->engine, future);
+	state = fy_or_32(&future->state, FY_FUTURE_DONE);
+	if (fy_unlikely(state & BITS_TO_ANNOUNCE))
+		announce(future, state);
+	if (fy_unlikely(promise))
+		ferry_future_release(future);
+}
+
+bool fy_future_complete(ferry_future *future, int status, const char *detail)
+{
+	bool won = fy_future_claim(future);
+
+	if (won) {
+		future->detail = detail ? strdup(detail) : NULL;
+		fy_future_finish(future, status);
+	}
+	ferry_future_release(future);
+	return won;
+}
+
+bool fy_future_complete_reply(ferry_future *future, ferry_message *reply)
+{
+	bool won = fy_future_claim(future);
+
+	if (won) {
+		future->reply = reply;
+		fy_future_finish(future, FERRY_OK);
+	} else if (reply && fy_future_hooks.message_release) {
+		fy_future_hooks.message_release(reply);
+	}
+	ferry_future_release(future);
+	return won;
+}
+
+/* Cancel and timeout: decide against the engine. False: it was decided before. */
+static bool abandon(ferry_future *future, int status)
+{
+	const char *what = status == FERRY_ECANCELED ? "cancelled by the program" : "the deadline passed";
+	const char *fate = "";
+	char text[128];
+	bool departed;
+
+	if (!claim(future, &departed))
+		return false;
+	if (future->flags & FY_FUTURE_IS_POSTED)
+		fate = departed ? "; the message had been sent and may be delivered all the same"
+		                : "; the message had not been sent and will not be";
+	snprintf(text, sizeof text, "%s%s", what, fate);
+	future->detail = strdup(text);
+	if (future->flags & FY_FUTURE_IS_COMPOSED)
+		fy_compose_abandoned(future);
+	else if (fy_future_hooks.abandoned && future->engine)
+		fy_future_hooks.abandoned(future->engine, future);
+	fy_future_finish(future, status);
+	return true;
+}
+
+bool fy_future_expire(ferry_future *future)
+{
+	bool won = abandon(future, FERRY_ETIMEDOUT);
+
+	ferry_future_release(future);
+	return won;
+}
+
+/* ---- looking and waiting --------------------------------------------------------- */
+
+static int fail_null(const char *function)
+{
+	return fy_fail(FERRY_EINVAL, "%s was given NULL instead of a future", function);
+}
+
+static int fail_timeout(const char *function, int64_t timeout)
+{
+	return fy_fail(FERRY_EINVAL, "%s: the timeout is %lld ns; give 0, a positive time or FERRY_FOREVER", function,
+	               (long long)timeout);
+}
+
+int ferry_future_poll(ferry_future *future)
+{
+	if (fy_unlikely(!future))
+		return fail_null(__func__);
+	return fy_future_is_done(future) ? future->status : FERRY_PENDING;
+}
+
+int fy_future_may_wait(ferry *engine)
+{
+	if (engine && fy_future_hooks.on_progress && fy_future_hooks.on_progress(engine))
+		return fy_fail(FERRY_EDEADLK, "inline code on the progress thread would wait for what only that thread "
+		                              "can bring about; use ferry_future_then, or name an executor");
+	return FERRY_OK;
+}
+
+static void sleep_until(ferry_future *future, int64_t until)
+{
+	do {
+		uint32_t state = fy_load_acquire_32(&future->state);
+		if (!(state & FY_FUTURE_WAITED))
+			state = fy_or_32(&future->state, FY_FUTURE_WAITED) | FY_FUTURE_WAITED;
+		if (state & FY_FUTURE_DONE)
+			return;
+		fy_futex_wait(&future->state, state, until, false);
+	} while (until == INT64_MAX || fy_now() < until);
+}
+
+int fy_future_wait_until(ferry_future *future, int64_t until)
+{
+	int rc = fy_future_may_wait(future->engine);
+
+	if (rc == FERRY_OK && (future->flags & FY_FUTURE_IS_COMPOSED))
+		rc = fy_compose_may_wait(future);
+	if (rc < 0)
+		return fy_future_is_done(future) ? future->status : rc;
+	fy_executor_blocking(true);
+	if (fy_future_hooks.engine_wait && future->engine)
+		fy_future_hooks.engine_wait(future->engine, future, until);
+	sleep_until(future, until);
+	fy_executor_blocking(false);
+	return fy_future_is_done(future) ? future->status : FERRY_PENDING;
+}
+
+int ferry_future_wait(ferry_future *future, int64_t timeout)
+{
+	if (fy_unlikely(!future))
+		return fail_null(__func__);
+	if (fy_unlikely(!fy_timeout_ok(timeout)))
+		return fail_timeout(__func__, timeout);
+	if (fy_future_is_done(future))
+		return future->status;
+	return timeout == 0 ? FERRY_PENDING : fy_future_wait_until(future, fy_until(fy_now(), timeout));
+}
+
+static int check_all(ferry_future *const *futures, size_t count, int64_t timeout)
+{
+	if (!fy_timeout_ok(timeout))
+		return fail_timeout("ferry_wait_all", timeout);
+	if (count > 0 && !futures)
+		return fy_fail(FERRY_EINVAL, "ferry_wait_all was given NULL and a count of %zu", count);
+	for (size_t i = 0; i < count; i++)
+		if (!futures[i])
+			return fy_fail(FERRY_EINVAL, "futures[%zu] is NULL; leave out what is not waited for", i);
+	return FERRY_OK;
+}
+
+/* From the last to the first: mostly they complete in the order in which they were made, so
+ * that one sleep, on the last, is all. */
+int ferry_wait_all(ferry_future *const *futures, size_t count, int64_t timeout)
+{
+	int rc = check_all(futures, count, timeout);
+	int64_t until = INT64_MAX;
+
+	if (rc < 0)
+		return rc;
+	if (timeout > 0)
+		until = fy_until(fy_now(), timeout);
+	for (size_t i = count; i-- > 0;) {
+		if (fy_future_is_done(futures[i]))
+			continue;
+		rc = timeout == 0 ? FERRY_PENDING : fy_future_wait_until(futures[i], until);
+		if (!fy_future_is_done(futures[i]))
+			return rc;
+	}
+	for (size_t i = 0; i < count; i++)
+		if (futures[i]->status != FERRY_OK)
+			return futures[i]->status;
+	return FERRY_OK;
+}
+
+/* ---- what came of it ---------------------------------------------------------------- */
+
+static bool keep_reply(ferry_future *future)
+{
+	return !(fy_or_32(&future->state, FY_FUTURE_REPLY_TAKEN) & FY_FUTURE_REPLY_TAKEN);
+}
+
+ferry_message *fy_future_move_reply(ferry_future *future)
+{
+	return future->reply && keep_reply(future) ? future->reply : NULL;
+}
+
+/* A call whose reply is empty may have none at all: it is made when it is asked for. */
+static int take_empty(ferry_future *future, ferry_message **reply_p)
+{
+	ferry_message *empty = fy_future_hooks.message_empty ? fy_future_hooks.message_empty(future->engine) : NULL;
+
+	if (!empty)
+		return fy_fail(FERRY_ENOMEM, "no memory for an empty reply");
+	if (!keep_reply(future)) {
+		if (fy_future_hooks.message_release)
+			fy_future_hooks.message_release(empty);
+		return fy_fail(FERRY_EALREADY, "the reply was taken before");
+	}
+	*reply_p = empty;
+	return FERRY_OK;
+}
+
+int ferry_future_take(ferry_future *future, ferry_message **reply_p)
+{
+	ferry_message *reply;
+
+	if (!future || !reply_p)
+		return fy_fail(FERRY_EINVAL, "ferry_future_take needs a future and a place for the reply");
+	if (!fy_future_is_done(future))
+		return FERRY_PENDING;
+	if (fy_load_relaxed_32(&future->state) & FY_FUTURE_REPLY_TAKEN)
+		return fy_fail(FERRY_EALREADY, "the reply was taken before");
+	if (!future->reply && (future->flags & FY_FUTURE_IS_CALL) && future->status == FERRY_OK)
+		return take_empty(future, reply_p);
+	if (!future->reply)
+		return fy_fail(FERRY_EALREADY, "there is no reply to take: %s",
+		               future->status == FERRY_OK ? "this was no call" : ferry_strerror(future->status));
+	reply = fy_future_move_reply(future);
+	if (!reply)
+		return fy_fail(FERRY_EALREADY, "the reply was taken before");
+	*reply_p = reply;
+	return FERRY_OK;
+}
+
+const char *ferry_future_detail(ferry_future *future)
+{
+	return future && fy_future_is_done(future) && future->detail ? future->detail : "";
+}
+
+/* ---- callbacks, deadlines, cancel ------------------------------------------------------ */
+
+/* The slot is ours and the future is done: queue it now. */
+static int then_at_once(ferry_future *future)
+{
+	if (submit(future->engine, future->then_where, &future->then))
+		return FERRY_OK;
+	ferry_future_release(future);
+	return fy_fail(FERRY_ESTOPPED, "the future is done and its engine has closed: no progress thread is left to run "
+	                               "an inline callback; name an executor, or look at the future");
+}
+
+int ferry_future_then(ferry_future *future, ferry_executor *where, ferry_callback_fn *fn, void *arg)
+{
+	if (!future || !fn)
+		return fy_fail(FERRY_EINVAL, "ferry_future_then needs a future and a function");
+	if (fy_or_32(&future->state, FY_FUTURE_THEN_KEPT) & FY_FUTURE_THEN_KEPT)
+		return fy_fail(FERRY_EINVAL, "this future has a callback already; ferry_future_all or "
+		                             "ferry_future_and_then make another future of it");
+	future->then_fn = fn;
+	future->then_arg = arg;
+	future->then_where = where;
+	future->then.run = then_run;
+	ferry_future_retain(future);
+	if (where != FERRY_INLINE)
+		fy_executor_retain(where);
+	if (fy_or_32(&future->state, FY_FUTURE_THEN) & FY_FUTURE_DONE)
+		return then_at_once(future);
+	return FERRY_OK;
+}
+
+int ferry_future_deadline(ferry_future *future, int64_t timeout)
+{
+	if (!future)
+		return fail_null(__func__);
+	if (!fy_timeout_ok(timeout))
+		return fail_timeout(__func__, timeout);
+	if (timeout == 0 && abandon(future, FERRY_ETIMEDOUT))
+		return FERRY_OK;
+	if (fy_load_acquire_32(&future->state) & FY_FUTURE_CLAIMED)
+		return fy_fail(FERRY_EALREADY, "the future is decided already");
+	if (timeout == FERRY_FOREVER)
+		return FERRY_OK;
+	if (!future->engine || !fy_future_hooks.deadline)
+		return fy_fail(FERRY_ENOTSUP, "a deadline needs an engine that keeps the time");
+	return fy_future_hooks.deadline(future->engine, future, fy_until(fy_now(), timeout));
+}
+
+int ferry_future_cancel(ferry_future *future)
+{
+	if (!future)
+		return fail_null(__func__);
+	if (future->flags & FY_FUTURE_NO_CANCEL)
+		return fy_fail(FERRY_ENOTSUP, "this operation cannot be cancelled");
+	if (!abandon(future, FERRY_ECANCELED))
+		return fy_fail(FERRY_EALREADY, "the future is decided already");
+	return FERRY_OK;
+}
+
+/* ---- promises ----------------------------------------------------------------------------- */
+
+int ferry_promise_create(ferry *engine, ferry_future **future_p)
+{
+	ferry_future *future;
+	int rc;
+
+	if (!engine || !future_p)
+		return fy_fail(FERRY_EINVAL, "ferry_promise_create needs an engine and a place for the future");
+	future = fy_future_create(engine, FY_FUTURE_IS_PROMISE);
+	if (!future)
+		return fy_fail(FERRY_ENOMEM, "no memory for a promise");
+	rc = fy_future_hooks.promise_opened ? fy_future_hooks.promise_opened(engine, future) : FERRY_OK;
+	if (rc < 0) {
+		give_back(future);
+		return rc;
+	}
+	*future_p = future;
+	return FERRY_OK;
+}
+
+int ferry_promise_fulfil(ferry_future *future, int status, ferry_message *value)
+{
+	if (!future || !(future->flags & FY_FUTURE_IS_PROMISE))
+		return fy_fail(FERRY_EINVAL, "ferry_promise_fulfil needs a future of ferry_promise_create");
+	if (status > 0)
+		return fy_fail(FERRY_EINVAL, "a promise cannot be fulfilled with the status %d; give FERRY_OK or one of "
+		                             "FERRY_E...", status);
+	if (!fy_future_claim(future))
+		return fy_fail(FERRY_EALREADY, "the promise is decided already");
+	if (value && fy_future_hooks.message_retain)
+		fy_future_hooks.message_retain(value);
+	future->reply = value;
+	fy_future_finish(future, status);
+	return FERRY_OK;
+}

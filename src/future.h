@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Futures, as the rest of the library sees them. See future.c for the
+ * invariants and ferry.h for what programs see.
+ *
+ * A future is *completed* by whoever wins its claim: the engine (ack, reply,
+ * failure), a cancel, a deadline, a promise's fulfilment. Two steps, so that
+ * the winner may write the result between them without anybody seeing half:
+ *
+ *     if (fy_future_claim(f)) {            // one atomic step: exactly one wins
+ *             f->reply = ...; f->detail = ...;
+ *             fy_future_finish(f, status); // publishes, wakes, starts `then`
+ *     }
+ *
+ * No MPI, no port, no engine internals below this line: unit tests link it alone.
+ */
+#ifndef FY_FUTURE_H
+#define FY_FUTURE_H
+
+#include "ferry.h"
+#include "order.h"
+#include "task.h"
+
+struct fy_watch;
+
+struct ferry_future {
+	/* Written by whoever completes, waits or registers (atomic or), read by all
+	 * (acquire): FY_FUTURE_* below. DONE is set last, by a release. */
+	uint32_t state;
+	/* Written by all holders (atomic add): the program's references, and one of
+	 * the engine's until the operation is over for it. */
+	uint32_t refs;
+	int status;               /* set before DONE, constant after it */
+	uint32_t flags;           /* FY_FUTURE_IS_*: constant after creation */
+	ferry *engine;            /* may be NULL; used only while not DONE */
+	ferry_message *reply;     /* set before DONE; taken by an atomic swap after it */
+	char *detail;             /* set before DONE: malloc'd, or NULL */
+	uint64_t id;              /* the helm's: the call's id, or the sequence number of a post's batch */
+	ferry_future *next;       /* the owner's: links it in a channel's list or in the cache */
+	void *links;              /* watches, a lock bit and a bit for "completed": see watch.h */
+	struct fy_task then;      /* the callback's place in its executor's queue */
+	ferry_callback_fn *then_fn;
+	void *then_arg;
+	ferry_executor *then_where;
+	void *extra;              /* what composed futures, promises and MPI requests hang here */
+	void (*extra_free)(ferry_future *future, void *extra); /* called when the last reference is gone */
+};
+
+#define FY_FUTURE_CLAIMED 0x1u /* somebody decided the outcome */
+#define FY_FUTURE_DONE 0x2u    /* the outcome can be read */
+#define FY_FUTURE_WAITED 0x4u  /* somebody sleeps on the state word: futex wake at completion */
+#define FY_FUTURE_THEN 0x8u    /* then_* are set */
+#define FY_FUTURE_THEN_KEPT 0x10u /* the slot of `then` is given away; somebody sets then_* */
+#define FY_FUTURE_WATCHED 0x20u   /* `links` has or had watches, see watch.h */
+#define FY_FUTURE_REPLY_TAKEN 0x40u
+#define FY_FUTURE_DEPARTED 0x80u  /* the helm took the operation from its lane */
+
+#define FY_FUTURE_IS_CALL 0x1u    /* has a reply to take */
+#define FY_FUTURE_IS_PROMISE 0x2u
+#define FY_FUTURE_NO_CANCEL 0x4u  /* cancel is ENOTSUP */
+#define FY_FUTURE_IS_POSTED 0x8u  /* goes through a lane: the helm calls fy_future_depart, and the detail of a
+                                   * cancel or a timeout says whether the message was sent */
+#define FY_FUTURE_IS_COMPOSED 0x10u /* of compose.c. Flags from 0x100 on are free for the engine */
+
+/* A future with two references, the program's and the engine's, from the
+ * thread's cache. NULL: no memory. */
+ferry_future *fy_future_create(ferry *engine, uint32_t flags);
+/* Decide the outcome. True for exactly one caller ever. */
+bool fy_future_claim(ferry_future *future);
+/* Publish the outcome of a future that the caller claimed: sets DONE, wakes
+ * waiters, hands `then` to its executor. Does not drop a reference. */
+void fy_future_finish(ferry_future *future, int status);
+/* Claim and finish with a status and a text (copied; may be NULL), then drop
+ * the engine's reference, whoever won. True if it won. */
+bool fy_future_complete(ferry_future *future, int status, const char *detail);
+/* Likewise with a reply, of which the reference goes over to the future, or is
+ * released when the race was lost. */
+bool fy_future_complete_reply(ferry_future *future, ferry_message *reply);
+static inline bool fy_future_is_done(const ferry_future *future)
+{
+	return (fy_load_acquire_32(&future->state) & FY_FUTURE_DONE) != 0;
+}
+/* The helm, when it takes a posted operation from its lane: true when it is to be sent, false when it was
+ * cancelled or timed out before. One atomic step against the claim, so that the detail tells the truth. */
+static inline bool fy_future_depart(ferry_future *future)
+{
+	return !(fy_or_32(&future->state, FY_FUTURE_DEPARTED) & FY_FUTURE_CLAIMED);
+}
+/* What a timer of hooks.deadline does: decide ETIMEDOUT unless it is decided, then drop the timer's
+ * reference. True if it won. */
+bool fy_future_expire(ferry_future *future);
+/* Wait like ferry_future_wait, to an absolute time. The future may be on the stack. */
+int fy_future_wait_until(ferry_future *future, int64_t until);
+/* The reply of a future that is done, moved out; NULL when there is none (any more). */
+ferry_message *fy_future_move_reply(ferry_future *future);
+/* Hand a task to `where`, or run it here when that is inline and the engine takes no more. */
+void fy_future_run_on(ferry *engine, ferry_executor *where, struct fy_task *task);
+/* May this thread wait for something of this engine? 0, or FERRY_EDEADLK with a sentence. */
+int fy_future_may_wait(ferry *engine);
+/* For tests of the bound: futures that this thread's cache holds, and its limit. */
+#define FY_FUTURE_CACHE_MAX 256u
+unsigned fy_future_cached(void);
+
+/*
+ * What the engine offers to a thread that waits: `engine_wait` is called
+ * before the thread would sleep, and may drive the engine (lend the helm). It
+ * returns when the future is done, or when there is nothing (more) for it to
+ * do; the waiter then sleeps on the future's word until `until` (absolute, monotonic ns;
+ * INT64_MAX: for ever). `on_progress` tells whether this thread is running inline user code
+ * of that engine, where waiting is EDEADLK. Set once by engine.c; NULL in unit tests.
+ *
+ * A future holds no reference of its engine: while it is not DONE its engine has not closed, but
+ * another thread may close it between our look and the call. So hooks other than message_* take an
+ * engine that may have closed a moment ago, and do nothing then (or ESTOPPED).
+ */
+struct fy_future_hooks {
+	bool (*on_progress)(ferry *engine);
+	/* `future` may be one on the stack (wait_any): good for fy_future_is_done alone. */
+	void (*engine_wait)(ferry *engine, const ferry_future *future, int64_t until);
+	/* Hand a task to where == FERRY_INLINE: the progress thread of that engine. 0, or FERRY_ESTOPPED
+	 * when the engine takes no more: then the task is still the caller's. */
+	int (*run_inline)(ferry *engine, struct fy_task *task);
+	/* The helm's timers: call fy_future_expire at `when`. The engine takes a
+	 * reference of its own for it. 0 or FERRY_ENOMEM, FERRY_ESTOPPED. */
+	int (*deadline)(ferry *engine, ferry_future *future, int64_t when);
+	/* Tell the engine that a future of it was cancelled or timed out, so that what has not left
+	 * the lane is not sent. May be NULL. Called between the claim and DONE. */
+	void (*abandoned)(ferry *engine, ferry_future *future);
+	/* Promises that are pending when the engine closes are completed by it: the engine lists
+	 * them from creation to completion. 0 or FERRY_ESTOPPED. The reference that goes with the list is
+	 * future.c's: promise_closed is called once for every promise, by fy_future_finish just before
+	 * DONE, and finish then drops that reference, whoever completes. So close retains each promise
+	 * that it finds in the list (under the lock that promise_closed takes), lets go of the lock,
+	 * and calls fy_future_complete, which drops what close retained. */
+	int (*promise_opened)(ferry *engine, ferry_future *future);
+	void (*promise_closed)(ferry *engine, ferry_future *future);
+	/* A message's reference count, so that future.c needs nothing else of messages. */
+	void (*message_retain)(ferry_message *message);
+	void (*message_release)(ferry_message *message);
+	/* The reply of a call that had none. The engine may have closed: it only names whose it is. */
+	ferry_message *(*message_empty)(ferry *engine);
+};
+extern struct fy_future_hooks fy_future_hooks;
+
+#endif

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "lane.h"
+
+#include <stdlib.h>
+
+#include "status.h"
+#include "wake.h"
+
+struct fy_lane *fy_lane_create(struct ferry *engine, uint64_t serial, uint32_t stream)
+{
+	struct fy_lane *lane = aligned_alloc(FY_CACHE_LINE, sizeof *lane);
+	if (!lane)
+		return NULL;
+	memset(lane, 0, sizeof *lane);
+	lane->ring = aligned_alloc(FY_CACHE_LINE, FY_LANE_BYTES + FY_CACHE_LINE);
+	if (!lane->ring) {
+		free(lane);
+		return NULL;
+	}
+	lane->engine = engine;
+	lane->serial = serial;
+	lane->stream = stream;
+	lane->refs = 2;
+	return lane;
+}
+
+void fy_lane_release(struct fy_lane *lane)
+{
+	if (fy_add_32(&lane->refs, (uint32_t)-1) != 1)
+		return;
+	free(lane->ring);
+	free(lane);
+}
+
+/* The tail is at a place where the record would wrap, or the ring looks full. */
+struct fy_record *fy_lane_reserve_slow(struct fy_lane *lane, uint32_t size)
+{
+	uint32_t at = (uint32_t)lane->tail & (FY_LANE_BYTES - 1);
+	uint32_t pad = at + size > FY_LANE_BYTES ? FY_LANE_BYTES - at : 0;
+	lane->head_seen = fy_load_acquire_64(&lane->head);
+	if (lane->tail + pad + size - lane->head_seen > FY_LANE_BYTES)
+		return NULL;
+	if (pad) {
+		/* 8 bytes are always left before the end: sizes are multiples of 8, and a PAD is read by its first word alone. */
+		fy_lane_at(lane, lane->tail)->size_flags = FY_KIND_PAD;
+		fy_lane_publish(lane, pad);
+	}
+	return fy_lane_at(lane, lane->tail);
+}
+
+void fy_lane_nudge(struct fy_lane *lane)
+{
+	fy_add_32(&lane->room, 1);
+	fy_futex_wake(&lane->room, 1, false);
+}
+
+void fy_lane_consume(struct fy_lane *lane, uint64_t head)
+{
+	fy_store_release_64(&lane->head, head);
+	/* The producer that goes to sleep pays for the order of this load after that store. */
+	if (fy_unlikely(fy_load_relaxed_32(&lane->waiting)) && fy_swap_32(&lane->waiting, 0))
+		fy_lane_nudge(lane);
+}
+
+/* Room means a quarter of the ring, so that a producer is not woken for every record. */
+static bool has_room(struct fy_lane *lane, uint32_t size)
+{
+	uint64_t used = lane->tail - fy_load_acquire_64(&lane->head);
+	return FY_LANE_BYTES - used >= size + FY_LANE_BYTES / 4;
+}
+
+bool fy_lane_await_room(struct fy_lane *lane, uint32_t size, int64_t until, const uint32_t *stop)
+{
+	for (;;) {
+		uint32_t seen = fy_load_acquire_32(&lane->room);
+		fy_store_release_32(&lane->waiting, 1);
+		fy_barrier_everywhere();
+		if (has_room(lane, size))
+			return true;
+		if (fy_load_acquire_32(stop) || fy_now() >= until)
+			return false;
+		fy_futex_wait(&lane->room, seen, until, false);
+	}
+}

@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The lane: the ring through which one application thread hands records to
+ * the holder of the helm. One producer, one consumer, bytes instead of slots
+ * because records differ in length. Neither side waits for the other unless
+ * the ring is full; then the producer sleeps on `room`.
+ *
+ * Records never wrap: where one does not fit before the end of the ring, a
+ * PAD record fills the rest. `head` and `tail` count bytes since the
+ * beginning and are never reduced modulo the size, so that full and empty differ.
+ *
+ * The memory-model argument: the producer writes the record, then stores
+ * `tail` with release; the consumer loads `tail` with acquire and so sees the
+ * record. The consumer copies the record out, then stores `head` with release; the producer
+ * loads `head` with acquire before it overwrites those bytes.
+ * Sleeping: the producer sets `waiting`, then orders that against its load
+ * of `head` by the process-wide barrier of wake.h; the consumer stores `head`
+ * and then loads `waiting`. Either the producer sees the room or the consumer the sleeper.
+ */
+#ifndef FY_LANE_H
+#define FY_LANE_H
+
+#include <stdbool.h>
+
+#include "order.h"
+#include "record.h"
+
+#define FY_LANE_BYTES (128u * 1024)
+#define FY_LANE_INLINE 8192u /* a longer body goes by pointer */
+
+struct fy_lane {
+	/* The producer's line. */
+	FY_ALIGNED uint64_t tail; /* written by the producer (release), read by the helm (acquire) */
+	uint64_t head_seen;       /* the producer's own copy of head */
+	uint32_t stream;          /* constant */
+	uint32_t listed;          /* 1 while the helm looks at this lane: set by whoever lists it (swap), cleared by the
+	                           * helm before a process-wide barrier (outgoing.c) */
+	uint32_t quick;           /* the producer's: its last wait drove the engine, so its next call may, too */
+	char *ring;               /* constant */
+	uint64_t serial;          /* constant: the engine's, never reused */
+	struct fy_lane *thread_next; /* the thread's own list of its lanes */
+	struct ferry *engine;     /* constant */
+	/* The consumer's line. */
+	FY_ALIGNED uint64_t head; /* written by the helm (release), read by the producer (acquire) */
+	uint64_t tail_seen;       /* the helm's */
+	struct fy_lane *next;     /* the helm's list of lanes with work */
+	uint64_t fence_mark;      /* the helm's: the tail when a fence began */
+	uint32_t idle_sleeps;     /* the helm's: sleeps since there was work in it */
+	/* Rarely touched. */
+	FY_ALIGNED uint32_t room; /* futex: the helm adds 1 when a waiting producer has room again */
+	uint32_t waiting;         /* set by the producer that is about to sleep, cleared by the helm (swap) */
+	uint32_t left;            /* set by the exiting thread (release): nothing more will come */
+	uint32_t refs;            /* the thread's and the engine's (atomic add) */
+	uint32_t gone;            /* set by the closing engine (release): the thread may forget this lane */
+	uint32_t known;           /* the helm's: it is on the list of all lanes */
+	struct fy_lane *all_next; /* the helm's list of all lanes */
+	ck_stack_entry_t entry;   /* its place among the newly active lanes */
+};
+
+struct fy_lane *fy_lane_create(struct ferry *engine, uint64_t serial, uint32_t stream);
+void fy_lane_release(struct fy_lane *lane);
+
+/* Producer: where a record of `size` bytes can be written, or NULL: full. */
+struct fy_record *fy_lane_reserve_slow(struct fy_lane *lane, uint32_t size);
+
+static inline struct fy_record *fy_lane_reserve(struct fy_lane *lane, uint32_t size)
+{
+	uint32_t at = (uint32_t)lane->tail & (FY_LANE_BYTES - 1);
+	if (fy_likely(at + size <= FY_LANE_BYTES && lane->tail + size - lane->head_seen <= FY_LANE_BYTES))
+		return (struct fy_record *)(void *)(lane->ring + at);
+	return fy_lane_reserve_slow(lane, size);
+}
+/* Producer: publish the record that was written at fy_lane_reserve's place. */
+static inline void fy_lane_publish(struct fy_lane *lane, uint32_t size)
+{
+	fy_store_release_64(&lane->tail, lane->tail + size);
+}
+/* Consumer: is there something to take? */
+static inline bool fy_lane_has_work(struct fy_lane *lane)
+{
+	lane->tail_seen = fy_load_acquire_64(&lane->tail);
+	return lane->tail_seen != lane->head;
+}
+static inline struct fy_record *fy_lane_at(const struct fy_lane *lane, uint64_t position)
+{
+	return (struct fy_record *)(void *)(lane->ring + (position & (FY_LANE_BYTES - 1)));
+}
+/* Consumer: give everything before `head` back to the producer and wake it if it waits. */
+void fy_lane_consume(struct fy_lane *lane, uint64_t head);
+/* Producer: sleep until there is room for `size`, or `until`. False: time is up or *stop is set. */
+bool fy_lane_await_room(struct fy_lane *lane, uint32_t size, int64_t until, const uint32_t *stop);
+/* Any thread: make a producer that sleeps look again. */
+void fy_lane_nudge(struct fy_lane *lane);
+
+#endif

@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: Apache-2.0
+# The library in three parts. libferry-core has all that knows no MPI; unit
+# tests link it as it is, and see its insides. libferry-mpi is the only part
+# that is compiled with MPI's headers. libferry-sim is the core with the
+# simulated network beside it, for the tests; it is not installed.
+
+noinst_LTLIBRARIES += libferry-core.la libferry-mpi.la libferry-sim.la
+lib_LTLIBRARIES += libferry.la
+
+libferry_core_la_SOURCES = \
+	%D%/agree.c \
+	%D%/call.c \
+	%D%/channel.c \
+	%D%/check.c \
+	%D%/check.h \
+	%D%/codec.c \
+	%D%/codec.h \
+	%D%/communication.c \
+	%D%/communication.h \
+	%D%/compose.c \
+	%D%/compose.h \
+	%D%/decode.c \
+	%D%/decode.h \
+	%D%/dispatch.c \
+	%D%/engine.c \
+	%D%/engine.h \
+	%D%/exchange.c \
+	%D%/exchange.h \
+	%D%/executor.c \
+	%D%/executor.h \
+	%D%/future.c \
+	%D%/future.h \
+	%D%/lane.c \
+	%D%/lane.h \
+	%D%/log.c \
+	%D%/log.h \
+	%D%/mailbox.c \
+	%D%/mailbox.h \
+	%D%/message.c \
+	%D%/message.h \
+	%D%/object.c \
+	%D%/open.c \
+	%D%/open.h \
+	%D%/options.c \
+	%D%/options.h \
+	%D%/order.h \
+	%D%/outgoing.c \
+	%D%/pack.c \
+	%D%/pack.h \
+	%D%/port.h \
+	%D%/post.c \
+	%D%/progress.c \
+	%D%/progress.h \
+	%D%/receive.c \
+	%D%/reception.c \
+	%D%/record.h \
+	%D%/status.c \
+	%D%/status.h \
+	%D%/task.h \
+	%D%/timer.c \
+	%D%/transfer.c \
+	%D%/wake.c \
+	%D%/wake.h \
+	%D%/watch.c \
+	%D%/watch.h \
+	# end
+
+libferry_mpi_la_CFLAGS = $(AM_CFLAGS) $(MPI_CFLAGS)
+libferry_mpi_la_CPPFLAGS = $(AM_CPPFLAGS) $(MPI_CPPFLAGS)
+libferry_mpi_la_SOURCES = \
+	%D%/mpi_bell.c \
+	%D%/mpi_bell.h \
+	%D%/mpi_error.c \
+	%D%/mpi_life.c \
+	%D%/mpi_life.h \
+	%D%/port_mpi.c \
+	%D%/port_mpi.h \
+	# end
+
+libferry_sim_la_LIBADD = libferry-core.la
+libferry_sim_la_SOURCES = \
+	%D%/port_sim.c \
+	%D%/port_sim.h \
+	# end
+
+# The version of the interface, current:revision:age. Before a release: revision
+# + 1 if anything changed; if the interface changed, current + 1 and revision = 0,
+# and then age + 1 if it only grew, else age = 0.
+#   0:0:0  0.1.0
+libferry_la_SOURCES =
+libferry_la_LIBADD = libferry-core.la libferry-mpi.la $(MSGPACK_LIBS) $(MPI_LIBS)
+libferry_la_LDFLAGS = $(AM_LDFLAGS) $(NO_UNDEFINED) -version-info 0:0:0 -export-symbols-regex '$(EXPORT_REGEX)'

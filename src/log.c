@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The log: one write(2) a line to a descriptor in append mode, so that ranks may share a file. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "log.h"
+#include "status.h"
+
+#define LINE_BYTES 1024
+
+struct fy_log {
+	int fd;
+	int rank;
+	int64_t opened; /* lines carry the time since then */
+};
+
+/* The name with %r and %% replaced; false when it has another % or does not fit. */
+static bool expand(const char *where, int rank, char *name, size_t nbytes)
+{
+	size_t used = 0;
+
+	for (; *where; where++) {
+		int n = 1;
+		if (*where != '%')
+			name[used] = *where;
+		else if (*++where == 'r')
+			n = snprintf(name + used, nbytes - used, "%d", rank);
+		else if (*where == '%')
+			name[used] = '%';
+		else
+			return false;
+		used += (size_t)n;
+		if (used + 1 >= nbytes)
+			return false;
+	}
+	name[used] = '\0';
+	return true;
+}
+
+static int open_file(const char *where, int rank)
+{
+	char name[4096];
+
+	if (!expand(where, rank, name, sizeof name))
+		return fy_fail(FERRY_EINVAL, "log=%.100s is no file name: it is too long, or has a %% that is "
+		                             "followed by neither r (the rank) nor %%", where);
+	int fd = open(name, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
+	if (fd < 0)
+		return fy_fail(FERRY_EINVAL, "the log %.120s cannot be opened: %s; name a file that can be "
+		                             "written, or stderr", name, strerror(errno));
+	return fd;
+}
+
+int fy_log_open(const char *where, int rank, struct fy_log **log_p)
+{
+	struct fy_log *log;
+	int fd = STDERR_FILENO;
+
+	if (!where) {
+		*log_p = NULL;
+		return FERRY_OK;
+	}
+	if (strcmp(where, "stderr") != 0 && (fd = open_file(where, rank)) < 0)
+		return fd;
+	log = malloc(sizeof *log);
+	if (!log) {
+		if (fd != STDERR_FILENO)
+			close(fd);
+		return fy_fail(FERRY_ENOMEM, "no memory for the log");
+	}
+	*log = (struct fy_log){ .fd = fd, .rank = rank, .opened = fy_now() };
+	*log_p = log;
+	return FERRY_OK;
+}
+
+void fy_log_close(struct fy_log *log)
+{
+	if (log && log->fd != STDERR_FILENO)
+		close(log->fd);
+	free(log);
+}
+
+static size_t at_most(int length, size_t room)
+{
+	return length < 0 ? 0 : (size_t)length < room ? (size_t)length : room - 1;
+}
+
+void fy_log(struct fy_log *log, const char *format, ...)
+{
+	char line[LINE_BYTES + 1];
+	va_list arguments;
+
+	if (!log)
+		return;
+	int kept = errno;
+	size_t used = at_most(snprintf(line, LINE_BYTES, "ferry[%d] %.6f ", log->rank,
+	                               (double)(fy_now() - log->opened) / 1e9), LINE_BYTES);
+	va_start(arguments, format);
+	used += at_most(vsnprintf(line + used, LINE_BYTES - used, format, arguments), LINE_BYTES - used);
+	va_end(arguments);
+	line[used++] = '\n';
+	/* A log that cannot be written is no reason to stop. */
+	ssize_t written = write(log->fd, line, used);
+	(void)written;
+	errno = kept;
+}

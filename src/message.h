@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Messages: a body and attachments, reference counted.
+ *
+ * Three origins:
+ *  - the program's (ferry_message_create), writable until it is posted;
+ *  - received and of its own (heap): body and attachments are its memory, and
+ *    what it holds is charged to an account until it is freed or taken;
+ *  - a view: the one message struct of the engine through which inline
+ *    handlers see bytes in place, in the receive buffer. Retaining a view
+ *    turns it into a heap message (the bytes are copied) and the engine makes itself a new view.
+ */
+#ifndef FY_MESSAGE_H
+#define FY_MESSAGE_H
+
+#include "ferry.h"
+#include "task.h"
+
+struct fy_account;
+struct fy_handler;
+
+struct fy_attachment {
+	void *data;
+	size_t nbytes;
+	ferry_release_fn *release; /* the program's; NULL with FY_MESSAGE_OWNS: free() */
+	void *arg;
+	bool owned;                /* received: freed with the message, may be taken */
+};
+
+struct ferry_message {
+	uint32_t refs;         /* atomic add by all holders */
+	uint32_t flags;        /* FY_MESSAGE_*: written before the message is shared */
+	ferry *engine;         /* constant; holds a reference of the engine struct unless a view */
+	uint32_t op;
+	int source;            /* the sender's rank, or -1 for the program's own */
+	char *body;
+	size_t nbytes;
+	size_t body_room;      /* the program's: allocated */
+	struct fy_attachment *attachments;
+	size_t n_attachments;
+	size_t attachment_room;
+	/* requests */
+	uint64_t call_id;      /* 0: not a call */
+	uint32_t answered;     /* 0, then 1 by whoever answers first (compare and swap) */
+	uint32_t retained;     /* set by ferry_message_retain (relaxed), read by the thread that ran the handler */
+	ferry_message *answer; /* written by the one who answers, read by the helm after it took the request from
+	                        * the inbox of replies; NULL: an empty one */
+	int answer_status;     /* 0, or what ferry_reply_error said; then `answer` carries the text */
+	bool answer_library;   /* the status is the library's own */
+	/* accounting of received messages */
+	struct fy_account *account;
+	uint64_t charge;       /* credit that goes back when it is freed */
+	uint64_t large;        /* bytes of the large budget, likewise */
+	struct fy_handler *handler; /* whose executor it waits in */
+	struct fy_task task;   /* its place there */
+	struct ferry_message *next, *prev;       /* in a list of the mailbox, or of the helm */
+	struct ferry_message *op_next, *op_prev; /* in the mailbox's list of one op */
+	int64_t arrived;       /* for the grace period */
+	ck_stack_entry_t entry;
+	void *extra;           /* the msgpack layer's */
+	void (*extra_free)(void *extra);
+};
+
+#define FY_MESSAGE_VIEW 0x1u
+#define FY_MESSAGE_POSTED 0x2u   /* unchangeable from now on */
+#define FY_MESSAGE_RECEIVED 0x4u
+#define FY_MESSAGE_CALL 0x8u     /* a request that awaits an answer */
+#define FY_MESSAGE_DELIVERED 0x10u
+
+/* What a retained record costs beyond its bytes: the struct above and malloc's share. */
+#define FY_MESSAGE_CHARGE 320u
+
+/* A message of its own with room for a body; refs 1. NULL: no memory. */
+ferry_message *fy_message_new(ferry *engine, uint32_t op, size_t nbytes);
+/* ferry_message_create without the check for reserved ops. */
+int fy_message_create(ferry *engine, uint32_t op, ferry_message **message_p);
+/* A received message with `count` attachments, memory not there yet. */
+int fy_message_room_for(ferry_message *message, size_t count);
+/* All bytes of it. */
+size_t fy_message_total(const ferry_message *message);
+/* The last reference is gone: what is to happen to the message. */
+void fy_message_free(ferry_message *message);
+/* dispatch.c: the view becomes a heap message; the engine makes itself a new one. */
+void fy_message_keep_view(ferry_message *view);
+/* Answer a request: hand it to the helm with `answer` (a reference, or NULL). The caller has won `answered`
+ * and gives a reference of the request. */
+void fy_message_send_answer(ferry_message *request);
+/* dispatch.c: a small reply to a view goes straight into the batch. False: not possible now. */
+bool fy_message_reply_in_place(ferry_message *view, const void *body, size_t nbytes);
+/* Set up the view for a record in place. */
+void fy_message_view(ferry_message *view, ferry *engine, uint32_t op, int source, void *body, size_t nbytes,
+                     uint64_t call_id);
+/* Copy a body with attachments inside (FY_ATTACHED) into a heap message. 0, ENOMEM, EDECODE. */
+int fy_message_unfold(ferry *engine, uint32_t op, const char *bytes, size_t nbytes, ferry_message **message_p);
+/* The length of that form, and writing it. */
+size_t fy_message_folded_size(const ferry_message *message);
+void fy_message_fold(const ferry_message *message, char *to);
+
+/* ferry_recv and ferry_post_message for the library's own ops. */
+int fy_recv(ferry *engine, int source, uint32_t op, int64_t timeout, ferry_message **message_p);
+int fy_post_message(ferry *engine, int rank, ferry_message *message, ferry_future **future_p);
+
+/* For the msgpack layer: a slot of the message, of the engine, and the options. */
+void **fy_message_extra(ferry_message *message, void (*free_fn)(void *extra));
+const ferry_options *fy_message_options(const ferry_message *message);
+ferry *fy_message_engine(const ferry_message *message);
+void **fy_engine_slot(ferry *engine, void (*free_fn)(void *slot));
+
+#endif

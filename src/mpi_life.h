@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What port_mpi.c and its parts share; only they include MPI's header. */
+#ifndef FY_MPI_LIFE_H
+#define FY_MPI_LIFE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <mpi.h>
+
+/* One more port is open in this process; MPI is initialized afterwards. The level
+ * that MPI gives is FERRY_THREAD_*. */
+int fy_mpi_acquire(int level, bool exclusive, int *provided_p);
+/* One less. `clean`: all ranks closed it in good order. */
+void fy_mpi_release(bool clean);
+/* Some ranks leave it to us to finalize MPI and others do not: then the ranks
+ * cannot be gathered before. `comm` must have all ranks; collective. */
+int fy_mpi_compare_owners(MPI_Comm comm);
+
+/* Wait for a request without keeping the core busy; `until` is monotonic time.
+ * MPI's code, or MPI_ERR_PENDING when the time is over. */
+int fy_mpi_await(MPI_Request *request, int64_t until);
+
+/* mpi_error.c: while a port is open, errors of calls that this thread makes
+ * with fy_mpi_guarded set return. */
+extern _Thread_local bool fy_mpi_guarded;
+void fy_mpi_guard_up(void);
+void fy_mpi_guard_down(void);
+/* The text of an error, in one line; in memory of the calling thread. */
+const char *fy_mpi_text(const char *what, int code);
+const char *fy_mpi_last_text(void);
+void fy_mpi_set_text(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+#endif

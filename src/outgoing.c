@@ -1,0 +1,669 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * From lanes to channels.
+ *
+ * The drain takes what is in the lanes and puts it into channels. It never
+ * stops at a channel that has no room: the record moves to that channel's
+ * queue, in the same form as in the lane, and engine->full tells posters to
+ * stay away. So a slow rank holds up only what is meant for it.
+ */
+#include "progress.h"
+#include "status.h"
+
+#include <stdlib.h>
+
+#define DRAIN_BYTES FY_LANE_BYTES /* of one lane in one step, so that one thread does not starve the others */
+#define QUEUE_BLOCK 32768u
+#define TURN_STEPS 16
+
+/* ---- one record ------------------------------------------------------------- */
+
+static uint64_t lane_pointer(const struct fy_record *r)
+{
+	uint64_t pointer;
+	memcpy(&pointer, fy_record_data(r), sizeof pointer);
+	return pointer;
+}
+
+static ferry_future *future_of(const struct fy_record *r)
+{
+	return r->size_flags & FY_EXT ? (ferry_future *)(uintptr_t)fy_record_ext(r) : NULL;
+}
+
+static ferry_message *message_of(const struct fy_record *r)
+{
+	return r->size_flags & FY_LARGE ? (ferry_message *)(uintptr_t)lane_pointer(r) : NULL;
+}
+
+/* A record in lane form that will never be sent. */
+void fy_outgoing_fail_record(struct fy_progress *p, const struct fy_record *r, int status, const char *detail)
+{
+	ferry_future *future = future_of(r);
+	ferry_message *message = message_of(r);
+	struct fy_channel *ch = r->rank < (uint32_t)p->engine->size ? p->channels[r->rank] : NULL;
+	bool given_up = status == FERRY_ECANCELED || status == FERRY_ETIMEDOUT;
+	if (ch && !given_up)
+		fy_channel_note_failure(ch, r->stream, status);
+	if (future)
+		fy_future_complete(future, status, detail);
+	if (message)
+		fy_transfer_release(p, message);
+}
+
+/* Remember that this post's future waits for the acceptance of the batch that
+ * the record is in; its place is the one that the next commit takes. */
+static void await_acceptance(struct fy_progress *p, struct fy_channel *ch, ferry_future *future, uint32_t stream)
+{
+	future->id = (uint64_t)(ch->seq_out + ch->n_ready) << 32 | ch->nrecords;
+	future->extra = (void *)(uintptr_t)stream;
+	future->next = NULL;
+	*(ch->pending_last ? &ch->pending_last->next : &ch->pending) = future;
+	ch->pending_last = future;
+	ch->open->flags |= FY_BATCH_WANTS_ACK;
+	p->n_pending++;
+}
+
+static void await_stream(struct fy_stream_out *s, ferry_future *future, uint32_t stream)
+{
+	future->id = s->sent;
+	future->extra = (void *)(uintptr_t)stream;
+	future->next = NULL;
+	*(s->last ? &s->last->next : &s->first) = future;
+	s->last = future;
+}
+
+/* What is to be written: the form on the wire of a record or a message. */
+struct outgoing {
+	uint32_t kind, op, stream, nbytes, flags;
+	const void *body;        /* or: */
+	ferry_message *message;
+	ferry_future *future;
+};
+
+enum put { PUT_DONE, PUT_NO_ROOM, PUT_CANCELLED };
+
+static enum put put_inline(struct fy_progress *p, struct fy_channel *ch, const struct outgoing *o)
+{
+	uint32_t flags = o->kind | o->flags | (o->kind == FY_KIND_CALL ? FY_EXT : 0) | o->nbytes;
+	uint32_t size = fy_record_size(flags);
+	if (!fy_channel_admits(p, ch, size) || (o->kind == FY_KIND_CALL && p->calls_open >= p->calls_max))
+		return PUT_NO_ROOM;
+	struct fy_record *r = fy_channel_reserve(p, ch, size);
+	uint64_t id = r && o->kind == FY_KIND_CALL ? fy_call_open(p, o->future, ch->rank) : 0;
+	if (!r || (o->kind == FY_KIND_CALL && !id))
+		return PUT_NO_ROOM;
+	if (o->future && !fy_future_depart(o->future)) {
+		if (id)
+			fy_call_close(p, id, ch->rank);
+		return PUT_CANCELLED;
+	}
+	struct fy_stream_out *s = fy_channel_stream_out(ch, o->stream, false);
+	if (s) {
+		flags |= FY_HELD;
+		s->sent++;
+		s->outstanding++;
+	}
+	*r = (struct fy_record){ flags, o->op, (uint32_t)ch->rank, o->stream };
+	if (id)
+		fy_record_set_ext(r, id);
+	else if (o->future && s)
+		await_stream(s, o->future, o->stream);
+	else if (o->future)
+		await_acceptance(p, ch, o->future, o->stream);
+	if (o->message)
+		fy_message_fold(o->message, fy_record_data(r));
+	else if (o->nbytes)
+		memcpy(fy_record_data(r), o->body, o->nbytes);
+	fy_channel_commit(p, ch, size);
+	fy_channel_spend(ch, size);
+	p->issued++;
+	return PUT_DONE;
+}
+
+static enum put put_message(struct fy_progress *p, struct fy_channel *ch, struct outgoing *o)
+{
+	size_t folded = fy_message_folded_size(o->message);
+	enum put done;
+	if (folded <= FY_FOLD_MAX) {
+		o->nbytes = (uint32_t)folded;
+		o->flags = o->message->n_attachments ? FY_ATTACHED : 0;
+		done = put_inline(p, ch, o);
+		if (done == PUT_DONE)
+			fy_transfer_release(p, o->message);
+		return done;
+	}
+	if (o->kind == FY_KIND_CALL && p->calls_open >= p->calls_max)
+		return PUT_NO_ROOM;
+	uint64_t id = o->kind == FY_KIND_CALL ? fy_call_open(p, o->future, ch->rank) : 0;
+	if (o->kind == FY_KIND_CALL && !id)
+		return PUT_NO_ROOM;
+	if (o->future && !fy_future_depart(o->future)) {
+		if (id)
+			fy_call_close(p, id, ch->rank);
+		return PUT_CANCELLED;
+	}
+	if (fy_transfer_announce(p, ch, o->message, o->kind, o->stream, id, id ? NULL : o->future)) {
+		p->issued++;
+		return PUT_DONE;
+	}
+	if (id)
+		fy_call_close(p, id, ch->rank);
+	return PUT_NO_ROOM;
+}
+
+/* A record in lane form into the channel. */
+static enum put put(struct fy_progress *p, struct fy_channel *ch, const struct fy_record *r)
+{
+	ferry_future *future = future_of(r);
+	if (ch->gone) {
+		fy_outgoing_fail_record(p, r, ch->gone, "that rank is gone");
+		return PUT_DONE;
+	}
+	struct outgoing o = { .kind = fy_record_kind(r), .op = r->op, .stream = r->stream, .future = future,
+		              .message = message_of(r) };
+	if (!o.message) {
+		o.nbytes = fy_record_body(r);
+		o.body = fy_record_data(r);
+	}
+	enum put done = o.message ? put_message(p, ch, &o) : put_inline(p, ch, &o);
+	if (done != PUT_CANCELLED)
+		return done;
+	/* cancelled or timed out while it waited: it is not sent */
+	fy_outgoing_fail_record(p, r, FERRY_ECANCELED, NULL);
+	return PUT_DONE;
+}
+
+/* ---- queues of channels ------------------------------------------------------ */
+
+static void raise_full(struct fy_progress *p, struct fy_channel *ch)
+{
+	if (ch->full)
+		return;
+	ch->full = true;
+	fy_store_release_8(&p->engine->full[ch->rank], 1);
+}
+
+static void lower_full(struct fy_progress *p, struct fy_channel *ch)
+{
+	if (!ch->full)
+		return;
+	ch->full = false;
+	fy_store_release_8(&p->engine->full[ch->rank], 0);
+	/* A full fence (the read-modify-write) stands between the flag and the look at who waits;
+	 * a waiter counts itself, fences, and looks at the flag. */
+	fy_add_32(&p->engine->room, 1);
+	if (fy_load_acquire_32(&p->engine->room_waiting))
+		fy_futex_wake(&p->engine->room, 1 << 30, false);
+}
+
+static struct fy_queued *queue_block(struct fy_channel *ch, uint32_t size)
+{
+	struct fy_queued *q = ch->queue_last;
+	if (q && q->room - q->to >= size)
+		return q;
+	q = aligned_alloc(FY_CACHE_LINE, sizeof *q + QUEUE_BLOCK + FY_CACHE_LINE);
+	if (!q)
+		return NULL;
+	q->next = NULL;
+	q->from = q->to = 0;
+	q->room = QUEUE_BLOCK;
+	*(ch->queue_last ? &ch->queue_last->next : &ch->queue) = q;
+	ch->queue_last = q;
+	return q;
+}
+
+/* False: no memory, or send_memory is used up; the record stays in its lane. */
+static bool enqueue(struct fy_progress *p, struct fy_channel *ch, const struct fy_record *r, uint32_t size,
+                    bool always)
+{
+	raise_full(p, ch);
+	if (!always && p->queued_bytes + size > p->options->send_memory)
+		return false;
+	struct fy_queued *q = queue_block(ch, size);
+	if (!q)
+		return false;
+	memcpy(q->bytes + q->to, r, size);
+	q->to += size;
+	ch->queued += size;
+	ch->fast_end = NULL;
+	p->queued_bytes += size;
+	p->stats.channel_full++;
+	if (!ch->on_queued) {
+		ch->on_queued = true;
+		ch->queued_next = p->queued;
+		p->queued = ch;
+	}
+	return true;
+}
+
+static void empty_queue(struct fy_progress *p, struct fy_channel *ch)
+{
+	while (ch->queue) {
+		struct fy_queued *q = ch->queue;
+		while (q->from < q->to) {
+			const struct fy_record *r = (const struct fy_record *)(const void *)(q->bytes + q->from);
+			uint32_t size = fy_record_size(r->size_flags);
+			if (put(p, ch, r) == PUT_NO_ROOM)
+				return;
+			q->from += size;
+			ch->queued -= size;
+			p->queued_bytes -= size;
+			p->worked = true;
+		}
+		ch->queue = q->next;
+		if (!ch->queue)
+			ch->queue_last = NULL;
+		free(q);
+	}
+}
+
+/* Channels whose queue is waiting for credit or for room in flight. */
+void fy_outgoing_queues(struct fy_progress *p)
+{
+	struct fy_channel **at = &p->queued;
+	while (*at) {
+		struct fy_channel *ch = *at;
+		empty_queue(p, ch);
+		if (ch->queue) {
+			at = &ch->queued_next;
+			continue;
+		}
+		*at = ch->queued_next;
+		ch->on_queued = false;
+		if (!ch->gone)
+			lower_full(p, ch);
+	}
+}
+
+/* ---- lanes ---------------------------------------------------------------------- */
+
+/* Records to the helm itself. False: no memory now. */
+static bool flush_all(struct fy_progress *p, const struct fy_record *r);
+
+/* Whatever is not a plain post with room. False: it must stay in the lane. */
+static bool take_slow(struct fy_progress *p, const struct fy_record *r, uint32_t size)
+{
+	if (r->op == FY_OP_FLUSH_ALL)
+		return flush_all(p, r);
+	struct fy_channel *ch = fy_channel_get(p, (int)r->rank);
+	if (!ch)
+		return false;
+	if (fy_record_kind(r) == FY_KIND_CALL)
+		p->stats.calls++;
+	else
+		p->stats.posts++;
+	if (!ch->queue && put(p, ch, r) == PUT_DONE)
+		return true;
+	if (enqueue(p, ch, r, size, false))
+		return true;
+	if (fy_record_kind(r) == FY_KIND_CALL)
+		p->stats.calls--;
+	else
+		p->stats.posts--;
+	return false;
+}
+
+/* The hot loop: a plain post into a channel with room is one copy. */
+static void drain_lane(struct fy_progress *p, struct fy_lane *lane)
+{
+	uint64_t head = lane->head, end = lane->tail_seen, start = head, plain = 0;
+	if (end - head > DRAIN_BYTES)
+		end = head + DRAIN_BYTES;
+	while (head < end) {
+		const struct fy_record *r = fy_lane_at(lane, head);
+		uint32_t w = r->size_flags;
+		if (w == FY_KIND_PAD) {
+			head = (head | (FY_LANE_BYTES - 1)) + 1;
+			continue;
+		}
+		uint32_t size = fy_record_size(w);
+		struct fy_channel *ch;
+		if (fy_likely(w >> 24 == FY_PLAIN_POST) && fy_likely((ch = p->channels[r->rank]) != NULL) &&
+		    fy_likely(ch->fast_end && ch->fast_records && ch->fill + size <= ch->fast_end)) {
+			fy_record_copy(ch->fill, r, size);
+			ch->fill += size;
+			ch->nrecords++;
+			ch->fast_records--;
+			ch->spent += (uint64_t)size + FY_MESSAGE_CHARGE;
+			plain++;
+		} else if (!take_slow(p, r, size)) {
+			break;
+		}
+		head += size;
+	}
+	p->issued += plain;
+	p->stats.posts += plain;
+	if (head != start) {
+		fy_lane_consume(lane, head);
+		p->worked = true;
+	}
+}
+
+static bool flush_one(struct fy_progress *p, struct fy_channel *ch, uint32_t stream, ferry_future *future)
+{
+	struct {
+		struct fy_record r;
+		uint64_t future;
+	} marker = { { FY_KIND_POST | FY_EXT, FY_OP_FLUSH, (uint32_t)ch->rank, stream }, (uint64_t)(uintptr_t)future };
+	if (!ch->queue && put(p, ch, &marker.r) == PUT_DONE)
+		return true;
+	return enqueue(p, ch, &marker.r, sizeof marker, true);
+}
+
+/* What counts down while every channel is flushed. */
+struct flush_count {
+	uint32_t open;
+	int status;
+	ferry_future *whole;
+};
+
+static void flushed_one(ferry_future *future, int status, void *arg)
+{
+	struct flush_count *count = arg;
+	(void)future;
+	if (status && !count->status)
+		count->status = status;
+	if (--count->open)
+		return;
+	fy_future_complete(count->whole, count->status, count->status ? "a post before this flush failed" : NULL);
+	free(count);
+}
+
+static bool flush_channel(struct fy_progress *p, struct fy_channel *ch, uint32_t stream, struct flush_count *count)
+{
+	ferry_future *future = fy_future_create(p->engine, FY_FUTURE_IS_FLUSH);
+	if (!future)
+		return false;
+	count->open++;
+	ferry_future_then(future, FERRY_INLINE, flushed_one, count);
+	if (!flush_one(p, ch, stream, future))
+		fy_future_complete(future, FERRY_ENOMEM, "no memory for a flush");
+	ferry_future_release(future);
+	return true;
+}
+
+/* One marker to each peer that was ever talked to. */
+static bool flush_all(struct fy_progress *p, const struct fy_record *r)
+{
+	struct flush_count *count = calloc(1, sizeof *count);
+	if (!count)
+		return false;
+	count->open = 1;
+	count->whole = future_of(r);
+	for (struct fy_channel *ch = p->all; ch; ch = ch->all_next)
+		if (!flush_channel(p, ch, r->stream, count))
+			count->status = FERRY_ENOMEM;
+	flushed_one(NULL, 0, count);
+	return true;
+}
+
+/* Lanes that became active since the last step join the list. */
+static void list_lane(struct fy_progress *p, struct fy_lane *lane)
+{
+	lane->next = p->lanes;
+	p->lanes = lane;
+	if (lane->known)
+		return;
+	lane->known = 1;
+	lane->all_next = p->all_lanes;
+	p->all_lanes = lane;
+}
+
+void fy_outgoing_list_lanes(struct fy_progress *p)
+{
+	ck_stack_entry_t *entry = ck_stack_batch_pop_upmc(&p->engine->lanes);
+	while (entry) {
+		struct fy_lane *lane = (struct fy_lane *)(void *)((char *)entry - offsetof(struct fy_lane, entry));
+		entry = CK_STACK_NEXT(entry);
+		list_lane(p, lane);
+	}
+}
+
+/* A lane that was idle for some sleeps leaves the list, so that the loop does not
+ * look at it; its thread lists it again with its next post. */
+#define IDLE_SLEEPS 8u
+
+void fy_outgoing_delist(struct fy_progress *p)
+{
+	for (struct fy_lane **at = &p->lanes; *at;) {
+		struct fy_lane *lane = *at;
+		if (++lane->idle_sleeps < IDLE_SLEEPS) {
+			at = &lane->next;
+			continue;
+		}
+		*at = lane->next;
+		lane->next = p->delisted;
+		p->delisted = lane;
+		fy_store_release_32(&lane->listed, 0);
+	}
+}
+
+/* Behind the barrier: what was posted meanwhile is seen here, or its poster saw `listed` at 0. */
+bool fy_outgoing_relist(struct fy_progress *p)
+{
+	bool any = false;
+	while (p->delisted) {
+		struct fy_lane *lane = p->delisted;
+		p->delisted = lane->next;
+		if (!fy_lane_has_work(lane) && !fy_load_acquire_32(&lane->left))
+			continue;
+		if (fy_swap_32(&lane->listed, 1) == 0) {
+			list_lane(p, lane);
+			any = true;
+		}
+	}
+	return any;
+}
+
+bool fy_outgoing_has_work(struct fy_progress *p)
+{
+	if (fy_load_relaxed_ptr(&p->engine->lanes.head) || fy_load_relaxed_ptr(&p->engine->replies.head) || p->replies)
+		return true;
+	for (struct fy_lane *lane = p->lanes; lane; lane = lane->next)
+		if (fy_lane_has_work(lane))
+			return true;
+	return false;
+}
+
+static void forget_lane(struct fy_progress *p, struct fy_lane *lane)
+{
+	struct fy_lane **at = &p->all_lanes;
+	while (*at != lane)
+		at = &(*at)->all_next;
+	*at = lane->all_next;
+	fy_lane_release(lane);
+}
+
+/* The list is turned by one every few steps, so that under shortage nobody is always first. */
+static void turn(struct fy_progress *p)
+{
+	struct fy_lane *first = p->lanes, *last = first;
+	if (!first || !first->next)
+		return;
+	while (last->next)
+		last = last->next;
+	p->lanes = first->next;
+	first->next = NULL;
+	last->next = first;
+}
+
+void fy_outgoing_drain(struct fy_progress *p)
+{
+	if (fy_load_relaxed_ptr(&p->engine->lanes.head))
+		fy_outgoing_list_lanes(p);
+	if (p->stats.steps % TURN_STEPS == 0)
+		turn(p);
+	for (struct fy_lane **at = &p->lanes; *at;) {
+		struct fy_lane *lane = *at;
+		/* `left` first: what the exiting thread posted before is then seen. */
+		bool left = fy_load_acquire_32(&lane->left);
+		if (fy_lane_has_work(lane)) {
+			lane->idle_sleeps = 0;
+			drain_lane(p, lane);
+		} else if (left) {
+			*at = lane->next;
+			forget_lane(p, lane);
+			continue;
+		}
+		at = &lane->next;
+	}
+}
+
+/* ---- replies --------------------------------------------------------------------- */
+
+bool fy_outgoing_reply_bytes(struct fy_progress *p, int rank, uint64_t call_id, const struct fy_reply_error *error,
+                             const void *body, uint32_t nbytes)
+{
+	struct fy_channel *ch = fy_channel_get(p, rank);
+	if (ch && (ch->gone || ch->bye_sent))
+		return true; /* nobody is there to take it */
+	uint32_t head = error ? (uint32_t)sizeof *error : 0;
+	uint32_t word = FY_KIND_REPLY | FY_EXT | (error ? FY_ERROR : 0) | (head + nbytes), size = fy_record_size(word);
+	struct fy_record *r = ch ? fy_channel_reserve(p, ch, size) : NULL;
+	if (!r)
+		return false;
+	*r = (struct fy_record){ word, 0, (uint32_t)rank, 0 };
+	fy_record_set_ext(r, call_id);
+	if (head)
+		memcpy(fy_record_data(r), error, head);
+	if (nbytes)
+		memcpy(fy_record_data(r) + head, body, nbytes);
+	fy_channel_commit(p, ch, size);
+	p->issued++;
+	return true;
+}
+
+static bool put_reply_folded(struct fy_progress *p, struct fy_channel *ch, const ferry_message *request, size_t folded)
+{
+	const ferry_message *m = request->answer;
+	uint32_t word = FY_KIND_REPLY | FY_EXT | (m->n_attachments ? FY_ATTACHED : 0) | (uint32_t)folded;
+	uint32_t size = fy_record_size(word);
+	struct fy_record *r = fy_channel_reserve(p, ch, size);
+	if (!r)
+		return false;
+	*r = (struct fy_record){ word, m->op, (uint32_t)ch->rank, 0 };
+	fy_record_set_ext(r, request->call_id);
+	fy_message_fold(m, fy_record_data(r));
+	fy_channel_commit(p, ch, size);
+	p->issued++;
+	return true;
+}
+
+static bool put_answer(struct fy_progress *p, struct fy_channel *ch, ferry_message *request)
+{
+	ferry_message *m = request->answer;
+	struct fy_reply_error error = { request->answer_status, request->answer_library };
+	if (ch->gone || ch->bye_sent)
+		return true;
+	if (error.status || !m)
+		return fy_outgoing_reply_bytes(p, ch->rank, request->call_id, error.status ? &error : NULL,
+		                               m ? m->body : NULL, m ? (uint32_t)m->nbytes : 0);
+	size_t folded = fy_message_folded_size(m);
+	if (folded <= FY_REPLY_ROOM)
+		return put_reply_folded(p, ch, request, folded);
+	if (!fy_transfer_announce(p, ch, m, FY_KIND_REPLY, 0, request->call_id, NULL))
+		return false;
+	request->answer = NULL; /* its reference went over */
+	p->issued++;
+	return true;
+}
+
+/* Small replies go into the batch, in the room that the call reserved at its caller. Takes the
+ * request's reference over when it returns true. */
+bool fy_outgoing_reply(struct fy_progress *p, ferry_message *request)
+{
+	struct fy_channel *ch = fy_channel_get(p, request->source);
+	if (!ch || !put_answer(p, ch, request))
+		return false;
+	if (request->answer)
+		ferry_message_release(request->answer);
+	request->answer = NULL;
+	ferry_message_release(request);
+	return true;
+}
+
+/* Replies from other threads, in the order of their arrival. */
+static void collect_replies(struct fy_progress *p)
+{
+	ck_stack_entry_t *entry = ck_stack_batch_pop_upmc(&p->engine->replies);
+	ferry_message *first = NULL, *last = NULL;
+	while (entry) { /* the stack gives the newest first */
+		ferry_message *m = (ferry_message *)(void *)((char *)entry - offsetof(ferry_message, entry));
+		entry = CK_STACK_NEXT(entry);
+		m->next = first;
+		first = m;
+		last = last ? last : m;
+	}
+	if (!first)
+		return;
+	*(p->replies_last ? &p->replies_last->next : &p->replies) = first;
+	p->replies_last = last;
+}
+
+bool fy_outgoing_replies(struct fy_progress *p)
+{
+	if (fy_load_relaxed_ptr(&p->engine->replies.head))
+		collect_replies(p);
+	while (p->replies) {
+		ferry_message *m = p->replies, *next = m->next;
+		if (!fy_outgoing_reply(p, m))
+			return false;
+		p->worked = true;
+		p->replies = next;
+		if (!next)
+			p->replies_last = NULL;
+	}
+	return true;
+}
+
+/* ---- for agreements and the end --------------------------------------------------- */
+
+/* Has everything that was posted before the mark left for its peer? */
+bool fy_outgoing_quiet(struct fy_progress *p)
+{
+	if (p->queued || p->replies || fy_load_relaxed_ptr(&p->engine->replies.head))
+		return false;
+	if (fy_load_relaxed_ptr(&p->engine->lanes.head))
+		return false;
+	for (struct fy_lane *lane = p->lanes; lane; lane = lane->next)
+		if ((int64_t)(lane->head - lane->fence_mark) < 0)
+			return false;
+	return true;
+}
+
+static void abandon_lane(struct fy_progress *p, struct fy_lane *lane, int status)
+{
+	uint64_t head = lane->head;
+	fy_lane_has_work(lane);
+	while (head < lane->tail_seen) {
+		const struct fy_record *r = fy_lane_at(lane, head);
+		if (r->size_flags == FY_KIND_PAD) {
+			head = (head | (FY_LANE_BYTES - 1)) + 1;
+			continue;
+		}
+		head += fy_record_size(r->size_flags);
+		fy_outgoing_fail_record(p, r, status, "the engine stopped before it was sent");
+	}
+	fy_lane_consume(lane, head);
+}
+
+/* What is left in lanes at the very end, after an unclean close. */
+void fy_outgoing_abandon(struct fy_progress *p, int status)
+{
+	fy_outgoing_list_lanes(p);
+	while (p->all_lanes) {
+		struct fy_lane *lane = p->all_lanes;
+		abandon_lane(p, lane, status);
+		p->all_lanes = lane->all_next;
+		fy_store_release_32(&lane->gone, 1);
+		fy_lane_nudge(lane);
+		fy_lane_release(lane);
+	}
+	p->lanes = NULL;
+	while (p->replies) {
+		ferry_message *m = p->replies;
+		p->replies = m->next;
+		ferry_message_release(m);
+	}
+	p->replies_last = NULL;
+}

@@ -1,0 +1,365 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Design notes.
+ *
+ * A port has two duplicates of the communicator that it was opened on: one for
+ * the engine, one for what the program starts through ferry_mpi.h, so that no
+ * tag of one meets a receive of the other. Both return errors instead of ending
+ * the job, and neither has the hints of the original.
+ *
+ * An MPI_Request is kept inside of fy_request.handle, whatever it is (an int in
+ * MPICH, a pointer in Open MPI). MPI must find it at its address only while it
+ * is called, so a handle is copied out and back in.
+ *
+ * Open MPI 4.1.4 does not always tell that a message was cut off, and its get
+ * protocol writes past the end of a receive that is too short. So FERRY_ETRUNC is no
+ * protection there: who receives must have room for the longest message that can come.
+ *
+ * No send is ever cancelled: MPI does not do that. What MPI_Test returns with an
+ * error has ended, if the request is gone afterwards; nothing else is believed.
+ *
+ * Nothing here blocks but open, agree and close, and these sleep while they wait.
+ */
+#include "port_mpi.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "mpi_bell.h"
+#include "mpi_life.h"
+#include "status.h"
+
+#define CHUNK_MAX ((size_t)1 << 30)
+#define TAG_MAX (1 << 28)
+#define OF_A_SEND (-2) /* fy_request.source until it is done */
+
+_Static_assert(sizeof(MPI_Request) <= sizeof(void *), "a request fits into the handle");
+
+struct mpi_port {
+	fy_port port; /* first: a port is cast to it */
+	MPI_Comm comm;
+	MPI_Comm program; /* for ferry_mpi.h */
+	struct fy_bells bells;
+};
+
+static struct mpi_port *of(fy_port *port)
+{
+	return (struct mpi_port *)port;
+}
+
+static MPI_Request get_handle(const fy_request *request)
+{
+	MPI_Request handle;
+	memcpy(&handle, &request->handle, sizeof handle);
+	return handle;
+}
+
+static void set_handle(fy_request *request, MPI_Request handle)
+{
+	request->handle = NULL;
+	memcpy(&request->handle, &handle, sizeof handle);
+}
+
+static int refuse(const char *call, int code)
+{
+	fy_mpi_text(call, code);
+	return FERRY_EMPI;
+}
+
+/* An MPI that was built without checks would believe anything. */
+static bool sensible(const fy_port *port, int rank, int tag, size_t nbytes)
+{
+	if (rank >= 0 && rank < port->size && tag >= 0 && tag <= port->tag_max && nbytes <= port->chunk_max)
+		return true;
+	fy_mpi_set_text("no message goes to or from rank %d with tag %d and %zu bytes: there are %d ranks, tags up to "
+	                "%d, %zu bytes at most",
+	                rank, tag, nbytes, port->size, port->tag_max, port->chunk_max);
+	return false;
+}
+
+/* ---- the port ------------------------------------------------------------ */
+
+static int mpi_send(fy_port *port, int rank, int tag, const void *data, size_t nbytes, fy_request *request)
+{
+	MPI_Request handle;
+	if (!sensible(port, rank, tag, nbytes))
+		return FERRY_EMPI;
+	int code = MPI_Isend(data, (int)nbytes, MPI_BYTE, rank, tag, of(port)->comm, &handle);
+	if (code != MPI_SUCCESS)
+		return refuse("MPI_Isend", code);
+	*request = (fy_request){ .source = OF_A_SEND };
+	set_handle(request, handle);
+	return 0;
+}
+
+static int mpi_recv(fy_port *port, int rank, int tag, void *data, size_t nbytes, fy_request *request)
+{
+	MPI_Request handle;
+	int source = rank == FY_PORT_ANY ? MPI_ANY_SOURCE : rank;
+	if (!sensible(port, rank == FY_PORT_ANY ? 0 : rank, tag, nbytes))
+		return FERRY_EMPI;
+	int code = MPI_Irecv(data, (int)nbytes, MPI_BYTE, source, tag, of(port)->comm, &handle);
+	if (code != MPI_SUCCESS)
+		return refuse("MPI_Irecv", code);
+	*request = (fy_request){ .source = FY_PORT_ANY };
+	set_handle(request, handle);
+	return 0;
+}
+
+static void receive_done(fy_request *request, MPI_Status *status)
+{
+	int canceled = 0, count = 0;
+	MPI_Test_cancelled(status, &canceled);
+	if (canceled) {
+		request->status = FERRY_ECANCELED;
+		return;
+	}
+	MPI_Get_count(status, MPI_BYTE, &count);
+	request->source = status->MPI_SOURCE;
+	request->nbytes = (size_t)count;
+}
+
+static void ended_badly(fy_request *request, const MPI_Status *status, int code)
+{
+	int class = MPI_ERR_OTHER;
+	MPI_Error_class(code, &class);
+	fy_mpi_text("MPI_Test", code);
+	if (request->source != OF_A_SEND && class == MPI_ERR_TRUNCATE)
+		request->source = status->MPI_SOURCE;
+	request->status = class == MPI_ERR_TRUNCATE ? FERRY_ETRUNC : FERRY_EMPI;
+}
+
+static bool mpi_test(fy_port *port, fy_request *request)
+{
+	MPI_Request handle = get_handle(request);
+	MPI_Status status;
+	int done = 0;
+	(void)port;
+	fy_mpi_guarded = true;
+	int code = MPI_Test(&handle, &done, &status);
+	fy_mpi_guarded = false;
+	if (code != MPI_SUCCESS)
+		done = handle == MPI_REQUEST_NULL;
+	if (!done) {
+		set_handle(request, handle);
+		return false;
+	}
+	request->handle = NULL;
+	if (code != MPI_SUCCESS)
+		ended_badly(request, &status, code);
+	else if (request->source != OF_A_SEND)
+		receive_done(request, &status);
+	return true;
+}
+
+static void mpi_cancel(fy_port *port, fy_request *request)
+{
+	MPI_Request handle = get_handle(request);
+	(void)port;
+	MPI_Cancel(&handle);
+	set_handle(request, handle);
+}
+
+/* A look for a message to ourselves that is seldom there: one that is there
+ * would be found without any progress. */
+static void mpi_progress(fy_port *port)
+{
+	int found;
+	MPI_Iprobe(port->rank, port->tag_max, of(port)->comm, &found, MPI_STATUS_IGNORE);
+}
+
+static int64_t mpi_now(fy_port *port)
+{
+	(void)port;
+	return fy_now();
+}
+
+static uint32_t *mpi_doorbell(fy_port *port, int rank)
+{
+	return fy_bells_word(&of(port)->bells, rank);
+}
+
+static const char *mpi_error(fy_port *port)
+{
+	(void)port;
+	return fy_mpi_last_text();
+}
+
+/* ---- agreement ----------------------------------------------------------- */
+
+static int bcast(MPI_Comm comm, void *data, size_t nbytes)
+{
+	MPI_Request request;
+	int code = MPI_Ibcast(data, (int)nbytes, MPI_BYTE, 0, comm, &request);
+	return code == MPI_SUCCESS ? fy_mpi_await(&request, INT64_MAX) : code;
+}
+
+static int lowest(MPI_Comm comm, int mine, int *all)
+{
+	MPI_Request request;
+	int code = MPI_Iallreduce(&mine, all, 1, MPI_INT, MPI_MIN, comm, &request);
+	return code == MPI_SUCCESS ? fy_mpi_await(&request, INT64_MAX) : code;
+}
+
+/* Another version of this library may have another number of bytes to compare. */
+static int agree_on(fy_port *port, const void *mine, unsigned char *root, uint64_t count, void *theirs, size_t nbytes,
+                    int *rank_p)
+{
+	bool same = count == nbytes;
+	int first = 0, code;
+	if (port->rank == 0)
+		memcpy(root, mine, nbytes);
+	code = bcast(of(port)->comm, root, (size_t)count);
+	if (code != MPI_SUCCESS)
+		return refuse("MPI_Ibcast", code);
+	same = same && memcmp(mine, root, nbytes) == 0;
+	memcpy(theirs, root, count < nbytes ? (size_t)count : nbytes);
+	code = lowest(of(port)->comm, same ? port->size : port->rank, &first);
+	if (code != MPI_SUCCESS)
+		return refuse("MPI_Iallreduce", code);
+	if (first == port->size)
+		return 0;
+	*rank_p = first;
+	return FERRY_ENOTSUP;
+}
+
+static int mpi_agree(fy_port *port, const void *mine, void *theirs, size_t nbytes, int *rank_p)
+{
+	uint64_t count = nbytes;
+	int code = bcast(of(port)->comm, &count, sizeof count);
+	if (code != MPI_SUCCESS)
+		return refuse("MPI_Ibcast", code);
+	unsigned char *root = malloc(count != 0 ? (size_t)count : 1);
+	if (root == NULL)
+		return FERRY_ENOMEM;
+	int status = agree_on(port, mine, root, count, theirs, nbytes, rank_p);
+	free(root);
+	return status;
+}
+
+/* ---- open and close ------------------------------------------------------ */
+
+static int mpi_close(fy_port *port, bool clean)
+{
+	struct mpi_port *mpi = of(port);
+	if (clean) {
+		MPI_Comm_free(&mpi->program);
+		MPI_Comm_free(&mpi->comm);
+	}
+	fy_bells_close(&mpi->bells);
+	free(mpi);
+	fy_mpi_release(clean);
+	return 0;
+}
+
+static const struct fy_port_ops mpi_ops = {
+	.name = "mpi",
+	.send = mpi_send,
+	.recv = mpi_recv,
+	.test = mpi_test,
+	.cancel = mpi_cancel,
+	.progress = mpi_progress,
+	.now = mpi_now,
+	.doorbell = mpi_doorbell,
+	.agree = mpi_agree,
+	.close = mpi_close,
+	.error = mpi_error,
+};
+
+static int duplicate(MPI_Comm from, MPI_Comm *to)
+{
+	int code = MPI_Comm_dup_with_info(from, MPI_INFO_NULL, to);
+	return code == MPI_SUCCESS ? MPI_Comm_set_errhandler(*to, MPI_ERRORS_RETURN) : code;
+}
+
+static int tag_max(void)
+{
+	int *most, found = 0;
+	int code = MPI_Comm_get_attr(MPI_COMM_WORLD, MPI_TAG_UB, (void *)&most, &found);
+	if (code != MPI_SUCCESS || !found)
+		return 32767;
+	return *most < TAG_MAX ? *most : TAG_MAX;
+}
+
+/* All ranks have come: the calls that spin until then are short afterwards. */
+static int assemble(MPI_Comm comm)
+{
+	MPI_Request request;
+	int code = MPI_Ibarrier(comm, &request);
+	return code == MPI_SUCCESS ? fy_mpi_await(&request, INT64_MAX) : code;
+}
+
+/* On failure frees what it made. */
+static int connect_all(struct mpi_port *mpi, MPI_Comm from)
+{
+	int code = assemble(from);
+	if (code == MPI_SUCCESS)
+		code = duplicate(from, &mpi->comm);
+	if (code == MPI_SUCCESS)
+		code = duplicate(mpi->comm, &mpi->program);
+	if (code == MPI_SUCCESS)
+		code = fy_mpi_compare_owners(mpi->comm);
+	if (code == MPI_SUCCESS)
+		code = fy_bells_open(&mpi->bells, mpi->comm);
+	if (code == MPI_SUCCESS)
+		return 0;
+	fy_fail(FERRY_EMPI, "%s", fy_mpi_text("opening a port on MPI", code));
+	if (mpi->program != MPI_COMM_NULL)
+		MPI_Comm_free(&mpi->program);
+	if (mpi->comm != MPI_COMM_NULL)
+		MPI_Comm_free(&mpi->comm);
+	return FERRY_EMPI;
+}
+
+static void describe(struct mpi_port *mpi, int provided)
+{
+	fy_port *port = &mpi->port;
+	port->ops = &mpi_ops;
+	MPI_Comm_rank(mpi->comm, &port->rank);
+	MPI_Comm_size(mpi->comm, &port->size);
+	port->tag_max = tag_max();
+	port->chunk_max = CHUNK_MAX;
+	port->lendable = provided >= FERRY_THREAD_SERIALIZED;
+	port->all_local = mpi->bells.all;
+}
+
+static int open_on(MPI_Comm from, int provided, fy_port **port_p)
+{
+	int inter = 0, status;
+	struct mpi_port *mpi;
+	if (from == MPI_COMM_NULL)
+		return fy_fail(FERRY_EINVAL, "the communicator is MPI_COMM_NULL: open on ranks that belong to it only");
+	MPI_Comm_test_inter(from, &inter);
+	if (inter)
+		return fy_fail(FERRY_EINVAL,
+		               "an intercommunicator cannot carry an engine: merge it with MPI_Intercomm_merge first");
+	mpi = calloc(1, sizeof *mpi);
+	if (mpi == NULL)
+		return fy_fail(FERRY_ENOMEM, "no memory for a port");
+	mpi->comm = mpi->program = MPI_COMM_NULL;
+	status = connect_all(mpi, from);
+	if (status != 0) {
+		free(mpi);
+		return status;
+	}
+	describe(mpi, provided);
+	*port_p = &mpi->port;
+	return 0;
+}
+
+int fy_port_mpi_open(const void *comm, int level, bool exclusive, fy_port **port_p)
+{
+	int provided = 0;
+	int status = fy_mpi_acquire(level, exclusive, &provided);
+	if (status != 0)
+		return status;
+	status = open_on(comm != NULL ? *(const MPI_Comm *)comm : MPI_COMM_WORLD, provided, port_p);
+	if (status != 0)
+		fy_mpi_release(true);
+	return status;
+}
+
+const void *fy_port_mpi_comm(const fy_port *port)
+{
+	return &((const struct mpi_port *)port)->program;
+}

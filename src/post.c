@@ -1,0 +1,373 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Post and call: a record into this thread's lane.
+ *
+ * ferry_post has a short way for what is frequent: a small body, no future, room. Everything
+ * else goes the long way, which also finds the sentence for what is wrong.
+ */
+#include <stdlib.h>
+
+#include "engine.h"
+#include "executor.h"
+#include "future.h"
+#include "message.h"
+#include "status.h"
+
+/* ---- arguments ---------------------------------------------------------------------- */
+
+static int check(const struct fy_post *o)
+{
+	if (!o->engine)
+		return fy_fail(FERRY_EINVAL, "the engine is NULL: ferry_open makes one");
+	if (o->rank < 0 || o->rank >= o->engine->size)
+		return fy_fail(FERRY_EINVAL, "rank %d: this job has ranks 0 to %d", o->rank, o->engine->size - 1);
+	if (!o->message && !o->body && o->nbytes)
+		return fy_fail(FERRY_EINVAL, "the body is NULL and nbytes is %zu", o->nbytes);
+	if (!fy_timeout_ok(o->timeout))
+		return fy_fail(FERRY_EINVAL, "timeout %lld: times are >= 0 ns, or FERRY_FOREVER", (long long)o->timeout);
+	size_t total = o->message ? fy_message_total(o->message) : o->nbytes;
+	if (total > o->engine->options.message_max)
+		return fy_fail(FERRY_ETOOBIG, "a message of %zu bytes: options.message_max is %zu", total,
+		               o->engine->options.message_max);
+	return FERRY_OK;
+}
+
+static int check_op(uint32_t op)
+{
+	if (op >= FERRY_OP_RESERVED)
+		return fy_fail(FERRY_EINVAL, "op %#x is reserved: the program's ops are below %#x", op, FERRY_OP_RESERVED);
+	return FERRY_OK;
+}
+
+/* While the engine closes, handlers go on posting, application threads do not. */
+static int check_open(ferry *e)
+{
+	uint32_t phase = fy_load_acquire_32(&e->phase);
+	if (fy_likely(phase == FY_OPEN))
+		return FERRY_OK;
+	if (phase == FY_CLOSING && (fy_engine_on_progress(e) || fy_engine_in_handler(e)))
+		return FERRY_OK;
+	return fy_fail(FERRY_ESTOPPED, "the engine is being closed");
+}
+
+/* ---- room ------------------------------------------------------------------------------ */
+
+static bool may_wait(ferry *e, int64_t timeout)
+{
+	return timeout != 0 && !(e->options.flags & FERRY_NONBLOCK) && !fy_engine_on_progress(NULL) &&
+	       !fy_executor_last_runner();
+}
+
+struct room {
+	const ferry *engine;
+	struct fy_lane *lane;
+	int rank;
+	uint32_t size;
+};
+
+static bool has_room(const void *arg)
+{
+	const struct room *r = arg;
+	return fy_load_acquire_8(&r->engine->full[r->rank]) != 1 && fy_lane_reserve(r->lane, r->size);
+}
+
+/* That rank's channel has too much waiting already. */
+static void await_channel(ferry *e, int rank, int64_t until)
+{
+	fy_add_32(&e->room_waiting, 1);
+	uint32_t seen = fy_load_acquire_32(&e->room);
+	fy_fence_full();
+	if (fy_load_acquire_8(&e->full[rank]) == 1 && fy_load_acquire_32(&e->phase) == FY_OPEN)
+		fy_futex_wait(&e->room, seen, until, false);
+	fy_add_32(&e->room_waiting, (uint32_t)-1);
+}
+
+static void await_room(const struct room *r, ferry *e, int64_t until)
+{
+	fy_engine_help(e, has_room, r, until);
+	if (has_room(r))
+		return;
+	if (fy_load_acquire_8(&e->full[r->rank]) == 1)
+		await_channel(e, r->rank, until);
+	else
+		fy_lane_await_room(r->lane, r->size, until, &e->phase);
+}
+
+/* The place of a record in the lane, or why there is none. */
+static int reserve(const struct fy_post *o, uint32_t size, struct fy_record **record_p)
+{
+	ferry *e = o->engine;
+	struct room room = { e, o->lane, o->rank, size };
+	int64_t until = 0;
+	bool counted = false, entered = false;
+	int status;
+	while ((status = check_open(e)) == FERRY_OK) {
+		uint8_t full = fy_load_acquire_8(&e->full[o->rank]);
+		if (full == 2) {
+			status = fy_fail(FERRY_EPEER, "rank %d is gone", o->rank);
+			break;
+		}
+		if (full == 0 && (*record_p = fy_lane_reserve(o->lane, size)))
+			break;
+		if (!counted) {
+			counted = true;
+			fy_add_64(&e->lane_full, 1);
+			until = fy_until(fy_now(), o->timeout);
+			entered = fy_engine_enter(e);
+			fy_executor_blocking(true);
+		}
+		if (!may_wait(e, o->timeout) || fy_now() >= until) {
+			status = fy_fail(FERRY_EAGAIN, "no room for another message to rank %d now", o->rank);
+			break;
+		}
+		if (entered)
+			await_room(&room, e, until);
+	}
+	if (counted)
+		fy_executor_blocking(false);
+	if (entered)
+		fy_engine_leave(e);
+	return status;
+}
+
+/* ---- after the record is published -------------------------------------------------------- */
+
+/* The engine stopped while we posted. Once it has looked at the lanes for the last time, the record
+ * is either out, and its future was completed, or it will stay: then it is void, and its future and message
+ * stay the caller's. */
+static int posted_too_late(ferry *e, struct fy_lane *lane)
+{
+	uint64_t end = lane->tail;
+	fy_engine_lane_orphaned(e, lane);
+	if ((int64_t)(fy_load_acquire_64(&lane->head) - end) >= 0)
+		return FERRY_OK;
+	lane->tail = fy_load_acquire_64(&lane->head);
+	return fy_fail(FERRY_ESTOPPED, "the engine was closed meanwhile");
+}
+
+static bool never(const void *arg)
+{
+	const struct fy_lane *lane = arg;
+	return fy_load_acquire_64(&lane->head) == lane->tail;
+}
+
+/* Somebody sleeps. A thread whose last wait drove the engine will wait again soon: it sends this
+ * one itself instead of waking the progress thread for it. */
+static void wake_or_drive(ferry *e, struct fy_lane *lane, bool awaited)
+{
+	if (awaited && lane->quick && e->lendable && !fy_engine_on_progress(NULL)) {
+		lane->quick = 0;
+		fy_add_64(&e->guests, 1);
+		if (fy_load_acquire_32(&e->phase) != FY_STOPPED)
+			fy_engine_drive(e, never, lane, 0);
+		fy_add_64(&e->guests, (uint64_t)-1);
+		if (fy_load_acquire_64(&lane->head) == lane->tail)
+			return;
+	}
+	fy_wake_up(&e->wake);
+}
+
+static int publish(ferry *e, struct fy_lane *lane, uint32_t size, bool awaited)
+{
+	fy_lane_publish(lane, size);
+	uint32_t sleeper = fy_wake_look(&e->wake);
+	if (fy_unlikely(!fy_load_relaxed_32(&lane->listed)))
+		fy_engine_list_lane(e, lane);
+	if (fy_likely(!sleeper))
+		return FERRY_OK;
+	if (sleeper == FY_WAKE_STOPPED)
+		return posted_too_late(e, lane);
+	wake_or_drive(e, lane, awaited);
+	return FERRY_OK;
+}
+
+/* ---- the long way ------------------------------------------------------------------------------ */
+
+/* A body that is too long for a lane travels as a message of its own. */
+static int wrap(const struct fy_post *o, ferry_message **message_p)
+{
+	ferry_message *m = fy_message_new(o->engine, o->op, o->nbytes);
+	if (!m)
+		return fy_fail(FERRY_ENOMEM, "no memory for a copy of %zu bytes", o->nbytes);
+	memcpy(m->body, o->body, o->nbytes);
+	m->flags |= FY_MESSAGE_POSTED;
+	*message_p = m;
+	return FERRY_OK;
+}
+
+static int write_record(const struct fy_post *o, ferry_message *m, ferry_future *future)
+{
+	uint32_t word = o->kind | (future ? FY_EXT : 0) | (m ? FY_LARGE | (uint32_t)sizeof m : (uint32_t)o->nbytes);
+	uint32_t size = fy_record_size(word);
+	struct fy_record *r = NULL;
+	int status = reserve(o, size, &r);
+	if (status)
+		return status;
+	*r = (struct fy_record){ word, o->op, (uint32_t)o->rank, o->lane->stream };
+	if (future)
+		fy_record_set_ext(r, (uint64_t)(uintptr_t)future);
+	if (m)
+		memcpy(fy_record_data(r), &m, sizeof m);
+	else if (o->nbytes)
+		memcpy(fy_record_data(r), o->body, o->nbytes);
+	return publish(o->engine, o->lane, size, future != NULL);
+}
+
+static void discard(ferry_future *future)
+{
+	if (!future)
+		return;
+	ferry_future_release(future); /* the engine's */
+	ferry_future_release(future);
+}
+
+static uint32_t future_flags(const struct fy_post *o)
+{
+	uint32_t flags = FY_FUTURE_IS_POSTED;
+	if (o->kind == FY_KIND_CALL)
+		flags |= FY_FUTURE_IS_CALL;
+	if (o->op == FY_OP_FLUSH || o->op == FY_OP_FLUSH_ALL)
+		flags |= FY_FUTURE_IS_FLUSH;
+	return flags;
+}
+
+static int post_checked(struct fy_post *o, ferry_future **future_p)
+{
+	ferry_message *m = o->message;
+	bool wrapped = !m && o->nbytes > FY_LANE_INLINE;
+	bool wanted = future_p || o->kind == FY_KIND_CALL;
+	ferry_future *future = wanted ? fy_future_create(o->engine, future_flags(o)) : NULL;
+	int status = wanted && !future ? fy_fail(FERRY_ENOMEM, "no memory for a future") : FERRY_OK;
+	if (status == FERRY_OK && wrapped)
+		status = wrap(o, &m);
+	else if (m)
+		ferry_message_retain(m);
+	if (status == FERRY_OK)
+		status = write_record(o, m, future);
+	if (status == FERRY_OK) {
+		if (future_p)
+			*future_p = future;
+		else if (future)
+			ferry_future_release(future);
+		return FERRY_OK;
+	}
+	if (m)
+		ferry_message_release(m);
+	discard(future);
+	return status;
+}
+
+int fy_post(const struct fy_post *post, ferry_future **future_p)
+{
+	struct fy_post o = *post;
+	int bad = check(&o);
+	if (bad)
+		return bad;
+	bad = check_open(o.engine);
+	if (bad)
+		return bad;
+	if (!o.lane)
+		o.lane = fy_engine_lane(o.engine);
+	if (!o.lane)
+		return fy_fail(FERRY_ENOMEM, "no memory for this thread's lane");
+	return post_checked(&o, future_p);
+}
+
+int fy_post_flush(ferry *engine, struct fy_lane *lane, int rank, int64_t timeout, ferry_future **future_p)
+{
+	bool all = rank == FERRY_ALL;
+	struct fy_post o = { .engine = engine, .lane = lane, .kind = FY_KIND_POST, .rank = all ? engine->rank : rank,
+		             .op = all ? FY_OP_FLUSH_ALL : FY_OP_FLUSH, .timeout = timeout };
+	return fy_post(&o, future_p);
+}
+
+/* ---- the API --------------------------------------------------------------------------------------- */
+
+int ferry_post(ferry *engine, int rank, uint32_t op, const void *body, size_t nbytes, ferry_future **future_p)
+{
+	if (fy_likely(!future_p && engine && (unsigned)rank < (unsigned)engine->size && op < FERRY_OP_RESERVED &&
+	              nbytes <= FY_LANE_INLINE && (body || !nbytes) && fy_recent.serial == engine->serial &&
+	              !fy_load_relaxed_8(&engine->full[rank]) && fy_load_relaxed_32(&engine->phase) == FY_OPEN)) {
+		struct fy_lane *lane = fy_recent.lane;
+		uint32_t word = FY_KIND_POST | (uint32_t)nbytes, size = fy_record_size(word);
+		struct fy_record *r = fy_lane_reserve(lane, size);
+		if (fy_likely(r && nbytes <= engine->options.message_max)) {
+			*r = (struct fy_record){ word, op, (uint32_t)rank, lane->stream };
+			if (nbytes)
+				memcpy(r + 1, body, nbytes);
+			return publish(engine, lane, size, false);
+		}
+	}
+	return ferry_post_for(engine, rank, op, body, nbytes, FERRY_FOREVER, future_p);
+}
+
+int ferry_post_for(ferry *engine, int rank, uint32_t op, const void *body, size_t nbytes, int64_t timeout,
+                   ferry_future **future_p)
+{
+	int bad = check_op(op);
+	struct fy_post o = { .engine = engine, .kind = FY_KIND_POST, .rank = rank, .op = op, .body = body, .nbytes = nbytes,
+		             .timeout = timeout };
+	return bad ? bad : fy_post(&o, future_p);
+}
+
+int ferry_call(ferry *engine, int rank, uint32_t op, const void *body, size_t nbytes, ferry_future **future_p)
+{
+	return ferry_call_for(engine, rank, op, body, nbytes, FERRY_FOREVER, future_p);
+}
+
+int ferry_call_for(ferry *engine, int rank, uint32_t op, const void *body, size_t nbytes, int64_t timeout,
+                   ferry_future **future_p)
+{
+	int bad = check_op(op);
+	struct fy_post o = { .engine = engine, .kind = FY_KIND_CALL, .rank = rank, .op = op, .body = body, .nbytes = nbytes,
+		             .timeout = timeout };
+	return bad ? bad : fy_post(&o, future_p);
+}
+
+static int post_message(ferry *engine, int rank, ferry_message *message, uint32_t kind, ferry_future **future_p)
+{
+	if (!engine || !message)
+		return fy_fail(FERRY_EINVAL, "this needs an engine and a message");
+	if (message->engine != engine)
+		return fy_fail(FERRY_EINVAL, "the message belongs to another engine: create it with this one");
+	if (!(message->flags & (FY_MESSAGE_RECEIVED | FY_MESSAGE_POSTED | FY_MESSAGE_VIEW)))
+		message->flags |= FY_MESSAGE_POSTED;
+	struct fy_post o = { .engine = engine, .kind = kind, .rank = rank, .op = message->op, .message = message,
+		             .timeout = FERRY_FOREVER };
+	return fy_post(&o, future_p);
+}
+
+int fy_post_message(ferry *engine, int rank, ferry_message *message, ferry_future **future_p)
+{
+	return post_message(engine, rank, message, FY_KIND_POST, future_p);
+}
+
+int ferry_post_message(ferry *engine, int rank, ferry_message *message, ferry_future **future_p)
+{
+	int bad = message ? check_op(message->op) : FERRY_OK;
+	return bad ? bad : post_message(engine, rank, message, FY_KIND_POST, future_p);
+}
+
+int ferry_call_message(ferry *engine, int rank, ferry_message *message, ferry_future **future_p)
+{
+	int bad = message ? check_op(message->op) : FERRY_OK;
+	return bad ? bad : post_message(engine, rank, message, FY_KIND_CALL, future_p);
+}
+
+int ferry_flush(ferry *engine, int rank, int64_t timeout)
+{
+	if (!engine || !fy_timeout_ok(timeout))
+		return fy_fail(FERRY_EINVAL, "ferry_flush needs an engine and a timeout >= 0 or FERRY_FOREVER");
+	if (rank != FERRY_ALL && (rank < 0 || rank >= engine->size))
+		return fy_fail(FERRY_EINVAL, "rank %d: this job has ranks 0 to %d, or FERRY_ALL", rank, engine->size - 1);
+	if (fy_engine_on_progress(engine))
+		return fy_fail(FERRY_EDEADLK, "ferry_flush would wait for the progress thread, which is running this");
+	ferry_future *future = NULL;
+	int64_t until = fy_until(fy_now(), timeout);
+	int status = fy_post_flush(engine, NULL, rank, timeout, &future);
+	if (status)
+		return status == FERRY_EAGAIN ? FERRY_PENDING : status;
+	status = fy_future_wait_until(future, until);
+	ferry_future_release(future);
+	return status;
+}

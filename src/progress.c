@@ -1,0 +1,315 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The progress loop. A step looks once at everything and returns; the thread
+ * is a loop around it, so that the whole engine runs step by step in tests.
+ *
+ * The helm: whoever holds it may step. The progress thread holds it while it
+ * works and lets go of it when it yields or sleeps; a thread that waits for a
+ * future may take it meanwhile (fy_engine_drive in engine.c).
+ *
+ * Idle: spin a while, yield a while, then sleep on the wake word, for ever
+ * longer up to a bound, but for so long only as nothing that MPI alone can tell is waited for.
+ */
+#include "progress.h"
+
+#include <sched.h>
+#include <stdlib.h>
+
+#include "executor.h"
+#include "log.h"
+#include "status.h"
+
+#define YIELD_NS FERRY_US(20)      /* how long the loop yields before it sleeps */
+#define SLEEP_BUSY FERRY_US(20)    /* MPI has something of ours under way */
+#define SLEEP_AWAITED FERRY_US(50) /* an answer from another host is waited for */
+#define SLEEP_LOCAL FERRY_MS(100)  /* all ranks are on this host and ring */
+
+/* ---- inboxes ---------------------------------------------------------------------- */
+
+static void collect_commands(struct fy_progress *p)
+{
+	ck_stack_entry_t *entry = ck_stack_batch_pop_upmc(&p->engine->commands);
+	struct fy_command *first = NULL, *last = NULL;
+	while (entry) {
+		struct fy_command *c = (struct fy_command *)(void *)((char *)entry - offsetof(struct fy_command, entry));
+		entry = CK_STACK_NEXT(entry);
+		c->next = first;
+		first = c;
+		last = last ? last : c;
+	}
+	if (!first)
+		return;
+	*(p->commands_last ? &p->commands_last->next : &p->commands) = first;
+	p->commands_last = last;
+}
+
+static void run_commands(struct fy_progress *p)
+{
+	if (fy_load_relaxed_ptr(&p->engine->commands.head))
+		collect_commands(p);
+	struct fy_command *again = NULL, *again_last = NULL, *next;
+	for (struct fy_command *c = p->commands; c; c = next) {
+		next = c->next;
+		if (c->run(p, c)) {
+			fy_store_release_32(&c->done, 1);
+			fy_futex_wake(&c->done, 1, false); /* c may be gone from here on: the word is only a key */
+			p->worked = true;
+			continue;
+		}
+		c->next = NULL;
+		*(again_last ? &again_last->next : &again) = c;
+		again_last = c;
+	}
+	p->commands = again;
+	p->commands_last = again_last;
+}
+
+/* Memory that the program gave back goes to its sender's credit. */
+static void return_credit(struct fy_progress *p)
+{
+	ck_stack_entry_t *entry = ck_stack_batch_pop_upmc(&p->engine->accounts);
+	while (entry) {
+		struct fy_account *a = (struct fy_account *)(void *)((char *)entry - offsetof(struct fy_account, entry));
+		entry = CK_STACK_NEXT(entry);
+		fy_store_release_32(&a->dirty, 0);
+		fy_fence_full(); /* what is added after this look finds dirty at 0 */
+		uint64_t returned = fy_load_acquire_64(&a->returned);
+		fy_channel_returned(p, p->channels[a->rank], returned - a->seen);
+		a->seen = returned;
+		p->worked = true;
+	}
+}
+
+static void complete_rooms(struct fy_progress *p)
+{
+	for (ferry_future **at = &p->rooms; *at;) {
+		ferry_future *f = *at;
+		struct fy_channel *ch = p->channels[f->id];
+		if (ch && !ch->gone && (ch->full || ch->queue)) {
+			at = &f->next;
+			continue;
+		}
+		*at = f->next;
+		fy_future_complete(f, ch ? ch->gone : 0, NULL);
+		p->worked = true;
+	}
+}
+
+static void release_dead(struct fy_progress *p)
+{
+	while (p->dead) {
+		struct fy_handler *h = p->dead;
+		p->dead = h->next;
+		fy_handler_release(h);
+	}
+}
+
+/* ---- close ---------------------------------------------------------------------------- */
+
+static bool has_talked(const struct fy_progress *p, const struct fy_channel *ch)
+{
+	return ch->seq_out != p->first_seq || ch->seq_in != p->first_seq;
+}
+
+/* Everybody agreed that nothing is under way. What is still open now nobody will answer. */
+static void begin_byes(struct fy_progress *p)
+{
+	p->byes = true;
+	fy_store_release_32(&p->engine->phase, FY_STOPPED);
+	fy_call_fail(p, FERRY_ALL, FERRY_ESTOPPED, "the engine was closed and nobody had answered");
+	p->worked = true;
+}
+
+/* After a goodbye nothing comes from that rank: when all have come, the receives can go. */
+static bool byes_done(struct fy_progress *p)
+{
+	bool done = true;
+	for (struct fy_channel *ch = p->all; ch; ch = ch->all_next) {
+		if (ch->gone || !has_talked(p, ch))
+			continue;
+		if (!ch->bye_owed) {
+			ch->bye_owed = true;
+			fy_channel_mark(p, ch);
+		}
+		if (!ch->bye_sent || !ch->bye_seen || ch->flight)
+			done = false;
+	}
+	return done;
+}
+
+/* A rank is gone: the rest of the close is local. */
+static void give_up(struct fy_progress *p)
+{
+	p->byes = p->finished = p->stopped = true;
+	p->clean = false;
+	p->engine->status = FERRY_EPEER;
+	fy_store_release_32(&p->engine->phase, FY_STOPPED);
+	for (struct fy_channel *ch = p->all; ch; ch = ch->all_next)
+		fy_channel_gone(p, ch, FERRY_ESTOPPED, "the engine was closed while a rank was gone");
+	fy_call_fail(p, FERRY_ALL, FERRY_ESTOPPED, "the engine was closed while a rank was gone");
+	fy_outgoing_abandon(p, FERRY_ESTOPPED);
+}
+
+static void step_close(struct fy_progress *p)
+{
+	if (p->gone_since && !p->stopped) {
+		give_up(p);
+		return;
+	}
+	if (p->agree.everybody && fy_transfer_blocked(p))
+		fy_dispatch_drop_mail(p);
+	if (p->drained && !p->byes)
+		begin_byes(p);
+	if (p->byes && !p->finished && byes_done(p)) {
+		p->finished = true;
+		fy_dispatch_close(p);
+	}
+	if (p->finished && !p->n_posted && !p->tasks && !p->commands) {
+		p->stopped = true;
+		p->clean = true;
+	}
+}
+
+/* ---- the step ---------------------------------------------------------------------------- */
+
+bool fy_progress_step(struct fy_progress *p, bool user_code)
+{
+	ferry *engine = p->engine;
+	p->worked = false;
+	p->user_code = user_code;
+	p->now = p->port->ops->now(p->port);
+	p->stats.steps++;
+	ferry *before = fy_engine_begin_step(engine);
+	if (fy_load_relaxed_ptr(&engine->commands.head) || p->commands)
+		run_commands(p);
+	if (fy_load_relaxed_ptr(&engine->accounts.head))
+		return_credit(p);
+	if (fy_load_relaxed_ptr(&engine->tasks.head) || p->tasks)
+		fy_dispatch_run_tasks(p);
+	fy_dispatch_receives(p);
+	if (p->n_early)
+		fy_dispatch_paused(p);
+	if (fy_load_relaxed_64(&engine->mailbox.bytes))
+		fy_dispatch_mail(p);
+	fy_outgoing_replies(p);
+	if (p->queued)
+		fy_outgoing_queues(p);
+	fy_outgoing_drain(p);
+	fy_transfer_step(p);
+	fy_agree_step(p);
+	if (p->closing)
+		step_close(p);
+	if (p->n_timers)
+		fy_timer_run(p);
+	if (p->rooms)
+		complete_rooms(p);
+	if (p->dirty)
+		fy_channel_send_all(p);
+	fy_channel_test_sends(p);
+	if (fy_load_relaxed_ptr(&engine->tasks.head) || p->tasks)
+		fy_dispatch_run_tasks(p);
+	release_dead(p);
+	fy_engine_end_step(before);
+	return p->worked;
+}
+
+/* ---- idle ----------------------------------------------------------------------------------- */
+
+bool fy_progress_has_input(struct fy_progress *p, bool user_code)
+{
+	ferry *e = p->engine;
+	if (fy_load_relaxed_ptr(&e->commands.head) || fy_load_relaxed_ptr(&e->accounts.head) ||
+	    fy_load_relaxed_ptr(&e->tasks.head))
+		return true;
+	return (user_code && p->tasks) || p->stopped || fy_outgoing_has_work(p);
+}
+
+static int64_t at_most(int64_t a, int64_t b)
+{
+	return a < b ? a : b;
+}
+
+int64_t fy_progress_sleep_time(struct fy_progress *p)
+{
+	bool under_way = p->n_flying || !fy_transfer_quiet(p) || p->dirty || p->commands;
+	bool awaited = p->calls_open || p->n_pending || p->agree.kind || p->closing || p->queued;
+	int64_t sleep_max = p->options->sleep_max ? p->options->sleep_max : FERRY_US(1);
+	int64_t t = p->port->all_local ? SLEEP_LOCAL : p->idle_sleep;
+	if (under_way)
+		t = SLEEP_BUSY;
+	else if (awaited)
+		t = p->port->all_local && !p->agree.kind && !p->closing ? SLEEP_LOCAL : SLEEP_AWAITED;
+	else
+		p->idle_sleep = at_most(p->idle_sleep * 2, sleep_max);
+	if (p->n_timers)
+		t = at_most(t, p->timers[0].when - p->now);
+	if (fy_load_relaxed_64(&p->engine->mailbox.bytes) && p->options->handler_grace > 0)
+		t = at_most(t, p->options->handler_grace / 8);
+	if (!p->port->all_local || under_way)
+		t = at_most(t, sleep_max);
+	return t > 0 ? t : 0;
+}
+
+/* Announce, look once more, sleep. Work that was given before the announcement is found by
+ * the second look; whoever gives it later sees the word. Returns holding the helm. */
+static void sleep_a_while(struct fy_progress *p)
+{
+	ferry *engine = p->engine;
+	fy_outgoing_delist(p);
+	fy_store_release_32(&engine->asleep, 1);
+	fy_wake_announce(&engine->wake);
+	bool input = fy_outgoing_relist(p);
+	if (fy_progress_step(p, true) || input || fy_progress_has_input(p, true)) {
+		fy_wake_stay(&engine->wake);
+		fy_store_release_32(&engine->asleep, 0);
+		return;
+	}
+	int64_t t = fy_progress_sleep_time(p);
+	p->stats.sleeps++;
+	fy_helm_give(engine);
+	fy_wake_sleep(&engine->wake, t);
+	fy_store_release_32(&engine->asleep, 0);
+	fy_helm_take(engine);
+}
+
+static void let_others(ferry *engine)
+{
+	fy_helm_give(engine);
+	sched_yield();
+	fy_helm_take(engine);
+}
+
+void fy_progress_loop(struct fy_progress *p)
+{
+	ferry *engine = p->engine;
+	int64_t idle_since = 0;
+	fy_helm_take(engine);
+	while (!p->stopped) {
+		if (fy_progress_step(p, true)) {
+			idle_since = 0;
+			p->idle_sleep = SLEEP_AWAITED;
+			if (fy_unlikely(fy_load_relaxed_32(&engine->helm_wanted)))
+				let_others(engine);
+			continue;
+		}
+		int64_t now = p->now;
+		if (!idle_since)
+			idle_since = now;
+		if (now - idle_since < p->options->spin)
+			fy_pause();
+		else if (now - idle_since < p->options->spin + YIELD_NS)
+			let_others(engine);
+		else
+			sleep_a_while(p);
+	}
+	fy_helm_give(engine);
+}
+
+void fy_progress_begin_close(struct fy_progress *p)
+{
+	p->closing = true;
+	p->close_began = p->now;
+	for (struct fy_lane *lane = p->all_lanes; lane; lane = lane->all_next)
+		fy_lane_nudge(lane); /* posters that wait for room leave */
+	fy_agree_join(p, FY_AGREE_CLOSE);
+}

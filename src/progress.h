@@ -1,0 +1,461 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the holder of the helm owns: channels, batches, receives, transfers,
+ * handlers, calls, timers, agreements. Nothing here is shared: whoever holds
+ * the helm reads and writes it without atomics, and taking the helm orders
+ * one holder's accesses before the next one's.
+ *
+ * One step (progress.c) does, in this order: inboxes, receives and their
+ * dispatch, lanes, transfers, sends, timers, inline callbacks.
+ */
+#ifndef FY_PROGRESS_H
+#define FY_PROGRESS_H
+
+#include "engine.h"
+#include "future.h"
+#include "message.h"
+#include "port.h"
+#include "record.h"
+
+/* ---- the wire: doc/wire-format.md says it in words ----------------------- */
+
+#define FY_WIRE_MAGIC 0x31595246u /* "FRY1" */
+#define FY_WIRE_VERSION 1
+#define FY_BATCH_BYTES 32768u     /* header and records */
+#define FY_FOLD_MAX 12288u        /* a message up to this size travels inside a batch */
+#define FY_BATCH_CHARGE 1024u     /* credit of a batch beside its records: what an unexpected message costs MPI */
+#define FY_REPLY_ROOM 2048u       /* what a call reserves at the caller; a larger reply waits for a grant */
+#define FY_LENGTHS_RECORD 1024u   /* lengths that one record carries */
+
+struct fy_batch_header {
+	uint32_t magic;
+	uint16_t version;
+	uint16_t flags;
+	uint32_t seq;      /* of this pair of ranks, in this direction, from first_seq on */
+	uint32_t nrecords;
+	uint32_t accepted; /* the last batch of the other direction that was dispatched whole */
+	uint32_t checksum;
+	uint64_t limit;    /* credit: what the receiver of this header may have spent in total */
+	uint64_t spent;    /* what its sender has spent in total */
+};
+_Static_assert(sizeof(struct fy_batch_header) == 40, "the wire format says 40 bytes");
+
+#define FY_BATCH_WANTS_ACK 0x1u /* a future waits for the acceptance of this batch */
+#define FY_BATCH_HUNGRY 0x2u    /* the sender ran out of credit */
+#define FY_BATCH_GOODBYE 0x4u   /* the last batch of this pair */
+
+struct fy_announce { /* body of a FY_LARGE record, then the first lengths */
+	uint64_t xid;       /* of this pair, in this direction, never reused */
+	uint64_t total;     /* bytes of all parts */
+	uint64_t first_chunk; /* numbers give the tags: 1 + number % tag_max */
+	uint32_t n_parts;   /* the body, then the attachments */
+	uint32_t chunk_bytes;
+	uint32_t flags;
+	int32_t status;     /* of a reply that is an error */
+};
+#define FY_ANNOUNCE_PREPAID 0x1u /* paid from the credit: the data comes without a grant */
+
+struct fy_grant { /* body of FY_OP_GRANT */
+	uint64_t xid;
+	int32_t status;     /* 0, or why the message is refused */
+	uint32_t zero;
+};
+struct fy_reply_error { /* in front of the text of a reply that says no */
+	int32_t status;
+	uint32_t library;   /* 1: the status is the library's own and arrives as it is; 0: the handler's, arrives as EREMOTE */
+};
+struct fy_refused { /* body of FY_OP_REFUSED: the records of batch `seq` from `index` on were not believed */
+	uint32_t seq, index;
+	int32_t status;
+	uint32_t zero;
+};
+struct fy_ack_stream { /* body of FY_OP_ACK_STREAM: so many more FY_HELD records of that stream are delivered */
+	uint32_t stream, count;
+};
+struct fy_agree_word { /* body of FY_OP_AGREE_UP and _DOWN */
+	uint32_t n, round;
+	uint32_t kind;      /* FY_AGREE_FENCE, FY_AGREE_CLOSE */
+	uint32_t busy;      /* up: ranks below that are not quiet; down: the verdict */
+	uint64_t sent, done;
+};
+
+/* ---- batches and channels ------------------------------------------------ */
+
+struct fy_batch {
+	struct fy_batch *next;
+	fy_request request;
+	uint32_t fill;      /* bytes, header included */
+	uint32_t nrecords;
+	uint32_t flags;
+	bool charged;       /* its FY_BATCH_CHARGE was spent */
+	FY_ALIGNED char bytes[FY_BATCH_BYTES + FY_COPY_SLACK];
+};
+
+struct fy_queued { /* records in lane form that wait in a channel */
+	struct fy_queued *next;
+	uint32_t from, to, room;
+	FY_ALIGNED char bytes[];
+};
+
+/* A stream whose records are counted, because a large message is under way in
+ * it: the sender's side. */
+struct fy_stream_out {
+	struct fy_stream_out *next;
+	uint32_t stream;
+	uint32_t outstanding;       /* FY_HELD records that are not acknowledged */
+	uint32_t sent;              /* running number of the last one */
+	uint32_t acked;
+	ferry_future *first, *last; /* futures of posts among them; future->id is their number */
+};
+/* The receiver's side: what cannot be delivered yet, in order. */
+struct fy_stream_in {
+	struct fy_stream_in *next;
+	uint32_t stream;
+	uint32_t owed;              /* delivered and not yet acknowledged */
+	struct fy_held *first, *last;
+};
+struct fy_held {
+	struct fy_held *next;
+	ferry_message *message;
+	bool ready;                 /* complete: may be delivered when it comes first */
+	bool refused;               /* counts, but nothing is delivered */
+};
+
+struct fy_failure { /* the first failure of a stream towards a rank since its last flush */
+	struct fy_failure *next;
+	uint32_t stream;
+	int status;
+};
+
+struct fy_slot;
+struct fy_outbound;
+struct fy_inbound;
+
+#define FY_REFUSED_MAX 16
+
+struct fy_channel {
+	/* the drain's line */
+	char *fill;                 /* where the next record goes; NULL: no open batch */
+	char *fast_end;             /* a plain record may be put without looking while fill + size <= fast_end */
+	uint32_t fast_records;      /* and so many of them */
+	uint32_t nrecords;          /* in the open batch */
+	struct fy_batch *open;
+	bool on_dirty;              /* on progress->dirty: something is to be sent at the end of the step */
+	/* */
+	int rank;
+	int gone;                   /* 0, or the status that everything towards it gets */
+	struct fy_channel *dirty_next, *all_next;
+	/* out */
+	struct fy_batch *ready, *ready_last; /* full or closed, waiting for a place in flight */
+	unsigned n_ready;
+	struct fy_batch *flight, *flight_last; /* oldest first */
+	unsigned n_flight;
+	uint32_t seq_out;           /* of the next batch */
+	uint64_t spent, limit;
+	bool hungry;                /* credit ran out: to be told with the next batch */
+	bool hungry_told;           /* it was told and the limit has not grown since */
+	struct fy_queued *queue, *queue_last;
+	size_t queued;              /* bytes in it */
+	bool full;                  /* engine->full is raised */
+	bool on_queued;             /* on progress->queued */
+	struct fy_channel *queued_next;
+	ferry_future *pending, *pending_last; /* posts that wait for acceptance; future->id is seq << 32 | index */
+	struct fy_stream_out *streams_out;
+	struct fy_failure *failures;
+	struct fy_outbound *out, *out_last;   /* large messages under way or waiting for a grant */
+	uint64_t next_xid, next_chunk;
+	unsigned refusals;          /* sends that the port refused in a row */
+	int64_t refused_since;
+	uint64_t doorbell_pending;
+	uint32_t *doorbell;         /* the peer's word, or NULL */
+	/* in */
+	uint32_t seq_in;            /* of the next batch to dispatch */
+	struct fy_slot *early;      /* batches that came before their turn, or are paused */
+	uint64_t spent_in;          /* what the peer had spent at the last batch that was dispatched */
+	uint64_t held;              /* charges of messages of it that are still held */
+	uint64_t window;
+	uint64_t limit_sent;
+	struct fy_account *account;
+	struct fy_stream_in *streams_in;
+	struct fy_inbound *in;      /* announced, not complete */
+	/* control: one pending word a kind */
+	bool ack_owed;              /* accepted moved and somebody over there waits for it */
+	unsigned ack_age;           /* steps since */
+	bool limit_owed;
+	bool peer_hungry;           /* the peer told that it ran out, and no limit was sent since */
+	bool recall_owed;
+	uint64_t give_owed;
+	bool stream_ack_owed;
+	struct fy_inbound *grants_owed;
+	struct fy_refused refused[FY_REFUSED_MAX];
+	unsigned n_refused;
+	bool up_owed, down_owed;
+	struct fy_agree_word up, down;
+	bool bye_owed, bye_sent, bye_seen;
+};
+
+/* ---- receives ------------------------------------------------------------ */
+
+struct fy_slot {
+	fy_request request;
+	char *buffer;
+	struct fy_slot *next;       /* in the order of posting, or in a channel's early list */
+	struct fy_slot *extra_next;
+	uint32_t seq;               /* once arrived */
+	uint32_t offset, index;     /* where a paused dispatch goes on */
+	bool begun;
+};
+
+/* ---- handlers, calls ------------------------------------------------------ */
+
+struct fy_handler {
+	uint32_t op;
+	ferry_executor *where;
+	ferry_handler_fn *fn;
+	void *arg;
+	uint32_t refs;     /* memory: the table's, each message's in its executor, a waiter's: atomic add */
+	uint32_t running;  /* futex: messages in its executor or being handled: atomic add */
+	uint32_t closed;   /* written by the helm (release): what is queued goes to the mailbox instead */
+	struct fy_handler *next;
+};
+#define FY_OPS_DIRECT 256
+#define FY_OPS_HASHED 64
+
+struct fy_memory_handler {
+	uint32_t op;
+	ferry_memory_fn *fn;
+	void *arg;
+	struct fy_memory_handler *next;
+};
+
+struct fy_call {
+	ferry_future *future; /* NULL: free */
+	uint32_t generation;
+	uint32_t next_free;
+	int rank;
+};
+
+struct fy_timer {
+	int64_t when;
+	ferry_future *future; /* holds a reference */
+};
+
+/* ---- agreements ---------------------------------------------------------- */
+
+enum { FY_AGREE_FENCE = 1, FY_AGREE_CLOSE = 2 };
+
+struct fy_agree {
+	uint32_t n;          /* the current agreement, or the last one */
+	uint32_t kind;       /* 0: none is going on here */
+	uint32_t round;
+	bool up_sent;
+	bool seen[2];        /* from the children */
+	struct fy_agree_word child[2];
+	uint64_t last_sent, last_done; /* root: of the round before */
+	bool last_quiet;
+	int64_t pause, again_at;       /* root: the next round starts then */
+	bool everybody;      /* all ranks have joined this agreement */
+	uint32_t finished;   /* number of the last agreement that is over */
+	ferry_future *waiter; /* completed when this agreement is over; the helm's reference */
+};
+
+/* ---- all of it ------------------------------------------------------------ */
+
+struct fy_progress {
+	ferry *engine;
+	fy_port *port;
+	const ferry_options *options;
+	int64_t now;                  /* taken once a step */
+	bool user_code;               /* the holder may run inline user code in this step */
+	bool worked;                  /* something happened in this step */
+	struct fy_channel **channels; /* by rank, NULL until talked to */
+	struct fy_channel *all;
+	struct fy_channel *dirty;
+	struct fy_channel *queued;    /* channels with records in their queue */
+	unsigned n_flying;            /* batches that MPI has */
+	unsigned n_pending;           /* futures of posts that wait for acceptance */
+	unsigned n_early;             /* batches that came before their turn, or are paused */
+	int64_t idle_sleep;           /* grows while nothing happens */
+	size_t queued_bytes;
+	uint32_t first_seq;
+	/* lanes */
+	struct fy_lane *lanes;        /* active ones */
+	struct fy_lane *all_lanes;
+	struct fy_lane *delisted;     /* between fy_outgoing_delist and fy_outgoing_relist */
+	/* batches */
+	struct fy_batch *pool;
+	unsigned n_pool;
+	/* receives */
+	struct fy_slot *slots, *slots_last; /* posted, oldest first */
+	struct fy_slot *slot_all;     /* array */
+	unsigned n_slots, n_posted;
+	struct fy_slot *extra_slots;
+	/* credit */
+	uint64_t credit_first;        /* the window that each pair starts with */
+	uint64_t credit_pool;         /* what can still be lent */
+	uint64_t window_max;
+	/* transfers */
+	uint64_t large_cap[2], large_used[2]; /* requests, replies */
+	uint64_t large_seen;          /* engine->large_returned, as far as subtracted */
+	struct fy_inbound *waiting[3], *waiting_last[3]; /* for a grant, first come first served; [2]: need none */
+	struct fy_inbound *landing;   /* receives are posted */
+	unsigned n_out;               /* outbound transfers under way in all channels */
+	size_t chunk_bytes;
+	struct fy_chunk *chunks;      /* free ones */
+	int tag_span;                 /* tags of chunks: from 1 to this, the same on all ranks */
+	/* handlers */
+	struct fy_handler *direct[FY_OPS_DIRECT];
+	struct fy_handler *hashed[FY_OPS_HASHED];
+	struct fy_memory_handler *memory_handlers;
+	ferry_message *view;
+	char *reserve;                /* what retaining a view falls back on */
+	/* calls */
+	struct fy_call *calls;
+	uint32_t n_calls, calls_free, calls_free_last, calls_open, calls_max;
+	/* inline work, in order */
+	struct fy_task *tasks, *tasks_last;
+	struct fy_handler *dead;      /* replaced while it may have been running here; released after the step */
+	ferry_message *replies, *replies_last; /* that could not be put yet */
+	struct fy_command *commands, *commands_last;
+	struct fy_timer *timers;      /* a heap */
+	size_t n_timers, timer_room;
+	/* counts for agreements: user records put, and user records that came to their end here */
+	uint64_t issued, done;
+	uint64_t handled_seen;
+	struct fy_agree agree;
+	int64_t mail_checked;
+	ferry_future *rooms;          /* of ferry_room; future->id is the rank */
+	ferry_stats stats;
+	/* close */
+	bool closing;                 /* close has begun here */
+	bool byes;                    /* goodbyes are being exchanged */
+	bool stopped;                 /* nothing is left to be done */
+	bool drained;                 /* agreed: nothing is under way */
+	bool finished;                /* the port may be closed */
+	bool clean;
+	int64_t close_began;
+	int64_t gone_since;           /* when the first peer was found gone; 0: none */
+};
+
+/* channel.c: records out */
+struct fy_channel *fy_channel_get(struct fy_progress *p, int rank); /* NULL: no memory */
+/* Room for a record of `size` in the open batch, credit or not; NULL: no memory. */
+struct fy_record *fy_channel_reserve(struct fy_progress *p, struct fy_channel *ch, uint32_t size);
+void fy_channel_commit(struct fy_progress *p, struct fy_channel *ch, uint32_t size);
+/* May a request of `size` be put now? */
+bool fy_channel_admits(struct fy_progress *p, struct fy_channel *ch, uint32_t size);
+void fy_channel_spend(struct fy_channel *ch, uint32_t size);
+void fy_channel_mark(struct fy_progress *p, struct fy_channel *ch);
+void fy_channel_send_all(struct fy_progress *p);
+void fy_channel_test_sends(struct fy_progress *p);
+void fy_channel_accepted(struct fy_progress *p, struct fy_channel *ch, const struct fy_batch_header *h);
+void fy_channel_refused(struct fy_progress *p, struct fy_channel *ch, const struct fy_refused *r);
+void fy_channel_stream_acked(struct fy_progress *p, struct fy_channel *ch, const struct fy_ack_stream *ack);
+void fy_channel_gone(struct fy_progress *p, struct fy_channel *ch, int status, const char *detail);
+void fy_channel_note_failure(struct fy_channel *ch, uint32_t stream, int status);
+int fy_channel_take_failure(struct fy_channel *ch, uint32_t stream);
+uint64_t fy_channel_limit(const struct fy_channel *ch);
+void fy_channel_returned(struct fy_progress *p, struct fy_channel *ch, uint64_t bytes);
+void fy_channel_grow_window(struct fy_progress *p, struct fy_channel *ch, bool hungry);
+void fy_channel_recalled(struct fy_progress *p, struct fy_channel *ch);
+void fy_channel_given(struct fy_progress *p, struct fy_channel *ch, uint64_t amount);
+void fy_channel_free_all(struct fy_progress *p);
+/* The record number `number` of a stream was refused: its future, if it has one, ends with `status`. */
+void fy_channel_stream_fail(struct fy_channel *ch, uint32_t stream, uint32_t number, int status, const char *detail);
+struct fy_stream_out *fy_channel_stream_out(struct fy_channel *ch, uint32_t stream, bool create);
+
+/* outgoing.c: from lanes to channels */
+void fy_outgoing_drain(struct fy_progress *p);
+/* Lanes that became active join the list. */
+void fy_outgoing_list_lanes(struct fy_progress *p);
+bool fy_outgoing_has_work(struct fy_progress *p);
+/* Idle lanes leave the list; their threads put them there again. Followed by a process-wide barrier and
+ * fy_outgoing_relist. */
+void fy_outgoing_delist(struct fy_progress *p);
+bool fy_outgoing_relist(struct fy_progress *p);
+void fy_outgoing_queues(struct fy_progress *p);
+bool fy_outgoing_replies(struct fy_progress *p);
+bool fy_outgoing_reply(struct fy_progress *p, ferry_message *request);
+bool fy_outgoing_reply_bytes(struct fy_progress *p, int rank, uint64_t call_id, const struct fy_reply_error *error,
+                             const void *body, uint32_t nbytes);
+bool fy_outgoing_quiet(struct fy_progress *p);
+void fy_outgoing_abandon(struct fy_progress *p, int status);
+void fy_outgoing_fail_record(struct fy_progress *p, const struct fy_record *r, int status, const char *detail);
+
+/* call.c: calls that await their reply */
+uint64_t fy_call_open(struct fy_progress *p, ferry_future *future, int rank); /* 0: no memory */
+ferry_future *fy_call_close(struct fy_progress *p, uint64_t id, int rank);    /* NULL: not open */
+ferry_future *fy_call_peek(struct fy_progress *p, uint64_t id, int rank);
+void fy_call_fail(struct fy_progress *p, int rank, int status, const char *detail); /* rank FERRY_ALL: every one */
+
+/* dispatch.c: records in */
+bool fy_dispatch_receives(struct fy_progress *p);
+int fy_dispatch_open(struct fy_progress *p);
+/* Deliver a complete heap message to its handler or the mailbox; takes its reference over. */
+void fy_dispatch_message(struct fy_progress *p, struct fy_channel *ch, ferry_message *message);
+struct fy_handler *fy_dispatch_handler(const struct fy_progress *p, uint32_t op);
+/* A call's reply is complete; takes its reference over. */
+void fy_dispatch_reply(struct fy_progress *p, int rank, uint64_t call_id, ferry_message *reply);
+void fy_dispatch_release_held(struct fy_progress *p, struct fy_channel *ch, struct fy_stream_in *stream);
+void fy_dispatch_mail(struct fy_progress *p);
+void fy_dispatch_drop_mail(struct fy_progress *p);
+bool fy_dispatch_run_tasks(struct fy_progress *p);
+void fy_dispatch_paused(struct fy_progress *p);
+/* Something of a stream that cannot be delivered yet; NULL: no memory. */
+struct fy_held *fy_dispatch_hold(struct fy_progress *p, struct fy_channel *ch, uint32_t stream, ferry_message *m);
+void fy_dispatch_close(struct fy_progress *p);
+void fy_dispatch_free(struct fy_progress *p);
+/* Register (or with fn NULL only unregister). `old_p` gets a reference of what was there, or NULL. False: the
+ * mailbox was being read just now, again at the next step. */
+bool fy_dispatch_set_handler(struct fy_progress *p, struct fy_handler *handler, uint32_t op, struct fy_handler **old_p);
+void fy_handler_release(struct fy_handler *handler);
+int fy_dispatch_set_memory(struct fy_progress *p, uint32_t op, ferry_memory_fn *fn, void *arg);
+void fy_dispatch_defer(struct fy_progress *p, struct fy_task *task);
+
+/* transfer.c: large messages */
+/* Announce and start. False: no room now. */
+bool fy_transfer_announce(struct fy_progress *p, struct fy_channel *ch, ferry_message *message, uint32_t kind,
+                          uint32_t stream, uint64_t call_id, ferry_future *future);
+/* An announcement came. 0, 1: no memory now, again later; FERRY_EDECODE. */
+int fy_transfer_arrived(struct fy_progress *p, struct fy_channel *ch, const struct fy_record *r);
+int fy_transfer_lengths(struct fy_progress *p, struct fy_channel *ch, const struct fy_record *r);
+void fy_transfer_granted(struct fy_progress *p, struct fy_channel *ch, const struct fy_grant *g);
+bool fy_transfer_step(struct fy_progress *p);
+bool fy_transfer_put_grants(struct fy_progress *p, struct fy_channel *ch);
+bool fy_transfer_quiet(const struct fy_progress *p);
+void fy_transfer_channel_gone(struct fy_progress *p, struct fy_channel *ch);
+bool fy_transfer_blocked(const struct fy_progress *p);
+void fy_transfer_free(struct fy_progress *p);
+
+/* The memory of a message is the program's again: from here its release functions run, which is user code. */
+void fy_transfer_release(struct fy_progress *p, ferry_message *message);
+
+/* agree.c */
+void fy_agree_join(struct fy_progress *p, uint32_t kind);
+void fy_agree_up(struct fy_progress *p, struct fy_channel *ch, const struct fy_agree_word *w);
+void fy_agree_down(struct fy_progress *p, struct fy_channel *ch, const struct fy_agree_word *w);
+void fy_agree_step(struct fy_progress *p);
+
+/* timer.c */
+int fy_timer_add(struct fy_progress *p, int64_t when, ferry_future *future);
+void fy_timer_run(struct fy_progress *p);
+void fy_timer_free(struct fy_progress *p);
+
+/* progress.c */
+/* One step; true when something happened. `user_code`: inline handlers and callbacks may run. */
+bool fy_progress_step(struct fy_progress *p, bool user_code);
+/* Is there something to do that needs no network? */
+bool fy_progress_has_input(struct fy_progress *p, bool user_code);
+/* How long may the loop sleep before it has to look at the network again? */
+int64_t fy_progress_sleep_time(struct fy_progress *p);
+/* The thread's loop: until the engine has stopped. */
+void fy_progress_loop(struct fy_progress *p);
+/* The helm's part of a close: where it stands. */
+void fy_progress_begin_close(struct fy_progress *p);
+
+/* engine.c: an engine over any port, without a thread; `resolved` is taken over. */
+int fy_engine_create(fy_port *port, ferry_options *resolved, uint32_t first_seq, ferry **engine_p);
+/* After progress->stopped: frees what the helm owns, closes the port. */
+int fy_engine_destroy(ferry *engine);
+
+#endif

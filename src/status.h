@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The thread's last error, and small things that every file needs. */
+#ifndef FY_STATUS_H
+#define FY_STATUS_H
+
+#include <stdarg.h>
+
+#include "ferry.h"
+
+/* Note a sentence (printf-like) as this thread's last error and return
+ * `status`, so that failing reads `return fy_fail(FERRY_EINVAL, "...")`. */
+int fy_fail(int status, const char *format, ...) __attribute__((format(printf, 2, 3), cold));
+/* Monotonic time in ns. */
+int64_t fy_now(void);
+/* now + timeout, saturating; FERRY_FOREVER becomes INT64_MAX. Needs a valid timeout. */
+int64_t fy_until(int64_t now, int64_t timeout);
+/* Is this a timeout that the API takes: >= 0 or FERRY_FOREVER? */
+static inline int fy_timeout_ok(int64_t timeout)
+{
+	return timeout >= 0 || timeout == FERRY_FOREVER;
+}
+
+#endif

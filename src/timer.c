@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Deadlines of futures: a binary heap, the earliest first. */
+#include "progress.h"
+
+#include <stdlib.h>
+
+static void swap(struct fy_timer *a, struct fy_timer *b)
+{
+	struct fy_timer t = *a;
+	*a = *b;
+	*b = t;
+}
+
+int fy_timer_add(struct fy_progress *p, int64_t when, ferry_future *future)
+{
+	if (p->n_timers == p->timer_room) {
+		size_t room = p->timer_room ? 2 * p->timer_room : 64;
+		struct fy_timer *t = realloc(p->timers, room * sizeof *t);
+		if (!t)
+			return FERRY_ENOMEM;
+		p->timers = t;
+		p->timer_room = room;
+	}
+	size_t i = p->n_timers++;
+	p->timers[i] = (struct fy_timer){ when, future };
+	for (; i && p->timers[i].when < p->timers[(i - 1) / 2].when; i = (i - 1) / 2)
+		swap(&p->timers[i], &p->timers[(i - 1) / 2]);
+	return FERRY_OK;
+}
+
+static void remove_first(struct fy_progress *p)
+{
+	size_t i = 0, n = --p->n_timers;
+	p->timers[0] = p->timers[n];
+	for (;;) {
+		size_t least = i, left = 2 * i + 1, right = left + 1;
+		if (left < n && p->timers[left].when < p->timers[least].when)
+			least = left;
+		if (right < n && p->timers[right].when < p->timers[least].when)
+			least = right;
+		if (least == i)
+			return;
+		swap(&p->timers[i], &p->timers[least]);
+		i = least;
+	}
+}
+
+void fy_timer_run(struct fy_progress *p)
+{
+	while (p->n_timers && (p->timers[0].when <= p->now || fy_future_is_done(p->timers[0].future))) {
+		ferry_future *future = p->timers[0].future;
+		remove_first(p);
+		if (fy_future_expire(future))
+			p->worked = true;
+	}
+}
+
+void fy_timer_free(struct fy_progress *p)
+{
+	for (size_t i = 0; i < p->n_timers; i++)
+		ferry_future_release(p->timers[i].future);
+	free(p->timers);
+	p->timers = NULL;
+	p->n_timers = p->timer_room = 0;
+}

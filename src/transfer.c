@@ -1,0 +1,852 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Large messages: announced by a record in a batch, so that they keep their
+ * place in the order; their bytes travel as MPI messages of their own, from the
+ * poster's memory into memory that the receiver allocates, in chunks.
+ *
+ * A message whose bytes fit into half of the unspent credit is prepaid: its chunks follow at once. Any
+ * other waits until the receiver grants it, first come first served, out of a
+ * budget: one share for requests, one for replies, so that a reply never waits
+ * for a request. A message larger than the share goes alone.
+ *
+ * Chunks carry no header. Both sides number them alike (fy_announce.first_chunk, then
+ * one number a chunk, part by part), and the number gives the tag, so that
+ * nothing depends on the order in which MPI matches or completes. Transfers
+ * take turns chunk by chunk, and so do they with batches: a chunk is the longest
+ * time that a small message waits.
+ */
+#include "log.h"
+#include "progress.h"
+#include "status.h"
+
+#include <stdlib.h>
+
+#define CHUNKS_MAX 4u       /* in flight for one transfer */
+#define ACTIVE_MAX 16u      /* transfers that one step looks after */
+#define STARTS_MAX 8u       /* chunks that one step starts to send */
+
+struct fy_chunk {
+	fy_request request;
+	struct fy_chunk *next;
+	size_t nbytes;
+};
+
+/* Where a transfer stands: the next chunk of either side. */
+struct cursor {
+	uint32_t part;
+	size_t offset;
+	uint64_t number;
+};
+
+struct fy_outbound {
+	struct fy_outbound *next;   /* in its channel */
+	struct fy_channel *ch;
+	ferry_message *message;     /* a reference */
+	uint64_t xid, total, call_id;
+	uint32_t kind, stream, stream_number, n_parts, lengths_sent;
+	size_t chunk_bytes;
+	bool granted;
+	struct cursor at;
+	struct fy_chunk *flight, *flight_last;
+	unsigned n_flight;
+};
+
+struct fy_inbound {
+	struct fy_inbound *next;    /* waiting for a grant, or landing */
+	struct fy_inbound *ch_next; /* in its channel */
+	struct fy_inbound *grant_next;
+	struct fy_channel *ch;
+	ferry_message *message;     /* once there is memory */
+	struct fy_held *held;       /* its place in the stream; NULL for replies */
+	uint64_t xid, total, call_id;
+	uint32_t kind, stream, op, n_parts, lengths_known;
+	uint64_t *lengths;
+	size_t chunk_bytes;
+	bool prepaid, dead;
+	int status;
+	struct cursor at;
+	struct fy_chunk *flight, *flight_last;
+	unsigned n_flight;
+};
+
+/* ---- chunks ---------------------------------------------------------------------- */
+
+static struct fy_chunk *chunk_get(struct fy_progress *p)
+{
+	struct fy_chunk *c = p->chunks;
+	if (!c)
+		return calloc(1, sizeof *c);
+	p->chunks = c->next;
+	c->next = NULL;
+	return c;
+}
+
+static void chunk_put(struct fy_progress *p, struct fy_chunk *c)
+{
+	c->next = p->chunks;
+	p->chunks = c;
+}
+
+static int chunk_tag(const struct fy_progress *p, uint64_t number)
+{
+	return 1 + (int)(number % (uint64_t)p->tag_span);
+}
+
+static uint64_t chunks_of(uint64_t nbytes, size_t chunk_bytes)
+{
+	return (nbytes + chunk_bytes - 1) / chunk_bytes;
+}
+
+static size_t part_length(const ferry_message *m, uint32_t part)
+{
+	return part == 0 ? m->nbytes : m->attachments[part - 1].nbytes;
+}
+
+static char *part_data(const ferry_message *m, uint32_t part)
+{
+	return part == 0 ? m->body : m->attachments[part - 1].data;
+}
+
+/* The next chunk at the cursor, or 0: there is none. Moves on over parts that are done. */
+static size_t next_chunk(const ferry_message *m, uint32_t n_parts, size_t chunk_bytes, struct cursor *at)
+{
+	while (at->part < n_parts && at->offset == part_length(m, at->part)) {
+		at->part++;
+		at->offset = 0;
+	}
+	if (at->part == n_parts)
+		return 0;
+	size_t left = part_length(m, at->part) - at->offset;
+	return left < chunk_bytes ? left : chunk_bytes;
+}
+
+static void append_chunk(struct fy_chunk **first, struct fy_chunk **last, struct fy_chunk *c)
+{
+	c->next = NULL;
+	*(*last ? &(*last)->next : first) = c;
+	*last = c;
+}
+
+/* ---- sending ------------------------------------------------------------------------ */
+
+static uint32_t announced_lengths(uint32_t n_parts)
+{
+	return n_parts < FY_LENGTHS_RECORD ? n_parts : FY_LENGTHS_RECORD;
+}
+
+static void put_lengths(char *to, const ferry_message *m, uint32_t from, uint32_t count)
+{
+	for (uint32_t i = 0; i < count; i++) {
+		uint64_t n = part_length(m, from + i);
+		memcpy(to + 8 * i, &n, sizeof n);
+	}
+}
+
+static uint64_t all_chunks(const struct fy_outbound *x)
+{
+	uint64_t n = 0;
+	for (uint32_t i = 0; i < x->n_parts; i++)
+		n += chunks_of(part_length(x->message, i), x->chunk_bytes);
+	return n;
+}
+
+static void write_announcement(struct fy_channel *ch, struct fy_outbound *x, struct fy_record *r, uint32_t word)
+{
+	bool prepaid = x->kind != FY_KIND_REPLY && x->total <= (ch->limit - ch->spent) / 2;
+	uint32_t count = announced_lengths(x->n_parts);
+	struct fy_announce a = { .xid = x->xid, .total = x->total, .first_chunk = x->at.number, .n_parts = x->n_parts,
+		                 .chunk_bytes = (uint32_t)x->chunk_bytes, .flags = prepaid ? FY_ANNOUNCE_PREPAID : 0 };
+	*r = (struct fy_record){ word, x->message->op, (uint32_t)ch->rank, x->stream };
+	if (word & FY_EXT)
+		fy_record_set_ext(r, x->call_id);
+	memcpy(fy_record_data(r), &a, sizeof a);
+	put_lengths(fy_record_data(r) + sizeof a, x->message, 0, count);
+	x->lengths_sent = count;
+	x->granted = prepaid;
+	if (prepaid)
+		ch->spent += x->total;
+}
+
+static struct fy_outbound *outbound_create(struct fy_progress *p, struct fy_channel *ch, ferry_message *m,
+                                           uint32_t kind, uint32_t stream, uint64_t call_id)
+{
+	struct fy_outbound *x = calloc(1, sizeof *x);
+	if (!x)
+		return NULL;
+	*x = (struct fy_outbound){ .ch = ch, .message = m, .xid = ch->next_xid, .total = fy_message_total(m),
+		                   .call_id = call_id, .kind = kind, .stream = stream,
+		                   .n_parts = (uint32_t)m->n_attachments + 1, .chunk_bytes = p->chunk_bytes };
+	x->at.number = ch->next_chunk;
+	return x;
+}
+
+static void join_stream(struct fy_stream_out *s, struct fy_outbound *x, ferry_future *future)
+{
+	x->stream_number = ++s->sent;
+	s->outstanding++;
+	if (!future)
+		return;
+	future->id = s->sent;
+	future->extra = (void *)(uintptr_t)x->stream;
+	future->next = NULL;
+	*(s->last ? &s->last->next : &s->first) = future;
+	s->last = future;
+}
+
+bool fy_transfer_announce(struct fy_progress *p, struct fy_channel *ch, ferry_message *m, uint32_t kind,
+                          uint32_t stream, uint64_t call_id, ferry_future *future)
+{
+	bool reply = kind == FY_KIND_REPLY;
+	uint32_t body = (uint32_t)sizeof(struct fy_announce) + 8 * announced_lengths((uint32_t)m->n_attachments + 1);
+	uint32_t word = kind | FY_LARGE | (call_id ? FY_EXT : 0) | (reply ? 0 : FY_HELD) | body;
+	uint32_t size = fy_record_size(word);
+	if (!reply && !fy_channel_admits(p, ch, size))
+		return false;
+	struct fy_record *r = fy_channel_reserve(p, ch, size);
+	struct fy_stream_out *s = r && !reply ? fy_channel_stream_out(ch, stream, true) : NULL;
+	struct fy_outbound *x = r && (s || reply) ? outbound_create(p, ch, m, kind, stream, call_id) : NULL;
+	if (!x)
+		return false;
+	fy_channel_commit(p, ch, size);
+	if (!reply)
+		fy_channel_spend(ch, size);
+	write_announcement(ch, x, r, word);
+	if (s)
+		join_stream(s, x, future);
+	ch->next_xid++;
+	ch->next_chunk += all_chunks(x);
+	*(ch->out_last ? &ch->out_last->next : &ch->out) = x;
+	ch->out_last = x;
+	p->n_out++;
+	if (!x->granted)
+		p->stats.grants_waited++;
+	return true;
+}
+
+/* More lengths than one record carries follow as control. */
+static void send_lengths(struct fy_progress *p, struct fy_outbound *x)
+{
+	while (x->lengths_sent < x->n_parts) {
+		uint32_t count = announced_lengths(x->n_parts - x->lengths_sent), n = 8 + 8 * count;
+		struct fy_record *r = fy_channel_reserve(p, x->ch, fy_record_size(n));
+		if (!r)
+			return;
+		*r = (struct fy_record){ FY_KIND_CONTROL | n, FY_OP_LENGTHS, (uint32_t)x->ch->rank, 0 };
+		memcpy(fy_record_data(r), &x->xid, sizeof x->xid);
+		put_lengths(fy_record_data(r) + 8, x->message, x->lengths_sent, count);
+		fy_channel_commit(p, x->ch, fy_record_size(n));
+		x->lengths_sent += count;
+	}
+}
+
+static bool start_chunk(struct fy_progress *p, struct fy_outbound *x)
+{
+	size_t n = next_chunk(x->message, x->n_parts, x->chunk_bytes, &x->at);
+	struct fy_chunk *c = n ? chunk_get(p) : NULL;
+	if (!c)
+		return false;
+	const char *data = part_data(x->message, x->at.part) + x->at.offset;
+	if (p->port->ops->send(p->port, x->ch->rank, chunk_tag(p, x->at.number), data, n, &c->request) != 0) {
+		chunk_put(p, c);
+		return false;
+	}
+	append_chunk(&x->flight, &x->flight_last, c);
+	x->n_flight++;
+	x->at.offset += n;
+	x->at.number++;
+	p->stats.bytes_sent += n;
+	return true;
+}
+
+static void test_outbound(struct fy_progress *p, struct fy_outbound *x)
+{
+	while (x->flight && p->port->ops->test(p->port, &x->flight->request)) {
+		struct fy_chunk *c = x->flight;
+		x->flight = c->next;
+		if (!x->flight)
+			x->flight_last = NULL;
+		x->n_flight--;
+		chunk_put(p, c);
+		p->worked = true;
+	}
+}
+
+/* True when all of it is sent: the poster's memory is free again. */
+static bool step_outbound(struct fy_progress *p, struct fy_outbound *x, unsigned *starts)
+{
+	test_outbound(p, x);
+	if (x->lengths_sent < x->n_parts)
+		send_lengths(p, x);
+	if (!x->granted)
+		return false;
+	while (!x->ch->gone && *starts && x->n_flight < CHUNKS_MAX && start_chunk(p, x)) {
+		(*starts)--;
+		p->worked = true;
+	}
+	return !x->n_flight && (x->ch->gone || !next_chunk(x->message, x->n_parts, x->chunk_bytes, &x->at));
+}
+
+static void drop_outbound(struct fy_progress *p, struct fy_outbound **at)
+{
+	struct fy_outbound *x = *at;
+	struct fy_channel *ch = x->ch;
+	*at = x->next;
+	if (ch->out_last == x) {
+		ch->out_last = NULL;
+		for (struct fy_outbound *y = ch->out; y; y = y->next)
+			ch->out_last = y;
+	}
+	p->n_out--;
+	fy_transfer_release(p, x->message);
+	free(x);
+}
+
+/* Each channel's transfers take turns: the list is turned by one a step. */
+static void step_channel_out(struct fy_progress *p, struct fy_channel *ch)
+{
+	unsigned starts = STARTS_MAX, active = ACTIVE_MAX;
+	for (struct fy_outbound **at = &ch->out; *at && active; active--) {
+		if (step_outbound(p, *at, &starts))
+			drop_outbound(p, at);
+		else
+			at = &(*at)->next;
+	}
+	if (ch->out && ch->out != ch->out_last) {
+		struct fy_outbound *first = ch->out;
+		ch->out = first->next;
+		first->next = NULL;
+		ch->out_last->next = first;
+		ch->out_last = first;
+	}
+}
+
+static void refused_outbound(struct fy_progress *p, struct fy_outbound *x, int status)
+{
+	const char *why = "the receiver had no memory for it or does not admit it";
+	if (x->kind == FY_KIND_CALL) {
+		ferry_future *future = fy_call_close(p, x->call_id, x->ch->rank);
+		if (future)
+			fy_future_complete(future, status, why);
+	} else if (x->kind == FY_KIND_POST) {
+		fy_channel_stream_fail(x->ch, x->stream, x->stream_number, status, why);
+	}
+	p->stats.refused++;
+}
+
+void fy_transfer_granted(struct fy_progress *p, struct fy_channel *ch, const struct fy_grant *g)
+{
+	struct fy_outbound **at = &ch->out;
+	while (*at && (*at)->xid != g->xid)
+		at = &(*at)->next;
+	if (!*at || (*at)->granted) {
+		p->stats.malformed++;
+		return;
+	}
+	if (g->status == 0) {
+		(*at)->granted = true;
+		return;
+	}
+	refused_outbound(p, *at, g->status);
+	drop_outbound(p, at);
+}
+
+/* ---- receiving: announcements ------------------------------------------------------------ */
+
+#define SHARES 3
+#define NEEDS_NONE 2
+
+static int share_of(const struct fy_inbound *in)
+{
+	return in->kind == FY_KIND_REPLY;
+}
+
+static int queue_of(const struct fy_inbound *in)
+{
+	return in->prepaid || in->status ? NEEDS_NONE : share_of(in);
+}
+
+static void inbound_unlink(struct fy_inbound *in)
+{
+	struct fy_inbound **at = &in->ch->in;
+	while (*at != in)
+		at = &(*at)->ch_next;
+	*at = in->ch_next;
+}
+
+static void inbound_free(struct fy_inbound *in)
+{
+	inbound_unlink(in);
+	free(in->lengths);
+	free(in);
+}
+
+static void queue_for_grant(struct fy_progress *p, struct fy_inbound *in)
+{
+	int queue = queue_of(in);
+	in->next = NULL;
+	*(p->waiting_last[queue] ? &p->waiting_last[queue]->next : &p->waiting[queue]) = in;
+	p->waiting_last[queue] = in;
+}
+
+/* All lengths are here: do they add up? */
+static bool lengths_add_up(const struct fy_inbound *in)
+{
+	uint64_t sum = 0;
+	for (uint32_t i = 0; i < in->n_parts; i++) {
+		if (in->lengths[i] > in->total - sum)
+			return false;
+		sum += in->lengths[i];
+	}
+	return sum == in->total;
+}
+
+static int take_lengths(struct fy_progress *p, struct fy_inbound *in, const char *from, uint32_t count)
+{
+	if (count > in->n_parts - in->lengths_known)
+		return FERRY_EDECODE;
+	uint64_t *lengths = realloc(in->lengths, 8 * ((size_t)in->lengths_known + count));
+	if (!lengths)
+		return FERRY_ENOMEM;
+	in->lengths = lengths;
+	memcpy(lengths + in->lengths_known, from, 8 * (size_t)count);
+	in->lengths_known += count;
+	if (in->lengths_known < in->n_parts)
+		return FERRY_OK;
+	if (!lengths_add_up(in))
+		return FERRY_EDECODE;
+	queue_for_grant(p, in);
+	return FERRY_OK;
+}
+
+static bool announce_ok(const struct fy_record *r, struct fy_announce *a)
+{
+	uint32_t n = fy_record_body(r);
+	if (n < sizeof *a)
+		return false;
+	memcpy(a, fy_record_data(r), sizeof *a);
+	return a->n_parts && a->chunk_bytes && n == sizeof *a + 8 * announced_lengths(a->n_parts);
+}
+
+int fy_transfer_arrived(struct fy_progress *p, struct fy_channel *ch, const struct fy_record *r)
+{
+	struct fy_announce a;
+	bool reply = fy_record_kind(r) == FY_KIND_REPLY;
+	if (!announce_ok(r, &a) || (reply && a.flags & FY_ANNOUNCE_PREPAID))
+		return FERRY_EDECODE;
+	struct fy_inbound *in = calloc(1, sizeof *in);
+	if (!in)
+		return FERRY_ENOMEM;
+	*in = (struct fy_inbound){ .ch = ch, .xid = a.xid, .total = a.total, .kind = fy_record_kind(r),
+		                   .call_id = r->size_flags & FY_EXT ? fy_record_ext(r) : 0, .stream = r->stream,
+		                   .op = r->op, .n_parts = a.n_parts, .chunk_bytes = a.chunk_bytes,
+		                   .prepaid = a.flags & FY_ANNOUNCE_PREPAID };
+	in->at.number = a.first_chunk;
+	in->held = reply ? NULL : fy_dispatch_hold(p, ch, r->stream, NULL);
+	if (!reply && !in->held) {
+		free(in);
+		return FERRY_ENOMEM;
+	}
+	in->ch_next = ch->in;
+	ch->in = in;
+	int status = take_lengths(p, in, fy_record_data(r) + sizeof a, announced_lengths(a.n_parts));
+	if (status) { /* the place in the stream is taken: what cannot be read is refused there */
+		in->status = status;
+		in->lengths_known = in->n_parts;
+		queue_for_grant(p, in);
+	}
+	return FERRY_OK;
+}
+
+int fy_transfer_lengths(struct fy_progress *p, struct fy_channel *ch, const struct fy_record *r)
+{
+	uint32_t n = fy_record_body(r);
+	uint64_t xid;
+	if (n < 16 || n % 8)
+		return FERRY_EDECODE;
+	memcpy(&xid, fy_record_data(r), sizeof xid);
+	struct fy_inbound *in = ch->in;
+	while (in && in->xid != xid)
+		in = in->ch_next;
+	if (!in || in->lengths_known == in->n_parts)
+		return FERRY_EDECODE;
+	return take_lengths(p, in, fy_record_data(r) + 8, n / 8 - 1);
+}
+
+/* ---- receiving: memory and grants ---------------------------------------------------------- */
+
+static void *land(struct fy_progress *p, struct fy_inbound *in, uint32_t part, bool *owned)
+{
+	struct fy_memory_handler *h = p->memory_handlers;
+	*owned = true;
+	while (h && h->op != in->op)
+		h = h->next;
+	if (h && in->kind != FY_KIND_REPLY) {
+		ferry *before = fy_engine_enter_inline(p->engine);
+		void *there = h->fn(p->engine, in->ch->rank, in->op, part - 1, in->lengths[part], h->arg);
+		fy_engine_leave_inline(before);
+		*owned = !there;
+		if (there)
+			return there;
+	}
+	return malloc(in->lengths[part] ? in->lengths[part] : 1);
+}
+
+static bool land_attachments(struct fy_progress *p, struct fy_inbound *in, ferry_message *m)
+{
+	m->large = m->nbytes;
+	for (uint32_t i = 1; i < in->n_parts; i++) {
+		struct fy_attachment *a = &m->attachments[i - 1];
+		a->data = land(p, in, i, &a->owned);
+		a->nbytes = in->lengths[i];
+		if (!a->data)
+			return false;
+		m->large += a->owned ? a->nbytes : 0;
+	}
+	return true;
+}
+
+static int make_room(struct fy_progress *p, struct fy_inbound *in)
+{
+	ferry_message *m = fy_message_new(p->engine, in->op, in->lengths[0]);
+	if (!m)
+		return FERRY_ENOMEM;
+	m->flags = FY_MESSAGE_RECEIVED;
+	m->source = in->ch->rank;
+	if (fy_message_room_for(m, in->n_parts - 1) || !land_attachments(p, in, m)) {
+		m->large = 0;
+		fy_message_free(m);
+		return FERRY_ENOMEM;
+	}
+	if (in->kind == FY_KIND_CALL) {
+		m->flags |= FY_MESSAGE_CALL;
+		m->call_id = in->call_id;
+	}
+	m->account = in->kind == FY_KIND_REPLY ? NULL : in->ch->account;
+	m->charge = in->kind == FY_KIND_REPLY ? 0 : FY_MESSAGE_CHARGE + (in->prepaid ? in->total : 0);
+	in->ch->held += m->charge;
+	if (in->prepaid || in->kind == FY_KIND_REPLY)
+		m->large = 0; /* paid from the credit; or the program's, which holds the call's future */
+	in->message = m;
+	return FERRY_OK;
+}
+
+static void owe_grant(struct fy_progress *p, struct fy_inbound *in)
+{
+	in->grant_next = in->ch->grants_owed;
+	in->ch->grants_owed = in;
+	fy_channel_mark(p, in->ch);
+}
+
+/* The message will not come: its place in the stream, or its call, ends here. */
+static void refuse(struct fy_progress *p, struct fy_inbound *in, int status)
+{
+	in->status = status;
+	p->stats.refused++;
+	if (in->held)
+		in->held->ready = true;
+	else {
+		ferry_future *future = fy_call_close(p, in->call_id, in->ch->rank);
+		p->done++;
+		if (future)
+			fy_future_complete(future, status, "the reply could not be received");
+	}
+}
+
+static int admitted(struct fy_progress *p, const struct fy_inbound *in)
+{
+	if (in->status)
+		return in->status;
+	if (in->total > p->options->message_max && !in->prepaid)
+		return FERRY_ETOOBIG;
+	if (in->kind == FY_KIND_REPLY && !fy_call_peek(p, in->call_id, in->ch->rank))
+		return FERRY_ECANCELED; /* nobody waits for it any more */
+	return FERRY_OK;
+}
+
+/* One that waits: is it its turn, and is there room in the budget? */
+static bool fits(const struct fy_progress *p, const struct fy_inbound *in)
+{
+	int share = share_of(in);
+	return in->prepaid || in->status || p->large_used[share] == 0 ||
+	       p->large_used[share] + in->total <= p->large_cap[share];
+}
+
+static void release_stream(struct fy_progress *p, struct fy_channel *ch, uint32_t stream)
+{
+	for (struct fy_stream_in *s = ch->streams_in; s; s = s->next)
+		if (s->stream == stream) {
+			fy_dispatch_release_held(p, ch, s);
+			return;
+		}
+}
+
+/* False: what is prepaid has to be taken from MPI, and there is no memory for it now. */
+static bool grant(struct fy_progress *p, struct fy_inbound *in)
+{
+	int status = admitted(p, in);
+	if (!status)
+		status = make_room(p, in);
+	if (status == FERRY_ENOMEM && in->prepaid)
+		return false;
+	if (status) {
+		refuse(p, in, status);
+		release_stream(p, in->ch, in->stream);
+	} else {
+		if (!in->prepaid)
+			p->large_used[share_of(in)] += in->kind == FY_KIND_REPLY ? in->total : in->message->large;
+		in->next = p->landing;
+		p->landing = in;
+	}
+	if (!in->prepaid)
+		owe_grant(p, in);
+	else if (status) /* lengths that lie, with data behind them: nothing of that peer can be believed */
+		fy_channel_gone(p, in->ch, status, "a large message that was announced wrongly");
+	return true;
+}
+
+static bool grant_first(struct fy_progress *p, int queue)
+{
+	struct fy_inbound *in = p->waiting[queue];
+	if (!fits(p, in) || (!p->user_code && p->memory_handlers && in->kind != FY_KIND_REPLY))
+		return false; /* asking the program where it lands is user code */
+	p->waiting[queue] = in->next;
+	if (!in->next)
+		p->waiting_last[queue] = NULL;
+	if (in->dead) {
+		inbound_free(in);
+		return true;
+	}
+	if (grant(p, in)) {
+		p->worked = true;
+		return true;
+	}
+	in->next = p->waiting[queue];
+	p->waiting[queue] = in;
+	if (!in->next)
+		p->waiting_last[queue] = in;
+	return false;
+}
+
+static void grant_waiting(struct fy_progress *p)
+{
+	uint64_t returned = fy_load_acquire_64(&p->engine->large_returned);
+	p->large_used[0] -= returned - p->large_seen;
+	p->large_seen = returned;
+	for (int queue = 0; queue < SHARES; queue++)
+		while (p->waiting[queue] && grant_first(p, queue))
+			;
+}
+
+bool fy_transfer_put_grants(struct fy_progress *p, struct fy_channel *ch)
+{
+	while (ch->grants_owed) {
+		struct fy_inbound *in = ch->grants_owed;
+		struct fy_grant g = { in->xid, in->status, 0 };
+		uint32_t size = fy_record_size(sizeof g);
+		struct fy_record *r = fy_channel_reserve(p, ch, size);
+		if (!r)
+			return false;
+		*r = (struct fy_record){ FY_KIND_CONTROL | (uint32_t)sizeof g, FY_OP_GRANT, (uint32_t)ch->rank, 0 };
+		memcpy(fy_record_data(r), &g, sizeof g);
+		fy_channel_commit(p, ch, size);
+		ch->grants_owed = in->grant_next;
+		if (in->status)
+			inbound_free(in);
+	}
+	return true;
+}
+
+/* ---- receiving: data -------------------------------------------------------------------------- */
+
+static bool post_chunk(struct fy_progress *p, struct fy_inbound *in)
+{
+	size_t n = next_chunk(in->message, in->n_parts, in->chunk_bytes, &in->at);
+	struct fy_chunk *c = n ? chunk_get(p) : NULL;
+	if (!c)
+		return false;
+	char *data = part_data(in->message, in->at.part) + in->at.offset;
+	if (p->port->ops->recv(p->port, in->ch->rank, chunk_tag(p, in->at.number), data, n, &c->request) != 0) {
+		chunk_put(p, c);
+		return false;
+	}
+	c->nbytes = n;
+	append_chunk(&in->flight, &in->flight_last, c);
+	in->n_flight++;
+	in->at.offset += n;
+	in->at.number++;
+	return true;
+}
+
+static void test_inbound(struct fy_progress *p, struct fy_inbound *in)
+{
+	while (in->flight && p->port->ops->test(p->port, &in->flight->request)) {
+		struct fy_chunk *c = in->flight;
+		in->flight = c->next;
+		if (!in->flight)
+			in->flight_last = NULL;
+		in->n_flight--;
+		if (!in->dead && (c->request.status || c->request.nbytes != c->nbytes))
+			in->status = c->request.status ? c->request.status : FERRY_EDECODE;
+		p->stats.bytes_received += c->request.nbytes;
+		chunk_put(p, c);
+		p->worked = true;
+	}
+}
+
+/* All of it is here (or will never be). */
+static void inbound_done(struct fy_progress *p, struct fy_inbound *in)
+{
+	struct fy_channel *ch = in->ch;
+	ferry_message *m = in->message;
+	if (in->kind == FY_KIND_REPLY)
+		p->large_used[1] -= in->total;
+	if (in->dead) {
+		ferry_message_release(m);
+	} else if (in->status) {
+		m->flags &= ~FY_MESSAGE_CALL;
+		ferry_message_release(m);
+		refuse(p, in, in->status);
+		release_stream(p, ch, in->stream);
+	} else if (in->held) {
+		in->held->message = m;
+		in->held->ready = true;
+		release_stream(p, ch, in->stream);
+	} else {
+		fy_dispatch_reply(p, ch->rank, in->call_id, m);
+	}
+	inbound_free(in);
+}
+
+static bool step_inbound(struct fy_progress *p, struct fy_inbound *in)
+{
+	test_inbound(p, in);
+	while (!in->dead && in->n_flight < CHUNKS_MAX && post_chunk(p, in))
+		;
+	return !in->n_flight && (in->dead || !next_chunk(in->message, in->n_parts, in->chunk_bytes, &in->at));
+}
+
+static void step_landing(struct fy_progress *p)
+{
+	unsigned active = ACTIVE_MAX;
+	struct fy_inbound **at = &p->landing, *done = NULL;
+	for (; *at && active; active--) {
+		struct fy_inbound *in = *at;
+		if (!step_inbound(p, in)) {
+			at = &in->next;
+			continue;
+		}
+		*at = in->next;
+		in->next = done;
+		done = in;
+	}
+	if (*at && at != &p->landing) { /* more than one step looks after: the rest come first next time */
+		struct fy_inbound *rest = *at, *last = rest;
+		*at = NULL;
+		while (last->next)
+			last = last->next;
+		last->next = p->landing;
+		p->landing = rest;
+	}
+	while (done) {
+		struct fy_inbound *in = done;
+		done = in->next;
+		inbound_done(p, in);
+	}
+}
+
+bool fy_transfer_step(struct fy_progress *p)
+{
+	if (p->waiting[0] || p->waiting[1] || p->waiting[2] || p->landing)
+		grant_waiting(p);
+	if (p->landing)
+		step_landing(p);
+	if (p->n_out)
+		for (struct fy_channel *ch = p->all; ch; ch = ch->all_next)
+			if (ch->out)
+				step_channel_out(p, ch);
+	return p->n_out || p->landing;
+}
+
+static void release_later(struct fy_task *task)
+{
+	fy_message_free((ferry_message *)(void *)((char *)task - offsetof(ferry_message, task)));
+}
+
+void fy_transfer_release(struct fy_progress *p, ferry_message *m)
+{
+	if (fy_add_32(&m->refs, (uint32_t)-1) != 1)
+		return;
+	if (p->user_code || !m->n_attachments) {
+		ferry *before = fy_engine_enter_inline(p->engine);
+		fy_message_free(m);
+		fy_engine_leave_inline(before);
+		return;
+	}
+	m->task.run = release_later;
+	fy_dispatch_defer(p, &m->task);
+}
+
+/* ---- the end -------------------------------------------------------------------------------------- */
+
+bool fy_transfer_quiet(const struct fy_progress *p)
+{
+	return !p->n_out && !p->landing && !p->waiting[0] && !p->waiting[1] && !p->waiting[2];
+}
+
+bool fy_transfer_blocked(const struct fy_progress *p)
+{
+	return p->waiting[0] != NULL;
+}
+
+/* What is under way to or from a peer that is gone. Sends belong to MPI until
+ * it is done with them; receives are cancelled. */
+void fy_transfer_channel_gone(struct fy_progress *p, struct fy_channel *ch)
+{
+	for (struct fy_outbound **at = &ch->out; *at;) {
+		if ((*at)->granted) {
+			at = &(*at)->next;
+			continue;
+		}
+		drop_outbound(p, at);
+	}
+	for (struct fy_inbound *in = ch->in; in; in = in->ch_next) {
+		in->dead = true;
+		for (struct fy_chunk *c = in->flight; c; c = c->next)
+			p->port->ops->cancel(p->port, &c->request);
+	}
+	ch->grants_owed = NULL;
+}
+
+static void free_inbound(struct fy_progress *p, struct fy_inbound *in)
+{
+	(void)p;
+	if (in->message) {
+		in->message->flags &= ~FY_MESSAGE_CALL;
+		if (!in->n_flight)
+			ferry_message_release(in->message);
+	}
+	inbound_free(in);
+}
+
+/* At the very end. Messages that MPI may still read or write are left alone. */
+void fy_transfer_free(struct fy_progress *p)
+{
+	for (struct fy_channel *ch = p->all; ch; ch = ch->all_next) {
+		while (ch->in)
+			free_inbound(p, ch->in);
+		while (ch->out) {
+			if (ch->out->n_flight)
+				p->stats.kept++;
+			else
+				ferry_message_release(ch->out->message);
+			struct fy_outbound *x = ch->out;
+			ch->out = x->next;
+			free(x);
+		}
+	}
+	while (p->chunks) {
+		struct fy_chunk *c = p->chunks;
+		p->chunks = c->next;
+		free(c);
+	}
+}

@@ -1,0 +1,281 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Watches (see watch.h for the protocol), and ferry_wait_any, which is made of them. */
+#include <sched.h>
+#include <stdlib.h>
+
+#include "status.h"
+#include "watch.h"
+
+#define LOCK ((uintptr_t)1)
+#define COMPLETED ((uintptr_t)2)
+#define BITS (LOCK | COMPLETED)
+#define SPINS 64
+#define WATCHES_ON_STACK 16
+
+static _Thread_local struct fy_watch_work work;
+/* What this thread is to do once it holds no lock, first to last; `later_runs` while it does. */
+static _Thread_local struct fy_later *later_first, **later_end;
+static _Thread_local bool later_runs;
+
+struct fy_watch_work *fy_watch_work(void)
+{
+	return &work;
+}
+
+/* ---- later ---------------------------------------------------------------- */
+
+void fy_later(struct fy_later *later)
+{
+	later->next = NULL;
+	if (!later_first)
+		later_end = &later_first;
+	*later_end = later;
+	later_end = &later->next;
+}
+
+void fy_later_run(void)
+{
+	struct fy_later *later;
+
+	if (later_runs)
+		return;
+	later_runs = true;
+	while ((later = later_first) != NULL) {
+		later_first = later->next;
+		later->run(later);
+	}
+	later_runs = false;
+}
+
+/* ---- the word ------------------------------------------------------------- */
+
+static uintptr_t load_links(const ferry_future *future)
+{
+	return (uintptr_t)fy_load_acquire_ptr(&future->links);
+}
+
+static bool cas_links(ferry_future *future, uintptr_t expected, uintptr_t desired)
+{
+	return fy_cas_ptr(&future->links, (void *)expected, (void *)desired);
+}
+
+static bool try_lock(ferry_future *future, struct fy_watch **head_p)
+{
+	uintptr_t links = load_links(future);
+
+	if ((links & LOCK) || !cas_links(future, links, links | LOCK))
+		return false;
+	*head_p = (struct fy_watch *)(links & ~BITS);
+	return true;
+}
+
+/* Watchers only: whoever holds the lock may have been preempted. */
+static struct fy_watch *lock(ferry_future *future)
+{
+	struct fy_watch *head;
+
+	for (unsigned tries = 0; !try_lock(future, &head); tries++) {
+		if (tries < SPINS)
+			fy_pause();
+		else
+			sched_yield();
+	}
+	return head;
+}
+
+static void fire(struct fy_watch *watch)
+{
+	while (watch) {
+		struct fy_watch *next = watch->next;
+		watch->linked = false;
+		work.notices++;
+		watch->notify(watch);
+		watch = next;
+	}
+}
+
+static void unlock(ferry_future *future, struct fy_watch *head)
+{
+	uintptr_t links;
+
+	do {
+		links = load_links(future); /* LOCK, the head as it was, and COMPLETED from now on or not */
+		if (links & COMPLETED) {
+			fire(head);
+			head = NULL;
+		}
+	} while (!cas_links(future, links, (uintptr_t)head | (links & COMPLETED)));
+	fy_later_run();
+}
+
+/* ---- watches ----------------------------------------------------------------- */
+
+void fy_watch_completed(ferry_future *future)
+{
+	uintptr_t links;
+
+	do {
+		links = load_links(future);
+	} while (!cas_links(future, links, links | BITS));
+	if (!(links & LOCK))
+		unlock(future, (struct fy_watch *)(links & ~BITS));
+}
+
+void fy_watch_add(struct fy_watch *watch)
+{
+	ferry_future *future = watch->future;
+	struct fy_watch *head = lock(future);
+
+	watch->next = head;
+	watch->previous = NULL;
+	watch->linked = true;
+	if (head)
+		head->previous = watch;
+	work.links++;
+	unlock(future, watch);
+	if (fy_or_32(&future->state, FY_FUTURE_WATCHED) & FY_FUTURE_DONE)
+		fy_watch_completed(future);
+}
+
+/* Under the lock; the new head. */
+static struct fy_watch *unlink_watch(struct fy_watch *watch, struct fy_watch *head)
+{
+	watch->linked = false;
+	work.links++;
+	if (watch->next)
+		watch->next->previous = watch->previous;
+	if (!watch->previous)
+		return watch->next;
+	watch->previous->next = watch->next;
+	return head;
+}
+
+void fy_watch_remove(struct fy_watch *watch)
+{
+	struct fy_watch *head = lock(watch->future);
+
+	if (watch->linked)
+		head = unlink_watch(watch, head);
+	unlock(watch->future, head);
+}
+
+bool fy_watch_try_remove(struct fy_watch *watch)
+{
+	struct fy_watch *head;
+	bool linked;
+
+	if (!try_lock(watch->future, &head))
+		return false;
+	linked = watch->linked;
+	if (linked)
+		head = unlink_watch(watch, head);
+	unlock(watch->future, head);
+	return linked;
+}
+
+/* ---- ferry_wait_any ------------------------------------------------------------ */
+
+/* The waiter's own future, on its stack: the first watch that fires completes it. */
+struct any {
+	ferry_future first;
+	size_t index;
+};
+
+static void any_notify(struct fy_watch *watch)
+{
+	struct any *any = watch->owner;
+
+	if (!fy_future_claim(&any->first))
+		return;
+	any->index = watch->index;
+	fy_future_finish(&any->first, FERRY_OK);
+}
+
+static int find_done(ferry_future *const *futures, size_t count, size_t *index_p)
+{
+	for (size_t i = 0; i < count; i++)
+		if (fy_future_is_done(futures[i])) {
+			*index_p = i;
+			return futures[i]->status;
+		}
+	return FERRY_PENDING;
+}
+
+/* Watch the futures until one is done, then sleep. The index, or FERRY_PENDING, FERRY_EDEADLK in *status_p. */
+static int watch_and_wait(ferry_future *const *futures, size_t count, int64_t until, struct fy_watch *watches,
+                          struct any *any)
+{
+	size_t watched = 0;
+	int rc;
+
+	for (; watched < count && !fy_future_is_done(&any->first); watched++) {
+		watches[watched] = (struct fy_watch){ .future = futures[watched], .notify = any_notify,
+		                                      .owner = any, .index = watched };
+		fy_watch_add(&watches[watched]);
+	}
+	rc = fy_future_wait_until(&any->first, until);
+	while (watched > 0)
+		fy_watch_remove(&watches[--watched]);
+	/* It may have fired between the timeout and its removal. */
+	return fy_future_is_done(&any->first) ? FERRY_OK : rc;
+}
+
+static int check_any(ferry_future *const *futures, size_t count, int64_t timeout)
+{
+	if (!futures || count == 0)
+		return fy_fail(FERRY_EINVAL, "ferry_wait_any needs at least one future to wait for");
+	if (!fy_timeout_ok(timeout))
+		return fy_fail(FERRY_EINVAL, "the timeout is %lld ns; give 0, a positive time or FERRY_FOREVER",
+		               (long long)timeout);
+	for (size_t i = 0; i < count; i++)
+		if (!futures[i])
+			return fy_fail(FERRY_EINVAL, "futures[%zu] is NULL; leave out what is not waited for", i);
+	return FERRY_OK;
+}
+
+/* All engines among them: waiting for one's own is never right. */
+static int check_deadlock(ferry_future *const *futures, size_t count)
+{
+	ferry *seen = NULL;
+
+	for (size_t i = 0; i < count; i++) {
+		if (futures[i]->engine == seen)
+			continue;
+		seen = futures[i]->engine;
+		int rc = fy_future_may_wait(seen);
+		if (rc < 0)
+			return rc;
+	}
+	return FERRY_OK;
+}
+
+int ferry_wait_any(ferry_future *const *futures, size_t count, int64_t timeout, size_t *index_p)
+{
+	struct fy_watch few[WATCHES_ON_STACK], *watches = few;
+	struct any any = { .first = { .refs = 1 } };
+	size_t index = 0;
+	int rc = check_any(futures, count, timeout);
+
+	if (rc < 0)
+		return rc;
+	rc = find_done(futures, count, &index);
+	if (rc == FERRY_PENDING && timeout != 0) {
+		int64_t until = fy_until(fy_now(), timeout);
+		if ((rc = check_deadlock(futures, count)) < 0)
+			return rc;
+		if (count > WATCHES_ON_STACK && !(watches = malloc(count * sizeof *watches)))
+			return fy_fail(FERRY_ENOMEM, "no memory to wait for %zu futures", count);
+		any.first.engine = futures[0]->engine;
+		rc = watch_and_wait(futures, count, until, watches, &any);
+		if (watches != few)
+			free(watches);
+		index = any.index;
+		if (rc == FERRY_OK)
+			rc = futures[index]->status;
+		else
+			return rc;
+	}
+	if (rc != FERRY_PENDING && index_p)
+		*index_p = index;
+	return rc;
+}

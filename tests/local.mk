@@ -1,0 +1,260 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+# To add a test, add its name to a list:
+#   unit_tests   tests/unit/NAME.t      from tests/unit/NAME.c; CMocka, sees the library's insides, no MPI
+#   sim_tests    tests/sim/NAME.t       from tests/sim/NAME.c; the same, with the simulated network
+#   mpi_programs tests/mpi/NAME         from tests/mpi/NAME.c; the public headers and MPI's, exit 0, or 77 to skip
+#   npN_tests    tests/mpi/NAME-N.npN   runs that program, or one of mpi_core_programs, with N ranks
+#   script_tests DIR/NAME.sh            an executable script: exit 0, or 77 to skip
+# A program of more than one source also gets its %C%_unit_NAME_t_SOURCES below the lists.
+# mpi_core_programs link the core instead of the shared library, and see its insides.
+# NAME of an MPI program has no "-" in it.
+#
+# The rank count is an extension, so that each count has its launcher line. It
+# stands in the name as well: automake drops the extension to name the log.
+
+unit_tests = \
+	%D%/unit/test_check.t \
+	%D%/unit/test_codec.t \
+	%D%/unit/test_executor.t \
+	%D%/unit/test_future.t \
+	%D%/unit/test_future_set.t \
+	%D%/unit/test_histogram.t \
+	%D%/unit/test_options.t \
+	%D%/unit/test_port_sim.t \
+	%D%/unit/test_status.t \
+	# end
+
+sim_tests = \
+	# end
+
+mpi_programs = \
+	%D%/mpi/adopt \
+	%D%/mpi/arguments \
+	%D%/mpi/calls \
+	%D%/mpi/close_delivers \
+	%D%/mpi/communication \
+	%D%/mpi/errors \
+	%D%/mpi/forward \
+	%D%/mpi/mailbox \
+	%D%/mpi/order \
+	%D%/mpi/process \
+	%D%/mpi/selfpost \
+	%D%/mpi/short_threads \
+	%D%/mpi/thread_level \
+	# end
+
+mpi_core_programs = \
+	%D%/mpi/port_adopt \
+	%D%/mpi/port_funneled \
+	%D%/mpi/port_mpi \
+	%D%/mpi/port_serialized \
+	# end
+
+np1_tests = \
+	%D%/mpi/arguments-1.np1 \
+	%D%/mpi/errors-1.np1 \
+	%D%/mpi/mailbox-1.np1 \
+	%D%/mpi/order-1.np1 \
+	%D%/mpi/selfpost-1.np1 \
+	%D%/mpi/thread_level-1.np1 \
+	# end
+
+np2_tests = \
+	examples/hello-2.np2 \
+	%D%/mpi/adopt-2.np2 \
+	%D%/mpi/calls-2.np2 \
+	%D%/mpi/close_delivers-2.np2 \
+	%D%/mpi/communication-2.np2 \
+	%D%/mpi/errors-2.np2 \
+	%D%/mpi/forward-2.np2 \
+	%D%/mpi/order-2.np2 \
+	%D%/mpi/port_adopt-2.np2 \
+	%D%/mpi/port_funneled-2.np2 \
+	%D%/mpi/port_mpi-2.np2 \
+	%D%/mpi/port_serialized-2.np2 \
+	%D%/mpi/process-2.np2 \
+	%D%/mpi/selfpost-2.np2 \
+	%D%/mpi/short_threads-2.np2 \
+	%D%/mpi/thread_level-2.np2 \
+	# end
+
+np3_tests = \
+	%D%/mpi/arguments-3.np3 \
+	%D%/mpi/communication-3.np3 \
+	%D%/mpi/mailbox-3.np3 \
+	%D%/mpi/order-3.np3 \
+	%D%/mpi/port_mpi-3.np3 \
+	# end
+
+np4_tests = \
+	%D%/mpi/calls-4.np4 \
+	%D%/mpi/close_delivers-4.np4 \
+	%D%/mpi/errors-4.np4 \
+	%D%/mpi/order-4.np4 \
+	# end
+
+np8_tests = \
+	# end
+
+# One or two 2-rank tests that use every part, for the slow builds (sanitizers).
+mpi_short_tests = \
+	%D%/mpi/calls-2.np2 \
+	%D%/mpi/order-2.np2 \
+	# end
+
+script_tests = \
+	%D%/api/exports.sh \
+	%D%/api/header_cxx.sh \
+	%D%/api/installed.sh \
+	%D%/api/lists.sh \
+	%D%/api/readme.sh \
+	%D%/mpi/ferry_perf.sh \
+	%D%/mpi/process.sh \
+	%D%/mpi/wordcount.sh \
+	# end
+
+# Minutes, not part of check: make stress.
+stress_tests = \
+	# end
+
+test_support = \
+	%D%/mpi/system.h \
+	%D%/skips.list \
+	%D%/support/environment.sh \
+	%D%/support/mpi_test.h \
+	%D%/support/mpirun.sh \
+	%D%/support/rank.sh \
+	%D%/support/run.sh \
+	%D%/support/skips.sh \
+	%D%/support/test.h \
+	# end
+
+# Programs of more than one source, and with more than the usual libraries.
+%C%_mpi_port_mpi_SOURCES = \
+	%D%/mpi/port_mpi.c \
+	%D%/support/port_conformance.c \
+	%D%/support/port_conformance.h \
+	# end
+
+%C%_unit_test_port_sim_t_SOURCES = \
+	%D%/support/port_conformance.c \
+	%D%/support/port_conformance.h \
+	%D%/unit/test_port_sim.c \
+	# end
+
+%C%_unit_test_histogram_t_LDADD = libferry-perf.la $(LDADD) -lm
+
+# ---- how they are built ----------------------------------------------------
+
+mpi_tests = $(np1_tests) $(np2_tests) $(np3_tests) $(np4_tests) $(np8_tests)
+if HAVE_CMOCKA
+tap_tests = $(unit_tests) $(sim_tests)
+else
+tap_tests = %D%/support/no_cmocka.sh
+endif
+
+check_PROGRAMS += $(mpi_programs) $(mpi_core_programs) %D%/api/header_c
+TESTS = $(tap_tests) %D%/api/header_c $(script_tests) $(mpi_tests)
+EXTRA_PROGRAMS = $(unit_tests) $(sim_tests) $(stress_tests)
+EXTRA_DIST += $(test_support) $(script_tests) %D%/support/no_cmocka.sh %D%/api/header_cxx.cc
+
+# Real programs, no wrapper scripts: what links libferry.la finds it in the build tree.
+LDADD = libferry-sim.la $(CMOCKA_LIBS) $(MSGPACK_LIBS)
+$(mpi_programs) $(mpi_core_programs) %D%/api/header_c: AM_LDFLAGS = $(SAN_CFLAGS) -pthread -no-install
+$(mpi_programs) %D%/api/header_c: libferry.la
+$(mpi_programs) %D%/api/header_c: LDADD = libferry.la $(MSGPACK_LIBS) $(MPI_LIBS)
+$(mpi_core_programs): libferry-mpi.la
+$(mpi_core_programs): LDADD = libferry-mpi.la libferry-sim.la $(MSGPACK_LIBS) $(MPI_LIBS)
+%D%/unit/%.$(OBJEXT): target_cppflags = -I$(top_srcdir)/tests -I$(top_srcdir)/tests/support $(CMOCKA_CFLAGS)
+%D%/sim/%.$(OBJEXT): target_cppflags = -I$(top_srcdir)/tests -I$(top_srcdir)/tests/support $(CMOCKA_CFLAGS)
+%D%/stress/%.$(OBJEXT): target_cppflags = -I$(top_srcdir)/tests -I$(top_srcdir)/tests/support $(CMOCKA_CFLAGS)
+%D%/support/%.$(OBJEXT): target_cppflags = -I$(top_srcdir)/tests -I$(top_srcdir)/tests/support $(CMOCKA_CFLAGS)
+%D%/mpi/%.$(OBJEXT): target_cppflags = -I$(top_srcdir)/tests -I$(top_srcdir)/tests/support $(MPI_CPPFLAGS)
+%D%/mpi/%.$(OBJEXT): target_cflags = $(MPI_CFLAGS)
+%D%/api/%.$(OBJEXT): AM_CPPFLAGS = -I$(top_srcdir)/include $(MSGPACK_CFLAGS) $(MPI_CPPFLAGS)
+
+# NAME-N.npN is a link to NAME.
+link_test = $(AM_V_GEN)$(MKDIR_P) $(@D) && ln -sf $(<F) $@
+$(np1_tests): %-1.np1: % ; $(link_test)
+$(np2_tests): %-2.np2: % ; $(link_test)
+$(np3_tests): %-3.np3: % ; $(link_test)
+$(np4_tests): %-4.np4: % ; $(link_test)
+$(np8_tests): %-8.np8: % ; $(link_test)
+CLEANFILES += $(mpi_tests) $(EXTRA_PROGRAMS)
+
+# ---- how they are run -------------------------------------------------------
+
+TEST_EXTENSIONS = .t .sh .np1 .np2 .np3 .np4 .np8
+test_run = $(SHELL) $(top_srcdir)/tests/support/run.sh
+test_mpirun = $(SHELL) $(top_srcdir)/tests/support/mpirun.sh
+LOG_COMPILER = $(test_run)
+SH_LOG_COMPILER = $(test_run)
+T_LOG_COMPILER = $(test_run)
+T_LOG_DRIVER = env AM_TAP_AWK='$(AWK)' $(SHELL) $(top_srcdir)/build-aux/tap-driver.sh
+NP1_LOG_COMPILER = $(test_mpirun) 1
+NP2_LOG_COMPILER = $(test_mpirun) 2
+NP3_LOG_COMPILER = $(test_mpirun) 3
+NP4_LOG_COMPILER = $(test_mpirun) 4
+NP8_LOG_COMPILER = $(test_mpirun) 8
+
+# TEST_* are the harness's own; FERRY_SEEDS is read by the simulation tests.
+AM_TESTS_ENVIRONMENT = \
+	export TEST_SRCDIR='$(abs_top_srcdir)' TEST_BUILDDIR='$(abs_top_builddir)'; \
+	export TEST_SANITIZER='$(SANITIZER)' TEST_MPI='$(MPI_NAME)'; \
+	export TEST_CC='$(CC)' TEST_CXX='$(CXX)' TEST_NM='$(NM)'; \
+	export TEST_CFLAGS='$(CFLAGS) $(SAN_CFLAGS)' TEST_MPI_CPPFLAGS='$(MPI_CPPFLAGS)'; \
+	export MPIEXEC='$(MPIEXEC)' MPIEXEC_FLAGS='$(MPIEXEC_FLAGS)' PYTHON_PEER='$(PYTHON_PEER)'; \
+	export PKG_CONFIG='$(PKG_CONFIG)' MAKE='$(MAKE)'; \
+	export CMOCKA_MESSAGE_OUTPUT=TAP;
+
+# At the end of a check: what was skipped and why.
+check-local: check-TESTS
+	@$(MAKE) --no-print-directory skips TESTS='$(TESTS)'
+skips:
+	@$(SHELL) $(top_srcdir)/tests/support/skips.sh $(TEST_LOGS)
+
+check-unit: ; $(MAKE) check TESTS='$(tap_tests)'
+check-np2: ; $(MAKE) check TESTS='$(tap_tests) $(np1_tests) $(np2_tests)'
+# For builds in which everything is slow.
+short_tests = $(tap_tests) %D%/api/header_c $(script_tests) $(mpi_short_tests)
+check-short: ; $(MAKE) check TESTS='$(tap_tests) $(mpi_short_tests)'
+
+# Under valgrind an error or a leak ends a test with 99, which the TAP driver calls an error.
+check-valgrind:
+	@test -n '$(VALGRIND)' || { echo 'valgrind is missing: install valgrind and configure again' >&2; exit 1; }
+	TEST_SLOW=20 FERRY_SEEDS=$${FERRY_SEEDS-3} TEST_TIMEOUT=$${TEST_TIMEOUT-900} \
+	TEST_WRAPPER='$(VALGRIND) -q --fair-sched=yes --leak-check=full --errors-for-leak-kinds=definite,indirect --error-exitcode=99' \
+	$(MAKE) check TESTS='$(tap_tests)'
+
+stress: all $(stress_tests)
+	FERRY_SEEDS=$${FERRY_SEEDS-10000} TEST_TIMEOUT=$${TEST_TIMEOUT-7200} \
+	$(MAKE) check TESTS='$(sim_tests) $(stress_tests)'
+
+# Random bytes at what reads bytes; needs clang. Minutes: make fuzz FUZZ_SECONDS=600
+FUZZ_CC = clang
+FUZZ_SECONDS = 15
+fuzz_sources = \
+	%D%/fuzz/fuzz_msgpack.c \
+	src/check.c \
+	src/decode.c \
+	src/pack.c \
+	src/status.c \
+	# end
+EXTRA_DIST += %D%/fuzz/fuzz_msgpack.c
+CLEANFILES += %D%/fuzz/fuzz_msgpack
+clean-local:
+	rm -rf %D%/fuzz/corpus
+fuzz:
+	$(MKDIR_P) %D%/fuzz/corpus
+	$(FUZZ_CC) -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined \
+		-I$(top_srcdir)/include -I$(top_srcdir)/src $(CK_CFLAGS) $(MSGPACK_CFLAGS) \
+		-o %D%/fuzz/fuzz_msgpack $(fuzz_sources:%=$(top_srcdir)/%) $(MSGPACK_LIBS)
+	ASAN_OPTIONS=allocator_may_return_null=1 %D%/fuzz/fuzz_msgpack -max_total_time=$(FUZZ_SECONDS) \
+		-max_len=512 -artifact_prefix=%D%/fuzz/ %D%/fuzz/corpus
+
+installcheck-local:
+	$(AM_TESTS_ENVIRONMENT) TEST_PREFIX='$(DESTDIR)$(prefix)' TEST_LIBDIR='$(DESTDIR)$(libdir)' \
+	$(SHELL) $(top_srcdir)/tests/api/installed.sh
+
+.PHONY: skips check-unit check-np2 check-short check-valgrind stress fuzz

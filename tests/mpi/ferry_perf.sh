@@ -1,0 +1,119 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# Every mode of ferry-perf once, as briefly as it goes: it ends well, its JSON is
+# JSON and holds numbers. What the numbers are is no matter here.
+. "$TEST_SRCDIR/tests/support/environment.sh"
+if [ -z "$MPIEXEC" ]; then
+	echo "SKIP: no MPI launcher: install mpich, or configure with MPIEXEC"
+	exit 77
+fi
+perf=$TEST_BUILDDIR/tools/ferry-perf
+work=$(mktemp -d) || exit 1
+trap 'rm -rf "$work"' EXIT
+failures=0
+
+# job RANKS ARG...: its output goes to $work/out, its exit status to $status.
+job() {
+	ranks=$1
+	shift
+	MPIEXEC_TIMEOUT=60 flock "${TMPDIR:-/tmp}/ferry-test.$(id -u).lock" \
+		timeout --kill-after=10 70 $MPIEXEC $MPIEXEC_FLAGS -n "$ranks" "$perf" "$@" \
+		</dev/null >"$work/out" 2>"$work/err"
+	status=$?
+}
+
+# check WHAT COMMAND...: one line for each thing that is tested.
+check() {
+	what=$1
+	shift
+	if "$@"; then
+		echo "ok: $what"
+	else
+		echo "FAILED: $what (the job ended with status $status)"
+		head -n 30 "$work/out" "$work/err"
+		failures=$((failures + 1))
+	fi
+}
+
+ended_with() { [ "$status" -eq "$1" ]; }
+says() { grep -q -e "$1" "$work/out" "$work/err"; }
+refused() { [ "$status" -ne 0 ] && [ "$status" -lt 124 ] && says "$1"; }
+numbers_only() { ! grep -q -i -w -e nan -e inf -e null "$1"; }
+is_json() {
+	if command -v python3 >/dev/null; then
+		python3 -m json.tool "$1" >/dev/null
+	else
+		grep -q '"points"' "$1" && [ "$(tail -n 1 "$1")" = "}" ]
+	fi
+}
+
+# mode RANKS MODE ARG...: with all peers, in small.
+mode() {
+	ranks=$1
+	name=$2
+	shift 2
+	job "$ranks" "$name" --peers all --threads 2 --json="$work/json" "$@"
+	check "$name with $ranks ranks ends well" ended_with 0
+	check "$name prints a table" says '^2 threads, '
+	check "$name writes JSON" is_json "$work/json"
+	check "$name writes numbers" numbers_only "$work/json"
+	check "$name names the mode" grep -q "\"mode\": \"$name\"" "$work/json"
+	rm -f "$work/json"
+}
+
+mode 2 rate --duration 0.02 --reps 2
+mode 2 rate --duration 0.02 --reps 1 --futures --size 8
+mode 2 call --duration 0.02 --reps 2
+mode 2 latency --duration 0.02 --reps 2
+mode 2 latency --duration 0.02 --reps 1 --flood 2
+mode 2 bandwidth --duration 0.02 --reps 1 --size 300000
+mode 2 bandwidth --duration 0.02 --reps 1 --size 300000 --land
+mode 2 overlap --reps 1 --size 1M
+mode 2 overlap --reps 1 --size 1M --land
+mode 2 idle --duration 0.2
+mode 3 alltoall --duration 0.02 --reps 1
+mode 2 memory
+
+job 2 rate --threads 1,2 --size 8,64 --duration 0.01 --reps 1 --keep-engine --plot "$work/rate.svg" --json
+check "lists of threads and sizes, the engine kept" ended_with 0
+check "four points as JSON on the output" is_json "$work/out"
+check "and not one less" test "$(grep -c '"threads": ' "$work/out")" -eq 4
+check "the plotting program's input is there" grep -q yerrorlines "$work/rate.svg.gp"
+check "and the picture, or a message" \
+	sh -c 'grep -q "<svg" "$1/rate.svg" || grep -q "gnuplot is not installed" "$1/err"' - "$work"
+
+job 2 latency --duration 0.02 --reps 1 --plot "$work/latency.svg"
+check "percentiles are drawn" grep -q "xlabel 'percentile'" "$work/latency.svg.gp"
+
+job 2 rate --level funneled --peers plain --duration 0.02 --reps 1
+check "below multiple the peers run alone" ended_with 0
+check "and it is said who does not" says '^ferry did not run: it needs'
+
+job 2 rate --threads nobody
+check "a number that is none" refused "takes at most .* numbers from 1 to .*, not 'nobody'"
+job 2 rate --duration nan
+check "a duration that is none" refused "takes seconds from .* to .*, not 'nan'"
+job 2 rate --peers plain,nobody
+check "a peer that is unknown" refused "has no peer 'nobody'; it has: plain, multiple"
+job 2 rate --level lowest
+check "a level that is unknown" refused "takes funneled, serialized or multiple, not 'lowest'"
+job 2 rate --nothing
+check "an option that is unknown" refused 'there is no option --nothing'
+job 2 rate --size
+check "an option without its value" refused 'needs a value'
+job 2 nothing
+check "a mode that is unknown" refused "there is no mode 'nothing'"
+job 2 rate call
+check "two modes" refused "'call' is one too many"
+job 2
+check "no mode" refused 'say what to measure'
+job 1 rate
+check "too few ranks" refused 'rate runs on 2 ranks, not on 1'
+timeout 60 "$perf" --help >"$work/out" 2>"$work/err"
+status=$?
+check "--help without a launcher" says '^Usage: mpiexec'
+check "names every mode" sh -c '[ $(grep -c "peers: " "$1/out") -eq 8 ]' - "$work"
+
+[ $failures -eq 0 ] && exit 0
+echo "$failures failed"
+exit 1

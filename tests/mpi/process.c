@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The engine as part of a process: programs are started while it runs, signals stay away from its threads,
+ * a thread that waits is cancelled. `process exit` leaves by exit(7) with an engine that was never closed
+ * and work under way; process.sh looks at how that ends.
+ */
+#include <dirent.h>
+#include <sys/wait.h>
+
+#include "system.h"
+
+enum { OP_LATER = 1, OP_SINK = 2, POSTS = 2000 };
+
+static ferry *engine;
+static int neighbour;
+static struct system_counter sunk = SYSTEM_COUNTER_INIT;
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static ferry_message *later; /* the request that is answered later, under lock */
+static volatile sig_atomic_t signals;
+
+static void sink(ferry *on, ferry_message *message, void *arg)
+{
+	(void)on;
+	(void)message;
+	(void)arg;
+	system_count(&sunk, 1);
+}
+
+static void keep(ferry *on, ferry_message *request, void *arg)
+{
+	(void)on;
+	(void)arg;
+	ferry_message_retain(request);
+	pthread_mutex_lock(&lock);
+	later = request;
+	pthread_mutex_unlock(&lock);
+}
+
+static void check_works(void)
+{
+	ferry_future *future;
+
+	CHECK_OK(ferry_post(engine, neighbour, OP_SINK, "x", 1, &future));
+	CHECK_OK(ferry_future_wait(future, FERRY_FOREVER));
+	ferry_future_release(future);
+}
+
+/* ---- programs started while it runs ------------------------------------------------------------- */
+
+static void start_program(const char *program)
+{
+	pid_t child = fork();
+	int status;
+
+	CHECK(child >= 0);
+	if (child == 0) {
+		execl("/bin/sh", "sh", "-c", program, (char *)NULL);
+		_exit(127);
+	}
+	CHECK_INT(waitpid(child, &status, 0), child);
+	CHECK(WIFEXITED(status));
+	CHECK_INT(WEXITSTATUS(status), 5);
+}
+
+static void *post_meanwhile(void *arg)
+{
+	(void)arg;
+	for (int i = 0; i < POSTS; i++)
+		CHECK_OK(ferry_post(engine, neighbour, OP_SINK, &i, sizeof i, NULL));
+	return NULL;
+}
+
+static void check_programs(void)
+{
+	pthread_t poster;
+
+	CHECK_INT(pthread_create(&poster, NULL, post_meanwhile, NULL), 0);
+	for (int i = 0; i < 5; i++) {
+		start_program("exit 5");
+		CHECK_INT(WEXITSTATUS(system("exit 6")), 6);
+	}
+	CHECK_INT(pthread_join(poster, NULL), 0);
+	check_works();
+}
+
+/* ---- signals ------------------------------------------------------------------------------------ */
+
+/* The name and the blocked signals of a thread; false when it is gone. */
+static bool read_task(const char *task, char name[64], unsigned long long *blocked)
+{
+	char path[300], line[300];
+	FILE *file;
+
+	*name = 0;
+	*blocked = 0;
+	snprintf(path, sizeof path, "/proc/self/task/%s/status", task);
+	file = fopen(path, "r");
+	if (!file)
+		return false;
+	while (fgets(line, sizeof line, file)) {
+		sscanf(line, "Name: %63s", name);
+		sscanf(line, "SigBlk: %llx", blocked);
+	}
+	fclose(file);
+	return true;
+}
+
+static void check_blocked(const char *name, unsigned long long blocked)
+{
+	static const int numbers[] = { SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGALRM, SIGCHLD, SIGUSR1, SIGUSR2,
+	                               SIGPIPE, SIGPROF, SIGWINCH };
+
+	for (unsigned i = 0; i < COUNT_OF(numbers); i++)
+		if (!(blocked >> (numbers[i] - 1) & 1))
+			CHECK_FAIL("the thread %s does not block signal %d", name, numbers[i]);
+}
+
+/* The library's threads are named after it, and block all signals. */
+static void check_threads(void)
+{
+	DIR *tasks = opendir("/proc/self/task");
+	struct dirent *entry;
+	unsigned found = 0;
+
+	CHECK(tasks);
+	while ((entry = readdir(tasks))) {
+		unsigned long long blocked;
+		char name[64];
+
+		if (*entry->d_name == '.' || !read_task(entry->d_name, name, &blocked))
+			continue;
+		if (strncmp(name, "ferry", 5) == 0) {
+			check_blocked(name, blocked);
+			found++;
+		}
+	}
+	closedir(tasks);
+	CHECK(found >= 1);
+}
+
+static void note_signal(int number)
+{
+	(void)number;
+	signals++;
+}
+
+/* A wait goes on over a signal: the status is not that of an interrupted system call. */
+static void check_signals(void)
+{
+	struct sigaction action = { .sa_handler = note_signal };
+
+	sigaction(SIGUSR1, &action, NULL);
+	for (int i = 0; i < 200; i++) {
+		kill(getpid(), SIGUSR1);
+		check_works();
+	}
+	CHECK(signals > 0);
+}
+
+/* ---- a waiter that is cancelled ----------------------------------------------------------------- */
+
+static void *wait_for_it(void *arg)
+{
+	int status = ferry_future_wait(arg, FERRY_FOREVER);
+
+	CHECK_OK(status);
+	pthread_testcancel();
+	return NULL;
+}
+
+static void answer_later(void)
+{
+	ferry_message *request = NULL;
+
+	while (!request) {
+		pthread_mutex_lock(&lock);
+		request = later;
+		later = NULL;
+		pthread_mutex_unlock(&lock);
+		if (!request)
+			system_sleep_ms(1);
+	}
+	CHECK_OK(ferry_reply(request, NULL, 0));
+	ferry_message_release(request);
+}
+
+/* Whether the wait itself is left or only what follows it: the thread ends, the future is whole, and the
+ * engine goes on. */
+static void check_cancelled(void)
+{
+	ferry_future *future;
+	pthread_t waiter;
+	void *result;
+
+	CHECK_OK(ferry_call(engine, neighbour, OP_LATER, NULL, 0, &future));
+	CHECK_INT(pthread_create(&waiter, NULL, wait_for_it, future), 0);
+	system_sleep_ms(20);
+	CHECK_INT(pthread_cancel(waiter), 0);
+	system_sleep_ms(20);
+	check_works();
+	CHECK_OK(ferry_fence(engine, FERRY_FOREVER)); /* the neighbour does not answer before the cancellation */
+	answer_later();
+	CHECK_INT(pthread_join(waiter, &result), 0);
+	CHECK(result == PTHREAD_CANCELED);
+	CHECK_OK(ferry_future_wait(future, FERRY_FOREVER));
+	ferry_future_release(future);
+	check_works();
+	CHECK_OK(ferry_fence(engine, FERRY_FOREVER));
+}
+
+/* ---- main --------------------------------------------------------------------------------------- */
+
+static void leave_unclosed(void)
+{
+	pthread_t poster;
+	ferry_future *future;
+
+	CHECK_OK(ferry_call(engine, neighbour, OP_LATER, NULL, 0, &future));
+	CHECK_INT(pthread_create(&poster, NULL, post_meanwhile, NULL), 0);
+	system_sleep_ms(5);
+	exit(7);
+}
+
+int main(int argc, char **argv)
+{
+	int rank, size;
+
+	system_watch();
+	engine = system_open(NULL);
+	rank = ferry_rank(engine);
+	size = ferry_size(engine);
+	neighbour = (rank + 1) % size;
+	CHECK_OK(ferry_handle(engine, OP_LATER, FERRY_INLINE, keep, NULL));
+	CHECK_OK(ferry_handle(engine, OP_SINK, FERRY_INLINE, sink, NULL));
+	CHECK_OK(ferry_fence(engine, FERRY_FOREVER));
+	if (argc > 1 && strcmp(argv[1], "exit") == 0)
+		leave_unclosed();
+	check_threads();
+	check_programs();
+	check_signals();
+	for (int i = 0; i < 10; i++)
+		check_cancelled();
+	CHECK_OK(ferry_close(engine));
+	CHECK_INT(system_counted(&sunk), POSTS + 1 + 200 + 2 * 10);
+	if (rank == 0)
+		printf("process: %d ranks: programs started meanwhile, the engine's threads are named and block signals, "
+		       "waits go on over signals, cancelled waiters leave everything whole\n", size);
+	return 0;
+}

@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Status codes, the thread's last error, and times. */
+#include "test.h"
+
+#include <pthread.h>
+
+#include "status.h"
+
+static const int all[] = {
+	FERRY_OK, FERRY_PENDING,
+#define VALUE(name, value, text) FERRY_##name,
+	FERRY_STATUS_MAP(VALUE)
+#undef VALUE
+};
+#define COUNT (sizeof all / sizeof all[0])
+
+static void every_status_has_a_name_and_a_text_of_its_own(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < COUNT; i++) {
+		assert_int_equal(strncmp(ferry_strname(all[i]), "FERRY_", 6), 0);
+		assert_true(strlen(ferry_strerror(all[i])) > 5);
+		assert_string_not_equal(ferry_strerror(all[i]), "unknown status");
+		for (size_t j = 0; j < i; j++) {
+			assert_int_not_equal(all[i], all[j]);
+			assert_string_not_equal(ferry_strname(all[i]), ferry_strname(all[j]));
+			assert_string_not_equal(ferry_strerror(all[i]), ferry_strerror(all[j]));
+		}
+	}
+	assert_string_equal(ferry_strname(FERRY_EINVAL), "FERRY_EINVAL");
+}
+
+static void the_sign_tells_failures(void **state)
+{
+	(void)state;
+	assert_int_equal(FERRY_OK, 0);
+	assert_int_equal(FERRY_PENDING, 1);
+	for (size_t i = 2; i < COUNT; i++)
+		assert_true(all[i] < 0);
+}
+
+static void an_unknown_status_is_said_to_be_unknown(void **state)
+{
+	(void)state;
+	assert_string_equal(ferry_strname(-1000), "unknown status");
+	assert_string_equal(ferry_strerror(-1000), "unknown status");
+	assert_string_equal(ferry_strname(2), "unknown status");
+	assert_string_equal(ferry_strerror(INT32_MIN), "unknown status");
+}
+
+static void the_version_is_that_of_the_header(void **state)
+{
+	char text[32];
+
+	(void)state;
+	assert_string_equal(ferry_version(), FERRY_VERSION);
+	snprintf(text, sizeof text, "%d.%d.%d", FERRY_VERSION_MAJOR, FERRY_VERSION_MINOR, FERRY_VERSION_PATCH);
+	assert_string_equal(ferry_version(), text);
+}
+
+static void *fail_elsewhere(void *arg)
+{
+	char *seen = arg;
+
+	snprintf(seen, 16, "<%s>", ferry_last_error());
+	fy_fail(FERRY_EPEER, "of the other thread");
+	return NULL;
+}
+
+static void the_last_error_is_the_threads_own(void **state)
+{
+	char seen[16];
+	pthread_t thread;
+
+	(void)state;
+	assert_int_equal(fy_fail(FERRY_EINVAL, "the rank %d is not in 0..%d", 7, 3), FERRY_EINVAL);
+	assert_string_equal(ferry_last_error(), "the rank 7 is not in 0..3");
+	assert_int_equal(pthread_create(&thread, NULL, fail_elsewhere, seen), 0);
+	pthread_join(thread, NULL);
+	assert_string_equal(seen, "<>");
+	assert_string_equal(ferry_last_error(), "the rank 7 is not in 0..3");
+}
+
+static void a_long_sentence_is_cut_and_may_quote_the_one_before(void **state)
+{
+	char text[1000];
+
+	(void)state;
+	memset(text, 'x', sizeof text - 1);
+	text[sizeof text - 1] = '\0';
+	fy_fail(FERRY_EINVAL, "%s", text);
+	assert_int_equal(strlen(ferry_last_error()), 255);
+	fy_fail(FERRY_EINVAL, "short");
+	fy_fail(FERRY_EINVAL, "because: %s", ferry_last_error());
+	assert_string_equal(ferry_last_error(), "because: short");
+}
+
+static void times_saturate(void **state)
+{
+	(void)state;
+	assert_int_equal(fy_until(100, 0), 100);
+	assert_int_equal(fy_until(100, 5), 105);
+	assert_true(fy_until(100, FERRY_FOREVER) == INT64_MAX);
+	assert_true(fy_until(100, INT64_MAX) == INT64_MAX);
+	assert_true(fy_until(100, INT64_MAX - 100) == INT64_MAX);
+	assert_true(fy_until(100, INT64_MAX - 101) == INT64_MAX - 1);
+}
+
+static void only_forever_is_a_negative_timeout(void **state)
+{
+	(void)state;
+	assert_true(fy_timeout_ok(0));
+	assert_true(fy_timeout_ok(1));
+	assert_true(fy_timeout_ok(INT64_MAX));
+	assert_true(fy_timeout_ok(FERRY_FOREVER));
+	assert_false(fy_timeout_ok(-2));
+	assert_false(fy_timeout_ok(INT64_MIN));
+}
+
+static void the_clock_does_not_go_back(void **state)
+{
+	int64_t before = fy_now();
+
+	(void)state;
+	for (int i = 0; i < 1000; i++) {
+		int64_t now = fy_now();
+		assert_true(now >= before);
+		before = now;
+	}
+	assert_true(before > 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(every_status_has_a_name_and_a_text_of_its_own),
+		cmocka_unit_test(the_sign_tells_failures),
+		cmocka_unit_test(an_unknown_status_is_said_to_be_unknown),
+		cmocka_unit_test(the_version_is_that_of_the_header),
+		cmocka_unit_test(the_last_error_is_the_threads_own),
+		cmocka_unit_test(a_long_sentence_is_cut_and_may_quote_the_one_before),
+		cmocka_unit_test(times_saturate),
+		cmocka_unit_test(only_forever_is_a_negative_timeout),
+		cmocka_unit_test(the_clock_does_not_go_back),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL) != 0;
+}

@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * ferry-perf: Ferry beside plain MPI, in one job, in turns. The command line;
+ * the measuring is in perf_*.c.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "perf_duel.h"
+#include "perf_memory.h"
+#include "perf_options.h"
+#include "perf_report.h"
+
+/* Before MPI is there, only the launcher's environment tells who speaks for the job. */
+static bool speaks(void)
+{
+	static const char *const names[] = {"PMI_RANK", "OMPI_COMM_WORLD_RANK", "PMIX_RANK", "SLURM_PROCID"};
+	const char *rank;
+	size_t i;
+
+	for (i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		rank = getenv(names[i]);
+		if (rank)
+			return strcmp(rank, "0") == 0;
+	}
+	return true;
+}
+
+/* Everything that needs no MPI: -1 if there is something to measure, else the exit status. */
+static int answer(enum perf_request request, const char *error)
+{
+	if (request == PERF_RUN)
+		return -1;
+	if (!speaks())
+		return request == PERF_WRONG ? 2 : 0;
+	if (request == PERF_WRONG)
+		return fprintf(stderr, "ferry-perf: %s\n", error), 2;
+	if (request == PERF_VERSION)
+		return printf("ferry-perf, ferry %s\n", ferry_version()), 0;
+	perf_options_help(stdout);
+	return 0;
+}
+
+static bool ranks_suit(const struct perf_world *world)
+{
+	const struct perf_mode *mode = world->options->mode;
+
+	if (world->size >= mode->ranks_min && world->size <= mode->ranks_max)
+		return true;
+	if (world->rank == 0)
+		fprintf(stderr, "ferry-perf: %s runs on %s%d ranks, not on %d; start it with mpiexec -n %d\n",
+		        mode->name, mode->ranks_max > mode->ranks_min ? "at least " : "", mode->ranks_min,
+		        world->size, mode->ranks_min);
+	return false;
+}
+
+static bool somebody_runs(const struct perf_world *world)
+{
+	const struct perf_mode *mode = world->options->mode;
+	size_t i;
+
+	for (i = 0; mode->contestants[i]; i++)
+		if (perf_wanted(world, mode->contestants[i]))
+			return true;
+	if (world->rank == 0)
+		fprintf(stderr, "ferry-perf: nothing that was asked for runs with MPI's thread level %s; "
+		        "name a peer with --peers, or leave --level away\n",
+		        perf_report_level(world->level));
+	return false;
+}
+
+static int write_json(const struct perf_world *world, const struct perf_result *result)
+{
+	FILE *file = fopen(world->options->json, "w");
+
+	if (!file) {
+		fprintf(stderr, "ferry-perf: %s cannot be written: %s\n", world->options->json,
+		        strerror(errno));
+		return 1;
+	}
+	perf_report_json(file, world, result);
+	return fclose(file) == 0 ? 0 : 1;
+}
+
+static int report(const struct perf_world *world, const struct perf_result *result)
+{
+	const struct perf_options *options = world->options;
+	bool json_only = options->json && strcmp(options->json, "-") == 0;
+	int status = 0;
+
+	if (json_only)
+		perf_report_json(stdout, world, result);
+	else
+		perf_report_table(stdout, world, result);
+	if (options->json && !json_only)
+		status = write_json(world, result);
+	if (options->plot)
+		perf_report_plot(options->plot, world, result);
+	return fflush(stdout) == 0 ? status : 1;
+}
+
+static int measure(struct perf_world *world)
+{
+	struct perf_result *result;
+	int status = 0;
+
+	if (!ranks_suit(world) || !somebody_runs(world))
+		return 2;
+	result = perf_duel(world);
+	if (world->rank == 0)
+		status = report(world, result);
+	perf_result_destroy(result);
+	return status;
+}
+
+int main(int argc, char **argv)
+{
+	static struct perf_options options;
+	struct perf_world world = {.options = &options, .memory_before_mpi = perf_memory_held()};
+	char error[512];
+	int status = answer(perf_options_parse(&options, argc, argv, error, sizeof(error)), error);
+
+	if (status >= 0)
+		return status;
+	MPI_Init_thread(NULL, NULL, options.level, &world.level);
+	MPI_Comm_dup(MPI_COMM_WORLD, &world.comm);
+	MPI_Comm_rank(world.comm, &world.rank);
+	MPI_Comm_size(world.comm, &world.size);
+	status = measure(&world);
+	MPI_Comm_free(&world.comm);
+	MPI_Finalize();
+	return status;
+}

@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The measuring core of ferry-perf: what a test is, what a run of it is asked
+ * for, and what it answers.
+ *
+ *   mode        one test (rate, call, ...): its metrics and who contends in it
+ *   contestant  Ferry, or a peer that does the same with plain MPI
+ *   trial       one run of one contestant, on all ranks together
+ *   point       one combination of threads and size, with the values of all
+ *               trials of all contestants
+ *
+ * Contestants take turns within each repetition (Ferry, peer, peer, Ferry,
+ * ...), and a ratio is taken between trials of one repetition: what the
+ * machine does to all of them in a minute it does to both sides.
+ *
+ * Rules for a contestant's run():
+ *  - all ranks call it; it returns when its messages are handled everywhere
+ *    that counts, and rank 0's values are the ones that are kept;
+ *  - a message counts when the receiver has read its payload (perf_sink.h);
+ *  - the clock starts after a barrier and stops when the sender knows that the
+ *    last message was handled;
+ *  - while Ferry runs no thread of the tool waits inside MPI, because MPI
+ *    waits by spinning.
+ */
+#ifndef PERF_H
+#define PERF_H
+
+#include <mpi.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "ferry.h"
+#include "perf_histogram.h"
+#include "perf_stats.h"
+
+#define PERF_METRICS_MAX 6
+#define PERF_CONTESTANTS_MAX 8
+#define PERF_LIST_MAX 16
+#define PERF_THREADS_MAX 256
+
+/* What the command line asks for. Zero: the mode's default. */
+struct perf_options {
+	const struct perf_mode *mode;
+	int threads[PERF_LIST_MAX];
+	size_t threads_count;
+	size_t sizes[PERF_LIST_MAX];
+	size_t sizes_count;
+	int window;
+	double duration;
+	int repetitions;
+	bool futures;
+	int flood;
+	const char *peers;
+	bool keep_engine;
+	bool land;
+	bool progress;
+	int level;
+	const char *json;
+	const char *plot;
+};
+
+/* The job: one for the whole run of the tool. */
+struct perf_world {
+	MPI_Comm comm;
+	int rank;
+	int size;
+	int level;                 /* the thread level that MPI granted */
+	double memory_before_mpi;  /* bytes held before MPI_Init_thread */
+	const struct perf_options *options;
+	ferry *engine;             /* open, or NULL */
+};
+
+struct perf_trial {
+	int threads;
+	size_t size;
+	int window;
+	bool futures;
+	bool land;
+	int flood;
+	uint64_t count;            /* messages of one thread, in modes that count */
+	double duration;           /* seconds, in modes that run for a time */
+	double seconds;            /* answer: how long it took */
+	double values[PERF_METRICS_MAX];  /* answer: one per metric of the mode */
+	struct perf_histogram *latency;   /* answer: times in ns, where the mode keeps them */
+};
+
+struct perf_contestant {
+	const char *name;
+	const char *what;
+	int level;                 /* the thread level of MPI that it needs */
+	bool engine;               /* runs with Ferry's engine open */
+	void (*run)(struct perf_world *world, struct perf_trial *trial);
+};
+
+struct perf_metric {
+	const char *name;
+	const char *unit;
+	bool ratio;                /* the quotient of two contestants means something */
+};
+
+struct perf_mode {
+	const char *name;
+	const char *summary;
+	int ranks_min, ranks_max;
+	bool counted;              /* trial.count is fitted to the duration */
+	bool latency;              /* trial.latency is filled */
+	struct perf_metric metrics[PERF_METRICS_MAX];
+	size_t metrics_count;
+	const struct perf_contestant *contestants[PERF_CONTESTANTS_MAX]; /* Ferry first; ends with NULL */
+	void (*measure)(const struct perf_world *world, struct perf_trial *trial); /* fills values; may be NULL */
+	int threads;               /* defaults */
+	size_t size;
+	int window;
+	double duration;
+	int repetitions;
+};
+
+/* What one contestant did at one point. */
+struct perf_series {
+	const struct perf_contestant *contestant;
+	double *values[PERF_METRICS_MAX];  /* one per repetition */
+	struct perf_histogram *latency;    /* of all repetitions, or NULL */
+};
+
+struct perf_point {
+	int threads;
+	size_t size;
+	size_t repetitions;
+	size_t series_count;
+	struct perf_series series[PERF_CONTESTANTS_MAX];
+};
+
+struct perf_result {
+	size_t points_count;
+	struct perf_point points[PERF_LIST_MAX * PERF_LIST_MAX];
+};
+
+extern const struct perf_mode perf_rate_mode;
+extern const struct perf_mode perf_call_mode;
+extern const struct perf_mode perf_latency_mode;
+extern const struct perf_mode perf_bandwidth_mode;
+extern const struct perf_mode perf_overlap_mode;
+extern const struct perf_mode perf_idle_mode;
+extern const struct perf_mode perf_alltoall_mode;
+extern const struct perf_mode perf_memory_mode;
+
+/* Seconds of the monotonic clock, and the same in ns. */
+double perf_seconds(void);
+uint64_t perf_nanoseconds(void);
+void perf_sleep(double seconds);
+
+/* Print a sentence and end the job: a figure must not survive a failure. */
+void perf_fatal(const char *format, ...) __attribute__((noreturn, format(printf, 1, 2)));
+void perf_need(int status, const char *what);
+void *perf_allocate(size_t nbytes);
+
+#endif /* PERF_H */

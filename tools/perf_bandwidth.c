@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Large data one way: each message has one attachment, a window of them under
+ * way for each of T threads. With --land the receiver names the memory in
+ * which they end, as plain MPI's receiver does; without it the library
+ * allocates, and the figure holds the page faults of new memory.
+ */
+#include <stdlib.h>
+
+#include "perf_engine.h"
+#include "perf_peer.h"
+#include "perf_team.h"
+
+struct posters {
+	ferry *engine;
+	const struct perf_trial *trial;
+};
+
+static ferry_future *post_attached(ferry *engine, const void *data, size_t nbytes)
+{
+	ferry_message *message;
+	ferry_future *future;
+
+	perf_need(ferry_message_create(engine, PERF_OP_ATTACHED, &message), "ferry_message_create");
+	perf_need(ferry_message_attach(message, data, nbytes, NULL, NULL), "ferry_message_attach");
+	perf_need(ferry_post_message(engine, 1, message, &future), "ferry_post_message");
+	ferry_message_release(message);
+	return future;
+}
+
+static void post_all(struct perf_member *member)
+{
+	const struct posters *posters = member->arg;
+	const struct perf_trial *trial = posters->trial;
+	ferry_future **futures = perf_allocate((size_t)trial->window * sizeof(*futures));
+	void *data = perf_payload(trial->size);
+	uint64_t left = trial->count;
+	int i, part;
+
+	for (; left > 0; left -= (uint64_t)part) {
+		part = left < (uint64_t)trial->window ? (int)left : trial->window;
+		for (i = 0; i < part; i++)
+			futures[i] = post_attached(posters->engine, data, trial->size);
+		perf_engine_settle(futures, part);
+	}
+	perf_engine_end(posters->engine, 1);
+	free(data);
+	free(futures);
+}
+
+static void run_sender(struct perf_world *world, struct perf_trial *trial, struct perf_receiver *receiver)
+{
+	struct posters posters = {NULL, trial};
+	struct perf_team team;
+	double start;
+
+	perf_team_start(&team, trial->threads, post_all, &posters);
+	perf_engine_enter(world, receiver);
+	posters.engine = world->engine;
+	start = perf_seconds();
+	perf_team_go(&team);
+	perf_team_join(&team);
+	trial->seconds = perf_seconds() - start;
+	perf_engine_dismiss(world);
+}
+
+/* ---- memory that the receiver names --------------------------------------- */
+
+/* As many buffers as plain MPI's receiver has, used in turn. Attachments of
+ * several threads may end out of turn and share one: all hold the same bytes. */
+struct landing {
+	char *memory;
+	size_t nbytes;
+	size_t buffers;
+	size_t next;  /* by the holder of the helm */
+};
+
+static void *land(ferry *engine, int source, uint32_t op, size_t index, size_t nbytes, void *arg)
+{
+	struct landing *landing = arg;
+
+	(void)engine;
+	(void)source;
+	(void)op;
+	(void)index;
+	if (nbytes != landing->nbytes)
+		return NULL;
+	landing->next = (landing->next + 1) % landing->buffers;
+	return landing->memory + landing->next * nbytes;
+}
+
+static void landing_create(struct landing *landing, struct perf_world *world, const struct perf_trial *trial)
+{
+	landing->nbytes = trial->size;
+	landing->buffers = 2 * (size_t)trial->threads * (size_t)trial->window;
+	landing->memory = perf_payload(landing->buffers * landing->nbytes);
+	perf_engine_open(world);
+	perf_need(ferry_handle_memory(world->engine, PERF_OP_ATTACHED, land, landing), "ferry_handle_memory");
+}
+
+static void landing_destroy(struct landing *landing, struct perf_world *world)
+{
+	perf_need(ferry_handle_memory(world->engine, PERF_OP_ATTACHED, NULL, NULL), "ferry_handle_memory");
+	free(landing->memory);
+}
+
+static void run_receiver(struct perf_world *world, struct perf_trial *trial, struct perf_receiver *receiver)
+{
+	struct landing landing = {NULL, 0, 0, 0};
+
+	if (trial->land)
+		landing_create(&landing, world, trial);
+	perf_engine_enter(world, receiver);
+	perf_engine_await(receiver);
+	perf_sink_check(&receiver->sink, trial->count * (uint64_t)trial->threads, trial->size, "ferry");
+	if (trial->land)
+		landing_destroy(&landing, world);
+}
+
+static void run(struct perf_world *world, struct perf_trial *trial)
+{
+	struct perf_receiver receiver = {.expected = 0};
+
+	if (world->rank == 0) {
+		if (trial->land)
+			perf_engine_open(world);
+		run_sender(world, trial, &receiver);
+	} else {
+		run_receiver(world, trial, &receiver);
+	}
+	perf_engine_leave(world, &receiver);
+}
+
+static void measure(const struct perf_world *world, struct perf_trial *trial)
+{
+	double bytes = (double)trial->count * trial->threads * (double)trial->size;
+
+	(void)world;
+	trial->values[0] = bytes / trial->seconds * 1e-6;
+}
+
+static const struct perf_contestant contestant = {
+	"ferry", "ferry_post_message with one attachment, in windows", MPI_THREAD_MULTIPLE, true, run};
+
+const struct perf_mode perf_bandwidth_mode = {
+	.name = "bandwidth",
+	.summary = "attachments from T threads of one rank to another, a window each",
+	.ranks_min = 2,
+	.ranks_max = 2,
+	.counted = true,
+	.metrics = {{"bandwidth", "MB/s", true}},
+	.metrics_count = 1,
+	.contestants = {&contestant, &perf_plain_rate, &perf_multiple_rate, NULL},
+	.measure = measure,
+	.threads = 1,
+	.size = 1 << 20,
+	.window = 4,
+	.duration = 0.5,
+	.repetitions = 7,
+};

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "perf.h"
+
+uint64_t perf_nanoseconds(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+double perf_seconds(void)
+{
+	return (double)perf_nanoseconds() * 1e-9;
+}
+
+void perf_sleep(double seconds)
+{
+	struct timespec rest;
+
+	rest.tv_sec = (time_t)seconds;
+	rest.tv_nsec = (long)((seconds - (double)rest.tv_sec) * 1e9);
+	while (nanosleep(&rest, &rest) != 0 && errno == EINTR)
+		;
+}
+
+void perf_fatal(const char *format, ...)
+{
+	va_list arguments;
+
+	fputs("ferry-perf: ", stderr);
+	va_start(arguments, format);
+	vfprintf(stderr, format, arguments);
+	va_end(arguments);
+	fputc('\n', stderr);
+	MPI_Abort(MPI_COMM_WORLD, 1);
+	abort();
+}
+
+void perf_need(int status, const char *what)
+{
+	const char *detail;
+
+	if (status == FERRY_OK)
+		return;
+	detail = ferry_last_error();
+	perf_fatal("%s: %s (%s)", what, detail && detail[0] ? detail : ferry_strerror(status),
+	           ferry_strname(status));
+}
+
+void *perf_allocate(size_t nbytes)
+{
+	void *memory = calloc(1, nbytes ? nbytes : 1);
+
+	if (!memory)
+		perf_fatal("no memory for %zu bytes; ask for fewer threads or a smaller size", nbytes);
+	return memory;
+}

@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Round trips, one at a time in each of T threads, for the duration of the
+ * trial. --flood adds threads beside them that post without a pause: what one
+ * call costs among them says whether the engine is fair.
+ */
+#include <stdlib.h>
+
+#include "perf_engine.h"
+#include "perf_peer.h"
+#include "perf_team.h"
+
+struct callers {
+	ferry *engine;
+	const struct perf_trial *trial;
+	struct perf_histogram *histograms;  /* one a calling thread */
+};
+
+static void call_until(ferry *engine, const struct perf_trial *trial, struct perf_histogram *histogram)
+{
+	uint64_t now = perf_nanoseconds(), before, end = now + (uint64_t)(trial->duration * 1e9);
+	void *body = perf_payload(trial->size);
+	struct perf_sink sink = {0, 0};
+
+	do {
+		before = now;
+		perf_engine_echo(engine, 1, body, trial->size, &sink);
+		now = perf_nanoseconds();
+		perf_histogram_record(histogram, now - before);
+	} while (now < end);
+	perf_sink_check(&sink, sink.messages, trial->size, "ferry");
+	free(body);
+}
+
+static void flood_until(ferry *engine, const struct perf_trial *trial)
+{
+	uint64_t end = perf_nanoseconds() + (uint64_t)(trial->duration * 1e9);
+	void *body = perf_payload(trial->size);
+	int i;
+
+	while (perf_nanoseconds() < end)
+		for (i = 0; i < trial->window; i++)
+			perf_need(ferry_post(engine, 1, PERF_OP_SINK, body, trial->size, NULL), "ferry_post");
+	perf_engine_end(engine, 1);
+	free(body);
+}
+
+static void call_or_flood(struct perf_member *member)
+{
+	struct callers *callers = member->arg;
+
+	if (member->index < callers->trial->threads)
+		call_until(callers->engine, callers->trial, &callers->histograms[member->index]);
+	else
+		flood_until(callers->engine, callers->trial);
+}
+
+static void run_callers(struct perf_world *world, struct perf_trial *trial, struct perf_receiver *receiver)
+{
+	struct callers callers = {NULL, trial, NULL};
+	struct perf_team team;
+	int i;
+
+	callers.histograms = perf_allocate((size_t)trial->threads * sizeof(*callers.histograms));
+	for (i = 0; i < trial->threads; i++)
+		perf_histogram_reset(&callers.histograms[i]);
+	perf_team_start(&team, trial->threads + trial->flood, call_or_flood, &callers);
+	perf_engine_enter(world, receiver);
+	callers.engine = world->engine;
+	perf_team_go(&team);
+	perf_team_join(&team);
+	perf_engine_dismiss(world);
+	for (i = 0; i < trial->threads; i++)
+		perf_histogram_merge(trial->latency, &callers.histograms[i]);
+	free(callers.histograms);
+}
+
+static void run(struct perf_world *world, struct perf_trial *trial)
+{
+	struct perf_receiver receiver = {.expected = 0};
+
+	if (world->rank == 0) {
+		run_callers(world, trial, &receiver);
+	} else {
+		perf_engine_enter(world, &receiver);
+		perf_engine_await(&receiver);
+	}
+	perf_engine_leave(world, &receiver);
+}
+
+static void measure(const struct perf_world *world, struct perf_trial *trial)
+{
+	static const double percents[] = {50, 90, 99, 99.9};
+	size_t i;
+
+	(void)world;
+	trial->values[0] = perf_histogram_mean(trial->latency) * 1e-3;
+	for (i = 0; i < sizeof(percents) / sizeof(percents[0]); i++)
+		trial->values[i + 1] = perf_histogram_percentile(trial->latency, percents[i]) * 1e-3;
+	trial->values[5] = (double)trial->latency->largest * 1e-3;
+}
+
+static const struct perf_contestant contestant = {
+	"ferry", "ferry_call and ferry_future_wait, a handler that replies", MPI_THREAD_MULTIPLE, true, run};
+
+const struct perf_mode perf_latency_mode = {
+	.name = "latency",
+	.summary = "round trips, one at a time in each of T threads",
+	.ranks_min = 2,
+	.ranks_max = 2,
+	.latency = true,
+	.metrics = {{"mean", "us", true}, {"50 %", "us", true}, {"90 %", "us", true}, {"99 %", "us", true},
+	            {"99.9 %", "us", true}, {"longest", "us", false}},
+	.metrics_count = 6,
+	.contestants = {&contestant, &perf_plain_latency, &perf_multiple_latency, NULL},
+	.measure = measure,
+	.threads = 1,
+	.size = 8,
+	.window = 64,
+	.duration = 0.5,
+	.repetitions = 7,
+};

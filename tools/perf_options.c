@@ -1,0 +1,395 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+#include <getopt.h>
+#include <math.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "perf_options.h"
+
+static const struct perf_mode *const modes[] = {
+	&perf_rate_mode,
+	&perf_call_mode,
+	&perf_latency_mode,
+	&perf_bandwidth_mode,
+	&perf_overlap_mode,
+	&perf_idle_mode,
+	&perf_alltoall_mode,
+	&perf_memory_mode,
+};
+#define MODES_COUNT (sizeof(modes) / sizeof(modes[0]))
+#define SIZE_MAX_BYTES (1u << 30)
+
+/* What is being read, and where a complaint goes. */
+struct reader {
+	struct perf_options *options;
+	char *error;
+	size_t error_size;
+};
+
+static bool complain(struct reader *reader, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static bool complain(struct reader *reader, const char *format, ...)
+{
+	va_list arguments;
+
+	va_start(arguments, format);
+	vsnprintf(reader->error, reader->error_size, format, arguments);
+	va_end(arguments);
+	return false;
+}
+
+/* ---- values ---------------------------------------------------------------------- */
+
+/* A number of bytes, with K, M or G for powers of 1024; where it ends in *end. */
+static bool read_size(const char *text, size_t *value, const char **end)
+{
+	unsigned long long number;
+	char *after;
+	int shift = 0;
+
+	errno = 0;
+	number = strtoull(text, &after, 10);
+	if (after == text || *text == '-' || errno != 0)
+		return false;
+	switch (*after) {
+	case 'k': case 'K': shift = 10; break;
+	case 'm': case 'M': shift = 20; break;
+	case 'g': case 'G': shift = 30; break;
+	default: break;
+	}
+	*end = after + (shift != 0);
+	if (number > (SIZE_MAX >> shift))
+		return false;
+	*value = (size_t)number << shift;
+	return true;
+}
+
+static bool read_number(struct reader *reader, const char *name, const char *text, size_t least, size_t most,
+                        size_t *value)
+{
+	const char *end;
+
+	if (!read_size(text, value, &end) || *end != '\0' || *value < least || *value > most)
+		return complain(reader, "--%s takes a number from %zu to %zu, not '%s'", name, least, most,
+		                text);
+	return true;
+}
+
+static bool read_int(struct reader *reader, const char *name, const char *text, int least, int most,
+                     int *value)
+{
+	size_t number;
+
+	if (!read_number(reader, name, text, (size_t)least, (size_t)most, &number))
+		return false;
+	*value = (int)number;
+	return true;
+}
+
+static bool read_list(struct reader *reader, const char *name, const char *text, size_t most, size_t *values,
+                      size_t *count)
+{
+	const char *at = text;
+
+	for (*count = 0; *count < PERF_LIST_MAX; at++) {
+		if (!read_size(at, &values[*count], &at) || values[*count] < 1 || values[*count] > most)
+			break;
+		(*count)++;
+		if (*at == '\0')
+			return true;
+		if (*at != ',')
+			break;
+	}
+	return complain(reader,
+	                "--%s takes at most %d numbers from 1 to %zu with commas between them, not '%s'", name,
+	                PERF_LIST_MAX, most, text);
+}
+
+static bool read_seconds(struct reader *reader, const char *text, double *value)
+{
+	char *end;
+
+	*value = strtod(text, &end);
+	if (end == text || *end != '\0' || !isfinite(*value) || *value < 0.001 || *value > 3600)
+		return complain(reader, "--duration takes seconds from 0.001 to 3600, not '%s'", text);
+	return true;
+}
+
+static bool read_threads(struct reader *reader, const char *text)
+{
+	struct perf_options *options = reader->options;
+	size_t values[PERF_LIST_MAX], i;
+
+	if (!read_list(reader, "threads", text, PERF_THREADS_MAX, values, &options->threads_count))
+		return false;
+	for (i = 0; i < options->threads_count; i++)
+		options->threads[i] = (int)values[i];
+	return true;
+}
+
+static bool read_level(struct reader *reader, const char *text)
+{
+	static const struct {
+		const char *name;
+		int level;
+	} levels[] = {
+		{"funneled", MPI_THREAD_FUNNELED},
+		{"serialized", MPI_THREAD_SERIALIZED},
+		{"multiple", MPI_THREAD_MULTIPLE},
+	};
+	size_t i;
+
+	for (i = 0; i < sizeof(levels) / sizeof(levels[0]); i++) {
+		if (strcmp(levels[i].name, text) == 0) {
+			reader->options->level = levels[i].level;
+			return true;
+		}
+	}
+	return complain(reader, "--level takes funneled, serialized or multiple, not '%s'", text);
+}
+
+/* ---- peers ------------------------------------------------------------------------- */
+
+/* Calls each name of a list with commas between; stops at the first false. */
+static bool in_list(const char *list, const char *name)
+{
+	size_t length = strlen(name), part;
+
+	for (; *list; list += part + (list[part] == ',')) {
+		part = strcspn(list, ",");
+		if (part == length && memcmp(list, name, length) == 0)
+			return true;
+	}
+	return false;
+}
+
+bool perf_options_has_peer(const struct perf_options *options, const char *name)
+{
+	return strcmp(options->peers, "all") == 0 || in_list(options->peers, name);
+}
+
+static bool mode_has(const struct perf_mode *mode, const char *name, size_t length)
+{
+	size_t i;
+
+	for (i = 0; mode->contestants[i]; i++)
+		if (!mode->contestants[i]->engine && strlen(mode->contestants[i]->name) == length &&
+		    memcmp(mode->contestants[i]->name, name, length) == 0)
+			return true;
+	return false;
+}
+
+static void list_peers(const struct perf_mode *mode, char *text, size_t size)
+{
+	size_t i, used = 0;
+
+	snprintf(text, size, "none");
+	for (i = 0; mode->contestants[i]; i++)
+		if (!mode->contestants[i]->engine && used < size)
+			used += (size_t)snprintf(text + used, size - used, "%s%s", used ? ", " : "",
+			                         mode->contestants[i]->name);
+}
+
+static bool check_peers(struct reader *reader)
+{
+	const struct perf_mode *mode = reader->options->mode;
+	const char *list = reader->options->peers;
+	char known[256];
+	size_t part;
+
+	if (strcmp(list, "all") == 0 || strcmp(list, "none") == 0)
+		return true;
+	for (; *list; list += part + (list[part] == ',')) {
+		part = strcspn(list, ",");
+		if (mode_has(mode, list, part))
+			continue;
+		list_peers(mode, known, sizeof(known));
+		return complain(reader, "--peers: %s has no peer '%.*s'; it has: %s", mode->name, (int)part, list,
+		                known);
+	}
+	return true;
+}
+
+/* ---- the command line ---------------------------------------------------------------- */
+
+enum {
+	OPTION_THREADS = 't',
+	OPTION_SIZE = 's',
+	OPTION_WINDOW = 'w',
+	OPTION_DURATION = 'd',
+	OPTION_REPS = 'r',
+	OPTION_FUTURES = 'f',
+	OPTION_PEERS = 'p',
+	OPTION_HELP = 'h',
+	OPTION_FLOOD = 256,
+	OPTION_KEEP,
+	OPTION_LAND,
+	OPTION_LEVEL,
+	OPTION_JSON,
+	OPTION_PLOT,
+	OPTION_PROGRESS,
+	OPTION_VERSION,
+};
+
+static const struct option long_options[] = {
+	{"threads", required_argument, NULL, OPTION_THREADS},
+	{"size", required_argument, NULL, OPTION_SIZE},
+	{"window", required_argument, NULL, OPTION_WINDOW},
+	{"duration", required_argument, NULL, OPTION_DURATION},
+	{"reps", required_argument, NULL, OPTION_REPS},
+	{"futures", no_argument, NULL, OPTION_FUTURES},
+	{"peers", required_argument, NULL, OPTION_PEERS},
+	{"flood", required_argument, NULL, OPTION_FLOOD},
+	{"keep-engine", no_argument, NULL, OPTION_KEEP},
+	{"land", no_argument, NULL, OPTION_LAND},
+	{"level", required_argument, NULL, OPTION_LEVEL},
+	{"json", optional_argument, NULL, OPTION_JSON},
+	{"plot", required_argument, NULL, OPTION_PLOT},
+	{"progress", no_argument, NULL, OPTION_PROGRESS},
+	{"help", no_argument, NULL, OPTION_HELP},
+	{"version", no_argument, NULL, OPTION_VERSION},
+	{NULL, 0, NULL, 0},
+};
+
+static const char help_options[] =
+	"  -t, --threads LIST   posting threads, such as 4 or 1,4,16\n"
+	"  -s, --size LIST      bytes of a message, such as 64 or 8,64,1K,1M\n"
+	"  -w, --window N       operations of a thread under way, and of a peer\n"
+	"  -d, --duration S     seconds of one trial\n"
+	"  -r, --reps N         trials of each contestant; they take turns\n"
+	"  -f, --futures        rate: a future for each post, a window of them awaited\n"
+	"  -p, --peers LIST     whom to compare with; all, none, or names with commas\n"
+	"                       between; otherwise plain\n"
+	"      --flood N        latency: N more threads that post without a pause\n"
+	"      --land           bandwidth, overlap: the receiver names the memory\n"
+	"      --keep-engine    leave the engine open, idle, while peers run\n"
+	"      --level LEVEL    ask MPI for funneled, serialized or multiple; below\n"
+	"                       multiple only the peers that need no more run\n"
+	"      --json[=FILE]    all values as JSON, instead of the table or into FILE\n"
+	"      --plot FILE.svg  draw the curves with gnuplot; its input is FILE.svg.gp\n"
+	"      --progress       say what runs, also where it is no terminal that hears\n"
+	"                       it (mpiexec stands between)\n"
+	"  -h, --help           this text\n"
+	"      --version        the version of the library\n";
+
+void perf_options_help(FILE *file)
+{
+	char peers[256];
+	size_t i;
+
+	fputs("Usage: mpiexec -n RANKS ferry-perf MODE [OPTION...]\n\n"
+	      "Measures Ferry beside plain MPI in one job and prints medians and ratios.\n\nModes:\n", file);
+	for (i = 0; i < MODES_COUNT; i++) {
+		list_peers(modes[i], peers, sizeof(peers));
+		fprintf(file, "  %-10s %s\n             peers: %s\n", modes[i]->name, modes[i]->summary, peers);
+	}
+	fprintf(file, "\nOptions:\n%s", help_options);
+}
+
+static bool apply_flag(struct reader *reader, int option)
+{
+	struct perf_options *options = reader->options;
+
+	switch (option) {
+	case OPTION_FUTURES: options->futures = true; return true;
+	case OPTION_KEEP: options->keep_engine = true; return true;
+	case OPTION_LAND: options->land = true; return true;
+	case OPTION_PROGRESS: options->progress = true; return true;
+	default: return complain(reader, "see ferry-perf --help for the options that there are");
+	}
+}
+
+static bool apply(struct reader *reader, int option, const char *value)
+{
+	struct perf_options *options = reader->options;
+
+	switch (option) {
+	case OPTION_THREADS: return read_threads(reader, value);
+	case OPTION_SIZE:
+		return read_list(reader, "size", value, SIZE_MAX_BYTES, options->sizes, &options->sizes_count);
+	case OPTION_WINDOW: return read_int(reader, "window", value, 1, 65536, &options->window);
+	case OPTION_DURATION: return read_seconds(reader, value, &options->duration);
+	case OPTION_REPS: return read_int(reader, "reps", value, 1, 1000, &options->repetitions);
+	case OPTION_FLOOD: return read_int(reader, "flood", value, 0, PERF_THREADS_MAX, &options->flood);
+	case OPTION_LEVEL: return read_level(reader, value);
+	case OPTION_PEERS: options->peers = value; return true;
+	case OPTION_JSON: options->json = value ? value : "-"; return true;
+	case OPTION_PLOT: options->plot = value; return true;
+	default: return apply_flag(reader, option);
+	}
+}
+
+static bool read_mode(struct reader *reader, const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < MODES_COUNT; i++) {
+		if (strcmp(modes[i]->name, name) == 0) {
+			reader->options->mode = modes[i];
+			return true;
+		}
+	}
+	return complain(reader, "there is no mode '%s'; see ferry-perf --help for those that there are", name);
+}
+
+static void set_defaults(struct perf_options *options)
+{
+	const struct perf_mode *mode = options->mode;
+
+	if (options->threads_count == 0)
+		options->threads[options->threads_count++] = mode->threads;
+	if (options->sizes_count == 0)
+		options->sizes[options->sizes_count++] = mode->size;
+	if (options->window == 0)
+		options->window = mode->window;
+	if (options->duration == 0)
+		options->duration = mode->duration;
+	if (options->repetitions == 0)
+		options->repetitions = mode->repetitions;
+	if (!options->peers)
+		options->peers = mode_has(mode, "plain", 5) ? "plain" : "none";
+}
+
+static enum perf_request read_words(struct reader *reader, int argc, char **argv)
+{
+	int option;
+
+	opterr = 0;
+	while ((option = getopt_long(argc, argv, ":t:s:w:d:r:fp:h", long_options, NULL)) != -1) {
+		if (option == OPTION_HELP)
+			return PERF_HELP;
+		if (option == OPTION_VERSION)
+			return PERF_VERSION;
+		if (option == ':')
+			return complain(reader, "%s needs a value", argv[optind - 1]), PERF_WRONG;
+		if (option == '?')
+			return complain(reader,
+			                "there is no option %s, or it takes no value; see ferry-perf --help",
+			                argv[optind - 1]), PERF_WRONG;
+		if (!apply(reader, option, optarg))
+			return PERF_WRONG;
+	}
+	if (optind == argc)
+		return complain(reader, "say what to measure, as in: ferry-perf rate; see --help"), PERF_WRONG;
+	if (optind + 1 != argc)
+		return complain(reader, "one mode at a time; '%s' is one too many", argv[optind + 1]), PERF_WRONG;
+	return read_mode(reader, argv[optind]) ? PERF_RUN : PERF_WRONG;
+}
+
+enum perf_request perf_options_parse(struct perf_options *options, int argc, char **argv, char *error,
+                                     size_t error_size)
+{
+	struct reader reader = {options, error, error_size};
+	enum perf_request request;
+
+	memset(options, 0, sizeof(*options));
+	options->level = MPI_THREAD_MULTIPLE;
+	options->progress = isatty(STDERR_FILENO) != 0;
+	request = read_words(&reader, argc, argv);
+	if (request != PERF_RUN)
+		return request;
+	set_defaults(options);
+	return check_peers(&reader) ? PERF_RUN : PERF_WRONG;
+}

@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * How much of a transfer proceeds while the application computes. The two
+ * ranks exchange one message of the given size each way, three times: alone,
+ * then as long a computation alone, then both at once. What was hidden is
+ *
+ *   (communication + computation - both) / the smaller of the two
+ *
+ * 1 if the shorter one cost nothing, 0 if one waited for the other.
+ */
+#include <stdlib.h>
+
+#include "perf_engine.h"
+#include "perf_peer.h"
+
+/* One exchange: started, then waited for. */
+struct exchange {
+	struct perf_world *world;
+	char *out, *in;
+	size_t nbytes;
+	MPI_Request requests[2];         /* the peer's */
+	struct perf_receiver *receiver;  /* Ferry's */
+	ferry_future *future;
+	void (*start)(struct exchange *exchange);
+	void (*finish)(struct exchange *exchange);
+};
+
+/* ---- the computation ----------------------------------------------------- */
+
+/* The compiler must not know where it begins, nor that nobody asks for the end. */
+static volatile double computed = 2.0;
+
+static void compute(uint64_t rounds)
+{
+	double value = computed;
+
+	for (; rounds > 0; rounds--)
+		value = value * 0.999999 + 2e-6;
+	computed = value;
+}
+
+/* How many rounds last so long when nothing else runs. */
+static uint64_t rounds_for(double seconds)
+{
+	uint64_t rounds = 1 << 20;
+	double start, took;
+
+	for (;;) {
+		start = perf_seconds();
+		compute(rounds);
+		took = perf_seconds() - start;
+		if (took > 0.01)
+			return (uint64_t)((double)rounds * seconds / took) + 1;
+		rounds *= 2;
+	}
+}
+
+/* ---- the three times ------------------------------------------------------ */
+
+/* All ranks leave together, and the slower one counts. */
+static double timed(struct exchange *exchange, bool communicate, uint64_t rounds)
+{
+	double start, seconds;
+
+	MPI_Barrier(exchange->world->comm);
+	start = perf_seconds();
+	if (communicate)
+		exchange->start(exchange);
+	compute(rounds);
+	if (communicate)
+		exchange->finish(exchange);
+	seconds = perf_seconds() - start;
+	MPI_Allreduce(MPI_IN_PLACE, &seconds, 1, MPI_DOUBLE, MPI_MAX, exchange->world->comm);
+	return seconds;
+}
+
+static void measure_overlap(struct exchange *exchange, struct perf_trial *trial)
+{
+	double communication, computation, both, smaller;
+	uint64_t rounds;
+
+	timed(exchange, true, 0);
+	communication = timed(exchange, true, 0);
+	rounds = rounds_for(communication);
+	computation = timed(exchange, false, rounds);
+	both = timed(exchange, true, rounds);
+	smaller = communication < computation ? communication : computation;
+	trial->values[0] = (communication + computation - both) / smaller;
+	trial->values[1] = communication * 1e3;
+	trial->values[2] = computation * 1e3;
+	trial->values[3] = both * 1e3;
+}
+
+static void exchange_create(struct exchange *exchange, struct perf_world *world, size_t nbytes)
+{
+	exchange->world = world;
+	exchange->nbytes = nbytes;
+	exchange->out = perf_payload(nbytes);
+	exchange->in = perf_payload(nbytes);
+}
+
+static void exchange_destroy(struct exchange *exchange)
+{
+	free(exchange->out);
+	free(exchange->in);
+}
+
+/* ---- Ferry ---------------------------------------------------------------- */
+
+static void *land(ferry *engine, int source, uint32_t op, size_t index, size_t nbytes, void *arg)
+{
+	struct exchange *exchange = arg;
+
+	(void)engine;
+	(void)source;
+	(void)op;
+	(void)index;
+	return nbytes == exchange->nbytes ? exchange->in : NULL;
+}
+
+static void ferry_start_exchange(struct exchange *exchange)
+{
+	ferry *engine = exchange->world->engine;
+	ferry_message *message;
+
+	perf_need(ferry_message_create(engine, PERF_OP_ATTACHED, &message), "ferry_message_create");
+	perf_need(ferry_message_attach(message, exchange->out, exchange->nbytes, NULL, NULL),
+	          "ferry_message_attach");
+	perf_need(ferry_post_message(engine, 1 - exchange->world->rank, message, &exchange->future),
+	          "ferry_post_message");
+	ferry_message_release(message);
+}
+
+/* The next message cannot come before the barrier that follows. */
+static void ferry_finish_exchange(struct exchange *exchange)
+{
+	perf_engine_await(exchange->receiver);
+	exchange->receiver->expected++;
+	perf_engine_settle(&exchange->future, 1);
+}
+
+static void run_ferry(struct perf_world *world, struct perf_trial *trial)
+{
+	struct perf_receiver receiver = {.expected = 1};
+	struct exchange exchange = {.start = ferry_start_exchange, .finish = ferry_finish_exchange,
+	                            .receiver = &receiver};
+
+	exchange_create(&exchange, world, trial->size);
+	perf_engine_open(world);
+	if (trial->land)
+		perf_need(ferry_handle_memory(world->engine, PERF_OP_ATTACHED, land, &exchange),
+		          "ferry_handle_memory");
+	perf_engine_enter(world, &receiver);
+	measure_overlap(&exchange, trial);
+	if (trial->land)
+		perf_need(ferry_handle_memory(world->engine, PERF_OP_ATTACHED, NULL, NULL),
+		          "ferry_handle_memory");
+	perf_engine_leave(world, &receiver);
+	exchange_destroy(&exchange);
+}
+
+/* ---- plain MPI ------------------------------------------------------------- */
+
+static void plain_start(struct exchange *exchange)
+{
+	int other = 1 - exchange->world->rank, nbytes = (int)exchange->nbytes;
+
+	MPI_Irecv(exchange->in, nbytes, MPI_BYTE, other, PERF_TAG_DATA, exchange->world->comm,
+	          &exchange->requests[0]);
+	MPI_Isend(exchange->out, nbytes, MPI_BYTE, other, PERF_TAG_DATA, exchange->world->comm,
+	          &exchange->requests[1]);
+}
+
+static void plain_finish(struct exchange *exchange)
+{
+	MPI_Waitall(2, exchange->requests, MPI_STATUSES_IGNORE);
+}
+
+static void run_plain(struct perf_world *world, struct perf_trial *trial)
+{
+	struct exchange exchange = {.start = plain_start, .finish = plain_finish};
+
+	exchange_create(&exchange, world, trial->size);
+	measure_overlap(&exchange, trial);
+	exchange_destroy(&exchange);
+}
+
+static const struct perf_contestant contestant = {
+	"ferry", "ferry_post_message with one attachment each way", MPI_THREAD_MULTIPLE, true, run_ferry};
+static const struct perf_contestant plain = {
+	"plain", "MPI_Isend and MPI_Irecv, then MPI_Waitall", MPI_THREAD_FUNNELED, false, run_plain};
+
+const struct perf_mode perf_overlap_mode = {
+	.name = "overlap",
+	.summary = "how much of an exchange proceeds while both ranks compute",
+	.ranks_min = 2,
+	.ranks_max = 2,
+	.metrics = {{"overlap", "", false}, {"communication", "ms", true}, {"computation", "ms", false},
+	            {"both", "ms", true}},
+	.metrics_count = 4,
+	.contestants = {&contestant, &plain, NULL},
+	.threads = 1,
+	.size = 16 << 20,
+	.window = 1,
+	.duration = 0.5,
+	.repetitions = 7,
+};

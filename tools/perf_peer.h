@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The peers: the same work done with plain MPI, as somebody would write it who
+ * knows MPI well. Each is in the file of its kind:
+ *
+ *   perf_peer_plain.c     one thread a rank, windows of nonblocking calls
+ *   perf_peer_multiple.c  MPI_THREAD_MULTIPLE, as many threads as Ferry has
+ *   perf_peer_batch.c     messages gathered by hand into 8 KiB a destination
+ *
+ * and measures itself by Ferry's criterion: from a barrier until the sender
+ * holds the receiver's word that the last message was read.
+ */
+#ifndef PERF_PEER_H
+#define PERF_PEER_H
+
+#include "perf.h"
+#include "perf_sink.h"
+
+enum perf_tag {
+	PERF_TAG_DATA = 1,
+	PERF_TAG_REPLY,
+	PERF_TAG_END,
+	PERF_TAG_THREADS = 100,  /* plus the index of a thread */
+};
+
+extern const struct perf_contestant perf_plain_rate;
+extern const struct perf_contestant perf_plain_call;
+extern const struct perf_contestant perf_plain_latency;
+extern const struct perf_contestant perf_plain_alltoall;
+
+extern const struct perf_contestant perf_multiple_rate;
+extern const struct perf_contestant perf_multiple_symmetric;
+extern const struct perf_contestant perf_multiple_call;
+extern const struct perf_contestant perf_multiple_latency;
+
+extern const struct perf_contestant perf_batch_rate;
+extern const struct perf_contestant perf_batch_threads;
+extern const struct perf_contestant perf_batch_alltoall;
+
+/* A window of nonblocking sends of one payload, or of receives, each into memory of its own. */
+struct perf_window {
+	int count;
+	size_t nbytes;
+	char *memory;
+	MPI_Request *requests;
+};
+
+void perf_window_create(struct perf_window *window, int count, size_t nbytes);
+void perf_window_destroy(struct perf_window *window);
+static inline void *perf_window_slot(const struct perf_window *window, int slot)
+{
+	return window->memory + (size_t)slot * window->nbytes;
+}
+
+/* One direction of a pair of ranks in windows: `count` messages under `tag`. */
+void perf_stream_send(MPI_Comm comm, int rank, int tag, uint64_t count, size_t nbytes, int window);
+void perf_stream_receive(MPI_Comm comm, int rank, int tag, uint64_t count, size_t nbytes, int window,
+                         struct perf_sink *sink);
+
+/* The receiver's word that all was read, and the wait for it. */
+void perf_peer_confirm(MPI_Comm comm, int rank, int tag);
+void perf_peer_await(MPI_Comm comm, int rank, int tag);
+
+#endif /* PERF_PEER_H */

@@ -1,0 +1,312 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What an expert writes against a low message rate: messages for one
+ * destination are gathered, each behind a header of 8 bytes (its length and
+ * what it is), into 8 KiB, and one MPI message carries them. The receiver
+ * keeps receives of that size posted and reads the messages where they landed.
+ *
+ * There is neither an acknowledgement, nor flow control, nor a limit to how
+ * long a message may wait for its batch to fill; and no other thread's message
+ * is taken over: each thread gathers its own, which makes `batch` the peer
+ * without any handing over between threads.
+ */
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "perf_peer.h"
+#include "perf_team.h"
+
+#define BATCH_SIZE 8192
+#define BATCH_BUFFERS 16
+#define BATCH_RECEIVES 64
+
+struct header {
+	uint32_t nbytes;
+	uint32_t op;
+};
+
+/* ---- out ----------------------------------------------------------------- */
+
+struct sender {
+	MPI_Comm comm;
+	int rank, tag;
+	struct perf_window window;
+	int current;
+	size_t fill;
+};
+
+static void sender_create(struct sender *sender, MPI_Comm comm, int rank, int tag)
+{
+	sender->comm = comm;
+	sender->rank = rank;
+	sender->tag = tag;
+	sender->current = 0;
+	sender->fill = 0;
+	perf_window_create(&sender->window, BATCH_BUFFERS, BATCH_SIZE);
+}
+
+static void send_batch(struct sender *sender)
+{
+	struct perf_window *window = &sender->window;
+
+	if (sender->fill == 0)
+		return;
+	MPI_Isend(perf_window_slot(window, sender->current), (int)sender->fill, MPI_BYTE, sender->rank,
+	          sender->tag, sender->comm, &window->requests[sender->current]);
+	sender->current = (sender->current + 1) % BATCH_BUFFERS;
+	sender->fill = 0;
+}
+
+static size_t record_size(size_t nbytes)
+{
+	return (sizeof(struct header) + nbytes + 7) & ~(size_t)7;
+}
+
+/* There must be room: the caller sends the batch and waits for a buffer before. */
+static void append(struct sender *sender, const void *body, size_t nbytes)
+{
+	struct header header = {(uint32_t)nbytes, PERF_TAG_DATA};
+	char *place = (char *)perf_window_slot(&sender->window, sender->current) + sender->fill;
+
+	memcpy(place, &header, sizeof(header));
+	memcpy(place + sizeof(header), body, nbytes);
+	sender->fill += record_size(nbytes);
+}
+
+static void gather(struct sender *sender, const void *body, size_t nbytes)
+{
+	if (sender->fill + record_size(nbytes) > BATCH_SIZE) {
+		send_batch(sender);
+		MPI_Wait(&sender->window.requests[sender->current], MPI_STATUS_IGNORE);
+	}
+	append(sender, body, nbytes);
+}
+
+static void sender_destroy(struct sender *sender)
+{
+	MPI_Waitall(BATCH_BUFFERS, sender->window.requests, MPI_STATUSES_IGNORE);
+	perf_window_destroy(&sender->window);
+}
+
+/* ---- in ------------------------------------------------------------------ */
+
+struct receiver {
+	MPI_Comm comm;
+	int rank, tag;
+	struct perf_window window;
+	int oldest;
+	struct perf_sink sink;
+};
+
+static void post_one(struct receiver *receiver, int slot)
+{
+	MPI_Irecv(perf_window_slot(&receiver->window, slot), BATCH_SIZE, MPI_BYTE, receiver->rank,
+	          receiver->tag, receiver->comm, &receiver->window.requests[slot]);
+}
+
+static void receiver_create(struct receiver *receiver, MPI_Comm comm, int rank, int tag)
+{
+	int i;
+
+	memset(receiver, 0, sizeof(*receiver));
+	receiver->comm = comm;
+	receiver->rank = rank;
+	receiver->tag = tag;
+	perf_window_create(&receiver->window, BATCH_RECEIVES, BATCH_SIZE);
+	for (i = 0; i < BATCH_RECEIVES; i++)
+		post_one(receiver, i);
+}
+
+static void read_batch(struct receiver *receiver, const char *batch, int nbytes)
+{
+	struct header header;
+	size_t at = 0;
+
+	while (at < (size_t)nbytes) {
+		memcpy(&header, batch + at, sizeof(header));
+		if (header.op == PERF_TAG_DATA)
+			perf_sink_read(&receiver->sink, batch + at + sizeof(header), header.nbytes);
+		at += record_size(header.nbytes);
+	}
+}
+
+/* The batch in the oldest receive; false if it is not there yet and nobody waits. */
+static bool receive_batch(struct receiver *receiver, bool wait)
+{
+	int slot = receiver->oldest, arrived = 1, nbytes;
+	MPI_Status status;
+
+	if (wait)
+		MPI_Wait(&receiver->window.requests[slot], &status);
+	else
+		MPI_Test(&receiver->window.requests[slot], &arrived, &status);
+	if (!arrived)
+		return false;
+	MPI_Get_count(&status, MPI_BYTE, &nbytes);
+	read_batch(receiver, perf_window_slot(&receiver->window, slot), nbytes);
+	post_one(receiver, slot);
+	receiver->oldest = (slot + 1) % BATCH_RECEIVES;
+	return true;
+}
+
+static void receiver_destroy(struct receiver *receiver)
+{
+	int i;
+
+	for (i = 0; i < BATCH_RECEIVES; i++)
+		MPI_Cancel(&receiver->window.requests[i]);
+	MPI_Waitall(BATCH_RECEIVES, receiver->window.requests, MPI_STATUSES_IGNORE);
+	perf_window_destroy(&receiver->window);
+}
+
+/* ---- one way ------------------------------------------------------------ */
+
+static void gather_all(MPI_Comm comm, int tag, const struct perf_trial *trial, uint64_t count)
+{
+	struct sender sender;
+	char *payload = perf_payload(trial->size);
+
+	sender_create(&sender, comm, 1, tag);
+	for (; count > 0; count--)
+		gather(&sender, payload, trial->size);
+	send_batch(&sender);
+	sender_destroy(&sender);
+	free(payload);
+}
+
+static void run_receiver(struct perf_world *world, const struct perf_trial *trial, uint64_t total)
+{
+	struct receiver receiver;
+
+	receiver_create(&receiver, world->comm, 0, PERF_TAG_DATA);
+	MPI_Barrier(world->comm);
+	while (receiver.sink.messages < total)
+		receive_batch(&receiver, true);
+	perf_peer_confirm(world->comm, 0, PERF_TAG_END);
+	perf_sink_check(&receiver.sink, total, trial->size, "batch");
+	receiver_destroy(&receiver);
+}
+
+static void run_rate(struct perf_world *world, struct perf_trial *trial)
+{
+	uint64_t total = trial->count * (uint64_t)trial->threads;
+	double start;
+
+	if (world->rank != 0) {
+		run_receiver(world, trial, total);
+		return;
+	}
+	MPI_Barrier(world->comm);
+	start = perf_seconds();
+	gather_all(world->comm, PERF_TAG_DATA, trial, total);
+	perf_peer_await(world->comm, 1, PERF_TAG_END);
+	trial->seconds = perf_seconds() - start;
+}
+
+struct gatherers {
+	struct perf_world *world;
+	struct perf_trial *trial;
+};
+
+static void gather_thread(struct perf_member *member)
+{
+	struct gatherers *all = member->arg;
+
+	gather_all(all->world->comm, PERF_TAG_DATA, all->trial, all->trial->count);
+}
+
+static void run_threads(struct perf_world *world, struct perf_trial *trial)
+{
+	struct gatherers all = {world, trial};
+	struct perf_team team;
+	double start;
+
+	if (world->rank != 0) {
+		run_receiver(world, trial, trial->count * (uint64_t)trial->threads);
+		return;
+	}
+	perf_team_start(&team, trial->threads, gather_thread, &all);
+	MPI_Barrier(world->comm);
+	start = perf_seconds();
+	perf_team_go(&team);
+	perf_team_join(&team);
+	perf_peer_await(world->comm, 1, PERF_TAG_END);
+	trial->seconds = perf_seconds() - start;
+}
+
+/* ---- among all ranks ----------------------------------------------------- */
+
+/* Takes in what came while a buffer is waited for: two that both wait would never end. */
+static void gather_and_receive(struct sender *sender, struct receiver *receiver, const void *body,
+                               size_t nbytes)
+{
+	int through = 0;
+
+	if (sender->fill + record_size(nbytes) > BATCH_SIZE) {
+		send_batch(sender);
+		while (receive_batch(receiver, false))
+			;
+		MPI_Test(&sender->window.requests[sender->current], &through, MPI_STATUS_IGNORE);
+		while (!through) {
+			if (!receive_batch(receiver, false))
+				sched_yield();
+			MPI_Test(&sender->window.requests[sender->current], &through, MPI_STATUS_IGNORE);
+		}
+	}
+	append(sender, body, nbytes);
+}
+
+static void exchange(struct perf_world *world, const struct perf_trial *trial, struct sender *senders,
+                     struct receiver *receiver, uint64_t total)
+{
+	char *payload = perf_payload(trial->size);
+	int distance = 1;
+	uint64_t i;
+
+	for (i = 0; i < total; i++) {
+		gather_and_receive(&senders[(world->rank + distance) % world->size], receiver, payload,
+		                   trial->size);
+		distance = distance % (world->size - 1) + 1;
+	}
+	for (distance = 0; distance < world->size; distance++)
+		send_batch(&senders[distance]);
+	while (receiver->sink.messages < total)
+		if (!receive_batch(receiver, false))
+			sched_yield();
+	free(payload);
+}
+
+static void run_alltoall(struct perf_world *world, struct perf_trial *trial)
+{
+	uint64_t total = trial->count * (uint64_t)trial->threads;
+	struct sender *senders = perf_allocate((size_t)world->size * sizeof(*senders));
+	struct receiver receiver;
+	double start, seconds;
+	int i;
+
+	for (i = 0; i < world->size; i++)
+		sender_create(&senders[i], world->comm, i, PERF_TAG_DATA);
+	receiver_create(&receiver, world->comm, MPI_ANY_SOURCE, PERF_TAG_DATA);
+	MPI_Barrier(world->comm);
+	start = perf_seconds();
+	exchange(world, trial, senders, &receiver, total);
+	seconds = perf_seconds() - start;
+	MPI_Allreduce(&seconds, &trial->seconds, 1, MPI_DOUBLE, MPI_MAX, world->comm);
+	perf_sink_check(&receiver.sink, total, trial->size, "batch");
+	for (i = 0; i < world->size; i++)
+		sender_destroy(&senders[i]);
+	receiver_destroy(&receiver);
+	free(senders);
+}
+
+const struct perf_contestant perf_batch_rate = {
+	"batch", "messages gathered by hand into 8 KiB, one thread a rank", MPI_THREAD_FUNNELED, false,
+	run_rate};
+const struct perf_contestant perf_batch_threads = {
+	"batch-threads",
+	"messages gathered by hand into 8 KiB a thread, MPI_THREAD_MULTIPLE, one receiving thread",
+	MPI_THREAD_MULTIPLE, false, run_threads};
+const struct perf_contestant perf_batch_alltoall = {
+	"batch", "messages gathered by hand into 8 KiB a destination, one thread a rank", MPI_THREAD_FUNNELED,
+	false, run_alltoall};

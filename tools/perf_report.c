@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#define _GNU_SOURCE
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "perf_report.h"
+
+const struct perf_series *perf_report_ferry(const struct perf_point *point)
+{
+	size_t i;
+
+	for (i = 0; i < point->series_count; i++)
+		if (point->series[i].contestant->engine)
+			return &point->series[i];
+	return NULL;
+}
+
+const char *perf_report_level(int level)
+{
+	if (level == MPI_THREAD_MULTIPLE)
+		return "multiple";
+	if (level == MPI_THREAD_SERIALIZED)
+		return "serialized";
+	return level == MPI_THREAD_FUNNELED ? "funneled" : "single";
+}
+
+int perf_report_processors(void)
+{
+	cpu_set_t set;
+
+	if (sched_getaffinity(0, sizeof(set), &set) != 0)
+		return 0;
+	return CPU_COUNT(&set);
+}
+
+double perf_report_load(void)
+{
+	double load;
+
+	return getloadavg(&load, 1) == 1 ? load : 0;
+}
+
+/* Four digits that mean something, and a prefix for large rates. */
+static void print_value(FILE *file, double value, const char *unit)
+{
+	static const char prefixes[] = " kMG";
+	double size = value < 0 ? -value : value;
+	int prefix = 0;
+
+	if (strstr(unit, "/s") && unit[0] != 'M')
+		for (; size >= 1000 && prefixes[prefix + 1]; prefix++, size /= 1000)
+			value /= 1000;
+	fprintf(file, " %9.*f %c", size >= 1000 ? 0 : size >= 100 ? 1 : size >= 10 ? 2 : 3, value,
+	        prefixes[prefix]);
+}
+
+static void print_row(FILE *file, const char *name, const char *metric, struct perf_summary summary,
+                      const char *unit)
+{
+	fprintf(file, "  %-22s %-14s", name, metric);
+	print_value(file, summary.median, unit);
+	print_value(file, summary.smallest, unit);
+	print_value(file, summary.largest, unit);
+	fprintf(file, " %s\n", unit);
+}
+
+static void print_series(FILE *file, const struct perf_mode *mode, const struct perf_point *point)
+{
+	const struct perf_series *series;
+	size_t i, metric;
+
+	for (i = 0; i < point->series_count; i++) {
+		series = &point->series[i];
+		for (metric = 0; metric < mode->metrics_count; metric++)
+			print_row(file, series->contestant->name, mode->metrics[metric].name,
+			          perf_summarize(series->values[metric], point->repetitions),
+			          mode->metrics[metric].unit);
+	}
+}
+
+static void print_ratios(FILE *file, const struct perf_mode *mode, const struct perf_point *point)
+{
+	const struct perf_series *own = perf_report_ferry(point), *peer;
+	char name[64];
+	size_t i, metric;
+
+	for (i = 0; own && i < point->series_count; i++) {
+		peer = &point->series[i];
+		if (peer == own)
+			continue;
+		snprintf(name, sizeof(name), "ferry / %s", peer->contestant->name);
+		for (metric = 0; metric < mode->metrics_count; metric++)
+			if (mode->metrics[metric].ratio)
+				print_row(file, name, mode->metrics[metric].name,
+				          perf_summarize_ratios(own->values[metric], peer->values[metric],
+				                                point->repetitions), "");
+	}
+}
+
+static void print_head(FILE *file, const struct perf_world *world)
+{
+	const struct perf_options *options = world->options;
+
+	fprintf(file, "ferry-perf %s, ferry %s: %s\n", options->mode->name, ferry_version(),
+	        options->mode->summary);
+	fprintf(file, "%d ranks, %d processors, load %.1f, MPI's thread level %s, ", world->size,
+	        perf_report_processors(), perf_report_load(), perf_report_level(world->level));
+	fprintf(file, "window %d%s, %d x %g s each in turn\n", options->window,
+	        options->futures ? ", a future each" : "", options->repetitions, options->duration);
+}
+
+/* What was asked for and could not take part: silence would look like a choice. */
+static void print_absent(FILE *file, const struct perf_world *world)
+{
+	const struct perf_mode *mode = world->options->mode;
+	size_t i;
+
+	for (i = 0; mode->contestants[i]; i++)
+		if (mode->contestants[i]->level > world->level)
+			fprintf(file, "%s did not run: it needs MPI's thread level %s\n",
+			        mode->contestants[i]->name, perf_report_level(mode->contestants[i]->level));
+}
+
+void perf_report_table(FILE *file, const struct perf_world *world, const struct perf_result *result)
+{
+	const struct perf_mode *mode = world->options->mode;
+	size_t i;
+
+	print_head(file, world);
+	print_absent(file, world);
+	for (i = 0; i < result->points_count; i++) {
+		fprintf(file, "\n%d threads, %zu bytes\n", result->points[i].threads, result->points[i].size);
+		fprintf(file, "  %-22s %-14s %9s   %9s   %9s\n", "", "", "median", "smallest", "largest");
+		print_series(file, mode, &result->points[i]);
+		print_ratios(file, mode, &result->points[i]);
+	}
+}

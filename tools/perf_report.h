@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef PERF_REPORT_H
+#define PERF_REPORT_H
+
+#include <stdio.h>
+
+#include "perf.h"
+
+/* For people: a table with medians and ratios. */
+void perf_report_table(FILE *file, const struct perf_world *world, const struct perf_result *result);
+
+/* For programs: every value. */
+void perf_report_json(FILE *file, const struct perf_world *world, const struct perf_result *result);
+
+/* Draw curves into `path`; where gnuplot is missing, leave its input and say so. */
+void perf_report_plot(const char *path, const struct perf_world *world, const struct perf_result *result);
+
+/* The series of Ferry, to which others are put in proportion; NULL without it. */
+const struct perf_series *perf_report_ferry(const struct perf_point *point);
+/* "funneled", "serialized", "multiple" */
+const char *perf_report_level(int level);
+/* How many processors this process may run on. */
+int perf_report_processors(void);
+/* How many threads of this machine wanted to run in the last minute, the tool's own included. */
+double perf_report_load(void);
+
+#endif /* PERF_REPORT_H */
