@@ -38,6 +38,7 @@ struct job {
 	ferry *engine;
 	int workers;
 	unsigned size, blocks, block, threads; /* rows; blocks a side; rows of a block; application threads */
+	unsigned corrupt;                      /* so many numbers are spoilt, for the test of the verifier */
 	pthread_mutex_t lock;
 	uint64_t last_id, last_worker;         /* under lock */
 	struct matrix *a, *b, *c, *d;
@@ -386,6 +387,8 @@ static int run_controller(struct job *job)
 	free_blocks(job, job->blocks_a);
 	free_blocks(job, job->blocks_b);
 	good = shut_down(job) && good;
+	for (unsigned i = 0; i < job->corrupt && i < job->size; i++)
+		job->d->numbers[(size_t)i * job->size + i] += 1e-3;
 	good = verify(job) && good;
 	puts(good ? "verified" : "NOT verified");
 	struct matrix *all[] = { job->a, job->b, job->c, job->d };
@@ -409,13 +412,14 @@ static void run_worker(struct job *job)
 	must(ferry_send_object(job->engine, 0, &object), "reporting");
 }
 
-/* --size ROWS, --blocks A_SIDE, --threads N. False: something else, or nothing that fits. */
+/* --size ROWS, --blocks A_SIDE, --threads N, --corrupt N. False: something else, or nothing that fits. */
 static bool read_options(struct job *job, int argc, char **argv)
 {
 	for (int i = 1; i < argc; i += 2) {
 		unsigned *option = strcmp(argv[i], "--size") == 0      ? &job->size
 		                   : strcmp(argv[i], "--blocks") == 0  ? &job->blocks
 		                   : strcmp(argv[i], "--threads") == 0 ? &job->threads
+		                   : strcmp(argv[i], "--corrupt") == 0 ? &job->corrupt
 		                                                       : NULL;
 		char *end = NULL;
 		if (option && i + 1 < argc)

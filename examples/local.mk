@@ -3,8 +3,17 @@
 # headers only. -no-install: real programs in the build tree, no wrapper scripts.
 
 example_programs = \
+	%D%/controller \
 	%D%/hello \
 	%D%/wordcount \
+	# end
+
+%C%_controller_SOURCES = \
+	%D%/controller.c \
+	%D%/controller_matrix.c \
+	%D%/controller_matrix.h \
+	%D%/controller_worker.c \
+	%D%/controller_worker.h \
 	# end
 
 # wordcount_verify.c is the second opinion: it shares nothing with the job.
@@ -24,6 +33,6 @@ example_programs = \
 
 noinst_PROGRAMS += $(example_programs)
 $(example_programs): libferry.la
-$(example_programs): LDADD = libferry.la
+$(example_programs): LDADD = libferry.la $(MSGPACK_LIBS) -lm
 $(example_programs): AM_LDFLAGS = $(SAN_CFLAGS) -pthread -no-install
 %D%/%.$(OBJEXT): AM_CPPFLAGS = -I$(top_srcdir)/include $(SAN_CPPFLAGS) $(MSGPACK_CFLAGS)

@@ -88,7 +88,7 @@ struct fy_batch {
 	uint32_t nrecords;
 	uint32_t flags;
 	bool charged;       /* its FY_BATCH_CHARGE was spent */
-	FY_ALIGNED char bytes[FY_BATCH_BYTES + FY_COPY_SLACK];
+	FY_ALIGNED char bytes[FY_BATCH_BYTES];
 };
 
 struct fy_queued { /* records in lane form that wait in a channel */

@@ -109,6 +109,7 @@ script_tests = \
 	%D%/api/installed.sh \
 	%D%/api/lists.sh \
 	%D%/api/readme.sh \
+	%D%/mpi/controller.sh \
 	%D%/mpi/ferry_perf.sh \
 	%D%/mpi/process.sh \
 	%D%/mpi/wordcount.sh \

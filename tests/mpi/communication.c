@@ -252,6 +252,43 @@ static void isend_buffer(void)
 	CHECK_INT(__atomic_load_n(&released, __ATOMIC_ACQUIRE), 2);
 }
 
+#define HUGE_SIZE ((size_t)4 << 20)
+
+static bool all_are(const char *data, size_t nbytes, char c)
+{
+	size_t i = 0;
+	while (i < nbytes && data[i] == c)
+		i++;
+	return i == nbytes;
+}
+
+/* When a blocking send returns, the target has the bytes, and the memory is the caller's again. */
+static void blocking_sends_give_the_memory_back(void)
+{
+	char *mine = malloc(HUGE_SIZE);
+	msgpack_object o = bin(mine, HUGE_SIZE);
+	ferry_message *message;
+	void *data = NULL;
+	size_t nbytes;
+	memset(mine, 'a', HUGE_SIZE);
+	CHECK_OK(ferry_send_buffer(engine, next, mine, HUGE_SIZE));
+	memset(mine, 'b', HUGE_SIZE);
+	CHECK_OK(ferry_send_object(engine, next, &o));
+	memset(mine, 'c', HUGE_SIZE);
+	CHECK_OK(ferry_send_complex_data(engine, next, &o, NULL));
+	memset(mine, 'd', HUGE_SIZE);
+	CHECK_OK(ferry_recv_buffer(engine, before, FERRY_S(30), &data, &nbytes));
+	CHECK(nbytes == HUGE_SIZE && all_are(data, nbytes, 'a'));
+	free(data);
+	CHECK_OK(ferry_recv_object(engine, before, FERRY_S(30), &message));
+	CHECK(all_are(object_of(message)->via.bin.ptr, HUGE_SIZE, 'b'));
+	ferry_message_release(message);
+	CHECK_OK(ferry_recv_complex_data(engine, before, FERRY_S(30), &message));
+	CHECK(all_are(object_of(message)->via.bin.ptr, HUGE_SIZE, 'c'));
+	ferry_message_release(message);
+	free(mine);
+}
+
 /* ---- simple operations --------------------------------------------------- */
 
 static void send_simple_operation(void)
@@ -618,6 +655,7 @@ static const struct {
 	TEST(recv_buffer_into_memory_of_the_caller),
 	TEST(recv_buffer_truncates_without_loss),
 	TEST(isend_buffer),
+	TEST(blocking_sends_give_the_memory_back),
 	TEST(send_simple_operation),
 	TEST(isend_simple_operation),
 	TEST(operations_without_data_leave_nothing_to_fetch),

@@ -8,6 +8,7 @@
 
 #include <dlfcn.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdbool.h>
 #include <string.h>
@@ -18,11 +19,14 @@
 #include "support/mpi_test.h"
 
 static bool no_shm;
+static char opened[64]; /* the last name of ours */
 
 /* In place of the C library's, for a host on which ranks do not share memory. */
 int shm_open(const char *name, int flags, mode_t mode)
 {
 	int (*real)(const char *, int, mode_t);
+	if (strncmp(name, "/ferry-", 7) == 0)
+		snprintf(opened, sizeof opened, "%s", name);
 	if (no_shm) {
 		errno = ENOENT;
 		return -1;
@@ -124,6 +128,14 @@ static void intercommunicators_are_refused(int rank, int size)
 	MPI_Comm_free(&half);
 }
 
+static void no_name_is_left(int size)
+{
+	char name[sizeof opened];
+	memcpy(name, opened, sizeof name);
+	MPI_Barrier(MPI_COMM_WORLD);
+	CHECK(size == 1 || (name[0] == '/' && shm_open(name, O_RDWR, 0) < 0));
+}
+
 /* One rank finds no memory under the name: then nobody uses it. */
 static void doorbells_are_shared_by_all_or_by_none(int rank, int size)
 {
@@ -137,6 +149,7 @@ static void doorbells_are_shared_by_all_or_by_none(int rank, int size)
 		CHECK_OK(fy_port_mpi_open(NULL, FERRY_THREAD_MULTIPLE, false, &port));
 		CHECK(port->all_local);
 		CHECK_OK(port->ops->close(port, true));
+		no_name_is_left(size);
 	}
 	for (int odd = 0; odd < 2; odd++) {
 		no_shm = rank == (odd ? size - 1 : 0);

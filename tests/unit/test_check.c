@@ -253,6 +253,7 @@ static void all_kinds_decode_as_msgpack_c_does(void **state)
 #define SAME(bytes) assert_true(compare((const unsigned char *)(bytes), sizeof(bytes) - 1))
 	SAME("\xd0\x80");
 	SAME("\xd0\x7f");
+	SAME("\xd0\x00");
 	SAME("\xd1\x80\x01");
 	SAME("\xd2\xff\xff\xff\xfe");
 	SAME("\xd3\x80\x00\x00\x00\x00\x00\x00\x00");
