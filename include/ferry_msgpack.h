@@ -108,7 +108,7 @@ typedef int ferry_decode_fn(const ferry_message *message, const void *data, size
  *            the engine takes all away.
  *
  * FERRY_EINVAL for FERRY_EXT_BINARY, FERRY_EALREADY when the type has a codec,
- * FERRY_ENOMEM.
+ * FERRY_ENOMEM, FERRY_ESTOPPED.
  */
 FERRY_API int ferry_codec_register(ferry *engine, int8_t type, ferry_encode_fn *encode, ferry_decode_fn *decode,
                                    void *arg);
@@ -197,8 +197,9 @@ FERRY_API int ferry_isend_buffer(ferry *engine, int rank, const void *data, size
  *
  * FERRY_ETRUNC when they do not fit: *nbytes_p becomes the length, nothing is
  * written to *data_p, and the next ferry_recv_buffer for that source, of any
- * thread, yields them (an operation's: of this thread). FERRY_EINVAL when this
- * thread's operation of that source has an object with attachments for data.
+ * thread, yields them (an operation's: of this thread; one that waits already
+ * is not told). FERRY_EINVAL when this thread's operation of that source has an
+ * object with attachments for data.
  */
 FERRY_API int ferry_recv_buffer(ferry *engine, int source, int64_t timeout, void **data_p, size_t *nbytes_p);
 

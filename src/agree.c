@@ -57,6 +57,9 @@ static bool quiet(struct fy_progress *p)
 {
 	if (!fy_outgoing_quiet(p) || !fy_transfer_quiet(p) || p->tasks)
 		return false;
+	/* A fence is for messages: a receive that waits for the program's own send would hold it up for ever. */
+	if (p->starts && p->starts->awaited && p->agree.kind == FY_AGREE_CLOSE)
+		return false;
 	for (struct fy_channel *ch = p->all; ch; ch = ch->all_next)
 		if (ch->pending || ch->streams_out || ch->streams_in || ch->early || ch->ready || (ch->open && ch->nrecords))
 			return false;

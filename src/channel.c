@@ -20,7 +20,7 @@
 
 #include <stdlib.h>
 
-#define FLIGHT_MAX 4u  /* batches of one channel that MPI has */
+#define FLIGHT_MAX 8u  /* batches of one channel that MPI has */
 #define READY_MAX 2u   /* full ones that wait behind them, before requests stay in their lanes' queue */
 #define POOL_MAX 64u
 #define ACK_AGE_MAX 8u /* steps that an owed acknowledgement waits while there is other work */
@@ -136,10 +136,14 @@ static char *open_end(const struct fy_channel *ch)
 	return ch->open->bytes + FY_BATCH_BYTES;
 }
 
+static void send_full(struct fy_progress *p, struct fy_channel *ch);
+
 struct fy_record *fy_channel_reserve(struct fy_progress *p, struct fy_channel *ch, uint32_t size)
 {
-	if (ch->open && size > (size_t)(open_end(ch) - ch->fill))
+	if (ch->open && size > (size_t)(open_end(ch) - ch->fill)) {
 		close_open(ch);
+		send_full(p, ch);
+	}
 	if (!ch->open) {
 		ch->open = batch_get(p);
 		if (!ch->open)
@@ -163,8 +167,11 @@ void fy_channel_commit(struct fy_progress *p, struct fy_channel *ch, uint32_t si
 bool fy_channel_admits(struct fy_progress *p, struct fy_channel *ch, uint32_t size)
 {
 	bool fits = ch->open && size <= (size_t)(open_end(ch) - ch->fill);
-	if (!fits && ch->n_ready >= READY_MAX)
-		return false;
+	if (!fits && ch->n_ready >= READY_MAX) {
+		send_full(p, ch);
+		if (ch->n_ready >= READY_MAX)
+			return false;
+	}
 	uint64_t cost = (uint64_t)size + FY_MESSAGE_CHARGE + (fits && ch->open->charged ? 0 : FY_BATCH_CHARGE);
 	if (ch->spent + cost <= ch->limit)
 		return true;
@@ -316,6 +323,33 @@ static bool send_first_ready(struct fy_progress *p, struct fy_channel *ch)
 	return true;
 }
 
+/* Oldest first: MPI completes them nearly in this order. */
+static void test_flight(struct fy_progress *p, struct fy_channel *ch)
+{
+	bool any = false;
+	while (ch->flight && p->port->ops->test(p->port, &ch->flight->request)) {
+		struct fy_batch *b = ch->flight;
+		ch->flight = b->next;
+		if (!ch->flight)
+			ch->flight_last = NULL;
+		ch->n_flight--;
+		p->n_flying--;
+		batch_put(p, b);
+		any = p->worked = true;
+	}
+	if (any && ch->doorbell) /* it may have left only now, after the peer looked */
+		fy_wake_ring(ch->doorbell);
+}
+
+/* A batch is full: it does not wait for the end of the step. */
+static void send_full(struct fy_progress *p, struct fy_channel *ch)
+{
+	if (ch->n_flight >= FLIGHT_MAX)
+		test_flight(p, ch);
+	while (ch->ready && ch->n_flight < FLIGHT_MAX && !ch->refusals && send_first_ready(p, ch))
+		;
+}
+
 /* What is ready leaves; the open batch too, when there is a place for it. True when
  * nothing is left to be sent. */
 static bool channel_send(struct fy_progress *p, struct fy_channel *ch)
@@ -350,26 +384,13 @@ void fy_channel_send_all(struct fy_progress *p)
 	}
 }
 
-/* Oldest first: MPI completes them nearly in this order. */
 void fy_channel_test_sends(struct fy_progress *p)
 {
 	if (!p->n_flying)
 		return;
-	for (struct fy_channel *ch = p->all; ch; ch = ch->all_next) {
-		bool any = false;
-		while (ch->flight && p->port->ops->test(p->port, &ch->flight->request)) {
-			struct fy_batch *b = ch->flight;
-			ch->flight = b->next;
-			if (!ch->flight)
-				ch->flight_last = NULL;
-			ch->n_flight--;
-			p->n_flying--;
-			batch_put(p, b);
-			any = p->worked = true;
-		}
-		if (any && ch->doorbell) /* it may have left only now, after the peer looked */
-			fy_wake_ring(ch->doorbell);
-	}
+	for (struct fy_channel *ch = p->all; ch; ch = ch->all_next)
+		if (ch->flight)
+			test_flight(p, ch);
 }
 
 /* ---- what the peer says ---------------------------------------------------- */

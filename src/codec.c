@@ -18,6 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine.h"
 #include "message.h"
 #include "order.h"
 #include "status.h"
@@ -92,18 +93,25 @@ static int put(struct codecs *all, int8_t type, const struct codec *codec)
 	return fy_fail(FERRY_EALREADY, "type %d has a codec: take it away first, with both functions NULL", type);
 }
 
+static int set(ferry *engine, int8_t type, const struct codec *codec)
+{
+	struct codecs *all = codecs_of(engine);
+	if (!all)
+		return fy_fail(FERRY_ENOMEM, "no memory for codecs");
+	return codec->encode || codec->decode ? put(all, type, codec) : take_away(all, type);
+}
+
 int ferry_codec_register(ferry *engine, int8_t type, ferry_encode_fn *encode, ferry_decode_fn *decode, void *arg)
 {
 	if (!engine)
 		return fy_fail(FERRY_EINVAL, "engine is NULL: open one with ferry_open");
 	if (type == FERRY_EXT_BINARY)
 		return fy_fail(FERRY_EINVAL, "type %d is the library's, for lifted binaries: use another", type);
-	struct codecs *all = codecs_of(engine);
-	if (!all)
-		return fy_fail(FERRY_ENOMEM, "no memory for codecs");
-	if (!encode && !decode)
-		return take_away(all, type);
-	return put(all, type, &(struct codec){ encode, decode, arg, NULL });
+	if (!fy_engine_enter(engine)) /* else close could free the table meanwhile */
+		return fy_fail(FERRY_ESTOPPED, "the engine has stopped");
+	int status = set(engine, type, &(struct codec){ encode, decode, arg, NULL });
+	fy_engine_leave(engine);
+	return status;
 }
 
 /* ---- packing ------------------------------------------------------------ */

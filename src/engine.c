@@ -443,6 +443,16 @@ static int hook_deadline(ferry *engine, ferry_future *future, int64_t when)
 	return fy_engine_command(engine, &d.command);
 }
 
+/* A receive that nobody waits for any more must not take a message away. */
+static void hook_abandoned(ferry *engine, ferry_future *future)
+{
+	if (!(future->flags & FY_FUTURE_IS_STARTED) || !fy_engine_enter(engine))
+		return;
+	fy_add_32(&engine->starts_given_up, 1);
+	fy_engine_notify(engine);
+	fy_engine_leave(engine);
+}
+
 static int hook_promise_opened(ferry *engine, ferry_future *future)
 {
 	int status = FERRY_OK;
@@ -485,6 +495,7 @@ static void set_hooks(void)
 		.engine_wait = hook_wait,
 		.run_inline = hook_run_inline,
 		.deadline = hook_deadline,
+		.abandoned = hook_abandoned,
 		.promise_opened = hook_promise_opened,
 		.promise_closed = hook_promise_closed,
 		.message_retain = ferry_message_retain,
@@ -717,7 +728,11 @@ int fy_engine_destroy(ferry *e)
 		fy_future_complete(f, FERRY_ESTOPPED, NULL);
 	}
 	fy_timer_free(p);
+	if (p->starts)
+		p->port->ops->starts->abandon(p);
 	run_last_tasks(p);
+	if (p->starts)
+		p->port->ops->starts->free(p);
 	fy_transfer_free(p);
 	fy_dispatch_free(p);
 	fy_channel_free_all(p);

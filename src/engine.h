@@ -68,6 +68,7 @@ struct ferry {
 	uint32_t next_stream;     /* atomic add */
 	uint64_t lane_full;       /* statistics: atomic add by posters that had to wait */
 	uint64_t lends;           /* statistics: atomic add */
+	uint32_t starts_given_up; /* futures of starts that were cancelled or timed out: atomic add, read by the helm */
 
 	bool lendable;            /* constant */
 	uint32_t closed;          /* futex: set by the progress thread (release) when everything is freed */
@@ -177,10 +178,13 @@ struct fy_post {
 int fy_post(const struct fy_post *post, ferry_future **future_p);
 /* A record to the helm itself: flush of all ranks, with a future. */
 int fy_post_flush(ferry *engine, struct fy_lane *lane, int rank, int64_t timeout, ferry_future **future_p);
+/* A record to the helm itself: FY_OP_START, its body copied. */
+int fy_post_start(ferry *engine, const void *body, size_t nbytes, ferry_future **future_p);
 
 /* The library's own ops. */
 #define FY_OP_FLUSH 0xFFFFFF01u     /* delivered like any post, then forgotten */
 #define FY_OP_FLUSH_ALL 0xFFFFFF02u /* lanes only */
+#define FY_OP_START 0xFFFFFF03u     /* lanes only: an operation of MPI, see mpi_start.h */
 #define FY_OP_ACK_STREAM 0xFFFFFF10u
 #define FY_OP_REFUSED 0xFFFFFF11u
 #define FY_OP_GRANT 0xFFFFFF12u

@@ -159,6 +159,14 @@ static uint32_t backlog_count(const struct backlog *backlog)
 	return COUNT(fy_load_acquire_64(&backlog->load));
 }
 
+/* Stopped and empty: one look at both, as a task may have come since the last look. */
+static bool backlog_over(const struct backlog *backlog)
+{
+	uint64_t load = fy_load_acquire_64(&backlog->load);
+
+	return (load & STOPPED) && COUNT(load) == 0;
+}
+
 static bool backlog_stopped(const struct backlog *backlog)
 {
 	return (fy_load_acquire_64(&backlog->load) & STOPPED) != 0;
@@ -453,7 +461,7 @@ static void *worker(void *arg)
 	for (;;) {
 		if ((task = backlog_take(&pool->backlog, 1)) != NULL)
 			run_as(pool, task, false);
-		else if (backlog_stopped(&pool->backlog))
+		else if (backlog_over(&pool->backlog))
 			break;
 		else
 			backlog_sleep(&pool->backlog, INT64_MAX);

@@ -264,7 +264,10 @@ static bool abandon(ferry_future *future, int status)
 
 	if (!claim(future, &departed))
 		return false;
-	if (future->flags & FY_FUTURE_IS_POSTED)
+	if (future->flags & FY_FUTURE_IS_STARTED)
+		fate = departed ? "; it had been started, and MPI keeps its memory until it is done"
+		                : "; it had not been started and will not be";
+	else if (future->flags & FY_FUTURE_IS_POSTED)
 		fate = departed ? "; the message had been sent and may be delivered all the same"
 		                : "; the message had not been sent and will not be";
 	snprintf(text, sizeof text, "%s%s", what, fate);

@@ -35,14 +35,19 @@ struct ferry_future {
 	ferry *engine;            /* may be NULL; used only while not DONE */
 	ferry_message *reply;     /* set before DONE; taken by an atomic swap after it */
 	char *detail;             /* set before DONE: malloc'd, or NULL */
-	uint64_t id;              /* the helm's: the call's id, or the sequence number of a post's batch */
-	ferry_future *next;       /* the owner's: links it in a channel's list or in the cache */
+	union {
+		struct {
+			uint64_t id;        /* the helm's: the call's id, or the sequence number of a post's batch */
+			ferry_future *next; /* the owner's: links it in a channel's list or in the cache */
+			void *extra;        /* what composed futures and promises hang here */
+		};
+		unsigned char mpi_status[24]; /* FY_FUTURE_IS_STARTED: set before DONE */
+	};
 	void *links;              /* watches, a lock bit and a bit for "completed": see watch.h */
 	struct fy_task then;      /* the callback's place in its executor's queue */
 	ferry_callback_fn *then_fn;
 	void *then_arg;
 	ferry_executor *then_where;
-	void *extra;              /* what composed futures, promises and MPI requests hang here */
 	void (*extra_free)(ferry_future *future, void *extra); /* called when the last reference is gone */
 };
 
@@ -61,6 +66,7 @@ struct ferry_future {
 #define FY_FUTURE_IS_POSTED 0x8u  /* goes through a lane: the helm calls fy_future_depart, and the detail of a
                                    * cancel or a timeout says whether the message was sent */
 #define FY_FUTURE_IS_COMPOSED 0x10u /* of compose.c. Flags from 0x100 on are free for the engine */
+#define FY_FUTURE_IS_STARTED 0x20u  /* an operation of MPI, through a lane likewise */
 
 /* A future with two references, the program's and the engine's, from the
  * thread's cache. NULL: no memory. */

@@ -26,7 +26,7 @@
 #include "record.h"
 
 #define FY_LANE_BYTES (128u * 1024)
-#define FY_LANE_INLINE 8192u /* a longer body goes by pointer */
+#define FY_LANE_INLINE 4096u /* a longer body goes by pointer */
 
 struct fy_lane {
 	/* The producer's line. */

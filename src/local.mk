@@ -68,11 +68,18 @@ libferry_core_la_SOURCES = \
 libferry_mpi_la_CFLAGS = $(AM_CFLAGS) $(MPI_CFLAGS)
 libferry_mpi_la_CPPFLAGS = $(AM_CPPFLAGS) $(MPI_CPPFLAGS)
 libferry_mpi_la_SOURCES = \
+	%D%/mpi.c \
 	%D%/mpi_bell.c \
 	%D%/mpi_bell.h \
+	%D%/mpi_collective.c \
+	%D%/mpi_collective.h \
 	%D%/mpi_error.c \
 	%D%/mpi_life.c \
 	%D%/mpi_life.h \
+	%D%/mpi_requests.c \
+	%D%/mpi_requests.h \
+	%D%/mpi_start.c \
+	%D%/mpi_start.h \
 	%D%/port_mpi.c \
 	%D%/port_mpi.h \
 	# end

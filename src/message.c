@@ -115,7 +115,8 @@ int fy_message_room_for(ferry_message *m, size_t count)
 {
 	if (grow_attachments(m, count))
 		return FERRY_ENOMEM;
-	memset(m->attachments, 0, count * sizeof *m->attachments);
+	if (count)
+		memset(m->attachments, 0, count * sizeof *m->attachments);
 	m->n_attachments = count;
 	return FERRY_OK;
 }
@@ -457,7 +458,7 @@ int ferry_reply_error(ferry_message *request, int status, const char *detail)
 
 void **fy_message_extra(ferry_message *m, void (*free_fn)(void *extra))
 {
-	m->extra_free = free_fn;
+	fy_store_release_ptr(&m->extra_free, (void *)(uintptr_t)free_fn); /* threads that decode at once write the same */
 	return &m->extra;
 }
 

@@ -2,8 +2,8 @@
 /*
  * From lanes to channels.
  *
- * The drain takes what is in the lanes and puts it into channels. It never
- * stops at a channel that has no room: the record moves to that channel's
+ * The drain takes what is in the lanes and puts it into channels. It does not
+ * stop for long at a channel that has no room: the record moves to that channel's
  * queue, in the same form as in the lane, and engine->full tells posters to
  * stay away. So a slow rank holds up only what is meant for it.
  */
@@ -38,6 +38,10 @@ static ferry_message *message_of(const struct fy_record *r)
 /* A record in lane form that will never be sent. */
 void fy_outgoing_fail_record(struct fy_progress *p, const struct fy_record *r, int status, const char *detail)
 {
+	if (r->op == FY_OP_START) {
+		p->port->ops->starts->fail(p, r, status, detail);
+		return;
+	}
 	ferry_future *future = future_of(r);
 	ferry_message *message = message_of(r);
 	struct fy_channel *ch = r->rank < (uint32_t)p->engine->size ? p->channels[r->rank] : NULL;
@@ -280,11 +284,25 @@ void fy_outgoing_queues(struct fy_progress *p)
 /* Records to the helm itself. False: no memory now. */
 static bool flush_all(struct fy_progress *p, const struct fy_record *r);
 
+/* A channel without room for a moment only (its receiver has not been scheduled, say) leaves the record in the
+ * lane: moving it would cost a copy and hold up nobody less. One that stays so is slow, and
+ * what is meant for it gets out of the others' way. */
+#define STALL_MAX FERRY_MS(1)
+
+static bool stalled_for_long(struct fy_progress *p, struct fy_channel *ch)
+{
+	if (!ch->stalled_since)
+		ch->stalled_since = p->now;
+	return p->now - ch->stalled_since >= STALL_MAX;
+}
+
 /* Whatever is not a plain post with room. False: it must stay in the lane. */
 static bool take_slow(struct fy_progress *p, const struct fy_record *r, uint32_t size)
 {
 	if (r->op == FY_OP_FLUSH_ALL)
 		return flush_all(p, r);
+	if (r->op == FY_OP_START)
+		return p->port->ops->starts->take(p, r);
 	struct fy_channel *ch = fy_channel_get(p, (int)r->rank);
 	if (!ch)
 		return false;
@@ -292,9 +310,11 @@ static bool take_slow(struct fy_progress *p, const struct fy_record *r, uint32_t
 		p->stats.calls++;
 	else
 		p->stats.posts++;
-	if (!ch->queue && put(p, ch, r) == PUT_DONE)
+	if (!ch->queue && put(p, ch, r) == PUT_DONE) {
+		ch->stalled_since = 0;
 		return true;
-	if (enqueue(p, ch, r, size, false))
+	}
+	if ((ch->queue || stalled_for_long(p, ch)) && enqueue(p, ch, r, size, false))
 		return true;
 	if (fy_record_kind(r) == FY_KIND_CALL)
 		p->stats.calls--;

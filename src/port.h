@@ -22,6 +22,7 @@
 #include <stdint.h>
 
 typedef struct fy_port fy_port;
+struct fy_start_ops;
 
 #define FY_PORT_ANY (-1) /* a receive from any source */
 #define FY_TAG_BATCH 0   /* batches; data travels with tags from 1 to tag_max */
@@ -62,6 +63,8 @@ struct fy_port_ops {
 	int (*close)(fy_port *port, bool clean);
 	/* A text on the last failure; the thread's that failed. */
 	const char *(*error)(fy_port *port);
+	/* What the program may start beside the engine (progress.h); NULL: nothing. */
+	const struct fy_start_ops *starts;
 };
 
 struct fy_port {

@@ -65,10 +65,16 @@ struct room {
 	uint32_t size;
 };
 
+/* 0: room, 1: none now, 2: the rank is gone. FERRY_NONE is the helm itself, whose room is the lane's. */
+static uint8_t fullness(const ferry *e, int rank)
+{
+	return rank == FERRY_NONE ? 0 : fy_load_acquire_8(&e->full[rank]);
+}
+
 static bool has_room(const void *arg)
 {
 	const struct room *r = arg;
-	return fy_load_acquire_8(&r->engine->full[r->rank]) != 1 && fy_lane_reserve(r->lane, r->size);
+	return fullness(r->engine, r->rank) != 1 && fy_lane_reserve(r->lane, r->size);
 }
 
 /* That rank's channel has too much waiting already. */
@@ -87,7 +93,7 @@ static void await_room(const struct room *r, ferry *e, int64_t until)
 	fy_engine_help(e, has_room, r, until);
 	if (has_room(r))
 		return;
-	if (fy_load_acquire_8(&e->full[r->rank]) == 1)
+	if (fullness(e, r->rank) == 1)
 		await_channel(e, r->rank, until);
 	else
 		fy_lane_await_room(r->lane, r->size, until, &e->phase);
@@ -102,7 +108,7 @@ static int reserve(const struct fy_post *o, uint32_t size, struct fy_record **re
 	bool counted = false, entered = false;
 	int status;
 	while ((status = check_open(e)) == FERRY_OK) {
-		uint8_t full = fy_load_acquire_8(&e->full[o->rank]);
+		uint8_t full = fullness(e, o->rank);
 		if (full == 2) {
 			status = fy_fail(FERRY_EPEER, "rank %d is gone", o->rank);
 			break;
@@ -117,7 +123,9 @@ static int reserve(const struct fy_post *o, uint32_t size, struct fy_record **re
 			fy_executor_blocking(true);
 		}
 		if (!may_wait(e, o->timeout) || fy_now() >= until) {
-			status = fy_fail(FERRY_EAGAIN, "no room for another message to rank %d now", o->rank);
+			status = o->rank == FERRY_NONE
+			                 ? fy_fail(FERRY_EAGAIN, "no room in this thread's lane for another start now")
+			                 : fy_fail(FERRY_EAGAIN, "no room for another message to rank %d now", o->rank);
 			break;
 		}
 		if (entered)
@@ -223,7 +231,7 @@ static void discard(ferry_future *future)
 
 static uint32_t future_flags(const struct fy_post *o)
 {
-	uint32_t flags = FY_FUTURE_IS_POSTED;
+	uint32_t flags = o->op == FY_OP_START ? FY_FUTURE_IS_STARTED : FY_FUTURE_IS_POSTED;
 	if (o->kind == FY_KIND_CALL)
 		flags |= FY_FUTURE_IS_CALL;
 	if (o->op == FY_OP_FLUSH || o->op == FY_OP_FLUSH_ALL)
@@ -257,20 +265,30 @@ static int post_checked(struct fy_post *o, ferry_future **future_p)
 	return status;
 }
 
+static int post_open(struct fy_post *o, ferry_future **future_p)
+{
+	int bad = check_open(o->engine);
+	if (bad)
+		return bad;
+	if (!o->lane)
+		o->lane = fy_engine_lane(o->engine);
+	if (!o->lane)
+		return fy_fail(FERRY_ENOMEM, "no memory for this thread's lane");
+	return post_checked(o, future_p);
+}
+
 int fy_post(const struct fy_post *post, ferry_future **future_p)
 {
 	struct fy_post o = *post;
 	int bad = check(&o);
-	if (bad)
-		return bad;
-	bad = check_open(o.engine);
-	if (bad)
-		return bad;
-	if (!o.lane)
-		o.lane = fy_engine_lane(o.engine);
-	if (!o.lane)
-		return fy_fail(FERRY_ENOMEM, "no memory for this thread's lane");
-	return post_checked(&o, future_p);
+	return bad ? bad : post_open(&o, future_p);
+}
+
+int fy_post_start(ferry *engine, const void *body, size_t nbytes, ferry_future **future_p)
+{
+	struct fy_post o = { .engine = engine, .kind = FY_KIND_CONTROL, .rank = FERRY_NONE, .op = FY_OP_START,
+		             .body = body, .nbytes = nbytes, .timeout = FERRY_FOREVER };
+	return post_open(&o, future_p);
 }
 
 int fy_post_flush(ferry *engine, struct fy_lane *lane, int rank, int64_t timeout, ferry_future **future_p)

@@ -22,6 +22,8 @@
 #define YIELD_NS FERRY_US(20)      /* how long the loop yields before it sleeps */
 #define SLEEP_BUSY FERRY_US(20)    /* MPI has something of ours under way */
 #define SLEEP_AWAITED FERRY_US(50) /* an answer from another host is waited for */
+#define SLEEP_STARTED FERRY_US(500) /* the program's own requests, which nobody rings for, found idle */
+#define SLEEP_RUNG FERRY_MS(5)     /* likewise from this host: its rank rings, this is for safety */
 #define SLEEP_LOCAL FERRY_MS(100)  /* all ranks are on this host and ring */
 
 /* ---- inboxes ---------------------------------------------------------------------- */
@@ -164,7 +166,9 @@ static void step_close(struct fy_progress *p)
 		p->finished = true;
 		fy_dispatch_close(p);
 	}
-	if (p->finished && !p->n_posted && !p->tasks && !p->commands) {
+	if (p->byes && p->starts)
+		p->port->ops->starts->end(p);
+	if (p->finished && !p->n_posted && !p->tasks && !p->commands && !(p->starts && p->starts->under_way)) {
 		p->stopped = true;
 		p->clean = true;
 	}
@@ -196,6 +200,8 @@ bool fy_progress_step(struct fy_progress *p, bool user_code)
 		fy_outgoing_queues(p);
 	fy_outgoing_drain(p);
 	fy_transfer_step(p);
+	if (p->starts && p->starts->under_way)
+		p->port->ops->starts->step(p);
 	fy_agree_step(p);
 	if (p->closing)
 		step_close(p);
@@ -238,9 +244,11 @@ int64_t fy_progress_sleep_time(struct fy_progress *p)
 	if (under_way)
 		t = SLEEP_BUSY;
 	else if (awaited)
-		t = p->port->all_local && !p->agree.kind && !p->closing ? SLEEP_LOCAL : SLEEP_AWAITED;
+		t = p->port->all_local && !p->agree.kind && !p->closing ? SLEEP_RUNG : SLEEP_AWAITED;
 	else
 		p->idle_sleep = at_most(p->idle_sleep * 2, sleep_max);
+	if (p->starts && p->starts->under_way)
+		t = at_most(t, at_most(p->idle_sleep, SLEEP_STARTED));
 	if (p->n_timers)
 		t = at_most(t, p->timers[0].when - p->now);
 	if (fy_load_relaxed_64(&p->engine->mailbox.bytes) && p->options->handler_grace > 0)

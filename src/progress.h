@@ -21,11 +21,11 @@
 
 #define FY_WIRE_MAGIC 0x31595246u /* "FRY1" */
 #define FY_WIRE_VERSION 1
-#define FY_BATCH_BYTES 32768u     /* header and records */
-#define FY_FOLD_MAX 12288u        /* a message up to this size travels inside a batch */
+#define FY_BATCH_BYTES 8192u      /* header and records: what the common transports still send eagerly */
+#define FY_FOLD_MAX 4096u         /* a message up to this size travels inside a batch */
 #define FY_BATCH_CHARGE 1024u     /* credit of a batch beside its records: what an unexpected message costs MPI */
 #define FY_REPLY_ROOM 2048u       /* what a call reserves at the caller; a larger reply waits for a grant */
-#define FY_LENGTHS_RECORD 1024u   /* lengths that one record carries */
+#define FY_LENGTHS_RECORD 256u    /* lengths that one record carries */
 
 struct fy_batch_header {
 	uint32_t magic;
@@ -156,6 +156,7 @@ struct fy_channel {
 	bool hungry_told;           /* it was told and the limit has not grown since */
 	struct fy_queued *queue, *queue_last;
 	size_t queued;              /* bytes in it */
+	int64_t stalled_since;      /* when a record first found no room, since one last did; 0: none */
 	bool full;                  /* engine->full is raised */
 	bool on_queued;             /* on progress->queued */
 	struct fy_channel *queued_next;
@@ -259,6 +260,29 @@ struct fy_agree {
 	ferry_future *waiter; /* completed when this agreement is over; the helm's reference */
 };
 
+/* ---- operations of MPI that the program started --------------------------- */
+
+/* What the loop knows of them; the rest is behind this struct, in the port's library. */
+struct fy_starts {
+	size_t under_way;    /* requests that are to be tested */
+	size_t awaited;      /* of these, what a close waits for: all but receives that may never match */
+};
+
+/* By the holder of the helm. */
+struct fy_start_ops {
+	/* Take a FY_OP_START record. False: no memory now, it stays in its lane. */
+	bool (*take)(struct fy_progress *p, const struct fy_record *r);
+	/* Such a record will not be started; also before the first take. */
+	void (*fail)(struct fy_progress *p, const struct fy_record *r, int status, const char *detail);
+	/* The others need p->starts, which the first take makes. A bounded look at the requests: */
+	void (*step)(struct fy_progress *p);
+	/* The close is agreed: receives that found no message end now. Again each step. */
+	void (*end)(struct fy_progress *p);
+	/* The engine ends, orderly or not: futures that are still open complete, and what MPI has stays its own. */
+	void (*abandon)(struct fy_progress *p);
+	void (*free)(struct fy_progress *p);
+};
+
 /* ---- all of it ------------------------------------------------------------ */
 
 struct fy_progress {
@@ -323,6 +347,7 @@ struct fy_progress {
 	uint64_t issued, done;
 	uint64_t handled_seen;
 	struct fy_agree agree;
+	struct fy_starts *starts;     /* NULL until the first */
 	int64_t mail_checked;
 	ferry_future *rooms;          /* of ferry_room; future->id is the rank */
 	ferry_stats stats;

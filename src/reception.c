@@ -15,7 +15,8 @@
 #include "message.h"
 #include "status.h"
 
-/* What every receive looks at first. */
+/* What every receive begins with. After FERRY_OK the engine, and so what is kept, stays until
+ * fy_engine_leave. */
 static int begin(ferry *engine, int source, int64_t timeout, bool results, struct fy_exchange **exchange_p)
 {
 	if (!engine)
@@ -28,7 +29,12 @@ static int begin(ferry *engine, int source, int64_t timeout, bool results, struc
 	if (!fy_timeout_ok(timeout))
 		return fy_fail(FERRY_EINVAL, "a time of %lld ns: use 0 and more, or FERRY_FOREVER",
 		               (long long)timeout);
-	return fy_exchange_of(engine, exchange_p);
+	if (!fy_engine_enter(engine))
+		return fy_fail(FERRY_ESTOPPED, "the engine has stopped");
+	int status = fy_exchange_of(engine, exchange_p);
+	if (status != FERRY_OK)
+		fy_engine_leave(engine);
+	return status;
 }
 
 /* What is kept for this call: this thread's operation first, then, of buffers,
@@ -47,11 +53,13 @@ static int receive(ferry *engine, int source, uint32_t op, int64_t timeout, ferr
 	if (status != FERRY_OK)
 		return status;
 	struct fy_kept *kept = find_kept(x, source, op);
-	if (!kept)
-		return fy_recv(engine, source, op, timeout, message_p);
-	*message_p = kept->message;
+	if (kept)
+		*message_p = kept->message;
+	else
+		status = fy_recv(engine, source, op, timeout, message_p);
 	free(kept);
-	return FERRY_OK;
+	fy_engine_leave(engine);
+	return status;
 }
 
 int ferry_recv_object(ferry *engine, int source, int64_t timeout, ferry_message **message_p)
@@ -134,19 +142,14 @@ static int check_fetched(struct fy_exchange *x)
 	return FERRY_OK;
 }
 
-int ferry_recv_operation_type(ferry *engine, int64_t timeout, uint32_t *op_p, int *source_p)
+/* The next operation, kept for this thread. */
+static int keep_operation(ferry *engine, struct fy_exchange *x, int64_t timeout, uint32_t *op_p, int *source_p)
 {
-	struct fy_exchange *x;
-	int status = begin(engine, FERRY_ANY, timeout, op_p && source_p, &x);
-	if (status == FERRY_OK)
-		status = check_fetched(x);
-	if (status != FERRY_OK)
-		return status;
 	struct fy_kept *kept = malloc(sizeof *kept);
 	if (!kept)
 		return fy_fail(FERRY_ENOMEM, "no memory to keep an operation's data");
 	kept->thread = fy_exchange_thread();
-	status = ferry_recv(engine, FERRY_ANY, FERRY_ANY_OP, timeout, &kept->message);
+	int status = ferry_recv(engine, FERRY_ANY, FERRY_ANY_OP, timeout, &kept->message);
 	if (status != FERRY_OK) {
 		free(kept);
 		return status;
@@ -155,6 +158,19 @@ int ferry_recv_operation_type(ferry *engine, int64_t timeout, uint32_t *op_p, in
 	*source_p = ferry_message_source(kept->message);
 	fy_exchange_keep(x, kept);
 	return FERRY_OK;
+}
+
+int ferry_recv_operation_type(ferry *engine, int64_t timeout, uint32_t *op_p, int *source_p)
+{
+	struct fy_exchange *x;
+	int status = begin(engine, FERRY_ANY, timeout, op_p && source_p, &x);
+	if (status != FERRY_OK)
+		return status;
+	status = check_fetched(x);
+	if (status == FERRY_OK)
+		status = keep_operation(engine, x, timeout, op_p, source_p);
+	fy_engine_leave(engine);
+	return status;
 }
 
 /* ---- receiving buffers --------------------------------------------------- */
@@ -219,13 +235,12 @@ static int receive_kept(ferry *engine, struct fy_exchange *x, int source, int64_
 	return FERRY_OK;
 }
 
-int ferry_recv_buffer(ferry *engine, int source, int64_t timeout, void **data_p, size_t *nbytes_p)
+/* Receive and give; what cannot be given is kept. */
+static int receive_bytes(ferry *engine, struct fy_exchange *x, int source, int64_t timeout, void **data_p,
+                         size_t *nbytes_p)
 {
-	struct fy_exchange *x;
 	struct fy_kept *kept = NULL;
-	int status = begin(engine, source, timeout, data_p && nbytes_p, &x);
-	if (status == FERRY_OK)
-		status = receive_kept(engine, x, source, timeout, &kept);
+	int status = receive_kept(engine, x, source, timeout, &kept);
 	if (status != FERRY_OK)
 		return status;
 	status = give_bytes(kept->message, data_p, nbytes_p);
@@ -236,4 +251,15 @@ int ferry_recv_buffer(ferry *engine, int source, int64_t timeout, void **data_p,
 	ferry_message_release(kept->message);
 	free(kept);
 	return FERRY_OK;
+}
+
+int ferry_recv_buffer(ferry *engine, int source, int64_t timeout, void **data_p, size_t *nbytes_p)
+{
+	struct fy_exchange *x;
+	int status = begin(engine, source, timeout, data_p && nbytes_p, &x);
+	if (status != FERRY_OK)
+		return status;
+	status = receive_bytes(engine, x, source, timeout, data_p, nbytes_p);
+	fy_engine_leave(engine);
+	return status;
 }

@@ -587,6 +587,37 @@ static void a_buffer_of_an_operation_truncates_without_loss(void)
 
 /* ---- what is wrong --------------------------------------------------------- */
 
+/* Bytes that are no object fail where they are read, stay readable, and harm nothing behind them. */
+static void malformed_data_fails_where_it_is_read(void)
+{
+	static const struct {
+		const char *bytes;
+		size_t nbytes;
+	} malformed[] = { { "\xc1", 1 },
+		          { "\xdd\x05\xf5\xe1\x00", 5 },
+		          { "\xdf\xff\xff\xff\xff", 5 },
+		          { "\xc6\xff\xff\xff\xff", 5 },
+		          { "\x92\x01", 2 },
+		          { "\x01\x02", 2 },
+		          { "\xd6\x7f\x00\x00\x00\x00", 6 } };
+	ferry_message *message;
+	const msgpack_object *object;
+	size_t nbytes;
+	for (unsigned i = 0; i < sizeof malformed / sizeof *malformed; i++)
+		CHECK_OK(ferry_isend_serialized_operation(engine, next, 20, malformed[i].bytes, malformed[i].nbytes,
+		                                          NULL));
+	for (unsigned i = 0; i < sizeof malformed / sizeof *malformed; i++) {
+		expect_operation(20);
+		CHECK_OK(ferry_recv_complex_data(engine, before, 0, &message));
+		CHECK_STATUS(ferry_message_object(message, &object), FERRY_EDECODE);
+		CHECK(strncmp(ferry_last_error(), "at byte ", 8) == 0);
+		CHECK(memcmp(ferry_message_body(message, &nbytes), malformed[i].bytes, malformed[i].nbytes) == 0);
+		CHECK_INT(nbytes, malformed[i].nbytes);
+		ferry_message_release(message);
+	}
+	send_simple_operation();
+}
+
 static void wrong_arguments(void)
 {
 	ferry_message *message, *none = NULL;
@@ -640,6 +671,65 @@ static void handlers_take_operations(void)
 	CHECK_OK(ferry_handle(engine, 18, FERRY_INLINE, NULL, NULL));
 }
 
+static ferry_message *kept;
+static const msgpack_object *kept_object;
+
+static void read_and_keep(ferry *e, ferry_message *message, void *arg)
+{
+	(void)e;
+	(void)arg;
+	CHECK_OK(ferry_message_object(message, &kept_object));
+	ferry_message_retain(message);
+	__atomic_store_n(&kept, message, __ATOMIC_RELEASE);
+}
+
+static void only_read(ferry *e, ferry_message *message, void *arg)
+{
+	const msgpack_object *o;
+	(void)e;
+	(void)arg;
+	CHECK_OK(ferry_message_object(message, &o));
+	CHECK_INT(o->via.u64, 28);
+}
+
+/* What a handler decoded lives as long as the message, and decoding alone does not keep a request. */
+static void objects_outlive_their_handler(void)
+{
+	msgpack_object parts[4], o = complex_object(parts);
+	parts[0] = bin(big, 100);
+	CHECK_OK(ferry_handle(engine, 21, FERRY_INLINE, read_and_keep, NULL));
+	CHECK_OK(ferry_fence(engine, FERRY_S(30)));
+	parts[2] = number(27);
+	CHECK_OK(ferry_send_simple_operation(engine, next, 21, &o));
+	CHECK_OK(ferry_fence(engine, FERRY_S(30)));
+	CHECK(msgpack_object_equal(*kept_object, o));
+	CHECK(object_of(kept) == kept_object);
+	ferry_message_release(kept);
+	CHECK_OK(ferry_handle(engine, 21, FERRY_INLINE, NULL, NULL));
+}
+
+static void a_request_that_is_only_decoded_gets_its_empty_reply(void)
+{
+	ferry_message *request, *reply;
+	ferry_future *future;
+	msgpack_object o = number(28);
+	CHECK_OK(ferry_handle(engine, 22, FERRY_INLINE, only_read, NULL));
+	CHECK_OK(ferry_fence(engine, FERRY_S(30)));
+	CHECK_OK(ferry_message_create(engine, 22, &request));
+	CHECK_OK(ferry_message_pack(request, &o));
+	CHECK_OK(ferry_call_message(engine, next, request, &future));
+	ferry_message_release(request);
+	CHECK_OK(ferry_future_wait(future, FERRY_S(30)));
+	CHECK_OK(ferry_future_take(future, &reply));
+	size_t nbytes = 1;
+	ferry_message_body(reply, &nbytes);
+	CHECK_INT(nbytes, 0);
+	ferry_message_release(reply);
+	ferry_future_release(future);
+	CHECK_OK(ferry_fence(engine, FERRY_S(30)));
+	CHECK_OK(ferry_handle(engine, 22, FERRY_INLINE, NULL, NULL));
+}
+
 /* ---------------------------------------------------------------------------- */
 
 static const struct {
@@ -671,8 +761,11 @@ static const struct {
 	TEST(other_data_does_not_come_between),
 	TEST(an_operations_data_is_its_receivers),
 	TEST(a_buffer_of_an_operation_truncates_without_loss),
+	TEST(malformed_data_fails_where_it_is_read),
 	TEST(wrong_arguments),
 	TEST(handlers_take_operations),
+	TEST(objects_outlive_their_handler),
+	TEST(a_request_that_is_only_decoded_gets_its_empty_reply),
 #undef TEST
 };
 

@@ -21,7 +21,7 @@ static int make_engine(void **state)
 	engine = calloc(1, sizeof *engine);
 	engine->refs = 1;
 	engine->size = 1;
-	engine->phase = FY_STOPPED;
+	engine->phase = FY_OPEN;
 	engine->options.out_of_band = OUT_OF_BAND;
 	engine->options.decode_memory = DECODE_MEMORY;
 	return pthread_mutex_init(&engine->aside, NULL);
@@ -335,7 +335,8 @@ static void one_object_is_bounded_by_decode_memory(void **state)
 	ferry_message_release(message);
 	bytes[1] = OVER >> 8;
 	bytes[2] = OVER & 0xff;
-	assert_malformed(message_with(bytes, 3 + OVER), "at byte 0 of 4169: the object would take more than decode_memory");
+	assert_malformed(message_with(bytes, 3 + OVER),
+	                 "at byte 0 of 4169: the object would take more than decode_memory");
 	engine->options.decode_memory = (size_t)FERRY_NONE;
 	message = message_with(bytes, 3 + OVER);
 	assert_int_equal(object_of(message)->via.array.size, OVER);
@@ -580,6 +581,9 @@ static void a_type_has_one_codec_at_a_time(void **state)
 	assert_int_equal(ferry_codec_register(engine, -1, encode_series, NULL, NULL), FERRY_OK);
 	assert_int_equal(ferry_codec_register(engine, FERRY_EXT_BINARY, encode_series, NULL, NULL), FERRY_EINVAL);
 	assert_int_equal(ferry_codec_register(NULL, 9, encode_series, NULL, NULL), FERRY_EINVAL);
+	engine->phase = FY_STOPPED;
+	assert_int_equal(ferry_codec_register(engine, 11, encode_series, NULL, NULL), FERRY_ESTOPPED);
+	engine->phase = FY_OPEN;
 	assert_int_equal(ferry_codec_register(engine, 9, NULL, NULL, NULL), FERRY_OK);
 	assert_int_equal(ferry_codec_register(engine, 9, NULL, NULL, NULL), FERRY_OK);
 	assert_int_equal(ferry_codec_register(engine, 9, NULL, decode_series, NULL), FERRY_OK);

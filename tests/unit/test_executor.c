@@ -335,6 +335,22 @@ static void destroy_runs_what_is_left(void **state)
 	ferry_executor_destroy(base);
 }
 
+/* A thread that has just found nothing must look again before it ends. */
+static void a_task_submitted_right_before_destroy_runs(void **state)
+{
+	unsigned rounds = (unsigned)t_scaled(1000);
+
+	(void)state;
+	for (unsigned i = 0; i < rounds; i++) {
+		ferry_executor *pool = make_pool(1 + i % 2);
+		for (unsigned spin = i % 64 * 8; spin > 0; spin--)
+			fy_pause();
+		submit_new(pool, NULL, NULL, 0, 0);
+		ferry_executor_destroy(pool);
+		assert_int_equal(jobs_run, i + 1);
+	}
+}
+
 /* Handlers and callbacks hold a reference, so they may submit later: nothing of it runs. */
 static void what_is_submitted_after_destroy_is_discarded(void **state)
 {
@@ -472,10 +488,12 @@ static void the_only_thread_of_a_pool_may_destroy_a_strand_over_it(void **state)
 	struct order order = { .wrong = 0 };
 
 	(void)state;
+	fy_executor_retain(strand); /* as whoever submits later does */
 	submit_new(pool, doze, NULL, 0, 0);
 	submit_new(pool, destroy_other, strand, 0, 0);
 	for (unsigned i = 0; i < 40; i++)
 		submit_new(strand, check_order, &order, 0, i);
+	fy_executor_release(strand);
 	ferry_executor_destroy(pool);
 	assert_int_equal(jobs_run + jobs_discarded, 42);
 	assert_int_equal(order.wrong, 0);
@@ -818,6 +836,7 @@ int main(void)
 		TEST(sleeping_threads_are_woken_every_time),
 		TEST(a_pool_runs_side_by_side),
 		TEST(destroy_runs_what_is_left),
+		TEST(a_task_submitted_right_before_destroy_runs),
 		TEST(what_is_submitted_after_destroy_is_discarded),
 		TEST(a_strand_of_a_destroyed_pool_discards),
 		TEST(destroy_and_submit_race),

@@ -1,0 +1,290 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Design notes.
+ *
+ * Requests stand in blocks of 64, in the order in which they were started; a
+ * block is one MPI_Testsome. A step tests the oldest block, and again as long
+ * as it yields much; then blocks from a cursor that goes round, one (eight when the
+ * step had nothing else to do), and more as long as they yield much. So a step
+ * tests at most 24 blocks, whatever is outstanding, and mostly two:
+ *
+ *  - what completes in the order of posting is found in the next step;
+ *  - what completes in any other order is found when the cursor comes by: of n
+ *    outstanding requests after n / 64 steps at most, n / 512 of them when idle,
+ *    half of that on average. doc/benchmarks.md has the times.
+ *
+ * Done ones leave at once, and the block closes up. Two neighbours that fit
+ * into one block become one, so that what is left of many, scattered, is soon dense again.
+ *
+ * An error that a request ends with comes by its status (MPI_ERR_IN_STATUS). It
+ * is the error handler of the request's communicator that lets it return; for
+ * MPICH see mpi_error.c.
+ */
+#include "mpi_requests.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "mpi_life.h"
+
+#define BLOCK 64
+#define SPARE_MAX 64
+#define VISITS_MAX 24
+#define VISITS_IDLE 8
+#define PLENTY 8 /* done in one visit: worth another one at once */
+
+struct fy_block {
+	struct fy_block *next, *previous;
+	unsigned n;
+	bool look; /* futures of receives may have been given up since the last visit */
+	MPI_Request requests[BLOCK];
+	struct fy_waiting waiting[BLOCK];
+};
+
+/* ---- blocks -------------------------------------------------------------- */
+
+static void spare(struct fy_requests *r, struct fy_block *b)
+{
+	if (r->n_spare >= SPARE_MAX) {
+		free(b);
+		return;
+	}
+	b->next = r->spare;
+	r->spare = b;
+	r->n_spare++;
+}
+
+static void append(struct fy_requests *r)
+{
+	struct fy_block *b = r->spare;
+	r->spare = b->next;
+	r->n_spare--;
+	b->n = 0;
+	b->look = false;
+	b->next = NULL;
+	b->previous = r->last;
+	*(r->last ? &r->last->next : &r->first) = b;
+	r->last = b;
+}
+
+static void drop(struct fy_requests *r, struct fy_block *b)
+{
+	*(b->previous ? &b->previous->next : &r->first) = b->next;
+	*(b->next ? &b->next->previous : &r->last) = b->previous;
+	if (r->cursor == b)
+		r->cursor = b->next;
+	spare(r, b);
+}
+
+bool fy_requests_reserve(struct fy_requests *r, size_t count)
+{
+	size_t room = (r->last ? BLOCK - r->last->n : 0) + (size_t)r->n_spare * BLOCK;
+	while (room < count) {
+		struct fy_block *b = malloc(sizeof *b);
+		if (!b)
+			return false;
+		b->next = r->spare;
+		r->spare = b;
+		r->n_spare++;
+		room += BLOCK;
+	}
+	return true;
+}
+
+void fy_requests_add(struct fy_requests *r, MPI_Request request, const struct fy_waiting *waiting)
+{
+	if (!r->last || r->last->n == BLOCK)
+		append(r);
+	struct fy_block *b = r->last;
+	b->requests[b->n] = request;
+	b->waiting[b->n++] = *waiting;
+	r->n++;
+	r->n_receives += waiting->receive;
+}
+
+/* The next block's join this one's. */
+static void merge_next(struct fy_requests *r, struct fy_block *b)
+{
+	struct fy_block *next = b->next;
+	if (!next || b->n + next->n > BLOCK)
+		return;
+	memcpy(b->requests + b->n, next->requests, next->n * sizeof *b->requests);
+	memcpy(b->waiting + b->n, next->waiting, next->n * sizeof *b->waiting);
+	b->n += next->n;
+	b->look |= next->look;
+	drop(r, next);
+}
+
+/* What was taken out has no done() any more. */
+static void close_up(struct fy_block *b)
+{
+	unsigned to = 0;
+	for (unsigned i = 0; i < b->n; i++) {
+		if (!b->waiting[i].done)
+			continue;
+		if (to != i) {
+			b->requests[to] = b->requests[i];
+			b->waiting[to] = b->waiting[i];
+		}
+		to++;
+	}
+	b->n = to;
+}
+
+/* ---- cancelling receives ------------------------------------------------------ */
+
+static void cancel(struct fy_block *b, unsigned i)
+{
+	fy_mpi_guarded = true;
+	MPI_Cancel(&b->requests[i]);
+	fy_mpi_guarded = false;
+	b->waiting[i].cancelled = true;
+}
+
+static void cancel_given_up(struct fy_block *b, bool all)
+{
+	b->look = false;
+	for (unsigned i = 0; i < b->n; i++) {
+		struct fy_waiting *w = &b->waiting[i];
+		if (w->receive && !w->cancelled &&
+		    (all || (w->future && fy_load_acquire_32(&w->future->state) & FY_FUTURE_CLAIMED)))
+			cancel(b, i);
+	}
+}
+
+void fy_requests_cancel(struct fy_requests *r, bool all)
+{
+	for (struct fy_block *b = r->first; b; b = b->next) {
+		b->look = true;
+		if (all)
+			cancel_given_up(b, true);
+	}
+}
+
+/* ---- testing ------------------------------------------------------------------- */
+
+struct found {
+	int n;
+	int indices[BLOCK];
+	MPI_Status statuses[BLOCK];
+	struct fy_waiting waiting[BLOCK];
+};
+
+/* MPI refused to look at the whole: each by itself. What is gone after an error has ended. */
+static int test_each(struct fy_block *b, struct found *f)
+{
+	f->n = 0;
+	for (unsigned i = 0; i < b->n; i++) {
+		int done = 0;
+		MPI_Status *status = &f->statuses[f->n];
+		int code = MPI_Test(&b->requests[i], &done, status);
+		if (code != MPI_SUCCESS)
+			done = b->requests[i] == MPI_REQUEST_NULL;
+		if (!done)
+			continue;
+		status->MPI_ERROR = code;
+		f->indices[f->n++] = (int)i;
+	}
+	return MPI_ERR_IN_STATUS;
+}
+
+static int test_block(struct fy_block *b, struct found *f)
+{
+	int class = MPI_SUCCESS;
+	f->n = 0;
+	fy_mpi_guarded = true;
+	int code = MPI_Testsome((int)b->n, b->requests, &f->n, f->indices, f->statuses);
+	if (code != MPI_SUCCESS)
+		MPI_Error_class(code, &class);
+	if (class != MPI_SUCCESS && class != MPI_ERR_IN_STATUS)
+		class = test_each(b, f);
+	fy_mpi_guarded = false;
+	if (f->n == MPI_UNDEFINED)
+		f->n = 0;
+	return class;
+}
+
+/* How many were done. The block may be gone afterwards. */
+static unsigned visit(struct fy_requests *r, struct fy_progress *p, struct fy_block *b)
+{
+	struct found f;
+	if (b->look)
+		cancel_given_up(b, false);
+	int class = test_block(b, &f);
+	for (int i = 0; i < f.n; i++) {
+		struct fy_waiting *w = &b->waiting[f.indices[i]];
+		f.waiting[i] = *w;
+		r->n_receives -= w->receive;
+		w->done = NULL;
+	}
+	r->n -= (size_t)f.n;
+	if (f.n)
+		close_up(b);
+	if (b->n)
+		merge_next(r, b);
+	else
+		drop(r, b);
+	for (int i = 0; i < f.n; i++)
+		f.waiting[i].done(p, &f.waiting[i], &f.statuses[i],
+		                  class == MPI_SUCCESS ? MPI_SUCCESS : f.statuses[i].MPI_ERROR);
+	return (unsigned)f.n;
+}
+
+static unsigned visit_oldest(struct fy_requests *r, struct fy_progress *p, unsigned *visits)
+{
+	unsigned done, all = 0;
+	do {
+		(*visits)++;
+		all += done = visit(r, p, r->first);
+	} while (done >= PLENTY && r->first && *visits < VISITS_MAX);
+	return all;
+}
+
+unsigned fy_requests_test(struct fy_requests *r, struct fy_progress *p, bool idle)
+{
+	unsigned visits = 0, budget = idle ? VISITS_IDLE : 1, all = 0;
+	if (!r->first)
+		return 0;
+	all = visit_oldest(r, p, &visits);
+	size_t round = r->n / BLOCK + 1; /* no block twice */
+	while (budget && visits < VISITS_MAX && round--) {
+		if (!r->cursor)
+			r->cursor = r->first ? r->first->next : NULL;
+		struct fy_block *b = r->cursor;
+		if (!b)
+			break;
+		r->cursor = b->next;
+		unsigned done = visit(r, p, b);
+		visits++;
+		budget -= done < PLENTY;
+		all += done;
+	}
+	return all;
+}
+
+/* ---- the end ---------------------------------------------------------------------- */
+
+size_t fy_requests_abandon(struct fy_requests *r, struct fy_progress *p)
+{
+	size_t n = r->n;
+	while (r->first) {
+		struct fy_block *b = r->first;
+		r->first = b->next;
+		for (unsigned i = 0; i < b->n; i++)
+			b->waiting[i].done(p, &b->waiting[i], NULL, MPI_SUCCESS);
+		free(b);
+	}
+	r->last = r->cursor = NULL;
+	r->n = r->n_receives = 0;
+	return n;
+}
+
+void fy_requests_free(struct fy_requests *r)
+{
+	while (r->spare) {
+		struct fy_block *b = r->spare;
+		r->spare = b->next;
+		free(b);
+	}
+	r->n_spare = 0;
+}

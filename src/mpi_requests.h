@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Requests of the program that MPI has, any number of them, tested in bounded
+ * work a step: see mpi_requests.c. Everything here is the helm's.
+ */
+#ifndef FY_MPI_REQUESTS_H
+#define FY_MPI_REQUESTS_H
+
+#include <mpi.h>
+
+#include "future.h"
+
+struct fy_progress;
+struct fy_block;
+
+/* What is to happen once a request is done. */
+struct fy_waiting {
+	/* `status` NULL: never, the engine ends and MPI keeps the request. `code`: MPI's. The future's
+	 * reference goes over to it. It may add requests. */
+	void (*done)(struct fy_progress *p, const struct fy_waiting *waiting, const MPI_Status *status, int code);
+	ferry_future *future; /* or NULL */
+	void *arg;
+	uint32_t what;        /* FY_START_* */
+	bool receive;         /* it may find no message for ever, and is cancelled then */
+	bool cancelled;       /* MPI was asked to */
+};
+
+struct fy_requests {
+	struct fy_block *first, *last; /* oldest first */
+	struct fy_block *cursor;       /* where the rotating look goes on; NULL: behind the first */
+	struct fy_block *spare;
+	unsigned n_spare;
+	size_t n, n_receives;
+};
+
+/* Room for so many more. False: no memory. */
+bool fy_requests_reserve(struct fy_requests *r, size_t count);
+/* Takes the request over; room must have been reserved. */
+void fy_requests_add(struct fy_requests *r, MPI_Request request, const struct fy_waiting *waiting);
+/* Test the oldest and some of the others; `idle`: there is nothing else to do. How many were done. */
+unsigned fy_requests_test(struct fy_requests *r, struct fy_progress *p, bool idle);
+/* Receives whose future was given up are cancelled as the test comes by; `all`: all receives, at once. */
+void fy_requests_cancel(struct fy_requests *r, bool all);
+/* Forget all of them: done() with no status. How many there were. */
+size_t fy_requests_abandon(struct fy_requests *r, struct fy_progress *p);
+void fy_requests_free(struct fy_requests *r);
+
+#endif

@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Many seeds of a mixed workload. FERRY_SEEDS says how many (300 in make
+ * check, 10,000 in make stress), FERRY_SEED or an argument names one.
+ */
+#include "world.h"
+
+#include <stdlib.h>
+
+static unsigned long only_seed;
+
+static void add(struct tally *sum, const struct tally *one)
+{
+	uint64_t *to = (uint64_t *)sum;
+	const uint64_t *from = (const uint64_t *)one;
+	for (size_t i = 0; i < sizeof *sum / sizeof *to; i++)
+		to[i] += from[i];
+}
+
+static void print(const struct tally *t, unsigned long seeds)
+{
+#define SHOW(field) printf("# %14llu " #field "\n", (unsigned long long)t->field)
+	printf("# %14lu seeds\n", seeds);
+	SHOW(records);
+	SHOW(delivered);
+	SHOW(lane_full);
+	SHOW(credit_out);
+	SHOW(channel_full);
+	SHOW(grants_waited);
+	SHOW(seq_wrapped);
+	SHOW(tag_wrapped);
+	SHOW(close_outstanding);
+	SHOW(fences);
+	SHOW(flushes);
+	SHOW(cancelled);
+	SHOW(timed_out);
+	SHOW(unsent);
+	SHOW(late_replies);
+	SHOW(nohandler);
+	SHOW(stopped_calls);
+	SHOW(dropped);
+	SHOW(deferred);
+	SHOW(refused_sends);
+	SHOW(rendezvous);
+	SHOW(overtaken);
+#undef SHOW
+}
+
+static void run_seed(uint64_t seed, struct tally *sum)
+{
+	struct world *w = calloc(1, sizeof *w);
+	assert_non_null(w);
+	bool good = w_run(w, seed);
+	if (!good) {
+		printf("# seed %llu: %s\n# %d ranks of %d lanes; again with FERRY_SEED=%llu\n", (unsigned long long)seed,
+		       w->failure, w->plan.ranks, w->plan.lanes, (unsigned long long)seed);
+		fflush(stdout);
+		fail_msg("seed %llu: %s", (unsigned long long)seed, w->failure);
+	}
+	if (w->tally.records < 1000 && !w->plan.early_close)
+		fail_msg("seed %llu: only %llu records", (unsigned long long)seed, (unsigned long long)w->tally.records);
+	add(sum, &w->tally);
+	w_free(w);
+	free(w);
+}
+
+/* What a batch of seeds must have met, or it shows less than it seems to. */
+static void assert_met(const struct tally *t)
+{
+	assert_true(t->lane_full > 0);
+	assert_true(t->credit_out > 0);
+	assert_true(t->grants_waited > 0);
+	assert_true(t->seq_wrapped > 0);
+	assert_true(t->close_outstanding > 0);
+	assert_true(t->channel_full > 0);
+	assert_true(t->fences > 0);
+	assert_true(t->deferred > 0);
+	assert_true(t->refused_sends > 0);
+	assert_true(t->rendezvous > 0);
+}
+
+static void mixed(void **state)
+{
+	(void)state;
+	struct tally sum = { 0 };
+	unsigned long seeds = only_seed ? 1 : t_seeds(300), first = t_env("FERRY_FIRST_SEED", 1);
+	for (unsigned long i = 0; i < seeds; i++)
+		run_seed(only_seed ? only_seed : first + i, &sum);
+	print(&sum, seeds);
+	if (seeds >= 20)
+		assert_met(&sum);
+}
+
+int main(int argc, char **argv)
+{
+	const struct CMUnitTest tests[] = { cmocka_unit_test(mixed) };
+	only_seed = argc > 1 ? strtoul(argv[1], NULL, 0) : t_env("FERRY_SEED", 0);
+	return cmocka_run_group_tests(tests, NULL, NULL) != 0;
+}

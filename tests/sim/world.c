@@ -1,0 +1,447 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Engines over the simulated network, stepped by chance, and what must hold all the time. See world.h. */
+#include "world.h"
+
+#include <stdarg.h>
+#include <stdlib.h>
+
+#define STILL_NS FERRY_MS(400) /* nothing that a program could notice happened for so long: it hangs */
+#define STILL_ROUNDS 4000
+#define TICK FERRY_US(100)     /* when the network has nothing to do, only timers have */
+
+void w_fail(struct world *w, const char *format, ...)
+{
+	va_list args;
+	if (w_failed(w))
+		return;
+	int n = snprintf(w->failure, sizeof w->failure, "at %lld ns: ", w->sim ? (long long)fy_sim_now(w->sim) : 0LL);
+	va_start(args, format);
+	vsnprintf(w->failure + n, sizeof w->failure - (size_t)n, format, args);
+	va_end(args);
+}
+
+/* ---- the plan -------------------------------------------------------------------- */
+
+static size_t one_of(struct world *w, const size_t *sizes, unsigned n)
+{
+	return sizes[w_pick(w, n)];
+}
+
+static void plan_network(struct world *w, struct fy_sim_options *o)
+{
+	static const size_t eager[] = { 1, 512, 8192, 65536, SIZE_MAX }, chunk[] = { 1000, 4096, 65536, 1u << 30 };
+	static const size_t tags[] = { 20000, 40000, 1 << 28 };
+	o->delay_max = (int64_t)w_between(w, 1000, 60000);
+	o->late_max = w_chance(w, 30) ? (int64_t)w_between(w, 1, 200000) : 0;
+	o->grain = w_chance(w, 30) ? 1000 : 1;
+	o->eager_max = one_of(w, eager, 5);
+	o->chunk_max = one_of(w, chunk, 4);
+	o->tag_max = (int)one_of(w, tags, 3);
+	o->refuse_ppm = w_chance(w, 30) ? (uint32_t)w_between(w, 100, 200000) : 0;
+	o->remote = w_chance(w, 30);
+	o->count_misuse = true;
+}
+
+static void plan_sizes(struct world *w, struct plan *plan)
+{
+	static const size_t receive[] = { 96 << 10, 200 << 10, 1 << 20, 1 << 20, 8 << 20, 256 << 20 };
+	static const size_t send[] = { 2 << 10, 32 << 10, 1 << 20, 64 << 20 };
+	plan->receive_memory = one_of(w, receive, 6);
+	plan->send_memory = one_of(w, send, 4);
+	plan->large = (unsigned)w_between(w, 1, 20);
+	plan->large_max = w_chance(w, 30) ? 20000 : w_chance(w, 90) ? 100000 : 400000;
+	plan->many = w_chance(w, 20) ? 20 : 0;
+}
+
+void w_plan(struct world *w, struct plan *plan)
+{
+	*plan = (struct plan){ .ranks = w_chance(w, 70) ? 2 + (int)w_pick(w, 4) : 2 + (int)w_pick(w, RANKS_MAX - 1),
+		               .lanes = 1 + (int)w_pick(w, LANES_MAX - 1), .records = 1000 + w_pick(w, 300) };
+	plan_network(w, &plan->net);
+	plan_sizes(w, plan);
+	plan->first_seq = w_chance(w, 50) ? (uint32_t)-1 - w_pick(w, 20) : 1;
+	plan->borrowed = w_chance(w, 60) ? w_pick(w, 90) : 0;
+	plan->slow = w_chance(w, 30) ? (unsigned)w_between(w, 3, 50) : 100;
+	plan->calls = w_pick(w, 60);
+	plan->reading = (unsigned)w_between(w, 5, 100);
+	plan->cancels = w_chance(w, 50) ? (unsigned)w_between(w, 1, 20) : 0;
+	plan->hoard = w_chance(w, 50) ? w_pick(w, 40) : 0;
+	plan->fences = w_pick(w, FENCES_MAX + 1);
+	plan->any_readers = w_chance(w, 60);
+	plan->early_close = plan->fences == 0 && w_chance(w, 40);
+	plan->unread = w_chance(w, 30);
+	plan->churn = w_chance(w, 40);
+	plan->stop_reading = w_chance(w, 30);
+	plan->late_at = (int64_t)w_between(w, 0, FERRY_MS(3));
+	plan->grace = (int64_t)w_between(w, FERRY_US(500), FERRY_MS(5));
+}
+
+/* ---- making ------------------------------------------------------------------------- */
+
+static void node_create(struct world *w, int rank)
+{
+	struct node *node = &w->nodes[rank];
+	ferry_options given = FERRY_OPTIONS_INIT, options;
+	given.flags = FERRY_NONBLOCK;
+	given.spin = given.sleep_max = FERRY_NONE;
+	given.handler_grace = w->plan.grace;
+	*node = (struct node){ .world = w, .rank = rank };
+	if (fy_options_resolve(&given, &options)) {
+		w_fail(w, "options: %s", ferry_last_error());
+		return;
+	}
+	options.receive_memory = w->plan.receive_memory; /* less than a program may say */
+	options.send_memory = w->plan.send_memory;
+	if (fy_engine_create(fy_sim_port(w->sim, rank), &options, w->plan.first_seq, &node->engine)) {
+		w_fail(w, "fy_engine_create: %s", ferry_last_error());
+		return;
+	}
+	node->p = node->engine->progress;
+	node->slow = w_chance(w, 50);
+	a_start(node);
+}
+
+/* ---- memory --------------------------------------------------------------------------- */
+
+static size_t max_size(size_t a, size_t b)
+{
+	return a > b ? a : b;
+}
+
+/* The largest message there can be: it is admitted alone. */
+static size_t largest(const struct plan *plan)
+{
+	return (PARTS_MAX + 1) * plan->large_max + (plan->many ? 4 * FY_LENGTHS_RECORD * 40 : 0);
+}
+
+static void check_windows(struct world *w, struct node *node, uint64_t *held_p)
+{
+	struct fy_progress *p = node->p;
+	uint64_t first = p->credit_first * (uint64_t)w->plan.ranks, half = w->plan.receive_memory / 2;
+	uint64_t windows = 0, untouched = (uint64_t)w->plan.ranks;
+	size_t queued = 0;
+	for (struct fy_channel *ch = p->all; ch; ch = ch->all_next) {
+		windows += ch->window;
+		untouched--;
+		*held_p += ch->held;
+		queued += ch->queued;
+		if (ch->held > ch->window + FY_BATCH_BYTES)
+			w_fail(w, "rank %d holds %llu bytes of rank %d, whose window is %llu", node->rank,
+			       (unsigned long long)ch->held, ch->rank, (unsigned long long)ch->window);
+	}
+	if (windows + untouched * p->credit_first + p->credit_pool != max_size(first, half))
+		w_fail(w, "rank %d: credit was lost or made: windows %llu, pool %llu", node->rank,
+		       (unsigned long long)windows, (unsigned long long)p->credit_pool);
+	if (queued != p->queued_bytes)
+		w_fail(w, "rank %d: channels have %zu bytes queued, counted are %zu", node->rank, queued, p->queued_bytes);
+}
+
+static void check_memory(struct world *w, struct node *node)
+{
+	const struct plan *plan = &w->plan;
+	struct fy_progress *p = node->p;
+	uint64_t held = 0;
+	check_windows(w, node, &held);
+	uint64_t most = max_size(plan->receive_memory / 2, p->credit_first * (uint64_t)plan->ranks);
+	uint64_t returned = fy_load_acquire_64(&node->engine->large_returned) - p->large_seen;
+	uint64_t requests = p->large_used[0] - returned;
+	if (held > most + FY_BATCH_BYTES)
+		w_fail(w, "rank %d holds %llu bytes of small messages, more than %llu", node->rank,
+		       (unsigned long long)held, (unsigned long long)most);
+	if (requests > max_size(p->large_cap[0], largest(plan)) ||
+	    p->large_used[1] > max_size(p->large_cap[1], largest(plan)))
+		w_fail(w, "rank %d: large messages take %llu and %llu bytes", node->rank, (unsigned long long)requests,
+		       (unsigned long long)p->large_used[1]);
+	if (p->queued_bytes > plan->send_memory + 64u * RANKS_MAX * LANES_MAX)
+		w_fail(w, "rank %d: %zu bytes are queued, send_memory is %zu", node->rank, p->queued_bytes,
+		       plan->send_memory);
+	if (p->calls_open > p->calls_max)
+		w_fail(w, "rank %d: %u calls are open, %u may be", node->rank, p->calls_open, p->calls_max);
+}
+
+/* What waits in the network for a receiver was sent within somebody's credit. */
+static void check_unexpected(struct world *w)
+{
+	const struct plan *plan = &w->plan;
+	const struct fy_progress *p = w->nodes[0].p;
+	uint64_t ranks = (uint64_t)plan->ranks;
+	uint64_t credit = max_size(plan->receive_memory / 2, p->credit_first * ranks);
+	uint64_t replies = p->calls_max * (uint64_t)(FY_REPLY_ROOM + 64);
+	uint64_t large = max_size(p->large_cap[0], largest(plan)) + max_size(p->large_cap[1], largest(plan));
+	uint64_t control = ranks * 4 * FY_BATCH_CHARGE;
+	uint64_t most = ranks * (credit + replies + large + control), now = fy_sim_stats(w->sim)->unexpected_bytes;
+	if (now > most)
+		w_fail(w, "%llu bytes wait in the network, more than all credit: %llu", (unsigned long long)now,
+		       (unsigned long long)most);
+}
+
+/* ---- fences -------------------------------------------------------------------------------- */
+
+static void join_fence(struct world *w, struct node *node)
+{
+	const struct plan *plan = &w->plan;
+	unsigned due = (node->fences + 1) * plan->records / (plan->fences + 1);
+	if (node->fences >= plan->fences || node->p->agree.kind || (w->posted < due && !a_idle(node)) || !w_chance(w, 10))
+		return;
+	node->fences++;
+	fy_agree_join(node->p, FY_AGREE_FENCE);
+	w->moved++;
+}
+
+static void see_fences(struct world *w, struct node *node)
+{
+	uint32_t over = node->p->agree.finished;
+	if (over <= w->fences_seen || over > w->plan.fences)
+		return;
+	w->fences_seen = over;
+	w->moved++;
+	l_fence_over(w, over);
+}
+
+/* ---- close ----------------------------------------------------------------------------------- */
+
+static bool has_outstanding(const struct node *node)
+{
+	struct fy_progress *p = node->p;
+	return fy_outgoing_has_work(p) || p->queued || p->n_pending || p->calls_open || !fy_transfer_quiet(p) ||
+	       node->kept || p->tasks;
+}
+
+static void begin_close(struct world *w, struct node *node)
+{
+	bool early = w->plan.early_close && w_pick(w, 2000) == 0;
+	if (node->fences < w->plan.fences || node->p->agree.kind || !(early || a_idle(node)) || !w_chance(w, 20))
+		return;
+	w->tally.close_outstanding += has_outstanding(node);
+	node->state = NODE_CLOSING;
+	fy_store_release_32(&node->engine->phase, FY_CLOSING);
+	fy_progress_begin_close(node->p);
+	w->moved++;
+}
+
+static void tally_channels(struct world *w, const struct node *node)
+{
+	const struct fy_progress *p = node->p;
+	for (const struct fy_channel *ch = p->all; ch; ch = ch->all_next) {
+		w->tally.seq_wrapped += w->plan.first_seq > ch->seq_out;
+		w->tally.tag_wrapped += ch->next_chunk > (uint64_t)p->tag_span;
+		if (ch->pending || ch->streams_out || ch->queue || ch->early || ch->in || ch->out || ch->open || ch->ready)
+			w_fail(w, "rank %d has stopped and something of rank %d is left", node->rank, ch->rank);
+		if (!ch->gone && ch->bye_owed && (!ch->bye_sent || !ch->bye_seen))
+			w_fail(w, "rank %d has stopped without the goodbye of rank %d", node->rank, ch->rank);
+	}
+}
+
+static void tally_node(struct world *w, const struct node *node)
+{
+	const ferry_stats *s = &node->engine->last_stats;
+	struct tally *t = &w->tally;
+	t->lane_full += node->engine->lane_full;
+	t->credit_out += s->credit_out;
+	t->channel_full += s->channel_full;
+	t->grants_waited += s->grants_waited;
+	t->dropped += s->dropped;
+	t->late_replies += s->late_replies;
+	if (s->malformed || s->kept)
+		w_fail(w, "rank %d: %llu malformed batches, %llu buffers kept", node->rank, (unsigned long long)s->malformed,
+		       (unsigned long long)s->kept);
+}
+
+static void stop(struct world *w, struct node *node)
+{
+	tally_channels(w, node);
+	if (node->p->calls_open || node->p->n_out || node->p->landing)
+		w_fail(w, "rank %d has stopped with %u calls and %u transfers under way", node->rank, node->p->calls_open,
+		       node->p->n_out);
+	a_leave(node);
+	int status = fy_engine_destroy(node->engine);
+	if (status)
+		w_fail(w, "rank %d: close: %s", node->rank, ferry_strname(status));
+	node->p = NULL;
+	node->state = NODE_STOPPED;
+	w->stopped++;
+	w->moved++;
+	tally_node(w, node);
+	node->dropped = node->engine->last_stats.dropped;
+	a_end(node);
+}
+
+/* After everything: what was charged came back, and the counts agree. */
+static void check_end(struct world *w)
+{
+	if (fy_sim_outstanding(w->sim, FY_PORT_ANY))
+		w_fail(w, "%zu requests are left in the network", fy_sim_outstanding(w->sim, FY_PORT_ANY));
+	for (int i = 0; i < w->plan.ranks; i++) {
+		struct node *node = &w->nodes[i];
+		if (node->engine->mailbox.bytes)
+			w_fail(w, "rank %d: the mailbox is empty and has %llu bytes", i,
+			       (unsigned long long)node->engine->mailbox.bytes);
+		if (node->engine->refs != 1)
+			w_fail(w, "rank %d: %u references of the engine are left", i, node->engine->refs);
+		fy_engine_release(node->engine);
+		node->engine = NULL;
+	}
+	const struct fy_sim_stats *s = fy_sim_stats(w->sim);
+	w->tally.refused_sends = s->refused;
+	w->tally.rendezvous = s->rendezvous;
+	w->tally.overtaken = s->overtaken;
+}
+
+/* ---- rounds -------------------------------------------------------------------------------------- */
+
+/* What the loop does before it sleeps: lanes leave the list, and a post comes just then. */
+static void nearly_sleep(struct world *w, struct node *node)
+{
+	for (int i = 0; i < 9; i++) {
+		fy_outgoing_delist(node->p);
+		if (i == 8 && w_chance(w, 50))
+			a_act(node, node->lanes[w_pick(w, (uint32_t)w->plan.lanes)]);
+		fy_outgoing_relist(node->p);
+	}
+}
+
+static bool step(struct world *w, struct node *node)
+{
+	bool worked = fy_progress_step(node->p, !w_chance(w, w->plan.borrowed));
+	w->tally.deferred += node->p->tasks != NULL;
+	if (!worked && w_chance(w, 3))
+		nearly_sleep(w, node);
+	return worked;
+}
+
+static bool visit(struct world *w, struct node *node)
+{
+	bool worked = true;
+	if (!node->late_done && fy_sim_now(w->sim) >= w->plan.late_at)
+		a_register_late(node);
+	for (int i = 0; i < w->plan.lanes; i++)
+		if (w_chance(w, 50))
+			a_act(node, node->lanes[i]);
+	if (!node->slow || w_chance(w, w->plan.slow))
+		worked = step(w, node);
+	if (node->state == NODE_OPEN) {
+		join_fence(w, node);
+		begin_close(w, node);
+	}
+	see_fences(w, node);
+	if (node->p->stopped)
+		stop(w, node);
+	return worked;
+}
+
+static void pass_time(struct world *w, bool worked)
+{
+	if (worked && w_chance(w, 50))
+		return;
+	if (!fy_sim_advance(w->sim) && !worked)
+		fy_sim_advance_to(w->sim, fy_sim_now(w->sim) + TICK);
+	if (*fy_sim_misuse(w->sim))
+		w_fail(w, "%s", fy_sim_misuse(w->sim));
+}
+
+static void describe(struct world *w)
+{
+	for (int i = 0; i < w->plan.ranks; i++) {
+		struct node *node = &w->nodes[i];
+		struct fy_progress *p = node->p;
+		if (!p)
+			continue;
+		printf("# rank %d: state %d, agreement %u kind %u round %u, issued %llu done %llu, calls %u, pending %u, out %u,"
+		       " waiting %d%d%d, landing %d, tasks %d, stash %d, kept %d, mail %llu, large %llu %llu, queued %zu\n", i,
+		       node->state, p->agree.n, p->agree.kind, p->agree.round, (unsigned long long)p->issued,
+		       (unsigned long long)(p->done + node->engine->handled_elsewhere), p->calls_open, p->n_pending, p->n_out,
+		       p->waiting[0] != NULL, p->waiting[1] != NULL, p->waiting[2] != NULL, p->landing != NULL,
+		       p->tasks != NULL, node->stash != NULL, node->kept != NULL,
+		       (unsigned long long)node->engine->mailbox.bytes, (unsigned long long)p->large_used[0],
+		       (unsigned long long)p->large_used[1], p->queued_bytes);
+		for (struct fy_channel *ch = p->all; ch; ch = ch->all_next)
+			printf("#   to %d: spent %llu of %llu, window %llu held %llu spent_in %llu sent %llu, queued %zu full %d,"
+			       " ready %u flight %u, pending %d streams %d %d, hungry %d %d %d, gone %d, bye %d %d %d\n", ch->rank,
+			       (unsigned long long)ch->spent, (unsigned long long)ch->limit, (unsigned long long)ch->window,
+			       (unsigned long long)ch->held, (unsigned long long)ch->spent_in,
+			       (unsigned long long)ch->limit_sent, ch->queued, node->engine->full[ch->rank], ch->n_ready,
+			       ch->n_flight, ch->pending != NULL, ch->streams_out != NULL, ch->streams_in != NULL, ch->hungry,
+			       ch->hungry_told, ch->peer_hungry, ch->gone, ch->bye_owed, ch->bye_sent, ch->bye_seen);
+	}
+}
+
+static void watch_for_hangs(struct world *w)
+{
+	if (w->moved != w->moved_seen) {
+		w->moved_seen = w->moved;
+		w->moved_at = fy_sim_now(w->sim);
+		w->rounds_moved = w->rounds;
+	}
+	if (fy_sim_now(w->sim) - w->moved_at < STILL_NS || w->rounds - w->rounds_moved < STILL_ROUNDS)
+		return;
+	w_fail(w, "nothing happens any more: %d of %d ranks have stopped, %u of %u records are posted", w->stopped,
+	       w->plan.ranks, w->posted, w->plan.records);
+	describe(w);
+}
+
+static void round_of_all(struct world *w)
+{
+	int first = (int)w_pick(w, (uint32_t)w->plan.ranks);
+	bool worked = false, look = w->rounds++ % 16 == 0;
+	for (int i = 0; i < w->plan.ranks; i++) {
+		struct node *node = &w->nodes[(first + i) % w->plan.ranks];
+		if (node->state == NODE_STOPPED)
+			continue;
+		worked |= visit(w, node);
+		if (look && node->p)
+			check_memory(w, node);
+	}
+	if (look && w->nodes[0].p)
+		check_unexpected(w);
+	pass_time(w, worked);
+	watch_for_hangs(w);
+}
+
+/* ---- a run ------------------------------------------------------------------------------------------- */
+
+static bool run(struct world *w)
+{
+	w->sim = fy_sim_create(w->plan.ranks, w->seed, &w->plan.net);
+	if (!w->sim)
+		w_fail(w, "no memory for a network");
+	for (int i = 0; i < w->plan.ranks && !w_failed(w); i++)
+		node_create(w, i);
+	while (!w_failed(w) && w->stopped < w->plan.ranks)
+		round_of_all(w);
+	if (w_failed(w))
+		return false;
+	check_end(w);
+	if (!w_failed(w))
+		l_check(w);
+	return !w_failed(w);
+}
+
+static void begin(struct world *w, uint64_t seed)
+{
+	memset(w, 0, sizeof *w);
+	w->seed = seed;
+	w->random = seed * UINT64_C(0x9e3779b97f4a7c15) + 1;
+}
+
+bool w_run_plan(struct world *w, uint64_t seed, const struct plan *plan)
+{
+	begin(w, seed);
+	w->plan = *plan;
+	return run(w);
+}
+
+bool w_run(struct world *w, uint64_t seed)
+{
+	begin(w, seed);
+	w_plan(w, &w->plan);
+	return run(w);
+}
+
+/* After a failure the engines are left as they are. */
+void w_free(struct world *w)
+{
+	if (w_failed(w))
+		return;
+	l_free(w);
+	fy_sim_destroy(w->sim);
+}
