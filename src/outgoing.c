@@ -323,36 +323,58 @@ static bool take_slow(struct fy_progress *p, const struct fy_record *r, uint32_t
 	return false;
 }
 
-/* The hot loop: a plain post into a channel with room is one copy. */
+/*
+ * The hot loop: plain posts to one rank, one copy each, as long as the channel has room. Returns
+ * how far it came.
+ */
+static uint64_t drain_plain(struct fy_progress *p, const struct fy_lane *lane, uint64_t head, uint64_t end)
+{
+	uint32_t rank = fy_lane_at(lane, head)->rank;
+	struct fy_channel *ch = p->channels[rank];
+	if (!ch || !ch->fast_end)
+		return head;
+	char *fill = ch->fill, *fast_end = ch->fast_end;
+	uint32_t n = 0, most = ch->fast_records;
+	while (head < end && n < most) {
+		const struct fy_record *r = fy_lane_at(lane, head);
+		uint32_t word = r->size_flags, size = fy_pad8((uint32_t)sizeof *r + (word & FY_BODY_MAX));
+		if (word >> 24 != FY_PLAIN_POST || r->rank != rank || size > (size_t)(fast_end - fill))
+			break;
+		fy_record_copy(fill, r, size);
+		fill += size;
+		head += size;
+		n++;
+	}
+	ch->spent += (uint64_t)(fill - ch->fill) + (uint64_t)n * FY_MESSAGE_CHARGE;
+	ch->fill = fill;
+	ch->nrecords += n;
+	ch->fast_records -= n;
+	p->issued += n;
+	p->stats.posts += n;
+	return head;
+}
+
 static void drain_lane(struct fy_progress *p, struct fy_lane *lane)
 {
-	uint64_t head = lane->head, end = lane->tail_seen, start = head, plain = 0;
+	uint64_t head = lane->head, end = lane->tail_seen, start = head;
 	if (end - head > DRAIN_BYTES)
 		end = head + DRAIN_BYTES;
 	while (head < end) {
 		const struct fy_record *r = fy_lane_at(lane, head);
-		uint32_t w = r->size_flags;
-		if (w == FY_KIND_PAD) {
+		if (r->size_flags == FY_KIND_PAD) {
 			head = (head | (FY_LANE_BYTES - 1)) + 1;
 			continue;
 		}
-		uint32_t size = fy_record_size(w);
-		struct fy_channel *ch;
-		if (fy_likely(w >> 24 == FY_PLAIN_POST) && fy_likely((ch = p->channels[r->rank]) != NULL) &&
-		    fy_likely(ch->fast_end && ch->fast_records && ch->fill + size <= ch->fast_end)) {
-			fy_record_copy(ch->fill, r, size);
-			ch->fill += size;
-			ch->nrecords++;
-			ch->fast_records--;
-			ch->spent += (uint64_t)size + FY_MESSAGE_CHARGE;
-			plain++;
-		} else if (!take_slow(p, r, size)) {
-			break;
+		uint64_t plain = r->size_flags >> 24 == FY_PLAIN_POST ? drain_plain(p, lane, head, end) : head;
+		if (plain != head) {
+			head = plain;
+			continue;
 		}
+		uint32_t size = fy_record_size(r->size_flags);
+		if (!take_slow(p, r, size))
+			break;
 		head += size;
 	}
-	p->issued += plain;
-	p->stats.posts += plain;
 	if (head != start) {
 		fy_lane_consume(lane, head);
 		p->worked = true;

@@ -2,10 +2,10 @@
 /*
  * Design notes.
  *
- * A port has two duplicates of the communicator that it was opened on: one for
- * the engine, one for what the program starts through ferry_mpi.h, so that no
- * tag of one meets a receive of the other. Both return errors instead of ending
- * the job, and neither has the hints of the original.
+ * A port has three duplicates of the communicator that it was opened on: one for
+ * the engine, one for what the program starts through ferry_mpi.h, one for the
+ * collectives of that header, so that no tag of one meets a receive of the other.
+ * They return errors instead of ending the job, and have no hints of the original.
  *
  * An MPI_Request is kept inside of fy_request.handle, whatever it is (an int in
  * MPICH, a pointer in Open MPI). MPI must find it at its address only while it
@@ -27,6 +27,7 @@
 
 #include "mpi_bell.h"
 #include "mpi_life.h"
+#include "mpi_start.h"
 #include "status.h"
 
 #define CHUNK_MAX ((size_t)1 << 30)
@@ -39,6 +40,7 @@ struct mpi_port {
 	fy_port port; /* first: a port is cast to it */
 	MPI_Comm comm;
 	MPI_Comm program; /* for ferry_mpi.h */
+	MPI_Comm collectives; /* likewise */
 	struct fy_bells bells;
 };
 
@@ -243,6 +245,7 @@ static int mpi_close(fy_port *port, bool clean)
 {
 	struct mpi_port *mpi = of(port);
 	if (clean) {
+		MPI_Comm_free(&mpi->collectives);
 		MPI_Comm_free(&mpi->program);
 		MPI_Comm_free(&mpi->comm);
 	}
@@ -264,6 +267,7 @@ static const struct fy_port_ops mpi_ops = {
 	.agree = mpi_agree,
 	.close = mpi_close,
 	.error = mpi_error,
+	.starts = &fy_mpi_starts,
 };
 
 static int duplicate(MPI_Comm from, MPI_Comm *to)
@@ -298,12 +302,16 @@ static int connect_all(struct mpi_port *mpi, MPI_Comm from)
 	if (code == MPI_SUCCESS)
 		code = duplicate(mpi->comm, &mpi->program);
 	if (code == MPI_SUCCESS)
+		code = duplicate(mpi->comm, &mpi->collectives);
+	if (code == MPI_SUCCESS)
 		code = fy_mpi_compare_owners(mpi->comm);
 	if (code == MPI_SUCCESS)
 		code = fy_bells_open(&mpi->bells, mpi->comm);
 	if (code == MPI_SUCCESS)
 		return 0;
 	fy_fail(FERRY_EMPI, "%s", fy_mpi_text("opening a port on MPI", code));
+	if (mpi->collectives != MPI_COMM_NULL)
+		MPI_Comm_free(&mpi->collectives);
 	if (mpi->program != MPI_COMM_NULL)
 		MPI_Comm_free(&mpi->program);
 	if (mpi->comm != MPI_COMM_NULL)
@@ -336,7 +344,7 @@ static int open_on(MPI_Comm from, int provided, fy_port **port_p)
 	mpi = calloc(1, sizeof *mpi);
 	if (mpi == NULL)
 		return fy_fail(FERRY_ENOMEM, "no memory for a port");
-	mpi->comm = mpi->program = MPI_COMM_NULL;
+	mpi->comm = mpi->program = mpi->collectives = MPI_COMM_NULL;
 	status = connect_all(mpi, from);
 	if (status != 0) {
 		free(mpi);
@@ -362,4 +370,9 @@ int fy_port_mpi_open(const void *comm, int level, bool exclusive, fy_port **port
 const void *fy_port_mpi_comm(const fy_port *port)
 {
 	return &((const struct mpi_port *)port)->program;
+}
+
+const void *fy_port_mpi_collectives(const fy_port *port)
+{
+	return &((const struct mpi_port *)port)->collectives;
 }

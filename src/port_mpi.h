@@ -31,6 +31,8 @@
 int fy_port_mpi_open(const void *comm, int level, bool exclusive, fy_port **port_p);
 /* The address of a further duplicate (MPI_Comm), for the program's own operations. */
 const void *fy_port_mpi_comm(const fy_port *port);
+/* And of one more, for the library's own collectives. */
+const void *fy_port_mpi_collectives(const fy_port *port);
 
 /* Did this thread initialize MPI, so that it is the one to finalize it? */
 bool fy_mpi_owned(void);

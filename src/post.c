@@ -175,7 +175,7 @@ static void wake_or_drive(ferry *e, struct fy_lane *lane, bool awaited)
 	fy_wake_up(&e->wake);
 }
 
-static int publish(ferry *e, struct fy_lane *lane, uint32_t size, bool awaited)
+static inline int publish(ferry *e, struct fy_lane *lane, uint32_t size, bool awaited)
 {
 	fy_lane_publish(lane, size);
 	uint32_t sleeper = fy_wake_look(&e->wake);
@@ -216,8 +216,8 @@ static int write_record(const struct fy_post *o, ferry_message *m, ferry_future 
 		fy_record_set_ext(r, (uint64_t)(uintptr_t)future);
 	if (m)
 		memcpy(fy_record_data(r), &m, sizeof m);
-	else if (o->nbytes)
-		memcpy(fy_record_data(r), o->body, o->nbytes);
+	else
+		fy_body_copy(fy_record_data(r), o->body, o->nbytes);
 	return publish(o->engine, o->lane, size, future != NULL);
 }
 
@@ -307,12 +307,11 @@ int ferry_post(ferry *engine, int rank, uint32_t op, const void *body, size_t nb
 	              nbytes <= FY_LANE_INLINE && (body || !nbytes) && fy_recent.serial == engine->serial &&
 	              !fy_load_relaxed_8(&engine->full[rank]) && fy_load_relaxed_32(&engine->phase) == FY_OPEN)) {
 		struct fy_lane *lane = fy_recent.lane;
-		uint32_t word = FY_KIND_POST | (uint32_t)nbytes, size = fy_record_size(word);
+		uint32_t word = FY_KIND_POST | (uint32_t)nbytes, size = fy_pad8((uint32_t)sizeof(struct fy_record) + (uint32_t)nbytes);
 		struct fy_record *r = fy_lane_reserve(lane, size);
 		if (fy_likely(r && nbytes <= engine->options.message_max)) {
 			*r = (struct fy_record){ word, op, (uint32_t)rank, lane->stream };
-			if (nbytes)
-				memcpy(r + 1, body, nbytes);
+			fy_body_copy(r + 1, body, nbytes);
 			return publish(engine, lane, size, false);
 		}
 	}

@@ -23,6 +23,7 @@
 #define SLEEP_BUSY FERRY_US(20)    /* MPI has something of ours under way */
 #define SLEEP_AWAITED FERRY_US(50) /* an answer from another host is waited for */
 #define SLEEP_STARTED FERRY_US(500) /* the program's own requests, which nobody rings for, found idle */
+#define RUNG_FOR FERRY_MS(2)       /* how long a message is looked out for after a ring */
 #define SLEEP_RUNG FERRY_MS(5)     /* likewise from this host: its rank rings, this is for safety */
 #define SLEEP_LOCAL FERRY_MS(100)  /* all ranks are on this host and ring */
 
@@ -249,6 +250,8 @@ int64_t fy_progress_sleep_time(struct fy_progress *p)
 		p->idle_sleep = at_most(p->idle_sleep * 2, sleep_max);
 	if (p->starts && p->starts->under_way)
 		t = at_most(t, at_most(p->idle_sleep, SLEEP_STARTED));
+	if (p->rung_at && p->now - p->rung_at < RUNG_FOR)
+		t = at_most(t, SLEEP_AWAITED); /* the ring may overtake the message, over TCP for one */
 	if (p->n_timers)
 		t = at_most(t, p->timers[0].when - p->now);
 	if (fy_load_relaxed_64(&p->engine->mailbox.bytes) && p->options->handler_grace > 0)
@@ -275,9 +278,11 @@ static void sleep_a_while(struct fy_progress *p)
 	int64_t t = fy_progress_sleep_time(p);
 	p->stats.sleeps++;
 	fy_helm_give(engine);
-	fy_wake_sleep(&engine->wake, t);
+	bool rung = fy_wake_sleep(&engine->wake, t);
 	fy_store_release_32(&engine->asleep, 0);
 	fy_helm_take(engine);
+	if (rung)
+		p->rung_at = p->port->ops->now(p->port);
 }
 
 static void let_others(ferry *engine)

@@ -79,6 +79,26 @@ static inline void fy_record_set_ext(struct fy_record *r, uint64_t ext)
 {
 	memcpy(r + 1, &ext, sizeof ext);
 }
+/* Copy a body: small ones in words that may overlap, without a call and without touching a byte beyond. */
+static inline void fy_body_copy(void *to, const void *from, size_t n)
+{
+	char *t = to;
+	const char *f = from;
+	if (n > 128) {
+		memcpy(t, f, n);
+	} else if (n >= 16) {
+		for (size_t i = 0; i + 16 < n; i += 16)
+			__builtin_memcpy(t + i, f + i, 16);
+		__builtin_memcpy(t + n - 16, f + n - 16, 16);
+	} else if (n >= 8) {
+		__builtin_memcpy(t, f, 8);
+		__builtin_memcpy(t + n - 8, f + n - 8, 8);
+	} else {
+		for (size_t i = 0; i < n; i++)
+			t[i] = f[i];
+	}
+}
+
 /* Copy a record of `size` bytes (a multiple of 8): small ones in words, without a call. */
 static inline void fy_record_copy(void *to, const void *from, uint32_t size)
 {

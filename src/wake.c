@@ -79,14 +79,16 @@ void fy_wake_announce(struct fy_wake *wake)
 	fy_barrier_everywhere();
 }
 
-void fy_wake_sleep(struct fy_wake *wake, int64_t nanoseconds)
+bool fy_wake_sleep(struct fy_wake *wake, int64_t nanoseconds)
 {
 	struct timespec now;
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	int64_t until = (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
 	until = nanoseconds < INT64_MAX - until ? until + nanoseconds : INT64_MAX;
 	fy_futex_wait(wake->word, 1, until, wake->shared);
+	bool rung = wake->shared && !fy_load_acquire_32(wake->word) && fy_load_acquire_32(&wake->own) == 1;
 	fy_wake_stay(wake);
+	return rung;
 }
 
 void fy_wake_stay(struct fy_wake *wake)

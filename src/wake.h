@@ -56,7 +56,8 @@ static inline void fy_wake_check(struct fy_wake *wake)
 /* The sleeper: announce, then the caller looks for work once more, then either
  * fy_wake_sleep or fy_wake_stay. */
 void fy_wake_announce(struct fy_wake *wake);
-void fy_wake_sleep(struct fy_wake *wake, int64_t nanoseconds);
+/* True when a rank of this host rang. */
+bool fy_wake_sleep(struct fy_wake *wake, int64_t nanoseconds);
 void fy_wake_stay(struct fy_wake *wake);
 /* The engine has stopped: givers find out, and nobody touches the shared word any more. */
 void fy_wake_stop(struct fy_wake *wake);

@@ -1,0 +1,339 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Design notes.
+ *
+ * All collectives of an engine go over one communicator, in the order in which
+ * the helm takes them, which must be the same on all ranks: MPI asks for that. Where ranks
+ * differ MPI may hang or mix up data. So builds that check (FY_COLLECTIVE_CHECKS) let all
+ * ranks compare number, kind, root and bytes by an allreduce first; a collective starts when its comparison is
+ * over, the next comparison only then, so that the order on the communicator stays the same
+ * everywhere. One that differs starts nowhere and fails everywhere.
+ *
+ * Once taken from its lane a collective takes part, whatever became of its future:
+ * the other ranks wait for it.
+ *
+ * A gather of messages: an Igather of lengths, beside it each rank's bytes to the root,
+ * which receives them, once it knows the lengths, into the attachments of one message.
+ */
+#include "mpi_collective.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "log.h"
+#include "mpi_life.h"
+#include "status.h"
+
+/* ---- with one request -------------------------------------------------------------- */
+
+static void collective_done(struct fy_progress *p, const struct fy_waiting *w, const MPI_Status *mpi, int code)
+{
+	if (mpi)
+		fy_start_complete(p, w->future, w->what, NULL, code);
+	else
+		fy_start_fail(p, w->future, w->what, FERRY_ESTOPPED, "the engine was closed while a rank was gone");
+}
+
+static int call(const struct fy_start *a, MPI_Comm comm, MPI_Request *request)
+{
+	const void *from = a->collective.from;
+	void *to = a->collective.to;
+	MPI_Datatype type = a->collective.type;
+	switch (a->what) {
+	case FY_START_BARRIER:
+		return MPI_Ibarrier(comm, request);
+	case FY_START_BCAST:
+		return MPI_Ibcast(to, a->count, type, a->peer, comm, request);
+	case FY_START_REDUCE:
+		return MPI_Ireduce(from, to, a->count, type, a->collective.op, a->peer, comm, request);
+	default:
+		return MPI_Iallreduce(from, to, a->count, type, a->collective.op, comm, request);
+	}
+}
+
+static bool begin_one(struct fy_progress *p, const struct fy_start *a, ferry_future *future)
+{
+	struct fy_mpi_starts *s = fy_mpi_starts_of(p);
+	struct fy_waiting w = { .done = collective_done, .future = future, .what = a->what };
+	MPI_Request request = MPI_REQUEST_NULL;
+	if (!fy_requests_reserve(&s->requests, 1))
+		return false;
+	int code = call(a, s->collectives, &request);
+	if (code != MPI_SUCCESS || request == MPI_REQUEST_NULL)
+		fy_start_complete(p, future, a->what, NULL, code);
+	else
+		fy_requests_add(&s->requests, request, &w);
+	return true;
+}
+
+/* ---- gather of messages ----------------------------------------------------------------- */
+
+struct gather {
+	ferry_future *future;
+	int root, tag;
+	uint64_t mine;      /* bytes of this rank's */
+	const void *data;
+	unsigned open;      /* requests under way */
+	int status, code;
+	const char *detail;
+	bool kept;          /* MPI may write here yet: it is never freed */
+	ferry_message *message; /* the root's, being filled */
+	uint64_t lengths[]; /* the root's, by rank */
+};
+
+static void gather_finish(struct fy_progress *p, struct gather *g)
+{
+	if (g->status == FERRY_OK && g->code == MPI_SUCCESS && g->message && g->future) {
+		if (fy_future_claim(g->future)) {
+			fy_start_keep_status(g->future, NULL);
+			g->future->reply = g->message;
+			g->message = NULL;
+			fy_future_finish(g->future, FERRY_OK);
+		}
+		ferry_future_release(g->future);
+	} else if (g->status) {
+		fy_start_fail(p, g->future, FY_START_GATHER, g->status, g->detail);
+	} else {
+		fy_start_complete(p, g->future, FY_START_GATHER, NULL, g->code);
+	}
+	if (g->kept)
+		return;
+	if (g->message)
+		ferry_message_release(g->message);
+	free(g);
+}
+
+static void part_done(struct fy_progress *p, const struct fy_waiting *w, const MPI_Status *mpi, int code)
+{
+	struct gather *g = w->arg;
+	if (!mpi) {
+		g->status = FERRY_ESTOPPED;
+		g->detail = "the engine was closed while a rank was gone";
+		g->kept = true;
+	}
+	if (code != MPI_SUCCESS && g->code == MPI_SUCCESS)
+		g->code = code;
+	if (--g->open == 0)
+		gather_finish(p, g);
+}
+
+static void gather_add(struct fy_progress *p, struct gather *g, int code, MPI_Request request,
+                       void (*done)(struct fy_progress *, const struct fy_waiting *, const MPI_Status *, int))
+{
+	struct fy_waiting w = { .done = done, .arg = g, .what = FY_START_GATHER };
+	if (code != MPI_SUCCESS) {
+		g->code = code;
+		return;
+	}
+	fy_requests_add(&fy_mpi_starts_of(p)->requests, request, &w);
+	g->open++;
+}
+
+/* One attachment a rank. */
+static bool gather_room(struct fy_progress *p, struct gather *g)
+{
+	size_t size = (size_t)p->engine->size;
+	ferry_message *m = fy_message_new(p->engine, 0, 0);
+	g->message = m;
+	if (!m || fy_message_room_for(m, size) || !fy_requests_reserve(&fy_mpi_starts_of(p)->requests, size))
+		return false;
+	m->flags = FY_MESSAGE_RECEIVED;
+	m->source = p->engine->rank;
+	for (size_t i = 0; i < size; i++) {
+		struct fy_attachment *a = &m->attachments[i];
+		*a = (struct fy_attachment){ .data = malloc(g->lengths[i] ? g->lengths[i] : 1), .nbytes = g->lengths[i],
+			                     .owned = true };
+		if (!a->data)
+			return false;
+	}
+	return true;
+}
+
+static void receive_parts(struct fy_progress *p, struct gather *g)
+{
+	for (int i = 0; i < p->engine->size; i++) {
+		struct fy_attachment *a = &g->message->attachments[i];
+		MPI_Request request = MPI_REQUEST_NULL;
+		if (i == p->engine->rank && a->nbytes)
+			memcpy(a->data, g->data, a->nbytes);
+		if (i == p->engine->rank || !a->nbytes)
+			continue;
+		int code = MPI_Irecv(a->data, (int)a->nbytes, MPI_BYTE, i, g->tag, fy_mpi_starts_of(p)->collectives, &request);
+		gather_add(p, g, code, request, part_done);
+	}
+}
+
+/* The root knows how long they are. */
+static void lengths_done(struct fy_progress *p, const struct fy_waiting *w, const MPI_Status *mpi, int code)
+{
+	struct gather *g = w->arg;
+	if (mpi && code == MPI_SUCCESS && g->root == p->engine->rank) {
+		if (gather_room(p, g)) {
+			receive_parts(p, g);
+		} else {
+			g->status = FERRY_ENOMEM;
+			g->detail = "no memory for what the ranks sent";
+		}
+	}
+	part_done(p, w, mpi, code);
+}
+
+static bool begin_gather(struct fy_progress *p, const struct fy_start *a, ferry_future *future)
+{
+	struct fy_mpi_starts *s = fy_mpi_starts_of(p);
+	bool root = a->peer == p->engine->rank;
+	size_t lengths = root ? (size_t)p->engine->size * sizeof(uint64_t) : 0;
+	MPI_Request request = MPI_REQUEST_NULL;
+	struct gather *g = fy_requests_reserve(&s->requests, 2) ? calloc(1, sizeof *g + lengths) : NULL;
+	if (!g)
+		return false;
+	*g = (struct gather){ .future = future, .root = a->peer, .tag = (int)(s->n_collectives % (uint32_t)p->port->tag_max),
+		              .mine = a->collective.nbytes, .data = a->collective.from, .open = 1 };
+	int code = MPI_Igather(&g->mine, 1, MPI_UINT64_T, g->lengths, 1, MPI_UINT64_T, g->root, s->collectives, &request);
+	gather_add(p, g, code, request, lengths_done);
+	if (!root && g->mine && code == MPI_SUCCESS) {
+		code = MPI_Isend(g->data, (int)g->mine, MPI_BYTE, g->root, g->tag, s->collectives, &request);
+		gather_add(p, g, code, request, part_done);
+	}
+	if (--g->open == 0)
+		gather_finish(p, g);
+	return true;
+}
+
+static bool begin_now(struct fy_progress *p, const struct fy_start *a, ferry_future *future)
+{
+	bool begun = a->what == FY_START_GATHER ? begin_gather(p, a, future) : begin_one(p, a, future);
+	fy_mpi_starts_of(p)->n_collectives += begun;
+	return begun;
+}
+
+/* ---- comparing ----------------------------------------------------------------------------- */
+
+enum { COMPARED = 4 };
+
+struct fy_check {
+	struct fy_check *next;
+	struct fy_start start;
+	ferry_future *future;
+	uint32_t number;
+	int64_t values[2 * COMPARED]; /* the values, and their negatives: one minimum gives both ends */
+};
+
+static void describe(struct fy_check *c)
+{
+	const struct fy_start *a = &c->start;
+	int nbytes = 0;
+	if (a->what == FY_START_BCAST || a->what == FY_START_REDUCE || a->what == FY_START_ALLREDUCE)
+		MPI_Type_size(a->collective.type, &nbytes);
+	const int64_t values[COMPARED] = { c->number, a->what, a->peer, (int64_t)nbytes * a->count };
+	for (int i = 0; i < COMPARED; i++) {
+		c->values[i] = values[i];
+		c->values[COMPARED + i] = -values[i];
+	}
+}
+
+static bool same_everywhere(const struct fy_check *c)
+{
+	for (int i = 0; i < COMPARED; i++)
+		if (c->values[i] != -c->values[COMPARED + i])
+			return false;
+	return true;
+}
+
+static void differ(struct fy_progress *p, const struct fy_check *c)
+{
+	char text[160];
+	snprintf(text, sizeof text,
+	         "%s is collective number %u of this engine here, and other ranks call another one, with another root or "
+	         "with other lengths",
+	         fy_start_name(c->start.what), c->number);
+	fy_start_fail(p, c->future, c->start.what, FERRY_EMPI, text);
+	fy_log(p->engine->log, "%s", text);
+}
+
+static void next_check(struct fy_progress *p);
+
+static void check_done(struct fy_progress *p, const struct fy_waiting *w, const MPI_Status *mpi, int code)
+{
+	struct fy_mpi_starts *s = fy_mpi_starts_of(p);
+	struct fy_check *c = w->arg;
+	if (!mpi)
+		return; /* fy_collective_abandon finds it */
+	s->checks = c->next;
+	s->n_checks--;
+	if (code != MPI_SUCCESS)
+		fy_start_complete(p, c->future, c->start.what, NULL, code);
+	else if (!same_everywhere(c))
+		differ(p, c);
+	else if (!begin_now(p, &c->start, c->future))
+		fy_start_fail(p, c->future, c->start.what, FERRY_ENOMEM, "no memory for one more request");
+	free(c);
+	next_check(p);
+}
+
+static void next_check(struct fy_progress *p)
+{
+	struct fy_mpi_starts *s = fy_mpi_starts_of(p);
+	struct fy_check *c = s->checks;
+	struct fy_waiting w = { .done = check_done, .arg = c };
+	MPI_Request request = MPI_REQUEST_NULL;
+	MPI_Status none = { 0 };
+	if (!c) {
+		s->checks_last = NULL;
+		return;
+	}
+	w.what = c->start.what;
+	describe(c);
+	int code = fy_requests_reserve(&s->requests, 1)
+	                   ? MPI_Iallreduce(MPI_IN_PLACE, c->values, 2 * COMPARED, MPI_INT64_T, MPI_MIN, s->collectives,
+	                                    &request)
+	                   : MPI_ERR_NO_MEM;
+	if (code == MPI_SUCCESS)
+		fy_requests_add(&s->requests, request, &w);
+	else
+		check_done(p, &w, &none, code);
+}
+
+static bool begin_checked(struct fy_progress *p, const struct fy_start *a, ferry_future *future)
+{
+	struct fy_mpi_starts *s = fy_mpi_starts_of(p);
+	struct fy_check *c = malloc(sizeof *c);
+	if (!c)
+		return false;
+	*c = (struct fy_check){ .start = *a, .future = future,
+		                .number = s->n_compared++ };
+	*(s->checks_last ? &s->checks_last->next : &s->checks) = c;
+	s->checks_last = c;
+	if (s->n_checks++ == 0)
+		next_check(p);
+	return true;
+}
+
+/* ---- both ------------------------------------------------------------------------------------ */
+
+bool fy_collective_begin(struct fy_progress *p, const struct fy_start *a, ferry_future *future)
+{
+	if (p->byes) {
+		fy_start_fail(p, future, a->what, FERRY_ESTOPPED, "the engine was closed before it was started");
+		return true;
+	}
+	if (future)
+		fy_future_depart(future);
+	return FY_COLLECTIVE_CHECKS ? begin_checked(p, a, future) : begin_now(p, a, future);
+}
+
+void fy_collective_abandon(struct fy_progress *p)
+{
+	struct fy_mpi_starts *s = fy_mpi_starts_of(p);
+	bool mine = false; /* the first is being compared, in memory that MPI may write to yet */
+	while (s->checks) {
+		struct fy_check *c = s->checks;
+		s->checks = c->next;
+		fy_start_fail(p, c->future, c->start.what, FERRY_ESTOPPED, "the engine was closed while a rank was gone");
+		if (mine)
+			free(c);
+		mine = true;
+	}
+	s->checks_last = NULL;
+	s->n_checks = 0;
+}

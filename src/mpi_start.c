@@ -1,0 +1,435 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Design notes: the way of an operation of MPI.
+ *
+ *   thread   a FY_OP_START record with the arguments and the future, into its lane
+ *   helm     take(): a message or a collective goes to MPI at once
+ *            a function of the program becomes inline work (it runs when inline
+ *            code may run, see fy_dispatch_run_tasks), and then everything behind it does so
+ *            as well, so that one thread's starts keep their order
+ *   helm     the request joins mpi_requests.c, which tests it
+ *   helm     the future completes, with MPI's status in it; `release` is called
+ *
+ * Nothing is allocated for a message: the arguments are in the record, the future comes
+ * from the thread's cache, the request has its place in a block.
+ *
+ * A future that is cancelled or times out before its record is taken: nothing is
+ * started. After that the operation goes on: MPI has its memory until the
+ * request is done, and `release` is called then. A receive is cancelled in MPI, because a message that
+ * came later would be lost in it.
+ *
+ * A close waits for all requests but for receives of ferry_irecv: these are
+ * cancelled once all ranks agree that nothing else is under way, and end with
+ * FERRY_ESTOPPED. When a rank is gone nothing is waited for: the futures end with
+ * FERRY_ESTOPPED, and the memory stays MPI's (statistics: kept).
+ */
+#include "mpi_start.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "log.h"
+#include "mpi_collective.h"
+#include "mpi_life.h"
+#include "port_mpi.h"
+#include "status.h"
+
+#define SPARE_MAX 256
+
+_Static_assert(sizeof(MPI_Status) <= sizeof ((ferry_future *)0)->mpi_status, "a future has room for MPI's status");
+
+/* A start that waits among the inline work; one with a release function stays until that was called. */
+struct fy_deferred {
+	struct fy_task task;
+	struct fy_deferred *next;
+	struct fy_progress *p;
+	struct fy_start start;
+	ferry_future *future;
+};
+
+/* ---- ends ------------------------------------------------------------------------ */
+
+const char *fy_start_name(uint32_t what)
+{
+	static const char *const names[] = {
+		[FY_START_FN] = "ferry_start",          [FY_START_RUN] = "ferry_run",
+		[FY_START_SEND] = "ferry_isend",        [FY_START_RECV] = "ferry_irecv",
+		[FY_START_BARRIER] = "ferry_barrier",   [FY_START_BCAST] = "ferry_bcast",
+		[FY_START_REDUCE] = "ferry_reduce",     [FY_START_ALLREDUCE] = "ferry_allreduce",
+		[FY_START_GATHER] = "ferry_gather",
+	};
+	return names[what];
+}
+
+/* A function of the program may return any number, and Open MPI ends the job for one that is none of its codes. */
+static const char *text_of(uint32_t what, int code)
+{
+#ifdef OPEN_MPI
+	int *last = NULL, found = 0;
+	MPI_Comm_get_attr(MPI_COMM_WORLD, MPI_LASTUSEDCODE, &last, &found);
+	if (code < 0 || (found && code > *last)) {
+		fy_mpi_set_text("%s: the function returned %d, which is no code of MPI", fy_start_name(what), code);
+		return fy_mpi_last_text();
+	}
+#endif
+	return fy_mpi_text(fy_start_name(what), code);
+}
+
+static void empty_status(MPI_Status *mpi, int code)
+{
+	memset(mpi, 0, sizeof *mpi);
+	mpi->MPI_SOURCE = MPI_ANY_SOURCE;
+	mpi->MPI_TAG = MPI_ANY_TAG;
+	MPI_Status_set_elements(mpi, MPI_BYTE, 0);
+	MPI_Status_set_cancelled(mpi, 0);
+	mpi->MPI_ERROR = code;
+}
+
+void fy_start_keep_status(ferry_future *future, const MPI_Status *mpi)
+{
+	MPI_Status empty;
+	if (!mpi) {
+		empty_status(&empty, MPI_SUCCESS);
+		mpi = &empty;
+	}
+	memcpy(future->mpi_status, mpi, sizeof *mpi);
+}
+
+void fy_start_fail(struct fy_progress *p, ferry_future *future, uint32_t what, int status, const char *detail)
+{
+	if (!future)
+		fy_log(p->engine->log, "%s, for which nobody waits, failed: %s", fy_start_name(what), detail);
+	else
+		fy_future_complete(future, status, detail);
+}
+
+static void refuse(struct fy_progress *p, ferry_future *future, uint32_t what, const MPI_Status *mpi, int code)
+{
+	MPI_Status empty;
+	const char *detail = text_of(what, code);
+	if (!mpi) {
+		empty_status(&empty, code);
+		mpi = &empty;
+	}
+	if (!future) {
+		fy_start_fail(p, NULL, what, FERRY_EMPI, detail);
+		return;
+	}
+	if (fy_future_claim(future)) {
+		fy_start_keep_status(future, mpi);
+		future->detail = strdup(detail);
+		fy_future_finish(future, FERRY_EMPI);
+	}
+	ferry_future_release(future);
+}
+
+void fy_start_complete(struct fy_progress *p, ferry_future *future, uint32_t what, const MPI_Status *mpi, int code)
+{
+	if (code != MPI_SUCCESS) {
+		refuse(p, future, what, mpi, code);
+		return;
+	}
+	if (!future)
+		return;
+	if (fy_future_claim(future)) {
+		fy_start_keep_status(future, mpi);
+		fy_future_finish(future, FERRY_OK);
+	}
+	ferry_future_release(future);
+}
+
+static void count(struct fy_mpi_starts *s)
+{
+	s->starts.under_way = s->requests.n + s->n_checks;
+	s->starts.awaited = s->starts.under_way - s->requests.n_receives;
+}
+
+/* ---- deferred ones ------------------------------------------------------------------ */
+
+static struct fy_deferred *deferred_new(struct fy_progress *p, const struct fy_start *a, ferry_future *future)
+{
+	struct fy_mpi_starts *s = fy_mpi_starts_of(p);
+	struct fy_deferred *d = s->spare;
+	if (d) {
+		s->spare = d->next;
+		s->n_spare--;
+	} else {
+		d = malloc(sizeof *d);
+	}
+	if (d)
+		*d = (struct fy_deferred){ .p = p, .start = *a, .future = future };
+	return d;
+}
+
+static void deferred_free(struct fy_deferred *d)
+{
+	struct fy_mpi_starts *s = fy_mpi_starts_of(d->p);
+	if (s->n_spare >= SPARE_MAX) {
+		free(d);
+		return;
+	}
+	d->next = s->spare;
+	s->spare = d;
+	s->n_spare++;
+}
+
+static void run_release(struct fy_task *task)
+{
+	struct fy_deferred *d = (struct fy_deferred *)(void *)((char *)task - offsetof(struct fy_deferred, task));
+	d->start.fn.release(NULL, d->start.fn.arg);
+	deferred_free(d);
+}
+
+/* MPI is done with it. The program's function runs where inline code may. */
+static void release(struct fy_deferred *d)
+{
+	if (!d->start.fn.release) {
+		deferred_free(d);
+		return;
+	}
+	d->task.run = run_release;
+	fy_dispatch_defer(d->p, &d->task);
+}
+
+/* ---- a request is done --------------------------------------------------------------- */
+
+static void never_done(struct fy_progress *p, const struct fy_waiting *w)
+{
+	fy_start_fail(p, w->future, w->what, FERRY_ESTOPPED,
+	              "the engine was closed while a rank was gone: the memory stays MPI's");
+}
+
+static void start_done(struct fy_progress *p, const struct fy_waiting *w, const MPI_Status *mpi, int code)
+{
+	struct fy_deferred *d = w->arg;
+	if (!mpi) {
+		never_done(p, w);
+		if (d)
+			deferred_free(d);
+		return;
+	}
+	fy_start_complete(p, w->future, w->what, mpi, code);
+	if (d)
+		release(d);
+}
+
+static void message_done(struct fy_progress *p, const struct fy_waiting *w, const MPI_Status *mpi, int code)
+{
+	int cancelled = 0;
+	if (mpi && w->cancelled && code == MPI_SUCCESS)
+		MPI_Test_cancelled(mpi, &cancelled);
+	if (!mpi)
+		never_done(p, w);
+	else if (cancelled && w->future)
+		fy_future_complete(w->future, FERRY_ESTOPPED, "the engine was closed and no message had come");
+	else if (!cancelled)
+		fy_start_complete(p, w->future, w->what, mpi, code);
+}
+
+/* ---- starting -------------------------------------------------------------------------- */
+
+/* Is it still wanted? Otherwise its future has been completed already. */
+static bool depart(struct fy_progress *p, ferry_future *future, uint32_t what)
+{
+	if (p->byes) {
+		fy_start_fail(p, future, what, FERRY_ESTOPPED, "the engine was closed before it was started");
+		return false;
+	}
+	if (future && !fy_future_depart(future)) {
+		ferry_future_release(future);
+		return false;
+	}
+	return true;
+}
+
+/* False: no memory, nothing happened. */
+static bool begin_message(struct fy_progress *p, const struct fy_start *a, ferry_future *future)
+{
+	struct fy_mpi_starts *s = fy_mpi_starts_of(p);
+	struct fy_waiting w = { .done = message_done, .future = future, .what = a->what, .receive = a->what == FY_START_RECV };
+	MPI_Request request = MPI_REQUEST_NULL;
+	if (!fy_requests_reserve(&s->requests, 1))
+		return false;
+	if (!depart(p, future, a->what))
+		return true;
+	fy_mpi_guarded = true;
+	int code = w.receive ? MPI_Irecv(a->message.buffer, a->count, a->message.type, a->peer, a->tag, a->message.comm,
+	                                 &request)
+	                     : MPI_Isend(a->message.buffer, a->count, a->message.type, a->peer, a->tag, a->message.comm,
+	                                 &request);
+	fy_mpi_guarded = false;
+	if (code != MPI_SUCCESS || request == MPI_REQUEST_NULL)
+		fy_start_complete(p, future, a->what, NULL, code);
+	else
+		fy_requests_add(&s->requests, request, &w);
+	return true;
+}
+
+static bool begin(struct fy_progress *p, const struct fy_start *a, ferry_future *future)
+{
+	return a->what >= FY_START_BARRIER ? fy_collective_begin(p, a, future) : begin_message(p, a, future);
+}
+
+/* Takes the deferred one over. */
+static void call_start(struct fy_progress *p, struct fy_deferred *d)
+{
+	struct fy_mpi_starts *s = fy_mpi_starts_of(p);
+	struct fy_waiting w = { .done = start_done, .future = d->future, .what = FY_START_FN };
+	MPI_Request request = MPI_REQUEST_NULL;
+	int code = d->start.fn.start(s->program, d->start.fn.arg, &request);
+	if (code != MPI_SUCCESS || request == MPI_REQUEST_NULL) {
+		fy_start_complete(p, d->future, FY_START_FN, NULL, code);
+		release(d);
+		return;
+	}
+	if (d->start.fn.release)
+		w.arg = d;
+	else
+		deferred_free(d);
+	fy_requests_add(&s->requests, request, &w);
+}
+
+static void call_function(struct fy_progress *p, struct fy_deferred *d)
+{
+	struct fy_mpi_starts *s = fy_mpi_starts_of(p);
+	bool room = d->start.what == FY_START_RUN || fy_requests_reserve(&s->requests, 1);
+	if (!room)
+		fy_start_fail(p, d->future, d->start.what, FERRY_ENOMEM, "no memory for one more request");
+	if (!room || !depart(p, d->future, d->start.what)) {
+		release(d);
+		return;
+	}
+	if (d->start.what == FY_START_FN) {
+		call_start(p, d);
+		return;
+	}
+	int code = d->start.fn.run(s->program, d->start.fn.arg);
+	fy_start_complete(p, d->future, FY_START_RUN, NULL, code);
+	release(d);
+}
+
+static void run_deferred(struct fy_task *task)
+{
+	struct fy_deferred *d = (struct fy_deferred *)(void *)((char *)task - offsetof(struct fy_deferred, task));
+	struct fy_progress *p = d->p;
+	struct fy_mpi_starts *s = fy_mpi_starts_of(p);
+	s->n_deferred--;
+	if (d->start.what <= FY_START_RUN) {
+		call_function(p, d);
+	} else {
+		if (!begin(p, &d->start, d->future))
+			fy_start_fail(p, d->future, d->start.what, FERRY_ENOMEM, "no memory for one more request");
+		deferred_free(d);
+	}
+	count(s);
+}
+
+/* ---- the record -------------------------------------------------------------------------- */
+
+static struct fy_start start_of(const struct fy_record *r, ferry_future **future_p)
+{
+	struct fy_start a;
+	memcpy(&a, fy_record_data(r), sizeof a);
+	*future_p = r->size_flags & FY_EXT ? (ferry_future *)(uintptr_t)fy_record_ext(r) : NULL;
+	return a;
+}
+
+static bool make_starts(struct fy_progress *p)
+{
+	struct fy_mpi_starts *s = calloc(1, sizeof *s);
+	if (!s)
+		return false;
+	s->program = *(const MPI_Comm *)fy_port_mpi_comm(p->port);
+	s->collectives = *(const MPI_Comm *)fy_port_mpi_collectives(p->port);
+	p->starts = &s->starts;
+	return true;
+}
+
+static bool defer(struct fy_progress *p, const struct fy_start *a, ferry_future *future)
+{
+	struct fy_deferred *d = deferred_new(p, a, future);
+	if (!d)
+		return false;
+	fy_mpi_starts_of(p)->n_deferred++;
+	d->task.run = run_deferred;
+	fy_dispatch_defer(p, &d->task);
+	return true;
+}
+
+static bool take(struct fy_progress *p, const struct fy_record *r)
+{
+	ferry_future *future;
+	struct fy_start a = start_of(r, &future);
+	if (!p->starts && !make_starts(p))
+		return false;
+	struct fy_mpi_starts *s = fy_mpi_starts_of(p);
+	bool taken = a.what <= FY_START_RUN || s->n_deferred ? defer(p, &a, future) : begin(p, &a, future);
+	count(s);
+	return taken;
+}
+
+static void fail(struct fy_progress *p, const struct fy_record *r, int status, const char *detail)
+{
+	ferry_future *future;
+	struct fy_start a = start_of(r, &future);
+	fy_start_fail(p, future, a.what, status, detail);
+	if (a.what != FY_START_FN || !a.fn.release)
+		return;
+	ferry *before = fy_engine_enter_inline(p->engine);
+	a.fn.release(NULL, a.fn.arg);
+	fy_engine_leave_inline(before);
+}
+
+/* ---- the step, the end --------------------------------------------------------------------- */
+
+static void step(struct fy_progress *p)
+{
+	struct fy_mpi_starts *s = fy_mpi_starts_of(p);
+	uint32_t given_up = fy_load_acquire_32(&p->engine->starts_given_up);
+	if (fy_unlikely(given_up != s->given_up)) {
+		s->given_up = given_up;
+		fy_requests_cancel(&s->requests, false);
+	}
+	if (fy_requests_test(&s->requests, p, !p->worked))
+		p->worked = true;
+	count(s);
+}
+
+static void end(struct fy_progress *p)
+{
+	struct fy_mpi_starts *s = fy_mpi_starts_of(p);
+	if (s->ending)
+		return;
+	s->ending = true;
+	fy_requests_cancel(&s->requests, true);
+}
+
+static void abandon(struct fy_progress *p)
+{
+	struct fy_mpi_starts *s = fy_mpi_starts_of(p);
+	p->stats.kept += fy_requests_abandon(&s->requests, p);
+	fy_collective_abandon(p);
+	count(s);
+}
+
+static void free_starts(struct fy_progress *p)
+{
+	struct fy_mpi_starts *s = fy_mpi_starts_of(p);
+	while (s->spare) {
+		struct fy_deferred *d = s->spare;
+		s->spare = d->next;
+		free(d);
+	}
+	fy_requests_free(&s->requests);
+	free(s);
+	p->starts = NULL;
+}
+
+const struct fy_start_ops fy_mpi_starts = {
+	.take = take,
+	.fail = fail,
+	.step = step,
+	.end = end,
+	.abandon = abandon,
+	.free = free_starts,
+};

@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Operations of MPI that the program starts through the engine: the record that
+ * ferry_mpi.h writes into a lane, and what the helm keeps of them.
+ */
+#ifndef FY_MPI_START_H
+#define FY_MPI_START_H
+
+#include "ferry_mpi.h"
+#include "mpi_requests.h"
+#include "progress.h"
+
+enum {
+	FY_START_FN,
+	FY_START_RUN,
+	FY_START_SEND,
+	FY_START_RECV,
+	FY_START_BARRIER,   /* the collectives from here on */
+	FY_START_BCAST,
+	FY_START_REDUCE,
+	FY_START_ALLREDUCE,
+	FY_START_GATHER,
+};
+
+/* The body of a FY_OP_START record. */
+struct fy_start {
+	uint32_t what;
+	int count, peer, tag; /* peer: also the root */
+	union {
+		struct {
+			ferry_start_fn *start;
+			ferry_run_fn *run;
+			void *arg;
+			ferry_release_fn *release;
+		} fn;
+		struct {
+			void *buffer;
+			MPI_Datatype type;
+			MPI_Comm comm;
+		} message;
+		struct {
+			const void *from;
+			void *to;
+			MPI_Datatype type;
+			MPI_Op op;
+			size_t nbytes; /* of a gather */
+		} collective;
+	};
+};
+
+struct fy_deferred;
+struct fy_check;
+
+/* The helm's: what p->starts points to, over MPI. */
+struct fy_mpi_starts {
+	struct fy_starts starts; /* first */
+	struct fy_requests requests;
+	MPI_Comm program, collectives;
+	struct fy_deferred *spare;
+	unsigned n_spare;
+	size_t n_deferred;       /* wait among the inline work; whatever comes behind them does so, too */
+	uint32_t given_up;       /* engine->starts_given_up, as far as looked after */
+	bool ending;
+	uint32_t n_collectives;  /* begun; the same on all ranks */
+	uint32_t n_compared;     /* given to comparison, likewise */
+	struct fy_check *checks, *checks_last;
+	size_t n_checks;
+};
+
+static inline struct fy_mpi_starts *fy_mpi_starts_of(struct fy_progress *p)
+{
+	return (struct fy_mpi_starts *)(void *)p->starts;
+}
+
+extern const struct fy_start_ops fy_mpi_starts;
+
+/* The call's name in texts. */
+const char *fy_start_name(uint32_t what);
+/* The future of an operation ends, and its reference is dropped; future NULL: failures go into the log.
+ * `mpi`: the status to be kept, or NULL: an empty one. `code`: MPI's, or MPI_SUCCESS. */
+void fy_start_complete(struct fy_progress *p, ferry_future *future, uint32_t what, const MPI_Status *mpi, int code);
+void fy_start_fail(struct fy_progress *p, ferry_future *future, uint32_t what, int status, const char *detail);
+/* The future keeps this status: between claim and finish. */
+void fy_start_keep_status(ferry_future *future, const MPI_Status *mpi);
+
+#endif
