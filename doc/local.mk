@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 EXTRA_DIST += \
 	%D%/benchmarks.md \
+	%D%/design.md \
+	%D%/rationale.md \
+	%D%/tuning.md \
 	%D%/unidist.md \
+	%D%/wire-format.md \
 	# end

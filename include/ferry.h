@@ -6,9 +6,29 @@
  * like, post messages and await futures; they never call MPI for it.
  *
  * Every comment below answers, in this order and where there is something to
- * say: Threads, Blocks, Order, Ownership, Completes, then the errors.
- * "On the progress thread" means: in inline handlers, callbacks and release
- * functions, whichever thread runs them.
+ * say: Threads, Blocks, Order, Ownership, Completes, then the errors. Where it
+ * says nothing:
+ *
+ * Threads    any application thread, several at once; also handlers and callbacks.
+ * Blocks     never, but for a step of the progress thread where that has to be asked.
+ *            No function that waits is a cancellation point: a thread that was
+ *            cancelled ends its wait first. A signal does not end a wait.
+ * Units      sizes in bytes (nbytes), times in ns on the monotonic clock. A timeout
+ *            is 0 (one look), positive, or FERRY_FOREVER. Ranks go from 0 to
+ *            ferry_size() - 1, ops from 0 to FERRY_OP_RESERVED - 1.
+ * Errors     a wrong argument is FERRY_EINVAL, memory that is exhausted FERRY_ENOMEM;
+ *            ferry_last_error() has a sentence on what to do. On an error nothing
+ *            happened, and no output argument is touched.
+ *
+ * "On the progress thread" means: in inline handlers, inline callbacks, release and
+ * memory functions, whichever thread runs them. What waits there would wait for
+ * itself: it returns FERRY_EDEADLK (or FERRY_EAGAIN, for room) at once.
+ *
+ * The engine's threads are named "ferry" and "ferry-worker" and block all signals.
+ * fork and system may be used while an engine is open; the child of a fork calls
+ * nothing of this library and ends by exec or _exit. A process that exits without
+ * ferry_close ends at once, with its own status: what was not delivered is lost, and
+ * the launcher, which sees a rank leave without MPI_Finalize, mostly ends the job.
  */
 #ifndef FERRY_H
 #define FERRY_H
@@ -56,6 +76,7 @@ extern "C" {
 	X(EMPI, -28, "MPI refused it")                                               \
 	X(ESTOPPED, -40, "the engine has stopped")
 
+/* FERRY_PENDING is no error: it is not decided yet, or nothing came in time. */
 enum ferry_status_code {
 	FERRY_OK = 0,
 	FERRY_PENDING = 1,
@@ -83,10 +104,15 @@ typedef struct ferry_executor ferry_executor;
 typedef struct ferry_options ferry_options;
 typedef struct ferry_stats ferry_stats;
 
+/* Memory that was lent is free again. Runs once, on any thread; neither blocks nor waits. */
 typedef void ferry_release_fn(void *data, void *arg);
+/* A message came. It is lent: retain it to keep it, and release only what was retained. */
 typedef void ferry_handler_fn(ferry *engine, ferry_message *message, void *arg);
+/* A future is done. The future is lent likewise; `status` is what ferry_future_poll says. */
 typedef void ferry_callback_fn(ferry_future *future, int status, void *arg);
+/* The next step of ferry_future_and_then: starts an operation and yields its future, or a negative status. */
 typedef int ferry_next_fn(ferry_future *done, int status, void *arg, ferry_future **next_p);
+/* Where attachment `index`, of `nbytes`, of a message is to land; NULL: in memory of the library's. */
 typedef void *ferry_memory_fn(ferry *engine, int source, uint32_t op, size_t index, size_t nbytes, void *arg);
 
 #define FERRY_FOREVER (-1)
@@ -111,45 +137,129 @@ typedef void *ferry_memory_fn(ferry *engine, int source, uint32_t op, size_t ind
 #define FERRY_THREAD_SERIALIZED 2
 #define FERRY_THREAD_MULTIPLE 3
 
-/* Zero in any field means default. FERRY_OPTIONS_INIT sets the size. Sizes in
- * bytes, times in ns. Each field can also be set by FERRY_<FIELD> in the environment; a
- * field that is not zero wins over the environment. */
+/*
+ * Zero in any field means default; FERRY_OPTIONS_INIT sets the size. Each field can
+ * also be set by FERRY_<FIELD> in the environment (FERRY_SPIN=20us, FERRY_RECEIVE_MEMORY=1g,
+ * FERRY_FLAGS=exclusive,nonblock); a field that is not zero wins over it. A value out of range
+ * is FERRY_EINVAL, also in the environment; FERRY_NONE is none or off where "none" is written
+ * below. (*): accepted and checked, without effect in this version. doc/tuning.md says when to change what.
+ */
 struct ferry_options {
 	size_t size;
-	uint32_t flags;
-	int thread_level;
-	size_t receive_memory;  /* what all peers together may make this rank hold */
-	size_t send_memory;     /* what waits in channels for slow peers */
-	size_t message_max;     /* larger: ETOOBIG */
-	size_t out_of_band;     /* binaries from this size on travel as attachments */
-	size_t decode_memory;   /* bound of one decoded object */
-	int64_t handler_grace;  /* unread and unhandled for so long: see ferry_recv */
-	int64_t spin;           /* how long an idle loop spins before it yields */
-	int64_t sleep_max;      /* longest sleep of an idle loop that must poll */
-	int lend;               /* 1: waiting threads may drive the engine; FERRY_NONE: never */
-	const char *progress_cpus; /* a list such as "3" or "2-3" */
-	int64_t peer_timeout;   /* a peer that owes an answer and is silent so long is gone */
-	int64_t close_timeout;  /* close gives up so long after a peer is gone */
-	int64_t stuck_after;    /* report in the log what is stuck for so long */
-	int stats;
-	const char *trace;
-	const char *log;        /* "stderr", or a file name; %r becomes the rank */
-	int checksum;           /* 1: CRC-32C over bodies and attachments */
+	uint32_t flags;         /* FERRY_EXCLUSIVE ... above; default 0 */
+	int thread_level;       /* what MPI is asked for: multiple, or serialized with FERRY_EXCLUSIVE */
+	size_t receive_memory;  /* what all peers together may make this rank hold: 256 MiB; 1 MiB and more */
+	size_t send_memory;     /* what waits in channels for slow peers: 64 MiB; 1 MiB and more */
+	size_t message_max;     /* a larger message is FERRY_ETOOBIG: none; 1 and more, or none */
+	size_t out_of_band;     /* binaries from this size on travel as attachments: 256 KiB; 1 and more, or none */
+	size_t decode_memory;   /* bound of one decoded object: 64 MiB; 4 KiB and more */
+	int64_t handler_grace;  /* a call that nobody takes for so long is FERRY_ENOHANDLER: 5 s; 1 ns and more, or none */
+	int64_t spin;           /* an idle loop spins before it yields: 20 us, none on fewer than 4 processors; to 1 s, or none */
+	int64_t sleep_max;      /* longest sleep of an idle loop that must poll: 1 ms; 1 us to 10 s, or none */
+	int lend;               /* 1 (default): waiting threads may drive the engine; FERRY_NONE: never */
+	const char *progress_cpus; /* where the progress thread runs, such as "3" or "2-3": where it likes */
+	int64_t peer_timeout;   /* a peer that owes an answer and is silent so long is gone: none; 1 ms and more. (*) */
+	int64_t close_timeout;  /* close gives up so long after a peer is gone: 60 s; 1 ms and more, or none. (*) */
+	int64_t stuck_after;    /* log what is stuck for so long: none; 1 ms and more. (*) */
+	int stats;              /* 1: write the counters to the log at close: off. (*) */
+	const char *trace;      /* file for a trace of events: off. (*) */
+	const char *log;        /* "stderr", or a file name in which %r becomes the rank: off */
+	int checksum;           /* 1: CRC-32C over bodies and attachments: off. (*) */
 };
 #define FERRY_OPTIONS_INIT { sizeof(ferry_options), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
 
 /* ---- engine ------------------------------------------------------------- */
 
+/*
+ * Start an engine over all ranks of the job: a progress thread, which initializes MPI when nobody
+ * has, or else works on duplicates of MPI_COMM_WORLD. One rank without a launcher is fine. A process may
+ * hold several engines.
+ *
+ * Threads    opens and closes come one at a time and in the same order on all ranks.
+ * Blocks     until all ranks have come. The progress thread then takes to `progress_cpus`.
+ * Ownership  *options (NULL: defaults and environment) is copied. With FERRY_NO_THREAD the calling
+ *            thread is the one that initializes MPI, and has to be the one that closes the engine.
+ *
+ * FERRY_EINVAL for an option; FERRY_ETHREAD when MPI was initialized below multiple (serialized
+ * suffices with FERRY_EXCLUSIVE, for one engine); FERRY_ENOTSUP after MPI was finalized, or when the ranks
+ * were built with different limits; FERRY_EMPI; FERRY_EDEADLK on the progress thread.
+ */
 FERRY_API int ferry_open(const ferry_options *options, ferry **engine_p);
+
+/*
+ * End an engine. Refuses new posts of application threads (FERRY_ESTOPPED; handlers may still post and
+ * reply), delivers what was posted anywhere before, agrees with all ranks that nothing is
+ * under way, completes what is still open and stops the thread. The last engine of a process finalizes
+ * MPI if an engine initialized it, unless FERRY_KEEP_MPI is set; MPI cannot be started again after that.
+ *
+ * Threads    any application thread, once; threads that wait for room or in ferry_recv leave with
+ *            FERRY_ESTOPPED first. No other call on this engine may begin once it has returned.
+ * Blocks     until all ranks have closed. Queues that nobody runs are run by this thread.
+ * Ownership  futures, messages and executors that the program holds may be used and released
+ *            afterwards; the engine not. NULL is fine.
+ * Completes  every future: calls that nobody answered and promises that nobody fulfilled with
+ *            FERRY_ESTOPPED. Messages that nobody reads any more are dropped and counted.
+ *
+ * FERRY_EDEADLK on the progress thread and in a handler; FERRY_EINVAL when it was closed before;
+ * FERRY_EPEER when a rank is gone: then MPI is left alone, with the memory that it may
+ * still read (release is not called for it; ferry_stats.kept counts it), and the program should leave by _exit or MPI_Abort.
+ */
 FERRY_API int ferry_close(ferry *engine);
+
+/* This rank's number, and how many there are. */
 FERRY_API int ferry_rank(const ferry *engine);
 FERRY_API int ferry_size(const ferry *engine);
+
+/*
+ * Wait until all that this thread posted to `rank` (FERRY_ALL: to every rank) is delivered. Returns the first
+ * failure among those posts since this thread's last flush, so that fire and forget is not fire and never know.
+ *
+ * Blocks     until delivered, or for `timeout`: then FERRY_PENDING.
+ *
+ * FERRY_EDEADLK on the progress thread; FERRY_EPEER, FERRY_ESTOPPED.
+ */
 FERRY_API int ferry_flush(ferry *engine, int rank, int64_t timeout);
+
+/*
+ * Wait until everything that was posted before the fence, on any rank, and what the handlers of that posted
+ * in turn, is delivered and its handler, if it has one, has returned. Messages without a handler count when
+ * they are in the mailbox, requests that a handler retained when it has returned.
+ *
+ * Threads    one at a time a rank (a second is FERRY_EINVAL); all ranks call it equally often.
+ * Blocks     until all ranks have come and nothing is under way, or for `timeout`: then FERRY_PENDING,
+ *            the fence goes on, and the next call resumes it. Waits for receivers that do not read.
+ *
+ * FERRY_EDEADLK on the progress thread and in a handler; FERRY_EPEER, FERRY_ESTOPPED.
+ */
 FERRY_API int ferry_fence(ferry *engine, int64_t timeout);
+
+/* What the engine runs with: every default filled in, FERRY_NONE for what is off. Ownership: texts are
+ * the engine's, valid until ferry_close. */
 FERRY_API int ferry_options_resolved(const ferry *engine, ferry_options *options);
+
+/* The counters now (one look by the progress thread, for which it waits). As much as stats->size says. */
 FERRY_API int ferry_stats_read(const ferry *engine, ferry_stats *stats);
+
+/* FERRY_OK while the engine works, then why it does not: FERRY_ESTOPPED, FERRY_EPEER. */
 FERRY_API int ferry_status(const ferry *engine);
+
+/*
+ * After FERRY_EAGAIN: a future that tells when to try again. Another thread may be first.
+ *
+ * Completes  when `rank` holds posters back no longer, or with FERRY_EPEER, FERRY_ESTOPPED.
+ */
 FERRY_API int ferry_room(ferry *engine, int rank, ferry_future **future_p);
+
+/*
+ * Step an engine of FERRY_NO_THREAD: send, receive, run inline handlers and callbacks. Threads that wait for
+ * a future, for room or in ferry_recv step it too; nobody does while no thread is inside the library.
+ *
+ * Threads    any, one steps at a time.
+ * Blocks     while nothing happens, at most for `timeout`.
+ *
+ * FERRY_OK when something happened, FERRY_PENDING when not; FERRY_EDEADLK on the progress thread;
+ * FERRY_EINVAL for an engine with a thread of its own; FERRY_ESTOPPED.
+ */
 FERRY_API int ferry_progress(ferry *engine, int64_t timeout);
 
 /* Counters since the engine was opened; FERRY_STATS_INIT sets the size. */
@@ -157,31 +267,54 @@ struct ferry_stats {
 	size_t size;
 	uint64_t posts;             /* posts taken from lanes */
 	uint64_t calls;             /* calls taken from lanes */
-	uint64_t delivered;         /* messages delivered to this rank */
+	uint64_t delivered;         /* messages and replies delivered to this rank */
 	uint64_t handled;           /* handlers that returned */
 	uint64_t batches_sent;
 	uint64_t batches_received;
 	uint64_t bytes_sent;        /* batches and attachments */
 	uint64_t bytes_received;
-	uint64_t lane_full;         /* a post found its lane full */
+	uint64_t lane_full;         /* a post found no room at first */
 	uint64_t channel_full;      /* a record had to wait in a channel */
 	uint64_t credit_out;        /* a channel ran out of credit */
 	uint64_t grants_waited;     /* a large message waited for its grant */
-	uint64_t refused;           /* messages refused for want of memory */
+	uint64_t refused;           /* messages refused for want of memory, or by a peer */
 	uint64_t dropped;           /* messages that nobody read, dropped at close */
 	uint64_t late_replies;      /* replies to calls that were decided already */
-	uint64_t malformed;         /* batches from the wire that did not check out */
+	uint64_t malformed;         /* what came from the wire and did not check out */
 	uint64_t sleeps;            /* times the progress thread slept */
-	uint64_t wakes;             /* times a post woke it */
+	uint64_t wakes;             /* times another thread woke it */
 	uint64_t steps;             /* steps of the progress loop */
 	uint64_t lends;             /* times a waiting thread took the helm */
-	uint64_t memory_held;       /* bytes of received messages that wait for a reader */
+	uint64_t memory_held;       /* bytes of messages in the mailbox */
 	uint64_t kept;              /* buffers that MPI may still read after a close with EPEER */
 };
 #define FERRY_STATS_INIT { sizeof(ferry_stats), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
 
 /* ---- post and call ------------------------------------------------------ */
 
+/*
+ * Send a message to `rank` (this one included), to whoever handles or receives `op` there. A post
+ * tells when it is delivered, a call brings back the handler's reply.
+ *
+ * Blocks     while there is no room: in this thread's lane (128 KiB), or because `rank` does not keep up.
+ *            Not with FERRY_NONBLOCK, and never on the progress thread or on the last running thread of a pool:
+ *            these get FERRY_EAGAIN. The _for forms wait for `timeout` at most: then FERRY_EAGAIN.
+ *            Ranks that all post more than the credit (16 KiB to 16 MiB a pair, at most an eighth of
+ *            receive_memory) before any of them reads deadlock, as with MPI_Send.
+ * Order      what one thread posts and calls to one rank is delivered in that order, whatever the
+ *            sizes and attachments. Across threads there is none, and none holds up another's.
+ * Ownership  `body` is copied before the return. future_p NULL: fire and forget; else the future is the
+ *            caller's to release, at any time.
+ * Completes  a post when the message is delivered: checked, in order, held by the target's engine. That
+ *            does not mean handled. A call with the reply. FERRY_ENOHANDLER when nobody took the call within the
+ *            target's handler_grace; FERRY_EREMOTE when its handler said no, or released it unanswered; FERRY_ETOOBIG
+ *            or FERRY_ENOMEM when the target refused it; FERRY_EDECODE; FERRY_EPEER; FERRY_ESTOPPED; FERRY_ECANCELED and
+ *            FERRY_ETIMEDOUT when the program decided so.
+ *
+ * FERRY_EAGAIN: no room. On the progress thread that means: return, and go on when ferry_room says so, or run the
+ * handler on an executor, where it may wait. FERRY_ETOOBIG beyond message_max; FERRY_EPEER; FERRY_ESTOPPED once
+ * the engine is being closed (handlers and inline callbacks may post until all ranks agree).
+ */
 FERRY_API int ferry_post(ferry *engine, int rank, uint32_t op, const void *body, size_t nbytes,
                          ferry_future **future_p);
 FERRY_API int ferry_call(ferry *engine, int rank, uint32_t op, const void *body, size_t nbytes,
@@ -193,60 +326,207 @@ FERRY_API int ferry_call_for(ferry *engine, int rank, uint32_t op, const void *b
 
 /* ---- messages ----------------------------------------------------------- */
 
+/*
+ * A message: a body that is copied, and attachments that are not. Reference counted; once it is posted, given as a
+ * reply or received nobody changes it any more (FERRY_EINVAL), and it may be posted again, to many ranks.
+ *
+ * Threads    one at a time while it is being written; any afterwards.
+ * Ownership  *message_p is the caller's to release; posting takes a reference of its own.
+ */
 FERRY_API int ferry_message_create(ferry *engine, uint32_t op, ferry_message **message_p);
+/* Append to the body. Ownership: copied. FERRY_ETOOBIG for what no memory holds. */
 FERRY_API int ferry_message_write(ferry_message *message, const void *data, size_t nbytes);
+/*
+ * Add memory of the program's, of any size from 0 on, also beyond 2^31 bytes. What is small (a message of up to
+ * 4 KiB altogether) is copied when the message leaves; the rest is sent from where it is.
+ *
+ * Ownership  `data` is borrowed until release(data, arg), which may be NULL: once, on any thread, when the last
+ *            reference is gone, the engine's included. A future that is cancelled or times out does not end the loan.
+ */
 FERRY_API int ferry_message_attach(ferry_message *message, const void *data, size_t nbytes,
                                    ferry_release_fn *release, void *arg);
+/* ferry_post and ferry_call with a message: everything said there holds. One message, however many attachments, is
+ * one future and one place in the order. A received message may be sent on as it is. */
 FERRY_API int ferry_post_message(ferry *engine, int rank, ferry_message *message, ferry_future **future_p);
 FERRY_API int ferry_call_message(ferry *engine, int rank, ferry_message *message, ferry_future **future_p);
+/*
+ * One reference more. A handler keeps a message beyond its return by this. In an inline handler it copies the body
+ * out of the receive buffer: pointers that ferry_message_body gave before are to be asked for again.
+ */
 FERRY_API void ferry_message_retain(ferry_message *message);
+/*
+ * One reference less. The last one frees the message; a request that nobody answered is then answered with
+ * FERRY_EREMOTE. A handler releases only what it retained: in an inline handler a release too many has no
+ * effect, elsewhere it takes the engine's own reference. NULL is fine.
+ */
 FERRY_API void ferry_message_release(ferry_message *message);
 
+/* The sender's rank; -1 for a message that the program made. */
 FERRY_API int ferry_message_source(const ferry_message *message);
 FERRY_API uint32_t ferry_message_op(const ferry_message *message);
+/* The body, NULL perhaps when it is empty; nbytes_p may be NULL. Ownership: the message's. In an inline handler
+ * it is the receive buffer itself, valid until the handler returns or retains the message; 8-byte aligned. */
 FERRY_API const void *ferry_message_body(const ferry_message *message, size_t *nbytes_p);
 FERRY_API size_t ferry_message_attachments(const ferry_message *message);
+/* An attachment; NULL when there is none of that index or it was taken. Ownership: the message's. */
 FERRY_API const void *ferry_message_attachment(const ferry_message *message, size_t index, size_t *nbytes_p);
+/*
+ * Take an attachment of a received message: the memory that MPI received into, which leaves the receive budget.
+ *
+ * Threads    the holder of the only reference: retain the message in a handler and take after it, or use a
+ *            message of ferry_recv or ferry_future_take. Otherwise NULL.
+ * Ownership  the caller's, to free(); what ferry_handle_memory gave is the program's already.
+ */
 FERRY_API void *ferry_message_take(ferry_message *message, size_t index, size_t *nbytes_p);
 
 /* ---- receive ------------------------------------------------------------ */
 
+/*
+ * Let `fn` handle the messages of an op, on `where`; a handler that was there is replaced, fn NULL takes it away.
+ * Messages of the op that wait in the mailbox are handled first, in order. Without a handler they go to ferry_recv.
+ *
+ * Threads    inline handlers run one at a time, with nobody else in the engine: they must not block. On an executor
+ *            as that says.
+ * Blocks     until the progress thread has taken it; when there was a handler until that neither runs nor will
+ *            run (it may be called inside of it: then on return). A queue has to be run meanwhile by another thread.
+ * Order      handlers begin in the order of delivery; they end in it where `where` runs one at a time.
+ * Ownership  the message is lent, see ferry_handler_fn. A request whose handler returns without having replied
+ *            or retained it gets an empty reply.
+ *
+ * FERRY_ESTOPPED.
+ */
 FERRY_API int ferry_handle(ferry *engine, uint32_t op, ferry_executor *where, ferry_handler_fn *fn, void *arg);
+/*
+ * Answer a request, once: in its handler, or later from any thread if it was retained. Never waits for room
+ * and never returns FERRY_EAGAIN.
+ *
+ * Ownership  `body` is copied; a reply message is retained. The request stays the caller's to release.
+ * Completes  the caller's future: with the reply, or with FERRY_EREMOTE, whose detail has the status and the text
+ *            (up to 1024 bytes, may be NULL).
+ *
+ * FERRY_EALREADY when it was answered before; FERRY_EINVAL when it is no request; FERRY_ESTOPPED.
+ */
 FERRY_API int ferry_reply(ferry_message *request, const void *body, size_t nbytes);
 FERRY_API int ferry_reply_message(ferry_message *request, ferry_message *reply);
 FERRY_API int ferry_reply_error(ferry_message *request, int status, const char *detail);
+/*
+ * Let `fn` say where attachments of an op land: a slice of an array, pinned memory. fn NULL takes it away.
+ * It is asked once for each attachment of a message that is too large for a batch (those of small ones, and of
+ * replies, are in memory of the library's), on the progress thread, in no order of the messages, before the data comes.
+ *
+ * Ownership  the memory is the program's, and MPI writes to it until the message is handled; it counts for no budget.
+ */
 FERRY_API int ferry_handle_memory(ferry *engine, uint32_t op, ferry_memory_fn *fn, void *arg);
+/*
+ * The oldest message from `source` (or FERRY_ANY) with `op` (or FERRY_ANY_OP) for which there is no handler.
+ *
+ * Blocks     for `timeout`: then FERRY_PENDING.
+ * Order      of delivery. A message goes to one reader.
+ * Ownership  *message_p is the caller's to release. A request is answered by ferry_reply.
+ *
+ * FERRY_EDEADLK when this could not end: on the progress thread (unless timeout is 0), and when unread messages of
+ * other ops fill the budget and nobody else reads (the text names the ops); FERRY_ESTOPPED.
+ */
 FERRY_API int ferry_recv(ferry *engine, int source, uint32_t op, int64_t timeout, ferry_message **message_p);
 
 /* ---- futures ------------------------------------------------------------ */
 
+/*
+ * A future is what comes of one operation: decided once, by whoever is first, and constant after that.
+ *
+ * ferry_future_poll  FERRY_PENDING, or the operation's status.
+ * ferry_future_wait  likewise, after at most `timeout`, which leaves the future as it is. While it waits, the thread
+ *                    may drive the engine (options.lend), but runs no code of the program (with
+ *                    FERRY_NO_THREAD it does).
+ *
+ * FERRY_EDEADLK when it is not done, on the progress thread of its engine.
+ */
 FERRY_API int ferry_future_poll(ferry_future *future);
 FERRY_API int ferry_future_wait(ferry_future *future, int64_t timeout);
+/* The reply of a call (or the value of a promise), moved out: the caller's to release. FERRY_PENDING before
+ * it is done; FERRY_EALREADY when it was taken or there is none. */
 FERRY_API int ferry_future_take(ferry_future *future, ferry_message **reply_p);
+/* Why it failed, in a sentence; "" when there is none or it is not done. Ownership: the future's. */
 FERRY_API const char *ferry_future_detail(ferry_future *future);
+/*
+ * Call `fn` when the future is done: once, on `where`, never inside this call, also when it is done already. One a
+ * future (a second is FERRY_EINVAL): ferry_future_all and ferry_future_and_then compose.
+ *
+ * Ownership  the future is kept until fn has returned; the program may release its own reference at any time,
+ *            inside fn too. fn is not called on an executor that was destroyed before.
+ *
+ * FERRY_ESTOPPED for FERRY_INLINE when the future is done and its engine closed.
+ */
 FERRY_API int ferry_future_then(ferry_future *future, ferry_executor *where, ferry_callback_fn *fn, void *arg);
+/*
+ * Decide against the operation: at a time (FERRY_ETIMEDOUT), or now (FERRY_ECANCELED). That says nothing about
+ * delivery, except that what had not left its lane is not sent; the detail says which. A late reply is dropped and
+ * counted, and what was attached stays borrowed until its release. A future with a deadline is kept until that has passed.
+ *
+ * FERRY_EALREADY when it is decided; FERRY_ENOTSUP, FERRY_ESTOPPED where there is no engine to keep the time.
+ */
 FERRY_API int ferry_future_deadline(ferry_future *future, int64_t timeout);
 FERRY_API int ferry_future_cancel(ferry_future *future);
+/* One reference more, or less; the operation goes on without any. NULL is fine. */
 FERRY_API void ferry_future_retain(ferry_future *future);
 FERRY_API void ferry_future_release(ferry_future *future);
+/* Wait for all: FERRY_OK, the first failure in the order of the array, or FERRY_PENDING. One sleep for thousands. */
 FERRY_API int ferry_wait_all(ferry_future *const *futures, size_t count, int64_t timeout);
+/* Wait for one: its status, and *index_p (may be NULL) says which; or FERRY_PENDING. */
 FERRY_API int ferry_wait_any(ferry_future *const *futures, size_t count, int64_t timeout, size_t *index_p);
+/*
+ * Futures made of futures. `all` completes when all have, with the first failure in the order of the array; `any` with
+ * the first that does; the detail names it. `and_then` calls `fn` on `where` when `future` is done, whatever its status,
+ * and completes as the future that fn yields.
+ *
+ * Ownership  each keeps what it is made of. What fn yields becomes the chain's. Cancelling a composed future
+ *            decides that one; the others go on.
+ *
+ * FERRY_EDEADLK from a wait for a chain whose step is queued behind the waiter itself (in a strand, or a pool of
+ * one). Longer cycles are not found: a task that waits for what only its own pool can run may wait for ever.
+ */
 FERRY_API int ferry_future_all(ferry_future *const *futures, size_t count, ferry_future **future_p);
 FERRY_API int ferry_future_any(ferry_future *const *futures, size_t count, ferry_future **future_p);
 FERRY_API int ferry_future_and_then(ferry_future *future, ferry_executor *where, ferry_next_fn *fn, void *arg,
                                     ferry_future **future_p);
+/* A future that the program fulfils, with a status <= 0 and a value (retained; may be NULL). What is pending when the
+ * engine closes is FERRY_ESTOPPED. FERRY_EALREADY: somebody was first. */
 FERRY_API int ferry_promise_create(ferry *engine, ferry_future **future_p);
 FERRY_API int ferry_promise_fulfil(ferry_future *future, int status, ferry_message *value);
 
 /* ---- executors ---------------------------------------------------------- */
 
+/* Where handlers and callbacks run: on the progress thread, which must not be blocked, ... */
 #define FERRY_INLINE ((ferry_executor *)0)
 
+/*
+ * ... on a pool of 1 to 4096 threads; in a strand over a pool, one at a time and in order; or in a queue, by
+ * whoever calls ferry_executor_run. The queue keeps the order where one thread runs it, a pool where it has one thread.
+ *
+ * Blocks     the last running thread of a pool does not wait for room (FERRY_EAGAIN).
+ * Ownership  *executor_p is the caller's to destroy, before or after the engine is closed. A strand keeps its pool.
+ */
 FERRY_API int ferry_workers_create(ferry *engine, unsigned threads, ferry_executor **executor_p);
 FERRY_API int ferry_strand_create(ferry_executor *pool, ferry_executor **executor_p);
 FERRY_API int ferry_queue_create(ferry *engine, ferry_executor **executor_p);
+/*
+ * Run what is queued now, at most `max` (0: all of it). Returns how many ran.
+ *
+ * Threads    any, several at once.
+ * Blocks     until there is something, at most for `timeout`: then 0. It does not step an engine of FERRY_NO_THREAD.
+ *
+ * FERRY_EDEADLK on the progress thread (unless timeout is 0); FERRY_ESTOPPED when the queue was destroyed meanwhile.
+ */
 FERRY_API int ferry_executor_run(ferry_executor *executor, unsigned max, int64_t timeout);
+/* A descriptor for poll and event loops, readable exactly while there is something to run. Ownership: the queue's;
+ * to be looked at only. */
 FERRY_API int ferry_executor_fd(ferry_executor *executor);
+/*
+ * End an executor. What is queued runs first; what is given to it later does not: messages go to the mailbox, callbacks
+ * are dropped. When it returns nothing of it runs or will run, and what its code uses may be freed.
+ *
+ * Blocks     until what runs has returned. Inside of one of its own tasks it takes effect on return. NULL is fine.
+ */
 FERRY_API void ferry_executor_destroy(ferry_executor *executor);
 
 #ifdef __cplusplus

@@ -199,6 +199,9 @@ static void run_in_executor(struct fy_task *task)
 	ferry *engine = m->engine;
 	fy_engine_retain(engine);
 	m->handler = NULL;
+	/* Read-modify-write, then the look at `closed`; unregistering sets that by one, then looks at `running`: one of
+	 * the two sees the other. */
+	fy_add_32(&h->running, 1);
 	if (fy_load_acquire_32(&h->closed) || fy_executor_discarding()) {
 		fy_mailbox_push(&engine->mailbox, m);
 		fy_store_release_32(&engine->mail_rescan, 1);
@@ -259,7 +262,6 @@ void fy_dispatch_message(struct fy_progress *p, struct fy_channel *ch, ferry_mes
 		m->handler = h;
 		m->task.run = run_in_executor;
 		fy_add_32(&h->refs, 1);
-		fy_add_32(&h->running, 1);
 		fy_executor_submit(h->where, &m->task);
 	} else if (p->user_code && !p->tasks && ready_for_handlers(p)) {
 		call_inline(p, h, m);
@@ -751,7 +753,7 @@ bool fy_dispatch_set_handler(struct fy_progress *p, struct fy_handler *handler, 
 	struct fy_handler **at = handler_place(p, op), *old = *at;
 	if (old) {
 		*at = old->next;
-		fy_store_release_32(&old->closed, 1);
+		fy_swap_32(&old->closed, 1);
 	}
 	if (old_p)
 		*old_p = old; /* the table's reference */

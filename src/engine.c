@@ -14,6 +14,7 @@
 #include <sched.h>
 #include <stdlib.h>
 
+#include "block.h"
 #include "executor.h"
 #include "log.h"
 #include "options.h"
@@ -536,6 +537,7 @@ static void shell_init(ferry *e, const fy_port *port)
 	ck_stack_init(&e->replies);
 	ck_stack_init(&e->tasks);
 	ck_stack_init(&e->accounts);
+	ck_stack_init(&e->blocks);
 	fy_mailbox_init(&e->mailbox);
 	pthread_mutex_init(&e->aside, NULL);
 }
@@ -739,6 +741,7 @@ int fy_engine_destroy(ferry *e)
 	e->last_stats = p->stats;
 	if (p->port->ops->close(p->port, p->clean) != 0 && status == FERRY_OK)
 		status = FERRY_EMPI;
+	fy_block_free_all(e);
 	free(p->calls);
 	free(p->channels);
 	free(p);
@@ -761,6 +764,7 @@ void fy_engine_release(ferry *e)
 {
 	if (fy_add_32(&e->refs, (uint32_t)-1) != 1)
 		return;
+	fy_block_free_all(e);
 	free(e->full);
 	e->full = NULL;
 	fy_options_free(&e->options);

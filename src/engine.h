@@ -59,7 +59,9 @@ struct ferry {
 	ck_stack_t replies;  /* messages sent as replies by other threads */
 	ck_stack_t tasks;    /* callbacks for FERRY_INLINE, from other threads */
 	ck_stack_t accounts; /* struct fy_account with returned credit */
+	ck_stack_t blocks;   /* memory of large messages that was given back, see block.c */
 
+	uint64_t block_bytes;     /* in blocks that are kept, there and in progress->blocks: atomic add */
 	uint64_t large_returned;  /* bytes of large messages that were freed or taken out: atomic add, read by the helm */
 	uint64_t handled_elsewhere; /* handlers that returned on executors: atomic add, read by the helm */
 	uint64_t guests;          /* threads inside waiting calls: atomic add; close waits for zero */

@@ -9,6 +9,8 @@ lib_LTLIBRARIES += libferry.la
 
 libferry_core_la_SOURCES = \
 	%D%/agree.c \
+	%D%/block.c \
+	%D%/block.h \
 	%D%/call.c \
 	%D%/channel.c \
 	%D%/check.c \

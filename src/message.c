@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "block.h"
 #include "engine.h"
 #include "status.h"
 
@@ -153,7 +154,7 @@ static void free_attachments(ferry_message *m)
 	for (size_t i = 0; i < m->n_attachments; i++) {
 		struct fy_attachment *a = &m->attachments[i];
 		if (a->owned)
-			free(a->data);
+			fy_block_put(m->engine, a->data, a->nbytes);
 		else if (a->release)
 			a->release(a->data, a->arg);
 	}

@@ -128,6 +128,7 @@ struct fy_failure { /* the first failure of a stream towards a rank since its la
 };
 
 struct fy_slot;
+struct fy_block;
 struct fy_outbound;
 struct fy_inbound;
 
@@ -163,7 +164,9 @@ struct fy_channel {
 	ferry_future *pending, *pending_last; /* posts that wait for acceptance; future->id is seq << 32 | index */
 	struct fy_stream_out *streams_out;
 	struct fy_failure *failures;
-	struct fy_outbound *out, *out_last;   /* large messages under way or waiting for a grant */
+	struct fy_outbound *asked, *asked_last; /* large messages that wait for a grant, oldest first */
+	struct fy_outbound *out, *out_last;   /* under way */
+	unsigned n_lengths_behind;  /* large messages whose lengths did not all find memory yet */
 	uint64_t next_xid, next_chunk;
 	unsigned refusals;          /* sends that the port refused in a row */
 	int64_t refused_since;
@@ -179,6 +182,8 @@ struct fy_channel {
 	struct fy_account *account;
 	struct fy_stream_in *streams_in;
 	struct fy_inbound *in;      /* announced, not complete */
+	uint64_t next_xid_in;       /* the lowest that the next announcement may have */
+	uint64_t prepaid_in;        /* bytes of those among them that are prepaid */
 	/* control: one pending word a kind */
 	bool ack_owed;              /* accepted moved and somebody over there waits for it */
 	unsigned ack_age;           /* steps since */
@@ -187,7 +192,7 @@ struct fy_channel {
 	bool recall_owed;
 	uint64_t give_owed;
 	bool stream_ack_owed;
-	struct fy_inbound *grants_owed;
+	struct fy_inbound *grants_owed, *grants_last;
 	struct fy_refused refused[FY_REFUSED_MAX];
 	unsigned n_refused;
 	bool up_owed, down_owed;
@@ -215,8 +220,8 @@ struct fy_handler {
 	ferry_handler_fn *fn;
 	void *arg;
 	uint32_t refs;     /* memory: the table's, each message's in its executor, a waiter's: atomic add */
-	uint32_t running;  /* futex: messages in its executor or being handled: atomic add */
-	uint32_t closed;   /* written by the helm (release): what is queued goes to the mailbox instead */
+	uint32_t running;  /* futex: threads of its executor inside it: atomic add */
+	uint32_t closed;   /* set by the helm (swap): what is queued goes to the mailbox instead */
 	struct fy_handler *next;
 };
 #define FY_OPS_DIRECT 256
@@ -323,10 +328,13 @@ struct fy_progress {
 	uint64_t large_cap[2], large_used[2]; /* requests, replies */
 	uint64_t large_seen;          /* engine->large_returned, as far as subtracted */
 	struct fy_inbound *waiting[3], *waiting_last[3]; /* for a grant, first come first served; [2]: need none */
-	struct fy_inbound *landing;   /* receives are posted */
+	struct fy_inbound *landing, *landing_last; /* receives are posted; they take turns */
+	size_t landing_bytes;         /* in chunks that were posted and did not come yet */
 	unsigned n_out;               /* outbound transfers under way in all channels */
 	size_t chunk_bytes;
 	struct fy_chunk *chunks;      /* free ones */
+	struct fy_block *blocks;      /* kept memory, newest first (block.c) */
+	int64_t blocks_at;            /* when some was last wanted */
 	int tag_span;                 /* tags of chunks: from 1 to this, the same on all ranks */
 	/* handlers */
 	struct fy_handler *direct[FY_OPS_DIRECT];

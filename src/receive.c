@@ -23,8 +23,8 @@ static bool set_handler(struct fy_progress *p, struct fy_command *c)
 	return fy_dispatch_set_handler(p, r->handler, r->op, &r->old);
 }
 
-/* Nothing of the old handler runs or will run: messages that wait in its executor
- * find it closed. Inline ones ended before the command ran. */
+/* Nothing of the old handler runs or will run: messages that wait in its executor will
+ * find it closed, those that are being handled there are waited for. Inline ones ended before the command ran. */
 static void await_idle(struct fy_handler *old)
 {
 	if (!old)

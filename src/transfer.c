@@ -400,7 +400,7 @@ static bool lengths_add_up(const struct fy_inbound *in)
 	return sum == in->total;
 }
 
-static int take_lengths(struct fy_progress *p, struct fy_inbound *in, const char *from, uint32_t count)
+static int take_lengths(struct fy_inbound *in, const char *from, uint32_t count)
 {
 	if (count > in->n_parts - in->lengths_known)
 		return FERRY_EDECODE;
@@ -410,12 +410,14 @@ static int take_lengths(struct fy_progress *p, struct fy_inbound *in, const char
 	in->lengths = lengths;
 	memcpy(lengths + in->lengths_known, from, 8 * (size_t)count);
 	in->lengths_known += count;
-	if (in->lengths_known < in->n_parts)
-		return FERRY_OK;
-	if (!lengths_add_up(in))
-		return FERRY_EDECODE;
-	queue_for_grant(p, in);
-	return FERRY_OK;
+	return in->lengths_known < in->n_parts || lengths_add_up(in) ? FERRY_OK : FERRY_EDECODE;
+}
+
+/* The place in the stream is taken: what cannot be read is refused there. */
+static void lengths_unreadable(struct fy_inbound *in, int status)
+{
+	in->status = status;
+	in->lengths_known = in->n_parts;
 }
 
 static bool announce_ok(const struct fy_record *r, struct fy_announce *a)
@@ -448,12 +450,12 @@ int fy_transfer_arrived(struct fy_progress *p, struct fy_channel *ch, const stru
 	}
 	in->ch_next = ch->in;
 	ch->in = in;
-	int status = take_lengths(p, in, fy_record_data(r) + sizeof a, announced_lengths(a.n_parts));
-	if (status) { /* the place in the stream is taken: what cannot be read is refused there */
-		in->status = status;
-		in->lengths_known = in->n_parts;
-		queue_for_grant(p, in);
-	}
+	int status = take_lengths(in, fy_record_data(r) + sizeof a, announced_lengths(a.n_parts));
+	if (status)
+		lengths_unreadable(in, status);
+	/* Its turn is that of its announcement, also when more lengths are to come: one that overtook it could
+	 * take the memory that it needs and then wait behind it in their stream. */
+	queue_for_grant(p, in);
 	return FERRY_OK;
 }
 
@@ -461,6 +463,7 @@ int fy_transfer_lengths(struct fy_progress *p, struct fy_channel *ch, const stru
 {
 	uint32_t n = fy_record_body(r);
 	uint64_t xid;
+	(void)p;
 	if (n < 16 || n % 8)
 		return FERRY_EDECODE;
 	memcpy(&xid, fy_record_data(r), sizeof xid);
@@ -469,7 +472,10 @@ int fy_transfer_lengths(struct fy_progress *p, struct fy_channel *ch, const stru
 		in = in->ch_next;
 	if (!in || in->lengths_known == in->n_parts)
 		return FERRY_EDECODE;
-	return take_lengths(p, in, fy_record_data(r) + 8, n / 8 - 1);
+	int status = take_lengths(in, fy_record_data(r) + 8, n / 8 - 1);
+	if (status == FERRY_EDECODE)
+		lengths_unreadable(in, status);
+	return status == FERRY_ENOMEM ? status : FERRY_OK;
 }
 
 /* ---- receiving: memory and grants ---------------------------------------------------------- */
@@ -607,7 +613,8 @@ static bool grant(struct fy_progress *p, struct fy_inbound *in)
 static bool grant_first(struct fy_progress *p, int queue)
 {
 	struct fy_inbound *in = p->waiting[queue];
-	if (!fits(p, in) || (!p->user_code && p->memory_handlers && in->kind != FY_KIND_REPLY))
+	bool known = in->lengths_known == in->n_parts || in->dead;
+	if (!known || !fits(p, in) || (!p->user_code && p->memory_handlers && in->kind != FY_KIND_REPLY))
 		return false; /* asking the program where it lands is user code */
 	p->waiting[queue] = in->next;
 	if (!in->next)

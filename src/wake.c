@@ -58,6 +58,11 @@ void fy_wake_share(struct fy_wake *wake, uint32_t *word)
 	wake->shared = 1;
 }
 
+void fy_wake_fence(void)
+{
+	fy_fence_full();
+}
+
 /* `wakers` first, a full fence: fy_wake_stop either waits for us or is seen by the compare and swap. */
 void fy_wake_up(struct fy_wake *wake)
 {

@@ -40,11 +40,13 @@ void fy_wake_init(struct fy_wake *wake);
 void fy_wake_share(struct fy_wake *wake, uint32_t *word);
 
 void fy_wake_up(struct fy_wake *wake);
+/* A full fence, out of line: where membarrier works no giver pays for it. */
+void fy_wake_fence(void) __attribute__((cold));
 /* After giving work: what does the sleeper say? */
 static inline uint32_t fy_wake_look(struct fy_wake *wake)
 {
 	if (fy_unlikely(wake->giver_fences))
-		fy_fence_full();
+		fy_wake_fence();
 	return fy_load_relaxed_32(&wake->own);
 }
 /* After giving work: wake the sleeper if there is one. */

@@ -26,6 +26,7 @@ unit_tests = \
 	# end
 
 sim_tests = \
+	%D%/sim/mixed.t \
 	# end
 
 mpi_programs = \
@@ -41,6 +42,7 @@ mpi_programs = \
 	%D%/mpi/process \
 	%D%/mpi/selfpost \
 	%D%/mpi/short_threads \
+	%D%/mpi/start \
 	%D%/mpi/thread_level \
 	# end
 
@@ -57,6 +59,7 @@ np1_tests = \
 	%D%/mpi/mailbox-1.np1 \
 	%D%/mpi/order-1.np1 \
 	%D%/mpi/selfpost-1.np1 \
+	%D%/mpi/start-1.np1 \
 	%D%/mpi/thread_level-1.np1 \
 	# end
 
@@ -76,6 +79,7 @@ np2_tests = \
 	%D%/mpi/process-2.np2 \
 	%D%/mpi/selfpost-2.np2 \
 	%D%/mpi/short_threads-2.np2 \
+	%D%/mpi/start-2.np2 \
 	%D%/mpi/thread_level-2.np2 \
 	# end
 
@@ -108,6 +112,7 @@ script_tests = \
 	%D%/api/header_cxx.sh \
 	%D%/api/installed.sh \
 	%D%/api/lists.sh \
+	%D%/api/post_path.sh \
 	%D%/api/readme.sh \
 	%D%/mpi/controller.sh \
 	%D%/mpi/ferry_perf.sh \
@@ -137,6 +142,15 @@ test_support = \
 	%D%/support/port_conformance.c \
 	%D%/support/port_conformance.h \
 	# end
+
+# The virtual ranks with their network, their threads' part, and the books that are kept of both.
+sim_world = \
+	%D%/sim/actors.c \
+	%D%/sim/ledger.c \
+	%D%/sim/world.c \
+	%D%/sim/world.h \
+	# end
+%C%_sim_mixed_t_SOURCES = %D%/sim/mixed.c $(sim_world)
 
 %C%_unit_test_port_sim_t_SOURCES = \
 	%D%/support/port_conformance.c \

@@ -206,8 +206,8 @@ static bool check_peers(struct reader *reader)
 		if (mode_has(mode, list, part))
 			continue;
 		list_peers(mode, known, sizeof(known));
-		return complain(reader, "--peers: %s has no peer '%.*s'; it has: %s", mode->name, (int)part, list,
-		                known);
+		return complain(reader, "--peers: %s has no peer '%.*s'; it has: %s", mode->name, (int)part,
+		                list, known);
 	}
 	return true;
 }
@@ -374,7 +374,8 @@ static enum perf_request read_words(struct reader *reader, int argc, char **argv
 	if (optind == argc)
 		return complain(reader, "say what to measure, as in: ferry-perf rate; see --help"), PERF_WRONG;
 	if (optind + 1 != argc)
-		return complain(reader, "one mode at a time; '%s' is one too many", argv[optind + 1]), PERF_WRONG;
+		return complain(reader, "one mode at a time; '%s' is one too many", argv[optind + 1]),
+		       PERF_WRONG;
 	return read_mode(reader, argv[optind]) ? PERF_RUN : PERF_WRONG;
 }
 

@@ -63,6 +63,13 @@ static size_t record_size(size_t nbytes)
 	return (sizeof(struct header) + nbytes + 7) & ~(size_t)7;
 }
 
+static void check_size(const struct perf_trial *trial)
+{
+	if (record_size(trial->size) > BATCH_SIZE)
+		perf_fatal("a batch of %d bytes takes messages of at most %d bytes, not %zu; leave the peer out",
+		           BATCH_SIZE, BATCH_SIZE - (int)sizeof(struct header), trial->size);
+}
+
 /* There must be room: the caller sends the batch and waits for a buffer before. */
 static void append(struct sender *sender, const void *body, size_t nbytes)
 {
@@ -193,6 +200,7 @@ static void run_rate(struct perf_world *world, struct perf_trial *trial)
 	uint64_t total = trial->count * (uint64_t)trial->threads;
 	double start;
 
+	check_size(trial);
 	if (world->rank != 0) {
 		run_receiver(world, trial, total);
 		return;
@@ -222,6 +230,7 @@ static void run_threads(struct perf_world *world, struct perf_trial *trial)
 	struct perf_team team;
 	double start;
 
+	check_size(trial);
 	if (world->rank != 0) {
 		run_receiver(world, trial, trial->count * (uint64_t)trial->threads);
 		return;
@@ -285,6 +294,7 @@ static void run_alltoall(struct perf_world *world, struct perf_trial *trial)
 	double start, seconds;
 	int i;
 
+	check_size(trial);
 	for (i = 0; i < world->size; i++)
 		sender_create(&senders[i], world->comm, i, PERF_TAG_DATA);
 	receiver_create(&receiver, world->comm, MPI_ANY_SOURCE, PERF_TAG_DATA);

@@ -12,7 +12,7 @@ grep -v 'SPDX-License-Identifier' "$work/program.c" | diff - "$work/hello.c" || 
 	echo "the README's program is not examples/hello.c"
 	exit 1
 }
-libtool="$TEST_BUILDDIR/libtool -s --tag=CC --mode=link"
+libtool="$TEST_BUILDDIR/libtool --silent --tag=CC --mode=link"
 {
 	$TEST_CC $TEST_CFLAGS -std=c11 -Wall -Wextra -Werror -I"$TEST_SRCDIR/include" \
 		-c -o "$work/program.o" "$work/program.c" &&

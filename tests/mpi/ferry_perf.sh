@@ -101,6 +101,10 @@ job 2 rate --nothing
 check "an option that is unknown" refused 'there is no option --nothing'
 job 2 rate --size
 check "an option without its value" refused 'needs a value'
+job 2 rate --peers batch --size 8185
+check "a message that no batch holds" refused 'takes messages of at most 8184 bytes, not 8185'
+job 2 rate --peers batch --size 8184 --duration 0.02 --reps 1
+check "and the largest that one holds" ended_with 0
 job 2 nothing
 check "a mode that is unknown" refused "there is no mode 'nothing'"
 job 2 rate call

@@ -219,7 +219,8 @@ static enum tried try_post(struct node *node, struct rec *r)
 static void handler_posts(struct node *node, struct rec *r, const struct rec *parent)
 {
 	r->by_handler = true;
-	r->epoch = parent->epoch;
+	/* What was in the mailbox when a fence was over is delivered; what a later handler makes of it is new. */
+	r->epoch = parent->class == CLASS_LATE ? node->fences : parent->epoch;
 	enum tried tried = node->stash ? NO_ROOM : try_post(node, r);
 	if (tried == OVER)
 		forget(node, r);
@@ -376,14 +377,26 @@ static void handler(ferry *engine, ferry_message *message, void *arg)
 	taken(node, message, false);
 }
 
+/* The mailbox notes on the real clock who asked for what; here the time is virtual. */
+static void note_asked(struct node *node)
+{
+	struct fy_mailbox *box = &node->engine->mailbox;
+	int64_t now = fy_sim_now(node->world->sim);
+	for (unsigned i = 0; i < box->n_patterns; i++)
+		if (box->patterns[i].asked > now)
+			box->patterns[i].asked = now;
+}
+
 static void read_mail(struct node *node)
 {
 	struct world *w = node->world;
-	for (unsigned n = 1 + w_pick(w, 8); n; n--) {
+	bool some = fy_load_acquire_64(&node->engine->mailbox.bytes);
+	for (unsigned n = some ? 1 + w_pick(w, 8) : w_chance(w, 5); n; n--) {
 		ferry_message *m = NULL;
 		uint32_t op = w->plan.any_readers && w_chance(w, 70) ? FERRY_ANY_OP : OP_MAIL + w_pick(w, 3);
 		int source = w_chance(w, 80) ? FERRY_ANY : (int)w_pick(w, (uint32_t)w->plan.ranks);
 		int status = fy_recv(node->engine, source, op, 0, &m);
+		note_asked(node);
 		if (status == FERRY_OK)
 			taken(node, m, true);
 		else if (status != FERRY_PENDING && status != FERRY_EDEADLK && node->engine->phase != FY_STOPPED)

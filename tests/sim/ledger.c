@@ -171,7 +171,7 @@ static struct rec *identify(struct world *w, int rank, const ferry_message *m)
 	for (struct rec *r = c ? c->recs : NULL; r; r = r->same) {
 		if (r->dst != rank || r->src != ferry_message_source(m) || r->op != ferry_message_op(m))
 			continue;
-		if (!r->delivered && !r->unsent)
+		if (!r->delivered && !r->in_mail && !r->unsent)
 			return r;
 		again = r;
 	}
@@ -248,6 +248,12 @@ static const char *wrong_reply(struct rec *r)
 	return what;
 }
 
+/* Into the mailbox, where a call that nobody asks for is answered after its grace. */
+static bool goes_to_mail(const struct rec *r)
+{
+	return r->class != CLASS_INLINE && r->class != CLASS_QUEUE;
+}
+
 /* May a call end like this? */
 static const char *wrong_end(struct node *node, const struct rec *r)
 {
@@ -257,7 +263,7 @@ static const char *wrong_end(struct node *node, const struct rec *r)
 	if (r->status == FERRY_ESTOPPED)
 		return closing && (!r->answered || r->answered_late) ? NULL : "it was stopped though it was answered";
 	if (r->status == FERRY_ENOHANDLER)
-		return r->class == CLASS_NOBODY && !r->delivered ? NULL : "somebody handles it";
+		return goes_to_mail(r) && !r->delivered ? NULL : "somebody handles it";
 	if (r->status != FERRY_EREMOTE)
 		return "that cannot be";
 	snprintf(text, sizeof text, "no, %u", r->content->id);
@@ -326,7 +332,7 @@ bool l_settle(struct node *node, struct rec *r)
 
 /* ---- fences --------------------------------------------------------------------------- */
 
-static void mark_mail(struct node *node, bool in_mail)
+static void mark_mail(struct node *node)
 {
 	if (node->state == NODE_STOPPED)
 		return;
@@ -334,21 +340,21 @@ static void mark_mail(struct node *node, bool in_mail)
 	for (ferry_message *m = node->engine->mailbox.all.first; m; m = m->next) {
 		struct rec *r = identify(node->world, node->rank, m);
 		if (r)
-			r->in_mail = in_mail;
+			r->in_mail = true;
 	}
 }
 
 void l_fence_over(struct world *w, uint32_t epoch)
 {
 	for (int i = 0; i < w->plan.ranks; i++)
-		mark_mail(&w->nodes[i], true);
+		mark_mail(&w->nodes[i]);
 	for (struct rec *r = w->recs; r; r = r->next)
 		if (r->epoch < epoch && !r->flush && !r->delivered && !r->in_mail && !r->exempt &&
-		    r->class != CLASS_NOBODY && !(r->future && fy_future_is_done(r->future)))
+		    !(r->call && goes_to_mail(r)) && !(r->class == CLASS_LATE && w->nodes[r->dst].late_done))
 			w_fail(w, "a fence is over, and content %u of epoch %u from rank %d to rank %d (op %#x) is not delivered",
 			       r->content->id, r->epoch, r->src, r->dst, r->op);
-	for (int i = 0; i < w->plan.ranks; i++)
-		mark_mail(&w->nodes[i], false);
+	for (struct rec *r = w->recs; r; r = r->next)
+		r->in_mail = false;
 	w->tally.fences++;
 }
 
@@ -370,7 +376,7 @@ static void check_future(struct world *w, struct rec *r)
 
 static bool may_be_lost(const struct rec *r)
 {
-	return r->unsent || r->exempt || r->class == CLASS_NOBODY;
+	return r->unsent || r->exempt || (r->call && goes_to_mail(r));
 }
 
 static void check_record(struct world *w, struct rec *r, uint64_t *lost, uint64_t *maybe)

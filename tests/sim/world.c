@@ -29,7 +29,7 @@ static size_t one_of(struct world *w, const size_t *sizes, unsigned n)
 
 static void plan_network(struct world *w, struct fy_sim_options *o)
 {
-	static const size_t eager[] = { 1, 512, 8192, 65536, SIZE_MAX }, chunk[] = { 1000, 4096, 65536, 1u << 30 };
+	static const size_t eager[] = { 1, 512, 8192, 65536, SIZE_MAX }, chunk[] = { FY_BATCH_BYTES, 20000, 65536, 1u << 30 };
 	static const size_t tags[] = { 20000, 40000, 1 << 28 };
 	o->delay_max = (int64_t)w_between(w, 1000, 60000);
 	o->late_max = w_chance(w, 30) ? (int64_t)w_between(w, 1, 200000) : 0;
@@ -311,7 +311,7 @@ static bool step(struct world *w, struct node *node)
 
 static bool visit(struct world *w, struct node *node)
 {
-	bool worked = true;
+	bool worked = false;
 	if (!node->late_done && fy_sim_now(w->sim) >= w->plan.late_at)
 		a_register_late(node);
 	for (int i = 0; i < w->plan.lanes; i++)
@@ -341,6 +341,12 @@ static void pass_time(struct world *w, bool worked)
 
 static void describe(struct world *w)
 {
+	const struct plan *plan = &w->plan;
+	printf("# plan: memory %zu and %zu, large %u%% to %zu, many %u, calls %u%%, borrowed %u%%, slow %u, reading %u%%, "
+	       "hoard %u%%, cancels %u%%, fences %u, any %d, early %d, unread %d, churn %d, stop %d, refuse %u\n",
+	       plan->receive_memory, plan->send_memory, plan->large, plan->large_max, plan->many, plan->calls,
+	       plan->borrowed, plan->slow, plan->reading, plan->hoard, plan->cancels, plan->fences, plan->any_readers,
+	       plan->early_close, plan->unread, plan->churn, plan->stop_reading, plan->net.refuse_ppm);
 	for (int i = 0; i < w->plan.ranks; i++) {
 		struct node *node = &w->nodes[i];
 		struct fy_progress *p = node->p;
@@ -372,7 +378,8 @@ static void watch_for_hangs(struct world *w)
 		w->moved_at = fy_sim_now(w->sim);
 		w->rounds_moved = w->rounds;
 	}
-	if (fy_sim_now(w->sim) - w->moved_at < STILL_NS || w->rounds - w->rounds_moved < STILL_ROUNDS)
+	uint64_t rounds = w->rounds - w->rounds_moved;
+	if (rounds < STILL_ROUNDS || (fy_sim_now(w->sim) - w->moved_at < STILL_NS && rounds < 10 * STILL_ROUNDS))
 		return;
 	w_fail(w, "nothing happens any more: %d of %d ranks have stopped, %u of %u records are posted", w->stopped,
 	       w->plan.ranks, w->posted, w->plan.records);

@@ -335,6 +335,39 @@ static void destroy_runs_what_is_left(void **state)
 	ferry_executor_destroy(base);
 }
 
+static void run_slowly(struct job *job)
+{
+	fy_store_release_32(job->arg, 1);
+	t_sleep_ms(30);
+	fy_store_release_32(job->arg, 2);
+}
+
+static void *run_queue_once(void *arg)
+{
+	ferry_executor_run(arg, 1, FERRY_FOREVER);
+	fy_executor_release(arg);
+	return NULL;
+}
+
+static void destroy_waits_for_what_is_running(void **state)
+{
+	ferry_executor *base = make_pool(1), *made[3] = { make_pool(1), make_strand(base), make_queue() };
+	pthread_t runner;
+
+	(void)state;
+	fy_executor_retain(made[2]);
+	pthread_create(&runner, NULL, run_queue_once, made[2]);
+	for (int i = 0; i < 3; i++) {
+		uint32_t progress = 0;
+		submit_new(made[i], run_slowly, &progress, 0, 0);
+		assert_true(wait_for(&progress, 1));
+		ferry_executor_destroy(made[i]);
+		assert_int_equal(fy_load_acquire_32(&progress), 2);
+	}
+	pthread_join(runner, NULL);
+	ferry_executor_destroy(base);
+}
+
 /* A thread that has just found nothing must look again before it ends. */
 static void a_task_submitted_right_before_destroy_runs(void **state)
 {
@@ -836,6 +869,7 @@ int main(void)
 		TEST(sleeping_threads_are_woken_every_time),
 		TEST(a_pool_runs_side_by_side),
 		TEST(destroy_runs_what_is_left),
+		TEST(destroy_waits_for_what_is_running),
 		TEST(a_task_submitted_right_before_destroy_runs),
 		TEST(what_is_submitted_after_destroy_is_discarded),
 		TEST(a_strand_of_a_destroyed_pool_discards),

@@ -348,6 +348,9 @@ static void note_abandoned(ferry *which, ferry_future *future)
 {
 	assert_ptr_equal(which, engine);
 	assert_false(fy_future_is_done(future));
+	/* Between the claim and DONE: it is decided, though nobody can read it yet. */
+	assert_false(fy_future_claim(future));
+	assert_int_equal(ferry_future_cancel(future), FERRY_EALREADY);
 	abandoned_one = future;
 }
 
@@ -598,6 +601,7 @@ static void promise_closed(ferry *which, ferry_future *future)
 {
 	assert_ptr_equal(which, engine);
 	assert_false(fy_future_is_done(future));
+	assert_false(fy_future_claim(future));
 	closed++;
 }
 

@@ -284,6 +284,103 @@ static void waiters_and_completers_race(void **state)
 	pthread_barrier_destroy(&race.end);
 }
 
+/* ---- watches themselves --------------------------------------------------------------------- */
+
+struct gate {
+	pthread_t thread;
+	struct fy_watch watch, second;
+	uint32_t entered, open, removed; /* 0, then 1 */
+};
+
+static void stand_in_gate(struct fy_watch *watch)
+{
+	struct gate *gate = watch->owner;
+
+	fy_store_release_32(&gate->entered, 1);
+	while (!fy_load_acquire_32(&gate->open))
+		t_sleep_ms(1);
+}
+
+static void never_fires(struct fy_watch *watch)
+{
+	struct gate *gate = watch->owner;
+
+	fy_store_release_32(&gate->removed, 7);
+}
+
+static void *complete_into_gate(void *arg)
+{
+	complete(((struct gate *)arg)->watch.future);
+	return NULL;
+}
+
+static void *remove_at_gate(void *arg)
+{
+	struct gate *gate = arg;
+
+	fy_watch_remove(&gate->watch);
+	fy_store_release_32(&gate->removed, 1);
+	return NULL;
+}
+
+/* The owner of a watch may free it after removing it, so removing waits; completing code may not wait, so it tries. */
+static void removing_waits_for_who_fires_and_trying_does_not(void **state)
+{
+	struct gate gate = { .entered = 0 };
+	ferry_future **f = make_many(1);
+	pthread_t remover;
+
+	(void)state;
+	ferry_future_retain(f[0]);
+	gate.watch = (struct fy_watch){ .future = f[0], .notify = stand_in_gate, .owner = &gate };
+	fy_watch_add(&gate.watch);
+	pthread_create(&gate.thread, NULL, complete_into_gate, &gate);
+	while (!fy_load_acquire_32(&gate.entered))
+		t_sleep_ms(1);
+	assert_false(fy_watch_try_remove(&gate.watch));
+	pthread_create(&remover, NULL, remove_at_gate, &gate);
+	t_sleep_ms(30);
+	assert_int_equal(fy_load_acquire_32(&gate.removed), 0);
+	fy_store_release_32(&gate.open, 1);
+	pthread_join(remover, NULL);
+	pthread_join(gate.thread, NULL);
+	assert_int_equal(gate.removed, 1);
+	ferry_future_release(f[0]);
+	release_many(f, 1);
+}
+
+static void a_removed_watch_does_not_fire(void **state)
+{
+	struct gate gate = { .entered = 0 };
+	ferry_future **f = make_many(1);
+
+	(void)state;
+	gate.watch = (struct fy_watch){ .future = f[0], .notify = never_fires, .owner = &gate };
+	gate.second = gate.watch;
+	fy_watch_add(&gate.watch);
+	fy_watch_add(&gate.second);
+	assert_true(fy_watch_try_remove(&gate.watch));
+	assert_false(fy_watch_try_remove(&gate.watch));
+	fy_watch_remove(&gate.second);
+	complete(f[0]);
+	assert_int_equal(gate.removed, 0);
+	release_many(f, 1);
+}
+
+/* As if a watcher was preempted while it had the lock of the list. */
+static void completing_never_waits_for_a_watcher(void **state)
+{
+	ferry_future **f = make_many(1);
+
+	(void)state;
+	f[0]->links = (void *)1;
+	fy_or_32(&f[0]->state, FY_FUTURE_WATCHED);
+	complete(f[0]);
+	assert_int_equal(ferry_future_poll(f[0]), FERRY_OK);
+	assert_int_equal((uintptr_t)f[0]->links, 3); /* it was told to fire what it has */
+	release_many(f, 1);
+}
+
 /* ---- all and any as futures ---------------------------------------------------------------- */
 
 static void all_and_any_check_their_arguments(void **state)
@@ -775,6 +872,9 @@ int main(void)
 		TEST(wait_any_gives_a_done_one_or_pending),
 		TEST(wait_any_over_ten_thousand_scans_nothing_at_completion),
 		TEST(waiters_and_completers_race),
+		TEST(removing_waits_for_who_fires_and_trying_does_not),
+		TEST(a_removed_watch_does_not_fire),
+		TEST(completing_never_waits_for_a_watcher),
 		TEST(all_and_any_check_their_arguments),
 		TEST(all_completes_with_the_first_failure_when_all_are_done),
 		TEST(any_completes_with_the_first_and_names_it),

@@ -242,7 +242,7 @@ static void a_bad_variable_is_refused_with_its_name_value_and_what_is_accepted(v
 	assert_variable_refused("FERRY_RECEIVE_MEMORY", "none", "at least 1m");
 	assert_variable_refused("FERRY_RECEIVE_MEMORY", "0", "at least 1m");
 	assert_variable_refused("FERRY_RECEIVE_MEMORY", "9223372036854775808", "at least 1m");
-	assert_variable_refused("FERRY_RECEIVE_MEMORY", "9007199254740992m", "at least 1m");
+	assert_variable_refused("FERRY_RECEIVE_MEMORY", "17592186044417m", "at least 1m");
 	assert_variable_refused("FERRY_SEND_MEMORY", "-1", "at least 1m");
 	assert_variable_refused("FERRY_SEND_MEMORY", "2m ", "at least 1m");
 	assert_variable_refused("FERRY_MESSAGE_MAX", "1.5k", "or none");

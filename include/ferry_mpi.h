@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Ferry and MPI: an engine on a communicator of the program's own, and any
+ * operation of MPI that does not block as a future.
+ *
+ * Whatever is started here goes through the calling thread's lane, as a post
+ * does, and MPI is called for it by the engine. So it needs no more than the
+ * engine has, whatever the thread level; only what the program calls by itself
+ * (making a datatype, a communicator of its own) needs MPI_THREAD_MULTIPLE, or
+ * is called by ferry_run.
+ *
+ * What holds for all of them:
+ *
+ * Threads    any, also in handlers and callbacks.
+ * Blocks     while the thread's lane is full; with FERRY_NONBLOCK, and on the
+ *            progress thread, it is FERRY_EAGAIN instead.
+ * Order      what one thread starts reaches MPI in that order, so that MPI's
+ *            order of messages is that of the thread. Across threads there is
+ *            none: collectives on one communicator by several threads are the
+ *            program's to order, as in MPI. There is no order between starts
+ *            and posts.
+ * Ownership  buffers, datatypes and communicators are borrowed until the
+ *            future completes with anything but FERRY_ECANCELED or
+ *            FERRY_ETIMEDOUT. After these the memory stays MPI's until the
+ *            operation is done all the same; ferry_start_release tells when.
+ *            Unless the detail says that nothing was started.
+ *            future_p may be NULL: failures then go into the log.
+ * Completes  once MPI is done with it. What completes in the order in which it
+ *            was started is found at once, whatever is outstanding; with
+ *            thousands outstanding what completes in another order is found
+ *            after a turn, 64 requests a step at least.
+ * Errors     of MPI: the future's status is FERRY_EMPI, with MPI's text in its
+ *            detail. On a communicator, window or file of the program's that
+ *            works where its error handler lets errors return; where it is
+ *            MPI_ERRORS_ARE_FATAL the job ends, as it would without Ferry.
+ *            The call itself: FERRY_EINVAL, FERRY_EAGAIN, FERRY_ENOMEM,
+ *            FERRY_ESTOPPED; then nothing happened and *future_p is untouched.
+ *
+ * ferry_fence and ferry_flush do not wait for what is started here. ferry_close
+ * does, but for receives by ferry_irecv that found no message when all else is
+ * over: these are cancelled, FERRY_ESTOPPED.
+ */
+#ifndef FERRY_MPI_H
+#define FERRY_MPI_H
+
+#include <mpi.h>
+
+#include "ferry.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ---- engine -------------------------------------------------------------- */
+
+/*
+ * ferry_open on the ranks of a communicator, which stays the program's and may
+ * be freed afterwards. MPI must have been initialized by the program, with
+ * MPI_THREAD_MULTIPLE, or with MPI_THREAD_SERIALIZED and FERRY_EXCLUSIVE.
+ *
+ * Threads    one at a time, in the same order on all ranks.
+ * Blocks     until all ranks of comm have come: collective.
+ *
+ * FERRY_EINVAL for MPI_COMM_NULL and intercommunicators, FERRY_ETHREAD,
+ * FERRY_ENOTSUP, FERRY_EMPI, FERRY_ENOMEM.
+ */
+FERRY_API int ferry_open_comm(MPI_Comm comm, const ferry_options *options, ferry **engine_p);
+
+/* ---- any operation ------------------------------------------------------- */
+
+/* Start one operation that does not block and say by what request it is known;
+ * returns MPI's code. MPI_REQUEST_NULL: it is done already. comm is a duplicate
+ * of the engine's communicator, made for this, and returns errors. */
+typedef int ferry_start_fn(MPI_Comm comm, void *arg, MPI_Request *request);
+/* One call of MPI, or several; returns MPI's code. */
+typedef int ferry_run_fn(MPI_Comm comm, void *arg);
+
+/*
+ * Have fn run on the progress thread and await its request: collectives,
+ * neighbourhood collectives, one-sided operations with requests, files,
+ * persistent requests that fn starts (the handle stays the program's).
+ *
+ * Ownership  arg is fn's affair. The request is the engine's once fn returned.
+ * Completes  with FERRY_OK when the request does, see
+ *            ferry_future_mpi_status; with FERRY_EMPI when fn or the request
+ *            fails. Cancelled before it left the lane: fn does not run.
+ */
+FERRY_API int ferry_start(ferry *engine, ferry_start_fn *fn, void *arg, ferry_future **future_p);
+
+/*
+ * The same, and release(NULL, arg) is called once MPI is done with it, however
+ * the future ended and also where fn failed or never ran; before or after the
+ * future completes. It must neither block nor wait. It is not called when this
+ * returns an error, nor when a close gives up because a rank is gone.
+ */
+FERRY_API int ferry_start_release(ferry *engine, ferry_start_fn *fn, void *arg, ferry_release_fn *release,
+                                  ferry_future **future_p);
+
+/*
+ * MPI's status of an operation that is done: source, tag and count of a
+ * receive. Empty (MPI_ANY_SOURCE, MPI_ANY_TAG, no elements) for a ferry_run,
+ * a collective, and what failed before it was started.
+ *
+ * Threads    any.
+ *
+ * FERRY_PENDING before completion. FERRY_EINVAL for other futures, and where
+ * there is none because it was cancelled, timed out or stopped.
+ */
+FERRY_API int ferry_future_mpi_status(ferry_future *future, MPI_Status *status);
+
+/*
+ * Lend the progress thread for one call of fn, in order with what else the
+ * thread starts. It must not wait for another rank: meanwhile nothing is
+ * received, sent or acknowledged.
+ *
+ * Completes  when fn has returned.
+ */
+FERRY_API int ferry_run(ferry *engine, ferry_run_fn *fn, void *arg, ferry_future **future_p);
+
+/* ---- plain messages ------------------------------------------------------- */
+
+/*
+ * MPI_Isend and MPI_Irecv on a communicator of the program's: the peer may know
+ * nothing of Ferry. Tags, datatypes, MPI_ANY_SOURCE, MPI_ANY_TAG and
+ * MPI_PROC_NULL are MPI's.
+ *
+ * Completes  as MPI's request does: a send when the buffer may be used again, a
+ *            receive when the message is there. A receive that is given up, by
+ *            ferry_future_cancel or its deadline, is cancelled in MPI as well,
+ *            so that it takes no later message if none has matched it by then.
+ *
+ * FERRY_EINVAL also for MPI_COMM_NULL, MPI_DATATYPE_NULL and a count below 0.
+ */
+FERRY_API int ferry_isend(ferry *engine, const void *buffer, int count, MPI_Datatype type, int dest, int tag,
+                          MPI_Comm comm, ferry_future **future_p);
+FERRY_API int ferry_irecv(ferry *engine, void *buffer, int count, MPI_Datatype type, int source, int tag,
+                          MPI_Comm comm, ferry_future **future_p);
+
+/* ---- collectives ------------------------------------------------------------ */
+
+/*
+ * Over all ranks of the engine, on a duplicate of their own: they meet no
+ * collective that ferry_start starts.
+ *
+ * Order      all of an engine's, whatever kind, in the same order on all
+ *            ranks. Where several threads call them the program orders these.
+ *            Builds with a sanitizer or with CPPFLAGS=-DFERRY_DEBUG (on all
+ *            ranks) compare first: where ranks differ all of them get
+ *            FERRY_EMPI and a text. Otherwise ranks that differ may hang, as in MPI.
+ * Completes  when this rank's part is done. ferry_future_cancel ends the future
+ *            only: the rank takes part all the same.
+ *
+ * FERRY_EINVAL also for a root that is no rank and for arguments that
+ * MPI would not take (NULL handles, a count below 0).
+ */
+FERRY_API int ferry_barrier(ferry *engine, ferry_future **future_p);
+FERRY_API int ferry_bcast(ferry *engine, void *buffer, int count, MPI_Datatype type, int root,
+                          ferry_future **future_p);
+/* from may be MPI_IN_PLACE at the root; to is used at the root only. */
+FERRY_API int ferry_reduce(ferry *engine, const void *from, void *to, int count, MPI_Datatype type, MPI_Op op,
+                           int root, ferry_future **future_p);
+/* from may be MPI_IN_PLACE. */
+FERRY_API int ferry_allreduce(ferry *engine, const void *from, void *to, int count, MPI_Datatype type, MPI_Op op,
+                              ferry_future **future_p);
+/*
+ * Each rank's bytes, of any length up to 1 GiB, to the root. There ferry_future_take
+ * yields a message with an empty body and one attachment a rank, which
+ * ferry_message_take may take; elsewhere there is nothing to take.
+ *
+ * Ownership  data is borrowed until the future completes.
+ *
+ * FERRY_ETOOBIG for more than 1 GiB; the root's future may end with FERRY_ENOMEM.
+ */
+FERRY_API int ferry_gather(ferry *engine, const void *data, size_t nbytes, int root, ferry_future **future_p);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* FERRY_MPI_H */
