@@ -4,6 +4,7 @@
 
 example_programs = \
 	%D%/controller \
+	%D%/halo \
 	%D%/hello \
 	%D%/wordcount \
 	# end
@@ -33,6 +34,6 @@ example_programs = \
 
 noinst_PROGRAMS += $(example_programs)
 $(example_programs): libferry.la
-$(example_programs): LDADD = libferry.la $(MSGPACK_LIBS) -lm
+$(example_programs): LDADD = libferry.la $(MSGPACK_LIBS) $(MPI_LIBS) -lm
 $(example_programs): AM_LDFLAGS = $(SAN_CFLAGS) -pthread -no-install
-%D%/%.$(OBJEXT): AM_CPPFLAGS = -I$(top_srcdir)/include $(SAN_CPPFLAGS) $(MSGPACK_CFLAGS)
+%D%/%.$(OBJEXT): AM_CPPFLAGS = -I$(top_srcdir)/include $(SAN_CPPFLAGS) $(MSGPACK_CFLAGS) $(MPI_CPPFLAGS)

@@ -11,11 +11,15 @@
  * anything start again: it is over. Otherwise another round, after a pause that grows
  * up to a millisecond.
  *
+ * Where a batch was malformed its records are counted as sent and never as done: then standing
+ * still for many rounds decides.
+ *
  * One round is not enough: counts are not taken at one instant, and a record
  * may be sent after its sender was counted and received before its receiver was.
  */
 #include "progress.h"
 
+#define TAINTED_ROUNDS 50 /* a millisecond apart: where counts cannot match, standing still has to do */
 #define PAUSE_MAX FERRY_MS(1)
 #define PAUSE_FIRST FERRY_US(5)
 
@@ -45,6 +49,7 @@ void fy_agree_join(struct fy_progress *p, uint32_t kind)
 	a->kind = kind;
 	a->everybody = false;
 	a->last_quiet = false;
+	a->still_rounds = 0;
 	a->pause = a->again_at = 0;
 	begin_round(a, 0);
 	fy_outgoing_list_lanes(p);
@@ -103,12 +108,16 @@ static void send_down(struct fy_progress *p, uint32_t verdict)
 static void judge(struct fy_progress *p, const struct fy_agree_word *sum)
 {
 	struct fy_agree *a = &p->agree;
-	bool still = !sum->busy && sum->sent == sum->done;
-	bool over = still && a->last_quiet && sum->sent == a->last_sent;
+	bool tainted = sum->kind & FY_AGREE_TAINTED;
+	bool still = !sum->busy && (sum->sent == sum->done || tainted);
+	bool same = a->last_quiet && sum->sent == a->last_sent && sum->done == a->last_done;
+	a->still_rounds = still && same ? a->still_rounds + 1 : 0;
+	bool over = a->still_rounds >= (tainted ? TAINTED_ROUNDS : 1);
 	a->last_quiet = still;
 	a->last_sent = sum->sent;
+	a->last_done = sum->done;
 	a->up_sent = true;
-	a->pause = still ? 0 : a->pause ? (2 * a->pause < PAUSE_MAX ? 2 * a->pause : PAUSE_MAX) : PAUSE_FIRST;
+	a->pause = still && !tainted ? 0 : a->pause ? (2 * a->pause < PAUSE_MAX ? 2 * a->pause : PAUSE_MAX) : PAUSE_FIRST;
 	a->again_at = p->now + a->pause;
 	if (over)
 		send_down(p, OVER);
@@ -146,10 +155,11 @@ void fy_agree_step(struct fy_progress *p)
 	}
 	if (!children_are_here(p))
 		return;
-	struct fy_agree_word sum = { .n = a->n, .round = a->round, .kind = a->kind, .busy = !quiet(p), .sent = p->issued,
+	struct fy_agree_word sum = { .n = a->n, .round = a->round, .kind = a->kind | (p->tainted ? FY_AGREE_TAINTED : 0), .busy = !quiet(p), .sent = p->issued,
 		                     .done = p->done + fy_load_acquire_64(&p->engine->handled_elsewhere) };
 	for (int i = 0; i < children_of(p); i++) {
 		sum.busy += a->child[i].busy;
+		sum.kind |= a->child[i].kind & FY_AGREE_TAINTED;
 		sum.sent += a->child[i].sent;
 		sum.done += a->child[i].done;
 	}
@@ -157,6 +167,17 @@ void fy_agree_step(struct fy_progress *p)
 		judge(p, &sum);
 	else
 		send_up(p, &sum);
+}
+
+void fy_agree_give_up(struct fy_progress *p)
+{
+	struct fy_agree *a = &p->agree;
+	if (a->kind != FY_AGREE_FENCE)
+		return;
+	a->kind = 0;
+	if (a->waiter)
+		fy_future_complete(a->waiter, FERRY_EPEER, "a rank is gone: the fence cannot end");
+	a->waiter = NULL;
 }
 
 void fy_agree_up(struct fy_progress *p, struct fy_channel *ch, const struct fy_agree_word *w)

@@ -115,6 +115,7 @@ static void open_fill_back(struct fy_channel *ch)
 {
 	ch->open->fill = (uint32_t)(ch->fill - ch->open->bytes);
 	ch->open->nrecords = ch->nrecords;
+	ch->open->spent = ch->spent;
 }
 
 /* The open batch takes no more: it waits for its turn to be sent. */
@@ -231,6 +232,18 @@ static bool put_stream_acks(struct fy_progress *p, struct fy_channel *ch)
 	return true;
 }
 
+/* All credit but a first window's worth goes back. It is spent with the record that says so. */
+static void put_give(struct fy_progress *p, struct fy_channel *ch)
+{
+	uint64_t unused = ch->limit - ch->spent, amount = unused - p->credit_first;
+	bool more = !ch->queue && unused > p->credit_first;
+	ch->give_owed = more && !put_control(p, ch, FY_OP_GIVE, &amount, sizeof amount);
+	if (!more || ch->give_owed)
+		return;
+	ch->spent += amount;
+	ch->fast_end = NULL;
+}
+
 static void put_controls(struct fy_progress *p, struct fy_channel *ch)
 {
 	while (ch->n_refused && put_control(p, ch, FY_OP_REFUSED, &ch->refused[ch->n_refused - 1], sizeof ch->refused[0]))
@@ -246,8 +259,8 @@ static void put_controls(struct fy_progress *p, struct fy_channel *ch)
 	uint64_t zero = 0;
 	if (ch->recall_owed)
 		ch->recall_owed = !put_control(p, ch, FY_OP_RECALL, &zero, sizeof zero);
-	if (ch->give_owed && put_control(p, ch, FY_OP_GIVE, &ch->give_owed, sizeof ch->give_owed))
-		ch->give_owed = 0;
+	if (ch->give_owed)
+		put_give(p, ch);
 }
 
 /* Is a batch owed even though no record is in it? */
@@ -272,9 +285,9 @@ static void stamp(struct fy_progress *p, struct fy_channel *ch, struct fy_batch 
 		.flags = (uint16_t)(b->flags | (ch->hungry ? FY_BATCH_HUNGRY : 0) | (last ? FY_BATCH_GOODBYE : 0)),
 		.seq = ch->seq_out,
 		.nrecords = b->nrecords,
-		.accepted = ch->seq_in - 1,
+		.accepted = (ch->n_refused ? ch->refused[0].seq : ch->seq_in) - 1, /* a refusal goes first */
 		.limit = fy_channel_limit(ch),
-		.spent = ch->spent,
+		.spent = b->spent, /* not what later batches have spent: credit would come back for what is not there yet */
 	};
 	(void)p;
 }
@@ -283,9 +296,11 @@ static void stamped_and_gone(struct fy_channel *ch, const struct fy_batch *b)
 {
 	const struct fy_batch_header *h = (const struct fy_batch_header *)(const void *)b->bytes;
 	ch->seq_out++;
+	if (h->limit > ch->limit_sent) /* until then the smallest room is worth telling */
+		ch->peer_hungry = false;
 	ch->limit_sent = h->limit;
 	ch->hungry_told |= ch->hungry;
-	ch->limit_owed = ch->ack_owed = ch->hungry = ch->peer_hungry = false;
+	ch->limit_owed = ch->ack_owed = ch->hungry = false;
 	ch->ack_age = 0;
 	if (h->flags & FY_BATCH_GOODBYE)
 		ch->bye_sent = true;
@@ -367,7 +382,7 @@ static bool channel_send(struct fy_progress *p, struct fy_channel *ch)
 	}
 	if (sent && ch->doorbell)
 		fy_wake_ring(ch->doorbell);
-	return !ch->ready && !(ch->open && ch->nrecords) && !ch->ack_owed && !ch->limit_owed &&
+	return !ch->ready && !(ch->open && ch->nrecords) && !ch->ack_owed && !ch->limit_owed && !ch->hungry &&
 	       !(ch->bye_owed && !ch->bye_sent);
 }
 
@@ -395,11 +410,20 @@ void fy_channel_test_sends(struct fy_progress *p)
 
 /* ---- what the peer says ---------------------------------------------------- */
 
+/* A flush tells the first failure before it, if somebody still waits for it; otherwise the next one does. */
+static void complete_flush(struct fy_channel *ch, ferry_future *f, int status)
+{
+	if (fy_future_claim(f)) {
+		int failure = fy_channel_take_failure(ch, (uint32_t)(uintptr_t)f->extra);
+		fy_future_finish(f, status ? status : failure);
+	}
+	ferry_future_release(f);
+}
+
 static void complete_post(struct fy_channel *ch, ferry_future *f, int status, const char *detail)
 {
 	if (f->flags & FY_FUTURE_IS_FLUSH) {
-		int failure = fy_channel_take_failure(ch, (uint32_t)(uintptr_t)f->extra);
-		fy_future_complete(f, status ? status : failure, detail);
+		complete_flush(ch, f, status);
 		return;
 	}
 	if (status)
@@ -436,6 +460,7 @@ void fy_channel_refused(struct fy_progress *p, struct fy_channel *ch, const stru
 {
 	ferry_future **at = &ch->pending, *before = NULL;
 	p->stats.refused++;
+	p->tainted = true;
 	while (*at) {
 		ferry_future *f = *at;
 		if ((uint32_t)(f->id >> 32) != r->seq || (uint32_t)f->id < r->index) {
@@ -453,7 +478,7 @@ void fy_channel_refused(struct fy_progress *p, struct fy_channel *ch, const stru
 	fy_channel_note_failure(ch, UINT32_MAX, r->status);
 }
 
-struct fy_stream_out *fy_channel_stream_out(struct fy_channel *ch, uint32_t stream, bool create)
+struct fy_stream_out *fy_channel_stream_out(struct fy_progress *p, struct fy_channel *ch, uint32_t stream, bool create)
 {
 	struct fy_stream_out *s = ch->streams_out;
 	while (s && s->stream != stream)
@@ -467,6 +492,7 @@ struct fy_stream_out *fy_channel_stream_out(struct fy_channel *ch, uint32_t stre
 	s->next = ch->streams_out;
 	ch->streams_out = s;
 	ch->fast_end = NULL;
+	p->n_streams++;
 	return s;
 }
 
@@ -487,12 +513,13 @@ void fy_channel_stream_acked(struct fy_progress *p, struct fy_channel *ch, const
 	if (s->outstanding)
 		return;
 	*at = s->next;
+	p->n_streams--;
 	free(s);
 }
 
-void fy_channel_stream_fail(struct fy_channel *ch, uint32_t stream, uint32_t number, int status, const char *detail)
+void fy_channel_stream_fail(struct fy_progress *p, struct fy_channel *ch, uint32_t stream, uint32_t number, int status, const char *detail)
 {
-	struct fy_stream_out *s = fy_channel_stream_out(ch, stream, false);
+	struct fy_stream_out *s = fy_channel_stream_out(p, ch, stream, false);
 	ferry_future *before = NULL;
 	for (ferry_future *f = s ? s->first : NULL; f; before = f, f = f->next) {
 		if ((uint32_t)f->id != number)
@@ -544,11 +571,12 @@ static void fail_futures(struct fy_channel *ch, ferry_future **first, ferry_futu
 		complete_post(ch, pop(first, last), status, detail);
 }
 
-static void fail_streams(struct fy_channel *ch, int status, const char *detail)
+static void fail_streams(struct fy_progress *p, struct fy_channel *ch, int status, const char *detail)
 {
 	while (ch->streams_out) {
 		struct fy_stream_out *s = ch->streams_out;
 		ch->streams_out = s->next;
+		p->n_streams--;
 		fail_futures(ch, &s->first, &s->last, status, detail);
 		free(s);
 	}
@@ -589,9 +617,10 @@ void fy_channel_gone(struct fy_progress *p, struct fy_channel *ch, int status, c
 	for (ferry_future *f = ch->pending; f; f = f->next)
 		p->n_pending--;
 	fail_futures(ch, &ch->pending, &ch->pending_last, status, detail);
-	fail_streams(ch, status, detail);
+	fail_streams(p, ch, status, detail);
 	fail_queue(p, ch, status, detail);
 	fy_transfer_channel_gone(p, ch);
+	fy_agree_give_up(p);
 	fy_call_fail(p, ch->rank, status, detail);
 	fy_add_32(&p->engine->room, 1);
 	fy_futex_wake(&p->engine->room, 1 << 30, false);
@@ -603,6 +632,15 @@ uint64_t fy_channel_limit(const struct fy_channel *ch)
 {
 	uint64_t now = ch->spent_in + ch->window - ch->held;
 	return now > ch->limit_sent ? now : ch->limit_sent;
+}
+
+/* A peer waits for credit, and there is none to give until something is read. */
+bool fy_channel_starved(const struct fy_progress *p)
+{
+	for (const struct fy_channel *ch = p->all; ch; ch = ch->all_next)
+		if (ch->peer_hungry && fy_channel_limit(ch) == ch->limit_sent)
+			return true;
+	return false;
 }
 
 static void owe_limit(struct fy_progress *p, struct fy_channel *ch)
@@ -647,12 +685,7 @@ void fy_channel_grow_window(struct fy_progress *p, struct fy_channel *ch, bool h
 /* The peer asks for credit that we do not use: all but a first window's worth. */
 void fy_channel_recalled(struct fy_progress *p, struct fy_channel *ch)
 {
-	uint64_t unused = ch->limit - ch->spent;
-	if (ch->queue || unused <= p->credit_first)
-		return;
-	ch->give_owed += unused - p->credit_first;
-	ch->spent += unused - p->credit_first;
-	ch->fast_end = NULL;
+	ch->give_owed = true;
 	fy_channel_mark(p, ch);
 }
 
@@ -671,9 +704,13 @@ void fy_channel_given(struct fy_progress *p, struct fy_channel *ch, uint64_t amo
 
 static void channel_free(struct fy_progress *p, struct fy_channel *ch)
 {
+	const char *why = "the engine was closed before the receiver confirmed it";
 	if (ch->open)
 		close_open(ch);
 	batches_drop(p, &ch->ready);
+	/* What callbacks posted after the last count: on its way, but its acceptance may not come back. */
+	fail_futures(ch, &ch->pending, &ch->pending_last, FERRY_ESTOPPED, why);
+	fail_streams(p, ch, FERRY_ESTOPPED, why);
 	while (ch->flight) { /* only after an unclean end: MPI may still read it, so it is left alone */
 		p->stats.kept++;
 		ch->flight = ch->flight->next;

@@ -546,9 +546,12 @@ static enum taken take_record(struct fy_progress *p, struct fy_channel *ch, cons
 static void owe_refused(struct fy_progress *p, struct fy_channel *ch, uint32_t seq, uint32_t index)
 {
 	p->stats.malformed++;
+	p->tainted = true;
 	fy_log(p->engine->log, "a malformed batch from rank %d (number %u, record %u)", ch->rank, seq, index);
-	if (ch->n_refused == FY_REFUSED_MAX)
+	if (ch->n_refused == FY_REFUSED_MAX) {
+		fy_channel_gone(p, ch, FERRY_EPEER, "too many batches of that rank were malformed");
 		return;
+	}
 	ch->refused[ch->n_refused++] = (struct fy_refused){ seq, index, FERRY_EDECODE, 0 };
 	fy_channel_mark(p, ch);
 }
@@ -623,10 +626,10 @@ static bool dispatch_batch(struct fy_progress *p, struct fy_channel *ch, struct 
 		slot->begun = true;
 		slot->offset = sizeof *h;
 		slot->index = 0;
-		fy_channel_accepted(p, ch, h);
 	}
 	if (!dispatch_records(p, ch, slot))
 		return false;
+	fy_channel_accepted(p, ch, h); /* behind the records: what one of them refuses is not accepted */
 	ch->seq_in++;
 	if (h->spent > ch->spent_in && h->spent <= ch->limit_sent + ch->window)
 		ch->spent_in = h->spent;
@@ -656,14 +659,18 @@ static void dispatch_early(struct fy_progress *p, struct fy_channel *ch)
 	}
 }
 
-static void keep_early(struct fy_progress *p, struct fy_channel *ch, struct fy_slot *slot)
+/* False: there is one of that number already. */
+static bool keep_early(struct fy_progress *p, struct fy_channel *ch, struct fy_slot *slot)
 {
 	struct fy_slot **at = &ch->early;
 	while (*at && (int32_t)((*at)->seq - slot->seq) < 0)
 		at = &(*at)->next;
+	if (*at && (*at)->seq == slot->seq)
+		return false;
 	slot->next = *at;
 	*at = slot;
 	p->n_early++;
+	return true;
 }
 
 static bool header_ok(const struct fy_slot *slot)
@@ -692,8 +699,10 @@ static bool arrived(struct fy_progress *p, struct fy_slot *slot)
 		dispatch_early(p, ch);
 		return true;
 	}
-	keep_early(p, ch, slot);
-	return false;
+	if (keep_early(p, ch, slot))
+		return false;
+	p->stats.malformed++;
+	return true;
 }
 
 static void unlink_posted(struct fy_progress *p, struct fy_slot **at, struct fy_slot *before)

@@ -116,8 +116,8 @@ static void leave(void *unused)
 		if (!fy_load_acquire_32(&lane->gone)) {
 			ferry *engine = lane->engine;
 			fy_store_release_32(&lane->left, 1);
-			uint32_t sleeper = fy_wake_look(&engine->wake);
 			fy_engine_list_lane(engine, lane);
+			uint32_t sleeper = fy_wake_look(&engine->wake);
 			if (sleeper == FY_WAKE_STOPPED)
 				fy_engine_lane_orphaned(engine, lane);
 			else
@@ -260,26 +260,33 @@ void fy_engine_drive(ferry *engine, bool (*ready)(const void *arg), const void *
 	}
 }
 
+/* The idle thread of an engine without one of its own: announce, look once more, sleep.
+ * Comes with the helm and goes without. */
+static void sleep_alone(ferry *engine, int64_t until)
+{
+	struct fy_progress *p = engine->progress;
+	fy_wake_announce(&engine->wake);
+	bool more = fy_progress_step(p, true) || fy_progress_has_input(p, true);
+	int64_t t = fy_progress_sleep_time(p);
+	if (until != INT64_MAX && until - p->now < t)
+		t = until - p->now;
+	fy_helm_give(engine);
+	if (!more && t > 0)
+		fy_wake_sleep(&engine->wake, t);
+	else
+		fy_wake_stay(&engine->wake);
+}
+
 /* Without a thread of the engine's own, who waits drives until it is over. */
 static void drive_alone(ferry *engine, bool (*ready)(const void *arg), const void *arg, int64_t until)
 {
 	while (!ready(arg) && fy_now() < until && fy_load_acquire_32(&engine->phase) != FY_STOPPED) {
 		fy_helm_take(engine);
 		drive_once(engine, ready, arg, until, true);
-		if (!ready(arg)) {
-			fy_wake_announce(&engine->wake);
-			bool more = fy_progress_step(engine->progress, true) || fy_progress_has_input(engine->progress, true);
-			int64_t t = fy_progress_sleep_time(engine->progress);
-			if (until != INT64_MAX && until - engine->progress->now < t)
-				t = until - engine->progress->now;
-			if (!more && !ready(arg) && t > 0) {
-				fy_helm_give(engine);
-				fy_wake_sleep(&engine->wake, t);
-				continue;
-			}
-			fy_wake_stay(&engine->wake);
-		}
-		fy_helm_give(engine);
+		if (ready(arg) || engine->progress->stopped)
+			fy_helm_give(engine);
+		else
+			sleep_alone(engine, until);
 	}
 }
 
@@ -334,12 +341,6 @@ void fy_engine_nudge(ferry *engine)
 	fy_engine_notify(engine);
 }
 
-static bool true_after_one(const void *arg)
-{
-	(void)arg;
-	return false;
-}
-
 int ferry_progress(ferry *engine, int64_t timeout)
 {
 	if (!engine || !fy_timeout_ok(timeout))
@@ -351,11 +352,15 @@ int ferry_progress(ferry *engine, int64_t timeout)
 	if (!fy_engine_enter(engine))
 		return fy_fail(FERRY_ESTOPPED, "the engine has stopped");
 	int64_t until = fy_until(fy_now(), timeout);
-	fy_helm_take(engine);
-	bool worked = fy_progress_step(engine->progress, true);
+	bool worked;
+	for (;;) {
+		fy_helm_take(engine);
+		worked = fy_progress_step(engine->progress, true);
+		if (worked || fy_now() >= until)
+			break;
+		sleep_alone(engine, until);
+	}
 	fy_helm_give(engine);
-	if (!worked && timeout)
-		drive_alone(engine, true_after_one, NULL, until);
 	fy_engine_leave(engine);
 	return worked ? FERRY_OK : FERRY_PENDING;
 }
@@ -524,9 +529,7 @@ static ferry *shell_get(void)
 
 static void shell_init(ferry *e, const fy_port *port)
 {
-	uint64_t guests = e->guests; /* a thread may be looking in just now: its count goes on */
-	memset(e, 0, sizeof *e);
-	e->guests = guests;
+	memset(e, 0, offsetof(ferry, guests));
 	e->serial = fy_add_64(&next_serial, 1) + 1;
 	e->rank = port->rank;
 	e->size = port->size;
@@ -635,6 +638,7 @@ int fy_engine_create(fy_port *port, ferry_options *resolved, uint32_t first_seq,
 
 static void fail_commands(ferry *e)
 {
+	fy_progress_fail_commands(e->progress, FERRY_ESTOPPED);
 	ck_stack_entry_t *entry = ck_stack_batch_pop_upmc(&e->commands);
 	while (entry) {
 		struct fy_command *c = (struct fy_command *)(void *)((char *)entry - offsetof(struct fy_command, entry));
@@ -710,11 +714,17 @@ static void drop_late_answers(ferry *e)
 	}
 }
 
+void fy_engine_set_stopped(ferry *e)
+{
+	fy_store_release_32(&e->phase, FY_STOPPED);
+	fy_store_release_32(&e->stopped, 1);
+}
+
 int fy_engine_destroy(ferry *e)
 {
 	struct fy_progress *p = e->progress;
 	int status = p->clean ? FERRY_OK : e->status;
-	fy_store_release_32(&e->phase, FY_STOPPED);
+	fy_engine_set_stopped(e);
 	fy_wake_stop(&e->wake);
 	fy_outgoing_abandon(p, FERRY_ESTOPPED); /* posts that raced with the close */
 	fy_store_release_32(&e->abandoned, 1);

@@ -64,7 +64,6 @@ struct ferry {
 	uint64_t block_bytes;     /* in blocks that are kept, there and in progress->blocks: atomic add */
 	uint64_t large_returned;  /* bytes of large messages that were freed or taken out: atomic add, read by the helm */
 	uint64_t handled_elsewhere; /* handlers that returned on executors: atomic add, read by the helm */
-	uint64_t guests;          /* threads inside waiting calls: atomic add; close waits for zero */
 	uint32_t room;            /* futex: bumped by the helm when a rank that was full has room again */
 	uint32_t room_waiting;    /* posters that wait for it: atomic add */
 	uint32_t next_stream;     /* atomic add */
@@ -75,6 +74,7 @@ struct ferry {
 	bool lendable;            /* constant */
 	uint32_t closed;          /* futex: set by the progress thread (release) when everything is freed */
 	int close_status;         /* written before `closed` */
+	uint32_t stopped;         /* set together with the phase FY_STOPPED: what handlers that wait for room look at */
 	uint32_t abandoned;       /* set by close (release) after its last look at the lanes */
 	ferry_stats last_stats;   /* after close */
 	ferry *next_shell;        /* in the list of closed engines */
@@ -90,6 +90,8 @@ struct ferry {
 	struct fy_account *account_list; /* the helm's; freed with the struct */
 	uint32_t mail_rescan;     /* set by executors (release) when a message went back to the mailbox, cleared by the helm */
 	uint32_t ferry_recv_threads; /* threads inside ferry_recv: atomic add */
+	uint64_t guests;          /* threads inside waiting calls: atomic add; close waits for zero. Last: it is
+	                           * not cleared when the struct is used again, a late waiter may be looking in */
 };
 
 /* A request to the helm from another thread, which waits for it. `run` is called between
@@ -131,6 +133,8 @@ void fy_engine_leave(ferry *engine);
 /* A thread that waits lends a hand, as far as the engine allows it; it then sleeps on what it waits for. */
 void fy_engine_help(ferry *engine, bool (*ready)(const void *arg), const void *arg, int64_t until);
 
+/* The phase FY_STOPPED begins. */
+void fy_engine_set_stopped(ferry *engine);
 /* Without a thread: go on with a close. */
 void fy_engine_step_close(ferry *engine);
 /* Threads that wait for room look again. */

@@ -42,6 +42,7 @@ static struct {
 	bool keep;
 	bool dirty;     /* a port was not closed clean: MPI is to be left alone */
 	bool mixed;     /* not every rank's MPI is owned */
+	bool unattended; /* the owner does not wait for the last port: who closes it finalizes */
 	bool ending;    /* MPI is being finalized, or was */
 	bool ended;
 } life = { .lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER };
@@ -308,8 +309,28 @@ int fy_mpi_finish(int64_t timeout)
 	return status;
 }
 
+int fy_mpi_finish_if_last(void)
+{
+	pthread_mutex_lock(&life.lock);
+	bool last = life.open == 0;
+	pthread_mutex_unlock(&life.lock);
+	return last ? fy_mpi_finish(FERRY_FOREVER) : 0;
+}
+
+void fy_mpi_leave_unattended(void)
+{
+	pthread_mutex_lock(&life.lock);
+	life.unattended = true;
+	pthread_mutex_unlock(&life.lock);
+}
+
 void fy_mpi_wait_finished(void)
 {
+	pthread_mutex_lock(&life.lock);
+	bool ours = life.unattended && life.owned && life.open == 0 && !life.ending;
+	pthread_mutex_unlock(&life.lock);
+	if (ours)
+		fy_mpi_finish(FERRY_FOREVER);
 	pthread_mutex_lock(&life.lock);
 	while (life.owned && life.open == 0 && !life.ended)
 		pthread_cond_wait(&life.changed, &life.lock);

@@ -42,6 +42,8 @@ static int open_engine(struct opening *o)
 	int status = fy_port_mpi_open(o->comm, o->options.thread_level, exclusive, &port);
 	if (status)
 		return status;
+	if (o->options.flags & FERRY_NO_THREAD && fy_mpi_owned())
+		fy_mpi_leave_unattended();
 	status = fy_engine_create(port, &o->options, 1, &o->engine);
 	if (status) {
 		port->ops->close(port, true);
@@ -143,8 +145,7 @@ static void finish_alone(ferry *e)
 {
 	fy_engine_step_close(e);
 	e->close_status = fy_engine_destroy(e);
-	if (fy_mpi_owned())
-		fy_mpi_finish(FERRY_FOREVER);
+	fy_mpi_finish_if_last();
 }
 
 static void wait_closed(ferry *e)

@@ -591,7 +591,7 @@ unsigned fy_options_warn(struct fy_log *log)
 			continue;
 		unknown++;
 		fy_log(log, "warning: the environment has %.*s, which is no option of this library; "
-		            "ferry-info lists the options", (int)nbytes, *entry);
+		            "include/ferry.h lists the options", (int)nbytes, *entry);
 	}
 	return unknown;
 }

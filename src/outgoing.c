@@ -101,7 +101,7 @@ static enum put put_inline(struct fy_progress *p, struct fy_channel *ch, const s
 			fy_call_close(p, id, ch->rank);
 		return PUT_CANCELLED;
 	}
-	struct fy_stream_out *s = fy_channel_stream_out(ch, o->stream, false);
+	struct fy_stream_out *s = fy_channel_stream_out(p, ch, o->stream, false);
 	if (s) {
 		flags |= FY_HELD;
 		s->sent++;
@@ -136,8 +136,8 @@ static enum put put_message(struct fy_progress *p, struct fy_channel *ch, struct
 			fy_transfer_release(p, o->message);
 		return done;
 	}
-	if (o->kind == FY_KIND_CALL && p->calls_open >= p->calls_max)
-		return PUT_NO_ROOM;
+	if ((o->kind == FY_KIND_CALL && p->calls_open >= p->calls_max) || !fy_transfer_admits(p, ch, o->message))
+		return PUT_NO_ROOM; /* before it departs: until then a cancel keeps it from being sent */
 	uint64_t id = o->kind == FY_KIND_CALL ? fy_call_open(p, o->future, ch->rank) : 0;
 	if (o->kind == FY_KIND_CALL && !id)
 		return PUT_NO_ROOM;
@@ -220,12 +220,12 @@ static struct fy_queued *queue_block(struct fy_channel *ch, uint32_t size)
 static bool enqueue(struct fy_progress *p, struct fy_channel *ch, const struct fy_record *r, uint32_t size,
                     bool always)
 {
-	raise_full(p, ch);
 	if (!always && p->queued_bytes + size > p->options->send_memory)
 		return false;
 	struct fy_queued *q = queue_block(ch, size);
 	if (!q)
 		return false;
+	raise_full(p, ch); /* lowered when the queue is empty again: not before there is one */
 	memcpy(q->bytes + q->to, r, size);
 	q->to += size;
 	ch->queued += size;
@@ -371,8 +371,10 @@ static void drain_lane(struct fy_progress *p, struct fy_lane *lane)
 			continue;
 		}
 		uint32_t size = fy_record_size(r->size_flags);
-		if (!take_slow(p, r, size))
+		if (!take_slow(p, r, size)) {
+			p->drain_broke_off = true;
 			break;
+		}
 		head += size;
 	}
 	if (head != start) {
@@ -531,6 +533,7 @@ static void turn(struct fy_progress *p)
 
 void fy_outgoing_drain(struct fy_progress *p)
 {
+	p->drain_broke_off = false;
 	if (fy_load_relaxed_ptr(&p->engine->lanes.head))
 		fy_outgoing_list_lanes(p);
 	if (p->stats.steps % TURN_STEPS == 0)
@@ -557,7 +560,7 @@ bool fy_outgoing_reply_bytes(struct fy_progress *p, int rank, uint64_t call_id, 
                              const void *body, uint32_t nbytes)
 {
 	struct fy_channel *ch = fy_channel_get(p, rank);
-	if (ch && (ch->gone || ch->bye_sent))
+	if (ch && (ch->gone || p->byes))
 		return true; /* nobody is there to take it */
 	uint32_t head = error ? (uint32_t)sizeof *error : 0;
 	uint32_t word = FY_KIND_REPLY | FY_EXT | (error ? FY_ERROR : 0) | (head + nbytes), size = fy_record_size(word);
@@ -595,7 +598,7 @@ static bool put_answer(struct fy_progress *p, struct fy_channel *ch, ferry_messa
 {
 	ferry_message *m = request->answer;
 	struct fy_reply_error error = { request->answer_status, request->answer_library };
-	if (ch->gone || ch->bye_sent)
+	if (ch->gone || p->byes)
 		return true;
 	if (error.status || !m)
 		return fy_outgoing_reply_bytes(p, ch->rank, request->call_id, error.status ? &error : NULL,
@@ -663,7 +666,7 @@ bool fy_outgoing_replies(struct fy_progress *p)
 /* Has everything that was posted before the mark left for its peer? */
 bool fy_outgoing_quiet(struct fy_progress *p)
 {
-	if (p->queued || p->replies || fy_load_relaxed_ptr(&p->engine->replies.head))
+	if (p->drain_broke_off || p->queued || p->replies || fy_load_relaxed_ptr(&p->engine->replies.head))
 		return false;
 	if (fy_load_relaxed_ptr(&p->engine->lanes.head))
 		return false;

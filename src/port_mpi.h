@@ -45,6 +45,11 @@ void fy_mpi_keep(void);
  * FERRY_EPEER or FERRY_ETIMEDOUT: MPI was left alone.
  */
 int fy_mpi_finish(int64_t timeout);
+/* The thread that initialized MPI goes on with other things: who closes the last port finalizes MPI. */
+void fy_mpi_leave_unattended(void);
+/* For engines without a thread: finalizes MPI if we initialized it and no port is open any more, on whatever
+ * thread closes the last one (MPI itself asks for the one that initialized it; both MPIs at hand take any). */
+int fy_mpi_finish_if_last(void);
 /* Waits until the owner is through with fy_mpi_finish(), unless a port is open
  * or MPI is not ours to finalize. */
 void fy_mpi_wait_finished(void);

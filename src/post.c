@@ -77,13 +77,19 @@ static bool has_room(const void *arg)
 	return fullness(r->engine, r->rank) != 1 && fy_lane_reserve(r->lane, r->size);
 }
 
+/* Application threads leave when the engine begins to close, handlers when it has stopped. */
+static const uint32_t *stop_word(const ferry *e)
+{
+	return fy_engine_in_handler(e) ? &e->stopped : &e->phase;
+}
+
 /* That rank's channel has too much waiting already. */
 static void await_channel(ferry *e, int rank, int64_t until)
 {
 	fy_add_32(&e->room_waiting, 1);
 	uint32_t seen = fy_load_acquire_32(&e->room);
 	fy_fence_full();
-	if (fy_load_acquire_8(&e->full[rank]) == 1 && fy_load_acquire_32(&e->phase) == FY_OPEN)
+	if (fy_load_acquire_8(&e->full[rank]) == 1 && !fy_load_acquire_32(stop_word(e)))
 		fy_futex_wait(&e->room, seen, until, false);
 	fy_add_32(&e->room_waiting, (uint32_t)-1);
 }
@@ -96,7 +102,7 @@ static void await_room(const struct room *r, ferry *e, int64_t until)
 	if (fullness(e, r->rank) == 1)
 		await_channel(e, r->rank, until);
 	else
-		fy_lane_await_room(r->lane, r->size, until, &e->phase);
+		fy_lane_await_room(r->lane, r->size, until, stop_word(e));
 }
 
 /* The place of a record in the lane, or why there is none. */
@@ -178,9 +184,9 @@ static void wake_or_drive(ferry *e, struct fy_lane *lane, bool awaited)
 static inline int publish(ferry *e, struct fy_lane *lane, uint32_t size, bool awaited)
 {
 	fy_lane_publish(lane, size);
-	uint32_t sleeper = fy_wake_look(&e->wake);
 	if (fy_unlikely(!fy_load_relaxed_32(&lane->listed)))
 		fy_engine_list_lane(e, lane);
+	uint32_t sleeper = fy_wake_look(&e->wake); /* last: being listed is work, too */
 	if (fy_likely(!sleeper))
 		return FERRY_OK;
 	if (sleeper == FY_WAKE_STOPPED)

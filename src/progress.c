@@ -67,6 +67,18 @@ static void run_commands(struct fy_progress *p)
 	p->commands_last = again_last;
 }
 
+void fy_progress_fail_commands(struct fy_progress *p, int status)
+{
+	while (p->commands) {
+		struct fy_command *c = p->commands;
+		p->commands = c->next;
+		c->status = status;
+		fy_store_release_32(&c->done, 1);
+		fy_futex_wake(&c->done, 1, false);
+	}
+	p->commands_last = NULL;
+}
+
 /* Memory that the program gave back goes to its sender's credit. */
 static void return_credit(struct fy_progress *p)
 {
@@ -98,15 +110,6 @@ static void complete_rooms(struct fy_progress *p)
 	}
 }
 
-static void release_dead(struct fy_progress *p)
-{
-	while (p->dead) {
-		struct fy_handler *h = p->dead;
-		p->dead = h->next;
-		fy_handler_release(h);
-	}
-}
-
 /* ---- close ---------------------------------------------------------------------------- */
 
 static bool has_talked(const struct fy_progress *p, const struct fy_channel *ch)
@@ -118,7 +121,7 @@ static bool has_talked(const struct fy_progress *p, const struct fy_channel *ch)
 static void begin_byes(struct fy_progress *p)
 {
 	p->byes = true;
-	fy_store_release_32(&p->engine->phase, FY_STOPPED);
+	fy_engine_set_stopped(p->engine);
 	fy_call_fail(p, FERRY_ALL, FERRY_ESTOPPED, "the engine was closed and nobody had answered");
 	p->worked = true;
 }
@@ -146,7 +149,8 @@ static void give_up(struct fy_progress *p)
 	p->byes = p->finished = p->stopped = true;
 	p->clean = false;
 	p->engine->status = FERRY_EPEER;
-	fy_store_release_32(&p->engine->phase, FY_STOPPED);
+	fy_engine_set_stopped(p->engine);
+	fy_progress_fail_commands(p, FERRY_EPEER);
 	for (struct fy_channel *ch = p->all; ch; ch = ch->all_next)
 		fy_channel_gone(p, ch, FERRY_ESTOPPED, "the engine was closed while a rank was gone");
 	fy_call_fail(p, FERRY_ALL, FERRY_ESTOPPED, "the engine was closed while a rank was gone");
@@ -159,7 +163,7 @@ static void step_close(struct fy_progress *p)
 		give_up(p);
 		return;
 	}
-	if (p->agree.everybody && fy_transfer_blocked(p))
+	if (p->agree.everybody && (fy_transfer_blocked(p) || fy_channel_starved(p)))
 		fy_dispatch_drop_mail(p);
 	if (p->drained && !p->byes)
 		begin_byes(p);
@@ -199,7 +203,8 @@ bool fy_progress_step(struct fy_progress *p, bool user_code)
 	fy_outgoing_replies(p);
 	if (p->queued)
 		fy_outgoing_queues(p);
-	fy_outgoing_drain(p);
+	if (!p->byes) /* a post that races with the close does not follow the goodbye: it fails at the end */
+		fy_outgoing_drain(p);
 	fy_transfer_step(p);
 	if (p->starts && p->starts->under_way)
 		p->port->ops->starts->step(p);
@@ -215,7 +220,6 @@ bool fy_progress_step(struct fy_progress *p, bool user_code)
 	fy_channel_test_sends(p);
 	if (fy_load_relaxed_ptr(&engine->tasks.head) || p->tasks)
 		fy_dispatch_run_tasks(p);
-	release_dead(p);
 	fy_engine_end_step(before);
 	return p->worked;
 }
@@ -239,7 +243,7 @@ static int64_t at_most(int64_t a, int64_t b)
 int64_t fy_progress_sleep_time(struct fy_progress *p)
 {
 	bool under_way = p->n_flying || !fy_transfer_quiet(p) || p->dirty || p->commands;
-	bool awaited = p->calls_open || p->n_pending || p->agree.kind || p->closing || p->queued;
+	bool awaited = p->calls_open || p->n_pending || p->n_streams || p->agree.kind || p->closing || p->queued;
 	int64_t sleep_max = p->options->sleep_max ? p->options->sleep_max : FERRY_US(1);
 	int64_t t = p->port->all_local ? SLEEP_LOCAL : p->idle_sleep;
 	if (under_way)

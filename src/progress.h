@@ -74,7 +74,7 @@ struct fy_ack_stream { /* body of FY_OP_ACK_STREAM: so many more FY_HELD records
 };
 struct fy_agree_word { /* body of FY_OP_AGREE_UP and _DOWN */
 	uint32_t n, round;
-	uint32_t kind;      /* FY_AGREE_FENCE, FY_AGREE_CLOSE */
+	uint32_t kind;      /* FY_AGREE_FENCE, FY_AGREE_CLOSE; up: and FY_AGREE_TAINTED */
 	uint32_t busy;      /* up: ranks below that are not quiet; down: the verdict */
 	uint64_t sent, done;
 };
@@ -88,6 +88,7 @@ struct fy_batch {
 	uint32_t nrecords;
 	uint32_t flags;
 	bool charged;       /* its FY_BATCH_CHARGE was spent */
+	uint64_t spent;     /* once closed: by it and all before it */
 	FY_ALIGNED char bytes[FY_BATCH_BYTES];
 };
 
@@ -190,7 +191,7 @@ struct fy_channel {
 	bool limit_owed;
 	bool peer_hungry;           /* the peer told that it ran out, and no limit was sent since */
 	bool recall_owed;
-	uint64_t give_owed;
+	bool give_owed;
 	bool stream_ack_owed;
 	struct fy_inbound *grants_owed, *grants_last;
 	struct fy_refused refused[FY_REFUSED_MAX];
@@ -248,7 +249,7 @@ struct fy_timer {
 
 /* ---- agreements ---------------------------------------------------------- */
 
-enum { FY_AGREE_FENCE = 1, FY_AGREE_CLOSE = 2 };
+enum { FY_AGREE_FENCE = 1, FY_AGREE_CLOSE = 2, FY_AGREE_TAINTED = 0x100 };
 
 struct fy_agree {
 	uint32_t n;          /* the current agreement, or the last one */
@@ -259,6 +260,7 @@ struct fy_agree {
 	struct fy_agree_word child[2];
 	uint64_t last_sent, last_done; /* root: of the round before */
 	bool last_quiet;
+	unsigned still_rounds;
 	int64_t pause, again_at;       /* root: the next round starts then */
 	bool everybody;      /* all ranks have joined this agreement */
 	uint32_t finished;   /* number of the last agreement that is over */
@@ -302,6 +304,9 @@ struct fy_progress {
 	struct fy_channel *dirty;
 	struct fy_channel *queued;    /* channels with records in their queue */
 	unsigned n_flying;            /* batches that MPI has */
+	unsigned n_streams;           /* streams whose records wait for an acknowledgement */
+	bool drain_broke_off;         /* a lane kept a record in the last step because there was no room for it */
+	bool tainted;                 /* records were lost to malformed batches: counts do not match any more */
 	unsigned n_pending;           /* futures of posts that wait for acceptance */
 	unsigned n_early;             /* batches that came before their turn, or are paused */
 	int64_t idle_sleep;           /* grows while nothing happens */
@@ -347,7 +352,6 @@ struct fy_progress {
 	uint32_t n_calls, calls_free, calls_free_last, calls_open, calls_max;
 	/* inline work, in order */
 	struct fy_task *tasks, *tasks_last;
-	struct fy_handler *dead;      /* replaced while it may have been running here; released after the step */
 	ferry_message *replies, *replies_last; /* that could not be put yet */
 	struct fy_command *commands, *commands_last;
 	struct fy_timer *timers;      /* a heap */
@@ -389,14 +393,16 @@ void fy_channel_gone(struct fy_progress *p, struct fy_channel *ch, int status, c
 void fy_channel_note_failure(struct fy_channel *ch, uint32_t stream, int status);
 int fy_channel_take_failure(struct fy_channel *ch, uint32_t stream);
 uint64_t fy_channel_limit(const struct fy_channel *ch);
+bool fy_channel_starved(const struct fy_progress *p);
 void fy_channel_returned(struct fy_progress *p, struct fy_channel *ch, uint64_t bytes);
 void fy_channel_grow_window(struct fy_progress *p, struct fy_channel *ch, bool hungry);
 void fy_channel_recalled(struct fy_progress *p, struct fy_channel *ch);
 void fy_channel_given(struct fy_progress *p, struct fy_channel *ch, uint64_t amount);
 void fy_channel_free_all(struct fy_progress *p);
 /* The record number `number` of a stream was refused: its future, if it has one, ends with `status`. */
-void fy_channel_stream_fail(struct fy_channel *ch, uint32_t stream, uint32_t number, int status, const char *detail);
-struct fy_stream_out *fy_channel_stream_out(struct fy_channel *ch, uint32_t stream, bool create);
+void fy_channel_stream_fail(struct fy_progress *p, struct fy_channel *ch, uint32_t stream, uint32_t number, int status, const char *detail);
+struct fy_stream_out *fy_channel_stream_out(struct fy_progress *p, struct fy_channel *ch, uint32_t stream,
+                                            bool create);
 
 /* outgoing.c: from lanes to channels */
 void fy_outgoing_drain(struct fy_progress *p);
@@ -450,6 +456,8 @@ void fy_dispatch_defer(struct fy_progress *p, struct fy_task *task);
 /* Announce and start. False: no room now. */
 bool fy_transfer_announce(struct fy_progress *p, struct fy_channel *ch, ferry_message *message, uint32_t kind,
                           uint32_t stream, uint64_t call_id, ferry_future *future);
+/* Is there room for the announcement of this message? */
+bool fy_transfer_admits(struct fy_progress *p, struct fy_channel *ch, const ferry_message *message);
 /* An announcement came. 0, 1: no memory now, again later; FERRY_EDECODE. */
 int fy_transfer_arrived(struct fy_progress *p, struct fy_channel *ch, const struct fy_record *r);
 int fy_transfer_lengths(struct fy_progress *p, struct fy_channel *ch, const struct fy_record *r);
@@ -469,6 +477,8 @@ void fy_agree_join(struct fy_progress *p, uint32_t kind);
 void fy_agree_up(struct fy_progress *p, struct fy_channel *ch, const struct fy_agree_word *w);
 void fy_agree_down(struct fy_progress *p, struct fy_channel *ch, const struct fy_agree_word *w);
 void fy_agree_step(struct fy_progress *p);
+/* A rank is gone: a fence that is going on will not end. */
+void fy_agree_give_up(struct fy_progress *p);
 
 /* timer.c */
 int fy_timer_add(struct fy_progress *p, int64_t when, ferry_future *future);
@@ -484,7 +494,9 @@ bool fy_progress_has_input(struct fy_progress *p, bool user_code);
 int64_t fy_progress_sleep_time(struct fy_progress *p);
 /* The thread's loop: until the engine has stopped. */
 void fy_progress_loop(struct fy_progress *p);
-/* The helm's part of a close: where it stands. */
+/* Commands that wait for something end with `status`. */
+void fy_progress_fail_commands(struct fy_progress *p, int status);
+/* The helm's part of a close begins. */
 void fy_progress_begin_close(struct fy_progress *p);
 
 /* engine.c: an engine over any port, without a thread; `resolved` is taken over. */

@@ -199,8 +199,8 @@ static bool join_fence(struct fy_progress *p, struct fy_command *c)
 {
 	if (p->agree.kind)
 		return false;
-	if (p->gone_since) {
-		c->status = FERRY_EPEER;
+	if (p->gone_since || p->closing) {
+		c->status = p->gone_since ? FERRY_EPEER : FERRY_ESTOPPED;
 		return true;
 	}
 	ferry_future *future = c->arg;
@@ -220,7 +220,8 @@ static int begin_fence(ferry *e, ferry_future **future_p)
 	if (status) {
 		ferry_future_release(future);
 		ferry_future_release(future);
-		return status == FERRY_EPEER ? fy_fail(status, "a rank is gone: a fence cannot end any more") : status;
+		return fy_fail(status, status == FERRY_EPEER ? "a rank is gone: a fence cannot end any more"
+		                                             : "the engine is being closed");
 	}
 	*future_p = future;
 	return FERRY_OK;

@@ -11,10 +11,19 @@
  *
  * Chunks carry no header. Both sides number them alike (fy_announce.first_chunk, then
  * one number a chunk, part by part), and the number gives the tag, so that
- * nothing depends on the order in which MPI matches or completes. Transfers
- * take turns chunk by chunk, and so do they with batches: a chunk is the longest
- * time that a small message waits.
+ * nothing depends on the order in which MPI matches or completes.
+ *
+ * Turns: a step starts one chunk's worth of sends in each channel and one of
+ * receives in all, each time of the next transfer. On one host it is mostly the start
+ * of a receive that copies (the send was there before it), so that one chunk is the
+ * longest time that a small message waits, and transfers that began together end together. What a network
+ * takes and brings by itself meanwhile has up to CHUNKS_MAX chunks a transfer to do.
+ *
+ * What a peer says is believed as far as it can be checked: an announcement costs it credit
+ * until its message is freed, prepaid ones cannot be more than its window, and
+ * what does not add up is refused in its place in the order.
  */
+#include "block.h"
 #include "log.h"
 #include "progress.h"
 #include "status.h"
@@ -23,7 +32,8 @@
 
 #define CHUNKS_MAX 4u       /* in flight for one transfer */
 #define ACTIVE_MAX 16u      /* transfers that one step looks after */
-#define STARTS_MAX 8u       /* chunks that one step starts to send */
+#define CHUNK_MIN 4096u     /* no peer may cut finer */
+#define PREPAID_WISH (1u << 20) /* up to here a message that is not prepaid asks for a larger window */
 
 struct fy_chunk {
 	fy_request request;
@@ -46,6 +56,7 @@ struct fy_outbound {
 	uint32_t kind, stream, stream_number, n_parts, lengths_sent;
 	size_t chunk_bytes;
 	bool granted;
+	bool failed;                /* MPI said that a chunk was not sent */
 	struct cursor at;
 	struct fy_chunk *flight, *flight_last;
 	unsigned n_flight;
@@ -53,12 +64,13 @@ struct fy_outbound {
 
 struct fy_inbound {
 	struct fy_inbound *next;    /* waiting for a grant, or landing */
-	struct fy_inbound *ch_next; /* in its channel */
+	struct fy_inbound *ch_next, **ch_here; /* in its channel; what points to it */
 	struct fy_inbound *grant_next;
 	struct fy_channel *ch;
 	ferry_message *message;     /* once there is memory */
 	struct fy_held *held;       /* its place in the stream; NULL for replies */
 	uint64_t xid, total, call_id;
+	uint64_t charge;            /* what its place holds of the credit, until the message does */
 	uint32_t kind, stream, op, n_parts, lengths_known;
 	uint64_t *lengths;
 	size_t chunk_bytes;
@@ -165,6 +177,8 @@ static void write_announcement(struct fy_channel *ch, struct fy_outbound *x, str
 	x->granted = prepaid;
 	if (prepaid)
 		ch->spent += x->total;
+	else if (x->kind != FY_KIND_REPLY && x->total <= PREPAID_WISH && !ch->hungry_told)
+		ch->hungry = true;
 }
 
 static struct fy_outbound *outbound_create(struct fy_progress *p, struct fy_channel *ch, ferry_message *m,
@@ -193,34 +207,11 @@ static void join_stream(struct fy_stream_out *s, struct fy_outbound *x, ferry_fu
 	s->last = future;
 }
 
-bool fy_transfer_announce(struct fy_progress *p, struct fy_channel *ch, ferry_message *m, uint32_t kind,
-                          uint32_t stream, uint64_t call_id, ferry_future *future)
+static void append_outbound(struct fy_outbound **first, struct fy_outbound **last, struct fy_outbound *x)
 {
-	bool reply = kind == FY_KIND_REPLY;
-	uint32_t body = (uint32_t)sizeof(struct fy_announce) + 8 * announced_lengths((uint32_t)m->n_attachments + 1);
-	uint32_t word = kind | FY_LARGE | (call_id ? FY_EXT : 0) | (reply ? 0 : FY_HELD) | body;
-	uint32_t size = fy_record_size(word);
-	if (!reply && !fy_channel_admits(p, ch, size))
-		return false;
-	struct fy_record *r = fy_channel_reserve(p, ch, size);
-	struct fy_stream_out *s = r && !reply ? fy_channel_stream_out(ch, stream, true) : NULL;
-	struct fy_outbound *x = r && (s || reply) ? outbound_create(p, ch, m, kind, stream, call_id) : NULL;
-	if (!x)
-		return false;
-	fy_channel_commit(p, ch, size);
-	if (!reply)
-		fy_channel_spend(ch, size);
-	write_announcement(ch, x, r, word);
-	if (s)
-		join_stream(s, x, future);
-	ch->next_xid++;
-	ch->next_chunk += all_chunks(x);
-	*(ch->out_last ? &ch->out_last->next : &ch->out) = x;
-	ch->out_last = x;
-	p->n_out++;
-	if (!x->granted)
-		p->stats.grants_waited++;
-	return true;
+	x->next = NULL;
+	*(*last ? &(*last)->next : first) = x;
+	*last = x;
 }
 
 /* More lengths than one record carries follow as control. */
@@ -239,23 +230,75 @@ static void send_lengths(struct fy_progress *p, struct fy_outbound *x)
 	}
 }
 
-static bool start_chunk(struct fy_progress *p, struct fy_outbound *x)
+/* It is announced: from now on it is the channel's. */
+static void keep_outbound(struct fy_progress *p, struct fy_channel *ch, struct fy_outbound *x)
+{
+	ch->next_xid++;
+	ch->next_chunk += all_chunks(x);
+	p->n_out++;
+	if (x->granted) {
+		append_outbound(&ch->out, &ch->out_last, x);
+	} else {
+		append_outbound(&ch->asked, &ch->asked_last, x);
+		p->stats.grants_waited++;
+	}
+	send_lengths(p, x);
+	ch->n_lengths_behind += x->lengths_sent < x->n_parts;
+}
+
+static uint32_t announcement_size(const ferry_message *m, uint32_t flags)
+{
+	uint32_t body = (uint32_t)sizeof(struct fy_announce) + 8 * announced_lengths((uint32_t)m->n_attachments + 1);
+	return fy_record_size(flags | body);
+}
+
+bool fy_transfer_admits(struct fy_progress *p, struct fy_channel *ch, const ferry_message *m)
+{
+	return fy_channel_admits(p, ch, announcement_size(m, FY_EXT));
+}
+
+bool fy_transfer_announce(struct fy_progress *p, struct fy_channel *ch, ferry_message *m, uint32_t kind,
+                          uint32_t stream, uint64_t call_id, ferry_future *future)
+{
+	bool reply = kind == FY_KIND_REPLY;
+	uint32_t body = (uint32_t)sizeof(struct fy_announce) + 8 * announced_lengths((uint32_t)m->n_attachments + 1);
+	uint32_t word = kind | FY_LARGE | (call_id ? FY_EXT : 0) | (reply ? 0 : FY_HELD) | body;
+	uint32_t size = fy_record_size(word);
+	if (!reply && !fy_channel_admits(p, ch, size))
+		return false;
+	struct fy_record *r = fy_channel_reserve(p, ch, size);
+	struct fy_stream_out *s = r && !reply ? fy_channel_stream_out(p, ch, stream, true) : NULL;
+	struct fy_outbound *x = r && (s || reply) ? outbound_create(p, ch, m, kind, stream, call_id) : NULL;
+	if (!x)
+		return false;
+	fy_channel_commit(p, ch, size);
+	if (!reply)
+		fy_channel_spend(ch, size);
+	write_announcement(ch, x, r, word);
+	if (s)
+		join_stream(s, x, future);
+	keep_outbound(p, ch, x);
+	return true;
+}
+
+/* How many bytes were started; 0: none now. */
+static size_t start_chunk(struct fy_progress *p, struct fy_outbound *x)
 {
 	size_t n = next_chunk(x->message, x->n_parts, x->chunk_bytes, &x->at);
 	struct fy_chunk *c = n ? chunk_get(p) : NULL;
 	if (!c)
-		return false;
+		return 0;
 	const char *data = part_data(x->message, x->at.part) + x->at.offset;
 	if (p->port->ops->send(p->port, x->ch->rank, chunk_tag(p, x->at.number), data, n, &c->request) != 0) {
 		chunk_put(p, c);
-		return false;
+		return 0;
 	}
 	append_chunk(&x->flight, &x->flight_last, c);
 	x->n_flight++;
 	x->at.offset += n;
 	x->at.number++;
 	p->stats.bytes_sent += n;
-	return true;
+	return n;
 }
 
 static void test_outbound(struct fy_progress *p, struct fy_outbound *x)
@@ -266,58 +309,67 @@ static void test_outbound(struct fy_progress *p, struct fy_outbound *x)
 		if (!x->flight)
 			x->flight_last = NULL;
 		x->n_flight--;
+		x->failed |= c->request.status != 0;
 		chunk_put(p, c);
 		p->worked = true;
 	}
 }
 
 /* True when all of it is sent: the poster's memory is free again. */
-static bool step_outbound(struct fy_progress *p, struct fy_outbound *x, unsigned *starts)
+static bool step_outbound(struct fy_progress *p, struct fy_outbound *x, size_t *budget)
 {
+	size_t n;
 	test_outbound(p, x);
-	if (x->lengths_sent < x->n_parts)
-		send_lengths(p, x);
-	if (!x->granted)
-		return false;
-	while (!x->ch->gone && *starts && x->n_flight < CHUNKS_MAX && start_chunk(p, x)) {
-		(*starts)--;
+	while (!x->ch->gone && *budget && x->n_flight < CHUNKS_MAX && (n = start_chunk(p, x)) != 0) {
+		*budget -= n < *budget ? n : *budget;
 		p->worked = true;
 	}
 	return !x->n_flight && (x->ch->gone || !next_chunk(x->message, x->n_parts, x->chunk_bytes, &x->at));
 }
 
-static void drop_outbound(struct fy_progress *p, struct fy_outbound **at)
+static void drop_outbound(struct fy_progress *p, struct fy_outbound *x)
 {
-	struct fy_outbound *x = *at;
-	struct fy_channel *ch = x->ch;
-	*at = x->next;
-	if (ch->out_last == x) {
-		ch->out_last = NULL;
-		for (struct fy_outbound *y = ch->out; y; y = y->next)
-			ch->out_last = y;
-	}
+	x->ch->n_lengths_behind -= x->lengths_sent < x->n_parts;
 	p->n_out--;
 	fy_transfer_release(p, x->message);
 	free(x);
 }
 
-/* Each channel's transfers take turns: the list is turned by one a step. */
+static void lengths_behind(struct fy_progress *p, struct fy_channel *ch, struct fy_outbound *list)
+{
+	for (struct fy_outbound *x = list; x && ch->n_lengths_behind; x = x->next)
+		if (x->lengths_sent < x->n_parts) {
+			send_lengths(p, x);
+			ch->n_lengths_behind -= x->lengths_sent == x->n_parts;
+		}
+}
+
+/* A channel's transfers take turns. Next time those come first that were not looked at, then those that
+ * started nothing, and last those that did. */
 static void step_channel_out(struct fy_progress *p, struct fy_channel *ch)
 {
-	unsigned starts = STARTS_MAX, active = ACTIVE_MAX;
-	for (struct fy_outbound **at = &ch->out; *at && active; active--) {
-		if (step_outbound(p, *at, &starts))
-			drop_outbound(p, at);
+	struct fy_outbound *turn[2] = { NULL, NULL }, *turn_last[2] = { NULL, NULL }, *x;
+	size_t budget = p->chunk_bytes;
+	bool failed = false;
+	for (unsigned active = ACTIVE_MAX; active && (x = ch->out); active--) {
+		size_t before = budget;
+		ch->out = x->next;
+		bool over = step_outbound(p, x, &budget);
+		failed |= x->failed;
+		if (over)
+			drop_outbound(p, x);
 		else
-			at = &(*at)->next;
+			append_outbound(&turn[budget < before], &turn_last[budget < before], x);
 	}
-	if (ch->out && ch->out != ch->out_last) {
-		struct fy_outbound *first = ch->out;
-		ch->out = first->next;
-		first->next = NULL;
-		ch->out_last->next = first;
-		ch->out_last = first;
-	}
+	if (!ch->out)
+		ch->out_last = NULL;
+	for (int i = 0; i < 2; i++)
+		if (turn[i]) {
+			*(ch->out_last ? &ch->out_last->next : &ch->out) = turn[i];
+			ch->out_last = turn_last[i];
+		}
+	if (failed)
+		fy_channel_gone(p, ch, FERRY_EMPI, "MPI did not send a part of a large message");
 }
 
 static void refused_outbound(struct fy_progress *p, struct fy_outbound *x, int status)
@@ -328,26 +380,41 @@ static void refused_outbound(struct fy_progress *p, struct fy_outbound *x, int s
 		if (future)
 			fy_future_complete(future, status, why);
 	} else if (x->kind == FY_KIND_POST) {
-		fy_channel_stream_fail(x->ch, x->stream, x->stream_number, status, why);
+		fy_channel_stream_fail(p, x->ch, x->stream, x->stream_number, status, why);
 	}
 	p->stats.refused++;
 }
 
+static struct fy_outbound *take_asked(struct fy_channel *ch, uint64_t xid)
+{
+	struct fy_outbound **at = &ch->asked, *before = NULL;
+	while (*at && (*at)->xid != xid) {
+		before = *at;
+		at = &before->next;
+	}
+	struct fy_outbound *x = *at;
+	if (!x)
+		return NULL;
+	*at = x->next;
+	if (ch->asked_last == x)
+		ch->asked_last = before;
+	return x;
+}
+
 void fy_transfer_granted(struct fy_progress *p, struct fy_channel *ch, const struct fy_grant *g)
 {
-	struct fy_outbound **at = &ch->out;
-	while (*at && (*at)->xid != g->xid)
-		at = &(*at)->next;
-	if (!*at || (*at)->granted) {
+	struct fy_outbound *x = take_asked(ch, g->xid);
+	if (!x) {
 		p->stats.malformed++;
 		return;
 	}
 	if (g->status == 0) {
-		(*at)->granted = true;
+		x->granted = true;
+		append_outbound(&ch->out, &ch->out_last, x);
 		return;
 	}
-	refused_outbound(p, *at, g->status);
-	drop_outbound(p, at);
+	refused_outbound(p, x, g->status < 0 ? g->status : FERRY_EDECODE);
+	drop_outbound(p, x);
 }
 
 /* ---- receiving: announcements ------------------------------------------------------------ */
@@ -365,17 +432,31 @@ static int queue_of(const struct fy_inbound *in)
 	return in->prepaid || in->status ? NEEDS_NONE : share_of(in);
 }
 
-static void inbound_unlink(struct fy_inbound *in)
+static void inbound_link(struct fy_channel *ch, struct fy_inbound *in)
 {
-	struct fy_inbound **at = &in->ch->in;
-	while (*at != in)
-		at = &(*at)->ch_next;
-	*at = in->ch_next;
+	in->ch_next = ch->in;
+	in->ch_here = &ch->in;
+	if (ch->in)
+		ch->in->ch_here = &in->ch_next;
+	ch->in = in;
+	if (in->prepaid)
+		ch->prepaid_in += in->total;
 }
 
-static void inbound_free(struct fy_inbound *in)
+static void inbound_unlink(struct fy_inbound *in)
+{
+	*in->ch_here = in->ch_next;
+	if (in->ch_next)
+		in->ch_next->ch_here = in->ch_here;
+	if (in->prepaid)
+		in->ch->prepaid_in -= in->total;
+}
+
+static void inbound_free(struct fy_progress *p, struct fy_inbound *in)
 {
 	inbound_unlink(in);
+	if (in->charge)
+		fy_channel_returned(p, in->ch, in->charge);
 	free(in->lengths);
 	free(in);
 }
@@ -420,36 +501,54 @@ static void lengths_unreadable(struct fy_inbound *in, int status)
 	in->lengths_known = in->n_parts;
 }
 
-static bool announce_ok(const struct fy_record *r, struct fy_announce *a)
+/* Prepaid can only be what the peer's window has room for. */
+static bool announce_ok(const struct fy_progress *p, const struct fy_channel *ch, const struct fy_record *r,
+                        struct fy_announce *a)
 {
 	uint32_t n = fy_record_body(r);
 	if (n < sizeof *a)
 		return false;
 	memcpy(a, fy_record_data(r), sizeof *a);
-	return a->n_parts && a->chunk_bytes && n == sizeof *a + 8 * announced_lengths(a->n_parts);
+	if (a->flags & FY_ANNOUNCE_PREPAID && (fy_record_kind(r) == FY_KIND_REPLY || a->total > ch->window ||
+	                                       ch->prepaid_in > ch->window - a->total))
+		return false;
+	return a->n_parts && a->xid >= ch->next_xid_in && a->chunk_bytes >= CHUNK_MIN &&
+	       a->chunk_bytes <= p->port->chunk_max && n == sizeof *a + 8 * announced_lengths(a->n_parts);
+}
+
+static struct fy_inbound *inbound_create(struct fy_channel *ch, const struct fy_record *r, const struct fy_announce *a)
+{
+	struct fy_inbound *in = calloc(1, sizeof *in);
+	if (!in)
+		return NULL;
+	*in = (struct fy_inbound){ .ch = ch, .xid = a->xid, .total = a->total, .kind = fy_record_kind(r),
+		                   .call_id = r->size_flags & FY_EXT ? fy_record_ext(r) : 0, .stream = r->stream,
+		                   .op = r->op, .n_parts = a->n_parts, .chunk_bytes = a->chunk_bytes,
+		                   .prepaid = a->flags & FY_ANNOUNCE_PREPAID };
+	in->at.number = a->first_chunk;
+	return in;
 }
 
 int fy_transfer_arrived(struct fy_progress *p, struct fy_channel *ch, const struct fy_record *r)
 {
 	struct fy_announce a;
 	bool reply = fy_record_kind(r) == FY_KIND_REPLY;
-	if (!announce_ok(r, &a) || (reply && a.flags & FY_ANNOUNCE_PREPAID))
+	if (!announce_ok(p, ch, r, &a))
 		return FERRY_EDECODE;
-	struct fy_inbound *in = calloc(1, sizeof *in);
+	struct fy_inbound *in = inbound_create(ch, r, &a);
 	if (!in)
 		return FERRY_ENOMEM;
-	*in = (struct fy_inbound){ .ch = ch, .xid = a.xid, .total = a.total, .kind = fy_record_kind(r),
-		                   .call_id = r->size_flags & FY_EXT ? fy_record_ext(r) : 0, .stream = r->stream,
-		                   .op = r->op, .n_parts = a.n_parts, .chunk_bytes = a.chunk_bytes,
-		                   .prepaid = a.flags & FY_ANNOUNCE_PREPAID };
-	in->at.number = a.first_chunk;
 	in->held = reply ? NULL : fy_dispatch_hold(p, ch, r->stream, NULL);
 	if (!reply && !in->held) {
 		free(in);
 		return FERRY_ENOMEM;
 	}
-	in->ch_next = ch->in;
-	ch->in = in;
+	if (!reply) {
+		in->charge = FY_MESSAGE_CHARGE + (in->prepaid ? in->total : 0);
+		ch->held += in->charge;
+	}
+	ch->next_xid_in = a.xid + 1;
+	inbound_link(ch, in);
 	int status = take_lengths(in, fy_record_data(r) + sizeof a, announced_lengths(a.n_parts));
 	if (status)
 		lengths_unreadable(in, status);
@@ -494,7 +593,7 @@ static void *land(struct fy_progress *p, struct fy_inbound *in, uint32_t part, b
 		if (there)
 			return there;
 	}
-	return malloc(in->lengths[part] ? in->lengths[part] : 1);
+	return fy_block_get(p, in->lengths[part]);
 }
 
 static bool land_attachments(struct fy_progress *p, struct fy_inbound *in, ferry_message *m)
@@ -528,8 +627,8 @@ static int make_room(struct fy_progress *p, struct fy_inbound *in)
 		m->call_id = in->call_id;
 	}
 	m->account = in->kind == FY_KIND_REPLY ? NULL : in->ch->account;
-	m->charge = in->kind == FY_KIND_REPLY ? 0 : FY_MESSAGE_CHARGE + (in->prepaid ? in->total : 0);
-	in->ch->held += m->charge;
+	m->charge = in->charge;
+	in->charge = 0;
 	if (in->prepaid || in->kind == FY_KIND_REPLY)
 		m->large = 0; /* paid from the credit; or the program's, which holds the call's future */
 	in->message = m;
@@ -538,8 +637,9 @@ static int make_room(struct fy_progress *p, struct fy_inbound *in)
 
 static void owe_grant(struct fy_progress *p, struct fy_inbound *in)
 {
-	in->grant_next = in->ch->grants_owed;
-	in->ch->grants_owed = in;
+	in->grant_next = NULL;
+	*(in->ch->grants_owed ? &in->ch->grants_last->grant_next : &in->ch->grants_owed) = in;
+	in->ch->grants_last = in;
 	fy_channel_mark(p, in->ch);
 }
 
@@ -586,6 +686,20 @@ static void release_stream(struct fy_progress *p, struct fy_channel *ch, uint32_
 		}
 }
 
+static void append_landing(struct fy_progress *p, struct fy_inbound *in)
+{
+	in->next = NULL;
+	*(p->landing_last ? &p->landing_last->next : &p->landing) = in;
+	p->landing_last = in;
+}
+
+/* Kept blocks are within the budget: what messages use of it they cannot have. */
+static void keep_no_more(struct fy_progress *p)
+{
+	uint64_t used = p->large_used[0] + p->large_used[1], cap = p->large_cap[0];
+	fy_block_trim(p, used < cap ? cap - used : 0);
+}
+
 /* False: what is prepaid has to be taken from MPI, and there is no memory for it now. */
 static bool grant(struct fy_progress *p, struct fy_inbound *in)
 {
@@ -600,8 +714,8 @@ static bool grant(struct fy_progress *p, struct fy_inbound *in)
 	} else {
 		if (!in->prepaid)
 			p->large_used[share_of(in)] += in->kind == FY_KIND_REPLY ? in->total : in->message->large;
-		in->next = p->landing;
-		p->landing = in;
+		append_landing(p, in);
+		keep_no_more(p);
 	}
 	if (!in->prepaid)
 		owe_grant(p, in);
@@ -620,7 +734,7 @@ static bool grant_first(struct fy_progress *p, int queue)
 	if (!in->next)
 		p->waiting_last[queue] = NULL;
 	if (in->dead) {
-		inbound_free(in);
+		inbound_free(p, in);
 		return true;
 	}
 	if (grant(p, in)) {
@@ -658,30 +772,32 @@ bool fy_transfer_put_grants(struct fy_progress *p, struct fy_channel *ch)
 		fy_channel_commit(p, ch, size);
 		ch->grants_owed = in->grant_next;
 		if (in->status)
-			inbound_free(in);
+			inbound_free(p, in);
 	}
 	return true;
 }
 
 /* ---- receiving: data -------------------------------------------------------------------------- */
 
-static bool post_chunk(struct fy_progress *p, struct fy_inbound *in)
+/* How many bytes were asked for; 0: there is nothing to ask for, or not now. */
+static size_t post_chunk(struct fy_progress *p, struct fy_inbound *in)
 {
 	size_t n = next_chunk(in->message, in->n_parts, in->chunk_bytes, &in->at);
 	struct fy_chunk *c = n ? chunk_get(p) : NULL;
 	if (!c)
-		return false;
+		return 0;
 	char *data = part_data(in->message, in->at.part) + in->at.offset;
 	if (p->port->ops->recv(p->port, in->ch->rank, chunk_tag(p, in->at.number), data, n, &c->request) != 0) {
 		chunk_put(p, c);
-		return false;
+		return 0;
 	}
 	c->nbytes = n;
 	append_chunk(&in->flight, &in->flight_last, c);
 	in->n_flight++;
 	in->at.offset += n;
 	in->at.number++;
-	return true;
+	p->landing_bytes += n;
+	return n;
 }
 
 static void test_inbound(struct fy_progress *p, struct fy_inbound *in)
@@ -695,6 +811,7 @@ static void test_inbound(struct fy_progress *p, struct fy_inbound *in)
 		if (!in->dead && (c->request.status || c->request.nbytes != c->nbytes))
 			in->status = c->request.status ? c->request.status : FERRY_EDECODE;
 		p->stats.bytes_received += c->request.nbytes;
+		p->landing_bytes -= c->nbytes;
 		chunk_put(p, c);
 		p->worked = true;
 	}
@@ -721,41 +838,47 @@ static void inbound_done(struct fy_progress *p, struct fy_inbound *in)
 	} else {
 		fy_dispatch_reply(p, ch->rank, in->call_id, m);
 	}
-	inbound_free(in);
+	inbound_free(p, in);
 }
 
-static bool step_inbound(struct fy_progress *p, struct fy_inbound *in)
+/* One chunk a transfer may always be asked for, more while not too much is: what was asked for
+ * of several may come, and be copied, at once. */
+static bool step_inbound(struct fy_progress *p, struct fy_inbound *in, size_t *budget)
 {
+	size_t n;
 	test_inbound(p, in);
-	while (!in->dead && in->n_flight < CHUNKS_MAX && post_chunk(p, in))
-		;
+	while (!in->dead && *budget && in->n_flight < CHUNKS_MAX &&
+	       (!in->n_flight || p->landing_bytes < CHUNKS_MAX * p->chunk_bytes) && (n = post_chunk(p, in)) != 0)
+		*budget -= n < *budget ? n : *budget;
 	return !in->n_flight && (in->dead || !next_chunk(in->message, in->n_parts, in->chunk_bytes, &in->at));
 }
 
+/* They take turns as those do that are sent. */
 static void step_landing(struct fy_progress *p)
 {
-	unsigned active = ACTIVE_MAX;
-	struct fy_inbound **at = &p->landing, *done = NULL;
-	for (; *at && active; active--) {
-		struct fy_inbound *in = *at;
-		if (!step_inbound(p, in)) {
-			at = &in->next;
+	struct fy_inbound *done = NULL, *turn[2] = { NULL, NULL }, **last[2] = { &turn[0], &turn[1] }, *in;
+	size_t budget = p->chunk_bytes;
+	for (unsigned active = ACTIVE_MAX; active && (in = p->landing); active--) {
+		size_t before = budget;
+		p->landing = in->next;
+		if (step_inbound(p, in, &budget)) {
+			in->next = done;
+			done = in;
 			continue;
 		}
-		*at = in->next;
-		in->next = done;
-		done = in;
+		in->next = NULL;
+		*last[budget < before] = in;
+		last[budget < before] = &in->next;
 	}
-	if (*at && at != &p->landing) { /* more than one step looks after: the rest come first next time */
-		struct fy_inbound *rest = *at, *last = rest;
-		*at = NULL;
-		while (last->next)
-			last = last->next;
-		last->next = p->landing;
-		p->landing = rest;
-	}
+	if (!p->landing)
+		p->landing_last = NULL;
+	for (int i = 0; i < 2; i++)
+		while ((in = turn[i])) {
+			turn[i] = in->next;
+			append_landing(p, in);
+		}
 	while (done) {
-		struct fy_inbound *in = done;
+		in = done;
 		done = in->next;
 		inbound_done(p, in);
 	}
@@ -768,9 +891,15 @@ bool fy_transfer_step(struct fy_progress *p)
 	if (p->landing)
 		step_landing(p);
 	if (p->n_out)
-		for (struct fy_channel *ch = p->all; ch; ch = ch->all_next)
+		for (struct fy_channel *ch = p->all; ch; ch = ch->all_next) {
+			if (ch->n_lengths_behind) {
+				lengths_behind(p, ch, ch->asked);
+				lengths_behind(p, ch, ch->out);
+			}
 			if (ch->out)
 				step_channel_out(p, ch);
+		}
+	fy_block_step(p);
 	return p->n_out || p->landing;
 }
 
@@ -809,30 +938,41 @@ bool fy_transfer_blocked(const struct fy_progress *p)
  * it is done with them; receives are cancelled. */
 void fy_transfer_channel_gone(struct fy_progress *p, struct fy_channel *ch)
 {
-	for (struct fy_outbound **at = &ch->out; *at;) {
-		if ((*at)->granted) {
-			at = &(*at)->next;
-			continue;
-		}
-		drop_outbound(p, at);
+	while (ch->asked) {
+		struct fy_outbound *x = ch->asked;
+		ch->asked = x->next;
+		drop_outbound(p, x);
 	}
+	ch->asked_last = NULL;
 	for (struct fy_inbound *in = ch->in; in; in = in->ch_next) {
 		in->dead = true;
 		for (struct fy_chunk *c = in->flight; c; c = c->next)
 			p->port->ops->cancel(p->port, &c->request);
 	}
-	ch->grants_owed = NULL;
+	ch->grants_owed = ch->grants_last = NULL;
 }
 
 static void free_inbound(struct fy_progress *p, struct fy_inbound *in)
 {
-	(void)p;
 	if (in->message) {
 		in->message->flags &= ~FY_MESSAGE_CALL;
 		if (!in->n_flight)
 			ferry_message_release(in->message);
 	}
-	inbound_free(in);
+	inbound_free(p, in);
+}
+
+static void free_outbound(struct fy_progress *p, struct fy_outbound **list)
+{
+	while (*list) {
+		struct fy_outbound *x = *list;
+		*list = x->next;
+		if (x->n_flight)
+			p->stats.kept++;
+		else
+			ferry_message_release(x->message);
+		free(x);
+	}
 }
 
 /* At the very end. Messages that MPI may still read or write are left alone. */
@@ -841,15 +981,8 @@ void fy_transfer_free(struct fy_progress *p)
 	for (struct fy_channel *ch = p->all; ch; ch = ch->all_next) {
 		while (ch->in)
 			free_inbound(p, ch->in);
-		while (ch->out) {
-			if (ch->out->n_flight)
-				p->stats.kept++;
-			else
-				ferry_message_release(ch->out->message);
-			struct fy_outbound *x = ch->out;
-			ch->out = x->next;
-			free(x);
-		}
+		free_outbound(p, &ch->out);
+		free_outbound(p, &ch->asked);
 	}
 	while (p->chunks) {
 		struct fy_chunk *c = p->chunks;

@@ -34,11 +34,14 @@ mpi_programs = \
 	%D%/mpi/arguments \
 	%D%/mpi/calls \
 	%D%/mpi/close_delivers \
+	%D%/mpi/collective \
 	%D%/mpi/communication \
 	%D%/mpi/errors \
 	%D%/mpi/forward \
+	%D%/mpi/large \
 	%D%/mpi/mailbox \
 	%D%/mpi/order \
+	%D%/mpi/plain_mpi \
 	%D%/mpi/process \
 	%D%/mpi/selfpost \
 	%D%/mpi/short_threads \
@@ -54,7 +57,9 @@ mpi_core_programs = \
 	# end
 
 np1_tests = \
+	examples/halo-1.np1 \
 	%D%/mpi/arguments-1.np1 \
+	%D%/mpi/collective-1.np1 \
 	%D%/mpi/errors-1.np1 \
 	%D%/mpi/mailbox-1.np1 \
 	%D%/mpi/order-1.np1 \
@@ -64,14 +69,18 @@ np1_tests = \
 	# end
 
 np2_tests = \
+	examples/halo-2.np2 \
 	examples/hello-2.np2 \
 	%D%/mpi/adopt-2.np2 \
 	%D%/mpi/calls-2.np2 \
 	%D%/mpi/close_delivers-2.np2 \
+	%D%/mpi/collective-2.np2 \
 	%D%/mpi/communication-2.np2 \
 	%D%/mpi/errors-2.np2 \
 	%D%/mpi/forward-2.np2 \
+	%D%/mpi/large-2.np2 \
 	%D%/mpi/order-2.np2 \
+	%D%/mpi/plain_mpi-2.np2 \
 	%D%/mpi/port_adopt-2.np2 \
 	%D%/mpi/port_funneled-2.np2 \
 	%D%/mpi/port_mpi-2.np2 \
@@ -85,6 +94,7 @@ np2_tests = \
 
 np3_tests = \
 	%D%/mpi/arguments-3.np3 \
+	%D%/mpi/collective-3.np3 \
 	%D%/mpi/communication-3.np3 \
 	%D%/mpi/mailbox-3.np3 \
 	%D%/mpi/order-3.np3 \
@@ -92,8 +102,10 @@ np3_tests = \
 	# end
 
 np4_tests = \
+	examples/halo-4.np4 \
 	%D%/mpi/calls-4.np4 \
 	%D%/mpi/close_delivers-4.np4 \
+	%D%/mpi/collective-4.np4 \
 	%D%/mpi/errors-4.np4 \
 	%D%/mpi/order-4.np4 \
 	# end
@@ -121,6 +133,9 @@ script_tests = \
 	# end
 
 # Minutes, not part of check: make stress.
+stress_scripts = \
+	%D%/stress/large.sh \
+	# end
 stress_tests = \
 	# end
 
@@ -137,6 +152,12 @@ test_support = \
 	# end
 
 # Programs of more than one source, and with more than the usual libraries.
+%C%_mpi_large_SOURCES = \
+	%D%/mpi/copies.c \
+	%D%/mpi/copies.h \
+	%D%/mpi/large.c \
+	# end
+
 %C%_mpi_port_mpi_SOURCES = \
 	%D%/mpi/port_mpi.c \
 	%D%/support/port_conformance.c \
@@ -172,7 +193,7 @@ endif
 check_PROGRAMS += $(mpi_programs) $(mpi_core_programs) %D%/api/header_c
 TESTS = $(tap_tests) %D%/api/header_c $(script_tests) $(mpi_tests)
 EXTRA_PROGRAMS = $(unit_tests) $(sim_tests) $(stress_tests)
-EXTRA_DIST += $(test_support) $(script_tests) %D%/support/no_cmocka.sh %D%/api/header_cxx.cc
+EXTRA_DIST += $(test_support) $(script_tests) $(stress_scripts) %D%/support/no_cmocka.sh %D%/api/header_cxx.cc
 
 # Real programs, no wrapper scripts: what links libferry.la finds it in the build tree.
 LDADD = libferry-sim.la $(CMOCKA_LIBS) $(MSGPACK_LIBS)
@@ -244,7 +265,7 @@ check-valgrind:
 
 stress: all $(stress_tests)
 	FERRY_SEEDS=$${FERRY_SEEDS-10000} TEST_TIMEOUT=$${TEST_TIMEOUT-7200} \
-	$(MAKE) check TESTS='$(sim_tests) $(stress_tests)'
+	$(MAKE) check TESTS='$(sim_tests) $(stress_tests) $(stress_scripts)'
 
 # Random bytes at what reads bytes; needs clang. Minutes: make fuzz FUZZ_SECONDS=600
 FUZZ_CC = clang

@@ -102,6 +102,8 @@ static void draw_broadcast(struct node *node, struct rec *r)
 	struct world *w = node->world;
 	struct rec *last = r;
 	for (int i = 0; i < w->plan.ranks && w_chance(w, 60); i++) {
+		if (i == r->dst)
+			continue; /* two that are the same could not be told apart */
 		struct rec *copy = record(node, r->lane, r->op, i, r->content);
 		copy->op = r->op;
 		copy->message = r->message;
@@ -343,6 +345,13 @@ static void post_onward(struct node *node, struct rec *r)
 	handler_posts(node, next, r);
 }
 
+/* When the handler returns. One that was registered during the close may come after its last count. */
+static void by_engine(struct node *node, struct rec *r)
+{
+	r->answered = true;
+	r->answered_late = node->state != NODE_OPEN && r->class == CLASS_LATE;
+}
+
 /* A message was taken; `owned`: by a reader, who has a reference. */
 static void taken(struct node *node, ferry_message *m, bool owned)
 {
@@ -359,7 +368,7 @@ static void taken(struct node *node, ferry_message *m, bool owned)
 	else if (reply && r->later)
 		keep(node, r, m, true);
 	else if (reply && r->answer == ANSWER_EMPTY && !owned && !keeps)
-		r->answered = true; /* by the engine, when the handler returns */
+		by_engine(node, r);
 	else if (reply)
 		answer(node, r, m);
 	bool given = reply && (r->onward >= 0 || r->later);
@@ -485,7 +494,7 @@ void a_act(struct node *node, struct vlane *lane)
 		post_some(node, lane);
 	post_stash(node);
 	bool stops = plan->stop_reading && w->posted > plan->records / 4 && w->posted < plan->records / 2;
-	bool reads = !stops && !(plan->unread && node->state != NODE_OPEN);
+	bool reads = !stops && !(plan->unread && w->closing == plan->ranks);
 	if (reads && w_chance(w, plan->reading))
 		read_mail(node);
 	if (w_chance(w, 30))

@@ -261,7 +261,7 @@ static const char *wrong_end(struct node *node, const struct rec *r)
 	const char *detail = ferry_future_detail(r->future);
 	bool closing = node->state != NODE_OPEN;
 	if (r->status == FERRY_ESTOPPED)
-		return closing && (!r->answered || r->answered_late) ? NULL : "it was stopped though it was answered";
+		return closing && (!r->answered || r->answered_late || r->answer == ANSWER_DROP) ? NULL : "it was stopped though it was answered";
 	if (r->status == FERRY_ENOHANDLER)
 		return goes_to_mail(r) && !r->delivered ? NULL : "somebody handles it";
 	if (r->status != FERRY_EREMOTE)
@@ -282,6 +282,8 @@ static const char *wrong_status(struct node *node, struct rec *r)
 		return r->timed ? NULL : "it had no deadline";
 	if (r->call)
 		return r->status == FERRY_OK ? wrong_reply(r) : wrong_end(node, r);
+	if (r->status == FERRY_ESTOPPED && r->by_handler && node->state != NODE_OPEN)
+		return NULL; /* posted after the last count of the close: nobody is left to confirm it */
 	return r->status == FERRY_OK ? NULL : "nothing was wrong with it";
 }
 

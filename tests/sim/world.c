@@ -214,6 +214,7 @@ static void begin_close(struct world *w, struct node *node)
 		return;
 	w->tally.close_outstanding += has_outstanding(node);
 	node->state = NODE_CLOSING;
+	w->closing++;
 	fy_store_release_32(&node->engine->phase, FY_CLOSING);
 	fy_progress_begin_close(node->p);
 	w->moved++;
@@ -225,7 +226,8 @@ static void tally_channels(struct world *w, const struct node *node)
 	for (const struct fy_channel *ch = p->all; ch; ch = ch->all_next) {
 		w->tally.seq_wrapped += w->plan.first_seq > ch->seq_out;
 		w->tally.tag_wrapped += ch->next_chunk > (uint64_t)p->tag_span;
-		if (ch->pending || ch->streams_out || ch->queue || ch->early || ch->in || ch->out || ch->open || ch->ready)
+		if (ch->streams_out || ch->queue || ch->early || ch->in || ch->out ||
+		    (ch->open && ch->nrecords) || ch->ready)
 			w_fail(w, "rank %d has stopped and something of rank %d is left", node->rank, ch->rank);
 		if (!ch->gone && ch->bye_owed && (!ch->bye_sent || !ch->bye_seen))
 			w_fail(w, "rank %d has stopped without the goodbye of rank %d", node->rank, ch->rank);

@@ -72,7 +72,7 @@ struct plan {
 	unsigned fences;
 	bool any_readers;        /* readers take any op */
 	bool early_close;        /* ranks close whenever they like, with work outstanding */
-	bool unread;             /* nobody reads once its rank is closing */
+	bool unread;             /* nobody reads once all ranks are closing */
 	bool churn;              /* threads exit and others start */
 	bool stop_reading;       /* everybody stops reading for a while */
 	int64_t late_at, grace;
@@ -179,7 +179,7 @@ struct world {
 	struct plan plan;
 	fy_sim *sim;
 	struct node nodes[RANKS_MAX];
-	int stopped;             /* nodes that are */
+	int closing, stopped;    /* nodes that are, or were */
 	struct vlane *all_lanes;
 	struct rec *recs;        /* all that were accepted, newest first */
 	struct content **contents;
