@@ -11,7 +11,7 @@
  *  - what completes in the order of posting is found in the next step;
  *  - what completes in any other order is found when the cursor comes by: of n
  *    outstanding requests after n / 64 steps at most, n / 512 of them when idle,
- *    half of that on average. doc/benchmarks.md has the times.
+ *    half of that on average. tests/mpi/start.c prints a table of the times.
  *
  * Done ones leave at once, and the block closes up. Two neighbours that fit
  * into one block become one, so that what is left of many, scattered, is soon dense again.

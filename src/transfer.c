@@ -66,6 +66,7 @@ struct fy_inbound {
 	struct fy_inbound *next;    /* waiting for a grant, or landing */
 	struct fy_inbound *ch_next, **ch_here; /* in its channel; what points to it */
 	struct fy_inbound *grant_next;
+	bool grant_owed;            /* it is on its channel's list of grants: not to be freed before that left */
 	struct fy_channel *ch;
 	ferry_message *message;     /* once there is memory */
 	struct fy_held *held;       /* its place in the stream; NULL for replies */
@@ -638,6 +639,7 @@ static int make_room(struct fy_progress *p, struct fy_inbound *in)
 static void owe_grant(struct fy_progress *p, struct fy_inbound *in)
 {
 	in->grant_next = NULL;
+	in->grant_owed = true;
 	*(in->ch->grants_owed ? &in->ch->grants_last->grant_next : &in->ch->grants_owed) = in;
 	in->ch->grants_last = in;
 	fy_channel_mark(p, in->ch);
@@ -771,6 +773,7 @@ bool fy_transfer_put_grants(struct fy_progress *p, struct fy_channel *ch)
 		memcpy(fy_record_data(r), &g, sizeof g);
 		fy_channel_commit(p, ch, size);
 		ch->grants_owed = in->grant_next;
+		in->grant_owed = false;
 		if (in->status)
 			inbound_free(p, in);
 	}
@@ -850,7 +853,7 @@ static bool step_inbound(struct fy_progress *p, struct fy_inbound *in, size_t *b
 	while (!in->dead && *budget && in->n_flight < CHUNKS_MAX &&
 	       (!in->n_flight || p->landing_bytes < CHUNKS_MAX * p->chunk_bytes) && (n = post_chunk(p, in)) != 0)
 		*budget -= n < *budget ? n : *budget;
-	return !in->n_flight && (in->dead || !next_chunk(in->message, in->n_parts, in->chunk_bytes, &in->at));
+	return !in->n_flight && !in->grant_owed && (in->dead || !next_chunk(in->message, in->n_parts, in->chunk_bytes, &in->at));
 }
 
 /* They take turns as those do that are sent. */
@@ -949,6 +952,8 @@ void fy_transfer_channel_gone(struct fy_progress *p, struct fy_channel *ch)
 		for (struct fy_chunk *c = in->flight; c; c = c->next)
 			p->port->ops->cancel(p->port, &c->request);
 	}
+	for (struct fy_inbound *in = ch->grants_owed; in; in = in->grant_next)
+		in->grant_owed = false;
 	ch->grants_owed = ch->grants_last = NULL;
 }
 

@@ -14,6 +14,7 @@
 struct posters {
 	ferry *engine;
 	const struct perf_trial *trial;
+	void *data; /* one payload for all: it is only read */
 };
 
 static ferry_future *post_attached(ferry *engine, const void *data, size_t nbytes)
@@ -33,24 +34,22 @@ static void post_all(struct perf_member *member)
 	const struct posters *posters = member->arg;
 	const struct perf_trial *trial = posters->trial;
 	ferry_future **futures = perf_allocate((size_t)trial->window * sizeof(*futures));
-	void *data = perf_payload(trial->size);
 	uint64_t left = trial->count;
 	int i, part;
 
 	for (; left > 0; left -= (uint64_t)part) {
 		part = left < (uint64_t)trial->window ? (int)left : trial->window;
 		for (i = 0; i < part; i++)
-			futures[i] = post_attached(posters->engine, data, trial->size);
+			futures[i] = post_attached(posters->engine, posters->data, trial->size);
 		perf_engine_settle(futures, part);
 	}
 	perf_engine_end(posters->engine, 1);
-	free(data);
 	free(futures);
 }
 
 static void run_sender(struct perf_world *world, struct perf_trial *trial, struct perf_receiver *receiver)
 {
-	struct posters posters = {NULL, trial};
+	struct posters posters = {NULL, trial, perf_payload(trial->size)};
 	struct perf_team team;
 	double start;
 
@@ -62,6 +61,7 @@ static void run_sender(struct perf_world *world, struct perf_trial *trial, struc
 	perf_team_join(&team);
 	trial->seconds = perf_seconds() - start;
 	perf_engine_dismiss(world);
+	free(posters.data);
 }
 
 /* ---- memory that the receiver names --------------------------------------- */

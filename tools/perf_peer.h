@@ -52,9 +52,16 @@ static inline void *perf_window_slot(const struct perf_window *window, int slot)
 	return window->memory + (size_t)slot * window->nbytes;
 }
 
-/* One direction of a pair of ranks in windows: `count` messages under `tag`. */
-void perf_stream_send(MPI_Comm comm, int rank, int tag, uint64_t count, size_t nbytes, int window);
-void perf_stream_receive(MPI_Comm comm, int rank, int tag, uint64_t count, size_t nbytes, int window,
+/* One direction of a pair of ranks in windows: `count` messages under `tag`. Its memory is made, and touched, before
+ * the clock runs: it is used again and again. */
+struct perf_stream {
+	struct perf_window windows[2]; /* of a sender only the first */
+};
+void perf_stream_create_send(struct perf_stream *stream, int window, size_t nbytes);
+void perf_stream_create_receive(struct perf_stream *stream, int window, size_t nbytes);
+void perf_stream_destroy(struct perf_stream *stream);
+void perf_stream_send(struct perf_stream *stream, MPI_Comm comm, int rank, int tag, uint64_t count);
+void perf_stream_receive(struct perf_stream *stream, MPI_Comm comm, int rank, int tag, uint64_t count,
                          struct perf_sink *sink);
 
 /* The receiver's word that all was read, and the wait for it. */

@@ -14,6 +14,7 @@ struct side {
 	struct perf_world *world;
 	struct perf_trial *trial;
 	bool one_receiver;
+	struct perf_stream *streams;                           /* one a thread, of one-way trials */
 	struct perf_sink sinks[PERF_THREADS_MAX];              /* one a thread */
 	struct perf_histogram *histograms[PERF_THREADS_MAX];   /* one a thread, or NULL */
 };
@@ -71,7 +72,7 @@ static void send_stream(struct perf_member *member)
 	struct perf_trial *trial = side->trial;
 	int tag = tag_of(side, member->index);
 
-	perf_stream_send(side->world->comm, 1, tag, trial->count, trial->size, trial->window);
+	perf_stream_send(&side->streams[member->index], side->world->comm, 1, tag, trial->count);
 	if (!side->one_receiver)
 		perf_peer_await(side->world->comm, 1, tag);
 }
@@ -83,7 +84,7 @@ static void receive_stream(struct perf_member *member)
 	uint64_t count = trial->count * (side->one_receiver ? (uint64_t)trial->threads : 1);
 	int tag = tag_of(side, member->index);
 
-	perf_stream_receive(side->world->comm, 0, tag, count, trial->size, trial->window,
+	perf_stream_receive(&side->streams[member->index], side->world->comm, 0, tag, count,
 	                    &side->sinks[member->index]);
 	perf_peer_confirm(side->world->comm, 0, side->one_receiver ? PERF_TAG_END : tag);
 }
@@ -92,11 +93,16 @@ static void run_streams(struct perf_world *world, struct perf_trial *trial, bool
 {
 	struct side *side = side_create(world, trial, one_receiver);
 	uint64_t total = trial->count * (uint64_t)trial->threads;
+	int threads = world->rank && one_receiver ? 1 : trial->threads, i;
 
-	if (world->rank == 0)
-		run_side(side, trial->threads, send_stream);
-	else
-		run_side(side, one_receiver ? 1 : trial->threads, receive_stream);
+	side->streams = perf_allocate((size_t)threads * sizeof(*side->streams));
+	for (i = 0; i < threads; i++)
+		(world->rank ? perf_stream_create_receive : perf_stream_create_send)(&side->streams[i], trial->window,
+		                                                                   trial->size);
+	run_side(side, threads, world->rank ? receive_stream : send_stream);
+	for (i = 0; i < threads; i++)
+		perf_stream_destroy(&side->streams[i]);
+	free(side->streams);
 	side_end(side, world->rank == 0 ? 0 : total, "multiple");
 }
 

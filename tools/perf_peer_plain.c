@@ -45,20 +45,36 @@ static int part_of(uint64_t left, int window)
 	return left < (uint64_t)window ? (int)left : window;
 }
 
-/* One payload is enough: a send only reads it. */
-void perf_stream_send(MPI_Comm comm, int rank, int tag, uint64_t count, size_t nbytes, int window)
+void perf_stream_create_send(struct perf_stream *stream, int window, size_t nbytes)
 {
-	struct perf_window sends;
+	perf_window_create(&stream->windows[0], window, nbytes);
+	stream->windows[1] = (struct perf_window){0, 0, NULL, NULL};
+}
+
+void perf_stream_create_receive(struct perf_stream *stream, int window, size_t nbytes)
+{
+	perf_window_create(&stream->windows[0], window, nbytes);
+	perf_window_create(&stream->windows[1], window, nbytes);
+}
+
+void perf_stream_destroy(struct perf_stream *stream)
+{
+	perf_window_destroy(&stream->windows[0]);
+	perf_window_destroy(&stream->windows[1]);
+}
+
+/* One payload is enough: a send only reads it. */
+void perf_stream_send(struct perf_stream *stream, MPI_Comm comm, int rank, int tag, uint64_t count)
+{
+	struct perf_window *sends = &stream->windows[0];
 	int i, part;
 
-	perf_window_create(&sends, window, nbytes);
 	for (; count > 0; count -= (uint64_t)part) {
-		part = part_of(count, window);
+		part = part_of(count, sends->count);
 		for (i = 0; i < part; i++)
-			MPI_Isend(sends.memory, (int)nbytes, MPI_BYTE, rank, tag, comm, &sends.requests[i]);
-		MPI_Waitall(part, sends.requests, MPI_STATUSES_IGNORE);
+			MPI_Isend(sends->memory, (int)sends->nbytes, MPI_BYTE, rank, tag, comm, &sends->requests[i]);
+		MPI_Waitall(part, sends->requests, MPI_STATUSES_IGNORE);
 	}
-	perf_window_destroy(&sends);
 }
 
 static int post_receives(struct perf_window *receives, MPI_Comm comm, int rank, int tag, uint64_t *left)
@@ -81,14 +97,12 @@ static void finish_receives(struct perf_window *receives, int part, struct perf_
 		perf_sink_read(sink, perf_window_slot(receives, i), receives->nbytes);
 }
 
-void perf_stream_receive(MPI_Comm comm, int rank, int tag, uint64_t count, size_t nbytes, int window,
+void perf_stream_receive(struct perf_stream *stream, MPI_Comm comm, int rank, int tag, uint64_t count,
                          struct perf_sink *sink)
 {
-	struct perf_window receives[2];
+	struct perf_window *receives = stream->windows;
 	int part[2], turn = 0;
 
-	perf_window_create(&receives[0], window, nbytes);
-	perf_window_create(&receives[1], window, nbytes);
 	part[0] = post_receives(&receives[0], comm, rank, tag, &count);
 	part[1] = post_receives(&receives[1], comm, rank, tag, &count);
 	while (part[turn] > 0) {
@@ -96,8 +110,6 @@ void perf_stream_receive(MPI_Comm comm, int rank, int tag, uint64_t count, size_
 		part[turn] = post_receives(&receives[turn], comm, rank, tag, &count);
 		turn = !turn;
 	}
-	perf_window_destroy(&receives[0]);
-	perf_window_destroy(&receives[1]);
 }
 
 /* As many messages as Ferry's threads together post, from one thread. */
@@ -105,19 +117,25 @@ static void run_rate(struct perf_world *world, struct perf_trial *trial)
 {
 	uint64_t total = trial->count * (uint64_t)trial->threads;
 	struct perf_sink sink = {0, 0};
+	struct perf_stream stream;
 	double start;
 
+	if (world->rank == 0)
+		perf_stream_create_send(&stream, trial->window, trial->size);
+	else
+		perf_stream_create_receive(&stream, trial->window, trial->size);
 	MPI_Barrier(world->comm);
 	start = perf_seconds();
 	if (world->rank == 0) {
-		perf_stream_send(world->comm, 1, PERF_TAG_DATA, total, trial->size, trial->window);
+		perf_stream_send(&stream, world->comm, 1, PERF_TAG_DATA, total);
 		perf_peer_await(world->comm, 1, PERF_TAG_END);
 	} else {
-		perf_stream_receive(world->comm, 0, PERF_TAG_DATA, total, trial->size, trial->window, &sink);
+		perf_stream_receive(&stream, world->comm, 0, PERF_TAG_DATA, total, &sink);
 		perf_peer_confirm(world->comm, 0, PERF_TAG_END);
 		perf_sink_check(&sink, total, trial->size, "plain");
 	}
 	trial->seconds = perf_seconds() - start;
+	perf_stream_destroy(&stream);
 }
 
 /* ---- request and reply --------------------------------------------------- */

@@ -314,7 +314,7 @@ static bool step(struct world *w, struct node *node)
 static bool visit(struct world *w, struct node *node)
 {
 	bool worked = false;
-	if (!node->late_done && fy_sim_now(w->sim) >= w->plan.late_at)
+	if (!node->late_done && node->state == NODE_OPEN && fy_sim_now(w->sim) >= w->plan.late_at)
 		a_register_late(node);
 	for (int i = 0; i < w->plan.lanes; i++)
 		if (w_chance(w, 50))
