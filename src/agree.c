@@ -14,6 +14,10 @@
  * Where a batch was malformed its records are counted as sent and never as done: then standing
  * still for many rounds decides.
  *
+ * A close is agreed in two parts. When it would be over for the first time the ranks only *freeze*: from
+ * then on the program's code can post nothing any more, callbacks that run late included. What they had
+ * posted before is counted in further rounds, and only then it is over.
+ *
  * One round is not enough: counts are not taken at one instant, and a record
  * may be sent after its sender was counted and received before its receiver was.
  */
@@ -23,7 +27,7 @@
 #define PAUSE_MAX FERRY_MS(1)
 #define PAUSE_FIRST FERRY_US(5)
 
-enum { AGAIN = 0, OVER = 1 };
+enum { AGAIN = 0, OVER = 1, FREEZE = 2 };
 
 static int parent_of(int rank)
 {
@@ -49,6 +53,7 @@ void fy_agree_join(struct fy_progress *p, uint32_t kind)
 	a->kind = kind;
 	a->everybody = false;
 	a->last_quiet = false;
+	a->frozen = false;
 	a->still_rounds = 0;
 	a->pause = a->again_at = 0;
 	begin_round(a, 0);
@@ -98,6 +103,12 @@ static void send_down(struct fy_progress *p, uint32_t verdict)
 		a->seen[i] = false;
 	}
 	a->everybody = true;
+	if (verdict == FREEZE) {
+		a->frozen = true;
+		a->last_quiet = false;
+		a->still_rounds = 0;
+		fy_engine_set_stopped(p->engine);
+	}
 	if (verdict == OVER)
 		finish(p);
 	else
@@ -120,7 +131,7 @@ static void judge(struct fy_progress *p, const struct fy_agree_word *sum)
 	a->pause = still && !tainted ? 0 : a->pause ? (2 * a->pause < PAUSE_MAX ? 2 * a->pause : PAUSE_MAX) : PAUSE_FIRST;
 	a->again_at = p->now + a->pause;
 	if (over)
-		send_down(p, OVER);
+		send_down(p, a->kind == FY_AGREE_CLOSE && !a->frozen ? FREEZE : OVER);
 }
 
 static void send_up(struct fy_progress *p, const struct fy_agree_word *sum)

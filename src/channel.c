@@ -248,9 +248,10 @@ static void put_controls(struct fy_progress *p, struct fy_channel *ch)
 {
 	while (ch->n_refused && put_control(p, ch, FY_OP_REFUSED, &ch->refused[ch->n_refused - 1], sizeof ch->refused[0]))
 		ch->n_refused--;
-	if (ch->stream_ack_owed && !put_stream_acks(p, ch))
-		return;
+	/* Before the acknowledgements of streams: a refusal takes its future out before the count completes the rest. */
 	if (ch->grants_owed && !fy_transfer_put_grants(p, ch))
+		return;
+	if (ch->stream_ack_owed && !put_stream_acks(p, ch))
 		return;
 	if (ch->up_owed)
 		ch->up_owed = !put_control(p, ch, FY_OP_AGREE_UP, &ch->up, sizeof ch->up);

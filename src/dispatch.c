@@ -191,6 +191,32 @@ static void after_handler(ferry_message *m)
 	ferry_message_release(m);
 }
 
+/* The handlers that executors run on this thread, innermost first. */
+struct handling {
+	const struct fy_handler *handler;
+	struct handling *up;
+};
+static _Thread_local struct handling *handlings;
+
+uint32_t fy_handler_runs_here(const struct fy_handler *h)
+{
+	uint32_t runs = 0;
+	for (const struct handling *at = handlings; at; at = at->up)
+		runs += at->handler == h;
+	return runs;
+}
+
+static void handle_here(ferry *engine, struct fy_handler *h, ferry_message *m)
+{
+	struct handling here = { h, handlings };
+	ferry *before = fy_engine_enter_handler(engine);
+	handlings = &here;
+	h->fn(engine, m, h->arg);
+	after_handler(m);
+	handlings = here.up;
+	fy_engine_leave_handler(before);
+}
+
 /* In an executor. */
 static void run_in_executor(struct fy_task *task)
 {
@@ -206,13 +232,11 @@ static void run_in_executor(struct fy_task *task)
 		fy_mailbox_push(&engine->mailbox, m);
 		fy_store_release_32(&engine->mail_rescan, 1);
 	} else {
-		ferry *before = fy_engine_enter_handler(engine);
-		h->fn(engine, m, h->arg);
-		after_handler(m);
-		fy_engine_leave_handler(before);
+		handle_here(engine, h, m);
 	}
 	fy_add_64(&engine->handled_elsewhere, 1);
-	if (fy_add_32(&h->running, (uint32_t)-1) == 1)
+	fy_add_32(&h->running, (uint32_t)-1);
+	if (fy_load_acquire_32(&h->closed))
 		fy_futex_wake(&h->running, INT_MAX, false);
 	fy_handler_release(h);
 	if (fy_load_acquire_32(&engine->phase) != FY_STOPPED)
@@ -452,7 +476,7 @@ static enum taken reply_error(struct fy_progress *p, struct fy_channel *ch, cons
 	int n = (int)(fy_record_body(r) - sizeof error);
 	const char *text = fy_record_data(r) + sizeof error;
 	char detail[1200];
-	if (!error.library)
+	if (!error.ferrys)
 		snprintf(detail, sizeof detail, "status %d: %.*s", error.status, n, text);
 	else if (error.status == FERRY_ENOHANDLER)
 		snprintf(detail, sizeof detail, "rank %d has no handler for this op and nobody there reads it", ch->rank);
@@ -460,7 +484,7 @@ static enum taken reply_error(struct fy_progress *p, struct fy_channel *ch, cons
 		snprintf(detail, sizeof detail, "rank %d released the request unanswered", ch->rank);
 	ferry_future *future = fy_call_close(p, fy_record_ext(r), ch->rank);
 	p->done++;
-	int status = error.library && error.status < 0 ? error.status : FERRY_EREMOTE;
+	int status = error.ferrys && error.status < 0 ? error.status : FERRY_EREMOTE;
 	if (!future || !fy_future_complete(future, status, detail))
 		p->stats.late_replies++;
 	return TAKEN;
@@ -819,7 +843,7 @@ static void no_handler(struct fy_progress *p, ferry_message *m)
 		return;
 	}
 	m->answer_status = FERRY_ENOHANDLER;
-	m->answer_library = true;
+	m->answer_ferrys = true;
 	fy_message_send_answer(m);
 }
 

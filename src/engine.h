@@ -162,6 +162,8 @@ void fy_engine_drive(ferry *engine, bool (*ready)(const void *arg), const void *
 /* Set around a step; returns what was set before. */
 ferry *fy_engine_begin_step(ferry *engine);
 void fy_engine_end_step(ferry *before);
+/* Is this thread inside a step of this engine? */
+bool fy_engine_is_stepping(const ferry *engine);
 
 /* Any message to the helm was put into an inbox: wake it. */
 static inline void fy_engine_notify(ferry *engine)

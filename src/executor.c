@@ -293,9 +293,11 @@ bool fy_executor_inside(const ferry_executor *where)
 
 bool fy_executor_alone_inside(const ferry_executor *where)
 {
-	if (!fy_executor_inside(where))
-		return false;
-	return where->kind == KIND_STRAND || (where->kind == KIND_POOL && where->threads == 1);
+	bool inside = fy_executor_inside(where);
+
+	if (where->kind == KIND_STRAND) /* or another strand has the only thread */
+		return inside || fy_executor_alone_inside(where->pool);
+	return inside && where->kind == KIND_POOL && where->threads == 1;
 }
 
 /* Waiting must be announced before asking whether one is the last: of two threads

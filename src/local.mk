@@ -32,6 +32,9 @@ libferry_core_la_SOURCES = \
 	%D%/executor.h \
 	%D%/future.c \
 	%D%/future.h \
+	%D%/helm.c \
+	%D%/hooks.c \
+	%D%/hooks.h \
 	%D%/lane.c \
 	%D%/lane.h \
 	%D%/log.c \
@@ -59,6 +62,7 @@ libferry_core_la_SOURCES = \
 	%D%/status.c \
 	%D%/status.h \
 	%D%/task.h \
+	%D%/thread.c \
 	%D%/timer.c \
 	%D%/transfer.c \
 	%D%/wake.c \

@@ -201,7 +201,7 @@ void ferry_message_release(ferry_message *m)
 	if (m->flags & FY_MESSAGE_CALL && fy_cas_32(&m->answered, 0, 1)) {
 		m->refs = 1; /* the helm's, until the answer has left */
 		m->answer_status = FERRY_EREMOTE;
-		m->answer_library = true;
+		m->answer_ferrys = true;
 		fy_message_send_answer(m);
 		return;
 	}

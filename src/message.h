@@ -46,7 +46,7 @@ struct ferry_message {
 	ferry_message *answer; /* written by the one who answers, read by the helm after it took the request from
 	                        * the inbox of replies; NULL: an empty one */
 	int answer_status;     /* 0, or what ferry_reply_error said; then `answer` carries the text */
-	bool answer_library;   /* the status is the library's own */
+	bool answer_ferrys;   /* the status is the library's own */
 	/* accounting of received messages */
 	struct fy_account *account;
 	uint64_t charge;       /* credit that goes back when it is freed */

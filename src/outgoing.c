@@ -107,6 +107,7 @@ static enum put put_inline(struct fy_progress *p, struct fy_channel *ch, const s
 		s->sent++;
 		s->outstanding++;
 	}
+	fy_record_clear_end(r, size);
 	*r = (struct fy_record){ flags, o->op, (uint32_t)ch->rank, o->stream };
 	if (id)
 		fy_record_set_ext(r, id);
@@ -567,6 +568,7 @@ bool fy_outgoing_reply_bytes(struct fy_progress *p, int rank, uint64_t call_id, 
 	struct fy_record *r = ch ? fy_channel_reserve(p, ch, size) : NULL;
 	if (!r)
 		return false;
+	fy_record_clear_end(r, size);
 	*r = (struct fy_record){ word, 0, (uint32_t)rank, 0 };
 	fy_record_set_ext(r, call_id);
 	if (head)
@@ -586,6 +588,7 @@ static bool put_reply_folded(struct fy_progress *p, struct fy_channel *ch, const
 	struct fy_record *r = fy_channel_reserve(p, ch, size);
 	if (!r)
 		return false;
+	fy_record_clear_end(r, size);
 	*r = (struct fy_record){ word, m->op, (uint32_t)ch->rank, 0 };
 	fy_record_set_ext(r, request->call_id);
 	fy_message_fold(m, fy_record_data(r));
@@ -597,7 +600,7 @@ static bool put_reply_folded(struct fy_progress *p, struct fy_channel *ch, const
 static bool put_answer(struct fy_progress *p, struct fy_channel *ch, ferry_message *request)
 {
 	ferry_message *m = request->answer;
-	struct fy_reply_error error = { request->answer_status, request->answer_library };
+	struct fy_reply_error error = { request->answer_status, request->answer_ferrys };
 	if (ch->gone || p->byes)
 		return true;
 	if (error.status || !m)

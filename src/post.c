@@ -217,6 +217,7 @@ static int write_record(const struct fy_post *o, ferry_message *m, ferry_future 
 	int status = reserve(o, size, &r);
 	if (status)
 		return status;
+	fy_record_clear_end(r, size);
 	*r = (struct fy_record){ word, o->op, (uint32_t)o->rank, o->lane->stream };
 	if (future)
 		fy_record_set_ext(r, (uint64_t)(uintptr_t)future);
@@ -316,6 +317,7 @@ int ferry_post(ferry *engine, int rank, uint32_t op, const void *body, size_t nb
 		uint32_t word = FY_KIND_POST | (uint32_t)nbytes, size = fy_pad8((uint32_t)sizeof(struct fy_record) + (uint32_t)nbytes);
 		struct fy_record *r = fy_lane_reserve(lane, size);
 		if (fy_likely(r && nbytes <= engine->options.message_max)) {
+			fy_record_clear_end(r, size);
 			*r = (struct fy_record){ word, op, (uint32_t)rank, lane->stream };
 			fy_body_copy(r + 1, body, nbytes);
 			return publish(engine, lane, size, false);

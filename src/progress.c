@@ -5,7 +5,7 @@
  *
  * The helm: whoever holds it may step. The progress thread holds it while it
  * works and lets go of it when it yields or sleeps; a thread that waits for a
- * future may take it meanwhile (fy_engine_drive in engine.c).
+ * future may take it meanwhile (fy_engine_drive in helm.c).
  *
  * Idle: spin a while, yield a while, then sleep on the wake word, for ever
  * longer up to a bound, but for so long only as nothing that MPI alone can tell is waited for.

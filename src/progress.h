@@ -62,7 +62,7 @@ struct fy_grant { /* body of FY_OP_GRANT */
 };
 struct fy_reply_error { /* in front of the text of a reply that says no */
 	int32_t status;
-	uint32_t library;   /* 1: the status is the library's own and arrives as it is; 0: the handler's, arrives as EREMOTE */
+	uint32_t ferrys;    /* 1: the status is the library's own and arrives as it is; 0: the handler's, arrives as EREMOTE */
 };
 struct fy_refused { /* body of FY_OP_REFUSED: the records of batch `seq` from `index` on were not believed */
 	uint32_t seq, index;
@@ -261,6 +261,7 @@ struct fy_agree {
 	uint64_t last_sent, last_done; /* root: of the round before */
 	bool last_quiet;
 	unsigned still_rounds;
+	bool frozen;         /* of a close: the program posts nothing any more */
 	int64_t pause, again_at;       /* root: the next round starts then */
 	bool everybody;      /* all ranks have joined this agreement */
 	uint32_t finished;   /* number of the last agreement that is over */
@@ -449,6 +450,8 @@ void fy_dispatch_free(struct fy_progress *p);
  * mailbox was being read just now, again at the next step. */
 bool fy_dispatch_set_handler(struct fy_progress *p, struct fy_handler *handler, uint32_t op, struct fy_handler **old_p);
 void fy_handler_release(struct fy_handler *handler);
+/* How often this thread is inside of it, by way of an executor. */
+uint32_t fy_handler_runs_here(const struct fy_handler *handler);
 int fy_dispatch_set_memory(struct fy_progress *p, uint32_t op, ferry_memory_fn *fn, void *arg);
 void fy_dispatch_defer(struct fy_progress *p, struct fy_task *task);
 

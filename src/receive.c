@@ -24,14 +24,13 @@ static bool set_handler(struct fy_progress *p, struct fy_command *c)
 }
 
 /* Nothing of the old handler runs or will run: messages that wait in its executor will
- * find it closed, those that are being handled there are waited for. Inline ones ended before the command ran. */
+ * find it closed, those that are being handled on other threads are waited for. Inline ones ended before the command ran. */
 static void await_idle(struct fy_handler *old)
 {
 	if (!old)
 		return;
-	bool inside = old->where && fy_executor_inside(old->where);
-	uint32_t running;
-	while (old->where && !inside && (running = fy_load_acquire_32(&old->running)) != 0)
+	uint32_t mine = fy_handler_runs_here(old), running;
+	while (old->where && (running = fy_load_acquire_32(&old->running)) > mine)
 		fy_futex_wait(&old->running, running, INT64_MAX, false);
 	fy_handler_release(old);
 }

@@ -69,6 +69,12 @@ static inline char *fy_record_data(const struct fy_record *r)
 {
 	return (char *)(uintptr_t)(r + 1) + (r->size_flags & FY_EXT ? 8 : 0);
 }
+/* Before anything else is written: what pads the body is 0, not what was in the memory before. */
+static inline void fy_record_clear_end(struct fy_record *r, uint32_t size)
+{
+	uint64_t zero = 0;
+	__builtin_memcpy((char *)r + size - 8, &zero, 8);
+}
 static inline uint64_t fy_record_ext(const struct fy_record *r)
 {
 	uint64_t ext;

@@ -13,7 +13,7 @@
  * one number a chunk, part by part), and the number gives the tag, so that
  * nothing depends on the order in which MPI matches or completes.
  *
- * Turns: a step starts one chunk's worth of sends in each channel and one of
+ * Turns: a step starts some chunks' worth of sends in each channel and one chunk's worth of
  * receives in all, each time of the next transfer. On one host it is mostly the start
  * of a receive that copies (the send was there before it), so that one chunk is the
  * longest time that a small message waits, and transfers that began together end together. What a network
@@ -350,7 +350,7 @@ static void lengths_behind(struct fy_progress *p, struct fy_channel *ch, struct 
 static void step_channel_out(struct fy_progress *p, struct fy_channel *ch)
 {
 	struct fy_outbound *turn[2] = { NULL, NULL }, *turn_last[2] = { NULL, NULL }, *x;
-	size_t budget = p->chunk_bytes;
+	size_t budget = CHUNKS_MAX * p->chunk_bytes;
 	bool failed = false;
 	for (unsigned active = ACTIVE_MAX; active && (x = ch->out); active--) {
 		size_t before = budget;
@@ -848,11 +848,13 @@ static void inbound_done(struct fy_progress *p, struct fy_inbound *in)
  * of several may come, and be copied, at once. */
 static bool step_inbound(struct fy_progress *p, struct fy_inbound *in, size_t *budget)
 {
-	size_t n;
+	size_t n, before = *budget;
 	test_inbound(p, in);
 	while (!in->dead && *budget && in->n_flight < CHUNKS_MAX &&
 	       (!in->n_flight || p->landing_bytes < CHUNKS_MAX * p->chunk_bytes) && (n = post_chunk(p, in)) != 0)
 		*budget -= n < *budget ? n : *budget;
+	if (*budget < before)
+		test_inbound(p, in); /* what was there before is often done at once */
 	return !in->n_flight && !in->grant_owed && (in->dead || !next_chunk(in->message, in->n_parts, in->chunk_bytes, &in->at));
 }
 
@@ -913,6 +915,10 @@ static void release_later(struct fy_task *task)
 
 void fy_transfer_release(struct fy_progress *p, ferry_message *m)
 {
+	if (m->flags & FY_MESSAGE_RECEIVED) { /* passed on: no user code to run, and a request is owed its answer */
+		ferry_message_release(m);
+		return;
+	}
 	if (fy_add_32(&m->refs, (uint32_t)-1) != 1)
 		return;
 	if (p->user_code || !m->n_attachments) {

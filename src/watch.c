@@ -3,6 +3,7 @@
 #include <sched.h>
 #include <stdlib.h>
 
+#include "compose.h"
 #include "status.h"
 #include "watch.h"
 
@@ -233,6 +234,15 @@ static int check_any(ferry_future *const *futures, size_t count, int64_t timeout
 	return FERRY_OK;
 }
 
+/* The next step of every one of them is queued behind the caller. */
+static bool wait_is_vain(ferry_future *const *futures, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		if (!(futures[i]->flags & FY_FUTURE_IS_COMPOSED) || fy_compose_may_wait(futures[i]) == FERRY_OK)
+			return false;
+	return true;
+}
+
 /* All engines among them: waiting for one's own is never right. */
 static int check_deadlock(ferry_future *const *futures, size_t count)
 {
@@ -246,7 +256,7 @@ static int check_deadlock(ferry_future *const *futures, size_t count)
 		if (rc < 0)
 			return rc;
 	}
-	return FERRY_OK;
+	return wait_is_vain(futures, count) ? FERRY_EDEADLK : FERRY_OK;
 }
 
 int ferry_wait_any(ferry_future *const *futures, size_t count, int64_t timeout, size_t *index_p)

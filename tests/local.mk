@@ -26,6 +26,7 @@ unit_tests = \
 	# end
 
 sim_tests = \
+	%D%/sim/malformed.t \
 	%D%/sim/mixed.t \
 	# end
 

@@ -204,6 +204,8 @@ static enum tried try_post(struct node *node, struct rec *r)
 		return NO_ROOM;
 	if (status == FERRY_ESTOPPED && node->state != NODE_OPEN)
 		return OVER;
+	if (status == FERRY_ETOOBIG && w_refuses(node->world, node->rank, l_total(r->content)))
+		return OVER;
 	if (status) {
 		w_fail(node->world, "rank %d: a post to rank %d: %s, %s", node->rank, r->dst, ferry_strname(status),
 		       ferry_last_error());
@@ -260,9 +262,17 @@ static void post_some(struct node *node, struct vlane *lane)
 			w->posted++;
 		}
 		struct rec *next = lane->attempt->broadcast;
-		if (try_post(node, lane->attempt) != ACCEPTED)
+		enum tried tried = try_post(node, lane->attempt);
+		if (tried == NO_ROOM || (tried == OVER && node->engine->phase != FY_OPEN))
 			return;
-		lane->attempt = next;
+		if (tried == ACCEPTED) {
+			lane->attempt = next;
+			continue;
+		}
+		forget(node, lane->attempt); /* too large for this rank to post: another one instead */
+		lane->attempt = NULL;
+		lane->quota++;
+		w->posted--;
 	}
 }
 

@@ -77,6 +77,14 @@ struct content *l_content(struct world *w, size_t body, unsigned n_parts, size_t
 	return c;
 }
 
+size_t l_total(const struct content *c)
+{
+	size_t total = c ? c->body : 0;
+	for (unsigned i = 0; c && i < c->n_parts; i++)
+		total += c->parts[i].nbytes;
+	return total;
+}
+
 /* The library gives an attachment back. What it does after that finds other bytes, or none. */
 static void part_released(void *data, void *arg)
 {
@@ -272,8 +280,22 @@ static const char *wrong_end(struct node *node, const struct rec *r)
 	return r->answer == ANSWER_DROP || !r->answered ? NULL : "it was answered";
 }
 
+/* Too large for the target, or its reply for the caller. */
+static const char *wrong_refusal(struct node *node, const struct rec *r)
+{
+	if (r->flush)
+		return node->world->plan.odd_max ? NULL : "nobody refuses anything";
+	if (w_refuses(node->world, r->dst, l_total(r->content)))
+		return r->delivered ? "it was delivered" : NULL;
+	bool reply = r->call && r->answered && r->answer == ANSWER_MESSAGE;
+	reply |= r->call && r->answered && r->answer == ANSWER_BYTES;
+	return reply && w_refuses(node->world, r->src, l_total(r->reply)) ? NULL : "it is not too large";
+}
+
 static const char *wrong_status(struct node *node, struct rec *r)
 {
+	if (r->status == FERRY_ETOOBIG)
+		return wrong_refusal(node, r);
 	if (r->status == FERRY_ECANCELED)
 		return r->cancelled ? NULL : "nobody cancelled it";
 	if (r->cancelled)
@@ -300,7 +322,7 @@ static void check_flush(struct node *node, const struct rec *flush)
 
 static void tally_status(struct world *w, struct rec *r)
 {
-	bool given_up = r->status == FERRY_ECANCELED || r->status == FERRY_ETIMEDOUT;
+	bool given_up = r->status == FERRY_ECANCELED || r->status == FERRY_ETIMEDOUT || r->status == FERRY_ETOOBIG;
 	r->unsent = given_up && strstr(ferry_future_detail(r->future), NOT_SENT);
 	r->exempt = given_up;
 	if (r->unsent && r->delivered)
@@ -352,6 +374,7 @@ void l_fence_over(struct world *w, uint32_t epoch)
 		mark_mail(&w->nodes[i]);
 	for (struct rec *r = w->recs; r; r = r->next)
 		if (r->epoch < epoch && !r->flush && !r->delivered && !r->in_mail && !r->exempt &&
+		    !w_refuses(w, r->dst, l_total(r->content)) &&
 		    !(r->call && goes_to_mail(r)) && !(r->class == CLASS_LATE && w->nodes[r->dst].late_done))
 			w_fail(w, "a fence is over, and content %u of epoch %u from rank %d to rank %d (op %#x) is not delivered",
 			       r->content->id, r->epoch, r->src, r->dst, r->op);
@@ -376,8 +399,10 @@ static void check_future(struct world *w, struct rec *r)
 		       r->future->refs);
 }
 
-static bool may_be_lost(const struct rec *r)
+static bool may_be_lost(const struct world *w, const struct rec *r)
 {
+	if (!r->future && w_refuses(w, r->dst, l_total(r->content)))
+		return true;
 	return r->unsent || r->exempt || (r->call && goes_to_mail(r));
 }
 
@@ -387,7 +412,7 @@ static void check_record(struct world *w, struct rec *r, uint64_t *lost, uint64_
 		check_future(w, r);
 	if (r->flush || r->delivered)
 		return;
-	if (may_be_lost(r)) {
+	if (may_be_lost(w, r)) {
 		maybe[r->dst]++;
 		return;
 	}

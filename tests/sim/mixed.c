@@ -39,6 +39,7 @@ static void print(const struct tally *t, unsigned long seeds)
 	SHOW(nohandler);
 	SHOW(stopped_calls);
 	SHOW(dropped);
+	SHOW(refused);
 	SHOW(deferred);
 	SHOW(refused_sends);
 	SHOW(rendezvous);
@@ -75,6 +76,7 @@ static void assert_met(const struct tally *t)
 	assert_true(t->channel_full > 0);
 	assert_true(t->fences > 0);
 	assert_true(t->deferred > 0);
+	assert_true(t->refused > 0);
 	assert_true(t->refused_sends > 0);
 	assert_true(t->rendezvous > 0);
 }

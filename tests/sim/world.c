@@ -51,6 +51,7 @@ static void plan_sizes(struct world *w, struct plan *plan)
 	plan->large = (unsigned)w_between(w, 1, 20);
 	plan->large_max = w_chance(w, 30) ? 20000 : w_chance(w, 90) ? 100000 : 400000;
 	plan->many = w_chance(w, 20) ? 20 : 0;
+	plan->odd_max = w_chance(w, 25) ? w_between(w, 5000, 50000) : 0;
 }
 
 void w_plan(struct world *w, struct plan *plan)
@@ -92,6 +93,8 @@ static void node_create(struct world *w, int rank)
 	}
 	options.receive_memory = w->plan.receive_memory; /* less than a program may say */
 	options.send_memory = w->plan.send_memory;
+	if (rank % 2 && w->plan.odd_max)
+		options.message_max = w->plan.odd_max;
 	if (fy_engine_create(fy_sim_port(w->sim, rank), &options, w->plan.first_seq, &node->engine)) {
 		w_fail(w, "fy_engine_create: %s", ferry_last_error());
 		return;
@@ -244,6 +247,7 @@ static void tally_node(struct world *w, const struct node *node)
 	t->grants_waited += s->grants_waited;
 	t->dropped += s->dropped;
 	t->late_replies += s->late_replies;
+	t->refused += s->refused;
 	if (s->malformed || s->kept)
 		w_fail(w, "rank %d: %llu malformed batches, %llu buffers kept", node->rank, (unsigned long long)s->malformed,
 		       (unsigned long long)s->kept);

@@ -69,6 +69,7 @@ struct plan {
 	unsigned cancels;        /* per cent of futures */
 	unsigned hoard;          /* per cent of messages that are kept for a while */
 	unsigned many;           /* per thousand messages: of more attachments than an announcement has lengths */
+	size_t odd_max;          /* message_max of odd ranks, 0: none; what is larger they refuse */
 	unsigned fences;
 	bool any_readers;        /* readers take any op */
 	bool early_close;        /* ranks close whenever they like, with work outstanding */
@@ -170,8 +171,8 @@ struct node {
 struct tally {
 	uint64_t records, delivered, lane_full, credit_out, channel_full, grants_waited, seq_wrapped, tag_wrapped;
 	uint64_t close_outstanding, fences, cancelled, timed_out, refused_sends, rendezvous, deferred, dropped;
-	uint64_t late_replies, overtaken, recalls, nohandler, stopped_calls, unsent, send_full, flushes, folded, large;
-	uint64_t large_replies, held;
+	uint64_t late_replies, overtaken, recalls, nohandler, stopped_calls, unsent, flushes;
+	uint64_t refused;
 };
 
 struct world {
@@ -233,6 +234,12 @@ ferry_message *l_message(struct node *node, uint32_t op, struct content *content
 struct rec *l_take(struct node *node, const ferry_message *message);
 /* A record was accepted by fy_post. */
 void l_accepted(struct node *node, struct rec *rec);
+size_t l_total(const struct content *content);
+/* May that rank refuse a message of so many bytes? */
+static inline bool w_refuses(const struct world *w, int rank, size_t nbytes)
+{
+	return rank % 2 && w->plan.odd_max && nbytes > w->plan.odd_max;
+}
 /* Look at a record's future. True: it is done, and was checked. */
 bool l_settle(struct node *node, struct rec *rec);
 /* A fence is over: everything of the epochs before `epoch` is delivered. */

@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The helm, and threads that take it while they wait.
+ *
+ * Whoever holds the helm may step the engine. The progress thread lets go of it when it yields or
+ * sleeps. A thread that waits takes it when it is free, steps until what it
+ * waits for is there or nothing happens any more, and hands the engine back in the state in
+ * which it found it: the progress thread asleep, and everybody told so, by the same
+ * protocol as going to sleep (announce, look once more). It runs no user code meanwhile.
+ *
+ * Without a thread of the engine's own (FERRY_NO_THREAD) every thread that waits drives, and does run user code.
+ */
+#include <limits.h>
+#include <sched.h>
+
+#include "executor.h"
+#include "progress.h"
+#include "status.h"
+
+/* ---- the helm -------------------------------------------------------------------------- */
+
+bool fy_helm_try(ferry *engine)
+{
+	return fy_load_relaxed_32(&engine->helm) == 0 && fy_cas_32(&engine->helm, 0, 1);
+}
+
+void fy_helm_take(ferry *engine)
+{
+	if (fy_helm_try(engine))
+		return;
+	while (fy_swap_32(&engine->helm, 2) != 0)
+		fy_futex_wait(&engine->helm, 2, INT64_MAX, false);
+}
+
+void fy_helm_give(ferry *engine)
+{
+	if (fy_swap_32(&engine->helm, 0) == 2)
+		fy_futex_wake(&engine->helm, 1, false);
+}
+
+/* ---- a waiting thread drives ------------------------------------------------------------- */
+
+#define DRIVE_IDLE FERRY_US(50) /* without anything happening, before the thread rather sleeps */
+#define DRIVE_TRIES 4
+
+/* The thread that drove gives the engine back in the state in which it found it: with the
+ * progress thread asleep and everybody ringing, unless there is something to do for it. */
+static void hand_back(ferry *engine)
+{
+	struct fy_progress *p = engine->progress;
+	if (!fy_load_acquire_32(&engine->asleep)) {
+		fy_helm_give(engine); /* the progress thread is up, and takes over */
+		return;
+	}
+	fy_wake_announce(&engine->wake);
+	bool more = fy_progress_step(p, false) || p->tasks || fy_progress_has_input(p, true) ||
+	            fy_progress_sleep_time(p) < FERRY_MS(1);
+	fy_helm_give(engine);
+	if (more)
+		fy_wake_up(&engine->wake);
+}
+
+static void drive_once(ferry *engine, bool (*ready)(const void *arg), const void *arg, int64_t until, bool user_code)
+{
+	struct fy_progress *p = engine->progress;
+	int64_t idle_since = 0;
+	fy_wake_stay(&engine->wake);
+	fy_add_64(&engine->lends, 1);
+	while (!p->stopped && !ready(arg)) {
+		if (fy_progress_step(p, user_code)) {
+			idle_since = 0;
+			if (!user_code && p->tasks)
+				break;
+			continue;
+		}
+		if (!idle_since)
+			idle_since = p->now;
+		if (p->now - idle_since > DRIVE_IDLE || p->now >= until)
+			break;
+		if (p->now - idle_since > p->options->spin)
+			sched_yield();
+	}
+}
+
+void fy_engine_drive(ferry *engine, bool (*ready)(const void *arg), const void *arg, int64_t until)
+{
+	if (!engine->lendable)
+		return;
+	for (int tries = 0; tries < DRIVE_TRIES; tries++) {
+		if (ready(arg))
+			return;
+		if (!fy_helm_try(engine)) {
+			sched_yield();
+			continue;
+		}
+		if (fy_load_acquire_32(&engine->phase) == FY_STOPPED) {
+			fy_helm_give(engine);
+			return;
+		}
+		drive_once(engine, ready, arg, until, false);
+		hand_back(engine);
+		return;
+	}
+}
+
+/* The idle thread of an engine without one of its own: announce, look once more, sleep.
+ * Comes with the helm and goes without. */
+static void sleep_alone(ferry *engine, int64_t until)
+{
+	struct fy_progress *p = engine->progress;
+	fy_wake_announce(&engine->wake);
+	bool more = fy_progress_step(p, true) || fy_progress_has_input(p, true);
+	int64_t t = fy_progress_sleep_time(p);
+	if (until != INT64_MAX && until - p->now < t)
+		t = until - p->now;
+	fy_helm_give(engine);
+	if (!more && t > 0)
+		fy_wake_sleep(&engine->wake, t);
+	else
+		fy_wake_stay(&engine->wake);
+}
+
+/* Without a thread of the engine's own, who waits drives until it is over. */
+static void drive_alone(ferry *engine, bool (*ready)(const void *arg), const void *arg, int64_t until)
+{
+	while (!ready(arg) && fy_now() < until && fy_load_acquire_32(&engine->phase) != FY_STOPPED) {
+		fy_helm_take(engine);
+		drive_once(engine, ready, arg, until, true);
+		if (ready(arg) || engine->progress->stopped)
+			fy_helm_give(engine);
+		else
+			sleep_alone(engine, until);
+	}
+}
+
+bool fy_engine_enter(ferry *engine)
+{
+	fy_add_64(&engine->guests, 1);
+	if (fy_load_acquire_32(&engine->phase) != FY_STOPPED)
+		return true;
+	fy_engine_leave(engine);
+	return false;
+}
+
+void fy_engine_leave(ferry *engine)
+{
+	fy_add_64(&engine->guests, (uint64_t)-1);
+}
+
+void fy_engine_help(ferry *engine, bool (*ready)(const void *arg), const void *arg, int64_t until)
+{
+	if (engine->options.flags & FERRY_NO_THREAD)
+		drive_alone(engine, ready, arg, until);
+	else
+		fy_engine_drive(engine, ready, arg, until);
+}
+
+static bool close_is_over(const void *arg)
+{
+	return ((const ferry *)arg)->progress->stopped;
+}
+
+void fy_engine_step_close(ferry *engine)
+{
+	while (!close_is_over(engine)) {
+		fy_executor_engine_closing(engine);
+		fy_helm_take(engine);
+		drive_once(engine, close_is_over, engine, INT64_MAX, true);
+		int64_t t = engine->progress->stopped ? 0 : fy_progress_sleep_time(engine->progress);
+		if (t > FERRY_US(50))
+			t = FERRY_US(50);
+		fy_helm_give(engine);
+		if (t) {
+			fy_wake_announce(&engine->wake);
+			fy_wake_sleep(&engine->wake, t);
+		}
+	}
+}
+
+void fy_engine_nudge(ferry *engine)
+{
+	fy_add_32(&engine->room, 1);
+	fy_futex_wake(&engine->room, INT_MAX, false);
+	fy_engine_notify(engine);
+}
+
+int ferry_progress(ferry *engine, int64_t timeout)
+{
+	if (!engine || !fy_timeout_ok(timeout))
+		return fy_fail(FERRY_EINVAL, "ferry_progress needs an engine and a timeout >= 0 or FERRY_FOREVER");
+	if (!(engine->options.flags & FERRY_NO_THREAD))
+		return fy_fail(FERRY_EINVAL, "ferry_progress is for engines that were opened with FERRY_NO_THREAD");
+	if (fy_engine_on_progress(engine))
+		return fy_fail(FERRY_EDEADLK, "ferry_progress cannot be called in a handler or callback");
+	if (!fy_engine_enter(engine))
+		return fy_fail(FERRY_ESTOPPED, "the engine has stopped");
+	int64_t until = fy_until(fy_now(), timeout);
+	bool worked;
+	for (;;) {
+		fy_helm_take(engine);
+		worked = fy_progress_step(engine->progress, true);
+		if (worked || fy_now() >= until)
+			break;
+		sleep_alone(engine, until);
+	}
+	fy_helm_give(engine);
+	fy_engine_leave(engine);
+	return worked ? FERRY_OK : FERRY_PENDING;
+}
+
+/* ---- commands -------------------------------------------------------------------------------- */
+
+static bool command_done(const void *arg)
+{
+	return fy_load_acquire_32(&((const struct fy_command *)arg)->done);
+}
+
+int fy_engine_command(ferry *engine, struct fy_command *c)
+{
+	c->done = 0;
+	if (fy_engine_on_progress(engine)) {
+		while (!c->run(engine->progress, c))
+			sched_yield();
+		return c->status;
+	}
+	if (!fy_engine_enter(engine))
+		return fy_fail(FERRY_ESTOPPED, "the engine has stopped");
+	ck_stack_push_upmc(&engine->commands, &c->entry);
+	fy_engine_notify(engine);
+	if (engine->options.flags & FERRY_NO_THREAD)
+		drive_alone(engine, command_done, c, INT64_MAX);
+	while (!command_done(c))
+		fy_futex_wait(&c->done, 0, INT64_MAX, false);
+	fy_engine_leave(engine);
+	return c->status;
+}

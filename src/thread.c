@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What a thread is to the engines of its process: whether it runs inline user
+ * code, a handler of an executor or a step just now, and the lanes through which it posts.
+ */
+#include <sched.h>
+
+#include "engine.h"
+
+/* ---- this thread ------------------------------------------------------------------- */
+
+static _Thread_local ferry *inline_engine __attribute__((tls_model("initial-exec")));
+
+static _Thread_local ferry *stepping_engine __attribute__((tls_model("initial-exec")));
+static _Thread_local ferry *handling_engine __attribute__((tls_model("initial-exec")));
+
+ferry *fy_engine_begin_step(ferry *engine)
+{
+	ferry *before = stepping_engine;
+	stepping_engine = engine;
+	return before;
+}
+
+void fy_engine_end_step(ferry *before)
+{
+	stepping_engine = before;
+}
+
+bool fy_engine_is_stepping(const ferry *engine)
+{
+	return engine && stepping_engine == engine;
+}
+
+bool fy_engine_in_handler(const ferry *engine)
+{
+	return handling_engine == engine;
+}
+
+ferry *fy_engine_enter_handler(ferry *engine)
+{
+	ferry *before = handling_engine;
+	handling_engine = engine;
+	return before;
+}
+
+void fy_engine_leave_handler(ferry *before)
+{
+	handling_engine = before;
+}
+
+bool fy_engine_on_progress(const ferry *engine)
+{
+	return inline_engine && (!engine || inline_engine == engine);
+}
+
+ferry *fy_engine_enter_inline(ferry *engine)
+{
+	ferry *before = inline_engine;
+	inline_engine = engine;
+	return before;
+}
+
+void fy_engine_leave_inline(ferry *before)
+{
+	inline_engine = before;
+}
+
+/* ---- lanes --------------------------------------------------------------------------- */
+
+_Thread_local struct fy_recent fy_recent __attribute__((tls_model("initial-exec")));
+static _Thread_local struct fy_lane *my_lanes __attribute__((tls_model("initial-exec")));
+static pthread_key_t leaving_key;
+static pthread_once_t leaving_once = PTHREAD_ONCE_INIT;
+
+void fy_engine_list_lane(ferry *engine, struct fy_lane *lane)
+{
+	if (fy_swap_32(&lane->listed, 1) == 0)
+		ck_stack_push_upmc(&engine->lanes, &lane->entry);
+}
+
+void fy_engine_lane_orphaned(ferry *engine, struct fy_lane *lane)
+{
+	while (!fy_load_acquire_32(&engine->abandoned) && !fy_load_acquire_32(&lane->gone))
+		sched_yield();
+	if (fy_load_acquire_32(&lane->gone))
+		return;
+	fy_store_release_32(&lane->gone, 1);
+	fy_lane_release(lane); /* the engine's reference */
+}
+
+/* The thread exits: its lanes are given back; the helm frees each once it is empty. */
+static void leave(void *unused)
+{
+	(void)unused;
+	while (my_lanes) {
+		struct fy_lane *lane = my_lanes;
+		my_lanes = lane->thread_next;
+		if (!fy_load_acquire_32(&lane->gone)) {
+			ferry *engine = lane->engine;
+			fy_store_release_32(&lane->left, 1);
+			fy_engine_list_lane(engine, lane);
+			uint32_t sleeper = fy_wake_look(&engine->wake);
+			if (sleeper == FY_WAKE_STOPPED)
+				fy_engine_lane_orphaned(engine, lane);
+			else
+				fy_engine_notify(engine);
+		}
+		fy_lane_release(lane);
+	}
+	fy_recent = (struct fy_recent){ 0 };
+}
+
+static void leaving_create(void)
+{
+	pthread_key_create(&leaving_key, leave);
+}
+
+struct fy_lane *fy_engine_lane_create(ferry *engine)
+{
+	return fy_lane_create(engine, engine->serial, fy_add_32(&engine->next_stream, 1));
+}
+
+/* Lanes of engines that were closed meanwhile are forgotten on the way. */
+static struct fy_lane *find_my_lane(uint64_t serial)
+{
+	struct fy_lane *found = NULL;
+	for (struct fy_lane **at = &my_lanes; *at;) {
+		struct fy_lane *lane = *at;
+		if (fy_load_acquire_32(&lane->gone)) {
+			*at = lane->thread_next;
+			fy_lane_release(lane);
+			continue;
+		}
+		if (lane->serial == serial)
+			found = lane;
+		at = &lane->thread_next;
+	}
+	return found;
+}
+
+struct fy_lane *fy_engine_lane(ferry *engine)
+{
+	if (fy_recent.serial == engine->serial)
+		return fy_recent.lane;
+	struct fy_lane *lane = find_my_lane(engine->serial);
+	if (!lane) {
+		pthread_once(&leaving_once, leaving_create);
+		lane = fy_engine_lane_create(engine);
+		if (!lane)
+			return NULL;
+		pthread_setspecific(leaving_key, lane);
+		lane->thread_next = my_lanes;
+		my_lanes = lane;
+	}
+	fy_recent = (struct fy_recent){ engine->serial, lane };
+	return lane;
+}
