@@ -4,6 +4,7 @@
 
 example_programs = \
 	%D%/controller \
+	%D%/eventloop \
 	%D%/halo \
 	%D%/hello \
 	%D%/wordcount \
@@ -32,8 +33,13 @@ example_programs = \
 	%D%/wordcount_words.h \
 	# end
 
+if HAVE_LIBUV
+%D%/eventloop.$(OBJEXT): example_cppflags = -DWITH_LIBUV $(LIBUV_CFLAGS)
+endif
+%C%_eventloop_LDADD = $(LDADD) $(LIBUV_LIBS)
+
 noinst_PROGRAMS += $(example_programs)
 $(example_programs): libferry.la
 $(example_programs): LDADD = libferry.la $(MSGPACK_LIBS) $(MPI_LIBS) -lm
 $(example_programs): AM_LDFLAGS = $(SAN_CFLAGS) -pthread -no-install
-%D%/%.$(OBJEXT): AM_CPPFLAGS = -I$(top_srcdir)/include $(SAN_CPPFLAGS) $(MSGPACK_CFLAGS) $(MPI_CPPFLAGS)
+%D%/%.$(OBJEXT): AM_CPPFLAGS = -I$(top_srcdir)/include $(example_cppflags) $(SAN_CPPFLAGS) $(MSGPACK_CFLAGS) $(MPI_CPPFLAGS)

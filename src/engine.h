@@ -52,6 +52,7 @@ struct ferry {
 	FY_ALIGNED uint32_t helm;
 	uint32_t helm_wanted; /* threads that want it: atomic add by them, read by the progress thread between steps */
 	uint32_t asleep;      /* 1 while the progress thread sleeps or is about to: written by it (release) */
+	uint32_t napping;     /* 1 while that sleep is a nap (wake.h): likewise, before `asleep` */
 
 	/* Inboxes of the helm: lock-free stacks, pushed by any thread, emptied by the helm. */
 	FY_ALIGNED ck_stack_t lanes;    /* lanes that became active */

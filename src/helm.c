@@ -52,8 +52,9 @@ static void hand_back(ferry *engine)
 		fy_helm_give(engine); /* the progress thread is up, and takes over */
 		return;
 	}
-	fy_wake_announce(&engine->wake);
-	bool more = fy_progress_step(p, false) || p->tasks || fy_progress_has_input(p, true) ||
+	fy_wake_announce(&engine->wake, true);
+	/* A long sleep is none to go back to without the barrier for everybody: the progress thread naps from now on. */
+	bool more = !fy_load_acquire_32(&engine->napping) || fy_progress_step(p, false) || p->tasks || fy_progress_has_input(p, true) ||
 	            fy_progress_sleep_time(p) < FERRY_MS(1);
 	fy_helm_give(engine);
 	if (more)
@@ -108,7 +109,7 @@ void fy_engine_drive(ferry *engine, bool (*ready)(const void *arg), const void *
 static void sleep_alone(ferry *engine, int64_t until)
 {
 	struct fy_progress *p = engine->progress;
-	fy_wake_announce(&engine->wake);
+	fy_wake_announce(&engine->wake, false);
 	bool more = fy_progress_step(p, true) || fy_progress_has_input(p, true);
 	int64_t t = fy_progress_sleep_time(p);
 	if (until != INT64_MAX && until - p->now < t)
@@ -171,7 +172,7 @@ void fy_engine_step_close(ferry *engine)
 			t = FERRY_US(50);
 		fy_helm_give(engine);
 		if (t) {
-			fy_wake_announce(&engine->wake);
+			fy_wake_announce(&engine->wake, true);
 			fy_wake_sleep(&engine->wake, t);
 		}
 	}

@@ -74,11 +74,12 @@ bool fy_lane_await_room(struct fy_lane *lane, uint32_t size, int64_t until, cons
 	for (;;) {
 		uint32_t seen = fy_load_acquire_32(&lane->room);
 		fy_store_release_32(&lane->waiting, 1);
-		fy_barrier_everywhere();
+		fy_fence_full();
 		if (has_room(lane, size))
 			return true;
 		if (fy_load_acquire_32(stop) || fy_now() >= until)
 			return false;
-		fy_futex_wait(&lane->room, seen, until, false);
+		int64_t nap = fy_now() + FY_NAP; /* see wake.h: the helm's store of head may have been on its way */
+		fy_futex_wait(&lane->room, seen, nap < until ? nap : until, false);
 	}
 }

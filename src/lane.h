@@ -13,9 +13,9 @@
  * `tail` with release; the consumer loads `tail` with acquire and so sees the
  * record. The consumer copies the record out, then stores `head` with release; the producer
  * loads `head` with acquire before it overwrites those bytes.
- * Sleeping: the producer sets `waiting`, then orders that against its load
- * of `head` by the process-wide barrier of wake.h; the consumer stores `head`
- * and then loads `waiting`. Either the producer sees the room or the consumer the sleeper.
+ * Sleeping: the producer sets `waiting`, fences, and loads `head`; the consumer stores `head`
+ * and then loads `waiting`, without a fence. Either the producer sees the room or the consumer the
+ * sleeper, but for a store that is just on its way: so the producer only naps (wake.h).
  */
 #ifndef FY_LANE_H
 #define FY_LANE_H

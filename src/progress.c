@@ -19,7 +19,7 @@
 #include "log.h"
 #include "status.h"
 
-#define YIELD_NS FERRY_US(20)      /* how long the loop yields before it sleeps */
+#define YIELD_NS FERRY_US(50)      /* how long the loop yields before it sleeps */
 #define SLEEP_BUSY FERRY_US(20)    /* MPI has something of ours under way */
 #define SLEEP_AWAITED FERRY_US(50) /* an answer from another host is waited for */
 #define SLEEP_STARTED FERRY_US(500) /* the program's own requests, which nobody rings for, found idle */
@@ -270,9 +270,12 @@ int64_t fy_progress_sleep_time(struct fy_progress *p)
 static void sleep_a_while(struct fy_progress *p)
 {
 	ferry *engine = p->engine;
-	fy_outgoing_delist(p);
+	bool nap = !p->napped;
+	if (!nap)
+		fy_outgoing_delist(p);
+	fy_store_release_32(&engine->napping, nap);
 	fy_store_release_32(&engine->asleep, 1);
-	fy_wake_announce(&engine->wake);
+	fy_wake_announce(&engine->wake, nap);
 	bool input = fy_outgoing_relist(p);
 	if (fy_progress_step(p, true) || input || fy_progress_has_input(p, true)) {
 		fy_wake_stay(&engine->wake);
@@ -280,6 +283,9 @@ static void sleep_a_while(struct fy_progress *p)
 		return;
 	}
 	int64_t t = fy_progress_sleep_time(p);
+	uint64_t lends = fy_load_acquire_64(&engine->lends);
+	if (nap)
+		t = at_most(t, FY_NAP);
 	p->stats.sleeps++;
 	fy_helm_give(engine);
 	bool rung = fy_wake_sleep(&engine->wake, t);
@@ -287,6 +293,8 @@ static void sleep_a_while(struct fy_progress *p)
 	fy_helm_take(engine);
 	if (rung)
 		p->rung_at = p->port->ops->now(p->port);
+	/* Nobody drove meanwhile, and nobody woke us: the next sleep may be long. */
+	p->napped = lends == fy_load_acquire_64(&engine->lends);
 }
 
 static void let_others(ferry *engine)
@@ -304,6 +312,7 @@ void fy_progress_loop(struct fy_progress *p)
 	while (!p->stopped) {
 		if (fy_progress_step(p, true)) {
 			idle_since = 0;
+			p->napped = false;
 			p->idle_sleep = SLEEP_AWAITED;
 			if (fy_unlikely(fy_load_relaxed_32(&engine->helm_wanted)))
 				let_others(engine);

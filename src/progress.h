@@ -311,6 +311,7 @@ struct fy_progress {
 	unsigned n_pending;           /* futures of posts that wait for acceptance */
 	unsigned n_early;             /* batches that came before their turn, or are paused */
 	int64_t idle_sleep;           /* grows while nothing happens */
+	bool napped;                  /* the last sleep was short and nothing came of it */
 	int64_t rung_at;              /* when a rank of this host last rang; 0: the message was found */
 	size_t queued_bytes;
 	uint32_t first_seq;

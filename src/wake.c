@@ -76,12 +76,15 @@ void fy_wake_up(struct fy_wake *wake)
 	fy_add_32(&wake->wakers, (uint32_t)-1);
 }
 
-void fy_wake_announce(struct fy_wake *wake)
+void fy_wake_announce(struct fy_wake *wake, bool nap)
 {
 	if (wake->shared)
 		fy_store_release_32(wake->word, 1);
 	fy_store_release_32(&wake->own, 1);
-	fy_barrier_everywhere();
+	if (nap)
+		fy_fence_full();
+	else
+		fy_barrier_everywhere();
 }
 
 bool fy_wake_sleep(struct fy_wake *wake, int64_t nanoseconds)

@@ -12,6 +12,12 @@
  * givers fence (`giver_fences`). Ranks of the same host, which no membarrier of ours
  * reaches, always fence before they look (fy_wake_ring).
  *
+ * That call is dear where processors are virtual (10 to 30 us were measured), so it is kept for
+ * sleeps that are long. A *nap* of at most FY_NAP is announced with a fence of the sleeper alone.
+ * Then a giver whose store is still on its way when it looks can miss the sleeper;
+ * it takes a store that is slower than the sleeper's whole second look, and costs the rest of the nap.
+ * Threads that wait for room in a lane nap, too.
+ *
  * There are two words, because the one that other processes ring is unmapped when the
  * engine closes, and a thread that posts at that moment must not touch it. Both are
  * written to 1 by the sleeper and to 0 by the sleeper or by who wakes it (compare and swap); `own` is read by givers of
@@ -55,9 +61,11 @@ static inline void fy_wake_check(struct fy_wake *wake)
 	if (fy_unlikely(fy_wake_look(wake)))
 		fy_wake_up(wake);
 }
+#define FY_NAP 500000 /* ns */
+
 /* The sleeper: announce, then the caller looks for work once more, then either
  * fy_wake_sleep or fy_wake_stay. */
-void fy_wake_announce(struct fy_wake *wake);
+void fy_wake_announce(struct fy_wake *wake, bool nap);
 /* True when a rank of this host rang. */
 bool fy_wake_sleep(struct fy_wake *wake, int64_t nanoseconds);
 void fy_wake_stay(struct fy_wake *wake);

@@ -28,6 +28,7 @@ unit_tests = \
 sim_tests = \
 	%D%/sim/malformed.t \
 	%D%/sim/mixed.t \
+	%D%/sim/races.t \
 	# end
 
 mpi_programs = \
@@ -37,13 +38,16 @@ mpi_programs = \
 	%D%/mpi/close_delivers \
 	%D%/mpi/collective \
 	%D%/mpi/communication \
+	%D%/mpi/deadlock \
 	%D%/mpi/errors \
+	%D%/mpi/executors \
 	%D%/mpi/forward \
 	%D%/mpi/large \
 	%D%/mpi/mailbox \
 	%D%/mpi/order \
 	%D%/mpi/plain_mpi \
 	%D%/mpi/process \
+	%D%/mpi/races \
 	%D%/mpi/selfpost \
 	%D%/mpi/short_threads \
 	%D%/mpi/start \
@@ -58,9 +62,11 @@ mpi_core_programs = \
 	# end
 
 np1_tests = \
+	examples/eventloop-1.np1 \
 	examples/halo-1.np1 \
 	%D%/mpi/arguments-1.np1 \
 	%D%/mpi/collective-1.np1 \
+	%D%/mpi/deadlock-1.np1 \
 	%D%/mpi/errors-1.np1 \
 	%D%/mpi/mailbox-1.np1 \
 	%D%/mpi/order-1.np1 \
@@ -70,6 +76,7 @@ np1_tests = \
 	# end
 
 np2_tests = \
+	examples/eventloop-2.np2 \
 	examples/halo-2.np2 \
 	examples/hello-2.np2 \
 	%D%/mpi/adopt-2.np2 \
@@ -77,7 +84,9 @@ np2_tests = \
 	%D%/mpi/close_delivers-2.np2 \
 	%D%/mpi/collective-2.np2 \
 	%D%/mpi/communication-2.np2 \
+	%D%/mpi/deadlock-2.np2 \
 	%D%/mpi/errors-2.np2 \
+	%D%/mpi/executors-2.np2 \
 	%D%/mpi/forward-2.np2 \
 	%D%/mpi/large-2.np2 \
 	%D%/mpi/order-2.np2 \
@@ -87,6 +96,7 @@ np2_tests = \
 	%D%/mpi/port_mpi-2.np2 \
 	%D%/mpi/port_serialized-2.np2 \
 	%D%/mpi/process-2.np2 \
+	%D%/mpi/races-2.np2 \
 	%D%/mpi/selfpost-2.np2 \
 	%D%/mpi/short_threads-2.np2 \
 	%D%/mpi/start-2.np2 \
@@ -118,6 +128,7 @@ np8_tests = \
 mpi_short_tests = \
 	%D%/mpi/calls-2.np2 \
 	%D%/mpi/order-2.np2 \
+	%D%/mpi/races-2.np2 \
 	# end
 
 script_tests = \
@@ -127,6 +138,7 @@ script_tests = \
 	%D%/api/lists.sh \
 	%D%/api/post_path.sh \
 	%D%/api/readme.sh \
+	%D%/mpi/bench.sh \
 	%D%/mpi/controller.sh \
 	%D%/mpi/ferry_perf.sh \
 	%D%/mpi/process.sh \

@@ -1,0 +1,13 @@
+# SPDX-License-Identifier: Apache-2.0
+# Benchmarks beside ferry-perf: built by make check, not installed; tests/mpi/bench.sh runs each for a moment.
+
+bench_programs = \
+	%D%/futures \
+	%D%/transfer \
+	# end
+
+check_PROGRAMS += $(bench_programs)
+$(bench_programs): libferry.la
+$(bench_programs): LDADD = libferry.la $(MPI_LIBS)
+$(bench_programs): AM_LDFLAGS = $(SAN_CFLAGS) -pthread -no-install
+%D%/%.$(OBJEXT): AM_CPPFLAGS = -I$(top_srcdir)/include $(SAN_CPPFLAGS) $(MPI_CPPFLAGS)

@@ -1,0 +1,141 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# Do the tests find what they are for? Breaks a copy of the library in one place after the other, runs the
+# simulation (FERRY_SEEDS seeds, 100 unless told) and the unit tests named below, and prints who saw it.
+#
+#     tests/stress/sabotage.sh [NAME...]
+#
+# Exit 1 when something was not seen, or when a change no longer finds its place in the source.
+# SABOTAGE_DIR, if set, is where the copy is made and left; MAKEFLAGS is make's.
+source=${TEST_SRCDIR-$(cd "$(dirname "$0")/../.." && pwd)}
+wanted=" $* "
+FERRY_SEEDS=${FERRY_SEEDS-100} CMOCKA_MESSAGE_OUTPUT=TAP MAKE=${MAKE-make}
+export FERRY_SEEDS CMOCKA_MESSAGE_OUTPUT
+copy=$SABOTAGE_DIR
+bad=0
+
+prepare() {
+	[ -n "$copy" ] || { copy=$(mktemp -d) && trap 'rm -rf "$copy"' EXIT; }
+	mkdir -p "$copy/build" && cd "$source" && tar c --exclude=.git . | tar x -C "$copy" || exit 1
+	cd "$copy/build" && ../configure CFLAGS='-O1 -g' >configure.log 2>&1 || { cat configure.log; exit 1; }
+}
+
+# What a test said of its own accord, or how it ended.
+words() { # log status
+	said=$(sed -n 's/^# \(seed [0-9]*: .*\)/\1/p; s/^not ok [0-9]* - \([a-z].*\)/\1/p' "$1" | head -1)
+	case $2 in
+	124 | 137) said="${said:-does not end}" ;;
+	13[0-9]) said="${said:-ends by a signal}" ;;
+	esac
+	grep -q 'Test failed with exception' "$1" && said='ends by a signal'
+	echo "${said:-status $2}"
+}
+
+# Every test is asked, also when one before it has seen it.
+ask() { # test...
+	seen=
+	for test in "$@"; do
+		$MAKE "tests/$test.t" >make.log 2>&1 || { seen="the compiler"; grep error: make.log; return; }
+		status=0
+		timeout -k 5 120 "tests/$test.t" >test.log 2>&1 || status=$?
+		[ $status = 0 ] || seen="$seen${seen:+; }$test ($(words test.log $status))"
+	done
+}
+
+# name, file, change (for sed), what it breaks, tests
+break_it() {
+	name=$1 file=../src/$2 change=$3 what=$4
+	shift 4
+	[ "$wanted" = '  ' ] || case $wanted in *" $name "*) ;; *) return ;; esac
+	cp -p "$file" before
+	sed -i "$change" "$file"
+	if cmp -s before "$file"; then
+		seen= bad=1
+		what="$what [finds no place]"
+	else
+		ask "$@"
+		[ -n "$seen" ] || bad=1
+	fi
+	cp before "$file"
+	printf '| %s | %s | %s | %s |\n' "$name" "$what" "${file##*/}" "${seen:-NOBODY}"
+}
+
+prepare
+seen=
+ask sim/mixed
+[ -z "$seen" ] || { echo "without sabotage: $seen"; cat test.log make.log; exit 1; }
+printf '| name | what is broken | in | caught by |\n|---|---|---|---|\n'
+S=sim/mixed
+
+# ---- order ----
+break_it seq dispatch.c 's/? (int32_t)(h->seq - ch->seq_in) : -1;/? 0 : -1;/' \
+	'batches are dispatched as they come, whatever their number' $S
+break_it hold dispatch.c 's/^\tif (!s->first) {$/\tif (true) {/' \
+	'a record behind a large message is delivered at once' $S
+break_it skip outgoing.c 's/if (!take_slow(p, r, size)) {/if (!take_slow(p, r, size) \&\& p->stats.steps % 2) {/' \
+	'a record that stalls is skipped' $S
+break_it overtake outgoing.c 's/if (!ch->queue \&\& put(p, ch, r) == PUT_DONE)/if (put(p, ch, r) == PUT_DONE)/' \
+	"a record overtakes its channel's queue" $S
+break_it fast-queue outgoing.c '/ch->queued += size;/{n;/fast_end/d}' \
+	"the hot loop overtakes the channel's queue" $S
+break_it fast-stream channel.c '/ch->streams_out = s;/{n;/fast_end/d}' \
+	'the hot loop overtakes a large message' $S
+break_it pad lane.c 's/lane->tail + pad + size - lane->head_seen/lane->tail + size - lane->head_seen/' \
+	'where a record would wrap, the room that it skips is not counted' $S unit/test_lane
+break_it newest mailbox.c '/^ferry_message \*fy_mailbox_take/,/^}/{s/first/last/g;s/m->next/m->prev/;s/op_next/op_prev/}' \
+	'the mailbox gives the newest first' $S unit/test_mailbox
+
+# ---- acknowledgement ----
+break_it accepted channel.c 's/ch->refused\[0\].seq : ch->seq_in) - 1,/ch->refused[0].seq : ch->seq_in),/' \
+	'batches are accepted one too high' $S
+break_it twice channel.c 's/h->accepted) <= 0) {/h->accepted) <= 1) {/' \
+	'an acceptance completes one batch too many' $S
+break_it at-put outgoing.c 's/await_acceptance(p, ch, o->future, o->stream);/fy_future_complete(o->future, 0, NULL);/' \
+	'a future completes when its record is put into a batch' $S
+break_it stream-ack dispatch.c 's/s->owed++;/s->owed += 2;/' \
+	'an acknowledgement of a stream counts double' $S
+break_it no-ack dispatch.c 's/^\t\tch->ack_owed = true;/\t\tch->ack_owed = false;/' \
+	'nothing is acknowledged of its own accord' $S
+break_it call-id outgoing.c '/^bool fy_outgoing_reply_bytes/,/^}/s/fy_record_set_ext(r, call_id)/fy_record_set_ext(r, call_id ^ 1)/' \
+	'a reply goes to another call' $S
+
+# ---- credit and memory ----
+break_it held channel.c 's/ch->spent_in + ch->window - ch->held;/ch->spent_in + ch->window;/' \
+	'what is held is not taken from the limit' $S
+break_it returned channel.c 's/ch->held -= bytes;/(void)bytes;/' \
+	'credit is never returned' $S
+break_it spent channel.c '/^void fy_channel_spend/,/^}/s/ch->spent += (uint64_t)size + FY_MESSAGE_CHARGE;/(void)size;/' \
+	'a record spends nothing' $S
+break_it spent-fast outgoing.c '/ch->spent += (uint64_t)(fill - ch->fill)/d' \
+	'records of the hot loop spend nothing' $S
+break_it budget transfer.c 's/p->large_used\[share\] + in->total <= p->large_cap\[share\];/true;/' \
+	'grants are given whatever the budget' $S
+break_it full outgoing.c '/^static void lower_full/,/^}/s/fy_store_release_8(.*, 0);/;/' \
+	'a full rank stays full' $S
+break_it never transfer.c '/^static void drop_outbound/,/^}/s/fy_transfer_release(p, x->message);//' \
+	'a large message is never released' $S
+break_it release transfer.c '/^static void drop_outbound/,/^}/s/fy_transfer_release(p, x->message);/&&/' \
+	'a large message is released twice' $S
+break_it attachment message.c '/^static void free_attachments/,/^}/s/a->release(a->data, a->arg);/;/' \
+	'an attachment is not given back' $S unit/test_message
+
+# ---- the end ----
+break_it one-round agree.c 's/bool over = .*/bool over = still;/' \
+	'one round decides an agreement' $S
+break_it busy agree.c 's/bool still = !sum->busy \&\& /bool still = /' \
+	'an agreement does not ask who is busy' $S
+break_it counts agree.c 's/ \&\& (sum->sent == sum->done || tainted);/;/' \
+	'an agreement does not compare the counts' $S
+break_it freeze agree.c 's/a->kind == FY_AGREE_CLOSE \&\& !a->frozen ? FREEZE : OVER/OVER/' \
+	'a close does not freeze before it ends' $S
+break_it goodbye progress.c 's/if (!ch->bye_sent || !ch->bye_seen || ch->flight)/if (false)/' \
+	'receives are cancelled without waiting for goodbyes' $S
+
+# ---- parts that the simulation, which has one thread, does not show ----
+break_it wake lane.c '/^void fy_lane_consume/,/^}/s/fy_lane_nudge(lane);/;/' \
+	'a producer that waits for room is not woken' $S unit/test_lane
+break_it copy record.h 's/__builtin_memcpy(t + n - 16, f + n - 16, 16);/__builtin_memcpy(t + (n \& ~15ul), f + (n \& ~15ul), 16);/' \
+	'the copy of a body writes beyond its end' $S unit/test_record
+break_it unfold message.c 's/return room == 0;/return true;/' \
+	'lengths that do not fill the bytes pass' $S unit/test_message
+exit $bad
