@@ -6,6 +6,9 @@ bench_programs = \
 	%D%/transfer \
 	# end
 
+%C%_futures_SOURCES = %D%/futures.c
+%C%_transfer_SOURCES = %D%/transfer.c
+
 check_PROGRAMS += $(bench_programs)
 $(bench_programs): libferry.la
 $(bench_programs): LDADD = libferry.la $(MPI_LIBS)

@@ -3,6 +3,7 @@ EXTRA_DIST += \
 	%D%/benchmarks.md \
 	%D%/design.md \
 	%D%/rationale.md \
+	%D%/testing.md \
 	%D%/tuning.md \
 	%D%/unidist.md \
 	%D%/wire-format.md \

@@ -388,7 +388,8 @@ FERRY_API void *ferry_message_take(ferry_message *message, size_t index, size_t 
  * Threads    inline handlers run one at a time, with nobody else in the engine: they must not block. On an executor
  *            as that says.
  * Blocks     until the progress thread has taken it; when there was a handler until that neither runs nor will
- *            run (it may be called inside of it: then on return). What is queued for it goes to the mailbox.
+ *            run (it may be called inside of it: then on return). What is queued for it goes to the mailbox when
+ *            its executor comes to it. Two handlers of one pool that take each other away wait for each other.
  * Order      handlers begin in the order of delivery; they end in it where `where` runs one at a time.
  * Ownership  the message is lent, see ferry_handler_fn. A request whose handler returns without having replied
  *            or retained it gets an empty reply.

@@ -337,6 +337,9 @@ struct fy_progress {
 	struct fy_inbound *waiting[3], *waiting_last[3]; /* for a grant, first come first served; [2]: need none */
 	struct fy_inbound *landing, *landing_last; /* receives are posted; they take turns */
 	size_t landing_bytes;         /* in chunks that were posted and did not come yet */
+	int64_t landed_at, landing_took; /* when the last chunk was asked for, and how long that took */
+	uint64_t announcements;       /* that came */
+	uint64_t small_seen;          /* other records that had come by landed_at */
 	unsigned n_out;               /* outbound transfers under way in all channels */
 	size_t chunk_bytes;
 	struct fy_chunk *chunks;      /* free ones */

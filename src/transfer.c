@@ -17,7 +17,8 @@
  * receives in all, each time of the next transfer. On one host it is mostly the start
  * of a receive that copies (the send was there before it), so that one chunk is the
  * longest time that a small message waits, and transfers that began together end together. What a network
- * takes and brings by itself meanwhile has up to CHUNKS_MAX chunks a transfer to do.
+ * takes and brings by itself meanwhile has up to CHUNKS_MAX chunks a transfer to do. While small messages keep
+ * coming, a third of the time is the transfers'.
  *
  * What a peer says is believed as far as it can be checked: an announcement costs it credit
  * until its message is freed, prepaid ones cannot be more than its window, and
@@ -33,6 +34,8 @@
 #define CHUNKS_MAX 4u       /* in flight for one transfer */
 #define ACTIVE_MAX 16u      /* transfers that one step looks after */
 #define CHUNK_MIN 4096u     /* no peer may cut finer */
+#define WAY 2
+#define WAY_MAX FERRY_US(500) /* a chunk that took longer waited for something else */
 #define PREPAID_WISH (1u << 20) /* up to here a message that is not prepaid asks for a larger window */
 
 struct fy_chunk {
@@ -549,6 +552,7 @@ int fy_transfer_arrived(struct fy_progress *p, struct fy_channel *ch, const stru
 		ch->held += in->charge;
 	}
 	ch->next_xid_in = a.xid + 1;
+	p->announcements++;
 	inbound_link(ch, in);
 	int status = take_lengths(in, fy_record_data(r) + sizeof a, announced_lengths(a.n_parts));
 	if (status)
@@ -858,11 +862,30 @@ static bool step_inbound(struct fy_progress *p, struct fy_inbound *in, size_t *b
 	return !in->n_flight && !in->grant_owed && (in->dead || !next_chunk(in->message, in->n_parts, in->chunk_bytes, &in->at));
 }
 
+static uint64_t small_records(const struct fy_progress *p)
+{
+	return p->stats.delivered - p->announcements;
+}
+
+/* Where asking for a chunk copies it, small messages wait meanwhile. If any came since the last one, they get WAY times
+ * as long as that took before the next one: then most of an exchange of small messages finds the engine free. */
+static bool make_way(const struct fy_progress *p)
+{
+	return p->now - p->landed_at < WAY * p->landing_took && small_records(p) != p->small_seen;
+}
+
+static void note_landing(struct fy_progress *p)
+{
+	p->landed_at = p->port->ops->now(p->port);
+	p->landing_took = p->landed_at - p->now < WAY_MAX ? p->landed_at - p->now : WAY_MAX;
+	p->small_seen = small_records(p);
+}
+
 /* They take turns as those do that are sent. */
 static void step_landing(struct fy_progress *p)
 {
 	struct fy_inbound *done = NULL, *turn[2] = { NULL, NULL }, **last[2] = { &turn[0], &turn[1] }, *in;
-	size_t budget = p->chunk_bytes;
+	size_t budget = make_way(p) ? 0 : p->chunk_bytes, whole = budget;
 	for (unsigned active = ACTIVE_MAX; active && (in = p->landing); active--) {
 		size_t before = budget;
 		p->landing = in->next;
@@ -875,6 +898,8 @@ static void step_landing(struct fy_progress *p)
 		*last[budget < before] = in;
 		last[budget < before] = &in->next;
 	}
+	if (budget < whole)
+		note_landing(p);
 	if (!p->landing)
 		p->landing_last = NULL;
 	for (int i = 0; i < 2; i++)

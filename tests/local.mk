@@ -20,8 +20,12 @@ unit_tests = \
 	%D%/unit/test_future.t \
 	%D%/unit/test_future_set.t \
 	%D%/unit/test_histogram.t \
+	%D%/unit/test_lane.t \
+	%D%/unit/test_mailbox.t \
+	%D%/unit/test_message.t \
 	%D%/unit/test_options.t \
 	%D%/unit/test_port_sim.t \
+	%D%/unit/test_record.t \
 	%D%/unit/test_status.t \
 	# end
 
@@ -149,6 +153,9 @@ script_tests = \
 stress_scripts = \
 	%D%/stress/large.sh \
 	# end
+stress_tools = \
+	%D%/stress/sabotage.sh \
+	# end
 stress_tests = \
 	# end
 
@@ -206,7 +213,7 @@ endif
 check_PROGRAMS += $(mpi_programs) $(mpi_core_programs) %D%/api/header_c
 TESTS = $(tap_tests) %D%/api/header_c $(script_tests) $(mpi_tests)
 EXTRA_PROGRAMS = $(unit_tests) $(sim_tests) $(stress_tests)
-EXTRA_DIST += $(test_support) $(script_tests) $(stress_scripts) %D%/support/no_cmocka.sh %D%/api/header_cxx.cc
+EXTRA_DIST += $(test_support) $(script_tests) $(stress_scripts) $(stress_tools) %D%/support/no_cmocka.sh %D%/api/header_cxx.cc
 
 # Real programs, no wrapper scripts: what links libferry.la finds it in the build tree.
 LDADD = libferry-sim.la $(CMOCKA_LIBS) $(MSGPACK_LIBS)

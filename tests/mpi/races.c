@@ -361,7 +361,7 @@ int main(void)
 	system_crew_join(&crew);
 	CHECK_OK(ferry_close(first));
 	CHECK_INT(outcomes[4], 0);
-	CHECK(outcomes[0] && outcomes[1] && outcomes[2] && outcomes[3]);
+	CHECK(engines < 4 || (outcomes[0] && outcomes[1] && outcomes[2] && outcomes[3]));
 	if (rank == 0)
 		printf("races: %u futures of %u engines: %ju fulfilled or answered, %ju cancelled, %ju timed out, %ju stopped by "
 		       "the close: each once, with its callback and its memory\n", engines * batches * BATCH, engines,

@@ -145,6 +145,8 @@ static void called_back(ferry_future *future, int status, void *arg)
 	r->called_back++;
 	if (future == r->future && status != ferry_future_poll(future))
 		r->called_back += 100;
+	if (status == FERRY_OK && !r->flush && !r->call)
+		l_confirmed(r->content->world, r);
 }
 
 static void watch(struct node *node, struct rec *r)
@@ -223,8 +225,9 @@ static enum tried try_post(struct node *node, struct rec *r)
 static void handler_posts(struct node *node, struct rec *r, const struct rec *parent)
 {
 	r->by_handler = true;
-	/* What was in the mailbox when a fence was over is delivered; what a later handler makes of it is new. */
-	r->epoch = parent->class == CLASS_LATE ? node->fences : parent->epoch;
+	/* What was in the mailbox when a fence was over is delivered; what a later handler or a
+	 * reader makes of it is new. */
+	r->epoch = l_goes_to_mail(parent) ? node->fences : parent->epoch;
 	enum tried tried = node->stash ? NO_ROOM : try_post(node, r);
 	if (tried == OVER)
 		forget(node, r);

@@ -256,12 +256,6 @@ static const char *wrong_reply(struct rec *r)
 	return what;
 }
 
-/* Into the mailbox, where a call that nobody asks for is answered after its grace. */
-static bool goes_to_mail(const struct rec *r)
-{
-	return r->class != CLASS_INLINE && r->class != CLASS_QUEUE;
-}
-
 /* May a call end like this? */
 static const char *wrong_end(struct node *node, const struct rec *r)
 {
@@ -271,7 +265,7 @@ static const char *wrong_end(struct node *node, const struct rec *r)
 	if (r->status == FERRY_ESTOPPED)
 		return closing && (!r->answered || r->answered_late || r->answer == ANSWER_DROP) ? NULL : "it was stopped though it was answered";
 	if (r->status == FERRY_ENOHANDLER)
-		return goes_to_mail(r) && !r->delivered ? NULL : "somebody handles it";
+		return l_goes_to_mail(r) && !r->delivered ? NULL : "somebody handles it";
 	if (r->status != FERRY_EREMOTE)
 		return "that cannot be";
 	snprintf(text, sizeof text, "no, %u", r->content->id);
@@ -309,9 +303,31 @@ static const char *wrong_status(struct node *node, struct rec *r)
 	return r->status == FERRY_OK ? NULL : "nothing was wrong with it";
 }
 
+/* Whoever says that a post was confirmed says that it was dispatched there. What an inline handler takes is then
+ * delivered, unless the thread that stepped may not run user code. */
+void l_confirmed(struct world *w, const struct rec *r)
+{
+	const struct node *there = &w->nodes[r->dst];
+	if (r->class == CLASS_INLINE && !r->delivered && there->p && !there->p->tasks)
+		w_fail(w, "the post of content %u from rank %d to rank %d was confirmed before it came", r->content->id, r->src,
+		       r->dst);
+}
+
+/* A flush that went well is over: what was posted before it in its lane came, watched by a future or not. */
+static void flushed(struct world *w, const struct rec *flush)
+{
+	for (const struct rec *r = w->recs; r; r = r->next)
+		if (r->lane == flush->lane && !r->call && !r->flush && r->order < flush->order &&
+		    (flush->dst == FERRY_ALL || r->dst == flush->dst) && !w_refuses(w, r->dst, l_total(r->content)) &&
+		    (!r->future || (r->settled && r->status == FERRY_OK)))
+			l_confirmed(w, r);
+}
+
 /* A flush is over: so are the posts before it, of its lane. */
 static void check_flush(struct node *node, const struct rec *flush)
 {
+	if (flush->status == FERRY_OK)
+		flushed(node->world, flush);
 	for (const struct rec *r = node->futures; r; r = r->mine_next)
 		if (r->lane == flush->lane && !r->call && r->order < flush->order &&
 		    (flush->dst == FERRY_ALL || r->dst == flush->dst) && !fy_future_is_done(r->future))
@@ -351,6 +367,8 @@ bool l_settle(struct node *node, struct rec *r)
 	tally_status(node->world, r);
 	if (r->flush)
 		check_flush(node, r);
+	else if (!r->call && r->status == FERRY_OK)
+		l_confirmed(node->world, r);
 	return true;
 }
 
@@ -375,7 +393,7 @@ void l_fence_over(struct world *w, uint32_t epoch)
 	for (struct rec *r = w->recs; r; r = r->next)
 		if (r->epoch < epoch && !r->flush && !r->delivered && !r->in_mail && !r->exempt &&
 		    !w_refuses(w, r->dst, l_total(r->content)) &&
-		    !(r->call && goes_to_mail(r)) && !(r->class == CLASS_LATE && w->nodes[r->dst].late_done))
+		    !(r->call && l_goes_to_mail(r)) && !(r->class == CLASS_LATE && w->nodes[r->dst].late_done))
 			w_fail(w, "a fence is over, and content %u of epoch %u from rank %d to rank %d (op %#x) is not delivered",
 			       r->content->id, r->epoch, r->src, r->dst, r->op);
 	for (struct rec *r = w->recs; r; r = r->next)
@@ -403,7 +421,7 @@ static bool may_be_lost(const struct world *w, const struct rec *r)
 {
 	if (!r->future && w_refuses(w, r->dst, l_total(r->content)))
 		return true;
-	return r->unsent || r->exempt || (r->call && goes_to_mail(r));
+	return r->unsent || r->exempt || (r->call && l_goes_to_mail(r));
 }
 
 static void check_record(struct world *w, struct rec *r, uint64_t *lost, uint64_t *maybe)

@@ -213,7 +213,9 @@ static bool has_outstanding(const struct node *node)
 static void begin_close(struct world *w, struct node *node)
 {
 	bool early = w->plan.early_close && w_pick(w, 2000) == 0;
-	if (node->fences < w->plan.fences || node->p->agree.kind || !(early || a_idle(node)) || !w_chance(w, 20))
+	/* While others still post, what waits for the late handler would fill their credit for ever. */
+	bool ready = a_idle(node) && node->late_done;
+	if (node->fences < w->plan.fences || node->p->agree.kind || !(early || ready) || !w_chance(w, 20))
 		return;
 	w->tally.close_outstanding += has_outstanding(node);
 	node->state = NODE_CLOSING;
@@ -227,6 +229,7 @@ static void tally_channels(struct world *w, const struct node *node)
 {
 	const struct fy_progress *p = node->p;
 	for (const struct fy_channel *ch = p->all; ch; ch = ch->all_next) {
+		w->nodes[node->rank].spent[ch->rank] = ch->spent;
 		w->tally.seq_wrapped += w->plan.first_seq > ch->seq_out;
 		w->tally.tag_wrapped += ch->next_chunk > (uint64_t)p->tag_span;
 		if (ch->streams_out || ch->queue || ch->early || ch->in || ch->out ||
@@ -272,6 +275,20 @@ static void stop(struct world *w, struct node *node)
 	a_end(node);
 }
 
+/* Whatever was delivered had been paid for: a record's header and what keeping it costs. */
+static void check_spent(struct world *w)
+{
+	static uint64_t due[RANKS_MAX][RANKS_MAX];
+	memset(due, 0, sizeof due);
+	for (const struct rec *r = w->recs; r; r = r->next)
+		due[r->src][r->flush ? r->src : r->dst] += r->delivered * (sizeof(struct fy_record) + FY_MESSAGE_CHARGE);
+	for (int from = 0; from < w->plan.ranks; from++)
+		for (int to = 0; to < w->plan.ranks; to++)
+			if (w->nodes[from].spent[to] < due[from][to])
+				w_fail(w, "rank %d spent %llu of rank %d's credit, for %llu bytes", from,
+				       (unsigned long long)w->nodes[from].spent[to], to, (unsigned long long)due[from][to]);
+}
+
 /* After everything: what was charged came back, and the counts agree. */
 static void check_end(struct world *w)
 {
@@ -287,6 +304,7 @@ static void check_end(struct world *w)
 		fy_engine_release(node->engine);
 		node->engine = NULL;
 	}
+	check_spent(w);
 	const struct fy_sim_stats *s = fy_sim_stats(w->sim);
 	w->tally.refused_sends = s->refused;
 	w->tally.rendezvous = s->rendezvous;

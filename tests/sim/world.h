@@ -13,6 +13,7 @@
  *  - each future completed once, with a status that can be, the right reply:
  *    when it is seen to be done, and again after the close (ledger.c);
  *  - each attachment released once, its bytes untouched until then (ledger.c);
+ *  - what is confirmed, by a future or by a flush, has come (ledger.c);
  *  - fences: what was posted before is delivered after it (world.c);
  *  - memory: budgets and credits, after every few rounds (world.c);
  *  - nothing hangs: virtual time passes and nothing that a program could notice happens (world.c);
@@ -165,6 +166,7 @@ struct node {
 	unsigned fences;         /* joined */
 	unsigned onwards;        /* onward calls under way from here */
 	uint64_t dropped;        /* at the end: mail that nobody read */
+	uint64_t spent[RANKS_MAX]; /* at the end: credit of each peer that was used */
 };
 
 /* How often what is rare happened: of a run, and of a batch of runs. */
@@ -235,6 +237,13 @@ struct rec *l_take(struct node *node, const ferry_message *message);
 /* A record was accepted by fy_post. */
 void l_accepted(struct node *node, struct rec *rec);
 size_t l_total(const struct content *content);
+/* Into the mailbox, where a call that nobody asks for is answered after its grace. */
+static inline bool l_goes_to_mail(const struct rec *r)
+{
+	return r->class != CLASS_INLINE && r->class != CLASS_QUEUE;
+}
+/* The future of a post is completed with FERRY_OK. */
+void l_confirmed(struct world *w, const struct rec *rec);
 /* May that rank refuse a message of so many bytes? */
 static inline bool w_refuses(const struct world *w, int rank, size_t nbytes)
 {
