@@ -198,7 +198,8 @@ FERRY_API int ferry_open(const ferry_options *options, ferry **engine_p);
  * Ownership  futures, messages and executors that the program holds may be used and released
  *            afterwards; the engine not. NULL is fine.
  * Completes  every future: calls that nobody answered and promises that nobody fulfilled with
- *            FERRY_ESTOPPED. Messages that nobody reads any more are dropped and counted.
+ *            FERRY_ESTOPPED. Messages that nobody reads any more are dropped and counted, once all
+ *            ranks close; until then they hold their senders back as ever.
  *
  * FERRY_EDEADLK on the progress thread and in a handler; FERRY_EINVAL when it was closed before;
  * FERRY_EPEER when a rank is gone: then MPI is left alone, with the memory that it may
