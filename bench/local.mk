@@ -3,10 +3,12 @@
 
 bench_programs = \
 	%D%/futures \
+	%D%/isend \
 	%D%/transfer \
 	# end
 
 %C%_futures_SOURCES = %D%/futures.c
+%C%_isend_SOURCES = %D%/isend.c
 %C%_transfer_SOURCES = %D%/transfer.c
 
 check_PROGRAMS += $(bench_programs)
