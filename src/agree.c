@@ -166,7 +166,8 @@ void fy_agree_step(struct fy_progress *p)
 	}
 	if (!children_are_here(p))
 		return;
-	struct fy_agree_word sum = { .n = a->n, .round = a->round, .kind = a->kind | (p->tainted ? FY_AGREE_TAINTED : 0), .busy = !quiet(p), .sent = p->issued,
+	struct fy_agree_word sum = { .n = a->n, .round = a->round, .busy = !quiet(p), .sent = p->issued,
+		                     .kind = a->kind | (p->tainted ? FY_AGREE_TAINTED : 0),
 		                     .done = p->done + fy_load_acquire_64(&p->engine->handled_elsewhere) };
 	for (int i = 0; i < children_of(p); i++) {
 		sum.busy += a->child[i].busy;

@@ -518,7 +518,8 @@ void fy_channel_stream_acked(struct fy_progress *p, struct fy_channel *ch, const
 	free(s);
 }
 
-void fy_channel_stream_fail(struct fy_progress *p, struct fy_channel *ch, uint32_t stream, uint32_t number, int status, const char *detail)
+void fy_channel_stream_fail(struct fy_progress *p, struct fy_channel *ch, uint32_t stream, uint32_t number,
+                            int status, const char *detail)
 {
 	struct fy_stream_out *s = fy_channel_stream_out(p, ch, stream, false);
 	ferry_future *before = NULL;

@@ -251,6 +251,10 @@ static int post_checked(struct fy_post *o, ferry_future **future_p)
 	ferry_message *m = o->message;
 	bool wrapped = !m && o->nbytes > FY_LANE_INLINE;
 	bool wanted = future_p || o->kind == FY_KIND_CALL;
+	struct fy_record *room;
+	int none = wrapped ? reserve(o, fy_record_size(FY_EXT | (uint32_t)sizeof m), &room) : FERRY_OK;
+	if (none)
+		return none; /* before a long body is copied */
 	ferry_future *future = wanted ? fy_future_create(o->engine, future_flags(o)) : NULL;
 	int status = wanted && !future ? fy_fail(FERRY_ENOMEM, "no memory for a future") : FERRY_OK;
 	if (status == FERRY_OK && wrapped)

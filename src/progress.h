@@ -405,7 +405,8 @@ void fy_channel_recalled(struct fy_progress *p, struct fy_channel *ch);
 void fy_channel_given(struct fy_progress *p, struct fy_channel *ch, uint64_t amount);
 void fy_channel_free_all(struct fy_progress *p);
 /* The record number `number` of a stream was refused: its future, if it has one, ends with `status`. */
-void fy_channel_stream_fail(struct fy_progress *p, struct fy_channel *ch, uint32_t stream, uint32_t number, int status, const char *detail);
+void fy_channel_stream_fail(struct fy_progress *p, struct fy_channel *ch, uint32_t stream, uint32_t number,
+                            int status, const char *detail);
 struct fy_stream_out *fy_channel_stream_out(struct fy_progress *p, struct fy_channel *ch, uint32_t stream,
                                             bool create);
 

@@ -163,8 +163,19 @@ static void watch(struct node *node, struct rec *r)
 	r->timed = true;
 }
 
+/* There is no room, so the engine would refuse it: a long body is not made each time to hear that. */
+static bool in_vain(struct node *node, const struct rec *r)
+{
+	if (r->flush || r->message || r->content->body <= FY_LANE_INLINE)
+		return false;
+	bool room = node->engine->full[r->dst] != 1 && fy_lane_reserve(r->lane->lane, 32);
+	return !room && ++node->vain % 16;
+}
+
 static int post(struct node *node, struct rec *r)
 {
+	if (in_vain(node, r))
+		return FERRY_EAGAIN;
 	ferry_future **future_p = r->wants_future ? &r->future : NULL;
 	if (r->flush)
 		return fy_post_flush(node->engine, r->lane->lane, r->dst, 0, future_p);

@@ -160,6 +160,7 @@ struct node {
 	struct vlane *lanes[LANES_MAX]; /* the last of the plan's is that of the handlers */
 	ferry_executor *queue;
 	struct rec *futures;     /* open ones, newest first */
+	unsigned vain;           /* long posts that were not made because there was no room for them */
 	struct rec *stash, *stash_last; /* records of handlers that found no room */
 	struct kept *kept;
 	bool late_done, slow;
