@@ -50,7 +50,6 @@ struct ferry {
 	/* The helm: the right to touch `progress` and to call MPI. 0 free, 1 held, 2 held
 	 * and somebody sleeps for it. Taken by compare-and-swap, given back by swap. */
 	FY_ALIGNED uint32_t helm;
-	uint32_t helm_wanted; /* threads that want it: atomic add by them, read by the progress thread between steps */
 	uint32_t asleep;      /* 1 while the progress thread sleeps or is about to: written by it (release) */
 	uint32_t napping;     /* 1 while that sleep is a nap (wake.h): likewise, before `asleep` */
 

@@ -314,8 +314,6 @@ void fy_progress_loop(struct fy_progress *p)
 			idle_since = 0;
 			p->napped = false;
 			p->idle_sleep = SLEEP_AWAITED;
-			if (fy_unlikely(fy_load_relaxed_32(&engine->helm_wanted)))
-				let_others(engine);
 			continue;
 		}
 		int64_t now = p->now;
@@ -334,7 +332,6 @@ void fy_progress_loop(struct fy_progress *p)
 void fy_progress_begin_close(struct fy_progress *p)
 {
 	p->closing = true;
-	p->close_began = p->now;
 	for (struct fy_lane *lane = p->all_lanes; lane; lane = lane->all_next)
 		fy_lane_nudge(lane); /* posters that wait for room leave */
 	fy_agree_join(p, FY_AGREE_CLOSE);

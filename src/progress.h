@@ -171,7 +171,6 @@ struct fy_channel {
 	uint64_t next_xid, next_chunk;
 	unsigned refusals;          /* sends that the port refused in a row */
 	int64_t refused_since;
-	uint64_t doorbell_pending;
 	uint32_t *doorbell;         /* the peer's word, or NULL */
 	/* in */
 	uint32_t seq_in;            /* of the next batch to dispatch */
@@ -376,7 +375,6 @@ struct fy_progress {
 	bool drained;                 /* agreed: nothing is under way */
 	bool finished;                /* the port may be closed */
 	bool clean;
-	int64_t close_began;
 	int64_t gone_since;           /* when the first peer was found gone; 0: none */
 };
 
