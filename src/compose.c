@@ -249,8 +249,7 @@ static void chain_finish(struct chain *chain, int status, const char *detail, fe
 
 	if (fy_future_claim(future)) {
 		future->detail = detail && *detail ? strdup(detail) : NULL;
-		future->reply = reply;
-		fy_future_finish(future, status);
+		fy_future_finish_reply(future, status, reply);
 	} else if (reply && fy_future_hooks.message_release) {
 		fy_future_hooks.message_release(reply);
 	}

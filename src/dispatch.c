@@ -498,13 +498,18 @@ static enum taken take_reply(struct fy_progress *p, struct fy_channel *ch, const
 		return as_kept(fy_transfer_arrived(p, ch, r));
 	if (r->size_flags & FY_ERROR)
 		return reply_error(p, ch, r);
-	if (!fy_call_peek(p, fy_record_ext(r), ch->rank)) {
+	ferry_future *future = fy_call_peek(p, fy_record_ext(r), ch->rank);
+	if (!future) {
 		p->stats.late_replies++;
 		p->done++;
 		return TAKEN;
 	}
-	int status;
-	ferry_message *m = keep_record(p, ch, r, 0, &status);
+	int status = 0;
+	ferry_message *m = r->size_flags & FY_ATTACHED ? NULL : future->reply;
+	if (!m)
+		m = keep_record(p, ch, r, 0, &status);
+	else if (!fy_message_fill(m, r->op, ch->rank, fy_record_data(r), fy_record_body(r)))
+		return PAUSED;
 	if (m)
 		fy_dispatch_reply(p, ch->rank, fy_record_ext(r), m);
 	return as_kept(status);

@@ -312,6 +312,38 @@ void fy_engine_release(ferry *e)
 	pthread_mutex_unlock(&shells_lock);
 }
 
+#define REFS_AT_ONCE 64u
+
+void fy_engine_retain_near(struct fy_lane *lane)
+{
+	if (!lane->engine_refs) {
+		fy_add_32(&lane->engine->refs, REFS_AT_ONCE);
+		lane->engine_refs = REFS_AT_ONCE;
+	}
+	lane->engine_refs--;
+}
+
+void fy_engine_release_near(ferry *e)
+{
+	struct fy_lane *lane = fy_recent.serial == e->serial ? fy_recent.lane : NULL;
+	if (!lane) {
+		fy_engine_release(e);
+		return;
+	}
+	if (++lane->engine_refs < 4 * REFS_AT_ONCE)
+		return;
+	fy_add_32(&e->refs, -(lane->engine_refs - REFS_AT_ONCE)); /* some are left: not the last */
+	lane->engine_refs = REFS_AT_ONCE;
+}
+
+void fy_engine_return_refs(struct fy_lane *lane)
+{
+	uint32_t all_but_one = lane->engine_refs - 1;
+	fy_add_32(&lane->engine->refs, -all_but_one);
+	lane->engine_refs = 0;
+	fy_engine_release(lane->engine);
+}
+
 /* ---- slots ------------------------------------------------------------------------------------------------ */
 
 void **fy_engine_slot(ferry *e, void (*free_fn)(void *slot))

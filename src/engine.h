@@ -109,6 +109,13 @@ int fy_engine_command(ferry *engine, struct fy_command *command);
 
 void fy_engine_retain(ferry *engine);
 void fy_engine_release(ferry *engine);
+/* Likewise for the frequent messages of a thread: its lane has some references in stock, so that threads do not meet
+ * at the engine's word for every call. What a lane has is its thread's alone, and goes back with the lane. */
+void fy_engine_retain_near(struct fy_lane *lane);
+void fy_engine_release_near(ferry *engine);
+void fy_engine_return_refs(struct fy_lane *lane);
+/* Lanes of engines that have closed: this thread forgets its own. */
+void fy_engine_forget_lanes(void);
 
 /* Is this thread running inline user code of this engine (or of any: NULL)? */
 bool fy_engine_on_progress(const ferry *engine);

@@ -2,8 +2,8 @@
 /*
  * Futures: what happened to an operation, once.
  *
- * 1. Exactly one thread turns CLAIMED on; it alone writes status, reply and
- *    detail, then turns DONE on. Whoever sees DONE (acquire) sees them, and they
+ * 1. Exactly one thread turns CLAIMED on; it alone writes status and
+ *    detail, then turns DONE on (and REPLIED, where there is a reply). Whoever sees DONE (acquire) sees them, and they
  *    do not change after that, but that the reply is moved out once (REPLY_TAKEN).
  * 2. DONE is turned on by an atomic or, whose old value tells the completer who waits for it:
  *    WAITED (sleeps on the state word), THEN (a callback is registered), WATCHED
@@ -16,19 +16,16 @@
  *    never runs inside ferry_future_then, and with no lock held.
  * 5. The engine pointer is for hooks only, see future.h.
  *
- * Memory comes from a cache of the calling thread, at most FY_FUTURE_CACHE_MAX
- * futures, freed when the thread exits: a thread that posts and waits in a loop
- * allocates nothing, and threads that come and go leave nothing behind.
+ * Memory comes from a cache of the calling thread (cache.h).
  *
  * The functions that wait are no cancellation points: a thread that was
  * asked to cancel finishes its wait first.
  */
-#include <pthread.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "cache.h"
 #include "compose.h"
 #include "executor.h"
 #include "future.h"
@@ -36,109 +33,41 @@
 #include "wake.h"
 #include "watch.h"
 
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define FUTURE_ASAN 1
-#endif
-#elif defined(__SANITIZE_ADDRESS__)
-#define FUTURE_ASAN 1
-#endif
-#ifdef FUTURE_ASAN /* what lies in the cache is not to be touched */
-#include <sanitizer/asan_interface.h>
-#else
-#define ASAN_POISON_MEMORY_REGION(at, nbytes) ((void)(at))
-#define ASAN_UNPOISON_MEMORY_REGION(at, nbytes) ((void)(at))
-#endif
-
 #define BITS_TO_ANNOUNCE (FY_FUTURE_WAITED | FY_FUTURE_THEN | FY_FUTURE_WATCHED)
 
 struct fy_future_hooks fy_future_hooks;
 
 /* ---- memory ----------------------------------------------------------------- */
 
-static _Thread_local struct {
-	ferry_future *first;
-	unsigned count;
-	enum { CACHE_NEW, CACHE_OPEN, CACHE_CLOSED } phase;
-} cache;
-static pthread_key_t cache_key; /* its destructor empties the cache of a thread that exits */
-static pthread_once_t cache_once = PTHREAD_ONCE_INIT;
-static bool cache_works; /* constant after cache_once */
-
-static void cache_free(void *unused)
-{
-	(void)unused;
-	cache.phase = CACHE_CLOSED; /* destructors that run after this one free at once */
-	while (cache.first) {
-		ferry_future *future = cache.first;
-		ASAN_UNPOISON_MEMORY_REGION(future, sizeof *future);
-		cache.first = future->next;
-		free(future);
-	}
-	cache.count = 0;
-}
-
-static void cache_make_key(void)
-{
-	cache_works = pthread_key_create(&cache_key, cache_free) == 0;
-}
-
-static bool cache_open(void)
-{
-	if (cache.phase == CACHE_NEW) {
-		pthread_once(&cache_once, cache_make_key);
-		cache.phase = cache_works && pthread_setspecific(cache_key, &cache) == 0 ? CACHE_OPEN : CACHE_CLOSED;
-	}
-	return cache.phase == CACHE_OPEN;
-}
-
 unsigned fy_future_cached(void)
 {
-	return cache.count;
+	return fy_cache_count(FY_CACHE_FUTURES);
 }
 
-static ferry_future *allocate(void)
+ferry_future *fy_future_create(ferry *engine, uint32_t flags)
 {
-	ferry_future *future = cache.first;
+	ferry_future *future = fy_cache_take(FY_CACHE_FUTURES, sizeof *future);
 
 	if (!future)
-		return malloc(sizeof *future);
-	ASAN_UNPOISON_MEMORY_REGION(future, sizeof *future);
-	cache.first = future->next;
-	cache.count--;
+		future = malloc(sizeof *future);
+	if (future)
+		*future = (ferry_future){ .state = 2 * FY_FUTURE_REF, .flags = flags, .engine = engine };
 	return future;
 }
 
 static void give_back(ferry_future *future)
 {
-	if (cache.count >= FY_FUTURE_CACHE_MAX || !cache_open()) {
-		free(future);
-		return;
-	}
-	future->next = cache.first;
-	cache.first = future;
-	cache.count++;
-	ASAN_POISON_MEMORY_REGION(future, sizeof *future);
-	/* The leak checker follows no pointer in poisoned memory. */
-	ASAN_UNPOISON_MEMORY_REGION(&future->next, sizeof future->next);
-}
-
-ferry_future *fy_future_create(ferry *engine, uint32_t flags)
-{
-	ferry_future *future = allocate();
-
-	if (future)
-		*future = (ferry_future){ .refs = 2, .flags = flags, .engine = engine };
-	return future;
+	fy_cache_give(FY_CACHE_FUTURES, future, sizeof *future);
 }
 
 static void destroy(ferry_future *future)
 {
-	ferry_message *reply = fy_future_move_reply(future);
+	const uint32_t moved = FY_FUTURE_REPLIED | FY_FUTURE_REPLY_TAKEN;
 
-	if (reply && fy_future_hooks.message_release)
-		fy_future_hooks.message_release(reply);
-	free(future->detail);
+	if (future->reply && (fy_load_relaxed_32(&future->state) & moved) != moved && fy_future_hooks.message_release)
+		fy_future_hooks.message_release(future->reply);
+	if (fy_unlikely(future->detail))
+		free(future->detail);
 	if (future->extra_free)
 		future->extra_free(future, future->extra);
 	give_back(future);
@@ -147,12 +76,13 @@ static void destroy(ferry_future *future)
 void ferry_future_retain(ferry_future *future)
 {
 	if (future)
-		fy_add_32(&future->refs, 1);
+		fy_add_32(&future->state, FY_FUTURE_REF);
 }
 
+/* Who sees the only reference in the own hand needs no atomic step: nobody is left to make another. */
 void ferry_future_release(ferry_future *future)
 {
-	if (future && fy_add_32(&future->refs, (uint32_t)-1) == 1)
+	if (future && (fy_future_refs(future) == 1 || fy_add_32(&future->state, -FY_FUTURE_REF) / FY_FUTURE_REF == 1))
 		destroy(future);
 }
 
@@ -203,17 +133,23 @@ void fy_future_run_on(ferry *engine, ferry_executor *where, struct fy_task *task
 		task->run(task);
 }
 
+/* The future may be gone already: its word is only a key. */
+static void wake_waiters(ferry_future *future)
+{
+	fy_wake_later(&future->state);
+}
+
 static void announce(ferry_future *future, uint32_t state)
 {
 	if (state & FY_FUTURE_WAITED)
-		fy_futex_wake(&future->state, INT_MAX, false);
+		wake_waiters(future);
 	if (state & FY_FUTURE_WATCHED)
 		fy_watch_completed(future);
 	if (state & FY_FUTURE_THEN)
 		fy_future_run_on(future->engine, future->then_where, &future->then);
 }
 
-void fy_future_finish(ferry_future *future, int status)
+static void finish(ferry_future *future, int status, uint32_t bits)
 {
 	bool promise = (future->flags & FY_FUTURE_IS_PROMISE) != 0;
 	uint32_t state;
@@ -221,17 +157,63 @@ void fy_future_finish(ferry_future *future, int status)
 	future->status = status;
 	if (fy_unlikely(promise) && fy_future_hooks.promise_closed)
 		fy_future_hooks.promise_closed(future->engine, future);
-	state = fy_or_32(&future->state, FY_FUTURE_DONE);
+	state = fy_or_32(&future->state, FY_FUTURE_DONE | bits);
 	if (fy_unlikely(state & BITS_TO_ANNOUNCE))
 		announce(future, state);
 	if (fy_unlikely(promise))
 		ferry_future_release(future);
 }
 
+void fy_future_finish(ferry_future *future, int status)
+{
+	finish(future, status, 0);
+}
+
+void fy_future_finish_reply(ferry_future *future, int status, ferry_message *reply)
+{
+	future->reply = reply;
+	finish(future, status, reply ? FY_FUTURE_REPLIED : 0);
+}
+
+/*
+ * A success with nothing to write that others could see: decide, publish and drop the engine's
+ * reference in one atomic step. Only for a callback or a watch, which need the future
+ * afterwards, the reference is dropped behind them. False: it was decided before, and the
+ * reference is still there.
+ */
+static bool succeed(ferry_future *future, uint32_t bits)
+{
+	uint32_t old, set = FY_FUTURE_CLAIMED | FY_FUTURE_DONE | bits, drop;
+
+	do {
+		old = fy_load_acquire_32(&future->state);
+		if (old & FY_FUTURE_CLAIMED)
+			return false;
+		drop = old & (FY_FUTURE_THEN | FY_FUTURE_WATCHED) ? 0 : FY_FUTURE_REF;
+	} while (!fy_cas_32(&future->state, old, (old | set) - drop));
+	if (fy_unlikely(!drop)) {
+		announce(future, old);
+		ferry_future_release(future);
+	} else if (old & FY_FUTURE_WAITED) {
+		wake_waiters(future);
+	} else if (fy_unlikely(old / FY_FUTURE_REF == 1)) {
+		destroy(future);
+	}
+	return true;
+}
+
+static bool is_plain(const ferry_future *future)
+{
+	return !(future->flags & FY_FUTURE_IS_PROMISE);
+}
+
 bool fy_future_complete(ferry_future *future, int status, const char *detail)
 {
-	bool won = fy_future_claim(future);
+	bool won;
 
+	if (fy_likely(status == FERRY_OK && !detail && is_plain(future) && succeed(future, 0)))
+		return true;
+	won = fy_future_claim(future);
 	if (won) {
 		future->detail = detail ? strdup(detail) : NULL;
 		fy_future_finish(future, status);
@@ -240,18 +222,22 @@ bool fy_future_complete(ferry_future *future, int status, const char *detail)
 	return won;
 }
 
+/* The engine alone writes `reply` before the outcome is decided, and nobody reads it without REPLIED. */
 bool fy_future_complete_reply(ferry_future *future, ferry_message *reply)
 {
-	bool won = fy_future_claim(future);
+	ferry_message *blank = future->reply;
 
-	if (won) {
-		future->reply = reply;
-		fy_future_finish(future, FERRY_OK);
-	} else if (reply && fy_future_hooks.message_release) {
-		fy_future_hooks.message_release(reply);
+	future->reply = reply;
+	if (fy_likely(succeed(future, reply ? FY_FUTURE_REPLIED : 0))) {
+		if (blank && blank != reply)
+			fy_future_hooks.message_release(blank);
+		return true;
 	}
+	future->reply = blank;
+	if (reply && reply != blank && fy_future_hooks.message_release)
+		fy_future_hooks.message_release(reply);
 	ferry_future_release(future);
-	return won;
+	return false;
 }
 
 /* Cancel and timeout: decide against the engine. False: it was decided before. */
@@ -400,7 +386,9 @@ static bool keep_reply(ferry_future *future)
 
 ferry_message *fy_future_move_reply(ferry_future *future)
 {
-	return future->reply && keep_reply(future) ? future->reply : NULL;
+	bool replied = (fy_load_acquire_32(&future->state) & FY_FUTURE_REPLIED) != 0;
+
+	return replied && keep_reply(future) ? future->reply : NULL;
 }
 
 /* A call whose reply is empty may have none at all: it is made when it is asked for. */
@@ -429,11 +417,12 @@ int ferry_future_take(ferry_future *future, ferry_message **reply_p)
 		return FERRY_PENDING;
 	if (fy_load_relaxed_32(&future->state) & FY_FUTURE_REPLY_TAKEN)
 		return fy_fail(FERRY_EALREADY, "the reply was taken before");
-	if (!future->reply && (future->flags & FY_FUTURE_IS_CALL) && future->status == FERRY_OK)
-		return take_empty(future, reply_p);
-	if (!future->reply)
+	if (fy_unlikely(!(fy_load_relaxed_32(&future->state) & FY_FUTURE_REPLIED))) {
+		if ((future->flags & FY_FUTURE_IS_CALL) && future->status == FERRY_OK)
+			return take_empty(future, reply_p);
 		return fy_fail(FERRY_EALREADY, "there is no reply to take: %s",
 		               future->status == FERRY_OK ? "this was no call" : ferry_strerror(future->status));
+	}
 	reply = fy_future_move_reply(future);
 	if (!reply)
 		return fy_fail(FERRY_EALREADY, "the reply was taken before");
@@ -537,7 +526,6 @@ int ferry_promise_fulfil(ferry_future *future, int status, ferry_message *value)
 		return fy_fail(FERRY_EALREADY, "the promise is decided already");
 	if (value && fy_future_hooks.message_retain)
 		fy_future_hooks.message_retain(value);
-	future->reply = value;
-	fy_future_finish(future, status);
+	fy_future_finish_reply(future, status, value);
 	return FERRY_OK;
 }

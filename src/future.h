@@ -8,9 +8,11 @@
  * the winner may write the result between them without anybody seeing half:
  *
  *     if (fy_future_claim(f)) {            // one atomic step: exactly one wins
- *             f->reply = ...; f->detail = ...;
+ *             f->detail = ...;
  *             fy_future_finish(f, status); // publishes, wakes, starts `then`
  *     }
+ *
+ * What has nothing to write, a success, is decided, published and let go of in one step.
  *
  * No MPI, no port, no engine internals below this line: unit tests link it alone.
  */
@@ -24,16 +26,17 @@
 struct fy_watch;
 
 struct ferry_future {
-	/* Written by whoever completes, waits or registers (atomic or), read by all
-	 * (acquire): FY_FUTURE_* below. DONE is set last, by a release. */
+	/* FY_FUTURE_* below, and above them the references: the program's, and one of the engine's until the
+	 * operation is over for it. Written by whoever completes, waits, registers, retains or releases (atomic
+	 * or, add, compare and swap), read by all (acquire). In one word, so that the engine completes a
+	 * future and lets go of it in one step. DONE is set last, by a release. */
 	uint32_t state;
-	/* Written by all holders (atomic add): the program's references, and one of
-	 * the engine's until the operation is over for it. */
-	uint32_t refs;
 	int status;               /* set before DONE, constant after it */
 	uint32_t flags;           /* FY_FUTURE_IS_*: constant after creation */
 	ferry *engine;            /* may be NULL; used only while not DONE */
-	ferry_message *reply;     /* set before DONE; taken by an atomic swap after it */
+	/* Read only where REPLIED is set. Until then the engine's: a call may come with an empty message in which
+	 * the reply is written, from its poster's cache. Moved out once (REPLY_TAKEN). */
+	ferry_message *reply;
 	char *detail;             /* set before DONE: malloc'd, or NULL */
 	union {
 		struct {
@@ -59,6 +62,13 @@ struct ferry_future {
 #define FY_FUTURE_WATCHED 0x20u   /* `links` has or had watches, see watch.h */
 #define FY_FUTURE_REPLY_TAKEN 0x40u
 #define FY_FUTURE_DEPARTED 0x80u  /* the helm took the operation from its lane */
+#define FY_FUTURE_REPLIED 0x100u  /* `reply` is one */
+#define FY_FUTURE_REF 0x10000u    /* one reference */
+
+static inline uint32_t fy_future_refs(const ferry_future *future)
+{
+	return fy_load_acquire_32(&future->state) / FY_FUTURE_REF;
+}
 
 #define FY_FUTURE_IS_CALL 0x1u    /* has a reply to take */
 #define FY_FUTURE_IS_PROMISE 0x2u
@@ -76,6 +86,8 @@ bool fy_future_claim(ferry_future *future);
 /* Publish the outcome of a future that the caller claimed: sets DONE, wakes
  * waiters, hands `then` to its executor. Does not drop a reference. */
 void fy_future_finish(ferry_future *future, int status);
+/* Likewise with a reply, of which the reference goes over (may be NULL). */
+void fy_future_finish_reply(ferry_future *future, int status, ferry_message *reply);
 /* Claim and finish with a status and a text (copied; may be NULL), then drop
  * the engine's reference, whoever won. True if it won. */
 bool fy_future_complete(ferry_future *future, int status, const char *detail);
@@ -103,8 +115,7 @@ ferry_message *fy_future_move_reply(ferry_future *future);
 void fy_future_run_on(ferry *engine, ferry_executor *where, struct fy_task *task);
 /* May this thread wait for something of this engine? 0, or FERRY_EDEADLK with a sentence. */
 int fy_future_may_wait(ferry *engine);
-/* For tests of the bound: futures that this thread's cache holds, and its limit. */
-#define FY_FUTURE_CACHE_MAX 256u
+/* For tests of the bound: futures that this thread's cache holds. */
 unsigned fy_future_cached(void);
 
 /*

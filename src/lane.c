@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "engine.h"
 #include "status.h"
 #include "wake.h"
 
@@ -28,6 +29,8 @@ void fy_lane_release(struct fy_lane *lane)
 {
 	if (fy_add_32(&lane->refs, (uint32_t)-1) != 1)
 		return;
+	if (lane->engine_refs)
+		fy_engine_return_refs(lane);
 	free(lane->ring);
 	free(lane);
 }

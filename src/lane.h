@@ -36,6 +36,7 @@ struct fy_lane {
 	uint32_t listed;          /* 1 while the helm looks at this lane: set by whoever lists it (swap), cleared by the
 	                           * helm before a process-wide barrier (outgoing.c) */
 	uint32_t quick;           /* the producer's: its last wait drove the engine, so its next call may, too */
+	uint32_t engine_refs;     /* the producer's: references of the engine, for its messages (engine.h) */
 	char *ring;               /* constant */
 	uint64_t serial;          /* constant: the engine's, never reused */
 	struct fy_lane *thread_next; /* the thread's own list of its lanes */

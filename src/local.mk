@@ -11,6 +11,8 @@ libferry_core_la_SOURCES = \
 	%D%/agree.c \
 	%D%/block.c \
 	%D%/block.h \
+	%D%/cache.c \
+	%D%/cache.h \
 	%D%/call.c \
 	%D%/channel.c \
 	%D%/check.c \

@@ -5,27 +5,65 @@
 #include <string.h>
 
 #include "block.h"
+#include "cache.h"
 #include "engine.h"
 #include "status.h"
 
 /* ---- making ------------------------------------------------------------------ */
 
+/* A body up to this size lies behind the struct. */
+#define TAIL_MAX 4096u
+
+/* One with a body of its own, or NULL. */
+static bool get_body(ferry_message *m, size_t nbytes, size_t tail)
+{
+	m->body = nbytes == 0 ? NULL : nbytes <= tail ? m->tail : malloc(nbytes);
+	m->nbytes = m->body_room = nbytes;
+	return m->body || !nbytes;
+}
+
+static void free_body(ferry_message *m)
+{
+	if (m->body != m->tail)
+		free(m->body);
+}
+
 ferry_message *fy_message_new(ferry *engine, uint32_t op, size_t nbytes)
 {
-	ferry_message *m = calloc(1, sizeof *m);
+	size_t tail = nbytes <= TAIL_MAX ? nbytes : 0;
+	ferry_message *m = malloc(sizeof *m + tail);
 	if (!m)
 		return NULL;
-	if (nbytes && !(m->body = malloc(nbytes))) {
+	*m = (ferry_message){ .refs = 1, .engine = engine, .op = op, .source = -1 };
+	if (!get_body(m, nbytes, tail)) {
 		free(m);
 		return NULL;
 	}
-	m->refs = 1;
-	m->engine = engine;
-	m->op = op;
-	m->source = -1;
-	m->nbytes = m->body_room = nbytes;
 	fy_engine_retain(engine);
 	return m;
+}
+
+#define BLANK_SIZE (sizeof(ferry_message) + FY_MESSAGE_SMALL)
+
+ferry_message *fy_message_blank(struct fy_lane *lane)
+{
+	ferry_message *m = fy_cache_take(FY_CACHE_MESSAGES, BLANK_SIZE);
+	if (!m && !(m = malloc(BLANK_SIZE)))
+		return NULL;
+	*m = (ferry_message){ .refs = 1, .flags = FY_MESSAGE_BLANK | FY_MESSAGE_RECEIVED, .engine = lane->engine };
+	fy_engine_retain_near(lane);
+	return m;
+}
+
+bool fy_message_fill(ferry_message *m, uint32_t op, int source, const void *body, size_t nbytes)
+{
+	if (!get_body(m, nbytes, FY_MESSAGE_SMALL))
+		return false;
+	if (nbytes)
+		memcpy(m->body, body, nbytes);
+	m->op = op;
+	m->source = source;
+	return true;
 }
 
 int fy_message_create(ferry *engine, uint32_t op, ferry_message **message_p)
@@ -184,19 +222,23 @@ void fy_message_free(ferry_message *m)
 	if (m->extra && m->extra_free)
 		m->extra_free(m->extra);
 	free_attachments(m);
-	free(m->body);
+	free_body(m);
 	return_memory(m);
 	if (m->answer)
 		ferry_message_release(m->answer);
-	free(m);
-	fy_engine_release(engine);
+	if (m->flags & FY_MESSAGE_BLANK)
+		fy_cache_give(FY_CACHE_MESSAGES, m, BLANK_SIZE);
+	else
+		free(m);
+	fy_engine_release_near(engine);
 }
 
 void ferry_message_release(ferry_message *m)
 {
 	if (!m || m->flags & FY_MESSAGE_VIEW) /* a view is the engine's: the handler had no reference to give back */
 		return;
-	if (fy_add_32(&m->refs, (uint32_t)-1) != 1)
+	/* Who sees the only reference in the own hand needs no atomic step. */
+	if (fy_load_acquire_32(&m->refs) != 1 && fy_add_32(&m->refs, (uint32_t)-1) != 1)
 		return;
 	if (m->flags & FY_MESSAGE_CALL && fy_cas_32(&m->answered, 0, 1)) {
 		m->refs = 1; /* the helm's, until the answer has left */

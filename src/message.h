@@ -18,6 +18,7 @@
 
 struct fy_account;
 struct fy_handler;
+struct fy_lane;
 
 struct fy_attachment {
 	void *data;
@@ -30,7 +31,7 @@ struct fy_attachment {
 struct ferry_message {
 	uint32_t refs;         /* atomic add by all holders */
 	uint32_t flags;        /* FY_MESSAGE_*: written before the message is shared */
-	ferry *engine;         /* constant; holds a reference of the engine struct unless a view */
+	ferry *engine;         /* constant but for a blank's next use; holds a reference of the engine struct unless a view */
 	uint32_t op;
 	int source;            /* the sender's rank, or -1 for the program's own */
 	char *body;
@@ -59,6 +60,7 @@ struct ferry_message {
 	ck_stack_entry_t entry;
 	void *extra;           /* the msgpack layer's */
 	void (*extra_free)(void *extra);
+	_Alignas(16) char tail[]; /* a short body */
 };
 
 #define FY_MESSAGE_VIEW 0x1u
@@ -66,12 +68,19 @@ struct ferry_message {
 #define FY_MESSAGE_RECEIVED 0x4u
 #define FY_MESSAGE_CALL 0x8u     /* a request that awaits an answer */
 #define FY_MESSAGE_DELIVERED 0x10u
+#define FY_MESSAGE_BLANK 0x20u   /* made for a reply: FY_MESSAGE_SMALL bytes in the tail, goes to the thread's cache */
+
+#define FY_MESSAGE_SMALL 128u
 
 /* What a retained record costs beyond its bytes: the struct above and malloc's share. */
 #define FY_MESSAGE_CHARGE 320u
 
 /* A message of its own with room for a body; refs 1. NULL: no memory. */
 ferry_message *fy_message_new(ferry *engine, uint32_t op, size_t nbytes);
+/* A message for the reply to a call, from the cache of the thread that calls. NULL: no memory. */
+ferry_message *fy_message_blank(struct fy_lane *lane);
+/* The helm writes the reply into it. False: no memory for its body. */
+bool fy_message_fill(ferry_message *blank, uint32_t op, int source, const void *body, size_t nbytes);
 /* ferry_message_create without the check for reserved ops. */
 int fy_message_create(ferry *engine, uint32_t op, ferry_message **message_p);
 /* A received message with `count` attachments, memory not there yet. */

@@ -86,9 +86,9 @@ static void gather_finish(struct fy_progress *p, struct gather *g)
 	if (g->status == FERRY_OK && g->code == MPI_SUCCESS && g->message && g->future) {
 		if (fy_future_claim(g->future)) {
 			fy_start_keep_status(g->future, NULL);
-			g->future->reply = g->message;
+			ferry_message *message = g->message;
 			g->message = NULL;
-			fy_future_finish(g->future, FERRY_OK);
+			fy_future_finish_reply(g->future, FERRY_OK, message);
 		}
 		ferry_future_release(g->future);
 	} else if (g->status) {

@@ -178,5 +178,6 @@ int ferry_close(ferry *e)
 	int status = e->close_status;
 	fy_engine_release(e);
 	pthread_mutex_unlock(&open_lock);
+	fy_engine_forget_lanes();
 	return status ? fy_fail(status, "a rank is gone: leave by _exit or MPI_Abort, MPI was left as it is") : FERRY_OK;
 }

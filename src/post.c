@@ -257,6 +257,8 @@ static int post_checked(struct fy_post *o, ferry_future **future_p)
 		return none; /* before a long body is copied */
 	ferry_future *future = wanted ? fy_future_create(o->engine, future_flags(o)) : NULL;
 	int status = wanted && !future ? fy_fail(FERRY_ENOMEM, "no memory for a future") : FERRY_OK;
+	if (future && o->kind == FY_KIND_CALL)
+		future->reply = fy_message_blank(o->lane); /* without one the reply finds memory of its own */
 	if (status == FERRY_OK && wrapped)
 		status = wrap(o, &m);
 	else if (m)

@@ -189,6 +189,7 @@ bool fy_progress_step(struct fy_progress *p, bool user_code)
 	p->now = p->port->ops->now(p->port);
 	p->stats.steps++;
 	ferry *before = fy_engine_begin_step(engine);
+	struct fy_wakes *wakes_before = fy_wakes_collect(&p->wakes);
 	if (fy_load_relaxed_ptr(&engine->commands.head) || p->commands)
 		run_commands(p);
 	if (fy_load_relaxed_ptr(&engine->accounts.head))
@@ -220,6 +221,7 @@ bool fy_progress_step(struct fy_progress *p, bool user_code)
 	fy_channel_test_sends(p);
 	if (fy_load_relaxed_ptr(&engine->tasks.head) || p->tasks)
 		fy_dispatch_run_tasks(p);
+	fy_wakes_collect(wakes_before);
 	fy_engine_end_step(before);
 	return p->worked;
 }

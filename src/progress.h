@@ -299,6 +299,7 @@ struct fy_progress {
 	int64_t now;                  /* taken once a step */
 	bool user_code;               /* the holder may run inline user code in this step */
 	bool worked;                  /* something happened in this step */
+	struct fy_wakes wakes;        /* futures that completed in this step and that somebody waits for */
 	struct fy_channel **channels; /* by rank, NULL until talked to */
 	struct fy_channel *all;
 	struct fy_channel *dirty;

@@ -11,6 +11,7 @@
 
 static _Thread_local ferry *inline_engine __attribute__((tls_model("initial-exec")));
 
+static _Thread_local struct fy_wakes *wakes_meanwhile __attribute__((tls_model("initial-exec")));
 static _Thread_local ferry *stepping_engine __attribute__((tls_model("initial-exec")));
 static _Thread_local ferry *handling_engine __attribute__((tls_model("initial-exec")));
 
@@ -53,15 +54,20 @@ bool fy_engine_on_progress(const ferry *engine)
 	return inline_engine && (!engine || inline_engine == engine);
 }
 
+/* Who waits for what completed before this user code is not kept waiting by it. */
 ferry *fy_engine_enter_inline(ferry *engine)
 {
 	ferry *before = inline_engine;
+	if (!before)
+		wakes_meanwhile = fy_wakes_collect(NULL);
 	inline_engine = engine;
 	return before;
 }
 
 void fy_engine_leave_inline(ferry *before)
 {
+	if (!before)
+		fy_wakes = wakes_meanwhile;
 	inline_engine = before;
 }
 
@@ -128,6 +134,8 @@ static struct fy_lane *find_my_lane(uint64_t serial)
 		struct fy_lane *lane = *at;
 		if (fy_load_acquire_32(&lane->gone)) {
 			*at = lane->thread_next;
+			if (fy_recent.lane == lane)
+				fy_recent = (struct fy_recent){ 0 };
 			fy_lane_release(lane);
 			continue;
 		}
@@ -136,6 +144,11 @@ static struct fy_lane *find_my_lane(uint64_t serial)
 		at = &lane->thread_next;
 	}
 	return found;
+}
+
+void fy_engine_forget_lanes(void)
+{
+	find_my_lane(0);
 }
 
 struct fy_lane *fy_engine_lane(ferry *engine)

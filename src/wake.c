@@ -122,3 +122,26 @@ void fy_wake_ring(uint32_t *word)
 	if (fy_load_relaxed_32(word) && fy_swap_32(word, 0))
 		fy_futex_wake(word, 1, true);
 }
+
+/* ---- all at once ---- */
+
+_Thread_local struct fy_wakes *fy_wakes __attribute__((tls_model("initial-exec")));
+
+void fy_wakes_send_all(struct fy_wakes *wakes)
+{
+	for (unsigned i = 0; i < wakes->count; i++)
+		fy_futex_wake(wakes->words[i], INT_MAX, false);
+	wakes->count = 0;
+}
+
+void fy_wake_later(uint32_t *word)
+{
+	struct fy_wakes *wakes = fy_wakes;
+	if (!wakes) {
+		fy_futex_wake(word, INT_MAX, false);
+		return;
+	}
+	if (wakes->count == FY_WAKES_MAX)
+		fy_wakes_send_all(wakes);
+	wakes->words[wakes->count++] = word;
+}

@@ -262,7 +262,7 @@ static int check_deadlock(ferry_future *const *futures, size_t count)
 int ferry_wait_any(ferry_future *const *futures, size_t count, int64_t timeout, size_t *index_p)
 {
 	struct fy_watch few[WATCHES_ON_STACK], *watches = few;
-	struct any any = { .first = { .refs = 1 } };
+	struct any any = { .first = { .state = FY_FUTURE_REF } };
 	size_t index = 0;
 	int rc = check_any(futures, count, timeout);
 

@@ -311,11 +311,11 @@ static void check(struct match *m, struct race *race)
 	if (race->request)
 		let_go(race);
 	if (race->future != race->call && race->future != race->promise) {
-		HOLDS(m, race->future->refs == 1);
+		HOLDS(m, fy_future_refs(race->future) == 1);
 		ferry_future_release(race->future);
 	}
-	HOLDS(m, !race->call || race->call->refs == 1);
-	HOLDS(m, !race->promise || race->promise->refs == 1);
+	HOLDS(m, !race->call || fy_future_refs(race->call) == 1);
+	HOLDS(m, !race->promise || fy_future_refs(race->promise) == 1);
 	ferry_future_release(race->call);
 	ferry_future_release(race->promise);
 }

@@ -256,6 +256,7 @@ bool l_settle(struct node *node, struct rec *rec);
 void l_fence_over(struct world *w, uint32_t epoch);
 /* After all engines are gone: the whole ledger. */
 void l_check(struct world *w);
+unsigned l_blanks(const struct world *w, int rank);
 void l_free(struct world *w);
 
 /* ---- actors.c: what application threads and handlers do ---- */
