@@ -24,8 +24,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define LOOK_AHEAD 2u      /* receives that are tested behind one that is not complete */
-#define LOOK_ALL_STEPS 64u /* every so many steps all of them are */
+#define LOOK_AHEAD 2u       /* receives that are tested behind one that is not complete, */
+#define LOOK_AHEAD_STEPS 4u /* every so many steps: each test that fails makes MPI look at all of its network */
+#define LOOK_ALL_STEPS 64u  /* every so many steps all of them are */
 #define EARLY_MAX 65536    /* a batch that is further ahead than this is not one of ours */
 
 /* ---- receives -------------------------------------------------------------------- */
@@ -746,7 +747,10 @@ static void unlink_posted(struct fy_progress *p, struct fy_slot **at, struct fy_
 /* The oldest receives first: MPI matches in the order of posting. */
 bool fy_dispatch_receives(struct fy_progress *p)
 {
-	unsigned misses = 0, allowed = p->stats.steps % LOOK_ALL_STEPS ? LOOK_AHEAD : p->n_slots;
+	unsigned misses = 0;
+	unsigned allowed = p->stats.steps % LOOK_ALL_STEPS == 0     ? p->n_slots
+	                   : p->stats.steps % LOOK_AHEAD_STEPS == 0 ? LOOK_AHEAD
+	                                                            : 0;
 	bool any = false;
 	struct fy_slot **at = &p->slots, *before = NULL;
 	for (unsigned n = p->n_posted; *at && n && misses <= allowed; n--) {

@@ -74,15 +74,18 @@ static bool has_room(struct fy_lane *lane, uint32_t size)
 
 bool fy_lane_await_room(struct fy_lane *lane, uint32_t size, int64_t until, const uint32_t *stop)
 {
-	for (;;) {
+	for (int64_t since = 0;;) {
 		uint32_t seen = fy_load_acquire_32(&lane->room);
-		fy_store_release_32(&lane->waiting, 1);
-		fy_fence_full();
+		bool fresh = !fy_swap_32(&lane->waiting, 1); /* a full fence */
 		if (has_room(lane, size))
 			return true;
-		if (fy_load_acquire_32(stop) || fy_now() >= until)
+		int64_t now = fy_now();
+		if (fy_load_acquire_32(stop) || now >= until)
 			return false;
-		int64_t nap = fy_now() + FY_NAP; /* see wake.h: the helm's store of head may have been on its way */
+		if (fresh)
+			since = now;
+		/* See wake.h: the helm's store of head may have been on its way. After a nap it has arrived, or `waiting` is seen. */
+		int64_t nap = now - since < FY_NAP ? since + FY_NAP : INT64_MAX;
 		fy_futex_wait(&lane->room, seen, nap < until ? nap : until, false);
 	}
 }

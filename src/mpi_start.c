@@ -131,11 +131,8 @@ void fy_start_complete(struct fy_progress *p, ferry_future *future, uint32_t wha
 	}
 	if (!future)
 		return;
-	if (fy_future_claim(future)) {
-		fy_start_keep_status(future, mpi);
-		fy_future_finish(future, FERRY_OK);
-	}
-	ferry_future_release(future);
+	fy_start_keep_status(future, mpi); /* nobody else writes there, and nobody reads it of one that was cancelled */
+	fy_future_complete(future, FERRY_OK, NULL);
 }
 
 static void count(struct fy_mpi_starts *s)

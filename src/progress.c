@@ -299,11 +299,15 @@ static void sleep_a_while(struct fy_progress *p)
 	p->napped = lends == fy_load_acquire_64(&engine->lends);
 }
 
-static void let_others(ferry *engine)
+/* True when another thread took the helm meanwhile. */
+static bool let_others(ferry *engine)
 {
 	fy_helm_give(engine);
 	sched_yield();
+	if (fy_helm_try(engine))
+		return false;
 	fy_helm_take(engine);
+	return true;
 }
 
 void fy_progress_loop(struct fy_progress *p)
@@ -323,9 +327,11 @@ void fy_progress_loop(struct fy_progress *p)
 			idle_since = now;
 		if (now - idle_since < p->options->spin)
 			fy_pause();
-		else if (now - idle_since < p->options->spin + YIELD_NS)
-			let_others(engine);
-		else
+		else if (now - idle_since < p->options->spin + YIELD_NS) {
+			/* A thread that waits drives: the next such thread finds the helm free when this one sleeps. */
+			if (let_others(engine))
+				idle_since = now - p->options->spin - YIELD_NS;
+		} else
 			sleep_a_while(p);
 	}
 	fy_helm_give(engine);
