@@ -139,7 +139,7 @@ static char *open_end(const struct fy_channel *ch)
 
 static void send_full(struct fy_progress *p, struct fy_channel *ch);
 
-struct fy_record *fy_channel_reserve(struct fy_progress *p, struct fy_channel *ch, uint32_t size)
+struct fy_record *fy_channel_reserve_slow(struct fy_progress *p, struct fy_channel *ch, uint32_t size)
 {
 	if (ch->open && size > (size_t)(open_end(ch) - ch->fill)) {
 		close_open(ch);
@@ -156,13 +156,6 @@ struct fy_record *fy_channel_reserve(struct fy_progress *p, struct fy_channel *c
 	}
 	fy_channel_mark(p, ch);
 	return (struct fy_record *)(void *)ch->fill;
-}
-
-void fy_channel_commit(struct fy_progress *p, struct fy_channel *ch, uint32_t size)
-{
-	(void)p;
-	ch->fill += size;
-	ch->nrecords++;
 }
 
 bool fy_channel_admits(struct fy_progress *p, struct fy_channel *ch, uint32_t size)

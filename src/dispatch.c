@@ -339,6 +339,15 @@ static enum taken as_kept(int status)
 	return status == FERRY_ENOMEM ? PAUSED : status ? MALFORMED : TAKEN;
 }
 
+/* The handler of a call has returned, and the view is still one. */
+static void answer_empty(struct fy_progress *p, struct fy_channel *ch, ferry_message *view)
+{
+	if (fy_outgoing_reply_bytes(p, ch->rank, view->call_id, NULL, NULL, 0))
+		return;
+	fy_message_keep_view(view); /* no memory for an empty reply: it waits its turn */
+	after_handler(view);
+}
+
 /* A post or a call that can be delivered now. */
 static enum taken deliver(struct fy_progress *p, struct fy_channel *ch, const struct fy_record *r, uint64_t call_id)
 {
@@ -351,10 +360,8 @@ static enum taken deliver(struct fy_progress *p, struct fy_channel *ch, const st
 		call_inline(p, h, view);
 		if (fy_unlikely(!(view->flags & FY_MESSAGE_VIEW)))
 			after_handler(view);
-		else if (call_id && !view->answered && !fy_outgoing_reply_bytes(p, ch->rank, call_id, NULL, NULL, 0)) {
-			fy_message_keep_view(view); /* no memory for an empty reply: it waits its turn */
-			after_handler(view);
-		}
+		else if (call_id && !view->answered)
+			answer_empty(p, ch, view);
 		return TAKEN;
 	}
 	if (r->op == FY_OP_FLUSH) {
@@ -587,7 +594,7 @@ static void owe_refused(struct fy_progress *p, struct fy_channel *ch, uint32_t s
 }
 
 /*
- * The hot loop: plain posts for inline handlers, one after the other, seen in
+ * The hot loop: plain posts and calls for inline handlers, one after the other, seen in
  * place through one view. Stops at anything else, which the long way takes.
  */
 static void dispatch_plain(struct fy_progress *p, struct fy_channel *ch, struct fy_slot *slot)
@@ -600,22 +607,37 @@ static void dispatch_plain(struct fy_progress *p, struct fy_channel *ch, struct 
 	fy_message_view(view, engine, 0, ch->rank, NULL, 0, 0);
 	while (slot->offset + sizeof(struct fy_record) <= end && !p->tasks) {
 		const struct fy_record *r = (const struct fy_record *)(const void *)(slot->buffer + slot->offset);
-		uint32_t word = r->size_flags, nbytes = word & FY_BODY_MAX;
-		uint32_t size = fy_pad8((uint32_t)sizeof *r + nbytes);
-		if (word >> 24 != FY_PLAIN_POST || r->op >= FY_OPS_DIRECT || size > end - slot->offset || r->rank != me)
+		uint32_t word = r->size_flags, size = fy_record_size(word);
+		bool call = word >> 24 == FY_PLAIN_CALL;
+		if ((word >> 24 != FY_PLAIN_POST && !call) || r->op >= FY_OPS_DIRECT || size > end - slot->offset ||
+		    r->rank != me)
 			break;
 		struct fy_handler *h = p->direct[r->op];
 		if (!h || h->where)
 			break;
+		if (call) {
+			view->call_id = fy_record_ext(r);
+			if (!view->call_id)
+				break;
+			view->flags |= FY_MESSAGE_CALL;
+			view->answered = 0;
+		}
 		view->op = r->op;
-		view->body = (char *)(uintptr_t)(r + 1);
-		view->nbytes = nbytes;
+		view->body = fy_record_data(r);
+		view->nbytes = word & FY_BODY_MAX;
 		h->fn(engine, view, h->arg);
 		slot->offset += size;
 		slot->index++;
 		if (fy_unlikely(!(view->flags & FY_MESSAGE_VIEW))) {
 			after_handler(view);
 			break;
+		}
+		if (call) {
+			if (!view->answered)
+				answer_empty(p, ch, view);
+			if (fy_unlikely(!p->view))
+				break;
+			view->flags &= ~FY_MESSAGE_CALL;
 		}
 	}
 	fy_engine_leave_inline(before);

@@ -221,7 +221,8 @@ void fy_message_free(ferry_message *m)
 	ferry *engine = m->engine;
 	if (m->extra && m->extra_free)
 		m->extra_free(m->extra);
-	free_attachments(m);
+	if (m->attachments)
+		free_attachments(m);
 	free_body(m);
 	return_memory(m);
 	if (m->answer)
@@ -434,9 +435,14 @@ static int claim_answer(ferry_message *request, const char *what)
 		return fy_fail(FERRY_EINVAL, "%s: this is not a request that awaits a reply", what);
 	if (fy_load_acquire_32(&request->engine->phase) == FY_STOPPED)
 		return fy_fail(FERRY_ESTOPPED, "%s: the engine has stopped", what);
-	if (!fy_cas_32(&request->answered, 0, 1))
-		return fy_fail(FERRY_EALREADY, "%s: this request was answered already", what);
-	return FERRY_OK;
+	bool won;
+	if (request->flags & FY_MESSAGE_VIEW) { /* its handler's alone */
+		won = !request->answered;
+		request->answered = 1;
+	} else {
+		won = fy_cas_32(&request->answered, 0, 1);
+	}
+	return won ? FERRY_OK : fy_fail(FERRY_EALREADY, "%s: this request was answered already", what);
 }
 
 static int answer_with(ferry_message *request, ferry_message *answer, int status)

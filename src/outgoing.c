@@ -355,6 +355,70 @@ static uint64_t drain_plain(struct fy_progress *p, const struct fy_lane *lane, u
 	return head;
 }
 
+/* One post with a future, or call, into a channel that has room for it. False: the long way sees why not. */
+static bool put_awaited(struct fy_progress *p, struct fy_channel *ch, const struct fy_record *r, uint32_t size)
+{
+	bool call = r->size_flags >> 24 == FY_PLAIN_CALL;
+	ferry_future *future = (ferry_future *)(uintptr_t)fy_record_ext(r);
+	struct fy_record *to = (struct fy_record *)(void *)ch->fill;
+	uint32_t wire = call ? size : size - 8;
+	uint64_t id = 0;
+	if (wire > (size_t)(ch->fast_end - ch->fill))
+		return false;
+	if (call && (p->calls_open >= p->calls_max || !(id = fy_call_open(p, future, ch->rank))))
+		return false;
+	if (!fy_future_depart(future)) {
+		if (call)
+			fy_call_close(p, id, ch->rank);
+		return false;
+	}
+	if (call) {
+		fy_record_copy(to, r, size);
+		fy_record_set_ext(to, id);
+		p->stats.calls++;
+	} else {
+		*to = (struct fy_record){ r->size_flags & ~FY_EXT, r->op, r->rank, r->stream };
+		fy_record_copy(to + 1, (const char *)(r + 1) + 8, size - 8 - (uint32_t)sizeof *r);
+		await_acceptance(p, ch, future, r->stream);
+		p->stats.posts++;
+	}
+	ch->fill += wire;
+	ch->nrecords++;
+	ch->fast_records--;
+	ch->spent += wire + FY_MESSAGE_CHARGE;
+	p->issued++;
+	return true;
+}
+
+/* Likewise for what has a future, as long as the channel has room. */
+static uint64_t drain_awaited(struct fy_progress *p, const struct fy_lane *lane, uint64_t head, uint64_t end)
+{
+	const struct fy_record *r = fy_lane_at(lane, head);
+	if (r->op >= FERRY_OP_RESERVED)
+		return head;
+	uint32_t rank = r->rank;
+	struct fy_channel *ch = p->channels[rank];
+	while (head < end && ch && ch->fast_end && ch->fast_records) {
+		r = fy_lane_at(lane, head);
+		uint32_t form = r->size_flags >> 24, size = fy_record_size(r->size_flags);
+		if ((form != FY_AWAITED_POST && form != FY_PLAIN_CALL) || r->rank != rank || r->op >= FERRY_OP_RESERVED ||
+		    !put_awaited(p, ch, r, size))
+			break;
+		head += size;
+	}
+	return head;
+}
+
+static uint64_t drain_frequent(struct fy_progress *p, const struct fy_lane *lane, uint64_t head, uint64_t end)
+{
+	uint32_t form = fy_lane_at(lane, head)->size_flags >> 24;
+	if (form == FY_PLAIN_POST)
+		return drain_plain(p, lane, head, end);
+	if (form == FY_AWAITED_POST || form == FY_PLAIN_CALL)
+		return drain_awaited(p, lane, head, end);
+	return head;
+}
+
 static void drain_lane(struct fy_progress *p, struct fy_lane *lane)
 {
 	uint64_t head = lane->head, end = lane->tail_seen, start = head;
@@ -366,9 +430,9 @@ static void drain_lane(struct fy_progress *p, struct fy_lane *lane)
 			head = (head | (FY_LANE_BYTES - 1)) + 1;
 			continue;
 		}
-		uint64_t plain = r->size_flags >> 24 == FY_PLAIN_POST ? drain_plain(p, lane, head, end) : head;
-		if (plain != head) {
-			head = plain;
+		uint64_t taken = drain_frequent(p, lane, head, end);
+		if (taken != head) {
+			head = taken;
 			continue;
 		}
 		uint32_t size = fy_record_size(r->size_flags);

@@ -314,21 +314,58 @@ int fy_post_flush(ferry *engine, struct fy_lane *lane, int rank, int64_t timeout
 
 /* ---- the API --------------------------------------------------------------------------------------- */
 
+/* Small, nothing wrong with it, and no reason to wait: the short way. */
+static inline bool is_frequent(const ferry *engine, int rank, uint32_t op, const void *body, size_t nbytes)
+{
+	return engine && (unsigned)rank < (unsigned)engine->size && op < FERRY_OP_RESERVED &&
+	       nbytes <= FY_LANE_INLINE && (body || !nbytes) && fy_recent.serial == engine->serial &&
+	       !fy_load_relaxed_8(&engine->full[rank]) && fy_load_relaxed_32(&engine->phase) == FY_OPEN &&
+	       nbytes <= engine->options.message_max;
+}
+
+/* The short way with a future. False: the long one. */
+static bool post_awaited(ferry *engine, uint32_t kind, int rank, uint32_t op, const void *body, size_t nbytes,
+                         ferry_future **future_p, int *status_p)
+{
+	if (!future_p || !is_frequent(engine, rank, op, body, nbytes))
+		return false;
+	struct fy_lane *lane = fy_recent.lane;
+	uint32_t word = kind | FY_EXT | (uint32_t)nbytes, size = fy_record_size(word);
+	struct fy_record *r = fy_lane_reserve(lane, size);
+	bool call = kind == FY_KIND_CALL;
+	ferry_future *future = r ? fy_future_create(engine, FY_FUTURE_IS_POSTED | (call ? FY_FUTURE_IS_CALL : 0)) : NULL;
+	if (!future)
+		return false;
+	if (call)
+		future->reply = fy_message_blank(lane);
+	fy_record_clear_end(r, size);
+	*r = (struct fy_record){ word, op, (uint32_t)rank, lane->stream };
+	fy_record_set_ext(r, (uint64_t)(uintptr_t)future);
+	fy_body_copy((char *)(r + 1) + 8, body, nbytes);
+	*status_p = publish(engine, lane, size, true);
+	if (fy_likely(*status_p == FERRY_OK))
+		*future_p = future;
+	else
+		discard(future);
+	return true;
+}
+
 int ferry_post(ferry *engine, int rank, uint32_t op, const void *body, size_t nbytes, ferry_future **future_p)
 {
-	if (fy_likely(!future_p && engine && (unsigned)rank < (unsigned)engine->size && op < FERRY_OP_RESERVED &&
-	              nbytes <= FY_LANE_INLINE && (body || !nbytes) && fy_recent.serial == engine->serial &&
-	              !fy_load_relaxed_8(&engine->full[rank]) && fy_load_relaxed_32(&engine->phase) == FY_OPEN)) {
+	int status;
+	if (fy_likely(!future_p && is_frequent(engine, rank, op, body, nbytes))) {
 		struct fy_lane *lane = fy_recent.lane;
 		uint32_t word = FY_KIND_POST | (uint32_t)nbytes, size = fy_pad8((uint32_t)sizeof(struct fy_record) + (uint32_t)nbytes);
 		struct fy_record *r = fy_lane_reserve(lane, size);
-		if (fy_likely(r && nbytes <= engine->options.message_max)) {
+		if (fy_likely(r != NULL)) {
 			fy_record_clear_end(r, size);
 			*r = (struct fy_record){ word, op, (uint32_t)rank, lane->stream };
 			fy_body_copy(r + 1, body, nbytes);
 			return publish(engine, lane, size, false);
 		}
 	}
+	if (post_awaited(engine, FY_KIND_POST, rank, op, body, nbytes, future_p, &status))
+		return status;
 	return ferry_post_for(engine, rank, op, body, nbytes, FERRY_FOREVER, future_p);
 }
 
@@ -343,6 +380,9 @@ int ferry_post_for(ferry *engine, int rank, uint32_t op, const void *body, size_
 
 int ferry_call(ferry *engine, int rank, uint32_t op, const void *body, size_t nbytes, ferry_future **future_p)
 {
+	int status;
+	if (post_awaited(engine, FY_KIND_CALL, rank, op, body, nbytes, future_p, &status))
+		return status;
 	return ferry_call_for(engine, rank, op, body, nbytes, FERRY_FOREVER, future_p);
 }
 

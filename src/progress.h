@@ -382,8 +382,19 @@ struct fy_progress {
 /* channel.c: records out */
 struct fy_channel *fy_channel_get(struct fy_progress *p, int rank); /* NULL: no memory */
 /* Room for a record of `size` in the open batch, credit or not; NULL: no memory. */
-struct fy_record *fy_channel_reserve(struct fy_progress *p, struct fy_channel *ch, uint32_t size);
-void fy_channel_commit(struct fy_progress *p, struct fy_channel *ch, uint32_t size);
+struct fy_record *fy_channel_reserve_slow(struct fy_progress *p, struct fy_channel *ch, uint32_t size);
+static inline struct fy_record *fy_channel_reserve(struct fy_progress *p, struct fy_channel *ch, uint32_t size)
+{
+	if (fy_likely(ch->open && ch->on_dirty && size <= (size_t)(ch->open->bytes + FY_BATCH_BYTES - ch->fill)))
+		return (struct fy_record *)(void *)ch->fill;
+	return fy_channel_reserve_slow(p, ch, size);
+}
+static inline void fy_channel_commit(struct fy_progress *p, struct fy_channel *ch, uint32_t size)
+{
+	(void)p;
+	ch->fill += size;
+	ch->nrecords++;
+}
 /* May a request of `size` be put now? */
 bool fy_channel_admits(struct fy_progress *p, struct fy_channel *ch, uint32_t size);
 void fy_channel_spend(struct fy_channel *ch, uint32_t size);
