@@ -15,6 +15,7 @@
  * drives the engine), messages for inline handlers become tasks, which the
  * progress thread runs in order before anything that comes later.
  */
+#include "communication.h"
 #include "executor.h"
 #include "log.h"
 #include "progress.h"
@@ -558,6 +559,12 @@ static enum taken take_control(struct fy_progress *p, struct fy_channel *ch, con
 	return TAKEN;
 }
 
+/* The program's, a flush, or one of the routines of ferry_msgpack.h, which are posts. */
+static bool is_op(uint32_t op, bool call)
+{
+	return op < FERRY_OP_RESERVED || (!call && (op == FY_OP_FLUSH || (op >= FY_OP_OBJECT && op <= FY_OP_COMPLEX)));
+}
+
 static enum taken take_record(struct fy_progress *p, struct fy_channel *ch, const struct fy_record *r)
 {
 	uint32_t kind = fy_record_kind(r);
@@ -566,7 +573,7 @@ static enum taken take_record(struct fy_progress *p, struct fy_channel *ch, cons
 	if (kind == FY_KIND_REPLY)
 		return take_reply(p, ch, r);
 	bool call = kind == FY_KIND_CALL;
-	if ((!call && kind != FY_KIND_POST) || call != !!(r->size_flags & FY_EXT))
+	if ((!call && kind != FY_KIND_POST) || call != !!(r->size_flags & FY_EXT) || !is_op(r->op, call))
 		return MALFORMED;
 	uint64_t call_id = call ? fy_record_ext(r) : 0;
 	if (call && !call_id)

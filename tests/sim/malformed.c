@@ -308,6 +308,28 @@ static void announcements_that_cannot_be(void **state)
 	assert_true(memory() < before + MEMORY_MAX);
 }
 
+/* Neither a mailbox nor a handler is for them, so nobody would ever give their credit back. */
+static void ops_that_are_the_librarys(void **state)
+{
+	static const struct { uint32_t kind, op; } bad[] = {
+		{ FY_KIND_POST, FERRY_OP_RESERVED }, { FY_KIND_POST, 0xFFFF0004u }, { FY_KIND_POST, FY_OP_FLUSH_ALL },
+		{ FY_KIND_POST, FY_OP_START }, { FY_KIND_POST, UINT32_MAX }, { FY_KIND_CALL | FY_EXT, FY_OP_FLUSH },
+		{ FY_KIND_CALL | FY_EXT, 0xFFFF0001u },
+	};
+	struct peer *peer = *state;
+	check_honest(peer);
+	for (unsigned i = 0; i < sizeof bad / sizeof *bad; i++) {
+		unsigned refused = peer->n_refused;
+		uint32_t body = 0;
+		begin(peer);
+		put(peer, bad[i].kind, bad[i].op, 0, &body, sizeof body);
+		send_batch(peer);
+		await(peer, &peer->n_refused, refused + 1);
+		assert_int_equal(peer->refused.status, FERRY_EDECODE);
+		check_honest(peer);
+	}
+}
+
 /* A message that is refused in its place, by a grant that says why. */
 static void refused_in_place(struct peer *peer, const struct announcement *a, unsigned lengths, int status)
 {
@@ -663,6 +685,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		CASE(announcements_that_cannot_be),
+		CASE(ops_that_are_the_librarys),
 		CASE(lengths_that_lie),
 		CASE(more_lengths_that_lie),
 		CASE(a_transfer_twice),
