@@ -39,6 +39,12 @@ static int check_op(uint32_t op)
 	return FERRY_OK;
 }
 
+/* This thread posted here last, and anybody may. */
+static inline bool is_mine_and_open(const ferry *engine)
+{
+	return fy_recent.serial == engine->serial && fy_load_relaxed_32(&engine->phase) == FY_OPEN;
+}
+
 /* While the engine closes, handlers go on posting, application threads do not. */
 static int check_open(ferry *e)
 {
@@ -297,8 +303,33 @@ int fy_post(const struct fy_post *post, ferry_future **future_p)
 	return bad ? bad : post_open(&o, future_p);
 }
 
+/* A record with a future, into the room that was reserved for it in this thread's lane. */
+static int publish_awaited(ferry *engine, struct fy_record *r, uint32_t word, uint32_t op, uint32_t rank,
+                           const void *body, ferry_future *future, ferry_future **future_p)
+{
+	struct fy_lane *lane = fy_recent.lane;
+	uint32_t size = fy_record_size(word);
+	fy_record_clear_end(r, size);
+	*r = (struct fy_record){ word, op, rank, lane->stream };
+	fy_record_set_ext(r, (uint64_t)(uintptr_t)future);
+	fy_body_copy((char *)(r + 1) + 8, body, word & FY_BODY_MAX);
+	int status = publish(engine, lane, size, true);
+	if (fy_likely(status == FERRY_OK))
+		*future_p = future;
+	else
+		discard(future);
+	return status;
+}
+
 int fy_post_start(ferry *engine, const void *body, size_t nbytes, ferry_future **future_p)
 {
+	uint32_t word = FY_KIND_CONTROL | FY_EXT | (uint32_t)nbytes;
+	if (fy_likely(future_p && is_mine_and_open(engine))) { /* the short way */
+		struct fy_record *r = fy_lane_reserve(fy_recent.lane, fy_record_size(word));
+		ferry_future *future = r ? fy_future_create(engine, FY_FUTURE_IS_STARTED) : NULL;
+		if (fy_likely(future != NULL))
+			return publish_awaited(engine, r, word, FY_OP_START, (uint32_t)FERRY_NONE, body, future, future_p);
+	}
 	struct fy_post o = { .engine = engine, .kind = FY_KIND_CONTROL, .rank = FERRY_NONE, .op = FY_OP_START,
 		             .body = body, .nbytes = nbytes, .timeout = FERRY_FOREVER };
 	return post_open(&o, future_p);
@@ -318,9 +349,8 @@ int fy_post_flush(ferry *engine, struct fy_lane *lane, int rank, int64_t timeout
 static inline bool is_frequent(const ferry *engine, int rank, uint32_t op, const void *body, size_t nbytes)
 {
 	return engine && (unsigned)rank < (unsigned)engine->size && op < FERRY_OP_RESERVED &&
-	       nbytes <= FY_LANE_INLINE && (body || !nbytes) && fy_recent.serial == engine->serial &&
-	       !fy_load_relaxed_8(&engine->full[rank]) && fy_load_relaxed_32(&engine->phase) == FY_OPEN &&
-	       nbytes <= engine->options.message_max;
+	       nbytes <= FY_LANE_INLINE && (body || !nbytes) && is_mine_and_open(engine) &&
+	       !fy_load_relaxed_8(&engine->full[rank]) && nbytes <= engine->options.message_max;
 }
 
 /* The short way with a future. False: the long one. */
@@ -338,15 +368,7 @@ static bool post_awaited(ferry *engine, uint32_t kind, int rank, uint32_t op, co
 		return false;
 	if (call)
 		future->reply = fy_message_blank(lane);
-	fy_record_clear_end(r, size);
-	*r = (struct fy_record){ word, op, (uint32_t)rank, lane->stream };
-	fy_record_set_ext(r, (uint64_t)(uintptr_t)future);
-	fy_body_copy((char *)(r + 1) + 8, body, nbytes);
-	*status_p = publish(engine, lane, size, true);
-	if (fy_likely(*status_p == FERRY_OK))
-		*future_p = future;
-	else
-		discard(future);
+	*status_p = publish_awaited(engine, r, word, op, (uint32_t)rank, body, future, future_p);
 	return true;
 }
 
