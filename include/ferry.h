@@ -441,7 +441,8 @@ FERRY_API int ferry_recv(ferry *engine, int source, uint32_t op, int64_t timeout
  *                    may drive the engine (options.lend), but runs no code of the program (with
  *                    FERRY_NO_THREAD it does).
  *
- * FERRY_EDEADLK when it is not done, on the progress thread of its engine.
+ * FERRY_EDEADLK when it is not done, on the progress thread of its engine, or when its next step is queued behind the
+ * waiter (see ferry_future_all).
  */
 FERRY_API int ferry_future_poll(ferry_future *future);
 FERRY_API int ferry_future_wait(ferry_future *future, int64_t timeout);
@@ -457,13 +458,15 @@ FERRY_API const char *ferry_future_detail(ferry_future *future);
  * Ownership  the future is kept until fn has returned; the program may release its own reference at any time,
  *            inside fn too. fn is not called on an executor that was destroyed before.
  *
- * FERRY_ESTOPPED for FERRY_INLINE when the future is done and its engine closed.
+ * FERRY_ESTOPPED for FERRY_INLINE when the future is done and its engine closed, or it has none (ferry_future_all of
+ * nothing).
  */
 FERRY_API int ferry_future_then(ferry_future *future, ferry_executor *where, ferry_callback_fn *fn, void *arg);
 /*
  * Decide against the operation: at a time (FERRY_ETIMEDOUT), or now (FERRY_ECANCELED). That says nothing about
  * delivery, except that what had not left its lane is not sent; the detail says which. A late reply is dropped and
- * counted, and what was attached stays borrowed until its release. A future with a deadline is kept until that has passed.
+ * counted, and what was attached stays borrowed until its release. A future with a deadline may be kept until that has
+ * passed, of those that are done no more than there are pending ones.
  *
  * FERRY_EALREADY when it is decided; FERRY_ENOTSUP, FERRY_ESTOPPED where there is no engine to keep the time.
  */
@@ -484,8 +487,12 @@ FERRY_API int ferry_wait_any(ferry_future *const *futures, size_t count, int64_t
  * Ownership  each keeps what it is made of. What fn yields becomes the chain's. Cancelling a composed future
  *            decides that one; the others go on.
  *
- * FERRY_EDEADLK from a wait for a chain whose step is queued behind the waiter itself (in a strand, or a pool of
- * one). Longer cycles are not found: a task that waits for what only its own pool can run may wait for ever.
+ * FERRY_EDEADLK from a wait for a chain whose step can only run behind the waiter itself (in a strand, or a pool of
+ * one), or on an engine's progress thread for a future of that engine, and for what is composed of such: a chain on
+ * it, `all` with it, `any` of nothing but such; also when a timeout or a deadline would end that wait. Longer cycles
+ * are not found: tasks that wait for each other, for a promise that a callback behind them would fulfil, or for what
+ * only their own pool can run while all its threads wait, may wait for ever; nor is it found among more than 100,000
+ * futures, or 100 compositions deep.
  */
 FERRY_API int ferry_future_all(ferry_future *const *futures, size_t count, ferry_future **future_p);
 FERRY_API int ferry_future_any(ferry_future *const *futures, size_t count, ferry_future **future_p);

@@ -144,7 +144,7 @@ FERRY_API int ferry_irecv(ferry *engine, void *buffer, int count, MPI_Datatype t
  *
  * Order      all of an engine's, whatever kind, in the same order on all
  *            ranks. Where several threads call them the program orders these.
- *            Builds with a sanitizer or with CPPFLAGS=-DFERRY_DEBUG (on all
+ *            Builds with a sanitizer or configured with --enable-debug (on all
  *            ranks) compare first: where ranks differ all of them get
  *            FERRY_EMPI and a text. Otherwise ranks that differ may hang, as in MPI.
  * Completes  when this rank's part is done. ferry_future_cancel ends the future

@@ -502,6 +502,7 @@ void fy_channel_stream_acked(struct fy_progress *p, struct fy_channel *ch, const
 	}
 	s->acked += ack->count;
 	s->outstanding -= ack->count;
+	fy_transfer_acked(s);
 	while (s->first && (int32_t)((uint32_t)s->first->id - s->acked) <= 0)
 		complete_post(ch, pop(&s->first, &s->last), 0, NULL);
 	if (s->outstanding)
@@ -573,6 +574,8 @@ static void fail_streams(struct fy_progress *p, struct fy_channel *ch, int statu
 		ch->streams_out = s->next;
 		p->n_streams--;
 		fail_futures(ch, &s->first, &s->last, status, detail);
+		s->acked = s->sent;
+		fy_transfer_acked(s);
 		free(s);
 	}
 }

@@ -13,7 +13,12 @@
  *
  * Cancelling a composed future, or letting a deadline pass, decides that future alone;
  * the ones it is made of go on.
+ *
+ * A waiter looks through compositions for a step that is queued behind itself (`stuck`). What a group is made of
+ * stays while one holds a place in `left`; a chain waits for those who look before it lets go of
+ * a future (chain_let_go). They only look, a moment each.
  */
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -232,8 +237,9 @@ int ferry_future_any(ferry_future *const *futures, size_t count, ferry_future **
 
 struct chain {
 	struct composed composed;
-	ferry_future *first;  /* until fn has returned */
-	ferry_future *next;   /* what fn yielded, until it is done */
+	ferry_future *on;     /* first, until fn has returned; then what fn yielded, until it is done. Written by the chain
+	                       * (release, swap), read by those who look (acquire) */
+	uint32_t lookers;     /* threads that look at `on` and `where`: atomic add by them */
 	ferry_executor *where; /* kept until fn has returned */
 	ferry_next_fn *fn;
 	void *arg;
@@ -256,11 +262,22 @@ static void chain_finish(struct chain *chain, int status, const char *detail, fe
 	ferry_future_release(future);
 }
 
+/* Who looks after this sees NULL, and `stepped` as it is now. The reference becomes the caller's. */
+static ferry_future *chain_let_go(struct chain *chain)
+{
+	ferry_future *future = fy_swap_ptr(&chain->on, NULL);
+
+	fy_fence_full();
+	while (fy_load_acquire_32(&chain->lookers))
+		sched_yield();
+	return future;
+}
+
 /* The second operation is done: its outcome is the chain's. */
 static void chain_take_over(struct fy_later *later)
 {
 	struct chain *chain = (struct chain *)((char *)later - offsetof(struct chain, later));
-	ferry_future *next = chain->next;
+	ferry_future *next = chain_let_go(chain);
 	ferry_message *reply = NULL;
 
 	if ((next->flags & FY_FUTURE_IS_CALL) && next->status == FERRY_OK) {
@@ -269,7 +286,6 @@ static void chain_take_over(struct fy_later *later)
 	} else {
 		reply = fy_future_move_reply(next);
 	}
-	chain->next = NULL;
 	chain_finish(chain, next->status, ferry_future_detail(next), reply);
 	ferry_future_release(next);
 }
@@ -287,7 +303,7 @@ static int chain_status(const struct chain *chain)
 
 	if (state & FY_FUTURE_DONE)
 		return future->status;
-	return state & FY_FUTURE_CLAIMED ? FERRY_ECANCELED : chain->first->status;
+	return state & FY_FUTURE_CLAIMED ? FERRY_ECANCELED : chain->on->status;
 }
 
 /* fn has returned `rc` and yielded `next`, or not. */
@@ -301,7 +317,7 @@ static void chain_follow(struct chain *chain, int rc, ferry_future *next)
 		return;
 	}
 	if (rc == FERRY_OK && next && next != chain->composed.future) {
-		chain->next = next;
+		fy_store_release_ptr(&chain->on, next);
 		chain->later.run = chain_take_over;
 		chain->watch = (struct fy_watch){ .future = next, .notify = chain_notify, .owner = chain };
 		fy_watch_add(&chain->watch);
@@ -323,13 +339,13 @@ static void chain_step(struct fy_task *task)
 	struct chain *chain = (struct chain *)((char *)task - offsetof(struct chain, step));
 	ferry_executor *where = chain->where;
 	bool discard = where != FERRY_INLINE && fy_executor_discarding();
-	ferry_future *next = NULL, *first = chain->first;
+	ferry_future *next = NULL, *first = chain->on;
 	int rc = FERRY_ECANCELED;
 
 	fy_store_release_32(&chain->stepped, 1);
 	if (!discard)
 		rc = chain->fn(first, chain_status(chain), chain->arg, &next);
-	chain->first = NULL;
+	chain_let_go(chain);
 	if (discard)
 		chain_finish(chain, rc, "the executor of the chain was destroyed", NULL);
 	else
@@ -360,7 +376,7 @@ int ferry_future_and_then(ferry_future *future, ferry_executor *where, ferry_nex
 	ferry_future_retain(future);
 	if (where != FERRY_INLINE)
 		fy_executor_retain(where);
-	chain->first = future;
+	chain->on = future;
 	chain->where = where;
 	chain->fn = fn;
 	chain->arg = arg;
@@ -385,13 +401,83 @@ void fy_compose_abandoned(ferry_future *future)
 	fy_later_run();
 }
 
+/* ---- waits that cannot end ---------------------------------------------------------------- */
+
+#define LOOKS_MAX 100000 /* futures; so that it takes a millisecond at most. What is not seen then is not known */
+#define DEPTH_MAX 100    /* compositions of compositions, on the stack */
+
+struct look {
+	unsigned left, depth;
+};
+
+static bool stuck(const ferry_future *future, struct look *look);
+
+/* Its own step, or what it waits for. */
+static bool chain_stuck(struct chain *chain, struct look *look)
+{
+	fy_add_32(&chain->lookers, 1);
+	fy_fence_full(); /* chain_let_go has one as well: it sees us, or we see what it wrote */
+	const ferry_future *on = fy_load_acquire_ptr(&chain->on);
+	bool is = !fy_load_acquire_32(&chain->stepped) && chain->where != FERRY_INLINE &&
+	          fy_executor_alone_inside(chain->where);
+	is = is || (on && stuck(on, look));
+	fy_add_32(&chain->lookers, (uint32_t)-1);
+	return is;
+}
+
+/* All: any one of them; any: every one of them. */
+static bool group_stuck(struct group *group, struct look *look)
+{
+	bool decides = group->composed.kind == KIND_ALL;
+	size_t i = 0;
+
+	if (!group_hold(group))
+		return false;
+	while (i < group->count && stuck(group->watches[i].future, look) != decides)
+		i++;
+	bool is = decides == (i < group->count);
+	group_drop(group, 1);
+	return is;
+}
+
+/* Inline code of that engine, or of any: NULL. */
+static bool runs_inline(ferry *engine)
+{
+	return fy_future_hooks.on_progress && fy_future_hooks.on_progress(engine);
+}
+
+/* Can it only be done after the task that this thread is running has returned? */
+static bool stuck(const ferry_future *future, struct look *look)
+{
+	struct composed *composed = future->extra;
+
+	if (look->left == 0 || look->depth == 0 || (fy_load_acquire_32(&future->state) & FY_FUTURE_CLAIMED))
+		return false;
+	look->left--;
+	if (!(future->flags & FY_FUTURE_IS_COMPOSED))
+		return future->engine && runs_inline(future->engine);
+	look->depth--;
+	bool is = composed->kind == KIND_CHAIN ? chain_stuck((struct chain *)composed, look)
+	                                       : group_stuck((struct group *)composed, look);
+	look->depth++;
+	return is;
+}
+
+bool fy_compose_matters(void)
+{
+	return fy_executor_is_running() || runs_inline(NULL);
+}
+
 int fy_compose_may_wait(const ferry_future *future)
 {
-	const struct chain *chain = future->extra;
+	struct look look = { LOOKS_MAX, DEPTH_MAX };
 
-	if (chain->composed.kind == KIND_CHAIN && chain->where != FERRY_INLINE && !fy_load_acquire_32(&chain->stepped) &&
-	    fy_executor_alone_inside(chain->where))
-		return fy_fail(FERRY_EDEADLK, "the next step of this chain can only run when this task of its executor has "
-		                              "returned; use ferry_future_then");
+	if (!(future->flags & FY_FUTURE_IS_COMPOSED) || !fy_compose_matters())
+		return FERRY_OK;
+	bool is = stuck(future, &look);
+	fy_later_run(); /* a group may have been over but for us */
+	if (is)
+		return fy_fail(FERRY_EDEADLK, "this future is made of one whose next step can only run when what this thread "
+		                              "is running has returned; use ferry_future_then");
 	return FERRY_OK;
 }

@@ -534,6 +534,7 @@ static enum taken take_control(struct fy_progress *p, struct fy_channel *ch, con
 		struct fy_refused refused;
 		struct fy_grant grant;
 		struct fy_agree_word agree;
+		struct fy_lost lost;
 		uint64_t amount;
 	} body;
 	memset(&body, 0, sizeof body);
@@ -546,6 +547,8 @@ static enum taken take_control(struct fy_progress *p, struct fy_channel *ch, con
 		fy_transfer_granted(p, ch, &body.grant);
 	else if (r->op == FY_OP_LENGTHS)
 		return as_kept(fy_transfer_lengths(p, ch, r));
+	else if (r->op == FY_OP_LOST && n == sizeof body.lost)
+		return as_kept(fy_transfer_lost(p, ch, &body.lost));
 	else if (r->op == FY_OP_AGREE_UP && n == sizeof body.agree)
 		fy_agree_up(p, ch, &body.agree);
 	else if (r->op == FY_OP_AGREE_DOWN && n == sizeof body.agree)

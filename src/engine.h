@@ -47,9 +47,10 @@ struct ferry {
 	int status;          /* why it is finished; written by the helm before phase becomes FY_STOPPED */
 	struct fy_wake wake;
 
-	/* The helm: the right to touch `progress` and to call MPI. 0 free, 1 held, 2 held
-	 * and somebody sleeps for it. Taken by compare-and-swap, given back by swap. */
+	/* The helm: the right to touch `progress` and to call MPI; its values are in helm.c. Taken by
+	 * compare-and-swap or swap, given back likewise. */
 	FY_ALIGNED uint32_t helm;
+	uint32_t drivers;     /* threads that wait and take turns at the helm: atomic add */
 	uint32_t asleep;      /* 1 while the progress thread sleeps or is about to: written by it (release) */
 	uint32_t napping;     /* 1 while that sleep is a nap (wake.h): likewise, before `asleep` */
 
@@ -208,6 +209,7 @@ int fy_post_start(ferry *engine, const void *body, size_t nbytes, ferry_future *
 #define FY_OP_AGREE_DOWN 0xFFFFFF15u
 #define FY_OP_RECALL 0xFFFFFF16u
 #define FY_OP_GIVE 0xFFFFFF17u
+#define FY_OP_LOST 0xFFFFFF18u
 
 /* Flags of engine futures, beside those of future.h. */
 #define FY_FUTURE_IS_FLUSH 0x100u

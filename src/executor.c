@@ -283,6 +283,11 @@ bool fy_executor_discarding(void)
 	return discards;
 }
 
+bool fy_executor_is_running(void)
+{
+	return frames != NULL;
+}
+
 bool fy_executor_inside(const ferry_executor *where)
 {
 	for (const struct frame *frame = frames; frame && where; frame = frame->up)

@@ -15,6 +15,8 @@ void fy_executor_retain(ferry_executor *where);
 void fy_executor_release(ferry_executor *where);
 /* Is the calling thread running a task of this executor right now? */
 bool fy_executor_inside(const ferry_executor *where);
+/* Is the calling thread running a task of any executor? */
+bool fy_executor_is_running(void);
 /* Is the calling thread the last of its pool that is not blocked, so that it must not wait for
  * room? False on threads that belong to no pool. */
 bool fy_executor_last_runner(void);

@@ -194,10 +194,10 @@ static bool succeed(ferry_future *future, uint32_t bits)
 	if (fy_unlikely(!drop)) {
 		announce(future, old);
 		ferry_future_release(future);
+	} else if (fy_unlikely(old / FY_FUTURE_REF == 1)) {
+		destroy(future); /* WAITED or not: who waited is gone, after a timeout */
 	} else if (old & FY_FUTURE_WAITED) {
 		wake_waiters(future);
-	} else if (fy_unlikely(old / FY_FUTURE_REF == 1)) {
-		destroy(future);
 	}
 	return true;
 }
@@ -353,6 +353,17 @@ static int check_all(ferry_future *const *futures, size_t count, int64_t timeout
 	return FERRY_OK;
 }
 
+/* One that is stuck is found before another one is waited for. */
+static int may_wait_all(ferry_future *const *futures, size_t count)
+{
+	int rc = FERRY_OK;
+
+	for (size_t i = 0; i < count && rc == FERRY_OK; i++)
+		if (!fy_future_is_done(futures[i]))
+			rc = fy_compose_may_wait(futures[i]);
+	return rc;
+}
+
 /* From the last to the first: mostly they complete in the order in which they were made, so
  * that one sleep, on the last, is all. */
 int ferry_wait_all(ferry_future *const *futures, size_t count, int64_t timeout)
@@ -361,6 +372,8 @@ int ferry_wait_all(ferry_future *const *futures, size_t count, int64_t timeout)
 	int64_t until = INT64_MAX;
 
 	if (rc < 0)
+		return rc;
+	if (timeout != 0 && fy_compose_matters() && (rc = may_wait_all(futures, count)) < 0)
 		return rc;
 	if (timeout > 0)
 		until = fy_until(fy_now(), timeout);
@@ -443,8 +456,8 @@ static int then_at_once(ferry_future *future)
 	if (submit(future->engine, future->then_where, &future->then))
 		return FERRY_OK;
 	ferry_future_release(future);
-	return fy_fail(FERRY_ESTOPPED, "the future is done and its engine has closed: no progress thread is left to run "
-	                               "an inline callback; name an executor, or look at the future");
+	return fy_fail(FERRY_ESTOPPED, "the future is done and its engine has closed, or it has none: there is no progress "
+	                               "thread to run an inline callback; name an executor, or look at the future");
 }
 
 int ferry_future_then(ferry_future *future, ferry_executor *where, ferry_callback_fn *fn, void *arg)

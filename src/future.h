@@ -63,7 +63,7 @@ struct ferry_future {
 #define FY_FUTURE_REPLY_TAKEN 0x40u
 #define FY_FUTURE_DEPARTED 0x80u  /* the helm took the operation from its lane */
 #define FY_FUTURE_REPLIED 0x100u  /* `reply` is one */
-#define FY_FUTURE_REF 0x10000u    /* one reference */
+#define FY_FUTURE_REF 0x200u      /* one reference, of 8 million: 100,000 compositions may hold one future */
 
 static inline uint32_t fy_future_refs(const ferry_future *future)
 {

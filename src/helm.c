@@ -3,10 +3,15 @@
  * The helm, and threads that take it while they wait.
  *
  * Whoever holds the helm may step the engine. The progress thread lets go of it when it yields or
- * sleeps. A thread that waits takes it when it is free, steps until what it
- * waits for is there or nothing happens any more, and hands the engine back in the state in
- * which it found it: the progress thread asleep, and everybody told so, by the same
- * protocol as going to sleep (announce, look once more). It runs no user code meanwhile.
+ * sleeps. Threads that wait take it in turns when it is free, and step until what they
+ * wait for is there or nothing happens any more. The last of them hands the engine back in the state in
+ * which it was found: the progress thread asleep, and everybody told so, by the same
+ * protocol as going to sleep (announce, look once more). They run no user code meanwhile.
+ *
+ * The helm's word: free; held; held, and somebody (the progress thread) sleeps until it is given; lent: free, and
+ * somebody sleeps until it is given, for whom a thread that is counted in `drivers` still answers. Such a
+ * thread, when it leaves as the last one, takes the helm once more and gives it. Adding to `drivers` and taking
+ * the helm are read-modify-writes, so of two that leave at once the second sees the first's helm.
  *
  * Without a thread of the engine's own (FERRY_NO_THREAD) every thread that waits drives, and does run user code.
  */
@@ -17,33 +22,49 @@
 #include "progress.h"
 #include "status.h"
 
+enum { HELM_FREE, HELM_HELD, HELM_WANTED, HELM_LENT };
+
 /* ---- the helm -------------------------------------------------------------------------- */
 
 bool fy_helm_try(ferry *engine)
 {
-	return fy_load_relaxed_32(&engine->helm) == 0 && fy_cas_32(&engine->helm, 0, 1);
+	uint32_t helm = fy_load_relaxed_32(&engine->helm);
+	if (helm == HELM_FREE)
+		return fy_cas_32(&engine->helm, HELM_FREE, HELM_HELD);
+	return helm == HELM_LENT && fy_cas_32(&engine->helm, HELM_LENT, HELM_WANTED);
 }
 
 void fy_helm_take(ferry *engine)
 {
 	if (fy_helm_try(engine))
 		return;
-	while (fy_swap_32(&engine->helm, 2) != 0)
-		fy_futex_wait(&engine->helm, 2, INT64_MAX, false);
+	for (;;) {
+		uint32_t helm = fy_swap_32(&engine->helm, HELM_WANTED);
+		if (helm == HELM_FREE || helm == HELM_LENT)
+			return;
+		fy_futex_wait(&engine->helm, HELM_WANTED, INT64_MAX, false);
+	}
 }
 
 void fy_helm_give(ferry *engine)
 {
-	if (fy_swap_32(&engine->helm, 0) == 2)
+	if (fy_swap_32(&engine->helm, HELM_FREE) == HELM_WANTED)
 		fy_futex_wake(&engine->helm, 1, false);
+}
+
+/* By a thread that is counted in `drivers`: whoever sleeps for the helm need not get up for it yet. */
+static void lend(ferry *engine)
+{
+	if (!fy_cas_32(&engine->helm, HELM_HELD, HELM_FREE))
+		fy_swap_32(&engine->helm, HELM_LENT);
 }
 
 /* ---- a waiting thread drives ------------------------------------------------------------- */
 
 #define DRIVE_IDLE FERRY_US(50) /* without anything happening, before the thread rather sleeps */
-#define DRIVE_TRIES 4
+#define DRIVE_TRIES 16          /* while another thread is at the helm, and does not let go of it */
 
-/* The thread that drove gives the engine back in the state in which it found it: with the
+/* The last thread that drove gives the engine back in the state in which it was found: with the
  * progress thread asleep and everybody ringing, unless there is something to do for it. */
 static void hand_back(ferry *engine)
 {
@@ -61,47 +82,70 @@ static void hand_back(ferry *engine)
 		fy_wake_up(&engine->wake);
 }
 
-static void drive_once(ferry *engine, bool (*ready)(const void *arg), const void *arg, int64_t until, bool user_code)
+/* Steps as long as something happens. With the helm. False: this thread is not to drive any more. */
+static bool drive_on(ferry *engine, bool (*ready)(const void *arg), const void *arg, int64_t until, bool user_code)
 {
 	struct fy_progress *p = engine->progress;
-	int64_t idle_since = 0;
 	fy_wake_stay(&engine->wake);
-	fy_add_64(&engine->lends, 1);
 	while (!p->stopped && !ready(arg)) {
-		if (fy_progress_step(p, user_code)) {
-			idle_since = 0;
-			if (!user_code && p->tasks)
-				break;
+		bool worked = fy_progress_step(p, user_code);
+		if (!user_code && p->tasks)
+			return false;
+		if (worked)
+			continue;
+		if (p->now - p->worked_at > DRIVE_IDLE || p->now >= until)
+			return false;
+		if (p->now - p->worked_at > p->options->spin)
+			return true;
+	}
+	return false;
+}
+
+/* Waiting threads take turns: each steps, and lets the others go on when nothing happens, so that what
+ * they post meanwhile leaves at once, and whoever runs next sees what comes. */
+static void take_turns(ferry *engine, bool (*ready)(const void *arg), const void *arg, int64_t until)
+{
+	struct fy_progress *p = engine->progress;
+	bool goes_on = true, counted = false;
+	for (int tries = 0; goes_on && tries < DRIVE_TRIES && !ready(arg); sched_yield()) {
+		if (!fy_helm_try(engine)) {
+			tries++;
 			continue;
 		}
-		if (!idle_since)
-			idle_since = p->now;
-		if (p->now - idle_since > DRIVE_IDLE || p->now >= until)
-			break;
-		if (p->now - idle_since > p->options->spin)
-			sched_yield();
+		tries = 0;
+		if (!counted)
+			fy_add_64(&engine->lends, 1);
+		counted = true;
+		goes_on = fy_load_acquire_32(&engine->phase) != FY_STOPPED && drive_on(engine, ready, arg, until, false);
+		if (p && fy_load_acquire_32(&engine->phase) != FY_STOPPED && p->tasks)
+			hand_back(engine); /* user code is for the progress thread */
+		else
+			lend(engine);
+		if (!goes_on)
+			return;
 	}
 }
 
 void fy_engine_drive(ferry *engine, bool (*ready)(const void *arg), const void *arg, int64_t until)
 {
-	if (!engine->lendable)
+	if (!engine->lendable || ready(arg))
 		return;
-	for (int tries = 0; tries < DRIVE_TRIES; tries++) {
-		if (ready(arg))
-			return;
-		if (!fy_helm_try(engine)) {
-			sched_yield();
-			continue;
-		}
-		if (fy_load_acquire_32(&engine->phase) == FY_STOPPED) {
+	fy_add_32(&engine->drivers, 1);
+	take_turns(engine, ready, arg, until);
+	/* The last one leaves the engine as it was. Whoever comes meanwhile and takes the helm does so after that. */
+	if (fy_add_32(&engine->drivers, (uint32_t)-1) == 1 && fy_helm_try(engine)) {
+		if (fy_load_acquire_32(&engine->phase) == FY_STOPPED)
 			fy_helm_give(engine);
-			return;
-		}
-		drive_once(engine, ready, arg, until, false);
-		hand_back(engine);
-		return;
+		else
+			hand_back(engine);
 	}
+}
+
+static void drive_alone_once(ferry *engine, bool (*ready)(const void *arg), const void *arg, int64_t until)
+{
+	fy_add_64(&engine->lends, 1);
+	while (drive_on(engine, ready, arg, until, true))
+		sched_yield();
 }
 
 /* The idle thread of an engine without one of its own: announce, look once more, sleep.
@@ -126,7 +170,7 @@ static void drive_alone(ferry *engine, bool (*ready)(const void *arg), const voi
 {
 	while (!ready(arg) && fy_now() < until && fy_load_acquire_32(&engine->phase) != FY_STOPPED) {
 		fy_helm_take(engine);
-		drive_once(engine, ready, arg, until, true);
+		drive_alone_once(engine, ready, arg, until);
 		if (ready(arg) || engine->progress->stopped)
 			fy_helm_give(engine);
 		else
@@ -166,7 +210,7 @@ void fy_engine_step_close(ferry *engine)
 	while (!close_is_over(engine)) {
 		fy_executor_engine_closing(engine);
 		fy_helm_take(engine);
-		drive_once(engine, close_is_over, engine, INT64_MAX, true);
+		drive_alone_once(engine, close_is_over, engine, INT64_MAX);
 		int64_t t = engine->progress->stopped ? 0 : fy_progress_sleep_time(engine->progress);
 		if (t > FERRY_US(50))
 			t = FERRY_US(50);

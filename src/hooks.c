@@ -36,7 +36,7 @@ static int hook_run_inline(ferry *engine, struct fy_task *task)
 		fy_dispatch_defer(engine->progress, task);
 		return FERRY_OK;
 	}
-	if (!fy_engine_enter(engine))
+	if (!engine || !fy_engine_enter(engine)) /* ferry_future_all of no futures has none */
 		return FERRY_ESTOPPED;
 	ck_stack_push_upmc(&engine->tasks, &task->entry);
 	fy_engine_notify(engine);

@@ -67,6 +67,11 @@ libferry_core_la_SOURCES = \
 	%D%/thread.c \
 	%D%/timer.c \
 	%D%/transfer.c \
+	%D%/transfer.h \
+	%D%/transfer_chunk.c \
+	%D%/transfer_in.c \
+	%D%/transfer_land.c \
+	%D%/transfer_out.c \
 	%D%/wake.c \
 	%D%/wake.h \
 	%D%/watch.c \

@@ -6,7 +6,7 @@
 #include "mpi_start.h"
 
 /* Do ranks compare what they are about to do, before they do it? Sanitizer builds, or
- * CPPFLAGS=-DFERRY_DEBUG, on all ranks or on none. */
+ * configured with --enable-debug, on all ranks or on none. */
 #if defined(FERRY_DEBUG) || defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define FY_COLLECTIVE_CHECKS 1
 #elif defined(__has_feature)

@@ -102,6 +102,7 @@ struct rank {
 	uint64_t matched;   /* receives matched so far */
 	uint64_t landed;    /* the highest `matched` that is done */
 	unsigned refuse;    /* so many sends are refused */
+	struct fault { unsigned skip, count; } faults[2]; /* of data: sends, receives */
 	unsigned agreed;    /* rounds of agreement taken part in */
 	bool touched;
 	bool dead;
@@ -187,6 +188,20 @@ static int64_t draw_late(fy_sim *sim)
 {
 	int64_t most = sim->options.late_max;
 	return draw_time(sim, (draw(sim) & 1) != 0 ? most : most / 16);
+}
+
+/* Does this send or receive of data fail? */
+static bool data_fails(fy_sim *sim, struct fault *fault, int tag)
+{
+	if (tag == FY_TAG_BATCH)
+		return false;
+	if (fault->skip > 0 && fault->count > 0) {
+		fault->skip--;
+	} else if (fault->count > 0) {
+		fault->count--;
+		return true;
+	}
+	return chance(sim, sim->options.fail_data_ppm);
 }
 
 /* ---- misuse -------------------------------------------------------------- */
@@ -602,6 +617,10 @@ static void on_landed(fy_sim *sim, struct op *recv)
 			sim->stats.overtaken++;
 		else
 			rank->landed = recv->matched;
+		if (recv->status == FERRY_OK && data_fails(sim, &rank->faults[1], recv->tag)) {
+			sim->stats.failed++;
+			recv->status = FERRY_EMPI;
+		}
 		op_finish(recv, recv->status);
 	}
 	if (send != NULL)
@@ -680,7 +699,7 @@ static const char *wrong_send(struct rank *rank, int to, int tag, size_t nbytes)
  * gone may never end. */
 static void send_schedule(fy_sim *sim, struct op *send)
 {
-	if (chance(sim, sim->options.fail_ppm)) {
+	if (chance(sim, sim->options.fail_ppm) || data_fails(sim, &send->owner->faults[0], send->tag)) {
 		sim->stats.failed++;
 		send->status = FERRY_EMPI;
 		link_leave(sim, send);
@@ -1105,6 +1124,11 @@ void fy_sim_heal(fy_sim *sim, int from, int to)
 void fy_sim_refuse(fy_sim *sim, int rank, unsigned count)
 {
 	sim->ranks[rank].refuse = count;
+}
+
+void fy_sim_fail_data(fy_sim *sim, int rank, bool receives, unsigned skip, unsigned count)
+{
+	sim->ranks[rank].faults[receives] = (struct fault){ skip, count };
 }
 
 void fy_sim_refuse_ppm(fy_sim *sim, uint32_t refuse_ppm, uint32_t fail_ppm)

@@ -26,6 +26,7 @@ struct fy_sim_options {
 	int tag_max;            /* 1 << 28; at least 1, lower than MPI permits, to see tags wrap */
 	uint32_t refuse_ppm;    /* sends in a million that are refused at once with FERRY_EMPI; 0 */
 	uint32_t fail_ppm;      /* sends in a million that end with FERRY_EMPI and never arrive; 0 */
+	uint32_t fail_data_ppm; /* likewise of sends that are not for tag 0; as many such receives end so when all has come; 0 */
 	bool remote;            /* no rank sees another's doorbell; false */
 	bool borrowed;          /* only one thread may call it: not lendable; false */
 	bool count_misuse;      /* a misuse is counted; otherwise it prints a sentence and aborts */
@@ -84,6 +85,8 @@ int fy_sim_cut(fy_sim *sim, int from, int to);
 void fy_sim_heal(fy_sim *sim, int from, int to);
 /* The next `count` sends of this rank are refused. */
 void fy_sim_refuse(fy_sim *sim, int rank, unsigned count);
+/* Of this rank's next sends (or receives) that are not for tag 0, `skip` go well and then `count` fail. */
+void fy_sim_fail_data(fy_sim *sim, int rank, bool receives, unsigned skip, unsigned count);
 /* The network does worse or better from now on: see fy_sim_options. */
 void fy_sim_refuse_ppm(fy_sim *sim, uint32_t refuse_ppm, uint32_t fail_ppm);
 

@@ -223,6 +223,8 @@ bool fy_progress_step(struct fy_progress *p, bool user_code)
 		fy_dispatch_run_tasks(p);
 	fy_wakes_collect(wakes_before);
 	fy_engine_end_step(before);
+	if (p->worked)
+		p->worked_at = p->now;
 	return p->worked;
 }
 

@@ -60,6 +60,11 @@ struct fy_grant { /* body of FY_OP_GRANT */
 	int32_t status;     /* 0, or why the message is refused */
 	uint32_t zero;
 };
+struct fy_lost { /* body of FY_OP_LOST: no chunk from number `started` on was started, and some of the last before it failed */
+	uint64_t xid, started;
+	uint32_t which;     /* bit i: chunk started - 1 - i does not come */
+	int32_t status;
+};
 struct fy_reply_error { /* in front of the text of a reply that says no */
 	int32_t status;
 	uint32_t ferrys;    /* 1: the status is the library's own and arrives as it is; 0: the handler's, arrives as EREMOTE */
@@ -100,6 +105,7 @@ struct fy_queued { /* records in lane form that wait in a channel */
 
 /* A stream whose records are counted, because a large message is under way in
  * it: the sender's side. */
+struct fy_outbound;
 struct fy_stream_out {
 	struct fy_stream_out *next;
 	uint32_t stream;
@@ -107,6 +113,7 @@ struct fy_stream_out {
 	uint32_t sent;              /* running number of the last one */
 	uint32_t acked;
 	ferry_future *first, *last; /* futures of posts among them; future->id is their number */
+	struct fy_outbound *large, *large_last; /* large messages among them, in order */
 };
 /* The receiver's side: what cannot be delivered yet, in order. */
 struct fy_stream_in {
@@ -120,6 +127,13 @@ struct fy_held {
 	ferry_message *message;
 	bool ready;                 /* complete: may be delivered when it comes first */
 	bool refused;               /* counts, but nothing is delivered */
+};
+
+struct fy_flow;
+/* Large messages whose chunks use tags, in that order (transfer_chunk.c). */
+struct fy_turns {
+	struct fy_flow *first, *last;
+	uint64_t low, high; /* all of their chunks that are not finished have numbers from low to below high */
 };
 
 struct fy_failure { /* the first failure of a stream towards a rank since its last flush */
@@ -167,6 +181,7 @@ struct fy_channel {
 	struct fy_failure *failures;
 	struct fy_outbound *asked, *asked_last; /* large messages that wait for a grant, oldest first */
 	struct fy_outbound *out, *out_last;   /* under way */
+	struct fy_turns turns_out;
 	unsigned n_lengths_behind;  /* large messages whose lengths did not all find memory yet */
 	uint64_t next_xid, next_chunk;
 	unsigned refusals;          /* sends that the port refused in a row */
@@ -184,6 +199,10 @@ struct fy_channel {
 	struct fy_inbound *in;      /* announced, not complete */
 	uint64_t next_xid_in;       /* the lowest that the next announcement may have */
 	uint64_t prepaid_in;        /* bytes of those among them that are prepaid */
+	struct fy_inbound *parked, *parked_last; /* the first lacks lengths: it and all behind it, oldest first */
+	uint64_t lengths_held;      /* bytes of lengths of messages that have no memory yet */
+	unsigned n_stalled;         /* granted messages of which nothing came for long */
+	struct fy_turns turns_in;
 	/* control: one pending word a kind */
 	bool ack_owed;              /* accepted moved and somebody over there waits for it */
 	unsigned ack_age;           /* steps since */
@@ -299,6 +318,7 @@ struct fy_progress {
 	int64_t now;                  /* taken once a step */
 	bool user_code;               /* the holder may run inline user code in this step */
 	bool worked;                  /* something happened in this step */
+	int64_t worked_at;            /* the last step in which something did */
 	struct fy_wakes wakes;        /* futures that completed in this step and that somebody waits for */
 	struct fy_channel **channels; /* by rank, NULL until talked to */
 	struct fy_channel *all;
@@ -333,8 +353,11 @@ struct fy_progress {
 	uint64_t window_max;
 	/* transfers */
 	uint64_t large_cap[2], large_used[2]; /* requests, replies */
+	uint64_t large_stalled[2];    /* of what is used, by messages of which nothing came for long */
+	uint64_t stalls;              /* how often that began */
 	uint64_t large_seen;          /* engine->large_returned, as far as subtracted */
 	struct fy_inbound *waiting[3], *waiting_last[3]; /* for a grant, first come first served; [2]: need none */
+	unsigned n_parked;            /* announced, but not all lengths are here, in all channels */
 	struct fy_inbound *landing, *landing_last; /* receives are posted; they take turns */
 	size_t landing_bytes;         /* in chunks that were posted and did not come yet */
 	int64_t landed_at, landing_took; /* when the last chunk was asked for, and how long that took */
@@ -480,6 +503,9 @@ bool fy_transfer_admits(struct fy_progress *p, struct fy_channel *ch, const ferr
 int fy_transfer_arrived(struct fy_progress *p, struct fy_channel *ch, const struct fy_record *r);
 int fy_transfer_lengths(struct fy_progress *p, struct fy_channel *ch, const struct fy_record *r);
 void fy_transfer_granted(struct fy_progress *p, struct fy_channel *ch, const struct fy_grant *g);
+int fy_transfer_lost(struct fy_progress *p, struct fy_channel *ch, const struct fy_lost *lost);
+/* Everything of that stream up to stream->acked is dealt with over there. */
+void fy_transfer_acked(struct fy_stream_out *stream);
 bool fy_transfer_step(struct fy_progress *p);
 bool fy_transfer_put_grants(struct fy_progress *p, struct fy_channel *ch);
 bool fy_transfer_quiet(const struct fy_progress *p);

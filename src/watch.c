@@ -238,7 +238,7 @@ static int check_any(ferry_future *const *futures, size_t count, int64_t timeout
 static bool wait_is_vain(ferry_future *const *futures, size_t count)
 {
 	for (size_t i = 0; i < count; i++)
-		if (!(futures[i]->flags & FY_FUTURE_IS_COMPOSED) || fy_compose_may_wait(futures[i]) == FERRY_OK)
+		if (fy_compose_may_wait(futures[i]) == FERRY_OK)
 			return false;
 	return true;
 }

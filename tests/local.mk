@@ -5,6 +5,7 @@
 #   sim_tests    tests/sim/NAME.t       from tests/sim/NAME.c; the same, with the simulated network
 #   mpi_programs tests/mpi/NAME         from tests/mpi/NAME.c; the public headers and MPI's, exit 0, or 77 to skip
 #   npN_tests    tests/mpi/NAME-N.npN   runs that program, or one of mpi_core_programs, with N ranks
+#   stress_programs tests/stress/NAME   the same, made by make stress alone, and run by a script of stress_scripts
 #   script_tests DIR/NAME.sh            an executable script: exit 0, or 77 to skip
 # A program of more than one source also gets its %C%_unit_NAME_t_SOURCES below the lists.
 # mpi_core_programs link the core instead of the shared library, and see its insides.
@@ -14,6 +15,7 @@
 # stands in the name as well: automake drops the extension to name the log.
 
 unit_tests = \
+	%D%/unit/test_agree.t \
 	%D%/unit/test_check.t \
 	%D%/unit/test_codec.t \
 	%D%/unit/test_executor.t \
@@ -27,15 +29,21 @@ unit_tests = \
 	%D%/unit/test_port_sim.t \
 	%D%/unit/test_record.t \
 	%D%/unit/test_status.t \
+	%D%/unit/test_timer.t \
+	%D%/unit/test_wake.t \
 	# end
 
 sim_tests = \
+	%D%/sim/corners.t \
 	%D%/sim/malformed.t \
 	%D%/sim/mixed.t \
+	%D%/sim/peers.t \
 	%D%/sim/races.t \
+	%D%/sim/transfers.t \
 	# end
 
 mpi_programs = \
+	%D%/mpi/abandoned \
 	%D%/mpi/adopt \
 	%D%/mpi/arguments \
 	%D%/mpi/calls \
@@ -59,6 +67,7 @@ mpi_programs = \
 	# end
 
 mpi_core_programs = \
+	%D%/mpi/collective_debug \
 	%D%/mpi/port_adopt \
 	%D%/mpi/port_funneled \
 	%D%/mpi/port_mpi \
@@ -68,6 +77,7 @@ mpi_core_programs = \
 np1_tests = \
 	examples/eventloop-1.np1 \
 	examples/halo-1.np1 \
+	%D%/mpi/abandoned-1.np1 \
 	%D%/mpi/arguments-1.np1 \
 	%D%/mpi/collective-1.np1 \
 	%D%/mpi/deadlock-1.np1 \
@@ -83,10 +93,12 @@ np2_tests = \
 	examples/eventloop-2.np2 \
 	examples/halo-2.np2 \
 	examples/hello-2.np2 \
+	%D%/mpi/abandoned-2.np2 \
 	%D%/mpi/adopt-2.np2 \
 	%D%/mpi/calls-2.np2 \
 	%D%/mpi/close_delivers-2.np2 \
 	%D%/mpi/collective-2.np2 \
+	%D%/mpi/collective_debug-2.np2 \
 	%D%/mpi/communication-2.np2 \
 	%D%/mpi/deadlock-2.np2 \
 	%D%/mpi/errors-2.np2 \
@@ -110,6 +122,7 @@ np2_tests = \
 np3_tests = \
 	%D%/mpi/arguments-3.np3 \
 	%D%/mpi/collective-3.np3 \
+	%D%/mpi/collective_debug-3.np3 \
 	%D%/mpi/communication-3.np3 \
 	%D%/mpi/mailbox-3.np3 \
 	%D%/mpi/order-3.np3 \
@@ -151,9 +164,18 @@ script_tests = \
 
 # Minutes, not part of check: make stress.
 stress_scripts = \
+	%D%/stress/flood.sh \
+	%D%/stress/idle.sh \
 	%D%/stress/large.sh \
+	%D%/stress/latency.sh \
+	%D%/stress/memory.sh \
+	%D%/stress/overlap.sh \
+	# end
+stress_programs = \
+	%D%/stress/flood \
 	# end
 stress_tools = \
+	%D%/stress/common.sh \
 	%D%/stress/sabotage.sh \
 	# end
 stress_tests = \
@@ -163,6 +185,8 @@ test_support = \
 	%D%/mpi/system.h \
 	%D%/skips.list \
 	%D%/support/environment.sh \
+	%D%/support/host_shell.sh \
+	%D%/support/hosts.sh \
 	%D%/support/mpi_test.h \
 	%D%/support/mpirun.sh \
 	%D%/support/rank.sh \
@@ -176,6 +200,13 @@ test_support = \
 	%D%/mpi/copies.c \
 	%D%/mpi/copies.h \
 	%D%/mpi/large.c \
+	# end
+
+# As --enable-debug builds it; the library's own mpi_collective.o is then not linked.
+%C%_mpi_collective_debug_CPPFLAGS = $(AM_CPPFLAGS) $(MPI_CPPFLAGS) -DFERRY_DEBUG
+%C%_mpi_collective_debug_SOURCES = \
+	%D%/mpi/collective.c \
+	src/mpi_collective.c \
 	# end
 
 %C%_mpi_port_mpi_SOURCES = \
@@ -212,19 +243,21 @@ endif
 
 check_PROGRAMS += $(mpi_programs) $(mpi_core_programs) %D%/api/header_c
 TESTS = $(tap_tests) %D%/api/header_c $(script_tests) $(mpi_tests)
-EXTRA_PROGRAMS = $(unit_tests) $(sim_tests) $(stress_tests)
+EXTRA_PROGRAMS = $(unit_tests) $(sim_tests) $(stress_tests) $(stress_programs)
 EXTRA_DIST += $(test_support) $(script_tests) $(stress_scripts) $(stress_tools) %D%/support/no_cmocka.sh %D%/api/header_cxx.cc
 
 # Real programs, no wrapper scripts: what links libferry.la finds it in the build tree.
 LDADD = libferry-sim.la $(CMOCKA_LIBS) $(MSGPACK_LIBS)
-$(mpi_programs) $(mpi_core_programs) %D%/api/header_c: AM_LDFLAGS = $(SAN_CFLAGS) -pthread -no-install
-$(mpi_programs) %D%/api/header_c: libferry.la
-$(mpi_programs) %D%/api/header_c: LDADD = libferry.la $(MSGPACK_LIBS) $(MPI_LIBS)
+mpi_public = $(mpi_programs) $(stress_programs)
+$(mpi_public) $(mpi_core_programs) %D%/api/header_c: AM_LDFLAGS = $(SAN_CFLAGS) -pthread -no-install
+$(mpi_public) %D%/api/header_c: libferry.la
+$(mpi_public) %D%/api/header_c: LDADD = libferry.la $(MSGPACK_LIBS) $(MPI_LIBS)
 $(mpi_core_programs): libferry-mpi.la
 $(mpi_core_programs): LDADD = libferry-mpi.la libferry-sim.la $(MSGPACK_LIBS) $(MPI_LIBS)
 %D%/unit/%.$(OBJEXT): target_cppflags = -I$(top_srcdir)/tests -I$(top_srcdir)/tests/support $(CMOCKA_CFLAGS)
 %D%/sim/%.$(OBJEXT): target_cppflags = -I$(top_srcdir)/tests -I$(top_srcdir)/tests/support $(CMOCKA_CFLAGS)
-%D%/stress/%.$(OBJEXT): target_cppflags = -I$(top_srcdir)/tests -I$(top_srcdir)/tests/support $(CMOCKA_CFLAGS)
+%D%/stress/%.$(OBJEXT): target_cppflags = -I$(top_srcdir)/tests/mpi -I$(top_srcdir)/tests/support $(MPI_CPPFLAGS)
+%D%/stress/%.$(OBJEXT): target_cflags = $(MPI_CFLAGS)
 %D%/support/%.$(OBJEXT): target_cppflags = -I$(top_srcdir)/tests -I$(top_srcdir)/tests/support $(CMOCKA_CFLAGS)
 %D%/mpi/%.$(OBJEXT): target_cppflags = -I$(top_srcdir)/tests -I$(top_srcdir)/tests/support $(MPI_CPPFLAGS)
 %D%/mpi/%.$(OBJEXT): target_cflags = $(MPI_CFLAGS)
@@ -283,7 +316,7 @@ check-valgrind:
 	TEST_WRAPPER='$(VALGRIND) -q --fair-sched=yes --leak-check=full --errors-for-leak-kinds=definite,indirect --error-exitcode=99' \
 	$(MAKE) check TESTS='$(tap_tests)'
 
-stress: all $(stress_tests)
+stress: all $(stress_tests) $(stress_programs)
 	FERRY_SEEDS=$${FERRY_SEEDS-10000} TEST_TIMEOUT=$${TEST_TIMEOUT-7200} \
 	$(MAKE) check TESTS='$(sim_tests) $(stress_tests) $(stress_scripts)'
 

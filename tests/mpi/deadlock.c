@@ -30,8 +30,11 @@ static struct place places[] = {
 	{ .name = "strand, chain", .checked = SYSTEM_COUNTER_INIT },
 	{ .name = "strand, chain on another strand of a pool of one", .checked = SYSTEM_COUNTER_INIT },
 	{ .name = "pool of one, chain", .checked = SYSTEM_COUNTER_INIT },
+	{ .name = "strand, made of a chain", .checked = SYSTEM_COUNTER_INIT },
+	{ .name = "pool of one, made of a chain", .checked = SYSTEM_COUNTER_INIT },
+	{ .name = "inline callback, made of two engines' futures", .checked = SYSTEM_COUNTER_INIT },
 };
-enum { HANDLER, CALLBACK, ALONE, MEMORY, RELEASE, STRAND, OTHER_STRAND, SINGLE };
+enum { HANDLER, CALLBACK, ALONE, MEMORY, RELEASE, STRAND, OTHER_STRAND, SINGLE, STRAND_MADE, SINGLE_MADE, ENGINES };
 
 static void note(struct place *place, double longest)
 {
@@ -217,6 +220,7 @@ static void try_alone(void)
 /* ---- executors: the next step is queued behind the waiter --------------------------------------------------- */
 
 static ferry_executor *single, *strand, *other;
+static ferry_executor *two_threads, *beside, *free_strand; /* a pool of two, and strands of it */
 
 struct stuck {
 	struct place *place;
@@ -227,8 +231,7 @@ struct stuck {
 
 static int step(ferry_future *done, int status, void *arg, ferry_future **next_p)
 {
-	(void)arg;
-	CHECK_OK(status);
+	CHECK_STATUS(status, arg ? *(const int *)arg : FERRY_OK);
 	ferry_future_retain(done);
 	*next_p = done;
 	return FERRY_OK;
@@ -251,6 +254,142 @@ static void wait_for_chain(ferry_future *future, int status, void *arg)
 	CHECK_STATUS(ferry_wait_any(two, 2, FERRY_US(100), NULL), FERRY_PENDING);
 	note(stuck->place, longest);
 	system_count(&stuck->done, 1);
+}
+
+/* ---- likewise, for what is made of such a chain ------------------------------------------------------------- */
+
+enum { MADE = 5, MANY = 1000 };
+
+/* All of these can only be done after this task. */
+static unsigned make_stuck(ferry_future *done, ferry_executor *where, ferry_future **made)
+{
+	ferry_future *chain, *second, *mixed[3];
+	unsigned n = 0;
+
+	CHECK_OK(ferry_future_and_then(done, where, step, NULL, &chain));
+	CHECK_OK(ferry_future_and_then(done, where, step, NULL, &second));
+	mixed[0] = never, mixed[1] = chain, mixed[2] = done;
+	CHECK_OK(ferry_future_all(mixed, 3, &made[n++])); /* one of them is enough */
+	mixed[0] = second;
+	CHECK_OK(ferry_future_any(mixed, 2, &made[n++])); /* every one of them is */
+	CHECK_OK(ferry_future_and_then(chain, FERRY_INLINE, step, NULL, &made[n++])); /* a chain on it */
+	CHECK_OK(ferry_future_all(&made[1], 1, &made[n++])); /* all of any */
+	CHECK_OK(ferry_future_any(&made[3], 1, &made[n++])); /* any of all of any */
+	ferry_future_release(chain);
+	ferry_future_release(second);
+	return n;
+}
+
+static void cannot_wait(struct stuck *stuck, ferry_future *done, ferry_future **made)
+{
+	double longest = 0;
+	ferry_future *many[MANY];
+
+	CHECK_INT(make_stuck(done, stuck->where, made), MADE);
+	for (unsigned i = 0; i < MADE; i++) {
+		REFUSED(ferry_future_wait(made[i], FERRY_FOREVER));
+		CHECK_STATUS(ferry_future_wait(made[i], 0), FERRY_PENDING);
+	}
+	/* Not after waiting for those that come after it. */
+	ferry_future *two[2] = { made[0], never };
+	REFUSED(ferry_wait_all(two, 2, FERRY_FOREVER));
+	REFUSED(ferry_wait_any(made, MADE, FERRY_FOREVER, NULL));
+	for (unsigned i = 0; i < MANY; i++)
+		many[i] = i == MANY / 2 ? made[4] : never;
+	REFUSED(ferry_wait_all(many, MANY, FERRY_FOREVER));
+	note(stuck->place, longest);
+}
+
+/* With one among them that is not stuck an `any` can end; so can what runs elsewhere. */
+static void may_wait(ferry_future *done, ferry_executor *where)
+{
+	static int cancelled = FERRY_ECANCELED;
+	ferry_future *chain, *any, *elsewhere, *all, *mixed[2];
+
+	CHECK_OK(ferry_future_and_then(done, where, step, &cancelled, &chain));
+	mixed[0] = chain, mixed[1] = never;
+	CHECK_OK(ferry_future_any(mixed, 2, &any));
+	CHECK_STATUS(ferry_future_wait(any, FERRY_US(100)), FERRY_PENDING);
+	CHECK_OK(ferry_future_and_then(done, where == beside ? free_strand : FERRY_INLINE, step, NULL, &elsewhere));
+	mixed[0] = done, mixed[1] = elsewhere;
+	CHECK_OK(ferry_future_all(mixed, 2, &all));
+	CHECK_OK(ferry_future_wait(all, FERRY_S(20)));
+	ferry_future_release(all);
+	ferry_future_release(elsewhere);
+	/* Cancelled, it is done: nobody waits for its step. */
+	CHECK_OK(ferry_future_cancel(chain));
+	CHECK_STATUS(ferry_future_wait(any, FERRY_S(20)), FERRY_ECANCELED);
+	ferry_future_release(any);
+	ferry_future_release(chain);
+}
+
+static ferry_future *made_there[MADE];
+
+static void wait_for_made(ferry_future *future, int status, void *arg)
+{
+	struct stuck *stuck = arg;
+
+	CHECK_OK(status);
+	cannot_wait(stuck, future, made_there);
+	may_wait(future, stuck->where);
+	system_count(&stuck->done, 1);
+}
+
+static void try_made(unsigned place, ferry_executor *where)
+{
+	struct stuck stuck = { .place = &places[place], .where = where, .done = SYSTEM_COUNTER_INIT };
+
+	for (unsigned i = 0; i < TRIES; i++) {
+		ferry_future *future;
+
+		CHECK_OK(ferry_call(engine, peer, OP_NEVER, NULL, 0, &future));
+		CHECK_OK(ferry_future_then(future, where, wait_for_made, &stuck));
+		while (system_counted(&stuck.done) <= i)
+			system_sleep_ms(1);
+		/* They are done now, but for the one with `never` in it. */
+		CHECK_OK(ferry_wait_all(&made_there[1], MADE - 1, FERRY_S(20)));
+		CHECK_STATUS(ferry_future_poll(made_there[0]), FERRY_PENDING);
+		for (unsigned k = 0; k < MADE; k++)
+			ferry_future_release(made_there[k]);
+		ferry_future_release(future);
+	}
+}
+
+/* ---- two engines: a future of the other one may hide one of this ---------------------------------------------- */
+
+static ferry *second_engine;
+static ferry_future *second_never;
+
+static void wait_for_both(ferry_future *future, int status, void *arg)
+{
+	ferry_future *two[2] = { second_never, never }, *all, *any;
+	double longest = 0;
+
+	(void)arg;
+	CHECK_OK(status);
+	CHECK_OK(ferry_future_all(two, 2, &all));
+	CHECK_OK(ferry_future_any(two, 2, &any));
+	REFUSED(ferry_future_wait(all, FERRY_FOREVER));
+	CHECK_STATUS(ferry_future_wait(any, FERRY_US(10)), FERRY_PENDING); /* the other engine may end that */
+	note(&places[ENGINES], longest);
+	ferry_future_release(any);
+	ferry_future_release(all);
+	ferry_future_release(future);
+}
+
+static void try_engines(void)
+{
+	second_engine = system_open(NULL);
+	CHECK_OK(ferry_promise_create(second_engine, &second_never));
+	for (unsigned i = 0; i < TRIES; i++) {
+		ferry_future *future;
+
+		CHECK_OK(ferry_call(engine, peer, OP_NEVER, NULL, 0, &future));
+		CHECK_OK(ferry_future_then(future, FERRY_INLINE, wait_for_both, NULL));
+	}
+	await(&places[ENGINES], TRIES);
+	CHECK_OK(ferry_close(second_engine));
+	ferry_future_release(second_never);
 }
 
 static void try_chain(unsigned place, ferry_executor *waiter, ferry_executor *where)
@@ -285,6 +424,9 @@ int main(void)
 	CHECK_OK(ferry_workers_create(engine, 1, &single));
 	CHECK_OK(ferry_strand_create(single, &strand));
 	CHECK_OK(ferry_strand_create(single, &other));
+	CHECK_OK(ferry_workers_create(engine, 2, &two_threads));
+	CHECK_OK(ferry_strand_create(two_threads, &beside));
+	CHECK_OK(ferry_strand_create(two_threads, &free_strand));
 	CHECK_OK(ferry_handle(engine, OP_WAIT, FERRY_INLINE, handle, NULL));
 	CHECK_OK(ferry_handle(engine, OP_NEVER, FERRY_INLINE, ignore, NULL));
 	CHECK_OK(ferry_handle(engine, OP_LARGE, FERRY_INLINE, ignore, NULL));
@@ -294,11 +436,17 @@ int main(void)
 	try_chain(STRAND, strand, strand);
 	try_chain(OTHER_STRAND, strand, other);
 	try_chain(SINGLE, single, single);
+	try_made(STRAND_MADE, beside);
+	try_made(SINGLE_MADE, single);
+	try_engines();
 	for (unsigned i = 0; i < COUNT_OF(places); i++)
 		report(&places[i]);
 	CHECK_OK(ferry_close(engine));
 	CHECK_STATUS(ferry_future_wait(never, FERRY_FOREVER), FERRY_ESTOPPED);
 	ferry_future_release(never);
+	ferry_executor_destroy(free_strand);
+	ferry_executor_destroy(beside);
+	ferry_executor_destroy(two_threads);
 	ferry_executor_destroy(other);
 	ferry_executor_destroy(strand);
 	ferry_executor_destroy(single);

@@ -286,8 +286,21 @@ static const char *wrong_refusal(struct node *node, const struct rec *r)
 	return reply && w_refuses(node->world, r->src, l_total(r->reply)) ? NULL : "it is not too large";
 }
 
+/* A chunk was lost: of the message, or of its reply. */
+static const char *wrong_failure(struct node *node, const struct rec *r)
+{
+	struct world *w = node->world;
+	if (r->flush)
+		return w->plan.net.fail_data_ppm ? NULL : "nothing fails";
+	if (!r->delivered && l_may_fail(w, r->content))
+		return NULL;
+	return r->call && r->answered && l_may_fail(w, r->reply) ? NULL : "none of it was lost";
+}
+
 static const char *wrong_status(struct node *node, struct rec *r)
 {
+	if (r->status == FERRY_EMPI)
+		return wrong_failure(node, r);
 	if (r->status == FERRY_ETOOBIG)
 		return wrong_refusal(node, r);
 	if (r->status == FERRY_ECANCELED)
@@ -319,6 +332,7 @@ static void flushed(struct world *w, const struct rec *flush)
 	for (const struct rec *r = w->recs; r; r = r->next)
 		if (r->lane == flush->lane && !r->call && !r->flush && r->order < flush->order &&
 		    (flush->dst == FERRY_ALL || r->dst == flush->dst) && !w_refuses(w, r->dst, l_total(r->content)) &&
+		    (r->future || !l_may_fail(w, r->content)) &&
 		    (!r->future || (r->settled && r->status == FERRY_OK)))
 			l_confirmed(w, r);
 }
@@ -339,6 +353,7 @@ static void check_flush(struct node *node, const struct rec *flush)
 static void tally_status(struct world *w, struct rec *r)
 {
 	bool given_up = r->status == FERRY_ECANCELED || r->status == FERRY_ETIMEDOUT || r->status == FERRY_ETOOBIG;
+	given_up |= r->status == FERRY_EMPI && !r->flush;
 	r->unsent = given_up && strstr(ferry_future_detail(r->future), NOT_SENT);
 	r->exempt = given_up;
 	if (r->unsent && r->delivered)
@@ -348,6 +363,7 @@ static void tally_status(struct world *w, struct rec *r)
 	w->tally.timed_out += r->status == FERRY_ETIMEDOUT;
 	w->tally.nohandler += r->status == FERRY_ENOHANDLER;
 	w->tally.stopped_calls += r->status == FERRY_ESTOPPED;
+	w->tally.failed += r->status == FERRY_EMPI;
 	w->moved++;
 }
 
@@ -392,7 +408,7 @@ void l_fence_over(struct world *w, uint32_t epoch)
 		mark_mail(&w->nodes[i]);
 	for (struct rec *r = w->recs; r; r = r->next)
 		if (r->epoch < epoch && !r->flush && !r->delivered && !r->in_mail && !r->exempt &&
-		    !w_refuses(w, r->dst, l_total(r->content)) &&
+		    !w_refuses(w, r->dst, l_total(r->content)) && !l_may_fail(w, r->content) &&
 		    !(r->call && l_goes_to_mail(r)) && !(r->class == CLASS_LATE && w->nodes[r->dst].late_done))
 			w_fail(w, "a fence is over, and content %u of epoch %u from rank %d to rank %d (op %#x) is not delivered",
 			       r->content->id, r->epoch, r->src, r->dst, r->op);
@@ -419,7 +435,7 @@ static void check_future(struct world *w, struct rec *r)
 
 static bool may_be_lost(const struct world *w, const struct rec *r)
 {
-	if (!r->future && w_refuses(w, r->dst, l_total(r->content)))
+	if (!r->future && (w_refuses(w, r->dst, l_total(r->content)) || l_may_fail(w, r->content)))
 		return true;
 	return r->unsent || r->exempt || (r->call && l_goes_to_mail(r));
 }

@@ -8,6 +8,7 @@
 #include "support/test.h"
 
 #include <malloc.h>
+#include <stdlib.h>
 
 #include "options.h"
 #include "port_sim.h"
@@ -59,6 +60,31 @@ static void on_honest(ferry *engine, ferry_message *message, void *arg)
 	ferry_message_body(message, &n);
 	assert_int_equal(n, sizeof(uint32_t));
 	peer->honest++;
+}
+
+static void free_data(void *data, void *arg)
+{
+	(void)arg;
+	free(data);
+}
+
+/* What the engine posts to itself. */
+static void on_own(ferry *engine, ferry_message *message, void *arg)
+{
+	(void)engine;
+	(void)message;
+	(void)arg;
+}
+
+static void on_asked(ferry *engine, ferry_message *message, void *arg)
+{
+	ferry_message *answer;
+	size_t nbytes = 100000;
+	(void)arg;
+	assert_int_equal(ferry_message_create(engine, LARGE, &answer), 0);
+	assert_int_equal(ferry_message_attach(answer, calloc(1, nbytes), nbytes, free_data, NULL), 0);
+	assert_int_equal(ferry_reply_message(message, answer), 0);
+	ferry_message_release(answer);
 }
 
 static void begin(struct peer *peer)
@@ -185,6 +211,8 @@ static void open_peer(struct peer *peer)
 		post_receive(peer, i);
 	ferry *before = fy_engine_enter_inline(peer->engine);
 	assert_int_equal(ferry_handle(peer->engine, HONEST, FERRY_INLINE, on_honest, peer), 0);
+	assert_int_equal(ferry_handle(peer->engine, LARGE + 1, FERRY_INLINE, on_own, peer), 0);
+	assert_int_equal(ferry_handle(peer->engine, LARGE + 2, FERRY_INLINE, on_asked, peer), 0);
 	fy_engine_leave_inline(before);
 	settle(peer);
 }
@@ -553,6 +581,45 @@ static void grants_that_lie(void **state)
 	refused_control(peer, FY_OP_GRANT, body, 24);
 }
 
+/* Chunks that do not come, of messages that there are not, or were; and of one that there is, said twice. */
+static void losses_that_lie(void **state)
+{
+	struct peer *peer = *state;
+	struct fy_lost lost = { 5, 0, 0, FERRY_EMPI };
+	refused_control(peer, FY_OP_LOST, &lost, sizeof lost);
+	refused_control(peer, FY_OP_LOST, &lost, 16);
+	transfer(peer, 3000, 3000, 12); /* it came, whole, and then it is said to be lost */
+	unsigned grants = peer->n_grants, acks = peer->n_stream_acks;
+	lost.xid = peer->xid;
+	say_control(peer, FY_OP_LOST, &lost, sizeof lost);
+	assert_int_equal(peer->n_grants, grants + 1);
+	assert_int_equal(peer->grant.status, FERRY_EMPI);
+	ferry_message *m = read_large(peer);
+	assert_non_null(m);
+	ferry_message_release(m);
+	struct announcement a = good(peer, 50000); /* 13 chunks: one comes, two are lost, the others are never sent */
+	begin(peer);
+	put_announcement(peer, FY_KIND_POST | FY_HELD, &a, 1);
+	send_batch(peer);
+	await(peer, &peer->n_grants, grants + 2);
+	char bytes[4096] = { 0 };
+	assert_int_equal(raw_send(peer, 2, bytes, sizeof bytes), 0);
+	lost = (struct fy_lost){ peer->xid, 3, 1, FERRY_EMPI };
+	say_control(peer, FY_OP_LOST, &lost, sizeof lost);
+	assert_int_equal(peer->n_grants, grants + 2); /* chunk 0 may still come */
+	lost.started = 4;
+	refused_control(peer, FY_OP_LOST, &lost, sizeof lost);
+	lost = (struct fy_lost){ peer->xid, 3, UINT32_MAX, 77 };
+	say_control(peer, FY_OP_LOST, &lost, sizeof lost);
+	assert_int_equal(peer->n_grants, grants + 3);
+	assert_int_equal(peer->grant.status, FERRY_EMPI);
+	await(peer, &peer->n_stream_acks, acks + 1);
+	assert_null(read_large(peer));
+	assert_int_equal(peer->honest, peer->expected);
+	check_honest(peer);
+	assert_int_equal(peer->p->large_used[0] - (peer->engine->large_returned - peer->p->large_seen), 0);
+}
+
 static void acknowledgements_that_lie(void **state)
 {
 	struct peer *peer = *state;
@@ -581,6 +648,133 @@ static void acknowledgements_that_lie(void **state)
 	peer->spent = UINT64_MAX - (1 << 20); /* it cannot have spent so much */
 	check_honest(peer);
 	assert_true(peer->p->channels[1]->spent_in < 1u << 30);
+}
+
+/* ---- a peer that lets us wait --------------------------------------------------------------------- */
+
+/* The engine posts to itself, as any other rank would: something large that needs a grant. */
+static ferry_future *post_to_itself(struct peer *peer, size_t nbytes)
+{
+	ferry_message *m;
+	ferry_future *future;
+	char *data = malloc(nbytes);
+	memset(data, 7, nbytes);
+	assert_int_equal(ferry_message_create(peer->engine, LARGE + 1, &m), 0);
+	assert_int_equal(ferry_message_attach(m, data, nbytes, free_data, NULL), 0);
+	assert_int_equal(ferry_post_message(peer->engine, 0, m, &future), 0);
+	ferry_message_release(m);
+	return future;
+}
+
+/* How many turns of `ns` until it is done; at most `most`. */
+static unsigned turns_until(struct peer *peer, ferry_future *future, int64_t ns, unsigned most)
+{
+	unsigned n = 0;
+	for (; n < most && ferry_future_poll(future) == FERRY_PENDING; n++) {
+		turn(peer);
+		fy_sim_advance_to(peer->sim, fy_sim_now(peer->sim) + ns);
+	}
+	return n;
+}
+
+static void arrives(struct peer *peer, size_t nbytes)
+{
+	ferry_future *future = post_to_itself(peer, nbytes);
+	turns_until(peer, future, FERRY_US(10), TURNS);
+	assert_int_equal(ferry_future_poll(future), 0);
+	ferry_future_release(future);
+}
+
+/* Of 300 lengths 256 are told, and no more come: requests, replies, and what is prepaid. */
+static void lengths_that_never_come(void **state)
+{
+	struct peer *peer = *state;
+	check_honest(peer);
+	for (unsigned i = 0; i < 5; i++) {
+		struct announcement a = good(peer, 256);
+		a.a.n_parts = 300;
+		a.a.flags = i == 3 ? FY_ANNOUNCE_PREPAID : 0;
+		for (unsigned k = 0; k < FY_LENGTHS_RECORD; k++)
+			a.lengths[k] = 1;
+		begin(peer);
+		put_announcement(peer, i % 2 ? FY_KIND_POST | FY_HELD : FY_KIND_REPLY | FY_EXT, &a, FY_LENGTHS_RECORD);
+		send_batch(peer);
+		settle(peer);
+	}
+	struct announcement a = good(peer, 3000); /* one behind them waits with them: their stream may be its own */
+	begin(peer);
+	put_announcement(peer, FY_KIND_POST | FY_HELD, &a, 1);
+	send_batch(peer);
+	settle(peer);
+	assert_int_equal(peer->n_grants, 0);
+	assert_int_equal(peer->p->n_parked, 6);
+	arrives(peer, 5000);   /* prepaid */
+	arrives(peer, 200000);
+	arrives(peer, 100 << 20); /* alone */
+	ferry_future *call;
+	ferry_message *m;
+	assert_int_equal(ferry_message_create(peer->engine, LARGE + 2, &m), 0);
+	assert_int_equal(ferry_call_message(peer->engine, 0, m, &call), 0); /* its reply is large */
+	ferry_message_release(m);
+	turns_until(peer, call, FERRY_US(10), TURNS);
+	assert_int_equal(ferry_future_poll(call), 0);
+	ferry_future_release(call);
+	check_honest(peer);
+}
+
+/* It is granted all there is and sends nothing. Others wait for a second, and then no more. */
+static void chunks_that_never_come(void **state)
+{
+	struct peer *peer = *state;
+	uint64_t cap = peer->p->large_cap[0];
+	for (unsigned i = 0; i < 5; i++) {
+		struct announcement a = good(peer, cap - 1000);
+		begin(peer);
+		put_announcement(peer, FY_KIND_POST | FY_HELD, &a, 1);
+		send_batch(peer);
+		settle(peer);
+	}
+	assert_int_equal(peer->n_grants, 1);
+	ferry_future *future = post_to_itself(peer, 1 << 20);
+	unsigned ms = turns_until(peer, future, FERRY_MS(1), 5000);
+	assert_int_equal(ferry_future_poll(future), 0);
+	ferry_future_release(future);
+	assert_in_range(ms, 100, 1500);
+	for (unsigned i = 0; i < 20; i++)
+		arrives(peer, 1 << 20);
+	for (unsigned i = 0; i < 5000; i++) { /* for more that it announced there is nothing, however long it waits */
+		turn(peer);
+		fy_sim_advance_to(peer->sim, fy_sim_now(peer->sim) + FERRY_MS(1));
+	}
+	assert_int_equal(peer->n_grants, 1);
+	assert_in_range(peer->p->large_used[0], cap - 1000, cap - 1000);
+	check_honest(peer);
+}
+
+/* Lengths of attachments that cost their sender nothing. */
+static void lengths_without_end(void **state)
+{
+	struct peer *peer = *state;
+	peer->engine->options.receive_memory = 1 << 20;
+	check_honest(peer);
+	size_t before = memory();
+	for (unsigned i = 0; i < 3; i++) {
+		struct announcement a = good(peer, 1);
+		a.a.n_parts = UINT32_MAX;
+		memset(a.lengths, 0, sizeof a.lengths);
+		begin(peer);
+		put_announcement(peer, FY_KIND_POST | FY_HELD, &a, FY_LENGTHS_RECORD);
+		send_batch(peer);
+		for (unsigned k = 0; k < 1000; k++) {
+			begin(peer);
+			put_lengths(peer, a.a.xid, FY_LENGTHS_RECORD, 0);
+			send_batch(peer);
+			await(peer, &peer->accepted, peer->accepted + 1);
+		}
+	}
+	assert_true(memory() < before + MEMORY_MAX + (1 << 20));
+	arrives(peer, 200000);
+	check_honest(peer);
 }
 
 /* ---- what is no batch, and no record ------------------------------------------------------------------ */
@@ -692,7 +886,11 @@ int main(void)
 		CASE(data_of_another_length),
 		CASE(prepaid_that_lies),
 		CASE(grants_that_lie),
+		CASE(losses_that_lie),
 		CASE(acknowledgements_that_lie),
+		CASE(lengths_that_never_come),
+		CASE(chunks_that_never_come),
+		CASE(lengths_without_end),
 		CASE(batches_that_are_none),
 		CASE(records_that_are_none),
 	};

@@ -40,6 +40,8 @@ static void print(const struct tally *t, unsigned long seeds)
 	SHOW(stopped_calls);
 	SHOW(dropped);
 	SHOW(refused);
+	SHOW(failed);
+	SHOW(failed_chunks);
 	SHOW(deferred);
 	SHOW(refused_sends);
 	SHOW(rendezvous);
@@ -72,12 +74,14 @@ static void assert_met(const struct tally *t)
 	assert_true(t->credit_out > 0);
 	assert_true(t->grants_waited > 0);
 	assert_true(t->seq_wrapped > 0);
+	assert_true(t->tag_wrapped > 0);
 	assert_true(t->close_outstanding > 0);
 	assert_true(t->channel_full > 0);
 	assert_true(t->fences > 0);
 	assert_true(t->deferred > 0);
 	assert_true(t->refused > 0);
 	assert_true(t->refused_sends > 0);
+	assert_true(t->failed > 0);
 	assert_true(t->rendezvous > 0);
 }
 

@@ -175,7 +175,7 @@ struct tally {
 	uint64_t records, delivered, lane_full, credit_out, channel_full, grants_waited, seq_wrapped, tag_wrapped;
 	uint64_t close_outstanding, fences, cancelled, timed_out, refused_sends, rendezvous, deferred, dropped;
 	uint64_t late_replies, overtaken, recalls, nohandler, stopped_calls, unsent, flushes;
-	uint64_t refused;
+	uint64_t refused, failed, failed_chunks;
 };
 
 struct world {
@@ -238,6 +238,11 @@ struct rec *l_take(struct node *node, const ferry_message *message);
 /* A record was accepted by fy_post. */
 void l_accepted(struct node *node, struct rec *rec);
 size_t l_total(const struct content *content);
+/* May a chunk of it be lost? What does not fit into a batch, folded, has chunks. */
+static inline bool l_may_fail(const struct world *w, const struct content *content)
+{
+	return w->plan.net.fail_data_ppm && content && l_total(content) + 16 * (content->n_parts + 1) > FY_REPLY_ROOM;
+}
 /* Into the mailbox, where a call that nobody asks for is answered after its grace. */
 static inline bool l_goes_to_mail(const struct rec *r)
 {

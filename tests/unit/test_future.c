@@ -355,6 +355,29 @@ static void note_abandoned(ferry *which, ferry_future *future)
 	abandoned_one = future;
 }
 
+/* Its waiter has been there and left: that is no reason to keep it. */
+static void a_future_that_was_awaited_in_vain_and_released_goes_when_it_is_done(void **state)
+{
+	(void)state;
+	for (int variant = 0; variant < 3; variant++) {
+		ferry_future *future = make_future(FY_FUTURE_IS_CALL);
+		unsigned cached = fy_future_cached();
+
+		assert_int_equal(ferry_future_wait(future, FERRY_US(10)), FERRY_PENDING);
+		assert_int_equal(ferry_wait_all(&future, 1, FERRY_US(10)), FERRY_PENDING);
+		ferry_future_release(future);
+		assert_int_equal(fy_future_cached(), cached);
+		if (variant == 0)
+			fy_future_complete(future, FERRY_OK, NULL);
+		else if (variant == 1)
+			fy_future_complete(future, FERRY_EPEER, "gone");
+		else
+			fy_future_complete_reply(future, make_message());
+		assert_int_equal(fy_future_cached(), cached + 1);
+		assert_int_equal(messages_alive, 0);
+	}
+}
+
 static void cancel_decides_once(void **state)
 {
 	ferry_future *f = make_future(0);
@@ -879,6 +902,7 @@ int main(void)
 		TEST(what_has_no_reply_is_ealready),
 		TEST(replies_that_nobody_takes_are_released),
 		TEST(a_future_may_be_released_before_it_is_done),
+		TEST(a_future_that_was_awaited_in_vain_and_released_goes_when_it_is_done),
 		TEST(cancel_decides_once),
 		TEST(some_operations_cannot_be_cancelled),
 		TEST(the_detail_says_whether_the_message_was_sent),

@@ -503,6 +503,26 @@ static void the_same_future_may_appear_twice(void **state)
 	release_many(f, 1);
 }
 
+/* Each of them keeps it. */
+static void a_future_may_have_a_hundred_thousand_holders(void **state)
+{
+	enum { HOLDERS = 100000 };
+	ferry_future **f = make_many(1), **same = calloc(HOLDERS, sizeof *same), *all;
+
+	(void)state;
+	for (int i = 0; i < HOLDERS; i++)
+		same[i] = f[0];
+	assert_int_equal(ferry_future_all(same, HOLDERS, &all), FERRY_OK);
+	assert_int_equal(fy_future_refs(f[0]), HOLDERS + 2);
+	assert_int_equal(ferry_future_poll(all), FERRY_PENDING);
+	complete(f[0]);
+	assert_int_equal(ferry_future_poll(all), FERRY_OK);
+	assert_int_equal(fy_future_refs(f[0]), 1);
+	ferry_future_release(all);
+	release_many(f, 1);
+	free(same);
+}
+
 static void wholes_can_be_parts_and_awaited(void **state)
 {
 	ferry_future **f = make_many(4), *pairs[2], *whole;
@@ -835,6 +855,16 @@ static void wait_for_own_next_step(ferry_future *future, int status, void *arg)
 	complete(stuck->done);
 }
 
+static void wait_a_moment(ferry_future *future, int status, void *arg)
+{
+	struct stuck *stuck = arg;
+
+	(void)future;
+	(void)status;
+	stuck->status = ferry_future_wait(stuck->chain, FERRY_US(100));
+	complete(stuck->done);
+}
+
 static void waiting_on_a_strand_for_its_own_next_step_is_edeadlk(void **state)
 {
 	ferry_executor *pool, *strand;
@@ -861,6 +891,131 @@ static void waiting_on_a_strand_for_its_own_next_step_is_edeadlk(void **state)
 	}
 }
 
+/* A waiter looks through chains and groups while others take the steps and let go of what is done. */
+struct looking {
+	ferry_executor *where;
+	ferry_future *first, *second, *whole, *done;
+	unsigned looks, steps;
+	int status;
+};
+
+static int looked_at_step(ferry_future *done, int status, void *arg, ferry_future **next_p)
+{
+	struct looking *l = arg;
+
+	(void)done;
+	l->steps++;
+	*next_p = l->second;
+	return status;
+}
+
+static void look_until_done(ferry_future *future, int status, void *arg)
+{
+	struct looking *l = arg;
+
+	(void)future;
+	(void)status;
+	do {
+		l->status = ferry_future_wait(l->whole, 1);
+		l->looks++;
+	} while (l->status == FERRY_PENDING);
+	complete(l->done);
+}
+
+static int64_t random_ns(uint64_t *random, int64_t most)
+{
+	return (int64_t)(t_random(random) >> 33) % most;
+}
+
+static void spin(int64_t ns)
+{
+	for (int64_t until = t_now() + ns; t_now() < until;)
+		;
+}
+
+static void looking_races_with_steps(void **state)
+{
+	enum { LOOKS = 100 };
+	ferry_executor *pool, *strand, *other;
+	uint64_t random = 1;
+	unsigned looks = 0;
+
+	(void)state;
+	assert_int_equal(ferry_workers_create(engine, 2, &pool), FERRY_OK);
+	assert_int_equal(ferry_strand_create(pool, &strand), FERRY_OK);
+	assert_int_equal(ferry_strand_create(pool, &other), FERRY_OK);
+	for (unsigned i = 0; i < t_scaled(3000); i++) {
+		ferry_future **f = make_many(4), *chain, *any, *same[LOOKS];
+		struct looking l = { .first = f[0], .second = f[1], .done = f[2] };
+
+		assert_int_equal(ferry_future_and_then(f[0], other, looked_at_step, &l, &chain), FERRY_OK);
+		for (unsigned k = 0; k < LOOKS; k++)
+			same[k] = chain;
+		assert_int_equal(ferry_future_any(same, LOOKS, &any), FERRY_OK);
+		assert_int_equal(ferry_future_all(&any, 1, &l.whole), FERRY_OK);
+		ferry_future_release(f[0]); /* the chain lets go of it last, and of f[1], which is handed to it */
+		ferry_future_release(any);
+		ferry_future_release(chain);
+		ferry_future_then(f[3], strand, look_until_done, &l);
+		complete(f[3]);
+		spin(random_ns(&random, 60000));
+		complete(f[0]);
+		spin(random_ns(&random, 5000));
+		complete(f[1]);
+		assert_int_equal(ferry_future_wait(f[2], FERRY_FOREVER), FERRY_OK);
+		assert_int_equal(l.status, FERRY_OK);
+		assert_int_equal(l.steps, 1);
+		looks += l.looks;
+		ferry_future_release(l.whole);
+		ferry_future_release(f[2]);
+		ferry_future_release(f[3]);
+		free(f);
+	}
+	print_message("# %u looks\n", looks);
+	ferry_executor_destroy(other);
+	ferry_executor_destroy(strand);
+	ferry_executor_destroy(pool);
+}
+
+/* `all` is stuck with one of its parts, `any` with every one. */
+static void what_is_made_of_a_stuck_chain_is_stuck(void **state)
+{
+	ferry_executor *pool;
+	ferry_future **f = make_many(6), *chain, *made[5], *mixed[2];
+	struct link link = { 0 };
+	static const int expected[5] = { FERRY_EDEADLK, FERRY_PENDING, FERRY_EDEADLK, FERRY_EDEADLK, FERRY_EDEADLK };
+
+	(void)state;
+	assert_int_equal(ferry_workers_create(engine, 1, &pool), FERRY_OK);
+	ferry_future_and_then(f[0], pool, follow, &link, &chain);
+	mixed[0] = chain, mixed[1] = f[1];
+	ferry_future_all(mixed, 2, &made[0]);
+	ferry_future_any(mixed, 2, &made[1]);
+	mixed[1] = made[0];
+	ferry_future_any(mixed, 2, &made[2]);
+	ferry_future_and_then(made[2], FERRY_INLINE, follow, &link, &made[3]);
+	ferry_future_all(&made[3], 1, &made[4]);
+	for (int i = 0; i < 5; i++) {
+		struct stuck stuck = { .where = pool, .chain = made[i], .done = fy_future_create(engine, 0) };
+		ferry_future *begin = fy_future_create(engine, 0);
+		ferry_future_then(begin, pool, expected[i] == FERRY_PENDING ? wait_a_moment : wait_for_own_next_step, &stuck);
+		complete(begin);
+		assert_int_equal(ferry_future_wait(stuck.done, FERRY_S(20)), FERRY_OK);
+		assert_int_equal(stuck.status, expected[i]);
+		assert_true(stuck.took < FERRY_S(5));
+		assert_int_equal(ferry_future_wait(made[i], FERRY_US(10)), FERRY_PENDING); /* this thread may wait */
+		ferry_future_release(stuck.done);
+		ferry_future_release(begin);
+	}
+	complete_many(f, 6);
+	assert_int_equal(ferry_wait_all(made, 5, FERRY_S(20)), FERRY_OK);
+	release_many(f, 6);
+	for (int i = 0; i < 5; i++)
+		ferry_future_release(made[i]);
+	ferry_future_release(chain);
+	ferry_executor_destroy(pool);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -881,6 +1036,7 @@ int main(void)
 		TEST(the_parts_may_be_released_before_the_whole),
 		TEST(cancelling_the_whole_leaves_the_parts_alone_and_nothing_on_them),
 		TEST(the_same_future_may_appear_twice),
+		TEST(a_future_may_have_a_hundred_thousand_holders),
 		TEST(wholes_can_be_parts_and_awaited),
 		TEST(depth_needs_no_stack),
 		TEST(wholes_race_with_their_parts),
@@ -892,6 +1048,8 @@ int main(void)
 		TEST(a_chain_on_a_destroyed_executor_is_cancelled),
 		TEST(a_loop_of_chains_needs_no_stack),
 		TEST(waiting_on_a_strand_for_its_own_next_step_is_edeadlk),
+		TEST(what_is_made_of_a_stuck_chain_is_stuck),
+		TEST(looking_races_with_steps),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL) != 0;
 }

@@ -152,6 +152,56 @@ static void merged_histograms_answer_as_one(void **state)
 		            perf_histogram_percentile(&whole, percent));
 }
 
+/* A million of 1 us, and one of a second: the million is half of the time. */
+static void by_time_a_call_weighs_what_it_lasts(void **state)
+{
+	int i;
+
+	(void)state;
+	for (i = 0; i < 1000000; i++)
+		perf_histogram_record(&histogram, 1000);
+	perf_histogram_record(&histogram, 1000000000);
+	assert_true(near(perf_histogram_percentile(&histogram, 99.9), 1000, PERF_HISTOGRAM_ERROR));
+	assert_true(near(perf_histogram_time_percentile(&histogram, 49), 1000, PERF_HISTOGRAM_ERROR));
+	assert_true(perf_histogram_time_percentile(&histogram, 51) == 1000000000);
+	assert_true(perf_histogram_time_percentile(&histogram, 100) == 1000000000);
+}
+
+static void time_percentiles_agree_with_a_sorted_list(void **state)
+{
+	static uint64_t values[20000];
+	static const double percents[] = {0.01, 1, 10, 50, 90, 99, 99.9, 100};
+	size_t count = t_scaled(20000), i, at;
+	double sum = 0, slack = 2 * PERF_HISTOGRAM_ERROR, answer, before, to;
+	uint64_t seed = 4;
+
+	(void)state;
+	for (i = 0; i < count; i++) {
+		values[i] = 100 + t_random(&seed) % 1000000 * (i % 50 ? 1 : 100);
+		sum += (double)values[i];
+		perf_histogram_record(&histogram, values[i]);
+	}
+	qsort(values, count, sizeof(values[0]), compare);
+	for (i = 0; i < sizeof(percents) / sizeof(percents[0]); i++) {
+		answer = perf_histogram_time_percentile(&histogram, percents[i]);
+		for (at = 0, before = 0; at < count && (double)values[at] < answer * (1 - slack); at++)
+			before += (double)values[at];
+		for (to = before; at < count && (double)values[at] <= answer * (1 + slack); at++)
+			to += (double)values[at];
+		assert_true(before <= (percents[i] / 100 + slack) * sum && to >= (percents[i] / 100 - slack) * sum);
+	}
+}
+
+static void time_percentiles_of_few_values(void **state)
+{
+	(void)state;
+	assert_true(perf_histogram_time_percentile(&histogram, 99) == 0);
+	perf_histogram_record(&histogram, 0);
+	assert_true(perf_histogram_time_percentile(&histogram, 99) == 0);
+	perf_histogram_record(&histogram, 1000003);
+	assert_true(perf_histogram_time_percentile(&histogram, 0.001) == 1000003);
+}
+
 static void merging_an_empty_one_changes_nothing(void **state)
 {
 	(void)state;
@@ -207,6 +257,9 @@ int main(void)
 		cmocka_unit_test_setup(no_answer_lies_outside_of_what_was_recorded, reset),
 		cmocka_unit_test_setup(slowest_thousandth_is_not_in_the_percentile_before_it, reset),
 		cmocka_unit_test_setup(merged_histograms_answer_as_one, reset),
+		cmocka_unit_test_setup(by_time_a_call_weighs_what_it_lasts, reset),
+		cmocka_unit_test_setup(time_percentiles_agree_with_a_sorted_list, reset),
+		cmocka_unit_test_setup(time_percentiles_of_few_values, reset),
 		cmocka_unit_test_setup(merging_an_empty_one_changes_nothing, reset),
 		cmocka_unit_test(median_of_odd_and_even_counts),
 		cmocka_unit_test(ratios_are_taken_pair_by_pair),

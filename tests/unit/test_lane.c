@@ -161,6 +161,24 @@ static void waiting_for_room_ends_in_time_or_when_told(void **state)
 	destroy(lane);
 }
 
+/* The helm wakes who waits, and with each record else it wakes nobody: a wake is a system call. */
+static void only_who_waits_is_woken(void **state)
+{
+	(void)state;
+	struct fy_lane *lane = create();
+	while (put(lane, 1000, 1))
+		;
+	fy_lane_consume(lane, 1016);
+	assert_int_equal(lane->room, 0);
+	fy_store_release_32(&lane->waiting, 1);
+	fy_lane_consume(lane, 2 * 1016);
+	assert_int_equal(lane->room, 1);
+	assert_int_equal(lane->waiting, 0);
+	fy_lane_consume(lane, 3 * 1016);
+	assert_int_equal(lane->room, 1);
+	destroy(lane);
+}
+
 /* ---- two threads ---------------------------------------------------------------------- */
 
 struct sleeper {
@@ -199,6 +217,47 @@ static void who_waits_for_room_is_woken(void **state)
 	assert_true(s.got_room);
 	assert_true(s.took < FERRY_S(5));
 	destroy(lane);
+}
+
+/* Its nap would end by itself, later: what is measured is that nobody has to wait for that. */
+static int64_t wake_once(void)
+{
+	struct fy_lane *lane = create();
+	struct sleeper s = { .lane = lane };
+	pthread_t thread;
+	while (put(lane, 1000, 1))
+		;
+	assert_int_equal(pthread_create(&thread, NULL, sleep_for_room, &s), 0);
+	while (!fy_load_acquire_32(&lane->waiting))
+		;
+	for (int64_t asleep = fy_now() + FERRY_US(50); fy_now() < asleep;)
+		;
+	int64_t start = fy_now();
+	fy_lane_consume(lane, FY_LANE_BYTES / 2);
+	pthread_join(thread, NULL);
+	int64_t took = fy_now() - start;
+	assert_true(s.got_room);
+	destroy(lane);
+	return took;
+}
+
+static int by_time(const void *a, const void *b)
+{
+	int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+	return (x > y) - (x < y);
+}
+
+static void nobody_sleeps_on_when_there_is_room(void **state)
+{
+	(void)state;
+	int64_t took[101];
+	for (int i = 0; i < 101; i++)
+		took[i] = wake_once();
+	qsort(took, 101, sizeof took[0], by_time);
+	print_message("# awake after %lld us (one of ten), %lld us (half), at most %lld us\n", (long long)took[10] / 1000,
+	              (long long)took[50] / 1000, (long long)took[100] / 1000);
+	if (t_env("TEST_SLOW", 1) == 1) /* one of ten: where others want the processors, too, half may be late */
+		assert_true(took[10] < FY_NAP / 2);
 }
 
 struct producer {
@@ -264,7 +323,9 @@ int main(void)
 		cmocka_unit_test(the_room_before_the_end_counts_as_used),
 		cmocka_unit_test(positions_may_be_beyond_32_bits),
 		cmocka_unit_test(waiting_for_room_ends_in_time_or_when_told),
+		cmocka_unit_test(only_who_waits_is_woken),
 		cmocka_unit_test(who_waits_for_room_is_woken),
+		cmocka_unit_test(nobody_sleeps_on_when_there_is_room),
 		cmocka_unit_test(records_pass_in_order_and_whole),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL) != 0;

@@ -1,0 +1,339 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Corners that chance seldom meets, or that its books are too coarse for: two engines over the simulated
+ * network, and a program of one thread a rank that does what leads there.
+ */
+#include "support/test.h"
+
+#include <pthread.h>
+
+#include "options.h"
+#include "port_sim.h"
+#include "progress.h"
+
+enum { OP = 7, TURNS_MAX = 100000, COUNTED_MAX = 20000 };
+
+struct side {
+	ferry *engine;
+	struct fy_progress *p;
+	struct fy_lane *lane;
+};
+
+struct pair {
+	fy_sim *sim;
+	struct side sides[2];
+	uint32_t posted, came; /* from rank 0 to rank 1 */
+	bool in_order;
+};
+
+static void on_number(ferry *engine, ferry_message *message, void *arg)
+{
+	struct pair *pair = arg;
+	uint32_t number;
+	size_t n;
+	const void *body = ferry_message_body(message, &n);
+	(void)engine;
+	assert_true(n >= sizeof number);
+	memcpy(&number, body, sizeof number);
+	pair->in_order &= number == pair->came++;
+}
+
+static void open_side(struct pair *pair, int rank)
+{
+	struct side *side = &pair->sides[rank];
+	ferry_options given = FERRY_OPTIONS_INIT, options;
+	given.flags = FERRY_NONBLOCK;
+	assert_int_equal(fy_options_resolve(&given, &options), 0);
+	assert_int_equal(fy_engine_create(fy_sim_port(pair->sim, rank), &options, 1, &side->engine), 0);
+	side->p = side->engine->progress;
+	side->lane = fy_engine_lane_create(side->engine);
+	ferry *before = fy_engine_enter_inline(side->engine);
+	assert_int_equal(ferry_handle(side->engine, OP, FERRY_INLINE, on_number, pair), 0);
+	fy_engine_leave_inline(before);
+}
+
+static void begin(struct pair *pair)
+{
+	struct fy_sim_options net = { .eager_max = SIZE_MAX };
+	*pair = (struct pair){ .in_order = true, .sim = fy_sim_create(2, 1, &net) };
+	open_side(pair, 0);
+	open_side(pair, 1);
+}
+
+/* Until nothing happens any more, the network included. */
+static void settle(struct pair *pair)
+{
+	for (unsigned idle = 0, turn = 0; idle < 10; turn++) {
+		bool worked = false;
+		for (int i = 0; i < 2; i++)
+			worked |= fy_progress_step(pair->sides[i].p, true);
+		worked |= fy_sim_advance(pair->sim);
+		idle = worked ? 0 : idle + 1;
+		assert_true(turn < TURNS_MAX);
+	}
+}
+
+static void close_side(struct side *side)
+{
+	assert_true(side->p->stopped);
+	assert_int_equal(fy_engine_destroy(side->engine), 0);
+	if (!fy_load_acquire_32(&side->lane->gone))
+		fy_engine_lane_orphaned(side->engine, side->lane);
+	fy_lane_release(side->lane);
+	fy_engine_release(side->engine);
+}
+
+static void finish(struct pair *pair)
+{
+	for (unsigned turn = 0; !(pair->sides[0].p->stopped && pair->sides[1].p->stopped); turn++) {
+		assert_true(turn < TURNS_MAX);
+		for (int i = 0; i < 2; i++)
+			fy_progress_step(pair->sides[i].p, true);
+		if (!fy_sim_advance(pair->sim))
+			fy_sim_advance_to(pair->sim, fy_sim_now(pair->sim) + FERRY_MS(1));
+	}
+	close_side(&pair->sides[0]);
+	close_side(&pair->sides[1]);
+	fy_sim_destroy(pair->sim);
+}
+
+static void begin_close(struct pair *pair)
+{
+	for (int i = 0; i < 2; i++) {
+		fy_store_release_32(&pair->sides[i].engine->phase, FY_CLOSING);
+		fy_progress_begin_close(pair->sides[i].p);
+	}
+}
+
+static void end(struct pair *pair)
+{
+	begin_close(pair);
+	finish(pair);
+}
+
+/* A number for rank 1, in a body of `nbytes`. */
+static int post(struct pair *pair, size_t nbytes)
+{
+	static char body[FY_LANE_INLINE];
+	memcpy(body, &pair->posted, sizeof pair->posted);
+	struct fy_post o = { .engine = pair->sides[0].engine, .lane = pair->sides[0].lane, .kind = FY_KIND_POST,
+		             .rank = 1, .op = OP, .body = body, .nbytes = nbytes };
+	int status = fy_post(&o, NULL);
+	pair->posted += status == 0;
+	return status;
+}
+
+/* ---- the hot loop ---------------------------------------------------------------------------- */
+
+/* The credit of a pair grows when it has run out. */
+static void grow_credit(struct pair *pair)
+{
+	struct fy_channel *ch = fy_channel_get(pair->sides[0].p, 1);
+	while (ch->limit - ch->spent < 200000) {
+		assert_true(pair->posted < COUNTED_MAX);
+		while (post(pair, 2000) == 0)
+			;
+		settle(pair);
+	}
+}
+
+/*
+ * The network takes nothing for a while. Two full batches wait, the third has room for a short record and
+ * none for the next long one. That one has been first in its lane for more than a
+ * millisecond, so it moves to the channel's queue; the short ones behind it stay behind it.
+ */
+static void a_short_record_does_not_overtake_the_queue(void **state)
+{
+	(void)state;
+	struct pair pair;
+	begin(&pair);
+	grow_credit(&pair);
+	struct fy_channel *ch = pair.sides[0].p->channels[1];
+	fy_sim_refuse(pair.sim, 0, 1000000);
+	for (int i = 0; i < 7; i++)
+		assert_int_equal(post(&pair, 3000), 0);
+	for (int i = 0; i < 5; i++)
+		assert_int_equal(post(&pair, 8), 0);
+	fy_progress_step(pair.sides[0].p, true);
+	assert_int_equal(ch->n_ready, 2);
+	assert_null(ch->queue);
+	fy_sim_advance_to(pair.sim, fy_sim_now(pair.sim) + FERRY_MS(2));
+	fy_progress_step(pair.sides[0].p, true);
+	assert_non_null(ch->queue);
+	fy_sim_refuse(pair.sim, 0, 0);
+	settle(&pair);
+	assert_int_equal(pair.came, pair.posted);
+	assert_true(pair.in_order);
+	end(&pair);
+}
+
+/* Every byte of credit, on both sides: the way of one record at a time and the hot loop charge the same. */
+static void credit_is_spent_to_the_byte(void **state)
+{
+	(void)state;
+	struct pair pair;
+	uint64_t random = 1, expected = 0;
+	begin(&pair);
+	struct fy_channel *out = fy_channel_get(pair.sides[0].p, 1);
+	for (unsigned round = 0; round < 100; round++) {
+		unsigned n = 1 + (unsigned)(t_random(&random) % 12);
+		for (unsigned i = 0; i < n; i++) {
+			uint32_t nbytes = 4 + (uint32_t)(t_random(&random) % 60);
+			assert_int_equal(post(&pair, nbytes), 0);
+			expected += fy_record_size(FY_KIND_POST | nbytes) + FY_MESSAGE_CHARGE;
+		}
+		expected += FY_BATCH_CHARGE; /* they leave in one batch */
+		settle(&pair);
+		assert_int_equal(out->spent, expected);
+		assert_int_equal(pair.sides[1].p->channels[0]->spent_in, expected);
+	}
+	assert_int_equal(pair.came, pair.posted);
+	assert_true(pair.in_order);
+	assert_int_equal(pair.sides[1].p->channels[0]->held, 0);
+	end(&pair);
+}
+
+/* ---- operations of MPI that are left in a lane -------------------------------------------------- */
+
+enum { STARTS = 6 }; /* of each of two threads */
+
+/* What stands for mpi_start.c. */
+static struct {
+	bool no_memory;
+	unsigned taken[2 * STARTS], failed[2 * STARTS];
+	struct fy_port_ops ops;
+} starts;
+
+static ferry_future *start_of(const struct fy_record *r, uint32_t *number_p)
+{
+	memcpy(number_p, fy_record_data(r), sizeof *number_p);
+	return (ferry_future *)(uintptr_t)fy_record_ext(r);
+}
+
+static bool take_start(struct fy_progress *p, const struct fy_record *r)
+{
+	uint32_t number;
+	ferry_future *future = start_of(r, &number);
+	(void)p;
+	if (starts.no_memory)
+		return false;
+	starts.taken[number]++;
+	fy_future_complete(future, FERRY_OK, NULL);
+	return true;
+}
+
+static void fail_start(struct fy_progress *p, const struct fy_record *r, int status, const char *detail)
+{
+	uint32_t number;
+	ferry_future *future = start_of(r, &number);
+	(void)p;
+	starts.failed[number]++;
+	fy_future_complete(future, status, detail);
+}
+
+static const struct fy_start_ops start_ops = { .take = take_start, .fail = fail_start };
+
+static void begin_with_starts(struct pair *pair)
+{
+	begin(pair);
+	memset(&starts, 0, sizeof starts);
+	starts.no_memory = true;
+	starts.ops = *pair->sides[0].p->port->ops;
+	starts.ops.starts = &start_ops;
+	pair->sides[0].p->port->ops = &starts.ops;
+}
+
+struct starter {
+	ferry *engine;
+	uint32_t first;
+	ferry_future *futures[STARTS];
+	int status;
+};
+
+static void *post_starts(void *arg)
+{
+	struct starter *s = arg;
+	for (uint32_t i = 0; i < STARTS && s->status == 0; i++) {
+		uint32_t number = s->first + i;
+		s->status = fy_post_start(s->engine, &number, sizeof number, &s->futures[i]);
+	}
+	return NULL;
+}
+
+/* One thread has ended, the other goes on. The engine has had no memory for their starts so far. */
+static void post_from_two(struct pair *pair, struct starter *two)
+{
+	pthread_t thread;
+	two[0] = (struct starter){ .engine = pair->sides[0].engine };
+	two[1] = (struct starter){ .engine = pair->sides[0].engine, .first = STARTS };
+	assert_int_equal(pthread_create(&thread, NULL, post_starts, &two[0]), 0);
+	pthread_join(thread, NULL);
+	post_starts(&two[1]);
+	assert_true(two[0].status == 0 && two[1].status == 0);
+	settle(pair);
+	for (int i = 0; i < 2 * STARTS; i++)
+		assert_int_equal(ferry_future_poll(two[i / STARTS].futures[i % STARTS]), FERRY_PENDING);
+}
+
+static void all_ended(struct starter *two, int status, unsigned taken)
+{
+	for (int i = 0; i < 2 * STARTS; i++) {
+		ferry_future *future = two[i / STARTS].futures[i % STARTS];
+		assert_int_equal(ferry_future_poll(future), status);
+		assert_int_equal(starts.taken[i], taken);
+		assert_int_equal(starts.failed[i], !taken);
+		ferry_future_release(future);
+	}
+}
+
+static void a_close_waits_for_starts_in_lanes(void **state)
+{
+	(void)state;
+	struct pair pair;
+	struct starter two[2];
+	begin_with_starts(&pair);
+	post_from_two(&pair, two);
+	begin_close(&pair);
+	for (int i = 0; i < 200; i++) {
+		fy_progress_step(pair.sides[i % 2].p, true);
+		fy_sim_advance_to(pair.sim, fy_sim_now(pair.sim) + FERRY_MS(1));
+	}
+	assert_false(pair.sides[0].p->drained || pair.sides[1].p->drained);
+	starts.no_memory = false;
+	finish(&pair);
+	all_ended(two, FERRY_OK, 1);
+}
+
+/* A rank is gone: what was never started fails, once, and what it borrowed is given back by that. */
+static void starts_in_lanes_fail_when_a_close_gives_up(void **state)
+{
+	(void)state;
+	struct pair pair;
+	struct starter two[2];
+	begin_with_starts(&pair);
+	assert_int_equal(post(&pair, 8), 0); /* the time is no longer 0 */
+	post_from_two(&pair, two);
+	fy_channel_gone(pair.sides[0].p, fy_channel_get(pair.sides[0].p, 1), FERRY_EPEER, "the test says so");
+	fy_channel_gone(pair.sides[1].p, fy_channel_get(pair.sides[1].p, 0), FERRY_EPEER, "the test says so");
+	fy_sim_kill(pair.sim, 0);
+	fy_sim_kill(pair.sim, 1);
+	begin_close(&pair);
+	for (int i = 0; i < 2; i++) {
+		for (int k = 0; k < 100; k++)
+			fy_progress_step(pair.sides[i].p, true);
+		pair.sides[i].p->clean = true; /* so that all memory is freed: this network writes nowhere any more */
+	}
+	finish(&pair);
+	all_ended(two, FERRY_ESTOPPED, 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_short_record_does_not_overtake_the_queue),
+		cmocka_unit_test(credit_is_spent_to_the_byte),
+		cmocka_unit_test(a_close_waits_for_starts_in_lanes),
+		cmocka_unit_test(starts_in_lanes_fail_when_a_close_gives_up),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL) != 0;
+}

@@ -1,0 +1,428 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Large messages between two engines over the simulated network, when something is not as it should be: a
+ * chunk is not sent or not received, tags repeat, and what has no memory waits. What must hold: the
+ * poster's future says what happened; nothing incomplete is delivered; what is lent comes back once; the
+ * budget is whole afterwards; and other messages go on.
+ */
+#include "support/test.h"
+
+#include "options.h"
+#include "port_sim.h"
+#include "progress.h"
+#include "status.h"
+
+#include <stdlib.h>
+
+enum { OP_LARGE = 1, OP_SMALL, OP_ASK, OP_KEPT, RANKS = 2, ROUNDS_MAX = 200000, CHUNK = 8192 };
+
+static struct pair {
+	fy_sim *sim;
+	ferry *engine[RANKS];
+	unsigned large, small, asked; /* taken by handlers */
+	uint64_t sum;                 /* of the sizes of what is large */
+	size_t answer;                /* of how many bytes */
+	unsigned lent, released;
+	bool broken;                  /* a message came that nobody sent */
+} t;
+
+/* ---- bytes ------------------------------------------------------------------------------ */
+
+static void fill(char *to, size_t nbytes)
+{
+	for (size_t i = 0; i < nbytes; i++)
+		to[i] = (char)(i * 31 + i / 251 + nbytes);
+}
+
+static bool right(const char *data, size_t nbytes)
+{
+	for (size_t i = 0; i < nbytes; i++)
+		if (data[i] != (char)(i * 31 + i / 251 + nbytes))
+			return false;
+	return true;
+}
+
+static void released(void *data, void *arg)
+{
+	size_t nbytes = (size_t)(uintptr_t)arg;
+	t.broken |= !right(data, nbytes);
+	t.released++;
+	free(data);
+}
+
+static ferry_message *message(int rank, uint32_t op, size_t nbytes)
+{
+	ferry_message *m;
+	char *data = malloc(nbytes);
+	fill(data, nbytes);
+	assert_int_equal(ferry_message_create(t.engine[rank], op, &m), 0);
+	assert_int_equal(ferry_message_attach(m, data, nbytes, released, (void *)(uintptr_t)nbytes), 0);
+	t.lent++;
+	return m;
+}
+
+/* ---- the pair ------------------------------------------------------------------------------ */
+
+static void on_large(ferry *engine, ferry_message *m, void *arg)
+{
+	size_t nbytes;
+	const char *data = ferry_message_attachment(m, 0, &nbytes);
+	(void)engine;
+	(void)arg;
+	t.broken |= ferry_message_attachments(m) != 1 || !right(data, nbytes);
+	t.large++;
+	t.sum += nbytes;
+}
+
+static void on_small(ferry *engine, ferry_message *m, void *arg)
+{
+	(void)engine;
+	(void)m;
+	(void)arg;
+	t.small++;
+}
+
+static void on_ask(ferry *engine, ferry_message *m, void *arg)
+{
+	(void)arg;
+	t.asked++;
+	ferry_message *answer = message(engine == t.engine[1], OP_ASK, t.answer);
+	assert_int_equal(ferry_reply_message(m, answer), 0);
+	ferry_message_release(answer);
+}
+
+static void handle(int rank, uint32_t op, ferry_handler_fn *fn)
+{
+	ferry *before = fy_engine_enter_inline(t.engine[rank]);
+	assert_int_equal(ferry_handle(t.engine[rank], op, FERRY_INLINE, fn, NULL), 0);
+	fy_engine_leave_inline(before);
+}
+
+static void start(uint64_t seed, const struct fy_sim_options *net)
+{
+	memset(&t, 0, sizeof t);
+	t.sim = fy_sim_create(RANKS, seed, net);
+	for (int i = 0; i < RANKS; i++) {
+		ferry_options given = FERRY_OPTIONS_INIT, options;
+		given.flags = FERRY_NONBLOCK;
+		given.spin = given.sleep_max = FERRY_NONE;
+		given.receive_memory = 1 << 20;
+		given.handler_grace = FERRY_NONE;
+		assert_int_equal(fy_options_resolve(&given, &options), 0);
+		assert_int_equal(fy_engine_create(fy_sim_port(t.sim, i), &options, 1, &t.engine[i]), 0);
+		handle(i, OP_LARGE, on_large);
+		handle(i, OP_SMALL, on_small);
+		handle(i, OP_ASK, on_ask);
+	}
+}
+
+static void step(void)
+{
+	for (int i = 0; i < RANKS; i++)
+		fy_progress_step(t.engine[i]->progress, true);
+	if (!fy_sim_advance(t.sim))
+		fy_sim_advance_to(t.sim, fy_sim_now(t.sim) + FERRY_US(100));
+	assert_string_equal(fy_sim_misuse(t.sim), "");
+}
+
+static bool idle(void)
+{
+	for (int i = 0; i < RANKS; i++) {
+		struct fy_progress *p = t.engine[i]->progress;
+		if (!fy_transfer_quiet(p) || p->n_streams || p->n_pending || p->n_flying || p->dirty ||
+		    fy_outgoing_has_work(p) || p->calls_open)
+			return false;
+	}
+	return true;
+}
+
+static void settle(void)
+{
+	for (unsigned i = 0; i < ROUNDS_MAX && !idle(); i++)
+		step();
+	for (unsigned i = 0; i < 100; i++) /* memory that was freed just now is seen */
+		step();
+	assert_true(idle());
+}
+
+/* Of a future: how it ended. */
+static int ended(ferry_future *future)
+{
+	int status = ferry_future_poll(future);
+	ferry_future_release(future);
+	return status;
+}
+
+/* Nothing is left: neither budgets nor places nor loans. */
+static void check_books(void)
+{
+	for (int i = 0; i < RANKS; i++) {
+		struct fy_progress *p = t.engine[i]->progress;
+		uint64_t returned = t.engine[i]->large_returned - p->large_seen;
+		assert_int_equal(p->large_used[0] - returned, 0);
+		assert_int_equal(p->large_used[1], 0);
+		assert_int_equal(p->landing_bytes, 0);
+		assert_int_equal(p->stats.malformed, 0);
+		for (struct fy_channel *ch = p->all; ch; ch = ch->all_next) {
+			assert_null(ch->in);
+			assert_null(ch->out);
+			assert_null(ch->streams_out);
+			assert_null(ch->turns_in.first);
+			assert_null(ch->turns_out.first);
+			assert_int_equal(ch->held, 0);
+			assert_int_equal(ch->lengths_held, 0);
+			assert_int_equal(ch->gone, 0);
+		}
+	}
+	assert_int_equal(t.released, t.lent);
+	assert_false(t.broken);
+}
+
+static void end(void)
+{
+	for (int i = 0; i < RANKS; i++) {
+		fy_store_release_32(&t.engine[i]->phase, FY_CLOSING);
+		fy_progress_begin_close(t.engine[i]->progress);
+	}
+	bool all = false;
+	for (unsigned i = 0; i < ROUNDS_MAX && !all; i++) {
+		all = true;
+		for (int k = 0; k < RANKS; k++)
+			all &= t.engine[k]->progress->stopped;
+		if (!all)
+			step();
+	}
+	assert_true(all);
+	assert_int_equal(fy_sim_outstanding(t.sim, FY_PORT_ANY), 0);
+	for (int i = 0; i < RANKS; i++) {
+		assert_int_equal(fy_engine_destroy(t.engine[i]), 0);
+		fy_engine_release(t.engine[i]);
+	}
+	fy_sim_destroy(t.sim);
+}
+
+/* ---- chunks that fail ---------------------------------------------------------------------------- */
+
+static ferry_future *post(int rank, uint32_t op, size_t nbytes)
+{
+	ferry_future *future;
+	ferry_message *m = message(rank, op, nbytes);
+	assert_int_equal(ferry_post_message(t.engine[rank], !rank, m, &future), 0);
+	ferry_message_release(m);
+	return future;
+}
+
+static ferry_future *post_small(void)
+{
+	ferry_future *future;
+	assert_int_equal(ferry_post(t.engine[0], 1, OP_SMALL, "x", 1, &future), 0);
+	return future;
+}
+
+static void says(ferry_future *future, const char *text)
+{
+	assert_int_equal(ferry_future_poll(future), FERRY_EMPI);
+	assert_non_null(strstr(ferry_future_detail(future), text));
+	ferry_future_release(future);
+}
+
+/* Chunks from the `skip`th on fail, on one side; before and behind the message that they are of goes another. */
+static void chunk_of_a_post(bool receives, size_t nbytes, unsigned skip, unsigned count, size_t eager)
+{
+	struct fy_sim_options net = { .chunk_max = CHUNK, .eager_max = eager, .count_misuse = true };
+	start(skip + 1, &net);
+	fy_sim_fail_data(t.sim, receives, receives, skip, count);
+	ferry_future *future = post(0, OP_LARGE, nbytes), *small = post_small();
+	settle();
+	says(future, receives ? "did not get all of it" : "did not send a part of it");
+	assert_int_equal(ended(small), 0);
+	assert_int_equal(t.large, 0);
+	assert_int_equal(t.small, 1);
+	fy_sim_fail_data(t.sim, receives, receives, 0, 0);
+	check_books();
+	future = post(0, OP_LARGE, nbytes + 1); /* and the next one is whole */
+	settle();
+	assert_int_equal(ended(future), 0);
+	assert_int_equal(t.sum, nbytes + 1);
+	check_books();
+	end();
+}
+
+static void a_chunk_of_a_post(void **state)
+{
+	static const size_t sizes[] = { 5000, 7 * CHUNK, 20 * CHUNK + 5 }, eagers[] = { 1, CHUNK, SIZE_MAX };
+	(void)state;
+	for (unsigned s = 0; s < 3; s++)
+		for (unsigned e = 0; e < 3; e++)
+			for (unsigned receives = 0; receives < 2; receives++)
+				for (unsigned skip = 0; CHUNK * skip < sizes[s]; skip += 1 + skip) {
+					chunk_of_a_post(receives, sizes[s], skip, 1, eagers[e]);
+					chunk_of_a_post(receives, sizes[s], skip, 3, eagers[e]);
+				}
+}
+
+static void a_chunk_of_a_call(void **state)
+{
+	struct fy_sim_options net = { .chunk_max = CHUNK, .count_misuse = true };
+	(void)state;
+	for (unsigned receives = 0; receives < 2; receives++) {
+		start(3, &net);
+		t.answer = 100;
+		fy_sim_fail_data(t.sim, (int)receives, receives, 2, 1);
+		ferry_future *future;
+		ferry_message *m = message(0, OP_ASK, 5 * CHUNK);
+		assert_int_equal(ferry_call_message(t.engine[0], 1, m, &future), 0);
+		ferry_message_release(m);
+		settle();
+		says(future, receives ? "did not get all of it" : "did not send a part of it");
+		assert_int_equal(t.asked, 0);
+		check_books();
+		end();
+	}
+}
+
+static void a_chunk_of_a_reply(void **state)
+{
+	struct fy_sim_options net = { .chunk_max = CHUNK, .count_misuse = true };
+	(void)state;
+	for (unsigned receives = 0; receives < 2; receives++)
+		for (unsigned again = 0; again < 2; again++) {
+			start(4 + again, &net);
+			t.answer = 6 * CHUNK;
+			fy_sim_fail_data(t.sim, !receives, receives, again ? 5 : 1, again ? 1 : 3);
+			ferry_future *future;
+			assert_int_equal(ferry_call(t.engine[0], 1, OP_ASK, "x", 1, &future), 0);
+			settle();
+			says(future, "could not be received");
+			assert_int_equal(t.asked, 1);
+			fy_sim_fail_data(t.sim, !receives, receives, 0, 0);
+			check_books();
+			assert_int_equal(ferry_call(t.engine[0], 1, OP_ASK, "x", 1, &future), 0);
+			settle();
+			assert_int_equal(ended(future), 0);
+			check_books();
+			end();
+		}
+}
+
+/* Nobody has its future: the next flush says it. */
+static void a_chunk_of_a_post_without_a_future(void **state)
+{
+	struct fy_sim_options net = { .chunk_max = CHUNK, .count_misuse = true };
+	(void)state;
+	start(5, &net);
+	fy_sim_fail_data(t.sim, 1, true, 1, 1);
+	ferry_message *m = message(0, OP_LARGE, 3 * CHUNK);
+	ferry_future *flush;
+	assert_int_equal(ferry_post_message(t.engine[0], 1, m, NULL), 0);
+	ferry_message_release(m);
+	assert_int_equal(fy_post_flush(t.engine[0], NULL, 1, 0, &flush), 0);
+	settle();
+	assert_int_equal(ended(flush), FERRY_EMPI);
+	assert_int_equal(t.large, 0);
+	check_books();
+	end();
+}
+
+/* The port takes no more chunks: after a second the message is given up, not waited for. */
+static void a_port_that_refuses(void **state)
+{
+	struct fy_sim_options net = { .chunk_max = CHUNK, .count_misuse = true };
+	(void)state;
+	start(6, &net);
+	ferry_future *future = post(0, OP_LARGE, 30 * CHUNK);
+	for (unsigned i = 0; i < ROUNDS_MAX && t.engine[0]->progress->stats.bytes_sent < 10 * CHUNK; i++)
+		step();
+	fy_sim_refuse(t.sim, 0, 1u << 30);
+	int64_t begin = fy_sim_now(t.sim);
+	while (ferry_future_poll(future) == FERRY_PENDING && fy_sim_now(t.sim) - begin < FERRY_S(3))
+		step();
+	assert_int_equal(ferry_future_poll(future), FERRY_EMPI);
+	fy_sim_refuse(t.sim, 0, 0);
+	settle();
+	ferry_future_release(future);
+	assert_int_equal(t.large, 0);
+	check_books();
+	end();
+}
+
+/* ---- tags ------------------------------------------------------------------------------------------- */
+
+/* Sizes that are prepaid and sizes that are not, requests and replies, and as few tags as there can be. */
+static void tags_that_repeat(void **state)
+{
+	(void)state;
+	for (unsigned seed = 1; seed <= 60; seed++) {
+		struct fy_sim_options net = { .chunk_max = CHUNK, .tag_max = 2 + (int)seed % 5, .count_misuse = true,
+			                      .eager_max = seed % 2 ? SIZE_MAX : 1 };
+		ferry_future *futures[60];
+		uint64_t random = seed, sum = 0;
+		start(seed, &net);
+		for (unsigned i = 0; i < 60; i++) {
+			size_t nbytes = 4200 + t_random(&random) % (i % 3 ? 2 * CHUNK : 12 * CHUNK);
+			t.answer = 3 * CHUNK;
+			if (i % 4 == 3) {
+				assert_int_equal(ferry_call(t.engine[1], 0, OP_ASK, "x", 1, &futures[i]), 0);
+				continue;
+			}
+			futures[i] = post(0, OP_LARGE, nbytes);
+			sum += nbytes;
+			for (unsigned k = t_random(&random) % 20; k; k--)
+				step();
+		}
+		settle();
+		for (unsigned i = 0; i < 60; i++)
+			assert_int_equal(ended(futures[i]), 0);
+		assert_int_equal(t.sum, sum);
+		check_books();
+		end();
+	}
+}
+
+/* A request waits for memory that the program of the receiver holds. A reply with the same tags passes it. */
+static void a_reply_passes_a_request(void **state)
+{
+	struct fy_sim_options net = { .chunk_max = CHUNK, .tag_max = 3, .count_misuse = true };
+	ferry_message *kept = NULL;
+	ferry_future *waits, *call, *first;
+	(void)state;
+	start(7, &net);
+	first = post(0, OP_KEPT, 300 << 10); /* of 384 KiB: for the mailbox */
+	for (unsigned i = 0; i < ROUNDS_MAX && !kept; i++) {
+		step();
+		ferry *before = fy_engine_enter_inline(NULL);
+		ferry_recv(t.engine[1], FERRY_ANY, OP_KEPT, 0, &kept);
+		fy_engine_leave_inline(before);
+	}
+	assert_non_null(kept);
+	settle();
+	assert_int_equal(ended(first), 0);
+	waits = post(0, OP_LARGE, 200 << 10);
+	for (unsigned i = 0; i < 2000; i++)
+		step();
+	t.answer = 10 * CHUNK;
+	assert_int_equal(ferry_call(t.engine[1], 0, OP_ASK, "x", 1, &call), 0);
+	for (unsigned i = 0; i < 5000 && ferry_future_poll(call) == FERRY_PENDING; i++)
+		step();
+	assert_int_equal(ended(call), 0);
+	assert_int_equal(ferry_future_poll(waits), FERRY_PENDING);
+	ferry_message_release(kept);
+	settle();
+	assert_int_equal(ended(waits), 0);
+	check_books();
+	end();
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_chunk_of_a_post),
+		cmocka_unit_test(a_chunk_of_a_call),
+		cmocka_unit_test(a_chunk_of_a_reply),
+		cmocka_unit_test(a_chunk_of_a_post_without_a_future),
+		cmocka_unit_test(a_port_that_refuses),
+		cmocka_unit_test(tags_that_repeat),
+		cmocka_unit_test(a_reply_passes_a_request),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL) != 0;
+}

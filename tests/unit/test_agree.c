@@ -1,0 +1,445 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Agreements alone. The engines here are never stepped: the test carries the words of agree.c between them
+ * itself, when it likes, and says what each rank has sent and finished. So what takes luck with whole engines
+ * is played out on purpose: a record that crosses between two counts, one that is on its way for many rounds,
+ * a callback that posts after its rank was counted.
+ *
+ * The random part is the same with chance deciding, against a model that knows every record.
+ */
+#include "support/test.h"
+
+#include "options.h"
+#include "port_sim.h"
+#include "progress.h"
+
+enum { RANKS_MAX = 7, RECORDS_MAX = 40 };
+
+/* ---- ranks, and words between them ------------------------------------------------------ */
+
+struct word {
+	int from, to;
+	bool up;
+	struct fy_agree_word word;
+};
+
+struct ranks {
+	int n;
+	fy_sim *sim;
+	ferry *engines[RANKS_MAX];
+	struct fy_progress *p[RANKS_MAX];
+	struct word words[4 * RANKS_MAX]; /* under way, oldest first */
+	int n_words;
+};
+
+static ferry *create_engine(fy_sim *sim, int rank)
+{
+	ferry_options given = FERRY_OPTIONS_INIT, options;
+	ferry *engine;
+	given.flags = FERRY_NONBLOCK;
+	assert_int_equal(fy_options_resolve(&given, &options), 0);
+	assert_int_equal(fy_engine_create(fy_sim_port(sim, rank), &options, 1, &engine), 0);
+	return engine;
+}
+
+static void begin(struct ranks *r, int n)
+{
+	*r = (struct ranks){ .n = n, .sim = fy_sim_create(n, 1, NULL) };
+	assert_non_null(r->sim);
+	for (int i = 0; i < n; i++) {
+		r->engines[i] = create_engine(r->sim, i);
+		r->p[i] = r->engines[i]->progress;
+	}
+}
+
+static void end(struct ranks *r)
+{
+	for (int i = 0; i < r->n; i++) {
+		fy_sim_kill(r->sim, i); /* with its receives, so that their memory may be freed */
+		r->p[i]->clean = true;
+		fy_engine_destroy(r->engines[i]);
+		fy_engine_release(r->engines[i]);
+	}
+	fy_sim_destroy(r->sim);
+}
+
+static void collect(struct ranks *r, int from)
+{
+	for (struct fy_channel *ch = r->p[from]->all; ch; ch = ch->all_next) {
+		if (ch->up_owed)
+			r->words[r->n_words++] = (struct word){ from, ch->rank, true, ch->up };
+		if (ch->down_owed)
+			r->words[r->n_words++] = (struct word){ from, ch->rank, false, ch->down };
+		ch->up_owed = ch->down_owed = false;
+	}
+}
+
+/* One look at the agreement, any pause being over. */
+static void step(struct ranks *r, int rank)
+{
+	r->p[rank]->now += FERRY_MS(2);
+	fy_agree_step(r->p[rank]);
+	collect(r, rank);
+}
+
+static void deliver(struct ranks *r, int index)
+{
+	struct word w = r->words[index];
+	struct fy_progress *p = r->p[w.to];
+	memmove(&r->words[index], &r->words[index + 1], (size_t)(--r->n_words - index) * sizeof w);
+	if (w.up)
+		fy_agree_up(p, fy_channel_get(p, w.from), &w.word);
+	else
+		fy_agree_down(p, fy_channel_get(p, w.from), &w.word);
+	collect(r, w.to);
+	assert_int_equal(p->stats.malformed, 0);
+}
+
+static void join_all(struct ranks *r, uint32_t kind)
+{
+	for (int i = 0; i < r->n; i++)
+		fy_agree_join(r->p[i], kind);
+}
+
+/* All words that are due arrive, and everybody looks once. */
+static void turn(struct ranks *r)
+{
+	while (r->n_words)
+		deliver(r, 0);
+	for (int i = r->n - 1; i >= 0; i--) {
+		step(r, i);
+		while (r->n_words)
+			deliver(r, 0);
+	}
+}
+
+static void turns(struct ranks *r, unsigned n)
+{
+	while (n--)
+		turn(r);
+}
+
+static int over_for(const struct ranks *r)
+{
+	int count = 0;
+	for (int i = 0; i < r->n; i++)
+		count += r->p[i]->agree.n > 0 && r->p[i]->agree.finished == r->p[i]->agree.n;
+	return count;
+}
+
+static bool over_for_anybody(const struct ranks *r)
+{
+	return over_for(r) > 0;
+}
+
+static bool over(const struct ranks *r)
+{
+	return over_for(r) == r->n;
+}
+
+static bool stopped(const struct ranks *r, int rank)
+{
+	return fy_load_acquire_32(&r->engines[rank]->phase) == FY_STOPPED;
+}
+
+/* ---- played out -------------------------------------------------------------------------- */
+
+static void quiet_ranks_agree(void **state)
+{
+	(void)state;
+	for (int n = 1; n <= RANKS_MAX; n++) {
+		struct ranks r;
+		begin(&r, n);
+		for (int again = 0; again < 3; again++) {
+			join_all(&r, FY_AGREE_FENCE);
+			assert_false(over_for_anybody(&r));
+			turns(&r, 6);
+			assert_true(over(&r));
+		}
+		assert_false(stopped(&r, 0));
+		join_all(&r, FY_AGREE_CLOSE);
+		turns(&r, 12);
+		assert_true(over(&r));
+		for (int i = 0; i < n; i++)
+			assert_true(stopped(&r, i) && r.p[i]->drained);
+		end(&r);
+	}
+}
+
+static void nobody_is_done_before_all_have_joined(void **state)
+{
+	(void)state;
+	struct ranks r;
+	begin(&r, 4);
+	for (int i = 0; i < 4; i++) {
+		turns(&r, 6);
+		assert_false(over_for_anybody(&r));
+		fy_agree_join(r.p[i], FY_AGREE_FENCE);
+	}
+	turns(&r, 6);
+	assert_true(over(&r));
+	end(&r);
+}
+
+/* Rank 1 is counted, then posts to rank 2, which had posted to rank 1 before it joined. The sums of this
+ * round agree: what rank 2 sent has its match in what it finished. And what it sent is still on its way. */
+static void one_round_is_not_enough(void **state)
+{
+	(void)state;
+	struct ranks r;
+	begin(&r, 3);
+	r.p[2]->issued++;        /* to rank 1, slow */
+	join_all(&r, FY_AGREE_FENCE);
+	step(&r, 1);             /* rank 1 is counted: 0, 0 */
+	r.p[1]->issued++;        /* to rank 2, fast */
+	r.p[2]->done++;
+	step(&r, 2);             /* rank 2 is counted: 1, 1 */
+	turn(&r);
+	assert_false(over_for_anybody(&r));
+	turns(&r, 20);
+	assert_false(over_for_anybody(&r));
+	r.p[1]->done++;          /* the slow one came */
+	turns(&r, 6);
+	assert_true(over(&r));
+	end(&r);
+}
+
+/* Nobody has anything to do, for however long: the network has it. */
+static void what_is_on_its_way_is_waited_for(void **state)
+{
+	(void)state;
+	for (uint32_t kind = FY_AGREE_FENCE; kind <= FY_AGREE_CLOSE; kind++) {
+		struct ranks r;
+		begin(&r, 3);
+		r.p[1]->issued++;
+		join_all(&r, kind);
+		turns(&r, 200);
+		assert_false(over_for_anybody(&r));
+		assert_false(stopped(&r, 0));
+		fy_add_64(&r.engines[2]->handled_elsewhere, 1); /* an executor's handler has returned */
+		turns(&r, 12);
+		assert_true(over(&r));
+		end(&r);
+	}
+}
+
+static void who_is_busy_is_waited_for(void **state)
+{
+	(void)state;
+	for (int busy = 0; busy < 5; busy++) {
+		struct ranks r;
+		begin(&r, 5);
+		r.p[busy]->drain_broke_off = true; /* a record waits in its lane, and is in no count */
+		join_all(&r, FY_AGREE_FENCE);
+		turns(&r, 50);
+		assert_false(over_for_anybody(&r));
+		r.p[busy]->drain_broke_off = false;
+		turns(&r, 6);
+		assert_true(over(&r));
+		end(&r);
+	}
+}
+
+/* The counts of a close agree twice, and a callback of a rank posts before it hears of that. */
+static void a_close_freezes_before_it_ends(void **state)
+{
+	(void)state;
+	struct ranks r;
+	begin(&r, 3);
+	join_all(&r, FY_AGREE_CLOSE);
+	for (unsigned tries = 0; !stopped(&r, 0); tries++) {
+		assert_true(tries < 10);
+		while (r.n_words)
+			deliver(&r, 0);
+		for (int i = 2; i >= 0 && !stopped(&r, 0); i--) {
+			step(&r, i);
+			while (i > 0 && r.n_words)
+				deliver(&r, 0);
+		}
+	}
+	assert_false(stopped(&r, 1)); /* the word is on its way to it */
+	assert_false(r.p[0]->drained);
+	r.p[1]->issued++;
+	turns(&r, 50);
+	for (int i = 0; i < 3; i++)
+		assert_true(stopped(&r, i) && !r.p[i]->drained);
+	r.p[2]->done++;
+	turns(&r, 6);
+	assert_true(over(&r));
+	end(&r);
+}
+
+/* A fence freezes nobody. */
+static void a_fence_lets_everybody_go_on(void **state)
+{
+	(void)state;
+	struct ranks r;
+	begin(&r, 3);
+	join_all(&r, FY_AGREE_FENCE);
+	turns(&r, 6);
+	assert_true(over(&r));
+	for (int i = 0; i < 3; i++)
+		assert_false(stopped(&r, i) || r.p[i]->drained);
+	end(&r);
+}
+
+/* Records of a malformed batch never come to their end. Standing still for long has to do. */
+static void counts_that_cannot_match_end_it_late(void **state)
+{
+	(void)state;
+	struct ranks r;
+	begin(&r, 3);
+	r.p[1]->issued++;
+	r.p[2]->tainted = true;
+	join_all(&r, FY_AGREE_FENCE);
+	turns(&r, 20);
+	assert_false(over_for_anybody(&r));
+	turns(&r, 200);
+	assert_true(over(&r));
+	end(&r);
+}
+
+/* ---- by chance, against a model -------------------------------------------------------------- */
+
+struct record {
+	int from, to;
+	bool before; /* its poster had not joined yet */
+};
+
+struct model {
+	struct ranks ranks;
+	uint32_t kind;
+	uint64_t random;
+	bool joined[RANKS_MAX];
+	struct record records[RECORDS_MAX]; /* under way */
+	int n_records, n_posted;
+	char wrong[120];
+};
+
+static unsigned pick(struct model *m, int n)
+{
+	return (unsigned)(t_random(&m->random) >> 33) % (unsigned)n;
+}
+
+/* Of a callback, another thread, a handler: whatever may post may do it until the engine has stopped. */
+static void post(struct model *m, int from)
+{
+	if (m->n_posted >= RECORDS_MAX || stopped(&m->ranks, from))
+		return;
+	m->n_posted++;
+	m->records[m->n_records++] = (struct record){ from, (int)pick(m, m->ranks.n), !m->joined[from] };
+	m->ranks.p[from]->issued++;
+	if (m->kind == FY_AGREE_CLOSE && over_for_anybody(&m->ranks))
+		snprintf(m->wrong, sizeof m->wrong, "rank %d posts after the close is over", from);
+}
+
+/* In any order; its handler may post another one. */
+static void arrive(struct model *m)
+{
+	if (!m->n_records)
+		return;
+	struct record *at = &m->records[pick(m, m->n_records)], record = *at;
+	*at = m->records[--m->n_records];
+	if (pick(m, 2))
+		post(m, record.to);
+	m->ranks.p[record.to]->done++;
+}
+
+/* The oldest word of some pair of ranks: MPI keeps their order. */
+static void some_word(struct model *m)
+{
+	struct ranks *r = &m->ranks;
+	if (!r->n_words)
+		return;
+	int index = (int)pick(m, r->n_words);
+	for (int i = 0; i < index; i++)
+		if (r->words[i].from == r->words[index].from && r->words[i].to == r->words[index].to)
+			index = i;
+	deliver(r, index);
+}
+
+static void join_one(struct model *m)
+{
+	int rank = (int)pick(m, m->ranks.n);
+	if (m->joined[rank])
+		return;
+	m->joined[rank] = true;
+	fy_agree_join(m->ranks.p[rank], m->kind);
+}
+
+/* As soon as it is over for one of them. */
+static void check(struct model *m)
+{
+	if (!over_for_anybody(&m->ranks) || m->wrong[0])
+		return;
+	for (int i = 0; i < m->n_records; i++)
+		if (m->kind == FY_AGREE_CLOSE || m->records[i].before)
+			snprintf(m->wrong, sizeof m->wrong, "over, with a record from rank %d to rank %d under way",
+			         m->records[i].from, m->records[i].to);
+}
+
+static bool all_joined(const struct model *m)
+{
+	for (int i = 0; i < m->ranks.n; i++)
+		if (!m->joined[i])
+			return false;
+	return true;
+}
+
+static void play(struct model *m, uint64_t seed)
+{
+	*m = (struct model){ .random = seed };
+	begin(&m->ranks, 2 + (int)pick(m, RANKS_MAX - 1));
+	m->kind = pick(m, 2) ? FY_AGREE_CLOSE : FY_AGREE_FENCE;
+	unsigned eager = 1 + pick(m, 12), slow = 1 + pick(m, 12);
+	for (unsigned turn_nr = 0; !m->wrong[0]; turn_nr++) {
+		unsigned what = pick(m, (int)(24 + eager));
+		int rank = (int)pick(m, m->ranks.n);
+		if (all_joined(m) && over(&m->ranks))
+			break;
+		if (what < slow)
+			arrive(m);
+		else if (what < 14)
+			some_word(m);
+		else if (what < 24)
+			step(&m->ranks, rank);
+		else if (what % 2)
+			post(m, rank);
+		else
+			join_one(m);
+		if (all_joined(m))
+			check(m);
+		if (turn_nr > 1000000)
+			snprintf(m->wrong, sizeof m->wrong, "it does not end");
+	}
+	end(&m->ranks);
+}
+
+static void nothing_is_under_way_when_it_is_over(void **state)
+{
+	(void)state;
+	unsigned long seeds = t_seeds(5000), first = t_env("FERRY_FIRST_SEED", 1), only = t_env("FERRY_SEED", 0);
+	for (unsigned long i = 0; i < (only ? 1 : seeds); i++) {
+		struct model m;
+		play(&m, only ? only : first + i);
+		if (m.wrong[0])
+			fail_msg("seed %lu: %s (%d ranks, %s)", only ? only : first + i, m.wrong, m.ranks.n,
+			         m.kind == FY_AGREE_CLOSE ? "close" : "fence");
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(quiet_ranks_agree),
+		cmocka_unit_test(nobody_is_done_before_all_have_joined),
+		cmocka_unit_test(one_round_is_not_enough),
+		cmocka_unit_test(what_is_on_its_way_is_waited_for),
+		cmocka_unit_test(who_is_busy_is_waited_for),
+		cmocka_unit_test(a_close_freezes_before_it_ends),
+		cmocka_unit_test(a_fence_lets_everybody_go_on),
+		cmocka_unit_test(counts_that_cannot_match_end_it_late),
+		cmocka_unit_test(nothing_is_under_way_when_it_is_over),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL) != 0;
+}

@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Sleep and wake: a sleeper that was told to stay long is awake at once when there is something for it. */
+#include "test.h"
+
+#include <pthread.h>
+
+#include "ferry.h"
+#include "status.h"
+#include "wake.h"
+
+struct sleeper {
+	struct fy_wake *wake;
+	int64_t time, took;
+	bool nap, rung;
+	uint32_t work;   /* given by the other thread (release) before it looks at the word */
+	uint32_t sleeps; /* by the sleeper (release) */
+};
+
+/* As the progress thread does it: announce, look once more, sleep. */
+static void *sleep_long(void *arg)
+{
+	struct sleeper *s = arg;
+	int64_t start = fy_now();
+	while (!fy_load_acquire_32(&s->work) && !s->rung && fy_now() - start < s->time) {
+		fy_wake_announce(s->wake, s->nap);
+		if (fy_load_acquire_32(&s->work)) {
+			fy_wake_stay(s->wake);
+			break;
+		}
+		fy_store_release_32(&s->sleeps, s->sleeps + 1);
+		s->rung = fy_wake_sleep(s->wake, s->time);
+	}
+	s->took = fy_now() - start;
+	return NULL;
+}
+
+static pthread_t begin(struct sleeper *s, int64_t asleep_for)
+{
+	pthread_t thread;
+	assert_int_equal(pthread_create(&thread, NULL, sleep_long, s), 0);
+	while (!fy_load_acquire_32(&s->sleeps))
+		;
+	for (int64_t until = fy_now() + asleep_for; fy_now() < until;)
+		;
+	return thread;
+}
+
+static void a_long_sleep_ends_when_there_is_work(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < 200; i++) { /* asleep, or just about to be */
+		struct fy_wake wake;
+		fy_wake_init(&wake);
+		struct sleeper s = { .wake = &wake, .time = FERRY_S(20) };
+		pthread_t thread = begin(&s, i % 10 ? FERRY_US(i % 10 * 5) : FERRY_MS(2));
+		fy_store_release_32(&s.work, 1);
+		fy_wake_check(&wake);
+		pthread_join(thread, NULL);
+		assert_true(s.took < FERRY_S(5));
+		assert_false(s.rung);
+	}
+}
+
+/* Who looks while nobody sleeps wakes nobody. */
+static void nobody_is_woken_who_is_awake(void **state)
+{
+	(void)state;
+	struct fy_wake wake;
+	fy_wake_init(&wake);
+	fy_wake_check(&wake);
+	assert_int_equal(wake.wakes, 0);
+	fy_wake_announce(&wake, true);
+	assert_true(fy_wake_look(&wake));
+	fy_wake_check(&wake);
+	fy_wake_check(&wake);
+	assert_int_equal(wake.wakes, 1);
+	int64_t start = fy_now();
+	fy_wake_sleep(&wake, FERRY_S(20)); /* woken before it slept */
+	assert_true(fy_now() - start < FERRY_S(5));
+}
+
+static void a_sleep_ends_in_time(void **state)
+{
+	(void)state;
+	struct fy_wake wake;
+	fy_wake_init(&wake);
+	struct sleeper s = { .wake = &wake, .time = FERRY_MS(20) };
+	sleep_long(&s);
+	assert_true(s.took >= FERRY_MS(20));
+	assert_true(s.took < FERRY_S(5));
+	assert_int_equal(fy_wake_look(&wake), 0);
+}
+
+/* The word that ranks of this host ring: the sleeper learns that it was one of them. */
+static void another_rank_rings(void **state)
+{
+	(void)state;
+	uint32_t word = 0;
+	struct fy_wake wake;
+	fy_wake_init(&wake);
+	fy_wake_share(&wake, &word);
+	struct sleeper s = { .wake = &wake, .time = FERRY_S(20) };
+	pthread_t thread = begin(&s, FERRY_MS(5));
+	fy_wake_ring(&word);
+	pthread_join(thread, NULL);
+	assert_true(s.rung);
+	assert_true(s.took < FERRY_S(5));
+	assert_int_equal(word, 0);
+}
+
+/* A giver of this process with a shared word. */
+static void a_sleep_on_the_shared_word_ends_when_there_is_work(void **state)
+{
+	(void)state;
+	uint32_t word = 0;
+	struct fy_wake wake;
+	fy_wake_init(&wake);
+	fy_wake_share(&wake, &word);
+	struct sleeper s = { .wake = &wake, .time = FERRY_S(20) };
+	pthread_t thread = begin(&s, FERRY_MS(5));
+	fy_store_release_32(&s.work, 1);
+	fy_wake_check(&wake);
+	pthread_join(thread, NULL);
+	assert_true(s.took < FERRY_S(5));
+	assert_false(s.rung);
+	fy_wake_stop(&wake);
+	assert_int_equal(fy_wake_look(&wake), FY_WAKE_STOPPED);
+	word = 5; /* nobody touches it any more */
+	fy_wake_check(&wake);
+	assert_int_equal(word, 5);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_long_sleep_ends_when_there_is_work),
+		cmocka_unit_test(nobody_is_woken_who_is_awake),
+		cmocka_unit_test(a_sleep_ends_in_time),
+		cmocka_unit_test(another_rank_rings),
+		cmocka_unit_test(a_sleep_on_the_shared_word_ends_when_there_is_work),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL) != 0;
+}
