@@ -34,7 +34,7 @@
 #include "perf_histogram.h"
 #include "perf_stats.h"
 
-#define PERF_METRICS_MAX 6
+#define PERF_METRICS_MAX 10
 #define PERF_CONTESTANTS_MAX 8
 #define PERF_LIST_MAX 16
 #define PERF_THREADS_MAX 256
@@ -108,6 +108,7 @@ struct perf_mode {
 	struct perf_metric metrics[PERF_METRICS_MAX];
 	size_t metrics_count;
 	const struct perf_contestant *contestants[PERF_CONTESTANTS_MAX]; /* Ferry first; ends with NULL */
+	const struct perf_contestant *unflooded;   /* of them: takes part only with --flood; may be NULL */
 	void (*measure)(const struct perf_world *world, struct perf_trial *trial); /* fills values; may be NULL */
 	int threads;               /* defaults */
 	size_t size;
@@ -149,6 +150,8 @@ extern const struct perf_mode perf_memory_mode;
 double perf_seconds(void);
 uint64_t perf_nanoseconds(void);
 void perf_sleep(double seconds);
+/* Processor time of this process, all threads. */
+double perf_processor_seconds(void);
 
 /* Print a sentence and end the job: a figure must not survive a failure. */
 void perf_fatal(const char *format, ...) __attribute__((noreturn, format(printf, 1, 2)));

@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <time.h>
 
 #include "perf.h"
@@ -61,4 +62,13 @@ void *perf_allocate(size_t nbytes)
 	if (!memory)
 		perf_fatal("no memory for %zu bytes; ask for fewer threads or a smaller size", nbytes);
 	return memory;
+}
+
+double perf_processor_seconds(void)
+{
+	struct rusage usage;
+
+	getrusage(RUSAGE_SELF, &usage);
+	return (double)usage.ru_utime.tv_sec + (double)usage.ru_stime.tv_sec +
+	       ((double)usage.ru_utime.tv_usec + (double)usage.ru_stime.tv_usec) * 1e-6;
 }

@@ -13,6 +13,8 @@ bool perf_wanted(const struct perf_world *world, const struct perf_contestant *c
 {
 	if (contestant->level > world->level)
 		return false;
+	if (contestant == world->options->mode->unflooded && world->options->flood == 0)
+		return false;
 	return contestant->engine || perf_options_has_peer(world->options, contestant->name);
 }
 

@@ -100,6 +100,23 @@ double perf_histogram_percentile(const struct perf_histogram *histogram, double 
 	return (double)histogram->largest;
 }
 
+/* The last bucket answers with the largest value, whatever it holds: no other is known exactly. */
+double perf_histogram_time_percentile(const struct perf_histogram *histogram, double percent)
+{
+	double need, seen = 0;
+	unsigned i, last = bucket_of(histogram->largest);
+
+	if (histogram->count == 0)
+		return 0;
+	need = percent / 100 * histogram->sum * (1 - 1e-12);
+	for (i = bucket_of(histogram->smallest); i < last; i++) {
+		seen += (double)histogram->buckets[i] * bucket_middle(i);
+		if (seen >= need && histogram->buckets[i])
+			return within(histogram, bucket_middle(i));
+	}
+	return (double)histogram->largest;
+}
+
 double perf_histogram_mean(const struct perf_histogram *histogram)
 {
 	return histogram->count ? histogram->sum / (double)histogram->count : 0;

@@ -5,25 +5,21 @@
  * rank counts), then calls from a sleeping engine to a sleeping peer and back.
  * The main threads sleep, too. --duration is the length of the rest; before
  * each of the calls the engines are left alone long enough to fall asleep.
+ *
+ * The peer is no MPI, which does not sleep: rank 0 hands a byte through pipes to a
+ * thread, that to another, and that back, as often as such a call makes somebody sleep and
+ * wake. It shows what the machine takes for it, and how long it lets somebody wait now and then.
  */
 #include <stdlib.h>
-#include <sys/resource.h>
+#include <unistd.h>
 
 #include "perf_engine.h"
 #include "perf_peer.h"
+#include "perf_team.h"
 
 #define IDLE_CALLS 20
 #define IDLE_SLEEP_MAX 0.1
 #define IDLE_SETTLE 0.05
-
-static double processor_seconds(void)
-{
-	struct rusage usage;
-
-	getrusage(RUSAGE_SELF, &usage);
-	return (double)usage.ru_utime.tv_sec + (double)usage.ru_stime.tv_sec +
-	       ((double)usage.ru_utime.tv_usec + (double)usage.ru_stime.tv_usec) * 1e-6;
-}
 
 static double rest(double seconds)
 {
@@ -31,22 +27,28 @@ static double rest(double seconds)
 
 	perf_sleep(IDLE_SETTLE);
 	start = perf_seconds();
-	before = processor_seconds();
+	before = perf_processor_seconds();
 	perf_sleep(seconds);
-	return 100 * (processor_seconds() - before) / (perf_seconds() - start);
+	return 100 * (perf_processor_seconds() - before) / (perf_seconds() - start);
 }
 
 /* The sleep before each call differs, so that no call rides on a period of the engine. */
-static void call_sleepers(struct perf_world *world, struct perf_trial *trial)
+static void sleep_before(const struct perf_trial *trial, int i)
 {
 	double share = trial->duration / IDLE_CALLS, sleep = share < IDLE_SLEEP_MAX ? share : IDLE_SLEEP_MAX;
+
+	perf_sleep(sleep * (1 + 0.37 * i / IDLE_CALLS));
+}
+
+static void call_sleepers(struct perf_world *world, struct perf_trial *trial)
+{
 	void *body = perf_payload(trial->size);
 	struct perf_sink sink = {0, 0};
 	uint64_t before;
 	int i;
 
 	for (i = 0; i < IDLE_CALLS; i++) {
-		perf_sleep(sleep * (1 + 0.37 * i / IDLE_CALLS));
+		sleep_before(trial, i);
 		before = perf_nanoseconds();
 		perf_engine_echo(world->engine, 1, body, trial->size, &sink);
 		perf_histogram_record(trial->latency, perf_nanoseconds() - before);
@@ -54,6 +56,71 @@ static void call_sleepers(struct perf_world *world, struct perf_trial *trial)
 	perf_sink_check(&sink, IDLE_CALLS, trial->size, "ferry");
 	free(body);
 }
+
+/* ---- the relay ------------------------------------------------------------- */
+
+struct relay {
+	int pipes[3][2]; /* to the first thread, between the two, back */
+};
+
+static void pass(int from, int to)
+{
+	char byte = 0;
+
+	if (from >= 0 && read(from, &byte, 1) != 1)
+		perf_fatal("a pipe cannot be read");
+	if (to >= 0 && write(to, &byte, 1) != 1)
+		perf_fatal("a pipe cannot be written");
+}
+
+static void relay(struct perf_member *member)
+{
+	struct relay *r = member->arg;
+	int i;
+
+	for (i = 0; i < IDLE_CALLS; i++)
+		pass(r->pipes[member->index][0], r->pipes[member->index + 1][1]);
+}
+
+static void relay_all(struct perf_trial *trial)
+{
+	struct perf_team team;
+	struct relay r;
+	uint64_t before;
+	int i;
+
+	for (i = 0; i < 3; i++)
+		if (pipe(r.pipes[i]) != 0)
+			perf_fatal("a pipe cannot be made");
+	perf_team_start(&team, 2, relay, &r);
+	perf_team_go(&team);
+	for (i = 0; i < IDLE_CALLS; i++) {
+		sleep_before(trial, i);
+		before = perf_nanoseconds();
+		pass(-1, r.pipes[0][1]);
+		pass(r.pipes[2][0], -1);
+		perf_histogram_record(trial->latency, perf_nanoseconds() - before);
+	}
+	perf_team_join(&team);
+	for (i = 0; i < 6; i++)
+		close(r.pipes[i / 2][i % 2]);
+}
+
+/* The other ranks sleep as long: nobody waits in MPI meanwhile. */
+static void run_relay(struct perf_world *world, struct perf_trial *trial)
+{
+	int i;
+
+	trial->values[0] = rest(trial->duration / 10);
+	if (world->rank == 0)
+		relay_all(trial);
+	else
+		for (i = 0; i < IDLE_CALLS; i++)
+			sleep_before(trial, i);
+	MPI_Barrier(world->comm);
+}
+
+/* ---- Ferry ------------------------------------------------------------------ */
 
 static void run(struct perf_world *world, struct perf_trial *trial)
 {
@@ -83,6 +150,8 @@ static void measure(const struct perf_world *world, struct perf_trial *trial)
 
 static const struct perf_contestant contestant = {
 	"ferry", "an open engine without work", MPI_THREAD_MULTIPLE, true, run};
+static const struct perf_contestant sleepers = {
+	"relay", "a byte from thread to thread through pipes", MPI_THREAD_FUNNELED, false, run_relay};
 
 const struct perf_mode perf_idle_mode = {
 	.name = "idle",
@@ -90,10 +159,10 @@ const struct perf_mode perf_idle_mode = {
 	.ranks_min = 2,
 	.ranks_max = 1 << 20,
 	.latency = true,
-	.metrics = {{"processor", "% of a core", false}, {"wake 50 %", "us", false}, {"wake 90 %", "us", false},
+	.metrics = {{"processor", "% of a core", false}, {"wake 50 %", "us", true}, {"wake 90 %", "us", true},
 	            {"longest", "us", false}},
 	.metrics_count = 4,
-	.contestants = {&contestant, NULL},
+	.contestants = {&contestant, &sleepers, NULL},
 	.measure = measure,
 	.threads = 1,
 	.size = 8,

@@ -62,19 +62,26 @@ static void print_values(FILE *file, const struct perf_metric *metric, const dou
 	fputs("]}", file);
 }
 
-static void print_latency(FILE *file, const struct perf_histogram *histogram)
+static void print_percentiles(FILE *file, const char *prefix, const struct perf_histogram *histogram,
+                              double (*percentile)(const struct perf_histogram *, double))
 {
 	static const double percents[] = {50, 75, 90, 95, 99, 99.9};
 	size_t i;
 
+	for (i = 0; i < sizeof(percents) / sizeof(percents[0]); i++) {
+		fprintf(file, ", \"%s%g\": ", prefix, percents[i]);
+		print_number(file, percentile(histogram, percents[i]));
+	}
+}
+
+static void print_latency(FILE *file, const struct perf_histogram *histogram)
+{
 	fprintf(file, ", \"latency_ns\": {\"count\": %" PRIu64 ", \"mean\": ", histogram->count);
 	print_number(file, perf_histogram_mean(histogram));
 	fprintf(file, ", \"min\": %" PRIu64 ", \"max\": %" PRIu64, histogram->count ? histogram->smallest : 0,
 	        histogram->largest);
-	for (i = 0; i < sizeof(percents) / sizeof(percents[0]); i++) {
-		fprintf(file, ", \"p%g\": ", percents[i]);
-		print_number(file, perf_histogram_percentile(histogram, percents[i]));
-	}
+	print_percentiles(file, "p", histogram, perf_histogram_percentile);
+	print_percentiles(file, "time_p", histogram, perf_histogram_time_percentile);
 	fputs("}", file);
 }
 

@@ -2,7 +2,14 @@
 /*
  * Round trips, one at a time in each of T threads, for the duration of the
  * trial. --flood adds threads beside them that post without a pause: what one
- * call costs among them says whether the engine is fair.
+ * call costs among them, and what it costs alone in the turn before or after,
+ * says whether the engine is fair.
+ *
+ * Percentiles are given by count, and by time. Each thread makes its next call
+ * when the last one is done; so while one call is stuck for 100 ms there is one
+ * long time to be counted, where a thread whose calls go on counts 100,000 short
+ * ones (Gil Tene calls it coordinated omission). By time, each call weighs as much as it
+ * lasts: that is the call which is under way at a random moment.
  */
 #include <stdlib.h>
 
@@ -55,7 +62,8 @@ static void call_or_flood(struct perf_member *member)
 		flood_until(callers->engine, callers->trial);
 }
 
-static void run_callers(struct perf_world *world, struct perf_trial *trial, struct perf_receiver *receiver)
+static void run_callers(struct perf_world *world, const struct perf_trial *trial,
+                        struct perf_receiver *receiver)
 {
 	struct callers callers = {NULL, trial, NULL};
 	struct perf_team team;
@@ -88,20 +96,34 @@ static void run(struct perf_world *world, struct perf_trial *trial)
 	perf_engine_leave(world, &receiver);
 }
 
+static void run_alone(struct perf_world *world, struct perf_trial *trial)
+{
+	int flood = trial->flood;
+
+	trial->flood = 0;
+	run(world, trial);
+	trial->flood = flood;
+}
+
 static void measure(const struct perf_world *world, struct perf_trial *trial)
 {
-	static const double percents[] = {50, 90, 99, 99.9};
-	size_t i;
+	const struct perf_histogram *h = trial->latency;
 
 	(void)world;
-	trial->values[0] = perf_histogram_mean(trial->latency) * 1e-3;
-	for (i = 0; i < sizeof(percents) / sizeof(percents[0]); i++)
-		trial->values[i + 1] = perf_histogram_percentile(trial->latency, percents[i]) * 1e-3;
-	trial->values[5] = (double)trial->latency->largest * 1e-3;
+	trial->values[0] = perf_histogram_mean(h) * 1e-3;
+	trial->values[1] = perf_histogram_percentile(h, 50) * 1e-3;
+	trial->values[2] = perf_histogram_percentile(h, 90) * 1e-3;
+	trial->values[3] = perf_histogram_percentile(h, 99) * 1e-3;
+	trial->values[4] = perf_histogram_percentile(h, 99.9) * 1e-3;
+	trial->values[5] = (double)h->largest * 1e-3;
+	trial->values[6] = perf_histogram_time_percentile(h, 50) * 1e-3;
+	trial->values[7] = perf_histogram_time_percentile(h, 99) * 1e-3;
 }
 
 static const struct perf_contestant contestant = {
 	"ferry", "ferry_call and ferry_future_wait, a handler that replies", MPI_THREAD_MULTIPLE, true, run};
+static const struct perf_contestant alone = {
+	"alone", "the same without the flood", MPI_THREAD_MULTIPLE, true, run_alone};
 
 const struct perf_mode perf_latency_mode = {
 	.name = "latency",
@@ -110,9 +132,11 @@ const struct perf_mode perf_latency_mode = {
 	.ranks_max = 2,
 	.latency = true,
 	.metrics = {{"mean", "us", true}, {"50 %", "us", true}, {"90 %", "us", true}, {"99 %", "us", true},
-	            {"99.9 %", "us", true}, {"longest", "us", false}},
-	.metrics_count = 6,
-	.contestants = {&contestant, &perf_plain_latency, &perf_multiple_latency, NULL},
+	            {"99.9 %", "us", true}, {"longest", "us", false}, {"50 % of time", "us", true},
+	            {"99 % of time", "us", true}},
+	.metrics_count = 8,
+	.contestants = {&contestant, &alone, &perf_plain_latency, &perf_multiple_latency, NULL},
+	.unflooded = &alone,
 	.measure = measure,
 	.threads = 1,
 	.size = 8,
