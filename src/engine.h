@@ -162,6 +162,8 @@ void fy_engine_list_lane(ferry *engine, struct fy_lane *lane);
 bool fy_helm_try(ferry *engine);
 void fy_helm_take(ferry *engine);
 void fy_helm_give(ferry *engine);
+/* The progress thread, which could not have the helm: sleep a while if threads that wait drive. False: none does. */
+bool fy_helm_stand_by(ferry *engine, int64_t nap);
 
 /* Drive the engine on behalf of a waiting thread until *word != expected, or
  * nothing more can be done by it. May do nothing. */

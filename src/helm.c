@@ -8,10 +8,10 @@
  * which it was found: the progress thread asleep, and everybody told so, by the same
  * protocol as going to sleep (announce, look once more). They run no user code meanwhile.
  *
- * The helm's word: free; held; held, and somebody (the progress thread) sleeps until it is given; lent: free, and
- * somebody sleeps until it is given, for whom a thread that is counted in `drivers` still answers. Such a
- * thread, when it leaves as the last one, takes the helm once more and gives it. Adding to `drivers` and taking
- * the helm are read-modify-writes, so of two that leave at once the second sees the first's helm.
+ * While threads drive the progress thread stands by: it sleeps on the wake word without having announced it, because
+ * they do that when they leave. It says that it is asleep, fences, and looks whether any thread is counted in
+ * `drivers`; the last one counts itself out, by a read-modify-write, and then looks whether it is asleep. So
+ * if it saw a driver, the last driver sees it asleep. That sleep is a nap: a wake-up may have come just before.
  *
  * Without a thread of the engine's own (FERRY_NO_THREAD) every thread that waits drives, and does run user code.
  */
@@ -22,28 +22,21 @@
 #include "progress.h"
 #include "status.h"
 
-enum { HELM_FREE, HELM_HELD, HELM_WANTED, HELM_LENT };
+enum { HELM_FREE, HELM_HELD, HELM_WANTED };
 
 /* ---- the helm -------------------------------------------------------------------------- */
 
 bool fy_helm_try(ferry *engine)
 {
-	uint32_t helm = fy_load_relaxed_32(&engine->helm);
-	if (helm == HELM_FREE)
-		return fy_cas_32(&engine->helm, HELM_FREE, HELM_HELD);
-	return helm == HELM_LENT && fy_cas_32(&engine->helm, HELM_LENT, HELM_WANTED);
+	return fy_load_relaxed_32(&engine->helm) == HELM_FREE && fy_cas_32(&engine->helm, HELM_FREE, HELM_HELD);
 }
 
 void fy_helm_take(ferry *engine)
 {
 	if (fy_helm_try(engine))
 		return;
-	for (;;) {
-		uint32_t helm = fy_swap_32(&engine->helm, HELM_WANTED);
-		if (helm == HELM_FREE || helm == HELM_LENT)
-			return;
+	while (fy_swap_32(&engine->helm, HELM_WANTED) != HELM_FREE)
 		fy_futex_wait(&engine->helm, HELM_WANTED, INT64_MAX, false);
-	}
 }
 
 void fy_helm_give(ferry *engine)
@@ -52,11 +45,17 @@ void fy_helm_give(ferry *engine)
 		fy_futex_wake(&engine->helm, 1, false);
 }
 
-/* By a thread that is counted in `drivers`: whoever sleeps for the helm need not get up for it yet. */
-static void lend(ferry *engine)
+bool fy_helm_stand_by(ferry *engine, int64_t nap)
 {
-	if (!fy_cas_32(&engine->helm, HELM_HELD, HELM_FREE))
-		fy_swap_32(&engine->helm, HELM_LENT);
+	bool driven;
+	fy_store_release_32(&engine->napping, 1);
+	fy_store_release_32(&engine->asleep, 1);
+	fy_fence_full();
+	driven = fy_load_acquire_32(&engine->drivers) != 0;
+	if (driven)
+		fy_wake_nap(&engine->wake, nap);
+	fy_store_release_32(&engine->asleep, 0);
+	return driven;
 }
 
 /* ---- a waiting thread drives ------------------------------------------------------------- */
@@ -117,10 +116,10 @@ static void take_turns(ferry *engine, bool (*ready)(const void *arg), const void
 			fy_add_64(&engine->lends, 1);
 		counted = true;
 		goes_on = fy_load_acquire_32(&engine->phase) != FY_STOPPED && drive_on(engine, ready, arg, until, false);
-		if (p && fy_load_acquire_32(&engine->phase) != FY_STOPPED && p->tasks)
+		if (fy_load_acquire_32(&engine->phase) != FY_STOPPED && p->tasks)
 			hand_back(engine); /* user code is for the progress thread */
 		else
-			lend(engine);
+			fy_helm_give(engine);
 		if (!goes_on)
 			return;
 	}

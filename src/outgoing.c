@@ -12,9 +12,9 @@
 
 #include <stdlib.h>
 
-#define DRAIN_BYTES FY_LANE_BYTES /* of one lane in one step, so that one thread does not starve the others */
+#define TURN_BYTES FY_BATCH_BYTES  /* of one lane at a time, so that one thread does not starve the others */
+#define DRAIN_BYTES FY_LANE_BYTES /* of all of them in one step */
 #define QUEUE_BLOCK 32768u
-#define TURN_STEPS 16
 
 /* ---- one record ------------------------------------------------------------- */
 
@@ -419,11 +419,12 @@ static uint64_t drain_frequent(struct fy_progress *p, const struct fy_lane *lane
 	return head;
 }
 
-static void drain_lane(struct fy_progress *p, struct fy_lane *lane)
+/* One lane's turn. Returns how many bytes it took. */
+static uint64_t drain_lane(struct fy_progress *p, struct fy_lane *lane)
 {
 	uint64_t head = lane->head, end = lane->tail_seen, start = head;
-	if (end - head > DRAIN_BYTES)
-		end = head + DRAIN_BYTES;
+	if (end - head > TURN_BYTES)
+		end = head + TURN_BYTES;
 	while (head < end) {
 		const struct fy_record *r = fy_lane_at(lane, head);
 		if (r->size_flags == FY_KIND_PAD) {
@@ -446,6 +447,7 @@ static void drain_lane(struct fy_progress *p, struct fy_lane *lane)
 		fy_lane_consume(lane, head);
 		p->worked = true;
 	}
+	return head - start;
 }
 
 static bool flush_one(struct fy_progress *p, struct fy_channel *ch, uint32_t stream, ferry_future *future)
@@ -583,33 +585,35 @@ static void forget_lane(struct fy_progress *p, struct fy_lane *lane)
 	fy_lane_release(lane);
 }
 
-/* The list is turned by one every few steps, so that under shortage nobody is always first. */
-static void turn(struct fy_progress *p)
+/* Under shortage nobody is always first: the lane that found no room begins the next step. */
+static void turn_to(struct fy_progress *p, struct fy_lane *lane)
 {
-	struct fy_lane *first = p->lanes, *last = first;
-	if (!first || !first->next)
+	struct fy_lane *first = p->lanes, *before = first, *last = lane;
+	if (!lane || first == lane)
 		return;
+	while (before->next != lane)
+		before = before->next;
 	while (last->next)
 		last = last->next;
-	p->lanes = first->next;
-	first->next = NULL;
+	p->lanes = lane;
+	before->next = NULL;
 	last->next = first;
 }
 
-void fy_outgoing_drain(struct fy_progress *p)
+/* Each lane has a turn. Returns how many bytes left them; *refused_p: the first from which nothing could leave. */
+static uint64_t drain_round(struct fy_progress *p, struct fy_lane **refused_p)
 {
-	p->drain_broke_off = false;
-	if (fy_load_relaxed_ptr(&p->engine->lanes.head))
-		fy_outgoing_list_lanes(p);
-	if (p->stats.steps % TURN_STEPS == 0)
-		turn(p);
+	uint64_t all = 0;
 	for (struct fy_lane **at = &p->lanes; *at;) {
 		struct fy_lane *lane = *at;
 		/* `left` first: what the exiting thread posted before is then seen. */
 		bool left = fy_load_acquire_32(&lane->left);
 		if (fy_lane_has_work(lane)) {
+			uint64_t moved = drain_lane(p, lane);
 			lane->idle_sleeps = 0;
-			drain_lane(p, lane);
+			if (!moved && !*refused_p)
+				*refused_p = lane;
+			all += moved;
 		} else if (left) {
 			*at = lane->next;
 			forget_lane(p, lane);
@@ -617,6 +621,21 @@ void fy_outgoing_drain(struct fy_progress *p)
 		}
 		at = &lane->next;
 	}
+	return all;
+}
+
+void fy_outgoing_drain(struct fy_progress *p)
+{
+	struct fy_lane *refused = NULL;
+	uint64_t all = 0, moved;
+	p->drain_broke_off = false;
+	if (fy_load_relaxed_ptr(&p->engine->lanes.head))
+		fy_outgoing_list_lanes(p);
+	do {
+		moved = drain_round(p, &refused);
+		all += moved;
+	} while (moved && !p->drain_broke_off && all < DRAIN_BYTES);
+	turn_to(p, refused);
 }
 
 /* ---- replies --------------------------------------------------------------------- */

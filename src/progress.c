@@ -20,6 +20,7 @@
 #include "status.h"
 
 #define YIELD_NS FERRY_US(50)      /* how long the loop yields before it sleeps */
+#define STAND_BY_MAX FERRY_MS(4)   /* between two looks whether threads still drive */
 #define SLEEP_BUSY FERRY_US(20)    /* MPI has something of ours under way */
 #define SLEEP_AWAITED FERRY_US(50) /* an answer from another host is waited for */
 #define SLEEP_STARTED FERRY_US(500) /* the program's own requests, which nobody rings for, found idle */
@@ -269,6 +270,20 @@ int64_t fy_progress_sleep_time(struct fy_progress *p)
 	return t > 0 ? t : 0;
 }
 
+/* Take the helm again, which threads that wait may have. As long as they do this one sleeps on. True when it was so. */
+static bool come_back(ferry *engine)
+{
+	if (fy_helm_try(engine))
+		return false;
+	for (int64_t nap = FY_NAP; fy_helm_stand_by(engine, nap); nap = at_most(nap * 2, STAND_BY_MAX))
+		if (fy_helm_try(engine))
+			goto mine;
+	fy_helm_take(engine);
+mine:
+	fy_wake_stay(&engine->wake);
+	return true;
+}
+
 /* Announce, look once more, sleep. Work that was given before the announcement is found by
  * the second look; whoever gives it later sees the word. Returns holding the helm. */
 static void sleep_a_while(struct fy_progress *p)
@@ -294,22 +309,20 @@ static void sleep_a_while(struct fy_progress *p)
 	fy_helm_give(engine);
 	bool rung = fy_wake_sleep(&engine->wake, t);
 	fy_store_release_32(&engine->asleep, 0);
-	fy_helm_take(engine);
+	come_back(engine);
 	if (rung)
 		p->rung_at = p->port->ops->now(p->port);
 	/* Nobody drove meanwhile, and nobody woke us: the next sleep may be long. */
 	p->napped = lends == fy_load_acquire_64(&engine->lends);
 }
 
-/* True when another thread took the helm meanwhile. */
 static bool let_others(ferry *engine)
 {
 	fy_helm_give(engine);
-	sched_yield();
-	if (fy_helm_try(engine))
-		return false;
-	fy_helm_take(engine);
-	return true;
+	bool driven = fy_helm_stand_by(engine, FY_NAP);
+	if (!driven)
+		sched_yield();
+	return come_back(engine) || driven;
 }
 
 void fy_progress_loop(struct fy_progress *p)
@@ -330,7 +343,7 @@ void fy_progress_loop(struct fy_progress *p)
 		if (now - idle_since < p->options->spin)
 			fy_pause();
 		else if (now - idle_since < p->options->spin + YIELD_NS) {
-			/* A thread that waits drives: the next such thread finds the helm free when this one sleeps. */
+			/* Threads that wait drive: the next one finds the helm free when this one sleeps. */
 			if (let_others(engine))
 				idle_since = now - p->options->spin - YIELD_NS;
 		} else

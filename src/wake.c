@@ -99,6 +99,14 @@ bool fy_wake_sleep(struct fy_wake *wake, int64_t nanoseconds)
 	return rung;
 }
 
+void fy_wake_nap(struct fy_wake *wake, int64_t nanoseconds)
+{
+	struct timespec now;
+	uint32_t word = fy_load_acquire_32(wake->word);
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	fy_futex_wait(wake->word, word, (int64_t)now.tv_sec * 1000000000 + now.tv_nsec + nanoseconds, wake->shared);
+}
+
 void fy_wake_stay(struct fy_wake *wake)
 {
 	fy_store_release_32(&wake->own, 0);

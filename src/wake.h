@@ -69,6 +69,8 @@ void fy_wake_announce(struct fy_wake *wake, bool nap);
 /* True when a rank of this host rang. */
 bool fy_wake_sleep(struct fy_wake *wake, int64_t nanoseconds);
 void fy_wake_stay(struct fy_wake *wake);
+/* Sleep without announcing it: somebody else announces, and may do so any moment. */
+void fy_wake_nap(struct fy_wake *wake, int64_t nanoseconds);
 /* The engine has stopped: givers find out, and nobody touches the shared word any more. */
 void fy_wake_stop(struct fy_wake *wake);
 /* Ring another rank of this host, after a batch for it was handed to MPI. */
