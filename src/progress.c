@@ -22,6 +22,7 @@
 #define YIELD_NS FERRY_US(50)      /* how long the loop yields before it sleeps */
 #define STAND_BY_MAX FERRY_MS(4)   /* between two looks whether threads still drive */
 #define SLEEP_BUSY FERRY_US(20)    /* MPI has something of ours under way */
+#define SLEEP_WIRE FERRY_US(500)   /* the same, all of it to or from other hosts: what its buffers hold goes on meanwhile */
 #define SLEEP_AWAITED FERRY_US(50) /* an answer from another host is waited for */
 #define SLEEP_STARTED FERRY_US(500) /* the program's own requests, which nobody rings for, found idle */
 #define RUNG_FOR FERRY_MS(2)       /* how long a message is looked out for after a ring */
@@ -245,18 +246,33 @@ static int64_t at_most(int64_t a, int64_t b)
 	return a < b ? a : b;
 }
 
+static bool is_under_way(const struct fy_progress *p)
+{
+	return p->n_flying || !fy_transfer_quiet(p) || p->dirty || p->commands;
+}
+
+/* The time between two looks, longer and longer while they find nothing. */
+static int64_t longer(struct fy_progress *p, int64_t most)
+{
+	int64_t t = at_most(p->idle_sleep, most);
+	p->idle_sleep = at_most(t * 2, most);
+	return t;
+}
+
 int64_t fy_progress_sleep_time(struct fy_progress *p)
 {
-	bool under_way = p->n_flying || !fy_transfer_quiet(p) || p->dirty || p->commands;
+	bool under_way = is_under_way(p);
 	bool awaited = p->calls_open || p->n_pending || p->n_streams || p->agree.kind || p->closing || p->queued;
 	int64_t sleep_max = p->options->sleep_max ? p->options->sleep_max : FERRY_US(1);
-	int64_t t = p->port->all_local ? SLEEP_LOCAL : p->idle_sleep;
-	if (under_way)
+	int64_t t;
+	if (under_way && p->port->all_local)
 		t = SLEEP_BUSY;
-	else if (awaited)
+	else if (under_way && !p->calls_open)
+		t = longer(p, SLEEP_WIRE);
+	else if (under_way || awaited)
 		t = p->port->all_local && !p->agree.kind && !p->closing ? SLEEP_RUNG : SLEEP_AWAITED;
-	else
-		p->idle_sleep = at_most(p->idle_sleep * 2, sleep_max);
+	else if ((t = longer(p, sleep_max)) && p->port->all_local)
+		t = SLEEP_LOCAL;
 	if (p->starts && p->starts->under_way)
 		t = at_most(t, at_most(p->idle_sleep, SLEEP_STARTED));
 	if (p->rung_at && p->now - p->rung_at < RUNG_FOR)
@@ -340,9 +356,11 @@ void fy_progress_loop(struct fy_progress *p)
 		int64_t now = p->now;
 		if (!idle_since)
 			idle_since = now;
+		/* What goes to another host takes longer than it pays to look for. */
+		bool on_the_wire = !p->port->all_local && !p->calls_open && is_under_way(p);
 		if (now - idle_since < p->options->spin)
 			fy_pause();
-		else if (now - idle_since < p->options->spin + YIELD_NS) {
+		else if (now - idle_since < p->options->spin + YIELD_NS && !on_the_wire) {
 			/* Threads that wait drive: the next one finds the helm free when this one sleeps. */
 			if (let_others(engine))
 				idle_since = now - p->options->spin - YIELD_NS;
