@@ -7,6 +7,7 @@ example_programs = \
 	%D%/eventloop \
 	%D%/halo \
 	%D%/hello \
+	%D%/python_host \
 	%D%/wordcount \
 	# end
 
@@ -37,6 +38,16 @@ if HAVE_LIBUV
 %D%/eventloop.$(OBJEXT): example_cppflags = -DWITH_LIBUV $(LIBUV_CFLAGS)
 endif
 %C%_eventloop_LDADD = $(LDADD) $(LIBUV_LIBS)
+
+# The rank in Python that python_host is run with.
+EXTRA_DIST += \
+	%D%/python_agreement.py \
+	%D%/python_channel.py \
+	%D%/python_mpi.py \
+	%D%/python_peer.py \
+	%D%/python_rank.py \
+	%D%/python_wire.py \
+	# end
 
 noinst_PROGRAMS += $(example_programs)
 $(example_programs): libferry.la

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # FERRY_CHECK_PYTHON_PEER: PYTHON_PEER, an interpreter with msgpack and with an
-# mpi4py that is built on the MPI found before; empty if there is none.
+# mpi4py that is built on the MPI found before; empty if there is none, and then
+# tests/mpi/python_peer.sh is skipped.
 AC_DEFUN([FERRY_CHECK_PYTHON_PEER], [
 AC_ARG_VAR([PYTHON], [the interpreter for the Python example])
 AC_MSG_CHECKING([for a Python whose mpi4py is built on $MPI_NAME])
@@ -14,5 +15,4 @@ print(MPI.Get_library_version())' 2>/dev/null | tr -d '\000'`
 done
 AC_MSG_RESULT([${PYTHON_PEER:-none}])
 AC_SUBST([PYTHON_PEER])
-AM_CONDITIONAL([HAVE_PYTHON_PEER], [test -n "$PYTHON_PEER"])
 ])

@@ -159,6 +159,7 @@ script_tests = \
 	%D%/mpi/controller.sh \
 	%D%/mpi/ferry_perf.sh \
 	%D%/mpi/process.sh \
+	%D%/mpi/python_peer.sh \
 	%D%/mpi/wordcount.sh \
 	# end
 
@@ -304,7 +305,7 @@ skips:
 	@$(SHELL) $(top_srcdir)/tests/support/skips.sh $(TEST_LOGS)
 
 check-unit: ; $(MAKE) check TESTS='$(tap_tests)'
-check-np2: ; $(MAKE) check TESTS='$(tap_tests) $(np1_tests) $(np2_tests)'
+check-np2: ; $(MAKE) check TESTS='$(tap_tests) $(np1_tests) $(np2_tests) %D%/mpi/python_peer.sh'
 # For builds in which everything is slow.
 short_tests = $(tap_tests) %D%/api/header_c $(script_tests) $(mpi_short_tests)
 check-short: ; $(MAKE) check TESTS='$(tap_tests) $(mpi_short_tests)'
