@@ -28,6 +28,7 @@
 #define LOOK_AHEAD 2u       /* receives that are tested behind one that is not complete, */
 #define LOOK_AHEAD_STEPS 4u /* every so many steps: each test that fails makes MPI look at all of its network */
 #define LOOK_ALL_STEPS 64u  /* every so many steps all of them are */
+#define SMALL_RECORDS 8u   /* a batch with more than these is one of small records */
 #define EARLY_MAX 65536    /* a batch that is further ahead than this is not one of ours */
 
 /* ---- receives -------------------------------------------------------------------- */
@@ -701,7 +702,7 @@ static bool dispatch_batch(struct fy_progress *p, struct fy_channel *ch, struct 
 		ch->ack_owed = true;
 		fy_channel_mark(p, ch);
 	}
-	fy_channel_grow_window(p, ch, h->flags & FY_BATCH_HUNGRY);
+	fy_channel_grow_window(p, ch, h->flags & FY_BATCH_HUNGRY, h->nrecords > SMALL_RECORDS);
 	p->stats.batches_received++;
 	p->stats.bytes_received += slot->request.nbytes;
 	return true;
