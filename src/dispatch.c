@@ -554,7 +554,7 @@ static enum taken take_control(struct fy_progress *p, struct fy_channel *ch, con
 		fy_agree_up(p, ch, &body.agree);
 	else if (r->op == FY_OP_AGREE_DOWN && n == sizeof body.agree)
 		fy_agree_down(p, ch, &body.agree);
-	else if (r->op == FY_OP_RECALL)
+	else if (r->op == FY_OP_RECALL && n == sizeof body.amount)
 		fy_channel_recalled(p, ch);
 	else if (r->op == FY_OP_GIVE && n == sizeof body.amount)
 		fy_channel_given(p, ch, body.amount);
@@ -569,9 +569,21 @@ static bool is_op(uint32_t op, bool call)
 	return op < FERRY_OP_RESERVED || (!call && (op == FY_OP_FLUSH || (op >= FY_OP_OBJECT && op <= FY_OP_COMPLEX)));
 }
 
+/* Large ones have their parts elsewhere; only replies say no; and only requests are held. */
+static bool flags_fit(uint32_t word, uint32_t kind)
+{
+	if (kind == FY_KIND_CONTROL)
+		return !(word & (FY_EXT | FY_LARGE | FY_HELD | FY_ERROR | FY_ATTACHED));
+	if (word & FY_LARGE && word & (FY_ERROR | FY_ATTACHED))
+		return false;
+	return kind == FY_KIND_REPLY ? !(word & FY_HELD) && !(word & FY_ERROR && word & FY_ATTACHED) : !(word & FY_ERROR);
+}
+
 static enum taken take_record(struct fy_progress *p, struct fy_channel *ch, const struct fy_record *r)
 {
 	uint32_t kind = fy_record_kind(r);
+	if (!flags_fit(r->size_flags, kind))
+		return MALFORMED;
 	if (kind == FY_KIND_CONTROL)
 		return take_control(p, ch, r);
 	if (kind == FY_KIND_REPLY)

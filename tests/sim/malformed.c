@@ -337,12 +337,16 @@ static void announcements_that_cannot_be(void **state)
 }
 
 /* Neither a mailbox nor a handler is for them, so nobody would ever give their credit back. */
-static void ops_that_are_the_librarys(void **state)
+static void records_that_nobody_may_send(void **state)
 {
 	static const struct { uint32_t kind, op; } bad[] = {
 		{ FY_KIND_POST, FERRY_OP_RESERVED }, { FY_KIND_POST, 0xFFFF0004u }, { FY_KIND_POST, FY_OP_FLUSH_ALL },
 		{ FY_KIND_POST, FY_OP_START }, { FY_KIND_POST, UINT32_MAX }, { FY_KIND_CALL | FY_EXT, FY_OP_FLUSH },
 		{ FY_KIND_CALL | FY_EXT, 0xFFFF0001u },
+		/* and flags that say two things */
+		{ FY_KIND_POST | FY_ERROR, HONEST }, { FY_KIND_POST | FY_LARGE | FY_ATTACHED, HONEST },
+		{ FY_KIND_REPLY | FY_EXT | FY_LARGE | FY_ERROR, 0 }, { FY_KIND_REPLY | FY_EXT | FY_HELD, 0 },
+		{ FY_KIND_CONTROL | FY_HELD, FY_OP_RECALL }, { FY_KIND_CONTROL, FY_OP_RECALL },
 	};
 	struct peer *peer = *state;
 	check_honest(peer);
@@ -879,7 +883,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		CASE(announcements_that_cannot_be),
-		CASE(ops_that_are_the_librarys),
+		CASE(records_that_nobody_may_send),
 		CASE(lengths_that_lie),
 		CASE(more_lengths_that_lie),
 		CASE(a_transfer_twice),
