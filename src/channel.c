@@ -21,9 +21,9 @@
 #include <stdlib.h>
 
 #define FLIGHT_MAX 8u  /* batches of one channel that MPI has */
-/* What small records get: a flood of them, thousands, makes nothing faster by being longer, and what comes behind
- * it waits for all of it. */
-#define SMALL_WINDOW_MAX (1u << 20)
+/* Of small records so many batches are lent: a flood of them, thousands, makes nothing faster by being longer, and what
+ * comes behind it waits for all of it. */
+#define SMALL_BATCHES 32u
 #define READY_MAX 2u   /* full ones that wait behind them, before requests stay in their lanes' queue */
 #define POOL_MAX 64u
 #define ACK_AGE_MAX 8u /* steps that an owed acknowledgement waits while there is other work */
@@ -661,10 +661,12 @@ void fy_channel_returned(struct fy_progress *p, struct fy_channel *ch, uint64_t 
 
 /* A peer that uses its window gets a larger one, from the pool. When the pool
  * is empty, peers that do not use theirs are asked for it. */
-void fy_channel_grow_window(struct fy_progress *p, struct fy_channel *ch, bool hungry, bool small)
+void fy_channel_grow_window(struct fy_progress *p, struct fy_channel *ch, bool hungry, uint64_t charged)
 {
 	bool busy = hungry || ch->spent_in + ch->window - ch->limit_sent >= ch->window / 2;
-	uint64_t most = small && p->window_max > SMALL_WINDOW_MAX ? SMALL_WINDOW_MAX : p->window_max;
+	uint64_t most = p->window_max;
+	if (charged && most > SMALL_BATCHES * charged)
+		most = SMALL_BATCHES * charged;
 	if (busy && ch->window < most) {
 		uint64_t more = ch->window;
 		if (more > most - ch->window)

@@ -714,7 +714,9 @@ static bool dispatch_batch(struct fy_progress *p, struct fy_channel *ch, struct 
 		ch->ack_owed = true;
 		fy_channel_mark(p, ch);
 	}
-	fy_channel_grow_window(p, ch, h->flags & FY_BATCH_HUNGRY, h->nrecords > SMALL_RECORDS);
+	bool small = slot->index > SMALL_RECORDS;
+	uint64_t charged = slot->request.nbytes + (uint64_t)slot->index * FY_MESSAGE_CHARGE + FY_BATCH_CHARGE;
+	fy_channel_grow_window(p, ch, h->flags & FY_BATCH_HUNGRY, small ? charged : 0);
 	p->stats.batches_received++;
 	p->stats.bytes_received += slot->request.nbytes;
 	return true;

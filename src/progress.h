@@ -433,8 +433,8 @@ int fy_channel_take_failure(struct fy_channel *ch, uint32_t stream);
 uint64_t fy_channel_limit(const struct fy_channel *ch);
 bool fy_channel_starved(const struct fy_progress *p);
 void fy_channel_returned(struct fy_progress *p, struct fy_channel *ch, uint64_t bytes);
-/* After a batch of it, which said that its sender is out of credit, and holds records of which many fit into one. */
-void fy_channel_grow_window(struct fy_progress *p, struct fy_channel *ch, bool hungry, bool small);
+/* After a batch of it, which said that its sender is out of credit; `charged`: what it cost, if its records are small. */
+void fy_channel_grow_window(struct fy_progress *p, struct fy_channel *ch, bool hungry, uint64_t charged);
 void fy_channel_recalled(struct fy_progress *p, struct fy_channel *ch);
 void fy_channel_given(struct fy_progress *p, struct fy_channel *ch, uint64_t amount);
 void fy_channel_free_all(struct fy_progress *p);
