@@ -149,7 +149,8 @@ struct ferry_options {
 	uint32_t flags;         /* FERRY_EXCLUSIVE ... above; default 0 */
 	int thread_level;       /* what MPI is asked for: multiple, or serialized with FERRY_EXCLUSIVE */
 	size_t receive_memory;  /* what all peers together may make this rank hold: 256 MiB; 1 MiB and more */
-	size_t send_memory;     /* what waits in channels for slow peers: 64 MiB; 1 MiB and more */
+	size_t send_memory;     /* what waits in channels for slow peers, and likewise the bodies of more than 4 KiB that are
+	                         * not sent yet (attachments are the program's own): 64 MiB; 1 MiB and more */
 	size_t message_max;     /* a larger message is FERRY_ETOOBIG: none; 1 and more, or none */
 	size_t out_of_band;     /* binaries from this size on travel as attachments: 256 KiB; 1 and more, or none */
 	size_t decode_memory;   /* bound of one decoded object: 64 MiB; 4 KiB and more */
@@ -247,7 +248,8 @@ FERRY_API int ferry_status(const ferry *engine);
 /*
  * After FERRY_EAGAIN: a future that tells when to try again. Another thread may be first.
  *
- * Completes  when `rank` holds posters back no longer, or with FERRY_EPEER, FERRY_ESTOPPED.
+ * Completes  when `rank` holds posters back no longer and send_memory has room for a long body to it, or with
+ *            FERRY_EPEER, FERRY_ESTOPPED.
  */
 FERRY_API int ferry_room(ferry *engine, int rank, ferry_future **future_p);
 

@@ -136,12 +136,13 @@ int fy_engine_create(fy_port *port, ferry_options *resolved, uint32_t first_seq,
 	shell_init(e, port);
 	e->options = *resolved;
 	e->full = calloc((size_t)port->size, 1);
+	e->bodies_to = calloc((size_t)port->size, sizeof *e->bodies_to);
 	uint32_t *bell = port->ops->doorbell(port, port->rank);
 	if (bell)
 		fy_wake_share(&e->wake, bell);
 	e->lendable = port->lendable && e->options.lend;
-	if (fy_log_open(e->options.log, port->rank, &e->log) || !e->full || !progress_create(e, port, first_seq)) {
-		free(e->full);
+	if (fy_log_open(e->options.log, port->rank, &e->log) || !e->full || !e->bodies_to ||
+	    !progress_create(e, port, first_seq)) {
 		fy_log_close(e->log);
 		memset(resolved, 0, sizeof *resolved);
 		fy_options_free(&e->options);
@@ -297,7 +298,9 @@ void fy_engine_release(ferry *e)
 		return;
 	fy_block_free_all(e);
 	free(e->full);
+	free(e->bodies_to);
 	e->full = NULL;
+	e->bodies_to = NULL;
 	fy_options_free(&e->options);
 	while (e->account_list) {
 		struct fy_account *a = e->account_list;

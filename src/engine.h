@@ -42,6 +42,8 @@ struct ferry {
 	ferry_options options; /* constant: what was resolved */
 	uint8_t *full;       /* per rank: 1 when posts to it must wait. Written by the helm (release), read by posters (relaxed:
 	                      * a stale value costs one record in a channel's queue, no more) */
+	uint32_t *bodies_to; /* per rank, in units of 1 KiB: its part of `bodies`. Raised after that and lowered before it, by
+	                      * the same (atomic add), read by both (acquire): who sees it too low lets one more pass */
 	uint32_t phase;      /* enum fy_phase: written by close and by the helm (release), read by all (acquire) */
 	uint32_t refs;       /* atomic add */
 	int status;          /* why it is finished; written by the helm before phase becomes FY_STOPPED */
@@ -65,8 +67,11 @@ struct ferry {
 	uint64_t block_bytes;     /* in blocks that are kept, there and in progress->blocks: atomic add */
 	uint64_t large_returned;  /* bytes of large messages that were freed or taken out: atomic add, read by the helm */
 	uint64_t handled_elsewhere; /* handlers that returned on executors: atomic add, read by the helm */
-	uint32_t room;            /* futex: bumped by the helm when a rank that was full has room again */
+	uint32_t room;            /* futex: bumped by whoever gives room, at a rank that was full or in send_memory (fy_room_tell) */
 	uint32_t room_waiting;    /* posters that wait for it: atomic add */
+	uint64_t bodies;          /* bytes of long bodies that were posted and are not sent yet: raised by posters
+	                           * (compare-and-swap), lowered by the helm, or when the post fails after all by its poster
+	                           * (atomic add, which is what the fence of those who wait pairs with), read by both (acquire) */
 	uint32_t next_stream;     /* atomic add */
 	uint64_t lane_full;       /* statistics: atomic add by posters that had to wait */
 	uint64_t lends;           /* statistics: atomic add */
@@ -94,6 +99,43 @@ struct ferry {
 	uint64_t guests;          /* threads inside waiting calls: atomic add; close waits for zero. Last: it is
 	                           * not cleared when the struct is used again, a late waiter may be looking in */
 };
+
+#define FY_BODY_UNIT_SHIFT 10 /* of bodies_to */
+
+static inline uint32_t fy_body_units(size_t nbytes)
+{
+	return (uint32_t)((nbytes + (1u << FY_BODY_UNIT_SHIFT) - 1) >> FY_BODY_UNIT_SHIFT);
+}
+
+/*
+ * Long bodies that were posted and are not sent yet. While `held` bytes are, is there no room for another to this
+ * rank? Each may hold as much as is left over: one slow rank has half of send_memory, two have a third each, and
+ * there is always something left for the others. The last one that passes may be of any size.
+ */
+static inline bool fy_bodies_full_at(const ferry *e, int rank, uint64_t held)
+{
+	uint64_t its = (uint64_t)fy_load_acquire_32(&e->bodies_to[rank]) << FY_BODY_UNIT_SHIFT;
+	return held + its >= e->options.send_memory;
+}
+static inline bool fy_bodies_full(const ferry *e, int rank)
+{
+	return fy_bodies_full_at(e, rank, fy_load_acquire_64(&e->bodies));
+}
+
+static inline void fy_bodies_lower(ferry *e, int rank, size_t nbytes)
+{
+	fy_add_32(&e->bodies_to[rank], -fy_body_units(nbytes));
+	fy_add_64(&e->bodies, -(uint64_t)nbytes);
+}
+
+/* Posters that wait for room look again. A full fence (the read-modify-write) stands between what gave room and the
+ * look at who waits; a waiter counts itself, fences, and looks for room. */
+static inline void fy_room_tell(ferry *e)
+{
+	fy_add_32(&e->room, 1);
+	if (fy_load_acquire_32(&e->room_waiting))
+		fy_futex_wake(&e->room, 1 << 30, false);
+}
 
 /* A request to the helm from another thread, which waits for it. `run` is called between
  * steps' phases; it returns false to be asked again at the next step. */

@@ -321,6 +321,11 @@ size_t fy_message_total(const ferry_message *m)
 	return total;
 }
 
+size_t fy_message_held(const ferry_message *m)
+{
+	return m->flags & FY_MESSAGE_RECEIVED || fy_message_total(m) <= FY_LANE_INLINE ? 0 : m->nbytes;
+}
+
 size_t fy_message_folded_size(const ferry_message *m)
 {
 	if (!m->n_attachments)

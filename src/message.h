@@ -87,6 +87,9 @@ int fy_message_create(ferry *engine, uint32_t op, ferry_message **message_p);
 int fy_message_room_for(ferry_message *message, size_t count);
 /* All bytes of it. */
 size_t fy_message_total(const ferry_message *message);
+/* What a post of it holds of send_memory: the body of what travels by itself. Attachments are the program's memory,
+ * and what was received is paid from receive_memory. */
+size_t fy_message_held(const ferry_message *message);
 /* The last reference is gone: what is to happen to the message. */
 void fy_message_free(ferry_message *message);
 /* dispatch.c: the view becomes a heap message; the engine makes itself a new one. */

@@ -16,6 +16,32 @@
 #define DRAIN_BYTES FY_LANE_BYTES /* of all of them in one step */
 #define QUEUE_BLOCK 32768u
 
+/* ---- long bodies -------------------------------------------------------------- */
+
+void fy_outgoing_release(struct fy_progress *p, int rank, ferry_message *m)
+{
+	size_t held = fy_message_held(m);
+	fy_transfer_release(p, m);
+	if (!held)
+		return;
+	fy_bodies_lower(p->engine, rank, held);
+	p->freed += held;
+	p->worked = true; /* so that there is a next step, which tells at the latest */
+}
+
+/* All that wait get up for it: not at every body, but when there is room for some, and when it gets no more. */
+#define FREED_SHARE 8
+
+void fy_outgoing_tell_freed(struct fy_progress *p)
+{
+	bool more = p->freed != p->freed_seen;
+	p->freed_seen = p->freed;
+	if (more && p->freed < p->options->send_memory / FREED_SHARE)
+		return;
+	p->freed = p->freed_seen = 0;
+	fy_room_tell(p->engine);
+}
+
 /* ---- one record ------------------------------------------------------------- */
 
 static uint64_t lane_pointer(const struct fy_record *r)
@@ -51,7 +77,7 @@ void fy_outgoing_fail_record(struct fy_progress *p, const struct fy_record *r, i
 	if (future)
 		fy_future_complete(future, status, detail);
 	if (message)
-		fy_transfer_release(p, message);
+		fy_outgoing_release(p, (int)r->rank, message);
 }
 
 /* Remember that this post's future waits for the acceptance of the batch that
@@ -134,7 +160,7 @@ static enum put put_message(struct fy_progress *p, struct fy_channel *ch, struct
 		o->flags = o->message->n_attachments ? FY_ATTACHED : 0;
 		done = put_inline(p, ch, o);
 		if (done == PUT_DONE)
-			fy_transfer_release(p, o->message);
+			fy_outgoing_release(p, ch->rank, o->message);
 		return done;
 	}
 	if ((o->kind == FY_KIND_CALL && p->calls_open >= p->calls_max) || !fy_transfer_admits(p, ch, o->message))
@@ -194,11 +220,7 @@ static void lower_full(struct fy_progress *p, struct fy_channel *ch)
 		return;
 	ch->full = false;
 	fy_store_release_8(&p->engine->full[ch->rank], 0);
-	/* A full fence (the read-modify-write) stands between the flag and the look at who waits;
-	 * a waiter counts itself, fences, and looks at the flag. */
-	fy_add_32(&p->engine->room, 1);
-	if (fy_load_acquire_32(&p->engine->room_waiting))
-		fy_futex_wake(&p->engine->room, 1 << 30, false);
+	fy_room_tell(p->engine);
 }
 
 static struct fy_queued *queue_block(struct fy_channel *ch, uint32_t size)

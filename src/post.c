@@ -65,10 +65,12 @@ static bool may_wait(ferry *e, int64_t timeout)
 }
 
 struct room {
-	const ferry *engine;
+	ferry *engine;
 	struct fy_lane *lane;
 	int rank;
 	uint32_t size;
+	size_t body;    /* what send_memory must have room for */
+	bool always;    /* it is taken, room or not: what a handler posts may be what the others wait for */
 };
 
 /* 0: room, 1: none now, 2: the rank is gone. FERRY_NONE is the helm itself, whose room is the lane's. */
@@ -77,10 +79,45 @@ static uint8_t fullness(const ferry *e, int rank)
 	return rank == FERRY_NONE ? 0 : fy_load_acquire_8(&e->full[rank]);
 }
 
+static bool body_waits(const struct room *r)
+{
+	return r->body && !r->always && fy_bodies_full(r->engine, r->rank);
+}
+
+/* That rank's channel has too much waiting already, or send_memory has no room. */
+static bool must_wait(const struct room *r)
+{
+	uint8_t full = fullness(r->engine, r->rank);
+	return full == 1 || (full == 0 && body_waits(r));
+}
+
 static bool has_room(const void *arg)
 {
 	const struct room *r = arg;
-	return fullness(r->engine, r->rank) != 1 && fy_lane_reserve(r->lane, r->size);
+	return !must_wait(r) && fy_lane_reserve(r->lane, r->size);
+}
+
+/* Of posters that compete for the last room one passes. */
+static bool claim_body(const struct room *r)
+{
+	ferry *e = r->engine;
+	uint64_t held;
+	if (!r->body)
+		return true;
+	do {
+		held = fy_load_acquire_64(&e->bodies);
+		if (!r->always && fy_bodies_full_at(e, r->rank, held))
+			return false;
+	} while (!fy_cas_64(&e->bodies, held, held + r->body));
+	fy_add_32(&e->bodies_to[r->rank], fy_body_units(r->body));
+	return true;
+}
+
+/* It was not posted. Who waits for room may sleep, and the helm knows nothing of this body. */
+static void unclaim_body(ferry *e, int rank, size_t body)
+{
+	fy_bodies_lower(e, rank, body);
+	fy_room_tell(e);
 }
 
 /* Application threads leave when the engine begins to close, handlers when it has stopped. */
@@ -89,13 +126,12 @@ static const uint32_t *stop_word(const ferry *e)
 	return fy_engine_in_handler(e) ? &e->stopped : &e->phase;
 }
 
-/* That rank's channel has too much waiting already. */
-static void await_channel(ferry *e, int rank, int64_t until)
+static void await_channel(const struct room *r, ferry *e, int64_t until)
 {
 	fy_add_32(&e->room_waiting, 1);
 	uint32_t seen = fy_load_acquire_32(&e->room);
 	fy_fence_full();
-	if (fy_load_acquire_8(&e->full[rank]) == 1 && !fy_load_acquire_32(stop_word(e)))
+	if (must_wait(r) && !fy_load_acquire_32(stop_word(e)))
 		fy_futex_wait(&e->room, seen, until, false);
 	fy_add_32(&e->room_waiting, (uint32_t)-1);
 }
@@ -105,17 +141,29 @@ static void await_room(const struct room *r, ferry *e, int64_t until)
 	fy_engine_help(e, has_room, r, until);
 	if (has_room(r))
 		return;
-	if (fullness(e, r->rank) == 1)
-		await_channel(e, r->rank, until);
+	if (must_wait(r))
+		await_channel(r, e, until);
 	else
 		fy_lane_await_room(r->lane, r->size, until, stop_word(e));
 }
 
-/* The place of a record in the lane, or why there is none. */
-static int reserve(const struct fy_post *o, uint32_t size, struct fy_record **record_p)
+static int no_room(const struct room *r)
+{
+	if (r->rank == FERRY_NONE)
+		return fy_fail(FERRY_EAGAIN, "no room in this thread's lane for another start now");
+	if (body_waits(r))
+		return fy_fail(FERRY_EAGAIN, "no room for another long body to rank %d now: %llu bytes of such bodies are not "
+		               "sent yet, and options.send_memory is %zu", r->rank,
+		               (unsigned long long)fy_load_acquire_64(&r->engine->bodies), r->engine->options.send_memory);
+	return fy_fail(FERRY_EAGAIN, "no room for another message to rank %d now", r->rank);
+}
+
+/* The place of a record in the lane, and in send_memory that of its body; or why there is none. */
+static int reserve(const struct fy_post *o, uint32_t size, size_t body, struct fy_record **record_p)
 {
 	ferry *e = o->engine;
-	struct room room = { e, o->lane, o->rank, size };
+	bool handler = body && (fy_engine_on_progress(e) || fy_engine_in_handler(e));
+	struct room room = { e, o->lane, o->rank, size, body, handler };
 	int64_t until = 0;
 	bool counted = false, entered = false;
 	int status;
@@ -125,7 +173,7 @@ static int reserve(const struct fy_post *o, uint32_t size, struct fy_record **re
 			status = fy_fail(FERRY_EPEER, "rank %d is gone", o->rank);
 			break;
 		}
-		if (full == 0 && (*record_p = fy_lane_reserve(o->lane, size)))
+		if (full == 0 && (*record_p = fy_lane_reserve(o->lane, size)) && claim_body(&room))
 			break;
 		if (!counted) {
 			counted = true;
@@ -135,9 +183,7 @@ static int reserve(const struct fy_post *o, uint32_t size, struct fy_record **re
 			fy_executor_blocking(true);
 		}
 		if (!may_wait(e, o->timeout) || fy_now() >= until) {
-			status = o->rank == FERRY_NONE
-			                 ? fy_fail(FERRY_EAGAIN, "no room in this thread's lane for another start now")
-			                 : fy_fail(FERRY_EAGAIN, "no room for another message to rank %d now", o->rank);
+			status = no_room(&room);
 			break;
 		}
 		if (entered)
@@ -220,7 +266,7 @@ static int write_record(const struct fy_post *o, ferry_message *m, ferry_future 
 	uint32_t word = o->kind | (future ? FY_EXT : 0) | (m ? FY_LARGE | (uint32_t)sizeof m : (uint32_t)o->nbytes);
 	uint32_t size = fy_record_size(word);
 	struct fy_record *r = NULL;
-	int status = reserve(o, size, &r);
+	int status = reserve(o, size, 0, &r);
 	if (status)
 		return status;
 	fy_record_clear_end(r, size);
@@ -257,10 +303,6 @@ static int post_checked(struct fy_post *o, ferry_future **future_p)
 	ferry_message *m = o->message;
 	bool wrapped = !m && o->nbytes > FY_LANE_INLINE;
 	bool wanted = future_p || o->kind == FY_KIND_CALL;
-	struct fy_record *room;
-	int none = wrapped ? reserve(o, fy_record_size(FY_EXT | (uint32_t)sizeof m), &room) : FERRY_OK;
-	if (none)
-		return none; /* before a long body is copied */
 	ferry_future *future = wanted ? fy_future_create(o->engine, future_flags(o)) : NULL;
 	int status = wanted && !future ? fy_fail(FERRY_ENOMEM, "no memory for a future") : FERRY_OK;
 	if (future && o->kind == FY_KIND_CALL)
@@ -284,6 +326,19 @@ static int post_checked(struct fy_post *o, ferry_future **future_p)
 	return status;
 }
 
+/* A long body: its room first, before it is copied. */
+static int post_long(struct fy_post *o, size_t held, ferry_future **future_p)
+{
+	struct fy_record *room;
+	int status = reserve(o, fy_record_size(FY_EXT | (uint32_t)sizeof o->message), held, &room);
+	if (status)
+		return status;
+	status = post_checked(o, future_p);
+	if (status && status != FERRY_ESTOPPED) /* when it has stopped, the engine may be gone by now */
+		unclaim_body(o->engine, o->rank, held);
+	return status;
+}
+
 static int post_open(struct fy_post *o, ferry_future **future_p)
 {
 	int bad = check_open(o->engine);
@@ -293,7 +348,8 @@ static int post_open(struct fy_post *o, ferry_future **future_p)
 		o->lane = fy_engine_lane(o->engine);
 	if (!o->lane)
 		return fy_fail(FERRY_ENOMEM, "no memory for this thread's lane");
-	return post_checked(o, future_p);
+	size_t held = o->message ? fy_message_held(o->message) : o->nbytes > FY_LANE_INLINE ? o->nbytes : 0;
+	return held ? post_long(o, held, future_p) : post_checked(o, future_p);
 }
 
 int fy_post(const struct fy_post *post, ferry_future **future_p)

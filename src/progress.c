@@ -102,7 +102,8 @@ static void complete_rooms(struct fy_progress *p)
 	for (ferry_future **at = &p->rooms; *at;) {
 		ferry_future *f = *at;
 		struct fy_channel *ch = p->channels[f->id];
-		if (ch && !ch->gone && (ch->full || ch->queue)) {
+		bool full = fy_bodies_full(p->engine, (int)f->id) || (ch && (ch->full || ch->queue));
+		if (full && !(ch && ch->gone)) {
 			at = &f->next;
 			continue;
 		}
@@ -216,6 +217,8 @@ bool fy_progress_step(struct fy_progress *p, bool user_code)
 		step_close(p);
 	if (p->n_timers)
 		fy_timer_run(p);
+	if (p->freed)
+		fy_outgoing_tell_freed(p);
 	if (p->rooms)
 		complete_rooms(p);
 	if (p->dirty)

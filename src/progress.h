@@ -334,6 +334,7 @@ struct fy_progress {
 	bool napped;                  /* the last sleep was short and nothing came of it */
 	int64_t rung_at;              /* when a rank of this host last rang; 0: the message was found */
 	size_t queued_bytes;
+	uint64_t freed, freed_seen;   /* bytes of long bodies that were released since posters were told, and by the last step */
 	uint32_t first_seq;
 	/* lanes */
 	struct fy_lane *lanes;        /* active ones */
@@ -459,6 +460,10 @@ bool fy_outgoing_reply(struct fy_progress *p, ferry_message *request);
 bool fy_outgoing_reply_bytes(struct fy_progress *p, int rank, uint64_t call_id, const struct fy_reply_error *error,
                              const void *body, uint32_t nbytes);
 bool fy_outgoing_quiet(struct fy_progress *p);
+/* A posted message was sent to that rank, or will not be: the post's reference of it. */
+void fy_outgoing_release(struct fy_progress *p, int rank, ferry_message *message);
+/* Once a step, while some were released of which posters were not told. */
+void fy_outgoing_tell_freed(struct fy_progress *p);
 void fy_outgoing_abandon(struct fy_progress *p, int status);
 void fy_outgoing_fail_record(struct fy_progress *p, const struct fy_record *r, int status, const char *detail);
 

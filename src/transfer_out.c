@@ -299,8 +299,10 @@ static void give_back(struct fy_progress *p, struct fy_outbound *x)
 {
 	ferry_message *m = x->message;
 	x->message = NULL;
-	if (m)
+	if (m && x->kind == FY_KIND_REPLY)
 		fy_transfer_release(p, m);
+	else if (m)
+		fy_outgoing_release(p, x->ch->rank, m);
 }
 
 /* True when all of it is sent, or will never be. */

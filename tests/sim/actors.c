@@ -163,17 +163,26 @@ static void watch(struct node *node, struct rec *r)
 	r->timed = true;
 }
 
+/* A long body for which send_memory has no room. */
+static bool held_up(const struct node *node, const struct rec *r)
+{
+	return r && !r->flush && r->content->body && l_total(r->content) > FY_LANE_INLINE &&
+	       fy_bodies_full(node->engine, r->dst);
+}
+
 /* There is no room, so the engine would refuse it: a long body is not made each time to hear that. */
 static bool in_vain(struct node *node, const struct rec *r)
 {
 	if (r->flush || r->message || r->content->body <= FY_LANE_INLINE)
 		return false;
-	bool room = node->engine->full[r->dst] != 1 && fy_lane_reserve(r->lane->lane, 32);
+	bool held = !r->by_handler && held_up(node, r);
+	bool room = !held && node->engine->full[r->dst] != 1 && fy_lane_reserve(r->lane->lane, 32);
 	return !room && ++node->vain % 16;
 }
 
 static int post(struct node *node, struct rec *r)
 {
+	node->world->tally.body_full += held_up(node, r);
 	if (in_vain(node, r))
 		return FERRY_EAGAIN;
 	ferry_future **future_p = r->wants_future ? &r->future : NULL;
@@ -517,7 +526,7 @@ void a_act(struct node *node, struct vlane *lane)
 	if (node->state == NODE_OPEN)
 		post_some(node, lane);
 	post_stash(node);
-	bool stops = plan->stop_reading && w->posted > plan->records / 4 && w->posted < plan->records / 2;
+	bool stops = plan->stop_reading && !w->reads_again && w->posted > plan->records / 4 && w->posted < plan->records / 2;
 	bool reads = !stops && !(plan->unread && w->closing == plan->ranks);
 	if (reads && w_chance(w, plan->reading))
 		read_mail(node);
@@ -537,6 +546,15 @@ bool a_idle(const struct node *node)
 		if (node->lanes[i]->quota || node->lanes[i]->attempt)
 			return false;
 	return !node->stash;
+}
+
+/* Does a thread want to post something for which there is no room? */
+bool a_held_up(const struct node *node)
+{
+	for (int i = 0; i < node->world->plan.lanes; i++)
+		if (node->lanes[i]->attempt)
+			return true;
+	return node->stash;
 }
 
 /* ---- beginning and end ------------------------------------------------------------------- */

@@ -6,12 +6,14 @@
 #include "support/test.h"
 
 #include <pthread.h>
+#include <sched.h>
 
 #include "options.h"
 #include "port_sim.h"
 #include "progress.h"
+#include "status.h"
 
-enum { OP = 7, TURNS_MAX = 100000, COUNTED_MAX = 20000 };
+enum { OP = 7, OP_MAIL, TURNS_MAX = 100000, COUNTED_MAX = 20000 };
 
 struct side {
 	ferry *engine;
@@ -26,24 +28,27 @@ struct pair {
 	bool in_order;
 };
 
-static void on_number(ferry *engine, ferry_message *message, void *arg)
+static void see_number(struct pair *pair, const ferry_message *message)
 {
-	struct pair *pair = arg;
 	uint32_t number;
 	size_t n;
 	const void *body = ferry_message_body(message, &n);
-	(void)engine;
 	assert_true(n >= sizeof number);
 	memcpy(&number, body, sizeof number);
 	pair->in_order &= number == pair->came++;
 }
 
-static void open_side(struct pair *pair, int rank)
+static void on_number(ferry *engine, ferry_message *message, void *arg)
+{
+	(void)engine;
+	see_number(arg, message);
+}
+
+static void open_side(struct pair *pair, int rank, const ferry_options *given)
 {
 	struct side *side = &pair->sides[rank];
-	ferry_options given = FERRY_OPTIONS_INIT, options;
-	given.flags = FERRY_NONBLOCK;
-	assert_int_equal(fy_options_resolve(&given, &options), 0);
+	ferry_options options;
+	assert_int_equal(fy_options_resolve(given, &options), 0);
 	assert_int_equal(fy_engine_create(fy_sim_port(pair->sim, rank), &options, 1, &side->engine), 0);
 	side->p = side->engine->progress;
 	side->lane = fy_engine_lane_create(side->engine);
@@ -52,12 +57,19 @@ static void open_side(struct pair *pair, int rank)
 	fy_engine_leave_inline(before);
 }
 
-static void begin(struct pair *pair)
+static void begin_with(struct pair *pair, const ferry_options *given)
 {
 	struct fy_sim_options net = { .eager_max = SIZE_MAX };
 	*pair = (struct pair){ .in_order = true, .sim = fy_sim_create(2, 1, &net) };
-	open_side(pair, 0);
-	open_side(pair, 1);
+	open_side(pair, 0, given);
+	open_side(pair, 1, given);
+}
+
+static void begin(struct pair *pair)
+{
+	ferry_options given = FERRY_OPTIONS_INIT;
+	given.flags = FERRY_NONBLOCK;
+	begin_with(pair, &given);
 }
 
 /* Until nothing happens any more, the network included. */
@@ -190,6 +202,149 @@ static void credit_is_spent_to_the_byte(void **state)
 	assert_int_equal(pair.came, pair.posted);
 	assert_true(pair.in_order);
 	assert_int_equal(pair.sides[1].p->channels[0]->held, 0);
+	end(&pair);
+}
+
+/* ---- senders' memory ------------------------------------------------------------------------------ */
+
+enum { LONG = 64 << 10, MEMORY = 1 << 20, MANY = 400 };
+
+/* What a program posts long bodies by. */
+static ferry_message *long_message(ferry *engine, const char *body)
+{
+	ferry_message *m;
+	assert_int_equal(ferry_message_create(engine, OP_MAIL, &m), 0);
+	assert_int_equal(ferry_message_write(m, body, LONG), 0);
+	return m;
+}
+
+static int post_long(struct pair *pair, int rank, bool as_message)
+{
+	static char body[LONG];
+	struct side *side = &pair->sides[0];
+	struct fy_post o = { .engine = side->engine, .lane = side->lane, .kind = FY_KIND_POST, .rank = rank, .op = OP_MAIL,
+		             .timeout = FERRY_FOREVER };
+	memcpy(body, &pair->posted, sizeof pair->posted);
+	if (as_message) {
+		o.message = long_message(side->engine, body);
+	} else {
+		o.body = body;
+		o.nbytes = LONG;
+	}
+	int status = fy_post(&o, NULL);
+	ferry_message_release(o.message);
+	pair->posted += status == 0 && rank == 1;
+	return status;
+}
+
+static unsigned read_mail(struct pair *pair, int rank)
+{
+	ferry_message *m;
+	unsigned n = 0;
+	for (; ferry_recv(pair->sides[rank].engine, FERRY_ANY, OP_MAIL, 0, &m) == 0; n++) {
+		if (rank == 1)
+			see_number(pair, m);
+		ferry_message_release(m);
+	}
+	return n;
+}
+
+/* Long bodies until no more are taken, with the engines given time for what they can send. */
+static void post_all_there_is_room_for(struct pair *pair, bool as_message)
+{
+	for (uint32_t before = UINT32_MAX; before != pair->posted; settle(pair)) {
+		before = pair->posted;
+		while (post_long(pair, 1, as_message) == 0)
+			assert_true(pair->posted < MANY);
+	}
+}
+
+static ferry_future *ask_for_room(struct pair *pair)
+{
+	ferry_future *room;
+	ferry *before = fy_engine_enter_inline(pair->sides[0].engine);
+	assert_int_equal(ferry_room(pair->sides[0].engine, 1, &room), 0);
+	/* What is posted here is not held up: others may wait for it. */
+	assert_int_equal(post_long(pair, 1, false), 0);
+	fy_engine_leave_inline(before);
+	settle(pair);
+	return room;
+}
+
+static void small_memory(ferry_options *given)
+{
+	*given = (ferry_options)FERRY_OPTIONS_INIT;
+	given->send_memory = given->receive_memory = MEMORY;
+	given->lend = FERRY_NONE;
+}
+
+/* Rank 1 does not read. What it takes nevertheless is within its receive_memory. */
+static void bodies_are_bounded(bool as_message)
+{
+	struct pair pair;
+	ferry_options given;
+	small_memory(&given);
+	given.flags = FERRY_NONBLOCK;
+	begin_with(&pair, &given);
+	const ferry *e = pair.sides[0].engine;
+	post_all_there_is_room_for(&pair, as_message);
+	assert_int_equal(post_long(&pair, 1, as_message), FERRY_EAGAIN);
+	assert_non_null(strstr(ferry_last_error(), "send_memory"));
+	assert_true((size_t)pair.posted * LONG >= MEMORY / 2);
+	assert_true((size_t)pair.posted * LONG <= MEMORY + MEMORY / 2 + LONG);
+	assert_true(e->bodies <= MEMORY / 2 + LONG && e->bodies >= MEMORY / 2);
+	assert_int_equal(post_long(&pair, 0, as_message), 0); /* other ranks have their share */
+	ferry_future *room = ask_for_room(&pair);
+	assert_int_equal(read_mail(&pair, 0), 1);
+	assert_int_equal(ferry_future_poll(room), FERRY_PENDING);
+	while (read_mail(&pair, 1))
+		settle(&pair);
+	assert_int_equal(ferry_future_poll(room), FERRY_OK);
+	assert_int_equal(pair.came, pair.posted);
+	assert_true(pair.in_order);
+	assert_true(e->bodies == 0 && e->bodies_to[0] == 0 && e->bodies_to[1] == 0);
+	ferry_future_release(room);
+	end(&pair);
+}
+
+static void long_bodies_are_bounded(void **state)
+{
+	(void)state;
+	bodies_are_bounded(false);
+	bodies_are_bounded(true);
+}
+
+static void *post_many(void *arg)
+{
+	struct pair *pair = arg;
+	int status = 0;
+	while (status == 0 && pair->posted < MANY)
+		status = post_long(pair, 1, false);
+	return (void *)(intptr_t)status;
+}
+
+/* A thread waits for room again and again, and sleeps until it is told. */
+static void who_waits_for_send_memory_is_woken(void **state)
+{
+	struct pair pair;
+	ferry_options given;
+	pthread_t poster;
+	void *status;
+	(void)state;
+	small_memory(&given);
+	begin_with(&pair, &given);
+	assert_int_equal(pthread_create(&poster, NULL, post_many, &pair), 0);
+	for (int64_t until = fy_now() + FERRY_S(30); pair.came < MANY;) {
+		assert_true(fy_now() < until);
+		for (int i = 0; i < 2; i++)
+			fy_progress_step(pair.sides[i].p, true);
+		if (!fy_sim_advance(pair.sim) && !read_mail(&pair, 1))
+			sched_yield();
+	}
+	pthread_join(poster, &status);
+	assert_null(status);
+	assert_true(pair.in_order);
+	assert_true(pair.sides[0].engine->lane_full > 10);
 	end(&pair);
 }
 
@@ -332,6 +487,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_short_record_does_not_overtake_the_queue),
 		cmocka_unit_test(credit_is_spent_to_the_byte),
+		cmocka_unit_test(long_bodies_are_bounded),
+		cmocka_unit_test(who_waits_for_send_memory_is_woken),
 		cmocka_unit_test(a_close_waits_for_starts_in_lanes),
 		cmocka_unit_test(starts_in_lanes_fail_when_a_close_gives_up),
 	};

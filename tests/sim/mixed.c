@@ -46,6 +46,8 @@ static void print(const struct tally *t, unsigned long seeds)
 	SHOW(refused_sends);
 	SHOW(rendezvous);
 	SHOW(overtaken);
+	SHOW(body_full);
+	SHOW(read_again);
 #undef SHOW
 }
 
@@ -83,6 +85,7 @@ static void assert_met(const struct tally *t)
 	assert_true(t->refused_sends > 0);
 	assert_true(t->failed > 0);
 	assert_true(t->rendezvous > 0);
+	assert_true(t->body_full > 0);
 }
 
 static void mixed(void **state)

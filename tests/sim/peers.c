@@ -106,8 +106,8 @@ static bool step_all(struct scene *s)
 
 static void step_until_quiet(struct scene *s)
 {
-	while (step_all(s) || fy_sim_advance(s->sim))
-		;
+	for (unsigned round = 0; step_all(s) || fy_sim_advance(s->sim); round++)
+		assert_true(round < ROUNDS_MAX);
 }
 
 static void side_stop(struct side *side)

@@ -293,6 +293,16 @@ static void check_spent(struct world *w)
 				       (unsigned long long)w->nodes[from].spent[to], to, (unsigned long long)due[from][to]);
 }
 
+static void check_bodies(struct world *w, const struct node *node)
+{
+	const ferry *e = node->engine;
+	for (int to = 0; to < e->size; to++)
+		if (e->bodies_to[to])
+			w_fail(w, "rank %d has sent everything and holds %u KiB for rank %d", node->rank, e->bodies_to[to], to);
+	if (e->bodies)
+		w_fail(w, "rank %d has sent everything and holds %llu bytes", node->rank, (unsigned long long)e->bodies);
+}
+
 /* After everything: what was charged came back, and the counts agree. */
 static void check_end(struct world *w)
 {
@@ -304,6 +314,7 @@ static void check_end(struct world *w)
 		if (node->engine->mailbox.bytes)
 			w_fail(w, "rank %d: the mailbox is empty and has %llu bytes", i,
 			       (unsigned long long)node->engine->mailbox.bytes);
+		check_bodies(w, node);
 		if (node->engine->refs != 1 + l_blanks(w, i))
 			w_fail(w, "rank %d: %u references of the engine are left", i, node->engine->refs);
 		fy_engine_release(node->engine);
@@ -342,7 +353,7 @@ static bool step(struct world *w, struct node *node)
 static bool visit(struct world *w, struct node *node)
 {
 	bool worked = false;
-	if (!node->late_done && node->state == NODE_OPEN && fy_sim_now(w->sim) >= w->plan.late_at)
+	if (!node->late_done && (node->state == NODE_OPEN || w->reads_again) && fy_sim_now(w->sim) >= w->plan.late_at)
 		a_register_late(node);
 	for (int i = 0; i < w->plan.lanes; i++)
 		if (w_chance(w, 50))
@@ -401,6 +412,21 @@ static void describe(struct world *w)
 	}
 }
 
+/* For so long that it is no accident, or, the whole of it, that it hangs. */
+static bool still_for(const struct world *w, unsigned quarters)
+{
+	uint64_t rounds = w->rounds - w->rounds_moved, least = STILL_ROUNDS / 4 * quarters;
+	return rounds >= least && (fy_sim_now(w->sim) - w->moved_at >= STILL_NS / 4 * quarters || rounds >= 10 * least);
+}
+
+/* Posts that wait for room, which it may be that only a reader can make. */
+static void read_again(struct world *w)
+{
+	for (int i = 0; i < w->plan.ranks && !w->reads_again; i++)
+		w->reads_again = w->nodes[i].state == NODE_OPEN && a_held_up(&w->nodes[i]);
+	w->tally.read_again += w->reads_again;
+}
+
 static void watch_for_hangs(struct world *w)
 {
 	if (w->moved != w->moved_seen) {
@@ -408,8 +434,9 @@ static void watch_for_hangs(struct world *w)
 		w->moved_at = fy_sim_now(w->sim);
 		w->rounds_moved = w->rounds;
 	}
-	uint64_t rounds = w->rounds - w->rounds_moved;
-	if (rounds < STILL_ROUNDS || (fy_sim_now(w->sim) - w->moved_at < STILL_NS && rounds < 10 * STILL_ROUNDS))
+	if (!w->reads_again && still_for(w, 1))
+		read_again(w);
+	if (!still_for(w, 4))
 		return;
 	w_fail(w, "nothing happens any more: %d of %d ranks have stopped, %u of %u records are posted", w->stopped,
 	       w->plan.ranks, w->posted, w->plan.records);

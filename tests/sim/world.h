@@ -16,7 +16,9 @@
  *  - what is confirmed, by a future or by a flush, has come (ledger.c);
  *  - fences: what was posted before is delivered after it (world.c);
  *  - memory: budgets and credits, after every few rounds (world.c);
- *  - nothing hangs: virtual time passes and nothing that a program could notice happens (world.c);
+ *  - nothing hangs: virtual time passes and nothing that a program could notice happens (world.c). A program that reads
+ *    nothing until it has posted more than there is room for hangs by its own fault: when nothing happens for a while
+ *    and posters wait for room, it reads, and then something has to happen;
  *  - after the close: nothing is outstanding in the network, counts agree,
  *    everything charged came back (world.c, ledger.c).
  *
@@ -175,7 +177,7 @@ struct tally {
 	uint64_t records, delivered, lane_full, credit_out, channel_full, grants_waited, seq_wrapped, tag_wrapped;
 	uint64_t close_outstanding, fences, cancelled, timed_out, refused_sends, rendezvous, deferred, dropped;
 	uint64_t late_replies, overtaken, recalls, nohandler, stopped_calls, unsent, flushes;
-	uint64_t refused, failed, failed_chunks;
+	uint64_t refused, failed, failed_chunks, body_full, read_again;
 };
 
 struct world {
@@ -195,6 +197,7 @@ struct world {
 	uint64_t moved_seen;
 	int64_t moved_at;
 	uint64_t rounds, rounds_moved;
+	bool reads_again;        /* nobody could post because nobody read: from now on they read */
 	struct tally tally;
 	char failure[600];
 };
@@ -269,6 +272,7 @@ void a_start(struct node *node);
 void a_act(struct node *node, struct vlane *lane);
 void a_register_late(struct node *node);
 bool a_idle(const struct node *node);
+bool a_held_up(const struct node *node);
 /* After the engine is gone: give back what the program still holds. */
 void a_leave(struct node *node);
 void a_end(struct node *node);

@@ -112,9 +112,17 @@ break_it budget transfer_in.c 's/used + in->total <= p->large_cap\[share\];/true
 	'grants are given whatever the budget' $S
 break_it full outgoing.c '/^static void lower_full/,/^}/s/fy_store_release_8(.*, 0);/;/' \
 	'a full rank stays full' $S
-break_it never transfer_out.c '/^static void give_back/,/^}/s/fy_transfer_release(p, m);/(void)p;/' \
+break_it bodies engine.h 's/return held + its >= /return false \&\& held + its >= /' \
+	'long bodies are posted without a bound' sim/corners
+break_it share engine.h 's/return held + its >= /return held + 0 * its >= /' \
+	'one rank may take all of send_memory' sim/corners
+break_it bodies-held outgoing.c 's/fy_bodies_lower(p->engine, rank, held);/;/' \
+	'bodies that were sent are counted for ever' $S sim/corners
+break_it bodies-untold outgoing.c '/^void fy_outgoing_tell_freed/,/^}/s/fy_room_tell(p->engine);/;/' \
+	'posters that wait for send_memory are not told' sim/corners
+break_it never transfer_out.c '/^static void give_back/,/^}/s/fy_.*_release(p, .*m);/(void)p;/' \
 	'a large message is never released' $S
-break_it release transfer_out.c '/^static void give_back/,/^}/s/fy_transfer_release(p, m);/{&&}/' \
+break_it release transfer_out.c '/^static void give_back/,/^}/s/fy_.*_release(p, .*m);/{&&}/' \
 	'a large message is released twice' $S
 break_it turns transfer_chunk.c '/^bool fy_turns_tag_free/,/^}/s/if (are_few(p, turns))/if (1)/' \
 	'chunks with the same tag are under way together' $S sim/transfers
