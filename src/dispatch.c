@@ -702,6 +702,7 @@ static bool dispatch_batch(struct fy_progress *p, struct fy_channel *ch, struct 
 		slot->offset = sizeof *h;
 		slot->index = 0;
 	}
+	uint64_t announcements = p->announcements;
 	if (!dispatch_records(p, ch, slot))
 		return false;
 	fy_channel_accepted(p, ch, h); /* behind the records: what one of them refuses is not accepted */
@@ -714,7 +715,7 @@ static bool dispatch_batch(struct fy_progress *p, struct fy_channel *ch, struct 
 		ch->ack_owed = true;
 		fy_channel_mark(p, ch);
 	}
-	bool small = slot->index > SMALL_RECORDS;
+	bool small = slot->index > SMALL_RECORDS && p->announcements == announcements;
 	uint64_t charged = slot->request.nbytes + (uint64_t)slot->index * FY_MESSAGE_CHARGE + FY_BATCH_CHARGE;
 	fy_channel_grow_window(p, ch, h->flags & FY_BATCH_HUNGRY, small ? charged : 0);
 	p->stats.batches_received++;

@@ -187,6 +187,14 @@ void ferry_message_retain(ferry_message *m)
 	fy_add_32(&m->refs, 1);
 }
 
+bool fy_message_runs_code(const ferry_message *m)
+{
+	for (size_t i = 0; i < m->n_attachments; i++)
+		if (m->attachments[i].release)
+			return true;
+	return false;
+}
+
 static void free_attachments(ferry_message *m)
 {
 	for (size_t i = 0; i < m->n_attachments; i++) {

@@ -83,6 +83,8 @@ ferry_message *fy_message_blank(struct fy_lane *lane);
 bool fy_message_fill(ferry_message *blank, uint32_t op, int source, const void *body, size_t nbytes);
 /* ferry_message_create without the check for reserved ops. */
 int fy_message_create(ferry *engine, uint32_t op, ferry_message **message_p);
+/* Does its end call a function of the program? */
+bool fy_message_runs_code(const ferry_message *message);
 /* A received message with `count` attachments, memory not there yet. */
 int fy_message_room_for(ferry_message *message, size_t count);
 /* All bytes of it. */

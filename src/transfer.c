@@ -53,7 +53,7 @@ void fy_transfer_release(struct fy_progress *p, ferry_message *m)
 	}
 	if (fy_add_32(&m->refs, (uint32_t)-1) != 1)
 		return;
-	if (p->user_code || !m->n_attachments) {
+	if (p->user_code || !fy_message_runs_code(m)) {
 		ferry *before = fy_engine_enter_inline(p->engine);
 		fy_message_free(m);
 		fy_engine_leave_inline(before);
