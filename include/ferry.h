@@ -156,7 +156,7 @@ struct ferry_options {
 	size_t decode_memory;   /* bound of one decoded object: 64 MiB; 4 KiB and more */
 	int64_t handler_grace;  /* a call that nobody takes for so long is FERRY_ENOHANDLER: 5 s; 1 ns and more, or none */
 	int64_t spin;           /* an idle loop spins before it yields: 20 us, none on fewer than 4 processors; to 1 s, or none */
-	int64_t sleep_max;      /* longest sleep of an idle loop that must poll: 8 ms; 1 us to 10 s, or none */
+	int64_t sleep_max;      /* longest sleep of an idle loop that must poll: 10 ms; 1 us to 10 s, or none */
 	int lend;               /* 1 (default): waiting threads may drive the engine; FERRY_NONE: never */
 	const char *progress_cpus; /* where the progress thread runs, such as "3" or "2-3": where it likes */
 	int64_t peer_timeout;   /* a peer that owes an answer and is silent so long is gone: none; 1 ms and more. (*) */

@@ -59,7 +59,7 @@ static const struct fy_option table[] = {
 	       "a call that nobody handles or reads is answered with ENOHANDLER after this"),
 	OPTION(AT(spin), TIME, FY_OPTION_COMPUTED, 1, FERRY_S(1), 0,
 	       "how long an idle loop spins before it yields; default 20us, off with fewer than 4 processors"),
-	OPTION(AT(sleep_max), TIME, FERRY_MS(8), FERRY_US(1), FERRY_S(10), 0,
+	OPTION(AT(sleep_max), TIME, FERRY_MS(10), FERRY_US(1), FERRY_S(10), 0,
 	       "longest sleep of an idle loop that must poll; none: it only yields"),
 	OPTION(AT(lend), SWITCH, 1, 0, 1, 0, "threads that wait may drive the engine"),
 	OPTION(AT(progress_cpus), TEXT, 0, 0, 0, 0, "processors of the progress thread, such as 3 or 2-3"),

@@ -87,7 +87,7 @@ static void nothing_given_yields_the_defaults(void **state)
 		assert_int_equal(r.decode_memory, 64 << 20);
 		assert_int_equal(r.handler_grace, FERRY_S(5));
 		assert_true(r.spin == 0 || r.spin == FERRY_US(20));
-		assert_int_equal(r.sleep_max, FERRY_MS(8));
+		assert_int_equal(r.sleep_max, FERRY_MS(10));
 		assert_int_equal(r.lend, 1);
 		assert_null(r.progress_cpus);
 		assert_int_equal(r.peer_timeout, FERRY_NONE);
