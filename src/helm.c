@@ -88,11 +88,11 @@ static bool drive_on(ferry *engine, bool (*ready)(const void *arg), const void *
 	fy_wake_stay(&engine->wake);
 	while (!p->stopped && !ready(arg)) {
 		bool worked = fy_progress_step(p, user_code);
-		if (!user_code && p->tasks)
-			return false;
+		if ((!user_code && p->tasks) || p->now >= until)
+			return false; /* however much there is to do for others */
 		if (worked)
 			continue;
-		if (p->now - p->worked_at > DRIVE_IDLE || p->now >= until)
+		if (p->now - p->worked_at > DRIVE_IDLE)
 			return false;
 		if (p->now - p->worked_at > p->options->spin)
 			return true;
