@@ -47,6 +47,7 @@ struct fy_lane {
 	struct fy_lane *next;     /* the helm's list of lanes with work */
 	uint64_t fence_mark;      /* the helm's: the tail when a fence began */
 	uint32_t idle_sleeps;     /* the helm's: sleeps since there was work in it */
+	bool stuck;               /* the helm's: its first record found no room when it was looked at last */
 	/* Rarely touched. */
 	FY_ALIGNED uint32_t room; /* futex: the helm adds 1 when a waiting producer has room again */
 	uint32_t waiting;         /* set by the producer that is about to sleep, cleared by the helm (swap) */

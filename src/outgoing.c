@@ -308,15 +308,13 @@ void fy_outgoing_queues(struct fy_progress *p)
 static bool flush_all(struct fy_progress *p, const struct fy_record *r);
 
 /* A channel without room for a moment only (its receiver has not been scheduled, say) leaves the record in the
- * lane: moving it would cost a copy and hold up nobody less. One that stays so is slow, and
+ * lane: moving it would cost a copy and hold up nobody less. One that stays so (FY_STALL_MAX) is slow, and
  * what is meant for it gets out of the others' way. */
-#define STALL_MAX FERRY_MS(1)
-
 static bool stalled_for_long(struct fy_progress *p, struct fy_channel *ch)
 {
 	if (!ch->stalled_since)
 		ch->stalled_since = p->now;
-	return p->now - ch->stalled_since >= STALL_MAX;
+	return p->now - ch->stalled_since >= FY_STALL_MAX;
 }
 
 /* Whatever is not a plain post with room. False: it must stay in the lane. */
@@ -445,6 +443,7 @@ static uint64_t drain_frequent(struct fy_progress *p, const struct fy_lane *lane
 static uint64_t drain_lane(struct fy_progress *p, struct fy_lane *lane)
 {
 	uint64_t head = lane->head, end = lane->tail_seen, start = head;
+	lane->stuck = false;
 	if (end - head > TURN_BYTES)
 		end = head + TURN_BYTES;
 	while (head < end) {
@@ -460,7 +459,7 @@ static uint64_t drain_lane(struct fy_progress *p, struct fy_lane *lane)
 		}
 		uint32_t size = fy_record_size(r->size_flags);
 		if (!take_slow(p, r, size)) {
-			p->drain_broke_off = true;
+			p->drain_broke_off = lane->stuck = true;
 			break;
 		}
 		head += size;
@@ -588,14 +587,24 @@ bool fy_outgoing_relist(struct fy_progress *p)
 	return any;
 }
 
-bool fy_outgoing_has_work(struct fy_progress *p)
+static bool has_more(struct fy_progress *p, bool stuck_ones)
 {
 	if (fy_load_relaxed_ptr(&p->engine->lanes.head) || fy_load_relaxed_ptr(&p->engine->replies.head) || p->replies)
 		return true;
 	for (struct fy_lane *lane = p->lanes; lane; lane = lane->next)
-		if (fy_lane_has_work(lane))
+		if ((stuck_ones || !lane->stuck) && fy_lane_has_work(lane))
 			return true;
 	return false;
+}
+
+bool fy_outgoing_has_work(struct fy_progress *p)
+{
+	return has_more(p, true);
+}
+
+bool fy_outgoing_has_input(struct fy_progress *p)
+{
+	return has_more(p, false);
 }
 
 static void forget_lane(struct fy_progress *p, struct fy_lane *lane)

@@ -241,7 +241,7 @@ bool fy_progress_has_input(struct fy_progress *p, bool user_code)
 	if (fy_load_relaxed_ptr(&e->commands.head) || fy_load_relaxed_ptr(&e->accounts.head) ||
 	    fy_load_relaxed_ptr(&e->tasks.head))
 		return true;
-	return (user_code && p->tasks) || p->stopped || fy_outgoing_has_work(p);
+	return (user_code && p->tasks) || p->stopped || fy_outgoing_has_input(p);
 }
 
 static int64_t at_most(int64_t a, int64_t b)
@@ -265,7 +265,7 @@ static int64_t longer(struct fy_progress *p, int64_t most)
 int64_t fy_progress_sleep_time(struct fy_progress *p)
 {
 	bool under_way = is_under_way(p);
-	bool awaited = p->calls_open || p->n_pending || p->n_streams || p->agree.kind || p->closing || p->queued;
+	bool awaited = p->calls_open || p->drain_broke_off || p->n_pending || p->n_streams || p->agree.kind || p->closing || p->queued;
 	int64_t sleep_max = p->options->sleep_max ? p->options->sleep_max : FERRY_US(1);
 	int64_t t;
 	if (under_way && p->port->all_local)
@@ -280,6 +280,8 @@ int64_t fy_progress_sleep_time(struct fy_progress *p)
 		t = at_most(t, at_most(p->idle_sleep, SLEEP_STARTED));
 	if (p->rung_at && p->now - p->rung_at < RUNG_FOR)
 		t = at_most(t, SLEEP_AWAITED); /* the ring may overtake the message, over TCP for one */
+	if (p->drain_broke_off)
+		t = at_most(t, FY_STALL_MAX / 2); /* then what waits for room moves out of the others' way */
 	if (p->n_timers)
 		t = at_most(t, p->timers[0].when - p->now);
 	if (fy_load_relaxed_64(&p->engine->mailbox.bytes) && p->options->handler_grace > 0)

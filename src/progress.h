@@ -25,6 +25,7 @@
 #define FY_FOLD_MAX 4096u         /* a message up to this size travels inside a batch */
 #define FY_BATCH_CHARGE 1024u     /* credit of a batch beside its records: what an unexpected message costs MPI */
 #define FY_REPLY_ROOM 2048u       /* what a call reserves at the caller; a larger reply waits for a grant */
+#define FY_STALL_MAX FERRY_MS(1)  /* a record without room waits in its lane for so long, then in its channel's queue */
 #define FY_LENGTHS_RECORD 256u    /* lengths that one record carries */
 
 struct fy_batch_header {
@@ -450,6 +451,9 @@ void fy_outgoing_drain(struct fy_progress *p);
 /* Lanes that became active join the list. */
 void fy_outgoing_list_lanes(struct fy_progress *p);
 bool fy_outgoing_has_work(struct fy_progress *p);
+/* Likewise, leaving out lanes that wait for room: another step does not move them. Whoever makes room rings, or it is
+ * waited for by looking at what is under way. */
+bool fy_outgoing_has_input(struct fy_progress *p);
 /* Idle lanes leave the list; their threads put them there again. Followed by a process-wide barrier and
  * fy_outgoing_relist. */
 void fy_outgoing_delist(struct fy_progress *p);

@@ -85,13 +85,18 @@ static void settle(struct pair *pair)
 	}
 }
 
+static void leave_lane(ferry *engine, struct fy_lane *lane)
+{
+	if (!fy_load_acquire_32(&lane->gone))
+		fy_engine_lane_orphaned(engine, lane);
+	fy_lane_release(lane);
+}
+
 static void close_side(struct side *side)
 {
 	assert_true(side->p->stopped);
 	assert_int_equal(fy_engine_destroy(side->engine), 0);
-	if (!fy_load_acquire_32(&side->lane->gone))
-		fy_engine_lane_orphaned(side->engine, side->lane);
-	fy_lane_release(side->lane);
+	leave_lane(side->engine, side->lane);
 	fy_engine_release(side->engine);
 }
 
@@ -124,15 +129,20 @@ static void end(struct pair *pair)
 }
 
 /* A number for rank 1, in a body of `nbytes`. */
-static int post(struct pair *pair, size_t nbytes)
+static int post_through(struct pair *pair, struct fy_lane *lane, size_t nbytes)
 {
 	static char body[FY_LANE_INLINE];
 	memcpy(body, &pair->posted, sizeof pair->posted);
-	struct fy_post o = { .engine = pair->sides[0].engine, .lane = pair->sides[0].lane, .kind = FY_KIND_POST,
-		             .rank = 1, .op = OP, .body = body, .nbytes = nbytes };
+	struct fy_post o = { .engine = pair->sides[0].engine, .lane = lane, .kind = FY_KIND_POST, .rank = 1, .op = OP,
+		             .body = body, .nbytes = nbytes };
 	int status = fy_post(&o, NULL);
 	pair->posted += status == 0;
 	return status;
+}
+
+static int post(struct pair *pair, size_t nbytes)
+{
+	return post_through(pair, pair->sides[0].lane, nbytes);
 }
 
 /* ---- the hot loop ---------------------------------------------------------------------------- */
@@ -203,6 +213,52 @@ static void credit_is_spent_to_the_byte(void **state)
 	assert_true(pair.in_order);
 	assert_int_equal(pair.sides[1].p->channels[0]->held, 0);
 	end(&pair);
+}
+
+/* ---- waiting for credit ------------------------------------------------------------------------------ */
+
+static unsigned post_until_full(struct pair *pair)
+{
+	unsigned n = 0;
+	while (post(pair, 2000) == 0)
+		n++;
+	return n;
+}
+
+/*
+ * A rank that does not step gives no credit, and what waits for that is no reason for its sender to stay awake: it
+ * sleeps, until it is rung for or what waits in the lane is to move out of the others' way. What another thread posts
+ * meanwhile is a reason.
+ */
+static void who_waits_for_credit_sleeps(void **state)
+{
+	(void)state;
+	struct pair pair;
+	begin(&pair);
+	struct fy_progress *p = pair.sides[0].p;
+	struct fy_lane *other = fy_engine_lane_create(pair.sides[0].engine);
+	assert_int_equal(post_through(&pair, other, 8), 0);
+	settle(&pair);
+	assert_true(post_until_full(&pair) > 40);
+	while (fy_progress_step(p, true))
+		;
+	post_until_full(&pair);
+	while (fy_progress_step(p, true) || fy_sim_advance(pair.sim))
+		;
+	assert_true(fy_outgoing_has_work(p));
+	assert_false(fy_progress_has_input(p, true));
+	assert_in_range(fy_progress_sleep_time(p), FERRY_US(20), FY_STALL_MAX);
+	assert_int_equal(post_through(&pair, other, 8), 0);
+	assert_true(fy_progress_has_input(p, true));
+	settle(&pair);
+	assert_int_equal(pair.came, pair.posted);
+	assert_false(fy_outgoing_has_work(p));
+	begin_close(&pair);
+	ferry *engine = pair.sides[0].engine;
+	fy_engine_retain(engine);
+	finish(&pair);
+	leave_lane(engine, other);
+	fy_engine_release(engine);
 }
 
 /* ---- senders' memory ------------------------------------------------------------------------------ */
@@ -487,6 +543,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_short_record_does_not_overtake_the_queue),
 		cmocka_unit_test(credit_is_spent_to_the_byte),
+		cmocka_unit_test(who_waits_for_credit_sleeps),
 		cmocka_unit_test(long_bodies_are_bounded),
 		cmocka_unit_test(who_waits_for_send_memory_is_woken),
 		cmocka_unit_test(a_close_waits_for_starts_in_lanes),

@@ -80,6 +80,8 @@ break_it fast-queue outgoing.c '/ch->queued += size;/{n;/fast_end/d}' \
 	"the hot loop overtakes the channel's queue" $S sim/corners
 break_it fast-stream channel.c '/ch->streams_out = s;/{n;/fast_end/d};s/!ch->queue \&\& !ch->streams_out \&\& /!ch->queue \&\& /' \
 	'the hot loop overtakes a large message' $S
+break_it stuck outgoing.c 's/drain_broke_off = lane->stuck = true/drain_broke_off = true/' \
+	'what waits for room keeps its sender awake' sim/corners
 break_it pad lane.c 's/lane->tail + pad + size - lane->head_seen/lane->tail + size - lane->head_seen/' \
 	'where a record would wrap, the room that it skips is not counted' $S unit/test_lane
 break_it newest mailbox.c '/^ferry_message \*fy_mailbox_take/,/^}/{s/first/last/g;s/m->next/m->prev/;s/op_next/op_prev/}' \
