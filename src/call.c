@@ -39,26 +39,14 @@ uint64_t fy_call_open(struct fy_progress *p, ferry_future *future, int rank)
 	return (uint64_t)c->generation << 32 | (i + 1);
 }
 
-static struct fy_call *find(struct fy_progress *p, uint64_t id, int rank)
-{
-	uint32_t i = (uint32_t)id - 1;
-	if (i >= p->n_calls)
-		return NULL;
-	struct fy_call *c = &p->calls[i];
-	return c->future && c->generation == id >> 32 && c->rank == rank ? c : NULL;
-}
-
-ferry_future *fy_call_peek(struct fy_progress *p, uint64_t id, int rank)
-{
-	struct fy_call *c = find(p, id, rank);
-	return c ? c->future : NULL;
-}
-
 ferry_future *fy_call_close(struct fy_progress *p, uint64_t id, int rank)
 {
-	struct fy_call *c = find(p, id, rank);
-	if (!c)
-		return NULL;
+	struct fy_call *c = fy_call_find(p, id, rank);
+	return c ? fy_call_close_found(p, c) : NULL;
+}
+
+ferry_future *fy_call_close_found(struct fy_progress *p, struct fy_call *c)
+{
 	ferry_future *future = c->future;
 	uint32_t i = (uint32_t)(c - p->calls);
 	c->future = NULL;
@@ -79,7 +67,6 @@ void fy_call_fail(struct fy_progress *p, int rank, int status, const char *detai
 		struct fy_call *c = &p->calls[i];
 		if (!c->future || (rank != FERRY_ALL && c->rank != rank))
 			continue;
-		ferry_future *future = fy_call_close(p, (uint64_t)c->generation << 32 | (i + 1), c->rank);
-		fy_future_complete(future, status, detail);
+		fy_future_complete(fy_call_close_found(p, c), status, detail);
 	}
 }

@@ -42,12 +42,9 @@ static struct fy_account *account_create(struct fy_progress *p, int rank)
 	return account;
 }
 
-struct fy_channel *fy_channel_get(struct fy_progress *p, int rank)
+struct fy_channel *fy_channel_open(struct fy_progress *p, int rank)
 {
-	struct fy_channel *ch = p->channels[rank];
-	if (ch)
-		return ch;
-	ch = calloc(1, sizeof *ch);
+	struct fy_channel *ch = calloc(1, sizeof *ch);
 	if (!ch)
 		return NULL;
 	ch->account = account_create(p, rank);

@@ -620,7 +620,7 @@ static void owe_refused(struct fy_progress *p, struct fy_channel *ch, uint32_t s
  * The hot loop: plain posts and calls for inline handlers, one after the other, seen in
  * place through one view. Stops at anything else, which the long way takes.
  */
-static void dispatch_plain(struct fy_progress *p, struct fy_channel *ch, struct fy_slot *slot)
+static void dispatch_requests(struct fy_progress *p, struct fy_channel *ch, struct fy_slot *slot)
 {
 	uint32_t end = (uint32_t)slot->request.nbytes, me = (uint32_t)p->engine->rank, first = slot->index;
 	if (!p->user_code || !ready_for_handlers(p))
@@ -668,6 +668,43 @@ static void dispatch_plain(struct fy_progress *p, struct fy_channel *ch, struct 
 	p->done += n;
 	p->stats.handled += n;
 	p->stats.delivered += n;
+}
+
+/*
+ * Likewise: short replies to calls that are open, each into the message that its call came with.
+ */
+static void dispatch_replies(struct fy_progress *p, const struct fy_channel *ch, struct fy_slot *slot)
+{
+	uint32_t end = (uint32_t)slot->request.nbytes, me = (uint32_t)p->engine->rank;
+	while (slot->offset + sizeof(struct fy_record) <= end) {
+		const struct fy_record *r = (const struct fy_record *)(const void *)(slot->buffer + slot->offset);
+		uint32_t word = r->size_flags, size = fy_record_size(word);
+		if (word >> 24 != FY_PLAIN_REPLY || (word & FY_BODY_MAX) > FY_MESSAGE_SMALL || size > end - slot->offset ||
+		    r->rank != me)
+			return;
+		struct fy_call *call = fy_call_find(p, fy_record_ext(r), ch->rank);
+		ferry_message *reply = call ? call->future->reply : NULL;
+		if (!reply)
+			return;
+		fy_message_fill(reply, r->op, ch->rank, fy_record_data(r), word & FY_BODY_MAX); /* small: it cannot fail */
+		if (!fy_future_complete_reply(fy_call_close_found(p, call), reply))
+			p->stats.late_replies++;
+		p->done++;
+		p->stats.delivered++;
+		slot->offset += size;
+		slot->index++;
+	}
+}
+
+/* What comes in numbers. */
+static void dispatch_plain(struct fy_progress *p, struct fy_channel *ch, struct fy_slot *slot)
+{
+	const struct fy_record *r = (const struct fy_record *)(const void *)(slot->buffer + slot->offset);
+	uint32_t form = slot->offset + sizeof *r <= slot->request.nbytes ? r->size_flags >> 24 : 0;
+	if (form == FY_PLAIN_POST || form == FY_PLAIN_CALL)
+		dispatch_requests(p, ch, slot);
+	else if (form == FY_PLAIN_REPLY)
+		dispatch_replies(p, ch, slot);
 }
 
 /* The records of a batch, from where a pause left it. False: paused. */

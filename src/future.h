@@ -46,12 +46,14 @@ struct ferry_future {
 		};
 		unsigned char mpi_status[24]; /* FY_FUTURE_IS_STARTED: set before DONE */
 	};
+	/* Above: a line of the cache, which goes to the helm and back. Below: what that only looks at for a WATCHED or THEN. */
 	void *links;              /* watches, a lock bit and a bit for "completed": see watch.h */
+	void (*extra_free)(ferry_future *future, void *extra); /* called when the last reference is gone */
+	/* Written by the thread that turned THEN_KEPT on, before THEN; nobody reads them without it. */
 	struct fy_task then;      /* the callback's place in its executor's queue */
 	ferry_callback_fn *then_fn;
 	void *then_arg;
 	ferry_executor *then_where;
-	void (*extra_free)(ferry_future *future, void *extra); /* called when the last reference is gone */
 };
 
 #define FY_FUTURE_CLAIMED 0x1u /* somebody decided the outcome */

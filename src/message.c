@@ -45,12 +45,27 @@ ferry_message *fy_message_new(ferry *engine, uint32_t op, size_t nbytes)
 
 #define BLANK_SIZE (sizeof(ferry_message) + FY_MESSAGE_SMALL)
 
+/* What the life of a message as a reply may have changed, and what fy_message_fill and fy_message_free leave. */
+static void renew(ferry_message *m, ferry *engine)
+{
+	m->refs = 1;
+	m->flags = FY_MESSAGE_BLANK | FY_MESSAGE_RECEIVED;
+	m->engine = engine;
+	m->body = NULL;
+	m->nbytes = m->body_room = 0;
+	m->retained = 0;
+	m->extra = NULL;
+}
+
 ferry_message *fy_message_blank(struct fy_lane *lane)
 {
 	ferry_message *m = fy_cache_take(FY_CACHE_MESSAGES, BLANK_SIZE);
-	if (!m && !(m = malloc(BLANK_SIZE)))
-		return NULL;
-	*m = (ferry_message){ .refs = 1, .flags = FY_MESSAGE_BLANK | FY_MESSAGE_RECEIVED, .engine = lane->engine };
+	if (fy_unlikely(!m)) {
+		if (!(m = fy_cache_new(BLANK_SIZE)))
+			return NULL;
+		memset(m, 0, sizeof *m);
+	}
+	renew(m, lane->engine);
 	fy_engine_retain_near(lane);
 	return m;
 }
@@ -224,9 +239,22 @@ static void return_memory(ferry_message *m)
 	m->charge = m->large = 0;
 }
 
+/* A reply has a body and nothing else. */
+static void free_reply(ferry_message *m)
+{
+	ferry *engine = m->engine;
+	free_body(m);
+	fy_cache_give(FY_CACHE_MESSAGES, m, BLANK_SIZE);
+	fy_engine_release_near(engine);
+}
+
 void fy_message_free(ferry_message *m)
 {
 	ferry *engine = m->engine;
+	if (fy_likely(m->flags & FY_MESSAGE_BLANK && !m->extra)) {
+		free_reply(m);
+		return;
+	}
 	if (m->extra && m->extra_free)
 		m->extra_free(m->extra);
 	if (m->attachments)

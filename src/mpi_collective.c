@@ -54,7 +54,6 @@ static int call(const struct fy_start *a, MPI_Comm comm, MPI_Request *request)
 static bool begin_one(struct fy_progress *p, const struct fy_start *a, ferry_future *future)
 {
 	struct fy_mpi_starts *s = fy_mpi_starts_of(p);
-	struct fy_waiting w = { .done = collective_done, .future = future, .what = a->what };
 	MPI_Request request = MPI_REQUEST_NULL;
 	if (!fy_requests_reserve(&s->requests, 1))
 		return false;
@@ -62,7 +61,7 @@ static bool begin_one(struct fy_progress *p, const struct fy_start *a, ferry_fut
 	if (code != MPI_SUCCESS || request == MPI_REQUEST_NULL)
 		fy_start_complete(p, future, a->what, NULL, code);
 	else
-		fy_requests_add(&s->requests, request, &w);
+		fy_requests_add(&s->requests, request, collective_done, a->what)->future = future;
 	return true;
 }
 
@@ -118,14 +117,13 @@ static void part_done(struct fy_progress *p, const struct fy_waiting *w, const M
 }
 
 static void gather_add(struct fy_progress *p, struct gather *g, int code, MPI_Request request,
-                       void (*done)(struct fy_progress *, const struct fy_waiting *, const MPI_Status *, int))
+                       fy_request_done *done)
 {
-	struct fy_waiting w = { .done = done, .arg = g, .what = FY_START_GATHER };
 	if (code != MPI_SUCCESS) {
 		g->code = code;
 		return;
 	}
-	fy_requests_add(&fy_mpi_starts_of(p)->requests, request, &w);
+	fy_requests_add(&fy_mpi_starts_of(p)->requests, request, done, FY_START_GATHER)->arg = g;
 	g->open++;
 }
 
@@ -289,7 +287,7 @@ static void next_check(struct fy_progress *p)
 	                                    &request)
 	                   : MPI_ERR_NO_MEM;
 	if (code == MPI_SUCCESS)
-		fy_requests_add(&s->requests, request, &w);
+		fy_requests_add(&s->requests, request, check_done, w.what)->arg = c;
 	else
 		check_done(p, &w, &none, code);
 }

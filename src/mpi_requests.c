@@ -26,6 +26,7 @@
 #include <string.h>
 
 #include "mpi_life.h"
+#include "mpi_start.h"
 
 #define BLOCK 64
 #define SPARE_MAX 64
@@ -91,15 +92,18 @@ bool fy_requests_reserve(struct fy_requests *r, size_t count)
 	return true;
 }
 
-void fy_requests_add(struct fy_requests *r, MPI_Request request, const struct fy_waiting *waiting)
+struct fy_waiting *fy_requests_add(struct fy_requests *r, MPI_Request request, fy_request_done *done, uint32_t what)
 {
 	if (!r->last || r->last->n == BLOCK)
 		append(r);
 	struct fy_block *b = r->last;
 	b->requests[b->n] = request;
-	b->waiting[b->n++] = *waiting;
+	struct fy_waiting *w = &b->waiting[b->n++];
+	*w = (struct fy_waiting){ .done = done, .what = what };
 	r->n++;
-	r->n_receives += waiting->receive;
+	if (what == FY_START_RECV)
+		r->n_receives++;
+	return w;
 }
 
 /* The next block's join this one's. */
@@ -146,7 +150,7 @@ static void cancel_given_up(struct fy_block *b, bool all)
 	b->look = false;
 	for (unsigned i = 0; i < b->n; i++) {
 		struct fy_waiting *w = &b->waiting[i];
-		if (w->receive && !w->cancelled &&
+		if (w->what == FY_START_RECV && !w->cancelled &&
 		    (all || (w->future && fy_load_acquire_32(&w->future->state) & FY_FUTURE_CLAIMED)))
 			cancel(b, i);
 	}
@@ -214,7 +218,7 @@ static unsigned visit(struct fy_requests *r, struct fy_progress *p, struct fy_bl
 	for (int i = 0; i < f.n; i++) {
 		struct fy_waiting *w = &b->waiting[f.indices[i]];
 		f.waiting[i] = *w;
-		r->n_receives -= w->receive;
+		r->n_receives -= w->what == FY_START_RECV;
 		w->done = NULL;
 	}
 	r->n -= (size_t)f.n;

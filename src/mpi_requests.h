@@ -13,15 +13,18 @@
 struct fy_progress;
 struct fy_block;
 
+struct fy_waiting;
+
+/* `status` NULL: never, the engine ends and MPI keeps the request. `code`: MPI's. The future's
+ * reference goes over to it. It may add requests. */
+typedef void fy_request_done(struct fy_progress *p, const struct fy_waiting *waiting, const MPI_Status *status, int code);
+
 /* What is to happen once a request is done. */
 struct fy_waiting {
-	/* `status` NULL: never, the engine ends and MPI keeps the request. `code`: MPI's. The future's
-	 * reference goes over to it. It may add requests. */
-	void (*done)(struct fy_progress *p, const struct fy_waiting *waiting, const MPI_Status *status, int code);
+	fy_request_done *done;
 	ferry_future *future; /* or NULL */
 	void *arg;
-	uint32_t what;        /* FY_START_* */
-	bool receive;         /* it may find no message for ever, and is cancelled then */
+	uint32_t what;        /* FY_START_*; a FY_START_RECV may find no message for ever, and is cancelled then */
 	bool cancelled;       /* MPI was asked to */
 };
 
@@ -35,8 +38,9 @@ struct fy_requests {
 
 /* Room for so many more. False: no memory. */
 bool fy_requests_reserve(struct fy_requests *r, size_t count);
-/* Takes the request over; room must have been reserved. */
-void fy_requests_add(struct fy_requests *r, MPI_Request request, const struct fy_waiting *waiting);
+/* Takes the request over; room must have been reserved. What is to happen is completed in its place by the caller:
+ * a copy of what was just written would wait for all stores before it, MPI's among them. */
+struct fy_waiting *fy_requests_add(struct fy_requests *r, MPI_Request request, fy_request_done *done, uint32_t what);
 /* Test the oldest and some of the others; `idle`: there is nothing else to do. How many were done. */
 unsigned fy_requests_test(struct fy_requests *r, struct fy_progress *p, bool idle);
 /* Receives whose future was given up are cancelled as the test comes by; `all`: all receives, at once. */

@@ -243,22 +243,21 @@ static bool depart(struct fy_progress *p, ferry_future *future, uint32_t what)
 static bool begin_message(struct fy_progress *p, const struct fy_start *a, ferry_future *future)
 {
 	struct fy_mpi_starts *s = fy_mpi_starts_of(p);
-	struct fy_waiting w = { .done = message_done, .future = future, .what = a->what, .receive = a->what == FY_START_RECV };
 	MPI_Request request = MPI_REQUEST_NULL;
 	if (!fy_requests_reserve(&s->requests, 1))
 		return false;
 	if (!depart(p, future, a->what))
 		return true;
 	fy_mpi_guarded = true;
-	int code = w.receive ? MPI_Irecv(a->message.buffer, a->count, a->message.type, a->peer, a->tag, a->message.comm,
-	                                 &request)
-	                     : MPI_Isend(a->message.buffer, a->count, a->message.type, a->peer, a->tag, a->message.comm,
-	                                 &request);
+	int code = a->what == FY_START_RECV ? MPI_Irecv(a->message.buffer, a->count, a->message.type, a->peer, a->tag,
+	                                                a->message.comm, &request)
+	                                    : MPI_Isend(a->message.buffer, a->count, a->message.type, a->peer, a->tag,
+	                                                a->message.comm, &request);
 	fy_mpi_guarded = false;
 	if (code != MPI_SUCCESS || request == MPI_REQUEST_NULL)
 		fy_start_complete(p, future, a->what, NULL, code);
 	else
-		fy_requests_add(&s->requests, request, &w);
+		fy_requests_add(&s->requests, request, message_done, a->what)->future = future;
 	return true;
 }
 
@@ -271,7 +270,6 @@ static bool begin(struct fy_progress *p, const struct fy_start *a, ferry_future 
 static void call_start(struct fy_progress *p, struct fy_deferred *d)
 {
 	struct fy_mpi_starts *s = fy_mpi_starts_of(p);
-	struct fy_waiting w = { .done = start_done, .future = d->future, .what = FY_START_FN };
 	MPI_Request request = MPI_REQUEST_NULL;
 	int code = d->start.fn.start(s->program, d->start.fn.arg, &request);
 	if (code != MPI_SUCCESS || request == MPI_REQUEST_NULL) {
@@ -279,11 +277,12 @@ static void call_start(struct fy_progress *p, struct fy_deferred *d)
 		release(d);
 		return;
 	}
+	struct fy_waiting *w = fy_requests_add(&s->requests, request, start_done, FY_START_FN);
+	w->future = d->future;
 	if (d->start.fn.release)
-		w.arg = d;
+		w->arg = d;
 	else
 		deferred_free(d);
-	fy_requests_add(&s->requests, request, &w);
 }
 
 static void call_function(struct fy_progress *p, struct fy_deferred *d)

@@ -405,7 +405,12 @@ struct fy_progress {
 };
 
 /* channel.c: records out */
-struct fy_channel *fy_channel_get(struct fy_progress *p, int rank); /* NULL: no memory */
+struct fy_channel *fy_channel_open(struct fy_progress *p, int rank); /* NULL: no memory */
+static inline struct fy_channel *fy_channel_get(struct fy_progress *p, int rank)
+{
+	struct fy_channel *ch = p->channels[rank];
+	return fy_likely(ch) ? ch : fy_channel_open(p, rank);
+}
 /* Room for a record of `size` in the open batch, credit or not; NULL: no memory. */
 struct fy_record *fy_channel_reserve_slow(struct fy_progress *p, struct fy_channel *ch, uint32_t size);
 static inline struct fy_record *fy_channel_reserve(struct fy_progress *p, struct fy_channel *ch, uint32_t size)
@@ -474,7 +479,20 @@ void fy_outgoing_fail_record(struct fy_progress *p, const struct fy_record *r, i
 /* call.c: calls that await their reply */
 uint64_t fy_call_open(struct fy_progress *p, ferry_future *future, int rank); /* 0: no memory */
 ferry_future *fy_call_close(struct fy_progress *p, uint64_t id, int rank);    /* NULL: not open */
-ferry_future *fy_call_peek(struct fy_progress *p, uint64_t id, int rank);
+ferry_future *fy_call_close_found(struct fy_progress *p, struct fy_call *c);
+static inline struct fy_call *fy_call_find(struct fy_progress *p, uint64_t id, int rank)
+{
+	uint32_t i = (uint32_t)id - 1;
+	if (i >= p->n_calls)
+		return NULL;
+	struct fy_call *c = &p->calls[i];
+	return c->future && c->generation == id >> 32 && c->rank == rank ? c : NULL;
+}
+static inline ferry_future *fy_call_peek(struct fy_progress *p, uint64_t id, int rank)
+{
+	struct fy_call *c = fy_call_find(p, id, rank);
+	return c ? c->future : NULL;
+}
 void fy_call_fail(struct fy_progress *p, int rank, int status, const char *detail); /* rank FERRY_ALL: every one */
 
 /* dispatch.c: records in */

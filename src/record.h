@@ -50,6 +50,7 @@ _Static_assert(sizeof(struct fy_record) == 16, "the wire format says 16 bytes");
 /* In a lane: one with a future, and a call. */
 #define FY_AWAITED_POST ((FY_KIND_POST | FY_EXT) >> 24)
 #define FY_PLAIN_CALL ((FY_KIND_CALL | FY_EXT) >> 24)
+#define FY_PLAIN_REPLY ((FY_KIND_REPLY | FY_EXT) >> 24)
 
 static inline uint32_t fy_record_body(const struct fy_record *r)
 {
