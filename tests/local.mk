@@ -188,6 +188,7 @@ test_support = \
 	%D%/support/environment.sh \
 	%D%/support/host_shell.sh \
 	%D%/support/hosts.sh \
+	%D%/support/jobs.sh \
 	%D%/support/mpi_test.h \
 	%D%/support/mpirun.sh \
 	%D%/support/rank.sh \

@@ -2,42 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 # Every mode of ferry-perf once, as briefly as it goes: it ends well, its JSON is
 # JSON and holds numbers. What the numbers are is no matter here.
-. "$TEST_SRCDIR/tests/support/environment.sh"
-if [ -z "$MPIEXEC" ]; then
-	echo "SKIP: no MPI launcher: install mpich, or configure with MPIEXEC"
-	exit 77
-fi
-perf=$TEST_BUILDDIR/tools/ferry-perf
-work=$(mktemp -d) || exit 1
-trap 'rm -rf "$work"' EXIT
-failures=0
+. "$TEST_SRCDIR/tests/support/jobs.sh"
+program=$TEST_BUILDDIR/tools/ferry-perf
 
-# job RANKS ARG...: its output goes to $work/out, its exit status to $status.
-job() {
-	ranks=$1
-	shift
-	MPIEXEC_TIMEOUT=60 flock "${TMPDIR:-/tmp}/ferry-test.$(id -u).lock" \
-		timeout --kill-after=10 70 $MPIEXEC $MPIEXEC_FLAGS -n "$ranks" "$perf" "$@" \
-		</dev/null >"$work/out" 2>"$work/err"
-	status=$?
-}
-
-# check WHAT COMMAND...: one line for each thing that is tested.
-check() {
-	what=$1
-	shift
-	if "$@"; then
-		echo "ok: $what"
-	else
-		echo "FAILED: $what (the job ended with status $status)"
-		head -n 30 "$work/out" "$work/err"
-		failures=$((failures + 1))
-	fi
-}
-
-ended_with() { [ "$status" -eq "$1" ]; }
-says() { grep -q -e "$1" "$work/out" "$work/err"; }
-refused() { [ "$status" -ne 0 ] && [ "$status" -lt 124 ] && says "$1"; }
+refused() { failed && says "$1"; }
 numbers_only() { ! grep -q -i -w -e nan -e inf -e null "$1"; }
 is_json() {
 	if command -v python3 >/dev/null; then
@@ -113,11 +81,9 @@ job 2
 check "no mode" refused 'say what to measure'
 job 1 rate
 check "too few ranks" refused 'rate runs on 2 ranks, not on 1'
-timeout 60 "$perf" --help >"$work/out" 2>"$work/err"
+timeout 60 "$program" --help >"$work/out" 2>"$work/err"
 status=$?
 check "--help without a launcher" says '^Usage: mpiexec'
 check "names every mode" sh -c '[ $(grep -c "peers: " "$1/out") -eq 8 ]' - "$work"
 
-[ $failures -eq 0 ] && exit 0
-echo "$failures failed"
-exit 1
+finish

@@ -1,43 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 # The main job, against tr, sort and uniq, and on files that are not nice.
-. "$TEST_SRCDIR/tests/support/environment.sh"
-if [ -z "$MPIEXEC" ]; then
-	echo "SKIP: no MPI launcher: install mpich, or configure with MPIEXEC"
-	exit 77
-fi
-wordcount=$TEST_BUILDDIR/examples/wordcount
-work=$(mktemp -d) || exit 1
+. "$TEST_SRCDIR/tests/support/jobs.sh"
+program=$TEST_BUILDDIR/examples/wordcount
 trap 'chmod -R u+rwx "$work"; rm -rf "$work"' EXIT
-failures=0
-
-# job RANKS ARG...: its output goes to $work/out, its exit status to $status.
-job() {
-	ranks=$1
-	shift
-	MPIEXEC_TIMEOUT=60 flock "${TMPDIR:-/tmp}/ferry-test.$(id -u).lock" \
-		timeout --kill-after=10 70 $MPIEXEC $MPIEXEC_FLAGS -n "$ranks" "$wordcount" "$@" \
-		</dev/null >"$work/out" 2>"$work/err"
-	status=$?
-}
-
-# check WHAT COMMAND...: one line for each thing that is tested.
-check() {
-	what=$1
-	shift
-	if "$@"; then
-		echo "ok: $what"
-	else
-		echo "FAILED: $what (the job ended with status $status)"
-		cut -c 1-200 "$work/out" "$work/err" | tail -n 30
-		failures=$((failures + 1))
-	fi
-}
-
-ended_with() { [ "$status" -eq "$1" ]; }
-failed() { [ "$status" -ne 0 ] && [ "$status" -lt 124 ]; }
-says() { grep -q -e "$1" "$work/out" "$work/err"; }
-says_verified() { ended_with 0 && says '^verified$'; }
 
 # The words of the job's output, and those of a pipeline, as "COUNT WORD" lines.
 of_job() { grep -a -E '^ *[0-9]+ [a-z]+$' "$work/out" | sed 's/^ *//'; }
@@ -73,7 +39,7 @@ job 2 --threads 3 --top 5 "$work/in"
 check "--top 5 prints the first five" \
 	sh -c '[ "$(head -n 5 "$1/pipeline")" = "$(grep -E "^ *[0-9]+ [a-z]+$" "$1/out" | sed "s/^ *//")" ]' - "$work"
 
-timeout 60 "$wordcount" --verify "$work/in/text1" >"$work/out" 2>"$work/err"
+timeout 60 "$program" --verify "$work/in/text1" >"$work/out" 2>"$work/err"
 status=$?
 check "without a launcher it is one rank" says_verified
 check "and says so" says '^1 ranks of 4 threads'
@@ -128,12 +94,10 @@ fi
 job 3 --verify --corrupt 2 "$work/in/text1" "$work/in/text2"
 check "a count that is wrong by one is found" says 'differs: '
 check "and the job fails" failed
-check "and does not say verified" sh -c '! grep -q "^verified" "$1"' - "$work/out"
+check "and does not say verified" does_not_say '^verified'
 
 job 2 --threads 0 "$work/in/text1"
 check "an argument that makes no sense" failed
 check "is explained" says 'give a number from 1 to'
 
-[ $failures -eq 0 ] && exit 0
-echo "$failures failed"
-exit 1
+finish
