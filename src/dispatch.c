@@ -212,12 +212,12 @@ uint32_t fy_handler_runs_here(const struct fy_handler *h)
 static void handle_here(ferry *engine, struct fy_handler *h, ferry_message *m)
 {
 	struct handling here = { h, handlings };
-	ferry *before = fy_engine_enter_handler(engine);
+	ferry *before = fy_engine_begin(FY_HANDLING, engine);
 	handlings = &here;
 	h->fn(engine, m, h->arg);
 	after_handler(m);
 	handlings = here.up;
-	fy_engine_leave_handler(before);
+	fy_engine_end(FY_HANDLING, before);
 }
 
 /* In an executor. */
@@ -249,9 +249,9 @@ static void run_in_executor(struct fy_task *task)
 
 static void call_inline(struct fy_progress *p, struct fy_handler *h, ferry_message *m)
 {
-	ferry *before = fy_engine_enter_inline(p->engine);
+	ferry *before = fy_engine_begin(FY_INLINE, p->engine);
 	h->fn(p->engine, m, h->arg);
-	fy_engine_leave_inline(before);
+	fy_engine_end(FY_INLINE, before);
 	p->stats.handled++;
 	p->done++;
 }
@@ -324,9 +324,9 @@ bool fy_dispatch_run_tasks(struct fy_progress *p)
 		p->tasks = task->next;
 		if (!p->tasks)
 			p->tasks_last = NULL;
-		ferry *before = fy_engine_enter_inline(p->engine);
+		ferry *before = fy_engine_begin(FY_INLINE, p->engine);
 		task->run(task);
-		fy_engine_leave_inline(before);
+		fy_engine_end(FY_INLINE, before);
 		any = p->worked = true;
 	}
 	return any;
@@ -625,7 +625,7 @@ static void dispatch_requests(struct fy_progress *p, struct fy_channel *ch, stru
 	uint32_t end = (uint32_t)slot->request.nbytes, me = (uint32_t)p->engine->rank, first = slot->index;
 	if (!p->user_code || !ready_for_handlers(p))
 		return;
-	ferry *engine = p->engine, *before = fy_engine_enter_inline(engine);
+	ferry *engine = p->engine, *before = fy_engine_begin(FY_INLINE, engine);
 	ferry_message *view = p->view;
 	fy_message_view(view, engine, 0, ch->rank, NULL, 0, 0);
 	while (slot->offset + sizeof(struct fy_record) <= end && !p->tasks) {
@@ -663,7 +663,7 @@ static void dispatch_requests(struct fy_progress *p, struct fy_channel *ch, stru
 			view->flags &= ~FY_MESSAGE_CALL;
 		}
 	}
-	fy_engine_leave_inline(before);
+	fy_engine_end(FY_INLINE, before);
 	uint32_t n = slot->index - first;
 	p->done += n;
 	p->stats.handled += n;

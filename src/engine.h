@@ -160,15 +160,15 @@ void fy_engine_return_refs(struct fy_lane *lane);
 /* Lanes of engines that have closed: this thread forgets its own. */
 void fy_engine_forget_lanes(void);
 
-/* Is this thread running inline user code of this engine (or of any: NULL)? */
-bool fy_engine_on_progress(const ferry *engine);
-/* Is this thread in a handler that an executor of this engine runs? */
+/* What this thread is doing for an engine: a step, a handler that an executor runs, inline user code. One of a kind at
+ * a time counts, the innermost: begin returns the engine of the one around it, which the end is given. */
+enum fy_doing { FY_STEPPING, FY_HANDLING, FY_INLINE, FY_DOINGS };
+ferry *fy_engine_begin(enum fy_doing what, ferry *engine);
+void fy_engine_end(enum fy_doing what, ferry *before);
+bool fy_engine_is_stepping(const ferry *engine);
 bool fy_engine_in_handler(const ferry *engine);
-ferry *fy_engine_enter_handler(ferry *engine);
-void fy_engine_leave_handler(ferry *before);
-/* Set around inline user code; returns what was set before. */
-ferry *fy_engine_enter_inline(ferry *engine);
-void fy_engine_leave_inline(ferry *before);
+/* Inline user code of this engine, or of any: NULL. */
+bool fy_engine_on_progress(const ferry *engine);
 
 /* The lane that this thread used last. */
 struct fy_recent {
@@ -210,12 +210,6 @@ bool fy_helm_stand_by(ferry *engine, int64_t nap);
 /* Drive the engine on behalf of a waiting thread until *word != expected, or
  * nothing more can be done by it. May do nothing. */
 void fy_engine_drive(ferry *engine, bool (*ready)(const void *arg), const void *arg, int64_t until);
-
-/* Set around a step; returns what was set before. */
-ferry *fy_engine_begin_step(ferry *engine);
-void fy_engine_end_step(ferry *before);
-/* Is this thread inside a step of this engine? */
-bool fy_engine_is_stepping(const ferry *engine);
 
 /* Any message to the helm was put into an inbox: wake it. */
 static inline void fy_engine_notify(ferry *engine)

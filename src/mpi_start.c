@@ -371,9 +371,9 @@ static void fail(struct fy_progress *p, const struct fy_record *r, int status, c
 	fy_start_fail(p, future, a->what, status, detail);
 	if (a->what != FY_START_FN || !a->fn.release)
 		return;
-	ferry *before = fy_engine_enter_inline(p->engine);
+	ferry *before = fy_engine_begin(FY_INLINE, p->engine);
 	a->fn.release(NULL, a->fn.arg);
-	fy_engine_leave_inline(before);
+	fy_engine_end(FY_INLINE, before);
 }
 
 /* ---- the step, the end --------------------------------------------------------------------- */

@@ -191,7 +191,7 @@ bool fy_progress_step(struct fy_progress *p, bool user_code)
 	p->user_code = user_code;
 	p->now = p->port->ops->now(p->port);
 	p->stats.steps++;
-	ferry *before = fy_engine_begin_step(engine);
+	ferry *before = fy_engine_begin(FY_STEPPING, engine);
 	struct fy_wakes *wakes_before = fy_wakes_collect(&p->wakes);
 	if (fy_load_relaxed_ptr(&engine->commands.head) || p->commands)
 		run_commands(p);
@@ -227,7 +227,7 @@ bool fy_progress_step(struct fy_progress *p, bool user_code)
 	if (fy_load_relaxed_ptr(&engine->tasks.head) || p->tasks)
 		fy_dispatch_run_tasks(p);
 	fy_wakes_collect(wakes_before);
-	fy_engine_end_step(before);
+	fy_engine_end(FY_STEPPING, before);
 	if (p->worked)
 		p->worked_at = p->now;
 	return p->worked;

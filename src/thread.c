@@ -9,66 +9,39 @@
 
 /* ---- this thread ------------------------------------------------------------------- */
 
-static _Thread_local ferry *inline_engine __attribute__((tls_model("initial-exec")));
-
+static _Thread_local ferry *doing[FY_DOINGS] __attribute__((tls_model("initial-exec")));
 static _Thread_local struct fy_wakes *wakes_meanwhile __attribute__((tls_model("initial-exec")));
-static _Thread_local ferry *stepping_engine __attribute__((tls_model("initial-exec")));
-static _Thread_local ferry *handling_engine __attribute__((tls_model("initial-exec")));
 
-ferry *fy_engine_begin_step(ferry *engine)
+/* Who waits for what completed before inline user code is not kept waiting by it. */
+ferry *fy_engine_begin(enum fy_doing what, ferry *engine)
 {
-	ferry *before = stepping_engine;
-	stepping_engine = engine;
+	ferry *before = doing[what];
+	if (what == FY_INLINE && !before)
+		wakes_meanwhile = fy_wakes_collect(NULL);
+	doing[what] = engine;
 	return before;
 }
 
-void fy_engine_end_step(ferry *before)
+void fy_engine_end(enum fy_doing what, ferry *before)
 {
-	stepping_engine = before;
+	if (what == FY_INLINE && !before)
+		fy_wakes = wakes_meanwhile;
+	doing[what] = before;
 }
 
 bool fy_engine_is_stepping(const ferry *engine)
 {
-	return engine && stepping_engine == engine;
+	return engine && doing[FY_STEPPING] == engine;
 }
 
 bool fy_engine_in_handler(const ferry *engine)
 {
-	return handling_engine == engine;
-}
-
-ferry *fy_engine_enter_handler(ferry *engine)
-{
-	ferry *before = handling_engine;
-	handling_engine = engine;
-	return before;
-}
-
-void fy_engine_leave_handler(ferry *before)
-{
-	handling_engine = before;
+	return doing[FY_HANDLING] == engine;
 }
 
 bool fy_engine_on_progress(const ferry *engine)
 {
-	return inline_engine && (!engine || inline_engine == engine);
-}
-
-/* Who waits for what completed before this user code is not kept waiting by it. */
-ferry *fy_engine_enter_inline(ferry *engine)
-{
-	ferry *before = inline_engine;
-	if (!before)
-		wakes_meanwhile = fy_wakes_collect(NULL);
-	inline_engine = engine;
-	return before;
-}
-
-void fy_engine_leave_inline(ferry *before)
-{
-	if (!before)
-		fy_wakes = wakes_meanwhile;
-	inline_engine = before;
+	return doing[FY_INLINE] && (!engine || doing[FY_INLINE] == engine);
 }
 
 /* ---- lanes --------------------------------------------------------------------------- */

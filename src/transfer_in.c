@@ -254,9 +254,9 @@ static void *land(struct fy_progress *p, struct fy_inbound *in, uint32_t part, b
 	while (h && h->op != in->op)
 		h = h->next;
 	if (h && in->kind != FY_KIND_REPLY) {
-		ferry *before = fy_engine_enter_inline(p->engine);
+		ferry *before = fy_engine_begin(FY_INLINE, p->engine);
 		void *there = h->fn(p->engine, in->ch->rank, in->op, part - 1, in->lengths[part], h->arg);
-		fy_engine_leave_inline(before);
+		fy_engine_end(FY_INLINE, before);
 		*owned = !there;
 		if (there)
 			return there;

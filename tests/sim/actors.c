@@ -574,9 +574,9 @@ static void handle(struct node *node, uint32_t op, ferry_executor *where)
 void a_register_late(struct node *node)
 {
 	node->p->user_code = !w_chance(node->world, 30);
-	ferry *before = fy_engine_begin_step(node->engine);
+	ferry *before = fy_engine_begin(FY_STEPPING, node->engine);
 	handle(node, OP_LATE, FERRY_INLINE);
-	fy_engine_end_step(before);
+	fy_engine_end(FY_STEPPING, before);
 	node->late_done = true;
 }
 

@@ -52,9 +52,9 @@ static void open_side(struct pair *pair, int rank, const ferry_options *given)
 	assert_int_equal(fy_engine_create(fy_sim_port(pair->sim, rank), &options, 1, &side->engine), 0);
 	side->p = side->engine->progress;
 	side->lane = fy_engine_lane_create(side->engine);
-	ferry *before = fy_engine_enter_inline(side->engine);
+	ferry *before = fy_engine_begin(FY_INLINE, side->engine);
 	assert_int_equal(ferry_handle(side->engine, OP, FERRY_INLINE, on_number, pair), 0);
-	fy_engine_leave_inline(before);
+	fy_engine_end(FY_INLINE, before);
 }
 
 static void begin_with(struct pair *pair, const ferry_options *given)
@@ -318,11 +318,11 @@ static void post_all_there_is_room_for(struct pair *pair, bool as_message)
 static ferry_future *ask_for_room(struct pair *pair)
 {
 	ferry_future *room;
-	ferry *before = fy_engine_enter_inline(pair->sides[0].engine);
+	ferry *before = fy_engine_begin(FY_INLINE, pair->sides[0].engine);
 	assert_int_equal(ferry_room(pair->sides[0].engine, 1, &room), 0);
 	/* What is posted here is not held up: others may wait for it. */
 	assert_int_equal(post_long(pair, 1, false), 0);
-	fy_engine_leave_inline(before);
+	fy_engine_end(FY_INLINE, before);
 	settle(pair);
 	return room;
 }

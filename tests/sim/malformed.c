@@ -209,11 +209,11 @@ static void open_peer(struct peer *peer)
 	peer->limit = 16384;
 	for (unsigned i = 0; i < RECEIVES; i++)
 		post_receive(peer, i);
-	ferry *before = fy_engine_enter_inline(peer->engine);
+	ferry *before = fy_engine_begin(FY_INLINE, peer->engine);
 	assert_int_equal(ferry_handle(peer->engine, HONEST, FERRY_INLINE, on_honest, peer), 0);
 	assert_int_equal(ferry_handle(peer->engine, LARGE + 1, FERRY_INLINE, on_own, peer), 0);
 	assert_int_equal(ferry_handle(peer->engine, LARGE + 2, FERRY_INLINE, on_asked, peer), 0);
-	fy_engine_leave_inline(before);
+	fy_engine_end(FY_INLINE, before);
 	settle(peer);
 }
 
@@ -484,12 +484,12 @@ static void transfer(struct peer *peer, uint64_t announced, size_t sent, uint64_
 static ferry_message *read_large(struct peer *peer)
 {
 	ferry_message *m = NULL;
-	ferry *before = fy_engine_enter_inline(NULL);
+	ferry *before = fy_engine_begin(FY_INLINE, NULL);
 	for (unsigned i = 0; i < 10 && !m; i++) {
 		turn(peer);
 		ferry_recv(peer->engine, FERRY_ANY, LARGE, 0, &m);
 	}
-	fy_engine_leave_inline(before);
+	fy_engine_end(FY_INLINE, before);
 	return m;
 }
 

@@ -93,9 +93,9 @@ static void on_ask(ferry *engine, ferry_message *m, void *arg)
 
 static void handle(int rank, uint32_t op, ferry_handler_fn *fn)
 {
-	ferry *before = fy_engine_enter_inline(t.engine[rank]);
+	ferry *before = fy_engine_begin(FY_INLINE, t.engine[rank]);
 	assert_int_equal(ferry_handle(t.engine[rank], op, FERRY_INLINE, fn, NULL), 0);
-	fy_engine_leave_inline(before);
+	fy_engine_end(FY_INLINE, before);
 }
 
 static void start(uint64_t seed, const struct fy_sim_options *net)
@@ -390,9 +390,9 @@ static void a_reply_passes_a_request(void **state)
 	first = post(0, OP_KEPT, 300 << 10); /* of 384 KiB: for the mailbox */
 	for (unsigned i = 0; i < ROUNDS_MAX && !kept; i++) {
 		step();
-		ferry *before = fy_engine_enter_inline(NULL);
+		ferry *before = fy_engine_begin(FY_INLINE, NULL);
 		ferry_recv(t.engine[1], FERRY_ANY, OP_KEPT, 0, &kept);
-		fy_engine_leave_inline(before);
+		fy_engine_end(FY_INLINE, before);
 	}
 	assert_non_null(kept);
 	settle();
