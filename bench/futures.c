@@ -94,10 +94,11 @@ static void shuffle(ferry_future **futures, size_t count)
 static void put_in_order(struct batch *batch)
 {
 	size_t count = batch->count;
+	bool from_the_end = batch->order == REVERSED || batch->order == LAST_ALONE;
 
 	batch->n_sequence = batch->order == LAST_ALONE ? 1 : count;
 	for (size_t i = 0; i < count; i++)
-		batch->sequence[i] = batch->futures[batch->order == REVERSED || batch->order == LAST_ALONE ? count - 1 - i : i];
+		batch->sequence[i] = batch->futures[from_the_end ? count - 1 - i : i];
 	if (batch->order == SHUFFLED)
 		shuffle(batch->sequence, count);
 }

@@ -137,14 +137,14 @@ int main(int argc, char **argv)
 	total -= total % THREADS;
 	for (int n = 0; n < repetitions; n++) {
 		double plain = contest(total, 1, send_plain, 1, 0);
-		double multiple = contest(total / THREADS / 8 > 0 ? total / 8 / THREADS * THREADS : THREADS, THREADS, send_plain,
-		                          THREADS, 0);
+		double multiple = contest(total / THREADS / 8 > 0 ? total / 8 / THREADS * THREADS : THREADS,
+		                          THREADS, send_plain, THREADS, 0);
 		double mine = contest_ferry(total);
 		to_plain[n] = mine / plain;
 		to_multiple[n] = mine / multiple;
 		if (rank == 0)
-			printf("plain %.2f M, multiple %.3f M, ferry_isend %.2f M messages/s\n", plain / 1e6, multiple / 1e6,
-			       mine / 1e6);
+			printf("plain %.2f M, multiple %.3f M, ferry_isend %.2f M messages/s\n", plain / 1e6,
+			       multiple / 1e6, mine / 1e6);
 	}
 	if (rank == 0) {
 		print("ferry / plain", to_plain, repetitions);

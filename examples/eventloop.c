@@ -224,7 +224,8 @@ struct lines {
 /* What is there now; each whole line is given to `fn`. */
 static void read_lines(struct lines *lines, void (*fn)(const char *line))
 {
-	ssize_t n = recv(lines->fd, lines->buffer + lines->filled, sizeof lines->buffer - lines->filled - 1, MSG_DONTWAIT);
+	ssize_t n = recv(lines->fd, lines->buffer + lines->filled, sizeof lines->buffer - lines->filled - 1,
+	                 MSG_DONTWAIT);
 	char *line = lines->buffer, *end;
 
 	if (n <= 0)
@@ -402,7 +403,7 @@ int main(int argc, char **argv)
 	CHECK(answered == numbers && ferry_executor_run(queue, 0, 0) == 0);
 	CHECK(ferry_close(engine) == FERRY_OK);
 	ferry_executor_destroy(queue);
-	printf("rank %d: %" PRIu64 " squares over a socket and the next rank, %u ticks, all in one " LOOP " loop\n", rank,
-	       answered, ticks);
+	printf("rank %d: %" PRIu64 " squares over a socket and the next rank, %u ticks, "
+	       "all in one " LOOP " loop\n", rank, answered, ticks);
 	return 0;
 }

@@ -210,7 +210,8 @@ static int verify(struct solver *s, int iterations)
 		block_create(&whole, s->side);
 		double changed = solve_serially(&whole, iterations);
 		bad = differing(s, blocks, &whole);
-		printf("halo: %d x %d points on %d ranks, %d iterations, residual %.3g (alone %.3g), %d points differ\n",
+		printf("halo: %d x %d points on %d ranks, %d iterations, residual %.3g (alone %.3g), "
+		       "%d points differ\n",
 		       s->side, s->side, ferry_size(s->engine), iterations, sqrt(s->all), sqrt(changed), bad);
 		bad += fabs(s->all - changed) > 1e-6 * changed + TOLERANCE;
 		free(whole.now);

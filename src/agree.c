@@ -71,7 +71,8 @@ static bool quiet(struct fy_progress *p)
 	if (p->starts && p->starts->awaited && p->agree.kind == FY_AGREE_CLOSE)
 		return false;
 	for (struct fy_channel *ch = p->all; ch; ch = ch->all_next)
-		if (ch->pending || ch->streams_out || ch->streams_in || ch->early || ch->ready || (ch->open && ch->nrecords))
+		if (ch->pending || ch->streams_out || ch->streams_in || ch->early || ch->ready ||
+		    (ch->open && ch->nrecords))
 			return false;
 	return true;
 }
@@ -128,7 +129,9 @@ static void judge(struct fy_progress *p, const struct fy_agree_word *sum)
 	a->last_sent = sum->sent;
 	a->last_done = sum->done;
 	a->up_sent = true;
-	a->pause = still && !tainted ? 0 : a->pause ? (2 * a->pause < PAUSE_MAX ? 2 * a->pause : PAUSE_MAX) : PAUSE_FIRST;
+	a->pause = still && !tainted ? 0
+	           : a->pause        ? (2 * a->pause < PAUSE_MAX ? 2 * a->pause : PAUSE_MAX)
+	                             : PAUSE_FIRST;
 	a->again_at = p->now + a->pause;
 	if (over)
 		send_down(p, a->kind == FY_AGREE_CLOSE && !a->frozen ? FREEZE : OVER);

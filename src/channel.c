@@ -239,9 +239,11 @@ static void put_give(struct fy_progress *p, struct fy_channel *ch)
 
 static void put_controls(struct fy_progress *p, struct fy_channel *ch)
 {
-	while (ch->n_refused && put_control(p, ch, FY_OP_REFUSED, &ch->refused[ch->n_refused - 1], sizeof ch->refused[0]))
+	while (ch->n_refused &&
+	       put_control(p, ch, FY_OP_REFUSED, &ch->refused[ch->n_refused - 1], sizeof ch->refused[0]))
 		ch->n_refused--;
-	/* Before the acknowledgements of streams: a refusal takes its future out before the count completes the rest. */
+	/* Before the acknowledgements of streams: a refusal takes its future out before the count completes the
+	 * rest. */
 	if (ch->grants_owed && !fy_transfer_put_grants(p, ch))
 		return;
 	if (ch->stream_ack_owed && !put_stream_acks(p, ch))
@@ -281,7 +283,8 @@ static void stamp(struct fy_progress *p, struct fy_channel *ch, struct fy_batch 
 		.nrecords = b->nrecords,
 		.accepted = (ch->n_refused ? ch->refused[0].seq : ch->seq_in) - 1, /* a refusal goes first */
 		.limit = fy_channel_limit(ch),
-		.spent = b->spent, /* not what later batches have spent: credit would come back for what is not there yet */
+		/* not what later batches have spent: credit would come back for what is not there yet */
+		.spent = b->spent,
 	};
 	(void)p;
 }
@@ -674,7 +677,8 @@ void fy_channel_grow_window(struct fy_progress *p, struct fy_channel *ch, bool h
 		p->credit_pool -= more;
 		if (!more && hungry)
 			for (struct fy_channel *other = p->all; other; other = other->all_next)
-				if (other != ch && other->window > 2 * p->credit_first && !other->recall_owed && !other->gone) {
+				if (other != ch && other->window > 2 * p->credit_first && !other->recall_owed &&
+				    !other->gone) {
 					other->recall_owed = true;
 					fy_channel_mark(p, other);
 				}

@@ -105,7 +105,8 @@ static void over(struct fy_later *later)
 {
 	struct group *group = (struct group *)((char *)later - offsetof(struct group, over));
 
-	if (group->composed.kind == KIND_ALL && !(fy_load_acquire_32(&group->composed.future->state) & FY_FUTURE_CLAIMED))
+	if (group->composed.kind == KIND_ALL &&
+	    !(fy_load_acquire_32(&group->composed.future->state) & FY_FUTURE_CLAIMED))
 		settle(group, first_failure(group));
 	for (size_t i = 0; i < group->count; i++)
 		ferry_future_release(group->watches[i].future);
@@ -237,8 +238,8 @@ int ferry_future_any(ferry_future *const *futures, size_t count, ferry_future **
 
 struct chain {
 	struct composed composed;
-	ferry_future *on;     /* first, until fn has returned; then what fn yielded, until it is done. Written by the chain
-	                       * (release, swap), read by those who look (acquire) */
+	ferry_future *on;     /* first, until fn has returned; then what fn yielded, until it is done. Written
+	                       * by the chain (release, swap), read by those who look (acquire) */
 	uint32_t lookers;     /* threads that look at `on` and `where`: atomic add by them */
 	ferry_executor *where; /* kept until fn has returned */
 	ferry_next_fn *fn;
@@ -369,7 +370,8 @@ int ferry_future_and_then(ferry_future *future, ferry_executor *where, ferry_nex
 	struct chain *chain;
 
 	if (!future || !fn || !future_p)
-		return fy_fail(FERRY_EINVAL, "ferry_future_and_then needs a future, a function and a place for the new future");
+		return fy_fail(FERRY_EINVAL, "ferry_future_and_then needs a future, a function and a place "
+		                             "for the new future");
 	chain = calloc(1, sizeof *chain);
 	if (!create_composed((struct composed *)chain, KIND_CHAIN, future->engine))
 		return fy_fail(FERRY_ENOMEM, "no memory for a chain");
@@ -477,7 +479,7 @@ int fy_compose_may_wait(const ferry_future *future)
 	bool is = stuck(future, &look);
 	fy_later_run(); /* a group may have been over but for us */
 	if (is)
-		return fy_fail(FERRY_EDEADLK, "this future is made of one whose next step can only run when what this thread "
-		                              "is running has returned; use ferry_future_then");
+		return fy_fail(FERRY_EDEADLK, "this future is made of one whose next step can only run when "
+		                              "what this thread is running has returned; use ferry_future_then");
 	return FERRY_OK;
 }

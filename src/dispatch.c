@@ -489,7 +489,8 @@ static enum taken reply_error(struct fy_progress *p, struct fy_channel *ch, cons
 	if (!error.ferrys)
 		snprintf(detail, sizeof detail, "status %d: %.*s", error.status, n, text);
 	else if (error.status == FERRY_ENOHANDLER)
-		snprintf(detail, sizeof detail, "rank %d has no handler for this op and nobody there reads it", ch->rank);
+		snprintf(detail, sizeof detail, "rank %d has no handler for this op and nobody there reads it",
+		         ch->rank);
 	else
 		snprintf(detail, sizeof detail, "rank %d released the request unanswered", ch->rank);
 	ferry_future *future = fy_call_close(p, fy_record_ext(r), ch->rank);
@@ -576,7 +577,8 @@ static bool flags_fit(uint32_t word, uint32_t kind)
 		return !(word & (FY_EXT | FY_LARGE | FY_HELD | FY_ERROR | FY_ATTACHED));
 	if (word & FY_LARGE && word & (FY_ERROR | FY_ATTACHED))
 		return false;
-	return kind == FY_KIND_REPLY ? !(word & FY_HELD) && !(word & FY_ERROR && word & FY_ATTACHED) : !(word & FY_ERROR);
+	return kind == FY_KIND_REPLY ? !(word & FY_HELD) && !(word & FY_ERROR && word & FY_ATTACHED)
+	                             : !(word & FY_ERROR);
 }
 
 static enum taken take_record(struct fy_progress *p, struct fy_channel *ch, const struct fy_record *r)
@@ -797,7 +799,8 @@ static bool header_ok(const struct fy_slot *slot)
 /* A receive is complete. True: its buffer is free again. */
 static bool arrived(struct fy_progress *p, struct fy_slot *slot)
 {
-	struct fy_channel *ch = slot->request.status == FERRY_ECANCELED ? NULL : fy_channel_get(p, slot->request.source);
+	struct fy_channel *ch =
+		slot->request.status == FERRY_ECANCELED ? NULL : fy_channel_get(p, slot->request.source);
 	if (!ch || ch->gone)
 		return true;
 	const struct fy_batch_header *h = (const struct fy_batch_header *)(const void *)slot->buffer;

@@ -82,7 +82,8 @@ static int agree_on_limits(fy_port *port, uint32_t first_seq)
 	if (mine.version != theirs.version)
 		return fy_fail(FERRY_ENOTSUP, "rank %d speaks version %u of the wire format, rank 0 version %u", rank,
 		               mine.version, theirs.version);
-	return fy_fail(FERRY_ENOTSUP, "rank %d was built with other limits than rank 0: use the same build on all ranks",
+	return fy_fail(FERRY_ENOTSUP,
+	               "rank %d was built with other limits than rank 0: use the same build on all ranks",
 	               rank);
 }
 
@@ -163,7 +164,8 @@ static void fail_commands(ferry *e)
 	fy_progress_fail_commands(e->progress, FERRY_ESTOPPED);
 	ck_stack_entry_t *entry = ck_stack_batch_pop_upmc(&e->commands);
 	while (entry) {
-		struct fy_command *c = (struct fy_command *)(void *)((char *)entry - offsetof(struct fy_command, entry));
+		struct fy_command *c =
+			(struct fy_command *)(void *)((char *)entry - offsetof(struct fy_command, entry));
 		entry = CK_STACK_NEXT(entry);
 		c->status = FERRY_ESTOPPED;
 		fy_store_release_32(&c->done, 1);

@@ -40,10 +40,12 @@ struct ferry {
 	uint64_t serial;     /* constant, never reused: lanes are found by it, never by the address */
 	int rank, size;      /* constant */
 	ferry_options options; /* constant: what was resolved */
-	uint8_t *full;       /* per rank: 1 when posts to it must wait. Written by the helm (release), read by posters (relaxed:
-	                      * a stale value costs one record in a channel's queue, no more) */
-	uint32_t *bodies_to; /* per rank, in units of 1 KiB: its part of `bodies`. Raised after that and lowered before it, by
-	                      * the same (atomic add), read by both (acquire): who sees it too low lets one more pass */
+	uint8_t *full;       /* per rank: 1 when posts to it must wait. Written by the helm (release), read by
+	                      * posters (relaxed: a stale value costs one record in a channel's queue, no
+	                      * more) */
+	uint32_t *bodies_to; /* per rank, in units of 1 KiB: its part of `bodies`. Raised after that and lowered
+	                      * before it, by the same (atomic add), read by both (acquire): who sees it too low
+	                      * lets one more pass */
 	uint32_t phase;      /* enum fy_phase: written by close and by the helm (release), read by all (acquire) */
 	uint32_t refs;       /* atomic add */
 	int status;          /* why it is finished; written by the helm before phase becomes FY_STOPPED */
@@ -65,13 +67,16 @@ struct ferry {
 	ck_stack_t blocks;   /* memory of large messages that was given back, see block.c */
 
 	uint64_t block_bytes;     /* in blocks that are kept, there and in progress->blocks: atomic add */
-	uint64_t large_returned;  /* bytes of large messages that were freed or taken out: atomic add, read by the helm */
+	uint64_t large_returned;  /* bytes of large messages that were freed or taken out: atomic add, read by
+	                           * the helm */
 	uint64_t handled_elsewhere; /* handlers that returned on executors: atomic add, read by the helm */
-	uint32_t room;            /* futex: bumped by whoever gives room, at a rank that was full or in send_memory (fy_room_tell) */
+	uint32_t room;            /* futex: bumped by whoever gives room, at a rank that was full or in
+	                           * send_memory (fy_room_tell) */
 	uint32_t room_waiting;    /* posters that wait for it: atomic add */
 	uint64_t bodies;          /* bytes of long bodies that were posted and are not sent yet: raised by posters
-	                           * (compare-and-swap), lowered by the helm, or when the post fails after all by its poster
-	                           * (atomic add, which is what the fence of those who wait pairs with), read by both (acquire) */
+	                           * (compare-and-swap), lowered by the helm, or when the post fails after all
+	                           * by its poster (atomic add, which is what the fence of those who wait pairs
+	                           * with), read by both (acquire) */
 	uint32_t next_stream;     /* atomic add */
 	uint64_t lane_full;       /* statistics: atomic add by posters that had to wait */
 	uint64_t lends;           /* statistics: atomic add */
@@ -89,12 +94,15 @@ struct ferry {
 	struct fy_mailbox mailbox;
 	struct fy_progress *progress; /* the helm's */
 	struct fy_log *log;
-	pthread_mutex_t aside;    /* rare things of application threads: promises, slots; never taken by the helm while it steps */
+	pthread_mutex_t aside;    /* rare things of application threads: promises, slots; never taken by the
+	                           * helm while it steps */
 	ferry_future *promises;   /* under aside */
-	void *slots[FY_ENGINE_SLOTS]; /* per-engine state of the msgpack layer, by the function that frees it; under aside */
+	void *slots[FY_ENGINE_SLOTS]; /* per-engine state of the msgpack layer, by the function that frees it;
+	                               * under aside */
 	void (*slot_free[FY_ENGINE_SLOTS])(void *);
 	struct fy_account *account_list; /* the helm's; freed with the struct */
-	uint32_t mail_rescan;     /* set by executors (release) when a message went back to the mailbox, cleared by the helm */
+	uint32_t mail_rescan;     /* set by executors (release) when a message went back to the mailbox, cleared
+	                           * by the helm */
 	uint32_t ferry_recv_threads; /* threads inside ferry_recv: atomic add */
 	uint64_t guests;          /* threads inside waiting calls: atomic add; close waits for zero. Last: it is
 	                           * not cleared when the struct is used again, a late waiter may be looking in */

@@ -510,7 +510,8 @@ int ferry_workers_create(ferry *engine, unsigned threads, ferry_executor **execu
 	if (!engine || !executor_p)
 		return fy_fail(FERRY_EINVAL, "ferry_workers_create needs an engine and a place for the executor");
 	if (threads < 1 || threads > THREADS_MAX)
-		return fy_fail(FERRY_EINVAL, "a pool of %u threads is not possible; give 1 to %d", threads, THREADS_MAX);
+		return fy_fail(FERRY_EINVAL, "a pool of %u threads is not possible; give 1 to %d", threads,
+		               THREADS_MAX);
 	pool = create_executor(KIND_POOL);
 	if (!pool || !(pool->ids = calloc(threads, sizeof *pool->ids))) {
 		if (pool)

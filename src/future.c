@@ -474,8 +474,9 @@ static int then_at_once(ferry_future *future)
 	if (submit(future->engine, future->then_where, &future->then))
 		return FERRY_OK;
 	ferry_future_release(future);
-	return fy_fail(FERRY_ESTOPPED, "the future is done and its engine has closed, or it has none: there is no progress "
-	                               "thread to run an inline callback; name an executor, or look at the future");
+	return fy_fail(FERRY_ESTOPPED, "the future is done and its engine has closed, or it has none: there "
+	                               "is no progress thread to run an inline callback; name an executor, or "
+	                               "look at the future");
 }
 
 int ferry_future_then(ferry_future *future, ferry_executor *where, ferry_callback_fn *fn, void *arg)
@@ -551,8 +552,8 @@ int ferry_promise_fulfil(ferry_future *future, int status, ferry_message *value)
 	if (!future || !(future->flags & FY_FUTURE_IS_PROMISE))
 		return fy_fail(FERRY_EINVAL, "ferry_promise_fulfil needs a future of ferry_promise_create");
 	if (status > 0)
-		return fy_fail(FERRY_EINVAL, "a promise cannot be fulfilled with the status %d; give FERRY_OK or one of "
-		                             "FERRY_E...", status);
+		return fy_fail(FERRY_EINVAL, "a promise cannot be fulfilled with the status %d; give "
+		                             "FERRY_OK or one of FERRY_E...", status);
 	if (!fy_future_claim(future))
 		return fy_fail(FERRY_EALREADY, "the promise is decided already");
 	if (value && fy_future_hooks.message_retain)

@@ -73,7 +73,8 @@ static void hand_back(ferry *engine)
 		return;
 	}
 	fy_wake_announce(&engine->wake, true);
-	/* A long sleep is none to go back to without the barrier for everybody: the progress thread naps from now on. */
+	/* A long sleep is none to go back to without the barrier for everybody: the progress thread naps from
+	 * now on. */
 	bool more = !fy_load_acquire_32(&engine->napping) || fy_progress_step(p, false) || p->tasks ||
 	            fy_progress_has_input(p, true) || fy_progress_sleep_time(p) < FERRY_MS(1);
 	fy_helm_give(engine);
@@ -115,7 +116,8 @@ static void take_turns(ferry *engine, bool (*ready)(const void *arg), const void
 		if (!counted)
 			fy_add_64(&engine->lends, 1);
 		counted = true;
-		goes_on = fy_load_acquire_32(&engine->phase) != FY_STOPPED && drive_on(engine, ready, arg, until, false);
+		goes_on = fy_load_acquire_32(&engine->phase) != FY_STOPPED &&
+		          drive_on(engine, ready, arg, until, false);
 		if (fy_load_acquire_32(&engine->phase) != FY_STOPPED && p->tasks)
 			hand_back(engine); /* user code is for the progress thread */
 		else

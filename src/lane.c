@@ -44,7 +44,8 @@ struct fy_record *fy_lane_reserve_slow(struct fy_lane *lane, uint32_t size)
 	if (lane->tail + pad + size - lane->head_seen > FY_LANE_BYTES)
 		return NULL;
 	if (pad) {
-		/* 8 bytes are always left before the end: sizes are multiples of 8, and a PAD is read by its first word alone. */
+		/* 8 bytes are always left before the end: sizes are multiples of 8, and a PAD is read by its
+		 * first word alone. */
 		fy_lane_at(lane, lane->tail)->size_flags = FY_KIND_PAD;
 		fy_lane_publish(lane, pad);
 	}
@@ -84,7 +85,8 @@ bool fy_lane_await_room(struct fy_lane *lane, uint32_t size, int64_t until, cons
 			return false;
 		if (fresh)
 			since = now;
-		/* See wake.h: the helm's store of head may have been on its way. After a nap it has arrived, or `waiting` is seen. */
+		/* See wake.h: the helm's store of head may have been on its way. After a nap it has arrived, or
+		 * `waiting` is seen. */
 		int64_t nap = now - since < FY_NAP ? since + FY_NAP : INT64_MAX;
 		fy_futex_wait(&lane->room, seen, nap < until ? nap : until, false);
 	}

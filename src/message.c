@@ -95,7 +95,8 @@ int ferry_message_create(ferry *engine, uint32_t op, ferry_message **message_p)
 	if (!engine || !message_p)
 		return fy_fail(FERRY_EINVAL, "ferry_message_create needs an engine and a place for the message");
 	if (op >= FERRY_OP_RESERVED)
-		return fy_fail(FERRY_EINVAL, "op %#x is reserved: the program's ops are below %#x", op, FERRY_OP_RESERVED);
+		return fy_fail(FERRY_EINVAL, "op %#x is reserved: the program's ops are below %#x", op,
+		               FERRY_OP_RESERVED);
 	return fy_message_create(engine, op, message_p);
 }
 
@@ -160,8 +161,8 @@ int ferry_message_attach(ferry_message *m, const void *data, size_t nbytes, ferr
 	bad = grow_attachments(m, m->n_attachments + 1);
 	if (bad)
 		return bad;
-	m->attachments[m->n_attachments++] =
-		(struct fy_attachment){ .data = (void *)(uintptr_t)data, .nbytes = nbytes, .release = release, .arg = arg };
+	m->attachments[m->n_attachments++] = (struct fy_attachment){
+		.data = (void *)(uintptr_t)data, .nbytes = nbytes, .release = release, .arg = arg };
 	return FERRY_OK;
 }
 
@@ -548,7 +549,8 @@ int ferry_reply_error(ferry_message *request, int status, const char *detail)
 
 void **fy_message_extra(ferry_message *m, void (*free_fn)(void *extra))
 {
-	fy_store_release_ptr(&m->extra_free, (void *)(uintptr_t)free_fn); /* threads that decode at once write the same */
+	/* threads that decode at once write the same */
+	fy_store_release_ptr(&m->extra_free, (void *)(uintptr_t)free_fn);
 	return &m->extra;
 }
 

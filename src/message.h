@@ -31,7 +31,8 @@ struct fy_attachment {
 struct ferry_message {
 	uint32_t refs;         /* atomic add by all holders */
 	uint32_t flags;        /* FY_MESSAGE_*: written before the message is shared */
-	ferry *engine;         /* constant but for a blank's next use; holds a reference of the engine struct unless a view */
+	ferry *engine;         /* constant but for a blank's next use; holds a reference of the engine struct
+	                        * unless a view */
 	uint32_t op;
 	int source;            /* the sender's rank, or -1 for the program's own */
 	char *body;

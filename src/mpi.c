@@ -71,14 +71,15 @@ int ferry_future_mpi_status(ferry_future *future, MPI_Status *status)
 
 /* ---- plain messages ------------------------------------------------------------ */
 
-static int post_message(ferry *engine, uint32_t what, const void *buffer, int count, MPI_Datatype type, int peer, int tag,
-                        MPI_Comm comm, ferry_future **future_p)
+static int post_message(ferry *engine, uint32_t what, const void *buffer, int count, MPI_Datatype type,
+                        int peer, int tag, MPI_Comm comm, ferry_future **future_p)
 {
 	int bad = check_engine(engine);
 	if (bad)
 		return bad;
 	if (comm == MPI_COMM_NULL || type == MPI_DATATYPE_NULL || count < 0)
-		return fy_fail(FERRY_EINVAL, "%s needs a communicator, a datatype and a count >= 0", fy_start_name(what));
+		return fy_fail(FERRY_EINVAL, "%s needs a communicator, a datatype and a count >= 0",
+		               fy_start_name(what));
 	struct fy_start a = { .what = what, .count = count, .peer = peer, .tag = tag,
 		              .message = { .buffer = (void *)(uintptr_t)buffer, .type = type, .comm = comm } };
 	return post(engine, &a, future_p);
@@ -159,6 +160,7 @@ int ferry_gather(ferry *engine, const void *data, size_t nbytes, int root, ferry
 	if (!data && nbytes)
 		return fy_fail(FERRY_EINVAL, "ferry_gather: data is NULL and nbytes is %zu", nbytes);
 	if (nbytes > GATHER_MAX)
-		return fy_fail(FERRY_ETOOBIG, "ferry_gather takes at most %zu bytes of each rank, not %zu", GATHER_MAX, nbytes);
+		return fy_fail(FERRY_ETOOBIG, "ferry_gather takes at most %zu bytes of each rank, not %zu",
+		               GATHER_MAX, nbytes);
 	return post(engine, &a, future_p);
 }

@@ -156,7 +156,8 @@ static void receive_parts(struct fy_progress *p, struct gather *g)
 			memcpy(a->data, g->data, a->nbytes);
 		if (i == p->engine->rank || !a->nbytes)
 			continue;
-		int code = MPI_Irecv(a->data, (int)a->nbytes, MPI_BYTE, i, g->tag, fy_mpi_starts_of(p)->collectives, &request);
+		int code = MPI_Irecv(a->data, (int)a->nbytes, MPI_BYTE, i, g->tag,
+		                     fy_mpi_starts_of(p)->collectives, &request);
 		gather_add(p, g, code, request, part_done);
 	}
 }
@@ -185,9 +186,11 @@ static bool begin_gather(struct fy_progress *p, const struct fy_start *a, ferry_
 	struct gather *g = fy_requests_reserve(&s->requests, 2) ? calloc(1, sizeof *g + lengths) : NULL;
 	if (!g)
 		return false;
-	*g = (struct gather){ .future = future, .root = a->peer, .tag = (int)(s->n_collectives % (uint32_t)p->port->tag_max),
+	*g = (struct gather){ .future = future, .root = a->peer,
+		              .tag = (int)(s->n_collectives % (uint32_t)p->port->tag_max),
 		              .mine = a->collective.nbytes, .data = a->collective.from, .open = 1 };
-	int code = MPI_Igather(&g->mine, 1, MPI_UINT64_T, g->lengths, 1, MPI_UINT64_T, g->root, s->collectives, &request);
+	int code = MPI_Igather(&g->mine, 1, MPI_UINT64_T, g->lengths, 1, MPI_UINT64_T, g->root, s->collectives,
+	                       &request);
 	gather_add(p, g, code, request, lengths_done);
 	if (!root && g->mine && code == MPI_SUCCESS) {
 		code = MPI_Isend(g->data, (int)g->mine, MPI_BYTE, g->root, g->tag, s->collectives, &request);
@@ -242,8 +245,8 @@ static void differ(struct fy_progress *p, const struct fy_check *c)
 {
 	char text[160];
 	snprintf(text, sizeof text,
-	         "%s is collective number %u of this engine here, and other ranks call another one, with another root or "
-	         "with other lengths",
+	         "%s is collective number %u of this engine here, and other ranks call another one, with "
+	         "another root or with other lengths",
 	         fy_start_name(c->start.what), c->number);
 	fy_start_fail(p, c->future, c->start.what, FERRY_EMPI, text);
 	fy_log(p->engine->log, "%s", text);
@@ -327,7 +330,8 @@ void fy_collective_abandon(struct fy_progress *p)
 	while (s->checks) {
 		struct fy_check *c = s->checks;
 		s->checks = c->next;
-		fy_start_fail(p, c->future, c->start.what, FERRY_ESTOPPED, "the engine was closed while a rank was gone");
+		fy_start_fail(p, c->future, c->start.what, FERRY_ESTOPPED,
+		              "the engine was closed while a rank was gone");
 		if (mine)
 			free(c);
 		mine = true;

@@ -179,5 +179,6 @@ int ferry_close(ferry *e)
 	fy_engine_release(e);
 	pthread_mutex_unlock(&open_lock);
 	fy_engine_forget_lanes();
-	return status ? fy_fail(status, "a rank is gone: leave by _exit or MPI_Abort, MPI was left as it is") : FERRY_OK;
+	return status ? fy_fail(status, "a rank is gone: leave by _exit or MPI_Abort, MPI was left as it is")
+	              : FERRY_OK;
 }

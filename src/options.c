@@ -102,7 +102,8 @@ static const struct word time_words[] = {
 };
 
 /* Variables that belong to the tests, not to an engine. A name that ends in _ stands for all that begin so. */
-static const char *const foreign[] = { "FERRY_TEST_", "FERRY_SEEDS", "FERRY_SEED", "FERRY_FIRST_SEED", "FERRY_DEBUG_CHECK" };
+static const char *const foreign[] = { "FERRY_TEST_", "FERRY_SEEDS", "FERRY_SEED", "FERRY_FIRST_SEED",
+                                       "FERRY_DEBUG_CHECK" };
 
 const struct fy_option *fy_options_table(size_t *count_p)
 {
@@ -320,7 +321,8 @@ static int cpus_named(const char *what, const char *list, cpu_set_t *set)
 {
 	if (parse_cpus(list, set))
 		return FERRY_OK;
-	return fy_fail(FERRY_EINVAL, "%s=%.40s is not accepted; give a list of processors below %d such as 3, 2-3 or 0,4-6",
+	return fy_fail(FERRY_EINVAL,
+	               "%s=%.40s is not accepted; give a list of processors below %d such as 3, 2-3 or 0,4-6",
 	               what, list, CPU_SETSIZE);
 }
 
@@ -339,7 +341,8 @@ static void describe(const struct fy_option *option, char *text, size_t nbytes)
 	                                                   : "ns, or with a suffix ns, us, ms or s";
 	switch (option->type) {
 	case FY_OPTION_FLAGS:
-		snprintf(text, nbytes, "any of exclusive,nonblock,keep_mpi,no_thread with commas between them, or none");
+		snprintf(text, nbytes,
+		         "any of exclusive,nonblock,keep_mpi,no_thread with commas between them, or none");
 		return;
 	case FY_OPTION_LEVEL:
 		snprintf(text, nbytes, "funneled, serialized or multiple");
@@ -499,12 +502,14 @@ static int adopt(const ferry_options *given, ferry_options *whole)
 	if (!given)
 		return FERRY_OK;
 	if (given->size < sizeof given->size || given->size > SIZE_LIMIT)
-		return fy_fail(FERRY_EINVAL, "options.size is %zu; begin with ferry_options options = FERRY_OPTIONS_INIT",
+		return fy_fail(FERRY_EINVAL,
+		               "options.size is %zu; begin with ferry_options options = FERRY_OPTIONS_INIT",
 		               given->size);
 	for (size_t i = sizeof *given; i < given->size; i++)
 		if (bytes[i])
-			return fy_fail(FERRY_EINVAL, "the options are of a newer program: byte %zu is set and this library "
-			                             "(%s) knows %zu; leave newer fields zero, or update the library",
+			return fy_fail(FERRY_EINVAL, "the options are of a newer program: byte %zu is set "
+			                             "and this library (%s) knows %zu; leave newer fields "
+			                             "zero, or update the library",
 			               i, FERRY_VERSION, sizeof *given);
 	for (size_t i = 0; i < TABLE_COUNT; i++)
 		if (table[i].offset + field_bytes(&table[i]) <= given->size)
@@ -550,7 +555,8 @@ int fy_options_report(const ferry_options *resolved, ferry_options *out)
 	ferry_options whole = *resolved;
 
 	if (!out || out->size < sizeof out->size || out->size > SIZE_LIMIT)
-		return fy_fail(FERRY_EINVAL, "options.size is not set; begin with ferry_options options = FERRY_OPTIONS_INIT");
+		return fy_fail(FERRY_EINVAL, "options.size is not set; "
+		                             "begin with ferry_options options = FERRY_OPTIONS_INIT");
 	for (size_t i = 0; i < TABLE_COUNT; i++)
 		if (table[i].type != FY_OPTION_TEXT && table[i].none == 0 && get_value(&table[i], &whole) == 0)
 			set_value(&table[i], &whole, FERRY_NONE);

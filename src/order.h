@@ -59,7 +59,8 @@
 #define ck_pr_fas_ptr(p, v) __atomic_exchange_n((void **)(p), (void *)(v), __ATOMIC_ACQ_REL)
 static inline bool fy_ck_cas_ptr_value(void *target, void *compare, void *set, void *value)
 {
-	bool won = __atomic_compare_exchange_n((void **)target, &compare, set, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);
+	bool won = __atomic_compare_exchange_n((void **)target, &compare, set, false, __ATOMIC_ACQ_REL,
+	                                       __ATOMIC_ACQUIRE);
 	*(void **)value = compare;
 	return won;
 }
@@ -124,12 +125,12 @@ static inline bool fy_cas_ptr(void *p, void *expected, void *desired)
 		ck_pr_fence_acquire();            \
 		return fy_r_;                     \
 	} while (0)
-#define FY_ORDER_RMW(N, type)                                                                                           \
-	static inline bool fy_cas_##N(type *p, type expected, type desired)                                             \
-	{                                                                                                               \
-		FY_ORDERED(bool, ck_pr_cas_##N(p, expected, desired));                                                  \
-	}                                                                                                               \
-	static inline type fy_swap_##N(type *p, type v) { FY_ORDERED(type, ck_pr_fas_##N(p, v)); }                      \
+#define FY_ORDER_RMW(N, type)                                                                               \
+	static inline bool fy_cas_##N(type *p, type expected, type desired)                                 \
+	{                                                                                                   \
+		FY_ORDERED(bool, ck_pr_cas_##N(p, expected, desired));                                      \
+	}                                                                                                   \
+	static inline type fy_swap_##N(type *p, type v) { FY_ORDERED(type, ck_pr_fas_##N(p, v)); }          \
 	static inline type fy_add_##N(type *p, type v) { FY_ORDERED(type, ck_pr_faa_##N(p, v)); }
 static inline uint32_t fy_or_32(uint32_t *p, uint32_t bits)
 {

@@ -421,8 +421,8 @@ static uint64_t drain_awaited(struct fy_progress *p, const struct fy_lane *lane,
 	while (head < end && ch && ch->fast_end && ch->fast_records) {
 		r = fy_lane_at(lane, head);
 		uint32_t form = r->size_flags >> 24, size = fy_record_size(r->size_flags);
-		if ((form != FY_AWAITED_POST && form != FY_PLAIN_CALL) || r->rank != rank || r->op >= FERRY_OP_RESERVED ||
-		    !put_awaited(p, ch, r, size))
+		if ((form != FY_AWAITED_POST && form != FY_PLAIN_CALL) || r->rank != rank ||
+		    r->op >= FERRY_OP_RESERVED || !put_awaited(p, ch, r, size))
 			break;
 		head += size;
 	}

@@ -661,8 +661,8 @@ static struct rank *rank_of(fy_port *port)
 
 static int refuse(fy_sim *sim, const char *why, int rank, int tag, size_t nbytes)
 {
-	snprintf(sim->error, sizeof sim->error, "the simulated network refused it: %s (rank %d, tag %d, %zu bytes)", why,
-	         rank, tag, nbytes);
+	snprintf(sim->error, sizeof sim->error,
+	         "the simulated network refused it: %s (rank %d, tag %d, %zu bytes)", why, rank, tag, nbytes);
 	return FERRY_EMPI;
 }
 

@@ -26,7 +26,8 @@ struct fy_sim_options {
 	int tag_max;            /* 1 << 28; at least 1, lower than MPI permits, to see tags wrap */
 	uint32_t refuse_ppm;    /* sends in a million that are refused at once with FERRY_EMPI; 0 */
 	uint32_t fail_ppm;      /* sends in a million that end with FERRY_EMPI and never arrive; 0 */
-	uint32_t fail_data_ppm; /* likewise of sends that are not for tag 0; as many such receives end so when all has come; 0 */
+	uint32_t fail_data_ppm; /* likewise of sends that are not for tag 0; as many such receives end so when
+	                         * all has come; 0 */
 	bool remote;            /* no rank sees another's doorbell; false */
 	bool borrowed;          /* only one thread may call it: not lendable; false */
 	bool count_misuse;      /* a misuse is counted; otherwise it prints a sentence and aborts */

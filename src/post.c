@@ -24,7 +24,8 @@ static int check(const struct fy_post *o)
 	if (!o->message && !o->body && o->nbytes)
 		return fy_fail(FERRY_EINVAL, "the body is NULL and nbytes is %zu", o->nbytes);
 	if (!fy_timeout_ok(o->timeout))
-		return fy_fail(FERRY_EINVAL, "timeout %lld: times are >= 0 ns, or FERRY_FOREVER", (long long)o->timeout);
+		return fy_fail(FERRY_EINVAL, "timeout %lld: times are >= 0 ns, or FERRY_FOREVER",
+		               (long long)o->timeout);
 	size_t total = o->message ? fy_message_total(o->message) : o->nbytes;
 	if (total > o->engine->options.message_max)
 		return fy_fail(FERRY_ETOOBIG, "a message of %zu bytes: options.message_max is %zu", total,
@@ -35,7 +36,8 @@ static int check(const struct fy_post *o)
 static int check_op(uint32_t op)
 {
 	if (op >= FERRY_OP_RESERVED)
-		return fy_fail(FERRY_EINVAL, "op %#x is reserved: the program's ops are below %#x", op, FERRY_OP_RESERVED);
+		return fy_fail(FERRY_EINVAL, "op %#x is reserved: the program's ops are below %#x", op,
+		               FERRY_OP_RESERVED);
 	return FERRY_OK;
 }
 
@@ -152,9 +154,10 @@ static int no_room(const struct room *r)
 	if (r->rank == FERRY_NONE)
 		return fy_fail(FERRY_EAGAIN, "no room in this thread's lane for another start now");
 	if (body_waits(r))
-		return fy_fail(FERRY_EAGAIN, "no room for another long body to rank %d now: %llu bytes of such bodies are not "
-		               "sent yet, and options.send_memory is %zu", r->rank,
-		               (unsigned long long)fy_load_acquire_64(&r->engine->bodies), r->engine->options.send_memory);
+		return fy_fail(FERRY_EAGAIN, "no room for another long body to rank %d now: %llu bytes of such "
+		                             "bodies are not sent yet, and options.send_memory is %zu", r->rank,
+		               (unsigned long long)fy_load_acquire_64(&r->engine->bodies),
+		               r->engine->options.send_memory);
 	return fy_fail(FERRY_EAGAIN, "no room for another message to rank %d now", r->rank);
 }
 
@@ -384,7 +387,8 @@ int fy_post_start(ferry *engine, const void *body, size_t nbytes, ferry_future *
 		struct fy_record *r = fy_lane_reserve(fy_recent.lane, fy_record_size(word));
 		ferry_future *future = r ? fy_future_create(engine, FY_FUTURE_IS_STARTED) : NULL;
 		if (fy_likely(future != NULL))
-			return publish_awaited(engine, r, word, FY_OP_START, (uint32_t)FERRY_NONE, body, future, future_p);
+			return publish_awaited(engine, r, word, FY_OP_START, (uint32_t)FERRY_NONE, body, future,
+			                       future_p);
 	}
 	struct fy_post o = { .engine = engine, .kind = FY_KIND_CONTROL, .rank = FERRY_NONE, .op = FY_OP_START,
 		             .body = body, .nbytes = nbytes, .timeout = FERRY_FOREVER };
@@ -419,7 +423,8 @@ static bool post_awaited(ferry *engine, uint32_t kind, int rank, uint32_t op, co
 	uint32_t word = kind | FY_EXT | (uint32_t)nbytes, size = fy_record_size(word);
 	struct fy_record *r = fy_lane_reserve(lane, size);
 	bool call = kind == FY_KIND_CALL;
-	ferry_future *future = r ? fy_future_create(engine, FY_FUTURE_IS_POSTED | (call ? FY_FUTURE_IS_CALL : 0)) : NULL;
+	ferry_future *future =
+		r ? fy_future_create(engine, FY_FUTURE_IS_POSTED | (call ? FY_FUTURE_IS_CALL : 0)) : NULL;
 	if (!future)
 		return false;
 	if (call)
@@ -433,7 +438,8 @@ int ferry_post(ferry *engine, int rank, uint32_t op, const void *body, size_t nb
 	int status;
 	if (fy_likely(!future_p && is_frequent(engine, rank, op, body, nbytes))) {
 		struct fy_lane *lane = fy_recent.lane;
-		uint32_t word = FY_KIND_POST | (uint32_t)nbytes, size = fy_pad8((uint32_t)sizeof(struct fy_record) + (uint32_t)nbytes);
+		uint32_t word = FY_KIND_POST | (uint32_t)nbytes,
+			 size = fy_pad8((uint32_t)sizeof(struct fy_record) + (uint32_t)nbytes);
 		struct fy_record *r = fy_lane_reserve(lane, size);
 		if (fy_likely(r != NULL)) {
 			fy_record_clear_end(r, size);
@@ -451,8 +457,8 @@ int ferry_post_for(ferry *engine, int rank, uint32_t op, const void *body, size_
                    ferry_future **future_p)
 {
 	int bad = check_op(op);
-	struct fy_post o = { .engine = engine, .kind = FY_KIND_POST, .rank = rank, .op = op, .body = body, .nbytes = nbytes,
-		             .timeout = timeout };
+	struct fy_post o = { .engine = engine, .kind = FY_KIND_POST, .rank = rank, .op = op, .body = body,
+		             .nbytes = nbytes, .timeout = timeout };
 	return bad ? bad : fy_post(&o, future_p);
 }
 
@@ -468,8 +474,8 @@ int ferry_call_for(ferry *engine, int rank, uint32_t op, const void *body, size_
                    ferry_future **future_p)
 {
 	int bad = check_op(op);
-	struct fy_post o = { .engine = engine, .kind = FY_KIND_CALL, .rank = rank, .op = op, .body = body, .nbytes = nbytes,
-		             .timeout = timeout };
+	struct fy_post o = { .engine = engine, .kind = FY_KIND_CALL, .rank = rank, .op = op, .body = body,
+		             .nbytes = nbytes, .timeout = timeout };
 	return bad ? bad : fy_post(&o, future_p);
 }
 
@@ -508,7 +514,8 @@ int ferry_flush(ferry *engine, int rank, int64_t timeout)
 	if (!engine || !fy_timeout_ok(timeout))
 		return fy_fail(FERRY_EINVAL, "ferry_flush needs an engine and a timeout >= 0 or FERRY_FOREVER");
 	if (rank != FERRY_ALL && (rank < 0 || rank >= engine->size))
-		return fy_fail(FERRY_EINVAL, "rank %d: this job has ranks 0 to %d, or FERRY_ALL", rank, engine->size - 1);
+		return fy_fail(FERRY_EINVAL, "rank %d: this job has ranks 0 to %d, or FERRY_ALL", rank,
+		               engine->size - 1);
 	if (fy_engine_on_progress(engine))
 		return fy_fail(FERRY_EDEADLK, "ferry_flush would wait for the progress thread, which is running this");
 	ferry_future *future = NULL;

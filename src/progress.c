@@ -22,7 +22,8 @@
 #define YIELD_NS FERRY_US(50)      /* how long the loop yields before it sleeps */
 #define STAND_BY_MAX FERRY_MS(4)   /* between two looks whether threads still drive */
 #define SLEEP_BUSY FERRY_US(20)    /* MPI has something of ours under way */
-#define SLEEP_WIRE FERRY_US(500)   /* the same, all of it to or from other hosts: what its buffers hold goes on meanwhile */
+#define SLEEP_WIRE FERRY_US(500)   /* the same, all of it to or from other hosts: what its buffers hold goes on
+                                    * meanwhile */
 #define SLEEP_AWAITED FERRY_US(50) /* an answer from another host is waited for */
 #define SLEEP_STARTED FERRY_US(500) /* the program's own requests, which nobody rings for, found idle */
 #define RUNG_FOR FERRY_MS(2)       /* how long a message is looked out for after a ring */
@@ -36,7 +37,8 @@ static void collect_commands(struct fy_progress *p)
 	ck_stack_entry_t *entry = ck_stack_batch_pop_upmc(&p->engine->commands);
 	struct fy_command *first = NULL, *last = NULL;
 	while (entry) {
-		struct fy_command *c = (struct fy_command *)(void *)((char *)entry - offsetof(struct fy_command, entry));
+		struct fy_command *c =
+			(struct fy_command *)(void *)((char *)entry - offsetof(struct fy_command, entry));
 		entry = CK_STACK_NEXT(entry);
 		c->next = first;
 		first = c;
@@ -86,7 +88,8 @@ static void return_credit(struct fy_progress *p)
 {
 	ck_stack_entry_t *entry = ck_stack_batch_pop_upmc(&p->engine->accounts);
 	while (entry) {
-		struct fy_account *a = (struct fy_account *)(void *)((char *)entry - offsetof(struct fy_account, entry));
+		struct fy_account *a =
+			(struct fy_account *)(void *)((char *)entry - offsetof(struct fy_account, entry));
 		entry = CK_STACK_NEXT(entry);
 		fy_store_release_32(&a->dirty, 0);
 		fy_fence_full(); /* what is added after this look finds dirty at 0 */

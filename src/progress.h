@@ -61,14 +61,16 @@ struct fy_grant { /* body of FY_OP_GRANT */
 	int32_t status;     /* 0, or why the message is refused */
 	uint32_t zero;
 };
-struct fy_lost { /* body of FY_OP_LOST: no chunk from number `started` on was started, and some of the last before it failed */
+struct fy_lost { /* body of FY_OP_LOST: no chunk from number `started` on was started, and some of the last
+                  * before it failed */
 	uint64_t xid, started;
 	uint32_t which;     /* bit i: chunk started - 1 - i does not come */
 	int32_t status;
 };
 struct fy_reply_error { /* in front of the text of a reply that says no */
 	int32_t status;
-	uint32_t ferrys;    /* 1: the status is the library's own and arrives as it is; 0: the handler's, arrives as EREMOTE */
+	uint32_t ferrys;    /* 1: the status is the library's own and arrives as it is; 0: the handler's,
+	                     * arrives as EREMOTE */
 };
 struct fy_refused { /* body of FY_OP_REFUSED: the records of batch `seq` from `index` on were not believed */
 	uint32_t seq, index;
@@ -335,7 +337,8 @@ struct fy_progress {
 	bool napped;                  /* the last sleep was short and nothing came of it */
 	int64_t rung_at;              /* when a rank of this host last rang; 0: the message was found */
 	size_t queued_bytes;
-	uint64_t freed, freed_seen;   /* bytes of long bodies that were released since posters were told, and by the last step */
+	uint64_t freed, freed_seen;   /* bytes of long bodies that were released since posters were told, and by
+	                               * the last step */
 	uint32_t first_seq;
 	/* lanes */
 	struct fy_lane *lanes;        /* active ones */
@@ -440,7 +443,8 @@ int fy_channel_take_failure(struct fy_channel *ch, uint32_t stream);
 uint64_t fy_channel_limit(const struct fy_channel *ch);
 bool fy_channel_starved(const struct fy_progress *p);
 void fy_channel_returned(struct fy_progress *p, struct fy_channel *ch, uint64_t bytes);
-/* After a batch of it, which said that its sender is out of credit; `charged`: what it cost, if its records are small. */
+/* After a batch of it, which said that its sender is out of credit; `charged`: what it cost, if its records are
+ * small. */
 void fy_channel_grow_window(struct fy_progress *p, struct fy_channel *ch, bool hungry, uint64_t charged);
 void fy_channel_recalled(struct fy_progress *p, struct fy_channel *ch);
 void fy_channel_given(struct fy_progress *p, struct fy_channel *ch, uint64_t amount);

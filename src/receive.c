@@ -24,7 +24,8 @@ static bool set_handler(struct fy_progress *p, struct fy_command *c)
 }
 
 /* Nothing of the old handler runs or will run: messages that wait in its executor will
- * find it closed, those that are being handled on other threads are waited for. Inline ones ended before the command ran. */
+ * find it closed, those that are being handled on other threads are waited for. Inline ones ended before the
+ * command ran. */
 static void await_idle(struct fy_handler *old)
 {
 	if (!old)
@@ -51,7 +52,8 @@ int ferry_handle(ferry *engine, uint32_t op, ferry_executor *where, ferry_handle
 	if (!engine)
 		return fy_fail(FERRY_EINVAL, "ferry_handle needs an engine");
 	if (op >= FERRY_OP_RESERVED)
-		return fy_fail(FERRY_EINVAL, "op %#x is reserved: the program's ops are below %#x", op, FERRY_OP_RESERVED);
+		return fy_fail(FERRY_EINVAL, "op %#x is reserved: the program's ops are below %#x", op,
+		               FERRY_OP_RESERVED);
 	struct registration r = { .op = op };
 	r.command.run = set_handler;
 	r.command.arg = &r;
@@ -83,7 +85,8 @@ int ferry_handle_memory(ferry *engine, uint32_t op, ferry_memory_fn *fn, void *a
 	if (!engine)
 		return fy_fail(FERRY_EINVAL, "ferry_handle_memory needs an engine");
 	if (op >= FERRY_OP_RESERVED)
-		return fy_fail(FERRY_EINVAL, "op %#x is reserved: the program's ops are below %#x", op, FERRY_OP_RESERVED);
+		return fy_fail(FERRY_EINVAL, "op %#x is reserved: the program's ops are below %#x", op,
+		               FERRY_OP_RESERVED);
 	struct memory_registration r = { .op = op, .fn = fn, .arg = arg };
 	r.command.run = set_memory;
 	r.command.arg = &r;
@@ -170,10 +173,11 @@ static int receive(ferry *e, int source, uint32_t op, int64_t timeout, ferry_mes
 int fy_recv(ferry *engine, int source, uint32_t op, int64_t timeout, ferry_message **message_p)
 {
 	if (!engine || !message_p || !fy_timeout_ok(timeout))
-		return fy_fail(FERRY_EINVAL, "ferry_recv needs an engine, a timeout >= 0 or FERRY_FOREVER, and a place for "
-		                             "the message");
+		return fy_fail(FERRY_EINVAL, "ferry_recv needs an engine, a timeout >= 0 or FERRY_FOREVER, "
+		                             "and a place for the message");
 	if (source != FERRY_ANY && (source < 0 || source >= engine->size))
-		return fy_fail(FERRY_EINVAL, "source %d: this job has ranks 0 to %d, or FERRY_ANY", source, engine->size - 1);
+		return fy_fail(FERRY_EINVAL, "source %d: this job has ranks 0 to %d, or FERRY_ANY", source,
+		               engine->size - 1);
 	if (timeout && fy_engine_on_progress(engine))
 		return fy_fail(FERRY_EDEADLK, "ferry_recv would wait for the progress thread, which is running this");
 	if (!fy_engine_enter(engine))
@@ -188,7 +192,8 @@ int fy_recv(ferry *engine, int source, uint32_t op, int64_t timeout, ferry_messa
 int ferry_recv(ferry *engine, int source, uint32_t op, int64_t timeout, ferry_message **message_p)
 {
 	if (op >= FERRY_OP_RESERVED && op != FERRY_ANY_OP)
-		return fy_fail(FERRY_EINVAL, "op %#x is reserved: the program's ops are below %#x", op, FERRY_OP_RESERVED);
+		return fy_fail(FERRY_EINVAL, "op %#x is reserved: the program's ops are below %#x", op,
+		               FERRY_OP_RESERVED);
 	return fy_recv(engine, source, op, timeout, message_p);
 }
 
@@ -305,7 +310,8 @@ static bool copy_stats(struct fy_progress *p, struct fy_command *c)
 int ferry_stats_read(const ferry *engine, ferry_stats *stats)
 {
 	if (!engine || !stats || stats->size < sizeof stats->size)
-		return fy_fail(FERRY_EINVAL, "ferry_stats_read needs an engine and statistics made with FERRY_STATS_INIT");
+		return fy_fail(FERRY_EINVAL,
+		               "ferry_stats_read needs an engine and statistics made with FERRY_STATS_INIT");
 	ferry *e = (ferry *)(uintptr_t)engine;
 	ferry_stats now;
 	struct fy_command c = { .run = copy_stats, .arg = &now };
@@ -344,6 +350,7 @@ int ferry_status(const ferry *engine)
 int ferry_options_resolved(const ferry *engine, ferry_options *options)
 {
 	if (!engine || !options)
-		return fy_fail(FERRY_EINVAL, "ferry_options_resolved needs an engine and options made with FERRY_OPTIONS_INIT");
+		return fy_fail(FERRY_EINVAL, "ferry_options_resolved needs an engine "
+		                             "and options made with FERRY_OPTIONS_INIT");
 	return fy_options_report(&engine->options, options);
 }

@@ -132,7 +132,8 @@ static int check_fetched(struct fy_exchange *x)
 		return FERRY_OK;
 	if (has_data(kept->message)) {
 		int status = fy_fail(FERRY_EINVAL,
-		                     "the data of operation %u from rank %d was not fetched: call a ferry_recv_... first",
+		                     "the data of operation %u from rank %d was not fetched: "
+		                     "call a ferry_recv_... first",
 		                     ferry_message_op(kept->message), ferry_message_source(kept->message));
 		fy_exchange_keep(x, kept);
 		return status;

@@ -67,7 +67,8 @@ static inline uint32_t fy_pad8(uint32_t n)
 /* The record's whole size, padding included. */
 static inline uint32_t fy_record_size(uint32_t size_flags)
 {
-	return fy_pad8((uint32_t)sizeof(struct fy_record) + (size_flags & FY_EXT ? 8u : 0u) + (size_flags & FY_BODY_MAX));
+	return fy_pad8((uint32_t)sizeof(struct fy_record) + (size_flags & FY_EXT ? 8u : 0u) +
+	               (size_flags & FY_BODY_MAX));
 }
 static inline char *fy_record_data(const struct fy_record *r)
 {

@@ -105,7 +105,8 @@ static size_t post_chunk(struct fy_progress *p, struct fy_inbound *in)
 	if (p->port->ops->recv(p->port, in->ch->rank, fy_chunk_tag(p, flow->at.number), data, n, &c->request) != 0) {
 		fy_chunk_put(p, c);
 		if (fy_flow_refused(p, flow))
-			fy_channel_gone(p, in->ch, FERRY_EMPI, "MPI did not take a receive for a part of a large message");
+			fy_channel_gone(p, in->ch, FERRY_EMPI,
+			                "MPI did not take a receive for a part of a large message");
 		return 0;
 	}
 	fy_flow_start(flow, c, n);
@@ -133,7 +134,8 @@ static bool step_one(struct fy_progress *p, struct fy_inbound *in, size_t *budge
 	size_t n, before = *budget;
 	test_flight(p, in);
 	while (!in->dead && *budget && in->flow.n_flight < FY_CHUNKS_MAX &&
-	       (!in->flow.n_flight || p->landing_bytes < FY_CHUNKS_MAX * p->chunk_bytes) && (n = post_chunk(p, in)) != 0)
+	       (!in->flow.n_flight || p->landing_bytes < FY_CHUNKS_MAX * p->chunk_bytes) &&
+	       (n = post_chunk(p, in)) != 0)
 		*budget -= n < *budget ? n : *budget;
 	if (*budget < before)
 		test_flight(p, in); /* what was there before is often done at once */

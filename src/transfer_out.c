@@ -310,7 +310,8 @@ static bool step_one(struct fy_progress *p, struct fy_outbound *x, size_t *budge
 {
 	size_t n;
 	test_flight(p, x);
-	while (!x->ch->gone && !x->broken && *budget && x->flow.n_flight < FY_CHUNKS_MAX && (n = start_chunk(p, x)) != 0) {
+	while (!x->ch->gone && !x->broken && *budget && x->flow.n_flight < FY_CHUNKS_MAX &&
+	       (n = start_chunk(p, x)) != 0) {
 		*budget -= n < *budget ? n : *budget;
 		p->worked = true;
 	}

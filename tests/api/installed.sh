@@ -9,7 +9,8 @@ trap 'rm -rf "$work"' EXIT
 rm -rf "$work"
 mkdir -p "$work"
 if [ -z "$TEST_PREFIX" ]; then
-	env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL "$MAKE" -s -C "$TEST_BUILDDIR" install DESTDIR="$work/root" >"$work/log" 2>&1 ||
+	env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL "$MAKE" -s -C "$TEST_BUILDDIR" install DESTDIR="$work/root" \
+		>"$work/log" 2>&1 ||
 		{ cat "$work/log"; exit 1; }
 	pc=$(find "$work/root" -name ferry.pc)
 	TEST_LIBDIR=$(dirname "$(dirname "$pc")")

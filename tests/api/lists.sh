@@ -4,7 +4,8 @@
 # so that a tarball has them, and every test runs.
 cd "$TEST_SRCDIR" || exit 1
 bad=0
-for file in include/*.h src/*.[ch] tests/support/* tests/*/*.sh tests/api/*.c* examples/*.[ch] examples/*.py tools/*.[ch]; do
+for file in include/*.h src/*.[ch] tests/support/* tests/*/*.sh tests/api/*.c* \
+	examples/*.[ch] examples/*.py tools/*.[ch]; do
 	[ -f "$file" ] || continue
 	directory=${file%%/*}
 	[ "$directory" = include ] && list=Makefile.am || list=$directory/local.mk

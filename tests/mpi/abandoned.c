@@ -155,7 +155,8 @@ static void check_op(struct op *op)
 		return;
 	int status = ferry_future_poll(op->future);
 	if (!may_end_with(op, status))
-		CHECK_FAIL("%s ended with %s%s", names[op->kind], ferry_strname(status), op->cancelled ? ", cancelled" : "");
+		CHECK_FAIL("%s ended with %s%s", names[op->kind], ferry_strname(status),
+		           op->cancelled ? ", cancelled" : "");
 	if (status == FERRY_OK && op->kind != SEND)
 		CHECK_INT(op->ran, 1);
 	if (status == FERRY_ESTOPPED)
@@ -206,8 +207,8 @@ int main(void)
 	if (rank == 0) {
 		printf("abandoned: %u refused\n", refused);
 		for (int k = 0; k < KINDS - 1; k++)
-			printf("abandoned: %-22s %5u well, %5u stopped, %5u cancelled or failed\n", names[k], counts[k][0],
-			       counts[k][1], counts[k][2]);
+			printf("abandoned: %-22s %5u well, %5u stopped, %5u cancelled or failed\n", names[k],
+			       counts[k][0], counts[k][1], counts[k][2]);
 	}
 	return 0;
 }

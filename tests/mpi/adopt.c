@@ -148,7 +148,8 @@ int main(int argc, char **argv)
 	run(again, rank, size); /* engines can come and go while MPI stays */
 	MPI_Finalize();
 	if (rank == 0)
-		printf("adopt: twice two engines on an MPI that %d ranks initialized and used meanwhile: %u posts of %d "
-		       "threads on each, none mixed up; MPI still theirs after it\n", size, posts, THREADS);
+		printf("adopt: twice two engines on an MPI that %d ranks initialized and used meanwhile: %u "
+		       "posts of %d threads on each, none mixed up; MPI still theirs after it\n",
+		       size, posts, THREADS);
 	return 0;
 }

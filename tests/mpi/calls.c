@@ -210,8 +210,8 @@ int main(void)
 	CHECK(aside.answered > 0 && at_once > 0);
 	free(aside.requests);
 	if (rank == 0)
-		printf("calls: %d threads on each of %d ranks, windows of %d, %ju calls each: every reply right; rank 0 "
-		       "answered %ju at once, %ju later from another thread\n", THREADS, size, WINDOW,
+		printf("calls: %d threads on each of %d ranks, windows of %d, %ju calls each: every reply "
+		       "right; rank 0 answered %ju at once, %ju later from another thread\n", THREADS, size, WINDOW,
 		       (uintmax_t)callers[0].asked, (uintmax_t)at_once, (uintmax_t)aside.answered);
 	return 0;
 }

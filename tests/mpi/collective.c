@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The collectives of ferry_mpi.h: many at once, in one order, beside posts; a mismatch is noticed where builds check. */
+/* The collectives of ferry_mpi.h: many at once, in one order, beside posts; a mismatch is noticed where builds
+ * check. */
 #include <ferry_mpi.h>
 
 #include "mpi_collective.h" /* FY_COLLECTIVE_CHECKS */

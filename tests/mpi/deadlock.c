@@ -59,7 +59,8 @@ static void report(struct place *place)
 	qsort(place->longest, place->n, sizeof(double), by_time);
 	double half = place->longest[place->n / 2], most = place->longest[place->n - 1];
 	if (rank == 0)
-		printf("deadlock: %-50s FERRY_EDEADLK after %6.1f us, at most %6.1f us\n", place->name, half * 1e6, most * 1e6);
+		printf("deadlock: %-50s FERRY_EDEADLK after %6.1f us, at most %6.1f us\n", place->name,
+		       half * 1e6, most * 1e6);
 	CHECK(half < 1e-3 * (double)check_env("TEST_SLOW", 1));
 }
 

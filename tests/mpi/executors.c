@@ -648,8 +648,9 @@ static void test_loans(void)
 		free(loans[i].data);
 	}
 	if (rank == 0)
-		printf("executors: of %u calls with lent memory %u were answered, %u timed out, %u were cancelled (%u of them "
-		       "unsent): each released once; %ju came here whole\n", count, over[0], over[1], over[2], unsent,
+		printf("executors: of %u calls with lent memory %u were answered, %u timed out, %u were "
+		       "cancelled (%u of them unsent): each released once; %ju came here whole\n",
+		       count, over[0], over[1], over[2], unsent,
 		       (uintmax_t)system_counted(&taken));
 }
 
@@ -796,7 +797,8 @@ int main(void)
 	ferry_executor_destroy(single);
 	ferry_executor_destroy(queue);
 	if (rank == 0)
-		printf("executors: %d calls through a queue and poll, orders on a pool, a strand and a queue, handlers and "
-		       "executors taken away in the middle, callbacks, chains, late replies and promises: as promised\n", CALLS);
+		printf("executors: %d calls through a queue and poll, orders on a pool, a strand and a "
+		       "queue, handlers and executors taken away in the middle, callbacks, chains, late "
+		       "replies and promises: as promised\n", CALLS);
 	return 0;
 }

@@ -161,7 +161,8 @@ int main(int argc, char **argv)
 		free(left[i]);
 	free(backlog);
 	if (rank == 0)
-		printf("forward: %ju messages between 2 ranks whose handlers forward them, %ju times without room at rank "
-		       "0: none lost, in %.2f s\n", (uintmax_t)(2 * expected), (uintmax_t)refused, start);
+		printf("forward: %ju messages between 2 ranks whose handlers forward them, %ju times without "
+		       "room at rank 0: none lost, in %.2f s\n",
+		       (uintmax_t)(2 * expected), (uintmax_t)refused, start);
 	return 0;
 }

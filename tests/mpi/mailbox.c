@@ -218,7 +218,7 @@ int main(void)
 	answer_by_hand();
 	CHECK_OK(ferry_close(engine));
 	if (rank == 0)
-		printf("mailbox: %d ranks read by source, by op and by neither, in order and in time; a later handler got "
-		       "the rest in order; readers were woken by their own op\n", size);
+		printf("mailbox: %d ranks read by source, by op and by neither, in order and in time; a "
+		       "later handler got the rest in order; readers were woken by their own op\n", size);
 	return 0;
 }

@@ -157,7 +157,8 @@ static void check_arguments(void)
 	CHECK_STATUS(ferry_irecv(engine, &number, 1, MPI_INT, 1, 0, MPI_COMM_NULL, &future), FERRY_EINVAL);
 	CHECK_STATUS(ferry_irecv(NULL, &number, 1, MPI_INT, 1, 0, mine, &future), FERRY_EINVAL);
 	CHECK(!future);
-	CHECK_OK(ferry_isend(engine, &number, 1, MPI_INT, 4711, 0, mine, &future)); /* the communicator lets errors return */
+	/* the communicator lets errors return */
+	CHECK_OK(ferry_isend(engine, &number, 1, MPI_INT, 4711, 0, mine, &future));
 	CHECK_INT(ferry_future_wait(future, FERRY_S(50)), FERRY_EMPI);
 	CHECK(strlen(ferry_future_detail(future)) > 10);
 	ferry_future_release(future);

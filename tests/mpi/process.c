@@ -243,7 +243,7 @@ int main(int argc, char **argv)
 	CHECK_OK(ferry_close(engine));
 	CHECK_INT(system_counted(&sunk), POSTS + 1 + 200 + 2 * 10);
 	if (rank == 0)
-		printf("process: %d ranks: programs started meanwhile, the engine's threads are named and block signals, "
-		       "waits go on over signals, cancelled waiters leave everything whole\n", size);
+		printf("process: %d ranks: programs started meanwhile, the engine's threads are named and "
+		       "block signals, waits go on over signals, cancelled waiters leave everything whole\n", size);
 	return 0;
 }

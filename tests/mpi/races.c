@@ -167,7 +167,8 @@ static void register_then(struct race *race, uint64_t *random)
 {
 	unsigned way = pick(random, WAYS);
 
-	race->then = ferry_future_then(race->future, way == 0 ? FERRY_INLINE : way == 1 ? pool : queue, call_back, race);
+	ferry_executor *where = way == 0 ? FERRY_INLINE : way == 1 ? pool : queue;
+	race->then = ferry_future_then(race->future, where, call_back, race);
 	CHECK(race->then == FERRY_OK || (way == 0 && race->then == FERRY_ESTOPPED));
 }
 
@@ -256,7 +257,8 @@ static void judge(struct race *race)
 	else if (status == FERRY_ETIMEDOUT)
 		CHECK(race->cancelled != FERRY_OK && (timed_out || race->timer));
 	else
-		CHECK(race->cancelled != FERRY_OK && !timed_out && (status == FERRY_OK || (closing && status == FERRY_ESTOPPED)));
+		CHECK(race->cancelled != FERRY_OK && !timed_out &&
+		      (status == FERRY_OK || (closing && status == FERRY_ESTOPPED)));
 	if (race->kind == PROMISE)
 		CHECK((race->fulfilled == FERRY_OK) == (status == FERRY_OK));
 	CHECK_INT(race->called, race->then == FERRY_OK);
@@ -291,7 +293,8 @@ static void settle(void)
 		struct race *race = &races[i];
 
 		while (ferry_future_wait(race->future, FERRY_MS(1)) == FERRY_PENDING ||
-		       seen(race, &race->called) < (race->then == FERRY_OK) || seen(race, &race->released) < race->lent) {
+		       seen(race, &race->called) < (race->then == FERRY_OK) ||
+		       seen(race, &race->released) < race->lent) {
 			CHECK(ferry_executor_run(queue, 0, FERRY_US(100)) >= 0);
 			CHECK(system_now() - begin < 40);
 		}
@@ -363,8 +366,9 @@ int main(void)
 	CHECK_INT(outcomes[4], 0);
 	CHECK(engines < 4 || (outcomes[0] && outcomes[1] && outcomes[2] && outcomes[3]));
 	if (rank == 0)
-		printf("races: %u futures of %u engines: %ju fulfilled or answered, %ju cancelled, %ju timed out, %ju stopped by "
-		       "the close: each once, with its callback and its memory\n", engines * batches * BATCH, engines,
+		printf("races: %u futures of %u engines: %ju fulfilled or answered, %ju cancelled, %ju timed "
+		       "out, %ju stopped by the close: each once, with its callback and its memory\n",
+		       engines * batches * BATCH, engines,
 		       (uintmax_t)outcomes[0], (uintmax_t)outcomes[1], (uintmax_t)outcomes[2], (uintmax_t)outcomes[3]);
 	return 0;
 }

@@ -191,7 +191,8 @@ int main(int argc, char **argv)
 	CHECK_STATUS(ferry_open(NULL, &later), FERRY_ENOTSUP); /* MPI was finalized with the last engine */
 	CHECK(!later && *ferry_last_error());
 	if (rank == 0)
-		printf("selfpost: %d of %d: chains in handlers, echoes, %d threads, sizes up to %d bytes, an attachment "
-		       "taken out, %d more engines, and no open after the end\n", rank, size, THREADS, LARGE, ENGINES);
+		printf("selfpost: %d of %d: chains in handlers, echoes, %d threads, sizes up to %d bytes, an "
+		       "attachment taken out, %d more engines, and no open after the end\n",
+		       rank, size, THREADS, LARGE, ENGINES);
 	return 0;
 }

@@ -131,7 +131,8 @@ static void check_one_sided(void)
 	struct access put = { .value = &out, .target = next }, get = { .value = &in, .target = next };
 	ferry_future *future;
 
-	/* Not MPI_Win_allocate: with it MPICH 4.0.2 was seen to access the wrong rank's memory, without Ferry as well. */
+	/* Not MPI_Win_allocate: with it MPICH 4.0.2 was seen to access the wrong rank's memory, without Ferry
+	 * as well. */
 	CHECK(memory = calloc(1, sizeof *memory));
 	if (MPI_Win_create(memory, sizeof *memory, sizeof *memory, MPI_INFO_NULL, mine, &put.window) != MPI_SUCCESS) {
 		puts("one-sided operations are left out: this MPI has none here for MPI_THREAD_MULTIPLE");
@@ -180,7 +181,8 @@ static void check_file(void)
 	int count = 0;
 
 	if (rank == 0) {
-		snprintf(name, sizeof name, "%s/ferry-start-%d", getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp", (int)getpid());
+		snprintf(name, sizeof name, "%s/ferry-start-%d", getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp",
+		         (int)getpid());
 		CHECK(strlen(name) < sizeof name - 1);
 	}
 	MPI_Bcast(name, sizeof name, MPI_CHAR, 0, mine);
@@ -285,7 +287,7 @@ static void check_wrong(void)
 	CHECK_OK(ferry_start(engine, start_wrong, NULL, NULL)); /* nobody asks how it ended */
 }
 
-/* ---- a persistent request, memory that is kept, ferry_run ---------------------------------------------------------- */
+/* ---- a persistent request, memory that is kept, ferry_run ------------------------ */
 
 static int start_persistent(MPI_Comm comm, void *arg, MPI_Request *request)
 {
@@ -424,7 +426,8 @@ static void check_mixed_order(void)
 		if (i % 3 == 0)
 			CHECK_OK(ferry_start(engine, start_send, &out[i], &sends[i]));
 		else
-			CHECK_OK(ferry_isend(engine, &out[i], 1, MPI_INT, (rank + 1) % size, TAG_LATE, comm, &sends[i]));
+			CHECK_OK(ferry_isend(engine, &out[i], 1, MPI_INT, (rank + 1) % size, TAG_LATE, comm,
+			                     &sends[i]));
 	}
 	CHECK_OK(ferry_wait_all(receives, MESSAGES, FERRY_S(30)));
 	CHECK_OK(ferry_wait_all(sends, MESSAGES, FERRY_S(30)));
@@ -435,7 +438,7 @@ static void check_mixed_order(void)
 	}
 }
 
-/* ---- many ---------------------------------------------------------------------------------------------------------------- */
+/* ---- many ------------------------------------------------------------------------ */
 
 static int query(void *extra, MPI_Status *status)
 {
@@ -591,7 +594,7 @@ static void check_many(void)
 		measure(n);
 }
 
-/* ---- all of it ------------------------------------------------------------------------------------------------------------ */
+/* ---- all of it ------------------------------------------------------------------- */
 
 int main(void)
 {
@@ -626,7 +629,7 @@ int main(void)
 	MPI_Comm_free(&mine);
 	MPI_Finalize();
 	if (rank == 0)
-		printf("start: %d allreduces, Rput and Rget, a file, persistent, wrong and kept ones, beside %d threads\n",
-		       2 * ALLREDUCES, SPEAKERS);
+		printf("start: %d allreduces, Rput and Rget, a file, persistent, wrong and kept ones, "
+		       "beside %d threads\n", 2 * ALLREDUCES, SPEAKERS);
 	return 0;
 }

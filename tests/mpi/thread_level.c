@@ -50,7 +50,7 @@ int main(int argc, char **argv)
 	CHECK_OK(ferry_close(engine));
 	MPI_Finalize();
 	if (rank == 0)
-		printf("thread_level: serialized is adopted with FERRY_EXCLUSIVE, once; else it is FERRY_ETHREAD with a "
-		       "sentence\n");
+		printf("thread_level: serialized is adopted with FERRY_EXCLUSIVE, once; else it is "
+		       "FERRY_ETHREAD with a sentence\n");
 	return 0;
 }

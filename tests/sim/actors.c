@@ -189,9 +189,9 @@ static int post(struct node *node, struct rec *r)
 	if (r->flush)
 		return fy_post_flush(node->engine, r->lane->lane, r->dst, 0, future_p);
 	char *body = r->message ? NULL : l_body(r->content);
-	struct fy_post o = { .engine = node->engine, .lane = r->lane->lane, .kind = r->call ? FY_KIND_CALL : FY_KIND_POST,
-		             .rank = r->dst, .op = r->op, .body = body, .nbytes = body ? r->content->body : 0,
-		             .message = r->message };
+	struct fy_post o = { .engine = node->engine, .lane = r->lane->lane,
+		             .kind = r->call ? FY_KIND_CALL : FY_KIND_POST, .rank = r->dst, .op = r->op,
+		             .body = body, .nbytes = body ? r->content->body : 0, .message = r->message };
 	int status = fy_post(&o, future_p);
 	free(body); /* copied before the return */
 	return status;
@@ -526,7 +526,8 @@ void a_act(struct node *node, struct vlane *lane)
 	if (node->state == NODE_OPEN)
 		post_some(node, lane);
 	post_stash(node);
-	bool stops = plan->stop_reading && !w->reads_again && w->posted > plan->records / 4 && w->posted < plan->records / 2;
+	bool stops = plan->stop_reading && !w->reads_again && w->posted > plan->records / 4 &&
+	             w->posted < plan->records / 2;
 	bool reads = !stops && !(plan->unread && w->closing == plan->ranks);
 	if (reads && w_chance(w, plan->reading))
 		read_mail(node);

@@ -278,8 +278,8 @@ static int post_long(struct pair *pair, int rank, bool as_message)
 {
 	static char body[LONG];
 	struct side *side = &pair->sides[0];
-	struct fy_post o = { .engine = side->engine, .lane = side->lane, .kind = FY_KIND_POST, .rank = rank, .op = OP_MAIL,
-		             .timeout = FERRY_FOREVER };
+	struct fy_post o = { .engine = side->engine, .lane = side->lane, .kind = FY_KIND_POST, .rank = rank,
+		             .op = OP_MAIL, .timeout = FERRY_FOREVER };
 	memcpy(body, &pair->posted, sizeof pair->posted);
 	if (as_message) {
 		o.message = long_message(side->engine, body);

@@ -95,7 +95,8 @@ static void part_released(void *data, void *arg)
 		return;
 	}
 	if (data != part->data)
-		w_fail(w, "attachment %u of content %u was released with another address", part->index, part->content->id);
+		w_fail(w, "attachment %u of content %u was released with another address", part->index,
+		       part->content->id);
 	else if (!same(part->content, part->index, part->data, part->nbytes))
 		w_fail(w, "attachment %u of content %u was changed", part->index, part->content->id);
 	memset(part->data, 0xDD, part->nbytes);
@@ -247,8 +248,9 @@ static const char *wrong_reply(struct rec *r)
 		return "a reply that nobody gave";
 	if (ferry_future_take(r->future, &reply))
 		return ferry_last_error();
-	const char *what = r->answer == ANSWER_EMPTY ? (reply->nbytes || reply->n_attachments ? "it is not empty" : NULL)
-	                                             : differs(r->reply, reply);
+	const char *what = r->answer == ANSWER_EMPTY ? NULL : differs(r->reply, reply);
+	if (r->answer == ANSWER_EMPTY && (reply->nbytes || reply->n_attachments))
+		what = "it is not empty";
 	ferry_message_release(reply);
 	reply = NULL;
 	if (!what && ferry_future_take(r->future, &reply) != FERRY_EALREADY)
@@ -263,7 +265,8 @@ static const char *wrong_end(struct node *node, const struct rec *r)
 	const char *detail = ferry_future_detail(r->future);
 	bool closing = node->state != NODE_OPEN;
 	if (r->status == FERRY_ESTOPPED)
-		return closing && (!r->answered || r->answered_late || r->answer == ANSWER_DROP) ? NULL : "it was stopped though it was answered";
+		return closing && (!r->answered || r->answered_late || r->answer == ANSWER_DROP) ?
+		               NULL : "it was stopped though it was answered";
 	if (r->status == FERRY_ENOHANDLER)
 		return l_goes_to_mail(r) && !r->delivered ? NULL : "somebody handles it";
 	if (r->status != FERRY_EREMOTE)
@@ -322,8 +325,8 @@ void l_confirmed(struct world *w, const struct rec *r)
 {
 	const struct node *there = &w->nodes[r->dst];
 	if (r->class == CLASS_INLINE && !r->delivered && there->p && !there->p->tasks)
-		w_fail(w, "the post of content %u from rank %d to rank %d was confirmed before it came", r->content->id, r->src,
-		       r->dst);
+		w_fail(w, "the post of content %u from rank %d to rank %d was confirmed before it came",
+		       r->content->id, r->src, r->dst);
 }
 
 /* A flush that went well is over: what was posted before it in its lane came, watched by a future or not. */
@@ -345,8 +348,8 @@ static void check_flush(struct node *node, const struct rec *flush)
 	for (const struct rec *r = node->futures; r; r = r->mine_next)
 		if (r->lane == flush->lane && !r->call && r->order < flush->order &&
 		    (flush->dst == FERRY_ALL || r->dst == flush->dst) && !fy_future_is_done(r->future))
-			w_fail(node->world, "rank %d: a flush of rank %d is over before the post of content %u", node->rank,
-			       flush->dst, r->content ? r->content->id : 0);
+			w_fail(node->world, "rank %d: a flush of rank %d is over before the post of content %u",
+			       node->rank, flush->dst, r->content ? r->content->id : 0);
 	node->world->tally.flushes++;
 }
 
@@ -377,9 +380,10 @@ bool l_settle(struct node *node, struct rec *r)
 	r->settled = true;
 	const char *what = wrong_status(node, r);
 	if (what)
-		w_fail(node->world, "rank %d: the %s of content %u to rank %d (op %#x, answer %d) ended with %s (%s): %s",
-		       node->rank, r->flush ? "flush" : r->call ? "call" : "post", r->content ? r->content->id : 0, r->dst,
-		       r->op, r->answer, ferry_strname(r->status), ferry_future_detail(r->future), what);
+		w_fail(node->world,
+		       "rank %d: the %s of content %u to rank %d (op %#x, answer %d) ended with %s (%s): %s",
+		       node->rank, r->flush ? "flush" : r->call ? "call" : "post", r->content ? r->content->id : 0,
+		       r->dst, r->op, r->answer, ferry_strname(r->status), ferry_future_detail(r->future), what);
 	tally_status(node->world, r);
 	if (r->flush)
 		check_flush(node, r);
@@ -410,7 +414,8 @@ void l_fence_over(struct world *w, uint32_t epoch)
 		if (r->epoch < epoch && !r->flush && !r->delivered && !r->in_mail && !r->exempt &&
 		    !w_refuses(w, r->dst, l_total(r->content)) && !l_may_fail(w, r->content) &&
 		    !(r->call && l_goes_to_mail(r)) && !(r->class == CLASS_LATE && w->nodes[r->dst].late_done))
-			w_fail(w, "a fence is over, and content %u of epoch %u from rank %d to rank %d (op %#x) is not delivered",
+			w_fail(w, "a fence is over, and content %u of epoch %u from rank %d to rank %d (op %#x) "
+			          "is not delivered",
 			       r->content->id, r->epoch, r->src, r->dst, r->op);
 	for (struct rec *r = w->recs; r; r = r->next)
 		r->in_mail = false;
@@ -452,8 +457,8 @@ static void check_record(struct world *w, struct rec *r, uint64_t *lost, uint64_
 	}
 	lost[r->dst]++;
 	if (r->class == CLASS_INLINE || r->class == CLASS_QUEUE)
-		w_fail(w, "content %u from rank %d to rank %d (op %#x) was never delivered", r->content->id, r->src, r->dst,
-		       r->op);
+		w_fail(w, "content %u from rank %d to rank %d (op %#x) was never delivered", r->content->id,
+		       r->src, r->dst, r->op);
 }
 
 static void check_parts(struct world *w)

@@ -546,7 +546,9 @@ static ferry_future *post_large(struct peer *peer, uint32_t kind)
 	memset(&peer->announced, 0, sizeof peer->announced);
 	assert_int_equal(ferry_message_create(peer->engine, LARGE, &m), 0);
 	assert_int_equal(ferry_message_attach(m, data, sizeof data, NULL, NULL), 0);
-	assert_int_equal((kind == FY_KIND_CALL ? ferry_call_message : ferry_post_message)(peer->engine, 1, m, &future), 0);
+	assert_int_equal(
+		(kind == FY_KIND_CALL ? ferry_call_message : ferry_post_message)(peer->engine, 1, m, &future),
+		0);
 	ferry_message_release(m);
 	settle(peer);
 	assert_int_equal(peer->announced.total, sizeof data);

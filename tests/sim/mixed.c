@@ -57,13 +57,15 @@ static void run_seed(uint64_t seed, struct tally *sum)
 	assert_non_null(w);
 	bool good = w_run(w, seed);
 	if (!good) {
-		printf("# seed %llu: %s\n# %d ranks of %d lanes; again with FERRY_SEED=%llu\n", (unsigned long long)seed,
-		       w->failure, w->plan.ranks, w->plan.lanes, (unsigned long long)seed);
+		printf("# seed %llu: %s\n# %d ranks of %d lanes; again with FERRY_SEED=%llu\n",
+		       (unsigned long long)seed, w->failure, w->plan.ranks, w->plan.lanes,
+		       (unsigned long long)seed);
 		fflush(stdout);
 		fail_msg("seed %llu: %s", (unsigned long long)seed, w->failure);
 	}
 	if (w->tally.records < 1000 && !w->plan.early_close)
-		fail_msg("seed %llu: only %llu records", (unsigned long long)seed, (unsigned long long)w->tally.records);
+		fail_msg("seed %llu: only %llu records", (unsigned long long)seed,
+		         (unsigned long long)w->tally.records);
 	add(sum, &w->tally);
 	w_free(w);
 	free(w);

@@ -331,7 +331,8 @@ static const struct flood floods[] = {
 	{ "four threads and one, read slowly", { 4, 1 }, { 64, 64 }, OP_MAIL, 16, 0.25, false, false, 1000000 },
 	{ "4000 bytes and 64, read slowly", { 1, 1 }, { 4000, 64 }, OP_MAIL, 16, 0.01, false, false, 1000000 },
 	{ "60000 bytes and 64, read slowly", { 1, 1 }, { 60000, 64 }, OP_MAIL, 16, 0.001, false, false, 100000 },
-	{ "60000 bytes of four threads and of one, read slowly", { 4, 1 }, { 60000, 60000 }, OP_MAIL, 2, 0.2, true, false, 100000 },
+	{ "60000 bytes of four threads and of one, read slowly",
+	  { 4, 1 }, { 60000, 60000 }, OP_MAIL, 2, 0.2, true, false, 100000 },
 };
 
 static void no_rank_starves_another(void **state)

@@ -217,9 +217,11 @@ static unsigned sometimes(struct match *m, unsigned percent)
 
 static void make(struct match *m, struct race *race)
 {
-	*race = (struct race){ .match = m, .begun = true, .begin_at = NEVER, .subject = pick(m, SUBJECTS), .answer = pick(m, ANSWERS), .in_queue = pick(m, 2),
-		               .cancel_at = sometimes(m, 40), .fulfil_at = sometimes(m, 70), .then_at = m->round + pick(m, SPAN),
-		               .answer_at = m->round + pick(m, SPAN), .by_timer = pick(m, 100) < 40 };
+	*race = (struct race){ .match = m, .begun = true, .begin_at = NEVER, .subject = pick(m, SUBJECTS),
+		               .answer = pick(m, ANSWERS), .in_queue = pick(m, 2),
+		               .cancel_at = sometimes(m, 40), .fulfil_at = sometimes(m, 70),
+		               .then_at = m->round + pick(m, SPAN), .answer_at = m->round + pick(m, SPAN),
+		               .by_timer = pick(m, 100) < 40 };
 	if (race->subject != PROMISE)
 		make_call(m, race);
 	if (race->subject == PROMISE || race->subject >= GROUP_ALL)
@@ -252,7 +254,8 @@ static void race_on(struct match *m, struct race *race)
 		ferry_executor *where = race->in_queue ? side->queue : FERRY_INLINE;
 		int status = ferry_future_then(race->future, where, call_back, race);
 		race->registered = status == FERRY_OK;
-		HOLDS(m, status == FERRY_OK || (status == FERRY_ESTOPPED && !race->in_queue && side->engine->phase == FY_STOPPED));
+		HOLDS(m, status == FERRY_OK || (status == FERRY_ESTOPPED && !race->in_queue &&
+		                                side->engine->phase == FY_STOPPED));
 	}
 	if (race->request && race->answer != UNANSWERED && m->round >= race->answer_at) {
 		if (race->answer == LATER)
@@ -294,8 +297,8 @@ static void check_status(struct match *m, struct race *race, int status)
 		HOLDS(m, race->answered || race->answer == OTHERWISE);
 	if (status == FERRY_EREMOTE)
 		HOLDS(m, race->subject != PROMISE && race->answer == DROPPED);
-	HOLDS(m, status == FERRY_OK || status == FERRY_ECANCELED || status == FERRY_ETIMEDOUT || status == FERRY_EREMOTE ||
-	         status == FERRY_ESTOPPED);
+	HOLDS(m, status == FERRY_OK || status == FERRY_ECANCELED || status == FERRY_ETIMEDOUT ||
+	                 status == FERRY_EREMOTE || status == FERRY_ESTOPPED);
 	ends[status == FERRY_OK ? 0 : status == FERRY_ECANCELED ? 1 : status == FERRY_ETIMEDOUT ? 2 : 3]++;
 	unsent += strstr(ferry_future_detail(race->future), "not been sent") != NULL;
 }
@@ -369,8 +372,9 @@ static void races(void **state)
 	(void)state;
 	for (unsigned long i = 1; i <= seeds; i++)
 		run(only ? only : i);
-	printf("# %lu seeds: %llu futures fulfilled or answered, %llu cancelled, %llu timed out, %llu stopped or dropped; "
-	       "%llu replies came late, %llu messages were not sent\n", seeds, (unsigned long long)ends[0],
+	printf("# %lu seeds: %llu futures fulfilled or answered, %llu cancelled, %llu timed out, %llu "
+	       "stopped or dropped; %llu replies came late, %llu messages were not sent\n",
+	       seeds, (unsigned long long)ends[0],
 	       (unsigned long long)ends[1], (unsigned long long)ends[2], (unsigned long long)ends[3],
 	       (unsigned long long)late, (unsigned long long)unsent);
 	if (seeds >= 200)

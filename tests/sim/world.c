@@ -29,7 +29,8 @@ static size_t one_of(struct world *w, const size_t *sizes, unsigned n)
 
 static void plan_network(struct world *w, struct fy_sim_options *o)
 {
-	static const size_t eager[] = { 1, 512, 8192, 65536, SIZE_MAX }, chunk[] = { FY_BATCH_BYTES, 20000, 65536, 1u << 30 };
+	static const size_t eager[] = { 1, 512, 8192, 65536, SIZE_MAX };
+	static const size_t chunk[] = { FY_BATCH_BYTES, 20000, 65536, 1u << 30 };
 	static const size_t tags[] = { 3, 6, 50, 1 << 28 }; /* few: they come again and again */
 	o->delay_max = (int64_t)w_between(w, 1000, 60000);
 	o->late_max = w_chance(w, 30) ? (int64_t)w_between(w, 1, 200000) : 0;
@@ -52,7 +53,8 @@ static void plan_sizes(struct world *w, struct plan *plan)
 	plan->large_max = w_chance(w, 30) ? 20000 : w_chance(w, 90) ? 100000 : 400000;
 	plan->many = w_chance(w, 20) ? 20 : 0;
 	if (plan->many && plan->net.tag_max < 50)
-		plan->net.tag_max = 50; /* a chunk a part, one after the other: a slow rank would need a second for a message */
+		/* a chunk a part, one after the other: a slow rank would need a second for a message */
+		plan->net.tag_max = 50;
 	plan->odd_max = w_chance(w, 25) ? w_between(w, 5000, 50000) : 0;
 }
 
@@ -139,7 +141,8 @@ static void check_windows(struct world *w, struct node *node, uint64_t *held_p)
 		w_fail(w, "rank %d: credit was lost or made: windows %llu, pool %llu", node->rank,
 		       (unsigned long long)windows, (unsigned long long)p->credit_pool);
 	if (queued != p->queued_bytes)
-		w_fail(w, "rank %d: channels have %zu bytes queued, counted are %zu", node->rank, queued, p->queued_bytes);
+		w_fail(w, "rank %d: channels have %zu bytes queued, counted are %zu", node->rank, queued,
+		       p->queued_bytes);
 }
 
 static void check_memory(struct world *w, struct node *node)
@@ -188,7 +191,8 @@ static void join_fence(struct world *w, struct node *node)
 {
 	const struct plan *plan = &w->plan;
 	unsigned due = (node->fences + 1) * plan->records / (plan->fences + 1);
-	if (node->fences >= plan->fences || node->p->agree.kind || (w->posted < due && !a_idle(node)) || !w_chance(w, 10))
+	if (node->fences >= plan->fences || node->p->agree.kind || (w->posted < due && !a_idle(node)) ||
+	    !w_chance(w, 10))
 		return;
 	node->fences++;
 	fy_agree_join(node->p, FY_AGREE_FENCE);
@@ -256,16 +260,16 @@ static void tally_node(struct world *w, const struct node *node)
 	t->late_replies += s->late_replies;
 	t->refused += s->refused;
 	if (s->malformed || s->kept)
-		w_fail(w, "rank %d: %llu malformed batches, %llu buffers kept", node->rank, (unsigned long long)s->malformed,
-		       (unsigned long long)s->kept);
+		w_fail(w, "rank %d: %llu malformed batches, %llu buffers kept", node->rank,
+		       (unsigned long long)s->malformed, (unsigned long long)s->kept);
 }
 
 static void stop(struct world *w, struct node *node)
 {
 	tally_channels(w, node);
 	if (node->p->calls_open || node->p->n_out || node->p->landing)
-		w_fail(w, "rank %d has stopped with %u calls and %u transfers under way", node->rank, node->p->calls_open,
-		       node->p->n_out);
+		w_fail(w, "rank %d has stopped with %u calls and %u transfers under way", node->rank,
+		       node->p->calls_open, node->p->n_out);
 	a_leave(node);
 	int status = fy_engine_destroy(node->engine);
 	if (status)
@@ -285,12 +289,14 @@ static void check_spent(struct world *w)
 	static uint64_t due[RANKS_MAX][RANKS_MAX];
 	memset(due, 0, sizeof due);
 	for (const struct rec *r = w->recs; r; r = r->next)
-		due[r->src][r->flush ? r->src : r->dst] += r->delivered * (sizeof(struct fy_record) + FY_MESSAGE_CHARGE);
+		due[r->src][r->flush ? r->src : r->dst] +=
+			r->delivered * (sizeof(struct fy_record) + FY_MESSAGE_CHARGE);
 	for (int from = 0; from < w->plan.ranks; from++)
 		for (int to = 0; to < w->plan.ranks; to++)
 			if (w->nodes[from].spent[to] < due[from][to])
 				w_fail(w, "rank %d spent %llu of rank %d's credit, for %llu bytes", from,
-				       (unsigned long long)w->nodes[from].spent[to], to, (unsigned long long)due[from][to]);
+				       (unsigned long long)w->nodes[from].spent[to], to,
+				       (unsigned long long)due[from][to]);
 }
 
 static void check_bodies(struct world *w, const struct node *node)
@@ -298,9 +304,11 @@ static void check_bodies(struct world *w, const struct node *node)
 	const ferry *e = node->engine;
 	for (int to = 0; to < e->size; to++)
 		if (e->bodies_to[to])
-			w_fail(w, "rank %d has sent everything and holds %u KiB for rank %d", node->rank, e->bodies_to[to], to);
+			w_fail(w, "rank %d has sent everything and holds %u KiB for rank %d", node->rank,
+			       e->bodies_to[to], to);
 	if (e->bodies)
-		w_fail(w, "rank %d has sent everything and holds %llu bytes", node->rank, (unsigned long long)e->bodies);
+		w_fail(w, "rank %d has sent everything and holds %llu bytes", node->rank,
+		       (unsigned long long)e->bodies);
 }
 
 /* After everything: what was charged came back, and the counts agree. */
@@ -383,8 +391,9 @@ static void pass_time(struct world *w, bool worked)
 static void describe(struct world *w)
 {
 	const struct plan *plan = &w->plan;
-	printf("# plan: memory %zu and %zu, large %u%% to %zu, many %u, calls %u%%, borrowed %u%%, slow %u, reading %u%%, "
-	       "hoard %u%%, cancels %u%%, fences %u, any %d, early %d, unread %d, churn %d, stop %d, refuse %u\n",
+	printf("# plan: memory %zu and %zu, large %u%% to %zu, many %u, calls %u%%, borrowed %u%%, slow %u, "
+	       "reading %u%%, hoard %u%%, cancels %u%%, fences %u, any %d, early %d, unread %d, churn %d, stop "
+	       "%d, refuse %u\n",
 	       plan->receive_memory, plan->send_memory, plan->large, plan->large_max, plan->many, plan->calls,
 	       plan->borrowed, plan->slow, plan->reading, plan->hoard, plan->cancels, plan->fences, plan->any_readers,
 	       plan->early_close, plan->unread, plan->churn, plan->stop_reading, plan->net.refuse_ppm);
@@ -393,22 +402,26 @@ static void describe(struct world *w)
 		struct fy_progress *p = node->p;
 		if (!p)
 			continue;
-		printf("# rank %d: state %d, agreement %u kind %u round %u, issued %llu done %llu, calls %u, pending %u, out %u,"
-		       " waiting %d%d%d, landing %d, tasks %d, stash %d, kept %d, mail %llu, large %llu %llu, queued %zu\n", i,
-		       node->state, p->agree.n, p->agree.kind, p->agree.round, (unsigned long long)p->issued,
-		       (unsigned long long)(p->done + node->engine->handled_elsewhere), p->calls_open, p->n_pending, p->n_out,
-		       p->waiting[0] != NULL, p->waiting[1] != NULL, p->waiting[2] != NULL, p->landing != NULL,
-		       p->tasks != NULL, node->stash != NULL, node->kept != NULL,
-		       (unsigned long long)node->engine->mailbox.bytes, (unsigned long long)p->large_used[0],
-		       (unsigned long long)p->large_used[1], p->queued_bytes);
+		printf("# rank %d: state %d, agreement %u kind %u round %u, issued %llu done %llu, calls %u, "
+		       "pending %u, out %u, waiting %d%d%d, landing %d, tasks %d, stash %d, kept %d, mail "
+		       "%llu, large %llu %llu, queued %zu\n",
+		       i, node->state, p->agree.n, p->agree.kind, p->agree.round, (unsigned long long)p->issued,
+		       (unsigned long long)(p->done + node->engine->handled_elsewhere), p->calls_open,
+		       p->n_pending, p->n_out, p->waiting[0] != NULL, p->waiting[1] != NULL,
+		       p->waiting[2] != NULL, p->landing != NULL, p->tasks != NULL, node->stash != NULL,
+		       node->kept != NULL, (unsigned long long)node->engine->mailbox.bytes,
+		       (unsigned long long)p->large_used[0], (unsigned long long)p->large_used[1],
+		       p->queued_bytes);
 		for (struct fy_channel *ch = p->all; ch; ch = ch->all_next)
-			printf("#   to %d: spent %llu of %llu, window %llu held %llu spent_in %llu sent %llu, queued %zu full %d,"
-			       " ready %u flight %u, pending %d streams %d %d, hungry %d %d %d, gone %d, bye %d %d %d\n", ch->rank,
-			       (unsigned long long)ch->spent, (unsigned long long)ch->limit, (unsigned long long)ch->window,
-			       (unsigned long long)ch->held, (unsigned long long)ch->spent_in,
-			       (unsigned long long)ch->limit_sent, ch->queued, node->engine->full[ch->rank], ch->n_ready,
-			       ch->n_flight, ch->pending != NULL, ch->streams_out != NULL, ch->streams_in != NULL, ch->hungry,
-			       ch->hungry_told, ch->peer_hungry, ch->gone, ch->bye_owed, ch->bye_sent, ch->bye_seen);
+			printf("#   to %d: spent %llu of %llu, window %llu held %llu spent_in %llu sent "
+			       "%llu, queued %zu full %d, ready %u flight %u, pending %d streams %d %d, hungry "
+			       "%d %d %d, gone %d, bye %d %d %d\n",
+			       ch->rank, (unsigned long long)ch->spent, (unsigned long long)ch->limit,
+			       (unsigned long long)ch->window, (unsigned long long)ch->held,
+			       (unsigned long long)ch->spent_in, (unsigned long long)ch->limit_sent, ch->queued,
+			       node->engine->full[ch->rank], ch->n_ready, ch->n_flight, ch->pending != NULL,
+			       ch->streams_out != NULL, ch->streams_in != NULL, ch->hungry, ch->hungry_told,
+			       ch->peer_hungry, ch->gone, ch->bye_owed, ch->bye_sent, ch->bye_seen);
 	}
 }
 

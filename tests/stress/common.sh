@@ -28,7 +28,8 @@ failed=0
 
 # built PROGRAM: makes it where it is missing.
 built() {
-	[ -x "$TEST_BUILDDIR/$1" ] || ${MAKE-make} -s -C "$TEST_BUILDDIR" "$1" >&2 && [ -x "$TEST_BUILDDIR/$1" ] && return
+	[ -x "$TEST_BUILDDIR/$1" ] || ${MAKE-make} -s -C "$TEST_BUILDDIR" "$1" >&2 &&
+		[ -x "$TEST_BUILDDIR/$1" ] && return
 	echo "FAIL: $1 cannot be built in $TEST_BUILDDIR" >&2
 	exit 1
 }
@@ -70,7 +71,9 @@ judge() {
 
 # middle and largest of numbers, one a line
 middle() {
-	sort -g "$1" | awk '{ v[NR] = $1 } END { if (NR) print NR % 2 ? v[(NR + 1) / 2] : (v[NR / 2] + v[NR / 2 + 1]) / 2 }'
+	sort -g "$1" | awk '
+		{ v[NR] = $1 }
+		END { if (NR) print NR % 2 ? v[(NR + 1) / 2] : (v[NR / 2] + v[NR / 2 + 1]) / 2 }'
 }
 largest() {
 	sort -g "$1" | tail -n 1

@@ -91,7 +91,8 @@ static void report(bool good, const char *format, ...)
 static void report_memory(const char *who, const struct memory *m)
 {
 	report(memory_good(m), "%s: peak %.0f MiB more while nobody read, %.0f until the end, %.0f more are left "
-	       "after it (may be %.0f)", who, m->peak_stalled - m->start, m->peak - m->start, m->end - m->start, allowed_mib);
+	       "after it (may be %.0f)",
+	       who, m->peak_stalled - m->start, m->peak - m->start, m->end - m->start, allowed_mib);
 }
 
 /* So many reports of others. */

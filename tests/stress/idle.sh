@@ -31,13 +31,14 @@ measure() { # where, limit of a call in ms, launcher
 		note most ferry "wake 90 %" 1000
 		note longest ferry longest 1000
 		note relay relay longest 1000
-		echo "$where, run $run: processor $(last processor) %; calls 50 % $(last middle) ms, 90 % $(last most)," \
-			"longest $(last longest); a relay through pipes, longest $(last relay)"
+		echo "$where, run $run: processor $(last processor) %; calls 50 % $(last middle) ms," \
+			"90 % $(last most), longest $(last longest); a relay through pipes, longest $(last relay)"
 	done
 	judge "$where: processor of a rank at rest" "$(middle "$work/idle.processor")" at_most 1 " %"
 	judge "$where: a call from sleep to sleep and back, 50 %" "$(middle "$work/idle.middle")" at_most "$limit" " ms"
 	judge "$where: the same, 90 %" "$(middle "$work/idle.most")" at_most "$limit" " ms"
-	echo "$where: the longest of all $(largest "$work/idle.longest") ms; of the relay $(largest "$work/idle.relay") ms"
+	echo "$where: the longest of all $(largest "$work/idle.longest") ms;" \
+		"of the relay $(largest "$work/idle.relay") ms"
 }
 
 if [ -z "$HOSTS_DIR" ]; then

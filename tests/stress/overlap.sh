@@ -11,8 +11,10 @@ json=$HOSTS_DIR/json
 
 show() { # where
 	for who in ferry plain; do
-		echo "$1, $who: overlap $(metric "$json" $who overlap); alone $(metric "$json" $who communication) ms," \
-			"of them $(metric "$json" $who processor) ms of a processor; computing $(metric "$json" $who computation) ms, both at once $(metric "$json" $who both) ms"
+		echo "$1, $who: overlap $(metric "$json" $who overlap);" \
+			"alone $(metric "$json" $who communication) ms," \
+			"of them $(metric "$json" $who processor) ms of a processor;" \
+			"computing $(metric "$json" $who computation) ms, both at once $(metric "$json" $who both) ms"
 	done
 }
 

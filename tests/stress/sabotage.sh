@@ -16,7 +16,8 @@ bad=0
 
 prepare() {
 	[ -n "$copy" ] || { copy=$(mktemp -d) && trap 'rm -rf "$copy"' EXIT; }
-	rm -rf "$copy/build" && mkdir -p "$copy/build" && cd "$source" && tar c --exclude=.git . | tar x -C "$copy" || exit 1
+	rm -rf "$copy/build" && mkdir -p "$copy/build" && cd "$source" &&
+		tar c --exclude=.git . | tar x -C "$copy" || exit 1
 	cd "$copy/build" && ../configure CFLAGS='-O1 -g' >configure.log 2>&1 || { cat configure.log; exit 1; }
 }
 
@@ -78,13 +79,15 @@ break_it overtake outgoing.c 's/if (!ch->queue \&\& put(p, ch, r) == PUT_DONE)/i
 	"a record overtakes its channel's queue" $S
 break_it fast-queue outgoing.c '/ch->queued += size;/{n;/fast_end/d}' \
 	"the hot loop overtakes the channel's queue" $S sim/corners
-break_it fast-stream channel.c '/ch->streams_out = s;/{n;/fast_end/d};s/!ch->queue \&\& !ch->streams_out \&\& /!ch->queue \&\& /' \
+break_it fast-stream channel.c \
+	'/ch->streams_out = s;/{n;/fast_end/d};s/!ch->queue \&\& !ch->streams_out \&\& /!ch->queue \&\& /' \
 	'the hot loop overtakes a large message' $S
 break_it stuck outgoing.c 's/drain_broke_off = lane->stuck = true/drain_broke_off = true/' \
 	'what waits for room keeps its sender awake' sim/corners
 break_it pad lane.c 's/lane->tail + pad + size - lane->head_seen/lane->tail + size - lane->head_seen/' \
 	'where a record would wrap, the room that it skips is not counted' $S unit/test_lane
-break_it newest mailbox.c '/^ferry_message \*fy_mailbox_take/,/^}/{s/first/last/g;s/m->next/m->prev/;s/op_next/op_prev/}' \
+break_it newest mailbox.c \
+	'/^ferry_message \*fy_mailbox_take/,/^}/{s/first/last/g;s/m->next/m->prev/;s/op_next/op_prev/}' \
 	'the mailbox gives the newest first' $S unit/test_mailbox
 
 # ---- acknowledgement ----
@@ -98,7 +101,8 @@ break_it stream-ack dispatch.c 's/s->owed++;/s->owed += 2;/' \
 	'an acknowledgement of a stream counts double' $S
 break_it no-ack dispatch.c 's/^\t\tch->ack_owed = true;/\t\tch->ack_owed = false;/' \
 	'nothing is acknowledged of its own accord' $S
-break_it call-id outgoing.c '/^bool fy_outgoing_reply_bytes/,/^}/s/fy_record_set_ext(r, call_id)/fy_record_set_ext(r, call_id ^ 1)/' \
+break_it call-id outgoing.c \
+	'/^bool fy_outgoing_reply_bytes/,/^}/s/fy_record_set_ext(r, call_id)/fy_record_set_ext(r, call_id ^ 1)/' \
 	'a reply goes to another call' $S
 
 # ---- credit and memory ----
@@ -106,7 +110,8 @@ break_it held channel.c 's/ch->spent_in + ch->window - ch->held;/ch->spent_in + 
 	'what is held is not taken from the limit' $S
 break_it returned channel.c 's/ch->held -= bytes;/(void)bytes;/' \
 	'credit is never returned' $S
-break_it spent channel.c '/^void fy_channel_spend/,/^}/s/ch->spent += (uint64_t)size + FY_MESSAGE_CHARGE;/(void)size;/' \
+break_it spent channel.c \
+	'/^void fy_channel_spend/,/^}/s/ch->spent += (uint64_t)size + FY_MESSAGE_CHARGE;/(void)size;/' \
 	'a record spends nothing' $S
 break_it spent-fast outgoing.c '/ch->spent += (uint64_t)(fill - ch->fill)/d' \
 	'records of the hot loop spend nothing' $S sim/corners
@@ -156,7 +161,8 @@ break_it wake lane.c '/^void fy_lane_consume/,/^}/s/fy_lane_nudge(lane);/;/' \
 	'a producer that waits for room is not woken' $S unit/test_lane
 break_it sleeper wake.c '/^void fy_wake_up/,/^}/s/fy_futex_wake(.*);/;/' \
 	'an engine that sleeps long is not woken' $S unit/test_wake
-break_it copy record.h 's/__builtin_memcpy(t + n - 16, f + n - 16, 16);/__builtin_memcpy(t + (n \& ~15ul), f + (n \& ~15ul), 16);/' \
+break_it copy record.h \
+	's/__builtin_memcpy(t + n - 16, f + n - 16, 16);/__builtin_memcpy(t + (n \& ~15ul), f + (n \& ~15ul), 16);/' \
 	'the copy of a body writes beyond its end' $S unit/test_record
 break_it unfold message.c 's/return room == 0;/return true;/' \
 	'lengths that do not fill the bytes pass' $S unit/test_message

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # Sourced by what needs several hosts: they are made of namespaces of this machine, joined by a switch (a bridge),
-# over links of a given rate. A host has a network, a name, shared memory and /dev/shm of its own, so that nothing in MPI
-# or in the library takes two of them for one. Needs root, or user namespaces; iproute2; MPICH, whose launcher
-# can be told how to reach a host.
+# over links of a given rate. A host has a network, a name, shared memory and /dev/shm of its own, so that nothing
+# in MPI or in the library takes two of them for one. Needs root, or user namespaces; iproute2; MPICH, whose
+# launcher can be told how to reach a host.
 #
 #     hosts_enter "$@"        first: the script begins again in namespaces of its own; ends it with 77 where it cannot
 #     hosts_up 2 1gbit        two hosts, host0 and host1
@@ -19,7 +19,8 @@ hosts_enter() {
 	[ -z "$HOSTS_DIR" ] || return 0
 	case "$TEST_MPI" in *MPICH*) ;; *) hosts_skip "they need MPICH, this is $TEST_MPI" ;; esac
 	for tool in unshare nsenter ip tc; do
-		PATH=$PATH:/usr/sbin:/sbin command -v $tool >/dev/null || hosts_skip "$tool is missing: install iproute2 and util-linux"
+		PATH=$PATH:/usr/sbin:/sbin command -v $tool >/dev/null ||
+			hosts_skip "$tool is missing: install iproute2 and util-linux"
 	done
 	hosts_as=
 	if ! unshare --net --mount true 2>/dev/null; then
@@ -86,7 +87,8 @@ on_hosts() { # ranks on each, program, arguments
 	while [ $hosts_i -lt "$hosts_n" ]; do
 		hosts_list=$hosts_list,host$hosts_i:$hosts_each hosts_i=$((hosts_i + 1))
 	done
-	MPIEXEC_TIMEOUT=${TEST_TIMEOUT:-300} UCX_TLS=${UCX_TLS-tcp,self,posix,sysv,cma} UCX_NET_DEVICES=${UCX_NET_DEVICES-eth0} \
-		$MPIEXEC $MPIEXEC_FLAGS -launcher ssh -launcher-exec "$TEST_SRCDIR/tests/support/host_shell.sh" -iface switch0 \
+	MPIEXEC_TIMEOUT=${TEST_TIMEOUT:-300} UCX_TLS=${UCX_TLS-tcp,self,posix,sysv,cma} \
+		UCX_NET_DEVICES=${UCX_NET_DEVICES-eth0} $MPIEXEC $MPIEXEC_FLAGS \
+		-launcher ssh -launcher-exec "$TEST_SRCDIR/tests/support/host_shell.sh" -iface switch0 \
 		-hosts $hosts_list -n $hosts_ranks "$@" </dev/null
 }

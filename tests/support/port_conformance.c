@@ -440,7 +440,8 @@ static void what_cannot_be_sent_is_refused(struct conformance *c)
 		return;
 	wrong[4].nbytes = port->chunk_max + 1;
 	for (int i = 0; i < 5; i++) {
-		EXPECT(c, port->ops->send(port, wrong[i].rank, wrong[i].tag, byte, wrong[i].nbytes, &request) == FERRY_EMPI);
+		EXPECT(c, port->ops->send(port, wrong[i].rank, wrong[i].tag, byte, wrong[i].nbytes, &request) ==
+		                  FERRY_EMPI);
 		EXPECT(c, strlen(port->ops->error(port)) > 10);
 		if (i != 0)
 			EXPECT(c, port->ops->recv(port, wrong[i].rank, wrong[i].tag, byte, wrong[i].nbytes, &request) ==

@@ -141,7 +141,8 @@ static void every_kind_comes_back_as_it_was(void **state)
 {
 	(void)state;
 	msgpack_object f32 = { .type = MSGPACK_OBJECT_FLOAT32 }, f64 = { .type = MSGPACK_OBJECT_FLOAT64 };
-	msgpack_object truth = { .type = MSGPACK_OBJECT_BOOLEAN }, negative = { .type = MSGPACK_OBJECT_NEGATIVE_INTEGER };
+	msgpack_object truth = { .type = MSGPACK_OBJECT_BOOLEAN };
+	msgpack_object negative = { .type = MSGPACK_OBJECT_NEGATIVE_INTEGER };
 	f32.via.f64 = 0.5;
 	f64.via.f64 = 3.14159265358979;
 	truth.via.boolean = true;
@@ -476,7 +477,8 @@ static int encode_series(ferry_message *message, const void *value, void *arg)
 	const struct series *series = value;
 	uint32_t index = (uint32_t)ferry_message_attachments(message);
 	assert_ptr_equal(arg, &releases);
-	int status = ferry_message_attach(message, series->samples, series->count * sizeof(double), count_release, NULL);
+	int status = ferry_message_attach(message, series->samples, series->count * sizeof(double),
+	                                  count_release, NULL);
 	if (status == FERRY_OK)
 		status = ferry_message_write(message, &index, sizeof index);
 	if (status == FERRY_OK)

@@ -203,7 +203,8 @@ static void start_producers(struct producer *producers, ferry_executor *where, u
                             void (*then)(struct job *), void *arg)
 {
 	for (unsigned i = 0; i < PRODUCERS; i++) {
-		producers[i] = (struct producer){ .where = where, .number = i, .count = count, .then = then, .arg = arg };
+		producers[i] = (struct producer){ .where = where, .number = i, .count = count, .then = then,
+		                                  .arg = arg };
 		pthread_create(&producers[i].thread, NULL, produce, &producers[i]);
 	}
 }
@@ -434,7 +435,9 @@ static void destroy_and_submit_race(void **state)
 	(void)state;
 	for (unsigned long round = 0; round < t_scaled(90); round++) {
 		ferry_executor *base = make_pool(2);
-		ferry_executor *where = round % 3 == 0 ? make_pool(2) : round % 3 == 1 ? make_strand(base) : make_queue();
+		ferry_executor *where = round % 3 == 0   ? make_pool(2)
+		                        : round % 3 == 1 ? make_strand(base)
+		                                         : make_queue();
 		struct producer p[2];
 		jobs_run = jobs_discarded = 0;
 		for (int i = 0; i < 2; i++) {

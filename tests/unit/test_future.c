@@ -52,7 +52,8 @@ static ferry *const engine = (ferry *)(void *)&engine_memory;
 static int set_up(void **state)
 {
 	(void)state;
-	fy_future_hooks = (struct fy_future_hooks){ .message_retain = message_retain, .message_release = message_release,
+	fy_future_hooks = (struct fy_future_hooks){ .message_retain = message_retain,
+	                                            .message_release = message_release,
 	                                            .message_empty = message_empty };
 	messages_alive = 0;
 	return 0;

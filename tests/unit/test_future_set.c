@@ -34,7 +34,8 @@ static ferry *const engine = (ferry *)(void *)&engine_memory;
 static int set_up(void **state)
 {
 	(void)state;
-	fy_future_hooks = (struct fy_future_hooks){ .message_release = message_release, .message_empty = message_empty };
+	fy_future_hooks = (struct fy_future_hooks){ .message_release = message_release,
+	                                            .message_empty = message_empty };
 	released = 0;
 	memset(fy_watch_work(), 0, sizeof(struct fy_watch_work));
 	return 0;
@@ -998,7 +999,9 @@ static void what_is_made_of_a_stuck_chain_is_stuck(void **state)
 	for (int i = 0; i < 5; i++) {
 		struct stuck stuck = { .where = pool, .chain = made[i], .done = fy_future_create(engine, 0) };
 		ferry_future *begin = fy_future_create(engine, 0);
-		ferry_future_then(begin, pool, expected[i] == FERRY_PENDING ? wait_a_moment : wait_for_own_next_step, &stuck);
+		ferry_future_then(begin, pool,
+		                  expected[i] == FERRY_PENDING ? wait_a_moment : wait_for_own_next_step,
+		                  &stuck);
 		complete(begin);
 		assert_int_equal(ferry_future_wait(stuck.done, FERRY_S(20)), FERRY_OK);
 		assert_int_equal(stuck.status, expected[i]);

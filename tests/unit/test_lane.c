@@ -254,8 +254,8 @@ static void nobody_sleeps_on_when_there_is_room(void **state)
 	for (int i = 0; i < 101; i++)
 		took[i] = wake_once();
 	qsort(took, 101, sizeof took[0], by_time);
-	print_message("# awake after %lld us (one of ten), %lld us (half), at most %lld us\n", (long long)took[10] / 1000,
-	              (long long)took[50] / 1000, (long long)took[100] / 1000);
+	print_message("# awake after %lld us (one of ten), %lld us (half), at most %lld us\n",
+	              (long long)took[10] / 1000, (long long)took[50] / 1000, (long long)took[100] / 1000);
 	if (t_env("TEST_SLOW", 1) == 1) /* one of ten: where others want the processors, too, half may be late */
 		assert_true(took[10] < FY_NAP / 2);
 }
@@ -279,7 +279,8 @@ static void *produce(void *arg)
 	for (uint32_t i = 0; i < p->count && !p->failed; i++)
 		while (!put(p->lane, length_of(i), i)) {
 			p->waits++;
-			if (!fy_lane_await_room(p->lane, fy_record_size(length_of(i)), fy_now() + FERRY_S(30), &go_on)) {
+			if (!fy_lane_await_room(p->lane, fy_record_size(length_of(i)), fy_now() + FERRY_S(30),
+			                        &go_on)) {
 				p->failed = true;
 				break;
 			}

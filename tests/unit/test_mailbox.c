@@ -188,7 +188,8 @@ static void it_agrees_with_a_simple_list(void **state)
 		unsigned expected = 0;
 		op = op ? op : FERRY_ANY_OP;
 		for (unsigned k = last; k; k--)
-			if (model[k].there && (source < 0 || model[k].source == source) && (op == FERRY_ANY_OP || model[k].op == op))
+			if (model[k].there && (source < 0 || model[k].source == source) &&
+			    (op == FERRY_ANY_OP || model[k].op == op))
 				expected = k;
 		model[expected].there = false;
 		assert_int_equal(take(source < 0 ? FERRY_ANY : source, op), expected);

@@ -206,7 +206,8 @@ static void bytes_that_are_no_message_are_refused(void **state)
 	ferry_message_release(m);
 	for (size_t n = 0; n < size; n++)
 		refused(good, n);
-	static const uint64_t bad[] = { 0, 1, 1000, 1u << 29, UINT64_C(1) << 61, UINT64_MAX / 8, UINT64_MAX - 7, UINT64_MAX };
+	static const uint64_t bad[] = { 0, 1, 1000, 1u << 29, UINT64_C(1) << 61, UINT64_MAX / 8,
+	                                UINT64_MAX - 7, UINT64_MAX };
 	for (size_t word = 0; word < 4; word++) /* the number, two lengths, the body's */
 		for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
 			if (word && bad[i] == 1)

@@ -54,12 +54,14 @@ static void conforms(const struct fy_sim_options *options)
 		for (uint64_t seed = 1; seed <= t_scaled(5); seed++) {
 			struct fy_sim_options o = *options;
 			o.count_misuse = true;
-			struct conformance c = { .ranks = ranks[i], .port = sim_port, .turn = sim_turn, .gather = sim_gather,
-				                 .refuse = sim_refuse, .misuses = sim_misuses };
+			struct conformance c = { .ranks = ranks[i], .port = sim_port, .turn = sim_turn,
+				                 .gather = sim_gather, .refuse = sim_refuse,
+				                 .misuses = sim_misuses };
 			c.arg = fy_sim_create(c.ranks, seed, &o);
 			assert_non_null(c.arg);
 			if (conformance_run(&c) != 0)
-				fail_msg("%u failures with %d ranks and seed %llu", c.failures, c.ranks, (unsigned long long)seed);
+				fail_msg("%u failures with %d ranks and seed %llu", c.failures, c.ranks,
+				         (unsigned long long)seed);
 			assert_int_equal(fy_sim_outstanding(c.arg, FY_PORT_ANY), 0);
 			assert_int_equal(fy_sim_stats(c.arg)->unexpected_now, 0);
 			assert_int_equal(fy_sim_stats(c.arg)->unexpected_bytes, 0);
