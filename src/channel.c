@@ -18,6 +18,7 @@
 #include "progress.h"
 #include "status.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #define FLIGHT_MAX 8u  /* batches of one channel that MPI has */
@@ -303,12 +304,17 @@ static void stamped_and_gone(struct fy_channel *ch, const struct fy_batch *b)
 		ch->bye_sent = true;
 }
 
+/* Nothing was started, so no number was given away: the same batch is tried again, for a while. */
 static void send_refused(struct fy_progress *p, struct fy_channel *ch)
 {
+	char why[256];
 	if (!ch->refusals++)
 		ch->refused_since = p->now;
-	else if (p->now - ch->refused_since > REFUSALS_LAST)
-		fy_channel_gone(p, ch, FERRY_EPEER, p->port->ops->error(p->port));
+	else if (p->now - ch->refused_since > REFUSALS_LAST) {
+		snprintf(why, sizeof why, "MPI takes no batch to rank %d any more: %s", ch->rank,
+		         p->port->ops->error(p->port));
+		fy_channel_gone(p, ch, FERRY_EMPI, why);
+	}
 }
 
 static bool send_first_ready(struct fy_progress *p, struct fy_channel *ch)
@@ -335,6 +341,25 @@ static bool send_first_ready(struct fy_progress *p, struct fy_channel *ch)
 	return true;
 }
 
+/* Its number is missing over there, and what comes later waits for it: the peer is gone for us. Not at once, for
+ * somebody may be about to put a record: at the end of the step, when nobody is in the middle of anything. */
+static void not_sent(struct fy_progress *p, struct fy_channel *ch, struct fy_batch *b)
+{
+	const char *text = p->port->ops->error(p->port);
+	snprintf(b->bytes, FY_BATCH_BYTES, "MPI did not send a batch to rank %d: %s", ch->rank,
+	         text && *text ? text : "it said no more");
+	ch->unsent = b;
+}
+
+static void give_up(struct fy_progress *p, struct fy_channel *ch)
+{
+	struct fy_batch *b = ch->unsent;
+	ch->unsent = NULL;
+	p->n_flying--;
+	fy_channel_gone(p, ch, FERRY_EMPI, b->bytes);
+	batch_put(p, b);
+}
+
 /* Oldest first: MPI completes them nearly in this order. */
 static void test_flight(struct fy_progress *p, struct fy_channel *ch)
 {
@@ -345,9 +370,13 @@ static void test_flight(struct fy_progress *p, struct fy_channel *ch)
 		if (!ch->flight)
 			ch->flight_last = NULL;
 		ch->n_flight--;
+		any = p->worked = true;
+		if (b->request.status && !ch->unsent) {
+			not_sent(p, ch, b);
+			continue; /* it counts as flying until it has been dealt with */
+		}
 		p->n_flying--;
 		batch_put(p, b);
-		any = p->worked = true;
 	}
 	if (any && ch->doorbell) /* it may have left only now, after the peer looked */
 		fy_wake_ring(ch->doorbell);
@@ -400,9 +429,12 @@ void fy_channel_test_sends(struct fy_progress *p)
 {
 	if (!p->n_flying)
 		return;
-	for (struct fy_channel *ch = p->all; ch; ch = ch->all_next)
+	for (struct fy_channel *ch = p->all; ch; ch = ch->all_next) {
 		if (ch->flight)
 			test_flight(p, ch);
+		if (ch->unsent)
+			give_up(p, ch);
+	}
 }
 
 /* ---- what the peer says ---------------------------------------------------- */

@@ -261,6 +261,125 @@ static void who_waits_for_credit_sleeps(void **state)
 	fy_engine_release(engine);
 }
 
+/* ---- batches that are not sent ------------------------------------------------------------------- */
+
+/* Each rank takes the other one for gone: no orderly close, but all memory is freed. */
+static void abandon(struct pair *pair)
+{
+	for (int i = 0; i < 2; i++)
+		fy_channel_gone(pair->sides[i].p, fy_channel_get(pair->sides[i].p, 1 - i), FERRY_EPEER, "the test says so");
+	fy_sim_kill(pair->sim, 0);
+	fy_sim_kill(pair->sim, 1);
+	begin_close(pair);
+	for (int i = 0; i < 2; i++) {
+		for (int k = 0; k < 100; k++)
+			fy_progress_step(pair->sides[i].p, true);
+		pair->sides[i].p->clean = true; /* this network writes nowhere any more */
+	}
+	finish(pair);
+}
+
+static int post_awaited(struct pair *pair, int rank, uint32_t kind, uint32_t nbytes, ferry_future **future_p)
+{
+	static char body[FY_LANE_INLINE];
+	struct fy_post o = { .engine = pair->sides[0].engine, .lane = pair->sides[0].lane, .kind = kind, .rank = rank,
+		             .op = OP, .body = body, .nbytes = nbytes };
+	return fy_post(&o, future_p);
+}
+
+static void ended(ferry_future *future, int status, const char *why)
+{
+	assert_int_equal(ferry_future_poll(future), status);
+	if (why)
+		assert_non_null(strstr(ferry_future_detail(future), why));
+	ferry_future_release(future);
+}
+
+/* Rank 0 does not send to rank 1 any more; it goes on with others, itself for one. */
+static void only_rank_1_is_gone(struct pair *pair)
+{
+	ferry_future *other;
+	assert_int_equal(pair->sides[0].p->channels[1]->gone, FERRY_EMPI);
+	assert_int_equal(post_awaited(pair, 1, FY_KIND_POST, 8, NULL), FERRY_EPEER);
+	assert_int_equal(post_awaited(pair, 0, FY_KIND_POST, 8, &other), 0);
+	settle(pair);
+	ended(other, FERRY_OK, NULL);
+	assert_int_equal(pair->sides[0].p->n_flying, 0);
+	assert_int_equal(pair->sides[0].p->n_pending, 0);
+}
+
+/* MPI takes a batch and then says that it did not send it. Rank 1 waits for its number. */
+static void a_batch_that_is_not_sent_has_a_status(void **state)
+{
+	(void)state;
+	struct pair pair;
+	ferry_future *lost, *call, *behind;
+	begin(&pair);
+	assert_int_equal(post(&pair, 8), 0);
+	settle(&pair);
+	assert_int_equal(post_awaited(&pair, 1, FY_KIND_POST, 8, &lost), 0);
+	assert_int_equal(post_awaited(&pair, 1, FY_KIND_CALL, 8, &call), 0);
+	fy_sim_refuse_ppm(pair.sim, 0, 1000000);
+	fy_progress_step(pair.sides[0].p, true);
+	fy_sim_refuse_ppm(pair.sim, 0, 0);
+	assert_int_equal(post_awaited(&pair, 1, FY_KIND_POST, 8, &behind), 0);
+	settle(&pair);
+	ended(lost, FERRY_EMPI, "did not send");
+	ended(call, FERRY_EMPI, "did not send");
+	ended(behind, FERRY_EMPI, "did not send");
+	assert_int_equal(pair.came, 1);
+	only_rank_1_is_gone(&pair);
+	abandon(&pair);
+}
+
+/* It is found while a record is being put, because MPI has as many batches as it gets. */
+static void none_of_many_waits_for_a_batch_that_is_not_sent(void **state)
+{
+	(void)state;
+	enum { POSTS = 40 };
+	struct pair pair;
+	ferry_future *futures[POSTS];
+	begin(&pair);
+	grow_credit(&pair);
+	fy_sim_refuse_ppm(pair.sim, 0, 1000000);
+	for (int i = 0; i < POSTS; i++)
+		assert_int_equal(post_awaited(&pair, 1, FY_KIND_POST, 3000, &futures[i]), 0);
+	fy_progress_step(pair.sides[0].p, true);
+	assert_true(pair.sides[0].p->n_flying >= 8);
+	while (fy_sim_advance(pair.sim))
+		;
+	fy_sim_refuse_ppm(pair.sim, 0, 0);
+	settle(&pair);
+	for (int i = 0; i < POSTS; i++)
+		ended(futures[i], FERRY_EMPI, NULL);
+	only_rank_1_is_gone(&pair);
+	abandon(&pair);
+}
+
+/* MPI takes nothing: it may for a moment, but not for ever. */
+static void a_batch_that_is_not_taken_has_a_status(void **state)
+{
+	(void)state;
+	struct pair pair;
+	ferry_future *lost;
+	begin(&pair);
+	assert_int_equal(post(&pair, 8), 0);
+	settle(&pair);
+	fy_sim_refuse(pair.sim, 0, 1000000);
+	assert_int_equal(post_awaited(&pair, 1, FY_KIND_POST, 8, &lost), 0);
+	for (int i = 0; i < 10; i++) {
+		fy_progress_step(pair.sides[0].p, true);
+		fy_sim_advance_to(pair.sim, fy_sim_now(pair.sim) + FERRY_MS(80));
+	}
+	assert_int_equal(ferry_future_poll(lost), FERRY_PENDING);
+	fy_sim_advance_to(pair.sim, fy_sim_now(pair.sim) + FERRY_S(1));
+	fy_progress_step(pair.sides[0].p, true);
+	fy_sim_refuse(pair.sim, 0, 0);
+	ended(lost, FERRY_EMPI, "no batch to rank 1");
+	only_rank_1_is_gone(&pair);
+	abandon(&pair);
+}
+
 /* ---- senders' memory ------------------------------------------------------------------------------ */
 
 enum { LONG = 64 << 10, MEMORY = 1 << 20, MANY = 400 };
@@ -524,17 +643,7 @@ static void starts_in_lanes_fail_when_a_close_gives_up(void **state)
 	begin_with_starts(&pair);
 	assert_int_equal(post(&pair, 8), 0); /* the time is no longer 0 */
 	post_from_two(&pair, two);
-	fy_channel_gone(pair.sides[0].p, fy_channel_get(pair.sides[0].p, 1), FERRY_EPEER, "the test says so");
-	fy_channel_gone(pair.sides[1].p, fy_channel_get(pair.sides[1].p, 0), FERRY_EPEER, "the test says so");
-	fy_sim_kill(pair.sim, 0);
-	fy_sim_kill(pair.sim, 1);
-	begin_close(&pair);
-	for (int i = 0; i < 2; i++) {
-		for (int k = 0; k < 100; k++)
-			fy_progress_step(pair.sides[i].p, true);
-		pair.sides[i].p->clean = true; /* so that all memory is freed: this network writes nowhere any more */
-	}
-	finish(&pair);
+	abandon(&pair);
 	all_ended(two, FERRY_ESTOPPED, 0);
 }
 
@@ -544,6 +653,9 @@ int main(void)
 		cmocka_unit_test(a_short_record_does_not_overtake_the_queue),
 		cmocka_unit_test(credit_is_spent_to_the_byte),
 		cmocka_unit_test(who_waits_for_credit_sleeps),
+		cmocka_unit_test(a_batch_that_is_not_sent_has_a_status),
+		cmocka_unit_test(none_of_many_waits_for_a_batch_that_is_not_sent),
+		cmocka_unit_test(a_batch_that_is_not_taken_has_a_status),
 		cmocka_unit_test(long_bodies_are_bounded),
 		cmocka_unit_test(who_waits_for_send_memory_is_woken),
 		cmocka_unit_test(a_close_waits_for_starts_in_lanes),
