@@ -67,6 +67,7 @@ class Outbound:
         self.large = folded > (wire.REPLY_MAX if kind == wire.REPLY else wire.MESSAGE_MAX)
         self.size = wire.record_size(kind, wire.Announcement.size(len(parts)) if self.large else folded)
         self.xid, self.chunks = None, []  # of a large one: see Channel.announce
+        self.at = None  # (seq, index) of its record
 
     @property
     def cost(self):
@@ -164,6 +165,17 @@ class Channel:
         self.next_chunk += len(item.chunks)
         self.asked[item.xid] = item
         return announced
+
+    def forget_refused(self, seq, index):
+        """Nothing comes of what was HELD or announced in a batch from that record on."""
+
+        def refused(item):
+            return item.at[0] == seq and item.at[1] >= index
+
+        gone = [item for item in self.held if refused(item)]
+        self.held = deque(item for item in self.held if not refused(item))
+        self.asked = {xid: item for xid, item in self.asked.items() if not refused(item)}
+        return gone
 
     def chunk_left(self):
         self.leaving -= 1

@@ -259,7 +259,8 @@ class Rank:
         while channel.free and channel.free[0].size <= room:
             item = channel.free.popleft()
             room -= item.size
-            records.append(item if isinstance(item, wire.Record) else self._record(channel, item))
+            is_ready = isinstance(item, wire.Record)
+            records.append(item if is_ready else self._record(channel, item, len(records)))
         while channel.paid and channel.paid[0].size <= room:
             if not self._next_is_affordable(channel, first=not paid):
                 break
@@ -267,14 +268,15 @@ class Rank:
             channel.credit.spent += item.cost + (0 if paid else wire.BATCH_COST)
             paid = True
             room -= item.size
-            records.append(self._record(channel, item))
-            if self._remember(channel, item, records[-1], len(records) - 1):
+            records.append(self._record(channel, item, len(records)))
+            if self._remember(channel, item, records[-1]):
                 flags = wire.WANTS_ACK
         return records, flags
 
-    def _record(self, channel, item):
+    def _record(self, channel, item, index):
         """The record of a post, call or reply that leaves now."""
         self.sent += 1
+        item.at = channel.next_seq, index
         flags, body = item.flags, item.parts[0]
         if item.large:
             announced = channel.announce(item)
@@ -288,12 +290,12 @@ class Rank:
             flags |= wire.HELD
         return wire.Record(item.kind, item.op, channel.rank, body, flags, 0, item.id)
 
-    def _remember(self, channel, item, record, index):
+    def _remember(self, channel, item, record):
         """Who completes a post: STREAM_ACK, or the acceptance of its batch? True: the latter."""
         if record.flags & wire.HELD:
             channel.held.append(item)
         elif item.kind == wire.POST:
-            channel.waiting.append((channel.next_seq, index, item.future))
+            channel.waiting.append((*item.at, item.future))
             return True
         return False
 
@@ -471,6 +473,9 @@ class Rank:
             if at == seq and which >= index:
                 channel.waiting.remove((at, which, post))
                 post.fail(status, "the other rank did not believe its batch")
+        for item in channel.forget_refused(seq, index):
+            if item.kind == wire.POST:
+                item.future.fail(status, "the other rank did not believe its batch")
         for future in channel.calls.values():
             future.fail(status, "the other rank did not believe a batch with calls")
         channel.calls.clear()

@@ -243,6 +243,8 @@ static void put_controls(struct fy_progress *p, struct fy_channel *ch)
 	while (ch->n_refused &&
 	       put_control(p, ch, FY_OP_REFUSED, &ch->refused[ch->n_refused - 1], sizeof ch->refused[0]))
 		ch->n_refused--;
+	if (ch->n_refused) /* before acknowledgements of what came behind: they count what is left */
+		return;
 	/* Before the acknowledgements of streams: a refusal takes its future out before the count completes the
 	 * rest. */
 	if (ch->grants_owed && !fy_transfer_put_grants(p, ch))
@@ -484,27 +486,142 @@ void fy_channel_accepted(struct fy_progress *p, struct fy_channel *ch, const str
 	}
 }
 
-/* The records of a batch from an index on were malformed. */
-void fy_channel_refused(struct fy_progress *p, struct fy_channel *ch, const struct fy_refused *r)
+/* ---- streams whose records are counted --------------------------------------- */
+
+bool fy_channel_stream_room(struct fy_channel *ch, struct fy_stream_out *s)
 {
-	ferry_future **at = &ch->pending, *before = NULL;
-	p->stats.refused++;
-	p->tainted = true;
-	while (*at) {
-		ferry_future *f = *at;
-		if ((uint32_t)(f->id >> 32) != r->seq || (uint32_t)f->id < r->index) {
+	struct fy_run *run = s->runs_last;
+	uint64_t place = fy_channel_place(ch);
+	uint32_t seq = (uint32_t)(place >> 32), index = (uint32_t)place;
+	if (run && run->count && run->seq == seq && run->index + run->count == index)
+		return true;
+	if (!run || run->count) { /* else it was for a record that was not put after all */
+		run = calloc(1, sizeof *run);
+		if (!run)
+			return false;
+		*(s->runs_last ? &s->runs_last->next : &s->runs) = run;
+		s->runs_last = run;
+	}
+	*run = (struct fy_run){ .seq = seq, .index = index, .number = s->sent + 1 };
+	return true;
+}
+
+static void drop_first_run(struct fy_stream_out *s)
+{
+	struct fy_run *run = s->runs;
+	s->runs = run->next;
+	if (!s->runs)
+		s->runs_last = NULL;
+	free(run);
+}
+
+/* An acknowledgement has no names: it means the oldest of those that are still counted. */
+static void runs_acked(struct fy_stream_out *s, uint32_t count)
+{
+	for (struct fy_run *run; (run = s->runs) != NULL; drop_first_run(s)) {
+		uint32_t n = count < run->count ? count : run->count;
+		count -= n;
+		run->index += n;
+		run->number += n;
+		run->count -= n;
+		if (run->count)
+			break;
+	}
+	s->acked = s->runs ? s->runs->number - 1 : s->sent;
+}
+
+static void stream_free(struct fy_progress *p, struct fy_stream_out *s)
+{
+	while (s->runs)
+		drop_first_run(s);
+	p->n_streams--;
+	free(s);
+}
+
+void fy_channel_stream_settle(struct fy_progress *p, struct fy_channel *ch, struct fy_stream_out *s)
+{
+	struct fy_stream_out **at = &ch->streams_out;
+	if (s->outstanding)
+		return;
+	while (*at != s)
+		at = &(*at)->next;
+	*at = s->next;
+	stream_free(p, s);
+}
+
+/* ---- refused ------------------------------------------------------------------ */
+
+static const char unread[] = "the receiver could not read the batch";
+
+/* Those of a list with an id from `first` on, so many, end badly. How many there were. */
+static unsigned refuse_futures(struct fy_channel *ch, ferry_future **list, ferry_future **last, uint64_t first,
+                               uint64_t count, int status)
+{
+	ferry_future **at = list, *before = NULL, *f;
+	unsigned n = 0;
+	while ((f = *at)) {
+		if (f->id - first >= count) {
 			before = f;
 			at = &f->next;
 			continue;
 		}
 		*at = f->next;
-		if (ch->pending_last == f)
-			ch->pending_last = before;
-		p->n_pending--;
-		complete_post(ch, f, r->status, "the receiver could not read the batch");
+		if (*last == f)
+			*last = before;
+		complete_post(ch, f, status, unread);
+		n++;
 	}
-	fy_call_fail(p, ch->rank, r->status, "the receiver could not read the batch");
-	fy_channel_note_failure(ch, UINT32_MAX, r->status);
+	return n;
+}
+
+/* FY_HELD records among them leave the count: acknowledgements are for the others. */
+static void refuse_held(struct fy_channel *ch, struct fy_stream_out *s, const struct fy_refused *r)
+{
+	struct fy_run *before = NULL, *next;
+	for (struct fy_run *run = s->runs; run; run = next) {
+		uint32_t kept = r->index > run->index ? r->index - run->index : 0;
+		next = run->next;
+		if (run->seq != r->seq || kept >= run->count) {
+			before = run;
+			continue;
+		}
+		uint32_t number = run->number + kept, count = run->count - kept;
+		s->outstanding -= count;
+		run->count = kept;
+		if (kept) {
+			before = run;
+		} else {
+			*(before ? &before->next : &s->runs) = next;
+			if (!next)
+				s->runs_last = before;
+			free(run);
+		}
+		for (; count; count--, number++) /* which may wrap */
+			refuse_futures(ch, &s->first, &s->last, number, 1, r->status);
+	}
+	runs_acked(s, 0);
+}
+
+/* The records of a batch from an index on were malformed. */
+void fy_channel_refused(struct fy_progress *p, struct fy_channel *ch, const struct fy_refused *refused)
+{
+	struct fy_refused r = *refused;
+	if (r.status >= 0)
+		r.status = FERRY_EDECODE;
+	p->stats.refused++;
+	p->tainted = true;
+	p->n_pending -= refuse_futures(ch, &ch->pending, &ch->pending_last, (uint64_t)r.seq << 32 | r.index,
+	                               UINT64_C(0x100000000) - r.index, r.status);
+	bool whole = fy_transfer_refused(p, ch, &r);
+	for (struct fy_stream_out *s = ch->streams_out, *next; s; s = next) {
+		next = s->next;
+		refuse_held(ch, s, &r);
+		fy_channel_stream_settle(p, ch, s);
+	}
+	fy_call_fail(p, ch->rank, r.status, unread);
+	fy_channel_note_failure(ch, UINT32_MAX, r.status);
+	if (!whole)
+		fy_channel_gone(p, ch, r.status, "the receiver could not read what it was to know of a large message");
 }
 
 struct fy_stream_out *fy_channel_stream_out(struct fy_progress *p, struct fy_channel *ch, uint32_t stream, bool create)
@@ -527,24 +644,17 @@ struct fy_stream_out *fy_channel_stream_out(struct fy_progress *p, struct fy_cha
 
 void fy_channel_stream_acked(struct fy_progress *p, struct fy_channel *ch, const struct fy_ack_stream *ack)
 {
-	struct fy_stream_out **at = &ch->streams_out;
-	while (*at && (*at)->stream != ack->stream)
-		at = &(*at)->next;
-	struct fy_stream_out *s = *at;
+	struct fy_stream_out *s = fy_channel_stream_out(p, ch, ack->stream, false);
 	if (!s || ack->count > s->outstanding) {
 		p->stats.malformed++;
 		return;
 	}
-	s->acked += ack->count;
+	runs_acked(s, ack->count);
 	s->outstanding -= ack->count;
 	fy_transfer_acked(s);
 	while (s->first && (int32_t)((uint32_t)s->first->id - s->acked) <= 0)
 		complete_post(ch, pop(&s->first, &s->last), 0, NULL);
-	if (s->outstanding)
-		return;
-	*at = s->next;
-	p->n_streams--;
-	free(s);
+	fy_channel_stream_settle(p, ch, s);
 }
 
 void fy_channel_stream_fail(struct fy_progress *p, struct fy_channel *ch, uint32_t stream, uint32_t number,
@@ -607,11 +717,10 @@ static void fail_streams(struct fy_progress *p, struct fy_channel *ch, int statu
 	while (ch->streams_out) {
 		struct fy_stream_out *s = ch->streams_out;
 		ch->streams_out = s->next;
-		p->n_streams--;
 		fail_futures(ch, &s->first, &s->last, status, detail);
 		s->acked = s->sent;
 		fy_transfer_acked(s);
-		free(s);
+		stream_free(p, s);
 	}
 }
 

@@ -727,6 +727,8 @@ static bool dispatch_records(struct fy_progress *p, struct fy_channel *ch, struc
 			owe_refused(p, ch, slot->seq, slot->index);
 			return true;
 		}
+		if (ch->gone) /* by what it said */
+			return true;
 		slot->offset += size;
 		slot->index++;
 		p->stats.delivered += fy_record_kind(r) != FY_KIND_CONTROL;

@@ -84,7 +84,7 @@ void fy_outgoing_fail_record(struct fy_progress *p, const struct fy_record *r, i
  * the record is in; its place is the one that the next commit takes. */
 static void await_acceptance(struct fy_progress *p, struct fy_channel *ch, ferry_future *future, uint32_t stream)
 {
-	future->id = (uint64_t)(ch->seq_out + ch->n_ready) << 32 | ch->nrecords;
+	future->id = fy_channel_place(ch);
 	future->extra = (void *)(uintptr_t)stream;
 	future->next = NULL;
 	*(ch->pending_last ? &ch->pending_last->next : &ch->pending) = future;
@@ -119,19 +119,20 @@ static enum put put_inline(struct fy_progress *p, struct fy_channel *ch, const s
 	if (!fy_channel_admits(p, ch, size) || (o->kind == FY_KIND_CALL && p->calls_open >= p->calls_max))
 		return PUT_NO_ROOM;
 	struct fy_record *r = fy_channel_reserve(p, ch, size);
-	uint64_t id = r && o->kind == FY_KIND_CALL ? fy_call_open(p, o->future, ch->rank) : 0;
-	if (!r || (o->kind == FY_KIND_CALL && !id))
+	struct fy_stream_out *s = fy_channel_stream_out(p, ch, o->stream, false);
+	if (!r || (s && !fy_channel_stream_room(ch, s)))
+		return PUT_NO_ROOM;
+	uint64_t id = o->kind == FY_KIND_CALL ? fy_call_open(p, o->future, ch->rank) : 0;
+	if (o->kind == FY_KIND_CALL && !id)
 		return PUT_NO_ROOM;
 	if (o->future && !fy_future_depart(o->future)) {
 		if (id)
 			fy_call_close(p, id, ch->rank);
 		return PUT_CANCELLED;
 	}
-	struct fy_stream_out *s = fy_channel_stream_out(p, ch, o->stream, false);
 	if (s) {
 		flags |= FY_HELD;
-		s->sent++;
-		s->outstanding++;
+		fy_channel_stream_count(s);
 	}
 	fy_record_clear_end(r, size);
 	*r = (struct fy_record){ flags, o->op, (uint32_t)ch->rank, o->stream };

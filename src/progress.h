@@ -106,6 +106,13 @@ struct fy_queued { /* records in lane form that wait in a channel */
 	FY_ALIGNED char bytes[];
 };
 
+/* FY_HELD records of one stream that are not acknowledged and lie one behind the other in one batch. */
+struct fy_run {
+	struct fy_run *next;
+	uint32_t seq, index;        /* where the first of them is */
+	uint32_t number, count;     /* its running number in the stream, and how many they are */
+};
+
 /* A stream whose records are counted, because a large message is under way in
  * it: the sender's side. */
 struct fy_outbound;
@@ -114,7 +121,8 @@ struct fy_stream_out {
 	uint32_t stream;
 	uint32_t outstanding;       /* FY_HELD records that are not acknowledged */
 	uint32_t sent;              /* running number of the last one */
-	uint32_t acked;
+	uint32_t acked;             /* all up to this number are dealt with */
+	struct fy_run *runs, *runs_last; /* where the outstanding ones are, oldest first */
 	ferry_future *first, *last; /* futures of posts among them; future->id is their number */
 	struct fy_outbound *large, *large_last; /* large messages among them, in order */
 };
@@ -455,6 +463,22 @@ void fy_channel_stream_fail(struct fy_progress *p, struct fy_channel *ch, uint32
                             int status, const char *detail);
 struct fy_stream_out *fy_channel_stream_out(struct fy_progress *p, struct fy_channel *ch, uint32_t stream,
                                             bool create);
+/* The next record of the open batch is to be counted: is there memory for that? */
+bool fy_channel_stream_room(struct fy_channel *ch, struct fy_stream_out *s);
+/* It was put there. */
+static inline void fy_channel_stream_count(struct fy_stream_out *s)
+{
+	s->sent++;
+	s->outstanding++;
+	s->runs_last->count++;
+}
+/* Without anything outstanding it is as before: not counted. */
+void fy_channel_stream_settle(struct fy_progress *p, struct fy_channel *ch, struct fy_stream_out *s);
+/* Where the next record of the open batch will be: its batch's number, and its own in the lower half. */
+static inline uint64_t fy_channel_place(const struct fy_channel *ch)
+{
+	return (uint64_t)(ch->seq_out + ch->n_ready) << 32 | ch->nrecords;
+}
 
 /* outgoing.c: from lanes to channels */
 void fy_outgoing_drain(struct fy_progress *p);
@@ -539,6 +563,9 @@ void fy_transfer_granted(struct fy_progress *p, struct fy_channel *ch, const str
 int fy_transfer_lost(struct fy_progress *p, struct fy_channel *ch, const struct fy_lost *lost);
 /* Everything of that stream up to stream->acked is dealt with over there. */
 void fy_transfer_acked(struct fy_stream_out *stream);
+/* What is announced in records that were not believed ends with that status. False: some of its data is on the way,
+ * or some of its lengths are missing, so that nothing behind it can be told any more. */
+bool fy_transfer_refused(struct fy_progress *p, struct fy_channel *ch, const struct fy_refused *r);
 bool fy_transfer_step(struct fy_progress *p);
 bool fy_transfer_put_grants(struct fy_progress *p, struct fy_channel *ch);
 bool fy_transfer_quiet(const struct fy_progress *p);

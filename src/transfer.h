@@ -42,8 +42,10 @@ struct fy_outbound {
 	ferry_message *message;   /* a reference; NULL: all is sent */
 	uint64_t xid, total, call_id;
 	uint32_t kind, stream, stream_number, n_parts, lengths_sent;
+	uint64_t place, lengths_place; /* of its announcement and of its last lengths: fy_channel_place */
 	size_t chunk_bytes;
 	struct fy_flow flow;
+	bool admitted;            /* prepaid or granted: its chunks go */
 	bool broken;              /* a chunk was not sent: no more are started */
 	bool lost_owed;           /* and the receiver is to be told */
 	uint32_t lost;            /* which of the last ones that were started: bit i is flow.at.number - 1 - i */

@@ -66,6 +66,7 @@ static struct fy_outbound *take_asked(struct fy_channel *ch, uint64_t xid)
 
 static void give_turn(struct fy_channel *ch, struct fy_outbound *x)
 {
+	x->admitted = true;
 	fy_turns_take(&ch->turns_out, &x->flow);
 	append(&ch->out, &ch->out_last, x);
 }
@@ -124,7 +125,7 @@ static struct fy_outbound *outbound_create(struct fy_progress *p, struct fy_chan
 	*x = (struct fy_outbound){ .ch = ch, .message = m, .xid = ch->next_xid, .total = fy_message_total(m),
 		                   .call_id = call_id, .kind = kind, .stream = stream,
 		                   .n_parts = (uint32_t)m->n_attachments + 1, .chunk_bytes = p->chunk_bytes,
-		                   .acked = true };
+		                   .place = fy_channel_place(ch), .lengths_place = fy_channel_place(ch), .acked = true };
 	x->flow.at.number = ch->next_chunk;
 	x->flow.end = ch->next_chunk + fy_chunk_count_all(m, x->n_parts, x->chunk_bytes);
 	return x;
@@ -132,8 +133,8 @@ static struct fy_outbound *outbound_create(struct fy_progress *p, struct fy_chan
 
 static void join_stream(struct fy_stream_out *s, struct fy_outbound *x, ferry_future *future)
 {
-	x->stream_number = ++s->sent;
-	s->outstanding++;
+	fy_channel_stream_count(s);
+	x->stream_number = s->sent;
 	x->acked = false;
 	*(s->large_last ? &s->large_last->stream_next : &s->large) = x;
 	s->large_last = x;
@@ -157,6 +158,7 @@ static void send_lengths(struct fy_progress *p, struct fy_outbound *x)
 		*r = (struct fy_record){ FY_KIND_CONTROL | n, FY_OP_LENGTHS, (uint32_t)x->ch->rank, 0 };
 		memcpy(fy_record_data(r), &x->xid, sizeof x->xid);
 		put_lengths(fy_record_data(r) + 8, x->message, x->lengths_sent, count);
+		x->lengths_place = fy_channel_place(x->ch);
 		fy_channel_commit(p, x->ch, fy_record_size(n));
 		x->lengths_sent += count;
 	}
@@ -199,7 +201,10 @@ bool fy_transfer_announce(struct fy_progress *p, struct fy_channel *ch, ferry_me
 		return false;
 	struct fy_record *r = fy_channel_reserve(p, ch, size);
 	struct fy_stream_out *s = r && !reply ? fy_channel_stream_out(p, ch, stream, true) : NULL;
-	struct fy_outbound *x = r && (s || reply) ? outbound_create(p, ch, m, kind, stream, call_id) : NULL;
+	bool counted = reply || (s && fy_channel_stream_room(ch, s));
+	struct fy_outbound *x = r && counted ? outbound_create(p, ch, m, kind, stream, call_id) : NULL;
+	if (!x && s)
+		fy_channel_stream_settle(p, ch, s);
 	if (!x)
 		return false;
 	fy_channel_commit(p, ch, size);
@@ -421,6 +426,62 @@ void fy_transfer_acked(struct fy_stream_out *s)
 		if (x->over)
 			free(x);
 	}
+}
+
+/* ---- what the receiver did not believe ----------------------------------------------------------------- */
+
+static bool is_refused(uint64_t place, const struct fy_refused *r)
+{
+	return place >> 32 == r->seq && (uint32_t)place >= r->index;
+}
+
+/* Announced before what was refused, and some of its lengths may be among that. */
+static bool lacks_lengths(const struct fy_outbound *x, const struct fy_refused *r)
+{
+	uint32_t first = (uint32_t)(x->place >> 32), last = (uint32_t)(x->lengths_place >> 32);
+	if (x->lengths_place == x->place || (int32_t)(first - r->seq) > 0 || (int32_t)(last - r->seq) < 0)
+		return false;
+	return last != r->seq || is_refused(x->lengths_place, r);
+}
+
+/* They have no place in this stream any more. True: data of one of them is on its way, and nobody takes it. */
+static bool leave_stream(struct fy_stream_out *s, const struct fy_refused *r)
+{
+	bool stray = false;
+	struct fy_outbound **at = &s->large, *before = NULL, *x;
+	while ((x = *at)) {
+		if (!is_refused(x->place, r)) {
+			before = x;
+			at = &x->stream_next;
+			continue;
+		}
+		*at = x->stream_next;
+		if (s->large_last == x)
+			s->large_last = before;
+		stray |= x->admitted && x->total;
+		x->acked = true;
+		if (x->over)
+			free(x);
+	}
+	return stray;
+}
+
+bool fy_transfer_refused(struct fy_progress *p, struct fy_channel *ch, const struct fy_refused *r)
+{
+	bool stray = false;
+	for (struct fy_stream_out *s = ch->streams_out; s; s = s->next)
+		stray |= leave_stream(s, r);
+	for (struct fy_outbound *x = ch->asked, *next; x; x = next) {
+		next = x->next;
+		if (is_refused(x->place, r)) {
+			take_asked(ch, x->xid);
+			fail(p, x, r->status, "the receiver could not read its announcement");
+			end_outbound(p, x);
+		} else {
+			stray |= lacks_lengths(x, r);
+		}
+	}
+	return !stray;
 }
 
 /* ---- the end -------------------------------------------------------------------------------------------- */

@@ -523,6 +523,199 @@ static void who_waits_for_send_memory_is_woken(void **state)
 	end(&pair);
 }
 
+/* ---- a batch that its receiver cannot read ------------------------------------------------------ */
+
+/* What stands between rank 0 and the network: the next batches lose the op of their first record. */
+static struct {
+	struct fy_port_ops ops;
+	int (*send)(fy_port *port, int rank, int tag, const void *data, size_t nbytes, fy_request *request);
+	unsigned spoil;
+	char bytes[FY_BATCH_BYTES];
+} spoiler;
+
+static int spoiled_send(fy_port *port, int rank, int tag, const void *data, size_t nbytes, fy_request *request)
+{
+	if (tag != FY_TAG_BATCH || !spoiler.spoil)
+		return spoiler.send(port, rank, tag, data, nbytes, request);
+	spoiler.spoil--;
+	memcpy(spoiler.bytes, data, nbytes);
+	struct fy_record *r = (struct fy_record *)(void *)(spoiler.bytes + sizeof(struct fy_batch_header));
+	r->op = FERRY_OP_RESERVED;
+	return spoiler.send(port, rank, tag, spoiler.bytes, nbytes, request);
+}
+
+static void begin_spoiled(struct pair *pair)
+{
+	begin(pair);
+	fy_port *port = pair->sides[0].p->port;
+	spoiler.ops = *port->ops;
+	spoiler.send = port->ops->send;
+	spoiler.ops.send = spoiled_send;
+	spoiler.spoil = 0;
+	port->ops = &spoiler.ops;
+}
+
+/* A record of the stream whose large message is under way is not believed: it ends, and the others do as ever. */
+static void a_held_record_that_is_spoiled(void **state)
+{
+	(void)state;
+	struct pair pair;
+	ferry_future *before, *lost, *behind;
+	begin_spoiled(&pair);
+	struct fy_progress *p = pair.sides[0].p;
+	assert_int_equal(post_long(&pair, 1, true), 0);
+	assert_int_equal(post_awaited(&pair, 1, FY_KIND_POST, 8, &before), 0);
+	fy_progress_step(p, true);
+	assert_int_equal(p->n_streams, 1);
+	spoiler.spoil = 1;
+	assert_int_equal(post_awaited(&pair, 1, FY_KIND_POST, 8, &lost), 0);
+	fy_progress_step(p, true);
+	assert_int_equal(spoiler.spoil, 0);
+	assert_int_equal(post_awaited(&pair, 1, FY_KIND_POST, 8, &behind), 0);
+	settle(&pair);
+	ended(before, FERRY_OK, NULL);
+	ended(lost, FERRY_EDECODE, "could not read");
+	ended(behind, FERRY_OK, NULL);
+	assert_int_equal(pair.came, 2);
+	assert_int_equal(p->n_streams, 0);
+	assert_int_equal(read_mail(&pair, 1), 1);
+	settle(&pair);
+	assert_int_equal(pair.sides[1].p->channels[0]->held, 0);
+	assert_int_equal(pair.sides[1].p->channels[0]->spent_in, p->channels[1]->spent);
+	end(&pair);
+}
+
+/* Likewise the announcement of a large message, with what follows it in its batch. */
+static void an_announcement_that_is_spoiled(void **state)
+{
+	(void)state;
+	struct pair pair;
+	ferry_future *behind;
+	begin_spoiled(&pair);
+	spoiler.spoil = 1;
+	assert_int_equal(post_long(&pair, 1, true), 0);
+	assert_int_equal(post_awaited(&pair, 1, FY_KIND_POST, 8, &behind), 0);
+	settle(&pair);
+	ended(behind, FERRY_EDECODE, "could not read");
+	assert_int_equal(pair.sides[0].engine->bodies, 0);
+	assert_int_equal(post_long(&pair, 1, true), 0);
+	settle(&pair);
+	assert_int_equal(read_mail(&pair, 1), 1);
+	end(&pair);
+}
+
+enum { SEEDS = 100, SPOILED_MAX = 400 };
+
+/* What two threads of rank 0 post, any of whose batches lose the op of any record. */
+static struct {
+	uint64_t random;
+	unsigned n, lost, held, delivered[SPOILED_MAX];
+	bool call[SPOILED_MAX];
+	ferry_future *futures[SPOILED_MAX];
+} chance;
+
+static uint32_t pick(uint32_t n)
+{
+	return (uint32_t)(t_random(&chance.random) >> 33) % n;
+}
+
+static int send_spoiled_by_chance(fy_port *port, int rank, int tag, const void *data, size_t nbytes, fy_request *request)
+{
+	const struct fy_batch_header *h = data;
+	if (tag == FY_TAG_BATCH && rank == 1 && spoiler.spoil && h->nrecords && !pick(4)) {
+		char *at = (char *)(uintptr_t)data + sizeof *h;
+		for (uint32_t k = pick(h->nrecords); k; k--)
+			at += fy_record_size(((struct fy_record *)(void *)at)->size_flags);
+		((struct fy_record *)(void *)at)->op = FERRY_OP_RESERVED;
+		chance.held += !!(((struct fy_record *)(void *)at)->size_flags & FY_HELD);
+	}
+	return spoiler.send(port, rank, tag, data, nbytes, request);
+}
+
+static void on_chance(ferry *engine, ferry_message *message, void *arg)
+{
+	uint32_t number;
+	size_t n;
+	(void)engine;
+	(void)arg;
+	memcpy(&number, ferry_message_body(message, &n), sizeof number);
+	assert_true(number < chance.n);
+	chance.delivered[number]++;
+}
+
+static void post_by_chance(struct pair *pair, struct fy_lane *lane)
+{
+	static char body[LONG];
+	struct fy_post o = { .engine = pair->sides[0].engine, .lane = lane, .rank = 1, .op = OP_MAIL, .body = body };
+	chance.call[chance.n] = !pick(4);
+	o.kind = chance.call[chance.n] ? FY_KIND_CALL : FY_KIND_POST;
+	o.nbytes = pick(8) ? 4 + pick(600) : 20000 + pick(40000);
+	memcpy(body, &chance.n, sizeof chance.n);
+	if (fy_post(&o, &chance.futures[chance.n]) == 0)
+		chance.n++;
+}
+
+/* Delivered is what its future says was delivered, but for calls, which all fail with one of them. */
+static void check_chance(void)
+{
+	for (unsigned i = 0; i < chance.n; i++) {
+		int status = ferry_future_poll(chance.futures[i]);
+		assert_true(status == FERRY_OK || status == FERRY_EDECODE);
+		if (!chance.call[i] || status == FERRY_OK)
+			assert_int_equal(chance.delivered[i], status == FERRY_OK);
+		chance.lost += status != FERRY_OK;
+		ferry_future_release(chance.futures[i]);
+	}
+}
+
+/* Nothing that is announced is prepaid. */
+static void spoil_by_chance(uint64_t seed)
+{
+	struct pair pair;
+	memset(&chance, 0, offsetof(typeof(chance), futures));
+	chance.random = seed;
+	begin_spoiled(&pair);
+	spoiler.ops.send = send_spoiled_by_chance;
+	spoiler.spoil = 1;
+	pair.sides[1].p->window_max = pair.sides[1].p->credit_first;
+	ferry *engine = pair.sides[0].engine, *before = fy_engine_begin(FY_INLINE, pair.sides[1].engine);
+	assert_int_equal(ferry_handle(pair.sides[1].engine, OP_MAIL, FERRY_INLINE, on_chance, NULL), 0);
+	fy_engine_end(FY_INLINE, before);
+	struct fy_lane *lanes[2] = { pair.sides[0].lane, fy_engine_lane_create(engine) };
+	for (unsigned round = 0; round < 100; round++) {
+		for (unsigned n = pick(5); n && chance.n < SPOILED_MAX; n--)
+			post_by_chance(&pair, lanes[pick(2)]);
+		for (unsigned n = pick(6); n; n--) {
+			fy_progress_step(pair.sides[pick(2)].p, true);
+			fy_sim_advance(pair.sim);
+		}
+		if (!pick(8))
+			settle(&pair);
+	}
+	spoiler.spoil = 0;
+	settle(&pair);
+	check_chance();
+	assert_int_equal(pair.sides[0].p->n_streams, 0);
+	assert_int_equal(pair.sides[0].p->n_out, 0);
+	assert_int_equal(pair.sides[1].p->channels[0]->held, 0);
+	end(&pair);
+	fy_lane_release(lanes[1]);
+}
+
+static void records_that_are_spoiled_by_chance(void **state)
+{
+	(void)state;
+	unsigned lost = 0, held = 0, posted = 0;
+	for (uint64_t seed = 1; seed <= SEEDS; seed++) {
+		spoil_by_chance(seed);
+		lost += chance.lost;
+		held += chance.held;
+		posted += chance.n;
+	}
+	print_message("# %u posts and calls, %u lost with %u HELD records that were spoiled\n", posted, lost, held);
+	assert_true(lost > SEEDS && held > SEEDS && posted > 10 * lost / 9);
+}
+
 /* ---- operations of MPI that are left in a lane -------------------------------------------------- */
 
 enum { STARTS = 6 }; /* of each of two threads */
@@ -658,6 +851,9 @@ int main(void)
 		cmocka_unit_test(a_batch_that_is_not_taken_has_a_status),
 		cmocka_unit_test(long_bodies_are_bounded),
 		cmocka_unit_test(who_waits_for_send_memory_is_woken),
+		cmocka_unit_test(a_held_record_that_is_spoiled),
+		cmocka_unit_test(an_announcement_that_is_spoiled),
+		cmocka_unit_test(records_that_are_spoiled_by_chance),
 		cmocka_unit_test(a_close_waits_for_starts_in_lanes),
 		cmocka_unit_test(starts_in_lanes_fail_when_a_close_gives_up),
 	};

@@ -48,6 +48,7 @@ struct peer {
 	struct fy_refused refused;
 	struct fy_grant grant;
 	struct fy_announce announced; /* by it */
+	uint32_t nrecords;       /* in its last batch */
 	/* what the engine's program saw */
 	unsigned honest, expected;
 };
@@ -153,6 +154,7 @@ static void heard(struct peer *peer, const char *bytes, size_t nbytes)
 	const struct fy_batch_header *h = (const struct fy_batch_header *)(const void *)bytes;
 	assert_true(nbytes >= sizeof *h);
 	peer->accepted = h->seq;
+	peer->nrecords = h->nrecords;
 	if (h->limit > peer->limit)
 		peer->limit = h->limit;
 	for (size_t at = sizeof *h; at < nbytes;) {
@@ -656,6 +658,228 @@ static void acknowledgements_that_lie(void **state)
 	assert_true(peer->p->channels[1]->spent_in < 1u << 30);
 }
 
+/* ---- what the peer does not believe ---------------------------------------------------------------- */
+
+static void count_release(void *data, void *arg)
+{
+	(void)data;
+	++*(unsigned *)arg;
+}
+
+static ferry_future *post_parts(struct peer *peer, uint32_t kind, unsigned parts, size_t nbytes, unsigned *released)
+{
+	static char data[50000];
+	ferry_message *m;
+	ferry_future *future;
+	assert_int_equal(ferry_message_create(peer->engine, LARGE, &m), 0);
+	for (unsigned i = 0; i < parts; i++)
+		assert_int_equal(ferry_message_attach(m, data, nbytes, count_release, released), 0);
+	assert_int_equal((kind == FY_KIND_CALL ? ferry_call_message : ferry_post_message)(peer->engine, 1, m, &future), 0);
+	ferry_message_release(m);
+	return future;
+}
+
+static ferry_future *post_small(struct peer *peer, uint32_t kind)
+{
+	ferry_future *future;
+	assert_int_equal((kind == FY_KIND_CALL ? ferry_call : ferry_post)(peer->engine, 1, LARGE, "", 1, &future), 0);
+	return future;
+}
+
+static void has_ended(ferry_future *future, int status)
+{
+	assert_int_equal(ferry_future_poll(future), status);
+	ferry_future_release(future);
+}
+
+static void refuse(struct peer *peer, uint32_t seq, uint32_t index, int status)
+{
+	struct fy_refused refused = { seq, index, status, 0 };
+	say_control(peer, FY_OP_REFUSED, &refused, sizeof refused);
+}
+
+static void refuse_large(struct peer *peer, uint64_t xid)
+{
+	struct fy_grant grant = { xid, FERRY_ENOMEM, 0 };
+	say_control(peer, FY_OP_GRANT, &grant, sizeof grant);
+}
+
+static void acknowledge(struct peer *peer, uint32_t count)
+{
+	struct fy_ack_stream ack = { peer->p->channels[1]->streams_out->stream, count };
+	say_control(peer, FY_OP_ACK_STREAM, &ack, sizeof ack);
+}
+
+/* The engine fences, and this peer agrees. It ends only if the engine finds itself quiet. */
+static void fence(struct peer *peer)
+{
+	struct fy_progress *p = peer->p;
+	ferry_future *over = fy_future_create(peer->engine, FY_FUTURE_NO_CANCEL);
+	fy_agree_join(p, FY_AGREE_FENCE);
+	p->agree.waiter = over;
+	for (unsigned rounds = 0; rounds < 200 && ferry_future_poll(over) == FERRY_PENDING; rounds++) {
+		struct fy_agree_word up = { p->agree.n, p->agree.round, FY_AGREE_FENCE | FY_AGREE_TAINTED, 0, 0, 0 };
+		begin(peer);
+		put(peer, FY_KIND_CONTROL, FY_OP_AGREE_UP, 0, &up, sizeof up);
+		send_batch(peer);
+		for (unsigned i = 0; i < 20; i++) {
+			turn(peer);
+			fy_sim_advance_to(peer->sim, fy_sim_now(peer->sim) + FERRY_US(100));
+		}
+	}
+	has_ended(over, FERRY_OK);
+}
+
+/* Two posts, a call, a large post and a large call are refused, in the middle of a stream whose first message is
+ * not delivered yet: they end, and what was said before and after them is acknowledged as if they had not been. */
+static void held_records_that_are_refused(void **state)
+{
+	struct peer *peer = *state;
+	unsigned released = 0;
+	ferry_future *large = post_parts(peer, FY_KIND_POST, 1, 50000, &released), *lost[5];
+	settle(peer);
+	uint64_t xid = peer->announced.xid;
+	ferry_future *before = post_small(peer, FY_KIND_POST);
+	settle(peer);
+	for (int i = 0; i < 5; i++)
+		lost[i] = i < 3 ? post_small(peer, i < 2 ? FY_KIND_POST : FY_KIND_CALL)
+		                : post_parts(peer, i < 4 ? FY_KIND_POST : FY_KIND_CALL, 1, 50000, &released);
+	settle(peer);
+	assert_int_equal(peer->nrecords, 5);
+	uint32_t seq = peer->accepted;
+	ferry_future *behind = post_small(peer, FY_KIND_POST);
+	settle(peer);
+	assert_int_not_equal(peer->accepted, seq);
+	for (int again = 0; again < 2; again++) { /* once more: it changes nothing */
+		refuse(peer, seq, 0, FERRY_EDECODE);
+		assert_int_equal(released, 2);
+		assert_int_equal(ferry_future_poll(large), FERRY_PENDING);
+		assert_int_equal(ferry_future_poll(before), FERRY_PENDING);
+		assert_int_equal(ferry_future_poll(behind), FERRY_PENDING);
+	}
+	for (int i = 0; i < 5; i++)
+		has_ended(lost[i], FERRY_EDECODE);
+	refuse_large(peer, xid);
+	has_ended(large, FERRY_ENOMEM);
+	acknowledge(peer, 1);
+	assert_int_equal(ferry_future_poll(before), FERRY_PENDING);
+	acknowledge(peer, 1);
+	has_ended(before, FERRY_OK);
+	assert_int_equal(ferry_future_poll(behind), FERRY_PENDING);
+	acknowledge(peer, 1);
+	has_ended(behind, FERRY_OK);
+	assert_int_equal(released, 3);
+	assert_null(peer->p->channels[1]->streams_out);
+	fence(peer);
+	check_honest(peer);
+}
+
+/* Only the end of a batch is refused, with the last records of the stream. */
+static void the_end_of_a_batch_that_is_refused(void **state)
+{
+	struct peer *peer = *state;
+	unsigned released = 0;
+	ferry_future *large = post_parts(peer, FY_KIND_POST, 1, 50000, &released), *small[3];
+	settle(peer);
+	for (int i = 0; i < 3; i++)
+		small[i] = post_small(peer, FY_KIND_POST);
+	settle(peer);
+	assert_int_equal(peer->nrecords, 3);
+	uint32_t seq = peer->accepted;
+	refuse_large(peer, peer->announced.xid);
+	acknowledge(peer, 1);
+	refuse(peer, seq, 1, 77); /* which is no status */
+	has_ended(large, FERRY_ENOMEM);
+	has_ended(small[1], FERRY_EDECODE);
+	has_ended(small[2], FERRY_EDECODE);
+	assert_int_equal(ferry_future_poll(small[0]), FERRY_PENDING);
+	acknowledge(peer, 1);
+	has_ended(small[0], FERRY_OK);
+	assert_null(peer->p->channels[1]->streams_out);
+	fence(peer);
+}
+
+/* Nothing is left of the stream, and the next post is not counted. */
+static void a_stream_that_is_refused(void **state)
+{
+	struct peer *peer = *state;
+	unsigned released = 0;
+	ferry_future *large = post_parts(peer, FY_KIND_POST, 1, 50000, &released);
+	settle(peer);
+	refuse(peer, peer->accepted, 0, FERRY_EDECODE);
+	has_ended(large, FERRY_EDECODE);
+	assert_int_equal(released, 1);
+	fence(peer);
+	ferry_future *small = post_small(peer, FY_KIND_POST);
+	settle(peer);
+	check_honest(peer);
+	settle(peer);
+	has_ended(small, FERRY_OK);
+}
+
+/* A reply is announced, and that is not believed. */
+static void a_large_reply_that_is_refused(void **state)
+{
+	struct peer *peer = *state;
+	begin(peer);
+	put(peer, FY_KIND_CALL | FY_EXT, LARGE + 2, 0, NULL, 0);
+	peer->spent += 24 + FY_MESSAGE_CHARGE + FY_BATCH_CHARGE;
+	send_batch(peer);
+	settle(peer);
+	assert_int_equal(peer->announced.total, 100000);
+	assert_int_equal(peer->p->n_out, 1);
+	refuse(peer, peer->accepted, 0, FERRY_EDECODE);
+	assert_int_equal(peer->p->n_out, 0);
+	fence(peer);
+	check_honest(peer);
+}
+
+static void is_gone(struct peer *peer)
+{
+	ferry_future *own;
+	assert_int_equal(peer->p->channels[1]->gone, FERRY_EDECODE);
+	assert_int_equal(ferry_post(peer->engine, 1, LARGE, NULL, 0, NULL), FERRY_EPEER);
+	assert_int_equal(ferry_post(peer->engine, 0, LARGE + 1, NULL, 0, &own), 0);
+	settle(peer);
+	has_ended(own, FERRY_OK);
+	assert_int_equal(peer->p->n_out, 0);
+	assert_int_equal(peer->p->n_streams, 0);
+}
+
+/* Its data is on the way already, and will be taken for other data some time. */
+static void prepaid_that_is_refused(void **state)
+{
+	struct peer *peer = *state;
+	unsigned released = 0;
+	ferry_future *large = post_parts(peer, FY_KIND_POST, 1, 5000, &released), *small = post_small(peer, FY_KIND_POST);
+	settle(peer);
+	assert_true(peer->announced.flags & FY_ANNOUNCE_PREPAID);
+	refuse(peer, peer->accepted, 0, FERRY_EDECODE);
+	has_ended(large, FERRY_EDECODE);
+	has_ended(small, FERRY_EDECODE);
+	assert_int_equal(released, 1);
+	is_gone(peer);
+}
+
+/* The announcement was believed and the lengths behind it were not: they will never be complete. */
+static void lengths_that_are_refused(void **state)
+{
+	struct peer *peer = *state;
+	unsigned released = 0;
+	ferry_future *large = post_parts(peer, FY_KIND_POST, 300, 100, &released);
+	settle(peer);
+	assert_int_equal(peer->nrecords, 2);
+	uint32_t seq = peer->accepted;
+	refuse(peer, seq + 100, 0, FERRY_EDECODE); /* nothing that was sent */
+	refuse(peer, seq - 1, 0, FERRY_EDECODE);
+	assert_int_equal(ferry_future_poll(large), FERRY_PENDING);
+	assert_int_equal(peer->p->channels[1]->gone, 0);
+	refuse(peer, seq, 1, FERRY_EDECODE);
+	has_ended(large, FERRY_EDECODE);
+	assert_int_equal(released, 300);
+	is_gone(peer);
+}
+
 /* ---- a peer that lets us wait --------------------------------------------------------------------- */
 
 /* The engine posts to itself, as any other rank would: something large that needs a grant. */
@@ -894,6 +1118,12 @@ int main(void)
 		CASE(grants_that_lie),
 		CASE(losses_that_lie),
 		CASE(acknowledgements_that_lie),
+		CASE(held_records_that_are_refused),
+		CASE(the_end_of_a_batch_that_is_refused),
+		CASE(a_stream_that_is_refused),
+		CASE(a_large_reply_that_is_refused),
+		CASE(prepaid_that_is_refused),
+		CASE(lengths_that_are_refused),
 		CASE(lengths_that_never_come),
 		CASE(chunks_that_never_come),
 		CASE(lengths_without_end),
