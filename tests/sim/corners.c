@@ -716,6 +716,66 @@ static void records_that_are_spoiled_by_chance(void **state)
 	assert_true(lost > SEEDS && held > SEEDS && posted > 10 * lost / 9);
 }
 
+/* ---- a thread that drives while it waits ---------------------------------------------------------- */
+
+enum { BUSY_STEPS = 2000, WAIT_STEPS = 50 };
+
+/* An engine that finds a command of another thread in every step, each of which takes a microsecond. */
+static struct {
+	struct fy_port_ops ops;
+	fy_sim *sim;
+	ferry *engine;
+	struct fy_command command;
+	unsigned steps, run;
+} busy;
+
+static bool run_command(struct fy_progress *p, struct fy_command *c)
+{
+	(void)p;
+	(void)c;
+	busy.run++;
+	return true;
+}
+
+/* A step begins. */
+static int64_t busy_now(fy_port *port)
+{
+	(void)port;
+	if (busy.steps++ < BUSY_STEPS)
+		ck_stack_push_upmc(&busy.engine->commands, &busy.command.entry);
+	fy_sim_advance_to(busy.sim, fy_sim_now(busy.sim) + FERRY_US(1));
+	return fy_sim_now(busy.sim);
+}
+
+static bool never(const void *arg)
+{
+	(void)arg;
+	return false;
+}
+
+/* Its timeout ends, however much there is to do for others. */
+static void a_wait_that_drives_ends_in_time(void **state)
+{
+	(void)state;
+	struct pair pair;
+	begin(&pair);
+	ferry *engine = pair.sides[0].engine;
+	assert_true(engine->lendable);
+	memset(&busy, 0, sizeof busy);
+	busy.ops = *pair.sides[0].p->port->ops;
+	busy.ops.now = busy_now;
+	busy.sim = pair.sim;
+	busy.engine = engine;
+	busy.command.run = run_command;
+	const struct fy_port_ops *ops = pair.sides[0].p->port->ops;
+	pair.sides[0].p->port->ops = &busy.ops;
+	fy_engine_drive(engine, never, NULL, fy_sim_now(pair.sim) + WAIT_STEPS * FERRY_US(1));
+	assert_int_equal(busy.steps, WAIT_STEPS);
+	assert_int_equal(busy.run, WAIT_STEPS);
+	pair.sides[0].p->port->ops = ops;
+	end(&pair);
+}
+
 /* ---- operations of MPI that are left in a lane -------------------------------------------------- */
 
 enum { STARTS = 6 }; /* of each of two threads */
@@ -854,6 +914,7 @@ int main(void)
 		cmocka_unit_test(a_held_record_that_is_spoiled),
 		cmocka_unit_test(an_announcement_that_is_spoiled),
 		cmocka_unit_test(records_that_are_spoiled_by_chance),
+		cmocka_unit_test(a_wait_that_drives_ends_in_time),
 		cmocka_unit_test(a_close_waits_for_starts_in_lanes),
 		cmocka_unit_test(starts_in_lanes_fail_when_a_close_gives_up),
 	};
