@@ -489,6 +489,74 @@ static void long_bodies_are_bounded(void **state)
 	bodies_are_bounded(true);
 }
 
+/* A step of rank 0. What was sent of long bodies is told with it or in the next one, and there is a next one. */
+static bool step_and_tell(struct pair *pair)
+{
+	struct fy_progress *p = pair->sides[0].p;
+	uint64_t untold = p->freed;
+	uint32_t room = pair->sides[0].engine->room;
+	bool worked = fy_progress_step(p, true);
+	if (p->freed)
+		assert_true(worked && p->freed > untold);
+	else if (untold)
+		assert_int_not_equal(pair->sides[0].engine->room, room);
+	return worked;
+}
+
+/* Where no channel was full, nobody but this wakes posters that wait for send_memory. */
+static void bodies_that_are_sent_are_told(void **state)
+{
+	(void)state;
+	struct pair pair;
+	ferry_options given;
+	small_memory(&given);
+	given.flags = FERRY_NONBLOCK;
+	begin_with(&pair, &given);
+	const ferry *e = pair.sides[0].engine;
+	post_all_there_is_room_for(&pair, false);
+	uint32_t room = e->room;
+	assert_true(e->bodies >= MEMORY / 2);
+	for (unsigned turn = 0; e->bodies || pair.came != pair.posted; turn++) {
+		assert_true(turn < TURNS_MAX);
+		step_and_tell(&pair);
+		fy_progress_step(pair.sides[1].p, true);
+		read_mail(&pair, 1);
+		fy_sim_advance(pair.sim);
+	}
+	while (step_and_tell(&pair))
+		;
+	assert_int_equal(pair.sides[0].p->freed, 0);
+	assert_int_equal(pair.sides[0].p->stats.channel_full, 0);
+	assert_int_not_equal(e->room, room);
+	end(&pair);
+}
+
+/* Nothing else happens in the step in which they are released: it has to count as work, or the engine would go to
+ * sleep, and a poster to another rank with it. */
+static void bodies_to_a_rank_that_is_gone_are_told(void **state)
+{
+	(void)state;
+	struct pair pair;
+	begin(&pair);
+	struct fy_progress *p = pair.sides[0].p;
+	assert_int_equal(post_long(&pair, 1, true), 0);
+	fy_progress_step(p, true);
+	fy_sim_refuse(pair.sim, 0, 1000000);
+	settle(&pair);
+	struct fy_channel *ch = p->channels[1];
+	assert_true(ch->out && !ch->asked); /* granted, and MPI takes no chunk */
+	fy_channel_gone(p, ch, FERRY_EPEER, "the test says so");
+	uint32_t room = pair.sides[0].engine->room;
+	assert_int_equal(p->freed, 0);
+	while (step_and_tell(&pair))
+		;
+	assert_int_equal(pair.sides[0].engine->bodies, 0);
+	assert_int_equal(p->freed, 0);
+	assert_int_not_equal(pair.sides[0].engine->room, room);
+	fy_sim_refuse(pair.sim, 0, 0);
+	abandon(&pair);
+}
+
 static void *post_many(void *arg)
 {
 	struct pair *pair = arg;
@@ -910,6 +978,8 @@ int main(void)
 		cmocka_unit_test(none_of_many_waits_for_a_batch_that_is_not_sent),
 		cmocka_unit_test(a_batch_that_is_not_taken_has_a_status),
 		cmocka_unit_test(long_bodies_are_bounded),
+		cmocka_unit_test(bodies_that_are_sent_are_told),
+		cmocka_unit_test(bodies_to_a_rank_that_is_gone_are_told),
 		cmocka_unit_test(who_waits_for_send_memory_is_woken),
 		cmocka_unit_test(a_held_record_that_is_spoiled),
 		cmocka_unit_test(an_announcement_that_is_spoiled),
