@@ -52,6 +52,9 @@ struct fy_record *fy_lane_reserve_slow(struct fy_lane *lane, uint32_t size)
 	return fy_lane_at(lane, lane->tail);
 }
 
+/* With more than this still in the ring its producer would soon sleep again: it is woken for a whole turn of work. */
+#define NUDGE_BELOW (FY_LANE_BYTES / 2)
+
 void fy_lane_nudge(struct fy_lane *lane)
 {
 	fy_add_32(&lane->room, 1);
@@ -62,7 +65,8 @@ void fy_lane_consume(struct fy_lane *lane, uint64_t head)
 {
 	fy_store_release_64(&lane->head, head);
 	/* The producer that goes to sleep pays for the order of this load after that store. */
-	if (fy_unlikely(fy_load_relaxed_32(&lane->waiting)) && fy_swap_32(&lane->waiting, 0))
+	if (fy_unlikely(fy_load_relaxed_32(&lane->waiting)) && lane->tail_seen - head <= NUDGE_BELOW &&
+	    fy_swap_32(&lane->waiting, 0))
 		fy_lane_nudge(lane);
 }
 

@@ -87,7 +87,7 @@ static inline struct fy_record *fy_lane_at(const struct fy_lane *lane, uint64_t 
 {
 	return (struct fy_record *)(void *)(lane->ring + (position & (FY_LANE_BYTES - 1)));
 }
-/* Consumer: give everything before `head` back to the producer and wake it if it waits. */
+/* Consumer: give everything before `head` back to the producer and wake it if it waits and much is free. */
 void fy_lane_consume(struct fy_lane *lane, uint64_t head);
 /* Producer: sleep until there is room for `size`, or `until`. False: time is up or *stop is set. */
 bool fy_lane_await_room(struct fy_lane *lane, uint32_t size, int64_t until, const uint32_t *stop);
