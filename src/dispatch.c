@@ -29,6 +29,7 @@
 #define LOOK_AHEAD_STEPS 4u /* every so many steps: each test that fails makes MPI look at all of its network */
 #define LOOK_ALL_STEPS 64u  /* every so many steps all of them are */
 #define SMALL_RECORDS 8u   /* a batch with more than these is one of small records */
+#define LEFT_MAX 8u        /* messages that a borrower of the helm copies for the progress thread */
 #define EARLY_MAX 65536    /* a batch that is further ahead than this is not one of ours */
 
 /* ---- receives -------------------------------------------------------------------- */
@@ -58,7 +59,7 @@ static bool slot_create(struct fy_progress *p, struct fy_slot *slot)
 int fy_dispatch_open(struct fy_progress *p)
 {
 	unsigned wanted = 8u * (unsigned)p->engine->size;
-	p->n_slots = wanted < 16 ? 16 : wanted > 64 ? 64 : wanted;
+	p->n_slots = wanted < 16 ? 16 : wanted > 32 ? 32 : wanted; /* they are filled in turn: more of them stay in no cache */
 	p->slot_all = calloc(p->n_slots, sizeof *p->slot_all);
 	p->view = calloc(1, sizeof *p->view);
 	p->reserve = malloc(FY_BATCH_BYTES);
@@ -296,6 +297,7 @@ void fy_dispatch_message(struct fy_progress *p, struct fy_channel *ch, ferry_mes
 	} else {
 		m->task.run = run_deferred;
 		fy_dispatch_defer(p, &m->task);
+		p->n_left++;
 	}
 }
 
@@ -329,6 +331,8 @@ bool fy_dispatch_run_tasks(struct fy_progress *p)
 		fy_engine_end(FY_INLINE, before);
 		any = p->worked = true;
 	}
+	if (!p->tasks)
+		p->n_left = 0;
 	return any;
 }
 
@@ -370,6 +374,9 @@ static enum taken deliver(struct fy_progress *p, struct fy_channel *ch, const st
 		p->done++;
 		return TAKEN;
 	}
+	/* A few are copied, so that a reply behind them is seen; of many the batch waits as it is. */
+	if (h && !h->where && !p->user_code && p->n_left >= LEFT_MAX)
+		return PAUSED;
 	int status;
 	ferry_message *m = keep_record(p, ch, r, call_id, &status);
 	if (m) {

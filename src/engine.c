@@ -108,6 +108,7 @@ static struct fy_progress *progress_create(ferry *e, fy_port *port, uint32_t fir
 	p->engine = e;
 	p->port = port;
 	p->options = &e->options;
+	fy_progress_set_patience(p);
 	p->first_seq = first_seq;
 	p->tag_span = port->tag_max - 1;
 	p->chunk_bytes = port->chunk_max < CHUNK_BYTES ? port->chunk_max : CHUNK_BYTES;

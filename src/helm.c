@@ -95,7 +95,7 @@ static bool drive_on(ferry *engine, bool (*ready)(const void *arg), const void *
 			continue;
 		if (p->now - p->worked_at > DRIVE_IDLE)
 			return false;
-		if (p->now - p->worked_at > p->options->spin)
+		if (p->now - p->worked_at > p->spin)
 			return true;
 	}
 	return false;

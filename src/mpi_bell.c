@@ -153,6 +153,7 @@ static int open_on(struct fy_bells *bells, MPI_Comm comm, MPI_Comm host)
 		code = find_places(bells, comm, host, words);
 	else if (code == MPI_SUCCESS)
 		code = be_alone(bells, rank);
+	bells->here = bells->shared ? words : 1;
 	if (bells->shared)
 		bells->all = words == bells->ranks;
 	return code;

@@ -21,6 +21,7 @@ struct fy_bells {
 	int *place;   /* of a rank: which word, or -1 */
 	int ranks;    /* of the communicator */
 	bool shared;  /* the memory is mapped, not allocated */
+	int here;     /* how many words there are */
 	bool all;     /* every rank of the communicator has a word here */
 };
 

@@ -465,8 +465,7 @@ static int resolve_text(const struct fy_option *option, ferry_options *given, fe
 
 /* ---- what depends on the machine ------------------------------------------------- */
 
-/* How many processors this process may run on; 1 when that cannot be told. */
-static int processors(void)
+int fy_processors(void)
 {
 	for (int limit = CPU_SETSIZE; limit <= 1 << 20; limit *= 2) {
 		cpu_set_t *set = CPU_ALLOC((size_t)limit);
@@ -484,7 +483,7 @@ static int processors(void)
 static void compute(const struct fy_option *option, ferry_options *resolved)
 {
 	if (option->offset == offsetof(ferry_options, spin))
-		resolved->spin = processors() < 4 ? 0 : FERRY_US(20);
+		resolved->spin = fy_processors() < 4 ? 0 : FERRY_US(20);
 	else
 		resolved->thread_level = resolved->flags & FERRY_EXCLUSIVE ? FERRY_THREAD_SERIALIZED
 		                                                           : FERRY_THREAD_MULTIPLE;

@@ -56,6 +56,8 @@ void fy_options_free(ferry_options *resolved);
 int fy_options_report(const ferry_options *resolved, ferry_options *out);
 /* Name each unknown FERRY_... variable of the environment in the log. How many there were. */
 unsigned fy_options_warn(struct fy_log *log);
+/* How many processors this process may run on; 1 when that cannot be told. */
+int fy_processors(void);
 /* Read a list of processors such as "3", "2-3" or "0,4-6". 0, or FERRY_EINVAL with a sentence. */
 int fy_options_cpus(const char *list, cpu_set_t *set);
 

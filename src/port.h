@@ -75,6 +75,7 @@ struct fy_port {
 	size_t chunk_max;    /* the longest single send */
 	bool lendable;       /* threads other than the progress thread may call it */
 	bool all_local;      /* every rank has a doorbell: an idle engine need not poll */
+	int ranks_here;      /* ranks of this host that have a doorbell, this one too */
 };
 
 #endif

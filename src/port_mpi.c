@@ -329,6 +329,7 @@ static void describe(struct mpi_port *mpi, int provided)
 	port->chunk_max = CHUNK_MAX;
 	port->lendable = provided >= FERRY_THREAD_SERIALIZED;
 	port->all_local = mpi->bells.all;
+	port->ranks_here = mpi->bells.here;
 }
 
 static int open_on(MPI_Comm from, int provided, fy_port **port_p)

@@ -935,6 +935,7 @@ static void rank_init(fy_sim *sim, int index)
 		.chunk_max = sim->options.chunk_max,
 		.lendable = !sim->options.borrowed,
 		.all_local = !sim->options.remote || sim->nranks == 1,
+		.ranks_here = sim->options.remote ? 1 : sim->nranks,
 	};
 	for (int i = 0; i < BUCKETS; i++) {
 		TAILQ_INIT(&rank->posted[i]);

@@ -17,9 +17,11 @@
 
 #include "executor.h"
 #include "log.h"
+#include "options.h"
 #include "status.h"
 
-#define YIELD_NS FERRY_US(50)      /* how long the loop yields before it sleeps */
+#define YIELD_ALONE FERRY_US(50)   /* how long the loop yields before it sleeps, */
+#define YIELD_CROWDED FERRY_US(5)  /* and where the ranks outnumber the processors */
 #define STAND_BY_MAX FERRY_MS(4)   /* between two looks whether threads still drive */
 #define SLEEP_BUSY FERRY_US(20)    /* MPI has something of ours under way */
 #define SLEEP_WIRE FERRY_US(500)   /* the same, all of it to or from other hosts: what its buffers hold goes on
@@ -349,6 +351,14 @@ static bool let_others(ferry *engine)
 	return come_back(engine) || driven;
 }
 
+/* Ranks that share a processor wait for each other's turn, not for what comes within microseconds. */
+void fy_progress_set_patience(struct fy_progress *p)
+{
+	bool crowded = p->port->ranks_here > fy_processors();
+	p->spin = crowded ? 0 : p->options->spin;
+	p->yield = crowded ? YIELD_CROWDED : YIELD_ALONE;
+}
+
 void fy_progress_loop(struct fy_progress *p)
 {
 	ferry *engine = p->engine;
@@ -366,12 +376,12 @@ void fy_progress_loop(struct fy_progress *p)
 			idle_since = now;
 		/* What goes to another host takes longer than it pays to look for. */
 		bool on_the_wire = !p->port->all_local && !p->calls_open && is_under_way(p);
-		if (now - idle_since < p->options->spin)
+		if (now - idle_since < p->spin)
 			fy_pause();
-		else if (now - idle_since < p->options->spin + YIELD_NS && !on_the_wire) {
+		else if (now - idle_since < p->spin + p->yield && !on_the_wire) {
 			/* Threads that wait drive: the next one finds the helm free when this one sleeps. */
 			if (let_others(engine))
-				idle_since = now - p->options->spin - YIELD_NS;
+				idle_since = now - p->spin - p->yield;
 		} else
 			sleep_a_while(p);
 	}

@@ -327,6 +327,7 @@ struct fy_progress {
 	ferry *engine;
 	fy_port *port;
 	const ferry_options *options;
+	int64_t spin, yield;          /* how long the loop spins before it yields, and yields before it sleeps */
 	int64_t now;                  /* taken once a step */
 	bool user_code;               /* the holder may run inline user code in this step */
 	bool worked;                  /* something happened in this step */
@@ -394,6 +395,7 @@ struct fy_progress {
 	uint32_t n_calls, calls_free, calls_free_last, calls_open, calls_max;
 	/* inline work, in order */
 	struct fy_task *tasks, *tasks_last;
+	unsigned n_left;              /* messages among them that a thread which may not run handlers left */
 	ferry_message *replies, *replies_last; /* that could not be put yet */
 	struct fy_command *commands, *commands_last;
 	struct fy_timer *timers;      /* a heap */
@@ -593,6 +595,7 @@ void fy_timer_free(struct fy_progress *p);
 /* One step; true when something happened. `user_code`: inline handlers and callbacks may run. */
 bool fy_progress_step(struct fy_progress *p, bool user_code);
 /* Is there something to do that needs no network? */
+void fy_progress_set_patience(struct fy_progress *p);
 bool fy_progress_has_input(struct fy_progress *p, bool user_code);
 /* How long may the loop sleep before it has to look at the network again? */
 int64_t fy_progress_sleep_time(struct fy_progress *p);

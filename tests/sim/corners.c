@@ -380,6 +380,36 @@ static void a_batch_that_is_not_taken_has_a_status(void **state)
 	abandon(&pair);
 }
 
+/* ---- a borrower of the helm ---------------------------------------------------------------------------- */
+
+/*
+ * A thread that waits drives, and runs no handlers. It copies a few messages for them, so that a reply behind these is
+ * seen; a batch with many stays where it is, for the progress thread.
+ */
+static void a_borrower_leaves_batches_as_they_are(void **state)
+{
+	(void)state;
+	struct pair pair;
+	begin(&pair);
+	struct fy_progress *p = pair.sides[1].p;
+	for (int i = 0; i < 40; i++)
+		assert_int_equal(post(&pair, 60), 0);
+	while (fy_progress_step(pair.sides[0].p, true) || fy_sim_advance(pair.sim))
+		;
+	for (int i = 0; i < 100; i++) {
+		fy_progress_step(p, false);
+		fy_sim_advance(pair.sim);
+	}
+	assert_int_equal(pair.came, 0);
+	assert_in_range(p->n_left, 1, 16);
+	assert_int_equal(p->n_early, 1);
+	settle(&pair);
+	assert_int_equal(pair.came, 40);
+	assert_int_equal(p->n_left, 0);
+	assert_true(pair.in_order);
+	end(&pair);
+}
+
 /* ---- senders' memory ------------------------------------------------------------------------------ */
 
 enum { LONG = 64 << 10, MEMORY = 1 << 20, MANY = 400 };
@@ -977,6 +1007,7 @@ int main(void)
 		cmocka_unit_test(a_batch_that_is_not_sent_has_a_status),
 		cmocka_unit_test(none_of_many_waits_for_a_batch_that_is_not_sent),
 		cmocka_unit_test(a_batch_that_is_not_taken_has_a_status),
+		cmocka_unit_test(a_borrower_leaves_batches_as_they_are),
 		cmocka_unit_test(long_bodies_are_bounded),
 		cmocka_unit_test(bodies_that_are_sent_are_told),
 		cmocka_unit_test(bodies_to_a_rank_that_is_gone_are_told),
