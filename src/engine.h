@@ -242,6 +242,10 @@ int fy_post(const struct fy_post *post, ferry_future **future_p);
 int fy_post_flush(ferry *engine, struct fy_lane *lane, int rank, int64_t timeout, ferry_future **future_p);
 /* A record to the helm itself: FY_OP_START, its body copied. */
 int fy_post_start(ferry *engine, const void *body, size_t nbytes, ferry_future **future_p);
+/* Likewise in two parts, where that goes without waiting: the place of the record's body, which the caller fills in
+ * between, or NULL: not now. */
+void *fy_post_start_begin(ferry *engine, size_t nbytes, ferry_future **future_p);
+int fy_post_start_end(ferry *engine, size_t nbytes, ferry_future *future, ferry_future **future_p);
 
 /* The library's own ops. */
 #define FY_OP_FLUSH 0xFFFFFF01u     /* delivered like any post, then forgotten */

@@ -199,7 +199,7 @@ void fy_future_finish_reply(ferry_future *future, int status, ferry_message *rep
  * afterwards, the reference is dropped behind them. False: it was decided before, and the
  * reference is still there.
  */
-static bool succeed(ferry_future *future, uint32_t bits)
+static inline __attribute__((always_inline)) bool succeed(ferry_future *future, uint32_t bits)
 {
 	uint32_t old, set = FY_FUTURE_CLAIMED | FY_FUTURE_DONE | bits, drop;
 

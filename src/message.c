@@ -43,6 +43,9 @@ ferry_message *fy_message_new(ferry *engine, uint32_t op, size_t nbytes)
 	return m;
 }
 
+_Static_assert(offsetof(ferry_message, attachments) == FY_CACHE_LINE, "what a reply needs is one line of the cache,");
+_Static_assert(offsetof(ferry_message, tail) % FY_CACHE_LINE == 0, "and its body begins another");
+
 #define BLANK_SIZE (sizeof(ferry_message) + FY_MESSAGE_SMALL)
 
 /* What the life of a message as a reply may have changed, and what fy_message_fill and fy_message_free leave. */

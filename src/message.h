@@ -38,13 +38,15 @@ struct ferry_message {
 	char *body;
 	size_t nbytes;
 	size_t body_room;      /* the program's: allocated */
+	uint32_t answered;     /* 0, then 1 by whoever answers first (compare and swap) */
+	uint32_t retained;     /* set by ferry_message_retain (relaxed), read by the thread that ran the handler */
+	void *extra;           /* the msgpack layer's */
+	/* Above: a line of the cache, all that a short reply needs. */
 	struct fy_attachment *attachments;
 	size_t n_attachments;
 	size_t attachment_room;
 	/* requests */
 	uint64_t call_id;      /* 0: not a call */
-	uint32_t answered;     /* 0, then 1 by whoever answers first (compare and swap) */
-	uint32_t retained;     /* set by ferry_message_retain (relaxed), read by the thread that ran the handler */
 	ferry_message *answer; /* written by the one who answers, read by the helm after it took the request from
 	                        * the inbox of replies; NULL: an empty one */
 	int answer_status;     /* 0, or what ferry_reply_error said; then `answer` carries the text */
@@ -59,8 +61,8 @@ struct ferry_message {
 	struct ferry_message *op_next, *op_prev; /* in the mailbox's list of one op */
 	int64_t arrived;       /* for the grace period */
 	ck_stack_entry_t entry;
-	void *extra;           /* the msgpack layer's */
 	void (*extra_free)(void *extra);
+	char unused[32];       /* up to the next line of the cache */
 	_Alignas(16) char tail[]; /* a short body */
 };
 

@@ -80,9 +80,17 @@ static int post_message(ferry *engine, uint32_t what, const void *buffer, int co
 	if (comm == MPI_COMM_NULL || type == MPI_DATATYPE_NULL || count < 0)
 		return fy_fail(FERRY_EINVAL, "%s needs a communicator, a datatype and a count >= 0",
 		               fy_start_name(what));
-	struct fy_start a = { .what = what, .count = count, .peer = peer, .tag = tag,
-		              .message = { .buffer = (void *)(uintptr_t)buffer, .type = type, .comm = comm } };
-	return post(engine, &a, future_p);
+	ferry_future *future = NULL;
+	struct fy_start *place = future_p ? fy_post_start_begin(engine, sizeof *place, &future) : NULL;
+	struct fy_start own, *a = place ? place : &own;
+	a->what = what;
+	a->count = count;
+	a->peer = peer;
+	a->tag = tag;
+	a->message.buffer = (void *)(uintptr_t)buffer;
+	a->message.type = type;
+	a->message.comm = comm;
+	return place ? fy_post_start_end(engine, sizeof *place, future, future_p) : post(engine, &own, future_p);
 }
 
 int ferry_isend(ferry *engine, const void *buffer, int count, MPI_Datatype type, int dest, int tag, MPI_Comm comm,

@@ -26,21 +26,12 @@
 #include <string.h>
 
 #include "mpi_life.h"
-#include "mpi_start.h"
 
-#define BLOCK 64
+#define BLOCK FY_BLOCK_REQUESTS
 #define SPARE_MAX 64
 #define VISITS_MAX 24
 #define VISITS_IDLE 8
 #define PLENTY 8 /* done in one visit: worth another one at once */
-
-struct fy_block {
-	struct fy_block *next, *previous;
-	unsigned n;
-	bool look; /* futures of receives may have been given up since the last visit */
-	MPI_Request requests[BLOCK];
-	struct fy_waiting waiting[BLOCK];
-};
 
 /* ---- blocks -------------------------------------------------------------- */
 
@@ -55,7 +46,7 @@ static void spare(struct fy_requests *r, struct fy_block *b)
 	r->n_spare++;
 }
 
-static void append(struct fy_requests *r)
+void fy_requests_append(struct fy_requests *r)
 {
 	struct fy_block *b = r->spare;
 	r->spare = b->next;
@@ -68,16 +59,21 @@ static void append(struct fy_requests *r)
 	r->last = b;
 }
 
-static void drop(struct fy_requests *r, struct fy_block *b)
+static void unlink_block(struct fy_requests *r, struct fy_block *b)
 {
 	*(b->previous ? &b->previous->next : &r->first) = b->next;
 	*(b->next ? &b->next->previous : &r->last) = b->previous;
 	if (r->cursor == b)
 		r->cursor = b->next;
+}
+
+static void drop(struct fy_requests *r, struct fy_block *b)
+{
+	unlink_block(r, b);
 	spare(r, b);
 }
 
-bool fy_requests_reserve(struct fy_requests *r, size_t count)
+bool fy_requests_reserve_slow(struct fy_requests *r, size_t count)
 {
 	size_t room = (r->last ? BLOCK - r->last->n : 0) + (size_t)r->n_spare * BLOCK;
 	while (room < count) {
@@ -90,20 +86,6 @@ bool fy_requests_reserve(struct fy_requests *r, size_t count)
 		room += BLOCK;
 	}
 	return true;
-}
-
-struct fy_waiting *fy_requests_add(struct fy_requests *r, MPI_Request request, fy_request_done *done, uint32_t what)
-{
-	if (!r->last || r->last->n == BLOCK)
-		append(r);
-	struct fy_block *b = r->last;
-	b->requests[b->n] = request;
-	struct fy_waiting *w = &b->waiting[b->n++];
-	*w = (struct fy_waiting){ .done = done, .what = what };
-	r->n++;
-	if (what == FY_START_RECV)
-		r->n_receives++;
-	return w;
 }
 
 /* The next block's join this one's. */
@@ -208,6 +190,40 @@ static int test_block(struct fy_block *b, struct found *f)
 	return class;
 }
 
+static int code_of(int class, const MPI_Status *status)
+{
+	return class == MPI_SUCCESS ? MPI_SUCCESS : status->MPI_ERROR;
+}
+
+/* All of a block: it leaves as it is, before done() may add others. */
+static void visit_whole(struct fy_requests *r, struct fy_progress *p, struct fy_block *b, int class, struct found *f)
+{
+	unlink_block(r, b);
+	r->n -= b->n;
+	for (int i = 0; i < f->n; i++)
+		r->n_receives -= b->waiting[i].what == FY_START_RECV;
+	for (int i = 0; i < f->n; i++) {
+		const struct fy_waiting *w = &b->waiting[f->indices[i]];
+		w->done(p, w, &f->statuses[i], code_of(class, &f->statuses[i]));
+	}
+	spare(r, b);
+}
+
+static void visit_some(struct fy_requests *r, struct fy_progress *p, struct fy_block *b, int class, struct found *f)
+{
+	for (int i = 0; i < f->n; i++) {
+		struct fy_waiting *w = &b->waiting[f->indices[i]];
+		f->waiting[i] = *w;
+		r->n_receives -= w->what == FY_START_RECV;
+		w->done = NULL;
+	}
+	r->n -= (size_t)f->n;
+	close_up(b);
+	merge_next(r, b);
+	for (int i = 0; i < f->n; i++)
+		f->waiting[i].done(p, &f->waiting[i], &f->statuses[i], code_of(class, &f->statuses[i]));
+}
+
 /* How many were done. The block may be gone afterwards. */
 static unsigned visit(struct fy_requests *r, struct fy_progress *p, struct fy_block *b)
 {
@@ -215,22 +231,12 @@ static unsigned visit(struct fy_requests *r, struct fy_progress *p, struct fy_bl
 	if (b->look)
 		cancel_given_up(b, false);
 	int class = test_block(b, &f);
-	for (int i = 0; i < f.n; i++) {
-		struct fy_waiting *w = &b->waiting[f.indices[i]];
-		f.waiting[i] = *w;
-		r->n_receives -= w->what == FY_START_RECV;
-		w->done = NULL;
-	}
-	r->n -= (size_t)f.n;
-	if (f.n)
-		close_up(b);
-	if (b->n)
-		merge_next(r, b);
+	if (f.n && (unsigned)f.n == b->n)
+		visit_whole(r, p, b, class, &f);
+	else if (f.n)
+		visit_some(r, p, b, class, &f);
 	else
-		drop(r, b);
-	for (int i = 0; i < f.n; i++)
-		f.waiting[i].done(p, &f.waiting[i], &f.statuses[i],
-		                  class == MPI_SUCCESS ? MPI_SUCCESS : f.statuses[i].MPI_ERROR);
+		merge_next(r, b);
 	return (unsigned)f.n;
 }
 

@@ -11,7 +11,19 @@
 #include "future.h"
 
 struct fy_progress;
-struct fy_block;
+
+/* What a program may start. */
+enum {
+	FY_START_FN,
+	FY_START_RUN,
+	FY_START_SEND,
+	FY_START_RECV,
+	FY_START_BARRIER,   /* the collectives from here on */
+	FY_START_BCAST,
+	FY_START_REDUCE,
+	FY_START_ALLREDUCE,
+	FY_START_GATHER,
+};
 
 struct fy_waiting;
 
@@ -28,6 +40,16 @@ struct fy_waiting {
 	bool cancelled;       /* MPI was asked to */
 };
 
+#define FY_BLOCK_REQUESTS 64
+
+struct fy_block {
+	struct fy_block *next, *previous;
+	unsigned n;
+	bool look; /* futures of receives may have been given up since the last visit */
+	MPI_Request requests[FY_BLOCK_REQUESTS];
+	struct fy_waiting waiting[FY_BLOCK_REQUESTS];
+};
+
 struct fy_requests {
 	struct fy_block *first, *last; /* oldest first */
 	struct fy_block *cursor;       /* where the rotating look goes on; NULL: behind the first */
@@ -36,11 +58,30 @@ struct fy_requests {
 	size_t n, n_receives;
 };
 
+bool fy_requests_reserve_slow(struct fy_requests *r, size_t count);
 /* Room for so many more. False: no memory. */
-bool fy_requests_reserve(struct fy_requests *r, size_t count);
+static inline bool fy_requests_reserve(struct fy_requests *r, size_t count)
+{
+	return (r->last && r->last->n + count <= FY_BLOCK_REQUESTS) || fy_requests_reserve_slow(r, count);
+}
+/* Another block, of the spare ones, behind the last. */
+void fy_requests_append(struct fy_requests *r);
 /* Takes the request over; room must have been reserved. What is to happen is completed in its place by the caller:
  * a copy of what was just written would wait for all stores before it, MPI's among them. */
-struct fy_waiting *fy_requests_add(struct fy_requests *r, MPI_Request request, fy_request_done *done, uint32_t what);
+static inline struct fy_waiting *fy_requests_add(struct fy_requests *r, MPI_Request request, fy_request_done *done,
+                                                 uint32_t what)
+{
+	if (!r->last || r->last->n == FY_BLOCK_REQUESTS)
+		fy_requests_append(r);
+	struct fy_block *b = r->last;
+	struct fy_waiting *w = &b->waiting[b->n];
+	b->requests[b->n++] = request;
+	*w = (struct fy_waiting){ .done = done, .what = what };
+	r->n++;
+	if (what == FY_START_RECV)
+		r->n_receives++;
+	return w;
+}
 /* Test the oldest and some of the others; `idle`: there is nothing else to do. How many were done. */
 unsigned fy_requests_test(struct fy_requests *r, struct fy_progress *p, bool idle);
 /* Receives whose future was given up are cancelled as the test comes by; `all`: all receives, at once. */

@@ -88,7 +88,7 @@ static void empty_status(MPI_Status *mpi, int code)
 void fy_start_keep_status(ferry_future *future, const MPI_Status *mpi)
 {
 	MPI_Status empty;
-	if (!mpi) {
+	if (fy_unlikely(!mpi)) {
 		empty_status(&empty, MPI_SUCCESS);
 		mpi = &empty;
 	}
@@ -213,6 +213,11 @@ static void start_done(struct fy_progress *p, const struct fy_waiting *w, const 
 static void message_done(struct fy_progress *p, const struct fy_waiting *w, const MPI_Status *mpi, int code)
 {
 	int cancelled = 0;
+	if (fy_likely(mpi && code == MPI_SUCCESS && w->future && !w->cancelled)) {
+		fy_start_keep_status(w->future, mpi);
+		fy_future_complete(w->future, FERRY_OK, NULL);
+		return;
+	}
 	if (mpi && w->cancelled && code == MPI_SUCCESS)
 		MPI_Test_cancelled(mpi, &cancelled);
 	if (!mpi)

@@ -10,18 +10,6 @@
 #include "mpi_requests.h"
 #include "progress.h"
 
-enum {
-	FY_START_FN,
-	FY_START_RUN,
-	FY_START_SEND,
-	FY_START_RECV,
-	FY_START_BARRIER,   /* the collectives from here on */
-	FY_START_BCAST,
-	FY_START_REDUCE,
-	FY_START_ALLREDUCE,
-	FY_START_GATHER,
-};
-
 /* The body of a FY_OP_START record. */
 struct fy_start {
 	uint32_t what;

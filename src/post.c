@@ -362,17 +362,18 @@ int fy_post(const struct fy_post *post, ferry_future **future_p)
 	return bad ? bad : post_open(&o, future_p);
 }
 
-/* A record with a future, into the room that was reserved for it in this thread's lane. */
-static int publish_awaited(ferry *engine, struct fy_record *r, uint32_t word, uint32_t op, uint32_t rank,
-                           const void *body, ferry_future *future, ferry_future **future_p)
+/* A record with a future, in the room that was reserved for it in this thread's lane. Returns the place of its body. */
+static inline void *begin_awaited(struct fy_record *r, uint32_t word, uint32_t op, uint32_t rank, ferry_future *future)
 {
-	struct fy_lane *lane = fy_recent.lane;
-	uint32_t size = fy_record_size(word);
-	fy_record_clear_end(r, size);
-	*r = (struct fy_record){ word, op, rank, lane->stream };
+	fy_record_clear_end(r, fy_record_size(word));
+	*r = (struct fy_record){ word, op, rank, fy_recent.lane->stream };
 	fy_record_set_ext(r, (uint64_t)(uintptr_t)future);
-	fy_body_copy((char *)(r + 1) + 8, body, word & FY_BODY_MAX);
-	int status = publish(engine, lane, size, true);
+	return (char *)(r + 1) + 8;
+}
+
+static inline int publish_awaited(ferry *engine, uint32_t word, ferry_future *future, ferry_future **future_p)
+{
+	int status = publish(engine, fy_recent.lane, fy_record_size(word), true);
 	if (fy_likely(status == FERRY_OK))
 		*future_p = future;
 	else
@@ -380,16 +381,27 @@ static int publish_awaited(ferry *engine, struct fy_record *r, uint32_t word, ui
 	return status;
 }
 
+#define START_WORD(nbytes) (FY_KIND_CONTROL | FY_EXT | (uint32_t)(nbytes))
+
+void *fy_post_start_begin(ferry *engine, size_t nbytes, ferry_future **future_p)
+{
+	if (fy_unlikely(!is_mine_and_open(engine)))
+		return NULL;
+	struct fy_record *r = fy_lane_reserve(fy_recent.lane, fy_record_size(START_WORD(nbytes)));
+	ferry_future *future = r ? fy_future_create(engine, FY_FUTURE_IS_STARTED) : NULL;
+	if (fy_unlikely(!future))
+		return NULL;
+	*future_p = future;
+	return begin_awaited(r, START_WORD(nbytes), FY_OP_START, (uint32_t)FERRY_NONE, future);
+}
+
+int fy_post_start_end(ferry *engine, size_t nbytes, ferry_future *future, ferry_future **future_p)
+{
+	return publish_awaited(engine, START_WORD(nbytes), future, future_p);
+}
+
 int fy_post_start(ferry *engine, const void *body, size_t nbytes, ferry_future **future_p)
 {
-	uint32_t word = FY_KIND_CONTROL | FY_EXT | (uint32_t)nbytes;
-	if (fy_likely(future_p && is_mine_and_open(engine))) { /* the short way */
-		struct fy_record *r = fy_lane_reserve(fy_recent.lane, fy_record_size(word));
-		ferry_future *future = r ? fy_future_create(engine, FY_FUTURE_IS_STARTED) : NULL;
-		if (fy_likely(future != NULL))
-			return publish_awaited(engine, r, word, FY_OP_START, (uint32_t)FERRY_NONE, body, future,
-			                       future_p);
-	}
 	struct fy_post o = { .engine = engine, .kind = FY_KIND_CONTROL, .rank = FERRY_NONE, .op = FY_OP_START,
 		             .body = body, .nbytes = nbytes, .timeout = FERRY_FOREVER };
 	return post_open(&o, future_p);
@@ -429,7 +441,8 @@ static bool post_awaited(ferry *engine, uint32_t kind, int rank, uint32_t op, co
 		return false;
 	if (call)
 		future->reply = fy_message_blank(lane);
-	*status_p = publish_awaited(engine, r, word, op, (uint32_t)rank, body, future, future_p);
+	fy_body_copy(begin_awaited(r, word, op, (uint32_t)rank, future), body, nbytes);
+	*status_p = publish_awaited(engine, word, future, future_p);
 	return true;
 }
 
