@@ -21,6 +21,7 @@ static void hook_wait(ferry *engine, const ferry_future *future, int64_t until)
 		return;
 	if (fy_recent.serial == engine->serial)
 		fy_recent.lane->quick = 1;
+	fy_add_64(&engine->waits, 1);
 	fy_engine_help(engine, future_ready, future, until);
 	fy_engine_leave(engine);
 }

@@ -138,9 +138,31 @@ static void await_channel(const struct room *r, ferry *e, int64_t until)
 	fy_add_32(&e->room_waiting, (uint32_t)-1);
 }
 
+/*
+ * Who drives keeps a processor, which is well while all are after throughput. But where threads wait for futures all
+ * the time these come first, and others sleep until there is room. (Beside 15 such posters, on two processors, 99 % of
+ * a thread's round trips took less than 4 ms in this way, and 20 ms when the posters drove; posting alone they
+ * get a third more through when they drive.) More than one wait in 16 times without room counts as all the time.
+ */
+#define OTHERS_STEP 16u
+#define OTHERS_MAX 64u
+
+static bool others_come_first(const struct room *r, const ferry *e)
+{
+	struct fy_lane *lane = r->lane;
+	uint64_t waits = fy_load_relaxed_64(&e->waits);
+	if (waits != lane->waits_seen)
+		lane->others = lane->others + OTHERS_STEP < OTHERS_MAX ? lane->others + OTHERS_STEP : OTHERS_MAX;
+	else if (lane->others)
+		lane->others--;
+	lane->waits_seen = waits;
+	return lane->others > OTHERS_STEP && !(e->options.flags & FERRY_NO_THREAD);
+}
+
 static void await_room(const struct room *r, ferry *e, int64_t until)
 {
-	fy_engine_help(e, has_room, r, until);
+	if (!others_come_first(r, e))
+		fy_engine_help(e, has_room, r, until);
 	if (has_room(r))
 		return;
 	if (must_wait(r))

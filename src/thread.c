@@ -96,7 +96,10 @@ static void leaving_create(void)
 
 struct fy_lane *fy_engine_lane_create(ferry *engine)
 {
-	return fy_lane_create(engine, engine->serial, fy_add_32(&engine->next_stream, 1));
+	struct fy_lane *lane = fy_lane_create(engine, engine->serial, fy_add_32(&engine->next_stream, 1));
+	if (lane)
+		lane->waits_seen = fy_load_relaxed_64(&engine->waits);
+	return lane;
 }
 
 /* Lanes of engines that were closed meanwhile are forgotten on the way. */
