@@ -24,7 +24,8 @@
 
 #define CREDIT_FIRST 16384u         /* each pair of ranks starts with room for one small batch */
 #define WINDOW_MAX (16u << 20)      /* and gets no more than this */
-#define CHUNK_BYTES (256u << 10)
+#define CHUNK_HERE ((size_t)1 << 20)  /* of a large message, where all ranks are on one host; */
+#define CHUNK_WIRE ((size_t)256 << 10) /* else a chunk holds up for longer what is behind it */
 #define CALLS_SHARE 8               /* an eighth of receive_memory is for replies */
 
 static pthread_mutex_t shells_lock = PTHREAD_MUTEX_INITIALIZER;
@@ -111,7 +112,9 @@ static struct fy_progress *progress_create(ferry *e, fy_port *port, uint32_t fir
 	fy_progress_set_patience(p);
 	p->first_seq = first_seq;
 	p->tag_span = port->tag_max - 1;
-	p->chunk_bytes = port->chunk_max < CHUNK_BYTES ? port->chunk_max : CHUNK_BYTES;
+	p->chunk_bytes = port->all_local ? CHUNK_HERE : CHUNK_WIRE;
+	if (p->chunk_bytes > port->chunk_max)
+		p->chunk_bytes = port->chunk_max;
 	p->now = port->ops->now(port);
 	p->stats.size = sizeof p->stats;
 	share_memory(p, &e->options);

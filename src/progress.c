@@ -20,8 +20,10 @@
 #include "options.h"
 #include "status.h"
 
-#define YIELD_ALONE FERRY_US(50)   /* how long the loop yields before it sleeps, */
-#define YIELD_CROWDED FERRY_US(5)  /* and where the ranks outnumber the processors */
+/* How long the loop yields before it sleeps: to wake an idle processor takes 10 to 50 us. Less where ranks outnumber
+ * the processors. */
+#define YIELD_ALONE FERRY_US(100)
+#define YIELD_CROWDED FERRY_US(5)
 #define STAND_BY_MAX FERRY_MS(4)   /* between two looks whether threads still drive */
 #define SLEEP_BUSY FERRY_US(20)    /* MPI has something of ours under way */
 #define SLEEP_WIRE FERRY_US(500)   /* the same, all of it to or from other hosts: what its buffers hold goes on
@@ -270,7 +272,8 @@ static int64_t longer(struct fy_progress *p, int64_t most)
 int64_t fy_progress_sleep_time(struct fy_progress *p)
 {
 	bool under_way = is_under_way(p);
-	bool awaited = p->calls_open || p->drain_broke_off || p->n_pending || p->n_streams || p->agree.kind || p->closing || p->queued;
+	bool awaited = p->calls_open || p->drain_broke_off || p->n_pending || p->n_streams || p->agree.kind ||
+	               p->closing || p->queued;
 	int64_t sleep_max = p->options->sleep_max ? p->options->sleep_max : FERRY_US(1);
 	int64_t t;
 	if (under_way && p->port->all_local)
@@ -296,7 +299,8 @@ int64_t fy_progress_sleep_time(struct fy_progress *p)
 	return t > 0 ? t : 0;
 }
 
-/* Take the helm again, which threads that wait may have. As long as they do this one sleeps on. True when it was so. */
+/* Take the helm again, which threads that wait may have. As long as they do this one sleeps on. True when it
+ * was so. */
 static bool come_back(ferry *engine)
 {
 	if (fy_helm_try(engine))

@@ -14,7 +14,8 @@
 struct posters {
 	ferry *engine;
 	const struct perf_trial *trial;
-	void *data; /* one payload for all: it is only read */
+	void *data; /* one payload for all: it is only read. In a block as large as the peers', so that the
+	             * system gives it the same kind of pages */
 };
 
 static ferry_future *post_attached(ferry *engine, const void *data, size_t nbytes)
@@ -49,7 +50,7 @@ static void post_all(struct perf_member *member)
 
 static void run_sender(struct perf_world *world, struct perf_trial *trial, struct perf_receiver *receiver)
 {
-	struct posters posters = {NULL, trial, perf_payload(trial->size)};
+	struct posters posters = {NULL, trial, perf_payload((size_t)trial->window * trial->size)};
 	struct perf_team team;
 	double start;
 
