@@ -141,6 +141,18 @@ break_it parked transfer_in.c 's/in->lengths_known == in->n_parts || in->dead)) 
 	'a message is granted before its lengths are known' $S sim/malformed
 break_it stalled transfer_land.c 's/p->now - in->moved_at < STALLED/true/' \
 	'a peer that sends nothing holds the budget for ever' $S sim/malformed
+break_it unsent channel.c 's/if (b->request.status \&\& !ch->unsent) {/if (false) {/' \
+	'a batch that was not sent is taken for sent' sim/corners
+break_it refused-held channel.c 's/^\t\trefuse_held(ch, s, &r);/\t\t;/' \
+	'held records that a receiver could not read stay open' sim/corners sim/malformed
+break_it told-late outgoing.c 's/if (more \&\& p->freed </if (p->freed </' \
+	'posters are told of freed memory only when it is much' sim/corners
+break_it nudge lane.c 's/ \&\& lane->tail_seen - head <= NUDGE_BELOW//' \
+	'a producer is woken for room that it cannot use' unit/test_lane
+break_it left dispatch.c 's/ \&\& p->n_left >= LEFT_MAX)/ \&\& false)/' \
+	'a borrower of the helm copies whole batches' sim/corners
+break_it until helm.c 's/ || p->now >= until)/)/' \
+	'who drives the engine does not look at the time' sim/corners
 break_it attachment message.c '/^static void free_attachments/,/^}/s/a->release(a->data, a->arg);/;/' \
 	'an attachment is not given back' $S unit/test_message
 
