@@ -623,6 +623,7 @@ static void owe_refused(struct fy_progress *p, struct fy_channel *ch, uint32_t s
 	}
 	ch->refused[ch->n_refused++] = (struct fy_refused){ seq, index, FERRY_EDECODE, 0 };
 	fy_channel_mark(p, ch);
+	fy_call_fail(p, ch->rank, FERRY_EDECODE, "a batch of that rank could not be read: the reply may have been in it");
 }
 
 /*

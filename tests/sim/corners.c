@@ -623,7 +623,7 @@ static void who_waits_for_send_memory_is_woken(void **state)
 
 /* ---- a batch that its receiver cannot read ------------------------------------------------------ */
 
-/* What stands between rank 0 and the network: the next batches lose the op of their first record. */
+/* What stands between rank 0 and the network: the first record of the next batches is for no rank. */
 static struct {
 	struct fy_port_ops ops;
 	int (*send)(fy_port *port, int rank, int tag, const void *data, size_t nbytes, fy_request *request);
@@ -638,7 +638,7 @@ static int spoiled_send(fy_port *port, int rank, int tag, const void *data, size
 	spoiler.spoil--;
 	memcpy(spoiler.bytes, data, nbytes);
 	struct fy_record *r = (struct fy_record *)(void *)(spoiler.bytes + sizeof(struct fy_batch_header));
-	r->op = FERRY_OP_RESERVED;
+	r->rank = UINT32_MAX;
 	return spoiler.send(port, rank, tag, spoiler.bytes, nbytes, request);
 }
 
@@ -680,6 +680,38 @@ static void a_held_record_that_is_spoiled(void **state)
 	settle(&pair);
 	assert_int_equal(pair.sides[1].p->channels[0]->held, 0);
 	assert_int_equal(pair.sides[1].p->channels[0]->spent_in, p->channels[1]->spent);
+	end(&pair);
+}
+
+static void answer_nothing(ferry *engine, ferry_message *message, void *arg)
+{
+	(void)engine;
+	(void)message;
+	(void)arg; /* an empty reply follows */
+}
+
+/* Who cannot read a batch does not know whether the reply to a call was in it, and does not wait for it for ever. */
+static void a_reply_that_is_spoiled(void **state)
+{
+	(void)state;
+	struct pair pair;
+	ferry_future *call;
+	begin_spoiled(&pair);
+	struct side *side = &pair.sides[1];
+	ferry *before = fy_engine_begin(FY_INLINE, pair.sides[0].engine);
+	assert_int_equal(ferry_handle(pair.sides[0].engine, OP + 2, FERRY_INLINE, answer_nothing, NULL), 0);
+	fy_engine_end(FY_INLINE, before);
+	struct fy_post o = { .engine = side->engine, .lane = side->lane, .kind = FY_KIND_CALL, .rank = 0, .op = OP + 2,
+		             .body = "", .nbytes = 1 };
+	assert_int_equal(fy_post(&o, &call), 0);
+	spoiler.spoil = 1;
+	settle(&pair);
+	assert_int_equal(spoiler.spoil, 0);
+	ended(call, FERRY_EDECODE, "the reply may have been in it");
+	assert_int_equal(side->p->calls_open, 0);
+	assert_int_equal(fy_post(&o, &call), 0);
+	settle(&pair);
+	ended(call, FERRY_OK, NULL);
 	end(&pair);
 }
 
@@ -1013,6 +1045,7 @@ int main(void)
 		cmocka_unit_test(bodies_to_a_rank_that_is_gone_are_told),
 		cmocka_unit_test(who_waits_for_send_memory_is_woken),
 		cmocka_unit_test(a_held_record_that_is_spoiled),
+		cmocka_unit_test(a_reply_that_is_spoiled),
 		cmocka_unit_test(an_announcement_that_is_spoiled),
 		cmocka_unit_test(records_that_are_spoiled_by_chance),
 		cmocka_unit_test(a_wait_that_drives_ends_in_time),
