@@ -596,6 +596,14 @@ static void check_many(void)
 
 /* ---- all of it ------------------------------------------------------------------- */
 
+/* The progress of nonblocking I/O in Open MPI 4.1.4 does not stand other threads inside MPI: one of them still looks at
+ * a request (mca_fbtl_posix_progress) that another one found done and freed. */
+#ifdef OPEN_MPI
+enum { FILE_BESIDE = false };
+#else
+enum { FILE_BESIDE = true };
+#endif
+
 int main(void)
 {
 	pthread_t threads[SPEAKERS];
@@ -611,11 +619,14 @@ int main(void)
 	MPI_Comm_size(mine, &size);
 	CHECK_STATUS(ferry_open_comm(MPI_COMM_NULL, NULL, &engine), FERRY_EINVAL);
 	CHECK_OK(ferry_open_comm(mine, NULL, &engine));
+	if (!FILE_BESIDE)
+		check_file();
 	for (intptr_t i = 0; i < SPEAKERS; i++)
 		CHECK_INT(pthread_create(&threads[i], NULL, speak, (void *)i), 0);
 	check_allreduces();
 	check_one_sided();
-	check_file();
+	if (FILE_BESIDE)
+		check_file();
 	check_wrong();
 	check_persistent();
 	check_kept();
