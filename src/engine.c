@@ -24,7 +24,7 @@
 
 #define CREDIT_FIRST 16384u         /* each pair of ranks starts with room for one small batch */
 #define WINDOW_MAX (16u << 20)      /* and gets no more than this */
-#define CHUNK_HERE ((size_t)1 << 20)  /* of a large message, where all ranks are on one host; */
+#define CHUNK_HERE ((size_t)512 << 10) /* of a large message, where all ranks are on one host; */
 #define CHUNK_WIRE ((size_t)256 << 10) /* else a chunk holds up for longer what is behind it */
 #define CALLS_SHARE 8               /* an eighth of receive_memory is for replies */
 

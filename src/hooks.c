@@ -19,9 +19,13 @@ static void hook_wait(ferry *engine, const ferry_future *future, int64_t until)
 {
 	if (!fy_engine_enter(engine))
 		return;
-	if (fy_recent.serial == engine->serial)
-		fy_recent.lane->quick = 1;
-	fy_add_64(&engine->waits, 1);
+	struct fy_lane *lane = fy_recent.serial == engine->serial ? fy_recent.lane : NULL;
+	if (!lane || !lane->flooded) /* at the end of a flood nobody is in a hurry */
+		fy_add_64(&engine->waits, 1);
+	if (lane) {
+		lane->quick = 1;
+		lane->flooded = false;
+	}
 	fy_engine_help(engine, future_ready, future, until);
 	fy_engine_leave(engine);
 }

@@ -55,6 +55,7 @@ struct fy_lane {
 	uint32_t refs;            /* the thread's and the engine's (atomic add) */
 	uint32_t gone;            /* set by the closing engine (release): the thread may forget this lane */
 	uint32_t known;           /* the helm's: it is on the list of all lanes */
+	bool flooded;             /* the producer's: it waited for room since it last waited for a future */
 	uint32_t others;          /* the producer's: how much others have waited for futures lately (post.c), */
 	uint64_t waits_seen;      /* and engine->waits when it last had no room */
 	struct fy_lane *all_next; /* the helm's list of all lanes */

@@ -156,6 +156,7 @@ static bool others_come_first(const struct room *r, const ferry *e)
 	else if (lane->others)
 		lane->others--;
 	lane->waits_seen = waits;
+	lane->flooded = true;
 	return lane->others > OTHERS_STEP && !(e->options.flags & FERRY_NO_THREAD);
 }
 
