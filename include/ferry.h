@@ -155,7 +155,8 @@ struct ferry_options {
 	size_t out_of_band;     /* binaries from this size on travel as attachments: 256 KiB; 1 and more, or none */
 	size_t decode_memory;   /* bound of one decoded object: 64 MiB; 4 KiB and more */
 	int64_t handler_grace;  /* a call that nobody takes for so long is FERRY_ENOHANDLER: 5 s; 1 ns and more, or none */
-	int64_t spin;           /* an idle loop spins before it yields: 20 us, none on fewer than 4 processors; to 1 s, or none */
+	int64_t spin;           /* an idle loop spins before it yields: 20 us, none on fewer than 4 processors; to 1 s,
+	                         * or none. It never does where the ranks of a host outnumber its processors */
 	int64_t sleep_max;      /* longest sleep of an idle loop that must poll: 10 ms; 1 us to 10 s, or none */
 	int lend;               /* 1 (default): waiting threads may drive the engine; FERRY_NONE: never */
 	const char *progress_cpus; /* where the progress thread runs, such as "3" or "2-3": where it likes */

@@ -59,7 +59,8 @@ static bool slot_create(struct fy_progress *p, struct fy_slot *slot)
 int fy_dispatch_open(struct fy_progress *p)
 {
 	unsigned wanted = 8u * (unsigned)p->engine->size;
-	p->n_slots = wanted < 16 ? 16 : wanted > 32 ? 32 : wanted; /* they are filled in turn: more of them stay in no cache */
+	/* They are filled in turn: more of them stay in no cache. */
+	p->n_slots = wanted < 16 ? 16 : wanted > 32 ? 32 : wanted;
 	p->slot_all = calloc(p->n_slots, sizeof *p->slot_all);
 	p->view = calloc(1, sizeof *p->view);
 	p->reserve = malloc(FY_BATCH_BYTES);
@@ -689,14 +690,15 @@ static void dispatch_replies(struct fy_progress *p, const struct fy_channel *ch,
 	while (slot->offset + sizeof(struct fy_record) <= end) {
 		const struct fy_record *r = (const struct fy_record *)(const void *)(slot->buffer + slot->offset);
 		uint32_t word = r->size_flags, size = fy_record_size(word);
-		if (word >> 24 != FY_PLAIN_REPLY || (word & FY_BODY_MAX) > FY_MESSAGE_SMALL || size > end - slot->offset ||
-		    r->rank != me)
+		if (word >> 24 != FY_PLAIN_REPLY || (word & FY_BODY_MAX) > FY_MESSAGE_SMALL ||
+		    size > end - slot->offset || r->rank != me)
 			return;
 		struct fy_call *call = fy_call_find(p, fy_record_ext(r), ch->rank);
 		ferry_message *reply = call ? call->future->reply : NULL;
 		if (!reply)
 			return;
-		fy_message_fill(reply, r->op, ch->rank, fy_record_data(r), word & FY_BODY_MAX); /* small: it cannot fail */
+		/* Small: it cannot fail. */
+		fy_message_fill(reply, r->op, ch->rank, fy_record_data(r), word & FY_BODY_MAX);
 		if (!fy_future_complete_reply(fy_call_close_found(p, call), reply))
 			p->stats.late_replies++;
 		p->done++;

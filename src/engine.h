@@ -80,8 +80,8 @@ struct ferry {
 	uint32_t next_stream;     /* atomic add */
 	uint64_t lane_full;       /* statistics: atomic add by posters that had to wait */
 	uint64_t lends;           /* statistics: atomic add */
-	uint64_t waits;           /* how often a thread that had not flooded began to wait for a future: atomic add,
-	                           * read by posters */
+	uint64_t waits;           /* how often a thread that had not flooded began to wait for a future: atomic add
+	                           * by it, read by posters (relaxed: a hint, nothing is read behind it) */
 	uint32_t starts_given_up; /* futures of starts that were cancelled or timed out: atomic add, read by the helm */
 
 	bool lendable;            /* constant */

@@ -46,7 +46,8 @@ unsigned fy_future_cached(void)
 
 _Static_assert(offsetof(ferry_future, links) == FY_CACHE_LINE, "what the helm writes is one line of the cache");
 
-/* Field by field: the callback's are not read before they are written, and clearing the whole takes longer than the rest. */
+/* Field by field: the callback's are not read before they are written, and clearing the whole takes longer than the
+ * rest. */
 static void init(ferry_future *future, ferry *engine, uint32_t flags)
 {
 	future->state = 2 * FY_FUTURE_REF;

@@ -46,7 +46,8 @@ struct ferry_future {
 		};
 		unsigned char mpi_status[24]; /* FY_FUTURE_IS_STARTED: set before DONE */
 	};
-	/* Above: a line of the cache, which goes to the helm and back. Below: what that only looks at for a WATCHED or THEN. */
+	/* Above: a line of the cache, which goes to the helm and back. Below: what that looks at only where WATCHED or
+	 * THEN is set. */
 	void *links;              /* watches, a lock bit and a bit for "completed": see watch.h */
 	void (*extra_free)(ferry_future *future, void *extra); /* called when the last reference is gone */
 	/* Written by the thread that turned THEN_KEPT on, before THEN; nobody reads them without it. */

@@ -58,7 +58,8 @@ static const struct fy_option table[] = {
 	OPTION(AT(handler_grace), TIME, FERRY_S(5), 1, INT64_MAX, -1,
 	       "a call that nobody handles or reads is answered with ENOHANDLER after this"),
 	OPTION(AT(spin), TIME, FY_OPTION_COMPUTED, 1, FERRY_S(1), 0,
-	       "how long an idle loop spins before it yields; default 20us, off with fewer than 4 processors"),
+	       "how long an idle loop spins before it yields; default 20us, off with fewer than 4 processors, "
+	       "and never where the ranks of a host outnumber them"),
 	OPTION(AT(sleep_max), TIME, FERRY_MS(10), FERRY_US(1), FERRY_S(10), 0,
 	       "longest sleep of an idle loop that must poll; none: it only yields"),
 	OPTION(AT(lend), SWITCH, 1, 0, 1, 0, "threads that wait may drive the engine"),

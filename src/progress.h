@@ -177,7 +177,8 @@ struct fy_channel {
 	unsigned n_ready;
 	struct fy_batch *flight, *flight_last; /* oldest first */
 	unsigned n_flight;
-	struct fy_batch *unsent;    /* MPI failed to send it, and its bytes say why: the peer is gone at the end of the step */
+	struct fy_batch *unsent;    /* MPI failed to send it, and its bytes say why: the peer is gone at the end of
+	                             * the step */
 	uint32_t seq_out;           /* of the next batch */
 	uint64_t spent, limit;
 	bool hungry;                /* credit ran out: to be told with the next batch */
