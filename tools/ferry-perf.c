@@ -70,6 +70,34 @@ static bool somebody_runs(const struct perf_world *world)
 	return false;
 }
 
+static size_t largest_size(const struct perf_options *options)
+{
+	size_t largest = 0, i;
+
+	for (i = 0; i < options->sizes_count; i++)
+		if (options->sizes[i] > largest)
+			largest = options->sizes[i];
+	return largest;
+}
+
+static bool sizes_fit(const struct perf_world *world)
+{
+	const struct perf_mode *mode = world->options->mode;
+	size_t largest = largest_size(world->options), i;
+
+	for (i = 0; mode->contestants[i]; i++) {
+		const struct perf_contestant *contestant = mode->contestants[i];
+
+		if (!contestant->size_max || contestant->size_max >= largest || !perf_wanted(world, contestant))
+			continue;
+		if (world->rank == 0)
+			fprintf(stderr, "ferry-perf: %s takes messages of at most %zu bytes, not %zu; leave that peer "
+			        "or that size out\n", contestant->name, contestant->size_max, largest);
+		return false;
+	}
+	return true;
+}
+
 static int write_json(const struct perf_world *world, const struct perf_result *result)
 {
 	FILE *file = fopen(world->options->json, "w");
@@ -105,7 +133,7 @@ static int measure(struct perf_world *world)
 	struct perf_result *result;
 	int status = 0;
 
-	if (!ranks_suit(world) || !somebody_runs(world))
+	if (!ranks_suit(world) || !somebody_runs(world) || !sizes_fit(world))
 		return 2;
 	result = perf_duel(world);
 	if (world->rank == 0)

@@ -90,6 +90,7 @@ struct perf_contestant {
 	const char *what;
 	int level;                 /* the thread level of MPI that it needs */
 	bool engine;               /* runs with Ferry's engine open */
+	size_t size_max;           /* bytes of a message that it can send; 0: any */
 	void (*run)(struct perf_world *world, struct perf_trial *trial);
 };
 

@@ -64,7 +64,7 @@ static void measure(const struct perf_world *world, struct perf_trial *trial)
 }
 
 static const struct perf_contestant contestant = {
-	"ferry", "ferry_post from all threads of all ranks to all others", MPI_THREAD_MULTIPLE, true, run};
+	"ferry", "ferry_post from all threads of all ranks to all others", MPI_THREAD_MULTIPLE, true, 0, run};
 
 const struct perf_mode perf_alltoall_mode = {
 	.name = "alltoall",

@@ -141,7 +141,7 @@ static void measure(const struct perf_world *world, struct perf_trial *trial)
 }
 
 static const struct perf_contestant contestant = {
-	"ferry", "ferry_post_message with one attachment, in windows", MPI_THREAD_MULTIPLE, true, run};
+	"ferry", "ferry_post_message with one attachment, in windows", MPI_THREAD_MULTIPLE, true, 0, run};
 
 const struct perf_mode perf_bandwidth_mode = {
 	.name = "bandwidth",

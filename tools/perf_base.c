@@ -33,13 +33,14 @@ void perf_sleep(double seconds)
 
 void perf_fatal(const char *format, ...)
 {
+	char text[512];
 	va_list arguments;
 
-	fputs("ferry-perf: ", stderr);
 	va_start(arguments, format);
-	vfprintf(stderr, format, arguments);
+	vsnprintf(text, sizeof(text), format, arguments);
 	va_end(arguments);
-	fputc('\n', stderr);
+	fprintf(stderr, "ferry-perf: %s\n", text);
+	perf_sleep(0.1); /* a launcher may throw away what it has not read when the job ends */
 	MPI_Abort(MPI_COMM_WORLD, 1);
 	abort();
 }

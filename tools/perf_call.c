@@ -81,7 +81,7 @@ static void run(struct perf_world *world, struct perf_trial *trial)
 }
 
 static const struct perf_contestant contestant = {
-	"ferry", "ferry_call in windows, a handler that replies", MPI_THREAD_MULTIPLE, true, run};
+	"ferry", "ferry_call in windows, a handler that replies", MPI_THREAD_MULTIPLE, true, 0, run};
 
 const struct perf_mode perf_call_mode = {
 	.name = "call",

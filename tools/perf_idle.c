@@ -149,9 +149,9 @@ static void measure(const struct perf_world *world, struct perf_trial *trial)
 }
 
 static const struct perf_contestant contestant = {
-	"ferry", "an open engine without work", MPI_THREAD_MULTIPLE, true, run};
+	"ferry", "an open engine without work", MPI_THREAD_MULTIPLE, true, 0, run};
 static const struct perf_contestant sleepers = {
-	"relay", "a byte from thread to thread through pipes", MPI_THREAD_FUNNELED, false, run_relay};
+	"relay", "a byte from thread to thread through pipes", MPI_THREAD_FUNNELED, false, 0, run_relay};
 
 const struct perf_mode perf_idle_mode = {
 	.name = "idle",

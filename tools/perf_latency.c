@@ -121,9 +121,9 @@ static void measure(const struct perf_world *world, struct perf_trial *trial)
 }
 
 static const struct perf_contestant contestant = {
-	"ferry", "ferry_call and ferry_future_wait, a handler that replies", MPI_THREAD_MULTIPLE, true, run};
+	"ferry", "ferry_call and ferry_future_wait, a handler that replies", MPI_THREAD_MULTIPLE, true, 0, run};
 static const struct perf_contestant alone = {
-	"alone", "the same without the flood", MPI_THREAD_MULTIPLE, true, run_alone};
+	"alone", "the same without the flood", MPI_THREAD_MULTIPLE, true, 0, run_alone};
 
 const struct perf_mode perf_latency_mode = {
 	.name = "latency",

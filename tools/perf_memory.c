@@ -153,7 +153,7 @@ static void run(struct perf_world *world, struct perf_trial *trial)
 }
 
 static const struct perf_contestant contestant = {
-	"ferry", "touched pages of rank 0", MPI_THREAD_MULTIPLE, true, run};
+	"ferry", "touched pages of rank 0", MPI_THREAD_MULTIPLE, true, 0, run};
 
 const struct perf_mode perf_memory_mode = {
 	.name = "memory",

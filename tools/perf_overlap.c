@@ -192,9 +192,9 @@ static void run_plain(struct perf_world *world, struct perf_trial *trial)
 }
 
 static const struct perf_contestant contestant = {
-	"ferry", "ferry_post_message with one attachment each way", MPI_THREAD_MULTIPLE, true, run_ferry};
+	"ferry", "ferry_post_message with one attachment each way", MPI_THREAD_MULTIPLE, true, 0, run_ferry};
 static const struct perf_contestant plain = {
-	"plain", "MPI_Isend and MPI_Irecv, then MPI_Waitall", MPI_THREAD_FUNNELED, false, run_plain};
+	"plain", "MPI_Isend and MPI_Irecv, then MPI_Waitall", MPI_THREAD_FUNNELED, false, 0, run_plain};
 
 const struct perf_mode perf_overlap_mode = {
 	.name = "overlap",

@@ -263,13 +263,13 @@ static void run_latency(struct perf_world *world, struct perf_trial *trial)
 
 const struct perf_contestant perf_multiple_rate = {
 	"multiple", "MPI_THREAD_MULTIPLE, as many sending threads in windows, one receiving thread",
-	MPI_THREAD_MULTIPLE, false, run_rate};
+	MPI_THREAD_MULTIPLE, false, 0, run_rate};
 const struct perf_contestant perf_multiple_symmetric = {
 	"symmetric", "MPI_THREAD_MULTIPLE, as many sending threads in windows and as many receiving threads",
-	MPI_THREAD_MULTIPLE, false, run_symmetric};
+	MPI_THREAD_MULTIPLE, false, 0, run_symmetric};
 const struct perf_contestant perf_multiple_call = {
 	"multiple", "MPI_THREAD_MULTIPLE, as many calling threads in windows, one answering thread",
-	MPI_THREAD_MULTIPLE, false, run_call};
+	MPI_THREAD_MULTIPLE, false, 0, run_call};
 const struct perf_contestant perf_multiple_latency = {
 	"multiple", "MPI_THREAD_MULTIPLE, MPI_Send and MPI_Recv between as many pairs of threads",
-	MPI_THREAD_MULTIPLE, false, run_latency};
+	MPI_THREAD_MULTIPLE, false, 0, run_latency};

@@ -360,14 +360,14 @@ static void run_alltoall(struct perf_world *world, struct perf_trial *trial)
 }
 
 const struct perf_contestant perf_plain_rate = {
-	"plain", "MPI_Isend and MPI_Irecv in windows, one way, one thread a rank", MPI_THREAD_FUNNELED, false,
+	"plain", "MPI_Isend and MPI_Irecv in windows, one way, one thread a rank", MPI_THREAD_FUNNELED, false, 0,
 	run_rate};
 const struct perf_contestant perf_plain_call = {
 	"plain-call", "requests and replies with MPI_Isend and MPI_Irecv in windows, one thread a rank",
-	MPI_THREAD_FUNNELED, false, run_call};
+	MPI_THREAD_FUNNELED, false, 0, run_call};
 const struct perf_contestant perf_plain_latency = {
-	"plain", "MPI_Send and MPI_Recv there and back, one thread a rank", MPI_THREAD_FUNNELED, false,
+	"plain", "MPI_Send and MPI_Recv there and back, one thread a rank", MPI_THREAD_FUNNELED, false, 0,
 	run_latency};
 const struct perf_contestant perf_plain_alltoall = {
 	"plain", "MPI_Isend and MPI_Irecv in windows to all in turn, one thread a rank", MPI_THREAD_FUNNELED,
-	false, run_alltoall};
+	false, 0, run_alltoall};

@@ -87,7 +87,7 @@ static void run(struct perf_world *world, struct perf_trial *trial)
 }
 
 static const struct perf_contestant contestant = {
-	"ferry", "ferry_post from all threads, a handler at the target", MPI_THREAD_MULTIPLE, true, run};
+	"ferry", "ferry_post from all threads, a handler at the target", MPI_THREAD_MULTIPLE, true, 0, run};
 
 const struct perf_mode perf_rate_mode = {
 	.name = "rate",
