@@ -13,6 +13,10 @@
  * `drivers`; the last one counts itself out, by a read-modify-write, and then looks whether it is asleep. So
  * if it saw a driver, the last driver sees it asleep. That sleep is a nap: a wake-up may have come just before.
  *
+ * A thread that posts and is believed to wait soon (post.c) drives once and leaves nothing announced: nobody spends a
+ * wake-up on what its wait will see. That is done only where the progress thread naps, so it comes by itself if the
+ * wait does not.
+ *
  * Without a thread of the engine's own (FERRY_NO_THREAD) every thread that waits drives, and does run user code.
  */
 #include <limits.h>
@@ -127,19 +131,39 @@ static void take_turns(ferry *engine, bool (*ready)(const void *arg), const void
 	}
 }
 
-void fy_engine_drive(ferry *engine, bool (*ready)(const void *arg), const void *arg, int64_t until)
+static bool naps(ferry *engine)
+{
+	return !fy_load_acquire_32(&engine->asleep) || fy_load_acquire_32(&engine->napping);
+}
+
+/* The last one leaves the engine as it was. Whoever comes meanwhile and takes the helm does so after that. */
+static void stop_driving(ferry *engine, bool back_soon)
+{
+	if (fy_add_32(&engine->drivers, (uint32_t)-1) != 1 || (back_soon && naps(engine)) || !fy_helm_try(engine))
+		return;
+	if (fy_load_acquire_32(&engine->phase) == FY_STOPPED)
+		fy_helm_give(engine);
+	else
+		hand_back(engine);
+}
+
+static void drive(ferry *engine, bool (*ready)(const void *arg), const void *arg, int64_t until, bool back_soon)
 {
 	if (!engine->lendable || ready(arg))
 		return;
 	fy_add_32(&engine->drivers, 1);
 	take_turns(engine, ready, arg, until);
-	/* The last one leaves the engine as it was. Whoever comes meanwhile and takes the helm does so after that. */
-	if (fy_add_32(&engine->drivers, (uint32_t)-1) == 1 && fy_helm_try(engine)) {
-		if (fy_load_acquire_32(&engine->phase) == FY_STOPPED)
-			fy_helm_give(engine);
-		else
-			hand_back(engine);
-	}
+	stop_driving(engine, back_soon);
+}
+
+void fy_engine_drive(ferry *engine, bool (*ready)(const void *arg), const void *arg, int64_t until)
+{
+	drive(engine, ready, arg, until, false);
+}
+
+void fy_engine_steer(ferry *engine, bool (*ready)(const void *arg), const void *arg)
+{
+	drive(engine, ready, arg, 0, true);
 }
 
 static void drive_alone_once(ferry *engine, bool (*ready)(const void *arg), const void *arg, int64_t until)

@@ -23,7 +23,7 @@ static void hook_wait(ferry *engine, const ferry_future *future, int64_t until)
 	if (!lane || !lane->flooded) /* at the end of a flood nobody is in a hurry */
 		fy_add_64(&engine->waits, 1);
 	if (lane) {
-		lane->quick = 1;
+		fy_post_waits(lane);
 		lane->flooded = false;
 	}
 	fy_engine_help(engine, future_ready, future, until);

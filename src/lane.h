@@ -35,7 +35,10 @@ struct fy_lane {
 	uint32_t stream;          /* constant */
 	uint32_t listed;          /* 1 while the helm looks at this lane: set by whoever lists it (swap), cleared by the
 	                           * helm before a process-wide barrier (outgoing.c) */
-	uint32_t quick;           /* the producer's: its last wait drove the engine, so its next call may, too */
+	uint32_t quick;           /* the producer's: it has waited, so its next call may drive the engine */
+	uint32_t slow;            /* the producer's: for so many waits it is not believed to wait soon after a call */
+	int64_t steered_at;       /* the producer's: when a call of it drove and left the engine to its wait; 0: none did
+	                           * since then */
 	uint32_t engine_refs;     /* the producer's: references of the engine, for its messages (engine.h) */
 	char *ring;               /* constant */
 	uint64_t serial;          /* constant: the engine's, never reused */

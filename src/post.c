@@ -245,16 +245,36 @@ static bool never(const void *arg)
 	return fy_load_acquire_64(&lane->head) == lane->tail;
 }
 
-/* Somebody sleeps. A thread whose last wait drove the engine will wait again soon: it sends this
- * one itself instead of waking the progress thread for it. */
+/*
+ * Somebody sleeps. To wake a thread takes 5 to 30 us where processors are virtual, so a thread that is in the habit of
+ * waiting does not do it for what it posts before: it sends the first one itself, and leaves what follows to its wait,
+ * which drives. If it does not wait, that stays where it is until the progress thread's nap ends, a millisecond at the most;
+ * a thread that let it wait for long is not believed for some time.
+ */
+#define WAITS_SOON FERRY_US(30)
+#define SLOW_WAITS 32u
+
+void fy_post_waits(struct fy_lane *lane)
+{
+	if (lane->steered_at && fy_now() - lane->steered_at > WAITS_SOON)
+		lane->slow = SLOW_WAITS;
+	else if (lane->slow)
+		lane->slow--;
+	lane->steered_at = 0;
+	lane->quick = 1;
+}
+
 static void wake_or_drive(ferry *e, struct fy_lane *lane, bool awaited)
 {
-	if (awaited && lane->quick && e->lendable && !fy_engine_on_progress(NULL)) {
+	if (awaited && lane->quick && e->lendable && !fy_engine_on_progress(NULL) && fy_engine_enter(e)) {
 		lane->quick = 0;
-		fy_add_64(&e->guests, 1);
-		if (fy_load_acquire_32(&e->phase) != FY_STOPPED)
+		if (lane->slow) {
 			fy_engine_drive(e, never, lane, 0);
-		fy_add_64(&e->guests, (uint64_t)-1);
+		} else {
+			fy_engine_steer(e, never, lane);
+			lane->steered_at = fy_now();
+		}
+		fy_engine_leave(e);
 		if (fy_load_acquire_64(&lane->head) == lane->tail)
 			return;
 	}

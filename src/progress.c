@@ -24,7 +24,7 @@
  * the processors. */
 #define YIELD_ALONE FERRY_US(100)
 #define YIELD_CROWDED FERRY_US(5)
-#define STAND_BY_MAX FERRY_MS(4)   /* between two looks whether threads still drive */
+#define STAND_BY_MAX FERRY_MS(1)   /* between two looks whether threads still drive */
 #define SLEEP_BUSY FERRY_US(20)    /* MPI has something of ours under way */
 #define SLEEP_WIRE FERRY_US(500)   /* the same, all of it to or from other hosts: what its buffers hold goes on
                                     * meanwhile */

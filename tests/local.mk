@@ -64,6 +64,7 @@ mpi_programs = \
 	%D%/mpi/short_threads \
 	%D%/mpi/start \
 	%D%/mpi/thread_level \
+	%D%/mpi/unattended \
 	# end
 
 mpi_core_programs = \
@@ -87,6 +88,7 @@ np1_tests = \
 	%D%/mpi/selfpost-1.np1 \
 	%D%/mpi/start-1.np1 \
 	%D%/mpi/thread_level-1.np1 \
+	%D%/mpi/unattended-1.np1 \
 	# end
 
 np2_tests = \
@@ -117,6 +119,7 @@ np2_tests = \
 	%D%/mpi/short_threads-2.np2 \
 	%D%/mpi/start-2.np2 \
 	%D%/mpi/thread_level-2.np2 \
+	%D%/mpi/unattended-2.np2 \
 	# end
 
 np3_tests = \
