@@ -64,7 +64,7 @@ bool fy_helm_stand_by(ferry *engine, int64_t nap)
 
 /* ---- a waiting thread drives ------------------------------------------------------------- */
 
-#define DRIVE_IDLE FERRY_US(50) /* without anything happening, before the thread rather sleeps */
+#define DRIVE_IDLE FERRY_US(50) /* without anything happening, before the thread rather sleeps; see also drive_busy */
 #define DRIVE_TRIES 16          /* while another thread is at the helm, and does not let go of it */
 
 /* The last thread that drove gives the engine back in the state in which it was found: with the
@@ -97,7 +97,8 @@ static bool drive_on(ferry *engine, bool (*ready)(const void *arg), const void *
 			return false; /* however much there is to do for others */
 		if (worked)
 			continue;
-		if (p->now - p->worked_at > DRIVE_IDLE)
+		if (p->now - p->worked_at > DRIVE_IDLE &&
+		    (fy_transfer_quiet(p) || p->now - p->worked_at > p->drive_busy))
 			return false;
 		if (p->now - p->worked_at > p->spin)
 			return true;

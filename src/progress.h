@@ -329,6 +329,8 @@ struct fy_progress {
 	fy_port *port;
 	const ferry_options *options;
 	int64_t spin, yield;          /* how long the loop spins before it yields, and yields before it sleeps */
+	int64_t drive_busy;           /* how long a thread that waits drives on though nothing happens, while chunks are
+	                               * under way */
 	int64_t now;                  /* taken once a step */
 	bool user_code;               /* the holder may run inline user code in this step */
 	bool worked;                  /* something happened in this step */
