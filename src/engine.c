@@ -145,7 +145,7 @@ int fy_engine_create(fy_port *port, ferry_options *resolved, uint32_t first_seq,
 	uint32_t *bell = port->ops->doorbell(port, port->rank);
 	if (bell)
 		fy_wake_share(&e->wake, bell);
-	e->lendable = port->lendable && e->options.lend;
+	e->lendable = port->lendable && e->options.lend && !(e->options.flags & FERRY_NO_THREAD);
 	if (fy_log_open(e->options.log, port->rank, &e->log) || !e->full || !e->bodies_to ||
 	    !progress_create(e, port, first_seq)) {
 		fy_log_close(e->log);

@@ -84,7 +84,7 @@ struct ferry {
 	                           * by it, read by posters (relaxed: a hint, nothing is read behind it) */
 	uint32_t starts_given_up; /* futures of starts that were cancelled or timed out: atomic add, read by the helm */
 
-	bool lendable;            /* constant */
+	bool lendable;            /* constant: threads that wait may drive beside the progress thread */
 	uint32_t closed;          /* futex: set by the progress thread (release) when everything is freed */
 	int close_status;         /* written before `closed` */
 	uint32_t stopped;         /* set together with the phase FY_STOPPED: what handlers that wait for room look at */
@@ -220,9 +220,9 @@ bool fy_helm_stand_by(ferry *engine, int64_t nap);
 /* Drive the engine on behalf of a waiting thread until *word != expected, or
  * nothing more can be done by it. May do nothing. */
 void fy_engine_drive(ferry *engine, bool (*ready)(const void *arg), const void *arg, int64_t until);
-/* Likewise, by a thread that will soon do so again: until then nobody wakes the progress thread. If the thread does not,
+/* One look, by a thread that will soon drive. True: until then nobody wakes the progress thread; if the thread does not,
  * that one's nap ends by itself. */
-void fy_engine_steer(ferry *engine, bool (*ready)(const void *arg), const void *arg);
+bool fy_engine_steer(ferry *engine, bool (*ready)(const void *arg), const void *arg);
 
 /* Any message to the helm was put into an inbox: wake it. */
 static inline void fy_engine_notify(ferry *engine)
@@ -243,9 +243,9 @@ struct fy_post {
 	int64_t timeout;
 };
 int fy_post(const struct fy_post *post, ferry_future **future_p);
-/* A record to the helm itself: flush of all ranks, with a future. */
 /* This thread waits for a future. */
 void fy_post_waits(struct fy_lane *lane);
+/* A record to the helm itself: flush of all ranks, with a future. */
 int fy_post_flush(ferry *engine, struct fy_lane *lane, int rank, int64_t timeout, ferry_future **future_p);
 /* A record to the helm itself: FY_OP_START, its body copied. */
 int fy_post_start(ferry *engine, const void *body, size_t nbytes, ferry_future **future_p);

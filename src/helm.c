@@ -97,8 +97,7 @@ static bool drive_on(ferry *engine, bool (*ready)(const void *arg), const void *
 			return false; /* however much there is to do for others */
 		if (worked)
 			continue;
-		if (p->now - p->worked_at > DRIVE_IDLE &&
-		    (fy_transfer_quiet(p) || p->now - p->worked_at > p->drive_busy))
+		if (p->now - p->worked_at > (p->n_chunks && !user_code ? p->drive_busy : DRIVE_IDLE))
 			return false;
 		if (p->now - p->worked_at > p->spin)
 			return true;
@@ -132,15 +131,10 @@ static void take_turns(ferry *engine, bool (*ready)(const void *arg), const void
 	}
 }
 
-static bool naps(ferry *engine)
-{
-	return !fy_load_acquire_32(&engine->asleep) || fy_load_acquire_32(&engine->napping);
-}
-
 /* The last one leaves the engine as it was. Whoever comes meanwhile and takes the helm does so after that. */
-static void stop_driving(ferry *engine, bool back_soon)
+static void stop_driving(ferry *engine, bool unattended)
 {
-	if (fy_add_32(&engine->drivers, (uint32_t)-1) != 1 || (back_soon && naps(engine)) || !fy_helm_try(engine))
+	if (fy_add_32(&engine->drivers, (uint32_t)-1) != 1 || unattended || !fy_helm_try(engine))
 		return;
 	if (fy_load_acquire_32(&engine->phase) == FY_STOPPED)
 		fy_helm_give(engine);
@@ -148,23 +142,42 @@ static void stop_driving(ferry *engine, bool back_soon)
 		hand_back(engine);
 }
 
-static void drive(ferry *engine, bool (*ready)(const void *arg), const void *arg, int64_t until, bool back_soon)
+void fy_engine_drive(ferry *engine, bool (*ready)(const void *arg), const void *arg, int64_t until)
 {
 	if (!engine->lendable || ready(arg))
 		return;
 	fy_add_32(&engine->drivers, 1);
 	take_turns(engine, ready, arg, until);
-	stop_driving(engine, back_soon);
+	stop_driving(engine, false);
 }
 
-void fy_engine_drive(ferry *engine, bool (*ready)(const void *arg), const void *arg, int64_t until)
+/* With the helm: may nobody be told? Only if the progress thread comes soon by itself, and everything is done that the
+ * next wait does not do. */
+static bool may_leave(ferry *engine)
 {
-	drive(engine, ready, arg, until, false);
+	bool naps = !fy_load_acquire_32(&engine->asleep) || fy_load_acquire_32(&engine->napping);
+	return naps && !engine->progress->tasks && !engine->progress->dirty;
 }
 
-void fy_engine_steer(ferry *engine, bool (*ready)(const void *arg), const void *arg)
+bool fy_engine_steer(ferry *engine, bool (*ready)(const void *arg), const void *arg)
 {
-	drive(engine, ready, arg, 0, true);
+	bool left = false;
+	if (!engine->lendable)
+		return false;
+	fy_add_32(&engine->drivers, 1);
+	if (fy_helm_try(engine)) {
+		fy_add_64(&engine->lends, 1);
+		if (fy_load_acquire_32(&engine->phase) != FY_STOPPED) {
+			fy_wake_stay(&engine->wake);
+			fy_progress_step(engine->progress, false);
+			if (engine->progress->dirty) /* an acknowledgement waited for more to go with it */
+				fy_progress_step(engine->progress, false);
+			left = ready(arg) && may_leave(engine);
+		}
+		fy_helm_give(engine);
+	}
+	stop_driving(engine, left);
+	return left;
 }
 
 static void drive_alone_once(ferry *engine, bool (*ready)(const void *arg), const void *arg, int64_t until)
@@ -298,8 +311,7 @@ int fy_engine_command(ferry *engine, struct fy_command *c)
 		return fy_fail(FERRY_ESTOPPED, "the engine has stopped");
 	ck_stack_push_upmc(&engine->commands, &c->entry);
 	fy_engine_notify(engine);
-	if (engine->options.flags & FERRY_NO_THREAD)
-		drive_alone(engine, command_done, c, INT64_MAX);
+	fy_engine_help(engine, command_done, c, INT64_MAX);
 	while (!command_done(c))
 		fy_futex_wait(&c->done, 0, INT64_MAX, false);
 	fy_engine_leave(engine);

@@ -239,7 +239,7 @@ static int posted_too_late(ferry *e, struct fy_lane *lane)
 	return fy_fail(FERRY_ESTOPPED, "the engine was closed meanwhile");
 }
 
-static bool never(const void *arg)
+static bool is_empty(const void *arg)
 {
 	const struct fy_lane *lane = arg;
 	return fy_load_acquire_64(&lane->head) == lane->tail;
@@ -264,21 +264,28 @@ void fy_post_waits(struct fy_lane *lane)
 	lane->quick = 1;
 }
 
+/* What was posted leaves, or will be seen to. */
+static bool drive_quickly(ferry *e, struct fy_lane *lane)
+{
+	bool seen_to = false;
+	lane->quick = 0;
+	if (!fy_engine_enter(e))
+		return false;
+	if (lane->slow)
+		fy_engine_drive(e, is_empty, lane, 0);
+	else
+		seen_to = fy_engine_steer(e, is_empty, lane);
+	fy_engine_leave(e);
+	if (seen_to)
+		lane->steered_at = fy_now();
+	return seen_to || is_empty(lane);
+}
+
 static void wake_or_drive(ferry *e, struct fy_lane *lane, bool awaited)
 {
-	if (awaited && lane->quick && e->lendable && !fy_engine_on_progress(NULL) && fy_engine_enter(e)) {
-		lane->quick = 0;
-		if (lane->slow) {
-			fy_engine_drive(e, never, lane, 0);
-		} else {
-			fy_engine_steer(e, never, lane);
-			lane->steered_at = fy_now();
-		}
-		fy_engine_leave(e);
-		if (fy_load_acquire_64(&lane->head) == lane->tail)
-			return;
-	}
-	fy_wake_up(&e->wake);
+	bool may = awaited && lane->quick && e->lendable && !fy_engine_on_progress(NULL);
+	if (!may || !drive_quickly(e, lane))
+		fy_wake_up(&e->wake);
 }
 
 static inline int publish(ferry *e, struct fy_lane *lane, uint32_t size, bool awaited)

@@ -24,10 +24,10 @@
  * the processors. */
 #define YIELD_ALONE FERRY_US(100)
 #define YIELD_CROWDED FERRY_US(5)
-/* How long a thread that waits looks on while chunks are under way and nothing is to be done for them: one takes up to
- * 200 us, and a thread that sleeps meanwhile is woken 30 us too late. */
+/* How long a thread that waits looks on while chunks are under way and nothing is to be done for them: on one host one
+ * takes up to 200 us, and a thread that sleeps meanwhile is woken 30 us too late. */
 #define DRIVE_BUSY_ALONE FERRY_MS(1)
-#define DRIVE_BUSY_CROWDED FERRY_US(50)
+#define DRIVE_BUSY_ELSE FERRY_US(50)
 #define STAND_BY_MAX FERRY_MS(1)   /* between two looks whether threads still drive */
 #define SLEEP_BUSY FERRY_US(20)    /* MPI has something of ours under way */
 #define SLEEP_WIRE FERRY_US(500)   /* the same, all of it to or from other hosts: what its buffers hold goes on
@@ -365,7 +365,7 @@ void fy_progress_set_patience(struct fy_progress *p)
 	bool crowded = p->port->ranks_here > fy_processors();
 	p->spin = crowded ? 0 : p->options->spin;
 	p->yield = crowded ? YIELD_CROWDED : YIELD_ALONE;
-	p->drive_busy = crowded ? DRIVE_BUSY_CROWDED : DRIVE_BUSY_ALONE;
+	p->drive_busy = crowded || !p->port->all_local ? DRIVE_BUSY_ELSE : DRIVE_BUSY_ALONE;
 }
 
 void fy_progress_loop(struct fy_progress *p)

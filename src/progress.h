@@ -382,6 +382,7 @@ struct fy_progress {
 	uint64_t announcements;       /* that came */
 	uint64_t small_seen;          /* other records that had come by landed_at */
 	unsigned n_out;               /* outbound transfers under way in all channels */
+	unsigned n_chunks;            /* chunks that MPI has, of them and of those that come */
 	size_t chunk_bytes;
 	struct fy_chunk *chunks;      /* free ones */
 	struct fy_block *blocks;      /* kept memory, newest first (block.c) */

@@ -90,7 +90,7 @@ char *fy_part_data(const ferry_message *m, uint32_t part);
 /* Chunks of a message that has memory. */
 uint64_t fy_chunk_count_all(const ferry_message *m, uint32_t n_parts, size_t chunk_bytes);
 /* Its next chunk was started as `c`. */
-void fy_flow_start(struct fy_flow *flow, struct fy_chunk *c, size_t nbytes);
+void fy_flow_start(struct fy_progress *p, struct fy_flow *flow, struct fy_chunk *c, size_t nbytes);
 /* The port has refused the next chunk: for too long? */
 bool fy_flow_refused(struct fy_progress *p, struct fy_flow *flow);
 /* A chunk was not sent: its tag is not free until the receiver says so. */
@@ -134,6 +134,7 @@ static inline struct fy_chunk *fy_flow_done(struct fy_progress *p, struct fy_flo
 	if (!flow->flight)
 		flow->flight_last = NULL;
 	flow->n_flight--;
+	p->n_chunks--;
 	p->worked = true;
 	return c;
 }

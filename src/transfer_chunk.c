@@ -81,7 +81,7 @@ uint64_t fy_chunk_count_all(const ferry_message *m, uint32_t n_parts, size_t chu
 
 /* ---- its flow ------------------------------------------------------------------------------ */
 
-void fy_flow_start(struct fy_flow *flow, struct fy_chunk *c, size_t nbytes)
+void fy_flow_start(struct fy_progress *p, struct fy_flow *flow, struct fy_chunk *c, size_t nbytes)
 {
 	c->next = NULL;
 	c->number = flow->at.number;
@@ -89,6 +89,7 @@ void fy_flow_start(struct fy_flow *flow, struct fy_chunk *c, size_t nbytes)
 	*(flow->flight_last ? &flow->flight_last->next : &flow->flight) = c;
 	flow->flight_last = c;
 	flow->n_flight++;
+	p->n_chunks++;
 	flow->at.offset += nbytes;
 	flow->at.number++;
 	flow->refused_since = 0;

@@ -109,7 +109,7 @@ static size_t post_chunk(struct fy_progress *p, struct fy_inbound *in)
 			                "MPI did not take a receive for a part of a large message");
 		return 0;
 	}
-	fy_flow_start(flow, c, n);
+	fy_flow_start(p, flow, c, n);
 	p->landing_bytes += n;
 	return n;
 }

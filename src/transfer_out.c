@@ -290,7 +290,7 @@ static size_t start_chunk(struct fy_progress *p, struct fy_outbound *x)
 			not_sent(p, x, p->port->ops->error(p->port));
 		return 0;
 	}
-	fy_flow_start(&x->flow, c, n);
+	fy_flow_start(p, &x->flow, c, n);
 	p->stats.bytes_sent += n;
 	return n;
 }
