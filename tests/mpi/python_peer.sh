@@ -30,8 +30,8 @@ job() {
 	launch ${programs# : }
 }
 
-# Every rank checks what it gets and says so.
-verified() { ended_with 0 && [ "$(grep -c '^python.*: verified ' "$work/out")" -eq "$1" ]; }
+# Every rank checks what it gets and says so. A launcher may run two ranks' lines into one.
+verified() { ended_with 0 && [ "$(grep -o 'python[^:]*: verified ' "$work/out" | wc -l)" -eq "$1" ]; }
 
 job c p
 check "Python as rank 1 of 2" verified 2
@@ -48,8 +48,8 @@ check "Python alone" verified 1
 
 job c p c -- --misbehave all
 check "what is malformed or broken off is refused, and everything else goes on" verified 3
-check "the C rank that it was sent to counts it" says '^python_host, rank 0: .* 12 malformed$'
-check "the other one saw nothing of it" says '^python_host, rank 2: .* 0 malformed$'
+check "the C rank that it was sent to counts it" says 'python_host, rank 0: [^:]*; 12 malformed'
+check "the other one saw nothing of it" says 'python_host, rank 2: [^:]*; 0 malformed'
 
 job h p -- --deadline 3
 check "a peer that nobody answers gives up at its deadline" failed
