@@ -220,6 +220,8 @@ bool fy_progress_step(struct fy_progress *p, bool user_code)
 		fy_outgoing_queues(p);
 	if (!p->byes) /* a post that races with the close does not follow the goodbye: it fails at the end */
 		fy_outgoing_drain(p);
+	if (p->dirty && (p->n_out || p->landing))
+		fy_channel_send_all(p); /* neither an announcement nor a reply waits for a chunk to be copied */
 	fy_transfer_step(p);
 	if (p->starts && p->starts->under_way)
 		p->port->ops->starts->step(p);
