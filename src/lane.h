@@ -36,9 +36,6 @@ struct fy_lane {
 	uint32_t listed;          /* 1 while the helm looks at this lane: set by whoever lists it (swap), cleared by the
 	                           * helm before a process-wide barrier (outgoing.c) */
 	uint32_t quick;           /* the producer's: it has waited, so its next call may drive the engine */
-	uint32_t slow;            /* the producer's: for so many waits it is not believed to wait soon after a call */
-	int64_t steered_at;       /* the producer's: when a call of it drove and left the engine to its wait; 0: none did
-	                           * since then */
 	uint32_t engine_refs;     /* the producer's: references of the engine, for its messages (engine.h) */
 	char *ring;               /* constant */
 	uint64_t serial;          /* constant: the engine's, never reused */
@@ -61,6 +58,10 @@ struct fy_lane {
 	bool flooded;             /* the producer's: it waited for room since it last waited for a future */
 	uint32_t others;          /* the producer's: how much others have waited for futures lately (post.c), */
 	uint64_t waits_seen;      /* and engine->waits when it last had no room */
+	int64_t steered_at;       /* the producer's: when a call of it drove and left the engine to its wait; 0: none did
+	                           * since then */
+	uint32_t slow;            /* the producer's: for so many waits it is not believed to wait soon after a call */
+	bool late;                /* the producer's: it waited late after the last call that was left to its wait */
 	struct fy_lane *all_next; /* the helm's list of all lanes */
 	ck_stack_entry_t entry;   /* its place among the newly active lanes */
 };

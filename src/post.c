@@ -249,17 +249,20 @@ static bool is_empty(const void *arg)
  * Somebody sleeps. To wake a thread takes 5 to 30 us where processors are virtual, so a thread that is in the habit of
  * waiting does not do it for what it posts before: it sends the first one itself, and leaves what follows to its wait,
  * which drives. If it does not wait, that stays where it is until the progress thread's nap ends, a millisecond at the most;
- * a thread that let it wait for long is not believed for some time.
+ * a thread that let it wait for long twice is not believed for some time.
  */
 #define WAITS_SOON FERRY_US(30)
 #define SLOW_WAITS 32u
 
 void fy_post_waits(struct fy_lane *lane)
 {
-	if (lane->steered_at && fy_now() - lane->steered_at > WAITS_SOON)
+	bool late = lane->steered_at && fy_now() - lane->steered_at > WAITS_SOON;
+	if (late && lane->late) /* once may be the scheduler's doing */
 		lane->slow = SLOW_WAITS;
 	else if (lane->slow)
 		lane->slow--;
+	if (lane->steered_at)
+		lane->late = late;
 	lane->steered_at = 0;
 	lane->quick = 1;
 }

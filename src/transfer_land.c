@@ -208,38 +208,47 @@ static void note_landing(struct fy_progress *p)
 	p->small_seen = small_records(p);
 }
 
-/* They take turns as those do that are sent. */
+struct turns {
+	struct fy_inbound *first[2], **last[2];
+};
+
+static void append(struct turns *turns, int which, struct fy_inbound *in)
+{
+	in->next = NULL;
+	*turns->last[which] = in;
+	turns->last[which] = &in->next;
+}
+
+/* What is in turns goes behind what is there. */
+static void put_back(struct fy_progress *p, struct turns *turns)
+{
+	for (int i = 0; i < 2; i++)
+		for (struct fy_inbound *in = turns->first[i], *next; in; in = next) {
+			next = in->next;
+			in->next = NULL;
+			*(p->landing_last ? &p->landing_last->next : &p->landing) = in;
+			p->landing_last = in;
+		}
+}
+
+/* They take turns as those do that are sent. What is complete is delivered at once, which may run code of the
+ * program: so the list is in order then. */
 void fy_landing_step(struct fy_progress *p)
 {
-	struct fy_inbound *done = NULL, *turn[2] = { NULL, NULL }, **last[2] = { &turn[0], &turn[1] }, *in;
+	struct turns turns = { { NULL, NULL }, { &turns.first[0], &turns.first[1] } };
 	size_t budget = make_way(p) ? 0 : p->chunk_bytes, whole = budget;
+	struct fy_inbound *in;
 	for (unsigned active = FY_ACTIVE_MAX; active && (in = p->landing); active--) {
 		size_t before = budget;
 		p->landing = in->next;
-		if (step_one(p, in, &budget)) {
-			in->next = done;
-			done = in;
-			continue;
-		}
-		in->next = NULL;
-		*last[budget < before] = in;
-		last[budget < before] = &in->next;
+		if (!p->landing)
+			p->landing_last = NULL;
+		if (step_one(p, in, &budget))
+			end_landing(p, in);
+		else
+			append(&turns, budget < before, in);
 	}
 	if (budget < whole)
 		note_landing(p);
-	if (!p->landing)
-		p->landing_last = NULL;
-	for (int i = 0; i < 2; i++)
-		if (turn[i]) {
-			*(p->landing_last ? &p->landing_last->next : &p->landing) = turn[i];
-			while (turn[i]) {
-				p->landing_last = turn[i];
-				turn[i] = turn[i]->next;
-			}
-		}
-	while (done) {
-		in = done;
-		done = in->next;
-		end_landing(p, in);
-	}
+	put_back(p, &turns);
 }
