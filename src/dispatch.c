@@ -868,6 +868,8 @@ bool fy_dispatch_receives(struct fy_progress *p)
 			continue;
 		if (arrived(p, slot))
 			post_receive(p, slot);
+		if (p->landing)
+			break; /* the next look may copy a chunk: answers to this batch leave before */
 		at = &p->slots; /* the list has changed */
 		before = NULL;
 		misses = 0;
