@@ -25,7 +25,7 @@
 #define YIELD_ALONE FERRY_US(100)
 #define YIELD_CROWDED FERRY_US(5)
 /* How long a thread that waits looks on while chunks are under way and nothing is to be done for them: on one host one
- * takes up to 200 us, and a thread that sleeps meanwhile is woken 30 us too late. */
+ * takes up to 0.4 ms, and a thread that sleeps meanwhile is woken 30 us too late. */
 #define DRIVE_BUSY_ALONE FERRY_MS(1)
 #define DRIVE_BUSY_ELSE FERRY_US(50)
 #define STAND_BY_MAX FERRY_MS(1)   /* between two looks whether threads still drive */
