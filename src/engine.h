@@ -55,7 +55,8 @@ struct ferry {
 	 * compare-and-swap or swap, given back likewise. */
 	FY_ALIGNED uint32_t helm;
 	uint32_t drivers;     /* threads that wait and take turns at the helm: atomic add */
-	uint32_t asleep;      /* 1 while the progress thread sleeps or is about to: written by it (release) */
+	uint32_t asleep;      /* 1 while the progress thread sleeps or is about to: written by it (release), read by who drives
+	                       * (acquire) */
 	uint32_t napping;     /* 1 while that sleep is a nap (wake.h): likewise, before `asleep` */
 
 	/* Inboxes of the helm: lock-free stacks, pushed by any thread, emptied by the helm. */

@@ -28,7 +28,8 @@
  * takes up to 0.4 ms, and a thread that sleeps meanwhile is woken 30 us too late. */
 #define DRIVE_BUSY_ALONE FERRY_MS(1)
 #define DRIVE_BUSY_ELSE FERRY_US(50)
-#define STAND_BY_MAX FERRY_MS(1)   /* between two looks whether threads still drive */
+#define STAND_BY_MAX FERRY_MS(1)   /* between two looks whether threads still drive, or left work to a wait that did not
+                                    * come */
 #define SLEEP_BUSY FERRY_US(20)    /* MPI has something of ours under way */
 #define SLEEP_WIRE FERRY_US(500)   /* the same, all of it to or from other hosts: what its buffers hold goes on
                                     * meanwhile */

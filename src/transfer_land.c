@@ -4,7 +4,8 @@
  *
  * A step asks for one chunk's worth in all, each time of the next transfer. On one host it is mostly the
  * start of a receive that copies (the send was there before it), so that one chunk is the longest time
- * that a small message waits, and transfers that began together end together. While small messages keep
+ * that a small message waits (of a message that is one chunk of up to 4 MiB: what MPI copies in one call, some calls
+ * of it in a step), and transfers that began together end together. While small messages keep
  * coming, a third of the time is the transfers'.
  *
  * A message of which a chunk failed, or was longer or shorter than announced, is never delivered: the

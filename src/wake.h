@@ -31,7 +31,8 @@
 #include "order.h"
 
 struct fy_wake {
-	uint32_t own;        /* what givers of this process look at: 0 awake, 1 asleep, 2 stopped for good */
+	uint32_t own;        /* what givers of this process look at: 0 awake, or nobody is to be woken (helm.c),
+	                      * 1 asleep, 2 stopped for good */
 	uint32_t *word;      /* constant after open: what is slept on: `own`, or a word shared with the ranks of
 	                      * this host */
 	uint32_t shared;     /* constant after open: the word is in shared memory */
