@@ -866,9 +866,10 @@ bool fy_dispatch_receives(struct fy_progress *p)
 		p->rung_at = 0;
 		if (p->finished || slot->request.status == FERRY_ECANCELED)
 			continue;
+		uint64_t announcements = p->announcements;
 		if (arrived(p, slot))
 			post_receive(p, slot);
-		if (p->landing)
+		if (p->landing || p->announcements != announcements)
 			break; /* the next look may copy a chunk: answers to this batch leave before */
 		at = &p->slots; /* the list has changed */
 		before = NULL;

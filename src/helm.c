@@ -79,8 +79,12 @@ static void hand_back(ferry *engine)
 	fy_wake_announce(&engine->wake, true);
 	/* A long sleep is none to go back to without the barrier for everybody: the progress thread naps from
 	 * now on. */
-	bool more = !fy_load_acquire_32(&engine->napping) || fy_progress_step(p, false) || p->tasks ||
-	            fy_progress_has_input(p, true) || fy_progress_sleep_time(p) < FERRY_MS(1);
+	bool more = !fy_load_acquire_32(&engine->napping);
+	if (fy_progress_look(p)) {
+		fy_progress_step(p, false);
+		more = true;
+	}
+	more = more || p->tasks || fy_progress_has_input(p, true) || fy_progress_sleep_time(p) < FERRY_MS(1);
 	fy_helm_give(engine);
 	if (more)
 		fy_wake_up(&engine->wake);

@@ -247,6 +247,21 @@ bool fy_progress_step(struct fy_progress *p, bool user_code)
 	return p->worked;
 }
 
+/* Only at what MPI alone can tell, between two steps. */
+bool fy_progress_look(struct fy_progress *p)
+{
+	ferry *before = fy_engine_begin(FY_STEPPING, p->engine);
+	p->worked = false;
+	p->user_code = false;
+	p->now = p->port->ops->now(p->port);
+	struct fy_wakes *wakes_before = fy_wakes_collect(&p->wakes);
+	fy_channel_test_sends(p);
+	fy_dispatch_receives(p);
+	fy_wakes_collect(wakes_before);
+	fy_engine_end(FY_STEPPING, before);
+	return p->worked;
+}
+
 /* ---- idle ----------------------------------------------------------------------------------- */
 
 bool fy_progress_has_input(struct fy_progress *p, bool user_code)
@@ -306,19 +321,27 @@ int64_t fy_progress_sleep_time(struct fy_progress *p)
 	return t > 0 ? t : 0;
 }
 
-/* Take the helm again, which threads that wait may have. As long as they do this one sleeps on. True when it
- * was so. */
-static bool come_back(ferry *engine)
+/* Take the helm again, which threads that wait may have. As long as they drive, and leave nothing undone that a step
+ * would find, this one sleeps on: to look costs whoever runs here 20 us. True when it was so. */
+static bool come_back(struct fy_progress *p)
 {
-	if (fy_helm_try(engine))
-		return false;
-	for (int64_t nap = FY_NAP; fy_helm_stand_by(engine, nap); nap = at_most(nap * 2, STAND_BY_MAX))
-		if (fy_helm_try(engine))
-			goto mine;
-	fy_helm_take(engine);
-mine:
-	fy_wake_stay(&engine->wake);
-	return true;
+	ferry *engine = p->engine;
+	bool driven = false;
+	for (int64_t nap = FY_NAP;; nap = at_most(nap * 2, STAND_BY_MAX)) {
+		if (fy_helm_try(engine)) {
+			if (!fy_load_acquire_32(&engine->drivers) || p->stopped || fy_progress_step(p, true))
+				break;
+			fy_helm_give(engine);
+		}
+		if (!fy_helm_stand_by(engine, nap)) {
+			fy_helm_take(engine);
+			break;
+		}
+		driven = true;
+	}
+	if (driven)
+		fy_wake_stay(&engine->wake);
+	return driven;
 }
 
 /* Announce, look once more, sleep. Work that was given before the announcement is found by
@@ -346,20 +369,20 @@ static void sleep_a_while(struct fy_progress *p)
 	fy_helm_give(engine);
 	bool rung = fy_wake_sleep(&engine->wake, t);
 	fy_store_release_32(&engine->asleep, 0);
-	come_back(engine);
+	come_back(p);
 	if (rung)
 		p->rung_at = p->port->ops->now(p->port);
 	/* Nobody drove meanwhile, and nobody woke us: the next sleep may be long. */
 	p->napped = lends == fy_load_acquire_64(&engine->lends);
 }
 
-static bool let_others(ferry *engine)
+static bool let_others(struct fy_progress *p)
 {
+	ferry *engine = p->engine;
 	fy_helm_give(engine);
-	bool driven = fy_helm_stand_by(engine, FY_NAP);
-	if (!driven)
+	if (!fy_load_acquire_32(&engine->drivers))
 		sched_yield();
-	return come_back(engine) || driven;
+	return come_back(p);
 }
 
 /* Ranks that share a processor wait for each other's turn, not for what comes within microseconds. */
@@ -392,7 +415,7 @@ void fy_progress_loop(struct fy_progress *p)
 			fy_pause();
 		else if (now - idle_since < p->spin + p->yield && !on_the_wire) {
 			/* Threads that wait drive: the next one finds the helm free when this one sleeps. */
-			if (let_others(engine))
+			if (let_others(p))
 				idle_since = now - p->spin - p->yield;
 		} else
 			sleep_a_while(p);

@@ -598,6 +598,8 @@ void fy_timer_free(struct fy_progress *p);
 /* progress.c */
 /* One step; true when something happened. `user_code`: inline handlers and callbacks may run. */
 bool fy_progress_step(struct fy_progress *p, bool user_code);
+/* The part of a step that only MPI can tell of, without user code. True: something came, and a step is due. */
+bool fy_progress_look(struct fy_progress *p);
 /* Is there something to do that needs no network? */
 void fy_progress_set_patience(struct fy_progress *p);
 bool fy_progress_has_input(struct fy_progress *p, bool user_code);
