@@ -349,7 +349,7 @@ static bool come_back(struct fy_progress *p)
 static void sleep_a_while(struct fy_progress *p)
 {
 	ferry *engine = p->engine;
-	bool nap = !p->napped;
+	bool nap = !p->napped || (!p->port->all_local && is_under_way(p)); /* which is not for long: see SLEEP_WIRE */
 	if (!nap)
 		fy_outgoing_delist(p);
 	fy_store_release_32(&engine->napping, nap);
@@ -364,7 +364,7 @@ static void sleep_a_while(struct fy_progress *p)
 	int64_t t = fy_progress_sleep_time(p);
 	uint64_t lends = fy_load_acquire_64(&engine->lends);
 	if (nap)
-		t = at_most(t, FY_NAP);
+		t = at_most(t, FY_NAP); /* nobody paid for the barrier: see wake.h */
 	p->stats.sleeps++;
 	fy_helm_give(engine);
 	bool rung = fy_wake_sleep(&engine->wake, t);
