@@ -62,6 +62,7 @@ struct fy_inbound {
 	bool grant_owed;          /* it is on its channel's list of grants: not to be freed before that left */
 	bool refused;             /* nothing of it comes (any more): freed once the sender knows why */
 	bool prepaid, dead;
+	bool asked;               /* in this step, for a chunk */
 	bool cut;                 /* the sender broke off: chunks end before number `cut_at`, without those in `lost` */
 	bool stalled;             /* nothing came for long: what it holds does not count against other ranks */
 	uint32_t lost;            /* bit i is cut_at - 1 - i */

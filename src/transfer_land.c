@@ -3,10 +3,10 @@
  * Large messages that have memory: their chunks are received into it.
  *
  * A step asks for one chunk's worth in all, each time of the next transfer. On one host it is mostly the
- * start of a receive that copies (the send was there before it), so that one chunk is the longest time
- * that a small message waits (of a message that is one chunk of up to 4 MiB: what MPI copies in one call, some calls
- * of it in a step), and transfers that began together end together. While small messages keep
- * coming, a third of the time is the transfers'.
+ * start of a receive that copies (the send was there before it), so that one chunk, or as many bytes of several
+ * messages, is the longest time that a small message waits (of a message that is one chunk of up to 4 MiB: what MPI
+ * copies in one call, some calls of it in a step), and transfers that began together end together. While small
+ * messages keep coming, a third of the time is the transfers'.
  *
  * A message of which a chunk failed, or was longer or shorter than announced, is never delivered: the
  * other chunks are received, since they are on their way, its memory is freed, its place in the order
@@ -129,18 +129,19 @@ static void test_flight(struct fy_progress *p, struct fy_inbound *in)
 }
 
 /* One chunk a transfer may always be asked for, more while not too much is: what was asked for
- * of several may come, and be copied, at once. True when it is over. */
-static bool step_one(struct fy_progress *p, struct fy_inbound *in, size_t *budget)
+ * of several may come, and be copied, at once. */
+static void ask(struct fy_progress *p, struct fy_inbound *in, size_t *budget)
 {
 	size_t n, before = *budget;
-	test_flight(p, in);
 	while (!in->dead && *budget && in->flow.n_flight < FY_CHUNKS_MAX &&
 	       (!in->flow.n_flight || p->landing_bytes < FY_CHUNKS_MAX * p->chunk_bytes) &&
 	       (n = post_chunk(p, in)) != 0)
 		*budget -= n < *budget ? n : *budget;
-	if (*budget < before)
-		test_flight(p, in); /* what was there before is often done at once */
-	look_for_stall(p, in);
+	in->asked = *budget < before;
+}
+
+static bool is_over(struct fy_inbound *in)
+{
 	return !in->flow.n_flight && !in->grant_owed && (in->dead || !next_chunk(in));
 }
 
@@ -232,22 +233,30 @@ static void put_back(struct fy_progress *p, struct turns *turns)
 		}
 }
 
-/* They take turns as those do that are sent. What is complete is delivered at once, which may run code of the
- * program: so the list is in order then. */
+/* They take turns as those do that are sent. All that a step may ask for is asked for before it looks again: MPI copies
+ * them one after the other then, in one call. What is complete is delivered before the next is looked at, which may
+ * run code of the program: so the list is in order then. */
 void fy_landing_step(struct fy_progress *p)
 {
 	struct turns turns = { { NULL, NULL }, { &turns.first[0], &turns.first[1] } };
 	size_t budget = make_way(p) ? 0 : p->chunk_bytes, whole = budget;
+	unsigned active = 0;
 	struct fy_inbound *in;
-	for (unsigned active = FY_ACTIVE_MAX; active && (in = p->landing); active--) {
-		size_t before = budget;
+	for (in = p->landing; in && active < FY_ACTIVE_MAX; in = in->next, active++) {
+		test_flight(p, in);
+		ask(p, in, &budget);
+	}
+	for (; active && (in = p->landing); active--) {
 		p->landing = in->next;
 		if (!p->landing)
 			p->landing_last = NULL;
-		if (step_one(p, in, &budget))
+		if (in->asked)
+			test_flight(p, in); /* what was there before is often done at once */
+		look_for_stall(p, in);
+		if (is_over(in))
 			end_landing(p, in);
 		else
-			append(&turns, budget < before, in);
+			append(&turns, in->asked, in);
 	}
 	if (budget < whole)
 		note_landing(p);
