@@ -79,14 +79,24 @@ static void hand_back(ferry *engine)
 	fy_wake_announce(&engine->wake, true);
 	/* A long sleep is none to go back to without the barrier for everybody: the progress thread naps from
 	 * now on. */
-	bool more = !fy_load_acquire_32(&engine->napping);
-	if (fy_progress_look(p)) {
+	bool more = !fy_load_acquire_32(&engine->napping), came = fy_progress_look(p);
+	if (came || p->dirty || p->freed) /* an acknowledgement waited for more to go with it; that there is room */
 		fy_progress_step(p, false);
-		more = true;
-	}
-	more = more || p->tasks || fy_progress_has_input(p, true) || fy_progress_sleep_time(p) < FERRY_MS(1);
+	more = more || came || fy_progress_owes_code(p) || fy_progress_has_input(p, true) ||
+	       fy_progress_sleep_time(p) < FERRY_MS(1);
 	fy_helm_give(engine);
 	if (more)
+		fy_wake_up(&engine->wake);
+}
+
+/* The engine has stopped: nothing is to be done but for the progress thread, to end, and that it may sleep for long. */
+static void give_stopped(ferry *engine)
+{
+	bool asleep = fy_load_acquire_32(&engine->asleep); /* then it does not end before it has the helm */
+	if (asleep)
+		fy_wake_announce(&engine->wake, true);
+	fy_helm_give(engine);
+	if (asleep)
 		fy_wake_up(&engine->wake);
 }
 
@@ -97,7 +107,7 @@ static bool drive_on(ferry *engine, bool (*ready)(const void *arg), const void *
 	fy_wake_stay(&engine->wake);
 	while (!p->stopped && !ready(arg)) {
 		bool worked = fy_progress_step(p, user_code);
-		if ((!user_code && p->tasks) || p->now >= until)
+		if ((!user_code && fy_progress_owes_code(p)) || p->now >= until)
 			return false; /* however much there is to do for others */
 		if (worked)
 			continue;
@@ -126,7 +136,9 @@ static void take_turns(ferry *engine, bool (*ready)(const void *arg), const void
 		counted = true;
 		goes_on = fy_load_acquire_32(&engine->phase) != FY_STOPPED &&
 		          drive_on(engine, ready, arg, until, false);
-		if (fy_load_acquire_32(&engine->phase) != FY_STOPPED && p->tasks)
+		if (fy_load_acquire_32(&engine->phase) == FY_STOPPED)
+			give_stopped(engine);
+		else if (fy_progress_owes_code(p))
 			hand_back(engine); /* user code is for the progress thread */
 		else
 			fy_helm_give(engine);
@@ -141,7 +153,7 @@ static void stop_driving(ferry *engine, bool unattended)
 	if (fy_add_32(&engine->drivers, (uint32_t)-1) != 1 || unattended || !fy_helm_try(engine))
 		return;
 	if (fy_load_acquire_32(&engine->phase) == FY_STOPPED)
-		fy_helm_give(engine);
+		give_stopped(engine);
 	else
 		hand_back(engine);
 }
@@ -160,7 +172,7 @@ void fy_engine_drive(ferry *engine, bool (*ready)(const void *arg), const void *
 static bool may_leave(ferry *engine)
 {
 	bool naps = !fy_load_acquire_32(&engine->asleep) || fy_load_acquire_32(&engine->napping);
-	return naps && !engine->progress->tasks && !engine->progress->dirty;
+	return naps && !fy_progress_owes_code(engine->progress) && !engine->progress->dirty;
 }
 
 bool fy_engine_steer(ferry *engine, bool (*ready)(const void *arg), const void *arg)

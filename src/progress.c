@@ -326,10 +326,11 @@ int64_t fy_progress_sleep_time(struct fy_progress *p)
 static bool come_back(struct fy_progress *p)
 {
 	ferry *engine = p->engine;
-	bool driven = false;
+	bool driven = false, worked = false;
 	for (int64_t nap = FY_NAP;; nap = at_most(nap * 2, STAND_BY_MAX)) {
 		if (fy_helm_try(engine)) {
-			if (!fy_load_acquire_32(&engine->drivers) || p->stopped || fy_progress_step(p, true))
+			if (!fy_load_acquire_32(&engine->drivers) || p->stopped ||
+			    (worked = fy_progress_step(p, true)))
 				break;
 			fy_helm_give(engine);
 		}
@@ -341,7 +342,9 @@ static bool come_back(struct fy_progress *p)
 	}
 	if (driven)
 		fy_wake_stay(&engine->wake);
-	return driven;
+	if (driven || worked)
+		p->idle_sleep = SLEEP_AWAITED;
+	return driven || worked;
 }
 
 /* Announce, look once more, sleep. Work that was given before the announcement is found by
@@ -369,11 +372,11 @@ static void sleep_a_while(struct fy_progress *p)
 	fy_helm_give(engine);
 	bool rung = fy_wake_sleep(&engine->wake, t);
 	fy_store_release_32(&engine->asleep, 0);
-	come_back(p);
+	bool driven = come_back(p);
 	if (rung)
 		p->rung_at = p->port->ops->now(p->port);
 	/* Nobody drove meanwhile, and nobody woke us: the next sleep may be long. */
-	p->napped = lends == fy_load_acquire_64(&engine->lends);
+	p->napped = !driven && lends == fy_load_acquire_64(&engine->lends);
 }
 
 static bool let_others(struct fy_progress *p)
@@ -389,6 +392,7 @@ static bool let_others(struct fy_progress *p)
 void fy_progress_set_patience(struct fy_progress *p)
 {
 	bool crowded = p->port->ranks_here > fy_processors();
+	p->idle_sleep = SLEEP_AWAITED;
 	p->spin = crowded ? 0 : p->options->spin;
 	p->yield = crowded ? YIELD_CROWDED : YIELD_ALONE;
 	p->drive_busy = crowded || !p->port->all_local ? DRIVE_BUSY_ELSE : DRIVE_BUSY_ALONE;

@@ -29,6 +29,7 @@
 
 bool fy_transfer_step(struct fy_progress *p)
 {
+	p->code_due = false;
 	if (p->waiting[0] || p->waiting[1] || p->waiting[2] || p->landing)
 		fy_inbound_granting(p);
 	if (p->landing)

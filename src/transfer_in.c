@@ -430,8 +430,10 @@ static bool grant_first(struct fy_progress *p, int queue)
 	struct fy_inbound *before, *in = first_of(p, queue, &before);
 	if (!in || (!in->dead && !fits(p, in)))
 		return false;
-	if (!p->user_code && p->memory_handlers && in->kind != FY_KIND_REPLY)
+	if (!p->user_code && p->memory_handlers && in->kind != FY_KIND_REPLY) {
+		p->code_due = true;
 		return false; /* asking the program where it lands is user code */
+	}
 	take_out_of_queue(p, queue, before, in);
 	if (in->dead) {
 		fy_inbound_free(p, in);

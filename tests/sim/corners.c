@@ -906,6 +906,109 @@ static void a_wait_that_drives_ends_in_time(void **state)
 	end(&pair);
 }
 
+/* ---- a thread that drove leaves ------------------------------------------------------------------ */
+
+/* Before anything has happened the time between two looks is not nothing. */
+static void an_engine_that_was_not_used_sleeps(void **state)
+{
+	(void)state;
+	struct pair pair;
+	begin(&pair);
+	for (int i = 0; i < 2; i++)
+		assert_true(fy_progress_sleep_time(pair.sides[i].p) >= FERRY_US(1));
+	end(&pair);
+}
+
+/* As if the progress thread of that side napped: who drives hands the engine back. */
+static void let_nap(ferry *engine)
+{
+	fy_store_release_32(&engine->napping, 1);
+	fy_store_release_32(&engine->asleep, 1);
+}
+
+static bool batch_came(const void *arg)
+{
+	return ((const struct fy_progress *)arg)->stats.batches_received > 0;
+}
+
+/* What it met asks for an acknowledgement, and waits for more to go with it: it leaves when the driver does. */
+static void who_leaves_acknowledges(void **state)
+{
+	(void)state;
+	struct pair pair;
+	ferry_future *future;
+	uint32_t number = 0;
+	begin(&pair);
+	struct fy_post o = { .engine = pair.sides[0].engine, .lane = pair.sides[0].lane, .kind = FY_KIND_POST, .rank = 1,
+		             .op = OP_MAIL, .body = &number, .nbytes = sizeof number };
+	assert_int_equal(fy_post(&o, &future), 0);
+	for (int turn = 0; turn < 100; turn++) {
+		fy_progress_step(pair.sides[0].p, true);
+		fy_sim_advance(pair.sim);
+	}
+	let_nap(pair.sides[1].engine);
+	fy_engine_drive(pair.sides[1].engine, batch_came, pair.sides[1].p, INT64_MAX);
+	assert_true(batch_came(pair.sides[1].p));
+	for (int turn = 0; turn < 100; turn++) {
+		fy_progress_step(pair.sides[0].p, true);
+		fy_sim_advance(pair.sim);
+	}
+	assert_int_equal(ferry_future_poll(future), FERRY_OK);
+	ferry_future_release(future);
+	ferry_message *mail;
+	assert_int_equal(ferry_recv(pair.sides[1].engine, FERRY_ANY, FERRY_ANY_OP, 0, &mail), FERRY_OK);
+	ferry_message_release(mail);
+	end(&pair);
+}
+
+static void *land_here(ferry *engine, int source, uint32_t op, size_t index, size_t nbytes, void *arg)
+{
+	(void)engine;
+	(void)source;
+	(void)op;
+	(void)index;
+	(void)nbytes;
+	(void)arg;
+	return NULL;
+}
+
+static bool after_many(const void *arg)
+{
+	unsigned *looks = *(unsigned *const *)arg;
+	return ++*looks > 1000;
+}
+
+/* Where a large message lands is asked of the program, which a driver may not: it leaves for that. */
+static void who_drives_leaves_for_a_grant(void **state)
+{
+	(void)state;
+	struct pair pair;
+	static char data[300000];
+	unsigned looks = 0, *counted = &looks;
+	ferry_message *m;
+	begin(&pair);
+	ferry *before = fy_engine_begin(FY_INLINE, pair.sides[1].engine);
+	assert_int_equal(ferry_handle_memory(pair.sides[1].engine, OP_MAIL, land_here, NULL), 0);
+	fy_engine_end(FY_INLINE, before);
+	assert_int_equal(ferry_message_create(pair.sides[0].engine, OP_MAIL, &m), 0);
+	assert_int_equal(ferry_message_attach(m, data, sizeof data, NULL, NULL), 0);
+	struct fy_post o = { .engine = pair.sides[0].engine, .lane = pair.sides[0].lane, .kind = FY_KIND_POST, .rank = 1,
+		             .op = OP_MAIL, .message = m };
+	assert_int_equal(fy_post(&o, NULL), 0);
+	ferry_message_release(m);
+	for (int turn = 0; turn < 100; turn++) {
+		fy_progress_step(pair.sides[0].p, true);
+		fy_sim_advance(pair.sim);
+	}
+	let_nap(pair.sides[1].engine);
+	fy_engine_drive(pair.sides[1].engine, after_many, &counted, INT64_MAX);
+	assert_in_range(looks, 1, 100);
+	settle(&pair);
+	assert_int_equal(ferry_recv(pair.sides[1].engine, FERRY_ANY, FERRY_ANY_OP, 0, &m), FERRY_OK);
+	ferry_message_release(m);
+	end(&pair);
+}
+
 /* ---- operations of MPI that are left in a lane -------------------------------------------------- */
 
 enum { STARTS = 6 }; /* of each of two threads */
@@ -1049,6 +1152,9 @@ int main(void)
 		cmocka_unit_test(an_announcement_that_is_spoiled),
 		cmocka_unit_test(records_that_are_spoiled_by_chance),
 		cmocka_unit_test(a_wait_that_drives_ends_in_time),
+		cmocka_unit_test(an_engine_that_was_not_used_sleeps),
+		cmocka_unit_test(who_leaves_acknowledges),
+		cmocka_unit_test(who_drives_leaves_for_a_grant),
 		cmocka_unit_test(a_close_waits_for_starts_in_lanes),
 		cmocka_unit_test(starts_in_lanes_fail_when_a_close_gives_up),
 	};
