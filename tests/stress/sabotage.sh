@@ -153,6 +153,12 @@ break_it left dispatch.c 's/ \&\& p->n_left >= LEFT_MAX)/ \&\& false)/' \
 	'a borrower of the helm copies whole batches' sim/corners
 break_it until helm.c 's/ || p->now >= until)/)/' \
 	'who drives the engine does not look at the time' sim/corners
+break_it unused progress.c '/^	p->idle_sleep = SLEEP_AWAITED;$/d' \
+	'an engine that was not used yet does not sleep' sim/corners
+break_it leaves helm.c 's/if (came || p->dirty || p->freed)/if (came)/' \
+	'who drove leaves an acknowledgement behind' sim/corners
+break_it code transfer_in.c 's/p->code_due = true;/;/' \
+	'who drives stays where the program is to be asked' sim/corners
 break_it attachment message.c '/^static void free_attachments/,/^}/s/a->release(a->data, a->arg);/;/' \
 	'an attachment is not given back' $S unit/test_message
 
