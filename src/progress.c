@@ -322,7 +322,8 @@ int64_t fy_progress_sleep_time(struct fy_progress *p)
 }
 
 /* Take the helm again, which threads that wait may have. As long as they drive, and leave nothing undone that a step
- * would find, this one sleeps on: to look costs whoever runs here 20 us. True when it was so. */
+ * would find, this one sleeps on: to look costs whoever runs here 20 us. True when any drove. Each look is a whole
+ * step, because one that counts as driving need not get a processor soon. */
 static bool come_back(struct fy_progress *p)
 {
 	ferry *engine = p->engine;

@@ -384,7 +384,7 @@ struct fy_progress {
 	unsigned n_out;               /* outbound transfers under way in all channels */
 	unsigned n_chunks;            /* chunks that MPI has, of them and of those that come */
 	size_t chunk_bytes;
-	bool code_due; /* a message was not granted, because where it lands is asked of the program */
+	bool code_due;                /* a message was not granted: where it lands is asked of the program */
 	struct fy_chunk *chunks;      /* free ones */
 	struct fy_block *blocks;      /* kept memory, newest first (block.c) */
 	int64_t blocks_at;            /* when some was last wanted */
@@ -606,8 +606,8 @@ static inline bool fy_progress_owes_code(const struct fy_progress *p)
 {
 	return p->tasks || p->code_due;
 }
-/* Is there something to do that needs no network? */
 void fy_progress_set_patience(struct fy_progress *p);
+/* Is there something to do that needs no network? */
 bool fy_progress_has_input(struct fy_progress *p, bool user_code);
 /* How long may the loop sleep before it has to look at the network again? */
 int64_t fy_progress_sleep_time(struct fy_progress *p);
