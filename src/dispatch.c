@@ -30,6 +30,7 @@
 #define LOOK_ALL_STEPS 64u  /* every so many steps all of them are */
 #define SMALL_RECORDS 8u   /* a batch with more than these is one of small records */
 #define LEFT_MAX 8u        /* messages that a borrower of the helm copies for the progress thread */
+#define ANSWERS_WAIT 4u    /* batches more are dispatched before answers leave */
 #define EARLY_MAX 65536    /* a batch that is further ahead than this is not one of ours */
 
 /* ---- receives -------------------------------------------------------------------- */
@@ -847,7 +848,8 @@ static void unlink_posted(struct fy_progress *p, struct fy_slot **at, struct fy_
 /* The oldest receives first: MPI matches in the order of posting. */
 bool fy_dispatch_receives(struct fy_progress *p)
 {
-	unsigned misses = 0;
+	unsigned misses = 0, answers = 0;
+	uint64_t issued = p->issued;
 	unsigned allowed = p->stats.steps % LOOK_ALL_STEPS == 0     ? p->n_slots
 	                   : p->stats.steps % LOOK_AHEAD_STEPS == 0 ? LOOK_AHEAD
 	                                                            : 0;
@@ -871,6 +873,8 @@ bool fy_dispatch_receives(struct fy_progress *p)
 			post_receive(p, slot);
 		if (p->landing || p->announcements != announcements)
 			break; /* the next look may copy a chunk: answers to this batch leave before */
+		if (p->issued != issued && ++answers >= ANSWERS_WAIT)
+			break;
 		at = &p->slots; /* the list has changed */
 		before = NULL;
 		misses = 0;

@@ -79,7 +79,8 @@ struct ferry {
 	                           * by its poster (atomic add, which is what the fence of those who wait pairs
 	                           * with), read by both (acquire) */
 	uint32_t next_stream;     /* atomic add */
-	uint64_t lane_full;       /* statistics: atomic add by posters that had to wait */
+	uint64_t lane_full;       /* statistics: atomic add by posters that had to wait; also read by threads that begin to
+	                           * wait for a future (relaxed: a hint, nothing is read behind it) */
 	uint64_t lends;           /* statistics: atomic add */
 	uint64_t waits;           /* how often a thread that had not flooded began to wait for a future: atomic add
 	                           * by it, read by posters (relaxed: a hint, nothing is read behind it) */
@@ -246,6 +247,8 @@ struct fy_post {
 int fy_post(const struct fy_post *post, ferry_future **future_p);
 /* This thread waits for a future. */
 void fy_post_waits(struct fy_lane *lane);
+/* Do others post to this engine without a pause while this thread waits for answers? */
+bool fy_post_is_beside_floods(const ferry *engine);
 /* A record to the helm itself: flush of all ranks, with a future. */
 int fy_post_flush(ferry *engine, struct fy_lane *lane, int rank, int64_t timeout, ferry_future **future_p);
 /* A record to the helm itself: FY_OP_START, its body copied. */

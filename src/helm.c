@@ -124,9 +124,11 @@ static bool drive_on(ferry *engine, bool (*ready)(const void *arg), const void *
 static void take_turns(ferry *engine, bool (*ready)(const void *arg), const void *arg, int64_t until)
 {
 	struct fy_progress *p = engine->progress;
-	bool goes_on = true, counted = false;
+	bool goes_on = true, counted = false, in_a_crowd = fy_post_is_beside_floods(engine);
 	for (int tries = 0; goes_on && tries < DRIVE_TRIES && !ready(arg); sched_yield()) {
 		if (!fy_helm_try(engine)) {
+			if (in_a_crowd)
+				return;
 			tries++;
 			continue;
 		}

@@ -77,13 +77,19 @@ static bool has_room(struct fy_lane *lane, uint32_t size)
 	return FY_LANE_BYTES - used >= size + FY_LANE_BYTES / 4;
 }
 
+/* How late a wake-up can be that the helm missed. Long, because it is missed in a few nanoseconds of a few thousand
+ * sleeps a second, and each of these that a look ends early is two switches for nothing. */
+#define LOOK_AGAIN FERRY_MS(10)
+
 bool fy_lane_await_room(struct fy_lane *lane, uint32_t size, int64_t until, const uint32_t *stop)
 {
 	for (int64_t since = 0;;) {
 		uint32_t seen = fy_load_acquire_32(&lane->room);
 		bool fresh = !fy_swap_32(&lane->waiting, 1); /* a full fence */
-		if (has_room(lane, size))
+		if (has_room(lane, size)) {
+			fy_store_relaxed_32(&lane->waiting, 0); /* nobody is to be woken */
 			return true;
+		}
 		int64_t now = fy_now();
 		if (fy_load_acquire_32(stop) || now >= until)
 			return false;
@@ -91,7 +97,7 @@ bool fy_lane_await_room(struct fy_lane *lane, uint32_t size, int64_t until, cons
 			since = now;
 		/* See wake.h: the helm's store of head may have been on its way. After a nap it has arrived, or
 		 * `waiting` is seen. */
-		int64_t nap = now - since < FY_NAP ? since + FY_NAP : INT64_MAX;
+		int64_t nap = now - since < LOOK_AGAIN ? since + LOOK_AGAIN : INT64_MAX;
 		fy_futex_wait(&lane->room, seen, nap < until ? nap : until, false);
 	}
 }

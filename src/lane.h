@@ -15,7 +15,7 @@
  * loads `head` with acquire before it overwrites those bytes.
  * Sleeping: the producer sets `waiting`, fences, and loads `head`; the consumer stores `head`
  * and then loads `waiting`, without a fence. Either the producer sees the room or the consumer the
- * sleeper, but for a store that is just on its way: so the producer only naps (wake.h).
+ * sleeper, but for a store that is just on its way: so the producer looks once more after a while.
  */
 #ifndef FY_LANE_H
 #define FY_LANE_H
@@ -46,11 +46,14 @@ struct fy_lane {
 	uint64_t tail_seen;       /* the helm's */
 	struct fy_lane *next;     /* the helm's list of lanes with work */
 	uint64_t fence_mark;      /* the helm's: the tail when a fence began */
+	int64_t flooded_at;       /* the helm's: when its producer was last seen asleep for want of room; 0: never */
+	uint64_t share;           /* the helm's: bytes that it took of it in its turn among floods */
 	uint32_t idle_sleeps;     /* the helm's: sleeps since there was work in it */
 	bool stuck;               /* the helm's: its first record found no room when it was looked at last */
 	/* Rarely touched. */
 	FY_ALIGNED uint32_t room; /* futex: the helm adds 1 when a waiting producer has room again */
-	uint32_t waiting;         /* set by the producer that is about to sleep, cleared by the helm (swap) */
+	uint32_t waiting;         /* set by the producer that is about to sleep (swap), cleared by the helm (swap) or by the
+	                           * producer when it stays awake after all */
 	uint32_t left;            /* set by the exiting thread (release): nothing more will come */
 	uint32_t refs;            /* the thread's and the engine's (atomic add) */
 	uint32_t gone;            /* set by the closing engine (release): the thread may forget this lane */
@@ -58,6 +61,8 @@ struct fy_lane {
 	bool flooded;             /* the producer's: it waited for room since it last waited for a future */
 	uint32_t others;          /* the producer's: how much others have waited for futures lately (post.c), */
 	uint64_t waits_seen;      /* and engine->waits when it last had no room */
+	uint32_t floods;          /* the producer's: how much others have flooded lately (post.c), and */
+	uint64_t full_seen;       /* engine->lane_full when it last began to wait for a future */
 	int64_t steered_at;       /* the producer's: when a call of it drove and left the engine to its wait; 0: none did
 	                           * since then */
 	uint32_t slow;            /* the producer's: for so many waits it is not believed to wait soon after a call */

@@ -13,7 +13,11 @@
 #include <stdlib.h>
 
 #define TURN_BYTES FY_BATCH_BYTES  /* of one lane at a time, so that one thread does not starve the others */
-#define DRAIN_BYTES FY_LANE_BYTES /* of all of them in one step */
+#define DRAIN_BYTES FY_LANE_BYTES /* of all of them in one step, */
+#define DRAIN_BESIDE (2 * TURN_BYTES) /* and beside floods while answers matter */
+#define ANSWERS_MATTER FERRY_MS(1)
+#define FLOOD_LASTS FERRY_MS(1)
+#define FLOOD_SHARE (FY_LANE_BYTES / 2)
 #define QUEUE_BLOCK 32768u
 
 /* ---- long bodies -------------------------------------------------------------- */
@@ -632,27 +636,71 @@ static void turn_to(struct fy_progress *p, struct fy_lane *lane)
 	last->next = first;
 }
 
-/* Each lane has a turn. Returns how many bytes left them; *refused_p: the first from which nothing could leave. */
-static uint64_t drain_round(struct fy_progress *p, struct fy_lane **refused_p)
+/* Has a thread waited for an answer lately? Then floods give way, see drain_round. */
+static bool answers_matter(struct fy_progress *p)
 {
-	uint64_t all = 0;
+	if (p->calls_open || p->n_pending)
+		p->awaited_at = p->now;
+	return p->awaited_at && p->now - p->awaited_at < ANSWERS_MATTER;
+}
+
+/* Its producer sleeps for want of room, or did lately. */
+static bool floods(struct fy_progress *p, struct fy_lane *lane)
+{
+	if (fy_load_relaxed_32(&lane->waiting)) {
+		lane->flooded_at = p->now;
+		p->flooded = true;
+	}
+	return lane->flooded_at && p->now - lane->flooded_at < FLOOD_LASTS;
+}
+
+/* Of floods that give way one at a time is drained; after its share the next one is the first. */
+static void share_out(struct fy_progress *p, struct fy_lane *drained, uint64_t bytes)
+{
+	drained->share += bytes;
+	if (drained->share < FLOOD_SHARE)
+		return;
+	drained->share = 0;
+	turn_to(p, drained->next);
+}
+
+/*
+ * Each lane has a turn. But while answers matter only one flood has, and the others' lanes stay full and their
+ * producers asleep: in front of a thread whose answer has come there are one or two that want the same processor, and
+ * not all of them. (Else they get up together, which costs fewer switches.) Returns how many bytes left them;
+ * *refused_p: the first from which nothing could leave.
+ */
+static uint64_t drain_round(struct fy_progress *p, bool give_way, struct fy_lane **refused_p)
+{
+	struct fy_lane *drained = NULL;
+	uint64_t all = 0, its = 0;
 	for (struct fy_lane **at = &p->lanes; *at;) {
 		struct fy_lane *lane = *at;
 		/* `left` first: what the exiting thread posted before is then seen. */
-		bool left = fy_load_acquire_32(&lane->left);
-		if (fy_lane_has_work(lane)) {
-			uint64_t moved = drain_lane(p, lane);
-			lane->idle_sleeps = 0;
-			if (!moved && !*refused_p)
-				*refused_p = lane;
-			all += moved;
-		} else if (left) {
+		bool left = fy_load_acquire_32(&lane->left), work = fy_lane_has_work(lane);
+		if (!work && left) {
 			*at = lane->next;
 			forget_lane(p, lane);
 			continue;
 		}
 		at = &lane->next;
+		if (!work)
+			continue;
+		lane->idle_sleeps = 0;
+		bool flood = floods(p, lane) && give_way;
+		if (flood && drained)
+			continue;
+		uint64_t moved = drain_lane(p, lane);
+		if (!moved && !*refused_p)
+			*refused_p = lane;
+		if (moved && flood) {
+			drained = lane;
+			its = moved;
+		}
+		all += moved;
 	}
+	if (drained)
+		share_out(p, drained, its);
 	return all;
 }
 
@@ -660,13 +708,14 @@ void fy_outgoing_drain(struct fy_progress *p)
 {
 	struct fy_lane *refused = NULL;
 	uint64_t all = 0, moved;
-	p->drain_broke_off = false;
+	bool give_way = answers_matter(p);
+	p->drain_broke_off = p->flooded = false;
 	if (fy_load_relaxed_ptr(&p->engine->lanes.head))
 		fy_outgoing_list_lanes(p);
 	do {
-		moved = drain_round(p, &refused);
+		moved = drain_round(p, give_way, &refused);
 		all += moved;
-	} while (moved && !p->drain_broke_off && all < DRAIN_BYTES);
+	} while (moved && !p->drain_broke_off && all < (give_way && p->flooded ? DRAIN_BESIDE : DRAIN_BYTES));
 	turn_to(p, refused);
 }
 

@@ -254,8 +254,32 @@ static bool is_empty(const void *arg)
 #define WAITS_SOON FERRY_US(30)
 #define SLOW_WAITS 32u
 
+/*
+ * Who waits beside threads that post without a pause sleeps at once when it cannot have the helm. To yield would put it
+ * behind all of them, for some 0.1 ms each time, and nobody wakes a thread that has only yielded; what sleeps on its
+ * future is woken as soon as the answer is there. More than one wait in four beside somebody without room counts.
+ */
+#define FLOODS_STEP 4u
+#define FLOODS_MAX 16u
+
+static void note_floods(struct fy_lane *lane)
+{
+	uint64_t full = fy_load_relaxed_64(&lane->engine->lane_full);
+	if (full != lane->full_seen && !lane->flooded)
+		lane->floods = lane->floods + FLOODS_STEP < FLOODS_MAX ? lane->floods + FLOODS_STEP : FLOODS_MAX;
+	else if (lane->floods)
+		lane->floods--;
+	lane->full_seen = full;
+}
+
+bool fy_post_is_beside_floods(const ferry *engine)
+{
+	return fy_recent.serial == engine->serial && fy_recent.lane->floods > FLOODS_STEP;
+}
+
 void fy_post_waits(struct fy_lane *lane)
 {
+	note_floods(lane);
 	bool late = lane->steered_at && fy_now() - lane->steered_at > WAITS_SOON;
 	if (late && lane->late) /* once may be the scheduler's doing */
 		lane->slow = SLOW_WAITS;

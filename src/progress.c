@@ -216,6 +216,8 @@ bool fy_progress_step(struct fy_progress *p, bool user_code)
 		fy_dispatch_paused(p);
 	if (fy_load_relaxed_64(&engine->mailbox.bytes))
 		fy_dispatch_mail(p);
+	if (p->flooded && p->wakes.count)
+		fy_wakes_send_all(&p->wakes); /* what floods left comes behind who has an answer */
 	fy_outgoing_replies(p);
 	if (p->queued)
 		fy_outgoing_queues(p);

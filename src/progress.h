@@ -343,6 +343,8 @@ struct fy_progress {
 	unsigned n_flying;            /* batches that MPI has */
 	unsigned n_streams;           /* streams whose records wait for an acknowledgement */
 	bool drain_broke_off;         /* a lane kept a record in the last step because there was no room for it */
+	bool flooded;                 /* likewise: a lane's producer slept because there was no room in it */
+	int64_t awaited_at;           /* when an answer was last waited for, as far as the drain saw it */
 	bool tainted;                 /* records were lost to malformed batches: counts do not match any more */
 	unsigned n_pending;           /* futures of posts that wait for acceptance */
 	unsigned n_early;             /* batches that came before their turn, or are paused */

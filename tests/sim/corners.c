@@ -13,7 +13,7 @@
 #include "progress.h"
 #include "status.h"
 
-enum { OP = 7, OP_MAIL, TURNS_MAX = 100000, COUNTED_MAX = 20000 };
+enum { OP = 7, OP_MAIL, OP_ASKED, TURNS_MAX = 100000, COUNTED_MAX = 20000 };
 
 struct side {
 	ferry *engine;
@@ -212,6 +212,125 @@ static void credit_is_spent_to_the_byte(void **state)
 	assert_int_equal(pair.came, pair.posted);
 	assert_true(pair.in_order);
 	assert_int_equal(pair.sides[1].p->channels[0]->held, 0);
+	end(&pair);
+}
+
+/* ---- floods ----------------------------------------------------------------------------------------- */
+
+enum { FLOODS = 3 };
+
+/* As their producers leave them that sleep for room: full. */
+static void flood(struct pair *pair, struct fy_lane **lanes)
+{
+	for (int i = 0; i < FLOODS; i++) {
+		while (post_through(pair, lanes[i], 2000) == 0)
+			;
+		fy_store_relaxed_32(&lanes[i]->waiting, 1);
+	}
+}
+
+/* How many of them something has left in one step, and the first of these. */
+static int drained_lanes(struct pair *pair, struct fy_lane **lanes, int *first_p)
+{
+	uint64_t heads[FLOODS];
+	int n = 0;
+	for (int i = 0; i < FLOODS; i++)
+		heads[i] = lanes[i]->head;
+	fy_progress_step(pair->sides[0].p, true);
+	for (int i = FLOODS; i-- > 0;)
+		if (lanes[i]->head != heads[i]) {
+			*first_p = i;
+			n++;
+		}
+	return n;
+}
+
+static ferry_future *call_through(struct pair *pair, uint32_t op)
+{
+	ferry_future *future;
+	struct fy_post o = { .engine = pair->sides[0].engine, .lane = pair->sides[0].lane, .kind = FY_KIND_CALL,
+		             .rank = 1, .op = op };
+	assert_int_equal(fy_post(&o, &future), 0);
+	return future;
+}
+
+/* Floods have their turns together. While an answer is waited for one has, for half a lane, then the next. */
+static void floods_give_way_to_answers(void **state)
+{
+	(void)state;
+	struct pair pair;
+	struct fy_lane *lanes[FLOODS];
+	int had[FLOODS] = { 0 }, first;
+	begin(&pair);
+	grow_credit(&pair);
+	for (int i = 0; i < FLOODS; i++)
+		lanes[i] = fy_engine_lane_create(pair.sides[0].engine);
+	flood(&pair, lanes);
+	assert_int_equal(drained_lanes(&pair, lanes, &first), FLOODS);
+	settle(&pair);
+	ferry_future *future = call_through(&pair, OP_MAIL);
+	settle(&pair);
+	for (int turn = 0; turn < 60; turn++) {
+		flood(&pair, lanes);
+		for (int i = 0; i < 20; i++) { /* so that they have credit */
+			fy_sim_advance(pair.sim);
+			fy_progress_step(pair.sides[1].p, true);
+		}
+		int n = drained_lanes(&pair, lanes, &first);
+		assert_in_range(n, 1, 2); /* two when the turn changes */
+		had[first]++;
+	}
+	for (int i = 0; i < FLOODS; i++)
+		assert_in_range(had[i], 10, 30);
+	settle(&pair);
+	ferry_message *request;
+	assert_int_equal(ferry_recv(pair.sides[1].engine, FERRY_ANY, OP_MAIL, 0, &request), FERRY_OK);
+	ferry_message_release(request);
+	settle(&pair);
+	assert_int_equal(ferry_future_poll(future), FERRY_EREMOTE);
+	ferry_future_release(future);
+	assert_int_equal(pair.came, pair.posted);
+	begin_close(&pair);
+	ferry *engine = pair.sides[0].engine;
+	fy_engine_retain(engine);
+	finish(&pair);
+	for (int i = 0; i < FLOODS; i++)
+		leave_lane(engine, lanes[i]);
+	fy_engine_release(engine);
+}
+
+static void on_asked(ferry *engine, ferry_message *request, void *arg)
+{
+	(void)engine;
+	(void)arg;
+	assert_int_equal(ferry_reply(request, NULL, 0), 0);
+}
+
+/* What comes behind a call is not all dispatched before the answer leaves. */
+static void an_answer_waits_for_four_batches(void **state)
+{
+	(void)state;
+	struct pair pair;
+	begin(&pair);
+	grow_credit(&pair);
+	const ferry_stats *stats = &pair.sides[1].p->stats;
+	ferry *before_it = fy_engine_begin(FY_INLINE, pair.sides[1].engine);
+	assert_int_equal(ferry_handle(pair.sides[1].engine, OP_ASKED, FERRY_INLINE, on_asked, NULL), 0);
+	fy_engine_end(FY_INLINE, before_it);
+	ferry_future *future = call_through(&pair, OP_ASKED);
+	for (int i = 0; i < 12; i++) { /* a batch each */
+		assert_int_equal(post(&pair, 8), 0);
+		fy_progress_step(pair.sides[0].p, true);
+	}
+	uint64_t before = stats->batches_received;
+	while (stats->batches_received == before) {
+		fy_sim_advance_to(pair.sim, fy_sim_now(pair.sim) + FERRY_MS(1));
+		fy_progress_step(pair.sides[1].p, true);
+	}
+	assert_in_range(stats->batches_received - before, 1, 4);
+	settle(&pair);
+	assert_int_equal(ferry_future_poll(future), FERRY_OK);
+	ferry_future_release(future);
 	end(&pair);
 }
 
@@ -1138,6 +1257,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_short_record_does_not_overtake_the_queue),
 		cmocka_unit_test(credit_is_spent_to_the_byte),
+		cmocka_unit_test(floods_give_way_to_answers),
+		cmocka_unit_test(an_answer_waits_for_four_batches),
 		cmocka_unit_test(who_waits_for_credit_sleeps),
 		cmocka_unit_test(a_batch_that_is_not_sent_has_a_status),
 		cmocka_unit_test(none_of_many_waits_for_a_batch_that_is_not_sent),

@@ -7,9 +7,11 @@ work=$(mktemp -d) || exit 1
 trap 'rm -rf "$work"' EXIT
 reps=${LATENCY_REPS-7}
 
-one_host 2 "$perf" latency -t 1 --flood 15 -p none -r "$reps" --json="$work/flood" || failed=1
-judge "beside 15 threads that flood: 99 % of a call / the same alone" "$(ratio "$work/flood" alone "99 %")" \
-	at_most 20 ""
+for size in 64 8; do
+	one_host 2 "$perf" latency -t 1 --flood 15 -s $size -p none -r "$reps" --json="$work/flood" || failed=1
+	judge "beside 15 threads that flood with $size bytes: 99 % of a call / the same alone" \
+		"$(ratio "$work/flood" alone "99 %")" at_most 20 ""
+done
 
 # Of the calls that are counted 99 % may be fast while a few threads are stuck for most of the time: so by time, too.
 one_host 2 "$perf" latency -t 8 -p multiple -r "$reps" --json="$work/eight" || failed=1
