@@ -17,7 +17,7 @@
 #include <stdio.h>
 
 /* Set by this thread around calls whose errors are to return; nobody else sees it. */
-_Thread_local bool fy_mpi_guarded;
+_Thread_local bool fy_mpi_guarded __attribute__((tls_model("initial-exec")));
 
 static _Thread_local char text[MPI_MAX_ERROR_STRING + 80];
 

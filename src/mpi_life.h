@@ -23,7 +23,7 @@ int fy_mpi_await(MPI_Request *request, int64_t until);
 
 /* mpi_error.c: while a port is open, errors of calls that this thread makes
  * with fy_mpi_guarded set return. */
-extern _Thread_local bool fy_mpi_guarded;
+extern _Thread_local bool fy_mpi_guarded __attribute__((tls_model("initial-exec")));
 void fy_mpi_guard_up(void);
 void fy_mpi_guard_down(void);
 /* The text of an error, in one line; in memory of the calling thread. */
