@@ -30,7 +30,7 @@
 #define LOOK_ALL_STEPS 64u  /* every so many steps all of them are */
 #define SMALL_RECORDS 8u   /* a batch with more than these is one of small records */
 #define LEFT_MAX 8u        /* messages that a borrower of the helm copies for the progress thread */
-#define ANSWERS_WAIT 4u    /* batches more are dispatched before answers leave */
+#define ANSWERS_WAIT 4u     /* receives, the one of the call among them, before its answer leaves */
 #define EARLY_MAX 65536    /* a batch that is further ahead than this is not one of ours */
 
 /* ---- receives -------------------------------------------------------------------- */

@@ -83,21 +83,20 @@ static bool has_room(struct fy_lane *lane, uint32_t size)
 
 bool fy_lane_await_room(struct fy_lane *lane, uint32_t size, int64_t until, const uint32_t *stop)
 {
+	bool room;
 	for (int64_t since = 0;;) {
 		uint32_t seen = fy_load_acquire_32(&lane->room);
 		bool fresh = !fy_swap_32(&lane->waiting, 1); /* a full fence */
-		if (has_room(lane, size)) {
-			fy_store_relaxed_32(&lane->waiting, 0); /* nobody is to be woken */
-			return true;
-		}
 		int64_t now = fy_now();
-		if (fy_load_acquire_32(stop) || now >= until)
-			return false;
+		if ((room = has_room(lane, size)) || fy_load_acquire_32(stop) || now >= until)
+			break;
 		if (fresh)
 			since = now;
-		/* See wake.h: the helm's store of head may have been on its way. After a nap it has arrived, or
-		 * `waiting` is seen. */
-		int64_t nap = now - since < LOOK_AGAIN ? since + LOOK_AGAIN : INT64_MAX;
-		fy_futex_wait(&lane->room, seen, nap < until ? nap : until, false);
+		/* The helm's store of head may have been on its way when we looked. By the second look it has arrived,
+		 * or the helm sees `waiting`. */
+		int64_t look = now - since < LOOK_AGAIN ? since + LOOK_AGAIN : INT64_MAX;
+		fy_futex_wait(&lane->room, seen, look < until ? look : until, false);
 	}
+	fy_store_relaxed_32(&lane->waiting, 0); /* nobody sleeps, and nobody is to be woken */
+	return room;
 }

@@ -52,8 +52,8 @@ struct fy_lane {
 	bool stuck;               /* the helm's: its first record found no room when it was looked at last */
 	/* Rarely touched. */
 	FY_ALIGNED uint32_t room; /* futex: the helm adds 1 when a waiting producer has room again */
-	uint32_t waiting;         /* set by the producer that is about to sleep (swap), cleared by the helm (swap) or by the
-	                           * producer when it stays awake after all */
+	uint32_t waiting;         /* set by the producer that is about to sleep (swap), cleared by the helm (swap) and by
+	                           * the producer when it goes on (relaxed: at worst it is woken for nothing) */
 	uint32_t left;            /* set by the exiting thread (release): nothing more will come */
 	uint32_t refs;            /* the thread's and the engine's (atomic add) */
 	uint32_t gone;            /* set by the closing engine (release): the thread may forget this lane */

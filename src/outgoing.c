@@ -654,14 +654,27 @@ static bool floods(struct fy_progress *p, struct fy_lane *lane)
 	return lane->flooded_at && p->now - lane->flooded_at < FLOOD_LASTS;
 }
 
-/* Of floods that give way one at a time is drained; after its share the next one is the first. */
+/* To the end of the list, not only behind where it begins: turn_to may move that back. */
+static void move_last(struct fy_progress *p, struct fy_lane *lane)
+{
+	struct fy_lane **at = &p->lanes;
+	while (*at != lane)
+		at = &(*at)->next;
+	*at = lane->next;
+	lane->next = NULL;
+	while (*at)
+		at = &(*at)->next;
+	*at = lane;
+}
+
+/* Of floods that give way one at a time is drained; after its share come the others. */
 static void share_out(struct fy_progress *p, struct fy_lane *drained, uint64_t bytes)
 {
 	drained->share += bytes;
 	if (drained->share < FLOOD_SHARE)
 		return;
 	drained->share = 0;
-	turn_to(p, drained->next);
+	move_last(p, drained);
 }
 
 /*
@@ -688,8 +701,10 @@ static uint64_t drain_round(struct fy_progress *p, bool give_way, struct fy_lane
 			continue;
 		lane->idle_sleeps = 0;
 		bool flood = floods(p, lane) && give_way;
-		if (flood && drained)
+		if (flood && drained) {
+			lane->stuck = false; /* for all we know */
 			continue;
+		}
 		uint64_t moved = drain_lane(p, lane);
 		if (!moved && !*refused_p)
 			*refused_p = lane;
@@ -708,7 +723,7 @@ void fy_outgoing_drain(struct fy_progress *p)
 {
 	struct fy_lane *refused = NULL;
 	uint64_t all = 0, moved;
-	bool give_way = answers_matter(p);
+	bool give_way = !p->agree.kind && answers_matter(p); /* an agreement waits for the floods, too */
 	p->drain_broke_off = p->flooded = false;
 	if (fy_load_relaxed_ptr(&p->engine->lanes.head))
 		fy_outgoing_list_lanes(p);

@@ -16,7 +16,7 @@
  * sleeps that are long. A *nap* of at most FY_NAP is announced with a fence of the sleeper alone.
  * Then a giver whose store is still on its way when it looks can miss the sleeper;
  * it takes a store that is slower than the sleeper's whole second look, and costs the rest of the nap.
- * Threads that wait for room in a lane nap, too.
+ * Threads that wait for room in a lane take the same chance, and look again after a while (lane.c).
  *
  * There are two words, because the one that other processes ring is unmapped when the
  * engine closes, and a thread that posts at that moment must not touch it. Both are

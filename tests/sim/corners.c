@@ -215,6 +215,56 @@ static void credit_is_spent_to_the_byte(void **state)
 	end(&pair);
 }
 
+/* ---- what stands for operations of MPI ----------------------------------------------------------- */
+
+enum { STARTS = 6 }; /* of each of two threads */
+
+/* Instead of mpi_start.c. */
+static struct {
+	bool no_memory;
+	unsigned taken[2 * STARTS], failed[2 * STARTS];
+	struct fy_port_ops ops;
+} starts;
+
+static ferry_future *start_of(const struct fy_record *r, uint32_t *number_p)
+{
+	memcpy(number_p, fy_record_data(r), sizeof *number_p);
+	return (ferry_future *)(uintptr_t)fy_record_ext(r);
+}
+
+static bool take_start(struct fy_progress *p, const struct fy_record *r)
+{
+	uint32_t number;
+	ferry_future *future = start_of(r, &number);
+	(void)p;
+	if (starts.no_memory)
+		return false;
+	starts.taken[number]++;
+	fy_future_complete(future, FERRY_OK, NULL);
+	return true;
+}
+
+static void fail_start(struct fy_progress *p, const struct fy_record *r, int status, const char *detail)
+{
+	uint32_t number;
+	ferry_future *future = start_of(r, &number);
+	(void)p;
+	starts.failed[number]++;
+	fy_future_complete(future, status, detail);
+}
+
+static const struct fy_start_ops start_ops = { .take = take_start, .fail = fail_start };
+
+static void begin_with_starts(struct pair *pair)
+{
+	begin(pair);
+	memset(&starts, 0, sizeof starts);
+	starts.no_memory = true;
+	starts.ops = *pair->sides[0].p->port->ops;
+	starts.ops.starts = &start_ops;
+	pair->sides[0].p->port->ops = &starts.ops;
+}
+
 /* ---- floods ----------------------------------------------------------------------------------------- */
 
 enum { FLOODS = 3 };
@@ -254,14 +304,23 @@ static ferry_future *call_through(struct pair *pair, uint32_t op)
 	return future;
 }
 
-/* Floods have their turns together. While an answer is waited for one has, for half a lane, then the next. */
-static void floods_give_way_to_answers(void **state)
+/* A lane whose first record nobody takes: it is asked first in each step. */
+static ferry_future *get_stuck(struct pair *pair)
 {
-	(void)state;
+	ferry_future *future;
+	uint32_t number = 0;
+	assert_int_equal(fy_post_start(pair->sides[0].engine, &number, sizeof number, &future), 0);
+	return future;
+}
+
+/* Floods have their turns together. While an answer is waited for one has, for half a lane, then the next. */
+static void give_way(bool beside_a_stuck_lane)
+{
 	struct pair pair;
 	struct fy_lane *lanes[FLOODS];
 	int had[FLOODS] = { 0 }, first;
-	begin(&pair);
+	ferry_future *stuck = NULL;
+	begin_with_starts(&pair);
 	grow_credit(&pair);
 	for (int i = 0; i < FLOODS; i++)
 		lanes[i] = fy_engine_lane_create(pair.sides[0].engine);
@@ -270,6 +329,8 @@ static void floods_give_way_to_answers(void **state)
 	settle(&pair);
 	ferry_future *future = call_through(&pair, OP_MAIL);
 	settle(&pair);
+	if (beside_a_stuck_lane)
+		stuck = get_stuck(&pair);
 	for (int turn = 0; turn < 60; turn++) {
 		flood(&pair, lanes);
 		for (int i = 0; i < 20; i++) { /* so that they have credit */
@@ -282,6 +343,7 @@ static void floods_give_way_to_answers(void **state)
 	}
 	for (int i = 0; i < FLOODS; i++)
 		assert_in_range(had[i], 10, 30);
+	starts.no_memory = false;
 	settle(&pair);
 	ferry_message *request;
 	assert_int_equal(ferry_recv(pair.sides[1].engine, FERRY_ANY, OP_MAIL, 0, &request), FERRY_OK);
@@ -289,6 +351,9 @@ static void floods_give_way_to_answers(void **state)
 	settle(&pair);
 	assert_int_equal(ferry_future_poll(future), FERRY_EREMOTE);
 	ferry_future_release(future);
+	if (stuck)
+		assert_int_equal(ferry_future_poll(stuck), FERRY_OK);
+	ferry_future_release(stuck);
 	assert_int_equal(pair.came, pair.posted);
 	begin_close(&pair);
 	ferry *engine = pair.sides[0].engine;
@@ -297,6 +362,18 @@ static void floods_give_way_to_answers(void **state)
 	for (int i = 0; i < FLOODS; i++)
 		leave_lane(engine, lanes[i]);
 	fy_engine_release(engine);
+}
+
+static void floods_give_way_to_answers(void **state)
+{
+	(void)state;
+	give_way(false);
+}
+
+static void floods_have_turns_beside_a_lane_that_is_stuck(void **state)
+{
+	(void)state;
+	give_way(true);
 }
 
 static void on_asked(ferry *engine, ferry_message *request, void *arg)
@@ -1130,54 +1207,6 @@ static void who_drives_leaves_for_a_grant(void **state)
 
 /* ---- operations of MPI that are left in a lane -------------------------------------------------- */
 
-enum { STARTS = 6 }; /* of each of two threads */
-
-/* What stands for mpi_start.c. */
-static struct {
-	bool no_memory;
-	unsigned taken[2 * STARTS], failed[2 * STARTS];
-	struct fy_port_ops ops;
-} starts;
-
-static ferry_future *start_of(const struct fy_record *r, uint32_t *number_p)
-{
-	memcpy(number_p, fy_record_data(r), sizeof *number_p);
-	return (ferry_future *)(uintptr_t)fy_record_ext(r);
-}
-
-static bool take_start(struct fy_progress *p, const struct fy_record *r)
-{
-	uint32_t number;
-	ferry_future *future = start_of(r, &number);
-	(void)p;
-	if (starts.no_memory)
-		return false;
-	starts.taken[number]++;
-	fy_future_complete(future, FERRY_OK, NULL);
-	return true;
-}
-
-static void fail_start(struct fy_progress *p, const struct fy_record *r, int status, const char *detail)
-{
-	uint32_t number;
-	ferry_future *future = start_of(r, &number);
-	(void)p;
-	starts.failed[number]++;
-	fy_future_complete(future, status, detail);
-}
-
-static const struct fy_start_ops start_ops = { .take = take_start, .fail = fail_start };
-
-static void begin_with_starts(struct pair *pair)
-{
-	begin(pair);
-	memset(&starts, 0, sizeof starts);
-	starts.no_memory = true;
-	starts.ops = *pair->sides[0].p->port->ops;
-	starts.ops.starts = &start_ops;
-	pair->sides[0].p->port->ops = &starts.ops;
-}
-
 struct starter {
 	ferry *engine;
 	uint32_t first;
@@ -1258,6 +1287,7 @@ int main(void)
 		cmocka_unit_test(a_short_record_does_not_overtake_the_queue),
 		cmocka_unit_test(credit_is_spent_to_the_byte),
 		cmocka_unit_test(floods_give_way_to_answers),
+		cmocka_unit_test(floods_have_turns_beside_a_lane_that_is_stuck),
 		cmocka_unit_test(an_answer_waits_for_four_batches),
 		cmocka_unit_test(who_waits_for_credit_sleeps),
 		cmocka_unit_test(a_batch_that_is_not_sent_has_a_status),

@@ -155,10 +155,12 @@ break_it until helm.c 's/ || p->now >= until)/)/' \
 	'who drives the engine does not look at the time' sim/corners
 break_it unused progress.c '/^	p->idle_sleep = SLEEP_AWAITED;$/d' \
 	'an engine that was not used yet does not sleep' sim/corners
-break_it together outgoing.c 's/if (flood && drained)/if (flood \&\& !drained \&\& drained)/' \
+break_it together outgoing.c 's/if (flood && drained) {/if (flood \&\& !drained \&\& drained) {/' \
 	'floods do not give way to answers' sim/corners
 break_it first-flood outgoing.c '/drained->share = 0;/{n;d}' \
 	'the first of the floods that give way has every turn' sim/corners
+break_it turned-back outgoing.c 's/^\tmove_last(p, drained);/\tturn_to(p, drained->next);/' \
+	'a lane that is stuck turns the floods back' sim/corners
 break_it answers dispatch.c 's/ && ++answers >= ANSWERS_WAIT/ \&\& false/' \
 	'answers wait for all that has come' sim/corners
 break_it leaves helm.c 's/if (came || p->dirty || p->freed)/if (came)/' \
