@@ -222,8 +222,12 @@ enum tried { ACCEPTED, NO_ROOM, OVER };
 static enum tried try_post(struct node *node, struct rec *r)
 {
 	int status = post(node, r);
-	if (status == FERRY_EAGAIN)
+	if (status == FERRY_EAGAIN) {
+		/* As a thread leaves its lane that sleeps until there is room: floods give way to answers. */
+		if (w_chance(node->world, 50))
+			fy_store_relaxed_32(&r->lane->lane->waiting, 1);
 		return NO_ROOM;
+	}
 	if (status == FERRY_ESTOPPED && node->state != NODE_OPEN)
 		return OVER;
 	if (status == FERRY_ETOOBIG && w_refuses(node->world, node->rank, l_total(r->content)))
