@@ -15,9 +15,9 @@
 #define TURN_BYTES FY_BATCH_BYTES  /* of one lane at a time, so that one thread does not starve the others */
 #define DRAIN_BYTES FY_LANE_BYTES /* of all of them in one step, */
 #define DRAIN_BESIDE (2 * TURN_BYTES) /* and beside floods while answers matter */
-#define ANSWERS_MATTER FERRY_MS(1)
-#define FLOOD_LASTS FERRY_MS(1)
-#define FLOOD_SHARE (FY_LANE_BYTES / 2)
+#define ANSWERS_MATTER FERRY_MS(1) /* so long after one was waited for: the next call mostly follows at once */
+#define FLOOD_LASTS FERRY_MS(1)    /* likewise after a producer slept, which fills its lane for some 0.1 ms */
+#define FLOOD_SHARE (FY_LANE_BYTES / 2) /* of one flood before the next: then its producer is woken (lane.c) */
 #define QUEUE_BLOCK 32768u
 
 /* ---- long bodies -------------------------------------------------------------- */
