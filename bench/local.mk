@@ -11,6 +11,7 @@ bench_programs = \
 %C%_isend_SOURCES = %D%/isend.c
 %C%_transfer_SOURCES = %D%/transfer.c
 
+EXTRA_DIST += %D%/compare.sh %D%/lines.list
 check_PROGRAMS += $(bench_programs)
 $(bench_programs): libferry.la
 $(bench_programs): LDADD = libferry.la $(MPI_LIBS)

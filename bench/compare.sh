@@ -1,0 +1,88 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# Is one build slower than another? Runs the lines of bench/lines.list with both, in turns, and prints for each the
+# median of the paired ratios with its 95 % interval.
+#
+#     bench/compare.sh [--pairs N] [--lines NAME,...] [--out FILE] BUILD BEFORE
+#
+# BUILD and BEFORE are build directories in which `make all bench/isend` was run. A ratio is BUILD / BEFORE, turned
+# round where less is better: above 1 is better than before. "not worse" means that the interval reaches 0.97. Every
+# pair goes into FILE (compare.txt). The interval is that of order statistics: of 20 sorted ratios the 6th and the
+# 15th hold the median between them with 95.9 %, whatever the distribution is.
+# Exit 1 when a line is worse, or could not be run.
+set -u
+here=$(cd "$(dirname "$0")" && pwd)
+pairs=20 only= out=compare.txt
+launcher=${MPIEXEC:-mpiexec.mpich}
+while [ $# -gt 0 ]; do
+	case $1 in
+	--pairs) pairs=$2 && shift 2 ;;
+	--lines) only=,$2, && shift 2 ;;
+	--out) out=$2 && shift 2 ;;
+	-*) sed -n '3,14s/^# \{0,1\}//p' "$0" >&2 && exit 2 ;;
+	*) break ;;
+	esac
+done
+[ $# = 2 ] && [ -x "$1/tools/ferry-perf" ] && [ -x "$2/tools/ferry-perf" ] && [ "$pairs" -ge 6 ] || {
+	echo "compare.sh: needs two build directories with tools/ferry-perf in them, and at least 6 pairs" >&2
+	exit 2
+}
+build=$(cd "$1" && pwd) before=$(cd "$2" && pwd)
+
+# The one figure of a run that counts; empty when the run failed.
+figure() { # DIRECTORY RANKS METRIC COMMAND...
+	local where=$1 ranks=$2 metric=${3//_/ }
+	shift 3
+	case $1 in
+	bench/*)
+		MPIEXEC_TIMEOUT=60 "$launcher" -n "$ranks" "$where/$@" 2>/dev/null </dev/null |
+			sed -n 's/.*, ferry_isend \([0-9.]*\) M .*/\1/p'
+		;;
+	*)
+		MPIEXEC_TIMEOUT=60 "$launcher" -n "$ranks" "$where/tools/ferry-perf" "$@" $(has_duration "$@") -r 1 -p none \
+			--json=/dev/stdout 2>/dev/null </dev/null |
+			sed -n "s/.*\"metric\": \"$metric\",.*\"values\": \\[\\([0-9.e+-]*\\).*/\\1/p" | head -n 1
+		;;
+	esac
+}
+has_duration() { case " $* " in *' -d '*) ;; *) echo -d 0.2 ;; esac }
+
+# Of the ratios on standard input: median, lower and upper end of the interval.
+interval() {
+	sort -g | awk '
+		{ v[NR] = $1 }
+		END {
+			if (!NR) { print "- - -"; exit }
+			# The largest k for which fewer than 2.5 % lie below the k-th (binomial, 1/2).
+			p = 0.5 ^ NR; sum = p; k = 1
+			for (i = 1; i <= NR / 2; i++) { p *= (NR - i + 1) / i; if (sum + p > 0.025) break; sum += p; k = i + 1 }
+			m = NR % 2 ? v[(NR + 1) / 2] : (v[NR / 2] + v[NR / 2 + 1]) / 2
+			printf "%.3f %.3f %.3f\n", m, v[k], v[NR - k + 1]
+		}'
+}
+
+bad=0
+printf '# ratio of %s to %s, %s pairs each\n# line pair build before ratio\n' "$build" "$before" "$pairs" >"$out"
+printf '%-16s %8s   %-16s %s\n' line ratio '95 % interval' verdict
+while read -r name better ranks metric command; do
+	case $name in '' | '#'*) continue ;; esac
+	[ -z "$only" ] || case $only in *,$name,*) ;; *) continue ;; esac
+	for pair in $(seq "$pairs"); do
+		# Each side goes first in every other pair.
+		if [ $((pair % 2)) = 1 ]; then
+			a=$(figure "$build" "$ranks" "$metric" $command) b=$(figure "$before" "$ranks" "$metric" $command)
+		else
+			b=$(figure "$before" "$ranks" "$metric" $command) a=$(figure "$build" "$ranks" "$metric" $command)
+		fi
+		awk -v a="$a" -v b="$b" -v better="$better" -v name="$name" -v pair="$pair" '
+			BEGIN { r = a > 0 && b > 0 ? (better == "more" ? a / b : b / a) : "failed"; print name, pair, a + 0, b + 0, r }'
+	done >>"$out"
+	read -r median low high < <(awk -v n="$name" '$1 == n && $5 != "failed" { print $5 }' "$out" | interval)
+	failed=$(awk -v n="$name" '$1 == n && $5 == "failed"' "$out" | wc -l)
+	verdict=$(awk -v l="$low" -v m="$median" -v h="$high" -v f="$failed" 'BEGIN {
+		if (f) print f " pairs failed"
+		else print (h >= 0.97 ? "not worse" : "WORSE") (h - m > 0.05 * m || m - l > 0.05 * m ? ", wide" : "") }')
+	case $verdict in WORSE* | *failed) bad=1 ;; esac
+	printf '%-16s %8s   %-16s %s\n' "$name" "$median" "$low to $high" "$verdict"
+done <"$here/lines.list"
+exit $bad
