@@ -325,30 +325,49 @@ stress: all $(stress_tests) $(stress_programs)
 	FERRY_SEEDS=$${FERRY_SEEDS-10000} TEST_TIMEOUT=$${TEST_TIMEOUT-7200} \
 	$(MAKE) check TESTS='$(sim_tests) $(stress_tests) $(stress_scripts)'
 
-# Random bytes at what reads bytes; needs clang. Minutes: make fuzz FUZZ_SECONDS=600
+# Random bytes at what reads bytes; needs clang. Minutes: make fuzz FUZZ_SECONDS=600, each target for so long.
+#   fuzz-msgpack  objects of msgpack
+#   fuzz-wire     whole conversations of two lying peers with a live engine, also where an allocation fails
 FUZZ_CC = clang
 FUZZ_SECONDS = 15
-fuzz_sources = \
+FUZZ_FLAGS =
+fuzz_msgpack_sources = \
 	%D%/fuzz/fuzz_msgpack.c \
 	src/check.c \
 	src/decode.c \
 	src/pack.c \
 	src/status.c \
 	# end
-EXTRA_DIST += %D%/fuzz/fuzz_msgpack.c
-CLEANFILES += %D%/fuzz/fuzz_msgpack
+fuzz_wire_sources = \
+	%D%/fuzz/fuzz_wire.c \
+	%D%/fuzz/wire_peer.c \
+	$(filter-out %open.c,$(filter %.c,$(libferry_core_la_SOURCES) $(libferry_sim_la_SOURCES))) \
+	# end
+fuzz_headers = \
+	%D%/fuzz/wire_input.h \
+	%D%/fuzz/wire_peer.h \
+	# end
+EXTRA_DIST += %D%/fuzz/fuzz_msgpack.c %D%/fuzz/fuzz_wire.c %D%/fuzz/wire_peer.c $(fuzz_headers)
+CLEANFILES += %D%/fuzz/fuzz_msgpack %D%/fuzz/fuzz_wire
 clean-local:
-	rm -rf %D%/fuzz/corpus
-fuzz:
+	rm -rf %D%/fuzz/corpus %D%/fuzz/corpus-wire
+fuzz_compile = $(FUZZ_CC) -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined -pthread -w \
+	-DHAVE_CONFIG_H -I. -I$(top_srcdir)/include -I$(top_srcdir)/src $(CK_CFLAGS) $(MSGPACK_CFLAGS)
+fuzz: fuzz-msgpack fuzz-wire
+fuzz-msgpack:
 	$(MKDIR_P) %D%/fuzz/corpus
-	$(FUZZ_CC) -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined \
-		-I$(top_srcdir)/include -I$(top_srcdir)/src $(CK_CFLAGS) $(MSGPACK_CFLAGS) \
-		-o %D%/fuzz/fuzz_msgpack $(fuzz_sources:%=$(top_srcdir)/%) $(MSGPACK_LIBS)
+	$(fuzz_compile) -o %D%/fuzz/fuzz_msgpack $(fuzz_msgpack_sources:%=$(top_srcdir)/%) $(MSGPACK_LIBS)
 	ASAN_OPTIONS=allocator_may_return_null=1 %D%/fuzz/fuzz_msgpack -max_total_time=$(FUZZ_SECONDS) \
-		-max_len=512 -artifact_prefix=%D%/fuzz/ %D%/fuzz/corpus
+		-max_len=512 -artifact_prefix=%D%/fuzz/ $(FUZZ_FLAGS) %D%/fuzz/corpus
+fuzz-wire:
+	$(MKDIR_P) %D%/fuzz/corpus-wire
+	$(fuzz_compile) -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=aligned_alloc \
+		-o %D%/fuzz/fuzz_wire $(fuzz_wire_sources:%=$(top_srcdir)/%) $(MSGPACK_LIBS)
+	%D%/fuzz/fuzz_wire -max_total_time=$(FUZZ_SECONDS) -max_len=1500 -len_control=0 -artifact_prefix=%D%/fuzz/ \
+		$(FUZZ_FLAGS) %D%/fuzz/corpus-wire
 
 installcheck-local:
 	$(AM_TESTS_ENVIRONMENT) TEST_PREFIX='$(DESTDIR)$(prefix)' TEST_LIBDIR='$(DESTDIR)$(libdir)' \
 	$(SHELL) $(top_srcdir)/tests/api/installed.sh
 
-.PHONY: skips check-unit check-np2 check-short check-valgrind stress fuzz
+.PHONY: skips check-unit check-np2 check-short check-valgrind stress fuzz fuzz-msgpack fuzz-wire
