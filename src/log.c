@@ -7,10 +7,13 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "engine.h"
 #include "log.h"
 #include "status.h"
 
 #define LINE_BYTES 1024
+
+int fy_say_fd = STDERR_FILENO;
 
 struct fy_log {
 	int fd;
@@ -89,22 +92,51 @@ static size_t at_most(int length, size_t room)
 	return length < 0 ? 0 : (size_t)length < room ? (size_t)length : room - 1;
 }
 
-void fy_log(struct fy_log *log, const char *format, ...)
+/* A log that cannot be written is no reason to stop. */
+static void write_line(int fd, char *line, size_t used)
+{
+	line[used++] = '\n';
+	ssize_t written = write(fd, line, used);
+	(void)written;
+}
+
+static void log_text(struct fy_log *log, const char *format, va_list arguments)
 {
 	char line[LINE_BYTES + 1];
+	size_t used = at_most(snprintf(line, LINE_BYTES, "ferry[%d] %.6f ", log->rank,
+	                               (double)(fy_now() - log->opened) / 1e9), LINE_BYTES);
+	used += at_most(vsnprintf(line + used, LINE_BYTES - used, format, arguments), LINE_BYTES - used);
+	write_line(log->fd, line, used);
+}
+
+void fy_log(struct fy_log *log, const char *format, ...)
+{
 	va_list arguments;
 
 	if (!log)
 		return;
 	int kept = errno;
-	size_t used = at_most(snprintf(line, LINE_BYTES, "ferry[%d] %.6f ", log->rank,
-	                               (double)(fy_now() - log->opened) / 1e9), LINE_BYTES);
 	va_start(arguments, format);
-	used += at_most(vsnprintf(line + used, LINE_BYTES - used, format, arguments), LINE_BYTES - used);
+	log_text(log, format, arguments);
 	va_end(arguments);
-	line[used++] = '\n';
-	/* A log that cannot be written is no reason to stop. */
-	ssize_t written = write(log->fd, line, used);
-	(void)written;
+	errno = kept;
+}
+
+void fy_say(const ferry *engine, const char *format, ...)
+{
+	char line[LINE_BYTES + 1];
+	va_list arguments, again;
+
+	int kept = errno;
+	size_t used = at_most(engine ? snprintf(line, LINE_BYTES, "ferry: rank %d: ", engine->rank)
+	                             : snprintf(line, LINE_BYTES, "ferry: "), LINE_BYTES);
+	va_start(arguments, format);
+	va_copy(again, arguments);
+	used += at_most(vsnprintf(line + used, LINE_BYTES - used, format, arguments), LINE_BYTES - used);
+	write_line(fy_say_fd, line, used);
+	if (engine && engine->log && engine->log->fd != fy_say_fd) /* else it stands there already */
+		log_text(engine->log, format, again);
+	va_end(again);
+	va_end(arguments);
 	errno = kept;
 }

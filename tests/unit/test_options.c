@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include "engine.h"
 #include "log.h"
 #include "options.h"
 #include "status.h"
@@ -455,6 +456,32 @@ static void a_log_is_off_a_file_or_refused(void **state)
 	assert_non_null(strstr(text, " second\n"));
 }
 
+/* What is said without being asked for: on the descriptor of standard error, and in a log elsewhere. */
+static void a_line_that_everybody_has_to_see(void **state)
+{
+	char said[64], where[64];
+	ferry engine = { .rank = 5 };
+
+	(void)state;
+	snprintf(said, sizeof said, "/tmp/test_options.%ld.said", (long)getpid());
+	snprintf(where, sizeof where, "/tmp/test_options.%ld.log", (long)getpid());
+	fy_say_fd = open(said, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	assert_true(fy_say_fd >= 0);
+	fy_say(NULL, "before %s", "an engine");
+	fy_say(&engine, "without a log");
+	assert_int_equal(fy_log_open(where, 5, &engine.log), FERRY_OK);
+	fy_say(&engine, "number %d", 3);
+	fy_log_close(engine.log);
+	close(fy_say_fd);
+	fy_say_fd = STDERR_FILENO;
+	assert_string_equal(read_file(said),
+	                    "ferry: before an engine\nferry: rank 5: without a log\nferry: rank 5: number 3\n");
+	char *text = read_file(where);
+	assert_non_null(strstr(text, "ferry[5] "));
+	assert_non_null(strstr(text, " number 3\n"));
+	assert_null(strstr(text, "without"));
+}
+
 static void the_table_and_the_struct_agree(void **state)
 {
 	size_t count, end = offsetof(ferry_options, flags);
@@ -490,6 +517,7 @@ int main(void)
 		TEST(what_is_reported_can_be_given_again),
 		TEST(unknown_variables_are_named_in_the_log),
 		TEST(a_log_is_off_a_file_or_refused),
+		TEST(a_line_that_everybody_has_to_see),
 		TEST(the_table_and_the_struct_agree),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL) != 0;
