@@ -209,6 +209,10 @@ struct fy_lane *fy_engine_lane_create(ferry *engine);
 /* The engine has stopped: wait until it looked at the lanes for the last time; if this one was unknown to it, it is
  * nobody's but its thread's. */
 void fy_engine_lane_orphaned(ferry *engine, struct fy_lane *lane);
+/* The lane's thread exits, in two steps: nothing more will come, which the helm may find out at once; and whoever is
+ * left is told. The helm, a close and the thread may be the one that ends the engine's part in the lane, in any order. */
+void fy_engine_lane_leaves(ferry *engine, struct fy_lane *lane);
+void fy_engine_lane_left(ferry *engine, struct fy_lane *lane);
 /* Posters put their lane where the helm finds it. */
 void fy_engine_list_lane(ferry *engine, struct fy_lane *lane);
 

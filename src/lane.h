@@ -56,7 +56,9 @@ struct fy_lane {
 	                           * the producer when it goes on (relaxed: at worst it is woken for nothing) */
 	uint32_t left;            /* set by the exiting thread (release): nothing more will come */
 	uint32_t refs;            /* the thread's and the engine's (atomic add) */
-	uint32_t gone;            /* set by the closing engine (release): the thread may forget this lane */
+	uint32_t gone;            /* set by whoever gives back the engine's reference (release): by the helm, which saw
+	                           * `left`, or which stops; or by the thread, when the engine had stopped before it knew
+	                           * the lane. Read by the thread (acquire): it may forget this lane */
 	uint32_t known;           /* the helm's: it is on the list of all lanes */
 	bool flooded;             /* the producer's: it waited for room since it last waited for a future */
 	uint32_t others;          /* the producer's: how much others have waited for futures lately (post.c), */

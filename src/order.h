@@ -12,9 +12,10 @@
  *  - Concurrency Kit's ck_pr, the default. On TSO machines (x86) acquire and
  *    release cost nothing but a compiler barrier; elsewhere CK's fences.
  *  - the compiler's __atomic builtins, with FERRY_ORDER_BUILTINS, which
- *    ThreadSanitizer understands; CK's header-only structures (ck_stack) are
- *    switched over with it, because every ck_pr operation that they use is
- *    redefined below before they are included.
+ *    ThreadSanitizer and AddressSanitizer understand (an atomic step at memory
+ *    that was freed is a report, not an accident later); CK's header-only
+ *    structures (ck_stack) are switched over with it, because every ck_pr
+ *    operation that they use is redefined below before they are included.
  *
  * What pairs with what is said at each shared word: who writes it, who reads
  * it, and which of the operations here makes that safe.
@@ -25,11 +26,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#if defined(__SANITIZE_THREAD__) && !defined(FERRY_ORDER_BUILTINS)
+#if (defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)) && !defined(FERRY_ORDER_BUILTINS)
 #define FERRY_ORDER_BUILTINS 1
 #endif
 #if defined(__has_feature) && !defined(FERRY_ORDER_BUILTINS)
-#if __has_feature(thread_sanitizer)
+#if __has_feature(thread_sanitizer) || __has_feature(address_sanitizer)
 #define FERRY_ORDER_BUILTINS 1
 #endif
 #endif

@@ -612,12 +612,15 @@ bool fy_outgoing_has_input(struct fy_progress *p)
 	return has_more(p, false);
 }
 
+/* Its thread has left. That thread may still be about to look whether the engine has stopped (fy_engine_lane_left):
+ * `gone` tells it that the engine's reference is given back. */
 static void forget_lane(struct fy_progress *p, struct fy_lane *lane)
 {
 	struct fy_lane **at = &p->all_lanes;
 	while (*at != lane)
 		at = &(*at)->all_next;
 	*at = lane->all_next;
+	fy_store_release_32(&lane->gone, 1);
 	fy_lane_release(lane);
 }
 

@@ -67,6 +67,20 @@ void fy_engine_lane_orphaned(ferry *engine, struct fy_lane *lane)
 	fy_lane_release(lane); /* the engine's reference */
 }
 
+void fy_engine_lane_leaves(ferry *engine, struct fy_lane *lane)
+{
+	fy_store_release_32(&lane->left, 1);
+	fy_engine_list_lane(engine, lane);
+}
+
+void fy_engine_lane_left(ferry *engine, struct fy_lane *lane)
+{
+	if (fy_wake_look(&engine->wake) == FY_WAKE_STOPPED)
+		fy_engine_lane_orphaned(engine, lane);
+	else
+		fy_engine_notify(engine);
+}
+
 /* The thread exits: its lanes are given back; the helm frees each once it is empty. */
 static void leave(void *unused)
 {
@@ -75,14 +89,8 @@ static void leave(void *unused)
 		struct fy_lane *lane = my_lanes;
 		my_lanes = lane->thread_next;
 		if (!fy_load_acquire_32(&lane->gone)) {
-			ferry *engine = lane->engine;
-			fy_store_release_32(&lane->left, 1);
-			fy_engine_list_lane(engine, lane);
-			uint32_t sleeper = fy_wake_look(&engine->wake);
-			if (sleeper == FY_WAKE_STOPPED)
-				fy_engine_lane_orphaned(engine, lane);
-			else
-				fy_engine_notify(engine);
+			fy_engine_lane_leaves(lane->engine, lane);
+			fy_engine_lane_left(lane->engine, lane);
 		}
 		fy_lane_release(lane);
 	}

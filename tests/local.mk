@@ -35,6 +35,7 @@ unit_tests = \
 
 sim_tests = \
 	%D%/sim/corners.t \
+	%D%/sim/lifetimes.t \
 	%D%/sim/malformed.t \
 	%D%/sim/mixed.t \
 	%D%/sim/peers.t \

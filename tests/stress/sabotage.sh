@@ -181,6 +181,8 @@ break_it freeze agree.c 's/a->kind == FY_AGREE_CLOSE \&\& !a->frozen ? FREEZE : 
 	'a close does not freeze before it ends' $S unit/test_agree
 break_it goodbye progress.c 's/if (!ch->bye_sent || !ch->bye_seen || ch->flight)/if (false)/' \
 	'receives are cancelled without waiting for goodbyes' $S
+break_it lane-twice outgoing.c '/^static void forget_lane/,/^}/{/lane->gone, 1/d}' \
+	'the lane of a thread that left is given back twice' sim/lifetimes
 
 # ---- parts that the simulation, which has one thread, does not show ----
 break_it wake lane.c '/^void fy_lane_consume/,/^}/s/fy_lane_nudge(lane);/;/' \
