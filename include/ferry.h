@@ -29,6 +29,10 @@
  * nothing of this library and ends by exec or _exit. A process that exits without
  * ferry_close ends at once, with its own status: what was not delivered is lost, and
  * the launcher, which sees a rank leave without MPI_Finalize, mostly ends the job.
+ *
+ * The shared library stays in memory once it is loaded: dlclose does not unload it, because threads that used it run a
+ * destructor of it when they exit. It wants less than 256 bytes of static thread-local storage. A plugin that
+ * contains libferry.a is linked with -Wl,-z,nodelete for the same reason.
  */
 #ifndef FERRY_H
 #define FERRY_H

@@ -109,4 +109,5 @@ libferry_sim_la_SOURCES = \
 #   0:0:0  0.1.0
 libferry_la_SOURCES =
 libferry_la_LIBADD = libferry-core.la libferry-mpi.la $(MSGPACK_LIBS) $(MPI_LIBS)
-libferry_la_LDFLAGS = $(AM_LDFLAGS) $(NO_UNDEFINED) -version-info 0:0:0 -export-symbols-regex '$(EXPORT_REGEX)'
+# nodelete: threads that used the library run destructors of it when they exit, also after a dlclose.
+libferry_la_LDFLAGS = $(AM_LDFLAGS) $(NO_UNDEFINED) -Wl,-z,nodelete -version-info 0:0:0 -export-symbols-regex '$(EXPORT_REGEX)'

@@ -16,16 +16,21 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "status.h"
+
 /* Set by this thread around calls whose errors are to return; nobody else sees it. */
 _Thread_local bool fy_mpi_guarded __attribute__((tls_model("initial-exec")));
 
-static _Thread_local char text[MPI_MAX_ERROR_STRING + 80];
+_Static_assert(MPI_MAX_ERROR_STRING + 80 <= FY_TEXT_BYTES, "what MPI says has room");
 
 void fy_mpi_set_text(const char *format, ...)
 {
+	char *text = fy_text();
 	va_list arguments;
+	if (!text)
+		return;
 	va_start(arguments, format);
-	vsnprintf(text, sizeof text, format, arguments);
+	vsnprintf(text, FY_TEXT_BYTES, format, arguments);
 	va_end(arguments);
 }
 
@@ -38,12 +43,13 @@ const char *fy_mpi_text(const char *what, int code)
 		if (*p == '\n')
 			*p = ' ';
 	fy_mpi_set_text("%s: %s", what, theirs);
-	return text;
+	return fy_mpi_last_text();
 }
 
 const char *fy_mpi_last_text(void)
 {
-	return text;
+	const char *text = fy_text();
+	return text ? text : "MPI failed, and there is no memory for what it says";
 }
 
 #ifdef MPICH

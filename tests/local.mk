@@ -157,6 +157,7 @@ script_tests = \
 	%D%/api/header_cxx.sh \
 	%D%/api/installed.sh \
 	%D%/api/lists.sh \
+	%D%/api/plugin.sh \
 	%D%/api/post_path.sh \
 	%D%/api/readme.sh \
 	%D%/mpi/bench.sh \
@@ -235,6 +236,9 @@ sim_world = \
 	%D%/support/port_conformance.h \
 	%D%/unit/test_port_sim.c \
 	# end
+
+# Its allocations fail when it wants.
+%C%_unit_test_status_t_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=calloc
 
 %C%_unit_test_histogram_t_LDADD = libferry-perf.la $(LDADD) -lm
 

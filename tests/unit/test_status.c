@@ -95,6 +95,48 @@ static void a_long_sentence_is_cut_and_may_quote_the_one_before(void **state)
 	assert_string_equal(ferry_last_error(), "because: short");
 }
 
+/* ---- without memory: the next `failing` allocations of this program fail ---- */
+
+static unsigned failing;
+
+void *__real_calloc(size_t count, size_t size);
+void *__wrap_calloc(size_t count, size_t size);
+void *__wrap_calloc(size_t count, size_t size)
+{
+	if (failing > 0) {
+		failing--;
+		return NULL;
+	}
+	return __real_calloc(count, size);
+}
+
+static void *fail_without_memory(void *arg)
+{
+	char *seen = arg;
+
+	failing = 1;
+	fy_fail(FERRY_EINVAL, "not noted");
+	failing = 1;
+	if (fy_text())
+		strcat(seen, "there is room. ");
+	snprintf(seen + strlen(seen), 100, "%s; ", ferry_last_error());
+	fy_fail(FERRY_EINVAL, "noted");
+	snprintf(seen + strlen(seen), 100, "%s", ferry_last_error());
+	return NULL;
+}
+
+static void without_memory_there_is_a_sentence_all_the_same(void **state)
+{
+	char seen[300] = "";
+	pthread_t thread;
+
+	(void)state;
+	assert_int_equal(pthread_create(&thread, NULL, fail_without_memory, seen), 0);
+	pthread_join(thread, NULL);
+	assert_string_equal(seen, "memory is exhausted, also for the reason; noted");
+	assert_int_equal(failing, 0);
+}
+
 static void times_saturate(void **state)
 {
 	(void)state;
@@ -139,6 +181,7 @@ int main(void)
 		cmocka_unit_test(the_version_is_that_of_the_header),
 		cmocka_unit_test(the_last_error_is_the_threads_own),
 		cmocka_unit_test(a_long_sentence_is_cut_and_may_quote_the_one_before),
+		cmocka_unit_test(without_memory_there_is_a_sentence_all_the_same),
 		cmocka_unit_test(times_saturate),
 		cmocka_unit_test(only_forever_is_a_negative_timeout),
 		cmocka_unit_test(the_clock_does_not_go_back),
