@@ -442,10 +442,16 @@ void fy_channel_test_sends(struct fy_progress *p)
 /* ---- what the peer says ---------------------------------------------------- */
 
 /* A flush tells the first failure before it, if somebody still waits for it; otherwise the next one does. */
-static void complete_flush(struct fy_channel *ch, ferry_future *f, int status)
+static void complete_flush(struct fy_channel *ch, ferry_future *f, int status, const char *detail)
 {
+	char *why = NULL;
 	if (fy_future_claim(f)) {
-		int failure = fy_channel_take_failure(ch, (uint32_t)(uintptr_t)f->extra);
+		int failure = fy_channel_take_failure(ch, (uint32_t)(uintptr_t)f->extra, &why);
+		if (status) {
+			free(why);
+			why = detail ? strdup(detail) : NULL;
+		}
+		f->detail = why;
 		fy_future_finish(f, status ? status : failure);
 	}
 	ferry_future_release(f);
@@ -454,11 +460,11 @@ static void complete_flush(struct fy_channel *ch, ferry_future *f, int status)
 static void complete_post(struct fy_channel *ch, ferry_future *f, int status, const char *detail)
 {
 	if (f->flags & FY_FUTURE_IS_FLUSH) {
-		complete_flush(ch, f, status);
+		complete_flush(ch, f, status, detail);
 		return;
 	}
 	if (status)
-		fy_channel_note_failure(ch, (uint32_t)(uintptr_t)f->extra, status);
+		fy_channel_note_failure(ch, (uint32_t)(uintptr_t)f->extra, status, detail);
 	fy_future_complete(f, status, detail);
 }
 
@@ -619,7 +625,7 @@ void fy_channel_refused(struct fy_progress *p, struct fy_channel *ch, const stru
 		fy_channel_stream_settle(p, ch, s);
 	}
 	fy_call_fail(p, ch->rank, r.status, unread);
-	fy_channel_note_failure(ch, UINT32_MAX, r.status);
+	fy_channel_note_failure(ch, UINT32_MAX, r.status, unread);
 	if (!whole)
 		fy_channel_gone(p, ch, r.status, "the receiver could not read what it was to know of a large message");
 }
@@ -671,12 +677,12 @@ void fy_channel_stream_fail(struct fy_progress *p, struct fy_channel *ch, uint32
 		complete_post(ch, f, status, detail);
 		return;
 	}
-	fy_channel_note_failure(ch, stream, status);
+	fy_channel_note_failure(ch, stream, status, detail);
 }
 
 /* ---- failures --------------------------------------------------------------- */
 
-void fy_channel_note_failure(struct fy_channel *ch, uint32_t stream, int status)
+void fy_channel_note_failure(struct fy_channel *ch, uint32_t stream, int status, const char *detail)
 {
 	for (struct fy_failure *f = ch->failures; f; f = f->next)
 		if (f->stream == stream)
@@ -684,12 +690,12 @@ void fy_channel_note_failure(struct fy_channel *ch, uint32_t stream, int status)
 	struct fy_failure *f = malloc(sizeof *f);
 	if (!f)
 		return; /* the futures have it; a flush of fire-and-forget posts will not */
-	*f = (struct fy_failure){ ch->failures, stream, status };
+	*f = (struct fy_failure){ ch->failures, stream, status, detail ? strdup(detail) : NULL };
 	ch->failures = f;
 }
 
 /* UINT32_MAX stands for every stream. */
-int fy_channel_take_failure(struct fy_channel *ch, uint32_t stream)
+int fy_channel_take_failure(struct fy_channel *ch, uint32_t stream, char **detail_p)
 {
 	if (ch->gone)
 		return ch->gone;
@@ -698,6 +704,7 @@ int fy_channel_take_failure(struct fy_channel *ch, uint32_t stream)
 		if (f->stream != stream && f->stream != UINT32_MAX)
 			continue;
 		int status = f->status;
+		*detail_p = f->detail;
 		*at = f->next;
 		free(f);
 		return status;
@@ -864,6 +871,7 @@ static void channel_free(struct fy_progress *p, struct fy_channel *ch)
 	while (ch->failures) {
 		struct fy_failure *f = ch->failures;
 		ch->failures = f->next;
+		free(f->detail);
 		free(f);
 	}
 	while (ch->streams_in) {

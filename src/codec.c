@@ -152,6 +152,8 @@ static int encode(ferry_message *message, const struct codec *codec, int8_t type
 	if (status > 0)
 		status = fy_fail(FERRY_EINVAL, "the encoder of type %d returned %d: 0 or a negative status", type,
 		                 status);
+	else if (status < 0)
+		fy_fail(status, "the encoder of type %d returned %d: %s", type, status, ferry_strerror(status));
 	if (status == FERRY_OK)
 		status = finish_extension(message, start, type);
 	if (status != FERRY_OK)
@@ -187,6 +189,8 @@ int ferry_message_value(ferry_message *message, const msgpack_object *extension,
 	if (status > 0)
 		status = fy_fail(FERRY_EDECODE, "the decoder of type %d returned %d: 0 or a negative status",
 		                 ext->type, status);
+	else if (status < 0)
+		fy_fail(status, "the decoder of type %d returned %d: %s", ext->type, status, ferry_strerror(status));
 	if (status == FERRY_OK)
 		*value_p = value;
 	return status;

@@ -46,10 +46,6 @@ static int deliver(ferry *engine, int rank, ferry_message *message)
 	if (status != FERRY_OK)
 		return status;
 	status = ferry_future_wait(future, FERRY_FOREVER);
-	if (status < 0) {
-		const char *detail = ferry_future_detail(future);
-		fy_fail(status, "%s", detail && *detail ? detail : ferry_strerror(status));
-	}
 	ferry_future_release(future);
 	return status;
 }

@@ -306,11 +306,21 @@ static int fail_timeout(const char *function, int64_t timeout)
 	               (long long)timeout);
 }
 
+const char *fy_future_why(const ferry_future *future)
+{
+	return future->detail && *future->detail ? future->detail : ferry_strerror(future->status);
+}
+
+int fy_future_failed(const ferry_future *future)
+{
+	return fy_fail(future->status, "%s", fy_future_why(future));
+}
+
 int ferry_future_poll(ferry_future *future)
 {
 	if (fy_unlikely(!future))
 		return fail_null(__func__);
-	return fy_future_is_done(future) ? future->status : FERRY_PENDING;
+	return fy_future_is_done(future) ? fy_future_outcome(future) : FERRY_PENDING;
 }
 
 int fy_future_may_wait(ferry *engine)
@@ -340,13 +350,13 @@ int fy_future_wait_until(ferry_future *future, int64_t until)
 	if (rc == FERRY_OK && (future->flags & FY_FUTURE_IS_COMPOSED))
 		rc = fy_compose_may_wait(future);
 	if (rc < 0)
-		return fy_future_is_done(future) ? future->status : rc;
+		return fy_future_is_done(future) ? fy_future_outcome(future) : rc;
 	fy_executor_blocking(true);
 	if (fy_future_hooks.engine_wait && future->engine)
 		fy_future_hooks.engine_wait(future->engine, future, until);
 	sleep_until(future, until);
 	fy_executor_blocking(false);
-	return fy_future_is_done(future) ? future->status : FERRY_PENDING;
+	return fy_future_is_done(future) ? fy_future_outcome(future) : FERRY_PENDING;
 }
 
 int ferry_future_wait(ferry_future *future, int64_t timeout)
@@ -356,7 +366,7 @@ int ferry_future_wait(ferry_future *future, int64_t timeout)
 	if (fy_unlikely(!fy_timeout_ok(timeout)))
 		return fail_timeout(__func__, timeout);
 	if (fy_future_is_done(future))
-		return future->status;
+		return fy_future_outcome(future);
 	return timeout == 0 ? FERRY_PENDING : fy_future_wait_until(future, fy_until(fy_now(), timeout));
 }
 
@@ -404,8 +414,8 @@ int ferry_wait_all(ferry_future *const *futures, size_t count, int64_t timeout)
 			return rc;
 	}
 	for (size_t i = 0; i < count; i++)
-		if (futures[i]->status != FERRY_OK)
-			return futures[i]->status;
+		if (fy_unlikely(futures[i]->status != FERRY_OK))
+			return fy_fail(futures[i]->status, "futures[%zu]: %s", i, fy_future_why(futures[i]));
 	return FERRY_OK;
 }
 
@@ -453,7 +463,7 @@ int ferry_future_take(ferry_future *future, ferry_message **reply_p)
 		if ((future->flags & FY_FUTURE_IS_CALL) && future->status == FERRY_OK)
 			return take_empty(future, reply_p);
 		return fy_fail(FERRY_EALREADY, "there is no reply to take: %s",
-		               future->status == FERRY_OK ? "this was no call" : ferry_strerror(future->status));
+		               future->status == FERRY_OK ? "this was no call" : fy_future_why(future));
 	}
 	reply = fy_future_move_reply(future);
 	if (!reply)
@@ -542,7 +552,7 @@ int ferry_promise_create(ferry *engine, ferry_future **future_p)
 	rc = fy_future_hooks.promise_opened ? fy_future_hooks.promise_opened(engine, future) : FERRY_OK;
 	if (rc < 0) {
 		give_back(future);
-		return rc;
+		return fy_fail(rc, "the engine makes no promises any more: %s", ferry_strerror(rc));
 	}
 	*future_p = future;
 	return FERRY_OK;

@@ -110,7 +110,17 @@ static inline bool fy_future_depart(ferry_future *future)
 /* What a timer of hooks.deadline does: decide ETIMEDOUT unless it is decided, then drop the timer's
  * reference. True if it won. */
 bool fy_future_expire(ferry_future *future);
-/* Wait like ferry_future_wait, to an absolute time. The future may be on the stack. */
+/* Note why a future that is done failed as this thread's last error; returns its status. */
+int fy_future_failed(const ferry_future *future) __attribute__((cold));
+/* What a public function returns for a future that is done. A success costs one comparison. */
+static inline int fy_future_outcome(const ferry_future *future)
+{
+	return fy_likely(future->status == FERRY_OK) ? FERRY_OK : fy_future_failed(future);
+}
+/* The text of a failure: its detail, or what its status means. Valid until the next call of this thread. */
+const char *fy_future_why(const ferry_future *future);
+/* Wait like ferry_future_wait, to an absolute time. The future may be on the stack. A failure leaves its text in
+ * ferry_last_error(). */
 int fy_future_wait_until(ferry_future *future, int64_t until);
 /* The reply of a future that is done, moved out; NULL when there is none (any more). */
 ferry_message *fy_future_move_reply(ferry_future *future);

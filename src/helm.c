@@ -317,13 +317,21 @@ static bool command_done(const void *arg)
 	return fy_load_acquire_32(&((const struct fy_command *)arg)->done);
 }
 
+/* Its text, if there was one, is the last error of the thread that ran it. */
+static int command_outcome(const struct fy_command *c)
+{
+	if (fy_likely(c->status >= 0))
+		return c->status;
+	return fy_fail(c->status, "the engine did not take it: %s", ferry_strerror(c->status));
+}
+
 int fy_engine_command(ferry *engine, struct fy_command *c)
 {
 	c->done = 0;
 	if (fy_engine_on_progress(engine)) {
 		while (!c->run(engine->progress, c))
 			sched_yield();
-		return c->status;
+		return command_outcome(c);
 	}
 	if (!fy_engine_enter(engine))
 		return fy_fail(FERRY_ESTOPPED, "the engine has stopped");
@@ -333,5 +341,5 @@ int fy_engine_command(ferry *engine, struct fy_command *c)
 	while (!command_done(c))
 		fy_futex_wait(&c->done, 0, INT64_MAX, false);
 	fy_engine_leave(engine);
-	return c->status;
+	return command_outcome(c);
 }

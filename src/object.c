@@ -242,6 +242,8 @@ int ferry_message_object(ferry_message *message, const msgpack_object **object_p
 	if (!message || !object_p)
 		return fy_fail(FERRY_EINVAL, "%s is NULL", message ? "object_p" : "message");
 	int status = leave_buffer(message);
-	struct extra *e = status == FERRY_OK ? extra_of(message) : NULL;
-	return e ? decode_into(e, message, object_p) : FERRY_ENOMEM;
+	if (status != FERRY_OK)
+		return status;
+	struct extra *e = extra_of(message);
+	return e ? decode_into(e, message, object_p) : FERRY_ENOMEM; /* with a sentence */
 }

@@ -77,7 +77,7 @@ void fy_outgoing_fail_record(struct fy_progress *p, const struct fy_record *r, i
 	struct fy_channel *ch = r->rank < (uint32_t)p->engine->size ? p->channels[r->rank] : NULL;
 	bool given_up = status == FERRY_ECANCELED || status == FERRY_ETIMEDOUT;
 	if (ch && !given_up)
-		fy_channel_note_failure(ch, r->stream, status);
+		fy_channel_note_failure(ch, r->stream, status, detail);
 	if (future)
 		fy_future_complete(future, status, detail);
 	if (message)
@@ -491,18 +491,22 @@ static bool flush_one(struct fy_progress *p, struct fy_channel *ch, uint32_t str
 struct flush_count {
 	uint32_t open;
 	int status;
+	char *detail; /* of the first failure, malloc'd or NULL */
 	ferry_future *whole;
 };
 
 static void flushed_one(ferry_future *future, int status, void *arg)
 {
 	struct flush_count *count = arg;
-	(void)future;
-	if (status && !count->status)
+	if (status && !count->status) {
 		count->status = status;
+		count->detail = strdup(fy_future_why(future));
+	}
 	if (--count->open)
 		return;
-	fy_future_complete(count->whole, count->status, count->status ? "a post before this flush failed" : NULL);
+	const char *unknown = count->status ? "a post before this flush failed" : NULL;
+	fy_future_complete(count->whole, count->status, count->detail ? count->detail : unknown);
+	free(count->detail);
 	free(count);
 }
 

@@ -151,6 +151,7 @@ struct fy_failure { /* the first failure of a stream towards a rank since its la
 	struct fy_failure *next;
 	uint32_t stream;
 	int status;
+	char *detail; /* malloc'd, or NULL */
 };
 
 struct fy_slot;
@@ -456,8 +457,10 @@ void fy_channel_accepted(struct fy_progress *p, struct fy_channel *ch, const str
 void fy_channel_refused(struct fy_progress *p, struct fy_channel *ch, const struct fy_refused *r);
 void fy_channel_stream_acked(struct fy_progress *p, struct fy_channel *ch, const struct fy_ack_stream *ack);
 void fy_channel_gone(struct fy_progress *p, struct fy_channel *ch, int status, const char *detail);
-void fy_channel_note_failure(struct fy_channel *ch, uint32_t stream, int status);
-int fy_channel_take_failure(struct fy_channel *ch, uint32_t stream);
+/* `detail` is copied; may be NULL. */
+void fy_channel_note_failure(struct fy_channel *ch, uint32_t stream, int status, const char *detail);
+/* The first since the last look, or 0; its text, malloc'd or NULL, becomes the caller's. */
+int fy_channel_take_failure(struct fy_channel *ch, uint32_t stream, char **detail_p);
 uint64_t fy_channel_limit(const struct fy_channel *ch);
 bool fy_channel_starved(const struct fy_progress *p);
 void fy_channel_returned(struct fy_progress *p, struct fy_channel *ch, uint64_t bytes);

@@ -344,7 +344,9 @@ int ferry_status(const ferry *engine)
 		return fy_fail(FERRY_EINVAL, "ferry_status needs an engine");
 	if (fy_load_acquire_32(&engine->phase) != FY_STOPPED)
 		return FERRY_OK;
-	return engine->status ? engine->status : FERRY_ESTOPPED;
+	if (engine->status)
+		return fy_fail(engine->status, "the engine has stopped: %s", ferry_strerror(engine->status));
+	return fy_fail(FERRY_ESTOPPED, "the engine was closed");
 }
 
 int ferry_options_resolved(const ferry *engine, ferry_options *options)

@@ -197,7 +197,7 @@ static int find_done(ferry_future *const *futures, size_t count, size_t *index_p
 	for (size_t i = 0; i < count; i++)
 		if (fy_future_is_done(futures[i])) {
 			*index_p = i;
-			return futures[i]->status;
+			return fy_future_outcome(futures[i]);
 		}
 	return FERRY_PENDING;
 }
@@ -281,7 +281,7 @@ int ferry_wait_any(ferry_future *const *futures, size_t count, int64_t timeout, 
 			free(watches);
 		index = any.index;
 		if (rc == FERRY_OK)
-			rc = futures[index]->status;
+			rc = fy_future_outcome(futures[index]);
 		else
 			return rc;
 	}

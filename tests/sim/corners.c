@@ -911,6 +911,35 @@ static void a_reply_that_is_spoiled(void **state)
 	end(&pair);
 }
 
+/* As the lane's thread would by ferry_flush, which waits: the flush of rank 1, or of all. */
+static ferry_future *flush(struct pair *pair, int rank)
+{
+	ferry_future *future;
+	assert_int_equal(fy_post_flush(pair->sides[0].engine, pair->sides[0].lane, rank, 0, &future), 0);
+	settle(pair);
+	return future;
+}
+
+/* Fire and forget: the flush tells what failed, in words, once. */
+static void a_flush_tells_why_a_post_failed(void **state)
+{
+	(void)state;
+	struct pair pair;
+	begin_spoiled(&pair);
+	for (int i = 0; i < 2; i++) {
+		int rank = i ? FERRY_ALL : 1;
+		spoiler.spoil = 1;
+		assert_int_equal(post(&pair, 8), 0);
+		settle(&pair);
+		assert_int_equal(spoiler.spoil, 0);
+		ended(flush(&pair, rank), FERRY_EDECODE, "could not read");
+		ferry_future *again = flush(&pair, rank);
+		assert_string_equal(ferry_future_detail(again), "");
+		ended(again, FERRY_OK, NULL);
+	}
+	end(&pair);
+}
+
 /* Likewise the announcement of a large message, with what follows it in its batch. */
 static void an_announcement_that_is_spoiled(void **state)
 {
@@ -1300,6 +1329,7 @@ int main(void)
 		cmocka_unit_test(who_waits_for_send_memory_is_woken),
 		cmocka_unit_test(a_held_record_that_is_spoiled),
 		cmocka_unit_test(a_reply_that_is_spoiled),
+		cmocka_unit_test(a_flush_tells_why_a_post_failed),
 		cmocka_unit_test(an_announcement_that_is_spoiled),
 		cmocka_unit_test(records_that_are_spoiled_by_chance),
 		cmocka_unit_test(a_wait_that_drives_ends_in_time),

@@ -141,6 +141,62 @@ static void a_future_is_pending_then_done_for_good(void **state)
 	ferry_future_release(f);
 }
 
+/* Each function that returns what a future failed with says why as ferry_last_error(), and a success leaves that alone. */
+static void what_failed_is_the_last_error(void **state)
+{
+	ferry_future *well = make_future(0), *failed = make_future(FY_FUTURE_IS_CALL), *bare = make_future(0);
+	ferry_future *all[] = { well, bare, failed };
+	ferry_message *reply;
+	size_t index;
+
+	(void)state;
+	fy_future_complete(well, FERRY_OK, NULL);
+	fy_future_complete(failed, FERRY_EREMOTE, "not on a Sunday");
+	fy_future_complete(bare, FERRY_EPEER, NULL);
+#define SAYS(call, status, text)                                    \
+	do {                                                        \
+		fy_fail(0, "stale");                                \
+		assert_int_equal(call, status);                     \
+		assert_string_equal(ferry_last_error(), text);      \
+	} while (0)
+	SAYS(ferry_future_poll(failed), FERRY_EREMOTE, "not on a Sunday");
+	SAYS(ferry_future_wait(failed, 0), FERRY_EREMOTE, "not on a Sunday");
+	SAYS(ferry_future_wait(failed, FERRY_FOREVER), FERRY_EREMOTE, "not on a Sunday");
+	SAYS(ferry_future_take(failed, &reply), FERRY_EALREADY,
+	     "there is no reply to take: not on a Sunday");
+	SAYS(ferry_future_wait(bare, FERRY_FOREVER), FERRY_EPEER, ferry_strerror(FERRY_EPEER));
+	SAYS(ferry_wait_all(all, 3, FERRY_FOREVER), FERRY_EPEER, "futures[1]: that rank is gone");
+	SAYS(ferry_wait_any(all + 2, 1, FERRY_FOREVER, &index), FERRY_EREMOTE, "not on a Sunday");
+	SAYS(ferry_future_poll(well), FERRY_OK, "stale");
+	SAYS(ferry_future_wait(well, FERRY_FOREVER), FERRY_OK, "stale");
+	SAYS(ferry_wait_all(all, 1, FERRY_FOREVER), FERRY_OK, "stale");
+	for (int i = 0; i < 3; i++)
+		ferry_future_release(all[i]);
+}
+
+static void *fail_soon(void *arg)
+{
+	t_sleep_ms(20);
+	fy_future_complete(arg, FERRY_EMPI, "while you slept");
+	return NULL;
+}
+
+static void a_failure_that_is_waited_for_is_the_last_error(void **state)
+{
+	(void)state;
+	for (int any = 0; any < 2; any++) {
+		ferry_future *f = make_future(0);
+		pthread_t thread;
+		pthread_create(&thread, NULL, fail_soon, f);
+		if (any)
+			SAYS(ferry_wait_any(&f, 1, FERRY_FOREVER, NULL), FERRY_EMPI, "while you slept");
+		else
+			SAYS(ferry_future_wait(f, FERRY_FOREVER), FERRY_EMPI, "while you slept");
+		pthread_join(thread, NULL);
+		ferry_future_release(f);
+	}
+}
+
 static void a_wait_ends_at_its_time(void **state)
 {
 	ferry_future *f = make_future(0);
@@ -893,6 +949,8 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 		TEST(wrong_arguments_get_einval_and_a_sentence),
 		TEST(a_future_is_pending_then_done_for_good),
+		TEST(what_failed_is_the_last_error),
+		TEST(a_failure_that_is_waited_for_is_the_last_error),
 		TEST(a_wait_ends_at_its_time),
 		TEST(waiters_are_woken),
 		TEST(a_waiter_that_is_cancelled_finishes_its_wait),
