@@ -86,10 +86,7 @@ static ferry_message *ask(struct job *job, uint32_t op, const struct datum *datu
 		packed(msgpack_pack_true(ferry_message_packer(message)));
 	must(ferry_call_message(job->engine, datum->owner, message, &future), "asking a worker");
 	ferry_message_release(message);
-	int status = ferry_future_wait(future, FERRY_FOREVER);
-	if (status < 0)
-		fprintf(stderr, "%s\n", ferry_future_detail(future));
-	must(status, "an answer of a worker");
+	must(ferry_future_wait(future, FERRY_FOREVER), "an answer of a worker");
 	must(ferry_future_take(future, &reply), "an answer of a worker");
 	ferry_future_release(future);
 	return reply;

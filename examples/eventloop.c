@@ -264,7 +264,7 @@ static void square(ferry *on, ferry_message *request, void *arg)
 	(void)arg;
 	memcpy(&number, ferry_message_body(request, NULL), sizeof number);
 	number *= number;
-	ferry_reply(request, &number, sizeof number);
+	CHECK(ferry_reply(request, &number, sizeof number) == FERRY_OK);
 }
 
 /* In the loop: the callbacks of the queue run where the queue is run. */

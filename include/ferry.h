@@ -93,8 +93,12 @@ enum ferry_status_code {
 FERRY_API const char *ferry_strname(int status);
 /* What a status means, in a few words. Any thread. */
 FERRY_API const char *ferry_strerror(int status);
-/* A sentence on why the last failed call of this thread failed; "" if none.
- * Valid until this thread's next failing call. */
+/*
+ * A sentence on why the last failed call of this thread failed; "" if none. What returns the failure of an operation
+ * (poll, wait, flush, fence, the routines that wait) leaves the operation's own text, and a callback that is told of a
+ * failure finds it as well. Up to 255 bytes of it: ferry_future_detail has the whole.
+ * Valid until this thread's next failing call.
+ */
 FERRY_API const char *ferry_last_error(void);
 /* The version of the library that is loaded, such as "0.1.0". */
 FERRY_API const char *ferry_version(void);

@@ -303,8 +303,8 @@ static int chain_status(const struct chain *chain)
 	uint32_t state = fy_load_acquire_32(&future->state);
 
 	if (state & FY_FUTURE_DONE)
-		return future->status;
-	return state & FY_FUTURE_CLAIMED ? FERRY_ECANCELED : chain->on->status;
+		return fy_future_outcome(future);
+	return state & FY_FUTURE_CLAIMED ? FERRY_ECANCELED : fy_future_outcome(chain->on);
 }
 
 /* fn has returned `rc` and yielded `next`, or not. */

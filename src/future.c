@@ -130,7 +130,7 @@ static void then_run(struct fy_task *task)
 	ferry_executor *where = future->then_where;
 
 	if (where == FERRY_INLINE || !fy_executor_discarding())
-		future->then_fn(future, future->status, future->then_arg);
+		future->then_fn(future, fy_future_outcome(future), future->then_arg);
 	ferry_future_release(future);
 	if (where != FERRY_INLINE)
 		fy_executor_release(where);

@@ -546,6 +546,30 @@ struct seen {
 	bool release;
 };
 
+/* A callback may print ferry_last_error(), as who waits does. */
+static void note_last_error(ferry_future *future, int status, void *arg)
+{
+	(void)future;
+	snprintf(arg, 64, "%d %.50s", status, ferry_last_error());
+}
+
+static void a_callback_finds_the_text_of_what_failed(void **state)
+{
+	ferry_future *f = make_future(0);
+	ferry_executor *queue;
+	char seen[64] = "";
+
+	(void)state;
+	assert_int_equal(ferry_queue_create(engine, &queue), FERRY_OK);
+	assert_int_equal(ferry_future_then(f, queue, note_last_error, seen), FERRY_OK);
+	fy_future_complete(f, FERRY_EPEER, "rank 3 fell overboard");
+	fy_fail(0, "stale");
+	assert_int_equal(ferry_executor_run(queue, 0, 0), 1);
+	assert_string_equal(seen, "-27 rank 3 fell overboard");
+	ferry_future_release(f);
+	ferry_executor_destroy(queue);
+}
+
 static void see(ferry_future *future, int status, void *arg)
 {
 	struct seen *seen = arg;
@@ -968,6 +992,7 @@ int main(void)
 		TEST(a_deadline_is_a_timer_of_the_engine),
 		TEST(a_deadline_without_an_engine_is_not_supported),
 		TEST(a_callback_runs_once_on_its_executor_and_never_inside_then),
+		TEST(a_callback_finds_the_text_of_what_failed),
 		TEST(a_second_callback_is_refused),
 		TEST(an_inline_callback_goes_to_the_progress_thread),
 		TEST(an_inline_callback_after_close_is_estopped_or_runs_at_completion),
