@@ -114,9 +114,7 @@ static void start_halo(struct solver *s)
 
 static void finish_halo(struct solver *s)
 {
-	TRY(ferry_wait_all(s->halo, 8, FERRY_FOREVER));
-	for (int i = 0; i < 8; i++)
-		ferry_future_release(s->halo[i]);
+	TRY(ferry_finish_all(s->halo, 8, FERRY_FOREVER));
 }
 
 static double compute_edge(struct block *b)

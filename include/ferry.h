@@ -486,13 +486,25 @@ FERRY_API int ferry_future_cancel(ferry_future *future);
 /* One reference more, or less; the operation goes on without any. NULL is fine. */
 FERRY_API void ferry_future_retain(ferry_future *future);
 FERRY_API void ferry_future_release(ferry_future *future);
-/* Wait for all: FERRY_OK, the first failure in the order of the array, or FERRY_PENDING. One sleep for thousands. */
+/*
+ * Wait for many. Entries that are NULL are skipped, here and in ferry_future_all and _any.
+ *
+ * ferry_wait_all    for all: FERRY_OK, the first failure in the order of the array, or FERRY_PENDING. One sleep for
+ *                   thousands.
+ * ferry_finish_all  the same; then what is done is released and its entry set to NULL. After FERRY_PENDING those that
+ *                   are pending stay, and those that failed, so that a later call tells it.
+ * ferry_wait_any    for one: its status, and *index_p (may be NULL) says which; or FERRY_PENDING. Of nothing but NULLs
+ *                   it is FERRY_OK at once, with SIZE_MAX: a loop that sets to NULL what it has dealt with ends then,
+ *                   as one with MPI_Waitany does by MPI_UNDEFINED.
+ *
+ * FERRY_EDEADLK as ferry_future_wait; then ferry_finish_all has released nothing.
+ */
 FERRY_API int ferry_wait_all(ferry_future *const *futures, size_t count, int64_t timeout);
-/* Wait for one: its status, and *index_p (may be NULL) says which; or FERRY_PENDING. */
+FERRY_API int ferry_finish_all(ferry_future **futures, size_t count, int64_t timeout);
 FERRY_API int ferry_wait_any(ferry_future *const *futures, size_t count, int64_t timeout, size_t *index_p);
 /*
  * Futures made of futures. `all` completes when all have, with the first failure in the order of the array; `any` with
- * the first that does; the detail names it. `and_then` calls `fn` on `where` when `future` is done, whatever its status,
+ * the first that does; the detail names it. `all` of none is done, `any` of none is FERRY_EINVAL. `and_then` calls `fn` on `where` when `future` is done, whatever its status,
  * and completes as the future that fn yields.
  *
  * Ownership  each keeps what it is made of. What fn yields becomes the chain's. Cancelling a composed future

@@ -65,29 +65,29 @@ struct group {
 	 * one until it has settled. Atomic add by all of them; 0 for ever: it is over. */
 	uint32_t left;
 	uint32_t fired; /* any: swapped to 1 by the first watch that fires */
-	size_t index;   /* any: which that was; written by it, read in its own fy_later */
+	size_t first;   /* any: whose watch that was; written by it, read in its own fy_later */
 	struct fy_later settle, over;
-	size_t count;
+	size_t count;   /* of watches: NULLs of the array have none */
 	struct fy_watch watches[];
 };
 
-/* Say which future decided it: "future 3: the deadline passed". */
-static void settle(struct group *group, size_t index)
+/* Say which future decided it: "future 3: the deadline passed". `by`: its watch. */
+static void settle(struct group *group, size_t by)
 {
 	ferry_future *future = group->composed.future, *child;
 	char text[256];
 
 	if (!fy_future_claim(future))
 		return;
-	if (index == group->count) { /* all are well */
+	if (by == group->count) { /* all are well */
 		fy_future_finish(future, FERRY_OK);
 		return;
 	}
-	child = group->watches[index].future;
+	child = group->watches[by].future;
 	const char *detail = ferry_future_detail(child);
 	if (!*detail && child->status != FERRY_OK)
 		detail = ferry_strerror(child->status);
-	snprintf(text, sizeof text, "future %zu%s%.200s", index, *detail ? ": " : "", detail);
+	snprintf(text, sizeof text, "future %zu%s%.200s", group->watches[by].index, *detail ? ": " : "", detail);
 	future->detail = strdup(text);
 	fy_future_finish(future, child->status);
 }
@@ -157,7 +157,7 @@ static void any_notify(struct fy_watch *watch)
 		group_drop(group, 1);
 		return;
 	}
-	group->index = watch->index;
+	group->first = (size_t)(watch - group->watches);
 	fy_later(&group->settle);
 }
 
@@ -165,26 +165,36 @@ static void any_settle(struct fy_later *later)
 {
 	struct group *group = (struct group *)((char *)later - offsetof(struct group, settle));
 
-	settle(group, group->index);
+	settle(group, group->first);
 	group_detach(group);
 	group_drop(group, 1);
 }
 
-static struct group *group_create(ferry_future *const *futures, size_t count, enum kind kind)
+static void group_fill(struct group *group, ferry_future *const *futures, size_t count, enum kind kind)
 {
-	struct group *group = calloc(1, sizeof *group + count * sizeof group->watches[0]);
+	for (size_t i = 0; i < count; i++) {
+		if (!futures[i])
+			continue;
+		ferry_future_retain(futures[i]);
+		group->watches[group->count++] = (struct fy_watch){ .future = futures[i], .owner = group, .index = i,
+		                                                    .notify = kind == KIND_ALL ? all_notify : any_notify };
+	}
+}
 
-	if (!create_composed((struct composed *)group, kind, count ? futures[0]->engine : NULL))
+/* `count` places with `n` futures in them. */
+static struct group *group_create(ferry_future *const *futures, size_t count, size_t n, enum kind kind)
+{
+	struct group *group = calloc(1, sizeof *group + n * sizeof group->watches[0]);
+	size_t i = 0;
+
+	while (i < count && !futures[i])
+		i++;
+	if (!create_composed((struct composed *)group, kind, n ? futures[i]->engine : NULL))
 		return NULL;
-	group->left = (uint32_t)count + 1;
-	group->count = count;
+	group->left = (uint32_t)n + 1;
 	group->settle.run = any_settle;
 	group->over.run = over;
-	for (size_t i = 0; i < count; i++) {
-		ferry_future_retain(futures[i]);
-		group->watches[i] = (struct fy_watch){ .future = futures[i], .owner = group, .index = i,
-		                                       .notify = kind == KIND_ALL ? all_notify : any_notify };
-	}
+	group_fill(group, futures, count, kind);
 	return group;
 }
 
@@ -206,19 +216,19 @@ static int compose(ferry_future *const *futures, size_t count, enum kind kind, f
 {
 	const char *name = kind == KIND_ALL ? "ferry_future_all" : "ferry_future_any";
 	struct group *group;
+	size_t n = 0;
 
 	if (!future_p || (count > 0 && !futures))
 		return fy_fail(FERRY_EINVAL, "%s needs futures and a place for the new one", name);
-	if (kind == KIND_ANY && count == 0)
-		return fy_fail(FERRY_EINVAL, "%s of no futures would never complete", name);
 	if (count >= UINT32_MAX / 2)
 		return fy_fail(FERRY_EINVAL, "%s of %zu futures is too many", name, count);
 	for (size_t i = 0; i < count; i++)
-		if (!futures[i])
-			return fy_fail(FERRY_EINVAL, "%s: futures[%zu] is NULL", name, i);
-	group = group_create(futures, count, kind);
+		n += futures[i] != NULL;
+	if (kind == KIND_ANY && n == 0)
+		return fy_fail(FERRY_EINVAL, "%s of no futures would never complete", name);
+	group = group_create(futures, count, n, kind);
 	if (!group)
-		return fy_fail(FERRY_ENOMEM, "no memory for %s of %zu futures", name, count);
+		return fy_fail(FERRY_ENOMEM, "no memory for %s of %zu futures", name, n);
 	*future_p = group->composed.future;
 	group_watch(group);
 	return FERRY_OK;

@@ -370,16 +370,19 @@ int ferry_future_wait(ferry_future *future, int64_t timeout)
 	return timeout == 0 ? FERRY_PENDING : fy_future_wait_until(future, fy_until(fy_now(), timeout));
 }
 
-static int check_all(ferry_future *const *futures, size_t count, int64_t timeout)
+static int check_all(const char *function, ferry_future *const *futures, size_t count, int64_t timeout)
 {
 	if (!fy_timeout_ok(timeout))
-		return fail_timeout("ferry_wait_all", timeout);
+		return fail_timeout(function, timeout);
 	if (count > 0 && !futures)
-		return fy_fail(FERRY_EINVAL, "ferry_wait_all was given NULL and a count of %zu", count);
-	for (size_t i = 0; i < count; i++)
-		if (!futures[i])
-			return fy_fail(FERRY_EINVAL, "futures[%zu] is NULL; leave out what is not waited for", i);
+		return fy_fail(FERRY_EINVAL, "%s was given NULL and a count of %zu", function, count);
 	return FERRY_OK;
+}
+
+/* A place of an array that nobody waits for is NULL. */
+static bool is_open(const ferry_future *future)
+{
+	return future && !fy_future_is_done(future);
 }
 
 /* One that is stuck is found before another one is waited for. */
@@ -388,35 +391,76 @@ static int may_wait_all(ferry_future *const *futures, size_t count)
 	int rc = FERRY_OK;
 
 	for (size_t i = 0; i < count && rc == FERRY_OK; i++)
-		if (!fy_future_is_done(futures[i]))
+		if (is_open(futures[i]))
 			rc = fy_compose_may_wait(futures[i]);
 	return rc;
 }
 
-/* From the last to the first: mostly they complete in the order in which they were made, so
- * that one sleep, on the last, is all. */
-int ferry_wait_all(ferry_future *const *futures, size_t count, int64_t timeout)
+/* FERRY_OK once all are done, or why they are not. From the last to the first: mostly they complete in the order in
+ * which they were made, so that one sleep, on the last, is all. */
+static int await_all(ferry_future *const *futures, size_t count, int64_t timeout)
 {
-	int rc = check_all(futures, count, timeout);
 	int64_t until = INT64_MAX;
+	int rc;
 
-	if (rc < 0)
-		return rc;
 	if (timeout != 0 && fy_compose_matters() && (rc = may_wait_all(futures, count)) < 0)
 		return rc;
 	if (timeout > 0)
 		until = fy_until(fy_now(), timeout);
 	for (size_t i = count; i-- > 0;) {
-		if (fy_future_is_done(futures[i]))
+		if (!is_open(futures[i]))
 			continue;
 		rc = timeout == 0 ? FERRY_PENDING : fy_future_wait_until(futures[i], until);
 		if (!fy_future_is_done(futures[i]))
 			return rc;
 	}
+	return FERRY_OK;
+}
+
+static int first_failure(ferry_future *const *futures, size_t count)
+{
 	for (size_t i = 0; i < count; i++)
-		if (fy_unlikely(futures[i]->status != FERRY_OK))
+		if (futures[i] && fy_unlikely(futures[i]->status != FERRY_OK))
 			return fy_fail(futures[i]->status, "futures[%zu]: %s", i, fy_future_why(futures[i]));
 	return FERRY_OK;
+}
+
+int ferry_wait_all(ferry_future *const *futures, size_t count, int64_t timeout)
+{
+	int rc = check_all("ferry_wait_all", futures, count, timeout);
+
+	if (rc < 0)
+		return rc;
+	rc = await_all(futures, count, timeout);
+	return rc == FERRY_OK ? first_failure(futures, count) : rc;
+}
+
+static void finish_those(ferry_future **futures, size_t count, bool failed_too)
+{
+	for (size_t i = 0; i < count; i++) {
+		ferry_future *future = futures[i];
+		if (!future || !fy_future_is_done(future) || (future->status != FERRY_OK && !failed_too))
+			continue;
+		futures[i] = NULL;
+		ferry_future_release(future);
+	}
+}
+
+/* While some are pending, what failed stays: the call that finds all of them done tells it. */
+int ferry_finish_all(ferry_future **futures, size_t count, int64_t timeout)
+{
+	int rc = check_all("ferry_finish_all", futures, count, timeout);
+
+	if (rc < 0)
+		return rc;
+	rc = await_all(futures, count, timeout);
+	if (rc < 0)
+		return rc;
+	bool all = rc == FERRY_OK;
+	if (all)
+		rc = first_failure(futures, count);
+	finish_those(futures, count, all);
+	return rc;
 }
 
 /* ---- what came of it ---------------------------------------------------------------- */

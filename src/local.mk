@@ -107,7 +107,8 @@ libferry_sim_la_SOURCES = \
 # + 1 if anything changed; if the interface changed, current + 1 and revision = 0,
 # and then age + 1 if it only grew, else age = 0.
 #   0:0:0  0.1.0
+#   1:0:1  0.2.0: functions were added
 libferry_la_SOURCES =
 libferry_la_LIBADD = libferry-core.la libferry-mpi.la $(MSGPACK_LIBS) $(MPI_LIBS)
 # nodelete: threads that used the library run destructors of it when they exit, also after a dlclose.
-libferry_la_LDFLAGS = $(AM_LDFLAGS) $(NO_UNDEFINED) -Wl,-z,nodelete -version-info 0:0:0 -export-symbols-regex '$(EXPORT_REGEX)'
+libferry_la_LDFLAGS = $(AM_LDFLAGS) $(NO_UNDEFINED) -Wl,-z,nodelete -version-info 1:0:1 -export-symbols-regex '$(EXPORT_REGEX)'

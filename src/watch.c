@@ -192,27 +192,29 @@ static void any_notify(struct fy_watch *watch)
 	fy_future_finish(&any->first, FERRY_OK);
 }
 
-static int find_done(ferry_future *const *futures, size_t count, size_t *index_p)
+static bool find_done(ferry_future *const *futures, size_t count, size_t *index_p)
 {
 	for (size_t i = 0; i < count; i++)
-		if (fy_future_is_done(futures[i])) {
+		if (futures[i] && fy_future_is_done(futures[i])) {
 			*index_p = i;
-			return fy_future_outcome(futures[i]);
+			return true;
 		}
-	return FERRY_PENDING;
+	return false;
 }
 
-/* Watch the futures until one is done, then sleep. The index, or FERRY_PENDING, FERRY_EDEADLK in *status_p. */
+/* Watch the futures until one is done, then sleep. FERRY_OK, or FERRY_PENDING, FERRY_EDEADLK. */
 static int watch_and_wait(ferry_future *const *futures, size_t count, int64_t until, struct fy_watch *watches,
                           struct any *any)
 {
 	size_t watched = 0;
 	int rc;
 
-	for (; watched < count && !fy_future_is_done(&any->first); watched++) {
-		watches[watched] = (struct fy_watch){ .future = futures[watched], .notify = any_notify,
-		                                      .owner = any, .index = watched };
-		fy_watch_add(&watches[watched]);
+	for (size_t i = 0; i < count && !fy_future_is_done(&any->first); i++) {
+		if (!futures[i])
+			continue;
+		watches[watched] = (struct fy_watch){ .future = futures[i], .notify = any_notify,
+		                                      .owner = any, .index = i };
+		fy_watch_add(&watches[watched++]);
 	}
 	rc = fy_future_wait_until(&any->first, until);
 	while (watched > 0)
@@ -228,17 +230,23 @@ static int check_any(ferry_future *const *futures, size_t count, int64_t timeout
 	if (!fy_timeout_ok(timeout))
 		return fy_fail(FERRY_EINVAL, "the timeout is %lld ns; give 0, a positive time or FERRY_FOREVER",
 		               (long long)timeout);
-	for (size_t i = 0; i < count; i++)
-		if (!futures[i])
-			return fy_fail(FERRY_EINVAL, "futures[%zu] is NULL; leave out what is not waited for", i);
 	return FERRY_OK;
+}
+
+static const ferry_future *first_of(ferry_future *const *futures, size_t count)
+{
+	size_t i = 0;
+
+	while (i < count && !futures[i])
+		i++;
+	return i < count ? futures[i] : NULL;
 }
 
 /* The next step of every one of them is queued behind the caller. */
 static bool wait_is_vain(ferry_future *const *futures, size_t count)
 {
 	for (size_t i = 0; i < count; i++)
-		if (fy_compose_may_wait(futures[i]) == FERRY_OK)
+		if (futures[i] && fy_compose_may_wait(futures[i]) == FERRY_OK)
 			return false;
 	return true;
 }
@@ -249,7 +257,7 @@ static int check_deadlock(ferry_future *const *futures, size_t count)
 	ferry *seen = NULL;
 
 	for (size_t i = 0; i < count; i++) {
-		if (futures[i]->engine == seen)
+		if (!futures[i] || futures[i]->engine == seen)
 			continue;
 		seen = futures[i]->engine;
 		int rc = fy_future_may_wait(seen);
@@ -259,33 +267,39 @@ static int check_deadlock(ferry_future *const *futures, size_t count)
 	return wait_is_vain(futures, count) ? FERRY_EDEADLK : FERRY_OK;
 }
 
-int ferry_wait_any(ferry_future *const *futures, size_t count, int64_t timeout, size_t *index_p)
+/* One that is done by then: FERRY_OK and its index, or why there is none. */
+static int await_any(ferry_future *const *futures, size_t count, int64_t timeout, size_t *index_p)
 {
 	struct fy_watch few[WATCHES_ON_STACK], *watches = few;
-	struct any any = { .first = { .state = FY_FUTURE_REF } };
-	size_t index = 0;
+	struct any any = { .first = { .state = FY_FUTURE_REF, .engine = first_of(futures, count)->engine } };
+	int64_t until = fy_until(fy_now(), timeout);
+	int rc = check_deadlock(futures, count);
+
+	if (rc < 0)
+		return rc;
+	if (count > WATCHES_ON_STACK && !(watches = malloc(count * sizeof *watches)))
+		return fy_fail(FERRY_ENOMEM, "no memory to wait for %zu futures", count);
+	rc = watch_and_wait(futures, count, until, watches, &any);
+	if (watches != few)
+		free(watches);
+	if (rc == FERRY_OK)
+		*index_p = any.index;
+	return rc;
+}
+
+int ferry_wait_any(ferry_future *const *futures, size_t count, int64_t timeout, size_t *index_p)
+{
+	size_t index = SIZE_MAX; /* of nothing */
 	int rc = check_any(futures, count, timeout);
 
 	if (rc < 0)
 		return rc;
-	rc = find_done(futures, count, &index);
-	if (rc == FERRY_PENDING && timeout != 0) {
-		int64_t until = fy_until(fy_now(), timeout);
-		if ((rc = check_deadlock(futures, count)) < 0)
-			return rc;
-		if (count > WATCHES_ON_STACK && !(watches = malloc(count * sizeof *watches)))
-			return fy_fail(FERRY_ENOMEM, "no memory to wait for %zu futures", count);
-		any.first.engine = futures[0]->engine;
-		rc = watch_and_wait(futures, count, until, watches, &any);
-		if (watches != few)
-			free(watches);
-		index = any.index;
-		if (rc == FERRY_OK)
-			rc = fy_future_outcome(futures[index]);
-		else
+	if (first_of(futures, count) && !find_done(futures, count, &index)) {
+		rc = timeout == 0 ? FERRY_PENDING : await_any(futures, count, timeout, &index);
+		if (rc != FERRY_OK)
 			return rc;
 	}
-	if (rc != FERRY_PENDING && index_p)
+	if (index_p)
 		*index_p = index;
-	return rc;
+	return index == SIZE_MAX ? FERRY_OK : fy_future_outcome(futures[index]);
 }

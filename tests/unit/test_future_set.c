@@ -79,16 +79,80 @@ static void complete_many(ferry_future **futures, size_t count)
 
 static void wait_all_checks_its_arguments(void **state)
 {
-	ferry_future **f = make_many(2), *with_null[2] = { f[0], NULL };
+	ferry_future **f = make_many(2);
 
 	(void)state;
 	assert_int_equal(ferry_wait_all(NULL, 0, FERRY_FOREVER), FERRY_OK);
 	assert_int_equal(ferry_wait_all(NULL, 1, 0), FERRY_EINVAL);
+	assert_non_null(strstr(ferry_last_error(), "ferry_wait_all"));
 	assert_int_equal(ferry_wait_all(f, 2, -2), FERRY_EINVAL);
-	assert_int_equal(ferry_wait_all(with_null, 2, 0), FERRY_EINVAL);
-	assert_non_null(strstr(ferry_last_error(), "futures[1]"));
+	assert_int_equal(ferry_finish_all(NULL, 0, FERRY_FOREVER), FERRY_OK);
+	assert_int_equal(ferry_finish_all(NULL, 1, 0), FERRY_EINVAL);
+	assert_non_null(strstr(ferry_last_error(), "ferry_finish_all"));
 	complete_many(f, 2);
+	assert_int_equal(ferry_finish_all(f, 2, -2), FERRY_EINVAL);
+	assert_non_null(f[0]);
+	assert_non_null(f[1]);
 	release_many(f, 2);
+}
+
+static void wait_all_skips_null(void **state)
+{
+	ferry_future **f = make_many(2), *some[] = { NULL, f[0], NULL, f[1], NULL }, *none[3] = { NULL };
+
+	(void)state;
+	assert_int_equal(ferry_wait_all(none, 3, FERRY_FOREVER), FERRY_OK);
+	assert_int_equal(ferry_finish_all(none, 3, FERRY_FOREVER), FERRY_OK);
+	assert_int_equal(ferry_wait_all(some, 5, 0), FERRY_PENDING);
+	assert_int_equal(ferry_wait_all(some, 5, FERRY_MS(1)), FERRY_PENDING);
+	complete(f[0]);
+	fy_future_complete(f[1], FERRY_EPEER, NULL);
+	assert_int_equal(ferry_wait_all(some, 5, FERRY_FOREVER), FERRY_EPEER);
+	assert_non_null(strstr(ferry_last_error(), "futures[3]"));
+	release_many(f, 2);
+}
+
+static void finish_all_releases_what_is_done(void **state)
+{
+	ferry_future **f = make_many(4), *kept = f[3];
+
+	(void)state;
+	ferry_future_release(f[2]);
+	complete(f[2]);
+	f[2] = NULL;
+	ferry_future_retain(kept); /* to see what becomes of it */
+	complete(f[0]);
+	assert_int_equal(ferry_finish_all(f, 4, 0), FERRY_PENDING);
+	assert_null(f[0]);
+	assert_non_null(f[1]);
+	assert_ptr_equal(f[3], kept);
+	complete(f[1]);
+	complete(f[3]);
+	assert_int_equal(fy_future_refs(kept), 2);
+	assert_int_equal(ferry_finish_all(f, 4, FERRY_FOREVER), FERRY_OK);
+	for (int i = 0; i < 4; i++)
+		assert_null(f[i]);
+	assert_int_equal(fy_future_refs(kept), 1);
+	ferry_future_release(kept);
+	assert_int_equal(ferry_finish_all(f, 4, FERRY_FOREVER), FERRY_OK);
+	free(f);
+}
+
+static void finish_all_loses_no_failure(void **state)
+{
+	ferry_future **f = make_many(3);
+
+	(void)state;
+	fy_future_complete(f[1], FERRY_EMPI, "a leak");
+	fy_future_complete(f[2], FERRY_EINVAL, "nobody's argument");
+	assert_int_equal(ferry_finish_all(f, 3, FERRY_MS(1)), FERRY_PENDING);
+	assert_non_null(f[1]);
+	complete(f[0]);
+	assert_int_equal(ferry_finish_all(f, 3, FERRY_FOREVER), FERRY_EMPI);
+	assert_string_equal(ferry_last_error(), "futures[1]: a leak");
+	for (int i = 0; i < 3; i++)
+		assert_null(f[i]);
+	free(f);
 }
 
 static void wait_all_gives_the_first_failure_by_index_when_all_are_done(void **state)
@@ -148,17 +212,74 @@ static void wait_all_of_a_hundred_thousand_looks_at_nothing_but_them(void **stat
 
 static void wait_any_checks_its_arguments(void **state)
 {
-	ferry_future **f = make_many(2), *with_null[2] = { f[0], NULL };
+	ferry_future **f = make_many(2);
 	size_t index = 5;
 
 	(void)state;
 	assert_int_equal(ferry_wait_any(f, 0, FERRY_FOREVER, &index), FERRY_EINVAL);
 	assert_int_equal(ferry_wait_any(NULL, 1, 0, &index), FERRY_EINVAL);
 	assert_int_equal(ferry_wait_any(f, 2, -2, &index), FERRY_EINVAL);
-	assert_int_equal(ferry_wait_any(with_null, 2, 0, &index), FERRY_EINVAL);
-	assert_non_null(strstr(ferry_last_error(), "futures[1]"));
 	assert_int_equal(index, 5);
 	complete_many(f, 2);
+	release_many(f, 2);
+}
+
+/* As a loop of MPI_Waitany ends by MPI_UNDEFINED. */
+static void wait_any_skips_null_and_ends_a_loop(void **state)
+{
+	enum { N = 40 }; /* more than have their watches on the stack */
+	size_t counts[] = { 3, N };
+
+	(void)state;
+	for (int k = 0; k < 2; k++) {
+		size_t count = counts[k], seen = 0, index;
+		ferry_future **f = make_many(count);
+		ferry_future_release(f[0]);
+		complete(f[0]);
+		f[0] = NULL;
+		assert_int_equal(ferry_wait_any(f, count, FERRY_MS(1), &index), FERRY_PENDING);
+		fy_future_complete(f[1], FERRY_ETRUNC, NULL);
+		assert_int_equal(ferry_wait_any(f, count, FERRY_FOREVER, &index), FERRY_ETRUNC);
+		assert_int_equal(index, 1);
+		for (size_t i = 2; i < count; i++)
+			complete(f[i]);
+		for (;;) {
+			ferry_wait_any(f, count, FERRY_FOREVER, &index);
+			if (index == SIZE_MAX)
+				break;
+			assert_true(index > 0 && index < count);
+			ferry_future_release(f[index]);
+			f[index] = NULL;
+			seen++;
+		}
+		assert_int_equal(seen, count - 1);
+		index = 0;
+		assert_int_equal(ferry_wait_any(f, count, 0, &index), FERRY_OK);
+		assert_true(index == SIZE_MAX);
+		assert_int_equal(ferry_wait_any(f, count, FERRY_FOREVER, NULL), FERRY_OK);
+		free(f);
+	}
+}
+
+static void *complete_last(void *arg)
+{
+	t_sleep_ms(20);
+	complete(((ferry_future **)arg)[3]);
+	return NULL;
+}
+
+static void wait_any_sleeps_for_one_among_nulls(void **state)
+{
+	ferry_future **f = make_many(2), *some[] = { NULL, f[0], NULL, f[1] };
+	pthread_t thread;
+	size_t index = 0;
+
+	(void)state;
+	pthread_create(&thread, NULL, complete_last, some);
+	assert_int_equal(ferry_wait_any(some, 4, FERRY_FOREVER, &index), FERRY_OK);
+	assert_int_equal(index, 3);
+	pthread_join(thread, NULL);
+	complete(f[0]);
 	release_many(f, 2);
 }
 
@@ -386,21 +507,45 @@ static void completing_never_waits_for_a_watcher(void **state)
 
 static void all_and_any_check_their_arguments(void **state)
 {
-	ferry_future **f = make_many(2), *with_null[2] = { f[0], NULL }, *made = NULL;
+	ferry_future **f = make_many(2), *none[2] = { NULL }, *made = NULL;
 
 	(void)state;
 	assert_int_equal(ferry_future_all(f, 2, NULL), FERRY_EINVAL);
 	assert_int_equal(ferry_future_all(NULL, 2, &made), FERRY_EINVAL);
-	assert_int_equal(ferry_future_all(with_null, 2, &made), FERRY_EINVAL);
 	assert_int_equal(ferry_future_any(f, 2, NULL), FERRY_EINVAL);
 	assert_int_equal(ferry_future_any(f, 0, &made), FERRY_EINVAL);
-	assert_int_equal(ferry_future_any(with_null, 2, &made), FERRY_EINVAL);
+	assert_int_equal(ferry_future_any(none, 2, &made), FERRY_EINVAL);
 	assert_null(made);
 	assert_int_equal(ferry_future_all(NULL, 0, &made), FERRY_OK);
 	assert_int_equal(ferry_future_poll(made), FERRY_OK);
 	assert_int_equal(fy_future_refs(made), 1);
 	ferry_future_release(made);
+	assert_int_equal(ferry_future_all(none, 2, &made), FERRY_OK);
+	assert_int_equal(ferry_future_poll(made), FERRY_OK);
+	ferry_future_release(made);
 	complete_many(f, 2);
+	release_many(f, 2);
+}
+
+static void all_and_any_skip_null(void **state)
+{
+	ferry_future **f = make_many(2), *some[] = { NULL, f[0], NULL, f[1] }, *all, *any;
+
+	(void)state;
+	assert_int_equal(ferry_future_all(some, 4, &all), FERRY_OK);
+	assert_int_equal(ferry_future_any(some, 4, &any), FERRY_OK);
+	assert_ptr_equal(all->engine, engine);
+	assert_int_equal(ferry_future_poll(any), FERRY_PENDING);
+	fy_future_complete(f[1], FERRY_EPEER, NULL);
+	assert_int_equal(ferry_future_poll(any), FERRY_EPEER);
+	assert_string_equal(ferry_future_detail(any), "future 3: that rank is gone");
+	assert_int_equal(ferry_future_poll(all), FERRY_PENDING);
+	complete(f[0]);
+	assert_int_equal(ferry_future_poll(all), FERRY_EPEER);
+	assert_string_equal(ferry_future_detail(all), "future 3: that rank is gone");
+	ferry_future_release(all);
+	ferry_future_release(any);
+	assert_int_equal(fy_future_refs(f[0]), 1);
 	release_many(f, 2);
 }
 
@@ -1024,9 +1169,14 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 		TEST(wait_all_checks_its_arguments),
+		TEST(wait_all_skips_null),
+		TEST(finish_all_releases_what_is_done),
+		TEST(finish_all_loses_no_failure),
 		TEST(wait_all_gives_the_first_failure_by_index_when_all_are_done),
 		TEST(wait_all_of_a_hundred_thousand_looks_at_nothing_but_them),
 		TEST(wait_any_checks_its_arguments),
+		TEST(wait_any_skips_null_and_ends_a_loop),
+		TEST(wait_any_sleeps_for_one_among_nulls),
 		TEST(wait_any_gives_a_done_one_or_pending),
 		TEST(wait_any_over_ten_thousand_scans_nothing_at_completion),
 		TEST(waiters_and_completers_race),
@@ -1034,6 +1184,7 @@ int main(void)
 		TEST(a_removed_watch_does_not_fire),
 		TEST(completing_never_waits_for_a_watcher),
 		TEST(all_and_any_check_their_arguments),
+		TEST(all_and_any_skip_null),
 		TEST(all_completes_with_the_first_failure_when_all_are_done),
 		TEST(any_completes_with_the_first_and_names_it),
 		TEST(the_parts_may_be_released_before_the_whole),
