@@ -31,3 +31,17 @@ LDFLAGS=$ferry_save_LDFLAGS
 AC_MSG_RESULT([$ferry_ld_wrap])
 AM_CONDITIONAL([HAVE_LD_WRAP], [test "$ferry_ld_wrap" = yes])
 ])
+
+# FERRY_CHECK_CROSS: without a compiler for --host the build machine's is taken, and makes
+# programs of the build machine.
+AC_DEFUN([FERRY_CHECK_CROSS], [
+AS_IF([test "$host_cpu" != "$build_cpu"], [
+	AC_MSG_CHECKING([for which machine $CC compiles])
+	ferry_machine=`$CC -dumpmachine 2>/dev/null`
+	AC_MSG_RESULT([${ferry_machine:-unknown}])
+	AS_CASE(["$CC $CFLAGS|$ferry_machine"],
+		[*" -m"*"|"*|*" --target="*"|"*], [],
+		[*"|$build_cpu-"*],
+		[AC_MSG_ERROR([the C compiler for ${host_alias:-$host} is missing: $CC makes programs for $ferry_machine. Install gcc-$host_alias, or set CC])])
+])
+])

@@ -11,6 +11,23 @@ for ferry_flag in $CK_CFLAGS; do
 	AS_CASE([$ferry_flag], [-D__*], [], [ferry_ck="$ferry_ck $ferry_flag"])
 done
 CK_CFLAGS=$ferry_ck
+FERRY_CHECK_CK_MACHINE
+])
+
+# FERRY_CHECK_CK_MACHINE: ck_md.h says which order of memory Concurrency Kit was configured for. That of
+# x86 on a machine with a weaker order leaves out fences without a word.
+AC_DEFUN([FERRY_CHECK_CK_MACHINE], [
+ferry_save_CPPFLAGS=$CPPFLAGS
+CPPFLAGS="$CPPFLAGS $CK_CFLAGS"
+AC_MSG_CHECKING([whether Concurrency Kit is that of this machine])
+AC_COMPILE_IFELSE([AC_LANG_PROGRAM([[#include <ck_md.h>]], [[
+#if defined CK_MD_TSO && !(defined __x86_64__ || defined __i386__ || defined __sparc__)
+#error "an order of memory that this machine does not keep"
+#endif]])],
+	[AC_MSG_RESULT([yes])],
+	[AC_MSG_RESULT([no])
+	AC_MSG_ERROR([the Concurrency Kit for ${host_alias:-$host} is missing: the ck_md.h that is found (config.log) is of another machine, and would leave out fences. Install that of ${host_alias:-$host} and name it by CK_CFLAGS=-I...])])
+CPPFLAGS=$ferry_save_CPPFLAGS
 ])
 
 # FERRY_CHECK_MSGPACK: msgpack-c under either of its names.
@@ -21,21 +38,27 @@ PKG_CHECK_MODULES([MSGPACK], [msgpack-c >= 3.1], [], [
 	PKG_CHECK_MODULES([MSGPACK], [msgpack >= 3.1], [],
 		[AC_MSG_ERROR([msgpack-c is missing: install libmsgpack-dev (from Debian 13 on: libmsgpack-c-dev)])])
 ])
-MSGPACK_VERSION=`$PKG_CONFIG --modversion $MSGPACK_MODULE`
+MSGPACK_VERSION=`$PKG_CONFIG --modversion $MSGPACK_MODULE 2>/dev/null`
+AS_IF([test "$host" != "$build"], [
+	ferry_save_LIBS=$LIBS
+	LIBS="$MSGPACK_LIBS $LIBS"
+	AC_MSG_CHECKING([whether msgpack-c is that of this machine])
+	AC_LINK_IFELSE([AC_LANG_PROGRAM([[const char *msgpack_version(void);]], [[return msgpack_version() == 0;]])],
+		[AC_MSG_RESULT([yes])],
+		[AC_MSG_RESULT([no])
+		AC_MSG_ERROR([the msgpack-c for ${host_alias:-$host} is missing: a program of $CC does not link with $MSGPACK_LIBS. Install it for $host and name it by PKG_CONFIG_PATH, or by MSGPACK_CFLAGS and MSGPACK_LIBS])])
+	LIBS=$ferry_save_LIBS
+])
 AC_SUBST([MSGPACK_MODULE])
 ])
 
-# FERRY_CHECK_OPTIONAL: CMocka for the tests, hwloc for placement, libuv for an example.
+# FERRY_CHECK_OPTIONAL: CMocka for the tests, libuv for the loop of examples/eventloop.
 AC_DEFUN([FERRY_CHECK_OPTIONAL], [
 PKG_CHECK_MODULES([CMOCKA], [cmocka >= 1.1.5], [have_cmocka=yes], [
 	have_cmocka=no
 	AC_MSG_WARN([CMocka is missing, so make check leaves out the unit and simulation tests: install libcmocka-dev])
 ])
-PKG_CHECK_MODULES([HWLOC], [hwloc >= 2.0], [have_hwloc=yes], [have_hwloc=no])
 PKG_CHECK_MODULES([LIBUV], [libuv >= 1.40], [have_libuv=yes], [have_libuv=no])
-AS_IF([test "$have_hwloc" = yes], [AC_DEFINE([HAVE_HWLOC], [1], [Define to 1 if hwloc 2 is there.])])
-AS_IF([test "$have_libuv" = yes], [AC_DEFINE([HAVE_LIBUV], [1], [Define to 1 if libuv is there.])])
 AM_CONDITIONAL([HAVE_CMOCKA], [test "$have_cmocka" = yes])
-AM_CONDITIONAL([HAVE_HWLOC], [test "$have_hwloc" = yes])
 AM_CONDITIONAL([HAVE_LIBUV], [test "$have_libuv" = yes])
 ])
