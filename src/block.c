@@ -49,7 +49,7 @@ static size_t most_kept(const ferry *engine)
 
 void fy_block_put(ferry *engine, void *data, size_t nbytes)
 {
-	if (nbytes < BLOCK_MIN || fy_load_acquire_32(&engine->phase) == FY_STOPPED) {
+	if (!data || nbytes < BLOCK_MIN || fy_load_acquire_32(&engine->phase) == FY_STOPPED) {
 		free(data);
 		return;
 	}

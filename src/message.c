@@ -18,7 +18,7 @@
 static bool get_body(ferry_message *m, size_t nbytes, size_t tail)
 {
 	m->body = nbytes == 0 ? NULL : nbytes <= tail ? m->tail : malloc(nbytes);
-	m->nbytes = m->body_room = nbytes;
+	m->nbytes = m->body_room = m->body ? nbytes : 0;
 	return m->body || !nbytes;
 }
 

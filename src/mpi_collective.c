@@ -139,10 +139,10 @@ static bool gather_room(struct fy_progress *p, struct gather *g)
 	m->source = p->engine->rank;
 	for (size_t i = 0; i < size; i++) {
 		struct fy_attachment *a = &m->attachments[i];
-		*a = (struct fy_attachment){ .data = malloc(g->lengths[i] ? g->lengths[i] : 1), .nbytes = g->lengths[i],
-			                     .owned = true };
-		if (!a->data)
+		void *data = malloc(g->lengths[i] ? g->lengths[i] : 1);
+		if (!data)
 			return false;
+		*a = (struct fy_attachment){ .data = data, .nbytes = g->lengths[i], .owned = true };
 	}
 	return true;
 }

@@ -69,6 +69,8 @@ struct fy_inbound {
 	uint64_t cut_at;
 	int cut_status;
 	struct fy_channel *ch;
+	ferry_message *draft;     /* what of its memory there is, while some is missing: only of what is prepaid */
+	uint32_t asked_for;       /* of how many attachments the program was asked where they land: once each */
 	ferry_message *message;   /* once there is memory */
 	struct fy_held *held;     /* its place in the stream; NULL for replies */
 	uint64_t xid, total, call_id;

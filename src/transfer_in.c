@@ -76,6 +76,8 @@ void fy_inbound_free(struct fy_progress *p, struct fy_inbound *in)
 {
 	unlink_inbound(in);
 	drop_lengths(in);
+	if (in->draft)
+		fy_message_free(in->draft);
 	fy_turns_leave(&in->ch->turns_in, &in->flow);
 	if (in->charge)
 		fy_channel_returned(p, in->ch, in->charge);
@@ -247,47 +249,70 @@ int fy_transfer_lengths(struct fy_progress *p, struct fy_channel *ch, const stru
 
 /* ---- memory --------------------------------------------------------------------------------------- */
 
-static void *land(struct fy_progress *p, struct fy_inbound *in, uint32_t part, bool *owned)
+/* Where the program wants an attachment, if it was not asked before; else NULL. */
+static void *ask_where(struct fy_progress *p, struct fy_inbound *in, uint32_t part)
 {
 	struct fy_memory_handler *h = p->memory_handlers;
-	*owned = true;
+	if (part <= in->asked_for)
+		return NULL;
+	in->asked_for = part;
 	while (h && h->op != in->op)
 		h = h->next;
-	if (h && in->kind != FY_KIND_REPLY) {
-		ferry *before = fy_engine_begin(FY_INLINE, p->engine);
-		void *there = h->fn(p->engine, in->ch->rank, in->op, part - 1, in->lengths[part], h->arg);
-		fy_engine_end(FY_INLINE, before);
-		*owned = !there;
-		if (there)
-			return there;
-	}
-	return fy_block_get(p, in->lengths[part]);
+	if (!h || in->kind == FY_KIND_REPLY)
+		return NULL;
+	ferry *before = fy_engine_begin(FY_INLINE, p->engine);
+	void *there = h->fn(p->engine, in->ch->rank, in->op, part - 1, in->lengths[part], h->arg);
+	fy_engine_end(FY_INLINE, before);
+	return there;
+}
+
+/* An attachment has a length and an owner when it has memory, not before. */
+static bool land(struct fy_progress *p, struct fy_inbound *in, uint32_t part, struct fy_attachment *a)
+{
+	void *there = ask_where(p, in, part), *data = there ? there : fy_block_get(p, in->lengths[part]);
+	if (!data)
+		return false;
+	*a = (struct fy_attachment){ .data = data, .nbytes = in->lengths[part], .owned = !there };
+	return true;
 }
 
 static bool land_attachments(struct fy_progress *p, struct fy_inbound *in, ferry_message *m)
 {
-	m->large = m->nbytes;
-	for (uint32_t i = 1; i < in->n_parts; i++) {
-		struct fy_attachment *a = &m->attachments[i - 1];
-		a->data = land(p, in, i, &a->owned);
-		a->nbytes = in->lengths[i];
-		if (!a->data)
+	for (uint32_t i = 1; i < in->n_parts; i++)
+		if (!m->attachments[i - 1].data && !land(p, in, i, &m->attachments[i - 1]))
 			return false;
-		m->large += a->owned ? a->nbytes : 0;
-	}
+	m->large = m->nbytes;
+	for (uint32_t i = 1; i < in->n_parts; i++)
+		m->large += m->attachments[i - 1].owned ? m->attachments[i - 1].nbytes : 0;
 	return true;
 }
 
-static int make_room(struct fy_progress *p, struct fy_inbound *in)
+/* The message, its attachments without memory: the one that there is, or a new one. */
+static ferry_message *draft(struct fy_progress *p, struct fy_inbound *in)
 {
-	ferry_message *m = fy_message_new(p->engine, in->op, in->lengths[0]);
-	if (!m)
-		return FERRY_ENOMEM;
+	ferry_message *m = in->draft;
+	in->draft = NULL;
+	if (m || !(m = fy_message_new(p->engine, in->op, in->lengths[0])))
+		return m;
 	m->flags = FY_MESSAGE_RECEIVED;
 	m->source = in->ch->rank;
-	if (fy_message_room_for(m, in->n_parts - 1) || !land_attachments(p, in, m)) {
-		m->large = 0;
-		fy_message_free(m);
+	if (!fy_message_room_for(m, in->n_parts - 1))
+		return m;
+	fy_message_free(m);
+	return NULL;
+}
+
+/* What there is of its memory is kept only where the rest is tried for again. */
+static int make_room(struct fy_progress *p, struct fy_inbound *in)
+{
+	ferry_message *m = draft(p, in);
+	if (!m)
+		return FERRY_ENOMEM;
+	if (!land_attachments(p, in, m)) {
+		if (in->prepaid)
+			in->draft = m;
+		else
+			fy_message_free(m);
 		return FERRY_ENOMEM;
 	}
 	if (in->kind == FY_KIND_CALL) {

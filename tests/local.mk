@@ -37,6 +37,7 @@ sim_tests = \
 	%D%/sim/corners.t \
 	%D%/sim/lifetimes.t \
 	%D%/sim/malformed.t \
+	%D%/sim/memory.t \
 	%D%/sim/mixed.t \
 	%D%/sim/peers.t \
 	%D%/sim/races.t \
@@ -230,6 +231,16 @@ sim_world = \
 	%D%/sim/world.h \
 	# end
 %C%_sim_mixed_t_SOURCES = %D%/sim/mixed.c $(sim_world)
+
+# Allocations that fail: see support/shortage.h.
+shortage = \
+	%D%/support/shortage.c \
+	%D%/support/shortage.h \
+	# end
+shortage_ldflags = -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc \
+	-Wl,--wrap=aligned_alloc,--wrap=posix_memalign,--wrap=strdup
+%C%_sim_memory_t_SOURCES = %D%/sim/memory.c $(shortage)
+%C%_sim_memory_t_LDFLAGS = $(AM_LDFLAGS) $(shortage_ldflags)
 
 %C%_unit_test_port_sim_t_SOURCES = \
 	%D%/support/port_conformance.c \

@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "shortage.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "port.h"
+
+static _Thread_local struct {
+	bool on;
+	unsigned paused;
+	unsigned long first, count, counted, failed;
+	size_t nbytes;
+} shortage;
+
+void shortage_begin(unsigned long first, unsigned long count, size_t nbytes)
+{
+	shortage.on = true;
+	shortage.first = first;
+	shortage.count = count;
+	shortage.nbytes = nbytes;
+	shortage.counted = shortage.failed = 0;
+}
+
+unsigned long shortage_end(void)
+{
+	shortage.on = false;
+	return shortage.failed;
+}
+
+unsigned long shortage_counted(void)
+{
+	return shortage.counted;
+}
+
+unsigned long shortage_failed(void)
+{
+	return shortage.failed;
+}
+
+void shortage_pause(void)
+{
+	shortage.paused++;
+}
+
+void shortage_resume(void)
+{
+	shortage.paused--;
+}
+
+static bool fails(size_t nbytes)
+{
+	if (!shortage.on || shortage.paused || nbytes < shortage.nbytes)
+		return false;
+	shortage.counted++;
+	if (!shortage.first || shortage.counted < shortage.first || shortage.failed >= shortage.count)
+		return false;
+	shortage.failed++;
+	errno = ENOMEM;
+	return true;
+}
+
+/* ---- what the linker puts in the way ------------------------------------------------ */
+
+void *__real_malloc(size_t nbytes);
+void *__real_calloc(size_t count, size_t size);
+void *__real_realloc(void *memory, size_t nbytes);
+void *__real_aligned_alloc(size_t alignment, size_t nbytes);
+int __real_posix_memalign(void **memory_p, size_t alignment, size_t nbytes);
+char *__real_strdup(const char *text);
+
+void *__wrap_malloc(size_t nbytes);
+void *__wrap_calloc(size_t count, size_t size);
+void *__wrap_realloc(void *memory, size_t nbytes);
+void *__wrap_aligned_alloc(size_t alignment, size_t nbytes);
+int __wrap_posix_memalign(void **memory_p, size_t alignment, size_t nbytes);
+char *__wrap_strdup(const char *text);
+
+void *__wrap_malloc(size_t nbytes)
+{
+	return fails(nbytes) ? NULL : __real_malloc(nbytes);
+}
+
+void *__wrap_calloc(size_t count, size_t size)
+{
+	return fails(count * size) ? NULL : __real_calloc(count, size);
+}
+
+void *__wrap_realloc(void *memory, size_t nbytes)
+{
+	return fails(nbytes) ? NULL : __real_realloc(memory, nbytes);
+}
+
+void *__wrap_aligned_alloc(size_t alignment, size_t nbytes)
+{
+	return fails(nbytes) ? NULL : __real_aligned_alloc(alignment, nbytes);
+}
+
+int __wrap_posix_memalign(void **memory_p, size_t alignment, size_t nbytes)
+{
+	return fails(nbytes) ? ENOMEM : __real_posix_memalign(memory_p, alignment, nbytes);
+}
+
+char *__wrap_strdup(const char *text)
+{
+	return fails(strlen(text) + 1) ? NULL : __real_strdup(text);
+}
+
+/* ---- the network's own --------------------------------------------------------------- */
+
+static const struct fy_port_ops *network; /* of all simulated ports */
+
+static int spared_send(fy_port *port, int rank, int tag, const void *data, size_t nbytes, fy_request *request)
+{
+	shortage_pause();
+	int status = network->send(port, rank, tag, data, nbytes, request);
+	shortage_resume();
+	return status;
+}
+
+static int spared_recv(fy_port *port, int rank, int tag, void *data, size_t nbytes, fy_request *request)
+{
+	shortage_pause();
+	int status = network->recv(port, rank, tag, data, nbytes, request);
+	shortage_resume();
+	return status;
+}
+
+static bool spared_test(fy_port *port, fy_request *request)
+{
+	shortage_pause();
+	bool done = network->test(port, request);
+	shortage_resume();
+	return done;
+}
+
+static void spared_cancel(fy_port *port, fy_request *request)
+{
+	shortage_pause();
+	network->cancel(port, request);
+	shortage_resume();
+}
+
+static int spared_close(fy_port *port, bool clean)
+{
+	shortage_pause();
+	int status = network->close(port, clean);
+	shortage_resume();
+	return status;
+}
+
+void shortage_spare_port(fy_port *port)
+{
+	static struct fy_port_ops spared;
+	if (port->ops == &spared)
+		return;
+	network = port->ops;
+	spared = *network;
+	spared.send = spared_send;
+	spared.recv = spared_recv;
+	spared.test = spared_test;
+	spared.cancel = spared_cancel;
+	spared.close = spared_close;
+	port->ops = &spared;
+}
