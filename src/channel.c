@@ -262,6 +262,13 @@ static void put_controls(struct fy_progress *p, struct fy_channel *ch)
 		put_give(p, ch);
 }
 
+/* What put_controls found no memory for. Whoever owes something new in a channel adds it here, or it is forgotten. */
+static bool owes_control(const struct fy_channel *ch)
+{
+	return ch->n_refused || ch->grants_owed || ch->stream_ack_owed || ch->up_owed || ch->down_owed ||
+	       ch->recall_owed || ch->give_owed;
+}
+
 /* Is a batch owed even though no record is in it? */
 static bool owes_header(struct fy_progress *p, struct fy_channel *ch)
 {
@@ -277,7 +284,7 @@ static bool owes_header(struct fy_progress *p, struct fy_channel *ch)
 static void stamp(struct fy_progress *p, struct fy_channel *ch, struct fy_batch *b)
 {
 	struct fy_batch_header *h = (struct fy_batch_header *)(void *)b->bytes;
-	bool last = ch->bye_owed && !ch->ready->next && !ch->open && !ch->queue;
+	bool last = ch->bye_owed && !ch->ready->next && !ch->open && !ch->queue && !owes_control(ch);
 	*h = (struct fy_batch_header){
 		.magic = FY_WIRE_MAGIC,
 		.version = FY_WIRE_VERSION,
@@ -411,7 +418,7 @@ static bool channel_send(struct fy_progress *p, struct fy_channel *ch)
 	if (sent && ch->doorbell)
 		fy_wake_ring(ch->doorbell);
 	return !ch->ready && !(ch->open && ch->nrecords) && !ch->ack_owed && !ch->limit_owed && !ch->hungry &&
-	       !(ch->bye_owed && !ch->bye_sent);
+	       !(ch->bye_owed && !ch->bye_sent) && !owes_control(ch);
 }
 
 void fy_channel_send_all(struct fy_progress *p)

@@ -103,7 +103,7 @@ static struct {
 	ferry_message *kept[KEPT_MAX]; /* to be answered, or released, in a later round */
 	unsigned n_kept;
 	unsigned long rounds, short_until; /* all allocations fail until that round */
-	unsigned long first, count;        /* which allocations fail */
+	unsigned long count;               /* how many may fail */
 	bool any_short, for_good;
 	char wrong[300];        /* the first thing that is */
 } t;
@@ -515,7 +515,7 @@ static bool go_on(void)
 	return !t.wrong[0] && t.rounds < ROUNDS_MAX;
 }
 
-static void talk_and_fence(uint32_t n, unsigned first_kind, unsigned every)
+static void talk(unsigned first_kind, unsigned every)
 {
 	bool none[RANKS] = { false };
 	for (unsigned k = first_kind; k < KINDS; k += every)
@@ -528,6 +528,11 @@ static void talk_and_fence(uint32_t n, unsigned first_kind, unsigned every)
 		}
 	for (int i = 0; i < RANKS; i++)
 		post_flush(i);
+}
+
+static void fence(uint32_t n)
+{
+	bool none[RANKS] = { false };
 	for (int i = 0; i < RANKS; i++)
 		fy_agree_join(t.engine[i]->progress, FY_AGREE_FENCE);
 	while (go_on() && !(look_at_futures() & agreed(n) & !t.n_kept))
@@ -596,12 +601,11 @@ static void destroy(void)
 	fy_sim_destroy(t.sim);
 }
 
-/* How many allocations there were. The world of a run that went wrong is left as it is. */
-static unsigned long converse(unsigned long first, unsigned long count, size_t nbytes, bool for_good)
+/* From then on memory is short: see shortage_begin; and, with all allocations, for a while or for good. */
+static void start(unsigned long first, unsigned long count, size_t nbytes, bool for_good)
 {
 	static const struct fy_sim_options net = { .chunk_max = 20000, .count_misuse = true };
 	memset(&t, 0, sizeof t);
-	t.first = first;
 	t.count = count;
 	t.any_short = first != 0;
 	t.for_good = for_good;
@@ -611,9 +615,11 @@ static unsigned long converse(unsigned long first, unsigned long count, size_t n
 	for (int i = 0; i < RANKS && for_good; i++)
 		assert_non_null(fy_engine_lane(t.engine[i])); /* which is large, too */
 	shortage_begin(first, count, nbytes);
-	talk_and_fence(1, 0, 1);
-	if (!t.wrong[0])
-		talk_and_fence(2, 1, 2);
+}
+
+/* How many allocations there were. The world of a run that went wrong is left as it is. */
+static unsigned long finish(void)
+{
 	if (!t.wrong[0])
 		close_all();
 	shortage_end();
@@ -622,6 +628,18 @@ static unsigned long converse(unsigned long first, unsigned long count, size_t n
 	if (!t.wrong[0])
 		destroy();
 	return shortage_counted();
+}
+
+static unsigned long converse(unsigned long first, unsigned long count, size_t nbytes, bool for_good)
+{
+	start(first, count, nbytes, for_good);
+	talk(0, 1);
+	fence(1);
+	if (!t.wrong[0]) {
+		talk(1, 2);
+		fence(2);
+	}
+	return finish();
 }
 
 /* ---- tests ------------------------------------------------------------------------------------------ */
@@ -660,11 +678,25 @@ static void what_is_too_large_is_refused(void **state)
 	assert_true(refused > 0);
 }
 
+/* A vote has no batch to ride on, once or several times. */
+static void a_vote_is_sent_when_there_is_a_batch(void **state)
+{
+	(void)state;
+	for (unsigned long count = 1; count <= 8; count++) {
+		start(1, count, FY_BATCH_BYTES, false);
+		fence(1);
+		assert_int_equal(shortage_failed(), count);
+		finish();
+		assert_string_equal(t.wrong, "");
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(without_shortage),
 		cmocka_unit_test(what_is_too_large_is_refused),
+		cmocka_unit_test(a_vote_is_sent_when_there_is_a_batch),
 	};
 	prepare();
 	return cmocka_run_group_tests(tests, NULL, NULL) != 0;
