@@ -65,7 +65,7 @@ void fy_agree_join(struct fy_progress *p, uint32_t kind)
 /* Nothing of this rank waits to leave, and nothing that arrived waits to be put in order. */
 static bool quiet(struct fy_progress *p)
 {
-	if (!fy_outgoing_quiet(p) || !fy_transfer_quiet(p) || p->tasks)
+	if (!fy_outgoing_quiet(p) || !fy_transfer_quiet(p) || p->tasks || p->homeless)
 		return false;
 	/* A fence is for messages: a receive that waits for the program's own send would hold it up for ever. */
 	if (p->starts && p->starts->awaited && p->agree.kind == FY_AGREE_CLOSE)
@@ -91,13 +91,24 @@ static void finish(struct fy_progress *p)
 	a->waiter = NULL;
 }
 
-static void send_down(struct fy_progress *p, uint32_t verdict)
+/* Is there a channel to every rank that is to be told? If not: no memory now. */
+static bool can_send_down(struct fy_progress *p)
+{
+	for (int i = 0; i < children_of(p); i++)
+		if (!fy_channel_get(p, 2 * p->engine->rank + 1 + i))
+			return false;
+	return true;
+}
+
+/* To all ranks below, or, for want of memory, to none: false, and nothing has changed. A word that only some got would
+ * hang the others. */
+static bool send_down(struct fy_progress *p, uint32_t verdict)
 {
 	struct fy_agree *a = &p->agree;
+	if (!can_send_down(p))
+		return false;
 	for (int i = 0; i < children_of(p); i++) {
 		struct fy_channel *ch = fy_channel_get(p, 2 * p->engine->rank + 1 + i);
-		if (!ch)
-			continue;
 		ch->down = (struct fy_agree_word){ .n = a->n, .round = a->round, .kind = a->kind, .busy = verdict };
 		ch->down_owed = true;
 		fy_channel_mark(p, ch);
@@ -114,6 +125,7 @@ static void send_down(struct fy_progress *p, uint32_t verdict)
 		finish(p);
 	else
 		begin_round(a, a->round + 1);
+	return true;
 }
 
 /* The root has everybody's counts of a round. */
@@ -133,7 +145,7 @@ static void judge(struct fy_progress *p, const struct fy_agree_word *sum)
 	           : a->pause        ? (2 * a->pause < PAUSE_MAX ? 2 * a->pause : PAUSE_MAX)
 	                             : PAUSE_FIRST;
 	a->again_at = p->now + a->pause;
-	if (over)
+	if (over) /* if it cannot be told now another round follows, which ends likewise */
 		send_down(p, a->kind == FY_AGREE_CLOSE && !a->frozen ? FREEZE : OVER);
 }
 
@@ -141,7 +153,7 @@ static void send_up(struct fy_progress *p, const struct fy_agree_word *sum)
 {
 	struct fy_channel *ch = fy_channel_get(p, parent_of(p->engine->rank));
 	if (!ch)
-		return;
+		return; /* no memory: up_sent stays as it is, and the next step tries again */
 	ch->up = *sum;
 	ch->up_owed = true;
 	fy_channel_mark(p, ch);
@@ -206,12 +218,12 @@ void fy_agree_up(struct fy_progress *p, struct fy_channel *ch, const struct fy_a
 	p->agree.seen[child] = true;
 }
 
-void fy_agree_down(struct fy_progress *p, struct fy_channel *ch, const struct fy_agree_word *w)
+bool fy_agree_down(struct fy_progress *p, struct fy_channel *ch, const struct fy_agree_word *w)
 {
 	struct fy_agree *a = &p->agree;
 	if (ch->rank != parent_of(p->engine->rank) || w->n != a->n || w->round != a->round || !a->kind) {
 		p->stats.malformed++;
-		return;
+		return true;
 	}
-	send_down(p, w->busy);
+	return send_down(p, w->busy);
 }

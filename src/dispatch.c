@@ -563,7 +563,7 @@ static enum taken take_control(struct fy_progress *p, struct fy_channel *ch, con
 	else if (r->op == FY_OP_AGREE_UP && n == sizeof body.agree)
 		fy_agree_up(p, ch, &body.agree);
 	else if (r->op == FY_OP_AGREE_DOWN && n == sizeof body.agree)
-		fy_agree_down(p, ch, &body.agree);
+		return fy_agree_down(p, ch, &body.agree) ? TAKEN : PAUSED;
 	else if (r->op == FY_OP_RECALL && n == sizeof body.amount)
 		fy_channel_recalled(p, ch);
 	else if (r->op == FY_OP_GIVE && n == sizeof body.amount)
@@ -809,12 +809,22 @@ static bool header_ok(const struct fy_slot *slot)
 	return slot->request.nbytes >= sizeof *h && h->magic == FY_WIRE_MAGIC && h->version == FY_WIRE_VERSION;
 }
 
+static void keep_homeless(struct fy_progress *p, struct fy_slot *slot)
+{
+	slot->next = p->homeless;
+	p->homeless = slot;
+	p->n_early++;
+}
+
 /* A receive is complete. True: its buffer is free again. */
 static bool arrived(struct fy_progress *p, struct fy_slot *slot)
 {
-	struct fy_channel *ch =
-		slot->request.status == FERRY_ECANCELED ? NULL : fy_channel_get(p, slot->request.source);
-	if (!ch || ch->gone)
+	struct fy_channel *ch = fy_channel_get(p, slot->request.source);
+	if (!ch) {
+		keep_homeless(p, slot);
+		return false;
+	}
+	if (ch->gone)
 		return true;
 	const struct fy_batch_header *h = (const struct fy_batch_header *)(const void *)slot->buffer;
 	int32_t ahead = slot->request.status == 0 && header_ok(slot) ? (int32_t)(h->seq - ch->seq_in) : -1;
@@ -885,9 +895,23 @@ bool fy_dispatch_receives(struct fy_progress *p)
 	return any;
 }
 
+static void find_homes(struct fy_progress *p)
+{
+	struct fy_slot *list = p->homeless, *slot;
+	p->homeless = NULL;
+	while ((slot = list)) {
+		list = slot->next;
+		p->n_early--;
+		if (arrived(p, slot))
+			post_receive(p, slot);
+	}
+}
+
 /* Paused batches try again. */
 void fy_dispatch_paused(struct fy_progress *p)
 {
+	if (p->homeless)
+		find_homes(p);
 	for (struct fy_channel *ch = p->all; ch; ch = ch->all_next)
 		if (ch->early)
 			dispatch_early(p, ch);

@@ -155,7 +155,7 @@ static bool byes_done(struct fy_progress *p)
 		if (!ch->bye_sent || !ch->bye_seen || ch->flight)
 			done = false;
 	}
-	return done;
+	return done && !p->homeless; /* whose sender is still to be met */
 }
 
 /* A rank is gone: the rest of the close is local. */
@@ -297,7 +297,7 @@ int64_t fy_progress_sleep_time(struct fy_progress *p)
 {
 	bool under_way = is_under_way(p);
 	bool awaited = p->calls_open || p->drain_broke_off || p->n_pending || p->n_streams || p->agree.kind ||
-	               p->closing || p->queued;
+	               p->closing || p->queued || p->n_early; /* which may wait for memory */
 	int64_t sleep_max = p->options->sleep_max ? p->options->sleep_max : FERRY_US(1);
 	int64_t t;
 	if (under_way && p->port->all_local)

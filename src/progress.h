@@ -348,7 +348,7 @@ struct fy_progress {
 	int64_t awaited_at;           /* when an answer was last waited for, as far as the drain saw it */
 	bool tainted;                 /* records were lost to malformed batches: counts do not match any more */
 	unsigned n_pending;           /* futures of posts that wait for acceptance */
-	unsigned n_early;             /* batches that came before their turn, or are paused */
+	unsigned n_early;             /* batches that came before their turn, are paused, or homeless */
 	int64_t idle_sleep;           /* grows while nothing happens */
 	bool napped;                  /* the last sleep was short and nothing came of it */
 	int64_t rung_at;              /* when a rank of this host last rang; 0: the message was found */
@@ -368,6 +368,7 @@ struct fy_progress {
 	struct fy_slot *slot_all;     /* array */
 	unsigned n_slots, n_posted;
 	struct fy_slot *extra_slots;
+	struct fy_slot *homeless;     /* batches of ranks for whose channel there was no memory: again each step */
 	/* credit */
 	uint64_t credit_first;        /* the window that each pair starts with */
 	uint64_t credit_pool;         /* what can still be lent */
@@ -591,7 +592,8 @@ void fy_transfer_release(struct fy_progress *p, ferry_message *message);
 /* agree.c */
 void fy_agree_join(struct fy_progress *p, uint32_t kind);
 void fy_agree_up(struct fy_progress *p, struct fy_channel *ch, const struct fy_agree_word *w);
-void fy_agree_down(struct fy_progress *p, struct fy_channel *ch, const struct fy_agree_word *w);
+/* False: no memory now, the word is to be given again. */
+bool fy_agree_down(struct fy_progress *p, struct fy_channel *ch, const struct fy_agree_word *w);
 void fy_agree_step(struct fy_progress *p);
 /* A rank is gone: a fence that is going on will not end. */
 void fy_agree_give_up(struct fy_progress *p);

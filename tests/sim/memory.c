@@ -691,12 +691,27 @@ static void a_vote_is_sent_when_there_is_a_batch(void **state)
 	}
 }
 
+/* Ranks that never met agree, and what comes first finds no memory: the votes are not lost. */
+static void a_first_word_is_kept(void **state)
+{
+	(void)state;
+	for (unsigned long first = 1; first <= 12; first++)
+		for (int all = 0; all < 2; all++) {
+			start(first, all ? SHORTAGE_ALL : 1, 0, false);
+			fence(1);
+			finish();
+			assert_string_equal(t.wrong, "");
+			assert_true(shortage_failed() > 0);
+		}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(without_shortage),
 		cmocka_unit_test(what_is_too_large_is_refused),
 		cmocka_unit_test(a_vote_is_sent_when_there_is_a_batch),
+		cmocka_unit_test(a_first_word_is_kept),
 	};
 	prepare();
 	return cmocka_run_group_tests(tests, NULL, NULL) != 0;
