@@ -146,18 +146,27 @@ static void unreadable(struct fy_inbound *in, int status)
 	in->status = status;
 }
 
+/* Room for more of them. The first have theirs with the announcement, which cost credit: what is prepaid has no more. */
+static bool grow_lengths(struct fy_progress *p, struct fy_inbound *in, uint64_t nbytes)
+{
+	if (!in->lengths_known)
+		return true;
+	bool may = in->ch->lengths_held + nbytes <= lengths_max(p);
+	uint64_t *lengths = may ? realloc(in->lengths, 8 * (size_t)in->lengths_known + nbytes) : NULL;
+	if (lengths)
+		in->lengths = lengths;
+	return lengths;
+}
+
 static void keep_lengths(struct fy_progress *p, struct fy_inbound *in, const char *from, uint32_t count)
 {
 	uint64_t nbytes = 8 * (uint64_t)count;
-	bool room = !in->lengths_known || in->ch->lengths_held + nbytes <= lengths_max(p); /* the first cost credit */
-	uint64_t *lengths = room ? realloc(in->lengths, 8 * (size_t)in->lengths_known + nbytes) : NULL;
-	if (!lengths) {
+	if (!grow_lengths(p, in, nbytes)) {
 		unreadable(in, FERRY_ENOMEM);
 		return;
 	}
-	in->lengths = lengths;
 	in->ch->lengths_held += nbytes;
-	memcpy(lengths + in->lengths_known, from, nbytes);
+	memcpy(in->lengths + in->lengths_known, from, nbytes);
 }
 
 static void take_lengths(struct fy_progress *p, struct fy_inbound *in, const char *from, uint32_t count)
@@ -193,9 +202,12 @@ static struct fy_inbound *inbound_create(struct fy_channel *ch, const struct fy_
                                          const struct fy_announce *a)
 {
 	struct fy_inbound *in = calloc(1, sizeof *in);
-	if (!in)
+	uint64_t *lengths = in ? malloc(8 * (size_t)fy_lengths_in_record(a->n_parts)) : NULL;
+	if (!lengths) {
+		free(in);
 		return NULL;
-	*in = (struct fy_inbound){ .ch = ch, .xid = a->xid, .total = a->total, .kind = fy_record_kind(r),
+	}
+	*in = (struct fy_inbound){ .ch = ch, .lengths = lengths, .xid = a->xid, .total = a->total, .kind = fy_record_kind(r),
 		                   .call_id = r->size_flags & FY_EXT ? fy_record_ext(r) : 0, .stream = r->stream,
 		                   .op = r->op, .n_parts = a->n_parts, .chunk_bytes = a->chunk_bytes,
 		                   .prepaid = a->flags & FY_ANNOUNCE_PREPAID };
@@ -215,6 +227,7 @@ int fy_transfer_arrived(struct fy_progress *p, struct fy_channel *ch, const stru
 		return FERRY_ENOMEM;
 	in->held = reply ? NULL : fy_dispatch_hold(p, ch, r->stream, NULL);
 	if (!reply && !in->held) {
+		free(in->lengths);
 		free(in);
 		return FERRY_ENOMEM;
 	}
