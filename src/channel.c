@@ -695,8 +695,10 @@ void fy_channel_note_failure(struct fy_channel *ch, uint32_t stream, int status,
 		if (f->stream == stream)
 			return;
 	struct fy_failure *f = malloc(sizeof *f);
-	if (!f)
-		return; /* the futures have it; a flush of fire-and-forget posts will not */
+	if (!f) {
+		ch->failure_unnoted = status;
+		return;
+	}
 	*f = (struct fy_failure){ ch->failures, stream, status, detail ? strdup(detail) : NULL };
 	ch->failures = f;
 }
@@ -716,7 +718,9 @@ int fy_channel_take_failure(struct fy_channel *ch, uint32_t stream, char **detai
 		free(f);
 		return status;
 	}
-	return 0;
+	int status = ch->failure_unnoted;
+	ch->failure_unnoted = 0;
+	return status;
 }
 
 static void fail_futures(struct fy_channel *ch, ferry_future **first, ferry_future **last, int status,

@@ -193,6 +193,7 @@ struct fy_channel {
 	ferry_future *pending, *pending_last; /* posts that wait for acceptance; future->id is seq << 32 | index */
 	struct fy_stream_out *streams_out;
 	struct fy_failure *failures;
+	int failure_unnoted;        /* one for which there was no memory: whichever stream flushes next hears of it */
 	struct fy_outbound *asked, *asked_last; /* large messages that wait for a grant, oldest first */
 	struct fy_outbound *out, *out_last;   /* under way */
 	struct fy_turns turns_out;
