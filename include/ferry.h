@@ -404,7 +404,7 @@ FERRY_API void *ferry_message_take(ferry_message *message, size_t index, size_t 
  *            its executor comes to it. Two handlers of one pool that take each other away wait for each other.
  * Order      handlers begin in the order of delivery; they end in it where `where` runs one at a time.
  * Ownership  the message is lent, see ferry_handler_fn. A request whose handler returns without having replied
- *            or retained it gets an empty reply.
+ *            or retained it gets an empty reply; after a reply that failed with FERRY_ENOMEM the call ends with that.
  *
  * FERRY_ESTOPPED.
  */
@@ -417,7 +417,9 @@ FERRY_API int ferry_handle(ferry *engine, uint32_t op, ferry_executor *where, fe
  * Completes  the caller's future: with the reply, or with FERRY_EREMOTE, whose detail has the status and the text
  *            (up to 1024 bytes, may be NULL).
  *
- * FERRY_EALREADY when it was answered before; FERRY_EINVAL when it is no request; FERRY_ESTOPPED.
+ * FERRY_EALREADY when it was answered before; FERRY_EINVAL when it is no request; FERRY_ESTOPPED. After FERRY_ENOMEM it
+ * may be answered again; if nobody does, the caller's future ends with FERRY_ENOMEM. ferry_reply_error without a text
+ * needs no memory.
  */
 FERRY_API int ferry_reply(ferry_message *request, const void *body, size_t nbytes);
 FERRY_API int ferry_reply_message(ferry_message *request, ferry_message *reply);

@@ -188,13 +188,9 @@ void fy_handler_release(struct fy_handler *h)
  * empty reply; then the engine's reference goes. */
 static void after_handler(ferry_message *m)
 {
-	if (m->flags & FY_MESSAGE_CALL && !fy_load_relaxed_32(&m->retained) && fy_cas_32(&m->answered, 0, 1)) {
-		m->answer = NULL;
-		m->answer_status = 0;
-		fy_message_send_answer(m); /* our reference goes with it */
-		return;
-	}
-	ferry_message_release(m);
+	bool unanswered = m->flags & FY_MESSAGE_CALL && !fy_load_relaxed_32(&m->retained);
+	if (!unanswered || !fy_message_answer_for(m, 0)) /* else our reference goes with the answer */
+		ferry_message_release(m);
 }
 
 /* The handlers that executors run on this thread, innermost first. */
@@ -350,9 +346,11 @@ static enum taken as_kept(int status)
 /* The handler of a call has returned, and the view is still one. */
 static void answer_empty(struct fy_progress *p, struct fy_channel *ch, ferry_message *view)
 {
-	if (fy_outgoing_reply_bytes(p, ch->rank, view->call_id, NULL, NULL, 0))
+	static const struct fy_reply_error no_memory = { FERRY_ENOMEM, 1 };
+	bool failed = view->answered == FY_ANSWER_FAILED;
+	if (fy_outgoing_reply_bytes(p, ch->rank, view->call_id, failed ? &no_memory : NULL, NULL, 0))
 		return;
-	fy_message_keep_view(view); /* no memory for an empty reply: it waits its turn */
+	fy_message_keep_view(view); /* no memory for that: it waits its turn */
 	after_handler(view);
 }
 
@@ -368,7 +366,7 @@ static enum taken deliver(struct fy_progress *p, struct fy_channel *ch, const st
 		call_inline(p, h, view);
 		if (fy_unlikely(!(view->flags & FY_MESSAGE_VIEW)))
 			after_handler(view);
-		else if (call_id && !view->answered)
+		else if (call_id && view->answered != FY_ANSWERED)
 			answer_empty(p, ch, view);
 		return TAKEN;
 	}
@@ -500,6 +498,8 @@ static enum taken reply_error(struct fy_progress *p, struct fy_channel *ch, cons
 	else if (error.status == FERRY_ENOHANDLER)
 		snprintf(detail, sizeof detail, "rank %d has no handler for this op and nobody there reads it",
 		         ch->rank);
+	else if (error.status == FERRY_ENOMEM)
+		snprintf(detail, sizeof detail, "rank %d had no memory for its reply", ch->rank);
 	else
 		snprintf(detail, sizeof detail, "rank %d released the request unanswered", ch->rank);
 	ferry_future *future = fy_call_close(p, fy_record_ext(r), ch->rank);
@@ -655,7 +655,7 @@ static void dispatch_requests(struct fy_progress *p, struct fy_channel *ch, stru
 			if (!view->call_id)
 				break;
 			view->flags |= FY_MESSAGE_CALL;
-			view->answered = 0;
+			view->answered = FY_UNANSWERED;
 		}
 		view->op = r->op;
 		view->body = fy_record_data(r);
@@ -668,7 +668,7 @@ static void dispatch_requests(struct fy_progress *p, struct fy_channel *ch, stru
 			break;
 		}
 		if (call) {
-			if (!view->answered)
+			if (view->answered != FY_ANSWERED)
 				answer_empty(p, ch, view);
 			if (fy_unlikely(!p->view))
 				break;
@@ -978,13 +978,8 @@ static void no_handler(struct fy_progress *p, ferry_message *m)
 {
 	fy_mailbox_remove(&p->engine->mailbox, m);
 	fy_log(p->engine->log, "op %#x from rank %d: no handler, and nobody reads it", m->op, m->source);
-	if (!fy_cas_32(&m->answered, 0, 1)) {
+	if (!fy_message_answer_for(m, FERRY_ENOHANDLER))
 		ferry_message_release(m);
-		return;
-	}
-	m->answer_status = FERRY_ENOHANDLER;
-	m->answer_ferrys = true;
-	fy_message_send_answer(m);
 }
 
 /* Handlers that came while their messages were on the way back from an executor. */

@@ -281,11 +281,9 @@ void ferry_message_release(ferry_message *m)
 	/* Who sees the only reference in the own hand needs no atomic step. */
 	if (fy_load_acquire_32(&m->refs) != 1 && fy_add_32(&m->refs, (uint32_t)-1) != 1)
 		return;
-	if (m->flags & FY_MESSAGE_CALL && fy_cas_32(&m->answered, 0, 1)) {
+	if (m->flags & FY_MESSAGE_CALL && fy_load_relaxed_32(&m->answered) != FY_ANSWERED) {
 		m->refs = 1; /* the helm's, until the answer has left */
-		m->answer_status = FERRY_EREMOTE;
-		m->answer_ferrys = true;
-		fy_message_send_answer(m);
+		fy_message_answer_for(m, FERRY_EREMOTE);
 		return;
 	}
 	fy_message_free(m);
@@ -473,6 +471,27 @@ int fy_message_unfold(ferry *engine, uint32_t op, const char *bytes, size_t nbyt
 
 /* ---- replies ------------------------------------------------------------------------ */
 
+static bool may_answer(ferry_message *request, uint32_t *before_p)
+{
+	*before_p = FY_UNANSWERED;
+	if (fy_cas_32(&request->answered, FY_UNANSWERED, FY_ANSWERED))
+		return true;
+	*before_p = FY_ANSWER_FAILED;
+	return fy_cas_32(&request->answered, FY_ANSWER_FAILED, FY_ANSWERED);
+}
+
+bool fy_message_answer_for(ferry_message *request, int status)
+{
+	uint32_t before;
+	if (!may_answer(request, &before))
+		return false;
+	request->answer = NULL;
+	request->answer_status = before == FY_ANSWER_FAILED ? FERRY_ENOMEM : status;
+	request->answer_ferrys = request->answer_status != 0;
+	fy_message_send_answer(request);
+	return true;
+}
+
 /* Who answers first wins; the others learn that they were late. */
 static int claim_answer(ferry_message *request, const char *what)
 {
@@ -481,11 +500,12 @@ static int claim_answer(ferry_message *request, const char *what)
 	if (fy_load_acquire_32(&request->engine->phase) == FY_STOPPED)
 		return fy_fail(FERRY_ESTOPPED, "%s: the engine has stopped", what);
 	bool won;
+	uint32_t before;
 	if (request->flags & FY_MESSAGE_VIEW) { /* its handler's alone */
-		won = !request->answered;
-		request->answered = 1;
+		won = request->answered != FY_ANSWERED;
+		request->answered = FY_ANSWERED;
 	} else {
-		won = fy_cas_32(&request->answered, 0, 1);
+		won = may_answer(request, &before);
 	}
 	return won ? FERRY_OK : fy_fail(FERRY_EALREADY, "%s: this request was answered already", what);
 }
@@ -512,7 +532,7 @@ int ferry_reply(ferry_message *request, const void *body, size_t nbytes)
 		return FERRY_OK;
 	ferry_message *answer = fy_message_new(request->engine, 0, nbytes);
 	if (!answer) {
-		fy_store_release_32(&request->answered, 0);
+		fy_store_release_32(&request->answered, FY_ANSWER_FAILED);
 		return fy_fail(FERRY_ENOMEM, "no memory for a reply of %zu bytes", nbytes);
 	}
 	if (nbytes)

@@ -38,7 +38,7 @@ struct ferry_message {
 	char *body;
 	size_t nbytes;
 	size_t body_room;      /* the program's: allocated */
-	uint32_t answered;     /* 0, then 1 by whoever answers first (compare and swap) */
+	uint32_t answered;     /* FY_ANSWERED by whoever answers first (compare and swap); of a view its handler's */
 	uint32_t retained;     /* set by ferry_message_retain (relaxed), read by the thread that ran the handler */
 	void *extra;           /* the msgpack layer's */
 	/* Above: a line of the cache, all that a short reply needs. */
@@ -73,6 +73,12 @@ struct ferry_message {
 #define FY_MESSAGE_DELIVERED 0x10u
 #define FY_MESSAGE_BLANK 0x20u   /* made for a reply: FY_MESSAGE_SMALL bytes in the tail, goes to the thread's cache */
 
+/* What `answered` is before that: nobody has tried, or a reply found no memory. Then whoever answers in the end says so:
+ * the caller does not get an empty reply for one that was lost. */
+#define FY_UNANSWERED 0u
+#define FY_ANSWERED 1u
+#define FY_ANSWER_FAILED 2u
+
 #define FY_MESSAGE_SMALL 128u
 
 /* What a retained record costs beyond its bytes: the struct above and malloc's share. */
@@ -102,6 +108,9 @@ void fy_message_keep_view(ferry_message *view);
 /* Answer a request: hand it to the helm with `answer` (a reference, or NULL). The caller has won `answered`
  * and gives a reference of the request. */
 void fy_message_send_answer(ferry_message *request);
+/* Answer for the program, which did not: with `status` of the library's own, or FERRY_ENOMEM after a reply that failed for
+ * it. Takes a reference of the request. False: it was answered, and the reference is still there. */
+bool fy_message_answer_for(ferry_message *request, int status);
 /* dispatch.c: a small reply to a view goes straight into the batch. False: not possible now. */
 bool fy_message_reply_in_place(ferry_message *view, const void *body, size_t nbytes);
 /* Set up the view for a record in place. */

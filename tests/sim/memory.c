@@ -705,6 +705,32 @@ static void a_first_word_is_kept(void **state)
 		}
 }
 
+/* Places that are tried: a number of them, spread over all, or one that FERRY_SEED names. */
+static void try_places(unsigned long count, unsigned long usual)
+{
+	unsigned long tries = t_seeds(usual), one = t_env("FERRY_SEED", 0), bad = 0;
+	unsigned long all = converse(0, 0, 0, false), stride = all / tries ? all / tries : 1;
+	for (unsigned long first = one ? one : 1; first <= (one ? one : all); first += stride) {
+		converse(first, count, 0, false);
+		if (t.wrong[0] && ++bad < 20)
+			printf("# seed %lu: after allocation %lu%s: %s\n", first, first,
+			       count == 1 ? "" : " and those behind it", t.wrong);
+	}
+	assert_int_equal(bad, 0);
+}
+
+static void one_allocation_fails(void **state)
+{
+	(void)state;
+	try_places(1, 200);
+}
+
+static void all_fail_for_a_while(void **state)
+{
+	(void)state;
+	try_places(SHORTAGE_ALL, 60);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -712,6 +738,8 @@ int main(void)
 		cmocka_unit_test(what_is_too_large_is_refused),
 		cmocka_unit_test(a_vote_is_sent_when_there_is_a_batch),
 		cmocka_unit_test(a_first_word_is_kept),
+		cmocka_unit_test(one_allocation_fails),
+		cmocka_unit_test(all_fail_for_a_while),
 	};
 	prepare();
 	return cmocka_run_group_tests(tests, NULL, NULL) != 0;
