@@ -299,8 +299,9 @@ struct ferry_stats {
 	uint64_t lends;             /* times a waiting thread took the helm */
 	uint64_t memory_held;       /* bytes of messages in the mailbox */
 	uint64_t kept;              /* buffers that MPI may still read after a close with EPEER */
+	uint64_t mpi_errors;        /* receives of batches, and sends, that MPI ended with an error */
 };
-#define FERRY_STATS_INIT { sizeof(ferry_stats), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
+#define FERRY_STATS_INIT { sizeof(ferry_stats), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
 
 /* ---- post and call ------------------------------------------------------ */
 

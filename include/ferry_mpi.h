@@ -99,7 +99,7 @@ FERRY_API int ferry_start_release(ferry *engine, ferry_start_fn *fn, void *arg, 
 /*
  * MPI's status of an operation that is done: source, tag and count of a
  * receive. Empty (MPI_ANY_SOURCE, MPI_ANY_TAG, no elements) for a ferry_run,
- * a collective, and what failed before it was started.
+ * a collective, and whatever failed: then only MPI_ERROR is MPI's.
  *
  * Threads    any.
  *

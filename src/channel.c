@@ -15,6 +15,7 @@
  * and control spend nothing: they are bounded by the calls that are open, and by being one
  * word a kind.
  */
+#include "log.h"
 #include "progress.h"
 #include "status.h"
 
@@ -117,6 +118,14 @@ static void open_fill_back(struct fy_channel *ch)
 	ch->open->fill = (uint32_t)(ch->fill - ch->open->bytes);
 	ch->open->nrecords = ch->nrecords;
 	ch->open->spent = ch->spent;
+}
+
+void fy_channel_ask(struct fy_progress *p, struct fy_channel *ch)
+{
+	if (ch->gone || ch->bye_owed || !fy_channel_reserve(p, ch, 0))
+		return;
+	ch->open->flags |= FY_BATCH_WANTS_ACK;
+	ch->limit_owed = true; /* also without a record */
 }
 
 /* The open batch takes no more: it waits for its turn to be sent. */
@@ -358,6 +367,8 @@ static void not_sent(struct fy_progress *p, struct fy_channel *ch, struct fy_bat
 	snprintf(b->bytes, FY_BATCH_BYTES, "MPI did not send a batch to rank %d: %s", ch->rank,
 	         text && *text ? text : "it said no more");
 	ch->unsent = b;
+	p->stats.mpi_errors++;
+	fy_log(p->engine->log, "%s", b->bytes);
 }
 
 static void give_up(struct fy_progress *p, struct fy_channel *ch)
@@ -434,8 +445,19 @@ void fy_channel_send_all(struct fy_progress *p)
 	}
 }
 
+static void test_telling(struct fy_progress *p)
+{
+	for (struct fy_channel *ch = p->all; ch; ch = ch->all_next)
+		if (ch->telling && p->port->ops->test(p->port, &ch->tell)) {
+			ch->telling = false;
+			p->n_telling--;
+		}
+}
+
 void fy_channel_test_sends(struct fy_progress *p)
 {
+	if (fy_unlikely(p->n_telling))
+		test_telling(p);
 	if (!p->n_flying)
 		return;
 	for (struct fy_channel *ch = p->all; ch; ch = ch->all_next) {
@@ -759,6 +781,31 @@ static void fail_queue(struct fy_progress *p, struct fy_channel *ch, int status,
 	ch->queued = 0;
 }
 
+/*
+ * The peer is told, so that it does not wait for ever for what will not come: by a batch without a number, because the
+ * numbers before it may never arrive. One for all: the bytes are the same.
+ */
+static void tell_gone(struct fy_progress *p, struct fy_channel *ch)
+{
+	static const struct fy_batch_header words = { .magic = FY_WIRE_MAGIC, .version = FY_WIRE_VERSION,
+		                                      .flags = FY_BATCH_GAVE_UP };
+	if (ch->told || ch->bye_sent || ch->rank == p->engine->rank)
+		return;
+	ch->told = true;
+	if (p->port->ops->send(p->port, ch->rank, FY_TAG_BATCH, &words, sizeof words, &ch->tell) != 0)
+		return;
+	ch->telling = true;
+	p->n_telling++;
+	if (ch->doorbell)
+		fy_wake_ring(ch->doorbell);
+}
+
+void fy_channel_given_up(struct fy_progress *p, struct fy_channel *ch)
+{
+	ch->told = true;
+	fy_channel_gone(p, ch, FERRY_EPEER, "that rank has given us up, or closes because a rank is gone");
+}
+
 /* Everything that waits for this peer ends with `status`; what MPI still reads
  * is left to it. Posters that come later are refused (engine->full is 2). */
 void fy_channel_gone(struct fy_progress *p, struct fy_channel *ch, int status, const char *detail)
@@ -782,6 +829,7 @@ void fy_channel_gone(struct fy_progress *p, struct fy_channel *ch, int status, c
 	fy_transfer_channel_gone(p, ch);
 	fy_agree_give_up(p);
 	fy_call_fail(p, ch->rank, status, detail);
+	tell_gone(p, ch);
 	fy_add_32(&p->engine->room, 1);
 	fy_futex_wake(&p->engine->room, 1 << 30, false);
 }

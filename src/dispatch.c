@@ -32,6 +32,7 @@
 #define LEFT_MAX 8u        /* messages that a borrower of the helm copies for the progress thread */
 #define ANSWERS_WAIT 4u     /* receives, the one of the call among them, before its answer leaves */
 #define EARLY_MAX 65536    /* a batch that is further ahead than this is not one of ours */
+#define GAP_TIME FERRY_MS(250) /* a number that is missing at two looks, so far apart, was in a receive that failed */
 
 /* ---- receives -------------------------------------------------------------------- */
 
@@ -41,7 +42,9 @@ static void post_receive(struct fy_progress *p, struct fy_slot *slot)
 	slot->begun = false;
 	if (p->port->ops->recv(p->port, FY_PORT_ANY, FY_TAG_BATCH, slot->buffer, FY_BATCH_BYTES, &slot->request) != 0) {
 		fy_log(p->engine->log, "a receive could not be posted: %s", p->port->ops->error(p->port));
-		return; /* one less; the others go on */
+		slot->next = p->unposted; /* the others go on */
+		p->unposted = slot;
+		return;
 	}
 	*(p->slots_last ? &p->slots_last->next : &p->slots) = slot;
 	p->slots_last = slot;
@@ -71,6 +74,17 @@ int fy_dispatch_open(struct fy_progress *p)
 		if (!slot_create(p, &p->slot_all[i]))
 			return FERRY_ENOMEM;
 	return FERRY_OK;
+}
+
+static void post_again(struct fy_progress *p)
+{
+	struct fy_slot *slot = p->unposted;
+	p->unposted = NULL;
+	while (slot) {
+		struct fy_slot *next = slot->next;
+		post_receive(p, slot);
+		slot = next;
+	}
 }
 
 /* Most receives are held back by batches that came early or are paused: post another. */
@@ -763,7 +777,9 @@ static bool dispatch_batch(struct fy_progress *p, struct fy_channel *ch, struct 
 		ch->spent_in = h->spent;
 	if (h->flags & FY_BATCH_GOODBYE)
 		ch->bye_seen = true;
-	if (h->flags & FY_BATCH_WANTS_ACK && !ch->bye_sent) {
+	/* Who asks without our goodbye may have lost it: only what comes behind it shows that. */
+	bool lost_bye = !h->nrecords && !(h->flags & FY_BATCH_GOODBYE) && (int32_t)(ch->seq_out - 1 - h->accepted) > 0;
+	if (h->flags & FY_BATCH_WANTS_ACK && (!ch->bye_sent || lost_bye)) {
 		ch->ack_owed = true;
 		fy_channel_mark(p, ch);
 	}
@@ -816,9 +832,64 @@ static void keep_homeless(struct fy_progress *p, struct fy_slot *slot)
 	p->n_early++;
 }
 
+/* ---- batches that do not come ------------------------------------------------------------------ */
+
+/*
+ * MPI ended a receive with an error. What it says of such a receive is not to be believed, so nobody knows whether a
+ * message was in it, or whose. If one was, its number is missing. To see that a later one has to come: so every rank
+ * is asked for a batch, and then for gaps is looked again and again.
+ */
+static void receive_failed(struct fy_progress *p, const struct fy_slot *slot)
+{
+	unsigned n = ++p->n_failed;
+	p->stats.mpi_errors++;
+	if ((n & (n - 1)) == 0)
+		fy_log(p->engine->log, "MPI ended a receive with an error (%u so far), which is posted again: %s", n,
+		       slot->request.status == FERRY_ETRUNC ? "what came was too long"
+		                                            : p->port->ops->error(p->port));
+	if (n > 1 && p->now < p->gaps_at)
+		return; /* they were asked a moment ago */
+	p->gaps_at = p->now + GAP_TIME;
+	for (int rank = 0; rank < p->engine->size; rank++) {
+		struct fy_channel *ch = fy_channel_get(p, rank);
+		if (ch)
+			fy_channel_ask(p, ch);
+	}
+}
+
+static bool is_missing(const struct fy_channel *ch)
+{
+	return ch->early && ch->early->seq != ch->seq_in;
+}
+
+void fy_dispatch_look_for_gaps(struct fy_progress *p)
+{
+	if (p->now < p->gaps_at)
+		return;
+	p->gaps_at = p->now + GAP_TIME;
+	for (struct fy_channel *ch = p->all; ch; ch = ch->all_next) {
+		if (ch->gone)
+			continue;
+		/* Behind a goodbye nothing comes: that it does not come itself is seen by the time. */
+		bool bye = p->byes && ch->bye_sent && !ch->bye_seen && !ch->early;
+		bool again = ch->gap && ch->gap_at == ch->seq_in;
+		ch->gap = bye || is_missing(ch);
+		ch->gap_at = ch->seq_in;
+		if (again && bye)
+			ch->bye_seen = p->worked = true;
+		else if (again && ch->gap)
+			fy_channel_gone(p, ch, FERRY_EMPI,
+			                "a batch of that rank did not come: MPI ended a receive with an error");
+	}
+}
+
 /* A receive is complete. True: its buffer is free again. */
 static bool arrived(struct fy_progress *p, struct fy_slot *slot)
 {
+	if (fy_unlikely(slot->request.status)) {
+		receive_failed(p, slot);
+		return true;
+	}
 	struct fy_channel *ch = fy_channel_get(p, slot->request.source);
 	if (!ch) {
 		keep_homeless(p, slot);
@@ -827,7 +898,12 @@ static bool arrived(struct fy_progress *p, struct fy_slot *slot)
 	if (ch->gone)
 		return true;
 	const struct fy_batch_header *h = (const struct fy_batch_header *)(const void *)slot->buffer;
-	int32_t ahead = slot->request.status == 0 && header_ok(slot) ? (int32_t)(h->seq - ch->seq_in) : -1;
+	bool ok = header_ok(slot);
+	if (ok && h->flags & FY_BATCH_GAVE_UP) {
+		fy_channel_given_up(p, ch);
+		return true;
+	}
+	int32_t ahead = ok ? (int32_t)(h->seq - ch->seq_in) : -1;
 	if (ahead < 0 || ahead > EARLY_MAX) {
 		/* Not to be believed at all. Its sender counted it, so it takes the place of the next one. */
 		owe_refused(p, ch, ch->seq_in++, 0);
@@ -864,6 +940,8 @@ bool fy_dispatch_receives(struct fy_progress *p)
 	                   : p->stats.steps % LOOK_AHEAD_STEPS == 0 ? LOOK_AHEAD
 	                                                            : 0;
 	bool any = false;
+	if (fy_unlikely(p->unposted) && !p->finished)
+		post_again(p);
 	struct fy_slot **at = &p->slots, *before = NULL;
 	for (unsigned n = p->n_posted; *at && n && misses <= allowed; n--) {
 		struct fy_slot *slot = *at;
@@ -889,7 +967,7 @@ bool fy_dispatch_receives(struct fy_progress *p)
 		before = NULL;
 		misses = 0;
 	}
-	if (p->n_posted < p->n_slots / 4 && !p->finished)
+	if (p->n_posted < p->n_slots / 4 && !p->unposted && !p->finished)
 		post_more(p);
 	p->worked |= any;
 	return any;

@@ -32,6 +32,7 @@
 
 #define REST_NS FERRY_MS(50)
 #define PMI_WAIT_MS 30000
+#define FAILED_MAX 1000 /* looks at a request that MPI fails to look at */
 
 static struct {
 	pthread_mutex_t lock;
@@ -58,12 +59,15 @@ static void rest(int64_t ns)
 int fy_mpi_await(MPI_Request *request, int64_t until)
 {
 	int64_t pause = FERRY_US(10);
-	int looks = 0, done = 0;
+	int looks = 0, done = 0, failed = 0;
 	for (;;) {
 		fy_mpi_guarded = true;
 		int code = MPI_Test(request, &done, MPI_STATUS_IGNORE);
 		fy_mpi_guarded = false;
-		if (code != MPI_SUCCESS || done)
+		/* A request that is still there goes on, in memory of the caller's. */
+		if (code != MPI_SUCCESS && (*request == MPI_REQUEST_NULL || ++failed > FAILED_MAX))
+			return code;
+		if (code == MPI_SUCCESS && done)
 			return code;
 		if (looks++ < 100) /* it often takes but a moment */
 			continue;

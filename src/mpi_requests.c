@@ -156,7 +156,24 @@ struct found {
 	struct fy_waiting waiting[BLOCK];
 };
 
-/* MPI refused to look at the whole: each by itself. What is gone after an error has ended. */
+/*
+ * The operation of a request that MPI ended with an error is over when the request is gone. One that is not gone is
+ * persistent and over, or MPI failed to look at it, and it goes on: the next look tells them apart, because
+ * a persistent one that is over is done at once and stays. MPI's code, and whether it is over.
+ */
+static int look_behind_error(MPI_Request *request, MPI_Status *status, int code, int *done_p)
+{
+	int again;
+	*done_p = *request == MPI_REQUEST_NULL;
+	if (*done_p)
+		return code;
+	again = MPI_Test(request, done_p, status);
+	if (again != MPI_SUCCESS)
+		*done_p = *request == MPI_REQUEST_NULL;
+	return again == MPI_SUCCESS && *done_p && *request != MPI_REQUEST_NULL ? code : again;
+}
+
+/* MPI refused to look at the whole: each by itself. */
 static int test_each(struct fy_block *b, struct found *f)
 {
 	f->n = 0;
@@ -165,7 +182,7 @@ static int test_each(struct fy_block *b, struct found *f)
 		MPI_Status *status = &f->statuses[f->n];
 		int code = MPI_Test(&b->requests[i], &done, status);
 		if (code != MPI_SUCCESS)
-			done = b->requests[i] == MPI_REQUEST_NULL;
+			code = look_behind_error(&b->requests[i], status, code, &done);
 		if (!done)
 			continue;
 		status->MPI_ERROR = code;
@@ -190,6 +207,7 @@ static int test_block(struct fy_block *b, struct found *f)
 	return class;
 }
 
+/* MPI sets MPI_ERROR only where it says MPI_ERR_IN_STATUS. */
 static int code_of(int class, const MPI_Status *status)
 {
 	return class == MPI_SUCCESS ? MPI_SUCCESS : status->MPI_ERROR;

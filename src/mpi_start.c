@@ -103,20 +103,18 @@ void fy_start_fail(struct fy_progress *p, ferry_future *future, uint32_t what, i
 		fy_future_complete(future, status, detail);
 }
 
-static void refuse(struct fy_progress *p, ferry_future *future, uint32_t what, const MPI_Status *mpi, int code)
+/* Of the status of an operation that failed nothing is believed: neither source, tag nor count. */
+static void refuse(struct fy_progress *p, ferry_future *future, uint32_t what, int code)
 {
 	MPI_Status empty;
 	const char *detail = text_of(what, code);
-	if (!mpi) {
-		empty_status(&empty, code);
-		mpi = &empty;
-	}
+	empty_status(&empty, code);
 	if (!future) {
 		fy_start_fail(p, NULL, what, FERRY_EMPI, detail);
 		return;
 	}
 	if (fy_future_claim(future)) {
-		fy_start_keep_status(future, mpi);
+		fy_start_keep_status(future, &empty);
 		future->detail = strdup(detail);
 		fy_future_finish(future, FERRY_EMPI);
 	}
@@ -126,7 +124,7 @@ static void refuse(struct fy_progress *p, ferry_future *future, uint32_t what, c
 void fy_start_complete(struct fy_progress *p, ferry_future *future, uint32_t what, const MPI_Status *mpi, int code)
 {
 	if (code != MPI_SUCCESS) {
-		refuse(p, future, what, mpi, code);
+		refuse(p, future, what, code);
 		return;
 	}
 	if (!future)
@@ -219,7 +217,7 @@ static void message_done(struct fy_progress *p, const struct fy_waiting *w, cons
 		return;
 	}
 	if (mpi && w->cancelled && code == MPI_SUCCESS)
-		MPI_Test_cancelled(mpi, &cancelled);
+		code = MPI_Test_cancelled(mpi, &cancelled);
 	if (!mpi)
 		never_done(p, w);
 	else if (cancelled && w->future)

@@ -65,7 +65,7 @@ extern const struct fy_start_ops fy_mpi_starts;
 /* The call's name in texts. */
 const char *fy_start_name(uint32_t what);
 /* The future of an operation ends, and its reference is dropped; future NULL: failures go into the log.
- * `mpi`: the status to be kept, or NULL: an empty one. `code`: MPI's, or MPI_SUCCESS. */
+ * `mpi`: the status to be kept of one that went well, or NULL: an empty one. `code`: MPI's, or MPI_SUCCESS. */
 void fy_start_complete(struct fy_progress *p, ferry_future *future, uint32_t what, const MPI_Status *mpi, int code);
 void fy_start_fail(struct fy_progress *p, ferry_future *future, uint32_t what, int status, const char *detail);
 /* The future keeps this status: between claim and finish. */

@@ -29,9 +29,9 @@ struct fy_start_ops;
 
 typedef struct fy_request {
 	void *handle;      /* the port's: MPI_Request, or the simulation's object */
-	int source;        /* of a receive that is done: who sent it */
+	int source;        /* of a receive that ended well: who sent it; else FY_PORT_ANY */
 	int status;        /* once done: 0, FERRY_ECANCELED, FERRY_ETRUNC, FERRY_EMPI */
-	size_t nbytes;     /* of a receive that is done: how much came */
+	size_t nbytes;     /* of a receive that ended well: how much came; else 0 */
 } fy_request;
 
 struct fy_port_ops {

@@ -108,27 +108,45 @@ static int mpi_recv(fy_port *port, int rank, int tag, void *data, size_t nbytes,
 	return 0;
 }
 
-static void receive_done(fy_request *request, MPI_Status *status)
+/* MPI says who sent it and how much only of what went well: nothing is read from the status of what failed. */
+static void ended_badly(fy_request *request, const char *call, int code)
 {
-	int canceled = 0, count = 0;
-	MPI_Test_cancelled(status, &canceled);
+	int class = MPI_ERR_OTHER;
+	MPI_Error_class(code, &class);
+	fy_mpi_text(call, code);
+	request->status = class == MPI_ERR_TRUNCATE ? FERRY_ETRUNC : FERRY_EMPI;
+}
+
+static bool is_believable(const fy_port *port, const MPI_Status *status, int count)
+{
+	if (count >= 0 && status->MPI_SOURCE >= 0 && status->MPI_SOURCE < port->size)
+		return true;
+	fy_mpi_set_text("MPI_Test: a receive ended with %d bytes from rank %d, which cannot be", count,
+	                status->MPI_SOURCE);
+	return false;
+}
+
+static void receive_done(const fy_port *port, fy_request *request, const MPI_Status *status)
+{
+	int canceled = 0, count = MPI_UNDEFINED;
+	int code = MPI_Test_cancelled(status, &canceled);
+	if (code != MPI_SUCCESS) {
+		ended_badly(request, "MPI_Test_cancelled", code);
+		return;
+	}
 	if (canceled) {
 		request->status = FERRY_ECANCELED;
 		return;
 	}
-	MPI_Get_count(status, MPI_BYTE, &count);
-	request->source = status->MPI_SOURCE;
-	request->nbytes = (size_t)count;
-}
-
-static void ended_badly(fy_request *request, const MPI_Status *status, int code)
-{
-	int class = MPI_ERR_OTHER;
-	MPI_Error_class(code, &class);
-	fy_mpi_text("MPI_Test", code);
-	if (request->source != OF_A_SEND && class == MPI_ERR_TRUNCATE)
+	code = MPI_Get_count(status, MPI_BYTE, &count);
+	if (code != MPI_SUCCESS) {
+		ended_badly(request, "MPI_Get_count", code);
+	} else if (!is_believable(port, status, count)) {
+		request->status = FERRY_EMPI;
+	} else {
 		request->source = status->MPI_SOURCE;
-	request->status = class == MPI_ERR_TRUNCATE ? FERRY_ETRUNC : FERRY_EMPI;
+		request->nbytes = (size_t)count;
+	}
 }
 
 static bool mpi_test(fy_port *port, fy_request *request)
@@ -136,7 +154,6 @@ static bool mpi_test(fy_port *port, fy_request *request)
 	MPI_Request handle = get_handle(request);
 	MPI_Status status;
 	int done = 0;
-	(void)port;
 	fy_mpi_guarded = true;
 	int code = MPI_Test(&handle, &done, &status);
 	fy_mpi_guarded = false;
@@ -148,9 +165,9 @@ static bool mpi_test(fy_port *port, fy_request *request)
 	}
 	request->handle = NULL;
 	if (code != MPI_SUCCESS)
-		ended_badly(request, &status, code);
+		ended_badly(request, "MPI_Test", code);
 	else if (request->source != OF_A_SEND)
-		receive_done(request, &status);
+		receive_done(port, request, &status);
 	return true;
 }
 

@@ -10,7 +10,7 @@
  *                             └─ unexpected ─ matched ─┴─ (rendezvous) waits until its receiver
  *                                                        progresses ─ TRANSFER ─ both land
  *           eager: SENT at any time after the start, before or after the arrival
- *   receive posted ─ matched ─ LANDED, later; or CANCEL while it is still posted
+ *   receive posted ─ matched ─ LANDED, later; or CANCEL, or FAIL, while it is still posted
  *
  * What holds:
  *  - Messages with the same (from, to, tag) arrive in the order of their sends:
@@ -27,7 +27,7 @@
  *    event, a queue of messages, and the partner that it was matched with.
  *  - A killed rank's memory is not touched: its ops are orphans.
  *  - Nothing is allocated but at a start, so that only a start can fail: the
- *    heap has room for two events an op from then on.
+ *    heap has room for three events an op from then on.
  *  - Nothing is allocated per pair of ranks: what differs between pairs is
  *    derived from the seed.
  */
@@ -46,7 +46,7 @@
 #define BELL_WORDS 16    /* one doorbell in 64 bytes */
 
 enum op_kind { OP_SEND, OP_RECV };
-enum event_kind { EVENT_ARRIVE, EVENT_SENT, EVENT_TRANSFER, EVENT_LANDED, EVENT_CANCEL };
+enum event_kind { EVENT_ARRIVE, EVENT_SENT, EVENT_TRANSFER, EVENT_LANDED, EVENT_CANCEL, EVENT_FAIL };
 
 struct rank;
 
@@ -102,7 +102,9 @@ struct rank {
 	uint64_t matched;   /* receives matched so far */
 	uint64_t landed;    /* the highest `matched` that is done */
 	unsigned refuse;    /* so many sends are refused */
+	unsigned refuse_receives;
 	struct fault { unsigned skip, count; } faults[2]; /* of data: sends, receives */
+	struct fault losses; /* of receives for tag 0 */
 	unsigned agreed;    /* rounds of agreement taken part in */
 	bool touched;
 	bool dead;
@@ -190,18 +192,38 @@ static int64_t draw_late(fy_sim *sim)
 	return draw_time(sim, (draw(sim) & 1) != 0 ? most : most / 16);
 }
 
+static bool is_due(struct fault *fault)
+{
+	if (fault->count == 0)
+		return false;
+	if (fault->skip > 0) {
+		fault->skip--;
+		return false;
+	}
+	fault->count--;
+	return true;
+}
+
 /* Does this send or receive of data fail? */
 static bool data_fails(fy_sim *sim, struct fault *fault, int tag)
 {
+	return tag != FY_TAG_BATCH && (is_due(fault) || chance(sim, sim->options.fail_data_ppm));
+}
+
+static bool receive_fails(struct rank *rank, int tag)
+{
 	if (tag == FY_TAG_BATCH)
-		return false;
-	if (fault->skip > 0 && fault->count > 0) {
-		fault->skip--;
-	} else if (fault->count > 0) {
-		fault->count--;
-		return true;
-	}
-	return chance(sim, sim->options.fail_data_ppm);
+		return is_due(&rank->losses);
+	return data_fails(rank->sim, &rank->faults[1], tag);
+}
+
+/* What MPI says of an operation that failed is worth nothing. */
+static void spoil(struct op *recv, int status)
+{
+	recv->owner->sim->stats.failed++;
+	recv->status = status;
+	recv->source = FY_PORT_ANY;
+	recv->got = 0;
 }
 
 /* ---- misuse -------------------------------------------------------------- */
@@ -271,10 +293,10 @@ static void op_unref(fy_sim *sim, struct op *op)
 	free(op);
 }
 
-/* Two events for each op that lives can be pushed without a failure. */
+/* Three events for each op that lives can be pushed without a failure. */
 static bool heap_reserve(fy_sim *sim, size_t ops)
 {
-	if (2 * ops <= sim->heap_room)
+	if (3 * ops <= sim->heap_room)
 		return true;
 	size_t room = sim->heap_room != 0 ? 2 * sim->heap_room : 64;
 	struct event *heap = realloc(sim->heap, room * sizeof *heap);
@@ -579,12 +601,12 @@ static void on_sent(fy_sim *sim, struct op *send)
 static void land(fy_sim *sim, struct op *recv, const struct op *send, const void *bytes)
 {
 	check_scribble(sim, recv);
-	recv->source = send->owner->port.rank;
 	if (send->nbytes > recv->nbytes) {
 		sim->stats.truncated++;
 		recv->status = FERRY_ETRUNC;
 		return;
 	}
+	recv->source = send->owner->port.rank;
 	recv->got = send->nbytes;
 	if (send->nbytes > 0)
 		memcpy(recv->data, bytes, send->nbytes);
@@ -617,19 +639,28 @@ static void on_landed(fy_sim *sim, struct op *recv)
 			sim->stats.overtaken++;
 		else
 			rank->landed = recv->matched;
-		if (recv->status == FERRY_OK && data_fails(sim, &rank->faults[1], recv->tag)) {
-			sim->stats.failed++;
-			recv->status = FERRY_EMPI;
-		}
+		if (recv->status == FERRY_OK && receive_fails(rank, recv->tag))
+			spoil(recv, FERRY_EMPI);
 		op_finish(recv, recv->status);
 	}
 	if (send != NULL)
 		op_unref(sim, send);
 }
 
+/* It fails though nothing came, unless something came just now. */
+static void on_fail(fy_sim *sim, struct op *recv)
+{
+	if (recv->orphan || !recv->posted)
+		return;
+	unpost(recv);
+	check_scribble(sim, recv);
+	spoil(recv, FERRY_EMPI);
+	op_finish(recv, FERRY_EMPI);
+}
+
 static void on_cancel(fy_sim *sim, struct op *recv)
 {
-	if (recv->orphan)
+	if (recv->orphan || recv->done)
 		return;
 	if (!recv->posted) {
 		sim->stats.cancel_lost++;
@@ -645,7 +676,7 @@ static void happen(fy_sim *sim, struct event event)
 {
 	static void (*const on[])(fy_sim *, struct op *) = {
 		[EVENT_ARRIVE] = on_arrive, [EVENT_SENT] = on_sent,     [EVENT_TRANSFER] = on_transfer,
-		[EVENT_LANDED] = on_landed, [EVENT_CANCEL] = on_cancel,
+		[EVENT_LANDED] = on_landed, [EVENT_CANCEL] = on_cancel, [EVENT_FAIL] = on_fail,
 	};
 	sim->stats.events++;
 	on[event.kind](sim, event.op);
@@ -759,6 +790,10 @@ static int sim_recv(fy_port *port, int from, int tag, void *data, size_t nbytes,
 	const char *why = wrong_start(rank, tag, nbytes);
 	if (why == NULL && from != FY_PORT_ANY && (from < 0 || from >= sim->nranks))
 		why = "there is no such rank";
+	if (why == NULL && rank->refuse_receives > 0) {
+		rank->refuse_receives--;
+		why = "it was told to";
+	}
 	if (why != NULL)
 		return refuse(sim, why, from, tag, nbytes);
 	struct op *op = op_create(rank, OP_RECV, from, tag, data, nbytes);
@@ -774,6 +809,8 @@ static int sim_recv(fy_port *port, int from, int tag, void *data, size_t nbytes,
 	} else {
 		TAILQ_INSERT_TAIL(&rank->posted[tag % BUCKETS], op, queue);
 		op->posted = true;
+		if (tag == FY_TAG_BATCH && chance(sim, sim->options.fail_receive_ppm))
+			schedule(sim, EVENT_FAIL, op, sim->now + draw_late(sim));
 	}
 	return 0;
 }
@@ -1130,6 +1167,29 @@ void fy_sim_refuse(fy_sim *sim, int rank, unsigned count)
 void fy_sim_fail_data(fy_sim *sim, int rank, bool receives, unsigned skip, unsigned count)
 {
 	sim->ranks[rank].faults[receives] = (struct fault){ skip, count };
+}
+
+void fy_sim_lose_batches(fy_sim *sim, int rank, unsigned skip, unsigned count)
+{
+	sim->ranks[rank].losses = (struct fault){ skip, count };
+}
+
+void fy_sim_fail_posted(fy_sim *sim, int rank, unsigned count)
+{
+	struct ops *posted = &sim->ranks[rank].posted[FY_TAG_BATCH % BUCKETS];
+	struct op *recv, *next;
+	for (recv = TAILQ_FIRST(posted); recv != NULL && count > 0; recv = next) {
+		next = TAILQ_NEXT(recv, queue);
+		if (recv->tag != FY_TAG_BATCH)
+			continue;
+		on_fail(sim, recv);
+		count--;
+	}
+}
+
+void fy_sim_refuse_receives(fy_sim *sim, int rank, unsigned count)
+{
+	sim->ranks[rank].refuse_receives = count;
 }
 
 void fy_sim_refuse_ppm(fy_sim *sim, uint32_t refuse_ppm, uint32_t fail_ppm)

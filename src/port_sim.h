@@ -28,6 +28,7 @@ struct fy_sim_options {
 	uint32_t fail_ppm;      /* sends in a million that end with FERRY_EMPI and never arrive; 0 */
 	uint32_t fail_data_ppm; /* likewise of sends that are not for tag 0; as many such receives end so when
 	                         * all has come; 0 */
+	uint32_t fail_receive_ppm; /* receives for tag 0 in a million that end with FERRY_EMPI though nothing came; 0 */
 	bool remote;            /* no rank sees another's doorbell; false */
 	bool borrowed;          /* only one thread may call it: not lendable; false */
 	bool count_misuse;      /* a misuse is counted; otherwise it prints a sentence and aborts */
@@ -88,6 +89,13 @@ void fy_sim_heal(fy_sim *sim, int from, int to);
 void fy_sim_refuse(fy_sim *sim, int rank, unsigned count);
 /* Of this rank's next sends (or receives) that are not for tag 0, `skip` go well and then `count` fail. */
 void fy_sim_fail_data(fy_sim *sim, int rank, bool receives, unsigned skip, unsigned count);
+/* Of this rank's next receives for tag 0 that a message comes to, `skip` go well and then `count` end with FERRY_EMPI:
+ * the message is lost, and nothing says whose it was. */
+void fy_sim_lose_batches(fy_sim *sim, int rank, unsigned skip, unsigned count);
+/* The oldest `count` receives for tag 0 that are posted here end with FERRY_EMPI now, though nothing came. */
+void fy_sim_fail_posted(fy_sim *sim, int rank, unsigned count);
+/* The next `count` receives of this rank are refused. */
+void fy_sim_refuse_receives(fy_sim *sim, int rank, unsigned count);
 /* The network does worse or better from now on: see fy_sim_options. */
 void fy_sim_refuse_ppm(fy_sim *sim, uint32_t refuse_ppm, uint32_t fail_ppm);
 

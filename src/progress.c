@@ -35,6 +35,7 @@
                                     * meanwhile */
 #define SLEEP_AWAITED FERRY_US(50) /* an answer from another host is waited for */
 #define SLEEP_STARTED FERRY_US(500) /* the program's own requests, which nobody rings for, found idle */
+#define TELL_TIME FERRY_MS(200)     /* a close that gives up: MPI has so long to tell the other ranks */
 #define RUNG_FOR FERRY_MS(2)       /* how long a message is looked out for after a ring */
 #define SLEEP_RUNG FERRY_MS(5)     /* likewise from this host: its rank rings, this is for safety */
 #define SLEEP_LOCAL FERRY_MS(100)  /* all ranks are on this host and ring */
@@ -158,10 +159,21 @@ static bool byes_done(struct fy_progress *p)
 	return done && !p->homeless; /* whose sender is still to be met */
 }
 
+/* Who waits for this rank's part of the agreement is told, too, though nothing was ever sent there. */
+static void open_to_neighbours(struct fy_progress *p)
+{
+	int me = p->engine->rank, near[3] = { (me - 1) / 2, 2 * me + 1, 2 * me + 2 };
+	for (int i = 0; i < 3; i++)
+		if (near[i] < p->engine->size)
+			fy_channel_get(p, near[i]);
+}
+
 /* A rank is gone: the rest of the close is local. */
 static void give_up(struct fy_progress *p)
 {
-	p->byes = p->finished = p->stopped = true;
+	open_to_neighbours(p);
+	p->gave_up_at = p->now;
+	p->byes = p->finished = true;
 	p->clean = false;
 	p->engine->status = FERRY_EPEER;
 	fy_engine_set_stopped(p->engine);
@@ -175,7 +187,9 @@ static void give_up(struct fy_progress *p)
 static void step_close(struct fy_progress *p)
 {
 	if (p->gone_since && !p->stopped) {
-		give_up(p);
+		if (!p->gave_up_at)
+			give_up(p);
+		p->stopped = !p->n_telling || p->now - p->gave_up_at > TELL_TIME;
 		return;
 	}
 	if (p->agree.everybody && (fy_transfer_blocked(p) || fy_channel_starved(p)))
@@ -214,6 +228,8 @@ bool fy_progress_step(struct fy_progress *p, bool user_code)
 	fy_dispatch_receives(p);
 	if (p->n_early)
 		fy_dispatch_paused(p);
+	if (fy_unlikely(p->n_failed))
+		fy_dispatch_look_for_gaps(p);
 	if (fy_load_relaxed_64(&engine->mailbox.bytes))
 		fy_dispatch_mail(p);
 	if (p->flooded && p->wakes.count)

@@ -44,6 +44,7 @@ _Static_assert(sizeof(struct fy_batch_header) == 40, "the wire format says 40 by
 #define FY_BATCH_WANTS_ACK 0x1u /* a future waits for the acceptance of this batch */
 #define FY_BATCH_HUNGRY 0x2u    /* the sender ran out of credit */
 #define FY_BATCH_GOODBYE 0x4u   /* the last batch of this pair */
+#define FY_BATCH_GAVE_UP 0x8u   /* the sender has given this pair up; such a batch has no number and no records */
 
 struct fy_announce { /* body of a FY_LARGE record, then the first lengths */
 	uint64_t xid;       /* of this pair, in this direction, never reused */
@@ -232,6 +233,12 @@ struct fy_channel {
 	bool up_owed, down_owed;
 	struct fy_agree_word up, down;
 	bool bye_owed, bye_sent, bye_seen;
+	/* batches that do not come */
+	bool gap;                   /* at the last look the number `gap_at` was missing, and a later one was there */
+	uint32_t gap_at;
+	bool told;                  /* the peer was told that it is given up, or said so itself */
+	bool telling;               /* MPI has that batch yet */
+	fy_request tell;
 };
 
 /* ---- receives ------------------------------------------------------------ */
@@ -370,6 +377,10 @@ struct fy_progress {
 	unsigned n_slots, n_posted;
 	struct fy_slot *extra_slots;
 	struct fy_slot *homeless;     /* batches of ranks for whose channel there was no memory: again each step */
+	struct fy_slot *unposted;     /* MPI did not take them: again at the next step */
+	unsigned n_failed;            /* of them ended with an error, so that what came may be lost */
+	int64_t gaps_at;              /* then the next look for batches that are missing */
+	unsigned n_telling;           /* channels whose peer is being told that it is given up */
 	/* credit */
 	uint64_t credit_first;        /* the window that each pair starts with */
 	uint64_t credit_pool;         /* what can still be lent */
@@ -426,6 +437,7 @@ struct fy_progress {
 	bool finished;                /* the port may be closed */
 	bool clean;
 	int64_t gone_since;           /* when the first peer was found gone; 0: none */
+	int64_t gave_up_at;           /* when a close gave up for that; 0: it did not */
 };
 
 /* channel.c: records out */
@@ -463,6 +475,10 @@ void fy_channel_gone(struct fy_progress *p, struct fy_channel *ch, int status, c
 void fy_channel_note_failure(struct fy_channel *ch, uint32_t stream, int status, const char *detail);
 /* The first since the last look, or 0; its text, malloc'd or NULL, becomes the caller's. */
 int fy_channel_take_failure(struct fy_channel *ch, uint32_t stream, char **detail_p);
+/* That rank says that it has given us up. */
+void fy_channel_given_up(struct fy_progress *p, struct fy_channel *ch);
+/* The peer is to answer soon, with a batch that may have no records. */
+void fy_channel_ask(struct fy_progress *p, struct fy_channel *ch);
 uint64_t fy_channel_limit(const struct fy_channel *ch);
 bool fy_channel_starved(const struct fy_progress *p);
 void fy_channel_returned(struct fy_progress *p, struct fy_channel *ch, uint64_t bytes);
@@ -551,6 +567,8 @@ void fy_dispatch_mail(struct fy_progress *p);
 void fy_dispatch_drop_mail(struct fy_progress *p);
 bool fy_dispatch_run_tasks(struct fy_progress *p);
 void fy_dispatch_paused(struct fy_progress *p);
+/* After receives that failed: is a batch missing? */
+void fy_dispatch_look_for_gaps(struct fy_progress *p);
 /* Something of a stream that cannot be delivered yet; NULL: no memory. */
 struct fy_held *fy_dispatch_hold(struct fy_progress *p, struct fy_channel *ch, uint32_t stream, ferry_message *m);
 void fy_dispatch_close(struct fy_progress *p);

@@ -576,6 +576,148 @@ static void a_batch_that_is_not_taken_has_a_status(void **state)
 	abandon(&pair);
 }
 
+/* ---- receives that MPI ends with an error ------------------------------------------------------------ */
+
+/* Time passes in steps that are shorter than what the engines wait for. */
+static void let_pass(struct pair *pair, int64_t time)
+{
+	for (int64_t until = fy_sim_now(pair->sim) + time; fy_sim_now(pair->sim) < until;) {
+		for (int i = 0; i < 2; i++)
+			fy_progress_step(pair->sides[i].p, true);
+		fy_sim_advance_to(pair->sim, fy_sim_now(pair->sim) + FERRY_US(500));
+	}
+}
+
+/* Nothing was in them: they are posted again, and nobody is blamed however long it goes on. */
+static void receives_that_fail_are_posted_again(void **state)
+{
+	(void)state;
+	struct pair pair;
+	begin(&pair);
+	struct fy_progress *p = pair.sides[1].p;
+	for (unsigned i = 0; i < 5; i++) {
+		unsigned posted = p->n_posted;
+		fy_sim_fail_posted(pair.sim, 1, 1 + 4 * i);
+		settle(&pair);
+		assert_int_equal(p->n_posted, posted);
+		assert_int_equal(post(&pair, 8), 0);
+		let_pass(&pair, FERRY_MS(600));
+		assert_int_equal(pair.came, pair.posted);
+	}
+	assert_int_equal(p->stats.mpi_errors, 1 + 5 + 9 + 13 + 17 - 1);
+	assert_int_equal(p->stats.malformed, 0);
+	assert_int_equal(p->gone_since, 0);
+	end(&pair);
+}
+
+/* Neither is a receive forgotten that MPI did not take. */
+static void receives_that_are_refused_are_posted_later(void **state)
+{
+	(void)state;
+	struct pair pair;
+	begin(&pair);
+	unsigned posted = pair.sides[1].p->n_posted;
+	fy_sim_refuse_receives(pair.sim, 1, 4);
+	assert_int_equal(post(&pair, 8), 0);
+	fy_progress_step(pair.sides[0].p, true);
+	while (fy_sim_advance(pair.sim))
+		;
+	fy_dispatch_receives(pair.sides[1].p);
+	assert_int_equal(pair.sides[1].p->n_posted, posted - 1);
+	settle(&pair);
+	assert_int_equal(pair.sides[1].p->n_posted, posted);
+	assert_null(pair.sides[1].p->extra_slots);
+	assert_int_equal(pair.came, pair.posted);
+	end(&pair);
+}
+
+/* Both sides were told. MPI has nothing of theirs any more. */
+static void finish_apart(struct pair *pair, int64_t time)
+{
+	begin_close(pair);
+	let_pass(pair, time);
+	for (int i = 0; i < 2; i++) {
+		struct side *side = &pair->sides[i];
+		assert_true(side->p->stopped);
+		assert_false(side->p->clean);
+		fy_sim_kill(pair->sim, i);
+		side->p->clean = true; /* this network writes nowhere any more */
+		assert_int_equal(fy_engine_destroy(side->engine), FERRY_OK);
+		leave_lane(side->engine, side->lane);
+		fy_engine_release(side->engine);
+	}
+	fy_sim_destroy(pair->sim);
+}
+
+/* A batch was in it, and no other comes of its own accord. Its number is missing, so both sides give up and say so. */
+static void a_batch_that_is_lost_is_missed(void **state)
+{
+	(void)state;
+	struct pair pair;
+	ferry_future *lost, *call;
+	begin(&pair);
+	assert_int_equal(post(&pair, 8), 0);
+	settle(&pair);
+	assert_int_equal(post_awaited(&pair, 1, FY_KIND_POST, 8, &lost), 0);
+	assert_int_equal(post_awaited(&pair, 1, FY_KIND_CALL, 8, &call), 0);
+	fy_sim_lose_batches(pair.sim, 1, 0, 1);
+	let_pass(&pair, FERRY_MS(200));
+	assert_int_equal(ferry_future_poll(lost), FERRY_PENDING);
+	let_pass(&pair, FERRY_MS(600));
+	assert_int_equal(pair.came, 1);
+	assert_int_equal(pair.sides[1].p->channels[0]->gone, FERRY_EMPI);
+	assert_int_equal(pair.sides[0].p->channels[1]->gone, FERRY_EPEER);
+	assert_int_equal(pair.sides[1].p->stats.mpi_errors, 1);
+	ended(lost, FERRY_EPEER, "given us up");
+	ended(call, FERRY_EPEER, "given us up");
+	finish_apart(&pair, FERRY_MS(300));
+}
+
+/* What one rank lost and the other one never sent again: the votes of a close. */
+static void a_vote_that_is_lost_ends_the_close(void **state)
+{
+	(void)state;
+	for (unsigned skip = 0; skip < 6; skip++)
+		for (int rank = 0; rank < 2; rank++) {
+			struct pair pair;
+			begin(&pair);
+			assert_int_equal(post(&pair, 8), 0);
+			settle(&pair);
+			fy_sim_lose_batches(pair.sim, rank, skip, 1);
+			begin_close(&pair);
+			let_pass(&pair, FERRY_S(2));
+			assert_true(pair.sides[0].p->stopped);
+			assert_true(pair.sides[1].p->stopped);
+			for (int i = 0; i < 2; i++) {
+				fy_sim_kill(pair.sim, i);
+				pair.sides[i].p->clean = true;
+			}
+			close_side(&pair.sides[0]);
+			close_side(&pair.sides[1]);
+			fy_sim_destroy(pair.sim);
+		}
+}
+
+/* It was not sent either, as far as MPI says; the other rank hears it. */
+static void who_is_given_up_is_told(void **state)
+{
+	(void)state;
+	struct pair pair;
+	ferry_future *lost;
+	begin(&pair);
+	assert_int_equal(post(&pair, 8), 0);
+	settle(&pair);
+	assert_int_equal(post_awaited(&pair, 1, FY_KIND_POST, 8, &lost), 0);
+	fy_sim_refuse_ppm(pair.sim, 0, 1000000);
+	fy_progress_step(pair.sides[0].p, true);
+	fy_sim_refuse_ppm(pair.sim, 0, 0);
+	settle(&pair);
+	ended(lost, FERRY_EMPI, "did not send");
+	assert_int_equal(pair.sides[0].p->stats.mpi_errors, 1);
+	assert_int_equal(pair.sides[1].p->channels[0]->gone, FERRY_EPEER);
+	finish_apart(&pair, FERRY_MS(300));
+}
+
 /* ---- a borrower of the helm ---------------------------------------------------------------------------- */
 
 /*
@@ -1322,6 +1464,11 @@ int main(void)
 		cmocka_unit_test(a_batch_that_is_not_sent_has_a_status),
 		cmocka_unit_test(none_of_many_waits_for_a_batch_that_is_not_sent),
 		cmocka_unit_test(a_batch_that_is_not_taken_has_a_status),
+		cmocka_unit_test(receives_that_fail_are_posted_again),
+		cmocka_unit_test(receives_that_are_refused_are_posted_later),
+		cmocka_unit_test(a_batch_that_is_lost_is_missed),
+		cmocka_unit_test(a_vote_that_is_lost_ends_the_close),
+		cmocka_unit_test(who_is_given_up_is_told),
 		cmocka_unit_test(a_borrower_leaves_batches_as_they_are),
 		cmocka_unit_test(long_bodies_are_bounded),
 		cmocka_unit_test(bodies_that_are_sent_are_told),

@@ -79,6 +79,7 @@ void w_plan(struct world *w, struct plan *plan)
 	plan->stop_reading = w_chance(w, 30);
 	plan->late_at = (int64_t)w_between(w, 0, FERRY_MS(3));
 	plan->grace = (int64_t)w_between(w, FERRY_US(500), FERRY_MS(5));
+	plan->net.fail_receive_ppm = w_chance(w, 15) ? (uint32_t)w_between(w, 100, 50000) : 0;
 	plan->net.fail_data_ppm = w_chance(w, 15) ? (uint32_t)w_between(w, 100, 200000) : 0;
 }
 

@@ -149,6 +149,10 @@ break_it told-late outgoing.c 's/if (more \&\& p->freed </if (p->freed </' \
 	'posters are told of freed memory only when it is much' sim/corners
 break_it nudge lane.c 's/ \&\& lane->tail_seen - head <= NUDGE_BELOW//' \
 	'a producer is woken for room that it cannot use' unit/test_lane
+break_it failed dispatch.c 's/if (fy_unlikely(slot->request.status)) {/if (slot->request.status == FERRY_ECANCELED) {/' \
+	'what MPI says of a receive that failed is believed' sim/corners
+break_it gap dispatch.c 's/else if (again \&\& ch->gap)/else if (false)/' \
+	'a batch that was lost is waited for without end' sim/corners
 break_it left dispatch.c 's/ \&\& p->n_left >= LEFT_MAX)/ \&\& false)/' \
 	'a borrower of the helm copies whole batches' sim/corners
 break_it until helm.c 's/ || p->now >= until)/)/' \
