@@ -168,8 +168,11 @@ FERRY_API int ferry_allreduce(ferry *engine, const void *from, void *to, int cou
  * ferry_message_take may take; elsewhere there is nothing to take.
  *
  * Ownership  data is borrowed until the future completes.
+ * Completes  elsewhere when data was sent. Who gives more than 4 KiB sends it when the root asks for it.
  *
- * FERRY_ETOOBIG for more than 1 GiB; the root's future may end with FERRY_ENOMEM.
+ * FERRY_ETOOBIG for more than 1 GiB. Where the root has no memory for what comes its future ends with
+ * FERRY_ENOMEM, and so do those of the ranks that give more than 4 KiB; of the others' FERRY_OK says only that
+ * the data was sent. Nothing is kept of it, and what follows works as ever.
  */
 FERRY_API int ferry_gather(ferry *engine, const void *data, size_t nbytes, int root, ferry_future **future_p);
 

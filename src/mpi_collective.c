@@ -10,19 +10,25 @@
  * everywhere. One that differs starts nowhere and fails everywhere.
  *
  * Once taken from its lane a collective takes part, whatever became of its future:
- * the other ranks wait for it.
+ * the other ranks wait for it. So one that finds no memory is not given up but begun later, and nothing
+ * overtakes it.
  *
- * A gather of messages: an Igather of lengths, beside it each rank's bytes to the root,
- * which receives them, once it knows the lengths, into the attachments of one message.
+ * A gather of messages: an Igather of lengths, then each rank's bytes to the root, which receives them into the
+ * attachments of one message. Only the root knows whether it has memory for them, and MPI takes no send back.
+ * So who has more than GATHER_SHORT bytes waits for the root's word, and sends nothing when that says no. Less is sent
+ * at once; a root without memory receives it into a place that nobody reads.
  */
 #include "mpi_collective.h"
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "log.h"
 #include "mpi_life.h"
 #include "status.h"
+
+#define GATHER_SHORT 4096u
 
 /* ---- with one request -------------------------------------------------------------- */
 
@@ -76,6 +82,8 @@ struct gather {
 	int status, code;
 	const char *detail;
 	bool kept;          /* MPI may write here yet: it is never freed */
+	int word;           /* the root's: a status */
+	struct gather *next; /* among those that may send and find no memory for a request */
 	ferry_message *message; /* the root's, being filled */
 	uint64_t lengths[]; /* the root's, by rank */
 };
@@ -162,23 +170,128 @@ static void receive_parts(struct fy_progress *p, struct gather *g)
 	}
 }
 
+/* MPI goes on with it by itself: there may be no memory to wait for it. */
+static void leave_to_mpi(struct fy_progress *p, int code, MPI_Request *request)
+{
+	if (code == MPI_SUCCESS && *request != MPI_REQUEST_NULL)
+		code = MPI_Request_free(request);
+	if (code != MPI_SUCCESS)
+		fy_log(p->engine->log, "%s", fy_mpi_text("the root of a ferry_gather", code));
+}
+
+/* To those who wait for it; to all when the lengths did not come. */
+static void send_word(struct fy_progress *p, struct gather *g, const int *word, bool lengths)
+{
+	for (int i = 0; i < p->engine->size; i++) {
+		MPI_Request request = MPI_REQUEST_NULL;
+		if (i == p->engine->rank || (lengths && g->lengths[i] <= GATHER_SHORT))
+			continue;
+		int code = MPI_Isend(word, 1, MPI_INT, i, g->tag, fy_mpi_starts_of(p)->collectives, &request);
+		leave_to_mpi(p, code, &request);
+	}
+}
+
+/* What was sent at once is received all the same, so that no later receive meets it. */
+static void receive_for_nobody(struct fy_progress *p, const struct gather *g)
+{
+	static char nobody[GATHER_SHORT];
+	for (int i = 0; i < p->engine->size; i++) {
+		MPI_Request request = MPI_REQUEST_NULL;
+		if (i == p->engine->rank || !g->lengths[i] || g->lengths[i] > GATHER_SHORT)
+			continue;
+		int code = MPI_Irecv(nobody, (int)sizeof nobody, MPI_BYTE, i, g->tag,
+		                     fy_mpi_starts_of(p)->collectives, &request);
+		leave_to_mpi(p, code, &request);
+	}
+}
+
 /* The root knows how long they are. */
+static void ask_for_parts(struct fy_progress *p, struct gather *g)
+{
+	static const int go = FERRY_OK, no = FERRY_ENOMEM;
+	if (gather_room(p, g)) {
+		receive_parts(p, g);
+		send_word(p, g, &go, true);
+		return;
+	}
+	g->status = no;
+	g->detail = "no memory for what the ranks give";
+	receive_for_nobody(p, g);
+	send_word(p, g, &no, true);
+}
+
 static void lengths_done(struct fy_progress *p, const struct fy_waiting *w, const MPI_Status *mpi, int code)
 {
+	static const int failed = FERRY_EMPI;
 	struct gather *g = w->arg;
-	if (mpi && code == MPI_SUCCESS && g->root == p->engine->rank) {
-		if (gather_room(p, g)) {
-			receive_parts(p, g);
-		} else {
-			g->status = FERRY_ENOMEM;
-			g->detail = "no memory for what the ranks sent";
-		}
+	if (mpi && g->root == p->engine->rank) {
+		if (code == MPI_SUCCESS)
+			ask_for_parts(p, g);
+		else
+			send_word(p, g, &failed, false);
 	}
 	part_done(p, w, mpi, code);
 }
 
+/* False: no memory for the request, again later. */
+static bool send_part(struct fy_progress *p, struct gather *g)
+{
+	struct fy_mpi_starts *s = fy_mpi_starts_of(p);
+	MPI_Request request = MPI_REQUEST_NULL;
+	if (!fy_requests_reserve(&s->requests, 1))
+		return false;
+	int code = MPI_Isend(g->data, (int)g->mine, MPI_BYTE, g->root, g->tag, s->collectives, &request);
+	gather_add(p, g, code, request, part_done);
+	return true;
+}
+
+static void word_done(struct fy_progress *p, const struct fy_waiting *w, const MPI_Status *mpi, int code)
+{
+	struct fy_mpi_starts *s = fy_mpi_starts_of(p);
+	struct gather *g = w->arg;
+	if (mpi && code == MPI_SUCCESS && g->word != FERRY_OK) {
+		g->status = g->word;
+		g->detail = g->word == FERRY_ENOMEM ? "the root has no memory for what the ranks give"
+		                                    : "MPI failed at the root";
+	} else if (mpi && code == MPI_SUCCESS && !send_part(p, g)) {
+		g->next = s->unsent;
+		s->unsent = g;
+		s->n_unsent++;
+		return; /* the word counts as open until then */
+	}
+	part_done(p, w, mpi, code);
+}
+
+/* Those that found no memory a while ago. */
+static void send_parts(struct fy_progress *p)
+{
+	struct fy_mpi_starts *s = fy_mpi_starts_of(p);
+	while (s->unsent && send_part(p, s->unsent)) {
+		struct gather *g = s->unsent;
+		s->unsent = g->next;
+		s->n_unsent--;
+		if (--g->open == 0)
+			gather_finish(p, g);
+	}
+}
+
+/* What this rank does beside telling its length. */
+static void begin_part(struct fy_progress *p, struct gather *g)
+{
+	struct fy_mpi_starts *s = fy_mpi_starts_of(p);
+	MPI_Request request = MPI_REQUEST_NULL;
+	if (g->mine > GATHER_SHORT) {
+		int code = MPI_Irecv(&g->word, 1, MPI_INT, g->root, g->tag, s->collectives, &request);
+		gather_add(p, g, code, request, word_done);
+	} else if (g->mine) {
+		int code = MPI_Isend(g->data, (int)g->mine, MPI_BYTE, g->root, g->tag, s->collectives, &request);
+		gather_add(p, g, code, request, part_done);
+	}
+}
+
 static bool begin_gather(struct fy_progress *p, const struct fy_start *a, ferry_future *future)
 {
+	static const int failed = FERRY_EMPI;
 	struct fy_mpi_starts *s = fy_mpi_starts_of(p);
 	bool root = a->peer == p->engine->rank;
 	size_t lengths = root ? (size_t)p->engine->size * sizeof(uint64_t) : 0;
@@ -192,10 +305,10 @@ static bool begin_gather(struct fy_progress *p, const struct fy_start *a, ferry_
 	int code = MPI_Igather(&g->mine, 1, MPI_UINT64_T, g->lengths, 1, MPI_UINT64_T, g->root, s->collectives,
 	                       &request);
 	gather_add(p, g, code, request, lengths_done);
-	if (!root && g->mine && code == MPI_SUCCESS) {
-		code = MPI_Isend(g->data, (int)g->mine, MPI_BYTE, g->root, g->tag, s->collectives, &request);
-		gather_add(p, g, code, request, part_done);
-	}
+	if (!root && code == MPI_SUCCESS)
+		begin_part(p, g);
+	else if (root && code != MPI_SUCCESS)
+		send_word(p, g, &failed, false);
 	if (--g->open == 0)
 		gather_finish(p, g);
 	return true;
@@ -217,6 +330,7 @@ struct fy_check {
 	struct fy_start start;
 	ferry_future *future;
 	uint32_t number;
+	bool compares, compared; /* by MPI now; and found to be the same everywhere */
 	int64_t values[2 * COMPARED]; /* the values, and their negatives: one minimum gives both ends */
 };
 
@@ -254,45 +368,62 @@ static void differ(struct fy_progress *p, const struct fy_check *c)
 
 static void next_check(struct fy_progress *p);
 
-static void check_done(struct fy_progress *p, const struct fy_waiting *w, const MPI_Status *mpi, int code)
-{
-	struct fy_mpi_starts *s = fy_mpi_starts_of(p);
-	struct fy_check *c = w->arg;
-	if (!mpi)
-		return; /* fy_collective_abandon finds it */
-	s->checks = c->next;
-	s->n_checks--;
-	if (code != MPI_SUCCESS)
-		fy_start_complete(p, c->future, c->start.what, NULL, code);
-	else if (!same_everywhere(c))
-		differ(p, c);
-	else if (!begin_now(p, &c->start, c->future))
-		fy_start_fail(p, c->future, c->start.what, FERRY_ENOMEM, "no memory for one more request");
-	free(c);
-	next_check(p);
-}
-
-static void next_check(struct fy_progress *p)
+/* The first is over, one way or the other. */
+static void drop_check(struct fy_progress *p)
 {
 	struct fy_mpi_starts *s = fy_mpi_starts_of(p);
 	struct fy_check *c = s->checks;
-	struct fy_waiting w = { .done = check_done, .arg = c };
+	s->checks = c->next;
+	if (!s->checks)
+		s->checks_last = NULL;
+	s->n_checks--;
+	free(c);
+}
+
+static void check_done(struct fy_progress *p, const struct fy_waiting *w, const MPI_Status *mpi, int code)
+{
+	struct fy_check *c = w->arg;
+	if (!mpi)
+		return; /* fy_collective_abandon finds it */
+	c->compares = false;
+	c->compared = code == MPI_SUCCESS && same_everywhere(c);
+	if (!c->compared) {
+		if (code != MPI_SUCCESS)
+			fy_start_complete(p, c->future, c->start.what, NULL, code);
+		else
+			differ(p, c);
+		drop_check(p);
+	}
+	next_check(p);
+}
+
+/* False: no memory, again later. */
+static bool compare(struct fy_progress *p, struct fy_check *c)
+{
+	struct fy_mpi_starts *s = fy_mpi_starts_of(p);
+	struct fy_waiting w = { .done = check_done, .arg = c, .what = c->start.what };
 	MPI_Request request = MPI_REQUEST_NULL;
 	MPI_Status none = { 0 };
-	if (!c) {
-		s->checks_last = NULL;
-		return;
-	}
-	w.what = c->start.what;
+	if (!fy_requests_reserve(&s->requests, 1))
+		return false;
 	describe(c);
-	int code = fy_requests_reserve(&s->requests, 1)
-	                   ? MPI_Iallreduce(MPI_IN_PLACE, c->values, 2 * COMPARED, MPI_INT64_T, MPI_MIN, s->collectives,
-	                                    &request)
-	                   : MPI_ERR_NO_MEM;
+	c->compares = true;
+	int code = MPI_Iallreduce(MPI_IN_PLACE, c->values, 2 * COMPARED, MPI_INT64_T, MPI_MIN, s->collectives, &request);
 	if (code == MPI_SUCCESS)
 		fy_requests_add(&s->requests, request, check_done, w.what)->arg = c;
 	else
 		check_done(p, &w, &none, code);
+	return true;
+}
+
+/* As far as there is memory: the other ranks wait for ours, so nothing is left out. */
+static void next_check(struct fy_progress *p)
+{
+	struct fy_mpi_starts *s = fy_mpi_starts_of(p);
+	while (s->checks && s->checks->compared && begin_now(p, &s->checks->start, s->checks->future))
+		drop_check(p);
+	if (s->checks && !s->checks->compared && !s->checks->compares)
+		compare(p, s->checks);
 }
 
 static bool begin_checked(struct fy_progress *p, const struct fy_start *a, ferry_future *future)
@@ -323,18 +454,39 @@ bool fy_collective_begin(struct fy_progress *p, const struct fy_start *a, ferry_
 	return FY_COLLECTIVE_CHECKS ? begin_checked(p, a, future) : begin_now(p, a, future);
 }
 
+void fy_collective_step(struct fy_progress *p)
+{
+	struct fy_mpi_starts *s = fy_mpi_starts_of(p);
+	if (s->unsent)
+		send_parts(p);
+	if (s->checks)
+		next_check(p);
+}
+
+static void abandon_parts(struct fy_progress *p)
+{
+	struct fy_mpi_starts *s = fy_mpi_starts_of(p);
+	while (s->unsent) {
+		struct gather *g = s->unsent;
+		const struct fy_waiting w = { .arg = g };
+		s->unsent = g->next;
+		part_done(p, &w, NULL, MPI_SUCCESS);
+	}
+	s->n_unsent = 0;
+}
+
 void fy_collective_abandon(struct fy_progress *p)
 {
 	struct fy_mpi_starts *s = fy_mpi_starts_of(p);
-	bool mine = false; /* the first is being compared, in memory that MPI may write to yet */
+	abandon_parts(p);
 	while (s->checks) {
 		struct fy_check *c = s->checks;
+		bool mine = !c->compares; /* else MPI may write to it yet */
 		s->checks = c->next;
 		fy_start_fail(p, c->future, c->start.what, FERRY_ESTOPPED,
 		              "the engine was closed while a rank was gone");
 		if (mine)
 			free(c);
-		mine = true;
 	}
 	s->checks_last = NULL;
 	s->n_checks = 0;

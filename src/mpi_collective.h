@@ -20,6 +20,8 @@
 
 /* Start one, in the order of these calls. The reference of the future goes over. False: no memory now. */
 bool fy_collective_begin(struct fy_progress *p, const struct fy_start *a, ferry_future *future);
+/* What found no memory before tries again. */
+void fy_collective_step(struct fy_progress *p);
 /* The engine ends in disorder: those that wait to be compared. */
 void fy_collective_abandon(struct fy_progress *p);
 

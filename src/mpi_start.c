@@ -135,7 +135,7 @@ void fy_start_complete(struct fy_progress *p, ferry_future *future, uint32_t wha
 
 static void count(struct fy_mpi_starts *s)
 {
-	s->starts.under_way = s->requests.n + s->n_checks;
+	s->starts.under_way = s->requests.n + s->n_checks + s->n_stalled + s->n_unsent;
 	s->starts.awaited = s->starts.under_way - s->requests.n_receives;
 }
 
@@ -307,20 +307,58 @@ static void call_function(struct fy_progress *p, struct fy_deferred *d)
 	release(d);
 }
 
+/* It keeps its place: the other ranks wait for a collective, and what is behind it does not overtake it. */
+static void stall(struct fy_mpi_starts *s, struct fy_deferred *d)
+{
+	d->next = NULL;
+	*(s->stalled_last ? &s->stalled_last->next : &s->stalled) = d;
+	s->stalled_last = d;
+	s->n_stalled++;
+}
+
+/* False: no memory. */
+static bool run_one(struct fy_progress *p, struct fy_deferred *d)
+{
+	struct fy_mpi_starts *s = fy_mpi_starts_of(p);
+	if (d->start.what > FY_START_RUN && !begin(p, &d->start, d->future))
+		return false;
+	s->n_deferred--;
+	if (d->start.what > FY_START_RUN)
+		deferred_free(d);
+	else
+		call_function(p, d);
+	return true;
+}
+
 static void run_deferred(struct fy_task *task)
 {
 	struct fy_deferred *d = (struct fy_deferred *)(void *)((char *)task - offsetof(struct fy_deferred, task));
 	struct fy_progress *p = d->p;
 	struct fy_mpi_starts *s = fy_mpi_starts_of(p);
-	s->n_deferred--;
-	if (d->start.what <= FY_START_RUN) {
-		call_function(p, d);
-	} else {
-		if (!begin(p, &d->start, d->future))
-			fy_start_fail(p, d->future, d->start.what, FERRY_ENOMEM, "no memory for one more request");
-		deferred_free(d);
-	}
+	if (s->stalled || !run_one(p, d))
+		stall(s, d);
 	count(s);
+}
+
+/* What had no memory goes on, in order. Functions of the program run where inline code may. */
+static void run_stalled(struct fy_progress *p)
+{
+	struct fy_mpi_starts *s = fy_mpi_starts_of(p);
+	while (s->stalled) {
+		struct fy_deferred *d = s->stalled, *next = d->next;
+		bool code = d->start.what <= FY_START_RUN;
+		if (code && !p->user_code)
+			return;
+		ferry *before = fy_engine_begin(code ? FY_INLINE : FY_STEPPING, p->engine);
+		bool done = run_one(p, d);
+		fy_engine_end(code ? FY_INLINE : FY_STEPPING, before);
+		if (!done)
+			return;
+		s->stalled = next;
+		s->n_stalled--;
+		p->worked = true;
+	}
+	s->stalled_last = NULL;
 }
 
 /* ---- the record -------------------------------------------------------------------------- */
@@ -391,6 +429,10 @@ static void step(struct fy_progress *p)
 	}
 	if (fy_requests_test(&s->requests, p, !p->worked))
 		p->worked = true;
+	if (fy_unlikely(s->checks || s->unsent))
+		fy_collective_step(p);
+	if (fy_unlikely(s->stalled))
+		run_stalled(p);
 	count(s);
 }
 
@@ -408,6 +450,19 @@ static void abandon(struct fy_progress *p)
 	struct fy_mpi_starts *s = fy_mpi_starts_of(p);
 	p->stats.kept += fy_requests_abandon(&s->requests, p);
 	fy_collective_abandon(p);
+	while (s->stalled) {
+		struct fy_deferred *d = s->stalled;
+		s->stalled = d->next;
+		s->n_stalled--;
+		s->n_deferred--;
+		fy_start_fail(p, d->future, d->start.what, FERRY_ESTOPPED,
+		              "the engine was closed before it was started");
+		if (d->start.what <= FY_START_RUN)
+			release(d);
+		else
+			deferred_free(d);
+	}
+	s->stalled_last = NULL;
 	count(s);
 }
 

@@ -38,6 +38,7 @@ struct fy_start {
 
 struct fy_deferred;
 struct fy_check;
+struct gather;
 
 /* The helm's: what p->starts points to, over MPI. */
 struct fy_mpi_starts {
@@ -46,6 +47,9 @@ struct fy_mpi_starts {
 	MPI_Comm program, collectives;
 	struct fy_deferred *spare;
 	unsigned n_spare;
+	struct fy_deferred *stalled, *stalled_last; /* collectives for which there was no memory, and all behind them */
+	struct gather *unsent;   /* that may send, and had no memory for the request */
+	size_t n_stalled, n_unsent;
 	size_t n_deferred;       /* wait among the inline work; whatever comes behind them does so, too */
 	uint32_t given_up;       /* engine->starts_given_up, as far as looked after */
 	bool ending;

@@ -56,6 +56,7 @@ mpi_programs = \
 	%D%/mpi/errors \
 	%D%/mpi/executors \
 	%D%/mpi/forward \
+	%D%/mpi/gather_memory \
 	%D%/mpi/large \
 	%D%/mpi/mailbox \
 	%D%/mpi/order \
@@ -108,6 +109,7 @@ np2_tests = \
 	%D%/mpi/errors-2.np2 \
 	%D%/mpi/executors-2.np2 \
 	%D%/mpi/forward-2.np2 \
+	%D%/mpi/gather_memory-2.np2 \
 	%D%/mpi/large-2.np2 \
 	%D%/mpi/order-2.np2 \
 	%D%/mpi/plain_mpi-2.np2 \
@@ -129,6 +131,7 @@ np3_tests = \
 	%D%/mpi/collective-3.np3 \
 	%D%/mpi/collective_debug-3.np3 \
 	%D%/mpi/communication-3.np3 \
+	%D%/mpi/gather_memory-3.np3 \
 	%D%/mpi/mailbox-3.np3 \
 	%D%/mpi/order-3.np3 \
 	%D%/mpi/port_mpi-3.np3 \
