@@ -6,6 +6,10 @@ import time
 import python_wire as wire
 
 
+class Mismatch(Exception):
+    """A fence that cannot end, because another rank closes."""
+
+
 class Agreement:
     """The tree in which all ranks find that nothing is under way any more."""
 
@@ -13,25 +17,32 @@ class Agreement:
     MALFORMED = 0x100
     ANOTHER_ROUND, OVER, FREEZE = 0, 1, 2
     ROUNDS_OF_MALFORMED = 50
-    PAUSE = 0.5e-3  # of the root between rounds
+    PAUSE = 1e-3  # between two ups of one round, and of the root where batches were malformed
 
     def __init__(self, rank, size, send, look):
         """`send(to, op, *values)` sends a control record, `look()` is (quiet, sent, done, malformed)."""
         self.rank, self.send, self.look = rank, send, look
         self.parent = (rank - 1) // 2 if rank else None
         self.children = [child for child in (2 * rank + 1, 2 * rank + 2) if child < size]
+        self.untold = set(self.children) | ({self.parent} if rank else set())  # of a rank that closes
         self.ups = {}  # child: its last AGREE_UP
-        self.n = 0
+        self.n = 1
         self.kind = None  # of the agreement that is going on
+        self.closer = None  # a rank that closes, and how many fences it had
+        self.failed = None  # why the last fence did not end
         self.frozen = False
 
     def join(self, kind):
         if self.kind is not None:
             raise ValueError("an agreement is going on: wait for it first")
-        self.n += 1
-        self.kind, self.round, self.up_sent = kind, 0, False
+        self.failed = None
+        self.kind, self.round, self.up = kind, 0, None
         self.sums, self.same = None, 0
         self.not_before = 0
+        if kind == self.CLOSE:
+            self._closes(self.rank, self.n - 1)
+        elif self.closer:
+            self._fail_fence()
 
     @property
     def over(self):
@@ -39,40 +50,49 @@ class Agreement:
 
     def step(self):
         """Send the up, or at the root decide, when all children have spoken. Returns whether it did."""
-        if self.over or self.up_sent or time.monotonic() < self.not_before:
+        if self.over or time.monotonic() < self.not_before or (self.up and self.round == 0):
             return False
         if not all(self._has_spoken(child) for child in self.children):
             return False
         quiet, sent, done, malformed = self.look()
-        busy = 0 if quiet else 1
-        for _, _, kind, below, its_sent, its_done in (self.ups[child] for child in self.children):
-            if kind & ~self.MALFORMED != self.kind:
-                raise RuntimeError("the ranks do not fence and close equally often")
-            busy, sent, done = busy + below, sent + its_sent, done + its_done
+        if not quiet and self.round:
+            return False
+        for _, _, kind, _, its_sent, its_done in (self.ups[child] for child in self.children):
+            sent, done = sent + its_sent, done + its_done
             malformed = malformed or bool(kind & self.MALFORMED)
-        self.up_sent = True
         if self.parent is None:
-            self._decide(busy, sent, done, malformed)
-        else:
-            kind = self.kind | (self.MALFORMED if malformed else 0)
-            self.send(self.parent, wire.AGREE_UP, self.n, self.round, kind, busy, sent, done)
+            return self._decide(sent, done, malformed)
+        kind = self.kind | (self.MALFORMED if malformed else 0)
+        up = (self.n, self.round, kind, 0, sent, done)
+        if up == self.up:
+            return False
+        self.up, self.not_before = up, time.monotonic() + self.PAUSE
+        self.send(self.parent, wire.AGREE_UP, *up)
         return True
 
     def _has_spoken(self, child):
-        return child in self.ups and self.ups[child][:2] == (self.n, self.round)
+        if child not in self.ups:
+            return False
+        n, round_, kind = self.ups[child][:3]
+        return (n, round_, kind & ~self.MALFORMED) == (self.n, self.round, self.kind)
 
-    def _decide(self, busy, sent, done, malformed):
-        self.not_before = time.monotonic() + self.PAUSE
-        self.same = self.same + 1 if not busy and (sent, done) == self.sums else 0
-        self.sums = (sent, done) if not busy else None
-        enough = self.same >= (self.ROUNDS_OF_MALFORMED - 1 if malformed else 1)
-        if not enough or (sent != done and not malformed):
-            self._pass_down(self.ANOTHER_ROUND)
+    def _decide(self, sent, done, malformed):
+        still = sent == done or malformed
+        if self.round and not still:
+            return False  # something is on its way: who sees it arrive sends another up
+        self.same = self.same + 1 if still and (sent, done) == self.sums else 0
+        self.sums = (sent, done) if still else None
+        flag = self.MALFORMED if malformed else 0
+        if self.same < (self.ROUNDS_OF_MALFORMED if malformed else 1):
+            self._pass_down(self.ANOTHER_ROUND, flag)
         elif self.kind == self.CLOSE and not self.frozen:
-            self.sums = None
-            self._pass_down(self.FREEZE)
+            self.sums, self.same = None, 0
+            self._pass_down(self.FREEZE, flag)
         else:
-            self._pass_down(self.OVER)
+            self._pass_down(self.OVER, flag)
+        if malformed:
+            self.not_before = time.monotonic() + self.PAUSE
+        return True
 
     def hear_up(self, child, values):
         if child in self.children:
@@ -80,14 +100,34 @@ class Agreement:
 
     def hear_down(self, parent, values):
         n, round_, kind, result = values[:4]
-        if parent == self.parent and self.up_sent and (n, round_, kind) == (self.n, self.round, self.kind):
-            self._pass_down(result)
+        awaited = self.kind is not None and self.up and parent == self.parent
+        if awaited and (n, round_, kind & ~self.MALFORMED) == (self.n, self.round, self.kind):
+            self._pass_down(result, kind & self.MALFORMED)
 
-    def _pass_down(self, result):
+    def _pass_down(self, result, flag):
         for child in self.children:
-            self.send(child, wire.AGREE_DOWN, self.n, self.round, self.kind, result, 0, 0)
+            self.send(child, wire.AGREE_DOWN, self.n, self.round, self.kind | flag, result, 0, 0)
         self.frozen = self.frozen or result == self.FREEZE
         if result == self.OVER:
-            self.kind = None
+            self.kind, self.n = None, self.n + 1
         else:
-            self.round, self.up_sent = self.round + 1, False
+            self.round, self.up, self.not_before = self.round + 1, None, 0
+
+    # -- a fence here, a close there
+
+    def hear_news(self, neighbour, values):
+        """A rank closes: the neighbours are told, and a fence that it has not joined cannot end."""
+        self.untold.discard(neighbour)
+        self._closes(*values[:2])
+
+    def _closes(self, closer, fences):
+        self.closer = self.closer or (closer, fences)
+        for neighbour in self.untold:
+            self.send(neighbour, wire.AGREE_NEWS, *self.closer, 0, 0, 0, 0, 0, 0)
+        self.untold = set()
+        if self.kind == self.FENCE and self.closer[1] < self.n:
+            self._fail_fence()
+
+    def _fail_fence(self):
+        self.failed = f"rank {self.closer[0]} closes, so this fence cannot end"
+        self.kind = None

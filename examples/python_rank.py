@@ -22,7 +22,7 @@ import time
 from collections import deque
 
 import python_wire as wire
-from python_agreement import Agreement
+from python_agreement import Agreement, Mismatch
 from python_channel import Channel, Outbound, Place, Receiving
 from python_mpi import MPI, Nap, Wire
 
@@ -156,9 +156,12 @@ class Rank:
         return [future.result() for future in futures]
 
     def fence(self):
-        """Return when everything that was posted before, on any rank, is dealt with. All ranks call it."""
+        """Return when everything that was posted before, on any rank, is dealt with. All ranks call it;
+        Mismatch when one of them closes instead."""
         self.agreement.join(Agreement.FENCE)
         self.wait(lambda: self.agreement.over, "the other ranks at the fence")
+        if self.agreement.failed:
+            raise Mismatch(self.agreement.failed)
 
     def close(self):
         """Section 9, then section 11."""
@@ -453,6 +456,8 @@ class Rank:
             self.agreement.hear_up(channel.rank, values)
         elif record.op == wire.AGREE_DOWN:
             self.agreement.hear_down(channel.rank, values)
+        elif record.op == wire.AGREE_NEWS:
+            self.agreement.hear_news(channel.rank, values)
         elif record.op == wire.LOST:
             self._hear_lost(channel, *values)
         elif record.op == wire.GIVE:

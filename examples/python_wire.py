@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import msgpack
 
 MAGIC = 0x31595246
-VERSION = 1
+VERSION = 2
 BATCH_MAX = 8192
 FIRST_SEQ = 1
 SEQ_AHEAD_MAX = 65536
@@ -45,7 +45,7 @@ OPS_OF_POSTS = (OP_OBJECT, OP_BUFFER, OP_COMPLEX, OP_FLUSH)
 # Ops of control records.
 STREAM_ACK, REFUSED, GRANT, LENGTHS = 0xFFFFFF10, 0xFFFFFF11, 0xFFFFFF12, 0xFFFFFF13
 AGREE_UP, AGREE_DOWN, RECALL, GIVE = 0xFFFFFF14, 0xFFFFFF15, 0xFFFFFF16, 0xFFFFFF17
-LOST = 0xFFFFFF18
+LOST, AGREE_NEWS = 0xFFFFFF18, 0xFFFFFF19
 CONTROL_BODY = {
     STREAM_ACK: struct.Struct("<II"),
     REFUSED: struct.Struct("<IIiI"),
@@ -55,6 +55,7 @@ CONTROL_BODY = {
     RECALL: struct.Struct("<Q"),
     GIVE: struct.Struct("<Q"),
     LOST: struct.Struct("<QQIi"),
+    AGREE_NEWS: struct.Struct("<IIIIIIII"),
 }
 LENGTHS_MAX = 256
 

@@ -236,11 +236,12 @@ FERRY_API int ferry_flush(ferry *engine, int rank, int64_t timeout);
  * in turn, is delivered and its handler, if it has one, has returned. Messages without a handler count when
  * they are in the mailbox, requests that a handler retained when it has returned.
  *
- * Threads    one at a time a rank (a second is FERRY_EINVAL); all ranks call it equally often.
+ * Threads    one at a time a rank (a second is FERRY_EINVAL); all ranks call it equally often before they close.
  * Blocks     until all ranks have come and nothing is under way, or for `timeout`: then FERRY_PENDING,
  *            the fence goes on, and the next call resumes it. Waits for receivers that do not read.
  *
- * FERRY_EDEADLK on the progress thread and in a handler; FERRY_EPEER, FERRY_ESTOPPED.
+ * FERRY_EINVAL when a rank is in ferry_close instead (the text names it): then no fence succeeds any more, and this
+ * rank is to close as well. FERRY_EDEADLK on the progress thread and in a handler; FERRY_EPEER, FERRY_ESTOPPED.
  */
 FERRY_API int ferry_fence(ferry *engine, int64_t timeout);
 

@@ -2,14 +2,21 @@
 /*
  * Agreement that nothing is under way: the heart of fence and of close.
  *
- * The n-th fence or close of each rank match. The ranks form a binary tree. In
- * each round every rank that has joined sends its counts up, added to those
- * of the ranks below it: user records put into batches, and user records that
- * came to their end (handled, in a mailbox, a reply delivered). The root
- * compares. When all were quiet and the two sums were equal and the same as in
- * the round before, nothing was under way between the two rounds, nor can
- * anything start again: it is over. Otherwise another round, after a pause that grows
- * up to a millisecond.
+ * The ranks form a binary tree. A fence has the number of the fences that have succeeded so far, plus one; so has
+ * the close, which is the last agreement of an engine. Those of the same number and kind belong together.
+ *
+ * Rounds. In round 0 a rank sends its counts up when it and all ranks below it have joined. In every later round it
+ * does so when it and all below it are quiet: user records put into batches, and user records that came to their end
+ * (handled, in a mailbox, a reply delivered), added to those of the ranks below. The root compares. When the two sums
+ * are equal, and the same as those of the round before, it is over. When they are equal and not the same the root
+ * begins another round. When they differ something is on its way, and nobody does anything: whose counts change sends
+ * them up once more in the same round, and the root looks again. So ranks that wait for each other are asleep.
+ *
+ * Why this suffices: let T be a moment between two rounds with equal sums. What was sent by T is at least the sum of
+ * what was done in the first round, and at most the sum of what was sent in the second one. Both are the same number:
+ * so at T everything that was sent was done, and from T until each rank was counted for the second time it sent
+ * nothing. What a rank had to send at T it had still when it was counted; but then it was quiet, so it had nothing.
+ * In the first of the two rounds nobody needs to be quiet, which is why round 0 can be it.
  *
  * Where a batch was malformed its records are counted as sent and never as done: then standing
  * still for many rounds decides.
@@ -18,52 +25,92 @@
  * then on the program's code can post nothing any more, callbacks that run late included. What they had
  * posted before is counted in further rounds, and only then it is over.
  *
- * One round is not enough: counts are not taken at one instant, and a record
- * may be sent after its sender was counted and received before its receiver was.
+ * News. A rank that closes joins no fence any more. It says so to its neighbours in the tree, which pass it on
+ * whatever they are doing: so each rank knows one that closes, and a fence that this one has not joined ends with
+ * FERRY_EINVAL. The news also tells which ranks a close still waits for: up, those of the subtree; down, all that the
+ * root knows of. It is told again when that has changed, at most once a second. agree_news.c.
  */
-#include "progress.h"
+#include "agree.h"
+#include "status.h"
 
 #define TAINTED_ROUNDS 50 /* a millisecond apart: where counts cannot match, standing still has to do */
-#define PAUSE_MAX FERRY_MS(1)
+#define PAUSE_MAX FERRY_MS(1) /* between two times that changed counts are sent up */
 #define PAUSE_FIRST FERRY_US(5)
 
 enum { AGAIN = 0, OVER = 1, FREEZE = 2 };
 
-static int parent_of(int rank)
+/* ---- the tree ------------------------------------------------------------------------------ */
+
+/* Nothing is agreed on before there are channels to all neighbours: then a word that is owed is never lost for want
+ * of memory. False: again at the next step. */
+static bool open_tree(struct fy_progress *p)
 {
-	return (rank - 1) / 2;
+	int rank = p->engine->rank;
+	if (rank && !fy_channel_get(p, fy_tree_parent(rank)))
+		return false;
+	for (int i = 0; i < fy_tree_children(p); i++)
+		if (!fy_channel_get(p, fy_tree_child(rank, i)))
+			return false;
+	return true;
 }
 
-static int children_of(const struct fy_progress *p)
-{
-	int first = 2 * p->engine->rank + 1, n = p->engine->size - first;
-	return n < 0 ? 0 : n > 2 ? 2 : n;
-}
+/* ---- joining ------------------------------------------------------------------------------- */
 
 static void begin_round(struct fy_agree *a, uint32_t round)
 {
 	a->round = round;
 	a->up_sent = false;
+	a->pause = a->again_at = 0;
 }
 
 void fy_agree_join(struct fy_progress *p, uint32_t kind)
 {
 	struct fy_agree *a = &p->agree;
-	a->n++;
+	a->n = a->finished + 1;
 	a->kind = kind;
-	a->everybody = false;
-	a->last_quiet = false;
-	a->frozen = false;
+	a->everybody = a->frozen = a->careful = false;
+	a->last_known = false;
 	a->still_rounds = 0;
-	a->pause = a->again_at = 0;
 	begin_round(a, 0);
 	fy_outgoing_list_lanes(p);
 	for (struct fy_lane *lane = p->lanes; lane; lane = lane->next)
 		lane->fence_mark = fy_load_acquire_64(&lane->tail);
+	if (kind == FY_AGREE_CLOSE)
+		fy_agree_closes(p, p->engine->rank, a->finished);
 }
 
+/* ---- the end ------------------------------------------------------------------------------- */
+
+void fy_agree_complete(struct fy_agree *a, int status, const char *detail)
+{
+	a->kind = 0;
+	a->up_due = false;
+	if (a->waiter)
+		fy_future_complete(a->waiter, status, detail);
+	a->waiter = NULL;
+}
+
+/* A future of a post is completed by an acknowledgement, which a quiet rank must have sent. */
+static void finish(struct fy_progress *p)
+{
+	struct fy_agree *a = &p->agree;
+	a->finished = a->n;
+	if (a->kind == FY_AGREE_CLOSE)
+		p->drained = true;
+	p->worked = true;
+	fy_agree_complete(a, 0, NULL);
+}
+
+void fy_agree_give_up(struct fy_progress *p)
+{
+	if (p->agree.kind == FY_AGREE_FENCE)
+		fy_agree_complete(&p->agree, FERRY_EPEER, "a rank is gone: the fence cannot end");
+}
+
+/* ---- quiet --------------------------------------------------------------------------------- */
+
 /* Nothing of this rank waits to leave, and nothing that arrived waits to be put in order. */
-static bool quiet(struct fy_progress *p)
+bool fy_agree_is_quiet(struct fy_progress *p)
 {
 	if (!fy_outgoing_quiet(p) || !fy_transfer_quiet(p) || p->tasks || p->homeless)
 		return false;
@@ -77,153 +124,153 @@ static bool quiet(struct fy_progress *p)
 	return true;
 }
 
-/* A future of a post is completed by an acknowledgement, which a quiet rank must have sent. */
-static void finish(struct fy_progress *p)
+/* ---- words --------------------------------------------------------------------------------- */
+
+static void send_down(struct fy_progress *p, uint32_t verdict)
 {
 	struct fy_agree *a = &p->agree;
-	a->finished = a->n;
-	if (a->kind == FY_AGREE_CLOSE)
-		p->drained = true;
-	a->kind = 0;
-	p->worked = true;
-	if (a->waiter)
-		fy_future_complete(a->waiter, 0, NULL);
-	a->waiter = NULL;
-}
-
-/* Is there a channel to every rank that is to be told? If not: no memory now. */
-static bool can_send_down(struct fy_progress *p)
-{
-	for (int i = 0; i < children_of(p); i++)
-		if (!fy_channel_get(p, 2 * p->engine->rank + 1 + i))
-			return false;
-	return true;
-}
-
-/* To all ranks below, or, for want of memory, to none: false, and nothing has changed. A word that only some got would
- * hang the others. */
-static bool send_down(struct fy_progress *p, uint32_t verdict)
-{
-	struct fy_agree *a = &p->agree;
-	if (!can_send_down(p))
-		return false;
-	for (int i = 0; i < children_of(p); i++) {
-		struct fy_channel *ch = fy_channel_get(p, 2 * p->engine->rank + 1 + i);
-		ch->down = (struct fy_agree_word){ .n = a->n, .round = a->round, .kind = a->kind, .busy = verdict };
+	uint32_t kind = a->kind | (a->careful ? FY_AGREE_TAINTED : 0);
+	for (int i = 0; i < fy_tree_children(p); i++) {
+		struct fy_channel *ch = p->channels[fy_tree_child(p->engine->rank, i)];
+		ch->down = (struct fy_agree_word){ .n = a->n, .round = a->round, .kind = kind, .verdict = verdict };
 		ch->down_owed = true;
 		fy_channel_mark(p, ch);
 		a->seen[i] = false;
 	}
+	if (!a->everybody)
+		fy_agree_all_joined(p);
 	a->everybody = true;
 	if (verdict == FREEZE) {
 		a->frozen = true;
-		a->last_quiet = false;
+		a->last_known = false;
 		a->still_rounds = 0;
 		fy_engine_set_stopped(p->engine);
 	}
+	p->worked = true;
 	if (verdict == OVER)
 		finish(p);
 	else
 		begin_round(a, a->round + 1);
-	return true;
-}
-
-/* The root has everybody's counts of a round. */
-static void judge(struct fy_progress *p, const struct fy_agree_word *sum)
-{
-	struct fy_agree *a = &p->agree;
-	bool tainted = sum->kind & FY_AGREE_TAINTED;
-	bool still = !sum->busy && (sum->sent == sum->done || tainted);
-	bool same = a->last_quiet && sum->sent == a->last_sent && sum->done == a->last_done;
-	a->still_rounds = still && same ? a->still_rounds + 1 : 0;
-	bool over = a->still_rounds >= (tainted ? TAINTED_ROUNDS : 1);
-	a->last_quiet = still;
-	a->last_sent = sum->sent;
-	a->last_done = sum->done;
-	a->up_sent = true;
-	a->pause = still && !tainted ? 0
-	           : a->pause        ? (2 * a->pause < PAUSE_MAX ? 2 * a->pause : PAUSE_MAX)
-	                             : PAUSE_FIRST;
-	a->again_at = p->now + a->pause;
-	if (over) /* if it cannot be told now another round follows, which ends likewise */
-		send_down(p, a->kind == FY_AGREE_CLOSE && !a->frozen ? FREEZE : OVER);
 }
 
 static void send_up(struct fy_progress *p, const struct fy_agree_word *sum)
 {
-	struct fy_channel *ch = fy_channel_get(p, parent_of(p->engine->rank));
-	if (!ch)
-		return; /* no memory: up_sent stays as it is, and the next step tries again */
-	ch->up = *sum;
+	struct fy_agree *a = &p->agree;
+	struct fy_channel *ch = p->channels[fy_tree_parent(p->engine->rank)];
+	ch->up = a->up = *sum;
 	ch->up_owed = true;
 	fy_channel_mark(p, ch);
-	p->agree.up_sent = true;
+	a->up_sent = true;
+	a->pause = a->pause ? 2 * a->pause : PAUSE_FIRST;
+	if (a->pause > PAUSE_MAX)
+		a->pause = PAUSE_MAX;
+	a->again_at = p->now + a->pause;
 }
+
+/* The root has everybody's counts of a round, perhaps not for the first time. */
+static void judge(struct fy_progress *p, const struct fy_agree_word *sum)
+{
+	struct fy_agree *a = &p->agree;
+	bool tainted = sum->kind & FY_AGREE_TAINTED;
+	bool still = sum->sent == sum->done || tainted;
+	if (a->round && !still)
+		return; /* something is on its way: whose counts change says so */
+	bool same = a->last_known && sum->sent == a->last_sent && sum->done == a->last_done;
+	a->still_rounds = still && same ? a->still_rounds + 1 : 0;
+	bool over = a->still_rounds >= (tainted ? TAINTED_ROUNDS : 1);
+	a->last_known = still;
+	a->last_sent = sum->sent;
+	a->last_done = sum->done;
+	a->careful = tainted;
+	send_down(p, !over ? AGAIN : a->kind == FY_AGREE_CLOSE && !a->frozen ? FREEZE : OVER);
+	a->again_at = tainted ? p->now + PAUSE_MAX : 0;
+}
+
+/* ---- the step ------------------------------------------------------------------------------ */
 
 static bool children_are_here(const struct fy_progress *p)
 {
 	const struct fy_agree *a = &p->agree;
-	for (int i = 0; i < children_of(p); i++)
-		if (!a->seen[i] || a->child[i].n != a->n || a->child[i].round != a->round)
+	for (int i = 0; i < fy_tree_children(p); i++)
+		if (!a->seen[i] || a->child[i].n != a->n || a->child[i].round != a->round ||
+		    (a->child[i].kind & ~(uint32_t)FY_AGREE_TAINTED) != a->kind)
 			return false;
 	return true;
 }
 
-void fy_agree_step(struct fy_progress *p)
+static struct fy_agree_word count(struct fy_progress *p)
 {
 	struct fy_agree *a = &p->agree;
-	if (!a->kind)
-		return;
-	if (a->up_sent) {
-		if (p->engine->rank == 0 && p->now >= a->again_at)
-			send_down(p, AGAIN);
-		return;
-	}
-	if (!children_are_here(p))
-		return;
-	struct fy_agree_word sum = { .n = a->n, .round = a->round, .busy = !quiet(p), .sent = p->issued,
+	struct fy_agree_word sum = { .n = a->n, .round = a->round, .sent = p->issued,
 		                     .kind = a->kind | (p->tainted ? FY_AGREE_TAINTED : 0),
 		                     .done = p->done + fy_load_acquire_64(&p->engine->handled_elsewhere) };
-	for (int i = 0; i < children_of(p); i++) {
-		sum.busy += a->child[i].busy;
+	for (int i = 0; i < fy_tree_children(p); i++) {
 		sum.kind |= a->child[i].kind & FY_AGREE_TAINTED;
 		sum.sent += a->child[i].sent;
 		sum.done += a->child[i].done;
 	}
-	if (p->engine->rank == 0)
+	return sum;
+}
+
+static bool has_news(const struct fy_agree *a, const struct fy_agree_word *sum)
+{
+	return sum->sent != a->up.sent || sum->done != a->up.done || sum->kind != a->up.kind;
+}
+
+static void agree(struct fy_progress *p)
+{
+	struct fy_agree *a = &p->agree;
+	a->up_due = false;
+	if (!children_are_here(p) || (a->up_sent && !a->round))
+		return;
+	struct fy_agree_word sum = count(p); /* before the look whether it is quiet: what was done has posted by then */
+	if (a->up_sent && !has_news(a, &sum))
+		return;
+	if (a->round && !fy_agree_is_quiet(p))
+		return;
+	if (p->now < a->again_at)
+		a->up_due = true; /* then it is looked at again at that time */
+	else if (p->engine->rank == 0)
 		judge(p, &sum);
 	else
 		send_up(p, &sum);
 }
 
-void fy_agree_give_up(struct fy_progress *p)
+void fy_agree_step(struct fy_progress *p)
 {
 	struct fy_agree *a = &p->agree;
-	if (a->kind != FY_AGREE_FENCE)
+	if ((!a->kind && !a->closing.known) || !open_tree(p))
 		return;
-	a->kind = 0;
-	if (a->waiter)
-		fy_future_complete(a->waiter, FERRY_EPEER, "a rank is gone: the fence cannot end");
-	a->waiter = NULL;
+	if (a->closing.known)
+		fy_agree_tell(p);
+	if (a->kind)
+		agree(p);
 }
+
+/* ---- what neighbours say ------------------------------------------------------------------- */
 
 void fy_agree_up(struct fy_progress *p, struct fy_channel *ch, const struct fy_agree_word *w)
 {
-	int child = ch->rank - (2 * p->engine->rank + 1);
-	if (child < 0 || child >= children_of(p)) {
+	int child = fy_tree_which_child(p, ch->rank);
+	if (child < 0) {
 		p->stats.malformed++;
 		return;
 	}
 	p->agree.child[child] = *w;
 	p->agree.seen[child] = true;
+	if (w->kind & FY_AGREE_CLOSE)
+		fy_agree_child_joined(p, child);
 }
 
-bool fy_agree_down(struct fy_progress *p, struct fy_channel *ch, const struct fy_agree_word *w)
+void fy_agree_down(struct fy_progress *p, struct fy_channel *ch, const struct fy_agree_word *w)
 {
 	struct fy_agree *a = &p->agree;
-	if (ch->rank != parent_of(p->engine->rank) || w->n != a->n || w->round != a->round || !a->kind) {
+	uint32_t kind = w->kind & ~(uint32_t)FY_AGREE_TAINTED;
+	if (!p->engine->rank || ch->rank != fy_tree_parent(p->engine->rank) || !a->kind || kind != a->kind || !a->up_sent ||
+	    w->n != a->n || w->round != a->round) {
 		p->stats.malformed++;
-		return true;
+		return;
 	}
-	return send_down(p, w->busy);
+	a->careful = w->kind & FY_AGREE_TAINTED;
+	send_down(p, w->verdict);
 }

@@ -260,6 +260,8 @@ static void put_controls(struct fy_progress *p, struct fy_channel *ch)
 		return;
 	if (ch->stream_ack_owed && !put_stream_acks(p, ch))
 		return;
+	if (ch->news_owed) /* before what says that all have joined */
+		ch->news_owed = !put_control(p, ch, FY_OP_AGREE_NEWS, &ch->news, sizeof ch->news);
 	if (ch->up_owed)
 		ch->up_owed = !put_control(p, ch, FY_OP_AGREE_UP, &ch->up, sizeof ch->up);
 	if (ch->down_owed)

@@ -559,6 +559,7 @@ static enum taken take_control(struct fy_progress *p, struct fy_channel *ch, con
 		struct fy_refused refused;
 		struct fy_grant grant;
 		struct fy_agree_word agree;
+		struct fy_agree_news news;
 		struct fy_lost lost;
 		uint64_t amount;
 	} body;
@@ -577,7 +578,9 @@ static enum taken take_control(struct fy_progress *p, struct fy_channel *ch, con
 	else if (r->op == FY_OP_AGREE_UP && n == sizeof body.agree)
 		fy_agree_up(p, ch, &body.agree);
 	else if (r->op == FY_OP_AGREE_DOWN && n == sizeof body.agree)
-		return fy_agree_down(p, ch, &body.agree) ? TAKEN : PAUSED;
+		fy_agree_down(p, ch, &body.agree);
+	else if (r->op == FY_OP_AGREE_NEWS && n == sizeof body.news)
+		fy_agree_hear(p, ch, &body.news);
 	else if (r->op == FY_OP_RECALL && n == sizeof body.amount)
 		fy_channel_recalled(p, ch);
 	else if (r->op == FY_OP_GIVE && n == sizeof body.amount)

@@ -155,6 +155,7 @@ struct fy_command {
 	bool (*run)(struct fy_progress *progress, struct fy_command *command);
 	void *arg;
 	int status;
+	bool patient;             /* set by run, with false: it waits for the agreement that is going on */
 	uint32_t done;            /* futex: 0, then 1 by the helm (release), read by the waiter (acquire) */
 	struct fy_command *next;
 	ck_stack_entry_t entry;
@@ -275,6 +276,7 @@ int fy_post_start_end(ferry *engine, size_t nbytes, ferry_future *future, ferry_
 #define FY_OP_RECALL 0xFFFFFF16u
 #define FY_OP_GIVE 0xFFFFFF17u
 #define FY_OP_LOST 0xFFFFFF18u
+#define FY_OP_AGREE_NEWS 0xFFFFFF19u
 
 /* Flags of engine futures, beside those of future.h. */
 #define FY_FUTURE_IS_FLUSH 0x100u

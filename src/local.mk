@@ -9,6 +9,8 @@ lib_LTLIBRARIES += libferry.la
 
 libferry_core_la_SOURCES = \
 	%D%/agree.c \
+	%D%/agree.h \
+	%D%/agree_news.c \
 	%D%/block.c \
 	%D%/block.h \
 	%D%/cache.c \

@@ -134,8 +134,10 @@ int ferry_open(const ferry_options *options, ferry **engine_p)
 
 static bool begin_close(struct fy_progress *p, struct fy_command *c)
 {
-	if (p->agree.kind)
-		return false; /* a fence that is still going on ends first */
+	if (p->agree.kind) { /* a fence that is still going on ends first */
+		c->patient = true;
+		return false;
+	}
 	fy_progress_begin_close(p);
 	c->status = FERRY_OK;
 	return true;

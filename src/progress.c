@@ -65,6 +65,7 @@ static void run_commands(struct fy_progress *p)
 	if (fy_load_relaxed_ptr(&p->engine->commands.head))
 		collect_commands(p);
 	struct fy_command *again = NULL, *again_last = NULL, *next;
+	p->commands_press = false;
 	for (struct fy_command *c = p->commands; c; c = next) {
 		next = c->next;
 		if (c->run(p, c)) {
@@ -76,6 +77,7 @@ static void run_commands(struct fy_progress *p)
 		c->next = NULL;
 		*(again_last ? &again_last->next : &again) = c;
 		again_last = c;
+		p->commands_press |= !c->patient;
 	}
 	p->commands = again;
 	p->commands_last = again_last;
@@ -298,7 +300,7 @@ static int64_t at_most(int64_t a, int64_t b)
 
 static bool is_under_way(const struct fy_progress *p)
 {
-	return p->n_flying || !fy_transfer_quiet(p) || p->dirty || p->commands;
+	return p->n_flying || !fy_transfer_quiet(p) || p->dirty || p->commands_press || (p->finished && p->n_posted);
 }
 
 /* The time between two looks, longer and longer while they find nothing. */
@@ -312,8 +314,9 @@ static int64_t longer(struct fy_progress *p, int64_t most)
 int64_t fy_progress_sleep_time(struct fy_progress *p)
 {
 	bool under_way = is_under_way(p);
-	bool awaited = p->calls_open || p->drain_broke_off || p->n_pending || p->n_streams || p->agree.kind ||
-	               p->closing || p->queued || p->n_early; /* which may wait for memory */
+	bool awaited = p->calls_open || p->drain_broke_off || p->n_pending || p->n_streams || p->queued ||
+	               p->n_early; /* which may wait for memory */
+	bool agreeing = p->agree.kind || p->closing;
 	int64_t sleep_max = p->options->sleep_max ? p->options->sleep_max : FERRY_US(1);
 	int64_t t;
 	if (under_way && p->port->all_local)
@@ -321,9 +324,13 @@ int64_t fy_progress_sleep_time(struct fy_progress *p)
 	else if (under_way && !p->calls_open)
 		t = longer(p, SLEEP_WIRE);
 	else if (under_way || awaited)
-		t = p->port->all_local && !p->agree.kind && !p->closing ? SLEEP_RUNG : SLEEP_AWAITED;
+		t = p->port->all_local ? SLEEP_RUNG : SLEEP_AWAITED;
+	else if (agreeing && p->port->all_local)
+		t = longer(p, SLEEP_LOCAL); /* whoever has something to say rings */
 	else if ((t = longer(p, sleep_max)) && p->port->all_local)
 		t = SLEEP_LOCAL;
+	if (p->agree.up_due)
+		t = at_most(t, p->agree.again_at - p->now);
 	if (p->starts && p->starts->under_way)
 		t = at_most(t, at_most(p->idle_sleep, SLEEP_STARTED));
 	if (p->rung_at && p->now - p->rung_at < RUNG_FOR)

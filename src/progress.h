@@ -20,7 +20,7 @@
 /* ---- the wire: doc/wire-format.md says it in words ----------------------- */
 
 #define FY_WIRE_MAGIC 0x31595246u /* "FRY1" */
-#define FY_WIRE_VERSION 1
+#define FY_WIRE_VERSION 2
 #define FY_BATCH_BYTES 8192u      /* header and records: what the common transports still send eagerly */
 #define FY_FOLD_MAX 4096u         /* a message up to this size travels inside a batch */
 #define FY_BATCH_CHARGE 1024u     /* credit of a batch beside its records: what an unexpected message costs MPI */
@@ -83,10 +83,21 @@ struct fy_ack_stream { /* body of FY_OP_ACK_STREAM: so many more FY_HELD records
 };
 struct fy_agree_word { /* body of FY_OP_AGREE_UP and _DOWN */
 	uint32_t n, round;
-	uint32_t kind;      /* FY_AGREE_FENCE, FY_AGREE_CLOSE; up: and FY_AGREE_TAINTED */
-	uint32_t busy;      /* up: ranks below that are not quiet; down: the verdict */
+	uint32_t kind;      /* FY_AGREE_FENCE or FY_AGREE_CLOSE, and FY_AGREE_TAINTED */
+	uint32_t verdict;   /* down; up: 0 */
 	uint64_t sent, done;
 };
+#define FY_AWAITED_NAMED 4u
+struct fy_awaited { /* ranks that a close waits for */
+	uint32_t count, zero;
+	uint32_t first[FY_AWAITED_NAMED]; /* the lowest ones of them */
+};
+struct fy_agree_news { /* body of FY_OP_AGREE_NEWS: a rank closes */
+	uint32_t closer;
+	uint32_t fences;    /* that it had finished */
+	struct fy_awaited awaited; /* up: of the ranks below; down: of all */
+};
+_Static_assert(sizeof(struct fy_agree_news) == 32, "the wire format says 32 bytes");
 
 /* ---- batches and channels ------------------------------------------------ */
 
@@ -230,8 +241,9 @@ struct fy_channel {
 	struct fy_inbound *grants_owed, *grants_last;
 	struct fy_refused refused[FY_REFUSED_MAX];
 	unsigned n_refused;
-	bool up_owed, down_owed;
+	bool up_owed, down_owed, news_owed;
 	struct fy_agree_word up, down;
+	struct fy_agree_news news;
 	bool bye_owed, bye_sent, bye_seen;
 	/* batches that do not come */
 	bool gap;                   /* at the last look the number `gap_at` was missing, and a later one was there */
@@ -291,21 +303,37 @@ struct fy_timer {
 
 enum { FY_AGREE_FENCE = 1, FY_AGREE_CLOSE = 2, FY_AGREE_TAINTED = 0x100 };
 
+/* Who closes; agree_news.c. Neighbours: the children, then the parent. */
+enum { FY_NEIGHBOUR_PARENT = 2, FY_NEIGHBOURS = 3 };
+struct fy_closing {
+	bool known;          /* a rank closes, this one or another: */
+	uint32_t rank, fences; /* the first that was heard of, and how many fences it had finished */
+	int64_t tell_at;     /* not before that */
+	bool told[FY_NEIGHBOURS];
+	struct fy_awaited told_last[FY_NEIGHBOURS];
+	bool below_known[2], all_known; /* what the neighbours said: */
+	struct fy_awaited below[2], all;
+};
+
 struct fy_agree {
 	uint32_t n;          /* the current agreement, or the last one */
 	uint32_t kind;       /* 0: none is going on here */
 	uint32_t round;
-	bool up_sent;
+	bool up_sent;        /* in this round: */
+	struct fy_agree_word up; /* what was sent last */
+	bool up_due;         /* more is to be sent, or judged, at again_at */
 	bool seen[2];        /* from the children */
 	struct fy_agree_word child[2];
-	uint64_t last_sent, last_done; /* root: of the round before */
-	bool last_quiet;
+	bool last_known;     /* root: of the round before, in which the sums were equal: */
+	uint64_t last_sent, last_done;
 	unsigned still_rounds;
+	bool careful;        /* counts cannot match somewhere */
 	bool frozen;         /* of a close: the program posts nothing any more */
-	int64_t pause, again_at;       /* root: the next round starts then */
+	int64_t pause, again_at;
 	bool everybody;      /* all ranks have joined this agreement */
-	uint32_t finished;   /* number of the last agreement that is over */
+	uint32_t finished;   /* how many agreements are over */
 	ferry_future *waiter; /* completed when this agreement is over; the helm's reference */
+	struct fy_closing closing;
 };
 
 /* ---- operations of MPI that the program started --------------------------- */
@@ -419,6 +447,7 @@ struct fy_progress {
 	unsigned n_left;              /* messages among them that a thread which may not run handlers left */
 	ferry_message *replies, *replies_last; /* that could not be put yet */
 	struct fy_command *commands, *commands_last;
+	bool commands_press;          /* one of them waits for something else than an agreement */
 	struct fy_timer *timers;      /* a heap */
 	size_t n_timers, timer_room;
 	/* counts for agreements: user records put, and user records that came to their end here */
@@ -611,9 +640,13 @@ void fy_transfer_release(struct fy_progress *p, ferry_message *message);
 /* agree.c */
 void fy_agree_join(struct fy_progress *p, uint32_t kind);
 void fy_agree_up(struct fy_progress *p, struct fy_channel *ch, const struct fy_agree_word *w);
-/* False: no memory now, the word is to be given again. */
-bool fy_agree_down(struct fy_progress *p, struct fy_channel *ch, const struct fy_agree_word *w);
+void fy_agree_down(struct fy_progress *p, struct fy_channel *ch, const struct fy_agree_word *w);
+void fy_agree_hear(struct fy_progress *p, struct fy_channel *ch, const struct fy_agree_news *news);
 void fy_agree_step(struct fy_progress *p);
+/* A rank closes: no fence begins any more. FERRY_OK or FERRY_EINVAL. */
+int fy_agree_refuses_fence(const struct fy_progress *p);
+/* Whom a close waits for, as far as it is known here. */
+void fy_agree_awaited(struct fy_progress *p, struct fy_awaited *list);
 /* A rank is gone: a fence that is going on will not end. */
 void fy_agree_give_up(struct fy_progress *p);
 

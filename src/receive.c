@@ -199,35 +199,45 @@ int ferry_recv(ferry *engine, int source, uint32_t op, int64_t timeout, ferry_me
 
 /* ---- fence -------------------------------------------------------------------------------- */
 
+struct fence {
+	ferry_future *future;
+	char why[200]; /* it cannot begin */
+};
+
 static bool join_fence(struct fy_progress *p, struct fy_command *c)
 {
-	if (p->agree.kind)
+	struct fence *fence = c->arg;
+	if (p->agree.kind) {
+		c->patient = true;
 		return false;
-	if (p->gone_since || p->closing) {
-		c->status = p->gone_since ? FERRY_EPEER : FERRY_ESTOPPED;
+	}
+	if (p->gone_since || p->closing)
+		c->status = p->gone_since ? fy_fail(FERRY_EPEER, "a rank is gone: a fence cannot end any more")
+		                          : fy_fail(FERRY_ESTOPPED, "the engine is being closed");
+	else
+		c->status = fy_agree_refuses_fence(p);
+	if (c->status) { /* the sentence is in the helm's thread */
+		snprintf(fence->why, sizeof fence->why, "%s", ferry_last_error());
 		return true;
 	}
-	ferry_future *future = c->arg;
 	fy_agree_join(p, FY_AGREE_FENCE);
-	p->agree.waiter = future;
-	c->status = FERRY_OK;
+	p->agree.waiter = fence->future;
 	return true;
 }
 
 static int begin_fence(ferry *e, ferry_future **future_p)
 {
-	ferry_future *future = fy_future_create(e, FY_FUTURE_NO_CANCEL);
-	if (!future)
+	struct fence fence = { .future = fy_future_create(e, FY_FUTURE_NO_CANCEL), .why = "the engine is being closed" };
+	if (!fence.future)
 		return fy_fail(FERRY_ENOMEM, "no memory for a fence");
-	struct fy_command c = { .run = join_fence, .arg = future };
+	struct fy_command c = { .run = join_fence, .arg = &fence };
 	int status = fy_engine_command(e, &c);
 	if (status) {
-		ferry_future_release(future);
-		ferry_future_release(future);
-		return fy_fail(status, status == FERRY_EPEER ? "a rank is gone: a fence cannot end any more"
-		                                             : "the engine is being closed");
+		ferry_future_release(fence.future);
+		ferry_future_release(fence.future);
+		return fy_fail(status, "%s", fence.why);
 	}
-	*future_p = future;
+	*future_p = fence.future;
 	return FERRY_OK;
 }
 
@@ -257,6 +267,8 @@ int ferry_fence(ferry *e, int64_t timeout)
 	if (status == FERRY_OK)
 		status = fy_future_wait_until(future, until);
 	if (future && status != FERRY_PENDING) {
+		if (status < 0)
+			fy_fail(status, "%s", ferry_future_detail(future));
 		ferry_future_release(future);
 		future = NULL;
 	}

@@ -59,6 +59,7 @@ mpi_programs = \
 	%D%/mpi/gather_memory \
 	%D%/mpi/large \
 	%D%/mpi/mailbox \
+	%D%/mpi/mismatch \
 	%D%/mpi/order \
 	%D%/mpi/plain_mpi \
 	%D%/mpi/process \
@@ -111,6 +112,7 @@ np2_tests = \
 	%D%/mpi/forward-2.np2 \
 	%D%/mpi/gather_memory-2.np2 \
 	%D%/mpi/large-2.np2 \
+	%D%/mpi/mismatch-2.np2 \
 	%D%/mpi/order-2.np2 \
 	%D%/mpi/plain_mpi-2.np2 \
 	%D%/mpi/port_adopt-2.np2 \
@@ -143,6 +145,7 @@ np4_tests = \
 	%D%/mpi/close_delivers-4.np4 \
 	%D%/mpi/collective-4.np4 \
 	%D%/mpi/errors-4.np4 \
+	%D%/mpi/mismatch-4.np4 \
 	%D%/mpi/order-4.np4 \
 	# end
 

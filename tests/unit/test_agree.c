@@ -17,10 +17,13 @@ enum { RANKS_MAX = 7, RECORDS_MAX = 40 };
 
 /* ---- ranks, and words between them ------------------------------------------------------ */
 
+enum what { UP, DOWN, NEWS };
+
 struct word {
 	int from, to;
-	bool up;
+	enum what what;
 	struct fy_agree_word word;
+	struct fy_agree_news news;
 };
 
 struct ranks {
@@ -28,7 +31,7 @@ struct ranks {
 	fy_sim *sim;
 	ferry *engines[RANKS_MAX];
 	struct fy_progress *p[RANKS_MAX];
-	struct word words[4 * RANKS_MAX]; /* under way, oldest first */
+	struct word words[8 * RANKS_MAX]; /* under way, oldest first */
 	int n_words;
 };
 
@@ -66,11 +69,13 @@ static void end(struct ranks *r)
 static void collect(struct ranks *r, int from)
 {
 	for (struct fy_channel *ch = r->p[from]->all; ch; ch = ch->all_next) {
+		if (ch->news_owed)
+			r->words[r->n_words++] = (struct word){ from, ch->rank, NEWS, { 0 }, ch->news };
 		if (ch->up_owed)
-			r->words[r->n_words++] = (struct word){ from, ch->rank, true, ch->up };
+			r->words[r->n_words++] = (struct word){ from, ch->rank, UP, ch->up, { 0 } };
 		if (ch->down_owed)
-			r->words[r->n_words++] = (struct word){ from, ch->rank, false, ch->down };
-		ch->up_owed = ch->down_owed = false;
+			r->words[r->n_words++] = (struct word){ from, ch->rank, DOWN, ch->down, { 0 } };
+		ch->news_owed = ch->up_owed = ch->down_owed = false;
 	}
 }
 
@@ -87,7 +92,9 @@ static void deliver(struct ranks *r, int index)
 	struct word w = r->words[index];
 	struct fy_progress *p = r->p[w.to];
 	memmove(&r->words[index], &r->words[index + 1], (size_t)(--r->n_words - index) * sizeof w);
-	if (w.up)
+	if (w.what == NEWS)
+		fy_agree_hear(p, fy_channel_get(p, w.from), &w.news);
+	else if (w.what == UP)
 		fy_agree_up(p, fy_channel_get(p, w.from), &w.word);
 	else
 		fy_agree_down(p, fy_channel_get(p, w.from), &w.word);
@@ -428,6 +435,181 @@ static void nothing_is_under_way_when_it_is_over(void **state)
 	}
 }
 
+/* ---- fences here and a close there ------------------------------------------------------------- */
+
+/* Each rank fences so many times, then closes; after a fence that failed it closes at once. */
+struct program {
+	unsigned fences, done;
+	bool closing, failed;
+	ferry_future *fence;
+};
+
+struct programs {
+	struct model model; /* its chance, its words, and what is wrong */
+	struct program of[RANKS_MAX];
+	unsigned common;    /* fences that all ranks have */
+};
+
+static void is_wrong(struct programs *m, int rank, const char *what)
+{
+	if (!m->model.wrong[0])
+		snprintf(m->model.wrong, sizeof m->model.wrong, "rank %d: %s, %u of %u fences done, %u are common", rank,
+		         what, m->of[rank].done, m->of[rank].fences, m->common);
+}
+
+static void see_fence(struct programs *m, int rank)
+{
+	struct program *of = &m->of[rank];
+	const char *detail = ferry_future_detail(of->fence);
+	int status = ferry_future_poll(of->fence), closer = -1;
+	if (status == FERRY_PENDING)
+		return;
+	if (status == FERRY_OK && of->done++ >= m->common)
+		is_wrong(m, rank, "a fence succeeded that not all ranks have");
+	if (status != FERRY_OK) {
+		of->failed = true;
+		if (status != FERRY_EINVAL || of->done != m->common)
+			is_wrong(m, rank, "a fence failed that all ranks have");
+		else if (sscanf(detail, "rank %d is in ferry_close", &closer) != 1 || closer < 0 ||
+		         closer >= m->model.ranks.n || !m->of[closer].closing || m->of[closer].done != of->done)
+			is_wrong(m, rank, "its fence names a rank that does not close");
+	}
+	ferry_future_release(of->fence);
+	of->fence = NULL;
+}
+
+/* What its program does next. */
+static void go_on(struct programs *m, int rank)
+{
+	struct program *of = &m->of[rank];
+	struct fy_progress *p = m->model.ranks.p[rank];
+	if (of->fence)
+		see_fence(m, rank);
+	if (of->fence || of->closing)
+		return;
+	if (of->failed || of->done == of->fences) {
+		of->closing = true;
+		fy_agree_join(p, FY_AGREE_CLOSE);
+	} else if (fy_agree_refuses_fence(p)) {
+		of->failed = true;
+		if (of->done != m->common || !strstr(ferry_last_error(), "is in ferry_close"))
+			is_wrong(m, rank, "a fence was refused that all ranks have");
+	} else {
+		of->fence = fy_future_create(m->model.ranks.engines[rank], FY_FUTURE_NO_CANCEL);
+		fy_agree_join(p, FY_AGREE_FENCE);
+		p->agree.waiter = of->fence;
+	}
+}
+
+static bool all_closed(const struct programs *m)
+{
+	for (int i = 0; i < m->model.ranks.n; i++)
+		if (!m->of[i].closing || !m->model.ranks.p[i]->drained)
+			return false;
+	return true;
+}
+
+static void play_programs(struct programs *m, uint64_t seed)
+{
+	*m = (struct programs){ .model = { .random = seed } };
+	struct model *model = &m->model;
+	begin(&model->ranks, 2 + (int)pick(model, RANKS_MAX - 1));
+	m->common = UINT32_MAX;
+	for (int i = 0; i < model->ranks.n; i++) {
+		m->of[i].fences = pick(model, 4);
+		if (m->of[i].fences < m->common)
+			m->common = m->of[i].fences;
+	}
+	unsigned lazy = pick(model, 30); /* per cent of turns in which the programs do anything */
+	for (unsigned turn_nr = 0; !model->wrong[0] && !all_closed(m); turn_nr++) {
+		int rank = (int)pick(model, model->ranks.n);
+		if (pick(model, 100) < 1 + lazy)
+			go_on(m, rank);
+		else if (pick(model, 2))
+			some_word(model);
+		else
+			step(&model->ranks, rank);
+		if (turn_nr > 1000000)
+			is_wrong(m, rank, "it does not end");
+	}
+	for (int i = 0; i < model->ranks.n; i++)
+		ferry_future_release(m->of[i].fence);
+	end(&model->ranks);
+}
+
+static void fences_here_and_a_close_there(void **state)
+{
+	(void)state;
+	unsigned long seeds = t_seeds(3000), first = t_env("FERRY_FIRST_SEED", 1), only = t_env("FERRY_SEED", 0);
+	for (unsigned long i = 0; i < (only ? 1 : seeds); i++) {
+		static struct programs m;
+		play_programs(&m, only ? only : first + i);
+		if (m.model.wrong[0])
+			fail_msg("seed %lu: %s", only ? only : first + i, m.model.wrong);
+	}
+}
+
+/* Ranks that wait say nothing: no words, and nothing that is due. */
+static void who_waits_says_nothing(void **state)
+{
+	(void)state;
+	for (uint32_t kind = FY_AGREE_FENCE; kind <= FY_AGREE_CLOSE; kind++) {
+		struct ranks r;
+		begin(&r, 7);
+		for (int i = 0; i < 6; i++)
+			fy_agree_join(r.p[i], kind);
+		turns(&r, 20);
+		for (int i = 0; i < 7; i++) {
+			step(&r, i);
+			assert_int_equal(r.n_words, 0);
+			assert_false(r.p[i]->agree.up_due);
+		}
+		r.p[2]->issued++; /* all have come, and something is on its way */
+		fy_agree_join(r.p[6], kind);
+		turns(&r, 20);
+		for (int i = 0; i < 7; i++) {
+			step(&r, i);
+			assert_int_equal(r.n_words, 0);
+			assert_false(r.p[i]->agree.up_due);
+		}
+		assert_false(over_for_anybody(&r));
+		r.p[5]->done++;
+		turns(&r, 12);
+		assert_true(over(&r));
+		end(&r);
+	}
+}
+
+/* Each rank that is in the close knows, after a while, whom it waits for. */
+static void who_is_awaited_is_known(void **state)
+{
+	(void)state;
+	struct ranks r;
+	struct fy_awaited list;
+	static const int order[] = { 3, 0, 6, 1, 2, 5, 4 };
+	bool joined[RANKS_MAX] = { false };
+	begin(&r, 7);
+	for (int n = 0; n < 7; n++) {
+		joined[order[n]] = true;
+		fy_agree_join(r.p[order[n]], FY_AGREE_CLOSE);
+		for (int again = 0; again < 1500; again++) /* of 2 ms: what changed is told after a second */
+			turn(&r);
+		for (int i = 0; i < 7 && n < 6; i++) {
+			unsigned at = 0, named = 0;
+			fy_agree_awaited(r.p[i], &list);
+			assert_int_equal(list.count, 6 - n);
+			for (int rank = 0; rank < 7; rank++) {
+				if (joined[rank])
+					continue;
+				if (at++ < FY_AWAITED_NAMED)
+					assert_int_equal(list.first[named++], rank);
+			}
+		}
+	}
+	assert_true(over(&r));
+	end(&r);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -440,6 +622,9 @@ int main(void)
 		cmocka_unit_test(a_fence_lets_everybody_go_on),
 		cmocka_unit_test(counts_that_cannot_match_end_it_late),
 		cmocka_unit_test(nothing_is_under_way_when_it_is_over),
+		cmocka_unit_test(fences_here_and_a_close_there),
+		cmocka_unit_test(who_waits_says_nothing),
+		cmocka_unit_test(who_is_awaited_is_known),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL) != 0;
 }
