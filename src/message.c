@@ -24,7 +24,11 @@ static bool get_body(ferry_message *m, size_t nbytes, size_t tail)
 
 static void free_body(ferry_message *m)
 {
-	if (m->body != m->tail)
+	if (m->body == m->tail)
+		return;
+	if (m->flags & FY_MESSAGE_BLOCK)
+		fy_block_put(m->engine, m->body, m->nbytes);
+	else
 		free(m->body);
 }
 
@@ -332,9 +336,10 @@ void *ferry_message_take(ferry_message *m, size_t index, size_t *nbytes_p)
 	void *data = a->data;
 	if (nbytes_p)
 		*nbytes_p = a->nbytes;
-	if (m->large >= a->nbytes && a->nbytes) {
-		m->large -= a->nbytes;
-		fy_add_64(&m->engine->large_returned, a->nbytes);
+	size_t room = fy_block_room(m->engine, a->nbytes);
+	if (m->large >= room && room) {
+		m->large -= room;
+		fy_add_64(&m->engine->large_returned, room);
 		if (fy_load_acquire_32(&m->engine->phase) != FY_STOPPED)
 			fy_engine_notify(m->engine);
 	}

@@ -73,6 +73,8 @@ struct ferry_message {
 #define FY_MESSAGE_DELIVERED 0x10u
 #define FY_MESSAGE_BLANK 0x20u   /* made for a reply: FY_MESSAGE_SMALL bytes in the tail, goes to the thread's cache */
 
+#define FY_MESSAGE_BLOCK 0x40u   /* the body is a block (block.c) */
+
 /* What `answered` is before that: nobody has tried, or a reply found no memory. Then whoever answers in the end says so:
  * the caller does not get an empty reply for one that was lost. */
 #define FY_UNANSWERED 0u

@@ -11,6 +11,7 @@
 #ifndef FY_PROGRESS_H
 #define FY_PROGRESS_H
 
+#include "block.h"
 #include "engine.h"
 #include "future.h"
 #include "message.h"
@@ -167,7 +168,6 @@ struct fy_failure { /* the first failure of a stream towards a rank since its la
 };
 
 struct fy_slot;
-struct fy_block;
 struct fy_outbound;
 struct fy_inbound;
 
@@ -430,8 +430,7 @@ struct fy_progress {
 	size_t chunk_bytes;
 	bool code_due;                /* a message was not granted: where it lands is asked of the program */
 	struct fy_chunk *chunks;      /* free ones */
-	struct fy_block *blocks;      /* kept memory, newest first (block.c) */
-	int64_t blocks_at;            /* when some was last wanted */
+	struct fy_blocks blocks;      /* kept memory (block.c) */
 	int tag_span;                 /* tags of chunks: from 1 to this, the same on all ranks */
 	/* handlers */
 	struct fy_handler *direct[FY_OPS_DIRECT];

@@ -74,6 +74,7 @@ struct fy_inbound {
 	ferry_message *message;   /* once there is memory */
 	struct fy_held *held;     /* its place in the stream; NULL for replies */
 	uint64_t xid, total, call_id;
+	uint64_t needs;           /* of the budget, once its lengths are known */
 	uint64_t charge;          /* what its place holds of the credit, until the message does */
 	uint64_t large;           /* what it takes of its budget while it lands */
 	uint32_t kind, stream, op, n_parts, lengths_known;

@@ -93,9 +93,20 @@ static void append(struct fy_inbound **first, struct fy_inbound **last, struct f
 	*last = in;
 }
 
+/* What its parts take of the budget. They are at least their bytes, and of those is `total`: a sum that is less has
+ * overflowed. */
+static uint64_t room_for(const struct fy_progress *p, const struct fy_inbound *in)
+{
+	uint64_t room = 0;
+	for (uint32_t i = 0; i < in->n_parts; i++)
+		room += fy_block_room(p->engine, in->lengths[i]);
+	return room < in->total ? UINT64_MAX : room;
+}
+
 static void queue_for_grant(struct fy_progress *p, struct fy_inbound *in)
 {
 	int queue = in->prepaid || in->status ? NEEDS_NONE : fy_inbound_share(in);
+	in->needs = in->status || in->dead ? 0 : room_for(p, in);
 	append(&p->waiting[queue], &p->waiting_last[queue], in);
 }
 
@@ -279,10 +290,10 @@ static void *ask_where(struct fy_progress *p, struct fy_inbound *in, uint32_t pa
 	return there;
 }
 
-/* An attachment has a length and an owner when it has memory, not before. */
-static bool land(struct fy_progress *p, struct fy_inbound *in, uint32_t part, struct fy_attachment *a)
+/* An attachment has a length and an owner when it has memory, not before. `beside`: what the message has by now. */
+static bool land(struct fy_progress *p, struct fy_inbound *in, uint32_t part, uint64_t beside, struct fy_attachment *a)
 {
-	void *there = ask_where(p, in, part), *data = there ? there : fy_block_get(p, in->lengths[part]);
+	void *there = ask_where(p, in, part), *data = there ? there : fy_block_get(p, in->lengths[part], beside);
 	if (!data)
 		return false;
 	*a = (struct fy_attachment){ .data = data, .nbytes = in->lengths[part], .owned = !there };
@@ -291,13 +302,31 @@ static bool land(struct fy_progress *p, struct fy_inbound *in, uint32_t part, st
 
 static bool land_attachments(struct fy_progress *p, struct fy_inbound *in, ferry_message *m)
 {
-	for (uint32_t i = 1; i < in->n_parts; i++)
-		if (!m->attachments[i - 1].data && !land(p, in, i, &m->attachments[i - 1]))
+	uint64_t large = fy_block_room(p->engine, m->nbytes);
+	for (uint32_t i = 1; i < in->n_parts; i++) {
+		struct fy_attachment *a = &m->attachments[i - 1];
+		if (!a->data && !land(p, in, i, large, a))
 			return false;
-	m->large = m->nbytes;
-	for (uint32_t i = 1; i < in->n_parts; i++)
-		m->large += m->attachments[i - 1].owned ? m->attachments[i - 1].nbytes : 0;
+		large += a->owned ? fy_block_room(p->engine, a->nbytes) : 0;
+	}
+	m->large = large;
 	return true;
+}
+
+/* A long body is a block. */
+static ferry_message *new_message(struct fy_progress *p, uint32_t op, size_t nbytes)
+{
+	ferry_message *m = fy_message_new(p->engine, op, nbytes < FY_BLOCK_MIN ? nbytes : 0);
+	if (!m || nbytes < FY_BLOCK_MIN)
+		return m;
+	m->body = fy_block_get(p, nbytes, 0);
+	if (!m->body) {
+		fy_message_free(m);
+		return NULL;
+	}
+	m->nbytes = m->body_room = nbytes;
+	m->flags = FY_MESSAGE_BLOCK;
+	return m;
 }
 
 /* The message, its attachments without memory: the one that there is, or a new one. */
@@ -305,9 +334,9 @@ static ferry_message *draft(struct fy_progress *p, struct fy_inbound *in)
 {
 	ferry_message *m = in->draft;
 	in->draft = NULL;
-	if (m || !(m = fy_message_new(p->engine, in->op, in->lengths[0])))
+	if (m || !(m = new_message(p, in->op, in->lengths[0])))
 		return m;
-	m->flags = FY_MESSAGE_RECEIVED;
+	m->flags |= FY_MESSAGE_RECEIVED;
 	m->source = in->ch->rank;
 	if (!fy_message_room_for(m, in->n_parts - 1))
 		return m;
@@ -335,20 +364,13 @@ static int make_room(struct fy_progress *p, struct fy_inbound *in)
 	m->account = in->kind == FY_KIND_REPLY ? NULL : in->ch->account;
 	m->charge = in->charge;
 	in->charge = 0;
-	in->large = in->prepaid ? 0 : in->kind == FY_KIND_REPLY ? in->total : m->large;
+	in->large = in->prepaid ? 0 : m->large;
 	if (in->prepaid || in->kind == FY_KIND_REPLY)
 		m->large = 0; /* paid from the credit; or the program's, which holds the call's future */
 	in->message = m;
 	in->flow.end = in->flow.at.number + fy_chunk_count_all(m, in->n_parts, in->chunk_bytes);
 	drop_lengths(in);
 	return FERRY_OK;
-}
-
-/* Kept blocks are within the budget: what messages use of it they cannot have. */
-static void keep_no_more(struct fy_progress *p)
-{
-	uint64_t used = p->large_used[0] + p->large_used[1], cap = p->large_cap[0];
-	fy_block_trim(p, used < cap ? cap - used : 0);
 }
 
 /* ---- refusing ------------------------------------------------------------------------------------------ */
@@ -406,8 +428,8 @@ static int admitted(struct fy_progress *p, const struct fy_inbound *in)
 static bool fits(const struct fy_progress *p, const struct fy_inbound *in)
 {
 	int share = fy_inbound_share(in);
-	uint64_t used = p->large_used[share] - p->large_stalled[share];
-	return in->prepaid || in->status || used == 0 || used + in->total <= p->large_cap[share];
+	uint64_t used = p->large_used[share] - p->large_stalled[share], cap = p->large_cap[share];
+	return in->prepaid || in->status || used == 0 || (in->needs <= cap && used <= cap - in->needs);
 }
 
 /* False: what is prepaid has to be taken from MPI, and there is no memory for it now. */
@@ -428,7 +450,6 @@ static bool grant(struct fy_progress *p, struct fy_inbound *in)
 	} else {
 		p->large_used[fy_inbound_share(in)] += in->large;
 		fy_landing_add(p, in);
-		keep_no_more(p);
 	}
 	if (!in->prepaid)
 		fy_inbound_owe_grant(p, in);

@@ -34,6 +34,7 @@ unit_tests = \
 	# end
 
 sim_tests = \
+	%D%/sim/blocks.t \
 	%D%/sim/corners.t \
 	%D%/sim/lifetimes.t \
 	%D%/sim/malformed.t \

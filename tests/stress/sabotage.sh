@@ -115,8 +115,18 @@ break_it spent channel.c \
 	'a record spends nothing' $S
 break_it spent-fast outgoing.c '/ch->spent += (uint64_t)(fill - ch->fill)/d' \
 	'records of the hot loop spend nothing' $S sim/corners
-break_it budget transfer_in.c 's/used + in->total <= p->large_cap\[share\];/true;/' \
+break_it budget transfer_in.c 's/(in->needs <= cap .*;/true;/' \
 	'grants are given whatever the budget' $S
+break_it kept block.c 's/^\ttrim(p, may_keep(p, beside + room));//' \
+	'kept blocks make no room for messages' sim/blocks
+break_it reuse block.c 's/^\tstruct fy_block \*b = \*list_of(p, room);/\tstruct fy_block *b = NULL;/' \
+	'blocks are kept and never used again' sim/blocks
+break_it idle block.c 's/> KEEP_FOR/> 100 * KEEP_FOR/' \
+	'blocks that nobody uses are kept' sim/blocks
+break_it pages block.c 's/^\tmadvise(from, .*//' \
+	'malloc keeps the pages of blocks' sim/blocks
+break_it two-owners block.c 's/^\t\*b->here = b->next;//' \
+	'a block is two messages at once' sim/blocks
 break_it full outgoing.c '/^static void lower_full/,/^}/s/fy_store_release_8(.*, 0);/;/' \
 	'a full rank stays full' $S
 break_it bodies engine.h 's/return held + its >= /return false \&\& held + its >= /' \
