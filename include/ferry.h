@@ -54,6 +54,18 @@ extern "C" {
 
 #define FERRY_API __attribute__((visibility("default")))
 
+/* What the macros below expand to in C and in each C++, so that no compiler warns where a program uses them. */
+#if !defined(__cplusplus)
+#define FERRY_CAST(type, value) ((type)(value))
+#define FERRY_NULL NULL
+#elif __cplusplus >= 201103L
+#define FERRY_CAST(type, value) static_cast<type>(value)
+#define FERRY_NULL nullptr
+#else
+#define FERRY_CAST(type, value) static_cast<type>(value)
+#define FERRY_NULL NULL
+#endif
+
 /* ---- status ------------------------------------------------------------ */
 
 /*
@@ -82,11 +94,11 @@ extern "C" {
 
 /* FERRY_PENDING is no error: it is not decided yet, or nothing came in time. */
 enum ferry_status_code {
-	FERRY_OK = 0,
-	FERRY_PENDING = 1,
 #define FERRY_STATUS_ENUM(name, value, text) FERRY_##name = (value),
 	FERRY_STATUS_MAP(FERRY_STATUS_ENUM)
 #undef FERRY_STATUS_ENUM
+	FERRY_OK = 0,
+	FERRY_PENDING = 1
 };
 
 /* The name of a status ("FERRY_EINVAL"), or "unknown status". Any thread. */
@@ -127,12 +139,12 @@ typedef void *ferry_memory_fn(ferry *engine, int source, uint32_t op, size_t ind
 #define FERRY_ANY (-1)          /* any source */
 #define FERRY_ALL (-1)          /* all ranks */
 #define FERRY_NONE (-1)         /* an option that is off */
-#define FERRY_ANY_OP UINT32_MAX /* any of the program's ops */
+#define FERRY_ANY_OP 0xFFFFFFFFu /* any of the program's ops */
 #define FERRY_OP_RESERVED 0xFFFF0000u /* ops from here on are the library's */
 
-#define FERRY_US(n) ((int64_t)(n) * 1000)
-#define FERRY_MS(n) ((int64_t)(n) * 1000000)
-#define FERRY_S(n) ((int64_t)(n) * 1000000000)
+#define FERRY_US(n) (FERRY_CAST(int64_t, n) * 1000)
+#define FERRY_MS(n) (FERRY_CAST(int64_t, n) * 1000000)
+#define FERRY_S(n) (FERRY_CAST(int64_t, n) * 1000000000)
 
 /* flags of options */
 #define FERRY_EXCLUSIVE 0x1u /* the application makes no MPI call of its own */
@@ -176,7 +188,7 @@ struct ferry_options {
 	const char *log;        /* "stderr", or a file name in which %r becomes the rank: off */
 	int checksum;           /* 1: CRC-32C over bodies and attachments: off. (*) */
 };
-#define FERRY_OPTIONS_INIT { sizeof(ferry_options), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
+#define FERRY_OPTIONS_INIT { sizeof(ferry_options), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, FERRY_NULL, 0, 0, 0, 0, FERRY_NULL, FERRY_NULL, 0 }
 
 /* ---- engine ------------------------------------------------------------- */
 
@@ -533,7 +545,7 @@ FERRY_API int ferry_promise_fulfil(ferry_future *future, int status, ferry_messa
 /* ---- executors ---------------------------------------------------------- */
 
 /* Where handlers and callbacks run: on the progress thread, which must not be blocked, ... */
-#define FERRY_INLINE ((ferry_executor *)0)
+#define FERRY_INLINE FERRY_CAST(ferry_executor *, FERRY_NULL)
 
 /*
  * ... on a pool of 1 to 4096 threads; in a strand over a pool, one at a time and in order; or in a queue, by

@@ -163,6 +163,7 @@ mpi_short_tests = \
 script_tests = \
 	%D%/api/exports.sh \
 	%D%/api/header_cxx.sh \
+	%D%/api/header_warnings.sh \
 	%D%/api/installed.sh \
 	%D%/api/lists.sh \
 	%D%/api/plugin.sh \
@@ -272,7 +273,8 @@ endif
 check_PROGRAMS += $(mpi_programs) $(mpi_core_programs) %D%/api/header_c
 TESTS = $(tap_tests) %D%/api/header_c $(script_tests) $(mpi_tests)
 EXTRA_PROGRAMS = $(unit_tests) $(sim_tests) $(stress_tests) $(stress_programs)
-EXTRA_DIST += $(test_support) $(script_tests) $(stress_scripts) $(stress_tools) %D%/support/no_cmocka.sh %D%/api/header_cxx.cc
+EXTRA_DIST += $(test_support) $(script_tests) $(stress_scripts) $(stress_tools) %D%/support/no_cmocka.sh %D%/api/header_cxx.cc \
+	%D%/api/header_use.c
 
 # Real programs, no wrapper scripts: what links libferry.la finds it in the build tree.
 LDADD = libferry-sim.la $(CMOCKA_LIBS) $(MSGPACK_LIBS)
@@ -321,6 +323,7 @@ AM_TESTS_ENVIRONMENT = \
 	export TEST_SANITIZER='$(SANITIZER)' TEST_MPI='$(MPI_NAME)'; \
 	export TEST_CC='$(CC)' TEST_CXX='$(CXX)' TEST_NM='$(NM)'; \
 	export TEST_CFLAGS='$(CFLAGS) $(SAN_CFLAGS)' TEST_MPI_CPPFLAGS='$(MPI_CPPFLAGS)'; \
+	export TEST_MSGPACK_CFLAGS='$(MSGPACK_CFLAGS)'; \
 	export MPIEXEC='$(MPIEXEC)' MPIEXEC_FLAGS='$(MPIEXEC_FLAGS)' PYTHON_PEER='$(PYTHON_PEER)'; \
 	export PKG_CONFIG='$(PKG_CONFIG)' MAKE='$(MAKE)'; \
 	export CMOCKA_MESSAGE_OUTPUT=TAP;
