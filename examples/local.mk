@@ -6,6 +6,8 @@ example_programs = \
 	%D%/controller \
 	%D%/eventloop \
 	%D%/halo \
+	%D%/halo_plain \
+	%D%/halo_ported \
 	%D%/hello \
 	%D%/python_host \
 	%D%/wordcount \

@@ -172,6 +172,7 @@ script_tests = \
 	%D%/mpi/bench.sh \
 	%D%/mpi/controller.sh \
 	%D%/mpi/ferry_perf.sh \
+	%D%/mpi/halo.sh \
 	%D%/mpi/process.sh \
 	%D%/mpi/python_peer.sh \
 	%D%/mpi/wordcount.sh \

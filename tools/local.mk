@@ -18,6 +18,7 @@ libferry_perf_la_SOURCES = \
 	%D%/perf_duel.h \
 	%D%/perf_engine.c \
 	%D%/perf_engine.h \
+	%D%/perf_halo.c \
 	%D%/perf_histogram.c \
 	%D%/perf_histogram.h \
 	%D%/perf_idle.c \

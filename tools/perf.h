@@ -145,6 +145,7 @@ extern const struct perf_mode perf_bandwidth_mode;
 extern const struct perf_mode perf_overlap_mode;
 extern const struct perf_mode perf_idle_mode;
 extern const struct perf_mode perf_alltoall_mode;
+extern const struct perf_mode perf_halo_mode;
 extern const struct perf_mode perf_memory_mode;
 
 /* Seconds of the monotonic clock, and the same in ns. */

@@ -17,6 +17,7 @@ static const struct perf_mode *const modes[] = {
 	&perf_overlap_mode,
 	&perf_idle_mode,
 	&perf_alltoall_mode,
+	&perf_halo_mode,
 	&perf_memory_mode,
 };
 #define MODES_COUNT (sizeof(modes) / sizeof(modes[0]))
@@ -261,7 +262,7 @@ static const char help_options[] =
 	"  -r, --reps N         trials of each contestant; they take turns\n"
 	"  -f, --futures        rate: a future for each post, a window of them awaited\n"
 	"  -p, --peers LIST     whom to compare with; all, none, or names with commas\n"
-	"                       between; otherwise plain\n"
+	"                       between; otherwise plain, halo: multiple\n"
 	"      --flood N        latency: N more threads that post without a pause\n"
 	"      --land           bandwidth, overlap: the receiver names the memory\n"
 	"      --keep-engine    leave the engine open, idle, while peers run\n"
@@ -349,7 +350,7 @@ static void set_defaults(struct perf_options *options)
 	if (options->repetitions == 0)
 		options->repetitions = mode->repetitions;
 	if (!options->peers)
-		options->peers = mode_has(mode, "plain", 5) ? "plain" : "none";
+		options->peers = mode_has(mode, "plain", 5) ? "plain" : mode_has(mode, "multiple", 8) ? "multiple" : "none";
 }
 
 static enum perf_request read_words(struct reader *reader, int argc, char **argv)

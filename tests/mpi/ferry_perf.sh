@@ -41,6 +41,8 @@ mode 2 overlap --reps 1 --size 1M --land
 mode 2 idle --duration 0.2
 mode 3 alltoall --duration 0.02 --reps 1
 mode 2 memory
+mode 2 halo --duration 0.02 --reps 1 --size 64K
+check "the halo's steps have a ratio" says '^  ferry / multiple *steps'
 
 job 2 rate --threads 1,2 --size 8,64 --duration 0.01 --reps 1 --keep-engine --plot "$work/rate.svg" --json
 check "lists of threads and sizes, the engine kept" ended_with 0
@@ -84,6 +86,6 @@ check "too few ranks" refused 'rate runs on 2 ranks, not on 1'
 timeout 60 "$program" --help >"$work/out" 2>"$work/err"
 status=$?
 check "--help without a launcher" says '^Usage: mpiexec'
-check "names every mode" sh -c '[ $(grep -c "peers: " "$1/out") -eq 8 ]' - "$work"
+check "names every mode" sh -c '[ $(grep -c "peers: " "$1/out") -eq 9 ]' - "$work"
 
 finish
