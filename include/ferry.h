@@ -215,7 +215,10 @@ FERRY_API int ferry_open(const ferry_options *options, ferry **engine_p);
  * MPI if an engine initialized it, unless FERRY_KEEP_MPI is set; MPI cannot be started again after that.
  *
  * Threads    any application thread, once; threads that wait for room or in ferry_recv leave with
- *            FERRY_ESTOPPED first. No other call on this engine may begin once it has returned.
+ *            FERRY_ESTOPPED first. Calls of other threads on this engine may be under way, and threads may exit
+ *            meanwhile. A call that begins later returns FERRY_ESTOPPED, too (ferry_rank and ferry_size go on telling
+ *            what they did), until 256 more engines of this process have been closed: then a new one may have this
+ *            address.
  * Blocks     until all ranks have closed. Queues that nobody runs are run by this thread.
  * Ownership  futures, messages and executors that the program holds may be used and released
  *            afterwards; the engine not. NULL is fine.
@@ -258,10 +261,11 @@ FERRY_API int ferry_flush(ferry *engine, int rank, int64_t timeout);
 FERRY_API int ferry_fence(ferry *engine, int64_t timeout);
 
 /* What the engine runs with: every default filled in, FERRY_NONE for what is off. Ownership: texts are
- * the engine's, valid until ferry_close. */
+ * the engine's, valid until ferry_close. FERRY_ESTOPPED. */
 FERRY_API int ferry_options_resolved(const ferry *engine, ferry_options *options);
 
-/* The counters now (one look by the progress thread, for which it waits). As much as stats->size says. */
+/* The counters now (one look by the progress thread, for which it waits). As much as stats->size says.
+ * FERRY_ESTOPPED: read them before the close. */
 FERRY_API int ferry_stats_read(const ferry *engine, ferry_stats *stats);
 
 /* FERRY_OK while the engine works, then why it does not: FERRY_ESTOPPED, FERRY_EPEER. */

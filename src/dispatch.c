@@ -233,6 +233,19 @@ static void handle_here(ferry *engine, struct fy_handler *h, ferry_message *m)
 	fy_engine_end(FY_HANDLING, before);
 }
 
+/* It was not handled: back to the mailbox, where nobody reads any more once the engine has stopped. */
+static void hand_back(ferry *engine, ferry_message *m)
+{
+	if (!fy_engine_enter(engine)) {
+		m->flags &= ~FY_MESSAGE_CALL;
+		ferry_message_release(m);
+		return;
+	}
+	fy_mailbox_push(&engine->mailbox, m);
+	fy_store_release_32(&engine->mail_rescan, 1);
+	fy_engine_leave(engine);
+}
+
 /* In an executor. */
 static void run_in_executor(struct fy_task *task)
 {
@@ -245,8 +258,7 @@ static void run_in_executor(struct fy_task *task)
 	 * the two sees the other. */
 	fy_add_32(&h->running, 1);
 	if (fy_load_acquire_32(&h->closed) || fy_executor_discarding()) {
-		fy_mailbox_push(&engine->mailbox, m);
-		fy_store_release_32(&engine->mail_rescan, 1);
+		hand_back(engine, m);
 	} else {
 		handle_here(engine, h, m);
 	}

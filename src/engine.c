@@ -2,10 +2,15 @@
 /*
  * The engine: its making and its end.
  *
- * The memory of struct ferry is never given back to the system: closed engines
- * go to a list and are used again. So a thread that holds the pointer of an engine that another
- * thread closed a moment ago (a future does, while it is pending) looks at
- * valid memory, finds the phase FY_STOPPED, and goes away.
+ * The memory of struct ferry is never given back to the system: closed engines go to the end of a list and
+ * are used again when SHELLS_REST others have come behind them. So a thread that holds the pointer of an engine that
+ * another thread closed a moment ago (a future does, while it is pending) looks at
+ * valid memory, finds the phase FY_STOPPED, and goes away. What such a thread looks at is not written meanwhile either:
+ * `phase`, `refs`, `guests` and the two mutexes stay as they are until the struct is used again.
+ *
+ * What belongs to a struct (its arrays, the texts of its options) goes with the last reference. There is one of the
+ * engine's, until close is over; one a lane, so that posts need none of their own; one a message. Whoever has neither
+ * takes one by fy_engine_try_retain, which fails when the last one is gone, or is counted as a guest meanwhile.
  */
 #define _GNU_SOURCE
 #include "engine.h"
@@ -28,34 +33,62 @@
 #define CHUNK_WIRE ((size_t)256 << 10) /* else a chunk holds up for longer what is behind it */
 #define CALLS_SHARE 8               /* an eighth of receive_memory is for replies */
 
+#define SHELLS_REST 256u            /* 0.9 MB; how many other engines are closed before a struct is used again */
+
 static pthread_mutex_t shells_lock = PTHREAD_MUTEX_INITIALIZER;
-static ferry *shells;               /* under shells_lock: closed engines, linked by next_shell */
+static ferry *shells, **shells_end = &shells; /* under shells_lock: closed engines, the oldest first */
+static unsigned n_shells;           /* likewise */
 static uint64_t next_serial;        /* atomic add */
 
 /* ---- making ----------------------------------------------------------------------------------------- */
 
-static ferry *shell_get(void)
+/* One that has rested, or NULL. */
+static ferry *shell_take(void)
 {
 	pthread_mutex_lock(&shells_lock);
-	ferry *e = shells;
-	if (e)
-		shells = e->next_shell;
+	ferry *e = n_shells > SHELLS_REST ? shells : NULL;
+	if (e) {
+		shells = e->next_shell; /* never the last one */
+		n_shells--;
+	}
 	pthread_mutex_unlock(&shells_lock);
-	if (!e) {
-		e = aligned_alloc(FY_CACHE_LINE, sizeof *e);
-		if (e)
-			memset(e, 0, sizeof *e);
+	if (e) {
+		pthread_mutex_destroy(&e->aside);
+		pthread_mutex_destroy(&e->mailbox.lock);
 	}
 	return e;
 }
 
+static void shell_rest(ferry *e)
+{
+	e->next_shell = NULL;
+	pthread_mutex_lock(&shells_lock);
+	*shells_end = e;
+	shells_end = &e->next_shell;
+	n_shells++;
+	pthread_mutex_unlock(&shells_lock);
+}
+
+static ferry *shell_get(void)
+{
+	ferry *e = shell_take();
+	if (!e) {
+		e = aligned_alloc(FY_CACHE_LINE, sizeof *e);
+		if (e)
+			*e = (ferry){ .phase = FY_STOPPED };
+	}
+	return e;
+}
+
+/* The phase stays FY_STOPPED until the engine works. */
 static void shell_init(ferry *e, const fy_port *port)
 {
-	memset(e, 0, offsetof(ferry, guests));
+	memset(e, 0, offsetof(ferry, phase));
+	memset(&e->status, 0, offsetof(ferry, guests) - offsetof(ferry, status));
 	e->serial = fy_add_64(&next_serial, 1) + 1;
 	e->rank = port->rank;
 	e->size = port->size;
-	e->refs = 1;
+	fy_store_release_32(&e->refs, 1);
 	fy_wake_init(&e->wake);
 	ck_stack_init(&e->lanes);
 	ck_stack_init(&e->commands);
@@ -151,12 +184,12 @@ int fy_engine_create(fy_port *port, ferry_options *resolved, uint32_t first_seq,
 		fy_log_close(e->log);
 		memset(resolved, 0, sizeof *resolved);
 		fy_options_free(&e->options);
-		e->phase = FY_STOPPED;
 		fy_engine_release(e);
 		return fy_fail(FERRY_ENOMEM, "no memory for an engine");
 	}
 	memset(resolved, 0, sizeof *resolved);
 	fy_options_warn(e->log);
+	fy_store_release_32(&e->phase, FY_OPEN);
 	*engine_p = e;
 	return FERRY_OK;
 }
@@ -194,6 +227,16 @@ static void wait_for_guests(ferry *e)
 		sched_yield();
 	}
 	fail_commands(e);
+}
+
+/* One that nobody came back for. */
+static void drop_fence(ferry *e)
+{
+	pthread_mutex_lock(&e->aside);
+	ferry_future *f = e->fence;
+	e->fence = NULL;
+	pthread_mutex_unlock(&e->aside);
+	ferry_future_release(f);
 }
 
 static void fail_promises(ferry *e)
@@ -257,6 +300,8 @@ int fy_engine_destroy(ferry *e)
 	fy_outgoing_abandon(p, FERRY_ESTOPPED); /* posts that raced with the close */
 	fy_store_release_32(&e->abandoned, 1);
 	wait_for_guests(e);
+	fy_wake_part(&e->wake);
+	drop_fence(e);
 	fail_promises(e);
 	fy_executor_engine_closing(e);
 	run_last_tasks(p);
@@ -290,12 +335,36 @@ int fy_engine_destroy(ferry *e)
 	memset(e->slots, 0, sizeof e->slots);
 	fy_log_close(e->log);
 	e->log = NULL;
+	fy_executor_engine_closed(e);
 	return status;
 }
 
 void fy_engine_retain(ferry *e)
 {
 	fy_add_32(&e->refs, 1);
+}
+
+bool fy_engine_try_retain(ferry *e)
+{
+	uint32_t refs;
+	do {
+		refs = fy_load_relaxed_32(&e->refs);
+		if (refs == 0)
+			return false;
+	} while (!fy_cas_32(&e->refs, refs, refs + 1));
+	return true;
+}
+
+/* Whose messages are that are made when their engine is gone. */
+static ferry ended = { .phase = FY_STOPPED, .refs = 1, .stopped = 1, .abandoned = 1, .closed = 1,
+	               .options = { .message_max = SIZE_MAX, .out_of_band = SIZE_MAX, .decode_memory = 4096 } };
+
+ferry *fy_engine_retain_or_ended(ferry *e)
+{
+	if (fy_engine_try_retain(e))
+		return e;
+	fy_engine_retain(&ended);
+	return &ended;
 }
 
 void fy_engine_release(ferry *e)
@@ -313,12 +382,7 @@ void fy_engine_release(ferry *e)
 		e->account_list = a->next;
 		free(a);
 	}
-	pthread_mutex_destroy(&e->aside);
-	pthread_mutex_destroy(&e->mailbox.lock);
-	pthread_mutex_lock(&shells_lock);
-	e->next_shell = shells;
-	shells = e;
-	pthread_mutex_unlock(&shells_lock);
+	shell_rest(e);
 }
 
 #define REFS_AT_ONCE 64u
@@ -347,8 +411,7 @@ void fy_engine_release_near(ferry *e)
 
 void fy_engine_return_refs(struct fy_lane *lane)
 {
-	uint32_t all_but_one = lane->engine_refs - 1;
-	fy_add_32(&lane->engine->refs, -all_but_one);
+	fy_add_32(&lane->engine->refs, -lane->engine_refs);
 	lane->engine_refs = 0;
 	fy_engine_release(lane->engine);
 }

@@ -91,8 +91,8 @@ struct ferry {
 	int close_status;         /* written before `closed` */
 	uint32_t stopped;         /* set together with the phase FY_STOPPED: what handlers that wait for room look at */
 	uint32_t abandoned;       /* set by close (release) after its last look at the lanes */
-	ferry_stats last_stats;   /* after close */
-	ferry *next_shell;        /* in the list of closed engines */
+	ferry_stats last_stats;   /* after close, for tests */
+	ferry *next_shell;        /* in the list of closed engines, under its lock */
 	ferry_future *fence;      /* under aside: a fence that has not ended yet */
 	bool fencing;             /* under aside: a thread is inside ferry_fence */
 	struct fy_mailbox mailbox;
@@ -165,8 +165,13 @@ int fy_engine_command(ferry *engine, struct fy_command *command);
 
 void fy_engine_retain(ferry *engine);
 void fy_engine_release(ferry *engine);
+/* A reference for who has none to begin with. False: the last one is gone, and what belongs to the struct with it. */
+bool fy_engine_try_retain(ferry *engine);
+/* Likewise of this engine, or else of one that has ended and never goes away. */
+ferry *fy_engine_retain_or_ended(ferry *engine);
 /* Likewise for the frequent messages of a thread: its lane has some references in stock, so that threads do not meet
- * at the engine's word for every call. What a lane has is its thread's alone, and goes back with the lane. */
+ * at the engine's word for every call. What a lane has is its thread's alone, and goes back with the lane, together with
+ * the one of the lane itself. */
 void fy_engine_retain_near(struct fy_lane *lane);
 void fy_engine_release_near(ferry *engine);
 void fy_engine_return_refs(struct fy_lane *lane);
@@ -203,7 +208,7 @@ void fy_engine_step_close(ferry *engine);
 /* Threads that wait for room look again. */
 void fy_engine_nudge(ferry *engine);
 
-/* This thread's lane, made at the first call. NULL: no memory. */
+/* This thread's lane, made at the first call. NULL: no memory, or the engine is gone. */
 struct fy_lane *fy_engine_lane(ferry *engine);
 /* A lane for a virtual thread, in simulations. */
 struct fy_lane *fy_engine_lane_create(ferry *engine);

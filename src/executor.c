@@ -91,7 +91,8 @@ struct ferry_executor {
 	pthread_mutex_t turn_lock; /* held by who runs its tasks: a turn, or destroy */
 
 	/* queue */
-	ferry *engine;           /* compared, never looked into */
+	ferry *engine;           /* compared, never looked into. Cleared at its close under queues_lock (release), read
+	                          * there and by who waits (relaxed) */
 	uint32_t running;        /* futex: runs under way: atomic add */
 	uint32_t fd_word;        /* FD_LOCK, FD_AGAIN: compare-and-swap by who submits and runs */
 	uint32_t fd_plus_1;      /* 0: nobody asked for a descriptor yet. Swapped in under FD_LOCK */
@@ -503,15 +504,26 @@ static void pool_join(ferry_executor *pool)
 	fy_executor_release(pool);
 }
 
+/* Tests of this part alone have no engine to look into. */
+static int check_open(ferry *engine)
+{
+	if (fy_future_hooks.stopped && fy_future_hooks.stopped(engine))
+		return fy_fail(FERRY_ESTOPPED, "an executor cannot be made: the engine was closed");
+	return FERRY_OK;
+}
+
 int ferry_workers_create(ferry *engine, unsigned threads, ferry_executor **executor_p)
 {
 	ferry_executor *pool;
+	int rc;
 
 	if (!engine || !executor_p)
 		return fy_fail(FERRY_EINVAL, "ferry_workers_create needs an engine and a place for the executor");
 	if (threads < 1 || threads > THREADS_MAX)
 		return fy_fail(FERRY_EINVAL, "a pool of %u threads is not possible; give 1 to %d", threads,
 		               THREADS_MAX);
+	if ((rc = check_open(engine)) < 0)
+		return rc;
 	pool = create_executor(KIND_POOL);
 	if (!pool || !(pool->ids = calloc(threads, sizeof *pool->ids))) {
 		if (pool)
@@ -519,7 +531,7 @@ int ferry_workers_create(ferry *engine, unsigned threads, ferry_executor **execu
 		return fy_fail(FERRY_ENOMEM, "no memory for a pool of %u threads", threads);
 	}
 	while (pool->threads < threads) {
-		int rc = start_worker(pool);
+		rc = start_worker(pool);
 		if (rc != 0) {
 			pool_join(pool);
 			return fy_fail(FERRY_ENOMEM, "a worker thread cannot be started: %s", strerror(rc));
@@ -622,9 +634,12 @@ static void destroy_strand(ferry_executor *strand)
 int ferry_queue_create(ferry *engine, ferry_executor **executor_p)
 {
 	ferry_executor *queue;
+	int rc;
 
 	if (!engine || !executor_p)
 		return fy_fail(FERRY_EINVAL, "ferry_queue_create needs an engine and a place for the executor");
+	if ((rc = check_open(engine)) < 0)
+		return rc;
 	queue = create_executor(KIND_QUEUE);
 	if (!queue)
 		return fy_fail(FERRY_ENOMEM, "no memory for a queue");
@@ -708,7 +723,7 @@ static int queue_wait(ferry_executor *queue, int64_t timeout)
 		return FERRY_OK;
 	if (timeout == 0)
 		return FERRY_PENDING;
-	if ((rc = fy_future_may_wait(queue->engine)) < 0)
+	if ((rc = fy_future_may_wait(fy_load_relaxed_ptr(&queue->engine))) < 0)
 		return rc;
 	until = fy_until(fy_now(), timeout);
 	while (backlog_count(&queue->backlog) == 0) {
@@ -778,6 +793,15 @@ static ferry_executor *find_loaded(const ferry *engine)
 		fy_executor_retain(queue);
 	pthread_mutex_unlock(&queues_lock);
 	return queue;
+}
+
+void fy_executor_engine_closed(ferry *engine)
+{
+	pthread_mutex_lock(&queues_lock);
+	for (ferry_executor *queue = queues; queue; queue = queue->next_queue)
+		if (queue->engine == engine)
+			fy_store_release_ptr(&queue->engine, NULL);
+	pthread_mutex_unlock(&queues_lock);
 }
 
 unsigned fy_executor_engine_closing(ferry *engine)

@@ -29,6 +29,8 @@ bool fy_executor_discarding(void);
 bool fy_executor_alone_inside(const ferry_executor *where);
 /* Run all that is queued on the queues of an engine, on the calling thread. How many ran. */
 unsigned fy_executor_engine_closing(ferry *engine);
+/* Nothing of it is any more: the queues of this engine are nobody's. */
+void fy_executor_engine_closed(ferry *engine);
 /* Run all that is queued on the calling thread (close does this for queues nobody runs). */
 unsigned fy_executor_drain(ferry_executor *where);
 

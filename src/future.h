@@ -167,8 +167,10 @@ struct fy_future_hooks {
 	/* A message's reference count, so that future.c needs nothing else of messages. */
 	void (*message_retain)(ferry_message *message);
 	void (*message_release)(ferry_message *message);
-	/* The reply of a call that had none. The engine may have closed: it only names whose it is. */
+	/* The reply of a call that had none. The engine may have closed, and be gone. */
 	ferry_message *(*message_empty)(ferry *engine);
+	/* Has this engine stopped? */
+	bool (*stopped)(ferry *engine);
 };
 extern struct fy_future_hooks fy_future_hooks;
 

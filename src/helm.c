@@ -262,13 +262,15 @@ static bool close_is_over(const void *arg)
 	return ((const ferry *)arg)->progress->stopped;
 }
 
+/* Looks with the helm: another thread may have made the last step, and be inside of it yet. */
 void fy_engine_step_close(ferry *engine)
 {
-	while (!close_is_over(engine)) {
+	for (bool over = false; !over;) {
 		fy_executor_engine_closing(engine);
 		fy_helm_take(engine);
 		drive_alone_once(engine, close_is_over, engine, INT64_MAX);
-		int64_t t = engine->progress->stopped ? 0 : fy_progress_sleep_time(engine->progress);
+		over = close_is_over(engine);
+		int64_t t = over ? 0 : fy_progress_sleep_time(engine->progress);
 		if (t > FERRY_US(50))
 			t = FERRY_US(50);
 		fy_helm_give(engine);
@@ -298,15 +300,19 @@ int ferry_progress(ferry *engine, int64_t timeout)
 		return fy_fail(FERRY_ESTOPPED, "the engine has stopped");
 	int64_t until = fy_until(fy_now(), timeout);
 	bool worked;
+	bool stopped;
 	for (;;) {
 		fy_helm_take(engine);
-		worked = fy_progress_step(engine->progress, true);
-		if (worked || fy_now() >= until)
+		stopped = engine->progress->stopped;
+		worked = !stopped && fy_progress_step(engine->progress, true);
+		if (worked || stopped || fy_now() >= until)
 			break;
 		sleep_alone(engine, until);
 	}
 	fy_helm_give(engine);
 	fy_engine_leave(engine);
+	if (stopped)
+		return fy_fail(FERRY_ESTOPPED, "the engine has stopped");
 	return worked ? FERRY_OK : FERRY_PENDING;
 }
 

@@ -95,7 +95,7 @@ static int hook_promise_opened(ferry *engine, ferry_future *future)
 	int status = FERRY_OK;
 	pthread_mutex_lock(&engine->aside);
 	if (fy_load_acquire_32(&engine->phase) == FY_STOPPED) {
-		status = FERRY_ESTOPPED;
+		status = fy_fail(FERRY_ESTOPPED, "a promise cannot be made: the engine was closed");
 	} else {
 		list_promise(engine, future);
 	}
@@ -114,10 +114,12 @@ static void hook_promise_closed(ferry *engine, ferry_future *future)
 
 static ferry_message *hook_empty(ferry *engine)
 {
-	ferry_message *m = fy_message_new(engine, 0, 0);
-	if (m)
-		m->flags = FY_MESSAGE_RECEIVED;
-	return m;
+	return fy_message_empty(engine);
+}
+
+static bool hook_stopped(ferry *engine)
+{
+	return fy_load_acquire_32(&engine->phase) == FY_STOPPED;
 }
 
 static pthread_once_t hooks_once = PTHREAD_ONCE_INIT;
@@ -135,6 +137,7 @@ static void set_hooks(void)
 		.message_retain = ferry_message_retain,
 		.message_release = ferry_message_release,
 		.message_empty = hook_empty,
+		.stopped = hook_stopped,
 	};
 }
 

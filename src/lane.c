@@ -29,7 +29,7 @@ void fy_lane_release(struct fy_lane *lane)
 {
 	if (fy_add_32(&lane->refs, (uint32_t)-1) != 1)
 		return;
-	if (lane->engine_refs)
+	if (lane->engine)
 		fy_engine_return_refs(lane);
 	free(lane->ring);
 	free(lane);

@@ -40,7 +40,7 @@ struct fy_lane {
 	char *ring;               /* constant */
 	uint64_t serial;          /* constant: the engine's, never reused */
 	struct fy_lane *thread_next; /* the thread's own list of its lanes */
-	struct ferry *engine;     /* constant */
+	struct ferry *engine;     /* constant; a reference of it, until the lane is freed */
 	/* The consumer's line. */
 	FY_ALIGNED uint64_t head; /* written by the helm (release), read by the producer (acquire) */
 	uint64_t tail_seen;       /* the helm's */

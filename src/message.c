@@ -32,7 +32,8 @@ static void free_body(ferry_message *m)
 		free(m->body);
 }
 
-ferry_message *fy_message_new(ferry *engine, uint32_t op, size_t nbytes)
+/* With a reference of the engine that is the caller's so far. */
+static ferry_message *new_message(ferry *engine, uint32_t op, size_t nbytes)
 {
 	size_t tail = nbytes <= TAIL_MAX ? nbytes : 0;
 	ferry_message *m = malloc(sizeof *m + tail);
@@ -43,7 +44,25 @@ ferry_message *fy_message_new(ferry *engine, uint32_t op, size_t nbytes)
 		free(m);
 		return NULL;
 	}
-	fy_engine_retain(engine);
+	return m;
+}
+
+ferry_message *fy_message_new(ferry *engine, uint32_t op, size_t nbytes)
+{
+	ferry_message *m = new_message(engine, op, nbytes);
+	if (m)
+		fy_engine_retain(engine);
+	return m;
+}
+
+ferry_message *fy_message_empty(ferry *engine)
+{
+	ferry *its = fy_engine_retain_or_ended(engine);
+	ferry_message *m = new_message(its, 0, 0);
+	if (m)
+		m->flags = FY_MESSAGE_RECEIVED;
+	else
+		fy_engine_release(its);
 	return m;
 }
 
@@ -90,9 +109,13 @@ bool fy_message_fill(ferry_message *m, uint32_t op, int source, const void *body
 
 int fy_message_create(ferry *engine, uint32_t op, ferry_message **message_p)
 {
-	ferry_message *m = fy_message_new(engine, op, 0);
-	if (!m)
+	if (fy_load_acquire_32(&engine->phase) == FY_STOPPED || !fy_engine_try_retain(engine))
+		return fy_fail(FERRY_ESTOPPED, "a message cannot be made: the engine was closed");
+	ferry_message *m = new_message(engine, op, 0);
+	if (!m) {
+		fy_engine_release(engine);
 		return fy_fail(FERRY_ENOMEM, "no memory for a message");
+	}
 	*message_p = m;
 	return FERRY_OK;
 }

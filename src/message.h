@@ -88,6 +88,8 @@ struct ferry_message {
 
 /* A message of its own with room for a body; refs 1. NULL: no memory. */
 ferry_message *fy_message_new(ferry *engine, uint32_t op, size_t nbytes);
+/* An empty one that was received, of an engine that may have closed. NULL: no memory. */
+ferry_message *fy_message_empty(ferry *engine);
 /* A message for the reply to a call, from the cache of the thread that calls. NULL: no memory. */
 ferry_message *fy_message_blank(struct fy_lane *lane);
 /* The helm writes the reply into it. False: no memory for its body. */

@@ -428,6 +428,8 @@ static int post_open(struct fy_post *o, ferry_future **future_p)
 		return bad;
 	if (!o->lane)
 		o->lane = fy_engine_lane(o->engine);
+	if (!o->lane && (bad = check_open(o->engine)) != 0)
+		return bad;
 	if (!o->lane)
 		return fy_fail(FERRY_ENOMEM, "no memory for this thread's lane");
 	size_t held = o->message ? fy_message_held(o->message) : o->nbytes > FY_LANE_INLINE ? o->nbytes : 0;

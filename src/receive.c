@@ -241,14 +241,33 @@ static int begin_fence(ferry *e, ferry_future **future_p)
 	return FERRY_OK;
 }
 
+/* The fence that has not ended yet, if there is one, is this thread's until give_fence. */
 static int claim_fence(ferry *e, ferry_future **future_p)
 {
 	pthread_mutex_lock(&e->aside);
-	bool busy = e->fencing;
-	e->fencing = true;
-	*future_p = e->fence;
+	bool busy = e->fencing, stopped = fy_load_acquire_32(&e->phase) == FY_STOPPED;
+	if (!busy && !stopped) {
+		e->fencing = true;
+		*future_p = e->fence;
+		e->fence = NULL;
+	}
 	pthread_mutex_unlock(&e->aside);
+	if (stopped)
+		return fy_fail(FERRY_ESTOPPED, "the engine was closed");
 	return busy ? fy_fail(FERRY_EINVAL, "another thread of this rank is in ferry_fence: one at a time") : FERRY_OK;
+}
+
+/* `future`: of a fence that goes on, or NULL. Close has looked for the last time once the engine has stopped. */
+static void give_fence(ferry *e, ferry_future *future)
+{
+	pthread_mutex_lock(&e->aside);
+	if (fy_load_acquire_32(&e->phase) != FY_STOPPED) {
+		e->fence = future;
+		future = NULL;
+	}
+	e->fencing = false;
+	pthread_mutex_unlock(&e->aside);
+	ferry_future_release(future);
 }
 
 int ferry_fence(ferry *e, int64_t timeout)
@@ -257,7 +276,7 @@ int ferry_fence(ferry *e, int64_t timeout)
 		return fy_fail(FERRY_EINVAL, "ferry_fence needs an engine and a timeout >= 0 or FERRY_FOREVER");
 	if (fy_engine_on_progress(e) || fy_engine_in_handler(e))
 		return fy_fail(FERRY_EDEADLK, "ferry_fence would wait for the handler or callback that calls it");
-	ferry_future *future;
+	ferry_future *future = NULL;
 	int64_t until = fy_until(fy_now(), timeout);
 	int status = claim_fence(e, &future);
 	if (status)
@@ -272,10 +291,7 @@ int ferry_fence(ferry *e, int64_t timeout)
 		ferry_future_release(future);
 		future = NULL;
 	}
-	pthread_mutex_lock(&e->aside);
-	e->fence = future;
-	e->fencing = false;
-	pthread_mutex_unlock(&e->aside);
+	give_fence(e, future);
 	return status;
 }
 
@@ -328,7 +344,7 @@ int ferry_stats_read(const ferry *engine, ferry_stats *stats)
 	ferry_stats now;
 	struct fy_command c = { .run = copy_stats, .arg = &now };
 	if (fy_engine_command(e, &c) != FERRY_OK)
-		now = e->last_stats;
+		return fy_fail(FERRY_ESTOPPED, "the engine has stopped: read the counters before it is closed");
 	now.lane_full = fy_load_acquire_64(&e->lane_full);
 	now.lends = fy_load_acquire_64(&e->lends);
 	now.wakes = fy_load_acquire_64(&e->wake.wakes);
@@ -366,5 +382,10 @@ int ferry_options_resolved(const ferry *engine, ferry_options *options)
 	if (!engine || !options)
 		return fy_fail(FERRY_EINVAL, "ferry_options_resolved needs an engine "
 		                             "and options made with FERRY_OPTIONS_INIT");
-	return fy_options_report(&engine->options, options);
+	ferry *e = (ferry *)(uintptr_t)engine; /* only counted in and out */
+	if (!fy_engine_enter(e))
+		return fy_fail(FERRY_ESTOPPED, "the engine has stopped");
+	int status = fy_options_report(&engine->options, options);
+	fy_engine_leave(e);
+	return status;
 }

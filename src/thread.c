@@ -104,9 +104,13 @@ static void leaving_create(void)
 
 struct fy_lane *fy_engine_lane_create(ferry *engine)
 {
+	if (!fy_engine_try_retain(engine))
+		return NULL;
 	struct fy_lane *lane = fy_lane_create(engine, engine->serial, fy_add_32(&engine->next_stream, 1));
 	if (lane)
 		lane->waits_seen = fy_load_relaxed_64(&engine->waits);
+	else
+		fy_engine_release(engine);
 	return lane;
 }
 

@@ -76,6 +76,7 @@ void fy_wake_up(struct fy_wake *wake)
 	fy_add_32(&wake->wakers, (uint32_t)-1);
 }
 
+/* With the helm, and while the engine has not stopped: only such a thread announces. */
 void fy_wake_announce(struct fy_wake *wake, bool nap)
 {
 	if (wake->shared)
@@ -107,9 +108,11 @@ void fy_wake_nap(struct fy_wake *wake, int64_t nanoseconds)
 	fy_futex_wait(wake->word, word, (int64_t)now.tv_sec * 1000000000 + now.tv_nsec + nanoseconds, wake->shared);
 }
 
+/* Also by who slept while the engine stopped: that stays said. */
 void fy_wake_stay(struct fy_wake *wake)
 {
-	fy_store_release_32(&wake->own, 0);
+	if (fy_load_relaxed_32(&wake->own) == 1)
+		fy_cas_32(&wake->own, 1, 0);
 	if (wake->shared)
 		fy_store_release_32(wake->word, 0);
 }
@@ -120,6 +123,10 @@ void fy_wake_stop(struct fy_wake *wake)
 	fy_barrier_everywhere();
 	while (fy_load_acquire_32(&wake->wakers))
 		sched_yield();
+}
+
+void fy_wake_part(struct fy_wake *wake)
+{
 	wake->word = &wake->own;
 	wake->shared = 0;
 }

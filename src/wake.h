@@ -33,9 +33,9 @@
 struct fy_wake {
 	uint32_t own;        /* what givers of this process look at: 0 awake, or nobody is to be woken (helm.c),
 	                      * 1 asleep, 2 stopped for good */
-	uint32_t *word;      /* constant after open: what is slept on: `own`, or a word shared with the ranks of
-	                      * this host */
-	uint32_t shared;     /* constant after open: the word is in shared memory */
+	uint32_t *word;      /* constant from open to fy_wake_part: what is slept on: `own`, or a word shared with
+	                      * the ranks of this host */
+	uint32_t shared;     /* likewise: the word is in shared memory */
 	uint32_t giver_fences; /* constant after open */
 	uint64_t wakes;      /* statistics: atomic add by wakers */
 	uint32_t wakers;     /* threads inside fy_wake_up: atomic add; the word is unmapped only when it is 0 */
@@ -73,8 +73,10 @@ bool fy_wake_sleep(struct fy_wake *wake, int64_t nanoseconds);
 void fy_wake_stay(struct fy_wake *wake);
 /* Sleep without announcing it: somebody else announces, and may do so any moment. */
 void fy_wake_nap(struct fy_wake *wake, int64_t nanoseconds);
-/* The engine has stopped: givers find out, and nobody touches the shared word any more. */
+/* The engine has stopped: givers find out, and do not touch the shared word any more. */
 void fy_wake_stop(struct fy_wake *wake);
+/* Nor does anybody who could sleep: they are gone, and the word may be unmapped. */
+void fy_wake_part(struct fy_wake *wake);
 /* Ring another rank of this host, after a batch for it was handed to MPI. */
 void fy_wake_ring(uint32_t *word);
 

@@ -51,6 +51,7 @@ mpi_programs = \
 	%D%/mpi/arguments \
 	%D%/mpi/calls \
 	%D%/mpi/close_delivers \
+	%D%/mpi/closing \
 	%D%/mpi/collective \
 	%D%/mpi/communication \
 	%D%/mpi/deadlock \
@@ -85,6 +86,7 @@ np1_tests = \
 	examples/halo-1.np1 \
 	%D%/mpi/abandoned-1.np1 \
 	%D%/mpi/arguments-1.np1 \
+	%D%/mpi/closing-1.np1 \
 	%D%/mpi/collective-1.np1 \
 	%D%/mpi/deadlock-1.np1 \
 	%D%/mpi/errors-1.np1 \

@@ -5,6 +5,7 @@
  */
 #include "support/test.h"
 
+#include "executor.h"
 #include "options.h"
 #include "port_sim.h"
 #include "progress.h"
@@ -117,10 +118,174 @@ static void a_lane_is_given_back_once_in_every_order(void **state)
 		}
 }
 
+/* ---- calls on an engine that was closed --------------------------------------------------------------- */
+
+enum { REST = 256 }; /* how many other engines are closed before the struct of one is used again */
+
+static void nothing(ferry *engine, ferry_message *message, void *arg)
+{
+	(void)engine;
+	(void)message;
+	(void)arg;
+}
+
+static void close_whole(struct one *one)
+{
+	settle(one);
+	stop(one);
+	destroy(one);
+	end(one);
+}
+
+static void a_closed_engine_says_that_it_has_stopped(void **state)
+{
+	struct one one;
+	ferry *e;
+	ferry_future *future;
+	ferry_message *message;
+	ferry_executor *executor;
+	ferry_stats stats = FERRY_STATS_INIT;
+	ferry_options options = FERRY_OPTIONS_INIT;
+	(void)state;
+	begin(&one);
+	e = one.engine;
+	close_whole(&one);
+	assert_int_equal(ferry_status(e), FERRY_ESTOPPED);
+	assert_int_equal(ferry_post(e, 0, OP, "x", 1, NULL), FERRY_ESTOPPED);
+	assert_int_equal(ferry_post(e, 0, OP, "x", 1, &future), FERRY_ESTOPPED);
+	assert_int_equal(ferry_call(e, 0, OP, "x", 1, &future), FERRY_ESTOPPED);
+	assert_int_equal(ferry_post_for(e, 0, OP, "x", 1, 0, NULL), FERRY_ESTOPPED);
+	assert_int_equal(ferry_message_create(e, OP, &message), FERRY_ESTOPPED);
+	assert_int_equal(ferry_promise_create(e, &future), FERRY_ESTOPPED);
+	assert_true(strstr(ferry_last_error(), "promise") != NULL);
+	assert_int_equal(ferry_room(e, 0, &future), FERRY_ESTOPPED);
+	assert_int_equal(ferry_handle(e, OP, FERRY_INLINE, nothing, NULL), FERRY_ESTOPPED);
+	assert_int_equal(ferry_handle_memory(e, OP, NULL, NULL), FERRY_ESTOPPED);
+	assert_int_equal(ferry_recv(e, FERRY_ANY, OP, 0, &message), FERRY_ESTOPPED);
+	assert_int_equal(ferry_flush(e, 0, 0), FERRY_ESTOPPED);
+	assert_int_equal(ferry_fence(e, 0), FERRY_ESTOPPED);
+	assert_int_equal(ferry_stats_read(e, &stats), FERRY_ESTOPPED);
+	assert_int_equal(ferry_options_resolved(e, &options), FERRY_ESTOPPED);
+	assert_int_equal(ferry_workers_create(e, 1, &executor), FERRY_ESTOPPED);
+	assert_int_equal(ferry_queue_create(e, &executor), FERRY_ESTOPPED);
+	assert_int_equal(e->refs, 0);
+}
+
+static void a_struct_rests_before_it_is_used_again(void **state)
+{
+	ferry *seen[REST + 1];
+	struct one one;
+	(void)state;
+	for (unsigned i = 0; i <= REST; i++) {
+		begin(&one);
+		seen[i] = one.engine;
+		for (unsigned k = 0; k < i; k++)
+			assert_ptr_not_equal(seen[i], seen[k]);
+		close_whole(&one);
+	}
+	begin(&one);
+	assert_ptr_equal(one.engine, seen[0]); /* and no sooner, so that nothing grows for ever */
+	assert_int_equal(ferry_status(one.engine), FERRY_OK);
+	close_whole(&one);
+}
+
+/* A thread that has posted keeps the struct, and what its post looks at, while it lives. */
+static void a_lane_keeps_its_engine(void **state)
+{
+	struct one one;
+	(void)state;
+	begin(&one);
+	struct fy_lane *lane = fy_engine_lane_create(one.engine);
+	post(&one, lane);
+	ferry *e = one.engine;
+	close_whole(&one);
+	assert_int_equal(e->refs, 1);
+	assert_non_null(e->full);
+	fy_lane_release(lane);
+	assert_int_equal(e->refs, 0);
+	assert_null(fy_engine_lane_create(e));
+	assert_int_equal(e->refs, 0);
+}
+
+/* A call without a reply, whose future is looked at when the engine has gone. */
+static void an_empty_reply_may_be_taken_when_the_engine_is_gone(void **state)
+{
+	struct one one, other;
+	ferry_future *future;
+	ferry_message *reply;
+	size_t nbytes = 1;
+	(void)state;
+	begin(&one);
+	future = fy_future_create(one.engine, FY_FUTURE_IS_CALL);
+	fy_future_complete(future, FERRY_OK, NULL);
+	ferry *e = one.engine;
+	close_whole(&one);
+	assert_int_equal(ferry_future_take(future, &reply), FERRY_OK);
+	ferry_message_body(reply, &nbytes);
+	assert_int_equal(nbytes, 0);
+	assert_int_equal(ferry_reply(reply, NULL, 0), FERRY_EINVAL);
+	ferry_message_release(reply);
+	ferry_future_release(future);
+	assert_int_equal(e->refs, 0);
+	begin(&one);
+	begin(&other);
+	assert_ptr_not_equal(one.engine, other.engine);
+	close_whole(&one);
+	close_whole(&other);
+}
+
+static void a_fence_that_nobody_came_back_for_is_freed(void **state)
+{
+	struct one one;
+	(void)state;
+	begin(&one);
+	ferry_future *fence = fy_future_create(one.engine, FY_FUTURE_NO_CANCEL);
+	fy_future_complete(fence, FERRY_OK, NULL);
+	ferry_future_retain(fence);
+	one.engine->fence = fence;
+	close_whole(&one);
+	assert_int_equal(fy_future_refs(fence), 1);
+	ferry_future_release(fence);
+}
+
+static void count(ferry_future *future, int status, void *arg)
+{
+	(void)future;
+	(void)status;
+	++*(unsigned *)arg;
+}
+
+/* The struct that a queue's engine had may be another's by then: its close leaves this queue alone. */
+static void a_queue_is_nobodys_when_its_engine_is_gone(void **state)
+{
+	struct one one;
+	ferry_executor *queue;
+	ferry_future *future;
+	unsigned called = 0;
+	(void)state;
+	begin(&one);
+	assert_int_equal(ferry_queue_create(one.engine, &queue), 0);
+	future = fy_future_create(one.engine, 0);
+	fy_future_complete(future, FERRY_OK, NULL);
+	ferry *e = one.engine;
+	close_whole(&one);
+	assert_int_equal(ferry_future_then(future, queue, count, &called), 0);
+	ferry_future_release(future);
+	assert_int_equal(fy_executor_engine_closing(e), 0);
+	ferry_executor_destroy(queue);
+	assert_int_equal(called, 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_lane_is_given_back_once_in_every_order),
+		cmocka_unit_test(a_closed_engine_says_that_it_has_stopped),
+		cmocka_unit_test(a_struct_rests_before_it_is_used_again),
+		cmocka_unit_test(a_lane_keeps_its_engine),
+		cmocka_unit_test(an_empty_reply_may_be_taken_when_the_engine_is_gone),
+		cmocka_unit_test(a_fence_that_nobody_came_back_for_is_freed),
+		cmocka_unit_test(a_queue_is_nobodys_when_its_engine_is_gone),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL) != 0;

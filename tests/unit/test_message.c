@@ -7,7 +7,7 @@
 
 /* ---- helpers ----------------------------------------------------------------------- */
 
-static ferry engine = { .refs = 1, .phase = FY_STOPPED };
+static ferry engine = { .refs = 1, .phase = FY_OPEN };
 static unsigned released;
 static const void *released_data;
 
