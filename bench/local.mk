@@ -13,7 +13,7 @@ bench_programs = \
 
 EXTRA_DIST += %D%/compare.sh %D%/lines.list
 check_PROGRAMS += $(bench_programs)
-$(bench_programs): libferry.la
-$(bench_programs): LDADD = libferry.la $(MPI_LIBS)
+$(bench_programs): $(libferry)
+$(bench_programs): LDADD = $(libferry) $(MPI_LIBS)
 $(bench_programs): AM_LDFLAGS = $(SAN_CFLAGS) -pthread -no-install
 %D%/%.$(OBJEXT): AM_CPPFLAGS = -I$(top_srcdir)/include $(SAN_CPPFLAGS) $(MPI_CPPFLAGS)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-EXTRA_DIST += \
+nobase_dist_doc_DATA += \
 	%D%/benchmarks.md \
 	%D%/design.md \
 	%D%/rationale.md \

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-# Examples: built by make, not installed, run by the tests. They see the public
-# headers only. -no-install: real programs in the build tree, no wrapper scripts.
+# Examples: built by make and run by the tests. Their sources are installed, with a Makefile. They see the
+# public headers only. -no-install: real programs in the build tree, no wrapper scripts.
 
 example_programs = \
 	%D%/controller \
@@ -41,8 +41,9 @@ if HAVE_LIBUV
 endif
 %C%_eventloop_LDADD = $(LDADD) $(LIBUV_LIBS)
 
-# The rank in Python that python_host is run with.
+# What is installed beside the sources, and the rank in Python that python_host is run with.
 EXTRA_DIST += \
+	%D%/Makefile \
 	%D%/python_agreement.py \
 	%D%/python_channel.py \
 	%D%/python_mpi.py \
@@ -52,7 +53,7 @@ EXTRA_DIST += \
 	# end
 
 noinst_PROGRAMS += $(example_programs)
-$(example_programs): libferry.la
-$(example_programs): LDADD = libferry.la $(MSGPACK_LIBS) $(MPI_LIBS) -lm
+$(example_programs): $(libferry)
+$(example_programs): LDADD = $(libferry) $(MSGPACK_LIBS) $(MPI_LIBS) -lm
 $(example_programs): AM_LDFLAGS = $(SAN_CFLAGS) -pthread -no-install
 %D%/%.$(OBJEXT): AM_CPPFLAGS = -I$(top_srcdir)/include $(example_cppflags) $(SAN_CPPFLAGS) $(MSGPACK_CFLAGS) $(MPI_CPPFLAGS)

@@ -5,7 +5,6 @@
 # simulated network beside it, for the tests; it is not installed.
 
 noinst_LTLIBRARIES += libferry-core.la libferry-mpi.la libferry-sim.la
-lib_LTLIBRARIES += libferry.la
 
 libferry_core_la_SOURCES = \
 	%D%/agree.c \
@@ -110,7 +109,37 @@ libferry_sim_la_SOURCES = \
 # and then age + 1 if it only grew, else age = 0.
 #   0:0:0  0.1.0
 #   1:0:1  0.2.0: functions were added
-libferry_la_SOURCES =
-libferry_la_LIBADD = libferry-core.la libferry-mpi.la $(MSGPACK_LIBS) $(MPI_LIBS)
+ferry_version = 1:0:1
+ferry_libadd = libferry-core.la libferry-mpi.la $(MSGPACK_LIBS) $(MPI_LIBS)
 # nodelete: threads that used the library run destructors of it when they exit, also after a dlclose.
-libferry_la_LDFLAGS = $(AM_LDFLAGS) $(NO_UNDEFINED) -Wl,-z,nodelete -version-info 1:0:1 -export-symbols-regex '$(EXPORT_REGEX)'
+ferry_ldflags = $(AM_LDFLAGS) $(NO_UNDEFINED) -Wl,-z,nodelete -version-info $(ferry_version) \
+	-export-symbols-regex '$(EXPORT_REGEX)'
+
+# A library for each MPI has a name of its own, so that several stand side by side,
+# and a program never gets one for an MPI that is not its own. What links it says
+# $(libferry), and scripts find it in the build tree by the short names, see below.
+libferry = libferry-@MPI_ID@.la
+if MPI_IS_MPICH
+lib_LTLIBRARIES += libferry-mpich.la
+else
+if MPI_IS_OPENMPI
+lib_LTLIBRARIES += libferry-openmpi.la
+else
+lib_LTLIBRARIES += libferry-other.la
+endif
+endif
+libferry_mpich_la_SOURCES =
+libferry_mpich_la_LIBADD = $(ferry_libadd)
+libferry_mpich_la_LDFLAGS = $(ferry_ldflags)
+libferry_openmpi_la_SOURCES =
+libferry_openmpi_la_LIBADD = $(ferry_libadd)
+libferry_openmpi_la_LDFLAGS = $(ferry_ldflags)
+libferry_other_la_SOURCES =
+libferry_other_la_LIBADD = $(ferry_libadd)
+libferry_other_la_LDFLAGS = $(ferry_ldflags)
+
+# The short names, which mean the default MPI where they are installed, and in the build tree the only one.
+short_names = $(SHELL) $(top_srcdir)/build-aux/short-names.sh
+all-local: .libs/libferry.stamp
+.libs/libferry.stamp: $(libferry)
+	$(AM_V_GEN)$(short_names) build $(MPI_ID) .libs $(CC) $(CFLAGS) $(LDFLAGS) && : >$@

@@ -279,12 +279,12 @@ EXTRA_PROGRAMS = $(unit_tests) $(sim_tests) $(stress_tests) $(stress_programs)
 EXTRA_DIST += $(test_support) $(script_tests) $(stress_scripts) $(stress_tools) %D%/support/no_cmocka.sh %D%/api/header_cxx.cc \
 	%D%/api/header_use.c
 
-# Real programs, no wrapper scripts: what links libferry.la finds it in the build tree.
+# Real programs, no wrapper scripts: what links $(libferry) finds it in the build tree.
 LDADD = libferry-sim.la $(CMOCKA_LIBS) $(MSGPACK_LIBS)
 mpi_public = $(mpi_programs) $(stress_programs)
 $(mpi_public) $(mpi_core_programs) %D%/api/header_c: AM_LDFLAGS = $(SAN_CFLAGS) -pthread -no-install
-$(mpi_public) %D%/api/header_c: libferry.la
-$(mpi_public) %D%/api/header_c: LDADD = libferry.la $(MSGPACK_LIBS) $(MPI_LIBS)
+$(mpi_public) %D%/api/header_c: $(libferry)
+$(mpi_public) %D%/api/header_c: LDADD = $(libferry) $(MSGPACK_LIBS) $(MPI_LIBS)
 $(mpi_core_programs): libferry-mpi.la
 $(mpi_core_programs): LDADD = libferry-mpi.la libferry-sim.la $(MSGPACK_LIBS) $(MPI_LIBS)
 %D%/unit/%.$(OBJEXT): target_cppflags = -I$(top_srcdir)/tests -I$(top_srcdir)/tests/support $(CMOCKA_CFLAGS)
@@ -323,7 +323,8 @@ NP8_LOG_COMPILER = $(test_mpirun) 8
 # TEST_* are the harness's own; FERRY_SEEDS is read by the simulation tests.
 AM_TESTS_ENVIRONMENT = \
 	export TEST_SRCDIR='$(abs_top_srcdir)' TEST_BUILDDIR='$(abs_top_builddir)'; \
-	export TEST_SANITIZER='$(SANITIZER)' TEST_MPI='$(MPI_NAME)'; \
+	export TEST_LIBFERRY='$(abs_top_builddir)/$(libferry)'; \
+	export TEST_SANITIZER='$(SANITIZER)' TEST_MPI='$(MPI_NAME)' TEST_MPI_ID='$(MPI_ID)'; \
 	export TEST_CC='$(CC)' TEST_CXX='$(CXX)' TEST_NM='$(NM)'; \
 	export TEST_CFLAGS='$(CFLAGS) $(SAN_CFLAGS)' TEST_MPI_CPPFLAGS='$(MPI_CPPFLAGS)'; \
 	export TEST_MSGPACK_CFLAGS='$(MSGPACK_CFLAGS)'; \
@@ -397,6 +398,7 @@ fuzz-wire:
 
 installcheck-local:
 	$(AM_TESTS_ENVIRONMENT) TEST_PREFIX='$(DESTDIR)$(prefix)' TEST_LIBDIR='$(DESTDIR)$(libdir)' \
+	TEST_BINDIR='$(DESTDIR)$(bindir)' TEST_DOCDIR='$(DESTDIR)$(docdir)' \
 	$(SHELL) $(top_srcdir)/tests/api/installed.sh
 
 .PHONY: skips check-unit check-np2 check-short check-valgrind stress fuzz fuzz-msgpack fuzz-wire

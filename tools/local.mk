@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-# Programs that are installed. The measuring core of ferry-perf is a library
+# Programs that are installed, as NAME-MPI: see the end of Makefile.am. The measuring core of ferry-perf is a library
 # under a thin command line; its peers are plain MPI, so it sees MPI's headers.
 
-bin_PROGRAMS += %D%/ferry-perf
+noinst_PROGRAMS += %D%/ferry-perf
+installed_programs += %D%/ferry-perf
 noinst_LTLIBRARIES += libferry-perf.la
 
 %C%_ferry_perf_SOURCES = %D%/ferry-perf.c
-%C%_ferry_perf_LDADD = libferry-perf.la libferry.la $(MPI_LIBS) -lm
+%C%_ferry_perf_LDADD = libferry-perf.la $(libferry) $(MPI_LIBS) -lm
 
 libferry_perf_la_SOURCES = \
 	%D%/perf.h \

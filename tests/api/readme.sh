@@ -17,7 +17,7 @@ libtool="$TEST_BUILDDIR/libtool --silent --tag=CC --mode=link"
 	$TEST_CC $TEST_CFLAGS -std=c11 -Wall -Wextra -Werror -I"$TEST_SRCDIR/include" \
 		-c -o "$work/program.o" "$work/program.c" &&
 		$libtool $TEST_CC $TEST_CFLAGS -no-install -o "$work/program" "$work/program.o" \
-			"$TEST_BUILDDIR/libferry.la"
+			"$TEST_LIBFERRY"
 } >"$work/errors" 2>&1 || {
 	cat "$work/errors"
 	exit 1
