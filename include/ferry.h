@@ -27,8 +27,10 @@
  * The engine's threads are named "ferry" and "ferry-worker" and block all signals.
  * fork and system may be used while an engine is open; the child of a fork calls
  * nothing of this library and ends by exec or _exit. A process that exits without
- * ferry_close ends at once, with its own status: what was not delivered is lost, and
- * the launcher, which sees a rank leave without MPI_Finalize, mostly ends the job.
+ * ferry_close ends at once, with its own status, and what was not delivered is lost.
+ * The launcher sees a rank leave without MPI_Finalize and ends the other ranks: that
+ * of Open MPI with an error; that of MPICH without a word and with the status of the
+ * rank that left, so that after exit(0) the whole job ends with 0.
  *
  * The shared library stays in memory once it is loaded: dlclose does not unload it, because threads that used it run a
  * destructor of it when they exit. It wants less than 256 bytes of static thread-local storage. A plugin that
@@ -203,8 +205,10 @@ struct ferry_options {
  *            thread is the one that initializes MPI, and has to be the one that closes the engine.
  *
  * FERRY_EINVAL for an option; FERRY_ETHREAD when MPI was initialized below multiple (serialized
- * suffices with FERRY_EXCLUSIVE, for one engine); FERRY_ENOTSUP after MPI was finalized, or when the ranks
- * were built with different limits; FERRY_EMPI; FERRY_EDEADLK on the progress thread.
+ * suffices with FERRY_EXCLUSIVE, for one engine); FERRY_ENOTSUP after MPI was finalized, when the ranks
+ * were built with different limits, when a launcher of another MPI started the process (it is alone, and the
+ * variables of that launcher say that it is one of several), and when the MPI in the process is not the one that the
+ * library was built for; FERRY_EMPI; FERRY_EDEADLK on the progress thread.
  */
 FERRY_API int ferry_open(const ferry_options *options, ferry **engine_p);
 

@@ -51,6 +51,21 @@
 extern "C" {
 #endif
 
+/*
+ * A program that is compiled with the mpi.h of one MPI and linked with the Ferry for another one would crash.
+ * So whatever includes this header refers to a function that only the Ferry for the same MPI has. Where the
+ * linker or the loader cannot find it, link with what `pkg-config --libs ferry-mpich` (or ferry-openmpi) says.
+ */
+#if defined(OMPI_MAJOR_VERSION)
+#define FERRY_MPI_H_NAME ferry_mpi_h_of_openmpi_needs_libferry_openmpi
+#elif defined(MPICH_VERSION)
+#define FERRY_MPI_H_NAME ferry_mpi_h_of_mpich_needs_libferry_mpich
+#else
+#define FERRY_MPI_H_NAME ferry_mpi_h_of_another_mpi_needs_libferry_other
+#endif
+FERRY_API void FERRY_MPI_H_NAME(void);
+static void (*const ferry_mpi_h_check)(void) __attribute__((used)) = FERRY_MPI_H_NAME;
+
 /* ---- engine -------------------------------------------------------------- */
 
 /*

@@ -80,7 +80,8 @@ libferry_core_la_SOURCES = \
 	# end
 
 libferry_mpi_la_CFLAGS = $(AM_CFLAGS) $(MPI_CFLAGS)
-libferry_mpi_la_CPPFLAGS = $(AM_CPPFLAGS) $(MPI_CPPFLAGS)
+libferry_mpi_la_CPPFLAGS = $(AM_CPPFLAGS) $(MPI_CPPFLAGS) \
+	-DFERRY_MPIEXEC='"$(MPIEXEC)"' -DFERRY_MPI_ID='"$(MPI_ID)"'
 libferry_mpi_la_SOURCES = \
 	%D%/mpi.c \
 	%D%/mpi_bell.c \
@@ -88,6 +89,8 @@ libferry_mpi_la_SOURCES = \
 	%D%/mpi_collective.c \
 	%D%/mpi_collective.h \
 	%D%/mpi_error.c \
+	%D%/mpi_job.c \
+	%D%/mpi_job.h \
 	%D%/mpi_life.c \
 	%D%/mpi_life.h \
 	%D%/mpi_requests.c \

@@ -27,6 +27,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "mpi_job.h"
 #include "port_mpi.h"
 #include "status.h"
 
@@ -112,6 +113,14 @@ static const char *level_name(int level)
 	return level > 0 ? levels[level - FERRY_THREAD_FUNNELED].name : "MPI_THREAD_SINGLE";
 }
 
+/* MPI was initialized for nothing, and cannot be again. */
+static int give_up(int status)
+{
+	life.ending = life.ended = true;
+	MPI_Finalize();
+	return status;
+}
+
 static int initialize(int level, int *provided_p)
 {
 	int provided = MPI_THREAD_SINGLE;
@@ -121,17 +130,19 @@ static int initialize(int level, int *provided_p)
 	life.owned = true;
 	life.owner = pthread_self();
 	*provided_p = level_from_mpi(provided);
-	if (*provided_p >= FERRY_THREAD_FUNNELED)
-		return 0;
-	life.ending = life.ended = true;
-	MPI_Finalize();
-	return fy_fail(FERRY_ETHREAD, "this MPI has no support for threads: use one that was built with it");
+	if (*provided_p < FERRY_THREAD_FUNNELED)
+		return give_up(fy_fail(FERRY_ETHREAD, "this MPI has no support for threads: use one that was built with it"));
+	int status = fy_mpi_check_launcher();
+	return status ? give_up(status) : 0;
 }
 
 /* MPI was initialized before, by the program or by an earlier port. */
 static int adopt(bool exclusive, int *provided_p)
 {
 	int provided = MPI_THREAD_SINGLE;
+	int status = fy_mpi_check_launcher();
+	if (status)
+		return status;
 	MPI_Query_thread(&provided);
 	*provided_p = level_from_mpi(provided);
 	if (*provided_p == FERRY_THREAD_MULTIPLE)
@@ -154,6 +165,9 @@ static int adopt(bool exclusive, int *provided_p)
 static int acquire_locked(int level, bool exclusive, int *provided_p)
 {
 	int initialized = 0, finalized = 0;
+	int status = fy_mpi_check_library();
+	if (status)
+		return status;
 	MPI_Finalized(&finalized);
 	if (finalized || life.ending)
 		return fy_fail(FERRY_ENOTSUP,

@@ -48,6 +48,7 @@ sim_tests = \
 mpi_programs = \
 	%D%/mpi/abandoned \
 	%D%/mpi/adopt \
+	%D%/mpi/alone \
 	%D%/mpi/arguments \
 	%D%/mpi/calls \
 	%D%/mpi/close_delivers \
@@ -169,12 +170,14 @@ script_tests = \
 	%D%/api/installed.sh \
 	%D%/api/lists.sh \
 	%D%/api/plugin.sh \
+	%D%/api/other_mpi.sh \
 	%D%/api/post_path.sh \
 	%D%/api/readme.sh \
 	%D%/mpi/bench.sh \
 	%D%/mpi/controller.sh \
 	%D%/mpi/ferry_perf.sh \
 	%D%/mpi/halo.sh \
+	%D%/mpi/launcher.sh \
 	%D%/mpi/process.sh \
 	%D%/mpi/python_peer.sh \
 	%D%/mpi/wordcount.sh \

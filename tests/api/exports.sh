@@ -8,10 +8,12 @@ mkdir -p "$work"
 bad=0
 
 declared() { cat "$TEST_SRCDIR"/include/*.h | tr '\n' ' ' | tr ';{}' '\n\n\n' |
-	sed -n 's/.*FERRY_API [^(]*\b\(ferry_[a-z0-9_]*\)(.*/\1/p' | sort -u; }
+	sed -n 's/.*FERRY_API [^(]*\b\(ferry_[a-z0-9_]*\)(.*/\1/p'
+	# Named by a macro: the one for this MPI.
+	sed -n "s/^#define FERRY_MPI_H_NAME \(ferry_.*_$TEST_MPI_ID\)\$/\1/p" "$TEST_SRCDIR/include/ferry_mpi.h"; }
 defined() { $TEST_NM "$@" | awk 'NF == 3 && $2 ~ /[A-TV-Z]/ { print $3 }' | sort -u; }
 
-declared >"$work/declared"
+declared | sort -u >"$work/declared"
 if [ -f "$libs/libferry.so" ]; then
 	# Sanitizers bring symbols of their own.
 	defined -D "$libs/libferry.so" | grep -v '^__[a-z]*san_' >"$work/shown"
