@@ -10,16 +10,15 @@
  * that it knows. It becomes rank 0 of 1, and three jobs of one rank end with
  * status 0. The launcher's variables in the environment tell. They are believed
  * only where the process is alone, and where the manager that this MPI speaks
- * to does not say the same: then the process is alone on purpose, as with
- * `mpiexec -n 1` inside of a job of another MPI. Variables of the manager that
- * this MPI speaks to are never held against it: what a rank starts inherits them.
+ * to did not start it as well: then the process is alone on purpose, as with
+ * `mpiexec -n 1` inside of a job of another MPI. So variables of that manager are
+ * never held against a process: what a rank starts inherits them.
  *
  * srun is not refused. It sets its variables for a shell as well, in which
  * programs of one rank are started on purpose. It is said on stderr, once.
  */
 #include "mpi_job.h"
 
-#include <limits.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -36,13 +35,13 @@ void FERRY_MPI_H_NAME(void)
 }
 
 #if defined(OMPI_MAJOR_VERSION)
-enum { OPEN_MPI = 1, MPICH_LIKE = 0 };
+enum { FOR_OPEN_MPI = 1, FOR_MPICH = 0 };
 #define BUILT_FOR "Open MPI"
 #elif defined(MPICH_VERSION)
-enum { OPEN_MPI = 0, MPICH_LIKE = 1 };
+enum { FOR_OPEN_MPI = 0, FOR_MPICH = 1 };
 #define BUILT_FOR "MPICH"
 #else
-enum { OPEN_MPI = 0, MPICH_LIKE = 0 };
+enum { FOR_OPEN_MPI = 0, FOR_MPICH = 0 };
 #define BUILT_FOR "another MPI"
 #endif
 
@@ -62,7 +61,7 @@ int fy_mpi_check_library(void)
 	if (MPI_Get_library_version(version, &length) != MPI_SUCCESS)
 		return FERRY_OK;
 	bool open_mpi = strstr(version, "Open MPI") != NULL;
-	if (!(MPICH_LIKE && open_mpi) && !(OPEN_MPI && !open_mpi && speaks_as_mpich(version)))
+	if (!(FOR_MPICH && open_mpi) && !(FOR_OPEN_MPI && !open_mpi && speaks_as_mpich(version)))
 		return FERRY_OK;
 	version[strcspn(version, "\n,")] = '\0';
 	for (char *tab; (tab = strchr(version, '\t')) != NULL;)
@@ -75,16 +74,35 @@ int fy_mpi_check_library(void)
 
 /* ---- the launcher ---------------------------------------------------------- */
 
-/* The variables of a process manager; NULL where it has none. */
-struct manager {
-	const char *size, *rank;
-	bool ours;
-};
+/* Was it there when the program began? Open MPI sets its launcher's variables by itself where there was none. */
+static bool began_with(const char *variable)
+{
+	FILE *file = fopen("/proc/self/environ", "re");
+	if (!file)
+		return getenv(variable) != NULL;
+	char *line = NULL;
+	size_t size = 0, length = strlen(variable);
+	bool found = false;
+	while (!found && getdelim(&line, &size, '\0', file) > 0)
+		found = strncmp(line, variable, length) == 0 && line[length] == '=';
+	free(line);
+	fclose(file);
+	return found;
+}
+
+/* The manager that this MPI speaks to started the process. PMI is spoken by several; MPICH reaches those that
+ * say how. */
+static bool started_by_ours(void)
+{
+	if (FOR_OPEN_MPI)
+		return began_with("OMPI_COMM_WORLD_SIZE") || began_with("PMIX_RANK");
+	return FOR_MPICH && (began_with("PMI_FD") || began_with("PMI_PORT"));
+}
 
 /* The number in a variable; -1 if there is none. */
 static long number(const char *variable)
 {
-	const char *text = variable ? getenv(variable) : NULL;
+	const char *text = getenv(variable);
 	char *end;
 	if (!text || *text < '0' || *text > '9')
 		return -1;
@@ -92,25 +110,22 @@ static long number(const char *variable)
 	return *end == '\0' ? value : -1;
 }
 
-/* PMI is spoken by several managers. MPICH reaches those that say how. */
-static bool pmi_reached(void)
-{
-	return MPICH_LIKE && (getenv("PMI_FD") || getenv("PMI_PORT"));
-}
+/* What other managers say: a size above 1, or a rank above 0. */
+static const struct {
+	const char *variable;
+	long most; /* what it says of a process that is alone */
+	bool ours; /* Open MPI may have set it by itself */
+} said_by_others[] = {
+	{ "OMPI_COMM_WORLD_SIZE", 1, FOR_OPEN_MPI },
+	{ "OMPI_COMM_WORLD_RANK", 0, FOR_OPEN_MPI },
+	{ "PMI_SIZE", 1, false },
+	{ "PMI_RANK", 0, false },
+	{ "PMIX_RANK", 0, FOR_OPEN_MPI },
+};
 
-static void add_name(char *names, size_t size, const char *variable)
+static const char *launcher(void)
 {
-	size_t length = strlen(names);
-	if (variable && getenv(variable))
-		snprintf(names + length, size - length, "%s%s", length ? " " : "", variable);
-}
-
-static int refuse(const char *names)
-{
-	return fy_fail(FERRY_ENOTSUP,
-	               "a launcher started this process as one of several (%s), but it is alone for " BUILT_FOR
-	               ": start the job with %s (where one rank alone is meant, unset these variables)",
-	               names, *FERRY_MPIEXEC ? FERRY_MPIEXEC : "the launcher of " BUILT_FOR);
+	return *FERRY_MPIEXEC ? FERRY_MPIEXEC : "the launcher of " BUILT_FOR;
 }
 
 /* Slurm started several tasks and knows nothing of this MPI; the first of them says so. */
@@ -124,34 +139,30 @@ static void mention_srun(void)
 	fprintf(stderr,
 	        "ferry: srun started %ld tasks, and this process is alone for " BUILT_FOR ": give srun a --mpi= that this "
 	        "MPI knows (srun --mpi=list), or start the job with %s\n",
-	        tasks, *FERRY_MPIEXEC ? FERRY_MPIEXEC : "its launcher");
+	        tasks, launcher());
 }
 
 int fy_mpi_check_launcher(void)
 {
-	const struct manager managers[] = {
-		{ "OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_RANK", OPEN_MPI },
-		{ "PMI_SIZE", "PMI_RANK", pmi_reached() },
-		{ NULL, "PMIX_RANK", OPEN_MPI },
-	};
-	enum { MANAGERS = sizeof managers / sizeof managers[0] };
 	char names[128] = "";
-	bool several = false, ours = false;
+	bool several = false;
 	int size = 1;
 	MPI_Comm_size(MPI_COMM_WORLD, &size);
-	if (size > 1)
+	if (size > 1 || started_by_ours())
 		return FERRY_OK;
-	for (int i = 0; i < MANAGERS; i++)
-		if (managers[i].ours && (number(managers[i].size) > 0 || number(managers[i].rank) >= 0))
-			ours = true;
-	for (int i = 0; i < MANAGERS && !ours; i++) {
-		several = several || number(managers[i].size) > 1 || number(managers[i].rank) > 0;
-		add_name(names, sizeof names, managers[i].size);
-		add_name(names, sizeof names, managers[i].rank);
+	for (size_t i = 0; i < sizeof said_by_others / sizeof said_by_others[0]; i++) {
+		const char *variable = said_by_others[i].variable;
+		size_t length = strlen(names);
+		if (said_by_others[i].ours || number(variable) < 0)
+			continue;
+		several = several || number(variable) > said_by_others[i].most;
+		snprintf(names + length, sizeof names - length, "%s%s", length ? " " : "", variable);
 	}
 	if (several)
-		return refuse(names);
-	if (!ours)
-		mention_srun();
+		return fy_fail(FERRY_ENOTSUP,
+		               "a launcher started this process as one of several (%s), but it is alone for " BUILT_FOR
+		               ": start the job with %s (where one rank alone is meant, unset these variables)",
+		               names, launcher());
+	mention_srun();
 	return FERRY_OK;
 }

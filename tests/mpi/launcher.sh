@@ -4,6 +4,7 @@
 # The variables that such a launcher sets are set here; where it is installed it is started as well. Who is alone on
 # purpose is not disturbed.
 . "$TEST_SRCDIR/tests/support/jobs.sh"
+[ "$(id -u)" != 0 ] || export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
 unset OMPI_COMM_WORLD_SIZE OMPI_COMM_WORLD_RANK PMIX_RANK PMI_SIZE PMI_RANK PMI_FD PMI_PORT \
 	SLURM_STEP_NUM_TASKS SLURM_PROCID
 program=$TEST_BUILDDIR/examples/hello
@@ -65,7 +66,6 @@ alone SLURM_STEP_NUM_TASKS=3 SLURM_PROCID=1
 check "which only the first of them says" fine
 
 if [ -n "$other" ] && command -v "${other%% *}" >/dev/null; then
-	export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
 	timeout --kill-after=10 60 $other "$program" </dev/null >"$work/out" 2>"$work/err"
 	status=$?
 	check "${other%% *} itself" wrong_launcher
