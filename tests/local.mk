@@ -173,6 +173,7 @@ script_tests = \
 	%D%/api/other_mpi.sh \
 	%D%/api/post_path.sh \
 	%D%/api/readme.sh \
+	%D%/api/two_mpis.sh \
 	%D%/mpi/bench.sh \
 	%D%/mpi/controller.sh \
 	%D%/mpi/ferry_perf.sh \
@@ -342,7 +343,13 @@ skips:
 	@$(SHELL) $(top_srcdir)/tests/support/skips.sh $(TEST_LOGS)
 
 check-unit: ; $(MAKE) check TESTS='$(tap_tests)'
-check-np2: ; $(MAKE) check TESTS='$(tap_tests) $(np1_tests) $(np2_tests) %D%/mpi/python_peer.sh'
+mpi_scripts = \
+	%D%/api/other_mpi.sh \
+	%D%/api/two_mpis.sh \
+	%D%/mpi/launcher.sh \
+	%D%/mpi/python_peer.sh \
+	# end
+check-np2: ; $(MAKE) check TESTS='$(tap_tests) $(np1_tests) $(np2_tests) $(mpi_scripts)'
 # For builds in which everything is slow.
 short_tests = $(tap_tests) %D%/api/header_c $(script_tests) $(mpi_short_tests)
 check-short: ; $(MAKE) check TESTS='$(tap_tests) $(mpi_short_tests)'

@@ -4,7 +4,6 @@
 # The variables that such a launcher sets are set here; where it is installed it is started as well. Who is alone on
 # purpose is not disturbed.
 . "$TEST_SRCDIR/tests/support/jobs.sh"
-[ "$(id -u)" != 0 ] || export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
 unset OMPI_COMM_WORLD_SIZE OMPI_COMM_WORLD_RANK PMIX_RANK PMI_SIZE PMI_RANK PMI_FD PMI_PORT \
 	SLURM_STEP_NUM_TASKS SLURM_PROCID
 program=$TEST_BUILDDIR/examples/hello
@@ -21,7 +20,7 @@ open_mpi='OMPI_COMM_WORLD_SIZE=3 OMPI_COMM_WORLD_RANK=0 PMIX_RANK=0'
 pmi='PMI_SIZE=3 PMI_RANK=0'
 case $TEST_MPI_ID in
 mpich)
-	foreign=$open_mpi more=PMIX_RANK=1 other='mpiexec.openmpi --oversubscribe -n 3'
+	foreign=$open_mpi more=PMIX_RANK=1 other='mpiexec.openmpi -n 3'
 	alone $pmi
 	check "another manager that speaks PMI, and that MPICH does not reach" wrong_launcher
 	;;

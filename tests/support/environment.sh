@@ -1,11 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-# Sourced by what runs a test: the environment that all of them need.
+# Sourced by what runs a test, and by quickstart: the environment that all of them need.
 
 # More ranks than cores is the normal case here, and threads must not be bound
 # to the core of their rank.
 export OMPI_MCA_rmaps_base_oversubscribe=1
 export OMPI_MCA_hwloc_base_binding_policy=none
 export OMPI_MCA_mpi_yield_when_idle=1
+# Containers are root; Open MPI wants to be told twice that this is meant.
+if [ "$(id -u)" = 0 ]; then
+	export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
+fi
 
 case ${TEST_SANITIZER:-no} in
 no) ;;
