@@ -109,7 +109,7 @@ bool fy_message_fill(ferry_message *m, uint32_t op, int source, const void *body
 
 int fy_message_create(ferry *engine, uint32_t op, ferry_message **message_p)
 {
-	if (fy_load_acquire_32(&engine->phase) == FY_STOPPED || !fy_engine_try_retain(engine))
+	if (fy_load_acquire_32(&engine->abandoned) || !fy_engine_try_retain(engine))
 		return fy_fail(FERRY_ESTOPPED, "a message cannot be made: the engine was closed");
 	ferry_message *m = new_message(engine, op, 0);
 	if (!m) {

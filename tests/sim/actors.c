@@ -307,7 +307,10 @@ static void post_some(struct node *node, struct vlane *lane)
 
 static int answer_message(struct node *node, struct rec *r, ferry_message *m)
 {
-	ferry_message *reply = l_message(node, OP_MAIL, r->reply);
+	ferry_message *reply;
+	if (node->state == NODE_STOPPED) /* the request outlives the engine, which makes no messages any more */
+		return ferry_message_create(node->engine, OP_MAIL, &reply);
+	reply = l_message(node, OP_MAIL, r->reply);
 	int status = ferry_reply_message(m, reply);
 	ferry_message_release(reply);
 	return status;

@@ -1038,7 +1038,7 @@ static void batches_that_are_none(void **state)
 	no_batch(peer, &h, sizeof h);
 	h = ok;
 	h.seq = peer->seq;
-	h.version = 2;
+	h.version = FY_WIRE_VERSION + 1;
 	no_batch(peer, &h, sizeof h);
 	h = ok;
 	h.seq = peer->seq - 1;
