@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Engines over the simulated network, stepped by chance, and what must hold all the time. See world.h. */
 #include "world.h"
+#include "transfer.h"
 
 #include <stdarg.h>
 #include <stdlib.h>
@@ -441,10 +442,21 @@ static void read_again(struct world *w)
 	w->tally.read_again += w->reads_again;
 }
 
+/* A message of a thousand parts takes a slow rank seconds: what comes in of it is movement, too. */
+static uint64_t all_movement(const struct world *w)
+{
+	uint64_t moved = w->moved;
+	for (int i = 0; i < w->plan.ranks; i++)
+		for (const struct fy_inbound *in = w->nodes[i].p ? w->nodes[i].p->landing : NULL; in; in = in->next)
+			moved += (uint64_t)in->moved_at;
+	return moved;
+}
+
 static void watch_for_hangs(struct world *w)
 {
-	if (w->moved != w->moved_seen) {
-		w->moved_seen = w->moved;
+	uint64_t moved = all_movement(w);
+	if (moved != w->moved_seen) {
+		w->moved_seen = moved;
 		w->moved_at = fy_sim_now(w->sim);
 		w->rounds_moved = w->rounds;
 	}
