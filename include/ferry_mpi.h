@@ -37,8 +37,8 @@
  *            FERRY_ESTOPPED; then nothing happened and *future_p is untouched.
  *
  * ferry_fence and ferry_flush do not wait for what is started here. ferry_close
- * does, but for receives by ferry_irecv that found no message when all else is
- * over: these are cancelled, FERRY_ESTOPPED.
+ * does, but for receives by ferry_irecv and ferry_sendrecv and probes that found
+ * no message when all else is over: these are cancelled, FERRY_ESTOPPED.
  */
 #ifndef FERRY_MPI_H
 #define FERRY_MPI_H
@@ -150,6 +150,53 @@ FERRY_API int ferry_isend(ferry *engine, const void *buffer, int count, MPI_Data
                           MPI_Comm comm, ferry_future **future_p);
 FERRY_API int ferry_irecv(ferry *engine, void *buffer, int count, MPI_Datatype type, int source, int tag,
                           MPI_Comm comm, ferry_future **future_p);
+
+/*
+ * MPI_Sendrecv, as one future: both start at once, so that ranks that exchange
+ * cannot wait for each other. The buffers do not overlap.
+ *
+ * Completes  when both are done, with the status of the receive. Given up, the
+ *            receive is cancelled in MPI as that of ferry_irecv, the send goes on.
+ *
+ * FERRY_EINVAL as for ferry_isend.
+ */
+FERRY_API int ferry_sendrecv(ferry *engine, const void *sendbuf, int sendcount, MPI_Datatype sendtype, int dest,
+                             int sendtag, void *recvbuf, int recvcount, MPI_Datatype recvtype, int source,
+                             int recvtag, MPI_Comm comm, ferry_future **future_p);
+
+/*
+ * A matched probe: wait for a message of which neither size nor sender need be
+ * known, and have it kept for whoever has its handle. Nobody else can receive it
+ * then, so that any number of threads may probe for the same; ferry_imrecv or
+ * MPI_Mrecv receive it, any thread.
+ *
+ * Order      probes of one thread for the same communicator, source and tag are
+ *            served in that order. A probe holds nothing before it is served: a
+ *            receive that is started after it may take the message.
+ * Ownership  *message is borrowed until the future is done, however it ends. It
+ *            is written only with FERRY_OK. future_p may not be NULL.
+ * Completes  when a message was matched: source, tag and size by
+ *            ferry_future_mpi_status, MPI_MESSAGE_NO_PROC for MPI_PROC_NULL. Given up, by
+ *            ferry_future_cancel or its deadline, it has matched none, and the
+ *            message is there for the next receive or probe. ferry_close ends it
+ *            with FERRY_ESTOPPED likewise.
+ *
+ * FERRY_EINVAL for NULL and MPI_COMM_NULL.
+ */
+FERRY_API int ferry_improbe(ferry *engine, int source, int tag, MPI_Comm comm, MPI_Message *message,
+                            ferry_future **future_p);
+/*
+ * MPI_Imrecv: receive what ferry_improbe (or MPI_Improbe) matched.
+ *
+ * Ownership  *message is read, and set to MPI_MESSAGE_NULL, before this returns
+ *            FERRY_OK; otherwise it is the caller's as before.
+ * Completes  when the message is in the buffer. ferry_future_cancel ends the
+ *            future only: it is received all the same, as nobody else could.
+ *
+ * FERRY_EINVAL also for MPI_MESSAGE_NULL.
+ */
+FERRY_API int ferry_imrecv(ferry *engine, void *buffer, int count, MPI_Datatype type, MPI_Message *message,
+                           ferry_future **future_p);
 
 /* ---- collectives ------------------------------------------------------------ */
 

@@ -253,6 +253,7 @@ struct fy_post {
 	size_t nbytes;
 	ferry_message *message; /* instead of body */
 	int64_t timeout;
+	uint32_t flags;         /* more FY_FUTURE_* for its future */
 };
 int fy_post(const struct fy_post *post, ferry_future **future_p);
 /* This thread waits for a future. */
@@ -261,8 +262,8 @@ void fy_post_waits(struct fy_lane *lane);
 bool fy_post_is_beside_floods(const ferry *engine);
 /* A record to the helm itself: flush of all ranks, with a future. */
 int fy_post_flush(ferry *engine, struct fy_lane *lane, int rank, int64_t timeout, ferry_future **future_p);
-/* A record to the helm itself: FY_OP_START, its body copied. */
-int fy_post_start(ferry *engine, const void *body, size_t nbytes, ferry_future **future_p);
+/* A record to the helm itself: FY_OP_START, its body copied; `flags`: more FY_FUTURE_* for its future. */
+int fy_post_start(ferry *engine, const void *body, size_t nbytes, uint32_t flags, ferry_future **future_p);
 /* Likewise in two parts, where that goes without waiting: the place of the record's body, which the caller fills in
  * between, or NULL: not now. */
 void *fy_post_start_begin(ferry *engine, size_t nbytes, ferry_future **future_p);

@@ -21,6 +21,7 @@
  * The functions that wait are no cancellation points: a thread that was
  * asked to cancel finishes its wait first.
  */
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -121,6 +122,34 @@ bool fy_future_claim(ferry_future *future)
 	bool departed;
 
 	return claim(future, &departed);
+}
+
+void fy_future_unclaim(ferry_future *future)
+{
+	uint32_t old;
+
+	do {
+		old = fy_load_relaxed_32(&future->state);
+	} while (!fy_cas_32(&future->state, old, old & ~FY_FUTURE_CLAIMED));
+}
+
+/* Likewise for a cancel or a deadline. What the helm has claimed of a probe may be given back: that takes one call of
+ * MPI, and is waited for. */
+static bool claim_for_good(ferry_future *future, bool *departed_p)
+{
+	while (!claim(future, departed_p)) {
+		if (!(future->flags & FY_FUTURE_IS_PROBE) || fy_future_is_done(future))
+			return false;
+		sched_yield();
+	}
+	return true;
+}
+
+static bool is_decided(const ferry_future *future)
+{
+	uint32_t decided = future->flags & FY_FUTURE_IS_PROBE ? FY_FUTURE_DONE : FY_FUTURE_CLAIMED;
+
+	return (fy_load_acquire_32(&future->state) & decided) != 0;
 }
 
 /* The callback, on its executor. */
@@ -259,6 +288,16 @@ bool fy_future_complete_reply(ferry_future *future, ferry_message *reply)
 	return false;
 }
 
+static const char *fate_of_start(const ferry_future *future, bool departed)
+{
+	if (future->flags & FY_FUTURE_IS_PROBE)
+		return "; it had matched no message";
+	if (future->flags & FY_FUTURE_IS_SURE)
+		return "; it goes on all the same, and MPI keeps its memory until it is done";
+	return departed ? "; it had been started, and MPI keeps its memory until it is done"
+	                : "; it had not been started and will not be";
+}
+
 /* Cancel and timeout: decide against the engine. False: it was decided before. */
 static bool abandon(ferry_future *future, int status)
 {
@@ -267,11 +306,10 @@ static bool abandon(ferry_future *future, int status)
 	char text[128];
 	bool departed;
 
-	if (!claim(future, &departed))
+	if (!claim_for_good(future, &departed))
 		return false;
 	if (future->flags & FY_FUTURE_IS_STARTED)
-		fate = departed ? "; it had been started, and MPI keeps its memory until it is done"
-		                : "; it had not been started and will not be";
+		fate = fate_of_start(future, departed);
 	else if (future->flags & FY_FUTURE_IS_POSTED)
 		fate = departed ? "; the message had been sent and may be delivered all the same"
 		                : "; the message had not been sent and will not be";
@@ -561,7 +599,7 @@ int ferry_future_deadline(ferry_future *future, int64_t timeout)
 		return fail_timeout(__func__, timeout);
 	if (timeout == 0 && abandon(future, FERRY_ETIMEDOUT))
 		return FERRY_OK;
-	if (fy_load_acquire_32(&future->state) & FY_FUTURE_CLAIMED)
+	if (is_decided(future))
 		return fy_fail(FERRY_EALREADY, "the future is decided already");
 	if (timeout == FERRY_FOREVER)
 		return FERRY_OK;

@@ -80,12 +80,16 @@ static inline uint32_t fy_future_refs(const ferry_future *future)
                                    * cancel or a timeout says whether the message was sent */
 #define FY_FUTURE_IS_COMPOSED 0x10u /* of compose.c. Flags from 0x100 on are free for the engine */
 #define FY_FUTURE_IS_STARTED 0x20u  /* an operation of MPI, through a lane likewise */
+#define FY_FUTURE_IS_PROBE 0x40u    /* of these: the helm claims it for a moment, and may give the claim back */
+#define FY_FUTURE_IS_SURE 0x80u     /* of these: it goes on whatever becomes of the future */
 
 /* A future with two references, the program's and the engine's, from the
  * thread's cache. NULL: no memory. */
 ferry_future *fy_future_create(ferry *engine, uint32_t flags);
 /* Decide the outcome. True for exactly one caller ever. */
 bool fy_future_claim(ferry_future *future);
+/* Of a probe: nothing was decided after all. The helm, between fy_future_claim and fy_future_finish. */
+void fy_future_unclaim(ferry_future *future);
 /* Publish the outcome of a future that the caller claimed: sets DONE, wakes
  * waiters, hands `then` to its executor. Does not drop a reference. */
 void fy_future_finish(ferry_future *future, int status);

@@ -93,8 +93,12 @@ libferry_mpi_la_SOURCES = \
 	%D%/mpi_job.h \
 	%D%/mpi_life.c \
 	%D%/mpi_life.h \
+	%D%/mpi_probe.c \
+	%D%/mpi_probe.h \
 	%D%/mpi_requests.c \
 	%D%/mpi_requests.h \
+	%D%/mpi_sendrecv.c \
+	%D%/mpi_sendrecv.h \
 	%D%/mpi_start.c \
 	%D%/mpi_start.h \
 	%D%/port_mpi.c \

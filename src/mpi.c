@@ -2,8 +2,10 @@
 /* The calls of ferry_mpi.h: arguments are checked here, then they go into the thread's lane. */
 #include "ferry_mpi.h"
 
+#include <stdlib.h>
 #include <string.h>
 
+#include "mpi_sendrecv.h"
 #include "mpi_start.h"
 #include "open.h"
 #include "status.h"
@@ -22,7 +24,9 @@ static int check_engine(const ferry *engine)
 
 static int post(ferry *engine, const struct fy_start *start, ferry_future **future_p)
 {
-	return fy_post_start(engine, start, sizeof *start, future_p);
+	bool sure = start->what >= FY_START_MATCHED;
+	uint32_t flags = start->what == FY_START_PROBE ? FY_FUTURE_IS_PROBE : sure ? FY_FUTURE_IS_SURE : 0;
+	return fy_post_start(engine, start, sizeof *start, flags, future_p);
 }
 
 /* ---- any operation ---------------------------------------------------------- */
@@ -103,6 +107,65 @@ int ferry_irecv(ferry *engine, void *buffer, int count, MPI_Datatype type, int s
                 ferry_future **future_p)
 {
 	return post_message(engine, FY_START_RECV, buffer, count, type, source, tag, comm, future_p);
+}
+
+int ferry_sendrecv(ferry *engine, const void *sendbuf, int sendcount, MPI_Datatype sendtype, int dest, int sendtag,
+                   void *recvbuf, int recvcount, MPI_Datatype recvtype, int source, int recvtag, MPI_Comm comm,
+                   ferry_future **future_p)
+{
+	int bad = check_engine(engine);
+	if (bad)
+		return bad;
+	if (comm == MPI_COMM_NULL || sendtype == MPI_DATATYPE_NULL || recvtype == MPI_DATATYPE_NULL || sendcount < 0 ||
+	    recvcount < 0)
+		return fy_fail(FERRY_EINVAL, "ferry_sendrecv needs a communicator, two datatypes and two counts >= 0");
+	struct fy_sendrecv *both = calloc(1, sizeof *both);
+	if (!both)
+		return fy_fail(FERRY_ENOMEM, "no memory for ferry_sendrecv");
+	both->buffer = sendbuf;
+	both->count = sendcount;
+	both->type = sendtype;
+	both->dest = dest;
+	both->tag = sendtag;
+	struct fy_start a = { .what = FY_START_SENDRECV, .count = recvcount, .peer = source, .tag = recvtag,
+		              .message = { .buffer = recvbuf, .type = recvtype, .comm = comm, .more = both } };
+	bad = post(engine, &a, future_p);
+	if (bad)
+		free(both);
+	return bad;
+}
+
+/* ---- matched probes --------------------------------------------------------------- */
+
+int ferry_improbe(ferry *engine, int source, int tag, MPI_Comm comm, MPI_Message *message, ferry_future **future_p)
+{
+	int bad = check_engine(engine);
+	if (bad)
+		return bad;
+	if (comm == MPI_COMM_NULL || !message || !future_p)
+		return fy_fail(FERRY_EINVAL, "ferry_improbe needs a communicator, a place for the message and one for "
+		                             "the future");
+	struct fy_start a = { .what = FY_START_PROBE, .peer = source, .tag = tag,
+		              .probe = { .place = message, .comm = comm } };
+	return post(engine, &a, future_p);
+}
+
+int ferry_imrecv(ferry *engine, void *buffer, int count, MPI_Datatype type, MPI_Message *message,
+                 ferry_future **future_p)
+{
+	int bad = check_engine(engine);
+	if (bad)
+		return bad;
+	if (!message || *message == MPI_MESSAGE_NULL)
+		return fy_fail(FERRY_EINVAL, "ferry_imrecv needs a message that ferry_improbe or MPI_Improbe matched");
+	if (type == MPI_DATATYPE_NULL || count < 0)
+		return fy_fail(FERRY_EINVAL, "ferry_imrecv needs a datatype and a count >= 0");
+	struct fy_start a = { .what = FY_START_MATCHED, .count = count,
+		              .matched = { .buffer = buffer, .type = type, .message = *message } };
+	bad = post(engine, &a, future_p);
+	if (!bad)
+		*message = MPI_MESSAGE_NULL;
+	return bad;
 }
 
 /* ---- collectives ------------------------------------------------------------------ */

@@ -18,6 +18,9 @@ enum {
 	FY_START_RUN,
 	FY_START_SEND,
 	FY_START_RECV,
+	FY_START_SENDRECV,
+	FY_START_PROBE,
+	FY_START_MATCHED,   /* ferry_imrecv */
 	FY_START_BARRIER,   /* the collectives from here on */
 	FY_START_BCAST,
 	FY_START_REDUCE,

@@ -31,6 +31,7 @@
 #include "log.h"
 #include "mpi_collective.h"
 #include "mpi_life.h"
+#include "mpi_sendrecv.h"
 #include "port_mpi.h"
 #include "status.h"
 
@@ -54,6 +55,8 @@ const char *fy_start_name(uint32_t what)
 	static const char *const names[] = {
 		[FY_START_FN] = "ferry_start",          [FY_START_RUN] = "ferry_run",
 		[FY_START_SEND] = "ferry_isend",        [FY_START_RECV] = "ferry_irecv",
+		[FY_START_SENDRECV] = "ferry_sendrecv", [FY_START_PROBE] = "ferry_improbe",
+		[FY_START_MATCHED] = "ferry_imrecv",
 		[FY_START_BARRIER] = "ferry_barrier",   [FY_START_BCAST] = "ferry_bcast",
 		[FY_START_REDUCE] = "ferry_reduce",     [FY_START_ALLREDUCE] = "ferry_allreduce",
 		[FY_START_GATHER] = "ferry_gather",
@@ -75,10 +78,10 @@ static const char *text_of(uint32_t what, int code)
 	return fy_mpi_text(fy_start_name(what), code);
 }
 
-static void empty_status(MPI_Status *mpi, int code)
+static void empty_status(MPI_Status *mpi, int source, int code)
 {
 	memset(mpi, 0, sizeof *mpi);
-	mpi->MPI_SOURCE = MPI_ANY_SOURCE;
+	mpi->MPI_SOURCE = source;
 	mpi->MPI_TAG = MPI_ANY_TAG;
 	MPI_Status_set_elements(mpi, MPI_BYTE, 0);
 	MPI_Status_set_cancelled(mpi, 0);
@@ -89,7 +92,7 @@ void fy_start_keep_status(ferry_future *future, const MPI_Status *mpi)
 {
 	MPI_Status empty;
 	if (fy_unlikely(!mpi)) {
-		empty_status(&empty, MPI_SUCCESS);
+		empty_status(&empty, MPI_ANY_SOURCE, MPI_SUCCESS);
 		mpi = &empty;
 	}
 	memcpy(future->mpi_status, mpi, sizeof *mpi);
@@ -108,7 +111,7 @@ static void refuse(struct fy_progress *p, ferry_future *future, uint32_t what, i
 {
 	MPI_Status empty;
 	const char *detail = text_of(what, code);
-	empty_status(&empty, code);
+	empty_status(&empty, MPI_ANY_SOURCE, code);
 	if (!future) {
 		fy_start_fail(p, NULL, what, FERRY_EMPI, detail);
 		return;
@@ -135,8 +138,9 @@ void fy_start_complete(struct fy_progress *p, ferry_future *future, uint32_t wha
 
 static void count(struct fy_mpi_starts *s)
 {
-	s->starts.under_way = s->requests.n + s->n_checks + s->n_stalled + s->n_unsent;
-	s->starts.awaited = s->starts.under_way - s->requests.n_receives;
+	size_t sure = s->requests.n + s->n_checks + s->n_stalled + s->n_unsent;
+	s->starts.under_way = sure + s->probes.n;
+	s->starts.awaited = sure - s->requests.n_receives;
 }
 
 /* ---- deferred ones ------------------------------------------------------------------ */
@@ -228,8 +232,7 @@ static void message_done(struct fy_progress *p, const struct fy_waiting *w, cons
 
 /* ---- starting -------------------------------------------------------------------------- */
 
-/* Is it still wanted? Otherwise its future has been completed already. */
-static bool depart(struct fy_progress *p, ferry_future *future, uint32_t what)
+bool fy_start_depart(struct fy_progress *p, ferry_future *future, uint32_t what)
 {
 	if (p->byes) {
 		fy_start_fail(p, future, what, FERRY_ESTOPPED, "the engine was closed before it was started");
@@ -242,20 +245,74 @@ static bool depart(struct fy_progress *p, ferry_future *future, uint32_t what)
 	return true;
 }
 
+/* From MPI_PROC_NULL: done at once, with the status that the standard names. MPICH's MPI_Testsome (4.0.2) leaves it unset. */
+int fy_start_from_nobody(MPI_Request *request, MPI_Status *status)
+{
+	empty_status(status, MPI_PROC_NULL, MPI_SUCCESS);
+	return MPI_Wait(request, MPI_STATUS_IGNORE);
+}
+
 /* False: no memory, nothing happened. */
 static bool begin_message(struct fy_progress *p, const struct fy_start *a, ferry_future *future)
 {
 	struct fy_mpi_starts *s = fy_mpi_starts_of(p);
 	MPI_Request request = MPI_REQUEST_NULL;
+	MPI_Status nobody;
 	if (!fy_requests_reserve(&s->requests, 1))
 		return false;
-	if (!depart(p, future, a->what))
+	if (!fy_start_depart(p, future, a->what))
 		return true;
 	fy_mpi_guarded = true;
 	int code = a->what == FY_START_RECV ? MPI_Irecv(a->message.buffer, a->count, a->message.type, a->peer, a->tag,
 	                                                a->message.comm, &request)
 	                                    : MPI_Isend(a->message.buffer, a->count, a->message.type, a->peer, a->tag,
 	                                                a->message.comm, &request);
+	bool from_nobody = code == MPI_SUCCESS && a->what == FY_START_RECV && a->peer == MPI_PROC_NULL;
+	if (fy_unlikely(from_nobody))
+		code = fy_start_from_nobody(&request, &nobody);
+	fy_mpi_guarded = false;
+	if (code != MPI_SUCCESS || request == MPI_REQUEST_NULL)
+		fy_start_complete(p, future, a->what, from_nobody ? &nobody : NULL, code);
+	else
+		fy_requests_add(&s->requests, request, message_done, a->what)->future = future;
+	return true;
+}
+
+static void discarded(struct fy_progress *p, const struct fy_waiting *w, const MPI_Status *mpi, int code)
+{
+	(void)p;
+	(void)w;
+	(void)mpi;
+	(void)code; /* truncated */
+}
+
+/* MPI refused to receive it into what the program gave. Nobody else has its handle, and its sender may wait. */
+static void discard(struct fy_mpi_starts *s, MPI_Message message)
+{
+	static char nothing;
+	MPI_Request request = MPI_REQUEST_NULL;
+	if (message == MPI_MESSAGE_NULL || message == MPI_MESSAGE_NO_PROC)
+		return;
+	if (MPI_Imrecv(&nothing, 0, MPI_BYTE, &message, &request) == MPI_SUCCESS && request != MPI_REQUEST_NULL)
+		fy_requests_add(&s->requests, request, discarded, FY_START_MATCHED);
+}
+
+/* The message can be received by nobody else: so it is received, whatever became of the future. */
+static bool begin_matched(struct fy_progress *p, const struct fy_start *a, ferry_future *future)
+{
+	struct fy_mpi_starts *s = fy_mpi_starts_of(p);
+	MPI_Message message = a->matched.message;
+	MPI_Request request = MPI_REQUEST_NULL;
+	if (!fy_requests_reserve(&s->requests, 1))
+		return false;
+	if (p->stopped) {
+		fy_start_fail(p, future, a->what, FERRY_ESTOPPED, "the engine was closed before it was started");
+		return true;
+	}
+	fy_mpi_guarded = true;
+	int code = MPI_Imrecv(a->matched.buffer, a->count, a->matched.type, &message, &request);
+	if (code != MPI_SUCCESS)
+		discard(s, message);
 	fy_mpi_guarded = false;
 	if (code != MPI_SUCCESS || request == MPI_REQUEST_NULL)
 		fy_start_complete(p, future, a->what, NULL, code);
@@ -266,7 +323,21 @@ static bool begin_message(struct fy_progress *p, const struct fy_start *a, ferry
 
 static bool begin(struct fy_progress *p, const struct fy_start *a, ferry_future *future)
 {
-	return a->what >= FY_START_BARRIER ? fy_collective_begin(p, a, future) : begin_message(p, a, future);
+	switch (a->what) {
+	case FY_START_SEND:
+	case FY_START_RECV: return begin_message(p, a, future);
+	case FY_START_SENDRECV: return fy_sendrecv_begin(p, a, future);
+	case FY_START_PROBE: return fy_probe_begin(p, a, future);
+	case FY_START_MATCHED: return begin_matched(p, a, future);
+	default: return fy_collective_begin(p, a, future);
+	}
+}
+
+/* It will not be started. */
+static void drop_arguments(const struct fy_start *a)
+{
+	if (a->what == FY_START_SENDRECV)
+		free(a->message.more);
 }
 
 /* Takes the deferred one over. */
@@ -294,7 +365,7 @@ static void call_function(struct fy_progress *p, struct fy_deferred *d)
 	bool room = d->start.what == FY_START_RUN || fy_requests_reserve(&s->requests, 1);
 	if (!room)
 		fy_start_fail(p, d->future, d->start.what, FERRY_ENOMEM, "no memory for one more request");
-	if (!room || !depart(p, d->future, d->start.what)) {
+	if (!room || !fy_start_depart(p, d->future, d->start.what)) {
 		release(d);
 		return;
 	}
@@ -410,6 +481,7 @@ static void fail(struct fy_progress *p, const struct fy_record *r, int status, c
 	ferry_future *future;
 	const struct fy_start *a = start_of(r, &future);
 	fy_start_fail(p, future, a->what, status, detail);
+	drop_arguments(a);
 	if (a->what != FY_START_FN || !a->fn.release)
 		return;
 	ferry *before = fy_engine_begin(FY_INLINE, p->engine);
@@ -426,6 +498,7 @@ static void step(struct fy_progress *p)
 	if (fy_unlikely(given_up != s->given_up)) {
 		s->given_up = given_up;
 		fy_requests_cancel(&s->requests, false);
+		fy_probes_sweep(&s->probes);
 	}
 	if (fy_requests_test(&s->requests, p, !p->worked))
 		p->worked = true;
@@ -433,6 +506,8 @@ static void step(struct fy_progress *p)
 		fy_collective_step(p);
 	if (fy_unlikely(s->stalled))
 		run_stalled(p);
+	if (s->probes.n && fy_probes_look(&s->probes))
+		p->worked = true;
 	count(s);
 }
 
@@ -443,12 +518,15 @@ static void end(struct fy_progress *p)
 		return;
 	s->ending = true;
 	fy_requests_cancel(&s->requests, true);
+	fy_probes_stop(&s->probes, "the engine was closed and no message had come");
+	count(s);
 }
 
 static void abandon(struct fy_progress *p)
 {
 	struct fy_mpi_starts *s = fy_mpi_starts_of(p);
 	p->stats.kept += fy_requests_abandon(&s->requests, p);
+	fy_probes_stop(&s->probes, "the engine was closed while a rank was gone");
 	fy_collective_abandon(p);
 	while (s->stalled) {
 		struct fy_deferred *d = s->stalled;
@@ -457,6 +535,7 @@ static void abandon(struct fy_progress *p)
 		s->n_deferred--;
 		fy_start_fail(p, d->future, d->start.what, FERRY_ESTOPPED,
 		              "the engine was closed before it was started");
+		drop_arguments(&d->start);
 		if (d->start.what <= FY_START_RUN)
 			release(d);
 		else

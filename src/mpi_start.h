@@ -7,8 +7,11 @@
 #define FY_MPI_START_H
 
 #include "ferry_mpi.h"
+#include "mpi_probe.h"
 #include "mpi_requests.h"
 #include "progress.h"
+
+struct fy_sendrecv;
 
 /* The body of a FY_OP_START record. */
 struct fy_start {
@@ -25,7 +28,17 @@ struct fy_start {
 			void *buffer;
 			MPI_Datatype type;
 			MPI_Comm comm;
+			struct fy_sendrecv *more; /* of a sendrecv: its sending half */
 		} message;
+		struct {
+			MPI_Message *place;
+			MPI_Comm comm;
+		} probe;
+		struct {
+			void *buffer;
+			MPI_Datatype type;
+			MPI_Message message;
+		} matched;
 		struct {
 			const void *from;
 			void *to;
@@ -44,6 +57,7 @@ struct gather;
 struct fy_mpi_starts {
 	struct fy_starts starts; /* first */
 	struct fy_requests requests;
+	struct fy_probes probes;
 	MPI_Comm program, collectives;
 	struct fy_deferred *spare;
 	unsigned n_spare;
@@ -72,6 +86,10 @@ const char *fy_start_name(uint32_t what);
  * `mpi`: the status to be kept of one that went well, or NULL: an empty one. `code`: MPI's, or MPI_SUCCESS. */
 void fy_start_complete(struct fy_progress *p, ferry_future *future, uint32_t what, const MPI_Status *mpi, int code);
 void fy_start_fail(struct fy_progress *p, ferry_future *future, uint32_t what, int status, const char *detail);
+/* Is it still wanted? Otherwise its future has been completed already. */
+bool fy_start_depart(struct fy_progress *p, ferry_future *future, uint32_t what);
+/* A receive from MPI_PROC_NULL: its request is over, and this is its status. MPI's code. */
+int fy_start_from_nobody(MPI_Request *request, MPI_Status *status);
 /* The future keeps this status: between claim and finish. */
 void fy_start_keep_status(ferry_future *future, const MPI_Status *mpi);
 

@@ -372,7 +372,7 @@ static void discard(ferry_future *future)
 
 static uint32_t future_flags(const struct fy_post *o)
 {
-	uint32_t flags = o->op == FY_OP_START ? FY_FUTURE_IS_STARTED : FY_FUTURE_IS_POSTED;
+	uint32_t flags = o->flags | (o->op == FY_OP_START ? FY_FUTURE_IS_STARTED : FY_FUTURE_IS_POSTED);
 	if (o->kind == FY_KIND_CALL)
 		flags |= FY_FUTURE_IS_CALL;
 	if (o->op == FY_OP_FLUSH || o->op == FY_OP_FLUSH_ALL)
@@ -481,10 +481,10 @@ int fy_post_start_end(ferry *engine, size_t nbytes, ferry_future *future, ferry_
 	return publish_awaited(engine, START_WORD(nbytes), future, future_p);
 }
 
-int fy_post_start(ferry *engine, const void *body, size_t nbytes, ferry_future **future_p)
+int fy_post_start(ferry *engine, const void *body, size_t nbytes, uint32_t flags, ferry_future **future_p)
 {
 	struct fy_post o = { .engine = engine, .kind = FY_KIND_CONTROL, .rank = FERRY_NONE, .op = FY_OP_START,
-		             .body = body, .nbytes = nbytes, .timeout = FERRY_FOREVER };
+		             .body = body, .nbytes = nbytes, .timeout = FERRY_FOREVER, .flags = flags };
 	return post_open(&o, future_p);
 }
 

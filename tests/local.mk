@@ -65,9 +65,11 @@ mpi_programs = \
 	%D%/mpi/mismatch \
 	%D%/mpi/order \
 	%D%/mpi/plain_mpi \
+	%D%/mpi/probe \
 	%D%/mpi/process \
 	%D%/mpi/races \
 	%D%/mpi/selfpost \
+	%D%/mpi/sendrecv \
 	%D%/mpi/short_threads \
 	%D%/mpi/start \
 	%D%/mpi/thread_level \
@@ -85,6 +87,7 @@ mpi_core_programs = \
 np1_tests = \
 	examples/eventloop-1.np1 \
 	examples/halo-1.np1 \
+	examples/persistent-1.np1 \
 	%D%/mpi/abandoned-1.np1 \
 	%D%/mpi/arguments-1.np1 \
 	%D%/mpi/closing-1.np1 \
@@ -93,7 +96,9 @@ np1_tests = \
 	%D%/mpi/errors-1.np1 \
 	%D%/mpi/mailbox-1.np1 \
 	%D%/mpi/order-1.np1 \
+	%D%/mpi/probe-1.np1 \
 	%D%/mpi/selfpost-1.np1 \
+	%D%/mpi/sendrecv-1.np1 \
 	%D%/mpi/start-1.np1 \
 	%D%/mpi/thread_level-1.np1 \
 	%D%/mpi/unattended-1.np1 \
@@ -103,6 +108,7 @@ np2_tests = \
 	examples/eventloop-2.np2 \
 	examples/halo-2.np2 \
 	examples/hello-2.np2 \
+	examples/persistent-2.np2 \
 	%D%/mpi/abandoned-2.np2 \
 	%D%/mpi/adopt-2.np2 \
 	%D%/mpi/calls-2.np2 \
@@ -123,9 +129,11 @@ np2_tests = \
 	%D%/mpi/port_funneled-2.np2 \
 	%D%/mpi/port_mpi-2.np2 \
 	%D%/mpi/port_serialized-2.np2 \
+	%D%/mpi/probe-2.np2 \
 	%D%/mpi/process-2.np2 \
 	%D%/mpi/races-2.np2 \
 	%D%/mpi/selfpost-2.np2 \
+	%D%/mpi/sendrecv-2.np2 \
 	%D%/mpi/short_threads-2.np2 \
 	%D%/mpi/start-2.np2 \
 	%D%/mpi/thread_level-2.np2 \
@@ -141,6 +149,7 @@ np3_tests = \
 	%D%/mpi/mailbox-3.np3 \
 	%D%/mpi/order-3.np3 \
 	%D%/mpi/port_mpi-3.np3 \
+	%D%/mpi/sendrecv-3.np3 \
 	# end
 
 np4_tests = \

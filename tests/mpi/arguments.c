@@ -133,7 +133,9 @@ static void handle(ferry *on, ferry_message *received, void *arg)
 	X(ferry_future_wait(NULL, 0))                                          \
 	X(ferry_future_take(NULL, &message))                                   \
 	X(ferry_wait_all(NULL, 1, 0))                                          \
-	X(ferry_wait_all(no_futures, 1, 0))                                    \
+	X(ferry_wait_all(no_futures, 1, -2))                                   \
+	X(ferry_finish_all(NULL, 1, 0))                                        \
+	X(ferry_finish_all(no_futures, 1, -2))                                 \
 	X(ferry_wait_any(NULL, 1, 0, &index_found))                            \
 	X(ferry_wait_any(no_futures, 0, 0, &index_found))                      \
 	X(ferry_flush(NULL, 0, 0))                                             \
@@ -212,6 +214,8 @@ static void check_accepted(void)
 	ferry_future_release(NULL);
 	ferry_message_release(NULL);
 	CHECK_OK(ferry_wait_all(NULL, 0, 0));
+	CHECK_OK(ferry_wait_all(no_futures, 1, FERRY_FOREVER));
+	CHECK_OK(ferry_finish_all(no_futures, 1, FERRY_FOREVER));
 	CHECK_OK(ferry_post(engine, 0, OP, NULL, 0, NULL));
 	CHECK(strcmp(ferry_strname(FERRY_EINVAL), "FERRY_EINVAL") == 0);
 	CHECK(strcmp(ferry_strname(12345), "unknown status") == 0);

@@ -165,6 +165,16 @@ static void check_arguments(void)
 	CHECK_OK(ferry_isend(engine, &number, 1, MPI_INT, MPI_PROC_NULL, 0, mine, &future));
 	CHECK_OK(ferry_future_wait(future, FERRY_S(50)));
 	ferry_future_release(future);
+	MPI_Status status;
+	int count = -1;
+	CHECK_OK(ferry_irecv(engine, &number, 1, MPI_INT, MPI_PROC_NULL, 7, mine, &future));
+	CHECK_OK(ferry_future_wait(future, FERRY_S(50)));
+	CHECK_OK(ferry_future_mpi_status(future, &status));
+	CHECK_INT(status.MPI_SOURCE, MPI_PROC_NULL);
+	CHECK_INT(status.MPI_TAG, MPI_ANY_TAG);
+	MPI_Get_count(&status, MPI_INT, &count);
+	CHECK_INT(count, 0);
+	ferry_future_release(future);
 }
 
 static void after(ferry_future *future, int status, void *arg)

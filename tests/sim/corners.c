@@ -309,7 +309,7 @@ static ferry_future *get_stuck(struct pair *pair)
 {
 	ferry_future *future;
 	uint32_t number = 0;
-	assert_int_equal(fy_post_start(pair->sides[0].engine, &number, sizeof number, &future), 0);
+	assert_int_equal(fy_post_start(pair->sides[0].engine, &number, sizeof number, 0, &future), 0);
 	return future;
 }
 
@@ -1390,7 +1390,7 @@ static void *post_starts(void *arg)
 	struct starter *s = arg;
 	for (uint32_t i = 0; i < STARTS && s->status == 0; i++) {
 		uint32_t number = s->first + i;
-		s->status = fy_post_start(s->engine, &number, sizeof number, &s->futures[i]);
+		s->status = fy_post_start(s->engine, &number, sizeof number, 0, &s->futures[i]);
 	}
 	return NULL;
 }

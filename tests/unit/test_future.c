@@ -476,6 +476,11 @@ static void the_detail_says_whether_the_message_was_sent(void **state)
 	assert_int_equal(ferry_future_deadline(after, 0), FERRY_OK);
 	assert_int_equal(ferry_future_poll(after), FERRY_ETIMEDOUT);
 	assert_non_null(strstr(ferry_future_detail(after), "had been sent"));
+	ferry_future *sure = make_future(FY_FUTURE_IS_STARTED | FY_FUTURE_IS_SURE); /* a collective, in its lane */
+	assert_int_equal(ferry_future_cancel(sure), FERRY_OK);
+	assert_non_null(strstr(ferry_future_detail(sure), "goes on all the same"));
+	fy_future_complete(sure, FERRY_OK, NULL);
+	ferry_future_release(sure);
 	fy_future_complete(before, FERRY_OK, NULL);
 	fy_future_complete(after, FERRY_OK, NULL);
 	ferry_future_release(before);
@@ -495,6 +500,59 @@ static int note_deadline(ferry *which, ferry_future *future, int64_t when)
 	timed = future;
 	timed_when = when;
 	return FERRY_OK;
+}
+
+static uint32_t cancelling; /* set by the canceller before it cancels */
+
+static void *cancel_in_thread(void *arg)
+{
+	fy_store_release_32(&cancelling, 1);
+	return (void *)(intptr_t)ferry_future_cancel(arg);
+}
+
+/* Cancel what the helm has claimed for a moment; *status_p: what the cancel returned. */
+static void cancel_while_claimed(ferry_future *f, bool found, int *status_p)
+{
+	pthread_t thread;
+	void *status;
+
+	fy_store_release_32(&cancelling, 0);
+	assert_true(fy_future_claim(f));
+	pthread_create(&thread, NULL, cancel_in_thread, f);
+	while (!fy_load_acquire_32(&cancelling))
+		t_sleep_ms(1);
+	t_sleep_ms(20);
+	assert_int_equal(ferry_future_poll(f), FERRY_PENDING);
+	if (found)
+		fy_future_finish(f, FERRY_OK);
+	else
+		fy_future_unclaim(f);
+	pthread_join(thread, &status);
+	*status_p = (int)(intptr_t)status;
+	ferry_future_release(f); /* the engine's */
+}
+
+/* Whoever gives up a probe while the helm looks waits for what comes of it, and has decided it, or not. */
+static void a_probe_that_is_looked_at_can_be_given_up_afterwards(void **state)
+{
+	uint32_t flags = FY_FUTURE_IS_STARTED | FY_FUTURE_IS_PROBE;
+	ferry_future *f = make_future(flags);
+	int status;
+
+	(void)state;
+	fy_future_depart(f);
+	cancel_while_claimed(f, false, &status);
+	assert_int_equal(status, FERRY_OK);
+	assert_int_equal(ferry_future_poll(f), FERRY_ECANCELED);
+	assert_non_null(strstr(ferry_future_detail(f), "matched no message"));
+	ferry_future_release(f);
+
+	f = make_future(flags);
+	fy_future_depart(f);
+	cancel_while_claimed(f, true, &status);
+	assert_int_equal(status, FERRY_EALREADY);
+	assert_int_equal(ferry_future_poll(f), FERRY_OK);
+	ferry_future_release(f);
 }
 
 static void a_deadline_is_a_timer_of_the_engine(void **state)
@@ -989,6 +1047,7 @@ int main(void)
 		TEST(cancel_decides_once),
 		TEST(some_operations_cannot_be_cancelled),
 		TEST(the_detail_says_whether_the_message_was_sent),
+		TEST(a_probe_that_is_looked_at_can_be_given_up_afterwards),
 		TEST(a_deadline_is_a_timer_of_the_engine),
 		TEST(a_deadline_without_an_engine_is_not_supported),
 		TEST(a_callback_runs_once_on_its_executor_and_never_inside_then),
