@@ -2,6 +2,7 @@
 nobase_dist_doc_DATA += \
 	%D%/benchmarks.md \
 	%D%/design.md \
+	%D%/porting.md \
 	%D%/rationale.md \
 	%D%/testing.md \
 	%D%/tuning.md \

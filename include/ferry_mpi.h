@@ -191,7 +191,9 @@ FERRY_API int ferry_improbe(ferry *engine, int source, int tag, MPI_Comm comm, M
  * Ownership  *message is read, and set to MPI_MESSAGE_NULL, before this returns
  *            FERRY_OK; otherwise it is the caller's as before.
  * Completes  when the message is in the buffer. ferry_future_cancel ends the
- *            future only: it is received all the same, as nobody else could.
+ *            future only: it is received all the same, as nobody else could. With
+ *            FERRY_EMPI for arguments that MPI does not take: then it can be received
+ *            by a copy of the handle only, made before.
  *
  * FERRY_EINVAL also for MPI_MESSAGE_NULL.
  */

@@ -278,25 +278,6 @@ static bool begin_message(struct fy_progress *p, const struct fy_start *a, ferry
 	return true;
 }
 
-static void discarded(struct fy_progress *p, const struct fy_waiting *w, const MPI_Status *mpi, int code)
-{
-	(void)p;
-	(void)w;
-	(void)mpi;
-	(void)code; /* truncated */
-}
-
-/* MPI refused to receive it into what the program gave. Nobody else has its handle, and its sender may wait. */
-static void discard(struct fy_mpi_starts *s, MPI_Message message)
-{
-	static char nothing;
-	MPI_Request request = MPI_REQUEST_NULL;
-	if (message == MPI_MESSAGE_NULL || message == MPI_MESSAGE_NO_PROC)
-		return;
-	if (MPI_Imrecv(&nothing, 0, MPI_BYTE, &message, &request) == MPI_SUCCESS && request != MPI_REQUEST_NULL)
-		fy_requests_add(&s->requests, request, discarded, FY_START_MATCHED);
-}
-
 /* The message can be received by nobody else: so it is received, whatever became of the future. */
 static bool begin_matched(struct fy_progress *p, const struct fy_start *a, ferry_future *future)
 {
@@ -311,8 +292,6 @@ static bool begin_matched(struct fy_progress *p, const struct fy_start *a, ferry
 	}
 	fy_mpi_guarded = true;
 	int code = MPI_Imrecv(a->matched.buffer, a->count, a->matched.type, &message, &request);
-	if (code != MPI_SUCCESS)
-		discard(s, message);
 	fy_mpi_guarded = false;
 	if (code != MPI_SUCCESS || request == MPI_REQUEST_NULL)
 		fy_start_complete(p, future, a->what, NULL, code);
