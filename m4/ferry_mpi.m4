@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-# FERRY_CHECK_MPI: asks MPI's compiler wrapper for its flags and leaves CC alone.
-# Sets MPICC, MPIEXEC, MPI_CPPFLAGS, MPI_LIBS, MPI_NAME, MPI_ID (MPI_NAME as part of
-# a file name) and the conditionals MPI_IS_MPICH, MPI_IS_OPENMPI.
-AC_DEFUN([FERRY_CHECK_MPI], [
+# FERRY_WITH_MPI: what the user says about MPI. What makes no sense ends before the compiler is asked.
+AC_DEFUN([FERRY_WITH_MPI], [
 AC_ARG_VAR([MPICC], [the MPI compiler wrapper that is asked for its flags])
 AC_ARG_VAR([MPIEXEC], [the MPI launcher for tests and examples])
 AC_ARG_VAR([MPIEXEC_FLAGS], [more arguments for the launcher])
@@ -10,6 +8,22 @@ AC_ARG_WITH([mpi],
 	[AS_HELP_STRING([--with-mpi=mpich|openmpi|DIR],
 		[which MPI: one of that name, or the one whose wrapper is DIR/bin/mpicc [MPICH, else any]])],
 	[], [with_mpi=yes])
+AS_CASE([$with_mpi],
+	[yes|mpich|openmpi], [],
+	[no], [AC_MSG_ERROR([Ferry is made of MPI, so --without-mpi leaves nothing: leave it out, or name one by --with-mpi])],
+	[*/*|.|..], [
+		AS_IF([test -n "$MPICC" && test "$MPICC" != "$with_mpi/bin/mpicc"],
+			[AC_MSG_ERROR([MPICC=$MPICC and --with-mpi=$with_mpi both name an MPI: leave one of them out])])
+		MPICC=$with_mpi/bin/mpicc
+		AS_IF([test ! -x "$MPICC"],
+			[AC_MSG_ERROR([--with-mpi=$with_mpi: there is no $MPICC: name the directory that MPI was installed into, or set MPICC to its wrapper])])],
+	[AC_MSG_ERROR([--with-mpi=$with_mpi is neither mpich, nor openmpi, nor a directory (with a slash) that has bin/mpicc])])
+])
+
+# FERRY_CHECK_MPI: asks MPI's compiler wrapper for its flags and leaves CC alone.
+# Sets MPICC, MPIEXEC, MPI_CPPFLAGS, MPI_LIBS, MPI_NAME, MPI_ID (MPI_NAME as part of
+# a file name) and the conditionals MPI_IS_MPICH, MPI_IS_OPENMPI.
+AC_DEFUN([FERRY_CHECK_MPI], [
 _FERRY_MPI_WRAPPER
 _FERRY_MPI_FLAGS
 _FERRY_MPI_TRY
@@ -20,19 +34,11 @@ _FERRY_MPI_LAUNCHER
 AC_DEFUN([_FERRY_MPI_PACKAGES], [
 AS_CASE([$1], [*openmpi*], [ferry_packages="libopenmpi-dev and openmpi-bin"], [ferry_packages="libmpich-dev and mpich"])])
 
-# MPICC, by --with-mpi. A cross build looks for the wrapper of the other machine first.
+# A cross build looks for the wrapper of the other machine first.
 AC_DEFUN([_FERRY_MPI_WRAPPER], [
 AS_CASE([$with_mpi],
-	[yes], [AC_CHECK_TOOLS([MPICC], [mpicc.mpich mpicc])],
 	[mpich|openmpi], [AC_CHECK_TOOLS([MPICC], [mpicc.$with_mpi mpicc])],
-	[no], [AC_MSG_ERROR([Ferry is made of MPI, so --without-mpi leaves nothing: leave it out, or name one by --with-mpi])],
-	[*/*|.|..], [
-		AS_IF([test -n "$MPICC" && test "$MPICC" != "$with_mpi/bin/mpicc"],
-			[AC_MSG_ERROR([MPICC=$MPICC and --with-mpi=$with_mpi both name an MPI: leave one of them out])])
-		MPICC=$with_mpi/bin/mpicc
-		AS_IF([test ! -x "$MPICC"],
-			[AC_MSG_ERROR([--with-mpi=$with_mpi: there is no $MPICC: name the directory that MPI was installed into, or set MPICC to its wrapper])])],
-	[AC_MSG_ERROR([--with-mpi=$with_mpi is neither mpich, nor openmpi, nor a directory (with a slash) that has bin/mpicc])])
+	[AC_CHECK_TOOLS([MPICC], [mpicc.mpich mpicc])])
 AS_IF([test -z "$MPICC"], [
 	_FERRY_MPI_PACKAGES([$with_mpi])
 	AC_MSG_ERROR([MPI is missing: install $ferry_packages, or name a wrapper, as in MPICC=mpicc.openmpi])])

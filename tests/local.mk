@@ -173,6 +173,7 @@ mpi_short_tests = \
 	# end
 
 script_tests = \
+	%D%/api/configure.sh \
 	%D%/api/exports.sh \
 	%D%/api/header_cxx.sh \
 	%D%/api/header_warnings.sh \
@@ -342,6 +343,7 @@ AM_TESTS_ENVIRONMENT = \
 	export TEST_CFLAGS='$(CFLAGS) $(SAN_CFLAGS)' TEST_MPI_CPPFLAGS='$(MPI_CPPFLAGS)'; \
 	export TEST_MSGPACK_CFLAGS='$(MSGPACK_CFLAGS)'; \
 	export MPIEXEC='$(MPIEXEC)' MPIEXEC_FLAGS='$(MPIEXEC_FLAGS)' PYTHON_PEER='$(PYTHON_PEER)'; \
+	export TEST_MPICC='$(MPICC)' MPIEXEC='$(MPIEXEC)' MPIEXEC_FLAGS='$(MPIEXEC_FLAGS)' PYTHON_PEER='$(PYTHON_PEER)'; \
 	export PKG_CONFIG='$(PKG_CONFIG)' MAKE='$(MAKE)'; \
 	export CMOCKA_MESSAGE_OUTPUT=TAP;
 

@@ -4,7 +4,7 @@
 # so that a tarball has them, and every test runs.
 cd "$TEST_SRCDIR" || exit 1
 bad=0
-for file in include/*.h src/*.[ch] tests/support/* tests/*/*.sh tests/api/*.c* \
+for file in include/*.h src/*.[ch] tests/support/*.[chs]* tests/*/*.sh tests/api/*.c* \
 	examples/*.[ch] examples/*.py tools/*.[ch]; do
 	[ -f "$file" ] || continue
 	directory=${file%%/*}
@@ -21,7 +21,7 @@ done
 for file in *.md; do
 	[ ! -f "$file" ] || grep -q "[ 	]$file\\b" Makefile.am || { echo "$file is not in Makefile.am"; bad=1; }
 done
-for file in doc/* doc/*/* bench/*; do
+for file in doc/* doc/*/* bench/*.c; do
 	[ -f "$file" ] && [ "${file##*/}" != local.mk ] || continue
 	grep -q "%D%/${file#*/}\\b" "${file%%/*}/local.mk" || { echo "$file is not in ${file%%/*}/local.mk"; bad=1; }
 done
