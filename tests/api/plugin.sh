@@ -31,13 +31,13 @@ check() {
 # ---- what it wants ----
 
 tls=0
-for lib in "$libs"/lib*.so; do
+for lib in "$libs"/libferry-*.so; do
 	for size in $(readelf -lW "$lib" | awk '$1 == "TLS" { print $6 }'); do
 		tls=$((tls + size))
 	done
 done
 check "$tls bytes of static thread-local storage, of 256 at most" [ "$tls" -le 256 ]
-for lib in "$libs"/lib*.so; do
+for lib in "$libs"/libferry-*.so; do
 	check "${lib##*/} stays in memory" eval "readelf -dW '$lib' | grep -q NODELETE"
 done
 
