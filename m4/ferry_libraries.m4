@@ -46,7 +46,7 @@ AS_IF([test "$host" != "$build"], [
 	AC_LINK_IFELSE([AC_LANG_PROGRAM([[const char *msgpack_version(void);]], [[return msgpack_version() == 0;]])],
 		[AC_MSG_RESULT([yes])],
 		[AC_MSG_RESULT([no])
-		AC_MSG_ERROR([the msgpack-c for ${host_alias:-$host} is missing: a program of $CC does not link with $MSGPACK_LIBS. Install it for $host and name it by PKG_CONFIG_PATH, or by MSGPACK_CFLAGS and MSGPACK_LIBS])])
+		AC_MSG_ERROR([the msgpack-c for ${host_alias:-$host} is missing: a program of $CC does not link with $MSGPACK_LIBS. Install it for ${host_alias:-$host} and name it by PKG_CONFIG_PATH, or by MSGPACK_CFLAGS and MSGPACK_LIBS])])
 	LIBS=$ferry_save_LIBS
 ])
 AC_SUBST([MSGPACK_MODULE])
