@@ -49,7 +49,7 @@ static bool ranks_suit(const struct perf_world *world)
 	if (world->size >= mode->ranks_min && world->size <= mode->ranks_max)
 		return true;
 	if (world->rank == 0)
-		fprintf(stderr, "ferry-perf: %s runs on %s%d ranks, not on %d; start it with mpiexec -n %d\n",
+		fprintf(stderr, "ferry-perf: %s runs on %s%d ranks, not on %d; start it with " FERRY_MPIEXEC " -n %d\n",
 		        mode->name, mode->ranks_max > mode->ranks_min ? "at least " : "", mode->ranks_min,
 		        world->size, mode->ranks_min);
 	return false;

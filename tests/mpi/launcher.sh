@@ -50,6 +50,9 @@ check "the right launcher with -n 1 inside of a job of the other" fine
 launch -n 2 env $foreign "$program"
 check "and with -n 2" fine
 
+timeout 60 env $foreign "$TEST_BUILDDIR/tools/ferry-perf" rate </dev/null >"$work/out" 2>"$work/err"
+status=$?
+check "ferry-perf, which wants two ranks, names the launcher" says "not on 1; start it with .*${MPIEXEC##*/} -n 2"
 program=$TEST_BUILDDIR/tests/mpi/alone
 alone $foreign
 check "a program that initialized MPI by itself" wrong_launcher
