@@ -98,6 +98,7 @@ struct perf_metric {
 	const char *name;
 	const char *unit;
 	bool ratio;                /* the quotient of two contestants means something */
+	bool more;                 /* more is better */
 };
 
 struct perf_mode {
@@ -109,6 +110,8 @@ struct perf_mode {
 	struct perf_metric metrics[PERF_METRICS_MAX];
 	size_t metrics_count;
 	const struct perf_contestant *contestants[PERF_CONTESTANTS_MAX]; /* Ferry first; ends with NULL */
+	const struct perf_contestant *landing;     /* of them: a form of Ferry beside the first one, which is compared
+	                                            * likewise; with --land it runs alone. May be NULL */
 	const struct perf_contestant *unflooded;   /* of them: takes part only with --flood; may be NULL */
 	void (*measure)(const struct perf_world *world, struct perf_trial *trial); /* fills values; may be NULL */
 	int threads;               /* defaults */

@@ -15,6 +15,9 @@ bool perf_wanted(const struct perf_world *world, const struct perf_contestant *c
 		return false;
 	if (contestant == world->options->mode->unflooded && world->options->flood == 0)
 		return false;
+	if (world->options->mode->landing && world->options->land && contestant->engine &&
+	    contestant != world->options->mode->landing)
+		return false;
 	return contestant->engine || perf_options_has_peer(world->options, contestant->name);
 }
 

@@ -52,6 +52,7 @@ static void print_values(FILE *file, const struct perf_metric *metric, const dou
 	print_field(file, "metric", metric->name);
 	fputs(", ", file);
 	print_field(file, "unit", metric->unit);
+	fprintf(file, ", \"better\": \"%s\"", metric->more ? "more" : "less");
 	fputs(", ", file);
 	print_summary(file, perf_summarize(values, count));
 	fputs(", \"values\": [", file);
@@ -105,10 +106,12 @@ static void print_series(FILE *file, const struct perf_mode *mode, const struct 
 	fputs("}", file);
 }
 
-static void print_ratio(FILE *file, const struct perf_metric *metric, const char *peer,
+static void print_ratio(FILE *file, const struct perf_metric *metric, const char *name, const char *peer,
                         struct perf_summary summary)
 {
 	fputs("{", file);
+	print_field(file, "name", name);
+	fputs(", ", file);
 	print_field(file, "peer", peer);
 	fputs(", ", file);
 	print_field(file, "metric", metric->name);
@@ -117,24 +120,35 @@ static void print_ratio(FILE *file, const struct perf_metric *metric, const char
 	fputs("}", file);
 }
 
-static void print_ratios(FILE *file, const struct perf_mode *mode, const struct perf_point *point)
+/* What stands between this ratio and the one before is in *separator. */
+static void print_ratios_of(FILE *file, const struct perf_mode *mode, const struct perf_point *point,
+                            const struct perf_series *own, const char **separator)
 {
-	const struct perf_series *own = perf_report_ferry(point), *peer;
-	const char *separator = "\n      ";
+	const struct perf_series *peer;
 	size_t i, metric;
 
-	for (i = 0; own && i < point->series_count; i++) {
+	for (i = 0; i < point->series_count; i++) {
 		peer = &point->series[i];
-		for (metric = 0; peer != own && metric < mode->metrics_count; metric++) {
+		for (metric = 0; !perf_report_is_ferry(mode, point, i) && metric < mode->metrics_count; metric++) {
 			if (!mode->metrics[metric].ratio)
 				continue;
-			fputs(separator, file);
-			separator = ",\n      ";
-			print_ratio(file, &mode->metrics[metric], peer->contestant->name,
+			fputs(*separator, file);
+			*separator = ",\n      ";
+			print_ratio(file, &mode->metrics[metric], own->contestant->name, peer->contestant->name,
 			            perf_summarize_ratios(own->values[metric], peer->values[metric],
 			                                  point->repetitions));
 		}
 	}
+}
+
+static void print_ratios(FILE *file, const struct perf_mode *mode, const struct perf_point *point)
+{
+	const char *separator = "\n      ";
+	size_t i;
+
+	for (i = 0; i < point->series_count; i++)
+		if (perf_report_is_ferry(mode, point, i))
+			print_ratios_of(file, mode, point, &point->series[i], &separator);
 }
 
 static void print_point(FILE *file, const struct perf_mode *mode, const struct perf_point *point)

@@ -95,7 +95,7 @@ const struct perf_mode perf_rate_mode = {
 	.ranks_min = 2,
 	.ranks_max = 2,
 	.counted = true,
-	.metrics = {{"rate", "messages/s", true}},
+	.metrics = {{"rate", "messages/s", true, true}},
 	.metrics_count = 1,
 	.contestants = {&contestant, &perf_plain_rate, &perf_multiple_rate, &perf_multiple_symmetric,
 	                &perf_batch_rate, &perf_batch_threads, NULL},

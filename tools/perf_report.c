@@ -6,14 +6,13 @@
 
 #include "perf_report.h"
 
-const struct perf_series *perf_report_ferry(const struct perf_point *point)
+bool perf_report_is_ferry(const struct perf_mode *mode, const struct perf_point *point, size_t series)
 {
-	size_t i;
+	size_t first = 0;
 
-	for (i = 0; i < point->series_count; i++)
-		if (point->series[i].contestant->engine)
-			return &point->series[i];
-	return NULL;
+	while (first < point->series_count && !point->series[first].contestant->engine)
+		first++;
+	return series == first || point->series[series].contestant == mode->landing;
 }
 
 const char *perf_report_level(int level)
@@ -79,23 +78,33 @@ static void print_series(FILE *file, const struct perf_mode *mode, const struct 
 	}
 }
 
-static void print_ratios(FILE *file, const struct perf_mode *mode, const struct perf_point *point)
+static void print_ratios_of(FILE *file, const struct perf_mode *mode, const struct perf_point *point,
+                            const struct perf_series *own)
 {
-	const struct perf_series *own = perf_report_ferry(point), *peer;
+	const struct perf_series *peer;
 	char name[64];
 	size_t i, metric;
 
-	for (i = 0; own && i < point->series_count; i++) {
+	for (i = 0; i < point->series_count; i++) {
 		peer = &point->series[i];
-		if (peer == own)
+		if (perf_report_is_ferry(mode, point, i))
 			continue;
-		snprintf(name, sizeof(name), "ferry / %s", peer->contestant->name);
+		snprintf(name, sizeof(name), "%s / %s", own->contestant->name, peer->contestant->name);
 		for (metric = 0; metric < mode->metrics_count; metric++)
 			if (mode->metrics[metric].ratio)
 				print_row(file, name, mode->metrics[metric].name,
 				          perf_summarize_ratios(own->values[metric], peer->values[metric],
 				                                point->repetitions), "");
 	}
+}
+
+static void print_ratios(FILE *file, const struct perf_mode *mode, const struct perf_point *point)
+{
+	size_t i;
+
+	for (i = 0; i < point->series_count; i++)
+		if (perf_report_is_ferry(mode, point, i))
+			print_ratios_of(file, mode, point, &point->series[i]);
 }
 
 static void print_head(FILE *file, const struct perf_world *world)

@@ -15,8 +15,8 @@ void perf_report_json(FILE *file, const struct perf_world *world, const struct p
 /* Draw curves into `path`; where gnuplot is missing, leave its input and say so. */
 void perf_report_plot(const char *path, const struct perf_world *world, const struct perf_result *result);
 
-/* The series of Ferry, to which others are put in proportion; NULL without it. */
-const struct perf_series *perf_report_ferry(const struct perf_point *point);
+/* Is it Ferry's, to which others are put in proportion? The first one with an engine, and another form of it. */
+bool perf_report_is_ferry(const struct perf_mode *mode, const struct perf_point *point, size_t series);
 /* "funneled", "serialized", "multiple" */
 const char *perf_report_level(int level);
 /* How many processors this process may run on. */

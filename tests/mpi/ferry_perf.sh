@@ -35,7 +35,11 @@ mode 2 call --duration 0.02 --reps 2
 mode 2 latency --duration 0.02 --reps 2
 mode 2 latency --duration 0.02 --reps 1 --flood 2
 mode 2 bandwidth --duration 0.02 --reps 1 --size 300000
+check "bandwidth has both ways to land" says '^  ferry / plain .*'
+check "beside the same peers" says '^  ferry-land / multiple .*'
 mode 2 bandwidth --duration 0.02 --reps 1 --size 300000 --land
+check "--land leaves the library's memory out" does_not_say '^  ferry / plain'
+check "and not the other" says '^  ferry-land / plain'
 mode 2 overlap --reps 1 --size 1M
 mode 2 overlap --reps 1 --size 1M --land
 mode 2 idle --duration 0.2
