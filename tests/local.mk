@@ -189,6 +189,7 @@ script_tests = \
 	%D%/mpi/ferry_perf.sh \
 	%D%/mpi/halo.sh \
 	%D%/mpi/launcher.sh \
+	%D%/mpi/ferry_perf_plot.sh \
 	%D%/mpi/process.sh \
 	%D%/mpi/python_peer.sh \
 	%D%/mpi/wordcount.sh \
@@ -361,6 +362,7 @@ mpi_scripts = \
 	%D%/mpi/python_peer.sh \
 	# end
 check-np2: ; $(MAKE) check TESTS='$(tap_tests) $(np1_tests) $(np2_tests) $(mpi_scripts)'
+check-np2: ; $(MAKE) check TESTS='$(tap_tests) $(np1_tests) $(np2_tests) %D%/mpi/ferry_perf_plot.sh %D%/mpi/python_peer.sh'
 # For builds in which everything is slow.
 short_tests = $(tap_tests) %D%/api/header_c $(script_tests) $(mpi_short_tests)
 check-short: ; $(MAKE) check TESTS='$(tap_tests) $(mpi_short_tests)'

@@ -123,8 +123,8 @@ static int report(const struct perf_world *world, const struct perf_result *resu
 		perf_report_table(stdout, world, result);
 	if (options->json && !json_only)
 		status = write_json(world, result);
-	if (options->plot)
-		perf_report_plot(options->plot, world, result);
+	if (options->plot && !perf_report_plot(options->plot, world, result))
+		status = 1;
 	return fflush(stdout) == 0 ? status : 1;
 }
 

@@ -19,6 +19,8 @@ libferry_perf_la_SOURCES = \
 	%D%/perf_duel.h \
 	%D%/perf_engine.c \
 	%D%/perf_engine.h \
+	%D%/perf_gnuplot.c \
+	%D%/perf_gnuplot.h \
 	%D%/perf_halo.c \
 	%D%/perf_histogram.c \
 	%D%/perf_histogram.h \

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "perf_gnuplot.h"
 #include "perf_options.h"
 
 static const struct perf_mode *const modes[] = {
@@ -151,6 +152,15 @@ static bool read_level(struct reader *reader, const char *text)
 	return complain(reader, "--level takes funneled, serialized or multiple, not '%s'", text);
 }
 
+static bool read_picture(struct reader *reader, const char *path)
+{
+	if (!perf_gnuplot_terminal(path))
+		return complain(reader, "--plot takes the name of a file that ends in .svg, .png or .pdf, not '%s'",
+		                path);
+	reader->options->plot = path;
+	return true;
+}
+
 /* ---- peers ------------------------------------------------------------------------- */
 
 /* Calls each name of a list with commas between; stops at the first false. */
@@ -270,7 +280,8 @@ static const char help_options[] =
 	"      --level LEVEL    ask MPI for funneled, serialized or multiple; below\n"
 	"                       multiple only the peers that need no more run\n"
 	"      --json[=FILE]    all values as JSON, instead of the table or into FILE\n"
-	"      --plot FILE.svg  draw the curves with gnuplot; its input is FILE.svg.gp\n"
+	"      --plot FILE.svg  draw a picture with gnuplot, also FILE.png and FILE.pdf;\n"
+	"                       gnuplot's input is FILE.svg.gp\n"
 	"      --progress       say what runs, also where it is no terminal that hears\n"
 	"                       it (mpiexec stands between)\n"
 	"  -h, --help           this text\n"
@@ -318,7 +329,7 @@ static bool apply(struct reader *reader, int option, const char *value)
 	case OPTION_LEVEL: return read_level(reader, value);
 	case OPTION_PEERS: options->peers = value; return true;
 	case OPTION_JSON: options->json = value ? value : "-"; return true;
-	case OPTION_PLOT: options->plot = value; return true;
+	case OPTION_PLOT: return read_picture(reader, value);
 	default: return apply_flag(reader, option);
 	}
 }

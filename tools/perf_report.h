@@ -12,8 +12,8 @@ void perf_report_table(FILE *file, const struct perf_world *world, const struct 
 /* For programs: every value. */
 void perf_report_json(FILE *file, const struct perf_world *world, const struct perf_result *result);
 
-/* Draw curves into `path`; where gnuplot is missing, leave its input and say so. */
-void perf_report_plot(const char *path, const struct perf_world *world, const struct perf_result *result);
+/* Draw a picture into `path`; where gnuplot is missing, leave its input and say so. False, with a message: it failed. */
+bool perf_report_plot(const char *path, const struct perf_world *world, const struct perf_result *result);
 
 /* Is it Ferry's, to which others are put in proportion? The first one with an engine, and another form of it. */
 bool perf_report_is_ferry(const struct perf_mode *mode, const struct perf_point *point, size_t series);

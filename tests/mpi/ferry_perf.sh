@@ -56,9 +56,6 @@ check "the plotting program's input is there" grep -q yerrorlines "$work/rate.sv
 check "and the picture, or a message" \
 	sh -c 'grep -q "<svg" "$1/rate.svg" || grep -q "gnuplot is not installed" "$1/err"' - "$work"
 
-job 2 latency --duration 0.02 --reps 1 --plot "$work/latency.svg"
-check "percentiles are drawn" grep -q "xlabel 'percentile'" "$work/latency.svg.gp"
-
 job 2 rate --level funneled --peers plain --duration 0.02 --reps 1
 check "below multiple the peers run alone" ended_with 0
 check "and it is said who does not" says '^ferry did not run: it needs'
