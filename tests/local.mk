@@ -179,6 +179,7 @@ script_tests = \
 	%D%/api/header_warnings.sh \
 	%D%/api/installed.sh \
 	%D%/api/lists.sh \
+	%D%/api/numbers.sh \
 	%D%/api/plugin.sh \
 	%D%/api/other_mpi.sh \
 	%D%/api/post_path.sh \

@@ -1,0 +1,126 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# Numbers that stand in the source and in the public text are the same ones. Each line of the list below names a
+# constant, a page, and the words around the number there, in which @ stands for it. Whoever changes a
+# constant changes the page; whoever changes the words changes the list.
+cd "$TEST_SRCDIR" || exit 1
+bad=0
+
+complain() {
+	echo "$*"
+	bad=1
+}
+
+# What a constant is, in bytes, ns or as it is: NAME of "#define NAME expression", or an option's name.
+expression() { # FILE NAME
+	case $2 in
+	option:*) sed -n "s/.*OPTION(AT(${2#option:}), [A-Z]*, \([^,]*\), .*/\1/p" "$1" ;;
+	*) sed -n "s/^#define $2[ 	][ 	]*\(.*\)/\1/p" "$1" ;;
+	esac | sed 's,/\*.*,,; s/(size_t)//g; s/\([0-9]\)u/\1/g; s/KIB/1024/g; s/MIB/1048576/g
+		s/FERRY_US(\([0-9]*\))/(\1 * 1000)/g; s/FERRY_MS(\([0-9]*\))/(\1 * 1000000)/g
+		s/FERRY_S(\([0-9]*\))/(\1 * 1000000000)/g'
+}
+
+value() { # FILE NAME
+	text=$(expression "$1" "$2" | head -n 1)
+	case $text in
+	'' | *[!0-9\ \	\(\)*+/\<-]*) return 1 ;;
+	esac
+	echo $(($text))
+}
+
+# How such a number is written, as a pattern.
+words() { # bytes|time|plain NUMBER
+	case $1 in
+	plain) echo "$2" ;;
+	bytes)
+		if [ $(($2 % 1048576)) -eq 0 ]; then echo "$(($2 / 1048576)) MiB"
+		elif [ $(($2 % 1024)) -eq 0 ]; then echo "$(($2 / 1024)) KiB"
+		else echo "$2 bytes"
+		fi ;;
+	time)
+		if [ $(($2 % 1000000000)) -eq 0 ]; then echo "$(($2 / 1000000000)) s"
+		elif [ $(($2 % 1000000)) -eq 0 ]; then echo "$(($2 / 1000000)) ms"
+		elif [ $(($2 % 100000)) -eq 0 ]; then echo "($(($2 / 1000)) us|$(($2 / 1000000))\\.$(($2 / 100000 % 10)) ms)"
+		else echo "$(($2 / 1000)) us"
+		fi ;;
+	esac
+}
+
+# A page as one line: words may stand on two.
+page() { # FILE
+	tr -s '\n\t ' ' ' <"$1" | sed 's, \* , ,g; s/\*\*//g; s/`//g'
+}
+
+compare() { # bytes|time|plain FILE NAME PAGE WORDS
+	number=$(value "$2" "$3") || { complain "$2 has no number $3"; return; }
+	pattern=$(printf '%s\n' "$5" | sed "s/@/$(words "$1" "$number" | sed 's/[\\&/]/\\&/g')/")
+	page "$4" | grep -q -E -e "$pattern" || complain "$3 in $2 is $number, but $4 does not say \"$pattern\""
+}
+
+while read -r unit file name text rest; do
+	case $unit in '' | '#'*) continue ;; esac
+	compare "$unit" "$file" "$name" "$text" "$rest"
+done <<'LIST'
+bytes src/lane.h FY_LANE_BYTES doc/design.md the ring of @ through which
+bytes src/lane.h FY_LANE_BYTES doc/tuning.md beside @ for each thread that posts
+bytes src/lane.h FY_LANE_BYTES include/ferry.h in this thread's lane \(@\)
+bytes src/lane.h FY_LANE_INLINE doc/design.md copies a body of more than @
+bytes src/lane.h FY_LANE_INLINE doc/tuning.md the bodies of messages of more than @ that
+bytes src/lane.h FY_LANE_INLINE include/ferry.h the bodies of more than @
+bytes src/progress.h FY_BATCH_BYTES doc/design.md one MPI message of at most @
+bytes src/progress.h FY_BATCH_BYTES doc/design.md receives of @ are posted
+bytes src/progress.h FY_BATCH_BYTES doc/tuning.md posted receives \(16 to 32 of @
+bytes src/progress.h FY_FOLD_MAX doc/design.md A message of more than @ is announced
+bytes src/progress.h FY_FOLD_MAX include/ferry.h a message of up to @ altogether
+bytes src/progress.h FY_BATCH_CHARGE doc/design.md a batch @ more
+bytes src/progress.h FY_REPLY_ROOM doc/design.md a reply of @ at the caller
+bytes src/progress.h FY_REPLY_ROOM doc/rationale.md replies of @ fit
+bytes src/message.h FY_MESSAGE_CHARGE doc/design.md spends its size and @
+bytes src/message.h FY_MESSAGE_CHARGE doc/rationale.md @ a record
+time src/progress.h FY_STALL_MAX doc/design.md one that stays so for @ is slow
+time src/progress.h FY_STALL_MAX doc/tuning.md for at most @, then it moves aside
+bytes src/engine.c CREDIT_FIRST doc/design.md beginning at @
+bytes src/engine.c CREDIT_FIRST doc/tuning.md the first windows \(@ each\)
+bytes src/engine.c CREDIT_FIRST include/ferry.h the credit \(@ to
+bytes src/engine.c WINDOW_MAX doc/design.md lent more \(to @ at most
+bytes src/engine.c WINDOW_MAX doc/tuning.md to @ a pair
+bytes src/engine.c WINDOW_MAX include/ferry.h to @ a pair
+bytes src/engine.c CHUNK_HERE doc/design.md chunks of @, or
+bytes src/engine.c CHUNK_HERE doc/rationale.md Chunks of @ on one host
+bytes src/engine.c CHUNK_WIRE doc/design.md or @ where there is more than one host
+bytes src/engine.c CHUNK_WIRE doc/rationale.md on one host, else of @
+bytes src/transfer_out.c BRIEF doc/design.md what is up to @ altogether is one chunk
+bytes src/transfer_out.c BRIEF doc/rationale.md up to @ is one chunk
+bytes src/block.h FY_BLOCK_MIN doc/design.md attachments and bodies of @ and more
+plain src/channel.c SMALL_BATCHES doc/design.md batches of small records to @ of them
+plain src/dispatch.c LEFT_MAX doc/design.md after @ messages for handlers
+time src/helm.c DRIVE_IDLE doc/design.md After @ without anything
+time src/progress.c YIELD_ALONE doc/design.md yields for @, and then sleeps
+time src/progress.c YIELD_CROWDED doc/design.md and yields for @
+time src/progress.c STAND_BY_MAX doc/design.md then once in @
+time src/wake.h FY_NAP doc/design.md Short sleeps \(naps, @\)
+time src/wake.h FY_NAP doc/design.md stands by and looks after @
+time src/wake.h FY_NAP doc/rationale.md A nap \(at most @
+time src/progress.c SLEEP_BUSY doc/design.md @ while a send or a transfer of its own
+time src/progress.c SLEEP_WIRE doc/design.md up to @, where there are other hosts
+time src/progress.c SLEEP_AWAITED doc/design.md @ while an answer from another host
+time src/progress.c SLEEP_RUNG doc/design.md @ while an answer from this host is
+time src/progress.c SLEEP_STARTED doc/design.md at most @ while operations of the program
+time src/progress.c SLEEP_LOCAL doc/design.md looks only every @
+bytes src/options.c option:receive_memory include/ferry.h make this rank hold: @
+bytes src/options.c option:receive_memory doc/tuning.md receive_memory \(@\)
+bytes src/options.c option:send_memory include/ferry.h the program's own\): @
+bytes src/options.c option:send_memory doc/tuning.md send_memory \(@\)
+bytes src/options.c option:out_of_band include/ferry.h travel as attachments: @
+bytes src/options.c option:decode_memory include/ferry.h bound of one decoded object: @
+time src/options.c option:handler_grace include/ferry.h is FERRY_ENOHANDLER: @
+time src/options.c option:sleep_max include/ferry.h that must poll: @
+time src/options.c option:sleep_max doc/tuning.md sleep_max \(@\)
+time src/options.c option:close_timeout include/ferry.h after a peer is gone: @
+LIST
+
+# The number of posted receives stands in no constant.
+grep -q 'wanted < 16 ? 16 : wanted > 32 ? 32 : wanted' src/dispatch.c ||
+	complain "src/dispatch.c posts other than 16 to 32 receives: change doc/design.md, doc/tuning.md and this line"
+exit $bad
