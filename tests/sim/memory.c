@@ -601,20 +601,40 @@ static void destroy(void)
 	fy_sim_destroy(t.sim);
 }
 
+static void start_ranks(uint64_t seed, const struct fy_sim_options *net)
+{
+	t.sim = fy_sim_create(RANKS, seed, net);
+	for (int i = 0; i < RANKS; i++)
+		start_rank(i);
+}
+
 /* From then on memory is short: see shortage_begin; and, with all allocations, for a while or for good. */
 static void start(unsigned long first, unsigned long count, size_t nbytes, bool for_good)
 {
-	static const struct fy_sim_options net = { .chunk_max = 20000, .count_misuse = true };
+	struct fy_sim_options net = { .chunk_max = 20000, .count_misuse = true };
 	memset(&t, 0, sizeof t);
 	t.count = count;
 	t.any_short = first != 0;
 	t.for_good = for_good;
-	t.sim = fy_sim_create(RANKS, 1, &net);
-	for (int i = 0; i < RANKS; i++)
-		start_rank(i);
+	start_ranks(1, &net);
 	for (int i = 0; i < RANKS && for_good; i++)
 		assert_non_null(fy_engine_lane(t.engine[i])); /* which is large, too */
 	shortage_begin(first, count, nbytes);
+}
+
+/* One allocation in some fails all the time, over some network. */
+static void start_random(unsigned long seed)
+{
+	static const unsigned one_in[] = { 2, 3, 10, 50, 400 };
+	uint64_t random = seed;
+	struct fy_sim_options net = { .chunk_max = t_random(&random) % 2 ? 20000 : 1 << 20, .count_misuse = true };
+	net.eager_max = t_random(&random) % 2 ? SIZE_MAX : 1;
+	net.remote = t_random(&random) % 2;
+	net.refuse_ppm = t_random(&random) % 3 ? 0 : 100000;
+	memset(&t, 0, sizeof t);
+	t.any_short = true;
+	start_ranks(seed, &net);
+	shortage_begin_random(seed, one_in[t_random(&random) % 5]);
 }
 
 /* How many allocations there were. The world of a run that went wrong is left as it is. */
@@ -630,9 +650,8 @@ static unsigned long finish(void)
 	return shortage_counted();
 }
 
-static unsigned long converse(unsigned long first, unsigned long count, size_t nbytes, bool for_good)
+static unsigned long converse(void)
 {
-	start(first, count, nbytes, for_good);
 	talk(0, 1);
 	fence(1);
 	if (!t.wrong[0]) {
@@ -657,7 +676,8 @@ static void prepare(void)
 static void without_shortage(void **state)
 {
 	(void)state;
-	unsigned long n = converse(0, 0, 0, false);
+	start(0, 0, 0, false);
+	unsigned long n = converse();
 	printf("# %lu allocations, %lu rounds\n", n, t.rounds);
 	assert_string_equal(t.wrong, "");
 }
@@ -667,7 +687,8 @@ static void what_is_too_large_is_refused(void **state)
 {
 	unsigned refused = 0;
 	(void)state;
-	converse(1, SHORTAGE_ALL, 80000, true);
+	start(1, SHORTAGE_ALL, 80000, true);
+	converse();
 	assert_string_equal(t.wrong, "");
 	for (uint32_t i = 0; i < t.n_deeds; i++) {
 		const struct deed *d = &t.deeds[i];
@@ -709,9 +730,11 @@ static void a_first_word_is_kept(void **state)
 static void try_places(unsigned long count, unsigned long usual)
 {
 	unsigned long tries = t_seeds(usual), one = t_env("FERRY_SEED", 0), bad = 0;
-	unsigned long all = converse(0, 0, 0, false), stride = all / tries ? all / tries : 1;
+	start(0, 0, 0, false);
+	unsigned long all = converse(), stride = all / tries ? all / tries : 1;
 	for (unsigned long first = one ? one : 1; first <= (one ? one : all); first += stride) {
-		converse(first, count, 0, false);
+		start(first, count, 0, false);
+		converse();
 		if (t.wrong[0] && ++bad < 20)
 			printf("# seed %lu: after allocation %lu%s: %s\n", first, first,
 			       count == 1 ? "" : " and those behind it", t.wrong);
@@ -731,6 +754,19 @@ static void all_fail_for_a_while(void **state)
 	try_places(SHORTAGE_ALL, 60);
 }
 
+static void some_fail_again_and_again(void **state)
+{
+	unsigned long tries = t_seeds(40), one = t_env("FERRY_SEED", 0), bad = 0;
+	(void)state;
+	for (unsigned long seed = one ? one : 1; seed <= (one ? one : tries); seed++) {
+		start_random(seed);
+		converse();
+		if (t.wrong[0] && ++bad < 20)
+			printf("# seed %lu: %s\n", seed, t.wrong);
+	}
+	assert_int_equal(bad, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -740,6 +776,7 @@ int main(void)
 		cmocka_unit_test(a_first_word_is_kept),
 		cmocka_unit_test(one_allocation_fails),
 		cmocka_unit_test(all_fail_for_a_while),
+		cmocka_unit_test(some_fail_again_and_again),
 	};
 	prepare();
 	return cmocka_run_group_tests(tests, NULL, NULL) != 0;

@@ -2,6 +2,7 @@
 #include "shortage.h"
 
 #include <errno.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,6 +13,8 @@ static _Thread_local struct {
 	unsigned paused;
 	unsigned long first, count, counted, failed;
 	size_t nbytes;
+	unsigned one_in;
+	uint64_t random;
 } shortage;
 
 void shortage_begin(unsigned long first, unsigned long count, size_t nbytes)
@@ -20,7 +23,15 @@ void shortage_begin(unsigned long first, unsigned long count, size_t nbytes)
 	shortage.first = first;
 	shortage.count = count;
 	shortage.nbytes = nbytes;
+	shortage.one_in = 0;
 	shortage.counted = shortage.failed = 0;
+}
+
+void shortage_begin_random(unsigned long seed, unsigned one_in)
+{
+	shortage_begin(1, SHORTAGE_ALL, 0);
+	shortage.one_in = one_in;
+	shortage.random = seed * UINT64_C(0x9e3779b97f4a7c15);
 }
 
 unsigned long shortage_end(void)
@@ -49,12 +60,20 @@ void shortage_resume(void)
 	shortage.paused--;
 }
 
+static bool one_of(unsigned n)
+{
+	shortage.random = shortage.random * UINT64_C(6364136223846793005) + 1;
+	return (shortage.random >> 33) % n == 0;
+}
+
 static bool fails(size_t nbytes)
 {
 	if (!shortage.on || shortage.paused || nbytes < shortage.nbytes)
 		return false;
 	shortage.counted++;
 	if (!shortage.first || shortage.counted < shortage.first || shortage.failed >= shortage.count)
+		return false;
+	if (shortage.one_in && !one_of(shortage.one_in))
 		return false;
 	shortage.failed++;
 	errno = ENOMEM;
