@@ -73,6 +73,7 @@ libferry_core_la_SOURCES = \
 	%D%/transfer_in.c \
 	%D%/transfer_land.c \
 	%D%/transfer_out.c \
+	%D%/transfer_sink.c \
 	%D%/wake.c \
 	%D%/wake.h \
 	%D%/watch.c \

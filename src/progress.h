@@ -430,6 +430,8 @@ struct fy_progress {
 	size_t chunk_bytes;
 	bool code_due;                /* a message was not granted: where it lands is asked of the program */
 	struct fy_chunk *chunks;      /* free ones */
+	char *sink;                   /* where bytes go that nobody will read; NULL until there were some */
+	bool sink_used;               /* a receive has it */
 	struct fy_blocks blocks;      /* kept memory (block.c) */
 	int tag_span;                 /* tags of chunks: from 1 to this, the same on all ranks */
 	/* handlers */

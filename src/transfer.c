@@ -22,6 +22,7 @@
  *   transfer_out.c     the sender: announced, granted, sent, and what becomes of failures
  *   transfer_in.c      the receiver: announcements, lengths, memory, grants
  *   transfer_land.c    the receiver: chunks into that memory
+ *   transfer_sink.c    where they go when there is none
  *   here               the step, and what both sides have
  */
 #include "block.h"
@@ -91,4 +92,5 @@ void fy_transfer_free(struct fy_progress *p)
 		fy_outbound_free_all(p, ch);
 	}
 	fy_chunk_free_all(p);
+	fy_sink_close(p);
 }

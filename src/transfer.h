@@ -69,6 +69,9 @@ struct fy_inbound {
 	uint64_t cut_at;
 	int cut_status;
 	struct fy_channel *ch;
+	int64_t short_since;      /* when what is prepaid first found no memory; 0: it did not */
+	uint64_t tried_at;        /* the step in which that was last so */
+	bool sunk;                /* it never will: its bytes go nowhere (transfer_sink.c) */
 	ferry_message *draft;     /* what of its memory there is, while some is missing: only of what is prepaid */
 	uint32_t asked_for;       /* of how many attachments the program was asked where they land: once each */
 	ferry_message *message;   /* once there is memory */
@@ -160,6 +163,11 @@ void fy_inbound_release_stream(struct fy_progress *p, struct fy_channel *ch, uin
 void fy_inbound_gone(struct fy_progress *p, struct fy_channel *ch);
 void fy_inbound_free_all(struct fy_progress *p, struct fy_channel *ch);
 int fy_inbound_share(const struct fy_inbound *in);
+
+/* ---- transfer_sink.c ---- */
+/* Make p->sink, once. False: not now. */
+bool fy_sink_open(struct fy_progress *p);
+void fy_sink_close(struct fy_progress *p);
 
 /* ---- transfer_land.c ---- */
 void fy_landing_add(struct fy_progress *p, struct fy_inbound *in);

@@ -12,6 +12,9 @@
  * granted does not count meanwhile, and it is granted nothing more. So such a peer costs a budget's worth
  * of memory once, or one message that is larger.
  *
+ * What is prepaid needs no grant, and its data is on the way: without memory it waits, and others pass it. After
+ * SHORT_LAST its data is thrown away (transfer_sink.c), and its sender hears FERRY_ENOMEM.
+ *
  * What a peer says is believed as far as it can be checked: an announcement costs it credit until its
  * message is freed, prepaid ones cannot be more than its window, its lengths may take LENGTHS_SHARE of the
  * memory, and what does not add up is refused in its place in the order.
@@ -25,6 +28,8 @@
 #define CHUNK_MIN 4096u     /* no peer may cut finer */
 #define LENGTHS_MIN (1u << 20)
 #define LENGTHS_SHARE 16u
+
+#define SHORT_LAST FERRY_S(1) /* what is prepaid waits for memory so long, then it is taken and thrown away */
 
 #define QUEUES 3
 #define NEEDS_NONE 2
@@ -344,6 +349,17 @@ static ferry_message *draft(struct fy_progress *p, struct fy_inbound *in)
 	return NULL;
 }
 
+/* The message is here: what its place held of the credit is its own now, and its chunks may come. */
+static void take_over(struct fy_inbound *in, ferry_message *m)
+{
+	m->account = in->kind == FY_KIND_REPLY ? NULL : in->ch->account;
+	m->charge = in->charge;
+	in->charge = 0;
+	in->message = m;
+	in->flow.end = in->flow.at.number + fy_chunk_count_all(m, in->n_parts, in->chunk_bytes);
+	drop_lengths(in);
+}
+
 /* What there is of its memory is kept only where the rest is tried for again. */
 static int make_room(struct fy_progress *p, struct fy_inbound *in)
 {
@@ -361,16 +377,34 @@ static int make_room(struct fy_progress *p, struct fy_inbound *in)
 		m->flags |= FY_MESSAGE_CALL;
 		m->call_id = in->call_id;
 	}
-	m->account = in->kind == FY_KIND_REPLY ? NULL : in->ch->account;
-	m->charge = in->charge;
-	in->charge = 0;
+	take_over(in, m);
 	in->large = in->prepaid ? 0 : m->large;
 	if (in->prepaid || in->kind == FY_KIND_REPLY)
 		m->large = 0; /* paid from the credit; or the program's, which holds the call's future */
-	in->message = m;
-	in->flow.end = in->flow.at.number + fy_chunk_count_all(m, in->n_parts, in->chunk_bytes);
-	drop_lengths(in);
 	return FERRY_OK;
+}
+
+/* What is prepaid waited long enough: its bytes are taken and forgotten. This message has lengths, and no memory. False:
+ * not even that. */
+static bool sink(struct fy_progress *p, struct fy_inbound *in)
+{
+	if (in->draft)
+		fy_message_free(in->draft);
+	in->draft = NULL;
+	ferry_message *m = fy_sink_open(p) ? fy_message_new(p->engine, in->op, 0) : NULL;
+	if (!m)
+		return false;
+	if (fy_message_room_for(m, in->n_parts - 1)) {
+		fy_message_free(m);
+		return false;
+	}
+	m->nbytes = in->lengths[0];
+	for (uint32_t i = 1; i < in->n_parts; i++)
+		m->attachments[i - 1].nbytes = in->lengths[i];
+	in->sunk = true;
+	in->status = FERRY_ENOMEM;
+	take_over(in, m);
+	return true;
 }
 
 /* ---- refusing ------------------------------------------------------------------------------------------ */
@@ -432,14 +466,26 @@ static bool fits(const struct fy_progress *p, const struct fy_inbound *in)
 	return in->prepaid || in->status || used == 0 || (in->needs <= cap && used <= cap - in->needs);
 }
 
-/* False: what is prepaid has to be taken from MPI, and there is no memory for it now. */
+/* What is prepaid has to be taken from MPI, and there is no memory for it. Is that so for too long? */
+static bool waits_in_vain(struct fy_progress *p, struct fy_inbound *in)
+{
+	in->tried_at = p->stats.steps;
+	if (!in->short_since)
+		in->short_since = p->now;
+	return p->now - in->short_since >= SHORT_LAST;
+}
+
+/* False: it waits for memory. */
 static bool grant(struct fy_progress *p, struct fy_inbound *in)
 {
 	int status = admitted(p, in);
 	if (!status)
 		status = make_room(p, in);
-	if (status == FERRY_ENOMEM && in->prepaid && !in->status)
-		return false;
+	if (status == FERRY_ENOMEM && in->prepaid && !in->status) {
+		if (!waits_in_vain(p, in) || !sink(p, in))
+			return false;
+		status = FERRY_OK;
+	}
 	if (status) {
 		fy_inbound_refuse(p, in, status);
 		if (in->prepaid) { /* with data behind it: nothing of that peer can be believed */
@@ -456,12 +502,18 @@ static bool grant(struct fy_progress *p, struct fy_inbound *in)
 	return true;
 }
 
-/* The first that waits, but for those of peers that let us wait. `before` is what stands before it. */
+/* Those of peers that let us wait are passed, and what is prepaid and found no memory in this step. */
+static bool is_passed(const struct fy_progress *p, int queue, const struct fy_inbound *in)
+{
+	return !in->dead && (queue == NEEDS_NONE ? in->tried_at == p->stats.steps : in->ch->n_stalled != 0);
+}
+
+/* The first that waits and is not passed. `before` is what stands before it. */
 static struct fy_inbound *first_of(struct fy_progress *p, int queue, struct fy_inbound **before)
 {
 	struct fy_inbound *in = p->waiting[queue];
 	*before = NULL;
-	while (in && queue != NEEDS_NONE && in->ch->n_stalled && !in->dead) {
+	while (in && is_passed(p, queue, in)) {
 		*before = in;
 		in = in->next;
 	}
@@ -503,7 +555,7 @@ static bool grant_first(struct fy_progress *p, int queue)
 		return true;
 	}
 	put_in_queue(p, queue, before, in);
-	return false;
+	return true; /* those behind it may find some */
 }
 
 void fy_inbound_granting(struct fy_progress *p)

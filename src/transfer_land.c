@@ -99,10 +99,11 @@ static size_t post_chunk(struct fy_progress *p, struct fy_inbound *in)
 {
 	struct fy_flow *flow = &in->flow;
 	size_t n = next_chunk(in);
-	struct fy_chunk *c = n && fy_turns_tag_free(p, &in->ch->turns_in, flow) ? fy_chunk_get(p) : NULL;
+	bool may = n && !(in->sunk && p->sink_used) && fy_turns_tag_free(p, &in->ch->turns_in, flow);
+	struct fy_chunk *c = may ? fy_chunk_get(p) : NULL;
 	if (!c)
 		return 0;
-	char *data = fy_part_data(in->message, flow->at.part) + flow->at.offset;
+	char *data = in->sunk ? p->sink : fy_part_data(in->message, flow->at.part) + flow->at.offset;
 	if (p->port->ops->recv(p->port, in->ch->rank, fy_chunk_tag(p, flow->at.number), data, n, &c->request) != 0) {
 		fy_chunk_put(p, c);
 		if (fy_flow_refused(p, flow))
@@ -111,6 +112,7 @@ static size_t post_chunk(struct fy_progress *p, struct fy_inbound *in)
 		return 0;
 	}
 	fy_flow_start(p, flow, c, n);
+	p->sink_used |= in->sunk;
 	p->landing_bytes += n;
 	return n;
 }
@@ -119,10 +121,12 @@ static void test_flight(struct fy_progress *p, struct fy_inbound *in)
 {
 	struct fy_chunk *c;
 	while ((c = fy_flow_done(p, &in->flow))) {
-		if (!in->dead && !c->lost && (c->request.status || c->request.nbytes != c->nbytes))
+		if (!in->dead && !c->lost && !in->status && (c->request.status || c->request.nbytes != c->nbytes))
 			in->status = c->request.status ? c->request.status : FERRY_EDECODE;
 		p->stats.bytes_received += c->request.nbytes;
 		p->landing_bytes -= c->nbytes;
+		if (in->sunk)
+			p->sink_used = false;
 		fy_chunk_put(p, c);
 		unstall(p, in);
 	}

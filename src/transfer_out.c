@@ -403,7 +403,8 @@ static void not_received(struct fy_progress *p, struct fy_channel *ch, uint64_t 
 		p->stats.malformed++; /* of nothing, or once more */
 		return;
 	}
-	fail(p, x, status, "the receiver did not get all of it");
+	fail(p, x, status, status == FERRY_ENOMEM ? "the receiver had no memory for it"
+	                                          : "the receiver did not get all of it");
 	x->confirmed = x->broken;
 }
 

@@ -66,6 +66,7 @@ static const struct kind kinds[] = {
 	{ OP_LAND, false, true, 40, 2, 70000, 0 },
 	{ OP_MAIL, false, false, 8, 1, 100000, 0 },
 	{ OP_QUEUE, false, true, 8, 1, 9000, 0 },
+	{ OP_LAND, false, true, 8, 1, 9100, 0 },
 	{ OP_NOTE, false, true, 60, 0, 0, 0 },             /* behind all of these */
 	{ OP_ASK, true, true, 8, 0, 0, 8 },
 	{ OP_ASK, true, true, 100, 0, 0, 1500 },
@@ -105,6 +106,7 @@ static struct {
 	unsigned long rounds, short_until; /* all allocations fail until that round */
 	unsigned long count;               /* how many may fail */
 	bool any_short, for_good;
+	unsigned sinks;                    /* ranks that threw data away */
 	char wrong[300];        /* the first thing that is */
 } t;
 
@@ -569,6 +571,7 @@ static void check_end(void)
 	for (int i = 0; i < RANKS; i++) {
 		struct fy_progress *p = t.engine[i]->progress;
 		uint64_t returned = t.engine[i]->large_returned - p->large_seen;
+		t.sinks += p->sink != NULL;
 		for (struct fy_channel *ch = p->all; ch; ch = ch->all_next)
 			if (ch->in || ch->out || ch->streams_out || ch->streams_in || ch->early || ch->gone || ch->held ||
 			    ch->lengths_held)
@@ -699,6 +702,23 @@ static void what_is_too_large_is_refused(void **state)
 	assert_true(refused > 0);
 }
 
+/* Data that was sent without asking is taken and thrown away after a second, and its sender hears it. */
+static void what_is_prepaid_is_not_waited_for_for_ever(void **state)
+{
+	unsigned refused = 0;
+	(void)state;
+	start(1, SHORTAGE_ALL, 8900, true);
+	converse();
+	assert_string_equal(t.wrong, "");
+	assert_true(t.sinks > 0);
+	for (uint32_t i = 0; i < t.n_deeds; i++) {
+		const struct deed *d = &t.deeds[i];
+		refused += d->status == FERRY_ENOMEM;
+		assert_true(d->kind->part < 8900 || d->kind->op == OP_LAND || !d->came);
+	}
+	assert_true(refused > 0);
+}
+
 /* A vote has no batch to ride on, once or several times. */
 static void a_vote_is_sent_when_there_is_a_batch(void **state)
 {
@@ -772,6 +792,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(without_shortage),
 		cmocka_unit_test(what_is_too_large_is_refused),
+		cmocka_unit_test(what_is_prepaid_is_not_waited_for_for_ever),
 		cmocka_unit_test(a_vote_is_sent_when_there_is_a_batch),
 		cmocka_unit_test(a_first_word_is_kept),
 		cmocka_unit_test(one_allocation_fails),
