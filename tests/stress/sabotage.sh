@@ -184,6 +184,24 @@ break_it code transfer_in.c 's/p->code_due = true;/;/' \
 break_it attachment message.c '/^static void free_attachments/,/^}/s/a->release(a->data, a->arg);/;/' \
 	'an attachment is not given back' $S unit/test_message
 
+# ---- memory that is short ----
+M=sim/memory
+break_it half-made transfer_in.c '/^static bool land(/,/^}/s/if (!data)/if (false)/' \
+	'an attachment that found no memory has a length all the same' $M
+break_it lengths transfer_in.c \
+	's/^\tif (!lengths) {/\tif (!in) {/;s/\.lengths = lengths, /&.status = lengths ? 0 : FERRY_ENOMEM, /' \
+	'an announcement that found no memory is taken for a wrong one' $M
+break_it owed channel.c '/!(ch->bye_owed \&\& !ch->bye_sent) \&\& !owes_control/s/ \&\& !owes_control(ch)//' \
+	'what is owed is forgotten when there is no batch for it' $M
+break_it homeless dispatch.c '/^static bool arrived/,/^}/s/keep_homeless(p, slot);/return true;/' \
+	'a batch whose channel found no memory is thrown away' $M
+break_it empty message.c '/^int ferry_reply(/,/^}/s/FY_ANSWER_FAILED/FY_UNANSWERED/' \
+	'a reply that found no memory is an empty one' $M
+break_it unnoted channel.c 's/ch->failure_unnoted = status;/;/' \
+	'a failure that found no memory is not told' $M
+break_it sink transfer_in.c 's/if (!waits_in_vain(p, in) || !sink(p, in))/if (true)/' \
+	'what is prepaid waits for memory for ever' $M
+
 # ---- the end ----
 break_it one-round agree.c 's/bool over = .*/bool over = still;/' \
 	'one round decides an agreement' $S unit/test_agree
