@@ -493,6 +493,7 @@ struct flush_count {
 	int status;
 	char *detail; /* of the first failure, malloc'd or NULL */
 	ferry_future *whole;
+	struct fy_channel *next; /* that has no marker yet */
 };
 
 static void flushed_one(ferry_future *future, int status, void *arg)
@@ -515,25 +516,39 @@ static bool flush_channel(struct fy_progress *p, struct fy_channel *ch, uint32_t
 	ferry_future *future = fy_future_create(p->engine, FY_FUTURE_IS_FLUSH);
 	if (!future)
 		return false;
-	count->open++;
-	ferry_future_then(future, FERRY_INLINE, flushed_one, count);
-	if (!flush_one(p, ch, stream, future))
-		fy_future_complete(future, FERRY_ENOMEM, "no memory for a flush");
+	bool put = flush_one(p, ch, stream, future);
+	if (put) {
+		count->open++;
+		ferry_future_then(future, FERRY_INLINE, flushed_one, count);
+	} else {
+		ferry_future_release(future); /* the engine's */
+	}
 	ferry_future_release(future);
-	return true;
+	return put;
 }
 
-/* One marker to each peer that was ever talked to. */
+/* That of this flush: while it is not through, its future knows it. NULL: no memory. */
+static struct flush_count *count_of(struct fy_progress *p, ferry_future *whole)
+{
+	struct flush_count *count = whole->extra;
+	if (count || !(count = calloc(1, sizeof *count)))
+		return count;
+	*count = (struct flush_count){ .open = 1, .whole = whole, .next = p->all };
+	whole->extra = count;
+	return count;
+}
+
+/* One marker to each peer that was ever talked to. Where one finds no memory the record stays in its lane, and the next
+ * step goes on there. */
 static bool flush_all(struct fy_progress *p, const struct fy_record *r)
 {
-	struct flush_count *count = calloc(1, sizeof *count);
+	struct flush_count *count = count_of(p, future_of(r));
 	if (!count)
 		return false;
-	count->open = 1;
-	count->whole = future_of(r);
-	for (struct fy_channel *ch = p->all; ch; ch = ch->all_next)
-		if (!flush_channel(p, ch, r->stream, count))
-			count->status = FERRY_ENOMEM;
+	for (; count->next; count->next = count->next->all_next)
+		if (!flush_channel(p, count->next, r->stream, count))
+			return false;
+	count->whole->extra = NULL;
 	flushed_one(NULL, 0, count);
 	return true;
 }
