@@ -775,6 +775,20 @@ static bool dispatch_records(struct fy_progress *p, struct fy_channel *ch, struc
 	}
 }
 
+/* Does what is left of a batch refuse something? */
+static bool refuses_more(const struct fy_slot *slot)
+{
+	uint32_t at = slot->offset, end = (uint32_t)slot->request.nbytes;
+	while (end - at >= sizeof(struct fy_record)) {
+		const struct fy_record *r = (const struct fy_record *)(const void *)(slot->buffer + at);
+		uint32_t size = fy_record_size(r->size_flags);
+		if (size > end - at || (fy_record_kind(r) == FY_KIND_CONTROL && r->op == FY_OP_REFUSED))
+			return true;
+		at += size;
+	}
+	return false;
+}
+
 static bool dispatch_batch(struct fy_progress *p, struct fy_channel *ch, struct fy_slot *slot)
 {
 	const struct fy_batch_header *h = (const struct fy_batch_header *)(const void *)slot->buffer;
@@ -784,8 +798,12 @@ static bool dispatch_batch(struct fy_progress *p, struct fy_channel *ch, struct 
 		slot->index = 0;
 	}
 	uint64_t announcements = p->announcements;
-	if (!dispatch_records(p, ch, slot))
+	if (!dispatch_records(p, ch, slot)) {
+		/* An acknowledgement of a stream may have been among them, which counts what came after that. */
+		if (!refuses_more(slot))
+			fy_channel_accepted(p, ch, h);
 		return false;
+	}
 	fy_channel_accepted(p, ch, h); /* behind the records: what one of them refuses is not accepted */
 	ch->seq_in++;
 	if (h->spent > ch->spent_in && h->spent <= ch->limit_sent + ch->window)
