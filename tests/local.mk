@@ -257,7 +257,8 @@ sim_world = \
 	%D%/sim/world.c \
 	%D%/sim/world.h \
 	# end
-%C%_sim_mixed_t_SOURCES = %D%/sim/mixed.c $(sim_world)
+%C%_sim_mixed_t_SOURCES = %D%/sim/mixed.c $(sim_world) $(shortage)
+%C%_sim_mixed_t_LDFLAGS = $(AM_LDFLAGS) $(shortage_ldflags)
 
 # Allocations that fail: see support/shortage.h.
 shortage = \

@@ -142,11 +142,13 @@ static struct rec *draw(struct node *node, struct vlane *lane)
 static void called_back(ferry_future *future, int status, void *arg)
 {
 	struct rec *r = arg;
+	shortage_pause();
 	r->called_back++;
 	if (future == r->future && status != ferry_future_poll(future))
 		r->called_back += 100;
 	if (status == FERRY_OK && !r->flush && !r->call)
 		l_confirmed(r->content->world, r);
+	shortage_resume();
 }
 
 static void watch(struct node *node, struct rec *r)
@@ -423,7 +425,9 @@ static void handler(ferry *engine, ferry_message *message, void *arg)
 	struct node *node = arg;
 	if (engine != node->engine)
 		w_fail(node->world, "a handler got another engine");
+	shortage_pause();
 	taken(node, message, false);
+	shortage_resume();
 }
 
 /* The mailbox notes on the real clock who asked for what; here the time is virtual. */

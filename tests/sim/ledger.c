@@ -263,7 +263,7 @@ static const char *wrong_end(struct node *node, const struct rec *r)
 {
 	char text[40];
 	const char *detail = ferry_future_detail(r->future);
-	bool closing = node->state != NODE_OPEN;
+	bool closing = node->state != NODE_OPEN, textless = node->world->plan.short_one_in && !*detail;
 	if (r->status == FERRY_ESTOPPED)
 		return closing && (!r->answered || r->answered_late || r->answer == ANSWER_DROP) ?
 		               NULL : "it was stopped though it was answered";
@@ -273,7 +273,7 @@ static const char *wrong_end(struct node *node, const struct rec *r)
 		return "that cannot be";
 	snprintf(text, sizeof text, "no, %u", r->content->id);
 	if (r->answer == ANSWER_ERROR && r->answered)
-		return strstr(detail, text) ? NULL : "the text is another";
+		return textless || strstr(detail, text) ? NULL : "the text is another";
 	return r->answer == ANSWER_DROP || !r->answered ? NULL : "it was answered";
 }
 
@@ -289,12 +289,12 @@ static const char *wrong_refusal(struct node *node, const struct rec *r)
 	return reply && w_refuses(node->world, r->src, l_total(r->reply)) ? NULL : "it is not too large";
 }
 
-/* A chunk was lost: of the message, or of its reply. */
+/* A chunk was lost, or there was no memory: of the message, or of its reply. */
 static const char *wrong_failure(struct node *node, const struct rec *r)
 {
 	struct world *w = node->world;
 	if (r->flush)
-		return w->plan.net.fail_data_ppm ? NULL : "nothing fails";
+		return w->plan.net.fail_data_ppm || w->plan.short_one_in ? NULL : "nothing fails";
 	if (!r->delivered && l_may_fail(w, r->content))
 		return NULL;
 	return r->call && r->answered && l_may_fail(w, r->reply) ? NULL : "none of it was lost";
@@ -302,7 +302,7 @@ static const char *wrong_failure(struct node *node, const struct rec *r)
 
 static const char *wrong_status(struct node *node, struct rec *r)
 {
-	if (r->status == FERRY_EMPI)
+	if (r->status == FERRY_EMPI || (r->status == FERRY_ENOMEM && node->world->plan.short_one_in))
 		return wrong_failure(node, r);
 	if (r->status == FERRY_ETOOBIG)
 		return wrong_refusal(node, r);
@@ -356,7 +356,7 @@ static void check_flush(struct node *node, const struct rec *flush)
 static void tally_status(struct world *w, struct rec *r)
 {
 	bool given_up = r->status == FERRY_ECANCELED || r->status == FERRY_ETIMEDOUT || r->status == FERRY_ETOOBIG;
-	given_up |= r->status == FERRY_EMPI && !r->flush;
+	given_up |= (r->status == FERRY_EMPI || r->status == FERRY_ENOMEM) && !r->flush;
 	r->unsent = given_up && strstr(ferry_future_detail(r->future), NOT_SENT);
 	r->exempt = given_up;
 	if (r->unsent && r->delivered)

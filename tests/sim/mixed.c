@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Many seeds of a mixed workload. FERRY_SEEDS says how many (300 in make
+ * Many seeds of a mixed workload, a tenth of them again with memory that is short. FERRY_SEEDS says how many (300 in make
  * check, 10,000 in make stress), FERRY_SEED or an argument names one.
  */
 #include "world.h"
@@ -51,11 +51,23 @@ static void print(const struct tally *t, unsigned long seeds)
 #undef SHOW
 }
 
-static void run_seed(uint64_t seed, struct tally *sum)
+/* short_one_in: of the helm's allocations one in so many fails; 0: none. */
+static bool run_world(struct world *w, uint64_t seed, unsigned short_one_in)
+{
+	if (!short_one_in)
+		return w_run(w, seed);
+	struct plan plan;
+	w->random = seed;
+	w_plan(w, &plan);
+	plan.short_one_in = short_one_in;
+	return w_run_plan(w, seed, &plan);
+}
+
+static void run_seed(uint64_t seed, unsigned short_one_in, struct tally *sum)
 {
 	struct world *w = calloc(1, sizeof *w);
 	assert_non_null(w);
-	bool good = w_run(w, seed);
+	bool good = run_world(w, seed, short_one_in);
 	if (!good) {
 		printf("# seed %llu: %s\n# %d ranks of %d lanes; again with FERRY_SEED=%llu\n",
 		       (unsigned long long)seed, w->failure, w->plan.ranks, w->plan.lanes,
@@ -96,15 +108,30 @@ static void mixed(void **state)
 	struct tally sum = { 0 };
 	unsigned long seeds = only_seed ? 1 : t_seeds(300), first = t_env("FERRY_FIRST_SEED", 1);
 	for (unsigned long i = 0; i < seeds; i++)
-		run_seed(only_seed ? only_seed : first + i, &sum);
+		run_seed(only_seed ? only_seed : first + i, 0, &sum);
 	print(&sum, seeds);
 	if (seeds >= 20)
 		assert_met(&sum);
 }
 
+/* The same while the helm finds no memory now and then, in some runs every second time. */
+static void short_of_memory(void **state)
+{
+	static const unsigned one_in[] = { 2, 5, 20, 100 };
+	(void)state;
+	struct tally sum = { 0 };
+	unsigned long seeds = only_seed ? 1 : (t_seeds(300) + 9) / 10, first = t_env("FERRY_FIRST_SEED", 1);
+	for (unsigned long i = 0; i < seeds; i++) {
+		uint64_t seed = only_seed ? only_seed : first + i;
+		run_seed(seed, one_in[seed % 4], &sum);
+	}
+	printf("# %llu allocations failed\n", (unsigned long long)sum.no_memory);
+	assert_true(sum.no_memory > 0);
+}
+
 int main(int argc, char **argv)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(mixed) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(mixed), cmocka_unit_test(short_of_memory) };
 	only_seed = argc > 1 ? strtoul(argv[1], NULL, 0) : t_env("FERRY_SEED", 0);
 	return cmocka_run_group_tests(tests, NULL, NULL) != 0;
 }

@@ -102,6 +102,8 @@ static void node_create(struct world *w, int rank)
 	options.send_memory = w->plan.send_memory;
 	if (rank % 2 && w->plan.odd_max)
 		options.message_max = w->plan.odd_max;
+	if (w->plan.short_one_in)
+		shortage_spare_port(fy_sim_port(w->sim, rank));
 	if (fy_engine_create(fy_sim_port(w->sim, rank), &options, w->plan.first_seq, &node->engine)) {
 		w_fail(w, "fy_engine_create: %s", ferry_last_error());
 		return;
@@ -353,7 +355,10 @@ static void nearly_sleep(struct world *w, struct node *node)
 
 static bool step(struct world *w, struct node *node)
 {
-	bool worked = fy_progress_step(node->p, !w_chance(w, w->plan.borrowed));
+	bool user_code = !w_chance(w, w->plan.borrowed);
+	shortage_resume();
+	bool worked = fy_progress_step(node->p, user_code);
+	shortage_pause();
 	w->tally.deferred += node->p->tasks != NULL;
 	if (!worked && w_chance(w, 3))
 		nearly_sleep(w, node);
@@ -496,8 +501,12 @@ static bool run(struct world *w)
 		w_fail(w, "no memory for a network");
 	for (int i = 0; i < w->plan.ranks && !w_failed(w); i++)
 		node_create(w, i);
+	shortage_pause(); /* but for steps */
+	shortage_begin_random(w->seed, w->plan.short_one_in);
 	while (!w_failed(w) && w->stopped < w->plan.ranks)
 		round_of_all(w);
+	w->tally.no_memory = shortage_end();
+	shortage_resume();
 	if (w_failed(w))
 		return false;
 	check_end(w);

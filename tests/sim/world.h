@@ -33,6 +33,7 @@
 #include "options.h"
 #include "port_sim.h"
 #include "progress.h"
+#include "shortage.h"
 #include "status.h"
 
 #define RANKS_MAX 16
@@ -80,6 +81,7 @@ struct plan {
 	bool churn;              /* threads exit and others start */
 	bool stop_reading;       /* everybody stops reading for a while */
 	int64_t late_at, grace;
+	unsigned short_one_in;   /* of the helm's allocations one in so many fails; 0: none. Not drawn */
 };
 
 struct world;
@@ -177,7 +179,7 @@ struct tally {
 	uint64_t records, delivered, lane_full, credit_out, channel_full, grants_waited, seq_wrapped, tag_wrapped;
 	uint64_t close_outstanding, fences, cancelled, timed_out, refused_sends, rendezvous, deferred, dropped;
 	uint64_t late_replies, overtaken, recalls, nohandler, stopped_calls, unsent, flushes;
-	uint64_t refused, failed, failed_chunks, body_full, read_again;
+	uint64_t refused, failed, failed_chunks, body_full, read_again, no_memory;
 };
 
 struct world {
@@ -241,10 +243,11 @@ struct rec *l_take(struct node *node, const ferry_message *message);
 /* A record was accepted by fy_post. */
 void l_accepted(struct node *node, struct rec *rec);
 size_t l_total(const struct content *content);
-/* May a chunk of it be lost? What does not fit into a batch, folded, has chunks. */
+/* May a chunk of it be lost, or its receiver have no memory for it? What does not fit into a batch, folded, has chunks. */
 static inline bool l_may_fail(const struct world *w, const struct content *content)
 {
-	return w->plan.net.fail_data_ppm && content && l_total(content) + 16 * (content->n_parts + 1) > FY_REPLY_ROOM;
+	return (w->plan.net.fail_data_ppm || w->plan.short_one_in) && content &&
+	       l_total(content) + 16 * (content->n_parts + 1) > FY_REPLY_ROOM;
 }
 /* Into the mailbox, where a call that nobody asks for is answered after its grace. */
 static inline bool l_goes_to_mail(const struct rec *r)

@@ -29,7 +29,7 @@ void shortage_begin(unsigned long first, unsigned long count, size_t nbytes)
 
 void shortage_begin_random(unsigned long seed, unsigned one_in)
 {
-	shortage_begin(1, SHORTAGE_ALL, 0);
+	shortage_begin(one_in ? 1 : 0, SHORTAGE_ALL, 0);
 	shortage.one_in = one_in;
 	shortage.random = seed * UINT64_C(0x9e3779b97f4a7c15);
 }

@@ -20,7 +20,7 @@ struct fy_port;
 /* From now on this thread's allocations are counted, from 1 on. Those from number `first` on fail, `count` of them at
  * most, but only those of at least `nbytes`. first 0: none fails. */
 void shortage_begin(unsigned long first, unsigned long count, size_t nbytes);
-/* Likewise, and one in `one_in` fails, as chance has it: the same seed is the same run. */
+/* Likewise, and one in `one_in` (0: none) fails, as chance has it: the same seed is the same run. */
 void shortage_begin_random(unsigned long seed, unsigned one_in);
 /* No more fail and none is counted. Returns how many failed. */
 unsigned long shortage_end(void);
