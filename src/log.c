@@ -51,7 +51,10 @@ static int open_file(const char *where, int rank)
 	if (!expand(where, rank, name, sizeof name))
 		return fy_fail(FERRY_EINVAL, "log=%.100s is no file name: it is too long, or has a %% that is "
 		                             "followed by neither r (the rank) nor %%", where);
-	int fd = open(name, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
+	int fd;
+	do
+		fd = open(name, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
+	while (fd < 0 && errno == EINTR);
 	if (fd < 0)
 		return fy_fail(FERRY_EINVAL, "the log %.120s cannot be opened: %s; name a file that can be "
 		                             "written, or stderr", name, strerror(errno));
@@ -96,8 +99,10 @@ static size_t at_most(int length, size_t room)
 static void write_line(int fd, char *line, size_t used)
 {
 	line[used++] = '\n';
-	ssize_t written = write(fd, line, used);
-	(void)written;
+	ssize_t written;
+	do
+		written = write(fd, line, used);
+	while (written < 0 && errno == EINTR);
 }
 
 static void log_text(struct fy_log *log, const char *format, va_list arguments)

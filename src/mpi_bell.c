@@ -8,6 +8,7 @@
  */
 #include "mpi_bell.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -55,6 +56,25 @@ static void unmap(struct fy_bells *bells)
 	bells->shared = false;
 }
 
+/* Signals of the program's may interrupt any of these. */
+static int open_shared(const char *name, int flags)
+{
+	int fd;
+	do
+		fd = shm_open(name, flags | O_RDWR | O_CLOEXEC, 0600);
+	while (fd < 0 && errno == EINTR);
+	return fd;
+}
+
+static bool allocate(int fd, size_t nbytes)
+{
+	int failed;
+	do
+		failed = posix_fallocate(fd, 0, (off_t)nbytes);
+	while (failed == EINTR);
+	return failed == 0;
+}
+
 /* posix_fallocate, because a full file system would kill us at the first write. */
 static void create(struct fy_bells *bells, size_t nbytes, struct invitation *invitation)
 {
@@ -64,9 +84,9 @@ static void create(struct fy_bells *bells, size_t nbytes, struct invitation *inv
 		invitation->secret = ((uint64_t)fy_now() << 20) ^ ((uint64_t)getpid() << 8) ^ ++serial;
 		snprintf(invitation->name, sizeof invitation->name, "/ferry-%ld-%llx", (long)getpid(),
 		         (unsigned long long)invitation->secret);
-		fd = shm_open(invitation->name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+		fd = open_shared(invitation->name, O_CREAT | O_EXCL);
 	}
-	if (fd >= 0 && posix_fallocate(fd, 0, (off_t)nbytes) == 0 && map(bells, fd, nbytes)) {
+	if (fd >= 0 && allocate(fd, nbytes) && map(bells, fd, nbytes)) {
 		memcpy(bells->memory, &invitation->secret, sizeof invitation->secret);
 	} else {
 		if (fd >= 0)
@@ -79,7 +99,7 @@ static void create(struct fy_bells *bells, size_t nbytes, struct invitation *inv
 
 static void follow(struct fy_bells *bells, size_t nbytes, const struct invitation *invitation)
 {
-	int fd = invitation->name[0] != '\0' ? shm_open(invitation->name, O_RDWR | O_CLOEXEC, 0) : -1;
+	int fd = invitation->name[0] != '\0' ? open_shared(invitation->name, 0) : -1;
 	if (fd < 0)
 		return;
 	if (map(bells, fd, nbytes) && memcmp(bells->memory, &invitation->secret, sizeof invitation->secret) != 0)

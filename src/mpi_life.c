@@ -20,6 +20,7 @@
  */
 #include "mpi_life.h"
 
+#include <errno.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdlib.h>
@@ -32,7 +33,7 @@
 #include "status.h"
 
 #define REST_NS FERRY_MS(50)
-#define PMI_WAIT_MS 30000
+#define PMI_WAIT FERRY_S(30)
 #define FAILED_MAX 1000 /* looks at a request that MPI fails to look at */
 
 static struct {
@@ -51,10 +52,12 @@ static struct {
 
 /* ---- waiting ------------------------------------------------------------- */
 
+/* Signals of the program's, such as a profiler's, cut no rest short. */
 static void rest(int64_t ns)
 {
 	struct timespec time = { (time_t)(ns / FERRY_S(1)), (long)(ns % FERRY_S(1)) };
-	nanosleep(&time, NULL);
+	while (nanosleep(&time, &time) != 0 && errno == EINTR)
+		;
 }
 
 int fy_mpi_await(MPI_Request *request, int64_t until)
@@ -247,17 +250,42 @@ static int pmi_socket(void)
 	return atoi(fd);
 }
 
+static bool write_all(int fd, const char *text, size_t nbytes)
+{
+	while (nbytes > 0) {
+		ssize_t n = write(fd, text, nbytes);
+		if (n < 0 && errno != EINTR)
+			return false;
+		text += n > 0 ? n : 0;
+		nbytes -= n > 0 ? (size_t)n : 0;
+	}
+	return true;
+}
+
+static bool read_byte(int fd, char *byte, int64_t until)
+{
+	struct pollfd wait = { .fd = fd, .events = POLLIN };
+	for (;;) {
+		int64_t left = until - fy_now();
+		int ready = poll(&wait, 1, left > 0 ? (int)(left / FERRY_MS(1)) + 1 : 0);
+		ssize_t n = ready > 0 ? read(fd, byte, 1) : -1;
+		if (n >= 0 || ready == 0 || errno != EINTR)
+			return n == 1;
+	}
+}
+
 /* Gather all ranks by their process manager. False: they were not gathered. */
 static bool pmi_barrier(void)
 {
 	static const char in[] = "cmd=barrier_in\n", out[] = "cmd=barrier_out";
-	struct pollfd wait = { .fd = pmi_socket(), .events = POLLIN };
+	int64_t until = fy_now() + PMI_WAIT;
 	char answer[64] = "";
 	size_t length = 0;
-	if (wait.fd < 0 || write(wait.fd, in, sizeof in - 1) != (ssize_t)sizeof in - 1)
+	int fd = pmi_socket();
+	if (fd < 0 || !write_all(fd, in, sizeof in - 1))
 		return false;
 	while (length < sizeof answer - 1) {
-		if (poll(&wait, 1, PMI_WAIT_MS) != 1 || read(wait.fd, answer + length, 1) != 1)
+		if (!read_byte(fd, answer + length, until))
 			return false;
 		if (answer[length++] == '\n')
 			break;

@@ -3,6 +3,7 @@
  * The communication routines of unidist, the receiving half. Over ferry_recv,
  * and what exchange.h keeps between two calls.
  */
+#include <errno.h>
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
@@ -96,7 +97,8 @@ static void pause_for(ferry *engine, int64_t backoff)
 	if (engine->options.flags & FERRY_NO_THREAD)
 		ferry_progress(engine, 0);
 	if (backoff)
-		nanosleep(&time, NULL);
+		while (nanosleep(&time, &time) != 0 && errno == EINTR)
+			;
 	else
 		sched_yield();
 }

@@ -71,6 +71,7 @@ mpi_programs = \
 	%D%/mpi/selfpost \
 	%D%/mpi/sendrecv \
 	%D%/mpi/short_threads \
+	%D%/mpi/signals \
 	%D%/mpi/start \
 	%D%/mpi/thread_level \
 	%D%/mpi/unattended \
@@ -135,6 +136,7 @@ np2_tests = \
 	%D%/mpi/selfpost-2.np2 \
 	%D%/mpi/sendrecv-2.np2 \
 	%D%/mpi/short_threads-2.np2 \
+	%D%/mpi/signals-2.np2 \
 	%D%/mpi/start-2.np2 \
 	%D%/mpi/thread_level-2.np2 \
 	%D%/mpi/unattended-2.np2 \

@@ -10,6 +10,7 @@
  * thread, that to another, and that back, as often as such a call makes somebody sleep and
  * wake. It shows what the machine takes for it, and how long it lets somebody wait now and then.
  */
+#include <errno.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -66,10 +67,15 @@ struct relay {
 static void pass(int from, int to)
 {
 	char byte = 0;
+	ssize_t n = 1;
 
-	if (from >= 0 && read(from, &byte, 1) != 1)
+	while (from >= 0 && (n = read(from, &byte, 1)) < 0 && errno == EINTR)
+		;
+	if (n != 1)
 		perf_fatal("a pipe cannot be read");
-	if (to >= 0 && write(to, &byte, 1) != 1)
+	while (to >= 0 && (n = write(to, &byte, 1)) < 0 && errno == EINTR)
+		;
+	if (n != 1)
 		perf_fatal("a pipe cannot be written");
 }
 
