@@ -230,6 +230,8 @@ FERRY_API int ferry_open(const ferry_options *options, ferry **engine_p);
  *            FERRY_ESTOPPED. Messages that nobody reads any more are dropped and counted, once all
  *            ranks close; until then they hold their senders back as ever.
  *
+ * Left out: MPI_Finalize while an engine is open ends the job with a sentence and a status that is not 0.
+ *
  * FERRY_EDEADLK on the progress thread and in a handler; FERRY_EINVAL when it was closed before;
  * FERRY_EPEER when a rank is gone: then MPI is left alone, with the memory that it may
  * still read (release is not called for it; ferry_stats.kept counts it), and the program should leave by _exit or MPI_Abort.

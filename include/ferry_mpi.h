@@ -30,15 +30,30 @@
  *            thousands outstanding what completes in another order is found
  *            after a turn, 64 requests a step at least.
  * Errors     of MPI: the future's status is FERRY_EMPI, with MPI's text in its
- *            detail. On a communicator, window or file of the program's that
- *            works where its error handler lets errors return; where it is
- *            MPI_ERRORS_ARE_FATAL the job ends, as it would without Ferry.
+ *            detail. On a communicator, window or file of the program's its
+ *            error handler comes first, on the thread that drives the engine:
+ *            MPI_ERRORS_ARE_FATAL ends the job, as without Ferry, a function of
+ *            the program's is called with it, MPI_ERRORS_RETURN does nothing.
+ *            MPICH names no communicator for an operation of ferry_start that
+ *            fails only when it ends (one of ferry_irecv it does): that
+ *            is FERRY_EMPI, and no handler is called.
  *            The call itself: FERRY_EINVAL, FERRY_EAGAIN, FERRY_ENOMEM,
  *            FERRY_ESTOPPED; then nothing happened and *future_p is untouched.
  *
  * ferry_fence and ferry_flush do not wait for what is started here. ferry_close
  * does, but for receives by ferry_irecv and ferry_sendrecv and probes that found
  * no message when all else is over: these are cancelled, FERRY_ESTOPPED.
+ *
+ * The engine leaves the program's error handlers as they are, with one exception.
+ * MPICH raises what goes wrong at the end of an operation on MPI_COMM_WORLD,
+ * whatever communicator it was on. So where its handler is not MPI_ERRORS_RETURN
+ * the engine replaces it for the moment of a call that may find such an error: while
+ * something of this header's other than sends is under way, when one of its own
+ * receives is done, and while engines open and close. Another
+ * thread that just then asks for MPI_COMM_WORLD's handler, or duplicates
+ * MPI_COMM_WORLD, gets the engine's, which passes errors on to the program's
+ * handler (a function is then called for another communicator); one that it sets
+ * stays. With MPI_ERRORS_RETURN, or on another MPI, nothing is replaced.
  */
 #ifndef FERRY_MPI_H
 #define FERRY_MPI_H

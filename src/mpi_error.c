@@ -1,25 +1,34 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What MPI says when it fails, and that it says it instead of ending the job.
+ * What MPI says when it fails, and that it says it to whom it concerns.
  *
- * Our communicators return errors. But an operation that fails later, in
- * MPI_Test, belongs to no communicator as far as MPICH is concerned: it asks the
- * error handler of MPI_COMM_WORLD (4.0.2; later ones MPI_COMM_SELF's first, if it has
- * one), and that one ends the job by default. So while a port is open,
- * MPI_COMM_WORLD has a handler of ours, which lets an error return when it comes
- * from a call that was made under `fy_mpi_guarded`, and passes all others on to
- * the handler that was there before. That one is kept on a communicator of its own,
- * because MPI can only call the handler of a communicator.
+ * An error of an operation is the business of its communicator: ours return errors, and on one of the program's the
+ * program has chosen what happens. So it is with Open MPI, and with MPICH for what a call that starts something finds
+ * wrong. But what MPICH finds wrong with an operation that ends (a message that was cut off) it raises on
+ * MPI_COMM_WORLD, whichever communicator it was on (4.0.2: MPI_Test, MPI_Testsome, MPI_Wait, MPI_Request_get_status:
+ * all of them), and that one ends the job by default.
+ *
+ * So the call that may find such an error is made under a shield: MPI_COMM_WORLD gets a handler of ours just before it,
+ * and its own again just behind it. Then the error is raised on the communicator that it belongs to. To be seldom seen
+ * by other threads of the program, the shield is up only
+ *  - where a receive of ours has come, as far as its memory says, and in every 256th look (port_mpi.c);
+ *  - while the program has something under way that is no send (mpi_requests.c);
+ *  - while engines are opened and closed.
+ * A thread that is inside MPI just then sees our handler if it asks for MPI_COMM_WORLD's, and a communicator that it
+ * duplicates from it inherits it. It passes on what does not come from under the shield: to the program's handler,
+ * which is kept on a communicator of its own, because MPI only calls handlers of communicators. So a fatal
+ * error is fatal, one that is to return returns, and a function of the program's is called, though for that communicator.
+ * A handler that the program sets meanwhile stays. Ours and the keeper are never freed, because of who has ours.
  */
 #include "mpi_life.h"
 
+#include <errno.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #include "status.h"
-
-/* Set by this thread around calls whose errors are to return; nobody else sees it. */
-_Thread_local bool fy_mpi_guarded __attribute__((tls_model("initial-exec")));
 
 _Static_assert(MPI_MAX_ERROR_STRING + 80 <= FY_TEXT_BYTES, "what MPI says has room");
 
@@ -54,52 +63,138 @@ const char *fy_mpi_last_text(void)
 
 #ifdef MPICH
 
-/* Under the lock of mpi_life.c; `keeper` is read by any thread that meets an
- * error while the guard is up, which is after it was set. */
-static MPI_Comm keeper = MPI_COMM_NULL;
-static MPI_Errhandler before, guard = MPI_ERRHANDLER_NULL;
+/* Set by this thread while it is behind the shield; nobody else sees it. */
+static _Thread_local bool shielded __attribute__((tls_model("initial-exec")));
 
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* of the shield: each engine has a thread */
+/* Both are made once, under lock, before any thread can meet ours. */
+static MPI_Errhandler ours = MPI_ERRHANDLER_NULL;
+static MPI_Comm keeper = MPI_COMM_NULL; /* has the program's handler meanwhile */
+static MPI_Errhandler theirs;           /* that one, under lock */
+static bool up;                         /* under lock */
+
+/* MPICH lets a handler do nothing with the communicator that it is called for. */
 static void on_error(MPI_Comm *comm, int *code, ...)
 {
 	(void)comm;
-	if (!fy_mpi_guarded)
+	if (!shielded)
 		MPI_Comm_call_errhandler(keeper, *code);
 }
 
-void fy_mpi_guard_up(void)
+static bool make_shield(void)
 {
-	if (keeper != MPI_COMM_NULL)
-		return;
-	MPI_Comm_get_errhandler(MPI_COMM_WORLD, &before);
-	MPI_Comm_dup(MPI_COMM_SELF, &keeper);
-	MPI_Comm_set_errhandler(keeper, before);
-	MPI_Comm_create_errhandler(on_error, &guard);
-	MPI_Comm_set_errhandler(MPI_COMM_WORLD, guard);
+	if (ours != MPI_ERRHANDLER_NULL)
+		return true;
+	if (keeper == MPI_COMM_NULL && MPI_Comm_dup(MPI_COMM_SELF, &keeper) != MPI_SUCCESS)
+		keeper = MPI_COMM_NULL;
+	theirs = MPI_ERRORS_ARE_FATAL;
+	return keeper != MPI_COMM_NULL && MPI_Comm_set_errhandler(keeper, theirs) == MPI_SUCCESS &&
+	       MPI_Comm_create_errhandler(on_error, &ours) == MPI_SUCCESS;
 }
 
-/* The program may have set another handler meanwhile: that one stays. */
-void fy_mpi_guard_down(void)
+/* What a reference to was just asked for. The keeper keeps it beyond the program's own use of it. */
+static bool keep(MPI_Errhandler handler)
 {
-	MPI_Errhandler now;
-	if (keeper == MPI_COMM_NULL)
-		return;
-	MPI_Comm_get_errhandler(MPI_COMM_WORLD, &now);
-	if (now == guard)
-		MPI_Comm_set_errhandler(MPI_COMM_WORLD, before);
-	MPI_Errhandler_free(&now);
-	MPI_Errhandler_free(&before);
-	MPI_Errhandler_free(&guard);
-	MPI_Comm_free(&keeper);
+	bool kept = handler == ours || handler == theirs;
+	if (!kept && MPI_Comm_set_errhandler(keeper, handler) == MPI_SUCCESS) {
+		theirs = handler;
+		kept = true;
+	}
+	MPI_Errhandler_free(&handler);
+	return kept;
 }
 
-#else /* others ask the communicator of the request */
+void fy_mpi_shield_up(void)
+{
+	MPI_Errhandler handler;
+	pthread_mutex_lock(&lock);
+	shielded = true;
+	up = make_shield() && MPI_Comm_get_errhandler(MPI_COMM_WORLD, &handler) == MPI_SUCCESS && keep(handler) &&
+	     theirs != MPI_ERRORS_RETURN && MPI_Comm_set_errhandler(MPI_COMM_WORLD, ours) == MPI_SUCCESS;
+}
 
-void fy_mpi_guard_up(void)
+void fy_mpi_shield_down(void)
+{
+	MPI_Errhandler handler;
+	if (up && MPI_Comm_get_errhandler(MPI_COMM_WORLD, &handler) == MPI_SUCCESS) {
+		if (handler == ours)
+			MPI_Comm_set_errhandler(MPI_COMM_WORLD, theirs);
+		MPI_Errhandler_free(&handler);
+	}
+	shielded = false;
+	pthread_mutex_unlock(&lock);
+}
+
+void fy_mpi_raise(MPI_Comm comm, int code)
+{
+	MPI_Comm_call_errhandler(comm, code);
+}
+
+#else /* others raise it where it belongs */
+
+void fy_mpi_shield_up(void)
 {
 }
 
-void fy_mpi_guard_down(void)
+void fy_mpi_shield_down(void)
 {
+}
+
+void fy_mpi_raise(MPI_Comm comm, int code)
+{
+	(void)comm;
+	(void)code;
 }
 
 #endif
+
+/* ---- MPI_Finalize under an engine ------------------------------------------------------------------ */
+
+/*
+ * An attribute of MPI_COMM_SELF is deleted first of all in MPI_Finalize. While an engine is open that is a mistake of
+ * the program's, which would end in assertions of the transport, or unnoticed. `over`: we delete it ourselves.
+ */
+static struct {
+	int key;
+	bool set, over;
+} presence = { .key = MPI_KEYVAL_INVALID }; /* under the lock of mpi_life.c */
+
+static int on_finalize(MPI_Comm comm, int key, void *value, void *extra)
+{
+	static const char text[] = "ferry: MPI_Finalize was called while an engine is open: call ferry_close on every "
+	                           "rank first. The job is aborted.\n";
+	(void)comm;
+	(void)key;
+	(void)value;
+	(void)extra;
+	if (presence.over)
+		return MPI_SUCCESS;
+	ssize_t n;
+	do
+		n = write(STDERR_FILENO, text, sizeof text - 1);
+	while (n < 0 && errno == EINTR);
+	MPI_Abort(MPI_COMM_WORLD, 1);
+	_exit(1);
+}
+
+void fy_mpi_watch_end(void)
+{
+	presence.over = false;
+	if (presence.key == MPI_KEYVAL_INVALID &&
+	    MPI_Comm_create_keyval(MPI_COMM_NULL_COPY_FN, on_finalize, &presence.key, NULL) != MPI_SUCCESS)
+		presence.key = MPI_KEYVAL_INVALID;
+	presence.set = presence.key != MPI_KEYVAL_INVALID &&
+	               MPI_Comm_set_attr(MPI_COMM_SELF, presence.key, &presence) == MPI_SUCCESS;
+}
+
+void fy_mpi_unwatch_end(bool clean)
+{
+	presence.over = true;
+	if (!clean)
+		return;
+	if (presence.set)
+		MPI_Comm_delete_attr(MPI_COMM_SELF, presence.key);
+	if (presence.key != MPI_KEYVAL_INVALID)
+		MPI_Comm_free_keyval(&presence.key);
+	presence.set = false;
+}

@@ -65,9 +65,9 @@ int fy_mpi_await(MPI_Request *request, int64_t until)
 	int64_t pause = FERRY_US(10);
 	int looks = 0, done = 0, failed = 0;
 	for (;;) {
-		fy_mpi_guarded = true;
+		fy_mpi_shield_up();
 		int code = MPI_Test(request, &done, MPI_STATUS_IGNORE);
-		fy_mpi_guarded = false;
+		fy_mpi_shield_down();
 		/* A request that is still there goes on, in memory of the caller's. */
 		if (code != MPI_SUCCESS && (*request == MPI_REQUEST_NULL || ++failed > FAILED_MAX))
 			return code;
@@ -185,7 +185,7 @@ int fy_mpi_acquire(int level, bool exclusive, int *provided_p)
 	pthread_mutex_lock(&life.lock);
 	int status = acquire_locked(level, exclusive, provided_p);
 	if (status == 0 && life.open++ == 0)
-		fy_mpi_guard_up();
+		fy_mpi_watch_end();
 	pthread_mutex_unlock(&life.lock);
 	return status;
 }
@@ -194,8 +194,8 @@ void fy_mpi_release(bool clean)
 {
 	pthread_mutex_lock(&life.lock);
 	life.dirty = life.dirty || !clean;
-	if (--life.open == 0 && !life.dirty)
-		fy_mpi_guard_down();
+	if (--life.open == 0)
+		fy_mpi_unwatch_end(!life.dirty);
 	pthread_cond_broadcast(&life.changed);
 	pthread_mutex_unlock(&life.lock);
 }

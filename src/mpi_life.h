@@ -21,11 +21,14 @@ int fy_mpi_compare_owners(MPI_Comm comm);
  * MPI's code, or MPI_ERR_PENDING when the time is over. */
 int fy_mpi_await(MPI_Request *request, int64_t until);
 
-/* mpi_error.c: while a port is open, errors of calls that this thread makes
- * with fy_mpi_guarded set return. */
-extern _Thread_local bool fy_mpi_guarded __attribute__((tls_model("initial-exec")));
-void fy_mpi_guard_up(void);
-void fy_mpi_guard_down(void);
+/* mpi_error.c: errors of one call in between return, which MPICH would raise on MPI_COMM_WORLD. */
+void fy_mpi_shield_up(void);
+void fy_mpi_shield_down(void);
+/* Where MPI did not: an operation of that communicator failed. Its handler decides. */
+void fy_mpi_raise(MPI_Comm comm, int code);
+/* While an engine is open MPI_Finalize is a mistake, and ends the job with a sentence. */
+void fy_mpi_watch_end(void);
+void fy_mpi_unwatch_end(bool clean);
 /* The text of an error, in one line; in memory of the calling thread. */
 const char *fy_mpi_text(const char *what, int code);
 const char *fy_mpi_last_text(void);

@@ -112,17 +112,13 @@ static void refused(const struct probe *probe, int code)
 static int is_there(const struct fy_pattern *pattern, int *found_p)
 {
 	MPI_Status status;
-	fy_mpi_guarded = true;
 	int code = MPI_Iprobe(pattern->source, pattern->tag, pattern->comm, found_p, &status);
-	fy_mpi_guarded = false;
 	return code;
 }
 
 static int match(const struct fy_pattern *pattern, int *found_p, MPI_Message *message, MPI_Status *status)
 {
-	fy_mpi_guarded = true;
 	int code = MPI_Improbe(pattern->source, pattern->tag, pattern->comm, found_p, message, status);
-	fy_mpi_guarded = false;
 	return code;
 }
 

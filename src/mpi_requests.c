@@ -16,9 +16,8 @@
  * Done ones leave at once, and the block closes up. Two neighbours that fit
  * into one block become one, so that what is left of many, scattered, is soon dense again.
  *
- * An error that a request ends with comes by its status (MPI_ERR_IN_STATUS). It
- * is the error handler of the request's communicator that lets it return; for
- * MPICH see mpi_error.c.
+ * An error that a request ends with comes by its status (MPI_ERR_IN_STATUS). The error handler of the request's
+ * communicator has its say; for MPICH, where blocks of nothing but sends need no shield, see mpi_error.c.
  */
 #include "mpi_requests.h"
 
@@ -53,6 +52,7 @@ void fy_requests_append(struct fy_requests *r)
 	r->n_spare--;
 	b->n = 0;
 	b->look = false;
+	b->mixed = false;
 	b->next = NULL;
 	b->previous = r->last;
 	*(r->last ? &r->last->next : &r->first) = b;
@@ -98,6 +98,7 @@ static void merge_next(struct fy_requests *r, struct fy_block *b)
 	memcpy(b->waiting + b->n, next->waiting, next->n * sizeof *b->waiting);
 	b->n += next->n;
 	b->look |= next->look;
+	b->mixed |= next->mixed;
 	drop(r, next);
 }
 
@@ -121,9 +122,7 @@ static void close_up(struct fy_block *b)
 
 static void cancel(struct fy_block *b, unsigned i)
 {
-	fy_mpi_guarded = true;
 	MPI_Cancel(&b->requests[i]);
-	fy_mpi_guarded = false;
 	b->waiting[i].cancelled = true;
 }
 
@@ -195,13 +194,16 @@ static int test_block(struct fy_block *b, struct found *f)
 {
 	int class = MPI_SUCCESS;
 	f->n = 0;
-	fy_mpi_guarded = true;
+	bool shield = b->mixed;
+	if (shield)
+		fy_mpi_shield_up();
 	int code = MPI_Testsome((int)b->n, b->requests, &f->n, f->indices, f->statuses);
 	if (code != MPI_SUCCESS)
 		MPI_Error_class(code, &class);
 	if (class != MPI_SUCCESS && class != MPI_ERR_IN_STATUS)
 		class = test_each(b, f);
-	fy_mpi_guarded = false;
+	if (shield)
+		fy_mpi_shield_down();
 	if (f->n == MPI_UNDEFINED)
 		f->n = 0;
 	return class;

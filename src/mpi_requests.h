@@ -49,6 +49,7 @@ struct fy_block {
 	struct fy_block *next, *previous;
 	unsigned n;
 	bool look; /* futures of receives may have been given up since the last visit */
+	bool mixed; /* something in it is or was no send */
 	MPI_Request requests[FY_BLOCK_REQUESTS];
 	struct fy_waiting waiting[FY_BLOCK_REQUESTS];
 };
@@ -81,8 +82,10 @@ static inline struct fy_waiting *fy_requests_add(struct fy_requests *r, MPI_Requ
 	b->requests[b->n++] = request;
 	*w = (struct fy_waiting){ .done = done, .what = what };
 	r->n++;
-	if (what == FY_START_RECV)
-		r->n_receives++;
+	if (what != FY_START_SEND) {
+		b->mixed = true;
+		r->n_receives += what == FY_START_RECV;
+	}
 	return w;
 }
 /* Test the oldest and some of the others; `idle`: there is nothing else to do. How many were done. */

@@ -39,6 +39,8 @@ static void half_done(struct fy_progress *p, const struct fy_waiting *w, const M
 	both->never = both->never || !mpi;
 	if (mpi && w->what == FY_START_RECV)
 		note_received(both, w, mpi, code);
+	if (code != MPI_SUCCESS && w->what == FY_START_RECV)
+		fy_mpi_raise(both->comm, code);
 	if (both->code == MPI_SUCCESS)
 		both->code = code;
 	if (--both->open == 0)
@@ -69,7 +71,7 @@ bool fy_sendrecv_begin(struct fy_progress *p, const struct fy_start *a, ferry_fu
 		return true;
 	}
 	both->future = future;
-	fy_mpi_guarded = true;
+	both->comm = comm;
 	both->code = MPI_Isend(both->buffer, both->count, both->type, both->dest, both->tag, comm, &send);
 	if (both->code == MPI_SUCCESS)
 		both->code = MPI_Irecv(a->message.buffer, a->count, a->message.type, a->peer, a->tag, comm, &receive);
@@ -77,7 +79,6 @@ bool fy_sendrecv_begin(struct fy_progress *p, const struct fy_start *a, ferry_fu
 		both->code = fy_start_from_nobody(&receive, &both->status);
 		both->has_status = true;
 	}
-	fy_mpi_guarded = false;
 	await(requests, both, receive, FY_START_RECV);
 	await(requests, both, send, FY_START_SEND);
 	if (both->open == 0)

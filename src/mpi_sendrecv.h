@@ -12,6 +12,7 @@ struct fy_sendrecv {
 	MPI_Datatype type;
 	int count, dest, tag;
 	/* the helm's: */
+	MPI_Comm comm;   /* where a receive that fails is raised */
 	ferry_future *future;
 	unsigned open;   /* requests under way */
 	int code;        /* of the first that failed */

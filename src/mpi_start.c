@@ -212,6 +212,20 @@ static void start_done(struct fy_progress *p, const struct fy_waiting *w, const 
 		release(d);
 }
 
+/* Where a receive that fails is raised. */
+static void keep_comm(struct fy_waiting *w, MPI_Comm comm)
+{
+	memcpy(&w->arg, &comm, sizeof comm);
+}
+_Static_assert(sizeof(MPI_Comm) <= sizeof(void *), "a communicator fits into a pointer");
+
+static void raise_failure(const struct fy_waiting *w, int code)
+{
+	MPI_Comm comm;
+	memcpy(&comm, &w->arg, sizeof comm);
+	fy_mpi_raise(comm, code);
+}
+
 static void message_done(struct fy_progress *p, const struct fy_waiting *w, const MPI_Status *mpi, int code)
 {
 	int cancelled = 0;
@@ -222,6 +236,8 @@ static void message_done(struct fy_progress *p, const struct fy_waiting *w, cons
 	}
 	if (mpi && w->cancelled && code == MPI_SUCCESS)
 		code = MPI_Test_cancelled(mpi, &cancelled);
+	if (code != MPI_SUCCESS && w->what == FY_START_RECV)
+		raise_failure(w, code);
 	if (!mpi)
 		never_done(p, w);
 	else if (cancelled && w->future)
@@ -262,7 +278,6 @@ static bool begin_message(struct fy_progress *p, const struct fy_start *a, ferry
 		return false;
 	if (!fy_start_depart(p, future, a->what))
 		return true;
-	fy_mpi_guarded = true;
 	int code = a->what == FY_START_RECV ? MPI_Irecv(a->message.buffer, a->count, a->message.type, a->peer, a->tag,
 	                                                a->message.comm, &request)
 	                                    : MPI_Isend(a->message.buffer, a->count, a->message.type, a->peer, a->tag,
@@ -270,11 +285,14 @@ static bool begin_message(struct fy_progress *p, const struct fy_start *a, ferry
 	bool from_nobody = code == MPI_SUCCESS && a->what == FY_START_RECV && a->peer == MPI_PROC_NULL;
 	if (fy_unlikely(from_nobody))
 		code = fy_start_from_nobody(&request, &nobody);
-	fy_mpi_guarded = false;
-	if (code != MPI_SUCCESS || request == MPI_REQUEST_NULL)
+	if (code != MPI_SUCCESS || request == MPI_REQUEST_NULL) {
 		fy_start_complete(p, future, a->what, from_nobody ? &nobody : NULL, code);
-	else
-		fy_requests_add(&s->requests, request, message_done, a->what)->future = future;
+		return true;
+	}
+	struct fy_waiting *w = fy_requests_add(&s->requests, request, message_done, a->what);
+	w->future = future;
+	if (a->what == FY_START_RECV)
+		keep_comm(w, a->message.comm);
 	return true;
 }
 
@@ -290,9 +308,7 @@ static bool begin_matched(struct fy_progress *p, const struct fy_start *a, ferry
 		fy_start_fail(p, future, a->what, FERRY_ESTOPPED, "the engine was closed before it was started");
 		return true;
 	}
-	fy_mpi_guarded = true;
 	int code = MPI_Imrecv(a->matched.buffer, a->count, a->matched.type, &message, &request);
-	fy_mpi_guarded = false;
 	if (code != MPI_SUCCESS || request == MPI_REQUEST_NULL)
 		fy_start_complete(p, future, a->what, NULL, code);
 	else

@@ -60,6 +60,7 @@ mpi_programs = \
 	%D%/mpi/executors \
 	%D%/mpi/forward \
 	%D%/mpi/gather_memory \
+	%D%/mpi/handlers \
 	%D%/mpi/large \
 	%D%/mpi/mailbox \
 	%D%/mpi/mismatch \
@@ -122,6 +123,7 @@ np2_tests = \
 	%D%/mpi/executors-2.np2 \
 	%D%/mpi/forward-2.np2 \
 	%D%/mpi/gather_memory-2.np2 \
+	%D%/mpi/handlers-2.np2 \
 	%D%/mpi/large-2.np2 \
 	%D%/mpi/mismatch-2.np2 \
 	%D%/mpi/order-2.np2 \
@@ -193,6 +195,7 @@ script_tests = \
 	%D%/mpi/halo.sh \
 	%D%/mpi/launcher.sh \
 	%D%/mpi/ferry_perf_plot.sh \
+	%D%/mpi/finalize.sh \
 	%D%/mpi/process.sh \
 	%D%/mpi/python_peer.sh \
 	%D%/mpi/wordcount.sh \
