@@ -10,8 +10,8 @@
  * everywhere. One that differs starts nowhere and fails everywhere.
  *
  * Once taken from its lane a collective takes part, whatever became of its future:
- * the other ranks wait for it. So one that finds no memory is not given up but begun later, and nothing
- * overtakes it.
+ * the other ranks wait for it. So one that finds no memory, or that MPI does not start, is not given up but begun
+ * later, and nothing overtakes it.
  *
  * A gather of messages: an Igather of lengths, then each rank's bytes to the root, which receives them into the
  * attachments of one message. Only the root knows whether it has memory for them, and MPI takes no send back.
@@ -29,6 +29,7 @@
 #include "status.h"
 
 #define GATHER_SHORT 4096u
+#define REFUSED_MAX 100u /* so often is a collective tried that MPI does not start */
 
 /* ---- with one request -------------------------------------------------------------- */
 
@@ -57,6 +58,23 @@ static int call(const struct fy_start *a, MPI_Comm comm, MPI_Request *request)
 	}
 }
 
+/*
+ * MPI did not start it here. The other ranks wait for this one, so it is tried again where what is wrong may pass: a few
+ * times, in later steps. Arguments that are wrong stay so.
+ */
+static bool again(struct fy_mpi_starts *s, int code)
+{
+	int class = MPI_SUCCESS;
+	if (code != MPI_SUCCESS)
+		MPI_Error_class(code, &class);
+	bool may_pass = class == MPI_ERR_OTHER || class == MPI_ERR_INTERN || class == MPI_ERR_NO_MEM;
+	s->n_refused = may_pass ? s->n_refused + 1 : 0;
+	if (s->n_refused <= REFUSED_MAX)
+		return may_pass;
+	s->n_refused = 0;
+	return false;
+}
+
 static bool begin_one(struct fy_progress *p, const struct fy_start *a, ferry_future *future)
 {
 	struct fy_mpi_starts *s = fy_mpi_starts_of(p);
@@ -64,6 +82,8 @@ static bool begin_one(struct fy_progress *p, const struct fy_start *a, ferry_fut
 	if (!fy_requests_reserve(&s->requests, 1))
 		return false;
 	int code = call(a, s->collectives, &request);
+	if (again(s, code))
+		return false;
 	if (code != MPI_SUCCESS || request == MPI_REQUEST_NULL)
 		fy_start_complete(p, future, a->what, NULL, code);
 	else
@@ -304,6 +324,10 @@ static bool begin_gather(struct fy_progress *p, const struct fy_start *a, ferry_
 		              .mine = a->collective.nbytes, .data = a->collective.from, .open = 1 };
 	int code = MPI_Igather(&g->mine, 1, MPI_UINT64_T, g->lengths, 1, MPI_UINT64_T, g->root, s->collectives,
 	                       &request);
+	if (again(s, code)) {
+		free(g);
+		return false;
+	}
 	gather_add(p, g, code, request, lengths_done);
 	if (!root && code == MPI_SUCCESS)
 		begin_part(p, g);
@@ -409,6 +433,10 @@ static bool compare(struct fy_progress *p, struct fy_check *c)
 	describe(c);
 	c->compares = true;
 	int code = MPI_Iallreduce(MPI_IN_PLACE, c->values, 2 * COMPARED, MPI_INT64_T, MPI_MIN, s->collectives, &request);
+	if (again(s, code)) {
+		c->compares = false;
+		return false;
+	}
 	if (code == MPI_SUCCESS)
 		fy_requests_add(&s->requests, request, check_done, w.what)->arg = c;
 	else

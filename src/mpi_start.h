@@ -67,6 +67,7 @@ struct fy_mpi_starts {
 	size_t n_deferred;       /* wait among the inline work; whatever comes behind them does so, too */
 	uint32_t given_up;       /* engine->starts_given_up, as far as looked after */
 	bool ending;
+	unsigned n_refused;      /* by MPI, one after the other */
 	uint32_t n_collectives;  /* begun; the same on all ranks */
 	uint32_t n_compared;     /* given to comparison, likewise */
 	struct fy_check *checks, *checks_last;

@@ -69,6 +69,7 @@ mpi_programs = \
 	%D%/mpi/probe \
 	%D%/mpi/process \
 	%D%/mpi/races \
+	%D%/mpi/refused \
 	%D%/mpi/selfpost \
 	%D%/mpi/sendrecv \
 	%D%/mpi/short_threads \
@@ -135,6 +136,7 @@ np2_tests = \
 	%D%/mpi/probe-2.np2 \
 	%D%/mpi/process-2.np2 \
 	%D%/mpi/races-2.np2 \
+	%D%/mpi/refused-2.np2 \
 	%D%/mpi/selfpost-2.np2 \
 	%D%/mpi/sendrecv-2.np2 \
 	%D%/mpi/short_threads-2.np2 \
