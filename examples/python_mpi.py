@@ -68,6 +68,7 @@ class Wire:
         self.rank, self.size = self.comm.Get_rank(), self.comm.Get_size()
         self.tag_span = min(world.Get_attr(MPI.TAG_UB) or 32767, 1 << 28) - 1
         self._shake_hands()
+        self._hear_the_verdict()
 
     @contextlib.contextmanager
     def watched(self):
@@ -110,6 +111,22 @@ class Wire:
         if result[0] < self.size:
             self.free()
             raise RuntimeError(f"rank {result[0]} speaks another version of the protocol than rank 0")
+
+    def _lowest(self, mine):
+        result = array.array("i", [0])
+        self._finish(self.comm.Iallreduce([array.array("i", [mine]), MPI.INT], [result, MPI.INT], MPI.MIN))
+        return result[0]
+
+    def _hear_the_verdict(self):
+        # This peer is ready: it gives the size. Twice, as section 2, step 9 wants it.
+        failed = self._lowest(self._lowest(self.size))
+        if failed == self.size:
+            return
+        word = bytearray(256)
+        self._finish(self.comm.Ibcast([word, MPI.BYTE], root=failed))
+        self.free()
+        text = bytes(word[4:]).split(b"\0")[0].decode(errors="replace")
+        raise RuntimeError(f"rank {failed} could not open: {text}")
 
     def post_receives(self):
         for _ in range(RECEIVES):

@@ -209,6 +209,14 @@ struct ferry_options {
  * were built with different limits, when a launcher of another MPI started the process (it is alone, and the
  * variables of that launcher say that it is one of several), and when the MPI in the process is not the one that the
  * library was built for; FERRY_EMPI; FERRY_EDEADLK on the progress thread.
+ *
+ * What fails on one rank, a wrong option included, fails the open on all of them: each gets the same status, and
+ * the others' sentence begins with the number of the rank. So an open that fails counts as one, and waits for all
+ * ranks. Nothing is left of the engine, and the next open works. MPI may have been initialized: the next engine
+ * uses it, and without one the library finalizes it at exit.
+ * These fail on one rank alone, because it cannot tell: one rank without a launcher, which leaves MPI alone;
+ * FERRY_EDEADLK; after MPI_Finalize; a communicator that is none; FERRY_ETHREAD where another engine is open, or MPI
+ * was initialized for the main thread only, and this is another.
  */
 FERRY_API int ferry_open(const ferry_options *options, ferry **engine_p);
 
@@ -235,6 +243,7 @@ FERRY_API int ferry_open(const ferry_options *options, ferry **engine_p);
  * FERRY_EDEADLK on the progress thread and in a handler; FERRY_EINVAL when it was closed before;
  * FERRY_EPEER when a rank is gone: then MPI is left alone, with the memory that it may
  * still read (release is not called for it; ferry_stats.kept counts it), and the program should leave by _exit or MPI_Abort.
+ * FERRY_EMPI when MPI refused a part of the end, such as MPI_Finalize: the engine is closed all the same.
  */
 FERRY_API int ferry_close(ferry *engine);
 

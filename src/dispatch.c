@@ -51,13 +51,10 @@ static void post_receive(struct fy_progress *p, struct fy_slot *slot)
 	p->n_posted++;
 }
 
-static bool slot_create(struct fy_progress *p, struct fy_slot *slot)
+static bool slot_create(struct fy_slot *slot)
 {
 	slot->buffer = aligned_alloc(FY_CACHE_LINE, FY_BATCH_BYTES);
-	if (!slot->buffer)
-		return false;
-	post_receive(p, slot);
-	return true;
+	return slot->buffer != NULL;
 }
 
 int fy_dispatch_open(struct fy_progress *p)
@@ -71,7 +68,7 @@ int fy_dispatch_open(struct fy_progress *p)
 	if (!p->slot_all || !p->view || !p->reserve)
 		return FERRY_ENOMEM;
 	for (unsigned i = 0; i < p->n_slots; i++)
-		if (!slot_create(p, &p->slot_all[i]))
+		if (!slot_create(&p->slot_all[i]))
 			return FERRY_ENOMEM;
 	return FERRY_OK;
 }
@@ -87,16 +84,23 @@ static void post_again(struct fy_progress *p)
 	}
 }
 
+void fy_dispatch_begin(struct fy_progress *p)
+{
+	for (unsigned i = 0; i < p->n_slots; i++)
+		post_receive(p, &p->slot_all[i]);
+}
+
 /* Most receives are held back by batches that came early or are paused: post another. */
 static void post_more(struct fy_progress *p)
 {
 	struct fy_slot *slot = calloc(1, sizeof *slot);
 	if (!slot)
 		return;
-	if (!slot_create(p, slot)) {
+	if (!slot_create(slot)) {
 		free(slot);
 		return;
 	}
+	post_receive(p, slot);
 	struct fy_slot **list = &p->extra_slots;
 	slot->extra_next = *list;
 	*list = slot;
@@ -1171,7 +1175,7 @@ void fy_dispatch_free(struct fy_progress *p)
 		free_handlers(&p->hashed[i]);
 	while (p->memory_handlers)
 		fy_dispatch_set_memory(p, p->memory_handlers->op, NULL, NULL);
-	for (unsigned i = 0; p->clean && i < p->n_slots; i++)
+	for (unsigned i = 0; p->clean && p->slot_all && i < p->n_slots; i++)
 		free(p->slot_all[i].buffer);
 	while (p->clean && p->extra_slots) {
 		struct fy_slot *slot = p->extra_slots;

@@ -17,6 +17,7 @@
 
 #include <limits.h>
 #include <sched.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "block.h"
@@ -110,9 +111,11 @@ static int agree_on_limits(fy_port *port, uint32_t first_seq)
 	struct handshake mine = { FY_WIRE_MAGIC, FY_WIRE_VERSION, FY_BATCH_BYTES, first_seq, CREDIT_FIRST, FY_FOLD_MAX,
 		                  FY_REPLY_ROOM, (uint32_t)port->tag_max - 1 };
 	struct handshake theirs = mine;
-	int rank = 0;
-	if (port->ops->agree(port, &mine, &theirs, sizeof mine, &rank) == 0)
+	int rank = 0, status = port->ops->agree(port, &mine, &theirs, sizeof mine, &rank);
+	if (status == FERRY_OK)
 		return FERRY_OK;
+	if (status != FERRY_ENOTSUP)
+		return fy_fail(status, "the ranks could not compare their limits: %s", port->ops->error(port));
 	if (mine.version != theirs.version)
 		return fy_fail(FERRY_ENOTSUP, "rank %d speaks version %u of the wire format, rank 0 version %u", rank,
 		               mine.version, theirs.version);
@@ -133,6 +136,15 @@ static void share_memory(struct fy_progress *p, const ferry_options *o)
 	p->calls_max = (uint32_t)(o->receive_memory / CALLS_SHARE / FY_REPLY_ROOM);
 }
 
+/* Of an engine that nobody has used. */
+static void progress_free(struct fy_progress *p)
+{
+	p->clean = true;
+	fy_dispatch_free(p);
+	free(p->channels);
+	free(p);
+}
+
 static struct fy_progress *progress_create(ferry *e, fy_port *port, uint32_t first_seq)
 {
 	struct fy_progress *p = calloc(1, sizeof *p);
@@ -151,47 +163,110 @@ static struct fy_progress *progress_create(ferry *e, fy_port *port, uint32_t fir
 	p->now = port->ops->now(port);
 	p->stats.size = sizeof p->stats;
 	share_memory(p, &e->options);
-	e->progress = p;
 	if (p->channels && fy_dispatch_open(p) == FERRY_OK)
 		return p;
-	p->clean = false;
-	fy_dispatch_free(p);
-	free(p->channels);
-	free(p);
-	e->progress = NULL;
+	progress_free(p);
 	return NULL;
 }
 
-int fy_engine_create(fy_port *port, ferry_options *resolved, uint32_t first_seq, ferry **engine_p)
+/* The engine that was prepared will not be: nothing of it has been seen by others. */
+static void discard(ferry *e)
+{
+	if (e->progress)
+		progress_free(e->progress);
+	e->progress = NULL;
+	fy_log_close(e->log);
+	e->log = NULL;
+	fy_engine_set_stopped(e);
+	fy_engine_release(e);
+}
+
+static int furnish(ferry *e, fy_port *port, uint32_t first_seq)
+{
+	int status = fy_log_open(e->options.log, port->rank, &e->log);
+	if (status)
+		return status;
+	e->full = calloc((size_t)port->size, 1);
+	e->bodies_to = calloc((size_t)port->size, sizeof *e->bodies_to);
+	if (e->full && e->bodies_to)
+		e->progress = progress_create(e, port, first_seq);
+	return e->progress ? FERRY_OK : fy_fail(FERRY_ENOMEM, "no memory for an engine");
+}
+
+static int engine_new(fy_port *port, ferry_options *resolved, uint32_t first_seq, ferry **engine_p)
 {
 	fy_hooks_set();
-	int bad = agree_on_limits(port, first_seq);
-	if (bad)
-		return bad;
 	ferry *e = shell_get();
 	if (!e)
 		return fy_fail(FERRY_ENOMEM, "no memory for an engine");
 	shell_init(e, port);
 	e->options = *resolved;
-	e->full = calloc((size_t)port->size, 1);
-	e->bodies_to = calloc((size_t)port->size, sizeof *e->bodies_to);
+	memset(resolved, 0, sizeof *resolved);
 	uint32_t *bell = port->ops->doorbell(port, port->rank);
 	if (bell)
 		fy_wake_share(&e->wake, bell);
 	e->lendable = port->lendable && e->options.lend && !(e->options.flags & FERRY_NO_THREAD);
-	if (fy_log_open(e->options.log, port->rank, &e->log) || !e->full || !e->bodies_to ||
-	    !progress_create(e, port, first_seq)) {
-		fy_log_close(e->log);
-		memset(resolved, 0, sizeof *resolved);
-		fy_options_free(&e->options);
-		fy_engine_release(e);
-		return fy_fail(FERRY_ENOMEM, "no memory for an engine");
-	}
-	memset(resolved, 0, sizeof *resolved);
-	fy_options_warn(e->log);
-	fy_store_release_32(&e->phase, FY_OPEN);
-	*engine_p = e;
+	int status = furnish(e, port, first_seq);
+	if (status)
+		discard(e);
+	else
+		*engine_p = e;
+	return status;
+}
+
+/* What fails first is what is told. */
+static void note(struct fy_opening *o, int status)
+{
+	if (!status || o->status)
+		return;
+	o->status = status;
+	snprintf(o->text, sizeof o->text, "%s", ferry_last_error());
+}
+
+/* Also with what failed before, so that no rank waits for this one. */
+void fy_engine_prepare(struct fy_opening *o, fy_port *port, ferry_options *resolved, uint32_t first_seq, int status)
+{
+	*o = (struct fy_opening){ .port = port };
+	note(o, status);
+	int differs = agree_on_limits(port, first_seq);
+	note(o, differs);
+	o->known = differs == FERRY_ENOTSUP;
+	if (!o->status)
+		note(o, engine_new(port, resolved, first_seq, &o->engine));
+	if (!o->known)
+		port->ops->offer(port, o->status, o->text);
+}
+
+/* A rank that failed in the same way keeps its own sentence. */
+static int fail_opening(struct fy_opening *o, int status, int rank, const char *text)
+{
+	if (o->engine)
+		discard(o->engine);
+	o->engine = NULL;
+	if (o->status == status)
+		return fy_fail(status, "%s", o->text);
+	return rank == o->port->rank ? fy_fail(status, "%s", text) : fy_fail(status, "rank %d: %s", rank, text);
+}
+
+int fy_engine_settle(struct fy_opening *o, ferry **engine_p)
+{
+	char text[FY_SENTENCE] = "";
+	int rank = o->port->rank;
+	int status = o->known ? o->status : o->port->ops->settle(o->port, text, &rank);
+	if (status)
+		return fail_opening(o, status, rank, text);
+	fy_dispatch_begin(o->engine->progress);
+	fy_options_warn(o->engine->log);
+	fy_store_release_32(&o->engine->phase, FY_OPEN);
+	*engine_p = o->engine;
 	return FERRY_OK;
+}
+
+int fy_engine_create(fy_port *port, ferry_options *resolved, uint32_t first_seq, ferry **engine_p)
+{
+	struct fy_opening opening;
+	fy_engine_prepare(&opening, port, resolved, first_seq, FERRY_OK);
+	return fy_engine_settle(&opening, engine_p);
 }
 
 /* ---- the end ------------------------------------------------------------------------------------------- */
@@ -322,8 +397,12 @@ int fy_engine_destroy(ferry *e)
 	fy_dispatch_free(p);
 	fy_channel_free_all(p);
 	e->last_stats = p->stats;
-	if (p->port->ops->close(p->port, p->clean) != 0 && status == FERRY_OK)
-		status = FERRY_EMPI;
+	const struct fy_port_ops *ops = p->port->ops;
+	int closed = ops->close(p->port, p->clean);
+	if (closed && status == FERRY_OK) {
+		status = closed;
+		snprintf(e->close_text, sizeof e->close_text, "%s", ops->error(p->port));
+	}
 	fy_block_free_all(e);
 	free(p->calls);
 	free(p->channels);

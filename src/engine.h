@@ -33,6 +33,7 @@ struct fy_account {
 };
 
 #define FY_ENGINE_SLOTS 4
+#define FY_CLOSE_TEXT 252
 
 enum fy_phase { FY_OPEN, FY_CLOSING, FY_STOPPED };
 
@@ -89,6 +90,7 @@ struct ferry {
 	bool lendable;            /* constant: threads that wait may drive beside the progress thread */
 	uint32_t closed;          /* futex: set by the progress thread (release) when everything is freed */
 	int close_status;         /* written before `closed` */
+	char close_text[FY_CLOSE_TEXT]; /* likewise: its sentence, "" where there is no particular one */
 	uint32_t stopped;         /* set together with the phase FY_STOPPED: what handlers that wait for room look at */
 	uint32_t abandoned;       /* set by close (release) after its last look at the lanes */
 	ferry_stats last_stats;   /* after close, for tests */

@@ -107,25 +107,47 @@ static void follow(struct fy_bells *bells, size_t nbytes, const struct invitatio
 	close(fd);
 }
 
-/* All ranks of the host, or none. */
+static void first_of(int *first, int code)
+{
+	if (*first == MPI_SUCCESS)
+		*first = code;
+}
+
+static int tell_all(struct invitation *invitation, MPI_Comm host)
+{
+	int tries = 0, code;
+	do
+		code = MPI_Bcast(invitation, (int)sizeof *invitation, MPI_BYTE, 0, host);
+	while (fy_mpi_again(code, &tries));
+	return code;
+}
+
+static int ask_all(int mine, int *all, MPI_Comm host)
+{
+	int tries = 0, code;
+	do
+		code = MPI_Allreduce(&mine, all, 1, MPI_INT, MPI_MIN, host);
+	while (fy_mpi_again(code, &tries));
+	return code;
+}
+
+/* All ranks of the host, or none. A rank on which something fails takes part to the end. */
 static int share(struct fy_bells *bells, MPI_Comm host, int words)
 {
 	struct invitation invitation = { .name = "" };
-	int rank, mine, all = 0, code;
+	int rank, all = 0, failed;
 	MPI_Comm_rank(host, &rank);
 	if (rank == 0)
 		create(bells, room_for(words), &invitation);
-	code = MPI_Bcast(&invitation, (int)sizeof invitation, MPI_BYTE, 0, host);
-	if (code == MPI_SUCCESS && rank != 0)
+	failed = tell_all(&invitation, host);
+	if (failed == MPI_SUCCESS && rank != 0)
 		follow(bells, room_for(words), &invitation);
-	mine = bells->shared;
-	if (code == MPI_SUCCESS)
-		code = MPI_Allreduce(&mine, &all, 1, MPI_INT, MPI_MIN, host);
+	first_of(&failed, ask_all(bells->shared, &all, host));
 	if (rank == 0 && invitation.name[0] != '\0')
 		shm_unlink(invitation.name);
 	if (!all)
 		unmap(bells);
-	return code;
+	return failed;
 }
 
 /* Which word is whose. */
@@ -133,8 +155,10 @@ static int find_places(struct fy_bells *bells, MPI_Comm comm, MPI_Comm host, int
 {
 	MPI_Group group, all;
 	int *local = malloc(2 * (size_t)words * sizeof *local), code;
-	if (local == NULL)
+	if (local == NULL || bells->place == NULL) {
+		free(local);
 		return MPI_ERR_NO_MEM;
+	}
 	for (int i = 0; i < words; i++)
 		local[i] = i;
 	MPI_Comm_group(host, &group);
@@ -153,7 +177,7 @@ static int be_alone(struct fy_bells *bells, int rank)
 {
 	bells->nbytes = room_for(1);
 	bells->memory = aligned_alloc(SPACING, bells->nbytes);
-	if (bells->memory == NULL)
+	if (bells->memory == NULL || bells->place == NULL)
 		return MPI_ERR_NO_MEM;
 	memset(bells->memory, 0, bells->nbytes);
 	for (int i = 0; i < bells->ranks; i++)
@@ -179,6 +203,15 @@ static int open_on(struct fy_bells *bells, MPI_Comm comm, MPI_Comm host)
 	return code;
 }
 
+static int split(MPI_Comm comm, MPI_Comm *host)
+{
+	int tries = 0, code;
+	do
+		code = MPI_Comm_split_type(comm, MPI_COMM_TYPE_SHARED, 0, MPI_INFO_NULL, host);
+	while (fy_mpi_again(code, &tries));
+	return code;
+}
+
 int fy_bells_open(struct fy_bells *bells, MPI_Comm comm)
 {
 	MPI_Comm host;
@@ -186,14 +219,12 @@ int fy_bells_open(struct fy_bells *bells, MPI_Comm comm)
 	*bells = (struct fy_bells){ .memory = NULL };
 	MPI_Comm_size(comm, &bells->ranks);
 	bells->place = malloc((size_t)bells->ranks * sizeof *bells->place);
-	if (bells->place == NULL)
-		return MPI_ERR_NO_MEM;
-	for (int i = 0; i < bells->ranks; i++)
+	for (int i = 0; bells->place != NULL && i < bells->ranks; i++)
 		bells->place[i] = NO_PLACE;
-	code = MPI_Comm_split_type(comm, MPI_COMM_TYPE_SHARED, 0, MPI_INFO_NULL, &host);
+	code = split(comm, &host);
 	if (code == MPI_SUCCESS) {
 		code = open_on(bells, comm, host);
-		MPI_Comm_free(&host);
+		first_of(&code, MPI_Comm_free(&host));
 	}
 	if (code != MPI_SUCCESS)
 		fy_bells_close(bells);
@@ -212,7 +243,7 @@ void fy_bells_close(struct fy_bells *bells)
 
 uint32_t *fy_bells_word(const struct fy_bells *bells, int rank)
 {
-	if (rank < 0 || rank >= bells->ranks || bells->place[rank] == NO_PLACE)
+	if (rank < 0 || rank >= bells->ranks || bells->place == NULL || bells->place[rank] == NO_PLACE)
 		return NULL;
 	return (uint32_t *)(void *)(bells->memory + ((size_t)bells->place[rank] + 1) * SPACING);
 }

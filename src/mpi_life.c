@@ -23,6 +23,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -34,7 +35,9 @@
 
 #define REST_NS FERRY_MS(50)
 #define PMI_WAIT FERRY_S(30)
-#define FAILED_MAX 1000 /* looks at a request that MPI fails to look at */
+#define TRIES_MAX 6       /* of a call, with rests of 1 ms and more between them: 63 ms in all */
+#define TEST_FAILURES 500 /* of MPI_Test, until a request is given up that MPI keeps: about half a second */
+#define EXIT_WAIT FERRY_S(10)
 
 static struct {
 	pthread_mutex_t lock;
@@ -46,8 +49,12 @@ static struct {
 	bool dirty;     /* a port was not closed clean: MPI is to be left alone */
 	bool mixed;     /* not every rank's MPI is owned */
 	bool unattended; /* the owner does not wait for the last port: who closes it finalizes */
+	bool orphaned;  /* the open that initialized it failed: the next one, or the exit, takes it over */
 	bool ending;    /* MPI is being finalized, or was */
 	bool ended;
+	int status;     /* how that went */
+	char text[256];
+	pid_t process;  /* that initialized it: a child of a fork does not finalize it */
 } life = { .lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER };
 
 /* ---- waiting ------------------------------------------------------------- */
@@ -63,13 +70,12 @@ static void rest(int64_t ns)
 int fy_mpi_await(MPI_Request *request, int64_t until)
 {
 	int64_t pause = FERRY_US(10);
-	int looks = 0, done = 0, failed = 0;
+	int looks = 0, failures = 0, done = 0;
 	for (;;) {
 		fy_mpi_shield_up();
 		int code = MPI_Test(request, &done, MPI_STATUS_IGNORE);
 		fy_mpi_shield_down();
-		/* A request that is still there goes on, in memory of the caller's. */
-		if (code != MPI_SUCCESS && (*request == MPI_REQUEST_NULL || ++failed > FAILED_MAX))
+		if (code != MPI_SUCCESS && (*request == MPI_REQUEST_NULL || failures++ >= TEST_FAILURES))
 			return code;
 		if (code == MPI_SUCCESS && done)
 			return code;
@@ -81,6 +87,14 @@ int fy_mpi_await(MPI_Request *request, int64_t until)
 		if (pause < FERRY_MS(1))
 			pause *= 2;
 	}
+}
+
+bool fy_mpi_again(int code, int *tries)
+{
+	if (code == MPI_SUCCESS || *tries >= TRIES_MAX)
+		return false;
+	rest(FERRY_MS(1) << (*tries)++);
+	return true;
 }
 
 /* ---- open ---------------------------------------------------------------- */
@@ -124,14 +138,21 @@ static int give_up(int status)
 	return status;
 }
 
+static void end_at_exit(void);
+
 static int initialize(int level, int *provided_p)
 {
 	int provided = MPI_THREAD_SINGLE;
+	static bool registered;
+	if (!registered && atexit(end_at_exit) != 0)
+		return fy_fail(FERRY_ENOMEM, "no memory for a function to be called at exit");
+	registered = true;
 	int code = MPI_Init_thread(NULL, NULL, level_to_mpi(level), &provided);
 	if (code != MPI_SUCCESS)
 		return fy_fail(FERRY_EMPI, "%s", fy_mpi_text("MPI_Init_thread", code));
 	life.owned = true;
 	life.owner = pthread_self();
+	life.process = getpid();
 	*provided_p = level_from_mpi(provided);
 	if (*provided_p < FERRY_THREAD_FUNNELED)
 		return give_up(fy_fail(FERRY_ETHREAD, "this MPI has no support for threads: use one that was built with it"));
@@ -148,6 +169,11 @@ static int adopt(bool exclusive, int *provided_p)
 		return status;
 	MPI_Query_thread(&provided);
 	*provided_p = level_from_mpi(provided);
+	if (life.orphaned) { /* whoever initialized it will not call it again */
+		life.orphaned = life.unattended = false;
+		life.owner = pthread_self();
+		return 0;
+	}
 	if (*provided_p == FERRY_THREAD_MULTIPLE)
 		return 0;
 	if (life.owned && pthread_equal(life.owner, pthread_self()))
@@ -165,7 +191,22 @@ static int adopt(bool exclusive, int *provided_p)
 	               level_name(*provided_p));
 }
 
-static int acquire_locked(int level, bool exclusive, int *provided_p)
+/* A few calls, by the thread that opens, and by no other of this process meanwhile? */
+static int borrow(int *provided_p)
+{
+	int provided = MPI_THREAD_SINGLE, main_thread = 0;
+	MPI_Query_thread(&provided);
+	MPI_Is_thread_main(&main_thread);
+	*provided_p = level_from_mpi(provided);
+	bool mine = life.owned && (life.orphaned || pthread_equal(life.owner, pthread_self()));
+	if (*provided_p == FERRY_THREAD_MULTIPLE || mine)
+		return 0;
+	if (life.open == 0 && (*provided_p == FERRY_THREAD_SERIALIZED || main_thread))
+		return 0;
+	return FERRY_ETHREAD;
+}
+
+static int acquire_locked(int level, bool exclusive, bool to_tell, int *provided_p)
 {
 	int initialized = 0, finalized = 0;
 	int status = fy_mpi_check_library();
@@ -177,17 +218,29 @@ static int acquire_locked(int level, bool exclusive, int *provided_p)
 		               "MPI was finalized and cannot start again in this process: open all engines before the "
 		               "last one is closed, or set FERRY_KEEP_MPI");
 	MPI_Initialized(&initialized);
-	return initialized ? adopt(exclusive, provided_p) : initialize(level, provided_p);
+	if (!initialized)
+		return initialize(level, provided_p);
+	return to_tell ? borrow(provided_p) : adopt(exclusive, provided_p);
 }
 
-int fy_mpi_acquire(int level, bool exclusive, int *provided_p)
+static int acquire(int level, bool exclusive, bool to_tell, int *provided_p)
 {
 	pthread_mutex_lock(&life.lock);
-	int status = acquire_locked(level, exclusive, provided_p);
+	int status = acquire_locked(level, exclusive, to_tell, provided_p);
 	if (status == 0 && life.open++ == 0)
 		fy_mpi_watch_end();
 	pthread_mutex_unlock(&life.lock);
 	return status;
+}
+
+int fy_mpi_acquire(int level, bool exclusive, int *provided_p)
+{
+	return acquire(level, exclusive, false, provided_p);
+}
+
+int fy_mpi_acquire_to_tell(int *provided_p)
+{
+	return acquire(FERRY_THREAD_MULTIPLE, false, true, provided_p);
 }
 
 void fy_mpi_release(bool clean)
@@ -208,7 +261,10 @@ int fy_mpi_compare_owners(MPI_Comm comm)
 	mine[0] = life.owned;
 	pthread_mutex_unlock(&life.lock);
 	mine[1] = !mine[0];
-	int code = MPI_Iallreduce(mine, all, 2, MPI_INT, MPI_MAX, comm, &request);
+	int tries = 0, code;
+	do
+		code = MPI_Iallreduce(mine, all, 2, MPI_INT, MPI_MAX, comm, &request);
+	while (fy_mpi_again(code, &tries));
 	if (code == MPI_SUCCESS)
 		code = fy_mpi_await(&request, INT64_MAX);
 	if (code != MPI_SUCCESS)
@@ -222,9 +278,41 @@ int fy_mpi_compare_owners(MPI_Comm comm)
 bool fy_mpi_owned(void)
 {
 	pthread_mutex_lock(&life.lock);
-	bool owned = life.owned && pthread_equal(life.owner, pthread_self());
+	bool owned = life.owned && !life.orphaned && pthread_equal(life.owner, pthread_self());
 	pthread_mutex_unlock(&life.lock);
 	return owned;
+}
+
+void fy_mpi_orphan(void)
+{
+	pthread_mutex_lock(&life.lock);
+	if (life.owned && life.open == 0 && pthread_equal(life.owner, pthread_self()))
+		life.orphaned = true;
+	pthread_mutex_unlock(&life.lock);
+}
+
+bool fy_mpi_is_up(void)
+{
+	int initialized = 0, finalized = 0;
+	MPI_Initialized(&initialized);
+	MPI_Finalized(&finalized);
+	return initialized && !finalized;
+}
+
+/* What launchers leave in the environment. */
+bool fy_mpi_is_alone(void)
+{
+	static const char *const sizes[] = { "PMI_SIZE", "OMPI_COMM_WORLD_SIZE" };
+	static const char *const signs[] = { "PMI_RANK", "PMI_ID", "PMI_FD", "PMI_PORT", "PMIX_RANK", "PMIX_NAMESPACE" };
+	if (fy_mpi_is_up())
+		return false;
+	for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++)
+		if (getenv(sizes[i]) != NULL)
+			return strcmp(getenv(sizes[i]), "1") == 0;
+	for (size_t i = 0; i < sizeof signs / sizeof signs[0]; i++)
+		if (getenv(signs[i]) != NULL)
+			return false;
+	return true;
 }
 
 void fy_mpi_keep(void)
@@ -293,36 +381,70 @@ static bool pmi_barrier(void)
 	return strncmp(answer, out, sizeof out - 1) == 0;
 }
 
-/* All ranks are here, and none makes progress in MPI any more. */
-static int gather(int64_t timeout)
+/* All ranks are here, and none makes progress in MPI any more. *here_p is false where they are not all known to be: then
+ * MPI cannot be finalized. */
+static int gather(int64_t timeout, bool *here_p)
 {
 	MPI_Request request;
-	int code = MPI_Ibarrier(MPI_COMM_WORLD, &request);
-	if (code == MPI_SUCCESS)
+	int tries = 0, code;
+	do
+		code = MPI_Ibarrier(MPI_COMM_WORLD, &request);
+	while (fy_mpi_again(code, &tries));
+	*here_p = code == MPI_SUCCESS;
+	if (code == MPI_SUCCESS) {
 		code = fy_mpi_await(&request, fy_until(fy_now(), timeout));
+		*here_p = request == MPI_REQUEST_NULL; /* also when it ended badly: this rank took part */
+	}
+	if (code == MPI_SUCCESS)
+		return 0;
 	if (code == MPI_ERR_PENDING)
 		return fy_fail(FERRY_ETIMEDOUT, "not all ranks came to their end in time: MPI is left as it is");
-	if (code != MPI_SUCCESS)
-		return fy_fail(FERRY_EPEER, "%s", fy_mpi_text("MPI_Ibarrier", code));
-	return 0;
+	return fy_fail(FERRY_EMPI, "the ranks were gathered before MPI_Finalize: %s", fy_mpi_text("MPI_Ibarrier", code));
+}
+
+static bool is_finalized(void)
+{
+	int finalized = 0;
+	MPI_Finalized(&finalized);
+	return finalized;
 }
 
 static int finalize(int64_t timeout, bool alone)
 {
+	bool here = true;
+	int status = 0, tries = 0, code;
 #ifdef MPICH
-	int status = alone ? 0 : gather(timeout);
-	if (status != 0)
+	bool first = !alone;
+#else
+	bool first = !alone && timeout != FERRY_FOREVER; /* MPI_Finalize waits for ever */
+#endif
+	if (first)
+		status = gather(timeout, &here);
+	if (!here)
 		return status;
+#ifdef MPICH
 	if (alone || !pmi_barrier())
 		rest(REST_NS);
 #else
-	(void)gather;
 	(void)pmi_barrier;
-	(void)timeout;
-	(void)alone;
 #endif
-	int code = MPI_Finalize();
-	return code == MPI_SUCCESS ? 0 : fy_fail(FERRY_EMPI, "%s", fy_mpi_text("MPI_Finalize", code));
+	do
+		code = MPI_Finalize();
+	while (!is_finalized() && fy_mpi_again(code, &tries));
+	return code == MPI_SUCCESS ? status : fy_fail(FERRY_EMPI, "%s", fy_mpi_text("MPI_Finalize", code));
+}
+
+/* A program that gave up after an open that failed. Its status stays what it is. */
+static void end_at_exit(void)
+{
+	if (pthread_mutex_trylock(&life.lock) != 0)
+		return; /* a thread is opening: the launcher sees to it */
+	bool ours = life.owned && life.orphaned && life.open == 0 && !life.dirty && !life.ending &&
+	            life.process == getpid();
+	life.ending = life.ending || ours;
+	pthread_mutex_unlock(&life.lock);
+	if (ours && !is_finalized())
+		finalize(EXIT_WAIT, life.mixed);
 }
 
 /* The owner waits here for the last port; then true when MPI is to be finalized. */
@@ -351,6 +473,10 @@ int fy_mpi_finish(int64_t timeout)
 		life.ended = true;
 		pthread_cond_broadcast(&life.changed);
 	}
+	if (status) {
+		life.status = status;
+		snprintf(life.text, sizeof life.text, "%s", ferry_last_error());
+	}
 	pthread_mutex_unlock(&life.lock);
 	return status;
 }
@@ -370,7 +496,7 @@ void fy_mpi_leave_unattended(void)
 	pthread_mutex_unlock(&life.lock);
 }
 
-void fy_mpi_wait_finished(void)
+int fy_mpi_wait_finished(void)
 {
 	pthread_mutex_lock(&life.lock);
 	bool ours = life.unattended && life.owned && life.open == 0 && !life.ending;
@@ -380,5 +506,7 @@ void fy_mpi_wait_finished(void)
 	pthread_mutex_lock(&life.lock);
 	while (life.owned && life.open == 0 && !life.ended)
 		pthread_cond_wait(&life.changed, &life.lock);
+	int status = life.open == 0 && life.status ? fy_fail(life.status, "%s", life.text) : 0;
 	pthread_mutex_unlock(&life.lock);
+	return status;
 }

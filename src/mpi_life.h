@@ -11,6 +11,8 @@
 /* One more port is open in this process; MPI is initialized afterwards. The level
  * that MPI gives is FERRY_THREAD_*. */
 int fy_mpi_acquire(int level, bool exclusive, int *provided_p);
+/* Likewise for a port that only tells the other ranks that this one failed. */
+int fy_mpi_acquire_to_tell(int *provided_p);
 /* One less. `clean`: all ranks closed it in good order. */
 void fy_mpi_release(bool clean);
 /* Some ranks leave it to us to finalize MPI and others do not: then the ranks
@@ -20,6 +22,9 @@ int fy_mpi_compare_owners(MPI_Comm comm);
 /* Wait for a request without keeping the core busy; `until` is monotonic time.
  * MPI's code, or MPI_ERR_PENDING when the time is over. */
 int fy_mpi_await(MPI_Request *request, int64_t until);
+/* A call of MPI that all ranks make failed here. The others wait in it, and MPI may lack something for a moment only:
+ * true when it is to be made again, after a rest. `*tries` begins at 0. */
+bool fy_mpi_again(int code, int *tries);
 
 /* mpi_error.c: errors of one call in between return, which MPICH would raise on MPI_COMM_WORLD. */
 void fy_mpi_shield_up(void);

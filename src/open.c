@@ -23,6 +23,9 @@
 struct opening {
 	const void *comm;
 	ferry_options options;
+	int failed;        /* before MPI was asked: the other ranks are to be told, */
+	char why[FY_SENTENCE];
+	bool told;         /* and were, or know otherwise */
 	ferry *engine;
 	int status;
 	char text[256];
@@ -33,22 +36,35 @@ static pthread_mutex_t open_lock = PTHREAD_MUTEX_INITIALIZER; /* opens and close
 
 /* ---- the thread ------------------------------------------------------------------------ */
 
+static int open_port(struct opening *o, fy_port **port_p)
+{
+	bool exclusive = o->options.flags & FERRY_EXCLUSIVE;
+	if (!o->failed)
+		return fy_port_mpi_open(o->comm, o->options.thread_level, exclusive, port_p);
+	fy_port_mpi_open_to_tell(o->comm, port_p);
+	return fy_fail(o->failed, "%s", o->why);
+}
+
+/* A rank that failed goes through all of it, as far as MPI lets it, because the others wait for it there. */
 static int open_engine(struct opening *o)
 {
 	fy_port *port = NULL;
-	bool exclusive = o->options.flags & FERRY_EXCLUSIVE;
-	if (o->options.flags & FERRY_KEEP_MPI)
-		fy_mpi_keep();
-	int status = fy_port_mpi_open(o->comm, o->options.thread_level, exclusive, &port);
-	if (status)
+	struct fy_opening opening;
+	int status = open_port(o, &port);
+	if (!port)
 		return status;
-	if (o->options.flags & FERRY_NO_THREAD && fy_mpi_owned())
-		fy_mpi_leave_unattended();
-	status = fy_engine_create(port, &o->options, 1, &o->engine);
+	o->told = true;
+	fy_engine_prepare(&opening, port, &o->options, 1, status);
+	status = fy_engine_settle(&opening, &o->engine);
 	if (status) {
 		port->ops->close(port, true);
+		fy_mpi_orphan();
 		return status;
 	}
+	if (o->engine->options.flags & FERRY_KEEP_MPI)
+		fy_mpi_keep();
+	if (o->engine->options.flags & FERRY_NO_THREAD && fy_mpi_owned())
+		fy_mpi_leave_unattended();
 	return FERRY_OK;
 }
 
@@ -92,6 +108,7 @@ static int start_thread(struct opening *o)
 {
 	sigset_t all, before;
 	pthread_t thread;
+	fy_store_release_32(&o->done, 0);
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
 	int failed = pthread_create(&thread, NULL, thread_main, o);
@@ -106,18 +123,38 @@ static int start_thread(struct opening *o)
 
 /* ---- open --------------------------------------------------------------------------------- */
 
+/* This rank has no engine, and the others are to know. By this thread where MPI runs, so that no level of threads is too
+ * low for it; else by one that initializes MPI, or by this one when no thread can be started. Where it is known that
+ * there is no other rank MPI is left alone. */
+static int tell_others(struct opening *o, int status)
+{
+	if (fy_mpi_is_alone())
+		return status;
+	o->failed = status;
+	snprintf(o->why, sizeof o->why, "%s", ferry_last_error());
+	if (!fy_mpi_is_up())
+		status = start_thread(o);
+	return o->told ? status : open_engine(o);
+}
+
+static int open_locked(struct opening *o, const ferry_options *given, bool has_place)
+{
+	int status = has_place ? fy_options_resolve(given, &o->options)
+	                       : fy_fail(FERRY_EINVAL, "ferry_open needs a place for the engine");
+	if (!status)
+		status = o->options.flags & FERRY_NO_THREAD ? open_engine(o) : start_thread(o);
+	if (status && !o->told)
+		status = tell_others(o, status);
+	return status;
+}
+
 int fy_open(const void *comm, const ferry_options *options, ferry **engine_p)
 {
-	if (!engine_p)
-		return fy_fail(FERRY_EINVAL, "ferry_open needs a place for the engine");
 	if (fy_engine_on_progress(NULL))
 		return fy_fail(FERRY_EDEADLK, "an engine cannot be opened in a handler or callback");
 	struct opening o = { .comm = comm };
-	int status = fy_options_resolve(options, &o.options);
-	if (status)
-		return status;
 	pthread_mutex_lock(&open_lock);
-	status = o.options.flags & FERRY_NO_THREAD ? open_engine(&o) : start_thread(&o);
+	int status = open_locked(&o, options, engine_p);
 	pthread_mutex_unlock(&open_lock);
 	fy_options_free(&o.options);
 	if (status == FERRY_OK)
@@ -143,11 +180,11 @@ static bool begin_close(struct fy_progress *p, struct fy_command *c)
 	return true;
 }
 
-static void finish_alone(ferry *e)
+static int finish_alone(ferry *e)
 {
 	fy_engine_step_close(e);
 	e->close_status = fy_engine_destroy(e);
-	fy_mpi_finish_if_last();
+	return fy_mpi_finish_if_last();
 }
 
 static void wait_closed(ferry *e)
@@ -156,6 +193,16 @@ static void wait_closed(ferry *e)
 		fy_executor_engine_closing(e); /* queues that nobody runs are run here */
 		fy_futex_wait(&e->closed, 0, fy_now() + FERRY_MS(5), false);
 	}
+}
+
+/* `finished`: what became of MPI, with its sentence; what the engine itself has to say comes first. */
+static int close_result(const ferry *e, int finished)
+{
+	if (!e->close_status)
+		return finished;
+	return fy_fail(e->close_status, "%s",
+	               e->close_text[0] ? e->close_text
+	                                : "a rank is gone: leave by _exit or MPI_Abort, MPI was left as it is");
 }
 
 int ferry_close(ferry *e)
@@ -170,17 +217,17 @@ int ferry_close(ferry *e)
 	pthread_mutex_lock(&open_lock);
 	struct fy_command c = { .run = begin_close };
 	fy_engine_command(e, &c);
+	int finished = FERRY_OK;
 	if (e->options.flags & FERRY_NO_THREAD) {
-		finish_alone(e);
+		finished = finish_alone(e);
 	} else {
 		wait_closed(e);
 		if (!(e->options.flags & FERRY_KEEP_MPI))
-			fy_mpi_wait_finished();
+			finished = fy_mpi_wait_finished();
 	}
-	int status = e->close_status;
+	int status = close_result(e, finished);
 	fy_engine_release(e);
 	pthread_mutex_unlock(&open_lock);
 	fy_engine_forget_lanes();
-	return status ? fy_fail(status, "a rank is gone: leave by _exit or MPI_Abort, MPI was left as it is")
-	              : FERRY_OK;
+	return status;
 }

@@ -26,6 +26,7 @@ struct fy_start_ops;
 
 #define FY_PORT_ANY (-1) /* a receive from any source */
 #define FY_TAG_BATCH 0   /* batches; data travels with tags from 1 to tag_max */
+#define FY_SENTENCE 252  /* room for what a rank says about its open */
 
 typedef struct fy_request {
 	void *handle;      /* the port's: MPI_Request, or the simulation's object */
@@ -58,8 +59,15 @@ struct fy_port_ops {
 	 * blocking. 0 when all are equal, else FERRY_ENOTSUP and the lowest rank
 	 * that differs from rank 0, with rank 0's bytes in `theirs`. */
 	int (*agree)(fy_port *port, const void *mine, void *theirs, size_t nbytes, int *rank_p);
+	/* The end of an open, on all ranks, after `agree`. With `offer` each says whether all that it had to do for the
+	 * open went well: 0, or a status and its sentence. This does not wait. */
+	void (*offer)(fy_port *port, int status, const char *text);
+	/* After `offer`; blocks until all ranks have offered. 0 when all went well everywhere. Else the status of the
+	 * lowest rank that failed, with its sentence and its number. */
+	int (*settle)(fy_port *port, char text[FY_SENTENCE], int *rank_p);
 	/* The last call. `clean`: every rank came to its orderly end, and nothing
-	 * is under way. Otherwise the communicator is left alone. */
+	 * is under way. Otherwise the communicator is left alone. 0, or FERRY_EMPI with a
+	 * text from `error`, which may still be asked for it. */
 	int (*close)(fy_port *port, bool clean);
 	/* A text on the last failure; the thread's that failed. */
 	const char *(*error)(fy_port *port);
@@ -76,6 +84,8 @@ struct fy_port {
 	bool lendable;       /* threads other than the progress thread may call it */
 	bool all_local;      /* every rank has a doorbell: an idle engine need not poll */
 	int ranks_here;      /* ranks of this host that have a doorbell, this one too */
+	bool parted;         /* set by the engine before a close that is not clean: all ranks came to their end all the
+	                      * same, and only receives of this rank are left */
 };
 
 #endif

@@ -22,6 +22,7 @@
  */
 #include "port_mpi.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -34,8 +35,16 @@
 #define TAG_MAX (1 << 28)
 #define LOOK_ANYWAY 256 /* one look in so many at a receive to which nothing seems to have come */
 #define OF_A_SEND (-2) /* fy_request.source until it is done */
+#define AGREE_PIECE 256u
+#define AGREE_MAX 65536u /* more is no number of bytes to compare */
 
 _Static_assert(sizeof(MPI_Request) <= sizeof(void *), "a request fits into the handle");
+
+/* What a rank says about its open; goes from one to all as it is. */
+struct word {
+	int32_t status;
+	char text[FY_SENTENCE];
+};
 
 struct mpi_port {
 	fy_port port; /* first: a port is cast to it */
@@ -44,7 +53,14 @@ struct mpi_port {
 	MPI_Comm collectives; /* likewise */
 	struct fy_bells bells;
 	unsigned looks;
+	struct word word;     /* of this rank */
+	MPI_Request asked;    /* for the lowest rank that failed: between offer and settle */
+	int asked_code, mine, lowest;
 };
+
+/* For a rank that has no memory for another, so that it can tell the others. */
+static struct mpi_port spare;
+static bool spare_used; /* opens come one at a time */
 
 static struct mpi_port *of(fy_port *port)
 {
@@ -232,7 +248,9 @@ static void mpi_cancel(fy_port *port, fy_request *request)
 	MPI_Request handle = get_handle(request);
 	(void)port;
 	request->nbytes = 0; /* it may end without a mark being touched */
-	MPI_Cancel(&handle);
+	int code = MPI_Cancel(&handle);
+	if (code != MPI_SUCCESS)
+		fy_mpi_text("MPI_Cancel", code);
 	set_handle(request, handle);
 }
 
@@ -263,70 +281,153 @@ static const char *mpi_error(fy_port *port)
 
 /* ---- agreement ----------------------------------------------------------- */
 
-static int bcast(MPI_Comm comm, void *data, size_t nbytes)
+/* The other ranks are in a collective already, or will be, and wait for this one: so a rank makes each of these
+ * calls, whatever went wrong before, and says at the end that something did. */
+
+static int bcast(MPI_Comm comm, void *data, size_t nbytes, int root)
 {
 	MPI_Request request;
-	int code = MPI_Ibcast(data, (int)nbytes, MPI_BYTE, 0, comm, &request);
+	int tries = 0, code;
+	do
+		code = MPI_Ibcast(data, (int)nbytes, MPI_BYTE, root, comm, &request);
+	while (fy_mpi_again(code, &tries));
 	return code == MPI_SUCCESS ? fy_mpi_await(&request, INT64_MAX) : code;
+}
+
+static int start_lowest(MPI_Comm comm, const int *mine, int *all, MPI_Request *request)
+{
+	int tries = 0, code;
+	do
+		code = MPI_Iallreduce(mine, all, 1, MPI_INT, MPI_MIN, comm, request);
+	while (fy_mpi_again(code, &tries));
+	return code;
 }
 
 static int lowest(MPI_Comm comm, int mine, int *all)
 {
 	MPI_Request request;
-	int code = MPI_Iallreduce(&mine, all, 1, MPI_INT, MPI_MIN, comm, &request);
+	int code = start_lowest(comm, &mine, all, &request);
 	return code == MPI_SUCCESS ? fy_mpi_await(&request, INT64_MAX) : code;
 }
 
-/* Another version of this library may have another number of bytes to compare. */
-static int agree_on(fy_port *port, const void *mine, unsigned char *root, uint64_t count, void *theirs, size_t nbytes,
-                    int *rank_p)
+static void first_of(int *first, int code)
 {
-	bool same = count == nbytes;
-	int first = 0, code;
-	if (port->rank == 0)
-		memcpy(root, mine, nbytes);
-	code = bcast(of(port)->comm, root, (size_t)count);
-	if (code != MPI_SUCCESS)
-		return refuse("MPI_Ibcast", code);
-	same = same && memcmp(mine, root, nbytes) == 0;
-	memcpy(theirs, root, count < nbytes ? (size_t)count : nbytes);
-	code = lowest(of(port)->comm, same ? port->size : port->rank, &first);
-	if (code != MPI_SUCCESS)
-		return refuse("MPI_Iallreduce", code);
+	if (*first == MPI_SUCCESS)
+		*first = code;
+}
+
+/* Rank 0's bytes, in pieces, because there may be no memory for all of them. */
+static int compare(fy_port *port, const unsigned char *mine, uint64_t count, unsigned char *theirs, size_t nbytes,
+                   bool *same_p)
+{
+	unsigned char piece[AGREE_PIECE];
+	int failed = MPI_SUCCESS;
+	*same_p = count == nbytes;
+	for (uint64_t at = 0; at < count; at += AGREE_PIECE) {
+		size_t length = count - at < AGREE_PIECE ? (size_t)(count - at) : AGREE_PIECE;
+		size_t known = at >= nbytes ? 0 : nbytes - at < length ? nbytes - (size_t)at : length;
+		if (port->rank == 0)
+			memcpy(piece, mine + at, length);
+		int code = bcast(of(port)->comm, piece, length, 0);
+		first_of(&failed, code);
+		if (code != MPI_SUCCESS || known == 0)
+			continue;
+		*same_p = *same_p && memcmp(mine + at, piece, known) == 0;
+		memcpy(theirs + at, piece, known);
+	}
+	return failed;
+}
+
+/* Another version of this library may have another number of bytes to compare. */
+static int mpi_agree(fy_port *port, const void *mine, void *theirs, size_t nbytes, int *rank_p)
+{
+	uint64_t count = nbytes;
+	bool same;
+	int first = port->size, failed = bcast(of(port)->comm, &count, sizeof count, 0);
+	if (failed != MPI_SUCCESS && count > AGREE_MAX)
+		count = nbytes;
+	first_of(&failed, compare(port, mine, count, theirs, nbytes, &same));
+	first_of(&failed, lowest(of(port)->comm, same || failed != MPI_SUCCESS ? port->size : port->rank, &first));
+	if (failed != MPI_SUCCESS)
+		return refuse("MPI_Ibcast or MPI_Iallreduce", failed);
 	if (first == port->size)
 		return 0;
 	*rank_p = first;
 	return FERRY_ENOTSUP;
 }
 
-static int mpi_agree(fy_port *port, const void *mine, void *theirs, size_t nbytes, int *rank_p)
+static void mpi_offer(fy_port *port, int status, const char *text)
 {
-	uint64_t count = nbytes;
-	int code = bcast(of(port)->comm, &count, sizeof count);
+	struct mpi_port *mpi = of(port);
+	mpi->word.status = status;
+	snprintf(mpi->word.text, sizeof mpi->word.text, "%s", text);
+	mpi->mine = status ? port->rank : port->size;
+	mpi->asked_code = start_lowest(mpi->comm, &mpi->mine, &mpi->lowest, &mpi->asked);
+}
+
+static void could_not_hear(struct word *word, int code)
+{
+	word->status = FERRY_EMPI;
+	snprintf(word->text, sizeof word->text, "%s",
+	         fy_mpi_text("MPI_Iallreduce or MPI_Ibcast, with which the ranks agree on an open", code));
+}
+
+/*
+ * Twice, because MPI may fail on a rank after that took part: who did not hear the first answer says so in the
+ * second round, and who does not hear the second goes by the first.
+ */
+static int mpi_settle(fy_port *port, char text[FY_SENTENCE], int *rank_p)
+{
+	struct mpi_port *mpi = of(port);
+	int first, last, code = mpi->asked_code;
+	if (code == MPI_SUCCESS)
+		code = fy_mpi_await(&mpi->asked, INT64_MAX);
+	first = code == MPI_SUCCESS ? mpi->lowest : port->rank;
+	if (code != MPI_SUCCESS && mpi->word.status == 0)
+		could_not_hear(&mpi->word, code);
+	code = lowest(mpi->comm, first, &last);
 	if (code != MPI_SUCCESS)
-		return refuse("MPI_Ibcast", code);
-	unsigned char *root = malloc(count != 0 ? (size_t)count : 1);
-	if (root == NULL)
-		return FERRY_ENOMEM;
-	int status = agree_on(port, mine, root, count, theirs, nbytes, rank_p);
-	free(root);
-	return status;
+		last = first;
+	if (last == port->size)
+		return 0;
+	struct word word = mpi->word;
+	code = bcast(mpi->comm, &word, sizeof word, last);
+	if (code != MPI_SUCCESS || word.status >= 0)
+		could_not_hear(&word, code);
+	word.text[sizeof word.text - 1] = '\0';
+	memcpy(text, word.text, sizeof word.text);
+	*rank_p = last;
+	return word.status;
 }
 
 /* ---- open and close ------------------------------------------------------ */
 
+static int free_comm(MPI_Comm *comm)
+{
+	return *comm == MPI_COMM_NULL ? MPI_SUCCESS : MPI_Comm_free(comm);
+}
+
+static void free_port(struct mpi_port *mpi)
+{
+	if (mpi == &spare)
+		spare_used = false;
+	else
+		free(mpi);
+}
+
 static int mpi_close(fy_port *port, bool clean)
 {
 	struct mpi_port *mpi = of(port);
+	int failed = MPI_SUCCESS;
 	if (clean) {
-		MPI_Comm_free(&mpi->collectives);
-		MPI_Comm_free(&mpi->program);
-		MPI_Comm_free(&mpi->comm);
+		first_of(&failed, free_comm(&mpi->collectives));
+		first_of(&failed, free_comm(&mpi->program));
+		first_of(&failed, free_comm(&mpi->comm));
 	}
 	fy_bells_close(&mpi->bells);
-	free(mpi);
-	fy_mpi_release(clean);
-	return 0;
+	fy_mpi_release(clean || port->parted);
+	free_port(mpi);
+	return failed == MPI_SUCCESS ? 0 : refuse("MPI_Comm_free", failed);
 }
 
 static const struct fy_port_ops mpi_ops = {
@@ -339,6 +440,8 @@ static const struct fy_port_ops mpi_ops = {
 	.now = mpi_now,
 	.doorbell = mpi_doorbell,
 	.agree = mpi_agree,
+	.offer = mpi_offer,
+	.settle = mpi_settle,
 	.close = mpi_close,
 	.error = mpi_error,
 	.starts = &fy_mpi_starts,
@@ -346,7 +449,12 @@ static const struct fy_port_ops mpi_ops = {
 
 static int duplicate(MPI_Comm from, MPI_Comm *to)
 {
-	int code = MPI_Comm_dup_with_info(from, MPI_INFO_NULL, to);
+	int tries = 0, code;
+	do
+		code = MPI_Comm_dup_with_info(from, MPI_INFO_NULL, to);
+	while (fy_mpi_again(code, &tries));
+	if (code != MPI_SUCCESS)
+		*to = MPI_COMM_NULL;
 	return code == MPI_SUCCESS ? MPI_Comm_set_errhandler(*to, MPI_ERRORS_RETURN) : code;
 }
 
@@ -363,34 +471,36 @@ static int tag_max(void)
 static int assemble(MPI_Comm comm)
 {
 	MPI_Request request;
-	int code = MPI_Ibarrier(comm, &request);
+	int tries = 0, code;
+	do
+		code = MPI_Ibarrier(comm, &request);
+	while (fy_mpi_again(code, &tries));
 	return code == MPI_SUCCESS ? fy_mpi_await(&request, INT64_MAX) : code;
 }
 
-/* On failure frees what it made. */
-static int connect_all(struct mpi_port *mpi, MPI_Comm from)
+/* What fails first is what is told. */
+static void note(int *status, const char *call, int code)
 {
-	int code = assemble(from);
-	if (code == MPI_SUCCESS)
-		code = duplicate(from, &mpi->comm);
-	if (code == MPI_SUCCESS)
-		code = duplicate(mpi->comm, &mpi->program);
-	if (code == MPI_SUCCESS)
-		code = duplicate(mpi->comm, &mpi->collectives);
-	if (code == MPI_SUCCESS)
-		code = fy_mpi_compare_owners(mpi->comm);
-	if (code == MPI_SUCCESS)
-		code = fy_bells_open(&mpi->bells, mpi->comm);
-	if (code == MPI_SUCCESS)
-		return 0;
-	fy_fail(FERRY_EMPI, "%s", fy_mpi_text("opening a port on MPI", code));
-	if (mpi->collectives != MPI_COMM_NULL)
-		MPI_Comm_free(&mpi->collectives);
-	if (mpi->program != MPI_COMM_NULL)
-		MPI_Comm_free(&mpi->program);
-	if (mpi->comm != MPI_COMM_NULL)
-		MPI_Comm_free(&mpi->comm);
-	return FERRY_EMPI;
+	int class = MPI_ERR_OTHER;
+	if (code == MPI_SUCCESS || *status)
+		return;
+	MPI_Error_class(code, &class);
+	*status = class == MPI_ERR_NO_MEM ? fy_fail(FERRY_ENOMEM, "no memory for %s", call)
+	                                  : fy_fail(FERRY_EMPI, "%s", fy_mpi_text(call, code));
+}
+
+/* *status is the first of what went wrong. The port can then still be used to tell the others; only without the first
+ * communicator nobody can be told. */
+static void connect_all(struct mpi_port *mpi, MPI_Comm from, int *status)
+{
+	note(status, "MPI_Ibarrier", assemble(from));
+	note(status, "MPI_Comm_dup_with_info", duplicate(from, &mpi->comm));
+	if (mpi->comm == MPI_COMM_NULL)
+		return;
+	note(status, "MPI_Comm_dup_with_info", duplicate(mpi->comm, &mpi->program));
+	note(status, "MPI_Comm_dup_with_info", duplicate(mpi->comm, &mpi->collectives));
+	note(status, "MPI_Iallreduce", fy_mpi_compare_owners(mpi->comm));
+	note(status, "sharing memory among the ranks of this host", fy_bells_open(&mpi->bells, mpi->comm));
 }
 
 static void describe(struct mpi_port *mpi, int provided)
@@ -406,40 +516,75 @@ static void describe(struct mpi_port *mpi, int provided)
 	port->ranks_here = mpi->bells.here;
 }
 
-static int open_on(MPI_Comm from, int provided, fy_port **port_p)
+static int check_comm(MPI_Comm from)
 {
-	int inter = 0, status;
-	struct mpi_port *mpi;
+	int inter = 0;
 	if (from == MPI_COMM_NULL)
 		return fy_fail(FERRY_EINVAL, "the communicator is MPI_COMM_NULL: open on ranks that belong to it only");
 	MPI_Comm_test_inter(from, &inter);
 	if (inter)
 		return fy_fail(FERRY_EINVAL,
 		               "an intercommunicator cannot carry an engine: merge it with MPI_Intercomm_merge first");
-	mpi = calloc(1, sizeof *mpi);
-	if (mpi == NULL)
-		return fy_fail(FERRY_ENOMEM, "no memory for a port");
+	return 0;
+}
+
+/* NULL only when the spare one is in use. */
+static struct mpi_port *new_port(int *status)
+{
+	struct mpi_port *mpi = calloc(1, sizeof *mpi);
+	if (mpi == NULL) {
+		*status = fy_fail(FERRY_ENOMEM, "no memory for a port");
+		if (spare_used)
+			return NULL;
+		spare_used = true;
+		mpi = &spare;
+		memset(mpi, 0, sizeof *mpi);
+	}
 	mpi->comm = mpi->program = mpi->collectives = MPI_COMM_NULL;
-	status = connect_all(mpi, from);
-	if (status != 0) {
-		free(mpi);
+	return mpi;
+}
+
+static int open_on(MPI_Comm from, int provided, fy_port **port_p)
+{
+	int status = check_comm(from);
+	if (status != 0)
+		return status;
+	struct mpi_port *mpi = new_port(&status);
+	if (mpi == NULL)
+		return status;
+	connect_all(mpi, from, &status);
+	if (mpi->comm == MPI_COMM_NULL) {
+		free_port(mpi);
 		return status;
 	}
 	describe(mpi, provided);
 	*port_p = &mpi->port;
-	return 0;
+	return status;
+}
+
+static int open_after(int status, const void *comm, int provided, fy_port **port_p)
+{
+	*port_p = NULL;
+	if (status != 0)
+		return status;
+	status = open_on(comm != NULL ? *(const MPI_Comm *)comm : MPI_COMM_WORLD, provided, port_p);
+	if (*port_p == NULL)
+		fy_mpi_release(true);
+	return status;
 }
 
 int fy_port_mpi_open(const void *comm, int level, bool exclusive, fy_port **port_p)
 {
 	int provided = 0;
 	int status = fy_mpi_acquire(level, exclusive, &provided);
-	if (status != 0)
-		return status;
-	status = open_on(comm != NULL ? *(const MPI_Comm *)comm : MPI_COMM_WORLD, provided, port_p);
-	if (status != 0)
-		fy_mpi_release(true);
-	return status;
+	return open_after(status, comm, provided, port_p);
+}
+
+int fy_port_mpi_open_to_tell(const void *comm, fy_port **port_p)
+{
+	int provided = 0;
+	int status = fy_mpi_acquire_to_tell(&provided);
+	return open_after(status, comm, provided, port_p);
 }
 
 const void *fy_port_mpi_comm(const fy_port *port)

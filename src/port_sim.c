@@ -103,9 +103,12 @@ struct rank {
 	uint64_t landed;    /* the highest `matched` that is done */
 	unsigned refuse;    /* so many sends are refused */
 	unsigned refuse_receives;
+	unsigned refuse_cancels; /* so many cancels do nothing */
 	struct fault { unsigned skip, count; } faults[2]; /* of data: sends, receives */
 	struct fault losses; /* of receives for tag 0 */
 	unsigned agreed;    /* rounds of agreement taken part in */
+	int offered;        /* what it said about its open, 0 until then */
+	char offer[FY_SENTENCE];
 	bool touched;
 	bool dead;
 	bool closed;
@@ -859,6 +862,10 @@ static void sim_cancel(fy_port *port, fy_request *request)
 	}
 	if (op->canceling || op->done)
 		return;
+	if (rank->refuse_cancels > 0) {
+		rank->refuse_cancels--;
+		return;
+	}
 	op->canceling = true;
 	schedule(sim, EVENT_CANCEL, op, sim->now + draw_late(sim));
 }
@@ -908,6 +915,27 @@ static int sim_agree(fy_port *port, const void *mine, void *theirs, size_t nbyte
 	return FERRY_ENOTSUP;
 }
 
+static void sim_offer(fy_port *port, int status, const char *text)
+{
+	struct rank *rank = rank_of(port);
+	rank->offered = status;
+	snprintf(rank->offer, sizeof rank->offer, "%s", text);
+}
+
+/* Nothing can wait here: who has not offered yet counts as well. */
+static int sim_settle(fy_port *port, char text[FY_SENTENCE], int *rank_p)
+{
+	fy_sim *sim = rank_of(port)->sim;
+	for (int i = 0; i < sim->nranks; i++) {
+		if (sim->ranks[i].offered == 0)
+			continue;
+		memcpy(text, sim->ranks[i].offer, FY_SENTENCE);
+		*rank_p = i;
+		return sim->ranks[i].offered;
+	}
+	return 0;
+}
+
 static int sim_close(fy_port *port, bool clean)
 {
 	struct rank *rank = rank_of(port);
@@ -934,6 +962,8 @@ static const struct fy_port_ops sim_ops = {
 	.now = sim_now,
 	.doorbell = sim_doorbell,
 	.agree = sim_agree,
+	.offer = sim_offer,
+	.settle = sim_settle,
 	.close = sim_close,
 	.error = sim_error,
 };
@@ -1162,6 +1192,11 @@ void fy_sim_heal(fy_sim *sim, int from, int to)
 void fy_sim_refuse(fy_sim *sim, int rank, unsigned count)
 {
 	sim->ranks[rank].refuse = count;
+}
+
+void fy_sim_refuse_cancels(fy_sim *sim, int rank, unsigned count)
+{
+	sim->ranks[rank].refuse_cancels = count;
 }
 
 void fy_sim_fail_data(fy_sim *sim, int rank, bool receives, unsigned skip, unsigned count)

@@ -87,6 +87,8 @@ int fy_sim_cut(fy_sim *sim, int from, int to);
 void fy_sim_heal(fy_sim *sim, int from, int to);
 /* The next `count` sends of this rank are refused. */
 void fy_sim_refuse(fy_sim *sim, int rank, unsigned count);
+/* The next `count` cancels of this rank do nothing. */
+void fy_sim_refuse_cancels(fy_sim *sim, int rank, unsigned count);
 /* Of this rank's next sends (or receives) that are not for tag 0, `skip` go well and then `count` fail. */
 void fy_sim_fail_data(fy_sim *sim, int rank, bool receives, unsigned skip, unsigned count);
 /* Of this rank's next receives for tag 0 that a message comes to, `skip` go well and then `count` end with FERRY_EMPI:

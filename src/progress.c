@@ -13,6 +13,7 @@
 #include "progress.h"
 
 #include <sched.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "executor.h"
@@ -39,6 +40,8 @@
 #define RUNG_FOR FERRY_MS(2)       /* how long a message is looked out for after a ring */
 #define SLEEP_RUNG FERRY_MS(5)     /* likewise from this host: its rank rings, this is for safety */
 #define SLEEP_LOCAL FERRY_MS(100)  /* all ranks are on this host and ring */
+#define CANCEL_AGAIN FERRY_MS(100) /* what was not cancelled is asked for again, */
+#define CANCEL_LIMIT FERRY_S(5)    /* and given up */
 
 /* ---- inboxes ---------------------------------------------------------------------- */
 
@@ -186,6 +189,27 @@ static void give_up(struct fy_progress *p)
 	fy_outgoing_abandon(p, FERRY_ESTOPPED);
 }
 
+/* A receive that MPI did not cancel is asked for again. When it does not come back the close ends without it: what MPI
+ * may still write to is kept, and all ranks have parted, so that MPI can be finalized. */
+static void take_back_receives(struct fy_progress *p)
+{
+	ferry *e = p->engine;
+	if (p->now - p->cancelled_at >= CANCEL_AGAIN) {
+		p->cancelled_at = p->now;
+		fy_dispatch_close(p);
+	}
+	if (p->now - p->finished_at < CANCEL_LIMIT)
+		return;
+	e->status = FERRY_EMPI;
+	snprintf(e->close_text, sizeof e->close_text,
+	         "%u receives could not be cancelled, their memory is left to MPI: %s", p->n_posted,
+	         p->port->ops->error(p->port));
+	fy_log(e->log, "%s", e->close_text);
+	p->port->parted = true;
+	p->clean = false;
+	p->stopped = true;
+}
+
 static void step_close(struct fy_progress *p)
 {
 	if (p->gone_since && !p->stopped) {
@@ -200,6 +224,7 @@ static void step_close(struct fy_progress *p)
 		begin_byes(p);
 	if (p->byes && !p->finished && byes_done(p)) {
 		p->finished = true;
+		p->finished_at = p->cancelled_at = p->now;
 		fy_dispatch_close(p);
 	}
 	if (p->byes && p->starts)
@@ -208,6 +233,8 @@ static void step_close(struct fy_progress *p)
 		p->stopped = true;
 		p->clean = true;
 	}
+	if (p->finished && p->n_posted)
+		take_back_receives(p);
 }
 
 /* ---- the step ---------------------------------------------------------------------------- */

@@ -465,6 +465,7 @@ struct fy_progress {
 	bool stopped;                 /* nothing is left to be done */
 	bool drained;                 /* agreed: nothing is under way */
 	bool finished;                /* the port may be closed */
+	int64_t cancelled_at, finished_at; /* when the receives were cancelled, last and first */
 	bool clean;
 	int64_t gone_since;           /* when the first peer was found gone; 0: none */
 	int64_t gave_up_at;           /* when a close gave up for that; 0: it did not */
@@ -587,6 +588,8 @@ void fy_call_fail(struct fy_progress *p, int rank, int status, const char *detai
 /* dispatch.c: records in */
 bool fy_dispatch_receives(struct fy_progress *p);
 int fy_dispatch_open(struct fy_progress *p);
+/* Post the receives, when all ranks are there to stay. */
+void fy_dispatch_begin(struct fy_progress *p);
 /* Deliver a complete heap message to its handler or the mailbox; takes its reference over. */
 void fy_dispatch_message(struct fy_progress *p, struct fy_channel *ch, ferry_message *message);
 struct fy_handler *fy_dispatch_handler(const struct fy_progress *p, uint32_t op);
@@ -680,6 +683,19 @@ void fy_progress_begin_close(struct fy_progress *p);
 
 /* engine.c: an engine over any port, without a thread; `resolved` is taken over. */
 int fy_engine_create(fy_port *port, ferry_options *resolved, uint32_t first_seq, ferry **engine_p);
+/* The same in two parts. All that can fail on one rank alone is done in the first, which then tells the others; the
+ * second waits for what they say. When it fails it does so on all ranks, nothing is left of the engine, and the port
+ * is the caller's to close. `status`: what failed before, with the thread's last error, or 0. */
+struct fy_opening {
+	fy_port *port;
+	ferry *engine;            /* NULL when this rank failed */
+	int status;               /* this rank's */
+	bool known;               /* all ranks know already that there will be no engine */
+	char text[FY_SENTENCE];
+};
+void fy_engine_prepare(struct fy_opening *opening, fy_port *port, ferry_options *resolved, uint32_t first_seq,
+                       int status);
+int fy_engine_settle(struct fy_opening *opening, ferry **engine_p);
 /* After progress->stopped: frees what the helm owns, closes the port. */
 int fy_engine_destroy(ferry *engine);
 

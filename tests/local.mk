@@ -40,6 +40,7 @@ sim_tests = \
 	%D%/sim/malformed.t \
 	%D%/sim/memory.t \
 	%D%/sim/mixed.t \
+	%D%/sim/opens.t \
 	%D%/sim/peers.t \
 	%D%/sim/races.t \
 	%D%/sim/transfers.t \
@@ -81,6 +82,7 @@ mpi_programs = \
 
 mpi_core_programs = \
 	%D%/mpi/collective_debug \
+	%D%/mpi/opens \
 	%D%/mpi/port_adopt \
 	%D%/mpi/port_funneled \
 	%D%/mpi/port_mpi \
@@ -127,6 +129,7 @@ np2_tests = \
 	%D%/mpi/handlers-2.np2 \
 	%D%/mpi/large-2.np2 \
 	%D%/mpi/mismatch-2.np2 \
+	%D%/mpi/opens-2.np2 \
 	%D%/mpi/order-2.np2 \
 	%D%/mpi/plain_mpi-2.np2 \
 	%D%/mpi/port_adopt-2.np2 \
@@ -153,6 +156,7 @@ np3_tests = \
 	%D%/mpi/communication-3.np3 \
 	%D%/mpi/gather_memory-3.np3 \
 	%D%/mpi/mailbox-3.np3 \
+	%D%/mpi/opens-3.np3 \
 	%D%/mpi/order-3.np3 \
 	%D%/mpi/port_mpi-3.np3 \
 	%D%/mpi/sendrecv-3.np3 \
@@ -198,6 +202,7 @@ script_tests = \
 	%D%/mpi/launcher.sh \
 	%D%/mpi/ferry_perf_plot.sh \
 	%D%/mpi/finalize.sh \
+	%D%/mpi/opens.sh \
 	%D%/mpi/process.sh \
 	%D%/mpi/python_peer.sh \
 	%D%/mpi/wordcount.sh \
@@ -233,6 +238,7 @@ test_support = \
 	%D%/support/mpirun.sh \
 	%D%/support/rank.sh \
 	%D%/support/run.sh \
+	%D%/support/short_memory.h \
 	%D%/support/skips.sh \
 	%D%/support/test.h \
 	# end
@@ -243,6 +249,11 @@ test_support = \
 	%D%/mpi/copies.h \
 	%D%/mpi/large.c \
 	# end
+
+# Programs in which the library's allocations can fail, see support/short_memory.h.
+short_memory = -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=aligned_alloc,--wrap=strdup,--wrap=free
+%C%_sim_opens_t_LDFLAGS = $(AM_LDFLAGS) $(short_memory)
+%C%_mpi_opens_LDFLAGS = $(AM_LDFLAGS) -no-install $(short_memory) -Wl,--wrap=pthread_create -Wl,-u,fy_port_mpi_open
 
 # As --enable-debug builds it; the library's own mpi_collective.o is then not linked.
 %C%_mpi_collective_debug_CPPFLAGS = $(AM_CPPFLAGS) $(MPI_CPPFLAGS) -DFERRY_DEBUG

@@ -217,6 +217,12 @@ break_it closer agree_news.c 's/if (a->kind == FY_AGREE_FENCE \&\& .*/if (false)
 	'a fence waits on when a rank closes' unit/test_agree
 break_it kinds agree.c '/(a->child\[i\].kind & /s/(a->child.*/false)/; /kind != a->kind || !a->up_sent/s/kind != a->kind/false/' \
 	'a fence and a close match' unit/test_agree
+break_it open-alone engine.c 's/port->ops->offer(port, o->status, o->text);/port->ops->offer(port, 0, "");/' \
+	'a rank whose open fails tells the others that all is well' sim/opens
+break_it open-left engine.c '/^static void discard/,/^}/s/progress_free(e->progress);/;/' \
+	'an open that fails leaves memory behind' sim/opens
+break_it uncancelled progress.c '/^static void take_back_receives/,/^}/s/fy_dispatch_close(p);/;/' \
+	'a receive that was not cancelled is not asked for again' sim/opens
 break_it goodbye progress.c 's/if (!ch->bye_sent || !ch->bye_seen || ch->flight)/if (false)/' \
 	'receives are cancelled without waiting for goodbyes' $S
 break_it lane-twice outgoing.c '/^static void forget_lane/,/^}/{/lane->gone, 1/d}' \
