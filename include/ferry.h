@@ -35,6 +35,9 @@
  * The shared library stays in memory once it is loaded: dlclose does not unload it, because threads that used it run a
  * destructor of it when they exit. It wants less than 256 bytes of static thread-local storage. A plugin that
  * contains libferry.a is linked with -Wl,-z,nodelete for the same reason.
+ *
+ * The library's threads run on the processors on which the main thread might run when the library was loaded, and in its
+ * scheduling class: not in those of the thread that makes them, which may be bound. progress_cpus places one of them.
  */
 #ifndef FERRY_H
 #define FERRY_H
@@ -164,7 +167,8 @@ typedef void *ferry_memory_fn(ferry *engine, int source, uint32_t op, size_t ind
  * also be set by FERRY_<FIELD> in the environment (FERRY_SPIN=20us, FERRY_RECEIVE_MEMORY=1g,
  * FERRY_FLAGS=exclusive,nonblock); a field that is not zero wins over it. A value out of range
  * is FERRY_EINVAL, also in the environment; FERRY_NONE is none or off where "none" is written
- * below. (*): accepted and checked, without effect in this version. doc/tuning.md says when to change what.
+ * below. (*): not in this version: anything but the default or none is refused with FERRY_ENOTSUP. Numbers, words and
+ * suffixes are read as in the C locale, whatever the program's. doc/tuning.md says when to change what.
  */
 struct ferry_options {
 	size_t size;
@@ -180,8 +184,10 @@ struct ferry_options {
 	int64_t spin;           /* an idle loop spins before it yields: 20 us, none on fewer than 4 processors; to 1 s,
 	                         * or none. It never does where the ranks of a host outnumber its processors */
 	int64_t sleep_max;      /* longest sleep of an idle loop that must poll: 10 ms; 1 us to 10 s, or none */
-	int lend;               /* 1 (default): waiting threads may drive the engine; FERRY_NONE: never */
-	const char *progress_cpus; /* where the progress thread runs, such as "3" or "2-3": where it likes */
+	int lend;               /* 1 (default): waiting threads may drive the engine; FERRY_NONE: never, which is FERRY_EINVAL
+	                         * with FERRY_NO_THREAD */
+	const char *progress_cpus; /* where the progress thread runs, such as "3" or "2-3": where the process may run. A
+	                         * processor that is not there is FERRY_EINVAL, and so is FERRY_NO_THREAD with it */
 	int64_t peer_timeout;   /* a peer that owes an answer and is silent so long is gone: none; 1 ms and more. (*) */
 	int64_t close_timeout;  /* close gives up so long after a peer is gone: 60 s; 1 ms and more, or none. (*) */
 	int64_t stuck_after;    /* log what is stuck for so long: none; 1 ms and more. (*) */

@@ -45,6 +45,7 @@
 
 #include "executor.h"
 #include "future.h"
+#include "place.h"
 #include "status.h"
 #include "wake.h"
 
@@ -465,6 +466,7 @@ static void *worker(void *arg)
 	struct fy_task *task;
 
 	pthread_setname_np(pthread_self(), "ferry-worker");
+	fy_place_as_process();
 	own_pool = pool;
 	for (;;) {
 		if ((task = backlog_take(&pool->backlog, 1)) != NULL)

@@ -55,6 +55,8 @@ libferry_core_la_SOURCES = \
 	%D%/outgoing.c \
 	%D%/pack.c \
 	%D%/pack.h \
+	%D%/place.c \
+	%D%/place.h \
 	%D%/port.h \
 	%D%/post.c \
 	%D%/progress.c \

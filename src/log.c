@@ -108,8 +108,10 @@ static void write_line(int fd, char *line, size_t used)
 static void log_text(struct fy_log *log, const char *format, va_list arguments)
 {
 	char line[LINE_BYTES + 1];
-	size_t used = at_most(snprintf(line, LINE_BYTES, "ferry[%d] %.6f ", log->rank,
-	                               (double)(fy_now() - log->opened) / 1e9), LINE_BYTES);
+	/* No floating point: a program's locale may make a comma of the point. */
+	long long us = (fy_now() - log->opened) / 1000;
+	size_t used = at_most(snprintf(line, LINE_BYTES, "ferry[%d] %lld.%06lld ", log->rank, us / 1000000, us % 1000000),
+	                      LINE_BYTES);
 	used += at_most(vsnprintf(line + used, LINE_BYTES - used, format, arguments), LINE_BYTES - used);
 	write_line(log->fd, line, used);
 }

@@ -6,7 +6,6 @@
  */
 #define _GNU_SOURCE
 #include <pthread.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,6 +14,7 @@
 #include "executor.h"
 #include "open.h"
 #include "options.h"
+#include "place.h"
 #include "port_mpi.h"
 #include "progress.h"
 #include "status.h"
@@ -68,13 +68,6 @@ static int open_engine(struct opening *o)
 	return FERRY_OK;
 }
 
-static void place(const ferry_options *options)
-{
-	cpu_set_t cpus;
-	if (options->progress_cpus && fy_options_cpus(options->progress_cpus, &cpus) == FERRY_OK)
-		pthread_setaffinity_np(pthread_self(), sizeof cpus, &cpus);
-}
-
 static void tell(struct opening *o, int status)
 {
 	o->status = status;
@@ -88,8 +81,11 @@ static void *thread_main(void *arg)
 {
 	struct opening *o = arg;
 	pthread_setname_np(pthread_self(), "ferry");
-	place(&o->options);
-	int status = open_engine(o);
+	fy_place_as_process();
+	const char *cpus = o->failed ? NULL : o->options.progress_cpus;
+	int status = cpus ? fy_place_on(cpus) : FERRY_OK;
+	if (!status)
+		status = open_engine(o);
 	ferry *engine = o->engine;
 	tell(o, status); /* o is the opener's from here on */
 	if (status == FERRY_OK) {

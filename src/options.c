@@ -16,17 +16,17 @@
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE 1
 #endif
-#include <ctype.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <unistd.h>
 
+#include "engine.h"
 #include "options.h"
+#include "place.h"
 #include "status.h"
 
 #define KIB ((int64_t)1024)
@@ -39,6 +39,11 @@
 #define OPTION_(name_, offset_, type_, preset_, min_, max_, none_, help_)                                       \
 	{ .name = name_, .offset = offset_, .type = FY_OPTION_##type_, .preset = preset_, .min = min_, .max = max_, \
 	  .none = none_, .help = help_ }
+/* One that has no effect yet. */
+#define LATER(at, type_, preset_, min_, max_, none_, help_) LATER_(at, type_, preset_, min_, max_, none_, help_)
+#define LATER_(name_, offset_, type_, preset_, min_, max_, none_, help_)                                        \
+	{ .name = name_, .offset = offset_, .type = FY_OPTION_##type_, .preset = preset_, .min = min_, .max = max_, \
+	  .none = none_, .help = help_, .later = true }
 
 static const struct fy_option table[] = {
 	OPTION(AT(flags), FLAGS, 0, 0, 0xF, FY_OPTION_NO_NONE,
@@ -64,15 +69,15 @@ static const struct fy_option table[] = {
 	       "longest sleep of an idle loop that must poll; none: it only yields"),
 	OPTION(AT(lend), SWITCH, 1, 0, 1, 0, "threads that wait may drive the engine"),
 	OPTION(AT(progress_cpus), TEXT, 0, 0, 0, 0, "processors of the progress thread, such as 3 or 2-3"),
-	OPTION(AT(peer_timeout), TIME, -1, FERRY_MS(1), INT64_MAX, -1,
+	LATER(AT(peer_timeout), TIME, -1, FERRY_MS(1), INT64_MAX, -1,
 	       "a peer that owes an answer and is silent so long is gone"),
-	OPTION(AT(close_timeout), TIME, FERRY_S(60), FERRY_MS(1), INT64_MAX, -1,
+	LATER(AT(close_timeout), TIME, FERRY_S(60), FERRY_MS(1), INT64_MAX, -1,
 	       "close gives up so long after a peer is gone"),
-	OPTION(AT(stuck_after), TIME, -1, FERRY_MS(1), INT64_MAX, -1, "log what is stuck for so long"),
-	OPTION(AT(stats), SWITCH, 0, 0, 1, 0, "write the counters to the log at close"),
-	OPTION(AT(trace), TEXT, 0, 0, 0, 0, "file for a trace of events; %r becomes the rank"),
+	LATER(AT(stuck_after), TIME, -1, FERRY_MS(1), INT64_MAX, -1, "log what is stuck for so long"),
+	LATER(AT(stats), SWITCH, 0, 0, 1, 0, "write the counters to the log at close"),
+	LATER(AT(trace), TEXT, 0, 0, 0, 0, "file for a trace of events; %r becomes the rank"),
 	OPTION(AT(log), TEXT, 0, 0, 0, 0, "stderr, or a file; %r becomes the rank"),
-	OPTION(AT(checksum), SWITCH, 0, 0, 1, 0, "CRC-32C over bodies and attachments"),
+	LATER(AT(checksum), SWITCH, 0, 0, 1, 0, "CRC-32C over bodies and attachments"),
 };
 #define TABLE_COUNT (sizeof table / sizeof table[0])
 
@@ -106,6 +111,34 @@ static const struct word time_words[] = {
 static const char *const foreign[] = { "FERRY_TEST_", "FERRY_SEEDS", "FERRY_SEED", "FERRY_FIRST_SEED",
                                        "FERRY_DEBUG_CHECK" };
 
+/* ---- letters ---------------------------------------------------------------- */
+
+/* As in C, whatever the program's locale: in a Turkish one toupper('i') is no I, and there "KIB" is not "kib". */
+
+static char upper(char c)
+{
+	return c >= 'a' && c <= 'z' ? (char)(c - 'a' + 'A') : c;
+}
+
+static bool is_digit(char c)
+{
+	return c >= '0' && c <= '9';
+}
+
+/* But for upper and lower case. */
+static bool is_same(const char *a, const char *b, size_t nbytes)
+{
+	for (size_t i = 0; i < nbytes; i++)
+		if (upper(a[i]) != upper(b[i]))
+			return false;
+	return true;
+}
+
+static bool is_word(const char *text, const char *word)
+{
+	return strlen(text) == strlen(word) && is_same(text, word, strlen(word));
+}
+
 const struct fy_option *fy_options_table(size_t *count_p)
 {
 	*count_p = TABLE_COUNT;
@@ -116,7 +149,7 @@ void fy_option_variable(const struct fy_option *option, char name[FY_OPTION_NAME
 {
 	snprintf(name, FY_OPTION_NAME, "FERRY_%s", option->name);
 	for (char *p = name; *p; p++)
-		*p = (char)toupper((unsigned char)*p);
+		*p = upper(*p);
 }
 
 /* ---- values in a struct --------------------------------------------------- */
@@ -166,7 +199,7 @@ static size_t field_bytes(const struct fy_option *option)
 static const struct word *find_word(const struct word *words, const char *text, size_t nbytes)
 {
 	for (; words->text; words++)
-		if (strlen(words->text) == nbytes && strncasecmp(words->text, text, nbytes) == 0)
+		if (strlen(words->text) == nbytes && is_same(words->text, text, nbytes))
 			return words;
 	return NULL;
 }
@@ -184,7 +217,7 @@ static bool parse_flags(const char *text, int64_t *value_p)
 {
 	int64_t flags = 0;
 
-	if (strcasecmp(text, "none") == 0 || strcmp(text, "0") == 0) {
+	if (is_word(text, "none") || strcmp(text, "0") == 0) {
 		*value_p = 0;
 		return true;
 	}
@@ -207,9 +240,9 @@ static bool parse_amount(const struct word *suffixes, const char *text, int64_t 
 {
 	int64_t value = 0;
 
-	if (!isdigit((unsigned char)*text))
+	if (!is_digit(*text))
 		return false;
-	for (; isdigit((unsigned char)*text); text++)
+	for (; is_digit(*text); text++)
 		if (__builtin_mul_overflow(value, 10, &value) || __builtin_add_overflow(value, *text - '0', &value))
 			return false;
 	const struct word *suffix = find_word(suffixes, text, strlen(text));
@@ -221,7 +254,7 @@ static bool parse_value(const struct fy_option *option, const char *text, int64_
 {
 	bool amount = option->type == FY_OPTION_SIZE || option->type == FY_OPTION_TIME;
 
-	if (amount && (strcasecmp(text, "none") == 0 || strcasecmp(text, "off") == 0)) {
+	if (amount && (is_word(text, "none") || is_word(text, "off"))) {
 		*value_p = FERRY_NONE;
 		return true;
 	}
@@ -292,9 +325,9 @@ static int parse_cpu(const char **text_p)
 {
 	int cpu = 0;
 
-	if (!isdigit((unsigned char)**text_p))
+	if (!is_digit(**text_p))
 		return -1;
-	for (; isdigit((unsigned char)**text_p); (*text_p)++)
+	for (; is_digit(**text_p); (*text_p)++)
 		if ((cpu = cpu * 10 + (**text_p - '0')) >= CPU_SETSIZE)
 			return -1;
 	return cpu;
@@ -385,7 +418,7 @@ static int check_text(const struct fy_option *option, const char *what, const ch
 
 static bool text_is_none(const char *text)
 {
-	return !*text || strcasecmp(text, "none") == 0 || strcasecmp(text, "off") == 0;
+	return !*text || is_word(text, "none") || is_word(text, "off");
 }
 
 /* ---- resolving one option ------------------------------------------------------ */
@@ -432,6 +465,23 @@ static int from_field(const struct fy_option *option, int64_t given, int64_t *va
 	return FERRY_OK;
 }
 
+/* What was asked for would be ignored. */
+static int refuse_later(const struct fy_option *option, const char *value)
+{
+	return fy_fail(FERRY_ENOTSUP, "%s=%.40s is not supported by this version (%s), which would ignore it: leave it away",
+	               option->name, value, FERRY_VERSION);
+}
+
+static int check_effect(const struct fy_option *option, int64_t value)
+{
+	char text[VALUE_BYTES];
+
+	if (!option->later || value == option->preset || value == option->none)
+		return FERRY_OK;
+	format_value(option, value, text, sizeof text);
+	return refuse_later(option, text);
+}
+
 static int resolve_value(const struct fy_option *option, const ferry_options *given, ferry_options *resolved)
 {
 	int64_t value = option->preset, field = get_value(option, given);
@@ -440,6 +490,8 @@ static int resolve_value(const struct fy_option *option, const ferry_options *gi
 
 	if (rc == FERRY_OK && field != 0)
 		rc = from_field(option, field, &value);
+	if (rc == FERRY_OK)
+		rc = check_effect(option, value);
 	if (rc == FERRY_OK)
 		set_value(option, resolved, value == FY_OPTION_COMPUTED ? 0 : value);
 	/* What is computed is told from an "off" by the caller, with this sign. */
@@ -458,28 +510,13 @@ static int resolve_text(const struct fy_option *option, ferry_options *given, fe
 		text = field;
 	if (rc < 0 || !text || text_is_none(text))
 		return rc;
-	if ((rc = check_text(option, option->name, text)) < 0)
+	if ((rc = option->later ? refuse_later(option, text) : check_text(option, option->name, text)) < 0)
 		return rc;
 	*text_of(option, resolved) = strdup(text);
 	return *text_of(option, resolved) ? FERRY_OK : fy_fail(FERRY_ENOMEM, "no memory for the options");
 }
 
 /* ---- what depends on the machine ------------------------------------------------- */
-
-int fy_processors(void)
-{
-	for (int limit = CPU_SETSIZE; limit <= 1 << 20; limit *= 2) {
-		cpu_set_t *set = CPU_ALLOC((size_t)limit);
-		size_t nbytes = CPU_ALLOC_SIZE((size_t)limit);
-		if (!set)
-			return 1;
-		int count = sched_getaffinity(0, nbytes, set) == 0 ? CPU_COUNT_S(nbytes, set) : 0;
-		CPU_FREE(set);
-		if (count > 0 || errno != EINVAL)
-			return count > 0 ? count : 1;
-	}
-	return 1;
-}
 
 static void compute(const struct fy_option *option, ferry_options *resolved)
 {
@@ -517,6 +554,20 @@ static int adopt(const ferry_options *given, ferry_options *whole)
 	return FERRY_OK;
 }
 
+/* Without a thread of its own the engine has nothing to place, and nobody but those who wait drives it. */
+static int check_no_thread(const ferry_options *o)
+{
+	if (!(o->flags & FERRY_NO_THREAD))
+		return FERRY_OK;
+	if (o->progress_cpus)
+		return fy_fail(FERRY_EINVAL, "progress_cpus=%.40s has no effect with FERRY_NO_THREAD, where the program's threads "
+		                             "step the engine: leave one of the two away", o->progress_cpus);
+	if (!o->lend)
+		return fy_fail(FERRY_EINVAL, "lend cannot be off with FERRY_NO_THREAD, where threads that wait have to step the "
+		                             "engine: leave one of the two away");
+	return FERRY_OK;
+}
+
 int fy_options_resolve(const ferry_options *given, ferry_options *resolved)
 {
 	ferry_options whole, out;
@@ -532,6 +583,8 @@ int fy_options_resolve(const ferry_options *given, ferry_options *resolved)
 		else if ((rc = resolve_value(&table[i], &whole, &out)) == FERRY_PENDING)
 			compute(&table[i], &out); /* flags come first in the table */
 	}
+	if (rc >= 0)
+		rc = check_no_thread(&out);
 	if (rc < 0) {
 		fy_options_free(&out);
 		return rc;
@@ -569,7 +622,19 @@ int fy_options_report(const ferry_options *resolved, ferry_options *out)
 
 /* ---- variables that nobody knows ------------------------------------------------------ */
 
-static bool known(const char *name, size_t nbytes)
+/* Names that a site may give to where the library is and how it is built: nobody meant an option. */
+static const char *const site[] = {
+	"BASE", "BIN", "BINDIR", "BIN_DIR", "BUILD", "CC", "CFLAGS", "CPPFLAGS", "CXXFLAGS", "DIR", "DOC", "DOCS", "HOME", "INC",
+	"INCDIR", "INC_DIR", "INCLUDE", "INCLUDEDIR", "INCLUDE_DIR", "INSTALL", "LDFLAGS", "LIB", "LIB64", "LIBDIR",
+	"LIBRARIES", "LIBRARY", "LIBS", "LIB_DIR", "MAN", "MANPATH", "MODULE", "NAME", "PATH", "PREFIX", "ROOT", "SHARE",
+	"SITE", "SOURCE", "SRC", "VER", "VERSION", NULL,
+};
+
+#define PREFIX "FERRY_"
+#define PREFIX_BYTES (sizeof PREFIX - 1)
+#define MISSPELT 2 /* letters that are wrong, missing or too many */
+
+static bool is_known(const char *name, size_t nbytes)
 {
 	char variable[FY_OPTION_NAME];
 
@@ -587,17 +652,94 @@ static bool known(const char *name, size_t nbytes)
 	return false;
 }
 
-unsigned fy_options_warn(struct fy_log *log)
+static bool is_site(const char *name, size_t nbytes)
 {
+	for (const char *const *word = site; *word; word++)
+		if (strlen(*word) == nbytes - PREFIX_BYTES && memcmp(*word, name + PREFIX_BYTES, strlen(*word)) == 0)
+			return true;
+	return false;
+}
+
+static size_t least(size_t a, size_t b)
+{
+	return a < b ? a : b;
+}
+
+/* How many letters have to be changed, put in or taken out to make b of a; FY_OPTION_NAME when one is too long. */
+static size_t distance(const char *a, size_t a_bytes, const char *b, size_t b_bytes)
+{
+	size_t row[FY_OPTION_NAME];
+
+	if (a_bytes >= FY_OPTION_NAME || b_bytes >= FY_OPTION_NAME)
+		return FY_OPTION_NAME;
+	for (size_t j = 0; j <= b_bytes; j++)
+		row[j] = j;
+	for (size_t i = 1; i <= a_bytes; i++) {
+		size_t corner = row[0];
+		row[0] = i;
+		for (size_t j = 1; j <= b_bytes; j++) {
+			size_t changed = corner + (a[i - 1] != b[j - 1]);
+			corner = row[j];
+			row[j] = least(changed, least(row[j], row[j - 1]) + 1);
+		}
+	}
+	return row[b_bytes];
+}
+
+static void improve(const char *name, size_t nbytes, const char *candidate, size_t *best, char right[FY_OPTION_NAME])
+{
+	size_t d = distance(name, nbytes, candidate, strlen(candidate));
+
+	if (d >= *best)
+		return;
+	*best = d;
+	snprintf(right, FY_OPTION_NAME, "%s", candidate);
+}
+
+/* The variable of an option that was meant. A name that is as near to one of the tests' is left alone. */
+static bool is_misspelt(const char *name, size_t nbytes, char right[FY_OPTION_NAME])
+{
+	char variable[FY_OPTION_NAME], ours[FY_OPTION_NAME];
+	size_t best = MISSPELT + 1, foreigners = MISSPELT + 1;
+
+	if (is_site(name, nbytes))
+		return false;
+	for (size_t i = 0; i < TABLE_COUNT; i++) {
+		fy_option_variable(&table[i], variable);
+		improve(name, nbytes, variable, &best, right);
+	}
+	for (size_t i = 0; i < sizeof foreign / sizeof foreign[0]; i++)
+		improve(name, nbytes, foreign[i], &foreigners, ours);
+	return best <= MISSPELT && best < foreigners;
+}
+
+/* Everybody has to see it, but not from each rank, and not for each engine. */
+static void accuse(const ferry *engine, const char *name, int nbytes, const char *right, bool first)
+{
+	if (engine->rank == 0 && first)
+		fy_say(engine, "the environment has %.*s, which is no option: did you mean %s?", nbytes, name, right);
+	else
+		fy_log(engine->log, "warning: the environment has %.*s, which is no option; %s is one", nbytes, name, right);
+}
+
+uint32_t fy_options_said;
+
+unsigned fy_options_warn(const ferry *engine)
+{
+	char right[FY_OPTION_NAME];
 	unsigned unknown = 0;
+	bool first = engine->rank == 0 && fy_cas_32(&fy_options_said, 0, 1);
 
 	for (char **entry = environ; entry && *entry; entry++) {
 		size_t nbytes = strcspn(*entry, "=");
-		if (strncmp(*entry, "FERRY_", 6) != 0 || known(*entry, nbytes))
+		if (strncmp(*entry, PREFIX, PREFIX_BYTES) != 0 || is_known(*entry, nbytes))
 			continue;
 		unknown++;
-		fy_log(log, "warning: the environment has %.*s, which is no option of this library; "
-		            "include/ferry.h lists the options", (int)nbytes, *entry);
+		if (is_misspelt(*entry, nbytes, right))
+			accuse(engine, *entry, (int)nbytes, right, first);
+		else
+			fy_log(engine->log, "warning: the environment has %.*s, which is no option of this library; "
+			                    "include/ferry.h lists the options", (int)nbytes, *entry);
 	}
 	return unknown;
 }

@@ -29,6 +29,7 @@ struct fy_option {
 	int64_t min, max;     /* of what is given; none is outside */
 	int64_t none;         /* what FERRY_NONE becomes */
 	const char *help;
+	bool later;           /* without effect in this version: what is not the default is refused */
 };
 
 /* The table, in the order of the fields. */
@@ -42,7 +43,7 @@ void fy_option_format(const struct fy_option *option, const ferry_options *optio
 /*
  * Fill in what an engine runs with, from what the program gave (may be NULL),
  * then the environment, then the defaults. 0, or FERRY_EINVAL with a sentence,
- * FERRY_ENOMEM; `resolved` is then untouched.
+ * FERRY_ENOTSUP for what this version would ignore, FERRY_ENOMEM; `resolved` is then untouched.
  *
  * In what is resolved no field means "default" any more: a switch, spin or
  * sleep_max that is off is 0; a time that is unlimited is FERRY_NONE (-1); a size
@@ -54,10 +55,10 @@ void fy_options_free(ferry_options *resolved);
 /* What was resolved, written so that it can be given to another engine (off is FERRY_NONE again), for
  * ferry_options_resolved: as much as out->size says, texts still those of `resolved`. 0 or FERRY_EINVAL. */
 int fy_options_report(const ferry_options *resolved, ferry_options *out);
-/* Name each unknown FERRY_... variable of the environment in the log. How many there were. */
-unsigned fy_options_warn(struct fy_log *log);
-/* How many processors this process may run on; 1 when that cannot be told. */
-int fy_processors(void);
+/* Name each unknown FERRY_... variable of the environment in the engine's log; one that is nearly that of an option on
+ * stderr, once a process, if the engine's rank is 0. How many there were. */
+unsigned fy_options_warn(const ferry *engine);
+extern uint32_t fy_options_said; /* 1 once an engine of rank 0 has looked: compare-and-swap; tests clear it */
 /* Read a list of processors such as "3", "2-3" or "0,4-6". 0, or FERRY_EINVAL with a sentence. */
 int fy_options_cpus(const char *list, cpu_set_t *set);
 

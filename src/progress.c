@@ -18,7 +18,7 @@
 
 #include "executor.h"
 #include "log.h"
-#include "options.h"
+#include "place.h"
 #include "status.h"
 
 /* How long the loop yields before it sleeps: to wake an idle processor takes 10 to 50 us. Less where ranks outnumber

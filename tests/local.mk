@@ -23,6 +23,7 @@ unit_tests = \
 	%D%/unit/test_future_set.t \
 	%D%/unit/test_histogram.t \
 	%D%/unit/test_lane.t \
+	%D%/unit/test_locale.t \
 	%D%/unit/test_mailbox.t \
 	%D%/unit/test_message.t \
 	%D%/unit/test_options.t \

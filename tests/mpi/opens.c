@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Opens that fail on one rank: all ranks get the same status, the others with a text that names the rank, and the
- * next open works, of whatever options. What fails is an option, the log, memory, a thread, or a call of MPI.
+ * next open works, of whatever options. What fails is an option, the log, memory, a thread, or a call of MPI. And the
+ * engine's threads do not run where a bound thread opens it, but where the process may.
  *
  *     opens            all of it
  *     opens exit       an open fails, and the program ends with 3
@@ -9,7 +10,11 @@
  *     opens alone      without a launcher MPI is left alone when the options are wrong
  *     opens finalize   MPI_Finalize fails for good, which the close tells
  */
+#define _GNU_SOURCE
 #include <mpi.h>
+
+#include <dirent.h>
+#include <sched.h>
 
 #include "system.h"
 
@@ -190,7 +195,7 @@ static void check_memory(void)
 	ferry *engine;
 
 	options.flags = FERRY_KEEP_MPI;
-	options.progress_cpus = "0-1023"; /* so that an option takes memory */
+	options.log = "/dev/null"; /* so that an option takes memory */
 	for (unsigned n = 1; n <= ALLOCATIONS; n++) {
 		if (rank == victim)
 			short_memory_begin(n);
@@ -227,7 +232,79 @@ static void check_options(void)
 	options.flags = FERRY_NO_THREAD;
 	check_failed(ferry_open(&options, &engine), FERRY_EINVAL, victim, "the log /nonexistent/ferry.log");
 	check_failed(ferry_open(NULL, rank == victim ? NULL : &engine), FERRY_EINVAL, victim, "needs a place");
+	options = (ferry_options)FERRY_OPTIONS_INIT;
+	options.checksum = rank == victim;
+	check_failed(ferry_open(&options, &engine), FERRY_ENOTSUP, victim, "checksum=on");
+	options.checksum = 0;
+	options.progress_cpus = rank == victim ? "1023" : NULL;
+	if (sysconf(_SC_NPROCESSORS_CONF) < 1023)
+		check_failed(ferry_open(&options, &engine), FERRY_EINVAL, victim, "no processor 1023");
 	check_opens();
+}
+
+/* ---- a bound opener ------------------------------------------------------------------------------------------ */
+
+static bool is_ferrys(pid_t task)
+{
+	char path[64], name[32] = "";
+	FILE *file;
+
+	snprintf(path, sizeof path, "/proc/self/task/%d/comm", (int)task);
+	file = fopen(path, "r");
+	if (!file || !fgets(name, sizeof name, file))
+		*name = 0;
+	if (file)
+		fclose(file);
+	return strncmp(name, "ferry", 5) == 0;
+}
+
+/* The library's threads run on these processors, in this class. */
+static void check_places(const cpu_set_t *wanted, int class)
+{
+	DIR *tasks = opendir("/proc/self/task");
+	struct dirent *entry;
+	unsigned found = 0;
+	cpu_set_t its;
+
+	CHECK(tasks);
+	while ((entry = readdir(tasks))) {
+		pid_t task = atoi(entry->d_name);
+		if (*entry->d_name == '.' || !is_ferrys(task))
+			continue;
+		CHECK_INT(sched_getaffinity(task, sizeof its, &its), 0);
+		CHECK(CPU_EQUAL(&its, wanted));
+		CHECK_INT(sched_getscheduler(task), class);
+		found++;
+	}
+	closedir(tasks);
+	CHECK_INT(found, 3);
+}
+
+static void check_bound(void)
+{
+	struct sched_param parameter = { 0 };
+	ferry_options options = FERRY_OPTIONS_INIT;
+	int class = sched_getscheduler(0);
+	ferry_executor *pool;
+	cpu_set_t before, one;
+	size_t cpu = 0;
+
+	CHECK_INT(sched_getaffinity(0, sizeof before, &before), 0);
+	while (!CPU_ISSET(cpu, &before))
+		cpu++;
+	CPU_ZERO(&one);
+	CPU_SET(cpu, &one);
+	CHECK_INT(sched_setaffinity(0, sizeof one, &one), 0);
+	CHECK_INT(sched_setscheduler(0, SCHED_BATCH, &parameter), 0);
+	options.flags = FERRY_KEEP_MPI;
+	ferry *engine = system_open(&options);
+	CHECK_OK(ferry_workers_create(engine, 2, &pool));
+	system_sleep_ms(50);
+	check_places(&before, class);
+	ferry_executor_destroy(pool);
+	CHECK_OK(ferry_close(engine));
+	CHECK_INT(sched_setscheduler(0, class, &parameter), 0);
+	CHECK_INT(sched_setaffinity(0, sizeof before, &before), 0);
 }
 
 /* ---- programs of their own --------------------------------------------------------------------------------- */
@@ -324,6 +401,7 @@ int main(int argc, char **argv)
 	victim = size - 1;
 	check_options();
 	check_threads();
+	check_bound();
 	if (size == 2) {
 		check_memory();
 		check_calls();

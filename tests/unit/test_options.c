@@ -8,6 +8,7 @@
 #include "engine.h"
 #include "log.h"
 #include "options.h"
+#include "place.h"
 #include "status.h"
 
 extern char **environ;
@@ -102,6 +103,7 @@ static void nothing_given_yields_the_defaults(void **state)
 	}
 }
 
+/* Of the process, not of the thread that opens, which may be bound. */
 static void spinning_needs_four_processors(void **state)
 {
 	cpu_set_t before, one;
@@ -116,10 +118,9 @@ static void spinning_needs_four_processors(void **state)
 			break;
 		}
 	assert_int_equal(sched_setaffinity(0, sizeof one, &one), 0);
+	assert_int_equal(fy_processors(), CPU_COUNT(&before));
 	r = resolve(NULL);
 	assert_int_equal(sched_setaffinity(0, sizeof before, &before), 0);
-	assert_int_equal(r.spin, 0);
-	r = resolve(NULL);
 	assert_int_equal(r.spin, CPU_COUNT(&before) < 4 ? 0 : FERRY_US(20));
 }
 
@@ -155,15 +156,15 @@ static void the_environment_comes_before_the_default_and_after_the_field(void **
 static void every_option_can_be_set_in_the_environment(void **state)
 {
 	static const struct { const char *name, *value, *formatted; } cases[] = {
-		{ "FLAGS", "no_thread", "no_thread" }, { "THREAD_LEVEL", "Funneled", "funneled" },
+		{ "FLAGS", "nonblock", "nonblock" }, { "THREAD_LEVEL", "Funneled", "funneled" },
 		{ "RECEIVE_MEMORY", "1g", "1g" }, { "SEND_MEMORY", "1048577", "1048577" },
 		{ "MESSAGE_MAX", "10KiB", "10k" }, { "OUT_OF_BAND", "none", "none" },
-		{ "DECODE_MEMORY", "4096", "4k" }, { "HANDLER_GRACE", "250ms", "250ms" },
-		{ "SPIN", "7us", "7us" }, { "SLEEP_MAX", "0", "none" }, { "LEND", "off", "off" },
-		{ "PROGRESS_CPUS", "0,2-3", "0,2-3" }, { "PEER_TIMEOUT", "90s", "90s" },
-		{ "CLOSE_TIMEOUT", "1500000000", "1500ms" }, { "STUCK_AFTER", "1000001", "1000001ns" },
-		{ "STATS", "1", "on" }, { "TRACE", "t.%r", "t.%r" }, { "LOG", "stderr", "stderr" },
-		{ "CHECKSUM", "yes", "on" },
+		{ "DECODE_MEMORY", "4096", "4k" }, { "HANDLER_GRACE", "1500000000", "1500ms" },
+		{ "SPIN", "1000001", "1000001ns" }, { "SLEEP_MAX", "0", "none" }, { "LEND", "off", "off" },
+		{ "PROGRESS_CPUS", "0,2-3", "0,2-3" }, { "PEER_TIMEOUT", "none", "none" },
+		{ "CLOSE_TIMEOUT", "60000ms", "60s" }, { "STUCK_AFTER", "off", "none" }, /* these have no effect yet */
+		{ "STATS", "no", "off" }, { "TRACE", "none", "none" }, { "LOG", "stderr", "stderr" },
+		{ "CHECKSUM", "false", "off" },
 	};
 	size_t count;
 	const struct fy_option *table = fy_options_table(&count);
@@ -184,9 +185,9 @@ static void every_option_can_be_set_in_the_environment(void **state)
 		assert_true(strlen(table[i].help) > 10);
 	}
 	assert_int_equal(r.sleep_max, 0);
-	assert_int_equal(r.handler_grace, FERRY_MS(250));
+	assert_int_equal(r.handler_grace, FERRY_MS(1500));
 	assert_true(r.out_of_band == SIZE_MAX);
-	assert_int_equal(fy_options_warn(NULL), 0);
+	assert_int_equal(fy_options_warn(&(ferry){ .rank = 1 }), 0);
 	fy_options_free(&r);
 }
 
@@ -290,6 +291,82 @@ static void a_bad_field_is_refused_with_its_name(void **state)
 	assert_refused(&options, "lend", "7", "1 or on");
 }
 
+static void what_would_be_ignored_is_refused(void **state)
+{
+	static const struct {
+		const char *name, *value;
+	} later[] = { { "FERRY_PEER_TIMEOUT", "5s" }, { "FERRY_CLOSE_TIMEOUT", "5s" }, { "FERRY_STUCK_AFTER", "1s" },
+		      { "FERRY_STATS", "on" }, { "FERRY_TRACE", "trace.%r" }, { "FERRY_CHECKSUM", "1" } };
+	static const char *const same[] = { "none", "60s", "none", "off", "off", "0" };
+	ferry_options options = FERRY_OPTIONS_INIT, r;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof later / sizeof later[0]; i++) {
+		setenv(later[i].name, later[i].value, 1);
+		assert_int_equal(fy_options_resolve(NULL, &r), FERRY_ENOTSUP);
+		assert_non_null(strstr(ferry_last_error(), "would ignore it: leave it away"));
+		setenv(later[i].name, same[i], 1);
+		r = resolve(NULL);
+		unsetenv(later[i].name);
+	}
+	options.close_timeout = FERRY_S(60);
+	options.stuck_after = options.peer_timeout = FERRY_NONE;
+	options.stats = options.checksum = FERRY_NONE;
+	options.trace = "none";
+	r = resolve(&options);
+	options.close_timeout = FERRY_NONE;
+	r = resolve(&options);
+	options.close_timeout = FERRY_S(61);
+	assert_int_equal(fy_options_resolve(&options, &r), FERRY_ENOTSUP);
+	assert_non_null(strstr(ferry_last_error(), "close_timeout=61s"));
+	options.close_timeout = 0;
+	options.trace = "trace";
+	assert_int_equal(fy_options_resolve(&options, &r), FERRY_ENOTSUP);
+	options.trace = NULL;
+	options.checksum = 1;
+	assert_int_equal(fy_options_resolve(&options, &r), FERRY_ENOTSUP);
+}
+
+static void what_has_no_effect_without_a_thread_is_refused(void **state)
+{
+	ferry_options options = FERRY_OPTIONS_INIT;
+
+	(void)state;
+	options.flags = FERRY_NO_THREAD;
+	options.progress_cpus = "0";
+	assert_refused(&options, "progress_cpus=0", "FERRY_NO_THREAD", "leave one");
+	options.progress_cpus = NULL;
+	options.lend = FERRY_NONE;
+	assert_refused(&options, "lend", "FERRY_NO_THREAD", "leave one");
+	options.lend = 1;
+	resolve(&options);
+}
+
+/* The system would take what is there of a list, and say nothing of the rest. */
+static void a_processor_that_is_not_there_is_refused(void **state)
+{
+	cpu_set_t before;
+	char list[32];
+	int here = 0;
+
+	(void)state;
+	assert_int_equal(sched_getaffinity(0, sizeof before, &before), 0);
+	while (!CPU_ISSET((size_t)here, &before))
+		here++;
+	if (sysconf(_SC_NPROCESSORS_CONF) < CPU_SETSIZE) {
+		assert_int_equal(fy_place_on("1023"), FERRY_EINVAL);
+		assert_non_null(strstr(ferry_last_error(), "progress_cpus=1023: there is no processor 1023"));
+		snprintf(list, sizeof list, "%d,1023", here);
+		assert_int_equal(fy_place_on(list), FERRY_EINVAL);
+	}
+	snprintf(list, sizeof list, "%d", here);
+	assert_int_equal(fy_place_on(list), FERRY_OK);
+	fy_place_as_process();
+	cpu_set_t now;
+	assert_int_equal(sched_getaffinity(0, sizeof now, &now), 0);
+	assert_true(CPU_EQUAL(&now, &before));
+}
+
 static void lists_of_processors_are_checked(void **state)
 {
 	static const char *const bad[] = { "x", "1-", "-1", "3-2", "1,,2", "1,", "1 2", "1024", "99999999999", "0x1" };
@@ -344,9 +421,9 @@ static void a_newer_program_may_only_add_zeros(void **state)
 
 	(void)state;
 	newer.options.size = sizeof newer;
-	newer.options.checksum = 1;
+	newer.options.out_of_band = 77;
 	r = resolve(&newer.options);
-	assert_int_equal(r.checksum, 1);
+	assert_int_equal(r.out_of_band, 77);
 	assert_int_equal(r.size, sizeof(ferry_options));
 	newer.more[23] = 1;
 	assert_refused(&newer.options, "newer program", FERRY_VERSION, "update the library");
@@ -399,25 +476,38 @@ static char *read_file(const char *name)
 	return text;
 }
 
+/* Where fy_say goes meanwhile. */
+static void say_to(const char *name)
+{
+	if (fy_say_fd != STDERR_FILENO)
+		close(fy_say_fd);
+	fy_say_fd = name ? open(name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600) : STDERR_FILENO;
+	assert_true(fy_say_fd >= 0);
+}
+
 static void unknown_variables_are_named_in_the_log(void **state)
 {
-	char where[64], name[64];
-	struct fy_log *log;
+	char where[64], name[64], said[64];
+	ferry engine = { .rank = 12 };
 	char *text;
 
 	(void)state;
 	snprintf(where, sizeof where, "/tmp/test_options.%ld.%%r.%%%%", (long)getpid());
 	snprintf(name, sizeof name, "/tmp/test_options.%ld.12.%%", (long)getpid());
+	snprintf(said, sizeof said, "/tmp/test_options.%ld.said", (long)getpid());
 	setenv("FERRY_ROOT", "/opt/ferry", 1);
 	setenv("FERRY_SPINN", "1", 1);
 	setenv("FERRY_TEST_ANYTHING", "1", 1);
 	setenv("FERRY_SEEDS", "1", 1);
 	setenv("FERRY_DEBUG_CHECK", "1", 1);
 	setenv("FERRY_SPIN", "1us", 1);
-	assert_int_equal(fy_options_warn(NULL), 2);
-	assert_int_equal(fy_log_open(where, 12, &log), FERRY_OK);
-	assert_int_equal(fy_options_warn(log), 2);
-	fy_log_close(log);
+	say_to(said);
+	assert_int_equal(fy_options_warn(&engine), 2);
+	assert_int_equal(fy_log_open(where, 12, &engine.log), FERRY_OK);
+	assert_int_equal(fy_options_warn(&engine), 2);
+	fy_log_close(engine.log);
+	say_to(NULL);
+	assert_string_equal(read_file(said), ""); /* rank 0 says it */
 	text = read_file(name);
 	assert_non_null(strstr(text, "FERRY_ROOT"));
 	assert_non_null(strstr(text, "FERRY_SPINN,"));
@@ -425,6 +515,38 @@ static void unknown_variables_are_named_in_the_log(void **state)
 	assert_null(strstr(text, "FERRY_SEEDS"));
 	assert_null(strstr(text, "FERRY_DEBUG"));
 	assert_non_null(strstr(text, "ferry[12]"));
+}
+
+static void a_misspelt_variable_is_said_by_rank_0_once(void **state)
+{
+	static const struct {
+		const char *wrong, *right; /* NULL: nobody is accused */
+	} names[] = {
+		{ "FERRY_SPINN", "FERRY_SPIN" }, { "FERRY_SPN", "FERRY_SPIN" }, { "FERRY_LGO", "FERRY_LOG" },
+		{ "FERRY_RECIEVE_MEMORY", "FERRY_RECEIVE_MEMORY" }, { "FERRY_RECEIVEMEMORY", "FERRY_RECEIVE_MEMORY" },
+		{ "FERRY_HANDLER_GRASE", "FERRY_HANDLER_GRACE" }, { "FERRY_PROGRESS_CPU", "FERRY_PROGRESS_CPUS" },
+		{ "FERRY_FLAG", "FERRY_FLAGS" }, { "FERRY_HOME", NULL }, { "FERRY_DIR", NULL }, { "FERRY_ROOT", NULL },
+		{ "FERRY_VERSION", NULL }, { "FERRY_LIB", NULL }, { "FERRY_BIN", NULL }, { "FERRY_DOC", NULL },
+		{ "FERRY_CFLAGS", NULL }, { "FERRY_SEDS", NULL }, { "FERRY_TEST_SPIN", NULL }, { "FERRY_SPIN_LONGER", NULL },
+		{ "FERRY_", NULL }, { "FERRY_A_NAME_THAT_IS_LONGER_THAN_ANY_OPTIONS_NAME_IS", NULL },
+	};
+	char said[64], wanted[200];
+	ferry engine = { .rank = 0 };
+
+	(void)state;
+	snprintf(said, sizeof said, "/tmp/test_options.%ld.said", (long)getpid());
+	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+		setenv(names[i].wrong, "1", 1);
+		fy_options_said = 0;
+		say_to(said);
+		fy_options_warn(&engine);
+		fy_options_warn(&engine);
+		say_to(NULL);
+		unsetenv(names[i].wrong);
+		snprintf(wanted, sizeof wanted, "ferry: rank 0: the environment has %s, which is no option: did you mean %s?\n",
+		         names[i].wrong, names[i].right);
+		assert_string_equal(read_file(said), names[i].right ? wanted : "");
+	}
 }
 
 static void a_log_is_off_a_file_or_refused(void **state)
@@ -510,12 +632,16 @@ int main(void)
 		TEST(a_bad_variable_is_refused_with_its_name_value_and_what_is_accepted),
 		TEST(a_bad_variable_is_refused_also_where_a_field_wins),
 		TEST(a_bad_field_is_refused_with_its_name),
+		TEST(what_would_be_ignored_is_refused),
+		TEST(what_has_no_effect_without_a_thread_is_refused),
+		TEST(a_processor_that_is_not_there_is_refused),
 		TEST(lists_of_processors_are_checked),
 		TEST(a_struct_without_its_size_is_refused),
 		TEST(an_older_program_lacks_fields),
 		TEST(a_newer_program_may_only_add_zeros),
 		TEST(what_is_reported_can_be_given_again),
 		TEST(unknown_variables_are_named_in_the_log),
+		TEST(a_misspelt_variable_is_said_by_rank_0_once),
 		TEST(a_log_is_off_a_file_or_refused),
 		TEST(a_line_that_everybody_has_to_see),
 		TEST(the_table_and_the_struct_agree),
