@@ -253,6 +253,8 @@ int fy_engine_settle(struct fy_opening *o, ferry **engine_p)
 	char text[FY_SENTENCE] = "";
 	int rank = o->port->rank;
 	int status = o->known ? o->status : o->port->ops->settle(o->port, text, &rank);
+	if (!status)
+		status = o->status; /* a verdict that does not know of this rank is none */
 	if (status)
 		return fail_opening(o, status, rank, text);
 	fy_dispatch_begin(o->engine->progress);
