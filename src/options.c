@@ -468,7 +468,7 @@ static int from_field(const struct fy_option *option, int64_t given, int64_t *va
 /* What was asked for would be ignored. */
 static int refuse_later(const struct fy_option *option, const char *value)
 {
-	return fy_fail(FERRY_ENOTSUP, "%s=%.40s is not supported by this version (%s), which would ignore it: leave it away",
+	return fy_fail(FERRY_ENOTSUP, "%s=%.40s is not supported by this version (%s), which would ignore it: leave it out",
 	               option->name, value, FERRY_VERSION);
 }
 
@@ -561,10 +561,10 @@ static int check_no_thread(const ferry_options *o)
 		return FERRY_OK;
 	if (o->progress_cpus)
 		return fy_fail(FERRY_EINVAL, "progress_cpus=%.40s has no effect with FERRY_NO_THREAD, where the program's threads "
-		                             "step the engine: leave one of the two away", o->progress_cpus);
+		                             "step the engine: leave one of the two out", o->progress_cpus);
 	if (!o->lend)
 		return fy_fail(FERRY_EINVAL, "lend cannot be off with FERRY_NO_THREAD, where threads that wait have to step the "
-		                             "engine: leave one of the two away");
+		                             "engine: leave one of the two out");
 	return FERRY_OK;
 }
 

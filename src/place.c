@@ -110,7 +110,7 @@ int fy_place_on(const char *list)
 		if (CPU_ISSET(cpu, &wanted) && !CPU_ISSET(cpu, &given))
 			return fy_fail(FERRY_EINVAL,
 			               "progress_cpus=%.40s: there is no processor %zu, or this process may not run on "
-			               "it; name others, or leave it away",
+			               "it; name others, or leave it out",
 			               list, cpu);
 	return FERRY_OK;
 }

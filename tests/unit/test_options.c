@@ -304,7 +304,7 @@ static void what_would_be_ignored_is_refused(void **state)
 	for (size_t i = 0; i < sizeof later / sizeof later[0]; i++) {
 		setenv(later[i].name, later[i].value, 1);
 		assert_int_equal(fy_options_resolve(NULL, &r), FERRY_ENOTSUP);
-		assert_non_null(strstr(ferry_last_error(), "would ignore it: leave it away"));
+		assert_non_null(strstr(ferry_last_error(), "would ignore it: leave it out"));
 		setenv(later[i].name, same[i], 1);
 		r = resolve(NULL);
 		unsetenv(later[i].name);
