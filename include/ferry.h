@@ -539,6 +539,7 @@ FERRY_API void ferry_future_release(ferry_future *future);
  *                   as one with MPI_Waitany does by MPI_UNDEFINED.
  *
  * FERRY_EDEADLK as ferry_future_wait; then ferry_finish_all has released nothing.
+ * FERRY_EINVAL for ferry_wait_any of an array of length 0.
  */
 FERRY_API int ferry_wait_all(ferry_future *const *futures, size_t count, int64_t timeout);
 FERRY_API int ferry_finish_all(ferry_future **futures, size_t count, int64_t timeout);

@@ -10,21 +10,21 @@ refused() { failed && says "$1"; }
 
 for kind in plain ported; do
 	program=$TEST_BUILDDIR/examples/halo_$kind
-	job 2 40 16 3
+	job 2 10 16 3
 	check "$kind: 2 ranks of 3 threads find what one thread finds alone" ended_with 0
 	sum 2 >"$work/$kind"
 	job 1 20 1 2
 	check "$kind: one rank, its own neighbour" ended_with 0
 	check "prints the time of a step" test -n "$(sum 1)"
-	job 3 10 5000 2
+	job 3 4 5000 2
 	check "$kind: 3 ranks, long rows" ended_with 0
-	job 2 none
+	job 1 none
 	check "$kind: steps that are no number" refused "steps: give a number from 1 to [0-9]*, not 'none'"
-	job 2 10 0
+	job 1 10 0
 	check "$kind: rows of no points" refused "points in a row: give a number from 1"
-	job 2 10 10 9x
+	job 1 10 10 9x
 	check "$kind: threads that are no number" refused "threads: give a number from 1"
-	job 2 10 10 2 more
+	job 1 10 10 2 more
 	check "$kind: an argument too many" refused "'more' is one argument too many"
 done
 check "both print the same sum" cmp -s "$work/plain" "$work/ported"
