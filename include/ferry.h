@@ -24,13 +24,30 @@
  * memory functions, whichever thread runs them. What waits there would wait for
  * itself: it returns FERRY_EDEADLK (or FERRY_EAGAIN, for room) at once.
  *
- * The engine's threads are named "ferry" and "ferry-worker" and block all signals.
- * fork and system may be used while an engine is open; the child of a fork calls
- * nothing of this library and ends by exec or _exit. A process that exits without
- * ferry_close ends at once, with its own status, and what was not delivered is lost.
- * The launcher sees a rank leave without MPI_Finalize and ends the other ranks: that
- * of Open MPI with an error; that of MPICH without a word and with the status of the
- * rank that left, so that after exit(0) the whole job ends with 0.
+ * Signals    The engine's threads are named "ferry" and "ferry-worker". Workers have the signal
+ *            mask of the thread that made their pool. The progress thread blocks all signals but those
+ *            that a thread causes itself (SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT, SIGSYS) until it
+ *            first runs code of the program. From then on it has the mask of the thread that opened the
+ *            engine. So a child that a handler starts begins with a mask of the program's. A program
+ *            that takes signals by sigwait or signalfd blocks them before it opens an engine, as before it
+ *            starts any thread.
+ * Fork       fork, posix_spawn and system may be used while an engine is open, also in handlers. The child of a
+ *            fork calls nothing of this library and ends by exec or _exit.
+ * Leaving    Code of the program that Ferry calls ends by returning. When an exception of C++ or pthread_exit
+ *            leaves it, the program ends with a sentence on stderr (abort). To leave it by longjmp is
+ *            undefined. A cancellation inside of it takes effect when the call of the library that runs it has
+ *            returned, and none on the library's own threads.
+ * Exit       A process that exits without ferry_close ends at once, with its own status. What was not delivered is
+ *            lost. The launcher sees a rank leave without MPI_Finalize and ends the other ranks: that of Open MPI with
+ *            an error; that of MPICH without a word and with the status of the rank that left, so that after
+ *            exit(0) the whole job ends with 0.
+ *            The first ferry_open registers a function with atexit. Once that has been called no code of the program
+ *            is begun any more, on any thread: what comes for a handler is dropped, and a call is answered with
+ *            FERRY_EREMOTE. It waits for what runs, for a second at most, then says so on stderr. Exit
+ *            functions and destructors run in the reverse order of their registration. So code may use
+ *            objects that were there before the first ferry_open. Objects that were constructed later, also static
+ *            ones in functions, and the exiting thread's thread_local ones, are destroyed before: a program
+ *            whose code uses such closes the engine first.
  *
  * The shared library stays in memory once it is loaded: dlclose does not unload it, because threads that used it run a
  * destructor of it when they exit. It wants less than 256 bytes of static thread-local storage. A plugin that

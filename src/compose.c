@@ -25,6 +25,7 @@
 
 #include "compose.h"
 #include "executor.h"
+#include "program.h"
 #include "status.h"
 #include "watch.h"
 
@@ -349,16 +350,18 @@ static void chain_step(struct fy_task *task)
 {
 	struct chain *chain = (struct chain *)((char *)task - offsetof(struct chain, step));
 	ferry_executor *where = chain->where;
-	bool discard = where != FERRY_INLINE && fy_executor_discarding();
+	bool discard = (where != FERRY_INLINE && fy_executor_discarding()) || !fy_program_may_run();
 	ferry_future *next = NULL, *first = chain->on;
 	int rc = FERRY_ECANCELED;
 
 	fy_store_release_32(&chain->stepped, 1);
 	if (!discard)
-		rc = chain->fn(first, chain_status(chain), chain->arg, &next);
+		FY_PROGRAM("the function of a chain", &fy_no_op,
+		           rc = chain->fn(first, chain_status(chain), chain->arg, &next));
 	chain_let_go(chain);
 	if (discard)
-		chain_finish(chain, rc, "the executor of the chain was destroyed", NULL);
+		chain_finish(chain, rc, fy_program_may_run() ? "the executor of the chain was destroyed"
+		                                             : "the process ends", NULL);
 	else
 		chain_follow(chain, rc, next);
 	ferry_future_release(first);

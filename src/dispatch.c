@@ -18,6 +18,7 @@
 #include "communication.h"
 #include "executor.h"
 #include "log.h"
+#include "program.h"
 #include "progress.h"
 #include "status.h"
 
@@ -231,15 +232,20 @@ static void handle_here(ferry *engine, struct fy_handler *h, ferry_message *m)
 	struct handling here = { h, handlings };
 	ferry *before = fy_engine_begin(FY_HANDLING, engine);
 	handlings = &here;
-	h->fn(engine, m, h->arg);
+	FY_PROGRAM("a handler", &h->op, h->fn(engine, m, h->arg));
 	after_handler(m);
 	handlings = here.up;
 	fy_engine_end(FY_HANDLING, before);
 }
 
-/* It was not handled: back to the mailbox, where nobody reads any more once the engine has stopped. */
+/* It was not handled: back to the mailbox, where nobody reads any more once the engine has stopped. Nor is anything
+ * handled once the process ends; then the release answers for a request. */
 static void hand_back(ferry *engine, ferry_message *m)
 {
+	if (!fy_program_may_run()) {
+		ferry_message_release(m);
+		return;
+	}
 	if (!fy_engine_enter(engine)) {
 		m->flags &= ~FY_MESSAGE_CALL;
 		ferry_message_release(m);
@@ -261,7 +267,7 @@ static void run_in_executor(struct fy_task *task)
 	/* Read-modify-write, then the look at `closed`; unregistering sets that by one, then looks at `running`: one of
 	 * the two sees the other. */
 	fy_add_32(&h->running, 1);
-	if (fy_load_acquire_32(&h->closed) || fy_executor_discarding()) {
+	if (fy_load_acquire_32(&h->closed) || fy_executor_discarding() || !fy_program_may_run()) {
 		hand_back(engine, m);
 	} else {
 		handle_here(engine, h, m);
@@ -279,10 +285,18 @@ static void run_in_executor(struct fy_task *task)
 static void call_inline(struct fy_progress *p, struct fy_handler *h, ferry_message *m)
 {
 	ferry *before = fy_engine_begin(FY_INLINE, p->engine);
-	h->fn(p->engine, m, h->arg);
+	FY_PROGRAM("a handler", &h->op, h->fn(p->engine, m, h->arg));
 	fy_engine_end(FY_INLINE, before);
 	p->stats.handled++;
 	p->done++;
+}
+
+/* The process ends: no handler is called any more. */
+static void drop_unhandled(struct fy_progress *p, ferry_message *m)
+{
+	p->stats.dropped++;
+	p->done++;
+	ferry_message_release(m);
 }
 
 /* Deferred: by the progress thread, in a later step. */
@@ -291,7 +305,7 @@ static void run_deferred(struct fy_task *task)
 	ferry_message *m = (ferry_message *)(void *)((char *)task - offsetof(ferry_message, task));
 	struct fy_progress *p = m->engine->progress;
 	struct fy_handler *h = fy_dispatch_handler(p, m->op);
-	if (h && !h->where) {
+	if (h && !h->where && fy_program_may_run()) {
 		call_inline(p, h, m);
 		after_handler(m);
 		return;
@@ -314,6 +328,8 @@ void fy_dispatch_message(struct fy_progress *p, struct fy_channel *ch, ferry_mes
 		m->arrived = p->now;
 		p->done++;
 		fy_mailbox_push(&p->engine->mailbox, m);
+	} else if (!fy_program_may_run()) {
+		drop_unhandled(p, m);
 	} else if (h->where) {
 		m->handler = h;
 		m->task.run = run_in_executor;
@@ -388,7 +404,8 @@ static void answer_empty(struct fy_progress *p, struct fy_channel *ch, ferry_mes
 static enum taken deliver(struct fy_progress *p, struct fy_channel *ch, const struct fy_record *r, uint64_t call_id)
 {
 	struct fy_handler *h = r->op < FY_OPS_DIRECT ? p->direct[r->op] : fy_dispatch_handler(p, r->op);
-	if (fy_likely(h && !h->where && p->user_code && !p->tasks && !(r->size_flags & FY_ATTACHED))) {
+	if (fy_likely(h && !h->where && p->user_code && !p->tasks && !(r->size_flags & FY_ATTACHED) &&
+	              fy_program_may_run())) {
 		if (!ready_for_handlers(p))
 			return PAUSED;
 		ferry_message *view = p->view;
@@ -661,19 +678,27 @@ static void owe_refused(struct fy_progress *p, struct fy_channel *ch, uint32_t s
 	fy_call_fail(p, ch->rank, FERRY_EDECODE, "a batch of that rank could not be read: the reply may have been in it");
 }
 
+/* A thread that runs no code of the program does not begin to. */
+static bool is_for_inline(const struct fy_progress *p, const struct fy_record *r)
+{
+	return r->op < FY_OPS_DIRECT && p->direct[r->op] && !p->direct[r->op]->where;
+}
+
 /*
  * The hot loop: plain posts and calls for inline handlers, one after the other, seen in
- * place through one view. Stops at anything else, which the long way takes.
+ * place through one view. Stops at anything else, which the long way takes. That a handler does
+ * not return is noticed by the step: a guard in here costs ten instructions a message.
  */
 static void dispatch_requests(struct fy_progress *p, struct fy_channel *ch, struct fy_slot *slot)
 {
 	uint32_t end = (uint32_t)slot->request.nbytes, me = (uint32_t)p->engine->rank, first = slot->index;
-	if (!p->user_code || !ready_for_handlers(p))
+	const struct fy_record *one = (const struct fy_record *)(const void *)(slot->buffer + slot->offset);
+	if (!p->user_code || !is_for_inline(p, one) || !ready_for_handlers(p))
 		return;
 	ferry *engine = p->engine, *before = fy_engine_begin(FY_INLINE, engine);
 	ferry_message *view = p->view;
 	fy_message_view(view, engine, 0, ch->rank, NULL, 0, 0);
-	while (slot->offset + sizeof(struct fy_record) <= end && !p->tasks) {
+	while (slot->offset + sizeof(struct fy_record) <= end && !p->tasks && fy_program_may_run()) {
 		const struct fy_record *r = (const struct fy_record *)(const void *)(slot->buffer + slot->offset);
 		uint32_t word = r->size_flags, size = fy_record_size(word);
 		bool call = word >> 24 == FY_PLAIN_CALL;

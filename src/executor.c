@@ -37,7 +37,6 @@
 #include <limits.h>
 #include <pthread.h>
 #include <sched.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -46,6 +45,7 @@
 #include "executor.h"
 #include "future.h"
 #include "place.h"
+#include "program.h"
 #include "status.h"
 #include "wake.h"
 
@@ -275,7 +275,9 @@ static void run_as(const ferry_executor *executor, struct fy_task *task, bool di
 
 	frames = &frame;
 	discards = discarding;
+	fy_program_enter();
 	task->run(task);
+	fy_program_leave();
 	discards = before;
 	frames = frame.up;
 }
@@ -363,16 +365,18 @@ void fy_executor_release(ferry_executor *where)
 /* Under FD_LOCK. */
 static void fd_write(ferry_executor *queue, bool readable)
 {
-	int fd = (int)fy_load_relaxed_32(&queue->fd_plus_1) - 1, kept = errno;
+	int fd = (int)fy_load_relaxed_32(&queue->fd_plus_1) - 1, kept = errno, cancel;
 	eventfd_t value;
 
 	if (fd < 0 || readable == queue->fd_readable)
 		return;
 	queue->fd_readable = readable;
+	cancel = fy_cancel_later();
 	if (readable)
 		eventfd_write(fd, 1);
 	else
 		eventfd_read(fd, &value);
+	fy_cancel_as(cancel);
 	errno = kept;
 }
 
@@ -465,7 +469,8 @@ static void *worker(void *arg)
 	ferry_executor *pool = arg;
 	struct fy_task *task;
 
-	pthread_setname_np(pthread_self(), "ferry-worker");
+	pthread_setname_np(pthread_self(), "ferry-worker"); /* its signal mask is that of who made the pool */
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, NULL);
 	fy_place_as_process();
 	own_pool = pool;
 	for (;;) {
@@ -485,14 +490,10 @@ static void *worker(void *arg)
 
 static int start_worker(ferry_executor *pool)
 {
-	sigset_t all, before;
 	int rc;
 
 	fy_executor_retain(pool);
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before); /* a thread inherits it */
 	rc = pthread_create(&pool->ids[pool->threads], NULL, worker, pool);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	if (rc != 0)
 		fy_executor_release(pool);
 	return rc;
@@ -740,13 +741,14 @@ static int queue_wait(ferry_executor *queue, int64_t timeout)
 
 int ferry_executor_run(ferry_executor *executor, unsigned max, int64_t timeout)
 {
-	int rc;
+	int rc, cancel;
 
 	if (!executor || executor->kind != KIND_QUEUE)
 		return fy_fail(FERRY_EINVAL, "ferry_executor_run needs an executor of ferry_queue_create");
 	if (!fy_timeout_ok(timeout))
 		return fy_fail(FERRY_EINVAL, "ferry_executor_run: the timeout is %lld ns; give 0, a positive time or "
 		                             "FERRY_FOREVER", (long long)timeout);
+	cancel = fy_cancel_later();
 	run_begins(executor);
 	rc = queue_wait(executor, timeout);
 	if (rc == FERRY_OK) {
@@ -759,6 +761,7 @@ int ferry_executor_run(ferry_executor *executor, unsigned max, int64_t timeout)
 		rc = 0;
 	}
 	run_ends(executor);
+	fy_cancel_as(cancel);
 	return rc;
 }
 
@@ -822,12 +825,16 @@ unsigned fy_executor_engine_closing(ferry *engine)
 
 void ferry_executor_destroy(ferry_executor *executor)
 {
+	int cancel;
+
 	if (!executor)
 		return;
+	cancel = fy_cancel_later();
 	if (executor->kind == KIND_POOL)
 		destroy_pool(executor);
 	else if (executor->kind == KIND_STRAND)
 		destroy_strand(executor);
 	else
 		destroy_queue(executor);
+	fy_cancel_as(cancel);
 }

@@ -30,6 +30,7 @@
 #include "compose.h"
 #include "executor.h"
 #include "future.h"
+#include "program.h"
 #include "status.h"
 #include "wake.h"
 #include "watch.h"
@@ -158,8 +159,8 @@ static void then_run(struct fy_task *task)
 	ferry_future *future = (ferry_future *)((char *)task - offsetof(ferry_future, then));
 	ferry_executor *where = future->then_where;
 
-	if (where == FERRY_INLINE || !fy_executor_discarding())
-		future->then_fn(future, fy_future_outcome(future), future->then_arg);
+	if ((where == FERRY_INLINE || !fy_executor_discarding()) && fy_program_may_run())
+		FY_PROGRAM("a callback", &fy_no_op, future->then_fn(future, fy_future_outcome(future), future->then_arg));
 	ferry_future_release(future);
 	if (where != FERRY_INLINE)
 		fy_executor_release(where);
@@ -177,8 +178,11 @@ static bool submit(ferry *engine, ferry_executor *where, struct fy_task *task)
 
 void fy_future_run_on(ferry *engine, ferry_executor *where, struct fy_task *task)
 {
-	if (!submit(engine, where, task))
-		task->run(task);
+	if (submit(engine, where, task))
+		return;
+	fy_program_enter();
+	task->run(task);
+	fy_program_leave();
 }
 
 /* The future may be gone already: its word is only a key. */

@@ -23,6 +23,7 @@
 #include <sched.h>
 
 #include "executor.h"
+#include "program.h"
 #include "progress.h"
 #include "status.h"
 
@@ -164,9 +165,11 @@ void fy_engine_drive(ferry *engine, bool (*ready)(const void *arg), const void *
 {
 	if (!engine->lendable || ready(arg))
 		return;
+	int cancel = fy_cancel_later();
 	fy_add_32(&engine->drivers, 1);
 	take_turns(engine, ready, arg, until);
 	stop_driving(engine, false);
+	fy_cancel_as(cancel);
 }
 
 /* With the helm: may nobody be told? Only if the progress thread comes soon by itself, and everything is done that the
@@ -182,6 +185,7 @@ bool fy_engine_steer(ferry *engine, bool (*ready)(const void *arg), const void *
 	bool left = false;
 	if (!engine->lendable)
 		return false;
+	int cancel = fy_cancel_later();
 	fy_add_32(&engine->drivers, 1);
 	if (fy_helm_try(engine)) {
 		fy_add_64(&engine->lends, 1);
@@ -195,6 +199,7 @@ bool fy_engine_steer(ferry *engine, bool (*ready)(const void *arg), const void *
 		fy_helm_give(engine);
 	}
 	stop_driving(engine, left);
+	fy_cancel_as(cancel);
 	return left;
 }
 
@@ -225,6 +230,7 @@ static void sleep_alone(ferry *engine, int64_t until)
 /* Without a thread of the engine's own, who waits drives until it is over. */
 static void drive_alone(ferry *engine, bool (*ready)(const void *arg), const void *arg, int64_t until)
 {
+	int cancel = fy_cancel_later();
 	while (!ready(arg) && fy_now() < until && fy_load_acquire_32(&engine->phase) != FY_STOPPED) {
 		fy_helm_take(engine);
 		drive_alone_once(engine, ready, arg, until);
@@ -233,6 +239,7 @@ static void drive_alone(ferry *engine, bool (*ready)(const void *arg), const voi
 		else
 			sleep_alone(engine, until);
 	}
+	fy_cancel_as(cancel);
 }
 
 bool fy_engine_enter(ferry *engine)
@@ -299,8 +306,8 @@ int ferry_progress(ferry *engine, int64_t timeout)
 	if (!fy_engine_enter(engine))
 		return fy_fail(FERRY_ESTOPPED, "the engine has stopped");
 	int64_t until = fy_until(fy_now(), timeout);
-	bool worked;
-	bool stopped;
+	bool worked, stopped;
+	int cancel = fy_cancel_later();
 	for (;;) {
 		fy_helm_take(engine);
 		stopped = engine->progress->stopped;
@@ -311,6 +318,7 @@ int ferry_progress(ferry *engine, int64_t timeout)
 	}
 	fy_helm_give(engine);
 	fy_engine_leave(engine);
+	fy_cancel_as(cancel);
 	if (stopped)
 		return fy_fail(FERRY_ESTOPPED, "the engine has stopped");
 	return worked ? FERRY_OK : FERRY_PENDING;

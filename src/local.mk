@@ -59,6 +59,8 @@ libferry_core_la_SOURCES = \
 	%D%/place.h \
 	%D%/port.h \
 	%D%/post.c \
+	%D%/program.c \
+	%D%/program.h \
 	%D%/progress.c \
 	%D%/progress.h \
 	%D%/receive.c \

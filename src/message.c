@@ -7,6 +7,7 @@
 #include "block.h"
 #include "cache.h"
 #include "engine.h"
+#include "program.h"
 #include "status.h"
 
 /* ---- making ------------------------------------------------------------------ */
@@ -247,8 +248,8 @@ static void free_attachments(ferry_message *m)
 		struct fy_attachment *a = &m->attachments[i];
 		if (a->owned)
 			fy_block_put(m->engine, a->data, a->nbytes);
-		else if (a->release)
-			a->release(a->data, a->arg);
+		else if (a->release && fy_program_may_run())
+			FY_PROGRAM("a release function", &fy_no_op, a->release(a->data, a->arg));
 	}
 	free(m->attachments);
 }

@@ -33,6 +33,7 @@
 #include "mpi_life.h"
 #include "mpi_sendrecv.h"
 #include "port_mpi.h"
+#include "program.h"
 #include "status.h"
 
 #define SPARE_MAX 256
@@ -172,10 +173,16 @@ static void deferred_free(struct fy_deferred *d)
 	s->n_spare++;
 }
 
+static void call_release(const struct fy_start *a)
+{
+	if (fy_program_may_run())
+		FY_PROGRAM("a release function", &fy_no_op, a->fn.release(NULL, a->fn.arg));
+}
+
 static void run_release(struct fy_task *task)
 {
 	struct fy_deferred *d = (struct fy_deferred *)(void *)((char *)task - offsetof(struct fy_deferred, task));
-	d->start.fn.release(NULL, d->start.fn.arg);
+	call_release(&d->start);
 	deferred_free(d);
 }
 
@@ -340,7 +347,9 @@ static void call_start(struct fy_progress *p, struct fy_deferred *d)
 {
 	struct fy_mpi_starts *s = fy_mpi_starts_of(p);
 	MPI_Request request = MPI_REQUEST_NULL;
-	int code = d->start.fn.start(s->program, d->start.fn.arg, &request);
+	int code = MPI_SUCCESS;
+	FY_PROGRAM("the function of ferry_start", &fy_no_op,
+	           code = d->start.fn.start(s->program, d->start.fn.arg, &request));
 	if (code != MPI_SUCCESS || request == MPI_REQUEST_NULL) {
 		fy_start_complete(p, d->future, FY_START_FN, NULL, code);
 		release(d);
@@ -357,6 +366,11 @@ static void call_start(struct fy_progress *p, struct fy_deferred *d)
 static void call_function(struct fy_progress *p, struct fy_deferred *d)
 {
 	struct fy_mpi_starts *s = fy_mpi_starts_of(p);
+	if (!fy_program_may_run()) {
+		fy_start_fail(p, d->future, d->start.what, FERRY_ESTOPPED, "the process ends");
+		release(d);
+		return;
+	}
 	bool room = d->start.what == FY_START_RUN || fy_requests_reserve(&s->requests, 1);
 	if (!room)
 		fy_start_fail(p, d->future, d->start.what, FERRY_ENOMEM, "no memory for one more request");
@@ -368,7 +382,8 @@ static void call_function(struct fy_progress *p, struct fy_deferred *d)
 		call_start(p, d);
 		return;
 	}
-	int code = d->start.fn.run(s->program, d->start.fn.arg);
+	int code = MPI_SUCCESS;
+	FY_PROGRAM("the function of ferry_run", &fy_no_op, code = d->start.fn.run(s->program, d->start.fn.arg));
 	fy_start_complete(p, d->future, FY_START_RUN, NULL, code);
 	release(d);
 }
@@ -480,7 +495,7 @@ static void fail(struct fy_progress *p, const struct fy_record *r, int status, c
 	if (a->what != FY_START_FN || !a->fn.release)
 		return;
 	ferry *before = fy_engine_begin(FY_INLINE, p->engine);
-	a->fn.release(NULL, a->fn.arg);
+	call_release(a);
 	fy_engine_end(FY_INLINE, before);
 }
 

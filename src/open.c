@@ -16,6 +16,7 @@
 #include "options.h"
 #include "place.h"
 #include "port_mpi.h"
+#include "program.h"
 #include "progress.h"
 #include "status.h"
 
@@ -29,6 +30,7 @@ struct opening {
 	ferry *engine;
 	int status;
 	char text[256];
+	sigset_t mask;     /* the opening thread's: what the program's code has on the progress thread */
 	uint32_t done;     /* futex: written by the progress thread (release), read by the opening one (acquire) */
 };
 
@@ -80,7 +82,10 @@ static void tell(struct opening *o, int status)
 static void *thread_main(void *arg)
 {
 	struct opening *o = arg;
+	sigset_t mask = o->mask;
 	pthread_setname_np(pthread_self(), "ferry");
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, NULL);
+	fy_program_mask(&mask);
 	fy_place_as_process();
 	const char *cpus = o->failed ? NULL : o->options.progress_cpus;
 	int status = cpus ? fy_place_on(cpus) : FERRY_OK;
@@ -99,16 +104,25 @@ static void *thread_main(void *arg)
 	return NULL;
 }
 
-/* Signals are for the application's threads. */
+/* Signals are for the application's threads, until this one runs code of the program's. But those that a thread causes
+ * itself find the program's handlers, or end the program, wherever they come from. */
+static void block_signals(sigset_t *before)
+{
+	static const int own[] = { SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT, SIGSYS };
+	sigset_t most;
+	sigfillset(&most);
+	for (size_t i = 0; i < sizeof own / sizeof *own; i++)
+		sigdelset(&most, own[i]);
+	pthread_sigmask(SIG_SETMASK, &most, before);
+}
+
 static int start_thread(struct opening *o)
 {
-	sigset_t all, before;
 	pthread_t thread;
 	fy_store_release_32(&o->done, 0);
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
+	block_signals(&o->mask);
 	int failed = pthread_create(&thread, NULL, thread_main, o);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	pthread_sigmask(SIG_SETMASK, &o->mask, NULL);
 	if (failed)
 		return fy_fail(FERRY_ENOMEM, "the progress thread could not be started: %s", strerror(failed));
 	pthread_detach(thread);
@@ -144,17 +158,26 @@ static int open_locked(struct opening *o, const ferry_options *given, bool has_p
 	return status;
 }
 
-int fy_open(const void *comm, const ferry_options *options, ferry **engine_p)
+static int open_checked(const void *comm, const ferry_options *options, ferry **engine_p)
 {
 	if (fy_engine_on_progress(NULL))
 		return fy_fail(FERRY_EDEADLK, "an engine cannot be opened in a handler or callback");
 	struct opening o = { .comm = comm };
+	fy_program_begin();
 	pthread_mutex_lock(&open_lock);
 	int status = open_locked(&o, options, engine_p);
 	pthread_mutex_unlock(&open_lock);
 	fy_options_free(&o.options);
 	if (status == FERRY_OK)
 		*engine_p = o.engine;
+	return status;
+}
+
+int fy_open(const void *comm, const ferry_options *options, ferry **engine_p)
+{
+	int cancel = fy_cancel_later();
+	int status = open_checked(comm, options, engine_p);
+	fy_cancel_as(cancel);
 	return status;
 }
 
@@ -201,10 +224,8 @@ static int close_result(const ferry *e, int finished)
 	                                : "a rank is gone: leave by _exit or MPI_Abort, MPI was left as it is");
 }
 
-int ferry_close(ferry *e)
+static int close_engine(ferry *e)
 {
-	if (!e)
-		return FERRY_OK;
 	if (fy_engine_on_progress(NULL) || fy_engine_in_handler(e))
 		return fy_fail(FERRY_EDEADLK, "ferry_close would wait for the handler or callback that calls it");
 	if (!fy_cas_32(&e->phase, FY_OPEN, FY_CLOSING))
@@ -225,5 +246,15 @@ int ferry_close(ferry *e)
 	fy_engine_release(e);
 	pthread_mutex_unlock(&open_lock);
 	fy_engine_forget_lanes();
+	return status;
+}
+
+int ferry_close(ferry *e)
+{
+	if (!e)
+		return FERRY_OK;
+	int cancel = fy_cancel_later();
+	int status = close_engine(e);
+	fy_cancel_as(cancel);
 	return status;
 }

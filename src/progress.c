@@ -18,7 +18,9 @@
 
 #include "executor.h"
 #include "log.h"
+#include "options.h"
 #include "place.h"
+#include "program.h"
 #include "status.h"
 
 /* How long the loop yields before it sleeps: to wake an idle processor takes 10 to 50 us. Less where ranks outnumber
@@ -248,6 +250,7 @@ bool fy_progress_step(struct fy_progress *p, bool user_code)
 	p->stats.steps++;
 	ferry *before = fy_engine_begin(FY_STEPPING, engine);
 	struct fy_wakes *wakes_before = fy_wakes_collect(&p->wakes);
+	FY_PROGRAM_BEGIN("an inline handler", &fy_no_op);
 	if (fy_load_relaxed_ptr(&engine->commands.head) || p->commands)
 		run_commands(p);
 	if (fy_load_relaxed_ptr(&engine->accounts.head))
@@ -287,6 +290,7 @@ bool fy_progress_step(struct fy_progress *p, bool user_code)
 	fy_channel_test_sends(p);
 	if (fy_load_relaxed_ptr(&engine->tasks.head) || p->tasks)
 		fy_dispatch_run_tasks(p);
+	FY_PROGRAM_END;
 	fy_wakes_collect(wakes_before);
 	fy_engine_end(FY_STEPPING, before);
 	if (p->worked)

@@ -14,6 +14,7 @@
 #include "exchange.h"
 #include "ferry_msgpack.h"
 #include "message.h"
+#include "program.h"
 #include "status.h"
 
 /* What every receive begins with. After FERRY_OK the engine, and so what is kept, stays until
@@ -94,6 +95,7 @@ const void *ferry_message_data(const ferry_message *message, size_t *nbytes_p)
 static void pause_for(ferry *engine, int64_t backoff)
 {
 	struct timespec time = { .tv_sec = backoff / 1000000000, .tv_nsec = backoff % 1000000000 };
+	int cancel = fy_cancel_later();
 	if (engine->options.flags & FERRY_NO_THREAD)
 		ferry_progress(engine, 0);
 	if (backoff)
@@ -101,6 +103,7 @@ static void pause_for(ferry *engine, int64_t backoff)
 			;
 	else
 		sched_yield();
+	fy_cancel_as(cancel);
 }
 
 int ferry_busy_wait_recv(ferry *engine, int source, int64_t backoff, ferry_message **message_p)

@@ -6,6 +6,7 @@
 #include <sched.h>
 
 #include "engine.h"
+#include "program.h"
 
 /* ---- this thread ------------------------------------------------------------------- */
 
@@ -16,16 +17,20 @@ static _Thread_local struct fy_wakes *wakes_meanwhile __attribute__((tls_model("
 ferry *fy_engine_begin(enum fy_doing what, ferry *engine)
 {
 	ferry *before = doing[what];
-	if (what == FY_INLINE && !before)
+	if (what == FY_INLINE && !before) {
 		wakes_meanwhile = fy_wakes_collect(NULL);
+		fy_program_enter();
+	}
 	doing[what] = engine;
 	return before;
 }
 
 void fy_engine_end(enum fy_doing what, ferry *before)
 {
-	if (what == FY_INLINE && !before)
+	if (what == FY_INLINE && !before) {
+		fy_program_leave();
 		fy_wakes = wakes_meanwhile;
+	}
 	doing[what] = before;
 }
 

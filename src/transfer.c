@@ -55,7 +55,11 @@ void fy_transfer_release(struct fy_progress *p, ferry_message *m)
 	}
 	if (fy_add_32(&m->refs, (uint32_t)-1) != 1)
 		return;
-	if (p->user_code || !fy_message_runs_code(m)) {
+	if (!fy_message_runs_code(m)) {
+		fy_message_free(m);
+		return;
+	}
+	if (p->user_code) {
 		ferry *before = fy_engine_begin(FY_INLINE, p->engine);
 		fy_message_free(m);
 		fy_engine_end(FY_INLINE, before);

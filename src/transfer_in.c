@@ -20,6 +20,7 @@
  * memory, and what does not add up is refused in its place in the order.
  */
 #include "block.h"
+#include "program.h"
 #include "status.h"
 #include "transfer.h"
 
@@ -290,7 +291,10 @@ static void *ask_where(struct fy_progress *p, struct fy_inbound *in, uint32_t pa
 	if (!h || in->kind == FY_KIND_REPLY)
 		return NULL;
 	ferry *before = fy_engine_begin(FY_INLINE, p->engine);
-	void *there = h->fn(p->engine, in->ch->rank, in->op, part - 1, in->lengths[part], h->arg);
+	void *there = NULL;
+	if (fy_program_may_run())
+		FY_PROGRAM("a memory function", &in->op,
+		           there = h->fn(p->engine, in->ch->rank, in->op, part - 1, in->lengths[part], h->arg));
 	fy_engine_end(FY_INLINE, before);
 	return there;
 }

@@ -64,6 +64,7 @@ mpi_programs = \
 	%D%/mpi/gather_memory \
 	%D%/mpi/handlers \
 	%D%/mpi/large \
+	%D%/mpi/leaving \
 	%D%/mpi/mailbox \
 	%D%/mpi/mismatch \
 	%D%/mpi/order \
@@ -204,6 +205,7 @@ script_tests = \
 	%D%/mpi/ferry_perf_plot.sh \
 	%D%/mpi/finalize.sh \
 	%D%/mpi/opens.sh \
+	%D%/mpi/leaving.sh \
 	%D%/mpi/process.sh \
 	%D%/mpi/python_peer.sh \
 	%D%/mpi/wordcount.sh \

@@ -1,15 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The engine as part of a process: programs are started while it runs, signals stay away from its threads,
- * a thread that waits is cancelled. `process exit` leaves by exit(7) with an engine that was never closed
+ * The engine as part of a process: programs are started while it runs, by the program's threads and by its code on
+ * threads of the library; signals go where the header says; a thread that waits is cancelled. `process exit` leaves by exit(7) with an engine that was never closed
  * and work under way; process.sh looks at how that ends.
  */
+#define _GNU_SOURCE
 #include <dirent.h>
+#include <spawn.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 
 #include "system.h"
 
-enum { OP_LATER = 1, OP_SINK = 2, POSTS = 2000 };
+enum { OP_LATER = 1, OP_SINK, OP_CHILD, OP_FAULT, POSTS = 2000 };
 
 static ferry *engine;
 static int neighbour;
@@ -105,17 +108,19 @@ static bool read_task(const char *task, char name[64], unsigned long long *block
 	return true;
 }
 
-static void check_blocked(const char *name, unsigned long long blocked)
-{
-	static const int numbers[] = { SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGALRM, SIGCHLD, SIGUSR1, SIGUSR2,
-	                               SIGPIPE, SIGPROF, SIGWINCH };
+static const int synchronous[] = { SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT, SIGSYS };
+static const int others[] = { SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGALRM, SIGCHLD, SIGUSR1, SIGUSR2, SIGPIPE, SIGPROF,
+	                      SIGWINCH };
 
-	for (unsigned i = 0; i < COUNT_OF(numbers); i++)
-		if (!(blocked >> (numbers[i] - 1) & 1))
-			CHECK_FAIL("the thread %s does not block signal %d", name, numbers[i]);
+static void check_mask(const char *name, unsigned long long blocked, const int *numbers, unsigned n, bool wanted)
+{
+	for (unsigned i = 0; i < n; i++)
+		if ((blocked >> (numbers[i] - 1) & 1) != wanted)
+			CHECK_FAIL("the thread %s %s signal %d", name, wanted ? "does not block" : "blocks", numbers[i]);
 }
 
-/* The library's threads are named after it, and block all signals. */
+/* The progress thread has run no code of the program's yet. What it causes itself goes to the program's handlers, and
+ * all else to the program's threads. */
 static void check_threads(void)
 {
 	DIR *tasks = opendir("/proc/self/task");
@@ -129,13 +134,98 @@ static void check_threads(void)
 
 		if (*entry->d_name == '.' || !read_task(entry->d_name, name, &blocked))
 			continue;
-		if (strncmp(name, "ferry", 5) == 0) {
-			check_blocked(name, blocked);
+		if (strcmp(name, "ferry") == 0) {
+			check_mask(name, blocked, synchronous, COUNT_OF(synchronous), false);
+			check_mask(name, blocked, others, COUNT_OF(others), true);
 			found++;
 		}
 	}
 	closedir(tasks);
 	CHECK(found >= 1);
+}
+
+/* ---- what the program's code has on a thread of the library ------------------------------------- */
+
+/* A child of code that runs here starts with the mask of the thread that opened the engine, or made the pool: nothing
+ * but SIGUSR2. */
+static void start_children(ferry *on, ferry_message *request, void *arg)
+{
+	char *grep[] = { (char *)"grep", (char *)"-q", (char *)"^SigBlk:\t0*800$", (char *)"/proc/self/status", NULL };
+	int results[2] = { -1, -1 };
+	pid_t child;
+
+	(void)on;
+	(void)arg;
+	if (posix_spawnp(&child, *grep, NULL, NULL, grep, environ) == 0)
+		waitpid(child, &results[0], 0);
+	child = fork();
+	if (child == 0) {
+		execvp(*grep, grep);
+		_exit(127);
+	}
+	waitpid(child, &results[1], 0);
+	CHECK_OK(ferry_reply(request, results, sizeof results));
+}
+
+static volatile char *page; /* that may not be written, until somebody tries */
+
+static void on_fault(int number, siginfo_t *info, void *context)
+{
+	(void)number;
+	(void)context;
+	if (info->si_addr != (void *)(uintptr_t)page)
+		_exit(1);
+	mprotect((void *)(uintptr_t)page, 4096, PROT_READ | PROT_WRITE);
+}
+
+static void touch(ferry *on, ferry_message *request, void *arg)
+{
+	int result = 0;
+
+	(void)on;
+	(void)arg;
+	page[0] = 1; /* the program's handler repairs it */
+	CHECK_OK(ferry_reply(request, &result, sizeof result));
+}
+
+/* The handler of `op` answers with numbers that are all 0. */
+static void check_answer(uint32_t op)
+{
+	ferry_future *future;
+	ferry_message *reply;
+	size_t nbytes;
+
+	CHECK_OK(ferry_call(engine, ferry_rank(engine), op, NULL, 0, &future));
+	CHECK_OK(ferry_future_wait(future, FERRY_FOREVER));
+	CHECK_OK(ferry_future_take(future, &reply));
+	const int *results = ferry_message_body(reply, &nbytes);
+	for (size_t i = 0; i < nbytes / sizeof *results; i++)
+		CHECK_INT(results[i], 0);
+	ferry_message_release(reply);
+	ferry_future_release(future);
+}
+
+static void check_code(void)
+{
+	struct sigaction action = { .sa_sigaction = on_fault, .sa_flags = SA_SIGINFO }, before;
+	ferry_executor *pool, *places[2] = { FERRY_INLINE };
+
+	CHECK_OK(ferry_workers_create(engine, 1, &pool));
+	places[1] = pool;
+	sigaction(SIGSEGV, &action, &before);
+	for (unsigned i = 0; i < 2; i++) {
+		page = mmap(NULL, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		CHECK(page != MAP_FAILED);
+		CHECK_OK(ferry_handle(engine, OP_CHILD, places[i], start_children, NULL));
+		CHECK_OK(ferry_handle(engine, OP_FAULT, places[i], touch, NULL));
+		check_answer(OP_CHILD);
+		check_answer(OP_FAULT);
+		CHECK_OK(ferry_handle(engine, OP_CHILD, NULL, NULL, NULL));
+		CHECK_OK(ferry_handle(engine, OP_FAULT, NULL, NULL, NULL));
+		munmap((void *)(uintptr_t)page, 4096);
+	}
+	sigaction(SIGSEGV, &before, NULL);
+	ferry_executor_destroy(pool);
 }
 
 static void note_signal(int number)
@@ -226,7 +316,12 @@ int main(int argc, char **argv)
 	int rank, size;
 
 	system_watch();
+	sigset_t mask;
+	sigemptyset(&mask);
+	sigaddset(&mask, SIGUSR2);
+	pthread_sigmask(SIG_SETMASK, &mask, NULL);
 	engine = system_open(NULL);
+	check_threads(); /* nobody handles anything so far */
 	rank = ferry_rank(engine);
 	size = ferry_size(engine);
 	neighbour = (rank + 1) % size;
@@ -235,15 +330,15 @@ int main(int argc, char **argv)
 	CHECK_OK(ferry_fence(engine, FERRY_FOREVER));
 	if (argc > 1 && strcmp(argv[1], "exit") == 0)
 		leave_unclosed();
-	check_threads();
 	check_programs();
+	check_code();
 	check_signals();
 	for (int i = 0; i < 10; i++)
 		check_cancelled();
 	CHECK_OK(ferry_close(engine));
 	CHECK_INT(system_counted(&sunk), POSTS + 1 + 200 + 2 * 10);
 	if (rank == 0)
-		printf("process: %d ranks: programs started meanwhile, the engine's threads are named and "
-		       "block signals, waits go on over signals, cancelled waiters leave everything whole\n", size);
+		printf("process: %d ranks: programs started meanwhile, also in handlers, the engine's threads are named and "
+		       "have the masks that they should, waits go on over signals, cancelled waiters leave everything whole\n", size);
 	return 0;
 }

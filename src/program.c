@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#define _GNU_SOURCE
+#include "program.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "status.h"
+#include "wake.h"
+
+#define EXIT_WAITS FERRY_S(1)
+#define EXIT_LOOKS FERRY_US(100)
+
+_Thread_local struct fy_inside *fy_inside __attribute__((tls_model("initial-exec")));
+static _Thread_local const sigset_t *mask_to_take __attribute__((tls_model("initial-exec")));
+uint32_t fy_program_ending, fy_program_enter_fences;
+const uint32_t fy_no_op = UINT32_MAX;
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static struct fy_inside *all;      /* under lock; never shorter, a thread that exits leaves its own to the next */
+static struct fy_inside not_known; /* of threads for which there is no memory: exit does not wait for these */
+static pthread_key_t key;          /* its destructor gives back a thread's */
+static pthread_once_t key_once = PTHREAD_ONCE_INIT, begin_once = PTHREAD_ONCE_INIT;
+static bool works;                 /* constant after key_once */
+static pid_t process;              /* constant after begin_once: in the child of a fork exit has nothing to wait for */
+
+/* ---- threads ------------------------------------------------------------------------------ */
+
+static void leave(void *mine)
+{
+	struct fy_inside *inside = mine;
+	pthread_mutex_lock(&lock);
+	inside->used = false;
+	pthread_mutex_unlock(&lock);
+	fy_inside = NULL;
+}
+
+static void make_key(void)
+{
+	works = pthread_key_create(&key, leave) == 0;
+}
+
+static struct fy_inside *take_one(void)
+{
+	pthread_mutex_lock(&lock);
+	struct fy_inside *mine = all;
+	while (mine && mine->used)
+		mine = mine->next;
+	if (!mine && (mine = aligned_alloc(FY_CACHE_LINE, FY_CACHE_LINE))) {
+		*mine = (struct fy_inside){ .next = all };
+		all = mine;
+	}
+	if (mine)
+		mine->used = true;
+	pthread_mutex_unlock(&lock);
+	return mine;
+}
+_Static_assert(sizeof(struct fy_inside) <= FY_CACHE_LINE, "one line a thread");
+
+void fy_program_mask(const sigset_t *mask)
+{
+	mask_to_take = mask;
+}
+
+struct fy_inside *fy_program_thread(void)
+{
+	if (mask_to_take)
+		pthread_sigmask(SIG_SETMASK, mask_to_take, NULL);
+	mask_to_take = NULL;
+	pthread_once(&key_once, make_key);
+	fy_inside = works ? take_one() : NULL;
+	if (fy_inside && pthread_setspecific(key, fy_inside) != 0)
+		leave(fy_inside);
+	if (!fy_inside)
+		fy_inside = &not_known;
+	return fy_inside;
+}
+
+/* ---- it does not return --------------------------------------------------------------------- */
+
+static void say(const char *text)
+{
+	ssize_t ignored = write(STDERR_FILENO, text, strlen(text));
+	(void)ignored;
+}
+
+void fy_program_left(const char *what, uint32_t op)
+{
+	char text[200], of[32] = "";
+	if (op != fy_no_op)
+		snprintf(of, sizeof of, " of op %#x", op);
+	snprintf(text, sizeof text, "ferry: %s%s did not return: neither an exception nor pthread_exit may leave it. The "
+	         "program ends here.\n", what, of);
+	say(text);
+	abort();
+}
+
+/* ---- exit -------------------------------------------------------------------------------------- */
+
+static bool is_anybody_inside(void)
+{
+	bool is = false;
+	pthread_mutex_lock(&lock);
+	for (struct fy_inside *inside = all; inside && !is; inside = inside->next)
+		is = inside != fy_inside && fy_load_acquire_32(&inside->depth) != 0;
+	pthread_mutex_unlock(&lock);
+	return is;
+}
+
+void fy_program_end(void)
+{
+	const struct timespec look = { 0, EXIT_LOOKS };
+	fy_store_release_32(&fy_program_ending, 1);
+	fy_barrier_everywhere();
+	int64_t until = fy_now() + EXIT_WAITS;
+	bool inside;
+	while ((inside = is_anybody_inside()) && fy_now() < until)
+		nanosleep(&look, NULL);
+	if (inside)
+		say("ferry: exit goes on beside a handler or callback that has not returned for a second\n");
+}
+
+static void at_exit(void)
+{
+	if (getpid() == process)
+		fy_program_end();
+}
+
+static void begin(void)
+{
+	process = getpid();
+	fy_program_enter_fences = !fy_barrier_is_everywhere();
+	atexit(at_exit);
+}
+
+void fy_program_begin(void)
+{
+	pthread_once(&begin_once, begin);
+}
