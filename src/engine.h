@@ -92,7 +92,8 @@ struct ferry {
 	int close_status;         /* written before `closed` */
 	char close_text[FY_CLOSE_TEXT]; /* likewise: its sentence, "" where there is no particular one */
 	uint32_t stopped;         /* set together with the phase FY_STOPPED: what handlers that wait for room look at */
-	uint32_t abandoned;       /* set by close (release) after its last look at the lanes */
+	uint32_t abandoned;       /* set by close (release) after its last look at the lanes, read by who posts late, leaves
+	                           * or makes a message (acquire) */
 	ferry_stats last_stats;   /* after close, for tests */
 	ferry *next_shell;        /* in the list of closed engines, under its lock */
 	ferry_future *fence;      /* under aside: a fence that has not ended yet */
