@@ -197,7 +197,8 @@ struct ferry_options {
 	size_t message_max;     /* a larger message is FERRY_ETOOBIG: none; 1 and more, or none */
 	size_t out_of_band;     /* binaries from this size on travel as attachments: 256 KiB; 1 and more, or none */
 	size_t decode_memory;   /* bound of one decoded object: 64 MiB; 4 KiB and more */
-	int64_t handler_grace;  /* a call that nobody takes for so long is FERRY_ENOHANDLER: 5 s; 1 ns and more, or none */
+	int64_t handler_grace;  /* a call that nobody takes for so long is FERRY_ENOHANDLER, and a post that nobody has
+	                         * asked for is told of on stderr, once an op: 5 s; 1 ns and more, or none */
 	int64_t spin;           /* an idle loop spins before it yields: 20 us, none on fewer than 4 processors; to 1 s,
 	                         * or none. It never does where the ranks of a host outnumber its processors */
 	int64_t sleep_max;      /* longest sleep of an idle loop that must poll: 10 ms; 1 us to 10 s, or none */
@@ -254,12 +255,15 @@ FERRY_API int ferry_open(const ferry_options *options, ferry **engine_p);
  *            meanwhile. A call that begins later returns FERRY_ESTOPPED, too (ferry_rank and ferry_size go on telling
  *            what they did), until 256 more engines of this process have been closed: then a new one may have this
  *            address.
- * Blocks     until all ranks have closed. Queues that nobody runs are run by this thread.
+ * Blocks     until all ranks have closed. Queues that nobody runs are run by this thread. What it waits for is said
+ *            on stderr (and in the log) after 10 s, then after twice as long each time: ranks that are not in the
+ *            close, handlers that run, messages that are retained or unread, posts without room.
  * Ownership  futures, messages and executors that the program holds may be used and released
  *            afterwards; the engine not. NULL is fine.
  * Completes  every future: calls that nobody answered and promises that nobody fulfilled with
  *            FERRY_ESTOPPED. Messages that nobody reads any more are dropped and counted, once all
- *            ranks close; until then they hold their senders back as ever.
+ *            ranks close; until then they hold their senders back as ever. One line on stderr says how many of
+ *            which op from whom.
  *
  * Left out: MPI_Finalize while an engine is open ends the job with a sentence and a status that is not 0.
  *
@@ -352,7 +356,10 @@ struct ferry_stats {
 	uint64_t wakes;             /* times another thread woke it */
 	uint64_t steps;             /* steps of the progress loop */
 	uint64_t lends;             /* times a waiting thread took the helm */
-	uint64_t memory_held;       /* bytes of messages in the mailbox */
+	uint64_t memory_held;       /* what received messages take here until the program releases them: unread, waiting for
+	                             * a handler or inside of one, retained, or given by ferry_recv; large ones from their
+	                             * grant on. Their bytes and 320 each; attachments that were taken, and replies, are not
+	                             * counted */
 	uint64_t kept;              /* buffers that MPI may still read after a close with EPEER */
 	uint64_t mpi_errors;        /* receives of batches, and sends, that MPI ended with an error */
 };

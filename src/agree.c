@@ -114,8 +114,10 @@ bool fy_agree_is_quiet(struct fy_progress *p)
 {
 	if (!fy_outgoing_quiet(p) || !fy_transfer_quiet(p) || p->tasks || p->homeless)
 		return false;
-	/* A fence is for messages: a receive that waits for the program's own send would hold it up for ever. */
-	if (p->starts && p->starts->awaited && p->agree.kind == FY_AGREE_CLOSE)
+	/* A fence is for messages: a receive that waits for the program's own send would hold it up for ever. Handlers
+	 * of executors are in the counts; a close tells the others who has some. */
+	if (p->agree.kind == FY_AGREE_CLOSE &&
+	    ((p->starts && p->starts->awaited) || p->given != fy_load_acquire_64(&p->engine->handled_elsewhere)))
 		return false;
 	for (struct fy_channel *ch = p->all; ch; ch = ch->all_next)
 		if (ch->pending || ch->streams_out || ch->streams_in || ch->early || ch->ready ||
@@ -188,12 +190,18 @@ static void judge(struct fy_progress *p, const struct fy_agree_word *sum)
 
 /* ---- the step ------------------------------------------------------------------------------ */
 
-static bool children_are_here(const struct fy_progress *p)
+bool fy_agree_has_answered(const struct fy_progress *p, int child)
 {
 	const struct fy_agree *a = &p->agree;
+	const struct fy_agree_word *up = &a->child[child];
+	uint32_t kind = up->kind & ~(uint32_t)FY_AGREE_TAINTED;
+	return a->seen[child] && up->n == a->n && up->round == a->round && kind == a->kind;
+}
+
+static bool children_are_here(const struct fy_progress *p)
+{
 	for (int i = 0; i < fy_tree_children(p); i++)
-		if (!a->seen[i] || a->child[i].n != a->n || a->child[i].round != a->round ||
-		    (a->child[i].kind & ~(uint32_t)FY_AGREE_TAINTED) != a->kind)
+		if (!fy_agree_has_answered(p, i))
 			return false;
 	return true;
 }

@@ -29,6 +29,8 @@ static inline int fy_tree_which_child(const struct fy_progress *p, int rank)
 /* ---- agree.c ---- */
 void fy_agree_complete(struct fy_agree *a, int status, const char *detail);
 bool fy_agree_is_quiet(struct fy_progress *p);
+/* Has that child sent its up of this round? */
+bool fy_agree_has_answered(const struct fy_progress *p, int child);
 
 /* ---- agree_news.c ---- */
 /* That rank, or one of those below, was heard to close, when it had finished so many fences. */

@@ -66,11 +66,15 @@ static void awaited_below(struct fy_progress *p, struct fy_awaited *list)
 	*list = (struct fy_awaited){ 0 };
 	if (a->kind != FY_AGREE_CLOSE || (a->everybody && !fy_agree_is_quiet(p)))
 		add_rank(list, p->engine->rank);
-	for (int i = 0; i < fy_tree_children(p); i++)
-		if (a->closing.below_known[i])
-			add_list(list, &a->closing.below[i]);
+	for (int i = 0; i < fy_tree_children(p); i++) {
+		int child = fy_tree_child(p->engine->rank, i);
+		if (!a->closing.below_known[i])
+			add_subtree(list, child, p->engine->size);
+		else if (a->everybody && !a->closing.below[i].count && !fy_agree_has_answered(p, i))
+			add_rank(list, child); /* it says nothing at all */
 		else
-			add_subtree(list, fy_tree_child(p->engine->rank, i), p->engine->size);
+			add_list(list, &a->closing.below[i]);
+	}
 }
 
 /* As far as it is known here. */

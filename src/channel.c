@@ -853,6 +853,14 @@ bool fy_channel_starved(const struct fy_progress *p)
 	return false;
 }
 
+uint64_t fy_channel_held(const struct fy_progress *p)
+{
+	uint64_t held = p->large_used[0] - (fy_load_acquire_64(&p->engine->large_returned) - p->large_seen);
+	for (const struct fy_channel *ch = p->all; ch; ch = ch->all_next)
+		held += ch->held - (fy_load_acquire_64(&ch->account->returned) - ch->account->seen);
+	return held;
+}
+
 static void owe_limit(struct fy_progress *p, struct fy_channel *ch)
 {
 	uint64_t more = fy_channel_limit(ch) - ch->limit_sent;

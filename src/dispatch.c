@@ -20,6 +20,7 @@
 #include "log.h"
 #include "program.h"
 #include "progress.h"
+#include "report.h"
 #include "status.h"
 
 #include <limits.h>
@@ -136,6 +137,7 @@ void fy_message_keep_view(ferry_message *view)
 	view->account = ch->account;
 	view->charge = view->nbytes + FY_MESSAGE_CHARGE;
 	ch->held += view->charge;
+	fy_report_kept(p, view);
 	fy_engine_retain(view->engine);
 	p->view = NULL; /* a new one is made before the next message */
 }
@@ -170,8 +172,9 @@ static ferry_message *keep_record(struct fy_progress *p, struct fy_channel *ch, 
 	return m;
 }
 
-static void charge(struct fy_channel *ch, ferry_message *m)
+static void charge(struct fy_progress *p, struct fy_channel *ch, ferry_message *m)
 {
+	fy_report_kept(p, m);
 	m->account = ch->account;
 	m->charge = fy_message_total(m) + FY_MESSAGE_CHARGE;
 	ch->held += m->charge;
@@ -285,7 +288,9 @@ static void run_in_executor(struct fy_task *task)
 static void call_inline(struct fy_progress *p, struct fy_handler *h, ferry_message *m)
 {
 	ferry *before = fy_engine_begin(FY_INLINE, p->engine);
+	fy_store_relaxed_32(&p->engine->inside, h->op);
 	FY_PROGRAM("a handler", &h->op, h->fn(p->engine, m, h->arg));
+	fy_store_relaxed_32(&p->engine->inside, FY_INSIDE_NOTHING);
 	fy_engine_end(FY_INLINE, before);
 	p->stats.handled++;
 	p->done++;
@@ -332,6 +337,7 @@ void fy_dispatch_message(struct fy_progress *p, struct fy_channel *ch, ferry_mes
 		drop_unhandled(p, m);
 	} else if (h->where) {
 		m->handler = h;
+		p->given++;
 		m->task.run = run_in_executor;
 		fy_add_32(&h->refs, 1);
 		fy_executor_submit(h->where, &m->task);
@@ -371,7 +377,9 @@ bool fy_dispatch_run_tasks(struct fy_progress *p)
 		if (!p->tasks)
 			p->tasks_last = NULL;
 		ferry *before = fy_engine_begin(FY_INLINE, p->engine);
+		fy_store_relaxed_32(&p->engine->inside, FY_INSIDE_CALLBACK);
 		task->run(task);
+		fy_store_relaxed_32(&p->engine->inside, FY_INSIDE_NOTHING);
 		fy_engine_end(FY_INLINE, before);
 		any = p->worked = true;
 	}
@@ -427,7 +435,7 @@ static enum taken deliver(struct fy_progress *p, struct fy_channel *ch, const st
 	int status;
 	ferry_message *m = keep_record(p, ch, r, call_id, &status);
 	if (m) {
-		charge(ch, m);
+		charge(p, ch, m);
 		fy_dispatch_message(p, ch, m);
 	}
 	return as_kept(status);
@@ -492,7 +500,7 @@ static enum taken deliver_held(struct fy_progress *p, struct fy_channel *ch, con
 		ferry_message_release(m);
 		return PAUSED;
 	}
-	charge(ch, m);
+	charge(p, ch, m);
 	held->ready = true;
 	return TAKEN;
 }
@@ -718,6 +726,7 @@ static void dispatch_requests(struct fy_progress *p, struct fy_channel *ch, stru
 		view->op = r->op;
 		view->body = fy_record_data(r);
 		view->nbytes = word & FY_BODY_MAX;
+		fy_store_relaxed_32(&engine->inside, r->op);
 		h->fn(engine, view, h->arg);
 		slot->offset += size;
 		slot->index++;
@@ -733,6 +742,7 @@ static void dispatch_requests(struct fy_progress *p, struct fy_channel *ch, stru
 			view->flags &= ~FY_MESSAGE_CALL;
 		}
 	}
+	fy_store_relaxed_32(&engine->inside, FY_INSIDE_NOTHING);
 	fy_engine_end(FY_INLINE, before);
 	uint32_t n = slot->index - first;
 	p->done += n;
@@ -1116,8 +1126,8 @@ int fy_dispatch_set_memory(struct fy_progress *p, uint32_t op, ferry_memory_fn *
 
 static void no_handler(struct fy_progress *p, ferry_message *m)
 {
+	fy_report_untaken(p, m);
 	fy_mailbox_remove(&p->engine->mailbox, m);
-	fy_log(p->engine->log, "op %#x from rank %d: no handler, and nobody reads it", m->op, m->source);
 	if (!fy_message_answer_for(m, FERRY_ENOHANDLER))
 		ferry_message_release(m);
 }
@@ -1136,7 +1146,7 @@ static void rescan(struct fy_progress *p)
 	}
 }
 
-/* Calls that outlived their grace are answered; seldom, and only when nobody reads just now. */
+/* Calls that outlived their grace are answered, and posts told of; seldom, and only when nobody reads just now. */
 void fy_dispatch_mail(struct fy_progress *p)
 {
 	struct fy_mailbox *box = &p->engine->mailbox;
@@ -1151,9 +1161,14 @@ void fy_dispatch_mail(struct fy_progress *p)
 		rescan(p);
 	for (ferry_message *m = box->all.first, *next; m && grace != FERRY_NONE; m = next) {
 		next = m->next;
-		bool due = m->flags & FY_MESSAGE_CALL && p->now - m->arrived >= grace;
-		if (due && !fy_mailbox_wanted(box, m, m->arrived))
+		if (p->now - m->arrived < grace)
+			continue;
+		if (!(m->flags & FY_MESSAGE_CALL)) {
+			if (m->tally && !m->tally->told && !fy_mailbox_known(box, m))
+				fy_report_untaken(p, m);
+		} else if (!fy_mailbox_wanted(box, m, m->arrived)) {
 			no_handler(p, m);
+		}
 	}
 	fy_mailbox_unlock(box);
 }
@@ -1168,6 +1183,7 @@ void fy_dispatch_drop_mail(struct fy_progress *p)
 		ferry_message *m = box->all.first;
 		fy_mailbox_remove(box, m);
 		p->stats.dropped++;
+		fy_report_dropped(&p->unread, m);
 		ferry_message_release(m);
 	}
 	fy_mailbox_unlock(box);

@@ -26,6 +26,7 @@
 #include "log.h"
 #include "options.h"
 #include "progress.h"
+#include "report.h"
 #include "status.h"
 
 #define CREDIT_FIRST 16384u         /* each pair of ranks starts with room for one small batch */
@@ -90,6 +91,7 @@ static void shell_init(ferry *e, const fy_port *port)
 	e->rank = port->rank;
 	e->size = port->size;
 	fy_store_release_32(&e->refs, 1);
+	e->inside = FY_INSIDE_NOTHING;
 	fy_wake_init(&e->wake);
 	ck_stack_init(&e->lanes);
 	ck_stack_init(&e->commands);
@@ -346,6 +348,7 @@ static void drop_mail(ferry *e, struct fy_progress *p)
 		ferry_message *m = e->mailbox.all.first;
 		fy_mailbox_remove(&e->mailbox, m);
 		m->flags &= ~FY_MESSAGE_CALL;
+		fy_report_dropped(&p->unread, m);
 		ferry_message_release(m);
 		p->stats.dropped++;
 	}
@@ -373,6 +376,7 @@ int fy_engine_destroy(ferry *e)
 	struct fy_progress *p = e->progress;
 	int status = p->clean ? FERRY_OK : e->status;
 	fy_engine_set_stopped(e);
+	fy_store_relaxed_32(&e->inside, FY_INSIDE_END);
 	fy_wake_stop(&e->wake);
 	fy_outgoing_abandon(p, FERRY_ESTOPPED); /* posts that raced with the close */
 	fy_store_release_32(&e->abandoned, 1);
@@ -383,6 +387,7 @@ int fy_engine_destroy(ferry *e)
 	fy_executor_engine_closing(e);
 	run_last_tasks(p);
 	drop_mail(e, p);
+	fy_report_say_dropped(e, &p->unread);
 	drop_late_answers(e);
 	while (p->rooms) {
 		ferry_future *f = p->rooms;
@@ -453,6 +458,7 @@ void fy_engine_release(ferry *e)
 	if (fy_add_32(&e->refs, (uint32_t)-1) != 1)
 		return;
 	fy_block_free_all(e);
+	fy_report_free(e);
 	free(e->full);
 	free(e->bodies_to);
 	e->full = NULL;

@@ -32,6 +32,30 @@ struct fy_account {
 	struct fy_account *next; /* engine->account_list */
 };
 
+/* Received messages of one op, for what people are told. One an op; lives as long as the engine struct. */
+struct fy_tally {
+	struct fy_tally *next;
+	uint32_t op;            /* constant; FERRY_ANY_OP: all those for which there is no other */
+	bool told;              /* the helm's: that nobody takes them */
+	uint64_t kept, asked;   /* the helm's: messages that were kept, and requests among them */
+	uint64_t unread;        /* the helm's, while it counts */
+	uint64_t freed, answered; /* of these were freed: atomic add by whoever frees, read by the helm */
+};
+#define FY_TALLIES 64u
+
+/* Messages that nobody reads: how many of which op from whom. */
+#define FY_UNREAD_NAMED 6u
+struct fy_unread_of {
+	uint32_t op;
+	int source;
+	uint64_t count;
+};
+struct fy_unread {
+	uint64_t count;
+	unsigned n;
+	struct fy_unread_of some[FY_UNREAD_NAMED];
+};
+
 #define FY_ENGINE_SLOTS 4
 #define FY_CLOSE_TEXT 252
 
@@ -108,6 +132,10 @@ struct ferry {
 	                               * under aside */
 	void (*slot_free[FY_ENGINE_SLOTS])(void *);
 	struct fy_account *account_list; /* the helm's; freed with the struct */
+	struct fy_tally *tallies[FY_TALLIES]; /* likewise, by hash of the op */
+	uint32_t n_tallies;       /* the helm's */
+	uint32_t inside;          /* what the holder of the helm runs: an op whose inline handler runs, or FY_INSIDE_...:
+	                           * written by it (relaxed), read by a close that waits (relaxed: a hint) */
 	uint32_t mail_rescan;     /* set by executors (release) when a message went back to the mailbox, cleared
 	                           * by the helm */
 	uint32_t ferry_recv_threads; /* threads inside ferry_recv: atomic add */
@@ -151,6 +179,10 @@ static inline void fy_room_tell(ferry *e)
 	if (fy_load_acquire_32(&e->room_waiting))
 		fy_futex_wake(&e->room, 1 << 30, false);
 }
+
+#define FY_INSIDE_NOTHING 0xFFFFFFFFu
+#define FY_INSIDE_CALLBACK 0xFFFFFFFEu
+#define FY_INSIDE_END 0xFFFFFFFDu     /* the engine is taken apart */
 
 /* A request to the helm from another thread, which waits for it. `run` is called between
  * steps' phases; it returns false to be asked again at the next step. */
@@ -206,8 +238,10 @@ void fy_engine_help(ferry *engine, bool (*ready)(const void *arg), const void *a
 
 /* The phase FY_STOPPED begins. */
 void fy_engine_set_stopped(ferry *engine);
-/* Without a thread: go on with a close. */
-void fy_engine_step_close(ferry *engine);
+/* Without a thread: go on with a close. `look` is called now and then, with the helm. */
+void fy_engine_step_close(ferry *engine, void (*look)(void *arg), void *arg);
+/* Hand a command over without waiting for it: it lives until it is done, or the engine is closed. */
+void fy_engine_command_begin(ferry *engine, struct fy_command *command);
 /* Threads that wait for room look again. */
 void fy_engine_nudge(ferry *engine);
 

@@ -269,22 +269,21 @@ static bool close_is_over(const void *arg)
 	return ((const ferry *)arg)->progress->stopped;
 }
 
+#define CLOSE_LOOK FERRY_MS(5) /* between two looks at queues that nobody runs */
+
 /* Looks with the helm: another thread may have made the last step, and be inside of it yet. */
-void fy_engine_step_close(ferry *engine)
+void fy_engine_step_close(ferry *engine, void (*look)(void *arg), void *arg)
 {
 	for (bool over = false; !over;) {
 		fy_executor_engine_closing(engine);
 		fy_helm_take(engine);
-		drive_alone_once(engine, close_is_over, engine, INT64_MAX);
+		drive_alone_once(engine, close_is_over, engine, fy_now() + CLOSE_LOOK);
 		over = close_is_over(engine);
-		int64_t t = over ? 0 : fy_progress_sleep_time(engine->progress);
-		if (t > FERRY_US(50))
-			t = FERRY_US(50);
-		fy_helm_give(engine);
-		if (t) {
-			fy_wake_announce(&engine->wake, true);
-			fy_wake_sleep(&engine->wake, t);
-		}
+		look(arg);
+		if (over)
+			fy_helm_give(engine);
+		else
+			sleep_alone(engine, fy_now() + CLOSE_LOOK);
 	}
 }
 
@@ -339,6 +338,13 @@ static int command_outcome(const struct fy_command *c)
 	return fy_fail(c->status, "the engine did not take it: %s", ferry_strerror(c->status));
 }
 
+void fy_engine_command_begin(ferry *engine, struct fy_command *c)
+{
+	c->done = 0;
+	ck_stack_push_upmc(&engine->commands, &c->entry);
+	fy_engine_notify(engine);
+}
+
 int fy_engine_command(ferry *engine, struct fy_command *c)
 {
 	c->done = 0;
@@ -349,8 +355,7 @@ int fy_engine_command(ferry *engine, struct fy_command *c)
 	}
 	if (!fy_engine_enter(engine))
 		return fy_fail(FERRY_ESTOPPED, "the engine has stopped");
-	ck_stack_push_upmc(&engine->commands, &c->entry);
-	fy_engine_notify(engine);
+	fy_engine_command_begin(engine, c);
 	fy_engine_help(engine, command_done, c, INT64_MAX);
 	while (!command_done(c))
 		fy_futex_wait(&c->done, 0, INT64_MAX, false);

@@ -64,6 +64,8 @@ libferry_core_la_SOURCES = \
 	%D%/progress.c \
 	%D%/progress.h \
 	%D%/receive.c \
+	%D%/report.c \
+	%D%/report.h \
 	%D%/reception.c \
 	%D%/record.h \
 	%D%/status.c \

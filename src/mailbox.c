@@ -137,3 +137,11 @@ bool fy_mailbox_wanted(const struct fy_mailbox *box, const ferry_message *m, int
 	}
 	return false;
 }
+
+bool fy_mailbox_known(const struct fy_mailbox *box, const ferry_message *m)
+{
+	for (unsigned i = 0; i < box->n_patterns; i++)
+		if (box->patterns[i].op == m->op && matches(m, box->patterns[i].source, m->op))
+			return true;
+	return fy_mailbox_wanted(box, m, m->arrived);
+}

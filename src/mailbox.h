@@ -51,6 +51,8 @@ void fy_mailbox_unlock(struct fy_mailbox *box);
 struct fy_mail_pattern *fy_mailbox_ask(struct fy_mailbox *box, int source, uint32_t op, int64_t now);
 /* Has somebody asked for this message since `since`, or waits for it? Under lock. */
 bool fy_mailbox_wanted(const struct fy_mailbox *box, const ferry_message *message, int64_t since);
+/* Has anybody ever asked for its op, or for any since it came? Under lock. */
+bool fy_mailbox_known(const struct fy_mailbox *box, const ferry_message *message);
 void fy_mailbox_remove(struct fy_mailbox *box, ferry_message *message);
 /* Move the inbox to the lists. Under lock. */
 void fy_mailbox_sort(struct fy_mailbox *box);

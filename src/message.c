@@ -266,6 +266,12 @@ static void return_memory(ferry_message *m)
 	}
 	if (m->large)
 		fy_add_64(&engine->large_returned, m->large);
+	if (m->tally) {
+		if (m->flags & FY_MESSAGE_ASKED)
+			fy_add_64(&m->tally->answered, 1);
+		fy_add_64(&m->tally->freed, 1);
+		m->tally = NULL;
+	}
 	if ((m->charge || m->large) && fy_load_acquire_32(&engine->phase) != FY_STOPPED)
 		fy_engine_notify(engine);
 	m->charge = m->large = 0;

@@ -19,6 +19,7 @@
 struct fy_account;
 struct fy_handler;
 struct fy_lane;
+struct fy_tally;
 
 struct fy_attachment {
 	void *data;
@@ -62,7 +63,8 @@ struct ferry_message {
 	int64_t arrived;       /* for the grace period */
 	ck_stack_entry_t entry;
 	void (*extra_free)(void *extra);
-	char unused[32];       /* up to the next line of the cache */
+	struct fy_tally *tally; /* where it is counted, until it is freed; NULL: nowhere */
+	char unused[24];       /* up to the next line of the cache */
 	_Alignas(16) char tail[]; /* a short body */
 };
 
@@ -74,6 +76,7 @@ struct ferry_message {
 #define FY_MESSAGE_BLANK 0x20u   /* made for a reply: FY_MESSAGE_SMALL bytes in the tail, goes to the thread's cache */
 
 #define FY_MESSAGE_BLOCK 0x40u   /* the body is a block (block.c) */
+#define FY_MESSAGE_ASKED 0x80u   /* it came as a request */
 
 /* What `answered` is before that: nobody has tried, or a reply found no memory. Then whoever answers in the end says so:
  * the caller does not get an empty reply for one that was lost. */

@@ -12,12 +12,14 @@
 #include <string.h>
 
 #include "executor.h"
+#include "log.h"
 #include "open.h"
 #include "options.h"
 #include "place.h"
 #include "port_mpi.h"
 #include "program.h"
 #include "progress.h"
+#include "report.h"
 #include "status.h"
 
 /* What the opening thread and the progress thread tell each other. */
@@ -199,18 +201,114 @@ static bool begin_close(struct fy_progress *p, struct fy_command *c)
 	return true;
 }
 
+/*
+ * What a close waits for is said by the thread that called it, after a while and then after twice as long each time. The
+ * helm puts it together; a helm that does not come back is itself what is waited for.
+ */
+#define HELM_COMES FERRY_MS(200)
+
+struct says {
+	ferry *engine;
+	struct fy_command command; /* puts `text` together */
+	bool asked;                /* and the helm has it */
+	int64_t since, next, pause;
+	char text[FY_REPORT_BYTES];
+};
+
+static void says_begin(struct says *s, ferry *e)
+{
+	*s = (struct says){ .engine = e, .since = fy_now(), .pause = fy_report_patience() };
+	s->next = s->since + s->pause;
+}
+
+static bool is_due(struct says *s)
+{
+	int64_t now = fy_now();
+	if (now < s->next)
+		return false;
+	s->pause *= 2;
+	s->next = now + s->pause;
+	return true;
+}
+
+static void say(const struct says *s, const char *text)
+{
+	long long tenths = (fy_now() - s->since) / FERRY_MS(100); /* no fraction by printf: locales have other points */
+	fy_say(s->engine, "ferry_close has waited %lld.%lld s for: %s", tenths / 10, tenths % 10, text);
+}
+
+static bool report(struct fy_progress *p, struct fy_command *c)
+{
+	struct says *s = c->arg;
+	fy_report_close(p, s->text, sizeof s->text);
+	return true;
+}
+
+/* Of who has the helm and does not come back. */
+static void say_stuck(struct says *s)
+{
+	ferry *e = s->engine;
+	uint32_t inside = fy_load_relaxed_32(&e->inside);
+	char text[160];
+	if (inside == FY_INSIDE_END)
+		snprintf(text, sizeof text, "the end of the engine; %llu threads are inside other calls of it",
+		         (unsigned long long)fy_load_acquire_64(&e->guests));
+	else if (inside == FY_INSIDE_CALLBACK)
+		snprintf(text, sizeof text, "the progress thread, which does not return from an inline callback");
+	else if (inside == FY_INSIDE_NOTHING)
+		snprintf(text, sizeof text, "the progress thread, which does not come back");
+	else
+		snprintf(text, sizeof text, "the progress thread, which does not return from the inline handler of op %#x",
+		         inside);
+	say(s, text);
+}
+
+static void say_now(struct says *s)
+{
+	ferry *e = s->engine;
+	if (!s->asked) {
+		s->command = (struct fy_command){ .run = report, .arg = s };
+		s->asked = true;
+		fy_engine_command_begin(e, &s->command);
+	}
+	fy_futex_wait(&s->command.done, 0, fy_now() + HELM_COMES, false);
+	if (fy_load_acquire_32(&e->closed))
+		return;
+	s->asked = !fy_load_acquire_32(&s->command.done);
+	if (!s->asked && s->command.status == FERRY_OK)
+		say(s, s->text);
+	else
+		say_stuck(s);
+}
+
+/* Without a thread, with the helm. */
+static void say_alone(void *arg)
+{
+	struct says *s = arg;
+	if (!is_due(s))
+		return;
+	fy_report_close(s->engine->progress, s->text, sizeof s->text);
+	say(s, s->text);
+}
+
 static int finish_alone(ferry *e)
 {
-	fy_engine_step_close(e);
+	struct says says;
+	says_begin(&says, e);
+	fy_engine_step_close(e, say_alone, &says);
 	e->close_status = fy_engine_destroy(e);
 	return fy_mpi_finish_if_last();
 }
 
 static void wait_closed(ferry *e)
 {
+	struct says says;
+	says_begin(&says, e);
 	while (!fy_load_acquire_32(&e->closed)) {
 		fy_executor_engine_closing(e); /* queues that nobody runs are run here */
 		fy_futex_wait(&e->closed, 0, fy_now() + FERRY_MS(5), false);
+		if (is_due(&says))
+			say_now(&says);
 	}
 }
 
@@ -232,8 +330,8 @@ static int close_engine(ferry *e)
 		return fy_fail(FERRY_EINVAL, "this engine is being closed, or was closed, already");
 	fy_engine_nudge(e);
 	pthread_mutex_lock(&open_lock);
-	struct fy_command c = { .run = begin_close };
-	fy_engine_command(e, &c);
+	struct fy_command c = { .run = begin_close }; /* done, or failed, before the engine is closed */
+	fy_engine_command_begin(e, &c);
 	int finished = FERRY_OK;
 	if (e->options.flags & FERRY_NO_THREAD) {
 		finished = finish_alone(e);

@@ -453,10 +453,11 @@ struct fy_progress {
 	size_t n_timers, timer_room;
 	/* counts for agreements: user records put, and user records that came to their end here */
 	uint64_t issued, done;
-	uint64_t handled_seen;
+	uint64_t given;               /* messages that executors got; engine->handled_elsewhere says how many are back */
 	struct fy_agree agree;
 	struct fy_starts *starts;     /* NULL until the first */
 	int64_t mail_checked;
+	struct fy_unread unread;      /* what was dropped unread, for the line at the end */
 	ferry_future *rooms;          /* of ferry_room; future->id is the rank */
 	ferry_stats stats;
 	/* close */
@@ -512,6 +513,8 @@ void fy_channel_given_up(struct fy_progress *p, struct fy_channel *ch);
 void fy_channel_ask(struct fy_progress *p, struct fy_channel *ch);
 uint64_t fy_channel_limit(const struct fy_channel *ch);
 bool fy_channel_starved(const struct fy_progress *p);
+/* Bytes of messages that came, or are coming, and are not freed. */
+uint64_t fy_channel_held(const struct fy_progress *p);
 void fy_channel_returned(struct fy_progress *p, struct fy_channel *ch, uint64_t bytes);
 /* After a batch of it, which said that its sender is out of credit; `charged`: what it cost, if its records are
  * small. */

@@ -332,6 +332,7 @@ static bool copy_stats(struct fy_progress *p, struct fy_command *c)
 {
 	ferry_stats *s = c->arg;
 	*s = p->stats;
+	s->memory_held = fy_channel_held(p);
 	return true;
 }
 
@@ -349,7 +350,6 @@ int ferry_stats_read(const ferry *engine, ferry_stats *stats)
 	now.lends = fy_load_acquire_64(&e->lends);
 	now.wakes = fy_load_acquire_64(&e->wake.wakes);
 	now.handled += fy_load_acquire_64(&e->handled_elsewhere);
-	now.memory_held = fy_load_acquire_64(&e->mailbox.bytes);
 	size_t size = stats->size < sizeof now ? stats->size : sizeof now;
 	memcpy(stats, &now, size);
 	stats->size = size;

@@ -21,6 +21,7 @@
  */
 #include "block.h"
 #include "program.h"
+#include "report.h"
 #include "status.h"
 #include "transfer.h"
 
@@ -354,10 +355,12 @@ static ferry_message *draft(struct fy_progress *p, struct fy_inbound *in)
 }
 
 /* The message is here: what its place held of the credit is its own now, and its chunks may come. */
-static void take_over(struct fy_inbound *in, ferry_message *m)
+static void take_over(struct fy_progress *p, struct fy_inbound *in, ferry_message *m)
 {
 	m->account = in->kind == FY_KIND_REPLY ? NULL : in->ch->account;
 	m->charge = in->charge;
+	if (in->kind != FY_KIND_REPLY)
+		fy_report_kept(p, m);
 	in->charge = 0;
 	in->message = m;
 	in->flow.end = in->flow.at.number + fy_chunk_count_all(m, in->n_parts, in->chunk_bytes);
@@ -381,7 +384,7 @@ static int make_room(struct fy_progress *p, struct fy_inbound *in)
 		m->flags |= FY_MESSAGE_CALL;
 		m->call_id = in->call_id;
 	}
-	take_over(in, m);
+	take_over(p, in, m);
 	in->large = in->prepaid ? 0 : m->large;
 	if (in->prepaid || in->kind == FY_KIND_REPLY)
 		m->large = 0; /* paid from the credit; or the program's, which holds the call's future */
@@ -407,7 +410,7 @@ static bool sink(struct fy_progress *p, struct fy_inbound *in)
 		m->attachments[i - 1].nbytes = in->lengths[i];
 	in->sunk = true;
 	in->status = FERRY_ENOMEM;
-	take_over(in, m);
+	take_over(p, in, m);
 	return true;
 }
 

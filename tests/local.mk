@@ -44,6 +44,7 @@ sim_tests = \
 	%D%/sim/opens.t \
 	%D%/sim/peers.t \
 	%D%/sim/races.t \
+	%D%/sim/reports.t \
 	%D%/sim/transfers.t \
 	# end
 
@@ -55,6 +56,7 @@ mpi_programs = \
 	%D%/mpi/calls \
 	%D%/mpi/close_delivers \
 	%D%/mpi/closing \
+	%D%/mpi/close_says \
 	%D%/mpi/collective \
 	%D%/mpi/communication \
 	%D%/mpi/deadlock \
@@ -198,6 +200,7 @@ script_tests = \
 	%D%/api/readme.sh \
 	%D%/api/two_mpis.sh \
 	%D%/mpi/bench.sh \
+	%D%/mpi/close_says.sh \
 	%D%/mpi/controller.sh \
 	%D%/mpi/ferry_perf.sh \
 	%D%/mpi/halo.sh \

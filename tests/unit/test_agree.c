@@ -223,6 +223,7 @@ static void what_is_on_its_way_is_waited_for(void **state)
 		turns(&r, 200);
 		assert_false(over_for_anybody(&r));
 		assert_false(stopped(&r, 0));
+		r.p[2]->given++;
 		fy_add_64(&r.engines[2]->handled_elsewhere, 1); /* an executor's handler has returned */
 		turns(&r, 12);
 		assert_true(over(&r));
