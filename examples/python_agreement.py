@@ -19,9 +19,11 @@ class Agreement:
     ROUNDS_OF_MALFORMED = 50
     PAUSE = 1e-3  # between two ups of one round, and of the root where batches were malformed
 
-    def __init__(self, rank, size, send, look):
-        """`send(to, op, *values)` sends a control record, `look()` is (quiet, sent, done, malformed)."""
-        self.rank, self.send, self.look = rank, send, look
+    def __init__(self, rank, size, send, look, is_quiet):
+        """`send(to, op, *values)` sends a control record, `look(colour)` is (quiet, sent, done, malformed) of
+        that colour, or of all; where batches were malformed a fence needs `is_quiet()` as well."""
+        self.rank, self.send, self.look, self.is_quiet = rank, send, look, is_quiet
+        self.colour = 0  # of what this rank posts: changes when it joins a fence
         self.parent = (rank - 1) // 2 if rank else None
         self.children = [child for child in (2 * rank + 1, 2 * rank + 2) if child < size]
         self.untold = set(self.children) | ({self.parent} if rank else set())  # of a rank that closes
@@ -38,7 +40,9 @@ class Agreement:
         self.failed = None
         self.kind, self.round, self.up = kind, 0, None
         self.sums, self.same = None, 0
-        self.not_before = 0
+        self.not_before, self.careful = 0, False
+        if kind == self.FENCE:
+            self.colour = 1 - self.colour
         if kind == self.CLOSE:
             self._closes(self.rank, self.n - 1)
         elif self.closer:
@@ -54,8 +58,8 @@ class Agreement:
             return False
         if not all(self._has_spoken(child) for child in self.children):
             return False
-        quiet, sent, done, malformed = self.look()
-        if not quiet and self.round:
+        quiet, sent, done, malformed = self.look(1 - self.colour if self.kind == self.FENCE else None)
+        if self.round and not (self.is_quiet() if self.careful else quiet):
             return False
         for _, _, kind, _, its_sent, its_done in (self.ups[child] for child in self.children):
             sent, done = sent + its_sent, done + its_done
@@ -108,6 +112,7 @@ class Agreement:
         for child in self.children:
             self.send(child, wire.AGREE_DOWN, self.n, self.round, self.kind | flag, result, 0, 0)
         self.frozen = self.frozen or result == self.FREEZE
+        self.careful = bool(flag)
         if result == self.OVER:
             self.kind, self.n = None, self.n + 1
         else:

@@ -60,8 +60,8 @@ class Credit:
 class Outbound:
     """A post, call or reply that leaves, or waits for it. `parts`: the body and the attachments."""
 
-    def __init__(self, kind, op, parts, future=None, ident=0, flags=0):
-        self.kind, self.op, self.parts = kind, op, parts
+    def __init__(self, kind, op, parts, future=None, ident=0, flags=0, colour=0):
+        self.kind, self.op, self.parts, self.colour = kind, op, parts, colour
         self.future, self.id, self.flags = future, ident, flags
         folded = wire.folded_size(parts[0], parts[1:])
         self.large = folded > (wire.REPLY_MAX if kind == wire.REPLY else wire.MESSAGE_MAX)
@@ -78,6 +78,7 @@ class Outbound:
 class Place:
     """Of a HELD record, in its stream: the message when it is ready, or None if it does not arrive."""
 
+    colour: int
     ready: bool = False
     message: object = None
 
@@ -86,7 +87,7 @@ class Receiving:
     """A large message on its way in."""
 
     def __init__(self, record, cost):
-        self.record, self.place = record, Place()
+        self.record, self.place = record, Place(record.colour)
         self.announced = wire.Announcement.unpack(record.body)
         self.prepaid = bool(self.announced.flags & wire.PREPAID)
         self.cost = cost + (self.announced.total if self.prepaid else 0)
@@ -179,6 +180,11 @@ class Channel:
 
     def chunk_left(self):
         self.leaving -= 1
+
+    def has_sent(self, colour):
+        """Section 9, for a fence: no post, call or reply of that colour waits to leave."""
+        waiting = (*self.free, *self.paid)
+        return not any(isinstance(item, Outbound) and item.colour == colour for item in waiting)
 
     def is_quiet(self):
         """Section 9: nothing here that the ranks could still hear of."""

@@ -65,7 +65,7 @@ class Message:
     """A message that came. A call is answered once, in its handler."""
 
     def __init__(self, rank, source, record, body, attachments, cost):
-        self.source, self.op = source, record.op
+        self.source, self.op, self.colour = source, record.op, record.colour
         self.body, self.attachments = body, attachments
         self._call = record.id if record.kind == wire.CALL else None
         self._rank, self._cost = rank, cost
@@ -119,10 +119,11 @@ class Rank:
             self.wire.open()
         self.rank, self.size = self.wire.rank, self.wire.size
         self.channels = [Channel(rank) for rank in range(self.size)]
-        self.agreement = Agreement(self.rank, self.size, self.send_control, self._look)
+        self.agreement = Agreement(self.rank, self.size, self.send_control, self._look, self._is_quiet)
         self.mailbox = deque()
         self.ids = itertools.count(1)  # of calls
-        self.sent = self.done = 0  # as section 9 counts them
+        self.sent, self.done = [0, 0], [0, 0]  # as section 9 counts them, by colour
+        self.handling = None  # the colour of what is handled just now
         self.malformed = self.refused = 0
         self.last_refused = None
         self.in_handler = self.closing = False
@@ -213,17 +214,22 @@ class Rank:
         ident = next(self.ids) if kind == wire.CALL else 0
         if kind == wire.CALL:
             channel.calls[ident] = future
-        channel.paid.append(Outbound(kind, op, [body, *attachments], future, ident))
+        channel.paid.append(Outbound(kind, op, [body, *attachments], future, ident, colour=self._colour()))
         return future
 
     def _send_reply(self, to, call, body, attachments):
-        self._queue_reply(to, Outbound(wire.REPLY, 0, [body, *attachments], ident=call))
+        self._queue_reply(to, Outbound(wire.REPLY, 0, [body, *attachments], ident=call, colour=self._colour()))
 
     def _send_error(self, to, call, status, text, ours):
         if status == 0:
             raise ValueError("status 0 is no error")
         body = wire.reply_error(status, ours, text)
-        self._queue_reply(to, Outbound(wire.REPLY, 0, [body], ident=call, flags=wire.ERROR))
+        item = Outbound(wire.REPLY, 0, [body], ident=call, flags=wire.ERROR, colour=self._colour())
+        self._queue_reply(to, item)
+
+    def _colour(self):
+        """Of what is posted now: a handler's is that of its message."""
+        return self.agreement.colour if self.handling is None else self.handling
 
     def _queue_reply(self, to, item):
         if self.agreement.frozen:
@@ -278,7 +284,7 @@ class Rank:
 
     def _record(self, channel, item, index):
         """The record of a post, call or reply that leaves now."""
-        self.sent += 1
+        self.sent[item.colour] += 1
         item.at = channel.next_seq, index
         flags, body = item.flags, item.parts[0]
         if item.large:
@@ -291,7 +297,7 @@ class Rank:
         # All of this rank's posts are of one stream, number 0.
         if item.kind != wire.REPLY and (item.large or channel.held):
             flags |= wire.HELD
-        return wire.Record(item.kind, item.op, channel.rank, body, flags, 0, item.id)
+        return wire.Record(item.kind, item.op, channel.rank, body, flags, 0, item.id, item.colour)
 
     def _remember(self, channel, item, record):
         """Who completes a post: STREAM_ACK, or the acceptance of its batch? True: the latter."""
@@ -373,7 +379,7 @@ class Rank:
         message = Message(self, channel.rank, record, *self._parts(record), cost)
         channel.credit.held += cost
         if record.flags & wire.HELD:
-            self._hold(channel, record.stream, Place(True, message))
+            self._hold(channel, record.stream, Place(record.colour, True, message))
             self._deliver_stream(channel, record.stream)
         else:
             self._deliver(message)
@@ -388,16 +394,24 @@ class Rank:
         """What is HELD is delivered in order, as far as it is complete, and acknowledged."""
         queue, count = channel.streams[stream], 0
         while queue and queue[0].ready:
-            message = queue.popleft().message
+            place = queue.popleft()
             count += 1
-            if message:
-                self._deliver(message)
+            if place.message:
+                self._deliver(place.message)
             else:
-                self.done += 1
+                self.done[place.colour] += 1
         if count:
             self.send_control(channel.rank, wire.STREAM_ACK, stream, count)
 
     def _deliver(self, message):
+        self.handling = message.colour
+        try:
+            self._deliver_now(message)
+        finally:
+            self.handling = None
+        self.done[message.colour] += 1
+
+    def _deliver_now(self, message):
         if message.op in self.handlers:
             self._handle(message)
         elif message.is_call:
@@ -405,10 +419,8 @@ class Rank:
             message.reply_error(wire.ENOHANDLER, text, ours=True)
         elif message.op != wire.OP_FLUSH:
             self.mailbox.append(message)
-            self.done += 1
             return
         message.free()
-        self.done += 1
 
     def _handle(self, message):
         self.in_handler = True
@@ -433,7 +445,7 @@ class Rank:
             self._finish_call(channel, record, Message(self, channel.rank, record, *self._parts(record), 0))
 
     def _finish_call(self, channel, record, message, status=0, text=""):
-        self.done += 1
+        self.done[record.colour] += 1
         future = channel.calls.pop(record.id, None)
         if not future:
             return  # too late, or to a call that there never was
@@ -592,9 +604,17 @@ class Rank:
 
     # -- fences and the close
 
-    def _look(self):
-        quiet = all(map(Channel.is_quiet, self.channels))
-        return quiet, self.sent, self.done, self.malformed + self.refused > 0
+    def _look(self, colour):
+        """For an agreement: of one colour, or, for None, of everything."""
+        if colour is None:
+            quiet, sent, done = all(map(Channel.is_quiet, self.channels)), sum(self.sent), sum(self.done)
+        else:
+            quiet = all(channel.has_sent(colour) for channel in self.channels)
+            sent, done = self.sent[colour], self.done[colour]
+        return quiet, sent, done, self.malformed + self.refused > 0
+
+    def _is_quiet(self):
+        return all(map(Channel.is_quiet, self.channels))
 
     def _all_said_goodbye(self):
         for channel in self.channels:

@@ -23,7 +23,10 @@ RECORD_COST = 320
 BATCH_COST = 1024
 
 # Flags of a batch.
-WANTS_ACK, HUNGRY, GOODBYE = 1, 2, 4
+WANTS_ACK, HUNGRY, GOODBYE, COLOUR = 1, 2, 4, 8
+
+# Of the stream's word: the number, and whether the record's colour is said here, and which it is.
+STREAM, TAGGED, TAG_COLOUR = 0x3FFFFFFF, 0x80000000, 0x40000000
 
 # Kinds of a record.
 POST, CALL, REPLY, CONTROL = 1, 2, 3, 4
@@ -142,6 +145,7 @@ class Record:
     flags: int = 0
     stream: int = 0
     id: int = 0
+    colour: int = None  # section 9; this rank says it with every post, call and reply
 
     @property
     def size(self):
@@ -150,7 +154,8 @@ class Record:
     def pack(self):
         flags = self.flags | (EXT if self.kind in (CALL, REPLY) else 0)
         word = self.kind << 29 | flags | len(self.body)
-        head = _RECORD.pack(word, self.op, self.rank, self.stream)
+        tag = 0 if self.colour is None else TAGGED | (TAG_COLOUR if self.colour else 0)
+        head = _RECORD.pack(word, self.op, self.rank, self.stream | tag)
         if flags & EXT:
             head += _ID.pack(self.id)
         return head + bytes(self.body) + bytes(padded(len(self.body)) - len(self.body))
@@ -162,7 +167,7 @@ def record_size(kind, body_length):
 
 def records(batch, me):
     """Yield the records of a batch; Malformed at the first one that does not check out."""
-    at = Header.SIZE
+    at, batch_colour = Header.SIZE, 1 if _HEADER.unpack_from(batch)[2] & COLOUR else 0
     while at < len(batch):
         demand(at + _RECORD.size <= len(batch), "a record ends behind the batch")
         word, op, rank, stream = _RECORD.unpack_from(batch, at)
@@ -178,7 +183,10 @@ def records(batch, me):
         ident = _ID.unpack_from(batch, body_at - _ID.size)[0] if flags & EXT else 0
         demand(kind != CALL or ident != 0, "a call without an id")
         _check_op(kind, op, length)
-        yield Record(kind, op, rank, batch[body_at : body_at + length], flags & ~EXT, stream, ident)
+        body, colour = batch[body_at : body_at + length], batch_colour
+        if stream & TAGGED:
+            colour = 1 if stream & TAG_COLOUR else 0
+        yield Record(kind, op, rank, body, flags & ~EXT, stream & STREAM, ident, colour)
         at += record_size(kind, length)
 
 

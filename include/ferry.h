@@ -291,7 +291,8 @@ FERRY_API int ferry_flush(ferry *engine, int rank, int64_t timeout);
 /*
  * Wait until everything that was posted before the fence, on any rank, and what the handlers of that posted
  * in turn, is delivered and its handler, if it has one, has returned. Messages without a handler count when
- * they are in the mailbox, requests that a handler retained when it has returned.
+ * they are in the mailbox, requests that a handler retained when it has returned. What is posted after the fence has
+ * begun on its rank is not waited for: other threads may go on posting.
  *
  * Threads    one at a time a rank (a second is FERRY_EINVAL); all ranks call it equally often before they close.
  * Blocks     until all ranks have come and nothing is under way, or for `timeout`: then FERRY_PENDING,

@@ -18,8 +18,26 @@
  * nothing. What a rank had to send at T it had still when it was counted; but then it was quiet, so it had nothing.
  * In the first of the two rounds nobody needs to be quiet, which is why round 0 can be it.
  *
+ * Colours. A fence waits for what was posted before it on any rank, and for what handlers of that post in turn, but not
+ * for what other threads post meanwhile. So records have one of two colours, and are counted by it. A rank's colour
+ * changes when it joins a fence. What a thread posts has the rank's colour of that moment: the helm sees it by the mark that
+ * the fence set in the thread's lane, so that posting costs nothing for it. What a handler posts has the colour of its
+ * message: its thread has a tag in its lane meanwhile, which gets into the records without being looked at. A fence
+ * compares the counts of the colour that was the rank's before. What is posted later is of the other one, and can go on
+ * for ever.
+ *
+ * Two colours suffice: let n fences be over. Then no record is left that was posted by a thread whose rank had
+ * joined fewer than n, nor one that comes of it. No rank has joined more than n + 1. So whatever is alive was
+ * posted, or comes of what was posted, after n joins or after n + 1: the colour of the former is what fence n + 1 counts,
+ * on all ranks, and joining it has made the other one their own. While it is going on records of the former come into
+ * being by handlers of such records alone, and in lanes before their marks. For these the argument above holds: a
+ * handler's record is counted as done after the handler has told how far its lane has to be drained, and a rank
+ * is not quiet before that has left.
+ *
+ * A close counts both colours: once all ranks close, threads post nothing more.
+ *
  * Where a batch was malformed its records are counted as sent and never as done: then standing
- * still for many rounds decides.
+ * still for many rounds decides, and a fence waits for all that is under way, as a close does.
  *
  * A close is agreed in two parts. When it would be over for the first time the ranks only *freeze*: from
  * then on the program's code can post nothing any more, callbacks that run late included. What they had
@@ -72,9 +90,9 @@ void fy_agree_join(struct fy_progress *p, uint32_t kind)
 	a->last_known = false;
 	a->still_rounds = 0;
 	begin_round(a, 0);
-	fy_outgoing_list_lanes(p);
-	for (struct fy_lane *lane = p->lanes; lane; lane = lane->next)
-		lane->fence_mark = fy_load_acquire_64(&lane->tail);
+	fy_outgoing_mark_lanes(p);
+	if (kind == FY_AGREE_FENCE)
+		fy_outgoing_new_colour(p);
 	if (kind == FY_AGREE_CLOSE)
 		fy_agree_closes(p, p->engine->rank, a->finished);
 }
@@ -109,15 +127,29 @@ void fy_agree_give_up(struct fy_progress *p)
 
 /* ---- quiet --------------------------------------------------------------------------------- */
 
+/* The colour that a fence waits for: of what was posted before this rank joined it. */
+static unsigned old_colour(const struct fy_progress *p)
+{
+	return p->colour ^ 1;
+}
+
+/* Nothing of that colour waits to leave. What else there is of it is in the counts. */
+static bool is_quiet_for_fence(struct fy_progress *p)
+{
+	return fy_outgoing_has_left(p, old_colour(p)) && !fy_load_acquire_32(&p->engine->mail_rescan);
+}
+
 /* Nothing of this rank waits to leave, and nothing that arrived waits to be put in order. */
 bool fy_agree_is_quiet(struct fy_progress *p)
 {
+	if (p->agree.kind == FY_AGREE_FENCE && !p->agree.careful)
+		return is_quiet_for_fence(p);
 	if (!fy_outgoing_quiet(p) || !fy_transfer_quiet(p) || p->tasks || p->homeless)
 		return false;
 	/* A fence is for messages: a receive that waits for the program's own send would hold it up for ever. Handlers
 	 * of executors are in the counts; a close tells the others who has some. */
 	if (p->agree.kind == FY_AGREE_CLOSE &&
-	    ((p->starts && p->starts->awaited) || p->given != fy_load_acquire_64(&p->engine->handled_elsewhere)))
+	    ((p->starts && p->starts->awaited) || p->given != fy_engine_handled(p->engine)))
 		return false;
 	for (struct fy_channel *ch = p->all; ch; ch = ch->all_next)
 		if (ch->pending || ch->streams_out || ch->streams_in || ch->early || ch->ready ||
@@ -209,9 +241,14 @@ static bool children_are_here(const struct fy_progress *p)
 static struct fy_agree_word count(struct fy_progress *p)
 {
 	struct fy_agree *a = &p->agree;
-	struct fy_agree_word sum = { .n = a->n, .round = a->round, .sent = p->issued,
-		                     .kind = a->kind | (p->tainted ? FY_AGREE_TAINTED : 0),
-		                     .done = p->done + fy_load_acquire_64(&p->engine->handled_elsewhere) };
+	struct fy_agree_word sum = { .n = a->n, .round = a->round,
+		                     .kind = a->kind | (p->tainted ? FY_AGREE_TAINTED : 0) };
+	for (unsigned colour = 0; colour < 2; colour++) {
+		if (a->kind == FY_AGREE_FENCE && colour != old_colour(p))
+			continue;
+		sum.sent += p->issued[colour];
+		sum.done += p->done[colour] + fy_load_acquire_64(&p->engine->handled_elsewhere[colour]);
+	}
 	for (int i = 0; i < fy_tree_children(p); i++) {
 		sum.kind |= a->child[i].kind & FY_AGREE_TAINTED;
 		sum.sent += a->child[i].sent;

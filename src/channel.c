@@ -77,7 +77,7 @@ static struct fy_batch *batch_get(struct fy_progress *p)
 	b->next = NULL;
 	b->fill = sizeof(struct fy_batch_header);
 	b->nrecords = 0;
-	b->flags = 0;
+	b->flags = p->colour ? FY_BATCH_COLOUR : 0;
 	b->charged = false;
 	return b;
 }
@@ -472,12 +472,22 @@ void fy_channel_test_sends(struct fy_progress *p)
 
 /* ---- what the peer says ---------------------------------------------------- */
 
+void fy_channel_new_colour(struct fy_progress *p)
+{
+	for (struct fy_channel *ch = p->all; ch; ch = ch->all_next) {
+		if (ch->open && ch->nrecords)
+			close_open(ch);
+		else if (ch->open)
+			ch->open->flags = p->colour ? FY_BATCH_COLOUR : 0;
+	}
+}
+
 /* A flush tells the first failure before it, if somebody still waits for it; otherwise the next one does. */
 static void complete_flush(struct fy_channel *ch, ferry_future *f, int status, const char *detail)
 {
 	char *why = NULL;
 	if (fy_future_claim(f)) {
-		int failure = fy_channel_take_failure(ch, (uint32_t)(uintptr_t)f->extra, &why);
+		int failure = fy_channel_take_failure(ch, (uint32_t)(uintptr_t)f->extra & FY_STREAM, &why);
 		if (status) {
 			free(why);
 			why = detail ? strdup(detail) : NULL;
@@ -488,14 +498,17 @@ static void complete_flush(struct fy_channel *ch, ferry_future *f, int status, c
 	ferry_future_release(f);
 }
 
-static void complete_post(struct fy_channel *ch, ferry_future *f, int status, const char *detail)
+static void complete_post(struct fy_progress *p, struct fy_channel *ch, ferry_future *f, int status,
+                          const char *detail)
 {
+	uint32_t stream = (uint32_t)(uintptr_t)f->extra;
+	p->awaited_of[fy_tag_colour(stream, 0)]--;
 	if (f->flags & FY_FUTURE_IS_FLUSH) {
 		complete_flush(ch, f, status, detail);
 		return;
 	}
 	if (status)
-		fy_channel_note_failure(ch, (uint32_t)(uintptr_t)f->extra, status, detail);
+		fy_channel_note_failure(ch, stream & FY_STREAM, status, detail);
 	fy_future_complete(f, status, detail);
 }
 
@@ -513,7 +526,7 @@ void fy_channel_accepted(struct fy_progress *p, struct fy_channel *ch, const str
 {
 	while (ch->pending && (int32_t)((uint32_t)(ch->pending->id >> 32) - h->accepted) <= 0) {
 		p->n_pending--;
-		complete_post(ch, pop(&ch->pending, &ch->pending_last), 0, NULL);
+		complete_post(p, ch, pop(&ch->pending, &ch->pending_last), 0, NULL);
 		p->worked = true;
 	}
 	if (h->limit > ch->limit) {
@@ -591,7 +604,7 @@ void fy_channel_stream_settle(struct fy_progress *p, struct fy_channel *ch, stru
 static const char unread[] = "the receiver could not read the batch";
 
 /* Those of a list with an id from `first` on, so many, end badly. How many there were. */
-static unsigned refuse_futures(struct fy_channel *ch, ferry_future **list, ferry_future **last, uint64_t first,
+static unsigned refuse_futures(struct fy_progress *p, struct fy_channel *ch, ferry_future **list, ferry_future **last, uint64_t first,
                                uint64_t count, int status)
 {
 	ferry_future **at = list, *before = NULL, *f;
@@ -605,14 +618,14 @@ static unsigned refuse_futures(struct fy_channel *ch, ferry_future **list, ferry
 		*at = f->next;
 		if (*last == f)
 			*last = before;
-		complete_post(ch, f, status, unread);
+		complete_post(p, ch, f, status, unread);
 		n++;
 	}
 	return n;
 }
 
 /* FY_HELD records among them leave the count: acknowledgements are for the others. */
-static void refuse_held(struct fy_channel *ch, struct fy_stream_out *s, const struct fy_refused *r)
+static void refuse_held(struct fy_progress *p, struct fy_channel *ch, struct fy_stream_out *s, const struct fy_refused *r)
 {
 	struct fy_run *before = NULL, *next;
 	for (struct fy_run *run = s->runs; run; run = next) {
@@ -634,7 +647,7 @@ static void refuse_held(struct fy_channel *ch, struct fy_stream_out *s, const st
 			free(run);
 		}
 		for (; count; count--, number++) /* which may wrap */
-			refuse_futures(ch, &s->first, &s->last, number, 1, r->status);
+			refuse_futures(p, ch, &s->first, &s->last, number, 1, r->status);
 	}
 	runs_acked(s, 0);
 }
@@ -647,12 +660,12 @@ void fy_channel_refused(struct fy_progress *p, struct fy_channel *ch, const stru
 		r.status = FERRY_EDECODE;
 	p->stats.refused++;
 	p->tainted = true;
-	p->n_pending -= refuse_futures(ch, &ch->pending, &ch->pending_last, (uint64_t)r.seq << 32 | r.index,
+	p->n_pending -= refuse_futures(p, ch, &ch->pending, &ch->pending_last, (uint64_t)r.seq << 32 | r.index,
 	                               UINT64_C(0x100000000) - r.index, r.status);
 	bool whole = fy_transfer_refused(p, ch, &r);
 	for (struct fy_stream_out *s = ch->streams_out, *next; s; s = next) {
 		next = s->next;
-		refuse_held(ch, s, &r);
+		refuse_held(p, ch, s, &r);
 		fy_channel_stream_settle(p, ch, s);
 	}
 	fy_call_fail(p, ch->rank, r.status, unread);
@@ -690,7 +703,7 @@ void fy_channel_stream_acked(struct fy_progress *p, struct fy_channel *ch, const
 	s->outstanding -= ack->count;
 	fy_transfer_acked(s);
 	while (s->first && (int32_t)((uint32_t)s->first->id - s->acked) <= 0)
-		complete_post(ch, pop(&s->first, &s->last), 0, NULL);
+		complete_post(p, ch, pop(&s->first, &s->last), 0, NULL);
 	fy_channel_stream_settle(p, ch, s);
 }
 
@@ -705,7 +718,7 @@ void fy_channel_stream_fail(struct fy_progress *p, struct fy_channel *ch, uint32
 		*(before ? &before->next : &s->first) = f->next;
 		if (s->last == f)
 			s->last = before;
-		complete_post(ch, f, status, detail);
+		complete_post(p, ch, f, status, detail);
 		return;
 	}
 	fy_channel_note_failure(ch, stream, status, detail);
@@ -747,11 +760,11 @@ int fy_channel_take_failure(struct fy_channel *ch, uint32_t stream, char **detai
 	return status;
 }
 
-static void fail_futures(struct fy_channel *ch, ferry_future **first, ferry_future **last, int status,
+static void fail_futures(struct fy_progress *p, struct fy_channel *ch, ferry_future **first, ferry_future **last, int status,
                          const char *detail)
 {
 	while (*first)
-		complete_post(ch, pop(first, last), status, detail);
+		complete_post(p, ch, pop(first, last), status, detail);
 }
 
 static void fail_streams(struct fy_progress *p, struct fy_channel *ch, int status, const char *detail)
@@ -759,7 +772,7 @@ static void fail_streams(struct fy_progress *p, struct fy_channel *ch, int statu
 	while (ch->streams_out) {
 		struct fy_stream_out *s = ch->streams_out;
 		ch->streams_out = s->next;
-		fail_futures(ch, &s->first, &s->last, status, detail);
+		fail_futures(p, ch, &s->first, &s->last, status, detail);
 		s->acked = s->sent;
 		fy_transfer_acked(s);
 		stream_free(p, s);
@@ -774,6 +787,7 @@ static void fail_queue(struct fy_progress *p, struct fy_channel *ch, int status,
 		while (q->from < q->to) {
 			const struct fy_record *r = (const struct fy_record *)(const void *)(q->bytes + q->from);
 			q->from += fy_record_size(r->size_flags);
+			p->queued_of[fy_tag_colour(r->stream, 0)]--;
 			fy_outgoing_fail_record(p, r, status, detail);
 		}
 		free(q);
@@ -825,7 +839,7 @@ void fy_channel_gone(struct fy_progress *p, struct fy_channel *ch, int status, c
 	ch->n_ready = 0;
 	for (ferry_future *f = ch->pending; f; f = f->next)
 		p->n_pending--;
-	fail_futures(ch, &ch->pending, &ch->pending_last, status, detail);
+	fail_futures(p, ch, &ch->pending, &ch->pending_last, status, detail);
 	fail_streams(p, ch, status, detail);
 	fail_queue(p, ch, status, detail);
 	fy_transfer_channel_gone(p, ch);
@@ -931,7 +945,7 @@ static void channel_free(struct fy_progress *p, struct fy_channel *ch)
 		close_open(ch);
 	batches_drop(p, &ch->ready);
 	/* What callbacks posted after the last count: on its way, but its acceptance may not come back. */
-	fail_futures(ch, &ch->pending, &ch->pending_last, FERRY_ESTOPPED, why);
+	fail_futures(p, ch, &ch->pending, &ch->pending_last, FERRY_ESTOPPED, why);
 	fail_streams(p, ch, FERRY_ESTOPPED, why);
 	while (ch->flight) { /* only after an unclean end: MPI may still read it, so it is left alone */
 		p->stats.kept++;

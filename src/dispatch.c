@@ -146,7 +146,7 @@ bool fy_message_reply_in_place(ferry_message *view, const void *body, size_t nby
 {
 	struct fy_progress *p = view->engine->progress;
 	return nbytes <= FY_REPLY_ROOM &&
-	       fy_outgoing_reply_bytes(p, view->source, view->call_id, NULL, body, (uint32_t)nbytes);
+	       fy_outgoing_reply_bytes(p, view->source, view->call_id, NULL, body, (uint32_t)nbytes, p->tag);
 }
 
 static ferry_message *keep_record(struct fy_progress *p, struct fy_channel *ch, const struct fy_record *r,
@@ -166,7 +166,7 @@ static ferry_message *keep_record(struct fy_progress *p, struct fy_channel *ch, 
 		if (n)
 			memcpy(m->body, fy_record_data(r), n);
 	}
-	m->flags = FY_MESSAGE_RECEIVED | (call_id ? FY_MESSAGE_CALL : 0);
+	m->flags = FY_MESSAGE_RECEIVED | (call_id ? FY_MESSAGE_CALL : 0) | fy_message_coloured(fy_arrived_colour(p, r));
 	m->source = ch->rank;
 	m->call_id = call_id;
 	return m;
@@ -218,6 +218,8 @@ static void after_handler(ferry_message *m)
 /* The handlers that executors run on this thread, innermost first. */
 struct handling {
 	const struct fy_handler *handler;
+	const ferry *engine;
+	uint32_t tag; /* of what it posts: the colour of its message */
 	struct handling *up;
 };
 static _Thread_local struct handling *handlings;
@@ -230,14 +232,26 @@ uint32_t fy_handler_runs_here(const struct fy_handler *h)
 	return runs;
 }
 
+uint32_t fy_tag_here(const ferry *engine)
+{
+	if (fy_engine_on_progress(engine))
+		return engine->progress->tag;
+	for (const struct handling *at = handlings; at; at = at->up)
+		if (at->engine == engine)
+			return at->tag;
+	return 0;
+}
+
 static void handle_here(ferry *engine, struct fy_handler *h, ferry_message *m)
 {
-	struct handling here = { h, handlings };
+	struct handling here = { h, engine, fy_tag(fy_message_colour(m->flags)), handlings };
 	ferry *before = fy_engine_begin(FY_HANDLING, engine);
 	handlings = &here;
+	uint32_t tag = fy_engine_tag_posts(engine, here.tag);
 	FY_PROGRAM("a handler", &h->op, h->fn(engine, m, h->arg));
 	after_handler(m);
 	handlings = here.up;
+	fy_engine_tag_posts(engine, tag);
 	fy_engine_end(FY_HANDLING, before);
 }
 
@@ -254,6 +268,7 @@ static void hand_back(ferry *engine, ferry_message *m)
 		ferry_message_release(m);
 		return;
 	}
+	m->flags |= FY_MESSAGE_RETURNED;
 	fy_mailbox_push(&engine->mailbox, m);
 	fy_store_release_32(&engine->mail_rescan, 1);
 	fy_engine_leave(engine);
@@ -265,6 +280,7 @@ static void run_in_executor(struct fy_task *task)
 	ferry_message *m = (ferry_message *)(void *)((char *)task - offsetof(ferry_message, task));
 	struct fy_handler *h = m->handler;
 	ferry *engine = m->engine;
+	unsigned colour = fy_message_colour(m->flags);
 	fy_engine_retain(engine);
 	m->handler = NULL;
 	/* Read-modify-write, then the look at `closed`; unregistering sets that by one, then looks at `running`: one of
@@ -275,7 +291,7 @@ static void run_in_executor(struct fy_task *task)
 	} else {
 		handle_here(engine, h, m);
 	}
-	fy_add_64(&engine->handled_elsewhere, 1);
+	fy_add_64(&engine->handled_elsewhere[colour], 1); /* after what it posted is told */
 	fy_add_32(&h->running, (uint32_t)-1);
 	if (fy_load_acquire_32(&h->closed))
 		fy_futex_wake(&h->running, INT_MAX, false);
@@ -285,7 +301,24 @@ static void run_in_executor(struct fy_task *task)
 	fy_engine_release(engine);
 }
 
-static void call_inline(struct fy_progress *p, struct fy_handler *h, ferry_message *m)
+/* What inline handlers post from here on is of that colour. Returns what end_colour is given. */
+static uint32_t begin_colour(struct fy_progress *p, unsigned colour)
+{
+	uint32_t before = p->tag;
+	p->tag = colour == p->colour ? 0 : fy_tag(colour);
+	if (fy_unlikely(p->tag != before))
+		fy_engine_tag_posts(p->engine, p->tag);
+	return before;
+}
+
+static void end_colour(struct fy_progress *p, uint32_t before)
+{
+	if (fy_unlikely(p->tag != before))
+		fy_engine_tag_posts(p->engine, before);
+	p->tag = before;
+}
+
+static void call_inline(struct fy_progress *p, struct fy_handler *h, ferry_message *m, unsigned colour)
 {
 	ferry *before = fy_engine_begin(FY_INLINE, p->engine);
 	fy_store_relaxed_32(&p->engine->inside, h->op);
@@ -293,14 +326,24 @@ static void call_inline(struct fy_progress *p, struct fy_handler *h, ferry_messa
 	fy_store_relaxed_32(&p->engine->inside, FY_INSIDE_NOTHING);
 	fy_engine_end(FY_INLINE, before);
 	p->stats.handled++;
-	p->done++;
+	p->done[colour]++;
+}
+
+/* One that is a message of its own. */
+static void handle_inline(struct fy_progress *p, struct fy_handler *h, ferry_message *m)
+{
+	unsigned colour = fy_message_colour(m->flags);
+	uint32_t before = begin_colour(p, colour);
+	call_inline(p, h, m, colour);
+	after_handler(m);
+	end_colour(p, before);
 }
 
 /* The process ends: no handler is called any more. */
 static void drop_unhandled(struct fy_progress *p, ferry_message *m)
 {
 	p->stats.dropped++;
-	p->done++;
+	p->done[fy_message_colour(m->flags)]++;
 	ferry_message_release(m);
 }
 
@@ -311,8 +354,7 @@ static void run_deferred(struct fy_task *task)
 	struct fy_progress *p = m->engine->progress;
 	struct fy_handler *h = fy_dispatch_handler(p, m->op);
 	if (h && !h->where && fy_program_may_run()) {
-		call_inline(p, h, m);
-		after_handler(m);
+		handle_inline(p, h, m);
 		return;
 	}
 	fy_dispatch_message(p, p->channels[m->source], m); /* the handler changed meanwhile */
@@ -331,7 +373,7 @@ void fy_dispatch_message(struct fy_progress *p, struct fy_channel *ch, ferry_mes
 	(void)ch;
 	if (!h) {
 		m->arrived = p->now;
-		p->done++;
+		p->done[fy_message_colour(m->flags)]++;
 		fy_mailbox_push(&p->engine->mailbox, m);
 	} else if (!fy_program_may_run()) {
 		drop_unhandled(p, m);
@@ -342,8 +384,7 @@ void fy_dispatch_message(struct fy_progress *p, struct fy_channel *ch, ferry_mes
 		fy_add_32(&h->refs, 1);
 		fy_executor_submit(h->where, &m->task);
 	} else if (p->user_code && !p->tasks && ready_for_handlers(p)) {
-		call_inline(p, h, m);
-		after_handler(m);
+		handle_inline(p, h, m);
 	} else {
 		m->task.run = run_deferred;
 		fy_dispatch_defer(p, &m->task);
@@ -402,7 +443,7 @@ static void answer_empty(struct fy_progress *p, struct fy_channel *ch, ferry_mes
 {
 	static const struct fy_reply_error no_memory = { FERRY_ENOMEM, 1 };
 	bool failed = view->answered == FY_ANSWER_FAILED;
-	if (fy_outgoing_reply_bytes(p, ch->rank, view->call_id, failed ? &no_memory : NULL, NULL, 0))
+	if (fy_outgoing_reply_bytes(p, ch->rank, view->call_id, failed ? &no_memory : NULL, NULL, 0, p->tag))
 		return;
 	fy_message_keep_view(view); /* no memory for that: it waits its turn */
 	after_handler(view);
@@ -412,21 +453,24 @@ static void answer_empty(struct fy_progress *p, struct fy_channel *ch, ferry_mes
 static enum taken deliver(struct fy_progress *p, struct fy_channel *ch, const struct fy_record *r, uint64_t call_id)
 {
 	struct fy_handler *h = r->op < FY_OPS_DIRECT ? p->direct[r->op] : fy_dispatch_handler(p, r->op);
+	unsigned colour = fy_arrived_colour(p, r);
 	if (fy_likely(h && !h->where && p->user_code && !p->tasks && !(r->size_flags & FY_ATTACHED) &&
 	              fy_program_may_run())) {
 		if (!ready_for_handlers(p))
 			return PAUSED;
 		ferry_message *view = p->view;
 		fy_message_view(view, p->engine, r->op, ch->rank, fy_record_data(r), fy_record_body(r), call_id);
-		call_inline(p, h, view);
+		uint32_t before = begin_colour(p, colour);
+		call_inline(p, h, view, colour);
 		if (fy_unlikely(!(view->flags & FY_MESSAGE_VIEW)))
 			after_handler(view);
 		else if (call_id && view->answered != FY_ANSWERED)
 			answer_empty(p, ch, view);
+		end_colour(p, before);
 		return TAKEN;
 	}
 	if (r->op == FY_OP_FLUSH) {
-		p->done++;
+		p->done[colour]++;
 		return TAKEN;
 	}
 	/* A few are copied, so that a reply behind them is seen; of many the batch waits as it is. */
@@ -458,13 +502,15 @@ static struct fy_stream_in *stream_in(struct fy_progress *p, struct fy_channel *
 	return s;
 }
 
-struct fy_held *fy_dispatch_hold(struct fy_progress *p, struct fy_channel *ch, uint32_t stream, ferry_message *m)
+struct fy_held *fy_dispatch_hold(struct fy_progress *p, struct fy_channel *ch, uint32_t stream, unsigned colour,
+                                 ferry_message *m)
 {
 	struct fy_stream_in *s = stream_in(p, ch, stream);
 	struct fy_held *held = s ? calloc(1, sizeof *held) : NULL;
 	if (!held)
 		return NULL;
 	held->message = m;
+	held->colour = (uint8_t)colour;
 	*(s->last ? &s->last->next : &s->first) = held;
 	s->last = held;
 	return held;
@@ -481,7 +527,8 @@ static void owe_stream_ack(struct fy_progress *p, struct fy_channel *ch, struct 
 static enum taken deliver_held(struct fy_progress *p, struct fy_channel *ch, const struct fy_record *r,
                                uint64_t call_id)
 {
-	struct fy_stream_in *s = stream_in(p, ch, r->stream);
+	uint32_t stream = r->stream & FY_STREAM;
+	struct fy_stream_in *s = stream_in(p, ch, stream);
 	if (!s)
 		return PAUSED;
 	if (!s->first) {
@@ -494,7 +541,7 @@ static enum taken deliver_held(struct fy_progress *p, struct fy_channel *ch, con
 	ferry_message *m = keep_record(p, ch, r, call_id, &status);
 	if (!m)
 		return as_kept(status);
-	struct fy_held *held = fy_dispatch_hold(p, ch, r->stream, m);
+	struct fy_held *held = fy_dispatch_hold(p, ch, stream, fy_arrived_colour(p, r), m);
 	if (!held) {
 		m->flags &= ~FY_MESSAGE_CALL; /* it is not answered now: the record is looked at again */
 		ferry_message_release(m);
@@ -513,9 +560,9 @@ void fy_dispatch_release_held(struct fy_progress *p, struct fy_channel *ch, stru
 		if (!s->first)
 			s->last = NULL;
 		if (!held->message)
-			p->done++;
+			p->done[held->colour]++;
 		else if (held->message->op == FY_OP_FLUSH) {
-			p->done++;
+			p->done[held->colour]++;
 			ferry_message_release(held->message);
 		} else {
 			fy_dispatch_message(p, ch, held->message);
@@ -528,10 +575,10 @@ void fy_dispatch_release_held(struct fy_progress *p, struct fy_channel *ch, stru
 
 /* ---- replies ----------------------------------------------------------------------------- */
 
-void fy_dispatch_reply(struct fy_progress *p, int rank, uint64_t call_id, ferry_message *reply)
+void fy_dispatch_reply(struct fy_progress *p, int rank, uint64_t call_id, ferry_message *reply, unsigned colour)
 {
 	ferry_future *future = fy_call_close(p, call_id, rank);
-	p->done++;
+	p->done[colour]++;
 	if (future && fy_future_complete_reply(future, reply))
 		return;
 	p->stats.late_replies++;
@@ -558,7 +605,7 @@ static enum taken reply_error(struct fy_progress *p, struct fy_channel *ch, cons
 	else
 		snprintf(detail, sizeof detail, "rank %d released the request unanswered", ch->rank);
 	ferry_future *future = fy_call_close(p, fy_record_ext(r), ch->rank);
-	p->done++;
+	p->done[fy_arrived_colour(p, r)]++;
 	int status = error.ferrys && error.status < 0 ? error.status : FERRY_EREMOTE;
 	if (!future || !fy_future_complete(future, status, detail))
 		p->stats.late_replies++;
@@ -576,7 +623,7 @@ static enum taken take_reply(struct fy_progress *p, struct fy_channel *ch, const
 	ferry_future *future = fy_call_peek(p, fy_record_ext(r), ch->rank);
 	if (!future) {
 		p->stats.late_replies++;
-		p->done++;
+		p->done[fy_arrived_colour(p, r)]++;
 		return TAKEN;
 	}
 	int status = 0;
@@ -586,7 +633,7 @@ static enum taken take_reply(struct fy_progress *p, struct fy_channel *ch, const
 	else if (!fy_message_fill(m, r->op, ch->rank, fy_record_data(r), fy_record_body(r)))
 		return PAUSED;
 	if (m)
-		fy_dispatch_reply(p, ch->rank, fy_record_ext(r), m);
+		fy_dispatch_reply(p, ch->rank, fy_record_ext(r), m, fy_arrived_colour(p, r));
 	return as_kept(status);
 }
 
@@ -704,6 +751,7 @@ static void dispatch_requests(struct fy_progress *p, struct fy_channel *ch, stru
 	if (!p->user_code || !is_for_inline(p, one) || !ready_for_handlers(p))
 		return;
 	ferry *engine = p->engine, *before = fy_engine_begin(FY_INLINE, engine);
+	uint32_t tag_before = begin_colour(p, p->batch_colour);
 	ferry_message *view = p->view;
 	fy_message_view(view, engine, 0, ch->rank, NULL, 0, 0);
 	while (slot->offset + sizeof(struct fy_record) <= end && !p->tasks && fy_program_may_run()) {
@@ -711,7 +759,7 @@ static void dispatch_requests(struct fy_progress *p, struct fy_channel *ch, stru
 		uint32_t word = r->size_flags, size = fy_record_size(word);
 		bool call = word >> 24 == FY_PLAIN_CALL;
 		if ((word >> 24 != FY_PLAIN_POST && !call) || r->op >= FY_OPS_DIRECT || size > end - slot->offset ||
-		    r->rank != me)
+		    r->rank != me || r->stream & FY_TAGGED)
 			break;
 		struct fy_handler *h = p->direct[r->op];
 		if (!h || h->where)
@@ -742,10 +790,11 @@ static void dispatch_requests(struct fy_progress *p, struct fy_channel *ch, stru
 			view->flags &= ~FY_MESSAGE_CALL;
 		}
 	}
+	end_colour(p, tag_before);
 	fy_store_relaxed_32(&engine->inside, FY_INSIDE_NOTHING);
 	fy_engine_end(FY_INLINE, before);
 	uint32_t n = slot->index - first;
-	p->done += n;
+	p->done[p->batch_colour] += n;
 	p->stats.handled += n;
 	p->stats.delivered += n;
 }
@@ -770,7 +819,7 @@ static void dispatch_replies(struct fy_progress *p, const struct fy_channel *ch,
 		fy_message_fill(reply, r->op, ch->rank, fy_record_data(r), word & FY_BODY_MAX);
 		if (!fy_future_complete_reply(fy_call_close_found(p, call), reply))
 			p->stats.late_replies++;
-		p->done++;
+		p->done[fy_arrived_colour(p, r)]++;
 		p->stats.delivered++;
 		slot->offset += size;
 		slot->index++;
@@ -791,7 +840,9 @@ static void dispatch_plain(struct fy_progress *p, struct fy_channel *ch, struct 
 /* The records of a batch, from where a pause left it. False: paused. */
 static bool dispatch_records(struct fy_progress *p, struct fy_channel *ch, struct fy_slot *slot)
 {
+	const struct fy_batch_header *h = (const struct fy_batch_header *)(const void *)slot->buffer;
 	uint32_t end = (uint32_t)slot->request.nbytes, me = (uint32_t)p->engine->rank;
+	p->batch_colour = h->flags & FY_BATCH_COLOUR ? 1 : 0;
 	for (;;) {
 		dispatch_plain(p, ch, slot);
 		if (slot->offset >= end)
@@ -1007,7 +1058,7 @@ static void unlink_posted(struct fy_progress *p, struct fy_slot **at, struct fy_
 bool fy_dispatch_receives(struct fy_progress *p)
 {
 	unsigned misses = 0, answers = 0;
-	uint64_t issued = p->issued;
+	uint64_t issued = p->issued[0] + p->issued[1];
 	unsigned allowed = p->stats.steps % LOOK_ALL_STEPS == 0     ? p->n_slots
 	                   : p->stats.steps % LOOK_AHEAD_STEPS == 0 ? LOOK_AHEAD
 	                                                            : 0;
@@ -1033,7 +1084,7 @@ bool fy_dispatch_receives(struct fy_progress *p)
 			post_receive(p, slot);
 		if (p->landing || p->announcements != announcements)
 			break; /* the next look may copy a chunk: answers to this batch leave before */
-		if (p->issued != issued && ++answers >= ANSWERS_WAIT)
+		if (p->issued[0] + p->issued[1] != issued && ++answers >= ANSWERS_WAIT)
 			break;
 		at = &p->slots; /* the list has changed */
 		before = NULL;
@@ -1069,6 +1120,19 @@ void fy_dispatch_paused(struct fy_progress *p)
 
 /* ---- registering ------------------------------------------------------------------------------ */
 
+/* It was done, and is to be handled after all: as if it had been posted again. What comes back from an executor has been
+ * under way all the time. */
+static void out_of_the_mailbox(struct fy_progress *p, ferry_message *m)
+{
+	if (m->flags & FY_MESSAGE_RETURNED) {
+		p->done[fy_message_colour(m->flags)]--;
+	} else {
+		p->issued[p->colour]++;
+		m->flags = (m->flags & ~FY_MESSAGE_COLOUR) | fy_message_coloured(p->colour);
+	}
+	m->flags &= ~FY_MESSAGE_RETURNED;
+}
+
 bool fy_dispatch_set_handler(struct fy_progress *p, struct fy_handler *handler, uint32_t op, struct fy_handler **old_p)
 {
 	if (handler && !fy_mailbox_try(&p->engine->mailbox))
@@ -1095,7 +1159,7 @@ bool fy_dispatch_set_handler(struct fy_progress *p, struct fy_handler *handler, 
 	fy_mailbox_unlock(&p->engine->mailbox);
 	while ((m = mine.first)) {
 		mine.first = m->next;
-		p->done--; /* it was counted when it went to the mailbox */
+		out_of_the_mailbox(p, m);
 		fy_dispatch_message(p, p->channels[m->source], m);
 	}
 	return true;
@@ -1138,10 +1202,12 @@ static void rescan(struct fy_progress *p)
 	fy_store_release_32(&p->engine->mail_rescan, 0);
 	for (ferry_message *m = p->engine->mailbox.all.first, *next; m; m = next) {
 		next = m->next;
-		if (!fy_dispatch_handler(p, m->op))
+		if (!fy_dispatch_handler(p, m->op)) {
+			m->flags &= ~FY_MESSAGE_RETURNED; /* for a reader, as any */
 			continue;
+		}
 		fy_mailbox_remove(&p->engine->mailbox, m);
-		p->done--;
+		out_of_the_mailbox(p, m);
 		fy_dispatch_message(p, p->channels[m->source], m);
 	}
 }

@@ -522,6 +522,7 @@ void **fy_engine_slot(ferry *e, void (*free_fn)(void *slot))
 void fy_message_send_answer(ferry_message *request)
 {
 	ferry *e = request->engine;
+	request->answer_tag = fy_tag_here(e);
 	if (fy_engine_on_progress(e) && fy_outgoing_reply(e->progress, request))
 		return;
 	if (!fy_engine_enter(e)) { /* nobody will be told any more */

@@ -95,7 +95,8 @@ struct ferry {
 	uint64_t block_bytes;     /* in blocks that are kept, there and in progress->blocks: atomic add */
 	uint64_t large_returned;  /* bytes of large messages that were freed or taken out: atomic add, read by
 	                           * the helm */
-	uint64_t handled_elsewhere; /* handlers that returned on executors: atomic add, read by the helm */
+	uint64_t handled_elsewhere[2]; /* handlers that returned on executors, by the colour of the message: atomic add, read
+	                           * by the helm */
 	uint32_t room;            /* futex: bumped by whoever gives room, at a rank that was full or in
 	                           * send_memory (fy_room_tell) */
 	uint32_t room_waiting;    /* posters that wait for it: atomic add */
@@ -244,6 +245,16 @@ void fy_engine_step_close(ferry *engine, void (*look)(void *arg), void *arg);
 void fy_engine_command_begin(ferry *engine, struct fy_command *command);
 /* Threads that wait for room look again. */
 void fy_engine_nudge(ferry *engine);
+
+/* The tag that what this thread posts to the engine has: that of the handler that it is in, or 0. */
+uint32_t fy_tag_here(const ferry *engine);
+/* From now on it has this one. Returns what was. */
+uint32_t fy_engine_tag_posts(ferry *engine, uint32_t tag);
+uint32_t fy_lane_tag_posts(struct fy_lane *lane, uint32_t tag);
+static inline uint64_t fy_engine_handled(ferry *engine)
+{
+	return fy_load_acquire_64(&engine->handled_elsewhere[0]) + fy_load_acquire_64(&engine->handled_elsewhere[1]);
+}
 
 /* This thread's lane, made at the first call. NULL: no memory, or the engine is gone. */
 struct fy_lane *fy_engine_lane(ferry *engine);

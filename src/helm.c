@@ -231,6 +231,7 @@ static void sleep_alone(ferry *engine, int64_t until)
 static void drive_alone(ferry *engine, bool (*ready)(const void *arg), const void *arg, int64_t until)
 {
 	int cancel = fy_cancel_later();
+	uint32_t tag = fy_engine_tag_posts(engine, 0); /* in a handler: what others post on this thread is their own */
 	while (!ready(arg) && fy_now() < until && fy_load_acquire_32(&engine->phase) != FY_STOPPED) {
 		fy_helm_take(engine);
 		drive_alone_once(engine, ready, arg, until);
@@ -239,6 +240,7 @@ static void drive_alone(ferry *engine, bool (*ready)(const void *arg), const voi
 		else
 			sleep_alone(engine, until);
 	}
+	fy_engine_tag_posts(engine, tag);
 	fy_cancel_as(cancel);
 }
 
@@ -307,6 +309,7 @@ int ferry_progress(ferry *engine, int64_t timeout)
 	int64_t until = fy_until(fy_now(), timeout);
 	bool worked, stopped;
 	int cancel = fy_cancel_later();
+	uint32_t tag = fy_engine_tag_posts(engine, 0);
 	for (;;) {
 		fy_helm_take(engine);
 		stopped = engine->progress->stopped;
@@ -316,6 +319,7 @@ int ferry_progress(ferry *engine, int64_t timeout)
 		sleep_alone(engine, until);
 	}
 	fy_helm_give(engine);
+	fy_engine_tag_posts(engine, tag);
 	fy_engine_leave(engine);
 	fy_cancel_as(cancel);
 	if (stopped)

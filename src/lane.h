@@ -32,7 +32,10 @@ struct fy_lane {
 	/* The producer's line. */
 	FY_ALIGNED uint64_t tail; /* written by the producer (release), read by the helm (acquire) */
 	uint64_t head_seen;       /* the producer's own copy of head */
-	uint32_t stream;          /* constant */
+	uint32_t stream;          /* the number is constant; a handler of the producer has a tag with it, for what it posts
+	                           * (the producer's) */
+	uint64_t handler_end[2];  /* the tail when a handler of the producer with a tag of that colour ended last: written by
+	                           * the producer (release), read by the helm (acquire) after what it counts the handler by */
 	uint32_t listed;          /* 1 while the helm looks at this lane: set by whoever lists it (swap), cleared by the
 	                           * helm before a process-wide barrier (outgoing.c) */
 	uint32_t quick;           /* the producer's: it has waited, so its next call may drive the engine */
@@ -45,7 +48,9 @@ struct fy_lane {
 	FY_ALIGNED uint64_t head; /* written by the helm (release), read by the producer (acquire) */
 	uint64_t tail_seen;       /* the helm's */
 	struct fy_lane *next;     /* the helm's list of lanes with work */
-	uint64_t fence_mark;      /* the helm's: the tail when a fence began */
+	uint64_t fence_mark;      /* the helm's: the tail when the last fence began. What is before it and has no tag is of the
+	                           * colour that was then */
+	uint64_t owed;            /* the helm's: the tail when an agreement began */
 	int64_t flooded_at;       /* the helm's: when its producer was last seen asleep for want of room; 0: never */
 	uint64_t share;           /* the helm's: bytes that it took of it in its turn among floods */
 	uint32_t idle_sleeps;     /* the helm's: sleeps since there was work in it */

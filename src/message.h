@@ -63,8 +63,9 @@ struct ferry_message {
 	int64_t arrived;       /* for the grace period */
 	ck_stack_entry_t entry;
 	void (*extra_free)(void *extra);
+	uint32_t answer_tag;   /* of its answer: written by who answers, then the helm's */
 	struct fy_tally *tally; /* where it is counted, until it is freed; NULL: nowhere */
-	char unused[24];       /* up to the next line of the cache */
+	char unused[16];       /* up to the next line of the cache */
 	_Alignas(16) char tail[]; /* a short body */
 };
 
@@ -77,6 +78,17 @@ struct ferry_message {
 
 #define FY_MESSAGE_BLOCK 0x40u   /* the body is a block (block.c) */
 #define FY_MESSAGE_ASKED 0x80u   /* it came as a request */
+#define FY_MESSAGE_COLOUR 0x100u /* received: it is of colour 1 */
+#define FY_MESSAGE_RETURNED 0x200u /* into the mailbox, by an executor that did not handle it */
+
+static inline unsigned fy_message_colour(uint32_t flags)
+{
+	return flags & FY_MESSAGE_COLOUR ? 1 : 0;
+}
+static inline uint32_t fy_message_coloured(unsigned colour)
+{
+	return colour ? FY_MESSAGE_COLOUR : 0;
+}
 
 /* What `answered` is before that: nobody has tried, or a reply found no memory. Then whoever answers in the end says so:
  * the caller does not get an empty reply for one that was lost. */

@@ -77,11 +77,23 @@ void fy_outgoing_fail_record(struct fy_progress *p, const struct fy_record *r, i
 	struct fy_channel *ch = r->rank < (uint32_t)p->engine->size ? p->channels[r->rank] : NULL;
 	bool given_up = status == FERRY_ECANCELED || status == FERRY_ETIMEDOUT;
 	if (ch && !given_up)
-		fy_channel_note_failure(ch, r->stream, status, detail);
+		fy_channel_note_failure(ch, r->stream & FY_STREAM, status, detail);
 	if (future)
 		fy_future_complete(future, status, detail);
 	if (message)
 		fy_outgoing_release(p, (int)r->rank, message);
+}
+
+/* The stream of a record, with its colour; `tag` is that of its place, for one without, or 0. */
+static uint32_t stream_of(const struct fy_record *r, uint32_t tag)
+{
+	return r->stream & FY_TAGGED ? r->stream : r->stream | tag;
+}
+
+/* The same, with a tag in any case. */
+static uint32_t tagged(const struct fy_progress *p, uint32_t stream)
+{
+	return stream & FY_TAGGED ? stream : stream | fy_tag(p->colour);
 }
 
 /* Remember that this post's future waits for the acceptance of the batch that
@@ -89,19 +101,17 @@ void fy_outgoing_fail_record(struct fy_progress *p, const struct fy_record *r, i
 static void await_acceptance(struct fy_progress *p, struct fy_channel *ch, ferry_future *future, uint32_t stream)
 {
 	future->id = fy_channel_place(ch);
-	future->extra = (void *)(uintptr_t)stream;
-	future->next = NULL;
+	fy_channel_await(p, future, tagged(p, stream));
 	*(ch->pending_last ? &ch->pending_last->next : &ch->pending) = future;
 	ch->pending_last = future;
 	ch->open->flags |= FY_BATCH_WANTS_ACK;
 	p->n_pending++;
 }
 
-static void await_stream(struct fy_stream_out *s, ferry_future *future, uint32_t stream)
+static void await_stream(struct fy_progress *p, struct fy_stream_out *s, ferry_future *future, uint32_t stream)
 {
 	future->id = s->sent;
-	future->extra = (void *)(uintptr_t)stream;
-	future->next = NULL;
+	fy_channel_await(p, future, tagged(p, stream));
 	*(s->last ? &s->last->next : &s->first) = future;
 	s->last = future;
 }
@@ -123,7 +133,7 @@ static enum put put_inline(struct fy_progress *p, struct fy_channel *ch, const s
 	if (!fy_channel_admits(p, ch, size) || (o->kind == FY_KIND_CALL && p->calls_open >= p->calls_max))
 		return PUT_NO_ROOM;
 	struct fy_record *r = fy_channel_reserve(p, ch, size);
-	struct fy_stream_out *s = fy_channel_stream_out(p, ch, o->stream, false);
+	struct fy_stream_out *s = fy_channel_stream_out(p, ch, o->stream & FY_STREAM, false);
 	if (!r || (s && !fy_channel_stream_room(ch, s)))
 		return PUT_NO_ROOM;
 	uint64_t id = o->kind == FY_KIND_CALL ? fy_call_open(p, o->future, ch->rank) : 0;
@@ -143,7 +153,7 @@ static enum put put_inline(struct fy_progress *p, struct fy_channel *ch, const s
 	if (id)
 		fy_record_set_ext(r, id);
 	else if (o->future && s)
-		await_stream(s, o->future, o->stream);
+		await_stream(p, s, o->future, o->stream);
 	else if (o->future)
 		await_acceptance(p, ch, o->future, o->stream);
 	if (o->message)
@@ -152,7 +162,7 @@ static enum put put_inline(struct fy_progress *p, struct fy_channel *ch, const s
 		memcpy(fy_record_data(r), o->body, o->nbytes);
 	fy_channel_commit(p, ch, size);
 	fy_channel_spend(ch, size);
-	p->issued++;
+	p->issued[fy_tag_colour(o->stream, p->colour)]++;
 	return PUT_DONE;
 }
 
@@ -179,7 +189,7 @@ static enum put put_message(struct fy_progress *p, struct fy_channel *ch, struct
 		return PUT_CANCELLED;
 	}
 	if (fy_transfer_announce(p, ch, o->message, o->kind, o->stream, id, id ? NULL : o->future)) {
-		p->issued++;
+		p->issued[fy_tag_colour(o->stream, p->colour)]++;
 		return PUT_DONE;
 	}
 	if (id)
@@ -187,15 +197,15 @@ static enum put put_message(struct fy_progress *p, struct fy_channel *ch, struct
 	return PUT_NO_ROOM;
 }
 
-/* A record in lane form into the channel. */
-static enum put put(struct fy_progress *p, struct fy_channel *ch, const struct fy_record *r)
+/* A record in lane form into the channel; `stream` instead of its own. */
+static enum put put(struct fy_progress *p, struct fy_channel *ch, const struct fy_record *r, uint32_t stream)
 {
 	ferry_future *future = future_of(r);
 	if (ch->gone) {
 		fy_outgoing_fail_record(p, r, ch->gone, "that rank is gone");
 		return PUT_DONE;
 	}
-	struct outgoing o = { .kind = fy_record_kind(r), .op = r->op, .stream = r->stream, .future = future,
+	struct outgoing o = { .kind = fy_record_kind(r), .op = r->op, .stream = stream, .future = future,
 		              .message = message_of(r) };
 	if (!o.message) {
 		o.nbytes = fy_record_body(r);
@@ -246,7 +256,7 @@ static struct fy_queued *queue_block(struct fy_channel *ch, uint32_t size)
 
 /* False: no memory, or send_memory is used up; the record stays in its lane. */
 static bool enqueue(struct fy_progress *p, struct fy_channel *ch, const struct fy_record *r, uint32_t size,
-                    bool always)
+                    uint32_t stream, bool always)
 {
 	if (!always && p->queued_bytes + size > p->options->send_memory)
 		return false;
@@ -254,7 +264,9 @@ static bool enqueue(struct fy_progress *p, struct fy_channel *ch, const struct f
 	if (!q)
 		return false;
 	raise_full(p, ch); /* lowered when the queue is empty again: not before there is one */
-	memcpy(q->bytes + q->to, r, size);
+	struct fy_record *copy = memcpy(q->bytes + q->to, r, size);
+	copy->stream = tagged(p, stream); /* it loses the place that told */
+	p->queued_of[fy_tag_colour(copy->stream, 0)]++;
 	q->to += size;
 	ch->queued += size;
 	ch->fast_end = NULL;
@@ -275,8 +287,10 @@ static void empty_queue(struct fy_progress *p, struct fy_channel *ch)
 		while (q->from < q->to) {
 			const struct fy_record *r = (const struct fy_record *)(const void *)(q->bytes + q->from);
 			uint32_t size = fy_record_size(r->size_flags);
-			if (put(p, ch, r) == PUT_NO_ROOM)
+			unsigned colour = fy_tag_colour(r->stream, 0);
+			if (put(p, ch, r, r->stream) == PUT_NO_ROOM)
 				return;
+			p->queued_of[colour]--;
 			q->from += size;
 			ch->queued -= size;
 			p->queued_bytes -= size;
@@ -310,7 +324,7 @@ void fy_outgoing_queues(struct fy_progress *p)
 /* ---- lanes ---------------------------------------------------------------------- */
 
 /* Records to the helm itself. False: no memory now. */
-static bool flush_all(struct fy_progress *p, const struct fy_record *r);
+static bool flush_all(struct fy_progress *p, const struct fy_record *r, uint32_t stream);
 
 /* A channel without room for a moment only (its receiver has not been scheduled, say) leaves the record in the
  * lane: moving it would cost a copy and hold up nobody less. One that stays so (FY_STALL_MAX) is slow, and
@@ -323,10 +337,11 @@ static bool stalled_for_long(struct fy_progress *p, struct fy_channel *ch)
 }
 
 /* Whatever is not a plain post with room. False: it must stay in the lane. */
-static bool take_slow(struct fy_progress *p, const struct fy_record *r, uint32_t size)
+static bool take_slow(struct fy_progress *p, const struct fy_record *r, uint32_t size, uint32_t tag)
 {
+	uint32_t stream = stream_of(r, tag);
 	if (r->op == FY_OP_FLUSH_ALL)
-		return flush_all(p, r);
+		return flush_all(p, r, stream);
 	if (r->op == FY_OP_START)
 		return p->port->ops->starts->take(p, r);
 	struct fy_channel *ch = fy_channel_get(p, (int)r->rank);
@@ -336,11 +351,11 @@ static bool take_slow(struct fy_progress *p, const struct fy_record *r, uint32_t
 		p->stats.calls++;
 	else
 		p->stats.posts++;
-	if (!ch->queue && put(p, ch, r) == PUT_DONE) {
+	if (!ch->queue && put(p, ch, r, stream) == PUT_DONE) {
 		ch->stalled_since = 0;
 		return true;
 	}
-	if ((ch->queue || stalled_for_long(p, ch)) && enqueue(p, ch, r, size, false))
+	if ((ch->queue || stalled_for_long(p, ch)) && enqueue(p, ch, r, size, stream, false))
 		return true;
 	if (fy_record_kind(r) == FY_KIND_CALL)
 		p->stats.calls--;
@@ -349,39 +364,56 @@ static bool take_slow(struct fy_progress *p, const struct fy_record *r, uint32_t
 	return false;
 }
 
+/* Plain records that were put one behind the other, some of them with a tag, or all to get one. */
+static void count_coloured(struct fy_progress *p, char *at, uint32_t n, uint32_t tag)
+{
+	for (; n; n--) {
+		struct fy_record *r = (struct fy_record *)(void *)at;
+		r->stream = stream_of(r, tag);
+		p->issued[fy_tag_colour(r->stream, p->colour)]++;
+		at += fy_record_size(r->size_flags);
+	}
+}
+
 /*
  * The hot loop: plain posts to one rank, one copy each, as long as the channel has room. Returns
  * how far it came.
  */
-static uint64_t drain_plain(struct fy_progress *p, const struct fy_lane *lane, uint64_t head, uint64_t end)
+static uint64_t drain_plain(struct fy_progress *p, const struct fy_lane *lane, uint64_t head, uint64_t end,
+                            uint32_t tag)
 {
 	uint32_t rank = fy_lane_at(lane, head)->rank;
 	struct fy_channel *ch = p->channels[rank];
 	if (!ch || !ch->fast_end)
 		return head;
 	char *fill = ch->fill, *fast_end = ch->fast_end;
-	uint32_t n = 0, most = ch->fast_records;
+	uint32_t n = 0, most = ch->fast_records, tags = tag;
 	while (head < end && n < most) {
 		const struct fy_record *r = fy_lane_at(lane, head);
 		uint32_t word = r->size_flags, size = fy_pad8((uint32_t)sizeof *r + (word & FY_BODY_MAX));
 		if (word >> 24 != FY_PLAIN_POST || r->rank != rank || size > (size_t)(fast_end - fill))
 			break;
 		fy_record_copy(fill, r, size);
+		tags |= r->stream;
 		fill += size;
 		head += size;
 		n++;
 	}
 	ch->spent += (uint64_t)(fill - ch->fill) + (uint64_t)n * FY_MESSAGE_CHARGE;
+	if (fy_unlikely(tags & FY_TAGGED))
+		count_coloured(p, ch->fill, n, tag);
+	else
+		p->issued[p->colour] += n;
 	ch->fill = fill;
 	ch->nrecords += n;
 	ch->fast_records -= n;
-	p->issued += n;
 	p->stats.posts += n;
 	return head;
 }
 
 /* One post with a future, or call, into a channel that has room for it. False: the long way sees why not. */
-static bool put_awaited(struct fy_progress *p, struct fy_channel *ch, const struct fy_record *r, uint32_t size)
+static bool put_awaited(struct fy_progress *p, struct fy_channel *ch, const struct fy_record *r, uint32_t size,
+                        uint32_t stream)
 {
 	bool call = r->size_flags >> 24 == FY_PLAIN_CALL;
 	ferry_future *future = (ferry_future *)(uintptr_t)fy_record_ext(r);
@@ -399,24 +431,26 @@ static bool put_awaited(struct fy_progress *p, struct fy_channel *ch, const stru
 	}
 	if (call) {
 		fy_record_copy(to, r, size);
+		to->stream = stream;
 		fy_record_set_ext(to, id);
 		p->stats.calls++;
 	} else {
-		*to = (struct fy_record){ r->size_flags & ~FY_EXT, r->op, r->rank, r->stream };
+		*to = (struct fy_record){ r->size_flags & ~FY_EXT, r->op, r->rank, stream };
 		fy_record_copy(to + 1, (const char *)(r + 1) + 8, size - 8 - (uint32_t)sizeof *r);
-		await_acceptance(p, ch, future, r->stream);
+		await_acceptance(p, ch, future, stream);
 		p->stats.posts++;
 	}
 	ch->fill += wire;
 	ch->nrecords++;
 	ch->fast_records--;
 	ch->spent += wire + FY_MESSAGE_CHARGE;
-	p->issued++;
+	p->issued[fy_tag_colour(stream, p->colour)]++;
 	return true;
 }
 
 /* Likewise for what has a future, as long as the channel has room. */
-static uint64_t drain_awaited(struct fy_progress *p, const struct fy_lane *lane, uint64_t head, uint64_t end)
+static uint64_t drain_awaited(struct fy_progress *p, const struct fy_lane *lane, uint64_t head, uint64_t end,
+                              uint32_t tag)
 {
 	const struct fy_record *r = fy_lane_at(lane, head);
 	if (r->op >= FERRY_OP_RESERVED)
@@ -427,20 +461,21 @@ static uint64_t drain_awaited(struct fy_progress *p, const struct fy_lane *lane,
 		r = fy_lane_at(lane, head);
 		uint32_t form = r->size_flags >> 24, size = fy_record_size(r->size_flags);
 		if ((form != FY_AWAITED_POST && form != FY_PLAIN_CALL) || r->rank != rank ||
-		    r->op >= FERRY_OP_RESERVED || !put_awaited(p, ch, r, size))
+		    r->op >= FERRY_OP_RESERVED || !put_awaited(p, ch, r, size, stream_of(r, tag)))
 			break;
 		head += size;
 	}
 	return head;
 }
 
-static uint64_t drain_frequent(struct fy_progress *p, const struct fy_lane *lane, uint64_t head, uint64_t end)
+static uint64_t drain_frequent(struct fy_progress *p, const struct fy_lane *lane, uint64_t head, uint64_t end,
+                               uint32_t tag)
 {
 	uint32_t form = fy_lane_at(lane, head)->size_flags >> 24;
 	if (form == FY_PLAIN_POST)
-		return drain_plain(p, lane, head, end);
+		return drain_plain(p, lane, head, end, tag);
 	if (form == FY_AWAITED_POST || form == FY_PLAIN_CALL)
-		return drain_awaited(p, lane, head, end);
+		return drain_awaited(p, lane, head, end, tag);
 	return head;
 }
 
@@ -448,6 +483,11 @@ static uint64_t drain_frequent(struct fy_progress *p, const struct fy_lane *lane
 static uint64_t drain_lane(struct fy_progress *p, struct fy_lane *lane)
 {
 	uint64_t head = lane->head, end = lane->tail_seen, start = head;
+	uint32_t tag = 0;
+	if (fy_unlikely((int64_t)(lane->fence_mark - head) > 0)) { /* up to there it is of the colour before */
+		tag = fy_tag(p->colour ^ 1);
+		end = lane->fence_mark;
+	}
 	lane->stuck = false;
 	if (end - head > TURN_BYTES)
 		end = head + TURN_BYTES;
@@ -457,13 +497,13 @@ static uint64_t drain_lane(struct fy_progress *p, struct fy_lane *lane)
 			head = (head | (FY_LANE_BYTES - 1)) + 1;
 			continue;
 		}
-		uint64_t taken = drain_frequent(p, lane, head, end);
+		uint64_t taken = drain_frequent(p, lane, head, end, tag);
 		if (taken != head) {
 			head = taken;
 			continue;
 		}
 		uint32_t size = fy_record_size(r->size_flags);
-		if (!take_slow(p, r, size)) {
+		if (!take_slow(p, r, size, tag)) {
 			p->drain_broke_off = lane->stuck = true;
 			break;
 		}
@@ -482,9 +522,9 @@ static bool flush_one(struct fy_progress *p, struct fy_channel *ch, uint32_t str
 		struct fy_record r;
 		uint64_t future;
 	} marker = { { FY_KIND_POST | FY_EXT, FY_OP_FLUSH, (uint32_t)ch->rank, stream }, (uint64_t)(uintptr_t)future };
-	if (!ch->queue && put(p, ch, &marker.r) == PUT_DONE)
+	if (!ch->queue && put(p, ch, &marker.r, stream) == PUT_DONE)
 		return true;
-	return enqueue(p, ch, &marker.r, sizeof marker, true);
+	return enqueue(p, ch, &marker.r, sizeof marker, stream, true);
 }
 
 /* What counts down while every channel is flushed. */
@@ -540,13 +580,13 @@ static struct flush_count *count_of(struct fy_progress *p, ferry_future *whole)
 
 /* One marker to each peer that was ever talked to. Where one finds no memory the record stays in its lane, and the next
  * step goes on there. */
-static bool flush_all(struct fy_progress *p, const struct fy_record *r)
+static bool flush_all(struct fy_progress *p, const struct fy_record *r, uint32_t stream)
 {
 	struct flush_count *count = count_of(p, future_of(r));
 	if (!count)
 		return false;
 	for (; count->next; count->next = count->next->all_next)
-		if (!flush_channel(p, count->next, r->stream, count))
+		if (!flush_channel(p, count->next, stream, count))
 			return false;
 	count->whole->extra = NULL;
 	flushed_one(NULL, 0, count);
@@ -759,7 +799,7 @@ void fy_outgoing_drain(struct fy_progress *p)
 /* ---- replies --------------------------------------------------------------------- */
 
 bool fy_outgoing_reply_bytes(struct fy_progress *p, int rank, uint64_t call_id, const struct fy_reply_error *error,
-                             const void *body, uint32_t nbytes)
+                             const void *body, uint32_t nbytes, uint32_t tag)
 {
 	struct fy_channel *ch = fy_channel_get(p, rank);
 	if (ch && (ch->gone || p->byes))
@@ -770,14 +810,14 @@ bool fy_outgoing_reply_bytes(struct fy_progress *p, int rank, uint64_t call_id, 
 	if (!r)
 		return false;
 	fy_record_clear_end(r, size);
-	*r = (struct fy_record){ word, 0, (uint32_t)rank, 0 };
+	*r = (struct fy_record){ word, 0, (uint32_t)rank, tag };
 	fy_record_set_ext(r, call_id);
 	if (head)
 		memcpy(fy_record_data(r), error, head);
 	if (nbytes)
 		memcpy(fy_record_data(r) + head, body, nbytes);
 	fy_channel_commit(p, ch, size);
-	p->issued++;
+	p->issued[fy_tag_colour(tag, p->colour)]++;
 	return true;
 }
 
@@ -790,11 +830,11 @@ static bool put_reply_folded(struct fy_progress *p, struct fy_channel *ch, const
 	if (!r)
 		return false;
 	fy_record_clear_end(r, size);
-	*r = (struct fy_record){ word, m->op, (uint32_t)ch->rank, 0 };
+	*r = (struct fy_record){ word, m->op, (uint32_t)ch->rank, request->answer_tag };
 	fy_record_set_ext(r, request->call_id);
 	fy_message_fold(m, fy_record_data(r));
 	fy_channel_commit(p, ch, size);
-	p->issued++;
+	p->issued[fy_tag_colour(request->answer_tag, p->colour)]++;
 	return true;
 }
 
@@ -806,14 +846,14 @@ static bool put_answer(struct fy_progress *p, struct fy_channel *ch, ferry_messa
 		return true;
 	if (error.status || !m)
 		return fy_outgoing_reply_bytes(p, ch->rank, request->call_id, error.status ? &error : NULL,
-		                               m ? m->body : NULL, m ? (uint32_t)m->nbytes : 0);
+		                               m ? m->body : NULL, m ? (uint32_t)m->nbytes : 0, request->answer_tag);
 	size_t folded = fy_message_folded_size(m);
 	if (folded <= FY_REPLY_ROOM)
 		return put_reply_folded(p, ch, request, folded);
-	if (!fy_transfer_announce(p, ch, m, FY_KIND_REPLY, 0, request->call_id, NULL))
+	if (!fy_transfer_announce(p, ch, m, FY_KIND_REPLY, request->answer_tag, request->call_id, NULL))
 		return false;
 	request->answer = NULL; /* its reference went over */
-	p->issued++;
+	p->issued[fy_tag_colour(request->answer_tag, p->colour)]++;
 	return true;
 }
 
@@ -839,6 +879,8 @@ static void collect_replies(struct fy_progress *p)
 	while (entry) { /* the stack gives the newest first */
 		ferry_message *m = (ferry_message *)(void *)((char *)entry - offsetof(ferry_message, entry));
 		entry = CK_STACK_NEXT(entry);
+		m->answer_tag = tagged(p, m->answer_tag);
+		p->replies_of[fy_tag_colour(m->answer_tag, 0)]++;
 		m->next = first;
 		first = m;
 		last = last ? last : m;
@@ -855,8 +897,10 @@ bool fy_outgoing_replies(struct fy_progress *p)
 		collect_replies(p);
 	while (p->replies) {
 		ferry_message *m = p->replies, *next = m->next;
+		unsigned colour = fy_tag_colour(m->answer_tag, 0);
 		if (!fy_outgoing_reply(p, m))
 			return false;
+		p->replies_of[colour]--;
 		p->worked = true;
 		p->replies = next;
 		if (!next)
@@ -867,17 +911,45 @@ bool fy_outgoing_replies(struct fy_progress *p)
 
 /* ---- for agreements and the end --------------------------------------------------- */
 
+void fy_outgoing_mark_lanes(struct fy_progress *p)
+{
+	fy_outgoing_list_lanes(p);
+	for (struct fy_lane *lane = p->lanes; lane; lane = lane->next)
+		lane->owed = fy_load_acquire_64(&lane->tail);
+}
+
+void fy_outgoing_new_colour(struct fy_progress *p)
+{
+	collect_replies(p); /* of the colour up to now */
+	for (struct fy_lane *lane = p->lanes; lane; lane = lane->next)
+		lane->fence_mark = lane->owed;
+	p->colour ^= 1;
+	fy_channel_new_colour(p);
+}
+
+/* What was posted before the agreement began, and by handlers of that colour that had returned, has left its lane. */
+static bool lanes_are_drained(struct fy_progress *p, unsigned colour)
+{
+	fy_outgoing_list_lanes(p);
+	for (struct fy_lane *lane = p->lanes; lane; lane = lane->next)
+		if ((int64_t)(lane->head - lane->owed) < 0 ||
+		    (int64_t)(lane->head - fy_load_acquire_64(&lane->handler_end[colour])) < 0)
+			return false;
+	return true;
+}
+
+bool fy_outgoing_has_left(struct fy_progress *p, unsigned colour)
+{
+	collect_replies(p);
+	return !p->queued_of[colour] && !p->replies_of[colour] && !p->awaited_of[colour] && lanes_are_drained(p, colour);
+}
+
 /* Has everything that was posted before the mark left for its peer? */
 bool fy_outgoing_quiet(struct fy_progress *p)
 {
 	if (p->drain_broke_off || p->queued || p->replies || fy_load_relaxed_ptr(&p->engine->replies.head))
 		return false;
-	if (fy_load_relaxed_ptr(&p->engine->lanes.head))
-		return false;
-	for (struct fy_lane *lane = p->lanes; lane; lane = lane->next)
-		if ((int64_t)(lane->head - lane->fence_mark) < 0)
-			return false;
-	return true;
+	return !fy_load_relaxed_ptr(&p->engine->lanes.head) && lanes_are_drained(p, 0) && lanes_are_drained(p, 1);
 }
 
 static void abandon_lane(struct fy_progress *p, struct fy_lane *lane, int status)

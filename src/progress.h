@@ -46,6 +46,7 @@ _Static_assert(sizeof(struct fy_batch_header) == 40, "the wire format says 40 by
 #define FY_BATCH_HUNGRY 0x2u    /* the sender ran out of credit */
 #define FY_BATCH_GOODBYE 0x4u   /* the last batch of this pair */
 #define FY_BATCH_GAVE_UP 0x8u   /* the sender has given this pair up; such a batch has no number and no records */
+#define FY_BATCH_COLOUR 0x10u   /* its records without a tag are of colour 1 */
 
 struct fy_announce { /* body of a FY_LARGE record, then the first lengths */
 	uint64_t xid;       /* of this pair, in this direction, never reused */
@@ -149,6 +150,7 @@ struct fy_stream_in {
 struct fy_held {
 	struct fy_held *next;
 	ferry_message *message;
+	uint8_t colour;
 	bool ready;                 /* complete: may be delivered when it comes first */
 	bool refused;               /* counts, but nothing is delivered */
 };
@@ -451,8 +453,14 @@ struct fy_progress {
 	bool commands_press;          /* one of them waits for something else than an agreement */
 	struct fy_timer *timers;      /* a heap */
 	size_t n_timers, timer_room;
-	/* counts for agreements: user records put, and user records that came to their end here */
-	uint64_t issued, done;
+	/* counts for agreements, by colour: user records put, and user records that came to their end here */
+	uint64_t issued[2], done[2];
+	unsigned colour;              /* of what this rank's threads post now: changes when it joins a fence */
+	unsigned batch_colour;        /* of records without a tag in the batch that is dispatched */
+	uint32_t tag;                 /* of what the inline handler posts that runs: 0 if it is of `colour` */
+	uint64_t queued_of[2];        /* records in queues of channels, */
+	uint64_t replies_of[2];       /* replies in `replies`, */
+	uint64_t awaited_of[2];       /* futures of posts that left and are not confirmed, by colour */
 	uint64_t given;               /* messages that executors got; engine->handled_elsewhere says how many are back */
 	struct fy_agree agree;
 	struct fy_starts *starts;     /* NULL until the first */
@@ -522,6 +530,15 @@ void fy_channel_grow_window(struct fy_progress *p, struct fy_channel *ch, bool h
 void fy_channel_recalled(struct fy_progress *p, struct fy_channel *ch);
 void fy_channel_given(struct fy_progress *p, struct fy_channel *ch, uint64_t amount);
 void fy_channel_free_all(struct fy_progress *p);
+/* Batches that are begun take nothing more: those that follow are of p->colour. */
+void fy_channel_new_colour(struct fy_progress *p);
+/* This future of a post waits for its confirmation. `stream` with a tag. */
+static inline void fy_channel_await(struct fy_progress *p, ferry_future *future, uint32_t stream)
+{
+	future->extra = (void *)(uintptr_t)stream;
+	future->next = NULL;
+	p->awaited_of[fy_tag_colour(stream, 0)]++;
+}
 /* The record number `number` of a stream was refused: its future, if it has one, ends with `status`. */
 void fy_channel_stream_fail(struct fy_progress *p, struct fy_channel *ch, uint32_t stream, uint32_t number,
                             int status, const char *detail);
@@ -560,8 +577,13 @@ void fy_outgoing_queues(struct fy_progress *p);
 bool fy_outgoing_replies(struct fy_progress *p);
 bool fy_outgoing_reply(struct fy_progress *p, ferry_message *request);
 bool fy_outgoing_reply_bytes(struct fy_progress *p, int rank, uint64_t call_id, const struct fy_reply_error *error,
-                             const void *body, uint32_t nbytes);
+                             const void *body, uint32_t nbytes, uint32_t tag);
 bool fy_outgoing_quiet(struct fy_progress *p);
+/* Has everything of that colour left, as far as it was posted before the fence or by a handler that has returned? */
+bool fy_outgoing_has_left(struct fy_progress *p, unsigned colour);
+/* A fence begins: what is posted from here on is of the other colour. */
+void fy_outgoing_new_colour(struct fy_progress *p);
+void fy_outgoing_mark_lanes(struct fy_progress *p);
 /* A posted message was sent to that rank, or will not be: the post's reference of it. */
 void fy_outgoing_release(struct fy_progress *p, int rank, ferry_message *message);
 /* Once a step, while some were released of which posters were not told. */
@@ -597,7 +619,12 @@ void fy_dispatch_begin(struct fy_progress *p);
 void fy_dispatch_message(struct fy_progress *p, struct fy_channel *ch, ferry_message *message);
 struct fy_handler *fy_dispatch_handler(const struct fy_progress *p, uint32_t op);
 /* A call's reply is complete; takes its reference over. */
-void fy_dispatch_reply(struct fy_progress *p, int rank, uint64_t call_id, ferry_message *reply);
+void fy_dispatch_reply(struct fy_progress *p, int rank, uint64_t call_id, ferry_message *reply, unsigned colour);
+/* The colour of a record in the batch that is dispatched. */
+static inline unsigned fy_arrived_colour(const struct fy_progress *p, const struct fy_record *r)
+{
+	return fy_tag_colour(r->stream, p->batch_colour);
+}
 void fy_dispatch_release_held(struct fy_progress *p, struct fy_channel *ch, struct fy_stream_in *stream);
 void fy_dispatch_mail(struct fy_progress *p);
 void fy_dispatch_drop_mail(struct fy_progress *p);
@@ -606,7 +633,8 @@ void fy_dispatch_paused(struct fy_progress *p);
 /* After receives that failed: is a batch missing? */
 void fy_dispatch_look_for_gaps(struct fy_progress *p);
 /* Something of a stream that cannot be delivered yet; NULL: no memory. */
-struct fy_held *fy_dispatch_hold(struct fy_progress *p, struct fy_channel *ch, uint32_t stream, ferry_message *m);
+struct fy_held *fy_dispatch_hold(struct fy_progress *p, struct fy_channel *ch, uint32_t stream, unsigned colour,
+                                 ferry_message *m);
 void fy_dispatch_close(struct fy_progress *p);
 void fy_dispatch_free(struct fy_progress *p);
 /* Register (or with fn NULL only unregister). `old_p` gets a reference of what was there, or NULL. False: the
@@ -619,7 +647,7 @@ int fy_dispatch_set_memory(struct fy_progress *p, uint32_t op, ferry_memory_fn *
 void fy_dispatch_defer(struct fy_progress *p, struct fy_task *task);
 
 /* transfer.c: large messages */
-/* Announce and start. False: no room now. */
+/* Announce and start. False: no room now. `stream` may have a tag. */
 bool fy_transfer_announce(struct fy_progress *p, struct fy_channel *ch, ferry_message *message, uint32_t kind,
                           uint32_t stream, uint64_t call_id, ferry_future *future);
 /* Is there room for the announcement of this message? */

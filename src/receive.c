@@ -349,7 +349,7 @@ int ferry_stats_read(const ferry *engine, ferry_stats *stats)
 	now.lane_full = fy_load_acquire_64(&e->lane_full);
 	now.lends = fy_load_acquire_64(&e->lends);
 	now.wakes = fy_load_acquire_64(&e->wake.wakes);
-	now.handled += fy_load_acquire_64(&e->handled_elsewhere);
+	now.handled += fy_engine_handled(e);
 	size_t size = stats->size < sizeof now ? stats->size : sizeof now;
 	memcpy(stats, &now, size);
 	stats->size = size;

@@ -6,7 +6,7 @@
  *   word 0   length of the body in bytes (24 bits), flags (5 bits), kind (3 bits)
  *   word 1   op
  *   word 2   destination rank
- *   word 3   stream: the lane that it was posted through
+ *   word 3   stream: the lane that it was posted through, and perhaps a tag with its colour (below)
  *   [8 bytes when FY_EXT: in a lane the future, on the wire the operation's id]
  *   body, padded to 8 bytes
  *
@@ -44,6 +44,20 @@ _Static_assert(sizeof(struct fy_record) == 16, "the wire format says 16 bytes");
 #define FY_HELD 0x04000000u     /* counted and acknowledged by stream, behind a large message */
 #define FY_ERROR 0x02000000u    /* a reply that says no: status, then text */
 #define FY_ATTACHED 0x01000000u /* attachments inside the body, after a table of lengths */
+
+/* The colour of a record tells which fence it is counted for: see agree.c. A tag says it; what has none is of the colour
+ * that its place says: in a lane before or behind the mark of the last fence, on the wire in a batch of that colour. */
+#define FY_STREAM 0x3FFFFFFFu
+#define FY_TAGGED 0x80000000u
+#define FY_TAG_SHIFT 30
+static inline uint32_t fy_tag(unsigned colour)
+{
+	return FY_TAGGED | (uint32_t)colour << FY_TAG_SHIFT;
+}
+static inline unsigned fy_tag_colour(uint32_t stream, unsigned otherwise)
+{
+	return stream & FY_TAGGED ? stream >> FY_TAG_SHIFT & 1 : otherwise;
+}
 
 /* A post that has neither a future nor anything out of the ordinary. */
 #define FY_PLAIN_POST (FY_KIND_POST >> 24)

@@ -111,7 +111,8 @@ struct fy_lane *fy_engine_lane_create(ferry *engine)
 {
 	if (!fy_engine_try_retain(engine))
 		return NULL;
-	struct fy_lane *lane = fy_lane_create(engine, engine->serial, fy_add_32(&engine->next_stream, 1));
+	uint32_t stream = fy_add_32(&engine->next_stream, 1) & FY_STREAM;
+	struct fy_lane *lane = fy_lane_create(engine, engine->serial, stream | fy_tag_here(engine));
 	if (lane)
 		lane->waits_seen = fy_load_relaxed_64(&engine->waits);
 	else
@@ -160,4 +161,21 @@ struct fy_lane *fy_engine_lane(ferry *engine)
 	}
 	fy_recent = (struct fy_recent){ engine->serial, lane };
 	return lane;
+}
+
+/* ---- tags ---------------------------------------------------------------------------- */
+
+uint32_t fy_lane_tag_posts(struct fy_lane *lane, uint32_t tag)
+{
+	uint32_t before = lane->stream & ~FY_STREAM;
+	if (before) /* what a handler posted has to leave before the handler's message is done */
+		fy_store_release_64(&lane->handler_end[fy_tag_colour(before, 0)], lane->tail);
+	lane->stream = (lane->stream & FY_STREAM) | tag;
+	return before;
+}
+
+uint32_t fy_engine_tag_posts(ferry *engine, uint32_t tag)
+{
+	struct fy_lane *lane = fy_recent.serial == engine->serial ? fy_recent.lane : find_my_lane(engine->serial);
+	return lane ? fy_lane_tag_posts(lane, tag) : 0; /* a lane that is made later asks fy_tag_here */
 }

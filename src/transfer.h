@@ -81,6 +81,7 @@ struct fy_inbound {
 	uint64_t charge;          /* what its place holds of the credit, until the message does */
 	uint64_t large;           /* what it takes of its budget while it lands */
 	uint32_t kind, stream, op, n_parts, lengths_known;
+	uint8_t colour;
 	uint64_t *lengths;        /* until there is memory */
 	size_t chunk_bytes;
 	int64_t moved_at;         /* when it was granted, or a chunk came */

@@ -226,7 +226,7 @@ static struct fy_inbound *inbound_create(struct fy_channel *ch, const struct fy_
 		return NULL;
 	}
 	*in = (struct fy_inbound){ .ch = ch, .lengths = lengths, .xid = a->xid, .total = a->total, .kind = fy_record_kind(r),
-		                   .call_id = r->size_flags & FY_EXT ? fy_record_ext(r) : 0, .stream = r->stream,
+		                   .call_id = r->size_flags & FY_EXT ? fy_record_ext(r) : 0, .stream = r->stream & FY_STREAM,
 		                   .op = r->op, .n_parts = a->n_parts, .chunk_bytes = a->chunk_bytes,
 		                   .prepaid = a->flags & FY_ANNOUNCE_PREPAID };
 	in->flow.at.number = a->first_chunk;
@@ -243,7 +243,8 @@ int fy_transfer_arrived(struct fy_progress *p, struct fy_channel *ch, const stru
 	struct fy_inbound *in = inbound_create(ch, r, &a);
 	if (!in)
 		return FERRY_ENOMEM;
-	in->held = reply ? NULL : fy_dispatch_hold(p, ch, r->stream, NULL);
+	in->colour = (uint8_t)fy_arrived_colour(p, r);
+	in->held = reply ? NULL : fy_dispatch_hold(p, ch, in->stream, in->colour, NULL);
 	if (!reply && !in->held) {
 		free(in->lengths);
 		free(in);
@@ -346,7 +347,7 @@ static ferry_message *draft(struct fy_progress *p, struct fy_inbound *in)
 	in->draft = NULL;
 	if (m || !(m = new_message(p, in->op, in->lengths[0])))
 		return m;
-	m->flags |= FY_MESSAGE_RECEIVED;
+	m->flags |= FY_MESSAGE_RECEIVED | fy_message_coloured(in->colour);
 	m->source = in->ch->rank;
 	if (!fy_message_room_for(m, in->n_parts - 1))
 		return m;
@@ -446,7 +447,7 @@ void fy_inbound_refuse(struct fy_progress *p, struct fy_inbound *in, int status)
 		fy_inbound_release_stream(p, in->ch, in->stream);
 	} else if (in->kind == FY_KIND_REPLY) {
 		ferry_future *future = fy_call_close(p, in->call_id, in->ch->rank);
-		p->done++;
+		p->done[in->colour]++;
 		if (future)
 			fy_future_complete(future, status, "the reply could not be received");
 	}

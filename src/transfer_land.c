@@ -176,7 +176,7 @@ static void complete(struct fy_progress *p, struct fy_inbound *in)
 		in->held->ready = true;
 		fy_inbound_release_stream(p, ch, in->stream);
 	} else {
-		fy_dispatch_reply(p, ch->rank, in->call_id, in->message);
+		fy_dispatch_reply(p, ch->rank, in->call_id, in->message, in->colour);
 	}
 	fy_inbound_free(p, in);
 }

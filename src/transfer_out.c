@@ -97,7 +97,8 @@ static bool may_prepay(struct fy_progress *p, struct fy_channel *ch, const struc
 	       x->total <= (ch->limit - ch->spent) / 2 && fy_turns_single(p, &ch->turns_out, low, x->flow.end);
 }
 
-static bool write_announcement(struct fy_progress *p, struct fy_outbound *x, struct fy_record *r, uint32_t word)
+static bool write_announcement(struct fy_progress *p, struct fy_outbound *x, struct fy_record *r, uint32_t word,
+                               uint32_t stream)
 {
 	struct fy_channel *ch = x->ch;
 	bool prepaid = may_prepay(p, ch, x);
@@ -105,7 +106,7 @@ static bool write_announcement(struct fy_progress *p, struct fy_outbound *x, str
 	struct fy_announce a = { .xid = x->xid, .total = x->total, .first_chunk = x->flow.at.number,
 		                 .n_parts = x->n_parts, .chunk_bytes = (uint32_t)x->chunk_bytes,
 		                 .flags = prepaid ? FY_ANNOUNCE_PREPAID : 0 };
-	*r = (struct fy_record){ word, x->message->op, (uint32_t)ch->rank, x->stream };
+	*r = (struct fy_record){ word, x->message->op, (uint32_t)ch->rank, stream };
 	if (word & FY_EXT)
 		fy_record_set_ext(r, x->call_id);
 	memcpy(fy_record_data(r), &a, sizeof a);
@@ -131,7 +132,7 @@ static struct fy_outbound *outbound_create(struct fy_progress *p, struct fy_chan
 		return NULL;
 	uint64_t total = fy_message_total(m);
 	*x = (struct fy_outbound){ .ch = ch, .message = m, .xid = ch->next_xid, .total = total,
-		                   .call_id = call_id, .kind = kind, .stream = stream,
+		                   .call_id = call_id, .kind = kind, .stream = stream & FY_STREAM,
 		                   .n_parts = (uint32_t)m->n_attachments + 1, .chunk_bytes = chunk_bytes(p, total),
 		                   .place = fy_channel_place(ch), .lengths_place = fy_channel_place(ch), .acked = true };
 	x->flow.at.number = ch->next_chunk;
@@ -139,7 +140,8 @@ static struct fy_outbound *outbound_create(struct fy_progress *p, struct fy_chan
 	return x;
 }
 
-static void join_stream(struct fy_stream_out *s, struct fy_outbound *x, ferry_future *future)
+static void join_stream(struct fy_progress *p, struct fy_stream_out *s, struct fy_outbound *x, ferry_future *future,
+                        uint32_t stream)
 {
 	fy_channel_stream_count(s);
 	x->stream_number = s->sent;
@@ -149,8 +151,7 @@ static void join_stream(struct fy_stream_out *s, struct fy_outbound *x, ferry_fu
 	if (!future)
 		return;
 	future->id = s->sent;
-	future->extra = (void *)(uintptr_t)x->stream;
-	future->next = NULL;
+	fy_channel_await(p, future, stream & FY_TAGGED ? stream : stream | fy_tag(p->colour));
 	*(s->last ? &s->last->next : &s->first) = future;
 	s->last = future;
 }
@@ -208,7 +209,7 @@ bool fy_transfer_announce(struct fy_progress *p, struct fy_channel *ch, ferry_me
 	if (!reply && !fy_channel_admits(p, ch, size))
 		return false;
 	struct fy_record *r = fy_channel_reserve(p, ch, size);
-	struct fy_stream_out *s = r && !reply ? fy_channel_stream_out(p, ch, stream, true) : NULL;
+	struct fy_stream_out *s = r && !reply ? fy_channel_stream_out(p, ch, stream & FY_STREAM, true) : NULL;
 	bool counted = reply || (s && fy_channel_stream_room(ch, s));
 	struct fy_outbound *x = r && counted ? outbound_create(p, ch, m, kind, stream, call_id) : NULL;
 	if (!x && s)
@@ -218,9 +219,9 @@ bool fy_transfer_announce(struct fy_progress *p, struct fy_channel *ch, ferry_me
 	fy_channel_commit(p, ch, size);
 	if (!reply)
 		fy_channel_spend(ch, size);
-	bool prepaid = write_announcement(p, x, r, word);
+	bool prepaid = write_announcement(p, x, r, word, stream);
 	if (s)
-		join_stream(s, x, future);
+		join_stream(p, s, x, future, stream);
 	keep_outbound(p, x, prepaid);
 	return true;
 }

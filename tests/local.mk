@@ -38,6 +38,7 @@ sim_tests = \
 	%D%/sim/blocks.t \
 	%D%/sim/corners.t \
 	%D%/sim/lifetimes.t \
+	%D%/sim/fences.t \
 	%D%/sim/malformed.t \
 	%D%/sim/memory.t \
 	%D%/sim/mixed.t \
@@ -387,8 +388,7 @@ mpi_scripts = \
 	%D%/mpi/launcher.sh \
 	%D%/mpi/python_peer.sh \
 	# end
-check-np2: ; $(MAKE) check TESTS='$(tap_tests) $(np1_tests) $(np2_tests) $(mpi_scripts)'
-check-np2: ; $(MAKE) check TESTS='$(tap_tests) $(np1_tests) $(np2_tests) %D%/mpi/ferry_perf_plot.sh %D%/mpi/python_peer.sh'
+check-np2: ; $(MAKE) check TESTS='$(tap_tests) $(np1_tests) $(np2_tests) %D%/mpi/ferry_perf_plot.sh $(mpi_scripts)'
 # For builds in which everything is slow.
 short_tests = $(tap_tests) %D%/api/header_c $(script_tests) $(mpi_short_tests)
 check-short: ; $(MAKE) check TESTS='$(tap_tests) $(mpi_short_tests)'

@@ -194,7 +194,10 @@ static int post(struct node *node, struct rec *r)
 	struct fy_post o = { .engine = node->engine, .lane = r->lane->lane,
 		             .kind = r->call ? FY_KIND_CALL : FY_KIND_POST, .rank = r->dst, .op = r->op,
 		             .body = body, .nbytes = body ? r->content->body : 0, .message = r->message };
+	/* A virtual thread that runs a handler, as the library does it with the thread that runs one. */
+	uint32_t tag = fy_lane_tag_posts(r->lane->lane, r->by_handler ? fy_tag_here(node->engine) : 0);
 	int status = fy_post(&o, future_p);
+	fy_lane_tag_posts(r->lane->lane, tag);
 	free(body); /* copied before the return */
 	return status;
 }

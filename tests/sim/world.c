@@ -412,8 +412,8 @@ static void describe(struct world *w)
 		printf("# rank %d: state %d, agreement %u kind %u round %u, issued %llu done %llu, calls %u, "
 		       "pending %u, out %u, waiting %d%d%d, landing %d, tasks %d, stash %d, kept %d, mail "
 		       "%llu, large %llu %llu, queued %zu\n",
-		       i, node->state, p->agree.n, p->agree.kind, p->agree.round, (unsigned long long)p->issued,
-		       (unsigned long long)(p->done + node->engine->handled_elsewhere), p->calls_open,
+		       i, node->state, p->agree.n, p->agree.kind, p->agree.round, (unsigned long long)(p->issued[0] + p->issued[1]),
+		       (unsigned long long)(p->done[0] + p->done[1] + fy_engine_handled(node->engine)), p->calls_open,
 		       p->n_pending, p->n_out, p->waiting[0] != NULL, p->waiting[1] != NULL,
 		       p->waiting[2] != NULL, p->landing != NULL, p->tasks != NULL, node->stash != NULL,
 		       node->kept != NULL, (unsigned long long)node->engine->mailbox.bytes,

@@ -223,6 +223,18 @@ break_it open-left engine.c '/^static void discard/,/^}/s/progress_free(e->progr
 	'an open that fails leaves memory behind' sim/opens
 break_it uncancelled progress.c '/^static void take_back_receives/,/^}/s/fy_dispatch_close(p);/;/' \
 	'a receive that was not cancelled is not asked for again' sim/opens
+break_it tag dispatch.c 's/p->tag = colour == p->colour ? 0 : fy_tag(colour);/p->tag = 0;/' \
+	"what an inline handler posts has the rank's colour" $S sim/fences
+break_it tag-pool dispatch.c 's/struct handling here = { h, engine, .*, handlings };/struct handling here = { h, engine, 0, handlings };/' \
+	"what an executor's handler posts has the rank's colour" $S sim/fences
+break_it mark outgoing.c 's/tag = fy_tag(p->colour ^ 1);/tag = 0;/' \
+	'what was posted before a fence counts for the next one' $S sim/fences
+break_it starve agree.c 's/if (a->kind == FY_AGREE_FENCE \&\& colour != old_colour(p))/if (false)/' \
+	'a fence waits for what is posted after it' sim/fences unit/test_agree
+break_it owed outgoing.c 's/if ((int64_t)(lane->head - lane->owed) < 0 ||/if (/' \
+	'a fence does not ask whether lanes are drained' unit/test_agree
+break_it handler-end outgoing.c 's/(int64_t)(lane->head - fy_load_acquire_64(&lane->handler_end\[colour\])) < 0)/false)/' \
+	'likewise for what handlers posted' unit/test_agree
 break_it goodbye progress.c 's/if (!ch->bye_sent || !ch->bye_seen || ch->flight)/if (false)/' \
 	'receives are cancelled without waiting for goodbyes' $S
 break_it lane-twice outgoing.c '/^static void forget_lane/,/^}/{/lane->gone, 1/d}' \

@@ -195,17 +195,17 @@ static void one_round_is_not_enough(void **state)
 	(void)state;
 	struct ranks r;
 	begin(&r, 3);
-	r.p[2]->issued++;        /* to rank 1, slow */
+	r.p[2]->issued[0]++;        /* to rank 1, slow */
 	join_all(&r, FY_AGREE_FENCE);
 	step(&r, 1);             /* rank 1 is counted: 0, 0 */
-	r.p[1]->issued++;        /* to rank 2, fast */
-	r.p[2]->done++;
+	r.p[1]->issued[0]++;        /* to rank 2, fast */
+	r.p[2]->done[0]++;
 	step(&r, 2);             /* rank 2 is counted: 1, 1 */
 	turn(&r);
 	assert_false(over_for_anybody(&r));
 	turns(&r, 20);
 	assert_false(over_for_anybody(&r));
-	r.p[1]->done++;          /* the slow one came */
+	r.p[1]->done[0]++;          /* the slow one came */
 	turns(&r, 6);
 	assert_true(over(&r));
 	end(&r);
@@ -218,13 +218,13 @@ static void what_is_on_its_way_is_waited_for(void **state)
 	for (uint32_t kind = FY_AGREE_FENCE; kind <= FY_AGREE_CLOSE; kind++) {
 		struct ranks r;
 		begin(&r, 3);
-		r.p[1]->issued++;
+		r.p[1]->issued[0]++;
 		join_all(&r, kind);
 		turns(&r, 200);
 		assert_false(over_for_anybody(&r));
 		assert_false(stopped(&r, 0));
 		r.p[2]->given++;
-		fy_add_64(&r.engines[2]->handled_elsewhere, 1); /* an executor's handler has returned */
+		fy_add_64(&r.engines[2]->handled_elsewhere[0], 1); /* an executor's handler has returned */
 		turns(&r, 12);
 		assert_true(over(&r));
 		end(&r);
@@ -237,13 +237,46 @@ static void who_is_busy_is_waited_for(void **state)
 	for (int busy = 0; busy < 5; busy++) {
 		struct ranks r;
 		begin(&r, 5);
-		r.p[busy]->drain_broke_off = true; /* a record waits in its lane, and is in no count */
+		r.p[busy]->queued_of[0] = 1; /* a record waits for its peer, and is in no count */
 		join_all(&r, FY_AGREE_FENCE);
 		turns(&r, 50);
 		assert_false(over_for_anybody(&r));
-		r.p[busy]->drain_broke_off = false;
+		r.p[busy]->queued_of[0] = 0;
 		turns(&r, 6);
 		assert_true(over(&r));
+		end(&r);
+	}
+}
+
+/* A record that waits in its lane is in no count: what was posted before the fence, and what a handler posted. */
+static void what_waits_in_a_lane_is_waited_for(void **state)
+{
+	(void)state;
+	for (int by_handler = 0; by_handler < 2; by_handler++) {
+		struct ranks r;
+		begin(&r, 3);
+		struct fy_lane *lane = fy_engine_lane_create(r.engines[1]);
+		lane->tail = 80;
+		r.p[1]->lanes = lane;
+		if (by_handler) /* it ends after its rank has joined */
+			lane->tail = 0;
+		join_all(&r, FY_AGREE_FENCE);
+		if (by_handler) {
+			assert_int_equal(fy_lane_tag_posts(lane, fy_tag(0)), 0);
+			lane->tail = 80;
+			fy_lane_tag_posts(lane, 0);
+		}
+		turns(&r, 50);
+		assert_false(over_for_anybody(&r));
+		lane->head = 72;
+		turns(&r, 50);
+		assert_false(over_for_anybody(&r));
+		lane->head = 80;
+		turns(&r, 6);
+		assert_true(over(&r));
+		r.p[1]->lanes = NULL;
+		fy_lane_release(lane);
+		fy_lane_release(lane);
 		end(&r);
 	}
 }
@@ -267,11 +300,11 @@ static void a_close_freezes_before_it_ends(void **state)
 	}
 	assert_false(stopped(&r, 1)); /* the word is on its way to it */
 	assert_false(r.p[0]->drained);
-	r.p[1]->issued++;
+	r.p[1]->issued[0]++;
 	turns(&r, 50);
 	for (int i = 0; i < 3; i++)
 		assert_true(stopped(&r, i) && !r.p[i]->drained);
-	r.p[2]->done++;
+	r.p[2]->done[0]++;
 	turns(&r, 6);
 	assert_true(over(&r));
 	end(&r);
@@ -297,7 +330,7 @@ static void counts_that_cannot_match_end_it_late(void **state)
 	(void)state;
 	struct ranks r;
 	begin(&r, 3);
-	r.p[1]->issued++;
+	r.p[1]->issued[0]++;
 	r.p[2]->tainted = true;
 	join_all(&r, FY_AGREE_FENCE);
 	turns(&r, 20);
@@ -307,11 +340,46 @@ static void counts_that_cannot_match_end_it_late(void **state)
 	end(&r);
 }
 
+/* What is posted after the fence was joined is of the other colour, and nobody waits for it, however much it is. */
+static void a_fence_ends_beside_floods(void **state)
+{
+	(void)state;
+	struct ranks r;
+	begin(&r, 5);
+	for (unsigned n = 0; n < 4; n++) {
+		unsigned old = n % 2;
+		r.p[3]->issued[old] += 2;
+		join_all(&r, FY_AGREE_FENCE);
+		for (unsigned i = 0; i < 50; i++) {
+			for (int rank = 0; rank < 5; rank++)
+				r.p[rank]->issued[!old]++;
+			turn(&r);
+			r.p[i % 5]->done[!old]++;
+		}
+		assert_false(over_for_anybody(&r));
+		r.p[0]->done[old]++;
+		turns(&r, 20);
+		assert_false(over_for_anybody(&r));
+		r.p[4]->done[old]++;
+		for (unsigned i = 0; i < 12; i++) {
+			r.p[i % 5]->issued[!old]++;
+			turn(&r);
+		}
+		assert_true(over(&r));
+		for (int rank = 0; rank < 5; rank++) { /* what is left comes before the next fence */
+			r.p[rank]->done[!old] = 0;
+			r.p[rank]->issued[!old] = 0;
+		}
+	}
+	end(&r);
+}
+
 /* ---- by chance, against a model -------------------------------------------------------------- */
 
 struct record {
 	int from, to;
-	bool before; /* its poster had not joined yet */
+	unsigned colour;
+	bool before; /* its poster had not joined yet; or it was posted by a handler of such a record */
 };
 
 struct model {
@@ -329,14 +397,19 @@ static unsigned pick(struct model *m, int n)
 	return (unsigned)(t_random(&m->random) >> 33) % (unsigned)n;
 }
 
-/* Of a callback, another thread, a handler: whatever may post may do it until the engine has stopped. */
-static void post(struct model *m, int from)
+/* Of a callback, another thread, or a handler of `cause`: whatever may post may do it until the engine has stopped. */
+static void post(struct model *m, int from, const struct record *cause)
 {
 	if (m->n_posted >= RECORDS_MAX || stopped(&m->ranks, from))
 		return;
+	struct record r = { from, (int)pick(m, m->ranks.n), m->ranks.p[from]->colour, !m->joined[from] };
+	if (cause) {
+		r.colour = cause->colour;
+		r.before = cause->before;
+	}
 	m->n_posted++;
-	m->records[m->n_records++] = (struct record){ from, (int)pick(m, m->ranks.n), !m->joined[from] };
-	m->ranks.p[from]->issued++;
+	m->records[m->n_records++] = r;
+	m->ranks.p[from]->issued[r.colour]++;
 	if (m->kind == FY_AGREE_CLOSE && over_for_anybody(&m->ranks))
 		snprintf(m->wrong, sizeof m->wrong, "rank %d posts after the close is over", from);
 }
@@ -349,8 +422,8 @@ static void arrive(struct model *m)
 	struct record *at = &m->records[pick(m, m->n_records)], record = *at;
 	*at = m->records[--m->n_records];
 	if (pick(m, 2))
-		post(m, record.to);
-	m->ranks.p[record.to]->done++;
+		post(m, record.to, &record);
+	m->ranks.p[record.to]->done[record.colour]++;
 }
 
 /* The oldest word of some pair of ranks: MPI keeps their order. */
@@ -412,7 +485,7 @@ static void play(struct model *m, uint64_t seed)
 		else if (what < 24)
 			step(&m->ranks, rank);
 		else if (what % 2)
-			post(m, rank);
+			post(m, rank, NULL);
 		else
 			join_one(m);
 		if (all_joined(m))
@@ -565,7 +638,7 @@ static void who_waits_says_nothing(void **state)
 			assert_int_equal(r.n_words, 0);
 			assert_false(r.p[i]->agree.up_due);
 		}
-		r.p[2]->issued++; /* all have come, and something is on its way */
+		r.p[2]->issued[0]++; /* all have come, and something is on its way */
 		fy_agree_join(r.p[6], kind);
 		turns(&r, 20);
 		for (int i = 0; i < 7; i++) {
@@ -574,7 +647,7 @@ static void who_waits_says_nothing(void **state)
 			assert_false(r.p[i]->agree.up_due);
 		}
 		assert_false(over_for_anybody(&r));
-		r.p[5]->done++;
+		r.p[5]->done[0]++;
 		turns(&r, 12);
 		assert_true(over(&r));
 		end(&r);
@@ -619,9 +692,11 @@ int main(void)
 		cmocka_unit_test(one_round_is_not_enough),
 		cmocka_unit_test(what_is_on_its_way_is_waited_for),
 		cmocka_unit_test(who_is_busy_is_waited_for),
+		cmocka_unit_test(what_waits_in_a_lane_is_waited_for),
 		cmocka_unit_test(a_close_freezes_before_it_ends),
 		cmocka_unit_test(a_fence_lets_everybody_go_on),
 		cmocka_unit_test(counts_that_cannot_match_end_it_late),
+		cmocka_unit_test(a_fence_ends_beside_floods),
 		cmocka_unit_test(nothing_is_under_way_when_it_is_over),
 		cmocka_unit_test(fences_here_and_a_close_there),
 		cmocka_unit_test(who_waits_says_nothing),
