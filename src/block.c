@@ -23,7 +23,9 @@
  * much of it that is so changes with what was freed before. So the pages of a block go back
  * to the system first.
  *
- * Really new blocks are aligned and marked for huge pages: 512 times fewer faults.
+ * Really new blocks are marked for huge pages, which are in place with fewer faults. They are not aligned to
+ * them: the memory that messages are sent from mostly comes from malloc as well, begins as far behind the
+ * beginning of a page, and is copied faster for that.
  */
 #define _GNU_SOURCE
 #include "block.h"
@@ -142,12 +144,11 @@ static void give_back(struct fy_block *b)
 static void *new_block(struct fy_progress *p, size_t nbytes)
 {
 	p->blocks.made++;
-	if (nbytes < HUGE_MIN || nbytes > SIZE_MAX / 2)
-		return malloc(nbytes);
-	void *data = NULL;
-	if (posix_memalign(&data, HUGE_PAGE, nbytes) != 0)
-		return NULL;
-	madvise(data, nbytes & ~(size_t)(HUGE_PAGE - 1), MADV_HUGEPAGE); /* likewise */
+	char *data = nbytes <= SIZE_MAX / 2 ? malloc(nbytes) : NULL;
+	if (!data || nbytes < HUGE_MIN)
+		return data;
+	size_t before = -(uintptr_t)data & (HUGE_PAGE - 1);
+	madvise(data + before, (nbytes - before) & ~(size_t)(HUGE_PAGE - 1), MADV_HUGEPAGE); /* likewise */
 	return data;
 }
 
