@@ -40,16 +40,19 @@
 static pthread_mutex_t shells_lock = PTHREAD_MUTEX_INITIALIZER;
 static ferry *shells, **shells_end = &shells; /* under shells_lock: closed engines, the oldest first */
 static unsigned n_shells;           /* likewise */
+static ferry *unseen;               /* likewise: of opens that failed, which no thread has ever had */
 static uint64_t next_serial;        /* atomic add */
 
 /* ---- making ----------------------------------------------------------------------------------------- */
 
-/* One that has rested, or NULL. */
+/* One that has rested or needs no rest, or NULL. */
 static ferry *shell_take(void)
 {
 	pthread_mutex_lock(&shells_lock);
-	ferry *e = n_shells > SHELLS_REST ? shells : NULL;
-	if (e) {
+	ferry *e = unseen ? unseen : n_shells > SHELLS_REST ? shells : NULL;
+	if (unseen) {
+		unseen = e->next_shell;
+	} else if (e) {
 		shells = e->next_shell; /* never the last one */
 		n_shells--;
 	}
@@ -68,6 +71,14 @@ static void shell_rest(ferry *e)
 	*shells_end = e;
 	shells_end = &e->next_shell;
 	n_shells++;
+	pthread_mutex_unlock(&shells_lock);
+}
+
+static void shell_put_unseen(ferry *e)
+{
+	pthread_mutex_lock(&shells_lock);
+	e->next_shell = unseen;
+	unseen = e;
 	pthread_mutex_unlock(&shells_lock);
 }
 
@@ -180,6 +191,7 @@ static void discard(ferry *e)
 	fy_log_close(e->log);
 	e->log = NULL;
 	fy_engine_set_stopped(e);
+	e->is_unseen = true;
 	fy_engine_release(e);
 }
 
@@ -469,7 +481,10 @@ void fy_engine_release(ferry *e)
 		e->account_list = a->next;
 		free(a);
 	}
-	shell_rest(e);
+	if (e->is_unseen)
+		shell_put_unseen(e);
+	else
+		shell_rest(e);
 }
 
 #define REFS_AT_ONCE 64u

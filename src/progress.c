@@ -214,7 +214,9 @@ static void take_back_receives(struct fy_progress *p)
 
 static void step_close(struct fy_progress *p)
 {
-	if (p->gone_since && !p->stopped) {
+	if (p->stopped)
+		return;
+	if (p->gone_since) {
 		if (!p->gave_up_at)
 			give_up(p);
 		p->stopped = !p->n_telling || p->now - p->gave_up_at > TELL_TIME;
