@@ -24,6 +24,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "block.h"
 #include "log.h"
 #include "mpi_life.h"
 #include "status.h"
@@ -165,12 +166,14 @@ static bool gather_room(struct fy_progress *p, struct gather *g)
 		return false;
 	m->flags = FY_MESSAGE_RECEIVED;
 	m->source = p->engine->rank;
+	uint64_t given = 0;
 	for (size_t i = 0; i < size; i++) {
 		struct fy_attachment *a = &m->attachments[i];
-		void *data = malloc(g->lengths[i] ? g->lengths[i] : 1);
+		void *data = fy_block_get(p, g->lengths[i], given);
 		if (!data)
 			return false;
 		*a = (struct fy_attachment){ .data = data, .nbytes = g->lengths[i], .owned = true };
+		given += fy_block_room(p->engine, g->lengths[i]);
 	}
 	return true;
 }

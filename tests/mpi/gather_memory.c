@@ -3,11 +3,12 @@
  * A gather whose root has no memory for what comes: each rank's future ends soon, and what follows works. And a
  * collective that finds no memory at first takes part all the same.
  *
- * Memory runs short for the library alone: this program's malloc and calloc look who asks. With a sanitizer they are
+ * Memory runs short for the library alone: this program's malloc and the like look who asks. With a sanitizer they are
  * the sanitizer's, and nothing runs short.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
+#include <errno.h>
 
 #include "system.h"
 
@@ -40,9 +41,11 @@ static volatile unsigned refusals;
 #pragma GCC visibility push(default)
 void *malloc(size_t nbytes);
 void *calloc(size_t count, size_t nbytes);
+int posix_memalign(void **memory_p, size_t alignment, size_t nbytes);
 #pragma GCC visibility pop
 extern void *__libc_malloc(size_t nbytes);
 extern void *__libc_calloc(size_t count, size_t nbytes);
+extern void *__libc_memalign(size_t alignment, size_t nbytes);
 
 static bool is_refused(size_t nbytes, const void *caller)
 {
@@ -61,6 +64,16 @@ void *malloc(size_t nbytes)
 void *calloc(size_t count, size_t nbytes)
 {
 	return most && is_refused(count * nbytes, __builtin_return_address(0)) ? NULL : __libc_calloc(count, nbytes);
+}
+
+int posix_memalign(void **memory_p, size_t alignment, size_t nbytes)
+{
+	void *memory = most && is_refused(nbytes, __builtin_return_address(0)) ? NULL
+	                                                                       : __libc_memalign(alignment, nbytes);
+	if (!memory)
+		return ENOMEM;
+	*memory_p = memory;
+	return 0;
 }
 #endif
 
@@ -116,14 +129,14 @@ static void gather_well(const char *data, size_t nbytes, int root)
 	ferry_future_release(future);
 }
 
-/* The root is refused what the others gave: a size that nothing else has. */
+/* The root is refused what the others gave: a size that nothing else has, and that it has kept no memory of. */
 static void check_root_without_memory(const char *data, int root, size_t mine, size_t refused)
 {
 	ferry_future *future, *between;
 	unsigned before = refusals;
 	bool limited = can_be_refused();
 	if (rank == root && limited)
-		refuse(refused, refused);
+		refuse(refused, refused + refused / 8 + 64);
 	CHECK_OK(ferry_barrier(engine, &future));
 	ends(future, FERRY_OK);
 	future = gather(data, mine, root);
@@ -132,7 +145,7 @@ static void check_root_without_memory(const char *data, int root, size_t mine, s
 	ends(between, FERRY_OK);
 	refuse(0, 0);
 	CHECK(rank != root || !limited || refusals > before);
-	gather_well(data, LARGE - 1, root);
+	gather_well(data, LARGE / 2, root);
 	gather_well(data, 100, root);
 }
 
@@ -183,17 +196,20 @@ static void check_late(const char *data)
 
 int main(void)
 {
-	char *data = malloc(LARGE + 16);
+	size_t large = LARGE, step = 1 << 20;
+	char *data;
 	system_watch();
 	engine = system_open(NULL);
 	rank = ferry_rank(engine);
 	size = ferry_size(engine);
-	CHECK(data);
-	memset(data, 'a' + rank, LARGE + 16);
-	for (int root = 0; root < size; root++) {
-		check_root_without_memory(data, root, LARGE, LARGE);
+	size_t most_of_all = LARGE + 2 * (size_t)size * step;
+	CHECK(data = malloc(most_of_all));
+	memset(data, 'a' + rank, most_of_all);
+	for (int root = 0; root < size; root++, large += 2 * step) {
+		check_root_without_memory(data, root, large, large);
 		/* some wait for the root's word, some do not */
-		check_root_without_memory(data, root, rank % 2 ? LARGE + 8 : 1027 - (size_t)rank, root % 2 ? 1027 : LARGE + 8);
+		check_root_without_memory(data, root, rank % 2 ? large + step : 1027 - (size_t)rank,
+		                          root % 2 ? 1027 : large + step);
 	}
 	check_late(data);
 	CHECK_OK(ferry_close(engine));
