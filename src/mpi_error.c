@@ -26,8 +26,10 @@
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <time.h>
 #include <unistd.h>
 
+#include "log.h"
 #include "status.h"
 
 _Static_assert(MPI_MAX_ERROR_STRING + 80 <= FY_TEXT_BYTES, "what MPI says has room");
@@ -161,18 +163,17 @@ static struct {
 
 static int on_finalize(MPI_Comm comm, int key, void *value, void *extra)
 {
-	static const char text[] = "ferry: MPI_Finalize was called while an engine is open: call ferry_close on every "
-	                           "rank first. The job is aborted.\n";
 	(void)comm;
 	(void)key;
 	(void)value;
 	(void)extra;
 	if (presence.over)
 		return MPI_SUCCESS;
-	ssize_t n;
-	do
-		n = write(STDERR_FILENO, text, sizeof text - 1);
-	while (n < 0 && errno == EINTR);
+	fy_say(NULL, "MPI_Finalize was called while an engine is open: call ferry_close on every rank first. The job is "
+	             "aborted.");
+	struct timespec moment = { 0, 50000000 }; /* launchers drop what comes with the end of a job */
+	while (nanosleep(&moment, &moment) != 0 && errno == EINTR)
+		;
 	MPI_Abort(MPI_COMM_WORLD, 1);
 	_exit(1);
 }
