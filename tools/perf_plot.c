@@ -32,7 +32,7 @@ static const char *unit_words(const char *unit)
 		const char *unit;
 		const char *words;
 	} known[] = {
-		{"messages/s", "messages a second"}, {"calls/s", "calls a second"}, {"MB/s", "MB a second"},
+		{"messages/s", "messages a second"}, {"calls/s", "calls a second"}, {"MB/s", "MB a second"}, {"/s", "how many a second"},
 		{"us", "microseconds"}, {"ms", "milliseconds"}, {"% of a core", "percent of a core"},
 		{"", "a share, 1 is all"},
 	};

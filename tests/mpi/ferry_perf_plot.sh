@@ -51,6 +51,8 @@ picture 2 idle idle --duration 0.1 --peers all
 texts 'percent of a core (less is better)' 'microseconds (less is better)' 'wake 90 %'
 picture 3 alltoall alltoall $brief --peers all
 check "alltoall has its unit" grep -q 'messages a second (more is better)' "$svg"
+picture 2 halo halo $brief --threads 2 --peers all
+texts 'how many a second (more is better)' 'microseconds (less is better)'
 picture 2 memory memory --threads 2
 texts 'KiB (less is better)' 'busy thread'
 
