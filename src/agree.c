@@ -136,7 +136,8 @@ static unsigned old_colour(const struct fy_progress *p)
 /* Nothing of that colour waits to leave. What else there is of it is in the counts. */
 static bool is_quiet_for_fence(struct fy_progress *p)
 {
-	return fy_outgoing_has_left(p, old_colour(p)) && !fy_load_acquire_32(&p->engine->mail_rescan);
+	bool came_back = fy_load_acquire_32(&p->engine->mail_rescan) && fy_load_acquire_64(&p->engine->mailbox.bytes);
+	return fy_outgoing_has_left(p, old_colour(p)) && !came_back; /* which may find another handler */
 }
 
 /* Nothing of this rank waits to leave, and nothing that arrived waits to be put in order. */

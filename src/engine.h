@@ -240,6 +240,9 @@ void fy_engine_help(ferry *engine, bool (*ready)(const void *arg), const void *a
 
 /* The phase FY_STOPPED begins. */
 void fy_engine_set_stopped(ferry *engine);
+/* When a close that began then looks again at queues that nobody runs: soon at first, later seldom. */
+int64_t fy_close_look(int64_t begun);
+
 /* Without a thread: go on with a close. `look` is called now and then, with the helm. */
 void fy_engine_step_close(ferry *engine, void (*look)(void *arg), void *arg);
 /* Hand a command over without waiting for it: it lives until it is done, or the engine is closed. */

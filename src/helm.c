@@ -271,21 +271,27 @@ static bool close_is_over(const void *arg)
 	return ((const ferry *)arg)->progress->stopped;
 }
 
-#define CLOSE_LOOK FERRY_MS(5) /* between two looks at queues that nobody runs */
+
+int64_t fy_close_look(int64_t begun)
+{
+	int64_t now = fy_now();
+	return now + (now - begun < FERRY_S(1) ? FERRY_MS(5) : FERRY_MS(25));
+}
 
 /* Looks with the helm: another thread may have made the last step, and be inside of it yet. */
 void fy_engine_step_close(ferry *engine, void (*look)(void *arg), void *arg)
 {
+	int64_t begun = fy_now();
 	for (bool over = false; !over;) {
 		fy_executor_engine_closing(engine);
 		fy_helm_take(engine);
-		drive_alone_once(engine, close_is_over, engine, fy_now() + CLOSE_LOOK);
+		drive_alone_once(engine, close_is_over, engine, fy_close_look(begun));
 		over = close_is_over(engine);
 		look(arg);
 		if (over)
 			fy_helm_give(engine);
 		else
-			sleep_alone(engine, fy_now() + CLOSE_LOOK);
+			sleep_alone(engine, fy_close_look(begun));
 	}
 }
 

@@ -306,7 +306,7 @@ static void wait_closed(ferry *e)
 	says_begin(&says, e);
 	while (!fy_load_acquire_32(&e->closed)) {
 		fy_executor_engine_closing(e); /* queues that nobody runs are run here */
-		fy_futex_wait(&e->closed, 0, fy_now() + FERRY_MS(5), false);
+		fy_futex_wait(&e->closed, 0, fy_close_look(says.since), false);
 		if (is_due(&says))
 			say_now(&says);
 	}

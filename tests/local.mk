@@ -63,6 +63,7 @@ mpi_programs = \
 	%D%/mpi/deadlock \
 	%D%/mpi/errors \
 	%D%/mpi/executors \
+	%D%/mpi/fences \
 	%D%/mpi/forward \
 	%D%/mpi/gather_memory \
 	%D%/mpi/handlers \
@@ -129,6 +130,7 @@ np2_tests = \
 	%D%/mpi/deadlock-2.np2 \
 	%D%/mpi/errors-2.np2 \
 	%D%/mpi/executors-2.np2 \
+	%D%/mpi/fences-2.np2 \
 	%D%/mpi/forward-2.np2 \
 	%D%/mpi/gather_memory-2.np2 \
 	%D%/mpi/handlers-2.np2 \
@@ -173,6 +175,7 @@ np4_tests = \
 	%D%/mpi/close_delivers-4.np4 \
 	%D%/mpi/collective-4.np4 \
 	%D%/mpi/errors-4.np4 \
+	%D%/mpi/fences-4.np4 \
 	%D%/mpi/mismatch-4.np4 \
 	%D%/mpi/order-4.np4 \
 	# end

@@ -243,9 +243,51 @@ static void fences_end_beside_floods_and_not_too_early(void **state)
 	printf("# %lu posted, %lu handled while %d fences a seed went on\n", posted, handled, FENCES);
 }
 
+/* A message comes back from a queue whose handler was taken away, and somebody reads it at once: it is of no further
+ * interest to a fence. One that nobody reads is, until it was seen that there is no other handler. */
+static void what_an_executor_gives_back(void **state)
+{
+	(void)state;
+	for (int read = 0; read < 2; read++) {
+		static struct scene s;
+		s = (struct scene){ .random = 1, .n = 1 };
+		struct fy_sim_options net = { .eager_max = SIZE_MAX };
+		s.sim = fy_sim_create(1, 1, &net);
+		open_side(&s, 0);
+		struct side *side = &s.sides[0];
+		struct body body = { 0, DEPTH };
+		struct fy_post o = { .engine = side->engine, .lane = side->lanes[0], .kind = FY_KIND_POST, .op = OP_QUEUE,
+			             .body = &body, .nbytes = sizeof body };
+		assert_int_equal(fy_post(&o, NULL), 0);
+		for (unsigned i = 0; i < 50; i++) {
+			fy_progress_step(side->p, true);
+			fy_sim_advance(s.sim);
+		}
+		struct fy_handler *old = NULL;
+		assert_true(fy_dispatch_set_handler(side->p, NULL, OP_QUEUE, &old));
+		assert_int_equal(ferry_executor_run(side->queue, 0, 0), 1);
+		fy_handler_release(old);
+		ferry_message *m = NULL;
+		if (read)
+			assert_int_equal(ferry_recv(side->engine, FERRY_ANY, OP_QUEUE, 0, &m), 0);
+		ferry_message_release(m);
+		fy_agree_join(side->p, FY_AGREE_FENCE);
+		for (unsigned i = 0; i < 1000 && side->p->agree.kind; i++) {
+			fy_progress_step(side->p, true);
+			fy_sim_advance_to(s.sim, fy_sim_now(s.sim) + FERRY_MS(1));
+		}
+		assert_int_equal(side->p->agree.finished, 1);
+		close_all(&s);
+		fy_sim_destroy(s.sim);
+	}
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(fences_end_beside_floods_and_not_too_early) };
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(fences_end_beside_floods_and_not_too_early),
+		cmocka_unit_test(what_an_executor_gives_back),
+	};
 	fy_say_fd = open("/dev/null", O_WRONLY | O_CLOEXEC);
 	return cmocka_run_group_tests(tests, NULL, NULL) != 0;
 }
