@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "executor.h"
 #include "log.h"
@@ -291,24 +292,32 @@ static void say_alone(void *arg)
 	say(s, s->text);
 }
 
-static int finish_alone(ferry *e)
+/* Opens and closes of other threads come first, however long they take. */
+static void lock_patiently(struct says *s)
 {
-	struct says says;
-	says_begin(&says, e);
-	fy_engine_step_close(e, say_alone, &says);
+	struct timespec until;
+	do {
+		clock_gettime(CLOCK_REALTIME, &until);
+		until.tv_sec++;
+		if (is_due(s))
+			say(s, "another ferry_open or ferry_close of this process, which is not over");
+	} while (pthread_mutex_timedlock(&open_lock, &until) != 0);
+}
+
+static int finish_alone(ferry *e, struct says *says)
+{
+	fy_engine_step_close(e, say_alone, says);
 	e->close_status = fy_engine_destroy(e);
 	return fy_mpi_finish_if_last();
 }
 
-static void wait_closed(ferry *e)
+static void wait_closed(ferry *e, struct says *says)
 {
-	struct says says;
-	says_begin(&says, e);
 	while (!fy_load_acquire_32(&e->closed)) {
 		fy_executor_engine_closing(e); /* queues that nobody runs are run here */
-		fy_futex_wait(&e->closed, 0, fy_close_look(says.since), false);
-		if (is_due(&says))
-			say_now(&says);
+		fy_futex_wait(&e->closed, 0, fy_close_look(says->since), false);
+		if (is_due(says))
+			say_now(says);
 	}
 }
 
@@ -329,14 +338,16 @@ static int close_engine(ferry *e)
 	if (!fy_cas_32(&e->phase, FY_OPEN, FY_CLOSING))
 		return fy_fail(FERRY_EINVAL, "this engine is being closed, or was closed, already");
 	fy_engine_nudge(e);
-	pthread_mutex_lock(&open_lock);
+	struct says says;
+	says_begin(&says, e);
+	lock_patiently(&says);
 	struct fy_command c = { .run = begin_close }; /* done, or failed, before the engine is closed */
 	fy_engine_command_begin(e, &c);
 	int finished = FERRY_OK;
 	if (e->options.flags & FERRY_NO_THREAD) {
-		finished = finish_alone(e);
+		finished = finish_alone(e, &says);
 	} else {
-		wait_closed(e);
+		wait_closed(e, &says);
 		if (!(e->options.flags & FERRY_KEEP_MPI))
 			finished = fy_mpi_wait_finished();
 	}

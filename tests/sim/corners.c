@@ -1452,6 +1452,31 @@ static void starts_in_lanes_fail_when_a_close_gives_up(void **state)
 	all_ended(two, FERRY_ESTOPPED, 0);
 }
 
+/* A rank that waits in a fence for one of its own host is rung for what happens: it sleeps longer and longer. */
+static void who_waits_in_a_fence_sleeps(void **state)
+{
+	(void)state;
+	struct pair pair;
+	begin(&pair);
+	struct fy_progress *p = pair.sides[0].p;
+	p->port->all_local = true;
+	fy_agree_join(p, FY_AGREE_FENCE);
+	settle(&pair);
+	assert_int_equal(p->agree.kind, FY_AGREE_FENCE);
+	int64_t most = 0;
+	for (unsigned i = 0; i < 20; i++) {
+		int64_t t = fy_progress_sleep_time(p);
+		assert_true(t >= most || t == FERRY_MS(100));
+		most = t;
+	}
+	assert_int_equal(most, FERRY_MS(100));
+	fy_agree_join(pair.sides[1].p, FY_AGREE_FENCE);
+	settle(&pair);
+	assert_int_equal(p->agree.finished, 1);
+	p->port->all_local = false;
+	end(&pair);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -1485,6 +1510,7 @@ int main(void)
 		cmocka_unit_test(who_drives_leaves_for_a_grant),
 		cmocka_unit_test(a_close_waits_for_starts_in_lanes),
 		cmocka_unit_test(starts_in_lanes_fail_when_a_close_gives_up),
+		cmocka_unit_test(who_waits_in_a_fence_sleeps),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL) != 0;
 }

@@ -156,7 +156,7 @@ static void an_allocation_that_fails_is_told_and_leaves_nothing(void **state)
 	fy_fail(FERRY_EINVAL, "and the memory of this text");
 	for (int who = 0; who < RANKS; who++) {
 		unsigned failed = 0, n = 1;
-		fail_allocation(who, n, &failed); /* structs of opens that failed are kept for the next one */
+		fail_allocation(who, 2, &failed); /* the structs of opens that failed are kept for the next one */
 		uint32_t held = short_memory_held();
 		while (fail_allocation(who, n, &failed)) {
 			assert_int_equal(short_memory_held(), held);
