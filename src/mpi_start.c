@@ -315,7 +315,10 @@ static bool begin_matched(struct fy_progress *p, const struct fy_start *a, ferry
 		fy_start_fail(p, future, a->what, FERRY_ESTOPPED, "the engine was closed before it was started");
 		return true;
 	}
+	/* MPICH raises on MPI_COMM_WORLD what is wrong here, too. */
+	fy_mpi_shield_up();
 	int code = MPI_Imrecv(a->matched.buffer, a->count, a->matched.type, &message, &request);
+	fy_mpi_shield_down();
 	if (code != MPI_SUCCESS || request == MPI_REQUEST_NULL)
 		fy_start_complete(p, future, a->what, NULL, code);
 	else

@@ -14,7 +14,7 @@ complain() {
 # What a constant is, in bytes, ns or as it is: NAME of "#define NAME expression", or an option's name.
 expression() { # FILE NAME
 	case $2 in
-	option:*) sed -n "s/.*OPTION(AT(${2#option:}), [A-Z]*, \([^,]*\), .*/\1/p" "$1" ;;
+	option:*) sed -n "s/.*(AT(${2#option:}), [A-Z]*, \([^,]*\), .*/\1/p" "$1" ;;
 	*) sed -n "s/^#define $2[ 	][ 	]*\(.*\)/\1/p" "$1" ;;
 	esac | sed 's,/\*.*,,; s/(size_t)//g; s/\([0-9]\)u/\1/g; s/KIB/1024/g; s/MIB/1048576/g
 		s/FERRY_US(\([0-9]*\))/(\1 * 1000)/g; s/FERRY_MS(\([0-9]*\))/(\1 * 1000000)/g
@@ -114,7 +114,7 @@ bytes src/options.c option:send_memory include/ferry.h the program's own\): @
 bytes src/options.c option:send_memory doc/tuning.md send_memory \(@\)
 bytes src/options.c option:out_of_band include/ferry.h travel as attachments: @
 bytes src/options.c option:decode_memory include/ferry.h bound of one decoded object: @
-time src/options.c option:handler_grace include/ferry.h is FERRY_ENOHANDLER: @
+time src/options.c option:handler_grace include/ferry.h told of on stderr, once an op: @
 time src/options.c option:sleep_max include/ferry.h that must poll: @
 time src/options.c option:sleep_max doc/tuning.md sleep_max \(@\)
 time src/options.c option:close_timeout include/ferry.h after a peer is gone: @
