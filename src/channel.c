@@ -498,18 +498,25 @@ static void complete_flush(struct fy_channel *ch, ferry_future *f, int status, c
 	ferry_future_release(f);
 }
 
-static void complete_post(struct fy_progress *p, struct fy_channel *ch, ferry_future *f, int status,
-                          const char *detail)
+/* A flush, or a post that failed. */
+static __attribute__((noinline)) void complete_seldom(struct fy_channel *ch, ferry_future *f, int status, const char *detail)
 {
-	uint32_t stream = (uint32_t)(uintptr_t)f->extra;
-	p->awaited_of[fy_tag_colour(stream, 0)]--;
 	if (f->flags & FY_FUTURE_IS_FLUSH) {
 		complete_flush(ch, f, status, detail);
 		return;
 	}
-	if (status)
-		fy_channel_note_failure(ch, stream & FY_STREAM, status, detail);
+	fy_channel_note_failure(ch, (uint32_t)(uintptr_t)f->extra & FY_STREAM, status, detail);
 	fy_future_complete(f, status, detail);
+}
+
+static inline void complete_post(struct fy_progress *p, struct fy_channel *ch, ferry_future *f, int status,
+                                 const char *detail)
+{
+	p->awaited_of[fy_tag_bit((uint32_t)(uintptr_t)f->extra)]--;
+	if (fy_likely(!status && !(f->flags & FY_FUTURE_IS_FLUSH)))
+		fy_future_complete(f, FERRY_OK, NULL);
+	else
+		complete_seldom(ch, f, status, detail);
 }
 
 static ferry_future *pop(ferry_future **first, ferry_future **last)

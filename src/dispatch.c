@@ -759,7 +759,7 @@ static void dispatch_requests(struct fy_progress *p, struct fy_channel *ch, stru
 		uint32_t word = r->size_flags, size = fy_record_size(word);
 		bool call = word >> 24 == FY_PLAIN_CALL;
 		if ((word >> 24 != FY_PLAIN_POST && !call) || r->op >= FY_OPS_DIRECT || size > end - slot->offset ||
-		    r->rank != me || r->stream & FY_TAGGED)
+		    (r->rank ^ me) | (r->stream & FY_TAGGED))
 			break;
 		struct fy_handler *h = p->direct[r->op];
 		if (!h || h->where)

@@ -98,7 +98,7 @@ static uint32_t tagged(const struct fy_progress *p, uint32_t stream)
 
 /* Remember that this post's future waits for the acceptance of the batch that
  * the record is in; its place is the one that the next commit takes. */
-static void await_acceptance(struct fy_progress *p, struct fy_channel *ch, ferry_future *future, uint32_t stream)
+static inline __attribute__((always_inline)) void await_acceptance(struct fy_progress *p, struct fy_channel *ch, ferry_future *future, uint32_t stream)
 {
 	future->id = fy_channel_place(ch);
 	fy_channel_await(p, future, tagged(p, stream));

@@ -537,7 +537,7 @@ static inline void fy_channel_await(struct fy_progress *p, ferry_future *future,
 {
 	future->extra = (void *)(uintptr_t)stream;
 	future->next = NULL;
-	p->awaited_of[fy_tag_colour(stream, 0)]++;
+	p->awaited_of[fy_tag_bit(stream)]++;
 }
 /* The record number `number` of a stream was refused: its future, if it has one, ends with `status`. */
 void fy_channel_stream_fail(struct fy_progress *p, struct fy_channel *ch, uint32_t stream, uint32_t number,

@@ -54,9 +54,14 @@ static inline uint32_t fy_tag(unsigned colour)
 {
 	return FY_TAGGED | (uint32_t)colour << FY_TAG_SHIFT;
 }
+/* Of what has a tag. */
+static inline unsigned fy_tag_bit(uint32_t stream)
+{
+	return stream >> FY_TAG_SHIFT & 1;
+}
 static inline unsigned fy_tag_colour(uint32_t stream, unsigned otherwise)
 {
-	return stream & FY_TAGGED ? stream >> FY_TAG_SHIFT & 1 : otherwise;
+	return stream & FY_TAGGED ? fy_tag_bit(stream) : otherwise;
 }
 
 /* A post that has neither a future nor anything out of the ordinary. */
