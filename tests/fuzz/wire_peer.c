@@ -58,7 +58,7 @@ static bool hear_record(struct wire_peer *q, const struct fy_record *r)
 		q->xids[q->n_xids++ % PEER_MEMORY] = a.xid;
 	}
 	if (r->size_flags & FY_HELD)
-		q->streams[q->n_streams++ % PEER_STREAMS] = r->stream;
+		q->streams[q->n_streams++ % PEER_STREAMS] = r->stream & FY_STREAM;
 	if (fy_record_kind(r) == FY_KIND_CONTROL)
 		hear_control(q, r);
 	return true;
@@ -193,6 +193,13 @@ static void write_lengths(struct wire_input *in, char *body)
 	}
 }
 
+/* A number, and perhaps a tag with a colour. */
+static uint32_t in_stream(struct wire_input *in)
+{
+	uint8_t byte = in_8(in);
+	return (byte & 3u) | (uint32_t)(byte & 0xC0u) << 24;
+}
+
 void wire_peer_put_message(struct wire_peer *q, struct wire_input *in)
 {
 	static const uint32_t ops[] = { 1, 2, 3, 4, 6, 300, 7, 8 };
@@ -200,7 +207,7 @@ void wire_peer_put_message(struct wire_peer *q, struct wire_input *in)
 	uint8_t form = in_8(in);
 	bool call = form & 1;
 	struct written w = { .word = call ? FY_KIND_CALL | FY_EXT : FY_KIND_POST, .op = ops[in_8(in) % 8], .body = body };
-	w.stream = in_8(in) & 3;
+	w.stream = in_stream(in);
 	w.nbytes = in_8(in) * 2u;
 	w.ext = call ? FIRST_CALL + in_8(in) : 0;
 	w.word |= (form & 2 ? FY_HELD : 0) | (form & 4 ? FY_ATTACHED : 0);
@@ -222,7 +229,7 @@ void wire_peer_put_reply(struct wire_peer *q, struct wire_input *in)
 		memcpy(body, &e, sizeof e);
 	}
 	w.word |= form & 2 ? FY_ATTACHED : 0;
-	w.stream = in_8(in) & 3;
+	w.stream = in_stream(in);
 	w.ext = in_near(in, q->call_ids[in_8(in) % PEER_MEMORY]);
 	put(q, in, &w);
 }
@@ -258,7 +265,7 @@ void wire_peer_put_announcement(struct wire_peer *q, struct wire_input *in)
 	body.a.total = in_near(in, write_parts(in, body.lengths, count, form & 8));
 	struct written w = { .word = FY_LARGE | FY_KIND_POST, .op = ops[in_8(in) & 3], .body = &body };
 	w.nbytes = (uint32_t)sizeof body.a + 8 * count;
-	w.stream = in_8(in) & 3;
+	w.stream = in_stream(in);
 	w.ext = FIRST_CALL + q->xid;
 	if (kind == 1)
 		w.word = FY_LARGE | FY_KIND_CALL | FY_EXT;
@@ -275,6 +282,7 @@ union control {
 	struct fy_grant grant;
 	struct fy_lost lost;
 	struct fy_agree_word vote;
+	struct fy_agree_news news;
 	uint64_t words[40];
 };
 
@@ -284,7 +292,7 @@ static uint32_t write_vote(struct wire_peer *q, struct wire_input *in, struct fy
 	*vote = (struct fy_agree_word){ .n = (uint32_t)in_near(in, n) };
 	vote->round = (uint32_t)in_near(in, round);
 	vote->kind = (uint32_t)in_near(in, 1 + (in_8(in) & 1u));
-	vote->busy = (uint32_t)in_near(in, 0);
+	vote->verdict = (uint32_t)in_near(in, 0);
 	vote->sent = in_near(in, q->issued);
 	vote->done = in_near(in, q->issued);
 	return sizeof *vote;
@@ -321,6 +329,13 @@ static uint32_t write_control(struct wire_peer *q, struct wire_input *in, uint32
 	case FY_OP_AGREE_UP:
 	case FY_OP_AGREE_DOWN:
 		return write_vote(q, in, &c->vote);
+	case FY_OP_AGREE_NEWS:
+		c->news.closer = (uint32_t)in_near(in, 1);
+		c->news.fences = (uint32_t)in_near(in, 0);
+		c->news.awaited.count = (uint32_t)in_near(in, 2);
+		for (unsigned i = 0; i < FY_AWAITED_NAMED; i++)
+			c->news.awaited.first[i] = (uint32_t)in_near(in, i);
+		return sizeof c->news;
 	default:
 		c->words[0] = in_near(in, 4096);
 		return 8;
@@ -330,7 +345,8 @@ static uint32_t write_control(struct wire_peer *q, struct wire_input *in, uint32
 void wire_peer_put_control(struct wire_peer *q, struct wire_input *in)
 {
 	static const uint32_t ops[] = { FY_OP_ACK_STREAM, FY_OP_REFUSED,    FY_OP_GRANT,  FY_OP_LENGTHS, FY_OP_LOST,
-		                        FY_OP_AGREE_UP,   FY_OP_AGREE_DOWN, FY_OP_RECALL, FY_OP_GIVE,    FY_OP_FLUSH };
+		                        FY_OP_AGREE_UP,   FY_OP_AGREE_DOWN, FY_OP_RECALL, FY_OP_GIVE,    FY_OP_FLUSH,
+		                        FY_OP_AGREE_NEWS };
 	union control c = { .words = { 0 } };
 	struct written w = { .word = FY_KIND_CONTROL, .op = ops[in_8(in) % (sizeof ops / sizeof *ops)], .body = &c };
 	w.nbytes = write_control(q, in, w.op, &c);
