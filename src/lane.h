@@ -34,8 +34,6 @@ struct fy_lane {
 	uint64_t head_seen;       /* the producer's own copy of head */
 	uint32_t stream;          /* the number is constant; a handler of the producer has a tag with it, for what it posts
 	                           * (the producer's) */
-	uint64_t handler_end[2];  /* the tail when a handler of the producer with a tag of that colour ended last: written by
-	                           * the producer (release), read by the helm (acquire) after what it counts the handler by */
 	uint32_t listed;          /* 1 while the helm looks at this lane: set by whoever lists it (swap), cleared by the
 	                           * helm before a process-wide barrier (outgoing.c) */
 	uint32_t quick;           /* the producer's: it has waited, so its next call may drive the engine */
@@ -44,6 +42,8 @@ struct fy_lane {
 	uint64_t serial;          /* constant: the engine's, never reused */
 	struct fy_lane *thread_next; /* the thread's own list of its lanes */
 	struct ferry *engine;     /* constant; a reference of it, until the lane is freed */
+	uint64_t handler_end[2];  /* the tail when a handler of the producer with a tag of that colour ended last: written by
+	                           * the producer (release), read by the helm (acquire) after what it counts the handler by */
 	/* The consumer's line. */
 	FY_ALIGNED uint64_t head; /* written by the helm (release), read by the producer (acquire) */
 	uint64_t tail_seen;       /* the helm's */

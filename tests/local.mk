@@ -81,6 +81,7 @@ mpi_programs = \
 	%D%/mpi/sendrecv \
 	%D%/mpi/short_threads \
 	%D%/mpi/signals \
+	%D%/mpi/silent \
 	%D%/mpi/start \
 	%D%/mpi/thread_level \
 	%D%/mpi/unattended \

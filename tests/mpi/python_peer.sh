@@ -11,7 +11,7 @@ export PYTHONDONTWRITEBYTECODE=1
 examples=$TEST_BUILDDIR/examples
 peer="$PYTHON_PEER $TEST_SRCDIR/examples/python_peer.py"
 
-# job WHO...: one rank for each of c (C), p (Python) and h (hello); what follows -- is the peer's.
+# job WHO...: one rank for each of c (C), p (Python) and s (C, says nothing); what follows -- is the peer's.
 job() {
 	ranks=
 	while [ $# -gt 0 ] && [ "$1" != -- ]; do
@@ -23,7 +23,7 @@ job() {
 	for rank in $ranks; do
 		case $rank in
 		c) programs="$programs : -n 1 $examples/python_host --deadline 30" ;;
-		h) programs="$programs : -n 1 $examples/hello" ;;
+		s) programs="$programs : -n 1 $TEST_BUILDDIR/tests/mpi/silent" ;;
 		p) programs="$programs : -n 1 $peer --deadline 30 $*" ;;
 		esac
 	done
@@ -51,7 +51,7 @@ check "what is malformed or broken off is refused, and everything else goes on" 
 check "the C rank that it was sent to counts it" says 'python_host, rank 0: [^:]*; 12 malformed'
 check "the other one saw nothing of it" says 'python_host, rank 2: [^:]*; 0 malformed'
 
-job h p -- --deadline 3
+job s p -- --deadline 3
 check "a peer that nobody answers gives up at its deadline" failed
 check "and says what it waited for" says '^TimeoutError: rank 1 has waited 3.0 s for '
 
