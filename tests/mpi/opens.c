@@ -277,7 +277,7 @@ static void check_places(const cpu_set_t *wanted, int class)
 		found++;
 	}
 	closedir(tasks);
-	CHECK_INT(found, 3);
+	CHECK(found >= 3); /* threads that MPI made on the progress thread have its name, too */
 }
 
 static void check_bound(void)
