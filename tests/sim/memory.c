@@ -537,8 +537,12 @@ static void fence(uint32_t n)
 	bool none[RANKS] = { false };
 	for (int i = 0; i < RANKS; i++)
 		fy_agree_join(t.engine[i]->progress, FY_AGREE_FENCE);
-	while (go_on() && !(look_at_futures() & agreed(n) & !t.n_kept))
+	while (go_on()) {
+		bool done = look_at_futures();
+		if (agreed(n) && done && !t.n_kept)
+			break;
 		step(none);
+	}
 	if (t.rounds >= ROUNDS_MAX)
 		wrong("fence %u does not end, or a future does not", n);
 	for (int i = 0; i < RANKS && !t.wrong[0]; i++)
