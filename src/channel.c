@@ -276,8 +276,8 @@ static void put_controls(struct fy_progress *p, struct fy_channel *ch)
 /* What put_controls found no memory for. Whoever owes something new in a channel adds it here, or it is forgotten. */
 static bool owes_control(const struct fy_channel *ch)
 {
-	return ch->n_refused || ch->grants_owed || ch->stream_ack_owed || ch->up_owed || ch->down_owed ||
-	       ch->recall_owed || ch->give_owed;
+	return ch->n_refused || ch->grants_owed || ch->stream_ack_owed || ch->news_owed || ch->up_owed ||
+	       ch->down_owed || ch->recall_owed || ch->give_owed;
 }
 
 /* Is a batch owed even though no record is in it? */

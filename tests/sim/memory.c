@@ -551,14 +551,19 @@ static void fence(uint32_t n)
 		check_came();
 }
 
+static void close_rank(int rank)
+{
+	fy_store_release_32(&t.engine[rank]->phase, FY_CLOSING);
+	fy_progress_begin_close(t.engine[rank]->progress);
+}
+
 static void close_all(void)
 {
 	bool stopped[RANKS] = { false };
 	unsigned n = 0;
-	for (int i = 0; i < RANKS; i++) {
-		fy_store_release_32(&t.engine[i]->phase, FY_CLOSING);
-		fy_progress_begin_close(t.engine[i]->progress);
-	}
+	for (int i = 0; i < RANKS; i++)
+		if (!t.engine[i]->progress->closing)
+			close_rank(i);
 	while (go_on() && n < RANKS) {
 		step(stopped);
 		for (int i = 0; i < RANKS; i++) {
@@ -750,6 +755,25 @@ static void a_first_word_is_kept(void **state)
 		}
 }
 
+/* That a rank closes is heard by those in a fence, though there was no batch for the news at first. */
+static void news_of_a_close_are_kept(void **state)
+{
+	(void)state;
+	for (unsigned long count = 1; count <= 4; count++) {
+		bool none[RANKS] = { false };
+		start(1, count, FY_BATCH_BYTES, false);
+		close_rank(0);
+		for (int i = 1; i < RANKS; i++)
+			fy_agree_join(t.engine[i]->progress, FY_AGREE_FENCE);
+		while (go_on() && t.engine[1]->progress->agree.kind + t.engine[2]->progress->agree.kind)
+			step(none);
+		assert_int_equal(shortage_failed(), count);
+		assert_true(t.rounds < ROUNDS_MAX);
+		finish();
+		assert_string_equal(t.wrong, "");
+	}
+}
+
 /* Places that are tried: a number of them, spread over all, or one that FERRY_SEED names. */
 static void try_places(unsigned long count, unsigned long usual)
 {
@@ -799,6 +823,7 @@ int main(void)
 		cmocka_unit_test(what_is_prepaid_is_not_waited_for_for_ever),
 		cmocka_unit_test(a_vote_is_sent_when_there_is_a_batch),
 		cmocka_unit_test(a_first_word_is_kept),
+		cmocka_unit_test(news_of_a_close_are_kept),
 		cmocka_unit_test(one_allocation_fails),
 		cmocka_unit_test(all_fail_for_a_while),
 		cmocka_unit_test(some_fail_again_and_again),
