@@ -181,6 +181,8 @@ static int on_finalize(MPI_Comm comm, int key, void *value, void *extra)
 void fy_mpi_watch_end(void)
 {
 	presence.over = false;
+	if (presence.set) /* since a port that was not closed clean: to set it again would delete it */
+		return;
 	if (presence.key == MPI_KEYVAL_INVALID &&
 	    MPI_Comm_create_keyval(MPI_COMM_NULL_COPY_FN, on_finalize, &presence.key, NULL) != MPI_SUCCESS)
 		presence.key = MPI_KEYVAL_INVALID;

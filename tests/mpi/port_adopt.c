@@ -225,6 +225,18 @@ static void errors_come_to_whom_they_belong(int rank, int size)
 #endif
 }
 
+/* After one that was left as it is, because a rank was gone, say. That MPI is finalized then is not our business. */
+static void a_port_follows_an_unclean_one(void)
+{
+	MPI_Comm self = MPI_COMM_SELF;
+	fy_port *port;
+	CHECK_OK(fy_port_mpi_open(&self, FERRY_THREAD_MULTIPLE, false, &port));
+	CHECK_OK(port->ops->close(port, false));
+	CHECK_OK(fy_port_mpi_open(&self, FERRY_THREAD_MULTIPLE, false, &port));
+	around(port);
+	CHECK_OK(port->ops->close(port, true));
+}
+
 int main(void)
 {
 	int provided, rank, size, finalized = 1;
@@ -238,6 +250,7 @@ int main(void)
 	intercommunicators_are_refused(rank, size);
 	doorbells_are_shared_by_all_or_by_none(rank, size);
 	errors_come_to_whom_they_belong(rank, size);
+	a_port_follows_an_unclean_one();
 	MPI_Finalized(&finalized);
 	CHECK(!finalized);
 	MPI_Barrier(MPI_COMM_WORLD);
