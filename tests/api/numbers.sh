@@ -67,12 +67,13 @@ bytes src/lane.h FY_LANE_BYTES doc/tuning.md beside @ for each thread that posts
 bytes src/lane.h FY_LANE_BYTES include/ferry.h in this thread's lane \(@\)
 bytes src/lane.h FY_LANE_INLINE doc/design.md copies a body of more than @
 bytes src/lane.h FY_LANE_INLINE doc/tuning.md the bodies of messages of more than @ that
-bytes src/lane.h FY_LANE_INLINE include/ferry.h the bodies of more than @
+bytes src/lane.h FY_LANE_INLINE include/ferry.h copies of bodies over @
 bytes src/progress.h FY_BATCH_BYTES doc/design.md one MPI message of at most @
 bytes src/progress.h FY_BATCH_BYTES doc/design.md receives of @ are posted
 bytes src/progress.h FY_BATCH_BYTES doc/tuning.md posted receives \(16 to 32 of @
 bytes src/progress.h FY_FOLD_MAX doc/design.md A message of more than @ is announced
 bytes src/progress.h FY_FOLD_MAX include/ferry.h a message of up to @ altogether
+bytes src/progress.h FY_FOLD_MAX include/ferry.h too large for a batch \(more than @
 bytes src/progress.h FY_BATCH_CHARGE doc/design.md a batch @ more
 bytes src/progress.h FY_REPLY_ROOM doc/design.md a reply of @ at the caller
 bytes src/progress.h FY_REPLY_ROOM doc/rationale.md replies of @ fit
@@ -108,16 +109,16 @@ time src/progress.c SLEEP_AWAITED doc/design.md @ while an answer from another h
 time src/progress.c SLEEP_RUNG doc/design.md @ while an answer from this host is
 time src/progress.c SLEEP_STARTED doc/design.md at most @ while operations of the program
 time src/progress.c SLEEP_LOCAL doc/design.md looks only every @
-bytes src/options.c option:receive_memory include/ferry.h make this rank hold: @
+bytes src/options.c option:receive_memory include/ferry.h may make this rank hold\. Default @
 bytes src/options.c option:receive_memory doc/tuning.md receive_memory \(@\)
-bytes src/options.c option:send_memory include/ferry.h the program's own\): @
+bytes src/options.c option:send_memory include/ferry.h the program's memory\. Default @
 bytes src/options.c option:send_memory doc/tuning.md send_memory \(@\)
-bytes src/options.c option:out_of_band include/ferry.h travel as attachments: @
-bytes src/options.c option:decode_memory include/ferry.h bound of one decoded object: @
-time src/options.c option:handler_grace include/ferry.h told of on stderr, once an op: @
-time src/options.c option:sleep_max include/ferry.h that must poll: @
+bytes src/options.c option:out_of_band include/ferry.h travel as attachments\. Default @
+bytes src/options.c option:decode_memory include/ferry.h one decoded object may take\. Default @
+time src/options.c option:handler_grace include/ferry.h reported on stderr instead, once an op\. Default @
+time src/options.c option:sleep_max include/ferry.h an idle loop that must poll\. Default @
 time src/options.c option:sleep_max doc/tuning.md sleep_max \(@\)
-time src/options.c option:close_timeout include/ferry.h after a peer is gone: @
+time src/options.c option:close_timeout include/ferry.h once a peer is gone\. Default @
 LIST
 
 # The number of posted receives stands in no constant.
