@@ -318,25 +318,21 @@ static void end_colour(struct fy_progress *p, uint32_t before)
 	p->tag = before;
 }
 
-static void call_inline(struct fy_progress *p, struct fy_handler *h, ferry_message *m, unsigned colour)
+/* False: the process ends, and it was not called. Who looked before may have looked before exit began, which waits for
+ * nobody who is not inside: so it is looked at again. */
+static bool call_inline(struct fy_progress *p, struct fy_handler *h, ferry_message *m, unsigned colour)
 {
 	ferry *before = fy_engine_begin(FY_INLINE, p->engine);
-	fy_store_relaxed_32(&p->engine->inside, h->op);
-	FY_PROGRAM("a handler", &h->op, h->fn(p->engine, m, h->arg));
-	fy_store_relaxed_32(&p->engine->inside, FY_INSIDE_NOTHING);
+	bool may = fy_program_may_run();
+	if (may) {
+		fy_store_relaxed_32(&p->engine->inside, h->op);
+		FY_PROGRAM("a handler", &h->op, h->fn(p->engine, m, h->arg));
+		fy_store_relaxed_32(&p->engine->inside, FY_INSIDE_NOTHING);
+		p->stats.handled++;
+		p->done[colour]++;
+	}
 	fy_engine_end(FY_INLINE, before);
-	p->stats.handled++;
-	p->done[colour]++;
-}
-
-/* One that is a message of its own. */
-static void handle_inline(struct fy_progress *p, struct fy_handler *h, ferry_message *m)
-{
-	unsigned colour = fy_message_colour(m->flags);
-	uint32_t before = begin_colour(p, colour);
-	call_inline(p, h, m, colour);
-	after_handler(m);
-	end_colour(p, before);
+	return may;
 }
 
 /* The process ends: no handler is called any more. */
@@ -345,6 +341,18 @@ static void drop_unhandled(struct fy_progress *p, ferry_message *m)
 	p->stats.dropped++;
 	p->done[fy_message_colour(m->flags)]++;
 	ferry_message_release(m);
+}
+
+/* One that is a message of its own. */
+static void handle_inline(struct fy_progress *p, struct fy_handler *h, ferry_message *m)
+{
+	unsigned colour = fy_message_colour(m->flags);
+	uint32_t before = begin_colour(p, colour);
+	if (call_inline(p, h, m, colour))
+		after_handler(m);
+	else
+		drop_unhandled(p, m);
+	end_colour(p, before);
 }
 
 /* Deferred: by the progress thread, in a later step. */
@@ -461,13 +469,13 @@ static enum taken deliver(struct fy_progress *p, struct fy_channel *ch, const st
 		ferry_message *view = p->view;
 		fy_message_view(view, p->engine, r->op, ch->rank, fy_record_data(r), fy_record_body(r), call_id);
 		uint32_t before = begin_colour(p, colour);
-		call_inline(p, h, view, colour);
+		bool called = call_inline(p, h, view, colour);
 		if (fy_unlikely(!(view->flags & FY_MESSAGE_VIEW)))
 			after_handler(view);
-		else if (call_id && view->answered != FY_ANSWERED)
+		else if (called && call_id && view->answered != FY_ANSWERED)
 			answer_empty(p, ch, view);
 		end_colour(p, before);
-		return TAKEN;
+		return called ? TAKEN : PAUSED; /* then it is dropped as what comes later */
 	}
 	if (r->op == FY_OP_FLUSH) {
 		p->done[colour]++;

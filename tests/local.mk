@@ -287,6 +287,7 @@ sim_world = \
 	%D%/sim/world.h \
 	# end
 %C%_sim_mixed_t_SOURCES = %D%/sim/mixed.c $(sim_world) $(shortage)
+%C%_sim_corners_t_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=fy_program_thread
 %C%_sim_mixed_t_LDFLAGS = $(AM_LDFLAGS) $(shortage_ldflags)
 
 # Allocations that fail: see support/shortage.h.

@@ -10,6 +10,7 @@
 
 #include "options.h"
 #include "port_sim.h"
+#include "program.h"
 #include "progress.h"
 #include "status.h"
 
@@ -1477,6 +1478,50 @@ static void who_waits_in_a_fence_sleeps(void **state)
 	end(&pair);
 }
 
+/* ---- exit ---------------------------------------------------------------------------------------------- */
+
+struct fy_inside *__real_fy_program_thread(void);
+struct fy_inside *__wrap_fy_program_thread(void);
+static bool exit_begins; /* just before this thread is inside */
+
+struct fy_inside *__wrap_fy_program_thread(void)
+{
+	if (exit_begins)
+		fy_store_release_32(&fy_program_ending, 1);
+	return __real_fy_program_thread();
+}
+
+/* The look whether it may run comes before the end, and the handler would come behind it: in place, and with a message
+ * of its own. */
+static void exit_between_a_look_and_its_handler(void **state)
+{
+	(void)state;
+	for (int attached = 0; attached < 2; attached++) {
+		struct pair pair;
+		ferry_message *m;
+		begin(&pair);
+		ferry *before = fy_engine_begin(FY_INLINE, pair.sides[1].engine);
+		assert_int_equal(ferry_handle(pair.sides[1].engine, 0x12345, FERRY_INLINE, on_number, &pair), 0);
+		fy_engine_end(FY_INLINE, before);
+		assert_int_equal(ferry_message_create(pair.sides[0].engine, 0x12345, &m), 0);
+		assert_int_equal(ferry_message_write(m, &pair.posted, sizeof pair.posted), 0);
+		if (attached)
+			assert_int_equal(ferry_message_attach(m, "there", 5, NULL, NULL), 0);
+		struct fy_post o = { .engine = pair.sides[0].engine, .lane = pair.sides[0].lane, .kind = FY_KIND_POST,
+			             .rank = 1, .op = 0x12345, .message = m };
+		assert_int_equal(fy_post(&o, NULL), 0);
+		fy_inside = NULL; /* as of a thread that was never inside */
+		exit_begins = true;
+		settle(&pair);
+		assert_int_equal(fy_load_relaxed_32(&fy_program_ending), 1);
+		assert_int_equal(pair.came, 0);
+		assert_int_equal(pair.sides[1].p->stats.dropped, 1);
+		exit_begins = false;
+		fy_store_release_32(&fy_program_ending, 0);
+		end(&pair);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -1511,6 +1556,7 @@ int main(void)
 		cmocka_unit_test(a_close_waits_for_starts_in_lanes),
 		cmocka_unit_test(starts_in_lanes_fail_when_a_close_gives_up),
 		cmocka_unit_test(who_waits_in_a_fence_sleeps),
+		cmocka_unit_test(exit_between_a_look_and_its_handler),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL) != 0;
 }
