@@ -313,7 +313,7 @@ void fy_agree_down(struct fy_progress *p, struct fy_channel *ch, const struct fy
 	struct fy_agree *a = &p->agree;
 	uint32_t kind = w->kind & ~(uint32_t)FY_AGREE_TAINTED;
 	if (!p->engine->rank || ch->rank != fy_tree_parent(p->engine->rank) || !a->kind || kind != a->kind || !a->up_sent ||
-	    w->n != a->n || w->round != a->round) {
+	    w->n != a->n || w->round != a->round || w->verdict > (kind == FY_AGREE_CLOSE ? FREEZE : OVER)) {
 		p->stats.malformed++;
 		return;
 	}

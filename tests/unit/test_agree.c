@@ -324,6 +324,26 @@ static void a_fence_lets_everybody_go_on(void **state)
 	end(&r);
 }
 
+/* Nor does a parent that says so in a fence, or says what is no verdict. */
+static void what_is_no_verdict_is_not_believed(void **state)
+{
+	(void)state;
+	struct ranks r;
+	begin(&r, 2);
+	join_all(&r, FY_AGREE_FENCE);
+	step(&r, 1);
+	for (uint32_t verdict = 2; verdict < 4; verdict++) {
+		struct fy_agree_word down = { .n = 1, .round = 0, .kind = FY_AGREE_FENCE, .verdict = verdict };
+		fy_agree_down(r.p[1], fy_channel_get(r.p[1], 0), &down);
+		assert_int_equal(r.p[1]->stats.malformed, verdict - 1);
+	}
+	assert_false(stopped(&r, 1));
+	r.p[1]->stats.malformed = 0;
+	turns(&r, 6);
+	assert_true(over(&r));
+	end(&r);
+}
+
 /* Records of a malformed batch never come to their end. Standing still for long has to do. */
 static void counts_that_cannot_match_end_it_late(void **state)
 {
@@ -694,6 +714,7 @@ int main(void)
 		cmocka_unit_test(who_is_busy_is_waited_for),
 		cmocka_unit_test(what_waits_in_a_lane_is_waited_for),
 		cmocka_unit_test(a_close_freezes_before_it_ends),
+		cmocka_unit_test(what_is_no_verdict_is_not_believed),
 		cmocka_unit_test(a_fence_lets_everybody_go_on),
 		cmocka_unit_test(counts_that_cannot_match_end_it_late),
 		cmocka_unit_test(a_fence_ends_beside_floods),
