@@ -478,7 +478,7 @@ void fy_channel_new_colour(struct fy_progress *p)
 		if (ch->open && ch->nrecords)
 			close_open(ch);
 		else if (ch->open)
-			ch->open->flags = p->colour ? FY_BATCH_COLOUR : 0;
+			ch->open->flags = (ch->open->flags & ~FY_BATCH_COLOUR) | (p->colour ? FY_BATCH_COLOUR : 0);
 	}
 }
 

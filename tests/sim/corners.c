@@ -1478,6 +1478,25 @@ static void who_waits_in_a_fence_sleeps(void **state)
 	end(&pair);
 }
 
+/* A rank is asked for a batch, and a fence begins before the question leaves. */
+static void a_question_outlives_a_change_of_colour(void **state)
+{
+	(void)state;
+	struct pair pair;
+	begin(&pair);
+	struct fy_progress *p = pair.sides[0].p;
+	struct fy_channel *ch = fy_channel_get(p, 1);
+	fy_channel_ask(p, ch);
+	assert_true(ch->open && !ch->nrecords);
+	for (unsigned n = 1; n <= 2; n++) {
+		unsigned colour = n % 2 ? FY_BATCH_COLOUR : 0;
+		p->colour ^= 1;
+		fy_channel_new_colour(p);
+		assert_int_equal(ch->open->flags, FY_BATCH_WANTS_ACK | colour);
+	}
+	end(&pair);
+}
+
 /* ---- exit ---------------------------------------------------------------------------------------------- */
 
 struct fy_inside *__real_fy_program_thread(void);
@@ -1556,6 +1575,7 @@ int main(void)
 		cmocka_unit_test(a_close_waits_for_starts_in_lanes),
 		cmocka_unit_test(starts_in_lanes_fail_when_a_close_gives_up),
 		cmocka_unit_test(who_waits_in_a_fence_sleeps),
+		cmocka_unit_test(a_question_outlives_a_change_of_colour),
 		cmocka_unit_test(exit_between_a_look_and_its_handler),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL) != 0;
