@@ -188,8 +188,7 @@ static void discard(ferry *e)
 	if (e->progress)
 		progress_free(e->progress);
 	e->progress = NULL;
-	fy_log_close(e->log);
-	e->log = NULL;
+	fy_engine_close_log(e);
 	fy_engine_set_stopped(e);
 	e->is_unseen = true;
 	fy_engine_release(e);
@@ -383,6 +382,13 @@ void fy_engine_set_stopped(ferry *e)
 	fy_store_release_32(&e->stopped, 1);
 }
 
+/* Not by fy_engine_destroy: who closes says what for, beside it. */
+void fy_engine_close_log(ferry *e)
+{
+	fy_log_close(e->log);
+	e->log = NULL;
+}
+
 int fy_engine_destroy(ferry *e)
 {
 	struct fy_progress *p = e->progress;
@@ -431,8 +437,6 @@ int fy_engine_destroy(ferry *e)
 		if (e->slots[i] && e->slot_free[i])
 			e->slot_free[i](e->slots[i]);
 	memset(e->slots, 0, sizeof e->slots);
-	fy_log_close(e->log);
-	e->log = NULL;
 	fy_executor_engine_closed(e);
 	return status;
 }
@@ -471,6 +475,7 @@ void fy_engine_release(ferry *e)
 		return;
 	fy_block_free_all(e);
 	fy_report_free(e);
+	fy_engine_close_log(e);
 	free(e->full);
 	free(e->bodies_to);
 	e->full = NULL;

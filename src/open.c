@@ -352,6 +352,7 @@ static int close_engine(ferry *e)
 			finished = fy_mpi_wait_finished();
 	}
 	int status = close_result(e, finished);
+	fy_engine_close_log(e);
 	fy_engine_release(e);
 	pthread_mutex_unlock(&open_lock);
 	fy_engine_forget_lanes();

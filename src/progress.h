@@ -729,5 +729,7 @@ void fy_engine_prepare(struct fy_opening *opening, fy_port *port, ferry_options 
 int fy_engine_settle(struct fy_opening *opening, ferry **engine_p);
 /* After progress->stopped: frees what the helm owns, closes the port. */
 int fy_engine_destroy(ferry *engine);
+/* When it is closed, and nobody says anything about it any more. */
+void fy_engine_close_log(ferry *engine);
 
 #endif

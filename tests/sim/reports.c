@@ -24,6 +24,7 @@ struct side {
 	ferry_executor *queue;
 	ferry_message *kept[64];
 	unsigned n_kept;
+	bool speaks_late;
 };
 
 struct scene {
@@ -121,6 +122,8 @@ static void close_one(struct scene *s, int rank)
 static void stop(struct side *side)
 {
 	assert_int_equal(fy_engine_destroy(side->engine), 0);
+	if (side->speaks_late)
+		fy_say(side->engine, "its close still waits");
 	if (!fy_load_acquire_32(&side->lane->gone))
 		fy_engine_lane_orphaned(side->engine, side->lane);
 	fy_lane_release(side->lane);
@@ -405,6 +408,26 @@ static void more_ops_than_are_counted(void **state)
 	close(s.said);
 }
 
+/* The thread that closes may speak beside the end of the engine: its log is there until it has come back. */
+static void the_log_lives_until_the_close_is_over(void **state)
+{
+	(void)state;
+	char path[] = "/tmp/ferry-log-XXXXXX", text[4096] = "";
+	struct scene s;
+	int fd = mkstemp(path);
+	assert_true(fd >= 0);
+	begin(&s, 1);
+	assert_int_equal(fy_log_open(path, 0, &s.sides[0].engine->log), 0);
+	s.sides[0].speaks_late = true;
+	finish(&s);
+	has(said(&s), "its close still waits");
+	assert_true(pread(fd, text, sizeof text - 1, 0) > 0);
+	has(text, "its close still waits");
+	unlink(path);
+	close(fd);
+	close(s.said);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -418,6 +441,7 @@ int main(void)
 		cmocka_unit_test(retained_messages_are_named),
 		cmocka_unit_test(handlers_and_requests_are_named),
 		cmocka_unit_test(more_ops_than_are_counted),
+		cmocka_unit_test(the_log_lives_until_the_close_is_over),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL) != 0;
 }
