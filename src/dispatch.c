@@ -41,7 +41,7 @@
 static void post_receive(struct fy_progress *p, struct fy_slot *slot)
 {
 	slot->next = NULL;
-	slot->begun = false;
+	slot->begun = slot->bad = false;
 	if (p->port->ops->recv(p->port, FY_PORT_ANY, FY_TAG_BATCH, slot->buffer, FY_BATCH_BYTES, &slot->request) != 0) {
 		fy_log(p->engine->log, "a receive could not be posted: %s", p->port->ops->error(p->port));
 		slot->next = p->unposted; /* the others go on */
@@ -890,6 +890,10 @@ static bool refuses_more(const struct fy_slot *slot)
 static bool dispatch_batch(struct fy_progress *p, struct fy_channel *ch, struct fy_slot *slot)
 {
 	const struct fy_batch_header *h = (const struct fy_batch_header *)(const void *)slot->buffer;
+	if (fy_unlikely(slot->bad)) {
+		owe_refused(p, ch, ch->seq_in++, 0);
+		return true;
+	}
 	if (!slot->begun) {
 		slot->begun = true;
 		slot->offset = sizeof *h;
@@ -948,6 +952,21 @@ static bool keep_early(struct fy_progress *p, struct fy_channel *ch, struct fy_s
 	*at = slot;
 	p->n_early++;
 	return true;
+}
+
+/* Is the next batch here, and waits in the middle? Then nothing else is that one. */
+static bool is_paused(const struct fy_channel *ch)
+{
+	return ch->early && ch->early->seq == ch->seq_in;
+}
+
+/* The first that is not here. */
+static uint32_t next_number(const struct fy_channel *ch)
+{
+	uint32_t seq = ch->seq_in;
+	for (const struct fy_slot *slot = ch->early; slot && slot->seq == seq; slot = slot->next)
+		seq++;
+	return seq;
 }
 
 static bool header_ok(const struct fy_slot *slot)
@@ -1035,15 +1054,10 @@ static bool arrived(struct fy_progress *p, struct fy_slot *slot)
 		return true;
 	}
 	int32_t ahead = ok ? (int32_t)(h->seq - ch->seq_in) : -1;
-	if (ahead < 0 || ahead > EARLY_MAX) {
-		/* Not to be believed at all. Its sender counted it, so it takes the place of the next one. */
-		owe_refused(p, ch, ch->seq_in++, 0);
-		dispatch_early(p, ch);
-		return true;
-	}
-	slot->seq = h->seq;
 	slot->begun = false;
-	if (ahead == 0 && dispatch_batch(p, ch, slot)) {
+	slot->bad = ahead < 0 || ahead > EARLY_MAX; /* its sender counted it, so it takes the place of the next one */
+	slot->seq = slot->bad ? next_number(ch) : h->seq;
+	if (slot->seq == ch->seq_in && !is_paused(ch) && dispatch_batch(p, ch, slot)) {
 		dispatch_early(p, ch);
 		return true;
 	}

@@ -265,6 +265,7 @@ struct fy_slot {
 	uint32_t seq;               /* once arrived */
 	uint32_t offset, index;     /* where a paused dispatch goes on */
 	bool begun;
+	bool bad;                   /* not to be believed at all: it only takes a number */
 };
 
 /* ---- handlers, calls ------------------------------------------------------ */

@@ -1047,6 +1047,46 @@ static void batches_that_are_none(void **state)
 	no_batch(peer, &h, sizeof h);
 }
 
+/* Of a batch of many the engine takes some: the rest waits for the thread that may run handlers. */
+static void pause_batch(struct peer *peer)
+{
+	begin(peer);
+	for (unsigned i = 0; i < 20; i++)
+		put_honest(peer, 0, 0);
+	send_batch(peer);
+	for (unsigned i = 0; i < 100; i++) {
+		fy_sim_advance(peer->sim);
+		fy_progress_step(peer->p, false);
+	}
+	assert_int_equal(peer->p->n_early, 1);
+}
+
+static void batches_behind_one_that_is_paused(void **state)
+{
+	struct peer *peer = *state;
+	struct fy_batch_header none = { .magic = FY_WIRE_MAGIC + 1 };
+	check_honest(peer);
+	pause_batch(peer);
+	peer->seq--; /* the same once more */
+	send_batch(peer);
+	while (fy_sim_advance(peer->sim))
+		;
+	settle(peer);
+	assert_int_equal(peer->honest, peer->expected);
+	assert_int_equal(peer->p->n_early, 0);
+	check_honest(peer);
+	pause_batch(peer);
+	assert_int_equal(raw_send(peer, FY_TAG_BATCH, &none, sizeof none), 0);
+	while (fy_sim_advance(peer->sim))
+		;
+	await(peer, &peer->n_refused, 1);
+	assert_int_equal(peer->refused.seq, peer->seq++);
+	settle(peer);
+	assert_int_equal(peer->honest, peer->expected);
+	assert_int_equal(peer->p->n_early, 0);
+	check_honest(peer);
+}
+
 static void refused_record(struct peer *peer, uint32_t word, uint32_t rank, const void *body, uint32_t nbytes,
                            uint32_t cut)
 {
@@ -1128,6 +1168,7 @@ int main(void)
 		CASE(chunks_that_never_come),
 		CASE(lengths_without_end),
 		CASE(batches_that_are_none),
+		CASE(batches_behind_one_that_is_paused),
 		CASE(records_that_are_none),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL) != 0;
