@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 nobase_dist_doc_DATA += \
 	%D%/benchmarks.md \
+	%D%/benchmarks-runs.md \
 	%D%/design.md \
 	%D%/porting.md \
 	%D%/rationale.md \
