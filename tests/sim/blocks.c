@@ -170,7 +170,7 @@ static ferry_future *post(int rank, uint32_t op, size_t nbytes, bool attach)
 {
 	ferry_future *future;
 	ferry_message *m;
-	char *data = malloc(nbytes);
+	char *data = calloc(1, nbytes);
 	*(uint64_t *)(void *)data = *last_word(data, nbytes) = t.number++;
 	assert_int_equal(ferry_message_create(t.engine[rank], op, &m), 0);
 	if (attach) {
