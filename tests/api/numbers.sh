@@ -94,7 +94,7 @@ bytes src/engine.c CHUNK_WIRE doc/rationale.md on one host, else of @
 bytes src/transfer_out.c BRIEF doc/design.md what is up to @ altogether is one chunk
 bytes src/transfer_out.c BRIEF doc/rationale.md up to @ is one chunk
 bytes src/block.h FY_BLOCK_MIN doc/design.md attachments and bodies of @ and more
-plain src/channel.c SMALL_BATCHES doc/design.md batches of small records to @ of them
+plain src/channel.c SMALL_BATCHES doc/design.md batches of small records the bound is @ of them
 plain src/dispatch.c LEFT_MAX doc/design.md after @ messages for handlers
 time src/helm.c DRIVE_IDLE doc/design.md After @ without anything
 time src/progress.c YIELD_ALONE doc/design.md yields for @, and then sleeps
