@@ -499,7 +499,7 @@ struct ferry_stats {
 /* ---- post and call ------------------------------------------------------ */
 
 /*
- * Send a message to `rank` (this one included), to whoever handles or receives `op` there. A post
+ * Send a message to `rank` (this one included), to the handler or reader of `op` there. A post
  * tells when it is delivered, a call brings back the handler's reply.
  *
  * Blocks     only while there is no room: in this thread's lane (128 KiB), or because `rank` does
@@ -689,8 +689,8 @@ FERRY_API int ferry_recv(ferry *engine, int source, uint32_t op, int64_t timeout
 /* ---- futures ------------------------------------------------------------ */
 
 /*
- * A future is what comes of one operation. It is decided once, by whoever is first, and does not
- * change after that.
+ * A future is what comes of one operation. It is decided once and does not
+ * change after that: what comes first counts.
  *
  * ferry_future_poll  FERRY_PENDING, or the operation's status.
  * ferry_future_wait  the same, after at most `timeout`. The timeout leaves the future as it is.
@@ -815,7 +815,7 @@ FERRY_API int ferry_promise_fulfil(ferry_future *future, int status, ferry_messa
  *
  * ferry_workers_create  a pool of 1 to 4096 threads.
  * ferry_strand_create   a strand over a pool: its tasks run on the pool's threads, one at a time.
- * ferry_queue_create    a queue, run by whoever calls ferry_executor_run.
+ * ferry_queue_create    a queue, run by the threads that call ferry_executor_run.
  *
  * Blocks     posts of the last running thread of a pool do not wait for room (FERRY_EAGAIN).
  * Order      is kept by a strand, by a pool of one thread, and by a queue that one thread runs.
