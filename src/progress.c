@@ -37,6 +37,7 @@
 #define SLEEP_WIRE FERRY_US(500)   /* the same, all of it to or from other hosts: what its buffers hold goes on
                                     * meanwhile */
 #define SLEEP_AWAITED FERRY_US(50) /* an answer from another host is waited for */
+#define SLEEP_AGREED FERRY_MS(1)   /* other hosts' word in a fence or close is waited for: a few come, one after the other */
 #define SLEEP_STARTED FERRY_US(500) /* the program's own requests, which nobody rings for, found idle */
 #define TELL_TIME FERRY_MS(200)     /* a close that gives up: MPI has so long to tell the other ranks */
 #define RUNG_FOR FERRY_MS(2)       /* how long a message is looked out for after a ring */
@@ -358,8 +359,8 @@ int64_t fy_progress_sleep_time(struct fy_progress *p)
 		t = longer(p, SLEEP_WIRE);
 	else if (under_way || awaited)
 		t = p->port->all_local ? SLEEP_RUNG : SLEEP_AWAITED;
-	else if (agreeing && p->port->all_local)
-		t = longer(p, SLEEP_LOCAL); /* whoever has something to say rings */
+	else if (agreeing) /* whoever has something to say rings, on this host */
+		t = longer(p, p->port->all_local ? SLEEP_LOCAL : at_most(sleep_max, SLEEP_AGREED));
 	else if ((t = longer(p, sleep_max)) && p->port->all_local)
 		t = SLEEP_LOCAL;
 	if (p->agree.up_due)
