@@ -249,7 +249,6 @@ test_support = \
 	%D%/support/mpirun.sh \
 	%D%/support/rank.sh \
 	%D%/support/run.sh \
-	%D%/support/short_memory.h \
 	%D%/support/skips.sh \
 	%D%/support/test.h \
 	# end
@@ -260,11 +259,6 @@ test_support = \
 	%D%/mpi/copies.h \
 	%D%/mpi/large.c \
 	# end
-
-# Programs in which the library's allocations can fail, see support/short_memory.h.
-short_memory = -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=aligned_alloc,--wrap=strdup,--wrap=free
-%C%_sim_opens_t_LDFLAGS = $(AM_LDFLAGS) $(short_memory)
-%C%_mpi_opens_LDFLAGS = $(AM_LDFLAGS) -no-install $(short_memory) -Wl,--wrap=pthread_create -Wl,-u,fy_port_mpi_open
 
 # As --enable-debug builds it; the library's own mpi_collective.o is then not linked.
 %C%_mpi_collective_debug_CPPFLAGS = $(AM_CPPFLAGS) $(MPI_CPPFLAGS) -DFERRY_DEBUG
@@ -296,7 +290,11 @@ shortage = \
 	%D%/support/shortage.h \
 	# end
 shortage_ldflags = -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc \
-	-Wl,--wrap=aligned_alloc,--wrap=posix_memalign,--wrap=strdup
+	-Wl,--wrap=aligned_alloc,--wrap=posix_memalign,--wrap=strdup,--wrap=free
+%C%_sim_opens_t_SOURCES = %D%/sim/opens.c $(shortage)
+%C%_sim_opens_t_LDFLAGS = $(AM_LDFLAGS) $(shortage_ldflags)
+%C%_mpi_opens_SOURCES = %D%/mpi/opens.c $(shortage)
+%C%_mpi_opens_LDFLAGS = $(AM_LDFLAGS) -no-install $(shortage_ldflags) -Wl,--wrap=pthread_create -Wl,-u,fy_port_mpi_open
 %C%_sim_memory_t_SOURCES = %D%/sim/memory.c $(shortage)
 %C%_sim_memory_t_LDFLAGS = $(AM_LDFLAGS) $(shortage_ldflags)
 

@@ -14,11 +14,13 @@
 #include <mpi.h>
 
 #include <dirent.h>
+#include <errno.h>
 #include <sched.h>
 
 #include "system.h"
 
-#include "support/short_memory.h"
+#include "order.h"
+#include "support/shortage.h"
 
 enum { OP = 1, ALLOCATIONS = 32 };
 
@@ -198,9 +200,9 @@ static void check_memory(void)
 	options.log = "/dev/null"; /* so that an option takes memory */
 	for (unsigned n = 1; n <= ALLOCATIONS; n++) {
 		if (rank == victim)
-			short_memory_begin(n);
+			shortage_begin(n, 1, 0);
 		int status = ferry_open(n % 2 ? &options : NULL, &engine);
-		bool hit = short_memory_end();
+		bool hit = shortage_end() != 0;
 		check_same(status);
 		if (status) {
 			check_failed(status, FERRY_ENOMEM, victim, "no memory for");

@@ -5,7 +5,7 @@
  */
 #include "support/test.h"
 
-#include "support/short_memory.h"
+#include "support/shortage.h"
 
 #include "options.h"
 #include "port_sim.h"
@@ -132,10 +132,10 @@ static bool fail_allocation(int who, unsigned n, unsigned *failed)
 	for (int i = 0; i < RANKS; i++) {
 		resolve(&options, i == who ? "stderr" : NULL);
 		if (i == who)
-			short_memory_begin(n);
+			shortage_begin(n, 1, 0);
 		prepare(&job, i, &options, FERRY_OK);
 		if (i == who)
-			hit = short_memory_end();
+			hit = shortage_end() != 0;
 	}
 	settle(&job);
 	if (job.status[who]) {
@@ -157,9 +157,9 @@ static void an_allocation_that_fails_is_told_and_leaves_nothing(void **state)
 	for (int who = 0; who < RANKS; who++) {
 		unsigned failed = 0, n = 1;
 		fail_allocation(who, 2, &failed); /* the structs of opens that failed are kept for the next one */
-		uint32_t held = short_memory_held();
+		unsigned long held = shortage_held();
 		while (fail_allocation(who, n, &failed)) {
-			assert_int_equal(short_memory_held(), held);
+			assert_int_equal(shortage_held(), held);
 			assert_true(++n < ALLOCATIONS_MAX);
 		}
 		assert_true(failed > 10);

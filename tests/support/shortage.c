@@ -2,14 +2,19 @@
 #include "shortage.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "order.h"
 #include "port.h"
 
-static _Thread_local struct {
-	bool on;
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static uint32_t looked_at; /* 1 while allocations are counted: set by begin (release), cleared by end (swap), read by
+                            * all (acquire) */
+static uint64_t held;      /* blocks that were not freed: atomic add */
+static struct {            /* under lock */
 	unsigned paused;
 	unsigned long first, count, counted, failed;
 	size_t nbytes;
@@ -19,12 +24,14 @@ static _Thread_local struct {
 
 void shortage_begin(unsigned long first, unsigned long count, size_t nbytes)
 {
-	shortage.on = true;
+	pthread_mutex_lock(&lock);
 	shortage.first = first;
 	shortage.count = count;
 	shortage.nbytes = nbytes;
 	shortage.one_in = 0;
 	shortage.counted = shortage.failed = 0;
+	pthread_mutex_unlock(&lock);
+	fy_store_release_32(&looked_at, 1);
 }
 
 void shortage_begin_random(unsigned long seed, unsigned one_in)
@@ -36,8 +43,12 @@ void shortage_begin_random(unsigned long seed, unsigned one_in)
 
 unsigned long shortage_end(void)
 {
-	shortage.on = false;
-	return shortage.failed;
+	return fy_swap_32(&looked_at, 0) ? shortage_failed() : 0;
+}
+
+unsigned long shortage_held(void)
+{
+	return (unsigned long)fy_load_acquire_64(&held);
 }
 
 unsigned long shortage_counted(void)
@@ -47,7 +58,10 @@ unsigned long shortage_counted(void)
 
 unsigned long shortage_failed(void)
 {
-	return shortage.failed;
+	pthread_mutex_lock(&lock);
+	unsigned long failed = shortage.failed;
+	pthread_mutex_unlock(&lock);
+	return failed;
 }
 
 void shortage_pause(void)
@@ -66,9 +80,9 @@ static bool one_of(unsigned n)
 	return (shortage.random >> 33) % n == 0;
 }
 
-static bool fails(size_t nbytes)
+static bool is_to_fail(size_t nbytes)
 {
-	if (!shortage.on || shortage.paused || nbytes < shortage.nbytes)
+	if (shortage.paused || nbytes < shortage.nbytes)
 		return false;
 	shortage.counted++;
 	if (!shortage.first || shortage.counted < shortage.first || shortage.failed >= shortage.count)
@@ -76,8 +90,26 @@ static bool fails(size_t nbytes)
 	if (shortage.one_in && !one_of(shortage.one_in))
 		return false;
 	shortage.failed++;
-	errno = ENOMEM;
 	return true;
+}
+
+static bool fails(size_t nbytes)
+{
+	if (!fy_load_acquire_32(&looked_at))
+		return false;
+	pthread_mutex_lock(&lock);
+	bool failed = is_to_fail(nbytes);
+	pthread_mutex_unlock(&lock);
+	if (failed)
+		errno = ENOMEM;
+	return failed;
+}
+
+static void *hold(void *memory)
+{
+	if (memory)
+		fy_add_64(&held, 1);
+	return memory;
 }
 
 /* ---- what the linker puts in the way ------------------------------------------------ */
@@ -88,6 +120,7 @@ void *__real_realloc(void *memory, size_t nbytes);
 void *__real_aligned_alloc(size_t alignment, size_t nbytes);
 int __real_posix_memalign(void **memory_p, size_t alignment, size_t nbytes);
 char *__real_strdup(const char *text);
+void __real_free(void *memory);
 
 void *__wrap_malloc(size_t nbytes);
 void *__wrap_calloc(size_t count, size_t size);
@@ -95,35 +128,48 @@ void *__wrap_realloc(void *memory, size_t nbytes);
 void *__wrap_aligned_alloc(size_t alignment, size_t nbytes);
 int __wrap_posix_memalign(void **memory_p, size_t alignment, size_t nbytes);
 char *__wrap_strdup(const char *text);
+void __wrap_free(void *memory);
 
 void *__wrap_malloc(size_t nbytes)
 {
-	return fails(nbytes) ? NULL : __real_malloc(nbytes);
+	return fails(nbytes) ? NULL : hold(__real_malloc(nbytes));
 }
 
 void *__wrap_calloc(size_t count, size_t size)
 {
-	return fails(count * size) ? NULL : __real_calloc(count, size);
+	return fails(count * size) ? NULL : hold(__real_calloc(count, size));
 }
 
 void *__wrap_realloc(void *memory, size_t nbytes)
 {
-	return fails(nbytes) ? NULL : __real_realloc(memory, nbytes);
+	if (fails(nbytes))
+		return NULL;
+	return memory ? __real_realloc(memory, nbytes) : hold(__real_malloc(nbytes));
 }
 
 void *__wrap_aligned_alloc(size_t alignment, size_t nbytes)
 {
-	return fails(nbytes) ? NULL : __real_aligned_alloc(alignment, nbytes);
+	return fails(nbytes) ? NULL : hold(__real_aligned_alloc(alignment, nbytes));
 }
 
 int __wrap_posix_memalign(void **memory_p, size_t alignment, size_t nbytes)
 {
-	return fails(nbytes) ? ENOMEM : __real_posix_memalign(memory_p, alignment, nbytes);
+	int status = fails(nbytes) ? ENOMEM : __real_posix_memalign(memory_p, alignment, nbytes);
+	if (status == 0)
+		hold(*memory_p);
+	return status;
 }
 
 char *__wrap_strdup(const char *text)
 {
-	return fails(strlen(text) + 1) ? NULL : __real_strdup(text);
+	return fails(strlen(text) + 1) ? NULL : hold(__real_strdup(text));
+}
+
+void __wrap_free(void *memory)
+{
+	if (memory)
+		fy_add_64(&held, (uint64_t)-1);
+	__real_free(memory);
 }
 
 /* ---- the network's own --------------------------------------------------------------- */
