@@ -69,13 +69,15 @@ printf '| name | what is broken | in | caught by |\n|---|---|---|---|\n'
 S=sim/mixed
 
 # ---- order ----
-break_it seq dispatch.c 's/? (int32_t)(h->seq - ch->seq_in) : -1;/? 0 : -1;/' \
+break_it seq dispatch.c 's/if (slot->seq == ch->seq_in \&\& !is_paused(ch) \&\& /if (/' \
 	'batches are dispatched as they come, whatever their number' $S
+break_it paused dispatch.c 's/ \&\& !is_paused(ch) / /' \
+	'a batch of the number of one that is paused is dispatched' sim/malformed
 break_it hold dispatch.c 's/^\tif (!s->first) {$/\tif (true) {/' \
 	'a record behind a large message is delivered at once' $S
-break_it skip outgoing.c 's/if (!take_slow(p, r, size)) {/if (!take_slow(p, r, size) \&\& p->stats.steps % 2) {/' \
+break_it skip outgoing.c 's/if (!take_slow(p, r, size, tag)) {/if (!take_slow(p, r, size, tag) \&\& p->stats.steps % 2) {/' \
 	'a record that stalls is skipped' $S
-break_it overtake outgoing.c 's/if (!ch->queue \&\& put(p, ch, r) == PUT_DONE)/if (put(p, ch, r) == PUT_DONE)/' \
+break_it overtake outgoing.c 's/if (!ch->queue \&\& put(p, ch, r, stream) == PUT_DONE)/if (put(p, ch, r, stream) == PUT_DONE)/' \
 	"a record overtakes its channel's queue" $S
 break_it fast-queue outgoing.c '/ch->queued += size;/{n;/fast_end/d}' \
 	"the hot loop overtakes the channel's queue" $S sim/corners
@@ -153,7 +155,7 @@ break_it stalled transfer_land.c 's/p->now - in->moved_at < STALLED/true/' \
 	'a peer that sends nothing holds the budget for ever' $S sim/malformed
 break_it unsent channel.c 's/if (b->request.status \&\& !ch->unsent) {/if (false) {/' \
 	'a batch that was not sent is taken for sent' sim/corners
-break_it refused-held channel.c 's/^\t\trefuse_held(ch, s, &r);/\t\t;/' \
+break_it refused-held channel.c 's/^\t\trefuse_held(p, ch, s, &r);/\t\t;/' \
 	'held records that a receiver could not read stay open' sim/corners sim/malformed
 break_it told-late outgoing.c 's/if (more \&\& p->freed </if (p->freed </' \
 	'posters are told of freed memory only when it is much' sim/corners
@@ -181,7 +183,7 @@ break_it leaves helm.c 's/if (came || p->dirty || p->freed)/if (came)/' \
 	'who drove leaves an acknowledgement behind' sim/corners
 break_it code transfer_in.c 's/p->code_due = true;/;/' \
 	'who drives stays where the program is to be asked' sim/corners
-break_it attachment message.c '/^static void free_attachments/,/^}/s/a->release(a->data, a->arg);/;/' \
+break_it attachment message.c '/^static void free_attachments/,/^}/s/FY_PROGRAM(.*a->release.*;/;/' \
 	'an attachment is not given back' $S unit/test_message
 
 # ---- memory that is short ----
@@ -191,6 +193,8 @@ break_it half-made transfer_in.c '/^static bool land(/,/^}/s/if (!data)/if (fals
 break_it lengths transfer_in.c \
 	's/^\tif (!lengths) {/\tif (!in) {/;s/\.lengths = lengths, /&.status = lengths ? 0 : FERRY_ENOMEM, /' \
 	'an announcement that found no memory is taken for a wrong one' $M
+break_it news channel.c 's/ || ch->news_owed//' \
+	'news of a close that had no memory are forgotten' sim/memory
 break_it owed channel.c '/!(ch->bye_owed \&\& !ch->bye_sent) \&\& !owes_control/s/ \&\& !owes_control(ch)//' \
 	'what is owed is forgotten when there is no batch for it' $M
 break_it homeless dispatch.c '/^static bool arrived/,/^}/s/keep_homeless(p, slot);/return true;/' \
