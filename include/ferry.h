@@ -356,7 +356,9 @@ FERRY_API int ferry_open(const ferry_options *options, ferry **engine_p);
  * Blocks     until all ranks have closed. This thread runs queues that nobody else runs. After
  *            10 s, then after twice as long each time, it says on stderr (and in the log) what it
  *            waits for: ranks that are not in the close, handlers that run, messages that are
- *            retained or unread, posts without room.
+ *            retained or unread, posts without room. With FERRY_NO_THREAD it says nothing while code
+ *            of the program that this thread itself runs does not return; the other ranks say that
+ *            this rank has something under way.
  * Ownership  futures, messages and executors that the program holds may be used and released
  *            afterwards; the engine may not. NULL is fine.
  * Completes  every future. Calls that nobody answered and promises that nobody fulfilled end with

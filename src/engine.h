@@ -138,6 +138,8 @@ struct ferry {
 	uint32_t n_tallies;       /* the helm's */
 	uint32_t inside;          /* what the holder of the helm runs: an op whose inline handler runs, or FY_INSIDE_...:
 	                           * written by it (relaxed), read by a close that waits (relaxed: a hint) */
+	uint64_t draining;        /* since when the thread in ferry_close runs queues, or 0: written by it (relaxed), read by
+	                           * the helm of a close (relaxed: a hint) */
 	uint32_t mail_rescan;     /* set by executors (release) when a message went back to the mailbox, cleared
 	                           * by the helm */
 	uint32_t ferry_recv_threads; /* threads inside ferry_recv: atomic add */

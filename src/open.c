@@ -191,20 +191,10 @@ int ferry_open(const ferry_options *options, ferry **engine_p)
 
 /* ---- close ---------------------------------------------------------------------------------- */
 
-static bool begin_close(struct fy_progress *p, struct fy_command *c)
-{
-	if (p->agree.kind) { /* a fence that is still going on ends first */
-		c->patient = true;
-		return false;
-	}
-	fy_progress_begin_close(p);
-	c->status = FERRY_OK;
-	return true;
-}
-
 /*
  * What a close waits for is said by the thread that called it, after a while and then after twice as long each time. The
- * helm puts it together; a helm that does not come back is itself what is waited for.
+ * helm puts it together; a helm that does not come back is itself what is waited for. While the thread runs code of the
+ * program from a queue the helm says it.
  */
 #define HELM_COMES FERRY_MS(200)
 
@@ -292,6 +282,31 @@ static void say_alone(void *arg)
 	say(s, s->text);
 }
 
+/* The helm looks, in each step, whether the thread in ferry_close returns from the queues that it runs. */
+static void say_beside(void *arg)
+{
+	struct says *s = arg;
+	int64_t since = (int64_t)fy_load_relaxed_64(&s->engine->draining);
+	if (!since || fy_now() - since < HELM_COMES || !is_due(s))
+		return;
+	int n = snprintf(s->text, sizeof s->text, "code from a queue, which ferry_close runs as no other thread does; ");
+	fy_report_close(s->engine->progress, s->text + n, sizeof s->text - (size_t)n);
+	say(s, s->text);
+}
+
+static bool begin_close(struct fy_progress *p, struct fy_command *c)
+{
+	if (p->agree.kind) { /* a fence that is still going on ends first */
+		c->patient = true;
+		return false;
+	}
+	p->close_look_arg = c->arg;
+	p->close_look = c->arg ? say_beside : NULL;
+	fy_progress_begin_close(p);
+	c->status = FERRY_OK;
+	return true;
+}
+
 /* Opens and closes of other threads come first, however long they take. */
 static void lock_patiently(struct says *s)
 {
@@ -314,7 +329,9 @@ static int finish_alone(ferry *e, struct says *says)
 static void wait_closed(ferry *e, struct says *says)
 {
 	while (!fy_load_acquire_32(&e->closed)) {
+		fy_store_relaxed_64(&e->draining, (uint64_t)fy_now());
 		fy_executor_engine_closing(e); /* queues that nobody runs are run here */
+		fy_store_relaxed_64(&e->draining, 0);
 		fy_futex_wait(&e->closed, 0, fy_close_look(says->since), false);
 		if (is_due(says))
 			say_now(says);
@@ -338,13 +355,16 @@ static int close_engine(ferry *e)
 	if (!fy_cas_32(&e->phase, FY_OPEN, FY_CLOSING))
 		return fy_fail(FERRY_EINVAL, "this engine is being closed, or was closed, already");
 	fy_engine_nudge(e);
-	struct says says;
+	struct says says, beside;
+	bool alone = e->options.flags & FERRY_NO_THREAD;
 	says_begin(&says, e);
+	beside = says;
 	lock_patiently(&says);
-	struct fy_command c = { .run = begin_close }; /* done, or failed, before the engine is closed */
+	/* It is done, or failed, before the engine is closed. */
+	struct fy_command c = { .run = begin_close, .arg = alone ? NULL : &beside };
 	fy_engine_command_begin(e, &c);
 	int finished = FERRY_OK;
-	if (e->options.flags & FERRY_NO_THREAD) {
+	if (alone) {
 		finished = finish_alone(e, &says);
 	} else {
 		wait_closed(e, &says);

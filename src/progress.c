@@ -217,6 +217,8 @@ static void step_close(struct fy_progress *p)
 {
 	if (p->stopped)
 		return;
+	if (p->close_look)
+		p->close_look(p->close_look_arg);
 	if (p->gone_since) {
 		if (!p->gave_up_at)
 			give_up(p);

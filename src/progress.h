@@ -471,6 +471,8 @@ struct fy_progress {
 	ferry_stats stats;
 	/* close */
 	bool closing;                 /* close has begun here */
+	void (*close_look)(void *arg); /* what each step of a close looks at besides, or NULL */
+	void *close_look_arg;
 	bool byes;                    /* goodbyes are being exchanged */
 	bool stopped;                 /* nothing is left to be done */
 	bool drained;                 /* agreed: nothing is under way */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Closes that wait for something, for a third of a second, with two ranks; close_says.sh reads what they say. The
- * argument says for what: late, inline, pool, retained, unread, nothread.
+ * argument says for what: late, inline, pool, queue, retained, unread, nothread.
  */
 #include "mpi_test.h"
 
@@ -66,7 +66,7 @@ static void retain(int rank)
 int main(int argc, char **argv)
 {
 	ferry_options options = FERRY_OPTIONS_INIT;
-	ferry_executor *pool = NULL;
+	ferry_executor *executor = NULL;
 	const char *what = argc > 1 ? argv[1] : "";
 	options.receive_memory = 1 << 20;
 	options.flags = strcmp(what, "nothread") ? 0 : FERRY_NO_THREAD;
@@ -75,17 +75,22 @@ int main(int argc, char **argv)
 	if (!strcmp(what, "retained"))
 		retain(rank);
 	if (!strcmp(what, "pool"))
-		CHECK_OK(ferry_workers_create(engine, 1, &pool));
+		CHECK_OK(ferry_workers_create(engine, 1, &executor));
 	if (rank == 0 && (!strcmp(what, "inline") || !strcmp(what, "pool"))) {
-		CHECK_OK(ferry_handle(engine, OP, pool, sleep_in, NULL));
+		CHECK_OK(ferry_handle(engine, OP, executor, sleep_in, NULL));
 		CHECK_OK(ferry_post(engine, 0, OP, NULL, 0, NULL));
 		await_handler();
+	}
+	if (rank == 0 && !strcmp(what, "queue")) { /* which nobody runs but the close */
+		CHECK_OK(ferry_queue_create(engine, &executor));
+		CHECK_OK(ferry_handle(engine, OP, executor, sleep_in, NULL));
+		CHECK_OK(ferry_post(engine, 0, OP, NULL, 0, NULL));
 	}
 	if (rank == 0 && !strcmp(what, "unread"))
 		CHECK_OK(ferry_post(engine, 1, OP, NULL, 0, NULL));
 	if (rank == 1 && (!strcmp(what, "late") || !strcmp(what, "nothread")))
 		usleep(WAIT_US);
 	CHECK_OK(ferry_close(engine));
-	ferry_executor_destroy(pool);
+	ferry_executor_destroy(executor);
 	return 0;
 }

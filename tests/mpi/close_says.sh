@@ -15,6 +15,7 @@ waits_for late 0 'rank 1, not in ferry_close$'
 waits_for nothread 0 'rank 1, not in ferry_close$'
 waits_for inline 0 'the progress thread, which does not return from the inline handler of op 0x5$'
 waits_for pool 0 '1 handler of op 0x5 running'
+waits_for queue 0 'code from a queue, which ferry_close runs as no other thread does; .*1 handler of op 0x5 running'
 waits_for retained 1 '1 message of op 0x5 retained and not released'
 job 2 late
 check "after ten seconds, not before" ended_with 0
