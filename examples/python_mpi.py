@@ -113,8 +113,9 @@ class Wire:
             raise RuntimeError(f"rank {result[0]} speaks another version of the protocol than rank 0")
 
     def _lowest(self, mine):
-        result = array.array("i", [0])
-        self._finish(self.comm.Iallreduce([array.array("i", [mine]), MPI.INT], [result, MPI.INT], MPI.MIN))
+        # Both have a name, so that they live until the end: a request of mpi4py does not keep them.
+        mine, result = array.array("i", [mine]), array.array("i", [0])
+        self._finish(self.comm.Iallreduce([mine, MPI.INT], [result, MPI.INT], MPI.MIN))
         return result[0]
 
     def _hear_the_verdict(self):
