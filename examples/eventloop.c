@@ -22,7 +22,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { OP_SQUARE = 1, TICK_MS = 2, TICKS = 5, WINDOW = 64 };
+enum { OP_SQUARE = 1, TICK_MS = 2, TICKS = 5, WINDOW = 64, NUMBERS_MAX = 1000000000 };
 
 static void check(int good, const char *what)
 {
@@ -381,9 +381,22 @@ static void free_events(void)
 	}
 }
 
+/* How many numbers. False: that is no such number. */
+static int read_arguments(int argc, char **argv)
+{
+	char *end = "";
+	long number = argc > 1 ? strtol(argv[1], &end, 10) : 2000;
+
+	numbers = (uint64_t)number;
+	return argc <= 2 && *end == 0 && (argc == 1 || end != argv[1]) && number >= 1 && number <= NUMBERS_MAX;
+}
+
 int main(int argc, char **argv)
 {
-	numbers = argc > 1 ? strtoull(argv[1], NULL, 0) : 2000;
+	if (!read_arguments(argc, argv)) {
+		fprintf(stderr, "eventloop: give one count of numbers, from 1 to %d\n", NUMBERS_MAX);
+		return 2;
+	}
 	CHECK(ferry_open(NULL, &engine) == FERRY_OK);
 	int rank = ferry_rank(engine);
 	CHECK(ferry_handle(engine, OP_SQUARE, FERRY_INLINE, square, NULL) == FERRY_OK);

@@ -250,11 +250,29 @@ static void solver_destroy(struct solver *s)
 	free(s->block.next);
 }
 
+/* The argument as a number from 1 to `most`, `number` where there is none, 0 where it is wrong. */
+static int read_number(int argc, char **argv, int at, int number, int most)
+{
+	char *end;
+	if (argc <= at)
+		return number;
+	long given = strtol(argv[at], &end, 10);
+	return end == argv[at] || *end || given < 1 || given > most ? 0 : (int)given;
+}
+
 int main(int argc, char **argv)
 {
 	struct solver solver = { 0 };
-	int provided, side = argc > 1 ? atoi(argv[1]) : 120, iterations = argc > 2 ? atoi(argv[2]) : 300;
+	int provided, rank;
 	MPI_Init_thread(&argc, &argv, MPI_THREAD_MULTIPLE, &provided);
+	MPI_Comm_rank(MPI_COMM_WORLD, &rank);
+	int side = read_number(argc, argv, 1, 120, 10000), iterations = read_number(argc, argv, 2, 300, 100000000);
+	if (argc > 3 || !side || !iterations) {
+		if (rank == 0)
+			fprintf(stderr, "halo: give at most two numbers: points a side, from 1 to 10000, and iterations\n");
+		MPI_Finalize();
+		return 2;
+	}
 	solver_create(&solver, side);
 	int bad = verify(&solver, solve(&solver, iterations));
 	solver_destroy(&solver);

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 # The halo exchange in plain MPI and ported: both find the sum that one thread finds alone, say what is wrong
-# with an argument, and differ in as few lines as is claimed.
+# with an argument, and differ in as few lines as is claimed. Other examples say what is wrong, too.
 . "$TEST_SRCDIR/tests/support/jobs.sh"
 
 # sum RANKS: what the program printed when it was well.
@@ -33,4 +33,16 @@ check "the exchanges differ" test "$(diff "$TEST_SRCDIR/examples/halo_plain.c" "
 	grep -c '^>')" -le 25
 check "in few lines" test "$(diff "$TEST_SRCDIR/examples/halo_plain.c" "$TEST_SRCDIR/examples/halo_ported.c" |
 	grep -c '^<')" -le 9
+
+# The other examples with numbers for arguments.
+program=$TEST_BUILDDIR/examples/halo
+for wrong in none 0 '12 3x' '12 3 4'; do
+	job 1 $wrong
+	check "halo $wrong: says what is wrong" refused '^halo: give at most two numbers'
+done
+program=$TEST_BUILDDIR/examples/eventloop
+for wrong in -1 none '5 more'; do
+	job 1 $wrong
+	check "eventloop $wrong: says what is wrong" refused '^eventloop: give one count of numbers'
+done
 finish
