@@ -1532,6 +1532,7 @@ static void exit_between_a_look_and_its_handler(void **state)
 		struct fy_post o = { .engine = pair.sides[0].engine, .lane = pair.sides[0].lane, .kind = FY_KIND_POST,
 			             .rank = 1, .op = 0x12345, .message = m };
 		assert_int_equal(fy_post(&o, NULL), 0);
+		ferry_message_release(m);
 		fy_inside = NULL; /* as of a thread that was never inside */
 		exit_begins = true;
 		settle(&pair);
