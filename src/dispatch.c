@@ -754,19 +754,19 @@ static bool is_for_inline(const struct fy_progress *p, const struct fy_record *r
  */
 static void dispatch_requests(struct fy_progress *p, struct fy_channel *ch, struct fy_slot *slot)
 {
-	uint32_t end = (uint32_t)slot->request.nbytes, me = (uint32_t)p->engine->rank, first = slot->index;
-	const struct fy_record *one = (const struct fy_record *)(const void *)(slot->buffer + slot->offset);
-	if (!p->user_code || !is_for_inline(p, one) || !ready_for_handlers(p))
+	uint32_t me = (uint32_t)p->engine->rank, n = 0;
+	const char *at = slot->buffer + slot->offset, *end = slot->buffer + slot->request.nbytes;
+	if (!p->user_code || !is_for_inline(p, (const struct fy_record *)(const void *)at) || !ready_for_handlers(p))
 		return;
 	ferry *engine = p->engine, *before = fy_engine_begin(FY_INLINE, engine);
 	uint32_t tag_before = begin_colour(p, p->batch_colour);
 	ferry_message *view = p->view;
 	fy_message_view(view, engine, 0, ch->rank, NULL, 0, 0);
-	while (slot->offset + sizeof(struct fy_record) <= end && !p->tasks && fy_program_may_run()) {
-		const struct fy_record *r = (const struct fy_record *)(const void *)(slot->buffer + slot->offset);
+	while (end - at >= (ptrdiff_t)sizeof(struct fy_record) && !p->tasks && fy_program_may_run()) {
+		const struct fy_record *r = (const struct fy_record *)(const void *)at;
 		uint32_t word = r->size_flags, size = fy_record_size(word);
 		bool call = word >> 24 == FY_PLAIN_CALL;
-		if ((word >> 24 != FY_PLAIN_POST && !call) || r->op >= FY_OPS_DIRECT || size > end - slot->offset ||
+		if ((word >> 24 != FY_PLAIN_POST && !call) || r->op >= FY_OPS_DIRECT || size > (size_t)(end - at) ||
 		    (r->rank ^ me) | (r->stream & FY_TAGGED))
 			break;
 		struct fy_handler *h = p->direct[r->op];
@@ -784,8 +784,8 @@ static void dispatch_requests(struct fy_progress *p, struct fy_channel *ch, stru
 		view->nbytes = word & FY_BODY_MAX;
 		fy_store_relaxed_32(&engine->inside, r->op);
 		h->fn(engine, view, h->arg);
-		slot->offset += size;
-		slot->index++;
+		at += size;
+		n++;
 		if (fy_unlikely(!(view->flags & FY_MESSAGE_VIEW))) {
 			after_handler(view);
 			break;
@@ -801,7 +801,8 @@ static void dispatch_requests(struct fy_progress *p, struct fy_channel *ch, stru
 	end_colour(p, tag_before);
 	fy_store_relaxed_32(&engine->inside, FY_INSIDE_NOTHING);
 	fy_engine_end(FY_INLINE, before);
-	uint32_t n = slot->index - first;
+	slot->offset = (uint32_t)(at - slot->buffer);
+	slot->index += n;
 	p->done[p->batch_colour] += n;
 	p->stats.handled += n;
 	p->stats.delivered += n;
