@@ -210,7 +210,6 @@ script_tests = \
 	%D%/mpi/ferry_perf.sh \
 	%D%/mpi/halo.sh \
 	%D%/mpi/launcher.sh \
-	%D%/mpi/ferry_perf_plot.sh \
 	%D%/mpi/finalize.sh \
 	%D%/mpi/opens.sh \
 	%D%/mpi/leaving.sh \
@@ -218,6 +217,9 @@ script_tests = \
 	%D%/mpi/python_peer.sh \
 	%D%/mpi/wordcount.sh \
 	# end
+
+# Draws pictures, which takes 10 s: in check-np2 and distcheck.
+picture_tests = %D%/mpi/ferry_perf_plot.sh
 
 # Minutes, not part of check: make stress.
 stress_scripts = \
@@ -321,7 +323,7 @@ endif
 check_PROGRAMS += $(mpi_programs) $(mpi_core_programs) %D%/api/header_c
 TESTS = $(tap_tests) %D%/api/header_c $(script_tests) $(mpi_tests)
 EXTRA_PROGRAMS = $(unit_tests) $(sim_tests) $(stress_tests) $(stress_programs)
-EXTRA_DIST += $(test_support) $(script_tests) $(stress_scripts) $(stress_tools) %D%/support/no_cmocka.sh %D%/api/header_cxx.cc \
+EXTRA_DIST += $(test_support) $(script_tests) $(picture_tests) $(stress_scripts) $(stress_tools) %D%/support/no_cmocka.sh %D%/api/header_cxx.cc \
 	%D%/api/header_use.c
 
 # Real programs, no wrapper scripts: what links $(libferry) finds it in the build tree.
@@ -390,9 +392,9 @@ mpi_scripts = \
 	%D%/mpi/launcher.sh \
 	%D%/mpi/python_peer.sh \
 	# end
-check-np2: ; $(MAKE) check TESTS='$(tap_tests) $(np1_tests) $(np2_tests) %D%/mpi/ferry_perf_plot.sh $(mpi_scripts)'
+check-np2: ; $(MAKE) check TESTS='$(tap_tests) $(np1_tests) $(np2_tests) $(picture_tests) $(mpi_scripts)'
 # For builds in which everything is slow.
-short_tests = $(tap_tests) %D%/api/header_c $(script_tests) $(mpi_short_tests)
+short_tests = $(tap_tests) %D%/api/header_c $(script_tests) $(picture_tests) $(mpi_short_tests)
 check-short: ; $(MAKE) check TESTS='$(tap_tests) $(mpi_short_tests)'
 
 # Under valgrind an error or a leak ends a test with 99, which the TAP driver calls an error.
