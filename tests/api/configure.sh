@@ -7,6 +7,8 @@ trap 'rm -rf "$work"' EXIT
 rm -rf "$work"
 mkdir -p "$work/old" "$work/new" "$work/dir/bin"
 failures=0
+# The MPI of whoever runs the tests is none of those that are tried here.
+unset MPICC MPIEXEC MPI_CFLAGS MPI_LIBS
 if [ ! -x "$TEST_SRCDIR/configure" ]; then
 	echo "SKIP: there is no configure"
 	exit 77
