@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What it costs to wait for very many futures at once, a completion: it should not depend on how many there are.
+ * What it costs to wait for very many futures at once, a completion: it should not depend on how
+ * many there are.
  *
  *   futures [COUNT...]     1000 10000 100000 when none is given; alone, without a launcher
  *
- * Promises, which another thread fulfils while this one waits, so that nothing but the waiting is
- * measured; and posts to this rank, with everything that a message costs. Each number is the best of
- * REPEATS. Ends with 1 when a completion among the most costs FLAT times as much as among the fewest.
+ * Promises, which another thread fulfils while this one waits, so that nothing but the waiting
+ * is measured; and posts to this rank, with everything that a message costs. Each number is the
+ * best of REPEATS. Ends with 1 when a completion among the most costs FLAT times as much as
+ * among the fewest.
  */
 #include <ferry.h>
 #include <pthread.h>
@@ -48,7 +50,7 @@ static void *memory(size_t nbytes)
 	return data;
 }
 
-/* ---- promises, and who fulfils them -------------------------------------------------------------------- */
+/* ---- promises, and who fulfils them ------------------------------------ */
 
 enum order { AS_MADE, REVERSED, SHUFFLED, LAST_ALONE };
 
@@ -60,7 +62,7 @@ struct batch {
 	size_t n_sequence;
 	pthread_t thread;
 	pthread_barrier_t start;
-	double begin, took;      /* the fulfilling thread's until it was joined */
+	double begin, took; /* the fulfilling thread's until it was joined */
 };
 
 static void *fulfil_all(void *arg)
@@ -69,7 +71,8 @@ static void *fulfil_all(void *arg)
 
 	pthread_barrier_wait(&batch->start);
 	if (batch->order == LAST_ALONE)
-		nanosleep(&(struct timespec){ 0, 20000000 }, NULL); /* the other thread is asleep by then */
+		/* the other thread is asleep by then */
+		nanosleep(&(struct timespec){ 0, 20000000 }, NULL);
 	batch->begin = now();
 	for (size_t i = 0; i < batch->n_sequence; i++)
 		TRY(ferry_promise_fulfil(batch->sequence[i], FERRY_OK, NULL));
@@ -128,7 +131,7 @@ static double batch_end(struct batch *batch, double end)
 	return end - batch->begin;
 }
 
-/* ---- what is measured: seconds a completion ---------------------------------------------------------------- */
+/* ---- what is measured: seconds a completion ---------------------------- */
 
 static double wait_for_all(size_t count, enum order order)
 {
@@ -206,8 +209,8 @@ static double posted(size_t count)
 	return (end - begin) / (double)count;
 }
 
-/* One call of ferry_wait_any over so many, of which one completes while it sleeps: seconds until that is known,
- * and of the completing thread alone. */
+/* One call of ferry_wait_any over so many, of which one completes while it sleeps: seconds until
+ * that is known, and of the completing thread alone. */
 static double any_known(size_t count, double *completing_p)
 {
 	struct batch batch;
@@ -221,7 +224,7 @@ static double any_known(size_t count, double *completing_p)
 	return index == count - 1 ? took : (check(FERRY_EINVAL, "ferry_wait_any"), 0);
 }
 
-/* ---- the table --------------------------------------------------------------------------------------------- */
+/* ---- the table --------------------------------------------------------- */
 
 static double best(double (*measure)(size_t count), size_t count)
 {
@@ -234,7 +237,8 @@ static double best(double (*measure)(size_t count), size_t count)
 	return least;
 }
 
-static bool line(const char *name, double (*measure)(size_t count), const size_t *counts, unsigned n)
+static bool line(const char *name, double (*measure)(size_t count), const size_t *counts,
+                 unsigned n)
 {
 	double first = 0, last = 0;
 

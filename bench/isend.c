@@ -10,9 +10,9 @@
  * MPI that receives. Prints each rate and the medians of the ratios. The clock
  * runs from a barrier to a barrier behind the last message.
  *
- * Each way runs twice, and the second time counts: the system's scheduler places threads by what they did in the
- * last tenths of a second, and a receiver that slept while others were measured gets a share of a processor at first,
- * not a processor.
+ * Each way runs twice, and the second time counts: the system's scheduler places threads by what
+ * they did in the last tenths of a second, and a receiver that slept while others were measured
+ * gets a share of a processor at first, not a processor.
  */
 #include <ferry_mpi.h>
 #include <pthread.h>
@@ -60,7 +60,8 @@ static void *send_ferry(void *tag)
 	ferry_future *futures[WINDOW];
 	for (int n = 0; n < windows; n++) {
 		for (int i = 0; i < WINDOW; i++)
-			if (ferry_isend(engine, data[i], NBYTES, MPI_BYTE, 1, *(int *)tag, comm, &futures[i])) {
+			if (ferry_isend(engine, data[i], NBYTES, MPI_BYTE, 1, *(int *)tag, comm,
+			                &futures[i])) {
 				fprintf(stderr, "ferry_isend: %s\n", ferry_last_error());
 				MPI_Abort(MPI_COMM_WORLD, 1);
 			}
@@ -133,28 +134,33 @@ static void print(const char *what, double *ratios, int n)
 
 int main(int argc, char **argv)
 {
-	int repetitions = argc > 1 ? atoi(argv[1]) : 9, total = argc > 2 ? atoi(argv[2]) : 16000, provided, size;
+	int repetitions = argc > 1 ? atoi(argv[1]) : 9, total = argc > 2 ? atoi(argv[2]) : 16000,
+	    provided, size;
 	double to_plain[MOST], to_multiple[MOST];
 
 	MPI_Init_thread(&argc, &argv, MPI_THREAD_MULTIPLE, &provided);
 	MPI_Comm_dup(MPI_COMM_WORLD, &comm);
 	MPI_Comm_rank(comm, &rank);
 	MPI_Comm_size(comm, &size);
-	if (size != 2 || provided != MPI_THREAD_MULTIPLE || repetitions < 1 || repetitions > MOST || total < THREADS) {
-		fprintf(stderr, "isend [REPETITIONS (1 to %d) [WINDOWS (at least %d)]], with 2 ranks\n", MOST, THREADS);
+	if (size != 2 || provided != MPI_THREAD_MULTIPLE || repetitions < 1 || repetitions > MOST ||
+	    total < THREADS) {
+		fprintf(stderr,
+		        "isend [REPETITIONS (1 to %d) [WINDOWS (at least %d)]], with 2 ranks\n",
+		        MOST, THREADS);
 		MPI_Abort(MPI_COMM_WORLD, 2);
 	}
 	total -= total % THREADS;
 	for (int n = 0; n < repetitions; n++) {
 		double plain = contest(total, 1, send_plain, 1, 0);
-		double multiple = contest(total / THREADS / 8 > 0 ? total / 8 / THREADS * THREADS : THREADS,
-		                          THREADS, send_plain, THREADS, 0);
+		double multiple =
+			contest(total / THREADS / 8 > 0 ? total / 8 / THREADS * THREADS : THREADS,
+		                THREADS, send_plain, THREADS, 0);
 		double mine = contest_ferry(total);
 		to_plain[n] = mine / plain;
 		to_multiple[n] = mine / multiple;
 		if (rank == 0)
-			printf("plain %.2f M, multiple %.3f M, ferry_isend %.2f M messages/s\n", plain / 1e6,
-			       multiple / 1e6, mine / 1e6);
+			printf("plain %.2f M, multiple %.3f M, ferry_isend %.2f M messages/s\n",
+			       plain / 1e6, multiple / 1e6, mine / 1e6);
 	}
 	if (rank == 0) {
 		print("ferry / plain", to_plain, repetitions);

@@ -4,17 +4,18 @@
  *
  *   mpiexec -n 4 bench/transfer [SECONDS [MIB [land]]]
  *
- * Rank 0 sends attachments of MIB (1024) mebibytes to rank 1, one after the other. Meanwhile, and before
- * that without it, for SECONDS (1) each:
+ * Rank 0 sends attachments of MIB (1024) mebibytes to rank 1, one after the other. Meanwhile, and
+ * before that without it, for SECONDS (1) each:
  *
  *   same ranks    another thread of rank 0 calls rank 1 with 8 bytes, and waits for the reply
  *   futures       a third thread posts 8 bytes to rank 1, and waits for the future
  *   other ranks   rank 2 calls rank 3 (with 4 ranks)
  *
- * With `land` the receiver names the memory in which they end, the same each time; without it they end in new
- * memory, whose pages the system has to find and clear first.
+ * With `land` the receiver names the memory in which they end, the same each time; without it they
+ * end in new memory, whose pages the system has to find and clear first.
  *
- * Prints the times' median and 99th percentile, and how many times as long they are beside the transfer.
+ * Prints the times' median and 99th percentile, and how many times as long they are beside
+ * the transfer.
  */
 #include <pthread.h>
 #include <stdbool.h>
@@ -50,7 +51,8 @@ static void need(int status, const char *what)
 {
 	if (status == FERRY_OK)
 		return;
-	fprintf(stderr, "bench/transfer: %s: %s (%s)\n", what, ferry_strname(status), ferry_last_error());
+	fprintf(stderr, "bench/transfer: %s: %s (%s)\n", what, ferry_strname(status),
+	        ferry_last_error());
 	exit(1);
 }
 
@@ -95,9 +97,11 @@ static void once(const struct probe *probe, uint64_t number)
 	ferry_future *future;
 
 	if (probe->kind == FUTURES)
-		need(ferry_post(engine, probe->peer, OP_NOTE, &number, sizeof number, &future), "ferry_post");
+		need(ferry_post(engine, probe->peer, OP_NOTE, &number, sizeof number, &future),
+		     "ferry_post");
 	else
-		need(ferry_call(engine, probe->peer, OP_ECHO, &number, sizeof number, &future), "ferry_call");
+		need(ferry_call(engine, probe->peer, OP_ECHO, &number, sizeof number, &future),
+		     "ferry_call");
 	need(ferry_future_wait(future, FERRY_FOREVER), "ferry_future_wait");
 	ferry_future_release(future);
 }
@@ -121,7 +125,7 @@ static void *measure(void *arg)
 	return NULL;
 }
 
-/* ---- the transfer ------------------------------------------------------------------------------- */
+/* ---- the transfer ------------------------------------------------------ */
 
 static ferry_future *post_bulk(const void *data)
 {
@@ -167,13 +171,14 @@ static void *land(ferry *e, int source, uint32_t op, size_t index, size_t nbytes
 	return nbytes == bulk_bytes ? bulk->data : NULL;
 }
 
-/* ---- phases ---------------------------------------------------------------------------------------- */
+/* ---- phases ------------------------------------------------------------ */
 
 /* With `bulk` beside the transfer. Returns what this rank measured. */
 static void run_phase(struct result results[KINDS], struct bulk *bulk)
 {
-	struct probe probes[KINDS] = { { .kind = SAME, .peer = 1 }, { .kind = FUTURES, .peer = 1 },
-		                         { .kind = OTHER, .peer = 3 } };
+	struct probe probes[KINDS] = { { .kind = SAME, .peer = 1 },
+		                       { .kind = FUTURES, .peer = 1 },
+		                       { .kind = OTHER, .peer = 3 } };
 	int rank = ferry_rank(engine), first = rank == 0 ? SAME : OTHER;
 	int last = rank == 0 ? FUTURES : rank == 2 ? OTHER : -1;
 	pthread_t threads[KINDS + 1];
@@ -193,17 +198,19 @@ static void run_phase(struct result results[KINDS], struct bulk *bulk)
 	need(ferry_fence(engine, FERRY_FOREVER), "ferry_fence");
 }
 
-static void report(const struct result alone[KINDS], const struct result beside[KINDS], const struct bulk *bulk)
+static void report(const struct result alone[KINDS], const struct result beside[KINDS],
+                   const struct bulk *bulk)
 {
-	printf("%d ranks, transfers of %zu MiB at %.0f MB/s, times in us\n\n", ferry_size(engine), bulk_bytes >> 20,
-	       bulk->rate);
+	printf("%d ranks, transfers of %zu MiB at %.0f MB/s, times in us\n\n", ferry_size(engine),
+	       bulk_bytes >> 20, bulk->rate);
 	printf("                 alone               beside             ratio\n");
 	printf("              median      99 %%   median      99 %%   median   99 %%    count\n");
 	for (int i = 0; i < KINDS; i++)
 		if (alone[i].count && beside[i].count)
-			printf("%-12s %7.1f %9.1f %8.1f %9.1f %8.2f %6.2f %8llu\n", names[i], alone[i].median,
-			       alone[i].high, beside[i].median, beside[i].high, beside[i].median / alone[i].median,
-			       beside[i].high / alone[i].high, (unsigned long long)beside[i].count);
+			printf("%-12s %7.1f %9.1f %8.1f %9.1f %8.2f %6.2f %8llu\n", names[i],
+			       alone[i].median, alone[i].high, beside[i].median, beside[i].high,
+			       beside[i].median / alone[i].median, beside[i].high / alone[i].high,
+			       (unsigned long long)beside[i].count);
 }
 
 /* Rank 2 tells rank 0 what it saw. */

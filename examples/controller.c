@@ -37,10 +37,11 @@ struct datum {
 struct job {
 	ferry *engine;
 	int workers;
-	unsigned size, blocks, block, threads; /* rows; blocks a side; rows of a block; application threads */
-	unsigned corrupt;                      /* so many numbers are spoilt, for the test of the verifier */
+	/* rows; blocks a side; rows of a block; application threads */
+	unsigned size, blocks, block, threads;
+	unsigned corrupt; /* so many numbers are spoilt, for the test of the verifier */
 	pthread_mutex_t lock;
-	uint64_t last_id, last_worker;         /* under lock */
+	uint64_t last_id, last_worker; /* under lock */
 	struct matrix *a, *b, *c, *d;
 	struct datum *blocks_a, *blocks_b;
 };
@@ -102,12 +103,14 @@ static uint64_t next_of(struct job *job, uint64_t *counter)
 	return next;
 }
 
-static struct matrix *cut_block(const struct job *job, const struct matrix *from, unsigned row, unsigned col)
+static struct matrix *cut_block(const struct job *job, const struct matrix *from, unsigned row,
+                                unsigned col)
 {
 	struct matrix *m = need(matrix_create(job->block, job->block));
 	for (unsigned i = 0; i < job->block; i++)
 		memcpy(m->numbers + (size_t)i * job->block,
-		       from->numbers + (size_t)(row * job->block + i) * job->size + (size_t)col * job->block,
+		       from->numbers + (size_t)(row * job->block + i) * job->size +
+		               (size_t)col * job->block,
 		       job->block * sizeof(double));
 	return m;
 }
@@ -115,7 +118,8 @@ static struct matrix *cut_block(const struct job *job, const struct matrix *from
 static void paste_block(const struct job *job, const struct matrix *m, unsigned row, unsigned col)
 {
 	for (unsigned i = 0; i < job->block; i++)
-		memcpy(job->d->numbers + (size_t)(row * job->block + i) * job->size + (size_t)col * job->block,
+		memcpy(job->d->numbers + (size_t)(row * job->block + i) * job->size +
+		               (size_t)col * job->block,
 		       m->numbers + (size_t)i * job->block, job->block * sizeof(double));
 }
 
@@ -147,7 +151,8 @@ static void push_data(struct job *job, struct datum *datum, int worker)
 	datum->sent[worker] = true;
 	pthread_mutex_unlock(&job->lock);
 	if (!sent)
-		must(ferry_isend_complex_operation(job->engine, worker, PUT_DATA, NULL, &datum->message, NULL),
+		must(ferry_isend_complex_operation(job->engine, worker, PUT_DATA, NULL,
+		                                   &datum->message, NULL),
 		     "sending a block");
 }
 
@@ -161,7 +166,8 @@ static void push_owner(struct job *job, const struct datum *datum, int worker)
 	pair[1].via.u64 = (uint64_t)datum->owner;
 	object.via.array.size = 2;
 	object.via.array.ptr = pair;
-	must(ferry_isend_simple_operation(job->engine, worker, PUT_OWNER, &object, NULL), "telling who owns a value");
+	must(ferry_isend_simple_operation(job->engine, worker, PUT_OWNER, &object, NULL),
+	     "telling who owns a value");
 }
 
 /* Tell all workers that nobody asks for these any more: serialized once, sent to each. */
@@ -175,7 +181,8 @@ static void clean_up(struct job *job, const struct datum *const *data, unsigned 
 	for (unsigned i = 0; i < count; i++)
 		packed(msgpack_pack_uint64(&packer, data[i]->id));
 	for (int worker = 1; worker <= job->workers; worker++)
-		must(ferry_isend_serialized_operation(job->engine, worker, CLEANUP, bytes.data, bytes.size, NULL),
+		must(ferry_isend_serialized_operation(job->engine, worker, CLEANUP, bytes.data,
+		                                      bytes.size, NULL),
 		     "cleaning up");
 	msgpack_sbuffer_destroy(&bytes);
 }
@@ -186,15 +193,18 @@ static void pack_operand(ferry_message *message, const struct operand *operand)
 {
 	msgpack_packer *packer = ferry_message_packer(message);
 	if (operand->datum)
-		packed(msgpack_pack_ext_with_body(packer, &operand->datum->id, sizeof operand->datum->id, EXT_ID));
+		packed(msgpack_pack_ext_with_body(packer, &operand->datum->id,
+		                                  sizeof operand->datum->id, EXT_ID));
 	else if (operand->matrix)
-		must(ferry_message_pack_value(message, EXT_MATRIX, operand->matrix), "packing an argument");
+		must(ferry_message_pack_value(message, EXT_MATRIX, operand->matrix),
+		     "packing an argument");
 	else
 		packed(msgpack_pack_double(packer, operand->number));
 }
 
 /* Have the next worker in turn compute name(operands...); the result stays there. */
-static struct datum submit(struct job *job, const char *name, const struct operand *operands, unsigned count)
+static struct datum submit(struct job *job, const char *name, const struct operand *operands,
+                           unsigned count)
 {
 	struct datum result = { .id = next_of(job, &job->last_id) };
 	result.owner = 1 + (int)(next_of(job, &job->last_worker) % (uint64_t)job->workers);
@@ -209,12 +219,15 @@ static struct datum submit(struct job *job, const char *name, const struct opera
 			push_owner(job, datum, result.owner);
 		pack_operand(message, &operands[i]);
 	}
-	must(ferry_isend_complex_operation(job->engine, result.owner, EXECUTE, NULL, &message, NULL), "a task");
+	must(ferry_isend_complex_operation(job->engine, result.owner, EXECUTE, NULL, &message,
+	                                   NULL),
+	     "a task");
 	ferry_message_release(message);
 	return result;
 }
 
-/* One block of the result: its products, wherever they are made, and their sum with the block of C. */
+/* One block of the result: its products, wherever they are made, and their sum with the block
+ * of C. */
 struct block_job {
 	struct datum products[BLOCKS_MAX], total;
 };
@@ -240,7 +253,8 @@ static void collect_block(struct job *job, struct block_job *b, unsigned row, un
 	void *matrix;
 	ferry_message_release(ask(job, WAIT, &b->total));
 	ferry_message *reply = ask(job, GET, &b->total);
-	must(ferry_message_value(reply, &read_array(reply, 2)[1], &matrix), "a block of the result");
+	must(ferry_message_value(reply, &read_array(reply, 2)[1], &matrix),
+	     "a block of the result");
 	paste_block(job, matrix, row, col);
 	free(matrix);
 	ferry_message_release(reply);
@@ -294,7 +308,8 @@ static bool verify(const struct job *job)
 	size_t n = job->size;
 	for (size_t i = 0; i < n; i++)
 		for (size_t j = 0; j < n; j++) {
-			double expected = job->c->numbers[i * n + j], got = job->d->numbers[i * n + j];
+			double expected = job->c->numbers[i * n + j],
+			       got = job->d->numbers[i * n + j];
 			for (size_t k = 0; k < n; k++)
 				expected += job->a->numbers[i * n + k] * job->b->numbers[k * n + j];
 			if (!(fabs(got - expected) <= 1e-9 * (double)n)) {
@@ -327,22 +342,26 @@ static bool errors_arrive(struct job *job)
 static bool shut_down(struct job *job)
 {
 	struct worker_report all = { 0, 0, 0 };
-	uint64_t blocks = (uint64_t)job->blocks * job->blocks, expected = blocks * (job->blocks + 1) + 2;
+	uint64_t blocks = (uint64_t)job->blocks * job->blocks,
+		 expected = blocks * (job->blocks + 1) + 2;
 	for (int worker = 1; worker <= job->workers; worker++)
-		must(ferry_send_simple_operation(job->engine, worker, CANCEL, NULL), "shutting down");
+		must(ferry_send_simple_operation(job->engine, worker, CANCEL, NULL),
+		     "shutting down");
 	for (int worker = 1; worker <= job->workers; worker++) {
 		ferry_message *message;
-		must(ferry_recv_object(job->engine, worker, FERRY_FOREVER, &message), "a worker's report");
+		must(ferry_recv_object(job->engine, worker, FERRY_FOREVER, &message),
+		     "a worker's report");
 		const msgpack_object *report = read_array(message, 3);
 		all.tasks += report[0].via.u64;
 		all.fetched += report[1].via.u64;
 		all.held += report[2].via.u64;
 		ferry_message_release(message);
 	}
-	printf("%d workers, %u threads: %llu of %llu tasks, %llu values fetched by workers from each other, "
-	       "%llu left after CLEANUP\n",
-	       job->workers, job->threads, (unsigned long long)all.tasks, (unsigned long long)expected,
-	       (unsigned long long)all.fetched, (unsigned long long)all.held);
+	printf("%d workers, %u threads: %llu of %llu tasks, %llu values fetched by workers from "
+	       "each other, %llu left after CLEANUP\n",
+	       job->workers, job->threads, (unsigned long long)all.tasks,
+	       (unsigned long long)expected, (unsigned long long)all.fetched,
+	       (unsigned long long)all.held);
 	return all.tasks == expected && all.held == 0;
 }
 
@@ -409,7 +428,8 @@ static void run_worker(struct job *job)
 	must(ferry_send_object(job->engine, 0, &object), "reporting");
 }
 
-/* --size ROWS, --blocks A_SIDE, --threads N, --corrupt N. False: something else, or nothing that fits. */
+/* --size ROWS, --blocks A_SIDE, --threads N, --corrupt N. False: something else, or nothing
+ * that fits. */
 static bool read_options(struct job *job, int argc, char **argv)
 {
 	for (int i = 1; i < argc; i += 2) {
@@ -425,7 +445,8 @@ static bool read_options(struct job *job, int argc, char **argv)
 			return false;
 	}
 	bool good = job->blocks >= 1 && job->blocks <= BLOCKS_MAX && job->threads >= 1 &&
-	            job->threads <= THREADS_MAX && job->size >= 1 && job->size <= 8192 && job->size % job->blocks == 0;
+	            job->threads <= THREADS_MAX && job->size >= 1 && job->size <= 8192 &&
+	            job->size % job->blocks == 0;
 	job->block = good ? job->size / job->blocks : 0;
 	return good;
 }
@@ -441,10 +462,10 @@ int main(int argc, char **argv)
 	must(matrix_register(job.engine), "the codec");
 	if (!read_options(&job, argc, argv) || job.workers == 0) {
 		if (controller)
-			fprintf(stderr, "usage: mpiexec -n RANKS controller [--size ROWS] [--blocks A_SIDE] "
-			                "[--threads N]\nwith 2 or more ranks; --blocks divides --size\n");
-	}
-	else if (controller)
+			fprintf(stderr, "usage: mpiexec -n RANKS controller [--size ROWS] "
+			                "[--blocks A_SIDE] [--threads N]\nwith 2 or more ranks; "
+			                "--blocks divides --size\n");
+	} else if (controller)
 		result = run_controller(&job);
 	else {
 		run_worker(&job);

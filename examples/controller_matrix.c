@@ -46,14 +46,16 @@ static int encode(ferry_message *message, const void *value, void *arg)
 	int status = ferry_message_write(message, &d, sizeof d);
 	if (status != FERRY_OK)
 		return status;
-	status = ferry_message_attach(message, m->numbers, (size_t)m->rows * m->cols * sizeof(double), free_numbers,
+	status = ferry_message_attach(message, m->numbers,
+	                              (size_t)m->rows * m->cols * sizeof(double), free_numbers,
 	                              NULL);
 	if (status == FERRY_OK)
 		m->numbers = NULL;
 	return status;
 }
 
-static int decode(const ferry_message *message, const void *data, size_t nbytes, void **value_p, void *arg)
+static int decode(const ferry_message *message, const void *data, size_t nbytes, void **value_p,
+                  void *arg)
 {
 	struct description d;
 	size_t size;
@@ -80,9 +82,11 @@ int matrix_register(ferry *engine)
 /* ---- what tasks compute -------------------------------------------------------- */
 
 /* multiply(A, B, factor) = factor A B */
-static struct matrix *multiply(const struct argument *arguments, unsigned count, const char **error_p)
+static struct matrix *multiply(const struct argument *arguments, unsigned count,
+                               const char **error_p)
 {
-	const struct matrix *a = count == 3 ? arguments[0].matrix : NULL, *b = a ? arguments[1].matrix : NULL;
+	const struct matrix *a = count == 3 ? arguments[0].matrix : NULL,
+			    *b = a ? arguments[1].matrix : NULL;
 	if (!b || arguments[2].matrix || a->cols != b->rows) {
 		*error_p = "multiply takes two matrices that fit and a number";
 		return NULL;
@@ -92,7 +96,8 @@ static struct matrix *multiply(const struct argument *arguments, unsigned count,
 		for (uint32_t k = 0; k < a->cols; k++) {
 			double x = arguments[2].number * a->numbers[(size_t)i * a->cols + k];
 			for (uint32_t j = 0; j < b->cols; j++)
-				c->numbers[(size_t)i * c->cols + j] += x * b->numbers[(size_t)k * b->cols + j];
+				c->numbers[(size_t)i * c->cols + j] +=
+					x * b->numbers[(size_t)k * b->cols + j];
 		}
 	if (!c)
 		*error_p = "no memory for a product";

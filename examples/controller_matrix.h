@@ -32,7 +32,8 @@ struct argument {
 };
 
 /* A function that a task may name: NULL and *error_p, a constant text, when it cannot. */
-typedef struct matrix *task_fn(const struct argument *arguments, unsigned count, const char **error_p);
+typedef struct matrix *task_fn(const struct argument *arguments, unsigned count,
+                               const char **error_p);
 /* The function of this name, or NULL. */
 task_fn *task_find(const char *name, size_t length);
 

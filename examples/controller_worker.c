@@ -2,10 +2,10 @@
 /*
  * A worker: one loop that receives an operation from anybody and then its data.
  *
- * Its store holds values by id. A value is the message that it came in, or was
- * packed into when a task made it: that is what is sent to whoever asks, as
- * often as asked, without packing it again or copying its numbers. What is asked for before it is there is kept until
- * then: requests at the value, tasks on a list of their own.
+ * Its store holds values by id. A value is the message that it came in, or was packed into when a
+ * task made it: that is what is sent to whoever asks, as often as asked, without packing it again
+ * or copying its numbers. What is asked for before it is there is kept until then: requests at the
+ * value, tasks on a list of their own.
  */
 #include "controller_worker.h"
 
@@ -109,8 +109,8 @@ static void answer(struct worker *w, struct value *value, ferry_message *request
 	else if (read_array(request, 2)[1].via.boolean)
 		must(ferry_reply_message(request, value->message), "answering GET");
 	else
-		must(ferry_isend_complex_operation(w->engine, ferry_message_source(request), PUT_DATA, NULL,
-		                                   &value->message, NULL),
+		must(ferry_isend_complex_operation(w->engine, ferry_message_source(request),
+		                                   PUT_DATA, NULL, &value->message, NULL),
 		     "sending a value to a worker");
 	ferry_message_release(request);
 }
@@ -176,13 +176,15 @@ static void fetch(struct worker *w, struct value *value)
 {
 	if (value->asked || value->owner < 0 || value->owner == ferry_rank(w->engine))
 		return;
-	msgpack_object pair[2] = { { .type = MSGPACK_OBJECT_POSITIVE_INTEGER }, { .type = MSGPACK_OBJECT_BOOLEAN } };
+	msgpack_object pair[2] = { { .type = MSGPACK_OBJECT_POSITIVE_INTEGER },
+		                   { .type = MSGPACK_OBJECT_BOOLEAN } };
 	msgpack_object request = { .type = MSGPACK_OBJECT_ARRAY };
 	pair[0].via.u64 = value->id;
 	pair[1].via.boolean = false;
 	request.via.array.size = 2;
 	request.via.array.ptr = pair;
-	must(ferry_isend_simple_operation(w->engine, value->owner, GET, &request, NULL), "asking for a value");
+	must(ferry_isend_simple_operation(w->engine, value->owner, GET, &request, NULL),
+	     "asking for a value");
 	value->asked = true;
 	w->report->fetched++;
 }
@@ -192,7 +194,8 @@ static bool is_ready(struct worker *w, const msgpack_object *task, unsigned coun
 {
 	bool ready = true;
 	for (unsigned i = 2; i < count; i++) {
-		struct value *value = is_reference(&task[i]) ? value_of(w, referred_id(&task[i])) : NULL;
+		struct value *value =
+			is_reference(&task[i]) ? value_of(w, referred_id(&task[i])) : NULL;
 		if (value && !value->message) {
 			ready = false;
 			fetch(w, value);
@@ -201,8 +204,10 @@ static bool is_ready(struct worker *w, const msgpack_object *task, unsigned coun
 	return ready;
 }
 
-/* A value as an argument. A text is the error of the task before: NULL, and it is this one's, too. */
-static const char *read_argument(ferry_message *message, const msgpack_object *object, struct argument *argument)
+/* A value as an argument. A text is the error of the task before: NULL, and it is this
+ * one's, too. */
+static const char *read_argument(ferry_message *message, const msgpack_object *object,
+                                 struct argument *argument)
 {
 	void *matrix = NULL;
 	*argument = (struct argument){ NULL, 0 };
@@ -217,8 +222,9 @@ static const char *read_argument(ferry_message *message, const msgpack_object *o
 }
 
 /* All arguments; returns what is wrong with them, or NULL. */
-static const char *read_arguments(struct worker *w, ferry_message *message, const msgpack_object *task,
-                                  unsigned count, struct argument *arguments)
+static const char *read_arguments(struct worker *w, ferry_message *message,
+                                  const msgpack_object *task, unsigned count,
+                                  struct argument *arguments)
 {
 	const char *error = NULL;
 	for (unsigned i = 0; i < count; i++) {
@@ -235,7 +241,8 @@ static const char *read_arguments(struct worker *w, ferry_message *message, cons
 }
 
 /* [id, result] as a message: what is stored, and sent to whoever asks. */
-static ferry_message *pack_result(struct worker *w, uint64_t id, struct matrix *result, const char *error)
+static ferry_message *pack_result(struct worker *w, uint64_t id, struct matrix *result,
+                                  const char *error)
 {
 	ferry_message *message;
 	must(ferry_message_create(w->engine, PUT_DATA, &message), "a result");
@@ -251,11 +258,14 @@ static ferry_message *pack_result(struct worker *w, uint64_t id, struct matrix *
 }
 
 /* Run a task whose values are all here. As in the original, an error is a result. */
-static void execute(struct worker *w, ferry_message *message, const msgpack_object *task, unsigned count)
+static void execute(struct worker *w, ferry_message *message, const msgpack_object *task,
+                    unsigned count)
 {
 	struct argument arguments[ARGUMENTS_MAX];
 	unsigned n = count - 2 < ARGUMENTS_MAX ? count - 2 : ARGUMENTS_MAX;
-	task_fn *fn = task[0].type == MSGPACK_OBJECT_STR ? task_find(task[0].via.str.ptr, task[0].via.str.size) : NULL;
+	task_fn *fn = task[0].type == MSGPACK_OBJECT_STR
+	                      ? task_find(task[0].via.str.ptr, task[0].via.str.size)
+	                      : NULL;
 	const char *error = read_arguments(w, message, task, n, arguments);
 	struct matrix *result = NULL;
 	if (!fn)
@@ -332,13 +342,24 @@ static void clean_up(struct worker *w, ferry_message *message)
 static void serve(struct worker *w, uint32_t op, ferry_message *message)
 {
 	switch (op) {
-	case EXECUTE: append(&w->tasks, message); break;
-	case PUT_DATA: put(w, read_id(read_array(message, 2)), message); break;
-	case PUT_OWNER: put_owner(w, message); break;
+	case EXECUTE:
+		append(&w->tasks, message);
+		break;
+	case PUT_DATA:
+		put(w, read_id(read_array(message, 2)), message);
+		break;
+	case PUT_OWNER:
+		put_owner(w, message);
+		break;
 	case GET:
-	case WAIT: serve_request(w, message); break;
-	case CLEANUP: clean_up(w, message); break;
-	default: must(FERRY_EINVAL, "an operation that is none");
+	case WAIT:
+		serve_request(w, message);
+		break;
+	case CLEANUP:
+		clean_up(w, message);
+		break;
+	default:
+		must(FERRY_EINVAL, "an operation that is none");
 	}
 	try_tasks(w);
 }
@@ -361,7 +382,8 @@ void worker_loop(ferry *engine, struct worker_report *report)
 	for (;;) {
 		uint32_t op;
 		int source;
-		must(ferry_recv_operation_type(engine, FERRY_FOREVER, &op, &source), "receiving an operation");
+		must(ferry_recv_operation_type(engine, FERRY_FOREVER, &op, &source),
+		     "receiving an operation");
 		if (op == CANCEL)
 			break;
 		serve(&w, op, receive_data(&w, op, source));

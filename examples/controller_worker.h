@@ -11,18 +11,21 @@
  * that should have made it.
  */
 enum operation {
-	EXECUTE = 1,   /* [name, id of the result, argument...]; an argument is a number, a matrix, or an EXT_ID */
-	GET = 2,       /* [id, true]: a call, answered with [id, value]; [id, false]: send it to me as PUT_DATA */
+	/* [name, id of the result, argument...]; an argument is a number, a matrix, or an EXT_ID */
+	EXECUTE = 1,
+	/* [id, true]: a call, answered with [id, value]; [id, false]: send it to me as PUT_DATA */
+	GET = 2,
 	PUT_DATA = 3,  /* [id, value] */
 	PUT_OWNER = 4, /* [id, rank]: who has it, or will have it */
 	WAIT = 5,      /* [id]: a call, answered when it is there */
-	CLEANUP = 8,   /* [id...]: nobody asks for these any more; serialized once for all workers */
-	CANCEL = 11,   /* without data: leave the loop */
+	CLEANUP = 8, /* [id...]: nobody asks for these any more; serialized once for all workers */
+	CANCEL = 11, /* without data: leave the loop */
 };
 
 /* What a worker did. */
 struct worker_report {
-	uint64_t tasks, fetched, held; /* run; values asked of other workers; values left at the end */
+	/* run; values asked of other workers; values left at the end */
+	uint64_t tasks, fetched, held;
 };
 
 /* End this process, and with it the job, unless status is 0: what was done, and why it failed. */

@@ -2,13 +2,14 @@
 /*
  * One thread, one event loop: a timer, sockets and Ferry.
  *
- * A client on loopback sends numbers, a line each. The server, in the same thread, asks the next rank
- * for the square of each (ferry_call) and goes on. The calls complete in a queue, whose descriptor is one more
- * that the loop watches: when it is readable the loop runs the queue, and the callbacks write the answers to
- * the socket. Meanwhile a timer ticks. Nothing here ever waits but the loop itself.
+ * A client on loopback sends numbers, a line each. The server, in the same thread, asks the next
+ * rank for the square of each (ferry_call) and goes on. The calls complete in a queue, whose
+ * descriptor is one more that the loop watches: when it is readable the loop runs the queue, and
+ * the callbacks write the answers to the socket. Meanwhile a timer ticks. Nothing here ever waits
+ * but the loop itself.
  *
- * The loop is libuv's where configure found it, else epoll and a timerfd. At the end the client has compared
- * every answer with its own.
+ * The loop is libuv's where configure found it, else epoll and a timerfd. At the end the client has
+ * compared every answer with its own.
  *
  *   mpiexec -n 2 eventloop [numbers]        (or alone)
  */
@@ -33,7 +34,7 @@ static void check(int good, const char *what)
 }
 #define CHECK(expression) check((expression), #expression)
 
-/* ---- the loop: call `fn` whenever `fd` is readable, or every so many ms --------------------------------- */
+/* ---- the loop: call `fn` whenever `fd` is readable, or every so many ms ---- */
 
 typedef void event_fn(void *arg);
 
@@ -213,7 +214,7 @@ static void loop_close(void)
 }
 #endif
 
-/* ---- lines over a socket ----------------------------------------------------------------------------------- */
+/* ---- lines over a socket ----------------------------------------------- */
 
 struct lines {
 	int fd;
@@ -224,8 +225,8 @@ struct lines {
 /* What is there now; each whole line is given to `fn`. */
 static void read_lines(struct lines *lines, void (*fn)(const char *line))
 {
-	ssize_t n = recv(lines->fd, lines->buffer + lines->filled, sizeof lines->buffer - lines->filled - 1,
-	                 MSG_DONTWAIT);
+	ssize_t n = recv(lines->fd, lines->buffer + lines->filled,
+	                 sizeof lines->buffer - lines->filled - 1, MSG_DONTWAIT);
 	char *line = lines->buffer, *end;
 
 	if (n <= 0)
@@ -249,7 +250,7 @@ static void write_line(int fd, const char *line)
 	CHECK(send(fd, line, length, MSG_NOSIGNAL | MSG_DONTWAIT) == (ssize_t)length);
 }
 
-/* ---- the server: a number comes in, its square goes out when another rank has told it ---------------------- */
+/* ---- the server: a number comes in, its square goes out when another rank has told it ---- */
 
 static ferry *engine;
 static ferry_executor *queue;
@@ -305,7 +306,7 @@ static void run_queue(void *arg)
 	CHECK(ferry_executor_run(queue, 0, 0) >= 0);
 }
 
-/* ---- the client: asks, compares ---------------------------------------------------------------------------- */
+/* ---- the client: asks, compares ---------------------------------------- */
 
 static uint64_t numbers, asked, answered;
 static unsigned ticks;
@@ -350,11 +351,12 @@ static void tick(void *arg)
 	stop_when_done();
 }
 
-/* ---- all of it ------------------------------------------------------------------------------------------------ */
+/* ---- all of it --------------------------------------------------------- */
 
 static void open_sockets(void)
 {
-	struct sockaddr_in address = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	struct sockaddr_in address = { .sin_family = AF_INET,
+		                       .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 	socklen_t size = sizeof address;
 
 	CHECK((listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) >= 0);
@@ -388,13 +390,15 @@ static int read_arguments(int argc, char **argv)
 	long number = argc > 1 ? strtol(argv[1], &end, 10) : 2000;
 
 	numbers = (uint64_t)number;
-	return argc <= 2 && *end == 0 && (argc == 1 || end != argv[1]) && number >= 1 && number <= NUMBERS_MAX;
+	return argc <= 2 && *end == 0 && (argc == 1 || end != argv[1]) && number >= 1 &&
+	       number <= NUMBERS_MAX;
 }
 
 int main(int argc, char **argv)
 {
 	if (!read_arguments(argc, argv)) {
-		fprintf(stderr, "eventloop: give one count of numbers, from 1 to %d\n", NUMBERS_MAX);
+		fprintf(stderr, "eventloop: give one count of numbers, from 1 to %d\n",
+		        NUMBERS_MAX);
 		return 2;
 	}
 	CHECK(ferry_open(NULL, &engine) == FERRY_OK);
@@ -416,7 +420,8 @@ int main(int argc, char **argv)
 	CHECK(answered == numbers && ferry_executor_run(queue, 0, 0) == 0);
 	CHECK(ferry_close(engine) == FERRY_OK);
 	ferry_executor_destroy(queue);
-	printf("rank %d: %" PRIu64 " squares over a socket and the next rank, %u ticks, "
-	       "all in one " LOOP " loop\n", rank, answered, ticks);
+	printf("rank %d: %" PRIu64
+	       " squares over a socket and the next rank, %u ticks, all in one " LOOP " loop\n",
+	       rank, answered, ticks);
 	return 0;
 }

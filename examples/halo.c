@@ -34,7 +34,7 @@ static void check(int status, const char *what)
 
 /* A part of the grid, with one more point on each side: the halo, or the plate's boundary. */
 struct block {
-	int row, column;    /* of its first point in the whole grid */
+	int row, column; /* of its first point in the whole grid */
 	int rows, columns;
 	double *now, *next;
 };
@@ -47,8 +47,8 @@ struct solver {
 	MPI_Datatype column;
 	struct block block;
 	ferry_future *halo[8];
-	ferry_future *summing;     /* the residual of the iteration before, or NULL */
-	double mine, all;          /* what is being summed, and the sum */
+	ferry_future *summing; /* the residual of the iteration before, or NULL */
+	double mine, all;      /* what is being summed, and the sum */
 };
 
 static double *at(const struct block *b, double *points, int row, int column)
@@ -65,7 +65,8 @@ static void block_create(struct block *b, int side)
 	if (!b->now || !b->next)
 		check(FERRY_ENOMEM, "the grid");
 	for (int c = 0; b->row == 0 && c < b->columns + 2; c++)
-		*at(b, b->now, 0, c) = *at(b, b->next, 0, c) = sin(acos(-1) * (b->column + c) / (side + 1));
+		*at(b, b->now, 0, c) = *at(b, b->next, 0, c) =
+			sin(acos(-1) * (b->column + c) / (side + 1));
 }
 
 /* One iteration of the points from row r0 to r1 and column c0 to c1; how much changed. */
@@ -103,11 +104,14 @@ static void start_halo(struct solver *s)
 	ferry_future **f = s->halo;
 	int n = b->columns, last = b->rows;
 	TRY(ferry_irecv(e, at(b, b->now, 0, 1), n, MPI_DOUBLE, s->up, DOWNWARDS, s->comm, f++));
-	TRY(ferry_irecv(e, at(b, b->now, last + 1, 1), n, MPI_DOUBLE, s->down, UPWARDS, s->comm, f++));
+	TRY(ferry_irecv(e, at(b, b->now, last + 1, 1), n, MPI_DOUBLE, s->down, UPWARDS, s->comm,
+	                f++));
 	TRY(ferry_irecv(e, at(b, b->now, 1, 0), 1, s->column, s->left, RIGHTWARDS, s->comm, f++));
-	TRY(ferry_irecv(e, at(b, b->now, 1, n + 1), 1, s->column, s->right, LEFTWARDS, s->comm, f++));
+	TRY(ferry_irecv(e, at(b, b->now, 1, n + 1), 1, s->column, s->right, LEFTWARDS, s->comm,
+	                f++));
 	TRY(ferry_isend(e, at(b, b->now, 1, 1), n, MPI_DOUBLE, s->up, UPWARDS, s->comm, f++));
-	TRY(ferry_isend(e, at(b, b->now, last, 1), n, MPI_DOUBLE, s->down, DOWNWARDS, s->comm, f++));
+	TRY(ferry_isend(e, at(b, b->now, last, 1), n, MPI_DOUBLE, s->down, DOWNWARDS, s->comm,
+	                f++));
 	TRY(ferry_isend(e, at(b, b->now, 1, 1), 1, s->column, s->left, LEFTWARDS, s->comm, f++));
 	TRY(ferry_isend(e, at(b, b->now, 1, n), 1, s->column, s->right, RIGHTWARDS, s->comm, f++));
 }
@@ -120,7 +124,8 @@ static void finish_halo(struct solver *s)
 static double compute_edge(struct block *b)
 {
 	return compute(b, 1, 1, 1, b->columns) + compute(b, b->rows, b->rows, 1, b->columns) +
-	       compute(b, 2, b->rows - 1, 1, 1) + compute(b, 2, b->rows - 1, b->columns, b->columns);
+	       compute(b, 2, b->rows - 1, 1, 1) +
+	       compute(b, 2, b->rows - 1, b->columns, b->columns);
 }
 
 /* True: the iteration before was good enough. */
@@ -149,7 +154,8 @@ static int solve(struct solver *s, int iterations)
 		if (converged(s))
 			break;
 		s->mine = changed;
-		TRY(ferry_allreduce(s->engine, &s->mine, &s->all, 1, MPI_DOUBLE, MPI_SUM, &s->summing));
+		TRY(ferry_allreduce(s->engine, &s->mine, &s->all, 1, MPI_DOUBLE, MPI_SUM,
+		                    &s->summing));
 	}
 	converged(s);
 	return done;
@@ -185,10 +191,12 @@ static int differing(struct solver *s, ferry_message *blocks, struct block *whol
 	for (int rank = 0; rank < ferry_size(s->engine); rank++) {
 		struct block b;
 		place(s, rank, &b);
-		double *points = (double *)(uintptr_t)ferry_message_attachment(blocks, (size_t)rank, NULL);
+		double *points =
+			(double *)(uintptr_t)ferry_message_attachment(blocks, (size_t)rank, NULL);
 		for (int r = 1; r <= b.rows; r++)
 			for (int c = 1; c <= b.columns; c++)
-				bad += *at(&b, points, r, c) != *at(whole, whole->now, b.row + r, b.column + c);
+				bad += *at(&b, points, r, c) !=
+				       *at(whole, whole->now, b.row + r, b.column + c);
 	}
 	return bad;
 }
@@ -208,9 +216,10 @@ static int verify(struct solver *s, int iterations)
 		block_create(&whole, s->side);
 		double changed = solve_serially(&whole, iterations);
 		bad = differing(s, blocks, &whole);
-		printf("halo: %d x %d points on %d ranks, %d iterations, residual %.3g (alone %.3g), "
-		       "%d points differ\n",
-		       s->side, s->side, ferry_size(s->engine), iterations, sqrt(s->all), sqrt(changed), bad);
+		printf("halo: %d x %d points on %d ranks, %d iterations, residual %.3g (alone "
+		       "%.3g), %d points differ\n",
+		       s->side, s->side, ferry_size(s->engine), iterations, sqrt(s->all),
+		       sqrt(changed), bad);
 		bad += fabs(s->all - changed) > 1e-6 * changed + TOLERANCE;
 		free(whole.now);
 		free(whole.next);
@@ -266,10 +275,12 @@ int main(int argc, char **argv)
 	int provided, rank;
 	MPI_Init_thread(&argc, &argv, MPI_THREAD_MULTIPLE, &provided);
 	MPI_Comm_rank(MPI_COMM_WORLD, &rank);
-	int side = read_number(argc, argv, 1, 120, 10000), iterations = read_number(argc, argv, 2, 300, 100000000);
+	int side = read_number(argc, argv, 1, 120, 10000),
+	    iterations = read_number(argc, argv, 2, 300, 100000000);
 	if (argc > 3 || !side || !iterations) {
 		if (rank == 0)
-			fprintf(stderr, "halo: give at most two numbers: points a side, from 1 to 10000, and iterations\n");
+			fprintf(stderr, "halo: give at most two numbers: points a side, from 1 to "
+			                "10000, and iterations\n");
 		MPI_Finalize();
 		return 2;
 	}

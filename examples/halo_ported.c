@@ -30,7 +30,7 @@ static ferry *engine;
 struct slab {
 	pthread_t id;
 	int thread;
-	int rows;           /* of its own; one more above and one below are the halo */
+	int rows; /* of its own; one more above and one below are the halo */
 	double *now, *next;
 };
 
@@ -71,10 +71,12 @@ static void slab_create(struct slab *s, int thread, int first, int rows)
 static void slab_compute(struct slab *s)
 {
 	for (int r = 1; r <= s->rows; r++) {
-		const double *above = row(s->now, r - 1), *here = row(s->now, r), *below = row(s->now, r + 1);
+		const double *above = row(s->now, r - 1), *here = row(s->now, r),
+			     *below = row(s->now, r + 1);
 		double *to = row(s->next, r);
 		for (int c = 0; c < points; c++)
-			to[c] = 0.25 * (above[c] + below[c] + here[(c + 1) % points] + here[(c + points - 1) % points]);
+			to[c] = 0.25 * (above[c] + below[c] + here[(c + 1) % points] +
+			                here[(c + points - 1) % points]);
 	}
 	double *before = s->now;
 	s->now = s->next;
@@ -102,10 +104,14 @@ static void slab_exchange(struct slab *s)
 	int up = (rank + ranks - 1) % ranks, down = (rank + 1) % ranks;
 	int downwards = 2 * s->thread, upwards = downwards + 1; /* tags */
 	ferry_future *requests[4];
-	must(ferry_irecv(engine, row(s->now, 0), points, MPI_DOUBLE, up, downwards, MPI_COMM_WORLD, &requests[0]));
-	must(ferry_irecv(engine, row(s->now, ROWS + 1), points, MPI_DOUBLE, down, upwards, MPI_COMM_WORLD, &requests[1]));
-	must(ferry_isend(engine, row(s->now, ROWS), points, MPI_DOUBLE, down, downwards, MPI_COMM_WORLD, &requests[2]));
-	must(ferry_isend(engine, row(s->now, 1), points, MPI_DOUBLE, up, upwards, MPI_COMM_WORLD, &requests[3]));
+	must(ferry_irecv(engine, row(s->now, 0), points, MPI_DOUBLE, up, downwards, MPI_COMM_WORLD,
+	                 &requests[0]));
+	must(ferry_irecv(engine, row(s->now, ROWS + 1), points, MPI_DOUBLE, down, upwards,
+	                 MPI_COMM_WORLD, &requests[1]));
+	must(ferry_isend(engine, row(s->now, ROWS), points, MPI_DOUBLE, down, downwards,
+	                 MPI_COMM_WORLD, &requests[2]));
+	must(ferry_isend(engine, row(s->now, 1), points, MPI_DOUBLE, up, upwards, MPI_COMM_WORLD,
+	                 &requests[3]));
 	must(ferry_finish_all(requests, 4, FERRY_FOREVER));
 }
 
@@ -164,10 +170,12 @@ static int report(uint64_t sum, double seconds)
 	if (rank != 0)
 		return 0;
 	uint64_t alone = solve_alone();
-	printf(NAME ": %d ranks x %d threads, rows of %d points, %d steps: %.2f us a step, sum %016llx\n", ranks,
-	       threads, points, steps, seconds / steps * 1e6, (unsigned long long)all);
+	printf(NAME ": %d ranks x %d threads, rows of %d points, %d steps: %.2f us a step, sum "
+	            "%016llx\n",
+	       ranks, threads, points, steps, seconds / steps * 1e6, (unsigned long long)all);
 	if (all != alone)
-		fprintf(stderr, NAME ": one thread alone finds the sum %016llx\n", (unsigned long long)alone);
+		fprintf(stderr, NAME ": one thread alone finds the sum %016llx\n",
+		        (unsigned long long)alone);
 	return all != alone;
 }
 
@@ -182,7 +190,8 @@ static int read_number(const char *what, const char *text, int most, int *number
 		return 0;
 	}
 	if (rank == 0)
-		fprintf(stderr, NAME ": %s: give a number from 1 to %d, not '%s'\n", what, most, text);
+		fprintf(stderr, NAME ": %s: give a number from 1 to %d, not '%s'\n", what, most,
+		        text);
 	return 2;
 }
 
@@ -196,7 +205,9 @@ static int read_arguments(int argc, char **argv)
 	if (bad || argc <= 4)
 		return bad;
 	if (rank == 0)
-		fprintf(stderr, NAME ": '%s' is one argument too many: steps, points in a row, threads\n", argv[4]);
+		fprintf(stderr,
+		        NAME ": '%s' is one argument too many: steps, points in a row, threads\n",
+		        argv[4]);
 	return 2;
 }
 

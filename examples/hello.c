@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-static void must(int status)                                    /* what went wrong, and the end */
+static void must(int status) /* what went wrong, and the end */
 {
 	if (status == FERRY_OK)
 		return;
@@ -25,17 +25,18 @@ int main(void)
 	ferry_future *future;
 	ferry_message *reply;
 
-	must(ferry_open(NULL, &engine));                        /* starts the thread that owns MPI */
+	must(ferry_open(NULL, &engine)); /* starts the thread that owns MPI */
 	int next = (ferry_rank(engine) + 1) % ferry_size(engine);
 	must(ferry_handle(engine, 1, FERRY_INLINE, hear, NULL));
 	must(ferry_handle(engine, 2, FERRY_INLINE, hear, "aye!"));
-	must(ferry_post(engine, next, 1, "ahoy", 5, NULL));     /* fire and forget, from any thread */
-	must(ferry_call(engine, next, 2, "all well?", 10, &future)); /* asks, and does not wait ... */
+	must(ferry_post(engine, next, 1, "ahoy", 5, NULL)); /* fire and forget, from any thread */
+	/* asks, and does not wait ... */
+	must(ferry_call(engine, next, 2, "all well?", 10, &future));
 	must(ferry_future_wait(future, FERRY_FOREVER));
 	must(ferry_future_take(future, &reply));
 	printf("rank %d answers \"%s\"\n", next, (const char *)ferry_message_body(reply, NULL));
 	ferry_message_release(reply);
 	ferry_future_release(future);
-	must(ferry_close(engine));                              /* delivers all that was posted */
+	must(ferry_close(engine)); /* delivers all that was posted */
 	return 0;
 }

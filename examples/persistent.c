@@ -23,8 +23,8 @@ static void must(int status, const char *what)
 	MPI_Abort(MPI_COMM_WORLD, 1);
 }
 
-/* On the progress thread: `arg` is the program's request. The engine awaits what is started, and leaves the
- * request inactive, as MPI_Wait would. */
+/* On the progress thread: `arg` is the program's request. The engine awaits what is started, and
+ * leaves the request inactive, as MPI_Wait would. */
 static int start_again(MPI_Comm comm, void *arg, MPI_Request *request)
 {
 	MPI_Request *kept = arg;
@@ -35,7 +35,8 @@ static int start_again(MPI_Comm comm, void *arg, MPI_Request *request)
 }
 
 /* One round: what came from the rank before is to be what that had to send. */
-static int go_round(ferry *engine, MPI_Request requests[2], double *out, const double *in, int round)
+static int go_round(ferry *engine, MPI_Request requests[2], double *out, const double *in,
+                    int round)
 {
 	ferry_future *futures[2];
 	int before = (rank + size - 1) % size, bad = 0;
@@ -45,7 +46,8 @@ static int go_round(ferry *engine, MPI_Request requests[2], double *out, const d
 		must(ferry_start(engine, start_again, &requests[k], &futures[k]), "ferry_start");
 	must(ferry_finish_all(futures, 2, FERRY_FOREVER), "a round");
 	for (int i = 0; i < POINTS; i++)
-		bad += in[i] < before * 1e6 + round * 10.0 + i || in[i] > before * 1e6 + round * 10.0 + i;
+		bad += in[i] < before * 1e6 + round * 10.0 + i ||
+		       in[i] > before * 1e6 + round * 10.0 + i;
 	return bad;
 }
 
@@ -54,7 +56,8 @@ static int go_rounds(ferry *engine, int rounds)
 	static double out[POINTS], in[POINTS];
 	MPI_Request requests[2];
 	int bad = 0;
-	MPI_Recv_init(in, POINTS, MPI_DOUBLE, (rank + size - 1) % size, 0, MPI_COMM_WORLD, &requests[0]);
+	MPI_Recv_init(in, POINTS, MPI_DOUBLE, (rank + size - 1) % size, 0, MPI_COMM_WORLD,
+	              &requests[0]);
 	MPI_Send_init(out, POINTS, MPI_DOUBLE, (rank + 1) % size, 0, MPI_COMM_WORLD, &requests[1]);
 	for (int round = 0; round < rounds; round++)
 		bad += go_round(engine, requests, out, in, round);
@@ -74,14 +77,16 @@ int main(int argc, char **argv)
 	long rounds = argc > 1 ? strtol(argv[1], &end, 10) : 200;
 	if (argc > 2 || *end || rounds < 1 || rounds > 100000000) {
 		if (rank == 0)
-			fprintf(stderr, "persistent: give one number of rounds, from 1 to 100000000\n");
+			fprintf(stderr,
+			        "persistent: give one number of rounds, from 1 to 100000000\n");
 		MPI_Finalize();
 		return 2;
 	}
 	must(ferry_open_comm(MPI_COMM_WORLD, NULL, &engine), "ferry_open_comm");
 	int bad = go_rounds(engine, (int)rounds);
 	must(ferry_close(engine), "ferry_close");
-	printf("persistent: rank %d of %d: %ld rounds of %d points, %d wrong\n", rank, size, rounds, POINTS, bad);
+	printf("persistent: rank %d of %d: %ld rounds of %d points, %d wrong\n", rank, size, rounds,
+	       POINTS, bad);
 	MPI_Finalize();
 	return bad != 0;
 }

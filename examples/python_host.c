@@ -28,12 +28,8 @@ static const size_t bodies[] = { 0, 10, 3000, 5000 };
 static const struct {
 	size_t count, sizes[4];
 } attached[] = {
-	{ 0, { 0 } },
-	{ 1, { 0 } },
-	{ 1, { 100 } },
-	{ 1, { 65536 } },
-	{ 1, { 3 * MIB + 5 } },
-	{ 4, { 0, 100, 65536, 3 * MIB + 5 } },
+	{ 0, { 0 } },     { 1, { 0 } },           { 1, { 100 } },
+	{ 1, { 65536 } }, { 1, { 3 * MIB + 5 } }, { 4, { 0, 100, 65536, 3 * MIB + 5 } },
 };
 #define COUNT_OF(array) (sizeof(array) / sizeof *(array))
 enum { CASES = COUNT_OF(bodies) * COUNT_OF(attached) };
@@ -51,7 +47,8 @@ static void must(int status, const char *what)
 {
 	if (status == FERRY_OK)
 		return;
-	fprintf(stderr, "python_host: %s: %s (%s)\n", what, ferry_strname(status), ferry_last_error());
+	fprintf(stderr, "python_host: %s: %s (%s)\n", what, ferry_strname(status),
+	        ferry_last_error());
 	_exit(1);
 }
 
@@ -113,7 +110,8 @@ static void write_pattern(ferry_message *message, size_t seed, size_t nbytes)
 
 static void attach_pattern(ferry_message *message, size_t seed, size_t nbytes)
 {
-	must(ferry_message_attach(message, pattern(seed, nbytes), nbytes, release_memory, NULL), "attaching");
+	must(ferry_message_attach(message, pattern(seed, nbytes), nbytes, release_memory, NULL),
+	     "attaching");
 }
 
 /* ---- objects ------------------------------------------------------------------ */
@@ -174,7 +172,8 @@ static msgpack_object *specimen(int rank)
 	msgpack_packer_init(&packer, buffer, msgpack_sbuffer_write);
 	pack_specimen(&packer, rank);
 	msgpack_unpacked_init(&objects[used]);
-	check(msgpack_unpack_next(&objects[used], buffer->data, buffer->size, NULL) == MSGPACK_UNPACK_SUCCESS,
+	check(msgpack_unpack_next(&objects[used], buffer->data, buffer->size, NULL) ==
+	              MSGPACK_UNPACK_SUCCESS,
 	      "the specimen does not decode");
 	return &objects[used++].data;
 }
@@ -187,7 +186,8 @@ static void check_specimen(struct host *host, ferry_message *message)
 	check(msgpack_object_equal(*object, *host->theirs), "another object came than was sent");
 	check(ferry_message_attachments(message) == 2, "two binaries were to be attached");
 	nested = &object->via.map.ptr[6].val.via.array.ptr[1];
-	check(nested->via.bin.ptr == ferry_message_attachment(message, 1, NULL), "a large binary was copied");
+	check(nested->via.bin.ptr == ferry_message_attachment(message, 1, NULL),
+	      "a large binary was copied");
 }
 
 static ferry_message *packed(struct host *host, uint32_t op)
@@ -216,7 +216,8 @@ static void on_count(ferry *engine, ferry_message *message, void *arg)
 	check(ferry_message_attachments(message) == (k % 5 == 0), "a count with other attachments");
 	if (k % 5 == 0) {
 		const void *data = ferry_message_attachment(message, 0, &nbytes);
-		check(nbytes == 100 && is_pattern(data, k + 1, 100), "an attachment with other bytes");
+		check(nbytes == 100 && is_pattern(data, k + 1, 100),
+		      "an attachment with other bytes");
 	}
 }
 
@@ -243,7 +244,9 @@ static void on_mirror(ferry *engine, ferry_message *message, void *arg)
 	free(body);
 	for (size_t i = 0; i < ferry_message_attachments(message); i++) {
 		data = ferry_message_attachment(message, i, &nbytes);
-		must(ferry_message_attach(reply, reversed(data, nbytes), nbytes, release_memory, NULL), "attaching");
+		must(ferry_message_attach(reply, reversed(data, nbytes), nbytes, release_memory,
+		                          NULL),
+		     "attaching");
 	}
 	must(ferry_reply_message(message, reply), "replying");
 	ferry_message_release(reply);
@@ -282,7 +285,8 @@ static void on_broken(ferry *engine, ferry_message *message, void *arg)
 static void meet(struct host *host)
 {
 	ferry_message *hello;
-	must(ferry_recv(host->engine, FERRY_ANY, HELLO, host->deadline, &hello), "waiting for HELLO");
+	must(ferry_recv(host->engine, FERRY_ANY, HELLO, host->deadline, &hello),
+	     "waiting for HELLO");
 	host->peer = ferry_message_source(hello);
 	host->mine = specimen(host->me);
 	host->theirs = specimen(host->peer);
@@ -303,14 +307,16 @@ static void count(struct host *host, uint32_t thread)
 	for (uint32_t k = 0; k < COUNTS; k++) {
 		ferry_message *message;
 		must(ferry_message_create(host->engine, COUNT, &message), "a message");
-		must(ferry_message_write(message, (uint32_t[]){ thread, k }, 8), "the head of a count");
+		must(ferry_message_write(message, (uint32_t[]){ thread, k }, 8),
+		     "the head of a count");
 		write_pattern(message, k, thread ? k % 50 : count_sizes[k % COUNT_OF(count_sizes)]);
 		if (k % 5 == 0)
 			attach_pattern(message, k + 1, 100);
 		must(ferry_post_message(host->engine, host->peer, message, NULL), "posting");
 		ferry_message_release(message);
 	}
-	must(ferry_flush(host->engine, host->peer, host->deadline), "waiting for posts to be delivered");
+	must(ferry_flush(host->engine, host->peer, host->deadline),
+	     "waiting for posts to be delivered");
 }
 
 static void *count_on_thread(void *arg)
@@ -339,7 +345,8 @@ static void check_mirrored(struct host *host, ferry_future *future, size_t nbyte
 	must(ferry_future_take(future, &reply), "the reply of a call");
 	const void *data = ferry_message_body(reply, &came);
 	check(came == nbytes && is_mirrored(data, host->peer, nbytes), "a reply with another body");
-	check(ferry_message_attachments(reply) == attached[set].count, "a reply with other attachments");
+	check(ferry_message_attachments(reply) == attached[set].count,
+	      "a reply with other attachments");
 	for (size_t i = 0; i < attached[set].count; i++) {
 		data = ferry_message_attachment(reply, i, &came);
 		check(came == attached[set].sizes[i] && is_mirrored(data, nbytes + i, came),
@@ -354,17 +361,20 @@ static void mirror(struct host *host)
 {
 	ferry_future *futures[CASES];
 	for (size_t i = 0; i < CASES; i++)
-		futures[i] = call_mirror(host, bodies[i / COUNT_OF(attached)], i % COUNT_OF(attached));
+		futures[i] =
+			call_mirror(host, bodies[i / COUNT_OF(attached)], i % COUNT_OF(attached));
 	must(ferry_wait_all(futures, CASES, host->deadline), "calls with attachments");
 	for (size_t i = 0; i < CASES; i++)
-		check_mirrored(host, futures[i], bodies[i / COUNT_OF(attached)], i % COUNT_OF(attached));
+		check_mirrored(host, futures[i], bodies[i / COUNT_OF(attached)],
+		               i % COUNT_OF(attached));
 }
 
 static void exchange_specimens(struct host *host)
 {
 	ferry_message *message = packed(host, SPECIMEN), *reply;
 	ferry_future *future;
-	must(ferry_call_message(host->engine, host->peer, message, &future), "calling with an object");
+	must(ferry_call_message(host->engine, host->peer, message, &future),
+	     "calling with an object");
 	ferry_message_release(message);
 	must(ferry_future_wait(future, host->deadline), "a reply that is an object");
 	must(ferry_future_take(future, &reply), "a reply that is an object");
@@ -377,7 +387,8 @@ static void expect_failure(struct host *host, uint32_t op, int status, const cha
 {
 	ferry_future *future;
 	must(ferry_call(host->engine, host->peer, op, NULL, 0, &future), "calling");
-	check(ferry_future_wait(future, host->deadline) == status, "a call that was to fail did not, or otherwise");
+	check(ferry_future_wait(future, host->deadline) == status,
+	      "a call that was to fail did not, or otherwise");
 	check(strstr(ferry_future_detail(future), text) != NULL, "a failed call does not say why");
 	ferry_future_release(future);
 }
@@ -393,7 +404,8 @@ static void expect_too_big(struct host *host)
 	must(ferry_post_message(host->engine, host->peer, message, &futures[1]), "posting");
 	ferry_message_release(message);
 	for (int i = 0; i < 2; i++) {
-		check(ferry_future_wait(futures[i], host->deadline) == FERRY_ETOOBIG, "too much was not refused");
+		check(ferry_future_wait(futures[i], host->deadline) == FERRY_ETOOBIG,
+		      "too much was not refused");
 		ferry_future_release(futures[i]);
 	}
 }
@@ -407,7 +419,8 @@ static void abandon_calls(struct host *host)
 		must(ferry_call_message(host->engine, host->peer, message, &future), "calling");
 		usleep(300 * i);
 		int status = ferry_future_cancel(future);
-		check(status == FERRY_OK || status == FERRY_EALREADY, "a call that cannot be cancelled");
+		check(status == FERRY_OK || status == FERRY_EALREADY,
+		      "a call that cannot be cancelled");
 		ferry_future_release(future);
 	}
 	ferry_message_release(message);
@@ -418,13 +431,15 @@ static void exchange_letters(struct host *host)
 {
 	for (size_t k = 0; k < LETTERS; k++) {
 		unsigned char *bytes = pattern(k, LETTER_SIZE);
-		must(ferry_post(host->engine, host->peer, LETTER, bytes, LETTER_SIZE, NULL), "a letter");
+		must(ferry_post(host->engine, host->peer, LETTER, bytes, LETTER_SIZE, NULL),
+		     "a letter");
 		free(bytes);
 	}
 	for (size_t k = 0; k < LETTERS; k++) {
 		ferry_message *letter;
 		size_t nbytes;
-		must(ferry_recv(host->engine, host->peer, LETTER, host->deadline, &letter), "waiting for a letter");
+		must(ferry_recv(host->engine, host->peer, LETTER, host->deadline, &letter),
+		     "waiting for a letter");
 		const void *data = ferry_message_body(letter, &nbytes);
 		check(nbytes == LETTER_SIZE && is_pattern(data, k, nbytes), "another letter");
 		ferry_message_release(letter);
@@ -444,7 +459,8 @@ static void send_routines(struct host *host)
 	parts[1].via.u64 = host->peer;
 	must(ferry_send_object(host->engine, host->peer, &object), "ferry_send_object");
 	must(ferry_send_buffer(host->engine, host->peer, bytes, MIB), "ferry_send_buffer");
-	must(ferry_send_complex_data(host->engine, host->peer, host->mine, NULL), "ferry_send_complex_data");
+	must(ferry_send_complex_data(host->engine, host->peer, host->mine, NULL),
+	     "ferry_send_complex_data");
 	free(bytes);
 }
 
@@ -455,15 +471,19 @@ static void recv_routines(struct host *host)
 	void *data = NULL;
 	size_t nbytes;
 
-	must(ferry_recv_object(host->engine, host->peer, host->deadline, &message), "ferry_recv_object");
+	must(ferry_recv_object(host->engine, host->peer, host->deadline, &message),
+	     "ferry_recv_object");
 	must(ferry_message_object(message, &object), "the object of ferry_recv_object");
 	check(object->type == MSGPACK_OBJECT_ARRAY && object->via.array.size == 2 &&
-	      object->via.array.ptr[1].via.u64 == (uint64_t)host->me, "another object");
+	              object->via.array.ptr[1].via.u64 == (uint64_t)host->me,
+	      "another object");
 	ferry_message_release(message);
-	must(ferry_recv_buffer(host->engine, host->peer, host->deadline, &data, &nbytes), "ferry_recv_buffer");
+	must(ferry_recv_buffer(host->engine, host->peer, host->deadline, &data, &nbytes),
+	     "ferry_recv_buffer");
 	check(nbytes == MIB && is_pattern(data, host->me, MIB), "another buffer");
 	free(data);
-	must(ferry_recv_complex_data(host->engine, host->peer, host->deadline, &message), "ferry_recv_complex_data");
+	must(ferry_recv_complex_data(host->engine, host->peer, host->deadline, &message),
+	     "ferry_recv_complex_data");
 	check_specimen(host, message);
 	ferry_message_release(message);
 }
@@ -494,7 +514,8 @@ static void check_tally(struct host *host)
 	must(ferry_fence(host->engine, host->deadline), "the fence");
 	check(host->counted == COUNTS, "not all posts of the Python rank were handled");
 	/* Those of this program, and the one with many attachments. */
-	check(host->mirrored == CASES + 1 && host->described == 1, "not all calls of the Python rank were handled");
+	check(host->mirrored == CASES + 1 && host->described == 1,
+	      "not all calls of the Python rank were handled");
 }
 
 static int64_t read_deadline(int argc, char **argv)
@@ -528,7 +549,8 @@ int main(int argc, char **argv)
 	must(ferry_fence(host.engine, host.deadline), "the second fence");
 	must(ferry_stats_read(host.engine, &stats), "the counters");
 	must(ferry_close(host.engine), "closing");
-	printf("python_host, rank %d: verified posts, calls, large messages, objects and fences with rank %d;"
-	       " %" PRIu64 " malformed\n", host.me, host.peer, stats.malformed);
+	printf("python_host, rank %d: verified posts, calls, large messages, objects and fences "
+	       "with rank %d; %" PRIu64 " malformed\n",
+	       host.me, host.peer, stats.malformed);
 	return 0;
 }

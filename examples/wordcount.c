@@ -2,10 +2,10 @@
 /*
  * Counts words with many threads on many ranks. What it shows of Ferry:
  *
- *   1. Every thread reads its share of the files and posts each word, one post a word, to the rank that
- *      owns it. A post is not waited for; the library packs many of them into one MPI message.
- *   2. The owner counts in a handler. Handlers of one engine that run inline run one after the other, on
- *      one thread, so its table needs no lock.
+ *   1. Every thread reads its share of the files and posts each word, one post a word, to the rank
+ *      that owns it. A post is not waited for; the library packs many of them into one MPI message.
+ *   2. The owner counts in a handler. Handlers of one engine that run inline run one after the
+ *      other, on one thread, so its table needs no lock.
  *   3. A fence ends the phase: all words that anybody posted are counted.
  *   4. Rank 0 calls all ranks for their most frequent words, awaits the futures, merges and prints.
  *
@@ -61,7 +61,7 @@ struct job {
 	/* Handlers write these, and nobody reads them before the fence, which orders the two. */
 	struct table table; /* the words that this rank owns */
 	bool corrupt;
-	struct tally tally; /* rank 0: of all threads of all ranks */
+	struct tally tally;   /* rank 0: of all threads of all ranks */
 	struct bytes refused; /* rank 0: lines of text */
 	uint64_t refused_count;
 };
@@ -81,7 +81,7 @@ static int complain(const char *what, int status)
 	return status;
 }
 
-/* ---- handlers: they run on the progress thread, one at a time ---------------------------------- */
+/* ---- handlers: they run on the progress thread, one at a time ---------- */
 
 static void count_word(ferry *engine, ferry_message *message, void *arg)
 {
@@ -126,7 +126,8 @@ static void reply_bytes(ferry_message *request, struct bytes *bytes)
 	int status;
 
 	if (bytes->failed)
-		status = ferry_reply_error(request, FERRY_ENOMEM, "no memory for the list of words");
+		status =
+			ferry_reply_error(request, FERRY_ENOMEM, "no memory for the list of words");
 	else
 		status = ferry_reply(request, bytes->data, bytes->nbytes);
 	if (status)
@@ -146,7 +147,8 @@ static void answer_top(ferry *engine, ferry_message *request, void *arg)
 	reply_bytes(request, &bytes);
 }
 
-/* The request is a slot of the table, the reply the slot where the next request goes on, and the words. */
+/* The request is a slot of the table, the reply the slot where the next request goes on, and
+ * the words. */
 static void answer_list(ferry *engine, ferry_message *request, void *arg)
 {
 	struct job *job = arg;
@@ -166,13 +168,17 @@ static void answer_list(ferry *engine, ferry_message *request, void *arg)
 
 static int register_handlers(struct job *job)
 {
-	static const struct { enum op op; ferry_handler_fn *fn; } handlers[] = {
-		{ OP_WORD, count_word }, { OP_TALLY, add_tally }, { OP_REFUSED, note_refused },
-		{ OP_TOP, answer_top }, { OP_LIST, answer_list },
+	static const struct {
+		enum op op;
+		ferry_handler_fn *fn;
+	} handlers[] = {
+		{ OP_WORD, count_word }, { OP_TALLY, add_tally },  { OP_REFUSED, note_refused },
+		{ OP_TOP, answer_top },  { OP_LIST, answer_list },
 	};
 
 	for (size_t i = 0; i < sizeof handlers / sizeof *handlers; i++) {
-		int status = ferry_handle(job->engine, handlers[i].op, FERRY_INLINE, handlers[i].fn, job);
+		int status = ferry_handle(job->engine, handlers[i].op, FERRY_INLINE, handlers[i].fn,
+		                          job);
 
 		if (status)
 			return complain("ferry_handle", status);
@@ -180,10 +186,10 @@ static int register_handlers(struct job *job)
 	return 0;
 }
 
-/* ---- workers: threads that read and post ------------------------------------------------------- */
+/* ---- workers: threads that read and post ------------------------------- */
 
-/* Fire and forget: the word is copied before ferry_post returns, and no future is asked for. It waits only
- * when the owner cannot keep up. */
+/* Fire and forget: the word is copied before ferry_post returns, and no future is asked for. It
+ * waits only when the owner cannot keep up. */
 static int post_word(void *arg, const char *word, size_t nbytes)
 {
 	struct worker *worker = arg;
@@ -210,7 +216,8 @@ static int post_refused(struct job *job, const char *path, const char *why)
 	return status ? complain("ferry_post", status) : 0;
 }
 
-/* Cuts a file into words. 0; an errno when it cannot be read; negative when the job cannot go on. */
+/* Cuts a file into words. 0; an errno when it cannot be read; negative when the job cannot
+ * go on. */
 static int read_words(struct words *words, const char *path, uint64_t limit, uint64_t *bytes)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC), failed = 0;
@@ -252,7 +259,8 @@ static int read_file(struct worker *worker, struct words *words, const struct in
 	return first_time ? post_refused(worker->job, file->path, why) : 0;
 }
 
-/* Reads the worker's share: every n-th of the readings, where n is the number of threads of all ranks. */
+/* Reads the worker's share: every n-th of the readings, where n is the number of threads of
+ * all ranks. */
 static int read_share(struct worker *worker, struct words *words)
 {
 	const struct input *input = &worker->job->input;
@@ -264,7 +272,8 @@ static int read_share(struct worker *worker, struct words *words)
 
 	while (!failed && input_next(input, &cursor, &file, &limit))
 		if ((cursor.readings - 1) % all == worker->index)
-			failed = read_file(worker, words, file, limit, cursor.readings <= input->count);
+			failed = read_file(worker, words, file, limit,
+			                   cursor.readings <= input->count);
 	return failed;
 }
 
@@ -276,7 +285,8 @@ static void *work(void *arg)
 
 	worker->failed = read_share(worker, &words);
 	words_free(&words);
-	status = ferry_post(worker->job->engine, 0, OP_TALLY, &worker->tally, sizeof worker->tally, NULL);
+	status = ferry_post(worker->job->engine, 0, OP_TALLY, &worker->tally, sizeof worker->tally,
+	                    NULL);
 	if (status)
 		worker->failed = complain("ferry_post", status);
 	return NULL;
@@ -296,7 +306,8 @@ static int run_workers(struct job *job)
 		failed = pthread_create(&worker->thread, NULL, work, worker);
 	}
 	if (failed)
-		fprintf(stderr, "wordcount: only %u of %u threads could be started\n", started, threads);
+		fprintf(stderr, "wordcount: only %u of %u threads could be started\n", started,
+		        threads);
 	for (unsigned i = 0; i < started; i++) {
 		pthread_join(workers[i].thread, NULL);
 		failed |= workers[i].failed;
@@ -305,7 +316,7 @@ static int run_workers(struct job *job)
 	return failed;
 }
 
-/* ---- the phases --------------------------------------------------------------------------------- */
+/* ---- the phases -------------------------------------------------------- */
 
 static double now(void)
 {
@@ -322,8 +333,8 @@ static int fence(struct job *job)
 	return status ? complain("ferry_fence", status) : 0;
 }
 
-/* Counts all words. The first fence is there to start the clock once all ranks are ready. A rank whose
- * threads failed still comes to the fence: the others wait there for it. */
+/* Counts all words. The first fence is there to start the clock once all ranks are ready. A rank
+ * whose threads failed still comes to the fence: the others wait there for it. */
 static int count_words(struct job *job)
 {
 	double start;
@@ -373,7 +384,8 @@ static int call_all(struct job *job, ferry_message **replies)
 }
 
 /* Adds one rank's summary and appends its words. */
-static int merge(ferry_message *reply, struct summary *sum, struct entry **entries_p, size_t *count_p)
+static int merge(ferry_message *reply, struct summary *sum, struct entry **entries_p,
+                 size_t *count_p)
 {
 	size_t nbytes, room = *count_p;
 	const char *list = ferry_message_body(reply, &nbytes), *end = list + nbytes;
@@ -429,7 +441,8 @@ static int check_sum(const struct job *job, const struct summary *sum)
 {
 	if (!sum->lost && !job->refused.failed && sum->total == job->tally.words)
 		return 0;
-	fprintf(stderr, "wordcount: %ju words were posted, %ju counted, %ju did not fit into memory\n",
+	fprintf(stderr,
+	        "wordcount: %ju words were posted, %ju counted, %ju did not fit into memory\n",
 	        (uintmax_t)job->tally.words, (uintmax_t)sum->total, (uintmax_t)sum->lost);
 	return -1;
 }
@@ -456,7 +469,7 @@ static int report(struct job *job, struct summary *sum)
 	return failed;
 }
 
-/* ---- --verify ----------------------------------------------------------------------------------- */
+/* ---- --verify ---------------------------------------------------------- */
 
 /* Fetches all words that `rank` owns, a piece of its table at a time, and compares each count. */
 static int verify_rank(struct job *job, struct verify *verify, int rank)
@@ -486,15 +499,18 @@ static int verify_rank(struct job *job, struct verify *verify, int rank)
 	return 0;
 }
 
-static int compare_totals(const struct job *job, const struct summary *sum, const struct verify *verify)
+static int compare_totals(const struct job *job, const struct summary *sum,
+                          const struct verify *verify)
 {
 	struct verify_totals right;
 
 	verify_totals(verify, &right);
-	if (right.words == sum->total && right.distinct == sum->distinct && right.bytes == job->tally.bytes &&
-	    right.files == job->tally.files && right.refused == job->refused_count)
+	if (right.words == sum->total && right.distinct == sum->distinct &&
+	    right.bytes == job->tally.bytes && right.files == job->tally.files &&
+	    right.refused == job->refused_count)
 		return 0;
-	printf("differs: right is %ju words, %ju distinct, in %ju bytes of %ju files, %ju unreadable\n",
+	printf("differs: right is %ju words, %ju distinct, in %ju bytes of %ju files, %ju "
+	       "unreadable\n",
 	       (uintmax_t)right.words, (uintmax_t)right.distinct, (uintmax_t)right.bytes,
 	       (uintmax_t)right.files, (uintmax_t)right.refused);
 	return -1;
@@ -521,9 +537,10 @@ static int verify(struct job *job, const struct summary *sum)
 	return failed;
 }
 
-/* ---- main --------------------------------------------------------------------------------------- */
+/* ---- main -------------------------------------------------------------- */
 
-/* The other ranks go straight to ferry_close; their handlers answer rank 0 until it comes there too. */
+/* The other ranks go straight to ferry_close; their handlers answer rank 0 until it comes
+ * there too. */
 static int run(struct job *job)
 {
 	struct summary sum = { 0 };

@@ -34,8 +34,8 @@ static int add(struct input *input, const char *path, uint64_t size, const char 
 	return 0;
 }
 
-/* Regular files are listed, what cannot be looked at is listed with the reason. A link, a pipe or a device
- * below a directory is passed over; the user who names one hears of it. */
+/* Regular files are listed, what cannot be looked at is listed with the reason. A link, a pipe or a
+ * device below a directory is passed over; the user who names one hears of it. */
 static int visit(struct input *input, const FTSENT *entry)
 {
 	switch (entry->fts_info) {
@@ -73,7 +73,8 @@ static int walk(struct input *input, char *name)
 
 static int by_path(const void *left, const void *right)
 {
-	return strcmp(((const struct input_file *)left)->path, ((const struct input_file *)right)->path);
+	return strcmp(((const struct input_file *)left)->path,
+	              ((const struct input_file *)right)->path);
 }
 
 int input_list(struct input *input, char *const *names, size_t count, uint64_t bytes)
@@ -113,8 +114,8 @@ static bool rewind_cursor(const struct input *input, struct input_cursor *cursor
 	return true;
 }
 
-bool input_next(const struct input *input, struct input_cursor *cursor, const struct input_file **file_p,
-                uint64_t *limit_p)
+bool input_next(const struct input *input, struct input_cursor *cursor,
+                const struct input_file **file_p, uint64_t *limit_p)
 {
 	const struct input_file *file;
 

@@ -2,10 +2,10 @@
 /*
  * Which files are read, and who reads which.
  *
- * Every rank builds the same list by itself: all regular files named, or below a directory named, in byte
- * order of path. The list is read from its start, again and again, until `bytes` bytes are planned; the
- * n-th reading of a file belongs to thread n modulo the number of threads of all ranks. So nothing needs
- * to be sent to agree on the shares.
+ * Every rank builds the same list by itself: all regular files named, or below a directory named,
+ * in byte order of path. The list is read from its start, again and again, until `bytes` bytes are
+ * planned; the n-th reading of a file belongs to thread n modulo the number of threads of all
+ * ranks. So nothing needs to be sent to agree on the shares.
  */
 #ifndef WORDCOUNT_INPUT_H
 #define WORDCOUNT_INPUT_H
@@ -39,8 +39,9 @@ struct input_cursor {
 int input_list(struct input *input, char *const *names, size_t count, uint64_t bytes);
 void input_free(struct input *input);
 
-/* The next reading: a file, and how many of its bytes to read at most. False when all are handed out. */
-bool input_next(const struct input *input, struct input_cursor *cursor, const struct input_file **file_p,
-                uint64_t *limit_p);
+/* The next reading: a file, and how many of its bytes to read at most. False when all are
+ * handed out. */
+bool input_next(const struct input *input, struct input_cursor *cursor,
+                const struct input_file **file_p, uint64_t *limit_p);
 
 #endif

@@ -41,24 +41,44 @@ static uint64_t number(const char *option, const char *text, uint64_t least, uin
 void options_parse(int argc, char **argv, struct options *options)
 {
 	static const struct option known[] = {
-		{ "threads", required_argument, NULL, 't' }, { "top", required_argument, NULL, 'k' },
-		{ "bytes", required_argument, NULL, 'b' },   { "verify", no_argument, NULL, 'v' },
-		{ "corrupt", required_argument, NULL, 'c' }, { "help", no_argument, NULL, 'h' },
+		{ "threads", required_argument, NULL, 't' },
+		{ "top", required_argument, NULL, 'k' },
+		{ "bytes", required_argument, NULL, 'b' },
+		{ "verify", no_argument, NULL, 'v' },
+		{ "corrupt", required_argument, NULL, 'c' },
+		{ "help", no_argument, NULL, 'h' },
 		{ NULL, 0, NULL, 0 },
 	};
 	int letter;
 
-	*options = (struct options){ .threads = 4, .top = 20, .corrupt = -1, .names = default_names,
-	                             .count = sizeof default_names / sizeof *default_names };
+	*options = (struct options){ .threads = 4,
+		                     .top = 20,
+		                     .corrupt = -1,
+		                     .names = default_names,
+		                     .count = sizeof default_names / sizeof *default_names };
 	while ((letter = getopt_long(argc, argv, "", known, NULL)) != -1) {
 		switch (letter) {
-		case 't': options->threads = (unsigned)number("threads", optarg, 1, THREADS_MAX); break;
-		case 'k': options->top = number("top", optarg, 0, UINT64_MAX); break;
-		case 'b': options->bytes = number("bytes", optarg, 1, INT64_MAX); break;
-		case 'c': options->corrupt = (int)number("corrupt", optarg, 0, INT32_MAX); break;
-		case 'v': options->verify = true; break;
-		case 'h': fputs(usage, stdout); exit(0);
-		default: fputs(usage, stderr); exit(2);
+		case 't':
+			options->threads = (unsigned)number("threads", optarg, 1, THREADS_MAX);
+			break;
+		case 'k':
+			options->top = number("top", optarg, 0, UINT64_MAX);
+			break;
+		case 'b':
+			options->bytes = number("bytes", optarg, 1, INT64_MAX);
+			break;
+		case 'c':
+			options->corrupt = (int)number("corrupt", optarg, 0, INT32_MAX);
+			break;
+		case 'v':
+			options->verify = true;
+			break;
+		case 'h':
+			fputs(usage, stdout);
+			exit(0);
+		default:
+			fputs(usage, stderr);
+			exit(2);
 		}
 	}
 	if (optind < argc) {

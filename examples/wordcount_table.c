@@ -4,8 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* FNV-1a. The upper half chooses the owner of a word, the lower half its slot there: were it the same
- * half, an owner's words would crowd in a few slots. */
+/* FNV-1a. The upper half chooses the owner of a word, the lower half its slot there: were it the
+ * same half, an owner's words would crowd in a few slots. */
 uint64_t word_hash(const char *word, size_t nbytes)
 {
 	uint64_t hash = 0xcbf29ce484222325u;
@@ -16,7 +16,8 @@ uint64_t word_hash(const char *word, size_t nbytes)
 }
 
 /* The word's slot, or the free slot where it belongs. There is always a free one. */
-static struct entry *find(struct entry *slots, size_t room, uint64_t hash, const char *word, size_t nbytes)
+static struct entry *find(struct entry *slots, size_t room, uint64_t hash, const char *word,
+                          size_t nbytes)
 {
 	size_t i = hash & (room - 1);
 
@@ -45,7 +46,8 @@ static bool grow(struct table *table)
 	return true;
 }
 
-static bool claim(struct table *table, struct entry *slot, uint64_t hash, const char *word, size_t nbytes)
+static bool claim(struct table *table, struct entry *slot, uint64_t hash, const char *word,
+                  size_t nbytes)
 {
 	char *copy = malloc(nbytes);
 

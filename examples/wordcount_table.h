@@ -36,7 +36,8 @@ void table_free(struct table *table);
 
 /* Appends the `most` most frequent words, ties in byte order. */
 void table_pack_top(const struct table *table, uint64_t most, struct bytes *bytes);
-/* Appends words from slot `slot` on until about `enough` bytes; the slot to go on with, table->room at the end. */
+/* Appends words from slot `slot` on until about `enough` bytes; the slot to go on with, table->room
+ * at the end. */
 size_t table_pack_from(const struct table *table, size_t slot, size_t enough, struct bytes *bytes);
 
 /* qsort: the most frequent first, ties in byte order. */

@@ -36,7 +36,7 @@ struct verify {
 	size_t text_room;
 };
 
-/* ---- the list of files ------------------------------------------------------------------------ */
+/* ---- the list of files ------------------------------------------------- */
 
 static int list_path(struct verify *verify, char *path, uint64_t size, bool refused)
 {
@@ -103,7 +103,7 @@ static int in_byte_order(const void *left, const void *right)
 	return strcmp(((const struct listed *)left)->path, ((const struct listed *)right)->path);
 }
 
-/* ---- words ------------------------------------------------------------------------------------- */
+/* ---- words ------------------------------------------------------------- */
 
 static struct spelled **spelled_at(struct verify *verify, const char *word, size_t nbytes)
 {
@@ -135,8 +135,14 @@ static int count_one(struct verify *verify, const char *word, size_t nbytes)
 	return 0;
 }
 
-static bool is_upper(char c) { return c >= 'A' && c <= 'Z'; }
-static bool is_lower(char c) { return c >= 'a' && c <= 'z'; }
+static bool is_upper(char c)
+{
+	return c >= 'A' && c <= 'Z';
+}
+static bool is_lower(char c)
+{
+	return c >= 'a' && c <= 'z';
+}
 
 /* Folds the whole text first, then looks for the two ends of each word. */
 static int count_text(struct verify *verify, char *text, size_t nbytes)
@@ -155,7 +161,7 @@ static int count_text(struct verify *verify, char *text, size_t nbytes)
 	return 0;
 }
 
-/* ---- files ------------------------------------------------------------------------------------- */
+/* ---- files ------------------------------------------------------------- */
 
 static int make_room(struct verify *verify, size_t nbytes)
 {
@@ -197,7 +203,8 @@ static int count_file(struct verify *verify, struct listed *listed, uint64_t lim
 		listed->refused = true;
 		return 0;
 	}
-	failed = read_text(verify, file, limit, &nbytes) || count_text(verify, verify->text, nbytes);
+	failed =
+		read_text(verify, file, limit, &nbytes) || count_text(verify, verify->text, nbytes);
 	verify->totals.bytes += nbytes;
 	listed->refused = ferror(file);
 	verify->totals.files += !listed->refused;
@@ -205,7 +212,8 @@ static int count_file(struct verify *verify, struct listed *listed, uint64_t lim
 	return failed ? -1 : 0;
 }
 
-/* The list once, or over and over until there are enough bytes; the last file is cut where they are. */
+/* The list once, or over and over until there are enough bytes; the last file is cut where
+ * they are. */
 static int count_files(struct verify *verify, uint64_t bytes)
 {
 	uint64_t left = bytes ? bytes : 1, before;
@@ -252,15 +260,16 @@ void verify_totals(const struct verify *verify, struct verify_totals *totals)
 	*totals = verify->totals;
 }
 
-/* ---- comparing --------------------------------------------------------------------------------- */
+/* ---- comparing --------------------------------------------------------- */
 
-static void differs(struct verify *verify, const char *word, size_t nbytes, uint64_t job, uint64_t right)
+static void differs(struct verify *verify, const char *word, size_t nbytes, uint64_t job,
+                    uint64_t right)
 {
 	int shown = nbytes < 60 ? (int)nbytes : 60;
 
 	if (verify->differences++ < SHOWN)
-		printf("differs: %.*s: the job counted %ju, right is %ju\n", shown, word, (uintmax_t)job,
-		       (uintmax_t)right);
+		printf("differs: %.*s: the job counted %ju, right is %ju\n", shown, word,
+		       (uintmax_t)job, (uintmax_t)right);
 }
 
 void verify_word(struct verify *verify, const char *word, size_t nbytes, uint64_t count)

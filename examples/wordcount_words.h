@@ -8,8 +8,8 @@
 /* Takes one word; anything but 0 stops the cutting and is handed back by words_feed. */
 typedef int words_emit_fn(void *arg, const char *word, size_t nbytes);
 
-/* The word that is being read. It may begin in one block of a file and end many blocks later, so the
- * buffer grows with it: no word is too long. */
+/* The word that is being read. It may begin in one block of a file and end many blocks later, so
+ * the buffer grows with it: no word is too long. */
 struct words {
 	char *word;
 	size_t nbytes;
@@ -18,8 +18,9 @@ struct words {
 	void *arg;
 };
 
-int words_feed(struct words *words, const char *block, size_t nbytes); /* the next bytes of a file */
-int words_end(struct words *words);                                     /* the file ends here */
+/* the next bytes of a file */
+int words_feed(struct words *words, const char *block, size_t nbytes);
+int words_end(struct words *words); /* the file ends here */
 void words_free(struct words *words);
 
 #endif

@@ -2,87 +2,115 @@
 /*
  * Ferry: a threaded asynchronous communication engine over MPI.
  *
- * Each process has one progress thread, which makes every MPI call. Application threads, as many
- * as they like, post messages and await futures; they never call MPI for it.
+ * Each process has one progress thread, which makes every MPI call. Application
+ * threads, as many as they like, post messages and await futures; they never
+ * call MPI for it.
  *
  * Words
  *
- * post, call   A post sends a message. A call sends a request and brings back the handler's reply.
- * delivered    The target's engine holds the message: checked, and in its place in the order.
- * handled      The target's handler has returned. Delivered does not mean handled.
+ * post, call   A post sends a message. A call sends a request and brings back
+ *              the handler's reply.
+ * delivered    The target's engine holds the message: checked, and in its place
+ *              in the order.
+ * handled      The target's handler has returned. Delivered does not
+ *              mean handled.
  * body         The bytes of a message that are copied.
  * attachment   Memory that a message carries without a copy, beside its body.
- * lane         The queue through which one thread hands its posts to the engine, without a lock.
- * channel      What the engine keeps for one peer: among others the messages that wait to leave.
- * credit       How many bytes a sender may have under way to a peer. The peer grants it.
+ * lane         The queue through which one thread hands its posts to the
+ *              engine, without a lock.
+ * channel      What the engine keeps for one peer: among others the messages
+ *              that wait to leave.
+ * credit       How many bytes a sender may have under way to a peer. The peer
+ *              grants it.
  * mailbox      Where messages wait that have no handler. ferry_recv reads it.
- * inline       On the progress thread, in the middle of its work. Such code must not block.
- * lent         A message that a handler gets, and a future that a callback gets, is lent: valid
- *              until the function returns. Retain it to keep it longer.
- * borrowed     Memory of the program's that the library uses until it says that it is done.
- * to drive     A thread that waits does the work of the progress thread meanwhile (options.lend).
+ * inline       On the progress thread, in the middle of its work. Such code
+ *              must not block.
+ * lent         A message that a handler gets, and a future that a callback
+ *              gets, is lent: valid until the function returns. Retain it to
+ *              keep it longer.
+ * borrowed     Memory of the program's that the library uses until it says that
+ *              it is done.
+ * to drive     A thread that waits does the work of the progress thread
+ *              meanwhile (options.lend).
  *
- * Function comments use these headings. A missing heading means the default given here.
+ * Function comments use these headings. A missing heading means the default
+ * given here.
  *
- * Threads    Who may call it. Default: any application thread, several at once, and also handlers
- *            and callbacks.
- * Blocks     Default: never, except up to one iteration of the progress thread when the call needs
- *            its answer. No wait is a cancellation point: pthread_cancel takes effect only after
- *            the wait has returned. A signal does not end a wait.
+ * Threads    Who may call it. Default: any application thread, several at once,
+ *            and also handlers and callbacks.
+ * Blocks     Default: never, except up to one iteration of the progress thread
+ *            when the call needs its answer. No wait is a cancellation point:
+ *            pthread_cancel takes effect only after the wait has returned. A
+ *            signal does not end a wait.
  * Order      What happens before what.
  * Ownership  Who frees what, and when.
  * Completes  When a future is done, and with what.
- * Errors     What it returns beside FERRY_OK; one status a line where there are three or more.
- *            Not listed: FERRY_EINVAL for a wrong argument, FERRY_ENOMEM when memory is exhausted.
- *            ferry_last_error() has a sentence on what to do. On an error nothing happened, and no
+ * Errors     What it returns beside FERRY_OK; one status a line where there are
+ *            three or more. Not listed: FERRY_EINVAL for a wrong argument,
+ *            FERRY_ENOMEM when memory is exhausted. ferry_last_error() has a
+ *            sentence on what to do. On an error nothing happened, and no
  *            output argument is touched.
  *
- * Units: sizes are in bytes (nbytes), times in ns on the monotonic clock. A timeout is 0 (look
- * once), positive, or FERRY_FOREVER. Ranks go from 0 to ferry_size() - 1, ops from 0 to
- * FERRY_OP_RESERVED - 1.
+ * Units: sizes are in bytes (nbytes), times in ns on the monotonic clock. A
+ * timeout is 0 (look once), positive, or FERRY_FOREVER. Ranks go from 0 to
+ * ferry_size() - 1, ops from 0 to FERRY_OP_RESERVED - 1.
  *
- * "On the progress thread" means: in inline handlers, inline callbacks, release functions and
- * memory functions, whichever thread runs them. A blocking call there would deadlock, so it
- * returns FERRY_EDEADLK at once (or FERRY_EAGAIN, where it would wait for room).
+ * "On the progress thread" means: in inline handlers, inline callbacks, release
+ * functions and memory functions, whichever thread runs them. A blocking call
+ * there would deadlock, so it returns FERRY_EDEADLK at once (or FERRY_EAGAIN,
+ * where it would wait for room).
  *
  * What holds for the whole process
  *
- * Signals    The engine's threads are named "ferry" and "ferry-worker". Workers have the signal
- *            mask of the thread that made their pool. The progress thread blocks all signals but
- *            those that a thread causes itself (SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT,
- *            SIGSYS) until it first runs code of the program. From then on it has the mask of the
- *            thread that opened the engine. So a child process that a handler starts begins with a
- *            mask that the program set. A program that takes signals by sigwait or signalfd blocks
- *            them before it opens an engine, as before it starts any thread.
- * Fork       fork, posix_spawn and system may be used while an engine is open, also in handlers.
- *            The child of a fork calls nothing of this library and ends by exec or _exit.
- * Leaving    Handlers, callbacks and all other code of the program that Ferry calls end by
- *            returning. If a C++ exception or pthread_exit leaves them, the program ends with a
- *            sentence on stderr (abort). Leaving them by longjmp is undefined. When a thread is
- *            cancelled inside of them, that takes effect once the library call that runs them has
- *            returned. On the library's own threads a cancellation has no effect.
- * Exit       A process that exits without ferry_close ends at once, with its own status. What was
- *            not delivered is lost. The launcher sees a rank leave without MPI_Finalize and ends
- *            the other ranks. Open MPI's launcher reports an error. MPICH's says nothing and
- *            returns the status of the rank that left: after exit(0) the whole job ends with 0.
+ * Signals    The engine's threads are named "ferry" and "ferry-worker". Workers
+ *            have the signal mask of the thread that made their pool. The
+ *            progress thread blocks all signals but those that a thread causes
+ *            itself (SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT, SIGSYS)
+ *            until it first runs code of the program. From then on it has the
+ *            mask of the thread that opened the engine. So a child process that
+ *            a handler starts begins with a mask that the program set. A
+ *            program that takes signals by sigwait or signalfd blocks them
+ *            before it opens an engine, as before it starts any thread.
+ * Fork       fork, posix_spawn and system may be used while an engine is open,
+ *            also in handlers. The child of a fork calls nothing of this
+ *            library and ends by exec or _exit.
+ * Leaving    Handlers, callbacks and all other code of the program that Ferry
+ *            calls end by returning. If a C++ exception or pthread_exit
+ *            leaves them, the program ends with a sentence on stderr (abort).
+ *            Leaving them by longjmp is undefined. When a thread is cancelled
+ *            inside of them, that takes effect once the library call that
+ *            runs them has returned. On the library's own threads a
+ *            cancellation has no effect.
+ * Exit       A process that exits without ferry_close ends at once, with its
+ *            own status. What was not delivered is lost. The launcher sees a
+ *            rank leave without MPI_Finalize and ends the other ranks. Open
+ *            MPI's launcher reports an error. MPICH's says nothing and returns
+ *            the status of the rank that left: after exit(0) the whole job ends
+ *            with 0.
  *
- *            The first ferry_open registers a function with atexit. Once that function has been
- *            called, no thread begins to run code of the program any more: messages for handlers
- *            are dropped, and calls are answered with FERRY_EREMOTE. The function waits for
- *            handlers and callbacks that are running, for a second at most, then says so on stderr.
+ *            The first ferry_open registers a function with atexit. Once that
+ *            function has been called, no thread begins to run code of the
+ *            program any more: messages for handlers are dropped, and calls
+ *            are answered with FERRY_EREMOTE. The function waits for handlers
+ *            and callbacks that are running, for a second at most, then says
+ *            so on stderr.
  *
- *            Exit functions and destructors run in the reverse order of their registration. So
- *            handlers may use objects that were there before the first ferry_open. Objects that
- *            were constructed later are destroyed before: static ones in functions, too, and the
- *            exiting thread's thread_local ones. A program whose handlers use such objects closes
- *            the engine first.
- * Unloading  The shared library stays in memory once it is loaded; dlclose does not unload it.
- *            Threads that used it run a destructor of it when they exit. It wants less than 256
- *            bytes of static thread-local storage. A plugin that contains libferry.a is linked
- *            with -Wl,-z,nodelete for the same reason.
- * Placement  The library's threads run on the processors on which the main thread might run when
- *            the library was loaded, and in its scheduling class. They do not take these from the
- *            thread that makes them, which may be bound. progress_cpus places the progress thread.
+ *            Exit functions and destructors run in the reverse order of their
+ *            registration. So handlers may use objects that were there before
+ *            the first ferry_open. Objects that were constructed later are
+ *            destroyed before: static ones in functions, too, and the exiting
+ *            thread's thread_local ones. A program whose handlers use such
+ *            objects closes the engine first.
+ * Unloading  The shared library stays in memory once it is loaded; dlclose does
+ *            not unload it. Threads that used it run a destructor of it when
+ *            they exit. It wants less than 256 bytes of static thread-local
+ *            storage. A plugin that contains libferry.a is linked with
+ *            -Wl,-z,nodelete for the same reason.
+ * Placement  The library's threads run on the processors on which the main
+ *            thread might run when the library was loaded, and in its
+ *            scheduling class. They do not take these from the thread that
+ *            makes them, which may be bound. progress_cpus places the
+ *            progress thread.
  */
 #ifndef FERRY_H
 #define FERRY_H
@@ -104,8 +132,8 @@ extern "C" {
 
 #define FERRY_API __attribute__((visibility("default")))
 
-/* What the macros below expand to in C and in each C++, so that no compiler warns where a program
- * uses them. */
+/* What the macros below expand to in C and in each C++, so that no compiler
+ * warns where a program uses them. */
 #if !defined(__cplusplus)
 #define FERRY_CAST(type, value) ((type)(value))
 #define FERRY_NULL NULL
@@ -120,37 +148,38 @@ extern "C" {
 /* ---- status ------------------------------------------------------------ */
 
 /*
- * One list yields the enum, ferry_strname and ferry_strerror. It has three groups:
+ * One list yields the enum, ferry_strname and ferry_strerror. It has
+ * three groups:
  * -1 to -7    the call had no effect;
  * -20 to -28  the operation failed, the engine is fine;
  * -40         the engine is finished.
  */
-#define FERRY_STATUS_MAP(X)                                                          \
-	X(EINVAL, -1, "an argument is wrong")                                        \
-	X(EAGAIN, -2, "there is no room now")                                        \
-	X(EALREADY, -3, "somebody else decided it first")                            \
-	X(ENOMEM, -4, "memory is exhausted")                                         \
-	X(EDEADLK, -5, "waiting here could never end")                               \
-	X(ETHREAD, -6, "the thread level of MPI is too low")                         \
-	X(ENOTSUP, -7, "this is not supported here")                                 \
-	X(ECANCELED, -20, "the operation was cancelled")                             \
-	X(ETIMEDOUT, -21, "the deadline passed")                                     \
-	X(ENOHANDLER, -22, "nobody handles this operation at the target")            \
-	X(EDECODE, -23, "the bytes are malformed")                                   \
-	X(ETRUNC, -24, "the data is longer than the memory given for it")            \
-	X(ETOOBIG, -25, "the message is larger than allowed")                        \
-	X(EREMOTE, -26, "the handler at the target reported an error")               \
-	X(EPEER, -27, "that rank is gone")                                           \
-	X(EMPI, -28, "MPI refused it")                                               \
+#define FERRY_STATUS_MAP(X)                                               \
+	X(EINVAL, -1, "an argument is wrong")                             \
+	X(EAGAIN, -2, "there is no room now")                             \
+	X(EALREADY, -3, "somebody else decided it first")                 \
+	X(ENOMEM, -4, "memory is exhausted")                              \
+	X(EDEADLK, -5, "waiting here could never end")                    \
+	X(ETHREAD, -6, "the thread level of MPI is too low")              \
+	X(ENOTSUP, -7, "this is not supported here")                      \
+	X(ECANCELED, -20, "the operation was cancelled")                  \
+	X(ETIMEDOUT, -21, "the deadline passed")                          \
+	X(ENOHANDLER, -22, "nobody handles this operation at the target") \
+	X(EDECODE, -23, "the bytes are malformed")                        \
+	X(ETRUNC, -24, "the data is longer than the memory given for it") \
+	X(ETOOBIG, -25, "the message is larger than allowed")             \
+	X(EREMOTE, -26, "the handler at the target reported an error")    \
+	X(EPEER, -27, "that rank is gone")                                \
+	X(EMPI, -28, "MPI refused it")                                    \
 	X(ESTOPPED, -40, "the engine has stopped")
 
 /* FERRY_PENDING is no error: it is not decided yet, or nothing came in time. */
 enum ferry_status_code {
-#define FERRY_STATUS_ENUM(name, value, text) FERRY_##name = (value),
-	FERRY_STATUS_MAP(FERRY_STATUS_ENUM)
-#undef FERRY_STATUS_ENUM
 	FERRY_OK = 0,
 	FERRY_PENDING = 1
+#define FERRY_STATUS_ENUM(name, value, text) , FERRY_##name = (value)
+	FERRY_STATUS_MAP(FERRY_STATUS_ENUM)
+#undef FERRY_STATUS_ENUM
 };
 
 /* The name of a status ("FERRY_EINVAL"), or "unknown status". Any thread. */
@@ -158,10 +187,11 @@ FERRY_API const char *ferry_strname(int status);
 /* What a status means, in a few words. Any thread. */
 FERRY_API const char *ferry_strerror(int status);
 /*
- * A sentence on why the last failed call of this thread failed; "" if none did. Functions that
- * return the status of an operation (poll, wait, flush, fence, the routines that wait) leave that
- * operation's own text, and a callback that is told of a failure finds it as well. It is cut
- * after 255 bytes; ferry_future_detail has the whole.
+ * A sentence on why the last failed call of this thread failed; "" if none did.
+ * Functions that return the status of an operation (poll, wait, flush, fence,
+ * the routines that wait) leave that operation's own text, and a callback that
+ * is told of a failure finds it as well. It is cut after 255 bytes;
+ * ferry_future_detail has the whole.
  *
  * Ownership  the library's, valid until this thread's next call that fails.
  */
@@ -178,25 +208,29 @@ typedef struct ferry_executor ferry_executor;
 typedef struct ferry_options ferry_options;
 typedef struct ferry_stats ferry_stats;
 
-/* Borrowed memory is free again. Called exactly once, on any thread. Must not block. */
+/* Borrowed memory is free again. Called exactly once, on any thread. Must
+ * not block. */
 typedef void ferry_release_fn(void *data, void *arg);
-/* A message came. It is lent: retain it to keep it, and release only what you retained. */
+/* A message came. It is lent: retain it to keep it, and release only what
+ * you retained. */
 typedef void ferry_handler_fn(ferry *engine, ferry_message *message, void *arg);
-/* A future is done. It is lent, too; `status` is what ferry_future_poll returns. */
+/* A future is done. It is lent, too; `status` is what
+ * ferry_future_poll returns. */
 typedef void ferry_callback_fn(ferry_future *future, int status, void *arg);
-/* The next step of ferry_future_and_then: start an operation and return 0 with its future in
- * *next_p, or return a negative status. */
-typedef int ferry_next_fn(ferry_future *done, int status, void *arg, ferry_future **next_p);
-/* Return where attachment `index` of a message, of `nbytes`, is to land. NULL: the library gets
- * memory for it. */
-typedef void *ferry_memory_fn(ferry *engine, int source, uint32_t op, size_t index, size_t nbytes,
-                              void *arg);
+/* The next step of ferry_future_and_then: start an operation and return 0 with
+ * its future in *next_p, or return a negative status. */
+typedef int ferry_next_fn(ferry_future *done, int status, void *arg,
+                          ferry_future **next_p);
+/* Return where attachment `index` of a message, of `nbytes`, is to land. NULL:
+ * the library gets memory for it. */
+typedef void *ferry_memory_fn(ferry *engine, int source, uint32_t op,
+                              size_t index, size_t nbytes, void *arg);
 
 #define FERRY_FOREVER (-1)
-#define FERRY_ANY (-1)          /* any source */
-#define FERRY_ALL (-1)          /* all ranks */
-#define FERRY_NONE (-1)         /* an option that is off */
-#define FERRY_ANY_OP 0xFFFFFFFFu /* any of the program's ops */
+#define FERRY_ANY (-1)                /* any source */
+#define FERRY_ALL (-1)                /* all ranks */
+#define FERRY_NONE (-1)               /* an option that is off */
+#define FERRY_ANY_OP 0xFFFFFFFFu      /* any of the program's ops */
 #define FERRY_OP_RESERVED 0xFFFF0000u /* ops from here on are the library's */
 
 #define FERRY_US(n) (FERRY_CAST(int64_t, n) * 1000)
@@ -215,15 +249,16 @@ typedef void *ferry_memory_fn(ferry *engine, int source, uint32_t op, size_t ind
 #define FERRY_THREAD_MULTIPLE 3
 
 /*
- * Zero in a field means its default; FERRY_OPTIONS_INIT sets the size. Each field can also be set
- * by FERRY_<FIELD> in the environment (FERRY_SPIN=20us, FERRY_RECEIVE_MEMORY=1g,
- * FERRY_FLAGS=exclusive,nonblock). A field that is not zero wins over the environment. A value out
- * of range is FERRY_EINVAL in either place. FERRY_NONE switches an option off where "or none" is
- * written below. Numbers, words and suffixes are read as in the C locale, whatever the program's.
- * doc/tuning.md says when to change what.
+ * Zero in a field means its default; FERRY_OPTIONS_INIT sets the size. Each
+ * field can also be set by FERRY_<FIELD> in the environment (FERRY_SPIN=20us,
+ * FERRY_RECEIVE_MEMORY=1g, FERRY_FLAGS=exclusive,nonblock). A field that is not
+ * zero wins over the environment. A value out of range is FERRY_EINVAL in
+ * either place. FERRY_NONE switches an option off where "or none" is written
+ * below. Numbers, words and suffixes are read as in the C locale, whatever the
+ * program's. doc/tuning.md says when to change what.
  *
- * (*) This version does not have the option: only its default, or none, is accepted; anything else
- * is FERRY_ENOTSUP.
+ * (*) This version does not have the option: only its default, or none, is
+ * accepted; anything else is FERRY_ENOTSUP.
  */
 struct ferry_options {
 	size_t size;
@@ -231,55 +266,66 @@ struct ferry_options {
 	/* FERRY_EXCLUSIVE and its like, above. Default 0. */
 	uint32_t flags;
 
-	/* Which thread level MPI is asked for. Default: multiple, or serialized with FERRY_EXCLUSIVE. */
+	/* Which thread level MPI is asked for. Default: multiple, or serialized
+	 * with FERRY_EXCLUSIVE. */
 	int thread_level;
 
-	/* How much all peers together may make this rank hold. Default 256 MiB; at least 1 MiB. */
+	/* How much all peers together may make this rank hold. Default 256 MiB;
+	 * at least 1 MiB. */
 	size_t receive_memory;
 
-	/* Two limits of this size each: messages queued in channels for slow peers, and copies of
-	 * bodies over 4 KiB not yet sent. Attachments do not count: they are the program's memory.
-	 * Default 64 MiB; at least 1 MiB. */
+	/* Two limits of this size each: messages queued in channels for slow
+	 * peers, and copies of bodies over 4 KiB not yet sent. Attachments do
+	 * not count: they are the program's memory. Default 64 MiB; at least
+	 * 1 MiB. */
 	size_t send_memory;
 
-	/* A larger message is FERRY_ETOOBIG. Default none; at least 1, or none. */
+	/* A larger message is FERRY_ETOOBIG. Default none; at least 1,
+	 * or none. */
 	size_t message_max;
 
-	/* Binaries from this size on travel as attachments. Default 256 KiB; at least 1, or none. */
+	/* Binaries from this size on travel as attachments. Default 256 KiB; at
+	 * least 1, or none. */
 	size_t out_of_band;
 
-	/* How much memory one decoded object may take. Default 64 MiB; at least 4 KiB. */
+	/* How much memory one decoded object may take. Default 64 MiB; at least
+	 * 4 KiB. */
 	size_t decode_memory;
 
-	/* How long a call may wait at its target for a handler or reader before it fails with
-	 * FERRY_ENOHANDLER. A post that waits so long is reported on stderr instead, once an op.
-	 * Default 5 s; at least 1 ns, or none. */
+	/* How long a call may wait at its target for a handler or reader
+	 * before it fails with FERRY_ENOHANDLER. A post that waits so long is
+	 * reported on stderr instead, once an op. Default 5 s; at least 1 ns,
+	 * or none. */
 	int64_t handler_grace;
 
-	/* How long an idle loop spins before it yields. Default 20 us, none on fewer than 4
-	 * processors; up to 1 s, or none. Ignored when a host runs more ranks than it has processors. */
+	/* How long an idle loop spins before it yields. Default 20 us, none on
+	 * fewer than 4 processors; up to 1 s, or none. Ignored when a host runs
+	 * more ranks than it has processors. */
 	int64_t spin;
 
-	/* The longest sleep of an idle loop that must poll. Default 10 ms; 1 us to 10 s, or none. */
+	/* The longest sleep of an idle loop that must poll. Default 10 ms; 1 us
+	 * to 10 s, or none. */
 	int64_t sleep_max;
 
-	/* 1: waiting threads may drive the engine. FERRY_NONE: they never do; this is FERRY_EINVAL
-	 * together with FERRY_NO_THREAD. Default 1. */
+	/* 1: waiting threads may drive the engine. FERRY_NONE: they never do;
+	 * this is FERRY_EINVAL together with FERRY_NO_THREAD. Default 1. */
 	int lend;
 
-	/* The processors of the progress thread, such as "3" or "2-3". Default: all on which the
-	 * process may run. FERRY_EINVAL for a processor that is not there, and together with
-	 * FERRY_NO_THREAD. */
+	/* The processors of the progress thread, such as "3" or "2-3". Default:
+	 * all on which the process may run. FERRY_EINVAL for a processor that
+	 * is not there, and together with FERRY_NO_THREAD. */
 	const char *progress_cpus;
 
-	/* (*) Declare a peer dead after this long without an expected answer. Default none; at least
-	 * 1 ms, or none. */
+	/* (*) Declare a peer dead after this long without an expected answer.
+	 * Default none; at least 1 ms, or none. */
 	int64_t peer_timeout;
 
-	/* (*) How long a close waits once a peer is gone. Default 60 s; at least 1 ms, or none. */
+	/* (*) How long a close waits once a peer is gone. Default 60 s; at
+	 * least 1 ms, or none. */
 	int64_t close_timeout;
 
-	/* (*) Log what is stuck for this long. Default none; at least 1 ms, or none. */
+	/* (*) Log what is stuck for this long. Default none; at least 1 ms,
+	 * or none. */
 	int64_t stuck_after;
 
 	/* (*) 1: write the counters to the log at close. Default off. */
@@ -288,94 +334,113 @@ struct ferry_options {
 	/* (*) A file for a trace of events. Default off. */
 	const char *trace;
 
-	/* "stderr", or a file name in which %r becomes the rank. Default off. */
+	/* "stderr", or a file name in which %r becomes the rank.
+	 * Default off. */
 	const char *log;
 
 	/* (*) 1: CRC-32C over bodies and attachments. Default off. */
 	int checksum;
 };
-#define FERRY_OPTIONS_INIT                                                               \
-	{ sizeof(ferry_options), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, FERRY_NULL, 0, 0, 0, 0,    \
-	  FERRY_NULL, FERRY_NULL, 0 }
+#define FERRY_OPTIONS_INIT                                                \
+	{                                                                 \
+		sizeof(ferry_options), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,   \
+			FERRY_NULL, 0, 0, 0, 0, FERRY_NULL, FERRY_NULL, 0 \
+	}
 
 /* ---- engine ------------------------------------------------------------- */
 
 /*
- * Start an engine over all ranks of the job. The progress thread initializes MPI if nobody has;
- * else it works on duplicates of MPI_COMM_WORLD. One rank without a launcher is fine. A process
- * may hold several engines.
+ * Start an engine over all ranks of the job. The progress thread initializes
+ * MPI if nobody has; else it works on duplicates of MPI_COMM_WORLD. One rank
+ * without a launcher is fine. A process may hold several engines.
  *
- * Threads    open and close engines from one thread at a time, outside handlers, in the same order
- *            on every rank.
- * Blocks     until all ranks have come. The progress thread is then pinned to progress_cpus.
- * Ownership  *options (NULL: defaults and environment) is copied. With FERRY_NO_THREAD the calling
- *            thread is the one that initializes MPI, and has to be the one that closes the engine.
+ * Threads    open and close engines from one thread at a time, outside
+ *            handlers, in the same order on every rank.
+ * Blocks     until all ranks have come. The progress thread is then pinned
+ *            to progress_cpus.
+ * Ownership  *options (NULL: defaults and environment) is copied. With
+ *            FERRY_NO_THREAD the calling thread is the one that initializes
+ *            MPI, and has to be the one that closes the engine.
  *
  * Errors
  *   FERRY_EINVAL   an option has a wrong value
- *   FERRY_ETHREAD  MPI was initialized below MPI_THREAD_MULTIPLE. With FERRY_EXCLUSIVE
- *                  MPI_THREAD_SERIALIZED suffices, for one engine
+ *   FERRY_ETHREAD  MPI was initialized below MPI_THREAD_MULTIPLE. With
+ *                  FERRY_EXCLUSIVE MPI_THREAD_SERIALIZED suffices, for
+ *                  one engine
  *   FERRY_ENOTSUP  MPI was finalized before
  *   FERRY_ENOTSUP  the ranks were built with different limits
- *   FERRY_ENOTSUP  a launcher of another MPI started the process: it is alone, and variables of
- *                  that launcher say that it is one of several
- *   FERRY_ENOTSUP  the MPI in the process is not the one that the library was built for
- *   FERRY_ENOTSUP  an option that this version does not have is set, see ferry_options
+ *   FERRY_ENOTSUP  a launcher of another MPI started the process: it is alone,
+ *                  and variables of that launcher say that it is one of several
+ *   FERRY_ENOTSUP  the MPI in the process is not the one that the library was
+ *                  built for
+ *   FERRY_ENOTSUP  an option that this version does not have is set,
+ *                  see ferry_options
  *   FERRY_EMPI     MPI refused something
  *   FERRY_EDEADLK  on the progress thread
  *
- * If the open fails on one rank it fails on all: each gets the same status, and the sentence of the
- * other ranks begins with the number of that rank. So an open that fails counts as one, and waits
- * for all ranks. Nothing is left of the engine, and the next open works. MPI may have been
- * initialized by then: the next engine uses it. If there is none the library finalizes MPI at exit.
+ * If the open fails on one rank it fails on all: each gets the same status, and
+ * the sentence of the other ranks begins with the number of that rank. So an
+ * open that fails counts as one, and waits for all ranks. Nothing is left of
+ * the engine, and the next open works. MPI may have been initialized by then:
+ * the next engine uses it. If there is none the library finalizes MPI at exit.
  *
  * These fail on one rank alone, because it cannot tell the others:
- *   - one rank without a launcher (a wrong option there does not initialize MPI);
+ *   - one rank without a launcher (a wrong option there does not
+ *     initialize MPI);
  *   - FERRY_EDEADLK;
  *   - an open after MPI_Finalize;
  *   - ferry_open_comm on a communicator that is none;
  *   - FERRY_ETHREAD where another engine is open;
- *   - FERRY_ETHREAD where MPI was initialized for the main thread only, and this is another one.
+ *   - FERRY_ETHREAD where MPI was initialized for the main thread only, and
+ *     this is another one.
  */
 FERRY_API int ferry_open(const ferry_options *options, ferry **engine_p);
 
 /*
  * End an engine. It does this, in order:
- *   - refuse new posts of application threads (FERRY_ESTOPPED; handlers may still post and reply);
+ *   - refuse new posts of application threads (FERRY_ESTOPPED; handlers may
+ *     still post and reply);
  *   - deliver what was posted before, on any rank;
  *   - agree with all ranks that nothing is under way;
  *   - complete what is still open, and stop the progress thread.
- * The last engine of a process finalizes MPI if an engine initialized it, unless FERRY_KEEP_MPI is
- * set. MPI cannot be started again after that.
+ * The last engine of a process finalizes MPI if an engine initialized it,
+ * unless FERRY_KEEP_MPI is set. MPI cannot be started again after that.
  *
- * Threads    any application thread, once, as ferry_open says. Threads that wait for room or in
- *            ferry_recv leave with FERRY_ESTOPPED first. Other threads may be inside calls on this
- *            engine, and may exit meanwhile. Calls that begin later return FERRY_ESTOPPED
- *            (ferry_rank and ferry_size go on returning what they did). This holds until 256 more
- *            engines of this process have been closed: then a new one may have this address.
- * Blocks     until all ranks have closed. This thread runs queues that nobody else runs. After
- *            10 s, then after twice as long each time, it says on stderr (and in the log) what it
- *            waits for: ranks that are not in the close, handlers that run, messages that are
- *            retained or unread, posts without room. With FERRY_NO_THREAD it says nothing while code
- *            of the program that this thread itself runs does not return; the other ranks say that
- *            this rank has something under way.
- * Ownership  futures, messages and executors that the program holds may be used and released
- *            afterwards; the engine may not. NULL is fine.
- * Completes  every future. Calls that nobody answered and promises that nobody fulfilled end with
- *            FERRY_ESTOPPED. Unread messages hold their senders back until all ranks close; then
- *            they are dropped and counted, and one line on stderr says how many of which op from
- *            whom.
+ * Threads    any application thread, once, as ferry_open says. Threads that
+ *            wait for room or in ferry_recv leave with FERRY_ESTOPPED first.
+ *            Other threads may be inside calls on this engine, and may exit
+ *            meanwhile. Calls that begin later return FERRY_ESTOPPED
+ *            (ferry_rank and ferry_size go on returning what they did). This
+ *            holds until 256 more engines of this process have been closed:
+ *            then a new one may have this address.
+ * Blocks     until all ranks have closed. This thread runs queues that nobody
+ *            else runs. After 10 s, then after twice as long each time, it
+ *            says on stderr (and in the log) what it waits for: ranks that are
+ *            not in the close, handlers that run, messages that are retained
+ *            or unread, posts without room. With FERRY_NO_THREAD it says
+ *            nothing while code of the program that this thread itself runs
+ *            does not return; the other ranks say that this rank has something
+ *            under way.
+ * Ownership  futures, messages and executors that the program holds may be used
+ *            and released afterwards; the engine may not. NULL is fine.
+ * Completes  every future. Calls that nobody answered and promises that
+ *            nobody fulfilled end with FERRY_ESTOPPED. Unread messages hold
+ *            their senders back until all ranks close; then they are dropped
+ *            and counted, and one line on stderr says how many of which op
+ *            from whom.
  *
  * Errors
  *   FERRY_EDEADLK  on the progress thread, or in a handler
  *   FERRY_EINVAL   the engine was closed before
- *   FERRY_EPEER    a rank is gone. Then MPI is left alone, with the memory that it may still read:
- *                  release is not called for that memory, ferry_stats.kept counts it. The program
- *                  should leave by _exit or MPI_Abort
- *   FERRY_EMPI     MPI refused a part of the end, such as MPI_Finalize. The engine is closed
+ *   FERRY_EPEER    a rank is gone. Then MPI is left alone, with the memory that
+ *                  it may still read: release is not called for that memory,
+ *                  ferry_stats.kept counts it. The program should leave by
+ *                  _exit or MPI_Abort
+ *   FERRY_EMPI     MPI refused a part of the end, such as MPI_Finalize. The
+ *                  engine is closed
  *
- * If the program calls MPI_Finalize while an engine is open, the job ends with a sentence and a
- * status that is not 0.
+ * If the program calls MPI_Finalize while an engine is open, the job ends with
+ * a sentence and a status that is not 0.
  */
 FERRY_API int ferry_close(ferry *engine);
 
@@ -384,9 +449,9 @@ FERRY_API int ferry_rank(const ferry *engine);
 FERRY_API int ferry_size(const ferry *engine);
 
 /*
- * Wait until all that this thread posted to `rank` (FERRY_ALL: to every rank) is delivered. Returns
- * the first failure among those posts since this thread's last flush, so senders of
- * fire-and-forget posts still learn about failures.
+ * Wait until all that this thread posted to `rank` (FERRY_ALL: to every rank)
+ * is delivered. Returns the first failure among those posts since this thread's
+ * last flush, so senders of fire-and-forget posts still learn about failures.
  *
  * Blocks     until delivered, or for `timeout`.
  *
@@ -399,21 +464,24 @@ FERRY_API int ferry_size(const ferry *engine);
 FERRY_API int ferry_flush(ferry *engine, int rank, int64_t timeout);
 
 /*
- * Wait until what was posted before the fence, on any rank, is done, and also what the handlers of
- * that posted in turn. A message with a handler is done when the handler has returned. A message
- * without a handler is done once it is in the mailbox. A request its handler retained is done when
- * the handler returns, replied to or not. The fence does not wait for what is posted after it has
- * begun on the poster's rank: other threads may go on posting.
+ * Wait until what was posted before the fence, on any rank, is done, and also
+ * what the handlers of that posted in turn. A message with a handler is done
+ * when the handler has returned. A message without a handler is done once it is
+ * in the mailbox. A request its handler retained is done when the handler
+ * returns, replied to or not. The fence does not wait for what is posted after
+ * it has begun on the poster's rank: other threads may go on posting.
  *
- * Threads    one at a time a rank. All ranks call it equally often before they close.
- * Blocks     until all ranks have come and nothing is under way, or for `timeout`. It waits for
- *            receivers that do not read.
+ * Threads    one at a time a rank. All ranks call it equally often before
+ *            they close.
+ * Blocks     until all ranks have come and nothing is under way, or for
+ *            `timeout`. It waits for receivers that do not read.
  *
  * Errors
- *   FERRY_PENDING  `timeout` has passed. The fence goes on, and the next call resumes it
+ *   FERRY_PENDING  `timeout` has passed. The fence goes on, and the next call
+ *                  resumes it
  *   FERRY_EINVAL   another thread of this rank is in a fence
- *   FERRY_EINVAL   a rank, which the text names, is in ferry_close instead. No fence succeeds any
- *                  more; this rank is to close as well
+ *   FERRY_EINVAL   a rank, which the text names, is in ferry_close instead. No
+ *                  fence succeeds any more; this rank is to close as well
  *   FERRY_EDEADLK  on the progress thread, or in a handler
  *   FERRY_EPEER    a rank is gone
  *   FERRY_ESTOPPED the engine has stopped
@@ -421,36 +489,42 @@ FERRY_API int ferry_flush(ferry *engine, int rank, int64_t timeout);
 FERRY_API int ferry_fence(ferry *engine, int64_t timeout);
 
 /*
- * What the engine runs with: every default filled in, FERRY_NONE for what is off.
+ * What the engine runs with: every default filled in, FERRY_NONE for what
+ * is off.
  *
  * Ownership  texts are the engine's, valid until ferry_close.
  * Errors     FERRY_ESTOPPED.
  */
-FERRY_API int ferry_options_resolved(const ferry *engine, ferry_options *options);
+FERRY_API int ferry_options_resolved(const ferry *engine,
+                                     ferry_options *options);
 
 /*
- * The counters now: as many as fit into stats->size. Read them before the close.
+ * The counters now: as many as fit into stats->size. Read them before
+ * the close.
  *
  * Blocks     until the progress thread has answered.
  * Errors     FERRY_ESTOPPED.
  */
 FERRY_API int ferry_stats_read(const ferry *engine, ferry_stats *stats);
 
-/* FERRY_OK while the engine works, then why it does not: FERRY_ESTOPPED, FERRY_EPEER. */
+/* FERRY_OK while the engine works, then why it does not:
+ * FERRY_ESTOPPED, FERRY_EPEER. */
 FERRY_API int ferry_status(const ferry *engine);
 
 /*
  * After FERRY_EAGAIN: a future that tells when to try again.
  *
- * Completes  when a post to `rank` would not return FERRY_EAGAIN. Another thread may take the room
- *            first, so retry. With FERRY_EPEER or FERRY_ESTOPPED when there will be none.
+ * Completes  when a post to `rank` would not return FERRY_EAGAIN. Another
+ *            thread may take the room first, so retry. With FERRY_EPEER or
+ *            FERRY_ESTOPPED when there will be none.
  */
 FERRY_API int ferry_room(ferry *engine, int rank, ferry_future **future_p);
 
 /*
- * Drive an engine that was opened with FERRY_NO_THREAD, one step: send, receive, run inline
- * handlers and callbacks. Threads that wait for a future, for room or in ferry_recv drive it too.
- * While no thread is inside the library nobody does.
+ * Drive an engine that was opened with FERRY_NO_THREAD, one step: send,
+ * receive, run inline handlers and callbacks. Threads that wait for a future,
+ * for room or in ferry_recv drive it too. While no thread is inside the library
+ * nobody does.
  *
  * Threads    any; one at a time makes a step.
  * Blocks     while nothing happens, at most for `timeout`.
@@ -466,57 +540,70 @@ FERRY_API int ferry_progress(ferry *engine, int64_t timeout);
 /* Counters since the engine was opened; FERRY_STATS_INIT sets the size. */
 struct ferry_stats {
 	size_t size;
-	uint64_t posts;             /* posts taken from lanes */
-	uint64_t calls;             /* calls taken from lanes */
-	uint64_t delivered;         /* messages and replies delivered to this rank */
-	uint64_t handled;           /* handlers that returned */
-	uint64_t batches_sent;      /* MPI messages, each of many posts, calls and replies */
+	uint64_t posts;     /* posts taken from lanes */
+	uint64_t calls;     /* calls taken from lanes */
+	uint64_t delivered; /* messages and replies delivered to this rank */
+	uint64_t handled;   /* handlers that returned */
+	/* MPI messages, each of many posts, calls and replies */
+	uint64_t batches_sent;
 	uint64_t batches_received;
-	uint64_t bytes_sent;        /* batches and attachments */
+	uint64_t bytes_sent; /* batches and attachments */
 	uint64_t bytes_received;
-	uint64_t lane_full;         /* posts that found no room at first */
-	uint64_t channel_full;      /* messages that had to wait in a channel */
-	uint64_t credit_out;        /* times a channel ran out of credit */
-	uint64_t grants_waited;     /* large messages that had to ask their receiver for memory first */
-	uint64_t refused;           /* messages refused for want of memory, or by a peer */
-	uint64_t dropped;           /* messages that nobody read, dropped at close */
-	uint64_t late_replies;      /* replies to calls that were decided already */
-	uint64_t malformed;         /* messages from the wire that failed the checks */
-	uint64_t sleeps;            /* times the progress thread slept */
-	uint64_t wakes;             /* times another thread woke it */
-	uint64_t steps;             /* steps of the progress loop */
-	uint64_t lends;             /* times a waiting thread took over, to drive the engine */
-	/* What received messages take here until the program releases them, in bytes: unread ones, ones
-	 * that wait for a handler or are inside of one, retained ones, and those that ferry_recv gave.
-	 * Large ones count from the moment at which memory was granted. Each counts 320 more than its
-	 * bytes. Attachments that were taken, and replies, are not counted. */
+	uint64_t lane_full;    /* posts that found no room at first */
+	uint64_t channel_full; /* messages that had to wait in a channel */
+	uint64_t credit_out;   /* times a channel ran out of credit */
+	/* large messages that had to ask their receiver for memory first */
+	uint64_t grants_waited;
+	/* messages refused for want of memory, or by a peer */
+	uint64_t refused;
+	uint64_t dropped;      /* messages that nobody read, dropped at close */
+	uint64_t late_replies; /* replies to calls that were decided already */
+	uint64_t malformed; /* messages from the wire that failed the checks */
+	uint64_t sleeps;    /* times the progress thread slept */
+	uint64_t wakes;     /* times another thread woke it */
+	uint64_t steps;     /* steps of the progress loop */
+	/* times a waiting thread took over, to drive the engine */
+	uint64_t lends;
+	/* What received messages take here until the program releases them,
+	 * in bytes: unread ones, ones that wait for a handler or are inside
+	 * of one, retained ones, and those that ferry_recv gave. Large ones
+	 * count from the moment at which memory was granted. Each counts 320
+	 * more than its bytes. Attachments that were taken, and replies, are
+	 * not counted. */
 	uint64_t memory_held;
-	uint64_t kept;              /* buffers that MPI may still read after a close with EPEER */
-	uint64_t mpi_errors;        /* receives of batches, and sends, that MPI ended with an error */
+	/* buffers that MPI may still read after a close with EPEER */
+	uint64_t kept;
+	/* receives of batches, and sends, that MPI ended with an error */
+	uint64_t mpi_errors;
 };
-#define FERRY_STATS_INIT                                                                 \
-	{ sizeof(ferry_stats), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, \
-	  0, 0 }
+#define FERRY_STATS_INIT                                                       \
+	{                                                                      \
+		sizeof(ferry_stats), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, \
+			0, 0, 0, 0, 0, 0, 0, 0, 0                              \
+	}
 
 /* ---- post and call ------------------------------------------------------ */
 
 /*
- * Send a message to `rank` (this one included), to the handler or reader of `op` there. A post
- * tells when it is delivered, a call brings back the handler's reply.
+ * Send a message to `rank` (this one included), to the handler or reader of
+ * `op` there. A post tells when it is delivered, a call brings back the
+ * handler's reply.
  *
- * Blocks     only while there is no room: in this thread's lane (128 KiB), or because `rank` does
- *            not keep up. The _for forms wait for `timeout` at most. With FERRY_NONBLOCK, on the
- *            progress thread and on the last running thread of a pool nothing waits. Where the wait
- *            ends without room, or there is none, the status is FERRY_EAGAIN.
- *            Ranks deadlock, as with MPI_Send, if all of them post more than the credit (16 KiB to
- *            16 MiB a pair, at most an eighth of receive_memory) before any of them reads.
- * Order      what one thread posts and calls to one rank is delivered in that order, whatever the
- *            sizes and attachments. Across threads there is no order, and no thread's messages hold
- *            up another's.
- * Ownership  `body` is copied before the return. future_p NULL: fire and forget. Else the future is
- *            the caller's to release, at any time.
- * Completes  a post when the message is delivered, which does not mean handled. A call with the
- *            reply. Else with one of
+ * Blocks     only while there is no room: in this thread's lane (128 KiB), or
+ *            because `rank` does not keep up. The _for forms wait for `timeout`
+ *            at most. With FERRY_NONBLOCK, on the progress thread and on the
+ *            last running thread of a pool nothing waits. Where the wait ends
+ *            without room, or there is none, the status is FERRY_EAGAIN. Ranks
+ *            deadlock, as with MPI_Send, if all of them post more than the
+ *            credit (16 KiB to 16 MiB a pair, at most an eighth of
+ *            receive_memory) before any of them reads.
+ * Order      what one thread posts and calls to one rank is delivered in that
+ *            order, whatever the sizes and attachments. Across threads there is
+ *            no order, and no thread's messages hold up another's.
+ * Ownership  `body` is copied before the return. future_p NULL: fire and
+ *            forget. Else the future is the caller's to release, at any time.
+ * Completes  a post when the message is delivered, which does not mean handled.
+ *            A call with the reply. Else with one of
  *   FERRY_ENOHANDLER  nobody took the call within the target's handler_grace
  *   FERRY_EREMOTE     the handler said no, or released the request unanswered
  *   FERRY_ETOOBIG     the target refused it: it is too large
@@ -529,63 +616,75 @@ struct ferry_stats {
  *   FERRY_ETIMEDOUT   the deadline that the program set has passed
  *
  * Errors
- *   FERRY_EAGAIN   no room. On the progress thread: return, and go on when ferry_room says so, or
- *                  run the handler on an executor, where it may wait
+ *   FERRY_EAGAIN   no room. On the progress thread: return, and go on when
+ *                  ferry_room says so, or run the handler on an executor, where
+ *                  it may wait
  *   FERRY_ETOOBIG  beyond message_max
  *   FERRY_EPEER    that rank is gone
- *   FERRY_ESTOPPED the engine is being closed. Handlers and inline callbacks may post until all
- *                  ranks agree on the close
+ *   FERRY_ESTOPPED the engine is being closed. Handlers and inline callbacks
+ *                  may post until all ranks agree on the close
  */
-FERRY_API int ferry_post(ferry *engine, int rank, uint32_t op, const void *body, size_t nbytes,
-                         ferry_future **future_p);
-FERRY_API int ferry_call(ferry *engine, int rank, uint32_t op, const void *body, size_t nbytes,
-                         ferry_future **future_p);
-FERRY_API int ferry_post_for(ferry *engine, int rank, uint32_t op, const void *body, size_t nbytes,
-                             int64_t timeout, ferry_future **future_p);
-FERRY_API int ferry_call_for(ferry *engine, int rank, uint32_t op, const void *body, size_t nbytes,
-                             int64_t timeout, ferry_future **future_p);
+FERRY_API int ferry_post(ferry *engine, int rank, uint32_t op, const void *body,
+                         size_t nbytes, ferry_future **future_p);
+FERRY_API int ferry_call(ferry *engine, int rank, uint32_t op, const void *body,
+                         size_t nbytes, ferry_future **future_p);
+FERRY_API int ferry_post_for(ferry *engine, int rank, uint32_t op,
+                             const void *body, size_t nbytes, int64_t timeout,
+                             ferry_future **future_p);
+FERRY_API int ferry_call_for(ferry *engine, int rank, uint32_t op,
+                             const void *body, size_t nbytes, int64_t timeout,
+                             ferry_future **future_p);
 
 /* ---- messages ----------------------------------------------------------- */
 
 /*
- * A message: a body that is copied, and attachments that are not. It is reference counted. Once it
- * is posted, given as a reply or received it cannot be changed any more (FERRY_EINVAL). It may be
- * posted again, to many ranks.
+ * A message: a body that is copied, and attachments that are not. It is
+ * reference counted. Once it is posted, given as a reply or received it cannot
+ * be changed any more (FERRY_EINVAL). It may be posted again, to many ranks.
  *
  * Threads    one at a time while it is being written; any afterwards.
- * Ownership  *message_p is the caller's to release; posting takes a reference of its own.
+ * Ownership  *message_p is the caller's to release; posting takes a reference
+ *            of its own.
  */
-FERRY_API int ferry_message_create(ferry *engine, uint32_t op, ferry_message **message_p);
-/* Append to the body. Ownership: copied. FERRY_ETOOBIG for what no memory holds. */
-FERRY_API int ferry_message_write(ferry_message *message, const void *data, size_t nbytes);
+FERRY_API int ferry_message_create(ferry *engine, uint32_t op,
+                                   ferry_message **message_p);
+/* Append to the body. Ownership: copied. FERRY_ETOOBIG for what no
+ * memory holds. */
+FERRY_API int ferry_message_write(ferry_message *message, const void *data,
+                                  size_t nbytes);
 /*
- * Attach memory of the program's, of any size from 0 on, also beyond 2^31 bytes. If it is small (a
- * message of up to 4 KiB altogether) it is copied when the message leaves; else it is sent from
- * where it is.
+ * Attach memory of the program's, of any size from 0 on, also beyond 2^31
+ * bytes. If it is small (a message of up to 4 KiB altogether) it is copied when
+ * the message leaves; else it is sent from where it is.
  *
- * Ownership  `data` is borrowed until release(data, arg) is called: once, on any thread, when the
- *            last reference is gone, the engine's included. release may be NULL. Cancelling the
- *            future, or its deadline, does not end the loan.
+ * Ownership  `data` is borrowed until release(data, arg) is called: once, on
+ *            any thread, when the last reference is gone, the engine's
+ *            included. release may be NULL. Cancelling the future, or its
+ *            deadline, does not end the loan.
  */
-FERRY_API int ferry_message_attach(ferry_message *message, const void *data, size_t nbytes,
-                                   ferry_release_fn *release, void *arg);
-/* ferry_post and ferry_call with a message: everything said there holds. One message is one future
- * and one place in the order, however many attachments it has. A received message may be sent on
- * as it is. */
-FERRY_API int ferry_post_message(ferry *engine, int rank, ferry_message *message,
+FERRY_API int ferry_message_attach(ferry_message *message, const void *data,
+                                   size_t nbytes, ferry_release_fn *release,
+                                   void *arg);
+/* ferry_post and ferry_call with a message: everything said there holds. One
+ * message is one future and one place in the order, however many attachments it
+ * has. A received message may be sent on as it is. */
+FERRY_API int ferry_post_message(ferry *engine, int rank,
+                                 ferry_message *message,
                                  ferry_future **future_p);
-FERRY_API int ferry_call_message(ferry *engine, int rank, ferry_message *message,
+FERRY_API int ferry_call_message(ferry *engine, int rank,
+                                 ferry_message *message,
                                  ferry_future **future_p);
 /*
- * Take one more reference: so a handler keeps a message beyond its return. In an inline handler
- * this copies the body out of the receive buffer. Pointers that ferry_message_body gave before are
- * invalid then: call it again.
+ * Take one more reference: so a handler keeps a message beyond its return. In
+ * an inline handler this copies the body out of the receive buffer. Pointers
+ * that ferry_message_body gave before are invalid then: call it again.
  */
 FERRY_API void ferry_message_retain(ferry_message *message);
 /*
- * Give one reference back. The last one frees the message; a request that nobody answered is then
- * answered with FERRY_EREMOTE. NULL is fine. Never release what you did not retain: inline it is
- * ignored, on an executor it is a use after free.
+ * Give one reference back. The last one frees the message; a request that
+ * nobody answered is then answered with FERRY_EREMOTE. NULL is fine. Never
+ * release what you did not retain: inline it is ignored, on an executor it is a
+ * use after free.
  */
 FERRY_API void ferry_message_release(ferry_message *message);
 
@@ -593,100 +692,115 @@ FERRY_API void ferry_message_release(ferry_message *message);
 FERRY_API int ferry_message_source(const ferry_message *message);
 FERRY_API uint32_t ferry_message_op(const ferry_message *message);
 /*
- * The body, 8-byte aligned. It may be NULL when it is empty; nbytes_p may be NULL.
+ * The body, 8-byte aligned. It may be NULL when it is empty; nbytes_p may
+ * be NULL.
  *
- * Ownership  the message's. In an inline handler it is the receive buffer itself, valid until the
- *            handler returns or retains the message.
+ * Ownership  the message's. In an inline handler it is the receive buffer
+ *            itself, valid until the handler returns or retains the message.
  */
-FERRY_API const void *ferry_message_body(const ferry_message *message, size_t *nbytes_p);
+FERRY_API const void *ferry_message_body(const ferry_message *message,
+                                         size_t *nbytes_p);
 FERRY_API size_t ferry_message_attachments(const ferry_message *message);
-/* An attachment; NULL when there is none of that index or it was taken. Ownership: the
- * message's. */
-FERRY_API const void *ferry_message_attachment(const ferry_message *message, size_t index,
-                                               size_t *nbytes_p);
+/* An attachment; NULL when there is none of that index or it was taken.
+ * Ownership: the message's. */
+FERRY_API const void *ferry_message_attachment(const ferry_message *message,
+                                               size_t index, size_t *nbytes_p);
 /*
- * Take an attachment out of a received message: the memory that MPI received into. It no longer
- * counts for receive_memory. NULL when somebody else holds a reference of the message, too.
+ * Take an attachment out of a received message: the memory that MPI received
+ * into. It no longer counts for receive_memory. NULL when somebody else holds a
+ * reference of the message, too.
  *
- * Threads    the holder of the only reference. A handler retains the message, returns, and the
- *            attachment is taken later; or the message is one of ferry_recv or ferry_future_take.
- * Ownership  the caller's, to free(). What ferry_handle_memory gave is the program's already.
+ * Threads    the holder of the only reference. A handler retains the message,
+ *            returns, and the attachment is taken later; or the message is one
+ *            of ferry_recv or ferry_future_take.
+ * Ownership  the caller's, to free(). What ferry_handle_memory gave is the
+ *            program's already.
  */
-FERRY_API void *ferry_message_take(ferry_message *message, size_t index, size_t *nbytes_p);
+FERRY_API void *ferry_message_take(ferry_message *message, size_t index,
+                                   size_t *nbytes_p);
 
 /* ---- receive ------------------------------------------------------------ */
 
 /*
- * Let `fn` handle the messages of an op, on `where`. It replaces the handler that was there; fn
- * NULL only removes that one. Messages of the op that wait in the mailbox are handled first, in
- * order. Messages of an op without a handler go to the mailbox, for ferry_recv.
+ * Let `fn` handle the messages of an op, on `where`. It replaces the handler
+ * that was there; fn NULL only removes that one. Messages of the op that wait
+ * in the mailbox are handled first, in order. Messages of an op without a
+ * handler go to the mailbox, for ferry_recv.
  *
- * Threads    inline handlers run one at a time, with nobody else in the engine: they must not
- *            block. On an executor as that says.
- * Blocks     until the progress thread has taken it. When it replaces or removes a handler, returns
- *            only after the old one has finished and will not run again. Called inside of the old
- *            handler it does not wait for that call: it takes effect when that has returned. Two
+ * Threads    inline handlers run one at a time, with nobody else in the engine:
+ *            they must not block. On an executor as that says.
+ * Blocks     until the progress thread has taken it. When it replaces or
+ *            removes a handler, returns only after the old one has finished and
+ *            will not run again. Called inside of the old handler it does not
+ *            wait for that call: it takes effect when that has returned. Two
  *            handlers of one pool that remove each other wait for each other.
- *            Messages that an executor has queued for the old handler go to the mailbox when their
- *            turn comes.
- * Order      handlers begin in the order of delivery. They also end in it where `where` runs one at
- *            a time.
+ *            Messages that an executor has queued for the old handler go to the
+ *            mailbox when their turn comes.
+ * Order      handlers begin in the order of delivery. They also end in it where
+ *            `where` runs one at a time.
  * Ownership  the message is lent, see ferry_handler_fn.
- * Completes  a call with an empty reply, if its handler returns without having replied to the
- *            request or retained it; with FERRY_ENOMEM if the reply failed with that.
+ * Completes  a call with an empty reply, if its handler returns without having
+ *            replied to the request or retained it; with FERRY_ENOMEM if the
+ *            reply failed with that.
  * Errors     FERRY_ESTOPPED.
  */
-FERRY_API int ferry_handle(ferry *engine, uint32_t op, ferry_executor *where, ferry_handler_fn *fn,
-                           void *arg);
+FERRY_API int ferry_handle(ferry *engine, uint32_t op, ferry_executor *where,
+                           ferry_handler_fn *fn, void *arg);
 /*
- * Answer a request, once: in its handler, or later from any thread if it was retained. Never waits
- * for room and never returns FERRY_EAGAIN.
+ * Answer a request, once: in its handler, or later from any thread if it was
+ * retained. Never waits for room and never returns FERRY_EAGAIN.
  *
- * Ownership  `body` is copied; a reply message is retained. The request stays the caller's to
- *            release.
- * Completes  the calling rank's future: with the reply, or, by ferry_reply_error, with
- *            FERRY_EREMOTE. Its detail has the status and the text (up to 1024 bytes; NULL is
- *            fine).
+ * Ownership  `body` is copied; a reply message is retained. The request stays
+ *            the caller's to release.
+ * Completes  the calling rank's future: with the reply, or, by
+ *            ferry_reply_error, with FERRY_EREMOTE. Its detail has the status
+ *            and the text (up to 1024 bytes; NULL is fine).
  *
  * Errors
  *   FERRY_EALREADY it was answered before
  *   FERRY_EINVAL   it is no request
- *   FERRY_ENOMEM   it may be answered again. If nobody does, the calling rank's future ends with
- *                  FERRY_ENOMEM. ferry_reply_error without a text needs no memory
+ *   FERRY_ENOMEM   it may be answered again. If nobody does, the calling rank's
+ *                  future ends with FERRY_ENOMEM. ferry_reply_error without a
+ *                  text needs no memory
  *   FERRY_ESTOPPED the engine has stopped
  */
-FERRY_API int ferry_reply(ferry_message *request, const void *body, size_t nbytes);
+FERRY_API int ferry_reply(ferry_message *request, const void *body,
+                          size_t nbytes);
 FERRY_API int ferry_reply_message(ferry_message *request, ferry_message *reply);
-FERRY_API int ferry_reply_error(ferry_message *request, int status, const char *detail);
+FERRY_API int ferry_reply_error(ferry_message *request, int status,
+                                const char *detail);
 /*
- * Let `fn` say where attachments of an op land: a slice of an array, pinned memory. fn NULL removes
- * it. It is called once for each attachment of a message that is too large for a batch (more than
- * 4 KiB altogether), before the data comes. Attachments of smaller messages, and of replies, land
- * in memory of the library's.
+ * Let `fn` say where attachments of an op land: a slice of an array, pinned
+ * memory. fn NULL removes it. It is called once for each attachment of a
+ * message that is too large for a batch (more than 4 KiB altogether), before
+ * the data comes. Attachments of smaller messages, and of replies, land in
+ * memory of the library's.
  *
  * Threads    fn runs on the progress thread.
  * Order      none: fn is not called in the order of the messages.
- * Ownership  the memory is the program's, and MPI writes to it until the message is handled. It
- *            does not count for receive_memory.
+ * Ownership  the memory is the program's, and MPI writes to it until the
+ *            message is handled. It does not count for receive_memory.
  */
-FERRY_API int ferry_handle_memory(ferry *engine, uint32_t op, ferry_memory_fn *fn, void *arg);
+FERRY_API int ferry_handle_memory(ferry *engine, uint32_t op,
+                                  ferry_memory_fn *fn, void *arg);
 /*
- * The oldest message from `source` (or FERRY_ANY) with `op` (or FERRY_ANY_OP) for which there is no
- * handler.
+ * The oldest message from `source` (or FERRY_ANY) with `op` (or FERRY_ANY_OP)
+ * for which there is no handler.
  *
  * Blocks     for `timeout`.
  * Order      of delivery. A message goes to one reader.
- * Ownership  *message_p is the caller's to release. A request is answered by ferry_reply.
+ * Ownership  *message_p is the caller's to release. A request is answered
+ *            by ferry_reply.
  *
  * Errors
  *   FERRY_PENDING  none came in time
  *   FERRY_EDEADLK  on the progress thread, unless timeout is 0
- *   FERRY_EDEADLK  unread messages of other ops, which the text names, fill receive_memory, and
- *                  nobody else reads
+ *   FERRY_EDEADLK  unread messages of other ops, which the text names, fill
+ *                  receive_memory, and nobody else reads
  *   FERRY_ESTOPPED the engine has stopped
  */
-FERRY_API int ferry_recv(ferry *engine, int source, uint32_t op, int64_t timeout,
-                         ferry_message **message_p);
+FERRY_API int ferry_recv(ferry *engine, int source, uint32_t op,
+                         int64_t timeout, ferry_message **message_p);
 
 /* ---- futures ------------------------------------------------------------ */
 
@@ -695,9 +809,10 @@ FERRY_API int ferry_recv(ferry *engine, int source, uint32_t op, int64_t timeout
  * change after that: what comes first counts.
  *
  * ferry_future_poll  FERRY_PENDING, or the operation's status.
- * ferry_future_wait  the same, after at most `timeout`. The timeout leaves the future as it is.
- *                    While the thread waits it may drive the engine (options.lend). It runs no code
- *                    of the program then, except with FERRY_NO_THREAD.
+ * ferry_future_wait  the same, after at most `timeout`. The timeout leaves the
+ *                    future as it is. While the thread waits it may drive the
+ *                    engine (options.lend). It runs no code of the program
+ *                    then, except with FERRY_NO_THREAD.
  *
  * FERRY_EDEADLK, from a wait for a future that is not done:
  *   - on the progress thread of its engine;
@@ -709,33 +824,40 @@ FERRY_API int ferry_future_wait(ferry_future *future, int64_t timeout);
  * The reply of a call (or the value of a promise), moved out of the future.
  *
  * Ownership  *reply_p is the caller's to release.
- * Errors     FERRY_PENDING before it is done; FERRY_EALREADY when it was taken or there is none.
+ * Errors     FERRY_PENDING before it is done; FERRY_EALREADY when it was taken
+ *            or there is none.
  */
 FERRY_API int ferry_future_take(ferry_future *future, ferry_message **reply_p);
-/* Why it failed, in a sentence; "" when it did not, or is not done. Ownership: the future's. */
+/* Why it failed, in a sentence; "" when it did not, or is not done. Ownership:
+ * the future's. */
 FERRY_API const char *ferry_future_detail(ferry_future *future);
 /*
- * Call `fn` when the future is done: once, on `where`, never inside this call, even if it is done
- * already. A future takes one callback. ferry_future_all and ferry_future_and_then make more of it.
+ * Call `fn` when the future is done: once, on `where`, never inside this call,
+ * even if it is done already. A future takes one callback. ferry_future_all and
+ * ferry_future_and_then make more of it.
  *
- * Ownership  the future is kept until fn has returned. The program may release its own reference at
- *            any time, also inside fn. fn is not called if its executor was destroyed before.
+ * Ownership  the future is kept until fn has returned. The program may release
+ *            its own reference at any time, also inside fn. fn is not called if
+ *            its executor was destroyed before.
  *
  * Errors
  *   FERRY_EINVAL   the future has a callback already
- *   FERRY_ESTOPPED `where` is FERRY_INLINE, the future is done and its engine is closed
- *   FERRY_ESTOPPED `where` is FERRY_INLINE and the future has no engine (ferry_future_all of none)
+ *   FERRY_ESTOPPED `where` is FERRY_INLINE, the future is done and its engine
+ *                  is closed
+ *   FERRY_ESTOPPED `where` is FERRY_INLINE and the future has no engine
+ *                  (ferry_future_all of none)
  */
-FERRY_API int ferry_future_then(ferry_future *future, ferry_executor *where, ferry_callback_fn *fn,
-                                void *arg);
+FERRY_API int ferry_future_then(ferry_future *future, ferry_executor *where,
+                                ferry_callback_fn *fn, void *arg);
 /*
- * Give an operation up: at a time (FERRY_ETIMEDOUT), or now (FERRY_ECANCELED). The message may be
- * delivered all the same. If it had not left its lane yet it is not sent; the detail says which it
- * was. A late reply is dropped and counted.
+ * Give an operation up: at a time (FERRY_ETIMEDOUT), or now
+ * (FERRY_ECANCELED). The message may be delivered all the same. If it had not
+ * left its lane yet it is not sent; the detail says which it was. A late
+ * reply is dropped and counted.
  *
- * Ownership  attachments stay borrowed until their release is called. A finished future with a
- *            deadline may keep its memory until the deadline; at most as many are kept as are still
- *            pending (or 64).
+ * Ownership  attachments stay borrowed until their release is called. A
+ *            finished future with a deadline may keep its memory until the
+ *            deadline; at most as many are kept as are still pending (or 64).
  *
  * Errors
  *   FERRY_EALREADY it is decided
@@ -744,109 +866,140 @@ FERRY_API int ferry_future_then(ferry_future *future, ferry_executor *where, fer
  */
 FERRY_API int ferry_future_deadline(ferry_future *future, int64_t timeout);
 FERRY_API int ferry_future_cancel(ferry_future *future);
-/* One reference more, or less; the operation goes on without any. NULL is fine. */
+/* One reference more, or less; the operation goes on without any. NULL
+ * is fine. */
 FERRY_API void ferry_future_retain(ferry_future *future);
 FERRY_API void ferry_future_release(ferry_future *future);
 /*
- * Wait for many. Entries that are NULL are skipped, here and in ferry_future_all and _any.
+ * Wait for many. Entries that are NULL are skipped, here and in
+ * ferry_future_all and _any.
  *
- * ferry_wait_all    for all: FERRY_OK, the first failure in the order of the array, or
- *                   FERRY_PENDING. The thread sleeps once, also for thousands.
- * ferry_finish_all  the same. Then it releases the futures that are done, and sets their entries to
- *                   NULL. If it returns FERRY_PENDING, pending futures stay in the array, and so do
- *                   those that failed: a later call returns the failure.
- * ferry_wait_any    for one: its status, or FERRY_PENDING. *index_p (may be NULL) says which one.
- *                   If all entries are NULL: FERRY_OK at once, and *index_p is SIZE_MAX. So a loop
- *                   that sets to NULL what it has dealt with ends, as one with MPI_Waitany does by
- *                   MPI_UNDEFINED.
+ * ferry_wait_all    for all: FERRY_OK, the first failure in the order of the
+ *                   array, or FERRY_PENDING. The thread sleeps once, also
+ *                   for thousands.
+ * ferry_finish_all  the same. Then it releases the futures that are done, and
+ *                   sets their entries to NULL. If it returns FERRY_PENDING,
+ *                   pending futures stay in the array, and so do those that
+ *                   failed: a later call returns the failure.
+ * ferry_wait_any    for one: its status, or FERRY_PENDING. *index_p (may be
+ *                   NULL) says which one. If all entries are NULL: FERRY_OK at
+ *                   once, and *index_p is SIZE_MAX. So a loop that sets to NULL
+ *                   what it has dealt with ends, as one with MPI_Waitany does
+ *                   by MPI_UNDEFINED.
  *
  * Errors
  *   FERRY_EDEADLK  as ferry_future_wait; ferry_finish_all has released nothing
  *   FERRY_EINVAL   ferry_wait_any of an array of length 0
  */
-FERRY_API int ferry_wait_all(ferry_future *const *futures, size_t count, int64_t timeout);
-FERRY_API int ferry_finish_all(ferry_future **futures, size_t count, int64_t timeout);
-FERRY_API int ferry_wait_any(ferry_future *const *futures, size_t count, int64_t timeout,
-                             size_t *index_p);
+FERRY_API int ferry_wait_all(ferry_future *const *futures, size_t count,
+                             int64_t timeout);
+FERRY_API int ferry_finish_all(ferry_future **futures, size_t count,
+                               int64_t timeout);
+FERRY_API int ferry_wait_any(ferry_future *const *futures, size_t count,
+                             int64_t timeout, size_t *index_p);
 /*
  * Futures made of futures.
  *
- * ferry_future_all       is done when all are: with FERRY_OK, or the first failure in the order of
- *                        the array. Of none it is done at once.
- * ferry_future_any       is done when the first one is, with its status. Of none: FERRY_EINVAL.
- * ferry_future_and_then  calls `fn` on `where` when `future` is done, whatever its status. It is
- *                        done when the future that fn yields is, with its status: a chain.
+ * ferry_future_all       is done when all are: with FERRY_OK, or the first
+ *                        failure in the order of the array. Of none it is done
+ *                        at once.
+ * ferry_future_any       is done when the first one is, with its status. Of
+ *                        none: FERRY_EINVAL.
+ * ferry_future_and_then  calls `fn` on `where` when `future` is done, whatever
+ *                        its status. It is done when the future that fn yields
+ *                        is, with its status: a chain.
  *
  * The detail of the first two names the future that decided.
  *
- * Ownership  each keeps the futures that it is made of. The future that fn yields becomes the
- *            chain's. Cancelling a composed future decides that one; the others go on.
+ * Ownership  each keeps the futures that it is made of. The future that fn
+ *            yields becomes the chain's. Cancelling a composed future decides
+ *            that one; the others go on.
  *
- * A wait for such a future is FERRY_EDEADLK where it could never end. What is detected:
- *   - a chain whose step can only run behind the waiter itself: in a strand, or a pool of one;
+ * A wait for such a future is FERRY_EDEADLK where it could never end. What
+ * is detected:
+ *   - a chain whose step can only run behind the waiter itself: in a strand, or
+ *     a pool of one;
  *   - a future of an engine, on the progress thread of that engine;
- *   - what is composed of these: a chain on one, `all` with one among others, `any` of these only.
+ *   - what is composed of these: a chain on one, `all` with one among others,
+ *     `any` of these only.
  * This holds even with a timeout or a deadline, which would end the wait.
  * What is not detected, and may wait for ever:
  *   - tasks that wait for each other;
  *   - a promise that a callback behind the waiter would fulfil;
- *   - what only the waiter's own pool can run, while all threads of that pool wait;
- *   - any of the above among more than 100,000 futures, or more than 100 compositions deep.
+ *   - what only the waiter's own pool can run, while all threads of that
+ *     pool wait;
+ *   - any of the above among more than 100,000 futures, or more than 100
+ *     compositions deep.
  */
-FERRY_API int ferry_future_all(ferry_future *const *futures, size_t count, ferry_future **future_p);
-FERRY_API int ferry_future_any(ferry_future *const *futures, size_t count, ferry_future **future_p);
-FERRY_API int ferry_future_and_then(ferry_future *future, ferry_executor *where, ferry_next_fn *fn,
-                                    void *arg, ferry_future **future_p);
+FERRY_API int ferry_future_all(ferry_future *const *futures, size_t count,
+                               ferry_future **future_p);
+FERRY_API int ferry_future_any(ferry_future *const *futures, size_t count,
+                               ferry_future **future_p);
+FERRY_API int ferry_future_and_then(ferry_future *future, ferry_executor *where,
+                                    ferry_next_fn *fn, void *arg,
+                                    ferry_future **future_p);
 /*
  * A future that the program fulfils, with a status <= 0 and a value.
  *
  * Ownership  `value` is retained; it may be NULL.
- * Completes  with the status, or with FERRY_ESTOPPED if it is pending when the engine closes.
+ * Completes  with the status, or with FERRY_ESTOPPED if it is pending when the
+ *            engine closes.
  * Errors     FERRY_EALREADY: somebody was first.
  */
 FERRY_API int ferry_promise_create(ferry *engine, ferry_future **future_p);
-FERRY_API int ferry_promise_fulfil(ferry_future *future, int status, ferry_message *value);
+FERRY_API int ferry_promise_fulfil(ferry_future *future, int status,
+                                   ferry_message *value);
 
 /* ---- executors ---------------------------------------------------------- */
 
-/* Handlers and callbacks run on the progress thread, where they must not block, ... */
+/* Handlers and callbacks run on the progress thread, where they must not
+ * block, ... */
 #define FERRY_INLINE FERRY_CAST(ferry_executor *, FERRY_NULL)
 
 /*
  * ... or on an executor:
  *
  * ferry_workers_create  a pool of 1 to 4096 threads.
- * ferry_strand_create   a strand over a pool: its tasks run on the pool's threads, one at a time.
- * ferry_queue_create    a queue, run by the threads that call ferry_executor_run.
+ * ferry_strand_create   a strand over a pool: its tasks run on the pool's
+ *                       threads, one at a time.
+ * ferry_queue_create    a queue, run by the threads that call
+ *                       ferry_executor_run.
  *
- * Blocks     posts of the last running thread of a pool do not wait for room (FERRY_EAGAIN).
- * Order      is kept by a strand, by a pool of one thread, and by a queue that one thread runs.
- * Ownership  *executor_p is the caller's to destroy, before or after the engine is closed. A strand
- *            keeps its pool.
+ * Blocks     posts of the last running thread of a pool do not wait for
+ *            room (FERRY_EAGAIN).
+ * Order      is kept by a strand, by a pool of one thread, and by a queue that
+ *            one thread runs.
+ * Ownership  *executor_p is the caller's to destroy, before or after the engine
+ *            is closed. A strand keeps its pool.
  */
-FERRY_API int ferry_workers_create(ferry *engine, unsigned threads, ferry_executor **executor_p);
-FERRY_API int ferry_strand_create(ferry_executor *pool, ferry_executor **executor_p);
+FERRY_API int ferry_workers_create(ferry *engine, unsigned threads,
+                                   ferry_executor **executor_p);
+FERRY_API int ferry_strand_create(ferry_executor *pool,
+                                  ferry_executor **executor_p);
 FERRY_API int ferry_queue_create(ferry *engine, ferry_executor **executor_p);
 /*
  * Run what is queued now, at most `max` (0: all of it). Returns how many ran.
  *
  * Threads    any, several at once.
- * Blocks     until there is something, at most for `timeout`; then it returns 0. It does not drive
- *            an engine of FERRY_NO_THREAD.
- * Errors     FERRY_EDEADLK on the progress thread, unless timeout is 0; FERRY_ESTOPPED when the
- *            queue was destroyed meanwhile.
+ * Blocks     until there is something, at most for `timeout`; then it returns
+ *            0. It does not drive an engine of FERRY_NO_THREAD.
+ * Errors     FERRY_EDEADLK on the progress thread, unless timeout is 0;
+ *            FERRY_ESTOPPED when the queue was destroyed meanwhile.
  */
-FERRY_API int ferry_executor_run(ferry_executor *executor, unsigned max, int64_t timeout);
-/* A descriptor for poll and event loops, readable exactly while there is something to run.
- * Ownership: the queue's. Only watch it; do not read or close it. */
+FERRY_API int ferry_executor_run(ferry_executor *executor, unsigned max,
+                                 int64_t timeout);
+/* A descriptor for poll and event loops, readable exactly while there is
+ * something to run. Ownership: the queue's. Only watch it; do not read or
+ * close it. */
 FERRY_API int ferry_executor_fd(ferry_executor *executor);
 /*
- * End an executor. What is queued runs first. What is given to it later does not run: messages go
- * to the mailbox, callbacks are dropped. After the return none of its tasks runs or will run, and
- * what their code uses may be freed. NULL is fine.
+ * End an executor. What is queued runs first. What is given to it later does
+ * not run: messages go to the mailbox, callbacks are dropped. After the return
+ * none of its tasks runs or will run, and what their code uses may be freed.
+ * NULL is fine.
  *
- * Blocks     until running tasks have returned. Called inside of one of its own tasks it takes
- *            effect when that returns.
+ * Blocks     until running tasks have returned. Called inside of one of its own
+ *            tasks it takes effect when that returns.
  */
 FERRY_API void ferry_executor_destroy(ferry_executor *executor);
 

@@ -2,56 +2,64 @@
 /*
  * Agreement that nothing is under way: the heart of fence and of close.
  *
- * The ranks form a binary tree. A fence has the number of the fences that have succeeded so far, plus one; so has
- * the close, which is the last agreement of an engine. Those of the same number and kind belong together.
+ * The ranks form a binary tree. A fence has the number of the fences that have succeeded so far,
+ * plus one; so has the close, which is the last agreement of an engine. Those of the same number
+ * and kind belong together.
  *
- * Rounds. In round 0 a rank sends its counts up when it and all ranks below it have joined. In every later round it
- * does so when it and all below it are quiet: user records put into batches, and user records that came to their end
- * (handled, in a mailbox, a reply delivered), added to those of the ranks below. The root compares. When the two sums
- * are equal, and the same as those of the round before, it is over. When they are equal and not the same the root
- * begins another round. When they differ something is on its way, and nobody does anything: whose counts change sends
- * them up once more in the same round, and the root looks again. So ranks that wait for each other are asleep.
+ * Rounds. In round 0 a rank sends its counts up when it and all ranks below it have joined. In
+ * every later round it does so when it and all below it are quiet: user records put into batches,
+ * and user records that came to their end (handled, in a mailbox, a reply delivered), added to
+ * those of the ranks below. The root compares. When the two sums are equal, and the same as those
+ * of the round before, it is over. When they are equal and not the same the root begins another
+ * round. When they differ something is on its way, and nobody does anything: whose counts change
+ * sends them up once more in the same round, and the root looks again. So ranks that wait for each
+ * other are asleep.
  *
- * Why this suffices: let T be a moment between two rounds with equal sums. What was sent by T is at least the sum of
- * what was done in the first round, and at most the sum of what was sent in the second one. Both are the same number:
- * so at T everything that was sent was done, and from T until each rank was counted for the second time it sent
- * nothing. What a rank had to send at T it had still when it was counted; but then it was quiet, so it had nothing.
- * In the first of the two rounds nobody needs to be quiet, which is why round 0 can be it.
+ * Why this suffices: let T be a moment between two rounds with equal sums. What was sent by T is at
+ * least the sum of what was done in the first round, and at most the sum of what was sent in the
+ * second one. Both are the same number: so at T everything that was sent was done, and from T until
+ * each rank was counted for the second time it sent nothing. What a rank had to send at T it had
+ * still when it was counted; but then it was quiet, so it had nothing. In the first of the two
+ * rounds nobody needs to be quiet, which is why round 0 can be it.
  *
- * Colours. A fence waits for what was posted before it on any rank, and for what handlers of that post in turn, but not
- * for what other threads post meanwhile. So records have one of two colours, and are counted by it. A rank's colour
- * changes when it joins a fence. What a thread posts has the rank's colour of that moment: the helm sees it by the mark that
- * the fence set in the thread's lane, so that posting costs nothing for it. What a handler posts has the colour of its
- * message: its thread has a tag in its lane meanwhile, which gets into the records without being looked at. A fence
- * compares the counts of the colour that was the rank's before. What is posted later is of the other one, and can go on
- * for ever.
+ * Colours. A fence waits for what was posted before it on any rank, and for what handlers of that
+ * post in turn, but not for what other threads post meanwhile. So records have one of two colours,
+ * and are counted by it. A rank's colour changes when it joins a fence. What a thread posts has the
+ * rank's colour of that moment: the helm sees it by the mark that the fence set in the thread's
+ * lane, so that posting costs nothing for it. What a handler posts has the colour of its message:
+ * its thread has a tag in its lane meanwhile, which gets into the records without being looked at.
+ * A fence compares the counts of the colour that was the rank's before. What is posted later is of
+ * the other one, and can go on for ever.
  *
- * Two colours suffice: let n fences be over. Then no record is left that was posted by a thread whose rank had
- * joined fewer than n, nor one that comes of it. No rank has joined more than n + 1. So whatever is alive was
- * posted, or comes of what was posted, after n joins or after n + 1: the colour of the former is what fence n + 1 counts,
- * on all ranks, and joining it has made the other one their own. While it is going on records of the former come into
- * being by handlers of such records alone, and in lanes before their marks. For these the argument above holds: a
- * handler's record is counted as done after the handler has told how far its lane has to be drained, and a rank
- * is not quiet before that has left.
+ * Two colours suffice: let n fences be over. Then no record is left that was posted by a thread
+ * whose rank had joined fewer than n, nor one that comes of it. No rank has joined more than n + 1.
+ * So whatever is alive was posted, or comes of what was posted, after n joins or after n + 1: the
+ * colour of the former is what fence n + 1 counts, on all ranks, and joining it has made the other
+ * one their own. While it is going on records of the former come into being by handlers of such
+ * records alone, and in lanes before their marks. For these the argument above holds: a handler's
+ * record is counted as done after the handler has told how far its lane has to be drained, and a
+ * rank is not quiet before that has left.
  *
  * A close counts both colours: once all ranks close, threads post nothing more.
  *
  * Where a batch was malformed its records are counted as sent and never as done: then standing
  * still for many rounds decides, and a fence waits for all that is under way, as a close does.
  *
- * A close is agreed in two parts. When it would be over for the first time the ranks only *freeze*: from
- * then on the program's code can post nothing any more, callbacks that run late included. What they had
- * posted before is counted in further rounds, and only then it is over.
+ * A close is agreed in two parts. When it would be over for the first time the ranks only *freeze*:
+ * from then on the program's code can post nothing any more, callbacks that run late included. What
+ * they had posted before is counted in further rounds, and only then it is over.
  *
- * News. A rank that closes joins no fence any more. It says so to its neighbours in the tree, which pass it on
- * whatever they are doing: so each rank knows one that closes, and a fence that this one has not joined ends with
- * FERRY_EINVAL. The news also tells which ranks a close still waits for: up, those of the subtree; down, all that the
- * root knows of. It is told again when that has changed, at most once a second. agree_news.c.
+ * News. A rank that closes joins no fence any more. It says so to its neighbours in the tree, which
+ * pass it on whatever they are doing: so each rank knows one that closes, and a fence that this one
+ * has not joined ends with FERRY_EINVAL. The news also tells which ranks a close still waits for:
+ * up, those of the subtree; down, all that the root knows of. It is told again when that has
+ * changed, at most once a second. agree_news.c.
  */
 #include "agree.h"
 #include "status.h"
 
-#define TAINTED_ROUNDS 50 /* a millisecond apart: where counts cannot match, standing still has to do */
+/* a millisecond apart: where counts cannot match, standing still has to do */
+#define TAINTED_ROUNDS 50
 #define PAUSE_MAX FERRY_MS(1) /* between two times that changed counts are sent up */
 #define PAUSE_FIRST FERRY_US(5)
 
@@ -59,8 +67,8 @@ enum { AGAIN = 0, OVER = 1, FREEZE = 2 };
 
 /* ---- the tree ------------------------------------------------------------------------------ */
 
-/* Nothing is agreed on before there are channels to all neighbours: then a word that is owed is never lost for want
- * of memory. False: again at the next step. */
+/* Nothing is agreed on before there are channels to all neighbours: then a word that is owed is
+ * never lost for want of memory. False: again at the next step. */
 static bool open_tree(struct fy_progress *p)
 {
 	int rank = p->engine->rank;
@@ -136,8 +144,10 @@ static unsigned old_colour(const struct fy_progress *p)
 /* Nothing of that colour waits to leave. What else there is of it is in the counts. */
 static bool is_quiet_for_fence(struct fy_progress *p)
 {
-	bool came_back = fy_load_acquire_32(&p->engine->mail_rescan) && fy_load_acquire_64(&p->engine->mailbox.bytes);
-	return fy_outgoing_has_left(p, old_colour(p)) && !came_back; /* which may find another handler */
+	bool came_back = fy_load_acquire_32(&p->engine->mail_rescan) &&
+	                 fy_load_acquire_64(&p->engine->mailbox.bytes);
+	/* which may find another handler */
+	return fy_outgoing_has_left(p, old_colour(p)) && !came_back;
 }
 
 /* Nothing of this rank waits to leave, and nothing that arrived waits to be put in order. */
@@ -147,8 +157,9 @@ bool fy_agree_is_quiet(struct fy_progress *p)
 		return is_quiet_for_fence(p);
 	if (!fy_outgoing_quiet(p) || !fy_transfer_quiet(p) || p->tasks || p->homeless)
 		return false;
-	/* A fence is for messages: a receive that waits for the program's own send would hold it up for ever. Handlers
-	 * of executors are in the counts; a close tells the others who has some. */
+	/* A fence is for messages: a receive that waits for the program's own send would hold
+	 * it up for ever. Handlers of executors are in the counts; a close tells the others who
+	 * has some. */
 	if (p->agree.kind == FY_AGREE_CLOSE &&
 	    ((p->starts && p->starts->awaited) || p->given != fy_engine_handled(p->engine)))
 		return false;
@@ -167,7 +178,9 @@ static void send_down(struct fy_progress *p, uint32_t verdict)
 	uint32_t kind = a->kind | (a->careful ? FY_AGREE_TAINTED : 0);
 	for (int i = 0; i < fy_tree_children(p); i++) {
 		struct fy_channel *ch = p->channels[fy_tree_child(p->engine->rank, i)];
-		ch->down = (struct fy_agree_word){ .n = a->n, .round = a->round, .kind = kind, .verdict = verdict };
+		ch->down = (struct fy_agree_word){
+			.n = a->n, .round = a->round, .kind = kind, .verdict = verdict
+		};
 		ch->down_owed = true;
 		fy_channel_mark(p, ch);
 		a->seen[i] = false;
@@ -242,13 +255,15 @@ static bool children_are_here(const struct fy_progress *p)
 static struct fy_agree_word count(struct fy_progress *p)
 {
 	struct fy_agree *a = &p->agree;
-	struct fy_agree_word sum = { .n = a->n, .round = a->round,
+	struct fy_agree_word sum = { .n = a->n,
+		                     .round = a->round,
 		                     .kind = a->kind | (p->tainted ? FY_AGREE_TAINTED : 0) };
 	for (unsigned colour = 0; colour < 2; colour++) {
 		if (a->kind == FY_AGREE_FENCE && colour != old_colour(p))
 			continue;
 		sum.sent += p->issued[colour];
-		sum.done += p->done[colour] + fy_load_acquire_64(&p->engine->handled_elsewhere[colour]);
+		sum.done +=
+			p->done[colour] + fy_load_acquire_64(&p->engine->handled_elsewhere[colour]);
 	}
 	for (int i = 0; i < fy_tree_children(p); i++) {
 		sum.kind |= a->child[i].kind & FY_AGREE_TAINTED;
@@ -269,7 +284,8 @@ static void agree(struct fy_progress *p)
 	a->up_due = false;
 	if (!children_are_here(p) || (a->up_sent && !a->round))
 		return;
-	struct fy_agree_word sum = count(p); /* before the look whether it is quiet: what was done has posted by then */
+	/* before the look whether it is quiet: what was done has posted by then */
+	struct fy_agree_word sum = count(p);
 	if (a->up_sent && !has_news(a, &sum))
 		return;
 	if (a->round && !fy_agree_is_quiet(p))
@@ -312,8 +328,9 @@ void fy_agree_down(struct fy_progress *p, struct fy_channel *ch, const struct fy
 {
 	struct fy_agree *a = &p->agree;
 	uint32_t kind = w->kind & ~(uint32_t)FY_AGREE_TAINTED;
-	if (!p->engine->rank || ch->rank != fy_tree_parent(p->engine->rank) || !a->kind || kind != a->kind || !a->up_sent ||
-	    w->n != a->n || w->round != a->round || w->verdict > (kind == FY_AGREE_CLOSE ? FREEZE : OVER)) {
+	if (!p->engine->rank || ch->rank != fy_tree_parent(p->engine->rank) || !a->kind ||
+	    kind != a->kind || !a->up_sent || w->n != a->n || w->round != a->round ||
+	    w->verdict > (kind == FY_AGREE_CLOSE ? FREEZE : OVER)) {
 		p->stats.malformed++;
 		return;
 	}

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Who closes, and whom a close waits for: what neighbours in the tree tell each other beside the agreement.
+ * Who closes, and whom a close waits for: what neighbours in the tree tell each other beside
+ * the agreement.
  *
- * The first word about a rank that closes is passed on at once, to every neighbour that may not know it: up and down,
- * by ranks that are in a fence, or in nothing, too. A word carries a list as well: to the parent, of those
- * below that are awaited; to a child, of all that the root knows of. Awaited are ranks that have not joined the close,
- * and once all have, those that are not quiet. Lists that changed are told again, at most once a second, so that a
- * close which takes no time costs one word each way between two neighbours.
+ * The first word about a rank that closes is passed on at once, to every neighbour that may not
+ * know it: up and down, by ranks that are in a fence, or in nothing, too. A word carries a list as
+ * well: to the parent, of those below that are awaited; to a child, of all that the root knows of.
+ * Awaited are ranks that have not joined the close, and once all have, those that are not quiet.
+ * Lists that changed are told again, at most once a second, so that a close which takes no time
+ * costs one word each way between two neighbours.
  */
 #include "agree.h"
 
@@ -111,7 +113,8 @@ static void tell(struct fy_progress *p, int neighbour, int rank, const struct fy
 	struct fy_channel *ch = p->channels[rank];
 	if (c->told[neighbour] && same(&c->told_last[neighbour], list))
 		return;
-	ch->news = (struct fy_agree_news){ .closer = c->rank, .fences = c->fences, .awaited = *list };
+	ch->news =
+		(struct fy_agree_news){ .closer = c->rank, .fences = c->fences, .awaited = *list };
 	ch->news_owed = true;
 	fy_channel_mark(p, ch);
 	c->told[neighbour] = true;
@@ -138,15 +141,18 @@ void fy_agree_tell(struct fy_progress *p)
 /* What a fence says that cannot end. */
 static const char *why_not(const struct fy_progress *p, char *text, size_t nbytes)
 {
-	snprintf(text, nbytes, "rank %u is in ferry_close, so this fence cannot end: all ranks call fences and the close "
-	         "in the same order", p->agree.closing.rank);
+	snprintf(text, nbytes,
+	         "rank %u is in ferry_close, so this fence cannot end: all ranks call fences and "
+	         "the close in the same order",
+	         p->agree.closing.rank);
 	return text;
 }
 
 int fy_agree_refuses_fence(const struct fy_progress *p)
 {
 	char text[160];
-	return p->agree.closing.known ? fy_fail(FERRY_EINVAL, "%s", why_not(p, text, sizeof text)) : FERRY_OK;
+	return p->agree.closing.known ? fy_fail(FERRY_EINVAL, "%s", why_not(p, text, sizeof text))
+	                              : FERRY_OK;
 }
 
 void fy_agree_closes(struct fy_progress *p, int rank, uint32_t fences)

@@ -23,9 +23,9 @@
  * much of it that is so changes with what was freed before. So the pages of a block go back
  * to the system first.
  *
- * Really new blocks are marked for huge pages, which are in place with fewer faults. They are not aligned to
- * them: the memory that messages are sent from mostly comes from malloc as well, begins as far behind the
- * beginning of a page, and is copied faster for that.
+ * Really new blocks are marked for huge pages, which are in place with fewer faults. They are not
+ * aligned to them: the memory that messages are sent from mostly comes from malloc as well, begins
+ * as far behind the beginning of a page, and is copied faster for that.
  */
 #define _GNU_SOURCE
 #include "block.h"
@@ -37,18 +37,20 @@
 #include "cache.h" /* for what AddressSanitizer is told: kept blocks are not to be touched */
 #include "progress.h"
 
-#define STEPS 3u                   /* 2^3 sizes between two powers of two */
+#define STEPS 3u /* 2^3 sizes between two powers of two */
 #define HUGE_PAGE (2u << 20)
 #define HUGE_MIN (2u * HUGE_PAGE)
-#define KEEP_FOR FERRY_S(1)        /* programs that exchange something in each of their steps find it again */
+/* programs that exchange something in each of their steps find it again */
+#define KEEP_FOR FERRY_S(1)
 
 struct fy_block {
-	ck_stack_entry_t entry;         /* on engine->blocks: whoever put it there wrote `room` before (the push is a release),
-	                                 * and the helm reads it. The rest is the helm's */
+	/* on engine->blocks: whoever put it there wrote `room` before (the push is a release), and
+	 * the helm reads it. The rest is the helm's */
+	ck_stack_entry_t entry;
 	struct fy_block *newer, *older; /* all that are kept */
 	struct fy_block *next, **here;  /* of its size; what points to it */
 	size_t room;
-	int64_t since;                  /* when the helm got it back */
+	int64_t since; /* when the helm got it back */
 };
 
 /* ---- sizes -------------------------------------------------------------------- */
@@ -68,13 +70,15 @@ size_t fy_block_room(const ferry *engine, size_t nbytes)
 {
 	if (nbytes < FY_BLOCK_MIN || nbytes > most_kept(engine))
 		return nbytes;
-	size_t step = (size_t)1 << (log2_of(nbytes) - STEPS), room = (nbytes + step - 1) & ~(step - 1);
+	size_t step = (size_t)1 << (log2_of(nbytes) - STEPS),
+	       room = (nbytes + step - 1) & ~(step - 1);
 	return room > most_kept(engine) ? nbytes : room;
 }
 
 static struct fy_block **list_of(struct fy_progress *p, size_t room)
 {
-	unsigned log2 = log2_of(room), part = (unsigned)(room >> (log2 - STEPS)) & ((1u << STEPS) - 1);
+	unsigned log2 = log2_of(room),
+		 part = (unsigned)(room >> (log2 - STEPS)) & ((1u << STEPS) - 1);
 	return &p->blocks.sizes[((log2 - log2_of(FY_BLOCK_MIN)) << STEPS) + part];
 }
 
@@ -119,7 +123,8 @@ static void collect(struct fy_progress *p)
 	if (!fy_load_relaxed_ptr(&p->engine->blocks.head))
 		return;
 	struct fy_block *oldest = NULL;
-	for (ck_stack_entry_t *entry = ck_stack_batch_pop_upmc(&p->engine->blocks), *next; entry; entry = next) {
+	for (ck_stack_entry_t *entry = ck_stack_batch_pop_upmc(&p->engine->blocks), *next; entry;
+	     entry = next) {
 		next = CK_STACK_NEXT(entry);
 		block_of(entry)->older = oldest;
 		oldest = block_of(entry);
@@ -137,7 +142,8 @@ static void give_back(struct fy_block *b)
 {
 	size_t page = (size_t)sysconf(_SC_PAGESIZE);
 	char *end = (char *)b + b->room, *from = (char *)b + (-(uintptr_t)b & (page - 1));
-	madvise(from, (size_t)(end - from) & ~(page - 1), MADV_DONTNEED); /* a hint: what it says does not matter */
+	/* a hint: what it says does not matter */
+	madvise(from, (size_t)(end - from) & ~(page - 1), MADV_DONTNEED);
 	free(b);
 }
 
@@ -148,7 +154,8 @@ static void *new_block(struct fy_progress *p, size_t nbytes)
 	if (!data || nbytes < HUGE_MIN)
 		return data;
 	size_t before = -(uintptr_t)data & (HUGE_PAGE - 1);
-	madvise(data + before, (nbytes - before) & ~(size_t)(HUGE_PAGE - 1), MADV_HUGEPAGE); /* likewise */
+	/* likewise */
+	madvise(data + before, (nbytes - before) & ~(size_t)(HUGE_PAGE - 1), MADV_HUGEPAGE);
 	return data;
 }
 
@@ -162,12 +169,13 @@ static void trim(struct fy_progress *p, uint64_t most)
 	}
 }
 
-/* What may be kept beside what messages hold, and `more`. What a thread frees just now may count twice for a moment:
- * then one block too many goes. */
+/* What may be kept beside what messages hold, and `more`. What a thread frees just now may count
+ * twice for a moment: then one block too many goes. */
 static uint64_t may_keep(const struct fy_progress *p, uint64_t more)
 {
 	uint64_t returned = fy_load_acquire_64(&p->engine->large_returned) - p->large_seen;
-	uint64_t used = p->large_used[0] + p->large_used[1] - returned + more, cap = most_kept(p->engine);
+	uint64_t used = p->large_used[0] + p->large_used[1] - returned + more,
+		 cap = most_kept(p->engine);
 	return used < cap ? cap - used : 0;
 }
 
@@ -230,7 +238,8 @@ void fy_block_free_all(ferry *engine)
 		collect(engine->progress);
 		trim(engine->progress, 0);
 	}
-	for (ck_stack_entry_t *entry = ck_stack_batch_pop_upmc(&engine->blocks), *next; entry; entry = next) {
+	for (ck_stack_entry_t *entry = ck_stack_batch_pop_upmc(&engine->blocks), *next; entry;
+	     entry = next) {
 		next = CK_STACK_NEXT(entry);
 		ASAN_UNPOISON_MEMORY_REGION(block_of(entry), block_of(entry)->room);
 		give_back(block_of(entry));

@@ -29,7 +29,8 @@ static void make_key(void)
 
 void *fy_cache_new(size_t size)
 {
-	return aligned_alloc(FY_CACHE_LINE, (size + FY_CACHE_LINE - 1) / FY_CACHE_LINE * FY_CACHE_LINE);
+	return aligned_alloc(FY_CACHE_LINE,
+	                     (size + FY_CACHE_LINE - 1) / FY_CACHE_LINE * FY_CACHE_LINE);
 }
 
 unsigned fy_cache_count(enum fy_cache_kind kind)

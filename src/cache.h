@@ -39,11 +39,13 @@ struct fy_piece {
 struct fy_cache {
 	struct fy_piece *first;
 	unsigned count;
-	unsigned room; /* FY_CACHE_MAX; 0 before the first piece was given, and when the thread exits */
-	size_t size;   /* of its pieces: the sanitizer's */
+	/* FY_CACHE_MAX; 0 before the first piece was given, and when the thread exits */
+	unsigned room;
+	size_t size; /* of its pieces: the sanitizer's */
 };
 
-extern _Thread_local struct fy_cache fy_caches[FY_CACHE_KINDS] __attribute__((tls_model("initial-exec")));
+extern _Thread_local struct fy_cache fy_caches[FY_CACHE_KINDS]
+	__attribute__((tls_model("initial-exec")));
 
 /* A new piece, at the beginning of a line of the cache. NULL: no memory. */
 void *fy_cache_new(size_t size);

@@ -18,7 +18,8 @@ static bool grow(struct fy_progress *p)
 	if (!calls)
 		return false;
 	for (uint32_t i = p->n_calls; i < n; i++)
-		calls[i] = (struct fy_call){ .generation = 1, .next_free = i + 1 < n ? i + 1 : NO_SLOT };
+		calls[i] = (struct fy_call){ .generation = 1,
+			                     .next_free = i + 1 < n ? i + 1 : NO_SLOT };
 	p->calls_free = p->n_calls;
 	p->calls_free_last = n - 1;
 	p->calls = calls;

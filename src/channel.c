@@ -22,14 +22,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define FLIGHT_MAX 8u  /* batches of one channel that MPI has */
-/* Of small records so many batches are lent: a flood of them, thousands, makes nothing faster by being longer, and what
- * comes behind it waits for all of it. */
+#define FLIGHT_MAX 8u /* batches of one channel that MPI has */
+/* Of small records so many batches are lent: a flood of them, thousands, makes nothing faster by
+ * being longer, and what comes behind it waits for all of it. */
 #define SMALL_BATCHES 32u
-#define READY_MAX 2u   /* full ones that wait behind them, before requests stay in their lanes' queue */
+/* full ones that wait behind them, before requests stay in their lanes' queue */
+#define READY_MAX 2u
 #define POOL_MAX 64u
 #define ACK_AGE_MAX 8u /* steps that an owed acknowledgement waits while there is other work */
-#define REFUSALS_LAST FERRY_S(1) /* a port that refuses sends for so long will not take them any more */
+/* a port that refuses sends for so long will not take them any more */
+#define REFUSALS_LAST FERRY_S(1)
 
 /* ---- life ---------------------------------------------------------------- */
 
@@ -149,7 +151,8 @@ static char *open_end(const struct fy_channel *ch)
 
 static void send_full(struct fy_progress *p, struct fy_channel *ch);
 
-struct fy_record *fy_channel_reserve_slow(struct fy_progress *p, struct fy_channel *ch, uint32_t size)
+struct fy_record *fy_channel_reserve_slow(struct fy_progress *p, struct fy_channel *ch,
+                                          uint32_t size)
 {
 	if (ch->open && size > (size_t)(open_end(ch) - ch->fill)) {
 		close_open(ch);
@@ -176,7 +179,8 @@ bool fy_channel_admits(struct fy_progress *p, struct fy_channel *ch, uint32_t si
 		if (ch->n_ready >= READY_MAX)
 			return false;
 	}
-	uint64_t cost = (uint64_t)size + FY_MESSAGE_CHARGE + (fits && ch->open->charged ? 0 : FY_BATCH_CHARGE);
+	uint64_t cost = (uint64_t)size + FY_MESSAGE_CHARGE +
+	                (fits && ch->open->charged ? 0 : FY_BATCH_CHARGE);
 	if (ch->spent + cost <= ch->limit)
 		return true;
 	if (!ch->hungry && !ch->hungry_told) {
@@ -204,7 +208,8 @@ void fy_channel_spend(struct fy_channel *ch, uint32_t size)
 
 /* ---- control: one pending word a kind ------------------------------------- */
 
-static bool put_control(struct fy_progress *p, struct fy_channel *ch, uint32_t op, const void *body, uint32_t nbytes)
+static bool put_control(struct fy_progress *p, struct fy_channel *ch, uint32_t op, const void *body,
+                        uint32_t nbytes)
 {
 	uint32_t size = fy_record_size(nbytes);
 	struct fy_record *r = fy_channel_reserve(p, ch, size);
@@ -226,7 +231,9 @@ static bool put_stream_acks(struct fy_progress *p, struct fy_channel *ch)
 		s->owed = 0;
 		if (s->first) {
 			at = &s->next;
-		} else { /* nothing waits in it: its number starts anew with the next large message */
+		} else {
+			/* nothing waits in it: its number starts anew with the next
+			 * large message */
 			*at = s->next;
 			free(s);
 		}
@@ -249,13 +256,14 @@ static void put_give(struct fy_progress *p, struct fy_channel *ch)
 
 static void put_controls(struct fy_progress *p, struct fy_channel *ch)
 {
-	while (ch->n_refused &&
-	       put_control(p, ch, FY_OP_REFUSED, &ch->refused[ch->n_refused - 1], sizeof ch->refused[0]))
+	while (ch->n_refused && put_control(p, ch, FY_OP_REFUSED, &ch->refused[ch->n_refused - 1],
+	                                    sizeof ch->refused[0]))
 		ch->n_refused--;
-	if (ch->n_refused) /* before acknowledgements of what came behind: they count what is left */
+	/* before acknowledgements of what came behind: they count what is left */
+	if (ch->n_refused)
 		return;
-	/* Before the acknowledgements of streams: a refusal takes its future out before the count completes the
-	 * rest. */
+	/* Before the acknowledgements of streams: a refusal takes its future out before the count
+	 * completes the rest. */
 	if (ch->grants_owed && !fy_transfer_put_grants(p, ch))
 		return;
 	if (ch->stream_ack_owed && !put_stream_acks(p, ch))
@@ -273,11 +281,12 @@ static void put_controls(struct fy_progress *p, struct fy_channel *ch)
 		put_give(p, ch);
 }
 
-/* What put_controls found no memory for. Whoever owes something new in a channel adds it here, or it is forgotten. */
+/* What put_controls found no memory for. Whoever owes something new in a channel adds it here, or
+ * it is forgotten. */
 static bool owes_control(const struct fy_channel *ch)
 {
-	return ch->n_refused || ch->grants_owed || ch->stream_ack_owed || ch->news_owed || ch->up_owed ||
-	       ch->down_owed || ch->recall_owed || ch->give_owed;
+	return ch->n_refused || ch->grants_owed || ch->stream_ack_owed || ch->news_owed ||
+	       ch->up_owed || ch->down_owed || ch->recall_owed || ch->give_owed;
 }
 
 /* Is a batch owed even though no record is in it? */
@@ -295,16 +304,20 @@ static bool owes_header(struct fy_progress *p, struct fy_channel *ch)
 static void stamp(struct fy_progress *p, struct fy_channel *ch, struct fy_batch *b)
 {
 	struct fy_batch_header *h = (struct fy_batch_header *)(void *)b->bytes;
-	bool last = ch->bye_owed && !ch->ready->next && !ch->open && !ch->queue && !owes_control(ch);
+	bool last =
+		ch->bye_owed && !ch->ready->next && !ch->open && !ch->queue && !owes_control(ch);
 	*h = (struct fy_batch_header){
 		.magic = FY_WIRE_MAGIC,
 		.version = FY_WIRE_VERSION,
-		.flags = (uint16_t)(b->flags | (ch->hungry ? FY_BATCH_HUNGRY : 0) | (last ? FY_BATCH_GOODBYE : 0)),
+		.flags = (uint16_t)(b->flags | (ch->hungry ? FY_BATCH_HUNGRY : 0) |
+		                    (last ? FY_BATCH_GOODBYE : 0)),
 		.seq = ch->seq_out,
 		.nrecords = b->nrecords,
-		.accepted = (ch->n_refused ? ch->refused[0].seq : ch->seq_in) - 1, /* a refusal goes first */
+		/* a refusal goes first */
+		.accepted = (ch->n_refused ? ch->refused[0].seq : ch->seq_in) - 1,
 		.limit = fy_channel_limit(ch),
-		/* not what later batches have spent: credit would come back for what is not there yet */
+		/* not what later batches have spent: credit would come back for what is not
+		 * there yet */
 		.spent = b->spent,
 	};
 	(void)p;
@@ -341,7 +354,8 @@ static bool send_first_ready(struct fy_progress *p, struct fy_channel *ch)
 {
 	struct fy_batch *b = ch->ready;
 	stamp(p, ch, b);
-	if (p->port->ops->send(p->port, ch->rank, FY_TAG_BATCH, b->bytes, b->fill, &b->request) != 0) {
+	if (p->port->ops->send(p->port, ch->rank, FY_TAG_BATCH, b->bytes, b->fill, &b->request) !=
+	    0) {
 		send_refused(p, ch);
 		return false;
 	}
@@ -361,8 +375,9 @@ static bool send_first_ready(struct fy_progress *p, struct fy_channel *ch)
 	return true;
 }
 
-/* Its number is missing over there, and what comes later waits for it: the peer is gone for us. Not at once, for
- * somebody may be about to put a record: at the end of the step, when nobody is in the middle of anything. */
+/* Its number is missing over there, and what comes later waits for it: the peer is gone for us. Not
+ * at once, for somebody may be about to put a record: at the end of the step, when nobody is in the
+ * middle of anything. */
 static void not_sent(struct fy_progress *p, struct fy_channel *ch, struct fy_batch *b)
 {
 	const char *text = p->port->ops->error(p->port);
@@ -430,8 +445,8 @@ static bool channel_send(struct fy_progress *p, struct fy_channel *ch)
 	}
 	if (sent && ch->doorbell)
 		fy_wake_ring(ch->doorbell);
-	return !ch->ready && !(ch->open && ch->nrecords) && !ch->ack_owed && !ch->limit_owed && !ch->hungry &&
-	       !(ch->bye_owed && !ch->bye_sent) && !owes_control(ch);
+	return !ch->ready && !(ch->open && ch->nrecords) && !ch->ack_owed && !ch->limit_owed &&
+	       !ch->hungry && !(ch->bye_owed && !ch->bye_sent) && !owes_control(ch);
 }
 
 void fy_channel_send_all(struct fy_progress *p)
@@ -478,16 +493,19 @@ void fy_channel_new_colour(struct fy_progress *p)
 		if (ch->open && ch->nrecords)
 			close_open(ch);
 		else if (ch->open)
-			ch->open->flags = (ch->open->flags & ~FY_BATCH_COLOUR) | (p->colour ? FY_BATCH_COLOUR : 0);
+			ch->open->flags = (ch->open->flags & ~FY_BATCH_COLOUR) |
+			                  (p->colour ? FY_BATCH_COLOUR : 0);
 	}
 }
 
-/* A flush tells the first failure before it, if somebody still waits for it; otherwise the next one does. */
+/* A flush tells the first failure before it, if somebody still waits for it; otherwise the next
+ * one does. */
 static void complete_flush(struct fy_channel *ch, ferry_future *f, int status, const char *detail)
 {
 	char *why = NULL;
 	if (fy_future_claim(f)) {
-		int failure = fy_channel_take_failure(ch, (uint32_t)(uintptr_t)f->extra & FY_STREAM, &why);
+		int failure = fy_channel_take_failure(ch, (uint32_t)(uintptr_t)f->extra & FY_STREAM,
+		                                      &why);
 		if (status) {
 			free(why);
 			why = detail ? strdup(detail) : NULL;
@@ -499,7 +517,8 @@ static void complete_flush(struct fy_channel *ch, ferry_future *f, int status, c
 }
 
 /* A flush, or a post that failed. */
-static __attribute__((noinline)) void complete_seldom(struct fy_channel *ch, ferry_future *f, int status, const char *detail)
+static __attribute__((noinline)) void complete_seldom(struct fy_channel *ch, ferry_future *f,
+                                                      int status, const char *detail)
 {
 	if (f->flags & FY_FUTURE_IS_FLUSH) {
 		complete_flush(ch, f, status, detail);
@@ -509,8 +528,8 @@ static __attribute__((noinline)) void complete_seldom(struct fy_channel *ch, fer
 	fy_future_complete(f, status, detail);
 }
 
-static inline void complete_post(struct fy_progress *p, struct fy_channel *ch, ferry_future *f, int status,
-                                 const char *detail)
+static inline void complete_post(struct fy_progress *p, struct fy_channel *ch, ferry_future *f,
+                                 int status, const char *detail)
 {
 	p->awaited_of[fy_tag_bit((uint32_t)(uintptr_t)f->extra)]--;
 	if (fy_likely(!status && !(f->flags & FY_FUTURE_IS_FLUSH)))
@@ -529,7 +548,8 @@ static ferry_future *pop(ferry_future **first, ferry_future **last)
 	return f;
 }
 
-void fy_channel_accepted(struct fy_progress *p, struct fy_channel *ch, const struct fy_batch_header *h)
+void fy_channel_accepted(struct fy_progress *p, struct fy_channel *ch,
+                         const struct fy_batch_header *h)
 {
 	while (ch->pending && (int32_t)((uint32_t)(ch->pending->id >> 32) - h->accepted) <= 0) {
 		p->n_pending--;
@@ -611,8 +631,8 @@ void fy_channel_stream_settle(struct fy_progress *p, struct fy_channel *ch, stru
 static const char unread[] = "the receiver could not read the batch";
 
 /* Those of a list with an id from `first` on, so many, end badly. How many there were. */
-static unsigned refuse_futures(struct fy_progress *p, struct fy_channel *ch, ferry_future **list, ferry_future **last, uint64_t first,
-                               uint64_t count, int status)
+static unsigned refuse_futures(struct fy_progress *p, struct fy_channel *ch, ferry_future **list,
+                               ferry_future **last, uint64_t first, uint64_t count, int status)
 {
 	ferry_future **at = list, *before = NULL, *f;
 	unsigned n = 0;
@@ -632,7 +652,8 @@ static unsigned refuse_futures(struct fy_progress *p, struct fy_channel *ch, fer
 }
 
 /* FY_HELD records among them leave the count: acknowledgements are for the others. */
-static void refuse_held(struct fy_progress *p, struct fy_channel *ch, struct fy_stream_out *s, const struct fy_refused *r)
+static void refuse_held(struct fy_progress *p, struct fy_channel *ch, struct fy_stream_out *s,
+                        const struct fy_refused *r)
 {
 	struct fy_run *before = NULL, *next;
 	for (struct fy_run *run = s->runs; run; run = next) {
@@ -660,14 +681,16 @@ static void refuse_held(struct fy_progress *p, struct fy_channel *ch, struct fy_
 }
 
 /* The records of a batch from an index on were malformed. */
-void fy_channel_refused(struct fy_progress *p, struct fy_channel *ch, const struct fy_refused *refused)
+void fy_channel_refused(struct fy_progress *p, struct fy_channel *ch,
+                        const struct fy_refused *refused)
 {
 	struct fy_refused r = *refused;
 	if (r.status >= 0)
 		r.status = FERRY_EDECODE;
 	p->stats.refused++;
 	p->tainted = true;
-	p->n_pending -= refuse_futures(p, ch, &ch->pending, &ch->pending_last, (uint64_t)r.seq << 32 | r.index,
+	p->n_pending -= refuse_futures(p, ch, &ch->pending, &ch->pending_last,
+	                               (uint64_t)r.seq << 32 | r.index,
 	                               UINT64_C(0x100000000) - r.index, r.status);
 	bool whole = fy_transfer_refused(p, ch, &r);
 	for (struct fy_stream_out *s = ch->streams_out, *next; s; s = next) {
@@ -678,10 +701,13 @@ void fy_channel_refused(struct fy_progress *p, struct fy_channel *ch, const stru
 	fy_call_fail(p, ch->rank, r.status, unread);
 	fy_channel_note_failure(ch, UINT32_MAX, r.status, unread);
 	if (!whole)
-		fy_channel_gone(p, ch, r.status, "the receiver could not read what it was to know of a large message");
+		fy_channel_gone(
+			p, ch, r.status,
+			"the receiver could not read what it was to know of a large message");
 }
 
-struct fy_stream_out *fy_channel_stream_out(struct fy_progress *p, struct fy_channel *ch, uint32_t stream, bool create)
+struct fy_stream_out *fy_channel_stream_out(struct fy_progress *p, struct fy_channel *ch,
+                                            uint32_t stream, bool create)
 {
 	struct fy_stream_out *s = ch->streams_out;
 	while (s && s->stream != stream)
@@ -699,7 +725,8 @@ struct fy_stream_out *fy_channel_stream_out(struct fy_progress *p, struct fy_cha
 	return s;
 }
 
-void fy_channel_stream_acked(struct fy_progress *p, struct fy_channel *ch, const struct fy_ack_stream *ack)
+void fy_channel_stream_acked(struct fy_progress *p, struct fy_channel *ch,
+                             const struct fy_ack_stream *ack)
 {
 	struct fy_stream_out *s = fy_channel_stream_out(p, ch, ack->stream, false);
 	if (!s || ack->count > s->outstanding) {
@@ -714,8 +741,8 @@ void fy_channel_stream_acked(struct fy_progress *p, struct fy_channel *ch, const
 	fy_channel_stream_settle(p, ch, s);
 }
 
-void fy_channel_stream_fail(struct fy_progress *p, struct fy_channel *ch, uint32_t stream, uint32_t number,
-                            int status, const char *detail)
+void fy_channel_stream_fail(struct fy_progress *p, struct fy_channel *ch, uint32_t stream,
+                            uint32_t number, int status, const char *detail)
 {
 	struct fy_stream_out *s = fy_channel_stream_out(p, ch, stream, false);
 	ferry_future *before = NULL;
@@ -767,14 +794,15 @@ int fy_channel_take_failure(struct fy_channel *ch, uint32_t stream, char **detai
 	return status;
 }
 
-static void fail_futures(struct fy_progress *p, struct fy_channel *ch, ferry_future **first, ferry_future **last, int status,
-                         const char *detail)
+static void fail_futures(struct fy_progress *p, struct fy_channel *ch, ferry_future **first,
+                         ferry_future **last, int status, const char *detail)
 {
 	while (*first)
 		complete_post(p, ch, pop(first, last), status, detail);
 }
 
-static void fail_streams(struct fy_progress *p, struct fy_channel *ch, int status, const char *detail)
+static void fail_streams(struct fy_progress *p, struct fy_channel *ch, int status,
+                         const char *detail)
 {
 	while (ch->streams_out) {
 		struct fy_stream_out *s = ch->streams_out;
@@ -792,7 +820,8 @@ static void fail_queue(struct fy_progress *p, struct fy_channel *ch, int status,
 		struct fy_queued *q = ch->queue;
 		ch->queue = q->next;
 		while (q->from < q->to) {
-			const struct fy_record *r = (const struct fy_record *)(const void *)(q->bytes + q->from);
+			const struct fy_record *r =
+				(const struct fy_record *)(const void *)(q->bytes + q->from);
 			q->from += fy_record_size(r->size_flags);
 			p->queued_of[fy_tag_colour(r->stream, 0)]--;
 			fy_outgoing_fail_record(p, r, status, detail);
@@ -805,17 +834,19 @@ static void fail_queue(struct fy_progress *p, struct fy_channel *ch, int status,
 }
 
 /*
- * The peer is told, so that it does not wait for ever for what will not come: by a batch without a number, because the
- * numbers before it may never arrive. One for all: the bytes are the same.
+ * The peer is told, so that it does not wait for ever for what will not come: by a batch without a
+ * number, because the numbers before it may never arrive. One for all: the bytes are the same.
  */
 static void tell_gone(struct fy_progress *p, struct fy_channel *ch)
 {
-	static const struct fy_batch_header words = { .magic = FY_WIRE_MAGIC, .version = FY_WIRE_VERSION,
+	static const struct fy_batch_header words = { .magic = FY_WIRE_MAGIC,
+		                                      .version = FY_WIRE_VERSION,
 		                                      .flags = FY_BATCH_GAVE_UP };
 	if (ch->told || ch->bye_sent || ch->rank == p->engine->rank)
 		return;
 	ch->told = true;
-	if (p->port->ops->send(p->port, ch->rank, FY_TAG_BATCH, &words, sizeof words, &ch->tell) != 0)
+	if (p->port->ops->send(p->port, ch->rank, FY_TAG_BATCH, &words, sizeof words, &ch->tell) !=
+	    0)
 		return;
 	ch->telling = true;
 	p->n_telling++;
@@ -826,7 +857,8 @@ static void tell_gone(struct fy_progress *p, struct fy_channel *ch)
 void fy_channel_given_up(struct fy_progress *p, struct fy_channel *ch)
 {
 	ch->told = true;
-	fy_channel_gone(p, ch, FERRY_EPEER, "that rank has given us up, or closes because a rank is gone");
+	fy_channel_gone(p, ch, FERRY_EPEER,
+	                "that rank has given us up, or closes because a rank is gone");
 }
 
 /* Everything that waits for this peer ends with `status`; what MPI still reads
@@ -876,7 +908,8 @@ bool fy_channel_starved(const struct fy_progress *p)
 
 uint64_t fy_channel_held(const struct fy_progress *p)
 {
-	uint64_t held = p->large_used[0] - (fy_load_acquire_64(&p->engine->large_returned) - p->large_seen);
+	uint64_t held =
+		p->large_used[0] - (fy_load_acquire_64(&p->engine->large_returned) - p->large_seen);
 	for (const struct fy_channel *ch = p->all; ch; ch = ch->all_next)
 		held += ch->held - (fy_load_acquire_64(&ch->account->returned) - ch->account->seen);
 	return held;
@@ -899,7 +932,8 @@ void fy_channel_returned(struct fy_progress *p, struct fy_channel *ch, uint64_t 
 
 /* A peer that uses its window gets a larger one, from the pool. When the pool
  * is empty, peers that do not use theirs are asked for it. */
-void fy_channel_grow_window(struct fy_progress *p, struct fy_channel *ch, bool hungry, uint64_t charged)
+void fy_channel_grow_window(struct fy_progress *p, struct fy_channel *ch, bool hungry,
+                            uint64_t charged)
 {
 	bool busy = hungry || ch->spent_in + ch->window - ch->limit_sent >= ch->window / 2;
 	uint64_t most = p->window_max;
@@ -915,8 +949,8 @@ void fy_channel_grow_window(struct fy_progress *p, struct fy_channel *ch, bool h
 		p->credit_pool -= more;
 		if (!more && hungry)
 			for (struct fy_channel *other = p->all; other; other = other->all_next)
-				if (other != ch && other->window > 2 * p->credit_first && !other->recall_owed &&
-				    !other->gone) {
+				if (other != ch && other->window > 2 * p->credit_first &&
+				    !other->recall_owed && !other->gone) {
 					other->recall_owed = true;
 					fy_channel_mark(p, other);
 				}
@@ -951,10 +985,12 @@ static void channel_free(struct fy_progress *p, struct fy_channel *ch)
 	if (ch->open)
 		close_open(ch);
 	batches_drop(p, &ch->ready);
-	/* What callbacks posted after the last count: on its way, but its acceptance may not come back. */
+	/* What callbacks posted after the last count: on its way, but its acceptance may not
+	 * come back. */
 	fail_futures(p, ch, &ch->pending, &ch->pending_last, FERRY_ESTOPPED, why);
 	fail_streams(p, ch, FERRY_ESTOPPED, why);
-	while (ch->flight) { /* only after an unclean end: MPI may still read it, so it is left alone */
+	while (ch->flight) {
+		/* only after an unclean end: MPI may still read it, so it is left alone */
 		p->stats.kept++;
 		ch->flight = ch->flight->next;
 	}

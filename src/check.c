@@ -28,22 +28,22 @@ struct shape {
 	uint8_t kind, width, fixed;
 };
 static const struct shape shapes[32] = {
-	[0x00] = { FY_HEAD_NIL, 0, 0 },      [0x01] = { FY_HEAD_INVALID, 0, 0 },
-	[0x02] = { FY_HEAD_FALSE, 0, 0 },    [0x03] = { FY_HEAD_TRUE, 0, 0 },
-	[0x04] = { FY_HEAD_BIN, 1, 0 },      [0x05] = { FY_HEAD_BIN, 2, 0 },
-	[0x06] = { FY_HEAD_BIN, 4, 0 },      [0x07] = { FY_HEAD_EXT, 1, 0 },
-	[0x08] = { FY_HEAD_EXT, 2, 0 },      [0x09] = { FY_HEAD_EXT, 4, 0 },
-	[0x0a] = { FY_HEAD_FLOAT32, 0, 4 },  [0x0b] = { FY_HEAD_FLOAT64, 0, 8 },
-	[0x0c] = { FY_HEAD_UINT, 0, 1 },     [0x0d] = { FY_HEAD_UINT, 0, 2 },
-	[0x0e] = { FY_HEAD_UINT, 0, 4 },     [0x0f] = { FY_HEAD_UINT, 0, 8 },
-	[0x10] = { FY_HEAD_INT, 0, 1 },      [0x11] = { FY_HEAD_INT, 0, 2 },
-	[0x12] = { FY_HEAD_INT, 0, 4 },      [0x13] = { FY_HEAD_INT, 0, 8 },
-	[0x14] = { FY_HEAD_EXT, 0, 1 },      [0x15] = { FY_HEAD_EXT, 0, 2 },
-	[0x16] = { FY_HEAD_EXT, 0, 4 },      [0x17] = { FY_HEAD_EXT, 0, 8 },
-	[0x18] = { FY_HEAD_EXT, 0, 16 },     [0x19] = { FY_HEAD_STR, 1, 0 },
-	[0x1a] = { FY_HEAD_STR, 2, 0 },      [0x1b] = { FY_HEAD_STR, 4, 0 },
-	[0x1c] = { FY_HEAD_ARRAY, 2, 0 },    [0x1d] = { FY_HEAD_ARRAY, 4, 0 },
-	[0x1e] = { FY_HEAD_MAP, 2, 0 },      [0x1f] = { FY_HEAD_MAP, 4, 0 },
+	[0x00] = { FY_HEAD_NIL, 0, 0 },     [0x01] = { FY_HEAD_INVALID, 0, 0 },
+	[0x02] = { FY_HEAD_FALSE, 0, 0 },   [0x03] = { FY_HEAD_TRUE, 0, 0 },
+	[0x04] = { FY_HEAD_BIN, 1, 0 },     [0x05] = { FY_HEAD_BIN, 2, 0 },
+	[0x06] = { FY_HEAD_BIN, 4, 0 },     [0x07] = { FY_HEAD_EXT, 1, 0 },
+	[0x08] = { FY_HEAD_EXT, 2, 0 },     [0x09] = { FY_HEAD_EXT, 4, 0 },
+	[0x0a] = { FY_HEAD_FLOAT32, 0, 4 }, [0x0b] = { FY_HEAD_FLOAT64, 0, 8 },
+	[0x0c] = { FY_HEAD_UINT, 0, 1 },    [0x0d] = { FY_HEAD_UINT, 0, 2 },
+	[0x0e] = { FY_HEAD_UINT, 0, 4 },    [0x0f] = { FY_HEAD_UINT, 0, 8 },
+	[0x10] = { FY_HEAD_INT, 0, 1 },     [0x11] = { FY_HEAD_INT, 0, 2 },
+	[0x12] = { FY_HEAD_INT, 0, 4 },     [0x13] = { FY_HEAD_INT, 0, 8 },
+	[0x14] = { FY_HEAD_EXT, 0, 1 },     [0x15] = { FY_HEAD_EXT, 0, 2 },
+	[0x16] = { FY_HEAD_EXT, 0, 4 },     [0x17] = { FY_HEAD_EXT, 0, 8 },
+	[0x18] = { FY_HEAD_EXT, 0, 16 },    [0x19] = { FY_HEAD_STR, 1, 0 },
+	[0x1a] = { FY_HEAD_STR, 2, 0 },     [0x1b] = { FY_HEAD_STR, 4, 0 },
+	[0x1c] = { FY_HEAD_ARRAY, 2, 0 },   [0x1d] = { FY_HEAD_ARRAY, 4, 0 },
+	[0x1e] = { FY_HEAD_MAP, 2, 0 },     [0x1f] = { FY_HEAD_MAP, 4, 0 },
 };
 
 static uint64_t big_endian(const unsigned char *bytes, size_t n)
@@ -118,7 +118,8 @@ void fy_head_read(const unsigned char *bytes, size_t nbytes, struct fy_head *hea
 		return;
 	}
 	struct shape shape = shapes[bytes[0] - 0xc0];
-	size_t needed = 1u + shape.width + (shape.kind == FY_HEAD_EXT) + (is_number(shape.kind) ? shape.fixed : 0);
+	size_t needed = 1u + shape.width + (shape.kind == FY_HEAD_EXT) +
+	                (is_number(shape.kind) ? shape.fixed : 0);
 	if (nbytes >= needed)
 		read_long(bytes, shape, head);
 }
@@ -127,12 +128,13 @@ void fy_head_read(const unsigned char *bytes, size_t nbytes, struct fy_head *hea
 struct walk {
 	const unsigned char *bytes;
 	size_t nbytes, at;
-	uint64_t waiting;                        /* elements that are still to come, of all levels */
-	uint64_t left[FERRY_DEPTH_MAX + 1];      /* of each level; 0 is the one object itself */
+	uint64_t waiting;                   /* elements that are still to come, of all levels */
+	uint64_t left[FERRY_DEPTH_MAX + 1]; /* of each level; 0 is the one object itself */
 	unsigned depth;
 };
 
-static const char *check_reference(const struct fy_check *check, const struct walk *w, const struct fy_head *head)
+static const char *check_reference(const struct fy_check *check, const struct walk *w,
+                                   const struct fy_head *head)
 {
 	if (head->nbytes != FY_REFERENCE_BYTES)
 		return "a reference to an attachment does not have four bytes";
@@ -142,7 +144,8 @@ static const char *check_reference(const struct fy_check *check, const struct wa
 }
 
 /* What is wrong with the element at w->at, whose head is read; NULL: nothing. */
-static const char *check_head(const struct fy_check *check, const struct walk *w, const struct fy_head *head)
+static const char *check_head(const struct fy_check *check, const struct walk *w,
+                              const struct fy_head *head)
 {
 	uint64_t behind = w->nbytes - w->at - head->header;
 	if (head->kind == FY_HEAD_CUT)
@@ -153,7 +156,8 @@ static const char *check_head(const struct fy_check *check, const struct walk *w
 		return "a length beyond the end of the bytes";
 	if (w->waiting + head->children > behind - head->nbytes)
 		return "a count beyond the end of the bytes";
-	if ((head->kind == FY_HEAD_ARRAY || head->kind == FY_HEAD_MAP) && w->depth >= FERRY_DEPTH_MAX)
+	if ((head->kind == FY_HEAD_ARRAY || head->kind == FY_HEAD_MAP) &&
+	    w->depth >= FERRY_DEPTH_MAX)
 		return "nested too deeply";
 	if (check->objects + 1 + w->waiting + head->children > check->objects_max)
 		return "the object would take more than decode_memory";

@@ -25,7 +25,7 @@ enum fy_head_kind {
 	FY_HEAD_EXT,
 	FY_HEAD_ARRAY,
 	FY_HEAD_MAP,
-	FY_HEAD_CUT,     /* the bytes end inside the header */
+	FY_HEAD_CUT, /* the bytes end inside the header */
 };
 
 /* One element: what stands in front of it, and what it claims to be followed by. */
@@ -34,8 +34,9 @@ struct fy_head {
 	int8_t type;       /* of an extension */
 	uint64_t nbytes;   /* of a string, binary, extension or a number that follows the header */
 	uint64_t children; /* of an array its elements, of a map its keys and values */
-	uint64_t number;   /* of a number: its value, negative ones in two's complement; floats: their bits */
-	size_t header;     /* bytes before the payload; a number's payload counts as header */
+	/* of a number: its value, negative ones in two's complement; floats: their bits */
+	uint64_t number;
+	size_t header; /* bytes before the payload; a number's payload counts as header */
 };
 
 /* Read the head at `bytes`. Reads at most `nbytes` bytes; the payload may lie beyond them. */
@@ -46,12 +47,12 @@ typedef const char *fy_judge_fn(void *arg, uint32_t index);
 
 /* What may be, and what was found. */
 struct fy_check {
-	size_t objects_max;   /* more elements than that are refused */
-	fy_judge_fn *judge;   /* of references to attachments; NULL: there are no attachments */
+	size_t objects_max; /* more elements than that are refused */
+	fy_judge_fn *judge; /* of references to attachments; NULL: there are no attachments */
 	void *arg;
-	size_t objects;       /* found: elements, the outermost included */
-	size_t offset;        /* found wrong here */
-	const char *reason;   /* and so, without a full stop */
+	size_t objects;     /* found: elements, the outermost included */
+	size_t offset;      /* found wrong here */
+	const char *reason; /* and so, without a full stop */
 };
 
 /* Are these bytes exactly one object that may be decoded? On false offset and reason are set. */

@@ -31,8 +31,9 @@ struct codec {
 };
 
 struct codecs {
-	struct codec *of[256];  /* by type: set by compare-and-swap, cleared by swap; read by acquire */
-	struct codec *retired;  /* pushed by compare-and-swap, read when the engine is freed */
+	/* by type: set by compare-and-swap, cleared by swap; read by acquire */
+	struct codec *of[256];
+	struct codec *retired; /* pushed by compare-and-swap, read when the engine is freed */
 };
 
 static void codecs_free(void *slot)
@@ -90,7 +91,8 @@ static int put(struct codecs *all, int8_t type, const struct codec *codec)
 	if (fy_cas_ptr(&all->of[(uint8_t)type], NULL, entry))
 		return FERRY_OK;
 	free(entry);
-	return fy_fail(FERRY_EALREADY, "type %d has a codec: take it away first, with both functions NULL", type);
+	return fy_fail(FERRY_EALREADY,
+	               "type %d has a codec: take it away first, with both functions NULL", type);
 }
 
 static int set(ferry *engine, int8_t type, const struct codec *codec)
@@ -101,12 +103,14 @@ static int set(ferry *engine, int8_t type, const struct codec *codec)
 	return codec->encode || codec->decode ? put(all, type, codec) : take_away(all, type);
 }
 
-int ferry_codec_register(ferry *engine, int8_t type, ferry_encode_fn *encode, ferry_decode_fn *decode, void *arg)
+int ferry_codec_register(ferry *engine, int8_t type, ferry_encode_fn *encode,
+                         ferry_decode_fn *decode, void *arg)
 {
 	if (!engine)
 		return fy_fail(FERRY_EINVAL, "engine is NULL: open one with ferry_open");
 	if (type == FERRY_EXT_BINARY)
-		return fy_fail(FERRY_EINVAL, "type %d is the library's, for lifted binaries: use another", type);
+		return fy_fail(FERRY_EINVAL,
+		               "type %d is the library's, for lifted binaries: use another", type);
 	if (!fy_engine_enter(engine)) /* else close could free the table meanwhile */
 		return fy_fail(FERRY_ESTOPPED, "the engine has stopped");
 	int status = set(engine, type, &(struct codec){ encode, decode, arg, NULL });
@@ -125,7 +129,8 @@ static int finish_extension(ferry_message *message, size_t start, int8_t type)
 	size_t length = message->nbytes - start - HEADER_LONG;
 	unsigned char *at = (unsigned char *)message->body + start;
 	if (length > UINT32_MAX)
-		return fy_fail(FERRY_ETOOBIG, "the encoder of type %d wrote %zu bytes: attach large parts", type,
+		return fy_fail(FERRY_ETOOBIG,
+		               "the encoder of type %d wrote %zu bytes: attach large parts", type,
 		               length);
 	if (length > UINT8_MAX) {
 		for (unsigned i = 0; i < 4; i++)
@@ -150,10 +155,12 @@ static int encode(ferry_message *message, const struct codec *codec, int8_t type
 		return status;
 	status = codec->encode(message, value, codec->arg);
 	if (status > 0)
-		status = fy_fail(FERRY_EINVAL, "the encoder of type %d returned %d: 0 or a negative status", type,
+		status = fy_fail(FERRY_EINVAL,
+		                 "the encoder of type %d returned %d: 0 or a negative status", type,
 		                 status);
 	else if (status < 0)
-		fy_fail(status, "the encoder of type %d returned %d: %s", type, status, ferry_strerror(status));
+		fy_fail(status, "the encoder of type %d returned %d: %s", type, status,
+		        ferry_strerror(status));
 	if (status == FERRY_OK)
 		status = finish_extension(message, start, type);
 	if (status != FERRY_OK)
@@ -167,7 +174,9 @@ int ferry_message_pack_value(ferry_message *message, int8_t type, const void *va
 		return fy_fail(FERRY_EINVAL, "message is NULL: make one with ferry_message_create");
 	const struct codec *codec = codec_of(message, type);
 	if (!codec || !codec->encode)
-		return fy_fail(FERRY_EINVAL, "type %d has no encoder: register one with ferry_codec_register", type);
+		return fy_fail(FERRY_EINVAL,
+		               "type %d has no encoder: register one with ferry_codec_register",
+		               type);
 	return encode(message, codec, type, value);
 }
 
@@ -178,19 +187,23 @@ int ferry_message_value(ferry_message *message, const msgpack_object *extension,
 	if (!message || !extension || !value_p)
 		return fy_fail(FERRY_EINVAL, "message, extension or value_p is NULL");
 	if (extension->type != MSGPACK_OBJECT_EXT)
-		return fy_fail(FERRY_EINVAL, "the object is not an extension: look at its type first");
+		return fy_fail(FERRY_EINVAL,
+		               "the object is not an extension: look at its type first");
 	const msgpack_object_ext *ext = &extension->via.ext;
 	const struct codec *codec = codec_of(message, ext->type);
 	if (!codec || !codec->decode)
-		return fy_fail(FERRY_EINVAL, "type %d has no decoder: register one with ferry_codec_register",
+		return fy_fail(FERRY_EINVAL,
+		               "type %d has no decoder: register one with ferry_codec_register",
 		               ext->type);
 	void *value = NULL;
 	int status = codec->decode(message, ext->ptr, ext->size, &value, codec->arg);
 	if (status > 0)
-		status = fy_fail(FERRY_EDECODE, "the decoder of type %d returned %d: 0 or a negative status",
+		status = fy_fail(FERRY_EDECODE,
+		                 "the decoder of type %d returned %d: 0 or a negative status",
 		                 ext->type, status);
 	else if (status < 0)
-		fy_fail(status, "the decoder of type %d returned %d: %s", ext->type, status, ferry_strerror(status));
+		fy_fail(status, "the decoder of type %d returned %d: %s", ext->type, status,
+		        ferry_strerror(status));
 	if (status == FERRY_OK)
 		*value_p = value;
 	return status;

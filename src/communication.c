@@ -19,14 +19,16 @@
 
 static int check_engine(const ferry *engine)
 {
-	return engine ? FERRY_OK : fy_fail(FERRY_EINVAL, "engine is NULL: open one with ferry_open");
+	return engine ? FERRY_OK
+	              : fy_fail(FERRY_EINVAL, "engine is NULL: open one with ferry_open");
 }
 
 static int check_op(uint32_t op)
 {
 	if (op < FERRY_OP_RESERVED)
 		return FERRY_OK;
-	return fy_fail(FERRY_EINVAL, "op 0x%x is reserved for the library: use one below 0xFFFF0000", op);
+	return fy_fail(FERRY_EINVAL,
+	               "op 0x%x is reserved for the library: use one below 0xFFFF0000", op);
 }
 
 /* What every send looks at first; `blocking` ones must not wait on the progress thread. */
@@ -34,7 +36,9 @@ static int check_send(const ferry *engine, bool blocking)
 {
 	int status = check_engine(engine);
 	if (status == FERRY_OK && blocking && fy_engine_on_progress(engine))
-		status = fy_fail(FERRY_EDEADLK, "a blocking send in inline code would wait for itself: use the i form");
+		status = fy_fail(
+			FERRY_EDEADLK,
+			"a blocking send in inline code would wait for itself: use the i form");
 	return status;
 }
 
@@ -51,10 +55,11 @@ static int deliver(ferry *engine, int rank, ferry_message *message)
 }
 
 /* The one way out of all sends: `message` is released unless *keep_p takes it. */
-static int send_message(ferry *engine, int rank, ferry_message *message, bool blocking, ferry_future **future_p,
-                        ferry_message **keep_p)
+static int send_message(ferry *engine, int rank, ferry_message *message, bool blocking,
+                        ferry_future **future_p, ferry_message **keep_p)
 {
-	int status = blocking ? deliver(engine, rank, message) : fy_post_message(engine, rank, message, future_p);
+	int status = blocking ? deliver(engine, rank, message)
+	                      : fy_post_message(engine, rank, message, future_p);
 	if (status == FERRY_OK && keep_p)
 		*keep_p = message;
 	else
@@ -63,7 +68,8 @@ static int send_message(ferry *engine, int rank, ferry_message *message, bool bl
 }
 
 /* A message with an object for a body; NULL: without. */
-static int make(ferry *engine, uint32_t op, const msgpack_object *object, bool copy, ferry_message **message_p)
+static int make(ferry *engine, uint32_t op, const msgpack_object *object, bool copy,
+                ferry_message **message_p)
 {
 	ferry_message *message = NULL;
 	int status = fy_message_create(engine, op, &message);
@@ -77,17 +83,19 @@ static int make(ferry *engine, uint32_t op, const msgpack_object *object, bool c
 }
 
 /* An object on its way, in whichever form. */
-static int send_object(ferry *engine, int rank, uint32_t op, const msgpack_object *object, bool blocking,
-                       ferry_future **future_p)
+static int send_object(ferry *engine, int rank, uint32_t op, const msgpack_object *object,
+                       bool blocking, ferry_future **future_p)
 {
 	ferry_message *message;
 	int status = make(engine, op, object, !blocking && !future_p, &message);
-	return status == FERRY_OK ? send_message(engine, rank, message, blocking, future_p, NULL) : status;
+	return status == FERRY_OK ? send_message(engine, rank, message, blocking, future_p, NULL)
+	                          : status;
 }
 
 static int check_object(const msgpack_object *object)
 {
-	return object ? FERRY_OK : fy_fail(FERRY_EINVAL, "object is NULL: give one, nil for nothing");
+	return object ? FERRY_OK
+	              : fy_fail(FERRY_EINVAL, "object is NULL: give one, nil for nothing");
 }
 
 int ferry_send_object(ferry *engine, int rank, const msgpack_object *object)
@@ -95,15 +103,18 @@ int ferry_send_object(ferry *engine, int rank, const msgpack_object *object)
 	int status = check_send(engine, true);
 	if (status == FERRY_OK)
 		status = check_object(object);
-	return status == FERRY_OK ? send_object(engine, rank, FY_OP_OBJECT, object, true, NULL) : status;
+	return status == FERRY_OK ? send_object(engine, rank, FY_OP_OBJECT, object, true, NULL)
+	                          : status;
 }
 
-int ferry_isend_object(ferry *engine, int rank, const msgpack_object *object, ferry_future **future_p)
+int ferry_isend_object(ferry *engine, int rank, const msgpack_object *object,
+                       ferry_future **future_p)
 {
 	int status = check_send(engine, false);
 	if (status == FERRY_OK)
 		status = check_object(object);
-	return status == FERRY_OK ? send_object(engine, rank, FY_OP_OBJECT, object, false, future_p) : status;
+	return status == FERRY_OK ? send_object(engine, rank, FY_OP_OBJECT, object, false, future_p)
+	                          : status;
 }
 
 int ferry_send_simple_operation(ferry *engine, int rank, uint32_t op, const msgpack_object *object)
@@ -123,8 +134,8 @@ int ferry_isend_simple_operation(ferry *engine, int rank, uint32_t op, const msg
 	return status == FERRY_OK ? send_object(engine, rank, op, object, false, future_p) : status;
 }
 
-int ferry_isend_serialized_operation(ferry *engine, int rank, uint32_t op, const void *data, size_t nbytes,
-                                     ferry_future **future_p)
+int ferry_isend_serialized_operation(ferry *engine, int rank, uint32_t op, const void *data,
+                                     size_t nbytes, ferry_future **future_p)
 {
 	ferry_message *message = NULL;
 	int status = check_send(engine, false);
@@ -157,9 +168,10 @@ static void end_loan(void *data, void *arg)
 	free(loan);
 }
 
-/* Attach what is borrowed until `release`. *loan_p is the message's, and valid as long as that is. */
-static int attach_loan(ferry_message *message, const void *data, size_t nbytes, ferry_release_fn *release,
-                       void *arg, struct loan **loan_p)
+/* Attach what is borrowed until `release`. *loan_p is the message's, and valid as long as
+ * that is. */
+static int attach_loan(ferry_message *message, const void *data, size_t nbytes,
+                       ferry_release_fn *release, void *arg, struct loan **loan_p)
 {
 	struct loan *loan = malloc(sizeof *loan);
 	if (!loan)
@@ -173,7 +185,8 @@ static int attach_loan(ferry_message *message, const void *data, size_t nbytes, 
 	return status;
 }
 
-static int post_loan(ferry *engine, int rank, ferry_message *message, struct loan *loan, ferry_future **future_p)
+static int post_loan(ferry *engine, int rank, ferry_message *message, struct loan *loan,
+                     ferry_future **future_p)
 {
 	int status = fy_post_message(engine, rank, message, future_p);
 	if (status != FERRY_OK)
@@ -184,7 +197,9 @@ static int post_loan(ferry *engine, int rank, ferry_message *message, struct loa
 
 static int check_bytes(const void *data, size_t nbytes)
 {
-	return data || nbytes == 0 ? FERRY_OK : fy_fail(FERRY_EINVAL, "data is NULL, but nbytes is %zu", nbytes);
+	return data || nbytes == 0
+	               ? FERRY_OK
+	               : fy_fail(FERRY_EINVAL, "data is NULL, but nbytes is %zu", nbytes);
 }
 
 int ferry_send_buffer(ferry *engine, int rank, const void *data, size_t nbytes)
@@ -204,8 +219,8 @@ int ferry_send_buffer(ferry *engine, int rank, const void *data, size_t nbytes)
 	return status;
 }
 
-int ferry_isend_buffer(ferry *engine, int rank, const void *data, size_t nbytes, ferry_release_fn *release,
-                       void *arg, ferry_future **future_p)
+int ferry_isend_buffer(ferry *engine, int rank, const void *data, size_t nbytes,
+                       ferry_release_fn *release, void *arg, ferry_future **future_p)
 {
 	ferry_message *message;
 	struct loan *loan = NULL;
@@ -288,26 +303,31 @@ static int send_complex(ferry *engine, int rank, uint32_t op, const msgpack_obje
 	else if (packed_p && *packed_p)
 		status = again(engine, op, *packed_p, &message);
 	else
-		status = fy_fail(FERRY_EINVAL, "object is NULL and *packed_p has no message to send again");
+		status = fy_fail(FERRY_EINVAL,
+		                 "object is NULL and *packed_p has no message to send again");
 	if (status != FERRY_OK)
 		return status;
 	return send_message(engine, rank, message, blocking, future_p, object ? packed_p : NULL);
 }
 
-int ferry_send_complex_data(ferry *engine, int rank, const msgpack_object *object, ferry_message **packed_p)
+int ferry_send_complex_data(ferry *engine, int rank, const msgpack_object *object,
+                            ferry_message **packed_p)
 {
 	return send_complex(engine, rank, FY_OP_COMPLEX, object, packed_p, true, NULL);
 }
 
-int ferry_isend_complex_data(ferry *engine, int rank, const msgpack_object *object, ferry_message **packed_p,
-                             ferry_future **future_p)
+int ferry_isend_complex_data(ferry *engine, int rank, const msgpack_object *object,
+                             ferry_message **packed_p, ferry_future **future_p)
 {
 	return send_complex(engine, rank, FY_OP_COMPLEX, object, packed_p, false, future_p);
 }
 
-int ferry_isend_complex_operation(ferry *engine, int rank, uint32_t op, const msgpack_object *object,
-                                  ferry_message **packed_p, ferry_future **future_p)
+int ferry_isend_complex_operation(ferry *engine, int rank, uint32_t op,
+                                  const msgpack_object *object, ferry_message **packed_p,
+                                  ferry_future **future_p)
 {
 	int status = check_op(op);
-	return status == FERRY_OK ? send_complex(engine, rank, op, object, packed_p, false, future_p) : status;
+	return status == FERRY_OK
+	               ? send_complex(engine, rank, op, object, packed_p, false, future_p)
+	               : status;
 }

@@ -14,9 +14,9 @@
  * Cancelling a composed future, or letting a deadline pass, decides that future alone;
  * the ones it is made of go on.
  *
- * A waiter looks through compositions for a step that is queued behind itself (`stuck`). What a group is made of
- * stays while one holds a place in `left`; a chain waits for those who look before it lets go of
- * a future (chain_let_go). They only look, a moment each.
+ * A waiter looks through compositions for a step that is queued behind itself (`stuck`). What a
+ * group is made of stays while one holds a place in `left`; a chain waits for those who look before
+ * it lets go of a future (chain_let_go). They only look, a moment each.
  */
 #include <sched.h>
 #include <stdio.h>
@@ -62,13 +62,13 @@ static ferry_future *create_composed(struct composed *composed, enum kind kind, 
 
 struct group {
 	struct composed composed;
-	/* Watches that may still fire, one for whoever builds or takes apart the group, and for `any`
-	 * one until it has settled. Atomic add by all of them; 0 for ever: it is over. */
+	/* Watches that may still fire, one for whoever builds or takes apart the group, and for
+	 * `any` one until it has settled. Atomic add by all of them; 0 for ever: it is over. */
 	uint32_t left;
 	uint32_t fired; /* any: swapped to 1 by the first watch that fires */
 	size_t first;   /* any: whose watch that was; written by it, read in its own fy_later */
 	struct fy_later settle, over;
-	size_t count;   /* of watches: NULLs of the array have none */
+	size_t count; /* of watches: NULLs of the array have none */
 	struct fy_watch watches[];
 };
 
@@ -88,7 +88,8 @@ static void settle(struct group *group, size_t by)
 	const char *detail = ferry_future_detail(child);
 	if (!*detail && child->status != FERRY_OK)
 		detail = ferry_strerror(child->status);
-	snprintf(text, sizeof text, "future %zu%s%.200s", group->watches[by].index, *detail ? ": " : "", detail);
+	snprintf(text, sizeof text, "future %zu%s%.200s", group->watches[by].index,
+	         *detail ? ": " : "", detail);
 	future->detail = strdup(text);
 	fy_future_finish(future, child->status);
 }
@@ -171,19 +172,24 @@ static void any_settle(struct fy_later *later)
 	group_drop(group, 1);
 }
 
-static void group_fill(struct group *group, ferry_future *const *futures, size_t count, enum kind kind)
+static void group_fill(struct group *group, ferry_future *const *futures, size_t count,
+                       enum kind kind)
 {
 	for (size_t i = 0; i < count; i++) {
 		if (!futures[i])
 			continue;
 		ferry_future_retain(futures[i]);
-		group->watches[group->count++] = (struct fy_watch){ .future = futures[i], .owner = group, .index = i,
-		                                                    .notify = kind == KIND_ALL ? all_notify : any_notify };
+		group->watches[group->count++] =
+			(struct fy_watch){ .future = futures[i],
+			                   .owner = group,
+			                   .index = i,
+			                   .notify = kind == KIND_ALL ? all_notify : any_notify };
 	}
 }
 
 /* `count` places with `n` futures in them. */
-static struct group *group_create(ferry_future *const *futures, size_t count, size_t n, enum kind kind)
+static struct group *group_create(ferry_future *const *futures, size_t count, size_t n,
+                                  enum kind kind)
 {
 	struct group *group = calloc(1, sizeof *group + n * sizeof group->watches[0]);
 	size_t i = 0;
@@ -213,7 +219,8 @@ static void group_watch(struct group *group)
 	fy_later_run();
 }
 
-static int compose(ferry_future *const *futures, size_t count, enum kind kind, ferry_future **future_p)
+static int compose(ferry_future *const *futures, size_t count, enum kind kind,
+                   ferry_future **future_p)
 {
 	const char *name = kind == KIND_ALL ? "ferry_future_all" : "ferry_future_any";
 	struct group *group;
@@ -249,13 +256,15 @@ int ferry_future_any(ferry_future *const *futures, size_t count, ferry_future **
 
 struct chain {
 	struct composed composed;
-	ferry_future *on;     /* first, until fn has returned; then what fn yielded, until it is done. Written
-	                       * by the chain (release, swap), read by those who look (acquire) */
-	uint32_t lookers;     /* threads that look at `on` and `where`: atomic add by them */
+	/* first, until fn has returned; then what fn yielded, until it is done. Written by the
+	 * chain (release, swap), read by those who look (acquire) */
+	ferry_future *on;
+	uint32_t lookers;      /* threads that look at `on` and `where`: atomic add by them */
 	ferry_executor *where; /* kept until fn has returned */
 	ferry_next_fn *fn;
 	void *arg;
-	uint32_t stepped;     /* 1 once fn is about to run: written on `where` (release), read by waiters (acquire) */
+	/* 1 once fn is about to run: written on `where` (release), read by waiters (acquire) */
+	uint32_t stepped;
 	struct fy_task step;
 	struct fy_later later;
 	struct fy_watch watch; /* of first, then of next */
@@ -274,7 +283,8 @@ static void chain_finish(struct chain *chain, int status, const char *detail, fe
 	ferry_future_release(future);
 }
 
-/* Who looks after this sees NULL, and `stepped` as it is now. The reference becomes the caller's. */
+/* Who looks after this sees NULL, and `stepped` as it is now. The reference becomes
+ * the caller's. */
 static ferry_future *chain_let_go(struct chain *chain)
 {
 	ferry_future *future = fy_swap_ptr(&chain->on, NULL);
@@ -331,16 +341,18 @@ static void chain_follow(struct chain *chain, int rc, ferry_future *next)
 	if (rc == FERRY_OK && next && next != chain->composed.future) {
 		fy_store_release_ptr(&chain->on, next);
 		chain->later.run = chain_take_over;
-		chain->watch = (struct fy_watch){ .future = next, .notify = chain_notify, .owner = chain };
+		chain->watch =
+			(struct fy_watch){ .future = next, .notify = chain_notify, .owner = chain };
 		fy_watch_add(&chain->watch);
 		return;
 	}
 	if (rc > 0 || next) {
-		snprintf(text, sizeof text, "the function of the chain returned %s%s", ferry_strname(rc),
-		         next ? " and yielded a future that it cannot" : "");
+		snprintf(text, sizeof text, "the function of the chain returned %s%s",
+		         ferry_strname(rc), next ? " and yielded a future that it cannot" : "");
 		rc = rc < 0 ? rc : FERRY_EINVAL;
 	} else {
-		snprintf(text, sizeof text, "the function of the chain returned %s", ferry_strname(rc));
+		snprintf(text, sizeof text, "the function of the chain returned %s",
+		         ferry_strname(rc));
 	}
 	ferry_future_release(next);
 	chain_finish(chain, rc, rc < 0 ? text : NULL, NULL);
@@ -360,8 +372,10 @@ static void chain_step(struct fy_task *task)
 		           rc = chain->fn(first, chain_status(chain), chain->arg, &next));
 	chain_let_go(chain);
 	if (discard)
-		chain_finish(chain, rc, fy_program_may_run() ? "the executor of the chain was destroyed"
-		                                             : "the process ends", NULL);
+		chain_finish(chain, rc,
+		             fy_program_may_run() ? "the executor of the chain was destroyed"
+		                                  : "the process ends",
+		             NULL);
 	else
 		chain_follow(chain, rc, next);
 	ferry_future_release(first);
@@ -383,8 +397,8 @@ int ferry_future_and_then(ferry_future *future, ferry_executor *where, ferry_nex
 	struct chain *chain;
 
 	if (!future || !fn || !future_p)
-		return fy_fail(FERRY_EINVAL, "ferry_future_and_then needs a future, a function and a place "
-		                             "for the new future");
+		return fy_fail(FERRY_EINVAL, "ferry_future_and_then needs a future, a function and "
+		                             "a place for the new future");
 	chain = calloc(1, sizeof *chain);
 	if (!create_composed((struct composed *)chain, KIND_CHAIN, future->engine))
 		return fy_fail(FERRY_ENOMEM, "no memory for a chain");
@@ -397,7 +411,8 @@ int ferry_future_and_then(ferry_future *future, ferry_executor *where, ferry_nex
 	chain->arg = arg;
 	chain->step.run = chain_step;
 	chain->later.run = chain_start;
-	chain->watch = (struct fy_watch){ .future = future, .notify = chain_notify, .owner = chain };
+	chain->watch =
+		(struct fy_watch){ .future = future, .notify = chain_notify, .owner = chain };
 	*future_p = chain->composed.future;
 	fy_watch_add(&chain->watch);
 	return FERRY_OK;
@@ -418,8 +433,9 @@ void fy_compose_abandoned(ferry_future *future)
 
 /* ---- waits that cannot end ---------------------------------------------------------------- */
 
-#define LOOKS_MAX 100000 /* futures; so that it takes a millisecond at most. What is not seen then is not known */
-#define DEPTH_MAX 100    /* compositions of compositions, on the stack */
+/* futures; so that it takes a millisecond at most. What is not seen then is not known */
+#define LOOKS_MAX 100000
+#define DEPTH_MAX 100 /* compositions of compositions, on the stack */
 
 struct look {
 	unsigned left, depth;
@@ -466,7 +482,8 @@ static bool stuck(const ferry_future *future, struct look *look)
 {
 	struct composed *composed = future->extra;
 
-	if (look->left == 0 || look->depth == 0 || (fy_load_acquire_32(&future->state) & FY_FUTURE_CLAIMED))
+	if (look->left == 0 || look->depth == 0 ||
+	    (fy_load_acquire_32(&future->state) & FY_FUTURE_CLAIMED))
 		return false;
 	look->left--;
 	if (!(future->flags & FY_FUTURE_IS_COMPOSED))
@@ -492,7 +509,8 @@ int fy_compose_may_wait(const ferry_future *future)
 	bool is = stuck(future, &look);
 	fy_later_run(); /* a group may have been over but for us */
 	if (is)
-		return fy_fail(FERRY_EDEADLK, "this future is made of one whose next step can only run when "
-		                              "what this thread is running has returned; use ferry_future_then");
+		return fy_fail(FERRY_EDEADLK,
+		               "this future is made of one whose next step can only run when what "
+		               "this thread is running has returned; use ferry_future_then");
 	return FERRY_OK;
 }

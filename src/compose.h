@@ -9,7 +9,8 @@
 void fy_compose_abandoned(ferry_future *future);
 /* Is this thread running anything that a future may wait for? */
 bool fy_compose_matters(void);
-/* 0, or FERRY_EDEADLK with a sentence when it is made of what has its next step queued behind the caller. */
+/* 0, or FERRY_EDEADLK with a sentence when it is made of what has its next step queued behind
+ * the caller. */
 int fy_compose_may_wait(const ferry_future *future);
 
 #endif

@@ -60,7 +60,8 @@ static msgpack_object boolean(bool truth)
 }
 
 /* A string or binary in place. */
-static msgpack_object span(msgpack_object_type type, const struct fy_head *head, const char *payload)
+static msgpack_object span(msgpack_object_type type, const struct fy_head *head,
+                           const char *payload)
 {
 	msgpack_object o = { .type = type };
 	if (type == MSGPACK_OBJECT_STR)
@@ -95,7 +96,8 @@ static msgpack_object container(struct decoding *d, const struct fy_head *head)
 		return o;
 	}
 	o.type = MSGPACK_OBJECT_MAP;
-	o.via.map = (msgpack_object_map){ (uint32_t)(head->children / 2), (msgpack_object_kv *)(void *)places };
+	o.via.map = (msgpack_object_map){ (uint32_t)(head->children / 2),
+		                          (msgpack_object_kv *)(void *)places };
 	return o;
 }
 
@@ -103,18 +105,28 @@ static msgpack_object decode_one(struct decoding *d, const struct fy_head *head)
 {
 	const char *payload = (const char *)d->at + head->header;
 	switch (head->kind) {
-	case FY_HEAD_FALSE: return boolean(false);
-	case FY_HEAD_TRUE: return boolean(true);
-	case FY_HEAD_UINT: return integer(head->number, false);
-	case FY_HEAD_INT: return integer(head->number, (int64_t)head->number < 0);
+	case FY_HEAD_FALSE:
+		return boolean(false);
+	case FY_HEAD_TRUE:
+		return boolean(true);
+	case FY_HEAD_UINT:
+		return integer(head->number, false);
+	case FY_HEAD_INT:
+		return integer(head->number, (int64_t)head->number < 0);
 	case FY_HEAD_FLOAT32:
-	case FY_HEAD_FLOAT64: return real(head);
-	case FY_HEAD_STR: return span(MSGPACK_OBJECT_STR, head, payload);
-	case FY_HEAD_BIN: return span(MSGPACK_OBJECT_BIN, head, payload);
-	case FY_HEAD_EXT: return extension(d, head, payload);
+	case FY_HEAD_FLOAT64:
+		return real(head);
+	case FY_HEAD_STR:
+		return span(MSGPACK_OBJECT_STR, head, payload);
+	case FY_HEAD_BIN:
+		return span(MSGPACK_OBJECT_BIN, head, payload);
+	case FY_HEAD_EXT:
+		return extension(d, head, payload);
 	case FY_HEAD_ARRAY:
-	case FY_HEAD_MAP: return container(d, head);
-	default: return (msgpack_object){ .type = MSGPACK_OBJECT_NIL };
+	case FY_HEAD_MAP:
+		return container(d, head);
+	default:
+		return (msgpack_object){ .type = MSGPACK_OBJECT_NIL };
 	}
 }
 

@@ -27,14 +27,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define LOOK_AHEAD 2u       /* receives that are tested behind one that is not complete, */
-#define LOOK_AHEAD_STEPS 4u /* every so many steps: each test that fails makes MPI look at all of its network */
-#define LOOK_ALL_STEPS 64u  /* every so many steps all of them are */
+#define LOOK_AHEAD 2u /* receives that are tested behind one that is not complete, */
+/* every so many steps: each test that fails makes MPI look at all of its network */
+#define LOOK_AHEAD_STEPS 4u
+#define LOOK_ALL_STEPS 64u /* every so many steps all of them are */
 #define SMALL_RECORDS 8u   /* a batch with more than these is one of small records */
 #define LEFT_MAX 8u        /* messages that a borrower of the helm copies for the progress thread */
-#define ANSWERS_WAIT 4u     /* receives, the one of the call among them, before its answer leaves */
+#define ANSWERS_WAIT 4u    /* receives, the one of the call among them, before its answer leaves */
 #define EARLY_MAX 65536    /* a batch that is further ahead than this is not one of ours */
-#define GAP_TIME FERRY_MS(250) /* a number that is missing at two looks, so far apart, was in a receive that failed */
+/* a number that is missing at two looks, so far apart, was in a receive that failed */
+#define GAP_TIME FERRY_MS(250)
 
 /* ---- receives -------------------------------------------------------------------- */
 
@@ -42,8 +44,10 @@ static void post_receive(struct fy_progress *p, struct fy_slot *slot)
 {
 	slot->next = NULL;
 	slot->begun = slot->bad = false;
-	if (p->port->ops->recv(p->port, FY_PORT_ANY, FY_TAG_BATCH, slot->buffer, FY_BATCH_BYTES, &slot->request) != 0) {
-		fy_log(p->engine->log, "a receive could not be posted: %s", p->port->ops->error(p->port));
+	if (p->port->ops->recv(p->port, FY_PORT_ANY, FY_TAG_BATCH, slot->buffer, FY_BATCH_BYTES,
+	                       &slot->request) != 0) {
+		fy_log(p->engine->log, "a receive could not be posted: %s",
+		       p->port->ops->error(p->port));
 		slot->next = p->unposted; /* the others go on */
 		p->unposted = slot;
 		return;
@@ -146,11 +150,12 @@ bool fy_message_reply_in_place(ferry_message *view, const void *body, size_t nby
 {
 	struct fy_progress *p = view->engine->progress;
 	return nbytes <= FY_REPLY_ROOM &&
-	       fy_outgoing_reply_bytes(p, view->source, view->call_id, NULL, body, (uint32_t)nbytes, p->tag);
+	       fy_outgoing_reply_bytes(p, view->source, view->call_id, NULL, body, (uint32_t)nbytes,
+	                               p->tag);
 }
 
-static ferry_message *keep_record(struct fy_progress *p, struct fy_channel *ch, const struct fy_record *r,
-                                  uint64_t call_id, int *status_p)
+static ferry_message *keep_record(struct fy_progress *p, struct fy_channel *ch,
+                                  const struct fy_record *r, uint64_t call_id, int *status_p)
 {
 	ferry_message *m = NULL;
 	uint32_t n = fy_record_body(r);
@@ -166,7 +171,8 @@ static ferry_message *keep_record(struct fy_progress *p, struct fy_channel *ch, 
 		if (n)
 			memcpy(m->body, fy_record_data(r), n);
 	}
-	m->flags = FY_MESSAGE_RECEIVED | (call_id ? FY_MESSAGE_CALL : 0) | fy_message_coloured(fy_arrived_colour(p, r));
+	m->flags = FY_MESSAGE_RECEIVED | (call_id ? FY_MESSAGE_CALL : 0) |
+	           fy_message_coloured(fy_arrived_colour(p, r));
 	m->source = ch->rank;
 	m->call_id = call_id;
 	return m;
@@ -211,7 +217,8 @@ void fy_handler_release(struct fy_handler *h)
 static void after_handler(ferry_message *m)
 {
 	bool unanswered = m->flags & FY_MESSAGE_CALL && !fy_load_relaxed_32(&m->retained);
-	if (!unanswered || !fy_message_answer_for(m, 0)) /* else our reference goes with the answer */
+	/* else our reference goes with the answer */
+	if (!unanswered || !fy_message_answer_for(m, 0))
 		ferry_message_release(m);
 }
 
@@ -255,8 +262,8 @@ static void handle_here(ferry *engine, struct fy_handler *h, ferry_message *m)
 	fy_engine_end(FY_HANDLING, before);
 }
 
-/* It was not handled: back to the mailbox, where nobody reads any more once the engine has stopped. Nor is anything
- * handled once the process ends; then the release answers for a request. */
+/* It was not handled: back to the mailbox, where nobody reads any more once the engine has stopped.
+ * Nor is anything handled once the process ends; then the release answers for a request. */
 static void hand_back(ferry *engine, ferry_message *m)
 {
 	if (!fy_program_may_run()) {
@@ -283,8 +290,8 @@ static void run_in_executor(struct fy_task *task)
 	unsigned colour = fy_message_colour(m->flags);
 	fy_engine_retain(engine);
 	m->handler = NULL;
-	/* Read-modify-write, then the look at `closed`; unregistering sets that by one, then looks at `running`: one of
-	 * the two sees the other. */
+	/* Read-modify-write, then the look at `closed`; unregistering sets that by one, then looks
+	 * at `running`: one of the two sees the other. */
 	fy_add_32(&h->running, 1);
 	if (fy_load_acquire_32(&h->closed) || fy_executor_discarding() || !fy_program_may_run()) {
 		hand_back(engine, m);
@@ -318,9 +325,10 @@ static void end_colour(struct fy_progress *p, uint32_t before)
 	p->tag = before;
 }
 
-/* False: the process ends, and it was not called. Who looked before may have looked before exit began, which waits for
- * nobody who is not inside: so it is looked at again. */
-static bool call_inline(struct fy_progress *p, struct fy_handler *h, ferry_message *m, unsigned colour)
+/* False: the process ends, and it was not called. Who looked before may have looked before exit
+ * began, which waits for nobody who is not inside: so it is looked at again. */
+static bool call_inline(struct fy_progress *p, struct fy_handler *h, ferry_message *m,
+                        unsigned colour)
 {
 	ferry *before = fy_engine_begin(FY_INLINE, p->engine);
 	bool may = fy_program_may_run();
@@ -408,7 +416,8 @@ bool fy_dispatch_run_tasks(struct fy_progress *p)
 		entry = ck_stack_batch_pop_upmc(&p->engine->tasks);
 	struct fy_task *first = NULL;
 	while (entry) {
-		struct fy_task *task = (struct fy_task *)(void *)((char *)entry - offsetof(struct fy_task, entry));
+		struct fy_task *task =
+			(struct fy_task *)(void *)((char *)entry - offsetof(struct fy_task, entry));
 		entry = CK_STACK_NEXT(entry);
 		task->next = first;
 		first = task;
@@ -451,23 +460,27 @@ static void answer_empty(struct fy_progress *p, struct fy_channel *ch, ferry_mes
 {
 	static const struct fy_reply_error no_memory = { FERRY_ENOMEM, 1 };
 	bool failed = view->answered == FY_ANSWER_FAILED;
-	if (fy_outgoing_reply_bytes(p, ch->rank, view->call_id, failed ? &no_memory : NULL, NULL, 0, p->tag))
+	if (fy_outgoing_reply_bytes(p, ch->rank, view->call_id, failed ? &no_memory : NULL, NULL, 0,
+	                            p->tag))
 		return;
 	fy_message_keep_view(view); /* no memory for that: it waits its turn */
 	after_handler(view);
 }
 
 /* A post or a call that can be delivered now. */
-static enum taken deliver(struct fy_progress *p, struct fy_channel *ch, const struct fy_record *r, uint64_t call_id)
+static enum taken deliver(struct fy_progress *p, struct fy_channel *ch, const struct fy_record *r,
+                          uint64_t call_id)
 {
-	struct fy_handler *h = r->op < FY_OPS_DIRECT ? p->direct[r->op] : fy_dispatch_handler(p, r->op);
+	struct fy_handler *h =
+		r->op < FY_OPS_DIRECT ? p->direct[r->op] : fy_dispatch_handler(p, r->op);
 	unsigned colour = fy_arrived_colour(p, r);
-	if (fy_likely(h && !h->where && p->user_code && !p->tasks && !(r->size_flags & FY_ATTACHED) &&
-	              fy_program_may_run())) {
+	if (fy_likely(h && !h->where && p->user_code && !p->tasks &&
+	              !(r->size_flags & FY_ATTACHED) && fy_program_may_run())) {
 		if (!ready_for_handlers(p))
 			return PAUSED;
 		ferry_message *view = p->view;
-		fy_message_view(view, p->engine, r->op, ch->rank, fy_record_data(r), fy_record_body(r), call_id);
+		fy_message_view(view, p->engine, r->op, ch->rank, fy_record_data(r),
+		                fy_record_body(r), call_id);
 		uint32_t before = begin_colour(p, colour);
 		bool called = call_inline(p, h, view, colour);
 		if (fy_unlikely(!(view->flags & FY_MESSAGE_VIEW)))
@@ -481,7 +494,8 @@ static enum taken deliver(struct fy_progress *p, struct fy_channel *ch, const st
 		p->done[colour]++;
 		return TAKEN;
 	}
-	/* A few are copied, so that a reply behind them is seen; of many the batch waits as it is. */
+	/* A few are copied, so that a reply behind them is seen; of many the batch waits as
+	 * it is. */
 	if (h && !h->where && !p->user_code && p->n_left >= LEFT_MAX)
 		return PAUSED;
 	int status;
@@ -510,8 +524,8 @@ static struct fy_stream_in *stream_in(struct fy_progress *p, struct fy_channel *
 	return s;
 }
 
-struct fy_held *fy_dispatch_hold(struct fy_progress *p, struct fy_channel *ch, uint32_t stream, unsigned colour,
-                                 ferry_message *m)
+struct fy_held *fy_dispatch_hold(struct fy_progress *p, struct fy_channel *ch, uint32_t stream,
+                                 unsigned colour, ferry_message *m)
 {
 	struct fy_stream_in *s = stream_in(p, ch, stream);
 	struct fy_held *held = s ? calloc(1, sizeof *held) : NULL;
@@ -532,8 +546,8 @@ static void owe_stream_ack(struct fy_progress *p, struct fy_channel *ch, struct 
 }
 
 /* A record of a stream in which something large is, or was a moment ago, under way. */
-static enum taken deliver_held(struct fy_progress *p, struct fy_channel *ch, const struct fy_record *r,
-                               uint64_t call_id)
+static enum taken deliver_held(struct fy_progress *p, struct fy_channel *ch,
+                               const struct fy_record *r, uint64_t call_id)
 {
 	uint32_t stream = r->stream & FY_STREAM;
 	struct fy_stream_in *s = stream_in(p, ch, stream);
@@ -551,7 +565,8 @@ static enum taken deliver_held(struct fy_progress *p, struct fy_channel *ch, con
 		return as_kept(status);
 	struct fy_held *held = fy_dispatch_hold(p, ch, stream, fy_arrived_colour(p, r), m);
 	if (!held) {
-		m->flags &= ~FY_MESSAGE_CALL; /* it is not answered now: the record is looked at again */
+		/* it is not answered now: the record is looked at again */
+		m->flags &= ~FY_MESSAGE_CALL;
 		ferry_message_release(m);
 		return PAUSED;
 	}
@@ -583,7 +598,8 @@ void fy_dispatch_release_held(struct fy_progress *p, struct fy_channel *ch, stru
 
 /* ---- replies ----------------------------------------------------------------------------- */
 
-void fy_dispatch_reply(struct fy_progress *p, int rank, uint64_t call_id, ferry_message *reply, unsigned colour)
+void fy_dispatch_reply(struct fy_progress *p, int rank, uint64_t call_id, ferry_message *reply,
+                       unsigned colour)
 {
 	ferry_future *future = fy_call_close(p, call_id, rank);
 	p->done[colour]++;
@@ -594,7 +610,8 @@ void fy_dispatch_reply(struct fy_progress *p, int rank, uint64_t call_id, ferry_
 		ferry_message_release(reply);
 }
 
-static enum taken reply_error(struct fy_progress *p, struct fy_channel *ch, const struct fy_record *r)
+static enum taken reply_error(struct fy_progress *p, struct fy_channel *ch,
+                              const struct fy_record *r)
 {
 	struct fy_reply_error error;
 	if (fy_record_body(r) < sizeof error)
@@ -606,12 +623,13 @@ static enum taken reply_error(struct fy_progress *p, struct fy_channel *ch, cons
 	if (!error.ferrys)
 		snprintf(detail, sizeof detail, "status %d: %.*s", error.status, n, text);
 	else if (error.status == FERRY_ENOHANDLER)
-		snprintf(detail, sizeof detail, "rank %d has no handler for this op and nobody there reads it",
-		         ch->rank);
+		snprintf(detail, sizeof detail,
+		         "rank %d has no handler for this op and nobody there reads it", ch->rank);
 	else if (error.status == FERRY_ENOMEM)
 		snprintf(detail, sizeof detail, "rank %d had no memory for its reply", ch->rank);
 	else
-		snprintf(detail, sizeof detail, "rank %d released the request unanswered", ch->rank);
+		snprintf(detail, sizeof detail, "rank %d released the request unanswered",
+		         ch->rank);
 	ferry_future *future = fy_call_close(p, fy_record_ext(r), ch->rank);
 	p->done[fy_arrived_colour(p, r)]++;
 	int status = error.ferrys && error.status < 0 ? error.status : FERRY_EREMOTE;
@@ -620,7 +638,8 @@ static enum taken reply_error(struct fy_progress *p, struct fy_channel *ch, cons
 	return TAKEN;
 }
 
-static enum taken take_reply(struct fy_progress *p, struct fy_channel *ch, const struct fy_record *r)
+static enum taken take_reply(struct fy_progress *p, struct fy_channel *ch,
+                             const struct fy_record *r)
 {
 	if (!(r->size_flags & FY_EXT))
 		return MALFORMED;
@@ -647,7 +666,8 @@ static enum taken take_reply(struct fy_progress *p, struct fy_channel *ch, const
 
 /* ---- control ------------------------------------------------------------------------------ */
 
-static enum taken take_control(struct fy_progress *p, struct fy_channel *ch, const struct fy_record *r)
+static enum taken take_control(struct fy_progress *p, struct fy_channel *ch,
+                               const struct fy_record *r)
 {
 	uint32_t n = fy_record_body(r);
 	union {
@@ -689,7 +709,8 @@ static enum taken take_control(struct fy_progress *p, struct fy_channel *ch, con
 /* The program's, a flush, or one of the routines of ferry_msgpack.h, which are posts. */
 static bool is_op(uint32_t op, bool call)
 {
-	return op < FERRY_OP_RESERVED || (!call && (op == FY_OP_FLUSH || (op >= FY_OP_OBJECT && op <= FY_OP_COMPLEX)));
+	return op < FERRY_OP_RESERVED ||
+	       (!call && (op == FY_OP_FLUSH || (op >= FY_OP_OBJECT && op <= FY_OP_COMPLEX)));
 }
 
 /* Large ones have their parts elsewhere; only replies say no; and only requests are held. */
@@ -703,7 +724,8 @@ static bool flags_fit(uint32_t word, uint32_t kind)
 	                             : !(word & FY_ERROR);
 }
 
-static enum taken take_record(struct fy_progress *p, struct fy_channel *ch, const struct fy_record *r)
+static enum taken take_record(struct fy_progress *p, struct fy_channel *ch,
+                              const struct fy_record *r)
 {
 	uint32_t kind = fy_record_kind(r);
 	if (!flags_fit(r->size_flags, kind))
@@ -713,7 +735,8 @@ static enum taken take_record(struct fy_progress *p, struct fy_channel *ch, cons
 	if (kind == FY_KIND_REPLY)
 		return take_reply(p, ch, r);
 	bool call = kind == FY_KIND_CALL;
-	if ((!call && kind != FY_KIND_POST) || call != !!(r->size_flags & FY_EXT) || !is_op(r->op, call))
+	if ((!call && kind != FY_KIND_POST) || call != !!(r->size_flags & FY_EXT) ||
+	    !is_op(r->op, call))
 		return MALFORMED;
 	uint64_t call_id = call ? fy_record_ext(r) : 0;
 	if (call && !call_id)
@@ -731,14 +754,16 @@ static void owe_refused(struct fy_progress *p, struct fy_channel *ch, uint32_t s
 {
 	p->stats.malformed++;
 	p->tainted = true;
-	fy_log(p->engine->log, "a malformed batch from rank %d (number %u, record %u)", ch->rank, seq, index);
+	fy_log(p->engine->log, "a malformed batch from rank %d (number %u, record %u)", ch->rank,
+	       seq, index);
 	if (ch->n_refused == FY_REFUSED_MAX) {
 		fy_channel_gone(p, ch, FERRY_EPEER, "too many batches of that rank were malformed");
 		return;
 	}
 	ch->refused[ch->n_refused++] = (struct fy_refused){ seq, index, FERRY_EDECODE, 0 };
 	fy_channel_mark(p, ch);
-	fy_call_fail(p, ch->rank, FERRY_EDECODE, "a batch of that rank could not be read: the reply may have been in it");
+	fy_call_fail(p, ch->rank, FERRY_EDECODE,
+	             "a batch of that rank could not be read: the reply may have been in it");
 }
 
 /* A thread that runs no code of the program does not begin to. */
@@ -756,18 +781,20 @@ static void dispatch_requests(struct fy_progress *p, struct fy_channel *ch, stru
 {
 	uint32_t me = (uint32_t)p->engine->rank, n = 0;
 	const char *at = slot->buffer + slot->offset, *end = slot->buffer + slot->request.nbytes;
-	if (!p->user_code || !is_for_inline(p, (const struct fy_record *)(const void *)at) || !ready_for_handlers(p))
+	if (!p->user_code || !is_for_inline(p, (const struct fy_record *)(const void *)at) ||
+	    !ready_for_handlers(p))
 		return;
 	ferry *engine = p->engine, *before = fy_engine_begin(FY_INLINE, engine);
 	uint32_t tag_before = begin_colour(p, p->batch_colour);
 	ferry_message *view = p->view;
 	fy_message_view(view, engine, 0, ch->rank, NULL, 0, 0);
-	while (end - at >= (ptrdiff_t)sizeof(struct fy_record) && !p->tasks && fy_program_may_run()) {
+	while (end - at >= (ptrdiff_t)sizeof(struct fy_record) && !p->tasks &&
+	       fy_program_may_run()) {
 		const struct fy_record *r = (const struct fy_record *)(const void *)at;
 		uint32_t word = r->size_flags, size = fy_record_size(word);
 		bool call = word >> 24 == FY_PLAIN_CALL;
-		if ((word >> 24 != FY_PLAIN_POST && !call) || r->op >= FY_OPS_DIRECT || size > (size_t)(end - at) ||
-		    (r->rank ^ me) | (r->stream & FY_TAGGED))
+		if ((word >> 24 != FY_PLAIN_POST && !call) || r->op >= FY_OPS_DIRECT ||
+		    size > (size_t)(end - at) || (r->rank ^ me) | (r->stream & FY_TAGGED))
 			break;
 		struct fy_handler *h = p->direct[r->op];
 		if (!h || h->where)
@@ -811,11 +838,13 @@ static void dispatch_requests(struct fy_progress *p, struct fy_channel *ch, stru
 /*
  * Likewise: short replies to calls that are open, each into the message that its call came with.
  */
-static void dispatch_replies(struct fy_progress *p, const struct fy_channel *ch, struct fy_slot *slot)
+static void dispatch_replies(struct fy_progress *p, const struct fy_channel *ch,
+                             struct fy_slot *slot)
 {
 	uint32_t end = (uint32_t)slot->request.nbytes, me = (uint32_t)p->engine->rank;
 	while (slot->offset + sizeof(struct fy_record) <= end) {
-		const struct fy_record *r = (const struct fy_record *)(const void *)(slot->buffer + slot->offset);
+		const struct fy_record *r =
+			(const struct fy_record *)(const void *)(slot->buffer + slot->offset);
 		uint32_t word = r->size_flags, size = fy_record_size(word);
 		if (word >> 24 != FY_PLAIN_REPLY || (word & FY_BODY_MAX) > FY_MESSAGE_SMALL ||
 		    size > end - slot->offset || r->rank != me)
@@ -838,7 +867,8 @@ static void dispatch_replies(struct fy_progress *p, const struct fy_channel *ch,
 /* What comes in numbers. */
 static void dispatch_plain(struct fy_progress *p, struct fy_channel *ch, struct fy_slot *slot)
 {
-	const struct fy_record *r = (const struct fy_record *)(const void *)(slot->buffer + slot->offset);
+	const struct fy_record *r =
+		(const struct fy_record *)(const void *)(slot->buffer + slot->offset);
 	uint32_t form = slot->offset + sizeof *r <= slot->request.nbytes ? r->size_flags >> 24 : 0;
 	if (form == FY_PLAIN_POST || form == FY_PLAIN_CALL)
 		dispatch_requests(p, ch, slot);
@@ -849,14 +879,16 @@ static void dispatch_plain(struct fy_progress *p, struct fy_channel *ch, struct 
 /* The records of a batch, from where a pause left it. False: paused. */
 static bool dispatch_records(struct fy_progress *p, struct fy_channel *ch, struct fy_slot *slot)
 {
-	const struct fy_batch_header *h = (const struct fy_batch_header *)(const void *)slot->buffer;
+	const struct fy_batch_header *h =
+		(const struct fy_batch_header *)(const void *)slot->buffer;
 	uint32_t end = (uint32_t)slot->request.nbytes, me = (uint32_t)p->engine->rank;
 	p->batch_colour = h->flags & FY_BATCH_COLOUR ? 1 : 0;
 	for (;;) {
 		dispatch_plain(p, ch, slot);
 		if (slot->offset >= end)
 			return true;
-		const struct fy_record *r = (const struct fy_record *)(const void *)(slot->buffer + slot->offset);
+		const struct fy_record *r =
+			(const struct fy_record *)(const void *)(slot->buffer + slot->offset);
 		uint32_t left = end - slot->offset;
 		uint32_t size = left >= sizeof *r ? fy_record_size(r->size_flags) : UINT32_MAX;
 		enum taken t = size <= left && r->rank == me ? take_record(p, ch, r) : MALFORMED;
@@ -879,9 +911,11 @@ static bool refuses_more(const struct fy_slot *slot)
 {
 	uint32_t at = slot->offset, end = (uint32_t)slot->request.nbytes;
 	while (end - at >= sizeof(struct fy_record)) {
-		const struct fy_record *r = (const struct fy_record *)(const void *)(slot->buffer + at);
+		const struct fy_record *r =
+			(const struct fy_record *)(const void *)(slot->buffer + at);
 		uint32_t size = fy_record_size(r->size_flags);
-		if (size > end - at || (fy_record_kind(r) == FY_KIND_CONTROL && r->op == FY_OP_REFUSED))
+		if (size > end - at ||
+		    (fy_record_kind(r) == FY_KIND_CONTROL && r->op == FY_OP_REFUSED))
 			return true;
 		at += size;
 	}
@@ -890,7 +924,8 @@ static bool refuses_more(const struct fy_slot *slot)
 
 static bool dispatch_batch(struct fy_progress *p, struct fy_channel *ch, struct fy_slot *slot)
 {
-	const struct fy_batch_header *h = (const struct fy_batch_header *)(const void *)slot->buffer;
+	const struct fy_batch_header *h =
+		(const struct fy_batch_header *)(const void *)slot->buffer;
 	if (fy_unlikely(slot->bad)) {
 		owe_refused(p, ch, ch->seq_in++, 0);
 		return true;
@@ -902,25 +937,29 @@ static bool dispatch_batch(struct fy_progress *p, struct fy_channel *ch, struct 
 	}
 	uint64_t announcements = p->announcements;
 	if (!dispatch_records(p, ch, slot)) {
-		/* An acknowledgement of a stream may have been among them, which counts what came after that. */
+		/* An acknowledgement of a stream may have been among them, which counts what came
+		 * after that. */
 		if (!refuses_more(slot))
 			fy_channel_accepted(p, ch, h);
 		return false;
 	}
-	fy_channel_accepted(p, ch, h); /* behind the records: what one of them refuses is not accepted */
+	/* behind the records: what one of them refuses is not accepted */
+	fy_channel_accepted(p, ch, h);
 	ch->seq_in++;
 	if (h->spent > ch->spent_in && h->spent <= ch->limit_sent + ch->window)
 		ch->spent_in = h->spent;
 	if (h->flags & FY_BATCH_GOODBYE)
 		ch->bye_seen = true;
 	/* Who asks without our goodbye may have lost it: only what comes behind it shows that. */
-	bool lost_bye = !h->nrecords && !(h->flags & FY_BATCH_GOODBYE) && (int32_t)(ch->seq_out - 1 - h->accepted) > 0;
+	bool lost_bye = !h->nrecords && !(h->flags & FY_BATCH_GOODBYE) &&
+	                (int32_t)(ch->seq_out - 1 - h->accepted) > 0;
 	if (h->flags & FY_BATCH_WANTS_ACK && (!ch->bye_sent || lost_bye)) {
 		ch->ack_owed = true;
 		fy_channel_mark(p, ch);
 	}
 	bool small = slot->index > SMALL_RECORDS && p->announcements == announcements;
-	uint64_t charged = slot->request.nbytes + (uint64_t)slot->index * FY_MESSAGE_CHARGE + FY_BATCH_CHARGE;
+	uint64_t charged =
+		slot->request.nbytes + (uint64_t)slot->index * FY_MESSAGE_CHARGE + FY_BATCH_CHARGE;
 	fy_channel_grow_window(p, ch, h->flags & FY_BATCH_HUNGRY, small ? charged : 0);
 	p->stats.batches_received++;
 	p->stats.bytes_received += slot->request.nbytes;
@@ -972,8 +1011,10 @@ static uint32_t next_number(const struct fy_channel *ch)
 
 static bool header_ok(const struct fy_slot *slot)
 {
-	const struct fy_batch_header *h = (const struct fy_batch_header *)(const void *)slot->buffer;
-	return slot->request.nbytes >= sizeof *h && h->magic == FY_WIRE_MAGIC && h->version == FY_WIRE_VERSION;
+	const struct fy_batch_header *h =
+		(const struct fy_batch_header *)(const void *)slot->buffer;
+	return slot->request.nbytes >= sizeof *h && h->magic == FY_WIRE_MAGIC &&
+	       h->version == FY_WIRE_VERSION;
 }
 
 static void keep_homeless(struct fy_progress *p, struct fy_slot *slot)
@@ -983,19 +1024,22 @@ static void keep_homeless(struct fy_progress *p, struct fy_slot *slot)
 	p->n_early++;
 }
 
-/* ---- batches that do not come ------------------------------------------------------------------ */
+/* ---- batches that do not come ------------------------------------------ */
 
 /*
- * MPI ended a receive with an error. What it says of such a receive is not to be believed, so nobody knows whether a
- * message was in it, or whose. If one was, its number is missing. To see that a later one has to come: so every rank
- * is asked for a batch, and then for gaps is looked again and again.
+ * MPI ended a receive with an error. What it says of such a receive is not to be believed, so
+ * nobody knows whether a message was in it, or whose. If one was, its number is missing. To see
+ * that a later one has to come: so every rank is asked for a batch, and then for gaps is looked
+ * again and again.
  */
 static void receive_failed(struct fy_progress *p, const struct fy_slot *slot)
 {
 	unsigned n = ++p->n_failed;
 	p->stats.mpi_errors++;
 	if ((n & (n - 1)) == 0)
-		fy_log(p->engine->log, "MPI ended a receive with an error (%u so far), which is posted again: %s", n,
+		fy_log(p->engine->log,
+		       "MPI ended a receive with an error (%u so far), which is posted again: %s",
+		       n,
 		       slot->request.status == FERRY_ETRUNC ? "what came was too long"
 		                                            : p->port->ops->error(p->port));
 	if (n > 1 && p->now < p->gaps_at)
@@ -1021,7 +1065,8 @@ void fy_dispatch_look_for_gaps(struct fy_progress *p)
 	for (struct fy_channel *ch = p->all; ch; ch = ch->all_next) {
 		if (ch->gone)
 			continue;
-		/* Behind a goodbye nothing comes: that it does not come itself is seen by the time. */
+		/* Behind a goodbye nothing comes: that it does not come itself is seen by
+		 * the time. */
 		bool bye = p->byes && ch->bye_sent && !ch->bye_seen && !ch->early;
 		bool again = ch->gap && ch->gap_at == ch->seq_in;
 		ch->gap = bye || is_missing(ch);
@@ -1030,7 +1075,8 @@ void fy_dispatch_look_for_gaps(struct fy_progress *p)
 			ch->bye_seen = p->worked = true;
 		else if (again && ch->gap)
 			fy_channel_gone(p, ch, FERRY_EMPI,
-			                "a batch of that rank did not come: MPI ended a receive with an error");
+			                "a batch of that rank did not come: MPI ended a receive "
+			                "with an error");
 	}
 }
 
@@ -1048,7 +1094,8 @@ static bool arrived(struct fy_progress *p, struct fy_slot *slot)
 	}
 	if (ch->gone)
 		return true;
-	const struct fy_batch_header *h = (const struct fy_batch_header *)(const void *)slot->buffer;
+	const struct fy_batch_header *h =
+		(const struct fy_batch_header *)(const void *)slot->buffer;
 	bool ok = header_ok(slot);
 	if (ok && h->flags & FY_BATCH_GAVE_UP) {
 		fy_channel_given_up(p, ch);
@@ -1056,7 +1103,8 @@ static bool arrived(struct fy_progress *p, struct fy_slot *slot)
 	}
 	int32_t ahead = ok ? (int32_t)(h->seq - ch->seq_in) : -1;
 	slot->begun = false;
-	slot->bad = ahead < 0 || ahead > EARLY_MAX; /* its sender counted it, so it takes the place of the next one */
+	/* its sender counted it, so it takes the place of the next one */
+	slot->bad = ahead < 0 || ahead > EARLY_MAX;
 	slot->seq = slot->bad ? next_number(ch) : h->seq;
 	if (slot->seq == ch->seq_in && !is_paused(ch) && dispatch_batch(p, ch, slot)) {
 		dispatch_early(p, ch);
@@ -1106,7 +1154,8 @@ bool fy_dispatch_receives(struct fy_progress *p)
 		if (arrived(p, slot))
 			post_receive(p, slot);
 		if (p->landing || p->announcements != announcements)
-			break; /* the next look may copy a chunk: answers to this batch leave before */
+			/* the next look may copy a chunk: answers to this batch leave before */
+			break;
 		if (p->issued[0] + p->issued[1] != issued && ++answers >= ANSWERS_WAIT)
 			break;
 		at = &p->slots; /* the list has changed */
@@ -1141,10 +1190,10 @@ void fy_dispatch_paused(struct fy_progress *p)
 			dispatch_early(p, ch);
 }
 
-/* ---- registering ------------------------------------------------------------------------------ */
+/* ---- registering ------------------------------------------------------- */
 
-/* It was done, and is to be handled after all: as if it had been posted again. What comes back from an executor has been
- * under way all the time. */
+/* It was done, and is to be handled after all: as if it had been posted again. What comes back from
+ * an executor has been under way all the time. */
 static void out_of_the_mailbox(struct fy_progress *p, ferry_message *m)
 {
 	if (m->flags & FY_MESSAGE_RETURNED) {
@@ -1156,7 +1205,8 @@ static void out_of_the_mailbox(struct fy_progress *p, ferry_message *m)
 	m->flags &= ~FY_MESSAGE_RETURNED;
 }
 
-bool fy_dispatch_set_handler(struct fy_progress *p, struct fy_handler *handler, uint32_t op, struct fy_handler **old_p)
+bool fy_dispatch_set_handler(struct fy_progress *p, struct fy_handler *handler, uint32_t op,
+                             struct fy_handler **old_p)
 {
 	if (handler && !fy_mailbox_try(&p->engine->mailbox))
 		return false;
@@ -1209,7 +1259,7 @@ int fy_dispatch_set_memory(struct fy_progress *p, uint32_t op, ferry_memory_fn *
 	return FERRY_OK;
 }
 
-/* ---- the mailbox, from the helm's side ----------------------------------------------------------- */
+/* ---- the mailbox, from the helm's side --------------------------------- */
 
 static void no_handler(struct fy_progress *p, ferry_message *m)
 {
@@ -1235,7 +1285,8 @@ static void rescan(struct fy_progress *p)
 	}
 }
 
-/* Calls that outlived their grace are answered, and posts told of; seldom, and only when nobody reads just now. */
+/* Calls that outlived their grace are answered, and posts told of; seldom, and only when nobody
+ * reads just now. */
 void fy_dispatch_mail(struct fy_progress *p)
 {
 	struct fy_mailbox *box = &p->engine->mailbox;
@@ -1266,7 +1317,8 @@ void fy_dispatch_mail(struct fy_progress *p)
 void fy_dispatch_drop_mail(struct fy_progress *p)
 {
 	struct fy_mailbox *box = &p->engine->mailbox;
-	if (fy_load_acquire_64(&box->bytes) == 0 || fy_load_acquire_32(&box->readers) || !fy_mailbox_try(box))
+	if (fy_load_acquire_64(&box->bytes) == 0 || fy_load_acquire_32(&box->readers) ||
+	    !fy_mailbox_try(box))
 		return;
 	while (box->all.first) {
 		ferry_message *m = box->all.first;
@@ -1278,7 +1330,7 @@ void fy_dispatch_drop_mail(struct fy_progress *p)
 	fy_mailbox_unlock(box);
 }
 
-/* ---- the end ---------------------------------------------------------------------------------------- */
+/* ---- the end ----------------------------------------------------------- */
 
 /* Every posted receive is cancelled; the loop goes on until none is left. */
 void fy_dispatch_close(struct fy_progress *p)

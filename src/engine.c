@@ -2,15 +2,17 @@
 /*
  * The engine: its making and its end.
  *
- * The memory of struct ferry is never given back to the system: closed engines go to the end of a list and
- * are used again when SHELLS_REST others have come behind them. So a thread that holds the pointer of an engine that
- * another thread closed a moment ago (a future does, while it is pending) looks at
- * valid memory, finds the phase FY_STOPPED, and goes away. What such a thread looks at is not written meanwhile either:
- * `phase`, `refs`, `guests` and the two mutexes stay as they are until the struct is used again.
+ * The memory of struct ferry is never given back to the system: closed engines go to the end of a
+ * list and are used again when SHELLS_REST others have come behind them. So a thread that holds the
+ * pointer of an engine that another thread closed a moment ago (a future does, while it is pending)
+ * looks at valid memory, finds the phase FY_STOPPED, and goes away. What such a thread looks at is
+ * not written meanwhile either: `phase`, `refs`, `guests` and the two mutexes stay as they are
+ * until the struct is used again.
  *
- * What belongs to a struct (its arrays, the texts of its options) goes with the last reference. There is one of the
- * engine's, until close is over; one a lane, so that posts need none of their own; one a message. Whoever has neither
- * takes one by fy_engine_try_retain, which fails when the last one is gone, or is counted as a guest meanwhile.
+ * What belongs to a struct (its arrays, the texts of its options) goes with the last reference.
+ * There is one of the engine's, until close is over; one a lane, so that posts need none of their
+ * own; one a message. Whoever has neither takes one by fy_engine_try_retain, which fails when the
+ * last one is gone, or is counted as a guest meanwhile.
  */
 #define _GNU_SOURCE
 #include "engine.h"
@@ -29,21 +31,23 @@
 #include "report.h"
 #include "status.h"
 
-#define CREDIT_FIRST 16384u         /* each pair of ranks starts with room for one small batch */
-#define WINDOW_MAX (16u << 20)      /* and gets no more than this */
+#define CREDIT_FIRST 16384u            /* each pair of ranks starts with room for one small batch */
+#define WINDOW_MAX (16u << 20)         /* and gets no more than this */
 #define CHUNK_HERE ((size_t)512 << 10) /* of a large message, where all ranks are on one host; */
 #define CHUNK_WIRE ((size_t)256 << 10) /* else a chunk holds up for longer what is behind it */
-#define CALLS_SHARE 8               /* an eighth of receive_memory is for replies */
+#define CALLS_SHARE 8                  /* an eighth of receive_memory is for replies */
 
-#define SHELLS_REST 256u            /* 0.9 MB; how many other engines are closed before a struct is used again */
+/* 0.9 MB; how many other engines are closed before a struct is used again */
+#define SHELLS_REST 256u
 
 static pthread_mutex_t shells_lock = PTHREAD_MUTEX_INITIALIZER;
-static ferry *shells, **shells_end = &shells; /* under shells_lock: closed engines, the oldest first */
-static unsigned n_shells;           /* likewise */
-static ferry *unseen;               /* likewise: of opens that failed, which no thread has ever had */
-static uint64_t next_serial;        /* atomic add */
+/* under shells_lock: closed engines, the oldest first */
+static ferry *shells, **shells_end = &shells;
+static unsigned n_shells;    /* likewise */
+static ferry *unseen;        /* likewise: of opens that failed, which no thread has ever had */
+static uint64_t next_serial; /* atomic add */
 
-/* ---- making ----------------------------------------------------------------------------------------- */
+/* ---- making ------------------------------------------------------------ */
 
 /* One that has rested or needs no rest, or NULL. */
 static ferry *shell_take(void)
@@ -115,26 +119,32 @@ static void shell_init(ferry *e, const fy_port *port)
 }
 
 struct handshake {
-	uint32_t magic, version, batch_bytes, first_seq, credit_first, fold_max, reply_room, tag_span;
+	uint32_t magic, version, batch_bytes, first_seq, credit_first, fold_max, reply_room,
+		tag_span;
 };
 
 /* Ranks that were built or configured so that they would not understand each other are told so. */
 static int agree_on_limits(fy_port *port, uint32_t first_seq)
 {
-	struct handshake mine = { FY_WIRE_MAGIC, FY_WIRE_VERSION, FY_BATCH_BYTES, first_seq, CREDIT_FIRST, FY_FOLD_MAX,
-		                  FY_REPLY_ROOM, (uint32_t)port->tag_max - 1 };
+	struct handshake mine = { FY_WIRE_MAGIC,  FY_WIRE_VERSION,
+		                  FY_BATCH_BYTES, first_seq,
+		                  CREDIT_FIRST,   FY_FOLD_MAX,
+		                  FY_REPLY_ROOM,  (uint32_t)port->tag_max - 1 };
 	struct handshake theirs = mine;
 	int rank = 0, status = port->ops->agree(port, &mine, &theirs, sizeof mine, &rank);
 	if (status == FERRY_OK)
 		return FERRY_OK;
 	if (status != FERRY_ENOTSUP)
-		return fy_fail(status, "the ranks could not compare their limits: %s", port->ops->error(port));
+		return fy_fail(status, "the ranks could not compare their limits: %s",
+		               port->ops->error(port));
 	if (mine.version != theirs.version)
-		return fy_fail(FERRY_ENOTSUP, "rank %d speaks version %u of the wire format, rank 0 version %u", rank,
-		               mine.version, theirs.version);
-	return fy_fail(FERRY_ENOTSUP,
-	               "rank %d was built with other limits than rank 0: use the same build on all ranks",
-	               rank);
+		return fy_fail(FERRY_ENOTSUP,
+		               "rank %d speaks version %u of the wire format, rank 0 version %u",
+		               rank, mine.version, theirs.version);
+	return fy_fail(
+		FERRY_ENOTSUP,
+		"rank %d was built with other limits than rank 0: use the same build on all ranks",
+		rank);
 }
 
 static void share_memory(struct fy_progress *p, const ferry_options *o)
@@ -237,7 +247,8 @@ static void note(struct fy_opening *o, int status)
 }
 
 /* Also with what failed before, so that no rank waits for this one. */
-void fy_engine_prepare(struct fy_opening *o, fy_port *port, ferry_options *resolved, uint32_t first_seq, int status)
+void fy_engine_prepare(struct fy_opening *o, fy_port *port, ferry_options *resolved,
+                       uint32_t first_seq, int status)
 {
 	*o = (struct fy_opening){ .port = port };
 	note(o, status);
@@ -258,7 +269,8 @@ static int fail_opening(struct fy_opening *o, int status, int rank, const char *
 	o->engine = NULL;
 	if (o->status == status)
 		return fy_fail(status, "%s", o->text);
-	return rank == o->port->rank ? fy_fail(status, "%s", text) : fy_fail(status, "rank %d: %s", rank, text);
+	return rank == o->port->rank ? fy_fail(status, "%s", text)
+	                             : fy_fail(status, "rank %d: %s", rank, text);
 }
 
 int fy_engine_settle(struct fy_opening *o, ferry **engine_p)
@@ -284,7 +296,7 @@ int fy_engine_create(fy_port *port, ferry_options *resolved, uint32_t first_seq,
 	return fy_engine_settle(&opening, engine_p);
 }
 
-/* ---- the end ------------------------------------------------------------------------------------------- */
+/* ---- the end ----------------------------------------------------------- */
 
 static void fail_commands(ferry *e)
 {
@@ -292,7 +304,8 @@ static void fail_commands(ferry *e)
 	ck_stack_entry_t *entry = ck_stack_batch_pop_upmc(&e->commands);
 	while (entry) {
 		struct fy_command *c =
-			(struct fy_command *)(void *)((char *)entry - offsetof(struct fy_command, entry));
+			(struct fy_command *)(void *)((char *)entry -
+		                                      offsetof(struct fy_command, entry));
 		entry = CK_STACK_NEXT(entry);
 		c->status = FERRY_ESTOPPED;
 		fy_store_release_32(&c->done, 1);
@@ -339,7 +352,8 @@ static void fail_promises(ferry *e)
 		pthread_mutex_unlock(&e->aside);
 		if (!f)
 			return;
-		fy_future_complete(f, FERRY_ESTOPPED, "the engine was closed before the promise was fulfilled");
+		fy_future_complete(f, FERRY_ESTOPPED,
+		                   "the engine was closed before the promise was fulfilled");
 	}
 }
 
@@ -370,7 +384,8 @@ static void drop_late_answers(ferry *e)
 {
 	ck_stack_entry_t *entry = ck_stack_batch_pop_upmc(&e->replies);
 	while (entry) {
-		ferry_message *m = (ferry_message *)(void *)((char *)entry - offsetof(ferry_message, entry));
+		ferry_message *m =
+			(ferry_message *)(void *)((char *)entry - offsetof(ferry_message, entry));
 		entry = CK_STACK_NEXT(entry);
 		ferry_message_release(m);
 	}
@@ -458,8 +473,14 @@ bool fy_engine_try_retain(ferry *e)
 }
 
 /* Whose messages are that are made when their engine is gone. */
-static ferry ended = { .phase = FY_STOPPED, .refs = 1, .stopped = 1, .abandoned = 1, .closed = 1,
-	               .options = { .message_max = SIZE_MAX, .out_of_band = SIZE_MAX, .decode_memory = 4096 } };
+static ferry ended = {
+	.phase = FY_STOPPED,
+	.refs = 1,
+	.stopped = 1,
+	.abandoned = 1,
+	.closed = 1,
+	.options = { .message_max = SIZE_MAX, .out_of_band = SIZE_MAX, .decode_memory = 4096 }
+};
 
 ferry *fy_engine_retain_or_ended(ferry *e)
 {
@@ -523,7 +544,7 @@ void fy_engine_return_refs(struct fy_lane *lane)
 	fy_engine_release(lane->engine);
 }
 
-/* ---- slots ------------------------------------------------------------------------------------------------ */
+/* ---- slots ------------------------------------------------------------- */
 
 void **fy_engine_slot(ferry *e, void (*free_fn)(void *slot))
 {
@@ -537,7 +558,7 @@ void **fy_engine_slot(ferry *e, void (*free_fn)(void *slot))
 	return i < FY_ENGINE_SLOTS ? &e->slots[i] : NULL;
 }
 
-/* ---- answers -------------------------------------------------------------------------------------------------- */
+/* ---- answers ----------------------------------------------------------- */
 
 void fy_message_send_answer(ferry_message *request)
 {

@@ -65,9 +65,9 @@
 #define SPINS 64
 
 struct backlog {
-	ck_stack_t inbox;        /* pushed by submitters, emptied under `runners` */
-	uint64_t load;           /* STOPPED, idle, count: atomic add and compare-and-swap by all */
-	uint32_t permits;        /* futex: added to by wakers, taken by sleepers (compare-and-swap) */
+	ck_stack_t inbox; /* pushed by submitters, emptied under `runners` */
+	uint64_t load;    /* STOPPED, idle, count: atomic add and compare-and-swap by all */
+	uint32_t permits; /* futex: added to by wakers, taken by sleepers (compare-and-swap) */
 	pthread_mutex_t runners; /* who takes out; never taken by who submits */
 	struct fy_task *first;   /* under runners: what came out of the inbox, oldest first */
 };
@@ -76,15 +76,15 @@ enum kind { KIND_POOL, KIND_STRAND, KIND_QUEUE };
 
 struct ferry_executor {
 	enum kind kind;
-	uint32_t refs;           /* atomic add by all holders */
-	uint32_t gate;           /* submitters inside, and GATE_CLOSED: atomic add and or by all */
-	uint32_t ending;         /* 1: destroyed from inside; swapped to 0 by whoever ends it */
+	uint32_t refs;   /* atomic add by all holders */
+	uint32_t gate;   /* submitters inside, and GATE_CLOSED: atomic add and or by all */
+	uint32_t ending; /* 1: destroyed from inside; swapped to 0 by whoever ends it */
 	struct backlog backlog;
 
 	/* pool */
-	unsigned threads;        /* constant once the pool is made */
-	uint32_t blocked;        /* threads that wait: atomic add by them */
-	pthread_t *ids;          /* the creator's and destroyer's */
+	unsigned threads; /* constant once the pool is made */
+	uint32_t blocked; /* threads that wait: atomic add by them */
+	pthread_t *ids;   /* the creator's and destroyer's */
 
 	/* strand */
 	ferry_executor *pool;
@@ -92,12 +92,13 @@ struct ferry_executor {
 	pthread_mutex_t turn_lock; /* held by who runs its tasks: a turn, or destroy */
 
 	/* queue */
-	ferry *engine;           /* compared, never looked into. Cleared at its close under queues_lock (release), read
-	                          * there and by who waits (relaxed) */
-	uint32_t running;        /* futex: runs under way: atomic add */
-	uint32_t fd_word;        /* FD_LOCK, FD_AGAIN: compare-and-swap by who submits and runs */
-	uint32_t fd_plus_1;      /* 0: nobody asked for a descriptor yet. Swapped in under FD_LOCK */
-	bool fd_readable;        /* under FD_LOCK */
+	/* compared, never looked into. Cleared at its close under queues_lock (release), read there
+	 * and by who waits (relaxed) */
+	ferry *engine;
+	uint32_t running;   /* futex: runs under way: atomic add */
+	uint32_t fd_word;   /* FD_LOCK, FD_AGAIN: compare-and-swap by who submits and runs */
+	uint32_t fd_plus_1; /* 0: nobody asked for a descriptor yet. Swapped in under FD_LOCK */
+	bool fd_readable;   /* under FD_LOCK */
 	ferry_executor *next_queue, **link; /* under queues_lock */
 };
 
@@ -179,7 +180,8 @@ static void refill(struct backlog *backlog)
 	ck_stack_entry_t *entry = ck_stack_batch_pop_upmc(&backlog->inbox);
 
 	while (entry) {
-		struct fy_task *task = (struct fy_task *)((char *)entry - offsetof(struct fy_task, entry));
+		struct fy_task *task =
+			(struct fy_task *)((char *)entry - offsetof(struct fy_task, entry));
 		entry = entry->next;
 		task->next = backlog->first;
 		backlog->first = task;
@@ -427,7 +429,8 @@ static void fd_taken(ferry_executor *queue)
 int ferry_executor_fd(ferry_executor *executor)
 {
 	if (!executor || executor->kind != KIND_QUEUE)
-		return fy_fail(FERRY_EINVAL, "ferry_executor_fd needs an executor of ferry_queue_create");
+		return fy_fail(FERRY_EINVAL,
+		               "ferry_executor_fd needs an executor of ferry_queue_create");
 	fd_lock(executor);
 	int fd = (int)fy_load_relaxed_32(&executor->fd_plus_1) - 1;
 	if (fd < 0) {
@@ -436,7 +439,8 @@ int ferry_executor_fd(ferry_executor *executor)
 		fy_swap_32(&executor->fd_plus_1, (uint32_t)(fd + 1));
 	}
 	fd_settle(executor);
-	return fd >= 0 ? fd : fy_fail(FERRY_ENOMEM, "no descriptor for the queue: %s", strerror(errno));
+	return fd >= 0 ? fd
+	               : fy_fail(FERRY_ENOMEM, "no descriptor for the queue: %s", strerror(errno));
 }
 
 /* ---- submitting ------------------------------------------------------------------------ */
@@ -469,7 +473,8 @@ static void *worker(void *arg)
 	ferry_executor *pool = arg;
 	struct fy_task *task;
 
-	pthread_setname_np(pthread_self(), "ferry-worker"); /* its signal mask is that of who made the pool */
+	/* its signal mask is that of who made the pool */
+	pthread_setname_np(pthread_self(), "ferry-worker");
 	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, NULL);
 	fy_place_as_process();
 	own_pool = pool;
@@ -521,10 +526,11 @@ int ferry_workers_create(ferry *engine, unsigned threads, ferry_executor **execu
 	int rc;
 
 	if (!engine || !executor_p)
-		return fy_fail(FERRY_EINVAL, "ferry_workers_create needs an engine and a place for the executor");
+		return fy_fail(FERRY_EINVAL,
+		               "ferry_workers_create needs an engine and a place for the executor");
 	if (threads < 1 || threads > THREADS_MAX)
-		return fy_fail(FERRY_EINVAL, "a pool of %u threads is not possible; give 1 to %d", threads,
-		               THREADS_MAX);
+		return fy_fail(FERRY_EINVAL, "a pool of %u threads is not possible; give 1 to %d",
+		               threads, THREADS_MAX);
 	if ((rc = check_open(engine)) < 0)
 		return rc;
 	pool = create_executor(KIND_POOL);
@@ -537,7 +543,8 @@ int ferry_workers_create(ferry *engine, unsigned threads, ferry_executor **execu
 		rc = start_worker(pool);
 		if (rc != 0) {
 			pool_join(pool);
-			return fy_fail(FERRY_ENOMEM, "a worker thread cannot be started: %s", strerror(rc));
+			return fy_fail(FERRY_ENOMEM, "a worker thread cannot be started: %s",
+			               strerror(rc));
 		}
 		pool->threads++;
 	}
@@ -592,7 +599,8 @@ static void strand_turn(struct fy_task *task)
 	if (!more && fy_load_acquire_32(&strand->ending))
 		strand_end(strand);
 	pthread_mutex_unlock(&strand->turn_lock);
-	/* Not through the pool's gate: on a thread of the pool, which looks again before it ends. */
+	/* Not through the pool's gate: on a thread of the pool, which looks again before
+	 * it ends. */
 	if (more)
 		backlog_push(&strand->pool->backlog, &strand->turn);
 	else
@@ -604,8 +612,8 @@ int ferry_strand_create(ferry_executor *pool, ferry_executor **executor_p)
 	ferry_executor *strand;
 
 	if (!pool || !executor_p || pool->kind != KIND_POOL)
-		return fy_fail(FERRY_EINVAL, "ferry_strand_create needs a pool of ferry_workers_create and a place for "
-		                             "the executor");
+		return fy_fail(FERRY_EINVAL, "ferry_strand_create needs a pool of "
+		                             "ferry_workers_create and a place for the executor");
 	strand = create_executor(KIND_STRAND);
 	if (!strand)
 		return fy_fail(FERRY_ENOMEM, "no memory for a strand");
@@ -632,7 +640,7 @@ static void destroy_strand(ferry_executor *strand)
 	fy_executor_release(strand);
 }
 
-/* ---- queues ------------------------------------------------------------------------------------ */
+/* ---- queues ------------------------------------------------------------ */
 
 int ferry_queue_create(ferry *engine, ferry_executor **executor_p)
 {
@@ -640,7 +648,8 @@ int ferry_queue_create(ferry *engine, ferry_executor **executor_p)
 	int rc;
 
 	if (!engine || !executor_p)
-		return fy_fail(FERRY_EINVAL, "ferry_queue_create needs an engine and a place for the executor");
+		return fy_fail(FERRY_EINVAL,
+		               "ferry_queue_create needs an engine and a place for the executor");
 	if ((rc = check_open(engine)) < 0)
 		return rc;
 	queue = create_executor(KIND_QUEUE);
@@ -744,15 +753,19 @@ int ferry_executor_run(ferry_executor *executor, unsigned max, int64_t timeout)
 	int rc, cancel;
 
 	if (!executor || executor->kind != KIND_QUEUE)
-		return fy_fail(FERRY_EINVAL, "ferry_executor_run needs an executor of ferry_queue_create");
+		return fy_fail(FERRY_EINVAL,
+		               "ferry_executor_run needs an executor of ferry_queue_create");
 	if (!fy_timeout_ok(timeout))
-		return fy_fail(FERRY_EINVAL, "ferry_executor_run: the timeout is %lld ns; give 0, a positive time or "
-		                             "FERRY_FOREVER", (long long)timeout);
+		return fy_fail(FERRY_EINVAL,
+		               "ferry_executor_run: the timeout is %lld ns; give 0, a positive "
+		               "time or FERRY_FOREVER",
+		               (long long)timeout);
 	cancel = fy_cancel_later();
 	run_begins(executor);
 	rc = queue_wait(executor, timeout);
 	if (rc == FERRY_OK) {
-		/* What is queued now and no more, so that tasks that queue tasks leave the caller alone. */
+		/* What is queued now and no more, so that tasks that queue tasks leave the
+		 * caller alone. */
 		uint32_t count = backlog_count(&executor->backlog);
 		if (max == 0 || max > count)
 			max = count;
@@ -821,7 +834,7 @@ unsigned fy_executor_engine_closing(ferry *engine)
 	return ran;
 }
 
-/* ------------------------------------------------------------------------------------------------- */
+/* ---------------------------------------------------------------------------- */
 
 void ferry_executor_destroy(ferry_executor *executor)
 {

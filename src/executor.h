@@ -22,10 +22,11 @@ bool fy_executor_is_running(void);
 bool fy_executor_last_runner(void);
 /* A pool's thread tells that it starts or ends waiting for room. No effect on other threads. */
 void fy_executor_blocking(bool begins);
-/* While a task runs: was its executor destroyed before the task was queued? Then it must only clean up and run
- * none of the program's code. */
+/* While a task runs: was its executor destroyed before the task was queued? Then it must only clean
+ * up and run none of the program's code. */
 bool fy_executor_discarding(void);
-/* Is the calling thread running a task of `where`, and could no other thread run the next one? `where` may be gone. */
+/* Is the calling thread running a task of `where`, and could no other thread run the next one?
+ * `where` may be gone. */
 bool fy_executor_alone_inside(const ferry_executor *where);
 /* Run all that is queued on the queues of an engine, on the calling thread. How many ran. */
 unsigned fy_executor_engine_closing(ferry *engine);

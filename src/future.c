@@ -2,9 +2,9 @@
 /*
  * Futures: what happened to an operation, once.
  *
- * 1. Exactly one thread turns CLAIMED on; it alone writes status and
- *    detail, then turns DONE on (and REPLIED, where there is a reply). Whoever sees DONE (acquire) sees them, and they
- *    do not change after that, but that the reply is moved out once (REPLY_TAKEN).
+ * 1. Exactly one thread turns CLAIMED on; it alone writes status and detail, then turns DONE on
+ *    (and REPLIED, where there is a reply). Whoever sees DONE (acquire) sees them, and they do not
+ *    change after that, but that the reply is moved out once (REPLY_TAKEN).
  * 2. DONE is turned on by an atomic or, whose old value tells the completer who waits for it:
  *    WAITED (sleeps on the state word), THEN (a callback is registered), WATCHED
  *    (see watch.h). Each of these turns its bit on by an atomic or as well, whose old value
@@ -46,10 +46,11 @@ unsigned fy_future_cached(void)
 	return fy_cache_count(FY_CACHE_FUTURES);
 }
 
-_Static_assert(offsetof(ferry_future, links) == FY_CACHE_LINE, "what the helm writes is one line of the cache");
+_Static_assert(offsetof(ferry_future, links) == FY_CACHE_LINE,
+               "what the helm writes is one line of the cache");
 
-/* Field by field: the callback's are not read before they are written, and clearing the whole takes longer than the
- * rest. */
+/* Field by field: the callback's are not read before they are written, and clearing the whole takes
+ * longer than the rest. */
 static void init(ferry_future *future, ferry *engine, uint32_t flags)
 {
 	future->state = 2 * FY_FUTURE_REF;
@@ -85,7 +86,8 @@ static void destroy(ferry_future *future)
 {
 	const uint32_t moved = FY_FUTURE_REPLIED | FY_FUTURE_REPLY_TAKEN;
 
-	if (future->reply && (fy_load_relaxed_32(&future->state) & moved) != moved && fy_future_hooks.message_release)
+	if (future->reply && (fy_load_relaxed_32(&future->state) & moved) != moved &&
+	    fy_future_hooks.message_release)
 		fy_future_hooks.message_release(future->reply);
 	if (fy_unlikely(future->detail))
 		free(future->detail);
@@ -100,10 +102,12 @@ void ferry_future_retain(ferry_future *future)
 		fy_add_32(&future->state, FY_FUTURE_REF);
 }
 
-/* Who sees the only reference in the own hand needs no atomic step: nobody is left to make another. */
+/* Who sees the only reference in the own hand needs no atomic step: nobody is left to
+ * make another. */
 void ferry_future_release(ferry_future *future)
 {
-	if (future && (fy_future_refs(future) == 1 || fy_add_32(&future->state, -FY_FUTURE_REF) / FY_FUTURE_REF == 1))
+	if (future && (fy_future_refs(future) == 1 ||
+	               fy_add_32(&future->state, -FY_FUTURE_REF) / FY_FUTURE_REF == 1))
 		destroy(future);
 }
 
@@ -134,8 +138,8 @@ void fy_future_unclaim(ferry_future *future)
 	} while (!fy_cas_32(&future->state, old, old & ~FY_FUTURE_CLAIMED));
 }
 
-/* Likewise for a cancel or a deadline. What the helm has claimed of a probe may be given back: that takes one call of
- * MPI, and is waited for. */
+/* Likewise for a cancel or a deadline. What the helm has claimed of a probe may be given back: that
+ * takes one call of MPI, and is waited for. */
 static bool claim_for_good(ferry_future *future, bool *departed_p)
 {
 	while (!claim(future, departed_p)) {
@@ -160,7 +164,8 @@ static void then_run(struct fy_task *task)
 	ferry_executor *where = future->then_where;
 
 	if ((where == FERRY_INLINE || !fy_executor_discarding()) && fy_program_may_run())
-		FY_PROGRAM("a callback", &fy_no_op, future->then_fn(future, fy_future_outcome(future), future->then_arg));
+		FY_PROGRAM("a callback", &fy_no_op,
+		           future->then_fn(future, fy_future_outcome(future), future->then_arg));
 	ferry_future_release(future);
 	if (where != FERRY_INLINE)
 		fy_executor_release(where);
@@ -274,7 +279,8 @@ bool fy_future_complete(ferry_future *future, int status, const char *detail)
 	return won;
 }
 
-/* The engine alone writes `reply` before the outcome is decided, and nobody reads it without REPLIED. */
+/* The engine alone writes `reply` before the outcome is decided, and nobody reads it
+ * without REPLIED. */
 bool fy_future_complete_reply(ferry_future *future, ferry_message *reply)
 {
 	ferry_message *blank = future->reply;
@@ -305,7 +311,8 @@ static const char *fate_of_start(const ferry_future *future, bool departed)
 /* Cancel and timeout: decide against the engine. False: it was decided before. */
 static bool abandon(ferry_future *future, int status)
 {
-	const char *what = status == FERRY_ECANCELED ? "cancelled by the program" : "the deadline passed";
+	const char *what =
+		status == FERRY_ECANCELED ? "cancelled by the program" : "the deadline passed";
 	const char *fate = "";
 	char text[128];
 	bool departed;
@@ -344,8 +351,9 @@ static int fail_null(const char *function)
 
 static int fail_timeout(const char *function, int64_t timeout)
 {
-	return fy_fail(FERRY_EINVAL, "%s: the timeout is %lld ns; give 0, a positive time or FERRY_FOREVER", function,
-	               (long long)timeout);
+	return fy_fail(FERRY_EINVAL,
+	               "%s: the timeout is %lld ns; give 0, a positive time or FERRY_FOREVER",
+	               function, (long long)timeout);
 }
 
 const char *fy_future_why(const ferry_future *future)
@@ -368,8 +376,10 @@ int ferry_future_poll(ferry_future *future)
 int fy_future_may_wait(ferry *engine)
 {
 	if (engine && fy_future_hooks.on_progress && fy_future_hooks.on_progress(engine))
-		return fy_fail(FERRY_EDEADLK, "inline code on the progress thread would wait for what only that thread "
-		                              "can bring about; use ferry_future_then, or name an executor");
+		return fy_fail(
+			FERRY_EDEADLK,
+			"inline code on the progress thread would wait for what only that thread "
+			"can bring about; use ferry_future_then, or name an executor");
 	return FERRY_OK;
 }
 
@@ -409,15 +419,18 @@ int ferry_future_wait(ferry_future *future, int64_t timeout)
 		return fail_timeout(__func__, timeout);
 	if (fy_future_is_done(future))
 		return fy_future_outcome(future);
-	return timeout == 0 ? FERRY_PENDING : fy_future_wait_until(future, fy_until(fy_now(), timeout));
+	return timeout == 0 ? FERRY_PENDING
+	                    : fy_future_wait_until(future, fy_until(fy_now(), timeout));
 }
 
-static int check_all(const char *function, ferry_future *const *futures, size_t count, int64_t timeout)
+static int check_all(const char *function, ferry_future *const *futures, size_t count,
+                     int64_t timeout)
 {
 	if (!fy_timeout_ok(timeout))
 		return fail_timeout(function, timeout);
 	if (count > 0 && !futures)
-		return fy_fail(FERRY_EINVAL, "%s was given NULL and a count of %zu", function, count);
+		return fy_fail(FERRY_EINVAL, "%s was given NULL and a count of %zu", function,
+		               count);
 	return FERRY_OK;
 }
 
@@ -438,8 +451,8 @@ static int may_wait_all(ferry_future *const *futures, size_t count)
 	return rc;
 }
 
-/* FERRY_OK once all are done, or why they are not. From the last to the first: mostly they complete in the order in
- * which they were made, so that one sleep, on the last, is all. */
+/* FERRY_OK once all are done, or why they are not. From the last to the first: mostly they complete
+ * in the order in which they were made, so that one sleep, on the last, is all. */
 static int await_all(ferry_future *const *futures, size_t count, int64_t timeout)
 {
 	int64_t until = INT64_MAX;
@@ -463,7 +476,8 @@ static int first_failure(ferry_future *const *futures, size_t count)
 {
 	for (size_t i = 0; i < count; i++)
 		if (futures[i] && fy_unlikely(futures[i]->status != FERRY_OK))
-			return fy_fail(futures[i]->status, "futures[%zu]: %s", i, fy_future_why(futures[i]));
+			return fy_fail(futures[i]->status, "futures[%zu]: %s", i,
+			               fy_future_why(futures[i]));
 	return FERRY_OK;
 }
 
@@ -481,7 +495,8 @@ static void finish_those(ferry_future **futures, size_t count, bool failed_too)
 {
 	for (size_t i = 0; i < count; i++) {
 		ferry_future *future = futures[i];
-		if (!future || !fy_future_is_done(future) || (future->status != FERRY_OK && !failed_too))
+		if (!future || !fy_future_is_done(future) ||
+		    (future->status != FERRY_OK && !failed_too))
 			continue;
 		futures[i] = NULL;
 		ferry_future_release(future);
@@ -522,7 +537,9 @@ ferry_message *fy_future_move_reply(ferry_future *future)
 /* A call whose reply is empty may have none at all: it is made when it is asked for. */
 static int take_empty(ferry_future *future, ferry_message **reply_p)
 {
-	ferry_message *empty = fy_future_hooks.message_empty ? fy_future_hooks.message_empty(future->engine) : NULL;
+	ferry_message *empty = fy_future_hooks.message_empty
+	                               ? fy_future_hooks.message_empty(future->engine)
+	                               : NULL;
 
 	if (!empty)
 		return fy_fail(FERRY_ENOMEM, "no memory for an empty reply");
@@ -540,7 +557,8 @@ int ferry_future_take(ferry_future *future, ferry_message **reply_p)
 	ferry_message *reply;
 
 	if (!future || !reply_p)
-		return fy_fail(FERRY_EINVAL, "ferry_future_take needs a future and a place for the reply");
+		return fy_fail(FERRY_EINVAL,
+		               "ferry_future_take needs a future and a place for the reply");
 	if (!fy_future_is_done(future))
 		return FERRY_PENDING;
 	if (fy_load_relaxed_32(&future->state) & FY_FUTURE_REPLY_TAKEN)
@@ -549,7 +567,8 @@ int ferry_future_take(ferry_future *future, ferry_message **reply_p)
 		if ((future->flags & FY_FUTURE_IS_CALL) && future->status == FERRY_OK)
 			return take_empty(future, reply_p);
 		return fy_fail(FERRY_EALREADY, "there is no reply to take: %s",
-		               future->status == FERRY_OK ? "this was no call" : fy_future_why(future));
+		               future->status == FERRY_OK ? "this was no call"
+		                                          : fy_future_why(future));
 	}
 	reply = fy_future_move_reply(future);
 	if (!reply)
@@ -571,9 +590,9 @@ static int then_at_once(ferry_future *future)
 	if (submit(future->engine, future->then_where, &future->then))
 		return FERRY_OK;
 	ferry_future_release(future);
-	return fy_fail(FERRY_ESTOPPED, "the future is done and its engine has closed, or it has none: there "
-	                               "is no progress thread to run an inline callback; name an executor, or "
-	                               "look at the future");
+	return fy_fail(FERRY_ESTOPPED, "the future is done and its engine has closed, or it has "
+	                               "none: there is no progress thread to run an inline "
+	                               "callback; name an executor, or look at the future");
 }
 
 int ferry_future_then(ferry_future *future, ferry_executor *where, ferry_callback_fn *fn, void *arg)
@@ -581,8 +600,8 @@ int ferry_future_then(ferry_future *future, ferry_executor *where, ferry_callbac
 	if (!future || !fn)
 		return fy_fail(FERRY_EINVAL, "ferry_future_then needs a future and a function");
 	if (fy_or_32(&future->state, FY_FUTURE_THEN_KEPT) & FY_FUTURE_THEN_KEPT)
-		return fy_fail(FERRY_EINVAL, "this future has a callback already; ferry_future_all or "
-		                             "ferry_future_and_then make another future of it");
+		return fy_fail(FERRY_EINVAL, "this future has a callback already; ferry_future_all "
+		                             "or ferry_future_and_then make another future of it");
 	future->then_fn = fn;
 	future->then_arg = arg;
 	future->then_where = where;
@@ -631,11 +650,13 @@ int ferry_promise_create(ferry *engine, ferry_future **future_p)
 	int rc;
 
 	if (!engine || !future_p)
-		return fy_fail(FERRY_EINVAL, "ferry_promise_create needs an engine and a place for the future");
+		return fy_fail(FERRY_EINVAL,
+		               "ferry_promise_create needs an engine and a place for the future");
 	future = fy_future_create(engine, FY_FUTURE_IS_PROMISE);
 	if (!future)
 		return fy_fail(FERRY_ENOMEM, "no memory for a promise");
-	rc = fy_future_hooks.promise_opened ? fy_future_hooks.promise_opened(engine, future) : FERRY_OK;
+	rc = fy_future_hooks.promise_opened ? fy_future_hooks.promise_opened(engine, future)
+	                                    : FERRY_OK;
 	if (rc < 0) {
 		give_back(future);
 		return fy_fail(rc, "the engine makes no promises any more: %s", ferry_strerror(rc));
@@ -647,10 +668,13 @@ int ferry_promise_create(ferry *engine, ferry_future **future_p)
 int ferry_promise_fulfil(ferry_future *future, int status, ferry_message *value)
 {
 	if (!future || !(future->flags & FY_FUTURE_IS_PROMISE))
-		return fy_fail(FERRY_EINVAL, "ferry_promise_fulfil needs a future of ferry_promise_create");
+		return fy_fail(FERRY_EINVAL,
+		               "ferry_promise_fulfil needs a future of ferry_promise_create");
 	if (status > 0)
-		return fy_fail(FERRY_EINVAL, "a promise cannot be fulfilled with the status %d; give "
-		                             "FERRY_OK or one of FERRY_E...", status);
+		return fy_fail(FERRY_EINVAL,
+		               "a promise cannot be fulfilled with the status %d; give FERRY_OK or "
+		               "one of FERRY_E...",
+		               status);
 	if (!fy_future_claim(future))
 		return fy_fail(FERRY_EALREADY, "the promise is decided already");
 	if (value && fy_future_hooks.message_retain)

@@ -26,69 +26,79 @@
 struct fy_watch;
 
 struct ferry_future {
-	/* FY_FUTURE_* below, and above them the references: the program's, and one of the engine's until the
-	 * operation is over for it. Written by whoever completes, waits, registers, retains or releases (atomic
-	 * or, add, compare and swap), read by all (acquire). In one word, so that the engine completes a
-	 * future and lets go of it in one step. DONE is set last, by a release. */
+	/* FY_FUTURE_* below, and above them the references: the program's, and one of the engine's
+	 * until the operation is over for it. Written by whoever completes, waits, registers,
+	 * retains or releases (atomic or, add, compare and swap), read by all (acquire). In one
+	 * word, so that the engine completes a future and lets go of it in one step. DONE is set
+	 * last, by a release. */
 	uint32_t state;
-	int status;               /* set before DONE, constant after it */
-	uint32_t flags;           /* FY_FUTURE_IS_*: constant after creation */
-	ferry *engine;            /* may be NULL; used only while not DONE */
-	/* Read only where REPLIED is set. Until then the engine's: a call may come with an empty message in which
-	 * the reply is written, from its poster's cache. Moved out once (REPLY_TAKEN). */
+	int status;     /* set before DONE, constant after it */
+	uint32_t flags; /* FY_FUTURE_IS_*: constant after creation */
+	ferry *engine;  /* may be NULL; used only while not DONE */
+	/* Read only where REPLIED is set. Until then the engine's: a call may come with an
+	 * empty message in which the reply is written, from its poster's cache. Moved out
+	 * once (REPLY_TAKEN). */
 	ferry_message *reply;
-	char *detail;             /* set before DONE: malloc'd, or NULL */
+	char *detail; /* set before DONE: malloc'd, or NULL */
 	union {
 		struct {
-			uint64_t id;        /* the helm's: the call's id, or the sequence number of a post's batch */
-			ferry_future *next; /* the owner's: links it in a channel's list or in the cache */
-			void *extra;        /* what composed futures and promises hang here */
+			/* the helm's: the call's id, or the sequence number of a post's batch */
+			uint64_t id;
+			/* the owner's: links it in a channel's list or in the cache */
+			ferry_future *next;
+			void *extra; /* what composed futures and promises hang here */
 		};
 		unsigned char mpi_status[24]; /* FY_FUTURE_IS_STARTED: set before DONE */
 	};
-	/* Above: a line of the cache, which goes to the helm and back. Below: what that looks at only where WATCHED or
-	 * THEN is set. */
-	void *links;              /* watches, a lock bit and a bit for "completed": see watch.h */
-	void (*extra_free)(ferry_future *future, void *extra); /* called when the last reference is gone */
-	/* Written by the thread that turned THEN_KEPT on, before THEN; nobody reads them without it. */
-	struct fy_task then;      /* the callback's place in its executor's queue */
+	/* Above: a line of the cache, which goes to the helm and back. Below: what that looks at
+	 * only where WATCHED or THEN is set. */
+	void *links; /* watches, a lock bit and a bit for "completed": see watch.h */
+	/* called when the last reference is gone */
+	void (*extra_free)(ferry_future *future, void *extra);
+	/* Written by the thread that turned THEN_KEPT on, before THEN; nobody reads them
+	 * without it. */
+	struct fy_task then; /* the callback's place in its executor's queue */
 	ferry_callback_fn *then_fn;
 	void *then_arg;
 	ferry_executor *then_where;
 };
 
-#define FY_FUTURE_CLAIMED 0x1u /* somebody decided the outcome */
-#define FY_FUTURE_DONE 0x2u    /* the outcome can be read */
-#define FY_FUTURE_WAITED 0x4u  /* somebody sleeps on the state word: futex wake at completion */
-#define FY_FUTURE_THEN 0x8u    /* then_* are set */
+#define FY_FUTURE_CLAIMED 0x1u    /* somebody decided the outcome */
+#define FY_FUTURE_DONE 0x2u       /* the outcome can be read */
+#define FY_FUTURE_WAITED 0x4u     /* somebody sleeps on the state word: futex wake at completion */
+#define FY_FUTURE_THEN 0x8u       /* then_* are set */
 #define FY_FUTURE_THEN_KEPT 0x10u /* the slot of `then` is given away; somebody sets then_* */
 #define FY_FUTURE_WATCHED 0x20u   /* `links` has or had watches, see watch.h */
 #define FY_FUTURE_REPLY_TAKEN 0x40u
-#define FY_FUTURE_DEPARTED 0x80u  /* the helm took the operation from its lane */
-#define FY_FUTURE_REPLIED 0x100u  /* `reply` is one */
-#define FY_FUTURE_REF 0x200u      /* one reference, of 8 million: 100,000 compositions may hold one future */
+#define FY_FUTURE_DEPARTED 0x80u /* the helm took the operation from its lane */
+#define FY_FUTURE_REPLIED 0x100u /* `reply` is one */
+/* one reference, of 8 million: 100,000 compositions may hold one future */
+#define FY_FUTURE_REF 0x200u
 
 static inline uint32_t fy_future_refs(const ferry_future *future)
 {
 	return fy_load_acquire_32(&future->state) / FY_FUTURE_REF;
 }
 
-#define FY_FUTURE_IS_CALL 0x1u    /* has a reply to take */
+#define FY_FUTURE_IS_CALL 0x1u /* has a reply to take */
 #define FY_FUTURE_IS_PROMISE 0x2u
-#define FY_FUTURE_NO_CANCEL 0x4u  /* cancel is ENOTSUP */
-#define FY_FUTURE_IS_POSTED 0x8u  /* goes through a lane: the helm calls fy_future_depart, and the detail of a
-                                   * cancel or a timeout says whether the message was sent */
+#define FY_FUTURE_NO_CANCEL 0x4u /* cancel is ENOTSUP */
+/* goes through a lane: the helm calls fy_future_depart, and the detail of a cancel or a timeout
+ * says whether the message was sent */
+#define FY_FUTURE_IS_POSTED 0x8u
 #define FY_FUTURE_IS_COMPOSED 0x10u /* of compose.c. Flags from 0x100 on are free for the engine */
 #define FY_FUTURE_IS_STARTED 0x20u  /* an operation of MPI, through a lane likewise */
-#define FY_FUTURE_IS_PROBE 0x40u    /* of these: the helm claims it for a moment, and may give the claim back */
-#define FY_FUTURE_IS_SURE 0x80u     /* of these: it goes on whatever becomes of the future */
+/* of these: the helm claims it for a moment, and may give the claim back */
+#define FY_FUTURE_IS_PROBE 0x40u
+#define FY_FUTURE_IS_SURE 0x80u /* of these: it goes on whatever becomes of the future */
 
 /* A future with two references, the program's and the engine's, from the
  * thread's cache. NULL: no memory. */
 ferry_future *fy_future_create(ferry *engine, uint32_t flags);
 /* Decide the outcome. True for exactly one caller ever. */
 bool fy_future_claim(ferry_future *future);
-/* Of a probe: nothing was decided after all. The helm, between fy_future_claim and fy_future_finish. */
+/* Of a probe: nothing was decided after all. The helm, between fy_future_claim and
+ * fy_future_finish. */
 void fy_future_unclaim(ferry_future *future);
 /* Publish the outcome of a future that the caller claimed: sets DONE, wakes
  * waiters, hands `then` to its executor. Does not drop a reference. */
@@ -105,8 +115,9 @@ static inline bool fy_future_is_done(const ferry_future *future)
 {
 	return (fy_load_acquire_32(&future->state) & FY_FUTURE_DONE) != 0;
 }
-/* The helm, when it takes a posted operation from its lane: true when it is to be sent, false when it was
- * cancelled or timed out before. One atomic step against the claim, so that the detail tells the truth. */
+/* The helm, when it takes a posted operation from its lane: true when it is to be sent, false when
+ * it was cancelled or timed out before. One atomic step against the claim, so that the detail tells
+ * the truth. */
 static inline bool fy_future_depart(ferry_future *future)
 {
 	return !(fy_or_32(&future->state, FY_FUTURE_DEPARTED) & FY_FUTURE_CLAIMED);
@@ -121,10 +132,11 @@ static inline int fy_future_outcome(const ferry_future *future)
 {
 	return fy_likely(future->status == FERRY_OK) ? FERRY_OK : fy_future_failed(future);
 }
-/* The text of a failure: its detail, or what its status means. Valid until the next call of this thread. */
+/* The text of a failure: its detail, or what its status means. Valid until the next call of
+ * this thread. */
 const char *fy_future_why(const ferry_future *future);
-/* Wait like ferry_future_wait, to an absolute time. The future may be on the stack. A failure leaves its text in
- * ferry_last_error(). */
+/* Wait like ferry_future_wait, to an absolute time. The future may be on the stack. A failure
+ * leaves its text in ferry_last_error(). */
 int fy_future_wait_until(ferry_future *future, int64_t until);
 /* The reply of a future that is done, moved out; NULL when there is none (any more). */
 ferry_message *fy_future_move_reply(ferry_future *future);
@@ -151,8 +163,8 @@ struct fy_future_hooks {
 	bool (*on_progress)(ferry *engine);
 	/* `future` may be one on the stack (wait_any): good for fy_future_is_done alone. */
 	void (*engine_wait)(ferry *engine, const ferry_future *future, int64_t until);
-	/* Hand a task to where == FERRY_INLINE: the progress thread of that engine. 0, or FERRY_ESTOPPED
-	 * when the engine takes no more: then the task is still the caller's. */
+	/* Hand a task to where == FERRY_INLINE: the progress thread of that engine. 0, or
+	 * FERRY_ESTOPPED when the engine takes no more: then the task is still the caller's. */
 	int (*run_inline)(ferry *engine, struct fy_task *task);
 	/* The helm's timers: call fy_future_expire at `when`. The engine takes a
 	 * reference of its own for it. 0 or FERRY_ENOMEM, FERRY_ESTOPPED. */
@@ -161,11 +173,12 @@ struct fy_future_hooks {
 	 * the lane is not sent. May be NULL. Called between the claim and DONE. */
 	void (*abandoned)(ferry *engine, ferry_future *future);
 	/* Promises that are pending when the engine closes are completed by it: the engine lists
-	 * them from creation to completion. 0 or FERRY_ESTOPPED. The reference that goes with the list is
-	 * future.c's: promise_closed is called once for every promise, by fy_future_finish just before
-	 * DONE, and finish then drops that reference, whoever completes. So close retains each promise
-	 * that it finds in the list (under the lock that promise_closed takes), lets go of the lock,
-	 * and calls fy_future_complete, which drops what close retained. */
+	 * them from creation to completion. 0 or FERRY_ESTOPPED. The reference that goes with the
+	 * list is future.c's: promise_closed is called once for every promise, by
+	 * fy_future_finish just before DONE, and finish then drops that reference, whoever
+	 * completes. So close retains each promise that it finds in the list (under the lock that
+	 * promise_closed takes), lets go of the lock, and calls fy_future_complete, which drops
+	 * what close retained. */
 	int (*promise_opened)(ferry *engine, ferry_future *future);
 	void (*promise_closed)(ferry *engine, ferry_future *future);
 	/* A message's reference count, so that future.c needs nothing else of messages. */

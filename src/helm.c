@@ -3,21 +3,23 @@
  * The helm, and threads that take it while they wait.
  *
  * Whoever holds the helm may step the engine. The progress thread lets go of it when it yields or
- * sleeps. Threads that wait take it in turns when it is free, and step until what they
- * wait for is there or nothing happens any more. The last of them hands the engine back in the state in
- * which it was found: the progress thread asleep, and everybody told so, by the same
- * protocol as going to sleep (announce, look once more). They run no user code meanwhile.
+ * sleeps. Threads that wait take it in turns when it is free, and step until what they wait for is
+ * there or nothing happens any more. The last of them hands the engine back in the state in which
+ * it was found: the progress thread asleep, and everybody told so, by the same protocol as going to
+ * sleep (announce, look once more). They run no user code meanwhile.
  *
- * While threads drive the progress thread stands by: it sleeps on the wake word without having announced it, because
- * they do that when they leave. It says that it is asleep, fences, and looks whether any thread is counted in
- * `drivers`; the last one counts itself out, by a read-modify-write, and then looks whether it is asleep. So
- * if it saw a driver, the last driver sees it asleep. That sleep is a nap: a wake-up may have come just before.
+ * While threads drive the progress thread stands by: it sleeps on the wake word without having
+ * announced it, because they do that when they leave. It says that it is asleep, fences, and looks
+ * whether any thread is counted in `drivers`; the last one counts itself out, by a
+ * read-modify-write, and then looks whether it is asleep. So if it saw a driver, the last driver
+ * sees it asleep. That sleep is a nap: a wake-up may have come just before.
  *
- * A thread that posts and is believed to wait soon (post.c) drives once and leaves nothing announced: nobody spends a
- * wake-up on what its wait will see. That is done only where the progress thread naps, so it comes by itself if the
- * wait does not.
+ * A thread that posts and is believed to wait soon (post.c) drives once and leaves nothing
+ * announced: nobody spends a wake-up on what its wait will see. That is done only where the
+ * progress thread naps, so it comes by itself if the wait does not.
  *
- * Without a thread of the engine's own (FERRY_NO_THREAD) every thread that waits drives, and does run user code.
+ * Without a thread of the engine's own (FERRY_NO_THREAD) every thread that waits drives, and does
+ * run user code.
  */
 #include <limits.h>
 #include <sched.h>
@@ -33,7 +35,8 @@ enum { HELM_FREE, HELM_HELD, HELM_WANTED };
 
 bool fy_helm_try(ferry *engine)
 {
-	return fy_load_relaxed_32(&engine->helm) == HELM_FREE && fy_cas_32(&engine->helm, HELM_FREE, HELM_HELD);
+	return fy_load_relaxed_32(&engine->helm) == HELM_FREE &&
+	       fy_cas_32(&engine->helm, HELM_FREE, HELM_HELD);
 }
 
 void fy_helm_take(ferry *engine)
@@ -65,8 +68,9 @@ bool fy_helm_stand_by(ferry *engine, int64_t nap)
 
 /* ---- a waiting thread drives ------------------------------------------------------------- */
 
-#define DRIVE_IDLE FERRY_US(50) /* without anything happening, before the thread rather sleeps; see also drive_busy */
-#define DRIVE_TRIES 16          /* while another thread is at the helm, and does not let go of it */
+/* without anything happening, before the thread rather sleeps; see also drive_busy */
+#define DRIVE_IDLE FERRY_US(50)
+#define DRIVE_TRIES 16 /* while another thread is at the helm, and does not let go of it */
 
 /* The last thread that drove gives the engine back in the state in which it was found: with the
  * progress thread asleep and everybody ringing, unless there is something to do for it. */
@@ -78,10 +82,11 @@ static void hand_back(ferry *engine)
 		return;
 	}
 	fy_wake_announce(&engine->wake, true);
-	/* A long sleep is none to go back to without the barrier for everybody: the progress thread naps from
-	 * now on. */
+	/* A long sleep is none to go back to without the barrier for everybody: the progress thread
+	 * naps from now on. */
 	bool more = !fy_load_acquire_32(&engine->napping), came = fy_progress_look(p);
-	if (came || p->dirty || p->freed) /* an acknowledgement waited for more to go with it; that there is room */
+	/* an acknowledgement waited for more to go with it; that there is room */
+	if (came || p->dirty || p->freed)
 		fy_progress_step(p, false);
 	more = more || came || fy_progress_owes_code(p) || fy_progress_has_input(p, true) ||
 	       fy_progress_sleep_time(p) < FERRY_MS(1);
@@ -90,10 +95,12 @@ static void hand_back(ferry *engine)
 		fy_wake_up(&engine->wake);
 }
 
-/* The engine has stopped: nothing is to be done but for the progress thread, to end, and that it may sleep for long. */
+/* The engine has stopped: nothing is to be done but for the progress thread, to end, and that it
+ * may sleep for long. */
 static void give_stopped(ferry *engine)
 {
-	bool asleep = fy_load_acquire_32(&engine->asleep); /* then it does not end before it has the helm */
+	/* then it does not end before it has the helm */
+	bool asleep = fy_load_acquire_32(&engine->asleep);
 	if (asleep)
 		fy_wake_announce(&engine->wake, true);
 	fy_helm_give(engine);
@@ -101,8 +108,10 @@ static void give_stopped(ferry *engine)
 		fy_wake_up(&engine->wake);
 }
 
-/* Steps as long as something happens. With the helm. False: this thread is not to drive any more. */
-static bool drive_on(ferry *engine, bool (*ready)(const void *arg), const void *arg, int64_t until, bool user_code)
+/* Steps as long as something happens. With the helm. False: this thread is not to drive
+ * any more. */
+static bool drive_on(ferry *engine, bool (*ready)(const void *arg), const void *arg, int64_t until,
+                     bool user_code)
 {
 	struct fy_progress *p = engine->progress;
 	fy_wake_stay(&engine->wake);
@@ -112,7 +121,8 @@ static bool drive_on(ferry *engine, bool (*ready)(const void *arg), const void *
 			return false; /* however much there is to do for others */
 		if (worked)
 			continue;
-		if (p->now - p->worked_at > (p->n_chunks && !user_code ? p->drive_busy : DRIVE_IDLE))
+		if (p->now - p->worked_at >
+		    (p->n_chunks && !user_code ? p->drive_busy : DRIVE_IDLE))
 			return false;
 		if (p->now - p->worked_at > p->spin)
 			return true;
@@ -120,9 +130,10 @@ static bool drive_on(ferry *engine, bool (*ready)(const void *arg), const void *
 	return false;
 }
 
-/* Waiting threads take turns: each steps, and lets the others go on when nothing happens, so that what
- * they post meanwhile leaves at once, and whoever runs next sees what comes. */
-static void take_turns(ferry *engine, bool (*ready)(const void *arg), const void *arg, int64_t until)
+/* Waiting threads take turns: each steps, and lets the others go on when nothing happens, so that
+ * what they post meanwhile leaves at once, and whoever runs next sees what comes. */
+static void take_turns(ferry *engine, bool (*ready)(const void *arg), const void *arg,
+                       int64_t until)
 {
 	struct fy_progress *p = engine->progress;
 	bool goes_on = true, counted = false, in_a_crowd = fy_post_is_beside_floods(engine);
@@ -150,7 +161,8 @@ static void take_turns(ferry *engine, bool (*ready)(const void *arg), const void
 	}
 }
 
-/* The last one leaves the engine as it was. Whoever comes meanwhile and takes the helm does so after that. */
+/* The last one leaves the engine as it was. Whoever comes meanwhile and takes the helm does so
+ * after that. */
 static void stop_driving(ferry *engine, bool unattended)
 {
 	if (fy_add_32(&engine->drivers, (uint32_t)-1) != 1 || unattended || !fy_helm_try(engine))
@@ -172,8 +184,8 @@ void fy_engine_drive(ferry *engine, bool (*ready)(const void *arg), const void *
 	fy_cancel_as(cancel);
 }
 
-/* With the helm: may nobody be told? Only if the progress thread comes soon by itself, and everything is done that the
- * next wait does not do. */
+/* With the helm: may nobody be told? Only if the progress thread comes soon by itself, and
+ * everything is done that the next wait does not do. */
 static bool may_leave(ferry *engine)
 {
 	bool naps = !fy_load_acquire_32(&engine->asleep) || fy_load_acquire_32(&engine->napping);
@@ -192,7 +204,8 @@ bool fy_engine_steer(ferry *engine, bool (*ready)(const void *arg), const void *
 		if (fy_load_acquire_32(&engine->phase) != FY_STOPPED) {
 			fy_wake_stay(&engine->wake);
 			fy_progress_step(engine->progress, false);
-			if (engine->progress->dirty) /* an acknowledgement waited for more to go with it */
+			/* an acknowledgement waited for more to go with it */
+			if (engine->progress->dirty)
 				fy_progress_step(engine->progress, false);
 			left = ready(arg) && may_leave(engine);
 		}
@@ -203,7 +216,8 @@ bool fy_engine_steer(ferry *engine, bool (*ready)(const void *arg), const void *
 	return left;
 }
 
-static void drive_alone_once(ferry *engine, bool (*ready)(const void *arg), const void *arg, int64_t until)
+static void drive_alone_once(ferry *engine, bool (*ready)(const void *arg), const void *arg,
+                             int64_t until)
 {
 	fy_add_64(&engine->lends, 1);
 	while (drive_on(engine, ready, arg, until, true))
@@ -228,11 +242,14 @@ static void sleep_alone(ferry *engine, int64_t until)
 }
 
 /* Without a thread of the engine's own, who waits drives until it is over. */
-static void drive_alone(ferry *engine, bool (*ready)(const void *arg), const void *arg, int64_t until)
+static void drive_alone(ferry *engine, bool (*ready)(const void *arg), const void *arg,
+                        int64_t until)
 {
 	int cancel = fy_cancel_later();
-	uint32_t tag = fy_engine_tag_posts(engine, 0); /* in a handler: what others post on this thread is their own */
-	while (!ready(arg) && fy_now() < until && fy_load_acquire_32(&engine->phase) != FY_STOPPED) {
+	/* in a handler: what others post on this thread is their own */
+	uint32_t tag = fy_engine_tag_posts(engine, 0);
+	while (!ready(arg) && fy_now() < until &&
+	       fy_load_acquire_32(&engine->phase) != FY_STOPPED) {
 		fy_helm_take(engine);
 		drive_alone_once(engine, ready, arg, until);
 		if (ready(arg) || engine->progress->stopped)
@@ -271,7 +288,6 @@ static bool close_is_over(const void *arg)
 	return ((const ferry *)arg)->progress->stopped;
 }
 
-
 int64_t fy_close_look(int64_t begun)
 {
 	int64_t now = fy_now();
@@ -305,11 +321,16 @@ void fy_engine_nudge(ferry *engine)
 int ferry_progress(ferry *engine, int64_t timeout)
 {
 	if (!engine || !fy_timeout_ok(timeout))
-		return fy_fail(FERRY_EINVAL, "ferry_progress needs an engine and a timeout >= 0 or FERRY_FOREVER");
+		return fy_fail(
+			FERRY_EINVAL,
+			"ferry_progress needs an engine and a timeout >= 0 or FERRY_FOREVER");
 	if (!(engine->options.flags & FERRY_NO_THREAD))
-		return fy_fail(FERRY_EINVAL, "ferry_progress is for engines that were opened with FERRY_NO_THREAD");
+		return fy_fail(
+			FERRY_EINVAL,
+			"ferry_progress is for engines that were opened with FERRY_NO_THREAD");
 	if (fy_engine_on_progress(engine))
-		return fy_fail(FERRY_EDEADLK, "ferry_progress cannot be called in a handler or callback");
+		return fy_fail(FERRY_EDEADLK,
+		               "ferry_progress cannot be called in a handler or callback");
 	if (!fy_engine_enter(engine))
 		return fy_fail(FERRY_ESTOPPED, "the engine has stopped");
 	int64_t until = fy_until(fy_now(), timeout);

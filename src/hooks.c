@@ -8,7 +8,7 @@
 #include "progress.h"
 #include "status.h"
 
-/* ---- hooks of futures ---------------------------------------------------------------------------- */
+/* ---- hooks of futures -------------------------------------------------- */
 
 static bool future_ready(const void *future)
 {
@@ -66,7 +66,9 @@ static bool add_deadline(struct fy_progress *p, struct fy_command *c)
 
 static int hook_deadline(ferry *engine, ferry_future *future, int64_t when)
 {
-	struct deadline d = { .command = { .run = add_deadline, .arg = &d }, .future = future, .when = when };
+	struct deadline d = { .command = { .run = add_deadline, .arg = &d },
+		              .future = future,
+		              .when = when };
 	return fy_engine_command(engine, &d.command);
 }
 
@@ -80,7 +82,8 @@ static void hook_abandoned(ferry *engine, ferry_future *future)
 	fy_engine_leave(engine);
 }
 
-/* Under aside: `id` says where the pointer to this one is, so that none of 100,000 is looked for. */
+/* Under aside: `id` says where the pointer to this one is, so that none of 100,000 is
+ * looked for. */
 static void list_promise(ferry *engine, ferry_future *future)
 {
 	future->next = engine->promises;

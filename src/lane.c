@@ -44,15 +44,16 @@ struct fy_record *fy_lane_reserve_slow(struct fy_lane *lane, uint32_t size)
 	if (lane->tail + pad + size - lane->head_seen > FY_LANE_BYTES)
 		return NULL;
 	if (pad) {
-		/* 8 bytes are always left before the end: sizes are multiples of 8, and a PAD is read by its
-		 * first word alone. */
+		/* 8 bytes are always left before the end: sizes are multiples of 8, and a PAD is
+		 * read by its first word alone. */
 		fy_lane_at(lane, lane->tail)->size_flags = FY_KIND_PAD;
 		fy_lane_publish(lane, pad);
 	}
 	return fy_lane_at(lane, lane->tail);
 }
 
-/* With more than this still in the ring its producer would soon sleep again: it is woken for a whole turn of work. */
+/* With more than this still in the ring its producer would soon sleep again: it is woken for a
+ * whole turn of work. */
 #define NUDGE_BELOW (FY_LANE_BYTES / 2)
 
 void fy_lane_nudge(struct fy_lane *lane)
@@ -65,8 +66,8 @@ void fy_lane_consume(struct fy_lane *lane, uint64_t head)
 {
 	fy_store_release_64(&lane->head, head);
 	/* The producer that goes to sleep pays for the order of this load after that store. */
-	if (fy_unlikely(fy_load_relaxed_32(&lane->waiting)) && lane->tail_seen - head <= NUDGE_BELOW &&
-	    fy_swap_32(&lane->waiting, 0))
+	if (fy_unlikely(fy_load_relaxed_32(&lane->waiting)) &&
+	    lane->tail_seen - head <= NUDGE_BELOW && fy_swap_32(&lane->waiting, 0))
 		fy_lane_nudge(lane);
 }
 
@@ -77,8 +78,9 @@ static bool has_room(struct fy_lane *lane, uint32_t size)
 	return FY_LANE_BYTES - used >= size + FY_LANE_BYTES / 4;
 }
 
-/* How late a wake-up can be that the helm missed. Long, because it is missed in a few nanoseconds of a few thousand
- * sleeps a second, and each of these that a look ends early is two switches for nothing. */
+/* How late a wake-up can be that the helm missed. Long, because it is missed in a few
+ * nanoseconds of a few thousand sleeps a second, and each of these that a look ends early is two
+ * switches for nothing. */
 #define LOOK_AGAIN FERRY_MS(10)
 
 bool fy_lane_await_room(struct fy_lane *lane, uint32_t size, int64_t until, const uint32_t *stop)
@@ -92,8 +94,8 @@ bool fy_lane_await_room(struct fy_lane *lane, uint32_t size, int64_t until, cons
 			break;
 		if (fresh)
 			since = now;
-		/* The helm's store of head may have been on its way when we looked. By the second look it has arrived,
-		 * or the helm sees `waiting`. */
+		/* The helm's store of head may have been on its way when we looked. By the second
+		 * look it has arrived, or the helm sees `waiting`. */
 		int64_t look = now - since < LOOK_AGAIN ? since + LOOK_AGAIN : INT64_MAX;
 		fy_futex_wait(&lane->room, seen, look < until ? look : until, false);
 	}

@@ -30,50 +30,65 @@
 
 struct fy_lane {
 	/* The producer's line. */
-	FY_ALIGNED uint64_t tail; /* written by the producer (release), read by the helm (acquire) */
-	uint64_t head_seen;       /* the producer's own copy of head */
-	uint32_t stream;          /* the number is constant; a handler of the producer has a tag with it, for what it posts
-	                           * (the producer's) */
-	uint32_t listed;          /* 1 while the helm looks at this lane: set by whoever lists it (swap), cleared by the
-	                           * helm before a process-wide barrier (outgoing.c) */
-	uint32_t quick;           /* the producer's: it has waited, so its next call may drive the engine */
-	uint32_t engine_refs;     /* the producer's: references of the engine, for its messages (engine.h) */
-	char *ring;               /* constant */
-	uint64_t serial;          /* constant: the engine's, never reused */
+	/* written by the producer (release), read by the helm (acquire) */
+	FY_ALIGNED uint64_t tail;
+	uint64_t head_seen; /* the producer's own copy of head */
+	/* the number is constant; a handler of the producer has a tag with it, for what it posts
+	 * (the producer's) */
+	uint32_t stream;
+	/* 1 while the helm looks at this lane: set by whoever lists it (swap), cleared by the helm
+	 * before a process-wide barrier (outgoing.c) */
+	uint32_t listed;
+	uint32_t quick; /* the producer's: it has waited, so its next call may drive the engine */
+	/* the producer's: references of the engine, for its messages (engine.h) */
+	uint32_t engine_refs;
+	char *ring;                  /* constant */
+	uint64_t serial;             /* constant: the engine's, never reused */
 	struct fy_lane *thread_next; /* the thread's own list of its lanes */
-	struct ferry *engine;     /* constant; a reference of it, until the lane is freed */
-	uint64_t handler_end[2];  /* the tail when a handler of the producer with a tag of that colour ended last: written by
-	                           * the producer (release), read by the helm (acquire) after what it counts the handler by */
+	struct ferry *engine;        /* constant; a reference of it, until the lane is freed */
+	/* the tail when a handler of the producer with a tag of that colour ended last: written by
+	 * the producer (release), read by the helm (acquire) after what it counts the handler by */
+	uint64_t handler_end[2];
 	/* The consumer's line. */
-	FY_ALIGNED uint64_t head; /* written by the helm (release), read by the producer (acquire) */
-	uint64_t tail_seen;       /* the helm's */
-	struct fy_lane *next;     /* the helm's list of lanes with work */
-	uint64_t fence_mark;      /* the helm's: the tail when the last fence began. What is before it and has no tag is of the
-	                           * colour that was then */
-	uint64_t owed;            /* the helm's: the tail when an agreement began */
-	int64_t flooded_at;       /* the helm's: when its producer was last seen asleep for want of room; 0: never */
-	uint64_t share;           /* the helm's: bytes that it took of it in its turn among floods */
-	uint32_t idle_sleeps;     /* the helm's: sleeps since there was work in it */
-	bool stuck;               /* the helm's: its first record found no room when it was looked at last */
+	/* written by the helm (release), read by the producer (acquire) */
+	FY_ALIGNED uint64_t head;
+	uint64_t tail_seen;   /* the helm's */
+	struct fy_lane *next; /* the helm's list of lanes with work */
+	/* the helm's: the tail when the last fence began. What is before it and has no tag is of
+	 * the colour that was then */
+	uint64_t fence_mark;
+	uint64_t owed; /* the helm's: the tail when an agreement began */
+	/* the helm's: when its producer was last seen asleep for want of room; 0: never */
+	int64_t flooded_at;
+	uint64_t share;       /* the helm's: bytes that it took of it in its turn among floods */
+	uint32_t idle_sleeps; /* the helm's: sleeps since there was work in it */
+	bool stuck; /* the helm's: its first record found no room when it was looked at last */
 	/* Rarely touched. */
-	FY_ALIGNED uint32_t room; /* futex: the helm adds 1 when a waiting producer has room again */
-	uint32_t waiting;         /* set by the producer that is about to sleep (swap), cleared by the helm (swap) and by
-	                           * the producer when it goes on (relaxed: at worst it is woken for nothing) */
-	uint32_t left;            /* set by the exiting thread (release): nothing more will come */
-	uint32_t refs;            /* the thread's and the engine's (atomic add) */
-	uint32_t gone;            /* set by whoever gives back the engine's reference (release): by the helm, which saw
-	                           * `left`, or which stops; or by the thread, when the engine had stopped before it knew
-	                           * the lane. Read by the thread (acquire): it may forget this lane */
-	uint32_t known;           /* the helm's: it is on the list of all lanes */
-	bool flooded;             /* the producer's: it waited for room since it last waited for a future */
-	uint32_t others;          /* the producer's: how much others have waited for futures lately (post.c), */
-	uint64_t waits_seen;      /* and engine->waits when it last had no room */
-	uint32_t floods;          /* the producer's: how much others have flooded lately (post.c), and */
-	uint64_t full_seen;       /* engine->lane_full when it last began to wait for a future */
-	int64_t steered_at;       /* the producer's: when a call of it drove and left the engine to its wait; 0: none did
-	                           * since then */
-	uint32_t slow;            /* the producer's: for so many waits it is not believed to wait soon after a call */
-	bool late;                /* the producer's: it waited late after the last call that was left to its wait */
+	/* futex: the helm adds 1 when a waiting producer has room again */
+	FY_ALIGNED uint32_t room;
+	/* set by the producer that is about to sleep (swap), cleared by the helm (swap) and by the
+	 * producer when it goes on (relaxed: at worst it is woken for nothing) */
+	uint32_t waiting;
+	uint32_t left; /* set by the exiting thread (release): nothing more will come */
+	uint32_t refs; /* the thread's and the engine's (atomic add) */
+	/* set by whoever gives back the engine's reference (release): by the helm, which saw
+	 * `left`, or which stops; or by the thread, when the engine had stopped before it knew the
+	 * lane. Read by the thread (acquire): it may forget this lane */
+	uint32_t gone;
+	uint32_t known; /* the helm's: it is on the list of all lanes */
+	bool flooded;   /* the producer's: it waited for room since it last waited for a future */
+	/* the producer's: how much others have waited for futures lately (post.c), */
+	uint32_t others;
+	uint64_t waits_seen; /* and engine->waits when it last had no room */
+	uint32_t floods;     /* the producer's: how much others have flooded lately (post.c), and */
+	uint64_t full_seen;  /* engine->lane_full when it last began to wait for a future */
+	/* the producer's: when a call of it drove and left the engine to its wait; 0: none did
+	 * since then */
+	int64_t steered_at;
+	/* the producer's: for so many waits it is not believed to wait soon after a call */
+	uint32_t slow;
+	/* the producer's: it waited late after the last call that was left to its wait */
+	bool late;
 	struct fy_lane *all_next; /* the helm's list of all lanes */
 	ck_stack_entry_t entry;   /* its place among the newly active lanes */
 };
@@ -87,7 +102,8 @@ struct fy_record *fy_lane_reserve_slow(struct fy_lane *lane, uint32_t size);
 static inline struct fy_record *fy_lane_reserve(struct fy_lane *lane, uint32_t size)
 {
 	uint32_t at = (uint32_t)lane->tail & (FY_LANE_BYTES - 1);
-	if (fy_likely(at + size <= FY_LANE_BYTES && lane->tail + size - lane->head_seen <= FY_LANE_BYTES))
+	if (fy_likely(at + size <= FY_LANE_BYTES &&
+	              lane->tail + size - lane->head_seen <= FY_LANE_BYTES))
 		return (struct fy_record *)(void *)(lane->ring + at);
 	return fy_lane_reserve_slow(lane, size);
 }
@@ -106,7 +122,8 @@ static inline struct fy_record *fy_lane_at(const struct fy_lane *lane, uint64_t 
 {
 	return (struct fy_record *)(void *)(lane->ring + (position & (FY_LANE_BYTES - 1)));
 }
-/* Consumer: give everything before `head` back to the producer and wake it if it waits and much is free. */
+/* Consumer: give everything before `head` back to the producer and wake it if it waits and much
+ * is free. */
 void fy_lane_consume(struct fy_lane *lane, uint64_t head);
 /* Producer: sleep until there is room for `size`, or `until`. False: time is up or *stop is set. */
 bool fy_lane_await_room(struct fy_lane *lane, uint32_t size, int64_t until, const uint32_t *stop);

@@ -49,15 +49,19 @@ static int open_file(const char *where, int rank)
 	char name[4096];
 
 	if (!expand(where, rank, name, sizeof name))
-		return fy_fail(FERRY_EINVAL, "log=%.100s is no file name: it is too long, or has a %% that is "
-		                             "followed by neither r (the rank) nor %%", where);
+		return fy_fail(FERRY_EINVAL,
+		               "log=%.100s is no file name: it is too long, or has a %% that is "
+		               "followed by neither r (the rank) nor %%",
+		               where);
 	int fd;
 	do
 		fd = open(name, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
 	while (fd < 0 && errno == EINTR);
 	if (fd < 0)
-		return fy_fail(FERRY_EINVAL, "the log %.120s cannot be opened: %s; name a file that can be "
-		                             "written, or stderr", name, strerror(errno));
+		return fy_fail(FERRY_EINVAL,
+		               "the log %.120s cannot be opened: %s; name a file that can be "
+		               "written, or stderr",
+		               name, strerror(errno));
 	return fd;
 }
 
@@ -110,9 +114,11 @@ static void log_text(struct fy_log *log, const char *format, va_list arguments)
 	char line[LINE_BYTES + 1];
 	/* No floating point: a program's locale may make a comma of the point. */
 	long long us = (fy_now() - log->opened) / 1000;
-	size_t used = at_most(snprintf(line, LINE_BYTES, "ferry[%d] %lld.%06lld ", log->rank, us / 1000000, us % 1000000),
+	size_t used = at_most(snprintf(line, LINE_BYTES, "ferry[%d] %lld.%06lld ", log->rank,
+	                               us / 1000000, us % 1000000),
 	                      LINE_BYTES);
-	used += at_most(vsnprintf(line + used, LINE_BYTES - used, format, arguments), LINE_BYTES - used);
+	used += at_most(vsnprintf(line + used, LINE_BYTES - used, format, arguments),
+	                LINE_BYTES - used);
 	write_line(log->fd, line, used);
 }
 
@@ -136,12 +142,15 @@ void fy_say(const ferry *engine, const char *format, ...)
 
 	int kept = errno;
 	size_t used = at_most(engine ? snprintf(line, LINE_BYTES, "ferry: rank %d: ", engine->rank)
-	                             : snprintf(line, LINE_BYTES, "ferry: "), LINE_BYTES);
+	                             : snprintf(line, LINE_BYTES, "ferry: "),
+	                      LINE_BYTES);
 	va_start(arguments, format);
 	va_copy(again, arguments);
-	used += at_most(vsnprintf(line + used, LINE_BYTES - used, format, arguments), LINE_BYTES - used);
+	used += at_most(vsnprintf(line + used, LINE_BYTES - used, format, arguments),
+	                LINE_BYTES - used);
 	write_line(fy_say_fd, line, used);
-	if (engine && engine->log && engine->log->fd != fy_say_fd) /* else it stands there already */
+	/* else it stands there already */
+	if (engine && engine->log && engine->log->fd != fy_say_fd)
 		log_text(engine->log, format, again);
 	va_end(again);
 	va_end(arguments);

@@ -29,15 +29,17 @@ struct fy_mail_pattern {
 };
 
 struct fy_mailbox {
-	ck_stack_t inbox;     /* pushed by the helm (and by closing executors), emptied under lock */
-	uint32_t news;        /* futex: bumped by whoever pushes (atomic add), read by waiting readers (acquire) */
-	uint32_t readers;     /* readers that sleep: atomic add; read by the helm after the push */
+	ck_stack_t inbox; /* pushed by the helm (and by closing executors), emptied under lock */
+	/* futex: bumped by whoever pushes (atomic add), read by waiting readers (acquire) */
+	uint32_t news;
+	uint32_t readers; /* readers that sleep: atomic add; read by the helm after the push */
 	pthread_mutex_t lock;
-	struct fy_mail_list all;                    /* under lock, in order of arrival */
-	struct fy_mail_list by_op[FY_MAILBOX_OPS];  /* under lock, likewise */
+	struct fy_mail_list all;                              /* under lock, in order of arrival */
+	struct fy_mail_list by_op[FY_MAILBOX_OPS];            /* under lock, likewise */
 	struct fy_mail_pattern patterns[FY_MAILBOX_PATTERNS]; /* under lock */
 	unsigned n_patterns;
-	uint64_t bytes;       /* what is held: written under lock and by pushers (atomic add), read by anybody */
+	/* what is held: written under lock and by pushers (atomic add), read by anybody */
+	uint64_t bytes;
 };
 
 void fy_mailbox_init(struct fy_mailbox *box);
@@ -48,7 +50,8 @@ ferry_message *fy_mailbox_take(struct fy_mailbox *box, int source, uint32_t op);
 bool fy_mailbox_try(struct fy_mailbox *box);
 void fy_mailbox_unlock(struct fy_mailbox *box);
 /* A reader comes: note what it asks for. Under lock. */
-struct fy_mail_pattern *fy_mailbox_ask(struct fy_mailbox *box, int source, uint32_t op, int64_t now);
+struct fy_mail_pattern *fy_mailbox_ask(struct fy_mailbox *box, int source, uint32_t op,
+                                       int64_t now);
 /* Has somebody asked for this message since `since`, or waits for it? Under lock. */
 bool fy_mailbox_wanted(const struct fy_mailbox *box, const ferry_message *message, int64_t since);
 /* Has anybody ever asked for its op, or for any since it came? Under lock. */

@@ -67,12 +67,14 @@ ferry_message *fy_message_empty(ferry *engine)
 	return m;
 }
 
-_Static_assert(offsetof(ferry_message, attachments) == FY_CACHE_LINE, "what a reply needs is one line of the cache,");
+_Static_assert(offsetof(ferry_message, attachments) == FY_CACHE_LINE,
+               "what a reply needs is one line of the cache,");
 _Static_assert(offsetof(ferry_message, tail) % FY_CACHE_LINE == 0, "and its body begins another");
 
 #define BLANK_SIZE (sizeof(ferry_message) + FY_MESSAGE_SMALL)
 
-/* What the life of a message as a reply may have changed, and what fy_message_fill and fy_message_free leave. */
+/* What the life of a message as a reply may have changed, and what fy_message_fill and
+ * fy_message_free leave. */
 static void renew(ferry_message *m, ferry *engine)
 {
 	m->refs = 1;
@@ -124,10 +126,11 @@ int fy_message_create(ferry *engine, uint32_t op, ferry_message **message_p)
 int ferry_message_create(ferry *engine, uint32_t op, ferry_message **message_p)
 {
 	if (!engine || !message_p)
-		return fy_fail(FERRY_EINVAL, "ferry_message_create needs an engine and a place for the message");
+		return fy_fail(FERRY_EINVAL,
+		               "ferry_message_create needs an engine and a place for the message");
 	if (op >= FERRY_OP_RESERVED)
-		return fy_fail(FERRY_EINVAL, "op %#x is reserved: the program's ops are below %#x", op,
-		               FERRY_OP_RESERVED);
+		return fy_fail(FERRY_EINVAL, "op %#x is reserved: the program's ops are below %#x",
+		               op, FERRY_OP_RESERVED);
 	return fy_message_create(engine, op, message_p);
 }
 
@@ -136,7 +139,8 @@ static int writable(const ferry_message *m, const char *what)
 	if (!m)
 		return fy_fail(FERRY_EINVAL, "%s needs a message", what);
 	if (m->flags & (FY_MESSAGE_POSTED | FY_MESSAGE_RECEIVED | FY_MESSAGE_VIEW))
-		return fy_fail(FERRY_EINVAL, "%s: a message that was posted or received cannot be changed", what);
+		return fy_fail(FERRY_EINVAL,
+		               "%s: a message that was posted or received cannot be changed", what);
 	return FERRY_OK;
 }
 
@@ -146,16 +150,19 @@ int ferry_message_write(ferry_message *m, const void *data, size_t nbytes)
 	if (bad)
 		return bad;
 	if (!data && nbytes)
-		return fy_fail(FERRY_EINVAL, "ferry_message_write: data is NULL and nbytes is %zu", nbytes);
+		return fy_fail(FERRY_EINVAL, "ferry_message_write: data is NULL and nbytes is %zu",
+		               nbytes);
 	if (nbytes > SIZE_MAX / 4 || m->nbytes + nbytes > SIZE_MAX / 4)
-		return fy_fail(FERRY_ETOOBIG, "ferry_message_write: %zu bytes do not fit into memory", nbytes);
+		return fy_fail(FERRY_ETOOBIG,
+		               "ferry_message_write: %zu bytes do not fit into memory", nbytes);
 	if (m->nbytes + nbytes > m->body_room) {
 		size_t room = m->body_room ? m->body_room : 64;
 		while (room < m->nbytes + nbytes)
 			room *= 2;
 		char *body = realloc(m->body, room);
 		if (!body)
-			return fy_fail(FERRY_ENOMEM, "no memory for a body of %zu bytes", m->nbytes + nbytes);
+			return fy_fail(FERRY_ENOMEM, "no memory for a body of %zu bytes",
+			               m->nbytes + nbytes);
 		m->body = body;
 		m->body_room = room;
 	}
@@ -180,20 +187,24 @@ static int grow_attachments(ferry_message *m, size_t count)
 	return FERRY_OK;
 }
 
-int ferry_message_attach(ferry_message *m, const void *data, size_t nbytes, ferry_release_fn *release, void *arg)
+int ferry_message_attach(ferry_message *m, const void *data, size_t nbytes,
+                         ferry_release_fn *release, void *arg)
 {
 	int bad = writable(m, "ferry_message_attach");
 	if (bad)
 		return bad;
 	if (!data && nbytes)
-		return fy_fail(FERRY_EINVAL, "ferry_message_attach: data is NULL and nbytes is %zu", nbytes);
+		return fy_fail(FERRY_EINVAL, "ferry_message_attach: data is NULL and nbytes is %zu",
+		               nbytes);
 	if (m->n_attachments >= UINT32_MAX - 1)
-		return fy_fail(FERRY_ETOOBIG, "a message has at most %u attachments", UINT32_MAX - 1);
+		return fy_fail(FERRY_ETOOBIG, "a message has at most %u attachments",
+		               UINT32_MAX - 1);
 	bad = grow_attachments(m, m->n_attachments + 1);
 	if (bad)
 		return bad;
 	m->attachments[m->n_attachments++] = (struct fy_attachment){
-		.data = (void *)(uintptr_t)data, .nbytes = nbytes, .release = release, .arg = arg };
+		.data = (void *)(uintptr_t)data, .nbytes = nbytes, .release = release, .arg = arg
+	};
 	return FERRY_OK;
 }
 
@@ -207,8 +218,8 @@ int fy_message_room_for(ferry_message *m, size_t count)
 	return FERRY_OK;
 }
 
-void fy_message_view(ferry_message *v, ferry *engine, uint32_t op, int source, void *body, size_t nbytes,
-                     uint64_t call_id)
+void fy_message_view(ferry_message *v, ferry *engine, uint32_t op, int source, void *body,
+                     size_t nbytes, uint64_t call_id)
 {
 	v->flags = FY_MESSAGE_VIEW | FY_MESSAGE_RECEIVED | (call_id ? FY_MESSAGE_CALL : 0);
 	v->refs = 1;
@@ -310,7 +321,8 @@ void fy_message_free(ferry_message *m)
 
 void ferry_message_release(ferry_message *m)
 {
-	if (!m || m->flags & FY_MESSAGE_VIEW) /* a view is the engine's: the handler had no reference to give back */
+	/* a view is the engine's: the handler had no reference to give back */
+	if (!m || m->flags & FY_MESSAGE_VIEW)
 		return;
 	/* Who sees the only reference in the own hand needs no atomic step. */
 	if (fy_load_acquire_32(&m->refs) != 1 && fy_add_32(&m->refs, (uint32_t)-1) != 1)
@@ -359,8 +371,9 @@ const void *ferry_message_attachment(const ferry_message *m, size_t index, size_
  * attachment meanwhile; what is taken leaves the receive budget. */
 void *ferry_message_take(ferry_message *m, size_t index, size_t *nbytes_p)
 {
-	if (!m || !(m->flags & FY_MESSAGE_RECEIVED) || m->flags & FY_MESSAGE_VIEW || index >= m->n_attachments ||
-	    fy_load_acquire_32(&m->refs) != 1 || !m->attachments[index].data)
+	if (!m || !(m->flags & FY_MESSAGE_RECEIVED) || m->flags & FY_MESSAGE_VIEW ||
+	    index >= m->n_attachments || fy_load_acquire_32(&m->refs) != 1 ||
+	    !m->attachments[index].data)
 		return NULL;
 	struct fy_attachment *a = &m->attachments[index];
 	void *data = a->data;
@@ -396,7 +409,8 @@ size_t fy_message_total(const ferry_message *m)
 
 size_t fy_message_held(const ferry_message *m)
 {
-	return m->flags & FY_MESSAGE_RECEIVED || fy_message_total(m) <= FY_LANE_INLINE ? 0 : m->nbytes;
+	return m->flags & FY_MESSAGE_RECEIVED || fy_message_total(m) <= FY_LANE_INLINE ? 0
+	                                                                               : m->nbytes;
 }
 
 size_t fy_message_folded_size(const ferry_message *m)
@@ -449,7 +463,8 @@ static uint64_t get_u64(const char *from)
 	return value;
 }
 
-/* Do `count` + 1 lengths at `lengths` (the body's is the last) add up to the `room` bytes behind them? */
+/* Do `count` + 1 lengths at `lengths` (the body's is the last) add up to the `room` bytes
+ * behind them? */
 static bool lengths_fit(const char *lengths, uint64_t count, size_t room)
 {
 	for (uint64_t i = 0; i <= count; i++) {
@@ -473,10 +488,12 @@ static bool own_copy(struct fy_attachment *a, const char *from, size_t nbytes)
 	return true;
 }
 
-int fy_message_unfold(ferry *engine, uint32_t op, const char *bytes, size_t nbytes, ferry_message **message_p)
+int fy_message_unfold(ferry *engine, uint32_t op, const char *bytes, size_t nbytes,
+                      ferry_message **message_p)
 {
 	uint64_t count = nbytes >= 16 ? get_u64(bytes) : 0;
-	if (!count || count > (nbytes - 16) / 8 || !lengths_fit(bytes + 8, count, nbytes - 16 - 8 * count))
+	if (!count || count > (nbytes - 16) / 8 ||
+	    !lengths_fit(bytes + 8, count, nbytes - 16 - 8 * count))
 		return FERRY_EDECODE;
 	const char *lengths = bytes + 8;
 	size_t body = get_u64(lengths + 8 * count);
@@ -542,7 +559,8 @@ static int claim_answer(ferry_message *request, const char *what)
 	} else {
 		won = may_answer(request, &before);
 	}
-	return won ? FERRY_OK : fy_fail(FERRY_EALREADY, "%s: this request was answered already", what);
+	return won ? FERRY_OK
+	           : fy_fail(FERRY_EALREADY, "%s: this request was answered already", what);
 }
 
 static int answer_with(ferry_message *request, ferry_message *answer, int status)
@@ -578,7 +596,8 @@ int ferry_reply(ferry_message *request, const void *body, size_t nbytes)
 int ferry_reply_message(ferry_message *request, ferry_message *reply)
 {
 	if (!reply)
-		return fy_fail(FERRY_EINVAL, "ferry_reply_message needs a reply; ferry_reply sends an empty one");
+		return fy_fail(FERRY_EINVAL,
+		               "ferry_reply_message needs a reply; ferry_reply sends an empty one");
 	int bad = claim_answer(request, "ferry_reply_message");
 	if (bad)
 		return bad;
@@ -590,7 +609,8 @@ int ferry_reply_message(ferry_message *request, ferry_message *reply)
 int ferry_reply_error(ferry_message *request, int status, const char *detail)
 {
 	if (status == FERRY_OK)
-		return fy_fail(FERRY_EINVAL, "ferry_reply_error: 0 is not an error; ferry_reply sends an answer");
+		return fy_fail(FERRY_EINVAL,
+		               "ferry_reply_error: 0 is not an error; ferry_reply sends an answer");
 	int bad = claim_answer(request, "ferry_reply_error");
 	if (bad)
 		return bad;

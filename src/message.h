@@ -26,59 +26,64 @@ struct fy_attachment {
 	size_t nbytes;
 	ferry_release_fn *release; /* the program's; NULL with FY_MESSAGE_OWNS: free() */
 	void *arg;
-	bool owned;                /* received: freed with the message, may be taken */
+	bool owned; /* received: freed with the message, may be taken */
 };
 
 struct ferry_message {
-	uint32_t refs;         /* atomic add by all holders */
-	uint32_t flags;        /* FY_MESSAGE_*: written before the message is shared */
-	ferry *engine;         /* constant but for a blank's next use; holds a reference of the engine struct
-	                        * unless a view */
+	uint32_t refs;  /* atomic add by all holders */
+	uint32_t flags; /* FY_MESSAGE_*: written before the message is shared */
+	/* constant but for a blank's next use; holds a reference of the engine struct unless
+	 * a view */
+	ferry *engine;
 	uint32_t op;
-	int source;            /* the sender's rank, or -1 for the program's own */
+	int source; /* the sender's rank, or -1 for the program's own */
 	char *body;
 	size_t nbytes;
-	size_t body_room;      /* the program's: allocated */
-	uint32_t answered;     /* FY_ANSWERED by whoever answers first (compare and swap); of a view its handler's */
-	uint32_t retained;     /* set by ferry_message_retain (relaxed), read by the thread that ran the handler */
-	void *extra;           /* the msgpack layer's */
+	size_t body_room; /* the program's: allocated */
+	/* FY_ANSWERED by whoever answers first (compare and swap); of a view its handler's */
+	uint32_t answered;
+	/* set by ferry_message_retain (relaxed), read by the thread that ran the handler */
+	uint32_t retained;
+	void *extra; /* the msgpack layer's */
 	/* Above: a line of the cache, all that a short reply needs. */
 	struct fy_attachment *attachments;
 	size_t n_attachments;
 	size_t attachment_room;
 	/* requests */
-	uint64_t call_id;      /* 0: not a call */
-	ferry_message *answer; /* written by the one who answers, read by the helm after it took the request from
-	                        * the inbox of replies; NULL: an empty one */
-	int answer_status;     /* 0, or what ferry_reply_error said; then `answer` carries the text */
-	bool answer_ferrys;   /* the status is the library's own */
+	uint64_t call_id; /* 0: not a call */
+	/* written by the one who answers, read by the helm after it took the request from the inbox
+	 * of replies; NULL: an empty one */
+	ferry_message *answer;
+	int answer_status;  /* 0, or what ferry_reply_error said; then `answer` carries the text */
+	bool answer_ferrys; /* the status is the library's own */
 	/* accounting of received messages */
 	struct fy_account *account;
-	uint64_t charge;       /* credit that goes back when it is freed */
-	uint64_t large;        /* bytes of the large budget, likewise */
-	struct fy_handler *handler; /* whose executor it waits in */
-	struct fy_task task;   /* its place there */
+	uint64_t charge;                         /* credit that goes back when it is freed */
+	uint64_t large;                          /* bytes of the large budget, likewise */
+	struct fy_handler *handler;              /* whose executor it waits in */
+	struct fy_task task;                     /* its place there */
 	struct ferry_message *next, *prev;       /* in a list of the mailbox, or of the helm */
 	struct ferry_message *op_next, *op_prev; /* in the mailbox's list of one op */
-	int64_t arrived;       /* for the grace period */
+	int64_t arrived;                         /* for the grace period */
 	ck_stack_entry_t entry;
 	void (*extra_free)(void *extra);
-	uint32_t answer_tag;   /* of its answer: written by who answers, then the helm's */
-	struct fy_tally *tally; /* where it is counted, until it is freed; NULL: nowhere */
-	char unused[16];       /* up to the next line of the cache */
+	uint32_t answer_tag;      /* of its answer: written by who answers, then the helm's */
+	struct fy_tally *tally;   /* where it is counted, until it is freed; NULL: nowhere */
+	char unused[16];          /* up to the next line of the cache */
 	_Alignas(16) char tail[]; /* a short body */
 };
 
 #define FY_MESSAGE_VIEW 0x1u
-#define FY_MESSAGE_POSTED 0x2u   /* unchangeable from now on */
+#define FY_MESSAGE_POSTED 0x2u /* unchangeable from now on */
 #define FY_MESSAGE_RECEIVED 0x4u
-#define FY_MESSAGE_CALL 0x8u     /* a request that awaits an answer */
+#define FY_MESSAGE_CALL 0x8u /* a request that awaits an answer */
 #define FY_MESSAGE_DELIVERED 0x10u
-#define FY_MESSAGE_BLANK 0x20u   /* made for a reply: FY_MESSAGE_SMALL bytes in the tail, goes to the thread's cache */
+/* made for a reply: FY_MESSAGE_SMALL bytes in the tail, goes to the thread's cache */
+#define FY_MESSAGE_BLANK 0x20u
 
-#define FY_MESSAGE_BLOCK 0x40u   /* the body is a block (block.c) */
-#define FY_MESSAGE_ASKED 0x80u   /* it came as a request */
-#define FY_MESSAGE_COLOUR 0x100u /* received: it is of colour 1 */
+#define FY_MESSAGE_BLOCK 0x40u     /* the body is a block (block.c) */
+#define FY_MESSAGE_ASKED 0x80u     /* it came as a request */
+#define FY_MESSAGE_COLOUR 0x100u   /* received: it is of colour 1 */
 #define FY_MESSAGE_RETURNED 0x200u /* into the mailbox, by an executor that did not handle it */
 
 static inline unsigned fy_message_colour(uint32_t flags)
@@ -90,8 +95,8 @@ static inline uint32_t fy_message_coloured(unsigned colour)
 	return colour ? FY_MESSAGE_COLOUR : 0;
 }
 
-/* What `answered` is before that: nobody has tried, or a reply found no memory. Then whoever answers in the end says so:
- * the caller does not get an empty reply for one that was lost. */
+/* What `answered` is before that: nobody has tried, or a reply found no memory. Then whoever
+ * answers in the end says so: the caller does not get an empty reply for one that was lost. */
 #define FY_UNANSWERED 0u
 #define FY_ANSWERED 1u
 #define FY_ANSWER_FAILED 2u
@@ -108,7 +113,8 @@ ferry_message *fy_message_empty(ferry *engine);
 /* A message for the reply to a call, from the cache of the thread that calls. NULL: no memory. */
 ferry_message *fy_message_blank(struct fy_lane *lane);
 /* The helm writes the reply into it. False: no memory for its body. */
-bool fy_message_fill(ferry_message *blank, uint32_t op, int source, const void *body, size_t nbytes);
+bool fy_message_fill(ferry_message *blank, uint32_t op, int source, const void *body,
+                     size_t nbytes);
 /* ferry_message_create without the check for reserved ops. */
 int fy_message_create(ferry *engine, uint32_t op, ferry_message **message_p);
 /* Does its end call a function of the program? */
@@ -117,26 +123,28 @@ bool fy_message_runs_code(const ferry_message *message);
 int fy_message_room_for(ferry_message *message, size_t count);
 /* All bytes of it. */
 size_t fy_message_total(const ferry_message *message);
-/* What a post of it holds of send_memory: the body of what travels by itself. Attachments are the program's memory,
- * and what was received is paid from receive_memory. */
+/* What a post of it holds of send_memory: the body of what travels by itself. Attachments are the
+ * program's memory, and what was received is paid from receive_memory. */
 size_t fy_message_held(const ferry_message *message);
 /* The last reference is gone: what is to happen to the message. */
 void fy_message_free(ferry_message *message);
 /* dispatch.c: the view becomes a heap message; the engine makes itself a new one. */
 void fy_message_keep_view(ferry_message *view);
-/* Answer a request: hand it to the helm with `answer` (a reference, or NULL). The caller has won `answered`
- * and gives a reference of the request. */
+/* Answer a request: hand it to the helm with `answer` (a reference, or NULL). The caller has won
+ * `answered` and gives a reference of the request. */
 void fy_message_send_answer(ferry_message *request);
-/* Answer for the program, which did not: with `status` of the library's own, or FERRY_ENOMEM after a reply that failed for
- * it. Takes a reference of the request. False: it was answered, and the reference is still there. */
+/* Answer for the program, which did not: with `status` of the library's own, or FERRY_ENOMEM after
+ * a reply that failed for it. Takes a reference of the request. False: it was answered, and the
+ * reference is still there. */
 bool fy_message_answer_for(ferry_message *request, int status);
 /* dispatch.c: a small reply to a view goes straight into the batch. False: not possible now. */
 bool fy_message_reply_in_place(ferry_message *view, const void *body, size_t nbytes);
 /* Set up the view for a record in place. */
-void fy_message_view(ferry_message *view, ferry *engine, uint32_t op, int source, void *body, size_t nbytes,
-                     uint64_t call_id);
+void fy_message_view(ferry_message *view, ferry *engine, uint32_t op, int source, void *body,
+                     size_t nbytes, uint64_t call_id);
 /* Copy a body with attachments inside (FY_ATTACHED) into a heap message. 0, ENOMEM, EDECODE. */
-int fy_message_unfold(ferry *engine, uint32_t op, const char *bytes, size_t nbytes, ferry_message **message_p);
+int fy_message_unfold(ferry *engine, uint32_t op, const char *bytes, size_t nbytes,
+                      ferry_message **message_p);
 /* The length of that form, and writing it. */
 size_t fy_message_folded_size(const ferry_message *message);
 void fy_message_fold(const ferry_message *message, char *to);

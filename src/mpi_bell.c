@@ -81,9 +81,10 @@ static void create(struct fy_bells *bells, size_t nbytes, struct invitation *inv
 	static unsigned serial;
 	int fd = -1;
 	for (int i = 0; i < 100 && fd < 0; i++) {
-		invitation->secret = ((uint64_t)fy_now() << 20) ^ ((uint64_t)getpid() << 8) ^ ++serial;
-		snprintf(invitation->name, sizeof invitation->name, "/ferry-%ld-%llx", (long)getpid(),
-		         (unsigned long long)invitation->secret);
+		invitation->secret =
+			((uint64_t)fy_now() << 20) ^ ((uint64_t)getpid() << 8) ^ ++serial;
+		snprintf(invitation->name, sizeof invitation->name, "/ferry-%ld-%llx",
+		         (long)getpid(), (unsigned long long)invitation->secret);
 		fd = open_shared(invitation->name, O_CREAT | O_EXCL);
 	}
 	if (fd >= 0 && allocate(fd, nbytes) && map(bells, fd, nbytes)) {
@@ -102,7 +103,8 @@ static void follow(struct fy_bells *bells, size_t nbytes, const struct invitatio
 	int fd = invitation->name[0] != '\0' ? open_shared(invitation->name, 0) : -1;
 	if (fd < 0)
 		return;
-	if (map(bells, fd, nbytes) && memcmp(bells->memory, &invitation->secret, sizeof invitation->secret) != 0)
+	if (map(bells, fd, nbytes) &&
+	    memcmp(bells->memory, &invitation->secret, sizeof invitation->secret) != 0)
 		unmap(bells);
 	close(fd);
 }
@@ -243,7 +245,8 @@ void fy_bells_close(struct fy_bells *bells)
 
 uint32_t *fy_bells_word(const struct fy_bells *bells, int rank)
 {
-	if (rank < 0 || rank >= bells->ranks || bells->place == NULL || bells->place[rank] == NO_PLACE)
+	if (rank < 0 || rank >= bells->ranks || bells->place == NULL ||
+	    bells->place[rank] == NO_PLACE)
 		return NULL;
 	return (uint32_t *)(void *)(bells->memory + ((size_t)bells->place[rank] + 1) * SPACING);
 }

@@ -18,11 +18,11 @@ struct fy_bells {
 	 * wake.h says with which order. */
 	unsigned char *memory;
 	size_t nbytes;
-	int *place;   /* of a rank: which word, or -1 */
-	int ranks;    /* of the communicator */
-	bool shared;  /* the memory is mapped, not allocated */
-	int here;     /* how many words there are */
-	bool all;     /* every rank of the communicator has a word here */
+	int *place;  /* of a rank: which word, or -1 */
+	int ranks;   /* of the communicator */
+	bool shared; /* the memory is mapped, not allocated */
+	int here;    /* how many words there are */
+	bool all;    /* every rank of the communicator has a word here */
 };
 
 /* Collective. MPI's code. */

@@ -2,21 +2,22 @@
 /*
  * Design notes.
  *
- * All collectives of an engine go over one communicator, in the order in which
- * the helm takes them, which must be the same on all ranks: MPI asks for that. Where ranks
- * differ MPI may hang or mix up data. So builds that check (FY_COLLECTIVE_CHECKS) let all
- * ranks compare number, kind, root and bytes by an allreduce first; a collective starts when its comparison is
- * over, the next comparison only then, so that the order on the communicator stays the same
- * everywhere. One that differs starts nowhere and fails everywhere.
+ * All collectives of an engine go over one communicator, in the order in which the helm takes them,
+ * which must be the same on all ranks: MPI asks for that. Where ranks differ MPI may hang or mix up
+ * data. So builds that check (FY_COLLECTIVE_CHECKS) let all ranks compare number, kind, root and
+ * bytes by an allreduce first; a collective starts when its comparison is over, the next comparison
+ * only then, so that the order on the communicator stays the same everywhere. One that differs
+ * starts nowhere and fails everywhere.
  *
- * Once taken from its lane a collective takes part, whatever became of its future:
- * the other ranks wait for it. So one that finds no memory, or that MPI does not start, is not given up but begun
+ * Once taken from its lane a collective takes part, whatever became of its future: the other ranks
+ * wait for it. So one that finds no memory, or that MPI does not start, is not given up but begun
  * later, and nothing overtakes it.
  *
- * A gather of messages: an Igather of lengths, then each rank's bytes to the root, which receives them into the
- * attachments of one message. Only the root knows whether it has memory for them, and MPI takes no send back.
- * So who has more than GATHER_SHORT bytes waits for the root's word, and sends nothing when that says no. Less is sent
- * at once; a root without memory receives it into a place that nobody reads.
+ * A gather of messages: an Igather of lengths, then each rank's bytes to the root, which receives
+ * them into the attachments of one message. Only the root knows whether it has memory for them, and
+ * MPI takes no send back. So who has more than GATHER_SHORT bytes waits for the root's word, and
+ * sends nothing when that says no. Less is sent at once; a root without memory receives it into a
+ * place that nobody reads.
  */
 #include "mpi_collective.h"
 
@@ -34,12 +35,14 @@
 
 /* ---- with one request -------------------------------------------------------------- */
 
-static void collective_done(struct fy_progress *p, const struct fy_waiting *w, const MPI_Status *mpi, int code)
+static void collective_done(struct fy_progress *p, const struct fy_waiting *w,
+                            const MPI_Status *mpi, int code)
 {
 	if (mpi)
 		fy_start_complete(p, w->future, w->what, NULL, code);
 	else
-		fy_start_fail(p, w->future, w->what, FERRY_ESTOPPED, "the engine was closed while a rank was gone");
+		fy_start_fail(p, w->future, w->what, FERRY_ESTOPPED,
+		              "the engine was closed while a rank was gone");
 }
 
 static int call(const struct fy_start *a, MPI_Comm comm, MPI_Request *request)
@@ -53,22 +56,24 @@ static int call(const struct fy_start *a, MPI_Comm comm, MPI_Request *request)
 	case FY_START_BCAST:
 		return MPI_Ibcast(to, a->count, type, a->peer, comm, request);
 	case FY_START_REDUCE:
-		return MPI_Ireduce(from, to, a->count, type, a->collective.op, a->peer, comm, request);
+		return MPI_Ireduce(from, to, a->count, type, a->collective.op, a->peer, comm,
+		                   request);
 	default:
 		return MPI_Iallreduce(from, to, a->count, type, a->collective.op, comm, request);
 	}
 }
 
 /*
- * MPI did not start it here. The other ranks wait for this one, so it is tried again where what is wrong may pass: a few
- * times, in later steps. Arguments that are wrong stay so.
+ * MPI did not start it here. The other ranks wait for this one, so it is tried again where what is
+ * wrong may pass: a few times, in later steps. Arguments that are wrong stay so.
  */
 static bool again(struct fy_mpi_starts *s, int code)
 {
 	int class = MPI_SUCCESS;
 	if (code != MPI_SUCCESS)
 		MPI_Error_class(code, &class);
-	bool may_pass = class == MPI_ERR_OTHER || class == MPI_ERR_INTERN || class == MPI_ERR_NO_MEM;
+	bool may_pass =
+		class == MPI_ERR_OTHER || class == MPI_ERR_INTERN || class == MPI_ERR_NO_MEM;
 	s->n_refused = may_pass ? s->n_refused + 1 : 0;
 	if (s->n_refused <= REFUSED_MAX)
 		return may_pass;
@@ -97,16 +102,16 @@ static bool begin_one(struct fy_progress *p, const struct fy_start *a, ferry_fut
 struct gather {
 	ferry_future *future;
 	int root, tag;
-	uint64_t mine;      /* bytes of this rank's */
+	uint64_t mine; /* bytes of this rank's */
 	const void *data;
-	unsigned open;      /* requests under way */
+	unsigned open; /* requests under way */
 	int status, code;
 	const char *detail;
-	bool kept;          /* MPI may write here yet: it is never freed */
-	int word;           /* the root's: a status */
-	struct gather *next; /* among those that may send and find no memory for a request */
+	bool kept;              /* MPI may write here yet: it is never freed */
+	int word;               /* the root's: a status */
+	struct gather *next;    /* among those that may send and find no memory for a request */
 	ferry_message *message; /* the root's, being filled */
-	uint64_t lengths[]; /* the root's, by rank */
+	uint64_t lengths[];     /* the root's, by rank */
 };
 
 static void gather_finish(struct fy_progress *p, struct gather *g)
@@ -131,7 +136,8 @@ static void gather_finish(struct fy_progress *p, struct gather *g)
 	free(g);
 }
 
-static void part_done(struct fy_progress *p, const struct fy_waiting *w, const MPI_Status *mpi, int code)
+static void part_done(struct fy_progress *p, const struct fy_waiting *w, const MPI_Status *mpi,
+                      int code)
 {
 	struct gather *g = w->arg;
 	if (!mpi) {
@@ -162,7 +168,8 @@ static bool gather_room(struct fy_progress *p, struct gather *g)
 	size_t size = (size_t)p->engine->size;
 	ferry_message *m = fy_message_new(p->engine, 0, 0);
 	g->message = m;
-	if (!m || fy_message_room_for(m, size) || !fy_requests_reserve(&fy_mpi_starts_of(p)->requests, size))
+	if (!m || fy_message_room_for(m, size) ||
+	    !fy_requests_reserve(&fy_mpi_starts_of(p)->requests, size))
 		return false;
 	m->flags = FY_MESSAGE_RECEIVED;
 	m->source = p->engine->rank;
@@ -209,7 +216,8 @@ static void send_word(struct fy_progress *p, struct gather *g, const int *word, 
 		MPI_Request request = MPI_REQUEST_NULL;
 		if (i == p->engine->rank || (lengths && g->lengths[i] <= GATHER_SHORT))
 			continue;
-		int code = MPI_Isend(word, 1, MPI_INT, i, g->tag, fy_mpi_starts_of(p)->collectives, &request);
+		int code = MPI_Isend(word, 1, MPI_INT, i, g->tag, fy_mpi_starts_of(p)->collectives,
+		                     &request);
 		leave_to_mpi(p, code, &request);
 	}
 }
@@ -243,7 +251,8 @@ static void ask_for_parts(struct fy_progress *p, struct gather *g)
 	send_word(p, g, &no, true);
 }
 
-static void lengths_done(struct fy_progress *p, const struct fy_waiting *w, const MPI_Status *mpi, int code)
+static void lengths_done(struct fy_progress *p, const struct fy_waiting *w, const MPI_Status *mpi,
+                         int code)
 {
 	static const int failed = FERRY_EMPI;
 	struct gather *g = w->arg;
@@ -263,19 +272,22 @@ static bool send_part(struct fy_progress *p, struct gather *g)
 	MPI_Request request = MPI_REQUEST_NULL;
 	if (!fy_requests_reserve(&s->requests, 1))
 		return false;
-	int code = MPI_Isend(g->data, (int)g->mine, MPI_BYTE, g->root, g->tag, s->collectives, &request);
+	int code = MPI_Isend(g->data, (int)g->mine, MPI_BYTE, g->root, g->tag, s->collectives,
+	                     &request);
 	gather_add(p, g, code, request, part_done);
 	return true;
 }
 
-static void word_done(struct fy_progress *p, const struct fy_waiting *w, const MPI_Status *mpi, int code)
+static void word_done(struct fy_progress *p, const struct fy_waiting *w, const MPI_Status *mpi,
+                      int code)
 {
 	struct fy_mpi_starts *s = fy_mpi_starts_of(p);
 	struct gather *g = w->arg;
 	if (mpi && code == MPI_SUCCESS && g->word != FERRY_OK) {
 		g->status = g->word;
-		g->detail = g->word == FERRY_ENOMEM ? "the root has no memory for what the ranks give"
-		                                    : "MPI failed at the root";
+		g->detail = g->word == FERRY_ENOMEM
+		                    ? "the root has no memory for what the ranks give"
+		                    : "MPI failed at the root";
 	} else if (mpi && code == MPI_SUCCESS && !send_part(p, g)) {
 		g->next = s->unsent;
 		s->unsent = g;
@@ -304,10 +316,12 @@ static void begin_part(struct fy_progress *p, struct gather *g)
 	struct fy_mpi_starts *s = fy_mpi_starts_of(p);
 	MPI_Request request = MPI_REQUEST_NULL;
 	if (g->mine > GATHER_SHORT) {
-		int code = MPI_Irecv(&g->word, 1, MPI_INT, g->root, g->tag, s->collectives, &request);
+		int code =
+			MPI_Irecv(&g->word, 1, MPI_INT, g->root, g->tag, s->collectives, &request);
 		gather_add(p, g, code, request, word_done);
 	} else if (g->mine) {
-		int code = MPI_Isend(g->data, (int)g->mine, MPI_BYTE, g->root, g->tag, s->collectives, &request);
+		int code = MPI_Isend(g->data, (int)g->mine, MPI_BYTE, g->root, g->tag,
+		                     s->collectives, &request);
 		gather_add(p, g, code, request, part_done);
 	}
 }
@@ -319,14 +333,18 @@ static bool begin_gather(struct fy_progress *p, const struct fy_start *a, ferry_
 	bool root = a->peer == p->engine->rank;
 	size_t lengths = root ? (size_t)p->engine->size * sizeof(uint64_t) : 0;
 	MPI_Request request = MPI_REQUEST_NULL;
-	struct gather *g = fy_requests_reserve(&s->requests, 2) ? calloc(1, sizeof *g + lengths) : NULL;
+	struct gather *g =
+		fy_requests_reserve(&s->requests, 2) ? calloc(1, sizeof *g + lengths) : NULL;
 	if (!g)
 		return false;
-	*g = (struct gather){ .future = future, .root = a->peer,
+	*g = (struct gather){ .future = future,
+		              .root = a->peer,
 		              .tag = (int)(s->n_collectives % (uint32_t)p->port->tag_max),
-		              .mine = a->collective.nbytes, .data = a->collective.from, .open = 1 };
-	int code = MPI_Igather(&g->mine, 1, MPI_UINT64_T, g->lengths, 1, MPI_UINT64_T, g->root, s->collectives,
-	                       &request);
+		              .mine = a->collective.nbytes,
+		              .data = a->collective.from,
+		              .open = 1 };
+	int code = MPI_Igather(&g->mine, 1, MPI_UINT64_T, g->lengths, 1, MPI_UINT64_T, g->root,
+	                       s->collectives, &request);
 	if (again(s, code)) {
 		free(g);
 		return false;
@@ -343,7 +361,8 @@ static bool begin_gather(struct fy_progress *p, const struct fy_start *a, ferry_
 
 static bool begin_now(struct fy_progress *p, const struct fy_start *a, ferry_future *future)
 {
-	bool begun = a->what == FY_START_GATHER ? begin_gather(p, a, future) : begin_one(p, a, future);
+	bool begun =
+		a->what == FY_START_GATHER ? begin_gather(p, a, future) : begin_one(p, a, future);
 	fy_mpi_starts_of(p)->n_collectives += begun;
 	return begun;
 }
@@ -358,16 +377,19 @@ struct fy_check {
 	ferry_future *future;
 	uint32_t number;
 	bool compares, compared; /* by MPI now; and found to be the same everywhere */
-	int64_t values[2 * COMPARED]; /* the values, and their negatives: one minimum gives both ends */
+	/* the values, and their negatives: one minimum gives both ends */
+	int64_t values[2 * COMPARED];
 };
 
 static void describe(struct fy_check *c)
 {
 	const struct fy_start *a = &c->start;
 	int nbytes = 0;
-	if (a->what == FY_START_BCAST || a->what == FY_START_REDUCE || a->what == FY_START_ALLREDUCE)
+	if (a->what == FY_START_BCAST || a->what == FY_START_REDUCE ||
+	    a->what == FY_START_ALLREDUCE)
 		MPI_Type_size(a->collective.type, &nbytes);
-	const int64_t values[COMPARED] = { c->number, a->what, a->peer, (int64_t)nbytes * a->count };
+	const int64_t values[COMPARED] = { c->number, a->what, a->peer,
+		                           (int64_t)nbytes * a->count };
 	for (int i = 0; i < COMPARED; i++) {
 		c->values[i] = values[i];
 		c->values[COMPARED + i] = -values[i];
@@ -386,8 +408,8 @@ static void differ(struct fy_progress *p, const struct fy_check *c)
 {
 	char text[160];
 	snprintf(text, sizeof text,
-	         "%s is collective number %u of this engine here, and other ranks call another one, with "
-	         "another root or with other lengths",
+	         "%s is collective number %u of this engine here, and other ranks call another "
+	         "one, with another root or with other lengths",
 	         fy_start_name(c->start.what), c->number);
 	fy_start_fail(p, c->future, c->start.what, FERRY_EMPI, text);
 	fy_log(p->engine->log, "%s", text);
@@ -407,7 +429,8 @@ static void drop_check(struct fy_progress *p)
 	free(c);
 }
 
-static void check_done(struct fy_progress *p, const struct fy_waiting *w, const MPI_Status *mpi, int code)
+static void check_done(struct fy_progress *p, const struct fy_waiting *w, const MPI_Status *mpi,
+                       int code)
 {
 	struct fy_check *c = w->arg;
 	if (!mpi)
@@ -435,7 +458,8 @@ static bool compare(struct fy_progress *p, struct fy_check *c)
 		return false;
 	describe(c);
 	c->compares = true;
-	int code = MPI_Iallreduce(MPI_IN_PLACE, c->values, 2 * COMPARED, MPI_INT64_T, MPI_MIN, s->collectives, &request);
+	int code = MPI_Iallreduce(MPI_IN_PLACE, c->values, 2 * COMPARED, MPI_INT64_T, MPI_MIN,
+	                          s->collectives, &request);
 	if (again(s, code)) {
 		c->compares = false;
 		return false;
@@ -451,7 +475,8 @@ static bool compare(struct fy_progress *p, struct fy_check *c)
 static void next_check(struct fy_progress *p)
 {
 	struct fy_mpi_starts *s = fy_mpi_starts_of(p);
-	while (s->checks && s->checks->compared && begin_now(p, &s->checks->start, s->checks->future))
+	while (s->checks && s->checks->compared &&
+	       begin_now(p, &s->checks->start, s->checks->future))
 		drop_check(p);
 	if (s->checks && !s->checks->compared && !s->checks->compares)
 		compare(p, s->checks);
@@ -463,8 +488,7 @@ static bool begin_checked(struct fy_progress *p, const struct fy_start *a, ferry
 	struct fy_check *c = malloc(sizeof *c);
 	if (!c)
 		return false;
-	*c = (struct fy_check){ .start = *a, .future = future,
-		                .number = s->n_compared++ };
+	*c = (struct fy_check){ .start = *a, .future = future, .number = s->n_compared++ };
 	*(s->checks_last ? &s->checks_last->next : &s->checks) = c;
 	s->checks_last = c;
 	if (s->n_checks++ == 0)
@@ -477,7 +501,8 @@ static bool begin_checked(struct fy_progress *p, const struct fy_start *a, ferry
 bool fy_collective_begin(struct fy_progress *p, const struct fy_start *a, ferry_future *future)
 {
 	if (p->byes) {
-		fy_start_fail(p, future, a->what, FERRY_ESTOPPED, "the engine was closed before it was started");
+		fy_start_fail(p, future, a->what, FERRY_ESTOPPED,
+		              "the engine was closed before it was started");
 		return true;
 	}
 	if (future)

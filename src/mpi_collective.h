@@ -18,7 +18,8 @@
 #define FY_COLLECTIVE_CHECKS 0
 #endif
 
-/* Start one, in the order of these calls. The reference of the future goes over. False: no memory now. */
+/* Start one, in the order of these calls. The reference of the future goes over. False: no
+ * memory now. */
 bool fy_collective_begin(struct fy_progress *p, const struct fy_start *a, ferry_future *future);
 /* What found no memory before tries again. */
 void fy_collective_step(struct fy_progress *p);

@@ -2,23 +2,27 @@
 /*
  * What MPI says when it fails, and that it says it to whom it concerns.
  *
- * An error of an operation is the business of its communicator: ours return errors, and on one of the program's the
- * program has chosen what happens. So it is with Open MPI, and with MPICH for what a call that starts something finds
- * wrong. But what MPICH finds wrong with an operation that ends (a message that was cut off) it raises on
- * MPI_COMM_WORLD, whichever communicator it was on (4.0.2: MPI_Test, MPI_Testsome, MPI_Wait, MPI_Request_get_status:
- * all of them), and that one ends the job by default.
+ * An error of an operation is the business of its communicator: ours return errors, and on one of
+ * the program's the program has chosen what happens. So it is with Open MPI, and with MPICH for
+ * what a call that starts something finds wrong. But what MPICH finds wrong with an operation that
+ * ends (a message that was cut off) it raises on MPI_COMM_WORLD, whichever communicator it was on
+ * (4.0.2: MPI_Test, MPI_Testsome, MPI_Wait, MPI_Request_get_status: all of them), and that one ends
+ * the job by default.
  *
- * So the call that may find such an error is made under a shield: MPI_COMM_WORLD gets a handler of ours just before it,
- * and its own again just behind it. Then the error is raised on the communicator that it belongs to. To be seldom seen
- * by other threads of the program, the shield is up only
- *  - where a receive of ours has come, as far as its memory says, and in every 256th look (port_mpi.c);
+ * So the call that may find such an error is made under a shield: MPI_COMM_WORLD gets a handler of
+ * ours just before it, and its own again just behind it. Then the error is raised on the
+ * communicator that it belongs to. To be seldom seen by other threads of the program, the shield is
+ * up only
+ *  - where a receive of ours has come, as far as its memory says, and in every 256th
+ *    look (port_mpi.c);
  *  - while the program has something under way that is no send (mpi_requests.c);
  *  - while engines are opened and closed.
- * A thread that is inside MPI just then sees our handler if it asks for MPI_COMM_WORLD's, and a communicator that it
- * duplicates from it inherits it. It passes on what does not come from under the shield: to the program's handler,
- * which is kept on a communicator of its own, because MPI only calls handlers of communicators. So a fatal
- * error is fatal, one that is to return returns, and a function of the program's is called, though for that communicator.
- * A handler that the program sets meanwhile stays. Ours and the keeper are never freed, because of who has ours.
+ * A thread that is inside MPI just then sees our handler if it asks for MPI_COMM_WORLD's, and a
+ * communicator that it duplicates from it inherits it. It passes on what does not come from under
+ * the shield: to the program's handler, which is kept on a communicator of its own, because MPI
+ * only calls handlers of communicators. So a fatal error is fatal, one that is to return returns,
+ * and a function of the program's is called, though for that communicator. A handler that the
+ * program sets meanwhile stays. Ours and the keeper are never freed, because of who has ours.
  */
 #include "mpi_life.h"
 
@@ -68,7 +72,8 @@ const char *fy_mpi_last_text(void)
 /* Set by this thread while it is behind the shield; nobody else sees it. */
 static _Thread_local bool shielded __attribute__((tls_model("initial-exec")));
 
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* of the shield: each engine has a thread */
+/* of the shield: each engine has a thread */
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 /* Both are made once, under lock, before any thread can meet ours. */
 static MPI_Errhandler ours = MPI_ERRHANDLER_NULL;
 static MPI_Comm keeper = MPI_COMM_NULL; /* has the program's handler meanwhile */
@@ -94,7 +99,8 @@ static bool make_shield(void)
 	       MPI_Comm_create_errhandler(on_error, &ours) == MPI_SUCCESS;
 }
 
-/* What a reference to was just asked for. The keeper keeps it beyond the program's own use of it. */
+/* What a reference to was just asked for. The keeper keeps it beyond the program's own use
+ * of it. */
 static bool keep(MPI_Errhandler handler)
 {
 	bool kept = handler == ours || handler == theirs;
@@ -111,8 +117,9 @@ void fy_mpi_shield_up(void)
 	MPI_Errhandler handler;
 	pthread_mutex_lock(&lock);
 	shielded = true;
-	up = make_shield() && MPI_Comm_get_errhandler(MPI_COMM_WORLD, &handler) == MPI_SUCCESS && keep(handler) &&
-	     theirs != MPI_ERRORS_RETURN && MPI_Comm_set_errhandler(MPI_COMM_WORLD, ours) == MPI_SUCCESS;
+	up = make_shield() && MPI_Comm_get_errhandler(MPI_COMM_WORLD, &handler) == MPI_SUCCESS &&
+	     keep(handler) && theirs != MPI_ERRORS_RETURN &&
+	     MPI_Comm_set_errhandler(MPI_COMM_WORLD, ours) == MPI_SUCCESS;
 }
 
 void fy_mpi_shield_down(void)
@@ -150,11 +157,12 @@ void fy_mpi_raise(MPI_Comm comm, int code)
 
 #endif
 
-/* ---- MPI_Finalize under an engine ------------------------------------------------------------------ */
+/* ---- MPI_Finalize under an engine -------------------------------------- */
 
 /*
- * An attribute of MPI_COMM_SELF is deleted first of all in MPI_Finalize. While an engine is open that is a mistake of
- * the program's, which would end in assertions of the transport, or unnoticed. `over`: we delete it ourselves.
+ * An attribute of MPI_COMM_SELF is deleted first of all in MPI_Finalize. While an engine is open
+ * that is a mistake of the program's, which would end in assertions of the transport, or unnoticed.
+ * `over`: we delete it ourselves.
  */
 static struct {
 	int key;
@@ -169,9 +177,10 @@ static int on_finalize(MPI_Comm comm, int key, void *value, void *extra)
 	(void)extra;
 	if (presence.over)
 		return MPI_SUCCESS;
-	fy_say(NULL, "MPI_Finalize was called while an engine is open: call ferry_close on every rank first. The job is "
-	             "aborted.");
-	struct timespec moment = { 0, 50000000 }; /* launchers drop what comes with the end of a job */
+	fy_say(NULL, "MPI_Finalize was called while an engine is open: call ferry_close on every "
+	             "rank first. The job is aborted.");
+	/* launchers drop what comes with the end of a job */
+	struct timespec moment = { 0, 50000000 };
 	while (nanosleep(&moment, &moment) != 0 && errno == EINTR)
 		;
 	MPI_Abort(MPI_COMM_WORLD, 1);
@@ -181,10 +190,12 @@ static int on_finalize(MPI_Comm comm, int key, void *value, void *extra)
 void fy_mpi_watch_end(void)
 {
 	presence.over = false;
-	if (presence.set) /* since a port that was not closed clean: to set it again would delete it */
+	/* since a port that was not closed clean: to set it again would delete it */
+	if (presence.set)
 		return;
 	if (presence.key == MPI_KEYVAL_INVALID &&
-	    MPI_Comm_create_keyval(MPI_COMM_NULL_COPY_FN, on_finalize, &presence.key, NULL) != MPI_SUCCESS)
+	    MPI_Comm_create_keyval(MPI_COMM_NULL_COPY_FN, on_finalize, &presence.key, NULL) !=
+	            MPI_SUCCESS)
 		presence.key = MPI_KEYVAL_INVALID;
 	presence.set = presence.key != MPI_KEYVAL_INVALID &&
 	               MPI_Comm_set_attr(MPI_COMM_SELF, presence.key, &presence) == MPI_SUCCESS;

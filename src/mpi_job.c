@@ -50,7 +50,8 @@ enum { FOR_OPEN_MPI = 0, FOR_MPICH = 0 };
 /* Every MPI whose library may be taken for MPICH's says one of these. */
 static bool speaks_as_mpich(const char *version)
 {
-	return strstr(version, "MPICH") || strstr(version, "Intel(R) MPI") || strstr(version, "MVAPICH");
+	return strstr(version, "MPICH") || strstr(version, "Intel(R) MPI") ||
+	       strstr(version, "MVAPICH");
 }
 
 int fy_mpi_check_library(void)
@@ -67,14 +68,17 @@ int fy_mpi_check_library(void)
 	for (char *tab; (tab = strchr(version, '\t')) != NULL;)
 		*tab = ' ';
 	return fy_fail(FERRY_ENOTSUP,
-	               "this Ferry was built for " BUILT_FOR ", and the MPI of this process is %.40s: link the program "
-	               "with the MPI of pkg-config --variable=mpicc ferry-" FERRY_MPI_ID ", or with another build of Ferry",
+	               "this Ferry was built for " BUILT_FOR
+	               ", and the MPI of this process is %.40s: link the program with the MPI of "
+	               "pkg-config --variable=mpicc ferry-" FERRY_MPI_ID
+	               ", or with another build of Ferry",
 	               version);
 }
 
 /* ---- the launcher ---------------------------------------------------------- */
 
-/* Was it there when the program began? Open MPI sets its launcher's variables by itself where there was none. */
+/* Was it there when the program began? Open MPI sets its launcher's variables by itself where there
+ * was none. */
 static bool began_with(const char *variable)
 {
 	FILE *file = fopen("/proc/self/environ", "re");
@@ -90,8 +94,8 @@ static bool began_with(const char *variable)
 	return found;
 }
 
-/* The manager that this MPI speaks to started the process. PMI is spoken by several; MPICH reaches those that
- * say how. */
+/* The manager that this MPI speaks to started the process. PMI is spoken by several; MPICH reaches
+ * those that say how. */
 static bool started_by_ours(void)
 {
 	if (FOR_OPEN_MPI)
@@ -137,8 +141,9 @@ static void mention_srun(void)
 		return;
 	said = true;
 	fprintf(stderr,
-	        "ferry: srun started %ld tasks, and this process is alone for " BUILT_FOR ": give srun a --mpi= that this "
-	        "MPI knows (srun --mpi=list), or start the job with %s\n",
+	        "ferry: srun started %ld tasks, and this process is alone for " BUILT_FOR
+	        ": give srun a --mpi= that this MPI knows (srun --mpi=list), or start the job with "
+	        "%s\n",
 	        tasks, launcher());
 }
 
@@ -156,12 +161,14 @@ int fy_mpi_check_launcher(void)
 		if (said_by_others[i].ours || number(variable) < 0)
 			continue;
 		several = several || number(variable) > said_by_others[i].most;
-		snprintf(names + length, sizeof names - length, "%s%s", length ? " " : "", variable);
+		snprintf(names + length, sizeof names - length, "%s%s", length ? " " : "",
+		         variable);
 	}
 	if (several)
 		return fy_fail(FERRY_ENOTSUP,
-		               "a launcher started this process as one of several (%s), but it is alone for " BUILT_FOR
-		               ": start the job with %s (where one rank alone is meant, unset these variables)",
+		               "a launcher started this process as one of several (%s), but it is "
+		               "alone for " BUILT_FOR ": start the job with %s (where one rank "
+		               "alone is meant, unset these variables)",
 		               names, launcher());
 	mention_srun();
 	return FERRY_OK;

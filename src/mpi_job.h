@@ -3,9 +3,11 @@
 #ifndef FY_MPI_JOB_H
 #define FY_MPI_JOB_H
 
-/* The MPI that the process calls is that of this build. Before any other call of MPI. 0 or FERRY_ENOTSUP. */
+/* The MPI that the process calls is that of this build. Before any other call of MPI. 0
+ * or FERRY_ENOTSUP. */
 int fy_mpi_check_library(void);
-/* The launcher that started the process is one that this MPI knows. MPI must run. 0 or FERRY_ENOTSUP. */
+/* The launcher that started the process is one that this MPI knows. MPI must run. 0
+ * or FERRY_ENOTSUP. */
 int fy_mpi_check_launcher(void);
 
 #endif

@@ -35,26 +35,28 @@
 
 #define REST_NS FERRY_MS(50)
 #define PMI_WAIT FERRY_S(30)
-#define TRIES_MAX 6       /* of a call, with rests of 1 ms and more between them: 63 ms in all */
-#define TEST_FAILURES 500 /* of MPI_Test, until a request is given up that MPI keeps: about half a second */
+#define TRIES_MAX 6 /* of a call, with rests of 1 ms and more between them: 63 ms in all */
+/* of MPI_Test, until a request is given up that MPI keeps: about half a second */
+#define TEST_FAILURES 500
 #define EXIT_WAIT FERRY_S(10)
 
 static struct {
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
 	pthread_t owner;
-	unsigned open;  /* ports */
-	bool owned;     /* we initialized MPI, and finalizing it is up to us */
+	unsigned open; /* ports */
+	bool owned;    /* we initialized MPI, and finalizing it is up to us */
 	bool keep;
-	bool dirty;     /* a port was not closed clean: MPI is to be left alone */
-	bool mixed;     /* not every rank's MPI is owned */
+	bool dirty;      /* a port was not closed clean: MPI is to be left alone */
+	bool mixed;      /* not every rank's MPI is owned */
 	bool unattended; /* the owner does not wait for the last port: who closes it finalizes */
-	bool orphaned;  /* the open that initialized it failed: the next one, or the exit, takes it over */
-	bool ending;    /* MPI is being finalized, or was */
+	/* the open that initialized it failed: the next one, or the exit, takes it over */
+	bool orphaned;
+	bool ending; /* MPI is being finalized, or was */
 	bool ended;
-	int status;     /* how that went */
+	int status; /* how that went */
 	char text[256];
-	pid_t process;  /* that initialized it: a child of a fork does not finalize it */
+	pid_t process; /* that initialized it: a child of a fork does not finalize it */
 } life = { .lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER };
 
 /* ---- waiting ------------------------------------------------------------- */
@@ -75,7 +77,8 @@ int fy_mpi_await(MPI_Request *request, int64_t until)
 		fy_mpi_shield_up();
 		int code = MPI_Test(request, &done, MPI_STATUS_IGNORE);
 		fy_mpi_shield_down();
-		if (code != MPI_SUCCESS && (*request == MPI_REQUEST_NULL || failures++ >= TEST_FAILURES))
+		if (code != MPI_SUCCESS &&
+		    (*request == MPI_REQUEST_NULL || failures++ >= TEST_FAILURES))
 			return code;
 		if (code == MPI_SUCCESS && done)
 			return code;
@@ -155,7 +158,9 @@ static int initialize(int level, int *provided_p)
 	life.process = getpid();
 	*provided_p = level_from_mpi(provided);
 	if (*provided_p < FERRY_THREAD_FUNNELED)
-		return give_up(fy_fail(FERRY_ETHREAD, "this MPI has no support for threads: use one that was built with it"));
+		return give_up(fy_fail(
+			FERRY_ETHREAD,
+			"this MPI has no support for threads: use one that was built with it"));
 	int status = fy_mpi_check_launcher();
 	return status ? give_up(status) : 0;
 }
@@ -179,15 +184,17 @@ static int adopt(bool exclusive, int *provided_p)
 	if (life.owned && pthread_equal(life.owner, pthread_self()))
 		return 0;
 	if (life.open > 0)
-		return fy_fail(FERRY_ETHREAD,
-		               "a second engine in this process needs MPI_THREAD_MULTIPLE, and MPI runs at %s: set "
-		               "options.thread_level to FERRY_THREAD_MULTIPLE for the first",
-		               level_name(*provided_p));
+		return fy_fail(
+			FERRY_ETHREAD,
+			"a second engine in this process needs MPI_THREAD_MULTIPLE, and MPI runs "
+			"at %s: set options.thread_level to FERRY_THREAD_MULTIPLE for the first",
+			level_name(*provided_p));
 	if (*provided_p == FERRY_THREAD_SERIALIZED && exclusive)
 		return 0;
 	return fy_fail(FERRY_ETHREAD,
-	               "MPI was initialized at %s: ask MPI_Init_thread for MPI_THREAD_MULTIPLE, or for "
-	               "MPI_THREAD_SERIALIZED and set FERRY_EXCLUSIVE, or leave initializing to ferry_open",
+	               "MPI was initialized at %s: ask MPI_Init_thread for MPI_THREAD_MULTIPLE, or "
+	               "for MPI_THREAD_SERIALIZED and set FERRY_EXCLUSIVE, or leave initializing "
+	               "to ferry_open",
 	               level_name(*provided_p));
 }
 
@@ -215,8 +222,8 @@ static int acquire_locked(int level, bool exclusive, bool to_tell, int *provided
 	MPI_Finalized(&finalized);
 	if (finalized || life.ending)
 		return fy_fail(FERRY_ENOTSUP,
-		               "MPI was finalized and cannot start again in this process: open all engines before the "
-		               "last one is closed, or set FERRY_KEEP_MPI");
+		               "MPI was finalized and cannot start again in this process: open all "
+		               "engines before the last one is closed, or set FERRY_KEEP_MPI");
 	MPI_Initialized(&initialized);
 	if (!initialized)
 		return initialize(level, provided_p);
@@ -303,7 +310,8 @@ bool fy_mpi_is_up(void)
 bool fy_mpi_is_alone(void)
 {
 	static const char *const sizes[] = { "PMI_SIZE", "OMPI_COMM_WORLD_SIZE" };
-	static const char *const signs[] = { "PMI_RANK", "PMI_ID", "PMI_FD", "PMI_PORT", "PMIX_RANK", "PMIX_NAMESPACE" };
+	static const char *const signs[] = { "PMI_RANK", "PMI_ID",    "PMI_FD",
+		                             "PMI_PORT", "PMIX_RANK", "PMIX_NAMESPACE" };
 	if (fy_mpi_is_up())
 		return false;
 	for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++)
@@ -332,8 +340,9 @@ static int pmi_socket(void)
 	int length;
 	if (fd == NULL || getenv("HYDI_CONTROL_FD") == NULL)
 		return -1;
-	if (MPI_Get_library_version(version, &length) != MPI_SUCCESS || strstr(version, "MPICH Version") == NULL ||
-	    strstr(version, "pmi2") != NULL || strstr(version, "pmix") != NULL)
+	if (MPI_Get_library_version(version, &length) != MPI_SUCCESS ||
+	    strstr(version, "MPICH Version") == NULL || strstr(version, "pmi2") != NULL ||
+	    strstr(version, "pmix") != NULL)
 		return -1;
 	return atoi(fd);
 }
@@ -381,8 +390,8 @@ static bool pmi_barrier(void)
 	return strncmp(answer, out, sizeof out - 1) == 0;
 }
 
-/* All ranks are here, and none makes progress in MPI any more. *here_p is false where they are not all known to be: then
- * MPI cannot be finalized. */
+/* All ranks are here, and none makes progress in MPI any more. *here_p is false where they are not
+ * all known to be: then MPI cannot be finalized. */
 static int gather(int64_t timeout, bool *here_p)
 {
 	MPI_Request request;
@@ -393,13 +402,16 @@ static int gather(int64_t timeout, bool *here_p)
 	*here_p = code == MPI_SUCCESS;
 	if (code == MPI_SUCCESS) {
 		code = fy_mpi_await(&request, fy_until(fy_now(), timeout));
-		*here_p = request == MPI_REQUEST_NULL; /* also when it ended badly: this rank took part */
+		/* also when it ended badly: this rank took part */
+		*here_p = request == MPI_REQUEST_NULL;
 	}
 	if (code == MPI_SUCCESS)
 		return 0;
 	if (code == MPI_ERR_PENDING)
-		return fy_fail(FERRY_ETIMEDOUT, "not all ranks came to their end in time: MPI is left as it is");
-	return fy_fail(FERRY_EMPI, "the ranks were gathered before MPI_Finalize: %s", fy_mpi_text("MPI_Ibarrier", code));
+		return fy_fail(FERRY_ETIMEDOUT,
+		               "not all ranks came to their end in time: MPI is left as it is");
+	return fy_fail(FERRY_EMPI, "the ranks were gathered before MPI_Finalize: %s",
+	               fy_mpi_text("MPI_Ibarrier", code));
 }
 
 static bool is_finalized(void)
@@ -431,7 +443,8 @@ static int finalize(int64_t timeout, bool alone)
 	do
 		code = MPI_Finalize();
 	while (!is_finalized() && fy_mpi_again(code, &tries));
-	return code == MPI_SUCCESS ? status : fy_fail(FERRY_EMPI, "%s", fy_mpi_text("MPI_Finalize", code));
+	return code == MPI_SUCCESS ? status
+	                           : fy_fail(FERRY_EMPI, "%s", fy_mpi_text("MPI_Finalize", code));
 }
 
 /* A program that gave up after an open that failed. Its status stays what it is. */
@@ -453,7 +466,8 @@ static bool wait_last(int *status_p)
 	while (life.open > 0)
 		pthread_cond_wait(&life.changed, &life.lock);
 	if (life.dirty)
-		*status_p = fy_fail(FERRY_EPEER, "an engine had no orderly end: MPI is left as it is");
+		*status_p =
+			fy_fail(FERRY_EPEER, "an engine had no orderly end: MPI is left as it is");
 	else if (!life.keep)
 		life.ending = true;
 	if (!life.ending)

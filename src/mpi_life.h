@@ -22,8 +22,8 @@ int fy_mpi_compare_owners(MPI_Comm comm);
 /* Wait for a request without keeping the core busy; `until` is monotonic time.
  * MPI's code, or MPI_ERR_PENDING when the time is over. */
 int fy_mpi_await(MPI_Request *request, int64_t until);
-/* A call of MPI that all ranks make failed here. The others wait in it, and MPI may lack something for a moment only:
- * true when it is to be made again, after a rest. `*tries` begins at 0. */
+/* A call of MPI that all ranks make failed here. The others wait in it, and MPI may lack something
+ * for a moment only: true when it is to be made again, after a rest. `*tries` begins at 0. */
 bool fy_mpi_again(int code, int *tries);
 
 /* mpi_error.c: errors of one call in between return, which MPICH would raise on MPI_COMM_WORLD. */

@@ -2,17 +2,20 @@
 /*
  * Design notes: ferry_improbe.
  *
- * Probes with the same communicator, source and tag stand in one pattern, the oldest first; MPI is asked once for all
- * of them, and the oldest gets what is found. So the order of one thread's probes is kept, and a hundred threads
- * that wait for the same cost what one costs. A step looks at so many patterns (LOOK_MAX), from where the last one ended.
+ * Probes with the same communicator, source and tag stand in one pattern, the oldest first; MPI is
+ * asked once for all of them, and the oldest gets what is found. So the order of one thread's
+ * probes is kept, and a hundred threads that wait for the same cost what one costs. A step looks at
+ * so many patterns (LOOK_MAX), from where the last one ended.
  *
- * A message that was matched can be received by nobody but who has its handle. So none may be matched for a
- * future that is given up meanwhile: MPI is asked whether there is one (MPI_Iprobe); then the future is claimed,
- * so that no cancel and no deadline can decide it; then the message is matched (MPI_Improbe) and the future is
- * done. Whoever would give it up between waits for that moment (future.c). If a thread of the program took the
- * message by a call of its own between the two, the claim is given back and nothing has happened.
+ * A message that was matched can be received by nobody but who has its handle. So none may be
+ * matched for a future that is given up meanwhile: MPI is asked whether there is one (MPI_Iprobe);
+ * then the future is claimed, so that no cancel and no deadline can decide it; then the message is
+ * matched (MPI_Improbe) and the future is done. Whoever would give it up between waits for that
+ * moment (future.c). If a thread of the program took the message by a call of its own between the
+ * two, the claim is given back and nothing has happened.
  *
- * Where the future was given up first the program's variable for the handle is not written: it may be gone.
+ * Where the future was given up first the program's variable for the handle is not written: it may
+ * be gone.
  */
 #include "mpi_probe.h"
 
@@ -22,8 +25,8 @@
 #include "mpi_life.h"
 #include "mpi_start.h"
 
-#define LOOK_MAX 32   /* patterns a step */
-#define FOUND_MAX 64  /* messages of one pattern a step */
+#define LOOK_MAX 32  /* patterns a step */
+#define FOUND_MAX 64 /* messages of one pattern a step */
 
 struct probe {
 	struct probe *next;
@@ -43,7 +46,8 @@ struct fy_pattern {
 static struct fy_pattern *find(struct fy_probes *probes, const struct fy_start *a)
 {
 	struct fy_pattern *pattern = probes->first;
-	while (pattern && !(pattern->comm == a->probe.comm && pattern->source == a->peer && pattern->tag == a->tag))
+	while (pattern && !(pattern->comm == a->probe.comm && pattern->source == a->peer &&
+	                    pattern->tag == a->tag))
 		pattern = pattern->next;
 	return pattern;
 }
@@ -116,9 +120,11 @@ static int is_there(const struct fy_pattern *pattern, int *found_p)
 	return code;
 }
 
-static int match(const struct fy_pattern *pattern, int *found_p, MPI_Message *message, MPI_Status *status)
+static int match(const struct fy_pattern *pattern, int *found_p, MPI_Message *message,
+                 MPI_Status *status)
 {
-	int code = MPI_Improbe(pattern->source, pattern->tag, pattern->comm, found_p, message, status);
+	int code =
+		MPI_Improbe(pattern->source, pattern->tag, pattern->comm, found_p, message, status);
 	return code;
 }
 

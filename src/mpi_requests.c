@@ -16,8 +16,9 @@
  * Done ones leave at once, and the block closes up. Two neighbours that fit
  * into one block become one, so that what is left of many, scattered, is soon dense again.
  *
- * An error that a request ends with comes by its status (MPI_ERR_IN_STATUS). The error handler of the request's
- * communicator has its say; for MPICH, where blocks of nothing but sends need no shield, see mpi_error.c.
+ * An error that a request ends with comes by its status (MPI_ERR_IN_STATUS). The error handler of
+ * the request's communicator has its say; for MPICH, where blocks of nothing but sends need no
+ * shield, see mpi_error.c.
  */
 #include "mpi_requests.h"
 
@@ -132,7 +133,8 @@ static void cancel_given_up(struct fy_block *b, bool all)
 	for (unsigned i = 0; i < b->n; i++) {
 		struct fy_waiting *w = &b->waiting[i];
 		if (w->what == FY_START_RECV && !w->cancelled &&
-		    (all || (w->future && fy_load_acquire_32(&w->future->state) & FY_FUTURE_CLAIMED)))
+		    (all ||
+		     (w->future && fy_load_acquire_32(&w->future->state) & FY_FUTURE_CLAIMED)))
 			cancel(b, i);
 	}
 }
@@ -156,9 +158,10 @@ struct found {
 };
 
 /*
- * The operation of a request that MPI ended with an error is over when the request is gone. One that is not gone is
- * persistent and over, or MPI failed to look at it, and it goes on: the next look tells them apart, because
- * a persistent one that is over is done at once and stays. MPI's code, and whether it is over.
+ * The operation of a request that MPI ended with an error is over when the request is gone. One
+ * that is not gone is persistent and over, or MPI failed to look at it, and it goes on: the next
+ * look tells them apart, because a persistent one that is over is done at once and stays. MPI's
+ * code, and whether it is over.
  */
 static int look_behind_error(MPI_Request *request, MPI_Status *status, int code, int *done_p)
 {
@@ -216,7 +219,8 @@ static int code_of(int class, const MPI_Status *status)
 }
 
 /* All of a block: it leaves as it is, before done() may add others. */
-static void visit_whole(struct fy_requests *r, struct fy_progress *p, struct fy_block *b, int class, struct found *f)
+static void visit_whole(struct fy_requests *r, struct fy_progress *p, struct fy_block *b, int class,
+                        struct found *f)
 {
 	unlink_block(r, b);
 	r->n -= b->n;
@@ -229,7 +233,8 @@ static void visit_whole(struct fy_requests *r, struct fy_progress *p, struct fy_
 	spare(r, b);
 }
 
-static void visit_some(struct fy_requests *r, struct fy_progress *p, struct fy_block *b, int class, struct found *f)
+static void visit_some(struct fy_requests *r, struct fy_progress *p, struct fy_block *b, int class,
+                       struct found *f)
 {
 	for (int i = 0; i < f->n; i++) {
 		struct fy_waiting *w = &b->waiting[f->indices[i]];
@@ -241,7 +246,8 @@ static void visit_some(struct fy_requests *r, struct fy_progress *p, struct fy_b
 	close_up(b);
 	merge_next(r, b);
 	for (int i = 0; i < f->n; i++)
-		f->waiting[i].done(p, &f->waiting[i], &f->statuses[i], code_of(class, &f->statuses[i]));
+		f->waiting[i].done(p, &f->waiting[i], &f->statuses[i],
+		                   code_of(class, &f->statuses[i]));
 }
 
 /* How many were done. The block may be gone afterwards. */

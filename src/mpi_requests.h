@@ -20,8 +20,8 @@ enum {
 	FY_START_RECV,
 	FY_START_SENDRECV,
 	FY_START_PROBE,
-	FY_START_MATCHED,   /* ferry_imrecv */
-	FY_START_BARRIER,   /* the collectives from here on */
+	FY_START_MATCHED, /* ferry_imrecv */
+	FY_START_BARRIER, /* the collectives from here on */
 	FY_START_BCAST,
 	FY_START_REDUCE,
 	FY_START_ALLREDUCE,
@@ -32,15 +32,17 @@ struct fy_waiting;
 
 /* `status` NULL: never, the engine ends and MPI keeps the request. `code`: MPI's. The future's
  * reference goes over to it. It may add requests. */
-typedef void fy_request_done(struct fy_progress *p, const struct fy_waiting *waiting, const MPI_Status *status, int code);
+typedef void fy_request_done(struct fy_progress *p, const struct fy_waiting *waiting,
+                             const MPI_Status *status, int code);
 
 /* What is to happen once a request is done. */
 struct fy_waiting {
 	fy_request_done *done;
 	ferry_future *future; /* or NULL */
 	void *arg;
-	uint32_t what;        /* FY_START_*; a FY_START_RECV may find no message for ever, and is cancelled then */
-	bool cancelled;       /* MPI was asked to */
+	/* FY_START_*; a FY_START_RECV may find no message for ever, and is cancelled then */
+	uint32_t what;
+	bool cancelled; /* MPI was asked to */
 };
 
 #define FY_BLOCK_REQUESTS 64
@@ -48,7 +50,7 @@ struct fy_waiting {
 struct fy_block {
 	struct fy_block *next, *previous;
 	unsigned n;
-	bool look; /* futures of receives may have been given up since the last visit */
+	bool look;  /* futures of receives may have been given up since the last visit */
 	bool mixed; /* something in it is or was no send */
 	MPI_Request requests[FY_BLOCK_REQUESTS];
 	struct fy_waiting waiting[FY_BLOCK_REQUESTS];
@@ -66,14 +68,16 @@ bool fy_requests_reserve_slow(struct fy_requests *r, size_t count);
 /* Room for so many more. False: no memory. */
 static inline bool fy_requests_reserve(struct fy_requests *r, size_t count)
 {
-	return (r->last && r->last->n + count <= FY_BLOCK_REQUESTS) || fy_requests_reserve_slow(r, count);
+	return (r->last && r->last->n + count <= FY_BLOCK_REQUESTS) ||
+	       fy_requests_reserve_slow(r, count);
 }
 /* Another block, of the spare ones, behind the last. */
 void fy_requests_append(struct fy_requests *r);
-/* Takes the request over; room must have been reserved. What is to happen is completed in its place by the caller:
- * a copy of what was just written would wait for all stores before it, MPI's among them. */
-static inline struct fy_waiting *fy_requests_add(struct fy_requests *r, MPI_Request request, fy_request_done *done,
-                                                 uint32_t what)
+/* Takes the request over; room must have been reserved. What is to happen is completed in its
+ * place by the caller: a copy of what was just written would wait for all stores before it, MPI's
+ * among them. */
+static inline struct fy_waiting *fy_requests_add(struct fy_requests *r, MPI_Request request,
+                                                 fy_request_done *done, uint32_t what)
 {
 	if (!r->last || r->last->n == FY_BLOCK_REQUESTS)
 		fy_requests_append(r);
@@ -88,9 +92,11 @@ static inline struct fy_waiting *fy_requests_add(struct fy_requests *r, MPI_Requ
 	}
 	return w;
 }
-/* Test the oldest and some of the others; `idle`: there is nothing else to do. How many were done. */
+/* Test the oldest and some of the others; `idle`: there is nothing else to do. How many
+ * were done. */
 unsigned fy_requests_test(struct fy_requests *r, struct fy_progress *p, bool idle);
-/* Receives whose future was given up are cancelled as the test comes by; `all`: all receives, at once. */
+/* Receives whose future was given up are cancelled as the test comes by; `all`: all receives,
+ * at once. */
 void fy_requests_cancel(struct fy_requests *r, bool all);
 /* Forget all of them: done() with no status. How many there were. */
 size_t fy_requests_abandon(struct fy_requests *r, struct fy_progress *p);

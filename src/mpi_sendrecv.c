@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Design notes: a receive and a send, two requests of mpi_requests.c, one future with the status of the receive.
- * The receive is one like any: where the future is given up, and at a close that finds no message for it, it is
- * cancelled in MPI. The future is completed, and its reference dropped, when both are over.
- * The send is started first: if MPI refuses it, no receive was there that could have taken a message away.
+ * Design notes: a receive and a send, two requests of mpi_requests.c, one future with the status of
+ * the receive. The receive is one like any: where the future is given up, and at a close that finds
+ * no message for it, it is cancelled in MPI. The future is completed, and its reference dropped,
+ * when both are over. The send is started first: if MPI refuses it, no receive was there that could
+ * have taken a message away.
  */
 #include "mpi_sendrecv.h"
 
@@ -15,8 +16,9 @@ static void finish(struct fy_progress *p, struct fy_sendrecv *both)
 {
 	const MPI_Status *status = both->has_status ? &both->status : NULL;
 	if (both->never)
-		fy_start_fail(p, both->future, FY_START_SENDRECV, FERRY_ESTOPPED,
-		              "the engine was closed while a rank was gone: the memory stays MPI's");
+		fy_start_fail(
+			p, both->future, FY_START_SENDRECV, FERRY_ESTOPPED,
+			"the engine was closed while a rank was gone: the memory stays MPI's");
 	else if (both->cancelled && both->code == MPI_SUCCESS)
 		fy_start_fail(p, both->future, FY_START_SENDRECV, FERRY_ESTOPPED,
 		              "the engine was closed and no message had come");
@@ -25,7 +27,8 @@ static void finish(struct fy_progress *p, struct fy_sendrecv *both)
 	free(both);
 }
 
-static void note_received(struct fy_sendrecv *both, const struct fy_waiting *w, const MPI_Status *mpi, int code)
+static void note_received(struct fy_sendrecv *both, const struct fy_waiting *w,
+                          const MPI_Status *mpi, int code)
 {
 	both->status = *mpi;
 	both->has_status = true;
@@ -33,7 +36,8 @@ static void note_received(struct fy_sendrecv *both, const struct fy_waiting *w, 
 		MPI_Test_cancelled(mpi, &both->cancelled);
 }
 
-static void half_done(struct fy_progress *p, const struct fy_waiting *w, const MPI_Status *mpi, int code)
+static void half_done(struct fy_progress *p, const struct fy_waiting *w, const MPI_Status *mpi,
+                      int code)
 {
 	struct fy_sendrecv *both = w->arg;
 	both->never = both->never || !mpi;
@@ -47,14 +51,16 @@ static void half_done(struct fy_progress *p, const struct fy_waiting *w, const M
 		finish(p, both);
 }
 
-static void await(struct fy_requests *requests, struct fy_sendrecv *both, MPI_Request request, uint32_t what)
+static void await(struct fy_requests *requests, struct fy_sendrecv *both, MPI_Request request,
+                  uint32_t what)
 {
 	if (request == MPI_REQUEST_NULL)
 		return;
 	struct fy_waiting *w = fy_requests_add(requests, request, half_done, what);
 	w->arg = both;
 	if (what == FY_START_RECV)
-		w->future = both->future; /* looked at, to cancel it; the reference is that of both */
+		/* looked at, to cancel it; the reference is that of both */
+		w->future = both->future;
 	both->open++;
 }
 
@@ -72,9 +78,11 @@ bool fy_sendrecv_begin(struct fy_progress *p, const struct fy_start *a, ferry_fu
 	}
 	both->future = future;
 	both->comm = comm;
-	both->code = MPI_Isend(both->buffer, both->count, both->type, both->dest, both->tag, comm, &send);
+	both->code = MPI_Isend(both->buffer, both->count, both->type, both->dest, both->tag, comm,
+	                       &send);
 	if (both->code == MPI_SUCCESS)
-		both->code = MPI_Irecv(a->message.buffer, a->count, a->message.type, a->peer, a->tag, comm, &receive);
+		both->code = MPI_Irecv(a->message.buffer, a->count, a->message.type, a->peer,
+		                       a->tag, comm, &receive);
 	if (both->code == MPI_SUCCESS && a->peer == MPI_PROC_NULL) {
 		both->code = fy_start_from_nobody(&receive, &both->status);
 		both->has_status = true;

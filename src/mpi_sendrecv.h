@@ -5,18 +5,18 @@
 
 #include "mpi_start.h"
 
-/* What a record of FY_START_SENDRECV points to, beside the receive that stands in the record; malloc'd by the thread
- * that posts, and freed by the helm when both are over. */
+/* What a record of FY_START_SENDRECV points to, beside the receive that stands in the record;
+ * malloc'd by the thread that posts, and freed by the helm when both are over. */
 struct fy_sendrecv {
 	const void *buffer;
 	MPI_Datatype type;
 	int count, dest, tag;
 	/* the helm's: */
-	MPI_Comm comm;   /* where a receive that fails is raised */
+	MPI_Comm comm; /* where a receive that fails is raised */
 	ferry_future *future;
-	unsigned open;   /* requests under way */
-	int code;        /* of the first that failed */
-	int cancelled;   /* the receive was */
+	unsigned open; /* requests under way */
+	int code;      /* of the first that failed */
+	int cancelled; /* the receive was */
 	bool never, has_status;
 	MPI_Status status;
 };

@@ -13,10 +13,9 @@
  * Nothing is allocated for a message: the arguments are in the record, the future comes
  * from the thread's cache, the request has its place in a block.
  *
- * A future that is cancelled or times out before its record is taken: nothing is
- * started. After that the operation goes on: MPI has its memory until the
- * request is done, and `release` is called then. A receive is cancelled in MPI, because a message that
- * came later would be lost in it.
+ * A future that is cancelled or times out before its record is taken: nothing is started. After
+ * that the operation goes on: MPI has its memory until the request is done, and `release` is called
+ * then. A receive is cancelled in MPI, because a message that came later would be lost in it.
  *
  * A close waits for all requests but for receives of ferry_irecv: these are
  * cancelled once all ranks agree that nothing else is under way, and end with
@@ -38,9 +37,11 @@
 
 #define SPARE_MAX 256
 
-_Static_assert(sizeof(MPI_Status) <= sizeof ((ferry_future *)0)->mpi_status, "a future has room for MPI's status");
+_Static_assert(sizeof(MPI_Status) <= sizeof((ferry_future *)0)->mpi_status,
+               "a future has room for MPI's status");
 
-/* A start that waits among the inline work; one with a release function stays until that was called. */
+/* A start that waits among the inline work; one with a release function stays until that
+ * was called. */
 struct fy_deferred {
 	struct fy_task task;
 	struct fy_deferred *next;
@@ -54,25 +55,32 @@ struct fy_deferred {
 const char *fy_start_name(uint32_t what)
 {
 	static const char *const names[] = {
-		[FY_START_FN] = "ferry_start",          [FY_START_RUN] = "ferry_run",
-		[FY_START_SEND] = "ferry_isend",        [FY_START_RECV] = "ferry_irecv",
-		[FY_START_SENDRECV] = "ferry_sendrecv", [FY_START_PROBE] = "ferry_improbe",
+		[FY_START_FN] = "ferry_start",
+		[FY_START_RUN] = "ferry_run",
+		[FY_START_SEND] = "ferry_isend",
+		[FY_START_RECV] = "ferry_irecv",
+		[FY_START_SENDRECV] = "ferry_sendrecv",
+		[FY_START_PROBE] = "ferry_improbe",
 		[FY_START_MATCHED] = "ferry_imrecv",
-		[FY_START_BARRIER] = "ferry_barrier",   [FY_START_BCAST] = "ferry_bcast",
-		[FY_START_REDUCE] = "ferry_reduce",     [FY_START_ALLREDUCE] = "ferry_allreduce",
+		[FY_START_BARRIER] = "ferry_barrier",
+		[FY_START_BCAST] = "ferry_bcast",
+		[FY_START_REDUCE] = "ferry_reduce",
+		[FY_START_ALLREDUCE] = "ferry_allreduce",
 		[FY_START_GATHER] = "ferry_gather",
 	};
 	return names[what];
 }
 
-/* A function of the program may return any number, and Open MPI ends the job for one that is none of its codes. */
+/* A function of the program may return any number, and Open MPI ends the job for one that is none
+ * of its codes. */
 static const char *text_of(uint32_t what, int code)
 {
 #ifdef OPEN_MPI
 	int *last = NULL, found = 0;
 	MPI_Comm_get_attr(MPI_COMM_WORLD, MPI_LASTUSEDCODE, &last, &found);
 	if (code < 0 || (found && code > *last)) {
-		fy_mpi_set_text("%s: the function returned %d, which is no code of MPI", fy_start_name(what), code);
+		fy_mpi_set_text("%s: the function returned %d, which is no code of MPI",
+		                fy_start_name(what), code);
 		return fy_mpi_last_text();
 	}
 #endif
@@ -99,10 +107,12 @@ void fy_start_keep_status(ferry_future *future, const MPI_Status *mpi)
 	memcpy(future->mpi_status, mpi, sizeof *mpi);
 }
 
-void fy_start_fail(struct fy_progress *p, ferry_future *future, uint32_t what, int status, const char *detail)
+void fy_start_fail(struct fy_progress *p, ferry_future *future, uint32_t what, int status,
+                   const char *detail)
 {
 	if (!future)
-		fy_log(p->engine->log, "%s, for which nobody waits, failed: %s", fy_start_name(what), detail);
+		fy_log(p->engine->log, "%s, for which nobody waits, failed: %s",
+		       fy_start_name(what), detail);
 	else
 		fy_future_complete(future, status, detail);
 }
@@ -125,7 +135,8 @@ static void refuse(struct fy_progress *p, ferry_future *future, uint32_t what, i
 	ferry_future_release(future);
 }
 
-void fy_start_complete(struct fy_progress *p, ferry_future *future, uint32_t what, const MPI_Status *mpi, int code)
+void fy_start_complete(struct fy_progress *p, ferry_future *future, uint32_t what,
+                       const MPI_Status *mpi, int code)
 {
 	if (code != MPI_SUCCESS) {
 		refuse(p, future, what, code);
@@ -133,7 +144,8 @@ void fy_start_complete(struct fy_progress *p, ferry_future *future, uint32_t wha
 	}
 	if (!future)
 		return;
-	fy_start_keep_status(future, mpi); /* nobody else writes there, and nobody reads it of one that was cancelled */
+	/* nobody else writes there, and nobody reads it of one that was cancelled */
+	fy_start_keep_status(future, mpi);
 	fy_future_complete(future, FERRY_OK, NULL);
 }
 
@@ -146,7 +158,8 @@ static void count(struct fy_mpi_starts *s)
 
 /* ---- deferred ones ------------------------------------------------------------------ */
 
-static struct fy_deferred *deferred_new(struct fy_progress *p, const struct fy_start *a, ferry_future *future)
+static struct fy_deferred *deferred_new(struct fy_progress *p, const struct fy_start *a,
+                                        ferry_future *future)
 {
 	struct fy_mpi_starts *s = fy_mpi_starts_of(p);
 	struct fy_deferred *d = s->spare;
@@ -181,7 +194,8 @@ static void call_release(const struct fy_start *a)
 
 static void run_release(struct fy_task *task)
 {
-	struct fy_deferred *d = (struct fy_deferred *)(void *)((char *)task - offsetof(struct fy_deferred, task));
+	struct fy_deferred *d =
+		(struct fy_deferred *)(void *)((char *)task - offsetof(struct fy_deferred, task));
 	call_release(&d->start);
 	deferred_free(d);
 }
@@ -205,7 +219,8 @@ static void never_done(struct fy_progress *p, const struct fy_waiting *w)
 	              "the engine was closed while a rank was gone: the memory stays MPI's");
 }
 
-static void start_done(struct fy_progress *p, const struct fy_waiting *w, const MPI_Status *mpi, int code)
+static void start_done(struct fy_progress *p, const struct fy_waiting *w, const MPI_Status *mpi,
+                       int code)
 {
 	struct fy_deferred *d = w->arg;
 	if (!mpi) {
@@ -233,7 +248,8 @@ static void raise_failure(const struct fy_waiting *w, int code)
 	fy_mpi_raise(comm, code);
 }
 
-static void message_done(struct fy_progress *p, const struct fy_waiting *w, const MPI_Status *mpi, int code)
+static void message_done(struct fy_progress *p, const struct fy_waiting *w, const MPI_Status *mpi,
+                         int code)
 {
 	int cancelled = 0;
 	if (fy_likely(mpi && code == MPI_SUCCESS && w->future && !w->cancelled)) {
@@ -248,7 +264,8 @@ static void message_done(struct fy_progress *p, const struct fy_waiting *w, cons
 	if (!mpi)
 		never_done(p, w);
 	else if (cancelled && w->future)
-		fy_future_complete(w->future, FERRY_ESTOPPED, "the engine was closed and no message had come");
+		fy_future_complete(w->future, FERRY_ESTOPPED,
+		                   "the engine was closed and no message had come");
 	else if (!cancelled)
 		fy_start_complete(p, w->future, w->what, mpi, code);
 }
@@ -258,7 +275,8 @@ static void message_done(struct fy_progress *p, const struct fy_waiting *w, cons
 bool fy_start_depart(struct fy_progress *p, ferry_future *future, uint32_t what)
 {
 	if (p->byes) {
-		fy_start_fail(p, future, what, FERRY_ESTOPPED, "the engine was closed before it was started");
+		fy_start_fail(p, future, what, FERRY_ESTOPPED,
+		              "the engine was closed before it was started");
 		return false;
 	}
 	if (future && !fy_future_depart(future)) {
@@ -268,7 +286,8 @@ bool fy_start_depart(struct fy_progress *p, ferry_future *future, uint32_t what)
 	return true;
 }
 
-/* From MPI_PROC_NULL: done at once, with the status that the standard names. MPICH's MPI_Testsome (4.0.2) leaves it unset. */
+/* From MPI_PROC_NULL: done at once, with the status that the standard names. MPICH's MPI_Testsome
+ * (4.0.2) leaves it unset. */
 int fy_start_from_nobody(MPI_Request *request, MPI_Status *status)
 {
 	empty_status(status, MPI_PROC_NULL, MPI_SUCCESS);
@@ -285,11 +304,13 @@ static bool begin_message(struct fy_progress *p, const struct fy_start *a, ferry
 		return false;
 	if (!fy_start_depart(p, future, a->what))
 		return true;
-	int code = a->what == FY_START_RECV ? MPI_Irecv(a->message.buffer, a->count, a->message.type, a->peer, a->tag,
-	                                                a->message.comm, &request)
-	                                    : MPI_Isend(a->message.buffer, a->count, a->message.type, a->peer, a->tag,
-	                                                a->message.comm, &request);
-	bool from_nobody = code == MPI_SUCCESS && a->what == FY_START_RECV && a->peer == MPI_PROC_NULL;
+	int code = a->what == FY_START_RECV
+	                   ? MPI_Irecv(a->message.buffer, a->count, a->message.type, a->peer,
+	                               a->tag, a->message.comm, &request)
+	                   : MPI_Isend(a->message.buffer, a->count, a->message.type, a->peer,
+	                               a->tag, a->message.comm, &request);
+	bool from_nobody =
+		code == MPI_SUCCESS && a->what == FY_START_RECV && a->peer == MPI_PROC_NULL;
 	if (fy_unlikely(from_nobody))
 		code = fy_start_from_nobody(&request, &nobody);
 	if (code != MPI_SUCCESS || request == MPI_REQUEST_NULL) {
@@ -312,7 +333,8 @@ static bool begin_matched(struct fy_progress *p, const struct fy_start *a, ferry
 	if (!fy_requests_reserve(&s->requests, 1))
 		return false;
 	if (p->stopped) {
-		fy_start_fail(p, future, a->what, FERRY_ESTOPPED, "the engine was closed before it was started");
+		fy_start_fail(p, future, a->what, FERRY_ESTOPPED,
+		              "the engine was closed before it was started");
 		return true;
 	}
 	/* MPICH raises on MPI_COMM_WORLD what is wrong here, too. */
@@ -330,11 +352,16 @@ static bool begin(struct fy_progress *p, const struct fy_start *a, ferry_future 
 {
 	switch (a->what) {
 	case FY_START_SEND:
-	case FY_START_RECV: return begin_message(p, a, future);
-	case FY_START_SENDRECV: return fy_sendrecv_begin(p, a, future);
-	case FY_START_PROBE: return fy_probe_begin(p, a, future);
-	case FY_START_MATCHED: return begin_matched(p, a, future);
-	default: return fy_collective_begin(p, a, future);
+	case FY_START_RECV:
+		return begin_message(p, a, future);
+	case FY_START_SENDRECV:
+		return fy_sendrecv_begin(p, a, future);
+	case FY_START_PROBE:
+		return fy_probe_begin(p, a, future);
+	case FY_START_MATCHED:
+		return begin_matched(p, a, future);
+	default:
+		return fy_collective_begin(p, a, future);
 	}
 }
 
@@ -376,7 +403,8 @@ static void call_function(struct fy_progress *p, struct fy_deferred *d)
 	}
 	bool room = d->start.what == FY_START_RUN || fy_requests_reserve(&s->requests, 1);
 	if (!room)
-		fy_start_fail(p, d->future, d->start.what, FERRY_ENOMEM, "no memory for one more request");
+		fy_start_fail(p, d->future, d->start.what, FERRY_ENOMEM,
+		              "no memory for one more request");
 	if (!room || !fy_start_depart(p, d->future, d->start.what)) {
 		release(d);
 		return;
@@ -386,12 +414,14 @@ static void call_function(struct fy_progress *p, struct fy_deferred *d)
 		return;
 	}
 	int code = MPI_SUCCESS;
-	FY_PROGRAM("the function of ferry_run", &fy_no_op, code = d->start.fn.run(s->program, d->start.fn.arg));
+	FY_PROGRAM("the function of ferry_run", &fy_no_op,
+	           code = d->start.fn.run(s->program, d->start.fn.arg));
 	fy_start_complete(p, d->future, FY_START_RUN, NULL, code);
 	release(d);
 }
 
-/* It keeps its place: the other ranks wait for a collective, and what is behind it does not overtake it. */
+/* It keeps its place: the other ranks wait for a collective, and what is behind it does not
+ * overtake it. */
 static void stall(struct fy_mpi_starts *s, struct fy_deferred *d)
 {
 	d->next = NULL;
@@ -416,7 +446,8 @@ static bool run_one(struct fy_progress *p, struct fy_deferred *d)
 
 static void run_deferred(struct fy_task *task)
 {
-	struct fy_deferred *d = (struct fy_deferred *)(void *)((char *)task - offsetof(struct fy_deferred, task));
+	struct fy_deferred *d =
+		(struct fy_deferred *)(void *)((char *)task - offsetof(struct fy_deferred, task));
 	struct fy_progress *p = d->p;
 	struct fy_mpi_starts *s = fy_mpi_starts_of(p);
 	if (s->stalled || !run_one(p, d))
@@ -484,7 +515,8 @@ static bool take(struct fy_progress *p, const struct fy_record *r)
 	if (!p->starts && !make_starts(p))
 		return false;
 	struct fy_mpi_starts *s = fy_mpi_starts_of(p);
-	bool taken = a->what <= FY_START_RUN || s->n_deferred ? defer(p, a, future) : begin(p, a, future);
+	bool taken = a->what <= FY_START_RUN || s->n_deferred ? defer(p, a, future)
+	                                                      : begin(p, a, future);
 	count(s);
 	return taken;
 }

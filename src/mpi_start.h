@@ -61,15 +61,16 @@ struct fy_mpi_starts {
 	MPI_Comm program, collectives;
 	struct fy_deferred *spare;
 	unsigned n_spare;
-	struct fy_deferred *stalled, *stalled_last; /* collectives for which there was no memory, and all behind them */
-	struct gather *unsent;   /* that may send, and had no memory for the request */
+	/* collectives for which there was no memory, and all behind them */
+	struct fy_deferred *stalled, *stalled_last;
+	struct gather *unsent; /* that may send, and had no memory for the request */
 	size_t n_stalled, n_unsent;
-	size_t n_deferred;       /* wait among the inline work; whatever comes behind them does so, too */
-	uint32_t given_up;       /* engine->starts_given_up, as far as looked after */
+	size_t n_deferred; /* wait among the inline work; whatever comes behind them does so, too */
+	uint32_t given_up; /* engine->starts_given_up, as far as looked after */
 	bool ending;
-	unsigned n_refused;      /* by MPI, one after the other */
-	uint32_t n_collectives;  /* begun; the same on all ranks */
-	uint32_t n_compared;     /* given to comparison, likewise */
+	unsigned n_refused;     /* by MPI, one after the other */
+	uint32_t n_collectives; /* begun; the same on all ranks */
+	uint32_t n_compared;    /* given to comparison, likewise */
 	struct fy_check *checks, *checks_last;
 	size_t n_checks;
 };
@@ -83,10 +84,13 @@ extern const struct fy_start_ops fy_mpi_starts;
 
 /* The call's name in texts. */
 const char *fy_start_name(uint32_t what);
-/* The future of an operation ends, and its reference is dropped; future NULL: failures go into the log.
- * `mpi`: the status to be kept of one that went well, or NULL: an empty one. `code`: MPI's, or MPI_SUCCESS. */
-void fy_start_complete(struct fy_progress *p, ferry_future *future, uint32_t what, const MPI_Status *mpi, int code);
-void fy_start_fail(struct fy_progress *p, ferry_future *future, uint32_t what, int status, const char *detail);
+/* The future of an operation ends, and its reference is dropped; future NULL: failures go into the
+ * log. `mpi`: the status to be kept of one that went well, or NULL: an empty one. `code`: MPI's,
+ * or MPI_SUCCESS. */
+void fy_start_complete(struct fy_progress *p, ferry_future *future, uint32_t what,
+                       const MPI_Status *mpi, int code);
+void fy_start_fail(struct fy_progress *p, ferry_future *future, uint32_t what, int status,
+                   const char *detail);
 /* Is it still wanted? Otherwise its future has been completed already. */
 bool fy_start_depart(struct fy_progress *p, ferry_future *future, uint32_t what);
 /* A receive from MPI_PROC_NULL: its request is over, and this is its status. MPI's code. */

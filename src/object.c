@@ -28,9 +28,9 @@
 #include "status.h"
 
 struct decoded {
-	const void *body;          /* what it was decoded from */
+	const void *body; /* what it was decoded from */
 	size_t nbytes, attachments;
-	msgpack_object objects[];  /* the outermost first */
+	msgpack_object objects[]; /* the outermost first */
 };
 
 struct extra {
@@ -74,8 +74,10 @@ static struct extra *extra_of(ferry_message *message)
 
 msgpack_packer *ferry_message_packer(ferry_message *message)
 {
-	if (!message || message->flags & (FY_MESSAGE_VIEW | FY_MESSAGE_RECEIVED | FY_MESSAGE_POSTED)) {
-		fy_fail(FERRY_EINVAL, "only a message of ferry_message_create that was not posted can be packed");
+	if (!message ||
+	    message->flags & (FY_MESSAGE_VIEW | FY_MESSAGE_RECEIVED | FY_MESSAGE_POSTED)) {
+		fy_fail(FERRY_EINVAL,
+		        "only a message of ferry_message_create that was not posted can be packed");
 		return NULL;
 	}
 	struct extra *e = extra_of(message);
@@ -166,7 +168,8 @@ static const char *judge(void *message, uint32_t index)
 	if (index >= ferry_message_attachments(message))
 		return "a reference to an attachment that is not there";
 	ferry_message_attachment(message, index, &nbytes);
-	return nbytes > UINT32_MAX ? "a reference to an attachment that is too long for a binary" : NULL;
+	return nbytes > UINT32_MAX ? "a reference to an attachment that is too long for a binary"
+	                           : NULL;
 }
 
 /* How many elements options.decode_memory allows. */
@@ -180,7 +183,8 @@ static size_t objects_max(const ferry_message *message)
 
 static int malformed(const struct fy_check *check, size_t nbytes)
 {
-	return fy_fail(FERRY_EDECODE, "at byte %zu of %zu: %s", check->offset, nbytes, check->reason);
+	return fy_fail(FERRY_EDECODE, "at byte %zu of %zu: %s", check->offset, nbytes,
+	               check->reason);
 }
 
 /* Check and decode the body as it is now. */
@@ -188,12 +192,15 @@ static int decode(ferry_message *message, struct decoded **decoded_p)
 {
 	size_t nbytes = 0;
 	const void *body = ferry_message_body(message, &nbytes);
-	struct fy_check check = { .objects_max = objects_max(message), .judge = judge, .arg = message };
+	struct fy_check check = { .objects_max = objects_max(message),
+		                  .judge = judge,
+		                  .arg = message };
 	if (!fy_check(&check, body, nbytes))
 		return malformed(&check, nbytes);
 	struct decoded *d = malloc(sizeof *d + check.objects * sizeof(msgpack_object));
 	if (!d)
-		return fy_fail(FERRY_ENOMEM, "no memory for an object of %zu elements", check.objects);
+		return fy_fail(FERRY_ENOMEM, "no memory for an object of %zu elements",
+		               check.objects);
 	d->body = body;
 	d->nbytes = nbytes;
 	d->attachments = ferry_message_attachments(message);

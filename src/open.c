@@ -27,17 +27,20 @@
 struct opening {
 	const void *comm;
 	ferry_options options;
-	int failed;        /* before MPI was asked: the other ranks are to be told, */
+	int failed; /* before MPI was asked: the other ranks are to be told, */
 	char why[FY_SENTENCE];
-	bool told;         /* and were, or know otherwise */
+	bool told; /* and were, or know otherwise */
 	ferry *engine;
 	int status;
 	char text[256];
-	sigset_t mask;     /* the opening thread's: what the program's code has on the progress thread */
-	uint32_t done;     /* futex: written by the progress thread (release), read by the opening one (acquire) */
+	/* the opening thread's: what the program's code has on the progress thread */
+	sigset_t mask;
+	/* futex: written by the progress thread (release), read by the opening one (acquire) */
+	uint32_t done;
 };
 
-static pthread_mutex_t open_lock = PTHREAD_MUTEX_INITIALIZER; /* opens and closes come one at a time */
+/* opens and closes come one at a time */
+static pthread_mutex_t open_lock = PTHREAD_MUTEX_INITIALIZER;
 
 /* ---- the thread ------------------------------------------------------------------------ */
 
@@ -50,7 +53,8 @@ static int open_port(struct opening *o, fy_port **port_p)
 	return fy_fail(o->failed, "%s", o->why);
 }
 
-/* A rank that failed goes through all of it, as far as MPI lets it, because the others wait for it there. */
+/* A rank that failed goes through all of it, as far as MPI lets it, because the others wait for
+ * it there. */
 static int open_engine(struct opening *o)
 {
 	fy_port *port = NULL;
@@ -107,8 +111,9 @@ static void *thread_main(void *arg)
 	return NULL;
 }
 
-/* Signals are for the application's threads, until this one runs code of the program's. But those that a thread causes
- * itself find the program's handlers, or end the program, wherever they come from. */
+/* Signals are for the application's threads, until this one runs code of the program's. But
+ * those that a thread causes itself find the program's handlers, or end the program, wherever
+ * they come from. */
 static void block_signals(sigset_t *before)
 {
 	static const int own[] = { SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT, SIGSYS };
@@ -127,7 +132,8 @@ static int start_thread(struct opening *o)
 	int failed = pthread_create(&thread, NULL, thread_main, o);
 	pthread_sigmask(SIG_SETMASK, &o->mask, NULL);
 	if (failed)
-		return fy_fail(FERRY_ENOMEM, "the progress thread could not be started: %s", strerror(failed));
+		return fy_fail(FERRY_ENOMEM, "the progress thread could not be started: %s",
+		               strerror(failed));
 	pthread_detach(thread);
 	while (!fy_load_acquire_32(&o->done))
 		fy_futex_wait(&o->done, 0, INT64_MAX, false);
@@ -136,9 +142,9 @@ static int start_thread(struct opening *o)
 
 /* ---- open --------------------------------------------------------------------------------- */
 
-/* This rank has no engine, and the others are to know. By this thread where MPI runs, so that no level of threads is too
- * low for it; else by one that initializes MPI, or by this one when no thread can be started. Where it is known that
- * there is no other rank MPI is left alone. */
+/* This rank has no engine, and the others are to know. By this thread where MPI runs, so that no
+ * level of threads is too low for it; else by one that initializes MPI, or by this one when no
+ * thread can be started. Where it is known that there is no other rank MPI is left alone. */
 static int tell_others(struct opening *o, int status)
 {
 	if (fy_mpi_is_alone())
@@ -164,7 +170,8 @@ static int open_locked(struct opening *o, const ferry_options *given, bool has_p
 static int open_checked(const void *comm, const ferry_options *options, ferry **engine_p)
 {
 	if (fy_engine_on_progress(NULL))
-		return fy_fail(FERRY_EDEADLK, "an engine cannot be opened in a handler or callback");
+		return fy_fail(FERRY_EDEADLK,
+		               "an engine cannot be opened in a handler or callback");
 	struct opening o = { .comm = comm };
 	fy_program_begin();
 	pthread_mutex_lock(&open_lock);
@@ -192,9 +199,9 @@ int ferry_open(const ferry_options *options, ferry **engine_p)
 /* ---- close ---------------------------------------------------------------------------------- */
 
 /*
- * What a close waits for is said by the thread that called it, after a while and then after twice as long each time. The
- * helm puts it together; a helm that does not come back is itself what is waited for. While the thread runs code of the
- * program from a queue the helm says it.
+ * What a close waits for is said by the thread that called it, after a while and then after twice
+ * as long each time. The helm puts it together; a helm that does not come back is itself what is
+ * waited for. While the thread runs code of the program from a queue the helm says it.
  */
 #define HELM_COMES FERRY_MS(200)
 
@@ -224,8 +231,10 @@ static bool is_due(struct says *s)
 
 static void say(const struct says *s, const char *text)
 {
-	long long tenths = (fy_now() - s->since) / FERRY_MS(100); /* no fraction by printf: locales have other points */
-	fy_say(s->engine, "ferry_close has waited %lld.%lld s for: %s", tenths / 10, tenths % 10, text);
+	/* no fraction by printf: locales have other points */
+	long long tenths = (fy_now() - s->since) / FERRY_MS(100);
+	fy_say(s->engine, "ferry_close has waited %lld.%lld s for: %s", tenths / 10, tenths % 10,
+	       text);
 }
 
 static bool report(struct fy_progress *p, struct fy_command *c)
@@ -242,14 +251,18 @@ static void say_stuck(struct says *s)
 	uint32_t inside = fy_load_relaxed_32(&e->inside);
 	char text[160];
 	if (inside == FY_INSIDE_END)
-		snprintf(text, sizeof text, "the end of the engine; %llu threads are inside other calls of it",
+		snprintf(text, sizeof text,
+		         "the end of the engine; %llu threads are inside other calls of it",
 		         (unsigned long long)fy_load_acquire_64(&e->guests));
 	else if (inside == FY_INSIDE_CALLBACK)
-		snprintf(text, sizeof text, "the progress thread, which does not return from an inline callback");
+		snprintf(text, sizeof text,
+		         "the progress thread, which does not return from an inline callback");
 	else if (inside == FY_INSIDE_NOTHING)
 		snprintf(text, sizeof text, "the progress thread, which does not come back");
 	else
-		snprintf(text, sizeof text, "the progress thread, which does not return from the inline handler of op %#x",
+		snprintf(text, sizeof text,
+		         "the progress thread, which does not return from the inline handler of op "
+		         "%#x",
 		         inside);
 	say(s, text);
 }
@@ -282,14 +295,16 @@ static void say_alone(void *arg)
 	say(s, s->text);
 }
 
-/* The helm looks, in each step, whether the thread in ferry_close returns from the queues that it runs. */
+/* The helm looks, in each step, whether the thread in ferry_close returns from the queues that
+ * it runs. */
 static void say_beside(void *arg)
 {
 	struct says *s = arg;
 	int64_t since = (int64_t)fy_load_relaxed_64(&s->engine->draining);
 	if (!since || fy_now() - since < HELM_COMES || !is_due(s))
 		return;
-	int n = snprintf(s->text, sizeof s->text, "code from a queue, which ferry_close runs as no other thread does; ");
+	int n = snprintf(s->text, sizeof s->text,
+	                 "code from a queue, which ferry_close runs as no other thread does; ");
 	fy_report_close(s->engine->progress, s->text + n, sizeof s->text - (size_t)n);
 	say(s, s->text);
 }
@@ -315,7 +330,8 @@ static void lock_patiently(struct says *s)
 		clock_gettime(CLOCK_REALTIME, &until);
 		until.tv_sec++;
 		if (is_due(s))
-			say(s, "another ferry_open or ferry_close of this process, which is not over");
+			say(s,
+			    "another ferry_open or ferry_close of this process, which is not over");
 	} while (pthread_mutex_timedlock(&open_lock, &until) != 0);
 }
 
@@ -338,20 +354,24 @@ static void wait_closed(ferry *e, struct says *says)
 	}
 }
 
-/* `finished`: what became of MPI, with its sentence; what the engine itself has to say comes first. */
+/* `finished`: what became of MPI, with its sentence; what the engine itself has to say
+ * comes first. */
 static int close_result(const ferry *e, int finished)
 {
 	if (!e->close_status)
 		return finished;
-	return fy_fail(e->close_status, "%s",
-	               e->close_text[0] ? e->close_text
-	                                : "a rank is gone: leave by _exit or MPI_Abort, MPI was left as it is");
+	return fy_fail(
+		e->close_status, "%s",
+		e->close_text[0]
+			? e->close_text
+			: "a rank is gone: leave by _exit or MPI_Abort, MPI was left as it is");
 }
 
 static int close_engine(ferry *e)
 {
 	if (fy_engine_on_progress(NULL) || fy_engine_in_handler(e))
-		return fy_fail(FERRY_EDEADLK, "ferry_close would wait for the handler or callback that calls it");
+		return fy_fail(FERRY_EDEADLK,
+		               "ferry_close would wait for the handler or callback that calls it");
 	if (!fy_cas_32(&e->phase, FY_OPEN, FY_CLOSING))
 		return fy_fail(FERRY_EINVAL, "this engine is being closed, or was closed, already");
 	fy_engine_nudge(e);

@@ -35,27 +35,35 @@
 #define VALUE_BYTES 64  /* room for any value but a text, formatted */
 
 #define AT(field) #field, offsetof(ferry_options, field)
-#define OPTION(at, type_, preset_, min_, max_, none_, help_) OPTION_(at, type_, preset_, min_, max_, none_, help_)
-#define OPTION_(name_, offset_, type_, preset_, min_, max_, none_, help_)                                       \
-	{ .name = name_, .offset = offset_, .type = FY_OPTION_##type_, .preset = preset_, .min = min_, .max = max_, \
-	  .none = none_, .help = help_ }
+#define OPTION(at, type_, preset_, min_, max_, none_, help_) \
+	OPTION_(at, type_, preset_, min_, max_, none_, help_)
+#define OPTION_(name_, offset_, type_, preset_, min_, max_, none_, help_)                       \
+	{                                                                                       \
+		.name = name_, .offset = offset_, .type = FY_OPTION_##type_, .preset = preset_, \
+		.min = min_, .max = max_, .none = none_, .help = help_                          \
+	}
 /* One that has no effect yet. */
-#define LATER(at, type_, preset_, min_, max_, none_, help_) LATER_(at, type_, preset_, min_, max_, none_, help_)
-#define LATER_(name_, offset_, type_, preset_, min_, max_, none_, help_)                                        \
-	{ .name = name_, .offset = offset_, .type = FY_OPTION_##type_, .preset = preset_, .min = min_, .max = max_, \
-	  .none = none_, .help = help_, .later = true }
+#define LATER(at, type_, preset_, min_, max_, none_, help_) \
+	LATER_(at, type_, preset_, min_, max_, none_, help_)
+#define LATER_(name_, offset_, type_, preset_, min_, max_, none_, help_)                        \
+	{                                                                                       \
+		.name = name_, .offset = offset_, .type = FY_OPTION_##type_, .preset = preset_, \
+		.min = min_, .max = max_, .none = none_, .help = help_, .later = true           \
+	}
 
 static const struct fy_option table[] = {
 	OPTION(AT(flags), FLAGS, 0, 0, 0xF, FY_OPTION_NO_NONE,
-	       "exclusive: the application makes no MPI call; nonblock: no room is EAGAIN; keep_mpi: leave MPI "
-	       "running; no_thread: the program calls ferry_progress"),
-	OPTION(AT(thread_level), LEVEL, FY_OPTION_COMPUTED, FERRY_THREAD_FUNNELED, FERRY_THREAD_MULTIPLE,
-	       FY_OPTION_NO_NONE, "what MPI is asked for; default multiple, serialized with the flag exclusive"),
+	       "exclusive: the application makes no MPI call; nonblock: no room is EAGAIN; "
+	       "keep_mpi: leave MPI running; no_thread: the program calls ferry_progress"),
+	OPTION(AT(thread_level), LEVEL, FY_OPTION_COMPUTED, FERRY_THREAD_FUNNELED,
+	       FERRY_THREAD_MULTIPLE, FY_OPTION_NO_NONE,
+	       "what MPI is asked for; default multiple, serialized with the flag exclusive"),
 	OPTION(AT(receive_memory), SIZE, 256 * MIB, MIB, INT64_MAX, FY_OPTION_NO_NONE,
 	       "what all peers together may make this rank hold"),
 	OPTION(AT(send_memory), SIZE, 64 * MIB, MIB, INT64_MAX, FY_OPTION_NO_NONE,
 	       "what waits in channels for slow peers"),
-	OPTION(AT(message_max), SIZE, -1, 1, INT64_MAX, -1, "a larger message is refused with ETOOBIG"),
+	OPTION(AT(message_max), SIZE, -1, 1, INT64_MAX, -1,
+	       "a larger message is refused with ETOOBIG"),
 	OPTION(AT(out_of_band), SIZE, 256 * KIB, 1, INT64_MAX, -1,
 	       "binaries from this size on travel as attachments"),
 	OPTION(AT(decode_memory), SIZE, 64 * MIB, 4 * KIB, INT64_MAX, FY_OPTION_NO_NONE,
@@ -63,17 +71,19 @@ static const struct fy_option table[] = {
 	OPTION(AT(handler_grace), TIME, FERRY_S(5), 1, INT64_MAX, -1,
 	       "a call that nobody handles or reads is answered with ENOHANDLER after this"),
 	OPTION(AT(spin), TIME, FY_OPTION_COMPUTED, 1, FERRY_S(1), 0,
-	       "how long an idle loop spins before it yields; default 20us, off with fewer than 4 processors, "
-	       "and never where the ranks of a host outnumber them"),
+	       "how long an idle loop spins before it yields; default 20us, off with fewer than 4 "
+	       "processors, and never where the ranks of a host outnumber them"),
 	OPTION(AT(sleep_max), TIME, FERRY_MS(10), FERRY_US(1), FERRY_S(10), 0,
 	       "longest sleep of an idle loop that must poll; none: it only yields"),
 	OPTION(AT(lend), SWITCH, 1, 0, 1, 0, "threads that wait may drive the engine"),
-	OPTION(AT(progress_cpus), TEXT, 0, 0, 0, 0, "processors of the progress thread, such as 3 or 2-3"),
+	OPTION(AT(progress_cpus), TEXT, 0, 0, 0, 0,
+	       "processors of the progress thread, such as 3 or 2-3"),
 	LATER(AT(peer_timeout), TIME, -1, FERRY_MS(1), INT64_MAX, -1,
-	       "a peer that owes an answer and is silent so long is gone"),
+	      "a peer that owes an answer and is silent so long is gone"),
 	LATER(AT(close_timeout), TIME, FERRY_S(60), FERRY_MS(1), INT64_MAX, -1,
-	       "close gives up so long after a peer is gone"),
-	LATER(AT(stuck_after), TIME, -1, FERRY_MS(1), INT64_MAX, -1, "log what is stuck for so long"),
+	      "close gives up so long after a peer is gone"),
+	LATER(AT(stuck_after), TIME, -1, FERRY_MS(1), INT64_MAX, -1,
+	      "log what is stuck for so long"),
 	LATER(AT(stats), SWITCH, 0, 0, 1, 0, "write the counters to the log at close"),
 	LATER(AT(trace), TEXT, 0, 0, 0, 0, "file for a trace of events; %r becomes the rank"),
 	OPTION(AT(log), TEXT, 0, 0, 0, 0, "stderr, or a file; %r becomes the rank"),
@@ -87,33 +97,40 @@ struct word {
 	int64_t value;
 };
 static const struct word flag_words[] = {
-	{ "exclusive", FERRY_EXCLUSIVE }, { "nonblock", FERRY_NONBLOCK },
-	{ "keep_mpi", FERRY_KEEP_MPI }, { "no_thread", FERRY_NO_THREAD }, { NULL, 0 },
+	{ "exclusive", FERRY_EXCLUSIVE },
+	{ "nonblock", FERRY_NONBLOCK },
+	{ "keep_mpi", FERRY_KEEP_MPI },
+	{ "no_thread", FERRY_NO_THREAD },
+	{ NULL, 0 },
 };
 static const struct word level_words[] = {
-	{ "funneled", FERRY_THREAD_FUNNELED }, { "serialized", FERRY_THREAD_SERIALIZED },
-	{ "multiple", FERRY_THREAD_MULTIPLE }, { NULL, 0 },
+	{ "funneled", FERRY_THREAD_FUNNELED },
+	{ "serialized", FERRY_THREAD_SERIALIZED },
+	{ "multiple", FERRY_THREAD_MULTIPLE },
+	{ NULL, 0 },
 };
 static const struct word switch_words[] = {
-	{ "1", 1 }, { "on", 1 }, { "yes", 1 }, { "true", 1 },
-	{ "0", 0 }, { "off", 0 }, { "no", 0 }, { "false", 0 }, { "none", 0 }, { NULL, 0 },
+	{ "1", 1 },   { "on", 1 }, { "yes", 1 },   { "true", 1 }, { "0", 0 },
+	{ "off", 0 }, { "no", 0 }, { "false", 0 }, { "none", 0 }, { NULL, 0 },
 };
 /* The first of each value is the one that is printed. */
 static const struct word size_words[] = {
-	{ "", 1 }, { "k", 1 << 10 }, { "m", 1 << 20 }, { "g", 1 << 30 },
-	{ "b", 1 }, { "kib", 1 << 10 }, { "mib", 1 << 20 }, { "gib", 1 << 30 }, { NULL, 0 },
+	{ "", 1 },          { "k", 1 << 10 },   { "m", 1 << 20 },   { "g", 1 << 30 }, { "b", 1 },
+	{ "kib", 1 << 10 }, { "mib", 1 << 20 }, { "gib", 1 << 30 }, { NULL, 0 },
 };
 static const struct word time_words[] = {
 	{ "ns", 1 }, { "us", 1000 }, { "ms", 1000000 }, { "s", 1000000000 }, { "", 1 }, { NULL, 0 },
 };
 
-/* Variables that belong to the tests, not to an engine. A name that ends in _ stands for all that begin so. */
-static const char *const foreign[] = { "FERRY_TEST_", "FERRY_SEEDS", "FERRY_SEED", "FERRY_FIRST_SEED",
-                                       "FERRY_DEBUG_CHECK" };
+/* Variables that belong to the tests, not to an engine. A name that ends in _ stands for all that
+ * begin so. */
+static const char *const foreign[] = { "FERRY_TEST_", "FERRY_SEEDS", "FERRY_SEED",
+	                               "FERRY_FIRST_SEED", "FERRY_DEBUG_CHECK" };
 
 /* ---- letters ---------------------------------------------------------------- */
 
-/* As in C, whatever the program's locale: in a Turkish one toupper('i') is no I, and there "KIB" is not "kib". */
+/* As in C, whatever the program's locale: in a Turkish one toupper('i') is no I, and there "KIB" is
+ * not "kib". */
 
 static char upper(char c)
 {
@@ -159,10 +176,14 @@ static int64_t get_value(const struct fy_option *option, const ferry_options *op
 	const void *at = (const char *)options + option->offset;
 
 	switch (option->type) {
-	case FY_OPTION_FLAGS: return *(const uint32_t *)at;
-	case FY_OPTION_SIZE: return (int64_t)*(const size_t *)at;
-	case FY_OPTION_TIME: return *(const int64_t *)at;
-	default: return *(const int *)at;
+	case FY_OPTION_FLAGS:
+		return *(const uint32_t *)at;
+	case FY_OPTION_SIZE:
+		return (int64_t) * (const size_t *)at;
+	case FY_OPTION_TIME:
+		return *(const int64_t *)at;
+	default:
+		return *(const int *)at;
 	}
 }
 
@@ -171,10 +192,18 @@ static void set_value(const struct fy_option *option, ferry_options *options, in
 	void *at = (char *)options + option->offset;
 
 	switch (option->type) {
-	case FY_OPTION_FLAGS: *(uint32_t *)at = (uint32_t)value; break;
-	case FY_OPTION_SIZE: *(size_t *)at = (size_t)value; break;
-	case FY_OPTION_TIME: *(int64_t *)at = value; break;
-	default: *(int *)at = (int)value; break;
+	case FY_OPTION_FLAGS:
+		*(uint32_t *)at = (uint32_t)value;
+		break;
+	case FY_OPTION_SIZE:
+		*(size_t *)at = (size_t)value;
+		break;
+	case FY_OPTION_TIME:
+		*(int64_t *)at = value;
+		break;
+	default:
+		*(int *)at = (int)value;
+		break;
 	}
 }
 
@@ -186,11 +215,16 @@ static const char **text_of(const struct fy_option *option, ferry_options *optio
 static size_t field_bytes(const struct fy_option *option)
 {
 	switch (option->type) {
-	case FY_OPTION_FLAGS: return sizeof(uint32_t);
-	case FY_OPTION_SIZE: return sizeof(size_t);
-	case FY_OPTION_TIME: return sizeof(int64_t);
-	case FY_OPTION_TEXT: return sizeof(const char *);
-	default: return sizeof(int);
+	case FY_OPTION_FLAGS:
+		return sizeof(uint32_t);
+	case FY_OPTION_SIZE:
+		return sizeof(size_t);
+	case FY_OPTION_TIME:
+		return sizeof(int64_t);
+	case FY_OPTION_TEXT:
+		return sizeof(const char *);
+	default:
+		return sizeof(int);
 	}
 }
 
@@ -243,7 +277,8 @@ static bool parse_amount(const struct word *suffixes, const char *text, int64_t 
 	if (!is_digit(*text))
 		return false;
 	for (; is_digit(*text); text++)
-		if (__builtin_mul_overflow(value, 10, &value) || __builtin_add_overflow(value, *text - '0', &value))
+		if (__builtin_mul_overflow(value, 10, &value) ||
+		    __builtin_add_overflow(value, *text - '0', &value))
 			return false;
 	const struct word *suffix = find_word(suffixes, text, strlen(text));
 	return suffix && !__builtin_mul_overflow(value, suffix->value, value_p);
@@ -259,11 +294,16 @@ static bool parse_value(const struct fy_option *option, const char *text, int64_
 		return true;
 	}
 	switch (option->type) {
-	case FY_OPTION_FLAGS: return parse_flags(text, value_p);
-	case FY_OPTION_LEVEL: return parse_word(level_words, text, value_p);
-	case FY_OPTION_SIZE: return parse_amount(size_words, text, value_p);
-	case FY_OPTION_TIME: return parse_amount(time_words, text, value_p);
-	default: return parse_word(switch_words, text, value_p);
+	case FY_OPTION_FLAGS:
+		return parse_flags(text, value_p);
+	case FY_OPTION_LEVEL:
+		return parse_word(level_words, text, value_p);
+	case FY_OPTION_SIZE:
+		return parse_amount(size_words, text, value_p);
+	case FY_OPTION_TIME:
+		return parse_amount(time_words, text, value_p);
+	default:
+		return parse_word(switch_words, text, value_p);
 	}
 }
 
@@ -274,7 +314,8 @@ static void format_flags(int64_t flags, char *text, size_t nbytes)
 	snprintf(text, nbytes, "none");
 	for (const struct word *word = flag_words; word->text && used < nbytes; word++)
 		if (flags & word->value)
-			used += (size_t)snprintf(text + used, nbytes - used, "%s%s", used ? "," : "", word->text);
+			used += (size_t)snprintf(text + used, nbytes - used, "%s%s",
+			                         used ? "," : "", word->text);
 }
 
 /* With the largest suffix that leaves a whole number. */
@@ -296,7 +337,8 @@ static void format_value(const struct fy_option *option, int64_t value, char *te
 	if (amount && value <= 0) {
 		snprintf(text, nbytes, value == 0 && option->none != 0 ? "0" : "none");
 	} else if (amount) {
-		format_amount(option->type == FY_OPTION_SIZE ? size_words : time_words, value, text, nbytes);
+		format_amount(option->type == FY_OPTION_SIZE ? size_words : time_words, value, text,
+		              nbytes);
 	} else if (option->type == FY_OPTION_FLAGS) {
 		format_flags(value, text, nbytes);
 	} else if (option->type == FY_OPTION_LEVEL) {
@@ -308,7 +350,8 @@ static void format_value(const struct fy_option *option, int64_t value, char *te
 	}
 }
 
-void fy_option_format(const struct fy_option *option, const ferry_options *options, char *text, size_t nbytes)
+void fy_option_format(const struct fy_option *option, const ferry_options *options, char *text,
+                      size_t nbytes)
 {
 	if (option->type == FY_OPTION_TEXT) {
 		const char *value = *text_of(option, (ferry_options *)(uintptr_t)options);
@@ -356,7 +399,8 @@ static int cpus_named(const char *what, const char *list, cpu_set_t *set)
 	if (parse_cpus(list, set))
 		return FERRY_OK;
 	return fy_fail(FERRY_EINVAL,
-	               "%s=%.40s is not accepted; give a list of processors below %d such as 3, 2-3 or 0,4-6",
+	               "%s=%.40s is not accepted; give a list of processors below %d such as 3, "
+	               "2-3 or 0,4-6",
 	               what, list, CPU_SETSIZE);
 }
 
@@ -376,7 +420,8 @@ static void describe(const struct fy_option *option, char *text, size_t nbytes)
 	switch (option->type) {
 	case FY_OPTION_FLAGS:
 		snprintf(text, nbytes,
-		         "any of exclusive,nonblock,keep_mpi,no_thread with commas between them, or none");
+		         "any of exclusive,nonblock,keep_mpi,no_thread with commas between them, "
+		         "or none");
 		return;
 	case FY_OPTION_LEVEL:
 		snprintf(text, nbytes, "funneled, serialized or multiple");
@@ -389,8 +434,10 @@ static void describe(const struct fy_option *option, char *text, size_t nbytes)
 	}
 	format_value(option, option->min, min, sizeof min);
 	format_value(option, option->max, max, sizeof max);
-	snprintf(text, nbytes, "%s: at least %s%s%s%s", units, min, option->max == INT64_MAX ? "" : " and at most ",
-	         option->max == INT64_MAX ? "" : max, option->none == FY_OPTION_NO_NONE ? "" : ", or none");
+	snprintf(text, nbytes, "%s: at least %s%s%s%s", units, min,
+	         option->max == INT64_MAX ? "" : " and at most ",
+	         option->max == INT64_MAX ? "" : max,
+	         option->none == FY_OPTION_NO_NONE ? "" : ", or none");
 }
 
 static int refuse(const struct fy_option *option, const char *what, const char *value)
@@ -413,7 +460,9 @@ static int check_text(const struct fy_option *option, const char *what, const ch
 {
 	cpu_set_t set;
 
-	return option->offset == offsetof(ferry_options, progress_cpus) ? cpus_named(what, text, &set) : FERRY_OK;
+	return option->offset == offsetof(ferry_options, progress_cpus)
+	               ? cpus_named(what, text, &set)
+	               : FERRY_OK;
 }
 
 static bool text_is_none(const char *text)
@@ -468,7 +517,9 @@ static int from_field(const struct fy_option *option, int64_t given, int64_t *va
 /* What was asked for would be ignored. */
 static int refuse_later(const struct fy_option *option, const char *value)
 {
-	return fy_fail(FERRY_ENOTSUP, "%s=%.40s is not supported by this version (%s), which would ignore it: leave it out",
+	return fy_fail(FERRY_ENOTSUP,
+	               "%s=%.40s is not supported by this version (%s), which would ignore it: "
+	               "leave it out",
 	               option->name, value, FERRY_VERSION);
 }
 
@@ -482,7 +533,8 @@ static int check_effect(const struct fy_option *option, int64_t value)
 	return refuse_later(option, text);
 }
 
-static int resolve_value(const struct fy_option *option, const ferry_options *given, ferry_options *resolved)
+static int resolve_value(const struct fy_option *option, const ferry_options *given,
+                         ferry_options *resolved)
 {
 	int64_t value = option->preset, field = get_value(option, given);
 	bool found;
@@ -498,7 +550,8 @@ static int resolve_value(const struct fy_option *option, const ferry_options *gi
 	return rc == FERRY_OK && value == FY_OPTION_COMPUTED ? FERRY_PENDING : rc;
 }
 
-static int resolve_text(const struct fy_option *option, ferry_options *given, ferry_options *resolved)
+static int resolve_text(const struct fy_option *option, ferry_options *given,
+                        ferry_options *resolved)
 {
 	char name[FY_OPTION_NAME];
 	const char *text = environment(option, name), *field = *text_of(option, given);
@@ -510,10 +563,12 @@ static int resolve_text(const struct fy_option *option, ferry_options *given, fe
 		text = field;
 	if (rc < 0 || !text || text_is_none(text))
 		return rc;
-	if ((rc = option->later ? refuse_later(option, text) : check_text(option, option->name, text)) < 0)
+	if ((rc = option->later ? refuse_later(option, text)
+	                        : check_text(option, option->name, text)) < 0)
 		return rc;
 	*text_of(option, resolved) = strdup(text);
-	return *text_of(option, resolved) ? FERRY_OK : fy_fail(FERRY_ENOMEM, "no memory for the options");
+	return *text_of(option, resolved) ? FERRY_OK
+	                                  : fy_fail(FERRY_ENOMEM, "no memory for the options");
 }
 
 /* ---- what depends on the machine ------------------------------------------------- */
@@ -540,31 +595,38 @@ static int adopt(const ferry_options *given, ferry_options *whole)
 		return FERRY_OK;
 	if (given->size < sizeof given->size || given->size > SIZE_LIMIT)
 		return fy_fail(FERRY_EINVAL,
-		               "options.size is %zu; begin with ferry_options options = FERRY_OPTIONS_INIT",
+		               "options.size is %zu; begin with ferry_options options = "
+		               "FERRY_OPTIONS_INIT",
 		               given->size);
 	for (size_t i = sizeof *given; i < given->size; i++)
 		if (bytes[i])
-			return fy_fail(FERRY_EINVAL, "the options are of a newer program: byte %zu is set "
-			                             "and this library (%s) knows %zu; leave newer fields "
-			                             "zero, or update the library",
+			return fy_fail(FERRY_EINVAL,
+			               "the options are of a newer program: byte %zu is set and "
+			               "this library (%s) knows %zu; leave newer fields zero, or "
+			               "update the library",
 			               i, FERRY_VERSION, sizeof *given);
 	for (size_t i = 0; i < TABLE_COUNT; i++)
 		if (table[i].offset + field_bytes(&table[i]) <= given->size)
-			memcpy((char *)whole + table[i].offset, bytes + table[i].offset, field_bytes(&table[i]));
+			memcpy((char *)whole + table[i].offset, bytes + table[i].offset,
+			       field_bytes(&table[i]));
 	return FERRY_OK;
 }
 
-/* Without a thread of its own the engine has nothing to place, and nobody but those who wait drives it. */
+/* Without a thread of its own the engine has nothing to place, and nobody but those who wait
+ * drives it. */
 static int check_no_thread(const ferry_options *o)
 {
 	if (!(o->flags & FERRY_NO_THREAD))
 		return FERRY_OK;
 	if (o->progress_cpus)
-		return fy_fail(FERRY_EINVAL, "progress_cpus=%.40s has no effect with FERRY_NO_THREAD, where the program's threads "
-		                             "step the engine: leave one of the two out", o->progress_cpus);
+		return fy_fail(FERRY_EINVAL,
+		               "progress_cpus=%.40s has no effect with FERRY_NO_THREAD, where the "
+		               "program's threads step the engine: leave one of the two out",
+		               o->progress_cpus);
 	if (!o->lend)
-		return fy_fail(FERRY_EINVAL, "lend cannot be off with FERRY_NO_THREAD, where threads that wait have to step the "
-		                             "engine: leave one of the two out");
+		return fy_fail(FERRY_EINVAL,
+		               "lend cannot be off with FERRY_NO_THREAD, where threads that wait "
+		               "have to step the engine: leave one of the two out");
 	return FERRY_OK;
 }
 
@@ -608,10 +670,11 @@ int fy_options_report(const ferry_options *resolved, ferry_options *out)
 	ferry_options whole = *resolved;
 
 	if (!out || out->size < sizeof out->size || out->size > SIZE_LIMIT)
-		return fy_fail(FERRY_EINVAL, "options.size is not set; "
-		                             "begin with ferry_options options = FERRY_OPTIONS_INIT");
+		return fy_fail(FERRY_EINVAL, "options.size is not set; begin with ferry_options "
+		                             "options = FERRY_OPTIONS_INIT");
 	for (size_t i = 0; i < TABLE_COUNT; i++)
-		if (table[i].type != FY_OPTION_TEXT && table[i].none == 0 && get_value(&table[i], &whole) == 0)
+		if (table[i].type != FY_OPTION_TEXT && table[i].none == 0 &&
+		    get_value(&table[i], &whole) == 0)
 			set_value(&table[i], &whole, FERRY_NONE);
 	size_t size = out->size;
 	memset(out, 0, size);
@@ -622,12 +685,15 @@ int fy_options_report(const ferry_options *resolved, ferry_options *out)
 
 /* ---- variables that nobody knows ------------------------------------------------------ */
 
-/* Names that a site may give to where the library is and how it is built: nobody meant an option. */
+/* Names that a site may give to where the library is and how it is built: nobody meant
+ * an option. */
 static const char *const site[] = {
-	"BASE", "BIN", "BINDIR", "BIN_DIR", "BUILD", "CC", "CFLAGS", "CPPFLAGS", "CXXFLAGS", "DIR", "DOC", "DOCS", "HOME", "INC",
-	"INCDIR", "INC_DIR", "INCLUDE", "INCLUDEDIR", "INCLUDE_DIR", "INSTALL", "LDFLAGS", "LIB", "LIB64", "LIBDIR",
-	"LIBRARIES", "LIBRARY", "LIBS", "LIB_DIR", "MAN", "MANPATH", "MODULE", "NAME", "PATH", "PREFIX", "ROOT", "SHARE",
-	"SITE", "SOURCE", "SRC", "VER", "VERSION", NULL,
+	"BASE",     "BIN",      "BINDIR",  "BIN_DIR",    "BUILD",       "CC",      "CFLAGS",
+	"CPPFLAGS", "CXXFLAGS", "DIR",     "DOC",        "DOCS",        "HOME",    "INC",
+	"INCDIR",   "INC_DIR",  "INCLUDE", "INCLUDEDIR", "INCLUDE_DIR", "INSTALL", "LDFLAGS",
+	"LIB",      "LIB64",    "LIBDIR",  "LIBRARIES",  "LIBRARY",     "LIBS",    "LIB_DIR",
+	"MAN",      "MANPATH",  "MODULE",  "NAME",       "PATH",        "PREFIX",  "ROOT",
+	"SHARE",    "SITE",     "SOURCE",  "SRC",        "VER",         "VERSION", NULL,
 };
 
 #define PREFIX "FERRY_"
@@ -646,7 +712,8 @@ static bool is_known(const char *name, size_t nbytes)
 	for (size_t i = 0; i < sizeof foreign / sizeof foreign[0]; i++) {
 		size_t length = strlen(foreign[i]);
 		bool all = foreign[i][length - 1] == '_';
-		if (nbytes >= length && memcmp(foreign[i], name, length) == 0 && (all || nbytes == length))
+		if (nbytes >= length && memcmp(foreign[i], name, length) == 0 &&
+		    (all || nbytes == length))
 			return true;
 	}
 	return false;
@@ -655,7 +722,8 @@ static bool is_known(const char *name, size_t nbytes)
 static bool is_site(const char *name, size_t nbytes)
 {
 	for (const char *const *word = site; *word; word++)
-		if (strlen(*word) == nbytes - PREFIX_BYTES && memcmp(*word, name + PREFIX_BYTES, strlen(*word)) == 0)
+		if (strlen(*word) == nbytes - PREFIX_BYTES &&
+		    memcmp(*word, name + PREFIX_BYTES, strlen(*word)) == 0)
 			return true;
 	return false;
 }
@@ -665,7 +733,8 @@ static size_t least(size_t a, size_t b)
 	return a < b ? a : b;
 }
 
-/* How many letters have to be changed, put in or taken out to make b of a; FY_OPTION_NAME when one is too long. */
+/* How many letters have to be changed, put in or taken out to make b of a; FY_OPTION_NAME when one
+ * is too long. */
 static size_t distance(const char *a, size_t a_bytes, const char *b, size_t b_bytes)
 {
 	size_t row[FY_OPTION_NAME];
@@ -686,7 +755,8 @@ static size_t distance(const char *a, size_t a_bytes, const char *b, size_t b_by
 	return row[b_bytes];
 }
 
-static void improve(const char *name, size_t nbytes, const char *candidate, size_t *best, char right[FY_OPTION_NAME])
+static void improve(const char *name, size_t nbytes, const char *candidate, size_t *best,
+                    char right[FY_OPTION_NAME])
 {
 	size_t d = distance(name, nbytes, candidate, strlen(candidate));
 
@@ -696,7 +766,8 @@ static void improve(const char *name, size_t nbytes, const char *candidate, size
 	snprintf(right, FY_OPTION_NAME, "%s", candidate);
 }
 
-/* The variable of an option that was meant. A name that is as near to one of the tests' is left alone. */
+/* The variable of an option that was meant. A name that is as near to one of the tests' is
+ * left alone. */
 static bool is_misspelt(const char *name, size_t nbytes, char right[FY_OPTION_NAME])
 {
 	char variable[FY_OPTION_NAME], ours[FY_OPTION_NAME];
@@ -717,9 +788,12 @@ static bool is_misspelt(const char *name, size_t nbytes, char right[FY_OPTION_NA
 static void accuse(const ferry *engine, const char *name, int nbytes, const char *right, bool first)
 {
 	if (engine->rank == 0 && first)
-		fy_say(engine, "the environment has %.*s, which is no option: did you mean %s?", nbytes, name, right);
+		fy_say(engine, "the environment has %.*s, which is no option: did you mean %s?",
+		       nbytes, name, right);
 	else
-		fy_log(engine->log, "warning: the environment has %.*s, which is no option; %s is one", nbytes, name, right);
+		fy_log(engine->log,
+		       "warning: the environment has %.*s, which is no option; %s is one", nbytes,
+		       name, right);
 }
 
 uint32_t fy_options_said;
@@ -738,8 +812,10 @@ unsigned fy_options_warn(const ferry *engine)
 		if (is_misspelt(*entry, nbytes, right))
 			accuse(engine, *entry, (int)nbytes, right, first);
 		else
-			fy_log(engine->log, "warning: the environment has %.*s, which is no option of this library; "
-			                    "include/ferry.h lists the options", (int)nbytes, *entry);
+			fy_log(engine->log,
+			       "warning: the environment has %.*s, which is no option of this "
+			       "library; include/ferry.h lists the options",
+			       (int)nbytes, *entry);
 	}
 	return unknown;
 }

@@ -22,14 +22,14 @@ enum fy_option_type {
 
 /* In all values here SIZE_MAX is -1. */
 struct fy_option {
-	const char *name;     /* of the field; in upper case after FERRY_ that of the variable */
+	const char *name; /* of the field; in upper case after FERRY_ that of the variable */
 	enum fy_option_type type;
 	size_t offset;
-	int64_t preset;       /* the default */
-	int64_t min, max;     /* of what is given; none is outside */
-	int64_t none;         /* what FERRY_NONE becomes */
+	int64_t preset;   /* the default */
+	int64_t min, max; /* of what is given; none is outside */
+	int64_t none;     /* what FERRY_NONE becomes */
 	const char *help;
-	bool later;           /* without effect in this version: what is not the default is refused */
+	bool later; /* without effect in this version: what is not the default is refused */
 };
 
 /* The table, in the order of the fields. */
@@ -38,7 +38,8 @@ const struct fy_option *fy_options_table(size_t *count_p);
 #define FY_OPTION_NAME 40
 void fy_option_variable(const struct fy_option *option, char name[FY_OPTION_NAME]);
 /* A value as a person would write it in the environment, such as "256m", "5s", "none". */
-void fy_option_format(const struct fy_option *option, const ferry_options *options, char *text, size_t nbytes);
+void fy_option_format(const struct fy_option *option, const ferry_options *options, char *text,
+                      size_t nbytes);
 
 /*
  * Fill in what an engine runs with, from what the program gave (may be NULL),
@@ -52,13 +53,15 @@ void fy_option_format(const struct fy_option *option, const ferry_options *optio
  */
 int fy_options_resolve(const ferry_options *given, ferry_options *resolved);
 void fy_options_free(ferry_options *resolved);
-/* What was resolved, written so that it can be given to another engine (off is FERRY_NONE again), for
- * ferry_options_resolved: as much as out->size says, texts still those of `resolved`. 0 or FERRY_EINVAL. */
+/* What was resolved, written so that it can be given to another engine (off is FERRY_NONE
+ * again), for ferry_options_resolved: as much as out->size says, texts still those of
+ * `resolved`. 0 or FERRY_EINVAL. */
 int fy_options_report(const ferry_options *resolved, ferry_options *out);
-/* Name each unknown FERRY_... variable of the environment in the engine's log; one that is nearly that of an option on
- * stderr, once a process, if the engine's rank is 0. How many there were. */
+/* Name each unknown FERRY_... variable of the environment in the engine's log; one that is nearly
+ * that of an option on stderr, once a process, if the engine's rank is 0. How many there were. */
 unsigned fy_options_warn(const ferry *engine);
-extern uint32_t fy_options_said; /* 1 once an engine of rank 0 has looked: compare-and-swap; tests clear it */
+/* 1 once an engine of rank 0 has looked: compare-and-swap; tests clear it */
+extern uint32_t fy_options_said;
 /* Read a list of processors such as "3", "2-3" or "0,4-6". 0, or FERRY_EINVAL with a sentence. */
 int fy_options_cpus(const char *list, cpu_set_t *set);
 

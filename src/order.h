@@ -26,7 +26,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#if (defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)) && !defined(FERRY_ORDER_BUILTINS)
+#if (defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)) && \
+	!defined(FERRY_ORDER_BUILTINS)
 #define FERRY_ORDER_BUILTINS 1
 #endif
 #if defined(__has_feature) && !defined(FERRY_ORDER_BUILTINS)
@@ -55,84 +56,133 @@
 #undef ck_pr_cas_ptr
 #undef ck_pr_cas_ptr_value
 #undef ck_pr_fas_ptr
-#define ck_pr_load_ptr(p) __extension__({ __typeof__(*(p)) fy_l_ = __atomic_load_n((p), __ATOMIC_ACQUIRE); fy_l_; })
+#define ck_pr_load_ptr(p)                                                        \
+	__extension__({                                                          \
+		__typeof__(*(p)) fy_l_ = __atomic_load_n((p), __ATOMIC_ACQUIRE); \
+		fy_l_;                                                           \
+	})
 #define ck_pr_store_ptr(p, v) __atomic_store_n((void **)(p), (void *)(v), __ATOMIC_RELEASE)
 #define ck_pr_fas_ptr(p, v) __atomic_exchange_n((void **)(p), (void *)(v), __ATOMIC_ACQ_REL)
 static inline bool fy_ck_cas_ptr_value(void *target, void *compare, void *set, void *value)
 {
-	bool won = __atomic_compare_exchange_n((void **)target, &compare, set, false, __ATOMIC_ACQ_REL,
-	                                       __ATOMIC_ACQUIRE);
+	bool won = __atomic_compare_exchange_n((void **)target, &compare, set, false,
+	                                       __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);
 	*(void **)value = compare;
 	return won;
 }
 static inline bool fy_ck_cas_ptr(void *target, void *compare, void *set)
 {
-	return __atomic_compare_exchange_n((void **)target, &compare, set, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);
+	return __atomic_compare_exchange_n((void **)target, &compare, set, false, __ATOMIC_ACQ_REL,
+	                                   __ATOMIC_ACQUIRE);
 }
 #define ck_pr_cas_ptr(t, c, s) fy_ck_cas_ptr((t), (c), (s))
 #define ck_pr_cas_ptr_value(t, c, s, v) fy_ck_cas_ptr_value((t), (c), (s), (v))
 
-#define FY_ORDER_LOADS(N, type)                                                                               \
-	static inline type fy_load_relaxed_##N(const type *p) { return __atomic_load_n(p, __ATOMIC_RELAXED); } \
-	static inline type fy_load_acquire_##N(const type *p) { return __atomic_load_n(p, __ATOMIC_ACQUIRE); } \
-	static inline void fy_store_relaxed_##N(type *p, type v) { __atomic_store_n(p, v, __ATOMIC_RELAXED); } \
-	static inline void fy_store_release_##N(type *p, type v) { __atomic_store_n(p, v, __ATOMIC_RELEASE); }
-#define FY_ORDER_RMW(N, type)                                                                                      \
-	static inline bool fy_cas_##N(type *p, type expected, type desired)                                        \
-	{                                                                                                          \
-		return __atomic_compare_exchange_n(p, &expected, desired, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST); \
-	}                                                                                                          \
-	static inline type fy_swap_##N(type *p, type v) { return __atomic_exchange_n(p, v, __ATOMIC_SEQ_CST); }    \
-	static inline type fy_add_##N(type *p, type v) { return __atomic_fetch_add(p, v, __ATOMIC_SEQ_CST); }
+#define FY_ORDER_LOADS(N, type)                                  \
+	static inline type fy_load_relaxed_##N(const type *p)    \
+	{                                                        \
+		return __atomic_load_n(p, __ATOMIC_RELAXED);     \
+	}                                                        \
+	static inline type fy_load_acquire_##N(const type *p)    \
+	{                                                        \
+		return __atomic_load_n(p, __ATOMIC_ACQUIRE);     \
+	}                                                        \
+	static inline void fy_store_relaxed_##N(type *p, type v) \
+	{                                                        \
+		__atomic_store_n(p, v, __ATOMIC_RELAXED);        \
+	}                                                        \
+	static inline void fy_store_release_##N(type *p, type v) \
+	{                                                        \
+		__atomic_store_n(p, v, __ATOMIC_RELEASE);        \
+	}
+#define FY_ORDER_RMW(N, type)                                                                      \
+	static inline bool fy_cas_##N(type *p, type expected, type desired)                        \
+	{                                                                                          \
+		return __atomic_compare_exchange_n(p, &expected, desired, false, __ATOMIC_SEQ_CST, \
+		                                   __ATOMIC_SEQ_CST);                              \
+	}                                                                                          \
+	static inline type fy_swap_##N(type *p, type v)                                            \
+	{                                                                                          \
+		return __atomic_exchange_n(p, v, __ATOMIC_SEQ_CST);                                \
+	}                                                                                          \
+	static inline type fy_add_##N(type *p, type v)                                             \
+	{                                                                                          \
+		return __atomic_fetch_add(p, v, __ATOMIC_SEQ_CST);                                 \
+	}
 static inline uint32_t fy_or_32(uint32_t *p, uint32_t bits)
 {
 	return __atomic_fetch_or(p, bits, __ATOMIC_SEQ_CST);
 }
-static inline void *fy_load_relaxed_ptr(const void *p) { return __atomic_load_n((void *const *)p, __ATOMIC_RELAXED); }
-static inline void *fy_load_acquire_ptr(const void *p) { return __atomic_load_n((void *const *)p, __ATOMIC_ACQUIRE); }
-static inline void fy_store_release_ptr(void *p, void *v) { __atomic_store_n((void **)p, v, __ATOMIC_RELEASE); }
-static inline void *fy_swap_ptr(void *p, void *v) { return __atomic_exchange_n((void **)p, v, __ATOMIC_SEQ_CST); }
+static inline void *fy_load_relaxed_ptr(const void *p)
+{
+	return __atomic_load_n((void *const *)p, __ATOMIC_RELAXED);
+}
+static inline void *fy_load_acquire_ptr(const void *p)
+{
+	return __atomic_load_n((void *const *)p, __ATOMIC_ACQUIRE);
+}
+static inline void fy_store_release_ptr(void *p, void *v)
+{
+	__atomic_store_n((void **)p, v, __ATOMIC_RELEASE);
+}
+static inline void *fy_swap_ptr(void *p, void *v)
+{
+	return __atomic_exchange_n((void **)p, v, __ATOMIC_SEQ_CST);
+}
 static inline bool fy_cas_ptr(void *p, void *expected, void *desired)
 {
-	return __atomic_compare_exchange_n((void **)p, &expected, desired, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+	return __atomic_compare_exchange_n((void **)p, &expected, desired, false, __ATOMIC_SEQ_CST,
+	                                   __ATOMIC_SEQ_CST);
 }
-/* Not __atomic_thread_fence: ThreadSanitizer does not model fences and gcc warns of it. What they order is
- * only ever accessed by the operations above, so nothing is missed by it. */
+/* Not __atomic_thread_fence: ThreadSanitizer does not model fences and gcc warns of it. What they
+ * order is only ever accessed by the operations above, so nothing is missed by it. */
 #define fy_fence_full() __sync_synchronize()
 
 #else /* Concurrency Kit */
 
-#define FY_ORDER_LOADS(N, type)                                                                  \
-	static inline type fy_load_relaxed_##N(const type *p) { return ck_pr_load_##N(p); }       \
-	static inline type fy_load_acquire_##N(const type *p)                                     \
-	{                                                                                         \
-		type v = ck_pr_load_##N(p);                                                       \
-		ck_pr_fence_acquire();                                                            \
-		return v;                                                                         \
-	}                                                                                         \
-	static inline void fy_store_relaxed_##N(type *p, type v) { ck_pr_store_##N(p, v); }       \
-	static inline void fy_store_release_##N(type *p, type v)                                  \
-	{                                                                                         \
-		ck_pr_fence_release();                                                            \
-		ck_pr_store_##N(p, v);                                                            \
+#define FY_ORDER_LOADS(N, type)                                  \
+	static inline type fy_load_relaxed_##N(const type *p)    \
+	{                                                        \
+		return ck_pr_load_##N(p);                        \
+	}                                                        \
+	static inline type fy_load_acquire_##N(const type *p)    \
+	{                                                        \
+		type v = ck_pr_load_##N(p);                      \
+		ck_pr_fence_acquire();                           \
+		return v;                                        \
+	}                                                        \
+	static inline void fy_store_relaxed_##N(type *p, type v) \
+	{                                                        \
+		ck_pr_store_##N(p, v);                           \
+	}                                                        \
+	static inline void fy_store_release_##N(type *p, type v) \
+	{                                                        \
+		ck_pr_fence_release();                           \
+		ck_pr_store_##N(p, v);                           \
 	}
 /* On x86 a locked operation is a full fence by itself and these fences are
  * compiler barriers; elsewhere they make acquire and release of it. */
-#define FY_ORDERED(type, expression)              \
-	do {                                      \
-		ck_pr_fence_release();            \
-		ck_pr_fence_atomic();             \
-		type fy_r_ = (expression);        \
-		ck_pr_fence_acquire();            \
-		return fy_r_;                     \
+#define FY_ORDERED(type, expression)       \
+	do {                               \
+		ck_pr_fence_release();     \
+		ck_pr_fence_atomic();      \
+		type fy_r_ = (expression); \
+		ck_pr_fence_acquire();     \
+		return fy_r_;              \
 	} while (0)
-#define FY_ORDER_RMW(N, type)                                                                               \
-	static inline bool fy_cas_##N(type *p, type expected, type desired)                                 \
-	{                                                                                                   \
-		FY_ORDERED(bool, ck_pr_cas_##N(p, expected, desired));                                      \
-	}                                                                                                   \
-	static inline type fy_swap_##N(type *p, type v) { FY_ORDERED(type, ck_pr_fas_##N(p, v)); }          \
-	static inline type fy_add_##N(type *p, type v) { FY_ORDERED(type, ck_pr_faa_##N(p, v)); }
+#define FY_ORDER_RMW(N, type)                                               \
+	static inline bool fy_cas_##N(type *p, type expected, type desired) \
+	{                                                                   \
+		FY_ORDERED(bool, ck_pr_cas_##N(p, expected, desired));      \
+	}                                                                   \
+	static inline type fy_swap_##N(type *p, type v)                     \
+	{                                                                   \
+		FY_ORDERED(type, ck_pr_fas_##N(p, v));                      \
+	}                                                                   \
+	static inline type fy_add_##N(type *p, type v)                      \
+	{                                                                   \
+		FY_ORDERED(type, ck_pr_faa_##N(p, v));                      \
+	}
 static inline uint32_t fy_or_32(uint32_t *p, uint32_t bits)
 {
 	uint32_t old = ck_pr_load_32(p);
@@ -142,7 +192,10 @@ static inline uint32_t fy_or_32(uint32_t *p, uint32_t bits)
 	ck_pr_fence_acquire();
 	return old;
 }
-static inline void *fy_load_relaxed_ptr(const void *p) { return ck_pr_load_ptr((void *const *)p); }
+static inline void *fy_load_relaxed_ptr(const void *p)
+{
+	return ck_pr_load_ptr((void *const *)p);
+}
 static inline void *fy_load_acquire_ptr(const void *p)
 {
 	void *v = ck_pr_load_ptr((void *const *)p);
@@ -154,7 +207,10 @@ static inline void fy_store_release_ptr(void *p, void *v)
 	ck_pr_fence_release();
 	ck_pr_store_ptr((void **)p, v);
 }
-static inline void *fy_swap_ptr(void *p, void *v) { FY_ORDERED(void *, ck_pr_fas_ptr((void **)p, v)); }
+static inline void *fy_swap_ptr(void *p, void *v)
+{
+	FY_ORDERED(void *, ck_pr_fas_ptr((void **)p, v));
+}
 static inline bool fy_cas_ptr(void *p, void *expected, void *desired)
 {
 	FY_ORDERED(bool, ck_pr_cas_ptr((void **)p, expected, desired));
@@ -172,14 +228,16 @@ FY_ORDER_RMW(64, uint64_t)
 #include <ck_stack.h>
 
 /*
- * A look at memory that MPI may be writing this moment, at any address. What is seen is a hint: nothing is read behind it,
- * and whoever acts on it asks MPI first. The thread sanitizer is not asked, because MPI's write is no atomic one.
+ * A look at memory that MPI may be writing this moment, at any address. What is seen is a hint:
+ * nothing is read behind it, and whoever acts on it asks MPI first. The thread sanitizer is not
+ * asked, because MPI's write is no atomic one.
  */
 typedef uint64_t fy_anywhere_64 __attribute__((aligned(1), may_alias));
 #ifdef FERRY_ORDER_BUILTINS
 __attribute__((no_sanitize("thread"), unused))
 #endif
-static inline uint64_t fy_peek_64(const void *at)
+static inline uint64_t
+fy_peek_64(const void *at)
 {
 	return *(const volatile fy_anywhere_64 *)at;
 }

@@ -12,12 +12,16 @@
 
 #include <stdlib.h>
 
-#define TURN_BYTES FY_BATCH_BYTES  /* of one lane at a time, so that one thread does not starve the others */
-#define DRAIN_BYTES FY_LANE_BYTES /* of all of them in one step, */
+/* of one lane at a time, so that one thread does not starve the others */
+#define TURN_BYTES FY_BATCH_BYTES
+#define DRAIN_BYTES FY_LANE_BYTES     /* of all of them in one step, */
 #define DRAIN_BESIDE (2 * TURN_BYTES) /* and beside floods while answers matter */
-#define ANSWERS_MATTER FERRY_MS(1) /* so long after one was waited for: the next call mostly follows at once */
-#define FLOOD_LASTS FERRY_MS(1)    /* likewise after a producer slept, which fills its lane for some 0.1 ms */
-#define FLOOD_SHARE (FY_LANE_BYTES / 2) /* of one flood before the next: then its producer is woken (lane.c) */
+/* so long after one was waited for: the next call mostly follows at once */
+#define ANSWERS_MATTER FERRY_MS(1)
+/* likewise after a producer slept, which fills its lane for some 0.1 ms */
+#define FLOOD_LASTS FERRY_MS(1)
+/* of one flood before the next: then its producer is woken (lane.c) */
+#define FLOOD_SHARE (FY_LANE_BYTES / 2)
 #define QUEUE_BLOCK 32768u
 
 /* ---- long bodies -------------------------------------------------------------- */
@@ -33,7 +37,8 @@ void fy_outgoing_release(struct fy_progress *p, int rank, ferry_message *m)
 	p->worked = true; /* so that there is a next step, which tells at the latest */
 }
 
-/* All that wait get up for it: not at every body, but when there is room for some, and when it gets no more. */
+/* All that wait get up for it: not at every body, but when there is room for some, and when it gets
+ * no more. */
 #define FREED_SHARE 8
 
 void fy_outgoing_tell_freed(struct fy_progress *p)
@@ -66,7 +71,8 @@ static ferry_message *message_of(const struct fy_record *r)
 }
 
 /* A record in lane form that will never be sent. */
-void fy_outgoing_fail_record(struct fy_progress *p, const struct fy_record *r, int status, const char *detail)
+void fy_outgoing_fail_record(struct fy_progress *p, const struct fy_record *r, int status,
+                             const char *detail)
 {
 	if (r->op == FY_OP_START) {
 		p->port->ops->starts->fail(p, r, status, detail);
@@ -98,7 +104,10 @@ static uint32_t tagged(const struct fy_progress *p, uint32_t stream)
 
 /* Remember that this post's future waits for the acceptance of the batch that
  * the record is in; its place is the one that the next commit takes. */
-static inline __attribute__((always_inline)) void await_acceptance(struct fy_progress *p, struct fy_channel *ch, ferry_future *future, uint32_t stream)
+static inline __attribute__((always_inline)) void await_acceptance(struct fy_progress *p,
+                                                                   struct fy_channel *ch,
+                                                                   ferry_future *future,
+                                                                   uint32_t stream)
 {
 	future->id = fy_channel_place(ch);
 	fy_channel_await(p, future, tagged(p, stream));
@@ -108,7 +117,8 @@ static inline __attribute__((always_inline)) void await_acceptance(struct fy_pro
 	p->n_pending++;
 }
 
-static void await_stream(struct fy_progress *p, struct fy_stream_out *s, ferry_future *future, uint32_t stream)
+static void await_stream(struct fy_progress *p, struct fy_stream_out *s, ferry_future *future,
+                         uint32_t stream)
 {
 	future->id = s->sent;
 	fy_channel_await(p, future, tagged(p, stream));
@@ -119,7 +129,7 @@ static void await_stream(struct fy_progress *p, struct fy_stream_out *s, ferry_f
 /* What is to be written: the form on the wire of a record or a message. */
 struct outgoing {
 	uint32_t kind, op, stream, nbytes, flags;
-	const void *body;        /* or: */
+	const void *body; /* or: */
 	ferry_message *message;
 	ferry_future *future;
 };
@@ -130,7 +140,8 @@ static enum put put_inline(struct fy_progress *p, struct fy_channel *ch, const s
 {
 	uint32_t flags = o->kind | o->flags | (o->kind == FY_KIND_CALL ? FY_EXT : 0) | o->nbytes;
 	uint32_t size = fy_record_size(flags);
-	if (!fy_channel_admits(p, ch, size) || (o->kind == FY_KIND_CALL && p->calls_open >= p->calls_max))
+	if (!fy_channel_admits(p, ch, size) ||
+	    (o->kind == FY_KIND_CALL && p->calls_open >= p->calls_max))
 		return PUT_NO_ROOM;
 	struct fy_record *r = fy_channel_reserve(p, ch, size);
 	struct fy_stream_out *s = fy_channel_stream_out(p, ch, o->stream & FY_STREAM, false);
@@ -178,8 +189,10 @@ static enum put put_message(struct fy_progress *p, struct fy_channel *ch, struct
 			fy_outgoing_release(p, ch->rank, o->message);
 		return done;
 	}
-	if ((o->kind == FY_KIND_CALL && p->calls_open >= p->calls_max) || !fy_transfer_admits(p, ch, o->message))
-		return PUT_NO_ROOM; /* before it departs: until then a cancel keeps it from being sent */
+	if ((o->kind == FY_KIND_CALL && p->calls_open >= p->calls_max) ||
+	    !fy_transfer_admits(p, ch, o->message))
+		/* before it departs: until then a cancel keeps it from being sent */
+		return PUT_NO_ROOM;
 	uint64_t id = o->kind == FY_KIND_CALL ? fy_call_open(p, o->future, ch->rank) : 0;
 	if (o->kind == FY_KIND_CALL && !id)
 		return PUT_NO_ROOM;
@@ -188,7 +201,8 @@ static enum put put_message(struct fy_progress *p, struct fy_channel *ch, struct
 			fy_call_close(p, id, ch->rank);
 		return PUT_CANCELLED;
 	}
-	if (fy_transfer_announce(p, ch, o->message, o->kind, o->stream, id, id ? NULL : o->future)) {
+	if (fy_transfer_announce(p, ch, o->message, o->kind, o->stream, id,
+	                         id ? NULL : o->future)) {
 		p->issued[fy_tag_colour(o->stream, p->colour)]++;
 		return PUT_DONE;
 	}
@@ -198,14 +212,18 @@ static enum put put_message(struct fy_progress *p, struct fy_channel *ch, struct
 }
 
 /* A record in lane form into the channel; `stream` instead of its own. */
-static enum put put(struct fy_progress *p, struct fy_channel *ch, const struct fy_record *r, uint32_t stream)
+static enum put put(struct fy_progress *p, struct fy_channel *ch, const struct fy_record *r,
+                    uint32_t stream)
 {
 	ferry_future *future = future_of(r);
 	if (ch->gone) {
 		fy_outgoing_fail_record(p, r, ch->gone, "that rank is gone");
 		return PUT_DONE;
 	}
-	struct outgoing o = { .kind = fy_record_kind(r), .op = r->op, .stream = stream, .future = future,
+	struct outgoing o = { .kind = fy_record_kind(r),
+		              .op = r->op,
+		              .stream = stream,
+		              .future = future,
 		              .message = message_of(r) };
 	if (!o.message) {
 		o.nbytes = fy_record_body(r);
@@ -255,8 +273,8 @@ static struct fy_queued *queue_block(struct fy_channel *ch, uint32_t size)
 }
 
 /* False: no memory, or send_memory is used up; the record stays in its lane. */
-static bool enqueue(struct fy_progress *p, struct fy_channel *ch, const struct fy_record *r, uint32_t size,
-                    uint32_t stream, bool always)
+static bool enqueue(struct fy_progress *p, struct fy_channel *ch, const struct fy_record *r,
+                    uint32_t size, uint32_t stream, bool always)
 {
 	if (!always && p->queued_bytes + size > p->options->send_memory)
 		return false;
@@ -285,7 +303,8 @@ static void empty_queue(struct fy_progress *p, struct fy_channel *ch)
 	while (ch->queue) {
 		struct fy_queued *q = ch->queue;
 		while (q->from < q->to) {
-			const struct fy_record *r = (const struct fy_record *)(const void *)(q->bytes + q->from);
+			const struct fy_record *r =
+				(const struct fy_record *)(const void *)(q->bytes + q->from);
 			uint32_t size = fy_record_size(r->size_flags);
 			unsigned colour = fy_tag_colour(r->stream, 0);
 			if (put(p, ch, r, r->stream) == PUT_NO_ROOM)
@@ -326,9 +345,9 @@ void fy_outgoing_queues(struct fy_progress *p)
 /* Records to the helm itself. False: no memory now. */
 static bool flush_all(struct fy_progress *p, const struct fy_record *r, uint32_t stream);
 
-/* A channel without room for a moment only (its receiver has not been scheduled, say) leaves the record in the
- * lane: moving it would cost a copy and hold up nobody less. One that stays so (FY_STALL_MAX) is slow, and
- * what is meant for it gets out of the others' way. */
+/* A channel without room for a moment only (its receiver has not been scheduled, say) leaves the
+ * record in the lane: moving it would cost a copy and hold up nobody less. One that stays so
+ * (FY_STALL_MAX) is slow, and what is meant for it gets out of the others' way. */
 static bool stalled_for_long(struct fy_progress *p, struct fy_channel *ch)
 {
 	if (!ch->stalled_since)
@@ -379,8 +398,8 @@ static void count_coloured(struct fy_progress *p, char *at, uint32_t n, uint32_t
  * The hot loop: plain posts to one rank, one copy each, as long as the channel has room. Returns
  * how far it came.
  */
-static uint64_t drain_plain(struct fy_progress *p, const struct fy_lane *lane, uint64_t head, uint64_t end,
-                            uint32_t tag)
+static uint64_t drain_plain(struct fy_progress *p, const struct fy_lane *lane, uint64_t head,
+                            uint64_t end, uint32_t tag)
 {
 	uint32_t rank = fy_lane_at(lane, head)->rank;
 	struct fy_channel *ch = p->channels[rank];
@@ -390,8 +409,10 @@ static uint64_t drain_plain(struct fy_progress *p, const struct fy_lane *lane, u
 	uint32_t n = 0, most = ch->fast_records, tags = tag;
 	while (head < end && n < most) {
 		const struct fy_record *r = fy_lane_at(lane, head);
-		uint32_t word = r->size_flags, size = fy_pad8((uint32_t)sizeof *r + (word & FY_BODY_MAX));
-		if (word >> 24 != FY_PLAIN_POST || r->rank != rank || size > (size_t)(fast_end - fill))
+		uint32_t word = r->size_flags,
+			 size = fy_pad8((uint32_t)sizeof *r + (word & FY_BODY_MAX));
+		if (word >> 24 != FY_PLAIN_POST || r->rank != rank ||
+		    size > (size_t)(fast_end - fill))
 			break;
 		fy_record_copy(fill, r, size);
 		tags |= r->stream;
@@ -411,9 +432,10 @@ static uint64_t drain_plain(struct fy_progress *p, const struct fy_lane *lane, u
 	return head;
 }
 
-/* One post with a future, or call, into a channel that has room for it. False: the long way sees why not. */
-static bool put_awaited(struct fy_progress *p, struct fy_channel *ch, const struct fy_record *r, uint32_t size,
-                        uint32_t stream)
+/* One post with a future, or call, into a channel that has room for it. False: the long way sees
+ * why not. */
+static bool put_awaited(struct fy_progress *p, struct fy_channel *ch, const struct fy_record *r,
+                        uint32_t size, uint32_t stream)
 {
 	bool call = r->size_flags >> 24 == FY_PLAIN_CALL;
 	ferry_future *future = (ferry_future *)(uintptr_t)fy_record_ext(r);
@@ -449,8 +471,8 @@ static bool put_awaited(struct fy_progress *p, struct fy_channel *ch, const stru
 }
 
 /* Likewise for what has a future, as long as the channel has room. */
-static uint64_t drain_awaited(struct fy_progress *p, const struct fy_lane *lane, uint64_t head, uint64_t end,
-                              uint32_t tag)
+static uint64_t drain_awaited(struct fy_progress *p, const struct fy_lane *lane, uint64_t head,
+                              uint64_t end, uint32_t tag)
 {
 	const struct fy_record *r = fy_lane_at(lane, head);
 	if (r->op >= FERRY_OP_RESERVED)
@@ -468,8 +490,8 @@ static uint64_t drain_awaited(struct fy_progress *p, const struct fy_lane *lane,
 	return head;
 }
 
-static uint64_t drain_frequent(struct fy_progress *p, const struct fy_lane *lane, uint64_t head, uint64_t end,
-                               uint32_t tag)
+static uint64_t drain_frequent(struct fy_progress *p, const struct fy_lane *lane, uint64_t head,
+                               uint64_t end, uint32_t tag)
 {
 	uint32_t form = fy_lane_at(lane, head)->size_flags >> 24;
 	if (form == FY_PLAIN_POST)
@@ -484,7 +506,8 @@ static uint64_t drain_lane(struct fy_progress *p, struct fy_lane *lane)
 {
 	uint64_t head = lane->head, end = lane->tail_seen, start = head;
 	uint32_t tag = 0;
-	if (fy_unlikely((int64_t)(lane->fence_mark - head) > 0)) { /* up to there it is of the colour before */
+	if (fy_unlikely((int64_t)(lane->fence_mark - head) > 0)) {
+		/* up to there it is of the colour before */
 		tag = fy_tag(p->colour ^ 1);
 		end = lane->fence_mark;
 	}
@@ -516,12 +539,14 @@ static uint64_t drain_lane(struct fy_progress *p, struct fy_lane *lane)
 	return head - start;
 }
 
-static bool flush_one(struct fy_progress *p, struct fy_channel *ch, uint32_t stream, ferry_future *future)
+static bool flush_one(struct fy_progress *p, struct fy_channel *ch, uint32_t stream,
+                      ferry_future *future)
 {
 	struct {
 		struct fy_record r;
 		uint64_t future;
-	} marker = { { FY_KIND_POST | FY_EXT, FY_OP_FLUSH, (uint32_t)ch->rank, stream }, (uint64_t)(uintptr_t)future };
+	} marker = { { FY_KIND_POST | FY_EXT, FY_OP_FLUSH, (uint32_t)ch->rank, stream },
+		     (uint64_t)(uintptr_t)future };
 	if (!ch->queue && put(p, ch, &marker.r, stream) == PUT_DONE)
 		return true;
 	return enqueue(p, ch, &marker.r, sizeof marker, stream, true);
@@ -551,7 +576,8 @@ static void flushed_one(ferry_future *future, int status, void *arg)
 	free(count);
 }
 
-static bool flush_channel(struct fy_progress *p, struct fy_channel *ch, uint32_t stream, struct flush_count *count)
+static bool flush_channel(struct fy_progress *p, struct fy_channel *ch, uint32_t stream,
+                          struct flush_count *count)
 {
 	ferry_future *future = fy_future_create(p->engine, FY_FUTURE_IS_FLUSH);
 	if (!future)
@@ -578,8 +604,8 @@ static struct flush_count *count_of(struct fy_progress *p, ferry_future *whole)
 	return count;
 }
 
-/* One marker to each peer that was ever talked to. Where one finds no memory the record stays in its lane, and the next
- * step goes on there. */
+/* One marker to each peer that was ever talked to. Where one finds no memory the record stays in
+ * its lane, and the next step goes on there. */
 static bool flush_all(struct fy_progress *p, const struct fy_record *r, uint32_t stream)
 {
 	struct flush_count *count = count_of(p, future_of(r));
@@ -609,7 +635,8 @@ void fy_outgoing_list_lanes(struct fy_progress *p)
 {
 	ck_stack_entry_t *entry = ck_stack_batch_pop_upmc(&p->engine->lanes);
 	while (entry) {
-		struct fy_lane *lane = (struct fy_lane *)(void *)((char *)entry - offsetof(struct fy_lane, entry));
+		struct fy_lane *lane =
+			(struct fy_lane *)(void *)((char *)entry - offsetof(struct fy_lane, entry));
 		entry = CK_STACK_NEXT(entry);
 		list_lane(p, lane);
 	}
@@ -653,7 +680,8 @@ bool fy_outgoing_relist(struct fy_progress *p)
 
 static bool has_more(struct fy_progress *p, bool stuck_ones)
 {
-	if (fy_load_relaxed_ptr(&p->engine->lanes.head) || fy_load_relaxed_ptr(&p->engine->replies.head) || p->replies)
+	if (fy_load_relaxed_ptr(&p->engine->lanes.head) ||
+	    fy_load_relaxed_ptr(&p->engine->replies.head) || p->replies)
 		return true;
 	for (struct fy_lane *lane = p->lanes; lane; lane = lane->next)
 		if ((stuck_ones || !lane->stuck) && fy_lane_has_work(lane))
@@ -671,8 +699,8 @@ bool fy_outgoing_has_input(struct fy_progress *p)
 	return has_more(p, false);
 }
 
-/* Its thread has left. That thread may still be about to look whether the engine has stopped (fy_engine_lane_left):
- * `gone` tells it that the engine's reference is given back. */
+/* Its thread has left. That thread may still be about to look whether the engine has stopped
+ * (fy_engine_lane_left): `gone` tells it that the engine's reference is given back. */
 static void forget_lane(struct fy_progress *p, struct fy_lane *lane)
 {
 	struct fy_lane **at = &p->all_lanes;
@@ -740,10 +768,11 @@ static void share_out(struct fy_progress *p, struct fy_lane *drained, uint64_t b
 }
 
 /*
- * Each lane has a turn. But while answers matter only one flood has, and the others' lanes stay full and their
- * producers asleep: in front of a thread whose answer has come there are one or two that want the same processor, and
- * not all of them. (Else they get up together, which costs fewer switches.) Returns how many bytes left them;
- * *refused_p: the first from which nothing could leave.
+ * Each lane has a turn. But while answers matter only one flood has, and the others' lanes stay
+ * full and their producers asleep: in front of a thread whose answer has come there are one or
+ * two that want the same processor, and not all of them. (Else they get up together, which costs
+ * fewer switches.) Returns how many bytes left them; *refused_p: the first from which nothing
+ * could leave.
  */
 static uint64_t drain_round(struct fy_progress *p, bool give_way, struct fy_lane **refused_p)
 {
@@ -785,27 +814,31 @@ void fy_outgoing_drain(struct fy_progress *p)
 {
 	struct fy_lane *refused = NULL;
 	uint64_t all = 0, moved;
-	bool give_way = !p->agree.kind && answers_matter(p); /* an agreement waits for the floods, too */
+	/* an agreement waits for the floods, too */
+	bool give_way = !p->agree.kind && answers_matter(p);
 	p->drain_broke_off = p->flooded = false;
 	if (fy_load_relaxed_ptr(&p->engine->lanes.head))
 		fy_outgoing_list_lanes(p);
 	do {
 		moved = drain_round(p, give_way, &refused);
 		all += moved;
-	} while (moved && !p->drain_broke_off && all < (give_way && p->flooded ? DRAIN_BESIDE : DRAIN_BYTES));
+	} while (moved && !p->drain_broke_off &&
+	         all < (give_way && p->flooded ? DRAIN_BESIDE : DRAIN_BYTES));
 	turn_to(p, refused);
 }
 
 /* ---- replies --------------------------------------------------------------------- */
 
-bool fy_outgoing_reply_bytes(struct fy_progress *p, int rank, uint64_t call_id, const struct fy_reply_error *error,
-                             const void *body, uint32_t nbytes, uint32_t tag)
+bool fy_outgoing_reply_bytes(struct fy_progress *p, int rank, uint64_t call_id,
+                             const struct fy_reply_error *error, const void *body, uint32_t nbytes,
+                             uint32_t tag)
 {
 	struct fy_channel *ch = fy_channel_get(p, rank);
 	if (ch && (ch->gone || p->byes))
 		return true; /* nobody is there to take it */
 	uint32_t head = error ? (uint32_t)sizeof *error : 0;
-	uint32_t word = FY_KIND_REPLY | FY_EXT | (error ? FY_ERROR : 0) | (head + nbytes), size = fy_record_size(word);
+	uint32_t word = FY_KIND_REPLY | FY_EXT | (error ? FY_ERROR : 0) | (head + nbytes),
+		 size = fy_record_size(word);
 	struct fy_record *r = ch ? fy_channel_reserve(p, ch, size) : NULL;
 	if (!r)
 		return false;
@@ -821,10 +854,12 @@ bool fy_outgoing_reply_bytes(struct fy_progress *p, int rank, uint64_t call_id, 
 	return true;
 }
 
-static bool put_reply_folded(struct fy_progress *p, struct fy_channel *ch, const ferry_message *request, size_t folded)
+static bool put_reply_folded(struct fy_progress *p, struct fy_channel *ch,
+                             const ferry_message *request, size_t folded)
 {
 	const ferry_message *m = request->answer;
-	uint32_t word = FY_KIND_REPLY | FY_EXT | (m->n_attachments ? FY_ATTACHED : 0) | (uint32_t)folded;
+	uint32_t word =
+		FY_KIND_REPLY | FY_EXT | (m->n_attachments ? FY_ATTACHED : 0) | (uint32_t)folded;
 	uint32_t size = fy_record_size(word);
 	struct fy_record *r = fy_channel_reserve(p, ch, size);
 	if (!r)
@@ -845,12 +880,14 @@ static bool put_answer(struct fy_progress *p, struct fy_channel *ch, ferry_messa
 	if (ch->gone || p->byes)
 		return true;
 	if (error.status || !m)
-		return fy_outgoing_reply_bytes(p, ch->rank, request->call_id, error.status ? &error : NULL,
-		                               m ? m->body : NULL, m ? (uint32_t)m->nbytes : 0, request->answer_tag);
+		return fy_outgoing_reply_bytes(p, ch->rank, request->call_id,
+		                               error.status ? &error : NULL, m ? m->body : NULL,
+		                               m ? (uint32_t)m->nbytes : 0, request->answer_tag);
 	size_t folded = fy_message_folded_size(m);
 	if (folded <= FY_REPLY_ROOM)
 		return put_reply_folded(p, ch, request, folded);
-	if (!fy_transfer_announce(p, ch, m, FY_KIND_REPLY, request->answer_tag, request->call_id, NULL))
+	if (!fy_transfer_announce(p, ch, m, FY_KIND_REPLY, request->answer_tag, request->call_id,
+	                          NULL))
 		return false;
 	request->answer = NULL; /* its reference went over */
 	p->issued[fy_tag_colour(request->answer_tag, p->colour)]++;
@@ -877,7 +914,8 @@ static void collect_replies(struct fy_progress *p)
 	ck_stack_entry_t *entry = ck_stack_batch_pop_upmc(&p->engine->replies);
 	ferry_message *first = NULL, *last = NULL;
 	while (entry) { /* the stack gives the newest first */
-		ferry_message *m = (ferry_message *)(void *)((char *)entry - offsetof(ferry_message, entry));
+		ferry_message *m =
+			(ferry_message *)(void *)((char *)entry - offsetof(ferry_message, entry));
 		entry = CK_STACK_NEXT(entry);
 		m->answer_tag = tagged(p, m->answer_tag);
 		p->replies_of[fy_tag_colour(m->answer_tag, 0)]++;
@@ -927,7 +965,8 @@ void fy_outgoing_new_colour(struct fy_progress *p)
 	fy_channel_new_colour(p);
 }
 
-/* What was posted before the agreement began, and by handlers of that colour that had returned, has left its lane. */
+/* What was posted before the agreement began, and by handlers of that colour that had returned, has
+ * left its lane. */
 static bool lanes_are_drained(struct fy_progress *p, unsigned colour)
 {
 	fy_outgoing_list_lanes(p);
@@ -941,15 +980,18 @@ static bool lanes_are_drained(struct fy_progress *p, unsigned colour)
 bool fy_outgoing_has_left(struct fy_progress *p, unsigned colour)
 {
 	collect_replies(p);
-	return !p->queued_of[colour] && !p->replies_of[colour] && !p->awaited_of[colour] && lanes_are_drained(p, colour);
+	return !p->queued_of[colour] && !p->replies_of[colour] && !p->awaited_of[colour] &&
+	       lanes_are_drained(p, colour);
 }
 
 /* Has everything that was posted before the mark left for its peer? */
 bool fy_outgoing_quiet(struct fy_progress *p)
 {
-	if (p->drain_broke_off || p->queued || p->replies || fy_load_relaxed_ptr(&p->engine->replies.head))
+	if (p->drain_broke_off || p->queued || p->replies ||
+	    fy_load_relaxed_ptr(&p->engine->replies.head))
 		return false;
-	return !fy_load_relaxed_ptr(&p->engine->lanes.head) && lanes_are_drained(p, 0) && lanes_are_drained(p, 1);
+	return !fy_load_relaxed_ptr(&p->engine->lanes.head) && lanes_are_drained(p, 0) &&
+	       lanes_are_drained(p, 1);
 }
 
 static void abandon_lane(struct fy_progress *p, struct fy_lane *lane, int status)

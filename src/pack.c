@@ -54,10 +54,12 @@ static bool lift(struct walk *w, const msgpack_object_bin *bin)
 	for (unsigned i = 0; i < FY_REFERENCE_BYTES; i++)
 		reference[i] = (unsigned char)(index >> (8 * i));
 	if (index > UINT32_MAX)
-		return fail(w, FERRY_EINVAL, "more attachments than a reference can count: use several messages");
+		return fail(w, FERRY_EINVAL,
+		            "more attachments than a reference can count: use several messages");
 	if (!remember(w->packing, bin))
 		return fail(w, FERRY_ENOMEM, "no memory for the list of attachments");
-	return packed(w, msgpack_pack_ext_with_body(&w->packer, reference, sizeof reference, FERRY_EXT_BINARY));
+	return packed(w, msgpack_pack_ext_with_body(&w->packer, reference, sizeof reference,
+	                                            FERRY_EXT_BINARY));
 }
 
 static bool walk_bin(struct walk *w, const msgpack_object *o)
@@ -65,16 +67,19 @@ static bool walk_bin(struct walk *w, const msgpack_object *o)
 	const msgpack_object_bin *bin = &o->via.bin;
 	if (bin->size >= w->packing->out_of_band)
 		return lift(w, bin);
-	return packed(w, msgpack_pack_bin_with_body(&w->packer, bin->size ? bin->ptr : "", bin->size));
+	return packed(w,
+	              msgpack_pack_bin_with_body(&w->packer, bin->size ? bin->ptr : "", bin->size));
 }
 
 static bool walk_ext(struct walk *w, const msgpack_object *o)
 {
 	const msgpack_object_ext *ext = &o->via.ext;
 	if (ext->type == FERRY_EXT_BINARY)
-		return fail(w, FERRY_EINVAL,
-		            "extension type 127 (FERRY_EXT_BINARY) is the library's: use another type");
-	return packed(w, msgpack_pack_ext_with_body(&w->packer, ext->size ? ext->ptr : "", ext->size, ext->type));
+		return fail(
+			w, FERRY_EINVAL,
+			"extension type 127 (FERRY_EXT_BINARY) is the library's: use another type");
+	return packed(w, msgpack_pack_ext_with_body(&w->packer, ext->size ? ext->ptr : "",
+	                                            ext->size, ext->type));
 }
 
 static bool walk_array(struct walk *w, const msgpack_object *o)
@@ -95,11 +100,13 @@ static bool walk_map(struct walk *w, const msgpack_object *o)
 	return good;
 }
 
-/* The recursion ends at FERRY_DEPTH_MAX, whatever the object is like: also one that holds itself. */
+/* The recursion ends at FERRY_DEPTH_MAX, whatever the object is like: also one that
+ * holds itself. */
 static bool walk_container(struct walk *w, const msgpack_object *o)
 {
 	if (w->depth == FERRY_DEPTH_MAX)
-		return fail(w, FERRY_EINVAL, "the object is nested deeper than 31 (FERRY_DEPTH_MAX): flatten it");
+		return fail(w, FERRY_EINVAL,
+		            "the object is nested deeper than 31 (FERRY_DEPTH_MAX): flatten it");
 	w->depth++;
 	bool good = o->type == MSGPACK_OBJECT_ARRAY ? walk_array(w, o) : walk_map(w, o);
 	w->depth--;
@@ -114,15 +121,22 @@ static bool walk_object(struct walk *w, const msgpack_object *o)
 	case MSGPACK_OBJECT_POSITIVE_INTEGER:
 	case MSGPACK_OBJECT_NEGATIVE_INTEGER:
 	case MSGPACK_OBJECT_FLOAT32:
-	case MSGPACK_OBJECT_FLOAT64: return packed(w, msgpack_pack_object(&w->packer, *o));
+	case MSGPACK_OBJECT_FLOAT64:
+		return packed(w, msgpack_pack_object(&w->packer, *o));
 	case MSGPACK_OBJECT_STR:
-		return packed(w, msgpack_pack_str_with_body(&w->packer, o->via.str.size ? o->via.str.ptr : "",
+		return packed(w, msgpack_pack_str_with_body(&w->packer,
+		                                            o->via.str.size ? o->via.str.ptr : "",
 		                                            o->via.str.size));
-	case MSGPACK_OBJECT_BIN: return walk_bin(w, o);
-	case MSGPACK_OBJECT_EXT: return walk_ext(w, o);
+	case MSGPACK_OBJECT_BIN:
+		return walk_bin(w, o);
+	case MSGPACK_OBJECT_EXT:
+		return walk_ext(w, o);
 	case MSGPACK_OBJECT_ARRAY:
-	case MSGPACK_OBJECT_MAP: return walk_container(w, o);
-	default: return fail(w, FERRY_EINVAL, "the object has a type that msgpack does not have: was it set?");
+	case MSGPACK_OBJECT_MAP:
+		return walk_container(w, o);
+	default:
+		return fail(w, FERRY_EINVAL,
+		            "the object has a type that msgpack does not have: was it set?");
 	}
 }
 

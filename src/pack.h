@@ -7,12 +7,12 @@
 
 /* Zeroed but for the first two before fy_pack. */
 struct fy_packing {
-	size_t out_of_band;              /* binaries from this size on are set aside */
-	size_t first;                    /* the index that the first of them will have */
+	size_t out_of_band; /* binaries from this size on are set aside */
+	size_t first;       /* the index that the first of them will have */
 	msgpack_sbuffer bytes;
 	const msgpack_object_bin **lifted; /* in order of their index */
 	size_t n_lifted, room;
-	int status;                      /* why it failed */
+	int status; /* why it failed */
 };
 
 /* 0, FERRY_EINVAL, FERRY_ENOMEM, with a text. fy_pack_end in any case. */

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A new thread inherits from the one that makes it where it may run, its scheduling class and how nice it is. The one
- * that opens an engine may be bound to a single processor, as OpenMP does with the first thread of a program. So the
- * library looks at the main thread when it is loaded, which is before a program can bind it, and gives that to the
- * threads that it makes.
+ * A new thread inherits from the one that makes it where it may run, its scheduling class and how
+ * nice it is. The one that opens an engine may be bound to a single processor, as OpenMP does with
+ * the first thread of a program. So the library looks at the main thread when it is loaded, which
+ * is before a program can bind it, and gives that to the threads that it makes.
  *
- * But libgomp binds the main thread when it is loaded itself, and may be loaded first. It knows then which places
- * there were: they count as well.
+ * But libgomp binds the main thread when it is loaded itself, and may be loaded first. It knows
+ * then which places there were: they count as well.
  */
 #define _GNU_SOURCE
 #include "place.h"
@@ -24,7 +24,8 @@
 #define CPUS_MAX 8192
 #define SETS (CPUS_MAX / CPU_SETSIZE)
 
-/* Written when the library is loaded, then constant; `set` gets libgomp's places on top, under places_once. */
+/* Written when the library is loaded, then constant; `set` gets libgomp's places on top,
+ * under places_once. */
 static struct {
 	cpu_set_t set[SETS];
 	bool known, class_known;
@@ -40,14 +41,16 @@ __attribute__((constructor)) static void look_at_main_thread(void)
 	process.class = sched_getscheduler(main_thread);
 	errno = 0;
 	process.nice = getpriority(PRIO_PROCESS, (id_t)main_thread);
-	process.class_known = errno == 0 && process.class >= 0 && sched_getparam(main_thread, &process.parameter) == 0;
+	process.class_known = errno == 0 && process.class >= 0 &&
+	                      sched_getparam(main_thread, &process.parameter) == 0;
 }
 
 /* ---- libgomp -------------------------------------------------------------------------- */
 
-/* There when the program is linked with it. LLVM's library has all of these, but asking it would start it, and it binds
- * nobody before. */
-void GOMP_parallel(void (*fn)(void *), void *data, unsigned threads, unsigned flags) __attribute__((weak));
+/* There when the program is linked with it. LLVM's library has all of these, but asking it would
+ * start it, and it binds nobody before. */
+void GOMP_parallel(void (*fn)(void *), void *data, unsigned threads, unsigned flags)
+	__attribute__((weak));
 void __kmpc_fork_call(void) __attribute__((weak));
 int omp_get_num_places(void) __attribute__((weak));
 int omp_get_place_num_procs(int place) __attribute__((weak));
@@ -68,8 +71,8 @@ static void add_place(int place)
 
 static void add_places(void)
 {
-	if (!process.known || !GOMP_parallel || __kmpc_fork_call || !omp_get_num_places || !omp_get_place_num_procs ||
-	    !omp_get_place_proc_ids)
+	if (!process.known || !GOMP_parallel || __kmpc_fork_call || !omp_get_num_places ||
+	    !omp_get_place_num_procs || !omp_get_place_proc_ids)
 		return;
 	for (int place = 0, n = omp_get_num_places(); place < n; place++)
 		add_place(place);
@@ -109,8 +112,8 @@ int fy_place_on(const char *list)
 	for (size_t cpu = 0; cpu < CPU_SETSIZE; cpu++)
 		if (CPU_ISSET(cpu, &wanted) && !CPU_ISSET(cpu, &given))
 			return fy_fail(FERRY_EINVAL,
-			               "progress_cpus=%.40s: there is no processor %zu, or this process may not run on "
-			               "it; name others, or leave it out",
+			               "progress_cpus=%.40s: there is no processor %zu, or this "
+			               "process may not run on it; name others, or leave it out",
 			               list, cpu);
 	return FERRY_OK;
 }

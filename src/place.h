@@ -3,8 +3,8 @@
 #ifndef FY_PLACE_H
 #define FY_PLACE_H
 
-/* This thread, one of the library's, runs as the process was started: on its processors, in its scheduling class, and
- * not as the thread that made it. */
+/* This thread, one of the library's, runs as the process was started: on its processors, in its
+ * scheduling class, and not as the thread that made it. */
 void fy_place_as_process(void);
 /* This thread runs on these processors only. 0, or FERRY_EINVAL with a sentence. */
 int fy_place_on(const char *list);

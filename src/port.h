@@ -29,19 +29,21 @@ struct fy_start_ops;
 #define FY_SENTENCE 252  /* room for what a rank says about its open */
 
 typedef struct fy_request {
-	void *handle;      /* the port's: MPI_Request, or the simulation's object */
-	int source;        /* of a receive that ended well: who sent it; else FY_PORT_ANY */
-	int status;        /* once done: 0, FERRY_ECANCELED, FERRY_ETRUNC, FERRY_EMPI */
-	size_t nbytes;     /* of a receive that ended well: how much came; else 0 */
+	void *handle;  /* the port's: MPI_Request, or the simulation's object */
+	int source;    /* of a receive that ended well: who sent it; else FY_PORT_ANY */
+	int status;    /* once done: 0, FERRY_ECANCELED, FERRY_ETRUNC, FERRY_EMPI */
+	size_t nbytes; /* of a receive that ended well: how much came; else 0 */
 } fy_request;
 
 struct fy_port_ops {
 	const char *name;
 	/* Start a send. 0, or FERRY_EMPI with a text from `error`: then nothing
 	 * was started. */
-	int (*send)(fy_port *port, int rank, int tag, const void *data, size_t nbytes, fy_request *request);
+	int (*send)(fy_port *port, int rank, int tag, const void *data, size_t nbytes,
+	            fy_request *request);
 	/* Start a receive of at most `nbytes` from `rank` or FY_PORT_ANY. */
-	int (*recv)(fy_port *port, int rank, int tag, void *data, size_t nbytes, fy_request *request);
+	int (*recv)(fy_port *port, int rank, int tag, void *data, size_t nbytes,
+	            fy_request *request);
 	/* One look: true when the request is done; it is then forgotten by the
 	 * port and its status fields are set. Makes progress. */
 	bool (*test)(fy_port *port, fy_request *request);
@@ -59,11 +61,12 @@ struct fy_port_ops {
 	 * blocking. 0 when all are equal, else FERRY_ENOTSUP and the lowest rank
 	 * that differs from rank 0, with rank 0's bytes in `theirs`. */
 	int (*agree)(fy_port *port, const void *mine, void *theirs, size_t nbytes, int *rank_p);
-	/* The end of an open, on all ranks, after `agree`. With `offer` each says whether all that it had to do for the
-	 * open went well: 0, or a status and its sentence. This does not wait. */
+	/* The end of an open, on all ranks, after `agree`. With `offer` each says whether all
+	 * that it had to do for the open went well: 0, or a status and its sentence. This does
+	 * not wait. */
 	void (*offer)(fy_port *port, int status, const char *text);
-	/* After `offer`; blocks until all ranks have offered. 0 when all went well everywhere. Else the status of the
-	 * lowest rank that failed, with its sentence and its number. */
+	/* After `offer`; blocks until all ranks have offered. 0 when all went well everywhere. Else
+	 * the status of the lowest rank that failed, with its sentence and its number. */
 	int (*settle)(fy_port *port, char text[FY_SENTENCE], int *rank_p);
 	/* The last call. `clean`: every rank came to its orderly end, and nothing
 	 * is under way. Otherwise the communicator is left alone. 0, or FERRY_EMPI with a
@@ -79,13 +82,14 @@ struct fy_port {
 	const struct fy_port_ops *ops;
 	int rank;
 	int size;
-	int tag_max;         /* the highest tag, at least 32767 */
-	size_t chunk_max;    /* the longest single send */
-	bool lendable;       /* threads other than the progress thread may call it */
-	bool all_local;      /* every rank has a doorbell: an idle engine need not poll */
-	int ranks_here;      /* ranks of this host that have a doorbell, this one too */
-	bool parted;         /* set by the engine before a close that is not clean: all ranks came to their end all the
-	                      * same, and only receives of this rank are left */
+	int tag_max;      /* the highest tag, at least 32767 */
+	size_t chunk_max; /* the longest single send */
+	bool lendable;    /* threads other than the progress thread may call it */
+	bool all_local;   /* every rank has a doorbell: an idle engine need not poll */
+	int ranks_here;   /* ranks of this host that have a doorbell, this one too */
+	/* set by the engine before a close that is not clean: all ranks came to their end all the
+	 * same, and only receives of this rank are left */
+	bool parted;
 };
 
 #endif

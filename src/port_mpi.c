@@ -34,7 +34,7 @@
 #define CHUNK_MAX ((size_t)1 << 30)
 #define TAG_MAX (1 << 28)
 #define LOOK_ANYWAY 256 /* one look in so many at a receive to which nothing seems to have come */
-#define OF_A_SEND (-2) /* fy_request.source until it is done */
+#define OF_A_SEND (-2)  /* fy_request.source until it is done */
 #define AGREE_PIECE 256u
 #define AGREE_MAX 65536u /* more is no number of bytes to compare */
 
@@ -49,12 +49,12 @@ struct word {
 struct mpi_port {
 	fy_port port; /* first: a port is cast to it */
 	MPI_Comm comm;
-	MPI_Comm program; /* for ferry_mpi.h */
+	MPI_Comm program;     /* for ferry_mpi.h */
 	MPI_Comm collectives; /* likewise */
 	struct fy_bells bells;
 	unsigned looks;
-	struct word word;     /* of this rank */
-	MPI_Request asked;    /* for the lowest rank that failed: between offer and settle */
+	struct word word;  /* of this rank */
+	MPI_Request asked; /* for the lowest rank that failed: between offer and settle */
 	int asked_code, mine, lowest;
 };
 
@@ -75,9 +75,10 @@ static MPI_Request get_handle(const fy_request *request)
 }
 
 /*
- * Has something been written where a receive is to land? Its first bytes hold a mark until then. Only MPI says that
- * it is done; but to ask MPICH is not without consequences (mpi_error.c), and mostly there is nothing. A message that
- * begins with the mark, or that has no bytes, is found a little later, in one of the looks that do not ask.
+ * Has something been written where a receive is to land? Its first bytes hold a mark until then.
+ * Only MPI says that it is done; but to ask MPICH is not without consequences (mpi_error.c), and
+ * mostly there is nothing. A message that begins with the mark, or that has no bytes, is found a
+ * little later, in one of the looks that do not ask.
  */
 #ifdef MPICH
 static const uint64_t mark = UINT64_C(0x9D0B5E2F13C7A846);
@@ -102,7 +103,8 @@ static bool may_be_done(struct mpi_port *mpi, const fy_request *request)
 /* A batch of an engine, which is never too long for its receive: MPI has nothing to complain of. */
 static bool is_batch(const fy_request *request)
 {
-	return request->nbytes && (uint32_t)fy_peek_64((const void *)(uintptr_t)request->nbytes) == FY_WIRE_MAGIC;
+	return request->nbytes &&
+	       (uint32_t)fy_peek_64((const void *)(uintptr_t)request->nbytes) == FY_WIRE_MAGIC;
 }
 #else
 static void set_mark(fy_request *request, void *data, size_t nbytes)
@@ -147,17 +149,19 @@ static int refuse(const char *call, int code)
 /* An MPI that was built without checks would believe anything. */
 static bool sensible(const fy_port *port, int rank, int tag, size_t nbytes)
 {
-	if (rank >= 0 && rank < port->size && tag >= 0 && tag <= port->tag_max && nbytes <= port->chunk_max)
+	if (rank >= 0 && rank < port->size && tag >= 0 && tag <= port->tag_max &&
+	    nbytes <= port->chunk_max)
 		return true;
-	fy_mpi_set_text("no message goes to or from rank %d with tag %d and %zu bytes: there are %d ranks, tags up to "
-	                "%d, %zu bytes at most",
+	fy_mpi_set_text("no message goes to or from rank %d with tag %d and %zu bytes: there are "
+	                "%d ranks, tags up to %d, %zu bytes at most",
 	                rank, tag, nbytes, port->size, port->tag_max, port->chunk_max);
 	return false;
 }
 
 /* ---- the port ------------------------------------------------------------ */
 
-static int mpi_send(fy_port *port, int rank, int tag, const void *data, size_t nbytes, fy_request *request)
+static int mpi_send(fy_port *port, int rank, int tag, const void *data, size_t nbytes,
+                    fy_request *request)
 {
 	MPI_Request handle;
 	if (!sensible(port, rank, tag, nbytes))
@@ -170,7 +174,8 @@ static int mpi_send(fy_port *port, int rank, int tag, const void *data, size_t n
 	return 0;
 }
 
-static int mpi_recv(fy_port *port, int rank, int tag, void *data, size_t nbytes, fy_request *request)
+static int mpi_recv(fy_port *port, int rank, int tag, void *data, size_t nbytes,
+                    fy_request *request)
 {
 	MPI_Request handle;
 	int source = rank == FY_PORT_ANY ? MPI_ANY_SOURCE : rank;
@@ -185,7 +190,8 @@ static int mpi_recv(fy_port *port, int rank, int tag, void *data, size_t nbytes,
 	return 0;
 }
 
-/* MPI says who sent it and how much only of what went well: nothing is read from the status of what failed. */
+/* MPI says who sent it and how much only of what went well: nothing is read from the status of
+ * what failed. */
 static void ended_badly(fy_request *request, const char *call, int code)
 {
 	int class = MPI_ERR_OTHER;
@@ -198,8 +204,8 @@ static bool is_believable(const fy_port *port, const MPI_Status *status, int cou
 {
 	if (count >= 0 && status->MPI_SOURCE >= 0 && status->MPI_SOURCE < port->size)
 		return true;
-	fy_mpi_set_text("MPI_Test: a receive ended with %d bytes from rank %d, which cannot be", count,
-	                status->MPI_SOURCE);
+	fy_mpi_set_text("MPI_Test: a receive ended with %d bytes from rank %d, which cannot be",
+	                count, status->MPI_SOURCE);
 	return false;
 }
 
@@ -247,7 +253,8 @@ static bool mpi_test(fy_port *port, fy_request *request)
 		if (has_mark(request))
 			return false;
 	}
-	int code = send || is_batch(request) ? MPI_Test(&handle, &done, &status) : test_receive(&handle, &done, &status);
+	int code = send || is_batch(request) ? MPI_Test(&handle, &done, &status)
+	                                     : test_receive(&handle, &done, &status);
 	if (code != MPI_SUCCESS)
 		done = handle == MPI_REQUEST_NULL;
 	if (!done) {
@@ -301,8 +308,8 @@ static const char *mpi_error(fy_port *port)
 
 /* ---- agreement ----------------------------------------------------------- */
 
-/* The other ranks are in a collective already, or will be, and wait for this one: so a rank makes each of these
- * calls, whatever went wrong before, and says at the end that something did. */
+/* The other ranks are in a collective already, or will be, and wait for this one: so a rank makes
+ * each of these calls, whatever went wrong before, and says at the end that something did. */
 
 static int bcast(MPI_Comm comm, void *data, size_t nbytes, int root)
 {
@@ -337,15 +344,17 @@ static void first_of(int *first, int code)
 }
 
 /* Rank 0's bytes, in pieces, because there may be no memory for all of them. */
-static int compare(fy_port *port, const unsigned char *mine, uint64_t count, unsigned char *theirs, size_t nbytes,
-                   bool *same_p)
+static int compare(fy_port *port, const unsigned char *mine, uint64_t count, unsigned char *theirs,
+                   size_t nbytes, bool *same_p)
 {
 	unsigned char piece[AGREE_PIECE];
 	int failed = MPI_SUCCESS;
 	*same_p = count == nbytes;
 	for (uint64_t at = 0; at < count; at += AGREE_PIECE) {
 		size_t length = count - at < AGREE_PIECE ? (size_t)(count - at) : AGREE_PIECE;
-		size_t known = at >= nbytes ? 0 : nbytes - at < length ? nbytes - (size_t)at : length;
+		size_t known = at >= nbytes           ? 0
+		               : nbytes - at < length ? nbytes - (size_t)at
+		                                      : length;
 		if (port->rank == 0)
 			memcpy(piece, mine + at, length);
 		int code = bcast(of(port)->comm, piece, length, 0);
@@ -367,7 +376,8 @@ static int mpi_agree(fy_port *port, const void *mine, void *theirs, size_t nbyte
 	if (failed != MPI_SUCCESS && count > AGREE_MAX)
 		count = nbytes;
 	first_of(&failed, compare(port, mine, count, theirs, nbytes, &same));
-	first_of(&failed, lowest(of(port)->comm, same || failed != MPI_SUCCESS ? port->size : port->rank, &first));
+	first_of(&failed, lowest(of(port)->comm,
+	                         same || failed != MPI_SUCCESS ? port->size : port->rank, &first));
 	if (failed != MPI_SUCCESS)
 		return refuse("MPI_Ibcast or MPI_Iallreduce", failed);
 	if (first == port->size)
@@ -389,12 +399,13 @@ static void could_not_hear(struct word *word, int code)
 {
 	word->status = FERRY_EMPI;
 	snprintf(word->text, sizeof word->text, "%s",
-	         fy_mpi_text("MPI_Iallreduce or MPI_Ibcast, with which the ranks agree on an open", code));
+	         fy_mpi_text("MPI_Iallreduce or MPI_Ibcast, with which the ranks agree on an open",
+	                     code));
 }
 
 /*
- * Twice, because MPI may fail on a rank after that took part: who did not hear the first answer says so in the
- * second round, and who does not hear the second goes by the first.
+ * Twice, because MPI may fail on a rank after that took part: who did not hear the first answer
+ * says so in the second round, and who does not hear the second goes by the first.
  */
 static int mpi_settle(fy_port *port, char text[FY_SENTENCE], int *rank_p)
 {
@@ -509,8 +520,8 @@ static void note(int *status, const char *call, int code)
 	                                  : fy_fail(FERRY_EMPI, "%s", fy_mpi_text(call, code));
 }
 
-/* *status is the first of what went wrong. The port can then still be used to tell the others; only without the first
- * communicator nobody can be told. */
+/* *status is the first of what went wrong. The port can then still be used to tell the others; only
+ * without the first communicator nobody can be told. */
 static void connect_all(struct mpi_port *mpi, MPI_Comm from, int *status)
 {
 	note(status, "MPI_Ibarrier", assemble(from));
@@ -520,7 +531,8 @@ static void connect_all(struct mpi_port *mpi, MPI_Comm from, int *status)
 	note(status, "MPI_Comm_dup_with_info", duplicate(mpi->comm, &mpi->program));
 	note(status, "MPI_Comm_dup_with_info", duplicate(mpi->comm, &mpi->collectives));
 	note(status, "MPI_Iallreduce", fy_mpi_compare_owners(mpi->comm));
-	note(status, "sharing memory among the ranks of this host", fy_bells_open(&mpi->bells, mpi->comm));
+	note(status, "sharing memory among the ranks of this host",
+	     fy_bells_open(&mpi->bells, mpi->comm));
 }
 
 static void describe(struct mpi_port *mpi, int provided)
@@ -540,11 +552,13 @@ static int check_comm(MPI_Comm from)
 {
 	int inter = 0;
 	if (from == MPI_COMM_NULL)
-		return fy_fail(FERRY_EINVAL, "the communicator is MPI_COMM_NULL: open on ranks that belong to it only");
+		return fy_fail(
+			FERRY_EINVAL,
+			"the communicator is MPI_COMM_NULL: open on ranks that belong to it only");
 	MPI_Comm_test_inter(from, &inter);
 	if (inter)
-		return fy_fail(FERRY_EINVAL,
-		               "an intercommunicator cannot carry an engine: merge it with MPI_Intercomm_merge first");
+		return fy_fail(FERRY_EINVAL, "an intercommunicator cannot carry an engine: merge "
+		                             "it with MPI_Intercomm_merge first");
 	return 0;
 }
 

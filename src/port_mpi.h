@@ -28,12 +28,12 @@
  * at too low a level, FERRY_ENOTSUP when it was finalized, FERRY_EMPI, FERRY_ENOMEM;
  * ferry_last_error() says what to do.
  *
- * After a failure *port_p is NULL, or a port that is good for nothing but to tell the other ranks (agree, offer,
- * settle), and to be closed.
+ * After a failure *port_p is NULL, or a port that is good for nothing but to tell the other ranks
+ * (agree, offer, settle), and to be closed.
  */
 int fy_port_mpi_open(const void *comm, int level, bool exclusive, fy_port **port_p);
-/* For a rank whose open has failed already: such a port, where this thread may call MPI for a moment. MPI is
- * initialized when nobody has. Else *port_p is NULL, and nobody can be told. */
+/* For a rank whose open has failed already: such a port, where this thread may call MPI for a
+ * moment. MPI is initialized when nobody has. Else *port_p is NULL, and nobody can be told. */
 int fy_port_mpi_open_to_tell(const void *comm, fy_port **port_p);
 /* Is this process known to be the only rank there is, and MPI not initialized? */
 bool fy_mpi_is_alone(void);
@@ -46,8 +46,8 @@ const void *fy_port_mpi_collectives(const fy_port *port);
 
 /* Did this thread initialize MPI, so that it is the one to finalize it? */
 bool fy_mpi_owned(void);
-/* The open failed: a thread that initialized MPI for it leaves it to the next open, or else to the end of the
- * process. */
+/* The open failed: a thread that initialized MPI for it leaves it to the next open, or else to the
+ * end of the process. */
 void fy_mpi_orphan(void);
 /* From now on MPI is left running after the last close. */
 void fy_mpi_keep(void);
@@ -58,10 +58,12 @@ void fy_mpi_keep(void);
  * FERRY_EPEER or FERRY_ETIMEDOUT: MPI was left alone; FERRY_EMPI: something failed in MPI.
  */
 int fy_mpi_finish(int64_t timeout);
-/* The thread that initialized MPI goes on with other things: who closes the last port finalizes MPI. */
+/* The thread that initialized MPI goes on with other things: who closes the last port
+ * finalizes MPI. */
 void fy_mpi_leave_unattended(void);
-/* For engines without a thread: finalizes MPI if we initialized it and no port is open any more, on whatever
- * thread closes the last one (MPI itself asks for the one that initialized it; both MPIs at hand take any). */
+/* For engines without a thread: finalizes MPI if we initialized it and no port is open any more, on
+ * whatever thread closes the last one (MPI itself asks for the one that initialized it; both MPIs
+ * at hand take any). */
 int fy_mpi_finish_if_last(void);
 /* Waits until the owner is through with fy_mpi_finish(), unless a port is open
  * or MPI is not ours to finalize. What became of it, as fy_mpi_finish() says. */

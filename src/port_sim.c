@@ -40,13 +40,20 @@
 
 #include "ferry.h"
 
-#define BUCKETS 8        /* queues of a rank, by tag */
-#define SCRIBBLE 64      /* bytes of a posted receive that hold the pattern */
+#define BUCKETS 8   /* queues of a rank, by tag */
+#define SCRIBBLE 64 /* bytes of a posted receive that hold the pattern */
 #define PATTERN 0xEE
-#define BELL_WORDS 16    /* one doorbell in 64 bytes */
+#define BELL_WORDS 16 /* one doorbell in 64 bytes */
 
 enum op_kind { OP_SEND, OP_RECV };
-enum event_kind { EVENT_ARRIVE, EVENT_SENT, EVENT_TRANSFER, EVENT_LANDED, EVENT_CANCEL, EVENT_FAIL };
+enum event_kind {
+	EVENT_ARRIVE,
+	EVENT_SENT,
+	EVENT_TRANSFER,
+	EVENT_LANDED,
+	EVENT_CANCEL,
+	EVENT_FAIL
+};
 
 struct rank;
 
@@ -62,23 +69,23 @@ struct op {
 	TAILQ_ENTRY(op) all;
 	TAILQ_ENTRY(op) queue; /* posted, unexpected, held, or waiting */
 	struct rank *owner;
-	struct link *link;     /* of a send on its way */
-	struct op *partner;    /* the other side, once matched */
-	void *data;            /* the caller's */
-	unsigned char *copy;   /* an eager send's own bytes */
+	struct link *link;   /* of a send on its way */
+	struct op *partner;  /* the other side, once matched */
+	void *data;          /* the caller's */
+	unsigned char *copy; /* an eager send's own bytes */
 	size_t nbytes;
-	size_t got;            /* of a receive */
-	uint64_t sum;          /* checksum of a send's bytes at its start */
-	uint64_t matched;      /* of a receive: its place in the order of matching at this rank */
+	size_t got;       /* of a receive */
+	uint64_t sum;     /* checksum of a send's bytes at its start */
+	uint64_t matched; /* of a receive: its place in the order of matching at this rank */
 	unsigned refs;
 	int peer, tag;
 	int status, source;
 	enum op_kind kind;
 	bool rendezvous;
-	bool copied;           /* the caller's bytes were read */
-	bool posted;           /* is in a queue of posted receives */
+	bool copied; /* the caller's bytes were read */
+	bool posted; /* is in a queue of posted receives */
 	bool canceling;
-	bool orphan;           /* the owner was killed */
+	bool orphan; /* the owner was killed */
 	bool done;
 };
 
@@ -99,15 +106,17 @@ struct rank {
 	struct ops waiting; /* matched rendezvous sends to this rank, until it progresses */
 	struct rank *next_touched;
 	size_t outstanding;
-	uint64_t matched;   /* receives matched so far */
-	uint64_t landed;    /* the highest `matched` that is done */
-	unsigned refuse;    /* so many sends are refused */
+	uint64_t matched; /* receives matched so far */
+	uint64_t landed;  /* the highest `matched` that is done */
+	unsigned refuse;  /* so many sends are refused */
 	unsigned refuse_receives;
 	unsigned refuse_cancels; /* so many cancels do nothing */
-	struct fault { unsigned skip, count; } faults[2]; /* of data: sends, receives */
+	struct fault {
+		unsigned skip, count;
+	} faults[2];         /* of data: sends, receives */
 	struct fault losses; /* of receives for tag 0 */
-	unsigned agreed;    /* rounds of agreement taken part in */
-	int offered;        /* what it said about its open, 0 until then */
+	unsigned agreed;     /* rounds of agreement taken part in */
+	int offered;         /* what it said about its open, 0 until then */
 	char offer[FY_SENTENCE];
 	bool touched;
 	bool dead;
@@ -136,9 +145,9 @@ struct fy_sim {
 	uint64_t serial;
 	struct link **links; /* a hash table, chained */
 	size_t nlinks, link_room;
-	struct ops live;     /* every op */
+	struct ops live; /* every op */
 	size_t nlive;
-	struct ops held;     /* messages that met a cut */
+	struct ops held; /* messages that met a cut */
 	struct cut *cuts;
 	size_t ncuts;
 	struct rank *touched;
@@ -146,7 +155,7 @@ struct fy_sim {
 	uint32_t *bells;
 	int nranks;
 	struct rank *ranks;
-	char error[160];     /* of the last call that failed */
+	char error[160]; /* of the last call that failed */
 	char misuse[200];
 };
 
@@ -233,8 +242,9 @@ static void spoil(struct op *recv, int status)
 
 static void misused(fy_sim *sim, const char *what, const struct rank *rank, const struct op *op)
 {
-	snprintf(sim->misuse, sizeof sim->misuse, "rank %d at %lld ns: %s (peer %d, tag %d, %zu bytes)",
-	         rank->port.rank, (long long)sim->now, what, op != NULL ? op->peer : -1, op != NULL ? op->tag : -1,
+	snprintf(sim->misuse, sizeof sim->misuse,
+	         "rank %d at %lld ns: %s (peer %d, tag %d, %zu bytes)", rank->port.rank,
+	         (long long)sim->now, what, op != NULL ? op->peer : -1, op != NULL ? op->tag : -1,
 	         op != NULL ? op->nbytes : (size_t)0);
 	sim->stats.misuses++;
 	if (sim->options.count_misuse)
@@ -273,7 +283,8 @@ static void check_scribble(fy_sim *sim, const struct op *op)
 	const unsigned char *bytes = op->data;
 	for (size_t i = 0; i < scribbled(op); i++)
 		if (bytes[i] != PATTERN) {
-			misused(sim, "the memory of a receive was written before it was done", op->owner, op);
+			misused(sim, "the memory of a receive was written before it was done",
+			        op->owner, op);
 			return;
 		}
 }
@@ -310,7 +321,8 @@ static bool heap_reserve(fy_sim *sim, size_t ops)
 	return true;
 }
 
-static struct op *op_create(struct rank *rank, enum op_kind kind, int peer, int tag, void *data, size_t nbytes)
+static struct op *op_create(struct rank *rank, enum op_kind kind, int peer, int tag, void *data,
+                            size_t nbytes)
 {
 	fy_sim *sim = rank->sim;
 	struct op *op = heap_reserve(sim, sim->nlive + 1) ? calloc(1, sizeof *op) : NULL;
@@ -536,8 +548,8 @@ static struct op *find_posted(struct rank *rank, int from, int tag)
 {
 	struct op *recv;
 	TAILQ_FOREACH(recv, &rank->posted[tag % BUCKETS], queue)
-		if (fits(recv, from, tag))
-			return recv;
+	if (fits(recv, from, tag))
+		return recv;
 	return NULL;
 }
 
@@ -545,8 +557,8 @@ static struct op *find_unexpected(struct rank *rank, const struct op *recv)
 {
 	struct op *send;
 	TAILQ_FOREACH(send, &rank->unexpected[recv->tag % BUCKETS], queue)
-		if (fits(recv, send->owner->port.rank, send->tag))
-			return send;
+	if (fits(recv, send->owner->port.rank, send->tag))
+		return send;
 	return NULL;
 }
 
@@ -678,8 +690,9 @@ static void on_cancel(fy_sim *sim, struct op *recv)
 static void happen(fy_sim *sim, struct event event)
 {
 	static void (*const on[])(fy_sim *, struct op *) = {
-		[EVENT_ARRIVE] = on_arrive, [EVENT_SENT] = on_sent,     [EVENT_TRANSFER] = on_transfer,
-		[EVENT_LANDED] = on_landed, [EVENT_CANCEL] = on_cancel, [EVENT_FAIL] = on_fail,
+		[EVENT_ARRIVE] = on_arrive,     [EVENT_SENT] = on_sent,
+		[EVENT_TRANSFER] = on_transfer, [EVENT_LANDED] = on_landed,
+		[EVENT_CANCEL] = on_cancel,     [EVENT_FAIL] = on_fail,
 	};
 	sim->stats.events++;
 	on[event.kind](sim, event.op);
@@ -696,7 +709,8 @@ static struct rank *rank_of(fy_port *port)
 static int refuse(fy_sim *sim, const char *why, int rank, int tag, size_t nbytes)
 {
 	snprintf(sim->error, sizeof sim->error,
-	         "the simulated network refused it: %s (rank %d, tag %d, %zu bytes)", why, rank, tag, nbytes);
+	         "the simulated network refused it: %s (rank %d, tag %d, %zu bytes)", why, rank,
+	         tag, nbytes);
 	return FERRY_EMPI;
 }
 
@@ -733,7 +747,8 @@ static const char *wrong_send(struct rank *rank, int to, int tag, size_t nbytes)
  * gone may never end. */
 static void send_schedule(fy_sim *sim, struct op *send)
 {
-	if (chance(sim, sim->options.fail_ppm) || data_fails(sim, &send->owner->faults[0], send->tag)) {
+	if (chance(sim, sim->options.fail_ppm) ||
+	    data_fails(sim, &send->owner->faults[0], send->tag)) {
 		sim->stats.failed++;
 		send->status = FERRY_EMPI;
 		link_leave(sim, send);
@@ -770,7 +785,8 @@ static struct op *send_create(struct rank *rank, int to, int tag, const void *da
 	return op;
 }
 
-static int sim_send(fy_port *port, int to, int tag, const void *data, size_t nbytes, fy_request *request)
+static int sim_send(fy_port *port, int to, int tag, const void *data, size_t nbytes,
+                    fy_request *request)
 {
 	struct rank *rank = rank_of(port);
 	fy_sim *sim = rank->sim;
@@ -786,7 +802,8 @@ static int sim_send(fy_port *port, int to, int tag, const void *data, size_t nby
 	return 0;
 }
 
-static int sim_recv(fy_port *port, int from, int tag, void *data, size_t nbytes, fy_request *request)
+static int sim_recv(fy_port *port, int from, int tag, void *data, size_t nbytes,
+                    fy_request *request)
 {
 	struct rank *rank = rank_of(port);
 	fy_sim *sim = rank->sim;
@@ -826,7 +843,8 @@ static void sim_progress(fy_port *port)
 	while ((send = TAILQ_FIRST(&rank->waiting)) != NULL) {
 		TAILQ_REMOVE(&rank->waiting, send, queue);
 		schedule(rank->sim, EVENT_TRANSFER, send,
-		         rank->sim->now + draw_delay(rank->sim, send->owner->port.rank, port->rank));
+		         rank->sim->now +
+		                 draw_delay(rank->sim, send->owner->port.rank, port->rank));
 		op_unref(rank->sim, send);
 	}
 }
@@ -845,7 +863,9 @@ static bool sim_test(fy_port *port, fy_request *request)
 		return false;
 	if (op->kind == OP_SEND && !op->orphan)
 		check_sum(sim, op);
-	*request = (fy_request){ .handle = NULL, .source = op->source, .status = op->status, .nbytes = op->got };
+	*request = (fy_request){
+		.handle = NULL, .source = op->source, .status = op->status, .nbytes = op->got
+	};
 	rank->outstanding--;
 	op_unref(sim, op);
 	return true;
@@ -942,7 +962,8 @@ static int sim_close(fy_port *port, bool clean)
 	if (rank->closed)
 		misused(rank->sim, "the port was closed twice", rank, NULL);
 	if (clean && rank->outstanding > 0 && !rank->dead)
-		misused(rank->sim, "the port was closed as clean with requests under way", rank, NULL);
+		misused(rank->sim, "the port was closed as clean with requests under way", rank,
+		        NULL);
 	rank->closed = true;
 	return 0;
 }
@@ -1141,7 +1162,8 @@ void fy_sim_kill(fy_sim *sim, int index)
 	if (rank->dead)
 		return;
 	rank->dead = true;
-	TAILQ_FOREACH(op, &sim->live, all) {
+	TAILQ_FOREACH(op, &sim->live, all)
+	{
 		if (op->owner != rank)
 			continue;
 		if (op->posted)

@@ -17,41 +17,44 @@ typedef struct fy_sim fy_sim;
 
 /* Zero in any field means its default. Times in ns of virtual time. */
 struct fy_sim_options {
-	int64_t delay_min;      /* from a send to its arrival; 500 */
-	int64_t delay_max;      /* 20,000; each ordered pair of ranks has a reach of its own up to this */
-	int64_t late_max;       /* from when all is in place to when a request is done; delay_max */
-	int64_t grain;          /* all times are rounded up to multiples of this: more happens at once; 1 */
-	size_t eager_max;       /* longer sends end only when matched; 8192. SIZE_MAX: none waits */
-	size_t chunk_max;       /* the longest send; 1 GiB */
-	int tag_max;            /* 1 << 28; at least 1, lower than MPI permits, to see tags wrap */
-	uint32_t refuse_ppm;    /* sends in a million that are refused at once with FERRY_EMPI; 0 */
-	uint32_t fail_ppm;      /* sends in a million that end with FERRY_EMPI and never arrive; 0 */
-	uint32_t fail_data_ppm; /* likewise of sends that are not for tag 0; as many such receives end so when
-	                         * all has come; 0 */
-	uint32_t fail_receive_ppm; /* receives for tag 0 in a million that end with FERRY_EMPI though nothing came; 0 */
-	bool remote;            /* no rank sees another's doorbell; false */
-	bool borrowed;          /* only one thread may call it: not lendable; false */
-	bool count_misuse;      /* a misuse is counted; otherwise it prints a sentence and aborts */
+	int64_t delay_min; /* from a send to its arrival; 500 */
+	/* 20,000; each ordered pair of ranks has a reach of its own up to this */
+	int64_t delay_max;
+	int64_t late_max; /* from when all is in place to when a request is done; delay_max */
+	int64_t grain; /* all times are rounded up to multiples of this: more happens at once; 1 */
+	size_t eager_max;    /* longer sends end only when matched; 8192. SIZE_MAX: none waits */
+	size_t chunk_max;    /* the longest send; 1 GiB */
+	int tag_max;         /* 1 << 28; at least 1, lower than MPI permits, to see tags wrap */
+	uint32_t refuse_ppm; /* sends in a million that are refused at once with FERRY_EMPI; 0 */
+	uint32_t fail_ppm;   /* sends in a million that end with FERRY_EMPI and never arrive; 0 */
+	/* likewise of sends that are not for tag 0; as many such receives end so when all has
+	 * come; 0 */
+	uint32_t fail_data_ppm;
+	/* receives for tag 0 in a million that end with FERRY_EMPI though nothing came; 0 */
+	uint32_t fail_receive_ppm;
+	bool remote;       /* no rank sees another's doorbell; false */
+	bool borrowed;     /* only one thread may call it: not lendable; false */
+	bool count_misuse; /* a misuse is counted; otherwise it prints a sentence and aborts */
 };
 
 struct fy_sim_stats {
-	uint64_t sends;             /* accepted */
+	uint64_t sends; /* accepted */
 	uint64_t receives;
-	uint64_t arrived;           /* messages that reached their rank */
-	uint64_t bytes;             /* of the messages that arrived */
+	uint64_t arrived; /* messages that reached their rank */
+	uint64_t bytes;   /* of the messages that arrived */
 	uint64_t refused;
 	uint64_t failed;
-	uint64_t lost;              /* messages that a kill dropped */
-	uint64_t canceled;          /* receives that ended so */
-	uint64_t cancel_lost;       /* a message came before the cancel */
+	uint64_t lost;        /* messages that a kill dropped */
+	uint64_t canceled;    /* receives that ended so */
+	uint64_t cancel_lost; /* a message came before the cancel */
 	uint64_t truncated;
-	uint64_t rendezvous;        /* sends that waited for their match */
-	uint64_t unexpected;        /* messages that found no receive */
+	uint64_t rendezvous; /* sends that waited for their match */
+	uint64_t unexpected; /* messages that found no receive */
 	uint64_t unexpected_now;
-	uint64_t unexpected_peak;   /* the most at one time, all ranks together */
-	uint64_t unexpected_bytes;  /* held for them now; eager bodies only */
+	uint64_t unexpected_peak;  /* the most at one time, all ranks together */
+	uint64_t unexpected_bytes; /* held for them now; eager bodies only */
 	uint64_t unexpected_bytes_peak;
-	uint64_t overtaken;         /* receives done before one that matched earlier at the same rank */
+	uint64_t overtaken; /* receives done before one that matched earlier at the same rank */
 	uint64_t misuses;
 	uint64_t events;
 };
@@ -89,12 +92,14 @@ void fy_sim_heal(fy_sim *sim, int from, int to);
 void fy_sim_refuse(fy_sim *sim, int rank, unsigned count);
 /* The next `count` cancels of this rank do nothing. */
 void fy_sim_refuse_cancels(fy_sim *sim, int rank, unsigned count);
-/* Of this rank's next sends (or receives) that are not for tag 0, `skip` go well and then `count` fail. */
+/* Of this rank's next sends (or receives) that are not for tag 0, `skip` go well and then
+ * `count` fail. */
 void fy_sim_fail_data(fy_sim *sim, int rank, bool receives, unsigned skip, unsigned count);
-/* Of this rank's next receives for tag 0 that a message comes to, `skip` go well and then `count` end with FERRY_EMPI:
- * the message is lost, and nothing says whose it was. */
+/* Of this rank's next receives for tag 0 that a message comes to, `skip` go well and then `count`
+ * end with FERRY_EMPI: the message is lost, and nothing says whose it was. */
 void fy_sim_lose_batches(fy_sim *sim, int rank, unsigned skip, unsigned count);
-/* The oldest `count` receives for tag 0 that are posted here end with FERRY_EMPI now, though nothing came. */
+/* The oldest `count` receives for tag 0 that are posted here end with FERRY_EMPI now, though
+ * nothing came. */
 void fy_sim_fail_posted(fy_sim *sim, int rank, unsigned count);
 /* The next `count` receives of this rank are refused. */
 void fy_sim_refuse_receives(fy_sim *sim, int rank, unsigned count);

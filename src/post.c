@@ -20,7 +20,8 @@ static int check(const struct fy_post *o)
 	if (!o->engine)
 		return fy_fail(FERRY_EINVAL, "the engine is NULL: ferry_open makes one");
 	if (o->rank < 0 || o->rank >= o->engine->size)
-		return fy_fail(FERRY_EINVAL, "rank %d: this job has ranks 0 to %d", o->rank, o->engine->size - 1);
+		return fy_fail(FERRY_EINVAL, "rank %d: this job has ranks 0 to %d", o->rank,
+		               o->engine->size - 1);
 	if (!o->message && !o->body && o->nbytes)
 		return fy_fail(FERRY_EINVAL, "the body is NULL and nbytes is %zu", o->nbytes);
 	if (!fy_timeout_ok(o->timeout))
@@ -28,16 +29,16 @@ static int check(const struct fy_post *o)
 		               (long long)o->timeout);
 	size_t total = o->message ? fy_message_total(o->message) : o->nbytes;
 	if (total > o->engine->options.message_max)
-		return fy_fail(FERRY_ETOOBIG, "a message of %zu bytes: options.message_max is %zu", total,
-		               o->engine->options.message_max);
+		return fy_fail(FERRY_ETOOBIG, "a message of %zu bytes: options.message_max is %zu",
+		               total, o->engine->options.message_max);
 	return FERRY_OK;
 }
 
 static int check_op(uint32_t op)
 {
 	if (op >= FERRY_OP_RESERVED)
-		return fy_fail(FERRY_EINVAL, "op %#x is reserved: the program's ops are below %#x", op,
-		               FERRY_OP_RESERVED);
+		return fy_fail(FERRY_EINVAL, "op %#x is reserved: the program's ops are below %#x",
+		               op, FERRY_OP_RESERVED);
 	return FERRY_OK;
 }
 
@@ -62,8 +63,8 @@ static int check_open(ferry *e)
 
 static bool may_wait(ferry *e, int64_t timeout)
 {
-	return timeout != 0 && !(e->options.flags & FERRY_NONBLOCK) && !fy_engine_on_progress(NULL) &&
-	       !fy_executor_last_runner();
+	return timeout != 0 && !(e->options.flags & FERRY_NONBLOCK) &&
+	       !fy_engine_on_progress(NULL) && !fy_executor_last_runner();
 }
 
 struct room {
@@ -71,11 +72,13 @@ struct room {
 	struct fy_lane *lane;
 	int rank;
 	uint32_t size;
-	size_t body;    /* what send_memory must have room for */
-	bool always;    /* it is taken, room or not: what a handler posts may be what the others wait for */
+	size_t body; /* what send_memory must have room for */
+	/* it is taken, room or not: what a handler posts may be what the others wait for */
+	bool always;
 };
 
-/* 0: room, 1: none now, 2: the rank is gone. FERRY_NONE is the helm itself, whose room is the lane's. */
+/* 0: room, 1: none now, 2: the rank is gone. FERRY_NONE is the helm itself, whose room is
+ * the lane's. */
 static uint8_t fullness(const ferry *e, int rank)
 {
 	return rank == FERRY_NONE ? 0 : fy_load_acquire_8(&e->full[rank]);
@@ -141,10 +144,11 @@ static void await_channel(const struct room *r, ferry *e, int64_t until)
 /*
  * A poster without room drives, or lets others come first.
  *
- * Who drives keeps a processor, which is well while all are after throughput. But where threads wait for futures all
- * the time these come first, and others sleep until there is room. (Beside 15 such posters, on two processors, 99 % of
- * a thread's round trips took less than 4 ms in this way, and 20 ms when the posters drove; posting alone they
- * get a third more through when they drive.) More than one wait in 16 times without room counts as all the time.
+ * Who drives keeps a processor, which is well while all are after throughput. But where threads
+ * wait for futures all the time these come first, and others sleep until there is room. (Beside 15
+ * such posters, on two processors, 99 % of a thread's round trips took less than 4 ms in this way,
+ * and 20 ms when the posters drove; posting alone they get a third more through when they drive.)
+ * More than one wait in 16 times without room counts as all the time.
  */
 #define OTHERS_STEP 16u
 #define OTHERS_MAX 64u
@@ -154,7 +158,8 @@ static bool others_come_first(const struct room *r, const ferry *e)
 	struct fy_lane *lane = r->lane;
 	uint64_t waits = fy_load_relaxed_64(&e->waits);
 	if (waits != lane->waits_seen)
-		lane->others = lane->others + OTHERS_STEP < OTHERS_MAX ? lane->others + OTHERS_STEP : OTHERS_MAX;
+		lane->others = lane->others + OTHERS_STEP < OTHERS_MAX ? lane->others + OTHERS_STEP
+		                                                       : OTHERS_MAX;
 	else if (lane->others)
 		lane->others--;
 	lane->waits_seen = waits;
@@ -179,9 +184,10 @@ static int no_room(const struct room *r)
 	if (r->rank == FERRY_NONE)
 		return fy_fail(FERRY_EAGAIN, "no room in this thread's lane for another start now");
 	if (body_waits(r))
-		return fy_fail(FERRY_EAGAIN, "no room for another long body to rank %d now: %llu bytes of such "
-		                             "bodies are not sent yet, and options.send_memory is %zu", r->rank,
-		               (unsigned long long)fy_load_acquire_64(&r->engine->bodies),
+		return fy_fail(FERRY_EAGAIN,
+		               "no room for another long body to rank %d now: %llu bytes of such "
+		               "bodies are not sent yet, and options.send_memory is %zu",
+		               r->rank, (unsigned long long)fy_load_acquire_64(&r->engine->bodies),
 		               r->engine->options.send_memory);
 	return fy_fail(FERRY_EAGAIN, "no room for another message to rank %d now", r->rank);
 }
@@ -227,8 +233,8 @@ static int reserve(const struct fy_post *o, uint32_t size, size_t body, struct f
 /* ---- after the record is published -------------------------------------------------------- */
 
 /* The engine stopped while we posted. Once it has looked at the lanes for the last time, the record
- * is either out, and its future was completed, or it will stay: then it is void, and its future and message
- * stay the caller's. */
+ * is either out, and its future was completed, or it will stay: then it is void, and its future and
+ * message stay the caller's. */
 static int posted_too_late(ferry *e, struct fy_lane *lane)
 {
 	uint64_t end = lane->tail;
@@ -246,18 +252,20 @@ static bool is_empty(const void *arg)
 }
 
 /*
- * Somebody sleeps. To wake a thread takes 5 to 30 us where processors are virtual, so a thread that is in the habit of
- * waiting does not do it for what it posts before: it sends the first one itself, and leaves what follows to its wait,
- * which drives. If it does not wait, that stays where it is until the progress thread's nap ends, a millisecond at the most;
- * a thread that let it wait for long twice is not believed for some time.
+ * Somebody sleeps. To wake a thread takes 5 to 30 us where processors are virtual, so a thread that
+ * is in the habit of waiting does not do it for what it posts before: it sends the first one
+ * itself, and leaves what follows to its wait, which drives. If it does not wait, that stays where
+ * it is until the progress thread's nap ends, a millisecond at the most; a thread that let it wait
+ * for long twice is not believed for some time.
  */
 #define WAITS_SOON FERRY_US(30)
 #define SLOW_WAITS 32u
 
 /*
- * Who waits beside threads that post without a pause sleeps at once when it cannot have the helm. To yield would put it
- * behind all of them, for some 0.1 ms each time, and nobody wakes a thread that has only yielded; what sleeps on its
- * future is woken as soon as the answer is there. More than one wait in four beside somebody without room counts.
+ * Who waits beside threads that post without a pause sleeps at once when it cannot have the helm.
+ * To yield would put it behind all of them, for some 0.1 ms each time, and nobody wakes a thread
+ * that has only yielded; what sleeps on its future is woken as soon as the answer is there. More
+ * than one wait in four beside somebody without room counts.
  */
 #define FLOODS_STEP 4u
 #define FLOODS_MAX 16u
@@ -266,7 +274,8 @@ static void note_floods(struct fy_lane *lane)
 {
 	uint64_t full = fy_load_relaxed_64(&lane->engine->lane_full);
 	if (full != lane->full_seen && !lane->flooded)
-		lane->floods = lane->floods + FLOODS_STEP < FLOODS_MAX ? lane->floods + FLOODS_STEP : FLOODS_MAX;
+		lane->floods = lane->floods + FLOODS_STEP < FLOODS_MAX ? lane->floods + FLOODS_STEP
+		                                                       : FLOODS_MAX;
 	else if (lane->floods)
 		lane->floods--;
 	lane->full_seen = full;
@@ -329,7 +338,7 @@ static inline int publish(ferry *e, struct fy_lane *lane, uint32_t size, bool aw
 	return FERRY_OK;
 }
 
-/* ---- the long way ------------------------------------------------------------------------------ */
+/* ---- the long way ------------------------------------------------------ */
 
 /* A body that is too long for a lane travels as a message of its own. */
 static int wrap(const struct fy_post *o, ferry_message **message_p)
@@ -345,7 +354,8 @@ static int wrap(const struct fy_post *o, ferry_message **message_p)
 
 static int write_record(const struct fy_post *o, ferry_message *m, ferry_future *future)
 {
-	uint32_t word = o->kind | (future ? FY_EXT : 0) | (m ? FY_LARGE | (uint32_t)sizeof m : (uint32_t)o->nbytes);
+	uint32_t word = o->kind | (future ? FY_EXT : 0) |
+	                (m ? FY_LARGE | (uint32_t)sizeof m : (uint32_t)o->nbytes);
 	uint32_t size = fy_record_size(word);
 	struct fy_record *r = NULL;
 	int status = reserve(o, size, 0, &r);
@@ -372,7 +382,8 @@ static void discard(ferry_future *future)
 
 static uint32_t future_flags(const struct fy_post *o)
 {
-	uint32_t flags = o->flags | (o->op == FY_OP_START ? FY_FUTURE_IS_STARTED : FY_FUTURE_IS_POSTED);
+	uint32_t flags =
+		o->flags | (o->op == FY_OP_START ? FY_FUTURE_IS_STARTED : FY_FUTURE_IS_POSTED);
 	if (o->kind == FY_KIND_CALL)
 		flags |= FY_FUTURE_IS_CALL;
 	if (o->op == FY_OP_FLUSH || o->op == FY_OP_FLUSH_ALL)
@@ -388,7 +399,8 @@ static int post_checked(struct fy_post *o, ferry_future **future_p)
 	ferry_future *future = wanted ? fy_future_create(o->engine, future_flags(o)) : NULL;
 	int status = wanted && !future ? fy_fail(FERRY_ENOMEM, "no memory for a future") : FERRY_OK;
 	if (future && o->kind == FY_KIND_CALL)
-		future->reply = fy_message_blank(o->lane); /* without one the reply finds memory of its own */
+		/* without one the reply finds memory of its own */
+		future->reply = fy_message_blank(o->lane);
 	if (status == FERRY_OK && wrapped)
 		status = wrap(o, &m);
 	else if (m)
@@ -416,7 +428,8 @@ static int post_long(struct fy_post *o, size_t held, ferry_future **future_p)
 	if (status)
 		return status;
 	status = post_checked(o, future_p);
-	if (status && status != FERRY_ESTOPPED) /* when it has stopped, the engine may be gone by now */
+	/* when it has stopped, the engine may be gone by now */
+	if (status && status != FERRY_ESTOPPED)
 		unclaim_body(o->engine, o->rank, held);
 	return status;
 }
@@ -432,7 +445,9 @@ static int post_open(struct fy_post *o, ferry_future **future_p)
 		return bad;
 	if (!o->lane)
 		return fy_fail(FERRY_ENOMEM, "no memory for this thread's lane");
-	size_t held = o->message ? fy_message_held(o->message) : o->nbytes > FY_LANE_INLINE ? o->nbytes : 0;
+	size_t held = o->message                   ? fy_message_held(o->message)
+	              : o->nbytes > FY_LANE_INLINE ? o->nbytes
+	                                           : 0;
 	return held ? post_long(o, held, future_p) : post_checked(o, future_p);
 }
 
@@ -443,8 +458,10 @@ int fy_post(const struct fy_post *post, ferry_future **future_p)
 	return bad ? bad : post_open(&o, future_p);
 }
 
-/* A record with a future, in the room that was reserved for it in this thread's lane. Returns the place of its body. */
-static inline void *begin_awaited(struct fy_record *r, uint32_t word, uint32_t op, uint32_t rank, ferry_future *future)
+/* A record with a future, in the room that was reserved for it in this thread's lane. Returns the
+ * place of its body. */
+static inline void *begin_awaited(struct fy_record *r, uint32_t word, uint32_t op, uint32_t rank,
+                                  ferry_future *future)
 {
 	fy_record_clear_end(r, fy_record_size(word));
 	*r = (struct fy_record){ word, op, rank, fy_recent.lane->stream };
@@ -452,7 +469,8 @@ static inline void *begin_awaited(struct fy_record *r, uint32_t word, uint32_t o
 	return (char *)(r + 1) + 8;
 }
 
-static inline int publish_awaited(ferry *engine, uint32_t word, ferry_future *future, ferry_future **future_p)
+static inline int publish_awaited(ferry *engine, uint32_t word, ferry_future *future,
+                                  ferry_future **future_p)
 {
 	int status = publish(engine, fy_recent.lane, fy_record_size(word), true);
 	if (fy_likely(status == FERRY_OK))
@@ -481,25 +499,38 @@ int fy_post_start_end(ferry *engine, size_t nbytes, ferry_future *future, ferry_
 	return publish_awaited(engine, START_WORD(nbytes), future, future_p);
 }
 
-int fy_post_start(ferry *engine, const void *body, size_t nbytes, uint32_t flags, ferry_future **future_p)
+int fy_post_start(ferry *engine, const void *body, size_t nbytes, uint32_t flags,
+                  ferry_future **future_p)
 {
-	struct fy_post o = { .engine = engine, .kind = FY_KIND_CONTROL, .rank = FERRY_NONE, .op = FY_OP_START,
-		             .body = body, .nbytes = nbytes, .timeout = FERRY_FOREVER, .flags = flags };
+	struct fy_post o = { .engine = engine,
+		             .kind = FY_KIND_CONTROL,
+		             .rank = FERRY_NONE,
+		             .op = FY_OP_START,
+		             .body = body,
+		             .nbytes = nbytes,
+		             .timeout = FERRY_FOREVER,
+		             .flags = flags };
 	return post_open(&o, future_p);
 }
 
-int fy_post_flush(ferry *engine, struct fy_lane *lane, int rank, int64_t timeout, ferry_future **future_p)
+int fy_post_flush(ferry *engine, struct fy_lane *lane, int rank, int64_t timeout,
+                  ferry_future **future_p)
 {
 	bool all = rank == FERRY_ALL;
-	struct fy_post o = { .engine = engine, .lane = lane, .kind = FY_KIND_POST, .rank = all ? engine->rank : rank,
-		             .op = all ? FY_OP_FLUSH_ALL : FY_OP_FLUSH, .timeout = timeout };
+	struct fy_post o = { .engine = engine,
+		             .lane = lane,
+		             .kind = FY_KIND_POST,
+		             .rank = all ? engine->rank : rank,
+		             .op = all ? FY_OP_FLUSH_ALL : FY_OP_FLUSH,
+		             .timeout = timeout };
 	return fy_post(&o, future_p);
 }
 
-/* ---- the API --------------------------------------------------------------------------------------- */
+/* ---- the API ----------------------------------------------------------- */
 
 /* Small, nothing wrong with it, and no reason to wait: the short way. */
-static inline bool is_frequent(const ferry *engine, int rank, uint32_t op, const void *body, size_t nbytes)
+static inline bool is_frequent(const ferry *engine, int rank, uint32_t op, const void *body,
+                               size_t nbytes)
 {
 	return engine && (unsigned)rank < (unsigned)engine->size && op < FERRY_OP_RESERVED &&
 	       nbytes <= FY_LANE_INLINE && (body || !nbytes) && is_mine_and_open(engine) &&
@@ -507,8 +538,8 @@ static inline bool is_frequent(const ferry *engine, int rank, uint32_t op, const
 }
 
 /* The short way with a future. False: the long one. */
-static bool post_awaited(ferry *engine, uint32_t kind, int rank, uint32_t op, const void *body, size_t nbytes,
-                         ferry_future **future_p, int *status_p)
+static bool post_awaited(ferry *engine, uint32_t kind, int rank, uint32_t op, const void *body,
+                         size_t nbytes, ferry_future **future_p, int *status_p)
 {
 	if (!future_p || !is_frequent(engine, rank, op, body, nbytes))
 		return false;
@@ -517,7 +548,8 @@ static bool post_awaited(ferry *engine, uint32_t kind, int rank, uint32_t op, co
 	struct fy_record *r = fy_lane_reserve(lane, size);
 	bool call = kind == FY_KIND_CALL;
 	ferry_future *future =
-		r ? fy_future_create(engine, FY_FUTURE_IS_POSTED | (call ? FY_FUTURE_IS_CALL : 0)) : NULL;
+		r ? fy_future_create(engine, FY_FUTURE_IS_POSTED | (call ? FY_FUTURE_IS_CALL : 0))
+		  : NULL;
 	if (!future)
 		return false;
 	if (call)
@@ -527,7 +559,8 @@ static bool post_awaited(ferry *engine, uint32_t kind, int rank, uint32_t op, co
 	return true;
 }
 
-int ferry_post(ferry *engine, int rank, uint32_t op, const void *body, size_t nbytes, ferry_future **future_p)
+int ferry_post(ferry *engine, int rank, uint32_t op, const void *body, size_t nbytes,
+               ferry_future **future_p)
 {
 	int status;
 	if (fy_likely(!future_p && is_frequent(engine, rank, op, body, nbytes))) {
@@ -547,16 +580,22 @@ int ferry_post(ferry *engine, int rank, uint32_t op, const void *body, size_t nb
 	return ferry_post_for(engine, rank, op, body, nbytes, FERRY_FOREVER, future_p);
 }
 
-int ferry_post_for(ferry *engine, int rank, uint32_t op, const void *body, size_t nbytes, int64_t timeout,
-                   ferry_future **future_p)
+int ferry_post_for(ferry *engine, int rank, uint32_t op, const void *body, size_t nbytes,
+                   int64_t timeout, ferry_future **future_p)
 {
 	int bad = check_op(op);
-	struct fy_post o = { .engine = engine, .kind = FY_KIND_POST, .rank = rank, .op = op, .body = body,
-		             .nbytes = nbytes, .timeout = timeout };
+	struct fy_post o = { .engine = engine,
+		             .kind = FY_KIND_POST,
+		             .rank = rank,
+		             .op = op,
+		             .body = body,
+		             .nbytes = nbytes,
+		             .timeout = timeout };
 	return bad ? bad : fy_post(&o, future_p);
 }
 
-int ferry_call(ferry *engine, int rank, uint32_t op, const void *body, size_t nbytes, ferry_future **future_p)
+int ferry_call(ferry *engine, int rank, uint32_t op, const void *body, size_t nbytes,
+               ferry_future **future_p)
 {
 	int status;
 	if (post_awaited(engine, FY_KIND_CALL, rank, op, body, nbytes, future_p, &status))
@@ -564,24 +603,35 @@ int ferry_call(ferry *engine, int rank, uint32_t op, const void *body, size_t nb
 	return ferry_call_for(engine, rank, op, body, nbytes, FERRY_FOREVER, future_p);
 }
 
-int ferry_call_for(ferry *engine, int rank, uint32_t op, const void *body, size_t nbytes, int64_t timeout,
-                   ferry_future **future_p)
+int ferry_call_for(ferry *engine, int rank, uint32_t op, const void *body, size_t nbytes,
+                   int64_t timeout, ferry_future **future_p)
 {
 	int bad = check_op(op);
-	struct fy_post o = { .engine = engine, .kind = FY_KIND_CALL, .rank = rank, .op = op, .body = body,
-		             .nbytes = nbytes, .timeout = timeout };
+	struct fy_post o = { .engine = engine,
+		             .kind = FY_KIND_CALL,
+		             .rank = rank,
+		             .op = op,
+		             .body = body,
+		             .nbytes = nbytes,
+		             .timeout = timeout };
 	return bad ? bad : fy_post(&o, future_p);
 }
 
-static int post_message(ferry *engine, int rank, ferry_message *message, uint32_t kind, ferry_future **future_p)
+static int post_message(ferry *engine, int rank, ferry_message *message, uint32_t kind,
+                        ferry_future **future_p)
 {
 	if (!engine || !message)
 		return fy_fail(FERRY_EINVAL, "this needs an engine and a message");
 	if (message->engine != engine)
-		return fy_fail(FERRY_EINVAL, "the message belongs to another engine: create it with this one");
+		return fy_fail(FERRY_EINVAL,
+		               "the message belongs to another engine: create it with this one");
 	if (!(message->flags & (FY_MESSAGE_RECEIVED | FY_MESSAGE_POSTED | FY_MESSAGE_VIEW)))
 		message->flags |= FY_MESSAGE_POSTED;
-	struct fy_post o = { .engine = engine, .kind = kind, .rank = rank, .op = message->op, .message = message,
+	struct fy_post o = { .engine = engine,
+		             .kind = kind,
+		             .rank = rank,
+		             .op = message->op,
+		             .message = message,
 		             .timeout = FERRY_FOREVER };
 	return fy_post(&o, future_p);
 }
@@ -606,12 +656,15 @@ int ferry_call_message(ferry *engine, int rank, ferry_message *message, ferry_fu
 int ferry_flush(ferry *engine, int rank, int64_t timeout)
 {
 	if (!engine || !fy_timeout_ok(timeout))
-		return fy_fail(FERRY_EINVAL, "ferry_flush needs an engine and a timeout >= 0 or FERRY_FOREVER");
+		return fy_fail(FERRY_EINVAL,
+		               "ferry_flush needs an engine and a timeout >= 0 or FERRY_FOREVER");
 	if (rank != FERRY_ALL && (rank < 0 || rank >= engine->size))
-		return fy_fail(FERRY_EINVAL, "rank %d: this job has ranks 0 to %d, or FERRY_ALL", rank,
-		               engine->size - 1);
+		return fy_fail(FERRY_EINVAL, "rank %d: this job has ranks 0 to %d, or FERRY_ALL",
+		               rank, engine->size - 1);
 	if (fy_engine_on_progress(engine))
-		return fy_fail(FERRY_EDEADLK, "ferry_flush would wait for the progress thread, which is running this");
+		return fy_fail(
+			FERRY_EDEADLK,
+			"ferry_flush would wait for the progress thread, which is running this");
 	ferry_future *future = NULL;
 	int64_t until = fy_until(fy_now(), timeout);
 	int status = fy_post_flush(engine, NULL, rank, timeout, &future);

@@ -20,12 +20,15 @@ uint32_t fy_program_ending, fy_program_enter_fences;
 const uint32_t fy_no_op = UINT32_MAX;
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static struct fy_inside *all;      /* under lock; never shorter, a thread that exits leaves its own to the next */
-static struct fy_inside not_known; /* of threads for which there is no memory: exit does not wait for these */
-static pthread_key_t key;          /* its destructor gives back a thread's */
+/* under lock; never shorter, a thread that exits leaves its own to the next */
+static struct fy_inside *all;
+/* of threads for which there is no memory: exit does not wait for these */
+static struct fy_inside not_known;
+static pthread_key_t key; /* its destructor gives back a thread's */
 static pthread_once_t key_once = PTHREAD_ONCE_INIT, begin_once = PTHREAD_ONCE_INIT;
-static bool works;                 /* constant after key_once */
-static pid_t process;              /* constant after begin_once: in the child of a fork exit has nothing to wait for */
+static bool works; /* constant after key_once */
+/* constant after begin_once: in the child of a fork exit has nothing to wait for */
+static pid_t process;
 
 /* ---- threads ------------------------------------------------------------------------------ */
 
@@ -92,13 +95,15 @@ void fy_program_left(const char *what, uint32_t op)
 	char text[200], of[32] = "";
 	if (op != fy_no_op)
 		snprintf(of, sizeof of, " of op %#x", op);
-	snprintf(text, sizeof text, "ferry: %s%s did not return: neither an exception nor pthread_exit may leave it. The "
-	         "program ends here.\n", what, of);
+	snprintf(text, sizeof text,
+	         "ferry: %s%s did not return: neither an exception nor pthread_exit may leave it. "
+	         "The program ends here.\n",
+	         what, of);
 	say(text);
 	abort();
 }
 
-/* ---- exit -------------------------------------------------------------------------------------- */
+/* ---- exit -------------------------------------------------------------- */
 
 static bool is_anybody_inside(void)
 {
@@ -120,7 +125,8 @@ void fy_program_end(void)
 	while ((inside = is_anybody_inside()) && fy_now() < until)
 		nanosleep(&look, NULL);
 	if (inside)
-		say("ferry: exit goes on beside a handler or callback that has not returned for a second\n");
+		say("ferry: exit goes on beside a handler or callback that has not returned for a "
+		    "second\n");
 }
 
 static void at_exit(void)

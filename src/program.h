@@ -1,16 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Code of the program that the library calls: handlers, callbacks, release and memory functions, starts of MPI.
+ * Code of the program that the library calls: handlers, callbacks, release and memory functions,
+ * starts of MPI.
  *
- *  - It has the signal mask of whoever opened the engine, also on the progress thread: see fy_program_mask.
- *  - It ends by returning. What leaves it in another way, an exception of C++ or pthread_exit, would leave the helm or a
- *    strand held for ever: FY_PROGRAM ends the program then, with a sentence. (longjmp tells nobody.)
- *  - None is begun any more once exit() has come to the library: what it uses is being destroyed. Whoever calls it
- *    asks fy_program_may_run first, after fy_program_enter on this thread.
+ *  - It has the signal mask of whoever opened the engine, also on the progress thread:
+ *    see fy_program_mask.
+ *  - It ends by returning. What leaves it in another way, an exception of C++ or pthread_exit,
+ *    would leave the helm or a strand held for ever: FY_PROGRAM ends the program then, with a
+ *    sentence. (longjmp tells nobody.)
+ *  - None is begun any more once exit() has come to the library: what it uses is being destroyed.
+ *    Whoever calls it asks fy_program_may_run first, after fy_program_enter on this thread.
  *
- * Exit sets `ending`, makes every running thread pass a fence, and waits for those that are inside. A thread says that
- * it is inside, and then looks at `ending`. So either it sees the end or exit sees it. Who is inside pays
- * for no fence where the kernel has membarrier (wake.h).
+ * Exit sets `ending`, makes every running thread pass a fence, and waits for those that are inside.
+ * A thread says that it is inside, and then looks at `ending`. So either it sees the end or exit
+ * sees it. Who is inside pays for no fence where the kernel has membarrier (wake.h).
  */
 #ifndef FY_PROGRAM_H
 #define FY_PROGRAM_H
@@ -26,17 +29,20 @@ struct fy_inside {
 	struct fy_inside *next; /* constant once it is in the list */
 };
 
-#define FY_HERE __attribute__((visibility("hidden"))) /* so that no table stands between a handler and the look at it */
+/* so that no table stands between a handler and the look at it */
+#define FY_HERE __attribute__((visibility("hidden")))
 
 /* This thread's, made when it first runs code of the program. */
 extern _Thread_local struct fy_inside *fy_inside __attribute__((tls_model("initial-exec")));
-extern FY_HERE uint32_t fy_program_ending;     /* 1 once exit has begun: written by exit (release), read by all (relaxed) */
-extern FY_HERE uint32_t fy_program_enter_fences; /* constant after fy_program_begin: there is no membarrier */
+/* 1 once exit has begun: written by exit (release), read by all (relaxed) */
+extern FY_HERE uint32_t fy_program_ending;
+/* constant after fy_program_begin: there is no membarrier */
+extern FY_HERE uint32_t fy_program_enter_fences;
 
 /* Once a process, before the first engine: exit will stop code of the program from here on. */
 void fy_program_begin(void);
-/* This thread runs no code of the program so far and has blocked its signals. When it is to run some for the first
- * time it takes this mask, which stays where it is while the thread lives. */
+/* This thread runs no code of the program so far and has blocked its signals. When it is to run
+ * some for the first time it takes this mask, which stays where it is while the thread lives. */
 void fy_program_mask(const sigset_t *mask);
 /* The slow part of fy_program_enter. */
 struct fy_inside *fy_program_thread(void) __attribute__((cold));
@@ -66,8 +72,8 @@ static inline bool fy_program_may_run(void)
 	return fy_likely(!fy_load_relaxed_32(&fy_program_ending));
 }
 
-/* Where a thread of the program holds something of the library's and what is called then, MPI, the log, a handler, may
- * be a cancellation point: a cancellation waits. */
+/* Where a thread of the program holds something of the library's and what is called then, MPI, the
+ * log, a handler, may be a cancellation point: a cancellation waits. */
 static inline int fy_cancel_later(void)
 {
 	int before;
@@ -91,8 +97,8 @@ static inline void fy_visit_ends(struct fy_visit *visit)
 	if (!visit->over)
 		fy_program_left(visit->what, *visit->op);
 }
-/* Around calls of the program's code: `what`, and where its op is. Where they return, which the compiler sees, it costs
- * nothing but to note these two. */
+/* Around calls of the program's code: `what`, and where its op is. Where they return, which the
+ * compiler sees, it costs nothing but to note these two. */
 #define FY_PROGRAM_BEGIN(what, op) \
 	struct fy_visit fy_visit_ __attribute__((cleanup(fy_visit_ends))) = { (what), (op), false }
 #define FY_PROGRAM_END (fy_visit_.over = true)

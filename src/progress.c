@@ -23,25 +23,28 @@
 #include "program.h"
 #include "status.h"
 
-/* How long the loop yields before it sleeps: to wake an idle processor takes 10 to 50 us. Less where ranks outnumber
- * the processors. */
+/* How long the loop yields before it sleeps: to wake an idle processor takes 10 to 50 us. Less
+ * where ranks outnumber the processors. */
 #define YIELD_ALONE FERRY_US(100)
 #define YIELD_CROWDED FERRY_US(5)
-/* How long a thread that waits looks on while chunks are under way and nothing is to be done for them: on one host one
- * takes up to 0.4 ms, and a thread that sleeps meanwhile is woken 30 us too late. */
+/* How long a thread that waits looks on while chunks are under way and nothing is to be done for
+ * them: on one host one takes up to 0.4 ms, and a thread that sleeps meanwhile is woken 30 us
+ * too late. */
 #define DRIVE_BUSY_ALONE FERRY_MS(1)
 #define DRIVE_BUSY_ELSE FERRY_US(50)
-#define STAND_BY_MAX FERRY_MS(1)   /* between two looks whether threads still drive, or left work to a wait that did not
-                                    * come */
-#define SLEEP_BUSY FERRY_US(20)    /* MPI has something of ours under way */
-#define SLEEP_WIRE FERRY_US(500)   /* the same, all of it to or from other hosts: what its buffers hold goes on
-                                    * meanwhile */
+/* between two looks whether threads still drive, or left work to a wait that did not come */
+#define STAND_BY_MAX FERRY_MS(1)
+#define SLEEP_BUSY FERRY_US(20) /* MPI has something of ours under way */
+/* the same, all of it to or from other hosts: what its buffers hold goes on meanwhile */
+#define SLEEP_WIRE FERRY_US(500)
 #define SLEEP_AWAITED FERRY_US(50) /* an answer from another host is waited for */
-#define SLEEP_AGREED FERRY_MS(1)   /* other hosts' word in a fence or close is waited for: a few come, one after the other */
-#define SLEEP_STARTED FERRY_US(500) /* the program's own requests, which nobody rings for, found idle */
-#define TELL_TIME FERRY_MS(200)     /* a close that gives up: MPI has so long to tell the other ranks */
-#define RUNG_FOR FERRY_MS(2)       /* how long a message is looked out for after a ring */
-#define SLEEP_RUNG FERRY_MS(5)     /* likewise from this host: its rank rings, this is for safety */
+/* other hosts' word in a fence or close is waited for: a few come, one after the other */
+#define SLEEP_AGREED FERRY_MS(1)
+/* the program's own requests, which nobody rings for, found idle */
+#define SLEEP_STARTED FERRY_US(500)
+#define TELL_TIME FERRY_MS(200) /* a close that gives up: MPI has so long to tell the other ranks */
+#define RUNG_FOR FERRY_MS(2)    /* how long a message is looked out for after a ring */
+#define SLEEP_RUNG FERRY_MS(5)  /* likewise from this host: its rank rings, this is for safety */
 #define SLEEP_LOCAL FERRY_MS(100)  /* all ranks are on this host and ring */
 #define CANCEL_AGAIN FERRY_MS(100) /* what was not cancelled is asked for again, */
 #define CANCEL_LIMIT FERRY_S(5)    /* and given up */
@@ -54,7 +57,8 @@ static void collect_commands(struct fy_progress *p)
 	struct fy_command *first = NULL, *last = NULL;
 	while (entry) {
 		struct fy_command *c =
-			(struct fy_command *)(void *)((char *)entry - offsetof(struct fy_command, entry));
+			(struct fy_command *)(void *)((char *)entry -
+		                                      offsetof(struct fy_command, entry));
 		entry = CK_STACK_NEXT(entry);
 		c->next = first;
 		first = c;
@@ -76,7 +80,8 @@ static void run_commands(struct fy_progress *p)
 		next = c->next;
 		if (c->run(p, c)) {
 			fy_store_release_32(&c->done, 1);
-			fy_futex_wake(&c->done, 1, false); /* c may be gone from here on: the word is only a key */
+			/* c may be gone from here on: the word is only a key */
+			fy_futex_wake(&c->done, 1, false);
 			p->worked = true;
 			continue;
 		}
@@ -107,7 +112,8 @@ static void return_credit(struct fy_progress *p)
 	ck_stack_entry_t *entry = ck_stack_batch_pop_upmc(&p->engine->accounts);
 	while (entry) {
 		struct fy_account *a =
-			(struct fy_account *)(void *)((char *)entry - offsetof(struct fy_account, entry));
+			(struct fy_account *)(void *)((char *)entry -
+		                                      offsetof(struct fy_account, entry));
 		entry = CK_STACK_NEXT(entry);
 		fy_store_release_32(&a->dirty, 0);
 		fy_fence_full(); /* what is added after this look finds dirty at 0 */
@@ -123,7 +129,8 @@ static void complete_rooms(struct fy_progress *p)
 	for (ferry_future **at = &p->rooms; *at;) {
 		ferry_future *f = *at;
 		struct fy_channel *ch = p->channels[f->id];
-		bool full = fy_bodies_full(p->engine, (int)f->id) || (ch && (ch->full || ch->queue));
+		bool full =
+			fy_bodies_full(p->engine, (int)f->id) || (ch && (ch->full || ch->queue));
 		if (full && !(ch && ch->gone)) {
 			at = &f->next;
 			continue;
@@ -167,7 +174,8 @@ static bool byes_done(struct fy_progress *p)
 	return done && !p->homeless; /* whose sender is still to be met */
 }
 
-/* Who waits for this rank's part of the agreement is told, too, though nothing was ever sent there. */
+/* Who waits for this rank's part of the agreement is told, too, though nothing was ever
+ * sent there. */
 static void open_to_neighbours(struct fy_progress *p)
 {
 	int me = p->engine->rank, near[3] = { (me - 1) / 2, 2 * me + 1, 2 * me + 2 };
@@ -187,13 +195,15 @@ static void give_up(struct fy_progress *p)
 	fy_engine_set_stopped(p->engine);
 	fy_progress_fail_commands(p, FERRY_EPEER);
 	for (struct fy_channel *ch = p->all; ch; ch = ch->all_next)
-		fy_channel_gone(p, ch, FERRY_ESTOPPED, "the engine was closed while a rank was gone");
+		fy_channel_gone(p, ch, FERRY_ESTOPPED,
+		                "the engine was closed while a rank was gone");
 	fy_call_fail(p, FERRY_ALL, FERRY_ESTOPPED, "the engine was closed while a rank was gone");
 	fy_outgoing_abandon(p, FERRY_ESTOPPED);
 }
 
-/* A receive that MPI did not cancel is asked for again. When it does not come back the close ends without it: what MPI
- * may still write to is kept, and all ranks have parted, so that MPI can be finalized. */
+/* A receive that MPI did not cancel is asked for again. When it does not come back the close
+ * ends without it: what MPI may still write to is kept, and all ranks have parted, so that MPI
+ * can be finalized. */
 static void take_back_receives(struct fy_progress *p)
 {
 	ferry *e = p->engine;
@@ -236,7 +246,8 @@ static void step_close(struct fy_progress *p)
 	}
 	if (p->byes && p->starts)
 		p->port->ops->starts->end(p);
-	if (p->finished && !p->n_posted && !p->tasks && !p->commands && !(p->starts && p->starts->under_way)) {
+	if (p->finished && !p->n_posted && !p->tasks && !p->commands &&
+	    !(p->starts && p->starts->under_way)) {
 		p->stopped = true;
 		p->clean = true;
 	}
@@ -274,10 +285,12 @@ bool fy_progress_step(struct fy_progress *p, bool user_code)
 	fy_outgoing_replies(p);
 	if (p->queued)
 		fy_outgoing_queues(p);
-	if (!p->byes) /* a post that races with the close does not follow the goodbye: it fails at the end */
+	/* a post that races with the close does not follow the goodbye: it fails at the end */
+	if (!p->byes)
 		fy_outgoing_drain(p);
 	if (p->dirty && (p->n_out || p->landing))
-		fy_channel_send_all(p); /* neither an announcement nor a reply waits for a chunk to be copied */
+		/* neither an announcement nor a reply waits for a chunk to be copied */
+		fy_channel_send_all(p);
 	fy_transfer_step(p);
 	if (p->starts && p->starts->under_way)
 		p->port->ops->starts->step(p);
@@ -336,7 +349,8 @@ static int64_t at_most(int64_t a, int64_t b)
 
 static bool is_under_way(const struct fy_progress *p)
 {
-	return p->n_flying || !fy_transfer_quiet(p) || p->dirty || p->commands_press || (p->finished && p->n_posted);
+	return p->n_flying || !fy_transfer_quiet(p) || p->dirty || p->commands_press ||
+	       (p->finished && p->n_posted);
 }
 
 /* The time between two looks, longer and longer while they find nothing. */
@@ -350,8 +364,8 @@ static int64_t longer(struct fy_progress *p, int64_t most)
 int64_t fy_progress_sleep_time(struct fy_progress *p)
 {
 	bool under_way = is_under_way(p);
-	bool awaited = p->calls_open || p->drain_broke_off || p->n_pending || p->n_streams || p->queued ||
-	               p->n_early; /* which may wait for memory */
+	bool awaited = p->calls_open || p->drain_broke_off || p->n_pending || p->n_streams ||
+	               p->queued || p->n_early; /* which may wait for memory */
 	bool agreeing = p->agree.kind || p->closing;
 	int64_t sleep_max = p->options->sleep_max ? p->options->sleep_max : FERRY_US(1);
 	int64_t t;
@@ -370,9 +384,11 @@ int64_t fy_progress_sleep_time(struct fy_progress *p)
 	if (p->starts && p->starts->under_way)
 		t = at_most(t, at_most(p->idle_sleep, SLEEP_STARTED));
 	if (p->rung_at && p->now - p->rung_at < RUNG_FOR)
-		t = at_most(t, SLEEP_AWAITED); /* the ring may overtake the message, over TCP for one */
+		/* the ring may overtake the message, over TCP for one */
+		t = at_most(t, SLEEP_AWAITED);
 	if (p->drain_broke_off)
-		t = at_most(t, FY_STALL_MAX / 2); /* then what waits for room moves out of the others' way */
+		/* then what waits for room moves out of the others' way */
+		t = at_most(t, FY_STALL_MAX / 2);
 	if (p->n_timers)
 		t = at_most(t, p->timers[0].when - p->now);
 	if (fy_load_relaxed_64(&p->engine->mailbox.bytes) && p->options->handler_grace > 0)
@@ -382,9 +398,10 @@ int64_t fy_progress_sleep_time(struct fy_progress *p)
 	return t > 0 ? t : 0;
 }
 
-/* Take the helm again, which threads that wait may have. As long as they drive, and leave nothing undone that a step
- * would find, this one sleeps on: to look costs whoever runs here 20 us. True when any drove. Each look is a whole
- * step, because one that counts as driving need not get a processor soon. */
+/* Take the helm again, which threads that wait may have. As long as they drive, and leave nothing
+ * undone that a step would find, this one sleeps on: to look costs whoever runs here 20 us. True
+ * when any drove. Each look is a whole step, because one that counts as driving need not get a
+ * processor soon. */
 static bool come_back(struct fy_progress *p)
 {
 	ferry *engine = p->engine;
@@ -414,7 +431,8 @@ static bool come_back(struct fy_progress *p)
 static void sleep_a_while(struct fy_progress *p)
 {
 	ferry *engine = p->engine;
-	bool nap = !p->napped || (!p->port->all_local && is_under_way(p)); /* which is not for long: see SLEEP_WIRE */
+	/* which is not for long: see SLEEP_WIRE */
+	bool nap = !p->napped || (!p->port->all_local && is_under_way(p));
 	if (!nap)
 		fy_outgoing_delist(p);
 	fy_store_release_32(&engine->napping, nap);
@@ -450,7 +468,8 @@ static bool let_others(struct fy_progress *p)
 	return come_back(p);
 }
 
-/* Ranks that share a processor wait for each other's turn, not for what comes within microseconds. */
+/* Ranks that share a processor wait for each other's turn, not for what comes within
+ * microseconds. */
 void fy_progress_set_patience(struct fy_progress *p)
 {
 	bool crowded = p->port->ranks_here > fy_processors();
@@ -480,7 +499,8 @@ void fy_progress_loop(struct fy_progress *p)
 		if (now - idle_since < p->spin)
 			fy_pause();
 		else if (now - idle_since < p->spin + p->yield && !on_the_wire) {
-			/* Threads that wait drive: the next one finds the helm free when this one sleeps. */
+			/* Threads that wait drive: the next one finds the helm free when this
+			 * one sleeps. */
 			if (let_others(p))
 				idle_since = now - p->spin - p->yield;
 		} else

@@ -23,9 +23,9 @@ static bool set_handler(struct fy_progress *p, struct fy_command *c)
 	return fy_dispatch_set_handler(p, r->handler, r->op, &r->old);
 }
 
-/* Nothing of the old handler runs or will run: messages that wait in its executor will
- * find it closed, those that are being handled on other threads are waited for. Inline ones ended before the
- * command ran. */
+/* Nothing of the old handler runs or will run: messages that wait in its executor will find it
+ * closed, those that are being handled on other threads are waited for. Inline ones ended before
+ * the command ran. */
 static void await_idle(struct fy_handler *old)
 {
 	if (!old)
@@ -36,7 +36,8 @@ static void await_idle(struct fy_handler *old)
 	fy_handler_release(old);
 }
 
-static struct fy_handler *handler_create(uint32_t op, ferry_executor *where, ferry_handler_fn *fn, void *arg)
+static struct fy_handler *handler_create(uint32_t op, ferry_executor *where, ferry_handler_fn *fn,
+                                         void *arg)
 {
 	struct fy_handler *h = calloc(1, sizeof *h);
 	if (!h)
@@ -52,8 +53,8 @@ int ferry_handle(ferry *engine, uint32_t op, ferry_executor *where, ferry_handle
 	if (!engine)
 		return fy_fail(FERRY_EINVAL, "ferry_handle needs an engine");
 	if (op >= FERRY_OP_RESERVED)
-		return fy_fail(FERRY_EINVAL, "op %#x is reserved: the program's ops are below %#x", op,
-		               FERRY_OP_RESERVED);
+		return fy_fail(FERRY_EINVAL, "op %#x is reserved: the program's ops are below %#x",
+		               op, FERRY_OP_RESERVED);
 	struct registration r = { .op = op };
 	r.command.run = set_handler;
 	r.command.arg = &r;
@@ -85,8 +86,8 @@ int ferry_handle_memory(ferry *engine, uint32_t op, ferry_memory_fn *fn, void *a
 	if (!engine)
 		return fy_fail(FERRY_EINVAL, "ferry_handle_memory needs an engine");
 	if (op >= FERRY_OP_RESERVED)
-		return fy_fail(FERRY_EINVAL, "op %#x is reserved: the program's ops are below %#x", op,
-		               FERRY_OP_RESERVED);
+		return fy_fail(FERRY_EINVAL, "op %#x is reserved: the program's ops are below %#x",
+		               op, FERRY_OP_RESERVED);
 	struct memory_registration r = { .op = op, .fn = fn, .arg = arg };
 	r.command.run = set_memory;
 	r.command.arg = &r;
@@ -110,8 +111,9 @@ static bool has_news(const void *arg)
 static bool hopeless(ferry *e, uint32_t op)
 {
 	struct fy_mailbox *box = &e->mailbox;
-	return fy_load_acquire_64(&box->bytes) >= e->options.receive_memory / 4 * 3 && box->all.first &&
-	       fy_load_acquire_32(&e->ferry_recv_threads) == 1 && op != FERRY_ANY_OP;
+	return fy_load_acquire_64(&box->bytes) >= e->options.receive_memory / 4 * 3 &&
+	       box->all.first && fy_load_acquire_32(&e->ferry_recv_threads) == 1 &&
+	       op != FERRY_ANY_OP;
 }
 
 static int fail_hopeless(ferry *e)
@@ -121,10 +123,12 @@ static int fail_hopeless(ferry *e)
 	uint32_t last = FERRY_ANY_OP;
 	for (ferry_message *m = e->mailbox.all.first; m && at < sizeof ops - 16; m = m->next)
 		if (m->op != last) {
-			at += (size_t)snprintf(ops + at, sizeof ops - at, "%s%#x", at ? ", " : "", m->op);
+			at += (size_t)snprintf(ops + at, sizeof ops - at, "%s%#x", at ? ", " : "",
+			                       m->op);
 			last = m->op;
 		}
-	return fy_fail(FERRY_EDEADLK, "unread messages fill the receive budget (ops %s): read those first", ops);
+	return fy_fail(FERRY_EDEADLK,
+	               "unread messages fill the receive budget (ops %s): read those first", ops);
 }
 
 static void sleep_for_news(ferry *e, struct reader *r, int64_t until)
@@ -173,13 +177,15 @@ static int receive(ferry *e, int source, uint32_t op, int64_t timeout, ferry_mes
 int fy_recv(ferry *engine, int source, uint32_t op, int64_t timeout, ferry_message **message_p)
 {
 	if (!engine || !message_p || !fy_timeout_ok(timeout))
-		return fy_fail(FERRY_EINVAL, "ferry_recv needs an engine, a timeout >= 0 or FERRY_FOREVER, "
-		                             "and a place for the message");
+		return fy_fail(FERRY_EINVAL, "ferry_recv needs an engine, a timeout >= 0 or "
+		                             "FERRY_FOREVER, and a place for the message");
 	if (source != FERRY_ANY && (source < 0 || source >= engine->size))
-		return fy_fail(FERRY_EINVAL, "source %d: this job has ranks 0 to %d, or FERRY_ANY", source,
-		               engine->size - 1);
+		return fy_fail(FERRY_EINVAL, "source %d: this job has ranks 0 to %d, or FERRY_ANY",
+		               source, engine->size - 1);
 	if (timeout && fy_engine_on_progress(engine))
-		return fy_fail(FERRY_EDEADLK, "ferry_recv would wait for the progress thread, which is running this");
+		return fy_fail(
+			FERRY_EDEADLK,
+			"ferry_recv would wait for the progress thread, which is running this");
 	if (!fy_engine_enter(engine))
 		return fy_fail(FERRY_ESTOPPED, "the engine has stopped");
 	fy_add_32(&engine->ferry_recv_threads, 1);
@@ -192,8 +198,8 @@ int fy_recv(ferry *engine, int source, uint32_t op, int64_t timeout, ferry_messa
 int ferry_recv(ferry *engine, int source, uint32_t op, int64_t timeout, ferry_message **message_p)
 {
 	if (op >= FERRY_OP_RESERVED && op != FERRY_ANY_OP)
-		return fy_fail(FERRY_EINVAL, "op %#x is reserved: the program's ops are below %#x", op,
-		               FERRY_OP_RESERVED);
+		return fy_fail(FERRY_EINVAL, "op %#x is reserved: the program's ops are below %#x",
+		               op, FERRY_OP_RESERVED);
 	return fy_recv(engine, source, op, timeout, message_p);
 }
 
@@ -212,7 +218,8 @@ static bool join_fence(struct fy_progress *p, struct fy_command *c)
 		return false;
 	}
 	if (p->gone_since || p->closing)
-		c->status = p->gone_since ? fy_fail(FERRY_EPEER, "a rank is gone: a fence cannot end any more")
+		c->status = p->gone_since ? fy_fail(FERRY_EPEER,
+		                                    "a rank is gone: a fence cannot end any more")
 		                          : fy_fail(FERRY_ESTOPPED, "the engine is being closed");
 	else
 		c->status = fy_agree_refuses_fence(p);
@@ -227,7 +234,8 @@ static bool join_fence(struct fy_progress *p, struct fy_command *c)
 
 static int begin_fence(ferry *e, ferry_future **future_p)
 {
-	struct fence fence = { .future = fy_future_create(e, FY_FUTURE_NO_CANCEL), .why = "the engine is being closed" };
+	struct fence fence = { .future = fy_future_create(e, FY_FUTURE_NO_CANCEL),
+		               .why = "the engine is being closed" };
 	if (!fence.future)
 		return fy_fail(FERRY_ENOMEM, "no memory for a fence");
 	struct fy_command c = { .run = join_fence, .arg = &fence };
@@ -254,10 +262,13 @@ static int claim_fence(ferry *e, ferry_future **future_p)
 	pthread_mutex_unlock(&e->aside);
 	if (stopped)
 		return fy_fail(FERRY_ESTOPPED, "the engine was closed");
-	return busy ? fy_fail(FERRY_EINVAL, "another thread of this rank is in ferry_fence: one at a time") : FERRY_OK;
+	return busy ? fy_fail(FERRY_EINVAL,
+	                      "another thread of this rank is in ferry_fence: one at a time")
+	            : FERRY_OK;
 }
 
-/* `future`: of a fence that goes on, or NULL. Close has looked for the last time once the engine has stopped. */
+/* `future`: of a fence that goes on, or NULL. Close has looked for the last time once the engine
+ * has stopped. */
 static void give_fence(ferry *e, ferry_future *future)
 {
 	pthread_mutex_lock(&e->aside);
@@ -273,9 +284,11 @@ static void give_fence(ferry *e, ferry_future *future)
 int ferry_fence(ferry *e, int64_t timeout)
 {
 	if (!e || !fy_timeout_ok(timeout))
-		return fy_fail(FERRY_EINVAL, "ferry_fence needs an engine and a timeout >= 0 or FERRY_FOREVER");
+		return fy_fail(FERRY_EINVAL,
+		               "ferry_fence needs an engine and a timeout >= 0 or FERRY_FOREVER");
 	if (fy_engine_on_progress(e) || fy_engine_in_handler(e))
-		return fy_fail(FERRY_EDEADLK, "ferry_fence would wait for the handler or callback that calls it");
+		return fy_fail(FERRY_EDEADLK,
+		               "ferry_fence would wait for the handler or callback that calls it");
 	ferry_future *future = NULL;
 	int64_t until = fy_until(fy_now(), timeout);
 	int status = claim_fence(e, &future);
@@ -308,9 +321,11 @@ static bool add_room(struct fy_progress *p, struct fy_command *c)
 int ferry_room(ferry *engine, int rank, ferry_future **future_p)
 {
 	if (!engine || !future_p)
-		return fy_fail(FERRY_EINVAL, "ferry_room needs an engine and a place for the future");
+		return fy_fail(FERRY_EINVAL,
+		               "ferry_room needs an engine and a place for the future");
 	if (rank < 0 || rank >= engine->size)
-		return fy_fail(FERRY_EINVAL, "rank %d: this job has ranks 0 to %d", rank, engine->size - 1);
+		return fy_fail(FERRY_EINVAL, "rank %d: this job has ranks 0 to %d", rank,
+		               engine->size - 1);
 	ferry_future *future = fy_future_create(engine, 0);
 	if (!future)
 		return fy_fail(FERRY_ENOMEM, "no memory for a future");
@@ -326,7 +341,7 @@ int ferry_room(ferry *engine, int rank, ferry_future **future_p)
 	return FERRY_OK;
 }
 
-/* ---- what there is to know --------------------------------------------------------------------- */
+/* ---- what there is to know --------------------------------------------- */
 
 static bool copy_stats(struct fy_progress *p, struct fy_command *c)
 {
@@ -339,13 +354,14 @@ static bool copy_stats(struct fy_progress *p, struct fy_command *c)
 int ferry_stats_read(const ferry *engine, ferry_stats *stats)
 {
 	if (!engine || !stats || stats->size < sizeof stats->size)
-		return fy_fail(FERRY_EINVAL,
-		               "ferry_stats_read needs an engine and statistics made with FERRY_STATS_INIT");
+		return fy_fail(FERRY_EINVAL, "ferry_stats_read needs an engine and statistics made "
+		                             "with FERRY_STATS_INIT");
 	ferry *e = (ferry *)(uintptr_t)engine;
 	ferry_stats now;
 	struct fy_command c = { .run = copy_stats, .arg = &now };
 	if (fy_engine_command(e, &c) != FERRY_OK)
-		return fy_fail(FERRY_ESTOPPED, "the engine has stopped: read the counters before it is closed");
+		return fy_fail(FERRY_ESTOPPED,
+		               "the engine has stopped: read the counters before it is closed");
 	now.lane_full = fy_load_acquire_64(&e->lane_full);
 	now.lends = fy_load_acquire_64(&e->lends);
 	now.wakes = fy_load_acquire_64(&e->wake.wakes);
@@ -373,15 +389,16 @@ int ferry_status(const ferry *engine)
 	if (fy_load_acquire_32(&engine->phase) != FY_STOPPED)
 		return FERRY_OK;
 	if (engine->status)
-		return fy_fail(engine->status, "the engine has stopped: %s", ferry_strerror(engine->status));
+		return fy_fail(engine->status, "the engine has stopped: %s",
+		               ferry_strerror(engine->status));
 	return fy_fail(FERRY_ESTOPPED, "the engine was closed");
 }
 
 int ferry_options_resolved(const ferry *engine, ferry_options *options)
 {
 	if (!engine || !options)
-		return fy_fail(FERRY_EINVAL, "ferry_options_resolved needs an engine "
-		                             "and options made with FERRY_OPTIONS_INIT");
+		return fy_fail(FERRY_EINVAL, "ferry_options_resolved needs an engine and options "
+		                             "made with FERRY_OPTIONS_INIT");
 	ferry *e = (ferry *)(uintptr_t)engine; /* only counted in and out */
 	if (!fy_engine_enter(e))
 		return fy_fail(FERRY_ESTOPPED, "the engine has stopped");

@@ -19,15 +19,17 @@
 
 /* What every receive begins with. After FERRY_OK the engine, and so what is kept, stays until
  * fy_engine_leave. */
-static int begin(ferry *engine, int source, int64_t timeout, bool results, struct fy_exchange **exchange_p)
+static int begin(ferry *engine, int source, int64_t timeout, bool results,
+                 struct fy_exchange **exchange_p)
 {
 	if (!engine)
 		return fy_fail(FERRY_EINVAL, "engine is NULL: open one with ferry_open");
 	if (!results)
-		return fy_fail(FERRY_EINVAL, "there is nowhere to put the result: an output argument is NULL");
+		return fy_fail(FERRY_EINVAL,
+		               "there is nowhere to put the result: an output argument is NULL");
 	if (source != FERRY_ANY && (source < 0 || source >= ferry_size(engine)))
-		return fy_fail(FERRY_EINVAL, "there is no rank %d: use 0 to %d, or FERRY_ANY", source,
-		               ferry_size(engine) - 1);
+		return fy_fail(FERRY_EINVAL, "there is no rank %d: use 0 to %d, or FERRY_ANY",
+		               source, ferry_size(engine) - 1);
 	if (!fy_timeout_ok(timeout))
 		return fy_fail(FERRY_EINVAL, "a time of %lld ns: use 0 and more, or FERRY_FOREVER",
 		               (long long)timeout);
@@ -48,7 +50,8 @@ static struct fy_kept *find_kept(struct fy_exchange *x, int source, uint32_t op)
 }
 
 /* The data of this thread's operation, else the next message of this op. */
-static int receive(ferry *engine, int source, uint32_t op, int64_t timeout, ferry_message **message_p)
+static int receive(ferry *engine, int source, uint32_t op, int64_t timeout,
+                   ferry_message **message_p)
 {
 	struct fy_exchange *x;
 	int status = begin(engine, source, timeout, message_p != NULL, &x);
@@ -69,7 +72,8 @@ int ferry_recv_object(ferry *engine, int source, int64_t timeout, ferry_message 
 	return receive(engine, source, FY_OP_OBJECT, timeout, message_p);
 }
 
-int ferry_recv_simple_operation(ferry *engine, int source, int64_t timeout, ferry_message **message_p)
+int ferry_recv_simple_operation(ferry *engine, int source, int64_t timeout,
+                                ferry_message **message_p)
 {
 	return receive(engine, source, FY_OP_OBJECT, timeout, message_p);
 }
@@ -79,7 +83,8 @@ int ferry_recv_complex_data(ferry *engine, int source, int64_t timeout, ferry_me
 	return receive(engine, source, FY_OP_COMPLEX, timeout, message_p);
 }
 
-int ferry_recv_serialized_data(ferry *engine, int source, int64_t timeout, ferry_message **message_p)
+int ferry_recv_serialized_data(ferry *engine, int source, int64_t timeout,
+                               ferry_message **message_p)
 {
 	return receive(engine, source, FY_OP_BUFFER, timeout, message_p);
 }
@@ -109,10 +114,12 @@ static void pause_for(ferry *engine, int64_t backoff)
 int ferry_busy_wait_recv(ferry *engine, int source, int64_t backoff, ferry_message **message_p)
 {
 	if (backoff < 0)
-		return fy_fail(FERRY_EINVAL, "a backoff of %lld ns: use 0 and more", (long long)backoff);
+		return fy_fail(FERRY_EINVAL, "a backoff of %lld ns: use 0 and more",
+		               (long long)backoff);
 	int status = receive(engine, source, FY_OP_OBJECT, 0, message_p);
 	if (status == FERRY_PENDING && fy_engine_on_progress(engine))
-		return fy_fail(FERRY_EDEADLK, "polling in inline code would wait for itself: use a handler");
+		return fy_fail(FERRY_EDEADLK,
+		               "polling in inline code would wait for itself: use a handler");
 	while (status == FERRY_PENDING) {
 		pause_for(engine, backoff);
 		status = fy_recv(engine, source, FY_OP_OBJECT, 0, message_p);
@@ -137,9 +144,10 @@ static int check_fetched(struct fy_exchange *x)
 		return FERRY_OK;
 	if (has_data(kept->message)) {
 		int status = fy_fail(FERRY_EINVAL,
-		                     "the data of operation %u from rank %d was not fetched: "
-		                     "call a ferry_recv_... first",
-		                     ferry_message_op(kept->message), ferry_message_source(kept->message));
+		                     "the data of operation %u from rank %d was not fetched: call "
+		                     "a ferry_recv_... first",
+		                     ferry_message_op(kept->message),
+		                     ferry_message_source(kept->message));
 		fy_exchange_keep(x, kept);
 		return status;
 	}
@@ -149,7 +157,8 @@ static int check_fetched(struct fy_exchange *x)
 }
 
 /* The next operation, kept for this thread. */
-static int keep_operation(ferry *engine, struct fy_exchange *x, int64_t timeout, uint32_t *op_p, int *source_p)
+static int keep_operation(ferry *engine, struct fy_exchange *x, int64_t timeout, uint32_t *op_p,
+                          int *source_p)
 {
 	struct fy_kept *kept = malloc(sizeof *kept);
 	if (!kept)
@@ -185,7 +194,8 @@ int ferry_recv_operation_type(ferry *engine, int64_t timeout, uint32_t *op_p, in
 static void *take_bytes(ferry_message *message, const void *data, size_t nbytes)
 {
 	size_t taken;
-	void *memory = ferry_message_attachments(message) ? ferry_message_take(message, 0, &taken) : NULL;
+	void *memory =
+		ferry_message_attachments(message) ? ferry_message_take(message, 0, &taken) : NULL;
 	if (memory)
 		return memory;
 	memory = malloc(nbytes ? nbytes : 1);
@@ -201,7 +211,8 @@ static int give_bytes(ferry_message *message, void **data_p, size_t *nbytes_p)
 	bool attached = ferry_message_attachments(message) > 0;
 	const void *data = ferry_message_body(message, &nbytes);
 	if (attached && (nbytes > 0 || ferry_message_attachments(message) > 1))
-		return fy_fail(FERRY_EINVAL, "the data of operation %u is an object: use ferry_recv_complex_data",
+		return fy_fail(FERRY_EINVAL,
+		               "the data of operation %u is an object: use ferry_recv_complex_data",
 		               ferry_message_op(message));
 	if (attached)
 		data = ferry_message_attachment(message, 0, &nbytes);
@@ -210,20 +221,21 @@ static int give_bytes(ferry_message *message, void **data_p, size_t *nbytes_p)
 		if (!memory)
 			return fy_fail(FERRY_ENOMEM, "no memory for a buffer of %zu bytes", nbytes);
 		*data_p = memory;
-	}
-	else if (nbytes > room) {
+	} else if (nbytes > room) {
 		*nbytes_p = nbytes;
-		return fy_fail(FERRY_ETRUNC, "the buffer has %zu bytes, there is room for %zu: call again with more",
-		               nbytes, room);
-	}
-	else if (nbytes)
+		return fy_fail(
+			FERRY_ETRUNC,
+			"the buffer has %zu bytes, there is room for %zu: call again with more",
+			nbytes, room);
+	} else if (nbytes)
 		memcpy(*data_p, data, nbytes);
 	*nbytes_p = nbytes;
 	return FERRY_OK;
 }
 
 /* Something kept, or what comes next, as a kept thing that can be put back. */
-static int receive_kept(ferry *engine, struct fy_exchange *x, int source, int64_t timeout, struct fy_kept **kept_p)
+static int receive_kept(ferry *engine, struct fy_exchange *x, int source, int64_t timeout,
+                        struct fy_kept **kept_p)
 {
 	struct fy_kept *kept = find_kept(x, source, FY_OP_BUFFER);
 	if (!kept) {
@@ -242,8 +254,8 @@ static int receive_kept(ferry *engine, struct fy_exchange *x, int source, int64_
 }
 
 /* Receive and give; what cannot be given is kept. */
-static int receive_bytes(ferry *engine, struct fy_exchange *x, int source, int64_t timeout, void **data_p,
-                         size_t *nbytes_p)
+static int receive_bytes(ferry *engine, struct fy_exchange *x, int source, int64_t timeout,
+                         void **data_p, size_t *nbytes_p)
 {
 	struct fy_kept *kept = NULL;
 	int status = receive_kept(engine, x, source, timeout, &kept);

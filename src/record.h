@@ -32,7 +32,7 @@ _Static_assert(sizeof(struct fy_record) == 16, "the wire format says 16 bytes");
 
 #define FY_BODY_MAX 0xFFFFFFu /* what 24 bits hold */
 
-#define FY_KIND_PAD 0x00000000u     /* lanes only: skip to the end of the ring */
+#define FY_KIND_PAD 0x00000000u /* lanes only: skip to the end of the ring */
 #define FY_KIND_POST 0x20000000u
 #define FY_KIND_CALL 0x40000000u
 #define FY_KIND_REPLY 0x60000000u
@@ -45,8 +45,9 @@ _Static_assert(sizeof(struct fy_record) == 16, "the wire format says 16 bytes");
 #define FY_ERROR 0x02000000u    /* a reply that says no: status, then text */
 #define FY_ATTACHED 0x01000000u /* attachments inside the body, after a table of lengths */
 
-/* The colour of a record tells which fence it is counted for: see agree.c. A tag says it; what has none is of the colour
- * that its place says: in a lane before or behind the mark of the last fence, on the wire in a batch of that colour. */
+/* The colour of a record tells which fence it is counted for: see agree.c. A tag says it; what has
+ * none is of the colour that its place says: in a lane before or behind the mark of the last fence,
+ * on the wire in a batch of that colour. */
 #define FY_STREAM 0x3FFFFFFFu
 #define FY_TAGGED 0x80000000u
 #define FY_TAG_SHIFT 30
@@ -109,7 +110,8 @@ static inline void fy_record_set_ext(struct fy_record *r, uint64_t ext)
 {
 	memcpy(r + 1, &ext, sizeof ext);
 }
-/* Copy a body: small ones in words that may overlap, without a call and without touching a byte beyond. */
+/* Copy a body: small ones in words that may overlap, without a call and without touching a
+ * byte beyond. */
 static inline void fy_body_copy(void *to, const void *from, size_t n)
 {
 	char *t = to;

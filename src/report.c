@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What a person is told of without having asked: messages that nobody takes, and what a close waits for.
+ * What a person is told of without having asked: messages that nobody takes, and what a close
+ * waits for.
  *
- * Received messages are counted by their op, in tallies that live as long as the struct of the engine. The helm counts
- * those that it keeps, whoever frees one counts it off; the difference less what is unread or waits for a handler is
- * what the program retains.
+ * Received messages are counted by their op, in tallies that live as long as the struct of the
+ * engine. The helm counts those that it keeps, whoever frees one counts it off; the difference less
+ * what is unread or waits for a handler is what the program retains.
  */
 #include "report.h"
 
@@ -119,13 +120,15 @@ static void put_ranks(struct text *t, const struct fy_awaited *ranks)
 void fy_report_dropped(struct fy_unread *unread, const ferry_message *m)
 {
 	unsigned i = 0;
-	while (i < unread->n && (unread->some[i].op != m->op || unread->some[i].source != m->source))
+	while (i < unread->n &&
+	       (unread->some[i].op != m->op || unread->some[i].source != m->source))
 		i++;
 	unread->count++;
 	if (i == FY_UNREAD_NAMED)
 		return;
 	if (i == unread->n)
-		unread->some[unread->n++] = (struct fy_unread_of){ .op = m->op, .source = m->source };
+		unread->some[unread->n++] =
+			(struct fy_unread_of){ .op = m->op, .source = m->source };
 	unread->some[i].count++;
 }
 
@@ -150,8 +153,8 @@ void fy_report_say_dropped(const ferry *e, struct fy_unread *unread)
 	if (!unread->count)
 		return;
 	put_unread(&t, unread);
-	fy_say(e, "closed with %llu message%s that nobody handled or read: %s", (unsigned long long)unread->count,
-	       plural(unread->count), line);
+	fy_say(e, "closed with %llu message%s that nobody handled or read: %s",
+	       (unsigned long long)unread->count, plural(unread->count), line);
 	*unread = (struct fy_unread){ 0 };
 }
 
@@ -167,8 +170,10 @@ void fy_report_untaken(struct fy_progress *p, const ferry_message *of)
 		if (m->tally == of->tally)
 			fy_report_dropped(&unread, m);
 	put_unread(&t, &unread);
-	fy_say(p->engine, "%llu message%s wait%s for a handler or a reader, longer than handler_grace: %s",
-	       (unsigned long long)unread.count, plural(unread.count), unread.count == 1 ? "s" : "", line);
+	fy_say(p->engine,
+	       "%llu message%s wait%s for a handler or a reader, longer than handler_grace: %s",
+	       (unsigned long long)unread.count, plural(unread.count), unread.count == 1 ? "s" : "",
+	       line);
 }
 
 /* ---- what a close waits for ---------------------------------------------------------------- */
@@ -179,21 +184,23 @@ static void put_agreement(struct fy_progress *p, struct text *t)
 	struct fy_awaited awaited;
 	if (!p->closing) {
 		begin(t);
-		put(t, a->kind ? "a ferry_fence of this rank that is not over" : "the progress thread");
+		put(t, a->kind ? "a ferry_fence of this rank that is not over"
+		               : "the progress thread");
 		return;
 	}
 	if (a->kind != FY_AGREE_CLOSE)
 		return;
 	fy_agree_awaited(p, &awaited);
-	if (awaited.count == 0 || (awaited.count == 1 && awaited.first[0] == (uint32_t)p->engine->rank))
+	if (awaited.count == 0 ||
+	    (awaited.count == 1 && awaited.first[0] == (uint32_t)p->engine->rank))
 		return; /* what this rank waits for itself follows */
 	begin(t);
 	put_ranks(t, &awaited);
 	put(t, a->everybody ? ", with something under way there" : ", not in ferry_close");
 }
 
-static void put_channels(struct fy_progress *p, struct text *t, bool (*is)(const struct fy_progress *p,
-                                                                          const struct fy_channel *ch),
+static void put_channels(struct fy_progress *p, struct text *t,
+                         bool (*is)(const struct fy_progress *p, const struct fy_channel *ch),
                          const char *before, const char *after)
 {
 	struct fy_awaited ranks = { 0 };
@@ -244,13 +251,15 @@ static void put_handler(const struct fy_handler *h, struct text *t, unsigned *na
 	if (!h || !h->where)
 		return;
 	uint32_t running = fy_load_acquire_32((uint32_t *)(uintptr_t)&h->running);
-	uint32_t refs = fy_load_acquire_32((uint32_t *)(uintptr_t)&h->refs); /* the table's, and one of each message */
+	/* the table's, and one of each message */
+	uint32_t refs = fy_load_acquire_32((uint32_t *)(uintptr_t)&h->refs);
 	if ((!running && refs <= 1) || ++*named > NAMED)
 		return;
 	begin(t);
 	put(t, "%u handler%s of ", running, plural(running));
 	put_op(t, h->op);
-	put(t, " running and %u message%s waiting for one", refs > 1 + running ? refs - 1 - running : 0,
+	put(t, " running and %u message%s waiting for one",
+	    refs > 1 + running ? refs - 1 - running : 0,
 	    plural(refs > 1 + running ? refs - 1 - running : 0));
 }
 
@@ -287,14 +296,16 @@ static void put_retained(struct fy_progress *p, struct text *t)
 			uint64_t asked = tally->asked - fy_load_acquire_64(&tally->answered);
 			uint64_t elsewhere = tally->unread;
 			if (h && h->where)
-				elsewhere += fy_load_acquire_32((uint32_t *)(uintptr_t)&h->refs) - 1;
+				elsewhere +=
+					fy_load_acquire_32((uint32_t *)(uintptr_t)&h->refs) - 1;
 			if (tally->kept - freed <= elsewhere || ++named > NAMED)
 				continue;
 			uint64_t n = tally->kept - freed - elsewhere;
 			begin(t);
 			put(t, "%llu message%s of ", (unsigned long long)n, plural(n));
 			put_op(t, tally->op);
-			put(t, " retained and not released%s", asked > tally->unread ? ", among them requests" : "");
+			put(t, " retained and not released%s",
+			    asked > tally->unread ? ", among them requests" : "");
 		}
 }
 
@@ -321,8 +332,8 @@ static void put_calls(struct fy_progress *p, struct text *t)
 	while (!p->calls[i].future)
 		i++;
 	begin(t);
-	put(t, "%u call%s of this rank without a reply, one from rank %d", p->calls_open, plural(p->calls_open),
-	    p->calls[i].rank);
+	put(t, "%u call%s of this rank without a reply, one from rank %d", p->calls_open,
+	    plural(p->calls_open), p->calls[i].rank);
 }
 
 void fy_report_close(struct fy_progress *p, char *line, size_t nbytes)

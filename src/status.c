@@ -12,15 +12,17 @@
 /* ---- the thread's texts ---------------------------------------------------- */
 
 /*
- * In memory that is made at a thread's first error and freed when it exits. They are too long for static thread-local
- * storage: a library that a program loads late shares a few hundred bytes of that with all others.
+ * In memory that is made at a thread's first error and freed when it exits. They are too long for
+ * static thread-local storage: a library that a program loads late shares a few hundred bytes of
+ * that with all others.
  */
 struct texts {
 	char error[LAST_ERROR_BYTES];
 	char other[FY_TEXT_BYTES];
 };
 
-static struct texts no_memory = { .error = "memory is exhausted, also for the reason" }; /* never written */
+/* never written */
+static struct texts no_memory = { .error = "memory is exhausted, also for the reason" };
 static _Thread_local struct texts *texts __attribute__((tls_model("initial-exec")));
 static pthread_key_t key; /* its destructor frees those of a thread that exits */
 static pthread_once_t once = PTHREAD_ONCE_INIT;
@@ -60,26 +62,34 @@ char *fy_text(void)
 const char *ferry_strname(int status)
 {
 	switch (status) {
-	case FERRY_OK: return "FERRY_OK";
-	case FERRY_PENDING: return "FERRY_PENDING";
+	case FERRY_OK:
+		return "FERRY_OK";
+	case FERRY_PENDING:
+		return "FERRY_PENDING";
 #define STATUS_NAME(name, value, text) \
-	case FERRY_##name: return "FERRY_" #name;
-	FERRY_STATUS_MAP(STATUS_NAME)
+	case FERRY_##name:             \
+		return "FERRY_" #name;
+		FERRY_STATUS_MAP(STATUS_NAME)
 #undef STATUS_NAME
-	default: return "unknown status";
+	default:
+		return "unknown status";
 	}
 }
 
 const char *ferry_strerror(int status)
 {
 	switch (status) {
-	case FERRY_OK: return "all is well";
-	case FERRY_PENDING: return "it is not decided yet";
+	case FERRY_OK:
+		return "all is well";
+	case FERRY_PENDING:
+		return "it is not decided yet";
 #define STATUS_TEXT(name, value, text) \
-	case FERRY_##name: return text;
-	FERRY_STATUS_MAP(STATUS_TEXT)
+	case FERRY_##name:             \
+		return text;
+		FERRY_STATUS_MAP(STATUS_TEXT)
 #undef STATUS_TEXT
-	default: return "unknown status";
+	default:
+		return "unknown status";
 	}
 }
 

@@ -10,8 +10,8 @@
 
 struct fy_task {
 	void (*run)(struct fy_task *task);
-	struct fy_task *next;     /* whose queue it is in decides who writes it */
-	ck_stack_entry_t entry;   /* its place in a lock-free inbox */
+	struct fy_task *next;   /* whose queue it is in decides who writes it */
+	ck_stack_entry_t entry; /* its place in a lock-free inbox */
 };
 
 #endif

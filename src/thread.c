@@ -176,6 +176,8 @@ uint32_t fy_lane_tag_posts(struct fy_lane *lane, uint32_t tag)
 
 uint32_t fy_engine_tag_posts(ferry *engine, uint32_t tag)
 {
-	struct fy_lane *lane = fy_recent.serial == engine->serial ? fy_recent.lane : find_my_lane(engine->serial);
-	return lane ? fy_lane_tag_posts(lane, tag) : 0; /* a lane that is made later asks fy_tag_here */
+	struct fy_lane *lane =
+		fy_recent.serial == engine->serial ? fy_recent.lane : find_my_lane(engine->serial);
+	/* a lane that is made later asks fy_tag_here */
+	return lane ? fy_lane_tag_posts(lane, tag) : 0;
 }

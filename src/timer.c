@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Deadlines of futures: a binary heap, the earliest first. One whose future is done leaves when it comes to the
- * top, or when the heap is full: so it holds at most as many of these as of pending ones, or 64.
+ * Deadlines of futures: a binary heap, the earliest first. One whose future is done leaves when it
+ * comes to the top, or when the heap is full: so it holds at most as many of these as of pending
+ * ones, or 64.
  */
 #include "progress.h"
 
@@ -81,7 +82,8 @@ static void remove_first(struct fy_progress *p)
 
 void fy_timer_run(struct fy_progress *p)
 {
-	while (p->n_timers && (p->timers[0].when <= p->now || fy_future_is_done(p->timers[0].future))) {
+	while (p->n_timers &&
+	       (p->timers[0].when <= p->now || fy_future_is_done(p->timers[0].future))) {
 		ferry_future *future = p->timers[0].future;
 		remove_first(p);
 		if (fy_future_expire(future))

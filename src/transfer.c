@@ -1,22 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Large messages: announced by a record in a batch, so that they keep their place in the order; their
- * bytes travel as MPI messages of their own, from the poster's memory into memory that the receiver
- * allocates, in chunks.
+ * Large messages: announced by a record in a batch, so that they keep their place in the order;
+ * their bytes travel as MPI messages of their own, from the poster's memory into memory that the
+ * receiver allocates, in chunks.
  *
- * A message whose bytes fit into half of the unspent credit is prepaid: its chunks follow at once. Any
- * other waits until the receiver grants it, first come first served, out of a budget: one share for
- * requests, one for replies, so that a reply never waits for a request. A message larger than the share
- * goes alone.
+ * A message whose bytes fit into half of the unspent credit is prepaid: its chunks follow at once.
+ * Any other waits until the receiver grants it, first come first served, out of a budget: one share
+ * for requests, one for replies, so that a reply never waits for a request. A message larger than
+ * the share goes alone.
  *
- * Messages whose memory is granted together end together, because their chunks take turns. How many that
- * are is the budget's: of eight equal ones at once the last ends at most 1.5 times as late as the mean
- * while the budget has room for three of them (3, 3 and 2 at a time: 1.49), and 2n / (n + 1) times where n
- * go one by one.
+ * Messages whose memory is granted together end together, because their chunks take turns. How many
+ * that are is the budget's: of eight equal ones at once the last ends at most 1.5 times as late as
+ * the mean while the budget has room for three of them (3, 3 and 2 at a time: 1.49), and 2n / (n +
+ * 1) times where n go one by one.
  *
- * Turns: a step starts some chunks' worth of sends in each channel and one chunk's worth of receives in
- * all, each time of the next transfer. What a network takes and brings by itself meanwhile has up to
- * FY_CHUNKS_MAX chunks a transfer to do.
+ * Turns: a step starts some chunks' worth of sends in each channel and one chunk's worth of
+ * receives in all, each time of the next transfer. What a network takes and brings by itself
+ * meanwhile has up to FY_CHUNKS_MAX chunks a transfer to do.
  *
  *   transfer_chunk.c   chunks, numbers, tags
  *   transfer_out.c     the sender: announced, granted, sent, and what becomes of failures
@@ -49,7 +49,8 @@ static void release_later(struct fy_task *task)
 
 void fy_transfer_release(struct fy_progress *p, ferry_message *m)
 {
-	if (m->flags & FY_MESSAGE_RECEIVED) { /* passed on: no user code to run, and a request is owed its answer */
+	if (m->flags & FY_MESSAGE_RECEIVED) {
+		/* passed on: no user code to run, and a request is owed its answer */
 		ferry_message_release(m);
 		return;
 	}
@@ -73,7 +74,8 @@ void fy_transfer_release(struct fy_progress *p, ferry_message *m)
 
 bool fy_transfer_quiet(const struct fy_progress *p)
 {
-	return !p->n_out && !p->n_parked && !p->landing && !p->waiting[0] && !p->waiting[1] && !p->waiting[2];
+	return !p->n_out && !p->n_parked && !p->landing && !p->waiting[0] && !p->waiting[1] &&
+	       !p->waiting[2];
 }
 
 bool fy_transfer_blocked(const struct fy_progress *p)

@@ -5,16 +5,17 @@
 
 #include "progress.h"
 
-#define FY_CHUNKS_MAX 4u   /* in flight for one transfer; a peer may have up to 32 */
-#define FY_ACTIVE_MAX 16u  /* transfers that one step looks after */
-#define FY_REFUSED_LAST FERRY_S(1) /* a port that refuses a chunk for so long will not take it any more */
+#define FY_CHUNKS_MAX 4u  /* in flight for one transfer; a peer may have up to 32 */
+#define FY_ACTIVE_MAX 16u /* transfers that one step looks after */
+/* a port that refuses a chunk for so long will not take it any more */
+#define FY_REFUSED_LAST FERRY_S(1)
 
 struct fy_chunk {
 	fy_request request;
 	struct fy_chunk *next;
 	uint64_t number;
 	size_t nbytes;
-	bool lost;                /* a receive: its sender said that it does not come */
+	bool lost; /* a receive: its sender said that it does not come */
 };
 
 struct fy_cursor {
@@ -23,68 +24,77 @@ struct fy_cursor {
 	uint64_t number;
 };
 
-/* The chunks of one message on one side: which comes next, and which are under way, oldest first. */
+/* The chunks of one message on one side: which comes next, and which are under way,
+ * oldest first. */
 struct fy_flow {
 	struct fy_cursor at;
-	uint64_t end;             /* behind its last number; more than that while lengths are missing */
-	struct fy_flow *turn_next, **turn_here; /* in the order in which tags are used; NULL: it has no turn (yet) */
+	uint64_t end; /* behind its last number; more than that while lengths are missing */
+	/* in the order in which tags are used; NULL: it has no turn (yet) */
+	struct fy_flow *turn_next, **turn_here;
 	struct fy_chunk *flight, *flight_last;
 	unsigned n_flight;
-	bool keeps_tags;          /* of chunks that are over, from this number on: their receives may still be posted */
+	/* of chunks that are over, from this number on: their receives may still be posted */
+	bool keeps_tags;
 	uint64_t kept;
-	int64_t refused_since;    /* when the port began to refuse its next chunk; 0: it does not */
+	int64_t refused_since; /* when the port began to refuse its next chunk; 0: it does not */
 };
 
 struct fy_outbound {
-	struct fy_outbound *next; /* in its channel, until it is over */
+	struct fy_outbound *next;        /* in its channel, until it is over */
 	struct fy_outbound *stream_next; /* in its stream, until it is acknowledged */
 	struct fy_channel *ch;
-	ferry_message *message;   /* a reference; NULL: all is sent */
+	ferry_message *message; /* a reference; NULL: all is sent */
 	uint64_t xid, total, call_id;
 	uint32_t kind, stream, stream_number, n_parts, lengths_sent;
-	uint64_t place, lengths_place; /* of its announcement and of its last lengths: fy_channel_place */
+	/* of its announcement and of its last lengths: fy_channel_place */
+	uint64_t place, lengths_place;
 	size_t chunk_bytes;
 	struct fy_flow flow;
-	bool admitted;            /* prepaid or granted: its chunks go */
-	bool broken;              /* a chunk was not sent: no more are started */
-	bool lost_owed;           /* and the receiver is to be told */
-	uint32_t lost;            /* which of the last ones that were started: bit i is flow.at.number - 1 - i */
-	bool failed;              /* its future, if there is one, has ended badly */
-	bool acked;               /* the receiver has dealt with its place in the stream; or it has none */
-	bool confirmed;           /* the receiver has dealt with what is lost */
-	bool over;                /* it has left its channel: only the stream knows it */
+	bool admitted;  /* prepaid or granted: its chunks go */
+	bool broken;    /* a chunk was not sent: no more are started */
+	bool lost_owed; /* and the receiver is to be told */
+	/* which of the last ones that were started: bit i is flow.at.number - 1 - i */
+	uint32_t lost;
+	bool failed;    /* its future, if there is one, has ended badly */
+	bool acked;     /* the receiver has dealt with its place in the stream; or it has none */
+	bool confirmed; /* the receiver has dealt with what is lost */
+	bool over;      /* it has left its channel: only the stream knows it */
 };
 
 struct fy_inbound {
-	struct fy_inbound *next;  /* parked, waiting for a grant, or landing */
+	struct fy_inbound *next;               /* parked, waiting for a grant, or landing */
 	struct fy_inbound *ch_next, **ch_here; /* in its channel; what points to it */
 	struct fy_inbound *grant_next;
-	bool grant_owed;          /* it is on its channel's list of grants: not to be freed before that left */
-	bool refused;             /* nothing of it comes (any more): freed once the sender knows why */
+	/* it is on its channel's list of grants: not to be freed before that left */
+	bool grant_owed;
+	bool refused; /* nothing of it comes (any more): freed once the sender knows why */
 	bool prepaid, dead;
-	bool asked;               /* in this step, for a chunk */
-	bool cut;                 /* the sender broke off: chunks end before number `cut_at`, without those in `lost` */
-	bool stalled;             /* nothing came for long: what it holds does not count against other ranks */
-	uint32_t lost;            /* bit i is cut_at - 1 - i */
+	bool asked; /* in this step, for a chunk */
+	/* the sender broke off: chunks end before number `cut_at`, without those in `lost` */
+	bool cut;
+	bool stalled;  /* nothing came for long: what it holds does not count against other ranks */
+	uint32_t lost; /* bit i is cut_at - 1 - i */
 	uint64_t cut_at;
 	int cut_status;
 	struct fy_channel *ch;
-	int64_t short_since;      /* when what is prepaid first found no memory; 0: it did not */
-	uint64_t tried_at;        /* the step in which that was last so */
-	bool sunk;                /* it never will: its bytes go nowhere (transfer_sink.c) */
-	ferry_message *draft;     /* what of its memory there is, while some is missing: only of what is prepaid */
-	uint32_t asked_for;       /* of how many attachments the program was asked where they land: once each */
-	ferry_message *message;   /* once there is memory */
-	struct fy_held *held;     /* its place in the stream; NULL for replies */
+	int64_t short_since; /* when what is prepaid first found no memory; 0: it did not */
+	uint64_t tried_at;   /* the step in which that was last so */
+	bool sunk;           /* it never will: its bytes go nowhere (transfer_sink.c) */
+	/* what of its memory there is, while some is missing: only of what is prepaid */
+	ferry_message *draft;
+	/* of how many attachments the program was asked where they land: once each */
+	uint32_t asked_for;
+	ferry_message *message; /* once there is memory */
+	struct fy_held *held;   /* its place in the stream; NULL for replies */
 	uint64_t xid, total, call_id;
-	uint64_t needs;           /* of the budget, once its lengths are known */
-	uint64_t charge;          /* what its place holds of the credit, until the message does */
-	uint64_t large;           /* what it takes of its budget while it lands */
+	uint64_t needs;  /* of the budget, once its lengths are known */
+	uint64_t charge; /* what its place holds of the credit, until the message does */
+	uint64_t large;  /* what it takes of its budget while it lands */
 	uint32_t kind, stream, op, n_parts, lengths_known;
 	uint8_t colour;
-	uint64_t *lengths;        /* until there is memory */
+	uint64_t *lengths; /* until there is memory */
 	size_t chunk_bytes;
-	int64_t moved_at;         /* when it was granted, or a chunk came */
+	int64_t moved_at; /* when it was granted, or a chunk came */
 	int status;
 	struct fy_flow flow;
 };
@@ -108,7 +118,8 @@ void fy_turns_take(struct fy_turns *turns, struct fy_flow *flow);
 void fy_turns_leave(struct fy_turns *turns, struct fy_flow *flow);
 /* May its next chunk use its tag now? */
 bool fy_turns_tag_free(struct fy_progress *p, struct fy_turns *turns, const struct fy_flow *flow);
-/* Are the tags from number `low` to what is before `end` different ones, and of no unfinished chunk with a turn? */
+/* Are the tags from number `low` to what is before `end` different ones, and of no unfinished chunk
+ * with a turn? */
 bool fy_turns_single(struct fy_progress *p, struct fy_turns *turns, uint64_t low, uint64_t end);
 
 /* These are asked of every transfer in every step. */

@@ -2,24 +2,27 @@
 /*
  * Chunks, their numbers, and their tags.
  *
- * The chunks of a rank to another are numbered from 0 on, in the order of the announcements. Number c has
- * the tag 1 + c % tag_span, so that a receive needs no header to be matched by. With MPI's usual 2^28 tags
- * two chunks under way never have the same one. An MPI may have as few as 32767, which is 8 GiB of chunks;
- * and what waits for its grant meanwhile may be as old as it likes. So, where tags repeat:
+ * The chunks of a rank to another are numbered from 0 on, in the order of the announcements. Number
+ * c has the tag 1 + c % tag_span, so that a receive needs no header to be matched by. With MPI's
+ * usual 2^28 tags two chunks under way never have the same one. An MPI may have as few as 32767,
+ * which is 8 GiB of chunks; and what waits for its grant meanwhile may be as old as it likes. So,
+ * where tags repeat:
  *
- *  - Messages get a turn, on both sides: prepaid ones when they are announced, others when they are granted.
- *    A chunk is not sent, nor its receive posted, while a chunk with the same tag is unfinished of a message
- *    with an earlier turn, or of its own message. So each tag is used in the same order on both sides.
- *  - Both sides give turns in the same order, as far as it matters. Grants arrive in the order in which they
- *    were given, and prepaid announcements are seen before what is announced behind them. What could differ
- *    is a prepaid message and one that was announced before it and is granted just now: therefore a message
- *    is prepaid only if its tags are not those of any unfinished chunk, granted or not.
- *  - Nothing waits for what is not granted, so a reply never waits for a request that has no memory yet.
- *    Whatever has a turn ends by itself, and waits only for earlier turns.
+ *  - Messages get a turn, on both sides: prepaid ones when they are announced, others when they are
+ *    granted. A chunk is not sent, nor its receive posted, while a chunk with the same tag is
+ *    unfinished of a message with an earlier turn, or of its own message. So each tag is used in
+ *    the same order on both sides.
+ *  - Both sides give turns in the same order, as far as it matters. Grants arrive in the order in
+ *    which they were given, and prepaid announcements are seen before what is announced behind
+ *    them. What could differ is a prepaid message and one that was announced before it and is
+ *    granted just now: therefore a message is prepaid only if its tags are not those of any
+ *    unfinished chunk, granted or not.
+ *  - Nothing waits for what is not granted, so a reply never waits for a request that has no memory
+ *    yet. Whatever has a turn ends by itself, and waits only for earlier turns.
  *
- * fy_turns knows between which two numbers all unfinished ones are. While these are not further apart than
- * there are tags nothing needs to be looked at; and the lower one is brought up to date only when they
- * are.
+ * fy_turns knows between which two numbers all unfinished ones are. While these are not further
+ * apart than there are tags nothing needs to be looked at; and the lower one is brought up to date
+ * only when they are.
  */
 #include "transfer.h"
 
@@ -156,7 +159,8 @@ static struct fy_flow *flow_before(struct fy_turns *turns, const struct fy_flow 
 {
 	if (flow->turn_here == &turns->first)
 		return NULL;
-	return (struct fy_flow *)(void *)((char *)flow->turn_here - offsetof(struct fy_flow, turn_next));
+	return (struct fy_flow *)(void *)((char *)flow->turn_here -
+	                                  offsetof(struct fy_flow, turn_next));
 }
 
 void fy_turns_leave(struct fy_turns *turns, struct fy_flow *flow)

@@ -2,22 +2,24 @@
 /*
  * Large messages, the receiver's side until they land: announcements, lengths, memory, grants.
  *
- * An announcement waits for its lengths *parked* in its channel, and what the same peer announced behind
- * it waits there too: one that overtook it could take the memory that it needs and then wait behind it in
- * their stream. Then it goes to one of three queues, which are served first come first served: requests,
- * replies, and what needs no grant. So a peer that never sends its lengths holds up itself alone.
+ * An announcement waits for its lengths *parked* in its channel, and what the same peer announced
+ * behind it waits there too: one that overtook it could take the memory that it needs and then wait
+ * behind it in their stream. Then it goes to one of three queues, which are served first come first
+ * served: requests, replies, and what needs no grant. So a peer that never sends its lengths holds
+ * up itself alone.
  *
- * Only the first of a queue is looked at: a large one gets its turn because smaller ones do not pass it.
- * One exception: a peer of whose granted chunks none came for STALLED holds nobody else up. What it was
- * granted does not count meanwhile, and it is granted nothing more. So such a peer costs a budget's worth
- * of memory once, or one message that is larger.
+ * Only the first of a queue is looked at: a large one gets its turn because smaller ones do not
+ * pass it. One exception: a peer of whose granted chunks none came for STALLED holds nobody else
+ * up. What it was granted does not count meanwhile, and it is granted nothing more. So such a peer
+ * costs a budget's worth of memory once, or one message that is larger.
  *
- * What is prepaid needs no grant, and its data is on the way: without memory it waits, and others pass it. After
- * SHORT_LAST its data is thrown away (transfer_sink.c), and its sender hears FERRY_ENOMEM.
+ * What is prepaid needs no grant, and its data is on the way: without memory it waits, and
+ * others pass it. After SHORT_LAST its data is thrown away (transfer_sink.c), and its sender
+ * hears FERRY_ENOMEM.
  *
- * What a peer says is believed as far as it can be checked: an announcement costs it credit until its
- * message is freed, prepaid ones cannot be more than its window, its lengths may take LENGTHS_SHARE of the
- * memory, and what does not add up is refused in its place in the order.
+ * What a peer says is believed as far as it can be checked: an announcement costs it credit until
+ * its message is freed, prepaid ones cannot be more than its window, its lengths may take
+ * LENGTHS_SHARE of the memory, and what does not add up is refused in its place in the order.
  */
 #include "block.h"
 #include "program.h"
@@ -27,11 +29,12 @@
 
 #include <stdlib.h>
 
-#define CHUNK_MIN 4096u     /* no peer may cut finer */
+#define CHUNK_MIN 4096u /* no peer may cut finer */
 #define LENGTHS_MIN (1u << 20)
 #define LENGTHS_SHARE 16u
 
-#define SHORT_LAST FERRY_S(1) /* what is prepaid waits for memory so long, then it is taken and thrown away */
+/* what is prepaid waits for memory so long, then it is taken and thrown away */
+#define SHORT_LAST FERRY_S(1)
 
 #define QUEUES 3
 #define NEEDS_NONE 2
@@ -91,7 +94,7 @@ void fy_inbound_free(struct fy_progress *p, struct fy_inbound *in)
 	free(in);
 }
 
-/* ---- queues ----------------------------------------------------------------------------------- */
+/* ---- queues ------------------------------------------------------------ */
 
 static void append(struct fy_inbound **first, struct fy_inbound **last, struct fy_inbound *in)
 {
@@ -100,8 +103,8 @@ static void append(struct fy_inbound **first, struct fy_inbound **last, struct f
 	*last = in;
 }
 
-/* What its parts take of the budget. They are at least their bytes, and of those is `total`: a sum that is less has
- * overflowed. */
+/* What its parts take of the budget. They are at least their bytes, and of those is `total`: a sum
+ * that is less has overflowed. */
 static uint64_t room_for(const struct fy_progress *p, const struct fy_inbound *in)
 {
 	uint64_t room = 0;
@@ -137,7 +140,7 @@ static void park(struct fy_progress *p, struct fy_inbound *in)
 	unpark(p, in->ch);
 }
 
-/* ---- announcements -------------------------------------------------------------------------------- */
+/* ---- announcements ----------------------------------------------------- */
 
 /* All lengths are here: do they add up? */
 static bool lengths_add_up(const struct fy_inbound *in)
@@ -157,26 +160,30 @@ static uint64_t lengths_max(const struct fy_progress *p)
 	return share > LENGTHS_MIN ? share : LENGTHS_MIN;
 }
 
-/* The place in the stream is taken: what cannot be read is refused there. More lengths are only counted. */
+/* The place in the stream is taken: what cannot be read is refused there. More lengths are
+ * only counted. */
 static void unreadable(struct fy_inbound *in, int status)
 {
 	drop_lengths(in);
 	in->status = status;
 }
 
-/* Room for more of them. The first have theirs with the announcement, which cost credit: what is prepaid has no more. */
+/* Room for more of them. The first have theirs with the announcement, which cost credit: what is
+ * prepaid has no more. */
 static bool grow_lengths(struct fy_progress *p, struct fy_inbound *in, uint64_t nbytes)
 {
 	if (!in->lengths_known)
 		return true;
 	bool may = in->ch->lengths_held + nbytes <= lengths_max(p);
-	uint64_t *lengths = may ? realloc(in->lengths, 8 * (size_t)in->lengths_known + nbytes) : NULL;
+	uint64_t *lengths =
+		may ? realloc(in->lengths, 8 * (size_t)in->lengths_known + nbytes) : NULL;
 	if (lengths)
 		in->lengths = lengths;
 	return lengths;
 }
 
-static void keep_lengths(struct fy_progress *p, struct fy_inbound *in, const char *from, uint32_t count)
+static void keep_lengths(struct fy_progress *p, struct fy_inbound *in, const char *from,
+                         uint32_t count)
 {
 	uint64_t nbytes = 8 * (uint64_t)count;
 	if (!grow_lengths(p, in, nbytes)) {
@@ -187,7 +194,8 @@ static void keep_lengths(struct fy_progress *p, struct fy_inbound *in, const cha
 	memcpy(in->lengths + in->lengths_known, from, nbytes);
 }
 
-static void take_lengths(struct fy_progress *p, struct fy_inbound *in, const char *from, uint32_t count)
+static void take_lengths(struct fy_progress *p, struct fy_inbound *in, const char *from,
+                         uint32_t count)
 {
 	if (count > in->n_parts - in->lengths_known) {
 		unreadable(in, FERRY_EDECODE);
@@ -202,18 +210,20 @@ static void take_lengths(struct fy_progress *p, struct fy_inbound *in, const cha
 }
 
 /* Prepaid can only be what the peer's window has room for. */
-static bool announce_ok(const struct fy_progress *p, const struct fy_channel *ch, const struct fy_record *r,
-                        struct fy_announce *a)
+static bool announce_ok(const struct fy_progress *p, const struct fy_channel *ch,
+                        const struct fy_record *r, struct fy_announce *a)
 {
 	uint32_t n = fy_record_body(r);
 	if (n < sizeof *a)
 		return false;
 	memcpy(a, fy_record_data(r), sizeof *a);
-	if (a->flags & FY_ANNOUNCE_PREPAID && (fy_record_kind(r) == FY_KIND_REPLY || a->total > ch->window ||
-	                                       ch->prepaid_in > ch->window - a->total))
+	if (a->flags & FY_ANNOUNCE_PREPAID &&
+	    (fy_record_kind(r) == FY_KIND_REPLY || a->total > ch->window ||
+	     ch->prepaid_in > ch->window - a->total))
 		return false;
 	return a->n_parts && a->xid >= ch->next_xid_in && a->chunk_bytes >= CHUNK_MIN &&
-	       a->chunk_bytes <= p->port->chunk_max && n == sizeof *a + 8 * fy_lengths_in_record(a->n_parts);
+	       a->chunk_bytes <= p->port->chunk_max &&
+	       n == sizeof *a + 8 * fy_lengths_in_record(a->n_parts);
 }
 
 static struct fy_inbound *inbound_create(struct fy_channel *ch, const struct fy_record *r,
@@ -225,9 +235,16 @@ static struct fy_inbound *inbound_create(struct fy_channel *ch, const struct fy_
 		free(in);
 		return NULL;
 	}
-	*in = (struct fy_inbound){ .ch = ch, .lengths = lengths, .xid = a->xid, .total = a->total, .kind = fy_record_kind(r),
-		                   .call_id = r->size_flags & FY_EXT ? fy_record_ext(r) : 0, .stream = r->stream & FY_STREAM,
-		                   .op = r->op, .n_parts = a->n_parts, .chunk_bytes = a->chunk_bytes,
+	*in = (struct fy_inbound){ .ch = ch,
+		                   .lengths = lengths,
+		                   .xid = a->xid,
+		                   .total = a->total,
+		                   .kind = fy_record_kind(r),
+		                   .call_id = r->size_flags & FY_EXT ? fy_record_ext(r) : 0,
+		                   .stream = r->stream & FY_STREAM,
+		                   .op = r->op,
+		                   .n_parts = a->n_parts,
+		                   .chunk_bytes = a->chunk_bytes,
 		                   .prepaid = a->flags & FY_ANNOUNCE_PREPAID };
 	in->flow.at.number = a->first_chunk;
 	in->flow.end = a->first_chunk + a->total / a->chunk_bytes + a->n_parts;
@@ -279,7 +296,7 @@ int fy_transfer_lengths(struct fy_progress *p, struct fy_channel *ch, const stru
 	return FERRY_OK;
 }
 
-/* ---- memory --------------------------------------------------------------------------------------- */
+/* ---- memory ------------------------------------------------------------ */
 
 /* Where the program wants an attachment, if it was not asked before; else NULL. */
 static void *ask_where(struct fy_progress *p, struct fy_inbound *in, uint32_t part)
@@ -296,15 +313,19 @@ static void *ask_where(struct fy_progress *p, struct fy_inbound *in, uint32_t pa
 	void *there = NULL;
 	if (fy_program_may_run())
 		FY_PROGRAM("a memory function", &in->op,
-		           there = h->fn(p->engine, in->ch->rank, in->op, part - 1, in->lengths[part], h->arg));
+		           there = h->fn(p->engine, in->ch->rank, in->op, part - 1,
+		                         in->lengths[part], h->arg));
 	fy_engine_end(FY_INLINE, before);
 	return there;
 }
 
-/* An attachment has a length and an owner when it has memory, not before. `beside`: what the message has by now. */
-static bool land(struct fy_progress *p, struct fy_inbound *in, uint32_t part, uint64_t beside, struct fy_attachment *a)
+/* An attachment has a length and an owner when it has memory, not before. `beside`: what the
+ * message has by now. */
+static bool land(struct fy_progress *p, struct fy_inbound *in, uint32_t part, uint64_t beside,
+                 struct fy_attachment *a)
 {
-	void *there = ask_where(p, in, part), *data = there ? there : fy_block_get(p, in->lengths[part], beside);
+	void *there = ask_where(p, in, part),
+	     *data = there ? there : fy_block_get(p, in->lengths[part], beside);
 	if (!data)
 		return false;
 	*a = (struct fy_attachment){ .data = data, .nbytes = in->lengths[part], .owned = !there };
@@ -355,7 +376,8 @@ static ferry_message *draft(struct fy_progress *p, struct fy_inbound *in)
 	return NULL;
 }
 
-/* The message is here: what its place held of the credit is its own now, and its chunks may come. */
+/* The message is here: what its place held of the credit is its own now, and its chunks
+ * may come. */
 static void take_over(struct fy_progress *p, struct fy_inbound *in, ferry_message *m)
 {
 	m->account = in->kind == FY_KIND_REPLY ? NULL : in->ch->account;
@@ -388,12 +410,13 @@ static int make_room(struct fy_progress *p, struct fy_inbound *in)
 	take_over(p, in, m);
 	in->large = in->prepaid ? 0 : m->large;
 	if (in->prepaid || in->kind == FY_KIND_REPLY)
-		m->large = 0; /* paid from the credit; or the program's, which holds the call's future */
+		/* paid from the credit; or the program's, which holds the call's future */
+		m->large = 0;
 	return FERRY_OK;
 }
 
-/* What is prepaid waited long enough: its bytes are taken and forgotten. This message has lengths, and no memory. False:
- * not even that. */
+/* What is prepaid waited long enough: its bytes are taken and forgotten. This message has lengths,
+ * and no memory. False: not even that. */
 static bool sink(struct fy_progress *p, struct fy_inbound *in)
 {
 	if (in->draft)
@@ -415,7 +438,7 @@ static bool sink(struct fy_progress *p, struct fy_inbound *in)
 	return true;
 }
 
-/* ---- refusing ------------------------------------------------------------------------------------------ */
+/* ---- refusing ---------------------------------------------------------- */
 
 void fy_inbound_owe_grant(struct fy_progress *p, struct fy_inbound *in)
 {
@@ -453,7 +476,7 @@ void fy_inbound_refuse(struct fy_progress *p, struct fy_inbound *in, int status)
 	}
 }
 
-/* ---- grants --------------------------------------------------------------------------------------------- */
+/* ---- grants ------------------------------------------------------------ */
 
 static int admitted(struct fy_progress *p, const struct fy_inbound *in)
 {
@@ -471,10 +494,12 @@ static bool fits(const struct fy_progress *p, const struct fy_inbound *in)
 {
 	int share = fy_inbound_share(in);
 	uint64_t used = p->large_used[share] - p->large_stalled[share], cap = p->large_cap[share];
-	return in->prepaid || in->status || used == 0 || (in->needs <= cap && used <= cap - in->needs);
+	return in->prepaid || in->status || used == 0 ||
+	       (in->needs <= cap && used <= cap - in->needs);
 }
 
-/* What is prepaid has to be taken from MPI, and there is no memory for it. Is that so for too long? */
+/* What is prepaid has to be taken from MPI, and there is no memory for it. Is that so for
+ * too long? */
 static bool waits_in_vain(struct fy_progress *p, struct fy_inbound *in)
 {
 	in->tried_at = p->stats.steps;
@@ -497,7 +522,8 @@ static bool grant(struct fy_progress *p, struct fy_inbound *in)
 	if (status) {
 		fy_inbound_refuse(p, in, status);
 		if (in->prepaid) { /* with data behind it: nothing of that peer can be believed */
-			fy_channel_gone(p, in->ch, status, "a large message that was announced wrongly");
+			fy_channel_gone(p, in->ch, status,
+			                "a large message that was announced wrongly");
 			fy_inbound_free(p, in);
 			return true;
 		}
@@ -510,10 +536,12 @@ static bool grant(struct fy_progress *p, struct fy_inbound *in)
 	return true;
 }
 
-/* Those of peers that let us wait are passed, and what is prepaid and found no memory in this step. */
+/* Those of peers that let us wait are passed, and what is prepaid and found no memory in
+ * this step. */
 static bool is_passed(const struct fy_progress *p, int queue, const struct fy_inbound *in)
 {
-	return !in->dead && (queue == NEEDS_NONE ? in->tried_at == p->stats.steps : in->ch->n_stalled != 0);
+	return !in->dead &&
+	       (queue == NEEDS_NONE ? in->tried_at == p->stats.steps : in->ch->n_stalled != 0);
 }
 
 /* The first that waits and is not passed. `before` is what stands before it. */
@@ -528,7 +556,8 @@ static struct fy_inbound *first_of(struct fy_progress *p, int queue, struct fy_i
 	return in;
 }
 
-static void put_in_queue(struct fy_progress *p, int queue, struct fy_inbound *before, struct fy_inbound *in)
+static void put_in_queue(struct fy_progress *p, int queue, struct fy_inbound *before,
+                         struct fy_inbound *in)
 {
 	struct fy_inbound **at = before ? &before->next : &p->waiting[queue];
 	in->next = *at;
@@ -537,7 +566,8 @@ static void put_in_queue(struct fy_progress *p, int queue, struct fy_inbound *be
 		p->waiting_last[queue] = in;
 }
 
-static void take_out_of_queue(struct fy_progress *p, int queue, struct fy_inbound *before, struct fy_inbound *in)
+static void take_out_of_queue(struct fy_progress *p, int queue, struct fy_inbound *before,
+                              struct fy_inbound *in)
 {
 	*(before ? &before->next : &p->waiting[queue]) = in->next;
 	if (!in->next)
@@ -585,7 +615,8 @@ bool fy_transfer_put_grants(struct fy_progress *p, struct fy_channel *ch)
 		struct fy_record *r = fy_channel_reserve(p, ch, size);
 		if (!r)
 			return false;
-		*r = (struct fy_record){ FY_KIND_CONTROL | (uint32_t)sizeof g, FY_OP_GRANT, (uint32_t)ch->rank, 0 };
+		*r = (struct fy_record){ FY_KIND_CONTROL | (uint32_t)sizeof g, FY_OP_GRANT,
+			                 (uint32_t)ch->rank, 0 };
 		memcpy(fy_record_data(r), &g, sizeof g);
 		fy_channel_commit(p, ch, size);
 		ch->grants_owed = in->grant_next;
@@ -596,7 +627,7 @@ bool fy_transfer_put_grants(struct fy_progress *p, struct fy_channel *ch)
 	return true;
 }
 
-/* ---- what the sender says does not come -------------------------------------------------------------------- */
+/* ---- what the sender says does not come -------------------------------- */
 
 /* It is not here (any more): the sender waits for an answer all the same. One at a time. */
 static int answer_lost(struct fy_progress *p, struct fy_channel *ch, const struct fy_lost *lost)
@@ -606,7 +637,9 @@ static int answer_lost(struct fy_progress *p, struct fy_channel *ch, const struc
 	struct fy_inbound *in = ch->grants_owed ? NULL : calloc(1, sizeof *in);
 	if (!in)
 		return FERRY_ENOMEM; /* again later */
-	*in = (struct fy_inbound){ .ch = ch, .xid = lost->xid, .refused = true, .status = FERRY_EMPI };
+	*in = (struct fy_inbound){
+		.ch = ch, .xid = lost->xid, .refused = true, .status = FERRY_EMPI
+	};
 	link_inbound(ch, in);
 	fy_inbound_owe_grant(p, in);
 	return FERRY_OK;
@@ -629,7 +662,7 @@ int fy_transfer_lost(struct fy_progress *p, struct fy_channel *ch, const struct 
 	return FERRY_OK;
 }
 
-/* ---- the end ------------------------------------------------------------------------------------------------- */
+/* ---- the end ----------------------------------------------------------- */
 
 /* Receives are cancelled; what waits ends when its turn comes. */
 void fy_inbound_gone(struct fy_progress *p, struct fy_channel *ch)

@@ -2,16 +2,17 @@
 /*
  * Large messages that have memory: their chunks are received into it.
  *
- * A step asks for one chunk's worth in all, each time of the next transfer. On one host it is mostly the
- * start of a receive that copies (the send was there before it), so that one chunk, or as many bytes of several
- * messages, is the longest time that a small message waits (of a message that is one chunk of up to 4 MiB: what MPI
- * copies in one call, some calls of it in a step), and transfers that began together end together. While small
- * messages keep coming, a third of the time is the transfers'.
+ * A step asks for one chunk's worth in all, each time of the next transfer. On one host it is
+ * mostly the start of a receive that copies (the send was there before it), so that one chunk, or
+ * as many bytes of several messages, is the longest time that a small message waits (of a message
+ * that is one chunk of up to 4 MiB: what MPI copies in one call, some calls of it in a step), and
+ * transfers that began together end together. While small messages keep coming, a third of the time
+ * is the transfers'.
  *
- * A message of which a chunk failed, or was longer or shorter than announced, is never delivered: the
- * other chunks are received, since they are on their way, its memory is freed, its place in the order
- * becomes empty, and the sender hears it by a second grant, which goes before the acknowledgement of that
- * place.
+ * A message of which a chunk failed, or was longer or shorter than announced, is never delivered:
+ * the other chunks are received, since they are on their way, its memory is freed, its place in the
+ * order becomes empty, and the sender hears it by a second grant, which goes before the
+ * acknowledgement of that place.
  */
 #include "status.h"
 #include "transfer.h"
@@ -20,7 +21,8 @@
 
 #define WAY 2
 #define WAY_MAX FERRY_US(500) /* a chunk that took longer waited for something else */
-#define STALLED FERRY_S(1)    /* a peer that was granted chunks and sends none for so long lets us wait */
+/* a peer that was granted chunks and sends none for so long lets us wait */
+#define STALLED FERRY_S(1)
 
 void fy_landing_add(struct fy_progress *p, struct fy_inbound *in)
 {
@@ -55,7 +57,7 @@ static void unstall(struct fy_progress *p, struct fy_inbound *in)
 	p->large_stalled[fy_inbound_share(in)] -= in->large;
 }
 
-/* ---- chunks that do not come -------------------------------------------------------------------- */
+/* ---- chunks that do not come ------------------------------------------- */
 
 static bool is_cut(const struct fy_inbound *in, uint64_t number)
 {
@@ -81,7 +83,8 @@ void fy_landing_cancel_lost(struct fy_progress *p, struct fy_inbound *in)
 static size_t next_chunk(struct fy_inbound *in)
 {
 	size_t n;
-	while ((n = fy_flow_next(in->message, in->n_parts, in->chunk_bytes, &in->flow)) != 0 && in->cut) {
+	while ((n = fy_flow_next(in->message, in->n_parts, in->chunk_bytes, &in->flow)) != 0 &&
+	       in->cut) {
 		if (is_cut(in, in->flow.at.number))
 			return 0;
 		if (!is_lost(in, in->flow.at.number))
@@ -92,19 +95,22 @@ static size_t next_chunk(struct fy_inbound *in)
 	return n;
 }
 
-/* ---- receives ------------------------------------------------------------------------------------- */
+/* ---- receives ---------------------------------------------------------- */
 
 /* How many bytes were asked for; 0: there is nothing to ask for, or not now. */
 static size_t post_chunk(struct fy_progress *p, struct fy_inbound *in)
 {
 	struct fy_flow *flow = &in->flow;
 	size_t n = next_chunk(in);
-	bool may = n && !(in->sunk && p->sink_used) && fy_turns_tag_free(p, &in->ch->turns_in, flow);
+	bool may =
+		n && !(in->sunk && p->sink_used) && fy_turns_tag_free(p, &in->ch->turns_in, flow);
 	struct fy_chunk *c = may ? fy_chunk_get(p) : NULL;
 	if (!c)
 		return 0;
-	char *data = in->sunk ? p->sink : fy_part_data(in->message, flow->at.part) + flow->at.offset;
-	if (p->port->ops->recv(p->port, in->ch->rank, fy_chunk_tag(p, flow->at.number), data, n, &c->request) != 0) {
+	char *data =
+		in->sunk ? p->sink : fy_part_data(in->message, flow->at.part) + flow->at.offset;
+	if (p->port->ops->recv(p->port, in->ch->rank, fy_chunk_tag(p, flow->at.number), data, n,
+	                       &c->request) != 0) {
 		fy_chunk_put(p, c);
 		if (fy_flow_refused(p, flow))
 			fy_channel_gone(p, in->ch, FERRY_EMPI,
@@ -121,7 +127,8 @@ static void test_flight(struct fy_progress *p, struct fy_inbound *in)
 {
 	struct fy_chunk *c;
 	while ((c = fy_flow_done(p, &in->flow))) {
-		if (!in->dead && !c->lost && !in->status && (c->request.status || c->request.nbytes != c->nbytes))
+		if (!in->dead && !c->lost && !in->status &&
+		    (c->request.status || c->request.nbytes != c->nbytes))
 			in->status = c->request.status ? c->request.status : FERRY_EDECODE;
 		p->stats.bytes_received += c->request.nbytes;
 		p->landing_bytes -= c->nbytes;
@@ -149,7 +156,7 @@ static bool is_over(struct fy_inbound *in)
 	return !in->flow.n_flight && !in->grant_owed && (in->dead || !next_chunk(in));
 }
 
-/* ---- over ------------------------------------------------------------------------------------------ */
+/* ---- over -------------------------------------------------------------- */
 
 /* It has no memory any more. */
 static void incomplete(struct fy_progress *p, struct fy_inbound *in)
@@ -192,16 +199,16 @@ static void end_landing(struct fy_progress *p, struct fy_inbound *in)
 		complete(p, in);
 }
 
-/* ---- turns -------------------------------------------------------------------------------------------- */
+/* ---- turns ------------------------------------------------------------- */
 
 static uint64_t small_records(const struct fy_progress *p)
 {
 	return p->stats.delivered - p->announcements;
 }
 
-/* Where asking for a chunk copies it, small messages wait meanwhile. If any came since the last one, they get
- * WAY times as long as that took before the next one: then most of an exchange of small messages finds the
- * engine free. */
+/* Where asking for a chunk copies it, small messages wait meanwhile. If any came since the last
+ * one, they get WAY times as long as that took before the next one: then most of an exchange of
+ * small messages finds the engine free. */
 static bool make_way(const struct fy_progress *p)
 {
 	return p->now - p->landed_at < WAY * p->landing_took && small_records(p) != p->small_seen;
@@ -237,9 +244,9 @@ static void put_back(struct fy_progress *p, struct turns *turns)
 		}
 }
 
-/* They take turns as those do that are sent. All that a step may ask for is asked for before it looks again: MPI copies
- * them one after the other then, in one call. What is complete is delivered before the next is looked at, which may
- * run code of the program: so the list is in order then. */
+/* They take turns as those do that are sent. All that a step may ask for is asked for before it
+ * looks again: MPI copies them one after the other then, in one call. What is complete is delivered
+ * before the next is looked at, which may run code of the program: so the list is in order then. */
 void fy_landing_step(struct fy_progress *p)
 {
 	struct turns turns = { { NULL, NULL }, { &turns.first[0], &turns.first[1] } };

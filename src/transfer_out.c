@@ -6,16 +6,17 @@
  *
  *   asked   announced, its grant has not come
  *   out     prepaid or granted: its chunks are being sent
- *   over    all are sent, and the memory is the poster's again; but its place in the stream is not yet
- *           acknowledged, so the receiver may still say that not all of it came. It is in its stream's list,
- *           where it was since it was announced. A reply is in none: who waits for it is told where it is received.
+ *   over    all are sent, and the memory is the poster's again; but its place in the stream is not
+ *           yet acknowledged, so the receiver may still say that not all of it came. It is in its
+ *           stream's list, where it was since it was announced. A reply is in none: who waits for
+ *           it is told where it is received.
  *
- * When MPI does not send a chunk the message is broken: no more chunks of it are started, the receiver is
- * told which ones do not come (FY_OP_LOST) and cancels their receives. It says so by a second grant, with
- * a status; until then the tags of what was lost stay in use, because a receive with that tag may still be
- * posted. The poster's future ends at once, with MPI's text. When the receiver finds that a chunk did not
- * come as it should, the same second grant ends the future. Either way the message keeps its place in the
- * order, which is acknowledged.
+ * When MPI does not send a chunk the message is broken: no more chunks of it are started, the
+ * receiver is told which ones do not come (FY_OP_LOST) and cancels their receives. It says so by a
+ * second grant, with a status; until then the tags of what was lost stay in use, because a receive
+ * with that tag may still be posted. The poster's future ends at once, with MPI's text. When the
+ * receiver finds that a chunk did not come as it should, the same second grant ends the future.
+ * Either way the message keeps its place in the order, which is acknowledged.
  */
 #include "transfer.h"
 
@@ -24,9 +25,11 @@
 
 #include "status.h"
 
-#define PREPAID_WISH (1u << 20) /* up to here a message that is not prepaid asks for a larger window */
-#define BRIEF (4u << 20)        /* on one host a message of up to so much is one chunk, or one a part: a chunk costs 2 us
-                                 * beyond its copy, and copying it takes 0.4 ms */
+/* up to here a message that is not prepaid asks for a larger window */
+#define PREPAID_WISH (1u << 20)
+/* on one host a message of up to so much is one chunk, or one a part: a chunk costs 2 us beyond its
+ * copy, and copying it takes 0.4 ms */
+#define BRIEF (4u << 20)
 
 /* ---- lists ---------------------------------------------------------------------------- */
 
@@ -88,23 +91,27 @@ static void put_lengths(char *to, const ferry_message *m, uint32_t from, uint32_
 	}
 }
 
-/* Half of what is left of the credit has room for it, and its tags are those of no other chunk. What was asked
- * first has the lowest numbers of all that has no turn yet. */
+/* Half of what is left of the credit has room for it, and its tags are those of no other chunk.
+ * What was asked first has the lowest numbers of all that has no turn yet. */
 static bool may_prepay(struct fy_progress *p, struct fy_channel *ch, const struct fy_outbound *x)
 {
 	uint64_t low = ch->asked ? ch->asked->flow.at.number : x->flow.at.number;
 	return x->kind != FY_KIND_REPLY && x->n_parts <= FY_LENGTHS_RECORD &&
-	       x->total <= (ch->limit - ch->spent) / 2 && fy_turns_single(p, &ch->turns_out, low, x->flow.end);
+	       x->total <= (ch->limit - ch->spent) / 2 &&
+	       fy_turns_single(p, &ch->turns_out, low, x->flow.end);
 }
 
-static bool write_announcement(struct fy_progress *p, struct fy_outbound *x, struct fy_record *r, uint32_t word,
-                               uint32_t stream)
+static bool write_announcement(struct fy_progress *p, struct fy_outbound *x, struct fy_record *r,
+                               uint32_t word, uint32_t stream)
 {
 	struct fy_channel *ch = x->ch;
 	bool prepaid = may_prepay(p, ch, x);
 	uint32_t count = fy_lengths_in_record(x->n_parts);
-	struct fy_announce a = { .xid = x->xid, .total = x->total, .first_chunk = x->flow.at.number,
-		                 .n_parts = x->n_parts, .chunk_bytes = (uint32_t)x->chunk_bytes,
+	struct fy_announce a = { .xid = x->xid,
+		                 .total = x->total,
+		                 .first_chunk = x->flow.at.number,
+		                 .n_parts = x->n_parts,
+		                 .chunk_bytes = (uint32_t)x->chunk_bytes,
 		                 .flags = prepaid ? FY_ANNOUNCE_PREPAID : 0 };
 	*r = (struct fy_record){ word, x->message->op, (uint32_t)ch->rank, stream };
 	if (word & FY_EXT)
@@ -121,27 +128,37 @@ static bool write_announcement(struct fy_progress *p, struct fy_outbound *x, str
 
 static size_t chunk_bytes(const struct fy_progress *p, uint64_t total)
 {
-	return p->port->all_local && total <= BRIEF && BRIEF <= p->port->chunk_max ? BRIEF : p->chunk_bytes;
+	return p->port->all_local && total <= BRIEF && BRIEF <= p->port->chunk_max ? BRIEF
+	                                                                           : p->chunk_bytes;
 }
 
-static struct fy_outbound *outbound_create(struct fy_progress *p, struct fy_channel *ch, ferry_message *m,
-                                           uint32_t kind, uint32_t stream, uint64_t call_id)
+static struct fy_outbound *outbound_create(struct fy_progress *p, struct fy_channel *ch,
+                                           ferry_message *m, uint32_t kind, uint32_t stream,
+                                           uint64_t call_id)
 {
 	struct fy_outbound *x = calloc(1, sizeof *x);
 	if (!x)
 		return NULL;
 	uint64_t total = fy_message_total(m);
-	*x = (struct fy_outbound){ .ch = ch, .message = m, .xid = ch->next_xid, .total = total,
-		                   .call_id = call_id, .kind = kind, .stream = stream & FY_STREAM,
-		                   .n_parts = (uint32_t)m->n_attachments + 1, .chunk_bytes = chunk_bytes(p, total),
-		                   .place = fy_channel_place(ch), .lengths_place = fy_channel_place(ch), .acked = true };
+	*x = (struct fy_outbound){ .ch = ch,
+		                   .message = m,
+		                   .xid = ch->next_xid,
+		                   .total = total,
+		                   .call_id = call_id,
+		                   .kind = kind,
+		                   .stream = stream & FY_STREAM,
+		                   .n_parts = (uint32_t)m->n_attachments + 1,
+		                   .chunk_bytes = chunk_bytes(p, total),
+		                   .place = fy_channel_place(ch),
+		                   .lengths_place = fy_channel_place(ch),
+		                   .acked = true };
 	x->flow.at.number = ch->next_chunk;
 	x->flow.end = ch->next_chunk + fy_chunk_count_all(m, x->n_parts, x->chunk_bytes);
 	return x;
 }
 
-static void join_stream(struct fy_progress *p, struct fy_stream_out *s, struct fy_outbound *x, ferry_future *future,
-                        uint32_t stream)
+static void join_stream(struct fy_progress *p, struct fy_stream_out *s, struct fy_outbound *x,
+                        ferry_future *future, uint32_t stream)
 {
 	fy_channel_stream_count(s);
 	x->stream_number = s->sent;
@@ -160,11 +177,13 @@ static void join_stream(struct fy_progress *p, struct fy_stream_out *s, struct f
 static void send_lengths(struct fy_progress *p, struct fy_outbound *x)
 {
 	while (x->lengths_sent < x->n_parts) {
-		uint32_t count = fy_lengths_in_record(x->n_parts - x->lengths_sent), n = 8 + 8 * count;
+		uint32_t count = fy_lengths_in_record(x->n_parts - x->lengths_sent),
+			 n = 8 + 8 * count;
 		struct fy_record *r = fy_channel_reserve(p, x->ch, fy_record_size(n));
 		if (!r)
 			return;
-		*r = (struct fy_record){ FY_KIND_CONTROL | n, FY_OP_LENGTHS, (uint32_t)x->ch->rank, 0 };
+		*r = (struct fy_record){ FY_KIND_CONTROL | n, FY_OP_LENGTHS, (uint32_t)x->ch->rank,
+			                 0 };
 		memcpy(fy_record_data(r), &x->xid, sizeof x->xid);
 		put_lengths(fy_record_data(r) + 8, x->message, x->lengths_sent, count);
 		x->lengths_place = fy_channel_place(x->ch);
@@ -192,7 +211,8 @@ static void keep_outbound(struct fy_progress *p, struct fy_outbound *x, bool pre
 
 static uint32_t announcement_body(const ferry_message *m)
 {
-	return (uint32_t)sizeof(struct fy_announce) + 8 * fy_lengths_in_record((uint32_t)m->n_attachments + 1);
+	return (uint32_t)sizeof(struct fy_announce) +
+	       8 * fy_lengths_in_record((uint32_t)m->n_attachments + 1);
 }
 
 bool fy_transfer_admits(struct fy_progress *p, struct fy_channel *ch, const ferry_message *m)
@@ -200,18 +220,21 @@ bool fy_transfer_admits(struct fy_progress *p, struct fy_channel *ch, const ferr
 	return fy_channel_admits(p, ch, fy_record_size(FY_EXT | announcement_body(m)));
 }
 
-bool fy_transfer_announce(struct fy_progress *p, struct fy_channel *ch, ferry_message *m, uint32_t kind,
-                          uint32_t stream, uint64_t call_id, ferry_future *future)
+bool fy_transfer_announce(struct fy_progress *p, struct fy_channel *ch, ferry_message *m,
+                          uint32_t kind, uint32_t stream, uint64_t call_id, ferry_future *future)
 {
 	bool reply = kind == FY_KIND_REPLY;
-	uint32_t word = kind | FY_LARGE | (call_id ? FY_EXT : 0) | (reply ? 0 : FY_HELD) | announcement_body(m);
+	uint32_t word = kind | FY_LARGE | (call_id ? FY_EXT : 0) | (reply ? 0 : FY_HELD) |
+	                announcement_body(m);
 	uint32_t size = fy_record_size(word);
 	if (!reply && !fy_channel_admits(p, ch, size))
 		return false;
 	struct fy_record *r = fy_channel_reserve(p, ch, size);
-	struct fy_stream_out *s = r && !reply ? fy_channel_stream_out(p, ch, stream & FY_STREAM, true) : NULL;
+	struct fy_stream_out *s =
+		r && !reply ? fy_channel_stream_out(p, ch, stream & FY_STREAM, true) : NULL;
 	bool counted = reply || (s && fy_channel_stream_room(ch, s));
-	struct fy_outbound *x = r && counted ? outbound_create(p, ch, m, kind, stream, call_id) : NULL;
+	struct fy_outbound *x =
+		r && counted ? outbound_create(p, ch, m, kind, stream, call_id) : NULL;
 	if (!x && s)
 		fy_channel_stream_settle(p, ch, s);
 	if (!x)
@@ -256,7 +279,8 @@ static void fail(struct fy_progress *p, struct fy_outbound *x, int status, const
 static void not_sent(struct fy_progress *p, struct fy_outbound *x, const char *text)
 {
 	char why[256];
-	snprintf(why, sizeof why, "MPI did not send a part of it: %s", text && *text ? text : "it said no more");
+	snprintf(why, sizeof why, "MPI did not send a part of it: %s",
+	         text && *text ? text : "it said no more");
 	x->broken = x->lost_owed = true;
 	fail(p, x, FERRY_EMPI, why);
 }
@@ -268,23 +292,26 @@ static void tell_lost(struct fy_progress *p, struct fy_outbound *x)
 	struct fy_record *r = fy_channel_reserve(p, x->ch, size);
 	if (!r)
 		return;
-	*r = (struct fy_record){ FY_KIND_CONTROL | (uint32_t)sizeof lost, FY_OP_LOST, (uint32_t)x->ch->rank, 0 };
+	*r = (struct fy_record){ FY_KIND_CONTROL | (uint32_t)sizeof lost, FY_OP_LOST,
+		                 (uint32_t)x->ch->rank, 0 };
 	memcpy(fy_record_data(r), &lost, sizeof lost);
 	fy_channel_commit(p, x->ch, size);
 	x->lost_owed = false;
 }
 
-/* ---- sending ----------------------------------------------------------------------------------- */
+/* ---- sending ----------------------------------------------------------- */
 
 /* How many bytes were started; 0: none now. */
 static size_t start_chunk(struct fy_progress *p, struct fy_outbound *x)
 {
 	size_t n = fy_flow_next(x->message, x->n_parts, x->chunk_bytes, &x->flow);
-	struct fy_chunk *c = n && fy_turns_tag_free(p, &x->ch->turns_out, &x->flow) ? fy_chunk_get(p) : NULL;
+	struct fy_chunk *c =
+		n && fy_turns_tag_free(p, &x->ch->turns_out, &x->flow) ? fy_chunk_get(p) : NULL;
 	if (!c)
 		return 0;
 	const char *data = fy_part_data(x->message, x->flow.at.part) + x->flow.at.offset;
-	if (p->port->ops->send(p->port, x->ch->rank, fy_chunk_tag(p, x->flow.at.number), data, n, &c->request) != 0) {
+	if (p->port->ops->send(p->port, x->ch->rank, fy_chunk_tag(p, x->flow.at.number), data, n,
+	                       &c->request) != 0) {
 		fy_chunk_put(p, c);
 		if (fy_flow_refused(p, &x->flow))
 			not_sent(p, x, p->port->ops->error(p->port));
@@ -354,11 +381,12 @@ static void end_outbound(struct fy_progress *p, struct fy_outbound *x)
 		free(x);
 }
 
-/* A channel's transfers take turns. Next time those come first that were not looked at, then those that
- * started nothing, and last those that did. */
+/* A channel's transfers take turns. Next time those come first that were not looked at, then those
+ * that started nothing, and last those that did. */
 static void step_channel(struct fy_progress *p, struct fy_channel *ch)
 {
-	struct fy_outbound *turn[2] = { NULL, NULL }, *turn_last[2] = { NULL, NULL }, *over = NULL, *x;
+	struct fy_outbound *turn[2] = { NULL, NULL }, *turn_last[2] = { NULL, NULL }, *over = NULL,
+			   *x;
 	size_t budget = FY_CHUNKS_MAX * p->chunk_bytes;
 	for (unsigned active = FY_ACTIVE_MAX; active && (x = ch->out); active--) {
 		size_t before = budget;
@@ -394,7 +422,7 @@ void fy_outbound_step(struct fy_progress *p, struct fy_channel *ch)
 		step_channel(p, ch);
 }
 
-/* ---- what the receiver says ------------------------------------------------------------------------ */
+/* ---- what the receiver says -------------------------------------------- */
 
 /* A second grant: not all of it came. Or it answers what we said of a message that is broken. */
 static void not_received(struct fy_progress *p, struct fy_channel *ch, uint64_t xid, int status)
@@ -404,8 +432,9 @@ static void not_received(struct fy_progress *p, struct fy_channel *ch, uint64_t 
 		p->stats.malformed++; /* of nothing, or once more */
 		return;
 	}
-	fail(p, x, status, status == FERRY_ENOMEM ? "the receiver had no memory for it"
-	                                          : "the receiver did not get all of it");
+	fail(p, x, status,
+	     status == FERRY_ENOMEM ? "the receiver had no memory for it"
+	                            : "the receiver did not get all of it");
 	x->confirmed = x->broken;
 }
 
@@ -438,7 +467,7 @@ void fy_transfer_acked(struct fy_stream_out *s)
 	}
 }
 
-/* ---- what the receiver did not believe ----------------------------------------------------------------- */
+/* ---- what the receiver did not believe --------------------------------- */
 
 static bool is_refused(uint64_t place, const struct fy_refused *r)
 {
@@ -449,12 +478,14 @@ static bool is_refused(uint64_t place, const struct fy_refused *r)
 static bool lacks_lengths(const struct fy_outbound *x, const struct fy_refused *r)
 {
 	uint32_t first = (uint32_t)(x->place >> 32), last = (uint32_t)(x->lengths_place >> 32);
-	if (x->lengths_place == x->place || (int32_t)(first - r->seq) > 0 || (int32_t)(last - r->seq) < 0)
+	if (x->lengths_place == x->place || (int32_t)(first - r->seq) > 0 ||
+	    (int32_t)(last - r->seq) < 0)
 		return false;
 	return last != r->seq || is_refused(x->lengths_place, r);
 }
 
-/* They have no place in this stream any more. True: data of one of them is on its way, and nobody takes it. */
+/* They have no place in this stream any more. True: data of one of them is on its way, and nobody
+ * takes it. */
 static bool leave_stream(struct fy_stream_out *s, const struct fy_refused *r)
 {
 	bool stray = false;
@@ -494,7 +525,7 @@ bool fy_transfer_refused(struct fy_progress *p, struct fy_channel *ch, const str
 	return !stray;
 }
 
-/* ---- the end -------------------------------------------------------------------------------------------- */
+/* ---- the end ----------------------------------------------------------- */
 
 /* Sends belong to MPI until it is done with them. */
 void fy_outbound_gone(struct fy_progress *p, struct fy_channel *ch)

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Where the bytes of a prepaid message go that will find no memory: they are on their way, and MPI keeps them until
- * somebody receives them. MPI has no receive into nothing, and a receive that is too short is not safe with every MPI
- * (port_mpi.c). So this is as much address space as such a message can have bytes, all of it the same few pages.
- * One receive at a time has it.
+ * Where the bytes of a prepaid message go that will find no memory: they are on their way, and MPI
+ * keeps them until somebody receives them. MPI has no receive into nothing, and a receive that is
+ * too short is not safe with every MPI (port_mpi.c). So this is as much address space as such a
+ * message can have bytes, all of it the same few pages. One receive at a time has it.
  */
 #define _GNU_SOURCE
 #include <sys/mman.h>
@@ -23,7 +23,8 @@ static size_t sink_bytes(const struct fy_progress *p)
 static bool fill(char *space, size_t nbytes, int pages)
 {
 	for (size_t at = 0; at < nbytes; at += PIECE)
-		if (mmap(space + at, PIECE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, pages, 0) == MAP_FAILED)
+		if (mmap(space + at, PIECE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, pages,
+		         0) == MAP_FAILED)
 			return false;
 	return true;
 }
@@ -32,7 +33,8 @@ static char *map(size_t nbytes, int pages)
 {
 	if (ftruncate(pages, PIECE) != 0)
 		return NULL;
-	char *space = mmap(NULL, nbytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	char *space =
+		mmap(NULL, nbytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (space == MAP_FAILED)
 		return NULL;
 	if (fill(space, nbytes, pages))

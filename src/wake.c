@@ -18,7 +18,8 @@ static void barrier_register(void)
 {
 	long can = syscall(SYS_membarrier, MEMBARRIER_CMD_QUERY, 0, 0);
 	if (can > 0 && (can & MEMBARRIER_CMD_PRIVATE_EXPEDITED))
-		barrier_works = syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0) == 0;
+		barrier_works = syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED,
+		                        0, 0) == 0;
 }
 
 bool fy_barrier_is_everywhere(void)
@@ -38,13 +39,16 @@ void fy_futex_wait(uint32_t *word, uint32_t expected, int64_t until, bool shared
 {
 	/* FUTEX_WAIT_BITSET takes an absolute time on the monotonic clock. */
 	int op = FUTEX_WAIT_BITSET | (shared ? 0 : FUTEX_PRIVATE_FLAG);
-	struct timespec t = { .tv_sec = (time_t)(until / 1000000000), .tv_nsec = (long)(until % 1000000000) };
-	syscall(SYS_futex, word, op, expected, until == INT64_MAX ? NULL : &t, NULL, FUTEX_BITSET_MATCH_ANY);
+	struct timespec t = { .tv_sec = (time_t)(until / 1000000000),
+		              .tv_nsec = (long)(until % 1000000000) };
+	syscall(SYS_futex, word, op, expected, until == INT64_MAX ? NULL : &t, NULL,
+	        FUTEX_BITSET_MATCH_ANY);
 }
 
 void fy_futex_wake(uint32_t *word, int threads, bool shared)
 {
-	syscall(SYS_futex, word, FUTEX_WAKE | (shared ? 0 : FUTEX_PRIVATE_FLAG), threads, NULL, NULL, 0);
+	syscall(SYS_futex, word, FUTEX_WAKE | (shared ? 0 : FUTEX_PRIVATE_FLAG), threads, NULL,
+	        NULL, 0);
 }
 
 void fy_wake_init(struct fy_wake *wake)
@@ -63,7 +67,8 @@ void fy_wake_fence(void)
 	fy_fence_full();
 }
 
-/* `wakers` first, a full fence: fy_wake_stop either waits for us or is seen by the compare and swap. */
+/* `wakers` first, a full fence: fy_wake_stop either waits for us or is seen by the compare
+ * and swap. */
 void fy_wake_up(struct fy_wake *wake)
 {
 	fy_add_32(&wake->wakers, 1);
@@ -95,7 +100,8 @@ bool fy_wake_sleep(struct fy_wake *wake, int64_t nanoseconds)
 	int64_t until = (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
 	until = nanoseconds < INT64_MAX - until ? until + nanoseconds : INT64_MAX;
 	fy_futex_wait(wake->word, 1, until, wake->shared);
-	bool rung = wake->shared && !fy_load_acquire_32(wake->word) && fy_load_acquire_32(&wake->own) == 1;
+	bool rung = wake->shared && !fy_load_acquire_32(wake->word) &&
+	            fy_load_acquire_32(&wake->own) == 1;
 	fy_wake_stay(wake);
 	return rung;
 }
@@ -105,7 +111,8 @@ void fy_wake_nap(struct fy_wake *wake, int64_t nanoseconds)
 	struct timespec now;
 	uint32_t word = fy_load_acquire_32(wake->word);
 	clock_gettime(CLOCK_MONOTONIC, &now);
-	fy_futex_wait(wake->word, word, (int64_t)now.tv_sec * 1000000000 + now.tv_nsec + nanoseconds, wake->shared);
+	fy_futex_wait(wake->word, word,
+	              (int64_t)now.tv_sec * 1000000000 + now.tv_nsec + nanoseconds, wake->shared);
 }
 
 /* Also by who slept while the engine stopped: that stays said. */

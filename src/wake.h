@@ -14,13 +14,13 @@
  *
  * That call is dear where processors are virtual (10 to 30 us were measured), so it is kept for
  * sleeps that are long. A *nap* of at most FY_NAP is announced with a fence of the sleeper alone.
- * Then a giver whose store is still on its way when it looks can miss the sleeper;
- * it takes a store that is slower than the sleeper's whole second look, and costs the rest of the nap.
- * Threads that wait for room in a lane take the same chance, and look again after a while (lane.c).
+ * Then a giver whose store is still on its way when it looks can miss the sleeper; it takes a store
+ * that is slower than the sleeper's whole second look, and costs the rest of the nap. Threads that
+ * wait for room in a lane take the same chance, and look again after a while (lane.c).
  *
- * There are two words, because the one that other processes ring is unmapped when the
- * engine closes, and a thread that posts at that moment must not touch it. Both are
- * written to 1 by the sleeper and to 0 by the sleeper or by who wakes it (compare and swap); `own` is read by givers of
+ * There are two words, because the one that other processes ring is unmapped when the engine
+ * closes, and a thread that posts at that moment must not touch it. Both are written to 1 by the
+ * sleeper and to 0 by the sleeper or by who wakes it (compare and swap); `own` is read by givers of
  * this process (relaxed), `*word` by ranks of this host.
  */
 #ifndef FY_WAKE_H
@@ -31,14 +31,17 @@
 #include "order.h"
 
 struct fy_wake {
-	uint32_t own;        /* what givers of this process look at: 0 awake, or nobody is to be woken (helm.c),
-	                      * 1 asleep, 2 stopped for good */
-	uint32_t *word;      /* constant from open to fy_wake_part: what is slept on: `own`, or a word shared with
-	                      * the ranks of this host */
-	uint32_t shared;     /* likewise: the word is in shared memory */
+	/* what givers of this process look at: 0 awake, or nobody is to be woken (helm.c), 1
+	 * asleep, 2 stopped for good */
+	uint32_t own;
+	/* constant from open to fy_wake_part: what is slept on: `own`, or a word shared with the
+	 * ranks of this host */
+	uint32_t *word;
+	uint32_t shared;       /* likewise: the word is in shared memory */
 	uint32_t giver_fences; /* constant after open */
-	uint64_t wakes;      /* statistics: atomic add by wakers */
-	uint32_t wakers;     /* threads inside fy_wake_up: atomic add; the word is unmapped only when it is 0 */
+	uint64_t wakes;        /* statistics: atomic add by wakers */
+	/* threads inside fy_wake_up: atomic add; the word is unmapped only when it is 0 */
+	uint32_t wakers;
 };
 
 #define FY_WAKE_STOPPED 2u
@@ -90,10 +93,10 @@ void fy_futex_wait(uint32_t *word, uint32_t expected, int64_t until, bool shared
 void fy_futex_wake(uint32_t *word, int threads, bool shared);
 
 /*
- * Waking a thread costs a system call, and often the processor at once. What completes in one
- * step is therefore announced together, at its end, and before user code runs inline: a thread
- * that steps has a list, to which fy_wake_later adds; elsewhere it wakes at once. A word in the list is only
- * a key, its memory may be gone.
+ * Waking a thread costs a system call, and often the processor at once. What completes in one step
+ * is therefore announced together, at its end, and before user code runs inline: a thread that
+ * steps has a list, to which fy_wake_later adds; elsewhere it wakes at once. A word in the list is
+ * only a key, its memory may be gone.
  */
 #define FY_WAKES_MAX 64u
 struct fy_wakes {

@@ -100,7 +100,8 @@ static void unlock(ferry_future *future, struct fy_watch *head)
 	uintptr_t links;
 
 	do {
-		links = load_links(future); /* LOCK, the head as it was, and COMPLETED from now on or not */
+		/* LOCK, the head as it was, and COMPLETED from now on or not */
+		links = load_links(future);
 		if (links & COMPLETED) {
 			fire(head);
 			head = NULL;
@@ -203,8 +204,8 @@ static bool find_done(ferry_future *const *futures, size_t count, size_t *index_
 }
 
 /* Watch the futures until one is done, then sleep. FERRY_OK, or FERRY_PENDING, FERRY_EDEADLK. */
-static int watch_and_wait(ferry_future *const *futures, size_t count, int64_t until, struct fy_watch *watches,
-                          struct any *any)
+static int watch_and_wait(ferry_future *const *futures, size_t count, int64_t until,
+                          struct fy_watch *watches, struct any *any)
 {
 	size_t watched = 0;
 	int rc;
@@ -212,8 +213,9 @@ static int watch_and_wait(ferry_future *const *futures, size_t count, int64_t un
 	for (size_t i = 0; i < count && !fy_future_is_done(&any->first); i++) {
 		if (!futures[i])
 			continue;
-		watches[watched] = (struct fy_watch){ .future = futures[i], .notify = any_notify,
-		                                      .owner = any, .index = i };
+		watches[watched] = (struct fy_watch){
+			.future = futures[i], .notify = any_notify, .owner = any, .index = i
+		};
 		fy_watch_add(&watches[watched++]);
 	}
 	rc = fy_future_wait_until(&any->first, until);
@@ -226,9 +228,11 @@ static int watch_and_wait(ferry_future *const *futures, size_t count, int64_t un
 static int check_any(ferry_future *const *futures, size_t count, int64_t timeout)
 {
 	if (!futures || count == 0)
-		return fy_fail(FERRY_EINVAL, "ferry_wait_any needs at least one future to wait for");
+		return fy_fail(FERRY_EINVAL,
+		               "ferry_wait_any needs at least one future to wait for");
 	if (!fy_timeout_ok(timeout))
-		return fy_fail(FERRY_EINVAL, "the timeout is %lld ns; give 0, a positive time or FERRY_FOREVER",
+		return fy_fail(FERRY_EINVAL,
+		               "the timeout is %lld ns; give 0, a positive time or FERRY_FOREVER",
 		               (long long)timeout);
 	return FERRY_OK;
 }
@@ -271,7 +275,8 @@ static int check_deadlock(ferry_future *const *futures, size_t count)
 static int await_any(ferry_future *const *futures, size_t count, int64_t timeout, size_t *index_p)
 {
 	struct fy_watch few[WATCHES_ON_STACK], *watches = few;
-	struct any any = { .first = { .state = FY_FUTURE_REF, .engine = first_of(futures, count)->engine } };
+	struct any any = { .first = { .state = FY_FUTURE_REF,
+		                      .engine = first_of(futures, count)->engine } };
 	int64_t until = fy_until(fy_now(), timeout);
 	int rc = check_deadlock(futures, count);
 

@@ -31,7 +31,7 @@
 struct fy_watch {
 	struct fy_watch *next, *previous; /* under the lock of the future */
 	bool linked;                      /* likewise */
-	ferry_future *future;             /* constant, the rest too; whoever watches keeps a reference */
+	ferry_future *future; /* constant, the rest too; whoever watches keeps a reference */
 	void (*notify)(struct fy_watch *watch);
 	void *owner;
 	size_t index;
@@ -39,9 +39,11 @@ struct fy_watch {
 
 /* Call notify once `future` is done: from here if it is, else by whoever completes it. */
 void fy_watch_add(struct fy_watch *watch);
-/* After it the watch will not fire any more, and nobody touches it. May wait for a thread that fires it. */
+/* After it the watch will not fire any more, and nobody touches it. May wait for a thread that
+ * fires it. */
 void fy_watch_remove(struct fy_watch *watch);
-/* True: it was removed and will not fire. False: it fired, fires, or somebody else is at the list. Never waits. */
+/* True: it was removed and will not fire. False: it fired, fires, or somebody else is at the list.
+ * Never waits. */
 bool fy_watch_try_remove(struct fy_watch *watch);
 /* The completer's part, after DONE was set and WATCHED was seen. */
 void fy_watch_completed(ferry_future *future);
@@ -56,7 +58,8 @@ void fy_later(struct fy_later *later);
 /* Do it, unless this thread is doing it further up; no lock is held. Unlocking calls this. */
 void fy_later_run(void);
 
-/* Work that this thread did, for tests of the bound: list entries put in or taken out, and watches fired. */
+/* Work that this thread did, for tests of the bound: list entries put in or taken out, and
+ * watches fired. */
 struct fy_watch_work {
 	uint64_t links;
 	uint64_t notices;

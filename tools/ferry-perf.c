@@ -15,7 +15,8 @@
 /* Before MPI is there, only the launcher's environment tells who speaks for the job. */
 static bool speaks(void)
 {
-	static const char *const names[] = {"PMI_RANK", "OMPI_COMM_WORLD_RANK", "PMIX_RANK", "SLURM_PROCID"};
+	static const char *const names[] = { "PMI_RANK", "OMPI_COMM_WORLD_RANK", "PMIX_RANK",
+		                             "SLURM_PROCID" };
 	const char *rank;
 	size_t i;
 
@@ -49,9 +50,11 @@ static bool ranks_suit(const struct perf_world *world)
 	if (world->size >= mode->ranks_min && world->size <= mode->ranks_max)
 		return true;
 	if (world->rank == 0)
-		fprintf(stderr, "ferry-perf: %s runs on %s%d ranks, not on %d; start it with " FERRY_MPIEXEC " -n %d\n",
-		        mode->name, mode->ranks_max > mode->ranks_min ? "at least " : "", mode->ranks_min,
-		        world->size, mode->ranks_min);
+		fprintf(stderr,
+		        "ferry-perf: %s runs on %s%d ranks, not on %d; start it with " FERRY_MPIEXEC
+		        " -n %d\n",
+		        mode->name, mode->ranks_max > mode->ranks_min ? "at least " : "",
+		        mode->ranks_min, world->size, mode->ranks_min);
 	return false;
 }
 
@@ -64,7 +67,8 @@ static bool somebody_runs(const struct perf_world *world)
 		if (perf_wanted(world, mode->contestants[i]))
 			return true;
 	if (world->rank == 0)
-		fprintf(stderr, "ferry-perf: nothing that was asked for runs with MPI's thread level %s; "
+		fprintf(stderr,
+		        "ferry-perf: nothing that was asked for runs with MPI's thread level %s; "
 		        "name a peer with --peers, or leave --level away\n",
 		        perf_report_level(world->level));
 	return false;
@@ -88,11 +92,14 @@ static bool sizes_fit(const struct perf_world *world)
 	for (i = 0; mode->contestants[i]; i++) {
 		const struct perf_contestant *contestant = mode->contestants[i];
 
-		if (!contestant->size_max || contestant->size_max >= largest || !perf_wanted(world, contestant))
+		if (!contestant->size_max || contestant->size_max >= largest ||
+		    !perf_wanted(world, contestant))
 			continue;
 		if (world->rank == 0)
-			fprintf(stderr, "ferry-perf: %s takes messages of at most %zu bytes, not %zu; leave that peer "
-			        "or that size out\n", contestant->name, contestant->size_max, largest);
+			fprintf(stderr,
+			        "ferry-perf: %s takes messages of at most %zu bytes, not %zu; "
+			        "leave that peer or that size out\n",
+			        contestant->name, contestant->size_max, largest);
 		return false;
 	}
 	return true;
@@ -142,8 +149,8 @@ static int measure(struct perf_world *world)
 	return status;
 }
 
-/* MPICH 4.0.2 over TCP does not come out of MPI_Finalize when a rank still makes progress that another waits
- * for there: so all are silent for a moment first. */
+/* MPICH 4.0.2 over TCP does not come out of MPI_Finalize when a rank still makes progress that
+ * another waits for there: so all are silent for a moment first. */
 static void leave(struct perf_world *world)
 {
 	MPI_Comm_free(&world->comm);
@@ -155,7 +162,7 @@ static void leave(struct perf_world *world)
 int main(int argc, char **argv)
 {
 	static struct perf_options options;
-	struct perf_world world = {.options = &options, .memory_before_mpi = perf_memory_held()};
+	struct perf_world world = { .options = &options, .memory_before_mpi = perf_memory_held() };
 	char error[512];
 	int status = answer(perf_options_parse(&options, argc, argv, error, sizeof(error)), error);
 

@@ -65,10 +65,10 @@ struct perf_world {
 	MPI_Comm comm;
 	int rank;
 	int size;
-	int level;                 /* the thread level that MPI granted */
-	double memory_before_mpi;  /* bytes held before MPI_Init_thread */
+	int level;                /* the thread level that MPI granted */
+	double memory_before_mpi; /* bytes held before MPI_Init_thread */
 	const struct perf_options *options;
-	ferry *engine;             /* open, or NULL */
+	ferry *engine; /* open, or NULL */
 };
 
 struct perf_trial {
@@ -78,43 +78,47 @@ struct perf_trial {
 	bool futures;
 	bool land;
 	int flood;
-	uint64_t count;            /* messages of one thread, in modes that count */
-	double duration;           /* seconds, in modes that run for a time */
-	double seconds;            /* answer: how long it took */
-	double values[PERF_METRICS_MAX];  /* answer: one per metric of the mode */
-	struct perf_histogram *latency;   /* answer: times in ns, where the mode keeps them */
+	uint64_t count;                  /* messages of one thread, in modes that count */
+	double duration;                 /* seconds, in modes that run for a time */
+	double seconds;                  /* answer: how long it took */
+	double values[PERF_METRICS_MAX]; /* answer: one per metric of the mode */
+	struct perf_histogram *latency;  /* answer: times in ns, where the mode keeps them */
 };
 
 struct perf_contestant {
 	const char *name;
 	const char *what;
-	int level;                 /* the thread level of MPI that it needs */
-	bool engine;               /* runs with Ferry's engine open */
-	size_t size_max;           /* bytes of a message that it can send; 0: any */
+	int level;       /* the thread level of MPI that it needs */
+	bool engine;     /* runs with Ferry's engine open */
+	size_t size_max; /* bytes of a message that it can send; 0: any */
 	void (*run)(struct perf_world *world, struct perf_trial *trial);
 };
 
 struct perf_metric {
 	const char *name;
 	const char *unit;
-	bool ratio;                /* the quotient of two contestants means something */
-	bool more;                 /* more is better */
+	bool ratio; /* the quotient of two contestants means something */
+	bool more;  /* more is better */
 };
 
 struct perf_mode {
 	const char *name;
 	const char *summary;
 	int ranks_min, ranks_max;
-	bool counted;              /* trial.count is fitted to the duration */
-	bool latency;              /* trial.latency is filled */
+	bool counted; /* trial.count is fitted to the duration */
+	bool latency; /* trial.latency is filled */
 	struct perf_metric metrics[PERF_METRICS_MAX];
 	size_t metrics_count;
-	const struct perf_contestant *contestants[PERF_CONTESTANTS_MAX]; /* Ferry first; ends with NULL */
-	const struct perf_contestant *landing;     /* of them: a form of Ferry beside the first one, which is compared
-	                                            * likewise; with --land it runs alone. May be NULL */
-	const struct perf_contestant *unflooded;   /* of them: takes part only with --flood; may be NULL */
-	void (*measure)(const struct perf_world *world, struct perf_trial *trial); /* fills values; may be NULL */
-	int threads;               /* defaults */
+	/* Ferry first; ends with NULL */
+	const struct perf_contestant *contestants[PERF_CONTESTANTS_MAX];
+	/* of them: a form of Ferry beside the first one, which is compared likewise; with --land it
+	 * runs alone. May be NULL */
+	const struct perf_contestant *landing;
+	/* of them: takes part only with --flood; may be NULL */
+	const struct perf_contestant *unflooded;
+	/* fills values; may be NULL */
+	void (*measure)(const struct perf_world *world, struct perf_trial *trial);
+	int threads; /* defaults */
 	size_t size;
 	int window;
 	double duration;
@@ -124,8 +128,8 @@ struct perf_mode {
 /* What one contestant did at one point. */
 struct perf_series {
 	const struct perf_contestant *contestant;
-	double *values[PERF_METRICS_MAX];  /* one per repetition */
-	struct perf_histogram *latency;    /* of all repetitions, or NULL */
+	double *values[PERF_METRICS_MAX]; /* one per repetition */
+	struct perf_histogram *latency;   /* of all repetitions, or NULL */
 };
 
 struct perf_point {

@@ -25,8 +25,9 @@ static void post_all(struct perf_member *member)
 	uint64_t i;
 
 	for (i = 0; i < trial->count; i++) {
-		perf_need(ferry_post(world->engine, (world->rank + distance) % world->size, PERF_OP_SINK, body,
-		                     trial->size, NULL), "ferry_post");
+		perf_need(ferry_post(world->engine, (world->rank + distance) % world->size,
+		                     PERF_OP_SINK, body, trial->size, NULL),
+		          "ferry_post");
 		distance = distance % (world->size - 1) + 1;
 	}
 	free(body);
@@ -36,8 +37,8 @@ static void post_all(struct perf_member *member)
 static void run(struct perf_world *world, struct perf_trial *trial)
 {
 	uint64_t total = trial->count * (uint64_t)trial->threads;
-	struct perf_receiver receiver = {.expected = total};
-	struct posters posters = {world, trial};
+	struct perf_receiver receiver = { .expected = total };
+	struct posters posters = { world, trial };
 	struct perf_team team;
 	double start, seconds;
 
@@ -64,7 +65,13 @@ static void measure(const struct perf_world *world, struct perf_trial *trial)
 }
 
 static const struct perf_contestant contestant = {
-	"ferry", "ferry_post from all threads of all ranks to all others", MPI_THREAD_MULTIPLE, true, 0, run};
+	"ferry",
+	"ferry_post from all threads of all ranks to all others",
+	MPI_THREAD_MULTIPLE,
+	true,
+	0,
+	run
+};
 
 const struct perf_mode perf_alltoall_mode = {
 	.name = "alltoall",
@@ -72,9 +79,9 @@ const struct perf_mode perf_alltoall_mode = {
 	.ranks_min = 2,
 	.ranks_max = 1 << 20,
 	.counted = true,
-	.metrics = {{"rate", "messages/s", true, true}},
+	.metrics = { { "rate", "messages/s", true, true } },
 	.metrics_count = 1,
-	.contestants = {&contestant, &perf_plain_alltoall, &perf_batch_alltoall, NULL},
+	.contestants = { &contestant, &perf_plain_alltoall, &perf_batch_alltoall, NULL },
 	.measure = measure,
 	.threads = 2,
 	.size = 64,

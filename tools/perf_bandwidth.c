@@ -19,8 +19,9 @@
 struct posters {
 	ferry *engine;
 	const struct perf_trial *trial;
-	void *data; /* one payload for all: it is only read. In a block as large as the peers', so that the
-	             * system gives it the same kind of pages */
+	/* one payload for all: it is only read. In a block as large as the peers', so that the
+	 * system gives it the same kind of pages */
+	void *data;
 };
 
 static ferry_future *post_attached(ferry *engine, const void *data, size_t nbytes)
@@ -69,9 +70,10 @@ static void warm_up(const struct posters *posters)
 	free(futures);
 }
 
-static void run_sender(struct perf_world *world, struct perf_trial *trial, struct perf_receiver *receiver)
+static void run_sender(struct perf_world *world, struct perf_trial *trial,
+                       struct perf_receiver *receiver)
 {
-	struct posters posters = {NULL, trial, perf_payload((size_t)trial->window * trial->size)};
+	struct posters posters = { NULL, trial, perf_payload((size_t)trial->window * trial->size) };
 	struct perf_team team;
 	double start;
 
@@ -95,7 +97,7 @@ struct landing {
 	char *memory;
 	size_t nbytes;
 	size_t buffers;
-	size_t next;  /* by the holder of the helm */
+	size_t next; /* by the holder of the helm */
 };
 
 static void *land(ferry *engine, int source, uint32_t op, size_t index, size_t nbytes, void *arg)
@@ -112,31 +114,35 @@ static void *land(ferry *engine, int source, uint32_t op, size_t index, size_t n
 	return landing->memory + landing->next * nbytes;
 }
 
-static void landing_create(struct landing *landing, struct perf_world *world, const struct perf_trial *trial)
+static void landing_create(struct landing *landing, struct perf_world *world,
+                           const struct perf_trial *trial)
 {
 	landing->nbytes = trial->size;
 	landing->buffers = 2 * (size_t)trial->threads * (size_t)trial->window;
 	landing->memory = perf_payload(landing->buffers * landing->nbytes);
 	perf_engine_open(world);
-	perf_need(ferry_handle_memory(world->engine, PERF_OP_ATTACHED, land, landing), "ferry_handle_memory");
+	perf_need(ferry_handle_memory(world->engine, PERF_OP_ATTACHED, land, landing),
+	          "ferry_handle_memory");
 }
 
 static void landing_destroy(struct landing *landing, struct perf_world *world)
 {
-	perf_need(ferry_handle_memory(world->engine, PERF_OP_ATTACHED, NULL, NULL), "ferry_handle_memory");
+	perf_need(ferry_handle_memory(world->engine, PERF_OP_ATTACHED, NULL, NULL),
+	          "ferry_handle_memory");
 	free(landing->memory);
 }
 
-static void run_receiver(struct perf_world *world, struct perf_trial *trial, struct perf_receiver *receiver,
-                         bool names)
+static void run_receiver(struct perf_world *world, struct perf_trial *trial,
+                         struct perf_receiver *receiver, bool names)
 {
-	struct landing landing = {NULL, 0, 0, 0};
+	struct landing landing = { NULL, 0, 0, 0 };
 
 	if (names)
 		landing_create(&landing, world, trial);
 	perf_engine_enter(world, receiver);
 	perf_engine_await(receiver);
-	perf_sink_check(&receiver->sink, trial->count * (uint64_t)trial->threads + warm_count(trial), trial->size,
+	perf_sink_check(&receiver->sink,
+	                trial->count * (uint64_t)trial->threads + warm_count(trial), trial->size,
 	                "ferry");
 	if (names)
 		landing_destroy(&landing, world);
@@ -144,7 +150,7 @@ static void run_receiver(struct perf_world *world, struct perf_trial *trial, str
 
 static void run(struct perf_world *world, struct perf_trial *trial, bool names)
 {
-	struct perf_receiver receiver = {.expected = 0};
+	struct perf_receiver receiver = { .expected = 0 };
 
 	if (world->rank == 0) {
 		if (names)
@@ -175,11 +181,21 @@ static void measure(const struct perf_world *world, struct perf_trial *trial)
 }
 
 static const struct perf_contestant library = {
-	"ferry", "ferry_post_message with one attachment, which lands in memory of the library", MPI_THREAD_MULTIPLE,
-	true, 0, run_library};
+	"ferry",
+	"ferry_post_message with one attachment, which lands in memory of the library",
+	MPI_THREAD_MULTIPLE,
+	true,
+	0,
+	run_library
+};
 static const struct perf_contestant landing = {
-	"ferry-land", "ferry_post_message with one attachment, which lands where ferry_handle_memory says",
-	MPI_THREAD_MULTIPLE, true, 0, run_landing};
+	"ferry-land",
+	"ferry_post_message with one attachment, which lands where ferry_handle_memory says",
+	MPI_THREAD_MULTIPLE,
+	true,
+	0,
+	run_landing
+};
 
 const struct perf_mode perf_bandwidth_mode = {
 	.name = "bandwidth",
@@ -187,9 +203,9 @@ const struct perf_mode perf_bandwidth_mode = {
 	.ranks_min = 2,
 	.ranks_max = 2,
 	.counted = true,
-	.metrics = {{"bandwidth", "MB/s", true, true}},
+	.metrics = { { "bandwidth", "MB/s", true, true } },
 	.metrics_count = 1,
-	.contestants = {&library, &landing, &perf_plain_rate, &perf_multiple_rate, NULL},
+	.contestants = { &library, &landing, &perf_plain_rate, &perf_multiple_rate, NULL },
 	.landing = &landing,
 	.measure = measure,
 	.threads = 1,

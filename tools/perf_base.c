@@ -61,7 +61,8 @@ void *perf_allocate(size_t nbytes)
 	void *memory = calloc(1, nbytes ? nbytes : 1);
 
 	if (!memory)
-		perf_fatal("no memory for %zu bytes; ask for fewer threads or a smaller size", nbytes);
+		perf_fatal("no memory for %zu bytes; ask for fewer threads or a smaller size",
+		           nbytes);
 	return memory;
 }
 

@@ -23,13 +23,15 @@ bool perf_wanted(const struct perf_world *world, const struct perf_contestant *c
 
 /* ---- a line on a terminal --------------------------------------------------- */
 
-static void show(const struct perf_world *world, const struct perf_trial *trial, const char *what, int turn)
+static void show(const struct perf_world *world, const struct perf_trial *trial, const char *what,
+                 int turn)
 {
 	const struct perf_options *options = world->options;
 
 	if (world->rank != 0 || !options->progress)
 		return;
-	fprintf(stderr, "\r%s: %d threads, %zu bytes, ", options->mode->name, trial->threads, trial->size);
+	fprintf(stderr, "\r%s: %d threads, %zu bytes, ", options->mode->name, trial->threads,
+	        trial->size);
 	if (turn < 0)
 		fprintf(stderr, "%s is fitted\033[K", what);
 	else
@@ -106,7 +108,8 @@ static struct perf_histogram *new_histogram(const struct perf_mode *mode)
 	return histogram;
 }
 
-static void point_create(struct perf_point *point, const struct perf_world *world, int threads, size_t size)
+static void point_create(struct perf_point *point, const struct perf_world *world, int threads,
+                         size_t size)
 {
 	const struct perf_mode *mode = world->options->mode;
 	struct perf_series *series;
@@ -126,8 +129,8 @@ static void point_create(struct perf_point *point, const struct perf_world *worl
 	}
 }
 
-static void keep(const struct perf_mode *mode, struct perf_series *series, const struct perf_trial *trial,
-                 int repetition)
+static void keep(const struct perf_mode *mode, struct perf_series *series,
+                 const struct perf_trial *trial, int repetition)
 {
 	size_t metric;
 
@@ -156,7 +159,7 @@ static void trial_create(struct perf_trial *trial, const struct perf_options *op
 static void run_point(struct perf_world *world, struct perf_point *point)
 {
 	const struct perf_options *options = world->options;
-	uint64_t counts[PERF_CONTESTANTS_MAX] = {0};
+	uint64_t counts[PERF_CONTESTANTS_MAX] = { 0 };
 	struct perf_trial trial;
 	size_t i, turn;
 	int repetition;

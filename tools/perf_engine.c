@@ -58,8 +58,8 @@ static const struct {
 	uint32_t op;
 	ferry_handler_fn *handler;
 } handlers[] = {
-	{PERF_OP_SINK, on_sink}, {PERF_OP_ECHO, on_echo}, {PERF_OP_END, on_end},
-	{PERF_OP_DONE, on_done}, {PERF_OP_ATTACHED, on_attached},
+	{ PERF_OP_SINK, on_sink }, { PERF_OP_ECHO, on_echo },         { PERF_OP_END, on_end },
+	{ PERF_OP_DONE, on_done }, { PERF_OP_ATTACHED, on_attached },
 };
 
 void perf_engine_open(struct perf_world *world)
@@ -73,13 +73,14 @@ void perf_engine_enter(struct perf_world *world, struct perf_receiver *receiver)
 {
 	size_t i;
 
-	receiver->sink = (struct perf_sink){0, 0};
+	receiver->sink = (struct perf_sink){ 0, 0 };
 	if (sem_init(&receiver->done, 0, 0) != 0)
 		perf_fatal("a semaphore cannot be made");
 	perf_engine_open(world);
 	for (i = 0; i < sizeof(handlers) / sizeof(handlers[0]); i++)
-		perf_need(ferry_handle(world->engine, handlers[i].op, FERRY_INLINE, handlers[i].handler,
-		                       receiver), "ferry_handle");
+		perf_need(ferry_handle(world->engine, handlers[i].op, FERRY_INLINE,
+		                       handlers[i].handler, receiver),
+		          "ferry_handle");
 	MPI_Barrier(world->comm);
 }
 
@@ -117,7 +118,8 @@ void perf_engine_read_reply(ferry_future *future, struct perf_sink *sink)
 	ferry_message_release(reply);
 }
 
-void perf_engine_echo(ferry *engine, int rank, const void *body, size_t nbytes, struct perf_sink *sink)
+void perf_engine_echo(ferry *engine, int rank, const void *body, size_t nbytes,
+                      struct perf_sink *sink)
 {
 	ferry_future *future;
 
@@ -149,7 +151,8 @@ void perf_engine_dismiss(struct perf_world *world)
 	int rank;
 
 	for (rank = 1; rank < world->size; rank++)
-		perf_need(ferry_post(world->engine, rank, PERF_OP_DONE, NULL, 0, NULL), "ferry_post");
+		perf_need(ferry_post(world->engine, rank, PERF_OP_DONE, NULL, 0, NULL),
+		          "ferry_post");
 }
 
 void perf_engine_await(struct perf_receiver *receiver)

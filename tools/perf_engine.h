@@ -16,16 +16,17 @@
 #include "perf_sink.h"
 
 enum perf_op {
-	PERF_OP_SINK = 1,  /* a post: read it */
-	PERF_OP_ECHO,      /* a call: read it, send it back */
-	PERF_OP_END,       /* a call: answered when all before it is handled */
-	PERF_OP_DONE,      /* a post: the trial is over */
-	PERF_OP_ATTACHED,  /* a post with one attachment: read that */
+	PERF_OP_SINK = 1, /* a post: read it */
+	PERF_OP_ECHO,     /* a call: read it, send it back */
+	PERF_OP_END,      /* a call: answered when all before it is handled */
+	PERF_OP_DONE,     /* a post: the trial is over */
+	PERF_OP_ATTACHED, /* a post with one attachment: read that */
 };
 
 struct perf_receiver {
-	struct perf_sink sink;  /* by handlers, one at a time; read by others when the trial is over */
-	uint64_t expected;      /* wake the main thread after so many messages; 0: never */
+	/* by handlers, one at a time; read by others when the trial is over */
+	struct perf_sink sink;
+	uint64_t expected; /* wake the main thread after so many messages; 0: never */
 	sem_t done;
 };
 
@@ -43,7 +44,8 @@ void perf_engine_end(ferry *engine, int rank);
 /* Wait for futures and release them. */
 void perf_engine_settle(ferry_future **futures, int count);
 /* One call of `nbytes` there and back; the reply is read into `sink`. */
-void perf_engine_echo(ferry *engine, int rank, const void *body, size_t nbytes, struct perf_sink *sink);
+void perf_engine_echo(ferry *engine, int rank, const void *body, size_t nbytes,
+                      struct perf_sink *sink);
 /* Read and release the reply of a call that has completed. */
 void perf_engine_read_reply(ferry_future *future, struct perf_sink *sink);
 

@@ -19,9 +19,9 @@ const char *perf_gnuplot_terminal(const char *path)
 		const char *ending;
 		const char *terminal;
 	} known[] = {
-		{".svg", "svg size 900,600 dynamic noenhanced background 'white' font 'sans,13'"},
-		{".png", "pngcairo size 900,600 noenhanced font 'sans,10'"},
-		{".pdf", "pdfcairo size 9in,6in noenhanced font 'sans,12'"},
+		{ ".svg", "svg size 900,600 dynamic noenhanced background 'white' font 'sans,13'" },
+		{ ".png", "pngcairo size 900,600 noenhanced font 'sans,10'" },
+		{ ".pdf", "pdfcairo size 9in,6in noenhanced font 'sans,12'" },
 	};
 	size_t length = strlen(path), i;
 
@@ -59,7 +59,7 @@ extern char **environ;
 static int start(const char *input, pid_t *child, int *said)
 {
 	char program[] = "gnuplot";
-	char *const argv[] = {program, (char *)(uintptr_t)input, NULL};
+	char *const argv[] = { program, (char *)(uintptr_t)input, NULL };
 	posix_spawn_file_actions_t actions;
 	int ends[2], error;
 
@@ -112,7 +112,8 @@ bool perf_gnuplot_run(const char *input)
 	int said = -1, error = start(input, &child, &said);
 
 	if (error == ENOENT) {
-		fprintf(stderr, "ferry-perf: gnuplot is not installed; its input is in %s\n", input);
+		fprintf(stderr, "ferry-perf: gnuplot is not installed; its input is in %s\n",
+		        input);
 		return true;
 	}
 	if (error) {

@@ -11,8 +11,8 @@ const char *perf_gnuplot_terminal(const char *path);
 FILE *perf_gnuplot_open(const char *input);
 /* A string of gnuplot's; `tick`: the name of a tick. */
 void perf_gnuplot_quote(FILE *file, const char *text, bool tick);
-/* Let gnuplot read that. False, with its own words: it failed. It need not be installed: then a message says where the
- * input is. */
+/* Let gnuplot read that. False, with its own words: it failed. It need not be installed: then a
+ * message says where the input is. */
 bool perf_gnuplot_run(const char *input);
 
 #endif /* PERF_GNUPLOT_H */

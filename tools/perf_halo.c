@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The halo exchange of a hybrid code, in which every thread communicates: thread t of a rank gets a row of the given
- * size from thread t of the rank before and of the rank after, sends each of them one, reads what came, and writes the
- * next step's rows. A step waits for its four messages, so all ranks go in step; the ranks form a ring.
+ * The halo exchange of a hybrid code, in which every thread communicates: thread t of a rank gets a
+ * row of the given size from thread t of the rank before and of the rank after, sends each of them
+ * one, reads what came, and writes the next step's rows. A step waits for its four messages, so all
+ * ranks go in step; the ranks form a ring.
  *
  *   ferry     ferry_irecv, ferry_isend, ferry_finish_all
  *   multiple  the same calls of MPI, under MPI_THREAD_MULTIPLE: what was ported, call by call
- *   funneled  one thread a rank makes the calls for all of them, between two barriers: what a code does that
- *             has learned to keep its threads out of MPI
+ *   funneled  one thread a rank makes the calls for all of them, between two barriers: what a code
+ *             does that has learned to keep its threads out of MPI
  *
  * Each byte of a row tells who sent it in which step, and the first and the last one are looked at.
  */
@@ -26,9 +27,9 @@ struct halo {
 	struct perf_world *world;
 	struct perf_trial *trial;
 	int up, down;
-	char *rows[PERF_THREADS_MAX];   /* ROWS of a thread's, one after the other */
-	pthread_barrier_t step;         /* funneled: all threads, twice a step */
-	MPI_Request *requests;          /* funneled: ROWS a thread */
+	char *rows[PERF_THREADS_MAX]; /* ROWS of a thread's, one after the other */
+	pthread_barrier_t step;       /* funneled: all threads, twice a step */
+	MPI_Request *requests;        /* funneled: ROWS a thread */
 	void (*exchange)(struct halo *halo, int thread);
 };
 
@@ -45,7 +46,8 @@ static char mark(int rank, int thread, uint64_t step)
 
 static void write_rows(const struct halo *halo, int thread, uint64_t step)
 {
-	memset(row(halo, thread, ABOVE), mark(halo->world->rank, thread, step), 2 * halo->trial->size);
+	memset(row(halo, thread, ABOVE), mark(halo->world->rank, thread, step),
+	       2 * halo->trial->size);
 }
 
 static void read_row(const struct halo *halo, int thread, int which, int source, uint64_t step)
@@ -54,7 +56,8 @@ static void read_row(const struct halo *halo, int thread, int which, int source,
 	char expected = mark(source, thread, step);
 
 	if (bytes[0] != expected || bytes[halo->trial->size - 1] != expected)
-		perf_fatal("halo: a row of rank %d is not that of step %llu", source, (unsigned long long)step);
+		perf_fatal("halo: a row of rank %d is not that of step %llu", source,
+		           (unsigned long long)step);
 }
 
 static void run_steps(struct perf_member *member)
@@ -80,14 +83,18 @@ static void exchange_ferry(struct halo *halo, int thread)
 	int nbytes = (int)halo->trial->size, tag = PERF_TAG_THREADS + 2 * thread;
 	ferry_future *futures[ROWS];
 
-	perf_need(ferry_irecv(engine, row(halo, thread, FROM_ABOVE), nbytes, MPI_BYTE, halo->up, tag, comm,
-	                      &futures[0]), "ferry_irecv");
-	perf_need(ferry_irecv(engine, row(halo, thread, FROM_BELOW), nbytes, MPI_BYTE, halo->down, tag + 1, comm,
-	                      &futures[1]), "ferry_irecv");
-	perf_need(ferry_isend(engine, row(halo, thread, BELOW), nbytes, MPI_BYTE, halo->down, tag, comm, &futures[2]),
+	perf_need(ferry_irecv(engine, row(halo, thread, FROM_ABOVE), nbytes, MPI_BYTE, halo->up,
+	                      tag, comm, &futures[0]),
+	          "ferry_irecv");
+	perf_need(ferry_irecv(engine, row(halo, thread, FROM_BELOW), nbytes, MPI_BYTE, halo->down,
+	                      tag + 1, comm, &futures[1]),
+	          "ferry_irecv");
+	perf_need(ferry_isend(engine, row(halo, thread, BELOW), nbytes, MPI_BYTE, halo->down, tag,
+	                      comm, &futures[2]),
 	          "ferry_isend");
-	perf_need(ferry_isend(engine, row(halo, thread, ABOVE), nbytes, MPI_BYTE, halo->up, tag + 1, comm,
-	                      &futures[3]), "ferry_isend");
+	perf_need(ferry_isend(engine, row(halo, thread, ABOVE), nbytes, MPI_BYTE, halo->up, tag + 1,
+	                      comm, &futures[3]),
+	          "ferry_isend");
 	perf_need(ferry_finish_all(futures, ROWS, FERRY_FOREVER), "ferry_finish_all");
 }
 
@@ -96,10 +103,13 @@ static void start_mpi(struct halo *halo, int thread, MPI_Request *requests)
 	MPI_Comm comm = halo->world->comm;
 	int nbytes = (int)halo->trial->size, tag = PERF_TAG_THREADS + 2 * thread;
 
-	MPI_Irecv(row(halo, thread, FROM_ABOVE), nbytes, MPI_BYTE, halo->up, tag, comm, &requests[0]);
-	MPI_Irecv(row(halo, thread, FROM_BELOW), nbytes, MPI_BYTE, halo->down, tag + 1, comm, &requests[1]);
+	MPI_Irecv(row(halo, thread, FROM_ABOVE), nbytes, MPI_BYTE, halo->up, tag, comm,
+	          &requests[0]);
+	MPI_Irecv(row(halo, thread, FROM_BELOW), nbytes, MPI_BYTE, halo->down, tag + 1, comm,
+	          &requests[1]);
 	MPI_Isend(row(halo, thread, BELOW), nbytes, MPI_BYTE, halo->down, tag, comm, &requests[2]);
-	MPI_Isend(row(halo, thread, ABOVE), nbytes, MPI_BYTE, halo->up, tag + 1, comm, &requests[3]);
+	MPI_Isend(row(halo, thread, ABOVE), nbytes, MPI_BYTE, halo->up, tag + 1, comm,
+	          &requests[3]);
 }
 
 static void exchange_multiple(struct halo *halo, int thread)
@@ -160,8 +170,8 @@ static void run_halo(struct halo *halo)
 
 static void run_ferry(struct perf_world *world, struct perf_trial *trial)
 {
-	struct perf_receiver receiver = {.expected = 0};
-	struct halo halo = {.exchange = exchange_ferry};
+	struct perf_receiver receiver = { .expected = 0 };
+	struct halo halo = { .exchange = exchange_ferry };
 
 	halo_create(&halo, world, trial);
 	perf_engine_enter(world, &receiver);
@@ -172,7 +182,7 @@ static void run_ferry(struct perf_world *world, struct perf_trial *trial)
 
 static void run_multiple(struct perf_world *world, struct perf_trial *trial)
 {
-	struct halo halo = {.exchange = exchange_multiple};
+	struct halo halo = { .exchange = exchange_multiple };
 
 	halo_create(&halo, world, trial);
 	run_halo(&halo);
@@ -181,7 +191,7 @@ static void run_multiple(struct perf_world *world, struct perf_trial *trial)
 
 static void run_funneled(struct perf_world *world, struct perf_trial *trial)
 {
-	struct halo halo = {.exchange = exchange_funneled};
+	struct halo halo = { .exchange = exchange_funneled };
 
 	halo_create(&halo, world, trial);
 	halo.requests = perf_allocate((size_t)trial->threads * ROWS * sizeof(*halo.requests));
@@ -201,14 +211,29 @@ static void measure(const struct perf_world *world, struct perf_trial *trial)
 }
 
 static const struct perf_contestant contestant = {
-	"ferry", "ferry_irecv, ferry_isend and ferry_finish_all by every thread", MPI_THREAD_MULTIPLE, true, INT_MAX,
-	run_ferry};
+	"ferry",
+	"ferry_irecv, ferry_isend and ferry_finish_all by every thread",
+	MPI_THREAD_MULTIPLE,
+	true,
+	INT_MAX,
+	run_ferry
+};
 static const struct perf_contestant multiple = {
-	"multiple", "MPI_THREAD_MULTIPLE, MPI_Irecv, MPI_Isend and MPI_Waitall by every thread", MPI_THREAD_MULTIPLE,
-	false, INT_MAX, run_multiple};
+	"multiple",
+	"MPI_THREAD_MULTIPLE, MPI_Irecv, MPI_Isend and MPI_Waitall by every thread",
+	MPI_THREAD_MULTIPLE,
+	false,
+	INT_MAX,
+	run_multiple
+};
 static const struct perf_contestant funneled = {
-	"funneled", "one thread makes the calls of all of them, between barriers", MPI_THREAD_FUNNELED, false, INT_MAX,
-	run_funneled};
+	"funneled",
+	"one thread makes the calls of all of them, between barriers",
+	MPI_THREAD_FUNNELED,
+	false,
+	INT_MAX,
+	run_funneled
+};
 
 const struct perf_mode perf_halo_mode = {
 	.name = "halo",
@@ -216,9 +241,9 @@ const struct perf_mode perf_halo_mode = {
 	.ranks_min = 2,
 	.ranks_max = 1 << 20,
 	.counted = true,
-	.metrics = {{"steps", "/s", true, true}, {"step", "us", false, false}},
+	.metrics = { { "steps", "/s", true, true }, { "step", "us", false, false } },
 	.metrics_count = 2,
-	.contestants = {&contestant, &multiple, &funneled, NULL},
+	.contestants = { &contestant, &multiple, &funneled, NULL },
 	.measure = measure,
 	.threads = 4,
 	.size = 512,

@@ -38,9 +38,10 @@ double perf_histogram_percentile(const struct perf_histogram *histogram, double 
 double perf_histogram_mean(const struct perf_histogram *histogram);
 
 /*
- * The same where each value counts as often as it is long: for times of operations that follow one another, the
- * one that is under way at a random moment. A single one that lasts as long as all others together is half of the
- * time, and hides among them when they are counted. Off by at most 2 * PERF_HISTOGRAM_ERROR of the time.
+ * The same where each value counts as often as it is long: for times of operations that follow one
+ * another, the one that is under way at a random moment. A single one that lasts as long as all
+ * others together is half of the time, and hides among them when they are counted. Off by at most 2
+ * * PERF_HISTOGRAM_ERROR of the time.
  */
 double perf_histogram_time_percentile(const struct perf_histogram *histogram, double percent);
 

@@ -36,7 +36,8 @@ static double rest(double seconds)
 /* The sleep before each call differs, so that no call rides on a period of the engine. */
 static void sleep_before(const struct perf_trial *trial, int i)
 {
-	double share = trial->duration / IDLE_CALLS, sleep = share < IDLE_SLEEP_MAX ? share : IDLE_SLEEP_MAX;
+	double share = trial->duration / IDLE_CALLS,
+	       sleep = share < IDLE_SLEEP_MAX ? share : IDLE_SLEEP_MAX;
 
 	perf_sleep(sleep * (1 + 0.37 * i / IDLE_CALLS));
 }
@@ -44,7 +45,7 @@ static void sleep_before(const struct perf_trial *trial, int i)
 static void call_sleepers(struct perf_world *world, struct perf_trial *trial)
 {
 	void *body = perf_payload(trial->size);
-	struct perf_sink sink = {0, 0};
+	struct perf_sink sink = { 0, 0 };
 	uint64_t before;
 	int i;
 
@@ -130,7 +131,7 @@ static void run_relay(struct perf_world *world, struct perf_trial *trial)
 
 static void run(struct perf_world *world, struct perf_trial *trial)
 {
-	struct perf_receiver receiver = {.expected = 0};
+	struct perf_receiver receiver = { .expected = 0 };
 	double percent;
 
 	perf_engine_enter(world, &receiver);
@@ -155,20 +156,26 @@ static void measure(const struct perf_world *world, struct perf_trial *trial)
 }
 
 static const struct perf_contestant contestant = {
-	"ferry", "an open engine without work", MPI_THREAD_MULTIPLE, true, 0, run};
+	"ferry", "an open engine without work", MPI_THREAD_MULTIPLE, true, 0, run
+};
 static const struct perf_contestant sleepers = {
-	"relay", "a byte from thread to thread through pipes", MPI_THREAD_FUNNELED, false, 0, run_relay};
+	"relay",  "a byte from thread to thread through pipes", MPI_THREAD_FUNNELED, false, 0,
+	run_relay
+};
 
 const struct perf_mode perf_idle_mode = {
 	.name = "idle",
-	.summary = "processor time of ranks at rest, and calls from a sleeping engine to a sleeping peer",
+	.summary = "processor time of ranks at rest, and calls from a sleeping engine to a "
+		   "sleeping peer",
 	.ranks_min = 2,
 	.ranks_max = 1 << 20,
 	.latency = true,
-	.metrics = {{"processor", "% of a core", false, false}, {"wake 50 %", "us", true, false},
-	            {"wake 90 %", "us", true, false}, {"longest", "us", false, false}},
+	.metrics = { { "processor", "% of a core", false, false },
+	             { "wake 50 %", "us", true, false },
+	             { "wake 90 %", "us", true, false },
+	             { "longest", "us", false, false } },
 	.metrics_count = 4,
-	.contestants = {&contestant, &sleepers, NULL},
+	.contestants = { &contestant, &sleepers, NULL },
 	.measure = measure,
 	.threads = 1,
 	.size = 8,

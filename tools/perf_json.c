@@ -44,7 +44,8 @@ static void print_summary(FILE *file, struct perf_summary summary)
 	print_number(file, summary.largest);
 }
 
-static void print_values(FILE *file, const struct perf_metric *metric, const double *values, size_t count)
+static void print_values(FILE *file, const struct perf_metric *metric, const double *values,
+                         size_t count)
 {
 	size_t i;
 
@@ -63,10 +64,11 @@ static void print_values(FILE *file, const struct perf_metric *metric, const dou
 	fputs("]}", file);
 }
 
-static void print_percentiles(FILE *file, const char *prefix, const struct perf_histogram *histogram,
+static void print_percentiles(FILE *file, const char *prefix,
+                              const struct perf_histogram *histogram,
                               double (*percentile)(const struct perf_histogram *, double))
 {
-	static const double percents[] = {50, 75, 90, 95, 99, 99.9};
+	static const double percents[] = { 50, 75, 90, 95, 99, 99.9 };
 	size_t i;
 
 	for (i = 0; i < sizeof(percents) / sizeof(percents[0]); i++) {
@@ -79,8 +81,8 @@ static void print_latency(FILE *file, const struct perf_histogram *histogram)
 {
 	fprintf(file, ", \"latency_ns\": {\"count\": %" PRIu64 ", \"mean\": ", histogram->count);
 	print_number(file, perf_histogram_mean(histogram));
-	fprintf(file, ", \"min\": %" PRIu64 ", \"max\": %" PRIu64, histogram->count ? histogram->smallest : 0,
-	        histogram->largest);
+	fprintf(file, ", \"min\": %" PRIu64 ", \"max\": %" PRIu64,
+	        histogram->count ? histogram->smallest : 0, histogram->largest);
 	print_percentiles(file, "p", histogram, perf_histogram_percentile);
 	print_percentiles(file, "time_p", histogram, perf_histogram_time_percentile);
 	fputs("}", file);
@@ -98,7 +100,8 @@ static void print_series(FILE *file, const struct perf_mode *mode, const struct 
 	fputs(", \"metrics\": [", file);
 	for (metric = 0; metric < mode->metrics_count; metric++) {
 		fputs(metric ? ",\n        " : "\n        ", file);
-		print_values(file, &mode->metrics[metric], series->values[metric], point->repetitions);
+		print_values(file, &mode->metrics[metric], series->values[metric],
+		             point->repetitions);
 	}
 	fputs("]", file);
 	if (series->latency)
@@ -106,8 +109,8 @@ static void print_series(FILE *file, const struct perf_mode *mode, const struct 
 	fputs("}", file);
 }
 
-static void print_ratio(FILE *file, const struct perf_metric *metric, const char *name, const char *peer,
-                        struct perf_summary summary)
+static void print_ratio(FILE *file, const struct perf_metric *metric, const char *name,
+                        const char *peer, struct perf_summary summary)
 {
 	fputs("{", file);
 	print_field(file, "name", name);
@@ -121,20 +124,24 @@ static void print_ratio(FILE *file, const struct perf_metric *metric, const char
 }
 
 /* What stands between this ratio and the one before is in *separator. */
-static void print_ratios_of(FILE *file, const struct perf_mode *mode, const struct perf_point *point,
-                            const struct perf_series *own, const char **separator)
+static void print_ratios_of(FILE *file, const struct perf_mode *mode,
+                            const struct perf_point *point, const struct perf_series *own,
+                            const char **separator)
 {
 	const struct perf_series *peer;
 	size_t i, metric;
 
 	for (i = 0; i < point->series_count; i++) {
 		peer = &point->series[i];
-		for (metric = 0; !perf_report_is_ferry(mode, point, i) && metric < mode->metrics_count; metric++) {
+		for (metric = 0;
+		     !perf_report_is_ferry(mode, point, i) && metric < mode->metrics_count;
+		     metric++) {
 			if (!mode->metrics[metric].ratio)
 				continue;
 			fputs(*separator, file);
 			*separator = ",\n      ";
-			print_ratio(file, &mode->metrics[metric], own->contestant->name, peer->contestant->name,
+			print_ratio(file, &mode->metrics[metric], own->contestant->name,
+			            peer->contestant->name,
 			            perf_summarize_ratios(own->values[metric], peer->values[metric],
 			                                  point->repetitions));
 		}
@@ -155,7 +162,8 @@ static void print_point(FILE *file, const struct perf_mode *mode, const struct p
 {
 	size_t i;
 
-	fprintf(file, "\n    {\"threads\": %d, \"size\": %zu, \"series\": [", point->threads, point->size);
+	fprintf(file, "\n    {\"threads\": %d, \"size\": %zu, \"series\": [", point->threads,
+	        point->size);
 	for (i = 0; i < point->series_count; i++) {
 		fputs(i ? "," : "", file);
 		print_series(file, mode, point, &point->series[i]);
@@ -183,8 +191,11 @@ static void print_head(FILE *file, const struct perf_world *world)
 	print_field(file, "level", perf_report_level(world->level));
 	fprintf(file, ",\n  \"ranks\": %d, \"processors\": %d, \"load\": %.2f,\n  ", world->size,
 	        perf_report_processors(), perf_report_load());
-	fprintf(file, "\"window\": %d, \"repetitions\": %d, ", options->window, options->repetitions);
-	fprintf(file, "\"duration\": %g, \"futures\": %s, \"flood\": %d, \"land\": %s, \"keep_engine\": %s",
+	fprintf(file, "\"window\": %d, \"repetitions\": %d, ", options->window,
+	        options->repetitions);
+	fprintf(file,
+	        "\"duration\": %g, \"futures\": %s, \"flood\": %d, \"land\": %s, \"keep_engine\": "
+	        "%s",
 	        options->duration, options->futures ? "true" : "false", options->flood,
 	        options->land ? "true" : "false", options->keep_engine ? "true" : "false");
 }

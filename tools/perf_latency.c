@@ -20,14 +20,15 @@
 struct callers {
 	ferry *engine;
 	const struct perf_trial *trial;
-	struct perf_histogram *histograms;  /* one a calling thread */
+	struct perf_histogram *histograms; /* one a calling thread */
 };
 
-static void call_until(ferry *engine, const struct perf_trial *trial, struct perf_histogram *histogram)
+static void call_until(ferry *engine, const struct perf_trial *trial,
+                       struct perf_histogram *histogram)
 {
 	uint64_t now = perf_nanoseconds(), before, end = now + (uint64_t)(trial->duration * 1e9);
 	void *body = perf_payload(trial->size);
-	struct perf_sink sink = {0, 0};
+	struct perf_sink sink = { 0, 0 };
 
 	do {
 		before = now;
@@ -47,7 +48,8 @@ static void flood_until(ferry *engine, const struct perf_trial *trial)
 
 	while (perf_nanoseconds() < end)
 		for (i = 0; i < trial->window; i++)
-			perf_need(ferry_post(engine, 1, PERF_OP_SINK, body, trial->size, NULL), "ferry_post");
+			perf_need(ferry_post(engine, 1, PERF_OP_SINK, body, trial->size, NULL),
+			          "ferry_post");
 	perf_engine_end(engine, 1);
 	free(body);
 }
@@ -65,7 +67,7 @@ static void call_or_flood(struct perf_member *member)
 static void run_callers(struct perf_world *world, const struct perf_trial *trial,
                         struct perf_receiver *receiver)
 {
-	struct callers callers = {NULL, trial, NULL};
+	struct callers callers = { NULL, trial, NULL };
 	struct perf_team team;
 	int i;
 
@@ -85,7 +87,7 @@ static void run_callers(struct perf_world *world, const struct perf_trial *trial
 
 static void run(struct perf_world *world, struct perf_trial *trial)
 {
-	struct perf_receiver receiver = {.expected = 0};
+	struct perf_receiver receiver = { .expected = 0 };
 
 	if (world->rank == 0) {
 		run_callers(world, trial, &receiver);
@@ -121,9 +123,16 @@ static void measure(const struct perf_world *world, struct perf_trial *trial)
 }
 
 static const struct perf_contestant contestant = {
-	"ferry", "ferry_call and ferry_future_wait, a handler that replies", MPI_THREAD_MULTIPLE, true, 0, run};
+	"ferry",
+	"ferry_call and ferry_future_wait, a handler that replies",
+	MPI_THREAD_MULTIPLE,
+	true,
+	0,
+	run
+};
 static const struct perf_contestant alone = {
-	"alone", "the same without the flood", MPI_THREAD_MULTIPLE, true, 0, run_alone};
+	"alone", "the same without the flood", MPI_THREAD_MULTIPLE, true, 0, run_alone
+};
 
 const struct perf_mode perf_latency_mode = {
 	.name = "latency",
@@ -131,11 +140,16 @@ const struct perf_mode perf_latency_mode = {
 	.ranks_min = 2,
 	.ranks_max = 2,
 	.latency = true,
-	.metrics = {{"mean", "us", true, false}, {"50 %", "us", true, false}, {"90 %", "us", true, false},
-	            {"99 %", "us", true, false}, {"99.9 %", "us", true, false}, {"longest", "us", false, false},
-	            {"50 % of time", "us", true, false}, {"99 % of time", "us", true, false}},
+	.metrics = { { "mean", "us", true, false },
+	             { "50 %", "us", true, false },
+	             { "90 %", "us", true, false },
+	             { "99 %", "us", true, false },
+	             { "99.9 %", "us", true, false },
+	             { "longest", "us", false, false },
+	             { "50 % of time", "us", true, false },
+	             { "99 % of time", "us", true, false } },
 	.metrics_count = 8,
-	.contestants = {&contestant, &alone, &perf_plain_latency, &perf_multiple_latency, NULL},
+	.contestants = { &contestant, &alone, &perf_plain_latency, &perf_multiple_latency, NULL },
 	.unflooded = &alone,
 	.measure = measure,
 	.threads = 1,

@@ -34,7 +34,8 @@ double perf_memory_held(void)
 	if (!file)
 		return 0;
 	while (fgets(line, sizeof(line), file))
-		if (sscanf(line, "RssAnon: %lf", &kib) == 1 || sscanf(line, "RssShmem: %lf", &kib) == 1)
+		if (sscanf(line, "RssAnon: %lf", &kib) == 1 ||
+		    sscanf(line, "RssShmem: %lf", &kib) == 1)
 			held += kib * 1024;
 	fclose(file);
 	return held;
@@ -48,8 +49,8 @@ static void greet_all(struct perf_world *world)
 	for (distance = 1; distance < world->size; distance++) {
 		to = (world->rank + distance) % world->size;
 		from = (world->rank + world->size - distance) % world->size;
-		MPI_Sendrecv(NULL, 0, MPI_BYTE, to, PERF_TAG_DATA, NULL, 0, MPI_BYTE, from, PERF_TAG_DATA,
-		             world->comm, MPI_STATUS_IGNORE);
+		MPI_Sendrecv(NULL, 0, MPI_BYTE, to, PERF_TAG_DATA, NULL, 0, MPI_BYTE, from,
+		             PERF_TAG_DATA, world->comm, MPI_STATUS_IGNORE);
 	}
 	MPI_Barrier(world->comm);
 }
@@ -66,7 +67,7 @@ static void call_then_flood(struct perf_member *member)
 	ferry *engine = callers->world->engine;
 	size_t nbytes = callers->trial->size, i;
 	void *body = perf_payload(nbytes);
-	struct perf_sink sink = {0, 0};
+	struct perf_sink sink = { 0, 0 };
 
 	perf_engine_echo(engine, 1, body, nbytes, &sink);
 	perf_team_pause(member);
@@ -83,10 +84,11 @@ struct growth {
 	double peer, first_peer, thread, busy_thread;
 };
 
-static void grow_peers(struct perf_world *world, const struct perf_trial *trial, struct growth *growth)
+static void grow_peers(struct perf_world *world, const struct perf_trial *trial,
+                       struct growth *growth)
 {
 	void *body = perf_payload(trial->size);
-	struct perf_sink sink = {0, 0};
+	struct perf_sink sink = { 0, 0 };
 	double before = perf_memory_held();
 	int rank;
 
@@ -102,7 +104,7 @@ static void grow_peers(struct perf_world *world, const struct perf_trial *trial,
 
 static void grow_threads(struct perf_world *world, struct perf_trial *trial, struct growth *growth)
 {
-	struct callers callers = {world, trial};
+	struct callers callers = { world, trial };
 	struct perf_team team;
 	double before, first, busy;
 
@@ -123,12 +125,13 @@ static void grow_threads(struct perf_world *world, struct perf_trial *trial, str
 
 static void grow(struct perf_world *world, struct perf_trial *trial)
 {
-	struct growth growth = {0, 0, 0, 0};
+	struct growth growth = { 0, 0, 0, 0 };
 
 	grow_peers(world, trial, &growth);
 	grow_threads(world, trial, &growth);
 	if (world->size == 2)
-		growth.peer = growth.first_peer > growth.thread ? growth.first_peer - growth.thread : 0;
+		growth.peer =
+			growth.first_peer > growth.thread ? growth.first_peer - growth.thread : 0;
 	trial->values[2] = growth.peer / 1024;
 	trial->values[3] = growth.thread / 1024;
 	trial->values[4] = growth.busy_thread / 1024;
@@ -137,7 +140,7 @@ static void grow(struct perf_world *world, struct perf_trial *trial)
 
 static void run(struct perf_world *world, struct perf_trial *trial)
 {
-	struct perf_receiver receiver = {.expected = 0};
+	struct perf_receiver receiver = { .expected = 0 };
 	double before;
 
 	greet_all(world);
@@ -153,17 +156,21 @@ static void run(struct perf_world *world, struct perf_trial *trial)
 }
 
 static const struct perf_contestant contestant = {
-	"ferry", "touched pages of rank 0", MPI_THREAD_MULTIPLE, true, 0, run};
+	"ferry", "touched pages of rank 0", MPI_THREAD_MULTIPLE, true, 0, run
+};
 
 const struct perf_mode perf_memory_mode = {
 	.name = "memory",
 	.summary = "memory of an open engine: fixed, per peer, per posting thread",
 	.ranks_min = 2,
 	.ranks_max = 1 << 20,
-	.metrics = {{"MPI", "KiB", false, false}, {"fixed", "KiB", false, false}, {"peer", "KiB", false, false},
-	            {"thread", "KiB", false, false}, {"busy thread", "KiB", false, false}},
+	.metrics = { { "MPI", "KiB", false, false },
+	             { "fixed", "KiB", false, false },
+	             { "peer", "KiB", false, false },
+	             { "thread", "KiB", false, false },
+	             { "busy thread", "KiB", false, false } },
 	.metrics_count = 5,
-	.contestants = {&contestant, NULL},
+	.contestants = { &contestant, NULL },
 	.threads = 8,
 	.size = 64,
 	.window = 1,

@@ -11,15 +11,9 @@
 #include "perf_options.h"
 
 static const struct perf_mode *const modes[] = {
-	&perf_rate_mode,
-	&perf_call_mode,
-	&perf_latency_mode,
-	&perf_bandwidth_mode,
-	&perf_overlap_mode,
-	&perf_idle_mode,
-	&perf_alltoall_mode,
-	&perf_halo_mode,
-	&perf_memory_mode,
+	&perf_rate_mode,      &perf_call_mode,    &perf_latency_mode,
+	&perf_bandwidth_mode, &perf_overlap_mode, &perf_idle_mode,
+	&perf_alltoall_mode,  &perf_halo_mode,    &perf_memory_mode,
 };
 #define MODES_COUNT (sizeof(modes) / sizeof(modes[0]))
 #define SIZE_MAX_BYTES (1u << 30)
@@ -31,7 +25,8 @@ struct reader {
 	size_t error_size;
 };
 
-static bool complain(struct reader *reader, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static bool complain(struct reader *reader, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
 static bool complain(struct reader *reader, const char *format, ...)
 {
 	va_list arguments;
@@ -56,10 +51,20 @@ static bool read_size(const char *text, size_t *value, const char **end)
 	if (after == text || *text == '-' || errno != 0)
 		return false;
 	switch (*after) {
-	case 'k': case 'K': shift = 10; break;
-	case 'm': case 'M': shift = 20; break;
-	case 'g': case 'G': shift = 30; break;
-	default: break;
+	case 'k':
+	case 'K':
+		shift = 10;
+		break;
+	case 'm':
+	case 'M':
+		shift = 20;
+		break;
+	case 'g':
+	case 'G':
+		shift = 30;
+		break;
+	default:
+		break;
 	}
 	*end = after + (shift != 0);
 	if (number > (SIZE_MAX >> shift))
@@ -68,14 +73,14 @@ static bool read_size(const char *text, size_t *value, const char **end)
 	return true;
 }
 
-static bool read_number(struct reader *reader, const char *name, const char *text, size_t least, size_t most,
-                        size_t *value)
+static bool read_number(struct reader *reader, const char *name, const char *text, size_t least,
+                        size_t most, size_t *value)
 {
 	const char *end;
 
 	if (!read_size(text, value, &end) || *end != '\0' || *value < least || *value > most)
-		return complain(reader, "--%s takes a number from %zu to %zu, not '%s'", name, least, most,
-		                text);
+		return complain(reader, "--%s takes a number from %zu to %zu, not '%s'", name,
+		                least, most, text);
 	return true;
 }
 
@@ -90,13 +95,14 @@ static bool read_int(struct reader *reader, const char *name, const char *text, 
 	return true;
 }
 
-static bool read_list(struct reader *reader, const char *name, const char *text, size_t most, size_t *values,
-                      size_t *count)
+static bool read_list(struct reader *reader, const char *name, const char *text, size_t most,
+                      size_t *values, size_t *count)
 {
 	const char *at = text;
 
 	for (*count = 0; *count < PERF_LIST_MAX; at++) {
-		if (!read_size(at, &values[*count], &at) || values[*count] < 1 || values[*count] > most)
+		if (!read_size(at, &values[*count], &at) || values[*count] < 1 ||
+		    values[*count] > most)
 			break;
 		(*count)++;
 		if (*at == '\0')
@@ -104,9 +110,10 @@ static bool read_list(struct reader *reader, const char *name, const char *text,
 		if (*at != ',')
 			break;
 	}
-	return complain(reader,
-	                "--%s takes at most %d numbers from 1 to %zu with commas between them, not '%s'", name,
-	                PERF_LIST_MAX, most, text);
+	return complain(
+		reader,
+		"--%s takes at most %d numbers from 1 to %zu with commas between them, not '%s'",
+		name, PERF_LIST_MAX, most, text);
 }
 
 static bool read_seconds(struct reader *reader, const char *text, double *value)
@@ -115,7 +122,8 @@ static bool read_seconds(struct reader *reader, const char *text, double *value)
 
 	*value = strtod(text, &end);
 	if (end == text || *end != '\0' || !isfinite(*value) || *value < 0.001 || *value > 3600)
-		return complain(reader, "--duration takes seconds from 0.001 to 3600, not '%s'", text);
+		return complain(reader, "--duration takes seconds from 0.001 to 3600, not '%s'",
+		                text);
 	return true;
 }
 
@@ -137,9 +145,9 @@ static bool read_level(struct reader *reader, const char *text)
 		const char *name;
 		int level;
 	} levels[] = {
-		{"funneled", MPI_THREAD_FUNNELED},
-		{"serialized", MPI_THREAD_SERIALIZED},
-		{"multiple", MPI_THREAD_MULTIPLE},
+		{ "funneled", MPI_THREAD_FUNNELED },
+		{ "serialized", MPI_THREAD_SERIALIZED },
+		{ "multiple", MPI_THREAD_MULTIPLE },
 	};
 	size_t i;
 
@@ -155,8 +163,10 @@ static bool read_level(struct reader *reader, const char *text)
 static bool read_picture(struct reader *reader, const char *path)
 {
 	if (!perf_gnuplot_terminal(path))
-		return complain(reader, "--plot takes the name of a file that ends in .svg, .png or .pdf, not '%s'",
-		                path);
+		return complain(
+			reader,
+			"--plot takes the name of a file that ends in .svg, .png or .pdf, not '%s'",
+			path);
 	reader->options->plot = path;
 	return true;
 }
@@ -217,8 +227,8 @@ static bool check_peers(struct reader *reader)
 		if (mode_has(mode, list, part))
 			continue;
 		list_peers(mode, known, sizeof(known));
-		return complain(reader, "--peers: %s has no peer '%.*s'; it has: %s", mode->name, (int)part,
-		                list, known);
+		return complain(reader, "--peers: %s has no peer '%.*s'; it has: %s", mode->name,
+		                (int)part, list, known);
 	}
 	return true;
 }
@@ -245,23 +255,23 @@ enum {
 };
 
 static const struct option long_options[] = {
-	{"threads", required_argument, NULL, OPTION_THREADS},
-	{"size", required_argument, NULL, OPTION_SIZE},
-	{"window", required_argument, NULL, OPTION_WINDOW},
-	{"duration", required_argument, NULL, OPTION_DURATION},
-	{"reps", required_argument, NULL, OPTION_REPS},
-	{"futures", no_argument, NULL, OPTION_FUTURES},
-	{"peers", required_argument, NULL, OPTION_PEERS},
-	{"flood", required_argument, NULL, OPTION_FLOOD},
-	{"keep-engine", no_argument, NULL, OPTION_KEEP},
-	{"land", no_argument, NULL, OPTION_LAND},
-	{"level", required_argument, NULL, OPTION_LEVEL},
-	{"json", optional_argument, NULL, OPTION_JSON},
-	{"plot", required_argument, NULL, OPTION_PLOT},
-	{"progress", no_argument, NULL, OPTION_PROGRESS},
-	{"help", no_argument, NULL, OPTION_HELP},
-	{"version", no_argument, NULL, OPTION_VERSION},
-	{NULL, 0, NULL, 0},
+	{ "threads", required_argument, NULL, OPTION_THREADS },
+	{ "size", required_argument, NULL, OPTION_SIZE },
+	{ "window", required_argument, NULL, OPTION_WINDOW },
+	{ "duration", required_argument, NULL, OPTION_DURATION },
+	{ "reps", required_argument, NULL, OPTION_REPS },
+	{ "futures", no_argument, NULL, OPTION_FUTURES },
+	{ "peers", required_argument, NULL, OPTION_PEERS },
+	{ "flood", required_argument, NULL, OPTION_FLOOD },
+	{ "keep-engine", no_argument, NULL, OPTION_KEEP },
+	{ "land", no_argument, NULL, OPTION_LAND },
+	{ "level", required_argument, NULL, OPTION_LEVEL },
+	{ "json", optional_argument, NULL, OPTION_JSON },
+	{ "plot", required_argument, NULL, OPTION_PLOT },
+	{ "progress", no_argument, NULL, OPTION_PROGRESS },
+	{ "help", no_argument, NULL, OPTION_HELP },
+	{ "version", no_argument, NULL, OPTION_VERSION },
+	{ NULL, 0, NULL, 0 },
 };
 
 static const char help_options[] =
@@ -293,10 +303,13 @@ void perf_options_help(FILE *file)
 	size_t i;
 
 	fputs("Usage: mpiexec -n RANKS ferry-perf MODE [OPTION...]\n\n"
-	      "Measures Ferry beside plain MPI in one job and prints medians and ratios.\n\nModes:\n", file);
+	      "Measures Ferry beside plain MPI in one job and prints medians and "
+	      "ratios.\n\nModes:\n",
+	      file);
 	for (i = 0; i < MODES_COUNT; i++) {
 		list_peers(modes[i], peers, sizeof(peers));
-		fprintf(file, "  %-10s %s\n             peers: %s\n", modes[i]->name, modes[i]->summary, peers);
+		fprintf(file, "  %-10s %s\n             peers: %s\n", modes[i]->name,
+		        modes[i]->summary, peers);
 	}
 	fprintf(file, "\nOptions:\n%s", help_options);
 }
@@ -306,11 +319,20 @@ static bool apply_flag(struct reader *reader, int option)
 	struct perf_options *options = reader->options;
 
 	switch (option) {
-	case OPTION_FUTURES: options->futures = true; return true;
-	case OPTION_KEEP: options->keep_engine = true; return true;
-	case OPTION_LAND: options->land = true; return true;
-	case OPTION_PROGRESS: options->progress = true; return true;
-	default: return complain(reader, "see ferry-perf --help for the options that there are");
+	case OPTION_FUTURES:
+		options->futures = true;
+		return true;
+	case OPTION_KEEP:
+		options->keep_engine = true;
+		return true;
+	case OPTION_LAND:
+		options->land = true;
+		return true;
+	case OPTION_PROGRESS:
+		options->progress = true;
+		return true;
+	default:
+		return complain(reader, "see ferry-perf --help for the options that there are");
 	}
 }
 
@@ -319,18 +341,31 @@ static bool apply(struct reader *reader, int option, const char *value)
 	struct perf_options *options = reader->options;
 
 	switch (option) {
-	case OPTION_THREADS: return read_threads(reader, value);
+	case OPTION_THREADS:
+		return read_threads(reader, value);
 	case OPTION_SIZE:
-		return read_list(reader, "size", value, SIZE_MAX_BYTES, options->sizes, &options->sizes_count);
-	case OPTION_WINDOW: return read_int(reader, "window", value, 1, 65536, &options->window);
-	case OPTION_DURATION: return read_seconds(reader, value, &options->duration);
-	case OPTION_REPS: return read_int(reader, "reps", value, 1, 1000, &options->repetitions);
-	case OPTION_FLOOD: return read_int(reader, "flood", value, 0, PERF_THREADS_MAX, &options->flood);
-	case OPTION_LEVEL: return read_level(reader, value);
-	case OPTION_PEERS: options->peers = value; return true;
-	case OPTION_JSON: options->json = value ? value : "-"; return true;
-	case OPTION_PLOT: return read_picture(reader, value);
-	default: return apply_flag(reader, option);
+		return read_list(reader, "size", value, SIZE_MAX_BYTES, options->sizes,
+		                 &options->sizes_count);
+	case OPTION_WINDOW:
+		return read_int(reader, "window", value, 1, 65536, &options->window);
+	case OPTION_DURATION:
+		return read_seconds(reader, value, &options->duration);
+	case OPTION_REPS:
+		return read_int(reader, "reps", value, 1, 1000, &options->repetitions);
+	case OPTION_FLOOD:
+		return read_int(reader, "flood", value, 0, PERF_THREADS_MAX, &options->flood);
+	case OPTION_LEVEL:
+		return read_level(reader, value);
+	case OPTION_PEERS:
+		options->peers = value;
+		return true;
+	case OPTION_JSON:
+		options->json = value ? value : "-";
+		return true;
+	case OPTION_PLOT:
+		return read_picture(reader, value);
+	default:
+		return apply_flag(reader, option);
 	}
 }
 
@@ -344,7 +379,9 @@ static bool read_mode(struct reader *reader, const char *name)
 			return true;
 		}
 	}
-	return complain(reader, "there is no mode '%s'; see ferry-perf --help for those that there are", name);
+	return complain(reader,
+	                "there is no mode '%s'; see ferry-perf --help for those that there are",
+	                name);
 }
 
 static void set_defaults(struct perf_options *options)
@@ -362,7 +399,9 @@ static void set_defaults(struct perf_options *options)
 	if (options->repetitions == 0)
 		options->repetitions = mode->repetitions;
 	if (!options->peers)
-		options->peers = mode_has(mode, "plain", 5) ? "plain" : mode_has(mode, "multiple", 8) ? "multiple" : "none";
+		options->peers = mode_has(mode, "plain", 5)      ? "plain"
+		                 : mode_has(mode, "multiple", 8) ? "multiple"
+		                                                 : "none";
 }
 
 static enum perf_request read_words(struct reader *reader, int argc, char **argv)
@@ -379,23 +418,27 @@ static enum perf_request read_words(struct reader *reader, int argc, char **argv
 			return complain(reader, "%s needs a value", argv[optind - 1]), PERF_WRONG;
 		if (option == '?')
 			return complain(reader,
-			                "there is no option %s, or it takes no value; see ferry-perf --help",
-			                argv[optind - 1]), PERF_WRONG;
+			                "there is no option %s, or it takes no value; see "
+			                "ferry-perf --help",
+			                argv[optind - 1]),
+			       PERF_WRONG;
 		if (!apply(reader, option, optarg))
 			return PERF_WRONG;
 	}
 	if (optind == argc)
-		return complain(reader, "say what to measure, as in: ferry-perf rate; see --help"), PERF_WRONG;
+		return complain(reader, "say what to measure, as in: ferry-perf rate; see --help"),
+		       PERF_WRONG;
 	if (optind + 1 != argc)
-		return complain(reader, "one mode at a time; '%s' is one too many", argv[optind + 1]),
+		return complain(reader, "one mode at a time; '%s' is one too many",
+		                argv[optind + 1]),
 		       PERF_WRONG;
 	return read_mode(reader, argv[optind]) ? PERF_RUN : PERF_WRONG;
 }
 
-enum perf_request perf_options_parse(struct perf_options *options, int argc, char **argv, char *error,
-                                     size_t error_size)
+enum perf_request perf_options_parse(struct perf_options *options, int argc, char **argv,
+                                     char *error, size_t error_size)
 {
-	struct reader reader = {options, error, error_size};
+	struct reader reader = { options, error, error_size };
 	enum perf_request request;
 
 	memset(options, 0, sizeof(*options));

@@ -10,12 +10,12 @@ enum perf_request {
 	PERF_RUN,
 	PERF_HELP,
 	PERF_VERSION,
-	PERF_WRONG,  /* `error` says what is wrong and what would be right */
+	PERF_WRONG, /* `error` says what is wrong and what would be right */
 };
 
 /* Read the command line; needs no MPI. */
-enum perf_request perf_options_parse(struct perf_options *options, int argc, char **argv, char *error,
-                                     size_t error_size);
+enum perf_request perf_options_parse(struct perf_options *options, int argc, char **argv,
+                                     char *error, size_t error_size);
 void perf_options_help(FILE *file);
 
 /* Whether --peers names it; "all" and "none" are lists, too. */

@@ -20,8 +20,8 @@ struct exchange {
 	struct perf_world *world;
 	char *out, *in;
 	size_t nbytes;
-	MPI_Request requests[2];         /* the peer's */
-	struct perf_receiver *receiver;  /* Ferry's */
+	MPI_Request requests[2];        /* the peer's */
+	struct perf_receiver *receiver; /* Ferry's */
 	ferry_future *future;
 	void (*start)(struct exchange *exchange);
 	void (*finish)(struct exchange *exchange);
@@ -147,9 +147,10 @@ static void ferry_finish_exchange(struct exchange *exchange)
 
 static void run_ferry(struct perf_world *world, struct perf_trial *trial)
 {
-	struct perf_receiver receiver = {.expected = 1};
-	struct exchange exchange = {.start = ferry_start_exchange, .finish = ferry_finish_exchange,
-	                            .receiver = &receiver};
+	struct perf_receiver receiver = { .expected = 1 };
+	struct exchange exchange = { .start = ferry_start_exchange,
+		                     .finish = ferry_finish_exchange,
+		                     .receiver = &receiver };
 
 	exchange_create(&exchange, world, trial->size);
 	perf_engine_open(world);
@@ -184,7 +185,7 @@ static void plain_finish(struct exchange *exchange)
 
 static void run_plain(struct perf_world *world, struct perf_trial *trial)
 {
-	struct exchange exchange = {.start = plain_start, .finish = plain_finish};
+	struct exchange exchange = { .start = plain_start, .finish = plain_finish };
 
 	exchange_create(&exchange, world, trial->size);
 	measure_overlap(&exchange, trial);
@@ -192,20 +193,26 @@ static void run_plain(struct perf_world *world, struct perf_trial *trial)
 }
 
 static const struct perf_contestant contestant = {
-	"ferry", "ferry_post_message with one attachment each way", MPI_THREAD_MULTIPLE, true, 0, run_ferry};
+	"ferry",  "ferry_post_message with one attachment each way", MPI_THREAD_MULTIPLE, true, 0,
+	run_ferry
+};
 static const struct perf_contestant plain = {
-	"plain", "MPI_Isend and MPI_Irecv, then MPI_Waitall", MPI_THREAD_FUNNELED, false, 0, run_plain};
+	"plain",  "MPI_Isend and MPI_Irecv, then MPI_Waitall", MPI_THREAD_FUNNELED, false, 0,
+	run_plain
+};
 
 const struct perf_mode perf_overlap_mode = {
 	.name = "overlap",
 	.summary = "how much of an exchange proceeds while both ranks compute",
 	.ranks_min = 2,
 	.ranks_max = 2,
-	.metrics = {{"overlap", "", false, true}, {"communication", "ms", true, false},
-	            {"computation", "ms", false, false}, {"both", "ms", true, false},
-	            {"processor", "ms", false, false}},
+	.metrics = { { "overlap", "", false, true },
+	             { "communication", "ms", true, false },
+	             { "computation", "ms", false, false },
+	             { "both", "ms", true, false },
+	             { "processor", "ms", false, false } },
 	.metrics_count = 5,
-	.contestants = {&contestant, &plain, NULL},
+	.contestants = { &contestant, &plain, NULL },
 	.threads = 1,
 	.size = 16 << 20,
 	.window = 1,

@@ -20,7 +20,7 @@ enum perf_tag {
 	PERF_TAG_DATA = 1,
 	PERF_TAG_REPLY,
 	PERF_TAG_END,
-	PERF_TAG_THREADS = 100,  /* plus the index of a thread */
+	PERF_TAG_THREADS = 100, /* plus the index of a thread */
 };
 
 extern const struct perf_contestant perf_plain_rate;
@@ -52,8 +52,8 @@ static inline void *perf_window_slot(const struct perf_window *window, int slot)
 	return window->memory + (size_t)slot * window->nbytes;
 }
 
-/* One direction of a pair of ranks in windows: `count` messages under `tag`. Its memory is made, and touched, before
- * the clock runs: it is used again and again. */
+/* One direction of a pair of ranks in windows: `count` messages under `tag`. Its memory is made,
+ * and touched, before the clock runs: it is used again and again. */
 struct perf_stream {
 	struct perf_window windows[2]; /* of a sender only the first */
 };
@@ -61,8 +61,8 @@ void perf_stream_create_send(struct perf_stream *stream, int window, size_t nbyt
 void perf_stream_create_receive(struct perf_stream *stream, int window, size_t nbytes);
 void perf_stream_destroy(struct perf_stream *stream);
 void perf_stream_send(struct perf_stream *stream, MPI_Comm comm, int rank, int tag, uint64_t count);
-void perf_stream_receive(struct perf_stream *stream, MPI_Comm comm, int rank, int tag, uint64_t count,
-                         struct perf_sink *sink);
+void perf_stream_receive(struct perf_stream *stream, MPI_Comm comm, int rank, int tag,
+                         uint64_t count, struct perf_sink *sink);
 
 /* The receiver's word that all was read, and the wait for it. */
 void perf_peer_confirm(MPI_Comm comm, int rank, int tag);

@@ -53,8 +53,8 @@ static void send_batch(struct sender *sender)
 
 	if (sender->fill == 0)
 		return;
-	MPI_Isend(perf_window_slot(window, sender->current), (int)sender->fill, MPI_BYTE, sender->rank,
-	          sender->tag, sender->comm, &window->requests[sender->current]);
+	MPI_Isend(perf_window_slot(window, sender->current), (int)sender->fill, MPI_BYTE,
+	          sender->rank, sender->tag, sender->comm, &window->requests[sender->current]);
 	sender->current = (sender->current + 1) % BATCH_BUFFERS;
 	sender->fill = 0;
 }
@@ -67,7 +67,7 @@ static size_t record_size(size_t nbytes)
 /* There must be room: the caller sends the batch and waits for a buffer before. */
 static void append(struct sender *sender, const void *body, size_t nbytes)
 {
-	struct header header = {(uint32_t)nbytes, PERF_TAG_DATA};
+	struct header header = { (uint32_t)nbytes, PERF_TAG_DATA };
 	char *place = (char *)perf_window_slot(&sender->window, sender->current) + sender->fill;
 
 	memcpy(place, &header, sizeof(header));
@@ -219,7 +219,7 @@ static void gather_thread(struct perf_member *member)
 
 static void run_threads(struct perf_world *world, struct perf_trial *trial)
 {
-	struct gatherers all = {world, trial};
+	struct gatherers all = { world, trial };
 	struct perf_team team;
 	double start;
 
@@ -252,22 +252,23 @@ static void gather_and_receive(struct sender *sender, struct receiver *receiver,
 		while (!through) {
 			if (!receive_batch(receiver, false))
 				sched_yield();
-			MPI_Test(&sender->window.requests[sender->current], &through, MPI_STATUS_IGNORE);
+			MPI_Test(&sender->window.requests[sender->current], &through,
+			         MPI_STATUS_IGNORE);
 		}
 	}
 	append(sender, body, nbytes);
 }
 
-static void exchange(struct perf_world *world, const struct perf_trial *trial, struct sender *senders,
-                     struct receiver *receiver, uint64_t total)
+static void exchange(struct perf_world *world, const struct perf_trial *trial,
+                     struct sender *senders, struct receiver *receiver, uint64_t total)
 {
 	char *payload = perf_payload(trial->size);
 	int distance = 1;
 	uint64_t i;
 
 	for (i = 0; i < total; i++) {
-		gather_and_receive(&senders[(world->rank + distance) % world->size], receiver, payload,
-		                   trial->size);
+		gather_and_receive(&senders[(world->rank + distance) % world->size], receiver,
+		                   payload, trial->size);
 		distance = distance % (world->size - 1) + 1;
 	}
 	for (distance = 0; distance < world->size; distance++)
@@ -302,12 +303,26 @@ static void run_alltoall(struct perf_world *world, struct perf_trial *trial)
 }
 
 const struct perf_contestant perf_batch_rate = {
-	"batch", "messages gathered by hand into 8 KiB, one thread a rank", MPI_THREAD_FUNNELED, false,
-	BODY_MAX, run_rate};
+	"batch",
+	"messages gathered by hand into 8 KiB, one thread a rank",
+	MPI_THREAD_FUNNELED,
+	false,
+	BODY_MAX,
+	run_rate
+};
 const struct perf_contestant perf_batch_threads = {
 	"batch-threads",
 	"messages gathered by hand into 8 KiB a thread, MPI_THREAD_MULTIPLE, one receiving thread",
-	MPI_THREAD_MULTIPLE, false, BODY_MAX, run_threads};
+	MPI_THREAD_MULTIPLE,
+	false,
+	BODY_MAX,
+	run_threads
+};
 const struct perf_contestant perf_batch_alltoall = {
-	"batch", "messages gathered by hand into 8 KiB a destination, one thread a rank", MPI_THREAD_FUNNELED,
-	false, BODY_MAX, run_alltoall};
+	"batch",
+	"messages gathered by hand into 8 KiB a destination, one thread a rank",
+	MPI_THREAD_FUNNELED,
+	false,
+	BODY_MAX,
+	run_alltoall
+};

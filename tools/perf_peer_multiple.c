@@ -14,9 +14,9 @@ struct side {
 	struct perf_world *world;
 	struct perf_trial *trial;
 	bool one_receiver;
-	struct perf_stream *streams;                           /* one a thread, of one-way trials */
-	struct perf_sink sinks[PERF_THREADS_MAX];              /* one a thread */
-	struct perf_histogram *histograms[PERF_THREADS_MAX];   /* one a thread, or NULL */
+	struct perf_stream *streams;                         /* one a thread, of one-way trials */
+	struct perf_sink sinks[PERF_THREADS_MAX];            /* one a thread */
+	struct perf_histogram *histograms[PERF_THREADS_MAX]; /* one a thread, or NULL */
 };
 
 /* One side of the job: `threads` members, started after a barrier. */
@@ -35,7 +35,8 @@ static void run_side(struct side *side, int threads, void (*work)(struct perf_me
 	side->trial->seconds = perf_seconds() - start;
 }
 
-static struct side *side_create(struct perf_world *world, struct perf_trial *trial, bool one_receiver)
+static struct side *side_create(struct perf_world *world, struct perf_trial *trial,
+                                bool one_receiver)
 {
 	struct side *side = perf_allocate(sizeof(*side));
 
@@ -48,7 +49,7 @@ static struct side *side_create(struct perf_world *world, struct perf_trial *tri
 /* Check what all threads of this side read together, and forget the side. */
 static void side_end(struct side *side, uint64_t expected, const char *who)
 {
-	struct perf_sink sink = {0, 0};
+	struct perf_sink sink = { 0, 0 };
 	int i;
 
 	for (i = 0; i < PERF_THREADS_MAX; i++) {
@@ -97,8 +98,9 @@ static void run_streams(struct perf_world *world, struct perf_trial *trial, bool
 
 	side->streams = perf_allocate((size_t)threads * sizeof(*side->streams));
 	for (i = 0; i < threads; i++)
-		(world->rank ? perf_stream_create_receive : perf_stream_create_send)(&side->streams[i], trial->window,
-		                                                                   trial->size);
+		(world->rank
+		         ? perf_stream_create_receive
+		         : perf_stream_create_send)(&side->streams[i], trial->window, trial->size);
 	run_side(side, threads, world->rank ? receive_stream : send_stream);
 	for (i = 0; i < threads; i++)
 		perf_stream_destroy(&side->streams[i]);
@@ -118,13 +120,15 @@ static void run_symmetric(struct perf_world *world, struct perf_trial *trial)
 
 /* ---- request and reply --------------------------------------------------- */
 
-static void call_window(struct side *side, struct perf_window *both, const void *payload, int index, int part)
+static void call_window(struct side *side, struct perf_window *both, const void *payload, int index,
+                        int part)
 {
 	MPI_Comm comm = side->world->comm;
 	int i, nbytes = (int)both->nbytes, tag = PERF_TAG_THREADS + index;
 
 	for (i = 0; i < part; i++)
-		MPI_Irecv(perf_window_slot(both, i), nbytes, MPI_BYTE, 1, tag, comm, &both->requests[i]);
+		MPI_Irecv(perf_window_slot(both, i), nbytes, MPI_BYTE, 1, tag, comm,
+		          &both->requests[i]);
 	for (i = 0; i < part; i++)
 		MPI_Isend(payload, nbytes, MPI_BYTE, 1, tag, comm, &both->requests[part + i]);
 	MPI_Waitall(2 * part, both->requests, MPI_STATUSES_IGNORE);
@@ -161,8 +165,8 @@ static void post_one(struct answers *answers, int slot)
 	if (answers->to_post == 0)
 		return;
 	answers->to_post--;
-	MPI_Irecv(perf_window_slot(&answers->in, slot), (int)answers->in.nbytes, MPI_BYTE, 0, MPI_ANY_TAG,
-	          answers->comm, &answers->in.requests[slot]);
+	MPI_Irecv(perf_window_slot(&answers->in, slot), (int)answers->in.nbytes, MPI_BYTE, 0,
+	          MPI_ANY_TAG, answers->comm, &answers->in.requests[slot]);
 }
 
 static void answer_one(struct answers *answers, int slot, struct perf_sink *sink)
@@ -172,7 +176,8 @@ static void answer_one(struct answers *answers, int slot, struct perf_sink *sink
 	MPI_Wait(&answers->in.requests[slot], &status);
 	perf_sink_read(sink, perf_window_slot(&answers->in, slot), answers->in.nbytes);
 	MPI_Wait(&answers->out.requests[slot], MPI_STATUS_IGNORE);
-	memcpy(perf_window_slot(&answers->out, slot), perf_window_slot(&answers->in, slot), answers->in.nbytes);
+	memcpy(perf_window_slot(&answers->out, slot), perf_window_slot(&answers->in, slot),
+	       answers->in.nbytes);
 	MPI_Isend(perf_window_slot(&answers->out, slot), (int)answers->out.nbytes, MPI_BYTE, 0,
 	          status.MPI_TAG, answers->comm, &answers->out.requests[slot]);
 	post_one(answers, slot);
@@ -184,7 +189,7 @@ static void answer_all(struct perf_member *member)
 	struct side *side = member->arg;
 	struct perf_trial *trial = side->trial;
 	uint64_t done, total = trial->count * (uint64_t)trial->threads;
-	struct answers answers = {.comm = side->world->comm, .to_post = total};
+	struct answers answers = { .comm = side->world->comm, .to_post = total };
 	int slot;
 
 	perf_window_create(&answers.in, trial->window, trial->size);
@@ -262,14 +267,34 @@ static void run_latency(struct perf_world *world, struct perf_trial *trial)
 }
 
 const struct perf_contestant perf_multiple_rate = {
-	"multiple", "MPI_THREAD_MULTIPLE, as many sending threads in windows, one receiving thread",
-	MPI_THREAD_MULTIPLE, false, 0, run_rate};
+	"multiple",
+	"MPI_THREAD_MULTIPLE, as many sending threads in windows, one receiving thread",
+	MPI_THREAD_MULTIPLE,
+	false,
+	0,
+	run_rate
+};
 const struct perf_contestant perf_multiple_symmetric = {
-	"symmetric", "MPI_THREAD_MULTIPLE, as many sending threads in windows and as many receiving threads",
-	MPI_THREAD_MULTIPLE, false, 0, run_symmetric};
+	"symmetric",
+	"MPI_THREAD_MULTIPLE, as many sending threads in windows and as many receiving threads",
+	MPI_THREAD_MULTIPLE,
+	false,
+	0,
+	run_symmetric
+};
 const struct perf_contestant perf_multiple_call = {
-	"multiple", "MPI_THREAD_MULTIPLE, as many calling threads in windows, one answering thread",
-	MPI_THREAD_MULTIPLE, false, 0, run_call};
+	"multiple",
+	"MPI_THREAD_MULTIPLE, as many calling threads in windows, one answering thread",
+	MPI_THREAD_MULTIPLE,
+	false,
+	0,
+	run_call
+};
 const struct perf_contestant perf_multiple_latency = {
-	"multiple", "MPI_THREAD_MULTIPLE, MPI_Send and MPI_Recv between as many pairs of threads",
-	MPI_THREAD_MULTIPLE, false, 0, run_latency};
+	"multiple",
+	"MPI_THREAD_MULTIPLE, MPI_Send and MPI_Recv between as many pairs of threads",
+	MPI_THREAD_MULTIPLE,
+	false,
+	0,
+	run_latency
+};

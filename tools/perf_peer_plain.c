@@ -48,7 +48,7 @@ static int part_of(uint64_t left, int window)
 void perf_stream_create_send(struct perf_stream *stream, int window, size_t nbytes)
 {
 	perf_window_create(&stream->windows[0], window, nbytes);
-	stream->windows[1] = (struct perf_window){0, 0, NULL, NULL};
+	stream->windows[1] = (struct perf_window){ 0, 0, NULL, NULL };
 }
 
 void perf_stream_create_receive(struct perf_stream *stream, int window, size_t nbytes)
@@ -72,18 +72,20 @@ void perf_stream_send(struct perf_stream *stream, MPI_Comm comm, int rank, int t
 	for (; count > 0; count -= (uint64_t)part) {
 		part = part_of(count, sends->count);
 		for (i = 0; i < part; i++)
-			MPI_Isend(sends->memory, (int)sends->nbytes, MPI_BYTE, rank, tag, comm, &sends->requests[i]);
+			MPI_Isend(sends->memory, (int)sends->nbytes, MPI_BYTE, rank, tag, comm,
+			          &sends->requests[i]);
 		MPI_Waitall(part, sends->requests, MPI_STATUSES_IGNORE);
 	}
 }
 
-static int post_receives(struct perf_window *receives, MPI_Comm comm, int rank, int tag, uint64_t *left)
+static int post_receives(struct perf_window *receives, MPI_Comm comm, int rank, int tag,
+                         uint64_t *left)
 {
 	int i, part = part_of(*left, receives->count);
 
 	for (i = 0; i < part; i++)
-		MPI_Irecv(perf_window_slot(receives, i), (int)receives->nbytes, MPI_BYTE, rank, tag, comm,
-		          &receives->requests[i]);
+		MPI_Irecv(perf_window_slot(receives, i), (int)receives->nbytes, MPI_BYTE, rank, tag,
+		          comm, &receives->requests[i]);
 	*left -= (uint64_t)part;
 	return part;
 }
@@ -97,8 +99,8 @@ static void finish_receives(struct perf_window *receives, int part, struct perf_
 		perf_sink_read(sink, perf_window_slot(receives, i), receives->nbytes);
 }
 
-void perf_stream_receive(struct perf_stream *stream, MPI_Comm comm, int rank, int tag, uint64_t count,
-                         struct perf_sink *sink)
+void perf_stream_receive(struct perf_stream *stream, MPI_Comm comm, int rank, int tag,
+                         uint64_t count, struct perf_sink *sink)
 {
 	struct perf_window *receives = stream->windows;
 	int part[2], turn = 0;
@@ -116,7 +118,7 @@ void perf_stream_receive(struct perf_stream *stream, MPI_Comm comm, int rank, in
 static void run_rate(struct perf_world *world, struct perf_trial *trial)
 {
 	uint64_t total = trial->count * (uint64_t)trial->threads;
-	struct perf_sink sink = {0, 0};
+	struct perf_sink sink = { 0, 0 };
 	struct perf_stream stream;
 	double start;
 
@@ -140,16 +142,17 @@ static void run_rate(struct perf_world *world, struct perf_trial *trial)
 
 /* ---- request and reply --------------------------------------------------- */
 
-static void call_window(struct perf_world *world, struct perf_window *both, const void *payload, int part,
-                        struct perf_sink *sink)
+static void call_window(struct perf_world *world, struct perf_window *both, const void *payload,
+                        int part, struct perf_sink *sink)
 {
 	int i, nbytes = (int)both->nbytes;
 
 	for (i = 0; i < part; i++)
-		MPI_Irecv(perf_window_slot(both, i), nbytes, MPI_BYTE, 1, PERF_TAG_REPLY, world->comm,
-		          &both->requests[i]);
+		MPI_Irecv(perf_window_slot(both, i), nbytes, MPI_BYTE, 1, PERF_TAG_REPLY,
+		          world->comm, &both->requests[i]);
 	for (i = 0; i < part; i++)
-		MPI_Isend(payload, nbytes, MPI_BYTE, 1, PERF_TAG_DATA, world->comm, &both->requests[part + i]);
+		MPI_Isend(payload, nbytes, MPI_BYTE, 1, PERF_TAG_DATA, world->comm,
+		          &both->requests[part + i]);
 	MPI_Waitall(2 * part, both->requests, MPI_STATUSES_IGNORE);
 	for (i = 0; i < part; i++)
 		perf_sink_read(sink, perf_window_slot(both, i), both->nbytes);
@@ -182,16 +185,16 @@ static void answer_all(struct perf_world *world, const struct perf_trial *trial,
 	perf_window_create(&in, trial->window, trial->size);
 	perf_window_create(&out, trial->window, trial->size);
 	for (; posted < (uint64_t)part_of(total, trial->window); posted++)
-		MPI_Irecv(perf_window_slot(&in, (int)posted), nbytes, MPI_BYTE, 0, PERF_TAG_DATA, world->comm,
-		          &in.requests[posted]);
+		MPI_Irecv(perf_window_slot(&in, (int)posted), nbytes, MPI_BYTE, 0, PERF_TAG_DATA,
+		          world->comm, &in.requests[posted]);
 	for (done = 0; done < total; done++) {
 		slot = (int)(done % (uint64_t)trial->window);
 		MPI_Wait(&in.requests[slot], MPI_STATUS_IGNORE);
 		perf_sink_read(sink, perf_window_slot(&in, slot), trial->size);
 		MPI_Wait(&out.requests[slot], MPI_STATUS_IGNORE);
 		memcpy(perf_window_slot(&out, slot), perf_window_slot(&in, slot), trial->size);
-		MPI_Isend(perf_window_slot(&out, slot), nbytes, MPI_BYTE, 0, PERF_TAG_REPLY, world->comm,
-		          &out.requests[slot]);
+		MPI_Isend(perf_window_slot(&out, slot), nbytes, MPI_BYTE, 0, PERF_TAG_REPLY,
+		          world->comm, &out.requests[slot]);
 		if (posted++ < total)
 			MPI_Irecv(perf_window_slot(&in, slot), nbytes, MPI_BYTE, 0, PERF_TAG_DATA,
 			          world->comm, &in.requests[slot]);
@@ -204,7 +207,7 @@ static void answer_all(struct perf_world *world, const struct perf_trial *trial,
 static void run_call(struct perf_world *world, struct perf_trial *trial)
 {
 	uint64_t total = trial->count * (uint64_t)trial->threads;
-	struct perf_sink sink = {0, 0};
+	struct perf_sink sink = { 0, 0 };
 	double start;
 
 	MPI_Barrier(world->comm);
@@ -230,7 +233,8 @@ static void ping(struct perf_world *world, struct perf_trial *trial, char *paylo
 		before = now;
 		payload[0] = before < end;
 		MPI_Send(payload, nbytes, MPI_BYTE, 1, PERF_TAG_DATA, world->comm);
-		MPI_Recv(payload, nbytes, MPI_BYTE, 1, PERF_TAG_REPLY, world->comm, MPI_STATUS_IGNORE);
+		MPI_Recv(payload, nbytes, MPI_BYTE, 1, PERF_TAG_REPLY, world->comm,
+		         MPI_STATUS_IGNORE);
 		now = perf_nanoseconds();
 		perf_histogram_record(trial->latency, now - before);
 	}
@@ -241,7 +245,8 @@ static void pong(struct perf_world *world, struct perf_trial *trial, char *paylo
 	int nbytes = (int)trial->size;
 
 	do {
-		MPI_Recv(payload, nbytes, MPI_BYTE, 0, PERF_TAG_DATA, world->comm, MPI_STATUS_IGNORE);
+		MPI_Recv(payload, nbytes, MPI_BYTE, 0, PERF_TAG_DATA, world->comm,
+		         MPI_STATUS_IGNORE);
 		MPI_Send(payload, nbytes, MPI_BYTE, 0, PERF_TAG_REPLY, world->comm);
 	} while (payload[0]);
 }
@@ -266,7 +271,7 @@ struct exchange {
 	struct perf_window sends, receives;
 	uint64_t to_send, to_receive, to_post;
 	int oldest;
-	int next;  /* how far from this rank the next destination is */
+	int next; /* how far from this rank the next destination is */
 	struct perf_sink sink;
 };
 
@@ -275,8 +280,9 @@ static void post_one(struct exchange *exchange, int slot)
 	if (exchange->to_post == 0)
 		return;
 	exchange->to_post--;
-	MPI_Irecv(perf_window_slot(&exchange->receives, slot), (int)exchange->receives.nbytes, MPI_BYTE,
-	          MPI_ANY_SOURCE, PERF_TAG_DATA, exchange->comm, &exchange->receives.requests[slot]);
+	MPI_Irecv(perf_window_slot(&exchange->receives, slot), (int)exchange->receives.nbytes,
+	          MPI_BYTE, MPI_ANY_SOURCE, PERF_TAG_DATA, exchange->comm,
+	          &exchange->receives.requests[slot]);
 }
 
 static void exchange_start(struct exchange *exchange, const struct perf_world *world,
@@ -307,8 +313,8 @@ static bool exchange_send(struct exchange *exchange)
 		return false;
 	for (i = 0; i < part; i++) {
 		MPI_Isend(sends->memory, (int)sends->nbytes, MPI_BYTE,
-		          (exchange->rank + exchange->next) % exchange->size, PERF_TAG_DATA, exchange->comm,
-		          &sends->requests[i]);
+		          (exchange->rank + exchange->next) % exchange->size, PERF_TAG_DATA,
+		          exchange->comm, &sends->requests[i]);
 		exchange->next = exchange->next % (exchange->size - 1) + 1;
 	}
 	exchange->to_send -= (uint64_t)part;
@@ -360,14 +366,34 @@ static void run_alltoall(struct perf_world *world, struct perf_trial *trial)
 }
 
 const struct perf_contestant perf_plain_rate = {
-	"plain", "MPI_Isend and MPI_Irecv in windows, one way, one thread a rank", MPI_THREAD_FUNNELED, false, 0,
-	run_rate};
+	"plain",
+	"MPI_Isend and MPI_Irecv in windows, one way, one thread a rank",
+	MPI_THREAD_FUNNELED,
+	false,
+	0,
+	run_rate
+};
 const struct perf_contestant perf_plain_call = {
-	"plain-call", "requests and replies with MPI_Isend and MPI_Irecv in windows, one thread a rank",
-	MPI_THREAD_FUNNELED, false, 0, run_call};
+	"plain-call",
+	"requests and replies with MPI_Isend and MPI_Irecv in windows, one thread a rank",
+	MPI_THREAD_FUNNELED,
+	false,
+	0,
+	run_call
+};
 const struct perf_contestant perf_plain_latency = {
-	"plain", "MPI_Send and MPI_Recv there and back, one thread a rank", MPI_THREAD_FUNNELED, false, 0,
-	run_latency};
+	"plain",
+	"MPI_Send and MPI_Recv there and back, one thread a rank",
+	MPI_THREAD_FUNNELED,
+	false,
+	0,
+	run_latency
+};
 const struct perf_contestant perf_plain_alltoall = {
-	"plain", "MPI_Isend and MPI_Irecv in windows to all in turn, one thread a rank", MPI_THREAD_FUNNELED,
-	false, 0, run_alltoall};
+	"plain",
+	"MPI_Isend and MPI_Irecv in windows to all in turn, one thread a rank",
+	MPI_THREAD_FUNNELED,
+	false,
+	0,
+	run_alltoall
+};

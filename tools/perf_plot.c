@@ -32,9 +32,14 @@ static const char *unit_words(const char *unit)
 		const char *unit;
 		const char *words;
 	} known[] = {
-		{"messages/s", "messages a second"}, {"calls/s", "calls a second"}, {"MB/s", "MB a second"}, {"/s", "how many a second"},
-		{"us", "microseconds"}, {"ms", "milliseconds"}, {"% of a core", "percent of a core"},
-		{"", "a share, 1 is all"},
+		{ "messages/s", "messages a second" },
+		{ "calls/s", "calls a second" },
+		{ "MB/s", "MB a second" },
+		{ "/s", "how many a second" },
+		{ "us", "microseconds" },
+		{ "ms", "milliseconds" },
+		{ "% of a core", "percent of a core" },
+		{ "", "a share, 1 is all" },
 	};
 	size_t i;
 
@@ -57,7 +62,7 @@ static const char *plural(int count)
 /* 65536 is read as 64 Ki. */
 static void print_size(FILE *file, size_t size)
 {
-	static const char *const prefixes[] = {"", " Ki", " Mi", " Gi"};
+	static const char *const prefixes[] = { "", " Ki", " Mi", " Gi" };
 	size_t prefix = 0;
 
 	while (prefix < 3 && size >= 1024 && size % 1024 == 0) {
@@ -81,7 +86,8 @@ struct range {
 
 static void widen(struct range *range, const struct perf_point *point, size_t series, size_t metric)
 {
-	struct perf_summary summary = perf_summarize(point->series[series].values[metric], point->repetitions);
+	struct perf_summary summary =
+		perf_summarize(point->series[series].values[metric], point->repetitions);
 
 	if (summary.smallest < range->least)
 		range->least = summary.smallest;
@@ -103,13 +109,16 @@ static double scale_of(const struct perf_metric *metric, struct range range)
 }
 
 /* `name` NULL: several metrics share the axis. */
-static void print_axis(FILE *file, const struct perf_metric *metric, const char *name, struct range range)
+static void print_axis(FILE *file, const struct perf_metric *metric, const char *name,
+                       struct range range)
 {
 	double scale = scale_of(metric, range);
 
 	fprintf(file, "set ylabel '%s%s%s%s (%s is better)'\n", name ? name : "", name ? ": " : "",
-	        scale == 1e6 ? "million " : scale == 1e3 ? "thousand " : "", unit_words(metric->unit),
-	        metric->more ? "more" : "less");
+	        scale == 1e6   ? "million "
+	        : scale == 1e3 ? "thousand "
+	                       : "",
+	        unit_words(metric->unit), metric->more ? "more" : "less");
 	if (is_log(range))
 		fputs("set logscale y\nset yrange [*:*]\n", file);
 	else
@@ -124,18 +133,21 @@ static void print_values(FILE *file, struct perf_summary summary, double scale)
 
 /* ---- what all have ------------------------------------------------------------------ */
 
-static void print_head(FILE *file, const char *path, const struct perf_world *world, const char *shown)
+static void print_head(FILE *file, const char *path, const struct perf_world *world,
+                       const char *shown)
 {
 	const struct perf_options *options = world->options;
 
 	fprintf(file, "set terminal %s\nset output ", perf_gnuplot_terminal(path));
 	perf_gnuplot_quote(file, path, false);
 	fputs("\n" KEY "set grid\nset title ", file);
-	fprintf(file, "'ferry-perf %s: %s' . \"\\n\" . ", options->mode->name, options->mode->summary);
+	fprintf(file, "'ferry-perf %s: %s' . \"\\n\" . ", options->mode->name,
+	        options->mode->summary);
 	fprintf(file, "'%d rank%s, ", world->size, plural(world->size));
 	if (options->mode->counted)
 		fprintf(file, "window %d, ", options->window);
-	fprintf(file, "%d run%s of each in turn: %s'\n", options->repetitions, plural(options->repetitions), shown);
+	fprintf(file, "%d run%s of each in turn: %s'\n", options->repetitions,
+	        plural(options->repetitions), shown);
 }
 
 static void print_name(FILE *file, const struct perf_contestant *contestant)
@@ -162,9 +174,12 @@ static void plot_percentiles(FILE *file, const struct perf_point *point)
 
 	for (i = 0; i < point->series_count; i++)
 		print_percentiles(file, point->series[i].latency, i);
-	fprintf(file, "set logscale xy\nset format y '%%.0s %%cs'\nset xlabel 'percentile, of %d thread%s' offset 0,0.5\n"
+	fprintf(file,
+	        "set logscale xy\nset format y '%%.0s %%cs'\nset xlabel 'percentile, of %d "
+	        "thread%s' offset 0,0.5\n"
 	        "set ylabel 'a round trip takes at most (less is better)'\n"
-	        "set xtics ('0 %%%%' 1, '50 %%%%' 2, '90 %%%%' 10, '99 %%%%' 100, '99.9 %%%%' 1000)\nplot",
+	        "set xtics ('0 %%%%' 1, '50 %%%%' 2, '90 %%%%' 10, '99 %%%%' 100, '99.9 %%%%' "
+	        "1000)\nplot",
 	        point->threads, plural(point->threads));
 	for (i = 0; i < point->series_count; i++) {
 		fprintf(file, "%s $series%zu with lines linewidth 2 title '", i ? "," : "", i);
@@ -190,12 +205,12 @@ static bool in_panel(const struct panel *panel, size_t metric)
 	return same_unit(&panel->mode->metrics[panel->first], &panel->mode->metrics[metric]);
 }
 
-static void panel_create(struct panel *panel, const struct perf_mode *mode, const struct perf_point *point,
-                         size_t first)
+static void panel_create(struct panel *panel, const struct perf_mode *mode,
+                         const struct perf_point *point, size_t first)
 {
 	size_t i, metric;
 
-	*panel = (struct panel){mode, point, first, {1e300, -1e300}, 1};
+	*panel = (struct panel){ mode, point, first, { 1e300, -1e300 }, 1 };
 	for (metric = first; metric < mode->metrics_count; metric++)
 		for (i = 0; i < point->series_count && in_panel(panel, metric); i++)
 			widen(&panel->range, point, i, metric);
@@ -235,8 +250,9 @@ static void print_metric_names(FILE *file, const struct panel *panel)
 			continue;
 		fputs(place ? ", " : "", file);
 		perf_gnuplot_quote(file, panel->mode->metrics[metric].name, true);
-		fprintf(file, " %g", (double)(place * panel_width(panel)) +
-		        ((double)panel->point->series_count - 1) / 2);
+		fprintf(file, " %g",
+		        (double)(place * panel_width(panel)) +
+		                ((double)panel->point->series_count - 1) / 2);
 		place++;
 	}
 	fprintf(file, ")\nset xrange [-1:%zu]\n", place * panel_width(panel) - 1);
@@ -251,11 +267,15 @@ static void plot_panel(FILE *file, const struct panel *panel)
 	print_metric_names(file, panel);
 	print_axis(file, &panel->mode->metrics[panel->first], NULL, panel->range);
 	for (i = 0; i < panel->point->series_count; i++) {
-		fprintf(file, "%s $bars%zu_%zu using 1:2:3:4:(0.9) with boxerrorbars linetype %zu title '",
+		fprintf(file,
+		        "%s $bars%zu_%zu using 1:2:3:4:(0.9) with boxerrorbars linetype %zu title "
+		        "'",
 		        i ? "," : "plot", panel->first, i, i + 1);
 		print_name(file, panel->point->series[i].contestant);
-		fprintf(file, "', $bars%zu_%zu using 1:4:($2 < 1000 ? sprintf('%%.3g', $2) : sprintf('%%.0f', $2)) "
-		        "with labels offset 0,0.7 notitle", panel->first, i);
+		fprintf(file,
+		        "', $bars%zu_%zu using 1:4:($2 < 1000 ? sprintf('%%.3g', $2) : "
+		        "sprintf('%%.0f', $2)) with labels offset 0,0.7 notitle",
+		        panel->first, i);
 	}
 	fputs("\n", file);
 }
@@ -273,7 +293,8 @@ static bool begins_panel(const struct perf_mode *mode, size_t metric)
 /* The last panel has what all have in common: the key, and what was measured. */
 static void print_last(FILE *file, const struct perf_point *point)
 {
-	fprintf(file, KEY "set xlabel '%d thread%s, messages of ", point->threads, plural(point->threads));
+	fprintf(file, KEY "set xlabel '%d thread%s, messages of ", point->threads,
+	        plural(point->threads));
 	print_bytes(file, point->size);
 	fputs("' offset 0,0.5\n", file);
 }
@@ -309,7 +330,7 @@ struct curves {
 	size_t metrics_count;
 	double scale;
 	struct range range;
-	size_t drawn;                     /* as far as it is */
+	size_t drawn; /* as far as it is */
 };
 
 static double place_of(const struct curves *curves, const struct perf_point *point)
@@ -324,7 +345,8 @@ static void curves_create(struct curves *curves, const struct perf_options *opti
 	bool alone = result->points[0].series_count == 1;
 	size_t i, j, k;
 
-	*curves = (struct curves){options, result, options->sizes_count > 1, {0}, 0, 1, {1e300, -1e300}, 0};
+	*curves = (struct curves){ options, result, options->sizes_count > 1, { 0 },
+		                   0,       1,      { 1e300, -1e300 },        0 };
 	for (i = 0; i < (alone ? mode->metrics_count : 1); i++)
 		if (same_unit(&mode->metrics[0], &mode->metrics[i]))
 			curves->metrics[curves->metrics_count++] = i;
@@ -336,7 +358,8 @@ static void curves_create(struct curves *curves, const struct perf_options *opti
 }
 
 /* The points of one contestant, and of one number of threads where sizes are the axis. */
-static void print_curve(FILE *file, struct curves *curves, size_t series, size_t metric, int threads)
+static void print_curve(FILE *file, struct curves *curves, size_t series, size_t metric,
+                        int threads)
 {
 	const struct perf_point *point;
 	size_t i;
@@ -347,17 +370,20 @@ static void print_curve(FILE *file, struct curves *curves, size_t series, size_t
 		if (curves->over_sizes && point->threads != threads)
 			continue;
 		fprintf(file, "%.6g", place_of(curves, point));
-		print_values(file, perf_summarize(point->series[series].values[metric], point->repetitions),
+		print_values(file,
+		             perf_summarize(point->series[series].values[metric],
+		                            point->repetitions),
 		             curves->scale);
 		fputs("\n", file);
 	}
 	fputs("EOD\n", file);
 }
 
-static void print_title(FILE *file, struct curves *curves, size_t series, size_t metric, int threads)
+static void print_title(FILE *file, struct curves *curves, size_t series, size_t metric,
+                        int threads)
 {
-	fprintf(file, "%s $curve%zu with yerrorlines linewidth 2 title '", curves->drawn ? "," : "plot",
-	        curves->drawn);
+	fprintf(file, "%s $curve%zu with yerrorlines linewidth 2 title '",
+	        curves->drawn ? "," : "plot", curves->drawn);
 	curves->drawn++;
 	print_name(file, curves->result->points[0].series[series].contestant);
 	if (curves->metrics_count > 1)
@@ -376,7 +402,8 @@ static void each_curve(FILE *file, struct curves *curves,
 	for (i = 0; i < curves->result->points[0].series_count; i++)
 		for (j = 0; j < curves->metrics_count; j++)
 			for (k = 0; k < threads_count; k++)
-				print(file, curves, i, curves->metrics[j], curves->options->threads[k]);
+				print(file, curves, i, curves->metrics[j],
+				      curves->options->threads[k]);
 }
 
 static void print_places(FILE *file, const struct curves *curves)
@@ -384,7 +411,8 @@ static void print_places(FILE *file, const struct curves *curves)
 	const struct perf_options *options = curves->options;
 	size_t count = curves->over_sizes ? options->sizes_count : options->threads_count, i;
 
-	fputs("set logscale x 2\nset offsets graph 0.03, graph 0.03, graph 0.05, 0\nset xtics (", file);
+	fputs("set logscale x 2\nset offsets graph 0.03, graph 0.03, graph 0.05, 0\nset xtics (",
+	      file);
 	for (i = 0; i < count; i++) {
 		fputs(i ? ", " : "", file);
 		if (curves->over_sizes) {
@@ -405,7 +433,8 @@ static void print_places(FILE *file, const struct curves *curves)
 	fputs("' offset 0,0.5\n", file);
 }
 
-static void plot_curves(FILE *file, const struct perf_options *options, const struct perf_result *result)
+static void plot_curves(FILE *file, const struct perf_options *options,
+                        const struct perf_result *result)
 {
 	struct curves curves;
 
@@ -435,7 +464,8 @@ static void print_picture(FILE *file, const char *path, const struct perf_world 
 	const struct perf_mode *mode = world->options->mode;
 	bool times = result->points_count == 1 && mode->latency && one_unit(mode);
 
-	print_head(file, path, world, times ? "all of their times" : "medians, smallest and largest");
+	print_head(file, path, world,
+	           times ? "all of their times" : "medians, smallest and largest");
 	if (times)
 		plot_percentiles(file, &result->points[0]);
 	else if (result->points_count == 1)
@@ -444,7 +474,8 @@ static void print_picture(FILE *file, const char *path, const struct perf_world 
 		plot_curves(file, world->options, result);
 }
 
-bool perf_report_plot(const char *path, const struct perf_world *world, const struct perf_result *result)
+bool perf_report_plot(const char *path, const struct perf_world *world,
+                      const struct perf_result *result)
 {
 	char input[4096];
 	FILE *file;

@@ -16,7 +16,8 @@ static void post_forgotten(ferry *engine, const struct perf_trial *trial, const 
 	uint64_t i;
 
 	for (i = 0; i < trial->count; i++)
-		perf_need(ferry_post(engine, 1, PERF_OP_SINK, body, trial->size, NULL), "ferry_post");
+		perf_need(ferry_post(engine, 1, PERF_OP_SINK, body, trial->size, NULL),
+		          "ferry_post");
 }
 
 static void post_window(ferry *engine, const struct perf_trial *trial, const void *body,
@@ -25,7 +26,8 @@ static void post_window(ferry *engine, const struct perf_trial *trial, const voi
 	int i;
 
 	for (i = 0; i < part; i++)
-		perf_need(ferry_post(engine, 1, PERF_OP_SINK, body, trial->size, &futures[i]), "ferry_post");
+		perf_need(ferry_post(engine, 1, PERF_OP_SINK, body, trial->size, &futures[i]),
+		          "ferry_post");
 	perf_engine_settle(futures, part);
 }
 
@@ -56,9 +58,10 @@ static void post_all(struct perf_member *member)
 	free(body);
 }
 
-static void run_sender(struct perf_world *world, struct perf_trial *trial, struct perf_receiver *receiver)
+static void run_sender(struct perf_world *world, struct perf_trial *trial,
+                       struct perf_receiver *receiver)
 {
-	struct posters posters = {NULL, trial};
+	struct posters posters = { NULL, trial };
 	struct perf_team team;
 	double start;
 
@@ -74,20 +77,27 @@ static void run_sender(struct perf_world *world, struct perf_trial *trial, struc
 
 static void run(struct perf_world *world, struct perf_trial *trial)
 {
-	struct perf_receiver receiver = {.expected = 0};
+	struct perf_receiver receiver = { .expected = 0 };
 
 	if (world->rank == 0) {
 		run_sender(world, trial, &receiver);
 	} else {
 		perf_engine_enter(world, &receiver);
 		perf_engine_await(&receiver);
-		perf_sink_check(&receiver.sink, trial->count * (uint64_t)trial->threads, trial->size, "ferry");
+		perf_sink_check(&receiver.sink, trial->count * (uint64_t)trial->threads,
+		                trial->size, "ferry");
 	}
 	perf_engine_leave(world, &receiver);
 }
 
 static const struct perf_contestant contestant = {
-	"ferry", "ferry_post from all threads, a handler at the target", MPI_THREAD_MULTIPLE, true, 0, run};
+	"ferry",
+	"ferry_post from all threads, a handler at the target",
+	MPI_THREAD_MULTIPLE,
+	true,
+	0,
+	run
+};
 
 const struct perf_mode perf_rate_mode = {
 	.name = "rate",
@@ -95,10 +105,10 @@ const struct perf_mode perf_rate_mode = {
 	.ranks_min = 2,
 	.ranks_max = 2,
 	.counted = true,
-	.metrics = {{"rate", "messages/s", true, true}},
+	.metrics = { { "rate", "messages/s", true, true } },
 	.metrics_count = 1,
-	.contestants = {&contestant, &perf_plain_rate, &perf_multiple_rate, &perf_multiple_symmetric,
-	                &perf_batch_rate, &perf_batch_threads, NULL},
+	.contestants = { &contestant, &perf_plain_rate, &perf_multiple_rate,
+	                 &perf_multiple_symmetric, &perf_batch_rate, &perf_batch_threads, NULL },
 	.threads = 4,
 	.size = 64,
 	.window = 64,

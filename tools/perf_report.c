@@ -6,7 +6,8 @@
 
 #include "perf_report.h"
 
-bool perf_report_is_ferry(const struct perf_mode *mode, const struct perf_point *point, size_t series)
+bool perf_report_is_ferry(const struct perf_mode *mode, const struct perf_point *point,
+                          size_t series)
 {
 	size_t first = 0;
 
@@ -50,8 +51,12 @@ static void print_value(FILE *file, double value, const char *unit)
 	if (strstr(unit, "/s") && unit[0] != 'M')
 		for (; size >= 1000 && prefixes[prefix + 1]; prefix++, size /= 1000)
 			value /= 1000;
-	fprintf(file, " %9.*f %c", size >= 1000 ? 0 : size >= 100 ? 1 : size >= 10 ? 2 : 3, value,
-	        prefixes[prefix]);
+	fprintf(file, " %9.*f %c",
+	        size >= 1000  ? 0
+	        : size >= 100 ? 1
+	        : size >= 10  ? 2
+	                      : 3,
+	        value, prefixes[prefix]);
 }
 
 static void print_row(FILE *file, const char *name, const char *metric, struct perf_summary summary,
@@ -78,8 +83,8 @@ static void print_series(FILE *file, const struct perf_mode *mode, const struct 
 	}
 }
 
-static void print_ratios_of(FILE *file, const struct perf_mode *mode, const struct perf_point *point,
-                            const struct perf_series *own)
+static void print_ratios_of(FILE *file, const struct perf_mode *mode,
+                            const struct perf_point *point, const struct perf_series *own)
 {
 	const struct perf_series *peer;
 	char name[64];
@@ -89,12 +94,15 @@ static void print_ratios_of(FILE *file, const struct perf_mode *mode, const stru
 		peer = &point->series[i];
 		if (perf_report_is_ferry(mode, point, i))
 			continue;
-		snprintf(name, sizeof(name), "%s / %s", own->contestant->name, peer->contestant->name);
+		snprintf(name, sizeof(name), "%s / %s", own->contestant->name,
+		         peer->contestant->name);
 		for (metric = 0; metric < mode->metrics_count; metric++)
 			if (mode->metrics[metric].ratio)
 				print_row(file, name, mode->metrics[metric].name,
-				          perf_summarize_ratios(own->values[metric], peer->values[metric],
-				                                point->repetitions), "");
+				          perf_summarize_ratios(own->values[metric],
+				                                peer->values[metric],
+				                                point->repetitions),
+				          "");
 	}
 }
 
@@ -126,9 +134,11 @@ static void print_absent(FILE *file, const struct perf_world *world)
 	size_t i;
 
 	for (i = 0; mode->contestants[i]; i++)
-		if (mode->contestants[i]->level > world->level && mode->contestants[i] != mode->unflooded)
+		if (mode->contestants[i]->level > world->level &&
+		    mode->contestants[i] != mode->unflooded)
 			fprintf(file, "%s did not run: it needs MPI's thread level %s\n",
-			        mode->contestants[i]->name, perf_report_level(mode->contestants[i]->level));
+			        mode->contestants[i]->name,
+			        perf_report_level(mode->contestants[i]->level));
 }
 
 void perf_report_table(FILE *file, const struct perf_world *world, const struct perf_result *result)
@@ -139,8 +149,10 @@ void perf_report_table(FILE *file, const struct perf_world *world, const struct 
 	print_head(file, world);
 	print_absent(file, world);
 	for (i = 0; i < result->points_count; i++) {
-		fprintf(file, "\n%d threads, %zu bytes\n", result->points[i].threads, result->points[i].size);
-		fprintf(file, "  %-22s %-14s %9s   %9s   %9s\n", "", "", "median", "smallest", "largest");
+		fprintf(file, "\n%d threads, %zu bytes\n", result->points[i].threads,
+		        result->points[i].size);
+		fprintf(file, "  %-22s %-14s %9s   %9s   %9s\n", "", "", "median", "smallest",
+		        "largest");
 		print_series(file, mode, &result->points[i]);
 		print_ratios(file, mode, &result->points[i]);
 	}

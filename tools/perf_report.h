@@ -7,16 +7,21 @@
 #include "perf.h"
 
 /* For people: a table with medians and ratios. */
-void perf_report_table(FILE *file, const struct perf_world *world, const struct perf_result *result);
+void perf_report_table(FILE *file, const struct perf_world *world,
+                       const struct perf_result *result);
 
 /* For programs: every value. */
 void perf_report_json(FILE *file, const struct perf_world *world, const struct perf_result *result);
 
-/* Draw a picture into `path`; where gnuplot is missing, leave its input and say so. False, with a message: it failed. */
-bool perf_report_plot(const char *path, const struct perf_world *world, const struct perf_result *result);
+/* Draw a picture into `path`; where gnuplot is missing, leave its input and say so. False, with a
+ * message: it failed. */
+bool perf_report_plot(const char *path, const struct perf_world *world,
+                      const struct perf_result *result);
 
-/* Is it Ferry's, to which others are put in proportion? The first one with an engine, and another form of it. */
-bool perf_report_is_ferry(const struct perf_mode *mode, const struct perf_point *point, size_t series);
+/* Is it Ferry's, to which others are put in proportion? The first one with an engine, and another
+ * form of it. */
+bool perf_report_is_ferry(const struct perf_mode *mode, const struct perf_point *point,
+                          size_t series);
 /* "funneled", "serialized", "multiple" */
 const char *perf_report_level(int level);
 /* How many processors this process may run on. */

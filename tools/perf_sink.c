@@ -5,13 +5,14 @@
 #include "perf.h"
 #include "perf_sink.h"
 
-void perf_sink_check(const struct perf_sink *sink, uint64_t messages, size_t nbytes, const char *who)
+void perf_sink_check(const struct perf_sink *sink, uint64_t messages, size_t nbytes,
+                     const char *who)
 {
 	uint64_t sum = nbytes ? messages * 2 * PERF_FILL : 0;
 
 	if (sink->messages != messages)
-		perf_fatal("%s: %" PRIu64 " messages were handled, %" PRIu64 " were sent", who, sink->messages,
-		           messages);
+		perf_fatal("%s: %" PRIu64 " messages were handled, %" PRIu64 " were sent", who,
+		           sink->messages, messages);
 	if (sink->sum != sum)
 		perf_fatal("%s: the bytes that arrived are not those that were sent", who);
 }

@@ -31,7 +31,8 @@ static inline void perf_sink_read(struct perf_sink *sink, const void *data, size
 }
 
 /* End the job unless `messages` of this size arrived with the right bytes. */
-void perf_sink_check(const struct perf_sink *sink, uint64_t messages, size_t nbytes, const char *who);
+void perf_sink_check(const struct perf_sink *sink, uint64_t messages, size_t nbytes,
+                     const char *who);
 
 /* A payload of its own, filled; end it with free(). */
 void *perf_payload(size_t nbytes);

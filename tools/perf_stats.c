@@ -13,7 +13,7 @@ static int compare(const void *a, const void *b)
 
 static struct perf_summary summarize_sorted(const double *sorted, size_t count)
 {
-	struct perf_summary summary = {0, 0, 0};
+	struct perf_summary summary = { 0, 0, 0 };
 
 	if (count == 0)
 		return summary;
@@ -31,7 +31,7 @@ static struct perf_summary sort_and_summarize(double *values, size_t count)
 
 struct perf_summary perf_summarize(const double *values, size_t count)
 {
-	struct perf_summary summary = {0, 0, 0};
+	struct perf_summary summary = { 0, 0, 0 };
 	double *copy = malloc((count ? count : 1) * sizeof(*copy));
 
 	if (!copy)
@@ -45,7 +45,7 @@ struct perf_summary perf_summarize(const double *values, size_t count)
 
 struct perf_summary perf_summarize_ratios(const double *above, const double *below, size_t count)
 {
-	struct perf_summary summary = {0, 0, 0};
+	struct perf_summary summary = { 0, 0, 0 };
 	double *ratios = malloc((count ? count : 1) * sizeof(*ratios));
 	size_t i, n = 0;
 

@@ -13,7 +13,8 @@ static void *member_main(void *arg)
 	return NULL;
 }
 
-void perf_team_start(struct perf_team *team, int count, void (*work)(struct perf_member *), void *arg)
+void perf_team_start(struct perf_team *team, int count, void (*work)(struct perf_member *),
+                     void *arg)
 {
 	int i;
 

@@ -25,7 +25,8 @@ struct perf_team {
 	struct perf_member *members;
 };
 
-void perf_team_start(struct perf_team *team, int count, void (*work)(struct perf_member *), void *arg);
+void perf_team_start(struct perf_team *team, int count, void (*work)(struct perf_member *),
+                     void *arg);
 void perf_team_go(struct perf_team *team);
 void perf_team_pause(struct perf_member *member);
 void perf_team_join(struct perf_team *team);

@@ -11,8 +11,10 @@
 
 int main(void)
 {
-	if (strcmp(FERRY_VERSION, PACKAGE_VERSION) != 0 || strcmp(ferry_version(), FERRY_VERSION) != 0) {
-		printf("header %s, package %s, library %s\n", FERRY_VERSION, PACKAGE_VERSION, ferry_version());
+	if (strcmp(FERRY_VERSION, PACKAGE_VERSION) != 0 ||
+	    strcmp(ferry_version(), FERRY_VERSION) != 0) {
+		printf("header %s, package %s, library %s\n", FERRY_VERSION, PACKAGE_VERSION,
+		       ferry_version());
 		return 1;
 	}
 	return 0;

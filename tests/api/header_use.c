@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Every macro of the public headers where a program would use it, in C and in C++ from its first standard on.
- * Compiled by header_warnings.sh with each compiler, each standard and every warning there is; never run.
+ * Every macro of the public headers where a program would use it, in C and in C++ from its first
+ * standard on. Compiled by header_warnings.sh with each compiler, each standard and every warning
+ * there is; never run.
  */
 #define MPICH_SKIP_MPICXX 1
 #define OMPI_SKIP_MPICXX 1
@@ -30,11 +31,13 @@ static const struct status {
 
 int use_numbers(size_t *count_p)
 {
-	static const int64_t times[] = { FERRY_US(1), FERRY_MS(20), FERRY_S(3), FERRY_FOREVER, FERRY_NONE };
+	static const int64_t times[] = { FERRY_US(1), FERRY_MS(20), FERRY_S(3), FERRY_FOREVER,
+		                         FERRY_NONE };
 	static const uint32_t ops[] = { FERRY_OP_RESERVED - 1, FERRY_ANY_OP };
 	static const int ranks[] = { FERRY_ANY, FERRY_ALL };
 	static const int8_t type = FERRY_EXT_BINARY;
-	*count_p = sizeof statuses / sizeof statuses[0] + sizeof times / sizeof times[0] + sizeof ops / sizeof ops[0];
+	*count_p = sizeof statuses / sizeof statuses[0] + sizeof times / sizeof times[0] +
+	           sizeof ops / sizeof ops[0];
 #if FERRY_VERSION_MAJOR < 0 || FERRY_VERSION_MINOR < 0 || FERRY_VERSION_PATCH < 0
 #error "a version is a number"
 #endif
@@ -51,7 +54,8 @@ int use_engine(ferry **engine_p, ferry_executor **where_p)
 	size_t index;
 	options.flags = FERRY_EXCLUSIVE | FERRY_NONBLOCK | FERRY_KEEP_MPI | FERRY_NO_THREAD;
 	options.thread_level = FERRY_THREAD_MULTIPLE;
-	if (options.thread_level < FERRY_THREAD_FUNNELED || options.thread_level < FERRY_THREAD_SERIALIZED)
+	if (options.thread_level < FERRY_THREAD_FUNNELED ||
+	    options.thread_level < FERRY_THREAD_SERIALIZED)
 		return FERRY_ETHREAD;
 	*where_p = FERRY_INLINE;
 	if (*where_p != FERRY_INLINE || ferry_open(&options, engine_p) != FERRY_OK)

@@ -4,7 +4,8 @@
  * it, msgpack-c's decoder beside it, and packing what came out again.
  *
  *   clang-14 -g -O1 -fsanitize=fuzzer,address,undefined -I include -I src \
- *       tests/fuzz/fuzz_msgpack.c src/check.c src/decode.c src/pack.c src/status.c -lmsgpackc -o fuzz_msgpack
+ *       tests/fuzz/fuzz_msgpack.c src/check.c src/decode.c src/pack.c src/status.c \
+ *       -lmsgpackc -o fuzz_msgpack
  *   ./fuzz_msgpack -max_total_time=15 -max_len=512
  *
  * With -DFUZZ_REPLAY and without -fsanitize=fuzzer it is a program that runs
@@ -75,12 +76,16 @@ static uint64_t touch(const msgpack_object *o)
 	return sum;
 }
 
-/* A number that is not itself, or a reference in the place of a binary: the two decoders rightly differ. */
+/* A number that is not itself, or a reference in the place of a binary: the two decoders
+ * rightly differ. */
 static int is_odd(const msgpack_object *o)
 {
-	int odd = o->type == MSGPACK_OBJECT_FLOAT64 || o->type == MSGPACK_OBJECT_FLOAT32 ? o->via.f64 != o->via.f64 : 0;
+	int odd = o->type == MSGPACK_OBJECT_FLOAT64 || o->type == MSGPACK_OBJECT_FLOAT32
+	                  ? o->via.f64 != o->via.f64
+	                  : 0;
 	if (o->type == MSGPACK_OBJECT_BIN)
-		odd = o->via.bin.ptr >= attachments[0] && o->via.bin.ptr <= attachments[ATTACHMENTS - 1];
+		odd = o->via.bin.ptr >= attachments[0] &&
+		      o->via.bin.ptr <= attachments[ATTACHMENTS - 1];
 	if (o->type == MSGPACK_OBJECT_ARRAY)
 		for (uint32_t i = 0; !odd && i < o->via.array.size; i++)
 			odd = is_odd(&o->via.array.ptr[i]);
@@ -95,9 +100,12 @@ static void beside_msgpack_c(const msgpack_object *object, const uint8_t *bytes,
 	msgpack_unpacked theirs;
 	size_t end = 0;
 	msgpack_unpacked_init(&theirs);
-	must(msgpack_unpack_next(&theirs, (const char *)bytes, nbytes, &end) == MSGPACK_UNPACK_SUCCESS, "refused");
+	must(msgpack_unpack_next(&theirs, (const char *)bytes, nbytes, &end) ==
+	             MSGPACK_UNPACK_SUCCESS,
+	     "refused");
 	must(end == nbytes, "msgpack-c sees another end");
-	must(is_odd(object) || msgpack_object_equal(*object, theirs.data), "msgpack-c decodes something else");
+	must(is_odd(object) || msgpack_object_equal(*object, theirs.data),
+	     "msgpack-c decodes something else");
 	msgpack_unpacked_destroy(&theirs);
 }
 
@@ -105,12 +113,16 @@ static void beside_msgpack_c(const msgpack_object *object, const uint8_t *bytes,
 static void there_and_back(const msgpack_object *object)
 {
 	struct fy_packing packing = { .out_of_band = OUT_OF_BAND };
-	struct fy_check check = { .objects_max = OBJECTS_MAX, .judge = judge_lifted, .arg = &packing };
+	struct fy_check check = { .objects_max = OBJECTS_MAX,
+		                  .judge = judge_lifted,
+		                  .arg = &packing };
 	must(fy_pack(&packing, object) == FERRY_OK, "what was decoded is not packed");
-	must(fy_check(&check, packing.bytes.data, packing.bytes.size), "what was packed is refused");
+	must(fy_check(&check, packing.bytes.data, packing.bytes.size),
+	     "what was packed is refused");
 	msgpack_object *objects = malloc(check.objects * sizeof *objects);
 	fy_decode(packing.bytes.data, objects, lifted, &packing);
-	must(is_odd(object) || msgpack_object_equal(*object, objects[0]), "what was packed comes back changed");
+	must(is_odd(object) || msgpack_object_equal(*object, objects[0]),
+	     "what was packed comes back changed");
 	free(objects);
 	fy_pack_end(&packing);
 }

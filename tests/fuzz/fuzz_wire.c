@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Two lying peers and one live engine over the simulated network. The fuzzer's bytes are a program: what the peers send, what
- * the engine's own threads and handlers do meanwhile, and which of the engine's allocations fails.
+ * Two lying peers and one live engine over the simulated network. The fuzzer's bytes are a program:
+ * what the peers send, what the engine's own threads and handlers do meanwhile, and which of the
+ * engine's allocations fails.
  *
- * Whatever was said: nothing crashes or leaks (the sanitizers), what the peers made the engine hold is bounded, every future is
- * decided at the end, and every attachment is given back once.
+ * Whatever was said: nothing crashes or leaks (the sanitizers), what the peers made the engine hold
+ * is bounded, every future is decided at the end, and every attachment is given back once.
  */
 #include <fcntl.h>
 #include <stdio.h>
@@ -18,12 +19,12 @@
 #include "status.h"
 #include "wire_peer.h"
 
-#define MUST(x)                                                                     \
-	do {                                                                        \
-		if (!(x)) {                                                         \
+#define MUST(x)                                                                         \
+	do {                                                                            \
+		if (!(x)) {                                                             \
 			fprintf(stderr, "%s:%d: not so: %s\n", __FILE__, __LINE__, #x); \
-			abort();                                                    \
-		}                                                                   \
+			abort();                                                        \
+		}                                                                       \
 	} while (0)
 
 enum { PEERS = 2, FUTURES = 64, KEPT = 32, MAILBOX_MAX = 8 << 20 };
@@ -39,8 +40,8 @@ static unsigned n_futures, n_kept, attached, released;
 
 /* ---- memory that fails ------------------------------------------------------------------ */
 
-/* The n-th allocation from now fails (1: the next one; 0: none does), while `may_fail` is set. The linker hands the
- * allocations of what is linked here to these functions. */
+/* The n-th allocation from now fails (1: the next one; 0: none does), while `may_fail` is set. The
+ * linker hands the allocations of what is linked here to these functions. */
 static unsigned fails_at;
 static bool may_fail;
 
@@ -162,7 +163,9 @@ static void post_small(int rank, bool call)
 	static const char body[64];
 	ferry_future *f = NULL;
 	size_t nbytes = in_8(&in) % sizeof body;
-	remember(call ? ferry_call(engine, rank, 1, body, nbytes, &f) : ferry_post(engine, rank, 1, body, nbytes, &f), f);
+	remember(call ? ferry_call(engine, rank, 1, body, nbytes, &f)
+	              : ferry_post(engine, rank, 1, body, nbytes, &f),
+	         f);
 }
 
 static void post_large(int rank)
@@ -172,7 +175,9 @@ static void post_large(int rank)
 	bool call = in_8(&in) & 1;
 	if (!m)
 		return;
-	remember(call ? ferry_call_message(engine, rank, m, &f) : ferry_post_message(engine, rank, m, &f), f);
+	remember(call ? ferry_call_message(engine, rank, m, &f)
+	              : ferry_post_message(engine, rank, m, &f),
+	         f);
 	ferry_message_release(m);
 }
 
@@ -248,14 +253,30 @@ static void program_acts(unsigned what, int rank)
 	ferry *before = fy_engine_begin(FY_INLINE, engine);
 	may_fail = true;
 	switch (what) {
-	case 0: post_small(rank, false); break;
-	case 1: post_small(rank, true); break;
-	case 2: post_large(rank); break;
-	case 3: give_up(); break;
-	case 4: receive(rank); break;
-	case 5: let_go(); break;
-	case 6: send_on(rank); break;
-	default: change_handler(); break;
+	case 0:
+		post_small(rank, false);
+		break;
+	case 1:
+		post_small(rank, true);
+		break;
+	case 2:
+		post_large(rank);
+		break;
+	case 3:
+		give_up();
+		break;
+	case 4:
+		receive(rank);
+		break;
+	case 5:
+		let_go();
+		break;
+	case 6:
+		send_on(rank);
+		break;
+	default:
+		change_handler();
+		break;
 	}
 	may_fail = false;
 	fy_engine_end(FY_INLINE, before);
@@ -268,28 +289,46 @@ static void act(void)
 	unsigned what = (byte & 0x7f) % 19;
 	switch (what) {
 	case 0:
-	case 1: wire_peer_put_message(q, &in); break;
+	case 1:
+		wire_peer_put_message(q, &in);
+		break;
 	case 2:
-	case 3: wire_peer_put_control(q, &in); break;
-	case 4: wire_peer_put_reply(q, &in); break;
-	case 5: wire_peer_put_announcement(q, &in); break;
+	case 3:
+		wire_peer_put_control(q, &in);
+		break;
+	case 4:
+		wire_peer_put_reply(q, &in);
+		break;
+	case 5:
+		wire_peer_put_announcement(q, &in);
+		break;
 	case 6:
-	case 7: wire_peer_send_batch(q, &in); break;
-	case 8: wire_peer_send_chunk(q, &in, p->tag_span); break;
+	case 7:
+		wire_peer_send_batch(q, &in);
+		break;
+	case 8:
+		wire_peer_send_chunk(q, &in, p->tag_span);
+		break;
 	case 9:
-	case 10: turns(in_8(&in) & 63); break;
-	default: program_acts(what - 11, q->rank); break;
+	case 10:
+		turns(in_8(&in) & 63);
+		break;
+	default:
+		program_acts(what - 11, q->rank);
+		break;
 	}
 }
 
-/* ---- a run ------------------------------------------------------------------------------------- */
+/* ---- a run ------------------------------------------------------------- */
 
 enum { FEW_TAGS = 1, RENDEZVOUS = 2, SHORT_MESSAGES = 4, FENCE = 8, CLOSE = 16, MEMORY_FAILS = 32 };
 
 static void open_engine(uint8_t mode)
 {
-	struct fy_sim_options net = { .eager_max = mode & RENDEZVOUS ? 8192 : 1 << 30, .tag_max = mode & FEW_TAGS ? 3 : 64,
-		                      .chunk_max = 1 << 20, .count_misuse = true };
+	struct fy_sim_options net = { .eager_max = mode & RENDEZVOUS ? 8192 : 1 << 30,
+		                      .tag_max = mode & FEW_TAGS ? 3 : 64,
+		                      .chunk_max = 1 << 20,
+		                      .count_misuse = true };
 	ferry_options given = FERRY_OPTIONS_INIT, options;
 	given.flags = FERRY_NONBLOCK;
 	given.message_max = mode & SHORT_MESSAGES ? 20000 : 1 << 30;
@@ -353,7 +392,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	if (fy_say_fd == STDERR_FILENO)
-		fy_say_fd = open("/dev/null", O_WRONLY | O_CLOEXEC); /* of what nobody reads there is much */
+		/* of what nobody reads there is much */
+		fy_say_fd = open("/dev/null", O_WRONLY | O_CLOEXEC);
 	in = (struct wire_input){ data, size };
 	n_futures = n_kept = attached = released = 0;
 	uint8_t mode = in_8(&in);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The fuzzer's bytes, read as numbers. Bytes that are used up read as 0, so that every input is a program. */
+/* The fuzzer's bytes, read as numbers. Bytes that are used up read as 0, so that every input is
+ * a program. */
 #ifndef WIRE_INPUT_H
 #define WIRE_INPUT_H
 

@@ -9,7 +9,8 @@
 
 static void post_receive(struct wire_peer *q, unsigned i)
 {
-	q->port->ops->recv(q->port, 0, FY_TAG_BATCH, q->received[i], FY_BATCH_BYTES, &q->receives[i]);
+	q->port->ops->recv(q->port, 0, FY_TAG_BATCH, q->received[i], FY_BATCH_BYTES,
+	                   &q->receives[i]);
 }
 
 static void begin_batch(struct wire_peer *q)
@@ -108,21 +109,34 @@ static void send_bytes(struct wire_peer *q, int tag, const void *bytes, size_t n
 		s->bytes = malloc(nbytes + 1);
 		if (s->bytes)
 			memcpy(s->bytes, bytes, nbytes);
-		s->busy = s->bytes && q->port->ops->send(q->port, 0, tag, s->bytes, nbytes, &s->request) == 0;
+		s->busy = s->bytes &&
+		          q->port->ops->send(q->port, 0, tag, s->bytes, nbytes, &s->request) == 0;
 		if (!s->busy)
 			free(s->bytes);
 		return;
 	}
 }
 
-enum { LIE_SEQ = 1, LIE_ACCEPTED = 2, LIE_LIMIT = 4, LIE_SPENT = 8, LIE_FLAGS = 16, LIE_RECORDS = 32, LIE_BYTES = 0xc0 };
+enum {
+	LIE_SEQ = 1,
+	LIE_ACCEPTED = 2,
+	LIE_LIMIT = 4,
+	LIE_SPENT = 8,
+	LIE_FLAGS = 16,
+	LIE_RECORDS = 32,
+	LIE_BYTES = 0xc0
+};
 
 void wire_peer_send_batch(struct wire_peer *q, struct wire_input *in)
 {
 	uint8_t lies = in_8(in);
 	struct fy_batch_header *h = (void *)q->batch;
-	*h = (struct fy_batch_header){ .magic = FY_WIRE_MAGIC, .version = FY_WIRE_VERSION, .flags = FY_BATCH_WANTS_ACK,
-		                       .seq = q->seq++, .nrecords = q->nrecords, .accepted = q->accepted,
+	*h = (struct fy_batch_header){ .magic = FY_WIRE_MAGIC,
+		                       .version = FY_WIRE_VERSION,
+		                       .flags = FY_BATCH_WANTS_ACK,
+		                       .seq = q->seq++,
+		                       .nrecords = q->nrecords,
+		                       .accepted = q->accepted,
 		                       .limit = 1 << 20 };
 	if (lies & LIE_SEQ)
 		h->seq += (uint32_t)in_near(in, 0);
@@ -206,7 +220,9 @@ void wire_peer_put_message(struct wire_peer *q, struct wire_input *in)
 	char body[512];
 	uint8_t form = in_8(in);
 	bool call = form & 1;
-	struct written w = { .word = call ? FY_KIND_CALL | FY_EXT : FY_KIND_POST, .op = ops[in_8(in) % 8], .body = body };
+	struct written w = { .word = call ? FY_KIND_CALL | FY_EXT : FY_KIND_POST,
+		             .op = ops[in_8(in) % 8],
+		             .body = body };
 	w.stream = in_stream(in);
 	w.nbytes = in_8(in) * 2u;
 	w.ext = call ? FIRST_CALL + in_8(in) : 0;
@@ -222,9 +238,12 @@ void wire_peer_put_reply(struct wire_peer *q, struct wire_input *in)
 {
 	char body[256] = { 0 };
 	uint8_t form = in_8(in);
-	struct written w = { .word = FY_KIND_REPLY | FY_EXT, .op = 5, .body = body, .nbytes = in_8(in) };
+	struct written w = {
+		.word = FY_KIND_REPLY | FY_EXT, .op = 5, .body = body, .nbytes = in_8(in)
+	};
 	if (form & 1) {
-		struct fy_reply_error e = { (int32_t)in_near(in, (uint64_t)FERRY_EREMOTE), in_8(in) & 1 };
+		struct fy_reply_error e = { (int32_t)in_near(in, (uint64_t)FERRY_EREMOTE),
+			                    in_8(in) & 1 };
 		w.word |= FY_ERROR;
 		memcpy(body, &e, sizeof e);
 	}
@@ -263,7 +282,9 @@ void wire_peer_put_announcement(struct wire_peer *q, struct wire_input *in)
 	if (form & 16)
 		count = in_8(in) % (LENGTHS_MAX + 1);
 	body.a.total = in_near(in, write_parts(in, body.lengths, count, form & 8));
-	struct written w = { .word = FY_LARGE | FY_KIND_POST, .op = ops[in_8(in) & 3], .body = &body };
+	struct written w = { .word = FY_LARGE | FY_KIND_POST,
+		             .op = ops[in_8(in) & 3],
+		             .body = &body };
 	w.nbytes = (uint32_t)sizeof body.a + 8 * count;
 	w.stream = in_stream(in);
 	w.ext = FIRST_CALL + q->xid;
@@ -298,7 +319,8 @@ static uint32_t write_vote(struct wire_peer *q, struct wire_input *in, struct fy
 	return sizeof *vote;
 }
 
-static uint32_t write_control(struct wire_peer *q, struct wire_input *in, uint32_t op, union control *c)
+static uint32_t write_control(struct wire_peer *q, struct wire_input *in, uint32_t op,
+                              union control *c)
 {
 	switch (op) {
 	case FY_OP_ACK_STREAM:
@@ -344,11 +366,14 @@ static uint32_t write_control(struct wire_peer *q, struct wire_input *in, uint32
 
 void wire_peer_put_control(struct wire_peer *q, struct wire_input *in)
 {
-	static const uint32_t ops[] = { FY_OP_ACK_STREAM, FY_OP_REFUSED,    FY_OP_GRANT,  FY_OP_LENGTHS, FY_OP_LOST,
-		                        FY_OP_AGREE_UP,   FY_OP_AGREE_DOWN, FY_OP_RECALL, FY_OP_GIVE,    FY_OP_FLUSH,
-		                        FY_OP_AGREE_NEWS };
+	static const uint32_t ops[] = { FY_OP_ACK_STREAM, FY_OP_REFUSED,   FY_OP_GRANT,
+		                        FY_OP_LENGTHS,    FY_OP_LOST,      FY_OP_AGREE_UP,
+		                        FY_OP_AGREE_DOWN, FY_OP_RECALL,    FY_OP_GIVE,
+		                        FY_OP_FLUSH,      FY_OP_AGREE_NEWS };
 	union control c = { .words = { 0 } };
-	struct written w = { .word = FY_KIND_CONTROL, .op = ops[in_8(in) % (sizeof ops / sizeof *ops)], .body = &c };
+	struct written w = { .word = FY_KIND_CONTROL,
+		             .op = ops[in_8(in) % (sizeof ops / sizeof *ops)],
+		             .body = &c };
 	w.nbytes = write_control(q, in, w.op, &c);
 	if ((in_8(in) & 15) == 15)
 		w.nbytes = in_8(in);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A peer that lies: it writes batches and chunks as the fuzzer's bytes say, and remembers what the engine said to it, so
- * that its lies are about things that exist. It knows the wire format and nothing of the engine's insides.
+ * A peer that lies: it writes batches and chunks as the fuzzer's bytes say, and remembers what the
+ * engine said to it, so that its lies are about things that exist. It knows the wire format and
+ * nothing of the engine's insides.
  */
 #ifndef WIRE_PEER_H
 #define WIRE_PEER_H

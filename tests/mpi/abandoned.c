@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Operations of MPI that nobody waits for to the end: threads post them while the engine is being closed, or end
- * right after, or cancel them at once, and some cannot even be started. Whatever happens, what was accepted gets a
- * status, and its release function is called once; what was refused gets neither.
+ * Operations of MPI that nobody waits for to the end: threads post them while the engine is being
+ * closed, or end right after, or cancel them at once, and some cannot even be started. Whatever
+ * happens, what was accepted gets a status, and its release function is called once; what was
+ * refused gets neither.
  */
 #include <ferry_mpi.h>
 
@@ -11,10 +12,13 @@
 enum { THREADS = 4, EACH = 400, ROUNDS = 60, NEVER = 900 };
 
 enum kind { DONE_AT_ONCE, DONE_LATER, WRONG, RECEIVE, SEND, RUN, BARE, KINDS };
-static const char *const names[KINDS] = { "start", "start with a request", "wrong start", "irecv", "isend", "run",
-	                                  "start without a future" };
+static const char *const names[KINDS] = {
+	"start", "start with a request",  "wrong start", "irecv", "isend",
+	"run",   "start without a future"
+};
 
-/* One operation. `accepted` and `future` are its thread's; the counts are the progress thread's, under `lock`. */
+/* One operation. `accepted` and `future` are its thread's; the counts are the progress thread's,
+ * under `lock`. */
 struct op {
 	enum kind kind;
 	int number;
@@ -30,7 +34,7 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct system_counter posted = SYSTEM_COUNTER_INIT;
 static unsigned counts[KINDS][3], refused; /* the main thread's: ended well, stopped, otherwise */
 
-/* ---- what the progress thread runs --------------------------------------------------------------------- */
+/* ---- what the progress thread runs ------------------------------------- */
 
 static void ran(struct op *op)
 {
@@ -92,15 +96,17 @@ static int run(MPI_Comm comm, void *arg)
 	return MPI_SUCCESS;
 }
 
-/* ---- threads --------------------------------------------------------------------------------------------- */
+/* ---- threads ----------------------------------------------------------- */
 
 static int post(struct op *op)
 {
 	switch (op->kind) {
 	case RECEIVE:
-		return ferry_irecv(engine, &op->number, 1, MPI_INT, MPI_ANY_SOURCE, NEVER, mine, &op->future);
+		return ferry_irecv(engine, &op->number, 1, MPI_INT, MPI_ANY_SOURCE, NEVER, mine,
+		                   &op->future);
 	case SEND:
-		return ferry_isend(engine, &op->number, 1, MPI_INT, MPI_PROC_NULL, NEVER, mine, &op->future);
+		return ferry_isend(engine, &op->number, 1, MPI_INT, MPI_PROC_NULL, NEVER, mine,
+		                   &op->future);
 	case RUN:
 		return ferry_run(engine, run, op, &op->future);
 	case BARE:
@@ -110,7 +116,8 @@ static int post(struct op *op)
 	}
 }
 
-/* As fast as it can, until the engine takes no more; then the thread ends, with what is in its lane. */
+/* As fast as it can, until the engine takes no more; then the thread ends, with what is in
+ * its lane. */
 static void *post_all(void *arg)
 {
 	struct op *mine_all = arg;
@@ -129,7 +136,7 @@ static void *post_all(void *arg)
 	return NULL;
 }
 
-/* ---- what came of it --------------------------------------------------------------------------------------- */
+/* ---- what came of it --------------------------------------------------- */
 
 static bool may_end_with(const struct op *op, int status)
 {
@@ -165,7 +172,7 @@ static void check_op(struct op *op)
 	ferry_future_release(op->future);
 }
 
-/* ---- rounds -------------------------------------------------------------------------------------------------- */
+/* ---- rounds ------------------------------------------------------------ */
 
 static void one_round(unsigned close_after)
 {
@@ -207,8 +214,8 @@ int main(void)
 	if (rank == 0) {
 		printf("abandoned: %u refused\n", refused);
 		for (int k = 0; k < KINDS - 1; k++)
-			printf("abandoned: %-22s %5u well, %5u stopped, %5u cancelled or failed\n", names[k],
-			       counts[k][0], counts[k][1], counts[k][2]);
+			printf("abandoned: %-22s %5u well, %5u stopped, %5u cancelled or failed\n",
+			       names[k], counts[k][0], counts[k][1], counts[k][2]);
 	}
 	return 0;
 }

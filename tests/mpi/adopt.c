@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The application initializes MPI and goes on using it, while two engines, which adopt it, do their work.
- * After they are closed MPI is still the application's.
+ * The application initializes MPI and goes on using it, while two engines, which adopt it, do their
+ * work. After they are closed MPI is still the application's.
  */
 #include <mpi.h>
 
@@ -64,7 +64,8 @@ static void *post_all(void *arg)
 	for (uint64_t i = 0; i < posts; i++) {
 		uint64_t value = i + 1000000 * poster->number;
 
-		CHECK_OK(ferry_post(engine, (int)(i % (unsigned)size), OP, &value, sizeof value, NULL));
+		CHECK_OK(ferry_post(engine, (int)(i % (unsigned)size), OP, &value, sizeof value,
+		                    NULL));
 		if (i % 500 == 0)
 			ask(poster, (int)(i / 500 % (unsigned)size));
 	}
@@ -79,10 +80,12 @@ static void use_mpi(int rank, int size)
 	for (int i = 0; i < 100; i++) {
 		int out = rank * 1000 + i, in = -1, sum = 0;
 
-		CHECK_INT(MPI_Sendrecv(&out, 1, MPI_INT, next, 0, &in, 1, MPI_INT, before, MPI_ANY_TAG,
-		                       MPI_COMM_WORLD, MPI_STATUS_IGNORE), MPI_SUCCESS);
+		CHECK_INT(MPI_Sendrecv(&out, 1, MPI_INT, next, 0, &in, 1, MPI_INT, before,
+		                       MPI_ANY_TAG, MPI_COMM_WORLD, MPI_STATUS_IGNORE),
+		          MPI_SUCCESS);
 		CHECK_INT(in, before * 1000 + i);
-		CHECK_INT(MPI_Allreduce(&i, &sum, 1, MPI_INT, MPI_SUM, MPI_COMM_WORLD), MPI_SUCCESS);
+		CHECK_INT(MPI_Allreduce(&i, &sum, 1, MPI_INT, MPI_SUM, MPI_COMM_WORLD),
+		          MPI_SUCCESS);
 		CHECK_INT(sum, size * i);
 	}
 }
@@ -113,7 +116,8 @@ static void run(struct adopted *adopted, int rank, int size)
 		CHECK_INT(ferry_rank(adopted[i].engine), rank);
 		CHECK_INT(ferry_size(adopted[i].engine), size);
 		CHECK_OK(ferry_handle(adopted[i].engine, OP, FERRY_INLINE, receive, &adopted[i]));
-		CHECK_OK(ferry_handle(adopted[i].engine, OP_ASK, FERRY_INLINE, answer, &posters[i]));
+		CHECK_OK(
+			ferry_handle(adopted[i].engine, OP_ASK, FERRY_INLINE, answer, &posters[i]));
 	}
 	system_crew_start(&crew, ENGINES * THREADS, post_all, posters, sizeof *posters);
 	use_mpi(rank, size);
@@ -148,8 +152,9 @@ int main(int argc, char **argv)
 	run(again, rank, size); /* engines can come and go while MPI stays */
 	MPI_Finalize();
 	if (rank == 0)
-		printf("adopt: twice two engines on an MPI that %d ranks initialized and used meanwhile: %u "
-		       "posts of %d threads on each, none mixed up; MPI still theirs after it\n",
+		printf("adopt: twice two engines on an MPI that %d ranks initialized and used "
+		       "meanwhile: %u posts of %d threads on each, none mixed up; MPI still theirs "
+		       "after it\n",
 		       size, posts, THREADS);
 	return 0;
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Opens an engine in an MPI that the program initialized: launcher.sh runs it where that is refused. */
+/* Opens an engine in an MPI that the program initialized: launcher.sh runs it where that
+ * is refused. */
 #include <ferry.h>
 #include <mpi.h>
 #include <stdio.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Wrong arguments: each gets its status and a sentence, writes nothing, and nothing else happens.
- * Every case runs in a thread of its own, where the last error is empty at first, so that a sentence that
- * is found there was made by this case.
+ * Every case runs in a thread of its own, where the last error is empty at first, so that a
+ * sentence that is found there was made by this case.
  */
 #include "system.h"
 
@@ -74,16 +74,16 @@ static void handle(ferry *on, ferry_message *received, void *arg)
 }
 
 /* What is refused before there is an engine; one that opened all the same would change `opened`. */
-#define REFUSED_AT_OPEN(X)                                                     \
-	X(ferry_open(NULL, NULL))                                              \
-	X(open_newer())                                                        \
-	X(open_without_size())                                                 \
-	X(open_with_wrong_field())                                             \
-	X(open_with_wrong_flag())                                              \
-	X(open_with_environment("FERRY_SPIN", "banana"))                       \
-	X(open_with_environment("FERRY_FLAGS", "exclusive,banana"))            \
-	X(open_with_environment("FERRY_RECEIVE_MEMORY", "12 bananas"))         \
-	X(open_with_environment("FERRY_HANDLER_GRACE", "-3"))                  \
+#define REFUSED_AT_OPEN(X)                                             \
+	X(ferry_open(NULL, NULL))                                      \
+	X(open_newer())                                                \
+	X(open_without_size())                                         \
+	X(open_with_wrong_field())                                     \
+	X(open_with_wrong_flag())                                      \
+	X(open_with_environment("FERRY_SPIN", "banana"))               \
+	X(open_with_environment("FERRY_FLAGS", "exclusive,banana"))    \
+	X(open_with_environment("FERRY_RECEIVE_MEMORY", "12 bananas")) \
+	X(open_with_environment("FERRY_HANDLER_GRACE", "-3"))          \
 	X(open_with_environment("FERRY_THREAD_LEVEL", "9"))
 
 #define BEYOND ferry_size(engine)
@@ -157,7 +157,9 @@ struct result {
 	char sentence[400];
 };
 
-#define AS_CASE(call) case __COUNTER__ - FIRST_CASE: return call;
+#define AS_CASE(call)                  \
+	case __COUNTER__ - FIRST_CASE: \
+		return call;
 #define AS_TEXT(call) #call,
 
 static const char *const at_open[] = { REFUSED_AT_OPEN(AS_TEXT) };
@@ -169,7 +171,8 @@ static int try_at_open(unsigned number)
 
 	switch (number) {
 		REFUSED_AT_OPEN(AS_CASE)
-	default: return FERRY_OK;
+	default:
+		return FERRY_OK;
 	}
 }
 
@@ -179,7 +182,8 @@ static int try_on_engine(unsigned number)
 
 	switch (number) {
 		REFUSED(AS_CASE)
-	default: return FERRY_OK;
+	default:
+		return FERRY_OK;
 	}
 }
 
@@ -223,8 +227,8 @@ static void check_accepted(void)
 	CHECK(strcmp(ferry_version(), FERRY_VERSION) == 0);
 }
 
-/* An options struct that is longer, but with zeros in what the library does not know, is good; so is an
- * unknown variable of the environment. */
+/* An options struct that is longer, but with zeros in what the library does not know, is good; so
+ * is an unknown variable of the environment. */
 static ferry *open_accepted(void)
 {
 	newer.known.size = sizeof newer;
@@ -269,7 +273,8 @@ int main(void)
 	CHECK_OK(ferry_close(engine));
 	CHECK_INT(handled, rank == 0 ? 2 * size : 0);
 	if (rank == 0)
-		printf("arguments: %zu wrong calls: each FERRY_EINVAL with a sentence, outputs untouched, and nothing "
-		       "was delivered but what was posted rightly\n", COUNT_OF(at_open) + COUNT_OF(on_engine));
+		printf("arguments: %zu wrong calls: each FERRY_EINVAL with a sentence, outputs "
+		       "untouched, and nothing was delivered but what was posted rightly\n",
+		       COUNT_OF(at_open) + COUNT_OF(on_engine));
 	return 0;
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * 8 threads with windows of 64 calls each; a quarter of the calls is answered later, by another thread.
- * Every reply is the right one: it is computed from the request, the caller and the answerer.
+ * 8 threads with windows of 64 calls each; a quarter of the calls is answered later, by
+ * another thread. Every reply is the right one: it is computed from the request, the caller
+ * and the answerer.
  */
 #include "system.h"
 
@@ -41,14 +42,17 @@ static size_t question_size(uint64_t key)
 	return size < sizeof(struct question) ? sizeof(struct question) : size;
 }
 
-static size_t answer_size(uint64_t key) { return key % 89 == 0 ? LARGE : key / 89 % BODY_MAX; }
+static size_t answer_size(uint64_t key)
+{
+	return key % 89 == 0 ? LARGE : key / 89 % BODY_MAX;
+}
 
 static uint64_t answer_seed(const struct question *question, int answerer)
 {
 	return system_mix(question->key ^ question->caller << 40 ^ (uint64_t)answerer << 52);
 }
 
-/* ---- answering ---------------------------------------------------------------------------------- */
+/* ---- answering --------------------------------------------------------- */
 
 static void answer(ferry_message *request)
 {
@@ -121,7 +125,7 @@ static void *answer_later(void *arg)
 	return NULL;
 }
 
-/* ---- asking ------------------------------------------------------------------------------------- */
+/* ---- asking ------------------------------------------------------------ */
 
 struct pending {
 	struct question question;
@@ -210,8 +214,10 @@ int main(void)
 	CHECK(aside.answered > 0 && at_once > 0);
 	free(aside.requests);
 	if (rank == 0)
-		printf("calls: %d threads on each of %d ranks, windows of %d, %ju calls each: every reply "
-		       "right; rank 0 answered %ju at once, %ju later from another thread\n", THREADS, size, WINDOW,
-		       (uintmax_t)callers[0].asked, (uintmax_t)at_once, (uintmax_t)aside.answered);
+		printf("calls: %d threads on each of %d ranks, windows of %d, %ju calls each: "
+		       "every reply right; rank 0 answered %ju at once, %ju later from another "
+		       "thread\n",
+		       THREADS, size, WINDOW, (uintmax_t)callers[0].asked, (uintmax_t)at_once,
+		       (uintmax_t)aside.answered);
 	return 0;
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What is posted right before ferry_close is delivered: 8 threads post, unfenced and unflushed, and the
- * main thread closes as soon as the last post has returned. Half of the threads have ended by then, half
- * are still there.
+ * What is posted right before ferry_close is delivered: 8 threads post, unfenced and unflushed, and
+ * the main thread closes as soon as the last post has returned. Half of the threads have ended by
+ * then, half are still there.
  */
 #include "system.h"
 
@@ -72,7 +72,8 @@ static void *post_all(void *arg)
 		memcpy(body, &note, sizeof note);
 		for (int target = 0; target < size; target++)
 			CHECK_OK(ferry_post(engine, target, OP, body,
-			                    sizeof note + note.number % (sizeof body - sizeof note), NULL));
+			                    sizeof note + note.number % (sizeof body - sizeof note),
+			                    NULL));
 	}
 	for (int target = 0; target < size; target++)
 		post_large(target, &note, target == size - 1 ? &poster->last : NULL);
@@ -119,7 +120,8 @@ int main(void)
 	pthread_barrier_wait(&closed);
 	system_crew_join(&crew);
 	if (rank == 0)
-		printf("close_delivers: %u posts of %d threads to each of %d ranks right before the close: all "
-		       "delivered, in order, with their attachments\n", notes + 1, THREADS, size);
+		printf("close_delivers: %u posts of %d threads to each of %d ranks right before "
+		       "the close: all delivered, in order, with their attachments\n",
+		       notes + 1, THREADS, size);
 	return 0;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Closes that wait for something, for a third of a second, with two ranks; close_says.sh reads what they say. The
- * argument says for what: late, inline, pool, queue, retained, unread, nothread.
+ * Closes that wait for something, for a third of a second, with two ranks; close_says.sh reads what
+ * they say. The argument says for what: late, inline, pool, queue, retained, unread, nothread.
  */
 #include "mpi_test.h"
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Threads that go on calling everything while another one closes the engine, and for a while after that: each call does
- * what it says, or returns FERRY_ESTOPPED; what was made ends; nothing is touched that the close has freed. Also threads
- * that exit meanwhile. Mostly for the sanitizers.
+ * Threads that go on calling everything while another one closes the engine, and for a while after
+ * that: each call does what it says, or returns FERRY_ESTOPPED; what was made ends; nothing is
+ * touched that the close has freed. Also threads that exit meanwhile. Mostly for the sanitizers.
  */
 #include "system.h"
 
@@ -17,8 +17,8 @@ struct caller {
 	uint64_t calls, late; /* its own until it is joined */
 };
 
-static ferry *engine;      /* written by main before the gate */
-static uint32_t flags;     /* likewise */
+static ferry *engine;  /* written by main before the gate */
+static uint32_t flags; /* likewise */
 static pthread_barrier_t gate;
 static struct system_counter closed = SYSTEM_COUNTER_INIT;
 
@@ -57,7 +57,7 @@ static void note(ferry_future *future, int status, void *arg)
 	CHECK(status != FERRY_PENDING);
 }
 
-/* ---- one call each ---------------------------------------------------------------------------------- */
+/* ---- one call each ----------------------------------------------------- */
 
 static void end_future(ferry_future *future, int also)
 {
@@ -91,7 +91,8 @@ static void call_posts(struct caller *caller)
 	ferry_message *reply;
 	if (end == FERRY_OK && ferry_future_take(future, &reply) == FERRY_OK)
 		ferry_message_release(reply);
-	CHECK(end == FERRY_OK || end == FERRY_ESTOPPED || end == FERRY_ECANCELED || end == FERRY_ETIMEDOUT);
+	CHECK(end == FERRY_OK || end == FERRY_ESTOPPED || end == FERRY_ECANCELED ||
+	      end == FERRY_ETIMEDOUT);
 	ferry_future_release(future);
 }
 
@@ -104,11 +105,13 @@ static void call_messages(struct caller *caller)
 	TRY(ferry_message_create(engine, OP_MAIL, &message), FERRY_OK);
 	if (message) {
 		CHECK_OK(ferry_message_write(message, "body", 4));
-		CHECK_OK(ferry_message_attach(message, lent, pick(caller, sizeof lent), NULL, NULL));
+		CHECK_OK(
+			ferry_message_attach(message, lent, pick(caller, sizeof lent), NULL, NULL));
 		TRY(ferry_post_message(engine, 0, message, &future), FERRY_OK);
 		ferry_message_release(message);
 	}
-	TRY(ferry_recv(engine, FERRY_ANY, OP_MAIL, FERRY_MS(pick(caller, 2)), &mail), FERRY_PENDING);
+	TRY(ferry_recv(engine, FERRY_ANY, OP_MAIL, FERRY_MS(pick(caller, 2)), &mail),
+	    FERRY_PENDING);
 	ferry_message_release(mail);
 	if (future)
 		end_future(future, FERRY_OK);
@@ -146,12 +149,14 @@ static void call_rest(struct caller *caller)
 	TRY(ferry_handle(engine, 100 + caller->number, FERRY_INLINE, ignore, NULL), FERRY_OK);
 	TRY(ferry_handle_memory(engine, 100 + caller->number, NULL, NULL), FERRY_OK);
 	fence = ferry_fence(engine, FERRY_MS(1));
-	CHECK(fence == FERRY_EINVAL || fence == FERRY_PENDING || fence == FERRY_OK || fence == FERRY_ESTOPPED);
+	CHECK(fence == FERRY_EINVAL || fence == FERRY_PENDING || fence == FERRY_OK ||
+	      fence == FERRY_ESTOPPED);
 	TRY(ferry_queue_create(engine, &queue), FERRY_OK);
 	ferry_executor_destroy(queue);
 	TRY(ferry_recv_object(engine, FERRY_ANY, 0, &object), FERRY_PENDING);
 	ferry_message_release(object);
-	TRY(ferry_isend(engine, &token, 1, MPI_INT, MPI_PROC_NULL, 0, MPI_COMM_SELF, &future), FERRY_OK);
+	TRY(ferry_isend(engine, &token, 1, MPI_INT, MPI_PROC_NULL, 0, MPI_COMM_SELF, &future),
+	    FERRY_OK);
 	if (future)
 		end_future(future, FERRY_OK);
 	if (flags & FERRY_NO_THREAD)
@@ -160,7 +165,8 @@ static void call_rest(struct caller *caller)
 
 static void *call_all(void *arg)
 {
-	static void (*const calls[])(struct caller *) = { call_posts, call_messages, call_futures, call_rest };
+	static void (*const calls[])(struct caller *) = { call_posts, call_messages, call_futures,
+		                                          call_rest };
 	struct caller *caller = arg;
 
 	pthread_barrier_wait(&gate);
@@ -188,7 +194,7 @@ static void *leave(void *arg)
 	return NULL;
 }
 
-/* ---- an engine ---------------------------------------------------------------------------------------- */
+/* ---- an engine --------------------------------------------------------- */
 
 static uint64_t run_engine(uint64_t seed)
 {
@@ -205,7 +211,8 @@ static uint64_t run_engine(uint64_t seed)
 	for (unsigned i = 0; i < CALLERS; i++)
 		callers[i] = (struct caller){ .number = i, .random = system_mix(seed * 100 + i) };
 	for (unsigned i = 0; i < LEAVERS; i++)
-		leavers[i] = (struct caller){ .number = i, .random = system_mix(seed * 100 + 50 + i) };
+		leavers[i] =
+			(struct caller){ .number = i, .random = system_mix(seed * 100 + 50 + i) };
 	system_crew_start(&crew, CALLERS, call_all, callers, sizeof *callers);
 	system_crew_start(&leaving, LEAVERS, leave, leavers, sizeof *leavers);
 	pthread_barrier_wait(&gate);
@@ -233,7 +240,9 @@ int main(void)
 	for (unsigned i = 0; i < engines; i++)
 		calls += run_engine(check_env("FERRY_SEED", 1) + i);
 	CHECK_OK(ferry_close(first));
-	printf("closing: %u engines, closed under %d threads that went on with %ju rounds of calls, and %d that left: each "
-	       "call did what it says or was told that the engine has stopped\n", engines, CALLERS, (uintmax_t)calls, LEAVERS);
+	printf("closing: %u engines, closed under %d threads that went on with %ju rounds of "
+	       "calls, and %d that left: each call did what it says or was told that the engine "
+	       "has stopped\n",
+	       engines, CALLERS, (uintmax_t)calls, LEAVERS);
 	return 0;
 }

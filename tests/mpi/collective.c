@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The collectives of ferry_mpi.h: many at once, in one order, beside posts; a mismatch is noticed where builds
- * check. */
+/* The collectives of ferry_mpi.h: many at once, in one order, beside posts; a mismatch is noticed
+ * where builds check. */
 #include <ferry_mpi.h>
 
 #include "mpi_collective.h" /* FY_COLLECTIVE_CHECKS */
@@ -15,11 +15,12 @@ static ferry_future *done(ferry_future *future)
 {
 	int status = ferry_future_wait(future, FERRY_S(50));
 	if (status)
-		CHECK_FAIL("a collective ended with %s (%s)", ferry_strname(status), ferry_future_detail(future));
+		CHECK_FAIL("a collective ended with %s (%s)", ferry_strname(status),
+		           ferry_future_detail(future));
 	return future;
 }
 
-/* ---- all kinds, many under way -------------------------------------------------------------------- */
+/* ---- all kinds, many under way ----------------------------------------- */
 
 struct round {
 	int shared[3], in[2], sum[2], all_in[2], all[2];
@@ -91,7 +92,7 @@ static void check_all_kinds(void)
 		check_round(&rounds[i], i);
 }
 
-/* ---- gather of any lengths -------------------------------------------------------------------------- */
+/* ---- gather of any lengths --------------------------------------------- */
 
 static void check_lengths(void)
 {
@@ -122,7 +123,7 @@ static void check_lengths(void)
 	free(data);
 }
 
-/* ---- in place, given up, wrong ------------------------------------------------------------------------ */
+/* ---- in place, given up, wrong ----------------------------------------- */
 
 /* Who gives up takes part all the same: the others' result is complete. */
 static void check_given_up(void)
@@ -148,8 +149,10 @@ static void check_given_up(void)
 	ferry_future_release(future);
 	CHECK_STATUS(ferry_bcast(engine, &in, 1, MPI_INT, size, &future), FERRY_EINVAL);
 	CHECK_STATUS(ferry_bcast(engine, &in, -1, MPI_INT, 0, &future), FERRY_EINVAL);
-	CHECK_STATUS(ferry_reduce(engine, &in, &sum, 1, MPI_DATATYPE_NULL, MPI_SUM, 0, &future), FERRY_EINVAL);
-	CHECK_STATUS(ferry_allreduce(engine, &in, &sum, 1, MPI_INT, MPI_OP_NULL, &future), FERRY_EINVAL);
+	CHECK_STATUS(ferry_reduce(engine, &in, &sum, 1, MPI_DATATYPE_NULL, MPI_SUM, 0, &future),
+	             FERRY_EINVAL);
+	CHECK_STATUS(ferry_allreduce(engine, &in, &sum, 1, MPI_INT, MPI_OP_NULL, &future),
+	             FERRY_EINVAL);
 	CHECK_STATUS(ferry_gather(engine, NULL, 4, 0, &future), FERRY_EINVAL);
 	CHECK_STATUS(ferry_gather(engine, &in, (size_t)1 << 31, 0, &future), FERRY_ETOOBIG);
 	CHECK_STATUS(ferry_barrier(NULL, &future), FERRY_EINVAL);
@@ -167,7 +170,8 @@ static void check_mismatch(void)
 		CHECK_OK(ferry_barrier(engine, &futures[0]));
 	else
 		CHECK_OK(ferry_bcast(engine, &number, 1, MPI_INT, 0, &futures[0]));
-	CHECK_OK(ferry_allreduce(engine, &number, &sum, rank == size - 1 ? 1 : 0, MPI_INT, MPI_SUM, &futures[1]));
+	CHECK_OK(ferry_allreduce(engine, &number, &sum, rank == size - 1 ? 1 : 0, MPI_INT, MPI_SUM,
+	                         &futures[1]));
 	CHECK_OK(ferry_allreduce(engine, &number, &sum, 1, MPI_INT, MPI_SUM, &futures[2]));
 	for (int i = 0; i < 2; i++) {
 		CHECK_INT(ferry_future_wait(futures[i], FERRY_S(50)), FERRY_EMPI);
@@ -197,6 +201,7 @@ int main(void)
 	CHECK_OK(ferry_close(engine));
 	if (rank == 0)
 		printf("collective: %d of each kind, %s\n", 2 * ROUNDS,
-		       FY_COLLECTIVE_CHECKS ? "compared among the ranks" : "not compared in this build");
+		       FY_COLLECTIVE_CHECKS ? "compared among the ranks"
+		                            : "not compared in this build");
 	return 0;
 }

@@ -227,7 +227,8 @@ static void isend_buffer(void)
 	char *mine = malloc(BIG);
 	memcpy(mine, big, BIG);
 	released = 0;
-	CHECK_STATUS(ferry_isend_buffer(engine, ferry_size(engine), big, BIG, count_release, &released, NULL),
+	CHECK_STATUS(ferry_isend_buffer(engine, ferry_size(engine), big, BIG, count_release,
+	                                &released, NULL),
 	             FERRY_EINVAL);
 	CHECK_INT(released, 0);
 	CHECK_OK(ferry_isend_buffer(engine, next, big, BIG, count_release, &released, &future));
@@ -372,7 +373,8 @@ static void send_and_recv_complex_data(void)
 	CHECK_STATUS(ferry_recv_complex_data(engine, before, 0, &message), FERRY_PENDING);
 }
 
-/* What is sent again is the same message: nothing is serialized, so changing the object changes nothing. */
+/* What is sent again is the same message: nothing is serialized, so changing the object
+ * changes nothing. */
 static void send_complex_data_again(void)
 {
 	ferry_message *message, *packed = NULL, *first;
@@ -552,7 +554,8 @@ static void *serve(void *arg)
 	return NULL;
 }
 
-/* Several workers in a rank: each operation's data is its receiver's, whoever else asks meanwhile. */
+/* Several workers in a rank: each operation's data is its receiver's, whoever else
+ * asks meanwhile. */
 static void an_operations_data_is_its_receivers(void)
 {
 	static bool seen[OPERATIONS];
@@ -587,7 +590,8 @@ static void a_buffer_of_an_operation_truncates_without_loss(void)
 
 /* ---- what is wrong --------------------------------------------------------- */
 
-/* Bytes that are no object fail where they are read, stay readable, and harm nothing behind them. */
+/* Bytes that are no object fail where they are read, stay readable, and harm nothing
+ * behind them. */
 static void malformed_data_fails_where_it_is_read(void)
 {
 	static const struct {
@@ -604,14 +608,15 @@ static void malformed_data_fails_where_it_is_read(void)
 	const msgpack_object *object;
 	size_t nbytes;
 	for (unsigned i = 0; i < sizeof malformed / sizeof *malformed; i++)
-		CHECK_OK(ferry_isend_serialized_operation(engine, next, 20, malformed[i].bytes, malformed[i].nbytes,
-		                                          NULL));
+		CHECK_OK(ferry_isend_serialized_operation(engine, next, 20, malformed[i].bytes,
+		                                          malformed[i].nbytes, NULL));
 	for (unsigned i = 0; i < sizeof malformed / sizeof *malformed; i++) {
 		expect_operation(20);
 		CHECK_OK(ferry_recv_complex_data(engine, before, 0, &message));
 		CHECK_STATUS(ferry_message_object(message, &object), FERRY_EDECODE);
 		CHECK(strncmp(ferry_last_error(), "at byte ", 8) == 0);
-		CHECK(memcmp(ferry_message_body(message, &nbytes), malformed[i].bytes, malformed[i].nbytes) == 0);
+		CHECK(memcmp(ferry_message_body(message, &nbytes), malformed[i].bytes,
+		             malformed[i].nbytes) == 0);
 		CHECK_INT(nbytes, malformed[i].nbytes);
 		ferry_message_release(message);
 	}
@@ -656,7 +661,8 @@ static void in_a_handler(ferry *e, ferry_message *message, void *arg)
 	__atomic_add_fetch(&inline_sum, (int)o->via.array.ptr[0].via.u64, __ATOMIC_ACQ_REL);
 }
 
-/* A handler takes operations too, and reads its object in place; the blocking forms refuse to wait there. */
+/* A handler takes operations too, and reads its object in place; the blocking forms refuse to
+ * wait there. */
 static void handlers_take_operations(void)
 {
 	msgpack_object element = number(26), o = array(&element, 1);
@@ -692,7 +698,8 @@ static void only_read(ferry *e, ferry_message *message, void *arg)
 	CHECK_INT(o->via.u64, 28);
 }
 
-/* What a handler decoded lives as long as the message, and decoding alone does not keep a request. */
+/* What a handler decoded lives as long as the message, and decoding alone does not keep
+ * a request. */
 static void objects_outlive_their_handler(void)
 {
 	msgpack_object parts[4], o = complex_object(parts);
@@ -736,7 +743,10 @@ static const struct {
 	const char *name;
 	void (*run)(void);
 } tests[] = {
-#define TEST(name) { #name, name }
+#define TEST(name)          \
+	{                   \
+#name, name \
+	}
 	TEST(send_object),
 	TEST(isend_object),
 	TEST(isend_object_without_a_future_borrows_nothing),

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Counts what the library copies: the program's memcpy and memmove come before the C library's, for all
- * shared libraries too, and look at who called. What MPI copies is MPI's.
+ * Counts what the library copies: the program's memcpy and memmove come before the C library's, for
+ * all shared libraries too, and look at who called. What MPI copies is MPI's.
  */
 #ifndef COPIES_H
 #define COPIES_H

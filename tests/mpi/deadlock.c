@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A wait that cannot end says so, at once: in inline handlers, callbacks, release and memory functions,
- * whichever thread runs them, and on an executor for a chain whose step is queued behind the waiter.
+ * A wait that cannot end says so, at once: in inline handlers, callbacks, release and memory
+ * functions, whichever thread runs them, and on an executor for a chain whose step is queued behind
+ * the waiter.
  */
 #include "system.h"
 
@@ -12,7 +13,7 @@ static int rank, peer;
 static ferry_future *never; /* a promise that nobody fulfils */
 static ferry_executor *queue;
 
-/* ---- how long a refusal takes ------------------------------------------------------------------------ */
+/* ---- how long a refusal takes ------------------------------------------ */
 
 struct place {
 	const char *name;
@@ -28,13 +29,26 @@ static struct place places[] = {
 	{ .name = "memory function", .checked = SYSTEM_COUNTER_INIT },
 	{ .name = "release function", .checked = SYSTEM_COUNTER_INIT },
 	{ .name = "strand, chain", .checked = SYSTEM_COUNTER_INIT },
-	{ .name = "strand, chain on another strand of a pool of one", .checked = SYSTEM_COUNTER_INIT },
+	{ .name = "strand, chain on another strand of a pool of one",
+	  .checked = SYSTEM_COUNTER_INIT },
 	{ .name = "pool of one, chain", .checked = SYSTEM_COUNTER_INIT },
 	{ .name = "strand, made of a chain", .checked = SYSTEM_COUNTER_INIT },
 	{ .name = "pool of one, made of a chain", .checked = SYSTEM_COUNTER_INIT },
 	{ .name = "inline callback, made of two engines' futures", .checked = SYSTEM_COUNTER_INIT },
 };
-enum { HANDLER, CALLBACK, ALONE, MEMORY, RELEASE, STRAND, OTHER_STRAND, SINGLE, STRAND_MADE, SINGLE_MADE, ENGINES };
+enum {
+	HANDLER,
+	CALLBACK,
+	ALONE,
+	MEMORY,
+	RELEASE,
+	STRAND,
+	OTHER_STRAND,
+	SINGLE,
+	STRAND_MADE,
+	SINGLE_MADE,
+	ENGINES
+};
 
 static void note(struct place *place, double longest)
 {
@@ -59,26 +73,27 @@ static void report(struct place *place)
 	qsort(place->longest, place->n, sizeof(double), by_time);
 	double half = place->longest[place->n / 2], most = place->longest[place->n - 1];
 	if (rank == 0)
-		printf("deadlock: %-50s FERRY_EDEADLK after %6.1f us, at most %6.1f us\n", place->name,
-		       half * 1e6, most * 1e6);
+		printf("deadlock: %-50s FERRY_EDEADLK after %6.1f us, at most %6.1f us\n",
+		       place->name, half * 1e6, most * 1e6);
 	CHECK(half < 1e-3 * (double)check_env("TEST_SLOW", 1));
 }
 
 static void await(struct place *place, uint64_t count)
 {
-	for (double begin = system_now(); system_counted(&place->checked) < count; system_sleep_ms(1))
+	for (double begin = system_now(); system_counted(&place->checked) < count;
+	     system_sleep_ms(1))
 		CHECK(system_now() - begin < 40);
 }
 
-/* ---- every call that waits ------------------------------------------------------------------------------ */
+/* ---- every call that waits --------------------------------------------- */
 
-#define REFUSED(call)                                                   \
-	do {                                                            \
-		double begin = system_now(), took;                      \
-		CHECK_STATUS(call, FERRY_EDEADLK);                      \
-		CHECK(*ferry_last_error());                             \
-		took = system_now() - begin;                            \
-		longest = took > longest ? took : longest;              \
+#define REFUSED(call)                                      \
+	do {                                               \
+		double begin = system_now(), took;         \
+		CHECK_STATUS(call, FERRY_EDEADLK);         \
+		CHECK(*ferry_last_error());                \
+		took = system_now() - begin;               \
+		longest = took > longest ? took : longest; \
 	} while (0)
 
 /* `on` is the engine whose inline code this is; `pending` one of its futures. */
@@ -111,7 +126,8 @@ static void handle(ferry *on, ferry_message *message, void *arg)
 	all_refuse(on, never, &places[HANDLER]);
 }
 
-static void *where_it_lands(ferry *on, int source, uint32_t op, size_t index, size_t nbytes, void *arg)
+static void *where_it_lands(ferry *on, int source, uint32_t op, size_t index, size_t nbytes,
+                            void *arg)
 {
 	(void)source;
 	(void)op;
@@ -124,7 +140,8 @@ static void *where_it_lands(ferry *on, int source, uint32_t op, size_t index, si
 
 static pthread_t program;
 
-/* By the engine's thread as a rule; a thread of the program that runs it may wait, and is not asked. */
+/* By the engine's thread as a rule; a thread of the program that runs it may wait, and is
+ * not asked. */
 static void released(void *data, void *arg)
 {
 	(void)arg;
@@ -148,7 +165,7 @@ static void call_back(ferry_future *future, int status, void *arg)
 	(void)arg;
 }
 
-/* ---- inline code ------------------------------------------------------------------------------------------ */
+/* ---- inline code ------------------------------------------------------- */
 
 static void try_handlers(void)
 {
@@ -183,9 +200,12 @@ static void try_attachments(void)
 	await(&places[RELEASE], 1);
 }
 
-/* ---- an engine that the program steps: this thread runs the inline code ------------------------------------- */
+/* ---- an engine that the program steps: this thread runs the inline code ---- */
 
-static struct { ferry *engine; ferry_future *never; } alone;
+static struct {
+	ferry *engine;
+	ferry_future *never;
+} alone;
 
 static void call_back_alone(ferry_future *future, int status, void *arg)
 {
@@ -208,7 +228,8 @@ static void try_alone(void)
 	CHECK_OK(ferry_handle(alone.engine, OP_NEVER, FERRY_INLINE, ignore, NULL));
 	for (unsigned i = 0; i < TRIES; i++) {
 		ferry_future *future;
-		CHECK_OK(ferry_call(alone.engine, ferry_rank(alone.engine), OP_NEVER, NULL, 0, &future));
+		CHECK_OK(ferry_call(alone.engine, ferry_rank(alone.engine), OP_NEVER, NULL, 0,
+		                    &future));
 		CHECK_OK(ferry_future_then(future, FERRY_INLINE, call_back_alone, NULL));
 	}
 	while (system_counted(&places[ALONE].checked) < TRIES)
@@ -218,7 +239,7 @@ static void try_alone(void)
 	ferry_future_release(alone.never);
 }
 
-/* ---- executors: the next step is queued behind the waiter --------------------------------------------------- */
+/* ---- executors: the next step is queued behind the waiter -------------- */
 
 static ferry_executor *single, *strand, *other;
 static ferry_executor *two_threads, *beside, *free_strand; /* a pool of two, and strands of it */
@@ -257,7 +278,7 @@ static void wait_for_chain(ferry_future *future, int status, void *arg)
 	system_count(&stuck->done, 1);
 }
 
-/* ---- likewise, for what is made of such a chain ------------------------------------------------------------- */
+/* ---- likewise, for what is made of such a chain ------------------------ */
 
 enum { MADE = 5, MANY = 1000 };
 
@@ -273,7 +294,8 @@ static unsigned make_stuck(ferry_future *done, ferry_executor *where, ferry_futu
 	CHECK_OK(ferry_future_all(mixed, 3, &made[n++])); /* one of them is enough */
 	mixed[0] = second;
 	CHECK_OK(ferry_future_any(mixed, 2, &made[n++])); /* every one of them is */
-	CHECK_OK(ferry_future_and_then(chain, FERRY_INLINE, step, NULL, &made[n++])); /* a chain on it */
+	/* a chain on it */
+	CHECK_OK(ferry_future_and_then(chain, FERRY_INLINE, step, NULL, &made[n++]));
 	CHECK_OK(ferry_future_all(&made[1], 1, &made[n++])); /* all of any */
 	CHECK_OK(ferry_future_any(&made[3], 1, &made[n++])); /* any of all of any */
 	ferry_future_release(chain);
@@ -311,7 +333,8 @@ static void may_wait(ferry_future *done, ferry_executor *where)
 	mixed[0] = chain, mixed[1] = never;
 	CHECK_OK(ferry_future_any(mixed, 2, &any));
 	CHECK_STATUS(ferry_future_wait(any, FERRY_US(100)), FERRY_PENDING);
-	CHECK_OK(ferry_future_and_then(done, where == beside ? free_strand : FERRY_INLINE, step, NULL, &elsewhere));
+	CHECK_OK(ferry_future_and_then(done, where == beside ? free_strand : FERRY_INLINE, step,
+	                               NULL, &elsewhere));
 	mixed[0] = done, mixed[1] = elsewhere;
 	CHECK_OK(ferry_future_all(mixed, 2, &all));
 	CHECK_OK(ferry_future_wait(all, FERRY_S(20)));
@@ -338,7 +361,9 @@ static void wait_for_made(ferry_future *future, int status, void *arg)
 
 static void try_made(unsigned place, ferry_executor *where)
 {
-	struct stuck stuck = { .place = &places[place], .where = where, .done = SYSTEM_COUNTER_INIT };
+	struct stuck stuck = { .place = &places[place],
+		               .where = where,
+		               .done = SYSTEM_COUNTER_INIT };
 
 	for (unsigned i = 0; i < TRIES; i++) {
 		ferry_future *future;
@@ -356,7 +381,7 @@ static void try_made(unsigned place, ferry_executor *where)
 	}
 }
 
-/* ---- two engines: a future of the other one may hide one of this ---------------------------------------------- */
+/* ---- two engines: a future of the other one may hide one of this ------- */
 
 static ferry *second_engine;
 static ferry_future *second_never;
@@ -371,7 +396,8 @@ static void wait_for_both(ferry_future *future, int status, void *arg)
 	CHECK_OK(ferry_future_all(two, 2, &all));
 	CHECK_OK(ferry_future_any(two, 2, &any));
 	REFUSED(ferry_future_wait(all, FERRY_FOREVER));
-	CHECK_STATUS(ferry_future_wait(any, FERRY_US(10)), FERRY_PENDING); /* the other engine may end that */
+	/* the other engine may end that */
+	CHECK_STATUS(ferry_future_wait(any, FERRY_US(10)), FERRY_PENDING);
 	note(&places[ENGINES], longest);
 	ferry_future_release(any);
 	ferry_future_release(all);
@@ -395,7 +421,9 @@ static void try_engines(void)
 
 static void try_chain(unsigned place, ferry_executor *waiter, ferry_executor *where)
 {
-	struct stuck stuck = { .place = &places[place], .where = where, .done = SYSTEM_COUNTER_INIT };
+	struct stuck stuck = { .place = &places[place],
+		               .where = where,
+		               .done = SYSTEM_COUNTER_INIT };
 
 	for (unsigned i = 0; i < TRIES; i++) {
 		ferry_future *future;
@@ -411,7 +439,7 @@ static void try_chain(unsigned place, ferry_executor *waiter, ferry_executor *wh
 	}
 }
 
-/* ------------------------------------------------------------------------------------------------------------- */
+/* ---------------------------------------------------------------------------- */
 
 int main(void)
 {

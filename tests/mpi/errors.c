@@ -8,12 +8,12 @@
 enum op {
 	OP_NOBODY = 1, /* is never handled */
 	OP_REFUSE,     /* the handler says no */
-	OP_FORGET,     /* the handler keeps the request, and another thread releases it unanswered */
-	OP_SILENT,     /* the handler neither replies nor retains */
-	OP_TWICE,      /* the handler replies twice */
-	OP_NESTED,     /* the handler does what is not allowed there */
-	OP_LATE,       /* the handler comes within the grace */
-	OP_READ,       /* no handler, but somebody reads */
+	OP_FORGET, /* the handler keeps the request, and another thread releases it unanswered */
+	OP_SILENT, /* the handler neither replies nor retains */
+	OP_TWICE,  /* the handler replies twice */
+	OP_NESTED, /* the handler does what is not allowed there */
+	OP_LATE,   /* the handler comes within the grace */
+	OP_READ,   /* no handler, but somebody reads */
 };
 
 enum { GRACE_MS = 400, KEPT_MAX = 64 };
@@ -23,7 +23,7 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static ferry_message *kept[KEPT_MAX]; /* under lock */
 static unsigned kept_count;           /* under lock */
 
-/* ---- handlers ----------------------------------------------------------------------------------- */
+/* ---- handlers ---------------------------------------------------------- */
 
 static void refuse(ferry *on, ferry_message *request, void *arg)
 {
@@ -61,7 +61,8 @@ static void reply_twice(ferry *on, ferry_message *request, void *arg)
 	CHECK_STATUS(ferry_reply_error(request, FERRY_ETRUNC, "third"), FERRY_EALREADY);
 }
 
-/* Nothing that waits is allowed on the progress thread; a call is, its future just cannot be awaited here. */
+/* Nothing that waits is allowed on the progress thread; a call is, its future just cannot be
+ * awaited here. */
 static void do_forbidden(ferry *on, ferry_message *request, void *arg)
 {
 	ferry_future *future;
@@ -76,7 +77,7 @@ static void do_forbidden(ferry *on, ferry_message *request, void *arg)
 	CHECK_OK(ferry_reply(request, "fine", 5));
 }
 
-/* ---- calls -------------------------------------------------------------------------------------- */
+/* ---- calls ------------------------------------------------------------- */
 
 static ferry_future *call(int rank, enum op op)
 {
@@ -93,7 +94,8 @@ static void check_fails(ferry_future *future, int status, const char *text)
 
 	CHECK_STATUS(ferry_future_wait(future, FERRY_FOREVER), status);
 	if (!*ferry_future_detail(future) || !strstr(ferry_future_detail(future), text))
-		CHECK_FAIL("the detail is \"%s\", without \"%s\"", ferry_future_detail(future), text);
+		CHECK_FAIL("the detail is \"%s\", without \"%s\"", ferry_future_detail(future),
+		           text);
 	CHECK(ferry_future_take(future, &reply) != FERRY_OK && !reply);
 	ferry_future_release(future);
 }
@@ -196,7 +198,9 @@ int main(void)
 	CHECK_OK(ferry_status(engine));
 	CHECK_OK(ferry_close(engine));
 	if (mine == 0)
-		printf("errors: %d ranks: ENOHANDLER after the grace, EREMOTE with its text, a request released "
-		       "unanswered, EALREADY, EDEADLK in a handler, a late handler, a reader\n", size);
+		printf("errors: %d ranks: ENOHANDLER after the grace, EREMOTE with its text, a "
+		       "request released unanswered, EALREADY, EDEADLK in a handler, a late "
+		       "handler, a reader\n",
+		       size);
 	return 0;
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Completion where the program wants it, over real messages: queues and their descriptors, orders of
- * handlers, unregistering and destroying in the middle, callbacks, chains, deadlines, cancel, late replies, promises.
+ * Completion where the program wants it, over real messages: queues and their descriptors, orders
+ * of handlers, unregistering and destroying in the middle, callbacks, chains, deadlines, cancel,
+ * late replies, promises.
  */
 #include <poll.h>
 
@@ -11,8 +12,8 @@ enum {
 	OP_ECHO = 1, /* answered at once */
 	OP_HOLD,     /* put aside, until an OP_FREE */
 	OP_FREE,
-	OP_TAKE,     /* attachments are verified */
-	OP_POOL,     /* the ones from here on have handlers of their own in each test */
+	OP_TAKE, /* attachments are verified */
+	OP_POOL, /* the ones from here on have handlers of their own in each test */
 	OP_SINGLE,
 	OP_STRAND,
 	OP_QUEUE,
@@ -64,7 +65,7 @@ static uint64_t reply_of(ferry_future *future)
 	return value;
 }
 
-/* ---- what the peer does ----------------------------------------------------------------------------- */
+/* ---- what the peer does ------------------------------------------------ */
 
 static ferry_message *held[256]; /* inline handlers alone */
 static unsigned n_held;
@@ -115,12 +116,16 @@ static uint32_t free_held(void)
 	return count;
 }
 
-/* ---- a queue and poll(2) ---------------------------------------------------------------------------- */
+/* ---- a queue and poll(2) ----------------------------------------------- */
 
 struct polled {
 	pthread_t runner;
 	unsigned done;
-	struct { struct polled *all; uint64_t value; unsigned ran; } call[CALLS];
+	struct {
+		struct polled *all;
+		uint64_t value;
+		unsigned ran;
+	} call[CALLS];
 };
 
 static void polled_done(ferry_future *future, int status, void *arg)
@@ -167,15 +172,15 @@ static void test_poll(void)
 		CHECK_INT(polled.call[i].ran, 1);
 }
 
-/* ---- orders of handlers ------------------------------------------------------------------------------ */
+/* ---- orders of handlers ------------------------------------------------ */
 
 struct numbered {
 	uint32_t thread, number;
 };
 
 struct arrivals {
-	bool ordered;            /* one at a time, in the order of each poster */
-	unsigned inside;         /* under lock */
+	bool ordered;    /* one at a time, in the order of each poster */
+	unsigned inside; /* under lock */
 	pthread_mutex_t lock;
 	uint32_t next[POSTERS];
 	struct system_counter count;
@@ -241,7 +246,7 @@ static void test_orders(void)
 	CHECK_OK(ferry_fence(engine, FERRY_FOREVER));
 }
 
-/* ---- unregistering and destroying while messages wait ------------------------------------------------- */
+/* ---- unregistering and destroying while messages wait ------------------ */
 
 /* What a handler uses, and must not use once its handler or executor is gone. */
 struct fragile {
@@ -386,7 +391,7 @@ static void test_unregister(void)
 	}
 }
 
-/* ---- callbacks ---------------------------------------------------------------------------------------- */
+/* ---- callbacks --------------------------------------------------------- */
 
 static _Thread_local bool in_then;
 
@@ -409,7 +414,8 @@ static void run_once(ferry_future *future, int status, void *arg)
 	system_count(once->all, 1);
 }
 
-static void then(ferry_future *future, ferry_executor *where, struct once *once, struct system_counter *all)
+static void then(ferry_future *future, ferry_executor *where, struct once *once,
+                 struct system_counter *all)
 {
 	once->all = all;
 	pthread_mutex_init(&once->lock, NULL);
@@ -439,7 +445,8 @@ static void test_then(void)
 			CHECK(once[w][0][i].ran == 1 && once[w][1][i].ran == 1);
 }
 
-/* Callbacks given to an executor that is destroyed before they are due are dropped; none runs after its end. */
+/* Callbacks given to an executor that is destroyed before they are due are dropped; none runs after
+ * its end. */
 static void test_destroy_callbacks(void)
 {
 	ferry_executor *doomed;
@@ -450,8 +457,9 @@ static void test_destroy_callbacks(void)
 		ferry_future *futures[100];
 
 		memset(once, 0, sizeof once);
-		CHECK_OK(kind == 0 ? ferry_workers_create(engine, 2, &doomed) :
-		         kind == 1 ? ferry_strand_create(pool, &doomed) : ferry_queue_create(engine, &doomed));
+		CHECK_OK(kind == 0   ? ferry_workers_create(engine, 2, &doomed)
+		         : kind == 1 ? ferry_strand_create(pool, &doomed)
+		                     : ferry_queue_create(engine, &doomed));
 		for (unsigned i = 0; i < 100; i++) {
 			futures[i] = ask(OP_ECHO, i);
 			ferry_future_retain(futures[i]);
@@ -471,7 +479,7 @@ static void test_destroy_callbacks(void)
 	}
 }
 
-/* ---- all, any, chains ---------------------------------------------------------------------------------- */
+/* ---- all, any, chains -------------------------------------------------- */
 
 static int ask_again(ferry_future *done, int status, void *arg, ferry_future **next_p)
 {
@@ -535,21 +543,24 @@ static void refuse(ferry *on, ferry_message *request, void *arg)
 
 static void test_groups(void)
 {
-	ferry_future *futures[3] = { ask(OP_HOLD, 1), ask(OP_STRAND, 2), ask(OP_ECHO, 3) }, *any, *all, *chain;
+	ferry_future *futures[3] = { ask(OP_HOLD, 1), ask(OP_STRAND, 2), ask(OP_ECHO, 3) }, *any,
+		     *all, *chain;
 	size_t index;
 
 	CHECK_OK(ferry_future_any(futures, 3, &any));
 	CHECK_OK(ferry_future_all(futures, 3, &all));
 	CHECK_OK(ferry_future_and_then(futures[1], pool, give_up, NULL, &chain));
 	CHECK(ferry_future_wait(any, FERRY_S(20)) != FERRY_PENDING);
-	CHECK(strstr(ferry_future_detail(any), "future 1") || strstr(ferry_future_detail(any), "future 2"));
+	CHECK(strstr(ferry_future_detail(any), "future 1") ||
+	      strstr(ferry_future_detail(any), "future 2"));
 	CHECK_STATUS(ferry_future_wait(chain, FERRY_S(20)), FERRY_EREMOTE);
 	CHECK_OK(ferry_future_wait(futures[2], FERRY_S(20)));
 	CHECK(ferry_wait_any(futures, 3, FERRY_S(20), &index) != FERRY_PENDING && index > 0);
 	CHECK_STATUS(ferry_future_poll(all), FERRY_PENDING);
 	CHECK_INT(free_held(), 1);
 	CHECK_STATUS(ferry_future_wait(all, FERRY_S(20)), FERRY_EREMOTE);
-	CHECK(strstr(ferry_future_detail(all), "future 1") && strstr(ferry_future_detail(all), "not today"));
+	CHECK(strstr(ferry_future_detail(all), "future 1") &&
+	      strstr(ferry_future_detail(all), "not today"));
 	CHECK_STATUS(ferry_wait_all(futures, 3, FERRY_S(20)), FERRY_EREMOTE);
 	for (unsigned i = 0; i < 3; i++)
 		ferry_future_release(futures[i]);
@@ -558,7 +569,7 @@ static void test_groups(void)
 	ferry_future_release(chain);
 }
 
-/* ---- deciding against an operation ------------------------------------------------------------------------ */
+/* ---- deciding against an operation ------------------------------------- */
 
 enum { LENT = 64, LARGE = 1 << 20 };
 
@@ -618,8 +629,9 @@ static ferry_future *lend(struct loan *loan, unsigned i)
 
 static void decide_against(ferry_future *future, unsigned i)
 {
-	int status = i % 3 == 0 ? ferry_future_cancel(future) :
-	             i % 3 == 1 ? ferry_future_deadline(future, 0) : ferry_future_deadline(future, FERRY_US(200));
+	int status = i % 3 == 0   ? ferry_future_cancel(future)
+	             : i % 3 == 1 ? ferry_future_deadline(future, 0)
+	                          : ferry_future_deadline(future, FERRY_US(200));
 
 	CHECK(status == FERRY_OK || status == FERRY_EALREADY);
 }
@@ -648,10 +660,10 @@ static void test_loans(void)
 		free(loans[i].data);
 	}
 	if (rank == 0)
-		printf("executors: of %u calls with lent memory %u were answered, %u timed out, %u were "
-		       "cancelled (%u of them unsent): each released once; %ju came here whole\n",
-		       count, over[0], over[1], over[2], unsent,
-		       (uintmax_t)system_counted(&taken));
+		printf("executors: of %u calls with lent memory %u were answered, %u timed out, %u "
+		       "were cancelled (%u of them unsent): each released once; %ju came here "
+		       "whole\n",
+		       count, over[0], over[1], over[2], unsent, (uintmax_t)system_counted(&taken));
 }
 
 static uint64_t late_replies(void)
@@ -676,22 +688,25 @@ static void test_late_replies(void)
 		futures[i] = ask(OP_HOLD, i);
 	CHECK_OK(ferry_flush(engine, peer, FERRY_FOREVER));
 	for (unsigned i = 0; i < 20; i++) {
-		CHECK_OK(i % 2 ? ferry_future_cancel(futures[i]) : ferry_future_deadline(futures[i], 0));
+		CHECK_OK(i % 2 ? ferry_future_cancel(futures[i])
+		               : ferry_future_deadline(futures[i], 0));
 		CHECK_STATUS(ferry_future_cancel(futures[i]), FERRY_EALREADY);
-		CHECK_STATUS(ferry_future_poll(futures[i]), i % 2 ? FERRY_ECANCELED : FERRY_ETIMEDOUT);
+		CHECK_STATUS(ferry_future_poll(futures[i]),
+		             i % 2 ? FERRY_ECANCELED : FERRY_ETIMEDOUT);
 		CHECK(strstr(ferry_future_detail(futures[i]), "had been sent"));
 	}
 	CHECK_INT(free_held(), 20); /* its reply is behind theirs */
 	CHECK_INT(late_replies() - before, 20);
 	for (unsigned i = 0; i < 20; i++) {
 		ferry_message *reply;
-		CHECK_STATUS(ferry_future_poll(futures[i]), i % 2 ? FERRY_ECANCELED : FERRY_ETIMEDOUT);
+		CHECK_STATUS(ferry_future_poll(futures[i]),
+		             i % 2 ? FERRY_ECANCELED : FERRY_ETIMEDOUT);
 		CHECK_STATUS(ferry_future_take(futures[i], &reply), FERRY_EALREADY);
 		ferry_future_release(futures[i]);
 	}
 }
 
-/* ---- promises -------------------------------------------------------------------------------------------- */
+/* ---- promises ---------------------------------------------------------- */
 
 static void test_promises(void)
 {
@@ -715,7 +730,8 @@ static void test_promises(void)
 	ferry_future_release(promise);
 }
 
-/* The close completes what is pending, and runs what waits for it; also in a queue that nobody runs. */
+/* The close completes what is pending, and runs what waits for it; also in a queue that
+ * nobody runs. */
 static struct once at_close[WAYS][3];
 static struct system_counter closed = SYSTEM_COUNTER_INIT;
 static ferry_future *pending[WAYS][3];
@@ -755,7 +771,7 @@ static void after_close(void)
 	}
 }
 
-/* ---------------------------------------------------------------------------------------------------------- */
+/* ---------------------------------------------------------------------------- */
 
 static void begin(void)
 {
@@ -797,8 +813,9 @@ int main(void)
 	ferry_executor_destroy(single);
 	ferry_executor_destroy(queue);
 	if (rank == 0)
-		printf("executors: %d calls through a queue and poll, orders on a pool, a strand and a "
-		       "queue, handlers and executors taken away in the middle, callbacks, chains, late "
-		       "replies and promises: as promised\n", CALLS);
+		printf("executors: %d calls through a queue and poll, orders on a pool, a strand "
+		       "and a queue, handlers and executors taken away in the middle, callbacks, "
+		       "chains, late replies and promises: as promised\n",
+		       CALLS);
 	return 0;
 }

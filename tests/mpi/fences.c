@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Fences while other threads post, and call, without a pause. What the main thread posted before a fence, and what the
- * handlers of that post onwards, inline and from a pool, is handled when the fence is over; and it is over soon,
- * although the others go on.
+ * Fences while other threads post, and call, without a pause. What the main thread posted before a
+ * fence, and what the handlers of that post onwards, inline and from a pool, is handled when the
+ * fence is over; and it is over soon, although the others go on.
  */
 #include "system.h"
 
@@ -12,7 +12,7 @@ enum { NOISE = 1, ASKED, FIRST, SECOND, THIRD };
 static ferry *engine;
 static int rank, size;
 static uint32_t stop;
-static uint64_t seen[3];  /* of FIRST, SECOND, THIRD: atomic add */
+static uint64_t seen[3]; /* of FIRST, SECOND, THIRD: atomic add */
 
 static void on_noise(ferry *e, ferry_message *message, void *arg)
 {
@@ -28,8 +28,11 @@ static void count(ferry *e, ferry_message *message, void *arg)
 	(void)arg;
 	if (op != THIRD) {
 		int status;
-		while ((status = ferry_post(e, (rank + 1) % size, op + 1, "x", 1, NULL)) == FERRY_EAGAIN)
-			; /* the lane of this thread is full: it is drained meanwhile, or it is not this thread's turn */
+		while ((status = ferry_post(e, (rank + 1) % size, op + 1, "x", 1, NULL)) ==
+		       FERRY_EAGAIN)
+			/* the lane of this thread is full: it is drained meanwhile, or it is not
+			 * this thread's turn */
+			;
 		CHECK_INT(status, FERRY_OK);
 	}
 	__atomic_fetch_add(&seen[op - FIRST], 1, __ATOMIC_ACQ_REL);
@@ -56,7 +59,8 @@ static void one_fence(unsigned number)
 {
 	for (int i = 0; i < COUNT; i++)
 		CHECK_OK(ferry_post(engine, (rank + i) % size, FIRST, "x", 1, NULL));
-	/* Every rank posts as much as any: so as much comes, when COUNT is a multiple of their number. */
+	/* Every rank posts as much as any: so as much comes, when COUNT is a multiple of
+	 * their number. */
 	CHECK_OK(ferry_fence(engine, FERRY_S(60)));
 	for (int i = 0; i < 3; i++)
 		CHECK(__atomic_load_n(&seen[i], __ATOMIC_ACQUIRE) >= (uint64_t)number * COUNT);

@@ -3,8 +3,8 @@
  * Two ranks whose inline handlers forward every message to each other under full queues: a million
  * messages, none lost or doubled, no deadlock.
  *
- * A handler cannot wait for room: it gets FERRY_EAGAIN. What it could not forward it puts on a backlog,
- * which later handlers and the main thread, which may wait, work off.
+ * A handler cannot wait for room: it gets FERRY_EAGAIN. What it could not forward it puts on a
+ * backlog, which later handlers and the main thread, which may wait, work off.
  *
  * usage: forward [messages]
  */
@@ -30,13 +30,17 @@ static uint64_t backlog_first, backlog_end;
 static uint64_t received, refused;
 static uint32_t *left[2]; /* hops that each token had left when it was last here; [1]: the peer's */
 
-static struct token *backlog_at(uint64_t place) { return &backlog[place % (2 * TOKENS)]; }
+static struct token *backlog_at(uint64_t place)
+{
+	return &backlog[place % (2 * TOKENS)];
+}
 
 /* Forwards from the backlog while there is room. Under lock, on the progress thread. */
 static void forward_some(void)
 {
 	while (backlog_first < backlog_end) {
-		int status = ferry_post(engine, peer, OP, backlog_at(backlog_first), sizeof *backlog, NULL);
+		int status = ferry_post(engine, peer, OP, backlog_at(backlog_first),
+		                        sizeof *backlog, NULL);
 
 		if (status == FERRY_EAGAIN) {
 			refused++;
@@ -87,7 +91,8 @@ static void start_tokens(void)
 		CHECK_OK(ferry_post(engine, peer, OP, &token, sizeof token, NULL));
 }
 
-/* The main thread may wait for room, so it takes one from the backlog and posts it without the lock. */
+/* The main thread may wait for room, so it takes one from the backlog and posts it without
+ * the lock. */
 static bool forward_one(void)
 {
 	struct token token;
@@ -135,7 +140,8 @@ int main(int argc, char **argv)
 	int rank, size;
 
 	system_watch();
-	options.receive_memory = options.send_memory = 2 << 20; /* less than the tokens need, so that queues fill */
+	/* less than the tokens need, so that queues fill */
+	options.receive_memory = options.send_memory = 2 << 20;
 	hops = (uint32_t)(messages / (2 * TOKENS) + 2) / 2 * 2;
 	engine = system_open(&options);
 	rank = ferry_rank(engine);
@@ -161,8 +167,8 @@ int main(int argc, char **argv)
 		free(left[i]);
 	free(backlog);
 	if (rank == 0)
-		printf("forward: %ju messages between 2 ranks whose handlers forward them, %ju times without "
-		       "room at rank 0: none lost, in %.2f s\n",
+		printf("forward: %ju messages between 2 ranks whose handlers forward them, %ju "
+		       "times without room at rank 0: none lost, in %.2f s\n",
 		       (uintmax_t)(2 * expected), (uintmax_t)refused, start);
 	return 0;
 }

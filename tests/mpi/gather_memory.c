@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A gather whose root has no memory for what comes: each rank's future ends soon, and what follows works. And a
- * collective that finds no memory at first takes part all the same.
+ * A gather whose root has no memory for what comes: each rank's future ends soon, and what follows
+ * works. And a collective that finds no memory at first takes part all the same.
  *
- * Memory runs short for the library alone: this program's malloc and the like look who asks. With a sanitizer they are
- * the sanitizer's, and nothing runs short.
+ * Memory runs short for the library alone: this program's malloc and the like look who asks. With a
+ * sanitizer they are the sanitizer's, and nothing runs short.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -19,7 +19,7 @@ enum { SOON_S = 5, LARGE = 3 << 20, SHORT = 4096 };
 static ferry *engine;
 static int rank, size;
 
-/* ---- memory that runs short ----------------------------------------------------------------------- */
+/* ---- memory that runs short -------------------------------------------- */
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define SHORT_OF_MEMORY 0
@@ -50,7 +50,8 @@ extern void *__libc_memalign(size_t alignment, size_t nbytes);
 static bool is_refused(size_t nbytes, const void *caller)
 {
 	Dl_info info;
-	if (nbytes < least || nbytes > most || !dladdr(caller, &info) || !strstr(info.dli_fname, "libferry"))
+	if (nbytes < least || nbytes > most || !dladdr(caller, &info) ||
+	    !strstr(info.dli_fname, "libferry"))
 		return false;
 	refusals++;
 	return true;
@@ -58,18 +59,22 @@ static bool is_refused(size_t nbytes, const void *caller)
 
 void *malloc(size_t nbytes)
 {
-	return most && is_refused(nbytes, __builtin_return_address(0)) ? NULL : __libc_malloc(nbytes);
+	return most && is_refused(nbytes, __builtin_return_address(0)) ? NULL
+	                                                               : __libc_malloc(nbytes);
 }
 
 void *calloc(size_t count, size_t nbytes)
 {
-	return most && is_refused(count * nbytes, __builtin_return_address(0)) ? NULL : __libc_calloc(count, nbytes);
+	return most && is_refused(count * nbytes, __builtin_return_address(0))
+	               ? NULL
+	               : __libc_calloc(count, nbytes);
 }
 
 int posix_memalign(void **memory_p, size_t alignment, size_t nbytes)
 {
-	void *memory = most && is_refused(nbytes, __builtin_return_address(0)) ? NULL
-	                                                                       : __libc_memalign(alignment, nbytes);
+	void *memory = most && is_refused(nbytes, __builtin_return_address(0))
+	                       ? NULL
+	                       : __libc_memalign(alignment, nbytes);
 	if (!memory)
 		return ENOMEM;
 	*memory_p = memory;
@@ -87,10 +92,11 @@ static void refuse(size_t from, size_t to)
 static bool can_be_refused(void)
 {
 	Dl_info info;
-	return SHORT_OF_MEMORY && dladdr((void *)(uintptr_t)ferry_open, &info) && strstr(info.dli_fname, "libferry");
+	return SHORT_OF_MEMORY && dladdr((void *)(uintptr_t)ferry_open, &info) &&
+	       strstr(info.dli_fname, "libferry");
 }
 
-/* ---- gathers ----------------------------------------------------------------------------------------- */
+/* ---- gathers ----------------------------------------------------------- */
 
 static ferry_future *gather(const char *data, size_t nbytes, int root)
 {
@@ -129,7 +135,8 @@ static void gather_well(const char *data, size_t nbytes, int root)
 	ferry_future_release(future);
 }
 
-/* The root is refused what the others gave: a size that nothing else has, and that it has kept no memory of. */
+/* The root is refused what the others gave: a size that nothing else has, and that it has kept no
+ * memory of. */
 static void check_root_without_memory(const char *data, int root, size_t mine, size_t refused)
 {
 	ferry_future *future, *between;
@@ -149,7 +156,7 @@ static void check_root_without_memory(const char *data, int root, size_t mine, s
 	gather_well(data, 100, root);
 }
 
-/* ---- a collective that has to wait for memory ---------------------------------------------------------- */
+/* ---- a collective that has to wait for memory -------------------------- */
 
 static int run_short(MPI_Comm comm, void *arg)
 {
@@ -215,6 +222,7 @@ int main(void)
 	CHECK_OK(ferry_close(engine));
 	free(data);
 	if (rank == 0)
-		printf("gathers without memory, %s\n", can_be_refused() ? "each way" : "of which none could be made");
+		printf("gathers without memory, %s\n",
+		       can_be_refused() ? "each way" : "of which none could be made");
 	return 0;
 }

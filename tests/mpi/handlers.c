@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The program's error handlers are as without the engine: while it is open, while something of the program's fails in
- * it, and afterwards. Each rank talks to itself.
+ * The program's error handlers are as without the engine: while it is open, while something of the
+ * program's fails in it, and afterwards. Each rank talks to itself.
  *
- * `handlers fatal KIND WHERE` is to end the job, `handlers forget WHO` leaves out ferry_close: see finalize.sh.
+ * `handlers fatal KIND WHERE` is to end the job, `handlers forget WHO` leaves out ferry_close:
+ * see finalize.sh.
  */
 #include "system.h"
 
@@ -30,7 +31,8 @@ static void other(MPI_Comm *comm, int *code, ...)
 	(void)code;
 }
 
-/* Until the engine sleeps: while it has something of ours to look at MPICH may show its handler for an instant. */
+/* Until the engine sleeps: while it has something of ours to look at MPICH may show its handler for
+ * an instant. */
 static void rest(void)
 {
 	system_sleep_ms(5);
@@ -42,7 +44,7 @@ static int send_to_nobody(MPI_Comm comm)
 	return MPI_Send(&x, 1, MPI_INT, size + 1000, 0, comm);
 }
 
-/* ---- what fails in the engine ------------------------------------------------------------------------- */
+/* ---- what fails in the engine ------------------------------------------ */
 
 static ferry_future *cut_off(MPI_Comm comm)
 {
@@ -87,7 +89,9 @@ static int start_cut_off(MPI_Comm given, void *arg, MPI_Request *request)
 	MPI_Request send;
 	(void)arg;
 	int code = MPI_Isend(out, LONG, MPI_BYTE, rank, TAG, given, &send);
-	return code ? code : (MPI_Request_free(&send), MPI_Irecv(in, SHORT, MPI_BYTE, rank, TAG, given, request));
+	return code ? code
+	            : (MPI_Request_free(&send),
+	               MPI_Irecv(in, SHORT, MPI_BYTE, rank, TAG, given, request));
 }
 
 static ferry_future *(*const failures[])(MPI_Comm comm) = { cut_off, wrong_send, wrong_start };
@@ -132,7 +136,7 @@ static void check_given(void)
 	fails(future, 0, MPI_COMM_NULL);
 }
 
-/* ---- the program's own calls ----------------------------------------------------------------------------- */
+/* ---- the program's own calls ------------------------------------------- */
 
 static void check_own_calls(MPI_Comm comm, MPI_Errhandler own)
 {
@@ -148,8 +152,8 @@ static void check_own_calls(MPI_Comm comm, MPI_Errhandler own)
 	calls = 0;
 }
 
-/* While receives of the program's are under way and the engine has much to do: at such an instant MPICH may have it
- * called for another communicator, but it is called. */
+/* While receives of the program's are under way and the engine has much to do: at such an instant
+ * MPICH may have it called for another communicator, but it is called. */
 static void check_beside_traffic(MPI_Errhandler own)
 {
 	enum { ROUNDS = 200 };
@@ -174,7 +178,7 @@ static void check_beside_traffic(MPI_Errhandler own)
 	calls = 0;
 }
 
-/* ---- ends ------------------------------------------------------------------------------------------------ */
+/* ---- ends -------------------------------------------------------------- */
 
 /* Does not return: MPI ends the job. */
 static int be_fatal(const char *kind, const char *where)
@@ -195,7 +199,8 @@ static int be_fatal(const char *kind, const char *where)
 	_exit(0);
 }
 
-/* `program`: the program initialized MPI; `engine`: the engine did; `closed`: nothing is forgotten. */
+/* `program`: the program initialized MPI; `engine`: the engine did; `closed`: nothing
+ * is forgotten. */
 static int forget(const char *who)
 {
 	int provided;

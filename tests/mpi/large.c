@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Data of any size, from rank 0 to rank 1: whole, without a copy, within the memory that it needs, into
- * memory that the receiver names; larger than the budget, and larger than allowed.
+ * Data of any size, from rank 0 to rank 1: whole, without a copy, within the memory that it needs,
+ * into memory that the receiver names; larger than the budget, and larger than allowed.
  *
  * LARGE_BYTES sets the size of what is large (k, m, g); make stress runs it with 3 GiB and 5 bytes.
  */
@@ -20,7 +20,7 @@ static ferry *engine, *roomy; /* roomy: with the usual budget, for what is to go
 static size_t large;
 static bool counts;
 
-/* ---- both sides ----------------------------------------------------------------------------------- */
+/* ---- both sides -------------------------------------------------------- */
 
 static size_t read_size(const char *text, size_t otherwise)
 {
@@ -68,10 +68,11 @@ static void hear(int rank, uint32_t op)
 /* What is large is compared everywhere at first, later where it is cheap. */
 static bool right(const void *data, size_t nbytes, uint64_t seed, bool all)
 {
-	return all || nbytes <= MIB ? system_right(data, nbytes, seed) : system_right(data, MIB, seed);
+	return all || nbytes <= MIB ? system_right(data, nbytes, seed)
+	                            : system_right(data, MIB, seed);
 }
 
-/* ---- whole -------------------------------------------------------------------------------------------- */
+/* ---- whole ------------------------------------------------------------- */
 
 static void count_release(void *data, void *arg)
 {
@@ -90,7 +91,8 @@ static double post_whole(void *const parts[PARTS], struct system_counter *releas
 	CHECK_OK(ferry_message_create(engine, OP_WHOLE, &message));
 	CHECK_OK(ferry_message_write(message, body, sizeof body));
 	for (unsigned i = 0; i < PARTS; i++)
-		CHECK_OK(ferry_message_attach(message, parts[i], part_size(i), count_release, released));
+		CHECK_OK(ferry_message_attach(message, parts[i], part_size(i), count_release,
+		                              released));
 	start = system_now();
 	CHECK_OK(ferry_post_message(engine, 1, message, &future));
 	took = system_now() - start;
@@ -116,13 +118,15 @@ static void send_whole(void *const parts[PARTS])
 	for (unsigned i = 0; i < ROUNDS; i++) {
 		took[i] = post_whole(parts, &released);
 		hear(1, OP_NEXT);
-		for (unsigned ms = 0; system_counted(&released) < PARTS * (i + 1) && ms < 5000; ms++)
+		for (unsigned ms = 0; system_counted(&released) < PARTS * (i + 1) && ms < 5000;
+		     ms++)
 			system_sleep_ms(1);
 		CHECK_INT(system_counted(&released), PARTS * (i + 1));
 	}
 	peak = memory("VmHWM:") - before;
 	qsort(took, ROUNDS, sizeof *took, ascending);
-	printf("large: posting took %.1f us (median of %d); the sender's peak memory grew by %.1f MiB\n",
+	printf("large: posting took %.1f us (median of %d); the sender's peak memory grew by %.1f "
+	       "MiB\n",
 	       1e6 * took[ROUNDS / 2], ROUNDS, (double)peak / (double)MIB);
 	CHECK(took[ROUNDS / 2] < 1e-3 * (double)check_env("TEST_SLOW", 1));
 	CHECK(check_env("TEST_SLOW", 1) > 1 || peak <= 64 * MIB);
@@ -163,13 +167,13 @@ static void receive_whole(void)
 		say(0, OP_NEXT);
 	}
 	peak = memory("VmHWM:") - before;
-	fprintf(stderr, "large: %zu bytes; the receiver's peak memory grew by them and %.1f MiB\n", large,
-	        ((double)peak - (double)large) / (double)MIB);
+	fprintf(stderr, "large: %zu bytes; the receiver's peak memory grew by them and %.1f MiB\n",
+	        large, ((double)peak - (double)large) / (double)MIB);
 	CHECK(check_env("TEST_SLOW", 1) > 1 || peak <= large + 64 * MIB);
 	CHECK_INT(copies_counted(), 0);
 }
 
-/* ---- into memory that the receiver names --------------------------------------------------------------- */
+/* ---- into memory that the receiver names ------------------------------- */
 
 struct slice {
 	char *array;
@@ -224,7 +228,7 @@ static void receive_land(void)
 	say(0, OP_NEXT);
 }
 
-/* ---- an object with binaries beside it ------------------------------------------------------------------ */
+/* ---- an object with binaries beside it --------------------------------- */
 
 static void send_object(void)
 {
@@ -234,7 +238,8 @@ static void send_object(void)
 
 	system_fill(data, 2 * MIB, 3);
 	for (uint32_t i = 0; i < 2; i++)
-		list[i] = (msgpack_object){ .type = MSGPACK_OBJECT_BIN, .via.bin = { (uint32_t)MIB, data + i * MIB } };
+		list[i] = (msgpack_object){ .type = MSGPACK_OBJECT_BIN,
+			                    .via.bin = { (uint32_t)MIB, data + i * MIB } };
 	list[2] = (msgpack_object){ .type = MSGPACK_OBJECT_POSITIVE_INTEGER, .via.u64 = 42 };
 	whole.via.array.size = 3;
 	whole.via.array.ptr = list;
@@ -266,7 +271,7 @@ static void receive_object(void)
 	say(0, OP_NEXT);
 }
 
-/* ---- too large, and what is copied ------------------------------------------------------------------------ */
+/* ---- too large, and what is copied ------------------------------------- */
 
 static void send_too_big(void *const parts[PARTS])
 {
@@ -294,7 +299,7 @@ static void send_copied(void)
 	CHECK_OK(ferry_flush(engine, 1, FERRY_FOREVER));
 }
 
-/* ---- equal transfers end together, and a small message passes them ----------------------------------------- */
+/* ---- equal transfers end together, and a small message passes them ----- */
 
 struct equal {
 	double start, took;
@@ -334,7 +339,8 @@ static double race_equals(const void *data, size_t nbytes)
 		CHECK_OK(ferry_future_then(futures[i], FERRY_INLINE, note_end, &equals[i]));
 	}
 	CHECK_OK(ferry_wait_all(futures, EQUALS, FERRY_FOREVER));
-	CHECK_OK(ferry_flush(engine, 1, FERRY_FOREVER)); /* callbacks come before what the thread then hears */
+	/* callbacks come before what the thread then hears */
+	CHECK_OK(ferry_flush(engine, 1, FERRY_FOREVER));
 	for (unsigned i = 0; i < EQUALS; i++) {
 		mean += equals[i].took / EQUALS;
 		last = equals[i].took > last ? equals[i].took : last;
@@ -392,8 +398,9 @@ static void send_equals(const void *data)
 		now = race_threads();
 		best[1] = now < best[1] ? now : best[1];
 	}
-	printf("large: the last of %d equal transfers ended at %.2f of the mean, of %d threads at %.2f\n", EQUALS,
-	       best[0], EQUALS, best[1]);
+	printf("large: the last of %d equal transfers ended at %.2f of the mean, of %d threads at "
+	       "%.2f\n",
+	       EQUALS, best[0], EQUALS, best[1]);
 	CHECK(best[0] <= 1.5 && best[1] <= 1.5);
 }
 
@@ -408,7 +415,8 @@ static void *post_small(void *arg)
 		ferry_future_release(future);
 		passed += ferry_future_poll(large_one) == FERRY_PENDING;
 	}
-	printf("large: %u small messages of another thread passed a message of %zu bytes\n", passed, large);
+	printf("large: %u small messages of another thread passed a message of %zu bytes\n", passed,
+	       large);
 	CHECK(passed == 100 || large < 1024 * MIB);
 	return NULL;
 }
@@ -431,7 +439,7 @@ static void drop(ferry *e, ferry_message *message, void *arg)
 	(void)arg;
 }
 
-/* ---- all of it ------------------------------------------------------------------------------------------------ */
+/* ---- all of it --------------------------------------------------------- */
 
 static void run_sender(void)
 {
@@ -486,7 +494,8 @@ int main(void)
 		large += 5;
 	else
 		system_watch();
-	options.receive_memory = large > 1024 * MIB ? 256 * MIB : 16 * MIB; /* less than what is large */
+	/* less than what is large */
+	options.receive_memory = large > 1024 * MIB ? 256 * MIB : 16 * MIB;
 	options.message_max = large + 2 * MIB;
 	counts = copies_start();
 	engine = system_open(&options);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Code of the program that does not return, and a process that exits while it runs: `leaving WHERE HOW`. One rank.
- * WHERE is where the code runs; HOW is `thread`: it calls pthread_exit, or one of those of exit_while below.
- * leaving.sh looks at how it ends.
+ * Code of the program that does not return, and a process that exits while it runs: `leaving WHERE
+ * HOW`. One rank. WHERE is where the code runs; HOW is `thread`: it calls pthread_exit, or one of
+ * those of exit_while below. leaving.sh looks at how it ends.
  */
 #include <sys/wait.h>
 
@@ -30,7 +30,7 @@ static void look(const char *what)
 	}
 }
 
-/* ---- what does not return ---------------------------------------------------------------------------- */
+/* ---- what does not return ---------------------------------------------- */
 
 static void end_thread(void)
 {
@@ -158,7 +158,7 @@ static void set_off(const char *what)
 		CHECK_OK(ferry_post(engine, 0, OP, "x", 1, NULL));
 }
 
-/* ---- exit meanwhile ------------------------------------------------------------------------------------ */
+/* ---- exit meanwhile ---------------------------------------------------- */
 
 static void carry_on(void)
 {
@@ -255,7 +255,8 @@ static void fork_beside_a_handler(void)
 
 static void exit_while(const char *how)
 {
-	bool slow = strcmp(how, "slow") == 0, stuck = strcmp(how, "stuck") == 0, forked = strcmp(how, "fork") == 0;
+	bool slow = strcmp(how, "slow") == 0, stuck = strcmp(how, "stuck") == 0,
+	     forked = strcmp(how, "fork") == 0;
 
 	STORE(act, slow ? be_slow : stuck || forked ? be_stuck : carry_on);
 	if (!slow && !stuck && !forked)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Messages without a handler: ferry_recv takes them by source and op, in order, waits as long as it was
- * told, and a handler that comes later gets what is left, in order.
+ * Messages without a handler: ferry_recv takes them by source and op, in order, waits as long as it
+ * was told, and a handler that comes later gets what is left, in order.
  */
 #include "system.h"
 
@@ -13,24 +13,29 @@ struct note {
 };
 
 static ferry *engine;
-static uint32_t read_next[RANKS_MAX][OPS + 1];                  /* the next number of each source and op */
+static uint32_t read_next[RANKS_MAX][OPS + 1]; /* the next number of each source and op */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static uint32_t handled_next[RANKS_MAX], handled;               /* of op 1, under lock */
+static uint32_t handled_next[RANKS_MAX], handled; /* of op 1, under lock */
 
-static int before(void) { return (ferry_rank(engine) + ferry_size(engine) - 1) % ferry_size(engine); }
+static int before(void)
+{
+	return (ferry_rank(engine) + ferry_size(engine) - 1) % ferry_size(engine);
+}
 
 static void post_notes(uint32_t from, uint32_t to, uint32_t only)
 {
 	for (struct note note = { from }; note.number < to; note.number++)
 		for (int rank = 0; rank < ferry_size(engine); rank++)
 			if (!only || only == 1 + note.number % OPS)
-				CHECK_OK(ferry_post(engine, rank, 1 + note.number % OPS, &note, sizeof note, NULL));
+				CHECK_OK(ferry_post(engine, rank, 1 + note.number % OPS, &note,
+				                    sizeof note, NULL));
 }
 
 /* The message is the next of its source and op; it is released. */
 static void check_next(ferry_message *message)
 {
-	uint32_t op = ferry_message_op(message), *next = &read_next[ferry_message_source(message)][op];
+	uint32_t op = ferry_message_op(message),
+		 *next = &read_next[ferry_message_source(message)][op];
 	struct note note;
 
 	CHECK(op >= 1 && op <= OPS);
@@ -70,7 +75,7 @@ static void read_filtered(void)
 	check_next(message);
 }
 
-/* ---- a handler that comes later ----------------------------------------------------------------- */
+/* ---- a handler that comes later ---------------------------------------- */
 
 static void handle(ferry *on, ferry_message *message, void *arg)
 {
@@ -147,7 +152,7 @@ static void read_again(void)
 	}
 }
 
-/* ---- threads that wait -------------------------------------------------------------------------- */
+/* ---- threads that wait ------------------------------------------------- */
 
 /* Each waits for its own op, and is woken by that alone. */
 static void *await_one(void *arg)
@@ -183,7 +188,8 @@ static void answer_by_hand(void)
 
 	CHECK_OK(ferry_call(engine, next, OP_ASK, "?", 2, &future));
 	CHECK_OK(ferry_recv(engine, before(), OP_ASK, FERRY_FOREVER, &request));
-	CHECK_OK(ferry_fence(engine, FERRY_FOREVER)); /* all have their request, and none has answered */
+	/* all have their request, and none has answered */
+	CHECK_OK(ferry_fence(engine, FERRY_FOREVER));
 	CHECK_STATUS(ferry_future_take(future, &reply), FERRY_PENDING);
 	CHECK_OK(ferry_fence(engine, FERRY_FOREVER));
 	CHECK_OK(ferry_reply(request, "!", 2));
@@ -218,7 +224,9 @@ int main(void)
 	answer_by_hand();
 	CHECK_OK(ferry_close(engine));
 	if (rank == 0)
-		printf("mailbox: %d ranks read by source, by op and by neither, in order and in time; a "
-		       "later handler got the rest in order; readers were woken by their own op\n", size);
+		printf("mailbox: %d ranks read by source, by op and by neither, in order and in "
+		       "time; a later handler got the rest in order; readers were woken by their "
+		       "own op\n",
+		       size);
 	return 0;
 }

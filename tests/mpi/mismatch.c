@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Fences on some ranks, the close on others: the fence ends with FERRY_EINVAL and says who closes, the close stays
- * entered, and ends well when all ranks have come to it. Once with a fence that is waited for without limit, once with
- * one that is resumed; and a fence of all, on one rank of which it is pending when that one closes.
+ * Fences on some ranks, the close on others: the fence ends with FERRY_EINVAL and says who closes,
+ * the close stays entered, and ends well when all ranks have come to it. Once with a fence that is
+ * waited for without limit, once with one that is resumed; and a fence of all, on one rank of which
+ * it is pending when that one closes.
  */
 #include "mpi_test.h"
 
@@ -33,7 +34,8 @@ static void fence_and_close(ferry *engine, bool resumed)
 	CHECK_OK(ferry_close(engine));
 }
 
-/* A fence that is pending belongs to the same one of the other ranks, also if they close meanwhile. */
+/* A fence that is pending belongs to the same one of the other ranks, also if they
+ * close meanwhile. */
 static void close_while_pending(ferry *engine)
 {
 	int status = ferry_fence(engine, rank ? FERRY_FOREVER : 0);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Opens that fail on one rank: all ranks get the same status, the others with a text that names the rank, and the
- * next open works, of whatever options. What fails is an option, the log, memory, a thread, or a call of MPI. And the
- * engine's threads do not run where a bound thread opens it, but where the process may.
+ * Opens that fail on one rank: all ranks get the same status, the others with a text that names the
+ * rank, and the next open works, of whatever options. What fails is an option, the log, memory, a
+ * thread, or a call of MPI. And the engine's threads do not run where a bound thread opens it, but
+ * where the process may.
  *
  *     opens            all of it
  *     opens exit       an open fails, and the program ends with 3
@@ -32,8 +33,8 @@ static void check_failed(int status, int wanted, int who, const char *words)
 
 	snprintf(name, sizeof name, "rank %d: ", who);
 	if (status != wanted)
-		CHECK_FAIL("the open is %s, not %s (%s)", ferry_strname(status), ferry_strname(wanted),
-		           ferry_last_error());
+		CHECK_FAIL("the open is %s, not %s (%s)", ferry_strname(status),
+		           ferry_strname(wanted), ferry_last_error());
 	if (!strstr(ferry_last_error(), words))
 		CHECK_FAIL("\"%s\" does not say \"%s\"", ferry_last_error(), words);
 	CHECK_INT(strncmp(ferry_last_error(), name, strlen(name)) == 0, rank != who);
@@ -46,8 +47,8 @@ static void check_same(int status)
 
 	MPI_Allreduce(mine, all, 2, MPI_INT, MPI_MIN, MPI_COMM_WORLD);
 	if (all[0] != -all[1])
-		CHECK_FAIL("this rank's open is %s, and not so everywhere (%s)", ferry_strname(status),
-		           ferry_last_error());
+		CHECK_FAIL("this rank's open is %s, and not so everywhere (%s)",
+		           ferry_strname(status), ferry_last_error());
 }
 
 static void check_works(ferry *engine)
@@ -74,7 +75,7 @@ static void check_opens(void)
 	CHECK_OK(ferry_close(engine));
 }
 
-/* ---- calls of MPI that fail on one rank --------------------------------------------------------------- */
+/* ---- calls of MPI that fail on one rank -------------------------------- */
 
 static const char *failing; /* the name of the function */
 static int fails_at, calls; /* its n-th call; 0: each */
@@ -86,24 +87,29 @@ static bool fails(const char *name)
 	return ++calls == fails_at || !fails_at;
 }
 
-#define FAILING(name, parameters, arguments)                                 \
-	int name parameters                                                  \
-	{                                                                    \
-		return fails(#name) ? MPI_ERR_OTHER : P##name arguments;     \
+#define FAILING(name, parameters, arguments)                             \
+	int name parameters                                              \
+	{                                                                \
+		return fails(#name) ? MPI_ERR_OTHER : P##name arguments; \
 	}
 FAILING(MPI_Init_thread, (int *c, char ***v, int wanted, int *given), (c, v, wanted, given))
 FAILING(MPI_Finalize, (void), ())
 FAILING(MPI_Ibarrier, (MPI_Comm c, MPI_Request *r), (c, r))
-FAILING(MPI_Ibcast, (void *b, int n, MPI_Datatype t, int root, MPI_Comm c, MPI_Request *r), (b, n, t, root, c, r))
-FAILING(MPI_Iallreduce, (const void *from, void *to, int n, MPI_Datatype t, MPI_Op op, MPI_Comm c, MPI_Request *r),
+FAILING(MPI_Ibcast, (void *b, int n, MPI_Datatype t, int root, MPI_Comm c, MPI_Request *r),
+        (b, n, t, root, c, r))
+FAILING(MPI_Iallreduce,
+        (const void *from, void *to, int n, MPI_Datatype t, MPI_Op op, MPI_Comm c, MPI_Request *r),
         (from, to, n, t, op, c, r))
 FAILING(MPI_Comm_dup_with_info, (MPI_Comm c, MPI_Info i, MPI_Comm *to), (c, i, to))
-FAILING(MPI_Comm_split_type, (MPI_Comm c, int type, int key, MPI_Info i, MPI_Comm *to), (c, type, key, i, to))
-FAILING(MPI_Group_translate_ranks, (MPI_Group a, int n, const int *from, MPI_Group b, int *to), (a, n, from, b, to))
-FAILING(MPI_Comm_free, (MPI_Comm *c), (c))
-FAILING(MPI_Cancel, (MPI_Request *r), (r))
+FAILING(MPI_Comm_split_type, (MPI_Comm c, int type, int key, MPI_Info i, MPI_Comm *to),
+        (c, type, key, i, to))
+FAILING(MPI_Group_translate_ranks, (MPI_Group a, int n, const int *from, MPI_Group b, int *to),
+        (a, n, from, b, to))
+FAILING(MPI_Comm_free, (MPI_Comm * c), (c))
+FAILING(MPI_Cancel, (MPI_Request * r), (r))
 
-/* Two ways: the call does nothing ("MPI_Test"), or the operation is over and MPI says that it is not well ("over"). */
+/* Two ways: the call does nothing ("MPI_Test"), or the operation is over and MPI says that it is
+ * not well ("over"). */
 int MPI_Test(MPI_Request *request, int *done, MPI_Status *status)
 {
 	if (fails("MPI_Test"))
@@ -155,8 +161,13 @@ static void check_calls(void)
 	static const struct {
 		const char *name;
 		int calls; /* of an open */
-	} functions[] = { { "MPI_Ibarrier", 1 }, { "MPI_Ibcast", 2 }, { "MPI_Iallreduce", 4 }, { "MPI_Comm_dup_with_info", 3 },
-		          { "MPI_Comm_split_type", 1 }, { "MPI_Group_translate_ranks", 1 }, { "MPI_Test", 2 },
+	} functions[] = { { "MPI_Ibarrier", 1 },
+		          { "MPI_Ibcast", 2 },
+		          { "MPI_Iallreduce", 4 },
+		          { "MPI_Comm_dup_with_info", 3 },
+		          { "MPI_Comm_split_type", 1 },
+		          { "MPI_Group_translate_ranks", 1 },
+		          { "MPI_Test", 2 },
 		          { "over", 7 } };
 
 	for (unsigned f = 0; f < COUNT_OF(functions); f++)
@@ -168,16 +179,20 @@ static void check_calls(void)
 	check_opens();
 }
 
-/* ---- memory and threads -------------------------------------------------------------------------------- */
+/* ---- memory and threads ------------------------------------------------ */
 
 static uint32_t no_threads; /* 1: none can be started */
 
-int __real_pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*fn)(void *), void *arg);
-int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*fn)(void *), void *arg);
+int __real_pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*fn)(void *),
+                          void *arg);
+int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*fn)(void *),
+                          void *arg);
 
-int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*fn)(void *), void *arg)
+int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*fn)(void *),
+                          void *arg)
 {
-	return fy_load_acquire_32(&no_threads) ? EAGAIN : __real_pthread_create(thread, attributes, fn, arg);
+	return fy_load_acquire_32(&no_threads) ? EAGAIN
+	                                       : __real_pthread_create(thread, attributes, fn, arg);
 }
 
 static void check_threads(void)
@@ -185,7 +200,8 @@ static void check_threads(void)
 	ferry *engine;
 
 	fy_store_release_32(&no_threads, rank == victim);
-	check_failed(ferry_open(NULL, &engine), FERRY_ENOMEM, victim, "thread could not be started");
+	check_failed(ferry_open(NULL, &engine), FERRY_ENOMEM, victim,
+	             "thread could not be started");
 	fy_store_release_32(&no_threads, 0);
 	check_opens();
 }
@@ -216,7 +232,7 @@ static void check_memory(void)
 	check_opens();
 }
 
-/* ---- options ---------------------------------------------------------------------------------------------- */
+/* ---- options ----------------------------------------------------------- */
 
 static void check_options(void)
 {
@@ -230,21 +246,25 @@ static void check_options(void)
 	check_failed(ferry_open(&options, &engine), FERRY_EINVAL, victim, "handler_grace=-5");
 	options.handler_grace = 0;
 	options.log = rank == victim ? "/nonexistent/ferry.log" : NULL;
-	check_failed(ferry_open(&options, &engine), FERRY_EINVAL, victim, "the log /nonexistent/ferry.log");
+	check_failed(ferry_open(&options, &engine), FERRY_EINVAL, victim,
+	             "the log /nonexistent/ferry.log");
 	options.flags = FERRY_NO_THREAD;
-	check_failed(ferry_open(&options, &engine), FERRY_EINVAL, victim, "the log /nonexistent/ferry.log");
-	check_failed(ferry_open(NULL, rank == victim ? NULL : &engine), FERRY_EINVAL, victim, "needs a place");
+	check_failed(ferry_open(&options, &engine), FERRY_EINVAL, victim,
+	             "the log /nonexistent/ferry.log");
+	check_failed(ferry_open(NULL, rank == victim ? NULL : &engine), FERRY_EINVAL, victim,
+	             "needs a place");
 	options = (ferry_options)FERRY_OPTIONS_INIT;
 	options.checksum = rank == victim;
 	check_failed(ferry_open(&options, &engine), FERRY_ENOTSUP, victim, "checksum=on");
 	options.checksum = 0;
 	options.progress_cpus = rank == victim ? "1023" : NULL;
 	if (sysconf(_SC_NPROCESSORS_CONF) < 1023)
-		check_failed(ferry_open(&options, &engine), FERRY_EINVAL, victim, "no processor 1023");
+		check_failed(ferry_open(&options, &engine), FERRY_EINVAL, victim,
+		             "no processor 1023");
 	check_opens();
 }
 
-/* ---- a bound opener ------------------------------------------------------------------------------------------ */
+/* ---- a bound opener ---------------------------------------------------- */
 
 static bool is_ferrys(pid_t task)
 {
@@ -309,7 +329,7 @@ static void check_bound(void)
 	CHECK_INT(sched_setaffinity(0, sizeof before, &before), 0);
 }
 
-/* ---- programs of their own --------------------------------------------------------------------------------- */
+/* ---- programs of their own --------------------------------------------- */
 
 static bool is_initialized(void)
 {
@@ -410,6 +430,8 @@ int main(int argc, char **argv)
 	}
 	MPI_Finalize();
 	if (rank == 0)
-		printf("opens: %d ranks: what fails on one is told to all, and the next open works\n", size);
+		printf("opens: %d ranks: what fails on one is told to all, and the next open "
+		       "works\n",
+		       size);
 	return 0;
 }

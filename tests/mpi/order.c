@@ -1,17 +1,24 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Order per (thread, rank), and exactly once: 6 threads on each rank send to every rank, sizes from 0 to
- * 700 kB, with and without attachments, as posts and as calls, from futures and without.
+ * Order per (thread, rank), and exactly once: 6 threads on each rank send to every rank, sizes from
+ * 0 to 700 kB, with and without attachments, as posts and as calls, from futures and without.
  *
- * Both sides can compute the n-th letter from a thread to a rank: its form, its sizes, its contents. The
- * receiver knows which letter must come next and takes nothing else, so a letter that is lost, doubled,
- * late, or mixed up with another is seen at once, even an empty one.
+ * Both sides can compute the n-th letter from a thread to a rank: its form, its sizes, its
+ * contents. The receiver knows which letter must come next and takes nothing else, so a letter that
+ * is lost, doubled, late, or mixed up with another is seen at once, even an empty one.
  *
  * usage: order [letters from each thread to each rank]
  */
 #include "system.h"
 
-enum { THREADS = 6, RANKS_MAX = 16, PARTS_MAX = 3, SIZE_MAX_BYTES = 700000, KEPT = 16, OP_FIRST = 10 };
+enum {
+	THREADS = 6,
+	RANKS_MAX = 16,
+	PARTS_MAX = 3,
+	SIZE_MAX_BYTES = 700000,
+	KEPT = 16,
+	OP_FIRST = 10
+};
 
 struct letter {
 	uint64_t seed;
@@ -29,7 +36,8 @@ struct sender {
 
 static ferry *engine;
 static unsigned letters;
-static uint64_t expected[RANKS_MAX][THREADS]; /* the next letter; written by the handler alone until the close */
+/* the next letter; written by the handler alone until the close */
+static uint64_t expected[RANKS_MAX][THREADS];
 static struct system_counter attached = SYSTEM_COUNTER_INIT;
 static struct system_counter released = SYSTEM_COUNTER_INIT;
 
@@ -66,7 +74,7 @@ static void *content(size_t nbytes, uint64_t seed)
 	return data;
 }
 
-/* ---- sending ------------------------------------------------------------------------------------ */
+/* ---- sending ----------------------------------------------------------- */
 
 static ferry_message *write_letter(const struct letter *letter, uint32_t op, const char *body)
 {
@@ -76,7 +84,8 @@ static ferry_message *write_letter(const struct letter *letter, uint32_t op, con
 	CHECK_OK(ferry_message_create(engine, op, &message));
 	CHECK_OK(ferry_message_write(message, body, half));
 	for (size_t i = 0; i < letter->parts; i++) {
-		CHECK_OK(ferry_message_attach(message, content(letter->part[i], letter->seed + 100 + i),
+		CHECK_OK(ferry_message_attach(message,
+		                              content(letter->part[i], letter->seed + 100 + i),
 		                              letter->part[i], system_release, &released));
 		system_count(&attached, 1);
 	}
@@ -106,10 +115,12 @@ static void send_letter(struct sender *sender, int target, uint64_t number)
 	if (letter.message) {
 		ferry_message *message = write_letter(&letter, op, body);
 
-		CHECK_OK((letter.call ? ferry_call_message : ferry_post_message)(engine, target, message, future_p));
+		CHECK_OK((letter.call ? ferry_call_message
+		                      : ferry_post_message)(engine, target, message, future_p));
 		ferry_message_release(message);
 	} else {
-		CHECK_OK((letter.call ? ferry_call : ferry_post)(engine, target, op, body, letter.body, future_p));
+		CHECK_OK((letter.call ? ferry_call : ferry_post)(engine, target, op, body,
+		                                                 letter.body, future_p));
 	}
 	free(body);
 	if (future_p)
@@ -131,7 +142,7 @@ static void *send_all(void *arg)
 	return NULL;
 }
 
-/* ---- receiving ---------------------------------------------------------------------------------- */
+/* ---- receiving --------------------------------------------------------- */
 
 static void receive(ferry *on, ferry_message *message, void *arg)
 {
@@ -144,7 +155,8 @@ static void receive(ferry *on, ferry_message *message, void *arg)
 
 	(void)arg;
 	if (number >= letters || nbytes != letter.body || !system_right(body, nbytes, letter.seed))
-		CHECK_FAIL("letter %ju of thread %u of rank %d has the wrong body, of %zu bytes, not %zu",
+		CHECK_FAIL("letter %ju of thread %u of rank %d has the wrong body, of %zu bytes, "
+		           "not %zu",
 		           (uintmax_t)number, thread, source, nbytes, letter.body);
 	CHECK_INT(ferry_message_attachments(message), letter.parts);
 	for (size_t i = 0; i < letter.parts; i++) {
@@ -180,8 +192,9 @@ int main(int argc, char **argv)
 			CHECK_INT(expected[source][i], letters);
 	CHECK_INT(system_counted(&released), system_counted(&attached));
 	if (rank == 0)
-		printf("order: %d letters from %d threads of %d ranks to %d ranks, 0 to %d bytes, %ju attachments a "
-		       "rank: each once and in order\n", (int)letters, THREADS, size, size, SIZE_MAX_BYTES,
+		printf("order: %d letters from %d threads of %d ranks to %d ranks, 0 to %d bytes, "
+		       "%ju attachments a rank: each once and in order\n",
+		       (int)letters, THREADS, size, size, SIZE_MAX_BYTES,
 		       (uintmax_t)system_counted(&attached));
 	return 0;
 }

@@ -13,7 +13,7 @@ enum {
 	WINDOW = 32,
 	ELEMENTS = 8,
 	STRIDE = 3,
-	TAG_OPEN = 500,  /* a message of this tag never comes */
+	TAG_OPEN = 500, /* a message of this tag never comes */
 	TAG_LATE = 501,
 	TAG_GO = 502,
 	TAG_END = 503,
@@ -32,7 +32,7 @@ static void release_all(ferry_future **futures, size_t n)
 		ferry_future_release(futures[i]);
 }
 
-/* ---- rank 1: plain MPI --------------------------------------------------------------------------- */
+/* ---- rank 1: plain MPI ------------------------------------------------- */
 
 /* Each thread's messages come in order; each is sent back with 1 added, in a layout of its own. */
 static void echo(void)
@@ -67,7 +67,7 @@ static void peer(void)
 	free(last);
 }
 
-/* ---- rank 0: 16 threads -------------------------------------------------------------------------- */
+/* ---- rank 0: 16 threads ------------------------------------------------ */
 
 struct window {
 	int out[WINDOW][ELEMENTS * STRIDE];
@@ -78,8 +78,8 @@ struct window {
 static void start_window(struct window *w, int tag, int first)
 {
 	for (int i = 0; i < WINDOW; i++)
-		CHECK_OK(ferry_irecv(engine, w->in[i], ELEMENTS, MPI_INT, i % 2 ? 1 : MPI_ANY_SOURCE, tag, mine,
-		                     &w->receives[i]));
+		CHECK_OK(ferry_irecv(engine, w->in[i], ELEMENTS, MPI_INT,
+		                     i % 2 ? 1 : MPI_ANY_SOURCE, tag, mine, &w->receives[i]));
 	for (int i = 0; i < WINDOW; i++) {
 		for (int e = 0; e < ELEMENTS; e++)
 			w->out[i][e * STRIDE] = first + i + e * 1000000;
@@ -128,7 +128,8 @@ static void check_given_up(void)
 	ferry_future *given_up, *timed_out, *receive, *send;
 	MPI_Status status;
 
-	CHECK_OK(ferry_irecv(engine, &never, 1, MPI_INT, MPI_ANY_SOURCE, TAG_LATE, mine, &given_up));
+	CHECK_OK(
+		ferry_irecv(engine, &never, 1, MPI_INT, MPI_ANY_SOURCE, TAG_LATE, mine, &given_up));
 	CHECK_OK(ferry_irecv(engine, &never, 1, MPI_INT, 1, TAG_LATE, mine, &timed_out));
 	CHECK_INT(ferry_future_poll(given_up), FERRY_PENDING);
 	system_sleep_ms(10);
@@ -153,8 +154,10 @@ static void check_arguments(void)
 	int number = 0;
 
 	CHECK_STATUS(ferry_isend(engine, &number, -1, MPI_INT, 1, 0, mine, &future), FERRY_EINVAL);
-	CHECK_STATUS(ferry_isend(engine, &number, 1, MPI_DATATYPE_NULL, 1, 0, mine, &future), FERRY_EINVAL);
-	CHECK_STATUS(ferry_irecv(engine, &number, 1, MPI_INT, 1, 0, MPI_COMM_NULL, &future), FERRY_EINVAL);
+	CHECK_STATUS(ferry_isend(engine, &number, 1, MPI_DATATYPE_NULL, 1, 0, mine, &future),
+	             FERRY_EINVAL);
+	CHECK_STATUS(ferry_irecv(engine, &number, 1, MPI_INT, 1, 0, MPI_COMM_NULL, &future),
+	             FERRY_EINVAL);
 	CHECK_STATUS(ferry_irecv(NULL, &number, 1, MPI_INT, 1, 0, mine, &future), FERRY_EINVAL);
 	CHECK(!future);
 	/* the communicator lets errors return */
@@ -190,7 +193,8 @@ static void hear(ferry *on, ferry_message *message, void *arg)
 	memcpy(arg, ferry_message_body(message, NULL), sizeof(int));
 }
 
-/* A close ends a receive for which there is no message, and waits for a send and what follows from it. */
+/* A close ends a receive for which there is no message, and waits for a send and what follows
+ * from it. */
 static void check_close(void)
 {
 	int never = -1, heard = 0, *last = calloc(LONG, sizeof *last);
@@ -248,6 +252,7 @@ int main(void)
 	MPI_Comm_free(&mine);
 	MPI_Finalize();
 	if (rank == 0)
-		printf("plain_mpi: %d threads with %u messages each, there and back\n", THREADS, rounds * WINDOW);
+		printf("plain_mpi: %d threads with %u messages each, there and back\n", THREADS,
+		       rounds * WINDOW);
 	return 0;
 }

@@ -121,7 +121,8 @@ static void intercommunicators_are_refused(int rank, int size)
 	MPI_Intercomm_create(half, 0, MPI_COMM_WORLD, 1 - rank % 2, 7, &inter);
 	CHECK_STATUS(fy_port_mpi_open(&inter, FERRY_THREAD_MULTIPLE, false, &port), FERRY_EINVAL);
 	CHECK(strstr(ferry_last_error(), "MPI_Intercomm_merge") != NULL);
-	CHECK_OK(fy_port_mpi_open(&half, FERRY_THREAD_MULTIPLE, false, &port)); /* halves by themselves */
+	/* halves by themselves */
+	CHECK_OK(fy_port_mpi_open(&half, FERRY_THREAD_MULTIPLE, false, &port));
 	around(port);
 	CHECK_OK(port->ops->close(port, true));
 	MPI_Comm_free(&inter);
@@ -225,7 +226,8 @@ static void errors_come_to_whom_they_belong(int rank, int size)
 #endif
 }
 
-/* After one that was left as it is, because a rank was gone, say. That MPI is finalized then is not our business. */
+/* After one that was left as it is, because a rank was gone, say. That MPI is finalized then is not
+ * our business. */
 static void a_port_follows_an_unclean_one(void)
 {
 	MPI_Comm self = MPI_COMM_SELF;

@@ -20,7 +20,8 @@
 static unsigned refuse_sends;
 static int64_t started;
 
-int MPI_Isend(const void *data, int count, MPI_Datatype type, int dest, int tag, MPI_Comm comm, MPI_Request *request)
+int MPI_Isend(const void *data, int count, MPI_Datatype type, int dest, int tag, MPI_Comm comm,
+              MPI_Request *request)
 {
 	if (refuse_sends > 0) {
 		refuse_sends--;
@@ -66,8 +67,12 @@ static void refuse(struct conformance *c, int rank)
 
 static void conform(fy_port *port)
 {
-	struct conformance c = { .ranks = port->size, .port = mine, .turn = turn, .gather = gather,
-		                 .refuse = refuse, .arg = port };
+	struct conformance c = { .ranks = port->size,
+		                 .port = mine,
+		                 .turn = turn,
+		                 .gather = gather,
+		                 .refuse = refuse,
+		                 .arg = port };
 #ifdef OPEN_MPI
 	c.never_truncate = true; /* see port_mpi.c */
 #endif
@@ -108,9 +113,11 @@ static void a_second_port_does_not_hear_the_first(fy_port *first)
 	CHECK(port->ops->doorbell(port, port->rank) != first->ops->doorbell(first, first->rank));
 	fy_port *both[2] = { first, port };
 	for (int i = 0; i < 2; i++)
-		CHECK_OK(both[i]->ops->send(both[i], port->rank, 5, &out[i], sizeof out[i], &sent[i]));
+		CHECK_OK(both[i]->ops->send(both[i], port->rank, 5, &out[i], sizeof out[i],
+		                            &sent[i]));
 	for (int i = 1; i >= 0; i--) {
-		CHECK_OK(both[i]->ops->recv(both[i], FY_PORT_ANY, 5, &in[i], sizeof in[i], &received[i]));
+		CHECK_OK(both[i]->ops->recv(both[i], FY_PORT_ANY, 5, &in[i], sizeof in[i],
+		                            &received[i]));
 		while (!both[i]->ops->test(both[i], &received[i]))
 			;
 		while (!both[i]->ops->test(both[i], &sent[i]))

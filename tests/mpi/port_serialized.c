@@ -22,7 +22,8 @@ int main(void)
 	CHECK_STATUS(fy_port_mpi_open(NULL, FERRY_THREAD_SERIALIZED, true, &other), FERRY_ETHREAD);
 	CHECK(strstr(ferry_last_error(), "second engine") != NULL);
 	CHECK_OK(port->ops->close(port, true));
-	CHECK_OK(fy_port_mpi_open(NULL, FERRY_THREAD_SERIALIZED, true, &port)); /* the first is gone */
+	/* the first is gone */
+	CHECK_OK(fy_port_mpi_open(NULL, FERRY_THREAD_SERIALIZED, true, &port));
 	CHECK_OK(port->ops->close(port, true));
 	MPI_Barrier(MPI_COMM_WORLD);
 	usleep(50000);

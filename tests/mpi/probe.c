@@ -1,14 +1,26 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * ferry_improbe and ferry_imrecv: threads that wait for messages of unknown size from anybody, each message received
- * once; order; a message for which nobody waits any more stays for others, whatever the moment; a sleeping engine;
- * what is wrong; a close.
+ * ferry_improbe and ferry_imrecv: threads that wait for messages of unknown size from anybody, each
+ * message received once; order; a message for which nobody waits any more stays for others,
+ * whatever the moment; a sleeping engine; what is wrong; a close.
  */
 #include <ferry_mpi.h>
 
 #include "system.h"
 
-enum { THREADS = 4, TAG_WORK = 1, TAG_ORDER, TAG_RACE, TAG_SLEEP, TAG_NONE, TAG_LATE, TAG_SURE, TAG_WRONG, TAG_CLOSE, LONG = 1 << 20 };
+enum {
+	THREADS = 4,
+	TAG_WORK = 1,
+	TAG_ORDER,
+	TAG_RACE,
+	TAG_SLEEP,
+	TAG_NONE,
+	TAG_LATE,
+	TAG_SURE,
+	TAG_WRONG,
+	TAG_CLOSE,
+	LONG = 1 << 20
+};
 
 static ferry *engine;
 static MPI_Comm mine;
@@ -43,13 +55,14 @@ static void receive(int *in, int count, MPI_Message *message)
 	ferry_future_release(future);
 }
 
-/* By MPI itself; one of this rank's own by the engine, as MPICH (4.0.2) does not come back from a receive of what
- * another thread sends to the same rank. */
+/* By MPI itself; one of this rank's own by the engine, as MPICH (4.0.2) does not come back from a
+ * receive of what another thread sends to the same rank. */
 static void receive_plainly(int *in, int tag)
 {
 	ferry_future *future;
 	if (size > 1) {
-		CHECK_INT(MPI_Recv(in, 1, MPI_INT, before, tag, mine, MPI_STATUS_IGNORE), MPI_SUCCESS);
+		CHECK_INT(MPI_Recv(in, 1, MPI_INT, before, tag, mine, MPI_STATUS_IGNORE),
+		          MPI_SUCCESS);
 		return;
 	}
 	CHECK_OK(ferry_irecv(engine, in, 1, MPI_INT, before, tag, mine, &future));
@@ -57,11 +70,11 @@ static void receive_plainly(int *in, int tag)
 	ferry_future_release(future);
 }
 
-/* ---- many threads wait for the same ---------------------------------------------------------------- */
+/* ---- many threads wait for the same ------------------------------------ */
 
 static struct {
 	pthread_mutex_t lock;
-	int left;       /* messages that nobody has asked for */
+	int left; /* messages that nobody has asked for */
 	long long sum;
 } work = { .lock = PTHREAD_MUTEX_INITIALIZER };
 
@@ -108,7 +121,8 @@ static void check_work(void)
 	for (int i = 0; i < n; i++) {
 		ferry_future *sent;
 		out[0] = i;
-		CHECK_OK(ferry_isend(engine, out, i % 64 + 1, MPI_INT, next, TAG_WORK, mine, &sent));
+		CHECK_OK(
+			ferry_isend(engine, out, i % 64 + 1, MPI_INT, next, TAG_WORK, mine, &sent));
 		CHECK_OK(ferry_future_wait(sent, FERRY_S(50)));
 		ferry_future_release(sent);
 	}
@@ -117,7 +131,7 @@ static void check_work(void)
 	CHECK_INT(work.sum, (long long)n * (n - 1) / 2);
 }
 
-/* ---- order ------------------------------------------------------------------------------------------- */
+/* ---- order ------------------------------------------------------------- */
 
 /* More probes than one look takes, among others that find nothing: the first gets the first. */
 static void check_order(void)
@@ -145,7 +159,7 @@ static void check_order(void)
 	CHECK_INT(ferry_finish_all(others, OTHERS, 0), FERRY_ECANCELED);
 }
 
-/* ---- given up ---------------------------------------------------------------------------------------- */
+/* ---- given up ---------------------------------------------------------- */
 
 /* Cancelled or too late before anything came: the message is there for a plain receive. */
 static void check_given_up(void)
@@ -169,7 +183,8 @@ static void check_given_up(void)
 	CHECK(first == MPI_MESSAGE_NULL && second == MPI_MESSAGE_NULL);
 }
 
-/* The cancel meets the match at any moment: either the future has the message, or the next who asks has. */
+/* The cancel meets the match at any moment: either the future has the message, or the next who
+ * asks has. */
 static void check_race(void)
 {
 	int rounds = (int)check_scaled(300), taken = 0;
@@ -183,7 +198,9 @@ static void check_race(void)
 			ferry_future_deadline(future, FERRY_US(i % 50));
 		for (int spin = 0; spin < i % 17 * 40; spin++)
 			ferry_future_poll(future);
-		status = ferry_future_cancel(future) == FERRY_OK ? FERRY_ECANCELED : ferry_future_wait(future, FERRY_S(50));
+		status = ferry_future_cancel(future) == FERRY_OK
+		                 ? FERRY_ECANCELED
+		                 : ferry_future_wait(future, FERRY_S(50));
 		if (status != FERRY_OK) {
 			CHECK(status == FERRY_ECANCELED || status == FERRY_ETIMEDOUT);
 			CHECK(message == MPI_MESSAGE_NULL);
@@ -199,9 +216,10 @@ static void check_race(void)
 	CHECK(taken > 0 || rounds < 100);
 }
 
-/* ---- a receive of what was matched ---------------------------------------------------------------------- */
+/* ---- a receive of what was matched ------------------------------------- */
 
-/* Cancelled at once: the message is received all the same, and its sender ends, though it is long. */
+/* Cancelled at once: the message is received all the same, and its sender ends, though it
+ * is long. */
 static void check_sure(void)
 {
 	int *out = calloc(LONG, sizeof *out), *in = calloc(LONG, sizeof *in);
@@ -228,7 +246,7 @@ static void check_sure(void)
 	free(in);
 }
 
-/* ---- a sleeping engine ------------------------------------------------------------------------------------ */
+/* ---- a sleeping engine ------------------------------------------------- */
 
 struct waiter {
 	ferry_future *future;
@@ -263,7 +281,7 @@ static void check_sleep(void)
 	CHECK_INT(MPI_Wait(&request, MPI_STATUS_IGNORE), MPI_SUCCESS);
 }
 
-/* ---- wrong, and the end --------------------------------------------------------------------------------------- */
+/* ---- wrong, and the end ------------------------------------------------ */
 
 static void check_arguments(void)
 {
@@ -281,7 +299,8 @@ static void check_arguments(void)
 	message = MPI_MESSAGE_NO_PROC;
 	CHECK_STATUS(ferry_imrecv(NULL, &in, 1, MPI_INT, &message, &future), FERRY_EINVAL);
 	CHECK_STATUS(ferry_imrecv(engine, &in, -1, MPI_INT, &message, &future), FERRY_EINVAL);
-	CHECK_STATUS(ferry_imrecv(engine, &in, 1, MPI_DATATYPE_NULL, &message, &future), FERRY_EINVAL);
+	CHECK_STATUS(ferry_imrecv(engine, &in, 1, MPI_DATATYPE_NULL, &message, &future),
+	             FERRY_EINVAL);
 	CHECK(!future && message == MPI_MESSAGE_NO_PROC);
 	CHECK_OK(ferry_improbe(engine, size + 5, 0, mine, &message, &future));
 	CHECK_INT(ferry_future_wait(future, FERRY_S(50)), FERRY_EMPI);
@@ -329,7 +348,8 @@ static void check_close(void)
 	CHECK(message == MPI_MESSAGE_NULL);
 	if (size == 1)
 		return;
-	CHECK_INT(MPI_Recv(&in, 1, MPI_INT, before, TAG_CLOSE, mine, MPI_STATUS_IGNORE), MPI_SUCCESS);
+	CHECK_INT(MPI_Recv(&in, 1, MPI_INT, before, TAG_CLOSE, mine, MPI_STATUS_IGNORE),
+	          MPI_SUCCESS);
 	CHECK_INT(in, 8);
 }
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The engine as part of a process: programs are started while it runs, by the program's threads and by its code on
- * threads of the library; signals go where the header says; a thread that waits is cancelled. `process exit` leaves by exit(7) with an engine that was never closed
- * and work under way; process.sh looks at how that ends.
+ * The engine as part of a process: programs are started while it runs, by the program's threads and
+ * by its code on threads of the library; signals go where the header says; a thread that waits is
+ * cancelled. `process exit` leaves by exit(7) with an engine that was never closed and work under
+ * way; process.sh looks at how that ends.
  */
 #define _GNU_SOURCE
 #include <dirent.h>
@@ -48,7 +49,7 @@ static void check_works(void)
 	ferry_future_release(future);
 }
 
-/* ---- programs started while it runs ------------------------------------------------------------- */
+/* ---- programs started while it runs ------------------------------------ */
 
 static void start_program(const char *program)
 {
@@ -86,7 +87,7 @@ static void check_programs(void)
 	check_works();
 }
 
-/* ---- signals ------------------------------------------------------------------------------------ */
+/* ---- signals ----------------------------------------------------------- */
 
 /* The name and the blocked signals of a thread; false when it is gone. */
 static bool read_task(const char *task, char name[64], unsigned long long *blocked)
@@ -109,18 +110,20 @@ static bool read_task(const char *task, char name[64], unsigned long long *block
 }
 
 static const int synchronous[] = { SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT, SIGSYS };
-static const int others[] = { SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGALRM, SIGCHLD, SIGUSR1, SIGUSR2, SIGPIPE, SIGPROF,
-	                      SIGWINCH };
+static const int others[] = { SIGHUP,  SIGINT,  SIGQUIT, SIGTERM, SIGALRM, SIGCHLD,
+	                      SIGUSR1, SIGUSR2, SIGPIPE, SIGPROF, SIGWINCH };
 
-static void check_mask(const char *name, unsigned long long blocked, const int *numbers, unsigned n, bool wanted)
+static void check_mask(const char *name, unsigned long long blocked, const int *numbers, unsigned n,
+                       bool wanted)
 {
 	for (unsigned i = 0; i < n; i++)
 		if ((blocked >> (numbers[i] - 1) & 1) != wanted)
-			CHECK_FAIL("the thread %s %s signal %d", name, wanted ? "does not block" : "blocks", numbers[i]);
+			CHECK_FAIL("the thread %s %s signal %d", name,
+			           wanted ? "does not block" : "blocks", numbers[i]);
 }
 
-/* The progress thread has run no code of the program's yet. What it causes itself goes to the program's handlers, and
- * all else to the program's threads. */
+/* The progress thread has run no code of the program's yet. What it causes itself goes to the
+ * program's handlers, and all else to the program's threads. */
 static void check_threads(void)
 {
 	DIR *tasks = opendir("/proc/self/task");
@@ -144,13 +147,14 @@ static void check_threads(void)
 	CHECK(found >= 1);
 }
 
-/* ---- what the program's code has on a thread of the library ------------------------------------- */
+/* ---- what the program's code has on a thread of the library ------------ */
 
-/* A child of code that runs here starts with the mask of the thread that opened the engine, or made the pool: nothing
- * but SIGUSR2. */
+/* A child of code that runs here starts with the mask of the thread that opened the engine, or made
+ * the pool: nothing but SIGUSR2. */
 static void start_children(ferry *on, ferry_message *request, void *arg)
 {
-	char *grep[] = { (char *)"grep", (char *)"-q", (char *)"^SigBlk:\t0*800$", (char *)"/proc/self/status", NULL };
+	char *grep[] = { (char *)"grep", (char *)"-q", (char *)"^SigBlk:\t0*800$",
+		         (char *)"/proc/self/status", NULL };
 	int results[2] = { -1, -1 };
 	pid_t child;
 
@@ -247,7 +251,7 @@ static void check_signals(void)
 	CHECK(signals > 0);
 }
 
-/* ---- a waiter that is cancelled ----------------------------------------------------------------- */
+/* ---- a waiter that is cancelled ---------------------------------------- */
 
 static void *wait_for_it(void *arg)
 {
@@ -274,8 +278,8 @@ static void answer_later(void)
 	ferry_message_release(request);
 }
 
-/* Whether the wait itself is left or only what follows it: the thread ends, the future is whole, and the
- * engine goes on. */
+/* Whether the wait itself is left or only what follows it: the thread ends, the future is whole,
+ * and the engine goes on. */
 static void check_cancelled(void)
 {
 	ferry_future *future;
@@ -288,7 +292,8 @@ static void check_cancelled(void)
 	CHECK_INT(pthread_cancel(waiter), 0);
 	system_sleep_ms(20);
 	check_works();
-	CHECK_OK(ferry_fence(engine, FERRY_FOREVER)); /* the neighbour does not answer before the cancellation */
+	/* the neighbour does not answer before the cancellation */
+	CHECK_OK(ferry_fence(engine, FERRY_FOREVER));
 	answer_later();
 	CHECK_INT(pthread_join(waiter, &result), 0);
 	CHECK(result == PTHREAD_CANCELED);
@@ -298,7 +303,7 @@ static void check_cancelled(void)
 	CHECK_OK(ferry_fence(engine, FERRY_FOREVER));
 }
 
-/* ---- main --------------------------------------------------------------------------------------- */
+/* ---- main -------------------------------------------------------------- */
 
 static void leave_unclosed(void)
 {
@@ -338,7 +343,9 @@ int main(int argc, char **argv)
 	CHECK_OK(ferry_close(engine));
 	CHECK_INT(system_counted(&sunk), POSTS + 1 + 200 + 2 * 10);
 	if (rank == 0)
-		printf("process: %d ranks: programs started meanwhile, also in handlers, the engine's threads are named and "
-		       "have the masks that they should, waits go on over signals, cancelled waiters leave everything whole\n", size);
+		printf("process: %d ranks: programs started meanwhile, also in handlers, the "
+		       "engine's threads are named and have the masks that they should, waits go "
+		       "on over signals, cancelled waiters leave everything whole\n",
+		       size);
 	return 0;
 }

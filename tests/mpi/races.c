@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Cancel, deadline, reply (or fulfilment), then and close at the same future at the same time, by real
- * threads. However a race ends: the future is decided once, whoever was told that he decided it did, the callback
- * runs once, lent memory is released once. Mostly for ThreadSanitizer.
+ * Cancel, deadline, reply (or fulfilment), then and close at the same future at the same time, by
+ * real threads. However a race ends: the future is decided once, whoever was told that he decided
+ * it did, the callback runs once, lent memory is released once. Mostly for ThreadSanitizer.
  */
 #include "system.h"
 
@@ -18,7 +18,7 @@ struct race {
 	bool timer;
 	pthread_mutex_t lock;
 	unsigned called, released, lent;
-	int status;                  /* what the callback was told */
+	int status; /* what the callback was told */
 	uint64_t seed;
 	size_t nbytes;
 };
@@ -37,8 +37,9 @@ static bool over, closing;     /* written by main before the gate, read behind i
 static struct kept {
 	ferry_message *request;
 	struct kept *next;
-} *keeps; /* requests that stay unanswered: the inline handler's, after the close main's */
-static uint64_t outcomes[5];   /* the main thread's: fulfilled, cancelled, timed out, stopped, other */
+} * keeps; /* requests that stay unanswered: the inline handler's, after the close main's */
+/* the main thread's: fulfilled, cancelled, timed out, stopped, other */
+static uint64_t outcomes[5];
 
 static unsigned pick(uint64_t *random, unsigned n)
 {
@@ -52,7 +53,7 @@ static void dawdle(uint64_t *random)
 		__asm__ volatile("" ::: "memory");
 }
 
-/* ---- what the racers share ---------------------------------------------------------------------------- */
+/* ---- what the racers share --------------------------------------------- */
 
 static void call_back(ferry_future *future, int status, void *arg)
 {
@@ -87,7 +88,7 @@ static int follow(ferry_future *done, int status, void *arg, ferry_future **next
 	return FERRY_OK;
 }
 
-/* ---- the peer's part ------------------------------------------------------------------------------------ */
+/* ---- the peer's part --------------------------------------------------- */
 
 static void answer(ferry *on, ferry_message *request, void *arg)
 {
@@ -135,7 +136,7 @@ static void release_kept(void)
 	}
 }
 
-/* ---- the racers ------------------------------------------------------------------------------------------ */
+/* ---- the racers -------------------------------------------------------- */
 
 static void cancel(struct race *race)
 {
@@ -148,7 +149,8 @@ static void set_deadline(struct race *race, uint64_t *random)
 	int64_t timeout = pick(random, 2) ? 0 : 1 + pick(random, 200000);
 	int status = ferry_future_deadline(race->future, timeout);
 
-	CHECK(status == FERRY_OK || status == FERRY_EALREADY || (timeout && status == FERRY_ESTOPPED));
+	CHECK(status == FERRY_OK || status == FERRY_EALREADY ||
+	      (timeout && status == FERRY_ESTOPPED));
 	if (timeout == 0)
 		race->timed_out = status;
 	else
@@ -204,11 +206,13 @@ static void *race_all(void *arg)
 	}
 }
 
-/* ---- one batch --------------------------------------------------------------------------------------------- */
+/* ---- one batch --------------------------------------------------------- */
 
 static void make_call(struct race *race)
 {
-	uint32_t op = race->kind == CALL_LATER ? OP_LATER : closing && race->seed % 2 ? OP_NEVER : OP_NOW;
+	uint32_t op = race->kind == CALL_LATER    ? OP_LATER
+	              : closing && race->seed % 2 ? OP_NEVER
+	                                          : OP_NOW;
 	ferry_message *message;
 
 	race->nbytes = race->seed % 3 ? race->seed % LENT_MAX : 64;
@@ -264,8 +268,11 @@ static void judge(struct race *race)
 	CHECK_INT(race->called, race->then == FERRY_OK);
 	CHECK(!race->called || race->status == status);
 	CHECK_INT(race->released, race->lent);
-	outcomes[status == FERRY_OK ? 0 : status == FERRY_ECANCELED ? 1 : status == FERRY_ETIMEDOUT ? 2 :
-	         status == FERRY_ESTOPPED ? 3 : 4]++;
+	outcomes[status == FERRY_OK          ? 0
+	         : status == FERRY_ECANCELED ? 1
+	         : status == FERRY_ETIMEDOUT ? 2
+	         : status == FERRY_ESTOPPED  ? 3
+	                                     : 4]++;
 }
 
 static void end(struct race *race)
@@ -324,7 +331,7 @@ static void run_batch(uint64_t *random)
 		end(&races[i]);
 }
 
-/* ---- an engine that ends with a race --------------------------------------------------------------------------- */
+/* ---- an engine that ends with a race ----------------------------------- */
 
 static void run_engine(uint64_t *random, unsigned batches)
 {
@@ -366,9 +373,10 @@ int main(void)
 	CHECK_INT(outcomes[4], 0);
 	CHECK(engines < 4 || (outcomes[0] && outcomes[1] && outcomes[2] && outcomes[3]));
 	if (rank == 0)
-		printf("races: %u futures of %u engines: %ju fulfilled or answered, %ju cancelled, %ju timed "
-		       "out, %ju stopped by the close: each once, with its callback and its memory\n",
-		       engines * batches * BATCH, engines,
-		       (uintmax_t)outcomes[0], (uintmax_t)outcomes[1], (uintmax_t)outcomes[2], (uintmax_t)outcomes[3]);
+		printf("races: %u futures of %u engines: %ju fulfilled or answered, %ju cancelled, "
+		       "%ju timed out, %ju stopped by the close: each once, with its callback and "
+		       "its memory\n",
+		       engines * batches * BATCH, engines, (uintmax_t)outcomes[0],
+		       (uintmax_t)outcomes[1], (uintmax_t)outcomes[2], (uintmax_t)outcomes[3]);
 	return 0;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Calls of MPI that fail on one rank, once or now and then: this program's own stand before MPI's. Nobody waits for
- * ever, and what can be tried again is.
+ * Calls of MPI that fail on one rank, once or now and then: this program's own stand before MPI's.
+ * Nobody waits for ever, and what can be tried again is.
  */
 #include "system.h"
 
@@ -9,16 +9,17 @@
 
 static ferry *engine;
 static int rank, size;
-static volatile int failing; /* so many collectives of this rank fail; read and written where they are started */
+/* so many collectives of this rank fail; read and written where they are started */
+static volatile int failing;
 static volatile int refused;
 static volatile bool no_copies; /* MPI_Comm_dup fails */
 
 /* Seen by the library. */
 #pragma GCC visibility push(default)
-int MPI_Iallreduce(const void *from, void *to, int count, MPI_Datatype type, MPI_Op op, MPI_Comm comm,
-                   MPI_Request *request);
-int MPI_Igather(const void *from, int n, MPI_Datatype type, void *to, int m, MPI_Datatype other, int root,
-                MPI_Comm comm, MPI_Request *request);
+int MPI_Iallreduce(const void *from, void *to, int count, MPI_Datatype type, MPI_Op op,
+                   MPI_Comm comm, MPI_Request *request);
+int MPI_Igather(const void *from, int n, MPI_Datatype type, void *to, int m, MPI_Datatype other,
+                int root, MPI_Comm comm, MPI_Request *request);
 int MPI_Comm_dup(MPI_Comm comm, MPI_Comm *copy);
 int MPI_Test(MPI_Request *request, int *done, MPI_Status *status);
 #pragma GCC visibility pop
@@ -32,16 +33,18 @@ static bool fails_now(void)
 	return true;
 }
 
-int MPI_Iallreduce(const void *from, void *to, int count, MPI_Datatype type, MPI_Op op, MPI_Comm comm,
-                   MPI_Request *request)
+int MPI_Iallreduce(const void *from, void *to, int count, MPI_Datatype type, MPI_Op op,
+                   MPI_Comm comm, MPI_Request *request)
 {
-	return fails_now() ? MPI_ERR_OTHER : PMPI_Iallreduce(from, to, count, type, op, comm, request);
+	return fails_now() ? MPI_ERR_OTHER
+	                   : PMPI_Iallreduce(from, to, count, type, op, comm, request);
 }
 
-int MPI_Igather(const void *from, int n, MPI_Datatype type, void *to, int m, MPI_Datatype other, int root,
-                MPI_Comm comm, MPI_Request *request)
+int MPI_Igather(const void *from, int n, MPI_Datatype type, void *to, int m, MPI_Datatype other,
+                int root, MPI_Comm comm, MPI_Request *request)
 {
-	return fails_now() ? MPI_ERR_NO_MEM : PMPI_Igather(from, n, type, to, m, other, root, comm, request);
+	return fails_now() ? MPI_ERR_NO_MEM
+	                   : PMPI_Igather(from, n, type, to, m, other, root, comm, request);
 }
 
 int MPI_Comm_dup(MPI_Comm comm, MPI_Comm *copy)
@@ -101,8 +104,10 @@ int main(void)
 		check_collectives(fail);
 	for (int i = 0; i < 1000; i++)
 		CHECK_OK(ferry_post(engine, i % size, 1, "x", 1, NULL));
-	CHECK_OK(ferry_isend(engine, out, 10, MPI_BYTE, (rank + 1) % size, 1, MPI_COMM_WORLD, &sent));
-	CHECK_OK(ferry_irecv(engine, in, 100, MPI_BYTE, MPI_ANY_SOURCE, 1, MPI_COMM_WORLD, &received));
+	CHECK_OK(ferry_isend(engine, out, 10, MPI_BYTE, (rank + 1) % size, 1, MPI_COMM_WORLD,
+	                     &sent));
+	CHECK_OK(ferry_irecv(engine, in, 100, MPI_BYTE, MPI_ANY_SOURCE, 1, MPI_COMM_WORLD,
+	                     &received));
 	CHECK_OK(ferry_future_wait(received, FERRY_S(20)));
 	CHECK_OK(ferry_future_wait(sent, FERRY_S(20)));
 	ferry_future_release(sent);

@@ -1,11 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A rank to itself: posts of all sizes from several threads, handlers that post on, calls, large
- * attachments that are taken out, and several engines at once. With `alone` it must be the only rank.
+ * A rank to itself: posts of all sizes from several threads, handlers that post on, calls,
+ * large attachments that are taken out, and several engines at once. With `alone` it must be
+ * the only rank.
  */
 #include "system.h"
 
-enum { OP_CHAIN = 1, OP_ECHO = 2, OP_MAIL = 3, OP_SINK = 4, THREADS = 4, ENGINES = 3, LARGE = 3 << 20, CHAIN = 1000 };
+enum {
+	OP_CHAIN = 1,
+	OP_ECHO = 2,
+	OP_MAIL = 3,
+	OP_SINK = 4,
+	THREADS = 4,
+	ENGINES = 3,
+	LARGE = 3 << 20,
+	CHAIN = 1000
+};
 
 static const size_t sizes[] = { 0, 1, 63, 64, 65, 4000, 8192, 70000, 300000, 1 << 20 };
 
@@ -109,7 +119,8 @@ static void check_threads(void)
 	CHECK_INT(sunk, all * rounds[0] * THREADS);
 }
 
-/* One message, posted twice; the attachment of the first delivery is taken out, and so outlives its message. */
+/* One message, posted twice; the attachment of the first delivery is taken out, and so outlives
+ * its message. */
 static void check_attachment(void)
 {
 	void *data = malloc(LARGE), *taken;
@@ -159,7 +170,8 @@ static void check_engines(void)
 	}
 	for (int i = 0; i < ENGINES; i++)
 		for (int n = 0; n <= i; n++)
-			CHECK_OK(ferry_post(engines[i], ferry_rank(engines[i]), OP_SINK, NULL, 0, NULL));
+			CHECK_OK(ferry_post(engines[i], ferry_rank(engines[i]), OP_SINK, NULL, 0,
+			                    NULL));
 	for (int i = 0; i < ENGINES; i++)
 		CHECK_OK(ferry_close(engines[i]));
 	for (int i = 0; i < ENGINES; i++)
@@ -188,11 +200,13 @@ int main(int argc, char **argv)
 	check_engines();
 	CHECK_OK(ferry_close(engine));
 	CHECK_INT(system_counted(&released), 1);
-	CHECK_STATUS(ferry_open(NULL, &later), FERRY_ENOTSUP); /* MPI was finalized with the last engine */
+	/* MPI was finalized with the last engine */
+	CHECK_STATUS(ferry_open(NULL, &later), FERRY_ENOTSUP);
 	CHECK(!later && *ferry_last_error());
 	if (rank == 0)
-		printf("selfpost: %d of %d: chains in handlers, echoes, %d threads, sizes up to %d bytes, an "
-		       "attachment taken out, %d more engines, and no open after the end\n",
+		printf("selfpost: %d of %d: chains in handlers, echoes, %d threads, sizes up to %d "
+		       "bytes, an attachment taken out, %d more engines, and no open after the "
+		       "end\n",
 		       rank, size, THREADS, LARGE, ENGINES);
 	return 0;
 }

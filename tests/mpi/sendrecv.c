@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * ferry_sendrecv: a ring of ranks, each of many threads, that all send before anybody receives; MPI_PROC_NULL at the
- * ends of a line; long messages, which MPI does not send before they are asked for; what is wrong, what is given up,
- * and what a close leaves.
+ * ferry_sendrecv: a ring of ranks, each of many threads, that all send before anybody receives;
+ * MPI_PROC_NULL at the ends of a line; long messages, which MPI does not send before they are asked
+ * for; what is wrong, what is given up, and what a close leaves.
  */
 #include <ferry_mpi.h>
 
@@ -18,7 +18,8 @@ static unsigned rounds;
 static void exchange(const int *out, int *in, int count, int tag, MPI_Status *status)
 {
 	ferry_future *future;
-	CHECK_OK(ferry_sendrecv(engine, out, count, MPI_INT, next, tag, in, count, MPI_INT, before, tag, mine, &future));
+	CHECK_OK(ferry_sendrecv(engine, out, count, MPI_INT, next, tag, in, count, MPI_INT, before,
+	                        tag, mine, &future));
 	CHECK_OK(ferry_future_wait(future, FERRY_S(50)));
 	CHECK_OK(ferry_future_mpi_status(future, status));
 	ferry_future_release(future);
@@ -68,12 +69,14 @@ static void check_long(void)
 /* A line of ranks: who has no neighbour there names MPI_PROC_NULL, in each direction or both. */
 static void check_line(void)
 {
-	int out = rank, in = -7, to = rank + 1 < size ? rank + 1 : MPI_PROC_NULL, from = rank ? rank - 1 : MPI_PROC_NULL;
+	int out = rank, in = -7, to = rank + 1 < size ? rank + 1 : MPI_PROC_NULL,
+	    from = rank ? rank - 1 : MPI_PROC_NULL;
 	ferry_future *futures[2];
 	MPI_Status status;
-	CHECK_OK(ferry_sendrecv(engine, &out, 1, MPI_INT, to, 60, &in, 1, MPI_INT, from, 60, mine, &futures[0]));
-	CHECK_OK(ferry_sendrecv(engine, &out, 1, MPI_INT, MPI_PROC_NULL, 61, NULL, 0, MPI_INT, MPI_PROC_NULL, 61, mine,
-	                        &futures[1]));
+	CHECK_OK(ferry_sendrecv(engine, &out, 1, MPI_INT, to, 60, &in, 1, MPI_INT, from, 60, mine,
+	                        &futures[0]));
+	CHECK_OK(ferry_sendrecv(engine, &out, 1, MPI_INT, MPI_PROC_NULL, 61, NULL, 0, MPI_INT,
+	                        MPI_PROC_NULL, 61, mine, &futures[1]));
 	CHECK_OK(ferry_wait_all(futures, 2, FERRY_S(50)));
 	CHECK_OK(ferry_future_mpi_status(futures[0], &status));
 	CHECK_INT(status.MPI_SOURCE, from);
@@ -87,22 +90,33 @@ static void check_wrong(void)
 {
 	int out = 5, in = -1, late = -1;
 	ferry_future *future = NULL, *receive, *send;
-	CHECK_STATUS(ferry_sendrecv(NULL, &out, 1, MPI_INT, 0, 0, &in, 1, MPI_INT, 0, 0, mine, &future), FERRY_EINVAL);
-	CHECK_STATUS(ferry_sendrecv(engine, &out, -1, MPI_INT, 0, 0, &in, 1, MPI_INT, 0, 0, mine, &future), FERRY_EINVAL);
-	CHECK_STATUS(ferry_sendrecv(engine, &out, 1, MPI_INT, 0, 0, &in, -1, MPI_INT, 0, 0, mine, &future), FERRY_EINVAL);
-	CHECK_STATUS(ferry_sendrecv(engine, &out, 1, MPI_DATATYPE_NULL, 0, 0, &in, 1, MPI_INT, 0, 0, mine, &future),
+	CHECK_STATUS(ferry_sendrecv(NULL, &out, 1, MPI_INT, 0, 0, &in, 1, MPI_INT, 0, 0, mine,
+	                            &future),
 	             FERRY_EINVAL);
-	CHECK_STATUS(ferry_sendrecv(engine, &out, 1, MPI_INT, 0, 0, &in, 1, MPI_DATATYPE_NULL, 0, 0, mine, &future),
+	CHECK_STATUS(ferry_sendrecv(engine, &out, -1, MPI_INT, 0, 0, &in, 1, MPI_INT, 0, 0, mine,
+	                            &future),
 	             FERRY_EINVAL);
-	CHECK_STATUS(ferry_sendrecv(engine, &out, 1, MPI_INT, 0, 0, &in, 1, MPI_INT, 0, 0, MPI_COMM_NULL, &future),
+	CHECK_STATUS(ferry_sendrecv(engine, &out, 1, MPI_INT, 0, 0, &in, -1, MPI_INT, 0, 0, mine,
+	                            &future),
+	             FERRY_EINVAL);
+	CHECK_STATUS(ferry_sendrecv(engine, &out, 1, MPI_DATATYPE_NULL, 0, 0, &in, 1, MPI_INT, 0, 0,
+	                            mine, &future),
+	             FERRY_EINVAL);
+	CHECK_STATUS(ferry_sendrecv(engine, &out, 1, MPI_INT, 0, 0, &in, 1, MPI_DATATYPE_NULL, 0, 0,
+	                            mine, &future),
+	             FERRY_EINVAL);
+	CHECK_STATUS(ferry_sendrecv(engine, &out, 1, MPI_INT, 0, 0, &in, 1, MPI_INT, 0, 0,
+	                            MPI_COMM_NULL, &future),
 	             FERRY_EINVAL);
 	CHECK(!future);
-	CHECK_OK(ferry_sendrecv(engine, &out, 1, MPI_INT, size + 7, 70, &in, 1, MPI_INT, before, 70, mine, &future));
+	CHECK_OK(ferry_sendrecv(engine, &out, 1, MPI_INT, size + 7, 70, &in, 1, MPI_INT, before, 70,
+	                        mine, &future));
 	CHECK_INT(ferry_future_wait(future, FERRY_S(50)), FERRY_EMPI);
 	CHECK(strstr(ferry_last_error(), "ferry_sendrecv"));
 	ferry_future_release(future);
 	ferry_future *half;
-	CHECK_OK(ferry_sendrecv(engine, &out, 1, MPI_INT, next, 71, &in, 1, MPI_INT, size + 7, 70, mine, &half));
+	CHECK_OK(ferry_sendrecv(engine, &out, 1, MPI_INT, next, 71, &in, 1, MPI_INT, size + 7, 70,
+	                        mine, &half));
 	/* the receive whose send was refused took no message away, whoever was first */
 	CHECK_OK(ferry_isend(engine, &out, 1, MPI_INT, next, 70, mine, &send));
 	CHECK_OK(ferry_irecv(engine, &late, 1, MPI_INT, before, 70, mine, &receive));
@@ -111,7 +125,8 @@ static void check_wrong(void)
 	CHECK_INT(late, 5);
 	CHECK_INT(in, -1);
 	ferry_future_release(receive);
-	CHECK_OK(ferry_irecv(engine, &late, 1, MPI_INT, before, 71, mine, &receive)); /* the half that was right */
+	/* the half that was right */
+	CHECK_OK(ferry_irecv(engine, &late, 1, MPI_INT, before, 71, mine, &receive));
 	CHECK_OK(ferry_future_wait(receive, FERRY_S(50)));
 	ferry_future_release(receive);
 	ferry_future_release(send);
@@ -124,8 +139,8 @@ static void check_given_up(void)
 {
 	int out = 30 + rank, never = -1, in = -1, token = 1;
 	ferry_future *future, *send;
-	CHECK_OK(ferry_sendrecv(engine, &out, 1, MPI_INT, next, TAG_LATE + 1, &never, 1, MPI_INT, before, TAG_LATE, mine,
-	                        &future));
+	CHECK_OK(ferry_sendrecv(engine, &out, 1, MPI_INT, next, TAG_LATE + 1, &never, 1, MPI_INT,
+	                        before, TAG_LATE, mine, &future));
 	system_sleep_ms(20);
 	CHECK_OK(ferry_future_cancel(future));
 	CHECK_INT(ferry_future_poll(future), FERRY_ECANCELED);
@@ -151,9 +166,12 @@ static void check_close(void)
 {
 	int out = 44, never = -1, in = -1;
 	ferry_future *future;
-	int to = size > 1 ? next : MPI_PROC_NULL; /* to itself it would end only when it is received */
-	CHECK_OK(ferry_sendrecv(engine, &out, 1, MPI_INT, to, 90, &never, 1, MPI_INT, before, TAG_NEVER, mine, &future));
-	CHECK_OK(ferry_sendrecv(engine, &out, 1, MPI_INT, next, 91, &in, 1, MPI_INT, before, 91, mine, NULL));
+	/* to itself it would end only when it is received */
+	int to = size > 1 ? next : MPI_PROC_NULL;
+	CHECK_OK(ferry_sendrecv(engine, &out, 1, MPI_INT, to, 90, &never, 1, MPI_INT, before,
+	                        TAG_NEVER, mine, &future));
+	CHECK_OK(ferry_sendrecv(engine, &out, 1, MPI_INT, next, 91, &in, 1, MPI_INT, before, 91,
+	                        mine, NULL));
 	CHECK_OK(ferry_close(engine));
 	CHECK_INT(ferry_future_poll(future), FERRY_ESTOPPED);
 	ferry_future_release(future);

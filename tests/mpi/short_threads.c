@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * 4000 threads that live for a few posts each: nothing is lost, and the memory of a rank grows by less
- * than 1 MiB between the 1000th and the 4000th, since lanes are given back and used again.
+ * 4000 threads that live for a few posts each: nothing is lost, and the memory of a rank grows by
+ * less than 1 MiB between the 1000th and the 4000th, since lanes are given back and used again.
  */
 #include "system.h"
 
@@ -24,7 +24,8 @@ static void receive(ferry *on, ferry_message *message, void *arg)
 	(void)arg;
 	memcpy(&slip, ferry_message_body(message, NULL), sizeof slip);
 	CHECK(slip.serial < ALL);
-	CHECK_INT(ferry_message_source(message), (ferry_rank(on) + ferry_size(on) - 1) % ferry_size(on));
+	CHECK_INT(ferry_message_source(message),
+	          (ferry_rank(on) + ferry_size(on) - 1) % ferry_size(on));
 	CHECK_INT(seen[slip.serial]++, slip.number);
 	slips++;
 }
@@ -58,7 +59,8 @@ static void *live_shortly(void *arg)
 	return NULL;
 }
 
-/* Threads number `from` to `to`, a few at a time. Between the two fences nobody posts, and all is handled. */
+/* Threads number `from` to `to`, a few at a time. Between the two fences nobody posts, and all
+ * is handled. */
 static void run_threads(uint32_t from, uint32_t to)
 {
 	for (uint32_t serial = from; serial < to; serial += ALIVE) {
@@ -106,10 +108,12 @@ int main(void)
 	growth = resident() - before;
 	CHECK_OK(ferry_close(engine));
 	if (!slow && growth >= GROWTH_MAX)
-		CHECK_FAIL("rank %d grew by %ld kB from thread %d to thread %d", rank, growth / 1024, WARM, ALL);
+		CHECK_FAIL("rank %d grew by %ld kB from thread %d to thread %d", rank,
+		           growth / 1024, WARM, ALL);
 	if (rank == 0)
-		printf("short_threads: %d threads on each of %d ranks, %d posts each: nothing lost; grown by %ld kB "
-		       "after the first %d%s\n", ALL, size, POSTS, growth / 1024, WARM,
+		printf("short_threads: %d threads on each of %d ranks, %d posts each: nothing "
+		       "lost; grown by %ld kB after the first %d%s\n",
+		       ALL, size, POSTS, growth / 1024, WARM,
 		       slow ? " (not judged in this build)" : "");
 	return 0;
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A profiler's timer interrupts system calls all the time, without SA_RESTART, while an engine without a thread of
- * its own is used, waited for and closed, and finalizes MPI. No wait ends early, nothing is lost.
+ * A profiler's timer interrupts system calls all the time, without SA_RESTART, while an engine
+ * without a thread of its own is used, waited for and closed, and finalizes MPI. No wait ends
+ * early, nothing is lost.
  */
 #include <sys/time.h>
 
@@ -48,7 +49,8 @@ static void check_waits(ferry *engine)
 	ferry_message *message;
 	ferry_executor *queue;
 	ferry_future *promise;
-	CHECK_STATUS(ferry_recv(engine, FERRY_ANY, OP + 1, FERRY_MS(WAIT_MS), &message), FERRY_PENDING);
+	CHECK_STATUS(ferry_recv(engine, FERRY_ANY, OP + 1, FERRY_MS(WAIT_MS), &message),
+	             FERRY_PENDING);
 	CHECK(since(&begin) >= WAIT_MS / 1e3);
 	CHECK_OK(ferry_promise_create(engine, &promise));
 	CHECK_STATUS(ferry_future_wait(promise, FERRY_MS(WAIT_MS)), FERRY_PENDING);

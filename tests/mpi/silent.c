@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A rank that opens an engine, answers nobody, and leaves without a close: the partner of a peer that waits for it. */
+/* A rank that opens an engine, answers nobody, and leaves without a close: the partner of a peer
+ * that waits for it. */
 #include <stdio.h>
 #include <unistd.h>
 

@@ -13,7 +13,7 @@ static ferry *engine;
 static MPI_Comm mine; /* the program's own */
 static int rank, size;
 
-/* ---- threads that speak MPI themselves ---------------------------------------------------------- */
+/* ---- threads that speak MPI themselves --------------------------------- */
 
 static bool speaking = true;
 static pthread_mutex_t speaking_lock = PTHREAD_MUTEX_INITIALIZER;
@@ -29,16 +29,19 @@ static bool still_speaking(void)
 /* All ranks end together: a token goes round, and 0 of it is the end. */
 static void *speak(void *arg)
 {
-	int tag = 100 + (int)(intptr_t)arg, next = (rank + 1) % size, before = (rank + size - 1) % size, in = 1;
+	int tag = 100 + (int)(intptr_t)arg, next = (rank + 1) % size,
+	    before = (rank + size - 1) % size, in = 1;
 	unsigned rounds = 0;
 
 	while (in) {
 		int out = rank == 0 ? still_speaking() : 1;
 		if (rank == 0) {
-			CHECK_INT(MPI_Sendrecv(&out, 1, MPI_INT, next, tag, &in, 1, MPI_INT, before, tag, mine,
-			                       MPI_STATUS_IGNORE), MPI_SUCCESS);
+			CHECK_INT(MPI_Sendrecv(&out, 1, MPI_INT, next, tag, &in, 1, MPI_INT, before,
+			                       tag, mine, MPI_STATUS_IGNORE),
+			          MPI_SUCCESS);
 		} else {
-			CHECK_INT(MPI_Recv(&in, 1, MPI_INT, before, tag, mine, MPI_STATUS_IGNORE), MPI_SUCCESS);
+			CHECK_INT(MPI_Recv(&in, 1, MPI_INT, before, tag, mine, MPI_STATUS_IGNORE),
+			          MPI_SUCCESS);
 			CHECK_INT(MPI_Send(&in, 1, MPI_INT, next, tag, mine), MPI_SUCCESS);
 		}
 		rounds++;
@@ -58,13 +61,14 @@ static void stop_speaking(pthread_t *threads)
 		pthread_join(threads[i], NULL);
 }
 
-/* ---- helpers ---------------------------------------------------------------------------------------- */
+/* ---- helpers ----------------------------------------------------------- */
 
 static void await(ferry_future *future)
 {
 	int status = ferry_future_wait(future, FERRY_S(30));
 	if (status)
-		CHECK_FAIL("a start ended with %s (%s)", ferry_strname(status), ferry_future_detail(future));
+		CHECK_FAIL("a start ended with %s (%s)", ferry_strname(status),
+		           ferry_future_detail(future));
 	ferry_future_release(future);
 }
 
@@ -75,7 +79,7 @@ static void await_bad(ferry_future *future, int expected)
 	ferry_future_release(future);
 }
 
-/* ---- allreduces ----------------------------------------------------------------------------------------- */
+/* ---- allreduces -------------------------------------------------------- */
 
 struct sum {
 	int in, out;
@@ -103,7 +107,7 @@ static void check_allreduces(void)
 	}
 }
 
-/* ---- one-sided -------------------------------------------------------------------------------------------- */
+/* ---- one-sided --------------------------------------------------------- */
 
 struct access {
 	MPI_Win window;
@@ -128,14 +132,17 @@ static int start_get(MPI_Comm comm, void *arg, MPI_Request *request)
 static void check_one_sided(void)
 {
 	int *memory, out = 4711 + rank, in = -1, next = (rank + 1) % size;
-	struct access put = { .value = &out, .target = next }, get = { .value = &in, .target = next };
+	struct access put = { .value = &out, .target = next },
+		      get = { .value = &in, .target = next };
 	ferry_future *future;
 
-	/* Not MPI_Win_allocate: with it MPICH 4.0.2 was seen to access the wrong rank's memory, without Ferry
-	 * as well. */
+	/* Not MPI_Win_allocate: with it MPICH 4.0.2 was seen to access the wrong rank's memory,
+	 * without Ferry as well. */
 	CHECK(memory = calloc(1, sizeof *memory));
-	if (MPI_Win_create(memory, sizeof *memory, sizeof *memory, MPI_INFO_NULL, mine, &put.window) != MPI_SUCCESS) {
-		puts("one-sided operations are left out: this MPI has none here for MPI_THREAD_MULTIPLE");
+	if (MPI_Win_create(memory, sizeof *memory, sizeof *memory, MPI_INFO_NULL, mine,
+	                   &put.window) != MPI_SUCCESS) {
+		puts("one-sided operations are left out: this MPI has none here for "
+		     "MPI_THREAD_MULTIPLE");
 		free(memory);
 		return;
 	}
@@ -157,7 +164,7 @@ static void check_one_sided(void)
 	free(memory);
 }
 
-/* ---- a file ---------------------------------------------------------------------------------------------------- */
+/* ---- a file ------------------------------------------------------------ */
 
 struct writing {
 	MPI_File file;
@@ -169,7 +176,8 @@ static int start_write(MPI_Comm comm, void *arg, MPI_Request *request)
 {
 	struct writing *w = arg;
 	(void)comm;
-	return MPI_File_iwrite_at(w->file, (MPI_Offset)rank * w->length, w->text, w->length, MPI_CHAR, request);
+	return MPI_File_iwrite_at(w->file, (MPI_Offset)rank * w->length, w->text, w->length,
+	                          MPI_CHAR, request);
 }
 
 static void check_file(void)
@@ -181,12 +189,14 @@ static void check_file(void)
 	int count = 0;
 
 	if (rank == 0) {
-		snprintf(name, sizeof name, "%s/ferry-start-%d", getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp",
-		         (int)getpid());
+		snprintf(name, sizeof name, "%s/ferry-start-%d",
+		         getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp", (int)getpid());
 		CHECK(strlen(name) < sizeof name - 1);
 	}
 	MPI_Bcast(name, sizeof name, MPI_CHAR, 0, mine);
-	CHECK_INT(MPI_File_open(mine, name, MPI_MODE_CREATE | MPI_MODE_RDWR, MPI_INFO_NULL, &w.file), MPI_SUCCESS);
+	CHECK_INT(MPI_File_open(mine, name, MPI_MODE_CREATE | MPI_MODE_RDWR, MPI_INFO_NULL,
+	                        &w.file),
+	          MPI_SUCCESS);
 	w.length = snprintf(w.text, sizeof w.text, "rank %03d was here\n", rank);
 	CHECK_OK(ferry_start(engine, start_write, &w, &future));
 	CHECK_OK(ferry_future_wait(future, FERRY_S(30)));
@@ -205,7 +215,7 @@ static void check_file(void)
 		unlink(name);
 }
 
-/* ---- what goes wrong -------------------------------------------------------------------------------------------- */
+/* ---- what goes wrong --------------------------------------------------- */
 
 static int start_wrong(MPI_Comm comm, void *arg, MPI_Request *request)
 {
@@ -372,7 +382,8 @@ static int run_wrong(MPI_Comm comm, void *arg)
 	return MPI_Send(arg ? arg : &unused, 1, MPI_INT, 9999, 0, comm);
 }
 
-/* One thread's starts and runs keep their order, also when a thread that waits drives the engine. */
+/* One thread's starts and runs keep their order, also when a thread that waits drives
+ * the engine. */
 static void check_order(void)
 {
 	enum { NOTES = 200 };
@@ -420,14 +431,15 @@ static void check_mixed_order(void)
 	CHECK_OK(ferry_run(engine, find_comm, &comm, &future));
 	await(future);
 	for (int i = 0; i < MESSAGES; i++)
-		CHECK_OK(ferry_irecv(engine, &in[i], 1, MPI_INT, before, TAG_LATE, comm, &receives[i]));
+		CHECK_OK(ferry_irecv(engine, &in[i], 1, MPI_INT, before, TAG_LATE, comm,
+		                     &receives[i]));
 	for (int i = 0; i < MESSAGES; i++) {
 		out[i] = i;
 		if (i % 3 == 0)
 			CHECK_OK(ferry_start(engine, start_send, &out[i], &sends[i]));
 		else
-			CHECK_OK(ferry_isend(engine, &out[i], 1, MPI_INT, (rank + 1) % size, TAG_LATE, comm,
-			                     &sends[i]));
+			CHECK_OK(ferry_isend(engine, &out[i], 1, MPI_INT, (rank + 1) % size,
+			                     TAG_LATE, comm, &sends[i]));
 	}
 	CHECK_OK(ferry_wait_all(receives, MESSAGES, FERRY_S(30)));
 	CHECK_OK(ferry_wait_all(sends, MESSAGES, FERRY_S(30)));
@@ -463,7 +475,8 @@ static int forget_cancel(void *extra, int complete)
 	return MPI_SUCCESS;
 }
 
-/* A request that the program completes itself: so MPI's own cost of finding a message is left out. */
+/* A request that the program completes itself: so MPI's own cost of finding a message is
+ * left out. */
 static int start_general(MPI_Comm comm, void *arg, MPI_Request *request)
 {
 	(void)comm;
@@ -589,15 +602,16 @@ static void measure(size_t n)
 static void check_many(void)
 {
 	if (rank == 0)
-		printf("outstanding   us of CPU a step   ns each, as posted   ns each, shuffled   us to find one\n");
+		printf("outstanding   us of CPU a step   ns each, as posted   ns each, shuffled   "
+		       "us to find one\n");
 	for (size_t n = 100; n <= check_scaled(10000); n *= 10)
 		measure(n);
 }
 
 /* ---- all of it ------------------------------------------------------------------- */
 
-/* The progress of nonblocking I/O in Open MPI 4.1.4 does not stand other threads inside MPI: one of them still looks at
- * a request (mca_fbtl_posix_progress) that another one found done and freed. */
+/* The progress of nonblocking I/O in Open MPI 4.1.4 does not stand other threads inside MPI: one of
+ * them still looks at a request (mca_fbtl_posix_progress) that another one found done and freed. */
 #ifdef OPEN_MPI
 enum { FILE_BESIDE = false };
 #else
@@ -640,7 +654,8 @@ int main(void)
 	MPI_Comm_free(&mine);
 	MPI_Finalize();
 	if (rank == 0)
-		printf("start: %d allreduces, Rput and Rget, a file, persistent, wrong and kept ones, "
-		       "beside %d threads\n", 2 * ALLREDUCES, SPEAKERS);
+		printf("start: %d allreduces, Rput and Rget, a file, persistent, wrong and kept "
+		       "ones, beside %d threads\n",
+		       2 * ALLREDUCES, SPEAKERS);
 	return 0;
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the system tests share. They are programs over the public headers, run with some number of ranks;
- * a check that fails ends its rank, and with it the job. At the end rank 0 prints what was checked.
+ * What the system tests share. They are programs over the public headers, run with some number
+ * of ranks; a check that fails ends its rank, and with it the job. At the end rank 0 prints what
+ * was checked.
  */
 #ifndef SYSTEM_H
 #define SYSTEM_H
@@ -21,7 +22,7 @@
 
 #define COUNT_OF(array) (sizeof(array) / sizeof *(array))
 
-/* ---- the watchdog ------------------------------------------------------------------------------- */
+/* ---- the watchdog ------------------------------------------------------ */
 
 static inline void system_too_late(int number)
 {
@@ -64,7 +65,7 @@ static inline void system_sleep_ms(unsigned ms)
 	nanosleep(&time, NULL);
 }
 
-/* ---- numbers and contents that both sides can compute ------------------------------------------- */
+/* ---- numbers and contents that both sides can compute ------------------ */
 
 /* Mixes the bits of x: different x, unrelated results. */
 static inline uint64_t system_mix(uint64_t x)
@@ -93,19 +94,23 @@ static inline bool system_right(const void *data, size_t nbytes, uint64_t seed)
 	for (size_t at = 0; at < nbytes; at += sizeof seed) {
 		uint64_t word = system_mix(seed + at);
 
-		if (memcmp(bytes + at, &word, nbytes - at < sizeof word ? nbytes - at : sizeof word))
+		if (memcmp(bytes + at, &word,
+		           nbytes - at < sizeof word ? nbytes - at : sizeof word))
 			return false;
 	}
 	return true;
 }
 
-/* ---- a counter that any thread may raise -------------------------------------------------------- */
+/* ---- a counter that any thread may raise ------------------------------- */
 
 struct system_counter {
 	pthread_mutex_t lock;
 	uint64_t value;
 };
-#define SYSTEM_COUNTER_INIT { PTHREAD_MUTEX_INITIALIZER, 0 }
+#define SYSTEM_COUNTER_INIT                  \
+	{                                    \
+		PTHREAD_MUTEX_INITIALIZER, 0 \
+	}
 
 static inline void system_count(struct system_counter *counter, uint64_t more)
 {
@@ -131,7 +136,7 @@ static inline void system_release(void *data, void *arg)
 	system_count(arg, 1);
 }
 
-/* ---- a crew of threads -------------------------------------------------------------------------- */
+/* ---- a crew of threads ------------------------------------------------- */
 
 enum { SYSTEM_CREW = 16 };
 
@@ -147,7 +152,8 @@ static inline void system_crew_start(struct system_crew *crew, unsigned count, v
 	CHECK(count <= SYSTEM_CREW);
 	crew->count = count;
 	for (unsigned i = 0; i < count; i++)
-		CHECK_INT(pthread_create(&crew->threads[i], NULL, fn, (char *)array + i * element), 0);
+		CHECK_INT(pthread_create(&crew->threads[i], NULL, fn, (char *)array + i * element),
+		          0);
 }
 
 static inline void system_crew_join(struct system_crew *crew)

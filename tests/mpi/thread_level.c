@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * An MPI that the application initialized at serialized is adopted only if it promises to make no MPI call
- * of its own, and by one engine only. What is refused says what to do.
+ * An MPI that the application initialized at serialized is adopted only if it promises to make no
+ * MPI call of its own, and by one engine only. What is refused says what to do.
  */
 #include <mpi.h>
 

@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A thread that has always waited for what it posted does not, for once: it computes, or looks now and then. What it
- * posted arrives all the same, small and large, and so does what another thread posted meanwhile.
+ * A thread that has always waited for what it posted does not, for once: it computes, or looks now
+ * and then. What it posted arrives all the same, small and large, and so does what another thread
+ * posted meanwhile.
  */
 #include "system.h"
 
 enum { OP_POST = 1, HABIT = 40, WINDOW = 4, ROUNDS = 12, LARGE = 300000 };
-#define AT_MOST 20.0 /* seconds: what is left alone for good never arrives, and the machine may be slow */
-#define LATE 0.05    /* what is left to the end of a long sleep takes twice that, of a nap a fiftieth */
+/* seconds: what is left alone for good never arrives, and the machine may be slow */
+#define AT_MOST 20.0
+/* what is left to the end of a long sleep takes twice that, of a nap a fiftieth */
+#define LATE 0.05
 
 static ferry *engine;
 static int target;
@@ -97,6 +100,7 @@ int main(void)
 	CHECK(late <= ROUNDS / 4 || check_env("TEST_SLOW", 1) > 1); /* most began in a long sleep */
 	CHECK_OK(ferry_close(engine));
 	if (target == 0)
-		printf("unattended: what a thread posted and did not wait for arrived, %d times\n", ROUNDS);
+		printf("unattended: what a thread posted and did not wait for arrived, %d times\n",
+		       ROUNDS);
 	return 0;
 }

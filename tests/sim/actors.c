@@ -4,8 +4,9 @@
 
 #include <stdlib.h>
 
-#define ONWARDS_MAX 4   /* a request that waits for a call holds credit and room: few of them, or ranks
-                         * wait for each other in a circle of the program's own making */
+/* a request that waits for a call holds credit and room: few of them, or ranks wait for each other
+ * in a circle of the program's own making */
+#define ONWARDS_MAX 4
 #define DEPTH_MAX 3
 
 /* ---- records ------------------------------------------------------------------- */
@@ -13,12 +14,17 @@
 static int class_of(uint32_t op)
 {
 	switch (op) {
-	case OP_QUEUE: return CLASS_QUEUE;
-	case OP_LATE: return CLASS_LATE;
-	case OP_NOBODY: return CLASS_NOBODY;
+	case OP_QUEUE:
+		return CLASS_QUEUE;
+	case OP_LATE:
+		return CLASS_LATE;
+	case OP_NOBODY:
+		return CLASS_NOBODY;
 	case OP_INLINE:
-	case OP_HASHED: return CLASS_INLINE;
-	default: return op >= OP_TINY ? CLASS_TINY : CLASS_MAIL + (int)(op - OP_MAIL);
+	case OP_HASHED:
+		return CLASS_INLINE;
+	default:
+		return op >= OP_TINY ? CLASS_TINY : CLASS_MAIL + (int)(op - OP_MAIL);
 	}
 }
 
@@ -37,7 +43,8 @@ static uint32_t draw_op(struct world *w)
 /* Sizes: mostly small, some at the edges of what is inline, folded or large. */
 static size_t draw_size(struct world *w, bool large)
 {
-	static const size_t edges[] = { FY_LANE_INLINE, FY_FOLD_MAX, FY_REPLY_ROOM, FY_BATCH_BYTES };
+	static const size_t edges[] = { FY_LANE_INLINE, FY_FOLD_MAX, FY_REPLY_ROOM,
+		                        FY_BATCH_BYTES };
 	if (w_chance(w, 4)) {
 		size_t edge = edges[w_pick(w, 4)] + w_pick(w, 48) - 24;
 		return edge < w->plan.large_max ? edge : w->plan.large_max;
@@ -56,23 +63,33 @@ static struct content *draw_content(struct world *w, bool as_message)
 		return l_content(w, draw_size(w, w_chance(w, w->plan.large)), 0, 0);
 	bool large = w_chance(w, 60);
 	unsigned parts = w_pick(w, PARTS_MAX + 1);
-	return l_content(w, draw_size(w, large && w_chance(w, 30)), parts, large ? w->plan.large_max : 2000);
+	return l_content(w, draw_size(w, large && w_chance(w, 30)), parts,
+	                 large ? w->plan.large_max : 2000);
 }
 
 static void draw_answer(struct world *w, struct rec *r)
 {
 	r->answer = (enum answer)w_pick(w, ANSWER_DROP + 1);
 	if (r->answer == ANSWER_BYTES)
-		r->reply = l_content(w, w_chance(w, 80) ? w_pick(w, 400) : draw_size(w, w_chance(w, 30)), 0, 0);
+		r->reply =
+			l_content(w,
+		                  w_chance(w, 80) ? w_pick(w, 400) : draw_size(w, w_chance(w, 30)),
+		                  0, 0);
 	else if (r->answer == ANSWER_MESSAGE)
 		r->reply = draw_content(w, true);
 	r->later = w_chance(w, 30);
 }
 
-static struct rec *record(struct node *node, struct vlane *lane, uint32_t op, int dst, struct content *content)
+static struct rec *record(struct node *node, struct vlane *lane, uint32_t op, int dst,
+                          struct content *content)
 {
 	struct rec *r = calloc(1, sizeof *r);
-	*r = (struct rec){ .content = content, .lane = lane, .src = node->rank, .dst = dst, .op = op, .forward = -1,
+	*r = (struct rec){ .content = content,
+		           .lane = lane,
+		           .src = node->rank,
+		           .dst = dst,
+		           .op = op,
+		           .forward = -1,
 		           .onward = -1 };
 	if (op == OP_TINY)
 		r->op = OP_TINY + content->id;
@@ -87,9 +104,11 @@ static void draw_consequences(struct node *node, struct rec *r)
 	int rank = (int)w_pick(w, (uint32_t)w->plan.ranks);
 	if (r->depth < DEPTH_MAX && w_chance(w, 12))
 		r->forward = rank;
-	unsigned slots = node->p->calls_max / 4 < ONWARDS_MAX ? node->p->calls_max / 4 : ONWARDS_MAX;
-	if (!r->call || r->depth || r->content->body > 300 || r->message || node->onwards >= slots ||
-	    r->answer == ANSWER_DROP || r->class == CLASS_NOBODY || !w_chance(w, 25))
+	unsigned slots =
+		node->p->calls_max / 4 < ONWARDS_MAX ? node->p->calls_max / 4 : ONWARDS_MAX;
+	if (!r->call || r->depth || r->content->body > 300 || r->message ||
+	    node->onwards >= slots || r->answer == ANSWER_DROP || r->class == CLASS_NOBODY ||
+	    !w_chance(w, 25))
 		return;
 	r->onward = rank;
 	r->wants_future = true;
@@ -117,14 +136,16 @@ static struct rec *draw(struct node *node, struct vlane *lane)
 	struct world *w = node->world;
 	int dst = (int)w_pick(w, (uint32_t)w->plan.ranks);
 	if (w_chance(w, 1)) {
-		struct rec *flush = record(node, lane, OP_INLINE, w_chance(w, 30) ? FERRY_ALL : dst, NULL);
+		struct rec *flush =
+			record(node, lane, OP_INLINE, w_chance(w, 30) ? FERRY_ALL : dst, NULL);
 		flush->flush = flush->wants_future = true;
 		return flush;
 	}
 	bool call = w_chance(w, w->plan.calls);
 	uint32_t op = call && w_chance(w, 2) ? OP_NOBODY : draw_op(w);
 	bool message = op != OP_TINY && w_chance(w, w->plan.large);
-	struct content *c = op == OP_TINY ? l_content(w, w_pick(w, 16), 0, 0) : draw_content(w, message);
+	struct content *c =
+		op == OP_TINY ? l_content(w, w_pick(w, 16), 0, 0) : draw_content(w, message);
 	struct rec *r = record(node, lane, op, dst, c);
 	r->call = call;
 	r->wants_future = w_chance(w, call ? 90 : 40);
@@ -172,7 +193,8 @@ static bool held_up(const struct node *node, const struct rec *r)
 	       fy_bodies_full(node->engine, r->dst);
 }
 
-/* There is no room, so the engine would refuse it: a long body is not made each time to hear that. */
+/* There is no room, so the engine would refuse it: a long body is not made each time to
+ * hear that. */
 static bool in_vain(struct node *node, const struct rec *r)
 {
 	if (r->flush || r->message || r->content->body <= FY_LANE_INLINE)
@@ -191,11 +213,18 @@ static int post(struct node *node, struct rec *r)
 	if (r->flush)
 		return fy_post_flush(node->engine, r->lane->lane, r->dst, 0, future_p);
 	char *body = r->message ? NULL : l_body(r->content);
-	struct fy_post o = { .engine = node->engine, .lane = r->lane->lane,
-		             .kind = r->call ? FY_KIND_CALL : FY_KIND_POST, .rank = r->dst, .op = r->op,
-		             .body = body, .nbytes = body ? r->content->body : 0, .message = r->message };
-	/* A virtual thread that runs a handler, as the library does it with the thread that runs one. */
-	uint32_t tag = fy_lane_tag_posts(r->lane->lane, r->by_handler ? fy_tag_here(node->engine) : 0);
+	struct fy_post o = { .engine = node->engine,
+		             .lane = r->lane->lane,
+		             .kind = r->call ? FY_KIND_CALL : FY_KIND_POST,
+		             .rank = r->dst,
+		             .op = r->op,
+		             .body = body,
+		             .nbytes = body ? r->content->body : 0,
+		             .message = r->message };
+	/* A virtual thread that runs a handler, as the library does it with the thread that
+	 * runs one. */
+	uint32_t tag =
+		fy_lane_tag_posts(r->lane->lane, r->by_handler ? fy_tag_here(node->engine) : 0);
 	int status = fy_post(&o, future_p);
 	fy_lane_tag_posts(r->lane->lane, tag);
 	free(body); /* copied before the return */
@@ -228,7 +257,8 @@ static enum tried try_post(struct node *node, struct rec *r)
 {
 	int status = post(node, r);
 	if (status == FERRY_EAGAIN) {
-		/* As a thread leaves its lane that sleeps until there is room: floods give way to answers. */
+		/* As a thread leaves its lane that sleeps until there is room: floods give way
+		 * to answers. */
 		if (w_chance(node->world, 50))
 			fy_store_relaxed_32(&r->lane->lane->waiting, 1);
 		return NO_ROOM;
@@ -238,8 +268,8 @@ static enum tried try_post(struct node *node, struct rec *r)
 	if (status == FERRY_ETOOBIG && w_refuses(node->world, node->rank, l_total(r->content)))
 		return OVER;
 	if (status) {
-		w_fail(node->world, "rank %d: a post to rank %d: %s, %s", node->rank, r->dst, ferry_strname(status),
-		       ferry_last_error());
+		w_fail(node->world, "rank %d: a post to rank %d: %s, %s", node->rank, r->dst,
+		       ferry_strname(status), ferry_last_error());
 		return OVER;
 	}
 	l_accepted(node, r);
@@ -285,7 +315,8 @@ static void post_stash(struct node *node)
 static void post_some(struct node *node, struct vlane *lane)
 {
 	struct world *w = node->world;
-	for (unsigned burst = 1 + w_pick(w, w_chance(w, 10) ? 100 : 6); burst && node->state == NODE_OPEN; burst--) {
+	for (unsigned burst = 1 + w_pick(w, w_chance(w, 10) ? 100 : 6);
+	     burst && node->state == NODE_OPEN; burst--) {
 		if (!lane->attempt && !lane->quota)
 			return;
 		if (!lane->attempt) {
@@ -301,7 +332,8 @@ static void post_some(struct node *node, struct vlane *lane)
 			lane->attempt = next;
 			continue;
 		}
-		forget(node, lane->attempt); /* too large for this rank to post: another one instead */
+		/* too large for this rank to post: another one instead */
+		forget(node, lane->attempt);
 		lane->attempt = NULL;
 		lane->quota++;
 		w->posted--;
@@ -313,7 +345,8 @@ static void post_some(struct node *node, struct vlane *lane)
 static int answer_message(struct node *node, struct rec *r, ferry_message *m)
 {
 	ferry_message *reply;
-	if (node->state == NODE_STOPPED) /* the request outlives the engine, which makes no messages any more */
+	/* the request outlives the engine, which makes no messages any more */
+	if (node->state == NODE_STOPPED)
 		return ferry_message_create(node->engine, OP_MAIL, &reply);
 	reply = l_message(node, OP_MAIL, r->reply);
 	int status = ferry_reply_message(m, reply);
@@ -349,12 +382,13 @@ static void answer(struct node *node, struct rec *r, ferry_message *m)
 	else if (r->answer == ANSWER_ERROR)
 		status = answer_error(r, m);
 	if (status && (status != FERRY_ESTOPPED || node->state == NODE_OPEN))
-		w_fail(node->world, "an answer to content %u: %s, %s", r->content->id, ferry_strname(status),
-		       ferry_last_error());
+		w_fail(node->world, "an answer to content %u: %s, %s", r->content->id,
+		       ferry_strname(status), ferry_last_error());
 	r->answered = status == FERRY_OK;
 	r->answered_late = node->state != NODE_OPEN;
 	node->world->moved++;
-	if (r->answer != ANSWER_DROP && status == FERRY_OK && ferry_reply(m, NULL, 0) != FERRY_EALREADY)
+	if (r->answer != ANSWER_DROP && status == FERRY_OK &&
+	    ferry_reply(m, NULL, 0) != FERRY_EALREADY)
 		w_fail(node->world, "a request can be answered twice (content %u)", r->content->id);
 }
 
@@ -365,11 +399,13 @@ static void keep(struct node *node, struct rec *r, ferry_message *m, bool later)
 	node->kept = k;
 }
 
-/* Ask a third rank first; the answer comes when its answer is there. The reference of `m` goes along. */
+/* Ask a third rank first; the answer comes when its answer is there. The reference of `m`
+ * goes along. */
 static void call_onward(struct node *node, struct rec *r, ferry_message *m)
 {
 	struct world *w = node->world;
-	struct rec *inner = record(node, node->lanes[w->plan.lanes], OP_INLINE, r->onward, l_content(w, 16, 0, 0));
+	struct rec *inner = record(node, node->lanes[w->plan.lanes], OP_INLINE, r->onward,
+	                           l_content(w, 16, 0, 0));
 	inner->call = inner->wants_future = true;
 	inner->depth = 1;
 	inner->answer = ANSWER_EMPTY;
@@ -382,7 +418,8 @@ static void post_onward(struct node *node, struct rec *r)
 {
 	struct world *w = node->world;
 	uint32_t op = draw_op(w);
-	struct content *c = op == OP_TINY ? l_content(w, w_pick(w, 16), 0, 0) : draw_content(w, false);
+	struct content *c =
+		op == OP_TINY ? l_content(w, w_pick(w, 16), 0, 0) : draw_content(w, false);
 	struct rec *next = record(node, node->lanes[w->plan.lanes], op, r->forward, c);
 	next->depth = r->depth + 1;
 	next->wants_future = w_chance(w, 20);
@@ -390,7 +427,8 @@ static void post_onward(struct node *node, struct rec *r)
 	handler_posts(node, next, r);
 }
 
-/* When the handler returns. One that was registered during the close may come after its last count. */
+/* When the handler returns. One that was registered during the close may come after its
+ * last count. */
 static void by_engine(struct node *node, struct rec *r)
 {
 	r->answered = true;
@@ -405,7 +443,8 @@ static void taken(struct node *node, ferry_message *m, bool owned)
 	bool hoard = w_chance(w, w->plan.hoard), reply = r && r->call;
 	if (r && r->forward >= 0)
 		post_onward(node, r);
-	bool keeps = r && (hoard || (reply && (r->later || r->onward >= 0 || r->answer == ANSWER_DROP)));
+	bool keeps =
+		r && (hoard || (reply && (r->later || r->onward >= 0 || r->answer == ANSWER_DROP)));
 	if (keeps && !owned)
 		ferry_message_retain(m);
 	if (reply && r->onward >= 0)
@@ -449,13 +488,15 @@ static void read_mail(struct node *node)
 	bool some = fy_load_acquire_64(&node->engine->mailbox.bytes);
 	for (unsigned n = some ? 1 + w_pick(w, 8) : w_chance(w, 5); n; n--) {
 		ferry_message *m = NULL;
-		uint32_t op = w->plan.any_readers && w_chance(w, 70) ? FERRY_ANY_OP : OP_MAIL + w_pick(w, 3);
+		uint32_t op = w->plan.any_readers && w_chance(w, 70) ? FERRY_ANY_OP
+		                                                     : OP_MAIL + w_pick(w, 3);
 		int source = w_chance(w, 80) ? FERRY_ANY : (int)w_pick(w, (uint32_t)w->plan.ranks);
 		int status = fy_recv(node->engine, source, op, 0, &m);
 		note_asked(node);
 		if (status == FERRY_OK)
 			taken(node, m, true);
-		else if (status != FERRY_PENDING && status != FERRY_EDEADLK && node->engine->phase != FY_STOPPED)
+		else if (status != FERRY_PENDING && status != FERRY_EDEADLK &&
+		         node->engine->phase != FY_STOPPED)
 			w_fail(w, "ferry_recv: %s, %s", ferry_strname(status), ferry_last_error());
 	}
 }
@@ -509,7 +550,9 @@ static void look_at_futures(struct node *node)
 static struct vlane *start_thread(struct node *node, int index, unsigned quota)
 {
 	struct vlane *lane = calloc(1, sizeof *lane);
-	*lane = (struct vlane){ .next = node->world->all_lanes, .rank = node->rank, .index = index, .quota = quota };
+	*lane = (struct vlane){
+		.next = node->world->all_lanes, .rank = node->rank, .index = index, .quota = quota
+	};
 	lane->lane = fy_engine_lane_create(node->engine);
 	node->world->all_lanes = lane;
 	node->lanes[index] = lane;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The memory that large messages land in, over the simulated network: rank 0 reads what the others send.
- * What must hold: in steady state nothing is allocated; what is kept and what is held are together within the
- * budget after every step; what nobody uses goes back to the system; what the program takes is the program's;
- * and no block is two messages' at once.
+ * The memory that large messages land in, over the simulated network: rank 0 reads what the others
+ * send. What must hold: in steady state nothing is allocated; what is kept and what is held are
+ * together within the budget after every step; what nobody uses goes back to the system; what the
+ * program takes is the program's; and no block is two messages' at once.
  */
 #include "support/test.h"
 
@@ -15,7 +15,15 @@
 #include <malloc.h>
 #include <unistd.h>
 
-enum { OP_DONE = 1, OP_HELD, OP_TAKEN, RANKS_MAX = 4, WINDOW = 8, HELD_MAX = 16, STEPS_MAX = 200000 };
+enum {
+	OP_DONE = 1,
+	OP_HELD,
+	OP_TAKEN,
+	RANKS_MAX = 4,
+	WINDOW = 8,
+	HELD_MAX = 16,
+	STEPS_MAX = 200000
+};
 #define MIB (1u << 20)
 
 static struct world {
@@ -25,7 +33,7 @@ static struct world {
 	ferry_message *held[HELD_MAX]; /* that the program of rank 0 keeps */
 	uint64_t held_number[HELD_MAX];
 	unsigned n_held, came, steps;
-	uint64_t number;               /* of the next message */
+	uint64_t number; /* of the next message */
 	bool broken;
 } t;
 
@@ -82,7 +90,7 @@ static void on_message(ferry *engine, ferry_message *m, void *arg)
 	}
 }
 
-/* ---- the world ---------------------------------------------------------------------------------- */
+/* ---- the world --------------------------------------------------------- */
 
 static void start_rank(int rank, size_t receive_memory)
 {
@@ -92,7 +100,8 @@ static void start_rank(int rank, size_t receive_memory)
 	given.receive_memory = receive_memory;
 	given.send_memory = 256 * MIB; /* for bodies */
 	assert_int_equal(fy_options_resolve(&given, &options), 0);
-	assert_int_equal(fy_engine_create(fy_sim_port(t.sim, rank), &options, 1, &t.engine[rank]), 0);
+	assert_int_equal(fy_engine_create(fy_sim_port(t.sim, rank), &options, 1, &t.engine[rank]),
+	                 0);
 }
 
 static void start(int ranks, size_t receive_memory)
@@ -132,8 +141,8 @@ static void check_bounds(void)
 	for (struct fy_channel *ch = reader()->all; ch; ch = ch->all_next)
 		paid += ch->held;
 	if (kept() && kept() + held() > reader()->large_cap[0])
-		fail_msg("%ju bytes are kept and %ju held, of %ju", (uintmax_t)kept(), (uintmax_t)held(),
-		         (uintmax_t)reader()->large_cap[0]);
+		fail_msg("%ju bytes are kept and %ju held, of %ju", (uintmax_t)kept(),
+		         (uintmax_t)held(), (uintmax_t)reader()->large_cap[0]);
 	assert_true(kept() + held() + paid <= reader()->options->receive_memory);
 	assert_false(t.broken);
 }
@@ -158,7 +167,7 @@ static void idle_for(int64_t time)
 	}
 }
 
-/* ---- windows -------------------------------------------------------------------------------------- */
+/* ---- windows ----------------------------------------------------------- */
 
 static void release(void *data, void *arg)
 {
@@ -187,7 +196,8 @@ static ferry_future *post(int rank, uint32_t op, size_t nbytes, bool attach)
 static void await(ferry_future **futures, unsigned count)
 {
 	for (unsigned i = 0; i < count; i++) {
-		for (unsigned n = 0; n < STEPS_MAX && ferry_future_poll(futures[i]) == FERRY_PENDING; n++)
+		for (unsigned n = 0;
+		     n < STEPS_MAX && ferry_future_poll(futures[i]) == FERRY_PENDING; n++)
 			step();
 		assert_int_equal(ferry_future_poll(futures[i]), 0);
 		ferry_future_release(futures[i]);
@@ -234,10 +244,10 @@ static void end(void)
 	fy_sim_destroy(t.sim);
 }
 
-/* ---- nothing is allocated ----------------------------------------------------------------------------- */
+/* ---- nothing is allocated ---------------------------------------------- */
 
-/* The budget has room for the whole window, or for a part of it, or for one message; also the smallest and the largest that
- * are kept, and what does not fill its block. */
+/* The budget has room for the whole window, or for a part of it, or for one message; also the
+ * smallest and the largest that are kept, and what does not fill its block. */
 static void a_window_allocates_nothing(void **state)
 {
 	static const size_t sizes[] = { 64 << 10, 300001, MIB - 1, MIB, 4 * MIB, 5000000, 6 * MIB };
@@ -257,7 +267,8 @@ static void a_window_allocates_nothing(void **state)
 		}
 }
 
-/* One of three sizes after the other, by three senders, while the program still has some of those before. */
+/* One of three sizes after the other, by three senders, while the program still has some of
+ * those before. */
 static size_t in_turn(void *arg)
 {
 	static const size_t sizes[] = { 100000, 250000, MIB };
@@ -278,7 +289,7 @@ static void so_does_a_mixture(void **state)
 	end();
 }
 
-/* ---- the budget -------------------------------------------------------------------------------------------- */
+/* ---- the budget -------------------------------------------------------- */
 
 static size_t any(void *arg)
 {
@@ -286,7 +297,8 @@ static size_t any(void *arg)
 	return octave + t_random(arg) % octave;
 }
 
-/* Sizes and what becomes of them are drawn; each step looks at the bounds. Some messages are paid from the credit. */
+/* Sizes and what becomes of them are drawn; each step looks at the bounds. Some messages are paid
+ * from the credit. */
 static void bounds_hold(void **state)
 {
 	(void)state;
@@ -306,7 +318,8 @@ static void bounds_hold(void **state)
 	}
 }
 
-/* Called before the memory of each attachment is got: what was kept has made room for the one before. */
+/* Called before the memory of each attachment is got: what was kept has made room for the
+ * one before. */
 static void *ask(ferry *engine, int source, uint32_t op, size_t index, size_t nbytes, void *arg)
 {
 	(void)engine;
@@ -343,7 +356,7 @@ static void what_is_kept_makes_room_first(void **state)
 	free(data);
 }
 
-/* ---- back to the system --------------------------------------------------------------------------------------- */
+/* ---- back to the system ------------------------------------------------ */
 
 static size_t resident(void)
 {
@@ -355,8 +368,8 @@ static size_t resident(void)
 	return pages * (size_t)sysconf(_SC_PAGESIZE);
 }
 
-/* Also where malloc would keep for itself what is freed, as it does from some point on that changes with what was freed
- * before. */
+/* Also where malloc would keep for itself what is freed, as it does from some point on that changes
+ * with what was freed before. */
 static void what_is_not_used_goes_back(void **state)
 {
 	size_t nbytes = 2 * MIB;
@@ -395,7 +408,7 @@ static void what_is_used_stays(void **state)
 	end();
 }
 
-/* ---- taken ----------------------------------------------------------------------------------------------------- */
+/* ---- taken ------------------------------------------------------------- */
 
 static void what_is_taken_is_the_programs(void **state)
 {
@@ -412,7 +425,7 @@ static void what_is_taken_is_the_programs(void **state)
 	end();
 }
 
-/* ---- sizes --------------------------------------------------------------------------------------------------------- */
+/* ---- sizes ------------------------------------------------------------- */
 
 static void sizes_are_few_and_waste_little(void **state)
 {
@@ -431,7 +444,8 @@ static void sizes_are_few_and_waste_little(void **state)
 	assert_int_equal(fy_block_room(t.engine[0], FY_BLOCK_MIN - 1), FY_BLOCK_MIN - 1);
 	assert_int_equal(fy_block_room(t.engine[0], 24 * MIB + 1), 24 * MIB + 1);
 	assert_int_equal(fy_block_room(t.engine[0], SIZE_MAX), SIZE_MAX);
-	t.engine[0]->options.receive_memory = 8 * (7 * MIB + 100) / 3; /* less than 7.5 MiB are kept */
+	/* less than 7.5 MiB are kept */
+	t.engine[0]->options.receive_memory = 8 * (7 * MIB + 100) / 3;
 	assert_int_equal(fy_block_room(t.engine[0], 7 * MIB - 1), 7 * MIB);
 	assert_int_equal(fy_block_room(t.engine[0], 7 * MIB + 1), 7 * MIB + 1);
 	end();

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Corners that chance seldom meets, or that its books are too coarse for: two engines over the simulated
- * network, and a program of one thread a rank that does what leads there.
+ * Corners that chance seldom meets, or that its books are too coarse for: two engines over the
+ * simulated network, and a program of one thread a rank that does what leads there.
  */
 #include "support/test.h"
 
@@ -50,7 +50,8 @@ static void open_side(struct pair *pair, int rank, const ferry_options *given)
 	struct side *side = &pair->sides[rank];
 	ferry_options options;
 	assert_int_equal(fy_options_resolve(given, &options), 0);
-	assert_int_equal(fy_engine_create(fy_sim_port(pair->sim, rank), &options, 1, &side->engine), 0);
+	assert_int_equal(fy_engine_create(fy_sim_port(pair->sim, rank), &options, 1, &side->engine),
+	                 0);
 	side->p = side->engine->progress;
 	side->lane = fy_engine_lane_create(side->engine);
 	ferry *before = fy_engine_begin(FY_INLINE, side->engine);
@@ -134,8 +135,13 @@ static int post_through(struct pair *pair, struct fy_lane *lane, size_t nbytes)
 {
 	static char body[FY_LANE_INLINE];
 	memcpy(body, &pair->posted, sizeof pair->posted);
-	struct fy_post o = { .engine = pair->sides[0].engine, .lane = lane, .kind = FY_KIND_POST, .rank = 1, .op = OP,
-		             .body = body, .nbytes = nbytes };
+	struct fy_post o = { .engine = pair->sides[0].engine,
+		             .lane = lane,
+		             .kind = FY_KIND_POST,
+		             .rank = 1,
+		             .op = OP,
+		             .body = body,
+		             .nbytes = nbytes };
 	int status = fy_post(&o, NULL);
 	pair->posted += status == 0;
 	return status;
@@ -161,8 +167,8 @@ static void grow_credit(struct pair *pair)
 }
 
 /*
- * The network takes nothing for a while. Two full batches wait, the third has room for a short record and
- * none for the next long one. That one has been first in its lane for more than a
+ * The network takes nothing for a while. Two full batches wait, the third has room for a short
+ * record and none for the next long one. That one has been first in its lane for more than a
  * millisecond, so it moves to the channel's queue; the short ones behind it stay behind it.
  */
 static void a_short_record_does_not_overtake_the_queue(void **state)
@@ -190,7 +196,8 @@ static void a_short_record_does_not_overtake_the_queue(void **state)
 	end(&pair);
 }
 
-/* Every byte of credit, on both sides: the way of one record at a time and the hot loop charge the same. */
+/* Every byte of credit, on both sides: the way of one record at a time and the hot loop charge
+ * the same. */
 static void credit_is_spent_to_the_byte(void **state)
 {
 	(void)state;
@@ -216,7 +223,7 @@ static void credit_is_spent_to_the_byte(void **state)
 	end(&pair);
 }
 
-/* ---- what stands for operations of MPI ----------------------------------------------------------- */
+/* ---- what stands for operations of MPI --------------------------------- */
 
 enum { STARTS = 6 }; /* of each of two threads */
 
@@ -245,7 +252,8 @@ static bool take_start(struct fy_progress *p, const struct fy_record *r)
 	return true;
 }
 
-static void fail_start(struct fy_progress *p, const struct fy_record *r, int status, const char *detail)
+static void fail_start(struct fy_progress *p, const struct fy_record *r, int status,
+                       const char *detail)
 {
 	uint32_t number;
 	ferry_future *future = start_of(r, &number);
@@ -266,7 +274,7 @@ static void begin_with_starts(struct pair *pair)
 	pair->sides[0].p->port->ops = &starts.ops;
 }
 
-/* ---- floods ----------------------------------------------------------------------------------------- */
+/* ---- floods ------------------------------------------------------------ */
 
 enum { FLOODS = 3 };
 
@@ -299,8 +307,11 @@ static int drained_lanes(struct pair *pair, struct fy_lane **lanes, int *first_p
 static ferry_future *call_through(struct pair *pair, uint32_t op)
 {
 	ferry_future *future;
-	struct fy_post o = { .engine = pair->sides[0].engine, .lane = pair->sides[0].lane, .kind = FY_KIND_CALL,
-		             .rank = 1, .op = op };
+	struct fy_post o = { .engine = pair->sides[0].engine,
+		             .lane = pair->sides[0].lane,
+		             .kind = FY_KIND_CALL,
+		             .rank = 1,
+		             .op = op };
 	assert_int_equal(fy_post(&o, &future), 0);
 	return future;
 }
@@ -310,11 +321,13 @@ static ferry_future *get_stuck(struct pair *pair)
 {
 	ferry_future *future;
 	uint32_t number = 0;
-	assert_int_equal(fy_post_start(pair->sides[0].engine, &number, sizeof number, 0, &future), 0);
+	assert_int_equal(fy_post_start(pair->sides[0].engine, &number, sizeof number, 0, &future),
+	                 0);
 	return future;
 }
 
-/* Floods have their turns together. While an answer is waited for one has, for half a lane, then the next. */
+/* Floods have their turns together. While an answer is waited for one has, for half a lane, then
+ * the next. */
 static void give_way(bool beside_a_stuck_lane)
 {
 	struct pair pair;
@@ -347,7 +360,8 @@ static void give_way(bool beside_a_stuck_lane)
 	starts.no_memory = false;
 	settle(&pair);
 	ferry_message *request;
-	assert_int_equal(ferry_recv(pair.sides[1].engine, FERRY_ANY, OP_MAIL, 0, &request), FERRY_OK);
+	assert_int_equal(ferry_recv(pair.sides[1].engine, FERRY_ANY, OP_MAIL, 0, &request),
+	                 FERRY_OK);
 	ferry_message_release(request);
 	settle(&pair);
 	assert_int_equal(ferry_future_poll(future), FERRY_EREMOTE);
@@ -393,7 +407,8 @@ static void an_answer_waits_for_four_batches(void **state)
 	grow_credit(&pair);
 	const ferry_stats *stats = &pair.sides[1].p->stats;
 	ferry *before_it = fy_engine_begin(FY_INLINE, pair.sides[1].engine);
-	assert_int_equal(ferry_handle(pair.sides[1].engine, OP_ASKED, FERRY_INLINE, on_asked, NULL), 0);
+	assert_int_equal(ferry_handle(pair.sides[1].engine, OP_ASKED, FERRY_INLINE, on_asked, NULL),
+	                 0);
 	fy_engine_end(FY_INLINE, before_it);
 	ferry_future *future = call_through(&pair, OP_ASKED);
 	for (int i = 0; i < 12; i++) { /* a batch each */
@@ -412,7 +427,7 @@ static void an_answer_waits_for_four_batches(void **state)
 	end(&pair);
 }
 
-/* ---- waiting for credit ------------------------------------------------------------------------------ */
+/* ---- waiting for credit ------------------------------------------------ */
 
 static unsigned post_until_full(struct pair *pair)
 {
@@ -423,9 +438,9 @@ static unsigned post_until_full(struct pair *pair)
 }
 
 /*
- * A rank that does not step gives no credit, and what waits for that is no reason for its sender to stay awake: it
- * sleeps, until it is rung for or what waits in the lane is to move out of the others' way. What another thread posts
- * meanwhile is a reason.
+ * A rank that does not step gives no credit, and what waits for that is no reason for its sender to
+ * stay awake: it sleeps, until it is rung for or what waits in the lane is to move out of the
+ * others' way. What another thread posts meanwhile is a reason.
  */
 static void who_waits_for_credit_sleeps(void **state)
 {
@@ -458,13 +473,14 @@ static void who_waits_for_credit_sleeps(void **state)
 	fy_engine_release(engine);
 }
 
-/* ---- batches that are not sent ------------------------------------------------------------------- */
+/* ---- batches that are not sent ----------------------------------------- */
 
 /* Each rank takes the other one for gone: no orderly close, but all memory is freed. */
 static void abandon(struct pair *pair)
 {
 	for (int i = 0; i < 2; i++)
-		fy_channel_gone(pair->sides[i].p, fy_channel_get(pair->sides[i].p, 1 - i), FERRY_EPEER, "the test says so");
+		fy_channel_gone(pair->sides[i].p, fy_channel_get(pair->sides[i].p, 1 - i),
+		                FERRY_EPEER, "the test says so");
 	fy_sim_kill(pair->sim, 0);
 	fy_sim_kill(pair->sim, 1);
 	begin_close(pair);
@@ -476,11 +492,17 @@ static void abandon(struct pair *pair)
 	finish(pair);
 }
 
-static int post_awaited(struct pair *pair, int rank, uint32_t kind, uint32_t nbytes, ferry_future **future_p)
+static int post_awaited(struct pair *pair, int rank, uint32_t kind, uint32_t nbytes,
+                        ferry_future **future_p)
 {
 	static char body[FY_LANE_INLINE];
-	struct fy_post o = { .engine = pair->sides[0].engine, .lane = pair->sides[0].lane, .kind = kind, .rank = rank,
-		             .op = OP, .body = body, .nbytes = nbytes };
+	struct fy_post o = { .engine = pair->sides[0].engine,
+		             .lane = pair->sides[0].lane,
+		             .kind = kind,
+		             .rank = rank,
+		             .op = OP,
+		             .body = body,
+		             .nbytes = nbytes };
 	return fy_post(&o, future_p);
 }
 
@@ -577,7 +599,7 @@ static void a_batch_that_is_not_taken_has_a_status(void **state)
 	abandon(&pair);
 }
 
-/* ---- receives that MPI ends with an error ------------------------------------------------------------ */
+/* ---- receives that MPI ends with an error ------------------------------ */
 
 /* Time passes in steps that are shorter than what the engines wait for. */
 static void let_pass(struct pair *pair, int64_t time)
@@ -650,7 +672,8 @@ static void finish_apart(struct pair *pair, int64_t time)
 	fy_sim_destroy(pair->sim);
 }
 
-/* A batch was in it, and no other comes of its own accord. Its number is missing, so both sides give up and say so. */
+/* A batch was in it, and no other comes of its own accord. Its number is missing, so both sides
+ * give up and say so. */
 static void a_batch_that_is_lost_is_missed(void **state)
 {
 	(void)state;
@@ -719,11 +742,11 @@ static void who_is_given_up_is_told(void **state)
 	finish_apart(&pair, FERRY_MS(300));
 }
 
-/* ---- a borrower of the helm ---------------------------------------------------------------------------- */
+/* ---- a borrower of the helm -------------------------------------------- */
 
 /*
- * A thread that waits drives, and runs no handlers. It copies a few messages for them, so that a reply behind these is
- * seen; a batch with many stays where it is, for the progress thread.
+ * A thread that waits drives, and runs no handlers. It copies a few messages for them, so that a
+ * reply behind these is seen; a batch with many stays where it is, for the progress thread.
  */
 static void a_borrower_leaves_batches_as_they_are(void **state)
 {
@@ -749,7 +772,7 @@ static void a_borrower_leaves_batches_as_they_are(void **state)
 	end(&pair);
 }
 
-/* ---- senders' memory ------------------------------------------------------------------------------ */
+/* ---- senders' memory --------------------------------------------------- */
 
 enum { LONG = 64 << 10, MEMORY = 1 << 20, MANY = 400 };
 
@@ -766,8 +789,12 @@ static int post_long(struct pair *pair, int rank, bool as_message)
 {
 	static char body[LONG];
 	struct side *side = &pair->sides[0];
-	struct fy_post o = { .engine = side->engine, .lane = side->lane, .kind = FY_KIND_POST, .rank = rank,
-		             .op = OP_MAIL, .timeout = FERRY_FOREVER };
+	struct fy_post o = { .engine = side->engine,
+		             .lane = side->lane,
+		             .kind = FY_KIND_POST,
+		             .rank = rank,
+		             .op = OP_MAIL,
+		             .timeout = FERRY_FOREVER };
 	memcpy(body, &pair->posted, sizeof pair->posted);
 	if (as_message) {
 		o.message = long_message(side->engine, body);
@@ -858,7 +885,8 @@ static void long_bodies_are_bounded(void **state)
 	bodies_are_bounded(true);
 }
 
-/* A step of rank 0. What was sent of long bodies is told with it or in the next one, and there is a next one. */
+/* A step of rank 0. What was sent of long bodies is told with it or in the next one, and there is a
+ * next one. */
 static bool step_and_tell(struct pair *pair)
 {
 	struct fy_progress *p = pair->sides[0].p;
@@ -900,8 +928,8 @@ static void bodies_that_are_sent_are_told(void **state)
 	end(&pair);
 }
 
-/* Nothing else happens in the step in which they are released: it has to count as work, or the engine would go to
- * sleep, and a poster to another rank with it. */
+/* Nothing else happens in the step in which they are released: it has to count as work, or the
+ * engine would go to sleep, and a poster to another rank with it. */
 static void bodies_to_a_rank_that_is_gone_are_told(void **state)
 {
 	(void)state;
@@ -960,23 +988,27 @@ static void who_waits_for_send_memory_is_woken(void **state)
 	end(&pair);
 }
 
-/* ---- a batch that its receiver cannot read ------------------------------------------------------ */
+/* ---- a batch that its receiver cannot read ----------------------------- */
 
-/* What stands between rank 0 and the network: the first record of the next batches is for no rank. */
+/* What stands between rank 0 and the network: the first record of the next batches is for
+ * no rank. */
 static struct {
 	struct fy_port_ops ops;
-	int (*send)(fy_port *port, int rank, int tag, const void *data, size_t nbytes, fy_request *request);
+	int (*send)(fy_port *port, int rank, int tag, const void *data, size_t nbytes,
+	            fy_request *request);
 	unsigned spoil;
 	char bytes[FY_BATCH_BYTES];
 } spoiler;
 
-static int spoiled_send(fy_port *port, int rank, int tag, const void *data, size_t nbytes, fy_request *request)
+static int spoiled_send(fy_port *port, int rank, int tag, const void *data, size_t nbytes,
+                        fy_request *request)
 {
 	if (tag != FY_TAG_BATCH || !spoiler.spoil)
 		return spoiler.send(port, rank, tag, data, nbytes, request);
 	spoiler.spoil--;
 	memcpy(spoiler.bytes, data, nbytes);
-	struct fy_record *r = (struct fy_record *)(void *)(spoiler.bytes + sizeof(struct fy_batch_header));
+	struct fy_record *r =
+		(struct fy_record *)(void *)(spoiler.bytes + sizeof(struct fy_batch_header));
 	r->rank = UINT32_MAX;
 	return spoiler.send(port, rank, tag, spoiler.bytes, nbytes, request);
 }
@@ -992,7 +1024,8 @@ static void begin_spoiled(struct pair *pair)
 	port->ops = &spoiler.ops;
 }
 
-/* A record of the stream whose large message is under way is not believed: it ends, and the others do as ever. */
+/* A record of the stream whose large message is under way is not believed: it ends, and the others
+ * do as ever. */
 static void a_held_record_that_is_spoiled(void **state)
 {
 	(void)state;
@@ -1029,7 +1062,8 @@ static void answer_nothing(ferry *engine, ferry_message *message, void *arg)
 	(void)arg; /* an empty reply follows */
 }
 
-/* Who cannot read a batch does not know whether the reply to a call was in it, and does not wait for it for ever. */
+/* Who cannot read a batch does not know whether the reply to a call was in it, and does not wait
+ * for it for ever. */
 static void a_reply_that_is_spoiled(void **state)
 {
 	(void)state;
@@ -1038,10 +1072,17 @@ static void a_reply_that_is_spoiled(void **state)
 	begin_spoiled(&pair);
 	struct side *side = &pair.sides[1];
 	ferry *before = fy_engine_begin(FY_INLINE, pair.sides[0].engine);
-	assert_int_equal(ferry_handle(pair.sides[0].engine, OP + 2, FERRY_INLINE, answer_nothing, NULL), 0);
+	assert_int_equal(ferry_handle(pair.sides[0].engine, OP + 2, FERRY_INLINE, answer_nothing,
+	                              NULL),
+	                 0);
 	fy_engine_end(FY_INLINE, before);
-	struct fy_post o = { .engine = side->engine, .lane = side->lane, .kind = FY_KIND_CALL, .rank = 0, .op = OP + 2,
-		             .body = "", .nbytes = 1 };
+	struct fy_post o = { .engine = side->engine,
+		             .lane = side->lane,
+		             .kind = FY_KIND_CALL,
+		             .rank = 0,
+		             .op = OP + 2,
+		             .body = "",
+		             .nbytes = 1 };
 	assert_int_equal(fy_post(&o, &call), 0);
 	spoiler.spoil = 1;
 	settle(&pair);
@@ -1058,7 +1099,9 @@ static void a_reply_that_is_spoiled(void **state)
 static ferry_future *flush(struct pair *pair, int rank)
 {
 	ferry_future *future;
-	assert_int_equal(fy_post_flush(pair->sides[0].engine, pair->sides[0].lane, rank, 0, &future), 0);
+	assert_int_equal(fy_post_flush(pair->sides[0].engine, pair->sides[0].lane, rank, 0,
+	                               &future),
+	                 0);
 	settle(pair);
 	return future;
 }
@@ -1117,7 +1160,8 @@ static uint32_t pick(uint32_t n)
 	return (uint32_t)(t_random(&chance.random) >> 33) % n;
 }
 
-static int send_spoiled_by_chance(fy_port *port, int rank, int tag, const void *data, size_t nbytes, fy_request *request)
+static int send_spoiled_by_chance(fy_port *port, int rank, int tag, const void *data, size_t nbytes,
+                                  fy_request *request)
 {
 	const struct fy_batch_header *h = data;
 	if (tag == FY_TAG_BATCH && rank == 1 && spoiler.spoil && h->nrecords && !pick(4)) {
@@ -1144,7 +1188,11 @@ static void on_chance(ferry *engine, ferry_message *message, void *arg)
 static void post_by_chance(struct pair *pair, struct fy_lane *lane)
 {
 	static char body[LONG];
-	struct fy_post o = { .engine = pair->sides[0].engine, .lane = lane, .rank = 1, .op = OP_MAIL, .body = body };
+	struct fy_post o = { .engine = pair->sides[0].engine,
+		             .lane = lane,
+		             .rank = 1,
+		             .op = OP_MAIL,
+		             .body = body };
 	chance.call[chance.n] = !pick(4);
 	o.kind = chance.call[chance.n] ? FY_KIND_CALL : FY_KIND_POST;
 	o.nbytes = pick(8) ? 4 + pick(600) : 20000 + pick(40000);
@@ -1153,7 +1201,8 @@ static void post_by_chance(struct pair *pair, struct fy_lane *lane)
 		chance.n++;
 }
 
-/* Delivered is what its future says was delivered, but for calls, which all fail with one of them. */
+/* Delivered is what its future says was delivered, but for calls, which all fail with one
+ * of them. */
 static void check_chance(void)
 {
 	for (unsigned i = 0; i < chance.n; i++) {
@@ -1176,8 +1225,10 @@ static void spoil_by_chance(uint64_t seed)
 	spoiler.ops.send = send_spoiled_by_chance;
 	spoiler.spoil = 1;
 	pair.sides[1].p->window_max = pair.sides[1].p->credit_first;
-	ferry *engine = pair.sides[0].engine, *before = fy_engine_begin(FY_INLINE, pair.sides[1].engine);
-	assert_int_equal(ferry_handle(pair.sides[1].engine, OP_MAIL, FERRY_INLINE, on_chance, NULL), 0);
+	ferry *engine = pair.sides[0].engine,
+	      *before = fy_engine_begin(FY_INLINE, pair.sides[1].engine);
+	assert_int_equal(ferry_handle(pair.sides[1].engine, OP_MAIL, FERRY_INLINE, on_chance, NULL),
+	                 0);
 	fy_engine_end(FY_INLINE, before);
 	struct fy_lane *lanes[2] = { pair.sides[0].lane, fy_engine_lane_create(engine) };
 	for (unsigned round = 0; round < 100; round++) {
@@ -1210,15 +1261,17 @@ static void records_that_are_spoiled_by_chance(void **state)
 		held += chance.held;
 		posted += chance.n;
 	}
-	print_message("# %u posts and calls, %u lost with %u HELD records that were spoiled\n", posted, lost, held);
+	print_message("# %u posts and calls, %u lost with %u HELD records that were spoiled\n",
+	              posted, lost, held);
 	assert_true(lost > SEEDS && held > SEEDS && posted > 10 * lost / 9);
 }
 
-/* ---- a thread that drives while it waits ---------------------------------------------------------- */
+/* ---- a thread that drives while it waits ------------------------------- */
 
 enum { BUSY_STEPS = 2000, WAIT_STEPS = 50 };
 
-/* An engine that finds a command of another thread in every step, each of which takes a microsecond. */
+/* An engine that finds a command of another thread in every step, each of which takes
+ * a microsecond. */
 static struct {
 	struct fy_port_ops ops;
 	fy_sim *sim;
@@ -1274,7 +1327,7 @@ static void a_wait_that_drives_ends_in_time(void **state)
 	end(&pair);
 }
 
-/* ---- a thread that drove leaves ------------------------------------------------------------------ */
+/* ---- a thread that drove leaves ---------------------------------------- */
 
 /* Before anything has happened the time between two looks is not nothing. */
 static void an_engine_that_was_not_used_sleeps(void **state)
@@ -1299,7 +1352,8 @@ static bool batch_came(const void *arg)
 	return ((const struct fy_progress *)arg)->stats.batches_received > 0;
 }
 
-/* What it met asks for an acknowledgement, and waits for more to go with it: it leaves when the driver does. */
+/* What it met asks for an acknowledgement, and waits for more to go with it: it leaves when the
+ * driver does. */
 static void who_leaves_acknowledges(void **state)
 {
 	(void)state;
@@ -1307,8 +1361,13 @@ static void who_leaves_acknowledges(void **state)
 	ferry_future *future;
 	uint32_t number = 0;
 	begin(&pair);
-	struct fy_post o = { .engine = pair.sides[0].engine, .lane = pair.sides[0].lane, .kind = FY_KIND_POST, .rank = 1,
-		             .op = OP_MAIL, .body = &number, .nbytes = sizeof number };
+	struct fy_post o = { .engine = pair.sides[0].engine,
+		             .lane = pair.sides[0].lane,
+		             .kind = FY_KIND_POST,
+		             .rank = 1,
+		             .op = OP_MAIL,
+		             .body = &number,
+		             .nbytes = sizeof number };
 	assert_int_equal(fy_post(&o, &future), 0);
 	for (int turn = 0; turn < 100; turn++) {
 		fy_progress_step(pair.sides[0].p, true);
@@ -1324,12 +1383,14 @@ static void who_leaves_acknowledges(void **state)
 	assert_int_equal(ferry_future_poll(future), FERRY_OK);
 	ferry_future_release(future);
 	ferry_message *mail;
-	assert_int_equal(ferry_recv(pair.sides[1].engine, FERRY_ANY, FERRY_ANY_OP, 0, &mail), FERRY_OK);
+	assert_int_equal(ferry_recv(pair.sides[1].engine, FERRY_ANY, FERRY_ANY_OP, 0, &mail),
+	                 FERRY_OK);
 	ferry_message_release(mail);
 	end(&pair);
 }
 
-static void *land_here(ferry *engine, int source, uint32_t op, size_t index, size_t nbytes, void *arg)
+static void *land_here(ferry *engine, int source, uint32_t op, size_t index, size_t nbytes,
+                       void *arg)
 {
 	(void)engine;
 	(void)source;
@@ -1346,7 +1407,8 @@ static bool after_many(const void *arg)
 	return ++*looks > 1000;
 }
 
-/* Where a large message lands is asked of the program, which a driver may not: it leaves for that. */
+/* Where a large message lands is asked of the program, which a driver may not: it leaves
+ * for that. */
 static void who_drives_leaves_for_a_grant(void **state)
 {
 	(void)state;
@@ -1360,8 +1422,12 @@ static void who_drives_leaves_for_a_grant(void **state)
 	fy_engine_end(FY_INLINE, before);
 	assert_int_equal(ferry_message_create(pair.sides[0].engine, OP_MAIL, &m), 0);
 	assert_int_equal(ferry_message_attach(m, data, sizeof data, NULL, NULL), 0);
-	struct fy_post o = { .engine = pair.sides[0].engine, .lane = pair.sides[0].lane, .kind = FY_KIND_POST, .rank = 1,
-		             .op = OP_MAIL, .message = m };
+	struct fy_post o = { .engine = pair.sides[0].engine,
+		             .lane = pair.sides[0].lane,
+		             .kind = FY_KIND_POST,
+		             .rank = 1,
+		             .op = OP_MAIL,
+		             .message = m };
 	assert_int_equal(fy_post(&o, NULL), 0);
 	ferry_message_release(m);
 	for (int turn = 0; turn < 100; turn++) {
@@ -1372,12 +1438,13 @@ static void who_drives_leaves_for_a_grant(void **state)
 	fy_engine_drive(pair.sides[1].engine, after_many, &counted, INT64_MAX);
 	assert_in_range(looks, 1, 100);
 	settle(&pair);
-	assert_int_equal(ferry_recv(pair.sides[1].engine, FERRY_ANY, FERRY_ANY_OP, 0, &m), FERRY_OK);
+	assert_int_equal(ferry_recv(pair.sides[1].engine, FERRY_ANY, FERRY_ANY_OP, 0, &m),
+	                 FERRY_OK);
 	ferry_message_release(m);
 	end(&pair);
 }
 
-/* ---- operations of MPI that are left in a lane -------------------------------------------------- */
+/* ---- operations of MPI that are left in a lane ------------------------- */
 
 struct starter {
 	ferry *engine;
@@ -1408,7 +1475,8 @@ static void post_from_two(struct pair *pair, struct starter *two)
 	assert_true(two[0].status == 0 && two[1].status == 0);
 	settle(pair);
 	for (int i = 0; i < 2 * STARTS; i++)
-		assert_int_equal(ferry_future_poll(two[i / STARTS].futures[i % STARTS]), FERRY_PENDING);
+		assert_int_equal(ferry_future_poll(two[i / STARTS].futures[i % STARTS]),
+		                 FERRY_PENDING);
 }
 
 static void all_ended(struct starter *two, int status, unsigned taken)
@@ -1440,7 +1508,8 @@ static void a_close_waits_for_starts_in_lanes(void **state)
 	all_ended(two, FERRY_OK, 1);
 }
 
-/* A rank is gone: what was never started fails, once, and what it borrowed is given back by that. */
+/* A rank is gone: what was never started fails, once, and what it borrowed is given back
+ * by that. */
 static void starts_in_lanes_fail_when_a_close_gives_up(void **state)
 {
 	(void)state;
@@ -1453,7 +1522,8 @@ static void starts_in_lanes_fail_when_a_close_gives_up(void **state)
 	all_ended(two, FERRY_ESTOPPED, 0);
 }
 
-/* A rank that waits in a fence for one of its own host is rung for what happens: it sleeps longer and longer. */
+/* A rank that waits in a fence for one of its own host is rung for what happens: it sleeps longer
+ * and longer. */
 static void who_waits_in_a_fence_sleeps(void **state)
 {
 	(void)state;
@@ -1500,7 +1570,7 @@ static void a_question_outlives_a_change_of_colour(void **state)
 	end(&pair);
 }
 
-/* ---- exit ---------------------------------------------------------------------------------------------- */
+/* ---- exit -------------------------------------------------------------- */
 
 struct fy_inside *__real_fy_program_thread(void);
 struct fy_inside *__wrap_fy_program_thread(void);
@@ -1513,8 +1583,8 @@ struct fy_inside *__wrap_fy_program_thread(void)
 	return __real_fy_program_thread();
 }
 
-/* The look whether it may run comes before the end, and the handler would come behind it: in place, and with a message
- * of its own. */
+/* The look whether it may run comes before the end, and the handler would come behind it: in place,
+ * and with a message of its own. */
 static void exit_between_a_look_and_its_handler(void **state)
 {
 	(void)state;
@@ -1523,14 +1593,20 @@ static void exit_between_a_look_and_its_handler(void **state)
 		ferry_message *m;
 		begin(&pair);
 		ferry *before = fy_engine_begin(FY_INLINE, pair.sides[1].engine);
-		assert_int_equal(ferry_handle(pair.sides[1].engine, 0x12345, FERRY_INLINE, on_number, &pair), 0);
+		assert_int_equal(ferry_handle(pair.sides[1].engine, 0x12345, FERRY_INLINE,
+		                              on_number, &pair),
+		                 0);
 		fy_engine_end(FY_INLINE, before);
 		assert_int_equal(ferry_message_create(pair.sides[0].engine, 0x12345, &m), 0);
 		assert_int_equal(ferry_message_write(m, &pair.posted, sizeof pair.posted), 0);
 		if (attached)
 			assert_int_equal(ferry_message_attach(m, "there", 5, NULL, NULL), 0);
-		struct fy_post o = { .engine = pair.sides[0].engine, .lane = pair.sides[0].lane, .kind = FY_KIND_POST,
-			             .rank = 1, .op = 0x12345, .message = m };
+		struct fy_post o = { .engine = pair.sides[0].engine,
+			             .lane = pair.sides[0].lane,
+			             .kind = FY_KIND_POST,
+			             .rank = 1,
+			             .op = 0x12345,
+			             .message = m };
 		assert_int_equal(fy_post(&o, NULL), 0);
 		ferry_message_release(m);
 		fy_inside = NULL; /* as of a thread that was never inside */

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Fences beside threads that post without a pause. Some engines over the simulated network, in one thread; each rank
- * has two virtual threads that flood, and handlers, inline and in a queue, that post on. Each message knows how many
- * fences its rank had joined when it was posted, or what it comes of. When a fence is over nothing of before it may be
- * alive; and it has to end although the floods go on.
+ * Fences beside threads that post without a pause. Some engines over the simulated network, in one
+ * thread; each rank has two virtual threads that flood, and handlers, inline and in a queue, that
+ * post on. Each message knows how many fences its rank had joined when it was posted, or what it
+ * comes of. When a fence is over nothing of before it may be alive; and it has to end although the
+ * floods go on.
  */
 #include "support/test.h"
 
@@ -37,9 +38,10 @@ struct scene {
 	uint64_t random;
 	fy_sim *sim;
 	struct side sides[RANKS_MAX];
-	unsigned alive[FENCES + 1]; /* messages by epoch: posted, and their handler has not returned */
+	/* messages by epoch: posted, and their handler has not returned */
+	unsigned alive[FENCES + 1];
 	unsigned posted, handled;
-	size_t large;               /* of some messages */
+	size_t large; /* of some messages */
 	char wrong[100];
 };
 
@@ -52,9 +54,16 @@ static void post(struct side *side, struct fy_lane *lane, struct body body)
 {
 	static char bytes[70000];
 	struct scene *s = side->scene;
-	uint32_t op = pick(s, 10) == 0 ? OP_CALL : pick(s, 12) == 0 ? OP_MAIL : pick(s, 2) ? OP_INLINE : OP_QUEUE;
-	struct fy_post o = { .engine = side->engine, .lane = lane, .kind = op == OP_CALL ? FY_KIND_CALL : FY_KIND_POST,
-		             .rank = (int)pick(s, (unsigned)s->n), .op = op, .body = bytes,
+	uint32_t op = pick(s, 10) == 0   ? OP_CALL
+	              : pick(s, 12) == 0 ? OP_MAIL
+	              : pick(s, 2)       ? OP_INLINE
+	                                 : OP_QUEUE;
+	struct fy_post o = { .engine = side->engine,
+		             .lane = lane,
+		             .kind = op == OP_CALL ? FY_KIND_CALL : FY_KIND_POST,
+		             .rank = (int)pick(s, (unsigned)s->n),
+		             .op = op,
+		             .body = bytes,
 		             .nbytes = pick(s, 300) == 0 ? s->large : sizeof body + pick(s, 60) };
 	ferry_future *future = NULL;
 	memcpy(bytes, &body, sizeof body);
@@ -97,7 +106,8 @@ static void open_side(struct scene *s, int rank)
 	given.flags = FERRY_NONBLOCK;
 	given.receive_memory = 4 << 20;
 	assert_int_equal(fy_options_resolve(&given, &options), 0);
-	assert_int_equal(fy_engine_create(fy_sim_port(s->sim, rank), &options, 1, &side->engine), 0);
+	assert_int_equal(fy_engine_create(fy_sim_port(s->sim, rank), &options, 1, &side->engine),
+	                 0);
 	side->scene = s;
 	side->p = side->engine->progress;
 	for (int i = 0; i < LANES; i++)
@@ -106,8 +116,10 @@ static void open_side(struct scene *s, int rank)
 	assert_int_equal(ferry_queue_create(side->engine, &side->queue), 0);
 	ferry *before = fy_engine_begin(FY_INLINE, side->engine);
 	for (unsigned i = 0; i < 3; i++)
-		assert_int_equal(ferry_handle(side->engine, ops[i], ops[i] == OP_QUEUE ? side->queue : FERRY_INLINE, handle,
-		                              side), 0);
+		assert_int_equal(ferry_handle(side->engine, ops[i],
+		                              ops[i] == OP_QUEUE ? side->queue : FERRY_INLINE,
+		                              handle, side),
+		                 0);
 	fy_engine_end(FY_INLINE, before);
 }
 
@@ -161,8 +173,10 @@ static bool check(struct scene *s)
 		unsigned finished = s->sides[i].p->agree.finished;
 		for (unsigned epoch = 0; epoch < finished; epoch++)
 			if (s->alive[epoch] && !s->wrong[0])
-				snprintf(s->wrong, sizeof s->wrong, "fence %u is over, and %u messages of before fence %u are not "
-				         "handled", finished, s->alive[epoch], epoch + 1);
+				snprintf(s->wrong, sizeof s->wrong,
+				         "fence %u is over, and %u messages of before fence %u are "
+				         "not handled",
+				         finished, s->alive[epoch], epoch + 1);
 		if (finished < first)
 			first = finished;
 	}
@@ -216,7 +230,8 @@ static void run(struct scene *s, uint64_t seed)
 		}
 		fy_sim_advance_to(s->sim, fy_sim_now(s->sim) + FERRY_US(1 + pick(s, 8)));
 		if (turn > TURNS_MAX)
-			snprintf(s->wrong, sizeof s->wrong, "a fence does not end: %u of %d are over, %u messages handled",
+			snprintf(s->wrong, sizeof s->wrong,
+			         "a fence does not end: %u of %d are over, %u messages handled",
 			         s->sides[0].p->agree.finished, FENCES, s->handled);
 	}
 }
@@ -224,7 +239,8 @@ static void run(struct scene *s, uint64_t seed)
 static void fences_end_beside_floods_and_not_too_early(void **state)
 {
 	(void)state;
-	unsigned long seeds = t_seeds(30), first = t_env("FERRY_FIRST_SEED", 1), only = t_env("FERRY_SEED", 0);
+	unsigned long seeds = t_seeds(30), first = t_env("FERRY_FIRST_SEED", 1),
+		      only = t_env("FERRY_SEED", 0);
 	unsigned long handled = 0, posted = 0;
 	for (unsigned long i = 0; i < (only ? 1 : seeds); i++) {
 		static struct scene s;
@@ -240,11 +256,13 @@ static void fences_end_beside_floods_and_not_too_early(void **state)
 		close_all(&s);
 		fy_sim_destroy(s.sim);
 	}
-	printf("# %lu posted, %lu handled while %d fences a seed went on\n", posted, handled, FENCES);
+	printf("# %lu posted, %lu handled while %d fences a seed went on\n", posted, handled,
+	       FENCES);
 }
 
-/* A message comes back from a queue whose handler was taken away, and somebody reads it at once: it is of no further
- * interest to a fence. One that nobody reads is, until it was seen that there is no other handler. */
+/* A message comes back from a queue whose handler was taken away, and somebody reads it at once: it
+ * is of no further interest to a fence. One that nobody reads is, until it was seen that there is
+ * no other handler. */
 static void what_an_executor_gives_back(void **state)
 {
 	(void)state;
@@ -256,8 +274,12 @@ static void what_an_executor_gives_back(void **state)
 		open_side(&s, 0);
 		struct side *side = &s.sides[0];
 		struct body body = { 0, DEPTH };
-		struct fy_post o = { .engine = side->engine, .lane = side->lanes[0], .kind = FY_KIND_POST, .op = OP_QUEUE,
-			             .body = &body, .nbytes = sizeof body };
+		struct fy_post o = { .engine = side->engine,
+			             .lane = side->lanes[0],
+			             .kind = FY_KIND_POST,
+			             .op = OP_QUEUE,
+			             .body = &body,
+			             .nbytes = sizeof body };
 		assert_int_equal(fy_post(&o, NULL), 0);
 		for (unsigned i = 0; i < 50; i++) {
 			fy_progress_step(side->p, true);

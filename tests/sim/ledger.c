@@ -23,7 +23,8 @@ static uint64_t word_of(uint64_t key, size_t i)
 
 static uint64_t key_of(const struct content *c, unsigned index)
 {
-	return (c->world->seed << 20) + ((uint64_t)c->id << 6) * 0x10001u + index * UINT64_C(0x517cc1b727220a95);
+	return (c->world->seed << 20) + ((uint64_t)c->id << 6) * 0x10001u +
+	       index * UINT64_C(0x517cc1b727220a95);
 }
 
 static void fill(const struct content *c, unsigned index, char *to, size_t nbytes)
@@ -91,14 +92,16 @@ static void part_released(void *data, void *arg)
 	struct part *part = arg;
 	struct world *w = part->content->world;
 	if (part->released++) {
-		w_fail(w, "attachment %u of content %u was released twice", part->index, part->content->id);
+		w_fail(w, "attachment %u of content %u was released twice", part->index,
+		       part->content->id);
 		return;
 	}
 	if (data != part->data)
-		w_fail(w, "attachment %u of content %u was released with another address", part->index,
-		       part->content->id);
+		w_fail(w, "attachment %u of content %u was released with another address",
+		       part->index, part->content->id);
 	else if (!same(part->content, part->index, part->data, part->nbytes))
-		w_fail(w, "attachment %u of content %u was changed", part->index, part->content->id);
+		w_fail(w, "attachment %u of content %u was changed", part->index,
+		       part->content->id);
 	memset(part->data, 0xDD, part->nbytes);
 	free(part->data);
 	part->data = NULL;
@@ -128,7 +131,8 @@ ferry_message *l_message(struct node *node, uint32_t op, struct content *c)
 	if (ferry_message_create(node->engine, op, &m))
 		w_fail(node->world, "ferry_message_create: %s", ferry_last_error());
 	size_t half = c->body / 2;
-	if (m && (ferry_message_write(m, body, half) || ferry_message_write(m, body + half, c->body - half)))
+	if (m && (ferry_message_write(m, body, half) ||
+	          ferry_message_write(m, body + half, c->body - half)))
 		w_fail(node->world, "ferry_message_write: %s", ferry_last_error());
 	for (unsigned i = 0; m && i < c->n_parts; i++)
 		attach(m, &c->parts[i]);
@@ -169,7 +173,9 @@ static struct content *content_of(struct world *w, const ferry_message *m)
 	if (n < HEAD)
 		return NULL;
 	memcpy(&head, body, sizeof head);
-	return head.magic == MAGIC && head.id < w->n_contents && head.seed == w->seed ? w->contents[head.id] : NULL;
+	return head.magic == MAGIC && head.id < w->n_contents && head.seed == w->seed
+	               ? w->contents[head.id]
+	               : NULL;
 }
 
 /* The oldest record that it can be. */
@@ -178,7 +184,8 @@ static struct rec *identify(struct world *w, int rank, const ferry_message *m)
 	struct content *c = content_of(w, m);
 	struct rec *again = NULL;
 	for (struct rec *r = c ? c->recs : NULL; r; r = r->same) {
-		if (r->dst != rank || r->src != ferry_message_source(m) || r->op != ferry_message_op(m))
+		if (r->dst != rank || r->src != ferry_message_source(m) ||
+		    r->op != ferry_message_op(m))
 			continue;
 		if (!r->delivered && !r->in_mail && !r->unsent)
 			return r;
@@ -188,8 +195,10 @@ static struct rec *identify(struct world *w, int rank, const ferry_message *m)
 		w_fail(w, "content %u from rank %d came to rank %d %s", c->id, again->src, rank,
 		       again->unsent ? "though its future says that it was not sent" : "twice");
 	else
-		w_fail(w, "rank %d got a message of %zu bytes, op %#x, from rank %d that nobody posted", rank,
-		       m->nbytes, m->op, m->source);
+		w_fail(w,
+		       "rank %d got a message of %zu bytes, op %#x, from rank %d that nobody "
+		       "posted",
+		       rank, m->nbytes, m->op, m->source);
 	return NULL;
 }
 
@@ -201,10 +210,13 @@ struct rec *l_take(struct node *node, const ferry_message *m)
 		return NULL;
 	const char *what = differs(r->content, m);
 	if (what)
-		w_fail(w, "content %u from rank %d to rank %d: %s", r->content->id, r->src, r->dst, what);
+		w_fail(w, "content %u from rank %d to rank %d: %s", r->content->id, r->src, r->dst,
+		       what);
 	uint32_t *seen = &r->lane->seen[r->dst][r->class];
 	if (r->seq <= *seen)
-		w_fail(w, "lane %d of rank %d to rank %d, class %d: number %u came after number %u (content %u)",
+		w_fail(w,
+		       "lane %d of rank %d to rank %d, class %d: number %u came after number %u "
+		       "(content %u)",
 		       r->lane->index, r->src, r->dst, r->class, r->seq, *seen, r->content->id);
 	*seen = r->seq;
 	r->delivered++;
@@ -263,10 +275,12 @@ static const char *wrong_end(struct node *node, const struct rec *r)
 {
 	char text[40];
 	const char *detail = ferry_future_detail(r->future);
-	bool closing = node->state != NODE_OPEN, textless = node->world->plan.short_one_in && !*detail;
+	bool closing = node->state != NODE_OPEN,
+	     textless = node->world->plan.short_one_in && !*detail;
 	if (r->status == FERRY_ESTOPPED)
-		return closing && (!r->answered || r->answered_late || r->answer == ANSWER_DROP) ?
-		               NULL : "it was stopped though it was answered";
+		return closing && (!r->answered || r->answered_late || r->answer == ANSWER_DROP)
+		               ? NULL
+		               : "it was stopped though it was answered";
 	if (r->status == FERRY_ENOHANDLER)
 		return l_goes_to_mail(r) && !r->delivered ? NULL : "somebody handles it";
 	if (r->status != FERRY_EREMOTE)
@@ -286,7 +300,8 @@ static const char *wrong_refusal(struct node *node, const struct rec *r)
 		return r->delivered ? "it was delivered" : NULL;
 	bool reply = r->call && r->answered && r->answer == ANSWER_MESSAGE;
 	reply |= r->call && r->answered && r->answer == ANSWER_BYTES;
-	return reply && w_refuses(node->world, r->src, l_total(r->reply)) ? NULL : "it is not too large";
+	return reply && w_refuses(node->world, r->src, l_total(r->reply)) ? NULL
+	                                                                  : "it is not too large";
 }
 
 /* A chunk was lost, or there was no memory: of the message, or of its reply. */
@@ -302,7 +317,8 @@ static const char *wrong_failure(struct node *node, const struct rec *r)
 
 static const char *wrong_status(struct node *node, struct rec *r)
 {
-	if (r->status == FERRY_EMPI || (r->status == FERRY_ENOMEM && node->world->plan.short_one_in))
+	if (r->status == FERRY_EMPI ||
+	    (r->status == FERRY_ENOMEM && node->world->plan.short_one_in))
 		return wrong_failure(node, r);
 	if (r->status == FERRY_ETOOBIG)
 		return wrong_refusal(node, r);
@@ -315,26 +331,31 @@ static const char *wrong_status(struct node *node, struct rec *r)
 	if (r->call)
 		return r->status == FERRY_OK ? wrong_reply(r) : wrong_end(node, r);
 	if (r->status == FERRY_ESTOPPED && r->by_handler && node->state != NODE_OPEN)
-		return NULL; /* posted after the last count of the close: nobody is left to confirm it */
+		/* posted after the last count of the close: nobody is left to confirm it */
+		return NULL;
 	return r->status == FERRY_OK ? NULL : "nothing was wrong with it";
 }
 
-/* Whoever says that a post was confirmed says that it was dispatched there. What an inline handler takes is then
- * delivered, unless the thread that stepped may not run user code. */
+/* Whoever says that a post was confirmed says that it was dispatched there. What an inline handler
+ * takes is then delivered, unless the thread that stepped may not run user code. */
 void l_confirmed(struct world *w, const struct rec *r)
 {
 	const struct node *there = &w->nodes[r->dst];
 	if (r->class == CLASS_INLINE && !r->delivered && there->p && !there->p->tasks)
-		w_fail(w, "the post of content %u from rank %d to rank %d was confirmed before it came",
+		w_fail(w,
+		       "the post of content %u from rank %d to rank %d was confirmed before it "
+		       "came",
 		       r->content->id, r->src, r->dst);
 }
 
-/* A flush that went well is over: what was posted before it in its lane came, watched by a future or not. */
+/* A flush that went well is over: what was posted before it in its lane came, watched by a future
+ * or not. */
 static void flushed(struct world *w, const struct rec *flush)
 {
 	for (const struct rec *r = w->recs; r; r = r->next)
 		if (r->lane == flush->lane && !r->call && !r->flush && r->order < flush->order &&
-		    (flush->dst == FERRY_ALL || r->dst == flush->dst) && !w_refuses(w, r->dst, l_total(r->content)) &&
+		    (flush->dst == FERRY_ALL || r->dst == flush->dst) &&
+		    !w_refuses(w, r->dst, l_total(r->content)) &&
 		    (r->future || !l_may_fail(w, r->content)) &&
 		    (!r->future || (r->settled && r->status == FERRY_OK)))
 			l_confirmed(w, r);
@@ -347,20 +368,24 @@ static void check_flush(struct node *node, const struct rec *flush)
 		flushed(node->world, flush);
 	for (const struct rec *r = node->futures; r; r = r->mine_next)
 		if (r->lane == flush->lane && !r->call && r->order < flush->order &&
-		    (flush->dst == FERRY_ALL || r->dst == flush->dst) && !fy_future_is_done(r->future))
-			w_fail(node->world, "rank %d: a flush of rank %d is over before the post of content %u",
+		    (flush->dst == FERRY_ALL || r->dst == flush->dst) &&
+		    !fy_future_is_done(r->future))
+			w_fail(node->world,
+			       "rank %d: a flush of rank %d is over before the post of content %u",
 			       node->rank, flush->dst, r->content ? r->content->id : 0);
 	node->world->tally.flushes++;
 }
 
 static void tally_status(struct world *w, struct rec *r)
 {
-	bool given_up = r->status == FERRY_ECANCELED || r->status == FERRY_ETIMEDOUT || r->status == FERRY_ETOOBIG;
+	bool given_up = r->status == FERRY_ECANCELED || r->status == FERRY_ETIMEDOUT ||
+	                r->status == FERRY_ETOOBIG;
 	given_up |= (r->status == FERRY_EMPI || r->status == FERRY_ENOMEM) && !r->flush;
 	r->unsent = given_up && strstr(ferry_future_detail(r->future), NOT_SENT);
 	r->exempt = given_up;
 	if (r->unsent && r->delivered)
-		w_fail(w, "content %u was delivered though its future says that it was not sent", r->content->id);
+		w_fail(w, "content %u was delivered though its future says that it was not sent",
+		       r->content->id);
 	w->tally.unsent += r->unsent;
 	w->tally.cancelled += r->status == FERRY_ECANCELED;
 	w->tally.timed_out += r->status == FERRY_ETIMEDOUT;
@@ -381,9 +406,14 @@ bool l_settle(struct node *node, struct rec *r)
 	const char *what = wrong_status(node, r);
 	if (what)
 		w_fail(node->world,
-		       "rank %d: the %s of content %u to rank %d (op %#x, answer %d) ended with %s (%s): %s",
-		       node->rank, r->flush ? "flush" : r->call ? "call" : "post", r->content ? r->content->id : 0,
-		       r->dst, r->op, r->answer, ferry_strname(r->status), ferry_future_detail(r->future), what);
+		       "rank %d: the %s of content %u to rank %d (op %#x, answer %d) ended with %s "
+		       "(%s): %s",
+		       node->rank,
+		       r->flush  ? "flush"
+		       : r->call ? "call"
+		                 : "post",
+		       r->content ? r->content->id : 0, r->dst, r->op, r->answer,
+		       ferry_strname(r->status), ferry_future_detail(r->future), what);
 	tally_status(node->world, r);
 	if (r->flush)
 		check_flush(node, r);
@@ -413,9 +443,11 @@ void l_fence_over(struct world *w, uint32_t epoch)
 	for (struct rec *r = w->recs; r; r = r->next)
 		if (r->epoch < epoch && !r->flush && !r->delivered && !r->in_mail && !r->exempt &&
 		    !w_refuses(w, r->dst, l_total(r->content)) && !l_may_fail(w, r->content) &&
-		    !(r->call && l_goes_to_mail(r)) && !(r->class == CLASS_LATE && w->nodes[r->dst].late_done))
-			w_fail(w, "a fence is over, and content %u of epoch %u from rank %d to rank %d (op %#x) "
-			          "is not delivered",
+		    !(r->call && l_goes_to_mail(r)) &&
+		    !(r->class == CLASS_LATE && w->nodes[r->dst].late_done))
+			w_fail(w,
+			       "a fence is over, and content %u of epoch %u from rank %d to rank "
+			       "%d (op %#x) is not delivered",
 			       r->content->id, r->epoch, r->src, r->dst, r->op);
 	for (struct rec *r = w->recs; r; r = r->next)
 		r->in_mail = false;
@@ -428,14 +460,17 @@ static void check_future(struct world *w, struct rec *r)
 {
 	uint32_t id = r->content ? r->content->id : 0;
 	if (!r->settled)
-		w_fail(w, "the future of content %u from rank %d to rank %d was never completed", id, r->src, r->dst);
+		w_fail(w, "the future of content %u from rank %d to rank %d was never completed",
+		       id, r->src, r->dst);
 	else if (ferry_future_poll(r->future) != r->status)
 		w_fail(w, "the future of content %u was completed twice", id);
 	else if (r->called_back != r->with_then)
 		w_fail(w, "the callback of content %u ran %u times", id, r->called_back);
 	else if (fy_future_refs(r->future) != 1)
-		w_fail(w, "the future of content %u has %u references at the end, not the program's alone", id,
-		       fy_future_refs(r->future));
+		w_fail(w,
+		       "the future of content %u has %u references at the end, not the program's "
+		       "alone",
+		       id, fy_future_refs(r->future));
 }
 
 static bool may_be_lost(const struct world *w, const struct rec *r)
@@ -457,8 +492,8 @@ static void check_record(struct world *w, struct rec *r, uint64_t *lost, uint64_
 	}
 	lost[r->dst]++;
 	if (r->class == CLASS_INLINE || r->class == CLASS_QUEUE)
-		w_fail(w, "content %u from rank %d to rank %d (op %#x) was never delivered", r->content->id,
-		       r->src, r->dst, r->op);
+		w_fail(w, "content %u from rank %d to rank %d (op %#x) was never delivered",
+		       r->content->id, r->src, r->dst, r->op);
 }
 
 static void check_parts(struct world *w)
@@ -478,13 +513,17 @@ void l_check(struct world *w)
 		check_record(w, r, lost, maybe);
 	for (int i = 0; i < w->plan.ranks; i++)
 		if (lost[i] > w->nodes[i].dropped || w->nodes[i].dropped > lost[i] + maybe[i])
-			w_fail(w, "rank %d: %llu messages were not read, and %llu were dropped (%llu may be)", i,
-			       (unsigned long long)lost[i], (unsigned long long)w->nodes[i].dropped,
+			w_fail(w,
+			       "rank %d: %llu messages were not read, and %llu were dropped (%llu "
+			       "may be)",
+			       i, (unsigned long long)lost[i],
+			       (unsigned long long)w->nodes[i].dropped,
 			       (unsigned long long)maybe[i]);
 	check_parts(w);
 }
 
-/* A call that failed keeps the empty message that was meant for its reply, and that one its engine. */
+/* A call that failed keeps the empty message that was meant for its reply, and that one
+ * its engine. */
 unsigned l_blanks(const struct world *w, int rank)
 {
 	unsigned blanks = 0;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Who gives back what, when threads leave and calls come while an engine ends or after that: an engine of one rank over
- * the simulated network, and its threads' parts played in every order.
+ * Who gives back what, when threads leave and calls come while an engine ends or after that: an
+ * engine of one rank over the simulated network, and its threads' parts played in every order.
  */
 #include "support/test.h"
 
@@ -64,20 +64,26 @@ static void end(struct one *one)
 	fy_sim_destroy(one->sim);
 }
 
-/* ---- a thread exits while its engine closes ---------------------------------------------------------- */
+/* ---- a thread exits while its engine closes ---------------------------- */
 
 static void post(struct one *one, struct fy_lane *lane)
 {
-	struct fy_post o = { .engine = one->engine, .lane = lane, .kind = FY_KIND_POST, .op = OP, .body = "x",
+	struct fy_post o = { .engine = one->engine,
+		             .lane = lane,
+		             .kind = FY_KIND_POST,
+		             .op = OP,
+		             .body = "x",
 		             .nbytes = 1 };
 	assert_int_equal(fy_post(&o, NULL), 0);
 }
 
-/* The thread's two steps among the engine's three: `order` has a bit for each of five turns, 1 for the thread's. */
+/* The thread's two steps among the engine's three: `order` has a bit for each of five turns, 1 for
+ * the thread's. */
 static void leave_in_order(unsigned order, bool posted)
 {
 	static void (*const engines[])(struct one *) = { settle, stop, destroy };
-	static void (*const threads[])(ferry *, struct fy_lane *) = { fy_engine_lane_leaves, fy_engine_lane_left };
+	static void (*const threads[])(ferry *, struct fy_lane *) = { fy_engine_lane_leaves,
+		                                                      fy_engine_lane_left };
 	struct one one;
 	unsigned engine_at = 0, thread_at = 0;
 	begin(&one);
@@ -96,8 +102,8 @@ static void leave_in_order(unsigned order, bool posted)
 	while (engine_at < 3)
 		engines[engine_at++](&one);
 	if (fy_load_acquire_32(&lane->refs) != 2)
-		fail_msg("in order %#x %s: the lane has %u references, not 2", order, posted ? "after a post" : "unused",
-		         fy_load_acquire_32(&lane->refs));
+		fail_msg("in order %#x %s: the lane has %u references, not 2", order,
+		         posted ? "after a post" : "unused", fy_load_acquire_32(&lane->refs));
 	fy_lane_release(lane);
 	fy_lane_release(lane);
 	end(&one);
@@ -118,7 +124,7 @@ static void a_lane_is_given_back_once_in_every_order(void **state)
 		}
 }
 
-/* ---- calls on an engine that was closed --------------------------------------------------------------- */
+/* ---- calls on an engine that was closed -------------------------------- */
 
 enum { REST = 256 }; /* how many other engines are closed before the struct of one is used again */
 
@@ -255,7 +261,8 @@ static void count(ferry_future *future, int status, void *arg)
 	++*(unsigned *)arg;
 }
 
-/* The struct that a queue's engine had may be another's by then: its close leaves this queue alone. */
+/* The struct that a queue's engine had may be another's by then: its close leaves this
+ * queue alone. */
 static void a_queue_is_nobodys_when_its_engine_is_gone(void **state)
 {
 	struct one one;

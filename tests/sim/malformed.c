@@ -15,8 +15,8 @@
 #include "progress.h"
 #include "status.h"
 
-#define HONEST 7u            /* the op of honest posts */
-#define LARGE 8u             /* and of large messages, which are kept for a reader */
+#define HONEST 7u /* the op of honest posts */
+#define LARGE 8u  /* and of large messages, which are kept for a reader */
 #define STREAM 3u
 #define MEMORY_MAX (1u << 20)
 #define TURNS 3000
@@ -36,7 +36,7 @@ struct peer {
 	ferry *engine;
 	struct fy_progress *p;
 	fy_port *port;
-	uint32_t seq, accepted;  /* of the next batch; the last of the engine's */
+	uint32_t seq, accepted; /* of the next batch; the last of the engine's */
 	uint64_t spent, limit, xid;
 	struct send sends[SENDS];
 	fy_request receives[RECEIVES];
@@ -48,7 +48,7 @@ struct peer {
 	struct fy_refused refused;
 	struct fy_grant grant;
 	struct fy_announce announced; /* by it */
-	uint32_t nrecords;       /* in its last batch */
+	uint32_t nrecords;            /* in its last batch */
 	/* what the engine's program saw */
 	unsigned honest, expected;
 };
@@ -83,7 +83,8 @@ static void on_asked(ferry *engine, ferry_message *message, void *arg)
 	size_t nbytes = 100000;
 	(void)arg;
 	assert_int_equal(ferry_message_create(engine, LARGE, &answer), 0);
-	assert_int_equal(ferry_message_attach(answer, calloc(1, nbytes), nbytes, free_data, NULL), 0);
+	assert_int_equal(ferry_message_attach(answer, calloc(1, nbytes), nbytes, free_data, NULL),
+	                 0);
 	assert_int_equal(ferry_reply_message(message, answer), 0);
 	ferry_message_release(answer);
 }
@@ -93,8 +94,8 @@ static void begin(struct peer *peer)
 	peer->fill = sizeof(struct fy_batch_header);
 }
 
-static struct fy_record *put(struct peer *peer, uint32_t word, uint32_t op, uint32_t stream, const void *body,
-                             uint32_t nbytes)
+static struct fy_record *put(struct peer *peer, uint32_t word, uint32_t op, uint32_t stream,
+                             const void *body, uint32_t nbytes)
 {
 	struct fy_record *r = (struct fy_record *)(void *)(peer->batch + peer->fill);
 	word |= nbytes;
@@ -123,9 +124,14 @@ static int raw_send(struct peer *peer, int tag, const void *bytes, size_t nbytes
 static void send_batch(struct peer *peer)
 {
 	struct fy_batch_header *h = (struct fy_batch_header *)(void *)peer->batch;
-	*h = (struct fy_batch_header){ .magic = FY_WIRE_MAGIC, .version = FY_WIRE_VERSION, .seq = peer->seq++,
-		                       .flags = FY_BATCH_WANTS_ACK, .nrecords = 1, .accepted = peer->accepted,
-		                       .limit = 32768, .spent = peer->spent };
+	*h = (struct fy_batch_header){ .magic = FY_WIRE_MAGIC,
+		                       .version = FY_WIRE_VERSION,
+		                       .seq = peer->seq++,
+		                       .flags = FY_BATCH_WANTS_ACK,
+		                       .nrecords = 1,
+		                       .accepted = peer->accepted,
+		                       .limit = 32768,
+		                       .spent = peer->spent };
 	assert_int_equal(raw_send(peer, FY_TAG_BATCH, peer->batch, peer->fill), 0);
 }
 
@@ -166,7 +172,8 @@ static void heard(struct peer *peer, const char *bytes, size_t nbytes)
 
 static void post_receive(struct peer *peer, unsigned i)
 {
-	peer->port->ops->recv(peer->port, 0, FY_TAG_BATCH, peer->received[i], FY_BATCH_BYTES, &peer->receives[i]);
+	peer->port->ops->recv(peer->port, 0, FY_TAG_BATCH, peer->received[i], FY_BATCH_BYTES,
+	                      &peer->receives[i]);
 }
 
 static void turn(struct peer *peer)
@@ -196,7 +203,9 @@ static void await(struct peer *peer, const unsigned *word, unsigned value)
 
 static void open_peer(struct peer *peer)
 {
-	struct fy_sim_options net = { .eager_max = SIZE_MAX, .count_misuse = true, .chunk_max = 1 << 20 };
+	struct fy_sim_options net = { .eager_max = SIZE_MAX,
+		                      .count_misuse = true,
+		                      .chunk_max = 1 << 20 };
 	ferry_options given = FERRY_OPTIONS_INIT, options;
 	memset(peer, 0, sizeof *peer);
 	given.flags = FERRY_NONBLOCK;
@@ -204,7 +213,8 @@ static void open_peer(struct peer *peer)
 	given.handler_grace = FERRY_NONE;
 	peer->sim = fy_sim_create(2, 1, &net);
 	assert_int_equal(fy_options_resolve(&given, &options), 0);
-	assert_int_equal(fy_engine_create(fy_sim_port(peer->sim, 0), &options, 1, &peer->engine), 0);
+	assert_int_equal(fy_engine_create(fy_sim_port(peer->sim, 0), &options, 1, &peer->engine),
+	                 0);
 	peer->p = peer->engine->progress;
 	peer->port = fy_sim_port(peer->sim, 1);
 	peer->seq = 1;
@@ -269,11 +279,14 @@ struct announcement {
 /* A good one of one part; then it is spoiled. */
 static struct announcement good(struct peer *peer, uint64_t total)
 {
-	return (struct announcement){ .a = { .xid = ++peer->xid, .total = total, .n_parts = 1, .chunk_bytes = 4096 },
-		                      .lengths = { total } };
+	return (struct announcement){
+		.a = { .xid = ++peer->xid, .total = total, .n_parts = 1, .chunk_bytes = 4096 },
+		.lengths = { total }
+	};
 }
 
-static void put_announcement(struct peer *peer, uint32_t word, const struct announcement *a, unsigned lengths)
+static void put_announcement(struct peer *peer, uint32_t word, const struct announcement *a,
+                             unsigned lengths)
 {
 	put(peer, word | FY_LARGE, LARGE, STREAM, a, (uint32_t)(sizeof a->a + 8 * lengths));
 	peer->spent += 64 + FY_MESSAGE_CHARGE + FY_BATCH_CHARGE;
@@ -326,10 +339,10 @@ static void announcements_that_cannot_be(void **state)
 		lie(peer, post, &a, 1);
 	}
 	a = good(peer, 100);
-	lie(peer, FY_KIND_CALL | FY_HELD, &a, 1);        /* a call without an id */
+	lie(peer, FY_KIND_CALL | FY_HELD, &a, 1);          /* a call without an id */
 	lie(peer, FY_KIND_POST | FY_HELD | FY_EXT, &a, 1); /* a post with one */
 	a.a.flags = FY_ANNOUNCE_PREPAID;
-	lie(peer, FY_KIND_REPLY | FY_EXT, &a, 1);        /* replies are never prepaid */
+	lie(peer, FY_KIND_REPLY | FY_EXT, &a, 1); /* replies are never prepaid */
 	uint64_t totals[] = { 1 << 20, 1ull << 40, UINT64_MAX };
 	for (unsigned i = 0; i < 3; i++) { /* more than there was credit for */
 		a.a.total = a.lengths[0] = totals[i];
@@ -341,14 +354,23 @@ static void announcements_that_cannot_be(void **state)
 /* Neither a mailbox nor a handler is for them, so nobody would ever give their credit back. */
 static void records_that_nobody_may_send(void **state)
 {
-	static const struct { uint32_t kind, op; } bad[] = {
-		{ FY_KIND_POST, FERRY_OP_RESERVED }, { FY_KIND_POST, 0xFFFF0004u }, { FY_KIND_POST, FY_OP_FLUSH_ALL },
-		{ FY_KIND_POST, FY_OP_START }, { FY_KIND_POST, UINT32_MAX }, { FY_KIND_CALL | FY_EXT, FY_OP_FLUSH },
+	static const struct {
+		uint32_t kind, op;
+	} bad[] = {
+		{ FY_KIND_POST, FERRY_OP_RESERVED },
+		{ FY_KIND_POST, 0xFFFF0004u },
+		{ FY_KIND_POST, FY_OP_FLUSH_ALL },
+		{ FY_KIND_POST, FY_OP_START },
+		{ FY_KIND_POST, UINT32_MAX },
+		{ FY_KIND_CALL | FY_EXT, FY_OP_FLUSH },
 		{ FY_KIND_CALL | FY_EXT, 0xFFFF0001u },
 		/* and flags that say two things */
-		{ FY_KIND_POST | FY_ERROR, HONEST }, { FY_KIND_POST | FY_LARGE | FY_ATTACHED, HONEST },
-		{ FY_KIND_REPLY | FY_EXT | FY_LARGE | FY_ERROR, 0 }, { FY_KIND_REPLY | FY_EXT | FY_HELD, 0 },
-		{ FY_KIND_CONTROL | FY_HELD, FY_OP_RECALL }, { FY_KIND_CONTROL, FY_OP_RECALL },
+		{ FY_KIND_POST | FY_ERROR, HONEST },
+		{ FY_KIND_POST | FY_LARGE | FY_ATTACHED, HONEST },
+		{ FY_KIND_REPLY | FY_EXT | FY_LARGE | FY_ERROR, 0 },
+		{ FY_KIND_REPLY | FY_EXT | FY_HELD, 0 },
+		{ FY_KIND_CONTROL | FY_HELD, FY_OP_RECALL },
+		{ FY_KIND_CONTROL, FY_OP_RECALL },
 	};
 	struct peer *peer = *state;
 	check_honest(peer);
@@ -365,7 +387,8 @@ static void records_that_nobody_may_send(void **state)
 }
 
 /* A message that is refused in its place, by a grant that says why. */
-static void refused_in_place(struct peer *peer, const struct announcement *a, unsigned lengths, int status)
+static void refused_in_place(struct peer *peer, const struct announcement *a, unsigned lengths,
+                             int status)
 {
 	unsigned grants = peer->n_grants, acks = peer->n_stream_acks;
 	begin(peer);
@@ -435,7 +458,8 @@ static void more_lengths_that_lie(void **state)
 	refused_control(peer, FY_OP_LENGTHS, body, 8);
 	refused_control(peer, FY_OP_LENGTHS, body, 15);
 	refused_control(peer, FY_OP_LENGTHS, body, 0);
-	for (unsigned n = 43; n <= 44; n++) { /* one too many; or all of them, but they do not add up */
+	/* one too many; or all of them, but they do not add up */
+	for (unsigned n = 43; n <= 44; n++) {
 		unsigned grants = peer->n_grants, acks = peer->n_stream_acks;
 		struct announcement a = good(peer, 299);
 		a.a.n_parts = FY_LENGTHS_RECORD + 43;
@@ -464,7 +488,7 @@ static void a_transfer_twice(void **state)
 	lie(peer, FY_KIND_POST | FY_HELD, &a, 1);
 }
 
-/* ---- data ------------------------------------------------------------------------------------- */
+/* ---- data -------------------------------------------------------------- */
 
 /* Announce, wait for the grant, and send the one chunk with this many bytes. */
 static void transfer(struct peer *peer, uint64_t announced, size_t sent, uint64_t chunk)
@@ -479,7 +503,9 @@ static void transfer(struct peer *peer, uint64_t announced, size_t sent, uint64_
 	send_batch(peer);
 	await(peer, &peer->n_grants, grants + 1);
 	assert_int_equal(peer->grant.status, 0);
-	assert_int_equal(raw_send(peer, 1 + (int)(chunk % (uint64_t)peer->p->tag_span), bytes, sent), 0);
+	assert_int_equal(raw_send(peer, 1 + (int)(chunk % (uint64_t)peer->p->tag_span), bytes,
+	                          sent),
+	                 0);
 	await(peer, &peer->n_stream_acks, acks + 2);
 }
 
@@ -512,7 +538,9 @@ static void data_of_another_length(void **state)
 	assert_int_equal(n, 3000);
 	ferry_message_release(m);
 	check_honest(peer);
-	assert_int_equal(peer->p->large_used[0] - (peer->engine->large_returned - peer->p->large_seen), 0);
+	assert_int_equal(peer->p->large_used[0] -
+	                         (peer->engine->large_returned - peer->p->large_seen),
+	                 0);
 }
 
 /* What is prepaid and announced wrongly has data behind it that nobody can tell from other data. */
@@ -530,7 +558,8 @@ static void prepaid_that_lies(void **state)
 	assert_int_equal(peer->p->channels[1]->gone, FERRY_EDECODE);
 	assert_int_equal(ferry_post(peer->engine, 1, 1, NULL, 0, NULL), FERRY_EPEER);
 	ferry_future *future = NULL;
-	assert_int_equal(ferry_post(peer->engine, 0, HONEST, &(uint32_t){ 0 }, 4, &future), 0); /* others go on */
+	/* others go on */
+	assert_int_equal(ferry_post(peer->engine, 0, HONEST, &(uint32_t){ 0 }, 4, &future), 0);
 	peer->expected++;
 	await(peer, &peer->honest, peer->expected);
 	settle(peer);
@@ -538,7 +567,7 @@ static void prepaid_that_lies(void **state)
 	ferry_future_release(future);
 }
 
-/* ---- grants, acknowledgements, credit -------------------------------------------------------------- */
+/* ---- grants, acknowledgements, credit ---------------------------------- */
 
 static ferry_future *post_large(struct peer *peer, uint32_t kind)
 {
@@ -548,9 +577,9 @@ static ferry_future *post_large(struct peer *peer, uint32_t kind)
 	memset(&peer->announced, 0, sizeof peer->announced);
 	assert_int_equal(ferry_message_create(peer->engine, LARGE, &m), 0);
 	assert_int_equal(ferry_message_attach(m, data, sizeof data, NULL, NULL), 0);
-	assert_int_equal(
-		(kind == FY_KIND_CALL ? ferry_call_message : ferry_post_message)(peer->engine, 1, m, &future),
-		0);
+	assert_int_equal((kind == FY_KIND_CALL ? ferry_call_message
+	                                       : ferry_post_message)(peer->engine, 1, m, &future),
+	                 0);
 	ferry_message_release(m);
 	settle(peer);
 	assert_int_equal(peer->announced.total, sizeof data);
@@ -589,7 +618,8 @@ static void grants_that_lie(void **state)
 	refused_control(peer, FY_OP_GRANT, body, 24);
 }
 
-/* Chunks that do not come, of messages that there are not, or were; and of one that there is, said twice. */
+/* Chunks that do not come, of messages that there are not, or were; and of one that there is,
+ * said twice. */
 static void losses_that_lie(void **state)
 {
 	struct peer *peer = *state;
@@ -605,7 +635,8 @@ static void losses_that_lie(void **state)
 	ferry_message *m = read_large(peer);
 	assert_non_null(m);
 	ferry_message_release(m);
-	struct announcement a = good(peer, 50000); /* 13 chunks: one comes, two are lost, the others are never sent */
+	/* 13 chunks: one comes, two are lost, the others are never sent */
+	struct announcement a = good(peer, 50000);
 	begin(peer);
 	put_announcement(peer, FY_KIND_POST | FY_HELD, &a, 1);
 	send_batch(peer);
@@ -625,7 +656,9 @@ static void losses_that_lie(void **state)
 	assert_null(read_large(peer));
 	assert_int_equal(peer->honest, peer->expected);
 	check_honest(peer);
-	assert_int_equal(peer->p->large_used[0] - (peer->engine->large_returned - peer->p->large_seen), 0);
+	assert_int_equal(peer->p->large_used[0] -
+	                         (peer->engine->large_returned - peer->p->large_seen),
+	                 0);
 }
 
 static void acknowledgements_that_lie(void **state)
@@ -653,12 +686,12 @@ static void acknowledgements_that_lie(void **state)
 	refused_control(peer, FY_OP_AGREE_UP, &much, 8);
 	refused_control(peer, FY_OP_REFUSED, &much, 8);
 	refused_control(peer, 0xFFFFFF55u, NULL, 0); /* nothing that there is */
-	peer->spent = UINT64_MAX - (1 << 20); /* it cannot have spent so much */
+	peer->spent = UINT64_MAX - (1 << 20);        /* it cannot have spent so much */
 	check_honest(peer);
 	assert_true(peer->p->channels[1]->spent_in < 1u << 30);
 }
 
-/* ---- what the peer does not believe ---------------------------------------------------------------- */
+/* ---- what the peer does not believe ------------------------------------ */
 
 static void count_release(void *data, void *arg)
 {
@@ -666,7 +699,8 @@ static void count_release(void *data, void *arg)
 	++*(unsigned *)arg;
 }
 
-static ferry_future *post_parts(struct peer *peer, uint32_t kind, unsigned parts, size_t nbytes, unsigned *released)
+static ferry_future *post_parts(struct peer *peer, uint32_t kind, unsigned parts, size_t nbytes,
+                                unsigned *released)
 {
 	static char data[50000];
 	ferry_message *m;
@@ -674,7 +708,9 @@ static ferry_future *post_parts(struct peer *peer, uint32_t kind, unsigned parts
 	assert_int_equal(ferry_message_create(peer->engine, LARGE, &m), 0);
 	for (unsigned i = 0; i < parts; i++)
 		assert_int_equal(ferry_message_attach(m, data, nbytes, count_release, released), 0);
-	assert_int_equal((kind == FY_KIND_CALL ? ferry_call_message : ferry_post_message)(peer->engine, 1, m, &future), 0);
+	assert_int_equal((kind == FY_KIND_CALL ? ferry_call_message
+	                                       : ferry_post_message)(peer->engine, 1, m, &future),
+	                 0);
 	ferry_message_release(m);
 	return future;
 }
@@ -682,7 +718,9 @@ static ferry_future *post_parts(struct peer *peer, uint32_t kind, unsigned parts
 static ferry_future *post_small(struct peer *peer, uint32_t kind)
 {
 	ferry_future *future;
-	assert_int_equal((kind == FY_KIND_CALL ? ferry_call : ferry_post)(peer->engine, 1, LARGE, "", 1, &future), 0);
+	assert_int_equal((kind == FY_KIND_CALL ? ferry_call : ferry_post)(peer->engine, 1, LARGE,
+	                                                                  "", 1, &future),
+	                 0);
 	return future;
 }
 
@@ -717,8 +755,11 @@ static void fence(struct peer *peer)
 	ferry_future *over = fy_future_create(peer->engine, FY_FUTURE_NO_CANCEL);
 	fy_agree_join(p, FY_AGREE_FENCE);
 	p->agree.waiter = over;
-	for (unsigned rounds = 0; rounds < 200 && ferry_future_poll(over) == FERRY_PENDING; rounds++) {
-		struct fy_agree_word up = { p->agree.n, p->agree.round, FY_AGREE_FENCE | FY_AGREE_TAINTED, 0, 0, 0 };
+	for (unsigned rounds = 0; rounds < 200 && ferry_future_poll(over) == FERRY_PENDING;
+	     rounds++) {
+		struct fy_agree_word up = {
+			p->agree.n, p->agree.round, FY_AGREE_FENCE | FY_AGREE_TAINTED, 0, 0, 0
+		};
 		begin(peer);
 		put(peer, FY_KIND_CONTROL, FY_OP_AGREE_UP, 0, &up, sizeof up);
 		send_batch(peer);
@@ -730,8 +771,9 @@ static void fence(struct peer *peer)
 	has_ended(over, FERRY_OK);
 }
 
-/* Two posts, a call, a large post and a large call are refused, in the middle of a stream whose first message is
- * not delivered yet: they end, and what was said before and after them is acknowledged as if they had not been. */
+/* Two posts, a call, a large post and a large call are refused, in the middle of a stream whose
+ * first message is not delivered yet: they end, and what was said before and after them is
+ * acknowledged as if they had not been. */
 static void held_records_that_are_refused(void **state)
 {
 	struct peer *peer = *state;
@@ -743,7 +785,8 @@ static void held_records_that_are_refused(void **state)
 	settle(peer);
 	for (int i = 0; i < 5; i++)
 		lost[i] = i < 3 ? post_small(peer, i < 2 ? FY_KIND_POST : FY_KIND_CALL)
-		                : post_parts(peer, i < 4 ? FY_KIND_POST : FY_KIND_CALL, 1, 50000, &released);
+		                : post_parts(peer, i < 4 ? FY_KIND_POST : FY_KIND_CALL, 1, 50000,
+		                             &released);
 	settle(peer);
 	assert_int_equal(peer->nrecords, 5);
 	uint32_t seq = peer->accepted;
@@ -851,7 +894,8 @@ static void prepaid_that_is_refused(void **state)
 {
 	struct peer *peer = *state;
 	unsigned released = 0;
-	ferry_future *large = post_parts(peer, FY_KIND_POST, 1, 5000, &released), *small = post_small(peer, FY_KIND_POST);
+	ferry_future *large = post_parts(peer, FY_KIND_POST, 1, 5000, &released),
+		     *small = post_small(peer, FY_KIND_POST);
 	settle(peer);
 	assert_true(peer->announced.flags & FY_ANNOUNCE_PREPAID);
 	refuse(peer, peer->accepted, 0, FERRY_EDECODE);
@@ -880,7 +924,7 @@ static void lengths_that_are_refused(void **state)
 	is_gone(peer);
 }
 
-/* ---- a peer that lets us wait --------------------------------------------------------------------- */
+/* ---- a peer that lets us wait ------------------------------------------ */
 
 /* The engine posts to itself, as any other rank would: something large that needs a grant. */
 static ferry_future *post_to_itself(struct peer *peer, size_t nbytes)
@@ -927,18 +971,20 @@ static void lengths_that_never_come(void **state)
 		for (unsigned k = 0; k < FY_LENGTHS_RECORD; k++)
 			a.lengths[k] = 1;
 		begin(peer);
-		put_announcement(peer, i % 2 ? FY_KIND_POST | FY_HELD : FY_KIND_REPLY | FY_EXT, &a, FY_LENGTHS_RECORD);
+		put_announcement(peer, i % 2 ? FY_KIND_POST | FY_HELD : FY_KIND_REPLY | FY_EXT, &a,
+		                 FY_LENGTHS_RECORD);
 		send_batch(peer);
 		settle(peer);
 	}
-	struct announcement a = good(peer, 3000); /* one behind them waits with them: their stream may be its own */
+	/* one behind them waits with them: their stream may be its own */
+	struct announcement a = good(peer, 3000);
 	begin(peer);
 	put_announcement(peer, FY_KIND_POST | FY_HELD, &a, 1);
 	send_batch(peer);
 	settle(peer);
 	assert_int_equal(peer->n_grants, 0);
 	assert_int_equal(peer->p->n_parked, 6);
-	arrives(peer, 5000);   /* prepaid */
+	arrives(peer, 5000); /* prepaid */
 	arrives(peer, 200000);
 	arrives(peer, 100 << 20); /* alone */
 	ferry_future *call;
@@ -972,7 +1018,8 @@ static void chunks_that_never_come(void **state)
 	assert_in_range(ms, 100, 1500);
 	for (unsigned i = 0; i < 20; i++)
 		arrives(peer, 1 << 20);
-	for (unsigned i = 0; i < 5000; i++) { /* for more that it announced there is nothing, however long it waits */
+	/* for more that it announced there is nothing, however long it waits */
+	for (unsigned i = 0; i < 5000; i++) {
 		turn(peer);
 		fy_sim_advance_to(peer->sim, fy_sim_now(peer->sim) + FERRY_MS(1));
 	}
@@ -1007,7 +1054,7 @@ static void lengths_without_end(void **state)
 	check_honest(peer);
 }
 
-/* ---- what is no batch, and no record ------------------------------------------------------------------ */
+/* ---- what is no batch, and no record ----------------------------------- */
 
 static void no_batch(struct peer *peer, const struct fy_batch_header *header, size_t nbytes)
 {
@@ -1087,8 +1134,8 @@ static void batches_behind_one_that_is_paused(void **state)
 	check_honest(peer);
 }
 
-static void refused_record(struct peer *peer, uint32_t word, uint32_t rank, const void *body, uint32_t nbytes,
-                           uint32_t cut)
+static void refused_record(struct peer *peer, uint32_t word, uint32_t rank, const void *body,
+                           uint32_t nbytes, uint32_t cut)
 {
 	unsigned refused = peer->n_refused;
 	begin(peer);
@@ -1115,7 +1162,8 @@ static void records_that_are_none(void **state)
 	refused_record(peer, FY_KIND_REPLY, 0, zeros, 8, 0);
 	refused_record(peer, FY_KIND_REPLY | FY_EXT | FY_ERROR, 0, zeros, 7, 0);
 	refused_record(peer, FY_KIND_POST | FY_ATTACHED, 0, zeros, 40, 0); /* no attachment */
-	refused_record(peer, FY_KIND_POST | FY_ATTACHED, 0, folded, 32, 0); /* longer than the bytes there are */
+	/* longer than the bytes there are */
+	refused_record(peer, FY_KIND_POST | FY_ATTACHED, 0, folded, 32, 0);
 	refused_record(peer, FY_KIND_POST | FY_ATTACHED, 0, folded, 8, 0);
 	folded[0] = UINT64_MAX / 8;
 	refused_record(peer, FY_KIND_POST | FY_ATTACHED, 0, folded, 64, 0);
@@ -1124,7 +1172,7 @@ static void records_that_are_none(void **state)
 	refused_record(peer, FY_KIND_POST | FY_ATTACHED, 0, folded, 64, 0);
 }
 
-/* ---- all of them ------------------------------------------------------------------------------------------ */
+/* ---- all of them ------------------------------------------------------- */
 
 static int setup(void **state)
 {

@@ -2,13 +2,13 @@
 /*
  * Memory that is short for a moment, wherever the library allocates.
  *
- * Three ranks talk to each other over the simulated network in every way there is, fence, talk again and close. The
- * conversation is the same each time, but one allocation of it fails, the first, the second and so on; or all of them
- * fail from one on, for a while. What must hold then:
+ * Three ranks talk to each other over the simulated network in every way there is, fence, talk
+ * again and close. The conversation is the same each time, but one allocation of it fails, the
+ * first, the second and so on; or all of them fail from one on, for a while. What must hold then:
  *
  *  - a call of the library that fails says FERRY_ENOMEM, and nothing happened;
- *  - every future ends: with FERRY_OK, and then it is true, or with FERRY_ENOMEM, where what was large found no memory
- *    at its receiver, or a reply none in its handler (FERRY_EREMOTE, too);
+ *  - every future ends: with FERRY_OK, and then it is true, or with FERRY_ENOMEM, where what was
+ *    large found no memory at its receiver, or a reply none in its handler (FERRY_EREMOTE, too);
  *  - what was posted comes once, unless its future, or the next flush, says that it did not;
  *  - the fence and the close end, and nothing is left.
  *
@@ -24,21 +24,29 @@
 #include "status.h"
 
 enum {
-	OP_NOTE = 1,          /* an inline handler */
-	OP_QUEUE,             /* one in a queue */
-	OP_KEEP,              /* one that keeps the message for a while */
-	OP_LAND,              /* the program says where attachments land */
-	OP_MAIL,              /* a reader */
-	OP_ASK,               /* answered in the handler */
-	OP_ASK_QUEUE,         /* answered in a queue's handler */
-	OP_LATER,             /* kept, and answered later */
-	OP_ASK_MAIL,          /* answered by a reader */
-	OP_EMPTY,             /* left to the library to answer */
-	OP_DROP,              /* released unanswered */
-	OP_HASHED = 0x12345,  /* an inline handler, beyond the direct table */
+	OP_NOTE = 1,         /* an inline handler */
+	OP_QUEUE,            /* one in a queue */
+	OP_KEEP,             /* one that keeps the message for a while */
+	OP_LAND,             /* the program says where attachments land */
+	OP_MAIL,             /* a reader */
+	OP_ASK,              /* answered in the handler */
+	OP_ASK_QUEUE,        /* answered in a queue's handler */
+	OP_LATER,            /* kept, and answered later */
+	OP_ASK_MAIL,         /* answered by a reader */
+	OP_EMPTY,            /* left to the library to answer */
+	OP_DROP,             /* released unanswered */
+	OP_HASHED = 0x12345, /* an inline handler, beyond the direct table */
 };
 
-enum { RANKS = 3, DEEDS_MAX = 256, PATTERN = 1 << 20, ROUNDS_MAX = 60000, SHORT_ROUNDS = 40, KEPT_MAX = 64, PARTS = 300 };
+enum {
+	RANKS = 3,
+	DEEDS_MAX = 256,
+	PATTERN = 1 << 20,
+	ROUNDS_MAX = 60000,
+	SHORT_ROUNDS = 40,
+	KEPT_MAX = 64,
+	PARTS = 300
+};
 
 struct kind {
 	uint32_t op;
@@ -56,18 +64,18 @@ static const struct kind kinds[] = {
 	{ OP_QUEUE, false, true, 200, 0, 0, 0 },
 	{ OP_KEEP, false, true, 900, 0, 0, 0 },
 	{ OP_MAIL, false, true, 500, 0, 0, 0 },
-	{ OP_NOTE, false, true, 5000, 0, 0, 0 },           /* larger than a lane takes, and prepaid */
-	{ OP_NOTE, false, false, 20000, 0, 0, 0 },         /* by a grant */
-	{ OP_NOTE, false, true, 40, 2, 700, 0 },           /* folded into the batch */
-	{ OP_NOTE, false, true, 16, 3, 2000, 0 },          /* prepaid */
-	{ OP_NOTE, false, true, 16, 2, 90000, 0 },         /* blocks that are kept */
-	{ OP_NOTE, false, false, 16, PARTS, 40, 0 },       /* more lengths than an announcement has */
+	{ OP_NOTE, false, true, 5000, 0, 0, 0 },     /* larger than a lane takes, and prepaid */
+	{ OP_NOTE, false, false, 20000, 0, 0, 0 },   /* by a grant */
+	{ OP_NOTE, false, true, 40, 2, 700, 0 },     /* folded into the batch */
+	{ OP_NOTE, false, true, 16, 3, 2000, 0 },    /* prepaid */
+	{ OP_NOTE, false, true, 16, 2, 90000, 0 },   /* blocks that are kept */
+	{ OP_NOTE, false, false, 16, PARTS, 40, 0 }, /* more lengths than an announcement has */
 	{ OP_LAND, false, true, 40, 2, 3000, 0 },
 	{ OP_LAND, false, true, 40, 2, 70000, 0 },
 	{ OP_MAIL, false, false, 8, 1, 100000, 0 },
 	{ OP_QUEUE, false, true, 8, 1, 9000, 0 },
 	{ OP_LAND, false, true, 8, 1, 9100, 0 },
-	{ OP_NOTE, false, true, 60, 0, 0, 0 },             /* behind all of these */
+	{ OP_NOTE, false, true, 60, 0, 0, 0 }, /* behind all of these */
 	{ OP_ASK, true, true, 8, 0, 0, 8 },
 	{ OP_ASK, true, true, 100, 0, 0, 1500 },
 	{ OP_ASK, true, true, 8, 0, 0, 30000 },
@@ -85,13 +93,13 @@ enum { KINDS = sizeof kinds / sizeof kinds[0] };
 struct deed {
 	const struct kind *kind;
 	int from, to;
-	bool made;              /* the library took it */
+	bool made; /* the library took it */
 	ferry_future *future;
 	unsigned came;
 	unsigned lent, released; /* attachments */
 	bool replied, reply_failed;
-	bool told;              /* a flush said that it did not come */
-	int status;             /* of its future */
+	bool told;  /* a flush said that it did not come */
+	int status; /* of its future */
 };
 
 static struct {
@@ -106,8 +114,8 @@ static struct {
 	unsigned long rounds, short_until; /* all allocations fail until that round */
 	unsigned long count;               /* how many may fail */
 	bool any_short, for_good;
-	unsigned sinks;                    /* ranks that threw data away */
-	char wrong[300];        /* the first thing that is */
+	unsigned sinks;  /* ranks that threw data away */
+	char wrong[300]; /* the first thing that is */
 } t;
 
 static char pattern[PATTERN];
@@ -127,9 +135,9 @@ static void wrong(const char *format, ...)
 
 static void wrong_deed(const struct deed *d, const char *what, int status)
 {
-	wrong("number %d (op %#x, %zu bytes and %u of %zu, answer %zu) from %d to %d: %s %s", (int)(d - t.deeds),
-	      d->kind->op, d->kind->body, d->kind->parts, d->kind->part, d->kind->answer, d->from, d->to, what,
-	      ferry_strname(status));
+	wrong("number %d (op %#x, %zu bytes and %u of %zu, answer %zu) from %d to %d: %s %s",
+	      (int)(d - t.deeds), d->kind->op, d->kind->body, d->kind->parts, d->kind->part,
+	      d->kind->answer, d->from, d->to, what, ferry_strname(status));
 }
 
 /* ---- bytes: a number, and what follows from it -------------------------------------- */
@@ -146,8 +154,8 @@ static bool right(const void *data, size_t nbytes, size_t wanted, uint32_t numbe
 
 static bool body_right(const void *data, size_t nbytes, size_t wanted, uint32_t number)
 {
-	return nbytes == wanted &&
-	       memcmp((const char *)data + sizeof number, bytes_of(number, 0), nbytes - sizeof number) == 0;
+	return nbytes == wanted && memcmp((const char *)data + sizeof number, bytes_of(number, 0),
+	                                  nbytes - sizeof number) == 0;
 }
 
 static const char *make_body(uint32_t number, size_t nbytes)
@@ -171,8 +179,9 @@ static struct deed *taken(ferry *engine, const ferry_message *m)
 		return NULL;
 	}
 	struct deed *d = &t.deeds[number];
-	bool whole = body_right(body, nbytes, d->kind->body, number) && ferry_message_op(m) == d->kind->op &&
-	             ferry_message_source(m) == d->from && ferry_message_attachments(m) == d->kind->parts;
+	bool whole = body_right(body, nbytes, d->kind->body, number) &&
+	             ferry_message_op(m) == d->kind->op && ferry_message_source(m) == d->from &&
+	             ferry_message_attachments(m) == d->kind->parts;
 	for (uint32_t i = 0; whole && i < d->kind->parts; i++) {
 		const void *data = ferry_message_attachment(m, i, &nbytes);
 		whole = right(data, nbytes, d->kind->part, number, i + 1);
@@ -229,7 +238,8 @@ static void on_ask(ferry *engine, ferry_message *m, void *arg)
 		reply(d, m);
 }
 
-static void *on_memory(ferry *engine, int source, uint32_t op, size_t index, size_t nbytes, void *arg)
+static void *on_memory(ferry *engine, int source, uint32_t op, size_t index, size_t nbytes,
+                       void *arg)
 {
 	int rank = ferry_rank(engine);
 	(void)source;
@@ -294,7 +304,8 @@ static int post_message(struct deed *d)
 		return status;
 	status = ferry_message_write(m, make_body(number, d->kind->body), d->kind->body);
 	for (uint32_t i = 0; status == 0 && i < d->kind->parts; i++) {
-		status = ferry_message_attach(m, bytes_of(number, i + 1), d->kind->part, on_release, d);
+		status = ferry_message_attach(m, bytes_of(number, i + 1), d->kind->part, on_release,
+		                              d);
 		d->lent += status == 0;
 	}
 	ferry_future **future_p = d->kind->future ? &d->future : NULL;
@@ -400,7 +411,8 @@ static void check_reply(struct deed *d)
 {
 	ferry_message *m;
 	int status = ferry_future_take(d->future, &m);
-	if (status == FERRY_ENOMEM && t.any_short) /* of an empty one, which is made now: nothing happened */
+	/* of an empty one, which is made now: nothing happened */
+	if (status == FERRY_ENOMEM && t.any_short)
 		return;
 	if (status) {
 		wrong_deed(d, "the reply cannot be taken:", status);
@@ -408,14 +420,17 @@ static void check_reply(struct deed *d)
 	}
 	size_t nbytes;
 	const void *data = ferry_message_body(m, &nbytes);
-	if (d->kind->answer ? !d->replied || !right(data, nbytes, d->kind->answer, (uint32_t)(d - t.deeds), 0) : nbytes)
+	if (d->kind->answer ? !d->replied || !right(data, nbytes, d->kind->answer,
+	                                            (uint32_t)(d - t.deeds), 0)
+	                    : nbytes)
 		wrong_deed(d, "has another reply than was given, and", FERRY_OK);
 	ferry_message_release(m);
 }
 
 static bool is_large(const struct deed *d)
 {
-	return d->kind->body + d->kind->parts * d->kind->part + 16 * (d->kind->parts + 1) > FY_FOLD_MAX;
+	return d->kind->body + d->kind->parts * d->kind->part + 16 * (d->kind->parts + 1) >
+	       FY_FOLD_MAX;
 }
 
 static void check_call(struct deed *d)
@@ -423,9 +438,10 @@ static void check_call(struct deed *d)
 	bool dropped = d->kind->op == OP_DROP, answer_large = d->kind->answer > FY_REPLY_ROOM;
 	if (d->status == FERRY_OK && !dropped)
 		check_reply(d);
-	else if (d->status == FERRY_EREMOTE ? !(dropped || d->reply_failed)
-	                                    : d->status != FERRY_ENOMEM || !t.any_short ||
-	                                              !(is_large(d) || answer_large || d->reply_failed))
+	else if (d->status == FERRY_EREMOTE
+	                 ? !(dropped || d->reply_failed)
+	                 : d->status != FERRY_ENOMEM || !t.any_short ||
+	                           !(is_large(d) || answer_large || d->reply_failed))
 		wrong_deed(d, "the call ended with", d->status);
 }
 
@@ -461,7 +477,7 @@ static bool look_at_futures(void)
 	return all;
 }
 
-/* ---- the conversation --------------------------------------------------------------------------- */
+/* ---- the conversation -------------------------------------------------- */
 
 static void post_flush(int rank)
 {
@@ -481,7 +497,8 @@ static void check_flush(int rank)
 	int status = ferry_future_poll(t.flush[rank]);
 	for (uint32_t i = 0; i < t.n_deeds; i++) {
 		struct deed *d = &t.deeds[i];
-		if (d->from != rank || !d->made || d->kind->call || d->kind->future || d->came || d->told)
+		if (d->from != rank || !d->made || d->kind->call || d->kind->future || d->came ||
+		    d->told)
 			continue;
 		missing++;
 		d->told = true;
@@ -498,9 +515,11 @@ static void check_came(void)
 {
 	for (uint32_t i = 0; i < t.n_deeds; i++) {
 		const struct deed *d = &t.deeds[i];
-		bool must = d->made && (d->status == FERRY_OK || (!d->kind->future && !is_large(d)) || !t.any_short);
+		bool must = d->made && (d->status == FERRY_OK ||
+		                        (!d->kind->future && !is_large(d)) || !t.any_short);
 		if ((must && d->came != 1) || (!d->made && d->came))
-			wrong_deed(d, d->came ? "came, though it was refused," : "did not come", d->status);
+			wrong_deed(d, d->came ? "came, though it was refused," : "did not come",
+			           d->status);
 	}
 }
 
@@ -582,12 +601,15 @@ static void check_end(void)
 		uint64_t returned = t.engine[i]->large_returned - p->large_seen;
 		t.sinks += p->sink != NULL;
 		for (struct fy_channel *ch = p->all; ch; ch = ch->all_next)
-			if (ch->in || ch->out || ch->streams_out || ch->streams_in || ch->early || ch->gone || ch->held ||
-			    ch->lengths_held)
-				wrong("rank %d has stopped and something of rank %d is left", i, ch->rank);
-		if (p->large_used[0] - returned || p->large_used[1] || p->stats.malformed || p->stats.kept)
-			wrong("rank %d has stopped with %llu bytes of large messages, %llu malformed batches", i,
-			      (unsigned long long)(p->large_used[0] - returned),
+			if (ch->in || ch->out || ch->streams_out || ch->streams_in || ch->early ||
+			    ch->gone || ch->held || ch->lengths_held)
+				wrong("rank %d has stopped and something of rank %d is left", i,
+				      ch->rank);
+		if (p->large_used[0] - returned || p->large_used[1] || p->stats.malformed ||
+		    p->stats.kept)
+			wrong("rank %d has stopped with %llu bytes of large messages, %llu "
+			      "malformed batches",
+			      i, (unsigned long long)(p->large_used[0] - returned),
 			      (unsigned long long)p->stats.malformed);
 	}
 	for (uint32_t i = 0; i < t.n_deeds; i++)
@@ -609,7 +631,8 @@ static void destroy(void)
 	for (int i = 0; i < RANKS; i++)
 		fy_engine_release(t.engine[i]);
 	if (fy_sim_outstanding(t.sim, FY_PORT_ANY))
-		wrong("%zu requests are left in the network", fy_sim_outstanding(t.sim, FY_PORT_ANY));
+		wrong("%zu requests are left in the network",
+		      fy_sim_outstanding(t.sim, FY_PORT_ANY));
 	fy_sim_destroy(t.sim);
 }
 
@@ -620,7 +643,8 @@ static void start_ranks(uint64_t seed, const struct fy_sim_options *net)
 		start_rank(i);
 }
 
-/* From then on memory is short: see shortage_begin; and, with all allocations, for a while or for good. */
+/* From then on memory is short: see shortage_begin; and, with all allocations, for a while or
+ * for good. */
 static void start(unsigned long first, unsigned long count, size_t nbytes, bool for_good)
 {
 	struct fy_sim_options net = { .chunk_max = 20000, .count_misuse = true };
@@ -639,7 +663,8 @@ static void start_random(unsigned long seed)
 {
 	static const unsigned one_in[] = { 2, 3, 10, 50, 400 };
 	uint64_t random = seed;
-	struct fy_sim_options net = { .chunk_max = t_random(&random) % 2 ? 20000 : 1 << 20, .count_misuse = true };
+	struct fy_sim_options net = { .chunk_max = t_random(&random) % 2 ? 20000 : 1 << 20,
+		                      .count_misuse = true };
 	net.eager_max = t_random(&random) % 2 ? SIZE_MAX : 1;
 	net.remote = t_random(&random) % 2;
 	net.refuse_ppm = t_random(&random) % 3 ? 0 : 100000;
@@ -673,7 +698,7 @@ static unsigned long converse(void)
 	return finish();
 }
 
-/* ---- tests ------------------------------------------------------------------------------------------ */
+/* ---- tests ------------------------------------------------------------- */
 
 static void prepare(void)
 {
@@ -711,7 +736,8 @@ static void what_is_too_large_is_refused(void **state)
 	assert_true(refused > 0);
 }
 
-/* Data that was sent without asking is taken and thrown away after a second, and its sender hears it. */
+/* Data that was sent without asking is taken and thrown away after a second, and its sender
+ * hears it. */
 static void what_is_prepaid_is_not_waited_for_for_ever(void **state)
 {
 	unsigned refused = 0;
@@ -755,7 +781,8 @@ static void a_first_word_is_kept(void **state)
 		}
 }
 
-/* That a rank closes is heard by those in a fence, though there was no batch for the news at first. */
+/* That a rank closes is heard by those in a fence, though there was no batch for the news
+ * at first. */
 static void news_of_a_close_are_kept(void **state)
 {
 	(void)state;
@@ -765,7 +792,8 @@ static void news_of_a_close_are_kept(void **state)
 		close_rank(0);
 		for (int i = 1; i < RANKS; i++)
 			fy_agree_join(t.engine[i]->progress, FY_AGREE_FENCE);
-		while (go_on() && t.engine[1]->progress->agree.kind + t.engine[2]->progress->agree.kind)
+		while (go_on() &&
+		       t.engine[1]->progress->agree.kind + t.engine[2]->progress->agree.kind)
 			step(none);
 		assert_int_equal(shortage_failed(), count);
 		assert_true(t.rounds < ROUNDS_MAX);

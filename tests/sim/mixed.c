@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Many seeds of a mixed workload, a tenth of them again with memory that is short. FERRY_SEEDS says how many (300 in make
- * check, 10,000 in make stress), FERRY_SEED or an argument names one.
+ * Many seeds of a mixed workload, a tenth of them again with memory that is short. FERRY_SEEDS says
+ * how many (300 in make check, 10,000 in make stress), FERRY_SEED or an argument names one.
  */
 #include "world.h"
 
@@ -124,7 +124,8 @@ static void short_of_memory(void **state)
 	static const unsigned one_in[] = { 2, 5, 20, 100 };
 	(void)state;
 	struct tally sum = { 0 };
-	unsigned long seeds = only_seed ? 1 : (t_seeds(300) + 9) / 10, first = t_env("FERRY_FIRST_SEED", 1);
+	unsigned long seeds = only_seed ? 1 : (t_seeds(300) + 9) / 10,
+		      first = t_env("FERRY_FIRST_SEED", 1);
 	for (unsigned long i = 0; i < seeds; i++) {
 		uint64_t seed = only_seed ? only_seed : first + i;
 		run_seed(seed, one_in[seed % 4], &sum);
@@ -135,8 +136,10 @@ static void short_of_memory(void **state)
 
 int main(int argc, char **argv)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(mixed), cmocka_unit_test(short_of_memory) };
-	fy_say_fd = open("/dev/null", O_WRONLY | O_CLOEXEC); /* of what nobody reads there is much */
+	const struct CMUnitTest tests[] = { cmocka_unit_test(mixed),
+		                            cmocka_unit_test(short_of_memory) };
+	/* of what nobody reads there is much */
+	fy_say_fd = open("/dev/null", O_WRONLY | O_CLOEXEC);
 	only_seed = argc > 1 ? strtoul(argv[1], NULL, 0) : t_env("FERRY_SEED", 0);
 	return cmocka_run_group_tests(tests, NULL, NULL) != 0;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Opens that fail on one rank: all ranks get the status and the sentence of the cause, nothing is left, and the next
- * open works. And closes in which MPI does not take back its receives.
+ * Opens that fail on one rank: all ranks get the status and the sentence of the cause, nothing is
+ * left, and the next open works. And closes in which MPI does not take back its receives.
  */
 #include "support/test.h"
 
@@ -53,7 +53,8 @@ static void settle(struct job *job)
 {
 	for (int i = 0; i < RANKS; i++) {
 		job->status[i] = fy_engine_settle(&job->openings[i], &job->engines[i]);
-		snprintf(job->text[i], sizeof job->text[i], "%s", job->status[i] ? ferry_last_error() : "");
+		snprintf(job->text[i], sizeof job->text[i], "%s",
+		         job->status[i] ? ferry_last_error() : "");
 	}
 }
 
@@ -156,7 +157,8 @@ static void an_allocation_that_fails_is_told_and_leaves_nothing(void **state)
 	fy_fail(FERRY_EINVAL, "and the memory of this text");
 	for (int who = 0; who < RANKS; who++) {
 		unsigned failed = 0, n = 1;
-		fail_allocation(who, 2, &failed); /* the structs of opens that failed are kept for the next one */
+		/* the structs of opens that failed are kept for the next one */
+		fail_allocation(who, 2, &failed);
 		unsigned long held = shortage_held();
 		while (fail_allocation(who, n, &failed)) {
 			assert_int_equal(shortage_held(), held);
@@ -176,7 +178,8 @@ static void a_log_that_cannot_be_opened_is_told(void **state)
 		for (int i = 0; i < RANKS; i++)
 			prepare_with_log(&job, i, i == who ? "/nonexistent/ferry.log" : NULL);
 		settle(&job);
-		assert_failed(&job, who, FERRY_EINVAL, "the log /nonexistent/ferry.log cannot be opened");
+		assert_failed(&job, who, FERRY_EINVAL,
+		              "the log /nonexistent/ferry.log cannot be opened");
 		end(&job);
 		open_and_close();
 	}

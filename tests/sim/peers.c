@@ -2,12 +2,12 @@
 /*
  * What a peer costs and what it gets: engines over the simulated network, stepped by this thread.
  *
- *  - Memory: 1000 ranks of which 10 are talked to cost as 11 ranks of which 10 are talked to, but for a few
- *    bytes for each of the others. What malloc has given out is counted, of all engines together. Only
- *    the ranks that take part have an engine: nobody else would notice.
- *  - Shares: two ranks flood a third. Neither gets the better of the other, however many threads it has,
- *    however long its messages are, and however slowly the third one reads. And a rank that makes one call at a time
- *    beside a flood has its turn.
+ *  - Memory: 1000 ranks of which 10 are talked to cost as 11 ranks of which 10 are talked to, but
+ *    for a few bytes for each of the others. What malloc has given out is counted, of all engines
+ *    together. Only the ranks that take part have an engine: nobody else would notice.
+ *  - Shares: two ranks flood a third. Neither gets the better of the other, however many threads it
+ *    has, however long its messages are, and however slowly the third one reads. And a rank that
+ *    makes one call at a time beside a flood has its turn.
  */
 #include "support/test.h"
 
@@ -19,7 +19,14 @@
 #include "status.h"
 
 enum { OP_COUNT = 1, OP_ECHO, OP_MAIL };
-enum { RANKS_MANY = 1000, TALKED = 10, SIDES_MAX = TALKED + 1, LANES = 16, STRETCHES = 4, ROUNDS_MAX = 200000 };
+enum {
+	RANKS_MANY = 1000,
+	TALKED = 10,
+	SIDES_MAX = TALKED + 1,
+	LANES = 16,
+	STRETCHES = 4,
+	ROUNDS_MAX = 200000
+};
 
 struct side {
 	ferry *engine;
@@ -31,11 +38,11 @@ struct side {
 
 struct scene {
 	fy_sim *sim;
-	int n;                    /* engines */
+	int n; /* engines */
 	struct side sides[SIDES_MAX];
 };
 
-/* ---- engines ------------------------------------------------------------------------------------------ */
+/* ---- engines ----------------------------------------------------------- */
 
 static void on_count(ferry *engine, ferry_message *message, void *arg)
 {
@@ -68,7 +75,8 @@ static void side_open(struct scene *s, int rank)
 	given.flags = FERRY_NONBLOCK;
 	given.spin = given.sleep_max = FERRY_NONE;
 	assert_int_equal(fy_options_resolve(&given, &options), FERRY_OK);
-	assert_int_equal(fy_engine_create(fy_sim_port(s->sim, rank), &options, 1, &side->engine), FERRY_OK);
+	assert_int_equal(fy_engine_create(fy_sim_port(s->sim, rank), &options, 1, &side->engine),
+	                 FERRY_OK);
 	side->p = side->engine->progress;
 	handle(side, OP_COUNT, on_count);
 	handle(side, OP_ECHO, on_echo);
@@ -92,7 +100,8 @@ static void scene_lanes(struct scene *s)
 {
 	for (int rank = 0; rank < s->n; rank++)
 		for (int i = 0; i < LANES; i++)
-			assert_non_null(s->sides[rank].lanes[i] = fy_engine_lane_create(s->sides[rank].engine));
+			assert_non_null(s->sides[rank].lanes[i] =
+			                        fy_engine_lane_create(s->sides[rank].engine));
 }
 
 static bool step_all(struct scene *s)
@@ -154,8 +163,8 @@ static void agree_and_stop(struct scene *s)
 	}
 }
 
-/* Ranks without an engine cannot agree on a close. When nothing is under way everybody is killed instead, which
- * gives the memory of posted receives back. */
+/* Ranks without an engine cannot agree on a close. When nothing is under way everybody is killed
+ * instead, which gives the memory of posted receives back. */
 static void kill_and_stop(struct scene *s)
 {
 	step_until_quiet(s);
@@ -176,17 +185,23 @@ static void scene_close(struct scene *s)
 	fy_sim_destroy(s->sim);
 }
 
-static int post(struct scene *s, int from, int lane, int to, uint32_t op, size_t nbytes, ferry_future **future)
+static int post(struct scene *s, int from, int lane, int to, uint32_t op, size_t nbytes,
+                ferry_future **future)
 {
 	static const char bytes[1 << 16];
 	struct side *side = &s->sides[from];
-	struct fy_post post = { .engine = side->engine, .lane = side->lanes[lane], .rank = to, .op = op,
-		                .body = bytes, .nbytes = nbytes, .kind = op == OP_ECHO ? FY_KIND_CALL : FY_KIND_POST };
+	struct fy_post post = { .engine = side->engine,
+		                .lane = side->lanes[lane],
+		                .rank = to,
+		                .op = op,
+		                .body = bytes,
+		                .nbytes = nbytes,
+		                .kind = op == OP_ECHO ? FY_KIND_CALL : FY_KIND_POST };
 
 	return fy_post(&post, future);
 }
 
-/* ---- memory ------------------------------------------------------------------------------------------- */
+/* ---- memory ------------------------------------------------------------ */
 
 static double given_out(void)
 {
@@ -209,7 +224,8 @@ static void talk_to(struct scene *s, int rank)
 	assert_int_equal(s->sides[rank].from[0], 200);
 }
 
-/* What the engines of rank 0 and ten others hold: when they are open, and when rank 0 has talked to these. */
+/* What the engines of rank 0 and ten others hold: when they are open, and when rank 0 has talked
+ * to these. */
 static void hold(int ranks, double *open, double *talked)
 {
 	struct scene s;
@@ -236,7 +252,8 @@ static void peers_that_are_not_talked_to_cost_next_to_nothing(void **state)
 	hold(TALKED + 1, &open_few, &few);
 	hold(RANKS_MANY, &open_many, &many);
 	each = (many - few) / (TALKED + 1) / others;
-	printf("# an engine holds %.0f bytes when open; each of 10 peers that are talked to adds %.0f\n"
+	printf("# an engine holds %.0f bytes when open; each of 10 peers that are talked to adds "
+	       "%.0f\n"
 	       "# (to both sides together), each of %.0f that are not %.1f\n",
 	       open_few / (TALKED + 1), (few - open_few) / TALKED, others, each);
 	if (few < 100000)
@@ -245,7 +262,7 @@ static void peers_that_are_not_talked_to_cost_next_to_nothing(void **state)
 	assert_true((open_many - open_few) / (TALKED + 1) / others <= 16);
 }
 
-/* ---- shares --------------------------------------------------------------------------------------------- */
+/* ---- shares ------------------------------------------------------------ */
 
 /* Two ranks that flood rank 2. */
 struct flood {
@@ -253,11 +270,11 @@ struct flood {
 	int lanes[2];
 	size_t nbytes[2];
 	uint32_t op;
-	unsigned reads;          /* messages a round that rank 2 reads, where they are not handled */
-	double least;            /* of what all got, in messages or, by_bytes, in bytes: the smaller share */
+	unsigned reads; /* messages a round that rank 2 reads, where they are not handled */
+	double least;   /* of what all got, in messages or, by_bytes, in bytes: the smaller share */
 	bool by_bytes;
-	bool brim;               /* post until the lanes are full, not a few a round */
-	int64_t stretch;         /* ns of virtual time, enough for a few windows */
+	bool brim;       /* post until the lanes are full, not a few a round */
+	int64_t stretch; /* ns of virtual time, enough for a few windows */
 };
 
 static void pour(struct scene *s, const struct flood *flood)
@@ -265,7 +282,8 @@ static void pour(struct scene *s, const struct flood *flood)
 	for (int from = 0; from < 2; from++)
 		for (int lane = 0; lane < flood->lanes[from]; lane++)
 			for (int i = 0; i < (flood->brim ? 10000 : 64); i++)
-				if (post(s, from, lane, 2, flood->op, flood->nbytes[from], NULL) != FERRY_OK)
+				if (post(s, from, lane, 2, flood->op, flood->nbytes[from], NULL) !=
+				    FERRY_OK)
 					break;
 }
 
@@ -273,7 +291,8 @@ static void read_mail(struct side *side, unsigned most)
 {
 	ferry_message *message;
 
-	for (; most > 0 && ferry_recv(side->engine, FERRY_ANY, OP_MAIL, 0, &message) == FERRY_OK; most--) {
+	for (; most > 0 && ferry_recv(side->engine, FERRY_ANY, OP_MAIL, 0, &message) == FERRY_OK;
+	     most--) {
 		side->from[ferry_message_source(message)]++;
 		ferry_message_release(message);
 	}
@@ -299,7 +318,8 @@ static double smaller_share(const struct flood *flood, const uint64_t *now, cons
 	return a + b > 0 ? (a < b ? a : b) / (a + b) : 0;
 }
 
-/* In each of a few stretches of virtual time, the first of which is left out: credit has to be lent first. */
+/* In each of a few stretches of virtual time, the first of which is left out: credit has to be
+ * lent first. */
 static double run_flood(const struct flood *flood, uint64_t *total)
 {
 	struct scene s;
@@ -325,14 +345,69 @@ static double run_flood(const struct flood *flood, uint64_t *total)
 }
 
 static const struct flood floods[] = {
-	{ "one thread each, handled at once", { 1, 1 }, { 64, 64 }, OP_COUNT, 0, 0.4, false, false, 1000000 },
-	{ "four threads and one, handled at once", { 4, 1 }, { 64, 64 }, OP_COUNT, 0, 0.15, false, false, 1000000 },
-	{ "one thread each, read slowly", { 1, 1 }, { 64, 64 }, OP_MAIL, 16, 0.4, false, false, 1000000 },
-	{ "four threads and one, read slowly", { 4, 1 }, { 64, 64 }, OP_MAIL, 16, 0.25, false, false, 1000000 },
-	{ "4000 bytes and 64, read slowly", { 1, 1 }, { 4000, 64 }, OP_MAIL, 16, 0.01, false, false, 1000000 },
-	{ "60000 bytes and 64, read slowly", { 1, 1 }, { 60000, 64 }, OP_MAIL, 16, 0.001, false, false, 100000 },
+	{ "one thread each, handled at once",
+	  { 1, 1 },
+	  { 64, 64 },
+	  OP_COUNT,
+	  0,
+	  0.4,
+	  false,
+	  false,
+	  1000000 },
+	{ "four threads and one, handled at once",
+	  { 4, 1 },
+	  { 64, 64 },
+	  OP_COUNT,
+	  0,
+	  0.15,
+	  false,
+	  false,
+	  1000000 },
+	{ "one thread each, read slowly",
+	  { 1, 1 },
+	  { 64, 64 },
+	  OP_MAIL,
+	  16,
+	  0.4,
+	  false,
+	  false,
+	  1000000 },
+	{ "four threads and one, read slowly",
+	  { 4, 1 },
+	  { 64, 64 },
+	  OP_MAIL,
+	  16,
+	  0.25,
+	  false,
+	  false,
+	  1000000 },
+	{ "4000 bytes and 64, read slowly",
+	  { 1, 1 },
+	  { 4000, 64 },
+	  OP_MAIL,
+	  16,
+	  0.01,
+	  false,
+	  false,
+	  1000000 },
+	{ "60000 bytes and 64, read slowly",
+	  { 1, 1 },
+	  { 60000, 64 },
+	  OP_MAIL,
+	  16,
+	  0.001,
+	  false,
+	  false,
+	  100000 },
 	{ "60000 bytes of four threads and of one, read slowly",
-	  { 4, 1 }, { 60000, 60000 }, OP_MAIL, 2, 0.2, true, false, 100000 },
+	  { 4, 1 },
+	  { 60000, 60000 },
+	  OP_MAIL,
+	  2,
+	  0.2,
+	  true,
+	  false,
+	  100000 },
 };
 
 static void no_rank_starves_another(void **state)
@@ -341,9 +416,9 @@ static void no_rank_starves_another(void **state)
 	for (unsigned i = 0; i < sizeof floods / sizeof floods[0]; i++) {
 		uint64_t total[2];
 		double share = run_flood(&floods[i], total);
-		printf("# %s: %llu and %llu messages; at least %.0f %% of %s for either\n", floods[i].what,
-		       (unsigned long long)total[0], (unsigned long long)total[1], 100 * share,
-		       floods[i].by_bytes ? "the bytes" : "the messages");
+		printf("# %s: %llu and %llu messages; at least %.0f %% of %s for either\n",
+		       floods[i].what, (unsigned long long)total[0], (unsigned long long)total[1],
+		       100 * share, floods[i].by_bytes ? "the bytes" : "the messages");
 		assert_true(share >= floods[i].least);
 	}
 }
@@ -381,20 +456,27 @@ static int64_t call_beside(const struct flood *flood)
 static void a_call_beside_a_flood_has_its_turn(void **state)
 {
 	static const struct flood none = { .what = "alone" };
-	static const struct flood rank = { .what = "another rank floods", .lanes = { 4, 0 }, .nbytes = { 64, 64 },
+	static const struct flood rank = { .what = "another rank floods",
+		                           .lanes = { 4, 0 },
+		                           .nbytes = { 64, 64 },
 		                           .op = OP_COUNT };
-	static const struct flood slow = { .what = "another rank floods, nobody reads that", .lanes = { 4, 0 },
-		                           .nbytes = { 64, 64 }, .op = OP_MAIL };
-	static const struct flood threads = { .what = "its own threads flood", .lanes = { 0, LANES - 1 },
-		                              .nbytes = { 64, 64 }, .op = OP_COUNT, .brim = true };
+	static const struct flood slow = { .what = "another rank floods, nobody reads that",
+		                           .lanes = { 4, 0 },
+		                           .nbytes = { 64, 64 },
+		                           .op = OP_MAIL };
+	static const struct flood threads = { .what = "its own threads flood",
+		                              .lanes = { 0, LANES - 1 },
+		                              .nbytes = { 64, 64 },
+		                              .op = OP_COUNT,
+		                              .brim = true };
 	static const struct flood *const all[] = { &rank, &slow, &threads };
 	int64_t alone = call_beside(&none);
 
 	(void)state;
 	for (unsigned i = 0; i < sizeof all / sizeof all[0]; i++) {
 		int64_t beside = call_beside(all[i]);
-		printf("# the longest call while %s: %lld ns of virtual time, alone %lld\n", all[i]->what,
-		       (long long)beside, (long long)alone);
+		printf("# the longest call while %s: %lld ns of virtual time, alone %lld\n",
+		       all[i]->what, (long long)beside, (long long)alone);
 		assert_true(beside <= 20 * alone);
 	}
 }

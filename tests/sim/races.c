@@ -1,15 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Cancel, deadline, reply, fulfilment, callback and close meet at the same futures, in an order that the seed
- * draws: two engines over the simulated network, stepped by this thread. In the end each future was decided once, by
- * one that could, each callback ran once, each buffer was released once and not before MPI was done with it, and no
- * reference is left. FERRY_SEEDS says how many (2000), FERRY_SEED names one. Real threads: tests/mpi/races.c.
+ * Cancel, deadline, reply, fulfilment, callback and close meet at the same futures, in an order
+ * that the seed draws: two engines over the simulated network, stepped by this thread. In the end
+ * each future was decided once, by one that could, each callback ran once, each buffer was released
+ * once and not before MPI was done with it, and no reference is left. FERRY_SEEDS says how many
+ * (2000), FERRY_SEED names one. Real threads: tests/mpi/races.c.
  */
 #include "world.h"
 
 #include <stdlib.h>
 
-enum { RACES = 10, SPAN = 60, ROUNDS_MAX = 20000, OP_RACE = 3, LENT_MAX = 60000, NEVER = SPAN * 10 };
+enum {
+	RACES = 10,
+	SPAN = 60,
+	ROUNDS_MAX = 20000,
+	OP_RACE = 3,
+	LENT_MAX = 60000,
+	NEVER = SPAN * 10
+};
 enum subject { CALL, PROMISE, CHAIN, GROUP_ALL, GROUP_ANY, SUBJECTS };
 enum way { AT_ONCE, LATER, DROPPED, UNANSWERED, OTHERWISE, ANSWERS };
 
@@ -19,7 +27,8 @@ struct race {
 	enum way answer;
 	bool begun, in_queue, registered, by_timer, cancelled, fulfilled;
 	unsigned begin_at, cancel_at, fulfil_at, then_at, answer_at; /* rounds */
-	ferry_future *future, *call, *promise; /* the one that is raced for, and what it is made of */
+	/* the one that is raced for, and what it is made of */
+	ferry_future *future, *call, *promise;
 	ferry_message *request; /* at the other rank */
 	bool answered;
 	char *data;
@@ -49,11 +58,11 @@ struct match {
 static uint64_t ends[4]; /* of all seeds: done, cancelled, timed out, stopped or dropped */
 static uint64_t late, unsent;
 
-#define HOLDS(match, condition)                                                                           \
-	do {                                                                                              \
-		if (!(condition))                                                                         \
-			fail_msg("seed %llu, round %u: not so: %s", (unsigned long long)(match)->seed, \
-			         (match)->round, #condition);                                             \
+#define HOLDS(match, condition)                                                                  \
+	do {                                                                                     \
+		if (!(condition))                                                                \
+			fail_msg("seed %llu, round %u: not so: %s",                              \
+			         (unsigned long long)(match)->seed, (match)->round, #condition); \
 	} while (0)
 
 static unsigned pick(struct match *m, uint32_t n)
@@ -61,7 +70,7 @@ static unsigned pick(struct match *m, uint32_t n)
 	return w_pick(&m->chance, n);
 }
 
-/* ---- the two sides ------------------------------------------------------------------------------------ */
+/* ---- the two sides ----------------------------------------------------- */
 
 static void let_go(struct race *race)
 {
@@ -75,7 +84,8 @@ static void answer(struct race *race)
 {
 	int status = ferry_reply(race->request, &race->nbytes, sizeof race->nbytes);
 
-	HOLDS(race->match, status == FERRY_OK || (status == FERRY_ESTOPPED && race->match->sides[1].closing));
+	HOLDS(race->match,
+	      status == FERRY_OK || (status == FERRY_ESTOPPED && race->match->sides[1].closing));
 	HOLDS(race->match, ferry_reply(race->request, NULL, 0) != FERRY_OK);
 	race->answered = status == FERRY_OK;
 }
@@ -89,7 +99,8 @@ static void handle(ferry *engine, ferry_message *request, void *arg)
 
 	(void)engine;
 	memcpy(&race, ferry_message_body(request, NULL), sizeof race);
-	HOLDS(m, nbytes == race->nbytes && (nbytes == 0 || (data[0] == 'x' && data[nbytes - 1] == 'x')));
+	HOLDS(m, nbytes == race->nbytes &&
+	                 (nbytes == 0 || (data[0] == 'x' && data[nbytes - 1] == 'x')));
 	race->request = request;
 	if (race->answer == AT_ONCE) {
 		answer(race);
@@ -110,7 +121,8 @@ static void side_open(struct match *m, int rank)
 	given.flags = FERRY_NONBLOCK;
 	given.spin = given.sleep_max = FERRY_NONE;
 	assert_int_equal(fy_options_resolve(&given, &options), FERRY_OK);
-	assert_int_equal(fy_engine_create(fy_sim_port(m->sim, rank), &options, 1, &side->engine), FERRY_OK);
+	assert_int_equal(fy_engine_create(fy_sim_port(m->sim, rank), &options, 1, &side->engine),
+	                 FERRY_OK);
 	side->p = side->engine->progress;
 	side->lane = fy_engine_lane_create(side->engine);
 	side->close_at = pick(m, 3) ? pick(m, 2 * SPAN) : 2 * SPAN;
@@ -148,7 +160,7 @@ static bool side_step(struct match *m, struct side *side)
 	return worked;
 }
 
-/* ---- what is raced for ---------------------------------------------------------------------------------- */
+/* ---- what is raced for ------------------------------------------------- */
 
 static void release(void *data, void *arg)
 {
@@ -164,7 +176,8 @@ static void call_back(ferry_future *future, int status, void *arg)
 	struct race *race = arg;
 
 	race->called++;
-	HOLDS(race->match, future == race->future && status == ferry_future_poll(future) && status != FERRY_PENDING);
+	HOLDS(race->match, future == race->future && status == ferry_future_poll(future) &&
+	                           status != FERRY_PENDING);
 }
 
 static int follow(ferry_future *done, int status, void *arg, ferry_future **next_p)
@@ -187,9 +200,14 @@ static void make_call(struct match *m, struct race *race)
 	memset(race->data, 'x', race->nbytes + 1);
 	assert_int_equal(ferry_message_create(side->engine, OP_RACE, &message), FERRY_OK);
 	assert_int_equal(ferry_message_write(message, &race, sizeof race), FERRY_OK);
-	assert_int_equal(ferry_message_attach(message, race->data, race->nbytes, release, race), FERRY_OK);
-	struct fy_post post = { .engine = side->engine, .lane = side->lane, .kind = FY_KIND_CALL, .rank = 1,
-		                .op = OP_RACE, .message = message };
+	assert_int_equal(ferry_message_attach(message, race->data, race->nbytes, release, race),
+	                 FERRY_OK);
+	struct fy_post post = { .engine = side->engine,
+		                .lane = side->lane,
+		                .kind = FY_KIND_CALL,
+		                .rank = 1,
+		                .op = OP_RACE,
+		                .message = message };
 	assert_int_equal(fy_post(&post, &race->call), FERRY_OK);
 	ferry_message_release(message);
 }
@@ -200,7 +218,9 @@ static void make_composed(struct race *race)
 	ferry_future *parts[2] = { race->call, race->promise };
 
 	if (race->subject == CHAIN)
-		assert_int_equal(ferry_future_and_then(race->call, where, follow, NULL, &race->future), FERRY_OK);
+		assert_int_equal(ferry_future_and_then(race->call, where, follow, NULL,
+		                                       &race->future),
+		                 FERRY_OK);
 	else if (race->subject == GROUP_ALL)
 		assert_int_equal(ferry_future_all(parts, 2, &race->future), FERRY_OK);
 	else if (race->subject == GROUP_ANY)
@@ -217,23 +237,32 @@ static unsigned sometimes(struct match *m, unsigned percent)
 
 static void make(struct match *m, struct race *race)
 {
-	*race = (struct race){ .match = m, .begun = true, .begin_at = NEVER, .subject = pick(m, SUBJECTS),
-		               .answer = pick(m, ANSWERS), .in_queue = pick(m, 2),
-		               .cancel_at = sometimes(m, 40), .fulfil_at = sometimes(m, 70),
-		               .then_at = m->round + pick(m, SPAN), .answer_at = m->round + pick(m, SPAN),
+	*race = (struct race){ .match = m,
+		               .begun = true,
+		               .begin_at = NEVER,
+		               .subject = pick(m, SUBJECTS),
+		               .answer = pick(m, ANSWERS),
+		               .in_queue = pick(m, 2),
+		               .cancel_at = sometimes(m, 40),
+		               .fulfil_at = sometimes(m, 70),
+		               .then_at = m->round + pick(m, SPAN),
+		               .answer_at = m->round + pick(m, SPAN),
 		               .by_timer = pick(m, 100) < 40 };
 	if (race->subject != PROMISE)
 		make_call(m, race);
 	if (race->subject == PROMISE || race->subject >= GROUP_ALL)
-		assert_int_equal(ferry_promise_create(m->sides[0].engine, &race->promise), FERRY_OK);
+		assert_int_equal(ferry_promise_create(m->sides[0].engine, &race->promise),
+		                 FERRY_OK);
 	make_composed(race);
 	if (!race->by_timer)
 		return;
 	ferry_future_retain(race->future); /* the timer's */
-	assert_int_equal(fy_timer_add(m->sides[0].p, fy_sim_now(m->sim) + pick(m, 150000), race->future), FERRY_OK);
+	assert_int_equal(fy_timer_add(m->sides[0].p, fy_sim_now(m->sim) + pick(m, 150000),
+	                              race->future),
+	                 FERRY_OK);
 }
 
-/* ---- a round --------------------------------------------------------------------------------------------- */
+/* ---- a round ----------------------------------------------------------- */
 
 static void race_on(struct match *m, struct race *race)
 {
@@ -284,9 +313,10 @@ static void run_round(struct match *m)
 	m->round++;
 }
 
-/* ---- what came of it --------------------------------------------------------------------------------------- */
+/* ---- what came of it --------------------------------------------------- */
 
-/* The engine answers for a handler that returned or let go; an error of the peer's is none of ours. */
+/* The engine answers for a handler that returned or let go; an error of the peer's is none
+ * of ours. */
 static void check_status(struct match *m, struct race *race, int status)
 {
 	HOLDS(m, (status == FERRY_ECANCELED) == race->cancelled);
@@ -299,7 +329,10 @@ static void check_status(struct match *m, struct race *race, int status)
 		HOLDS(m, race->subject != PROMISE && race->answer == DROPPED);
 	HOLDS(m, status == FERRY_OK || status == FERRY_ECANCELED || status == FERRY_ETIMEDOUT ||
 	                 status == FERRY_EREMOTE || status == FERRY_ESTOPPED);
-	ends[status == FERRY_OK ? 0 : status == FERRY_ECANCELED ? 1 : status == FERRY_ETIMEDOUT ? 2 : 3]++;
+	ends[status == FERRY_OK          ? 0
+	     : status == FERRY_ECANCELED ? 1
+	     : status == FERRY_ETIMEDOUT ? 2
+	                                 : 3]++;
 	unsent += strstr(ferry_future_detail(race->future), "not been sent") != NULL;
 }
 
@@ -372,11 +405,11 @@ static void races(void **state)
 	(void)state;
 	for (unsigned long i = 1; i <= seeds; i++)
 		run(only ? only : i);
-	printf("# %lu seeds: %llu futures fulfilled or answered, %llu cancelled, %llu timed out, %llu "
-	       "stopped or dropped; %llu replies came late, %llu messages were not sent\n",
-	       seeds, (unsigned long long)ends[0],
-	       (unsigned long long)ends[1], (unsigned long long)ends[2], (unsigned long long)ends[3],
-	       (unsigned long long)late, (unsigned long long)unsent);
+	printf("# %lu seeds: %llu futures fulfilled or answered, %llu cancelled, %llu timed out, "
+	       "%llu stopped or dropped; %llu replies came late, %llu messages were not sent\n",
+	       seeds, (unsigned long long)ends[0], (unsigned long long)ends[1],
+	       (unsigned long long)ends[2], (unsigned long long)ends[3], (unsigned long long)late,
+	       (unsigned long long)unsent);
 	if (seeds >= 200)
 		assert_true(ends[0] && ends[1] && ends[2] && ends[3] && late && unsent);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What people are told without having asked: messages that nobody takes, and what a close waits for. Some engines over
- * the simulated network, in one thread; what is said goes to a file.
+ * What people are told without having asked: messages that nobody takes, and what a close waits
+ * for. Some engines over the simulated network, in one thread; what is said goes to a file.
  */
 #include "support/test.h"
 
@@ -62,7 +62,9 @@ static void begin(struct scene *s, int n)
 		given.flags = FERRY_NONBLOCK;
 		given.receive_memory = 1 << 20;
 		assert_int_equal(fy_options_resolve(&given, &options), 0);
-		assert_int_equal(fy_engine_create(fy_sim_port(s->sim, i), &options, 1, &side->engine), 0);
+		assert_int_equal(fy_engine_create(fy_sim_port(s->sim, i), &options, 1,
+		                                  &side->engine),
+		                 0);
 		side->p = side->engine->progress;
 		side->lane = fy_engine_lane_create(side->engine);
 		assert_int_equal(ferry_queue_create(side->engine, &side->queue), 0);
@@ -99,11 +101,17 @@ static void pass(struct scene *s, int64_t time)
 	}
 }
 
-static int post(struct scene *s, int from, int to, uint32_t kind, uint32_t op, size_t nbytes, ferry_future **future)
+static int post(struct scene *s, int from, int to, uint32_t kind, uint32_t op, size_t nbytes,
+                ferry_future **future)
 {
 	static const char bytes[4096];
-	struct fy_post o = { .engine = s->sides[from].engine, .lane = s->sides[from].lane, .kind = kind, .rank = to,
-		             .op = op, .body = bytes, .nbytes = nbytes };
+	struct fy_post o = { .engine = s->sides[from].engine,
+		             .lane = s->sides[from].lane,
+		             .kind = kind,
+		             .rank = to,
+		             .op = op,
+		             .body = bytes,
+		             .nbytes = nbytes };
 	return fy_post(&o, future);
 }
 
@@ -197,8 +205,10 @@ static void what_is_dropped_at_close_is_told(void **state)
 	pass(&s, FERRY_MS(10));
 	assert_string_equal(said(&s), "");
 	finish(&s);
-	assert_string_equal(said(&s), "ferry: rank 1: closed with 6 messages that nobody handled or read: 2 of op 0x8 from "
-	                              "rank 0, 1 of op 0x8 from rank 2, 3 of op 0x1234 from rank 0\n");
+	assert_string_equal(
+		said(&s),
+		"ferry: rank 1: closed with 6 messages that nobody handled or read: 2 of op 0x8 "
+		"from rank 0, 1 of op 0x8 from rank 2, 3 of op 0x1234 from rank 0\n");
 	close(s.said);
 }
 
@@ -227,15 +237,16 @@ static void what_waits_longer_than_the_grace_is_told_once(void **state)
 	pass(&s, FERRY_S(4));
 	assert_string_equal(said(&s), "");
 	pass(&s, FERRY_S(3));
-	const char *line = "ferry: rank 1: 2 messages wait for a handler or a reader, longer than handler_grace: "
-	                   "2 of op 0x8 from rank 0\n";
+	const char *line = "ferry: rank 1: 2 messages wait for a handler or a reader, longer than "
+			   "handler_grace: 2 of op 0x8 from rank 0\n";
 	assert_string_equal(said(&s), line);
 	send(&s, 0, 1, OP_UNREAD, 1);
 	pass(&s, FERRY_S(20));
 	assert_string_equal(said(&s), line);
 	send(&s, 0, 1, OP_OTHER, 1);
 	pass(&s, FERRY_S(20));
-	has(said(&s) + strlen(line), "1 message waits for a handler or a reader, longer than handler_grace: 1 of op 0x1234");
+	has(said(&s) + strlen(line),
+	    "1 message waits for a handler or a reader, longer than handler_grace: 1 of op 0x1234");
 	finish(&s);
 	close(s.said);
 }
@@ -269,7 +280,8 @@ static void what_somebody_asks_for_is_not_told(void **state)
 	pass(&s, FERRY_S(10));
 	assert_string_equal(said(&s), "");
 	assert_true(fy_mailbox_try(box));
-	struct fy_mail_pattern *any = fy_mailbox_ask(box, FERRY_ANY, FERRY_ANY_OP, s.sides[1].p->now);
+	struct fy_mail_pattern *any =
+		fy_mailbox_ask(box, FERRY_ANY, FERRY_ANY_OP, s.sides[1].p->now);
 	any->waiting++;
 	fy_mailbox_unlock(box);
 	send(&s, 0, 1, OP_OTHER, 1);
@@ -286,7 +298,7 @@ static void what_somebody_asks_for_is_not_told(void **state)
 	close(s.said);
 }
 
-/* ---- what a close waits for -------------------------------------------------------------------- */
+/* ---- what a close waits for -------------------------------------------- */
 
 static void who_is_not_in_the_close(void **state)
 {
@@ -300,7 +312,8 @@ static void who_is_not_in_the_close(void **state)
 	close_one(&s, 2);
 	pass(&s, FERRY_S(3));
 	for (int i = 0; i < 4; i++)
-		assert_string_equal(waits_for(&s, i), i == 1 ? "the progress thread" : "rank 1, not in ferry_close");
+		assert_string_equal(waits_for(&s, i),
+		                    i == 1 ? "the progress thread" : "rank 1, not in ferry_close");
 	finish(&s);
 	close(s.said);
 }
@@ -319,7 +332,8 @@ static void a_fence_of_ones_own(void **state)
 	close(s.said);
 }
 
-/* Messages that are kept hold the sender back, and so both closes. When they are released the close ends. */
+/* Messages that are kept hold the sender back, and so both closes. When they are released the
+ * close ends. */
 static void retained_messages_are_named(void **state)
 {
 	(void)state;
@@ -340,7 +354,8 @@ static void retained_messages_are_named(void **state)
 	close_one(&s, 1);
 	pass(&s, FERRY_S(3));
 	char wanted[80];
-	snprintf(wanted, sizeof wanted, "%u messages of op 0x7 retained and not released", to->n_kept);
+	snprintf(wanted, sizeof wanted, "%u messages of op 0x7 retained and not released",
+	         to->n_kept);
 	has(waits_for(&s, 1), wanted);
 	has(waits_for(&s, 0), "posts that wait for room at rank 1");
 	has_not(waits_for(&s, 0), "not in ferry_close");
@@ -408,7 +423,8 @@ static void more_ops_than_are_counted(void **state)
 	close(s.said);
 }
 
-/* The thread that closes may speak beside the end of the engine: its log is there until it has come back. */
+/* The thread that closes may speak beside the end of the engine: its log is there until it has
+ * come back. */
 static void the_log_lives_until_the_close_is_over(void **state)
 {
 	(void)state;

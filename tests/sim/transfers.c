@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Large messages between two engines over the simulated network, when something is not as it should be: a
- * chunk is not sent or not received, tags repeat, and what has no memory waits. What must hold: the
- * poster's future says what happened; nothing incomplete is delivered; what is lent comes back once; the
- * budget is whole afterwards; and other messages go on.
+ * Large messages between two engines over the simulated network, when something is not as it should
+ * be: a chunk is not sent or not received, tags repeat, and what has no memory waits. What must
+ * hold: the poster's future says what happened; nothing incomplete is delivered; what is lent comes
+ * back once; the budget is whole afterwards; and other messages go on.
  */
 #include "support/test.h"
 
@@ -23,7 +23,7 @@ static struct pair {
 	uint64_t sum;                 /* of the sizes of what is large */
 	size_t answer;                /* of how many bytes */
 	unsigned lent, released;
-	bool broken;                  /* a message came that nobody sent */
+	bool broken; /* a message came that nobody sent */
 } t;
 
 /* ---- bytes ------------------------------------------------------------------------------ */
@@ -56,7 +56,8 @@ static ferry_message *message(int rank, uint32_t op, size_t nbytes)
 	char *data = malloc(nbytes);
 	fill(data, nbytes);
 	assert_int_equal(ferry_message_create(t.engine[rank], op, &m), 0);
-	assert_int_equal(ferry_message_attach(m, data, nbytes, released, (void *)(uintptr_t)nbytes), 0);
+	assert_int_equal(ferry_message_attach(m, data, nbytes, released, (void *)(uintptr_t)nbytes),
+	                 0);
 	t.lent++;
 	return m;
 }
@@ -109,7 +110,8 @@ static void start(uint64_t seed, const struct fy_sim_options *net)
 		given.receive_memory = 1 << 20;
 		given.handler_grace = FERRY_NONE;
 		assert_int_equal(fy_options_resolve(&given, &options), 0);
-		assert_int_equal(fy_engine_create(fy_sim_port(t.sim, i), &options, 1, &t.engine[i]), 0);
+		assert_int_equal(fy_engine_create(fy_sim_port(t.sim, i), &options, 1, &t.engine[i]),
+		                 0);
 		handle(i, OP_LARGE, on_large);
 		handle(i, OP_SMALL, on_small);
 		handle(i, OP_ASK, on_ask);
@@ -129,8 +131,8 @@ static bool idle(void)
 {
 	for (int i = 0; i < RANKS; i++) {
 		struct fy_progress *p = t.engine[i]->progress;
-		if (!fy_transfer_quiet(p) || p->n_streams || p->n_pending || p->n_flying || p->dirty ||
-		    fy_outgoing_has_work(p) || p->calls_open)
+		if (!fy_transfer_quiet(p) || p->n_streams || p->n_pending || p->n_flying ||
+		    p->dirty || fy_outgoing_has_work(p) || p->calls_open)
 			return false;
 	}
 	return true;
@@ -201,7 +203,7 @@ static void end(void)
 	fy_sim_destroy(t.sim);
 }
 
-/* ---- chunks that fail ---------------------------------------------------------------------------- */
+/* ---- chunks that fail -------------------------------------------------- */
 
 static ferry_future *post(int rank, uint32_t op, size_t nbytes)
 {
@@ -226,10 +228,14 @@ static void says(ferry_future *future, const char *text)
 	ferry_future_release(future);
 }
 
-/* Chunks from the `skip`th on fail, on one side; before and behind the message that they are of goes another. */
-static void chunk_of_a_post(bool receives, size_t nbytes, unsigned skip, unsigned count, size_t eager)
+/* Chunks from the `skip`th on fail, on one side; before and behind the message that they are of
+ * goes another. */
+static void chunk_of_a_post(bool receives, size_t nbytes, unsigned skip, unsigned count,
+                            size_t eager)
 {
-	struct fy_sim_options net = { .chunk_max = CHUNK, .eager_max = eager, .count_misuse = true };
+	struct fy_sim_options net = { .chunk_max = CHUNK,
+		                      .eager_max = eager,
+		                      .count_misuse = true };
 	start(skip + 1, &net);
 	fy_sim_fail_data(t.sim, receives, receives, skip, count);
 	ferry_future *future = post(0, OP_LARGE, nbytes), *small = post_small();
@@ -250,7 +256,8 @@ static void chunk_of_a_post(bool receives, size_t nbytes, unsigned skip, unsigne
 
 static void a_chunk_of_a_post(void **state)
 {
-	static const size_t sizes[] = { 5000, 7 * CHUNK, 20 * CHUNK + 5 }, eagers[] = { 1, CHUNK, SIZE_MAX };
+	static const size_t sizes[] = { 5000, 7 * CHUNK, 20 * CHUNK + 5 },
+			    eagers[] = { 1, CHUNK, SIZE_MAX };
 	(void)state;
 	for (unsigned s = 0; s < 3; s++)
 		for (unsigned e = 0; e < 3; e++)
@@ -331,7 +338,8 @@ static void a_port_that_refuses(void **state)
 	(void)state;
 	start(6, &net);
 	ferry_future *future = post(0, OP_LARGE, 30 * CHUNK);
-	for (unsigned i = 0; i < ROUNDS_MAX && t.engine[0]->progress->stats.bytes_sent < 10 * CHUNK; i++)
+	for (unsigned i = 0; i < ROUNDS_MAX && t.engine[0]->progress->stats.bytes_sent < 10 * CHUNK;
+	     i++)
 		step();
 	fy_sim_refuse(t.sim, 0, 1u << 30);
 	int64_t begin = fy_sim_now(t.sim);
@@ -346,14 +354,17 @@ static void a_port_that_refuses(void **state)
 	end();
 }
 
-/* ---- tags ------------------------------------------------------------------------------------------- */
+/* ---- tags -------------------------------------------------------------- */
 
-/* Sizes that are prepaid and sizes that are not, requests and replies, and as few tags as there can be. */
+/* Sizes that are prepaid and sizes that are not, requests and replies, and as few tags as there
+ * can be. */
 static void tags_that_repeat(void **state)
 {
 	(void)state;
 	for (unsigned seed = 1; seed <= 60; seed++) {
-		struct fy_sim_options net = { .chunk_max = CHUNK, .tag_max = 2 + (int)seed % 5, .count_misuse = true,
+		struct fy_sim_options net = { .chunk_max = CHUNK,
+			                      .tag_max = 2 + (int)seed % 5,
+			                      .count_misuse = true,
 			                      .eager_max = seed % 2 ? SIZE_MAX : 1 };
 		ferry_future *futures[60];
 		uint64_t random = seed, sum = 0;
@@ -362,7 +373,9 @@ static void tags_that_repeat(void **state)
 			size_t nbytes = 4200 + t_random(&random) % (i % 3 ? 2 * CHUNK : 12 * CHUNK);
 			t.answer = 3 * CHUNK;
 			if (i % 4 == 3) {
-				assert_int_equal(ferry_call(t.engine[1], 0, OP_ASK, "x", 1, &futures[i]), 0);
+				assert_int_equal(ferry_call(t.engine[1], 0, OP_ASK, "x", 1,
+				                            &futures[i]),
+				                 0);
 				continue;
 			}
 			futures[i] = post(0, OP_LARGE, nbytes);
@@ -379,7 +392,8 @@ static void tags_that_repeat(void **state)
 	}
 }
 
-/* A request waits for memory that the program of the receiver holds. A reply with the same tags passes it. */
+/* A request waits for memory that the program of the receiver holds. A reply with the same tags
+ * passes it. */
 static void a_reply_passes_a_request(void **state)
 {
 	struct fy_sim_options net = { .chunk_max = CHUNK, .tag_max = 3, .count_misuse = true };

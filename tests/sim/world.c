@@ -1,21 +1,24 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Engines over the simulated network, stepped by chance, and what must hold all the time. See world.h. */
+/* Engines over the simulated network, stepped by chance, and what must hold all the time.
+ * See world.h. */
 #include "world.h"
 #include "transfer.h"
 
 #include <stdarg.h>
 #include <stdlib.h>
 
-#define STILL_NS FERRY_MS(400) /* nothing that a program could notice happened for so long: it hangs */
+/* nothing that a program could notice happened for so long: it hangs */
+#define STILL_NS FERRY_MS(400)
 #define STILL_ROUNDS 4000
-#define TICK FERRY_US(100)     /* when the network has nothing to do, only timers have */
+#define TICK FERRY_US(100) /* when the network has nothing to do, only timers have */
 
 void w_fail(struct world *w, const char *format, ...)
 {
 	va_list args;
 	if (w_failed(w))
 		return;
-	int n = snprintf(w->failure, sizeof w->failure, "at %lld ns: ", w->sim ? (long long)fy_sim_now(w->sim) : 0LL);
+	int n = snprintf(w->failure, sizeof w->failure,
+	                 "at %lld ns: ", w->sim ? (long long)fy_sim_now(w->sim) : 0LL);
 	va_start(args, format);
 	vsnprintf(w->failure + n, sizeof w->failure - (size_t)n, format, args);
 	va_end(args);
@@ -46,7 +49,9 @@ static void plan_network(struct world *w, struct fy_sim_options *o)
 
 static void plan_sizes(struct world *w, struct plan *plan)
 {
-	static const size_t receive[] = { 96 << 10, 200 << 10, 1 << 20, 1 << 20, 8 << 20, 256 << 20 };
+	static const size_t receive[] = {
+		96 << 10, 200 << 10, 1 << 20, 1 << 20, 8 << 20, 256 << 20
+	};
 	static const size_t send[] = { 2 << 10, 32 << 10, 1 << 20, 64 << 20 };
 	plan->receive_memory = one_of(w, receive, 6);
 	plan->send_memory = one_of(w, send, 4);
@@ -54,15 +59,18 @@ static void plan_sizes(struct world *w, struct plan *plan)
 	plan->large_max = w_chance(w, 30) ? 20000 : w_chance(w, 90) ? 100000 : 400000;
 	plan->many = w_chance(w, 20) ? 20 : 0;
 	if (plan->many && plan->net.tag_max < 50)
-		/* a chunk a part, one after the other: a slow rank would need a second for a message */
+		/* a chunk a part, one after the other: a slow rank would need a second for
+		 * a message */
 		plan->net.tag_max = 50;
 	plan->odd_max = w_chance(w, 25) ? w_between(w, 5000, 50000) : 0;
 }
 
 void w_plan(struct world *w, struct plan *plan)
 {
-	*plan = (struct plan){ .ranks = w_chance(w, 70) ? 2 + (int)w_pick(w, 4) : 2 + (int)w_pick(w, RANKS_MAX - 1),
-		               .lanes = 1 + (int)w_pick(w, LANES_MAX - 1), .records = 1000 + w_pick(w, 300) };
+	*plan = (struct plan){ .ranks = w_chance(w, 70) ? 2 + (int)w_pick(w, 4)
+		                                        : 2 + (int)w_pick(w, RANKS_MAX - 1),
+		               .lanes = 1 + (int)w_pick(w, LANES_MAX - 1),
+		               .records = 1000 + w_pick(w, 300) };
 	plan_network(w, &plan->net);
 	plan_sizes(w, plan);
 	plan->first_seq = w_chance(w, 50) ? (uint32_t)-1 - w_pick(w, 20) : 1;
@@ -104,7 +112,8 @@ static void node_create(struct world *w, int rank)
 		options.message_max = w->plan.odd_max;
 	if (w->plan.short_one_in)
 		shortage_spare_port(fy_sim_port(w->sim, rank));
-	if (fy_engine_create(fy_sim_port(w->sim, rank), &options, w->plan.first_seq, &node->engine)) {
+	if (fy_engine_create(fy_sim_port(w->sim, rank), &options, w->plan.first_seq,
+	                     &node->engine)) {
 		w_fail(w, "fy_engine_create: %s", ferry_last_error());
 		return;
 	}
@@ -129,7 +138,8 @@ static size_t largest(const struct plan *plan)
 static void check_windows(struct world *w, struct node *node, uint64_t *held_p)
 {
 	struct fy_progress *p = node->p;
-	uint64_t first = p->credit_first * (uint64_t)w->plan.ranks, half = w->plan.receive_memory / 2;
+	uint64_t first = p->credit_first * (uint64_t)w->plan.ranks,
+		 half = w->plan.receive_memory / 2;
 	uint64_t windows = 0, untouched = (uint64_t)w->plan.ranks;
 	size_t queued = 0;
 	for (struct fy_channel *ch = p->all; ch; ch = ch->all_next) {
@@ -138,15 +148,16 @@ static void check_windows(struct world *w, struct node *node, uint64_t *held_p)
 		*held_p += ch->held;
 		queued += ch->queued;
 		if (ch->held > ch->window + FY_BATCH_BYTES)
-			w_fail(w, "rank %d holds %llu bytes of rank %d, whose window is %llu", node->rank,
-			       (unsigned long long)ch->held, ch->rank, (unsigned long long)ch->window);
+			w_fail(w, "rank %d holds %llu bytes of rank %d, whose window is %llu",
+			       node->rank, (unsigned long long)ch->held, ch->rank,
+			       (unsigned long long)ch->window);
 	}
 	if (windows + untouched * p->credit_first + p->credit_pool != max_size(first, half))
 		w_fail(w, "rank %d: credit was lost or made: windows %llu, pool %llu", node->rank,
 		       (unsigned long long)windows, (unsigned long long)p->credit_pool);
 	if (queued != p->queued_bytes)
-		w_fail(w, "rank %d: channels have %zu bytes queued, counted are %zu", node->rank, queued,
-		       p->queued_bytes);
+		w_fail(w, "rank %d: channels have %zu bytes queued, counted are %zu", node->rank,
+		       queued, p->queued_bytes);
 }
 
 static void check_memory(struct world *w, struct node *node)
@@ -161,16 +172,18 @@ static void check_memory(struct world *w, struct node *node)
 	if (held > most + FY_BATCH_BYTES)
 		w_fail(w, "rank %d holds %llu bytes of small messages, more than %llu", node->rank,
 		       (unsigned long long)held, (unsigned long long)most);
-	uint64_t again = p->stalls ? 1 + (uint64_t)plan->ranks : 1; /* who lets a rank wait holds up nobody else */
+	/* who lets a rank wait holds up nobody else */
+	uint64_t again = p->stalls ? 1 + (uint64_t)plan->ranks : 1;
 	if (requests > again * max_size(p->large_cap[0], largest(plan)) ||
 	    p->large_used[1] > again * max_size(p->large_cap[1], largest(plan)))
-		w_fail(w, "rank %d: large messages take %llu and %llu bytes", node->rank, (unsigned long long)requests,
-		       (unsigned long long)p->large_used[1]);
+		w_fail(w, "rank %d: large messages take %llu and %llu bytes", node->rank,
+		       (unsigned long long)requests, (unsigned long long)p->large_used[1]);
 	if (p->queued_bytes > plan->send_memory + 64u * RANKS_MAX * LANES_MAX)
-		w_fail(w, "rank %d: %zu bytes are queued, send_memory is %zu", node->rank, p->queued_bytes,
-		       plan->send_memory);
+		w_fail(w, "rank %d: %zu bytes are queued, send_memory is %zu", node->rank,
+		       p->queued_bytes, plan->send_memory);
 	if (p->calls_open > p->calls_max)
-		w_fail(w, "rank %d: %u calls are open, %u may be", node->rank, p->calls_open, p->calls_max);
+		w_fail(w, "rank %d: %u calls are open, %u may be", node->rank, p->calls_open,
+		       p->calls_max);
 }
 
 /* What waits in the network for a receiver was sent within somebody's credit. */
@@ -181,12 +194,14 @@ static void check_unexpected(struct world *w)
 	uint64_t ranks = (uint64_t)plan->ranks;
 	uint64_t credit = max_size(plan->receive_memory / 2, p->credit_first * ranks);
 	uint64_t replies = p->calls_max * (uint64_t)(FY_REPLY_ROOM + 64);
-	uint64_t large = max_size(p->large_cap[0], largest(plan)) + max_size(p->large_cap[1], largest(plan));
+	uint64_t large =
+		max_size(p->large_cap[0], largest(plan)) + max_size(p->large_cap[1], largest(plan));
 	uint64_t control = ranks * 4 * FY_BATCH_CHARGE;
-	uint64_t most = ranks * (credit + replies + large + control), now = fy_sim_stats(w->sim)->unexpected_bytes;
+	uint64_t most = ranks * (credit + replies + large + control),
+		 now = fy_sim_stats(w->sim)->unexpected_bytes;
 	if (now > most)
-		w_fail(w, "%llu bytes wait in the network, more than all credit: %llu", (unsigned long long)now,
-		       (unsigned long long)most);
+		w_fail(w, "%llu bytes wait in the network, more than all credit: %llu",
+		       (unsigned long long)now, (unsigned long long)most);
 }
 
 /* ---- fences -------------------------------------------------------------------------------- */
@@ -195,8 +210,8 @@ static void join_fence(struct world *w, struct node *node)
 {
 	const struct plan *plan = &w->plan;
 	unsigned due = (node->fences + 1) * plan->records / (plan->fences + 1);
-	if (node->fences >= plan->fences || node->p->agree.kind || (w->posted < due && !a_idle(node)) ||
-	    !w_chance(w, 10))
+	if (node->fences >= plan->fences || node->p->agree.kind ||
+	    (w->posted < due && !a_idle(node)) || !w_chance(w, 10))
 		return;
 	node->fences++;
 	fy_agree_join(node->p, FY_AGREE_FENCE);
@@ -218,16 +233,18 @@ static void see_fences(struct world *w, struct node *node)
 static bool has_outstanding(const struct node *node)
 {
 	struct fy_progress *p = node->p;
-	return fy_outgoing_has_work(p) || p->queued || p->n_pending || p->calls_open || !fy_transfer_quiet(p) ||
-	       node->kept || p->tasks;
+	return fy_outgoing_has_work(p) || p->queued || p->n_pending || p->calls_open ||
+	       !fy_transfer_quiet(p) || node->kept || p->tasks;
 }
 
 static void begin_close(struct world *w, struct node *node)
 {
 	bool early = w->plan.early_close && w_pick(w, 2000) == 0;
-	/* While others still post, what waits for the late handler would fill their credit for ever. */
+	/* While others still post, what waits for the late handler would fill their credit
+	 * for ever. */
 	bool ready = a_idle(node) && node->late_done;
-	if (node->fences < w->plan.fences || node->p->agree.kind || !(early || ready) || !w_chance(w, 20))
+	if (node->fences < w->plan.fences || node->p->agree.kind || !(early || ready) ||
+	    !w_chance(w, 20))
 		return;
 	w->tally.close_outstanding += has_outstanding(node);
 	node->state = NODE_CLOSING;
@@ -246,9 +263,11 @@ static void tally_channels(struct world *w, const struct node *node)
 		w->tally.tag_wrapped += ch->next_chunk > (uint64_t)p->tag_span;
 		if (ch->streams_out || ch->queue || ch->early || ch->in || ch->out ||
 		    (ch->open && ch->nrecords) || ch->ready)
-			w_fail(w, "rank %d has stopped and something of rank %d is left", node->rank, ch->rank);
+			w_fail(w, "rank %d has stopped and something of rank %d is left",
+			       node->rank, ch->rank);
 		if (!ch->gone && ch->bye_owed && (!ch->bye_sent || !ch->bye_seen))
-			w_fail(w, "rank %d has stopped without the goodbye of rank %d", node->rank, ch->rank);
+			w_fail(w, "rank %d has stopped without the goodbye of rank %d", node->rank,
+			       ch->rank);
 	}
 }
 
@@ -272,8 +291,8 @@ static void stop(struct world *w, struct node *node)
 {
 	tally_channels(w, node);
 	if (node->p->calls_open || node->p->n_out || node->p->landing)
-		w_fail(w, "rank %d has stopped with %u calls and %u transfers under way", node->rank,
-		       node->p->calls_open, node->p->n_out);
+		w_fail(w, "rank %d has stopped with %u calls and %u transfers under way",
+		       node->rank, node->p->calls_open, node->p->n_out);
 	a_leave(node);
 	int status = fy_engine_destroy(node->engine);
 	if (status)
@@ -298,8 +317,8 @@ static void check_spent(struct world *w)
 	for (int from = 0; from < w->plan.ranks; from++)
 		for (int to = 0; to < w->plan.ranks; to++)
 			if (w->nodes[from].spent[to] < due[from][to])
-				w_fail(w, "rank %d spent %llu of rank %d's credit, for %llu bytes", from,
-				       (unsigned long long)w->nodes[from].spent[to], to,
+				w_fail(w, "rank %d spent %llu of rank %d's credit, for %llu bytes",
+				       from, (unsigned long long)w->nodes[from].spent[to], to,
 				       (unsigned long long)due[from][to]);
 }
 
@@ -308,8 +327,8 @@ static void check_bodies(struct world *w, const struct node *node)
 	const ferry *e = node->engine;
 	for (int to = 0; to < e->size; to++)
 		if (e->bodies_to[to])
-			w_fail(w, "rank %d has sent everything and holds %u KiB for rank %d", node->rank,
-			       e->bodies_to[to], to);
+			w_fail(w, "rank %d has sent everything and holds %u KiB for rank %d",
+			       node->rank, e->bodies_to[to], to);
 	if (e->bodies)
 		w_fail(w, "rank %d has sent everything and holds %llu bytes", node->rank,
 		       (unsigned long long)e->bodies);
@@ -320,7 +339,8 @@ static void check_end(struct world *w)
 {
 	fy_engine_forget_lanes(); /* what ferry_close does for its thread */
 	if (fy_sim_outstanding(w->sim, FY_PORT_ANY))
-		w_fail(w, "%zu requests are left in the network", fy_sim_outstanding(w->sim, FY_PORT_ANY));
+		w_fail(w, "%zu requests are left in the network",
+		       fy_sim_outstanding(w->sim, FY_PORT_ANY));
 	for (int i = 0; i < w->plan.ranks; i++) {
 		struct node *node = &w->nodes[i];
 		if (node->engine->mailbox.bytes)
@@ -328,7 +348,8 @@ static void check_end(struct world *w)
 			       (unsigned long long)node->engine->mailbox.bytes);
 		check_bodies(w, node);
 		if (node->engine->refs != 1 + l_blanks(w, i))
-			w_fail(w, "rank %d: %u references of the engine are left", i, node->engine->refs);
+			w_fail(w, "rank %d: %u references of the engine are left", i,
+			       node->engine->refs);
 		fy_engine_release(node->engine);
 		node->engine = NULL;
 	}
@@ -340,7 +361,7 @@ static void check_end(struct world *w)
 	w->tally.overtaken = s->overtaken;
 }
 
-/* ---- rounds -------------------------------------------------------------------------------------- */
+/* ---- rounds ------------------------------------------------------------ */
 
 /* What the loop does before it sleeps: lanes leave the list, and a post comes just then. */
 static void nearly_sleep(struct world *w, struct node *node)
@@ -368,7 +389,8 @@ static bool step(struct world *w, struct node *node)
 static bool visit(struct world *w, struct node *node)
 {
 	bool worked = false;
-	if (!node->late_done && (node->state == NODE_OPEN || w->reads_again) && fy_sim_now(w->sim) >= w->plan.late_at)
+	if (!node->late_done && (node->state == NODE_OPEN || w->reads_again) &&
+	    fy_sim_now(w->sim) >= w->plan.late_at)
 		a_register_late(node);
 	for (int i = 0; i < w->plan.lanes; i++)
 		if (w_chance(w, 50))
@@ -398,37 +420,43 @@ static void pass_time(struct world *w, bool worked)
 static void describe(struct world *w)
 {
 	const struct plan *plan = &w->plan;
-	printf("# plan: memory %zu and %zu, large %u%% to %zu, many %u, calls %u%%, borrowed %u%%, slow %u, "
-	       "reading %u%%, hoard %u%%, cancels %u%%, fences %u, any %d, early %d, unread %d, churn %d, stop "
-	       "%d, refuse %u\n",
-	       plan->receive_memory, plan->send_memory, plan->large, plan->large_max, plan->many, plan->calls,
-	       plan->borrowed, plan->slow, plan->reading, plan->hoard, plan->cancels, plan->fences, plan->any_readers,
-	       plan->early_close, plan->unread, plan->churn, plan->stop_reading, plan->net.refuse_ppm);
+	printf("# plan: memory %zu and %zu, large %u%% to %zu, many %u, calls %u%%, borrowed %u%%, "
+	       "slow %u, reading %u%%, hoard %u%%, cancels %u%%, fences %u, any %d, early %d, "
+	       "unread %d, churn %d, stop %d, refuse %u\n",
+	       plan->receive_memory, plan->send_memory, plan->large, plan->large_max, plan->many,
+	       plan->calls, plan->borrowed, plan->slow, plan->reading, plan->hoard, plan->cancels,
+	       plan->fences, plan->any_readers, plan->early_close, plan->unread, plan->churn,
+	       plan->stop_reading, plan->net.refuse_ppm);
 	for (int i = 0; i < w->plan.ranks; i++) {
 		struct node *node = &w->nodes[i];
 		struct fy_progress *p = node->p;
 		if (!p)
 			continue;
-		printf("# rank %d: state %d, agreement %u kind %u round %u, issued %llu done %llu, calls %u, "
-		       "pending %u, out %u, waiting %d%d%d, landing %d, tasks %d, stash %d, kept %d, mail "
-		       "%llu, large %llu %llu, queued %zu\n",
-		       i, node->state, p->agree.n, p->agree.kind, p->agree.round, (unsigned long long)(p->issued[0] + p->issued[1]),
-		       (unsigned long long)(p->done[0] + p->done[1] + fy_engine_handled(node->engine)), p->calls_open,
-		       p->n_pending, p->n_out, p->waiting[0] != NULL, p->waiting[1] != NULL,
-		       p->waiting[2] != NULL, p->landing != NULL, p->tasks != NULL, node->stash != NULL,
-		       node->kept != NULL, (unsigned long long)node->engine->mailbox.bytes,
+		printf("# rank %d: state %d, agreement %u kind %u round %u, issued %llu done %llu, "
+		       "calls %u, pending %u, out %u, waiting %d%d%d, landing %d, tasks %d, stash "
+		       "%d, kept %d, mail %llu, large %llu %llu, queued %zu\n",
+		       i, node->state, p->agree.n, p->agree.kind, p->agree.round,
+		       (unsigned long long)(p->issued[0] + p->issued[1]),
+		       (unsigned long long)(p->done[0] + p->done[1] +
+		                            fy_engine_handled(node->engine)),
+		       p->calls_open, p->n_pending, p->n_out, p->waiting[0] != NULL,
+		       p->waiting[1] != NULL, p->waiting[2] != NULL, p->landing != NULL,
+		       p->tasks != NULL, node->stash != NULL, node->kept != NULL,
+		       (unsigned long long)node->engine->mailbox.bytes,
 		       (unsigned long long)p->large_used[0], (unsigned long long)p->large_used[1],
 		       p->queued_bytes);
 		for (struct fy_channel *ch = p->all; ch; ch = ch->all_next)
-			printf("#   to %d: spent %llu of %llu, window %llu held %llu spent_in %llu sent "
-			       "%llu, queued %zu full %d, ready %u flight %u, pending %d streams %d %d, hungry "
-			       "%d %d %d, gone %d, bye %d %d %d\n",
-			       ch->rank, (unsigned long long)ch->spent, (unsigned long long)ch->limit,
-			       (unsigned long long)ch->window, (unsigned long long)ch->held,
-			       (unsigned long long)ch->spent_in, (unsigned long long)ch->limit_sent, ch->queued,
-			       node->engine->full[ch->rank], ch->n_ready, ch->n_flight, ch->pending != NULL,
-			       ch->streams_out != NULL, ch->streams_in != NULL, ch->hungry, ch->hungry_told,
-			       ch->peer_hungry, ch->gone, ch->bye_owed, ch->bye_sent, ch->bye_seen);
+			printf("#   to %d: spent %llu of %llu, window %llu held %llu spent_in %llu "
+			       "sent %llu, queued %zu full %d, ready %u flight %u, pending %d "
+			       "streams %d %d, hungry %d %d %d, gone %d, bye %d %d %d\n",
+			       ch->rank, (unsigned long long)ch->spent,
+			       (unsigned long long)ch->limit, (unsigned long long)ch->window,
+			       (unsigned long long)ch->held, (unsigned long long)ch->spent_in,
+			       (unsigned long long)ch->limit_sent, ch->queued,
+			       node->engine->full[ch->rank], ch->n_ready, ch->n_flight,
+			       ch->pending != NULL, ch->streams_out != NULL, ch->streams_in != NULL,
+			       ch->hungry, ch->hungry_told, ch->peer_hungry, ch->gone, ch->bye_owed,
+			       ch->bye_sent, ch->bye_seen);
 	}
 }
 
@@ -436,7 +464,8 @@ static void describe(struct world *w)
 static bool still_for(const struct world *w, unsigned quarters)
 {
 	uint64_t rounds = w->rounds - w->rounds_moved, least = STILL_ROUNDS / 4 * quarters;
-	return rounds >= least && (fy_sim_now(w->sim) - w->moved_at >= STILL_NS / 4 * quarters || rounds >= 10 * least);
+	return rounds >= least && (fy_sim_now(w->sim) - w->moved_at >= STILL_NS / 4 * quarters ||
+	                           rounds >= 10 * least);
 }
 
 /* Posts that wait for room, which it may be that only a reader can make. */
@@ -452,7 +481,8 @@ static uint64_t all_movement(const struct world *w)
 {
 	uint64_t moved = w->moved;
 	for (int i = 0; i < w->plan.ranks; i++)
-		for (const struct fy_inbound *in = w->nodes[i].p ? w->nodes[i].p->landing : NULL; in; in = in->next)
+		for (const struct fy_inbound *in = w->nodes[i].p ? w->nodes[i].p->landing : NULL;
+		     in; in = in->next)
 			moved += (uint64_t)in->moved_at;
 	return moved;
 }
@@ -469,8 +499,9 @@ static void watch_for_hangs(struct world *w)
 		read_again(w);
 	if (!still_for(w, 4))
 		return;
-	w_fail(w, "nothing happens any more: %d of %d ranks have stopped, %u of %u records are posted", w->stopped,
-	       w->plan.ranks, w->posted, w->plan.records);
+	w_fail(w,
+	       "nothing happens any more: %d of %d ranks have stopped, %u of %u records are posted",
+	       w->stopped, w->plan.ranks, w->posted, w->plan.records);
 	describe(w);
 }
 
@@ -492,7 +523,7 @@ static void round_of_all(struct world *w)
 	watch_for_hangs(w);
 }
 
-/* ---- a run ------------------------------------------------------------------------------------------- */
+/* ---- a run ------------------------------------------------------------- */
 
 static bool run(struct world *w)
 {

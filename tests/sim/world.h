@@ -16,9 +16,10 @@
  *  - what is confirmed, by a future or by a flush, has come (ledger.c);
  *  - fences: what was posted before is delivered after it (world.c);
  *  - memory: budgets and credits, after every few rounds (world.c);
- *  - nothing hangs: virtual time passes and nothing that a program could notice happens (world.c). A program that reads
- *    nothing until it has posted more than there is room for hangs by its own fault: when nothing happens for a while
- *    and posters wait for room, it reads, and then something has to happen;
+ *  - nothing hangs: virtual time passes and nothing that a program could notice happens (world.c).
+ *    A program that reads nothing until it has posted more than there is room for hangs by its own
+ *    fault: when nothing happens for a while and posters wait for room, it reads, and then
+ *    something has to happen;
  *  - after the close: nothing is outstanding in the network, counts agree,
  *    everything charged came back (world.c, ledger.c).
  *
@@ -37,8 +38,8 @@
 #include "status.h"
 
 #define RANKS_MAX 16
-#define LANES_MAX 5      /* of one rank at a time; the last one is that of its handlers */
-#define PARTS_MAX 3      /* attachments, but for messages of very many */
+#define LANES_MAX 5 /* of one rank at a time; the last one is that of its handlers */
+#define PARTS_MAX 3 /* attachments, but for messages of very many */
 #define FENCES_MAX 3
 
 /* Ops by who takes them. What is to happen with a record stands in the ledger. */
@@ -49,10 +50,19 @@ enum {
 	OP_MAIL = 20,        /* and the two after it: readers */
 	OP_LATE = 40,        /* the mailbox first, then an inline handler */
 	OP_NOBODY = 50,      /* calls that nobody takes */
-	OP_TINY = 0x40000000 /* plus the number of the content: for bodies too short to say it themselves */
+	/* plus the number of the content: for bodies too short to say it themselves */
+	OP_TINY = 0x40000000
 };
 /* Within a class of one lane and one destination the order of delivery is seen by one taker. */
-enum { CLASS_INLINE, CLASS_QUEUE, CLASS_LATE, CLASS_TINY, CLASS_NOBODY, CLASS_MAIL, CLASSES = CLASS_MAIL + 3 };
+enum {
+	CLASS_INLINE,
+	CLASS_QUEUE,
+	CLASS_LATE,
+	CLASS_TINY,
+	CLASS_NOBODY,
+	CLASS_MAIL,
+	CLASSES = CLASS_MAIL + 3
+};
 
 /* How a call is answered. */
 enum answer { ANSWER_EMPTY, ANSWER_BYTES, ANSWER_MESSAGE, ANSWER_ERROR, ANSWER_DROP };
@@ -60,28 +70,30 @@ enum answer { ANSWER_EMPTY, ANSWER_BYTES, ANSWER_MESSAGE, ANSWER_ERROR, ANSWER_D
 /* All that a run is made of, drawn from the seed. */
 struct plan {
 	int ranks, lanes;
-	unsigned records;        /* posts and calls of the application threads, all ranks together */
+	unsigned records; /* posts and calls of the application threads, all ranks together */
 	size_t receive_memory, send_memory;
 	uint32_t first_seq;
 	struct fy_sim_options net;
-	unsigned borrowed;       /* per cent of steps by a thread that may not run user code */
-	unsigned slow;           /* per cent of rounds in which a slow rank steps; 100: none is slow */
-	unsigned large;          /* per cent of records that are messages of their own */
+	unsigned borrowed; /* per cent of steps by a thread that may not run user code */
+	unsigned slow;     /* per cent of rounds in which a slow rank steps; 100: none is slow */
+	unsigned large;    /* per cent of records that are messages of their own */
 	size_t large_max;
-	unsigned calls;          /* per cent */
-	unsigned reading;        /* per cent of turns in which a thread reads its mail */
-	unsigned cancels;        /* per cent of futures */
-	unsigned hoard;          /* per cent of messages that are kept for a while */
-	unsigned many;           /* per thousand messages: of more attachments than an announcement has lengths */
-	size_t odd_max;          /* message_max of odd ranks, 0: none; what is larger they refuse */
+	unsigned calls;   /* per cent */
+	unsigned reading; /* per cent of turns in which a thread reads its mail */
+	unsigned cancels; /* per cent of futures */
+	unsigned hoard;   /* per cent of messages that are kept for a while */
+	/* per thousand messages: of more attachments than an announcement has lengths */
+	unsigned many;
+	size_t odd_max; /* message_max of odd ranks, 0: none; what is larger they refuse */
 	unsigned fences;
-	bool any_readers;        /* readers take any op */
-	bool early_close;        /* ranks close whenever they like, with work outstanding */
-	bool unread;             /* nobody reads once all ranks are closing */
-	bool churn;              /* threads exit and others start */
-	bool stop_reading;       /* everybody stops reading for a while */
+	bool any_readers;  /* readers take any op */
+	bool early_close;  /* ranks close whenever they like, with work outstanding */
+	bool unread;       /* nobody reads once all ranks are closing */
+	bool churn;        /* threads exit and others start */
+	bool stop_reading; /* everybody stops reading for a while */
 	int64_t late_at, grace;
-	unsigned short_one_in;   /* of the helm's allocations one in so many fails; 0: none. Not drawn */
+	/* of the helm's allocations one in so many fails; 0: none. Not drawn */
+	unsigned short_one_in;
 };
 
 struct world;
@@ -94,7 +106,7 @@ struct part {
 	char *data;
 	size_t nbytes;
 	unsigned released;
-	bool lent;               /* its address was given to the library */
+	bool lent; /* its address was given to the library */
 };
 struct content {
 	struct world *world;
@@ -102,7 +114,7 @@ struct content {
 	size_t body;
 	unsigned n_parts;
 	struct part *parts;
-	struct rec *recs;        /* every record that carries it, linked by same */
+	struct rec *recs; /* every record that carries it, linked by same */
 };
 
 /* A virtual application thread's side of the order. */
@@ -111,7 +123,7 @@ struct vlane {
 	struct fy_lane *lane;
 	int rank, index;
 	unsigned quota;
-	struct rec *attempt;     /* what it tries to post */
+	struct rec *attempt; /* what it tries to post */
 	uint32_t sent[RANKS_MAX][CLASSES], seen[RANKS_MAX][CLASSES];
 };
 
@@ -123,13 +135,13 @@ struct rec {
 	uint32_t op, seq, epoch; /* epoch: must be delivered once fence number epoch + 1 is over */
 	int class;
 	bool call, flush, wants_future, by_handler;
-	unsigned depth;          /* of handlers that post onwards */
-	uint64_t order;          /* of acceptance, all records */
-	ferry_message *message;  /* NULL: the body is copied */
-	struct rec *broadcast;   /* the next one that carries the same message */
+	unsigned depth;         /* of handlers that post onwards */
+	uint64_t order;         /* of acceptance, all records */
+	ferry_message *message; /* NULL: the body is copied */
+	struct rec *broadcast;  /* the next one that carries the same message */
 	/* what the taker does with it */
-	int forward;             /* post another one to that rank, or -1 */
-	int onward;              /* answer only after a call to that rank, or -1 */
+	int forward; /* post another one to that rank, or -1 */
+	int onward;  /* answer only after a call to that rank, or -1 */
 	enum answer answer;
 	struct content *reply;
 	bool later;
@@ -143,7 +155,7 @@ struct rec {
 	/* of an onward call: the request that waits for it */
 	struct rec *outer;
 	ferry_message *request;
-	struct rec *mine_next;   /* in its node's list of futures, or of stashed records */
+	struct rec *mine_next; /* in its node's list of futures, or of stashed records */
 };
 
 struct kept { /* a message that a taker holds for a while */
@@ -163,21 +175,23 @@ struct node {
 	enum state state;
 	struct vlane *lanes[LANES_MAX]; /* the last of the plan's is that of the handlers */
 	ferry_executor *queue;
-	struct rec *futures;     /* open ones, newest first */
-	unsigned vain;           /* long posts that were not made because there was no room for them */
+	struct rec *futures; /* open ones, newest first */
+	unsigned vain;       /* long posts that were not made because there was no room for them */
 	struct rec *stash, *stash_last; /* records of handlers that found no room */
 	struct kept *kept;
 	bool late_done, slow;
-	unsigned fences;         /* joined */
-	unsigned onwards;        /* onward calls under way from here */
-	uint64_t dropped;        /* at the end: mail that nobody read */
+	unsigned fences;           /* joined */
+	unsigned onwards;          /* onward calls under way from here */
+	uint64_t dropped;          /* at the end: mail that nobody read */
 	uint64_t spent[RANKS_MAX]; /* at the end: credit of each peer that was used */
 };
 
 /* How often what is rare happened: of a run, and of a batch of runs. */
 struct tally {
-	uint64_t records, delivered, lane_full, credit_out, channel_full, grants_waited, seq_wrapped, tag_wrapped;
-	uint64_t close_outstanding, fences, cancelled, timed_out, refused_sends, rendezvous, deferred, dropped;
+	uint64_t records, delivered, lane_full, credit_out, channel_full, grants_waited,
+		seq_wrapped, tag_wrapped;
+	uint64_t close_outstanding, fences, cancelled, timed_out, refused_sends, rendezvous,
+		deferred, dropped;
 	uint64_t late_replies, overtaken, recalls, nohandler, stopped_calls, unsent, flushes;
 	uint64_t refused, failed, failed_chunks, body_full, read_again, no_memory;
 };
@@ -187,19 +201,19 @@ struct world {
 	struct plan plan;
 	fy_sim *sim;
 	struct node nodes[RANKS_MAX];
-	int closing, stopped;    /* nodes that are, or were */
+	int closing, stopped; /* nodes that are, or were */
 	struct vlane *all_lanes;
-	struct rec *recs;        /* all that were accepted, newest first */
+	struct rec *recs; /* all that were accepted, newest first */
 	struct content **contents;
 	uint32_t n_contents, contents_room;
-	unsigned posted;         /* by application threads */
+	unsigned posted; /* by application threads */
 	uint64_t accepted;
 	unsigned fences_seen;
-	uint64_t moved;          /* counts what a program could notice */
+	uint64_t moved; /* counts what a program could notice */
 	uint64_t moved_seen;
 	int64_t moved_at;
 	uint64_t rounds, rounds_moved;
-	bool reads_again;        /* nobody could post because nobody read: from now on they read */
+	bool reads_again; /* nobody could post because nobody read: from now on they read */
 	struct tally tally;
 	char failure[600];
 };
@@ -238,12 +252,14 @@ struct content *l_content(struct world *w, size_t body, unsigned n_parts, size_t
 /* The bytes of a body, to be freed. */
 char *l_body(const struct content *content);
 ferry_message *l_message(struct node *node, uint32_t op, struct content *content);
-/* A message was taken, by a handler or by a reader: which record is it? NULL: something is wrong. */
+/* A message was taken, by a handler or by a reader: which record is it? NULL: something
+ * is wrong. */
 struct rec *l_take(struct node *node, const ferry_message *message);
 /* A record was accepted by fy_post. */
 void l_accepted(struct node *node, struct rec *rec);
 size_t l_total(const struct content *content);
-/* May a chunk of it be lost, or its receiver have no memory for it? What does not fit into a batch, folded, has chunks. */
+/* May a chunk of it be lost, or its receiver have no memory for it? What does not fit into a batch,
+ * folded, has chunks. */
 static inline bool l_may_fail(const struct world *w, const struct content *content)
 {
 	return (w->plan.net.fail_data_ppm || w->plan.short_one_in) && content &&

@@ -1,22 +1,26 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A receiver that does not read, and four threads that flood it: bodies of 64 KiB, every eighth with an
- * attachment of 4 MiB. Rank 0 floods, rank 1 sits there for 7 s, then reads all of it. What is asked:
+ * A receiver that does not read, and four threads that flood it: bodies of 64 KiB, every eighth
+ * with an attachment of 4 MiB. Rank 0 floods, rank 1 sits there for 7 s, then reads all of it. What
+ * is asked:
  *
  *  - neither side's memory grows by more than 200 MiB, in these 7 s and after they are over;
  *  - nothing is lost: each message comes once, in the order of its thread, with its bytes;
- *  - with a third rank, that the two others still answer its calls meanwhile. It makes one a millisecond to
- *    each of them, before, during the 7 s and while the flood is read.
+ *  - with a third rank, that the two others still answer its calls meanwhile. It makes one a
+ *    millisecond to each of them, before, during the 7 s and while the flood is read.
  *
  *     flood mailbox   nobody calls ferry_recv for 7 s
- *     flood late      it reads for 2 s first, so that its senders have all the credit there is; then the same
+ *     flood late      it reads for 2 s first, so that its senders have all the credit there is;
+ *                     then the same
  *     flood pool      a handler on a pool of one thread sleeps in its first message
- *     flood inline    an inline handler does so, which stops its whole rank; its calls have to wait, rank 0's not
+ *     flood inline    an inline handler does so, which stops its whole rank; its calls have to
+ *                     wait, rank 0's not
  *
- * FLOOD_SECONDS, FLOOD_MIB and FLOOD_CALL_MS change the 7, the 200, and what 99 of 100 calls may take in the 7 s.
+ * FLOOD_SECONDS, FLOOD_MIB and FLOOD_CALL_MS change the 7, the 200, and what 99 of 100 calls may
+ * take in the 7 s.
  *
- * What is sent is a window of one large pattern, so that the program's own memory does not grow by what
- * is lent to the engine. Its place follows from thread and number.
+ * What is sent is a window of one large pattern, so that the program's own memory does not grow by
+ * what is lent to the engine. Its place follows from thread and number.
  */
 #include "system.h"
 
@@ -38,7 +42,7 @@ static double lead, stall, allowed_mib, allowed_ms;
 static volatile enum phase phase; /* rank 2's: written by its handler */
 static bool inline_sleeps;
 
-/* ---- memory ------------------------------------------------------------------------------------------- */
+/* ---- memory ------------------------------------------------------------ */
 
 /* A line of /proc/self/status, in MiB. */
 static double memory_of(const char *name)
@@ -68,7 +72,7 @@ static bool memory_good(const struct memory *m)
 	       m->end - m->start <= allowed_mib;
 }
 
-/* ---- reports: rank 0 prints them ------------------------------------------------------------------------- */
+/* ---- reports: rank 0 prints them --------------------------------------- */
 
 static bool failed;
 
@@ -90,7 +94,8 @@ static void report(bool good, const char *format, ...)
 
 static void report_memory(const char *who, const struct memory *m)
 {
-	report(memory_good(m), "%s: peak %.0f MiB more while nobody read, %.0f until the end, %.0f more are left "
+	report(memory_good(m),
+	       "%s: peak %.0f MiB more while nobody read, %.0f until the end, %.0f more are left "
 	       "after it (may be %.0f)",
 	       who, m->peak_stalled - m->start, m->peak - m->start, m->end - m->start, allowed_mib);
 }
@@ -112,7 +117,7 @@ static void tell_phase(enum phase now)
 		CHECK_OK(ferry_post(engine, 2, OP_PHASE, &now, sizeof now, NULL));
 }
 
-/* ---- rank 0 ------------------------------------------------------------------------------------------------- */
+/* ---- rank 0 ------------------------------------------------------------ */
 
 static double flood_until;
 static uint64_t flood_sent[THREADS];
@@ -130,7 +135,8 @@ static void send_one(const struct head *head)
 	CHECK_OK(ferry_message_write(message, head, sizeof *head));
 	CHECK_OK(ferry_message_write(message, bytes_of(head, BODY), BODY - sizeof *head));
 	if (head->number % EVERY == 0)
-		CHECK_OK(ferry_message_attach(message, bytes_of(head, ATTACHMENT), ATTACHMENT, NULL, NULL));
+		CHECK_OK(ferry_message_attach(message, bytes_of(head, ATTACHMENT), ATTACHMENT, NULL,
+		                              NULL));
 	CHECK_OK(ferry_post_message(engine, 1, message, NULL));
 	ferry_message_release(message);
 }
@@ -157,7 +163,8 @@ static void flood_all(struct memory *m)
 	for (uintptr_t i = 0; i < THREADS; i++)
 		CHECK(pthread_create(&threads[i], NULL, flood, (void *)i) == 0);
 	system_sleep_ms((unsigned)(lead * 1000));
-	tell_phase(STALLED); /* rank 1 may be unable to: what an inline handler posts leaves when it returns */
+	/* rank 1 may be unable to: what an inline handler posts leaves when it returns */
+	tell_phase(STALLED);
 	system_sleep_ms((unsigned)(stall * 1000));
 	m->peak_stalled = memory_of("VmHWM");
 	for (int i = 0; i < THREADS; i++) {
@@ -167,7 +174,7 @@ static void flood_all(struct memory *m)
 	printf("%llu messages were sent, of %d threads\n", (unsigned long long)sent, THREADS);
 }
 
-/* ---- rank 1 ------------------------------------------------------------------------------------------------- */
+/* ---- rank 1 ------------------------------------------------------------ */
 
 static uint64_t next_number[THREADS];
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -245,7 +252,7 @@ static void await_goodbyes(void)
 	pthread_mutex_unlock(&lock);
 }
 
-/* ---- rank 2 ------------------------------------------------------------------------------------------------- */
+/* ---- rank 2 ------------------------------------------------------------ */
 
 static void on_echo(ferry *on, ferry_message *message, void *arg)
 {
@@ -311,8 +318,9 @@ static void report_calls(int rank, enum phase when, const char *what)
 	qsort(t->ms, t->count, sizeof t->ms[0], compare);
 	p99 = t->ms[(t->count - 1) * 99 / 100];
 	report(!counts || p99 <= allowed_ms,
-	       "calls of rank 2 to rank %d, %s: %u; 50 %% %.3f ms, 99 %% %.3f, longest %.3f%s", rank, what,
-	       t->count, t->ms[t->count / 2], p99, t->ms[t->count - 1], counts ? "" : " (no limit)");
+	       "calls of rank 2 to rank %d, %s: %u; 50 %% %.3f ms, 99 %% %.3f, longest %.3f%s",
+	       rank, what, t->count, t->ms[t->count / 2], p99, t->ms[t->count - 1],
+	       counts ? "" : " (no limit)");
 }
 
 static void call_both(void)
@@ -329,7 +337,7 @@ static void call_both(void)
 			report_calls(rank, when, names[when]);
 }
 
-/* ---- the run -------------------------------------------------------------------------------------------------- */
+/* ---- the run ----------------------------------------------------------- */
 
 static void pattern_create(void)
 {

@@ -159,7 +159,7 @@ break_it refused-held channel.c 's/^\t\trefuse_held(p, ch, s, &r);/\t\t;/' \
 	'held records that a receiver could not read stay open' sim/corners sim/malformed
 break_it told-late outgoing.c 's/if (more \&\& p->freed </if (p->freed </' \
 	'posters are told of freed memory only when it is much' sim/corners
-break_it nudge lane.c 's/ \&\& lane->tail_seen - head <= NUDGE_BELOW//' \
+break_it nudge lane.c 's/lane->tail_seen - head <= NUDGE_BELOW \&\& //' \
 	'a producer is woken for room that it cannot use' unit/test_lane
 break_it failed dispatch.c 's/if (fy_unlikely(slot->request.status)) {/if (slot->request.status == FERRY_ECANCELED) {/' \
 	'what MPI says of a receive that failed is believed' sim/corners
@@ -191,7 +191,7 @@ M=sim/memory
 break_it half-made transfer_in.c '/^static bool land(/,/^}/s/if (!data)/if (false)/' \
 	'an attachment that found no memory has a length all the same' $M
 break_it lengths transfer_in.c \
-	's/^\tif (!lengths) {/\tif (!in) {/;s/\.lengths = lengths, /&.status = lengths ? 0 : FERRY_ENOMEM, /' \
+	's/^\tif (!lengths) {/\tif (!in) {/;s/\.lengths = lengths,/& .status = lengths ? 0 : FERRY_ENOMEM,/' \
 	'an announcement that found no memory is taken for a wrong one' $M
 break_it news channel.c 's/ || ch->news_owed//' \
 	'news of a close that had no memory are forgotten' sim/memory

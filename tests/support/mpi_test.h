@@ -12,26 +12,26 @@
 
 #include "ferry.h"
 
-#define CHECK_FAIL(...)                                          \
-	do {                                                     \
-		fprintf(stderr, "%s:%d: ", __FILE__, __LINE__);  \
-		fprintf(stderr, __VA_ARGS__);                    \
-		fputc('\n', stderr);                             \
-		fflush(NULL);                                    \
-		_Exit(1);                                        \
+#define CHECK_FAIL(...)                                         \
+	do {                                                    \
+		fprintf(stderr, "%s:%d: ", __FILE__, __LINE__); \
+		fprintf(stderr, __VA_ARGS__);                   \
+		fputc('\n', stderr);                            \
+		fflush(NULL);                                   \
+		_Exit(1);                                       \
 	} while (0)
 
-#define CHECK(condition)                                \
-	do {                                            \
-		if (!(condition))                       \
+#define CHECK(condition)                                      \
+	do {                                                  \
+		if (!(condition))                             \
 			CHECK_FAIL("not so: %s", #condition); \
 	} while (0)
 
 /* Two integers are equal. */
-#define CHECK_INT(left, right)                                                                \
-	do {                                                                                  \
-		long long check_l = (long long)(left), check_r = (long long)(right);          \
-		if (check_l != check_r)                                                       \
+#define CHECK_INT(left, right)                                                                    \
+	do {                                                                                      \
+		long long check_l = (long long)(left), check_r = (long long)(right);              \
+		if (check_l != check_r)                                                           \
 			CHECK_FAIL("%s is %lld, not %lld (%s)", #left, check_l, check_r, #right); \
 	} while (0)
 
@@ -41,15 +41,15 @@
 		int check_s = (call);                                                      \
 		if (check_s != (status))                                                   \
 			CHECK_FAIL("%s is %s, not %s (%s)", #call, ferry_strname(check_s), \
-				   ferry_strname(status), ferry_last_error());             \
+			           ferry_strname(status), ferry_last_error());             \
 	} while (0)
 #define CHECK_OK(call) CHECK_STATUS(call, FERRY_OK)
 
 /* Leave the test out: the same on every rank. */
-#define CHECK_SKIP(reason)               \
-	do {                             \
-		puts("SKIP: " reason);   \
-		exit(77);                \
+#define CHECK_SKIP(reason)             \
+	do {                           \
+		puts("SKIP: " reason); \
+		exit(77);              \
 	} while (0)
 
 /* A number from the environment, or `otherwise` when it is not set. */

@@ -61,8 +61,8 @@ static void *memory(size_t nbytes)
 	return data;
 }
 
-static int start_send(struct conformance *c, int from, int to, int tag, const void *data, size_t nbytes,
-                      fy_request *request)
+static int start_send(struct conformance *c, int from, int to, int tag, const void *data,
+                      size_t nbytes, fy_request *request)
 {
 	fy_port *port = c->port(c, from);
 	int status = port->ops->send(port, to, tag, data, nbytes, request);
@@ -97,7 +97,8 @@ static void finish_sent(struct conformance *c, int rank, fy_request *request)
 		EXPECT(c, request->status == 0);
 }
 
-static void finish_received(struct conformance *c, int rank, fy_request *request, int source, size_t nbytes)
+static void finish_received(struct conformance *c, int rank, fy_request *request, int source,
+                            size_t nbytes)
 {
 	if (!finish(c, rank, request))
 		return;
@@ -159,7 +160,8 @@ static void tags_are_apart(struct conformance *c)
 	for (int i = 0; i < 4 && here(c, FIRST); i++)
 		start_send(c, FIRST, second(c), tags[i], &out[i], sizeof out[i], &sent[i]);
 	for (int i = 3; i >= 0 && here(c, second(c)); i--)
-		start_recv(c, second(c), i % 2 != 0 ? FIRST : FY_PORT_ANY, tags[i], &in[i], sizeof in[i], &received[i]);
+		start_recv(c, second(c), i % 2 != 0 ? FIRST : FY_PORT_ANY, tags[i], &in[i],
+		           sizeof in[i], &received[i]);
 	for (int i = 0; i < 4 && here(c, second(c)); i++) {
 		finish_received(c, second(c), &received[i], FIRST, sizeof in[i]);
 		EXPECT(c, in[i] == 100 + i);
@@ -170,8 +172,10 @@ static void tags_are_apart(struct conformance *c)
 
 static void any_source_hears_every_rank_once(struct conformance *c)
 {
-	int n = c->ranks, *out = memory((size_t)n * sizeof *out), *in = memory((size_t)n * sizeof *in);
-	fy_request *sent = memory((size_t)n * sizeof *sent), *received = memory((size_t)n * sizeof *received);
+	int n = c->ranks, *out = memory((size_t)n * sizeof *out),
+	    *in = memory((size_t)n * sizeof *in);
+	fy_request *sent = memory((size_t)n * sizeof *sent),
+		   *received = memory((size_t)n * sizeof *received);
 	int heard = 0;
 	for (int r = 0; r < n && here(c, FIRST); r++)
 		start_recv(c, FIRST, FY_PORT_ANY, 3, &in[r], sizeof in[r], &received[r]);
@@ -397,10 +401,12 @@ static void cancel_races_with_a_message(struct conformance *c)
 			finish(c, second(c), &received);
 			if (received.status == FERRY_ECANCELED) {
 				which = 1;
-				start_recv(c, second(c), FIRST, 41, &in[1], sizeof in[1], &received);
+				start_recv(c, second(c), FIRST, 41, &in[1], sizeof in[1],
+				           &received);
 				finish(c, second(c), &received);
 			}
-			EXPECT(c, received.status == 0 && received.nbytes == sizeof in[0] && in[which] == 300 + i);
+			EXPECT(c, received.status == 0 && received.nbytes == sizeof in[0] &&
+			                  in[which] == 300 + i);
 		}
 		if (here(c, FIRST))
 			finish_sent(c, FIRST, &sent);
@@ -414,7 +420,8 @@ static void a_refused_send_has_a_text_and_starts_nothing(struct conformance *c)
 	if (here(c, FIRST)) {
 		fy_port *port = c->port(c, FIRST);
 		c->refuse(c, FIRST);
-		EXPECT(c, port->ops->send(port, second(c), 50, &out[0], sizeof out[0], &sent) == FERRY_EMPI);
+		EXPECT(c, port->ops->send(port, second(c), 50, &out[0], sizeof out[0], &sent) ==
+		                  FERRY_EMPI);
 		EXPECT(c, port->ops->error(port) != NULL && strlen(port->ops->error(port)) > 10);
 		start_send(c, FIRST, second(c), 50, &out[1], sizeof out[1], &sent);
 	}
@@ -432,7 +439,9 @@ static void what_cannot_be_sent_is_refused(struct conformance *c)
 	struct {
 		int rank, tag;
 		size_t nbytes;
-	} wrong[5] = { { -1, 1, 4 }, { -7, 1, 4 }, { c->ranks, 1, 4 }, { FIRST, -2, 4 }, { FIRST, 1, 0 } };
+	} wrong[5] = {
+		{ -1, 1, 4 }, { -7, 1, 4 }, { c->ranks, 1, 4 }, { FIRST, -2, 4 }, { FIRST, 1, 0 }
+	};
 	fy_port *port = c->port(c, FIRST);
 	char byte[4] = "x";
 	fy_request request;
@@ -440,12 +449,12 @@ static void what_cannot_be_sent_is_refused(struct conformance *c)
 		return;
 	wrong[4].nbytes = port->chunk_max + 1;
 	for (int i = 0; i < 5; i++) {
-		EXPECT(c, port->ops->send(port, wrong[i].rank, wrong[i].tag, byte, wrong[i].nbytes, &request) ==
-		                  FERRY_EMPI);
+		EXPECT(c, port->ops->send(port, wrong[i].rank, wrong[i].tag, byte, wrong[i].nbytes,
+		                          &request) == FERRY_EMPI);
 		EXPECT(c, strlen(port->ops->error(port)) > 10);
 		if (i != 0)
-			EXPECT(c, port->ops->recv(port, wrong[i].rank, wrong[i].tag, byte, wrong[i].nbytes, &request) ==
-			                  FERRY_EMPI);
+			EXPECT(c, port->ops->recv(port, wrong[i].rank, wrong[i].tag, byte,
+			                          wrong[i].nbytes, &request) == FERRY_EMPI);
 	}
 }
 
@@ -463,9 +472,11 @@ static void limits_are_stated_and_kept(struct conformance *c)
 		EXPECT(c, port->chunk_max >= (1 << 20) && port->chunk_max <= INT32_MAX);
 	}
 	if (here(c, FIRST))
-		start_send(c, FIRST, second(c), c->port(c, FIRST)->tag_max, &out, sizeof out, &sent);
+		start_send(c, FIRST, second(c), c->port(c, FIRST)->tag_max, &out, sizeof out,
+		           &sent);
 	if (here(c, second(c))) {
-		start_recv(c, second(c), FIRST, c->port(c, second(c))->tag_max, &in, sizeof in, &received);
+		start_recv(c, second(c), FIRST, c->port(c, second(c))->tag_max, &in, sizeof in,
+		           &received);
 		finish_received(c, second(c), &received, FIRST, sizeof in);
 		EXPECT(c, in == 99);
 	}
@@ -516,7 +527,8 @@ static void doorbells_are_shared(struct conformance *c)
 		fy_port *port = c->port(c, r);
 		int from = (r + c->ranks - 1) % c->ranks;
 		if (port != NULL && port->ops->doorbell(port, from) != NULL)
-			EXPECT(c, *(volatile uint32_t *)port->ops->doorbell(port, r) == 4000 + (uint32_t)from);
+			EXPECT(c, *(volatile uint32_t *)port->ops->doorbell(port, r) ==
+			                  4000 + (uint32_t)from);
 	}
 }
 
@@ -536,7 +548,8 @@ static void the_rank_that_differs_is_named(struct conformance *c)
 			if (!odd || last == 0)
 				EXPECT(c, status == 0);
 			else if (r == last || status != 0)
-				EXPECT(c, status == FERRY_ENOTSUP && who == last && strcmp(theirs, "same") == 0);
+				EXPECT(c, status == FERRY_ENOTSUP && who == last &&
+				                  strcmp(theirs, "same") == 0);
 		}
 	c->gather(c);
 }
@@ -571,7 +584,8 @@ static void crowd_start(struct conformance *c, int rank, struct parcel *out, str
 			struct parcel *p = &in[peer * CROWD + CROWD - 1 - i];
 			*p = (struct parcel){ .nbytes = crowd_size(peer, rank, CROWD - 1 - i) };
 			p->data = memory(p->nbytes);
-			start_recv(c, rank, peer, 100 + CROWD - 1 - i, p->data, p->nbytes, &p->request);
+			start_recv(c, rank, peer, 100 + CROWD - 1 - i, p->data, p->nbytes,
+			           &p->request);
 			p = &out[peer * CROWD + i];
 			*p = (struct parcel){ .nbytes = crowd_size(rank, peer, i) };
 			p->data = memory(p->nbytes);
@@ -583,7 +597,8 @@ static void crowd_start(struct conformance *c, int rank, struct parcel *out, str
 static void crowd_check(struct conformance *c, int rank, int index, struct parcel *in)
 {
 	int peer = index / CROWD, i = index % CROWD;
-	EXPECT(c, in->request.status == 0 && in->request.source == peer && in->request.nbytes == in->nbytes);
+	EXPECT(c, in->request.status == 0 && in->request.source == peer &&
+	                  in->request.nbytes == in->nbytes);
 	EXPECT(c, filled(in->data, in->nbytes, crowd_name(peer, rank, i)));
 }
 
@@ -630,7 +645,10 @@ static void everybody_sends_to_everybody(struct conformance *c)
 
 /* -------------------------------------------------------------------------- */
 
-#define CHECK(name) { #name, name }
+#define CHECK(name)         \
+	{                   \
+#name, name \
+	}
 
 const struct conformance_check conformance_checks[] = {
 	CHECK(limits_are_stated_and_kept),
@@ -668,7 +686,8 @@ unsigned conformance_run_one(struct conformance *c, const struct conformance_che
 unsigned conformance_run(struct conformance *c)
 {
 	unsigned failures = 0;
-	for (const struct conformance_check *check = conformance_checks; check->name != NULL; check++)
+	for (const struct conformance_check *check = conformance_checks; check->name != NULL;
+	     check++)
 		failures += conformance_run_one(c, check);
 	return failures;
 }

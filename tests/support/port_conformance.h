@@ -25,9 +25,9 @@ struct conformance {
 	unsigned (*misuses)(struct conformance *c);
 	/* A message that is too long for its receive may do harm: it is not tried. */
 	bool never_truncate;
-	const char *check;  /* the name of the one that runs */
+	const char *check; /* the name of the one that runs */
 	unsigned failures;
-	void *arg;          /* the owner's */
+	void *arg; /* the owner's */
 };
 
 struct conformance_check {

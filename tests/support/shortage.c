@@ -11,10 +11,11 @@
 #include "port.h"
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static uint32_t looked_at; /* 1 while allocations are counted: set by begin (release), cleared by end (swap), read by
-                            * all (acquire) */
-static uint64_t held;      /* blocks that were not freed: atomic add */
-static struct {            /* under lock */
+/* 1 while allocations are counted: set by begin (release), cleared by end (swap), read by
+ * all (acquire) */
+static uint32_t looked_at;
+static uint64_t held; /* blocks that were not freed: atomic add */
+static struct {       /* under lock */
 	unsigned paused;
 	unsigned long first, count, counted, failed;
 	size_t nbytes;
@@ -85,7 +86,8 @@ static bool is_to_fail(size_t nbytes)
 	if (shortage.paused || nbytes < shortage.nbytes)
 		return false;
 	shortage.counted++;
-	if (!shortage.first || shortage.counted < shortage.first || shortage.failed >= shortage.count)
+	if (!shortage.first || shortage.counted < shortage.first ||
+	    shortage.failed >= shortage.count)
 		return false;
 	if (shortage.one_in && !one_of(shortage.one_in))
 		return false;
@@ -176,7 +178,8 @@ void __wrap_free(void *memory)
 
 static const struct fy_port_ops *network; /* of all simulated ports */
 
-static int spared_send(fy_port *port, int rank, int tag, const void *data, size_t nbytes, fy_request *request)
+static int spared_send(fy_port *port, int rank, int tag, const void *data, size_t nbytes,
+                       fy_request *request)
 {
 	shortage_pause();
 	int status = network->send(port, rank, tag, data, nbytes, request);
@@ -184,7 +187,8 @@ static int spared_send(fy_port *port, int rank, int tag, const void *data, size_
 	return status;
 }
 
-static int spared_recv(fy_port *port, int rank, int tag, void *data, size_t nbytes, fy_request *request)
+static int spared_recv(fy_port *port, int rank, int tag, void *data, size_t nbytes,
+                       fy_request *request)
 {
 	shortage_pause();
 	int status = network->recv(port, rank, tag, data, nbytes, request);

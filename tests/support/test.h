@@ -27,10 +27,10 @@
 
 /* Leave the whole program out, from main and before the group: CMocka 1.1.5's
  * own skip() is taken for a failure by the TAP driver. */
-#define T_SKIP_ALL(reason)                  \
-	do {                                \
+#define T_SKIP_ALL(reason)                   \
+	do {                                 \
 		puts("1..0 # SKIP " reason); \
-		exit(0);                    \
+		exit(0);                     \
 	} while (0)
 
 /* A number from the environment, or `otherwise` when it is not set. */

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Agreements alone. The engines here are never stepped: the test carries the words of agree.c between them
- * itself, when it likes, and says what each rank has sent and finished. So what takes luck with whole engines
- * is played out on purpose: a record that crosses between two counts, one that is on its way for many rounds,
- * a callback that posts after its rank was counted.
+ * Agreements alone. The engines here are never stepped: the test carries the words of agree.c
+ * between them itself, when it likes, and says what each rank has sent and finished. So what takes
+ * luck with whole engines is played out on purpose: a record that crosses between two counts, one
+ * that is on its way for many rounds, a callback that posts after its rank was counted.
  *
  * The random part is the same with chance deciding, against a model that knows every record.
  */
@@ -70,11 +70,13 @@ static void collect(struct ranks *r, int from)
 {
 	for (struct fy_channel *ch = r->p[from]->all; ch; ch = ch->all_next) {
 		if (ch->news_owed)
-			r->words[r->n_words++] = (struct word){ from, ch->rank, NEWS, { 0 }, ch->news };
+			r->words[r->n_words++] =
+				(struct word){ from, ch->rank, NEWS, { 0 }, ch->news };
 		if (ch->up_owed)
 			r->words[r->n_words++] = (struct word){ from, ch->rank, UP, ch->up, { 0 } };
 		if (ch->down_owed)
-			r->words[r->n_words++] = (struct word){ from, ch->rank, DOWN, ch->down, { 0 } };
+			r->words[r->n_words++] =
+				(struct word){ from, ch->rank, DOWN, ch->down, { 0 } };
 		ch->news_owed = ch->up_owed = ch->down_owed = false;
 	}
 }
@@ -188,24 +190,25 @@ static void nobody_is_done_before_all_have_joined(void **state)
 	end(&r);
 }
 
-/* Rank 1 is counted, then posts to rank 2, which had posted to rank 1 before it joined. The sums of this
- * round agree: what rank 2 sent has its match in what it finished. And what it sent is still on its way. */
+/* Rank 1 is counted, then posts to rank 2, which had posted to rank 1 before it joined. The sums of
+ * this round agree: what rank 2 sent has its match in what it finished. And what it sent is still
+ * on its way. */
 static void one_round_is_not_enough(void **state)
 {
 	(void)state;
 	struct ranks r;
 	begin(&r, 3);
-	r.p[2]->issued[0]++;        /* to rank 1, slow */
+	r.p[2]->issued[0]++; /* to rank 1, slow */
 	join_all(&r, FY_AGREE_FENCE);
-	step(&r, 1);             /* rank 1 is counted: 0, 0 */
-	r.p[1]->issued[0]++;        /* to rank 2, fast */
+	step(&r, 1);         /* rank 1 is counted: 0, 0 */
+	r.p[1]->issued[0]++; /* to rank 2, fast */
 	r.p[2]->done[0]++;
-	step(&r, 2);             /* rank 2 is counted: 1, 1 */
+	step(&r, 2); /* rank 2 is counted: 1, 1 */
 	turn(&r);
 	assert_false(over_for_anybody(&r));
 	turns(&r, 20);
 	assert_false(over_for_anybody(&r));
-	r.p[1]->done[0]++;          /* the slow one came */
+	r.p[1]->done[0]++; /* the slow one came */
 	turns(&r, 6);
 	assert_true(over(&r));
 	end(&r);
@@ -224,7 +227,8 @@ static void what_is_on_its_way_is_waited_for(void **state)
 		assert_false(over_for_anybody(&r));
 		assert_false(stopped(&r, 0));
 		r.p[2]->given++;
-		fy_add_64(&r.engines[2]->handled_elsewhere[0], 1); /* an executor's handler has returned */
+		/* an executor's handler has returned */
+		fy_add_64(&r.engines[2]->handled_elsewhere[0], 1);
 		turns(&r, 12);
 		assert_true(over(&r));
 		end(&r);
@@ -248,7 +252,8 @@ static void who_is_busy_is_waited_for(void **state)
 	}
 }
 
-/* A record that waits in its lane is in no count: what was posted before the fence, and what a handler posted. */
+/* A record that waits in its lane is in no count: what was posted before the fence, and what a
+ * handler posted. */
 static void what_waits_in_a_lane_is_waited_for(void **state)
 {
 	(void)state;
@@ -333,7 +338,9 @@ static void what_is_no_verdict_is_not_believed(void **state)
 	join_all(&r, FY_AGREE_FENCE);
 	step(&r, 1);
 	for (uint32_t verdict = 2; verdict < 4; verdict++) {
-		struct fy_agree_word down = { .n = 1, .round = 0, .kind = FY_AGREE_FENCE, .verdict = verdict };
+		struct fy_agree_word down = {
+			.n = 1, .round = 0, .kind = FY_AGREE_FENCE, .verdict = verdict
+		};
 		fy_agree_down(r.p[1], fy_channel_get(r.p[1], 0), &down);
 		assert_int_equal(r.p[1]->stats.malformed, verdict - 1);
 	}
@@ -360,7 +367,8 @@ static void counts_that_cannot_match_end_it_late(void **state)
 	end(&r);
 }
 
-/* What is posted after the fence was joined is of the other colour, and nobody waits for it, however much it is. */
+/* What is posted after the fence was joined is of the other colour, and nobody waits for it,
+ * however much it is. */
 static void a_fence_ends_beside_floods(void **state)
 {
 	(void)state;
@@ -386,7 +394,8 @@ static void a_fence_ends_beside_floods(void **state)
 			turn(&r);
 		}
 		assert_true(over(&r));
-		for (int rank = 0; rank < 5; rank++) { /* what is left comes before the next fence */
+		/* what is left comes before the next fence */
+		for (int rank = 0; rank < 5; rank++) {
 			r.p[rank]->done[!old] = 0;
 			r.p[rank]->issued[!old] = 0;
 		}
@@ -399,7 +408,8 @@ static void a_fence_ends_beside_floods(void **state)
 struct record {
 	int from, to;
 	unsigned colour;
-	bool before; /* its poster had not joined yet; or it was posted by a handler of such a record */
+	/* its poster had not joined yet; or it was posted by a handler of such a record */
+	bool before;
 };
 
 struct model {
@@ -417,12 +427,14 @@ static unsigned pick(struct model *m, int n)
 	return (unsigned)(t_random(&m->random) >> 33) % (unsigned)n;
 }
 
-/* Of a callback, another thread, or a handler of `cause`: whatever may post may do it until the engine has stopped. */
+/* Of a callback, another thread, or a handler of `cause`: whatever may post may do it until the
+ * engine has stopped. */
 static void post(struct model *m, int from, const struct record *cause)
 {
 	if (m->n_posted >= RECORDS_MAX || stopped(&m->ranks, from))
 		return;
-	struct record r = { from, (int)pick(m, m->ranks.n), m->ranks.p[from]->colour, !m->joined[from] };
+	struct record r = { from, (int)pick(m, m->ranks.n), m->ranks.p[from]->colour,
+		            !m->joined[from] };
 	if (cause) {
 		r.colour = cause->colour;
 		r.before = cause->before;
@@ -454,7 +466,8 @@ static void some_word(struct model *m)
 		return;
 	int index = (int)pick(m, r->n_words);
 	for (int i = 0; i < index; i++)
-		if (r->words[i].from == r->words[index].from && r->words[i].to == r->words[index].to)
+		if (r->words[i].from == r->words[index].from &&
+		    r->words[i].to == r->words[index].to)
 			index = i;
 	deliver(r, index);
 }
@@ -475,7 +488,8 @@ static void check(struct model *m)
 		return;
 	for (int i = 0; i < m->n_records; i++)
 		if (m->kind == FY_AGREE_CLOSE || m->records[i].before)
-			snprintf(m->wrong, sizeof m->wrong, "over, with a record from rank %d to rank %d under way",
+			snprintf(m->wrong, sizeof m->wrong,
+			         "over, with a record from rank %d to rank %d under way",
 			         m->records[i].from, m->records[i].to);
 }
 
@@ -519,17 +533,18 @@ static void play(struct model *m, uint64_t seed)
 static void nothing_is_under_way_when_it_is_over(void **state)
 {
 	(void)state;
-	unsigned long seeds = t_seeds(5000), first = t_env("FERRY_FIRST_SEED", 1), only = t_env("FERRY_SEED", 0);
+	unsigned long seeds = t_seeds(5000), first = t_env("FERRY_FIRST_SEED", 1),
+		      only = t_env("FERRY_SEED", 0);
 	for (unsigned long i = 0; i < (only ? 1 : seeds); i++) {
 		struct model m;
 		play(&m, only ? only : first + i);
 		if (m.wrong[0])
-			fail_msg("seed %lu: %s (%d ranks, %s)", only ? only : first + i, m.wrong, m.ranks.n,
-			         m.kind == FY_AGREE_CLOSE ? "close" : "fence");
+			fail_msg("seed %lu: %s (%d ranks, %s)", only ? only : first + i, m.wrong,
+			         m.ranks.n, m.kind == FY_AGREE_CLOSE ? "close" : "fence");
 	}
 }
 
-/* ---- fences here and a close there ------------------------------------------------------------- */
+/* ---- fences here and a close there ------------------------------------- */
 
 /* Each rank fences so many times, then closes; after a fence that failed it closes at once. */
 struct program {
@@ -541,14 +556,15 @@ struct program {
 struct programs {
 	struct model model; /* its chance, its words, and what is wrong */
 	struct program of[RANKS_MAX];
-	unsigned common;    /* fences that all ranks have */
+	unsigned common; /* fences that all ranks have */
 };
 
 static void is_wrong(struct programs *m, int rank, const char *what)
 {
 	if (!m->model.wrong[0])
-		snprintf(m->model.wrong, sizeof m->model.wrong, "rank %d: %s, %u of %u fences done, %u are common", rank,
-		         what, m->of[rank].done, m->of[rank].fences, m->common);
+		snprintf(m->model.wrong, sizeof m->model.wrong,
+		         "rank %d: %s, %u of %u fences done, %u are common", rank, what,
+		         m->of[rank].done, m->of[rank].fences, m->common);
 }
 
 static void see_fence(struct programs *m, int rank)
@@ -565,7 +581,8 @@ static void see_fence(struct programs *m, int rank)
 		if (status != FERRY_EINVAL || of->done != m->common)
 			is_wrong(m, rank, "a fence failed that all ranks have");
 		else if (sscanf(detail, "rank %d is in ferry_close", &closer) != 1 || closer < 0 ||
-		         closer >= m->model.ranks.n || !m->of[closer].closing || m->of[closer].done != of->done)
+		         closer >= m->model.ranks.n || !m->of[closer].closing ||
+		         m->of[closer].done != of->done)
 			is_wrong(m, rank, "its fence names a rank that does not close");
 	}
 	ferry_future_release(of->fence);
@@ -634,7 +651,8 @@ static void play_programs(struct programs *m, uint64_t seed)
 static void fences_here_and_a_close_there(void **state)
 {
 	(void)state;
-	unsigned long seeds = t_seeds(3000), first = t_env("FERRY_FIRST_SEED", 1), only = t_env("FERRY_SEED", 0);
+	unsigned long seeds = t_seeds(3000), first = t_env("FERRY_FIRST_SEED", 1),
+		      only = t_env("FERRY_SEED", 0);
 	for (unsigned long i = 0; i < (only ? 1 : seeds); i++) {
 		static struct programs m;
 		play_programs(&m, only ? only : first + i);
@@ -686,7 +704,8 @@ static void who_is_awaited_is_known(void **state)
 	for (int n = 0; n < 7; n++) {
 		joined[order[n]] = true;
 		fy_agree_join(r.p[order[n]], FY_AGREE_CLOSE);
-		for (int again = 0; again < 1500; again++) /* of 2 ms: what changed is told after a second */
+		/* of 2 ms: what changed is told after a second */
+		for (int again = 0; again < 1500; again++)
 			turn(&r);
 		for (int i = 0; i < 7 && n < 6; i++) {
 			unsigned at = 0, named = 0;

@@ -57,18 +57,42 @@ static void every_kind_of_element_is_taken(void **state)
 	GOOD("\xcf\x00\x00\x00\x00\x00\x00\x00\x00", 1);
 	GOOD("\xd3\x00\x00\x00\x00\x00\x00\x00\x00", 1);
 	GOOD("\xa0", 1);
-	GOOD("\xa3" "abc", 1);
-	GOOD("\xd9\x03" "abc", 1);
-	GOOD("\xda\x00\x03" "abc", 1);
-	GOOD("\xdb\x00\x00\x00\x03" "abc", 1);
-	GOOD("\xc4\x03" "abc", 1);
-	GOOD("\xc5\x00\x03" "abc", 1);
-	GOOD("\xc6\x00\x00\x00\x03" "abc", 1);
-	GOOD("\xc7\x03\x05" "abc", 1);
-	GOOD("\xc8\x00\x03\x05" "abc", 1);
-	GOOD("\xc9\x00\x00\x00\x03\x05" "abc", 1);
-	GOOD("\xd4\x05" "a", 1);
-	GOOD("\xd8\x05" "0123456789abcdef", 1);
+	GOOD("\xa3"
+	     "abc",
+	     1);
+	GOOD("\xd9\x03"
+	     "abc",
+	     1);
+	GOOD("\xda\x00\x03"
+	     "abc",
+	     1);
+	GOOD("\xdb\x00\x00\x00\x03"
+	     "abc",
+	     1);
+	GOOD("\xc4\x03"
+	     "abc",
+	     1);
+	GOOD("\xc5\x00\x03"
+	     "abc",
+	     1);
+	GOOD("\xc6\x00\x00\x00\x03"
+	     "abc",
+	     1);
+	GOOD("\xc7\x03\x05"
+	     "abc",
+	     1);
+	GOOD("\xc8\x00\x03\x05"
+	     "abc",
+	     1);
+	GOOD("\xc9\x00\x00\x00\x03\x05"
+	     "abc",
+	     1);
+	GOOD("\xd4\x05"
+	     "a",
+	     1);
+	GOOD("\xd8\x05"
+	     "0123456789abcdef",
+	     1);
 	GOOD("\x90", 1);
 	GOOD("\x93\x01\x02\x03", 4);
 	GOOD("\xdc\x00\x02\x01\x02", 3);
@@ -107,21 +131,29 @@ static void the_byte_that_msgpack_never_uses_is_refused(void **state)
 static void a_string_longer_than_the_bytes_is_refused(void **state)
 {
 	(void)state;
-	BAD("\xa3" "ab", 0, "a length beyond the end of the bytes");
-	BAD("\xdb\xff\xff\xff\xff" "ab", 0, "a length beyond the end of the bytes");
+	BAD("\xa3"
+	    "ab",
+	    0, "a length beyond the end of the bytes");
+	BAD("\xdb\xff\xff\xff\xff"
+	    "ab",
+	    0, "a length beyond the end of the bytes");
 }
 
 static void a_binary_longer_than_the_bytes_is_refused(void **state)
 {
 	(void)state;
-	BAD("\xc4\x03" "ab", 0, "a length beyond the end of the bytes");
+	BAD("\xc4\x03"
+	    "ab",
+	    0, "a length beyond the end of the bytes");
 	BAD("\xc6\xff\xff\xff\xff", 0, "a length beyond the end of the bytes");
 }
 
 static void an_extension_longer_than_the_bytes_is_refused(void **state)
 {
 	(void)state;
-	BAD("\xd8\x05" "0123456789abcde", 0, "a length beyond the end of the bytes");
+	BAD("\xd8\x05"
+	    "0123456789abcde",
+	    0, "a length beyond the end of the bytes");
 	BAD("\xc9\xff\xff\xff\xff\x05", 0, "a length beyond the end of the bytes");
 }
 
@@ -178,8 +210,10 @@ static void nesting_is_taken_to_the_limit_and_refused_beyond(void **state)
 	unsigned char bytes[2 * 100001];
 	assert_good(bytes, nest(bytes, FERRY_DEPTH_MAX, 0x91, 1), FERRY_DEPTH_MAX + 1);
 	assert_good(bytes, nest(bytes, FERRY_DEPTH_MAX, 0x81, 2), 2 * FERRY_DEPTH_MAX + 1);
-	assert_bad(bytes, nest(bytes, FERRY_DEPTH_MAX + 1, 0x91, 1), FERRY_DEPTH_MAX, "nested too deeply");
-	assert_bad(bytes, nest(bytes, FERRY_DEPTH_MAX + 1, 0x81, 2), 2 * FERRY_DEPTH_MAX, "nested too deeply");
+	assert_bad(bytes, nest(bytes, FERRY_DEPTH_MAX + 1, 0x91, 1), FERRY_DEPTH_MAX,
+	           "nested too deeply");
+	assert_bad(bytes, nest(bytes, FERRY_DEPTH_MAX + 1, 0x81, 2), 2 * FERRY_DEPTH_MAX,
+	           "nested too deeply");
 	assert_bad(bytes, nest(bytes, 100000, 0x91, 1), FERRY_DEPTH_MAX, "nested too deeply");
 }
 
@@ -239,7 +273,8 @@ static bool compare(const unsigned char *bytes, size_t nbytes)
 	fy_decode(bytes, objects, no_reference, NULL);
 	msgpack_unpacked theirs;
 	msgpack_unpacked_init(&theirs);
-	assert_int_equal(msgpack_unpack_next(&theirs, (const char *)bytes, nbytes, &end), MSGPACK_UNPACK_SUCCESS);
+	assert_int_equal(msgpack_unpack_next(&theirs, (const char *)bytes, nbytes, &end),
+	                 MSGPACK_UNPACK_SUCCESS);
 	assert_int_equal(end, nbytes);
 	assert_true(msgpack_object_equal(objects[0], theirs.data));
 	msgpack_unpacked_destroy(&theirs);
@@ -269,8 +304,9 @@ static void all_kinds_decode_as_msgpack_c_does(void **state)
 /* Bytes that are often well formed: small containers around all kinds. */
 static size_t generate(uint64_t *seed, unsigned char *bytes, size_t room)
 {
-	static const unsigned char firsts[] = { 0x91, 0x92, 0x93, 0x81, 0x82, 0x90, 0xdc, 0xde, 0x01, 0xe1, 0xa2,
-		                                0xc4, 0xd9, 0xd4, 0xd6, 0xc7, 0xcd, 0xd1, 0xca, 0xc0, 0xc3 };
+	static const unsigned char firsts[] = { 0x91, 0x92, 0x93, 0x81, 0x82, 0x90, 0xdc,
+		                                0xde, 0x01, 0xe1, 0xa2, 0xc4, 0xd9, 0xd4,
+		                                0xd6, 0xc7, 0xcd, 0xd1, 0xca, 0xc0, 0xc3 };
 	size_t n = 1 + t_random(seed) % room;
 	for (size_t i = 0; i < n; i++) {
 		uint64_t r = t_random(seed);

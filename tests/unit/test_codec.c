@@ -129,7 +129,10 @@ static void the_packer_packs_into_the_body(void **state)
 	assert_int_equal(msgpack_pack_array(packer, 2), 0);
 	assert_int_equal(msgpack_pack_int(packer, -5), 0);
 	assert_int_equal(msgpack_pack_str_with_body(packer, "ab", 2), 0);
-	assert_memory_equal(ferry_message_body(message, NULL), "\x92\xfb\xa2" "ab", 5);
+	assert_memory_equal(ferry_message_body(message, NULL),
+	                    "\x92\xfb\xa2"
+	                    "ab",
+	                    5);
 	const msgpack_object *object = object_of(message);
 	assert_int_equal(object->via.array.size, 2);
 	assert_int_equal(object->via.array.ptr[0].via.i64, -5);
@@ -140,7 +143,8 @@ static void the_packer_packs_into_the_body(void **state)
 static void every_kind_comes_back_as_it_was(void **state)
 {
 	(void)state;
-	msgpack_object f32 = { .type = MSGPACK_OBJECT_FLOAT32 }, f64 = { .type = MSGPACK_OBJECT_FLOAT64 };
+	msgpack_object f32 = { .type = MSGPACK_OBJECT_FLOAT32 },
+		       f64 = { .type = MSGPACK_OBJECT_FLOAT64 };
 	msgpack_object truth = { .type = MSGPACK_OBJECT_BOOLEAN };
 	msgpack_object negative = { .type = MSGPACK_OBJECT_NEGATIVE_INTEGER };
 	f32.via.f64 = 0.5;
@@ -148,9 +152,21 @@ static void every_kind_comes_back_as_it_was(void **state)
 	truth.via.boolean = true;
 	negative.via.i64 = INT64_MIN;
 	msgpack_object_kv pair = { str("key"), number(UINT64_MAX) };
-	msgpack_object all[] = { nil(), truth,         number(7),           negative,      f32,
-		                 f64,   str("text"),   bin("\0\1", 2),      bin(NULL, 0),  str(""),
-		                 ext(5, "abc", 3), ext(-1, "abcd", 4), map(&pair, 1), array(NULL, 0), map(NULL, 0) };
+	msgpack_object all[] = { nil(),
+		                 truth,
+		                 number(7),
+		                 negative,
+		                 f32,
+		                 f64,
+		                 str("text"),
+		                 bin("\0\1", 2),
+		                 bin(NULL, 0),
+		                 str(""),
+		                 ext(5, "abc", 3),
+		                 ext(-1, "abcd", 4),
+		                 map(&pair, 1),
+		                 array(NULL, 0),
+		                 map(NULL, 0) };
 	msgpack_object object = array(all, sizeof all / sizeof *all);
 	ferry_message *message = message_new();
 	assert_int_equal(ferry_message_pack(message, &object), FERRY_OK);
@@ -266,7 +282,8 @@ static void wrong_arguments_are_named(void **state)
 	assert_int_equal(ferry_message_pack(NULL, NULL), FERRY_EINVAL);
 	assert_int_equal(ferry_message_object(message, NULL), FERRY_EINVAL);
 	assert_int_equal(ferry_message_object(NULL, &object_p), FERRY_EINVAL);
-	assert_int_equal(ferry_message_object(message, &object_p), FERRY_EDECODE); /* an empty body */
+	/* an empty body */
+	assert_int_equal(ferry_message_object(message, &object_p), FERRY_EDECODE);
 	assert_ptr_equal(object_p, (const msgpack_object *)1);
 	message->flags |= FY_MESSAGE_POSTED;
 	msgpack_object object = nil();
@@ -295,14 +312,19 @@ static void each_class_of_malformed_bytes_has_its_offset_and_reason(void **state
 	(void)state;
 	MALFORMED("\x92\x01\xc1", "at byte 2 of 3: a byte that msgpack does not use");
 	MALFORMED("\x91\xcd\x01", "at byte 1 of 3: the bytes end inside a header");
-	MALFORMED("\xa5" "abcd", "at byte 0 of 5: a length beyond the end of the bytes");
+	MALFORMED("\xa5"
+	          "abcd",
+	          "at byte 0 of 5: a length beyond the end of the bytes");
 	MALFORMED("\xc6\xff\xff\xff\xff", "at byte 0 of 5: a length beyond the end of the bytes");
-	MALFORMED("\xc9\xff\xff\xff\xff\x05", "at byte 0 of 6: a length beyond the end of the bytes");
+	MALFORMED("\xc9\xff\xff\xff\xff\x05",
+	          "at byte 0 of 6: a length beyond the end of the bytes");
 	MALFORMED("\xdd\xff\xff\xff\xff", "at byte 0 of 5: a count beyond the end of the bytes");
 	MALFORMED("\xdf\xff\xff\xff\xff", "at byte 0 of 5: a count beyond the end of the bytes");
 	MALFORMED("\x01\x02", "at byte 1 of 2: bytes after the object");
-	MALFORMED("\x91\xd6\x7f\x00\x00\x00\x00", "at byte 1 of 7: a reference to an attachment that is not there");
-	MALFORMED("\xd5\x7f\x00\x00", "at byte 0 of 4: a reference to an attachment does not have four bytes");
+	MALFORMED("\x91\xd6\x7f\x00\x00\x00\x00",
+	          "at byte 1 of 7: a reference to an attachment that is not there");
+	MALFORMED("\xd5\x7f\x00\x00",
+	          "at byte 0 of 4: a reference to an attachment does not have four bytes");
 	char deep[100];
 	memset(deep, 0x91, sizeof deep);
 	assert_malformed(message_with(deep, sizeof deep), "at byte 31 of 100: nested too deeply");
@@ -316,8 +338,11 @@ static void references_are_held_to_the_attachments_that_are_there(void **state)
 	assert_int_equal(ferry_message_attach(message, "abc", 3, NULL, NULL), FERRY_OK);
 	ferry_message_retain(message);
 	assert_malformed(message, "at byte 0 of 6: a reference to an attachment that is not there");
-	assert_int_equal(ferry_message_attach(message, &huge, (size_t)5 << 30, NULL, NULL), FERRY_OK);
-	assert_malformed(message, "at byte 0 of 6: a reference to an attachment that is too long for a binary");
+	assert_int_equal(ferry_message_attach(message, &huge, (size_t)5 << 30, NULL, NULL),
+	                 FERRY_OK);
+	assert_malformed(
+		message,
+		"at byte 0 of 6: a reference to an attachment that is too long for a binary");
 
 	message = message_with("\x92\xd6\x7f\x00\x00\x00\x00\xd6\x7f\x00\x00\x00\x00", 13);
 	assert_int_equal(ferry_message_attach(message, "abc", 3, NULL, NULL), FERRY_OK);
@@ -329,7 +354,10 @@ static void references_are_held_to_the_attachments_that_are_there(void **state)
 static void one_object_is_bounded_by_decode_memory(void **state)
 {
 	(void)state;
-	enum { FIT = DECODE_MEMORY / sizeof(msgpack_object) - 2, OVER = DECODE_MEMORY / sizeof(msgpack_object) };
+	enum {
+		FIT = DECODE_MEMORY / sizeof(msgpack_object) - 2,
+		OVER = DECODE_MEMORY / sizeof(msgpack_object)
+	};
 	unsigned char bytes[3 + OVER] = { 0xdc, FIT >> 8, FIT & 0xff };
 	ferry_message *message = message_with(bytes, 3 + FIT);
 	assert_int_equal(object_of(message)->via.array.size, FIT);
@@ -368,12 +396,18 @@ static void bombs_take_no_memory(void **state)
 	static const struct {
 		const char *bytes;
 		size_t nbytes, times;
-	} bombs[] = { { "\xdd\x05\xf5\xe1\x00", 5, 1 },     { "\xdd\xff\xff\xff\xff", 5, 1 },
-		      { "\xdf\x05\xf5\xe1\x00", 5, 1 },     { "\xdf\xff\xff\xff\xff", 5, 1 },
-		      { "\xdc\xff\xff", 3, 31 },            { "\xdd\x00\xff\xff\xff", 5, 31 },
-		      { "\xde\xff\xff", 3, 31 },            { "\xc6\xff\xff\xff\xff", 5, 1 },
-		      { "\xdb\xff\xff\xff\xff", 5, 1 },     { "\xc9\xff\xff\xff\xff\x01", 6, 1 },
-		      { "\x91", 1, 60000 },                 { "\x9f", 1, 60000 } };
+	} bombs[] = { { "\xdd\x05\xf5\xe1\x00", 5, 1 },
+		      { "\xdd\xff\xff\xff\xff", 5, 1 },
+		      { "\xdf\x05\xf5\xe1\x00", 5, 1 },
+		      { "\xdf\xff\xff\xff\xff", 5, 1 },
+		      { "\xdc\xff\xff", 3, 31 },
+		      { "\xdd\x00\xff\xff\xff", 5, 31 },
+		      { "\xde\xff\xff", 3, 31 },
+		      { "\xc6\xff\xff\xff\xff", 5, 1 },
+		      { "\xdb\xff\xff\xff\xff", 5, 1 },
+		      { "\xc9\xff\xff\xff\xff\x01", 6, 1 },
+		      { "\x91", 1, 60000 },
+		      { "\x9f", 1, 60000 } };
 	ferry_message *messages[sizeof bombs / sizeof *bombs];
 	for (size_t i = 0; i < sizeof bombs / sizeof *bombs; i++) {
 		messages[i] = message_new();
@@ -406,7 +440,11 @@ static void a_message_that_is_written_on_is_decoded_anew(void **state)
 	ferry_message *message = message_with("\x92\x01", 2);
 	const msgpack_object *object;
 	assert_int_equal(ferry_message_object(message, &object), FERRY_EDECODE);
-	assert_int_equal(ferry_message_write(message, "\xa3" "abc", 4), FERRY_OK);
+	assert_int_equal(ferry_message_write(message,
+	                                     "\xa3"
+	                                     "abc",
+	                                     4),
+	                 FERRY_OK);
 	assert_int_equal(object_of(message)->via.array.ptr[1].via.str.size, 3);
 	assert_int_equal(ferry_message_write(message, "\x01", 1), FERRY_OK);
 	assert_int_equal(ferry_message_object(message, &object), FERRY_EDECODE);
@@ -441,7 +479,9 @@ static void threads_that_ask_at_once_get_the_same_object(void **state)
 		pthread_barrier_init(&barrier, NULL, THREADS);
 		for (int i = 0; i < THREADS; i++) {
 			readers[i] = (struct reader){ &barrier, message, NULL, 1 };
-			assert_int_equal(pthread_create(&threads[i], NULL, read_object, &readers[i]), 0);
+			assert_int_equal(pthread_create(&threads[i], NULL, read_object,
+			                                &readers[i]),
+			                 0);
 		}
 		for (int i = 0; i < THREADS; i++)
 			pthread_join(threads[i], NULL);
@@ -486,7 +526,8 @@ static int encode_series(ferry_message *message, const void *value, void *arg)
 	return strcmp(series->name, "bad") ? status : FERRY_ENOTSUP;
 }
 
-static int decode_series(const ferry_message *message, const void *data, size_t nbytes, void **value_p, void *arg)
+static int decode_series(const ferry_message *message, const void *data, size_t nbytes,
+                         void **value_p, void *arg)
 {
 	uint32_t index;
 	size_t size;
@@ -498,8 +539,9 @@ static int decode_series(const ferry_message *message, const void *data, size_t 
 	if (!samples)
 		return FERRY_EDECODE;
 	struct series *series = malloc(sizeof *series);
-	*series = (struct series){ strndup((const char *)data + sizeof index, nbytes - sizeof index), samples,
-		                   size / sizeof(double) };
+	*series =
+		(struct series){ strndup((const char *)data + sizeof index, nbytes - sizeof index),
+		                 samples, size / sizeof(double) };
 	*value_p = series;
 	return FERRY_OK;
 }
@@ -507,10 +549,12 @@ static int decode_series(const ferry_message *message, const void *data, size_t 
 static void register_series(void)
 {
 	releases = 0;
-	assert_int_equal(ferry_codec_register(engine, 9, encode_series, decode_series, &releases), FERRY_OK);
+	assert_int_equal(ferry_codec_register(engine, 9, encode_series, decode_series, &releases),
+	                 FERRY_OK);
 }
 
-static void check_series(ferry_message *message, const msgpack_object *extension, const struct series *sent)
+static void check_series(ferry_message *message, const msgpack_object *extension,
+                         const struct series *sent)
 {
 	void *value = NULL;
 	assert_int_equal(ferry_message_value(message, extension, &value), FERRY_OK);
@@ -528,7 +572,9 @@ static void values_go_and_come_back_with_their_buffers(void **state)
 	static const double samples[] = { 1, 2, 3 };
 	static char long_name[70000];
 	memset(long_name, 'n', sizeof long_name - 1);
-	struct series sent[] = { { "", samples, 3 }, { "temperature", samples, 2 }, { long_name, samples, 1 } };
+	struct series sent[] = { { "", samples, 3 },
+		                 { "temperature", samples, 2 },
+		                 { long_name, samples, 1 } };
 	register_series();
 	ferry_message *message = message_new();
 	msgpack_pack_array(ferry_message_packer(message), 4);
@@ -579,12 +625,15 @@ static void a_type_has_one_codec_at_a_time(void **state)
 {
 	(void)state;
 	register_series();
-	assert_int_equal(ferry_codec_register(engine, 9, encode_series, NULL, NULL), FERRY_EALREADY);
+	assert_int_equal(ferry_codec_register(engine, 9, encode_series, NULL, NULL),
+	                 FERRY_EALREADY);
 	assert_int_equal(ferry_codec_register(engine, -1, encode_series, NULL, NULL), FERRY_OK);
-	assert_int_equal(ferry_codec_register(engine, FERRY_EXT_BINARY, encode_series, NULL, NULL), FERRY_EINVAL);
+	assert_int_equal(ferry_codec_register(engine, FERRY_EXT_BINARY, encode_series, NULL, NULL),
+	                 FERRY_EINVAL);
 	assert_int_equal(ferry_codec_register(NULL, 9, encode_series, NULL, NULL), FERRY_EINVAL);
 	engine->phase = FY_STOPPED;
-	assert_int_equal(ferry_codec_register(engine, 11, encode_series, NULL, NULL), FERRY_ESTOPPED);
+	assert_int_equal(ferry_codec_register(engine, 11, encode_series, NULL, NULL),
+	                 FERRY_ESTOPPED);
 	engine->phase = FY_OPEN;
 	assert_int_equal(ferry_codec_register(engine, 9, NULL, NULL, NULL), FERRY_OK);
 	assert_int_equal(ferry_codec_register(engine, 9, NULL, NULL, NULL), FERRY_OK);

@@ -52,7 +52,8 @@ static void job_init(struct job *job, void (*then)(struct job *), void *arg)
 	*job = (struct job){ .task = { .run = job_run }, .then = then, .arg = arg };
 }
 
-static void submit_new(ferry_executor *where, void (*then)(struct job *), void *arg, unsigned producer, unsigned number)
+static void submit_new(ferry_executor *where, void (*then)(struct job *), void *arg,
+                       unsigned producer, unsigned number)
 {
 	struct job *job = malloc(sizeof *job);
 
@@ -118,14 +119,15 @@ static bool readable(int fd)
 
 static void wrong_arguments_get_einval_and_a_sentence(void **state)
 {
-	ferry_executor *made = NULL, *pool = make_pool(1), *queue = make_queue(), *strand = make_strand(pool);
+	ferry_executor *made = NULL, *pool = make_pool(1), *queue = make_queue(),
+		       *strand = make_strand(pool);
 
 	(void)state;
-#define REFUSED(call)                                             \
-	do {                                                      \
-		fy_fail(0, "%s", "");                             \
-		assert_int_equal(call, FERRY_EINVAL);             \
-		assert_true(strlen(ferry_last_error()) > 20);     \
+#define REFUSED(call)                                         \
+	do {                                                  \
+		fy_fail(0, "%s", "");                         \
+		assert_int_equal(call, FERRY_EINVAL);         \
+		assert_true(strlen(ferry_last_error()) > 20); \
 	} while (0)
 	REFUSED(ferry_workers_create(NULL, 1, &made));
 	REFUSED(ferry_workers_create(engine, 1, NULL));
@@ -162,7 +164,8 @@ static void note_thread(struct job *job)
 	job->number = strcmp(name, "ferry-worker") == 0;
 }
 
-/* Their mask is that of who made the pool, so that the program's code can be reached by signals as elsewhere. */
+/* Their mask is that of who made the pool, so that the program's code can be reached by signals
+ * as elsewhere. */
 static void worker_threads_are_named_and_have_their_makers_mask(void **state)
 {
 	sigset_t blocked, own, mask;
@@ -206,8 +209,9 @@ static void start_producers(struct producer *producers, ferry_executor *where, u
                             void (*then)(struct job *), void *arg)
 {
 	for (unsigned i = 0; i < PRODUCERS; i++) {
-		producers[i] = (struct producer){ .where = where, .number = i, .count = count, .then = then,
-		                                  .arg = arg };
+		producers[i] = (struct producer){
+			.where = where, .number = i, .count = count, .then = then, .arg = arg
+		};
 		pthread_create(&producers[i].thread, NULL, produce, &producers[i]);
 	}
 }
@@ -220,7 +224,8 @@ static void join_producers(struct producer *producers)
 
 /* What a serial executor must not do: run two at once, or out of the order of a producer. */
 struct order {
-	unsigned next[PRODUCERS]; /* not atomic on purpose: the sanitizer sees a missing happens-before */
+	/* not atomic on purpose: the sanitizer sees a missing happens-before */
+	unsigned next[PRODUCERS];
 	unsigned inside;
 	unsigned wrong;
 };
@@ -324,7 +329,8 @@ static void doze(struct job *job)
 
 static void destroy_runs_what_is_left(void **state)
 {
-	ferry_executor *pool = make_pool(2), *base = make_pool(2), *strand = make_strand(base), *queue = make_queue();
+	ferry_executor *pool = make_pool(2), *base = make_pool(2), *strand = make_strand(base),
+		       *queue = make_queue();
 
 	(void)state;
 	for (int i = 0; i < 50; i++) {
@@ -355,7 +361,8 @@ static void *run_queue_once(void *arg)
 
 static void destroy_waits_for_what_is_running(void **state)
 {
-	ferry_executor *base = make_pool(1), *made[3] = { make_pool(1), make_strand(base), make_queue() };
+	ferry_executor *base = make_pool(1),
+		       *made[3] = { make_pool(1), make_strand(base), make_queue() };
 	pthread_t runner;
 
 	(void)state;
@@ -391,7 +398,8 @@ static void a_task_submitted_right_before_destroy_runs(void **state)
 /* Handlers and callbacks hold a reference, so they may submit later: nothing of it runs. */
 static void what_is_submitted_after_destroy_is_discarded(void **state)
 {
-	ferry_executor *pool = make_pool(1), *base = make_pool(1), *made[3] = { pool, make_strand(base), make_queue() };
+	ferry_executor *pool = make_pool(1), *base = make_pool(1),
+		       *made[3] = { pool, make_strand(base), make_queue() };
 
 	(void)state;
 	for (int i = 0; i < 3; i++) {
@@ -460,7 +468,7 @@ static void destroy_and_submit_race(void **state)
 	}
 }
 
-/* ---- destroyed from inside ---------------------------------------------------------------------- */
+/* ---- destroyed from inside --------------------------------------------- */
 
 static void destroy_own(struct job *job)
 {
@@ -474,7 +482,9 @@ static void destroyed_from_inside_it_takes_effect_on_return(void **state)
 
 	(void)state;
 	for (int kind = 0; kind < 3; kind++) {
-		ferry_executor *where = kind == 0 ? make_pool(1) : kind == 1 ? make_strand(base) : make_queue();
+		ferry_executor *where = kind == 0   ? make_pool(1)
+		                        : kind == 1 ? make_strand(base)
+		                                    : make_queue();
 		jobs_run = 0;
 		fy_executor_retain(where);
 		submit_new(where, NULL, NULL, 0, 0);
@@ -483,7 +493,8 @@ static void destroyed_from_inside_it_takes_effect_on_return(void **state)
 			submit_new(where, NULL, NULL, 0, 0);
 		if (kind == 2)
 			assert_int_equal(ferry_executor_run(where, 2, 0), 2);
-		assert_true(wait_for(&jobs_run, kind == 2 ? 1052 : 1002)); /* what was left ran too */
+		/* what was left ran too */
+		assert_true(wait_for(&jobs_run, kind == 2 ? 1052 : 1002));
 		submit_new(where, NULL, NULL, 0, 0);
 		assert_int_equal(jobs_discarded, kind + 1);
 		fy_executor_release(where);
@@ -558,7 +569,7 @@ static void many_strands_share_a_pool_fairly(void **state)
 	ferry_executor_destroy(pool);
 }
 
-/* ---- where am I, and who is left --------------------------------------------------------------------- */
+/* ---- where am I, and who is left --------------------------------------- */
 
 struct place {
 	ferry_executor *pool, *strand, *other;
@@ -572,7 +583,8 @@ static void look_around(struct job *job)
 
 	place->wrong += !fy_executor_inside(place->pool) + !fy_executor_inside(place->strand);
 	place->wrong += fy_executor_inside(place->other) + fy_executor_inside(FERRY_INLINE);
-	place->wrong += !fy_executor_alone_inside(place->strand) + fy_executor_alone_inside(place->pool);
+	place->wrong +=
+		!fy_executor_alone_inside(place->strand) + fy_executor_alone_inside(place->pool);
 	place->wrong += fy_executor_discarding();
 }
 
@@ -630,7 +642,7 @@ static void the_last_runner_of_a_pool_is_known(void **state)
 	pthread_barrier_destroy(&place.barrier);
 }
 
-/* ---- queues ---------------------------------------------------------------------------------------------- */
+/* ---- queues ------------------------------------------------------------ */
 
 static void submit_more(struct job *job)
 {
@@ -727,7 +739,8 @@ static void the_descriptor_is_readable_exactly_while_there_is_something_to_run(v
 	ferry_executor_destroy(queue);
 }
 
-/* Four threads submit while this one sleeps in poll, and looks after every run that left nothing. */
+/* Four threads submit while this one sleeps in poll, and looks after every run that
+ * left nothing. */
 static void the_descriptor_is_right_under_four_producers(void **state)
 {
 	struct producer producers[PRODUCERS];
@@ -779,7 +792,8 @@ static void the_descriptor_is_not_readable_once_the_task_ran(void **state)
 			sched_yield();
 		/* Readable now only if the next is there already. */
 		if (readable(fd))
-			assert_true(wait_for(&jobs_run, i + 1) && ferry_executor_run(p.where, 1, 0) == 1 && ++i);
+			assert_true(wait_for(&jobs_run, i + 1) &&
+			            ferry_executor_run(p.where, 1, 0) == 1 && ++i);
 	}
 	pthread_join(p.thread, NULL);
 	assert_false(readable(fd));

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Futures one at a time: completion, waiting, replies, callbacks, cancel, deadlines, promises, races. */
+/* Futures one at a time: completion, waiting, replies, callbacks, cancel, deadlines,
+ * promises, races. */
 #include "test.h"
 
 #include <malloc.h>
@@ -53,8 +54,8 @@ static int set_up(void **state)
 {
 	(void)state;
 	fy_future_hooks = (struct fy_future_hooks){ .message_retain = message_retain,
-	                                            .message_release = message_release,
-	                                            .message_empty = message_empty };
+		                                    .message_release = message_release,
+		                                    .message_empty = message_empty };
 	messages_alive = 0;
 	return 0;
 }
@@ -89,11 +90,11 @@ static void wrong_arguments_get_einval_and_a_sentence(void **state)
 	ferry_message *reply;
 
 	(void)state;
-#define REFUSED(call)                                             \
-	do {                                                      \
-		fy_fail(0, "%s", "");                             \
-		assert_int_equal(call, FERRY_EINVAL);             \
-		assert_true(strlen(ferry_last_error()) > 20);     \
+#define REFUSED(call)                                         \
+	do {                                                  \
+		fy_fail(0, "%s", "");                         \
+		assert_int_equal(call, FERRY_EINVAL);         \
+		assert_true(strlen(ferry_last_error()) > 20); \
 	} while (0)
 	REFUSED(ferry_future_poll(NULL));
 	REFUSED(ferry_future_wait(NULL, 0));
@@ -141,10 +142,12 @@ static void a_future_is_pending_then_done_for_good(void **state)
 	ferry_future_release(f);
 }
 
-/* Each function that returns what a future failed with says why as ferry_last_error(), and a success leaves that alone. */
+/* Each function that returns what a future failed with says why as ferry_last_error(), and a
+ * success leaves that alone. */
 static void what_failed_is_the_last_error(void **state)
 {
-	ferry_future *well = make_future(0), *failed = make_future(FY_FUTURE_IS_CALL), *bare = make_future(0);
+	ferry_future *well = make_future(0), *failed = make_future(FY_FUTURE_IS_CALL),
+		     *bare = make_future(0);
 	ferry_future *all[] = { well, bare, failed };
 	ferry_message *reply;
 	size_t index;
@@ -153,11 +156,11 @@ static void what_failed_is_the_last_error(void **state)
 	fy_future_complete(well, FERRY_OK, NULL);
 	fy_future_complete(failed, FERRY_EREMOTE, "not on a Sunday");
 	fy_future_complete(bare, FERRY_EPEER, NULL);
-#define SAYS(call, status, text)                                    \
-	do {                                                        \
-		fy_fail(0, "stale");                                \
-		assert_int_equal(call, status);                     \
-		assert_string_equal(ferry_last_error(), text);      \
+#define SAYS(call, status, text)                               \
+	do {                                                   \
+		fy_fail(0, "stale");                           \
+		assert_int_equal(call, status);                \
+		assert_string_equal(ferry_last_error(), text); \
 	} while (0)
 	SAYS(ferry_future_poll(failed), FERRY_EREMOTE, "not on a Sunday");
 	SAYS(ferry_future_wait(failed, 0), FERRY_EREMOTE, "not on a Sunday");
@@ -189,7 +192,8 @@ static void a_failure_that_is_waited_for_is_the_last_error(void **state)
 		pthread_t thread;
 		pthread_create(&thread, NULL, fail_soon, f);
 		if (any)
-			SAYS(ferry_wait_any(&f, 1, FERRY_FOREVER, NULL), FERRY_EMPI, "while you slept");
+			SAYS(ferry_wait_any(&f, 1, FERRY_FOREVER, NULL), FERRY_EMPI,
+			     "while you slept");
 		else
 			SAYS(ferry_future_wait(f, FERRY_FOREVER), FERRY_EMPI, "while you slept");
 		pthread_join(thread, NULL);
@@ -234,7 +238,8 @@ static void waiters_are_woken(void **state)
 
 	(void)state;
 	for (int i = 0; i < 4; i++) {
-		waiters[i] = (struct waiter){ .future = f, .timeout = i % 2 ? FERRY_FOREVER : FERRY_S(100) };
+		waiters[i] = (struct waiter){ .future = f,
+			                      .timeout = i % 2 ? FERRY_FOREVER : FERRY_S(100) };
 		pthread_create(&waiters[i].thread, NULL, wait_in_thread, &waiters[i]);
 	}
 	t_sleep_ms(20);
@@ -466,7 +471,8 @@ static void some_operations_cannot_be_cancelled(void **state)
 
 static void the_detail_says_whether_the_message_was_sent(void **state)
 {
-	ferry_future *before = make_future(FY_FUTURE_IS_POSTED), *after = make_future(FY_FUTURE_IS_POSTED);
+	ferry_future *before = make_future(FY_FUTURE_IS_POSTED),
+		     *after = make_future(FY_FUTURE_IS_POSTED);
 
 	(void)state;
 	assert_int_equal(ferry_future_cancel(before), FERRY_OK);
@@ -476,7 +482,8 @@ static void the_detail_says_whether_the_message_was_sent(void **state)
 	assert_int_equal(ferry_future_deadline(after, 0), FERRY_OK);
 	assert_int_equal(ferry_future_poll(after), FERRY_ETIMEDOUT);
 	assert_non_null(strstr(ferry_future_detail(after), "had been sent"));
-	ferry_future *sure = make_future(FY_FUTURE_IS_STARTED | FY_FUTURE_IS_SURE); /* a collective, in its lane */
+	/* a collective, in its lane */
+	ferry_future *sure = make_future(FY_FUTURE_IS_STARTED | FY_FUTURE_IS_SURE);
 	assert_int_equal(ferry_future_cancel(sure), FERRY_OK);
 	assert_non_null(strstr(ferry_future_detail(sure), "goes on all the same"));
 	fy_future_complete(sure, FERRY_OK, NULL);
@@ -532,7 +539,8 @@ static void cancel_while_claimed(ferry_future *f, bool found, int *status_p)
 	ferry_future_release(f); /* the engine's */
 }
 
-/* Whoever gives up a probe while the helm looks waits for what comes of it, and has decided it, or not. */
+/* Whoever gives up a probe while the helm looks waits for what comes of it, and has decided it,
+ * or not. */
 static void a_probe_that_is_looked_at_can_be_given_up_afterwards(void **state)
 {
 	uint32_t flags = FY_FUTURE_IS_STARTED | FY_FUTURE_IS_PROBE;
@@ -799,7 +807,8 @@ static void whoever_decides_a_promise_takes_it_from_its_engine_once(void **state
 	for (int who = 0; who < 4; who++) {
 		assert_int_equal(ferry_promise_create(engine, &promise), FERRY_OK);
 		if (who == 0)
-			assert_int_equal(ferry_promise_fulfil(promise, FERRY_EDECODE, NULL), FERRY_OK);
+			assert_int_equal(ferry_promise_fulfil(promise, FERRY_EDECODE, NULL),
+			                 FERRY_OK);
 		if (who == 1)
 			assert_int_equal(ferry_future_cancel(promise), FERRY_OK);
 		if (who == 2)
@@ -907,7 +916,7 @@ static void destructors_of_the_program_may_still_release(void **state)
 	pthread_key_delete(late_key); /* a leak is the sanitizer's to find */
 }
 
-/* ---- races ------------------------------------------------------------------------------------- */
+/* ---- races ------------------------------------------------------------- */
 
 enum { RACERS = 5 };
 
@@ -919,7 +928,9 @@ static struct {
 	ferry_future *future;
 	ferry_executor *where;
 	uint32_t winners, callbacks, wrong; /* atomic add */
-	struct { int status; } told[RACERS];
+	struct {
+		int status;
+	} told[RACERS];
 } race;
 
 static bool attempt(int racer)

@@ -35,7 +35,7 @@ static int set_up(void **state)
 {
 	(void)state;
 	fy_future_hooks = (struct fy_future_hooks){ .message_release = message_release,
-	                                            .message_empty = message_empty };
+		                                    .message_empty = message_empty };
 	released = 0;
 	memset(fy_watch_work(), 0, sizeof(struct fy_watch_work));
 	return 0;
@@ -98,7 +98,8 @@ static void wait_all_checks_its_arguments(void **state)
 
 static void wait_all_skips_null(void **state)
 {
-	ferry_future **f = make_many(2), *some[] = { NULL, f[0], NULL, f[1], NULL }, *none[3] = { NULL };
+	ferry_future **f = make_many(2), *some[] = { NULL, f[0], NULL, f[1], NULL },
+		     *none[3] = { NULL };
 
 	(void)state;
 	assert_int_equal(ferry_wait_all(none, 3, FERRY_FOREVER), FERRY_OK);
@@ -198,7 +199,9 @@ static void wait_all_of_a_hundred_thousand_looks_at_nothing_but_them(void **stat
 
 	(void)state;
 	for (int i = 0; i < 3; i++) {
-		struct completer c = { .futures = make_many(count), .count = count, .step = steps[i] };
+		struct completer c = { .futures = make_many(count),
+			               .count = count,
+			               .step = steps[i] };
 		pthread_create(&c.thread, NULL, complete_in_thread, &c);
 		assert_int_equal(ferry_wait_all(c.futures, count, FERRY_FOREVER), FERRY_OK);
 		pthread_join(c.thread, NULL);
@@ -318,7 +321,8 @@ static void *complete_one_when_all_are_watched(void *arg)
 	return NULL;
 }
 
-/* Waiting costs one entry put in and taken out for each; completing one costs one notice, whatever the number. */
+/* Waiting costs one entry put in and taken out for each; completing one costs one notice, whatever
+ * the number. */
 static void wait_any_over_ten_thousand_scans_nothing_at_completion(void **state)
 {
 	size_t count = t_scaled(10000), index = 0;
@@ -355,7 +359,8 @@ static void *wait_any_again_and_again(void *arg)
 		pthread_barrier_wait(&race.start);
 		int status = ferry_wait_any(race.futures, RACING, timeout, &index);
 		bool late = timeout > 0 && status == FERRY_PENDING;
-		if (!late && (index >= RACING || ferry_future_poll(race.futures[index]) != status || status > 0))
+		if (!late && (index >= RACING || ferry_future_poll(race.futures[index]) != status ||
+		              status > 0))
 			fy_add_32(&race.wrong, 1);
 		pthread_barrier_wait(&race.end);
 	}
@@ -369,7 +374,8 @@ static void *complete_again_and_again(void *arg)
 	for (unsigned long i = 0; i < race.rounds; i++) {
 		pthread_barrier_wait(&race.start);
 		for (size_t j = 0; j < RACING / COMPLETERS; j++)
-			fy_future_complete(race.futures[(first + i + j) % RACING], -20 - (int)j, NULL);
+			fy_future_complete(race.futures[(first + i + j) % RACING], -20 - (int)j,
+			                   NULL);
 		pthread_barrier_wait(&race.end);
 	}
 	return NULL;
@@ -445,7 +451,8 @@ static void *remove_at_gate(void *arg)
 	return NULL;
 }
 
-/* The owner of a watch may free it after removing it, so removing waits; completing code may not wait, so it tries. */
+/* The owner of a watch may free it after removing it, so removing waits; completing code may not
+ * wait, so it tries. */
 static void removing_waits_for_who_fires_and_trying_does_not(void **state)
 {
 	struct gate gate = { .entered = 0 };
@@ -583,7 +590,8 @@ static void any_completes_with_the_first_and_names_it(void **state)
 	assert_int_equal(ferry_future_poll(any), FERRY_ETIMEDOUT);
 	assert_string_equal(ferry_future_detail(any), "future 2: the deadline passed");
 	assert_int_equal(fy_future_refs(any), 1);
-	assert_int_equal(fy_future_refs(f[0]), 2); /* the program's and the operation's: any has let go */
+	/* the program's and the operation's: any has let go */
+	assert_int_equal(fy_future_refs(f[0]), 2);
 	ferry_future_release(any);
 
 	complete(f[1]);
@@ -702,7 +710,8 @@ static void depth_needs_no_stack(void **state)
 
 	(void)state;
 	for (unsigned long i = 0; i < depth; i++) {
-		assert_int_equal((i & 1 ? ferry_future_all : ferry_future_any)(&whole, 1, &next), FERRY_OK);
+		assert_int_equal((i & 1 ? ferry_future_all : ferry_future_any)(&whole, 1, &next),
+		                 FERRY_OK);
 		if (whole != f[0])
 			ferry_future_release(whole);
 		whole = next;
@@ -746,7 +755,8 @@ static void wholes_race_with_their_parts(void **state)
 		assert_int_equal(ferry_future_any(f, count, &any), FERRY_OK);
 		assert_int_equal(ferry_future_all(f, count, &all), FERRY_OK);
 		int cancelled = round & 1 ? ferry_future_cancel(any) : FERRY_EALREADY;
-		assert_int_equal(ferry_future_wait(any, FERRY_S(60)), cancelled ? FERRY_OK : FERRY_ECANCELED);
+		assert_int_equal(ferry_future_wait(any, FERRY_S(60)),
+		                 cancelled ? FERRY_OK : FERRY_ECANCELED);
 		assert_int_equal(ferry_future_wait(all, FERRY_S(60)), FERRY_OK);
 		for (int i = 0; i < 3; i++)
 			pthread_join(c[i].thread, NULL);
@@ -761,7 +771,7 @@ static void wholes_race_with_their_parts(void **state)
 	pthread_barrier_destroy(&race.start);
 }
 
-/* ---- chains ----------------------------------------------------------------------------------- */
+/* ---- chains ------------------------------------------------------------ */
 
 struct link {
 	unsigned calls;
@@ -794,9 +804,12 @@ static void chains_check_their_arguments(void **state)
 	ferry_future **f = make_many(1), *chain = NULL;
 
 	(void)state;
-	assert_int_equal(ferry_future_and_then(NULL, FERRY_INLINE, follow, NULL, &chain), FERRY_EINVAL);
-	assert_int_equal(ferry_future_and_then(f[0], FERRY_INLINE, NULL, NULL, &chain), FERRY_EINVAL);
-	assert_int_equal(ferry_future_and_then(f[0], FERRY_INLINE, follow, NULL, NULL), FERRY_EINVAL);
+	assert_int_equal(ferry_future_and_then(NULL, FERRY_INLINE, follow, NULL, &chain),
+	                 FERRY_EINVAL);
+	assert_int_equal(ferry_future_and_then(f[0], FERRY_INLINE, NULL, NULL, &chain),
+	                 FERRY_EINVAL);
+	assert_int_equal(ferry_future_and_then(f[0], FERRY_INLINE, follow, NULL, NULL),
+	                 FERRY_EINVAL);
 	assert_null(chain);
 	complete_many(f, 1);
 	release_many(f, 1);
@@ -809,11 +822,13 @@ static void a_chain_takes_over_what_came_of_the_second(void **state)
 
 	(void)state;
 	for (int variant = 0; variant < 4; variant++) {
-		ferry_future **f = make_many(1), *second = fy_future_create(engine, FY_FUTURE_IS_CALL), *chain;
+		ferry_future **f = make_many(1),
+			     *second = fy_future_create(engine, FY_FUTURE_IS_CALL), *chain;
 		struct link link = { .yields = second };
 		if (variant & 1)
 			complete(f[0]);
-		assert_int_equal(ferry_future_and_then(f[0], queue, follow, &link, &chain), FERRY_OK);
+		assert_int_equal(ferry_future_and_then(f[0], queue, follow, &link, &chain),
+		                 FERRY_OK);
 		assert_int_equal(link.calls, 0);
 		if (!(variant & 1))
 			complete(f[0]);
@@ -980,7 +995,7 @@ static void a_loop_of_chains_needs_no_stack(void **state)
 	ferry_executor_destroy(loop.where);
 }
 
-/* ---- waits that cannot end ---------------------------------------------------------------------- */
+/* ---- waits that cannot end --------------------------------------------- */
 
 struct stuck {
 	ferry_executor *where;
@@ -1037,7 +1052,8 @@ static void waiting_on_a_strand_for_its_own_next_step_is_edeadlk(void **state)
 	}
 }
 
-/* A waiter looks through chains and groups while others take the steps and let go of what is done. */
+/* A waiter looks through chains and groups while others take the steps and let go of what
+ * is done. */
 struct looking {
 	ferry_executor *where;
 	ferry_future *first, *second, *whole, *done;
@@ -1094,12 +1110,14 @@ static void looking_races_with_steps(void **state)
 		ferry_future **f = make_many(4), *chain, *any, *same[LOOKS];
 		struct looking l = { .first = f[0], .second = f[1], .done = f[2] };
 
-		assert_int_equal(ferry_future_and_then(f[0], other, looked_at_step, &l, &chain), FERRY_OK);
+		assert_int_equal(ferry_future_and_then(f[0], other, looked_at_step, &l, &chain),
+		                 FERRY_OK);
 		for (unsigned k = 0; k < LOOKS; k++)
 			same[k] = chain;
 		assert_int_equal(ferry_future_any(same, LOOKS, &any), FERRY_OK);
 		assert_int_equal(ferry_future_all(&any, 1, &l.whole), FERRY_OK);
-		ferry_future_release(f[0]); /* the chain lets go of it last, and of f[1], which is handed to it */
+		/* the chain lets go of it last, and of f[1], which is handed to it */
+		ferry_future_release(f[0]);
 		ferry_future_release(any);
 		ferry_future_release(chain);
 		ferry_future_then(f[3], strand, look_until_done, &l);
@@ -1129,7 +1147,8 @@ static void what_is_made_of_a_stuck_chain_is_stuck(void **state)
 	ferry_executor *pool;
 	ferry_future **f = make_many(6), *chain, *made[5], *mixed[2];
 	struct link link = { 0 };
-	static const int expected[5] = { FERRY_EDEADLK, FERRY_PENDING, FERRY_EDEADLK, FERRY_EDEADLK, FERRY_EDEADLK };
+	static const int expected[5] = { FERRY_EDEADLK, FERRY_PENDING, FERRY_EDEADLK, FERRY_EDEADLK,
+		                         FERRY_EDEADLK };
 
 	(void)state;
 	assert_int_equal(ferry_workers_create(engine, 1, &pool), FERRY_OK);
@@ -1142,16 +1161,20 @@ static void what_is_made_of_a_stuck_chain_is_stuck(void **state)
 	ferry_future_and_then(made[2], FERRY_INLINE, follow, &link, &made[3]);
 	ferry_future_all(&made[3], 1, &made[4]);
 	for (int i = 0; i < 5; i++) {
-		struct stuck stuck = { .where = pool, .chain = made[i], .done = fy_future_create(engine, 0) };
+		struct stuck stuck = { .where = pool,
+			               .chain = made[i],
+			               .done = fy_future_create(engine, 0) };
 		ferry_future *begin = fy_future_create(engine, 0);
 		ferry_future_then(begin, pool,
-		                  expected[i] == FERRY_PENDING ? wait_a_moment : wait_for_own_next_step,
+		                  expected[i] == FERRY_PENDING ? wait_a_moment
+		                                               : wait_for_own_next_step,
 		                  &stuck);
 		complete(begin);
 		assert_int_equal(ferry_future_wait(stuck.done, FERRY_S(20)), FERRY_OK);
 		assert_int_equal(stuck.status, expected[i]);
 		assert_true(stuck.took < FERRY_S(5));
-		assert_int_equal(ferry_future_wait(made[i], FERRY_US(10)), FERRY_PENDING); /* this thread may wait */
+		/* this thread may wait */
+		assert_int_equal(ferry_future_wait(made[i], FERRY_US(10)), FERRY_PENDING);
 		ferry_future_release(stuck.done);
 		ferry_future_release(begin);
 	}

@@ -87,7 +87,7 @@ static void error_bound_is_reached(void **state)
 static void percentiles_agree_with_a_sorted_list(void **state)
 {
 	static uint64_t values[20000];
-	static const double percents[] = {0.01, 1, 10, 50, 90, 99, 99.9, 99.99, 100};
+	static const double percents[] = { 0.01, 1, 10, 50, 90, 99, 99.9, 99.99, 100 };
 	size_t count = t_scaled(20000), i, need;
 	uint64_t seed = 2;
 
@@ -98,10 +98,11 @@ static void percentiles_agree_with_a_sorted_list(void **state)
 	}
 	qsort(values, count, sizeof(values[0]), compare);
 	for (i = 0; i < sizeof(percents) / sizeof(percents[0]); i++) {
-		for (need = 1; (double)need * 10000 < percents[i] * 100 * (double)count - 0.5; need++)
+		for (need = 1; (double)need * 10000 < percents[i] * 100 * (double)count - 0.5;
+		     need++)
 			;
-		assert_true(near(perf_histogram_percentile(&histogram, percents[i]), (double)values[need - 1],
-		                 PERF_HISTOGRAM_ERROR));
+		assert_true(near(perf_histogram_percentile(&histogram, percents[i]),
+		                 (double)values[need - 1], PERF_HISTOGRAM_ERROR));
 	}
 }
 
@@ -124,7 +125,8 @@ static void slowest_thousandth_is_not_in_the_percentile_before_it(void **state)
 	for (i = 0; i < 41000; i++)
 		perf_histogram_record(&histogram, i < 40959 ? 10 : 5000000);
 	assert_true(perf_histogram_percentile(&histogram, 99.9) == 10);
-	assert_true(near(perf_histogram_percentile(&histogram, 99.91), 5000000, PERF_HISTOGRAM_ERROR));
+	assert_true(
+		near(perf_histogram_percentile(&histogram, 99.91), 5000000, PERF_HISTOGRAM_ERROR));
 	assert_true(perf_histogram_percentile(&histogram, 100) == 5000000);
 }
 
@@ -139,7 +141,8 @@ static void merged_histograms_answer_as_one(void **state)
 	perf_histogram_reset(&whole);
 	for (i = 0; i < 1000; i++) {
 		value = 1 + t_random(&seed) % 1000000;
-		value = i == 0 ? 0 : i == 3 ? 2000000 : value; /* both ends in the one that is merged in */
+		/* both ends in the one that is merged in */
+		value = i == 0 ? 0 : i == 3 ? 2000000 : value;
 		perf_histogram_record(i % 3 ? &histogram : &other, value);
 		perf_histogram_record(&whole, value);
 	}
@@ -162,7 +165,8 @@ static void by_time_a_call_weighs_what_it_lasts(void **state)
 		perf_histogram_record(&histogram, 1000);
 	perf_histogram_record(&histogram, 1000000000);
 	assert_true(near(perf_histogram_percentile(&histogram, 99.9), 1000, PERF_HISTOGRAM_ERROR));
-	assert_true(near(perf_histogram_time_percentile(&histogram, 49), 1000, PERF_HISTOGRAM_ERROR));
+	assert_true(
+		near(perf_histogram_time_percentile(&histogram, 49), 1000, PERF_HISTOGRAM_ERROR));
 	assert_true(perf_histogram_time_percentile(&histogram, 51) == 1000000000);
 	assert_true(perf_histogram_time_percentile(&histogram, 100) == 1000000000);
 }
@@ -170,7 +174,7 @@ static void by_time_a_call_weighs_what_it_lasts(void **state)
 static void time_percentiles_agree_with_a_sorted_list(void **state)
 {
 	static uint64_t values[20000];
-	static const double percents[] = {0.01, 1, 10, 50, 90, 99, 99.9, 100};
+	static const double percents[] = { 0.01, 1, 10, 50, 90, 99, 99.9, 100 };
 	size_t count = t_scaled(20000), i, at;
 	double sum = 0, slack = 2 * PERF_HISTOGRAM_ERROR, answer, before, to;
 	uint64_t seed = 4;
@@ -184,11 +188,13 @@ static void time_percentiles_agree_with_a_sorted_list(void **state)
 	qsort(values, count, sizeof(values[0]), compare);
 	for (i = 0; i < sizeof(percents) / sizeof(percents[0]); i++) {
 		answer = perf_histogram_time_percentile(&histogram, percents[i]);
-		for (at = 0, before = 0; at < count && (double)values[at] < answer * (1 - slack); at++)
+		for (at = 0, before = 0; at < count && (double)values[at] < answer * (1 - slack);
+		     at++)
 			before += (double)values[at];
 		for (to = before; at < count && (double)values[at] <= answer * (1 + slack); at++)
 			to += (double)values[at];
-		assert_true(before <= (percents[i] / 100 + slack) * sum && to >= (percents[i] / 100 - slack) * sum);
+		assert_true(before <= (percents[i] / 100 + slack) * sum &&
+		            to >= (percents[i] / 100 - slack) * sum);
 	}
 }
 
@@ -216,7 +222,7 @@ static void merging_an_empty_one_changes_nothing(void **state)
 
 static void median_of_odd_and_even_counts(void **state)
 {
-	const double odd[] = {3, 1, 2}, even[] = {4, 1, 3, 2};
+	const double odd[] = { 3, 1, 2 }, even[] = { 4, 1, 3, 2 };
 	struct perf_summary summary = perf_summarize(odd, 3);
 
 	(void)state;
@@ -230,7 +236,7 @@ static void median_of_odd_and_even_counts(void **state)
 /* The median of the quotients of pairs, which is not the quotient of the medians. */
 static void ratios_are_taken_pair_by_pair(void **state)
 {
-	const double above[] = {10, 100, 30}, below[] = {1, 50, 30};
+	const double above[] = { 10, 100, 30 }, below[] = { 1, 50, 30 };
 	struct perf_summary summary = perf_summarize_ratios(above, below, 3);
 
 	(void)state;
@@ -239,7 +245,7 @@ static void ratios_are_taken_pair_by_pair(void **state)
 
 static void pair_without_a_divisor_is_left_out(void **state)
 {
-	const double above[] = {10, 5}, below[] = {0, 5};
+	const double above[] = { 10, 5 }, below[] = { 0, 5 };
 
 	(void)state;
 	assert_true(perf_summarize_ratios(above, below, 2).median == 1);
@@ -255,7 +261,8 @@ int main(void)
 		cmocka_unit_test_setup(error_bound_is_reached, reset),
 		cmocka_unit_test_setup(percentiles_agree_with_a_sorted_list, reset),
 		cmocka_unit_test_setup(no_answer_lies_outside_of_what_was_recorded, reset),
-		cmocka_unit_test_setup(slowest_thousandth_is_not_in_the_percentile_before_it, reset),
+		cmocka_unit_test_setup(slowest_thousandth_is_not_in_the_percentile_before_it,
+		                       reset),
 		cmocka_unit_test_setup(merged_histograms_answer_as_one, reset),
 		cmocka_unit_test_setup(by_time_a_call_weighs_what_it_lasts, reset),
 		cmocka_unit_test_setup(time_percentiles_agree_with_a_sorted_list, reset),

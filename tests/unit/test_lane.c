@@ -93,7 +93,8 @@ static void it_is_full_at_the_last_byte(void **state)
 	destroy(lane);
 }
 
-/* Before the end of the ring, at every distance from it, nothing is lost and nothing written behind the end. */
+/* Before the end of the ring, at every distance from it, nothing is lost and nothing written behind
+ * the end. */
 static void what_does_not_fit_before_the_end_begins_anew(void **state)
 {
 	(void)state;
@@ -161,7 +162,8 @@ static void waiting_for_room_ends_in_time_or_when_told(void **state)
 	destroy(lane);
 }
 
-/* The helm wakes who waits, once half of the ring is empty, and else it wakes nobody: a wake is a system call. */
+/* The helm wakes who waits, once half of the ring is empty, and else it wakes nobody: a wake is a
+ * system call. */
 static void only_who_waits_is_woken(void **state)
 {
 	(void)state;
@@ -211,7 +213,7 @@ static void who_waits_for_room_is_woken(void **state)
 	assert_int_equal(pthread_create(&thread, NULL, sleep_for_room, &s), 0);
 	while (!fy_load_acquire_32(&lane->waiting))
 		t_sleep_ms(1);
-	t_sleep_ms(20); /* asleep, most likely; the outcome is the same if it is not */
+	t_sleep_ms(20);      /* asleep, most likely; the outcome is the same if it is not */
 	fy_lane_nudge(lane); /* it looks, and sleeps again */
 	t_sleep_ms(20);
 	assert_true(fy_lane_has_work(lane));
@@ -259,8 +261,10 @@ static void nobody_sleeps_on_when_there_is_room(void **state)
 		took[i] = wake_once();
 	qsort(took, 101, sizeof took[0], by_time);
 	print_message("# awake after %lld us (one of ten), %lld us (half), at most %lld us\n",
-	              (long long)took[10] / 1000, (long long)took[50] / 1000, (long long)took[100] / 1000);
-	if (t_env("TEST_SLOW", 1) == 1) /* one of ten: where others want the processors, too, half may be late */
+	              (long long)took[10] / 1000, (long long)took[50] / 1000,
+	              (long long)took[100] / 1000);
+	/* one of ten: where others want the processors, too, half may be late */
+	if (t_env("TEST_SLOW", 1) == 1)
 		assert_true(took[10] < FY_NAP / 2);
 }
 
@@ -283,8 +287,8 @@ static void *produce(void *arg)
 	for (uint32_t i = 0; i < p->count && !p->failed; i++)
 		while (!put(p->lane, length_of(i), i)) {
 			p->waits++;
-			if (!fy_lane_await_room(p->lane, fy_record_size(length_of(i)), fy_now() + FERRY_S(30),
-			                        &go_on)) {
+			if (!fy_lane_await_room(p->lane, fy_record_size(length_of(i)),
+			                        fy_now() + FERRY_S(30), &go_on)) {
 				p->failed = true;
 				break;
 			}
@@ -303,7 +307,8 @@ static void records_pass_in_order_and_whole(void **state)
 	pthread_t thread;
 	assert_int_equal(pthread_create(&thread, NULL, produce, &p), 0);
 	while (!left || fy_lane_has_work(lane)) {
-		left = fy_load_acquire_32(&lane->left); /* first: what was put before is then seen */
+		/* first: what was put before is then seen */
+		left = fy_load_acquire_32(&lane->left);
 		uint64_t head = lane->head;
 		const struct fy_record *r;
 		fy_lane_has_work(lane);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A program that follows its user's locale, and the user is Turkish: i is no lower case of I, and numbers have a comma. */
+/* A program that follows its user's locale, and the user is Turkish: i is no lower case of I, and
+ * numbers have a comma. */
 #include "support/test.h"
 
 #include <ctype.h>
@@ -20,9 +21,12 @@ static bool make_locale(void)
 
 	if (!mkdtemp(directory))
 		return false;
-	snprintf(command, sizeof command, "localedef -c -i tr_TR -f UTF-8 %s/tr_TR.UTF-8 >%s/log 2>&1", directory, directory);
+	snprintf(command, sizeof command,
+	         "localedef -c -i tr_TR -f UTF-8 %s/tr_TR.UTF-8 >%s/log 2>&1", directory,
+	         directory);
 	int status = system(command);
-	return status >= 0 && setenv("LOCPATH", directory, 1) == 0 && setlocale(LC_ALL, "tr_TR.UTF-8");
+	return status >= 0 && setenv("LOCPATH", directory, 1) == 0 &&
+	       setlocale(LC_ALL, "tr_TR.UTF-8");
 }
 
 static void remove_locale(void)
@@ -94,7 +98,8 @@ int main(void)
 	};
 	if (!make_locale()) {
 		remove_locale();
-		T_SKIP_ALL("no Turkish locale can be made: install the C library's locales (and localedef)");
+		T_SKIP_ALL("no Turkish locale can be made: install the C library's locales (and "
+		           "localedef)");
 	}
 	int failed = cmocka_run_group_tests(tests, NULL, NULL);
 	remove_locale();

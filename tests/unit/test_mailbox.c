@@ -141,7 +141,8 @@ static void any_message_can_be_removed(void **state)
 		assert_int_equal(box.bytes, 15 - gone);
 		for (unsigned i = 1; i <= 5; i++)
 			if (i != gone)
-				assert_int_equal(take(FERRY_ANY, gone % 2 ? i % 2 : FERRY_ANY_OP), i);
+				assert_int_equal(take(FERRY_ANY, gone % 2 ? i % 2 : FERRY_ANY_OP),
+				                 i);
 		assert_empty();
 	}
 }
@@ -171,7 +172,11 @@ static void it_agrees_with_a_simple_list(void **state)
 {
 	(void)state;
 	enum { N = 2000 };
-	static struct { int source; uint32_t op; bool there; } model[N + 1];
+	static struct {
+		int source;
+		uint32_t op;
+		bool there;
+	} model[N + 1];
 	uint64_t random = 1;
 	unsigned last = 0;
 	for (unsigned long i = t_scaled(6000); i; i--) {

@@ -41,7 +41,8 @@ static ferry_message *make(size_t body, const size_t *parts, size_t n_parts)
 	assert_int_equal(ferry_message_create(&engine, 9, &m), FERRY_OK);
 	assert_int_equal(ferry_message_write(m, pattern, body), FERRY_OK);
 	for (size_t i = 0; i < n_parts; i++)
-		assert_int_equal(ferry_message_attach(m, pattern + i + 1, parts[i], NULL, NULL), FERRY_OK);
+		assert_int_equal(ferry_message_attach(m, pattern + i + 1, parts[i], NULL, NULL),
+		                 FERRY_OK);
 	return m;
 }
 
@@ -94,7 +95,8 @@ static void each_attachment_is_released_once_with_the_last_reference(void **stat
 	static unsigned weights[] = { 1, 10, 100, 1000, 10000 };
 	ferry_message *m = make(10, NULL, 0);
 	for (unsigned i = 0; i < 5; i++)
-		assert_int_equal(ferry_message_attach(m, pattern + i, i, on_release, &weights[i]), FERRY_OK);
+		assert_int_equal(ferry_message_attach(m, pattern + i, i, on_release, &weights[i]),
+		                 FERRY_OK);
 	assert_int_equal(ferry_message_attach(m, NULL, 7, on_release, &weights[0]), FERRY_EINVAL);
 	ferry_message_retain(m);
 	ferry_message_retain(m);
@@ -206,8 +208,9 @@ static void bytes_that_are_no_message_are_refused(void **state)
 	ferry_message_release(m);
 	for (size_t n = 0; n < size; n++)
 		refused(good, n);
-	static const uint64_t bad[] = { 0, 1, 1000, 1u << 29, UINT64_C(1) << 61, UINT64_MAX / 8,
-	                                UINT64_MAX - 7, UINT64_MAX };
+	static const uint64_t bad[] = {
+		0, 1, 1000, 1u << 29, UINT64_C(1) << 61, UINT64_MAX / 8, UINT64_MAX - 7, UINT64_MAX
+	};
 	for (size_t word = 0; word < 4; word++) /* the number, two lengths, the body's */
 		for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
 			if (word && bad[i] == 1)
@@ -224,7 +227,7 @@ static void bytes_that_are_no_message_are_refused(void **state)
 	free(good);
 }
 
-/* ---- received messages ------------------------------------------------------------------------ */
+/* ---- received messages ------------------------------------------------- */
 
 static ferry_message *receive(size_t body, const size_t *parts, size_t n_parts)
 {
@@ -258,7 +261,8 @@ static void an_attachment_can_be_taken_once_by_its_only_holder(void **state)
 	assert_non_null(empty);
 	assert_int_equal(n, 0);
 	ferry_message_release(m);
-	assert_int_equal(engine.large_returned - before, 50); /* the rest with the message, none twice */
+	/* the rest with the message, none twice */
+	assert_int_equal(engine.large_returned - before, 50);
 	memset(taken, 1, 20);
 	free(taken);
 	free(empty);

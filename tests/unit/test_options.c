@@ -38,7 +38,8 @@ static ferry_options resolve(const ferry_options *given)
 }
 
 /* Refused, with a sentence that has each of these; `resolved` is not touched. */
-static void assert_refused(const ferry_options *given, const char *first, const char *second, const char *third)
+static void assert_refused(const ferry_options *given, const char *first, const char *second,
+                           const char *third)
 {
 	ferry_options resolved, untouched;
 
@@ -155,15 +156,28 @@ static void the_environment_comes_before_the_default_and_after_the_field(void **
 
 static void every_option_can_be_set_in_the_environment(void **state)
 {
-	static const struct { const char *name, *value, *formatted; } cases[] = {
-		{ "FLAGS", "nonblock", "nonblock" }, { "THREAD_LEVEL", "Funneled", "funneled" },
-		{ "RECEIVE_MEMORY", "1g", "1g" }, { "SEND_MEMORY", "1048577", "1048577" },
-		{ "MESSAGE_MAX", "10KiB", "10k" }, { "OUT_OF_BAND", "none", "none" },
-		{ "DECODE_MEMORY", "4096", "4k" }, { "HANDLER_GRACE", "1500000000", "1500ms" },
-		{ "SPIN", "1000001", "1000001ns" }, { "SLEEP_MAX", "0", "none" }, { "LEND", "off", "off" },
-		{ "PROGRESS_CPUS", "0,2-3", "0,2-3" }, { "PEER_TIMEOUT", "none", "none" },
-		{ "CLOSE_TIMEOUT", "60000ms", "60s" }, { "STUCK_AFTER", "off", "none" }, /* these have no effect yet */
-		{ "STATS", "no", "off" }, { "TRACE", "none", "none" }, { "LOG", "stderr", "stderr" },
+	static const struct {
+		const char *name, *value, *formatted;
+	} cases[] = {
+		{ "FLAGS", "nonblock", "nonblock" },
+		{ "THREAD_LEVEL", "Funneled", "funneled" },
+		{ "RECEIVE_MEMORY", "1g", "1g" },
+		{ "SEND_MEMORY", "1048577", "1048577" },
+		{ "MESSAGE_MAX", "10KiB", "10k" },
+		{ "OUT_OF_BAND", "none", "none" },
+		{ "DECODE_MEMORY", "4096", "4k" },
+		{ "HANDLER_GRACE", "1500000000", "1500ms" },
+		{ "SPIN", "1000001", "1000001ns" },
+		{ "SLEEP_MAX", "0", "none" },
+		{ "LEND", "off", "off" },
+		{ "PROGRESS_CPUS", "0,2-3", "0,2-3" },
+		{ "PEER_TIMEOUT", "none", "none" },
+		/* these have no effect yet */
+		{ "CLOSE_TIMEOUT", "60000ms", "60s" },
+		{ "STUCK_AFTER", "off", "none" },
+		{ "STATS", "no", "off" },
+		{ "TRACE", "none", "none" },
+		{ "LOG", "stderr", "stderr" },
 		{ "CHECKSUM", "false", "off" },
 	};
 	size_t count;
@@ -236,7 +250,8 @@ static void none_switches_off_whatever_the_environment_says(void **state)
 static void a_bad_variable_is_refused_with_its_name_value_and_what_is_accepted(void **state)
 {
 	(void)state;
-	assert_variable_refused("FERRY_FLAGS", "exclusive,fast", "exclusive,nonblock,keep_mpi,no_thread");
+	assert_variable_refused("FERRY_FLAGS", "exclusive,fast",
+	                        "exclusive,nonblock,keep_mpi,no_thread");
 	assert_variable_refused("FERRY_FLAGS", "exclusive,", "commas");
 	assert_variable_refused("FERRY_THREAD_LEVEL", "single", "funneled, serialized or multiple");
 	assert_variable_refused("FERRY_RECEIVE_MEMORY", "lots", "suffix k, m or g");
@@ -295,8 +310,9 @@ static void what_would_be_ignored_is_refused(void **state)
 {
 	static const struct {
 		const char *name, *value;
-	} later[] = { { "FERRY_PEER_TIMEOUT", "5s" }, { "FERRY_CLOSE_TIMEOUT", "5s" }, { "FERRY_STUCK_AFTER", "1s" },
-		      { "FERRY_STATS", "on" }, { "FERRY_TRACE", "trace.%r" }, { "FERRY_CHECKSUM", "1" } };
+	} later[] = { { "FERRY_PEER_TIMEOUT", "5s" }, { "FERRY_CLOSE_TIMEOUT", "5s" },
+		      { "FERRY_STUCK_AFTER", "1s" },  { "FERRY_STATS", "on" },
+		      { "FERRY_TRACE", "trace.%r" },  { "FERRY_CHECKSUM", "1" } };
 	static const char *const same[] = { "none", "60s", "none", "off", "off", "0" };
 	ferry_options options = FERRY_OPTIONS_INIT, r;
 
@@ -355,7 +371,8 @@ static void a_processor_that_is_not_there_is_refused(void **state)
 		here++;
 	if (sysconf(_SC_NPROCESSORS_CONF) < CPU_SETSIZE) {
 		assert_int_equal(fy_place_on("1023"), FERRY_EINVAL);
-		assert_non_null(strstr(ferry_last_error(), "progress_cpus=1023: there is no processor 1023"));
+		assert_non_null(strstr(ferry_last_error(),
+		                       "progress_cpus=1023: there is no processor 1023"));
 		snprintf(list, sizeof list, "%d,1023", here);
 		assert_int_equal(fy_place_on(list), FERRY_EINVAL);
 	}
@@ -369,7 +386,8 @@ static void a_processor_that_is_not_there_is_refused(void **state)
 
 static void lists_of_processors_are_checked(void **state)
 {
-	static const char *const bad[] = { "x", "1-", "-1", "3-2", "1,,2", "1,", "1 2", "1024", "99999999999", "0x1" };
+	static const char *const bad[] = { "x",  "1-",  "-1",   "3-2",         "1,,2",
+		                           "1,", "1 2", "1024", "99999999999", "0x1" };
 	cpu_set_t set;
 
 	(void)state;
@@ -377,7 +395,8 @@ static void lists_of_processors_are_checked(void **state)
 		assert_variable_refused("FERRY_PROGRESS_CPUS", bad[i], "such as 3, 2-3 or 0,4-6");
 	assert_int_equal(fy_options_cpus("0,4-6,1023", &set), FERRY_OK);
 	assert_int_equal(CPU_COUNT(&set), 5);
-	assert_true(CPU_ISSET(0, &set) && CPU_ISSET(4, &set) && CPU_ISSET(5, &set) && CPU_ISSET(6, &set));
+	assert_true(CPU_ISSET(0, &set) && CPU_ISSET(4, &set) && CPU_ISSET(5, &set) &&
+	            CPU_ISSET(6, &set));
 	assert_true(CPU_ISSET(1023, &set));
 }
 
@@ -416,7 +435,10 @@ static void an_older_program_lacks_fields(void **state)
 
 static void a_newer_program_may_only_add_zeros(void **state)
 {
-	struct { ferry_options options; unsigned char more[24]; } newer = { FERRY_OPTIONS_INIT, { 0 } };
+	struct {
+		ferry_options options;
+		unsigned char more[24];
+	} newer = { FERRY_OPTIONS_INIT, { 0 } };
 	ferry_options r;
 
 	(void)state;
@@ -431,7 +453,10 @@ static void a_newer_program_may_only_add_zeros(void **state)
 
 static void what_is_reported_can_be_given_again(void **state)
 {
-	struct { ferry_options options; unsigned char more[8]; } newer;
+	struct {
+		ferry_options options;
+		unsigned char more[8];
+	} newer;
 	ferry_options options = FERRY_OPTIONS_INIT, given = FERRY_OPTIONS_INIT;
 	ferry_options r, again;
 
@@ -481,7 +506,8 @@ static void say_to(const char *name)
 {
 	if (fy_say_fd != STDERR_FILENO)
 		close(fy_say_fd);
-	fy_say_fd = name ? open(name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600) : STDERR_FILENO;
+	fy_say_fd =
+		name ? open(name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600) : STDERR_FILENO;
 	assert_true(fy_say_fd >= 0);
 }
 
@@ -522,13 +548,27 @@ static void a_misspelt_variable_is_said_by_rank_0_once(void **state)
 	static const struct {
 		const char *wrong, *right; /* NULL: nobody is accused */
 	} names[] = {
-		{ "FERRY_SPINN", "FERRY_SPIN" }, { "FERRY_SPN", "FERRY_SPIN" }, { "FERRY_LGO", "FERRY_LOG" },
-		{ "FERRY_RECIEVE_MEMORY", "FERRY_RECEIVE_MEMORY" }, { "FERRY_RECEIVEMEMORY", "FERRY_RECEIVE_MEMORY" },
-		{ "FERRY_HANDLER_GRASE", "FERRY_HANDLER_GRACE" }, { "FERRY_PROGRESS_CPU", "FERRY_PROGRESS_CPUS" },
-		{ "FERRY_FLAG", "FERRY_FLAGS" }, { "FERRY_HOME", NULL }, { "FERRY_DIR", NULL }, { "FERRY_ROOT", NULL },
-		{ "FERRY_VERSION", NULL }, { "FERRY_LIB", NULL }, { "FERRY_BIN", NULL }, { "FERRY_DOC", NULL },
-		{ "FERRY_CFLAGS", NULL }, { "FERRY_SEDS", NULL }, { "FERRY_TEST_SPIN", NULL }, { "FERRY_SPIN_LONGER", NULL },
-		{ "FERRY_", NULL }, { "FERRY_A_NAME_THAT_IS_LONGER_THAN_ANY_OPTIONS_NAME_IS", NULL },
+		{ "FERRY_SPINN", "FERRY_SPIN" },
+		{ "FERRY_SPN", "FERRY_SPIN" },
+		{ "FERRY_LGO", "FERRY_LOG" },
+		{ "FERRY_RECIEVE_MEMORY", "FERRY_RECEIVE_MEMORY" },
+		{ "FERRY_RECEIVEMEMORY", "FERRY_RECEIVE_MEMORY" },
+		{ "FERRY_HANDLER_GRASE", "FERRY_HANDLER_GRACE" },
+		{ "FERRY_PROGRESS_CPU", "FERRY_PROGRESS_CPUS" },
+		{ "FERRY_FLAG", "FERRY_FLAGS" },
+		{ "FERRY_HOME", NULL },
+		{ "FERRY_DIR", NULL },
+		{ "FERRY_ROOT", NULL },
+		{ "FERRY_VERSION", NULL },
+		{ "FERRY_LIB", NULL },
+		{ "FERRY_BIN", NULL },
+		{ "FERRY_DOC", NULL },
+		{ "FERRY_CFLAGS", NULL },
+		{ "FERRY_SEDS", NULL },
+		{ "FERRY_TEST_SPIN", NULL },
+		{ "FERRY_SPIN_LONGER", NULL },
+		{ "FERRY_", NULL },
+		{ "FERRY_A_NAME_THAT_IS_LONGER_THAN_ANY_OPTIONS_NAME_IS", NULL },
 	};
 	char said[64], wanted[200];
 	ferry engine = { .rank = 0 };
@@ -543,7 +583,9 @@ static void a_misspelt_variable_is_said_by_rank_0_once(void **state)
 		fy_options_warn(&engine);
 		say_to(NULL);
 		unsetenv(names[i].wrong);
-		snprintf(wanted, sizeof wanted, "ferry: rank 0: the environment has %s, which is no option: did you mean %s?\n",
+		snprintf(wanted, sizeof wanted,
+		         "ferry: rank 0: the environment has %s, which is no option: did you mean "
+		         "%s?\n",
 		         names[i].wrong, names[i].right);
 		assert_string_equal(read_file(said), names[i].right ? wanted : "");
 	}
@@ -568,7 +610,8 @@ static void a_log_is_off_a_file_or_refused(void **state)
 	assert_int_equal(fy_log_open("a%", 0, &log), FERRY_EINVAL);
 	memset(line, 'y', sizeof line - 1);
 	line[sizeof line - 1] = '\0';
-	assert_int_equal(fy_log_open(strcat(strcpy(where, "/tmp/"), "test_options.long"), 3, &log), FERRY_OK);
+	assert_int_equal(fy_log_open(strcat(strcpy(where, "/tmp/"), "test_options.long"), 3, &log),
+	                 FERRY_OK);
 	fy_log(log, "%s", line);
 	fy_log(log, "second");
 	fy_log_close(log);
@@ -578,7 +621,8 @@ static void a_log_is_off_a_file_or_refused(void **state)
 	assert_non_null(strstr(text, " second\n"));
 }
 
-/* What is said without being asked for: on the descriptor of standard error, and in a log elsewhere. */
+/* What is said without being asked for: on the descriptor of standard error, and in a
+ * log elsewhere. */
 static void a_line_that_everybody_has_to_see(void **state)
 {
 	char said[64], where[64];
@@ -596,8 +640,9 @@ static void a_line_that_everybody_has_to_see(void **state)
 	fy_log_close(engine.log);
 	close(fy_say_fd);
 	fy_say_fd = STDERR_FILENO;
-	assert_string_equal(read_file(said),
-	                    "ferry: before an engine\nferry: rank 5: without a log\nferry: rank 5: number 3\n");
+	assert_string_equal(
+		read_file(said),
+		"ferry: before an engine\nferry: rank 5: without a log\nferry: rank 5: number 3\n");
 	char *text = read_file(where);
 	assert_non_null(strstr(text, "ferry[5] "));
 	assert_non_null(strstr(text, " number 3\n"));
@@ -612,8 +657,11 @@ static void the_table_and_the_struct_agree(void **state)
 	(void)state;
 	for (size_t i = 0; i < count; i++) {
 		assert_true(table[i].offset >= end && table[i].offset - end < 8);
-		end = table[i].offset + (table[i].type == FY_OPTION_FLAGS || table[i].type == FY_OPTION_LEVEL ||
-		                         table[i].type == FY_OPTION_SWITCH ? 4 : 8);
+		end = table[i].offset + (table[i].type == FY_OPTION_FLAGS ||
+		                                         table[i].type == FY_OPTION_LEVEL ||
+		                                         table[i].type == FY_OPTION_SWITCH
+		                                 ? 4
+		                                 : 8);
 	}
 	assert_true(sizeof(ferry_options) - end < 8);
 	assert_int_equal(find("spin")->offset, offsetof(ferry_options, spin));

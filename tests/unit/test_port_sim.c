@@ -54,14 +54,17 @@ static void conforms(const struct fy_sim_options *options)
 		for (uint64_t seed = 1; seed <= t_scaled(5); seed++) {
 			struct fy_sim_options o = *options;
 			o.count_misuse = true;
-			struct conformance c = { .ranks = ranks[i], .port = sim_port, .turn = sim_turn,
-				                 .gather = sim_gather, .refuse = sim_refuse,
+			struct conformance c = { .ranks = ranks[i],
+				                 .port = sim_port,
+				                 .turn = sim_turn,
+				                 .gather = sim_gather,
+				                 .refuse = sim_refuse,
 				                 .misuses = sim_misuses };
 			c.arg = fy_sim_create(c.ranks, seed, &o);
 			assert_non_null(c.arg);
 			if (conformance_run(&c) != 0)
-				fail_msg("%u failures with %d ranks and seed %llu", c.failures, c.ranks,
-				         (unsigned long long)seed);
+				fail_msg("%u failures with %d ranks and seed %llu", c.failures,
+				         c.ranks, (unsigned long long)seed);
 			assert_int_equal(fy_sim_outstanding(c.arg, FY_PORT_ANY), 0);
 			assert_int_equal(fy_sim_stats(c.arg)->unexpected_now, 0);
 			assert_int_equal(fy_sim_stats(c.arg)->unexpected_bytes, 0);
@@ -92,7 +95,8 @@ static void it_conforms_when_every_send_waits(void **state)
 static void it_conforms_when_no_send_waits(void **state)
 {
 	(void)state;
-	conforms(&(struct fy_sim_options){ .eager_max = SIZE_MAX, .tag_max = 32767, .remote = true });
+	conforms(&(struct fy_sim_options){
+		.eager_max = SIZE_MAX, .tag_max = 32767, .remote = true });
 }
 
 /* ---- helpers ------------------------------------------------------------- */
@@ -105,7 +109,8 @@ static fy_sim *create(int ranks, uint64_t seed, struct fy_sim_options options)
 	return sim;
 }
 
-static int send_to(fy_sim *sim, int from, int to, const void *data, size_t nbytes, fy_request *request)
+static int send_to(fy_sim *sim, int from, int to, const void *data, size_t nbytes,
+                   fy_request *request)
 {
 	fy_port *port = fy_sim_port(sim, from);
 	return port->ops->send(port, to, FY_TAG_BATCH, data, nbytes, request);
@@ -235,15 +240,20 @@ static uint64_t trace(uint64_t seed)
 	static fy_request sent[RANKS * N], received[RANKS * N];
 	uint64_t hash = 0;
 	for (int i = 0; i < RANKS * N; i++) {
-		assert_int_equal(send_to(sim, i % RANKS, i / RANKS % RANKS, out[i], (size_t)(i * 45), &sent[i]), 0);
+		assert_int_equal(send_to(sim, i % RANKS, i / RANKS % RANKS, out[i],
+		                         (size_t)(i * 45), &sent[i]),
+		                 0);
 		recv_from(sim, i / RANKS % RANKS, FY_PORT_ANY, in[i], sizeof in[i], &received[i]);
 	}
 	do
 		for (int i = 0; i < RANKS * N; i++) {
 			if (sent[i].handle != NULL && done(sim, i % RANKS, &sent[i]))
-				hash = (hash ^ (uint64_t)(i + fy_sim_now(sim) * 1000)) * 0x9e3779b97f4a7c15u;
-			if (received[i].handle != NULL && done(sim, i / RANKS % RANKS, &received[i]))
-				hash = (hash ^ (uint64_t)(i + 500 + fy_sim_now(sim) * 1000)) * 0x9e3779b97f4a7c15u;
+				hash = (hash ^ (uint64_t)(i + fy_sim_now(sim) * 1000)) *
+				       0x9e3779b97f4a7c15u;
+			if (received[i].handle != NULL &&
+			    done(sim, i / RANKS % RANKS, &received[i]))
+				hash = (hash ^ (uint64_t)(i + 500 + fy_sim_now(sim) * 1000)) *
+				       0x9e3779b97f4a7c15u;
 		}
 	while (fy_sim_advance(sim));
 	assert_int_equal(fy_sim_outstanding(sim, FY_PORT_ANY), 0);
@@ -264,7 +274,8 @@ static void a_seed_is_a_run(void **state)
 static void sends_are_refused_and_fail_as_often_as_asked(void **state)
 {
 	(void)state;
-	fy_sim *sim = create(2, 5, (struct fy_sim_options){ .refuse_ppm = 100000, .fail_ppm = 100000 });
+	fy_sim *sim =
+		create(2, 5, (struct fy_sim_options){ .refuse_ppm = 100000, .fail_ppm = 100000 });
 	int refused = 0, failed = 0, out = 1, in;
 	for (int i = 0; i < 1000; i++) {
 		fy_request sent, received;
@@ -341,12 +352,15 @@ static void a_kill_may_come_at_any_moment(void **state)
 {
 	(void)state;
 	for (int step = 0; step < 120; step++) {
-		fy_sim *sim = create(2, (uint64_t)step, (struct fy_sim_options){ .eager_max = 100 });
+		fy_sim *sim =
+			create(2, (uint64_t)step, (struct fy_sim_options){ .eager_max = 100 });
 		enum { N = 12 };
 		fy_request sent[N], received[N];
 		unsigned char *out = calloc(N, 200), *in = calloc(N, 200);
 		for (int i = 0; i < N; i++) {
-			assert_int_equal(send_to(sim, 0, 1, out + i * 200, i % 2 != 0 ? 50 : 150, &sent[i]), 0);
+			assert_int_equal(send_to(sim, 0, 1, out + i * 200, i % 2 != 0 ? 50 : 150,
+			                         &sent[i]),
+			                 0);
 			if (i % 3 == 0)
 				fy_sim_advance(sim);
 			recv_from(sim, 1, 0, in + i * 200, 200, &received[i]);
@@ -406,7 +420,9 @@ static void what_meets_a_cut_arrives_in_order_once_it_heals(void **state)
 			recv_from(sim, 1, 0, &in[i], sizeof in[i], &received[i]);
 			out[i] = i;
 			if (i < N / 2)
-				assert_int_equal(send_to(sim, 0, 1, &out[i], sizeof out[i], &sent[i]), 0);
+				assert_int_equal(send_to(sim, 0, 1, &out[i], sizeof out[i],
+				                         &sent[i]),
+				                 0);
 		}
 		run_out(sim, 3);
 		for (int i = 0; i < N; i++)

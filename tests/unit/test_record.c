@@ -14,14 +14,17 @@ static void sizes_are_whole_words(void **state)
 		assert_int_equal(fy_record_size(FY_KIND_POST | n), 16 + (n + 7) / 8 * 8);
 		assert_int_equal(fy_record_size(FY_KIND_CALL | FY_EXT | n), 24 + (n + 7) / 8 * 8);
 	}
-	assert_int_equal(fy_record_size(FY_KIND_MASK | FY_LARGE | FY_HELD | FY_ERROR | FY_ATTACHED | 8), 24);
+	assert_int_equal(fy_record_size(FY_KIND_MASK | FY_LARGE | FY_HELD | FY_ERROR | FY_ATTACHED |
+	                                8),
+	                 24);
 	assert_int_equal(fy_record_size(FY_KIND_POST | FY_BODY_MAX), 16 + 0x1000000);
 }
 
 static void a_word_keeps_kind_flags_and_length_apart(void **state)
 {
 	(void)state;
-	static const uint32_t kinds[] = { FY_KIND_PAD, FY_KIND_POST, FY_KIND_CALL, FY_KIND_REPLY, FY_KIND_CONTROL };
+	static const uint32_t kinds[] = { FY_KIND_PAD, FY_KIND_POST, FY_KIND_CALL, FY_KIND_REPLY,
+		                          FY_KIND_CONTROL };
 	uint32_t flags = FY_EXT | FY_LARGE | FY_HELD | FY_ERROR | FY_ATTACHED;
 	for (unsigned i = 0; i < 5; i++) {
 		struct fy_record r = { kinds[i] | flags | FY_BODY_MAX, 0, 0, 0 };

@@ -6,10 +6,9 @@
 
 #include "status.h"
 
-static const int all[] = {
-	FERRY_OK, FERRY_PENDING,
+static const int all[] = { FERRY_OK, FERRY_PENDING,
 #define VALUE(name, value, text) FERRY_##name,
-	FERRY_STATUS_MAP(VALUE)
+	                   FERRY_STATUS_MAP(VALUE)
 #undef VALUE
 };
 #define COUNT (sizeof all / sizeof all[0])
@@ -54,7 +53,8 @@ static void the_version_is_that_of_the_header(void **state)
 
 	(void)state;
 	assert_string_equal(ferry_version(), FERRY_VERSION);
-	snprintf(text, sizeof text, "%d.%d.%d", FERRY_VERSION_MAJOR, FERRY_VERSION_MINOR, FERRY_VERSION_PATCH);
+	snprintf(text, sizeof text, "%d.%d.%d", FERRY_VERSION_MAJOR, FERRY_VERSION_MINOR,
+	         FERRY_VERSION_PATCH);
 	assert_string_equal(ferry_version(), text);
 }
 

@@ -35,9 +35,10 @@ static void each_expires_at_its_time(void **state)
 	for (p.now = 0; p.now < 500; p.now += 10) {
 		fy_timer_run(&p);
 		for (int i = 0; i < N; i++)
-			assert_int_equal(ferry_future_poll(futures[i]), when[i] < 0       ? FERRY_OK
-			                                                : when[i] <= p.now ? FERRY_ETIMEDOUT
-			                                                                   : FERRY_PENDING);
+			assert_int_equal(ferry_future_poll(futures[i]), when[i] < 0 ? FERRY_OK
+			                                                : when[i] <= p.now
+			                                                        ? FERRY_ETIMEDOUT
+			                                                        : FERRY_PENDING);
 	}
 	fy_timer_run(&p);
 	assert_int_equal(p.n_timers, 0);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Sleep and wake: a sleeper that was told to stay long is awake at once when there is something for it. */
+/* Sleep and wake: a sleeper that was told to stay long is awake at once when there is something
+ * for it. */
 #include "test.h"
 
 #include <pthread.h>
