@@ -29,11 +29,11 @@
 #include "status.h"
 #include "watch.h"
 
-enum kind { KIND_ALL, KIND_ANY, KIND_CHAIN };
+enum composed_kind { KIND_ALL, KIND_ANY, KIND_CHAIN };
 
 /* What `extra` of every composed future begins with. */
 struct composed {
-	enum kind kind;
+	enum composed_kind kind;
 	ferry_future *future;
 };
 
@@ -43,7 +43,8 @@ static void free_extra(ferry_future *future, void *extra)
 	free(extra);
 }
 
-static ferry_future *create_composed(struct composed *composed, enum kind kind, ferry *engine)
+static ferry_future *create_composed(struct composed *composed, enum composed_kind kind,
+                                     ferry *engine)
 {
 	ferry_future *future = composed ? fy_future_create(engine, FY_FUTURE_IS_COMPOSED) : NULL;
 
@@ -173,7 +174,7 @@ static void any_settle(struct fy_later *later)
 }
 
 static void group_fill(struct group *group, ferry_future *const *futures, size_t count,
-                       enum kind kind)
+                       enum composed_kind kind)
 {
 	for (size_t i = 0; i < count; i++) {
 		if (!futures[i])
@@ -189,7 +190,7 @@ static void group_fill(struct group *group, ferry_future *const *futures, size_t
 
 /* `count` places with `n` futures in them. */
 static struct group *group_create(ferry_future *const *futures, size_t count, size_t n,
-                                  enum kind kind)
+                                  enum composed_kind kind)
 {
 	struct group *group = calloc(1, sizeof *group + n * sizeof group->watches[0]);
 	size_t i = 0;
@@ -219,7 +220,7 @@ static void group_watch(struct group *group)
 	fy_later_run();
 }
 
-static int compose(ferry_future *const *futures, size_t count, enum kind kind,
+static int compose(ferry_future *const *futures, size_t count, enum composed_kind kind,
                    ferry_future **future_p)
 {
 	const char *name = kind == KIND_ALL ? "ferry_future_all" : "ferry_future_any";

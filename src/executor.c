@@ -72,10 +72,10 @@ struct backlog {
 	struct fy_task *first;   /* under runners: what came out of the inbox, oldest first */
 };
 
-enum kind { KIND_POOL, KIND_STRAND, KIND_QUEUE };
+enum executor_kind { KIND_POOL, KIND_STRAND, KIND_QUEUE };
 
 struct ferry_executor {
-	enum kind kind;
+	enum executor_kind kind;
 	uint32_t refs;   /* atomic add by all holders */
 	uint32_t gate;   /* submitters inside, and GATE_CLOSED: atomic add and or by all */
 	uint32_t ending; /* 1: destroyed from inside; swapped to 0 by whoever ends it */
@@ -332,7 +332,7 @@ void fy_executor_blocking(bool begins)
 
 /* ---- references -------------------------------------------------------------------- */
 
-static ferry_executor *create_executor(enum kind kind)
+static ferry_executor *create_executor(enum executor_kind kind)
 {
 	ferry_executor *executor = calloc(1, sizeof *executor);
 

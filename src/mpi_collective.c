@@ -371,8 +371,8 @@ static bool begin_now(struct fy_progress *p, const struct fy_start *a, ferry_fut
 
 enum { COMPARED = 4 };
 
-struct fy_check {
-	struct fy_check *next;
+struct fy_start_check {
+	struct fy_start_check *next;
 	struct fy_start start;
 	ferry_future *future;
 	uint32_t number;
@@ -381,7 +381,7 @@ struct fy_check {
 	int64_t values[2 * COMPARED];
 };
 
-static void describe(struct fy_check *c)
+static void describe(struct fy_start_check *c)
 {
 	const struct fy_start *a = &c->start;
 	int nbytes = 0;
@@ -396,7 +396,7 @@ static void describe(struct fy_check *c)
 	}
 }
 
-static bool same_everywhere(const struct fy_check *c)
+static bool same_everywhere(const struct fy_start_check *c)
 {
 	for (int i = 0; i < COMPARED; i++)
 		if (c->values[i] != -c->values[COMPARED + i])
@@ -404,7 +404,7 @@ static bool same_everywhere(const struct fy_check *c)
 	return true;
 }
 
-static void differ(struct fy_progress *p, const struct fy_check *c)
+static void differ(struct fy_progress *p, const struct fy_start_check *c)
 {
 	char text[160];
 	snprintf(text, sizeof text,
@@ -421,7 +421,7 @@ static void next_check(struct fy_progress *p);
 static void drop_check(struct fy_progress *p)
 {
 	struct fy_mpi_starts *s = fy_mpi_starts_of(p);
-	struct fy_check *c = s->checks;
+	struct fy_start_check *c = s->checks;
 	s->checks = c->next;
 	if (!s->checks)
 		s->checks_last = NULL;
@@ -432,7 +432,7 @@ static void drop_check(struct fy_progress *p)
 static void check_done(struct fy_progress *p, const struct fy_waiting *w, const MPI_Status *mpi,
                        int code)
 {
-	struct fy_check *c = w->arg;
+	struct fy_start_check *c = w->arg;
 	if (!mpi)
 		return; /* fy_collective_abandon finds it */
 	c->compares = false;
@@ -448,7 +448,7 @@ static void check_done(struct fy_progress *p, const struct fy_waiting *w, const 
 }
 
 /* False: no memory, again later. */
-static bool compare(struct fy_progress *p, struct fy_check *c)
+static bool compare(struct fy_progress *p, struct fy_start_check *c)
 {
 	struct fy_mpi_starts *s = fy_mpi_starts_of(p);
 	struct fy_waiting w = { .done = check_done, .arg = c, .what = c->start.what };
@@ -485,10 +485,10 @@ static void next_check(struct fy_progress *p)
 static bool begin_checked(struct fy_progress *p, const struct fy_start *a, ferry_future *future)
 {
 	struct fy_mpi_starts *s = fy_mpi_starts_of(p);
-	struct fy_check *c = malloc(sizeof *c);
+	struct fy_start_check *c = malloc(sizeof *c);
 	if (!c)
 		return false;
-	*c = (struct fy_check){ .start = *a, .future = future, .number = s->n_compared++ };
+	*c = (struct fy_start_check){ .start = *a, .future = future, .number = s->n_compared++ };
 	*(s->checks_last ? &s->checks_last->next : &s->checks) = c;
 	s->checks_last = c;
 	if (s->n_checks++ == 0)
@@ -536,7 +536,7 @@ void fy_collective_abandon(struct fy_progress *p)
 	struct fy_mpi_starts *s = fy_mpi_starts_of(p);
 	abandon_parts(p);
 	while (s->checks) {
-		struct fy_check *c = s->checks;
+		struct fy_start_check *c = s->checks;
 		bool mine = !c->compares; /* else MPI may write to it yet */
 		s->checks = c->next;
 		fy_start_fail(p, c->future, c->start.what, FERRY_ESTOPPED,

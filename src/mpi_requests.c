@@ -35,7 +35,7 @@
 
 /* ---- blocks -------------------------------------------------------------- */
 
-static void spare(struct fy_requests *r, struct fy_block *b)
+static void spare(struct fy_requests *r, struct fy_request_block *b)
 {
 	if (r->n_spare >= SPARE_MAX) {
 		free(b);
@@ -48,7 +48,7 @@ static void spare(struct fy_requests *r, struct fy_block *b)
 
 void fy_requests_append(struct fy_requests *r)
 {
-	struct fy_block *b = r->spare;
+	struct fy_request_block *b = r->spare;
 	r->spare = b->next;
 	r->n_spare--;
 	b->n = 0;
@@ -60,7 +60,7 @@ void fy_requests_append(struct fy_requests *r)
 	r->last = b;
 }
 
-static void unlink_block(struct fy_requests *r, struct fy_block *b)
+static void unlink_block(struct fy_requests *r, struct fy_request_block *b)
 {
 	*(b->previous ? &b->previous->next : &r->first) = b->next;
 	*(b->next ? &b->next->previous : &r->last) = b->previous;
@@ -68,7 +68,7 @@ static void unlink_block(struct fy_requests *r, struct fy_block *b)
 		r->cursor = b->next;
 }
 
-static void drop(struct fy_requests *r, struct fy_block *b)
+static void drop(struct fy_requests *r, struct fy_request_block *b)
 {
 	unlink_block(r, b);
 	spare(r, b);
@@ -78,7 +78,7 @@ bool fy_requests_reserve_slow(struct fy_requests *r, size_t count)
 {
 	size_t room = (r->last ? BLOCK - r->last->n : 0) + (size_t)r->n_spare * BLOCK;
 	while (room < count) {
-		struct fy_block *b = malloc(sizeof *b);
+		struct fy_request_block *b = malloc(sizeof *b);
 		if (!b)
 			return false;
 		b->next = r->spare;
@@ -90,9 +90,9 @@ bool fy_requests_reserve_slow(struct fy_requests *r, size_t count)
 }
 
 /* The next block's join this one's. */
-static void merge_next(struct fy_requests *r, struct fy_block *b)
+static void merge_next(struct fy_requests *r, struct fy_request_block *b)
 {
-	struct fy_block *next = b->next;
+	struct fy_request_block *next = b->next;
 	if (!next || b->n + next->n > BLOCK)
 		return;
 	memcpy(b->requests + b->n, next->requests, next->n * sizeof *b->requests);
@@ -104,7 +104,7 @@ static void merge_next(struct fy_requests *r, struct fy_block *b)
 }
 
 /* What was taken out has no done() any more. */
-static void close_up(struct fy_block *b)
+static void close_up(struct fy_request_block *b)
 {
 	unsigned to = 0;
 	for (unsigned i = 0; i < b->n; i++) {
@@ -121,13 +121,13 @@ static void close_up(struct fy_block *b)
 
 /* ---- cancelling receives ------------------------------------------------------ */
 
-static void cancel(struct fy_block *b, unsigned i)
+static void cancel(struct fy_request_block *b, unsigned i)
 {
 	MPI_Cancel(&b->requests[i]);
 	b->waiting[i].cancelled = true;
 }
 
-static void cancel_given_up(struct fy_block *b, bool all)
+static void cancel_given_up(struct fy_request_block *b, bool all)
 {
 	b->look = false;
 	for (unsigned i = 0; i < b->n; i++) {
@@ -141,7 +141,7 @@ static void cancel_given_up(struct fy_block *b, bool all)
 
 void fy_requests_cancel(struct fy_requests *r, bool all)
 {
-	for (struct fy_block *b = r->first; b; b = b->next) {
+	for (struct fy_request_block *b = r->first; b; b = b->next) {
 		b->look = true;
 		if (all)
 			cancel_given_up(b, true);
@@ -176,7 +176,7 @@ static int look_behind_error(MPI_Request *request, MPI_Status *status, int code,
 }
 
 /* MPI refused to look at the whole: each by itself. */
-static int test_each(struct fy_block *b, struct found *f)
+static int test_each(struct fy_request_block *b, struct found *f)
 {
 	f->n = 0;
 	for (unsigned i = 0; i < b->n; i++) {
@@ -193,7 +193,7 @@ static int test_each(struct fy_block *b, struct found *f)
 	return MPI_ERR_IN_STATUS;
 }
 
-static int test_block(struct fy_block *b, struct found *f)
+static int test_block(struct fy_request_block *b, struct found *f)
 {
 	int class = MPI_SUCCESS;
 	f->n = 0;
@@ -219,8 +219,8 @@ static int code_of(int class, const MPI_Status *status)
 }
 
 /* All of a block: it leaves as it is, before done() may add others. */
-static void visit_whole(struct fy_requests *r, struct fy_progress *p, struct fy_block *b, int class,
-                        struct found *f)
+static void visit_whole(struct fy_requests *r, struct fy_progress *p, struct fy_request_block *b,
+                        int class, struct found *f)
 {
 	unlink_block(r, b);
 	r->n -= b->n;
@@ -233,8 +233,8 @@ static void visit_whole(struct fy_requests *r, struct fy_progress *p, struct fy_
 	spare(r, b);
 }
 
-static void visit_some(struct fy_requests *r, struct fy_progress *p, struct fy_block *b, int class,
-                       struct found *f)
+static void visit_some(struct fy_requests *r, struct fy_progress *p, struct fy_request_block *b,
+                       int class, struct found *f)
 {
 	for (int i = 0; i < f->n; i++) {
 		struct fy_waiting *w = &b->waiting[f->indices[i]];
@@ -251,7 +251,7 @@ static void visit_some(struct fy_requests *r, struct fy_progress *p, struct fy_b
 }
 
 /* How many were done. The block may be gone afterwards. */
-static unsigned visit(struct fy_requests *r, struct fy_progress *p, struct fy_block *b)
+static unsigned visit(struct fy_requests *r, struct fy_progress *p, struct fy_request_block *b)
 {
 	struct found f;
 	if (b->look)
@@ -286,7 +286,7 @@ unsigned fy_requests_test(struct fy_requests *r, struct fy_progress *p, bool idl
 	while (budget && visits < VISITS_MAX && round--) {
 		if (!r->cursor)
 			r->cursor = r->first ? r->first->next : NULL;
-		struct fy_block *b = r->cursor;
+		struct fy_request_block *b = r->cursor;
 		if (!b)
 			break;
 		r->cursor = b->next;
@@ -304,7 +304,7 @@ size_t fy_requests_abandon(struct fy_requests *r, struct fy_progress *p)
 {
 	size_t n = r->n;
 	while (r->first) {
-		struct fy_block *b = r->first;
+		struct fy_request_block *b = r->first;
 		r->first = b->next;
 		for (unsigned i = 0; i < b->n; i++)
 			b->waiting[i].done(p, &b->waiting[i], NULL, MPI_SUCCESS);
@@ -318,7 +318,7 @@ size_t fy_requests_abandon(struct fy_requests *r, struct fy_progress *p)
 void fy_requests_free(struct fy_requests *r)
 {
 	while (r->spare) {
-		struct fy_block *b = r->spare;
+		struct fy_request_block *b = r->spare;
 		r->spare = b->next;
 		free(b);
 	}

@@ -47,8 +47,8 @@ struct fy_waiting {
 
 #define FY_BLOCK_REQUESTS 64
 
-struct fy_block {
-	struct fy_block *next, *previous;
+struct fy_request_block {
+	struct fy_request_block *next, *previous;
 	unsigned n;
 	bool look;  /* futures of receives may have been given up since the last visit */
 	bool mixed; /* something in it is or was no send */
@@ -57,9 +57,10 @@ struct fy_block {
 };
 
 struct fy_requests {
-	struct fy_block *first, *last; /* oldest first */
-	struct fy_block *cursor;       /* where the rotating look goes on; NULL: behind the first */
-	struct fy_block *spare;
+	struct fy_request_block *first, *last; /* oldest first */
+	struct fy_request_block
+		*cursor; /* where the rotating look goes on; NULL: behind the first */
+	struct fy_request_block *spare;
 	unsigned n_spare;
 	size_t n, n_receives;
 };
@@ -81,7 +82,7 @@ static inline struct fy_waiting *fy_requests_add(struct fy_requests *r, MPI_Requ
 {
 	if (!r->last || r->last->n == FY_BLOCK_REQUESTS)
 		fy_requests_append(r);
-	struct fy_block *b = r->last;
+	struct fy_request_block *b = r->last;
 	struct fy_waiting *w = &b->waiting[b->n];
 	b->requests[b->n++] = request;
 	*w = (struct fy_waiting){ .done = done, .what = what };

@@ -50,7 +50,7 @@ struct fy_start {
 };
 
 struct fy_deferred;
-struct fy_check;
+struct fy_start_check;
 struct gather;
 
 /* The helm's: what p->starts points to, over MPI. */
@@ -71,7 +71,7 @@ struct fy_mpi_starts {
 	unsigned n_refused;     /* by MPI, one after the other */
 	uint32_t n_collectives; /* begun; the same on all ranks */
 	uint32_t n_compared;    /* given to comparison, likewise */
-	struct fy_check *checks, *checks_last;
+	struct fy_start_check *checks, *checks_last;
 	size_t n_checks;
 };
 

@@ -12,22 +12,22 @@
 #include "ferry_msgpack.h"
 #include "status.h"
 
-struct walk {
+struct pack_walk {
 	struct fy_packing *packing;
 	msgpack_packer packer;
 	unsigned depth; /* of the containers around the object at hand */
 };
 
-static bool walk_object(struct walk *w, const msgpack_object *o);
+static bool walk_object(struct pack_walk *w, const msgpack_object *o);
 
-static bool fail(struct walk *w, int status, const char *text)
+static bool fail(struct pack_walk *w, int status, const char *text)
 {
 	w->packing->status = fy_fail(status, "%s", text);
 	return false;
 }
 
 /* What a packing function of msgpack-c returned: not 0 means that the buffer did not grow. */
-static bool packed(struct walk *w, int result)
+static bool packed(struct pack_walk *w, int result)
 {
 	return result == 0 || fail(w, FERRY_ENOMEM, "no memory to pack the object into");
 }
@@ -47,7 +47,7 @@ static bool remember(struct fy_packing *p, const msgpack_object_bin *bin)
 }
 
 /* Put a reference in the place of a binary that is to be attached. */
-static bool lift(struct walk *w, const msgpack_object_bin *bin)
+static bool lift(struct pack_walk *w, const msgpack_object_bin *bin)
 {
 	size_t index = w->packing->first + w->packing->n_lifted;
 	unsigned char reference[FY_REFERENCE_BYTES];
@@ -62,7 +62,7 @@ static bool lift(struct walk *w, const msgpack_object_bin *bin)
 	                                            FERRY_EXT_BINARY));
 }
 
-static bool walk_bin(struct walk *w, const msgpack_object *o)
+static bool walk_bin(struct pack_walk *w, const msgpack_object *o)
 {
 	const msgpack_object_bin *bin = &o->via.bin;
 	if (bin->size >= w->packing->out_of_band)
@@ -71,7 +71,7 @@ static bool walk_bin(struct walk *w, const msgpack_object *o)
 	              msgpack_pack_bin_with_body(&w->packer, bin->size ? bin->ptr : "", bin->size));
 }
 
-static bool walk_ext(struct walk *w, const msgpack_object *o)
+static bool walk_ext(struct pack_walk *w, const msgpack_object *o)
 {
 	const msgpack_object_ext *ext = &o->via.ext;
 	if (ext->type == FERRY_EXT_BINARY)
@@ -82,7 +82,7 @@ static bool walk_ext(struct walk *w, const msgpack_object *o)
 	                                            ext->size, ext->type));
 }
 
-static bool walk_array(struct walk *w, const msgpack_object *o)
+static bool walk_array(struct pack_walk *w, const msgpack_object *o)
 {
 	bool good = packed(w, msgpack_pack_array(&w->packer, o->via.array.size));
 	for (uint32_t i = 0; good && i < o->via.array.size; i++)
@@ -90,7 +90,7 @@ static bool walk_array(struct walk *w, const msgpack_object *o)
 	return good;
 }
 
-static bool walk_map(struct walk *w, const msgpack_object *o)
+static bool walk_map(struct pack_walk *w, const msgpack_object *o)
 {
 	bool good = packed(w, msgpack_pack_map(&w->packer, o->via.map.size));
 	for (uint32_t i = 0; good && i < o->via.map.size; i++) {
@@ -102,7 +102,7 @@ static bool walk_map(struct walk *w, const msgpack_object *o)
 
 /* The recursion ends at FERRY_DEPTH_MAX, whatever the object is like: also one that
  * holds itself. */
-static bool walk_container(struct walk *w, const msgpack_object *o)
+static bool walk_container(struct pack_walk *w, const msgpack_object *o)
 {
 	if (w->depth == FERRY_DEPTH_MAX)
 		return fail(w, FERRY_EINVAL,
@@ -113,7 +113,7 @@ static bool walk_container(struct walk *w, const msgpack_object *o)
 	return good;
 }
 
-static bool walk_object(struct walk *w, const msgpack_object *o)
+static bool walk_object(struct pack_walk *w, const msgpack_object *o)
 {
 	switch (o->type) {
 	case MSGPACK_OBJECT_NIL:
@@ -142,7 +142,7 @@ static bool walk_object(struct walk *w, const msgpack_object *o)
 
 int fy_pack(struct fy_packing *packing, const msgpack_object *object)
 {
-	struct walk w = { .packing = packing };
+	struct pack_walk w = { .packing = packing };
 	msgpack_packer_init(&w.packer, &packing->bytes, msgpack_sbuffer_write);
 	return walk_object(&w, object) ? FERRY_OK : packing->status;
 }

@@ -41,7 +41,7 @@
 _Static_assert(sizeof(MPI_Request) <= sizeof(void *), "a request fits into the handle");
 
 /* What a rank says about its open; goes from one to all as it is. */
-struct word {
+struct open_word {
 	int32_t status;
 	char text[FY_SENTENCE];
 };
@@ -53,8 +53,8 @@ struct mpi_port {
 	MPI_Comm collectives; /* likewise */
 	struct fy_bells bells;
 	unsigned looks;
-	struct word word;  /* of this rank */
-	MPI_Request asked; /* for the lowest rank that failed: between offer and settle */
+	struct open_word word; /* of this rank */
+	MPI_Request asked;     /* for the lowest rank that failed: between offer and settle */
 	int asked_code, mine, lowest;
 };
 
@@ -395,7 +395,7 @@ static void mpi_offer(fy_port *port, int status, const char *text)
 	mpi->asked_code = start_lowest(mpi->comm, &mpi->mine, &mpi->lowest, &mpi->asked);
 }
 
-static void could_not_hear(struct word *word, int code)
+static void could_not_hear(struct open_word *word, int code)
 {
 	word->status = FERRY_EMPI;
 	snprintf(word->text, sizeof word->text, "%s",
@@ -421,7 +421,7 @@ static int mpi_settle(fy_port *port, char text[FY_SENTENCE], int *rank_p)
 		last = first;
 	if (last == port->size)
 		return 0;
-	struct word word = mpi->word;
+	struct open_word word = mpi->word;
 	code = bcast(mpi->comm, &word, sizeof word, last);
 	if (code != MPI_SUCCESS || word.status >= 0)
 		could_not_hear(&word, code);
