@@ -30,6 +30,8 @@
  *    heap has room for three events an op from then on.
  *  - Nothing is allocated per pair of ranks: what differs between pairs is
  *    derived from the seed.
+ *  - The digest knows ops by their numbers and bytes by their checksum, never
+ *    an address. What happens to an op is in it at the moment when it happens.
  */
 #include "port_sim.h"
 
@@ -54,6 +56,20 @@ enum event_kind {
 	EVENT_CANCEL,
 	EVENT_FAIL
 };
+/* What is in the digest beside the events. */
+enum trace {
+	TRACE_STARTED = EVENT_FAIL + 1,
+	TRACE_MATCHED,
+	TRACE_UNEXPECTED,
+	TRACE_FINISHED,
+	TRACE_REPORTED, /* the engine was told that it is done */
+	TRACE_CANCEL,   /* the engine asked for it */
+	TRACE_LOST,
+	TRACE_REFUSED,
+	TRACE_AGREE,
+	TRACE_CLOSE,
+	TRACE_NOTE
+};
 
 struct rank;
 
@@ -75,6 +91,7 @@ struct op {
 	unsigned char *copy; /* an eager send's own bytes */
 	size_t nbytes;
 	size_t got;       /* of a receive */
+	uint64_t number;  /* in the order of starts, all ranks together */
 	uint64_t sum;     /* checksum of a send's bytes at its start */
 	uint64_t matched; /* of a receive: its place in the order of matching at this rank */
 	unsigned refs;
@@ -139,6 +156,8 @@ struct fy_sim {
 	struct fy_sim_options options;
 	struct fy_sim_stats stats;
 	uint64_t seed, random;
+	uint64_t digest; /* of all that happened so far */
+	uint64_t started;
 	int64_t now;
 	struct event *heap;
 	size_t events, heap_room;
@@ -236,6 +255,36 @@ static void spoil(struct op *recv, int status)
 	recv->status = status;
 	recv->source = FY_PORT_ANY;
 	recv->got = 0;
+}
+
+/* ---- the digest ---------------------------------------------------------- */
+
+static void digest_word(fy_sim *sim, uint64_t word)
+{
+	sim->digest = mix((sim->digest + UINT64_C(0x9e3779b97f4a7c15)) ^ word);
+}
+
+static void digest_moment(fy_sim *sim, unsigned what, int rank)
+{
+	digest_word(sim, (uint64_t)sim->now);
+	digest_word(sim, (uint64_t)what << 32 | (uint32_t)rank);
+}
+
+static void trace(fy_sim *sim, unsigned what, const struct op *op)
+{
+	digest_moment(sim, what, op->owner->port.rank);
+	digest_word(sim, op->number << 1 | op->kind);
+	digest_word(sim, (uint64_t)(uint32_t)op->peer << 32 | (uint32_t)op->tag);
+	digest_word(sim, op->nbytes);
+	digest_word(sim, op->sum);
+	digest_word(sim, (uint64_t)(uint32_t)op->source << 32 | (uint32_t)op->status);
+	digest_word(sim, op->got);
+}
+
+void fy_sim_note(fy_sim *sim, int rank, uint64_t what)
+{
+	digest_moment(sim, TRACE_NOTE, rank);
+	digest_word(sim, what);
 }
 
 /* ---- misuse -------------------------------------------------------------- */
@@ -336,6 +385,7 @@ static struct op *op_create(struct rank *rank, enum op_kind kind, int peer, int 
 	op->nbytes = nbytes;
 	op->refs = 1;
 	op->source = FY_PORT_ANY;
+	op->number = sim->started++;
 	TAILQ_INSERT_TAIL(&sim->live, op, all);
 	sim->nlive++;
 	return op;
@@ -355,6 +405,7 @@ static void op_finish(struct op *op, int status)
 {
 	op->done = true;
 	op->status = status;
+	trace(op->owner->sim, TRACE_FINISHED, op);
 	touch(op->owner);
 }
 
@@ -497,6 +548,7 @@ static void take_copy(fy_sim *sim, struct op *send)
 static void lose(fy_sim *sim, struct op *send)
 {
 	sim->stats.lost++;
+	trace(sim, TRACE_LOST, send);
 	if (send->rendezvous && !send->done && !send->orphan && draw(sim) % 4 == 0)
 		schedule(sim, EVENT_SENT, send, sim->now + draw_late(sim));
 }
@@ -506,6 +558,8 @@ static void match(fy_sim *sim, struct op *recv, struct op *send)
 {
 	struct rank *rank = recv->owner;
 	recv->matched = ++rank->matched;
+	trace(sim, TRACE_MATCHED, recv);
+	trace(sim, TRACE_MATCHED, send);
 	if (!send->rendezvous) {
 		recv->partner = send;
 		schedule(sim, EVENT_LANDED, recv, sim->now + draw_late(sim));
@@ -520,6 +574,7 @@ static void match(fy_sim *sim, struct op *recv, struct op *send)
 static void unexpected_add(fy_sim *sim, struct rank *rank, struct op *send)
 {
 	struct fy_sim_stats *stats = &sim->stats;
+	trace(sim, TRACE_UNEXPECTED, send);
 	stats->unexpected++;
 	if (++stats->unexpected_now > stats->unexpected_peak)
 		stats->unexpected_peak = stats->unexpected_now;
@@ -695,6 +750,7 @@ static void happen(fy_sim *sim, struct event event)
 		[EVENT_CANCEL] = on_cancel,     [EVENT_FAIL] = on_fail,
 	};
 	sim->stats.events++;
+	trace(sim, event.kind, event.op);
 	on[event.kind](sim, event.op);
 	op_unref(sim, event.op);
 }
@@ -711,6 +767,9 @@ static int refuse(fy_sim *sim, const char *why, int rank, int tag, size_t nbytes
 	snprintf(sim->error, sizeof sim->error,
 	         "the simulated network refused it: %s (rank %d, tag %d, %zu bytes)", why, rank,
 	         tag, nbytes);
+	digest_moment(sim, TRACE_REFUSED, rank);
+	digest_word(sim, (uint32_t)tag);
+	digest_word(sim, nbytes);
 	return FERRY_EMPI;
 }
 
@@ -765,6 +824,7 @@ static void send_schedule(fy_sim *sim, struct op *send)
 static void started(struct rank *rank, struct op *op, fy_request *request)
 {
 	rank->outstanding++;
+	trace(rank->sim, TRACE_STARTED, op);
 	*request = (fy_request){ .handle = op, .source = FY_PORT_ANY };
 }
 
@@ -863,6 +923,7 @@ static bool sim_test(fy_port *port, fy_request *request)
 		return false;
 	if (op->kind == OP_SEND && !op->orphan)
 		check_sum(sim, op);
+	trace(sim, TRACE_REPORTED, op);
 	*request = (fy_request){
 		.handle = NULL, .source = op->source, .status = op->status, .nbytes = op->got
 	};
@@ -880,6 +941,7 @@ static void sim_cancel(fy_port *port, fy_request *request)
 		misused(sim, "only a receive that is under way here can be cancelled", rank, op);
 		return;
 	}
+	trace(sim, TRACE_CANCEL, op);
 	if (op->canceling || op->done)
 		return;
 	if (rank->refuse_cancels > 0) {
@@ -928,6 +990,8 @@ static int sim_agree(fy_port *port, const void *mine, void *theirs, size_t nbyte
 		*p = round;
 	}
 	rank->agreed++;
+	digest_moment(rank->sim, TRACE_AGREE, port->rank);
+	digest_word(rank->sim, checksum(mine, nbytes));
 	memcpy(theirs, round->bytes, nbytes < round->nbytes ? nbytes : round->nbytes);
 	if (nbytes == round->nbytes && memcmp(mine, round->bytes, nbytes) == 0)
 		return 0;
@@ -965,6 +1029,8 @@ static int sim_close(fy_port *port, bool clean)
 		misused(rank->sim, "the port was closed as clean with requests under way", rank,
 		        NULL);
 	rank->closed = true;
+	digest_moment(rank->sim, TRACE_CLOSE, port->rank);
+	digest_word(rank->sim, clean);
 	return 0;
 }
 
@@ -1275,4 +1341,9 @@ const struct fy_sim_stats *fy_sim_stats(const fy_sim *sim)
 const char *fy_sim_misuse(const fy_sim *sim)
 {
 	return sim->misuse;
+}
+
+uint64_t fy_sim_digest(const fy_sim *sim)
+{
+	return sim->digest;
 }

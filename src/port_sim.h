@@ -111,5 +111,11 @@ size_t fy_sim_outstanding(const fy_sim *sim, int rank);
 const struct fy_sim_stats *fy_sim_stats(const fy_sim *sim);
 /* The last misuse in a sentence, "" if there was none. */
 const char *fy_sim_misuse(const fy_sim *sim);
+/* Of all that happened so far, in its order and with its time: what was started with which bytes,
+ * what arrived, matched, failed and ended, and when an engine was told. Two runs with the same
+ * digest were the same run. */
+uint64_t fy_sim_digest(const fy_sim *sim);
+/* What the test itself saw at that rank becomes part of the digest. */
+void fy_sim_note(fy_sim *sim, int rank, uint64_t what);
 
 #endif

@@ -271,6 +271,40 @@ static void a_seed_is_a_run(void **state)
 
 /* ---- faults -------------------------------------------------------------- */
 
+/* Of a message of four bytes, sent at a time; `note` is what its receiver says of it. */
+static uint64_t digest_of(int64_t time, const char *bytes, uint64_t note)
+{
+	fy_sim *sim = create(2, 1, (struct fy_sim_options){ 0 });
+	char in[4];
+	fy_request sent, received;
+	fy_sim_advance_to(sim, time);
+	recv_from(sim, 1, 0, in, sizeof in, &received);
+	assert_int_equal(send_to(sim, 0, 1, bytes, sizeof in, &sent), 0);
+	uint64_t before, digest = fy_sim_digest(sim);
+	while (fy_sim_advance(sim)) {
+		before = digest;
+		digest = fy_sim_digest(sim);
+		assert_true(digest != before); /* each event is in it */
+	}
+	assert_true(done(sim, 1, &received) && done(sim, 0, &sent));
+	assert_true(fy_sim_digest(sim) != digest);
+	fy_sim_note(sim, 1, note);
+	digest = fy_sim_digest(sim);
+	fy_sim_destroy(sim);
+	return digest;
+}
+
+static void a_run_has_a_digest(void **state)
+{
+	(void)state;
+	char bytes[] = "same";
+	uint64_t digest = digest_of(1000, "same", 7);
+	assert_true(digest == digest_of(1000, bytes, 7)); /* at another address */
+	assert_true(digest != digest_of(1001, "same", 7));
+	assert_true(digest != digest_of(1000, "samf", 7));
+	assert_true(digest != digest_of(1000, "same", 8));
+}
+
 static void sends_are_refused_and_fail_as_often_as_asked(void **state)
 {
 	(void)state;
@@ -541,6 +575,7 @@ int main(void)
 		cmocka_unit_test(a_long_send_waits_for_its_match_and_the_receiver_s_progress),
 		cmocka_unit_test(the_ranks_to_which_something_happened_are_named),
 		cmocka_unit_test(a_seed_is_a_run),
+		cmocka_unit_test(a_run_has_a_digest),
 		cmocka_unit_test(sends_are_refused_and_fail_as_often_as_asked),
 		cmocka_unit_test(nothing_comes_from_a_killed_rank),
 		cmocka_unit_test(a_kill_may_come_at_any_moment),
