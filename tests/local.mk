@@ -242,6 +242,9 @@ stress_tests = \
 
 test_support = \
 	%D%/mpi/system.h \
+	%D%/sim/digest.h \
+	%D%/sim/digest.list \
+	%D%/sim/digest.sh \
 	%D%/skips.list \
 	%D%/support/environment.sh \
 	%D%/support/host_shell.sh \
@@ -350,7 +353,7 @@ $(np2_tests): %-2.np2: % ; $(link_test)
 $(np3_tests): %-3.np3: % ; $(link_test)
 $(np4_tests): %-4.np4: % ; $(link_test)
 $(np8_tests): %-8.np8: % ; $(link_test)
-CLEANFILES += $(mpi_tests) $(EXTRA_PROGRAMS)
+CLEANFILES += $(mpi_tests) $(EXTRA_PROGRAMS) %D%/sim/digest.new %D%/sim/*.digest.log
 
 # ---- how they are run -------------------------------------------------------
 
@@ -449,9 +452,14 @@ fuzz-wire:
 	%D%/fuzz/fuzz_wire -max_total_time=$(FUZZ_SECONDS) -max_len=1500 -len_control=0 -artifact_prefix=%D%/fuzz/ \
 		$(FUZZ_FLAGS) %D%/fuzz/corpus-wire
 
+# Does a run with the same seed take the same course as before? See doc/testing.md.
+digest_tests = %D%/sim/mixed.t %D%/sim/races.t %D%/sim/transfers.t
+digest: $(digest_tests)
+	@$(SHELL) $(top_srcdir)/tests/sim/digest.sh $(DIGEST_LIST)
+
 installcheck-local:
 	$(AM_TESTS_ENVIRONMENT) TEST_PREFIX='$(DESTDIR)$(prefix)' TEST_LIBDIR='$(DESTDIR)$(libdir)' \
 	TEST_BINDIR='$(DESTDIR)$(bindir)' TEST_DOCDIR='$(DESTDIR)$(docdir)' \
 	$(SHELL) $(top_srcdir)/tests/api/installed.sh
 
-.PHONY: skips check-unit check-np2 check-short check-valgrind stress fuzz fuzz-msgpack fuzz-wire
+.PHONY: skips check-unit check-np2 check-short check-valgrind digest stress fuzz fuzz-msgpack fuzz-wire

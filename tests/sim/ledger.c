@@ -219,6 +219,7 @@ struct rec *l_take(struct node *node, const ferry_message *m)
 		       "(content %u)",
 		       r->lane->index, r->src, r->dst, r->class, r->seq, *seen, r->content->id);
 	*seen = r->seq;
+	fy_sim_note(w->sim, node->rank, (uint64_t)r->content->id << 32 | r->seq);
 	r->delivered++;
 	w->moved++;
 	w->tally.delivered++;
@@ -403,6 +404,7 @@ bool l_settle(struct node *node, struct rec *r)
 	if (r->status == FERRY_PENDING)
 		return false;
 	r->settled = true;
+	fy_sim_note(node->world->sim, node->rank, r->order << 32 | (uint32_t)r->status);
 	const char *what = wrong_status(node, r);
 	if (what)
 		w_fail(node->world,

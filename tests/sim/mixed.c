@@ -3,6 +3,7 @@
  * Many seeds of a mixed workload, a tenth of them again with memory that is short. FERRY_SEEDS says
  * how many (300 in make check, 10,000 in make stress), FERRY_SEED or an argument names one.
  */
+#include "digest.h"
 #include "world.h"
 
 #include <fcntl.h>
@@ -83,6 +84,7 @@ static void run_seed(uint64_t seed, unsigned short_one_in, struct tally *sum)
 		fail_msg("seed %llu: only %llu records", (unsigned long long)seed,
 		         (unsigned long long)w->tally.records);
 	add(sum, &w->tally);
+	t_digest(short_one_in ? "short" : "mixed", seed, w->sim);
 	w_free(w);
 	free(w);
 }

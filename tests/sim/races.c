@@ -6,6 +6,7 @@
  * once and not before MPI was done with it, and no reference is left. FERRY_SEEDS says how many
  * (2000), FERRY_SEED names one. Real threads: tests/mpi/races.c.
  */
+#include "digest.h"
 #include "world.h"
 
 #include <stdlib.h>
@@ -70,6 +71,17 @@ static unsigned pick(struct match *m, uint32_t n)
 	return w_pick(&m->chance, n);
 }
 
+static size_t index_of(const struct race *race)
+{
+	return (size_t)(race - race->match->races);
+}
+
+/* For the digest: that it came here, and with what. */
+static void note(const struct race *race, int rank, unsigned what)
+{
+	fy_sim_note(race->match->sim, rank, (uint64_t)index_of(race) << 32 | what);
+}
+
 /* ---- the two sides ----------------------------------------------------- */
 
 static void let_go(struct race *race)
@@ -93,12 +105,13 @@ static void answer(struct race *race)
 static void handle(ferry *engine, ferry_message *request, void *arg)
 {
 	struct match *m = arg;
-	size_t nbytes;
-	struct race *race;
+	size_t nbytes, i;
 	const char *data = ferry_message_attachment(request, 0, &nbytes);
 
 	(void)engine;
-	memcpy(&race, ferry_message_body(request, NULL), sizeof race);
+	memcpy(&i, ferry_message_body(request, NULL), sizeof i);
+	struct race *race = &m->races[i];
+	note(race, 1, 0);
 	HOLDS(m, nbytes == race->nbytes &&
 	                 (nbytes == 0 || (data[0] == 'x' && data[nbytes - 1] == 'x')));
 	race->request = request;
@@ -166,6 +179,7 @@ static void release(void *data, void *arg)
 {
 	struct race *race = arg;
 
+	note(race, 0, 0);
 	HOLDS(race->match, race->released++ == 0 && data == race->data);
 	memset(data, 'D', race->nbytes);
 	free(data);
@@ -175,6 +189,7 @@ static void call_back(ferry_future *future, int status, void *arg)
 {
 	struct race *race = arg;
 
+	note(race, 0, (unsigned)status);
 	race->called++;
 	HOLDS(race->match, future == race->future && status == ferry_future_poll(future) &&
 	                           status != FERRY_PENDING);
@@ -194,12 +209,13 @@ static void make_call(struct match *m, struct race *race)
 {
 	struct side *side = &m->sides[0];
 	ferry_message *message;
+	size_t i = index_of(race);
 
 	race->nbytes = pick(m, 2) ? pick(m, LENT_MAX) : pick(m, 100);
 	race->data = malloc(race->nbytes + 1);
 	memset(race->data, 'x', race->nbytes + 1);
 	assert_int_equal(ferry_message_create(side->engine, OP_RACE, &message), FERRY_OK);
-	assert_int_equal(ferry_message_write(message, &race, sizeof race), FERRY_OK);
+	assert_int_equal(ferry_message_write(message, &i, sizeof i), FERRY_OK);
 	assert_int_equal(ferry_message_attach(message, race->data, race->nbytes, release, race),
 	                 FERRY_OK);
 	struct fy_post post = { .engine = side->engine,
@@ -341,6 +357,7 @@ static void check(struct match *m, struct race *race)
 	int status = ferry_future_poll(race->future);
 
 	HOLDS(m, status != FERRY_PENDING);
+	note(race, 0, (unsigned)status);
 	check_status(m, race, status);
 	HOLDS(m, race->called == race->registered);
 	HOLDS(m, race->released == (race->call != NULL));
@@ -371,6 +388,8 @@ static void finish(struct match *m)
 		HOLDS(m, m->sides[rank].engine->refs == 1);
 		fy_engine_release(m->sides[rank].engine);
 	}
+	fy_sim_note(m->sim, FY_PORT_ANY, m->chance.random);
+	t_digest("races", m->seed, m->sim);
 	fy_sim_destroy(m->sim);
 }
 

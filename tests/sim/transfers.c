@@ -3,9 +3,10 @@
  * Large messages between two engines over the simulated network, when something is not as it should
  * be: a chunk is not sent or not received, tags repeat, and what has no memory waits. What must
  * hold: the poster's future says what happened; nothing incomplete is delivered; what is lent comes
- * back once; the budget is whole afterwards; and other messages go on.
+ * back once; the budget is whole afterwards; and other messages go on. Scenarios first, then what a
+ * seed draws: FERRY_SEEDS says how many (300), FERRY_SEED names one.
  */
-#include "support/test.h"
+#include "digest.h"
 
 #include "options.h"
 #include "port_sim.h"
@@ -24,7 +25,10 @@ static struct pair {
 	size_t answer;                /* of how many bytes */
 	unsigned lent, released;
 	bool broken; /* a message came that nobody sent */
+	bool drawn;  /* by a seed, no scenario */
+	uint64_t seed;
 } t;
+static uint64_t scenarios; /* that are over */
 
 /* ---- bytes ------------------------------------------------------------------------------ */
 
@@ -64,29 +68,36 @@ static ferry_message *message(int rank, uint32_t op, size_t nbytes)
 
 /* ---- the pair ------------------------------------------------------------------------------ */
 
+/* For the digest. */
+static void note(const ferry *engine, uint64_t what)
+{
+	fy_sim_note(t.sim, engine == t.engine[1], what);
+}
+
 static void on_large(ferry *engine, ferry_message *m, void *arg)
 {
 	size_t nbytes;
 	const char *data = ferry_message_attachment(m, 0, &nbytes);
-	(void)engine;
 	(void)arg;
 	t.broken |= ferry_message_attachments(m) != 1 || !right(data, nbytes);
 	t.large++;
 	t.sum += nbytes;
+	note(engine, nbytes);
 }
 
 static void on_small(ferry *engine, ferry_message *m, void *arg)
 {
-	(void)engine;
 	(void)m;
 	(void)arg;
 	t.small++;
+	note(engine, t.small);
 }
 
 static void on_ask(ferry *engine, ferry_message *m, void *arg)
 {
 	(void)arg;
 	t.asked++;
+	note(engine, t.asked);
 	ferry_message *answer = message(engine == t.engine[1], OP_ASK, t.answer);
 	assert_int_equal(ferry_reply_message(m, answer), 0);
 	ferry_message_release(answer);
@@ -102,6 +113,7 @@ static void handle(int rank, uint32_t op, ferry_handler_fn *fn)
 static void start(uint64_t seed, const struct fy_sim_options *net)
 {
 	memset(&t, 0, sizeof t);
+	t.seed = seed;
 	t.sim = fy_sim_create(RANKS, seed, net);
 	for (int i = 0; i < RANKS; i++) {
 		ferry_options given = FERRY_OPTIONS_INIT, options;
@@ -151,6 +163,7 @@ static void settle(void)
 static int ended(ferry_future *future)
 {
 	int status = ferry_future_poll(future);
+	fy_sim_note(t.sim, FY_PORT_ANY, (uint32_t)status);
 	ferry_future_release(future);
 	return status;
 }
@@ -200,6 +213,10 @@ static void end(void)
 		assert_int_equal(fy_engine_destroy(t.engine[i]), 0);
 		fy_engine_release(t.engine[i]);
 	}
+	if (t.drawn)
+		t_digest("transfers", t.seed, t.sim);
+	else
+		t_digest("scenarios", ++scenarios, t.sim);
 	fy_sim_destroy(t.sim);
 }
 
@@ -427,6 +444,126 @@ static void a_reply_passes_a_request(void **state)
 	end();
 }
 
+/* ---- what a seed draws ------------------------------------------------------------------- */
+
+enum { DRAWN = 40 };
+
+struct drawn {
+	ferry_future *future;
+	size_t nbytes; /* of a large post */
+	bool cancelled;
+};
+
+static uint64_t pick(uint64_t *random, uint64_t n)
+{
+	return t_random(random) % n;
+}
+
+static bool chance(uint64_t *random, unsigned percent)
+{
+	return pick(random, 100) < percent;
+}
+
+static struct fy_sim_options draw_network(uint64_t *random)
+{
+	static const size_t eager[] = { 1, 512, CHUNK, SIZE_MAX };
+	static const size_t chunk[] = { CHUNK, CHUNK, 20000, 1u << 30 };
+	static const int tags[] = { 2, 3, 6, 50, 1 << 28 };
+	return (struct fy_sim_options){
+		.count_misuse = true,
+		.eager_max = eager[pick(random, 4)],
+		.chunk_max = chunk[pick(random, 4)],
+		.tag_max = tags[pick(random, 5)],
+		.delay_max = 1000 + (int64_t)pick(random, 60000),
+		.late_max = chance(random, 30) ? 1 + (int64_t)pick(random, 200000) : 0,
+		.grain = chance(random, 30) ? 1000 : 1,
+		.refuse_ppm = chance(random, 30) ? (uint32_t)pick(random, 200000) : 0,
+		.fail_data_ppm = chance(random, 30) ? (uint32_t)pick(random, 100000) : 0,
+	};
+}
+
+/* A large post, perhaps without a future; a small one; a flush; a call with a large reply; a large
+ * call. */
+static void draw_one(uint64_t *random, struct drawn *d)
+{
+	int rank = (int)pick(random, RANKS);
+	size_t nbytes = 4200 + pick(random, chance(random, 50) ? 2 * CHUNK : 15 * CHUNK);
+	unsigned kind = (unsigned)pick(random, 10);
+	if (kind < 5) {
+		ferry_message *m = message(rank, OP_LARGE, d->nbytes = nbytes);
+		ferry_future **future_p = kind ? &d->future : NULL;
+		assert_int_equal(ferry_post_message(t.engine[rank], !rank, m, future_p), 0);
+		ferry_message_release(m);
+	} else if (kind == 5) {
+		int status = ferry_post(t.engine[rank], !rank, OP_SMALL, "x", 1, &d->future);
+		assert_int_equal(status, 0);
+	} else if (kind == 6) {
+		assert_int_equal(fy_post_flush(t.engine[rank], NULL, !rank, 0, &d->future), 0);
+	} else if (kind < 9) {
+		assert_int_equal(ferry_call(t.engine[rank], !rank, OP_ASK, "x", 1, &d->future), 0);
+	} else {
+		ferry_message *m = message(rank, OP_ASK, nbytes);
+		assert_int_equal(ferry_call_message(t.engine[rank], !rank, m, &d->future), 0);
+		ferry_message_release(m);
+	}
+}
+
+/* What was confirmed came, and nothing came that was not posted. */
+static void check_drawn(struct drawn drawn[DRAWN], bool may_fail)
+{
+	uint64_t confirmed = 0, posted = 0;
+	for (struct drawn *d = drawn; d < drawn + DRAWN; d++) {
+		int wrong = d->cancelled ? FERRY_ECANCELED : may_fail ? FERRY_EMPI : FERRY_OK;
+		int status = d->future ? ended(d->future) : wrong;
+		posted += d->nbytes;
+		if (status == FERRY_OK)
+			confirmed += d->nbytes;
+		else
+			assert_int_equal(status, wrong);
+	}
+	assert_in_range(t.sum, confirmed, posted);
+}
+
+static void run_drawn(uint64_t seed)
+{
+	uint64_t random = seed;
+	struct fy_sim_options net = draw_network(&random);
+	struct drawn drawn[DRAWN] = { 0 };
+	start(seed, &net);
+	t.drawn = true;
+	t.answer = 1 + pick(&random, 12 * CHUNK);
+	for (unsigned i = 0; i < DRAWN; i++) {
+		draw_one(&random, &drawn[i]);
+		for (uint64_t k = chance(&random, 30) ? pick(&random, 60) : 0; k; k--)
+			step();
+		struct drawn *d = &drawn[pick(&random, i + 1)];
+		if (d->future && chance(&random, 10))
+			d->cancelled |= ferry_future_cancel(d->future) == FERRY_OK;
+	}
+	settle();
+	check_drawn(drawn, net.fail_data_ppm);
+	step();
+	check_books();
+	end();
+}
+
+static void what_a_seed_draws(void **state)
+{
+	unsigned long only = t_env("FERRY_SEED", 0), seeds = only ? 1 : t_seeds(300);
+	(void)state;
+	for (unsigned long i = 1; i <= seeds; i++)
+		run_drawn(only ? only : i);
+}
+
+/* Runs after a failure, too. */
+static int say_seed(void **state)
+{
+	(void)state;
+	printf("# the last seed was %llu: again with FERRY_SEED=%llu\n", (unsigned long long)t.seed,
+	       (unsigned long long)t.seed);
+	return 0;
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -437,6 +574,7 @@ int main(void)
 		cmocka_unit_test(a_port_that_refuses),
 		cmocka_unit_test(tags_that_repeat),
 		cmocka_unit_test(a_reply_passes_a_request),
+		cmocka_unit_test_teardown(what_a_seed_draws, say_seed),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL) != 0;
 }

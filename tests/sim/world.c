@@ -525,6 +525,15 @@ static void round_of_all(struct world *w)
 
 /* ---- a run ------------------------------------------------------------- */
 
+/* How often what happened, and the number that chance has come to: a round more or less is seen. */
+static void note_end(struct world *w)
+{
+	const uint64_t *tally = (const uint64_t *)&w->tally;
+	for (size_t i = 0; i < sizeof w->tally / sizeof *tally; i++)
+		fy_sim_note(w->sim, FY_PORT_ANY, tally[i]);
+	fy_sim_note(w->sim, FY_PORT_ANY, w->random);
+}
+
 static bool run(struct world *w)
 {
 	w->sim = fy_sim_create(w->plan.ranks, w->seed, &w->plan.net);
@@ -543,6 +552,7 @@ static bool run(struct world *w)
 	check_end(w);
 	if (!w_failed(w))
 		l_check(w);
+	note_end(w);
 	return !w_failed(w);
 }
 
