@@ -2,9 +2,44 @@
 nobase_dist_doc_DATA += \
 	%D%/benchmarks.md \
 	%D%/benchmarks-runs.md \
+	%D%/decisions/README.md \
+	%D%/decisions/0001-one-thread-owns-mpi.md \
+	%D%/decisions/0002-lanes.md \
+	%D%/decisions/0003-two-kinds-of-sleep.md \
+	%D%/decisions/0004-one-form-of-a-record.md \
+	%D%/decisions/0005-batches-leave-at-the-end-of-a-step.md \
+	%D%/decisions/0006-batches-of-8-kib.md \
+	%D%/decisions/0007-numbers-instead-of-mpis-order.md \
+	%D%/decisions/0008-acknowledgements-of-our-own.md \
+	%D%/decisions/0009-one-credit.md \
+	%D%/decisions/0010-a-charge-for-each-record.md \
+	%D%/decisions/0011-pause-instead-of-refusal.md \
+	%D%/decisions/0012-replies-have-room.md \
+	%D%/decisions/0013-chunks-have-tags.md \
+	%D%/decisions/0014-held-streams.md \
+	%D%/decisions/0015-agreement-by-a-tree.md \
+	%D%/decisions/0016-type-stable-engines.md \
+	%D%/decisions/0017-two-wake-words.md \
+	%D%/decisions/0018-idle.md \
+	%D%/decisions/0019-the-helm-is-lent.md \
+	%D%/decisions/0020-one-progress-thread.md \
+	%D%/decisions/0021-a-future-completes-in-one-step.md \
+	%D%/decisions/0022-waiters-are-woken-together.md \
+	%D%/decisions/0023-a-thread-without-room-sleeps.md \
+	%D%/decisions/0024-credit-of-a-flood.md \
+	%D%/decisions/0025-what-mpi-fails-to-send.md \
+	%D%/decisions/0026-one-line-of-the-cache.md \
+	%D%/decisions/0027-a-lane-without-credit-is-no-work.md \
+	%D%/decisions/0028-length-of-a-chunk.md \
+	%D%/decisions/0029-ask-before-looking.md \
+	%D%/decisions/0030-freed-memory-is-kept.md \
+	%D%/decisions/0031-floods-give-way.md \
+	%D%/decisions/0032-kept-as-far-as-the-budget.md \
+	%D%/decisions/0033-a-library-for-each-mpi.md \
+	%D%/decisions/0034-whose-error-it-is.md \
+	%D%/decisions/0035-blocks-are-mallocs.md \
 	%D%/design.md \
 	%D%/porting.md \
-	%D%/rationale.md \
 	%D%/testing.md \
 	%D%/tuning.md \
 	%D%/unidist.md \

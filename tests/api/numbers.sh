@@ -76,9 +76,9 @@ bytes src/progress.h FY_FOLD_MAX include/ferry.h a message of up to @ altogether
 bytes src/progress.h FY_FOLD_MAX include/ferry.h too large for a batch \(more than @
 bytes src/progress.h FY_BATCH_CHARGE doc/design.md a batch @ more
 bytes src/progress.h FY_REPLY_ROOM doc/design.md a reply of @ at the caller
-bytes src/progress.h FY_REPLY_ROOM doc/rationale.md replies of @ fit
+bytes src/progress.h FY_REPLY_ROOM doc/decisions/0012-replies-have-room.md replies of @ fit
 bytes src/message.h FY_MESSAGE_CHARGE doc/design.md spends its size and @
-bytes src/message.h FY_MESSAGE_CHARGE doc/rationale.md @ a record
+bytes src/message.h FY_MESSAGE_CHARGE doc/decisions/0010-a-charge-for-each-record.md @ a record
 time src/progress.h FY_STALL_MAX doc/design.md one that stays so for @ is slow
 time src/progress.h FY_STALL_MAX doc/tuning.md for at most @, then it moves aside
 bytes src/engine.c CREDIT_FIRST doc/design.md beginning at @
@@ -88,11 +88,11 @@ bytes src/engine.c WINDOW_MAX doc/design.md lent more \(to @ at most
 bytes src/engine.c WINDOW_MAX doc/tuning.md to @ a pair
 bytes src/engine.c WINDOW_MAX include/ferry.h to @ a pair
 bytes src/engine.c CHUNK_HERE doc/design.md chunks of @, or
-bytes src/engine.c CHUNK_HERE doc/rationale.md Chunks of @ on one host
+bytes src/engine.c CHUNK_HERE doc/decisions/0028-length-of-a-chunk.md Chunks of @ on one host
 bytes src/engine.c CHUNK_WIRE doc/design.md or @ where there is more than one host
-bytes src/engine.c CHUNK_WIRE doc/rationale.md on one host, else of @
+bytes src/engine.c CHUNK_WIRE doc/decisions/0028-length-of-a-chunk.md on one host, else of @
 bytes src/transfer_out.c BRIEF doc/design.md what is up to @ altogether is one chunk
-bytes src/transfer_out.c BRIEF doc/rationale.md up to @ is one chunk
+bytes src/transfer_out.c BRIEF doc/decisions/0028-length-of-a-chunk.md up to @ is one chunk
 bytes src/block.h FY_BLOCK_MIN doc/design.md attachments and bodies of @ and more
 plain src/channel.c SMALL_BATCHES doc/design.md batches of small records the bound is @ of them
 plain src/dispatch.c LEFT_MAX doc/design.md after @ messages for handlers
@@ -102,7 +102,7 @@ time src/progress.c YIELD_CROWDED doc/design.md and yields for @
 time src/progress.c STAND_BY_MAX doc/design.md then once in @
 time src/wake.h FY_NAP doc/design.md Short sleeps \(naps, @\)
 time src/wake.h FY_NAP doc/design.md stands by and looks after @
-time src/wake.h FY_NAP doc/rationale.md A nap \(at most @
+time src/wake.h FY_NAP doc/decisions/0003-two-kinds-of-sleep.md A nap \(at most @
 time src/progress.c SLEEP_BUSY doc/design.md @ while a send or a transfer of its own
 time src/progress.c SLEEP_WIRE doc/design.md up to @, where there are other hosts
 time src/progress.c SLEEP_AWAITED doc/design.md @ while an answer from another host
