@@ -13,7 +13,7 @@
  * inside already, the first one to leave lets the others hang for ever. So all
  * ranks are gathered by MPI first, then by something that makes no progress in
  * MPI: the process manager's own barrier where hydra's socket is there, or else
- * 50 ms of rest. doc/rationale.md has the measurements.
+ * 50 ms of rest. doc/decisions/0015-agreement-by-a-tree.md has the decision.
  *
  * Ranks that wait for one another do not spin: fy_mpi_await() sleeps between
  * looks, because there are often more ranks than cores.
