@@ -39,6 +39,7 @@ nobase_dist_doc_DATA += \
 	%D%/decisions/0034-whose-error-it-is.md \
 	%D%/decisions/0035-blocks-are-mallocs.md \
 	%D%/design.md \
+	%D%/glossary.md \
 	%D%/porting.md \
 	%D%/testing.md \
 	%D%/tuning.md \
