@@ -79,7 +79,7 @@ bytes src/progress.h FY_REPLY_ROOM doc/design.md a reply of @ at the caller
 bytes src/progress.h FY_REPLY_ROOM doc/decisions/0012-replies-have-room.md replies of @ fit
 bytes src/message.h FY_MESSAGE_CHARGE doc/design.md spends its size and @
 bytes src/message.h FY_MESSAGE_CHARGE doc/decisions/0010-a-charge-for-each-record.md @ a record
-time src/progress.h FY_STALL_MAX doc/design.md one that stays so for @ is slow
+time src/progress.h FY_STALL_MAX doc/design.md A channel that has no room for @ is slow
 time src/progress.h FY_STALL_MAX doc/tuning.md for at most @, then it moves aside
 bytes src/engine.c CREDIT_FIRST doc/design.md beginning at @
 bytes src/engine.c CREDIT_FIRST doc/tuning.md the first windows \(@ each\)
