@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * ferry-perf: Ferry beside plain MPI, in one job, in turns. The command line;
- * the measuring is in perf_*.c.
+ * the measuring is in perf/.
  */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "perf_duel.h"
-#include "perf_memory.h"
-#include "perf_options.h"
-#include "perf_report.h"
+#include "perf/duel.h"
+#include "perf/memory.h"
+#include "perf/options.h"
+#include "perf/report.h"
 
 /* Before MPI is there, only the launcher's environment tells who speaks for the job. */
 static bool speaks(void)

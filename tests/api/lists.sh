@@ -5,7 +5,7 @@
 cd "$TEST_SRCDIR" || exit 1
 bad=0
 for file in include/*.h src/*.[ch] tests/support/*.[chs]* tests/*/*.sh tests/api/*.c* \
-	examples/*.[ch] examples/*.py tools/*.[ch]; do
+	examples/*.[ch] examples/*.py tools/*.[ch] tools/*/*.[ch]; do
 	[ -f "$file" ] || continue
 	directory=${file%%/*}
 	[ "$directory" = include ] && list=Makefile.am || list=$directory/local.mk

@@ -3,9 +3,9 @@
  * The peers: the same work done with plain MPI, as somebody would write it who
  * knows MPI well. Each is in the file of its kind:
  *
- *   perf_peer_plain.c     one thread a rank, windows of nonblocking calls
- *   perf_peer_multiple.c  MPI_THREAD_MULTIPLE, as many threads as Ferry has
- *   perf_peer_batch.c     messages gathered by hand into 8 KiB a destination
+ *   peer_plain.c     one thread a rank, windows of nonblocking calls
+ *   peer_multiple.c  MPI_THREAD_MULTIPLE, as many threads as Ferry has
+ *   peer_batch.c     messages gathered by hand into 8 KiB a destination
  *
  * and measures itself by Ferry's criterion: from a barrier until the sender
  * holds the receiver's word that the last message was read.
@@ -14,7 +14,7 @@
 #define PERF_PEER_H
 
 #include "perf.h"
-#include "perf_sink.h"
+#include "sink.h"
 
 enum perf_tag {
 	PERF_TAG_DATA = 1,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <string.h>
 
-#include "perf_histogram.h"
+#include "histogram.h"
 
 /* The bucket of a value: its power of two, then its next BITS bits. */
 static unsigned bucket_of(uint64_t value)

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "perf.h"
-#include "perf_sink.h"
+#include "sink.h"
 
 void perf_sink_check(const struct perf_sink *sink, uint64_t messages, size_t nbytes,
                      const char *who)

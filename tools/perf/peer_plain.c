@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "perf_peer.h"
+#include "peer.h"
 
 void perf_window_create(struct perf_window *window, int count, size_t nbytes)
 {

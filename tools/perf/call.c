@@ -2,9 +2,9 @@
 /* Calls with replies of the same size from T threads of rank 0, in windows. */
 #include <stdlib.h>
 
-#include "perf_engine.h"
-#include "perf_peer.h"
-#include "perf_team.h"
+#include "engine.h"
+#include "peer.h"
+#include "team.h"
 
 struct callers {
 	ferry *engine;

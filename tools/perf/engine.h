@@ -13,7 +13,7 @@
 #include <semaphore.h>
 
 #include "perf.h"
-#include "perf_sink.h"
+#include "sink.h"
 
 enum perf_op {
 	PERF_OP_SINK = 1, /* a post: read it */

@@ -12,9 +12,9 @@
  */
 #include <stdlib.h>
 
-#include "perf_engine.h"
-#include "perf_peer.h"
-#include "perf_team.h"
+#include "engine.h"
+#include "peer.h"
+#include "team.h"
 
 struct posters {
 	ferry *engine;

@@ -12,8 +12,8 @@
  */
 #include <stdlib.h>
 
-#include "perf_engine.h"
-#include "perf_peer.h"
+#include "engine.h"
+#include "peer.h"
 
 /* One exchange: started, then waited for. */
 struct exchange {

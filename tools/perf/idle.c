@@ -14,9 +14,9 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "perf_engine.h"
-#include "perf_peer.h"
-#include "perf_team.h"
+#include "engine.h"
+#include "peer.h"
+#include "team.h"
 
 #define IDLE_CALLS 20
 #define IDLE_SLEEP_MAX 0.1

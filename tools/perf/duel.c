@@ -3,9 +3,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "perf_duel.h"
-#include "perf_engine.h"
-#include "perf_options.h"
+#include "duel.h"
+#include "engine.h"
+#include "options.h"
 
 /* ---- who takes part -------------------------------------------------------- */
 

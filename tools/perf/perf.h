@@ -16,7 +16,7 @@
  * Rules for a contestant's run():
  *  - all ranks call it; it returns when its messages are handled everywhere
  *    that counts, and rank 0's values are the ones that are kept;
- *  - a message counts when the receiver has read its payload (perf_sink.h);
+ *  - a message counts when the receiver has read its payload (sink.h);
  *  - the clock starts after a barrier and stops when the sender knows that the
  *    last message was handled;
  *  - while Ferry runs no thread of the tool waits inside MPI, because MPI
@@ -31,8 +31,8 @@
 #include <stdint.h>
 
 #include "ferry.h"
-#include "perf_histogram.h"
-#include "perf_stats.h"
+#include "histogram.h"
+#include "stats.h"
 
 #define PERF_METRICS_MAX 10
 #define PERF_CONTESTANTS_MAX 8

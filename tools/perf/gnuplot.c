@@ -8,7 +8,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "perf_gnuplot.h"
+#include "gnuplot.h"
 
 /* ---- its language ------------------------------------------------------------------ */
 

@@ -17,9 +17,9 @@
 #include <string.h>
 
 #include "ferry_mpi.h"
-#include "perf_engine.h"
-#include "perf_peer.h"
-#include "perf_team.h"
+#include "engine.h"
+#include "peer.h"
+#include "team.h"
 
 enum { FROM_ABOVE, FROM_BELOW, ABOVE, BELOW, ROWS };
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
 
-#include "perf_engine.h"
+#include "engine.h"
 
 static void count_message(struct perf_receiver *receiver, const void *data, size_t nbytes)
 {

@@ -6,9 +6,9 @@
  */
 #include <stdlib.h>
 
-#include "perf_engine.h"
-#include "perf_peer.h"
-#include "perf_team.h"
+#include "engine.h"
+#include "peer.h"
+#include "team.h"
 
 struct posters {
 	struct perf_world *world;

@@ -14,8 +14,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "perf_peer.h"
-#include "perf_team.h"
+#include "peer.h"
+#include "team.h"
 
 #define BATCH_SIZE 8192
 #define BATCH_BUFFERS 16

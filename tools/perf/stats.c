@@ -2,7 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "perf_stats.h"
+#include "stats.h"
 
 static int compare(const void *a, const void *b)
 {

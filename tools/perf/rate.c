@@ -2,9 +2,9 @@
 /* Posts from T threads of rank 0 to rank 1: fire and forget, or with a future each in windows. */
 #include <stdlib.h>
 
-#include "perf_engine.h"
-#include "perf_peer.h"
-#include "perf_team.h"
+#include "engine.h"
+#include "peer.h"
+#include "team.h"
 
 struct posters {
 	ferry *engine;

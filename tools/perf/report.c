@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "perf_report.h"
+#include "report.h"
 
 bool perf_report_is_ferry(const struct perf_mode *mode, const struct perf_point *point,
                           size_t series)

@@ -18,10 +18,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "perf_engine.h"
-#include "perf_memory.h"
-#include "perf_peer.h"
-#include "perf_team.h"
+#include "engine.h"
+#include "memory.h"
+#include "peer.h"
+#include "team.h"
 
 #define FLOOD_BYTES (2 << 20)
 

@@ -7,8 +7,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "perf_gnuplot.h"
-#include "perf_options.h"
+#include "gnuplot.h"
+#include "options.h"
 
 static const struct perf_mode *const modes[] = {
 	&perf_rate_mode,      &perf_call_mode,    &perf_latency_mode,

@@ -7,8 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "perf_peer.h"
-#include "perf_team.h"
+#include "peer.h"
+#include "team.h"
 
 struct side {
 	struct perf_world *world;

@@ -18,8 +18,8 @@
  */
 #include <string.h>
 
-#include "perf_gnuplot.h"
-#include "perf_report.h"
+#include "gnuplot.h"
+#include "report.h"
 
 #define KEY "set key below left vertical maxcols 1 Left reverse\n"
 #define LOG_FROM 50 /* where the largest is so many times the smallest the axis is logarithmic */

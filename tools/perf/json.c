@@ -3,7 +3,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "perf_report.h"
+#include "report.h"
 
 /* JSON has no word for what is not a number. */
 static void print_number(FILE *file, double value)

@@ -2,7 +2,7 @@
 #include <stdlib.h>
 
 #include "perf.h"
-#include "perf_team.h"
+#include "team.h"
 
 static void *member_main(void *arg)
 {
