@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # Programs that are installed, as NAME-MPI: see the end of Makefile.am. The measuring core of ferry-perf is a library
-# under a thin command line; its peers are plain MPI, so it sees MPI's headers.
+# under a thin command line; its peers are plain MPI, so it sees MPI's headers. It includes public headers only.
 
 noinst_PROGRAMS += %D%/ferry-perf
 installed_programs += %D%/ferry-perf
@@ -13,7 +13,6 @@ libferry_perf_la_SOURCES = \
 	%D%/perf/alltoall.c \
 	%D%/perf/bandwidth.c \
 	%D%/perf/base.c \
-	%D%/perf/call.c \
 	%D%/perf/duel.c \
 	%D%/perf/duel.h \
 	%D%/perf/engine.c \
@@ -50,3 +49,22 @@ libferry_perf_la_SOURCES = \
 
 $(libferry_perf_la_OBJECTS) $(%C%_ferry_perf_OBJECTS): target_cppflags = $(MPI_CPPFLAGS) -DFERRY_MPIEXEC='"$(or $(MPIEXEC),mpiexec)"'
 $(libferry_perf_la_OBJECTS) $(%C%_ferry_perf_OBJECTS): target_cflags = $(MPI_CFLAGS)
+
+# Beside it: a benchmark that needs no peer and no launcher, built by make check (tests/mpi/bench.sh), and the command
+# that compares two builds.
+check_PROGRAMS += %D%/futures
+EXTRA_DIST += %D%/compare.sh %D%/instructions.sh %D%/lines.list
+%C%_futures_SOURCES = %D%/futures.c
+%C%_futures_LDADD = $(libferry) $(MPI_LIBS)
+%C%_futures_LDFLAGS = $(SAN_CFLAGS) -pthread -no-install
+
+# Instructions of each kind of message, by callgrind. The program sees the library's insides.
+check_PROGRAMS += %D%/instructions
+%C%_instructions_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/src $(CK_CFLAGS)
+%C%_instructions_SOURCES = %D%/instructions.c
+%C%_instructions_LDFLAGS = $(AM_LDFLAGS) -no-install
+%C%_instructions_LDADD = libferry-mpi.la libferry-sim.la $(MSGPACK_LIBS) $(MPI_LIBS)
+instructions: %D%/instructions
+	@VALGRIND='$(VALGRIND)' $(SHELL) $(srcdir)/%D%/instructions.sh %D%/instructions \
+		$(CC) $(CFLAGS)
+.PHONY: instructions

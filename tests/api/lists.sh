@@ -21,7 +21,7 @@ done
 for file in *.md; do
 	[ ! -f "$file" ] || grep -q "[ 	]$file\\b" Makefile.am || { echo "$file is not in Makefile.am"; bad=1; }
 done
-for file in doc/* doc/*/* bench/*.c; do
+for file in doc/* doc/*/* tools/*.sh tools/*.list; do
 	[ -f "$file" ] && [ "${file##*/}" != local.mk ] || continue
 	grep -q "%D%/${file#*/}\\b" "${file%%/*}/local.mk" || { echo "$file is not in ${file%%/*}/local.mk"; bad=1; }
 done

@@ -32,8 +32,15 @@ mode() {
 mode 2 rate --duration 0.02 --reps 2
 mode 2 rate --duration 0.02 --reps 1 --futures --size 8
 mode 2 call --duration 0.02 --reps 2
+mode 2 isend --duration 0.02 --reps 2
+check "isend has a plain peer" says '^  ferry / plain *rate'
 mode 2 latency --duration 0.02 --reps 2
 mode 2 latency --duration 0.02 --reps 1 --flood 2
+check "beside the flood it has itself alone" says '^  ferry / alone *50 %'
+for lands in "" --land; do
+	mode 2 latency --duration 0.02 --reps 1 --transfer 3M --futures $lands
+	check "beside transfers, too" says '^  ferry / alone *50 %'
+done
 mode 2 bandwidth --duration 0.02 --reps 1 --size 300000
 check "bandwidth has both ways to land" says '^  ferry / plain .*'
 check "beside the same peers" says '^  ferry-land / multiple .*'
@@ -87,6 +94,6 @@ check "too few ranks" refused 'rate runs on 2 ranks, not on 1'
 timeout 60 "$program" --help >"$work/out" 2>"$work/err"
 status=$?
 check "--help without a launcher" says '^Usage: mpiexec'
-check "names every mode" sh -c '[ $(grep -c "peers: " "$1/out") -eq 9 ]' - "$work"
+check "names every mode" sh -c '[ $(grep -c "peers: " "$1/out") -eq 10 ]' - "$work"
 
 finish

@@ -39,10 +39,12 @@ texts 'threads, messages of 64 bytes' 'plain: MPI_Isend and MPI_Irecv in windows
 picture 2 call call $brief --threads 2 --peers all
 check "call has its unit" grep -q 'calls a second (more is better)' "$svg"
 texts rate '2 threads, messages of 64 bytes'
+picture 2 isend isend $brief --threads 1,2 --peers all
+check "isend has its unit" grep -q 'messages a second (more is better)' "$svg"
 picture 2 latency latency $brief --threads 2 --peers multiple
 texts 'a round trip takes at most (less is better)' 'percentile, of 2 threads' '50 %' '99.9 %'
 picture 2 times latency $brief --threads 1,2 --flood 1
-texts 'mean: microseconds (less is better)' 'alone: the same without the flood'
+texts 'mean: microseconds (less is better)' 'alone: the same with nothing beside it'
 picture 2 bandwidth bandwidth $brief --size 64K,1M --threads 1,2
 texts 'bandwidth: MB a second (more is better)' 'bytes of a message' '64 Ki' '1 Mi'
 picture 2 overlap overlap --size 256K

@@ -40,18 +40,17 @@ static void run(struct perf_world *world, struct perf_trial *trial)
 	struct perf_receiver receiver = { .expected = total };
 	struct posters posters = { world, trial };
 	struct perf_team team;
-	double start, seconds;
 
 	perf_team_start(&team, trial->threads, post_all, &posters);
 	perf_engine_enter(world, &receiver);
-	start = perf_seconds();
+	perf_clock_start(trial);
 	perf_team_go(&team);
 	perf_team_join(&team);
 	perf_engine_await(&receiver);
-	seconds = perf_seconds() - start;
+	perf_clock_stop(trial);
 	/* The slower ranks need the core: leave MPI's spinning wait to the end. */
 	perf_need(ferry_fence(world->engine, FERRY_FOREVER), "ferry_fence");
-	MPI_Allreduce(&seconds, &trial->seconds, 1, MPI_DOUBLE, MPI_MAX, world->comm);
+	MPI_Allreduce(MPI_IN_PLACE, &trial->seconds, 1, MPI_DOUBLE, MPI_MAX, world->comm);
 	perf_sink_check(&receiver.sink, total, trial->size, "ferry");
 	perf_engine_leave(world, &receiver);
 }

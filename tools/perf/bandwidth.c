@@ -24,18 +24,6 @@ struct posters {
 	void *data;
 };
 
-static ferry_future *post_attached(ferry *engine, const void *data, size_t nbytes)
-{
-	ferry_message *message;
-	ferry_future *future;
-
-	perf_need(ferry_message_create(engine, PERF_OP_ATTACHED, &message), "ferry_message_create");
-	perf_need(ferry_message_attach(message, data, nbytes, NULL, NULL), "ferry_message_attach");
-	perf_need(ferry_post_message(engine, 1, message, &future), "ferry_post_message");
-	ferry_message_release(message);
-	return future;
-}
-
 static void post_all(struct perf_member *member)
 {
 	const struct posters *posters = member->arg;
@@ -47,7 +35,8 @@ static void post_all(struct perf_member *member)
 	for (; left > 0; left -= (uint64_t)part) {
 		part = left < (uint64_t)trial->window ? (int)left : trial->window;
 		for (i = 0; i < part; i++)
-			futures[i] = post_attached(posters->engine, posters->data, trial->size);
+			futures[i] =
+				perf_engine_attach(posters->engine, 1, posters->data, trial->size);
 		perf_engine_settle(futures, part);
 	}
 	perf_engine_end(posters->engine, 1);
@@ -65,7 +54,8 @@ static void warm_up(const struct posters *posters)
 	ferry_future **futures = perf_allocate(count * sizeof(*futures));
 
 	for (i = 0; i < count; i++)
-		futures[i] = post_attached(posters->engine, posters->data, posters->trial->size);
+		futures[i] =
+			perf_engine_attach(posters->engine, 1, posters->data, posters->trial->size);
 	perf_engine_settle(futures, (int)count);
 	free(futures);
 }
@@ -75,77 +65,37 @@ static void run_sender(struct perf_world *world, struct perf_trial *trial,
 {
 	struct posters posters = { NULL, trial, perf_payload((size_t)trial->window * trial->size) };
 	struct perf_team team;
-	double start;
 
 	perf_team_start(&team, trial->threads, post_all, &posters);
 	perf_engine_enter(world, receiver);
 	posters.engine = world->engine;
 	warm_up(&posters);
-	start = perf_seconds();
+	perf_clock_start(trial);
 	perf_team_go(&team);
 	perf_team_join(&team);
-	trial->seconds = perf_seconds() - start;
+	perf_clock_stop(trial);
 	perf_engine_dismiss(world);
 	free(posters.data);
 }
 
 /* ---- memory that the receiver names --------------------------------------- */
 
-/* As many buffers as plain MPI's receiver has, used in turn. Attachments of
- * several threads may end out of turn and share one: all hold the same bytes. */
-struct landing {
-	char *memory;
-	size_t nbytes;
-	size_t buffers;
-	size_t next; /* by the holder of the helm */
-};
-
-static void *land(ferry *engine, int source, uint32_t op, size_t index, size_t nbytes, void *arg)
-{
-	struct landing *landing = arg;
-
-	(void)engine;
-	(void)source;
-	(void)op;
-	(void)index;
-	if (nbytes != landing->nbytes)
-		return NULL;
-	landing->next = (landing->next + 1) % landing->buffers;
-	return landing->memory + landing->next * nbytes;
-}
-
-static void landing_create(struct landing *landing, struct perf_world *world,
-                           const struct perf_trial *trial)
-{
-	landing->nbytes = trial->size;
-	landing->buffers = 2 * (size_t)trial->threads * (size_t)trial->window;
-	landing->memory = perf_payload(landing->buffers * landing->nbytes);
-	perf_engine_open(world);
-	perf_need(ferry_handle_memory(world->engine, PERF_OP_ATTACHED, land, landing),
-	          "ferry_handle_memory");
-}
-
-static void landing_destroy(struct landing *landing, struct perf_world *world)
-{
-	perf_need(ferry_handle_memory(world->engine, PERF_OP_ATTACHED, NULL, NULL),
-	          "ferry_handle_memory");
-	free(landing->memory);
-}
-
 static void run_receiver(struct perf_world *world, struct perf_trial *trial,
                          struct perf_receiver *receiver, bool names)
 {
-	struct landing landing = { NULL, 0, 0, 0 };
+	struct perf_landing landing;
 
+	/* As many buffers as plain MPI's receiver has. Attachments of several threads may end out
+	 * of turn and share one: all hold the same bytes. */
 	if (names)
-		landing_create(&landing, world, trial);
+		perf_landing_create(&landing, world, trial->size, 2 * (size_t)warm_count(trial));
 	perf_engine_enter(world, receiver);
 	perf_engine_await(receiver);
 	perf_sink_check(&receiver->sink,
 	                trial->count * (uint64_t)trial->threads + warm_count(trial), trial->size,
 	                "ferry");
 	if (names)
-		landing_destroy(&landing, world);
+		perf_landing_destroy(&landing, world);
 }
 
 static void run(struct perf_world *world, struct perf_trial *trial, bool names)

@@ -74,3 +74,15 @@ double perf_processor_seconds(void)
 	return (double)usage.ru_utime.tv_sec + (double)usage.ru_stime.tv_sec +
 	       ((double)usage.ru_utime.tv_usec + (double)usage.ru_stime.tv_usec) * 1e-6;
 }
+
+void perf_clock_start(struct perf_trial *trial)
+{
+	trial->processor = perf_processor_seconds();
+	trial->seconds = perf_seconds();
+}
+
+void perf_clock_stop(struct perf_trial *trial)
+{
+	trial->seconds = perf_seconds() - trial->seconds;
+	trial->processor = perf_processor_seconds() - trial->processor;
+}

@@ -13,7 +13,8 @@ bool perf_wanted(const struct perf_world *world, const struct perf_contestant *c
 {
 	if (contestant->level > world->level)
 		return false;
-	if (contestant == world->options->mode->unflooded && world->options->flood == 0)
+	if (contestant == world->options->mode->alone && !world->options->flood &&
+	    !world->options->transfer)
 		return false;
 	if (world->options->mode->landing && world->options->land && contestant->engine &&
 	    contestant != world->options->mode->landing)
@@ -61,12 +62,13 @@ static void run_trial(struct perf_world *world, const struct perf_contestant *co
 {
 	const struct perf_mode *mode = world->options->mode;
 
-	trial->seconds = 0;
+	trial->seconds = trial->processor = 0;
 	memset(trial->values, 0, sizeof(trial->values));
 	if (trial->latency)
 		perf_histogram_reset(trial->latency);
 	contestant->run(world, trial);
 	MPI_Bcast(&trial->seconds, 1, MPI_DOUBLE, 0, world->comm);
+	MPI_Allreduce(MPI_IN_PLACE, &trial->processor, 1, MPI_DOUBLE, MPI_SUM, world->comm);
 	if (mode->measure)
 		mode->measure(world, trial);
 	else if (mode->counted)
@@ -150,6 +152,7 @@ static void trial_create(struct perf_trial *trial, const struct perf_options *op
 	trial->futures = options->futures;
 	trial->land = options->land;
 	trial->flood = options->flood;
+	trial->transfer = options->transfer;
 	trial->duration = options->duration;
 	trial->latency = new_histogram(options->mode);
 }
@@ -172,6 +175,8 @@ static void run_point(struct perf_world *world, struct perf_point *point)
 			i = (turn + (size_t)repetition) % point->series_count;
 			trial.count = counts[i];
 			show(world, &trial, point->series[i].contestant->name, repetition);
+			if (options->mode->twice)
+				run_trial(world, point->series[i].contestant, &trial);
 			run_trial(world, point->series[i].contestant, &trial);
 			keep(options->mode, &point->series[i], &trial, repetition);
 		}

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
+#include <stdlib.h>
 
 #include "engine.h"
 
@@ -159,4 +160,46 @@ void perf_engine_await(struct perf_receiver *receiver)
 {
 	while (sem_wait(&receiver->done) != 0 && errno == EINTR)
 		;
+}
+
+ferry_future *perf_engine_attach(ferry *engine, int rank, const void *data, size_t nbytes)
+{
+	ferry_message *message;
+	ferry_future *future;
+
+	perf_need(ferry_message_create(engine, PERF_OP_ATTACHED, &message), "ferry_message_create");
+	perf_need(ferry_message_attach(message, data, nbytes, NULL, NULL), "ferry_message_attach");
+	perf_need(ferry_post_message(engine, rank, message, &future), "ferry_post_message");
+	ferry_message_release(message);
+	return future;
+}
+
+static void *land(ferry *engine, int source, uint32_t op, size_t index, size_t nbytes, void *arg)
+{
+	struct perf_landing *landing = arg;
+
+	(void)engine;
+	(void)source;
+	(void)op;
+	(void)index;
+	if (nbytes != landing->nbytes)
+		return NULL;
+	landing->next = (landing->next + 1) % landing->buffers;
+	return landing->memory + landing->next * nbytes;
+}
+
+void perf_landing_create(struct perf_landing *landing, struct perf_world *world, size_t nbytes,
+                         size_t buffers)
+{
+	*landing = (struct perf_landing){ perf_payload(buffers * nbytes), nbytes, buffers, 0 };
+	perf_engine_open(world);
+	perf_need(ferry_handle_memory(world->engine, PERF_OP_ATTACHED, land, landing),
+	          "ferry_handle_memory");
+}
+
+void perf_landing_destroy(struct perf_landing *landing, struct perf_world *world)
+{
+	perf_need(ferry_handle_memory(world->engine, PERF_OP_ATTACHED, NULL, NULL),
+	          "ferry_handle_memory");
+	free(landing->memory);
 }

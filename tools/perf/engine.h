@@ -49,6 +49,22 @@ void perf_engine_echo(ferry *engine, int rank, const void *body, size_t nbytes,
 /* Read and release the reply of a call that has completed. */
 void perf_engine_read_reply(ferry_future *future, struct perf_sink *sink);
 
+/* Post one attachment of `nbytes`, which stay the caller's. */
+ferry_future *perf_engine_attach(ferry *engine, int rank, const void *data, size_t nbytes);
+
+/* Memory that a receiver names for attachments of `nbytes`: so many buffers, used in turn. */
+struct perf_landing {
+	char *memory;
+	size_t nbytes;
+	size_t buffers;
+	size_t next; /* by the holder of the helm */
+};
+
+/* Opens the engine if it is not open, so the other ranks call perf_engine_open. */
+void perf_landing_create(struct perf_landing *landing, struct perf_world *world, size_t nbytes,
+                         size_t buffers);
+void perf_landing_destroy(struct perf_landing *landing, struct perf_world *world);
+
 /* Rank 0 tells all others that the trial is over; they wait for it. */
 void perf_engine_dismiss(struct perf_world *world);
 void perf_engine_await(struct perf_receiver *receiver);

@@ -158,14 +158,13 @@ static void halo_destroy(struct halo *halo)
 static void run_halo(struct halo *halo)
 {
 	struct perf_team team;
-	double start;
 
 	perf_team_start(&team, halo->trial->threads, run_steps, halo);
 	MPI_Barrier(halo->world->comm);
-	start = perf_seconds();
+	perf_clock_start(halo->trial);
 	perf_team_go(&team);
 	perf_team_join(&team);
-	halo->trial->seconds = perf_seconds() - start;
+	perf_clock_stop(halo->trial);
 }
 
 static void run_ferry(struct perf_world *world, struct perf_trial *trial)

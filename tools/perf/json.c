@@ -194,10 +194,11 @@ static void print_head(FILE *file, const struct perf_world *world)
 	fprintf(file, "\"window\": %d, \"repetitions\": %d, ", options->window,
 	        options->repetitions);
 	fprintf(file,
-	        "\"duration\": %g, \"futures\": %s, \"flood\": %d, \"land\": %s, \"keep_engine\": "
-	        "%s",
+	        "\"duration\": %g, \"futures\": %s, \"flood\": %d, \"transfer\": %zu, \"land\": "
+	        "%s, \"keep_engine\": %s",
 	        options->duration, options->futures ? "true" : "false", options->flood,
-	        options->land ? "true" : "false", options->keep_engine ? "true" : "false");
+	        options->transfer, options->land ? "true" : "false",
+	        options->keep_engine ? "true" : "false");
 }
 
 void perf_report_json(FILE *file, const struct perf_world *world, const struct perf_result *result)

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Round trips, one at a time in each of T threads, for the duration of the
- * trial. --flood adds threads beside them that post without a pause: what one
- * call costs among them, and what it costs alone in the turn before or after,
- * says whether the engine is fair.
+ * trial; with --futures posts, each awaited until it was delivered. --flood
+ * adds threads beside them that post without a pause: what one call costs among
+ * them, and what it costs alone in the turn before or after, says whether the
+ * engine is fair. --transfer adds one that sends attachments, one after the
+ * other.
  *
  * Percentiles are given by count, and by time. Each thread makes its next call
  * when the last one is done; so while one call is stuck for 100 ms there is one
@@ -23,6 +25,14 @@ struct callers {
 	struct perf_histogram *histograms; /* one a calling thread */
 };
 
+static void post_one(ferry *engine, const void *body, size_t nbytes)
+{
+	ferry_future *future;
+
+	perf_need(ferry_post(engine, 1, PERF_OP_SINK, body, nbytes, &future), "ferry_post");
+	perf_need(ferry_finish_all(&future, 1, FERRY_FOREVER), "ferry_finish_all");
+}
+
 static void call_until(ferry *engine, const struct perf_trial *trial,
                        struct perf_histogram *histogram)
 {
@@ -32,7 +42,10 @@ static void call_until(ferry *engine, const struct perf_trial *trial,
 
 	do {
 		before = now;
-		perf_engine_echo(engine, 1, body, trial->size, &sink);
+		if (trial->futures)
+			post_one(engine, body, trial->size);
+		else
+			perf_engine_echo(engine, 1, body, trial->size, &sink);
 		now = perf_nanoseconds();
 		perf_histogram_record(histogram, now - before);
 	} while (now < end);
@@ -54,17 +67,34 @@ static void flood_until(ferry *engine, const struct perf_trial *trial)
 	free(body);
 }
 
-static void call_or_flood(struct perf_member *member)
+static void transfer_until(ferry *engine, const struct perf_trial *trial)
 {
-	struct callers *callers = member->arg;
+	uint64_t end = perf_nanoseconds() + (uint64_t)(trial->duration * 1e9);
+	void *data = perf_payload(trial->transfer);
+	ferry_future *future;
 
-	if (member->index < callers->trial->threads)
-		call_until(callers->engine, callers->trial, &callers->histograms[member->index]);
-	else
-		flood_until(callers->engine, callers->trial);
+	do {
+		future = perf_engine_attach(engine, 1, data, trial->transfer);
+		perf_engine_settle(&future, 1);
+	} while (perf_nanoseconds() < end);
+	perf_engine_end(engine, 1);
+	free(data);
 }
 
-static void run_callers(struct perf_world *world, const struct perf_trial *trial,
+static void call_or_disturb(struct perf_member *member)
+{
+	struct callers *callers = member->arg;
+	const struct perf_trial *trial = callers->trial;
+
+	if (member->index < trial->threads)
+		call_until(callers->engine, trial, &callers->histograms[member->index]);
+	else if (member->index < trial->threads + trial->flood)
+		flood_until(callers->engine, trial);
+	else
+		transfer_until(callers->engine, trial);
+}
+
+static void run_callers(struct perf_world *world, struct perf_trial *trial,
                         struct perf_receiver *receiver)
 {
 	struct callers callers = { NULL, trial, NULL };
@@ -74,11 +104,14 @@ static void run_callers(struct perf_world *world, const struct perf_trial *trial
 	callers.histograms = perf_allocate((size_t)trial->threads * sizeof(*callers.histograms));
 	for (i = 0; i < trial->threads; i++)
 		perf_histogram_reset(&callers.histograms[i]);
-	perf_team_start(&team, trial->threads + trial->flood, call_or_flood, &callers);
+	perf_team_start(&team, trial->threads + trial->flood + (trial->transfer > 0),
+	                call_or_disturb, &callers);
 	perf_engine_enter(world, receiver);
 	callers.engine = world->engine;
+	perf_clock_start(trial);
 	perf_team_go(&team);
 	perf_team_join(&team);
+	perf_clock_stop(trial);
 	perf_engine_dismiss(world);
 	for (i = 0; i < trial->threads; i++)
 		perf_histogram_merge(trial->latency, &callers.histograms[i]);
@@ -88,23 +121,33 @@ static void run_callers(struct perf_world *world, const struct perf_trial *trial
 static void run(struct perf_world *world, struct perf_trial *trial)
 {
 	struct perf_receiver receiver = { .expected = 0 };
+	struct perf_landing landing;
+	bool lands = trial->land && trial->transfer;
 
+	if (lands && world->rank == 1)
+		perf_landing_create(&landing, world, trial->transfer, 1);
 	if (world->rank == 0) {
 		run_callers(world, trial, &receiver);
 	} else {
 		perf_engine_enter(world, &receiver);
+		perf_clock_start(trial);
 		perf_engine_await(&receiver);
+		perf_clock_stop(trial);
 	}
+	if (lands && world->rank == 1)
+		perf_landing_destroy(&landing, world);
 	perf_engine_leave(world, &receiver);
 }
 
 static void run_alone(struct perf_world *world, struct perf_trial *trial)
 {
-	int flood = trial->flood;
+	struct perf_trial kept = *trial;
 
 	trial->flood = 0;
+	trial->transfer = 0;
 	run(world, trial);
-	trial->flood = flood;
+	trial->flood = kept.flood;
+	trial->transfer = kept.transfer;
 }
 
 static void measure(const struct perf_world *world, struct perf_trial *trial)
@@ -120,6 +163,7 @@ static void measure(const struct perf_world *world, struct perf_trial *trial)
 	trial->values[5] = (double)h->largest * 1e-3;
 	trial->values[6] = perf_histogram_time_percentile(h, 50) * 1e-3;
 	trial->values[7] = perf_histogram_time_percentile(h, 99) * 1e-3;
+	trial->values[8] = trial->processor / (double)h->count * 1e6;
 }
 
 static const struct perf_contestant contestant = {
@@ -131,7 +175,7 @@ static const struct perf_contestant contestant = {
 	run
 };
 static const struct perf_contestant alone = {
-	"alone", "the same without the flood", MPI_THREAD_MULTIPLE, true, 0, run_alone
+	"alone", "the same with nothing beside it", MPI_THREAD_MULTIPLE, true, 0, run_alone
 };
 
 const struct perf_mode perf_latency_mode = {
@@ -147,10 +191,11 @@ const struct perf_mode perf_latency_mode = {
 	             { "99.9 %", "us", true, false },
 	             { "longest", "us", false, false },
 	             { "50 % of time", "us", true, false },
-	             { "99 % of time", "us", true, false } },
-	.metrics_count = 8,
+	             { "99 % of time", "us", true, false },
+	             { "processor", "us", true, false } },
+	.metrics_count = 9,
 	.contestants = { &contestant, &alone, &perf_plain_latency, &perf_multiple_latency, NULL },
-	.unflooded = &alone,
+	.alone = &alone,
 	.measure = measure,
 	.threads = 1,
 	.size = 8,

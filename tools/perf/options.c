@@ -11,9 +11,9 @@
 #include "options.h"
 
 static const struct perf_mode *const modes[] = {
-	&perf_rate_mode,      &perf_call_mode,    &perf_latency_mode,
-	&perf_bandwidth_mode, &perf_overlap_mode, &perf_idle_mode,
-	&perf_alltoall_mode,  &perf_halo_mode,    &perf_memory_mode,
+	&perf_rate_mode,      &perf_call_mode,    &perf_isend_mode, &perf_latency_mode,
+	&perf_bandwidth_mode, &perf_overlap_mode, &perf_idle_mode,  &perf_alltoall_mode,
+	&perf_halo_mode,      &perf_memory_mode,
 };
 #define MODES_COUNT (sizeof(modes) / sizeof(modes[0]))
 #define SIZE_MAX_BYTES (1u << 30)
@@ -245,6 +245,7 @@ enum {
 	OPTION_PEERS = 'p',
 	OPTION_HELP = 'h',
 	OPTION_FLOOD = 256,
+	OPTION_TRANSFER,
 	OPTION_KEEP,
 	OPTION_LAND,
 	OPTION_LEVEL,
@@ -263,6 +264,7 @@ static const struct option long_options[] = {
 	{ "futures", no_argument, NULL, OPTION_FUTURES },
 	{ "peers", required_argument, NULL, OPTION_PEERS },
 	{ "flood", required_argument, NULL, OPTION_FLOOD },
+	{ "transfer", required_argument, NULL, OPTION_TRANSFER },
 	{ "keep-engine", no_argument, NULL, OPTION_KEEP },
 	{ "land", no_argument, NULL, OPTION_LAND },
 	{ "level", required_argument, NULL, OPTION_LEVEL },
@@ -280,12 +282,15 @@ static const char help_options[] =
 	"  -w, --window N       operations of a thread under way, and of a peer\n"
 	"  -d, --duration S     seconds of one trial\n"
 	"  -r, --reps N         trials of each contestant; they take turns\n"
-	"  -f, --futures        rate: a future for each post, a window of them awaited\n"
+	"  -f, --futures        rate: a future for each post, a window of them awaited;\n"
+	"                       latency: posts, each awaited, instead of calls\n"
 	"  -p, --peers LIST     whom to compare with; all, none, or names with commas\n"
 	"                       between; otherwise plain, halo: multiple\n"
 	"      --flood N        latency: N more threads that post without a pause\n"
+	"      --transfer SIZE  latency: one more thread that sends attachments of so\n"
+	"                       many bytes, one after the other\n"
 	"      --land           bandwidth: only where the receiver names the memory;\n"
-	"                       overlap: it does so\n"
+	"                       overlap, latency --transfer: it does so\n"
 	"      --keep-engine    leave the engine open, idle, while peers run\n"
 	"      --level LEVEL    ask MPI for funneled, serialized or multiple; below\n"
 	"                       multiple only the peers that need no more run\n"
@@ -354,6 +359,9 @@ static bool apply(struct reader *reader, int option, const char *value)
 		return read_int(reader, "reps", value, 1, 1000, &options->repetitions);
 	case OPTION_FLOOD:
 		return read_int(reader, "flood", value, 0, PERF_THREADS_MAX, &options->flood);
+	case OPTION_TRANSFER:
+		return read_number(reader, "transfer", value, 1, SIZE_MAX_BYTES,
+		                   &options->transfer);
 	case OPTION_LEVEL:
 		return read_level(reader, value);
 	case OPTION_PEERS:

@@ -113,28 +113,10 @@ static void exchange_destroy(struct exchange *exchange)
 
 /* ---- Ferry ---------------------------------------------------------------- */
 
-static void *land(ferry *engine, int source, uint32_t op, size_t index, size_t nbytes, void *arg)
-{
-	struct exchange *exchange = arg;
-
-	(void)engine;
-	(void)source;
-	(void)op;
-	(void)index;
-	return nbytes == exchange->nbytes ? exchange->in : NULL;
-}
-
 static void ferry_start_exchange(struct exchange *exchange)
 {
-	ferry *engine = exchange->world->engine;
-	ferry_message *message;
-
-	perf_need(ferry_message_create(engine, PERF_OP_ATTACHED, &message), "ferry_message_create");
-	perf_need(ferry_message_attach(message, exchange->out, exchange->nbytes, NULL, NULL),
-	          "ferry_message_attach");
-	perf_need(ferry_post_message(engine, 1 - exchange->world->rank, message, &exchange->future),
-	          "ferry_post_message");
-	ferry_message_release(message);
+	exchange->future = perf_engine_attach(exchange->world->engine, 1 - exchange->world->rank,
+	                                      exchange->out, exchange->nbytes);
 }
 
 /* The next message cannot come before the barrier that follows. */
@@ -151,17 +133,15 @@ static void run_ferry(struct perf_world *world, struct perf_trial *trial)
 	struct exchange exchange = { .start = ferry_start_exchange,
 		                     .finish = ferry_finish_exchange,
 		                     .receiver = &receiver };
+	struct perf_landing landing;
 
 	exchange_create(&exchange, world, trial->size);
-	perf_engine_open(world);
 	if (trial->land)
-		perf_need(ferry_handle_memory(world->engine, PERF_OP_ATTACHED, land, &exchange),
-		          "ferry_handle_memory");
+		perf_landing_create(&landing, world, trial->size, 1);
 	perf_engine_enter(world, &receiver);
 	measure_overlap(&exchange, trial);
 	if (trial->land)
-		perf_need(ferry_handle_memory(world->engine, PERF_OP_ATTACHED, NULL, NULL),
-		          "ferry_handle_memory");
+		perf_landing_destroy(&landing, world);
 	perf_engine_leave(world, &receiver);
 	exchange_destroy(&exchange);
 }

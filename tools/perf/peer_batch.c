@@ -192,17 +192,16 @@ static void run_receiver(struct perf_world *world, const struct perf_trial *tria
 static void run_rate(struct perf_world *world, struct perf_trial *trial)
 {
 	uint64_t total = trial->count * (uint64_t)trial->threads;
-	double start;
 
 	if (world->rank != 0) {
 		run_receiver(world, trial, total);
 		return;
 	}
 	MPI_Barrier(world->comm);
-	start = perf_seconds();
+	perf_clock_start(trial);
 	gather_all(world->comm, PERF_TAG_DATA, trial, total);
 	perf_peer_await(world->comm, 1, PERF_TAG_END);
-	trial->seconds = perf_seconds() - start;
+	perf_clock_stop(trial);
 }
 
 struct gatherers {
@@ -221,7 +220,6 @@ static void run_threads(struct perf_world *world, struct perf_trial *trial)
 {
 	struct gatherers all = { world, trial };
 	struct perf_team team;
-	double start;
 
 	if (world->rank != 0) {
 		run_receiver(world, trial, trial->count * (uint64_t)trial->threads);
@@ -229,11 +227,11 @@ static void run_threads(struct perf_world *world, struct perf_trial *trial)
 	}
 	perf_team_start(&team, trial->threads, gather_thread, &all);
 	MPI_Barrier(world->comm);
-	start = perf_seconds();
+	perf_clock_start(trial);
 	perf_team_go(&team);
 	perf_team_join(&team);
 	perf_peer_await(world->comm, 1, PERF_TAG_END);
-	trial->seconds = perf_seconds() - start;
+	perf_clock_stop(trial);
 }
 
 /* ---- among all ranks ----------------------------------------------------- */
@@ -284,17 +282,16 @@ static void run_alltoall(struct perf_world *world, struct perf_trial *trial)
 	uint64_t total = trial->count * (uint64_t)trial->threads;
 	struct sender *senders = perf_allocate((size_t)world->size * sizeof(*senders));
 	struct receiver receiver;
-	double start, seconds;
 	int i;
 
 	for (i = 0; i < world->size; i++)
 		sender_create(&senders[i], world->comm, i, PERF_TAG_DATA);
 	receiver_create(&receiver, world->comm, MPI_ANY_SOURCE, PERF_TAG_DATA);
 	MPI_Barrier(world->comm);
-	start = perf_seconds();
+	perf_clock_start(trial);
 	exchange(world, trial, senders, &receiver, total);
-	seconds = perf_seconds() - start;
-	MPI_Allreduce(&seconds, &trial->seconds, 1, MPI_DOUBLE, MPI_MAX, world->comm);
+	perf_clock_stop(trial);
+	MPI_Allreduce(MPI_IN_PLACE, &trial->seconds, 1, MPI_DOUBLE, MPI_MAX, world->comm);
 	perf_sink_check(&receiver.sink, total, trial->size, "batch");
 	for (i = 0; i < world->size; i++)
 		sender_destroy(&senders[i]);

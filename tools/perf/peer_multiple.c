@@ -23,16 +23,15 @@ struct side {
 static void run_side(struct side *side, int threads, void (*work)(struct perf_member *))
 {
 	struct perf_team team;
-	double start;
 
 	perf_team_start(&team, threads, work, side);
 	MPI_Barrier(side->world->comm);
-	start = perf_seconds();
+	perf_clock_start(side->trial);
 	perf_team_go(&team);
 	perf_team_join(&team);
 	if (side->world->rank == 0 && side->one_receiver)
 		perf_peer_await(side->world->comm, 1, PERF_TAG_END);
-	side->trial->seconds = perf_seconds() - start;
+	perf_clock_stop(side->trial);
 }
 
 static struct side *side_create(struct perf_world *world, struct perf_trial *trial,

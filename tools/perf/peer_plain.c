@@ -120,14 +120,13 @@ static void run_rate(struct perf_world *world, struct perf_trial *trial)
 	uint64_t total = trial->count * (uint64_t)trial->threads;
 	struct perf_sink sink = { 0, 0 };
 	struct perf_stream stream;
-	double start;
 
 	if (world->rank == 0)
 		perf_stream_create_send(&stream, trial->window, trial->size);
 	else
 		perf_stream_create_receive(&stream, trial->window, trial->size);
 	MPI_Barrier(world->comm);
-	start = perf_seconds();
+	perf_clock_start(trial);
 	if (world->rank == 0) {
 		perf_stream_send(&stream, world->comm, 1, PERF_TAG_DATA, total);
 		perf_peer_await(world->comm, 1, PERF_TAG_END);
@@ -136,7 +135,7 @@ static void run_rate(struct perf_world *world, struct perf_trial *trial)
 		perf_peer_confirm(world->comm, 0, PERF_TAG_END);
 		perf_sink_check(&sink, total, trial->size, "plain");
 	}
-	trial->seconds = perf_seconds() - start;
+	perf_clock_stop(trial);
 	perf_stream_destroy(&stream);
 }
 
@@ -208,15 +207,14 @@ static void run_call(struct perf_world *world, struct perf_trial *trial)
 {
 	uint64_t total = trial->count * (uint64_t)trial->threads;
 	struct perf_sink sink = { 0, 0 };
-	double start;
 
 	MPI_Barrier(world->comm);
-	start = perf_seconds();
+	perf_clock_start(trial);
 	if (world->rank == 0)
 		call_all(world, trial, total, &sink);
 	else
 		answer_all(world, trial, total, &sink);
-	trial->seconds = perf_seconds() - start;
+	perf_clock_stop(trial);
 	perf_sink_check(&sink, total, trial->size, "plain-call");
 }
 
@@ -256,10 +254,12 @@ static void run_latency(struct perf_world *world, struct perf_trial *trial)
 	char *payload = perf_payload(trial->size);
 
 	MPI_Barrier(world->comm);
+	perf_clock_start(trial);
 	if (world->rank == 0)
 		ping(world, trial, payload);
 	else
 		pong(world, trial, payload);
+	perf_clock_stop(trial);
 	free(payload);
 }
 
@@ -345,21 +345,20 @@ static void run_alltoall(struct perf_world *world, struct perf_trial *trial)
 {
 	uint64_t total = trial->count * (uint64_t)trial->threads;
 	struct exchange exchange;
-	double start, seconds;
 	bool sent, received;
 
 	exchange_start(&exchange, world, trial, total);
 	MPI_Barrier(world->comm);
-	start = perf_seconds();
+	perf_clock_start(trial);
 	while (exchange.to_send > 0 || exchange.to_receive > 0) {
 		sent = exchange_send(&exchange);
 		received = exchange_receive(&exchange);
 		if (!sent && !received)
 			sched_yield();
 	}
-	seconds = perf_seconds() - start;
+	perf_clock_stop(trial);
 	MPI_Waitall(exchange.sends.count, exchange.sends.requests, MPI_STATUSES_IGNORE);
-	MPI_Allreduce(&seconds, &trial->seconds, 1, MPI_DOUBLE, MPI_MAX, world->comm);
+	MPI_Allreduce(MPI_IN_PLACE, &trial->seconds, 1, MPI_DOUBLE, MPI_MAX, world->comm);
 	perf_sink_check(&exchange.sink, total, trial->size, "plain");
 	perf_window_destroy(&exchange.sends);
 	perf_window_destroy(&exchange.receives);

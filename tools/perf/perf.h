@@ -51,6 +51,7 @@ struct perf_options {
 	int repetitions;
 	bool futures;
 	int flood;
+	size_t transfer;
 	const char *peers;
 	bool keep_engine;
 	bool land;
@@ -78,9 +79,12 @@ struct perf_trial {
 	bool futures;
 	bool land;
 	int flood;
-	uint64_t count;                  /* messages of one thread, in modes that count */
-	double duration;                 /* seconds, in modes that run for a time */
-	double seconds;                  /* answer: how long it took */
+	size_t transfer; /* bytes of an attachment; 0: none */
+	uint64_t count;  /* messages of one thread, in modes that count */
+	double duration; /* seconds, in modes that run for a time */
+	double seconds;  /* answer: how long it took */
+	/* answer: processor time of this rank meanwhile; afterwards of all ranks */
+	double processor;
 	double values[PERF_METRICS_MAX]; /* answer: one per metric of the mode */
 	struct perf_histogram *latency;  /* answer: times in ns, where the mode keeps them */
 };
@@ -106,6 +110,7 @@ struct perf_mode {
 	const char *summary;
 	int ranks_min, ranks_max;
 	bool counted; /* trial.count is fitted to the duration */
+	bool twice;   /* each trial is run twice, and the second one counts */
 	bool latency; /* trial.latency is filled */
 	struct perf_metric metrics[PERF_METRICS_MAX];
 	size_t metrics_count;
@@ -114,8 +119,8 @@ struct perf_mode {
 	/* of them: a form of Ferry beside the first one, which is compared likewise; with --land it
 	 * runs alone. May be NULL */
 	const struct perf_contestant *landing;
-	/* of them: takes part only with --flood; may be NULL */
-	const struct perf_contestant *unflooded;
+	/* of them: takes part only with --flood or --transfer; may be NULL */
+	const struct perf_contestant *alone;
 	/* fills values; may be NULL */
 	void (*measure)(const struct perf_world *world, struct perf_trial *trial);
 	int threads; /* defaults */
@@ -147,6 +152,7 @@ struct perf_result {
 
 extern const struct perf_mode perf_rate_mode;
 extern const struct perf_mode perf_call_mode;
+extern const struct perf_mode perf_isend_mode;
 extern const struct perf_mode perf_latency_mode;
 extern const struct perf_mode perf_bandwidth_mode;
 extern const struct perf_mode perf_overlap_mode;
@@ -161,6 +167,9 @@ uint64_t perf_nanoseconds(void);
 void perf_sleep(double seconds);
 /* Processor time of this process, all threads. */
 double perf_processor_seconds(void);
+/* From start to stop: trial.seconds, and trial.processor of this rank. */
+void perf_clock_start(struct perf_trial *trial);
+void perf_clock_stop(struct perf_trial *trial);
 
 /* Print a sentence and end the job: a figure must not survive a failure. */
 void perf_fatal(const char *format, ...) __attribute__((noreturn, format(printf, 1, 2)));

@@ -135,7 +135,7 @@ static void print_absent(FILE *file, const struct perf_world *world)
 
 	for (i = 0; mode->contestants[i]; i++)
 		if (mode->contestants[i]->level > world->level &&
-		    mode->contestants[i] != mode->unflooded)
+		    mode->contestants[i] != mode->alone)
 			fprintf(file, "%s did not run: it needs MPI's thread level %s\n",
 			        mode->contestants[i]->name,
 			        perf_report_level(mode->contestants[i]->level));

@@ -1,11 +1,11 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# Is one build slower than another? Runs the lines of bench/lines.list with both, in turns, and prints for each the
+# Is one build slower than another? Runs the lines of tools/lines.list with both, in turns, and prints for each the
 # median of the paired ratios with its 95 % interval.
 #
-#     bench/compare.sh [--pairs N] [--lines NAME,...] [--out FILE] BUILD BEFORE
+#     tools/compare.sh [--pairs N] [--lines NAME,...] [--out FILE] BUILD BEFORE
 #
-# BUILD and BEFORE are build directories in which `make all bench/isend` was run. A ratio is BUILD / BEFORE, turned
+# BUILD and BEFORE are build directories in which `make` was run. A ratio is BUILD / BEFORE, turned
 # round where less is better: above 1 is better than before. "not worse" means that the interval reaches 0.97. Every
 # pair goes into FILE (compare.txt). The interval is that of order statistics: of 20 sorted ratios the 6th and the
 # 15th hold the median between them with 95.9 %, whatever the distribution is.
@@ -33,17 +33,9 @@ build=$(cd "$1" && pwd) before=$(cd "$2" && pwd)
 figure() { # DIRECTORY RANKS METRIC COMMAND...
 	local where=$1 ranks=$2 metric=${3//_/ }
 	shift 3
-	case $1 in
-	bench/*)
-		MPIEXEC_TIMEOUT=60 "$launcher" -n "$ranks" "$where/$@" 2>/dev/null </dev/null |
-			sed -n 's/.*, ferry_isend \([0-9.]*\) M .*/\1/p'
-		;;
-	*)
-		MPIEXEC_TIMEOUT=60 "$launcher" -n "$ranks" "$where/tools/ferry-perf" "$@" $(has_duration "$@") -r 1 -p none \
-			--json=/dev/stdout 2>/dev/null </dev/null |
-			sed -n "s/.*\"metric\": \"$metric\",.*\"values\": \\[\\([0-9.e+-]*\\).*/\\1/p" | head -n 1
-		;;
-	esac
+	MPIEXEC_TIMEOUT=60 "$launcher" -n "$ranks" "$where/tools/ferry-perf" "$@" $(has_duration "$@") -r 1 -p none \
+		--json=/dev/stdout 2>/dev/null </dev/null |
+		sed -n "s/.*\"metric\": \"$metric\",.*\"values\": \\[\\([0-9.e+-]*\\).*/\\1/p" | head -n 1
 }
 has_duration() { case " $* " in *' -d '*) ;; *) echo -d 0.2 ;; esac }
 

@@ -4,9 +4,9 @@
 # structs a post touches. Needs valgrind, and gdb for the names of members.
 #
 #     make instructions                       in a build with the flags that are to be measured
-#     bench/instructions.sh PROGRAM COMPILER...
+#     tools/instructions.sh PROGRAM COMPILER...
 #
-# bench/instructions runs each operation under callgrind, a few bursts and many. The difference is
+# tools/instructions runs each operation under callgrind, a few bursts and many. The difference is
 # divided by the operations between, so what happens only once is in no figure. The same build gives
 # the same figures, over MPI as well.
 #

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Operations for bench/instructions.sh to count the instructions of: no threads, no spinning, and
+ * Operations for tools/instructions.sh to count the instructions of: no threads, no spinning, and
  * the same steps in every run.
  *
- *   bench/instructions WHAT BURST BURSTS
+ *   tools/instructions WHAT BURST BURSTS
  *
  * post, future and call go from one engine to another over the simulated network, isend from an
  * engine over MPI to a receive of its own rank. structs are posts, twice: before the second time it
