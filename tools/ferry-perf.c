@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "perf/beside.h"
 #include "perf/duel.h"
 #include "perf/memory.h"
 #include "perf/options.h"
@@ -142,7 +143,9 @@ static int measure(struct perf_world *world)
 
 	if (!ranks_suit(world) || !somebody_runs(world) || !sizes_fit(world))
 		return 2;
+	perf_beside_start(world, world->options->bound);
 	result = perf_duel(world);
+	world->beside_share = perf_beside_share(world);
 	if (world->rank == 0)
 		status = report(world, result);
 	perf_result_destroy(result);
@@ -168,11 +171,13 @@ int main(int argc, char **argv)
 
 	if (status >= 0)
 		return status;
+	perf_beside_create(options.beside);
 	MPI_Init_thread(NULL, NULL, options.level, &world.level);
 	MPI_Comm_dup(MPI_COMM_WORLD, &world.comm);
 	MPI_Comm_rank(world.comm, &world.rank);
 	MPI_Comm_size(world.comm, &world.size);
 	status = measure(&world);
+	perf_beside_end();
 	leave(&world);
 	return status;
 }

@@ -13,6 +13,10 @@ libferry_perf_la_SOURCES = \
 	%D%/perf/alltoall.c \
 	%D%/perf/bandwidth.c \
 	%D%/perf/base.c \
+	%D%/perf/beside.c \
+	%D%/perf/beside.h \
+	%D%/perf/compute.c \
+	%D%/perf/compute.h \
 	%D%/perf/duel.c \
 	%D%/perf/duel.h \
 	%D%/perf/engine.c \

@@ -54,6 +54,49 @@ mode 3 alltoall --duration 0.02 --reps 1
 mode 2 memory
 mode 2 halo --duration 0.02 --reps 1 --size 64K
 check "the halo's steps have a ratio" says '^  ferry / multiple *steps'
+check "and their processor time, too" says '^  ferry / funneled *processor'
+
+# The processes of this script's jobs, launchers included; and those that are the tool's: --beside 2 makes
+# two more of each rank.
+export PERF_TEST_MARK=$$
+marked() { grep -l -s -e "PERF_TEST_MARK=$$" /proc/[0-9]*/environ | sed 's,/proc/\([0-9]*\)/.*,\1,'; }
+tools() {
+	for one in $(marked); do
+		case $(cat "/proc/$one/comm" 2>/dev/null) in *ferry-perf*) echo "$one" ;; esac
+	done
+}
+within_a_minute() {
+	for try in $(seq 600); do
+		! "$@" || return 0
+		sleep 0.1
+	done
+	return 1
+}
+are_there() { [ "$(tools | wc -l)" -eq "$1" ]; }
+parent() { sed 's/.*) . \([0-9]*\) .*/\1/' "/proc/$1/stat" 2>/dev/null; }
+
+mode 2 latency --duration 0.1 --reps 1 --beside 1
+check "busy processes get something" says '^beside 1 busy processes a rank, not bound, .* had 0\.[0-9]*[1-9]'
+mode 2 latency --duration 0.1 --reps 1 --beside 2 --bound
+check "bound ones, too" says '^beside 2 busy processes a rank, bound, .* had 0\.[0-9]*[1-9]'
+check "and end with the job" within_a_minute are_there 0
+export FERRY_SLEEP_MAX=soon
+job 2 latency --beside 2
+unset FERRY_SLEEP_MAX
+check "a job whose engine does not open" refused SLEEP_MAX
+check "leaves none behind" within_a_minute are_there 0
+job 2 latency --duration 20 --reps 1 --beside 2 --progress &
+check "of a job that runs" within_a_minute are_there 6
+check "and measures" within_a_minute says 'latency: 1 threads'
+all=" $(tools | tr '\n' ' ') "
+others=
+for one in $(marked); do
+	case $all in *" $(parent "$one") "*) ;; *) others="$others $one" ;; esac
+done
+kill -9 $others
+check "when launcher and ranks are killed none is left behind" within_a_minute are_there 0
+wait
+unset PERF_TEST_MARK
 
 job 2 rate --threads 1,2 --size 8,64 --duration 0.01 --reps 1 --keep-engine --plot "$work/rate.svg" --json
 check "lists of threads and sizes, the engine kept" ended_with 0

@@ -202,11 +202,13 @@ static void run_funneled(struct perf_world *world, struct perf_trial *trial)
 	halo_destroy(&halo);
 }
 
+/* Processor time is that of all ranks together. */
 static void measure(const struct perf_world *world, struct perf_trial *trial)
 {
 	(void)world;
 	trial->values[0] = (double)trial->count / trial->seconds;
 	trial->values[1] = trial->seconds / (double)trial->count * 1e6;
+	trial->values[2] = trial->processor / (double)trial->count * 1e6;
 }
 
 static const struct perf_contestant contestant = {
@@ -240,8 +242,10 @@ const struct perf_mode perf_halo_mode = {
 	.ranks_min = 2,
 	.ranks_max = 1 << 20,
 	.counted = true,
-	.metrics = { { "steps", "/s", true, true }, { "step", "us", false, false } },
-	.metrics_count = 2,
+	.metrics = { { "steps", "/s", true, true },
+	             { "step", "us", false, false },
+	             { "processor", "us", true, false } },
+	.metrics_count = 3,
 	.contestants = { &contestant, &multiple, &funneled, NULL },
 	.measure = measure,
 	.threads = 4,

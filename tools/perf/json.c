@@ -193,12 +193,14 @@ static void print_head(FILE *file, const struct perf_world *world)
 	        perf_report_processors(), perf_report_load());
 	fprintf(file, "\"window\": %d, \"repetitions\": %d, ", options->window,
 	        options->repetitions);
-	fprintf(file,
-	        "\"duration\": %g, \"futures\": %s, \"flood\": %d, \"transfer\": %zu, \"land\": "
-	        "%s, \"keep_engine\": %s",
+	fprintf(file, "\"duration\": %g, \"futures\": %s, \"flood\": %d, \"transfer\": %zu, ",
 	        options->duration, options->futures ? "true" : "false", options->flood,
-	        options->transfer, options->land ? "true" : "false",
+	        options->transfer);
+	fprintf(file, "\"land\": %s, \"keep_engine\": %s", options->land ? "true" : "false",
 	        options->keep_engine ? "true" : "false");
+	if (options->beside)
+		fprintf(file, ", \"beside\": %d, \"bound\": %s, \"beside_share\": %.3f",
+		        options->beside, options->bound ? "true" : "false", world->beside_share);
 }
 
 void perf_report_json(FILE *file, const struct perf_world *world, const struct perf_result *result)

@@ -246,6 +246,8 @@ enum {
 	OPTION_HELP = 'h',
 	OPTION_FLOOD = 256,
 	OPTION_TRANSFER,
+	OPTION_BESIDE,
+	OPTION_BOUND,
 	OPTION_KEEP,
 	OPTION_LAND,
 	OPTION_LEVEL,
@@ -265,6 +267,8 @@ static const struct option long_options[] = {
 	{ "peers", required_argument, NULL, OPTION_PEERS },
 	{ "flood", required_argument, NULL, OPTION_FLOOD },
 	{ "transfer", required_argument, NULL, OPTION_TRANSFER },
+	{ "beside", required_argument, NULL, OPTION_BESIDE },
+	{ "bound", no_argument, NULL, OPTION_BOUND },
 	{ "keep-engine", no_argument, NULL, OPTION_KEEP },
 	{ "land", no_argument, NULL, OPTION_LAND },
 	{ "level", required_argument, NULL, OPTION_LEVEL },
@@ -289,6 +293,8 @@ static const char help_options[] =
 	"      --flood N        latency: N more threads that post without a pause\n"
 	"      --transfer SIZE  latency: one more thread that sends attachments of so\n"
 	"                       many bytes, one after the other\n"
+	"      --beside N       N busy processes beside each rank\n"
+	"      --bound          each of them bound to a processor, all in turn\n"
 	"      --land           bandwidth: only where the receiver names the memory;\n"
 	"                       overlap, latency --transfer: it does so\n"
 	"      --keep-engine    leave the engine open, idle, while peers run\n"
@@ -327,6 +333,9 @@ static bool apply_flag(struct reader *reader, int option)
 	case OPTION_FUTURES:
 		options->futures = true;
 		return true;
+	case OPTION_BOUND:
+		options->bound = true;
+		return true;
 	case OPTION_KEEP:
 		options->keep_engine = true;
 		return true;
@@ -364,6 +373,8 @@ static bool apply(struct reader *reader, int option, const char *value)
 		                   &options->transfer);
 	case OPTION_LEVEL:
 		return read_level(reader, value);
+	case OPTION_BESIDE:
+		return read_int(reader, "beside", value, 0, PERF_BESIDE_MAX, &options->beside);
 	case OPTION_PEERS:
 		options->peers = value;
 		return true;

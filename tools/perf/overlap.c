@@ -12,6 +12,7 @@
  */
 #include <stdlib.h>
 
+#include "compute.h"
 #include "engine.h"
 #include "peer.h"
 
@@ -27,36 +28,6 @@ struct exchange {
 	void (*finish)(struct exchange *exchange);
 };
 
-/* ---- the computation ----------------------------------------------------- */
-
-/* The compiler must not know where it begins, nor that nobody asks for the end. */
-static volatile double computed = 2.0;
-
-static void compute(uint64_t rounds)
-{
-	double value = computed;
-
-	for (; rounds > 0; rounds--)
-		value = value * 0.999999 + 2e-6;
-	computed = value;
-}
-
-/* How many rounds last so long when nothing else runs. */
-static uint64_t rounds_for(double seconds)
-{
-	uint64_t rounds = 1 << 20;
-	double start, took;
-
-	for (;;) {
-		start = perf_seconds();
-		compute(rounds);
-		took = perf_seconds() - start;
-		if (took > 0.01)
-			return (uint64_t)((double)rounds * seconds / took) + 1;
-		rounds *= 2;
-	}
-}
-
 /* ---- the three times ------------------------------------------------------ */
 
 /* All ranks leave together, and the slower one counts. */
@@ -68,7 +39,7 @@ static double timed(struct exchange *exchange, bool communicate, uint64_t rounds
 	start = perf_seconds();
 	if (communicate)
 		exchange->start(exchange);
-	compute(rounds);
+	perf_compute(rounds);
 	if (communicate)
 		exchange->finish(exchange);
 	seconds = perf_seconds() - start;
@@ -86,7 +57,7 @@ static void measure_overlap(struct exchange *exchange, struct perf_trial *trial)
 	communication = timed(exchange, true, 0);
 	processor = perf_processor_seconds() - processor;
 	MPI_Allreduce(MPI_IN_PLACE, &processor, 1, MPI_DOUBLE, MPI_MAX, exchange->world->comm);
-	rounds = rounds_for(communication);
+	rounds = perf_compute_rounds(communication);
 	computation = timed(exchange, false, rounds);
 	both = timed(exchange, true, rounds);
 	smaller = communication < computation ? communication : computation;

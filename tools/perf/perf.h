@@ -38,6 +38,7 @@
 #define PERF_CONTESTANTS_MAX 8
 #define PERF_LIST_MAX 16
 #define PERF_THREADS_MAX 256
+#define PERF_BESIDE_MAX 64
 
 /* What the command line asks for. Zero: the mode's default. */
 struct perf_options {
@@ -52,6 +53,8 @@ struct perf_options {
 	bool futures;
 	int flood;
 	size_t transfer;
+	int beside;
+	bool bound;
 	const char *peers;
 	bool keep_engine;
 	bool land;
@@ -68,6 +71,7 @@ struct perf_world {
 	int size;
 	int level;                /* the thread level that MPI granted */
 	double memory_before_mpi; /* bytes held before MPI_Init_thread */
+	double beside_share;      /* of a processor, that each busy process had */
 	const struct perf_options *options;
 	ferry *engine; /* open, or NULL */
 };
@@ -116,8 +120,7 @@ struct perf_mode {
 	size_t metrics_count;
 	/* Ferry first; ends with NULL */
 	const struct perf_contestant *contestants[PERF_CONTESTANTS_MAX];
-	/* of them: a form of Ferry beside the first one, which is compared likewise; with --land it
-	 * runs alone. May be NULL */
+	/* of them: the form of Ferry that runs alone with --land; may be NULL */
 	const struct perf_contestant *landing;
 	/* of them: takes part only with --flood or --transfer; may be NULL */
 	const struct perf_contestant *alone;

@@ -51,8 +51,9 @@ static void start_isend(struct senders *senders, const void *body, ferry_future 
 	          "ferry_isend");
 }
 
-static const struct kind post_kind = { start_post, false }, call_kind = { start_call, true },
-			 isend_kind = { start_isend, false };
+static const struct kind post_kind = { start_post, false };
+static const struct kind call_kind = { start_call, true };
+static const struct kind isend_kind = { start_isend, false };
 
 /* ---- what a thread does ---------------------------------------------------- */
 

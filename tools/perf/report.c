@@ -9,11 +9,9 @@
 bool perf_report_is_ferry(const struct perf_mode *mode, const struct perf_point *point,
                           size_t series)
 {
-	size_t first = 0;
+	const struct perf_contestant *contestant = point->series[series].contestant;
 
-	while (first < point->series_count && !point->series[first].contestant->engine)
-		first++;
-	return series == first || point->series[series].contestant == mode->landing;
+	return contestant->engine && contestant != mode->alone;
 }
 
 const char *perf_report_level(int level)
@@ -123,8 +121,14 @@ static void print_head(FILE *file, const struct perf_world *world)
 	        options->mode->summary);
 	fprintf(file, "%d ranks, %d processors, load %.1f, MPI's thread level %s, ", world->size,
 	        perf_report_processors(), perf_report_load(), perf_report_level(world->level));
-	fprintf(file, "window %d%s, %d x %g s each in turn\n", options->window,
-	        options->futures ? ", a future each" : "", options->repetitions, options->duration);
+	fprintf(file, "window %d%s, ", options->window, options->futures ? ", a future each" : "");
+	fprintf(file, "%d x %g s each in turn\n", options->repetitions, options->duration);
+	if (options->beside)
+		fprintf(file,
+		        "beside %d busy processes a rank, %s, each of which had %.2f of a "
+		        "processor\n",
+		        options->beside, options->bound ? "bound" : "not bound",
+		        world->beside_share);
 }
 
 /* What was asked for and could not take part: silence would look like a choice. */

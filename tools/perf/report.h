@@ -18,8 +18,7 @@ void perf_report_json(FILE *file, const struct perf_world *world, const struct p
 bool perf_report_plot(const char *path, const struct perf_world *world,
                       const struct perf_result *result);
 
-/* Is it Ferry's, to which others are put in proportion? The first one with an engine, and another
- * form of it. */
+/* Is it Ferry's, in one of its forms, to which others are put in proportion? */
 bool perf_report_is_ferry(const struct perf_mode *mode, const struct perf_point *point,
                           size_t series);
 /* "funneled", "serialized", "multiple" */
