@@ -85,6 +85,23 @@ static size_t largest_size(const struct perf_options *options)
 	return largest;
 }
 
+static bool sizes_suffice(const struct perf_world *world)
+{
+	const struct perf_options *options = world->options;
+	size_t i;
+
+	for (i = 0; i < options->sizes_count; i++) {
+		if (options->sizes[i] >= options->mode->size_min)
+			continue;
+		if (world->rank == 0)
+			fprintf(stderr,
+			        "ferry-perf: %s takes messages of at least %zu bytes, not %zu\n",
+			        options->mode->name, options->mode->size_min, options->sizes[i]);
+		return false;
+	}
+	return true;
+}
+
 static bool sizes_fit(const struct perf_world *world)
 {
 	const struct perf_mode *mode = world->options->mode;
@@ -141,7 +158,8 @@ static int measure(struct perf_world *world)
 	struct perf_result *result;
 	int status = 0;
 
-	if (!ranks_suit(world) || !somebody_runs(world) || !sizes_fit(world))
+	if (!ranks_suit(world) || !somebody_runs(world) || !sizes_suffice(world) ||
+	    !sizes_fit(world))
 		return 2;
 	perf_beside_start(world, world->options->bound);
 	result = perf_duel(world);

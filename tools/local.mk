@@ -21,6 +21,10 @@ libferry_perf_la_SOURCES = \
 	%D%/perf/duel.h \
 	%D%/perf/engine.c \
 	%D%/perf/engine.h \
+	%D%/perf/farm.c \
+	%D%/perf/farm.h \
+	%D%/perf/farm_ferry.c \
+	%D%/perf/farm_mpi.c \
 	%D%/perf/gnuplot.c \
 	%D%/perf/gnuplot.h \
 	%D%/perf/halo.c \

@@ -55,6 +55,18 @@ mode 2 memory
 mode 2 halo --duration 0.02 --reps 1 --size 64K
 check "the halo's steps have a ratio" says '^  ferry / multiple *steps'
 check "and their processor time, too" says '^  ferry / funneled *processor'
+mode 2 farm --duration 0.05 --reps 2 --work 10
+for form in ferry ferry-post ferry-isend; do
+	for peer in multiple funneled; do
+		check "farm puts $form in proportion to $peer" says "^  $form / $peer *rate"
+	done
+done
+check "farm says how even it is" says '^  multiple *most / least'
+check "and what was worked" says 'results of 8 bytes, work of 10 us'
+mode 3 farm --duration 0.02 --reps 1 --size 100K --result 9
+job 2 farm --forms ferry-isend --peers none --threads 40 --duration 0.02 --reps 1
+check "a form alone, more threads than receives" ended_with 0
+check "is alone" does_not_say '^  ferry '
 
 # The processes of this script's jobs, launchers included; and those that are the tool's: --beside 2 makes
 # two more of each rank.
@@ -126,6 +138,10 @@ job 2 rate --peers batch --size 8185
 check "a message that no batch holds" refused 'takes messages of at most 8184 bytes, not 8185'
 job 2 rate --peers batch --size 8184 --duration 0.02 --reps 1
 check "and the largest that one holds" ended_with 0
+job 2 farm --size 64,7
+check "a task without room for its number" refused 'farm takes messages of at least 8 bytes, not 7'
+job 2 farm --forms ferry,plain
+check "a form that is none" refused "farm has no form 'plain'; it has: ferry, ferry-post, ferry-isend"
 job 2 nothing
 check "a mode that is unknown" refused "there is no mode 'nothing'"
 job 2 rate call
@@ -137,6 +153,6 @@ check "too few ranks" refused 'rate runs on 2 ranks, not on 1'
 timeout 60 "$program" --help >"$work/out" 2>"$work/err"
 status=$?
 check "--help without a launcher" says '^Usage: mpiexec'
-check "names every mode" sh -c '[ $(grep -c "peers: " "$1/out") -eq 10 ]' - "$work"
+check "names every mode" sh -c '[ $(grep -c "peers: " "$1/out") -eq 11 ]' - "$work"
 
 finish

@@ -55,6 +55,9 @@ picture 3 alltoall alltoall $brief --peers all
 check "alltoall has its unit" grep -q 'messages a second (more is better)' "$svg"
 picture 2 halo halo $brief --threads 2 --peers all
 texts 'how many a second (more is better)' 'microseconds (less is better)'
+picture 2 farm farm $brief --threads 2 --peers all
+check "farm has its unit" grep -q 'tasks a second (more is better)' "$svg"
+texts 'microseconds (less is better)' 'times as many (less is better)' 'most / least'
 picture 2 memory memory --threads 2
 texts 'KiB (less is better)' 'busy thread'
 

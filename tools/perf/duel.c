@@ -19,6 +19,8 @@ bool perf_wanted(const struct perf_world *world, const struct perf_contestant *c
 	if (world->options->mode->landing && world->options->land && contestant->engine &&
 	    contestant != world->options->mode->landing)
 		return false;
+	if (contestant->engine && contestant != world->options->mode->alone)
+		return perf_options_has_form(world->options, contestant->name);
 	return contestant->engine || perf_options_has_peer(world->options, contestant->name);
 }
 
@@ -153,6 +155,8 @@ static void trial_create(struct perf_trial *trial, const struct perf_options *op
 	trial->land = options->land;
 	trial->flood = options->flood;
 	trial->transfer = options->transfer;
+	trial->result = options->result;
+	trial->work = options->work;
 	trial->duration = options->duration;
 	trial->latency = new_histogram(options->mode);
 }

@@ -198,6 +198,8 @@ static void print_head(FILE *file, const struct perf_world *world)
 	        options->transfer);
 	fprintf(file, "\"land\": %s, \"keep_engine\": %s", options->land ? "true" : "false",
 	        options->keep_engine ? "true" : "false");
+	if (options->mode->result)
+		fprintf(file, ", \"result\": %zu, \"work\": %d", options->result, options->work);
 	if (options->beside)
 		fprintf(file, ", \"beside\": %d, \"bound\": %s, \"beside_share\": %.3f",
 		        options->beside, options->bound ? "true" : "false", world->beside_share);

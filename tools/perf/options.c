@@ -11,9 +11,9 @@
 #include "options.h"
 
 static const struct perf_mode *const modes[] = {
-	&perf_rate_mode,      &perf_call_mode,    &perf_isend_mode, &perf_latency_mode,
-	&perf_bandwidth_mode, &perf_overlap_mode, &perf_idle_mode,  &perf_alltoall_mode,
-	&perf_halo_mode,      &perf_memory_mode,
+	&perf_rate_mode,      &perf_call_mode,    &perf_isend_mode,  &perf_latency_mode,
+	&perf_bandwidth_mode, &perf_overlap_mode, &perf_idle_mode,   &perf_alltoall_mode,
+	&perf_halo_mode,      &perf_farm_mode,    &perf_memory_mode,
 };
 #define MODES_COUNT (sizeof(modes) / sizeof(modes[0]))
 #define SIZE_MAX_BYTES (1u << 30)
@@ -191,46 +191,62 @@ bool perf_options_has_peer(const struct perf_options *options, const char *name)
 	return strcmp(options->peers, "all") == 0 || in_list(options->peers, name);
 }
 
-static bool mode_has(const struct perf_mode *mode, const char *name, size_t length)
+bool perf_options_has_form(const struct perf_options *options, const char *name)
+{
+	return !options->forms || in_list(options->forms, name);
+}
+
+/* Of the peers, or of Ferry's forms. */
+static bool mode_has(const struct perf_mode *mode, bool engine, const char *name, size_t length)
 {
 	size_t i;
 
 	for (i = 0; mode->contestants[i]; i++)
-		if (!mode->contestants[i]->engine && strlen(mode->contestants[i]->name) == length &&
+		if (mode->contestants[i]->engine == engine && mode->contestants[i] != mode->alone &&
+		    strlen(mode->contestants[i]->name) == length &&
 		    memcmp(mode->contestants[i]->name, name, length) == 0)
 			return true;
 	return false;
 }
 
-static void list_peers(const struct perf_mode *mode, char *text, size_t size)
+static void list_names(const struct perf_mode *mode, bool engine, char *text, size_t size)
 {
 	size_t i, used = 0;
 
 	snprintf(text, size, "none");
 	for (i = 0; mode->contestants[i]; i++)
-		if (!mode->contestants[i]->engine && used < size)
+		if (mode->contestants[i]->engine == engine && mode->contestants[i] != mode->alone &&
+		    used < size)
 			used += (size_t)snprintf(text + used, size - used, "%s%s", used ? ", " : "",
 			                         mode->contestants[i]->name);
 }
 
-static bool check_peers(struct reader *reader)
+static bool check_names(struct reader *reader, bool engine, const char *list)
 {
 	const struct perf_mode *mode = reader->options->mode;
-	const char *list = reader->options->peers;
 	char known[256];
 	size_t part;
 
-	if (strcmp(list, "all") == 0 || strcmp(list, "none") == 0)
-		return true;
 	for (; *list; list += part + (list[part] == ',')) {
 		part = strcspn(list, ",");
-		if (mode_has(mode, list, part))
+		if (mode_has(mode, engine, list, part))
 			continue;
-		list_peers(mode, known, sizeof(known));
-		return complain(reader, "--peers: %s has no peer '%.*s'; it has: %s", mode->name,
+		list_names(mode, engine, known, sizeof(known));
+		return complain(reader, "--%s: %s has no %s '%.*s'; it has: %s",
+		                engine ? "forms" : "peers", mode->name, engine ? "form" : "peer",
 		                (int)part, list, known);
 	}
 	return true;
+}
+
+static bool check_contestants(struct reader *reader)
+{
+	const struct perf_options *options = reader->options;
+
+	if (options->forms && !check_names(reader, true, options->forms))
+		return false;
+	return strcmp(options->peers, "all") == 0 || strcmp(options->peers, "none") == 0 ||
+	       check_names(reader, false, options->peers);
 }
 
 /* ---- the command line ---------------------------------------------------------------- */
@@ -246,8 +262,11 @@ enum {
 	OPTION_HELP = 'h',
 	OPTION_FLOOD = 256,
 	OPTION_TRANSFER,
+	OPTION_RESULT,
+	OPTION_WORK,
 	OPTION_BESIDE,
 	OPTION_BOUND,
+	OPTION_FORMS,
 	OPTION_KEEP,
 	OPTION_LAND,
 	OPTION_LEVEL,
@@ -267,8 +286,11 @@ static const struct option long_options[] = {
 	{ "peers", required_argument, NULL, OPTION_PEERS },
 	{ "flood", required_argument, NULL, OPTION_FLOOD },
 	{ "transfer", required_argument, NULL, OPTION_TRANSFER },
+	{ "result", required_argument, NULL, OPTION_RESULT },
+	{ "work", required_argument, NULL, OPTION_WORK },
 	{ "beside", required_argument, NULL, OPTION_BESIDE },
 	{ "bound", no_argument, NULL, OPTION_BOUND },
+	{ "forms", required_argument, NULL, OPTION_FORMS },
 	{ "keep-engine", no_argument, NULL, OPTION_KEEP },
 	{ "land", no_argument, NULL, OPTION_LAND },
 	{ "level", required_argument, NULL, OPTION_LEVEL },
@@ -289,10 +311,14 @@ static const char help_options[] =
 	"  -f, --futures        rate: a future for each post, a window of them awaited;\n"
 	"                       latency: posts, each awaited, instead of calls\n"
 	"  -p, --peers LIST     whom to compare with; all, none, or names with commas\n"
-	"                       between; otherwise plain, halo: multiple\n"
+	"                       between; otherwise plain, halo and farm: multiple\n"
+	"      --forms LIST     bandwidth, farm: only these forms of Ferry, such as\n"
+	"                       ferry-isend\n"
 	"      --flood N        latency: N more threads that post without a pause\n"
 	"      --transfer SIZE  latency: one more thread that sends attachments of so\n"
 	"                       many bytes, one after the other\n"
+	"      --result SIZE    farm: bytes of a result; -s is that of a task\n"
+	"      --work US        farm: microseconds of a processor in a task\n"
 	"      --beside N       N busy processes beside each rank\n"
 	"      --bound          each of them bound to a processor, all in turn\n"
 	"      --land           bandwidth: only where the receiver names the memory;\n"
@@ -318,7 +344,7 @@ void perf_options_help(FILE *file)
 	      "ratios.\n\nModes:\n",
 	      file);
 	for (i = 0; i < MODES_COUNT; i++) {
-		list_peers(modes[i], peers, sizeof(peers));
+		list_names(modes[i], false, peers, sizeof(peers));
 		fprintf(file, "  %-10s %s\n             peers: %s\n", modes[i]->name,
 		        modes[i]->summary, peers);
 	}
@@ -350,6 +376,29 @@ static bool apply_flag(struct reader *reader, int option)
 	}
 }
 
+/* What single modes know. */
+static bool apply_special(struct reader *reader, int option, const char *value)
+{
+	struct perf_options *options = reader->options;
+
+	switch (option) {
+	case OPTION_FLOOD:
+		return read_int(reader, "flood", value, 0, PERF_THREADS_MAX, &options->flood);
+	case OPTION_TRANSFER:
+		return read_number(reader, "transfer", value, 1, SIZE_MAX_BYTES,
+		                   &options->transfer);
+	case OPTION_RESULT:
+		return read_number(reader, "result", value, 8, SIZE_MAX_BYTES, &options->result);
+	case OPTION_WORK:
+		return read_int(reader, "work", value, 0, 1000000, &options->work);
+	case OPTION_FORMS:
+		options->forms = value;
+		return true;
+	default:
+		return apply_flag(reader, option);
+	}
+}
+
 static bool apply(struct reader *reader, int option, const char *value)
 {
 	struct perf_options *options = reader->options;
@@ -366,11 +415,6 @@ static bool apply(struct reader *reader, int option, const char *value)
 		return read_seconds(reader, value, &options->duration);
 	case OPTION_REPS:
 		return read_int(reader, "reps", value, 1, 1000, &options->repetitions);
-	case OPTION_FLOOD:
-		return read_int(reader, "flood", value, 0, PERF_THREADS_MAX, &options->flood);
-	case OPTION_TRANSFER:
-		return read_number(reader, "transfer", value, 1, SIZE_MAX_BYTES,
-		                   &options->transfer);
 	case OPTION_LEVEL:
 		return read_level(reader, value);
 	case OPTION_BESIDE:
@@ -384,7 +428,7 @@ static bool apply(struct reader *reader, int option, const char *value)
 	case OPTION_PLOT:
 		return read_picture(reader, value);
 	default:
-		return apply_flag(reader, option);
+		return apply_special(reader, option, value);
 	}
 }
 
@@ -411,6 +455,8 @@ static void set_defaults(struct perf_options *options)
 		options->threads[options->threads_count++] = mode->threads;
 	if (options->sizes_count == 0)
 		options->sizes[options->sizes_count++] = mode->size;
+	if (options->result == 0)
+		options->result = mode->result;
 	if (options->window == 0)
 		options->window = mode->window;
 	if (options->duration == 0)
@@ -418,9 +464,9 @@ static void set_defaults(struct perf_options *options)
 	if (options->repetitions == 0)
 		options->repetitions = mode->repetitions;
 	if (!options->peers)
-		options->peers = mode_has(mode, "plain", 5)      ? "plain"
-		                 : mode_has(mode, "multiple", 8) ? "multiple"
-		                                                 : "none";
+		options->peers = mode_has(mode, false, "plain", 5)      ? "plain"
+		                 : mode_has(mode, false, "multiple", 8) ? "multiple"
+		                                                        : "none";
 }
 
 static enum perf_request read_words(struct reader *reader, int argc, char **argv)
@@ -467,5 +513,5 @@ enum perf_request perf_options_parse(struct perf_options *options, int argc, cha
 	if (request != PERF_RUN)
 		return request;
 	set_defaults(options);
-	return check_peers(&reader) ? PERF_RUN : PERF_WRONG;
+	return check_contestants(&reader) ? PERF_RUN : PERF_WRONG;
 }

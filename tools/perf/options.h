@@ -20,5 +20,7 @@ void perf_options_help(FILE *file);
 
 /* Whether --peers names it; "all" and "none" are lists, too. */
 bool perf_options_has_peer(const struct perf_options *options, const char *name);
+/* Whether --forms names it, or nothing. */
+bool perf_options_has_form(const struct perf_options *options, const char *name);
 
 #endif /* PERF_OPTIONS_H */

@@ -53,8 +53,11 @@ struct perf_options {
 	bool futures;
 	int flood;
 	size_t transfer;
+	size_t result;
+	int work;
 	int beside;
 	bool bound;
+	const char *forms;
 	const char *peers;
 	bool keep_engine;
 	bool land;
@@ -84,6 +87,8 @@ struct perf_trial {
 	bool land;
 	int flood;
 	size_t transfer; /* bytes of an attachment; 0: none */
+	size_t result;   /* bytes of a task's result */
+	int work;        /* us of a processor, in a task */
 	uint64_t count;  /* messages of one thread, in modes that count */
 	double duration; /* seconds, in modes that run for a time */
 	double seconds;  /* answer: how long it took */
@@ -127,7 +132,8 @@ struct perf_mode {
 	/* fills values; may be NULL */
 	void (*measure)(const struct perf_world *world, struct perf_trial *trial);
 	int threads; /* defaults */
-	size_t size;
+	size_t size, size_min;
+	size_t result; /* 0: the mode has none */
 	int window;
 	double duration;
 	int repetitions;
@@ -162,6 +168,7 @@ extern const struct perf_mode perf_overlap_mode;
 extern const struct perf_mode perf_idle_mode;
 extern const struct perf_mode perf_alltoall_mode;
 extern const struct perf_mode perf_halo_mode;
+extern const struct perf_mode perf_farm_mode;
 extern const struct perf_mode perf_memory_mode;
 
 /* Seconds of the monotonic clock, and the same in ns. */

@@ -34,8 +34,10 @@ static const char *unit_words(const char *unit)
 	} known[] = {
 		{ "messages/s", "messages a second" },
 		{ "calls/s", "calls a second" },
+		{ "tasks/s", "tasks a second" },
 		{ "MB/s", "MB a second" },
 		{ "/s", "how many a second" },
+		{ "times", "times as many" },
 		{ "us", "microseconds" },
 		{ "ms", "milliseconds" },
 		{ "% of a core", "percent of a core" },
@@ -103,7 +105,8 @@ static bool is_log(struct range range)
 /* What values are divided by: nobody reads seven zeros. */
 static double scale_of(const struct perf_metric *metric, struct range range)
 {
-	if (strcmp(metric->unit, "messages/s") != 0 && strcmp(metric->unit, "calls/s") != 0)
+	if (strcmp(metric->unit, "messages/s") != 0 && strcmp(metric->unit, "calls/s") != 0 &&
+	    strcmp(metric->unit, "tasks/s") != 0)
 		return 1;
 	return range.most >= 1e6 ? 1e6 : range.most >= 1e3 ? 1e3 : 1;
 }

@@ -121,7 +121,12 @@ static void print_head(FILE *file, const struct perf_world *world)
 	        options->mode->summary);
 	fprintf(file, "%d ranks, %d processors, load %.1f, MPI's thread level %s, ", world->size,
 	        perf_report_processors(), perf_report_load(), perf_report_level(world->level));
-	fprintf(file, "window %d%s, ", options->window, options->futures ? ", a future each" : "");
+	if (options->mode->result)
+		fprintf(file, "results of %zu bytes, work of %d us, ", options->result,
+		        options->work);
+	else
+		fprintf(file, "window %d%s, ", options->window,
+		        options->futures ? ", a future each" : "");
 	fprintf(file, "%d x %g s each in turn\n", options->repetitions, options->duration);
 	if (options->beside)
 		fprintf(file,
