@@ -86,6 +86,13 @@ libferry_core_la_SOURCES = \
 	%D%/watch.h \
 	# end
 
+# Do the folders keep their order? layers.list says it, build-aux/layers/layers.sh looks, at text and objects.
+EXTRA_DIST += %D%/layers.list
+layers = AWK='$(AWK)' NM='$(NM)' $(SHELL) $(top_srcdir)/build-aux/layers/layers.sh
+layers: $(noinst_LTLIBRARIES) ; @$(layers) check $(top_srcdir) $(top_builddir)
+layers-figures: $(noinst_LTLIBRARIES) ; @$(layers) figures $(top_srcdir) $(top_builddir)
+.PHONY: layers layers-figures
+
 libferry_mpi_la_CFLAGS = $(AM_CFLAGS) $(MPI_CFLAGS)
 libferry_mpi_la_CPPFLAGS = $(AM_CPPFLAGS) $(MPI_CPPFLAGS) \
 	-DFERRY_MPIEXEC='"$(MPIEXEC)"' -DFERRY_MPI_ID='"$(MPI_ID)"'

@@ -197,6 +197,7 @@ script_tests = \
 	%D%/api/header_cxx.sh \
 	%D%/api/header_warnings.sh \
 	%D%/api/installed.sh \
+	%D%/api/layers.sh \
 	%D%/api/lists.sh \
 	%D%/api/numbers.sh \
 	%D%/api/plugin.sh \
