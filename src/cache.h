@@ -50,7 +50,7 @@ extern _Thread_local struct fy_cache fy_caches[FY_CACHE_KINDS]
 /* A new piece, at the beginning of a line of the cache. NULL: no memory. */
 void *fy_cache_new(size_t size);
 /* The list takes no more: the first piece of a thread opens it, others are freed. */
-void fy_cache_give_slow(enum fy_cache_kind kind, void *piece, size_t size);
+void fy_cache_give_slow(enum fy_cache_kind kind, void *memory, size_t size);
 /* Pieces that this thread keeps. */
 unsigned fy_cache_count(enum fy_cache_kind kind);
 

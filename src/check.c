@@ -84,6 +84,8 @@ static void read_number(const unsigned char *bytes, size_t width, struct fy_head
 	head->number = big_endian(bytes, width);
 	head->header = 1 + width;
 	if (head->kind == FY_HEAD_INT && width < 8) {
+		/* Every number has a width, 0 is not among them.
+		 * NOLINTNEXTLINE(clang-analyzer-core.UndefinedBinaryOperatorResult) */
 		uint64_t sign = (uint64_t)1 << (8 * width - 1);
 		head->number = (head->number ^ sign) - sign;
 	}

@@ -32,8 +32,8 @@ int fy_exchange_of(ferry *engine, struct fy_exchange **exchange_p);
 /* The calling thread's number, given at its first use; never FY_ANY_THREAD. */
 uint64_t fy_exchange_thread(void);
 /* Put it in front. */
-void fy_exchange_keep(struct fy_exchange *exchange, struct fy_kept *kept);
+void fy_exchange_keep(struct fy_exchange *x, struct fy_kept *kept);
 /* Take out the first that this owner has from that source or FERRY_ANY. NULL: nothing. */
-struct fy_kept *fy_exchange_take(struct fy_exchange *exchange, uint64_t thread, int source);
+struct fy_kept *fy_exchange_take(struct fy_exchange *x, uint64_t thread, int source);
 
 #endif

@@ -156,7 +156,7 @@ static int share(struct fy_bells *bells, MPI_Comm host, int words)
 static int find_places(struct fy_bells *bells, MPI_Comm comm, MPI_Comm host, int words)
 {
 	MPI_Group group, all;
-	int *local = malloc(2 * (size_t)words * sizeof *local), code;
+	int *local = calloc(2 * (size_t)words, sizeof *local), code;
 	if (local == NULL || bells->place == NULL) {
 		free(local);
 		return MPI_ERR_NO_MEM;

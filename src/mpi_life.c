@@ -314,9 +314,11 @@ bool fy_mpi_is_alone(void)
 		                             "PMI_PORT", "PMIX_RANK", "PMIX_NAMESPACE" };
 	if (fy_mpi_is_up())
 		return false;
-	for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++)
-		if (getenv(sizes[i]) != NULL)
-			return strcmp(getenv(sizes[i]), "1") == 0;
+	for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+		const char *size = getenv(sizes[i]);
+		if (size != NULL)
+			return strcmp(size, "1") == 0;
+	}
 	for (size_t i = 0; i < sizeof signs / sizeof signs[0]; i++)
 		if (getenv(signs[i]) != NULL)
 			return false;

@@ -134,7 +134,7 @@ static const char *const foreign[] = { "FERRY_TEST_", "FERRY_SEEDS", "FERRY_SEED
 
 static char upper(char c)
 {
-	return c >= 'a' && c <= 'z' ? (char)(c - 'a' + 'A') : c;
+	return (char)(c >= 'a' && c <= 'z' ? c - 'a' + 'A' : c);
 }
 
 static bool is_digit(char c)

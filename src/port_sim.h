@@ -81,7 +81,7 @@ int fy_sim_touched(fy_sim *sim);
  * lost, though such sends may end well, as with MPI. Its memory is not touched
  * any more; its own requests all end at the next test, with FERRY_ECANCELED,
  * so that a test can take its engine apart. */
-void fy_sim_kill(fy_sim *sim, int rank);
+void fy_sim_kill(fy_sim *sim, int index);
 bool fy_sim_killed(const fy_sim *sim, int rank);
 /* Nothing passes from one rank to the other, one way, until it heals; what
  * comes to the cut is held, and arrives at the moment of healing, in order. 0 or

@@ -23,10 +23,10 @@ void fy_report_dropped(struct fy_unread *unread, const ferry_message *message);
 void fy_report_say_dropped(const ferry *engine, struct fy_unread *unread);
 /* Posts in the mailbox that nobody has asked for since they came, longer than the grace; once an
  * op. Under the mailbox's lock. */
-void fy_report_untaken(struct fy_progress *p, const ferry_message *message);
+void fy_report_untaken(struct fy_progress *p, const ferry_message *of);
 
 /* The helm: what the close of this rank waits for. */
-void fy_report_close(struct fy_progress *p, char *text, size_t nbytes);
+void fy_report_close(struct fy_progress *p, char *line, size_t nbytes);
 
 /* So long a close waits before it says what for, and then again after twice as long each time; ns.
  * Set before any engine is opened, by tests alone: FERRY_TEST_CLOSE_SAYS (ms). */

@@ -103,7 +103,7 @@ const char *ferry_version(void)
 	return FERRY_VERSION;
 }
 
-int fy_fail(int status, const char *format, ...)
+int(fy_fail)(int status, const char *format, ...)
 {
 	/* By way of a second buffer: an argument may be the last error itself. */
 	char text[LAST_ERROR_BYTES];

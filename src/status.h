@@ -10,6 +10,9 @@
 /* Note a sentence (printf-like) as this thread's last error and return
  * `status`, so that failing reads `return fy_fail(FERRY_EINVAL, "...")`. */
 int fy_fail(int status, const char *format, ...) __attribute__((format(printf, 2, 3), cold));
+#ifdef __clang_analyzer__ /* which does not know that, and believes in failures with FERRY_OK */
+#define fy_fail(status, ...) ((fy_fail)(status, __VA_ARGS__), (status))
+#endif
 /* Room of this thread for another text, kept until it exits. NULL: no memory. */
 #define FY_TEXT_BYTES 768
 char *fy_text(void);

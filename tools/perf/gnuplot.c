@@ -53,8 +53,6 @@ FILE *perf_gnuplot_open(const char *input)
 
 /* ---- the program -------------------------------------------------------------------- */
 
-extern char **environ;
-
 /* What it says to stderr can be read from *said. 0, or an error number. */
 static int start(const char *input, pid_t *child, int *said)
 {
@@ -108,7 +106,7 @@ static bool ended_well(pid_t child)
 bool perf_gnuplot_run(const char *input)
 {
 	char words[1000];
-	pid_t child;
+	pid_t child = 0;
 	int said = -1, error = start(input, &child, &said);
 
 	if (error == ENOENT) {

@@ -226,7 +226,7 @@ static void ping(struct perf_member *member)
 
 	while (payload[0]) {
 		before = now;
-		payload[0] = before < end;
+		payload[0] = before < end ? 1 : 0;
 		MPI_Send(payload, nbytes, MPI_BYTE, 1, tag, side->world->comm);
 		MPI_Recv(payload, nbytes, MPI_BYTE, 1, tag, side->world->comm, MPI_STATUS_IGNORE);
 		now = perf_nanoseconds();

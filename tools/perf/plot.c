@@ -16,6 +16,7 @@
  *
  * Names of ticks go through gnuplot's formats: a percent sign is doubled there.
  */
+#include <math.h>
 #include <string.h>
 
 #include "gnuplot.h"
@@ -162,12 +163,15 @@ static void print_name(FILE *file, const struct perf_contestant *contestant)
 
 static void print_percentiles(FILE *file, const struct perf_histogram *histogram, size_t series)
 {
-	double rare;
+	int step;
 
 	fprintf(file, "$series%zu << EOD\n", series);
-	for (rare = 1; rare >= 0.001; rare /= 1.2589254)
+	for (step = 0; step <= 30; step++) {
+		double rare = pow(10, -step / 10.0);
+
 		fprintf(file, "%.6g %.6g\n", 1 / rare,
 		        perf_histogram_percentile(histogram, 100 * (1 - rare)) * 1e-9);
+	}
 	fputs("EOD\n", file);
 }
 
