@@ -12,7 +12,8 @@ EXTRA_DIST += \
 	include/.clang-format \
 	# end
 
-# 77: the tool that is needed is not there, and the script has said so. In .ci/run that is a failure.
+# 77: the tool that is needed is not there, and the script has said so. In .ci/run that is a
+# failure.
 may_skip = || test $$? = 77
 
 format: ; @$(top_srcdir)/%D%/format.sh

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# Each MPI's build is installed under names of its own, such as libferry-mpich.so.0, ferry-mpich.pc and
-# ferry-perf-mpich. The short names mean the default MPI; they are made and taken away here:
+# Each MPI's build is installed under names of its own, such as libferry-mpich.so.0, ferry-mpich.pc
+# and ferry-perf-mpich. The short names mean the default MPI; they are made and taken away here:
 #
 #   libferry.so, libferry.a, ferry.pc, ferry-perf   links, for who builds and runs programs
 #   libferry.so.0                                   a library without code that loads the right one, for who
@@ -12,8 +12,8 @@
 #   short-names.sh install auto|yes|no MPI DIR LIBDIR PKGCONFIGDIR BINDIR PROGRAM...
 #   short-names.sh uninstall MPI LIBDIR PKGCONFIGDIR BINDIR PROGRAM...
 #
-# auto: the build becomes the default unless that of another MPI is it already. Who the default is stands in
-# where the link ferry.pc leads.
+# auto: the build becomes the default unless that of another MPI is it already. Who the default is
+# stands in where the link ferry.pc leads.
 
 # The library's name with its major number; nothing where only the static one was built.
 soname() { # DIR MPI

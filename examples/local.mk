@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-# Examples: built by make and run by the tests. Their sources are installed, with a Makefile. They see the
-# public headers only. -no-install: real programs in the build tree, no wrapper scripts.
+# Examples: built by make and run by the tests. Their sources are installed, with a Makefile. They
+# see the public headers only. -no-install: real programs in the build tree, no wrapper scripts.
 
 example_programs = \
 	%D%/controller \

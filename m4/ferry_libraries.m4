@@ -14,8 +14,8 @@ CK_CFLAGS=$ferry_ck
 FERRY_CHECK_CK_MACHINE
 ])
 
-# FERRY_CHECK_CK_MACHINE: ck_md.h says which order of memory Concurrency Kit was configured for. That of
-# x86 on a machine with a weaker order leaves out fences without a word.
+# FERRY_CHECK_CK_MACHINE: ck_md.h says which order of memory Concurrency Kit was configured for.
+# That of x86 on a machine with a weaker order leaves out fences without a word.
 AC_DEFUN([FERRY_CHECK_CK_MACHINE], [
 ferry_save_CPPFLAGS=$CPPFLAGS
 CPPFLAGS="$CPPFLAGS $CK_CFLAGS"

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-# FERRY_WITH_MPI: what the user says about MPI. What makes no sense ends before the compiler is asked.
+# FERRY_WITH_MPI: what the user says about MPI. What makes no sense ends before the compiler is
+# asked.
 AC_DEFUN([FERRY_WITH_MPI], [
 AC_ARG_VAR([MPICC], [the MPI compiler wrapper that is asked for its flags])
 AC_ARG_VAR([MPIEXEC], [the MPI launcher for tests and examples])

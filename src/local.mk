@@ -132,7 +132,8 @@ libferry_sim_la_SOURCES = \
 #   1:0:1  0.2.0: functions were added
 ferry_version = 1:0:1
 ferry_libadd = libferry-core.la libferry-mpi.la $(MSGPACK_LIBS) $(MPI_LIBS)
-# nodelete: threads that used the library run destructors of it when they exit, also after a dlclose.
+# nodelete: threads that used the library run destructors of it when they exit, also after a
+# dlclose.
 ferry_ldflags = $(AM_LDFLAGS) $(NO_UNDEFINED) -Wl,-z,nodelete -version-info $(ferry_version) \
 	-export-symbols-regex '$(EXPORT_REGEX)'
 
@@ -159,7 +160,8 @@ libferry_other_la_SOURCES =
 libferry_other_la_LIBADD = $(ferry_libadd)
 libferry_other_la_LDFLAGS = $(ferry_ldflags)
 
-# The short names, which mean the default MPI where they are installed, and in the build tree the only one.
+# The short names, which mean the default MPI where they are installed, and in the build tree the
+# only one.
 short_names = $(SHELL) $(top_srcdir)/build-aux/short-names.sh
 all-local: .libs/libferry.stamp
 .libs/libferry.stamp: $(libferry)

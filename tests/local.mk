@@ -412,7 +412,8 @@ stress: all $(stress_tests) $(stress_programs)
 	FERRY_SEEDS=$${FERRY_SEEDS-10000} TEST_TIMEOUT=$${TEST_TIMEOUT-7200} \
 	$(MAKE) check TESTS='$(sim_tests) $(stress_tests) $(stress_scripts)'
 
-# Random bytes at what reads bytes; needs clang. Minutes: make fuzz FUZZ_SECONDS=600, each target for so long.
+# Random bytes at what reads bytes; needs clang. Minutes: make fuzz FUZZ_SECONDS=600, each target
+# for so long.
 #   fuzz-msgpack  objects of msgpack
 #   fuzz-wire     whole conversations of two lying peers with a live engine, also where an allocation fails
 FUZZ_CC = clang

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# What configure says of an MPI that is not there, or not the one that was meant: one sentence, before anything
-# is built. The MPIs are made here: a wrapper that prints flags, and an mpi.h.
+# What configure says of an MPI that is not there, or not the one that was meant: one sentence,
+# before anything is built. The MPIs are made here: a wrapper that prints flags, and an mpi.h.
 work=$TEST_BUILDDIR/tests/api/configure.tmp
 trap 'rm -rf "$work"' EXIT
 rm -rf "$work"

@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# A program that uses the public headers, and every macro of theirs, compiles without a warning in each standard
-# of C and C++, with each compiler that is there. MPI's and msgpack's headers are the system's: what they warn of
-# is not looked at.
+# A program that uses the public headers, and every macro of theirs, compiles without a warning in
+# each standard of C and C++, with each compiler that is there. MPI's and msgpack's headers are the
+# system's: what they warn of is not looked at.
 headers=$TEST_SRCDIR/include
 program=$TEST_SRCDIR/tests/api/header_use.c
 work=$TEST_BUILDDIR/tests/api/header_warnings.tmp

@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# Numbers that stand in the source and in the public text are the same ones. Each line of the list below names a
-# constant, a page, and the words around the number there, in which @ stands for it. Whoever changes a
-# constant changes the page; whoever changes the words changes the list.
+# Numbers that stand in the source and in the public text are the same ones. Each line of the list
+# below names a constant, a page, and the words around the number there, in which @ stands for it.
+# Whoever changes a constant changes the page; whoever changes the words changes the list.
 cd "$TEST_SRCDIR" || exit 1
 bad=0
 
@@ -11,7 +11,8 @@ complain() {
 	bad=1
 }
 
-# What a constant is, in bytes, ns or as it is: NAME of "#define NAME expression", or an option's name.
+# What a constant is, in bytes, ns or as it is: NAME of "#define NAME expression", or an option's
+# name.
 expression() { # FILE NAME
 	case $2 in
 	option:*) sed -n "s/.*(AT(${2#option:}), [A-Z]*, \([^,]*\), .*/\1/p" "$1" ;;

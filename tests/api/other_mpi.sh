@@ -1,7 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# A program that is compiled with the mpi.h of another MPI does not link, and the symbol says why. One whose
-# process calls another MPI than the library was built for gets a sentence from ferry_open.
+# A program that is compiled with the mpi.h of another MPI does not link, and the symbol says why.
+# One whose process calls another MPI than the library was built for gets a sentence from
+# ferry_open.
 work=$TEST_BUILDDIR/tests/api/other_mpi.tmp
 trap 'rm -rf "$work"' EXIT
 mkdir -p "$work/include"

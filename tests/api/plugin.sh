@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# The shared library as a part of something that a program loads late and unloads again: it wants little static
-# thread-local storage, of which all libraries of a process share a few hundred bytes, and nothing of it is called
-# after it has gone.
+# The shared library as a part of something that a program loads late and unloads again: it wants
+# little static thread-local storage, of which all libraries of a process share a few hundred bytes,
+# and nothing of it is called after it has gone.
 set -e
 libs=$TEST_BUILDDIR/.libs
 work=$TEST_BUILDDIR/tests/api/plugin.tmp

@@ -28,7 +28,8 @@ printf '%s\n' "$code" | grep -q '<ferry_post>:' || { say "ferry_post was not fou
 check 1 "no locked instruction and no fence" \
 	"$(printf '%s\n' "$code" | grep -wE 'lock|xchg|mfence|lfence|sfence' | grep -v 'xchg *%ax,%ax')"
 check 2 "no system call" "$(printf '%s\n' "$code" | grep -wE 'syscall|sysenter|int')"
-# What it may call: the ways with a future, a full or new lane, a sleeper, and memcpy for longer bodies.
+# What it may call: the ways with a future, a full or new lane, a sleeper, and memcpy for longer
+# bodies.
 long_ways='ferry_post_for|post_awaited|fy_lane_reserve_slow|fy_wake_up|fy_wake_fence|fy_engine_list_lane'
 long_ways="$long_ways|fy_engine_lane_orphaned|fy_engine_drive|fy_fail|wake_or_drive|posted_too_late"
 check 3 "calls nothing but the long ways and memcpy" \

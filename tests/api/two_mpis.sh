@@ -1,7 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# This build and that of another MPI, installed into one prefix: a program of each runs with its own launcher, and
-# what does not fit together says so. TEST_OTHER_BUILD names the build directory of the other MPI.
+# This build and that of another MPI, installed into one prefix: a program of each runs with its own
+# launcher, and what does not fit together says so. TEST_OTHER_BUILD names the build directory of
+# the other MPI.
 if [ -z "$TEST_OTHER_BUILD" ]; then
 	echo "SKIP: no build for another MPI (TEST_OTHER_BUILD)"
 	exit 77

@@ -1,6 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# A close that waits says for what, on stderr, and ends when that is over; one that does not wait says nothing.
+# A close that waits says for what, on stderr, and ends when that is over; one that does not wait
+# says nothing.
 . "$TEST_SRCDIR/tests/support/jobs.sh"
 program=$TEST_BUILDDIR/tests/mpi/close_says
 

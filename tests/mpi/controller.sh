@@ -1,6 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# The controller and its workers, with 1, 2, 3 and 7 of them, and what it says when something is wrong.
+# The controller and its workers, with 1, 2, 3 and 7 of them, and what it says when something is
+# wrong.
 . "$TEST_SRCDIR/tests/support/jobs.sh"
 program=$TEST_BUILDDIR/examples/controller
 

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# Every picture that ferry-perf draws, once: gnuplot takes it without a word, and it says what it shows, in which
-# unit, and what is better. And what is said when gnuplot fails.
+# Every picture that ferry-perf draws, once: gnuplot takes it without a word, and it says what it
+# shows, in which unit, and what is better. And what is said when gnuplot fails.
 . "$TEST_SRCDIR/tests/support/jobs.sh"
 if ! command -v gnuplot >/dev/null; then
 	echo "SKIP: gnuplot is missing: install gnuplot-nox"

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# Jobs that are to end: an error on a communicator of the program's with MPI_ERRORS_ARE_FATAL, and MPI_Finalize
-# without ferry_close.
+# Jobs that are to end: an error on a communicator of the program's with MPI_ERRORS_ARE_FATAL, and
+# MPI_Finalize without ferry_close.
 . "$TEST_SRCDIR/tests/support/jobs.sh"
 program=$TEST_BUILDDIR/tests/mpi/handlers
 

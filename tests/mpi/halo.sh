@@ -1,7 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# The halo exchange in plain MPI and ported: both find the sum that one thread finds alone, say what is wrong
-# with an argument, and differ in as few lines as is claimed. Other examples say what is wrong, too.
+# The halo exchange in plain MPI and ported: both find the sum that one thread finds alone, say what
+# is wrong with an argument, and differ in as few lines as is claimed. Other examples say what is
+# wrong, too.
 . "$TEST_SRCDIR/tests/support/jobs.sh"
 
 # sum RANKS: what the program printed when it was well.

@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# Started by the launcher of another MPI every process is alone, and says so instead of running a job of one rank.
-# The variables that such a launcher sets are set here; where it is installed it is started as well. Who is alone on
-# purpose is not disturbed.
+# Started by the launcher of another MPI every process is alone, and says so instead of running a
+# job of one rank. The variables that such a launcher sets are set here; where it is installed it is
+# started as well. Who is alone on purpose is not disturbed.
 . "$TEST_SRCDIR/tests/support/jobs.sh"
 unset OMPI_COMM_WORLD_SIZE OMPI_COMM_WORLD_RANK PMIX_RANK PMI_SIZE PMI_RANK PMI_FD PMI_PORT \
 	SLURM_STEP_NUM_TASKS SLURM_PROCID

@@ -1,7 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# Code of the program that ends in another way than by a return ends the program with a sentence, wherever it runs. And
-# exit beside running code: the program's status, nothing called any more, what runs is waited for, but not for ever.
+# Code of the program that ends in another way than by a return ends the program with a sentence,
+# wherever it runs. And exit beside running code: the program's status, nothing called any more,
+# what runs is waited for, but not for ever.
 . "$TEST_SRCDIR/tests/support/environment.sh"
 program=$TEST_BUILDDIR/tests/mpi/leaving
 work=$(mktemp -d) || exit 1

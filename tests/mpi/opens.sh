@@ -1,6 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# What becomes of a process whose open failed: MPI, which the open had initialized, ends in good order.
+# What becomes of a process whose open failed: MPI, which the open had initialized, ends in good
+# order.
 . "$TEST_SRCDIR/tests/support/jobs.sh"
 program=$TEST_BUILDDIR/tests/mpi/opens
 

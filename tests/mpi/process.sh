@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# A program that leaves without ferry_close ends at once, with its own status. And without a launcher there
-# is one rank, which works like any.
+# A program that leaves without ferry_close ends at once, with its own status. And without a
+# launcher there is one rank, which works like any.
 . "$TEST_SRCDIR/tests/support/environment.sh"
 programs=$TEST_BUILDDIR/tests/mpi
 failures=0

@@ -11,7 +11,8 @@ export PYTHONDONTWRITEBYTECODE=1
 examples=$TEST_BUILDDIR/examples
 peer="$PYTHON_PEER $TEST_SRCDIR/examples/python_peer.py"
 
-# job WHO...: one rank for each of c (C), p (Python) and s (C, says nothing); what follows -- is the peer's.
+# job WHO...: one rank for each of c (C), p (Python) and s (C, says nothing); what follows -- is the
+# peer's.
 job() {
 	ranks=
 	while [ $# -gt 0 ] && [ "$1" != -- ]; do

@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-# Sourced by the scripts beside it, which may be run from the build directory as they are, or by make stress:
+# Sourced by the scripts beside it, which may be run from the build directory as they are, or by
+# make stress:
 #
 #     make && ../tests/stress/flood.sh
 #
-# Each prints its figures, with PASS or FAIL where there is a limit, and ends with 0, 1, or 77 where it cannot run.
+# Each prints its figures, with PASS or FAIL where there is a limit, and ends with 0, 1, or 77 where
+# it cannot run.
 TEST_SRCDIR=${TEST_SRCDIR-$(cd "$(dirname "$0")/../.." && pwd)}
 TEST_BUILDDIR=${TEST_BUILDDIR-$PWD}
 if [ ! -f "$TEST_BUILDDIR/config.status" ]; then
@@ -41,7 +43,8 @@ one_host() {
 	MPIEXEC_TIMEOUT=${TEST_TIMEOUT:-300} $MPIEXEC $MPIEXEC_FLAGS -n "$ranks" "$@" </dev/null
 }
 
-# metric FILE SERIES NAME: the median that ferry-perf wrote into a report as JSON; nothing if there is none.
+# metric FILE SERIES NAME: the median that ferry-perf wrote into a report as JSON; nothing if there
+# is none.
 metric() {
 	awk -v series="\"name\": \"$2\"" -v metric="\"metric\": \"$3\"" '
 		index($0, "\"name\": ") { on = index($0, series) }

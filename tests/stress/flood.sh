@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# Four threads flood a receiver that does not read for 7 s (flood.c): memory of both sides, nothing lost, and the
-# calls of a third rank meanwhile. A minute.
+# Four threads flood a receiver that does not read for 7 s (flood.c): memory of both sides, nothing
+# lost, and the calls of a third rank meanwhile. A minute.
 . "$(dirname "$0")/common.sh"
 built tests/stress/flood
 free=$(awk '/^MemAvailable/ { print int($2 / 1024) }' /proc/meminfo)

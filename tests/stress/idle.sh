@@ -1,15 +1,18 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# What an idle rank costs, over 10 s, and how long a call from a sleeping engine to a sleeping peer takes: on one host,
-# and between two. Three minutes. IDLE_RUNS and IDLE_SECONDS change how often and how long.
+# What an idle rank costs, over 10 s, and how long a call from a sleeping engine to a sleeping peer
+# takes: on one host, and between two. Three minutes. IDLE_RUNS and IDLE_SECONDS change how often
+# and how long.
 #
-# Figures are medians of the runs. The longest call of a run is no figure of the library's alone on a machine that
-# somebody else uses too: what waking a few threads took in turn with it, without any engine, is printed beside it.
+# Figures are medians of the runs. The longest call of a run is no figure of the library's alone on
+# a machine that somebody else uses too: what waking a few threads took in turn with it, without any
+# engine, is printed beside it.
 . "$(dirname "$0")/common.sh"
 . "$TEST_SRCDIR/tests/support/hosts.sh"
 runs=${IDLE_RUNS-5}
 
-# note NAME SERIES METRIC UNITS: append to the figures of that name, so many units of ferry-perf's in one of ours.
+# note NAME SERIES METRIC UNITS: append to the figures of that name, so many units of ferry-perf's
+# in one of ours.
 note() {
 	metric "$work/json" "$2" "$3" | awk -v units="$4" '{ print $1 / units }' >>"$work/idle.$1"
 }

@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# What an open engine holds: fixed, for each posting thread, for each peer that is talked to; and MPI beside it, with
-# 2, 8 and 32 ranks. A minute. There is no limit for it here; what peers cost that are not talked to, see
-# tests/sim/peers.c.
+# What an open engine holds: fixed, for each posting thread, for each peer that is talked to; and
+# MPI beside it, with 2, 8 and 32 ranks. A minute. There is no limit for it here; what peers cost
+# that are not talked to, see tests/sim/peers.c.
 . "$(dirname "$0")/common.sh"
 work=$(mktemp -d) || exit 1
 trap 'rm -rf "$work"' EXIT

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# How much of an exchange of 16 MiB proceeds while both ranks compute, between two hosts over a link of 1 Gbit/s,
-# and within one. Half a minute.
+# How much of an exchange of 16 MiB proceeds while both ranks compute, between two hosts over a link
+# of 1 Gbit/s, and within one. Half a minute.
 . "$(dirname "$0")/common.sh"
 . "$TEST_SRCDIR/tests/support/hosts.sh"
 hosts_enter "$@"

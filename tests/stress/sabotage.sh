@@ -1,7 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# Do the tests find what they are for? Breaks a copy of the library in one place after the other, runs the
-# simulation (FERRY_SEEDS seeds, 100 unless told) and the unit tests named below, and prints who saw it.
+# Do the tests find what they are for? Breaks a copy of the library in one place after the other,
+# runs the simulation (FERRY_SEEDS seeds, 100 unless told) and the unit tests named below, and
+# prints who saw it.
 #
 #     tests/stress/sabotage.sh [NAME...]
 #

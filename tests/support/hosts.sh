@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-# Sourced by what needs several hosts: they are made of namespaces of this machine, joined by a switch (a bridge),
-# over links of a given rate. A host has a network, a name, shared memory and /dev/shm of its own, so that nothing
-# in MPI or in the library takes two of them for one. Needs root, or user namespaces; iproute2; MPICH, whose
-# launcher can be told how to reach a host.
+# Sourced by what needs several hosts: they are made of namespaces of this machine, joined by a
+# switch (a bridge), over links of a given rate. A host has a network, a name, shared memory and
+# /dev/shm of its own, so that nothing in MPI or in the library takes two of them for one. Needs
+# root, or user namespaces; iproute2; MPICH, whose launcher can be told how to reach a host.
 #
 #     hosts_enter "$@"        first: the script begins again in namespaces of its own; ends it with 77 where it cannot
 #     hosts_up 2 1gbit        two hosts, host0 and host1
@@ -45,7 +45,8 @@ in_host() {
 	nsenter --target "$hosts_pid" --net --uts --ipc --mount --wd="$PWD" "$@"
 }
 
-# The process in which the namespaces of a host live; it writes its number when they are as they should be.
+# The process in which the namespaces of a host live; it writes its number when they are as they
+# should be.
 hosts_start() {
 	unshare --net --uts --ipc --mount sh -c '
 		hostname "$1" && mount -t tmpfs tmpfs /dev/shm && ip link set lo up || exit 1

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-# Sourced by a script of tests/mpi that runs a program as jobs of several ranks and checks, one thing after the
-# other, how each ended and what it printed. The script sets program where it uses job, and ends with finish.
+# Sourced by a script of tests/mpi that runs a program as jobs of several ranks and checks, one
+# thing after the other, how each ended and what it printed. The script sets program where it uses
+# job, and ends with finish.
 . "$TEST_SRCDIR/tests/support/environment.sh"
 if [ -z "$MPIEXEC" ]; then
 	echo "SKIP: no MPI launcher: install mpich, or configure with MPIEXEC"
@@ -10,7 +11,8 @@ work=$(mktemp -d) || exit 1
 trap 'rm -rf "$work"' EXIT
 failures=0
 
-# launch ARG...: what the launcher makes of it; output goes to $work/out and $work/err, the exit status to $status.
+# launch ARG...: what the launcher makes of it; output goes to $work/out and $work/err, the exit
+# status to $status.
 launch() {
 	MPIEXEC_TIMEOUT=60 flock "${TMPDIR:-/tmp}/ferry-test.$(id -u).lock" \
 		timeout --kill-after=10 70 $MPIEXEC $MPIEXEC_FLAGS "$@" </dev/null >"$work/out" 2>"$work/err"
