@@ -15,7 +15,7 @@ found=$("${format:-false}" --version 2>/dev/null | sed -n 's/.*version \([0-9]*\
 
 # What git knows, or, in a tarball, what is there and was not built.
 if ! files=$(git ls-files 2>/dev/null) || [ -z "$files" ]; then
-	files=$(find src include tests tools examples bench build-aux doc -type f | sort)
+	files=$(find src include tests tools examples build-aux doc -type f | sort)
 fi
 some() { grep -E "$1" <<<"$files"; }
 c_files=$(some '\.[ch]$')

@@ -96,14 +96,15 @@ static void slab_exchange(struct slab *s)
 {
 	int up = (rank + ranks - 1) % ranks, down = (rank + 1) % ranks;
 	int downwards = 2 * s->thread, upwards = downwards + 1; /* tags */
+	MPI_Comm comm = MPI_COMM_WORLD;
+	double *above = row(s->now, 0), *below = row(s->now, ROWS + 1);
+	double *first = row(s->now, 1), *last = row(s->now, ROWS);
 	MPI_Request requests[4];
 	MPI_Status statuses[4];
-	MPI_Irecv(row(s->now, 0), points, MPI_DOUBLE, up, downwards, MPI_COMM_WORLD, &requests[0]);
-	MPI_Irecv(row(s->now, ROWS + 1), points, MPI_DOUBLE, down, upwards, MPI_COMM_WORLD,
-	          &requests[1]);
-	MPI_Isend(row(s->now, ROWS), points, MPI_DOUBLE, down, downwards, MPI_COMM_WORLD,
-	          &requests[2]);
-	MPI_Isend(row(s->now, 1), points, MPI_DOUBLE, up, upwards, MPI_COMM_WORLD, &requests[3]);
+	MPI_Irecv(above, points, MPI_DOUBLE, up, downwards, comm, &requests[0]);
+	MPI_Irecv(below, points, MPI_DOUBLE, down, upwards, comm, &requests[1]);
+	MPI_Isend(last, points, MPI_DOUBLE, down, downwards, comm, &requests[2]);
+	MPI_Isend(first, points, MPI_DOUBLE, up, upwards, comm, &requests[3]);
 	MPI_Waitall(4, requests, statuses);
 }
 

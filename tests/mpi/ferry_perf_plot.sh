@@ -65,7 +65,7 @@ texts 'KiB (less is better)' 'busy thread'
 job 2 rate $brief --reps 1 --plot "$work/it's 50 %_1.png"
 check "a picture of another kind" test "$(head -c 4 "$work/it's 50 %_1.png" | tail -c 3)" = PNG
 for kind in png pdf; do
-	sed "s/rate.svg/rate.$kind/; s/^set terminal.*/$(sed -n "s/.*{\"\.$kind\", \"\(.*\)\"}.*/set terminal \1/p" \
+	sed "s/rate.svg/rate.$kind/; s/^set terminal.*/$(sed -n "s/.*{ *\"\.$kind\", \"\(.*\)\" *}.*/set terminal \1/p" \
 		"$TEST_SRCDIR/tools/perf/gnuplot.c")/" "$work/rate.svg.gp" >"$work/rate.$kind.gp"
 	check "the terminal for $kind" takes_without_a_word "$work/rate.$kind"
 	check "draws" test -s "$work/rate.$kind"
