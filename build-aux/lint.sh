@@ -3,7 +3,7 @@
 # Static analysis of src/ and tools/ by clang-tidy, with the flags of the build in which it is
 # called: make says how it would compile each file. .clang-tidy says what is looked for, and why
 # the rest is not. Exit 0: nothing found; 77: there is no clang-tidy of the version that is needed.
-#   make lint [LINT_FILES='src/lane.c ...']
+#   make lint [LINT_FILES='src/shared/lane.c ...']
 needed=14
 top=$1 make=$2
 shift 2

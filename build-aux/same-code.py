@@ -235,7 +235,7 @@ def compiled(tree, source, work):
     out = os.path.join(work, source.replace("/", "_") + ".o")
     command = [os.environ.get("MPICC", "mpicc.mpich")] + CFLAGS
     command += os.environ.get("SAME_CODE_CFLAGS", "").split()
-    command += ["-I" + os.path.join(tree, d) for d in ("include", "src", os.path.dirname(source))]
+    command += ["-I" + os.path.join(tree, d) for d in ("include", "src", "tests", os.path.dirname(source))]
     subprocess.run(command + ["-c", os.path.join(tree, source), "-o", out], check=True)
     elf = Elf(out, source)
     elf.fill_functions()

@@ -270,7 +270,7 @@ test_support = \
 %C%_mpi_collective_debug_CPPFLAGS = $(AM_CPPFLAGS) $(MPI_CPPFLAGS) -DFERRY_DEBUG
 %C%_mpi_collective_debug_SOURCES = \
 	%D%/mpi/collective.c \
-	src/mpi_collective.c \
+	src/mpi/collective.c \
 	# end
 
 %C%_mpi_port_mpi_SOURCES = \
@@ -421,10 +421,10 @@ FUZZ_SECONDS = 15
 FUZZ_FLAGS =
 fuzz_msgpack_sources = \
 	%D%/fuzz/fuzz_msgpack.c \
-	src/check.c \
-	src/decode.c \
-	src/pack.c \
-	src/status.c \
+	src/codec/check.c \
+	src/codec/decode.c \
+	src/codec/pack.c \
+	src/base/status.c \
 	# end
 fuzz_wire_sources = \
 	%D%/fuzz/fuzz_wire.c \
@@ -440,7 +440,7 @@ CLEANFILES += %D%/fuzz/fuzz_msgpack %D%/fuzz/fuzz_wire
 clean-local:
 	rm -rf %D%/fuzz/corpus %D%/fuzz/corpus-wire
 fuzz_compile = $(FUZZ_CC) -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined -pthread -w \
-	-DHAVE_CONFIG_H -I. -I$(top_srcdir)/include -I$(top_srcdir)/src $(CK_CFLAGS) $(MSGPACK_CFLAGS)
+	-DHAVE_CONFIG_H -I. -I$(top_srcdir)/include -I$(top_srcdir)/src -I$(top_srcdir)/tests $(CK_CFLAGS) $(MSGPACK_CFLAGS)
 fuzz: fuzz-msgpack fuzz-wire
 fuzz-msgpack:
 	$(MKDIR_P) %D%/fuzz/corpus
@@ -465,3 +465,12 @@ installcheck-local:
 	$(SHELL) $(top_srcdir)/tests/api/installed.sh
 
 .PHONY: skips check-unit check-np2 check-short check-valgrind digest stress fuzz fuzz-msgpack fuzz-wire
+
+# The core with the simulated network beside it; not installed.
+noinst_LTLIBRARIES += libferry-sim.la
+libferry_sim_la_LIBADD = libferry-core.la
+libferry_sim_la_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/tests
+libferry_sim_la_SOURCES = \
+	%D%/sim/net/port_sim.c \
+	%D%/sim/net/port_sim.h \
+	# end

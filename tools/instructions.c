@@ -18,10 +18,17 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include "options.h"
-#include "port_sim.h"
-#include "progress.h"
+#include "app/own_lane.h"
+#include "base/options.h"
+#include "engine/life.h"
+#include "helm/progress.h"
+#include "helm/step.h"
+#include "link/channel.h"
+#include "shared/engine.h"
+#include "shared/lane.h"
+#include "shared/message.h"
+#include "shared/thread.h"
+#include "sim/net/port_sim.h"
 
 enum { NBYTES = 64, MOST = 1024, OP_PLAIN = 1, OP_CALL = 2, STEPS_MAX = 1000 };
 #define PART __attribute__((noinline, noclone)) static void
@@ -113,14 +120,14 @@ PART part_application(void (*operation)(unsigned i))
 PART part_sender(void)
 {
 	marks[2] = 1;
-	fy_progress_step(engines[0]->progress, true);
+	fy_step_once(engines[0]->progress, true);
 	marks[0] = 1;
 }
 
 PART part_receiver(void)
 {
 	marks[3] = 1;
-	fy_progress_step(engines[1]->progress, true);
+	fy_step_once(engines[1]->progress, true);
 	marks[0] = 1;
 }
 
@@ -176,14 +183,14 @@ static void open_simulated(void)
 		must(FERRY_ENOMEM);
 	for (int i = 0; i < 2; i++) {
 		must(fy_options_resolve(&given, &options));
-		fy_engine_prepare(&opening[i], fy_sim_port(sim, i), &options, 1, 0);
+		fy_life_prepare(&opening[i], fy_sim_port(sim, i), &options, 1, 0);
 	}
 	for (int i = 0; i < 2; i++)
-		must(fy_engine_settle(&opening[i], &engines[i]));
-	ferry *before = fy_engine_begin(FY_INLINE, engines[1]); /* so that it is done at once */
+		must(fy_life_settle(&opening[i], &engines[i]));
+	ferry *before = fy_thread_begin(FY_INLINE, engines[1]); /* so that it is done at once */
 	must(ferry_handle(engines[1], OP_PLAIN, FERRY_INLINE, on_post, NULL));
 	must(ferry_handle(engines[1], OP_CALL, FERRY_INLINE, on_call, NULL));
-	fy_engine_end(FY_INLINE, before);
+	fy_thread_end(FY_INLINE, before);
 }
 
 static void open_alone(void)
@@ -212,7 +219,7 @@ static void print_structs(void)
 		print_struct(names[i], "fy_progress", p, sizeof *p);
 		print_struct(names[i], "fy_channel", p->channels[!i], sizeof *p->channels[!i]);
 	}
-	struct fy_lane *lane = fy_engine_lane(engines[0]);
+	struct fy_lane *lane = fy_own_lane(engines[0]);
 	print_struct("sender", "fy_lane", lane, sizeof *lane);
 	fflush(stdout);
 }

@@ -68,7 +68,7 @@ EXTRA_DIST += %D%/compare.sh %D%/instructions.sh %D%/lines.list
 
 # Instructions of each kind of message, by callgrind. The program sees the library's insides.
 check_PROGRAMS += %D%/instructions
-%C%_instructions_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/src $(CK_CFLAGS) $(MPI_CPPFLAGS)
+%C%_instructions_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/src -I$(top_srcdir)/tests -I$(top_srcdir)/tests $(CK_CFLAGS) $(MPI_CPPFLAGS)
 %C%_instructions_SOURCES = %D%/instructions.c
 %C%_instructions_LDFLAGS = $(AM_LDFLAGS) -no-install
 %C%_instructions_LDADD = libferry-mpi.la libferry-sim.la $(MSGPACK_LIBS) $(MPI_LIBS)

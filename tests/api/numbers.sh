@@ -63,66 +63,66 @@ while read -r unit file name text rest; do
 	case $unit in '' | '#'*) continue ;; esac
 	compare "$unit" "$file" "$name" "$text" "$rest"
 done <<'LIST'
-bytes src/lane.h FY_LANE_BYTES doc/design.md the ring of @ through which
-bytes src/lane.h FY_LANE_BYTES doc/tuning.md beside @ for each thread that posts
-bytes src/lane.h FY_LANE_BYTES include/ferry.h in this thread's lane \(@\)
-bytes src/lane.h FY_LANE_INLINE doc/design.md copies a body of more than @
-bytes src/lane.h FY_LANE_INLINE doc/tuning.md the bodies of messages of more than @ that
-bytes src/lane.h FY_LANE_INLINE include/ferry.h copies of bodies over @
-bytes src/progress.h FY_BATCH_BYTES doc/design.md one MPI message of at most @
-bytes src/progress.h FY_BATCH_BYTES doc/design.md receives of @ are posted
-bytes src/progress.h FY_BATCH_BYTES doc/tuning.md posted receives \(16 to 32 of @
-bytes src/progress.h FY_FOLD_MAX doc/design.md A message of more than @ is announced
-bytes src/progress.h FY_FOLD_MAX include/ferry.h a message of up to @ altogether
-bytes src/progress.h FY_FOLD_MAX include/ferry.h too large for a batch \(more than @
-bytes src/progress.h FY_BATCH_CHARGE doc/design.md a batch @ more
-bytes src/progress.h FY_REPLY_ROOM doc/design.md a reply of @ at the caller
-bytes src/progress.h FY_REPLY_ROOM doc/decisions/0012-replies-have-room.md replies of @ fit
-bytes src/message.h FY_MESSAGE_CHARGE doc/design.md spends its size and @
-bytes src/message.h FY_MESSAGE_CHARGE doc/decisions/0010-a-charge-for-each-record.md @ a record
-time src/progress.h FY_STALL_MAX doc/design.md A channel that has no room for @ is slow
-time src/progress.h FY_STALL_MAX doc/tuning.md for at most @, then it moves aside
-bytes src/engine.c CREDIT_FIRST doc/design.md beginning at @
-bytes src/engine.c CREDIT_FIRST doc/tuning.md the first windows \(@ each\)
-bytes src/engine.c CREDIT_FIRST include/ferry.h the credit \(@ to
-bytes src/engine.c WINDOW_MAX doc/design.md lent more \(to @ at most
-bytes src/engine.c WINDOW_MAX doc/tuning.md to @ a pair
-bytes src/engine.c WINDOW_MAX include/ferry.h to @ a pair
-bytes src/engine.c CHUNK_HERE doc/design.md chunks of @, or
-bytes src/engine.c CHUNK_HERE doc/decisions/0028-length-of-a-chunk.md Chunks of @ on one host
-bytes src/engine.c CHUNK_WIRE doc/design.md or @ where there is more than one host
-bytes src/engine.c CHUNK_WIRE doc/decisions/0028-length-of-a-chunk.md on one host, else of @
-bytes src/transfer_out.c BRIEF doc/design.md what is up to @ altogether is one chunk
-bytes src/transfer_out.c BRIEF doc/decisions/0028-length-of-a-chunk.md up to @ is one chunk
-bytes src/block.h FY_BLOCK_MIN doc/design.md attachments and bodies of @ and more
-plain src/channel.c SMALL_BATCHES doc/design.md batches of small records the bound is @ of them
-plain src/dispatch.c LEFT_MAX doc/design.md after @ messages for handlers
-time src/helm.c DRIVE_IDLE doc/design.md After @ without anything
-time src/progress.c YIELD_ALONE doc/design.md yields for @, and then sleeps
-time src/progress.c YIELD_CROWDED doc/design.md and yields for @
-time src/progress.c STAND_BY_MAX doc/design.md then once in @
-time src/wake.h FY_NAP doc/design.md Short sleeps \(naps, @\)
-time src/wake.h FY_NAP doc/design.md stands by and looks after @
-time src/wake.h FY_NAP doc/decisions/0003-two-kinds-of-sleep.md A nap \(at most @
-time src/progress.c SLEEP_BUSY doc/design.md @ while a send or a transfer of its own
-time src/progress.c SLEEP_WIRE doc/design.md up to @, where there are other hosts
-time src/progress.c SLEEP_AWAITED doc/design.md @ while an answer from another host
-time src/progress.c SLEEP_RUNG doc/design.md @ while an answer from this host is
-time src/progress.c SLEEP_STARTED doc/design.md at most @ while operations of the program
-time src/progress.c SLEEP_LOCAL doc/design.md looks only every @
-bytes src/options.c option:receive_memory include/ferry.h may make this rank hold\. Default @
-bytes src/options.c option:receive_memory doc/tuning.md receive_memory \(@\)
-bytes src/options.c option:send_memory include/ferry.h the program's memory\. Default @
-bytes src/options.c option:send_memory doc/tuning.md send_memory \(@\)
-bytes src/options.c option:out_of_band include/ferry.h travel as attachments\. Default @
-bytes src/options.c option:decode_memory include/ferry.h one decoded object may take\. Default @
-time src/options.c option:handler_grace include/ferry.h reported on stderr instead, once an op\. Default @
-time src/options.c option:sleep_max include/ferry.h an idle loop that must poll\. Default @
-time src/options.c option:sleep_max doc/tuning.md sleep_max \(@\)
-time src/options.c option:close_timeout include/ferry.h once a peer is gone\. Default @
+bytes src/shared/lane.h FY_LANE_BYTES doc/design.md the ring of @ through which
+bytes src/shared/lane.h FY_LANE_BYTES doc/tuning.md beside @ for each thread that posts
+bytes src/shared/lane.h FY_LANE_BYTES include/ferry.h in this thread's lane \(@\)
+bytes src/shared/lane.h FY_LANE_INLINE doc/design.md copies a body of more than @
+bytes src/shared/lane.h FY_LANE_INLINE doc/tuning.md the bodies of messages of more than @ that
+bytes src/shared/lane.h FY_LANE_INLINE include/ferry.h copies of bodies over @
+bytes src/wire/header.h FY_BATCH_BYTES doc/design.md one MPI message of at most @
+bytes src/wire/header.h FY_BATCH_BYTES doc/design.md receives of @ are posted
+bytes src/wire/header.h FY_BATCH_BYTES doc/tuning.md posted receives \(16 to 32 of @
+bytes src/wire/header.h FY_FOLD_MAX doc/design.md A message of more than @ is announced
+bytes src/wire/header.h FY_FOLD_MAX include/ferry.h a message of up to @ altogether
+bytes src/wire/header.h FY_FOLD_MAX include/ferry.h too large for a batch \(more than @
+bytes src/wire/header.h FY_BATCH_CHARGE doc/design.md a batch @ more
+bytes src/wire/header.h FY_REPLY_ROOM doc/design.md a reply of @ at the caller
+bytes src/wire/header.h FY_REPLY_ROOM doc/decisions/0012-replies-have-room.md replies of @ fit
+bytes src/shared/message.h FY_MESSAGE_CHARGE doc/design.md spends its size and @
+bytes src/shared/message.h FY_MESSAGE_CHARGE doc/decisions/0010-a-charge-for-each-record.md @ a record
+time src/helm/policy.h FY_STALL_MAX doc/design.md A channel that has no room for @ is slow
+time src/helm/policy.h FY_STALL_MAX doc/tuning.md for at most @, then it moves aside
+bytes src/engine/share.c CREDIT_FIRST doc/design.md beginning at @
+bytes src/engine/share.c CREDIT_FIRST doc/tuning.md the first windows \(@ each\)
+bytes src/engine/share.c CREDIT_FIRST include/ferry.h the credit \(@ to
+bytes src/engine/share.c WINDOW_MAX doc/design.md lent more \(to @ at most
+bytes src/engine/share.c WINDOW_MAX doc/tuning.md to @ a pair
+bytes src/engine/share.c WINDOW_MAX include/ferry.h to @ a pair
+bytes src/engine/life.c CHUNK_HERE doc/design.md chunks of @, or
+bytes src/engine/life.c CHUNK_HERE doc/decisions/0028-length-of-a-chunk.md Chunks of @ on one host
+bytes src/engine/life.c CHUNK_WIRE doc/design.md or @ where there is more than one host
+bytes src/engine/life.c CHUNK_WIRE doc/decisions/0028-length-of-a-chunk.md on one host, else of @
+bytes src/bulk/outbound.c BRIEF doc/design.md what is up to @ altogether is one chunk
+bytes src/bulk/outbound.c BRIEF doc/decisions/0028-length-of-a-chunk.md up to @ is one chunk
+bytes src/shared/block.h FY_BLOCK_MIN doc/design.md attachments and bodies of @ and more
+plain src/link/credit.c SMALL_BATCHES doc/design.md batches of small records the bound is @ of them
+plain src/helm/dispatch.c LEFT_MAX doc/design.md after @ messages for handlers
+time src/helm/drive.c DRIVE_IDLE doc/design.md After @ without anything
+time src/helm/policy.c YIELD_ALONE doc/design.md yields for @, and then sleeps
+time src/helm/policy.c YIELD_CROWDED doc/design.md and yields for @
+time src/helm/loop.c STAND_BY_MAX doc/design.md then once in @
+time src/shared/wake.h FY_NAP doc/design.md Short sleeps \(naps, @\)
+time src/shared/wake.h FY_NAP doc/design.md stands by and looks after @
+time src/shared/wake.h FY_NAP doc/decisions/0003-two-kinds-of-sleep.md A nap \(at most @
+time src/helm/policy.c SLEEP_BUSY doc/design.md @ while a send or a transfer of its own
+time src/helm/policy.c SLEEP_WIRE doc/design.md up to @, where there are other hosts
+time src/helm/policy.h FY_SLEEP_AWAITED doc/design.md @ while an answer from another host
+time src/helm/policy.c SLEEP_RUNG doc/design.md @ while an answer from this host is
+time src/helm/policy.c SLEEP_STARTED doc/design.md at most @ while operations of the program
+time src/helm/policy.c SLEEP_LOCAL doc/design.md looks only every @
+bytes src/base/options.c option:receive_memory include/ferry.h may make this rank hold\. Default @
+bytes src/base/options.c option:receive_memory doc/tuning.md receive_memory \(@\)
+bytes src/base/options.c option:send_memory include/ferry.h the program's memory\. Default @
+bytes src/base/options.c option:send_memory doc/tuning.md send_memory \(@\)
+bytes src/base/options.c option:out_of_band include/ferry.h travel as attachments\. Default @
+bytes src/base/options.c option:decode_memory include/ferry.h one decoded object may take\. Default @
+time src/base/options.c option:handler_grace include/ferry.h reported on stderr instead, once an op\. Default @
+time src/base/options.c option:sleep_max include/ferry.h an idle loop that must poll\. Default @
+time src/base/options.c option:sleep_max doc/tuning.md sleep_max \(@\)
+time src/base/options.c option:close_timeout include/ferry.h once a peer is gone\. Default @
 LIST
 
 # The number of posted receives stands in no constant.
-grep -q 'wanted < 16 ? 16 : wanted > 32 ? 32 : wanted' src/dispatch.c ||
-	complain "src/dispatch.c posts other than 16 to 32 receives: change doc/design.md, doc/tuning.md and this line"
+grep -q 'wanted < 16 ? 16 : wanted > 32 ? 32 : wanted' src/helm/receives.c ||
+	complain "src/helm/receives.c posts other than 16 to 32 receives: change doc/design.md, doc/tuning.md and this line"
 exit $bad

@@ -4,7 +4,8 @@
  * it, msgpack-c's decoder beside it, and packing what came out again.
  *
  *   clang-14 -g -O1 -fsanitize=fuzzer,address,undefined -I include -I src \
- *       tests/fuzz/fuzz_msgpack.c src/check.c src/decode.c src/pack.c src/status.c \
+ *       tests/fuzz/fuzz_msgpack.c src/codec/check.c src/codec/decode.c src/codec/pack.c \
+ *       src/base/status.c \
  *       -lmsgpackc -o fuzz_msgpack
  *   ./fuzz_msgpack -max_total_time=15 -max_len=512
  *
@@ -16,10 +17,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "check.h"
-#include "decode.h"
 #include "ferry_msgpack.h"
-#include "pack.h"
+#include "codec/check.h"
+#include "codec/decode.h"
+#include "codec/pack.h"
 
 #define ATTACHMENTS 3
 #define OBJECTS_MAX 10000

@@ -13,11 +13,18 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "engine.h"
-#include "log.h"
-#include "options.h"
-#include "status.h"
 #include "wire_peer.h"
+#include "base/log.h"
+#include "base/options.h"
+#include "engine/life.h"
+#include "helm/agree.h"
+#include "helm/close.h"
+#include "helm/gone.h"
+#include "helm/progress.h"
+#include "helm/step.h"
+#include "shared/engine.h"
+#include "shared/thread.h"
+#include "sim/net/port_sim.h"
 
 #define MUST(x)                                                                         \
 	do {                                                                            \
@@ -232,7 +239,7 @@ static void change_handler(void)
 static void turn(void)
 {
 	may_fail = true;
-	fy_progress_step(p, true);
+	fy_step_once(p, true);
 	may_fail = false;
 	for (unsigned i = 0; i < PEERS; i++) {
 		MUST(wire_peer_listen(&peers[i]));
@@ -250,7 +257,7 @@ static void turns(unsigned count)
 /* As a handler of the engine would. */
 static void program_acts(unsigned what, int rank)
 {
-	ferry *before = fy_engine_begin(FY_INLINE, engine);
+	ferry *before = fy_thread_begin(FY_INLINE, engine);
 	may_fail = true;
 	switch (what) {
 	case 0:
@@ -279,7 +286,7 @@ static void program_acts(unsigned what, int rank)
 		break;
 	}
 	may_fail = false;
-	fy_engine_end(FY_INLINE, before);
+	fy_thread_end(FY_INLINE, before);
 }
 
 static void act(void)
@@ -336,17 +343,17 @@ static void open_engine(uint8_t mode)
 	given.receive_memory = given.send_memory = 1 << 20;
 	sim = fy_sim_create(PEERS + 1, 1, &net);
 	MUST(sim && !fy_options_resolve(&given, &options));
-	MUST(!fy_engine_create(fy_sim_port(sim, 0), &options, 1, &engine));
+	MUST(!fy_life_create(fy_sim_port(sim, 0), &options, 1, &engine));
 	p = engine->progress;
 	for (int i = 0; i < PEERS; i++)
 		wire_peer_open(&peers[i], sim, i + 1);
-	ferry *before = fy_engine_begin(FY_INLINE, engine);
+	ferry *before = fy_thread_begin(FY_INLINE, engine);
 	ferry_handle(engine, 1, FERRY_INLINE, read_all, NULL);
 	ferry_handle(engine, 2, FERRY_INLINE, keep, NULL);
 	ferry_handle(engine, 3, FERRY_INLINE, answer_large, NULL);
 	ferry_handle(engine, 300, FERRY_INLINE, keep, NULL);
 	ferry_handle_memory(engine, 6, land, NULL);
-	fy_engine_end(FY_INLINE, before);
+	fy_thread_end(FY_INLINE, before);
 	turns(4);
 }
 
@@ -356,17 +363,17 @@ static void close_engine(void)
 	fails_at = 0;
 	fy_sim_kill(sim, 0);
 	for (unsigned i = 0; i < 30; i++)
-		fy_progress_step(p, true);
+		fy_step_once(p, true);
 	for (int i = 1; i <= PEERS; i++)
 		if (p->channels[i])
-			fy_channel_gone(p, p->channels[i], FERRY_EPEER, "the test ends");
+			fy_gone_end(p, p->channels[i], FERRY_EPEER, "the test ends");
 	if (!p->closing)
-		fy_progress_begin_close(p);
+		fy_close_begin(p);
 	for (unsigned i = 0; i < 30; i++)
-		fy_progress_step(p, true);
+		fy_step_once(p, true);
 	MUST(p->stopped || !p->gone_since); /* nobody is gone whom nobody ever talked to */
 	p->stopped = p->clean = true;
-	fy_engine_destroy(engine);
+	fy_life_destroy(engine);
 }
 
 static void look_at_the_end(void)
@@ -391,9 +398,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	if (fy_say_fd == STDERR_FILENO)
+	if (fy_log_say_fd == STDERR_FILENO)
 		/* of what nobody reads there is much */
-		fy_say_fd = open("/dev/null", O_WRONLY | O_CLOEXEC);
+		fy_log_say_fd = open("/dev/null", O_WRONLY | O_CLOEXEC);
 	in = (struct wire_input){ data, size };
 	n_futures = n_kept = attached = released = 0;
 	uint8_t mode = in_8(&in);
@@ -404,7 +411,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	while (in.left)
 		act();
 	if (mode & CLOSE)
-		fy_progress_begin_close(p);
+		fy_close_begin(p);
 	turns(60);
 	MUST(engine->mailbox.bytes < MAILBOX_MAX);
 	close_engine();

@@ -9,9 +9,15 @@
 
 #include <stdbool.h>
 
-#include "port_sim.h"
-#include "progress.h"
 #include "wire_input.h"
+#include "helm/progress.h"
+#include "link/channel.h"
+#include "port/port.h"
+#include "shared/engine.h"
+#include "shared/message.h"
+#include "sim/net/port_sim.h"
+#include "wire/bodies.h"
+#include "wire/header.h"
 
 #define PEER_SENDS 24
 #define PEER_RECEIVES 8

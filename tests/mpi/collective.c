@@ -3,8 +3,8 @@
  * where builds check. */
 #include <ferry_mpi.h>
 
-#include "mpi_collective.h" /* FY_COLLECTIVE_CHECKS */
 #include "system.h"
+#include "mpi/collective.h"
 
 enum { ROUNDS = 25, KINDS = 5, LONG = 100000 };
 

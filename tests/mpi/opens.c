@@ -20,7 +20,7 @@
 
 #include "system.h"
 
-#include "order.h"
+#include "base/order.h"
 #include "support/shortage.h"
 
 enum { OP = 1, ALLOCATIONS = 32 };

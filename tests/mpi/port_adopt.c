@@ -15,7 +15,9 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "port_mpi.h"
+#include "mpi/life.h"
+#include "mpi/port.h"
+#include "port/port.h"
 #include "support/mpi_test.h"
 
 static bool no_shm;
@@ -56,13 +58,13 @@ static void around(fy_port *port)
 static void *on_another_thread(void *arg)
 {
 	fy_port *port;
-	CHECK_OK(fy_port_mpi_open(arg, FERRY_THREAD_MULTIPLE, false, &port));
-	CHECK(!fy_mpi_owned());
+	CHECK_OK(fy_mpi_port_open(arg, FERRY_THREAD_MULTIPLE, false, &port));
+	CHECK(!fy_mpi_life_owned());
 	CHECK(port->lendable);
 	around(port);
 	CHECK_OK(port->ops->close(port, true));
-	CHECK_OK(fy_mpi_finish(0)); /* nothing to finalize */
-	fy_mpi_wait_finished();
+	CHECK_OK(fy_mpi_life_finish(0)); /* nothing to finalize */
+	fy_mpi_life_wait_finished();
 	return NULL;
 }
 
@@ -75,7 +77,7 @@ static void ranks_are_those_of_the_communicator(int rank, int size)
 	MPI_Comm_split(MPI_COMM_WORLD, 0, size - rank, &reverse);
 	CHECK(pthread_create(&thread, NULL, on_another_thread, &reverse) == 0);
 	CHECK(pthread_join(thread, NULL) == 0);
-	CHECK_OK(fy_port_mpi_open(&reverse, FERRY_THREAD_MULTIPLE, false, &port));
+	CHECK_OK(fy_mpi_port_open(&reverse, FERRY_THREAD_MULTIPLE, false, &port));
 	MPI_Comm_free(&reverse); /* the port has its own */
 	CHECK_INT(port->rank, size - 1 - rank);
 	CHECK_INT(port->size, size);
@@ -96,8 +98,8 @@ static void hints_and_error_handlers_are_not_inherited(void)
 	MPI_Info_set(info, "mpi_assert_no_any_source", "true");
 	MPI_Comm_dup_with_info(MPI_COMM_WORLD, info, &hinted);
 	MPI_Info_free(&info);
-	CHECK_OK(fy_port_mpi_open(&hinted, FERRY_THREAD_MULTIPLE, false, &port));
-	MPI_Comm comm = *(const MPI_Comm *)fy_port_mpi_comm(port);
+	CHECK_OK(fy_mpi_port_open(&hinted, FERRY_THREAD_MULTIPLE, false, &port));
+	MPI_Comm comm = *(const MPI_Comm *)fy_mpi_port_comm(port);
 	MPI_Comm_get_info(comm, &info);
 	MPI_Info_get(info, "mpi_assert_no_any_source", sizeof value - 1, value, &found);
 	CHECK(!found || strcmp(value, "true") != 0);
@@ -114,15 +116,15 @@ static void intercommunicators_are_refused(int rank, int size)
 {
 	MPI_Comm half, inter, null = MPI_COMM_NULL;
 	fy_port *port;
-	CHECK_STATUS(fy_port_mpi_open(&null, FERRY_THREAD_MULTIPLE, false, &port), FERRY_EINVAL);
+	CHECK_STATUS(fy_mpi_port_open(&null, FERRY_THREAD_MULTIPLE, false, &port), FERRY_EINVAL);
 	if (size < 2)
 		return;
 	MPI_Comm_split(MPI_COMM_WORLD, rank % 2, rank, &half);
 	MPI_Intercomm_create(half, 0, MPI_COMM_WORLD, 1 - rank % 2, 7, &inter);
-	CHECK_STATUS(fy_port_mpi_open(&inter, FERRY_THREAD_MULTIPLE, false, &port), FERRY_EINVAL);
+	CHECK_STATUS(fy_mpi_port_open(&inter, FERRY_THREAD_MULTIPLE, false, &port), FERRY_EINVAL);
 	CHECK(strstr(ferry_last_error(), "MPI_Intercomm_merge") != NULL);
 	/* halves by themselves */
-	CHECK_OK(fy_port_mpi_open(&half, FERRY_THREAD_MULTIPLE, false, &port));
+	CHECK_OK(fy_mpi_port_open(&half, FERRY_THREAD_MULTIPLE, false, &port));
 	around(port);
 	CHECK_OK(port->ops->close(port, true));
 	MPI_Comm_free(&inter);
@@ -147,14 +149,14 @@ static void doorbells_are_shared_by_all_or_by_none(int rank, int size)
 	MPI_Comm_size(host, &neighbours);
 	MPI_Comm_free(&host);
 	if (neighbours == size && access("/dev/shm", W_OK) == 0) {
-		CHECK_OK(fy_port_mpi_open(NULL, FERRY_THREAD_MULTIPLE, false, &port));
+		CHECK_OK(fy_mpi_port_open(NULL, FERRY_THREAD_MULTIPLE, false, &port));
 		CHECK(port->all_local);
 		CHECK_OK(port->ops->close(port, true));
 		no_name_is_left(size);
 	}
 	for (int odd = 0; odd < 2; odd++) {
 		no_shm = rank == (odd ? size - 1 : 0);
-		CHECK_OK(fy_port_mpi_open(NULL, FERRY_THREAD_MULTIPLE, false, &port));
+		CHECK_OK(fy_mpi_port_open(NULL, FERRY_THREAD_MULTIPLE, false, &port));
 		no_shm = false;
 		for (int to = 0; to < size; to++)
 			if (neighbours == size)
@@ -195,7 +197,7 @@ static void errors_come_to_whom_they_belong(int rank, int size)
 		return;
 	MPI_Comm_create_errhandler(on_error, &handler);
 	MPI_Comm_set_errhandler(MPI_COMM_WORLD, handler);
-	CHECK_OK(fy_port_mpi_open(&pair, FERRY_THREAD_MULTIPLE, false, &port));
+	CHECK_OK(fy_mpi_port_open(&pair, FERRY_THREAD_MULTIPLE, false, &port));
 	if (rank == 0) {
 		MPI_Send(data, 100, MPI_BYTE, 1, 11, MPI_COMM_WORLD);
 		CHECK_OK(port->ops->send(port, 1, 11, data, 100, &ours));
@@ -232,9 +234,9 @@ static void a_port_follows_an_unclean_one(void)
 {
 	MPI_Comm self = MPI_COMM_SELF;
 	fy_port *port;
-	CHECK_OK(fy_port_mpi_open(&self, FERRY_THREAD_MULTIPLE, false, &port));
+	CHECK_OK(fy_mpi_port_open(&self, FERRY_THREAD_MULTIPLE, false, &port));
 	CHECK_OK(port->ops->close(port, false));
-	CHECK_OK(fy_port_mpi_open(&self, FERRY_THREAD_MULTIPLE, false, &port));
+	CHECK_OK(fy_mpi_port_open(&self, FERRY_THREAD_MULTIPLE, false, &port));
 	around(port);
 	CHECK_OK(port->ops->close(port, true));
 }
@@ -259,6 +261,6 @@ int main(void)
 	usleep(50000);
 	MPI_Finalize();
 	fy_port *port;
-	CHECK_STATUS(fy_port_mpi_open(NULL, FERRY_THREAD_MULTIPLE, false, &port), FERRY_ENOTSUP);
+	CHECK_STATUS(fy_mpi_port_open(NULL, FERRY_THREAD_MULTIPLE, false, &port), FERRY_ENOTSUP);
 	return 0;
 }

@@ -10,8 +10,10 @@
 #include <string.h>
 #include <time.h>
 
-#include "port_mpi.h"
-#include "status.h"
+#include "base/clock.h"
+#include "mpi/life.h"
+#include "mpi/port.h"
+#include "port/port.h"
 #include "support/mpi_test.h"
 #include "support/port_conformance.h"
 
@@ -42,14 +44,14 @@ static bool turn(struct conformance *c)
 	fy_port *port = c->arg;
 	port->ops->progress(port);
 	nanosleep(&pause, NULL);
-	return fy_now() - started < LIMIT;
+	return fy_clock_now() - started < LIMIT;
 }
 
 static void gather(struct conformance *c)
 {
 	MPI_Request request;
 	int done = 0;
-	CHECK(MPI_Ibarrier(*(const MPI_Comm *)fy_port_mpi_comm(c->arg), &request) == MPI_SUCCESS);
+	CHECK(MPI_Ibarrier(*(const MPI_Comm *)fy_mpi_port_comm(c->arg), &request) == MPI_SUCCESS);
 	while (!done) {
 		CHECK(turn(c));
 		CHECK(MPI_Test(&request, &done, MPI_STATUS_IGNORE) == MPI_SUCCESS);
@@ -76,7 +78,7 @@ static void conform(fy_port *port)
 #ifdef OPEN_MPI
 	c.never_truncate = true; /* see port_mpi.c */
 #endif
-	started = fy_now();
+	started = fy_clock_now();
 	CHECK_INT(conformance_run(&c), 0);
 }
 
@@ -109,7 +111,7 @@ static void a_second_port_does_not_hear_the_first(fy_port *first)
 	fy_port *port;
 	fy_request sent[2], received[2];
 	int out[2] = { 1, 2 }, in[2] = { 0, 0 };
-	CHECK_OK(fy_port_mpi_open(NULL, FERRY_THREAD_MULTIPLE, false, &port));
+	CHECK_OK(fy_mpi_port_open(NULL, FERRY_THREAD_MULTIPLE, false, &port));
 	CHECK(port->ops->doorbell(port, port->rank) != first->ops->doorbell(first, first->rank));
 	fy_port *both[2] = { first, port };
 	for (int i = 0; i < 2; i++)
@@ -132,8 +134,8 @@ static void *owner(void *arg)
 	int provided;
 	fy_port *port;
 	(void)arg;
-	CHECK_OK(fy_port_mpi_open(NULL, FERRY_THREAD_MULTIPLE, false, &port));
-	CHECK(fy_mpi_owned());
+	CHECK_OK(fy_mpi_port_open(NULL, FERRY_THREAD_MULTIPLE, false, &port));
+	CHECK(fy_mpi_life_owned());
 	CHECK(MPI_Query_thread(&provided) == MPI_SUCCESS);
 	CHECK_INT(port->lendable, provided >= MPI_THREAD_SERIALIZED);
 	conform(port);
@@ -141,10 +143,10 @@ static void *owner(void *arg)
 	agreement_copes_with_other_lengths(port);
 	a_second_port_does_not_hear_the_first(port);
 	/* Uneven ends: one rank still makes progress while the others leave. */
-	for (int64_t end = fy_now() + FERRY_MS(50); port->rank == 0 && fy_now() < end;)
+	for (int64_t end = fy_clock_now() + FERRY_MS(50); port->rank == 0 && fy_clock_now() < end;)
 		port->ops->progress(port);
 	CHECK_OK(port->ops->close(port, true));
-	CHECK_OK(fy_mpi_finish(FERRY_S(30)));
+	CHECK_OK(fy_mpi_life_finish(FERRY_S(30)));
 	return NULL;
 }
 
@@ -155,11 +157,11 @@ int main(void)
 	pthread_t thread;
 	CHECK(pthread_create(&thread, NULL, owner, NULL) == 0);
 	CHECK(pthread_join(thread, NULL) == 0);
-	CHECK(!fy_mpi_owned());
-	fy_mpi_wait_finished();
+	CHECK(!fy_mpi_life_owned());
+	fy_mpi_life_wait_finished();
 	MPI_Finalized(&finalized);
 	CHECK(finalized);
-	CHECK_STATUS(fy_port_mpi_open(NULL, FERRY_THREAD_MULTIPLE, false, &port), FERRY_ENOTSUP);
+	CHECK_STATUS(fy_mpi_port_open(NULL, FERRY_THREAD_MULTIPLE, false, &port), FERRY_ENOTSUP);
 	CHECK(strstr(ferry_last_error(), "FERRY_KEEP_MPI") != NULL);
 	return 0;
 }

@@ -5,7 +5,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "port_mpi.h"
+#include "mpi/port.h"
+#include "port/port.h"
 #include "support/mpi_test.h"
 
 int main(void)
@@ -15,15 +16,15 @@ int main(void)
 	MPI_Init_thread(NULL, NULL, MPI_THREAD_SERIALIZED, &provided);
 	if (provided != MPI_THREAD_SERIALIZED)
 		CHECK_SKIP("this MPI does not give MPI_THREAD_SERIALIZED when asked for it");
-	CHECK_STATUS(fy_port_mpi_open(NULL, FERRY_THREAD_MULTIPLE, false, &port), FERRY_ETHREAD);
+	CHECK_STATUS(fy_mpi_port_open(NULL, FERRY_THREAD_MULTIPLE, false, &port), FERRY_ETHREAD);
 	CHECK(strstr(ferry_last_error(), "FERRY_EXCLUSIVE") != NULL);
-	CHECK_OK(fy_port_mpi_open(NULL, FERRY_THREAD_SERIALIZED, true, &port));
+	CHECK_OK(fy_mpi_port_open(NULL, FERRY_THREAD_SERIALIZED, true, &port));
 	CHECK(port->lendable);
-	CHECK_STATUS(fy_port_mpi_open(NULL, FERRY_THREAD_SERIALIZED, true, &other), FERRY_ETHREAD);
+	CHECK_STATUS(fy_mpi_port_open(NULL, FERRY_THREAD_SERIALIZED, true, &other), FERRY_ETHREAD);
 	CHECK(strstr(ferry_last_error(), "second engine") != NULL);
 	CHECK_OK(port->ops->close(port, true));
 	/* the first is gone */
-	CHECK_OK(fy_port_mpi_open(NULL, FERRY_THREAD_SERIALIZED, true, &port));
+	CHECK_OK(fy_mpi_port_open(NULL, FERRY_THREAD_SERIALIZED, true, &port));
 	CHECK_OK(port->ops->close(port, true));
 	MPI_Barrier(MPI_COMM_WORLD);
 	usleep(50000);

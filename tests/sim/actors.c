@@ -1,6 +1,26 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What virtual application threads and handlers do. Each turn does a little of it. */
 #include "world.h"
+#include "app/own_lane.h"
+#include "app/post.h"
+#include "app/recv.h"
+#include "base/order.h"
+#include "future/executor.h"
+#include "helm/mail.h"
+#include "helm/progress.h"
+#include "helm/timer.h"
+#include "link/channel.h"
+#include "shared/engine.h"
+#include "shared/handler.h"
+#include "shared/lane.h"
+#include "shared/mailbox.h"
+#include "shared/message.h"
+#include "shared/room.h"
+#include "shared/thread.h"
+#include "sim/net/port_sim.h"
+#include "wire/bodies.h"
+#include "wire/header.h"
+#include "wire/record.h"
 
 #include <stdlib.h>
 
@@ -190,7 +210,7 @@ static void watch(struct node *node, struct rec *r)
 static bool held_up(const struct node *node, const struct rec *r)
 {
 	return r && !r->flush && r->content->body && l_total(r->content) > FY_LANE_INLINE &&
-	       fy_bodies_full(node->engine, r->dst);
+	       fy_room_bodies_full(node->engine, r->dst);
 }
 
 /* There is no room, so the engine would refuse it: a long body is not made each time to
@@ -223,8 +243,8 @@ static int post(struct node *node, struct rec *r)
 		             .message = r->message };
 	/* A virtual thread that runs a handler, as the library does it with the thread that
 	 * runs one. */
-	uint32_t tag =
-		fy_lane_tag_posts(r->lane->lane, r->by_handler ? fy_tag_here(node->engine) : 0);
+	uint32_t tag = fy_lane_tag_posts(r->lane->lane,
+	                                 r->by_handler ? fy_handler_tag_here(node->engine) : 0);
 	int status = fy_post(&o, future_p);
 	fy_lane_tag_posts(r->lane->lane, tag);
 	free(body); /* copied before the return */
@@ -553,7 +573,7 @@ static struct vlane *start_thread(struct node *node, int index, unsigned quota)
 	*lane = (struct vlane){
 		.next = node->world->all_lanes, .rank = node->rank, .index = index, .quota = quota
 	};
-	lane->lane = fy_engine_lane_create(node->engine);
+	lane->lane = fy_own_lane_create(node->engine);
 	node->world->all_lanes = lane;
 	node->lanes[index] = lane;
 	return lane;
@@ -563,7 +583,7 @@ static struct vlane *start_thread(struct node *node, int index, unsigned quota)
 static void exit_thread(struct node *node, struct vlane *lane)
 {
 	fy_store_release_32(&lane->lane->left, 1);
-	fy_engine_list_lane(node->engine, lane->lane);
+	fy_own_lane_list(node->engine, lane->lane);
 	fy_lane_release(lane->lane);
 	lane->lane = NULL;
 }
@@ -623,7 +643,7 @@ static void handle(struct node *node, uint32_t op, ferry_executor *where)
 	*h = (struct fy_handler){ .op = op, .where = where, .fn = handler, .arg = node, .refs = 1 };
 	if (where)
 		fy_executor_retain(where);
-	if (!fy_dispatch_set_handler(node->p, h, op, &old))
+	if (!fy_mail_set_handler(node->p, h, op, &old))
 		w_fail(node->world, "the mailbox is locked");
 	if (old)
 		fy_handler_release(old);
@@ -632,9 +652,9 @@ static void handle(struct node *node, uint32_t op, ferry_executor *where)
 void a_register_late(struct node *node)
 {
 	node->p->user_code = !w_chance(node->world, 30);
-	ferry *before = fy_engine_begin(FY_STEPPING, node->engine);
+	ferry *before = fy_thread_begin(FY_STEPPING, node->engine);
 	handle(node, OP_LATE, FERRY_INLINE);
-	fy_engine_end(FY_STEPPING, before);
+	fy_thread_end(FY_STEPPING, before);
 	node->late_done = true;
 }
 
@@ -677,7 +697,7 @@ void a_end(struct node *node)
 		if (lane->rank != node->rank || !lane->lane)
 			continue;
 		if (!fy_load_acquire_32(&lane->lane->gone))
-			fy_engine_lane_orphaned(node->engine, lane->lane);
+			fy_own_lane_orphaned(node->engine, lane->lane);
 		fy_lane_release(lane->lane);
 		lane->lane = NULL;
 	}

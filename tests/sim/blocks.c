@@ -5,12 +5,19 @@
  * together within the budget after every step; what nobody uses goes back to the system; what the
  * program takes is the program's; and no block is two messages' at once.
  */
+#include "base/options.h"
+#include "base/order.h"
+#include "engine/life.h"
+#include "helm/close.h"
+#include "helm/progress.h"
+#include "helm/step.h"
+#include "link/channel.h"
+#include "shared/block.h"
+#include "shared/engine.h"
+#include "shared/message.h"
+#include "shared/thread.h"
 #include "support/test.h"
-
-#include "block.h"
-#include "options.h"
-#include "port_sim.h"
-#include "progress.h"
+#include "sim/net/port_sim.h"
 
 #include <malloc.h>
 #include <unistd.h>
@@ -100,8 +107,7 @@ static void start_rank(int rank, size_t receive_memory)
 	given.receive_memory = receive_memory;
 	given.send_memory = 256 * MIB; /* for bodies */
 	assert_int_equal(fy_options_resolve(&given, &options), 0);
-	assert_int_equal(fy_engine_create(fy_sim_port(t.sim, rank), &options, 1, &t.engine[rank]),
-	                 0);
+	assert_int_equal(fy_life_create(fy_sim_port(t.sim, rank), &options, 1, &t.engine[rank]), 0);
 }
 
 static void start(int ranks, size_t receive_memory)
@@ -112,10 +118,10 @@ static void start(int ranks, size_t receive_memory)
 	t.ranks = ranks;
 	for (int i = 0; i < ranks; i++)
 		start_rank(i, receive_memory);
-	ferry *before = fy_engine_begin(FY_INLINE, t.engine[0]);
+	ferry *before = fy_thread_begin(FY_INLINE, t.engine[0]);
 	for (uint32_t op = OP_DONE; op <= OP_TAKEN; op++)
 		assert_int_equal(ferry_handle(t.engine[0], op, FERRY_INLINE, on_message, NULL), 0);
-	fy_engine_end(FY_INLINE, before);
+	fy_thread_end(FY_INLINE, before);
 }
 
 static struct fy_progress *reader(void)
@@ -150,7 +156,7 @@ static void check_bounds(void)
 static void step(void)
 {
 	for (int i = 0; i < t.ranks; i++)
-		fy_progress_step(t.engine[i]->progress, true);
+		fy_step_once(t.engine[i]->progress, true);
 	check_bounds();
 	if (++t.steps % 64 == 0 && t.n_held)
 		let_go(0); /* the program lets nobody wait for ever */
@@ -226,7 +232,7 @@ static void end(void)
 		let_go(0);
 	for (int i = 0; i < t.ranks; i++) {
 		fy_store_release_32(&t.engine[i]->phase, FY_CLOSING);
-		fy_progress_begin_close(t.engine[i]->progress);
+		fy_close_begin(t.engine[i]->progress);
 	}
 	bool all = false;
 	for (unsigned i = 0; i < STEPS_MAX && !all; i++) {
@@ -238,7 +244,7 @@ static void end(void)
 	assert_true(all);
 	assert_int_equal(t.came, t.number);
 	for (int i = 0; i < t.ranks; i++) {
-		assert_int_equal(fy_engine_destroy(t.engine[i]), 0);
+		assert_int_equal(fy_life_destroy(t.engine[i]), 0);
 		fy_engine_release(t.engine[i]);
 	}
 	fy_sim_destroy(t.sim);
@@ -341,9 +347,9 @@ static void what_is_kept_makes_room_first(void **state)
 	start(2, 64 * MIB);
 	windows(OP_DONE, equal, &nbytes, true);
 	assert_true(kept() + 2 * longer > reader()->large_cap[0]);
-	ferry *before = fy_engine_begin(FY_INLINE, t.engine[0]);
+	ferry *before = fy_thread_begin(FY_INLINE, t.engine[0]);
 	assert_int_equal(ferry_handle_memory(t.engine[0], OP_DONE, ask, &together), 0);
-	fy_engine_end(FY_INLINE, before);
+	fy_thread_end(FY_INLINE, before);
 	assert_int_equal(ferry_message_create(t.engine[1], OP_DONE, &m), 0);
 	for (unsigned i = 0; i < 3; i++)
 		assert_int_equal(ferry_message_attach(m, data, longer, NULL, NULL), 0);

@@ -3,16 +3,39 @@
  * Corners that chance seldom meets, or that its books are too coarse for: two engines over the
  * simulated network, and a program of one thread a rank that does what leads there.
  */
+#include "app/own_lane.h"
+#include "app/post.h"
+#include "base/clock.h"
+#include "base/options.h"
+#include "base/order.h"
+#include "base/program.h"
+#include "engine/life.h"
+#include "future/future.h"
+#include "helm/agree.h"
+#include "helm/arrivals.h"
+#include "helm/close.h"
+#include "helm/command.h"
+#include "helm/drive.h"
+#include "helm/gone.h"
+#include "helm/lanes.h"
+#include "helm/peer.h"
+#include "helm/policy.h"
+#include "helm/progress.h"
+#include "helm/step.h"
+#include "link/channel.h"
+#include "port/port.h"
+#include "port/starts.h"
+#include "shared/engine.h"
+#include "shared/lane.h"
+#include "shared/message.h"
+#include "shared/thread.h"
 #include "support/test.h"
+#include "sim/net/port_sim.h"
+#include "wire/header.h"
+#include "wire/record.h"
 
 #include <pthread.h>
 #include <sched.h>
-
-#include "options.h"
-#include "port_sim.h"
-#include "program.h"
-#include "progress.h"
-#include "status.h"
 
 enum { OP = 7, OP_MAIL, OP_ASKED, TURNS_MAX = 100000, COUNTED_MAX = 20000 };
 
@@ -50,13 +73,13 @@ static void open_side(struct pair *pair, int rank, const ferry_options *given)
 	struct side *side = &pair->sides[rank];
 	ferry_options options;
 	assert_int_equal(fy_options_resolve(given, &options), 0);
-	assert_int_equal(fy_engine_create(fy_sim_port(pair->sim, rank), &options, 1, &side->engine),
+	assert_int_equal(fy_life_create(fy_sim_port(pair->sim, rank), &options, 1, &side->engine),
 	                 0);
 	side->p = side->engine->progress;
-	side->lane = fy_engine_lane_create(side->engine);
-	ferry *before = fy_engine_begin(FY_INLINE, side->engine);
+	side->lane = fy_own_lane_create(side->engine);
+	ferry *before = fy_thread_begin(FY_INLINE, side->engine);
 	assert_int_equal(ferry_handle(side->engine, OP, FERRY_INLINE, on_number, pair), 0);
-	fy_engine_end(FY_INLINE, before);
+	fy_thread_end(FY_INLINE, before);
 }
 
 static void begin_with(struct pair *pair, const ferry_options *given)
@@ -80,7 +103,7 @@ static void settle(struct pair *pair)
 	for (unsigned idle = 0, turn = 0; idle < 10; turn++) {
 		bool worked = false;
 		for (int i = 0; i < 2; i++)
-			worked |= fy_progress_step(pair->sides[i].p, true);
+			worked |= fy_step_once(pair->sides[i].p, true);
 		worked |= fy_sim_advance(pair->sim);
 		idle = worked ? 0 : idle + 1;
 		assert_true(turn < TURNS_MAX);
@@ -90,14 +113,14 @@ static void settle(struct pair *pair)
 static void leave_lane(ferry *engine, struct fy_lane *lane)
 {
 	if (!fy_load_acquire_32(&lane->gone))
-		fy_engine_lane_orphaned(engine, lane);
+		fy_own_lane_orphaned(engine, lane);
 	fy_lane_release(lane);
 }
 
 static void close_side(struct side *side)
 {
 	assert_true(side->p->stopped);
-	assert_int_equal(fy_engine_destroy(side->engine), 0);
+	assert_int_equal(fy_life_destroy(side->engine), 0);
 	leave_lane(side->engine, side->lane);
 	fy_engine_release(side->engine);
 }
@@ -107,7 +130,7 @@ static void finish(struct pair *pair)
 	for (unsigned turn = 0; !(pair->sides[0].p->stopped && pair->sides[1].p->stopped); turn++) {
 		assert_true(turn < TURNS_MAX);
 		for (int i = 0; i < 2; i++)
-			fy_progress_step(pair->sides[i].p, true);
+			fy_step_once(pair->sides[i].p, true);
 		if (!fy_sim_advance(pair->sim))
 			fy_sim_advance_to(pair->sim, fy_sim_now(pair->sim) + FERRY_MS(1));
 	}
@@ -120,7 +143,7 @@ static void begin_close(struct pair *pair)
 {
 	for (int i = 0; i < 2; i++) {
 		fy_store_release_32(&pair->sides[i].engine->phase, FY_CLOSING);
-		fy_progress_begin_close(pair->sides[i].p);
+		fy_close_begin(pair->sides[i].p);
 	}
 }
 
@@ -157,7 +180,7 @@ static int post(struct pair *pair, size_t nbytes)
 /* The credit of a pair grows when it has run out. */
 static void grow_credit(struct pair *pair)
 {
-	struct fy_channel *ch = fy_channel_get(pair->sides[0].p, 1);
+	struct fy_channel *ch = fy_peer_get(pair->sides[0].p, 1);
 	while (ch->limit - ch->spent < 200000) {
 		assert_true(pair->posted < COUNTED_MAX);
 		while (post(pair, 2000) == 0)
@@ -183,11 +206,11 @@ static void a_short_record_does_not_overtake_the_queue(void **state)
 		assert_int_equal(post(&pair, 3000), 0);
 	for (int i = 0; i < 5; i++)
 		assert_int_equal(post(&pair, 8), 0);
-	fy_progress_step(pair.sides[0].p, true);
+	fy_step_once(pair.sides[0].p, true);
 	assert_int_equal(ch->n_ready, 2);
 	assert_null(ch->queue);
 	fy_sim_advance_to(pair.sim, fy_sim_now(pair.sim) + FERRY_MS(2));
-	fy_progress_step(pair.sides[0].p, true);
+	fy_step_once(pair.sides[0].p, true);
 	assert_non_null(ch->queue);
 	fy_sim_refuse(pair.sim, 0, 0);
 	settle(&pair);
@@ -204,7 +227,7 @@ static void credit_is_spent_to_the_byte(void **state)
 	struct pair pair;
 	uint64_t random = 1, expected = 0;
 	begin(&pair);
-	struct fy_channel *out = fy_channel_get(pair.sides[0].p, 1);
+	struct fy_channel *out = fy_peer_get(pair.sides[0].p, 1);
 	for (unsigned round = 0; round < 100; round++) {
 		unsigned n = 1 + (unsigned)(t_random(&random) % 12);
 		for (unsigned i = 0; i < n; i++) {
@@ -295,7 +318,7 @@ static int drained_lanes(struct pair *pair, struct fy_lane **lanes, int *first_p
 	int n = 0;
 	for (int i = 0; i < FLOODS; i++)
 		heads[i] = lanes[i]->head;
-	fy_progress_step(pair->sides[0].p, true);
+	fy_step_once(pair->sides[0].p, true);
 	for (int i = FLOODS; i-- > 0;)
 		if (lanes[i]->head != heads[i]) {
 			*first_p = i;
@@ -337,7 +360,7 @@ static void give_way(bool beside_a_stuck_lane)
 	begin_with_starts(&pair);
 	grow_credit(&pair);
 	for (int i = 0; i < FLOODS; i++)
-		lanes[i] = fy_engine_lane_create(pair.sides[0].engine);
+		lanes[i] = fy_own_lane_create(pair.sides[0].engine);
 	flood(&pair, lanes);
 	assert_int_equal(drained_lanes(&pair, lanes, &first), FLOODS);
 	settle(&pair);
@@ -349,7 +372,7 @@ static void give_way(bool beside_a_stuck_lane)
 		flood(&pair, lanes);
 		for (int i = 0; i < 20; i++) { /* so that they have credit */
 			fy_sim_advance(pair.sim);
-			fy_progress_step(pair.sides[1].p, true);
+			fy_step_once(pair.sides[1].p, true);
 		}
 		int n = drained_lanes(&pair, lanes, &first);
 		assert_in_range(n, 1, 2); /* two when the turn changes */
@@ -406,19 +429,19 @@ static void an_answer_waits_for_four_batches(void **state)
 	begin(&pair);
 	grow_credit(&pair);
 	const ferry_stats *stats = &pair.sides[1].p->stats;
-	ferry *before_it = fy_engine_begin(FY_INLINE, pair.sides[1].engine);
+	ferry *before_it = fy_thread_begin(FY_INLINE, pair.sides[1].engine);
 	assert_int_equal(ferry_handle(pair.sides[1].engine, OP_ASKED, FERRY_INLINE, on_asked, NULL),
 	                 0);
-	fy_engine_end(FY_INLINE, before_it);
+	fy_thread_end(FY_INLINE, before_it);
 	ferry_future *future = call_through(&pair, OP_ASKED);
 	for (int i = 0; i < 12; i++) { /* a batch each */
 		assert_int_equal(post(&pair, 8), 0);
-		fy_progress_step(pair.sides[0].p, true);
+		fy_step_once(pair.sides[0].p, true);
 	}
 	uint64_t before = stats->batches_received;
 	while (stats->batches_received == before) {
 		fy_sim_advance_to(pair.sim, fy_sim_now(pair.sim) + FERRY_MS(1));
-		fy_progress_step(pair.sides[1].p, true);
+		fy_step_once(pair.sides[1].p, true);
 	}
 	assert_in_range(stats->batches_received - before, 1, 4);
 	settle(&pair);
@@ -448,23 +471,23 @@ static void who_waits_for_credit_sleeps(void **state)
 	struct pair pair;
 	begin(&pair);
 	struct fy_progress *p = pair.sides[0].p;
-	struct fy_lane *other = fy_engine_lane_create(pair.sides[0].engine);
+	struct fy_lane *other = fy_own_lane_create(pair.sides[0].engine);
 	assert_int_equal(post_through(&pair, other, 8), 0);
 	settle(&pair);
 	assert_true(post_until_full(&pair) > 40);
-	while (fy_progress_step(p, true))
+	while (fy_step_once(p, true))
 		;
 	post_until_full(&pair);
-	while (fy_progress_step(p, true) || fy_sim_advance(pair.sim))
+	while (fy_step_once(p, true) || fy_sim_advance(pair.sim))
 		;
-	assert_true(fy_outgoing_has_work(p));
-	assert_false(fy_progress_has_input(p, true));
-	assert_in_range(fy_progress_sleep_time(p), FERRY_US(20), FY_STALL_MAX);
+	assert_true(fy_lanes_have_work(p));
+	assert_false(fy_step_has_input(p, true));
+	assert_in_range(fy_policy_sleep_time(p), FERRY_US(20), FY_STALL_MAX);
 	assert_int_equal(post_through(&pair, other, 8), 0);
-	assert_true(fy_progress_has_input(p, true));
+	assert_true(fy_step_has_input(p, true));
 	settle(&pair);
 	assert_int_equal(pair.came, pair.posted);
-	assert_false(fy_outgoing_has_work(p));
+	assert_false(fy_lanes_have_work(p));
 	begin_close(&pair);
 	ferry *engine = pair.sides[0].engine;
 	fy_engine_retain(engine);
@@ -479,14 +502,14 @@ static void who_waits_for_credit_sleeps(void **state)
 static void abandon(struct pair *pair)
 {
 	for (int i = 0; i < 2; i++)
-		fy_channel_gone(pair->sides[i].p, fy_channel_get(pair->sides[i].p, 1 - i),
-		                FERRY_EPEER, "the test says so");
+		fy_gone_end(pair->sides[i].p, fy_peer_get(pair->sides[i].p, 1 - i), FERRY_EPEER,
+		            "the test says so");
 	fy_sim_kill(pair->sim, 0);
 	fy_sim_kill(pair->sim, 1);
 	begin_close(pair);
 	for (int i = 0; i < 2; i++) {
 		for (int k = 0; k < 100; k++)
-			fy_progress_step(pair->sides[i].p, true);
+			fy_step_once(pair->sides[i].p, true);
 		pair->sides[i].p->clean = true; /* this network writes nowhere any more */
 	}
 	finish(pair);
@@ -539,7 +562,7 @@ static void a_batch_that_is_not_sent_has_a_status(void **state)
 	assert_int_equal(post_awaited(&pair, 1, FY_KIND_POST, 8, &lost), 0);
 	assert_int_equal(post_awaited(&pair, 1, FY_KIND_CALL, 8, &call), 0);
 	fy_sim_refuse_ppm(pair.sim, 0, 1000000);
-	fy_progress_step(pair.sides[0].p, true);
+	fy_step_once(pair.sides[0].p, true);
 	fy_sim_refuse_ppm(pair.sim, 0, 0);
 	assert_int_equal(post_awaited(&pair, 1, FY_KIND_POST, 8, &behind), 0);
 	settle(&pair);
@@ -563,7 +586,7 @@ static void none_of_many_waits_for_a_batch_that_is_not_sent(void **state)
 	fy_sim_refuse_ppm(pair.sim, 0, 1000000);
 	for (int i = 0; i < POSTS; i++)
 		assert_int_equal(post_awaited(&pair, 1, FY_KIND_POST, 3000, &futures[i]), 0);
-	fy_progress_step(pair.sides[0].p, true);
+	fy_step_once(pair.sides[0].p, true);
 	assert_true(pair.sides[0].p->n_flying >= 8);
 	while (fy_sim_advance(pair.sim))
 		;
@@ -587,12 +610,12 @@ static void a_batch_that_is_not_taken_has_a_status(void **state)
 	fy_sim_refuse(pair.sim, 0, 1000000);
 	assert_int_equal(post_awaited(&pair, 1, FY_KIND_POST, 8, &lost), 0);
 	for (int i = 0; i < 10; i++) {
-		fy_progress_step(pair.sides[0].p, true);
+		fy_step_once(pair.sides[0].p, true);
 		fy_sim_advance_to(pair.sim, fy_sim_now(pair.sim) + FERRY_MS(80));
 	}
 	assert_int_equal(ferry_future_poll(lost), FERRY_PENDING);
 	fy_sim_advance_to(pair.sim, fy_sim_now(pair.sim) + FERRY_S(1));
-	fy_progress_step(pair.sides[0].p, true);
+	fy_step_once(pair.sides[0].p, true);
 	fy_sim_refuse(pair.sim, 0, 0);
 	ended(lost, FERRY_EMPI, "no batch to rank 1");
 	only_rank_1_is_gone(&pair);
@@ -606,7 +629,7 @@ static void let_pass(struct pair *pair, int64_t time)
 {
 	for (int64_t until = fy_sim_now(pair->sim) + time; fy_sim_now(pair->sim) < until;) {
 		for (int i = 0; i < 2; i++)
-			fy_progress_step(pair->sides[i].p, true);
+			fy_step_once(pair->sides[i].p, true);
 		fy_sim_advance_to(pair->sim, fy_sim_now(pair->sim) + FERRY_US(500));
 	}
 }
@@ -642,10 +665,10 @@ static void receives_that_are_refused_are_posted_later(void **state)
 	unsigned posted = pair.sides[1].p->n_posted;
 	fy_sim_refuse_receives(pair.sim, 1, 4);
 	assert_int_equal(post(&pair, 8), 0);
-	fy_progress_step(pair.sides[0].p, true);
+	fy_step_once(pair.sides[0].p, true);
 	while (fy_sim_advance(pair.sim))
 		;
-	fy_dispatch_receives(pair.sides[1].p);
+	fy_arrivals_look(pair.sides[1].p);
 	assert_int_equal(pair.sides[1].p->n_posted, posted - 1);
 	settle(&pair);
 	assert_int_equal(pair.sides[1].p->n_posted, posted);
@@ -665,7 +688,7 @@ static void finish_apart(struct pair *pair, int64_t time)
 		assert_false(side->p->clean);
 		fy_sim_kill(pair->sim, i);
 		side->p->clean = true; /* this network writes nowhere any more */
-		assert_int_equal(fy_engine_destroy(side->engine), FERRY_OK);
+		assert_int_equal(fy_life_destroy(side->engine), FERRY_OK);
 		leave_lane(side->engine, side->lane);
 		fy_engine_release(side->engine);
 	}
@@ -733,7 +756,7 @@ static void who_is_given_up_is_told(void **state)
 	settle(&pair);
 	assert_int_equal(post_awaited(&pair, 1, FY_KIND_POST, 8, &lost), 0);
 	fy_sim_refuse_ppm(pair.sim, 0, 1000000);
-	fy_progress_step(pair.sides[0].p, true);
+	fy_step_once(pair.sides[0].p, true);
 	fy_sim_refuse_ppm(pair.sim, 0, 0);
 	settle(&pair);
 	ended(lost, FERRY_EMPI, "did not send");
@@ -756,10 +779,10 @@ static void a_borrower_leaves_batches_as_they_are(void **state)
 	struct fy_progress *p = pair.sides[1].p;
 	for (int i = 0; i < 40; i++)
 		assert_int_equal(post(&pair, 60), 0);
-	while (fy_progress_step(pair.sides[0].p, true) || fy_sim_advance(pair.sim))
+	while (fy_step_once(pair.sides[0].p, true) || fy_sim_advance(pair.sim))
 		;
 	for (int i = 0; i < 100; i++) {
-		fy_progress_step(p, false);
+		fy_step_once(p, false);
 		fy_sim_advance(pair.sim);
 	}
 	assert_int_equal(pair.came, 0);
@@ -833,11 +856,11 @@ static void post_all_there_is_room_for(struct pair *pair, bool as_message)
 static ferry_future *ask_for_room(struct pair *pair)
 {
 	ferry_future *room;
-	ferry *before = fy_engine_begin(FY_INLINE, pair->sides[0].engine);
+	ferry *before = fy_thread_begin(FY_INLINE, pair->sides[0].engine);
 	assert_int_equal(ferry_room(pair->sides[0].engine, 1, &room), 0);
 	/* What is posted here is not held up: others may wait for it. */
 	assert_int_equal(post_long(pair, 1, false), 0);
-	fy_engine_end(FY_INLINE, before);
+	fy_thread_end(FY_INLINE, before);
 	settle(pair);
 	return room;
 }
@@ -892,7 +915,7 @@ static bool step_and_tell(struct pair *pair)
 	struct fy_progress *p = pair->sides[0].p;
 	uint64_t untold = p->freed;
 	uint32_t room = pair->sides[0].engine->room;
-	bool worked = fy_progress_step(p, true);
+	bool worked = fy_step_once(p, true);
 	if (p->freed)
 		assert_true(worked && p->freed > untold);
 	else if (untold)
@@ -916,7 +939,7 @@ static void bodies_that_are_sent_are_told(void **state)
 	for (unsigned turn = 0; e->bodies || pair.came != pair.posted; turn++) {
 		assert_true(turn < TURNS_MAX);
 		step_and_tell(&pair);
-		fy_progress_step(pair.sides[1].p, true);
+		fy_step_once(pair.sides[1].p, true);
 		read_mail(&pair, 1);
 		fy_sim_advance(pair.sim);
 	}
@@ -937,12 +960,12 @@ static void bodies_to_a_rank_that_is_gone_are_told(void **state)
 	begin(&pair);
 	struct fy_progress *p = pair.sides[0].p;
 	assert_int_equal(post_long(&pair, 1, true), 0);
-	fy_progress_step(p, true);
+	fy_step_once(p, true);
 	fy_sim_refuse(pair.sim, 0, 1000000);
 	settle(&pair);
 	struct fy_channel *ch = p->channels[1];
 	assert_true(ch->out && !ch->asked); /* granted, and MPI takes no chunk */
-	fy_channel_gone(p, ch, FERRY_EPEER, "the test says so");
+	fy_gone_end(p, ch, FERRY_EPEER, "the test says so");
 	uint32_t room = pair.sides[0].engine->room;
 	assert_int_equal(p->freed, 0);
 	while (step_and_tell(&pair))
@@ -974,10 +997,10 @@ static void who_waits_for_send_memory_is_woken(void **state)
 	small_memory(&given);
 	begin_with(&pair, &given);
 	assert_int_equal(pthread_create(&poster, NULL, post_many, &pair), 0);
-	for (int64_t until = fy_now() + FERRY_S(30); pair.came < MANY;) {
-		assert_true(fy_now() < until);
+	for (int64_t until = fy_clock_now() + FERRY_S(30); pair.came < MANY;) {
+		assert_true(fy_clock_now() < until);
 		for (int i = 0; i < 2; i++)
-			fy_progress_step(pair.sides[i].p, true);
+			fy_step_once(pair.sides[i].p, true);
 		if (!fy_sim_advance(pair.sim) && !read_mail(&pair, 1))
 			sched_yield();
 	}
@@ -1035,11 +1058,11 @@ static void a_held_record_that_is_spoiled(void **state)
 	struct fy_progress *p = pair.sides[0].p;
 	assert_int_equal(post_long(&pair, 1, true), 0);
 	assert_int_equal(post_awaited(&pair, 1, FY_KIND_POST, 8, &before), 0);
-	fy_progress_step(p, true);
+	fy_step_once(p, true);
 	assert_int_equal(p->n_streams, 1);
 	spoiler.spoil = 1;
 	assert_int_equal(post_awaited(&pair, 1, FY_KIND_POST, 8, &lost), 0);
-	fy_progress_step(p, true);
+	fy_step_once(p, true);
 	assert_int_equal(spoiler.spoil, 0);
 	assert_int_equal(post_awaited(&pair, 1, FY_KIND_POST, 8, &behind), 0);
 	settle(&pair);
@@ -1071,11 +1094,11 @@ static void a_reply_that_is_spoiled(void **state)
 	ferry_future *call;
 	begin_spoiled(&pair);
 	struct side *side = &pair.sides[1];
-	ferry *before = fy_engine_begin(FY_INLINE, pair.sides[0].engine);
+	ferry *before = fy_thread_begin(FY_INLINE, pair.sides[0].engine);
 	assert_int_equal(ferry_handle(pair.sides[0].engine, OP + 2, FERRY_INLINE, answer_nothing,
 	                              NULL),
 	                 0);
-	fy_engine_end(FY_INLINE, before);
+	fy_thread_end(FY_INLINE, before);
 	struct fy_post o = { .engine = side->engine,
 		             .lane = side->lane,
 		             .kind = FY_KIND_CALL,
@@ -1226,16 +1249,16 @@ static void spoil_by_chance(uint64_t seed)
 	spoiler.spoil = 1;
 	pair.sides[1].p->window_max = pair.sides[1].p->credit_first;
 	ferry *engine = pair.sides[0].engine,
-	      *before = fy_engine_begin(FY_INLINE, pair.sides[1].engine);
+	      *before = fy_thread_begin(FY_INLINE, pair.sides[1].engine);
 	assert_int_equal(ferry_handle(pair.sides[1].engine, OP_MAIL, FERRY_INLINE, on_chance, NULL),
 	                 0);
-	fy_engine_end(FY_INLINE, before);
-	struct fy_lane *lanes[2] = { pair.sides[0].lane, fy_engine_lane_create(engine) };
+	fy_thread_end(FY_INLINE, before);
+	struct fy_lane *lanes[2] = { pair.sides[0].lane, fy_own_lane_create(engine) };
 	for (unsigned round = 0; round < 100; round++) {
 		for (unsigned n = pick(5); n && chance.n < SPOILED_MAX; n--)
 			post_by_chance(&pair, lanes[pick(2)]);
 		for (unsigned n = pick(6); n; n--) {
-			fy_progress_step(pair.sides[pick(2)].p, true);
+			fy_step_once(pair.sides[pick(2)].p, true);
 			fy_sim_advance(pair.sim);
 		}
 		if (!pick(8))
@@ -1320,7 +1343,7 @@ static void a_wait_that_drives_ends_in_time(void **state)
 	busy.command.run = run_command;
 	const struct fy_port_ops *ops = pair.sides[0].p->port->ops;
 	pair.sides[0].p->port->ops = &busy.ops;
-	fy_engine_drive(engine, never, NULL, fy_sim_now(pair.sim) + WAIT_STEPS * FERRY_US(1));
+	fy_drive_until(engine, never, NULL, fy_sim_now(pair.sim) + WAIT_STEPS * FERRY_US(1));
 	assert_int_equal(busy.steps, WAIT_STEPS);
 	assert_int_equal(busy.run, WAIT_STEPS);
 	pair.sides[0].p->port->ops = ops;
@@ -1336,7 +1359,7 @@ static void an_engine_that_was_not_used_sleeps(void **state)
 	struct pair pair;
 	begin(&pair);
 	for (int i = 0; i < 2; i++)
-		assert_true(fy_progress_sleep_time(pair.sides[i].p) >= FERRY_US(1));
+		assert_true(fy_policy_sleep_time(pair.sides[i].p) >= FERRY_US(1));
 	end(&pair);
 }
 
@@ -1370,14 +1393,14 @@ static void who_leaves_acknowledges(void **state)
 		             .nbytes = sizeof number };
 	assert_int_equal(fy_post(&o, &future), 0);
 	for (int turn = 0; turn < 100; turn++) {
-		fy_progress_step(pair.sides[0].p, true);
+		fy_step_once(pair.sides[0].p, true);
 		fy_sim_advance(pair.sim);
 	}
 	let_nap(pair.sides[1].engine);
-	fy_engine_drive(pair.sides[1].engine, batch_came, pair.sides[1].p, INT64_MAX);
+	fy_drive_until(pair.sides[1].engine, batch_came, pair.sides[1].p, INT64_MAX);
 	assert_true(batch_came(pair.sides[1].p));
 	for (int turn = 0; turn < 100; turn++) {
-		fy_progress_step(pair.sides[0].p, true);
+		fy_step_once(pair.sides[0].p, true);
 		fy_sim_advance(pair.sim);
 	}
 	assert_int_equal(ferry_future_poll(future), FERRY_OK);
@@ -1417,9 +1440,9 @@ static void who_drives_leaves_for_a_grant(void **state)
 	unsigned looks = 0, *counted = &looks;
 	ferry_message *m;
 	begin(&pair);
-	ferry *before = fy_engine_begin(FY_INLINE, pair.sides[1].engine);
+	ferry *before = fy_thread_begin(FY_INLINE, pair.sides[1].engine);
 	assert_int_equal(ferry_handle_memory(pair.sides[1].engine, OP_MAIL, land_here, NULL), 0);
-	fy_engine_end(FY_INLINE, before);
+	fy_thread_end(FY_INLINE, before);
 	assert_int_equal(ferry_message_create(pair.sides[0].engine, OP_MAIL, &m), 0);
 	assert_int_equal(ferry_message_attach(m, data, sizeof data, NULL, NULL), 0);
 	struct fy_post o = { .engine = pair.sides[0].engine,
@@ -1431,11 +1454,11 @@ static void who_drives_leaves_for_a_grant(void **state)
 	assert_int_equal(fy_post(&o, NULL), 0);
 	ferry_message_release(m);
 	for (int turn = 0; turn < 100; turn++) {
-		fy_progress_step(pair.sides[0].p, true);
+		fy_step_once(pair.sides[0].p, true);
 		fy_sim_advance(pair.sim);
 	}
 	let_nap(pair.sides[1].engine);
-	fy_engine_drive(pair.sides[1].engine, after_many, &counted, INT64_MAX);
+	fy_drive_until(pair.sides[1].engine, after_many, &counted, INT64_MAX);
 	assert_in_range(looks, 1, 100);
 	settle(&pair);
 	assert_int_equal(ferry_recv(pair.sides[1].engine, FERRY_ANY, FERRY_ANY_OP, 0, &m),
@@ -1499,7 +1522,7 @@ static void a_close_waits_for_starts_in_lanes(void **state)
 	post_from_two(&pair, two);
 	begin_close(&pair);
 	for (int i = 0; i < 200; i++) {
-		fy_progress_step(pair.sides[i % 2].p, true);
+		fy_step_once(pair.sides[i % 2].p, true);
 		fy_sim_advance_to(pair.sim, fy_sim_now(pair.sim) + FERRY_MS(1));
 	}
 	assert_false(pair.sides[0].p->drained || pair.sides[1].p->drained);
@@ -1536,14 +1559,14 @@ static void who_waits_in_a_fence_sleeps(void **state)
 	assert_int_equal(p->agree.kind, FY_AGREE_FENCE);
 	int64_t most = 0;
 	for (unsigned i = 0; i < 20; i++) {
-		int64_t t = fy_progress_sleep_time(p);
+		int64_t t = fy_policy_sleep_time(p);
 		assert_true(t >= most || t == FERRY_MS(100));
 		most = t;
 	}
 	assert_int_equal(most, FERRY_MS(100));
 	p->port->all_local = false; /* then nobody rings */
 	for (unsigned i = 0; i < 20; i++)
-		most = fy_progress_sleep_time(p);
+		most = fy_policy_sleep_time(p);
 	assert_int_equal(most, FERRY_MS(1));
 	fy_agree_join(pair.sides[1].p, FY_AGREE_FENCE);
 	settle(&pair);
@@ -1558,7 +1581,7 @@ static void a_question_outlives_a_change_of_colour(void **state)
 	struct pair pair;
 	begin(&pair);
 	struct fy_progress *p = pair.sides[0].p;
-	struct fy_channel *ch = fy_channel_get(p, 1);
+	struct fy_channel *ch = fy_peer_get(p, 1);
 	fy_channel_ask(p, ch);
 	assert_true(ch->open && !ch->nrecords);
 	for (unsigned n = 1; n <= 2; n++) {
@@ -1572,11 +1595,11 @@ static void a_question_outlives_a_change_of_colour(void **state)
 
 /* ---- exit -------------------------------------------------------------- */
 
-struct fy_inside *__real_fy_program_thread(void);
-struct fy_inside *__wrap_fy_program_thread(void);
+struct fy_program_inside *__real_fy_program_thread(void);
+struct fy_program_inside *__wrap_fy_program_thread(void);
 static bool exit_begins; /* just before this thread is inside */
 
-struct fy_inside *__wrap_fy_program_thread(void)
+struct fy_program_inside *__wrap_fy_program_thread(void)
 {
 	if (exit_begins)
 		fy_store_release_32(&fy_program_ending, 1);
@@ -1592,11 +1615,11 @@ static void exit_between_a_look_and_its_handler(void **state)
 		struct pair pair;
 		ferry_message *m;
 		begin(&pair);
-		ferry *before = fy_engine_begin(FY_INLINE, pair.sides[1].engine);
+		ferry *before = fy_thread_begin(FY_INLINE, pair.sides[1].engine);
 		assert_int_equal(ferry_handle(pair.sides[1].engine, 0x12345, FERRY_INLINE,
 		                              on_number, &pair),
 		                 0);
-		fy_engine_end(FY_INLINE, before);
+		fy_thread_end(FY_INLINE, before);
 		assert_int_equal(ferry_message_create(pair.sides[0].engine, 0x12345, &m), 0);
 		assert_int_equal(ferry_message_write(m, &pair.posted, sizeof pair.posted), 0);
 		if (attached)
@@ -1609,7 +1632,7 @@ static void exit_between_a_look_and_its_handler(void **state)
 			             .message = m };
 		assert_int_equal(fy_post(&o, NULL), 0);
 		ferry_message_release(m);
-		fy_inside = NULL; /* as of a thread that was never inside */
+		fy_program_inside = NULL; /* as of a thread that was never inside */
 		exit_begins = true;
 		settle(&pair);
 		assert_int_equal(fy_load_relaxed_32(&fy_program_ending), 1);

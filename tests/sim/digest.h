@@ -3,9 +3,12 @@
 #ifndef SIM_DIGEST_H
 #define SIM_DIGEST_H
 
+#include "helm/progress.h"
+#include "link/channel.h"
+#include "shared/engine.h"
+#include "shared/message.h"
 #include "support/test.h"
-
-#include "port_sim.h"
+#include "sim/net/port_sim.h"
 
 #include <inttypes.h>
 

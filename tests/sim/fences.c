@@ -6,15 +6,28 @@
  * comes of. When a fence is over nothing of before it may be alive; and it has to end although the
  * floods go on.
  */
+#include "app/own_lane.h"
+#include "app/post.h"
+#include "base/log.h"
+#include "base/options.h"
+#include "base/order.h"
+#include "engine/life.h"
+#include "helm/agree.h"
+#include "helm/close.h"
+#include "helm/mail.h"
+#include "helm/progress.h"
+#include "helm/step.h"
+#include "link/channel.h"
+#include "shared/engine.h"
+#include "shared/handler.h"
+#include "shared/lane.h"
+#include "shared/message.h"
+#include "shared/thread.h"
 #include "support/test.h"
+#include "sim/net/port_sim.h"
+#include "wire/record.h"
 
 #include <fcntl.h>
-
-#include "log.h"
-#include "options.h"
-#include "port_sim.h"
-#include "progress.h"
-#include "status.h"
 
 enum { RANKS_MAX = 4, LANES = 2, FENCES = 4, DEPTH = 4, TURNS_MAX = 60000 };
 enum { OP_INLINE = 7, OP_QUEUE, OP_CALL, OP_MAIL };
@@ -81,7 +94,7 @@ static void handle(ferry *engine, ferry_message *message, void *arg)
 	struct scene *s = side->scene;
 	struct body body;
 	memcpy(&body, ferry_message_body(message, NULL), sizeof body);
-	uint32_t tag = fy_lane_tag_posts(side->of_handlers, fy_tag_here(engine));
+	uint32_t tag = fy_lane_tag_posts(side->of_handlers, fy_handler_tag_here(engine));
 	for (unsigned n = body.depth < DEPTH ? pick(s, 2) : 0; n; n--)
 		post(side, side->of_handlers, (struct body){ body.epoch, body.depth + 1 });
 	fy_lane_tag_posts(side->of_handlers, tag);
@@ -106,34 +119,33 @@ static void open_side(struct scene *s, int rank)
 	given.flags = FERRY_NONBLOCK;
 	given.receive_memory = 4 << 20;
 	assert_int_equal(fy_options_resolve(&given, &options), 0);
-	assert_int_equal(fy_engine_create(fy_sim_port(s->sim, rank), &options, 1, &side->engine),
-	                 0);
+	assert_int_equal(fy_life_create(fy_sim_port(s->sim, rank), &options, 1, &side->engine), 0);
 	side->scene = s;
 	side->p = side->engine->progress;
 	for (int i = 0; i < LANES; i++)
-		side->lanes[i] = fy_engine_lane_create(side->engine);
-	side->of_handlers = fy_engine_lane_create(side->engine);
+		side->lanes[i] = fy_own_lane_create(side->engine);
+	side->of_handlers = fy_own_lane_create(side->engine);
 	assert_int_equal(ferry_queue_create(side->engine, &side->queue), 0);
-	ferry *before = fy_engine_begin(FY_INLINE, side->engine);
+	ferry *before = fy_thread_begin(FY_INLINE, side->engine);
 	for (unsigned i = 0; i < 3; i++)
 		assert_int_equal(ferry_handle(side->engine, ops[i],
 		                              ops[i] == OP_QUEUE ? side->queue : FERRY_INLINE,
 		                              handle, side),
 		                 0);
-	fy_engine_end(FY_INLINE, before);
+	fy_thread_end(FY_INLINE, before);
 }
 
 static void leave_lane(ferry *engine, struct fy_lane *lane)
 {
 	if (!fy_load_acquire_32(&lane->gone))
-		fy_engine_lane_orphaned(engine, lane);
+		fy_own_lane_orphaned(engine, lane);
 	fy_lane_release(lane);
 }
 
 static void stop(struct side *side)
 {
 	side->stopped = true;
-	assert_int_equal(fy_engine_destroy(side->engine), 0);
+	assert_int_equal(fy_life_destroy(side->engine), 0);
 	for (int i = 0; i < LANES; i++)
 		leave_lane(side->engine, side->lanes[i]);
 	leave_lane(side->engine, side->of_handlers);
@@ -150,7 +162,7 @@ static void flood(struct side *side)
 
 static void turn_of(struct scene *s, struct side *side)
 {
-	fy_progress_step(side->p, pick(s, 4) > 0);
+	fy_step_once(side->p, pick(s, 4) > 0);
 	if (pick(s, 2))
 		assert_true(ferry_executor_run(side->queue, pick(s, 20), 0) >= 0);
 	if (pick(s, 2))
@@ -188,7 +200,7 @@ static void close_all(struct scene *s)
 	int stopped = 0;
 	for (int i = 0; i < s->n; i++) {
 		fy_store_release_32(&s->sides[i].engine->phase, FY_CLOSING);
-		fy_progress_begin_close(s->sides[i].p);
+		fy_close_begin(s->sides[i].p);
 	}
 	for (unsigned turn = 0; stopped < s->n; turn++) {
 		bool worked = false;
@@ -197,7 +209,7 @@ static void close_all(struct scene *s)
 			struct side *side = &s->sides[i];
 			if (side->stopped)
 				continue;
-			worked |= fy_progress_step(side->p, true);
+			worked |= fy_step_once(side->p, true);
 			worked |= ferry_executor_run(side->queue, 0, 0) > 0;
 			read_mail(side);
 			if (side->p->stopped) {
@@ -282,11 +294,11 @@ static void what_an_executor_gives_back(void **state)
 			             .nbytes = sizeof body };
 		assert_int_equal(fy_post(&o, NULL), 0);
 		for (unsigned i = 0; i < 50; i++) {
-			fy_progress_step(side->p, true);
+			fy_step_once(side->p, true);
 			fy_sim_advance(s.sim);
 		}
 		struct fy_handler *old = NULL;
-		assert_true(fy_dispatch_set_handler(side->p, NULL, OP_QUEUE, &old));
+		assert_true(fy_mail_set_handler(side->p, NULL, OP_QUEUE, &old));
 		assert_int_equal(ferry_executor_run(side->queue, 0, 0), 1);
 		fy_handler_release(old);
 		ferry_message *m = NULL;
@@ -295,7 +307,7 @@ static void what_an_executor_gives_back(void **state)
 		ferry_message_release(m);
 		fy_agree_join(side->p, FY_AGREE_FENCE);
 		for (unsigned i = 0; i < 1000 && side->p->agree.kind; i++) {
-			fy_progress_step(side->p, true);
+			fy_step_once(side->p, true);
 			fy_sim_advance_to(s.sim, fy_sim_now(s.sim) + FERRY_MS(1));
 		}
 		assert_int_equal(side->p->agree.finished, 1);
@@ -310,6 +322,6 @@ int main(void)
 		cmocka_unit_test(fences_end_beside_floods_and_not_too_early),
 		cmocka_unit_test(what_an_executor_gives_back),
 	};
-	fy_say_fd = open("/dev/null", O_WRONLY | O_CLOEXEC);
+	fy_log_say_fd = open("/dev/null", O_WRONLY | O_CLOEXEC);
 	return cmocka_run_group_tests(tests, NULL, NULL) != 0;
 }

@@ -1,6 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The ledger: what was posted and what became of it. See world.h. */
 #include "world.h"
+#include "base/order.h"
+#include "future/future.h"
+#include "helm/progress.h"
+#include "link/channel.h"
+#include "shared/engine.h"
+#include "shared/mailbox.h"
+#include "shared/message.h"
+#include "sim/net/port_sim.h"
 
 #include <stdlib.h>
 

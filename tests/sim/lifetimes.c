@@ -3,13 +3,23 @@
  * Who gives back what, when threads leave and calls come while an engine ends or after that: an
  * engine of one rank over the simulated network, and its threads' parts played in every order.
  */
+#include "app/own_lane.h"
+#include "app/post.h"
+#include "base/options.h"
+#include "base/order.h"
+#include "engine/life.h"
+#include "future/future.h"
+#include "future/queue.h"
+#include "helm/close.h"
+#include "helm/progress.h"
+#include "helm/step.h"
+#include "link/channel.h"
+#include "shared/engine.h"
+#include "shared/lane.h"
+#include "shared/message.h"
 #include "support/test.h"
-
-#include "executor.h"
-#include "options.h"
-#include "port_sim.h"
-#include "progress.h"
-#include "status.h"
+#include "sim/net/port_sim.h"
+#include "wire/record.h"
 
 enum { OP = 7, TURNS_MAX = 100000 };
 
@@ -25,7 +35,7 @@ static void begin(struct one *one)
 	*one = (struct one){ .sim = fy_sim_create(1, 1, NULL) };
 	assert_non_null(one->sim);
 	assert_int_equal(fy_options_resolve(&given, &options), 0);
-	assert_int_equal(fy_engine_create(fy_sim_port(one->sim, 0), &options, 1, &one->engine), 0);
+	assert_int_equal(fy_life_create(fy_sim_port(one->sim, 0), &options, 1, &one->engine), 0);
 	one->p = one->engine->progress;
 }
 
@@ -33,7 +43,7 @@ static void begin(struct one *one)
 static void settle(struct one *one)
 {
 	for (unsigned idle = 0, turn = 0; idle < 5 && !one->p->stopped; turn++) {
-		bool worked = fy_progress_step(one->p, true);
+		bool worked = fy_step_once(one->p, true);
 		worked |= fy_sim_advance(one->sim);
 		idle = worked ? 0 : idle + 1;
 		assert_true(turn < TURNS_MAX);
@@ -44,10 +54,10 @@ static void settle(struct one *one)
 static void stop(struct one *one)
 {
 	fy_store_release_32(&one->engine->phase, FY_CLOSING);
-	fy_progress_begin_close(one->p);
+	fy_close_begin(one->p);
 	for (unsigned turn = 0; !one->p->stopped; turn++) {
 		assert_true(turn < TURNS_MAX);
-		fy_progress_step(one->p, true);
+		fy_step_once(one->p, true);
 		if (!fy_sim_advance(one->sim))
 			fy_sim_advance_to(one->sim, fy_sim_now(one->sim) + FERRY_MS(1));
 	}
@@ -55,7 +65,7 @@ static void stop(struct one *one)
 
 static void destroy(struct one *one)
 {
-	assert_int_equal(fy_engine_destroy(one->engine), 0);
+	assert_int_equal(fy_life_destroy(one->engine), 0);
 }
 
 static void end(struct one *one)
@@ -82,12 +92,12 @@ static void post(struct one *one, struct fy_lane *lane)
 static void leave_in_order(unsigned order, bool posted)
 {
 	static void (*const engines[])(struct one *) = { settle, stop, destroy };
-	static void (*const threads[])(ferry *, struct fy_lane *) = { fy_engine_lane_leaves,
-		                                                      fy_engine_lane_left };
+	static void (*const threads[])(ferry *, struct fy_lane *) = { fy_own_lane_leaves,
+		                                                      fy_own_lane_left };
 	struct one one;
 	unsigned engine_at = 0, thread_at = 0;
 	begin(&one);
-	struct fy_lane *lane = fy_engine_lane_create(one.engine);
+	struct fy_lane *lane = fy_own_lane_create(one.engine);
 	assert_non_null(lane);
 	fy_add_32(&lane->refs, 1); /* the test's, to look at it afterwards */
 	if (posted)
@@ -201,7 +211,7 @@ static void a_lane_keeps_its_engine(void **state)
 	struct one one;
 	(void)state;
 	begin(&one);
-	struct fy_lane *lane = fy_engine_lane_create(one.engine);
+	struct fy_lane *lane = fy_own_lane_create(one.engine);
 	post(&one, lane);
 	ferry *e = one.engine;
 	close_whole(&one);
@@ -209,7 +219,7 @@ static void a_lane_keeps_its_engine(void **state)
 	assert_non_null(e->full);
 	fy_lane_release(lane);
 	assert_int_equal(e->refs, 0);
-	assert_null(fy_engine_lane_create(e));
+	assert_null(fy_own_lane_create(e));
 	assert_int_equal(e->refs, 0);
 }
 
@@ -278,7 +288,7 @@ static void a_queue_is_nobodys_when_its_engine_is_gone(void **state)
 	close_whole(&one);
 	assert_int_equal(ferry_future_then(future, queue, count, &called), 0);
 	ferry_future_release(future);
-	assert_int_equal(fy_executor_engine_closing(e), 0);
+	assert_int_equal(fy_future_queue_engine_closing(e), 0);
 	ferry_executor_destroy(queue);
 	assert_int_equal(called, 1);
 }

@@ -5,15 +5,29 @@
  * lengths, grants and credit: the engine answers with a status, keeps its memory,
  * and goes on, which is seen by an honest post after each lie.
  */
+#include "base/options.h"
+#include "engine/life.h"
+#include "future/future.h"
+#include "helm/agree.h"
+#include "helm/close.h"
+#include "helm/gone.h"
+#include "helm/progress.h"
+#include "helm/step.h"
+#include "link/channel.h"
+#include "link/stream_out.h"
+#include "port/port.h"
+#include "shared/block.h"
+#include "shared/engine.h"
+#include "shared/message.h"
+#include "shared/thread.h"
 #include "support/test.h"
+#include "sim/net/port_sim.h"
+#include "wire/bodies.h"
+#include "wire/header.h"
+#include "wire/record.h"
 
 #include <malloc.h>
 #include <stdlib.h>
-
-#include "options.h"
-#include "port_sim.h"
-#include "progress.h"
-#include "status.h"
 
 #define HONEST 7u /* the op of honest posts */
 #define LARGE 8u  /* and of large messages, which are kept for a reader */
@@ -178,7 +192,7 @@ static void post_receive(struct peer *peer, unsigned i)
 
 static void turn(struct peer *peer)
 {
-	fy_progress_step(peer->p, true);
+	fy_step_once(peer->p, true);
 	for (unsigned i = 0; i < RECEIVES; i++)
 		if (peer->port->ops->test(peer->port, &peer->receives[i])) {
 			heard(peer, peer->received[i], peer->receives[i].nbytes);
@@ -213,19 +227,18 @@ static void open_peer(struct peer *peer)
 	given.handler_grace = FERRY_NONE;
 	peer->sim = fy_sim_create(2, 1, &net);
 	assert_int_equal(fy_options_resolve(&given, &options), 0);
-	assert_int_equal(fy_engine_create(fy_sim_port(peer->sim, 0), &options, 1, &peer->engine),
-	                 0);
+	assert_int_equal(fy_life_create(fy_sim_port(peer->sim, 0), &options, 1, &peer->engine), 0);
 	peer->p = peer->engine->progress;
 	peer->port = fy_sim_port(peer->sim, 1);
 	peer->seq = 1;
 	peer->limit = 16384;
 	for (unsigned i = 0; i < RECEIVES; i++)
 		post_receive(peer, i);
-	ferry *before = fy_engine_begin(FY_INLINE, peer->engine);
+	ferry *before = fy_thread_begin(FY_INLINE, peer->engine);
 	assert_int_equal(ferry_handle(peer->engine, HONEST, FERRY_INLINE, on_honest, peer), 0);
 	assert_int_equal(ferry_handle(peer->engine, LARGE + 1, FERRY_INLINE, on_own, peer), 0);
 	assert_int_equal(ferry_handle(peer->engine, LARGE + 2, FERRY_INLINE, on_asked, peer), 0);
-	fy_engine_end(FY_INLINE, before);
+	fy_thread_end(FY_INLINE, before);
 	settle(peer);
 }
 
@@ -234,15 +247,15 @@ static void close_peer(struct peer *peer)
 {
 	fy_sim_kill(peer->sim, 0);
 	for (unsigned i = 0; i < 100; i++)
-		fy_progress_step(peer->p, true);
+		fy_step_once(peer->p, true);
 	if (peer->p->channels[1])
-		fy_channel_gone(peer->p, peer->p->channels[1], FERRY_EPEER, "the test ends");
-	fy_progress_begin_close(peer->p);
+		fy_gone_end(peer->p, peer->p->channels[1], FERRY_EPEER, "the test ends");
+	fy_close_begin(peer->p);
 	for (unsigned i = 0; i < 100; i++)
-		fy_progress_step(peer->p, true);
+		fy_step_once(peer->p, true);
 	assert_true(peer->p->stopped);
 	peer->p->clean = true;
-	fy_engine_destroy(peer->engine);
+	fy_life_destroy(peer->engine);
 	fy_engine_release(peer->engine);
 	fy_sim_destroy(peer->sim);
 }
@@ -512,12 +525,12 @@ static void transfer(struct peer *peer, uint64_t announced, size_t sent, uint64_
 static ferry_message *read_large(struct peer *peer)
 {
 	ferry_message *m = NULL;
-	ferry *before = fy_engine_begin(FY_INLINE, NULL);
+	ferry *before = fy_thread_begin(FY_INLINE, NULL);
 	for (unsigned i = 0; i < 10 && !m; i++) {
 		turn(peer);
 		ferry_recv(peer->engine, FERRY_ANY, LARGE, 0, &m);
 	}
-	fy_engine_end(FY_INLINE, before);
+	fy_thread_end(FY_INLINE, before);
 	return m;
 }
 
@@ -1103,7 +1116,7 @@ static void pause_batch(struct peer *peer)
 	send_batch(peer);
 	for (unsigned i = 0; i < 100; i++) {
 		fy_sim_advance(peer->sim);
-		fy_progress_step(peer->p, false);
+		fy_step_once(peer->p, false);
 	}
 	assert_int_equal(peer->p->n_early, 1);
 }

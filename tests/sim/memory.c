@@ -16,12 +16,23 @@
  */
 #include "support/test.h"
 
-#include "executor.h"
-#include "options.h"
-#include "port_sim.h"
-#include "progress.h"
 #include "shortage.h"
-#include "status.h"
+#include "app/own_lane.h"
+#include "app/post.h"
+#include "base/options.h"
+#include "base/order.h"
+#include "engine/life.h"
+#include "helm/agree.h"
+#include "helm/close.h"
+#include "helm/progress.h"
+#include "helm/step.h"
+#include "link/channel.h"
+#include "port/port.h"
+#include "shared/engine.h"
+#include "shared/message.h"
+#include "shared/thread.h"
+#include "sim/net/port_sim.h"
+#include "wire/header.h"
 
 enum {
 	OP_NOTE = 1,         /* an inline handler */
@@ -267,8 +278,8 @@ static void start_rank(int rank)
 	assert_int_equal(fy_options_resolve(&given, &options), 0);
 	fy_port *port = fy_sim_port(t.sim, rank);
 	shortage_spare_port(port);
-	assert_int_equal(fy_engine_create(port, &options, 1, &t.engine[rank]), 0);
-	ferry *before = fy_engine_begin(FY_INLINE, t.engine[rank]);
+	assert_int_equal(fy_life_create(port, &options, 1, &t.engine[rank]), 0);
+	ferry *before = fy_thread_begin(FY_INLINE, t.engine[rank]);
 	assert_int_equal(ferry_queue_create(t.engine[rank], &t.queue[rank]), 0);
 	handle(rank, OP_NOTE, FERRY_INLINE, on_note);
 	handle(rank, OP_HASHED, FERRY_INLINE, on_note);
@@ -281,7 +292,7 @@ static void start_rank(int rank)
 	handle(rank, OP_EMPTY, FERRY_INLINE, on_note);
 	handle(rank, OP_DROP, FERRY_INLINE, on_keep);
 	assert_int_equal(ferry_handle_memory(t.engine[rank], OP_LAND, on_memory, NULL), 0);
-	fy_engine_end(FY_INLINE, before);
+	fy_thread_end(FY_INLINE, before);
 	landing_used[rank] = 0;
 }
 
@@ -340,7 +351,7 @@ static void do_deed(int from, int to, const struct kind *kind)
 
 static void read_mail(int rank)
 {
-	ferry *before = fy_engine_begin(FY_INLINE, NULL);
+	ferry *before = fy_thread_begin(FY_INLINE, NULL);
 	ferry_message *m;
 	while (ferry_recv(t.engine[rank], FERRY_ANY, FERRY_ANY_OP, 0, &m) == FERRY_OK) {
 		struct deed *d = taken(t.engine[rank], m);
@@ -348,7 +359,7 @@ static void read_mail(int rank)
 			reply(d, m);
 		ferry_message_release(m);
 	}
-	fy_engine_end(FY_INLINE, before);
+	fy_thread_end(FY_INLINE, before);
 }
 
 /* A request whose reply found no memory is kept for another try. */
@@ -394,7 +405,7 @@ static void step(bool stopped[RANKS])
 	look_at_shortage();
 	for (int i = 0; i < RANKS; i++)
 		if (!stopped[i])
-			fy_progress_step(t.engine[i]->progress, t.rounds % 5 != 0);
+			fy_step_once(t.engine[i]->progress, t.rounds % 5 != 0);
 	act();
 	shortage_pause();
 	if (!fy_sim_advance(t.sim))
@@ -573,7 +584,7 @@ static void fence(uint32_t n)
 static void close_rank(int rank)
 {
 	fy_store_release_32(&t.engine[rank]->phase, FY_CLOSING);
-	fy_progress_begin_close(t.engine[rank]->progress);
+	fy_close_begin(t.engine[rank]->progress);
 }
 
 static void close_all(void)
@@ -620,14 +631,14 @@ static void check_end(void)
 static void destroy(void)
 {
 	for (int i = 0; i < RANKS; i++) {
-		ferry *before = fy_engine_begin(FY_INLINE, NULL);
+		ferry *before = fy_thread_begin(FY_INLINE, NULL);
 		ferry_executor_destroy(t.queue[i]);
-		fy_engine_end(FY_INLINE, before);
-		int status = fy_engine_destroy(t.engine[i]);
+		fy_thread_end(FY_INLINE, before);
+		int status = fy_life_destroy(t.engine[i]);
 		if (status)
 			wrong("rank %d: close: %s", i, ferry_strname(status));
 	}
-	fy_engine_forget_lanes();
+	fy_thread_forget_lanes();
 	for (int i = 0; i < RANKS; i++)
 		fy_engine_release(t.engine[i]);
 	if (fy_sim_outstanding(t.sim, FY_PORT_ANY))
@@ -654,7 +665,7 @@ static void start(unsigned long first, unsigned long count, size_t nbytes, bool 
 	t.for_good = for_good;
 	start_ranks(1, &net);
 	for (int i = 0; i < RANKS && for_good; i++)
-		assert_non_null(fy_engine_lane(t.engine[i])); /* which is large, too */
+		assert_non_null(fy_own_lane(t.engine[i])); /* which is large, too */
 	shortage_begin(first, count, nbytes);
 }
 

@@ -5,10 +5,13 @@
  */
 #include "digest.h"
 #include "world.h"
+#include "base/log.h"
+#include "helm/progress.h"
+#include "link/channel.h"
+#include "shared/engine.h"
+#include "shared/message.h"
 
 #include <fcntl.h>
-
-#include "log.h"
 
 #include <stdlib.h>
 
@@ -141,7 +144,7 @@ int main(int argc, char **argv)
 	const struct CMUnitTest tests[] = { cmocka_unit_test(mixed),
 		                            cmocka_unit_test(short_of_memory) };
 	/* of what nobody reads there is much */
-	fy_say_fd = open("/dev/null", O_WRONLY | O_CLOEXEC);
+	fy_log_say_fd = open("/dev/null", O_WRONLY | O_CLOEXEC);
 	only_seed = argc > 1 ? strtoul(argv[1], NULL, 0) : t_env("FERRY_SEED", 0);
 	return cmocka_run_group_tests(tests, NULL, NULL) != 0;
 }

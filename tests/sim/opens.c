@@ -5,12 +5,19 @@
  */
 #include "support/test.h"
 
+#include "base/fail.h"
+#include "base/options.h"
+#include "engine/life.h"
+#include "helm/close.h"
+#include "helm/progress.h"
+#include "helm/receives.h"
+#include "helm/step.h"
+#include "link/channel.h"
+#include "port/port.h"
+#include "shared/engine.h"
+#include "shared/message.h"
 #include "support/shortage.h"
-
-#include "options.h"
-#include "port_sim.h"
-#include "progress.h"
-#include "status.h"
+#include "sim/net/port_sim.h"
 
 enum { RANKS = 3, ALLOCATIONS_MAX = 200, TURNS_MAX = 100000 };
 
@@ -38,7 +45,7 @@ static void resolve(ferry_options *options, const char *log)
 
 static void prepare(struct job *job, int rank, ferry_options *options, int status)
 {
-	fy_engine_prepare(&job->openings[rank], fy_sim_port(job->sim, rank), options, 1, status);
+	fy_life_prepare(&job->openings[rank], fy_sim_port(job->sim, rank), options, 1, status);
 	fy_options_free(options);
 }
 
@@ -52,7 +59,7 @@ static void prepare_with_log(struct job *job, int rank, const char *log)
 static void settle(struct job *job)
 {
 	for (int i = 0; i < RANKS; i++) {
-		job->status[i] = fy_engine_settle(&job->openings[i], &job->engines[i]);
+		job->status[i] = fy_life_settle(&job->openings[i], &job->engines[i]);
 		snprintf(job->text[i], sizeof job->text[i], "%s",
 		         job->status[i] ? ferry_last_error() : "");
 	}
@@ -62,21 +69,21 @@ static void close_all(struct job *job)
 {
 	bool stopped = false;
 	for (int i = 0; i < RANKS; i++)
-		fy_progress_begin_close(job->engines[i]->progress);
+		fy_close_begin(job->engines[i]->progress);
 	for (unsigned turn = 0; !stopped; turn++) {
 		assert_true(turn < TURNS_MAX);
 		stopped = true;
 		for (int i = 0; i < RANKS; i++) {
 			struct fy_progress *p = job->engines[i]->progress;
 			if (!p->stopped)
-				fy_progress_step(p, true);
+				fy_step_once(p, true);
 			stopped &= p->stopped;
 		}
 		if (!fy_sim_advance(job->sim))
 			fy_sim_advance_to(job->sim, fy_sim_now(job->sim) + FERRY_MS(1));
 	}
 	for (int i = 0; i < RANKS; i++) {
-		job->status[i] = fy_engine_destroy(job->engines[i]);
+		job->status[i] = fy_life_destroy(job->engines[i]);
 		snprintf(job->text[i], sizeof job->text[i], "%s", job->engines[i]->close_text);
 		fy_engine_release(job->engines[i]);
 	}

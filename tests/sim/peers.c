@@ -9,14 +9,25 @@
  *    has, however long its messages are, and however slowly the third one reads. And a rank that
  *    makes one call at a time beside a flood has its turn.
  */
+#include "app/own_lane.h"
+#include "app/post.h"
+#include "base/options.h"
+#include "base/order.h"
+#include "engine/life.h"
+#include "helm/close.h"
+#include "helm/mail.h"
+#include "helm/progress.h"
+#include "helm/step.h"
+#include "link/channel.h"
+#include "shared/engine.h"
+#include "shared/handler.h"
+#include "shared/lane.h"
+#include "shared/message.h"
 #include "support/test.h"
+#include "sim/net/port_sim.h"
+#include "wire/record.h"
 
 #include <malloc.h>
-
-#include "options.h"
-#include "port_sim.h"
-#include "progress.h"
-#include "status.h"
 
 enum { OP_COUNT = 1, OP_ECHO, OP_MAIL };
 enum {
@@ -64,7 +75,7 @@ static void handle(struct side *side, uint32_t op, ferry_handler_fn *fn)
 
 	assert_non_null(h);
 	*h = (struct fy_handler){ .op = op, .fn = fn, .arg = side, .refs = 1 };
-	assert_true(fy_dispatch_set_handler(side->p, h, op, &old));
+	assert_true(fy_mail_set_handler(side->p, h, op, &old));
 }
 
 static void side_open(struct scene *s, int rank)
@@ -75,7 +86,7 @@ static void side_open(struct scene *s, int rank)
 	given.flags = FERRY_NONBLOCK;
 	given.spin = given.sleep_max = FERRY_NONE;
 	assert_int_equal(fy_options_resolve(&given, &options), FERRY_OK);
-	assert_int_equal(fy_engine_create(fy_sim_port(s->sim, rank), &options, 1, &side->engine),
+	assert_int_equal(fy_life_create(fy_sim_port(s->sim, rank), &options, 1, &side->engine),
 	                 FERRY_OK);
 	side->p = side->engine->progress;
 	handle(side, OP_COUNT, on_count);
@@ -101,7 +112,7 @@ static void scene_lanes(struct scene *s)
 	for (int rank = 0; rank < s->n; rank++)
 		for (int i = 0; i < LANES; i++)
 			assert_non_null(s->sides[rank].lanes[i] =
-			                        fy_engine_lane_create(s->sides[rank].engine));
+			                        fy_own_lane_create(s->sides[rank].engine));
 }
 
 static bool step_all(struct scene *s)
@@ -109,7 +120,7 @@ static bool step_all(struct scene *s)
 	bool worked = false;
 
 	for (int rank = 0; rank < s->n; rank++)
-		worked |= fy_progress_step(s->sides[rank].p, true);
+		worked |= fy_step_once(s->sides[rank].p, true);
 	return worked;
 }
 
@@ -121,11 +132,11 @@ static void step_until_quiet(struct scene *s)
 
 static void side_stop(struct side *side)
 {
-	fy_engine_destroy(side->engine);
+	fy_life_destroy(side->engine);
 	side->stopped = true;
 	for (int i = 0; i < LANES && side->lanes[i]; i++) {
 		if (!fy_load_acquire_32(&side->lanes[i]->gone))
-			fy_engine_lane_orphaned(side->engine, side->lanes[i]);
+			fy_own_lane_orphaned(side->engine, side->lanes[i]);
 		fy_lane_release(side->lanes[i]);
 	}
 	assert_int_equal(side->engine->refs, 1);
@@ -145,7 +156,7 @@ static void agree_and_stop(struct scene *s)
 {
 	for (int rank = 0; rank < s->n; rank++) {
 		fy_store_release_32(&s->sides[rank].engine->phase, FY_CLOSING);
-		fy_progress_begin_close(s->sides[rank].p);
+		fy_close_begin(s->sides[rank].p);
 	}
 	for (unsigned round = 0; !all_stopped(s); round++) {
 		bool worked = false;
@@ -154,7 +165,7 @@ static void agree_and_stop(struct scene *s)
 			struct side *side = &s->sides[rank];
 			if (side->stopped)
 				continue;
-			worked |= fy_progress_step(side->p, true);
+			worked |= fy_step_once(side->p, true);
 			if (side->p->stopped)
 				side_stop(side);
 		}

@@ -8,6 +8,25 @@
  */
 #include "digest.h"
 #include "world.h"
+#include "app/own_lane.h"
+#include "app/post.h"
+#include "base/options.h"
+#include "base/order.h"
+#include "engine/life.h"
+#include "future/future.h"
+#include "helm/close.h"
+#include "helm/mail.h"
+#include "helm/progress.h"
+#include "helm/step.h"
+#include "helm/timer.h"
+#include "link/channel.h"
+#include "port/port.h"
+#include "shared/engine.h"
+#include "shared/handler.h"
+#include "shared/lane.h"
+#include "shared/message.h"
+#include "sim/net/port_sim.h"
+#include "wire/record.h"
 
 #include <stdlib.h>
 
@@ -134,14 +153,14 @@ static void side_open(struct match *m, int rank)
 	given.flags = FERRY_NONBLOCK;
 	given.spin = given.sleep_max = FERRY_NONE;
 	assert_int_equal(fy_options_resolve(&given, &options), FERRY_OK);
-	assert_int_equal(fy_engine_create(fy_sim_port(m->sim, rank), &options, 1, &side->engine),
+	assert_int_equal(fy_life_create(fy_sim_port(m->sim, rank), &options, 1, &side->engine),
 	                 FERRY_OK);
 	side->p = side->engine->progress;
-	side->lane = fy_engine_lane_create(side->engine);
+	side->lane = fy_own_lane_create(side->engine);
 	side->close_at = pick(m, 3) ? pick(m, 2 * SPAN) : 2 * SPAN;
 	assert_int_equal(ferry_queue_create(side->engine, &side->queue), FERRY_OK);
 	*h = (struct fy_handler){ .op = OP_RACE, .fn = handle, .arg = m, .refs = 1 };
-	assert_true(fy_dispatch_set_handler(side->p, h, OP_RACE, &old));
+	assert_true(fy_mail_set_handler(side->p, h, OP_RACE, &old));
 }
 
 static void side_close(struct match *m, struct side *side)
@@ -150,21 +169,21 @@ static void side_close(struct match *m, struct side *side)
 		return;
 	side->closing = true;
 	fy_store_release_32(&side->engine->phase, FY_CLOSING);
-	fy_progress_begin_close(side->p);
+	fy_close_begin(side->p);
 }
 
 static void side_stop(struct side *side)
 {
-	assert_int_equal(fy_engine_destroy(side->engine), FERRY_OK);
+	assert_int_equal(fy_life_destroy(side->engine), FERRY_OK);
 	side->stopped = true;
 	if (!fy_load_acquire_32(&side->lane->gone))
-		fy_engine_lane_orphaned(side->engine, side->lane);
+		fy_own_lane_orphaned(side->engine, side->lane);
 	fy_lane_release(side->lane);
 }
 
 static bool side_step(struct match *m, struct side *side)
 {
-	bool worked = fy_progress_step(side->p, pick(m, 3) > 0);
+	bool worked = fy_step_once(side->p, pick(m, 3) > 0);
 
 	if (pick(m, 2))
 		assert_true(ferry_executor_run(side->queue, pick(m, 3), 0) >= 0);

@@ -3,17 +3,30 @@
  * What people are told without having asked: messages that nobody takes, and what a close waits
  * for. Some engines over the simulated network, in one thread; what is said goes to a file.
  */
+#include "app/own_lane.h"
+#include "app/post.h"
+#include "base/log.h"
+#include "base/options.h"
+#include "base/order.h"
+#include "engine/life.h"
+#include "helm/agree.h"
+#include "helm/close.h"
+#include "helm/progress.h"
+#include "helm/report.h"
+#include "helm/step.h"
+#include "link/channel.h"
+#include "shared/engine.h"
+#include "shared/lane.h"
+#include "shared/mailbox.h"
+#include "shared/message.h"
+#include "shared/tally.h"
+#include "shared/thread.h"
 #include "support/test.h"
+#include "sim/net/port_sim.h"
+#include "wire/record.h"
 
 #include <fcntl.h>
 #include <unistd.h>
-
-#include "log.h"
-#include "options.h"
-#include "port_sim.h"
-#include "progress.h"
-#include "report.h"
-#include "status.h"
 
 enum { RANKS_MAX = 4, OP_KEEP = 7, OP_UNREAD, OP_QUEUED, OP_OTHER = 0x1234, TURNS_MAX = 100000 };
 
@@ -44,9 +57,9 @@ static void keep(ferry *engine, ferry_message *message, void *arg)
 
 static void handle(struct side *side, uint32_t op, ferry_executor *where, ferry_handler_fn *fn)
 {
-	ferry *before = fy_engine_begin(FY_INLINE, side->engine);
+	ferry *before = fy_thread_begin(FY_INLINE, side->engine);
 	assert_int_equal(ferry_handle(side->engine, op, where, fn, side), 0);
-	fy_engine_end(FY_INLINE, before);
+	fy_thread_end(FY_INLINE, before);
 }
 
 static void begin(struct scene *s, int n)
@@ -55,18 +68,17 @@ static void begin(struct scene *s, int n)
 	*s = (struct scene){ .n = n, .sim = fy_sim_create(n, 1, &net) };
 	s->said = open("/tmp", O_TMPFILE | O_RDWR, 0600);
 	assert_true(s->said >= 0);
-	fy_say_fd = s->said;
+	fy_log_say_fd = s->said;
 	for (int i = 0; i < n; i++) {
 		struct side *side = &s->sides[i];
 		ferry_options given = FERRY_OPTIONS_INIT, options;
 		given.flags = FERRY_NONBLOCK;
 		given.receive_memory = 1 << 20;
 		assert_int_equal(fy_options_resolve(&given, &options), 0);
-		assert_int_equal(fy_engine_create(fy_sim_port(s->sim, i), &options, 1,
-		                                  &side->engine),
+		assert_int_equal(fy_life_create(fy_sim_port(s->sim, i), &options, 1, &side->engine),
 		                 0);
 		side->p = side->engine->progress;
-		side->lane = fy_engine_lane_create(side->engine);
+		side->lane = fy_own_lane_create(side->engine);
 		assert_int_equal(ferry_queue_create(side->engine, &side->queue), 0);
 		handle(side, OP_KEEP, FERRY_INLINE, keep);
 		handle(side, OP_QUEUED, side->queue, keep);
@@ -86,7 +98,7 @@ static bool step_all(struct scene *s)
 	bool worked = false;
 	for (int i = 0; i < s->n; i++)
 		if (s->sides[i].engine->progress)
-			worked |= fy_progress_step(s->sides[i].p, true);
+			worked |= fy_step_once(s->sides[i].p, true);
 	return worked;
 }
 
@@ -124,16 +136,16 @@ static void send(struct scene *s, int from, int to, uint32_t op, unsigned count)
 static void close_one(struct scene *s, int rank)
 {
 	fy_store_release_32(&s->sides[rank].engine->phase, FY_CLOSING);
-	fy_progress_begin_close(s->sides[rank].p);
+	fy_close_begin(s->sides[rank].p);
 }
 
 static void stop(struct side *side)
 {
-	assert_int_equal(fy_engine_destroy(side->engine), 0);
+	assert_int_equal(fy_life_destroy(side->engine), 0);
 	if (side->speaks_late)
-		fy_say(side->engine, "its close still waits");
+		fy_log_say(side->engine, "its close still waits");
 	if (!fy_load_acquire_32(&side->lane->gone))
-		fy_engine_lane_orphaned(side->engine, side->lane);
+		fy_own_lane_orphaned(side->engine, side->lane);
 	fy_lane_release(side->lane);
 	ferry_executor_destroy(side->queue);
 	fy_engine_release(side->engine);
@@ -167,7 +179,7 @@ static void finish(struct scene *s)
 			fy_sim_advance_to(s->sim, fy_sim_now(s->sim) + FERRY_MS(1));
 	}
 	fy_sim_destroy(s->sim);
-	fy_say_fd = STDERR_FILENO;
+	fy_log_say_fd = STDERR_FILENO;
 }
 
 static const char *waits_for(struct scene *s, int rank)
@@ -346,9 +358,9 @@ static void retained_messages_are_named(void **state)
 	pass(&s, FERRY_MS(50));
 	struct side *to = &s.sides[1];
 	assert_true(to->n_kept > 1 && to->n_kept < sent); /* the credit is used up */
-	ferry *doing = fy_engine_begin(FY_INLINE, to->engine);
+	ferry *doing = fy_thread_begin(FY_INLINE, to->engine);
 	assert_int_equal(ferry_stats_read(to->engine, &before), 0);
-	fy_engine_end(FY_INLINE, doing);
+	fy_thread_end(FY_INLINE, doing);
 	assert_int_equal(before.memory_held, to->n_kept * (4000 + FY_MESSAGE_CHARGE));
 	close_one(&s, 0);
 	close_one(&s, 1);

@@ -7,11 +7,21 @@
  * seed draws: FERRY_SEEDS says how many (300), FERRY_SEED names one.
  */
 #include "digest.h"
-
-#include "options.h"
-#include "port_sim.h"
-#include "progress.h"
-#include "status.h"
+#include "app/post.h"
+#include "base/options.h"
+#include "base/order.h"
+#include "bulk/bulk.h"
+#include "engine/life.h"
+#include "helm/close.h"
+#include "helm/lanes.h"
+#include "helm/progress.h"
+#include "helm/step.h"
+#include "link/channel.h"
+#include "port/port.h"
+#include "shared/engine.h"
+#include "shared/message.h"
+#include "shared/thread.h"
+#include "sim/net/port_sim.h"
 
 #include <stdlib.h>
 
@@ -105,9 +115,9 @@ static void on_ask(ferry *engine, ferry_message *m, void *arg)
 
 static void handle(int rank, uint32_t op, ferry_handler_fn *fn)
 {
-	ferry *before = fy_engine_begin(FY_INLINE, t.engine[rank]);
+	ferry *before = fy_thread_begin(FY_INLINE, t.engine[rank]);
 	assert_int_equal(ferry_handle(t.engine[rank], op, FERRY_INLINE, fn, NULL), 0);
-	fy_engine_end(FY_INLINE, before);
+	fy_thread_end(FY_INLINE, before);
 }
 
 static void start(uint64_t seed, const struct fy_sim_options *net)
@@ -122,7 +132,7 @@ static void start(uint64_t seed, const struct fy_sim_options *net)
 		given.receive_memory = 1 << 20;
 		given.handler_grace = FERRY_NONE;
 		assert_int_equal(fy_options_resolve(&given, &options), 0);
-		assert_int_equal(fy_engine_create(fy_sim_port(t.sim, i), &options, 1, &t.engine[i]),
+		assert_int_equal(fy_life_create(fy_sim_port(t.sim, i), &options, 1, &t.engine[i]),
 		                 0);
 		handle(i, OP_LARGE, on_large);
 		handle(i, OP_SMALL, on_small);
@@ -133,7 +143,7 @@ static void start(uint64_t seed, const struct fy_sim_options *net)
 static void step(void)
 {
 	for (int i = 0; i < RANKS; i++)
-		fy_progress_step(t.engine[i]->progress, true);
+		fy_step_once(t.engine[i]->progress, true);
 	if (!fy_sim_advance(t.sim))
 		fy_sim_advance_to(t.sim, fy_sim_now(t.sim) + FERRY_US(100));
 	assert_string_equal(fy_sim_misuse(t.sim), "");
@@ -143,8 +153,8 @@ static bool idle(void)
 {
 	for (int i = 0; i < RANKS; i++) {
 		struct fy_progress *p = t.engine[i]->progress;
-		if (!fy_transfer_quiet(p) || p->n_streams || p->n_pending || p->n_flying ||
-		    p->dirty || fy_outgoing_has_work(p) || p->calls_open)
+		if (!fy_bulk_is_quiet(p) || p->n_streams || p->n_pending || p->n_flying ||
+		    p->dirty || fy_lanes_have_work(p) || p->calls_open)
 			return false;
 	}
 	return true;
@@ -197,7 +207,7 @@ static void end(void)
 {
 	for (int i = 0; i < RANKS; i++) {
 		fy_store_release_32(&t.engine[i]->phase, FY_CLOSING);
-		fy_progress_begin_close(t.engine[i]->progress);
+		fy_close_begin(t.engine[i]->progress);
 	}
 	bool all = false;
 	for (unsigned i = 0; i < ROUNDS_MAX && !all; i++) {
@@ -210,7 +220,7 @@ static void end(void)
 	assert_true(all);
 	assert_int_equal(fy_sim_outstanding(t.sim, FY_PORT_ANY), 0);
 	for (int i = 0; i < RANKS; i++) {
-		assert_int_equal(fy_engine_destroy(t.engine[i]), 0);
+		assert_int_equal(fy_life_destroy(t.engine[i]), 0);
 		fy_engine_release(t.engine[i]);
 	}
 	if (t.drawn)
@@ -421,9 +431,9 @@ static void a_reply_passes_a_request(void **state)
 	first = post(0, OP_KEPT, 300 << 10); /* of 384 KiB: for the mailbox */
 	for (unsigned i = 0; i < ROUNDS_MAX && !kept; i++) {
 		step();
-		ferry *before = fy_engine_begin(FY_INLINE, NULL);
+		ferry *before = fy_thread_begin(FY_INLINE, NULL);
 		ferry_recv(t.engine[1], FERRY_ANY, OP_KEPT, 0, &kept);
-		fy_engine_end(FY_INLINE, before);
+		fy_thread_end(FY_INLINE, before);
 	}
 	assert_non_null(kept);
 	settle();

@@ -2,7 +2,25 @@
 /* Engines over the simulated network, stepped by chance, and what must hold all the time.
  * See world.h. */
 #include "world.h"
-#include "transfer.h"
+#include "base/options.h"
+#include "base/order.h"
+#include "bulk/bulk.h"
+#include "bulk/inbound.h"
+#include "engine/life.h"
+#include "helm/agree.h"
+#include "helm/close.h"
+#include "helm/lanes.h"
+#include "helm/progress.h"
+#include "helm/step.h"
+#include "link/channel.h"
+#include "port/port.h"
+#include "shared/engine.h"
+#include "shared/message.h"
+#include "shared/thread.h"
+#include "sim/net/port_sim.h"
+#include "wire/bodies.h"
+#include "wire/header.h"
+#include "wire/record.h"
 
 #include <stdarg.h>
 #include <stdlib.h>
@@ -112,9 +130,8 @@ static void node_create(struct world *w, int rank)
 		options.message_max = w->plan.odd_max;
 	if (w->plan.short_one_in)
 		shortage_spare_port(fy_sim_port(w->sim, rank));
-	if (fy_engine_create(fy_sim_port(w->sim, rank), &options, w->plan.first_seq,
-	                     &node->engine)) {
-		w_fail(w, "fy_engine_create: %s", ferry_last_error());
+	if (fy_life_create(fy_sim_port(w->sim, rank), &options, w->plan.first_seq, &node->engine)) {
+		w_fail(w, "fy_life_create: %s", ferry_last_error());
 		return;
 	}
 	node->p = node->engine->progress;
@@ -233,8 +250,8 @@ static void see_fences(struct world *w, struct node *node)
 static bool has_outstanding(const struct node *node)
 {
 	struct fy_progress *p = node->p;
-	return fy_outgoing_has_work(p) || p->queued || p->n_pending || p->calls_open ||
-	       !fy_transfer_quiet(p) || node->kept || p->tasks;
+	return fy_lanes_have_work(p) || p->queued || p->n_pending || p->calls_open ||
+	       !fy_bulk_is_quiet(p) || node->kept || p->tasks;
 }
 
 static void begin_close(struct world *w, struct node *node)
@@ -250,7 +267,7 @@ static void begin_close(struct world *w, struct node *node)
 	node->state = NODE_CLOSING;
 	w->closing++;
 	fy_store_release_32(&node->engine->phase, FY_CLOSING);
-	fy_progress_begin_close(node->p);
+	fy_close_begin(node->p);
 	w->moved++;
 }
 
@@ -294,7 +311,7 @@ static void stop(struct world *w, struct node *node)
 		w_fail(w, "rank %d has stopped with %u calls and %u transfers under way",
 		       node->rank, node->p->calls_open, node->p->n_out);
 	a_leave(node);
-	int status = fy_engine_destroy(node->engine);
+	int status = fy_life_destroy(node->engine);
 	if (status)
 		w_fail(w, "rank %d: close: %s", node->rank, ferry_strname(status));
 	node->p = NULL;
@@ -337,7 +354,7 @@ static void check_bodies(struct world *w, const struct node *node)
 /* After everything: what was charged came back, and the counts agree. */
 static void check_end(struct world *w)
 {
-	fy_engine_forget_lanes(); /* what ferry_close does for its thread */
+	fy_thread_forget_lanes(); /* what ferry_close does for its thread */
 	if (fy_sim_outstanding(w->sim, FY_PORT_ANY))
 		w_fail(w, "%zu requests are left in the network",
 		       fy_sim_outstanding(w->sim, FY_PORT_ANY));
@@ -367,10 +384,10 @@ static void check_end(struct world *w)
 static void nearly_sleep(struct world *w, struct node *node)
 {
 	for (int i = 0; i < 9; i++) {
-		fy_outgoing_delist(node->p);
+		fy_lanes_delist(node->p);
 		if (i == 8 && w_chance(w, 50))
 			a_act(node, node->lanes[w_pick(w, (uint32_t)w->plan.lanes)]);
-		fy_outgoing_relist(node->p);
+		fy_lanes_relist(node->p);
 	}
 }
 
@@ -378,7 +395,7 @@ static bool step(struct world *w, struct node *node)
 {
 	bool user_code = !w_chance(w, w->plan.borrowed);
 	shortage_resume();
-	bool worked = fy_progress_step(node->p, user_code);
+	bool worked = fy_step_once(node->p, user_code);
 	shortage_pause();
 	w->tally.deferred += node->p->tasks != NULL;
 	if (!worked && w_chance(w, 3))

@@ -30,12 +30,14 @@
 
 #include "support/test.h"
 
-#include "executor.h"
-#include "options.h"
-#include "port_sim.h"
-#include "progress.h"
 #include "shortage.h"
-#include "status.h"
+#include "helm/progress.h"
+#include "link/channel.h"
+#include "shared/engine.h"
+#include "shared/lane.h"
+#include "shared/message.h"
+#include "sim/net/port_sim.h"
+#include "wire/header.h"
 
 #define RANKS_MAX 16
 #define LANES_MAX 5 /* of one rank at a time; the last one is that of its handlers */

@@ -70,189 +70,189 @@ printf '| name | what is broken | in | caught by |\n|---|---|---|---|\n'
 S=sim/mixed
 
 # ---- order ----
-break_it seq dispatch.c 's/if (slot->seq == ch->seq_in \&\& !is_paused(ch) \&\& /if (/' \
+break_it seq helm/arrivals.c 's/if (slot->seq == ch->seq_in \&\& !is_paused(ch) \&\& /if (/' \
 	'batches are dispatched as they come, whatever their number' $S
-break_it paused dispatch.c 's/ \&\& !is_paused(ch) / /' \
+break_it paused helm/arrivals.c 's/ \&\& !is_paused(ch) / /' \
 	'a batch of the number of one that is paused is dispatched' sim/malformed
-break_it hold dispatch.c 's/^\tif (!s->first) {$/\tif (true) {/' \
+break_it hold helm/dispatch.c 's/^\tif (!s->first) {$/\tif (true) {/' \
 	'a record behind a large message is delivered at once' $S
-break_it skip outgoing.c 's/if (!take_slow(p, r, size, tag)) {/if (!take_slow(p, r, size, tag) \&\& p->stats.steps % 2) {/' \
+break_it skip helm/drain.c 's/if (!take_slow(p, r, size, tag)) {/if (!take_slow(p, r, size, tag) \&\& p->stats.steps % 2) {/' \
 	'a record that stalls is skipped' $S
-break_it overtake outgoing.c 's/if (!ch->queue \&\& put(p, ch, r, stream) == PUT_DONE)/if (put(p, ch, r, stream) == PUT_DONE)/' \
+break_it overtake helm/drain.c 's/if (!ch->queue \&\& fy_put_record(p, ch, r, stream) == FY_PUT_DONE)/if (fy_put_record(p, ch, r, stream) == FY_PUT_DONE)/' \
 	"a record overtakes its channel's queue" $S
-break_it fast-queue outgoing.c '/ch->queued += size;/{n;/fast_end/d}' \
+break_it fast-queue helm/queued.c '/ch->queued += size;/{n;/fast_end/d}' \
 	"the hot loop overtakes the channel's queue" $S sim/corners
-break_it fast-stream channel.c \
-	'/ch->streams_out = s;/{n;/fast_end/d};s/!ch->queue \&\& !ch->streams_out \&\& /!ch->queue \&\& /' \
+break_it fast-stream link/credit.c \
+	's/!ch->queue \&\& !ch->streams_out \&\& /!ch->queue \&\& /' \
 	'the hot loop overtakes a large message' $S
-break_it stuck outgoing.c 's/drain_broke_off = lane->stuck = true/drain_broke_off = true/' \
+break_it stuck helm/drain.c 's/drain_broke_off = lane->stuck = true/drain_broke_off = true/' \
 	'what waits for room keeps its sender awake' sim/corners
-break_it pad lane.c 's/lane->tail + pad + size - lane->head_seen/lane->tail + size - lane->head_seen/' \
+break_it pad shared/lane.c 's/lane->tail + pad + size - lane->head_seen/lane->tail + size - lane->head_seen/' \
 	'where a record would wrap, the room that it skips is not counted' $S unit/test_lane
-break_it newest mailbox.c \
+break_it newest shared/mailbox.c \
 	'/^ferry_message \*fy_mailbox_take/,/^}/{s/first/last/g;s/m->next/m->prev/;s/op_next/op_prev/}' \
 	'the mailbox gives the newest first' $S unit/test_mailbox
 
 # ---- acknowledgement ----
-break_it accepted channel.c 's/ch->refused\[0\].seq : ch->seq_in) - 1,/ch->refused[0].seq : ch->seq_in),/' \
+break_it accepted link/channel.c 's/ch->refused\[0\].seq : ch->seq_in) - 1,/ch->refused[0].seq : ch->seq_in),/' \
 	'batches are accepted one too high' $S
-break_it twice channel.c 's/h->accepted) <= 0) {/h->accepted) <= 1) {/' \
+break_it twice link/pending.c 's/h->accepted) <= 0) {/h->accepted) <= 1) {/' \
 	'an acceptance completes one batch too many' $S
-break_it at-put outgoing.c 's/await_acceptance(p, ch, o->future, o->stream);/fy_future_complete(o->future, 0, NULL);/' \
+break_it at-put helm/put.c 's/fy_put_await(p, ch, o->future, o->stream);/fy_future_complete(o->future, 0, NULL);/' \
 	'a future completes when its record is put into a batch' $S
-break_it stream-ack dispatch.c 's/s->owed++;/s->owed += 2;/' \
+break_it stream-ack link/stream_in.c 's/s->owed++;/s->owed += 2;/' \
 	'an acknowledgement of a stream counts double' $S
-break_it no-ack dispatch.c 's/^\t\tch->ack_owed = true;/\t\tch->ack_owed = false;/' \
+break_it no-ack helm/arrivals.c 's/^\t\tch->ack_owed = true;/\t\tch->ack_owed = false;/' \
 	'nothing is acknowledged of its own accord' $S
-break_it call-id outgoing.c \
-	'/^bool fy_outgoing_reply_bytes/,/^}/s/fy_record_set_ext(r, call_id)/fy_record_set_ext(r, call_id ^ 1)/' \
+break_it call-id helm/replies.c \
+	'/^bool fy_replies_put_bytes/,/^}/s/fy_record_set_ext(r, call_id)/fy_record_set_ext(r, call_id ^ 1)/' \
 	'a reply goes to another call' $S
 
 # ---- credit and memory ----
-break_it held channel.c 's/ch->spent_in + ch->window - ch->held;/ch->spent_in + ch->window;/' \
+break_it held link/credit.c 's/ch->spent_in + ch->window - ch->held;/ch->spent_in + ch->window;/' \
 	'what is held is not taken from the limit' $S
-break_it returned channel.c 's/ch->held -= bytes;/(void)bytes;/' \
+break_it returned link/credit.c 's/ch->held -= bytes;/(void)bytes;/' \
 	'credit is never returned' $S
-break_it spent channel.c \
-	'/^void fy_channel_spend/,/^}/s/ch->spent += (uint64_t)size + FY_MESSAGE_CHARGE;/(void)size;/' \
+break_it spent link/credit.c \
+	'/^void fy_credit_spend/,/^}/s/ch->spent += (uint64_t)size + FY_MESSAGE_CHARGE;/(void)size;/' \
 	'a record spends nothing' $S
-break_it spent-fast outgoing.c '/ch->spent += (uint64_t)(fill - ch->fill)/d' \
+break_it spent-fast helm/drain.c '/ch->spent += (uint64_t)(fill - ch->fill)/d' \
 	'records of the hot loop spend nothing' $S sim/corners
-break_it budget transfer_in.c 's/(in->needs <= cap .*;/true;/' \
+break_it budget bulk/grants.c 's/(in->needs <= cap .*;/true;/' \
 	'grants are given whatever the budget' $S
-break_it kept block.c 's/^\ttrim(p, may_keep(p, beside + room));//' \
+break_it kept bulk/blocks.c 's/^\tfy_blocks_trim(p, may_keep(p, beside + room));//' \
 	'kept blocks make no room for messages' sim/blocks
-break_it reuse block.c 's/^\tstruct fy_block \*b = \*list_of(p, room);/\tstruct fy_block *b = NULL;/' \
+break_it reuse bulk/blocks.c 's/^\tstruct fy_block \*b = \*list_of(p, room);/\tstruct fy_block *b = NULL;/' \
 	'blocks are kept and never used again' sim/blocks
-break_it idle block.c 's/> KEEP_FOR/> 100 * KEEP_FOR/' \
+break_it idle bulk/blocks.c 's/> KEEP_FOR/> 100 * KEEP_FOR/' \
 	'blocks that nobody uses are kept' sim/blocks
-break_it pages block.c 's/^\tmadvise(from, .*//' \
+break_it pages shared/block.c 's/^\tmadvise(from, .*//' \
 	'malloc keeps the pages of blocks' sim/blocks
-break_it two-owners block.c 's/^\t\*b->here = b->next;//' \
+break_it two-owners bulk/blocks.c 's/^\t\*b->here = b->next;//' \
 	'a block is two messages at once' sim/blocks
-break_it full outgoing.c '/^static void lower_full/,/^}/s/fy_store_release_8(.*, 0);/;/' \
+break_it full helm/queued.c '/^static void lower_full/,/^}/s/fy_store_release_8(.*, 0);/;/' \
 	'a full rank stays full' $S
-break_it bodies engine.h 's/return held + its >= /return false \&\& held + its >= /' \
+break_it bodies shared/room.h 's/return held + its >= /return false \&\& held + its >= /' \
 	'long bodies are posted without a bound' sim/corners
-break_it share engine.h 's/return held + its >= /return held + 0 * its >= /' \
+break_it share shared/room.h 's/return held + its >= /return held + 0 * its >= /' \
 	'one rank may take all of send_memory' sim/corners
-break_it bodies-held outgoing.c 's/fy_bodies_lower(p->engine, rank, held);/;/' \
+break_it bodies-held link/release.c 's/fy_room_bodies_lower(p->engine, rank, held);/;/' \
 	'bodies that were sent are counted for ever' $S sim/corners
-break_it bodies-untold outgoing.c '/^void fy_outgoing_tell_freed/,/^}/s/fy_room_tell(p->engine);/;/' \
+break_it bodies-untold helm/rooms.c '/^void fy_rooms_tell_freed/,/^}/s/fy_room_tell(p->engine);/;/' \
 	'posters that wait for send_memory are not told' sim/corners
-break_it never transfer_out.c '/^static void give_back/,/^}/s/fy_.*_release(p, .*m);/(void)p;/' \
+break_it never bulk/outbound.c '/^static void give_back/,/^}/s/fy_release_[a-z]*(p, .*m);/(void)p;/' \
 	'a large message is never released' $S
-break_it release transfer_out.c '/^static void give_back/,/^}/s/fy_.*_release(p, .*m);/{&&}/' \
+break_it release bulk/outbound.c '/^static void give_back/,/^}/s/fy_release_[a-z]*(p, .*m);/{&&}/' \
 	'a large message is released twice' $S
-break_it turns transfer_chunk.c '/^bool fy_turns_tag_free/,/^}/s/if (are_few(p, turns))/if (1)/' \
+break_it turns bulk/turns.c '/^bool fy_turns_tag_free/,/^}/s/if (are_few(p, turns))/if (1)/' \
 	'chunks with the same tag are under way together' $S sim/transfers
-break_it untold transfer_land.c 's/^\t\tfy_inbound_owe_grant(p, in);/\t\tfy_inbound_free(p, in);/' \
+break_it untold bulk/landing.c 's/^\t\tfy_grants_owe(p, in);/\t\tfy_inbound_free(p, in);/' \
 	'a sender does not hear that not all of a message came' $S sim/transfers
-break_it half transfer_land.c 's/in->dead || in->status || in->cut/in->dead/' \
+break_it half bulk/landing.c 's/in->dead || in->status || in->cut/in->dead/' \
 	'a message of which a chunk failed is delivered' $S sim/transfers
-break_it parked transfer_in.c 's/in->lengths_known == in->n_parts || in->dead)) {/1)) {/' \
+break_it parked bulk/inbound.c 's/in->lengths_known == in->n_parts || in->dead)) {/1)) {/' \
 	'a message is granted before its lengths are known' $S sim/malformed
-break_it stalled transfer_land.c 's/p->now - in->moved_at < STALLED/true/' \
+break_it stalled bulk/landing.c 's/p->now - in->moved_at < STALLED/true/' \
 	'a peer that sends nothing holds the budget for ever' $S sim/malformed
-break_it unsent channel.c 's/if (b->request.status \&\& !ch->unsent) {/if (false) {/' \
+break_it unsent link/channel.c 's/if (b->request.status \&\& !ch->unsent) {/if (false) {/' \
 	'a batch that was not sent is taken for sent' sim/corners
-break_it refused-held channel.c 's/^\t\trefuse_held(p, ch, s, &r);/\t\t;/' \
+break_it refused-held helm/gone.c 's/^\t\tfy_stream_out_refuse(p, ch, s, &r);/\t\t;/' \
 	'held records that a receiver could not read stay open' sim/corners sim/malformed
-break_it told-late outgoing.c 's/if (more \&\& p->freed </if (p->freed </' \
+break_it told-late helm/rooms.c 's/if (more \&\& p->freed </if (p->freed </' \
 	'posters are told of freed memory only when it is much' sim/corners
-break_it nudge lane.c 's/lane->tail_seen - head <= NUDGE_BELOW \&\& //' \
+break_it nudge shared/lane.c 's/lane->tail_seen - head <= NUDGE_BELOW \&\& //' \
 	'a producer is woken for room that it cannot use' unit/test_lane
-break_it failed dispatch.c 's/if (fy_unlikely(slot->request.status)) {/if (slot->request.status == FERRY_ECANCELED) {/' \
+break_it failed helm/arrivals.c 's/if (fy_unlikely(slot->request.status)) {/if (slot->request.status == FERRY_ECANCELED) {/' \
 	'what MPI says of a receive that failed is believed' sim/corners
-break_it gap dispatch.c 's/else if (again \&\& ch->gap)/else if (false)/' \
+break_it gap helm/gaps.c 's/else if (again \&\& ch->gap)/else if (false)/' \
 	'a batch that was lost is waited for without end' sim/corners
-break_it left dispatch.c 's/ \&\& p->n_left >= LEFT_MAX)/ \&\& false)/' \
+break_it left helm/dispatch.c 's/ \&\& p->n_left >= LEFT_MAX)/ \&\& false)/' \
 	'a borrower of the helm copies whole batches' sim/corners
-break_it until helm.c 's/ || p->now >= until)/)/' \
+break_it until helm/drive.c 's/ || p->now >= until)/)/' \
 	'who drives the engine does not look at the time' sim/corners
-break_it unused progress.c '/^	p->idle_sleep = SLEEP_AWAITED;$/d' \
+break_it unused helm/policy.c '/^	p->idle_sleep = FY_SLEEP_AWAITED;$/d' \
 	'an engine that was not used yet does not sleep' sim/corners
-break_it together outgoing.c 's/if (flood && drained) {/if (flood \&\& !drained \&\& drained) {/' \
+break_it together helm/drain.c 's/if (flood && drained) {/if (flood \&\& !drained \&\& drained) {/' \
 	'floods do not give way to answers' sim/corners
-break_it first-flood outgoing.c '/drained->share = 0;/{n;d}' \
+break_it first-flood helm/drain.c '/drained->share = 0;/{n;d}' \
 	'the first of the floods that give way has every turn' sim/corners
-break_it turned-back outgoing.c 's/^\tmove_last(p, drained);/\tturn_to(p, drained->next);/' \
+break_it turned-back helm/drain.c 's/^\tfy_lanes_move_last(p, drained);/\tfy_lanes_turn_to(p, drained->next);/' \
 	'a lane that is stuck turns the floods back' sim/corners
-break_it answers dispatch.c 's/ && ++answers >= ANSWERS_WAIT/ \&\& false/' \
+break_it answers helm/arrivals.c 's/ && ++answers >= ANSWERS_WAIT/ \&\& false/' \
 	'answers wait for all that has come' sim/corners
-break_it leaves helm.c 's/if (came || p->dirty || p->freed)/if (came)/' \
+break_it leaves helm/drive.c 's/if (came || p->dirty || p->freed)/if (came)/' \
 	'who drove leaves an acknowledgement behind' sim/corners
-break_it code transfer_in.c 's/p->code_due = true;/;/' \
+break_it code bulk/grants.c 's/p->code_due = true;/;/' \
 	'who drives stays where the program is to be asked' sim/corners
-break_it attachment message.c '/^static void free_attachments/,/^}/s/FY_PROGRAM(.*a->release.*;/;/' \
+break_it attachment shared/message.c '/FY_PROGRAM("a release/{N;s/.*/;/}' \
 	'an attachment is not given back' $S unit/test_message
 
 # ---- memory that is short ----
 M=sim/memory
-break_it half-made transfer_in.c '/^static bool land(/,/^}/s/if (!data)/if (false)/' \
+break_it half-made bulk/memory.c '/^static bool land(/,/^}/s/if (!data)/if (false)/' \
 	'an attachment that found no memory has a length all the same' $M
-break_it lengths transfer_in.c \
+break_it lengths bulk/inbound.c \
 	's/^\tif (!lengths) {/\tif (!in) {/;s/\.lengths = lengths,/& .status = lengths ? 0 : FERRY_ENOMEM,/' \
 	'an announcement that found no memory is taken for a wrong one' $M
-break_it news channel.c 's/ || ch->news_owed//' \
+break_it news helm/owed.c 's/ || ch->news_owed//' \
 	'news of a close that had no memory are forgotten' sim/memory
-break_it owed channel.c '/!(ch->bye_owed \&\& !ch->bye_sent) \&\& !owes_control/s/ \&\& !owes_control(ch)//' \
+break_it owed link/channel.c '/!(ch->bye_owed \&\& !ch->bye_sent) \&\& !fy_owed_any/s/ \&\& !fy_owed_any(ch)//' \
 	'what is owed is forgotten when there is no batch for it' $M
-break_it homeless dispatch.c '/^static bool arrived/,/^}/s/keep_homeless(p, slot);/return true;/' \
+break_it homeless helm/arrivals.c '/^static bool arrived/,/^}/s/keep_homeless(p, slot);/return true;/' \
 	'a batch whose channel found no memory is thrown away' $M
-break_it empty message.c '/^int ferry_reply(/,/^}/s/FY_ANSWER_FAILED/FY_UNANSWERED/' \
+break_it empty app/reply.c '/^int ferry_reply(/,/^}/s/FY_ANSWER_FAILED/FY_UNANSWERED/' \
 	'a reply that found no memory is an empty one' $M
-break_it unnoted channel.c 's/ch->failure_unnoted = status;/;/' \
+break_it unnoted link/failure.c 's/ch->failure_unnoted = status;/;/' \
 	'a failure that found no memory is not told' $M
-break_it sink transfer_in.c 's/if (!waits_in_vain(p, in) || !sink(p, in))/if (true)/' \
+break_it sink bulk/grants.c 's/if (!waits_in_vain(p, in) || !fy_memory_sink(p, in))/if (true)/' \
 	'what is prepaid waits for memory for ever' $M
 
 # ---- the end ----
-break_it one-round agree.c 's/bool over = .*/bool over = still;/' \
+break_it one-round helm/agree.c 's/bool over = .*/bool over = still;/' \
 	'one round decides an agreement' $S unit/test_agree
-break_it busy agree.c 's/if (a->round \&\& !fy_agree_is_quiet(p))/if (false)/' \
+break_it busy helm/agree.c 's/if (a->round \&\& !fy_agree_is_quiet(p))/if (false)/' \
 	'an agreement does not ask who is busy' $S unit/test_agree
-break_it counts agree.c 's/bool still = .*/bool still = true;/' \
+break_it counts helm/agree.c 's/bool still = .*/bool still = true;/' \
 	'an agreement does not compare the counts' $S unit/test_agree
-break_it freeze agree.c 's/a->kind == FY_AGREE_CLOSE \&\& !a->frozen ? FREEZE : OVER/OVER/' \
+break_it freeze helm/agree.c 's/a->kind == FY_AGREE_CLOSE \&\& !a->frozen ? FREEZE : OVER/OVER/' \
 	'a close does not freeze before it ends' $S unit/test_agree
-break_it again agree.c 's/if (a->up_sent \&\& !has_news(a, &sum))/if (a->up_sent)/' \
+break_it again helm/agree.c 's/if (a->up_sent \&\& !has_news(a, &sum))/if (a->up_sent)/' \
 	'counts that change are not sent up again' $S unit/test_agree
-break_it closer agree_news.c 's/if (a->kind == FY_AGREE_FENCE \&\& .*/if (false) {/' \
+break_it closer helm/news.c 's/if (a->kind == FY_AGREE_FENCE \&\& .*/if (false) {/' \
 	'a fence waits on when a rank closes' unit/test_agree
-break_it kinds agree.c 's/ \&\& kind == a->kind;/;/; s/kind != a->kind || !a->up_sent/!a->up_sent/' \
+break_it kinds helm/agree.c 's/ \&\& kind == a->kind;/;/; s/kind != a->kind || !a->up_sent/!a->up_sent/' \
 	'a fence and a close match' unit/test_agree
-break_it open-alone engine.c 's/port->ops->offer(port, o->status, o->text);/port->ops->offer(port, 0, "");/' \
+break_it open-alone engine/life.c 's/port->ops->offer(port, o->status, o->text);/port->ops->offer(port, 0, "");/' \
 	'a rank whose open fails tells the others that all is well' sim/opens
-break_it open-left engine.c '/^static void discard/,/^}/s/progress_free(e->progress);/;/' \
+break_it open-left engine/life.c '/^static void discard/,/^}/s/progress_free(e->progress);/;/' \
 	'an open that fails leaves memory behind' sim/opens
-break_it uncancelled progress.c '/^static void take_back_receives/,/^}/s/fy_dispatch_close(p);/;/' \
+break_it uncancelled helm/close.c '/^static void take_back_receives/,/^}/s/fy_receives_cancel(p);/;/' \
 	'a receive that was not cancelled is not asked for again' sim/opens
-break_it tag dispatch.c 's/p->tag = colour == p->colour ? 0 : fy_tag(colour);/p->tag = 0;/' \
+break_it tag helm/inline.h 's/p->tag = colour == p->colour ? 0 : fy_record_tag(colour);/p->tag = 0;/' \
 	"what an inline handler posts has the rank's colour" $S sim/fences
-break_it tag-pool dispatch.c 's/struct handling here = { h, engine, .*, handlings };/struct handling here = { h, engine, 0, handlings };/' \
+break_it tag-pool shared/handler.c 's/struct handling here = { h, engine, .*, handlings };/struct handling here = { h, engine, 0, handlings };/' \
 	"what an executor's handler posts has the rank's colour" $S sim/fences
-break_it mark outgoing.c 's/tag = fy_tag(p->colour ^ 1);/tag = 0;/' \
+break_it mark helm/drain.c 's/tag = fy_record_tag(p->colour ^ 1);/tag = 0;/' \
 	'what was posted before a fence counts for the next one' $S sim/fences
-break_it starve agree.c 's/if (a->kind == FY_AGREE_FENCE \&\& colour != old_colour(p))/if (false)/' \
+break_it starve helm/agree.c 's/if (a->kind == FY_AGREE_FENCE \&\& colour != old_colour(p))/if (false)/' \
 	'a fence waits for what is posted after it' sim/fences unit/test_agree
-break_it undrained outgoing.c 's/if ((int64_t)(lane->head - lane->owed) < 0 ||/if (/' \
+break_it undrained helm/lanes.c 's/if ((int64_t)(lane->head - lane->owed) < 0 ||/if (/' \
 	'a fence does not ask whether lanes are drained' unit/test_agree
-break_it handler-end outgoing.c 's/(int64_t)(lane->head - fy_load_acquire_64(&lane->handler_end\[colour\])) < 0)/false)/' \
+break_it handler-end helm/lanes.c 's/(int64_t)(lane->head - fy_load_acquire_64(&lane->handler_end\[colour\])) < 0)/false)/' \
 	'likewise for what handlers posted' unit/test_agree
-break_it goodbye progress.c 's/if (!ch->bye_sent || !ch->bye_seen || ch->flight)/if (false)/' \
+break_it goodbye helm/close.c 's/if (!ch->bye_sent || !ch->bye_seen || ch->flight)/if (false)/' \
 	'receives are cancelled without waiting for goodbyes' $S
-break_it lane-twice outgoing.c '/^static void forget_lane/,/^}/{/lane->gone, 1/d}' \
+break_it lane-twice helm/lanes.c '/^void fy_lanes_forget/,/^}/{/lane->gone, 1/d}' \
 	'the lane of a thread that left is given back twice' sim/lifetimes
 
 # ---- parts that the simulation, which has one thread, does not show ----
-break_it wake lane.c '/^void fy_lane_consume/,/^}/s/fy_lane_nudge(lane);/;/' \
+break_it wake shared/lane.c '/^void fy_lane_consume/,/^}/s/fy_lane_nudge(lane);/;/' \
 	'a producer that waits for room is not woken' $S unit/test_lane
-break_it sleeper wake.c '/^void fy_wake_up/,/^}/s/fy_futex_wake(.*);/;/' \
+break_it sleeper shared/wake.c '/^void fy_wake_up/,/^}/s/fy_futex_wake(.*);/;/' \
 	'an engine that sleeps long is not woken' $S unit/test_wake
-break_it copy record.h \
+break_it copy wire/record.h \
 	's/__builtin_memcpy(t + n - 16, f + n - 16, 16);/__builtin_memcpy(t + (n \& ~15ul), f + (n \& ~15ul), 16);/' \
 	'the copy of a body writes beyond its end' $S unit/test_record
-break_it unfold message.c 's/return room == 0;/return true;/' \
+break_it unfold link/fold.c 's/return room == 0;/return true;/' \
 	'lengths that do not fill the bytes pass' $S unit/test_message
 exit $bad

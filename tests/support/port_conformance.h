@@ -8,8 +8,7 @@
 #define PORT_CONFORMANCE_H
 
 #include <stdbool.h>
-
-#include "port.h"
+#include "port/port.h"
 
 struct conformance {
 	int ranks;

@@ -7,11 +7,23 @@
  *
  * The random part is the same with chance deciding, against a model that knows every record.
  */
+#include "app/own_lane.h"
+#include "base/options.h"
+#include "base/order.h"
+#include "engine/life.h"
+#include "future/future.h"
+#include "helm/agree.h"
+#include "helm/news.h"
+#include "helm/peer.h"
+#include "helm/progress.h"
+#include "link/channel.h"
+#include "shared/engine.h"
+#include "shared/lane.h"
+#include "shared/message.h"
 #include "support/test.h"
-
-#include "options.h"
-#include "port_sim.h"
-#include "progress.h"
+#include "sim/net/port_sim.h"
+#include "wire/bodies.h"
+#include "wire/record.h"
 
 enum { RANKS_MAX = 7, RECORDS_MAX = 40 };
 
@@ -41,7 +53,7 @@ static ferry *create_engine(fy_sim *sim, int rank)
 	ferry *engine;
 	given.flags = FERRY_NONBLOCK;
 	assert_int_equal(fy_options_resolve(&given, &options), 0);
-	assert_int_equal(fy_engine_create(fy_sim_port(sim, rank), &options, 1, &engine), 0);
+	assert_int_equal(fy_life_create(fy_sim_port(sim, rank), &options, 1, &engine), 0);
 	return engine;
 }
 
@@ -60,7 +72,7 @@ static void end(struct ranks *r)
 	for (int i = 0; i < r->n; i++) {
 		fy_sim_kill(r->sim, i); /* with its receives, so that their memory may be freed */
 		r->p[i]->clean = true;
-		fy_engine_destroy(r->engines[i]);
+		fy_life_destroy(r->engines[i]);
 		fy_engine_release(r->engines[i]);
 	}
 	fy_sim_destroy(r->sim);
@@ -95,11 +107,11 @@ static void deliver(struct ranks *r, int index)
 	struct fy_progress *p = r->p[w.to];
 	memmove(&r->words[index], &r->words[index + 1], (size_t)(--r->n_words - index) * sizeof w);
 	if (w.what == NEWS)
-		fy_agree_hear(p, fy_channel_get(p, w.from), &w.news);
+		fy_news_hear(p, fy_peer_get(p, w.from), &w.news);
 	else if (w.what == UP)
-		fy_agree_up(p, fy_channel_get(p, w.from), &w.word);
+		fy_agree_up(p, fy_peer_get(p, w.from), &w.word);
 	else
-		fy_agree_down(p, fy_channel_get(p, w.from), &w.word);
+		fy_agree_down(p, fy_peer_get(p, w.from), &w.word);
 	collect(r, w.to);
 	assert_int_equal(p->stats.malformed, 0);
 }
@@ -260,14 +272,14 @@ static void what_waits_in_a_lane_is_waited_for(void **state)
 	for (int by_handler = 0; by_handler < 2; by_handler++) {
 		struct ranks r;
 		begin(&r, 3);
-		struct fy_lane *lane = fy_engine_lane_create(r.engines[1]);
+		struct fy_lane *lane = fy_own_lane_create(r.engines[1]);
 		lane->tail = 80;
 		r.p[1]->lanes = lane;
 		if (by_handler) /* it ends after its rank has joined */
 			lane->tail = 0;
 		join_all(&r, FY_AGREE_FENCE);
 		if (by_handler) {
-			assert_int_equal(fy_lane_tag_posts(lane, fy_tag(0)), 0);
+			assert_int_equal(fy_lane_tag_posts(lane, fy_record_tag(0)), 0);
 			lane->tail = 80;
 			fy_lane_tag_posts(lane, 0);
 		}
@@ -341,7 +353,7 @@ static void what_is_no_verdict_is_not_believed(void **state)
 		struct fy_agree_word down = {
 			.n = 1, .round = 0, .kind = FY_AGREE_FENCE, .verdict = verdict
 		};
-		fy_agree_down(r.p[1], fy_channel_get(r.p[1], 0), &down);
+		fy_agree_down(r.p[1], fy_peer_get(r.p[1], 0), &down);
 		assert_int_equal(r.p[1]->stats.malformed, verdict - 1);
 	}
 	assert_false(stopped(&r, 1));
@@ -601,7 +613,7 @@ static void go_on(struct programs *m, int rank)
 	if (of->failed || of->done == of->fences) {
 		of->closing = true;
 		fy_agree_join(p, FY_AGREE_CLOSE);
-	} else if (fy_agree_refuses_fence(p)) {
+	} else if (fy_news_refuse_fence(p)) {
 		of->failed = true;
 		if (of->done != m->common || !strstr(ferry_last_error(), "is in ferry_close"))
 			is_wrong(m, rank, "a fence was refused that all ranks have");
@@ -709,7 +721,7 @@ static void who_is_awaited_is_known(void **state)
 			turn(&r);
 		for (int i = 0; i < 7 && n < 6; i++) {
 			unsigned at = 0, named = 0;
-			fy_agree_awaited(r.p[i], &list);
+			fy_news_awaited(r.p[i], &list);
 			assert_int_equal(list.count, 6 - n);
 			for (int rank = 0; rank < 7; rank++) {
 				if (joined[rank])

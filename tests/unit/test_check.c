@@ -5,9 +5,9 @@
 
 #include <msgpack.h>
 
-#include "check.h"
-#include "decode.h"
 #include "ferry_msgpack.h"
+#include "codec/check.h"
+#include "codec/decode.h"
 
 #define NO_LIMIT SIZE_MAX
 

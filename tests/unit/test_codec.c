@@ -4,9 +4,9 @@
 
 #include <pthread.h>
 
-#include "engine.h"
 #include "ferry_msgpack.h"
-#include "message.h"
+#include "shared/engine.h"
+#include "shared/message.h"
 
 #define OUT_OF_BAND 1000
 #define DECODE_MEMORY 100000
@@ -305,26 +305,27 @@ static void assert_malformed(ferry_message *message, const char *text)
 	ferry_message_release(message);
 }
 
-#define MALFORMED(bytes, text) assert_malformed(message_with(bytes, sizeof(bytes) - 1), text)
+#define FY_MALFORMED(bytes, text) assert_malformed(message_with(bytes, sizeof(bytes) - 1), text)
 
 static void each_class_of_malformed_bytes_has_its_offset_and_reason(void **state)
 {
 	(void)state;
-	MALFORMED("\x92\x01\xc1", "at byte 2 of 3: a byte that msgpack does not use");
-	MALFORMED("\x91\xcd\x01", "at byte 1 of 3: the bytes end inside a header");
-	MALFORMED("\xa5"
-	          "abcd",
-	          "at byte 0 of 5: a length beyond the end of the bytes");
-	MALFORMED("\xc6\xff\xff\xff\xff", "at byte 0 of 5: a length beyond the end of the bytes");
-	MALFORMED("\xc9\xff\xff\xff\xff\x05",
-	          "at byte 0 of 6: a length beyond the end of the bytes");
-	MALFORMED("\xdd\xff\xff\xff\xff", "at byte 0 of 5: a count beyond the end of the bytes");
-	MALFORMED("\xdf\xff\xff\xff\xff", "at byte 0 of 5: a count beyond the end of the bytes");
-	MALFORMED("\x01\x02", "at byte 1 of 2: bytes after the object");
-	MALFORMED("\x91\xd6\x7f\x00\x00\x00\x00",
-	          "at byte 1 of 7: a reference to an attachment that is not there");
-	MALFORMED("\xd5\x7f\x00\x00",
-	          "at byte 0 of 4: a reference to an attachment does not have four bytes");
+	FY_MALFORMED("\x92\x01\xc1", "at byte 2 of 3: a byte that msgpack does not use");
+	FY_MALFORMED("\x91\xcd\x01", "at byte 1 of 3: the bytes end inside a header");
+	FY_MALFORMED("\xa5"
+	             "abcd",
+	             "at byte 0 of 5: a length beyond the end of the bytes");
+	FY_MALFORMED("\xc6\xff\xff\xff\xff",
+	             "at byte 0 of 5: a length beyond the end of the bytes");
+	FY_MALFORMED("\xc9\xff\xff\xff\xff\x05",
+	             "at byte 0 of 6: a length beyond the end of the bytes");
+	FY_MALFORMED("\xdd\xff\xff\xff\xff", "at byte 0 of 5: a count beyond the end of the bytes");
+	FY_MALFORMED("\xdf\xff\xff\xff\xff", "at byte 0 of 5: a count beyond the end of the bytes");
+	FY_MALFORMED("\x01\x02", "at byte 1 of 2: bytes after the object");
+	FY_MALFORMED("\x91\xd6\x7f\x00\x00\x00\x00",
+	             "at byte 1 of 7: a reference to an attachment that is not there");
+	FY_MALFORMED("\xd5\x7f\x00\x00",
+	             "at byte 0 of 4: a reference to an attachment does not have four bytes");
 	char deep[100];
 	memset(deep, 0x91, sizeof deep);
 	assert_malformed(message_with(deep, sizeof deep), "at byte 31 of 100: nested too deeply");

@@ -1,15 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Executors: pools, strands, queues and their descriptors, and the ends of all of them. */
 #include "test.h"
+#include "base/fail.h"
+#include "base/order.h"
+#include "future/executor.h"
+#include "future/hooks.h"
+#include "future/pool.h"
+#include "future/queue.h"
+#include "future/task.h"
 
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <sched.h>
-
-#include "executor.h"
-#include "future.h"
-#include "status.h"
 
 /* ---- helpers ----------------------------------------------------------------------- */
 
@@ -609,18 +612,18 @@ static void who_is_last(struct job *job)
 
 	pthread_barrier_wait(&place->barrier);
 	if (job->number == 0)
-		place->last_alone = fy_executor_last_runner();
+		place->last_alone = fy_pool_last_runner();
 	pthread_barrier_wait(&place->barrier);
-	fy_executor_blocking(true);
-	fy_executor_blocking(true); /* nested */
-	fy_executor_blocking(false);
+	fy_pool_blocking(true);
+	fy_pool_blocking(true); /* nested */
+	fy_pool_blocking(false);
 	pthread_barrier_wait(&place->barrier);
 	if (job->number == 0)
-		place->last_both = fy_executor_last_runner();
+		place->last_both = fy_pool_last_runner();
 	pthread_barrier_wait(&place->barrier);
-	fy_executor_blocking(false);
+	fy_pool_blocking(false);
 	pthread_barrier_wait(&place->barrier);
-	place->wrong += job->number == 0 && fy_executor_last_runner();
+	place->wrong += job->number == 0 && fy_pool_last_runner();
 	pthread_barrier_wait(&place->barrier);
 }
 
@@ -636,9 +639,9 @@ static void the_last_runner_of_a_pool_is_known(void **state)
 	assert_int_equal(place.last_alone, 0);
 	assert_int_equal(place.last_both, 1);
 	assert_int_equal(place.wrong, 0);
-	assert_false(fy_executor_last_runner());
-	fy_executor_blocking(true);
-	assert_false(fy_executor_last_runner());
+	assert_false(fy_pool_last_runner());
+	fy_pool_blocking(true);
+	assert_false(fy_pool_last_runner());
 	pthread_barrier_destroy(&place.barrier);
 }
 
@@ -732,9 +735,9 @@ static void the_descriptor_is_readable_exactly_while_there_is_something_to_run(v
 		assert_int_equal(ferry_executor_run(queue, 1, 0), 1);
 	}
 	assert_false(readable(fd));
-	assert_int_equal(fy_executor_drain(queue), 0);
+	assert_int_equal(fy_future_queue_drain(queue), 0);
 	submit_new(queue, NULL, NULL, 0, 0);
-	assert_int_equal(fy_executor_drain(queue), 1);
+	assert_int_equal(fy_future_queue_drain(queue), 1);
 	assert_false(readable(fd));
 	ferry_executor_destroy(queue);
 }
@@ -851,10 +854,10 @@ static void a_closing_engine_runs_what_is_left_in_its_queues(void **state)
 	submit_new(mine[0], submit_more, mine[2], 0, 0);
 	submit_new(mine[2], NULL, NULL, 0, 0);
 	submit_new(other, NULL, NULL, 0, 0);
-	assert_int_equal(fy_executor_engine_closing(engine), 3);
+	assert_int_equal(fy_future_queue_engine_closing(engine), 3);
 	assert_int_equal(jobs_run, 3);
-	assert_int_equal(fy_executor_engine_closing(engine), 0);
-	assert_int_equal(fy_executor_engine_closing(other_engine), 1);
+	assert_int_equal(fy_future_queue_engine_closing(engine), 0);
+	assert_int_equal(fy_future_queue_engine_closing(other_engine), 1);
 	for (int i = 0; i < 3; i++)
 		ferry_executor_destroy(mine[i]);
 	ferry_executor_destroy(other);

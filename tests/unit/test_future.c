@@ -2,15 +2,16 @@
 /* Futures one at a time: completion, waiting, replies, callbacks, cancel, deadlines,
  * promises, races. */
 #include "test.h"
+#include "base/cache.h"
+#include "base/fail.h"
+#include "base/order.h"
+#include "future/future.h"
+#include "future/hooks.h"
+#include "future/task.h"
 
 #include <malloc.h>
 #include <pthread.h>
 #include <unistd.h>
-
-#include "cache.h"
-#include "executor.h"
-#include "future.h"
-#include "status.h"
 
 /* ---- an engine's place, and messages that only count ------------------------- */
 

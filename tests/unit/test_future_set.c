@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Many futures at once: wait_all, wait_any, ferry_future_all, ferry_future_any, and chains. */
 #include "test.h"
+#include "base/order.h"
+#include "future/future.h"
+#include "future/hooks.h"
+#include "future/watch.h"
 
 #include <pthread.h>
-
-#include "executor.h"
-#include "future.h"
-#include "status.h"
-#include "watch.h"
 
 /* ---- helpers --------------------------------------------------------------------- */
 

@@ -5,9 +5,11 @@
 #include <pthread.h>
 
 #include "ferry.h"
-#include "lane.h"
-#include "status.h"
-#include "wake.h"
+#include "base/clock.h"
+#include "base/order.h"
+#include "shared/lane.h"
+#include "shared/wake.h"
+#include "wire/record.h"
 
 /* ---- helpers ----------------------------------------------------------------------- */
 
@@ -153,12 +155,12 @@ static void waiting_for_room_ends_in_time_or_when_told(void **state)
 	uint32_t stop = 1;
 	while (put(lane, 1000, 1))
 		;
-	int64_t start = fy_now();
+	int64_t start = fy_clock_now();
 	assert_false(fy_lane_await_room(lane, 1016, start + FERRY_MS(20), &go_on));
-	assert_true(fy_now() - start >= FERRY_MS(20));
+	assert_true(fy_clock_now() - start >= FERRY_MS(20));
 	assert_false(fy_lane_await_room(lane, 1016, INT64_MAX, &stop));
 	fy_lane_consume(lane, lane->tail);
-	assert_true(fy_lane_await_room(lane, 1016, fy_now(), &go_on));
+	assert_true(fy_lane_await_room(lane, 1016, fy_clock_now(), &go_on));
 	destroy(lane);
 }
 
@@ -196,9 +198,9 @@ struct sleeper {
 static void *sleep_for_room(void *arg)
 {
 	struct sleeper *s = arg;
-	int64_t start = fy_now();
+	int64_t start = fy_clock_now();
 	s->got_room = fy_lane_await_room(s->lane, 1016, start + FERRY_S(10), &go_on);
-	s->took = fy_now() - start;
+	s->took = fy_clock_now() - start;
 	return NULL;
 }
 
@@ -235,13 +237,13 @@ static int64_t wake_once(void)
 	assert_int_equal(pthread_create(&thread, NULL, sleep_for_room, &s), 0);
 	while (!fy_load_acquire_32(&lane->waiting))
 		;
-	for (int64_t asleep = fy_now() + FERRY_US(50); fy_now() < asleep;)
+	for (int64_t asleep = fy_clock_now() + FERRY_US(50); fy_clock_now() < asleep;)
 		;
-	int64_t start = fy_now();
+	int64_t start = fy_clock_now();
 	fy_lane_has_work(lane);
 	fy_lane_consume(lane, FY_LANE_BYTES / 2);
 	pthread_join(thread, NULL);
-	int64_t took = fy_now() - start;
+	int64_t took = fy_clock_now() - start;
 	assert_true(s.got_room);
 	destroy(lane);
 	return took;
@@ -288,7 +290,7 @@ static void *produce(void *arg)
 		while (!put(p->lane, length_of(i), i)) {
 			p->waits++;
 			if (!fy_lane_await_room(p->lane, fy_record_size(length_of(i)),
-			                        fy_now() + FERRY_S(30), &go_on)) {
+			                        fy_clock_now() + FERRY_S(30), &go_on)) {
 				p->failed = true;
 				break;
 			}

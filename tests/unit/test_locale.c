@@ -1,16 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A program that follows its user's locale, and the user is Turkish: i is no lower case of I, and
  * numbers have a comma. */
+#include "base/log.h"
+#include "base/options.h"
 #include "support/test.h"
 
 #include <ctype.h>
 #include <fcntl.h>
 #include <locale.h>
 #include <unistd.h>
-
-#include "log.h"
-#include "options.h"
-#include "status.h"
 
 static char directory[] = "/tmp/ferry_locale.XXXXXX";
 

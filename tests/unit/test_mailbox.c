@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The mailbox: order, filters, removal, and what readers asked for. */
 #include "test.h"
+#include "shared/engine.h"
+#include "shared/mailbox.h"
+#include "shared/message.h"
 
 #include <pthread.h>
-
-#include "engine.h"
-#include "message.h"
 
 /* ---- helpers ----------------------------------------------------------------------- */
 

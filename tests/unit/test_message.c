@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Messages: writing, attachments, references, and the form inside a batch. */
 #include "test.h"
-
-#include "engine.h"
-#include "message.h"
+#include "link/fold.h"
+#include "shared/account.h"
+#include "shared/engine.h"
+#include "shared/message.h"
 
 /* ---- helpers ----------------------------------------------------------------------- */
 
@@ -128,10 +129,10 @@ static void what_is_not_there_is_not_read(void **state)
 /* Fold into memory of exactly that size, with guards. */
 static char *fold(const ferry_message *m, size_t *size_p)
 {
-	size_t size = fy_message_folded_size(m);
+	size_t size = fy_fold_size(m);
 	char *bytes = malloc(size + 16);
 	memset(bytes, 0x5A, size + 16);
-	fy_message_fold(m, bytes + 8);
+	fy_fold_write(m, bytes + 8);
 	for (unsigned i = 0; i < 8; i++) {
 		assert_int_equal(bytes[i], 0x5A);
 		assert_int_equal(bytes[8 + size + i], 0x5A);
@@ -149,7 +150,7 @@ static void round_trip(size_t body, const size_t *parts, size_t n_parts)
 	ferry_message *m = make(body, parts, n_parts), *back = NULL;
 	char *folded = fold(m, &size);
 	assert_int_equal(size % 8, 0);
-	assert_int_equal(fy_message_unfold(&engine, 9, folded, size, &back), FERRY_OK);
+	assert_int_equal(fy_fold_read(&engine, 9, folded, size, &back), FERRY_OK);
 	assert_content(back, body, parts, n_parts);
 	assert_int_equal(fy_message_total(back), fy_message_total(m));
 	assert_true(back->flags & FY_MESSAGE_RECEIVED);
@@ -193,7 +194,7 @@ static void refused(const char *bytes, size_t nbytes)
 	ferry_message *m = NULL;
 	char *copy = malloc(nbytes ? nbytes : 1);
 	memcpy(copy, bytes, nbytes);
-	assert_int_equal(fy_message_unfold(&engine, 9, copy, nbytes, &m), FERRY_EDECODE);
+	assert_int_equal(fy_fold_read(&engine, 9, copy, nbytes, &m), FERRY_EDECODE);
 	assert_null(m);
 	assert_int_equal(engine.refs, 1);
 	free(copy);
@@ -234,7 +235,7 @@ static ferry_message *receive(size_t body, const size_t *parts, size_t n_parts)
 	size_t size;
 	ferry_message *m = make(body, parts, n_parts), *back = NULL;
 	char *folded = fold(m, &size);
-	assert_int_equal(fy_message_unfold(&engine, 9, folded, size, &back), FERRY_OK);
+	assert_int_equal(fy_fold_read(&engine, 9, folded, size, &back), FERRY_OK);
 	free(folded);
 	ferry_message_release(m);
 	return back;

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Options: fields, environment, defaults, and what is refused with which sentence. */
 #include "test.h"
+#include "base/cpus.h"
+#include "base/log.h"
+#include "base/option.h"
+#include "base/options.h"
+#include "base/place.h"
+#include "shared/engine.h"
 
 #include <fcntl.h>
 #include <unistd.h>
-
-#include "engine.h"
-#include "log.h"
-#include "options.h"
-#include "place.h"
-#include "status.h"
 
 extern char **environ;
 
@@ -119,7 +119,7 @@ static void spinning_needs_four_processors(void **state)
 			break;
 		}
 	assert_int_equal(sched_setaffinity(0, sizeof one, &one), 0);
-	assert_int_equal(fy_processors(), CPU_COUNT(&before));
+	assert_int_equal(fy_place_processors(), CPU_COUNT(&before));
 	r = resolve(NULL);
 	assert_int_equal(sched_setaffinity(0, sizeof before, &before), 0);
 	assert_int_equal(r.spin, CPU_COUNT(&before) < 4 ? 0 : FERRY_US(20));
@@ -393,7 +393,7 @@ static void lists_of_processors_are_checked(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
 		assert_variable_refused("FERRY_PROGRESS_CPUS", bad[i], "such as 3, 2-3 or 0,4-6");
-	assert_int_equal(fy_options_cpus("0,4-6,1023", &set), FERRY_OK);
+	assert_int_equal(fy_cpus_of_progress("0,4-6,1023", &set), FERRY_OK);
 	assert_int_equal(CPU_COUNT(&set), 5);
 	assert_true(CPU_ISSET(0, &set) && CPU_ISSET(4, &set) && CPU_ISSET(5, &set) &&
 	            CPU_ISSET(6, &set));
@@ -501,14 +501,14 @@ static char *read_file(const char *name)
 	return text;
 }
 
-/* Where fy_say goes meanwhile. */
+/* Where fy_log_say goes meanwhile. */
 static void say_to(const char *name)
 {
-	if (fy_say_fd != STDERR_FILENO)
-		close(fy_say_fd);
-	fy_say_fd =
+	if (fy_log_say_fd != STDERR_FILENO)
+		close(fy_log_say_fd);
+	fy_log_say_fd =
 		name ? open(name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600) : STDERR_FILENO;
-	assert_true(fy_say_fd >= 0);
+	assert_true(fy_log_say_fd >= 0);
 }
 
 static void unknown_variables_are_named_in_the_log(void **state)
@@ -631,15 +631,15 @@ static void a_line_that_everybody_has_to_see(void **state)
 	(void)state;
 	snprintf(said, sizeof said, "/tmp/test_options.%ld.said", (long)getpid());
 	snprintf(where, sizeof where, "/tmp/test_options.%ld.log", (long)getpid());
-	fy_say_fd = open(said, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-	assert_true(fy_say_fd >= 0);
-	fy_say(NULL, "before %s", "an engine");
-	fy_say(&engine, "without a log");
+	fy_log_say_fd = open(said, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	assert_true(fy_log_say_fd >= 0);
+	fy_log_say(NULL, "before %s", "an engine");
+	fy_log_say(&engine, "without a log");
 	assert_int_equal(fy_log_open(where, 5, &engine.log), FERRY_OK);
-	fy_say(&engine, "number %d", 3);
+	fy_log_say(&engine, "number %d", 3);
 	fy_log_close(engine.log);
-	close(fy_say_fd);
-	fy_say_fd = STDERR_FILENO;
+	close(fy_log_say_fd);
+	fy_log_say_fd = STDERR_FILENO;
 	assert_string_equal(
 		read_file(said),
 		"ferry: before an engine\nferry: rank 5: without a log\nferry: rank 5: number 3\n");

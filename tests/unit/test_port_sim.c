@@ -8,8 +8,9 @@
 #include <unistd.h>
 
 #include "ferry.h"
-#include "port_sim.h"
+#include "port/port.h"
 #include "support/port_conformance.h"
+#include "sim/net/port_sim.h"
 
 /* ---- the conformance suite over it --------------------------------------- */
 

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The record: its sizes, its fields, and the copies of the hot path. */
 #include "test.h"
-
-#include "record.h"
+#include "wire/record.h"
 
 #define ROOM 512
 #define GUARD 0x5A
@@ -93,7 +92,7 @@ static void bodies_of_every_length_are_copied(void **state)
 			random_bytes(from, n);
 			memset(to, GUARD, sizeof to);
 			from = realloc(from, n ? n : 1);
-			fy_body_copy(to + at, from, n);
+			fy_record_copy_body(to + at, from, n);
 			assert_copied(to, from, at, n);
 			free(from);
 		}

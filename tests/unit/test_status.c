@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Status codes, the thread's last error, and times. */
 #include "test.h"
+#include "base/clock.h"
+#include "base/fail.h"
 
 #include <pthread.h>
-
-#include "status.h"
 
 static const int all[] = { FERRY_OK, FERRY_PENDING,
 #define VALUE(name, value, text) FERRY_##name,
@@ -117,7 +117,7 @@ static void *fail_without_memory(void *arg)
 	failing = 1;
 	fy_fail(FERRY_EINVAL, "not noted");
 	failing = 1;
-	if (fy_text())
+	if (fy_fail_text())
 		strcat(seen, "there is room. ");
 	snprintf(seen + strlen(seen), 100, "%s; ", ferry_last_error());
 	fy_fail(FERRY_EINVAL, "noted");
@@ -140,32 +140,32 @@ static void without_memory_there_is_a_sentence_all_the_same(void **state)
 static void times_saturate(void **state)
 {
 	(void)state;
-	assert_int_equal(fy_until(100, 0), 100);
-	assert_int_equal(fy_until(100, 5), 105);
-	assert_true(fy_until(100, FERRY_FOREVER) == INT64_MAX);
-	assert_true(fy_until(100, INT64_MAX) == INT64_MAX);
-	assert_true(fy_until(100, INT64_MAX - 100) == INT64_MAX);
-	assert_true(fy_until(100, INT64_MAX - 101) == INT64_MAX - 1);
+	assert_int_equal(fy_clock_until(100, 0), 100);
+	assert_int_equal(fy_clock_until(100, 5), 105);
+	assert_true(fy_clock_until(100, FERRY_FOREVER) == INT64_MAX);
+	assert_true(fy_clock_until(100, INT64_MAX) == INT64_MAX);
+	assert_true(fy_clock_until(100, INT64_MAX - 100) == INT64_MAX);
+	assert_true(fy_clock_until(100, INT64_MAX - 101) == INT64_MAX - 1);
 }
 
 static void only_forever_is_a_negative_timeout(void **state)
 {
 	(void)state;
-	assert_true(fy_timeout_ok(0));
-	assert_true(fy_timeout_ok(1));
-	assert_true(fy_timeout_ok(INT64_MAX));
-	assert_true(fy_timeout_ok(FERRY_FOREVER));
-	assert_false(fy_timeout_ok(-2));
-	assert_false(fy_timeout_ok(INT64_MIN));
+	assert_true(fy_clock_timeout_ok(0));
+	assert_true(fy_clock_timeout_ok(1));
+	assert_true(fy_clock_timeout_ok(INT64_MAX));
+	assert_true(fy_clock_timeout_ok(FERRY_FOREVER));
+	assert_false(fy_clock_timeout_ok(-2));
+	assert_false(fy_clock_timeout_ok(INT64_MIN));
 }
 
 static void the_clock_does_not_go_back(void **state)
 {
-	int64_t before = fy_now();
+	int64_t before = fy_clock_now();
 
 	(void)state;
 	for (int i = 0; i < 1000; i++) {
-		int64_t now = fy_now();
+		int64_t now = fy_clock_now();
 		assert_true(now >= before);
 		before = now;
 	}

@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Deadlines: each at its time, and no memory for those whose future is done. */
 #include "test.h"
-
-#include "progress.h"
+#include "future/future.h"
+#include "helm/progress.h"
+#include "helm/timer.h"
+#include "link/channel.h"
+#include "shared/engine.h"
+#include "shared/message.h"
 
 static ferry_future *pending(void)
 {

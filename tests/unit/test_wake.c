@@ -6,8 +6,9 @@
 #include <pthread.h>
 
 #include "ferry.h"
-#include "status.h"
-#include "wake.h"
+#include "base/clock.h"
+#include "base/order.h"
+#include "shared/wake.h"
 
 struct sleeper {
 	struct fy_wake *wake;
@@ -21,8 +22,8 @@ struct sleeper {
 static void *sleep_long(void *arg)
 {
 	struct sleeper *s = arg;
-	int64_t start = fy_now();
-	while (!fy_load_acquire_32(&s->work) && !s->rung && fy_now() - start < s->time) {
+	int64_t start = fy_clock_now();
+	while (!fy_load_acquire_32(&s->work) && !s->rung && fy_clock_now() - start < s->time) {
 		fy_wake_announce(s->wake, s->nap);
 		if (fy_load_acquire_32(&s->work)) {
 			fy_wake_stay(s->wake);
@@ -31,7 +32,7 @@ static void *sleep_long(void *arg)
 		fy_store_release_32(&s->sleeps, s->sleeps + 1);
 		s->rung = fy_wake_sleep(s->wake, s->time);
 	}
-	s->took = fy_now() - start;
+	s->took = fy_clock_now() - start;
 	return NULL;
 }
 
@@ -41,7 +42,7 @@ static pthread_t begin(struct sleeper *s, int64_t asleep_for)
 	assert_int_equal(pthread_create(&thread, NULL, sleep_long, s), 0);
 	while (!fy_load_acquire_32(&s->sleeps))
 		;
-	for (int64_t until = fy_now() + asleep_for; fy_now() < until;)
+	for (int64_t until = fy_clock_now() + asleep_for; fy_clock_now() < until;)
 		;
 	return thread;
 }
@@ -75,9 +76,9 @@ static void nobody_is_woken_who_is_awake(void **state)
 	fy_wake_check(&wake);
 	fy_wake_check(&wake);
 	assert_int_equal(wake.wakes, 1);
-	int64_t start = fy_now();
+	int64_t start = fy_clock_now();
 	fy_wake_sleep(&wake, FERRY_S(20)); /* woken before it slept */
-	assert_true(fy_now() - start < FERRY_S(5));
+	assert_true(fy_clock_now() - start < FERRY_S(5));
 }
 
 static void a_sleep_ends_in_time(void **state)

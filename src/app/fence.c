@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * ferry_fence: one thread of a rank at a time; a fence whose time was up goes on at the next call.
+ */
+#include <pthread.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "ferry.h"
+#include "base/clock.h"
+#include "base/fail.h"
+#include "base/order.h"
+#include "future/future.h"
+#include "future/wait.h"
+#include "helm/ask.h"
+#include "helm/command.h"
+#include "helm/errands.h"
+#include "shared/engine.h"
+#include "shared/thread.h"
+
+static int begin_fence(ferry *e, ferry_future **future_p)
+{
+	struct fy_errand_fence fence = { .future = fy_future_create(e, FY_FUTURE_NO_CANCEL),
+		                         .why = "the engine is being closed" };
+	if (!fence.future)
+		return fy_fail(FERRY_ENOMEM, "no memory for a fence");
+	struct fy_command c = { .run = fy_errands_join_fence, .arg = &fence };
+	int status = fy_ask_and_wait(e, &c);
+	if (status) {
+		ferry_future_release(fence.future);
+		ferry_future_release(fence.future);
+		return fy_fail(status, "%s", fence.why);
+	}
+	*future_p = fence.future;
+	return FERRY_OK;
+}
+
+/* The fence that has not ended yet, if there is one, is this thread's until give_fence. */
+static int claim_fence(ferry *e, ferry_future **future_p)
+{
+	pthread_mutex_lock(&e->aside);
+	bool busy = e->fencing, stopped = fy_load_acquire_32(&e->phase) == FY_STOPPED;
+	if (!busy && !stopped) {
+		e->fencing = true;
+		*future_p = e->fence;
+		e->fence = NULL;
+	}
+	pthread_mutex_unlock(&e->aside);
+	if (stopped)
+		return fy_fail(FERRY_ESTOPPED, "the engine was closed");
+	return busy ? fy_fail(FERRY_EINVAL,
+	                      "another thread of this rank is in ferry_fence: one at a time")
+	            : FERRY_OK;
+}
+
+/* `future`: of a fence that goes on, or NULL. Close has looked for the last time once the engine
+ * has stopped. */
+static void give_fence(ferry *e, ferry_future *future)
+{
+	pthread_mutex_lock(&e->aside);
+	if (fy_load_acquire_32(&e->phase) != FY_STOPPED) {
+		e->fence = future;
+		future = NULL;
+	}
+	e->fencing = false;
+	pthread_mutex_unlock(&e->aside);
+	ferry_future_release(future);
+}
+
+int ferry_fence(ferry *e, int64_t timeout)
+{
+	if (!e || !fy_clock_timeout_ok(timeout))
+		return fy_fail(FERRY_EINVAL,
+		               "ferry_fence needs an engine and a timeout >= 0 or FERRY_FOREVER");
+	if (fy_thread_on_progress(e) || fy_thread_in_handler(e))
+		return fy_fail(FERRY_EDEADLK,
+		               "ferry_fence would wait for the handler or callback that calls it");
+	ferry_future *future = NULL;
+	int64_t until = fy_clock_until(fy_clock_now(), timeout);
+	int status = claim_fence(e, &future);
+	if (status)
+		return status;
+	if (!future)
+		status = begin_fence(e, &future);
+	if (status == FERRY_OK)
+		status = fy_wait_until(future, until);
+	if (future && status != FERRY_PENDING) {
+		if (status < 0)
+			fy_fail(status, "%s", ferry_future_detail(future));
+		ferry_future_release(future);
+		future = NULL;
+	}
+	give_fence(e, future);
+	return status;
+}

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Registering handlers. Any thread of the application.
+ */
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+#include "ferry.h"
+#include "base/fail.h"
+#include "base/futex.h"
+#include "base/order.h"
+#include "future/executor.h"
+#include "helm/ask.h"
+#include "helm/command.h"
+#include "helm/errands.h"
+#include "shared/handler.h"
+
+/* Nothing of the old handler runs or will run: messages that wait in its executor will find it
+ * closed, those that are being handled on other threads are waited for. Inline ones ended before
+ * the command ran. */
+static void await_idle(struct fy_handler *old)
+{
+	if (!old)
+		return;
+	uint32_t mine = fy_handler_runs_here(old), running;
+	while (old->where && (running = fy_load_acquire_32(&old->running)) > mine)
+		fy_futex_wait(&old->running, running, INT64_MAX, false);
+	fy_handler_release(old);
+}
+
+static struct fy_handler *handler_create(uint32_t op, ferry_executor *where, ferry_handler_fn *fn,
+                                         void *arg)
+{
+	struct fy_handler *h = calloc(1, sizeof *h);
+	if (!h)
+		return NULL;
+	*h = (struct fy_handler){ .op = op, .where = where, .fn = fn, .arg = arg, .refs = 1 };
+	if (where)
+		fy_executor_retain(where);
+	return h;
+}
+
+int ferry_handle(ferry *engine, uint32_t op, ferry_executor *where, ferry_handler_fn *fn, void *arg)
+{
+	if (!engine)
+		return fy_fail(FERRY_EINVAL, "ferry_handle needs an engine");
+	if (op >= FERRY_OP_RESERVED)
+		return fy_fail(FERRY_EINVAL, "op %#x is reserved: the program's ops are below %#x",
+		               op, FERRY_OP_RESERVED);
+	struct fy_errand_handler r = { .op = op };
+	r.command.run = fy_errands_set_handler;
+	r.command.arg = &r;
+	if (fn && !(r.handler = handler_create(op, where, fn, arg)))
+		return fy_fail(FERRY_ENOMEM, "no memory for a handler");
+	int status = fy_ask_and_wait(engine, &r.command);
+	if (status && r.handler)
+		fy_handler_release(r.handler);
+	await_idle(r.old);
+	return status;
+}
+
+int ferry_handle_memory(ferry *engine, uint32_t op, ferry_memory_fn *fn, void *arg)
+{
+	if (!engine)
+		return fy_fail(FERRY_EINVAL, "ferry_handle_memory needs an engine");
+	if (op >= FERRY_OP_RESERVED)
+		return fy_fail(FERRY_EINVAL, "op %#x is reserved: the program's ops are below %#x",
+		               op, FERRY_OP_RESERVED);
+	struct fy_errand_memory r = { .op = op, .fn = fn, .arg = arg };
+	r.command.run = fy_errands_set_memory;
+	r.command.arg = &r;
+	return fy_ask_and_wait(engine, &r.command);
+}

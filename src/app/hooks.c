@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the engine does for futures (future.h says what each hook owes): it lets a waiting thread
+ * drive, runs inline callbacks, keeps deadlines, and completes promises that are left at the end.
+ */
+#include "app/hooks.h"
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "ferry.h"
+#include "base/fail.h"
+#include "base/order.h"
+#include "future/future.h"
+#include "future/hooks.h"
+#include "future/task.h"
+#include "helm/ask.h"
+#include "helm/command.h"
+#include "helm/drive.h"
+#include "helm/errands.h"
+#include "link/tasks.h"
+#include "shared/engine.h"
+#include "shared/habit.h"
+#include "shared/lane.h"
+#include "shared/message.h"
+#include "shared/thread.h"
+
+static bool future_ready(const void *future)
+{
+	return fy_future_is_done(future);
+}
+
+static void hook_wait(ferry *engine, const ferry_future *future, int64_t until)
+{
+	if (!fy_engine_enter(engine))
+		return;
+	struct fy_lane *lane =
+		fy_thread_recent.serial == engine->serial ? fy_thread_recent.lane : NULL;
+	if (!lane || !lane->flooded) /* at the end of a flood nobody is in a hurry */
+		fy_add_64(&engine->waits, 1);
+	if (lane) {
+		fy_habit_waits(lane);
+		lane->flooded = false;
+	}
+	fy_drive_help(engine, future_ready, future, until);
+	fy_engine_leave(engine);
+}
+
+static bool hook_on_progress(ferry *engine)
+{
+	return fy_thread_on_progress(engine);
+}
+
+static int hook_run_inline(ferry *engine, struct fy_task *task)
+{
+	if (fy_thread_is_stepping(engine)) {
+		fy_tasks_defer(engine->progress, task);
+		return FERRY_OK;
+	}
+	if (!engine || !fy_engine_enter(engine)) /* ferry_future_all of no futures has none */
+		return FERRY_ESTOPPED;
+	ck_stack_push_upmc(&engine->tasks, &task->entry);
+	fy_engine_notify(engine);
+	fy_engine_leave(engine);
+	return FERRY_OK;
+}
+
+static int hook_deadline(ferry *engine, ferry_future *future, int64_t when)
+{
+	struct fy_errand_deadline d = { .command = { .run = fy_errands_add_deadline, .arg = &d },
+		                        .future = future,
+		                        .when = when };
+	return fy_ask_and_wait(engine, &d.command);
+}
+
+/* A receive that nobody waits for any more must not take a message away. */
+static void hook_abandoned(ferry *engine, ferry_future *future)
+{
+	if (!(future->flags & FY_FUTURE_IS_STARTED) || !fy_engine_enter(engine))
+		return;
+	fy_add_32(&engine->starts_given_up, 1);
+	fy_engine_notify(engine);
+	fy_engine_leave(engine);
+}
+
+/* Under aside: `id` says where the pointer to this one is, so that none of 100,000 is
+ * looked for. */
+static void list_promise(ferry *engine, ferry_future *future)
+{
+	future->next = engine->promises;
+	future->id = (uintptr_t)&engine->promises;
+	if (future->next)
+		future->next->id = (uintptr_t)&future->next;
+	engine->promises = future;
+}
+
+static int hook_promise_opened(ferry *engine, ferry_future *future)
+{
+	int status = FERRY_OK;
+	pthread_mutex_lock(&engine->aside);
+	if (fy_load_acquire_32(&engine->phase) == FY_STOPPED) {
+		status = fy_fail(FERRY_ESTOPPED, "a promise cannot be made: the engine was closed");
+	} else {
+		list_promise(engine, future);
+	}
+	pthread_mutex_unlock(&engine->aside);
+	return status;
+}
+
+static void hook_promise_closed(ferry *engine, ferry_future *future)
+{
+	pthread_mutex_lock(&engine->aside);
+	*(ferry_future **)(uintptr_t)future->id = future->next;
+	if (future->next)
+		future->next->id = future->id;
+	pthread_mutex_unlock(&engine->aside);
+}
+
+static ferry_message *hook_empty(ferry *engine)
+{
+	return fy_message_empty(engine);
+}
+
+static bool hook_stopped(ferry *engine)
+{
+	return fy_load_acquire_32(&engine->phase) == FY_STOPPED;
+}
+
+static pthread_once_t hooks_once = PTHREAD_ONCE_INIT;
+
+static void set_hooks(void)
+{
+	fy_future_hooks = (struct fy_future_hooks){
+		.on_progress = hook_on_progress,
+		.engine_wait = hook_wait,
+		.run_inline = hook_run_inline,
+		.deadline = hook_deadline,
+		.abandoned = hook_abandoned,
+		.promise_opened = hook_promise_opened,
+		.promise_closed = hook_promise_closed,
+		.message_retain = ferry_message_retain,
+		.message_release = ferry_message_release,
+		.message_empty = hook_empty,
+		.stopped = hook_stopped,
+	};
+}
+
+void fy_app_hooks_set(void)
+{
+	pthread_once(&hooks_once, set_hooks);
+}

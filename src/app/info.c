@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What there is to know of an engine: rank, size, status, counters, options. Any thread.
+ */
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "ferry.h"
+#include "base/fail.h"
+#include "base/options.h"
+#include "base/order.h"
+#include "helm/ask.h"
+#include "helm/command.h"
+#include "helm/errands.h"
+#include "shared/engine.h"
+#include "shared/wake.h"
+
+int ferry_stats_read(const ferry *engine, ferry_stats *stats)
+{
+	if (!engine || !stats || stats->size < sizeof stats->size)
+		return fy_fail(FERRY_EINVAL, "ferry_stats_read needs an engine and statistics made "
+		                             "with FERRY_STATS_INIT");
+	ferry *e = (ferry *)(uintptr_t)engine;
+	ferry_stats now;
+	struct fy_command c = { .run = fy_errands_copy_stats, .arg = &now };
+	if (fy_ask_and_wait(e, &c) != FERRY_OK)
+		return fy_fail(FERRY_ESTOPPED,
+		               "the engine has stopped: read the counters before it is closed");
+	now.lane_full = fy_load_acquire_64(&e->lane_full);
+	now.lends = fy_load_acquire_64(&e->lends);
+	now.wakes = fy_load_acquire_64(&e->wake.wakes);
+	now.handled += fy_engine_handled(e);
+	size_t size = stats->size < sizeof now ? stats->size : sizeof now;
+	memcpy(stats, &now, size);
+	stats->size = size;
+	return FERRY_OK;
+}
+
+int ferry_rank(const ferry *engine)
+{
+	return engine ? engine->rank : fy_fail(FERRY_EINVAL, "ferry_rank needs an engine");
+}
+
+int ferry_size(const ferry *engine)
+{
+	return engine ? engine->size : fy_fail(FERRY_EINVAL, "ferry_size needs an engine");
+}
+
+int ferry_status(const ferry *engine)
+{
+	if (!engine)
+		return fy_fail(FERRY_EINVAL, "ferry_status needs an engine");
+	if (fy_load_acquire_32(&engine->phase) != FY_STOPPED)
+		return FERRY_OK;
+	if (engine->status)
+		return fy_fail(engine->status, "the engine has stopped: %s",
+		               ferry_strerror(engine->status));
+	return fy_fail(FERRY_ESTOPPED, "the engine was closed");
+}
+
+int ferry_options_resolved(const ferry *engine, ferry_options *options)
+{
+	if (!engine || !options)
+		return fy_fail(FERRY_EINVAL, "ferry_options_resolved needs an engine and options "
+		                             "made with FERRY_OPTIONS_INIT");
+	ferry *e = (ferry *)(uintptr_t)engine; /* only counted in and out */
+	if (!fy_engine_enter(e))
+		return fy_fail(FERRY_ESTOPPED, "the engine has stopped");
+	int status = fy_options_report(&engine->options, options);
+	fy_engine_leave(e);
+	return status;
+}

@@ -1,0 +1,457 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Post and call: a record into this thread's lane.
+ *
+ * ferry_post has a short way for what is frequent: a small body, no future, room. Everything
+ * else goes the long way, which also finds the sentence for what is wrong.
+ */
+#include "app/post.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "ferry.h"
+#include "app/own_lane.h"
+#include "app/reserve.h"
+#include "base/clock.h"
+#include "base/fail.h"
+#include "base/order.h"
+#include "future/future.h"
+#include "future/wait.h"
+#include "helm/drive.h"
+#include "shared/engine.h"
+#include "shared/lane.h"
+#include "shared/message.h"
+#include "shared/thread.h"
+#include "shared/wake.h"
+#include "wire/bodies.h"
+#include "wire/record.h"
+
+static int check(const struct fy_post *o)
+{
+	if (!o->engine)
+		return fy_fail(FERRY_EINVAL, "the engine is NULL: ferry_open makes one");
+	if (o->rank < 0 || o->rank >= o->engine->size)
+		return fy_fail(FERRY_EINVAL, "rank %d: this job has ranks 0 to %d", o->rank,
+		               o->engine->size - 1);
+	if (!o->message && !o->body && o->nbytes)
+		return fy_fail(FERRY_EINVAL, "the body is NULL and nbytes is %zu", o->nbytes);
+	if (!fy_clock_timeout_ok(o->timeout))
+		return fy_fail(FERRY_EINVAL, "timeout %lld: times are >= 0 ns, or FERRY_FOREVER",
+		               (long long)o->timeout);
+	size_t total = o->message ? fy_message_total(o->message) : o->nbytes;
+	if (total > o->engine->options.message_max)
+		return fy_fail(FERRY_ETOOBIG, "a message of %zu bytes: options.message_max is %zu",
+		               total, o->engine->options.message_max);
+	return FERRY_OK;
+}
+
+static int check_op(uint32_t op)
+{
+	if (op >= FERRY_OP_RESERVED)
+		return fy_fail(FERRY_EINVAL, "op %#x is reserved: the program's ops are below %#x",
+		               op, FERRY_OP_RESERVED);
+	return FERRY_OK;
+}
+
+/* This thread posted here last, and anybody may. */
+static inline bool is_mine_and_open(const ferry *engine)
+{
+	return fy_thread_recent.serial == engine->serial &&
+	       fy_load_relaxed_32(&engine->phase) == FY_OPEN;
+}
+
+/* The engine stopped while we posted. Once it has looked at the lanes for the last time, the record
+ * is either out, and its future was completed, or it will stay: then it is void, and its future and
+ * message stay the caller's. */
+static int posted_too_late(ferry *e, struct fy_lane *lane)
+{
+	uint64_t end = lane->tail;
+	fy_own_lane_orphaned(e, lane);
+	if ((int64_t)(fy_load_acquire_64(&lane->head) - end) >= 0)
+		return FERRY_OK;
+	lane->tail = fy_load_acquire_64(&lane->head);
+	return fy_fail(FERRY_ESTOPPED, "the engine was closed meanwhile");
+}
+
+static bool is_empty(const void *arg)
+{
+	const struct fy_lane *lane = arg;
+	return fy_load_acquire_64(&lane->head) == lane->tail;
+}
+
+/* What was posted leaves, or will be seen to. */
+static bool drive_quickly(ferry *e, struct fy_lane *lane)
+{
+	bool seen_to = false;
+	lane->quick = 0;
+	if (!fy_engine_enter(e))
+		return false;
+	if (lane->slow)
+		fy_drive_until(e, is_empty, lane, 0);
+	else
+		seen_to = fy_drive_steer(e, is_empty, lane);
+	fy_engine_leave(e);
+	if (seen_to)
+		lane->steered_at = fy_clock_now();
+	return seen_to || is_empty(lane);
+}
+
+static void wake_or_drive(ferry *e, struct fy_lane *lane, bool awaited)
+{
+	bool may = awaited && lane->quick && e->lendable && !fy_thread_on_progress(NULL);
+	if (!may || !drive_quickly(e, lane))
+		fy_wake_up(&e->wake);
+}
+
+static inline int publish(ferry *e, struct fy_lane *lane, uint32_t size, bool awaited)
+{
+	fy_lane_publish(lane, size);
+	if (fy_unlikely(!fy_load_relaxed_32(&lane->listed)))
+		fy_own_lane_list(e, lane);
+	uint32_t sleeper = fy_wake_look(&e->wake); /* last: being listed is work, too */
+	if (fy_likely(!sleeper))
+		return FERRY_OK;
+	if (sleeper == FY_WAKE_STOPPED)
+		return posted_too_late(e, lane);
+	wake_or_drive(e, lane, awaited);
+	return FERRY_OK;
+}
+
+/* A body that is too long for a lane travels as a message of its own. */
+static int wrap(const struct fy_post *o, ferry_message **message_p)
+{
+	ferry_message *m = fy_message_new(o->engine, o->op, o->nbytes);
+	if (!m)
+		return fy_fail(FERRY_ENOMEM, "no memory for a copy of %zu bytes", o->nbytes);
+	memcpy(m->body, o->body, o->nbytes);
+	m->flags |= FY_MESSAGE_POSTED;
+	*message_p = m;
+	return FERRY_OK;
+}
+
+static int write_record(const struct fy_post *o, ferry_message *m, ferry_future *future)
+{
+	uint32_t word = o->kind | (future ? FY_EXT : 0) |
+	                (m ? FY_LARGE | (uint32_t)sizeof m : (uint32_t)o->nbytes);
+	uint32_t size = fy_record_size(word);
+	struct fy_record *r = NULL;
+	int status = fy_reserve(o, size, 0, &r);
+	if (status)
+		return status;
+	fy_record_clear_end(r, size);
+	*r = (struct fy_record){ word, o->op, (uint32_t)o->rank, o->lane->stream };
+	if (future)
+		fy_record_set_ext(r, (uint64_t)(uintptr_t)future);
+	if (m)
+		memcpy(fy_record_data(r), &m, sizeof m);
+	else
+		fy_record_copy_body(fy_record_data(r), o->body, o->nbytes);
+	return publish(o->engine, o->lane, size, future != NULL);
+}
+
+static void discard(ferry_future *future)
+{
+	if (!future)
+		return;
+	ferry_future_release(future); /* the engine's */
+	ferry_future_release(future);
+}
+
+static uint32_t future_flags(const struct fy_post *o)
+{
+	uint32_t flags =
+		o->flags | (o->op == FY_OP_START ? FY_FUTURE_IS_STARTED : FY_FUTURE_IS_POSTED);
+	if (o->kind == FY_KIND_CALL)
+		flags |= FY_FUTURE_IS_CALL;
+	if (o->op == FY_OP_FLUSH || o->op == FY_OP_FLUSH_ALL)
+		flags |= FY_FUTURE_IS_FLUSH;
+	return flags;
+}
+
+static int post_checked(struct fy_post *o, ferry_future **future_p)
+{
+	ferry_message *m = o->message;
+	bool wrapped = !m && o->nbytes > FY_LANE_INLINE;
+	bool wanted = future_p || o->kind == FY_KIND_CALL;
+	ferry_future *future = wanted ? fy_future_create(o->engine, future_flags(o)) : NULL;
+	int status = wanted && !future ? fy_fail(FERRY_ENOMEM, "no memory for a future") : FERRY_OK;
+	if (future && o->kind == FY_KIND_CALL)
+		/* without one the reply finds memory of its own */
+		future->reply = fy_message_blank(o->lane);
+	if (status == FERRY_OK && wrapped)
+		status = wrap(o, &m);
+	else if (m)
+		ferry_message_retain(m);
+	if (status == FERRY_OK)
+		status = write_record(o, m, future);
+	if (status == FERRY_OK) {
+		if (future_p)
+			*future_p = future;
+		else if (future)
+			ferry_future_release(future);
+		return FERRY_OK;
+	}
+	if (m)
+		ferry_message_release(m);
+	discard(future);
+	return status;
+}
+
+/* A long body: its room first, before it is copied. */
+static int post_long(struct fy_post *o, size_t held, ferry_future **future_p)
+{
+	struct fy_record *room;
+	int status =
+		fy_reserve(o, fy_record_size(FY_EXT | (uint32_t)sizeof o->message), held, &room);
+	if (status)
+		return status;
+	status = post_checked(o, future_p);
+	/* when it has stopped, the engine may be gone by now */
+	if (status && status != FERRY_ESTOPPED)
+		fy_reserve_give_back(o->engine, o->rank, held);
+	return status;
+}
+
+static int post_open(struct fy_post *o, ferry_future **future_p)
+{
+	int bad = fy_reserve_check_open(o->engine);
+	if (bad)
+		return bad;
+	if (!o->lane)
+		o->lane = fy_own_lane(o->engine);
+	if (!o->lane && (bad = fy_reserve_check_open(o->engine)) != 0)
+		return bad;
+	if (!o->lane)
+		return fy_fail(FERRY_ENOMEM, "no memory for this thread's lane");
+	size_t held = o->message                   ? fy_message_held(o->message)
+	              : o->nbytes > FY_LANE_INLINE ? o->nbytes
+	                                           : 0;
+	return held ? post_long(o, held, future_p) : post_checked(o, future_p);
+}
+
+int fy_post(const struct fy_post *post, ferry_future **future_p)
+{
+	struct fy_post o = *post;
+	int bad = check(&o);
+	return bad ? bad : post_open(&o, future_p);
+}
+
+/* A record with a future, in the room that was reserved for it in this thread's lane. Returns the
+ * place of its body. */
+static inline void *begin_awaited(struct fy_record *r, uint32_t word, uint32_t op, uint32_t rank,
+                                  ferry_future *future)
+{
+	fy_record_clear_end(r, fy_record_size(word));
+	*r = (struct fy_record){ word, op, rank, fy_thread_recent.lane->stream };
+	fy_record_set_ext(r, (uint64_t)(uintptr_t)future);
+	return (char *)(r + 1) + 8;
+}
+
+static inline int publish_awaited(ferry *engine, uint32_t word, ferry_future *future,
+                                  ferry_future **future_p)
+{
+	int status = publish(engine, fy_thread_recent.lane, fy_record_size(word), true);
+	if (fy_likely(status == FERRY_OK))
+		*future_p = future;
+	else
+		discard(future);
+	return status;
+}
+
+#define START_WORD(nbytes) (FY_KIND_CONTROL | FY_EXT | (uint32_t)(nbytes))
+
+void *fy_post_start_begin(ferry *engine, size_t nbytes, ferry_future **future_p)
+{
+	if (fy_unlikely(!is_mine_and_open(engine)))
+		return NULL;
+	struct fy_record *r =
+		fy_lane_reserve(fy_thread_recent.lane, fy_record_size(START_WORD(nbytes)));
+	ferry_future *future = r ? fy_future_create(engine, FY_FUTURE_IS_STARTED) : NULL;
+	if (fy_unlikely(!future))
+		return NULL;
+	*future_p = future;
+	return begin_awaited(r, START_WORD(nbytes), FY_OP_START, (uint32_t)FERRY_NONE, future);
+}
+
+int fy_post_start_end(ferry *engine, size_t nbytes, ferry_future *future, ferry_future **future_p)
+{
+	return publish_awaited(engine, START_WORD(nbytes), future, future_p);
+}
+
+int fy_post_start(ferry *engine, const void *body, size_t nbytes, uint32_t flags,
+                  ferry_future **future_p)
+{
+	struct fy_post o = { .engine = engine,
+		             .kind = FY_KIND_CONTROL,
+		             .rank = FERRY_NONE,
+		             .op = FY_OP_START,
+		             .body = body,
+		             .nbytes = nbytes,
+		             .timeout = FERRY_FOREVER,
+		             .flags = flags };
+	return post_open(&o, future_p);
+}
+
+int fy_post_flush(ferry *engine, struct fy_lane *lane, int rank, int64_t timeout,
+                  ferry_future **future_p)
+{
+	bool all = rank == FERRY_ALL;
+	struct fy_post o = { .engine = engine,
+		             .lane = lane,
+		             .kind = FY_KIND_POST,
+		             .rank = all ? engine->rank : rank,
+		             .op = all ? FY_OP_FLUSH_ALL : FY_OP_FLUSH,
+		             .timeout = timeout };
+	return fy_post(&o, future_p);
+}
+
+/* Small, nothing wrong with it, and no reason to wait: the short way. */
+static inline bool is_frequent(const ferry *engine, int rank, uint32_t op, const void *body,
+                               size_t nbytes)
+{
+	return engine && (unsigned)rank < (unsigned)engine->size && op < FERRY_OP_RESERVED &&
+	       nbytes <= FY_LANE_INLINE && (body || !nbytes) && is_mine_and_open(engine) &&
+	       !fy_load_relaxed_8(&engine->full[rank]) && nbytes <= engine->options.message_max;
+}
+
+/* The short way with a future. False: the long one. */
+static bool post_awaited(ferry *engine, uint32_t kind, int rank, uint32_t op, const void *body,
+                         size_t nbytes, ferry_future **future_p, int *status_p)
+{
+	if (!future_p || !is_frequent(engine, rank, op, body, nbytes))
+		return false;
+	struct fy_lane *lane = fy_thread_recent.lane;
+	uint32_t word = kind | FY_EXT | (uint32_t)nbytes, size = fy_record_size(word);
+	struct fy_record *r = fy_lane_reserve(lane, size);
+	bool call = kind == FY_KIND_CALL;
+	ferry_future *future =
+		r ? fy_future_create(engine, FY_FUTURE_IS_POSTED | (call ? FY_FUTURE_IS_CALL : 0))
+		  : NULL;
+	if (!future)
+		return false;
+	if (call)
+		future->reply = fy_message_blank(lane);
+	fy_record_copy_body(begin_awaited(r, word, op, (uint32_t)rank, future), body, nbytes);
+	*status_p = publish_awaited(engine, word, future, future_p);
+	return true;
+}
+
+int ferry_post(ferry *engine, int rank, uint32_t op, const void *body, size_t nbytes,
+               ferry_future **future_p)
+{
+	int status;
+	if (fy_likely(!future_p && is_frequent(engine, rank, op, body, nbytes))) {
+		struct fy_lane *lane = fy_thread_recent.lane;
+		uint32_t word = FY_KIND_POST | (uint32_t)nbytes,
+			 size = fy_record_pad8((uint32_t)sizeof(struct fy_record) +
+		                               (uint32_t)nbytes);
+		struct fy_record *r = fy_lane_reserve(lane, size);
+		if (fy_likely(r != NULL)) {
+			fy_record_clear_end(r, size);
+			*r = (struct fy_record){ word, op, (uint32_t)rank, lane->stream };
+			fy_record_copy_body(r + 1, body, nbytes);
+			return publish(engine, lane, size, false);
+		}
+	}
+	if (post_awaited(engine, FY_KIND_POST, rank, op, body, nbytes, future_p, &status))
+		return status;
+	return ferry_post_for(engine, rank, op, body, nbytes, FERRY_FOREVER, future_p);
+}
+
+int ferry_post_for(ferry *engine, int rank, uint32_t op, const void *body, size_t nbytes,
+                   int64_t timeout, ferry_future **future_p)
+{
+	int bad = check_op(op);
+	struct fy_post o = { .engine = engine,
+		             .kind = FY_KIND_POST,
+		             .rank = rank,
+		             .op = op,
+		             .body = body,
+		             .nbytes = nbytes,
+		             .timeout = timeout };
+	return bad ? bad : fy_post(&o, future_p);
+}
+
+int ferry_call(ferry *engine, int rank, uint32_t op, const void *body, size_t nbytes,
+               ferry_future **future_p)
+{
+	int status;
+	if (post_awaited(engine, FY_KIND_CALL, rank, op, body, nbytes, future_p, &status))
+		return status;
+	return ferry_call_for(engine, rank, op, body, nbytes, FERRY_FOREVER, future_p);
+}
+
+int ferry_call_for(ferry *engine, int rank, uint32_t op, const void *body, size_t nbytes,
+                   int64_t timeout, ferry_future **future_p)
+{
+	int bad = check_op(op);
+	struct fy_post o = { .engine = engine,
+		             .kind = FY_KIND_CALL,
+		             .rank = rank,
+		             .op = op,
+		             .body = body,
+		             .nbytes = nbytes,
+		             .timeout = timeout };
+	return bad ? bad : fy_post(&o, future_p);
+}
+
+static int post_message(ferry *engine, int rank, ferry_message *message, uint32_t kind,
+                        ferry_future **future_p)
+{
+	if (!engine || !message)
+		return fy_fail(FERRY_EINVAL, "this needs an engine and a message");
+	if (message->engine != engine)
+		return fy_fail(FERRY_EINVAL,
+		               "the message belongs to another engine: create it with this one");
+	if (!(message->flags & (FY_MESSAGE_RECEIVED | FY_MESSAGE_POSTED | FY_MESSAGE_VIEW)))
+		message->flags |= FY_MESSAGE_POSTED;
+	struct fy_post o = { .engine = engine,
+		             .kind = kind,
+		             .rank = rank,
+		             .op = message->op,
+		             .message = message,
+		             .timeout = FERRY_FOREVER };
+	return fy_post(&o, future_p);
+}
+
+int fy_post_message(ferry *engine, int rank, ferry_message *message, ferry_future **future_p)
+{
+	return post_message(engine, rank, message, FY_KIND_POST, future_p);
+}
+
+int ferry_post_message(ferry *engine, int rank, ferry_message *message, ferry_future **future_p)
+{
+	int bad = message ? check_op(message->op) : FERRY_OK;
+	return bad ? bad : post_message(engine, rank, message, FY_KIND_POST, future_p);
+}
+
+int ferry_call_message(ferry *engine, int rank, ferry_message *message, ferry_future **future_p)
+{
+	int bad = message ? check_op(message->op) : FERRY_OK;
+	return bad ? bad : post_message(engine, rank, message, FY_KIND_CALL, future_p);
+}
+
+int ferry_flush(ferry *engine, int rank, int64_t timeout)
+{
+	if (!engine || !fy_clock_timeout_ok(timeout))
+		return fy_fail(FERRY_EINVAL,
+		               "ferry_flush needs an engine and a timeout >= 0 or FERRY_FOREVER");
+	if (rank != FERRY_ALL && (rank < 0 || rank >= engine->size))
+		return fy_fail(FERRY_EINVAL, "rank %d: this job has ranks 0 to %d, or FERRY_ALL",
+		               rank, engine->size - 1);
+	if (fy_thread_on_progress(engine))
+		return fy_fail(
+			FERRY_EDEADLK,
+			"ferry_flush would wait for the progress thread, which is running this");
+	ferry_future *future = NULL;
+	int64_t until = fy_clock_until(fy_clock_now(), timeout);
+	int status = fy_post_flush(engine, NULL, rank, timeout, &future);
+	if (status)
+		return status == FERRY_EAGAIN ? FERRY_PENDING : status;
+	status = fy_wait_until(future, until);
+	ferry_future_release(future);
+	return status;
+}

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef FY_APP_POST_H
+#define FY_APP_POST_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "ferry.h"
+
+struct fy_lane;
+
+struct fy_post {
+	ferry *engine;
+	struct fy_lane *lane;
+	uint32_t kind; /* FY_KIND_POST or FY_KIND_CALL */
+	int rank;
+	uint32_t op;
+	const void *body;
+	size_t nbytes;
+	ferry_message *message; /* instead of body */
+	int64_t timeout;
+	uint32_t flags; /* more FY_FUTURE_* for its future */
+};
+int fy_post(const struct fy_post *post, ferry_future **future_p);
+/* A record to the helm itself: flush of all ranks, with a future. */
+int fy_post_flush(ferry *engine, struct fy_lane *lane, int rank, int64_t timeout,
+                  ferry_future **future_p);
+/* A record to the helm itself: FY_OP_START, its body copied; `flags`: more FY_FUTURE_* for
+ * its future. */
+int fy_post_start(ferry *engine, const void *body, size_t nbytes, uint32_t flags,
+                  ferry_future **future_p);
+/* Likewise in two parts, where that goes without waiting: the place of the record's body, which the
+ * caller fills in between, or NULL: not now. */
+void *fy_post_start_begin(ferry *engine, size_t nbytes, ferry_future **future_p);
+int fy_post_start_end(ferry *engine, size_t nbytes, ferry_future *future, ferry_future **future_p);
+int fy_post_message(ferry *engine, int rank, ferry_message *message, ferry_future **future_p);
+
+#endif

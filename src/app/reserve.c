@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The place of a record in its lane, and of a long body in send_memory: taken, or waited for. The
+ * posting thread.
+ */
+#include "app/reserve.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "ferry.h"
+#include "app/post.h"
+#include "base/clock.h"
+#include "base/fail.h"
+#include "base/futex.h"
+#include "base/order.h"
+#include "future/pool.h"
+#include "helm/drive.h"
+#include "shared/engine.h"
+#include "shared/habit.h"
+#include "shared/lane.h"
+#include "shared/room.h"
+#include "shared/thread.h"
+
+/* While the engine closes, handlers go on posting, application threads do not. */
+int fy_reserve_check_open(ferry *e)
+{
+	uint32_t phase = fy_load_acquire_32(&e->phase);
+	if (fy_likely(phase == FY_OPEN))
+		return FERRY_OK;
+	if (phase == FY_CLOSING && (fy_thread_on_progress(e) || fy_thread_in_handler(e)))
+		return FERRY_OK;
+	return fy_fail(FERRY_ESTOPPED, "the engine is being closed");
+}
+
+static bool may_wait(ferry *e, int64_t timeout)
+{
+	return timeout != 0 && !(e->options.flags & FERRY_NONBLOCK) &&
+	       !fy_thread_on_progress(NULL) && !fy_pool_last_runner();
+}
+
+struct fy_wanted {
+	ferry *engine;
+	struct fy_lane *lane;
+	int rank;
+	uint32_t size;
+	size_t body; /* what send_memory must have room for */
+	/* it is taken, room or not: what a handler posts may be what the others wait for */
+	bool always;
+};
+
+/* 0: room, 1: none now, 2: the rank is gone. FERRY_NONE is the helm itself, whose room is
+ * the lane's. */
+static uint8_t fullness(const ferry *e, int rank)
+{
+	return rank == FERRY_NONE ? 0 : fy_load_acquire_8(&e->full[rank]);
+}
+
+static bool body_waits(const struct fy_wanted *r)
+{
+	return r->body && !r->always && fy_room_bodies_full(r->engine, r->rank);
+}
+
+/* That rank's channel has too much waiting already, or send_memory has no room. */
+static bool must_wait(const struct fy_wanted *r)
+{
+	uint8_t full = fullness(r->engine, r->rank);
+	return full == 1 || (full == 0 && body_waits(r));
+}
+
+static bool has_room(const void *arg)
+{
+	const struct fy_wanted *r = arg;
+	return !must_wait(r) && fy_lane_reserve(r->lane, r->size);
+}
+
+/* Of posters that compete for the last room one passes. */
+static bool claim_body(const struct fy_wanted *r)
+{
+	ferry *e = r->engine;
+	uint64_t held;
+	if (!r->body)
+		return true;
+	do {
+		held = fy_load_acquire_64(&e->bodies);
+		if (!r->always && fy_room_bodies_full_at(e, r->rank, held))
+			return false;
+	} while (!fy_cas_64(&e->bodies, held, held + r->body));
+	fy_add_32(&e->bodies_to[r->rank], fy_room_body_units(r->body));
+	return true;
+}
+
+/* It was not posted. Who waits for room may sleep, and the helm knows nothing of this body. */
+void fy_reserve_give_back(ferry *e, int rank, size_t body)
+{
+	fy_room_bodies_lower(e, rank, body);
+	fy_room_tell(e);
+}
+
+/* Application threads leave when the engine begins to close, handlers when it has stopped. */
+static const uint32_t *stop_word(const ferry *e)
+{
+	return fy_thread_in_handler(e) ? &e->stopped : &e->phase;
+}
+
+static void await_channel(const struct fy_wanted *r, ferry *e, int64_t until)
+{
+	fy_add_32(&e->room_waiting, 1);
+	uint32_t seen = fy_load_acquire_32(&e->room);
+	fy_fence_full();
+	if (must_wait(r) && !fy_load_acquire_32(stop_word(e)))
+		fy_futex_wait(&e->room, seen, until, false);
+	fy_add_32(&e->room_waiting, (uint32_t)-1);
+}
+
+static void await_room(const struct fy_wanted *r, ferry *e, int64_t until)
+{
+	r->lane->flooded = true;
+	if (!fy_habit_others_come_first(r->lane, e))
+		fy_drive_help(e, has_room, r, until);
+	if (has_room(r))
+		return;
+	if (must_wait(r))
+		await_channel(r, e, until);
+	else
+		fy_lane_await_room(r->lane, r->size, until, stop_word(e));
+}
+
+static int no_room(const struct fy_wanted *r)
+{
+	if (r->rank == FERRY_NONE)
+		return fy_fail(FERRY_EAGAIN, "no room in this thread's lane for another start now");
+	if (body_waits(r))
+		return fy_fail(FERRY_EAGAIN,
+		               "no room for another long body to rank %d now: %llu bytes of such "
+		               "bodies are not sent yet, and options.send_memory is %zu",
+		               r->rank, (unsigned long long)fy_load_acquire_64(&r->engine->bodies),
+		               r->engine->options.send_memory);
+	return fy_fail(FERRY_EAGAIN, "no room for another message to rank %d now", r->rank);
+}
+
+/* The place of a record in the lane, and in send_memory that of its body; or why there is none. */
+int fy_reserve(const struct fy_post *o, uint32_t size, size_t body, struct fy_record **record_p)
+{
+	ferry *e = o->engine;
+	bool handler = body && (fy_thread_on_progress(e) || fy_thread_in_handler(e));
+	struct fy_wanted room = { e, o->lane, o->rank, size, body, handler };
+	int64_t until = 0;
+	bool counted = false, entered = false;
+	int status;
+	while ((status = fy_reserve_check_open(e)) == FERRY_OK) {
+		uint8_t full = fullness(e, o->rank);
+		if (full == 2) {
+			status = fy_fail(FERRY_EPEER, "rank %d is gone", o->rank);
+			break;
+		}
+		if (full == 0 && (*record_p = fy_lane_reserve(o->lane, size)) && claim_body(&room))
+			break;
+		if (!counted) {
+			counted = true;
+			fy_add_64(&e->lane_full, 1);
+			until = fy_clock_until(fy_clock_now(), o->timeout);
+			entered = fy_engine_enter(e);
+			fy_pool_blocking(true);
+		}
+		if (!may_wait(e, o->timeout) || fy_clock_now() >= until) {
+			status = no_room(&room);
+			break;
+		}
+		if (entered)
+			await_room(&room, e, until);
+	}
+	if (counted)
+		fy_pool_blocking(false);
+	if (entered)
+		fy_engine_leave(e);
+	return status;
+}

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Memory that a thread keeps for its own next use: futures, and the messages that replies come in.
+ *
+ * A thread that posts and waits in a loop allocates nothing. Each thread has its own lists, at most
+ * FY_CACHE_MAX pieces each, freed when it exits: no locks, no shared words, and threads
+ * that come and go leave nothing behind. Pieces may be taken by one thread and given by another.
+ */
+#include "base/cache.h"
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdlib.h>
+
+#include "base/order.h"
+
+_Thread_local struct fy_cache fy_cache_lists[FY_CACHE_KINDS]
+	__attribute__((tls_model("initial-exec")));
+static _Thread_local bool leaving __attribute__((tls_model("initial-exec")));
+static pthread_key_t key; /* its destructor empties the lists of a thread that exits */
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+static bool works; /* constant after once */
+
+static void empty(void *unused)
+{
+	(void)unused;
+	leaving = true; /* destructors that run after this one free at once */
+	for (int kind = 0; kind < FY_CACHE_KINDS; kind++) {
+		fy_cache_lists[kind].room = 0;
+		while (fy_cache_lists[kind].first)
+			free(fy_cache_take((enum fy_cache_kind)kind, fy_cache_lists[kind].size));
+	}
+}
+
+static void make_key(void)
+{
+	works = pthread_key_create(&key, empty) == 0;
+}
+
+void *fy_cache_new(size_t size)
+{
+	return aligned_alloc(FY_CACHE_LINE,
+	                     (size + FY_CACHE_LINE - 1) / FY_CACHE_LINE * FY_CACHE_LINE);
+}
+
+unsigned fy_cache_count(enum fy_cache_kind kind)
+{
+	return fy_cache_lists[kind].count;
+}
+
+void fy_cache_give_slow(enum fy_cache_kind kind, void *memory, size_t size)
+{
+	pthread_once(&once, make_key);
+	if (fy_cache_lists[kind].room || leaving || !works ||
+	    pthread_setspecific(key, fy_cache_lists) != 0) {
+		free(memory);
+		return;
+	}
+	fy_cache_lists[kind].room = FY_CACHE_MAX;
+	fy_cache_lists[kind].size = size;
+	fy_cache_give(kind, memory, size);
+}

@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Memory that a thread keeps for its own next use: futures, and the messages that replies come in.
+ *
+ * A thread that posts and waits in a loop allocates nothing. Each thread has its own lists, at most
+ * FY_CACHE_MAX pieces each, freed when it exits: no locks, no shared words, and threads
+ * that come and go leave nothing behind. Pieces may be taken by one thread and given by another.
+ */
+#ifndef FY_BASE_CACHE_H
+#define FY_BASE_CACHE_H
+
+#include <stddef.h>
+
+#include "base/order.h"
+
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define FY_CACHE_ASAN 1
+#endif
+#elif defined(__SANITIZE_ADDRESS__)
+#define FY_CACHE_ASAN 1
+#endif
+#ifdef FY_CACHE_ASAN /* what lies in the cache is not to be touched */
+#include <sanitizer/asan_interface.h>
+#else
+#define ASAN_POISON_MEMORY_REGION(at, nbytes) ((void)(at))
+#define ASAN_UNPOISON_MEMORY_REGION(at, nbytes) ((void)(at))
+#endif
+
+enum fy_cache_kind { FY_CACHE_FUTURES, FY_CACHE_MESSAGES, FY_CACHE_KINDS };
+
+#define FY_CACHE_MAX 256u
+
+struct fy_piece {
+	struct fy_piece *next;
+};
+
+/* One list of one thread, which alone touches it. */
+struct fy_cache {
+	struct fy_piece *first;
+	unsigned count;
+	/* FY_CACHE_MAX; 0 before the first piece was given, and when the thread exits */
+	unsigned room;
+	size_t size; /* of its pieces: the sanitizer's */
+};
+
+extern _Thread_local struct fy_cache fy_cache_lists[FY_CACHE_KINDS]
+	__attribute__((tls_model("initial-exec")));
+
+/* A new piece, at the beginning of a line of the cache. NULL: no memory. */
+void *fy_cache_new(size_t size);
+/* The list takes no more: the first piece of a thread opens it, others are freed. */
+void fy_cache_give_slow(enum fy_cache_kind kind, void *memory, size_t size);
+/* Pieces that this thread keeps. */
+unsigned fy_cache_count(enum fy_cache_kind kind);
+
+/* A piece of this kind, or NULL: there is none, make a new one. */
+static inline void *fy_cache_take(enum fy_cache_kind kind, size_t size)
+{
+	struct fy_cache *cache = &fy_cache_lists[kind];
+	struct fy_piece *piece = cache->first;
+
+	(void)size;
+	if (fy_unlikely(!piece))
+		return NULL;
+	ASAN_UNPOISON_MEMORY_REGION(piece, size);
+	cache->first = piece->next;
+	cache->count--;
+	return piece;
+}
+
+/* Keep a piece of fy_cache_new, or free it. */
+static inline void fy_cache_give(enum fy_cache_kind kind, void *memory, size_t size)
+{
+	struct fy_cache *cache = &fy_cache_lists[kind];
+	struct fy_piece *piece = memory;
+
+	if (fy_unlikely(cache->count >= cache->room)) {
+		fy_cache_give_slow(kind, memory, size);
+		return;
+	}
+	piece->next = cache->first;
+	cache->first = piece;
+	cache->count++;
+	ASAN_POISON_MEMORY_REGION(piece, size);
+	/* The leak checker follows no pointer in poisoned memory. */
+	ASAN_UNPOISON_MEMORY_REGION(&piece->next, sizeof piece->next);
+}
+
+#endif

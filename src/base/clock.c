@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Monotonic time in nanoseconds, and the timeouts of the API. Any thread.
+ */
+#include "base/clock.h"
+
+#include <stdint.h>
+#include <time.h>
+
+#include "ferry.h"
+
+int64_t fy_clock_now(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+int64_t fy_clock_until(int64_t now, int64_t timeout)
+{
+	if (timeout == FERRY_FOREVER)
+		return INT64_MAX;
+	return timeout > INT64_MAX - now ? INT64_MAX : now + timeout;
+}

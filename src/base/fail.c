@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The thread's last error. Any thread. A function that fails notes a sentence here and returns the
+ * status. The texts are in memory that is made at a thread's first error and freed when it exits.
+ */
+#include "base/fail.h"
+
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "ferry.h"
+
+#define LAST_ERROR_BYTES 256
+
+/*
+ * In memory that is made at a thread's first error and freed when it exits. They are too long for
+ * static thread-local storage: a library that a program loads late shares a few hundred bytes of
+ * that with all others.
+ */
+struct texts {
+	char error[LAST_ERROR_BYTES];
+	char other[FY_TEXT_BYTES];
+};
+
+/* never written */
+static struct texts no_memory = { .error = "memory is exhausted, also for the reason" };
+static _Thread_local struct texts *texts __attribute__((tls_model("initial-exec")));
+static pthread_key_t key; /* its destructor frees those of a thread that exits */
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+static bool works; /* constant after once */
+
+static void leave(void *mine)
+{
+	texts = NULL;
+	free(mine);
+}
+
+static void make_key(void)
+{
+	works = pthread_key_create(&key, leave) == 0;
+}
+
+/* Those of this thread, or `no_memory`, where nothing is written to. */
+static struct texts *my_texts(void)
+{
+	if (texts && texts != &no_memory)
+		return texts;
+	pthread_once(&once, make_key);
+	texts = works ? calloc(1, sizeof *texts) : NULL;
+	if (texts && pthread_setspecific(key, texts) == 0)
+		return texts;
+	free(texts);
+	return texts = &no_memory;
+}
+
+char *fy_fail_text(void)
+{
+	struct texts *mine = my_texts();
+
+	return mine == &no_memory ? NULL : mine->other;
+}
+
+const char *ferry_last_error(void)
+{
+	return texts ? texts->error : "";
+}
+
+int(fy_fail)(int status, const char *format, ...)
+{
+	/* By way of a second buffer: an argument may be the last error itself. */
+	char text[LAST_ERROR_BYTES];
+	struct texts *mine = my_texts();
+	va_list arguments;
+
+	va_start(arguments, format);
+	vsnprintf(text, sizeof text, format, arguments);
+	va_end(arguments);
+	if (mine != &no_memory)
+		snprintf(mine->error, sizeof mine->error, "%s", text);
+	return status;
+}

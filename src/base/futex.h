@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef FY_BASE_FUTEX_H
+#define FY_BASE_FUTEX_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* `until`: absolute monotonic ns, INT64_MAX for ever. `shared`: across processes. */
+void fy_futex_wait(uint32_t *word, uint32_t expected, int64_t until, bool shared);
+void fy_futex_wake(uint32_t *word, int threads, bool shared);
+
+#endif

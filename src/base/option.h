@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef FY_BASE_OPTION_H
+#define FY_BASE_OPTION_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "ferry.h"
+
+enum fy_option_type {
+	FY_OPTION_FLAGS,  /* uint32_t; names, separated by commas */
+	FY_OPTION_LEVEL,  /* int; a name */
+	FY_OPTION_SIZE,   /* size_t; bytes, or with a suffix k, m, g */
+	FY_OPTION_TIME,   /* int64_t; ns, or with a suffix ns, us, ms, s */
+	FY_OPTION_SWITCH, /* int; 1 or on, 0 or off */
+	FY_OPTION_TEXT,   /* const char * */
+};
+
+#define FY_OPTION_COMPUTED INT64_MIN /* as a default: found out when the engine is opened */
+#define FY_OPTION_NO_NONE INT64_MIN  /* as `none`: FERRY_NONE has no meaning here */
+
+/* In all values here SIZE_MAX is -1. */
+struct fy_option {
+	const char *name; /* of the field; in upper case after FERRY_ that of the variable */
+	enum fy_option_type type;
+	size_t offset;
+	int64_t preset;   /* the default */
+	int64_t min, max; /* of what is given; none is outside */
+	int64_t none;     /* what FERRY_NONE becomes */
+	const char *help;
+	bool later; /* without effect in this version: what is not the default is refused */
+};
+
+/* The name of the environment variable of an option; `name` has room for FY_OPTION_NAME bytes. */
+#define FY_OPTION_NAME 40
+int64_t fy_option_get(const struct fy_option *option, const ferry_options *options);
+void fy_option_set(const struct fy_option *option, ferry_options *options, int64_t value);
+const char **fy_option_text_of(const struct fy_option *option, ferry_options *options);
+size_t fy_option_bytes(const struct fy_option *option);
+int fy_option_resolve(const struct fy_option *option, const ferry_options *given,
+                      ferry_options *resolved);
+int fy_option_resolve_text(const struct fy_option *option, ferry_options *given,
+                           ferry_options *resolved);
+void fy_option_variable(const struct fy_option *option, char name[FY_OPTION_NAME]);
+/* A value as a person would write it in the environment, such as "256m", "5s", "none". */
+void fy_option_format(const struct fy_option *option, const ferry_options *options, char *text,
+                      size_t nbytes);
+
+#endif

@@ -1,0 +1,250 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * All memory ordering of the library, in one file.
+ *
+ * The words used here, once: a *release* store makes everything that the
+ * thread wrote before visible to the thread whose *acquire* load reads the
+ * value. A *relaxed* access orders nothing. A *full* fence orders everything
+ * before it against everything after it, stores before loads included, which
+ * release and acquire do not.
+ *
+ * Two back ends:
+ *  - Concurrency Kit's ck_pr, the default. On TSO machines (x86) acquire and
+ *    release cost nothing but a compiler barrier; elsewhere CK's fences.
+ *  - the compiler's __atomic builtins, with FERRY_ORDER_BUILTINS, which
+ *    ThreadSanitizer and AddressSanitizer understand (an atomic step at memory
+ *    that was freed is a report, not an accident later); CK's header-only
+ *    structures (ck_stack) are switched over with it, because every ck_pr
+ *    operation that they use is redefined below before they are included.
+ *
+ * What pairs with what is said at each shared word: who writes it, who reads
+ * it, and which of the operations here makes that safe.
+ */
+#ifndef FY_BASE_ORDER_H
+#define FY_BASE_ORDER_H
+
+#include <ck_pr.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#if (defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)) && \
+	!defined(FERRY_ORDER_BUILTINS)
+#define FERRY_ORDER_BUILTINS 1
+#endif
+#if defined(__has_feature) && !defined(FERRY_ORDER_BUILTINS)
+#if __has_feature(thread_sanitizer) || __has_feature(address_sanitizer)
+#define FERRY_ORDER_BUILTINS 1
+#endif
+#endif
+
+#ifdef FERRY_ORDER_BUILTINS
+#define CK_USE_CC_BUILTINS 1
+#endif
+
+/*
+ * The operations, for words of 8, 32 and 64 bits and for pointers:
+ *
+ *   fy_load_relaxed_N   fy_load_acquire_N   fy_store_relaxed_N   fy_store_release_N
+ *   fy_cas_N  fy_swap_N  fy_add_N  fy_or_32     read-modify-write: acquire and release
+ *   fy_fence_full()                             stores before against loads after
+ */
+#ifdef FERRY_ORDER_BUILTINS
+
+#undef ck_pr_load_ptr
+#undef ck_pr_store_ptr
+#undef ck_pr_cas_ptr
+#undef ck_pr_cas_ptr_value
+#undef ck_pr_fas_ptr
+#define ck_pr_load_ptr(p)                                                        \
+	__extension__({                                                          \
+		__typeof__(*(p)) fy_l_ = __atomic_load_n((p), __ATOMIC_ACQUIRE); \
+		fy_l_;                                                           \
+	})
+#define ck_pr_store_ptr(p, v) __atomic_store_n((void **)(p), (void *)(v), __ATOMIC_RELEASE)
+#define ck_pr_fas_ptr(p, v) __atomic_exchange_n((void **)(p), (void *)(v), __ATOMIC_ACQ_REL)
+static inline bool fy_ck_cas_ptr_value(void *target, void *compare, void *set, void *value)
+{
+	bool won = __atomic_compare_exchange_n((void **)target, &compare, set, false,
+	                                       __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);
+	*(void **)value = compare;
+	return won;
+}
+static inline bool fy_ck_cas_ptr(void *target, void *compare, void *set)
+{
+	return __atomic_compare_exchange_n((void **)target, &compare, set, false, __ATOMIC_ACQ_REL,
+	                                   __ATOMIC_ACQUIRE);
+}
+#define ck_pr_cas_ptr(t, c, s) fy_ck_cas_ptr((t), (c), (s))
+#define ck_pr_cas_ptr_value(t, c, s, v) fy_ck_cas_ptr_value((t), (c), (s), (v))
+
+#define FY_ORDER_LOADS(N, type)                                  \
+	static inline type fy_load_relaxed_##N(const type *p)    \
+	{                                                        \
+		return __atomic_load_n(p, __ATOMIC_RELAXED);     \
+	}                                                        \
+	static inline type fy_load_acquire_##N(const type *p)    \
+	{                                                        \
+		return __atomic_load_n(p, __ATOMIC_ACQUIRE);     \
+	}                                                        \
+	static inline void fy_store_relaxed_##N(type *p, type v) \
+	{                                                        \
+		__atomic_store_n(p, v, __ATOMIC_RELAXED);        \
+	}                                                        \
+	static inline void fy_store_release_##N(type *p, type v) \
+	{                                                        \
+		__atomic_store_n(p, v, __ATOMIC_RELEASE);        \
+	}
+#define FY_ORDER_RMW(N, type)                                                                      \
+	static inline bool fy_cas_##N(type *p, type expected, type desired)                        \
+	{                                                                                          \
+		return __atomic_compare_exchange_n(p, &expected, desired, false, __ATOMIC_SEQ_CST, \
+		                                   __ATOMIC_SEQ_CST);                              \
+	}                                                                                          \
+	static inline type fy_swap_##N(type *p, type v)                                            \
+	{                                                                                          \
+		return __atomic_exchange_n(p, v, __ATOMIC_SEQ_CST);                                \
+	}                                                                                          \
+	static inline type fy_add_##N(type *p, type v)                                             \
+	{                                                                                          \
+		return __atomic_fetch_add(p, v, __ATOMIC_SEQ_CST);                                 \
+	}
+static inline uint32_t fy_or_32(uint32_t *p, uint32_t bits)
+{
+	return __atomic_fetch_or(p, bits, __ATOMIC_SEQ_CST);
+}
+static inline void *fy_load_relaxed_ptr(const void *p)
+{
+	return __atomic_load_n((void *const *)p, __ATOMIC_RELAXED);
+}
+static inline void *fy_load_acquire_ptr(const void *p)
+{
+	return __atomic_load_n((void *const *)p, __ATOMIC_ACQUIRE);
+}
+static inline void fy_store_release_ptr(void *p, void *v)
+{
+	__atomic_store_n((void **)p, v, __ATOMIC_RELEASE);
+}
+static inline void *fy_swap_ptr(void *p, void *v)
+{
+	return __atomic_exchange_n((void **)p, v, __ATOMIC_SEQ_CST);
+}
+static inline bool fy_cas_ptr(void *p, void *expected, void *desired)
+{
+	return __atomic_compare_exchange_n((void **)p, &expected, desired, false, __ATOMIC_SEQ_CST,
+	                                   __ATOMIC_SEQ_CST);
+}
+/* Not __atomic_thread_fence: ThreadSanitizer does not model fences and gcc warns of it. What they
+ * order is only ever accessed by the operations above, so nothing is missed by it. */
+#define fy_fence_full() __sync_synchronize()
+
+#else /* Concurrency Kit */
+
+#define FY_ORDER_LOADS(N, type)                                  \
+	static inline type fy_load_relaxed_##N(const type *p)    \
+	{                                                        \
+		return ck_pr_load_##N(p);                        \
+	}                                                        \
+	static inline type fy_load_acquire_##N(const type *p)    \
+	{                                                        \
+		type v = ck_pr_load_##N(p);                      \
+		ck_pr_fence_acquire();                           \
+		return v;                                        \
+	}                                                        \
+	static inline void fy_store_relaxed_##N(type *p, type v) \
+	{                                                        \
+		ck_pr_store_##N(p, v);                           \
+	}                                                        \
+	static inline void fy_store_release_##N(type *p, type v) \
+	{                                                        \
+		ck_pr_fence_release();                           \
+		ck_pr_store_##N(p, v);                           \
+	}
+/* On x86 a locked operation is a full fence by itself and these fences are
+ * compiler barriers; elsewhere they make acquire and release of it. */
+#define FY_ORDERED(type, expression)       \
+	do {                               \
+		ck_pr_fence_release();     \
+		ck_pr_fence_atomic();      \
+		type fy_r_ = (expression); \
+		ck_pr_fence_acquire();     \
+		return fy_r_;              \
+	} while (0)
+#define FY_ORDER_RMW(N, type)                                               \
+	static inline bool fy_cas_##N(type *p, type expected, type desired) \
+	{                                                                   \
+		FY_ORDERED(bool, ck_pr_cas_##N(p, expected, desired));      \
+	}                                                                   \
+	static inline type fy_swap_##N(type *p, type v)                     \
+	{                                                                   \
+		FY_ORDERED(type, ck_pr_fas_##N(p, v));                      \
+	}                                                                   \
+	static inline type fy_add_##N(type *p, type v)                      \
+	{                                                                   \
+		FY_ORDERED(type, ck_pr_faa_##N(p, v));                      \
+	}
+static inline uint32_t fy_or_32(uint32_t *p, uint32_t bits)
+{
+	uint32_t old = ck_pr_load_32(p);
+	ck_pr_fence_release();
+	while (!ck_pr_cas_32_value(p, old, old | bits, &old))
+		;
+	ck_pr_fence_acquire();
+	return old;
+}
+static inline void *fy_load_relaxed_ptr(const void *p)
+{
+	return ck_pr_load_ptr((void *const *)p);
+}
+static inline void *fy_load_acquire_ptr(const void *p)
+{
+	void *v = ck_pr_load_ptr((void *const *)p);
+	ck_pr_fence_acquire();
+	return v;
+}
+static inline void fy_store_release_ptr(void *p, void *v)
+{
+	ck_pr_fence_release();
+	ck_pr_store_ptr((void **)p, v);
+}
+static inline void *fy_swap_ptr(void *p, void *v)
+{
+	FY_ORDERED(void *, ck_pr_fas_ptr((void **)p, v));
+}
+static inline bool fy_cas_ptr(void *p, void *expected, void *desired)
+{
+	FY_ORDERED(bool, ck_pr_cas_ptr((void **)p, expected, desired));
+}
+#define fy_fence_full() ck_pr_fence_memory()
+
+#endif
+
+FY_ORDER_LOADS(8, uint8_t)
+FY_ORDER_LOADS(32, uint32_t)
+FY_ORDER_LOADS(64, uint64_t)
+FY_ORDER_RMW(32, uint32_t)
+FY_ORDER_RMW(64, uint64_t)
+
+/*
+ * A look at memory that MPI may be writing this moment, at any address. What is seen is a hint:
+ * nothing is read behind it, and whoever acts on it asks MPI first. The thread sanitizer is not
+ * asked, because MPI's write is no atomic one.
+ */
+typedef uint64_t fy_anywhere_64 __attribute__((aligned(1), may_alias));
+#ifdef FERRY_ORDER_BUILTINS
+__attribute__((no_sanitize("thread"), unused))
+#endif
+static inline uint64_t
+fy_peek_64(const void *at)
+{
+	return *(const volatile fy_anywhere_64 *)at;
+}
+
+/* A pause for a loop that spins on another thread's word. */
+#define fy_pause() ck_pr_stall()
+
+#define fy_likely(x) __builtin_expect(!!(x), 1)
+#define fy_unlikely(x) __builtin_expect(!!(x), 0)
+#define FY_CACHE_LINE 64
+#define FY_ALIGNED __attribute__((aligned(FY_CACHE_LINE)))
+
+#endif

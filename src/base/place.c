@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A new thread inherits from the one that makes it where it may run, its scheduling class and how
+ * nice it is. The one that opens an engine may be bound to a single processor, as OpenMP does with
+ * the first thread of a program. So the library looks at the main thread when it is loaded, which
+ * is before a program can bind it, and gives that to the threads that it makes.
+ *
+ * But libgomp binds the main thread when it is loaded itself, and may be loaded first. It knows
+ * then which places there were: they count as well.
+ */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
+
+#include "base/place.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "ferry.h"
+#include "base/cpus.h"
+#include "base/fail.h"
+
+#define CPUS_MAX 8192
+#define SETS (CPUS_MAX / CPU_SETSIZE)
+
+/* Written when the library is loaded, then constant; `set` gets libgomp's places on top,
+ * under places_once. */
+static struct {
+	cpu_set_t set[SETS];
+	bool known, class_known;
+	int class, nice;
+	struct sched_param parameter;
+} process;
+static pthread_once_t places_once = PTHREAD_ONCE_INIT;
+
+__attribute__((constructor)) static void look_at_main_thread(void)
+{
+	pid_t main_thread = getpid();
+	process.known = sched_getaffinity(main_thread, sizeof process.set, process.set) == 0;
+	process.class = sched_getscheduler(main_thread);
+	errno = 0;
+	process.nice = getpriority(PRIO_PROCESS, (id_t)main_thread);
+	process.class_known = errno == 0 && process.class >= 0 &&
+	                      sched_getparam(main_thread, &process.parameter) == 0;
+}
+
+/* ---- libgomp -------------------------------------------------------------------------- */
+
+/* There when the program is linked with it. LLVM's library has all of these, but asking it would
+ * start it, and it binds nobody before. */
+void GOMP_parallel(void (*fn)(void *), void *data, unsigned threads, unsigned flags)
+	__attribute__((weak));
+void __kmpc_fork_call(void) __attribute__((weak));
+int omp_get_num_places(void) __attribute__((weak));
+int omp_get_place_num_procs(int place) __attribute__((weak));
+void omp_get_place_proc_ids(int place, int *ids) __attribute__((weak));
+
+static void add_place(int place)
+{
+	int n = omp_get_place_num_procs(place);
+	int *ids = n > 0 ? malloc((size_t)n * sizeof *ids) : NULL;
+	if (!ids)
+		return;
+	omp_get_place_proc_ids(place, ids);
+	for (int i = 0; i < n; i++)
+		if (ids[i] >= 0 && ids[i] < CPUS_MAX)
+			CPU_SET_S((size_t)ids[i], sizeof process.set, process.set);
+	free(ids);
+}
+
+static void add_places(void)
+{
+	if (!process.known || !GOMP_parallel || __kmpc_fork_call || !omp_get_num_places ||
+	    !omp_get_place_num_procs || !omp_get_place_proc_ids)
+		return;
+	for (int place = 0, n = omp_get_num_places(); place < n; place++)
+		add_place(place);
+}
+
+/* ---- threads ---------------------------------------------------------------------------- */
+
+/* What the system does not permit stays as it was inherited. */
+void fy_place_as_process(void)
+{
+	pthread_once(&places_once, add_places);
+	if (process.class_known) {
+		sched_setscheduler(0, process.class, &process.parameter);
+		setpriority(PRIO_PROCESS, (id_t)gettid(), process.nice);
+	}
+	if (process.known)
+		sched_setaffinity(0, sizeof process.set, process.set);
+}
+
+int fy_place_processors(void)
+{
+	pthread_once(&places_once, add_places);
+	int count = process.known ? CPU_COUNT_S(sizeof process.set, process.set) : 0;
+	return count > 0 ? count : 1;
+}
+
+/* The system takes those of a list that are there, and says nothing of the others. */
+int fy_place_on(const char *list)
+{
+	cpu_set_t wanted, given;
+	int status = fy_cpus_of_progress(list, &wanted);
+	if (status)
+		return status;
+	CPU_ZERO(&given);
+	if (sched_setaffinity(0, sizeof wanted, &wanted) == 0)
+		sched_getaffinity(0, sizeof given, &given);
+	for (size_t cpu = 0; cpu < CPU_SETSIZE; cpu++)
+		if (CPU_ISSET(cpu, &wanted) && !CPU_ISSET(cpu, &given))
+			return fy_fail(FERRY_EINVAL,
+			               "progress_cpus=%.40s: there is no processor %zu, or this "
+			               "process may not run on it; name others, or leave it out",
+			               list, cpu);
+	return FERRY_OK;
+}

@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Code of the program that the library calls: handlers, callbacks, release and memory functions,
+ * starts of MPI.
+ *
+ *  - It has the signal mask of whoever opened the engine, also on the progress thread:
+ *    see fy_program_mask.
+ *  - It ends by returning. What leaves it in another way, an exception of C++ or pthread_exit,
+ *    would leave the helm or a strand held for ever: FY_PROGRAM ends the program then, with a
+ *    sentence. (longjmp tells nobody.)
+ *  - None is begun any more once exit() has come to the library: what it uses is being destroyed.
+ *    Whoever calls it asks fy_program_may_run first, after fy_program_enter on this thread.
+ *
+ * Exit sets `ending`, makes every running thread pass a fence, and waits for those that are inside.
+ * A thread says that it is inside, and then looks at `ending`. So either it sees the end or exit
+ * sees it. Who is inside pays for no fence where the kernel has membarrier (wake.h).
+ */
+#include "base/program.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/types.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "ferry.h"
+#include "base/barrier.h"
+#include "base/clock.h"
+#include "base/order.h"
+
+#define EXIT_WAITS FERRY_S(1)
+#define EXIT_LOOKS FERRY_US(100)
+
+_Thread_local struct fy_program_inside *fy_program_inside
+	__attribute__((tls_model("initial-exec")));
+static _Thread_local const sigset_t *mask_to_take __attribute__((tls_model("initial-exec")));
+uint32_t fy_program_ending, fy_program_enter_fences;
+const uint32_t fy_program_no_op = UINT32_MAX;
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+/* under lock; never shorter, a thread that exits leaves its own to the next */
+static struct fy_program_inside *all;
+/* of threads for which there is no memory: exit does not wait for these */
+static struct fy_program_inside not_known;
+static pthread_key_t key; /* its destructor gives back a thread's */
+static pthread_once_t key_once = PTHREAD_ONCE_INIT, begin_once = PTHREAD_ONCE_INIT;
+static bool works; /* constant after key_once */
+/* constant after begin_once: in the child of a fork exit has nothing to wait for */
+static pid_t process;
+
+/* ---- threads ------------------------------------------------------------------------------ */
+
+static void leave(void *mine)
+{
+	struct fy_program_inside *inside = mine;
+	pthread_mutex_lock(&lock);
+	inside->used = false;
+	pthread_mutex_unlock(&lock);
+	fy_program_inside = NULL;
+}
+
+static void make_key(void)
+{
+	works = pthread_key_create(&key, leave) == 0;
+}
+
+static struct fy_program_inside *take_one(void)
+{
+	pthread_mutex_lock(&lock);
+	struct fy_program_inside *mine = all;
+	while (mine && mine->used)
+		mine = mine->next;
+	if (!mine && (mine = aligned_alloc(FY_CACHE_LINE, FY_CACHE_LINE))) {
+		*mine = (struct fy_program_inside){ .next = all };
+		all = mine;
+	}
+	if (mine)
+		mine->used = true;
+	pthread_mutex_unlock(&lock);
+	return mine;
+}
+_Static_assert(sizeof(struct fy_program_inside) <= FY_CACHE_LINE, "one line a thread");
+
+void fy_program_mask(const sigset_t *mask)
+{
+	mask_to_take = mask;
+}
+
+struct fy_program_inside *fy_program_thread(void)
+{
+	if (mask_to_take)
+		pthread_sigmask(SIG_SETMASK, mask_to_take, NULL);
+	mask_to_take = NULL;
+	pthread_once(&key_once, make_key);
+	fy_program_inside = works ? take_one() : NULL;
+	if (fy_program_inside && pthread_setspecific(key, fy_program_inside) != 0)
+		leave(fy_program_inside);
+	if (!fy_program_inside)
+		fy_program_inside = &not_known;
+	return fy_program_inside;
+}
+
+/* ---- it does not return --------------------------------------------------------------------- */
+
+static void say(const char *text)
+{
+	ssize_t ignored = write(STDERR_FILENO, text, strlen(text));
+	(void)ignored;
+}
+
+void fy_program_left(const char *what, uint32_t op)
+{
+	char text[200], of[32] = "";
+	if (op != fy_program_no_op)
+		snprintf(of, sizeof of, " of op %#x", op);
+	snprintf(text, sizeof text,
+	         "ferry: %s%s did not return: neither an exception nor pthread_exit may leave it. "
+	         "The program ends here.\n",
+	         what, of);
+	say(text);
+	abort();
+}
+
+/* ---- exit -------------------------------------------------------------- */
+
+static bool is_anybody_inside(void)
+{
+	bool is = false;
+	pthread_mutex_lock(&lock);
+	for (struct fy_program_inside *inside = all; inside && !is; inside = inside->next)
+		is = inside != fy_program_inside && fy_load_acquire_32(&inside->depth) != 0;
+	pthread_mutex_unlock(&lock);
+	return is;
+}
+
+void fy_program_end(void)
+{
+	const struct timespec look = { 0, EXIT_LOOKS };
+	fy_store_release_32(&fy_program_ending, 1);
+	fy_barrier_everywhere();
+	int64_t until = fy_clock_now() + EXIT_WAITS;
+	bool inside;
+	while ((inside = is_anybody_inside()) && fy_clock_now() < until)
+		nanosleep(&look, NULL);
+	if (inside)
+		say("ferry: exit goes on beside a handler or callback that has not returned for a "
+		    "second\n");
+}
+
+static void at_exit(void)
+{
+	if (getpid() == process)
+		fy_program_end();
+}
+
+static void begin(void)
+{
+	process = getpid();
+	fy_program_enter_fences = !fy_barrier_is_everywhere();
+	atexit(at_exit);
+}
+
+void fy_program_begin(void)
+{
+	pthread_once(&begin_once, begin);
+}

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Large messages: announced by a record in a batch, so that they keep their place in the order;
+ * their bytes travel as MPI messages of their own, from the poster's memory into memory that the
+ * receiver allocates, in chunks.
+ *
+ * A message whose bytes fit into half of the unspent credit is prepaid: its chunks follow at once.
+ * Any other waits until the receiver grants it, first come first served, out of a budget: one share
+ * for requests, one for replies, so that a reply never waits for a request. A message larger than
+ * the share goes alone.
+ *
+ * Messages whose memory is granted together end together, because their chunks take turns. How many
+ * that are is the budget's: of eight equal ones at once the last ends at most 1.5 times as late as
+ * the mean while the budget has room for three of them (3, 3 and 2 at a time: 1.49), and 2n / (n +
+ * 1) times where n go one by one.
+ *
+ * Turns: a step starts some chunks' worth of sends in each channel and one chunk's worth of
+ * receives in all, each time of the next transfer. What a network takes and brings by itself
+ * meanwhile has up to FY_CHUNKS_MAX chunks a transfer to do.
+ *
+ *   transfer_chunk.c   chunks, numbers, tags
+ *   transfer_out.c     the sender: announced, granted, sent, and what becomes of failures
+ *   transfer_in.c      the receiver: announcements, lengths, memory, grants
+ *   transfer_land.c    the receiver: chunks into that memory
+ *   transfer_sink.c    where they go when there is none
+ *   here               the step, and what both sides have
+ */
+#include "bulk/bulk.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/order.h"
+#include "bulk/blocks.h"
+#include "bulk/chunk.h"
+#include "bulk/grants.h"
+#include "bulk/inbound.h"
+#include "bulk/landing.h"
+#include "bulk/outbound.h"
+#include "bulk/sink.h"
+#include "helm/progress.h"
+#include "link/channel.h"
+#include "shared/account.h"
+#include "shared/engine.h"
+
+uint64_t fy_bulk_held(const struct fy_progress *p)
+{
+	uint64_t held =
+		p->large_used[0] - (fy_load_acquire_64(&p->engine->large_returned) - p->large_seen);
+	for (const struct fy_channel *ch = p->all; ch; ch = ch->all_next)
+		held += ch->held - (fy_load_acquire_64(&ch->account->returned) - ch->account->seen);
+	return held;
+}
+
+bool fy_bulk_step(struct fy_progress *p)
+{
+	p->code_due = false;
+	if (p->waiting[0] || p->waiting[1] || p->waiting[2] || p->landing)
+		fy_grants_step(p);
+	if (p->landing)
+		fy_landing_step(p);
+	if (p->n_out)
+		for (struct fy_channel *ch = p->all; ch; ch = ch->all_next)
+			fy_outbound_step(p, ch);
+	fy_blocks_step(p);
+	return p->n_out || p->landing;
+}
+
+bool fy_bulk_is_quiet(const struct fy_progress *p)
+{
+	return !p->n_out && !p->n_parked && !p->landing && !p->waiting[0] && !p->waiting[1] &&
+	       !p->waiting[2];
+}
+
+bool fy_bulk_is_blocked(const struct fy_progress *p)
+{
+	return p->waiting[0] != NULL;
+}
+
+/* What is under way to or from a peer that is gone. */
+void fy_bulk_gone(struct fy_progress *p, struct fy_channel *ch)
+{
+	fy_outbound_gone(p, ch);
+	fy_inbound_gone(p, ch);
+}
+
+/* At the very end. Messages that MPI may still read or write are left alone. */
+void fy_bulk_free(struct fy_progress *p)
+{
+	for (struct fy_channel *ch = p->all; ch; ch = ch->all_next) {
+		fy_inbound_free_all(p, ch);
+		fy_outbound_free_all(p, ch);
+	}
+	fy_chunk_free_all(p);
+	fy_sink_close(p);
+}

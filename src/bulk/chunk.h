@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef FY_BULK_CHUNK_H
+#define FY_BULK_CHUNK_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "ferry.h"
+#include "port/port.h"
+#include "shared/message.h"
+
+struct fy_progress;
+
+struct fy_chunk {
+	fy_request request;
+	struct fy_chunk *next;
+	uint64_t number;
+	size_t nbytes;
+	bool lost; /* a receive: its sender said that it does not come */
+};
+
+struct fy_chunk *fy_chunk_get(struct fy_progress *p); /* NULL: no memory */
+void fy_chunk_put(struct fy_progress *p, struct fy_chunk *c);
+void fy_chunk_free_all(struct fy_progress *p);
+int fy_chunk_tag(const struct fy_progress *p, uint64_t number);
+char *fy_chunk_part(const ferry_message *m, uint32_t part);
+/* Chunks of a message that has memory. */
+uint64_t fy_chunk_count_all(const ferry_message *m, uint32_t n_parts, size_t chunk_bytes);
+
+/* These are asked of every transfer in every step. */
+static inline size_t fy_chunk_part_length(const ferry_message *m, uint32_t part)
+{
+	return part == 0 ? m->nbytes : m->attachments[part - 1].nbytes;
+}
+
+#endif

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A flow: the chunks of one message on one side, which comes next and which are under way. Called
+ * by the holder of the helm alone.
+ */
+#include "bulk/flow.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "bulk/chunk.h"
+#include "helm/progress.h"
+
+void fy_flow_start(struct fy_progress *p, struct fy_flow *flow, struct fy_chunk *c, size_t nbytes)
+{
+	c->next = NULL;
+	c->number = flow->at.number;
+	c->nbytes = nbytes;
+	*(flow->flight_last ? &flow->flight_last->next : &flow->flight) = c;
+	flow->flight_last = c;
+	flow->n_flight++;
+	p->n_chunks++;
+	flow->at.offset += nbytes;
+	flow->at.number++;
+	flow->refused_since = 0;
+}
+
+bool fy_flow_refused(struct fy_progress *p, struct fy_flow *flow)
+{
+	if (!flow->refused_since)
+		flow->refused_since = p->now;
+	return p->now - flow->refused_since > FY_REFUSED_LAST;
+}
+
+/* The lowest number that is not finished. */
+uint64_t fy_flow_lowest(const struct fy_flow *flow)
+{
+	uint64_t low = flow->flight ? flow->flight->number : flow->at.number;
+	return flow->keeps_tags && flow->kept < low ? flow->kept : low;
+}
+
+void fy_flow_keep_tag(struct fy_flow *flow, uint64_t number)
+{
+	if (!flow->keeps_tags || number < flow->kept)
+		flow->kept = number;
+	flow->keeps_tags = true;
+}

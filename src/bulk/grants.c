@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Grants: who may send, out of the budget for large messages. Three queues are served first come
+ * first served: requests, replies, and what needs no grant.  Only the first of a queue is looked
+ * at: a large one gets its turn because smaller ones do not pass it. One exception: a peer of
+ * whose granted chunks none came for STALLED (landing.c) holds nobody else up. What it was granted
+ * does not count meanwhile, and it is granted nothing more. So such a peer costs a budget's worth
+ * of memory once, or one message that is larger.  What is prepaid needs no grant, and its data is
+ * on the way: without memory it waits, and others pass it. After SHORT_LAST its data is thrown
+ * away (sink.c), and its sender hears FERRY_ENOMEM. Called by the holder of the helm alone.
+ */
+#include "bulk/grants.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "ferry.h"
+#include "base/order.h"
+#include "bulk/inbound.h"
+#include "bulk/landing.h"
+#include "bulk/memory.h"
+#include "helm/gone.h"
+#include "helm/progress.h"
+#include "link/call.h"
+#include "link/channel.h"
+#include "shared/block.h"
+#include "shared/engine.h"
+#include "wire/bodies.h"
+#include "wire/record.h"
+
+/* what is prepaid waits for memory so long, then it is taken and thrown away */
+#define SHORT_LAST FERRY_S(1)
+
+#define QUEUES 3
+#define NEEDS_NONE 2
+
+/* What its parts take of the budget. They are at least their bytes, and of those is `total`: a sum
+ * that is less has overflowed. */
+static uint64_t room_for(const struct fy_progress *p, const struct fy_inbound *in)
+{
+	uint64_t room = 0;
+	for (uint32_t i = 0; i < in->n_parts; i++)
+		room += fy_block_room(p->engine, in->lengths[i]);
+	return room < in->total ? UINT64_MAX : room;
+}
+
+void fy_grants_wait(struct fy_progress *p, struct fy_inbound *in)
+{
+	int queue = in->prepaid || in->status ? NEEDS_NONE : fy_inbound_share(in);
+	in->needs = in->status || in->dead ? 0 : room_for(p, in);
+	fy_inbound_append(&p->waiting[queue], &p->waiting_last[queue], in);
+}
+
+void fy_grants_owe(struct fy_progress *p, struct fy_inbound *in)
+{
+	in->grant_next = NULL;
+	in->grant_owed = true;
+	*(in->ch->grants_owed ? &in->ch->grants_last->grant_next : &in->ch->grants_owed) = in;
+	in->ch->grants_last = in;
+	fy_channel_mark(p, in->ch);
+}
+
+static int admitted(struct fy_progress *p, const struct fy_inbound *in)
+{
+	if (in->status)
+		return in->status;
+	if (in->total > p->options->message_max && !in->prepaid)
+		return FERRY_ETOOBIG;
+	if (in->kind == FY_KIND_REPLY && !fy_call_peek(p, in->call_id, in->ch->rank))
+		return FERRY_ECANCELED; /* nobody waits for it any more */
+	return FERRY_OK;
+}
+
+/* Is there room in the budget? */
+static bool fits(const struct fy_progress *p, const struct fy_inbound *in)
+{
+	int share = fy_inbound_share(in);
+	uint64_t used = p->large_used[share] - p->large_stalled[share], cap = p->large_cap[share];
+	return in->prepaid || in->status || used == 0 ||
+	       (in->needs <= cap && used <= cap - in->needs);
+}
+
+/* What is prepaid has to be taken from MPI, and there is no memory for it. Is that so for
+ * too long? */
+static bool waits_in_vain(struct fy_progress *p, struct fy_inbound *in)
+{
+	in->tried_at = p->stats.steps;
+	if (!in->short_since)
+		in->short_since = p->now;
+	return p->now - in->short_since >= SHORT_LAST;
+}
+
+/* False: it waits for memory. */
+static bool grant(struct fy_progress *p, struct fy_inbound *in)
+{
+	int status = admitted(p, in);
+	if (!status)
+		status = fy_memory_make_room(p, in);
+	if (status == FERRY_ENOMEM && in->prepaid && !in->status) {
+		if (!waits_in_vain(p, in) || !fy_memory_sink(p, in))
+			return false;
+		status = FERRY_OK;
+	}
+	if (status) {
+		fy_inbound_refuse(p, in, status);
+		if (in->prepaid) { /* with data behind it: nothing of that peer can be believed */
+			fy_gone_end(p, in->ch, status,
+			            "a large message that was announced wrongly");
+			fy_inbound_free(p, in);
+			return true;
+		}
+	} else {
+		p->large_used[fy_inbound_share(in)] += in->large;
+		fy_landing_add(p, in);
+	}
+	if (!in->prepaid)
+		fy_grants_owe(p, in);
+	return true;
+}
+
+/* Those of peers that let us wait are passed, and what is prepaid and found no memory in
+ * this step. */
+static bool is_passed(const struct fy_progress *p, int queue, const struct fy_inbound *in)
+{
+	return !in->dead &&
+	       (queue == NEEDS_NONE ? in->tried_at == p->stats.steps : in->ch->n_stalled != 0);
+}
+
+/* The first that waits and is not passed. `before` is what stands before it. */
+static struct fy_inbound *first_of(struct fy_progress *p, int queue, struct fy_inbound **before)
+{
+	struct fy_inbound *in = p->waiting[queue];
+	*before = NULL;
+	while (in && is_passed(p, queue, in)) {
+		*before = in;
+		in = in->next;
+	}
+	return in;
+}
+
+static void put_in_queue(struct fy_progress *p, int queue, struct fy_inbound *before,
+                         struct fy_inbound *in)
+{
+	struct fy_inbound **at = before ? &before->next : &p->waiting[queue];
+	in->next = *at;
+	*at = in;
+	if (!in->next)
+		p->waiting_last[queue] = in;
+}
+
+static void take_out_of_queue(struct fy_progress *p, int queue, struct fy_inbound *before,
+                              struct fy_inbound *in)
+{
+	*(before ? &before->next : &p->waiting[queue]) = in->next;
+	if (!in->next)
+		p->waiting_last[queue] = before;
+}
+
+static bool grant_first(struct fy_progress *p, int queue)
+{
+	struct fy_inbound *before, *in = first_of(p, queue, &before);
+	if (!in || (!in->dead && !fits(p, in)))
+		return false;
+	if (!p->user_code && p->memory_handlers && in->kind != FY_KIND_REPLY) {
+		p->code_due = true;
+		return false; /* asking the program where it lands is user code */
+	}
+	take_out_of_queue(p, queue, before, in);
+	if (in->dead) {
+		fy_inbound_free(p, in);
+		return true;
+	}
+	if (grant(p, in)) {
+		p->worked = true;
+		return true;
+	}
+	put_in_queue(p, queue, before, in);
+	return true; /* those behind it may find some */
+}
+
+void fy_grants_step(struct fy_progress *p)
+{
+	uint64_t returned = fy_load_acquire_64(&p->engine->large_returned);
+	p->large_used[0] -= returned - p->large_seen;
+	p->large_seen = returned;
+	for (int queue = 0; queue < QUEUES; queue++)
+		while (p->waiting[queue] && grant_first(p, queue))
+			;
+}
+
+bool fy_grants_put(struct fy_progress *p, struct fy_channel *ch)
+{
+	while (ch->grants_owed) {
+		struct fy_inbound *in = ch->grants_owed;
+		struct fy_grant g = { in->xid, in->refused ? in->status : FERRY_OK, 0 };
+		uint32_t size = fy_record_size(sizeof g);
+		struct fy_record *r = fy_channel_reserve(p, ch, size);
+		if (!r)
+			return false;
+		*r = (struct fy_record){ FY_KIND_CONTROL | (uint32_t)sizeof g, FY_OP_GRANT,
+			                 (uint32_t)ch->rank, 0 };
+		memcpy(fy_record_data(r), &g, sizeof g);
+		fy_channel_commit(p, ch, size);
+		ch->grants_owed = in->grant_next;
+		in->grant_owed = false;
+		if (in->refused)
+			fy_inbound_free(p, in);
+	}
+	return true;
+}

@@ -1,0 +1,367 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Large messages, the receiver's side until they wait for a grant: announcements and lengths.  An
+ * announcement waits for its lengths *parked* in its channel, and what the same peer announced
+ * behind it waits there too: one that overtook it could take the memory that it needs and then
+ * wait behind it in their stream. So a peer that never sends its lengths holds up itself alone.
+ * What a peer says is believed as far as it can be checked: an announcement costs it credit until
+ * its message is freed, prepaid ones cannot be more than its window, its lengths may take
+ * LENGTHS_SHARE of the memory, and what does not add up is refused in its place in the order.
+ * Called by the holder of the helm alone.
+ */
+#include "bulk/inbound.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ferry.h"
+#include "bulk/chunk.h"
+#include "bulk/flow.h"
+#include "bulk/grants.h"
+#include "bulk/landing.h"
+#include "bulk/turns.h"
+#include "future/future.h"
+#include "helm/deliver.h"
+#include "helm/progress.h"
+#include "link/call.h"
+#include "link/channel.h"
+#include "link/credit.h"
+#include "link/link.h"
+#include "link/stream_in.h"
+#include "port/port.h"
+#include "shared/message.h"
+#include "wire/bodies.h"
+#include "wire/record.h"
+
+#define CHUNK_MIN 4096u /* no peer may cut finer */
+#define LENGTHS_MIN (1u << 20)
+#define LENGTHS_SHARE 16u
+
+int fy_inbound_share(const struct fy_inbound *in)
+{
+	return in->kind == FY_KIND_REPLY;
+}
+
+static void link_inbound(struct fy_channel *ch, struct fy_inbound *in)
+{
+	in->ch_next = ch->in;
+	in->ch_here = &ch->in;
+	if (ch->in)
+		ch->in->ch_here = &in->ch_next;
+	ch->in = in;
+	if (in->prepaid)
+		ch->prepaid_in += in->total;
+}
+
+static void unlink_inbound(struct fy_inbound *in)
+{
+	*in->ch_here = in->ch_next;
+	if (in->ch_next)
+		in->ch_next->ch_here = in->ch_here;
+	if (in->prepaid)
+		in->ch->prepaid_in -= in->total;
+}
+
+static struct fy_inbound *find(struct fy_channel *ch, uint64_t xid)
+{
+	struct fy_inbound *in = ch->in;
+	while (in && in->xid != xid)
+		in = in->ch_next;
+	return in;
+}
+
+void fy_inbound_drop_lengths(struct fy_inbound *in)
+{
+	if (in->lengths)
+		in->ch->lengths_held -= 8 * (uint64_t)in->lengths_known;
+	free(in->lengths);
+	in->lengths = NULL;
+}
+
+void fy_inbound_free(struct fy_progress *p, struct fy_inbound *in)
+{
+	unlink_inbound(in);
+	fy_inbound_drop_lengths(in);
+	if (in->draft)
+		fy_message_free(in->draft);
+	fy_turns_leave(&in->ch->turns_in, &in->flow);
+	if (in->charge)
+		fy_credit_returned(p, in->ch, in->charge);
+	free(in);
+}
+
+void fy_inbound_append(struct fy_inbound **first, struct fy_inbound **last, struct fy_inbound *in)
+{
+	in->next = NULL;
+	*(*last ? &(*last)->next : first) = in;
+	*last = in;
+}
+
+/* Those go on whose lengths are known, up to the first that still waits for some. */
+static void unpark(struct fy_progress *p, struct fy_channel *ch)
+{
+	struct fy_inbound *in;
+	while ((in = ch->parked) && (in->lengths_known == in->n_parts || in->dead)) {
+		ch->parked = in->next;
+		if (!ch->parked)
+			ch->parked_last = NULL;
+		p->n_parked--;
+		fy_grants_wait(p, in);
+	}
+}
+
+static void park(struct fy_progress *p, struct fy_inbound *in)
+{
+	fy_inbound_append(&in->ch->parked, &in->ch->parked_last, in);
+	p->n_parked++;
+	unpark(p, in->ch);
+}
+
+/* All lengths are here: do they add up? */
+static bool lengths_add_up(const struct fy_inbound *in)
+{
+	uint64_t sum = 0;
+	for (uint32_t i = 0; i < in->n_parts; i++) {
+		if (in->lengths[i] > in->total - sum)
+			return false;
+		sum += in->lengths[i];
+	}
+	return sum == in->total;
+}
+
+static uint64_t lengths_max(const struct fy_progress *p)
+{
+	uint64_t share = p->options->receive_memory / LENGTHS_SHARE;
+	return share > LENGTHS_MIN ? share : LENGTHS_MIN;
+}
+
+/* The place in the stream is taken: what cannot be read is refused there. More lengths are
+ * only counted. */
+static void unreadable(struct fy_inbound *in, int status)
+{
+	fy_inbound_drop_lengths(in);
+	in->status = status;
+}
+
+/* Room for more of them. The first have theirs with the announcement, which cost credit: what is
+ * prepaid has no more. */
+static bool grow_lengths(struct fy_progress *p, struct fy_inbound *in, uint64_t nbytes)
+{
+	if (!in->lengths_known)
+		return true;
+	bool may = in->ch->lengths_held + nbytes <= lengths_max(p);
+	uint64_t *lengths =
+		may ? realloc(in->lengths, 8 * (size_t)in->lengths_known + nbytes) : NULL;
+	if (lengths)
+		in->lengths = lengths;
+	return lengths;
+}
+
+static void keep_lengths(struct fy_progress *p, struct fy_inbound *in, const char *from,
+                         uint32_t count)
+{
+	uint64_t nbytes = 8 * (uint64_t)count;
+	if (!grow_lengths(p, in, nbytes)) {
+		unreadable(in, FERRY_ENOMEM);
+		return;
+	}
+	in->ch->lengths_held += nbytes;
+	memcpy(in->lengths + in->lengths_known, from, nbytes);
+}
+
+static void take_lengths(struct fy_progress *p, struct fy_inbound *in, const char *from,
+                         uint32_t count)
+{
+	if (count > in->n_parts - in->lengths_known) {
+		unreadable(in, FERRY_EDECODE);
+		in->lengths_known = in->n_parts;
+		return;
+	}
+	if (!in->status)
+		keep_lengths(p, in, from, count);
+	in->lengths_known += count;
+	if (!in->status && in->lengths_known == in->n_parts && !lengths_add_up(in))
+		unreadable(in, FERRY_EDECODE);
+}
+
+/* Prepaid can only be what the peer's window has room for. */
+static bool announce_ok(const struct fy_progress *p, const struct fy_channel *ch,
+                        const struct fy_record *r, struct fy_announce *a)
+{
+	uint32_t n = fy_record_body(r);
+	if (n < sizeof *a)
+		return false;
+	memcpy(a, fy_record_data(r), sizeof *a);
+	if (a->flags & FY_ANNOUNCE_PREPAID &&
+	    (fy_record_kind(r) == FY_KIND_REPLY || a->total > ch->window ||
+	     ch->prepaid_in > ch->window - a->total))
+		return false;
+	return a->n_parts && a->xid >= ch->next_xid_in && a->chunk_bytes >= CHUNK_MIN &&
+	       a->chunk_bytes <= p->port->chunk_max &&
+	       n == sizeof *a + 8 * fy_bodies_lengths(a->n_parts);
+}
+
+static struct fy_inbound *inbound_create(struct fy_channel *ch, const struct fy_record *r,
+                                         const struct fy_announce *a)
+{
+	struct fy_inbound *in = calloc(1, sizeof *in);
+	uint64_t *lengths = in ? malloc(8 * (size_t)fy_bodies_lengths(a->n_parts)) : NULL;
+	if (!lengths) {
+		free(in);
+		return NULL;
+	}
+	*in = (struct fy_inbound){ .ch = ch,
+		                   .lengths = lengths,
+		                   .xid = a->xid,
+		                   .total = a->total,
+		                   .kind = fy_record_kind(r),
+		                   .call_id = r->size_flags & FY_EXT ? fy_record_ext(r) : 0,
+		                   .stream = r->stream & FY_STREAM,
+		                   .op = r->op,
+		                   .n_parts = a->n_parts,
+		                   .chunk_bytes = a->chunk_bytes,
+		                   .prepaid = a->flags & FY_ANNOUNCE_PREPAID };
+	in->flow.at.number = a->first_chunk;
+	in->flow.end = a->first_chunk + a->total / a->chunk_bytes + a->n_parts;
+	return in;
+}
+
+int fy_inbound_arrived(struct fy_progress *p, struct fy_channel *ch, const struct fy_record *r)
+{
+	struct fy_announce a;
+	bool reply = fy_record_kind(r) == FY_KIND_REPLY;
+	if (!announce_ok(p, ch, r, &a))
+		return FERRY_EDECODE;
+	struct fy_inbound *in = inbound_create(ch, r, &a);
+	if (!in)
+		return FERRY_ENOMEM;
+	in->colour = (uint8_t)fy_link_arrived_colour(p, r);
+	in->held = reply ? NULL : fy_stream_in_hold(p, ch, in->stream, in->colour, NULL);
+	if (!reply && !in->held) {
+		free(in->lengths);
+		free(in);
+		return FERRY_ENOMEM;
+	}
+	if (!reply) {
+		in->charge = FY_MESSAGE_CHARGE + (in->prepaid ? in->total : 0);
+		ch->held += in->charge;
+	}
+	ch->next_xid_in = a.xid + 1;
+	p->announcements++;
+	link_inbound(ch, in);
+	if (in->prepaid)
+		fy_turns_take(&ch->turns_in, &in->flow);
+	take_lengths(p, in, fy_record_data(r) + sizeof a, fy_bodies_lengths(a.n_parts));
+	park(p, in);
+	return FERRY_OK;
+}
+
+int fy_inbound_lengths(struct fy_progress *p, struct fy_channel *ch, const struct fy_record *r)
+{
+	uint32_t n = fy_record_body(r);
+	uint64_t xid;
+	if (n < 16 || n % 8)
+		return FERRY_EDECODE;
+	memcpy(&xid, fy_record_data(r), sizeof xid);
+	struct fy_inbound *in = find(ch, xid);
+	if (!in || in->lengths_known == in->n_parts)
+		return FERRY_EDECODE;
+	take_lengths(p, in, fy_record_data(r) + 8, n / 8 - 1);
+	unpark(p, ch);
+	return FERRY_OK;
+}
+
+void fy_inbound_release_stream(struct fy_progress *p, struct fy_channel *ch, uint32_t stream)
+{
+	for (struct fy_stream_in *s = ch->streams_in; s; s = s->next)
+		if (s->stream == stream) {
+			fy_deliver_held(p, ch, s);
+			return;
+		}
+}
+
+void fy_inbound_refuse(struct fy_progress *p, struct fy_inbound *in, int status)
+{
+	in->status = status;
+	in->refused = true;
+	fy_turns_leave(&in->ch->turns_in, &in->flow);
+	p->stats.refused++;
+	if (in->held) {
+		in->held->ready = true;
+		in->held = NULL;
+		fy_inbound_release_stream(p, in->ch, in->stream);
+	} else if (in->kind == FY_KIND_REPLY) {
+		ferry_future *future = fy_call_close(p, in->call_id, in->ch->rank);
+		p->done[in->colour]++;
+		if (future)
+			fy_future_complete(future, status, "the reply could not be received");
+	}
+}
+
+/* It is not here (any more): the sender waits for an answer all the same. One at a time. */
+static int answer_lost(struct fy_progress *p, struct fy_channel *ch, const struct fy_lost *lost)
+{
+	if (lost->xid >= ch->next_xid_in)
+		return FERRY_EDECODE;
+	struct fy_inbound *in = ch->grants_owed ? NULL : calloc(1, sizeof *in);
+	if (!in)
+		return FERRY_ENOMEM; /* again later */
+	*in = (struct fy_inbound){
+		.ch = ch, .xid = lost->xid, .refused = true, .status = FERRY_EMPI
+	};
+	link_inbound(ch, in);
+	fy_grants_owe(p, in);
+	return FERRY_OK;
+}
+
+int fy_inbound_lost(struct fy_progress *p, struct fy_channel *ch, const struct fy_lost *lost)
+{
+	struct fy_inbound *in = find(ch, lost->xid);
+	if (!in)
+		return answer_lost(p, ch, lost);
+	if (in->cut && in->cut_at != lost->started)
+		return FERRY_EDECODE; /* it had broken off elsewhere */
+	if (!in->cut)
+		in->cut_status = lost->status < 0 ? lost->status : FERRY_EDECODE;
+	in->cut = true;
+	in->cut_at = lost->started;
+	in->lost |= lost->which;
+	if (in->message)
+		fy_landing_cancel_lost(p, in);
+	return FERRY_OK;
+}
+
+/* Receives are cancelled; what waits ends when its turn comes. */
+void fy_inbound_gone(struct fy_progress *p, struct fy_channel *ch)
+{
+	while (ch->grants_owed) {
+		struct fy_inbound *in = ch->grants_owed;
+		ch->grants_owed = in->grant_next;
+		in->grant_owed = false;
+		if (in->refused)
+			fy_inbound_free(p, in);
+	}
+	ch->grants_last = NULL;
+	for (struct fy_inbound *in = ch->in; in; in = in->ch_next) {
+		in->dead = true;
+		for (struct fy_chunk *c = in->flow.flight; c; c = c->next)
+			p->port->ops->cancel(p->port, &c->request);
+	}
+	unpark(p, ch);
+}
+
+void fy_inbound_free_all(struct fy_progress *p, struct fy_channel *ch)
+{
+	while (ch->in) {
+		struct fy_inbound *in = ch->in;
+		if (in->message) {
+			in->message->flags &= ~FY_MESSAGE_CALL;
+			if (!in->flow.n_flight)
+				ferry_message_release(in->message);
+		}
+		fy_inbound_free(p, in);
+	}
+}

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef FY_BULK_INBOUND_H
+#define FY_BULK_INBOUND_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "ferry.h"
+#include "bulk/flow.h"
+
+struct fy_channel;
+struct fy_held;
+struct fy_lost;
+struct fy_progress;
+struct fy_record;
+
+struct fy_inbound {
+	struct fy_inbound *next;               /* parked, waiting for a grant, or landing */
+	struct fy_inbound *ch_next, **ch_here; /* in its channel; what points to it */
+	struct fy_inbound *grant_next;
+	/* it is on its channel's list of grants: not to be freed before that left */
+	bool grant_owed;
+	bool refused; /* nothing of it comes (any more): freed once the sender knows why */
+	bool prepaid, dead;
+	bool asked; /* in this step, for a chunk */
+	/* the sender broke off: chunks end before number `cut_at`, without those in `lost` */
+	bool cut;
+	bool stalled;  /* nothing came for long: what it holds does not count against other ranks */
+	uint32_t lost; /* bit i is cut_at - 1 - i */
+	uint64_t cut_at;
+	int cut_status;
+	struct fy_channel *ch;
+	int64_t short_since; /* when what is prepaid first found no memory; 0: it did not */
+	uint64_t tried_at;   /* the step in which that was last so */
+	bool sunk;           /* it never will: its bytes go nowhere (transfer_sink.c) */
+	/* what of its memory there is, while some is missing: only of what is prepaid */
+	ferry_message *draft;
+	/* of how many attachments the program was asked where they land: once each */
+	uint32_t asked_for;
+	ferry_message *message; /* once there is memory */
+	struct fy_held *held;   /* its place in the stream; NULL for replies */
+	uint64_t xid, total, call_id;
+	uint64_t needs;  /* of the budget, once its lengths are known */
+	uint64_t charge; /* what its place holds of the credit, until the message does */
+	uint64_t large;  /* what it takes of its budget while it lands */
+	uint32_t kind, stream, op, n_parts, lengths_known;
+	uint8_t colour;
+	uint64_t *lengths; /* until there is memory */
+	size_t chunk_bytes;
+	int64_t moved_at; /* when it was granted, or a chunk came */
+	int status;
+	struct fy_flow flow;
+};
+
+/* An announcement came. 0, 1: no memory now, again later; FERRY_EDECODE. */
+int fy_inbound_arrived(struct fy_progress *p, struct fy_channel *ch, const struct fy_record *r);
+int fy_inbound_lengths(struct fy_progress *p, struct fy_channel *ch, const struct fy_record *r);
+int fy_inbound_lost(struct fy_progress *p, struct fy_channel *ch, const struct fy_lost *lost);
+
+void fy_inbound_free(struct fy_progress *p, struct fy_inbound *in);
+/* The message will not come: its place in the stream, or its call, ends here. */
+void fy_inbound_refuse(struct fy_progress *p, struct fy_inbound *in, int status);
+void fy_inbound_release_stream(struct fy_progress *p, struct fy_channel *ch, uint32_t stream);
+void fy_inbound_gone(struct fy_progress *p, struct fy_channel *ch);
+void fy_inbound_free_all(struct fy_progress *p, struct fy_channel *ch);
+int fy_inbound_share(const struct fy_inbound *in);
+void fy_inbound_drop_lengths(struct fy_inbound *in);
+void fy_inbound_append(struct fy_inbound **first, struct fy_inbound **last, struct fy_inbound *in);
+
+#endif

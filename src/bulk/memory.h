@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef FY_BULK_MEMORY_H
+#define FY_BULK_MEMORY_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "ferry.h"
+
+struct fy_inbound;
+struct fy_progress;
+
+struct fy_memory_handler {
+	uint32_t op;
+	ferry_memory_fn *fn;
+	void *arg;
+	struct fy_memory_handler *next;
+};
+
+int fy_memory_set(struct fy_progress *p, uint32_t op, ferry_memory_fn *fn, void *arg);
+int fy_memory_make_room(struct fy_progress *p, struct fy_inbound *in);
+bool fy_memory_sink(struct fy_progress *p, struct fy_inbound *in);
+
+#endif

@@ -1,0 +1,562 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Large messages, the sender's side: announced, granted, sent in chunks.
+ *
+ * Where one is, in its channel:
+ *
+ *   asked   announced, its grant has not come
+ *   out     prepaid or granted: its chunks are being sent
+ *   over    all are sent, and the memory is the poster's again; but its place in the stream is not
+ *           yet acknowledged, so the receiver may still say that not all of it came. It is in its
+ *           stream's list, where it was since it was announced. A reply is in none: who waits for
+ *           it is told where it is received.
+ *
+ * When MPI does not send a chunk the message is broken: no more chunks of it are started, the
+ * receiver is told which ones do not come (FY_OP_LOST) and cancels their receives. It says so by a
+ * second grant, with a status; until then the tags of what was lost stay in use, because a receive
+ * with that tag may still be posted. The poster's future ends at once, with MPI's text. When the
+ * receiver finds that a chunk did not come as it should, the same second grant ends the future.
+ * Either way the message keeps its place in the order, which is acknowledged.
+ */
+#include "bulk/outbound.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ferry.h"
+#include "bulk/chunk.h"
+#include "bulk/flow.h"
+#include "bulk/turns.h"
+#include "future/future.h"
+#include "helm/progress.h"
+#include "link/call.h"
+#include "link/channel.h"
+#include "link/credit.h"
+#include "link/pending.h"
+#include "link/release.h"
+#include "link/stream_out.h"
+#include "port/port.h"
+#include "shared/message.h"
+#include "wire/bodies.h"
+#include "wire/record.h"
+
+/* up to here a message that is not prepaid asks for a larger window */
+#define PREPAID_WISH (1u << 20)
+/* on one host a message of up to so much is one chunk, or one a part: a chunk costs 2 us beyond its
+ * copy, and copying it takes 0.4 ms */
+#define BRIEF (4u << 20)
+
+static void append(struct fy_outbound **first, struct fy_outbound **last, struct fy_outbound *x)
+{
+	x->next = NULL;
+	*(*last ? &(*last)->next : first) = x;
+	*last = x;
+}
+
+/* One that was granted, or whose place in the stream is still open. */
+static struct fy_outbound *find(struct fy_channel *ch, uint64_t xid)
+{
+	for (struct fy_outbound *x = ch->out; x; x = x->next)
+		if (x->xid == xid)
+			return x;
+	for (struct fy_stream_out *s = ch->streams_out; s; s = s->next)
+		for (struct fy_outbound *x = s->large; x; x = x->stream_next)
+			if (x->xid == xid)
+				return x;
+	return NULL;
+}
+
+static struct fy_outbound *take_asked(struct fy_channel *ch, uint64_t xid)
+{
+	struct fy_outbound **at = &ch->asked, *before = NULL;
+	while (*at && (*at)->xid != xid) {
+		before = *at;
+		at = &before->next;
+	}
+	struct fy_outbound *x = *at;
+	if (!x)
+		return NULL;
+	*at = x->next;
+	if (ch->asked_last == x)
+		ch->asked_last = before;
+	return x;
+}
+
+static void give_turn(struct fy_channel *ch, struct fy_outbound *x)
+{
+	x->admitted = true;
+	fy_turns_take(&ch->turns_out, &x->flow);
+	append(&ch->out, &ch->out_last, x);
+}
+
+static void put_lengths(char *to, const ferry_message *m, uint32_t from, uint32_t count)
+{
+	for (uint32_t i = 0; i < count; i++) {
+		uint64_t n = fy_chunk_part_length(m, from + i);
+		memcpy(to + 8 * i, &n, sizeof n);
+	}
+}
+
+/* Half of what is left of the credit has room for it, and its tags are those of no other chunk.
+ * What was asked first has the lowest numbers of all that has no turn yet. */
+static bool may_prepay(struct fy_progress *p, struct fy_channel *ch, const struct fy_outbound *x)
+{
+	uint64_t low = ch->asked ? ch->asked->flow.at.number : x->flow.at.number;
+	return x->kind != FY_KIND_REPLY && x->n_parts <= FY_LENGTHS_RECORD &&
+	       x->total <= (ch->limit - ch->spent) / 2 &&
+	       fy_turns_single(p, &ch->turns_out, low, x->flow.end);
+}
+
+static bool write_announcement(struct fy_progress *p, struct fy_outbound *x, struct fy_record *r,
+                               uint32_t word, uint32_t stream)
+{
+	struct fy_channel *ch = x->ch;
+	bool prepaid = may_prepay(p, ch, x);
+	uint32_t count = fy_bodies_lengths(x->n_parts);
+	struct fy_announce a = { .xid = x->xid,
+		                 .total = x->total,
+		                 .first_chunk = x->flow.at.number,
+		                 .n_parts = x->n_parts,
+		                 .chunk_bytes = (uint32_t)x->chunk_bytes,
+		                 .flags = prepaid ? FY_ANNOUNCE_PREPAID : 0 };
+	*r = (struct fy_record){ word, x->message->op, (uint32_t)ch->rank, stream };
+	if (word & FY_EXT)
+		fy_record_set_ext(r, x->call_id);
+	memcpy(fy_record_data(r), &a, sizeof a);
+	put_lengths(fy_record_data(r) + sizeof a, x->message, 0, count);
+	x->lengths_sent = count;
+	if (prepaid)
+		ch->spent += x->total;
+	else if (x->kind != FY_KIND_REPLY && x->total <= PREPAID_WISH && !ch->hungry_told)
+		ch->hungry = true;
+	return prepaid;
+}
+
+static size_t chunk_bytes(const struct fy_progress *p, uint64_t total)
+{
+	return p->port->all_local && total <= BRIEF && BRIEF <= p->port->chunk_max ? BRIEF
+	                                                                           : p->chunk_bytes;
+}
+
+static struct fy_outbound *outbound_create(struct fy_progress *p, struct fy_channel *ch,
+                                           ferry_message *m, uint32_t kind, uint32_t stream,
+                                           uint64_t call_id)
+{
+	struct fy_outbound *x = calloc(1, sizeof *x);
+	if (!x)
+		return NULL;
+	uint64_t total = fy_message_total(m);
+	*x = (struct fy_outbound){ .ch = ch,
+		                   .message = m,
+		                   .xid = ch->next_xid,
+		                   .total = total,
+		                   .call_id = call_id,
+		                   .kind = kind,
+		                   .stream = stream & FY_STREAM,
+		                   .n_parts = (uint32_t)m->n_attachments + 1,
+		                   .chunk_bytes = chunk_bytes(p, total),
+		                   .place = fy_channel_place(ch),
+		                   .lengths_place = fy_channel_place(ch),
+		                   .acked = true };
+	x->flow.at.number = ch->next_chunk;
+	x->flow.end = ch->next_chunk + fy_chunk_count_all(m, x->n_parts, x->chunk_bytes);
+	return x;
+}
+
+static void join_stream(struct fy_progress *p, struct fy_stream_out *s, struct fy_outbound *x,
+                        ferry_future *future, uint32_t stream)
+{
+	fy_stream_out_count(s);
+	x->stream_number = s->sent;
+	x->acked = false;
+	*(s->large_last ? &s->large_last->stream_next : &s->large) = x;
+	s->large_last = x;
+	if (!future)
+		return;
+	future->id = s->sent;
+	fy_pending_await(p, future,
+	                 stream & FY_TAGGED ? stream : stream | fy_record_tag(p->colour));
+	*(s->last ? &s->last->next : &s->first) = future;
+	s->last = future;
+}
+
+/* More lengths than one record carries follow as control. */
+static void send_lengths(struct fy_progress *p, struct fy_outbound *x)
+{
+	while (x->lengths_sent < x->n_parts) {
+		uint32_t count = fy_bodies_lengths(x->n_parts - x->lengths_sent), n = 8 + 8 * count;
+		struct fy_record *r = fy_channel_reserve(p, x->ch, fy_record_size(n));
+		if (!r)
+			return;
+		*r = (struct fy_record){ FY_KIND_CONTROL | n, FY_OP_LENGTHS, (uint32_t)x->ch->rank,
+			                 0 };
+		memcpy(fy_record_data(r), &x->xid, sizeof x->xid);
+		put_lengths(fy_record_data(r) + 8, x->message, x->lengths_sent, count);
+		x->lengths_place = fy_channel_place(x->ch);
+		fy_channel_commit(p, x->ch, fy_record_size(n));
+		x->lengths_sent += count;
+	}
+}
+
+/* It is announced: from now on it is the channel's. */
+static void keep_outbound(struct fy_progress *p, struct fy_outbound *x, bool prepaid)
+{
+	struct fy_channel *ch = x->ch;
+	ch->next_xid++;
+	ch->next_chunk = x->flow.end;
+	p->n_out++;
+	if (prepaid) {
+		give_turn(ch, x);
+	} else {
+		append(&ch->asked, &ch->asked_last, x);
+		p->stats.grants_waited++;
+	}
+	send_lengths(p, x);
+	ch->n_lengths_behind += x->lengths_sent < x->n_parts;
+}
+
+static uint32_t announcement_body(const ferry_message *m)
+{
+	return (uint32_t)sizeof(struct fy_announce) +
+	       8 * fy_bodies_lengths((uint32_t)m->n_attachments + 1);
+}
+
+bool fy_outbound_admits(struct fy_progress *p, struct fy_channel *ch, const ferry_message *m)
+{
+	return fy_credit_admits(p, ch, fy_record_size(FY_EXT | announcement_body(m)));
+}
+
+bool fy_outbound_announce(struct fy_progress *p, struct fy_channel *ch, ferry_message *m,
+                          uint32_t kind, uint32_t stream, uint64_t call_id, ferry_future *future)
+{
+	bool reply = kind == FY_KIND_REPLY;
+	uint32_t word = kind | FY_LARGE | (call_id ? FY_EXT : 0) | (reply ? 0 : FY_HELD) |
+	                announcement_body(m);
+	uint32_t size = fy_record_size(word);
+	if (!reply && !fy_credit_admits(p, ch, size))
+		return false;
+	struct fy_record *r = fy_channel_reserve(p, ch, size);
+	struct fy_stream_out *s =
+		r && !reply ? fy_stream_out_find(p, ch, stream & FY_STREAM, true) : NULL;
+	bool counted = reply || (s && fy_stream_out_room(ch, s));
+	struct fy_outbound *x =
+		r && counted ? outbound_create(p, ch, m, kind, stream, call_id) : NULL;
+	if (!x && s)
+		fy_stream_out_settle(p, ch, s);
+	if (!x)
+		return false;
+	fy_channel_commit(p, ch, size);
+	if (!reply)
+		fy_credit_spend(ch, size);
+	bool prepaid = write_announcement(p, x, r, word, stream);
+	if (s)
+		join_stream(p, s, x, future, stream);
+	keep_outbound(p, x, prepaid);
+	return true;
+}
+
+static void lengths_behind(struct fy_progress *p, struct fy_channel *ch, struct fy_outbound *list)
+{
+	for (struct fy_outbound *x = list; x && ch->n_lengths_behind; x = x->next)
+		if (x->lengths_sent < x->n_parts) {
+			send_lengths(p, x);
+			ch->n_lengths_behind -= x->lengths_sent == x->n_parts;
+		}
+}
+
+/* Who waits for it hears why it does not arrive. Its place in the stream is acknowledged later. */
+static void fail(struct fy_progress *p, struct fy_outbound *x, int status, const char *why)
+{
+	if (x->failed)
+		return;
+	x->failed = true;
+	p->stats.refused++;
+	if (x->kind == FY_KIND_CALL) {
+		ferry_future *future = fy_call_close(p, x->call_id, x->ch->rank);
+		if (future)
+			fy_future_complete(future, status, why);
+	} else if (x->kind == FY_KIND_POST) {
+		fy_stream_out_fail(p, x->ch, x->stream, x->stream_number, status, why);
+	}
+}
+
+static void not_sent(struct fy_progress *p, struct fy_outbound *x, const char *text)
+{
+	char why[256];
+	snprintf(why, sizeof why, "MPI did not send a part of it: %s",
+	         text && *text ? text : "it said no more");
+	x->broken = x->lost_owed = true;
+	fail(p, x, FERRY_EMPI, why);
+}
+
+static void tell_lost(struct fy_progress *p, struct fy_outbound *x)
+{
+	struct fy_lost lost = { x->xid, x->flow.at.number, x->lost, FERRY_EMPI };
+	uint32_t size = fy_record_size(sizeof lost);
+	struct fy_record *r = fy_channel_reserve(p, x->ch, size);
+	if (!r)
+		return;
+	*r = (struct fy_record){ FY_KIND_CONTROL | (uint32_t)sizeof lost, FY_OP_LOST,
+		                 (uint32_t)x->ch->rank, 0 };
+	memcpy(fy_record_data(r), &lost, sizeof lost);
+	fy_channel_commit(p, x->ch, size);
+	x->lost_owed = false;
+}
+
+/* How many bytes were started; 0: none now. */
+static size_t start_chunk(struct fy_progress *p, struct fy_outbound *x)
+{
+	size_t n = fy_flow_next(x->message, x->n_parts, x->chunk_bytes, &x->flow);
+	struct fy_chunk *c =
+		n && fy_turns_tag_free(p, &x->ch->turns_out, &x->flow) ? fy_chunk_get(p) : NULL;
+	if (!c)
+		return 0;
+	const char *data = fy_chunk_part(x->message, x->flow.at.part) + x->flow.at.offset;
+	if (p->port->ops->send(p->port, x->ch->rank, fy_chunk_tag(p, x->flow.at.number), data, n,
+	                       &c->request) != 0) {
+		fy_chunk_put(p, c);
+		if (fy_flow_refused(p, &x->flow))
+			not_sent(p, x, p->port->ops->error(p->port));
+		return 0;
+	}
+	fy_flow_start(p, &x->flow, c, n);
+	p->stats.bytes_sent += n;
+	return n;
+}
+
+static void test_flight(struct fy_progress *p, struct fy_outbound *x)
+{
+	struct fy_chunk *c;
+	while ((c = fy_flow_done(p, &x->flow))) {
+		if (c->request.status) {
+			x->lost |= 1u << (x->flow.at.number - 1 - c->number);
+			fy_flow_keep_tag(&x->flow, c->number);
+			not_sent(p, x, p->port->ops->error(p->port));
+		}
+		fy_chunk_put(p, c);
+	}
+}
+
+/* The memory is the poster's again. */
+static void give_back(struct fy_progress *p, struct fy_outbound *x)
+{
+	ferry_message *m = x->message;
+	x->message = NULL;
+	if (m && x->kind == FY_KIND_REPLY)
+		fy_release_message(p, m);
+	else if (m)
+		fy_release_body(p, x->ch->rank, m);
+}
+
+/* True when all of it is sent, or will never be. */
+static bool step_one(struct fy_progress *p, struct fy_outbound *x, size_t *budget)
+{
+	size_t n;
+	test_flight(p, x);
+	while (!x->ch->gone && !x->broken && *budget && x->flow.n_flight < FY_CHUNKS_MAX &&
+	       (n = start_chunk(p, x)) != 0) {
+		*budget -= n < *budget ? n : *budget;
+		p->worked = true;
+	}
+	if (x->ch->gone)
+		return !x->flow.n_flight;
+	if (!x->broken && fy_flow_next(x->message, x->n_parts, x->chunk_bytes, &x->flow))
+		return false;
+	if (x->lost_owed)
+		tell_lost(p, x);
+	if (x->flow.n_flight || x->lengths_sent < x->n_parts)
+		return false;
+	give_back(p, x);
+	return !x->broken || x->confirmed; /* until the receiver has cancelled what is lost */
+}
+
+/* It leaves the channel's list. */
+static void end_outbound(struct fy_progress *p, struct fy_outbound *x)
+{
+	struct fy_channel *ch = x->ch;
+	ch->n_lengths_behind -= x->lengths_sent < x->n_parts;
+	p->n_out--;
+	fy_turns_leave(&ch->turns_out, &x->flow);
+	give_back(p, x);
+	x->over = true;
+	if (x->acked)
+		free(x);
+}
+
+/* A channel's transfers take turns. Next time those come first that were not looked at, then those
+ * that started nothing, and last those that did. */
+static void step_channel(struct fy_progress *p, struct fy_channel *ch)
+{
+	struct fy_outbound *turn[2] = { NULL, NULL }, *turn_last[2] = { NULL, NULL }, *over = NULL,
+			   *x;
+	size_t budget = FY_CHUNKS_MAX * p->chunk_bytes;
+	for (unsigned active = FY_ACTIVE_MAX; active && (x = ch->out); active--) {
+		size_t before = budget;
+		ch->out = x->next;
+		bool done = step_one(p, x, &budget);
+		if (done) {
+			x->next = over;
+			over = x;
+		} else {
+			append(&turn[budget < before], &turn_last[budget < before], x);
+		}
+	}
+	if (!ch->out)
+		ch->out_last = NULL;
+	for (int i = 0; i < 2; i++)
+		if (turn[i]) {
+			*(ch->out_last ? &ch->out_last->next : &ch->out) = turn[i];
+			ch->out_last = turn_last[i];
+		}
+	while ((x = over)) {
+		over = x->next;
+		end_outbound(p, x);
+	}
+}
+
+void fy_outbound_step(struct fy_progress *p, struct fy_channel *ch)
+{
+	if (ch->n_lengths_behind) {
+		lengths_behind(p, ch, ch->asked);
+		lengths_behind(p, ch, ch->out);
+	}
+	if (ch->out)
+		step_channel(p, ch);
+}
+
+/* A second grant: not all of it came. Or it answers what we said of a message that is broken. */
+static void not_received(struct fy_progress *p, struct fy_channel *ch, uint64_t xid, int status)
+{
+	struct fy_outbound *x = find(ch, xid);
+	if (!x || x->failed != x->broken) {
+		p->stats.malformed++; /* of nothing, or once more */
+		return;
+	}
+	fail(p, x, status,
+	     status == FERRY_ENOMEM ? "the receiver had no memory for it"
+	                            : "the receiver did not get all of it");
+	x->confirmed = x->broken;
+}
+
+void fy_outbound_granted(struct fy_progress *p, struct fy_channel *ch, const struct fy_grant *g)
+{
+	int status = g->status > 0 ? FERRY_EDECODE : g->status;
+	struct fy_outbound *x = take_asked(ch, g->xid);
+	if (x && !status) {
+		give_turn(ch, x);
+	} else if (x) {
+		fail(p, x, status, "the receiver had no memory for it or does not admit it");
+		end_outbound(p, x);
+	} else if (status) {
+		not_received(p, ch, g->xid, status);
+	} else {
+		p->stats.malformed++;
+	}
+}
+
+void fy_outbound_acked(struct fy_stream_out *s)
+{
+	struct fy_outbound *x;
+	while ((x = s->large) && (int32_t)(x->stream_number - s->acked) <= 0) {
+		s->large = x->stream_next;
+		if (!s->large)
+			s->large_last = NULL;
+		x->acked = true;
+		if (x->over)
+			free(x);
+	}
+}
+
+static bool is_refused(uint64_t place, const struct fy_refused *r)
+{
+	return place >> 32 == r->seq && (uint32_t)place >= r->index;
+}
+
+/* Announced before what was refused, and some of its lengths may be among that. */
+static bool lacks_lengths(const struct fy_outbound *x, const struct fy_refused *r)
+{
+	uint32_t first = (uint32_t)(x->place >> 32), last = (uint32_t)(x->lengths_place >> 32);
+	if (x->lengths_place == x->place || (int32_t)(first - r->seq) > 0 ||
+	    (int32_t)(last - r->seq) < 0)
+		return false;
+	return last != r->seq || is_refused(x->lengths_place, r);
+}
+
+/* They have no place in this stream any more. True: data of one of them is on its way, and nobody
+ * takes it. */
+static bool leave_stream(struct fy_stream_out *s, const struct fy_refused *r)
+{
+	bool stray = false;
+	struct fy_outbound **at = &s->large, *before = NULL, *x;
+	while ((x = *at)) {
+		if (!is_refused(x->place, r)) {
+			before = x;
+			at = &x->stream_next;
+			continue;
+		}
+		*at = x->stream_next;
+		if (s->large_last == x)
+			s->large_last = before;
+		stray |= x->admitted && x->total;
+		x->acked = true;
+		if (x->over)
+			free(x);
+	}
+	return stray;
+}
+
+bool fy_outbound_refused(struct fy_progress *p, struct fy_channel *ch, const struct fy_refused *r)
+{
+	bool stray = false;
+	for (struct fy_stream_out *s = ch->streams_out; s; s = s->next)
+		stray |= leave_stream(s, r);
+	for (struct fy_outbound *x = ch->asked, *next; x; x = next) {
+		next = x->next;
+		if (is_refused(x->place, r)) {
+			take_asked(ch, x->xid);
+			fail(p, x, r->status, "the receiver could not read its announcement");
+			end_outbound(p, x);
+		} else {
+			stray |= lacks_lengths(x, r);
+		}
+	}
+	return !stray;
+}
+
+/* Sends belong to MPI until it is done with them. */
+void fy_outbound_gone(struct fy_progress *p, struct fy_channel *ch)
+{
+	while (ch->asked) {
+		struct fy_outbound *x = ch->asked;
+		ch->asked = x->next;
+		end_outbound(p, x);
+	}
+	ch->asked_last = NULL;
+}
+
+static void free_list(struct fy_progress *p, struct fy_outbound **list)
+{
+	while (*list) {
+		struct fy_outbound *x = *list;
+		*list = x->next;
+		if (x->flow.n_flight)
+			p->stats.kept++;
+		else if (x->message)
+			ferry_message_release(x->message);
+		free(x);
+	}
+}
+
+void fy_outbound_free_all(struct fy_progress *p, struct fy_channel *ch)
+{
+	for (struct fy_stream_out *s = ch->streams_out; s; s = s->next) {
+		s->acked = s->sent;
+		fy_outbound_acked(s);
+	}
+	free_list(p, &ch->out);
+	free_list(p, &ch->asked);
+}

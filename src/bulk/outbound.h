@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef FY_BULK_OUTBOUND_H
+#define FY_BULK_OUTBOUND_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "ferry.h"
+#include "bulk/flow.h"
+
+struct fy_channel;
+struct fy_grant;
+struct fy_progress;
+struct fy_refused;
+struct fy_stream_out;
+
+struct fy_outbound {
+	struct fy_outbound *next;        /* in its channel, until it is over */
+	struct fy_outbound *stream_next; /* in its stream, until it is acknowledged */
+	struct fy_channel *ch;
+	ferry_message *message; /* a reference; NULL: all is sent */
+	uint64_t xid, total, call_id;
+	uint32_t kind, stream, stream_number, n_parts, lengths_sent;
+	/* of its announcement and of its last lengths: fy_channel_place */
+	uint64_t place, lengths_place;
+	size_t chunk_bytes;
+	struct fy_flow flow;
+	bool admitted;  /* prepaid or granted: its chunks go */
+	bool broken;    /* a chunk was not sent: no more are started */
+	bool lost_owed; /* and the receiver is to be told */
+	/* which of the last ones that were started: bit i is flow.at.number - 1 - i */
+	uint32_t lost;
+	bool failed;    /* its future, if there is one, has ended badly */
+	bool acked;     /* the receiver has dealt with its place in the stream; or it has none */
+	bool confirmed; /* the receiver has dealt with what is lost */
+	bool over;      /* it has left its channel: only the stream knows it */
+};
+
+/* Announce and start. False: no room now. `stream` may have a tag. */
+bool fy_outbound_announce(struct fy_progress *p, struct fy_channel *ch, ferry_message *message,
+                          uint32_t kind, uint32_t stream, uint64_t call_id, ferry_future *future);
+/* Is there room for the announcement of this message? */
+bool fy_outbound_admits(struct fy_progress *p, struct fy_channel *ch, const ferry_message *message);
+void fy_outbound_granted(struct fy_progress *p, struct fy_channel *ch, const struct fy_grant *g);
+/* Everything of that stream up to stream->acked is dealt with over there. */
+void fy_outbound_acked(struct fy_stream_out *stream);
+/* What is announced in records that were not believed ends with that status. False: some of its
+ * data is on the way, or some of its lengths are missing, so that nothing behind it can be told
+ * any more. */
+bool fy_outbound_refused(struct fy_progress *p, struct fy_channel *ch, const struct fy_refused *r);
+void fy_outbound_step(struct fy_progress *p, struct fy_channel *ch);
+void fy_outbound_gone(struct fy_progress *p, struct fy_channel *ch);
+void fy_outbound_free_all(struct fy_progress *p, struct fy_channel *ch);
+
+#endif

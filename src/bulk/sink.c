@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Where the bytes of a prepaid message go that will find no memory: they are on their way, and MPI
+ * keeps them until somebody receives them. MPI has no receive into nothing, and a receive that is
+ * too short is not safe with every MPI (port_mpi.c). So this is as much address space as such a
+ * message can have bytes, all of it the same few pages. One receive at a time has it.
+ */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
+
+#include "bulk/sink.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "helm/progress.h"
+
+#define PIECE (256u << 10)
+
+/* No prepaid message is larger than its peer's window. */
+static size_t sink_bytes(const struct fy_progress *p)
+{
+	uint64_t most = p->window_max > p->credit_first ? p->window_max : p->credit_first;
+	return (size_t)(most + PIECE - 1) / PIECE * PIECE;
+}
+
+static bool fill(char *space, size_t nbytes, int pages)
+{
+	for (size_t at = 0; at < nbytes; at += PIECE)
+		if (mmap(space + at, PIECE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, pages,
+		         0) == MAP_FAILED)
+			return false;
+	return true;
+}
+
+static char *map(size_t nbytes, int pages)
+{
+	if (ftruncate(pages, PIECE) != 0)
+		return NULL;
+	char *space =
+		mmap(NULL, nbytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (space == MAP_FAILED)
+		return NULL;
+	if (fill(space, nbytes, pages))
+		return space;
+	munmap(space, nbytes);
+	return NULL;
+}
+
+bool fy_sink_open(struct fy_progress *p)
+{
+	if (p->sink)
+		return true;
+	int pages = memfd_create("ferry", MFD_CLOEXEC);
+	if (pages < 0)
+		return false;
+	p->sink = map(sink_bytes(p), pages);
+	close(pages);
+	return p->sink;
+}
+
+void fy_sink_close(struct fy_progress *p)
+{
+	if (p->sink && p->clean) /* otherwise MPI may still write there */
+		munmap(p->sink, sink_bytes(p));
+	p->sink = NULL;
+}

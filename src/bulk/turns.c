@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Chunks, their numbers, and their tags.
+ *
+ * The chunks of a rank to another are numbered from 0 on, in the order of the announcements. Number
+ * c has the tag 1 + c % tag_span, so that a receive needs no header to be matched by. With MPI's
+ * usual 2^28 tags two chunks under way never have the same one. An MPI may have as few as 32767,
+ * which is 8 GiB of chunks; and what waits for its grant meanwhile may be as old as it likes. So,
+ * where tags repeat:
+ *
+ *  - Messages get a turn, on both sides: prepaid ones when they are announced, others when they are
+ *    granted. A chunk is not sent, nor its receive posted, while a chunk with the same tag is
+ *    unfinished of a message with an earlier turn, or of its own message. So each tag is used in
+ *    the same order on both sides.
+ *  - Both sides give turns in the same order, as far as it matters. Grants arrive in the order in
+ *    which they were given, and prepaid announcements are seen before what is announced behind
+ *    them. What could differ is a prepaid message and one that was announced before it and is
+ *    granted just now: therefore a message is prepaid only if its tags are not those of any
+ *    unfinished chunk, granted or not.
+ *  - Nothing waits for what is not granted, so a reply never waits for a request that has no memory
+ *    yet. Whatever has a turn ends by itself, and waits only for earlier turns.
+ *
+ * fy_turns knows between which two numbers all unfinished ones are. While these are not further
+ * apart than there are tags nothing needs to be looked at; and the lower one is brought up to date
+ * only when they are.
+ */
+#include "bulk/turns.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "bulk/flow.h"
+#include "helm/progress.h"
+
+static bool has_tag(const struct fy_progress *p, const struct fy_flow *flow, uint64_t number)
+{
+	uint64_t span = (uint64_t)p->tag_span, low = fy_flow_lowest(flow);
+	uint64_t ahead = (number % span + span - low % span) % span;
+	return ahead < flow->end - low;
+}
+
+static void widen(struct fy_turns *turns, const struct fy_flow *flow)
+{
+	uint64_t low = fy_flow_lowest(flow);
+	bool none = turns->low == turns->high;
+	if (none || low < turns->low)
+		turns->low = low;
+	if (none || flow->end > turns->high)
+		turns->high = flow->end;
+}
+
+static void look_again(struct fy_turns *turns)
+{
+	turns->low = turns->high = 0;
+	for (const struct fy_flow *f = turns->first; f; f = f->turn_next)
+		widen(turns, f);
+}
+
+void fy_turns_take(struct fy_turns *turns, struct fy_flow *flow)
+{
+	struct fy_flow **last = turns->last ? &turns->last->turn_next : &turns->first;
+	flow->turn_next = NULL;
+	flow->turn_here = last;
+	*last = flow;
+	turns->last = flow;
+	widen(turns, flow);
+}
+
+static struct fy_flow *flow_before(struct fy_turns *turns, const struct fy_flow *flow)
+{
+	if (flow->turn_here == &turns->first)
+		return NULL;
+	return (struct fy_flow *)(void *)((char *)flow->turn_here -
+	                                  offsetof(struct fy_flow, turn_next));
+}
+
+void fy_turns_leave(struct fy_turns *turns, struct fy_flow *flow)
+{
+	if (!flow->turn_here)
+		return;
+	if (turns->last == flow)
+		turns->last = flow_before(turns, flow);
+	*flow->turn_here = flow->turn_next;
+	if (flow->turn_next)
+		flow->turn_next->turn_here = flow->turn_here;
+	flow->turn_here = NULL;
+}
+
+static bool are_few(const struct fy_progress *p, const struct fy_turns *turns)
+{
+	return turns->high - turns->low <= (uint64_t)p->tag_span;
+}
+
+bool fy_turns_tag_free(struct fy_progress *p, struct fy_turns *turns, const struct fy_flow *flow)
+{
+	if (are_few(p, turns))
+		return true;
+	look_again(turns);
+	if (are_few(p, turns))
+		return true;
+	for (const struct fy_flow *f = turns->first; f != flow; f = f->turn_next)
+		if (has_tag(p, f, flow->at.number))
+			return false;
+	return flow->at.number - fy_flow_lowest(flow) < (uint64_t)p->tag_span;
+}
+
+bool fy_turns_single(struct fy_progress *p, struct fy_turns *turns, uint64_t low, uint64_t end)
+{
+	uint64_t span = (uint64_t)p->tag_span;
+	if (!turns->first)
+		return end - low <= span;
+	if (end - (turns->low < low ? turns->low : low) <= span)
+		return true;
+	look_again(turns);
+	return end - (turns->low < low ? turns->low : low) <= span;
+}

@@ -1,0 +1,356 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Making and ending an engine, over any port. The thread that opens or closes; nothing else sees
+ * all of an engine. An open has two parts: in the first a rank does all that can fail on it alone
+ * and tells the others, in the second it waits for their verdict.
+ */
+#include "engine/life.h"
+
+#include <ck_stack.h>
+#include <limits.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ferry.h"
+#include "app/hooks.h"
+#include "base/fail.h"
+#include "base/futex.h"
+#include "base/log.h"
+#include "base/options.h"
+#include "base/order.h"
+#include "bulk/bulk.h"
+#include "engine/share.h"
+#include "future/future.h"
+#include "future/queue.h"
+#include "helm/command.h"
+#include "helm/inline.h"
+#include "helm/lanes.h"
+#include "helm/policy.h"
+#include "helm/progress.h"
+#include "helm/receives.h"
+#include "helm/report.h"
+#include "helm/timer.h"
+#include "link/channel.h"
+#include "port/port.h"
+#include "port/starts.h"
+#include "shared/block.h"
+#include "shared/engine.h"
+#include "shared/lane.h"
+#include "shared/mailbox.h"
+#include "shared/message.h"
+#include "shared/shell.h"
+#include "shared/wake.h"
+
+#define CHUNK_HERE ((size_t)512 << 10) /* of a large message, where all ranks are on one host; */
+#define CHUNK_WIRE ((size_t)256 << 10) /* else a chunk holds up for longer what is behind it */
+
+static uint64_t next_serial; /* atomic add */
+
+/* The phase stays FY_STOPPED until the engine works. */
+static void shell_init(ferry *e, const fy_port *port)
+{
+	memset(e, 0, offsetof(ferry, phase));
+	memset(&e->status, 0, offsetof(ferry, guests) - offsetof(ferry, status));
+	e->serial = fy_add_64(&next_serial, 1) + 1;
+	e->rank = port->rank;
+	e->size = port->size;
+	fy_store_release_32(&e->refs, 1);
+	e->inside = FY_INSIDE_NOTHING;
+	fy_wake_init(&e->wake);
+	ck_stack_init(&e->lanes);
+	ck_stack_init(&e->commands);
+	ck_stack_init(&e->replies);
+	ck_stack_init(&e->tasks);
+	ck_stack_init(&e->accounts);
+	ck_stack_init(&e->blocks);
+	fy_mailbox_init(&e->mailbox);
+	pthread_mutex_init(&e->aside, NULL);
+}
+
+/* Of an engine that nobody has used. */
+static void progress_free(struct fy_progress *p)
+{
+	p->clean = true;
+	fy_receives_free(p);
+	free(p->channels);
+	free(p);
+}
+
+static struct fy_progress *progress_create(ferry *e, fy_port *port, uint32_t first_seq)
+{
+	struct fy_progress *p = calloc(1, sizeof *p);
+	if (!p)
+		return NULL;
+	p->channels = calloc((size_t)port->size, sizeof *p->channels);
+	p->engine = e;
+	p->port = port;
+	p->options = &e->options;
+	fy_policy_set_patience(p);
+	p->first_seq = first_seq;
+	p->tag_span = port->tag_max - 1;
+	p->chunk_bytes = port->all_local ? CHUNK_HERE : CHUNK_WIRE;
+	if (p->chunk_bytes > port->chunk_max)
+		p->chunk_bytes = port->chunk_max;
+	p->now = port->ops->now(port);
+	p->stats.size = sizeof p->stats;
+	fy_share_memory(p, &e->options);
+	if (p->channels && fy_receives_open(p) == FERRY_OK)
+		return p;
+	progress_free(p);
+	return NULL;
+}
+
+/* The engine that was prepared will not be: nothing of it has been seen by others. */
+static void discard(ferry *e)
+{
+	if (e->progress)
+		progress_free(e->progress);
+	e->progress = NULL;
+	fy_engine_close_log(e);
+	fy_engine_set_stopped(e);
+	e->is_unseen = true;
+	fy_engine_release(e);
+}
+
+static int furnish(ferry *e, fy_port *port, uint32_t first_seq)
+{
+	int status = fy_log_open(e->options.log, port->rank, &e->log);
+	if (status)
+		return status;
+	e->full = calloc((size_t)port->size, 1);
+	e->bodies_to = calloc((size_t)port->size, sizeof *e->bodies_to);
+	if (e->full && e->bodies_to)
+		e->progress = progress_create(e, port, first_seq);
+	return e->progress ? FERRY_OK : fy_fail(FERRY_ENOMEM, "no memory for an engine");
+}
+
+static int engine_new(fy_port *port, ferry_options *resolved, uint32_t first_seq, ferry **engine_p)
+{
+	fy_app_hooks_set();
+	ferry *e = fy_shell_get();
+	if (!e)
+		return fy_fail(FERRY_ENOMEM, "no memory for an engine");
+	shell_init(e, port);
+	e->options = *resolved;
+	memset(resolved, 0, sizeof *resolved);
+	uint32_t *bell = port->ops->doorbell(port, port->rank);
+	if (bell)
+		fy_wake_share(&e->wake, bell);
+	e->lendable = port->lendable && e->options.lend && !(e->options.flags & FERRY_NO_THREAD);
+	int status = furnish(e, port, first_seq);
+	if (status)
+		discard(e);
+	else
+		*engine_p = e;
+	return status;
+}
+
+/* What fails first is what is told. */
+static void note(struct fy_opening *o, int status)
+{
+	if (!status || o->status)
+		return;
+	o->status = status;
+	snprintf(o->text, sizeof o->text, "%s", ferry_last_error());
+}
+
+/* Also with what failed before, so that no rank waits for this one. */
+void fy_life_prepare(struct fy_opening *o, fy_port *port, ferry_options *resolved,
+                     uint32_t first_seq, int status)
+{
+	*o = (struct fy_opening){ .port = port };
+	note(o, status);
+	int differs = fy_share_agree(port, first_seq);
+	note(o, differs);
+	o->known = differs == FERRY_ENOTSUP;
+	if (!o->status)
+		note(o, engine_new(port, resolved, first_seq, &o->engine));
+	if (!o->known)
+		port->ops->offer(port, o->status, o->text);
+}
+
+/* A rank that failed in the same way keeps its own sentence. */
+static int fail_opening(struct fy_opening *o, int status, int rank, const char *text)
+{
+	if (o->engine)
+		discard(o->engine);
+	o->engine = NULL;
+	if (o->status == status)
+		return fy_fail(status, "%s", o->text);
+	return rank == o->port->rank ? fy_fail(status, "%s", text)
+	                             : fy_fail(status, "rank %d: %s", rank, text);
+}
+
+int fy_life_settle(struct fy_opening *o, ferry **engine_p)
+{
+	char text[FY_SENTENCE] = "";
+	int rank = o->port->rank;
+	int status = o->known ? o->status : o->port->ops->settle(o->port, text, &rank);
+	if (!status)
+		status = o->status; /* a verdict that does not know of this rank is none */
+	if (status)
+		return fail_opening(o, status, rank, text);
+	fy_receives_begin(o->engine->progress);
+	fy_options_warn(o->engine);
+	fy_store_release_32(&o->engine->phase, FY_OPEN);
+	*engine_p = o->engine;
+	return FERRY_OK;
+}
+
+int fy_life_create(fy_port *port, ferry_options *resolved, uint32_t first_seq, ferry **engine_p)
+{
+	struct fy_opening opening;
+	fy_life_prepare(&opening, port, resolved, first_seq, FERRY_OK);
+	return fy_life_settle(&opening, engine_p);
+}
+
+static void fail_commands(ferry *e)
+{
+	fy_command_fail_all(e->progress, FERRY_ESTOPPED);
+	ck_stack_entry_t *entry = ck_stack_batch_pop_upmc(&e->commands);
+	while (entry) {
+		struct fy_command *c =
+			(struct fy_command *)(void *)((char *)entry -
+		                                      offsetof(struct fy_command, entry));
+		entry = CK_STACK_NEXT(entry);
+		c->status = FERRY_ESTOPPED;
+		fy_store_release_32(&c->done, 1);
+		fy_futex_wake(&c->done, 1, false);
+	}
+}
+
+static void nudge_everybody(ferry *e)
+{
+	fy_add_32(&e->room, 1);
+	fy_futex_wake(&e->room, INT_MAX, false);
+	fy_mailbox_nudge(&e->mailbox);
+	for (struct fy_lane *lane = e->progress->all_lanes; lane; lane = lane->all_next)
+		fy_lane_nudge(lane);
+}
+
+static void wait_for_guests(ferry *e)
+{
+	while (fy_load_acquire_64(&e->guests)) {
+		fail_commands(e);
+		nudge_everybody(e);
+		sched_yield();
+	}
+	fail_commands(e);
+}
+
+/* One that nobody came back for. */
+static void drop_fence(ferry *e)
+{
+	pthread_mutex_lock(&e->aside);
+	ferry_future *f = e->fence;
+	e->fence = NULL;
+	pthread_mutex_unlock(&e->aside);
+	ferry_future_release(f);
+}
+
+static void fail_promises(ferry *e)
+{
+	for (;;) {
+		pthread_mutex_lock(&e->aside);
+		ferry_future *f = e->promises;
+		if (f)
+			ferry_future_retain(f);
+		pthread_mutex_unlock(&e->aside);
+		if (!f)
+			return;
+		fy_future_complete(f, FERRY_ESTOPPED,
+		                   "the engine was closed before the promise was fulfilled");
+	}
+}
+
+static void run_last_tasks(struct fy_progress *p)
+{
+	p->user_code = true;
+	while (p->tasks || fy_load_relaxed_ptr(&p->engine->tasks.head))
+		if (!fy_inline_run_tasks(p))
+			break;
+}
+
+static void drop_mail(ferry *e, struct fy_progress *p)
+{
+	pthread_mutex_lock(&e->mailbox.lock);
+	fy_mailbox_sort(&e->mailbox);
+	while (e->mailbox.all.first) {
+		ferry_message *m = e->mailbox.all.first;
+		fy_mailbox_remove(&e->mailbox, m);
+		m->flags &= ~FY_MESSAGE_CALL;
+		fy_report_dropped(&p->unread, m);
+		ferry_message_release(m);
+		p->stats.dropped++;
+	}
+	pthread_mutex_unlock(&e->mailbox.lock);
+}
+
+static void drop_late_answers(ferry *e)
+{
+	ck_stack_entry_t *entry = ck_stack_batch_pop_upmc(&e->replies);
+	while (entry) {
+		ferry_message *m =
+			(ferry_message *)(void *)((char *)entry - offsetof(ferry_message, entry));
+		entry = CK_STACK_NEXT(entry);
+		ferry_message_release(m);
+	}
+}
+
+int fy_life_destroy(ferry *e)
+{
+	struct fy_progress *p = e->progress;
+	int status = p->clean ? FERRY_OK : e->status;
+	fy_engine_set_stopped(e);
+	fy_store_relaxed_32(&e->inside, FY_INSIDE_END);
+	fy_wake_stop(&e->wake);
+	fy_lanes_abandon(p, FERRY_ESTOPPED); /* posts that raced with the close */
+	fy_store_release_32(&e->abandoned, 1);
+	wait_for_guests(e);
+	fy_wake_part(&e->wake);
+	drop_fence(e);
+	fail_promises(e);
+	fy_future_queue_engine_closing(e);
+	run_last_tasks(p);
+	drop_mail(e, p);
+	fy_report_say_dropped(e, &p->unread);
+	drop_late_answers(e);
+	while (p->rooms) {
+		ferry_future *f = p->rooms;
+		p->rooms = f->next;
+		fy_future_complete(f, FERRY_ESTOPPED, NULL);
+	}
+	fy_timer_free(p);
+	if (p->starts)
+		p->port->ops->starts->abandon(p);
+	run_last_tasks(p);
+	if (p->starts)
+		p->port->ops->starts->free(p);
+	fy_bulk_free(p);
+	fy_receives_free(p);
+	fy_channel_free_all(p);
+	e->last_stats = p->stats;
+	const struct fy_port_ops *ops = p->port->ops;
+	int closed = ops->close(p->port, p->clean);
+	if (closed && status == FERRY_OK) {
+		status = closed;
+		snprintf(e->close_text, sizeof e->close_text, "%s", ops->error(p->port));
+	}
+	fy_block_free_all(e);
+	free(p->calls);
+	free(p->channels);
+	free(p);
+	e->progress = NULL;
+	for (int i = 0; i < FY_ENGINE_SLOTS; i++)
+		if (e->slots[i] && e->slot_free[i])
+			e->slot_free[i](e->slots[i]);
+	memset(e->slots, 0, sizeof e->slots);
+	fy_future_queue_engine_closed(e);
+	return status;
+}

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * How receive_memory is shared out, and that all ranks were built to share it in the same way. The
+ * thread that opens.
+ */
+#include "engine/share.h"
+
+#include <stdint.h>
+
+#include "ferry.h"
+#include "base/fail.h"
+#include "helm/progress.h"
+#include "port/port.h"
+#include "shared/engine.h"
+#include "wire/header.h"
+
+#define CREDIT_FIRST 16384u    /* each pair of ranks starts with room for one small batch */
+#define WINDOW_MAX (16u << 20) /* and gets no more than this */
+
+#define CALLS_SHARE 8 /* an eighth of receive_memory is for replies */
+
+struct handshake {
+	uint32_t magic, version, batch_bytes, first_seq, credit_first, fold_max, reply_room,
+		tag_span;
+};
+
+/* Ranks that were built or configured so that they would not understand each other are told so. */
+int fy_share_agree(fy_port *port, uint32_t first_seq)
+{
+	struct handshake mine = { FY_WIRE_MAGIC,  FY_WIRE_VERSION,
+		                  FY_BATCH_BYTES, first_seq,
+		                  CREDIT_FIRST,   FY_FOLD_MAX,
+		                  FY_REPLY_ROOM,  (uint32_t)port->tag_max - 1 };
+	struct handshake theirs = mine;
+	int rank = 0, status = port->ops->agree(port, &mine, &theirs, sizeof mine, &rank);
+	if (status == FERRY_OK)
+		return FERRY_OK;
+	if (status != FERRY_ENOTSUP)
+		return fy_fail(status, "the ranks could not compare their limits: %s",
+		               port->ops->error(port));
+	if (mine.version != theirs.version)
+		return fy_fail(FERRY_ENOTSUP,
+		               "rank %d speaks version %u of the wire format, rank 0 version %u",
+		               rank, mine.version, theirs.version);
+	return fy_fail(
+		FERRY_ENOTSUP,
+		"rank %d was built with other limits than rank 0: use the same build on all ranks",
+		rank);
+}
+
+void fy_share_memory(struct fy_progress *p, const ferry_options *o)
+{
+	uint64_t half = o->receive_memory / 2;
+	uint64_t first = (uint64_t)CREDIT_FIRST * (uint64_t)p->engine->size;
+	p->credit_first = CREDIT_FIRST;
+	p->credit_pool = half > first ? half - first : 0;
+	p->window_max = half / 4 < WINDOW_MAX ? half / 4 : WINDOW_MAX;
+	p->large_cap[0] = o->receive_memory / 8 * 3;
+	p->large_cap[1] = o->receive_memory / CALLS_SHARE;
+	p->calls_max = (uint32_t)(o->receive_memory / CALLS_SHARE / FY_REPLY_ROOM);
+}

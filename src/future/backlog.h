@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef FY_FUTURE_BACKLOG_H
+#define FY_FUTURE_BACKLOG_H
+
+#include <ck_stack.h>
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+struct fy_task;
+
+#define FY_BACKLOG_COUNT(load) ((uint32_t)(load))
+
+struct fy_backlog {
+	ck_stack_t inbox; /* pushed by submitters, emptied under `runners` */
+	uint64_t load;    /* STOPPED, idle, count: atomic add and compare-and-swap by all */
+	uint32_t permits; /* futex: added to by wakers, taken by sleepers (compare-and-swap) */
+	pthread_mutex_t runners; /* who takes out; never taken by who submits */
+	struct fy_task *first;   /* under runners: what came out of the inbox, oldest first */
+};
+void fy_backlog_init(struct fy_backlog *backlog);
+uint32_t fy_backlog_push(struct fy_backlog *backlog, struct fy_task *task);
+uint32_t fy_backlog_count(const struct fy_backlog *backlog);
+bool fy_backlog_over(const struct fy_backlog *backlog);
+bool fy_backlog_stopped(const struct fy_backlog *backlog);
+struct fy_task *fy_backlog_take(struct fy_backlog *backlog, uint64_t off);
+void fy_backlog_sleep(struct fy_backlog *backlog, int64_t until);
+void fy_backlog_stop(struct fy_backlog *backlog);
+
+#endif

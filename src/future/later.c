@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What a thread is to do once it holds no lock of a future, first to last. Each thread has its own
+ * list.
+ */
+#include "future/later.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* What this thread is to do once it holds no lock, first to last; `later_runs` while it does. */
+static _Thread_local struct fy_later *later_first, **later_end;
+static _Thread_local bool later_runs;
+
+void fy_later(struct fy_later *later)
+{
+	later->next = NULL;
+	if (!later_first)
+		later_end = &later_first;
+	*later_end = later;
+	later_end = &later->next;
+}
+
+void fy_later_run(void)
+{
+	struct fy_later *later;
+
+	if (later_runs)
+		return;
+	later_runs = true;
+	while ((later = later_first) != NULL) {
+		later_first = later->next;
+		later->run(later);
+	}
+	later_runs = false;
+}

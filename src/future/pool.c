@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Pools of worker threads. Any thread creates, one thread destroys; the workers run what is
+ * queued.
+ */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
+
+#include "future/pool.h"
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ferry.h"
+#include "base/fail.h"
+#include "base/order.h"
+#include "base/place.h"
+#include "future/backlog.h"
+#include "future/executor.h"
+
+#define THREADS_MAX 4096
+
+static _Thread_local ferry_executor *own_pool; /* of a worker thread */
+static _Thread_local unsigned blocked_here;    /* fy_pool_blocking, nested */
+
+/* Waiting must be announced before asking whether one is the last: of two threads
+ * that are about to wait at least one then sees the other. */
+bool fy_pool_last_runner(void)
+{
+	if (!own_pool)
+		return false;
+	return fy_load_acquire_32(&own_pool->blocked) - (blocked_here > 0) + 1 >= own_pool->threads;
+}
+
+void fy_pool_blocking(bool begins)
+{
+	if (!own_pool)
+		return;
+	if (begins && blocked_here++ == 0)
+		fy_add_32(&own_pool->blocked, 1);
+	else if (!begins && --blocked_here == 0)
+		fy_add_32(&own_pool->blocked, (uint32_t)-1);
+}
+
+static void *worker(void *arg)
+{
+	ferry_executor *pool = arg;
+	struct fy_task *task;
+
+	/* its signal mask is that of who made the pool */
+	pthread_setname_np(pthread_self(), "ferry-worker");
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, NULL);
+	fy_place_as_process();
+	own_pool = pool;
+	for (;;) {
+		if ((task = fy_backlog_take(&pool->backlog, 1)) != NULL)
+			fy_executor_run_as(pool, task, false);
+		else if (fy_backlog_over(&pool->backlog))
+			break;
+		else
+			fy_backlog_sleep(&pool->backlog, INT64_MAX);
+	}
+	own_pool = NULL;
+	if (fy_load_acquire_32(&pool->ending))
+		pthread_detach(pthread_self());
+	fy_executor_release(pool);
+	return NULL;
+}
+
+static int start_worker(ferry_executor *pool)
+{
+	int rc;
+
+	fy_executor_retain(pool);
+	rc = pthread_create(&pool->ids[pool->threads], NULL, worker, pool);
+	if (rc != 0)
+		fy_executor_release(pool);
+	return rc;
+}
+
+static void pool_join(ferry_executor *pool)
+{
+	fy_backlog_stop(&pool->backlog);
+	for (unsigned i = 0; i < pool->threads; i++)
+		pthread_join(pool->ids[i], NULL);
+	fy_executor_release(pool);
+}
+
+int ferry_workers_create(ferry *engine, unsigned threads, ferry_executor **executor_p)
+{
+	ferry_executor *pool;
+	int rc;
+
+	if (!engine || !executor_p)
+		return fy_fail(FERRY_EINVAL,
+		               "ferry_workers_create needs an engine and a place for the executor");
+	if (threads < 1 || threads > THREADS_MAX)
+		return fy_fail(FERRY_EINVAL, "a pool of %u threads is not possible; give 1 to %d",
+		               threads, THREADS_MAX);
+	if ((rc = fy_executor_check_open(engine)) < 0)
+		return rc;
+	pool = fy_executor_create(FY_EXECUTOR_POOL);
+	if (!pool || !(pool->ids = calloc(threads, sizeof *pool->ids))) {
+		if (pool)
+			fy_executor_release(pool);
+		return fy_fail(FERRY_ENOMEM, "no memory for a pool of %u threads", threads);
+	}
+	while (pool->threads < threads) {
+		rc = start_worker(pool);
+		if (rc != 0) {
+			pool_join(pool);
+			return fy_fail(FERRY_ENOMEM, "a worker thread cannot be started: %s",
+			               strerror(rc));
+		}
+		pool->threads++;
+	}
+	*executor_p = pool;
+	return FERRY_OK;
+}
+
+void fy_pool_destroy(ferry_executor *pool)
+{
+	fy_executor_gate_close(pool);
+	if (!fy_executor_inside(pool)) {
+		pool_join(pool);
+		return;
+	}
+	/* One of its threads cannot join itself: they all leave by themselves. */
+	fy_store_release_32(&pool->ending, 1);
+	fy_backlog_stop(&pool->backlog);
+	fy_executor_release(pool);
+}

@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef FY_FUTURE_WAIT_H
+#define FY_FUTURE_WAIT_H
+
+#include <stdint.h>
+
+#include "ferry.h"
+
+/* Wait like ferry_future_wait, to an absolute time. The future may be on the stack. A failure
+ * leaves its text in ferry_last_error(). */
+int fy_wait_until(ferry_future *future, int64_t until);
+
+#endif

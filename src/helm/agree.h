@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the files of agreements share: the tree, and who closes. All of it is the helm's. */
+#ifndef FY_HELM_AGREE_H
+#define FY_HELM_AGREE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "ferry.h"
+#include "helm/news.h"
+#include "wire/bodies.h"
+
+struct fy_channel;
+struct fy_progress;
+
+enum { FY_AGREE_FENCE = 1, FY_AGREE_CLOSE = 2, FY_AGREE_TAINTED = 0x100 };
+
+struct fy_agree {
+	uint32_t n;    /* the current agreement, or the last one */
+	uint32_t kind; /* 0: none is going on here */
+	uint32_t round;
+	bool up_sent;            /* in this round: */
+	struct fy_agree_word up; /* what was sent last */
+	bool up_due;             /* more is to be sent, or judged, at again_at */
+	bool seen[2];            /* from the children */
+	struct fy_agree_word child[2];
+	bool last_known; /* root: of the round before, in which the sums were equal: */
+	uint64_t last_sent, last_done;
+	unsigned still_rounds;
+	bool careful; /* counts cannot match somewhere */
+	bool frozen;  /* of a close: the program posts nothing any more */
+	int64_t pause, again_at;
+	bool everybody;       /* all ranks have joined this agreement */
+	uint32_t finished;    /* how many agreements are over */
+	ferry_future *waiter; /* completed when this agreement is over; the helm's reference */
+	struct fy_closing closing;
+};
+
+void fy_agree_complete(struct fy_agree *a, int status, const char *detail);
+bool fy_agree_is_quiet(struct fy_progress *p);
+/* Has that child sent its up of this round? */
+bool fy_agree_has_answered(const struct fy_progress *p, int child);
+
+void fy_agree_join(struct fy_progress *p, uint32_t kind);
+void fy_agree_up(struct fy_progress *p, struct fy_channel *ch, const struct fy_agree_word *w);
+void fy_agree_down(struct fy_progress *p, struct fy_channel *ch, const struct fy_agree_word *w);
+void fy_agree_step(struct fy_progress *p);
+/* A rank is gone: a fence that is going on will not end. */
+void fy_agree_give_up(struct fy_progress *p);
+
+#endif

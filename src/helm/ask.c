@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A thread asks the helm to do something, and waits until it is done. Any thread; in inline code
+ * it is done at once.
+ */
+#include "helm/ask.h"
+
+#include <sched.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "ferry.h"
+#include "base/fail.h"
+#include "base/futex.h"
+#include "base/order.h"
+#include "helm/command.h"
+#include "helm/drive.h"
+#include "shared/engine.h"
+#include "shared/thread.h"
+
+static bool command_done(const void *arg)
+{
+	return fy_load_acquire_32(&((const struct fy_command *)arg)->done);
+}
+
+/* Its text, if there was one, is the last error of the thread that ran it. */
+static int command_outcome(const struct fy_command *c)
+{
+	if (fy_likely(c->status >= 0))
+		return c->status;
+	return fy_fail(c->status, "the engine did not take it: %s", ferry_strerror(c->status));
+}
+
+void fy_ask_begin(ferry *engine, struct fy_command *c)
+{
+	c->done = 0;
+	ck_stack_push_upmc(&engine->commands, &c->entry);
+	fy_engine_notify(engine);
+}
+
+int fy_ask_and_wait(ferry *engine, struct fy_command *c)
+{
+	c->done = 0;
+	if (fy_thread_on_progress(engine)) {
+		while (!c->run(engine->progress, c))
+			sched_yield();
+		return command_outcome(c);
+	}
+	if (!fy_engine_enter(engine))
+		return fy_fail(FERRY_ESTOPPED, "the engine has stopped");
+	fy_ask_begin(engine, c);
+	fy_drive_help(engine, command_done, c, INT64_MAX);
+	while (!command_done(c))
+		fy_futex_wait(&c->done, 0, INT64_MAX, false);
+	fy_engine_leave(engine);
+	return command_outcome(c);
+}

@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef FY_HELM_ASK_H
+#define FY_HELM_ASK_H
+
+#include "ferry.h"
+
+struct fy_command;
+
+/* Run a command by the helm and wait for it; from inline code it runs at once. */
+int fy_ask_and_wait(ferry *engine, struct fy_command *command);
+/* Hand a command over without waiting for it: it lives until it is done, or the engine
+ * is closed. */
+void fy_ask_begin(ferry *engine, struct fy_command *command);
+
+#endif

@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The helm's part of ferry_close: when all ranks have agreed that nothing is under way, goodbyes,
+ * then the end of the receives; or, when a rank is gone, the end at once. Called by the holder of
+ * the helm alone.
+ */
+#include "helm/close.h"
+
+#include <stdbool.h>
+#include <stdio.h>
+
+#include "ferry.h"
+#include "base/log.h"
+#include "bulk/bulk.h"
+#include "helm/agree.h"
+#include "helm/command.h"
+#include "helm/gone.h"
+#include "helm/lanes.h"
+#include "helm/mail.h"
+#include "helm/peer.h"
+#include "helm/progress.h"
+#include "helm/receives.h"
+#include "link/call.h"
+#include "link/channel.h"
+#include "link/credit.h"
+#include "port/port.h"
+#include "port/starts.h"
+#include "shared/engine.h"
+#include "shared/lane.h"
+
+#define TELL_TIME FERRY_MS(200) /* a close that gives up: MPI has so long to tell the other ranks */
+
+#define CANCEL_AGAIN FERRY_MS(100) /* what was not cancelled is asked for again, */
+#define CANCEL_LIMIT FERRY_S(5)    /* and given up */
+
+static bool has_talked(const struct fy_progress *p, const struct fy_channel *ch)
+{
+	return ch->seq_out != p->first_seq || ch->seq_in != p->first_seq;
+}
+
+/* Everybody agreed that nothing is under way. What is still open now nobody will answer. */
+static void begin_byes(struct fy_progress *p)
+{
+	p->byes = true;
+	fy_engine_set_stopped(p->engine);
+	fy_call_fail(p, FERRY_ALL, FERRY_ESTOPPED, "the engine was closed and nobody had answered");
+	p->worked = true;
+}
+
+/* After a goodbye nothing comes from that rank: when all have come, the receives can go. */
+static bool byes_done(struct fy_progress *p)
+{
+	bool done = true;
+	for (struct fy_channel *ch = p->all; ch; ch = ch->all_next) {
+		if (ch->gone || !has_talked(p, ch))
+			continue;
+		if (!ch->bye_owed) {
+			ch->bye_owed = true;
+			fy_channel_mark(p, ch);
+		}
+		if (!ch->bye_sent || !ch->bye_seen || ch->flight)
+			done = false;
+	}
+	return done && !p->homeless; /* whose sender is still to be met */
+}
+
+/* Who waits for this rank's part of the agreement is told, too, though nothing was ever
+ * sent there. */
+static void open_to_neighbours(struct fy_progress *p)
+{
+	int me = p->engine->rank, near[3] = { (me - 1) / 2, 2 * me + 1, 2 * me + 2 };
+	for (int i = 0; i < 3; i++)
+		if (near[i] < p->engine->size)
+			fy_peer_get(p, near[i]);
+}
+
+/* A rank is gone: the rest of the close is local. */
+static void give_up(struct fy_progress *p)
+{
+	open_to_neighbours(p);
+	p->gave_up_at = p->now;
+	p->byes = p->finished = true;
+	p->clean = false;
+	p->engine->status = FERRY_EPEER;
+	fy_engine_set_stopped(p->engine);
+	fy_command_fail_all(p, FERRY_EPEER);
+	for (struct fy_channel *ch = p->all; ch; ch = ch->all_next)
+		fy_gone_end(p, ch, FERRY_ESTOPPED, "the engine was closed while a rank was gone");
+	fy_call_fail(p, FERRY_ALL, FERRY_ESTOPPED, "the engine was closed while a rank was gone");
+	fy_lanes_abandon(p, FERRY_ESTOPPED);
+}
+
+/* A receive that MPI did not cancel is asked for again. When it does not come back the close
+ * ends without it: what MPI may still write to is kept, and all ranks have parted, so that MPI
+ * can be finalized. */
+static void take_back_receives(struct fy_progress *p)
+{
+	ferry *e = p->engine;
+	if (p->now - p->cancelled_at >= CANCEL_AGAIN) {
+		p->cancelled_at = p->now;
+		fy_receives_cancel(p);
+	}
+	if (p->now - p->finished_at < CANCEL_LIMIT)
+		return;
+	e->status = FERRY_EMPI;
+	snprintf(e->close_text, sizeof e->close_text,
+	         "%u receives could not be cancelled, their memory is left to MPI: %s", p->n_posted,
+	         p->port->ops->error(p->port));
+	fy_log(e->log, "%s", e->close_text);
+	p->port->parted = true;
+	p->clean = false;
+	p->stopped = true;
+}
+
+void fy_close_step(struct fy_progress *p)
+{
+	if (p->stopped)
+		return;
+	if (p->close_look)
+		p->close_look(p->close_look_arg);
+	if (p->gone_since) {
+		if (!p->gave_up_at)
+			give_up(p);
+		p->stopped = !p->n_telling || p->now - p->gave_up_at > TELL_TIME;
+		return;
+	}
+	if (p->agree.everybody && (fy_bulk_is_blocked(p) || fy_credit_starved(p)))
+		fy_mail_drop(p);
+	if (p->drained && !p->byes)
+		begin_byes(p);
+	if (p->byes && !p->finished && byes_done(p)) {
+		p->finished = true;
+		p->finished_at = p->cancelled_at = p->now;
+		fy_receives_cancel(p);
+	}
+	if (p->byes && p->starts)
+		p->port->ops->starts->end(p);
+	if (p->finished && !p->n_posted && !p->tasks && !p->commands &&
+	    !(p->starts && p->starts->under_way)) {
+		p->stopped = true;
+		p->clean = true;
+	}
+	if (p->finished && p->n_posted)
+		take_back_receives(p);
+}
+
+void fy_close_begin(struct fy_progress *p)
+{
+	p->closing = true;
+	for (struct fy_lane *lane = p->all_lanes; lane; lane = lane->all_next)
+		fy_lane_nudge(lane); /* posters that wait for room leave */
+	fy_agree_join(p, FY_AGREE_CLOSE);
+}

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Colours of records, for fences: has all of one left this rank? A fence gives what is posted from
+ * then on the other one (agree.c). Called by the holder of the helm alone.
+ */
+#include "helm/colour.h"
+
+#include <stdbool.h>
+
+#include "base/order.h"
+#include "helm/lanes.h"
+#include "helm/progress.h"
+#include "helm/replies.h"
+#include "link/channel.h"
+#include "shared/engine.h"
+#include "shared/lane.h"
+
+void fy_colour_change(struct fy_progress *p)
+{
+	fy_replies_collect(p); /* of the colour up to now */
+	for (struct fy_lane *lane = p->lanes; lane; lane = lane->next)
+		lane->fence_mark = lane->owed;
+	p->colour ^= 1;
+	fy_channel_new_colour(p);
+}
+
+bool fy_colour_has_left(struct fy_progress *p, unsigned colour)
+{
+	fy_replies_collect(p);
+	return !p->queued_of[colour] && !p->replies_of[colour] && !p->awaited_of[colour] &&
+	       fy_lanes_are_drained(p, colour);
+}
+
+/* Has everything that was posted before the mark left for its peer? */
+bool fy_colour_all_left(struct fy_progress *p)
+{
+	if (p->drain_broke_off || p->queued || p->replies ||
+	    fy_load_relaxed_ptr(&p->engine->replies.head))
+		return false;
+	return !fy_load_relaxed_ptr(&p->engine->lanes.head) && fy_lanes_are_drained(p, 0) &&
+	       fy_lanes_are_drained(p, 1);
+}

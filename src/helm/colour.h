@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef FY_HELM_COLOUR_H
+#define FY_HELM_COLOUR_H
+
+#include <stdbool.h>
+
+struct fy_progress;
+
+bool fy_colour_all_left(struct fy_progress *p);
+/* Has everything of that colour left, as far as it was posted before the fence or by a handler that
+ * has returned? */
+bool fy_colour_has_left(struct fy_progress *p, unsigned colour);
+/* A fence begins: what is posted from here on is of the other colour. */
+void fy_colour_change(struct fy_progress *p);
+
+#endif

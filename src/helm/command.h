@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef FY_HELM_COMMAND_H
+#define FY_HELM_COMMAND_H
+
+#include <ck_stack.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+struct fy_progress;
+
+/* A request to the helm from another thread, which waits for it. `run` is called between
+ * steps' phases; it returns false to be asked again at the next step. */
+struct fy_command {
+	bool (*run)(struct fy_progress *progress, struct fy_command *command);
+	void *arg;
+	int status;
+	bool patient;  /* set by run, with false: it waits for the agreement that is going on */
+	uint32_t done; /* futex: 0, then 1 by the helm (release), read by the waiter (acquire) */
+	struct fy_command *next;
+	ck_stack_entry_t entry;
+};
+void fy_command_step(struct fy_progress *p);
+/* Commands that wait for something end with `status`. */
+void fy_command_fail_all(struct fy_progress *p, int status);
+
+#endif

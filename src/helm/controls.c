@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Control records that came. Called by the holder of the helm alone.
+ */
+#include "helm/controls.h"
+
+#include <stdint.h>
+#include <string.h>
+
+#include "ferry.h"
+#include "bulk/inbound.h"
+#include "bulk/outbound.h"
+#include "helm/agree.h"
+#include "helm/gone.h"
+#include "helm/news.h"
+#include "link/credit.h"
+#include "link/stream_out.h"
+#include "wire/bodies.h"
+#include "wire/record.h"
+
+enum fy_taken fy_controls_as_kept(int status)
+{
+	return status == FERRY_ENOMEM ? FY_PAUSED : status ? FY_MALFORMED : FY_TAKEN;
+}
+
+enum fy_taken fy_controls_take(struct fy_progress *p, struct fy_channel *ch,
+                               const struct fy_record *r)
+{
+	uint32_t n = fy_record_body(r);
+	union {
+		struct fy_ack_stream ack;
+		struct fy_refused refused;
+		struct fy_grant grant;
+		struct fy_agree_word agree;
+		struct fy_agree_news news;
+		struct fy_lost lost;
+		uint64_t amount;
+	} body;
+	memset(&body, 0, sizeof body);
+	memcpy(&body, fy_record_data(r), n < sizeof body ? n : sizeof body);
+	if (r->op == FY_OP_ACK_STREAM && n == sizeof body.ack)
+		fy_stream_out_acked(p, ch, &body.ack);
+	else if (r->op == FY_OP_REFUSED && n == sizeof body.refused)
+		fy_gone_refused(p, ch, &body.refused);
+	else if (r->op == FY_OP_GRANT && n == sizeof body.grant)
+		fy_outbound_granted(p, ch, &body.grant);
+	else if (r->op == FY_OP_LENGTHS)
+		return fy_controls_as_kept(fy_inbound_lengths(p, ch, r));
+	else if (r->op == FY_OP_LOST && n == sizeof body.lost)
+		return fy_controls_as_kept(fy_inbound_lost(p, ch, &body.lost));
+	else if (r->op == FY_OP_AGREE_UP && n == sizeof body.agree)
+		fy_agree_up(p, ch, &body.agree);
+	else if (r->op == FY_OP_AGREE_DOWN && n == sizeof body.agree)
+		fy_agree_down(p, ch, &body.agree);
+	else if (r->op == FY_OP_AGREE_NEWS && n == sizeof body.news)
+		fy_news_hear(p, ch, &body.news);
+	else if (r->op == FY_OP_RECALL && n == sizeof body.amount)
+		fy_credit_recalled(p, ch);
+	else if (r->op == FY_OP_GIVE && n == sizeof body.amount)
+		fy_credit_given(p, ch, body.amount);
+	else
+		return FY_MALFORMED;
+	return FY_TAKEN;
+}

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A message that is complete goes where it is meant to: to its handler, here or in an executor, or
+ * to the mailbox. Called by the holder of the helm alone.
+ */
+#include "helm/deliver.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdlib.h>
+
+#include "ferry.h"
+#include "base/order.h"
+#include "base/program.h"
+#include "future/executor.h"
+#include "future/task.h"
+#include "helm/handlers.h"
+#include "helm/inline.h"
+#include "helm/progress.h"
+#include "link/stream_in.h"
+#include "link/tasks.h"
+#include "shared/engine.h"
+#include "shared/handler.h"
+#include "shared/mailbox.h"
+#include "shared/message.h"
+#include "wire/bodies.h"
+
+/* Deferred: by the progress thread, in a later step. */
+static void run_deferred(struct fy_task *task)
+{
+	ferry_message *m = (ferry_message *)(void *)((char *)task - offsetof(ferry_message, task));
+	struct fy_progress *p = m->engine->progress;
+	struct fy_handler *h = fy_handlers_find(p, m->op);
+	if (h && !h->where && fy_program_may_run()) {
+		fy_inline_handle(p, h, m);
+		return;
+	}
+	fy_deliver_message(p, p->channels[m->source], m); /* the handler changed meanwhile */
+}
+
+void fy_deliver_message(struct fy_progress *p, struct fy_channel *ch, ferry_message *m)
+{
+	struct fy_handler *h = fy_handlers_find(p, m->op);
+	(void)ch;
+	if (!h) {
+		m->arrived = p->now;
+		p->done[fy_message_colour(m->flags)]++;
+		fy_mailbox_push(&p->engine->mailbox, m);
+	} else if (!fy_program_may_run()) {
+		fy_inline_drop(p, m);
+	} else if (h->where) {
+		m->handler = h;
+		p->given++;
+		m->task.run = fy_handler_run;
+		fy_add_32(&h->refs, 1);
+		fy_executor_submit(h->where, &m->task);
+	} else if (p->user_code && !p->tasks && fy_inline_ready(p)) {
+		fy_inline_handle(p, h, m);
+	} else {
+		m->task.run = run_deferred;
+		fy_tasks_defer(p, &m->task);
+		p->n_left++;
+	}
+}
+
+void fy_deliver_held(struct fy_progress *p, struct fy_channel *ch, struct fy_stream_in *s)
+{
+	while (s->first && s->first->ready) {
+		struct fy_held *held = s->first;
+		s->first = held->next;
+		if (!s->first)
+			s->last = NULL;
+		if (!held->message)
+			p->done[held->colour]++;
+		else if (held->message->op == FY_OP_FLUSH) {
+			p->done[held->colour]++;
+			ferry_message_release(held->message);
+		} else {
+			fy_deliver_message(p, ch, held->message);
+		}
+		free(held);
+		fy_stream_in_owe_ack(p, ch, s);
+		p->worked = true;
+	}
+}

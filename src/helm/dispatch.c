@@ -1,0 +1,395 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The records of a batch, one after the other. Nothing that comes from the wire is used before it
+ * was checked against the bytes that are there. Inline handlers see the bytes in the receive
+ * buffer; what outlives the dispatch is copied. Called by the holder of the helm alone.
+ */
+#include "helm/dispatch.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "ferry.h"
+#include "base/order.h"
+#include "base/program.h"
+#include "bulk/inbound.h"
+#include "future/future.h"
+#include "helm/controls.h"
+#include "helm/deliver.h"
+#include "helm/gone.h"
+#include "helm/handlers.h"
+#include "helm/inline.h"
+#include "helm/progress.h"
+#include "helm/receives.h"
+#include "helm/replies.h"
+#include "link/call.h"
+#include "link/channel.h"
+#include "link/fold.h"
+#include "link/link.h"
+#include "link/stream_in.h"
+#include "port/port.h"
+#include "shared/engine.h"
+#include "shared/handler.h"
+#include "shared/message.h"
+#include "shared/tally.h"
+#include "shared/thread.h"
+#include "unidist/ops.h"
+#include "wire/bodies.h"
+#include "wire/header.h"
+#include "wire/record.h"
+
+#define LEFT_MAX 8u /* messages that a borrower of the helm copies for the progress thread */
+
+static ferry_message *keep_record(struct fy_progress *p, struct fy_channel *ch,
+                                  const struct fy_record *r, uint64_t call_id, int *status_p)
+{
+	ferry_message *m = NULL;
+	uint32_t n = fy_record_body(r);
+	if (r->size_flags & FY_ATTACHED) {
+		*status_p = fy_fold_read(p->engine, r->op, fy_record_data(r), n, &m);
+		if (*status_p)
+			return NULL;
+	} else {
+		m = fy_message_new(p->engine, r->op, n);
+		*status_p = m ? 0 : FERRY_ENOMEM;
+		if (!m)
+			return NULL;
+		if (n)
+			memcpy(m->body, fy_record_data(r), n);
+	}
+	m->flags = FY_MESSAGE_RECEIVED | (call_id ? FY_MESSAGE_CALL : 0) |
+	           fy_message_coloured(fy_link_arrived_colour(p, r));
+	m->source = ch->rank;
+	m->call_id = call_id;
+	return m;
+}
+
+static void charge(struct fy_progress *p, struct fy_channel *ch, ferry_message *m)
+{
+	fy_tally_keep(p, m);
+	m->account = ch->account;
+	m->charge = fy_message_total(m) + FY_MESSAGE_CHARGE;
+	ch->held += m->charge;
+}
+
+/* The handler of a call has returned, and the view is still one. */
+static void answer_empty(struct fy_progress *p, struct fy_channel *ch, ferry_message *view)
+{
+	static const struct fy_reply_error no_memory = { FERRY_ENOMEM, 1 };
+	bool failed = view->answered == FY_ANSWER_FAILED;
+	if (fy_replies_put_bytes(p, ch->rank, view->call_id, failed ? &no_memory : NULL, NULL, 0,
+	                         p->tag))
+		return;
+	fy_inline_keep_view(view); /* no memory for that: it waits its turn */
+	fy_handler_after(view);
+}
+
+/* A post or a call that can be delivered now. */
+static enum fy_taken deliver(struct fy_progress *p, struct fy_channel *ch,
+                             const struct fy_record *r, uint64_t call_id)
+{
+	struct fy_handler *h =
+		r->op < FY_OPS_DIRECT ? p->direct[r->op] : fy_handlers_find(p, r->op);
+	unsigned colour = fy_link_arrived_colour(p, r);
+	if (fy_likely(h && !h->where && p->user_code && !p->tasks &&
+	              !(r->size_flags & FY_ATTACHED) && fy_program_may_run())) {
+		if (!fy_inline_ready(p))
+			return FY_PAUSED;
+		ferry_message *view = p->view;
+		fy_message_view(view, p->engine, r->op, ch->rank, fy_record_data(r),
+		                fy_record_body(r), call_id);
+		uint32_t before = fy_inline_begin_colour(p, colour);
+		bool called = fy_inline_call(p, h, view, colour);
+		if (fy_unlikely(!(view->flags & FY_MESSAGE_VIEW)))
+			fy_handler_after(view);
+		else if (called && call_id && view->answered != FY_ANSWERED)
+			answer_empty(p, ch, view);
+		fy_inline_end_colour(p, before);
+		return called ? FY_TAKEN : FY_PAUSED; /* then it is dropped as what comes later */
+	}
+	if (r->op == FY_OP_FLUSH) {
+		p->done[colour]++;
+		return FY_TAKEN;
+	}
+	/* A few are copied, so that a reply behind them is seen; of many the batch waits as
+	 * it is. */
+	if (h && !h->where && !p->user_code && p->n_left >= LEFT_MAX)
+		return FY_PAUSED;
+	int status;
+	ferry_message *m = keep_record(p, ch, r, call_id, &status);
+	if (m) {
+		charge(p, ch, m);
+		fy_deliver_message(p, ch, m);
+	}
+	return fy_controls_as_kept(status);
+}
+
+/* A record of a stream in which something large is, or was a moment ago, under way. */
+static enum fy_taken deliver_held(struct fy_progress *p, struct fy_channel *ch,
+                                  const struct fy_record *r, uint64_t call_id)
+{
+	uint32_t stream = r->stream & FY_STREAM;
+	struct fy_stream_in *s = fy_stream_in_find(p, ch, stream);
+	if (!s)
+		return FY_PAUSED;
+	if (!s->first) {
+		enum fy_taken t = deliver(p, ch, r, call_id);
+		if (t == FY_TAKEN)
+			fy_stream_in_owe_ack(p, ch, s);
+		return t;
+	}
+	int status;
+	ferry_message *m = keep_record(p, ch, r, call_id, &status);
+	if (!m)
+		return fy_controls_as_kept(status);
+	struct fy_held *held = fy_stream_in_hold(p, ch, stream, fy_link_arrived_colour(p, r), m);
+	if (!held) {
+		/* it is not answered now: the record is looked at again */
+		m->flags &= ~FY_MESSAGE_CALL;
+		ferry_message_release(m);
+		return FY_PAUSED;
+	}
+	charge(p, ch, m);
+	held->ready = true;
+	return FY_TAKEN;
+}
+
+static enum fy_taken reply_error(struct fy_progress *p, struct fy_channel *ch,
+                                 const struct fy_record *r)
+{
+	struct fy_reply_error error;
+	if (fy_record_body(r) < sizeof error)
+		return FY_MALFORMED;
+	memcpy(&error, fy_record_data(r), sizeof error);
+	int n = (int)(fy_record_body(r) - sizeof error);
+	const char *text = fy_record_data(r) + sizeof error;
+	char detail[1200];
+	if (!error.ferrys)
+		snprintf(detail, sizeof detail, "status %d: %.*s", error.status, n, text);
+	else if (error.status == FERRY_ENOHANDLER)
+		snprintf(detail, sizeof detail,
+		         "rank %d has no handler for this op and nobody there reads it", ch->rank);
+	else if (error.status == FERRY_ENOMEM)
+		snprintf(detail, sizeof detail, "rank %d had no memory for its reply", ch->rank);
+	else
+		snprintf(detail, sizeof detail, "rank %d released the request unanswered",
+		         ch->rank);
+	ferry_future *future = fy_call_close(p, fy_record_ext(r), ch->rank);
+	p->done[fy_link_arrived_colour(p, r)]++;
+	int status = error.ferrys && error.status < 0 ? error.status : FERRY_EREMOTE;
+	if (!future || !fy_future_complete(future, status, detail))
+		p->stats.late_replies++;
+	return FY_TAKEN;
+}
+
+static enum fy_taken take_reply(struct fy_progress *p, struct fy_channel *ch,
+                                const struct fy_record *r)
+{
+	if (!(r->size_flags & FY_EXT))
+		return FY_MALFORMED;
+	if (r->size_flags & FY_LARGE)
+		return fy_controls_as_kept(fy_inbound_arrived(p, ch, r));
+	if (r->size_flags & FY_ERROR)
+		return reply_error(p, ch, r);
+	ferry_future *future = fy_call_peek(p, fy_record_ext(r), ch->rank);
+	if (!future) {
+		p->stats.late_replies++;
+		p->done[fy_link_arrived_colour(p, r)]++;
+		return FY_TAKEN;
+	}
+	int status = 0;
+	ferry_message *m = r->size_flags & FY_ATTACHED ? NULL : future->reply;
+	if (!m)
+		m = keep_record(p, ch, r, 0, &status);
+	else if (!fy_message_fill(m, r->op, ch->rank, fy_record_data(r), fy_record_body(r)))
+		return FY_PAUSED;
+	if (m)
+		fy_call_reply(p, ch->rank, fy_record_ext(r), m, fy_link_arrived_colour(p, r));
+	return fy_controls_as_kept(status);
+}
+
+/* The program's, a flush, or one of the routines of ferry_msgpack.h, which are posts. */
+static bool is_op(uint32_t op, bool call)
+{
+	return op < FERRY_OP_RESERVED ||
+	       (!call && (op == FY_OP_FLUSH || (op >= FY_OP_OBJECT && op <= FY_OP_COMPLEX)));
+}
+
+/* Large ones have their parts elsewhere; only replies say no; and only requests are held. */
+static bool flags_fit(uint32_t word, uint32_t kind)
+{
+	if (kind == FY_KIND_CONTROL)
+		return !(word & (FY_EXT | FY_LARGE | FY_HELD | FY_ERROR | FY_ATTACHED));
+	if (word & FY_LARGE && word & (FY_ERROR | FY_ATTACHED))
+		return false;
+	return kind == FY_KIND_REPLY ? !(word & FY_HELD) && !(word & FY_ERROR && word & FY_ATTACHED)
+	                             : !(word & FY_ERROR);
+}
+
+static enum fy_taken take_record(struct fy_progress *p, struct fy_channel *ch,
+                                 const struct fy_record *r)
+{
+	uint32_t kind = fy_record_kind(r);
+	if (!flags_fit(r->size_flags, kind))
+		return FY_MALFORMED;
+	if (kind == FY_KIND_CONTROL)
+		return fy_controls_take(p, ch, r);
+	if (kind == FY_KIND_REPLY)
+		return take_reply(p, ch, r);
+	bool call = kind == FY_KIND_CALL;
+	if ((!call && kind != FY_KIND_POST) || call != !!(r->size_flags & FY_EXT) ||
+	    !is_op(r->op, call))
+		return FY_MALFORMED;
+	uint64_t call_id = call ? fy_record_ext(r) : 0;
+	if (call && !call_id)
+		return FY_MALFORMED;
+	if (r->size_flags & FY_LARGE)
+		return fy_controls_as_kept(fy_inbound_arrived(p, ch, r));
+	if (r->size_flags & FY_HELD)
+		return deliver_held(p, ch, r, call_id);
+	return deliver(p, ch, r, call_id);
+}
+
+/* A thread that runs no code of the program does not begin to. */
+static bool is_for_inline(const struct fy_progress *p, const struct fy_record *r)
+{
+	return r->op < FY_OPS_DIRECT && p->direct[r->op] && !p->direct[r->op]->where;
+}
+
+/*
+ * The hot loop: plain posts and calls for inline handlers, one after the other, seen in
+ * place through one view. Stops at anything else, which the long way takes. That a handler does
+ * not return is noticed by the step: a guard in here costs ten instructions a message.
+ */
+static void dispatch_requests(struct fy_progress *p, struct fy_channel *ch, struct fy_slot *slot)
+{
+	uint32_t me = (uint32_t)p->engine->rank, n = 0;
+	const char *at = slot->buffer + slot->offset, *end = slot->buffer + slot->request.nbytes;
+	if (!p->user_code || !is_for_inline(p, (const struct fy_record *)(const void *)at) ||
+	    !fy_inline_ready(p))
+		return;
+	ferry *engine = p->engine, *before = fy_thread_begin(FY_INLINE, engine);
+	uint32_t tag_before = fy_inline_begin_colour(p, p->batch_colour);
+	ferry_message *view = p->view;
+	fy_message_view(view, engine, 0, ch->rank, NULL, 0, 0);
+	while (end - at >= (ptrdiff_t)sizeof(struct fy_record) && !p->tasks &&
+	       fy_program_may_run()) {
+		const struct fy_record *r = (const struct fy_record *)(const void *)at;
+		uint32_t word = r->size_flags, size = fy_record_size(word);
+		bool call = word >> 24 == FY_PLAIN_CALL;
+		if ((word >> 24 != FY_PLAIN_POST && !call) || r->op >= FY_OPS_DIRECT ||
+		    size > (size_t)(end - at) || (r->rank ^ me) | (r->stream & FY_TAGGED))
+			break;
+		struct fy_handler *h = p->direct[r->op];
+		if (!h || h->where)
+			break;
+		if (call) {
+			view->call_id = fy_record_ext(r);
+			if (!view->call_id)
+				break;
+			view->flags |= FY_MESSAGE_CALL;
+			view->answered = FY_UNANSWERED;
+		}
+		view->op = r->op;
+		view->body = fy_record_data(r);
+		view->nbytes = word & FY_BODY_MAX;
+		fy_store_relaxed_32(&engine->inside, r->op);
+		h->fn(engine, view, h->arg);
+		at += size;
+		n++;
+		if (fy_unlikely(!(view->flags & FY_MESSAGE_VIEW))) {
+			fy_handler_after(view);
+			break;
+		}
+		if (call) {
+			if (view->answered != FY_ANSWERED)
+				answer_empty(p, ch, view);
+			if (fy_unlikely(!p->view))
+				break;
+			view->flags &= ~FY_MESSAGE_CALL;
+		}
+	}
+	fy_inline_end_colour(p, tag_before);
+	fy_store_relaxed_32(&engine->inside, FY_INSIDE_NOTHING);
+	fy_thread_end(FY_INLINE, before);
+	slot->offset = (uint32_t)(at - slot->buffer);
+	slot->index += n;
+	p->done[p->batch_colour] += n;
+	p->stats.handled += n;
+	p->stats.delivered += n;
+}
+
+/*
+ * Likewise: short replies to calls that are open, each into the message that its call came with.
+ */
+static void dispatch_replies(struct fy_progress *p, const struct fy_channel *ch,
+                             struct fy_slot *slot)
+{
+	uint32_t end = (uint32_t)slot->request.nbytes, me = (uint32_t)p->engine->rank;
+	while (slot->offset + sizeof(struct fy_record) <= end) {
+		const struct fy_record *r =
+			(const struct fy_record *)(const void *)(slot->buffer + slot->offset);
+		uint32_t word = r->size_flags, size = fy_record_size(word);
+		if (word >> 24 != FY_PLAIN_REPLY || (word & FY_BODY_MAX) > FY_MESSAGE_SMALL ||
+		    size > end - slot->offset || r->rank != me)
+			return;
+		struct fy_call *call = fy_call_find(p, fy_record_ext(r), ch->rank);
+		ferry_message *reply = call ? call->future->reply : NULL;
+		if (!reply)
+			return;
+		/* Small: it cannot fail. */
+		fy_message_fill(reply, r->op, ch->rank, fy_record_data(r), word & FY_BODY_MAX);
+		if (!fy_future_complete_reply(fy_call_close_found(p, call), reply))
+			p->stats.late_replies++;
+		p->done[fy_link_arrived_colour(p, r)]++;
+		p->stats.delivered++;
+		slot->offset += size;
+		slot->index++;
+	}
+}
+
+/* What comes in numbers. */
+static void dispatch_plain(struct fy_progress *p, struct fy_channel *ch, struct fy_slot *slot)
+{
+	const struct fy_record *r =
+		(const struct fy_record *)(const void *)(slot->buffer + slot->offset);
+	uint32_t form = slot->offset + sizeof *r <= slot->request.nbytes ? r->size_flags >> 24 : 0;
+	if (form == FY_PLAIN_POST || form == FY_PLAIN_CALL)
+		dispatch_requests(p, ch, slot);
+	else if (form == FY_PLAIN_REPLY)
+		dispatch_replies(p, ch, slot);
+}
+
+/* The records of a batch, from where a pause left it. False: paused. */
+bool fy_dispatch_records(struct fy_progress *p, struct fy_channel *ch, struct fy_slot *slot)
+{
+	const struct fy_batch_header *h =
+		(const struct fy_batch_header *)(const void *)slot->buffer;
+	uint32_t end = (uint32_t)slot->request.nbytes, me = (uint32_t)p->engine->rank;
+	p->batch_colour = h->flags & FY_BATCH_COLOUR ? 1 : 0;
+	for (;;) {
+		dispatch_plain(p, ch, slot);
+		if (slot->offset >= end)
+			return true;
+		const struct fy_record *r =
+			(const struct fy_record *)(const void *)(slot->buffer + slot->offset);
+		uint32_t left = end - slot->offset;
+		uint32_t size = left >= sizeof *r ? fy_record_size(r->size_flags) : UINT32_MAX;
+		enum fy_taken t =
+			size <= left && r->rank == me ? take_record(p, ch, r) : FY_MALFORMED;
+		if (t == FY_PAUSED)
+			return false;
+		if (t == FY_MALFORMED) {
+			fy_gone_refuse_batch(p, ch, slot->seq, slot->index);
+			return true;
+		}
+		if (ch->gone) /* by what it said */
+			return true;
+		slot->offset += size;
+		slot->index++;
+		p->stats.delivered += fy_record_kind(r) != FY_KIND_CONTROL;
+	}
+}

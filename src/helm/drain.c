@@ -1,0 +1,328 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * From lanes to channels.  The drain takes what is in the lanes and puts it into channels. It does
+ * not stop for long at a channel that has no room: the record moves to that channel's queue
+ * (queue.c), in the same form as in the lane, and engine->full tells posters to stay away. So a
+ * slow rank holds up only what is meant for it. Called by the holder of the helm alone.
+ */
+#include "helm/drain.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "ferry.h"
+#include "base/order.h"
+#include "future/future.h"
+#include "helm/agree.h"
+#include "helm/flush.h"
+#include "helm/lanes.h"
+#include "helm/peer.h"
+#include "helm/policy.h"
+#include "helm/progress.h"
+#include "helm/put.h"
+#include "helm/queued.h"
+#include "link/call.h"
+#include "link/channel.h"
+#include "port/port.h"
+#include "port/starts.h"
+#include "shared/engine.h"
+#include "shared/lane.h"
+#include "shared/message.h"
+#include "wire/bodies.h"
+#include "wire/header.h"
+#include "wire/record.h"
+
+/* of one lane at a time, so that one thread does not starve the others */
+#define TURN_BYTES FY_BATCH_BYTES
+#define DRAIN_BYTES FY_LANE_BYTES     /* of all of them in one step, */
+#define DRAIN_BESIDE (2 * TURN_BYTES) /* and beside floods while answers matter */
+/* so long after one was waited for: the next call mostly follows at once */
+#define ANSWERS_MATTER FERRY_MS(1)
+/* likewise after a producer slept, which fills its lane for some 0.1 ms */
+#define FLOOD_LASTS FERRY_MS(1)
+/* of one flood before the next: then its producer is woken (lane.c) */
+#define FLOOD_SHARE (FY_LANE_BYTES / 2)
+
+/* A channel without room for a moment only (its receiver has not been scheduled, say) leaves the
+ * record in the lane: moving it would cost a copy and hold up nobody less. One that stays so
+ * (FY_STALL_MAX) is slow, and what is meant for it gets out of the others' way. */
+static bool stalled_for_long(struct fy_progress *p, struct fy_channel *ch)
+{
+	if (!ch->stalled_since)
+		ch->stalled_since = p->now;
+	return p->now - ch->stalled_since >= FY_STALL_MAX;
+}
+
+/* Whatever is not a plain post with room. False: it must stay in the lane. */
+static bool take_slow(struct fy_progress *p, const struct fy_record *r, uint32_t size, uint32_t tag)
+{
+	uint32_t stream = fy_put_stream_of(r, tag);
+	if (r->op == FY_OP_FLUSH_ALL)
+		return fy_flush_all(p, r, stream);
+	if (r->op == FY_OP_START)
+		return p->port->ops->starts->take(p, r);
+	struct fy_channel *ch = fy_peer_get(p, (int)r->rank);
+	if (!ch)
+		return false;
+	if (fy_record_kind(r) == FY_KIND_CALL)
+		p->stats.calls++;
+	else
+		p->stats.posts++;
+	if (!ch->queue && fy_put_record(p, ch, r, stream) == FY_PUT_DONE) {
+		ch->stalled_since = 0;
+		return true;
+	}
+	if ((ch->queue || stalled_for_long(p, ch)) && fy_queued_add(p, ch, r, size, stream, false))
+		return true;
+	if (fy_record_kind(r) == FY_KIND_CALL)
+		p->stats.calls--;
+	else
+		p->stats.posts--;
+	return false;
+}
+
+/* Plain records that were put one behind the other, some of them with a tag, or all to get one. */
+static void count_coloured(struct fy_progress *p, char *at, uint32_t n, uint32_t tag)
+{
+	for (; n; n--) {
+		struct fy_record *r = (struct fy_record *)(void *)at;
+		r->stream = fy_put_stream_of(r, tag);
+		p->issued[fy_record_tag_colour(r->stream, p->colour)]++;
+		at += fy_record_size(r->size_flags);
+	}
+}
+
+/*
+ * The hot loop: plain posts to one rank, one copy each, as long as the channel has room. Returns
+ * how far it came.
+ */
+static uint64_t drain_plain(struct fy_progress *p, const struct fy_lane *lane, uint64_t head,
+                            uint64_t end, uint32_t tag)
+{
+	uint32_t rank = fy_lane_at(lane, head)->rank;
+	struct fy_channel *ch = p->channels[rank];
+	if (!ch || !ch->fast_end)
+		return head;
+	char *fill = ch->fill, *fast_end = ch->fast_end;
+	uint32_t n = 0, most = ch->fast_records, tags = tag;
+	while (head < end && n < most) {
+		const struct fy_record *r = fy_lane_at(lane, head);
+		uint32_t word = r->size_flags,
+			 size = fy_record_pad8((uint32_t)sizeof *r + (word & FY_BODY_MAX));
+		if (word >> 24 != FY_PLAIN_POST || r->rank != rank ||
+		    size > (size_t)(fast_end - fill))
+			break;
+		fy_record_copy(fill, r, size);
+		tags |= r->stream;
+		fill += size;
+		head += size;
+		n++;
+	}
+	ch->spent += (uint64_t)(fill - ch->fill) + (uint64_t)n * FY_MESSAGE_CHARGE;
+	if (fy_unlikely(tags & FY_TAGGED))
+		count_coloured(p, ch->fill, n, tag);
+	else
+		p->issued[p->colour] += n;
+	ch->fill = fill;
+	ch->nrecords += n;
+	ch->fast_records -= n;
+	p->stats.posts += n;
+	return head;
+}
+
+/* One post with a future, or call, into a channel that has room for it. False: the long way sees
+ * why not. */
+static bool put_awaited(struct fy_progress *p, struct fy_channel *ch, const struct fy_record *r,
+                        uint32_t size, uint32_t stream)
+{
+	bool call = r->size_flags >> 24 == FY_PLAIN_CALL;
+	ferry_future *future = (ferry_future *)(uintptr_t)fy_record_ext(r);
+	struct fy_record *to = (struct fy_record *)(void *)ch->fill;
+	uint32_t wire = call ? size : size - 8;
+	uint64_t id = 0;
+	if (wire > (size_t)(ch->fast_end - ch->fill))
+		return false;
+	if (call && (p->calls_open >= p->calls_max || !(id = fy_call_open(p, future, ch->rank))))
+		return false;
+	if (!fy_future_depart(future)) {
+		if (call)
+			fy_call_close(p, id, ch->rank);
+		return false;
+	}
+	if (call) {
+		fy_record_copy(to, r, size);
+		to->stream = stream;
+		fy_record_set_ext(to, id);
+		p->stats.calls++;
+	} else {
+		*to = (struct fy_record){ r->size_flags & ~FY_EXT, r->op, r->rank, stream };
+		fy_record_copy(to + 1, (const char *)(r + 1) + 8, size - 8 - (uint32_t)sizeof *r);
+		fy_put_await(p, ch, future, stream);
+		p->stats.posts++;
+	}
+	ch->fill += wire;
+	ch->nrecords++;
+	ch->fast_records--;
+	ch->spent += wire + FY_MESSAGE_CHARGE;
+	p->issued[fy_record_tag_colour(stream, p->colour)]++;
+	return true;
+}
+
+/* Likewise for what has a future, as long as the channel has room. */
+static uint64_t drain_awaited(struct fy_progress *p, const struct fy_lane *lane, uint64_t head,
+                              uint64_t end, uint32_t tag)
+{
+	const struct fy_record *r = fy_lane_at(lane, head);
+	if (r->op >= FERRY_OP_RESERVED)
+		return head;
+	uint32_t rank = r->rank;
+	struct fy_channel *ch = p->channels[rank];
+	while (head < end && ch && ch->fast_end && ch->fast_records) {
+		r = fy_lane_at(lane, head);
+		uint32_t form = r->size_flags >> 24, size = fy_record_size(r->size_flags);
+		if ((form != FY_AWAITED_POST && form != FY_PLAIN_CALL) || r->rank != rank ||
+		    r->op >= FERRY_OP_RESERVED ||
+		    !put_awaited(p, ch, r, size, fy_put_stream_of(r, tag)))
+			break;
+		head += size;
+	}
+	return head;
+}
+
+static uint64_t drain_frequent(struct fy_progress *p, const struct fy_lane *lane, uint64_t head,
+                               uint64_t end, uint32_t tag)
+{
+	uint32_t form = fy_lane_at(lane, head)->size_flags >> 24;
+	if (form == FY_PLAIN_POST)
+		return drain_plain(p, lane, head, end, tag);
+	if (form == FY_AWAITED_POST || form == FY_PLAIN_CALL)
+		return drain_awaited(p, lane, head, end, tag);
+	return head;
+}
+
+/* One lane's turn. Returns how many bytes it took. */
+static uint64_t drain_lane(struct fy_progress *p, struct fy_lane *lane)
+{
+	uint64_t head = lane->head, end = lane->tail_seen, start = head;
+	uint32_t tag = 0;
+	if (fy_unlikely((int64_t)(lane->fence_mark - head) > 0)) {
+		/* up to there it is of the colour before */
+		tag = fy_record_tag(p->colour ^ 1);
+		end = lane->fence_mark;
+	}
+	lane->stuck = false;
+	if (end - head > TURN_BYTES)
+		end = head + TURN_BYTES;
+	while (head < end) {
+		const struct fy_record *r = fy_lane_at(lane, head);
+		if (r->size_flags == FY_KIND_PAD) {
+			head = (head | (FY_LANE_BYTES - 1)) + 1;
+			continue;
+		}
+		uint64_t taken = drain_frequent(p, lane, head, end, tag);
+		if (taken != head) {
+			head = taken;
+			continue;
+		}
+		uint32_t size = fy_record_size(r->size_flags);
+		if (!take_slow(p, r, size, tag)) {
+			p->drain_broke_off = lane->stuck = true;
+			break;
+		}
+		head += size;
+	}
+	if (head != start) {
+		fy_lane_consume(lane, head);
+		p->worked = true;
+	}
+	return head - start;
+}
+
+/* Has a thread waited for an answer lately? Then floods give way, see drain_round. */
+static bool answers_matter(struct fy_progress *p)
+{
+	if (p->calls_open || p->n_pending)
+		p->awaited_at = p->now;
+	return p->awaited_at && p->now - p->awaited_at < ANSWERS_MATTER;
+}
+
+/* Its producer sleeps for want of room, or did lately. */
+static bool floods(struct fy_progress *p, struct fy_lane *lane)
+{
+	if (fy_load_relaxed_32(&lane->waiting)) {
+		lane->flooded_at = p->now;
+		p->flooded = true;
+	}
+	return lane->flooded_at && p->now - lane->flooded_at < FLOOD_LASTS;
+}
+
+/* Of floods that give way one at a time is drained; after its share come the others. */
+static void share_out(struct fy_progress *p, struct fy_lane *drained, uint64_t bytes)
+{
+	drained->share += bytes;
+	if (drained->share < FLOOD_SHARE)
+		return;
+	drained->share = 0;
+	fy_lanes_move_last(p, drained);
+}
+
+/*
+ * Each lane has a turn. But while answers matter only one flood has, and the others' lanes stay
+ * full and their producers asleep: in front of a thread whose answer has come there are one or
+ * two that want the same processor, and not all of them. (Else they get up together, which costs
+ * fewer switches.) Returns how many bytes left them; *refused_p: the first from which nothing
+ * could leave.
+ */
+static uint64_t drain_round(struct fy_progress *p, bool give_way, struct fy_lane **refused_p)
+{
+	struct fy_lane *drained = NULL;
+	uint64_t all = 0, its = 0;
+	for (struct fy_lane **at = &p->lanes; *at;) {
+		struct fy_lane *lane = *at;
+		/* `left` first: what the exiting thread posted before is then seen. */
+		bool left = fy_load_acquire_32(&lane->left), work = fy_lane_has_work(lane);
+		if (!work && left) {
+			*at = lane->next;
+			fy_lanes_forget(p, lane);
+			continue;
+		}
+		at = &lane->next;
+		if (!work)
+			continue;
+		lane->idle_sleeps = 0;
+		bool flood = floods(p, lane) && give_way;
+		if (flood && drained) {
+			lane->stuck = false; /* for all we know */
+			continue;
+		}
+		uint64_t moved = drain_lane(p, lane);
+		if (!moved && !*refused_p)
+			*refused_p = lane;
+		if (moved && flood) {
+			drained = lane;
+			its = moved;
+		}
+		all += moved;
+	}
+	if (drained)
+		share_out(p, drained, its);
+	return all;
+}
+
+void fy_drain_step(struct fy_progress *p)
+{
+	struct fy_lane *refused = NULL;
+	uint64_t all = 0, moved;
+	/* an agreement waits for the floods, too */
+	bool give_way = !p->agree.kind && answers_matter(p);
+	p->drain_broke_off = p->flooded = false;
+	if (fy_load_relaxed_ptr(&p->engine->lanes.head))
+		fy_lanes_list(p);
+	do {
+		moved = drain_round(p, give_way, &refused);
+		all += moved;
+	} while (moved && !p->drain_broke_off &&
+	         all < (give_way && p->flooded ? DRAIN_BESIDE : DRAIN_BYTES));
+	fy_lanes_turn_to(p, refused);
+}

@@ -1,0 +1,308 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The helm, and threads that take it while they wait.
+ *
+ * Whoever holds the helm may step the engine. The progress thread lets go of it when it yields or
+ * sleeps. Threads that wait take it in turns when it is free, and step until what they wait for is
+ * there or nothing happens any more. The last of them hands the engine back in the state in which
+ * it was found: the progress thread asleep, and everybody told so, by the same protocol as going to
+ * sleep (announce, look once more). They run no user code meanwhile.
+ *
+ * While threads drive the progress thread stands by: it sleeps on the wake word without having
+ * announced it, because they do that when they leave. It says that it is asleep, fences, and looks
+ * whether any thread is counted in `drivers`; the last one counts itself out, by a
+ * read-modify-write, and then looks whether it is asleep. So if it saw a driver, the last driver
+ * sees it asleep. That sleep is a nap: a wake-up may have come just before.
+ *
+ * A thread that posts and is believed to wait soon (post.c) drives once and leaves nothing
+ * announced: nobody spends a wake-up on what its wait will see. That is done only where the
+ * progress thread naps, so it comes by itself if the wait does not.
+ *
+ * Without a thread of the engine's own (FERRY_NO_THREAD) every thread that waits drives, and does
+ * run user code.
+ */
+#include "helm/drive.h"
+
+#include <sched.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "ferry.h"
+#include "base/cancel.h"
+#include "base/clock.h"
+#include "base/fail.h"
+#include "base/order.h"
+#include "future/queue.h"
+#include "helm/helm.h"
+#include "helm/policy.h"
+#include "helm/progress.h"
+#include "helm/step.h"
+#include "shared/engine.h"
+#include "shared/habit.h"
+#include "shared/thread.h"
+#include "shared/wake.h"
+
+/* without anything happening, before the thread rather sleeps; see also drive_busy */
+#define DRIVE_IDLE FERRY_US(50)
+#define DRIVE_TRIES 16 /* while another thread is at the helm, and does not let go of it */
+
+/* The last thread that drove gives the engine back in the state in which it was found: with the
+ * progress thread asleep and everybody ringing, unless there is something to do for it. */
+static void hand_back(ferry *engine)
+{
+	struct fy_progress *p = engine->progress;
+	if (!fy_load_acquire_32(&engine->asleep)) {
+		fy_helm_give(engine); /* the progress thread is up, and takes over */
+		return;
+	}
+	fy_wake_announce(&engine->wake, true);
+	/* A long sleep is none to go back to without the barrier for everybody: the progress thread
+	 * naps from now on. */
+	bool more = !fy_load_acquire_32(&engine->napping), came = fy_step_look(p);
+	/* an acknowledgement waited for more to go with it; that there is room */
+	if (came || p->dirty || p->freed)
+		fy_step_once(p, false);
+	more = more || came || fy_step_owes_code(p) || fy_step_has_input(p, true) ||
+	       fy_policy_sleep_time(p) < FERRY_MS(1);
+	fy_helm_give(engine);
+	if (more)
+		fy_wake_up(&engine->wake);
+}
+
+/* The engine has stopped: nothing is to be done but for the progress thread, to end, and that it
+ * may sleep for long. */
+static void give_stopped(ferry *engine)
+{
+	/* then it does not end before it has the helm */
+	bool asleep = fy_load_acquire_32(&engine->asleep);
+	if (asleep)
+		fy_wake_announce(&engine->wake, true);
+	fy_helm_give(engine);
+	if (asleep)
+		fy_wake_up(&engine->wake);
+}
+
+/* Steps as long as something happens. With the helm. False: this thread is not to drive
+ * any more. */
+static bool drive_on(ferry *engine, bool (*ready)(const void *arg), const void *arg, int64_t until,
+                     bool user_code)
+{
+	struct fy_progress *p = engine->progress;
+	fy_wake_stay(&engine->wake);
+	while (!p->stopped && !ready(arg)) {
+		bool worked = fy_step_once(p, user_code);
+		if ((!user_code && fy_step_owes_code(p)) || p->now >= until)
+			return false; /* however much there is to do for others */
+		if (worked)
+			continue;
+		if (p->now - p->worked_at >
+		    (p->n_chunks && !user_code ? p->drive_busy : DRIVE_IDLE))
+			return false;
+		if (p->now - p->worked_at > p->spin)
+			return true;
+	}
+	return false;
+}
+
+/* Waiting threads take turns: each steps, and lets the others go on when nothing happens, so that
+ * what they post meanwhile leaves at once, and whoever runs next sees what comes. */
+static void take_turns(ferry *engine, bool (*ready)(const void *arg), const void *arg,
+                       int64_t until)
+{
+	struct fy_progress *p = engine->progress;
+	bool goes_on = true, counted = false, in_a_crowd = fy_habit_is_beside_floods(engine);
+	for (int tries = 0; goes_on && tries < DRIVE_TRIES && !ready(arg); sched_yield()) {
+		if (!fy_helm_try(engine)) {
+			if (in_a_crowd)
+				return;
+			tries++;
+			continue;
+		}
+		tries = 0;
+		if (!counted)
+			fy_add_64(&engine->lends, 1);
+		counted = true;
+		goes_on = fy_load_acquire_32(&engine->phase) != FY_STOPPED &&
+		          drive_on(engine, ready, arg, until, false);
+		if (fy_load_acquire_32(&engine->phase) == FY_STOPPED)
+			give_stopped(engine);
+		else if (fy_step_owes_code(p))
+			hand_back(engine); /* user code is for the progress thread */
+		else
+			fy_helm_give(engine);
+		if (!goes_on)
+			return;
+	}
+}
+
+/* The last one leaves the engine as it was. Whoever comes meanwhile and takes the helm does so
+ * after that. */
+static void stop_driving(ferry *engine, bool unattended)
+{
+	if (fy_add_32(&engine->drivers, (uint32_t)-1) != 1 || unattended || !fy_helm_try(engine))
+		return;
+	if (fy_load_acquire_32(&engine->phase) == FY_STOPPED)
+		give_stopped(engine);
+	else
+		hand_back(engine);
+}
+
+void fy_drive_until(ferry *engine, bool (*ready)(const void *arg), const void *arg, int64_t until)
+{
+	if (!engine->lendable || ready(arg))
+		return;
+	int cancel = fy_cancel_later();
+	fy_add_32(&engine->drivers, 1);
+	take_turns(engine, ready, arg, until);
+	stop_driving(engine, false);
+	fy_cancel_as(cancel);
+}
+
+/* With the helm: may nobody be told? Only if the progress thread comes soon by itself, and
+ * everything is done that the next wait does not do. */
+static bool may_leave(ferry *engine)
+{
+	bool naps = !fy_load_acquire_32(&engine->asleep) || fy_load_acquire_32(&engine->napping);
+	return naps && !fy_step_owes_code(engine->progress) && !engine->progress->dirty;
+}
+
+bool fy_drive_steer(ferry *engine, bool (*ready)(const void *arg), const void *arg)
+{
+	bool left = false;
+	if (!engine->lendable)
+		return false;
+	int cancel = fy_cancel_later();
+	fy_add_32(&engine->drivers, 1);
+	if (fy_helm_try(engine)) {
+		fy_add_64(&engine->lends, 1);
+		if (fy_load_acquire_32(&engine->phase) != FY_STOPPED) {
+			fy_wake_stay(&engine->wake);
+			fy_step_once(engine->progress, false);
+			/* an acknowledgement waited for more to go with it */
+			if (engine->progress->dirty)
+				fy_step_once(engine->progress, false);
+			left = ready(arg) && may_leave(engine);
+		}
+		fy_helm_give(engine);
+	}
+	stop_driving(engine, left);
+	fy_cancel_as(cancel);
+	return left;
+}
+
+static void drive_alone_once(ferry *engine, bool (*ready)(const void *arg), const void *arg,
+                             int64_t until)
+{
+	fy_add_64(&engine->lends, 1);
+	while (drive_on(engine, ready, arg, until, true))
+		sched_yield();
+}
+
+/* The idle thread of an engine without one of its own: announce, look once more, sleep.
+ * Comes with the helm and goes without. */
+static void sleep_alone(ferry *engine, int64_t until)
+{
+	struct fy_progress *p = engine->progress;
+	fy_wake_announce(&engine->wake, false);
+	bool more = fy_step_once(p, true) || fy_step_has_input(p, true);
+	int64_t t = fy_policy_sleep_time(p);
+	if (until != INT64_MAX && until - p->now < t)
+		t = until - p->now;
+	fy_helm_give(engine);
+	if (!more && t > 0)
+		fy_wake_sleep(&engine->wake, t);
+	else
+		fy_wake_stay(&engine->wake);
+}
+
+/* Without a thread of the engine's own, who waits drives until it is over. */
+static void drive_alone(ferry *engine, bool (*ready)(const void *arg), const void *arg,
+                        int64_t until)
+{
+	int cancel = fy_cancel_later();
+	/* in a handler: what others post on this thread is their own */
+	uint32_t tag = fy_thread_tag_posts(engine, 0);
+	while (!ready(arg) && fy_clock_now() < until &&
+	       fy_load_acquire_32(&engine->phase) != FY_STOPPED) {
+		fy_helm_take(engine);
+		drive_alone_once(engine, ready, arg, until);
+		if (ready(arg) || engine->progress->stopped)
+			fy_helm_give(engine);
+		else
+			sleep_alone(engine, until);
+	}
+	fy_thread_tag_posts(engine, tag);
+	fy_cancel_as(cancel);
+}
+
+void fy_drive_help(ferry *engine, bool (*ready)(const void *arg), const void *arg, int64_t until)
+{
+	if (engine->options.flags & FERRY_NO_THREAD)
+		drive_alone(engine, ready, arg, until);
+	else
+		fy_drive_until(engine, ready, arg, until);
+}
+
+static bool close_is_over(const void *arg)
+{
+	return ((const ferry *)arg)->progress->stopped;
+}
+
+int64_t fy_drive_close_look(int64_t begun)
+{
+	int64_t now = fy_clock_now();
+	return now + (now - begun < FERRY_S(1) ? FERRY_MS(5) : FERRY_MS(25));
+}
+
+/* Looks with the helm: another thread may have made the last step, and be inside of it yet. */
+void fy_drive_close(ferry *engine, void (*look)(void *arg), void *arg)
+{
+	int64_t begun = fy_clock_now();
+	for (bool over = false; !over;) {
+		fy_future_queue_engine_closing(engine);
+		fy_helm_take(engine);
+		drive_alone_once(engine, close_is_over, engine, fy_drive_close_look(begun));
+		over = close_is_over(engine);
+		look(arg);
+		if (over)
+			fy_helm_give(engine);
+		else
+			sleep_alone(engine, fy_drive_close_look(begun));
+	}
+}
+
+int ferry_progress(ferry *engine, int64_t timeout)
+{
+	if (!engine || !fy_clock_timeout_ok(timeout))
+		return fy_fail(
+			FERRY_EINVAL,
+			"ferry_progress needs an engine and a timeout >= 0 or FERRY_FOREVER");
+	if (!(engine->options.flags & FERRY_NO_THREAD))
+		return fy_fail(
+			FERRY_EINVAL,
+			"ferry_progress is for engines that were opened with FERRY_NO_THREAD");
+	if (fy_thread_on_progress(engine))
+		return fy_fail(FERRY_EDEADLK,
+		               "ferry_progress cannot be called in a handler or callback");
+	if (!fy_engine_enter(engine))
+		return fy_fail(FERRY_ESTOPPED, "the engine has stopped");
+	int64_t until = fy_clock_until(fy_clock_now(), timeout);
+	bool worked, stopped;
+	int cancel = fy_cancel_later();
+	uint32_t tag = fy_thread_tag_posts(engine, 0);
+	for (;;) {
+		fy_helm_take(engine);
+		stopped = engine->progress->stopped;
+		worked = !stopped && fy_step_once(engine->progress, true);
+		if (worked || stopped || fy_clock_now() >= until)
+			break;
+		sleep_alone(engine, until);
+	}
+	fy_helm_give(engine);
+	fy_thread_tag_posts(engine, tag);
+	fy_engine_leave(engine);
+	fy_cancel_as(cancel);
+	if (stopped)
+		return fy_fail(FERRY_ESTOPPED, "the engine has stopped");
+	return worked ? FERRY_OK : FERRY_PENDING;
+}

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What threads of the application have the helm do for them: the functions of commands, and what
+ * they take along. A thread fills one in and asks; only the holder of the helm runs it.
+ */
+#include "helm/errands.h"
+
+#include <stdbool.h>
+#include <stdio.h>
+
+#include "ferry.h"
+#include "base/fail.h"
+#include "bulk/bulk.h"
+#include "bulk/memory.h"
+#include "future/future.h"
+#include "helm/agree.h"
+#include "helm/command.h"
+#include "helm/mail.h"
+#include "helm/news.h"
+#include "helm/progress.h"
+#include "helm/timer.h"
+
+bool fy_errands_add_deadline(struct fy_progress *p, struct fy_command *c)
+{
+	struct fy_errand_deadline *d = c->arg;
+	c->status = fy_timer_add(p, d->when, d->future);
+	if (c->status == 0)
+		ferry_future_retain(d->future);
+	return true;
+}
+
+bool fy_errands_set_handler(struct fy_progress *p, struct fy_command *c)
+{
+	struct fy_errand_handler *r = c->arg;
+	return fy_mail_set_handler(p, r->handler, r->op, &r->old);
+}
+
+bool fy_errands_set_memory(struct fy_progress *p, struct fy_command *c)
+{
+	struct fy_errand_memory *r = c->arg;
+	c->status = fy_memory_set(p, r->op, r->fn, r->arg);
+	return true;
+}
+
+bool fy_errands_join_fence(struct fy_progress *p, struct fy_command *c)
+{
+	struct fy_errand_fence *fence = c->arg;
+	if (p->agree.kind) {
+		c->patient = true;
+		return false;
+	}
+	if (p->gone_since || p->closing)
+		c->status = p->gone_since ? fy_fail(FERRY_EPEER,
+		                                    "a rank is gone: a fence cannot end any more")
+		                          : fy_fail(FERRY_ESTOPPED, "the engine is being closed");
+	else
+		c->status = fy_news_refuse_fence(p);
+	if (c->status) { /* the sentence is in the helm's thread */
+		snprintf(fence->why, sizeof fence->why, "%s", ferry_last_error());
+		return true;
+	}
+	fy_agree_join(p, FY_AGREE_FENCE);
+	p->agree.waiter = fence->future;
+	return true;
+}
+
+bool fy_errands_add_room(struct fy_progress *p, struct fy_command *c)
+{
+	ferry_future *future = c->arg;
+	future->next = p->rooms;
+	p->rooms = future;
+	return true;
+}
+
+bool fy_errands_copy_stats(struct fy_progress *p, struct fy_command *c)
+{
+	ferry_stats *s = c->arg;
+	*s = p->stats;
+	s->memory_held = fy_bulk_held(p);
+	return true;
+}

@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef FY_HELM_FLUSH_H
+#define FY_HELM_FLUSH_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct fy_progress;
+struct fy_record;
+
+bool fy_flush_all(struct fy_progress *p, const struct fy_record *r, uint32_t stream);
+
+#endif

@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The end of a peer, and of what it did not believe or we did not. Everything that waits for it
+ * ends with a status; what MPI still reads is left to it. Called by the holder of the helm alone.
+ */
+#include "helm/gone.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "ferry.h"
+#include "base/futex.h"
+#include "base/log.h"
+#include "base/order.h"
+#include "bulk/bulk.h"
+#include "bulk/outbound.h"
+#include "future/future.h"
+#include "helm/agree.h"
+#include "helm/progress.h"
+#include "helm/queued.h"
+#include "link/batch.h"
+#include "link/call.h"
+#include "link/channel.h"
+#include "link/failure.h"
+#include "link/pending.h"
+#include "link/stream_out.h"
+#include "port/port.h"
+#include "shared/engine.h"
+#include "shared/wake.h"
+#include "wire/bodies.h"
+#include "wire/header.h"
+
+void fy_gone_unsent(struct fy_progress *p, struct fy_channel *ch)
+{
+	struct fy_batch *b = ch->unsent;
+	ch->unsent = NULL;
+	p->n_flying--;
+	fy_gone_end(p, ch, FERRY_EMPI, b->bytes);
+	fy_batch_put(p, b);
+}
+
+void fy_gone_test_telling(struct fy_progress *p)
+{
+	for (struct fy_channel *ch = p->all; ch; ch = ch->all_next)
+		if (ch->telling && p->port->ops->test(p->port, &ch->tell)) {
+			ch->telling = false;
+			p->n_telling--;
+		}
+}
+
+/* The records of a batch from an index on were malformed. */
+void fy_gone_refused(struct fy_progress *p, struct fy_channel *ch, const struct fy_refused *refused)
+{
+	struct fy_refused r = *refused;
+	if (r.status >= 0)
+		r.status = FERRY_EDECODE;
+	p->stats.refused++;
+	p->tainted = true;
+	p->n_pending -= fy_pending_refuse(p, ch, &ch->pending, &ch->pending_last,
+	                                  (uint64_t)r.seq << 32 | r.index,
+	                                  UINT64_C(0x100000000) - r.index, r.status);
+	bool whole = fy_outbound_refused(p, ch, &r);
+	for (struct fy_stream_out *s = ch->streams_out, *next; s; s = next) {
+		next = s->next;
+		fy_stream_out_refuse(p, ch, s, &r);
+		fy_stream_out_settle(p, ch, s);
+	}
+	fy_call_fail(p, ch->rank, r.status, fy_pending_unread);
+	fy_failure_note(ch, UINT32_MAX, r.status, fy_pending_unread);
+	if (!whole)
+		fy_gone_end(p, ch, r.status,
+		            "the receiver could not read what it was to know of a large message");
+}
+
+/*
+ * The peer is told, so that it does not wait for ever for what will not come: by a batch without a
+ * number, because the numbers before it may never arrive. One for all: the bytes are the same.
+ */
+static void tell_gone(struct fy_progress *p, struct fy_channel *ch)
+{
+	static const struct fy_batch_header words = { .magic = FY_WIRE_MAGIC,
+		                                      .version = FY_WIRE_VERSION,
+		                                      .flags = FY_BATCH_GAVE_UP };
+	if (ch->told || ch->bye_sent || ch->rank == p->engine->rank)
+		return;
+	ch->told = true;
+	if (p->port->ops->send(p->port, ch->rank, FY_TAG_BATCH, &words, sizeof words, &ch->tell) !=
+	    0)
+		return;
+	ch->telling = true;
+	p->n_telling++;
+	if (ch->doorbell)
+		fy_wake_ring(ch->doorbell);
+}
+
+void fy_gone_given_up(struct fy_progress *p, struct fy_channel *ch)
+{
+	ch->told = true;
+	fy_gone_end(p, ch, FERRY_EPEER,
+	            "that rank has given us up, or closes because a rank is gone");
+}
+
+/* Everything that waits for this peer ends with `status`; what MPI still reads
+ * is left to it. Posters that come later are refused (engine->full is 2). */
+void fy_gone_end(struct fy_progress *p, struct fy_channel *ch, int status, const char *detail)
+{
+	if (ch->gone)
+		return;
+	ch->gone = status;
+	if (!p->gone_since)
+		p->gone_since = p->now;
+	fy_store_release_8(&p->engine->full[ch->rank], 2);
+	if (ch->open)
+		fy_channel_close_batch(ch);
+	fy_batch_drop_all(p, &ch->ready);
+	ch->ready_last = NULL;
+	ch->n_ready = 0;
+	for (ferry_future *f = ch->pending; f; f = f->next)
+		p->n_pending--;
+	fy_pending_fail(p, ch, &ch->pending, &ch->pending_last, status, detail);
+	fy_stream_out_fail_all(p, ch, status, detail);
+	fy_queued_fail(p, ch, status, detail);
+	fy_bulk_gone(p, ch);
+	fy_agree_give_up(p);
+	fy_call_fail(p, ch->rank, status, detail);
+	tell_gone(p, ch);
+	fy_add_32(&p->engine->room, 1);
+	fy_futex_wake(&p->engine->room, 1 << 30, false);
+}
+
+void fy_gone_refuse_batch(struct fy_progress *p, struct fy_channel *ch, uint32_t seq,
+                          uint32_t index)
+{
+	p->stats.malformed++;
+	p->tainted = true;
+	fy_log(p->engine->log, "a malformed batch from rank %d (number %u, record %u)", ch->rank,
+	       seq, index);
+	if (ch->n_refused == FY_REFUSED_MAX) {
+		fy_gone_end(p, ch, FERRY_EPEER, "too many batches of that rank were malformed");
+		return;
+	}
+	ch->refused[ch->n_refused++] = (struct fy_refused){ seq, index, FERRY_EDECODE, 0 };
+	fy_channel_mark(p, ch);
+	fy_call_fail(p, ch->rank, FERRY_EDECODE,
+	             "a batch of that rank could not be read: the reply may have been in it");
+}

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef FY_HELM_GONE_H
+#define FY_HELM_GONE_H
+
+#include <stdint.h>
+
+struct fy_channel;
+struct fy_progress;
+struct fy_refused;
+
+void fy_gone_unsent(struct fy_progress *p, struct fy_channel *ch);
+void fy_gone_test_telling(struct fy_progress *p);
+void fy_gone_refuse_batch(struct fy_progress *p, struct fy_channel *ch, uint32_t seq,
+                          uint32_t index);
+void fy_gone_refused(struct fy_progress *p, struct fy_channel *ch, const struct fy_refused *r);
+void fy_gone_end(struct fy_progress *p, struct fy_channel *ch, int status, const char *detail);
+/* That rank says that it has given us up. */
+void fy_gone_given_up(struct fy_progress *p, struct fy_channel *ch);
+
+#endif

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef FY_HELM_HANDLERS_H
+#define FY_HELM_HANDLERS_H
+
+#include <stdint.h>
+
+struct fy_handler;
+struct fy_progress;
+
+#define FY_OPS_DIRECT 256
+#define FY_OPS_HASHED 64
+struct fy_handler **fy_handlers_place(struct fy_progress *p, uint32_t op);
+void fy_handlers_free_list(struct fy_handler **at);
+struct fy_handler *fy_handlers_find(const struct fy_progress *p, uint32_t op);
+
+#endif

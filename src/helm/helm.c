@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The helm: whoever holds it may step the engine and call MPI. Any thread takes, tries and gives
+ * it. The progress thread lets go of it when it yields or sleeps, and stands by while others drive
+ * (drive.c).
+ */
+#include "helm/helm.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "ferry.h"
+#include "base/futex.h"
+#include "base/order.h"
+#include "shared/engine.h"
+#include "shared/wake.h"
+
+enum { HELM_FREE, HELM_HELD, HELM_WANTED };
+
+bool fy_helm_try(ferry *engine)
+{
+	return fy_load_relaxed_32(&engine->helm) == HELM_FREE &&
+	       fy_cas_32(&engine->helm, HELM_FREE, HELM_HELD);
+}
+
+void fy_helm_take(ferry *engine)
+{
+	if (fy_helm_try(engine))
+		return;
+	while (fy_swap_32(&engine->helm, HELM_WANTED) != HELM_FREE)
+		fy_futex_wait(&engine->helm, HELM_WANTED, INT64_MAX, false);
+}
+
+void fy_helm_give(ferry *engine)
+{
+	if (fy_swap_32(&engine->helm, HELM_FREE) == HELM_WANTED)
+		fy_futex_wake(&engine->helm, 1, false);
+}
+
+bool fy_helm_stand_by(ferry *engine, int64_t nap)
+{
+	bool driven;
+	fy_store_release_32(&engine->napping, 1);
+	fy_store_release_32(&engine->asleep, 1);
+	fy_fence_full();
+	driven = fy_load_acquire_32(&engine->drivers) != 0;
+	if (driven)
+		fy_wake_nap(&engine->wake, nap);
+	fy_store_release_32(&engine->asleep, 0);
+	return driven;
+}

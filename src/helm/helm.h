@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef FY_HELM_HELM_H
+#define FY_HELM_HELM_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "ferry.h"
+
+/* Take, try and give back the helm. */
+bool fy_helm_try(ferry *engine);
+void fy_helm_take(ferry *engine);
+void fy_helm_give(ferry *engine);
+/* The progress thread, which could not have the helm: sleep a while if threads that wait drive.
+ * False: none does. */
+bool fy_helm_stand_by(ferry *engine, int64_t nap);
+
+#endif

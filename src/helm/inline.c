@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Code of the program that the holder of the helm runs: inline handlers and callbacks. Where it
+ * may not (a thread that waits drives the engine), messages for inline handlers become tasks,
+ * which the progress thread runs in order before anything that comes later.
+ */
+#include "helm/inline.h"
+
+#include <ck_stack.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ferry.h"
+#include "base/order.h"
+#include "base/program.h"
+#include "future/task.h"
+#include "helm/progress.h"
+#include "helm/replies.h"
+#include "link/channel.h"
+#include "link/tasks.h"
+#include "shared/engine.h"
+#include "shared/handler.h"
+#include "shared/message.h"
+#include "shared/tally.h"
+#include "shared/thread.h"
+#include "wire/header.h"
+
+bool fy_inline_ready(struct fy_progress *p)
+{
+	if (!p->view)
+		p->view = calloc(1, sizeof *p->view);
+	if (!p->reserve)
+		p->reserve = malloc(FY_BATCH_BYTES);
+	return p->view && p->reserve;
+}
+
+/* The view is kept beyond its handler: it gets memory of its own. Where there is none, the
+ * block that was laid aside for this serves, and dispatch waits until there is another. */
+void fy_inline_keep_view(ferry_message *view)
+{
+	struct fy_progress *p = view->engine->progress;
+	char *body = view->nbytes ? malloc(view->nbytes) : NULL;
+	if (!body && view->nbytes) {
+		body = p->reserve;
+		p->reserve = NULL;
+	}
+	if (view->nbytes)
+		memcpy(body, view->body, view->nbytes);
+	view->body = body;
+	view->flags &= ~FY_MESSAGE_VIEW;
+	struct fy_channel *ch = p->channels[view->source];
+	view->account = ch->account;
+	view->charge = view->nbytes + FY_MESSAGE_CHARGE;
+	ch->held += view->charge;
+	fy_tally_keep(p, view);
+	fy_engine_retain(view->engine);
+	p->view = NULL; /* a new one is made before the next message */
+}
+
+bool fy_inline_reply_in_place(ferry_message *view, const void *body, size_t nbytes)
+{
+	struct fy_progress *p = view->engine->progress;
+	return nbytes <= FY_REPLY_ROOM && fy_replies_put_bytes(p, view->source, view->call_id, NULL,
+	                                                       body, (uint32_t)nbytes, p->tag);
+}
+
+/* False: the process ends, and it was not called. Who looked before may have looked before exit
+ * began, which waits for nobody who is not inside: so it is looked at again. */
+bool fy_inline_call(struct fy_progress *p, struct fy_handler *h, ferry_message *m, unsigned colour)
+{
+	ferry *before = fy_thread_begin(FY_INLINE, p->engine);
+	bool may = fy_program_may_run();
+	if (may) {
+		fy_store_relaxed_32(&p->engine->inside, h->op);
+		FY_PROGRAM("a handler", &h->op, h->fn(p->engine, m, h->arg));
+		fy_store_relaxed_32(&p->engine->inside, FY_INSIDE_NOTHING);
+		p->stats.handled++;
+		p->done[colour]++;
+	}
+	fy_thread_end(FY_INLINE, before);
+	return may;
+}
+
+/* The process ends: no handler is called any more. */
+void fy_inline_drop(struct fy_progress *p, ferry_message *m)
+{
+	p->stats.dropped++;
+	p->done[fy_message_colour(m->flags)]++;
+	ferry_message_release(m);
+}
+
+/* One that is a message of its own. */
+void fy_inline_handle(struct fy_progress *p, struct fy_handler *h, ferry_message *m)
+{
+	unsigned colour = fy_message_colour(m->flags);
+	uint32_t before = fy_inline_begin_colour(p, colour);
+	if (fy_inline_call(p, h, m, colour))
+		fy_handler_after(m);
+	else
+		fy_inline_drop(p, m);
+	fy_inline_end_colour(p, before);
+}
+
+bool fy_inline_run_tasks(struct fy_progress *p)
+{
+	bool any = false;
+	ck_stack_entry_t *entry = NULL;
+	if (fy_load_relaxed_ptr(&p->engine->tasks.head))
+		entry = ck_stack_batch_pop_upmc(&p->engine->tasks);
+	struct fy_task *first = NULL;
+	while (entry) {
+		struct fy_task *task =
+			(struct fy_task *)(void *)((char *)entry - offsetof(struct fy_task, entry));
+		entry = CK_STACK_NEXT(entry);
+		task->next = first;
+		first = task;
+	}
+	while (first) {
+		struct fy_task *task = first;
+		first = first->next;
+		fy_tasks_defer(p, task);
+	}
+	if (!p->user_code)
+		return false;
+	while (p->tasks && fy_inline_ready(p)) {
+		struct fy_task *task = p->tasks;
+		p->tasks = task->next;
+		if (!p->tasks)
+			p->tasks_last = NULL;
+		ferry *before = fy_thread_begin(FY_INLINE, p->engine);
+		fy_store_relaxed_32(&p->engine->inside, FY_INSIDE_CALLBACK);
+		task->run(task);
+		fy_store_relaxed_32(&p->engine->inside, FY_INSIDE_NOTHING);
+		fy_thread_end(FY_INLINE, before);
+		any = p->worked = true;
+	}
+	if (!p->tasks)
+		p->n_left = 0;
+	return any;
+}

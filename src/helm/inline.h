@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef FY_HELM_INLINE_H
+#define FY_HELM_INLINE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "ferry.h"
+#include "base/order.h"
+#include "helm/progress.h"
+#include "shared/thread.h"
+#include "wire/record.h"
+
+struct fy_handler;
+
+bool fy_inline_ready(struct fy_progress *p);
+
+/* What inline handlers post from here on is of that colour. Returns what fy_inline_end_colour is
+ * given. */
+static inline uint32_t fy_inline_begin_colour(struct fy_progress *p, unsigned colour)
+{
+	uint32_t before = p->tag;
+	p->tag = colour == p->colour ? 0 : fy_record_tag(colour);
+	if (fy_unlikely(p->tag != before))
+		fy_thread_tag_posts(p->engine, p->tag);
+	return before;
+}
+
+static inline void fy_inline_end_colour(struct fy_progress *p, uint32_t before)
+{
+	if (fy_unlikely(p->tag != before))
+		fy_thread_tag_posts(p->engine, before);
+	p->tag = before;
+}
+bool fy_inline_call(struct fy_progress *p, struct fy_handler *h, ferry_message *m, unsigned colour);
+void fy_inline_drop(struct fy_progress *p, ferry_message *m);
+void fy_inline_handle(struct fy_progress *p, struct fy_handler *h, ferry_message *m);
+/* dispatch.c: the view becomes a heap message; the engine makes itself a new one. */
+void fy_inline_keep_view(ferry_message *view);
+/* dispatch.c: a small reply to a view goes straight into the batch. False: not possible now. */
+bool fy_inline_reply_in_place(ferry_message *view, const void *body, size_t nbytes);
+bool fy_inline_run_tasks(struct fy_progress *p);
+
+#endif

@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The lanes that the step looks at: those whose threads post. Idle ones leave the list. Called by
+ * the holder of the helm alone.
+ */
+#include "helm/lanes.h"
+
+#include <ck_stack.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "ferry.h"
+#include "base/order.h"
+#include "helm/progress.h"
+#include "helm/put.h"
+#include "shared/engine.h"
+#include "shared/lane.h"
+#include "shared/message.h"
+#include "wire/record.h"
+
+/* Lanes that became active since the last step join the list. */
+static void list_lane(struct fy_progress *p, struct fy_lane *lane)
+{
+	lane->next = p->lanes;
+	p->lanes = lane;
+	if (lane->known)
+		return;
+	lane->known = 1;
+	lane->all_next = p->all_lanes;
+	p->all_lanes = lane;
+}
+
+void fy_lanes_list(struct fy_progress *p)
+{
+	ck_stack_entry_t *entry = ck_stack_batch_pop_upmc(&p->engine->lanes);
+	while (entry) {
+		struct fy_lane *lane =
+			(struct fy_lane *)(void *)((char *)entry - offsetof(struct fy_lane, entry));
+		entry = CK_STACK_NEXT(entry);
+		list_lane(p, lane);
+	}
+}
+
+/* A lane that was idle for some sleeps leaves the list, so that the loop does not
+ * look at it; its thread lists it again with its next post. */
+#define IDLE_SLEEPS 8u
+
+void fy_lanes_delist(struct fy_progress *p)
+{
+	for (struct fy_lane **at = &p->lanes; *at;) {
+		struct fy_lane *lane = *at;
+		if (++lane->idle_sleeps < IDLE_SLEEPS) {
+			at = &lane->next;
+			continue;
+		}
+		*at = lane->next;
+		lane->next = p->delisted;
+		p->delisted = lane;
+		fy_store_release_32(&lane->listed, 0);
+	}
+}
+
+/* Behind the barrier: what was posted meanwhile is seen here, or its poster saw `listed` at 0. */
+bool fy_lanes_relist(struct fy_progress *p)
+{
+	bool any = false;
+	while (p->delisted) {
+		struct fy_lane *lane = p->delisted;
+		p->delisted = lane->next;
+		if (!fy_lane_has_work(lane) && !fy_load_acquire_32(&lane->left))
+			continue;
+		if (fy_swap_32(&lane->listed, 1) == 0) {
+			list_lane(p, lane);
+			any = true;
+		}
+	}
+	return any;
+}
+
+static bool has_more(struct fy_progress *p, bool stuck_ones)
+{
+	if (fy_load_relaxed_ptr(&p->engine->lanes.head) ||
+	    fy_load_relaxed_ptr(&p->engine->replies.head) || p->replies)
+		return true;
+	for (struct fy_lane *lane = p->lanes; lane; lane = lane->next)
+		if ((stuck_ones || !lane->stuck) && fy_lane_has_work(lane))
+			return true;
+	return false;
+}
+
+bool fy_lanes_have_work(struct fy_progress *p)
+{
+	return has_more(p, true);
+}
+
+bool fy_lanes_have_input(struct fy_progress *p)
+{
+	return has_more(p, false);
+}
+
+/* Its thread has left. That thread may still be about to look whether the engine has stopped
+ * (fy_own_lane_left): `gone` tells it that the engine's reference is given back. */
+void fy_lanes_forget(struct fy_progress *p, struct fy_lane *lane)
+{
+	struct fy_lane **at = &p->all_lanes;
+	while (*at != lane)
+		at = &(*at)->all_next;
+	*at = lane->all_next;
+	fy_store_release_32(&lane->gone, 1);
+	fy_lane_release(lane);
+}
+
+/* Under shortage nobody is always first: the lane that found no room begins the next step. */
+void fy_lanes_turn_to(struct fy_progress *p, struct fy_lane *lane)
+{
+	struct fy_lane *first = p->lanes, *before = first, *last = lane;
+	if (!lane || first == lane)
+		return;
+	while (before->next != lane)
+		before = before->next;
+	while (last->next)
+		last = last->next;
+	p->lanes = lane;
+	before->next = NULL;
+	last->next = first;
+}
+
+/* To the end of the list, not only behind where it begins: fy_lanes_turn_to may move that back. */
+void fy_lanes_move_last(struct fy_progress *p, struct fy_lane *lane)
+{
+	struct fy_lane **at = &p->lanes;
+	while (*at != lane)
+		at = &(*at)->next;
+	*at = lane->next;
+	lane->next = NULL;
+	while (*at)
+		at = &(*at)->next;
+	*at = lane;
+}
+
+void fy_lanes_mark(struct fy_progress *p)
+{
+	fy_lanes_list(p);
+	for (struct fy_lane *lane = p->lanes; lane; lane = lane->next)
+		lane->owed = fy_load_acquire_64(&lane->tail);
+}
+
+/* What was posted before the agreement began, and by handlers of that colour that had returned, has
+ * left its lane. */
+bool fy_lanes_are_drained(struct fy_progress *p, unsigned colour)
+{
+	fy_lanes_list(p);
+	for (struct fy_lane *lane = p->lanes; lane; lane = lane->next)
+		if ((int64_t)(lane->head - lane->owed) < 0 ||
+		    (int64_t)(lane->head - fy_load_acquire_64(&lane->handler_end[colour])) < 0)
+			return false;
+	return true;
+}
+
+static void abandon_lane(struct fy_progress *p, struct fy_lane *lane, int status)
+{
+	uint64_t head = lane->head;
+	fy_lane_has_work(lane);
+	while (head < lane->tail_seen) {
+		const struct fy_record *r = fy_lane_at(lane, head);
+		if (r->size_flags == FY_KIND_PAD) {
+			head = (head | (FY_LANE_BYTES - 1)) + 1;
+			continue;
+		}
+		head += fy_record_size(r->size_flags);
+		fy_put_fail(p, r, status, "the engine stopped before it was sent");
+	}
+	fy_lane_consume(lane, head);
+}
+
+/* What is left in lanes at the very end, after an unclean close. */
+void fy_lanes_abandon(struct fy_progress *p, int status)
+{
+	fy_lanes_list(p);
+	while (p->all_lanes) {
+		struct fy_lane *lane = p->all_lanes;
+		abandon_lane(p, lane, status);
+		p->all_lanes = lane->all_next;
+		fy_store_release_32(&lane->gone, 1);
+		fy_lane_nudge(lane);
+		fy_lane_release(lane);
+	}
+	p->lanes = NULL;
+	while (p->replies) {
+		ferry_message *m = p->replies;
+		p->replies = m->next;
+		ferry_message_release(m);
+	}
+	p->replies_last = NULL;
+}

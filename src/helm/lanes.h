@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef FY_HELM_LANES_H
+#define FY_HELM_LANES_H
+
+#include <stdbool.h>
+
+struct fy_lane;
+struct fy_progress;
+
+void fy_lanes_forget(struct fy_progress *p, struct fy_lane *lane);
+void fy_lanes_turn_to(struct fy_progress *p, struct fy_lane *lane);
+void fy_lanes_move_last(struct fy_progress *p, struct fy_lane *lane);
+bool fy_lanes_are_drained(struct fy_progress *p, unsigned colour);
+/* Lanes that became active join the list. */
+void fy_lanes_list(struct fy_progress *p);
+bool fy_lanes_have_work(struct fy_progress *p);
+/* Likewise, leaving out lanes that wait for room: another step does not move them. Whoever makes
+ * room rings, or it is waited for by looking at what is under way. */
+bool fy_lanes_have_input(struct fy_progress *p);
+/* Idle lanes leave the list; their threads put them there again. Followed by a process-wide barrier
+ * and fy_lanes_relist. */
+void fy_lanes_delist(struct fy_progress *p);
+bool fy_lanes_relist(struct fy_progress *p);
+void fy_lanes_mark(struct fy_progress *p);
+void fy_lanes_abandon(struct fy_progress *p, int status);
+
+#endif

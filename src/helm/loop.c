@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The progress thread: it steps while something happens, then spins a while, yields a while, and
+ * sleeps on the wake word, for ever longer up to a bound, but for so long only as nothing that MPI
+ * alone can tell is waited for.  It holds the helm while it works and lets go of it when it yields
+ * or sleeps; a thread that waits for a future may take it meanwhile (drive.c).
+ */
+#include "helm/loop.h"
+
+#include <sched.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "ferry.h"
+#include "base/order.h"
+#include "helm/helm.h"
+#include "helm/lanes.h"
+#include "helm/policy.h"
+#include "helm/progress.h"
+#include "helm/step.h"
+#include "port/port.h"
+#include "shared/engine.h"
+#include "shared/wake.h"
+
+/* between two looks whether threads still drive, or left work to a wait that did not come */
+#define STAND_BY_MAX FERRY_MS(1)
+
+/* Take the helm again, which threads that wait may have. As long as they drive, and leave nothing
+ * undone that a step would find, this one sleeps on: to look costs whoever runs here 20 us. True
+ * when any drove. Each look is a whole step, because one that counts as driving need not get a
+ * processor soon. */
+static bool come_back(struct fy_progress *p)
+{
+	ferry *engine = p->engine;
+	bool driven = false, worked = false;
+	for (int64_t nap = FY_NAP;; nap = fy_policy_at_most(nap * 2, STAND_BY_MAX)) {
+		if (fy_helm_try(engine)) {
+			if (!fy_load_acquire_32(&engine->drivers) || p->stopped ||
+			    (worked = fy_step_once(p, true)))
+				break;
+			fy_helm_give(engine);
+		}
+		if (!fy_helm_stand_by(engine, nap)) {
+			fy_helm_take(engine);
+			break;
+		}
+		driven = true;
+	}
+	if (driven)
+		fy_wake_stay(&engine->wake);
+	if (driven || worked)
+		p->idle_sleep = FY_SLEEP_AWAITED;
+	return driven || worked;
+}
+
+/* Announce, look once more, sleep. Work that was given before the announcement is found by
+ * the second look; whoever gives it later sees the word. Returns holding the helm. */
+static void sleep_a_while(struct fy_progress *p)
+{
+	ferry *engine = p->engine;
+	/* which is not for long: see SLEEP_WIRE */
+	bool nap = !p->napped || (!p->port->all_local && fy_policy_is_under_way(p));
+	if (!nap)
+		fy_lanes_delist(p);
+	fy_store_release_32(&engine->napping, nap);
+	fy_store_release_32(&engine->asleep, 1);
+	fy_wake_announce(&engine->wake, nap);
+	bool input = fy_lanes_relist(p);
+	if (fy_step_once(p, true) || input || fy_step_has_input(p, true)) {
+		fy_wake_stay(&engine->wake);
+		fy_store_release_32(&engine->asleep, 0);
+		return;
+	}
+	int64_t t = fy_policy_sleep_time(p);
+	uint64_t lends = fy_load_acquire_64(&engine->lends);
+	if (nap)
+		t = fy_policy_at_most(t, FY_NAP); /* nobody paid for the barrier: see wake.h */
+	p->stats.sleeps++;
+	fy_helm_give(engine);
+	bool rung = fy_wake_sleep(&engine->wake, t);
+	fy_store_release_32(&engine->asleep, 0);
+	bool driven = come_back(p);
+	if (rung)
+		p->rung_at = p->port->ops->now(p->port);
+	/* Nobody drove meanwhile, and nobody woke us: the next sleep may be long. */
+	p->napped = !driven && lends == fy_load_acquire_64(&engine->lends);
+}
+
+static bool let_others(struct fy_progress *p)
+{
+	ferry *engine = p->engine;
+	fy_helm_give(engine);
+	if (!fy_load_acquire_32(&engine->drivers))
+		sched_yield();
+	return come_back(p);
+}
+
+void fy_loop_run(struct fy_progress *p)
+{
+	ferry *engine = p->engine;
+	int64_t idle_since = 0;
+	fy_helm_take(engine);
+	while (!p->stopped) {
+		if (fy_step_once(p, true)) {
+			idle_since = 0;
+			p->napped = false;
+			p->idle_sleep = FY_SLEEP_AWAITED;
+			continue;
+		}
+		int64_t now = p->now;
+		if (!idle_since)
+			idle_since = now;
+		/* What goes to another host takes longer than it pays to look for. */
+		bool on_the_wire =
+			!p->port->all_local && !p->calls_open && fy_policy_is_under_way(p);
+		if (now - idle_since < p->spin)
+			fy_pause();
+		else if (now - idle_since < p->spin + p->yield && !on_the_wire) {
+			/* Threads that wait drive: the next one finds the helm free when this
+			 * one sleeps. */
+			if (let_others(p))
+				idle_since = now - p->spin - p->yield;
+		} else
+			sleep_a_while(p);
+	}
+	fy_helm_give(engine);
+}

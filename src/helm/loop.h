@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef FY_HELM_LOOP_H
+#define FY_HELM_LOOP_H
+
+struct fy_progress;
+
+/* The thread's loop: until the engine has stopped. */
+void fy_loop_run(struct fy_progress *p);
+
+#endif

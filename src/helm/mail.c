@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The mailbox, from the helm's side: handlers that are registered take what waits for them, calls
+ * that nobody takes are answered, and what nobody will read any more is dropped.
+ */
+#include "helm/mail.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "ferry.h"
+#include "base/order.h"
+#include "helm/deliver.h"
+#include "helm/handlers.h"
+#include "helm/progress.h"
+#include "helm/report.h"
+#include "shared/engine.h"
+#include "shared/handler.h"
+#include "shared/mailbox.h"
+#include "shared/message.h"
+#include "shared/tally.h"
+
+/* It was done, and is to be handled after all: as if it had been posted again. What comes back from
+ * an executor has been under way all the time. */
+static void out_of_the_mailbox(struct fy_progress *p, ferry_message *m)
+{
+	if (m->flags & FY_MESSAGE_RETURNED) {
+		p->done[fy_message_colour(m->flags)]--;
+	} else {
+		p->issued[p->colour]++;
+		m->flags = (m->flags & ~FY_MESSAGE_COLOUR) | fy_message_coloured(p->colour);
+	}
+	m->flags &= ~FY_MESSAGE_RETURNED;
+}
+
+bool fy_mail_set_handler(struct fy_progress *p, struct fy_handler *handler, uint32_t op,
+                         struct fy_handler **old_p)
+{
+	if (handler && !fy_mailbox_try(&p->engine->mailbox))
+		return false;
+	struct fy_handler **at = fy_handlers_place(p, op), *old = *at;
+	if (old) {
+		*at = old->next;
+		fy_swap_32(&old->closed, 1);
+	}
+	if (old_p)
+		*old_p = old; /* the table's reference */
+	if (!handler)
+		return true;
+	at = fy_handlers_place(p, op);
+	handler->next = *at;
+	*at = handler;
+	ferry_message *m;
+	struct fy_mail_list mine = { 0 };
+	while ((m = fy_mailbox_take(&p->engine->mailbox, FERRY_ANY, op))) {
+		m->next = NULL;
+		*(mine.last ? &mine.last->next : &mine.first) = m;
+		mine.last = m;
+	}
+	fy_mailbox_unlock(&p->engine->mailbox);
+	while ((m = mine.first)) {
+		mine.first = m->next;
+		out_of_the_mailbox(p, m);
+		fy_deliver_message(p, p->channels[m->source], m);
+	}
+	return true;
+}
+
+static void no_handler(struct fy_progress *p, ferry_message *m)
+{
+	fy_report_untaken(p, m);
+	fy_mailbox_remove(&p->engine->mailbox, m);
+	if (!fy_message_answer_for(m, FERRY_ENOHANDLER))
+		ferry_message_release(m);
+}
+
+/* Handlers that came while their messages were on the way back from an executor. */
+static void rescan(struct fy_progress *p)
+{
+	fy_store_release_32(&p->engine->mail_rescan, 0);
+	for (ferry_message *m = p->engine->mailbox.all.first, *next; m; m = next) {
+		next = m->next;
+		if (!fy_handlers_find(p, m->op)) {
+			m->flags &= ~FY_MESSAGE_RETURNED; /* for a reader, as any */
+			continue;
+		}
+		fy_mailbox_remove(&p->engine->mailbox, m);
+		out_of_the_mailbox(p, m);
+		fy_deliver_message(p, p->channels[m->source], m);
+	}
+}
+
+/* Calls that outlived their grace are answered, and posts told of; seldom, and only when nobody
+ * reads just now. */
+void fy_mail_look(struct fy_progress *p)
+{
+	struct fy_mailbox *box = &p->engine->mailbox;
+	bool again = fy_load_acquire_32(&p->engine->mail_rescan);
+	int64_t grace = p->options->handler_grace;
+	if (!again && (grace == FERRY_NONE || p->now - p->mail_checked < grace / 8))
+		return;
+	if (fy_load_acquire_64(&box->bytes) == 0 || !fy_mailbox_try(box))
+		return;
+	p->mail_checked = p->now;
+	if (again)
+		rescan(p);
+	for (ferry_message *m = box->all.first, *next; m && grace != FERRY_NONE; m = next) {
+		next = m->next;
+		if (p->now - m->arrived < grace)
+			continue;
+		if (!(m->flags & FY_MESSAGE_CALL)) {
+			if (m->tally && !m->tally->told && !fy_mailbox_known(box, m))
+				fy_report_untaken(p, m);
+		} else if (!fy_mailbox_wanted(box, m, m->arrived)) {
+			no_handler(p, m);
+		}
+	}
+	fy_mailbox_unlock(box);
+}
+
+/* Nobody will read them any more. */
+void fy_mail_drop(struct fy_progress *p)
+{
+	struct fy_mailbox *box = &p->engine->mailbox;
+	if (fy_load_acquire_64(&box->bytes) == 0 || fy_load_acquire_32(&box->readers) ||
+	    !fy_mailbox_try(box))
+		return;
+	while (box->all.first) {
+		ferry_message *m = box->all.first;
+		fy_mailbox_remove(box, m);
+		p->stats.dropped++;
+		fy_report_dropped(&p->unread, m);
+		ferry_message_release(m);
+	}
+	fy_mailbox_unlock(box);
+}

@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Who closes, and whom a close waits for: what neighbours in the tree tell each other beside
+ * the agreement.
+ *
+ * The first word about a rank that closes is passed on at once, to every neighbour that may not
+ * know it: up and down, by ranks that are in a fence, or in nothing, too. A word carries a list as
+ * well: to the parent, of those below that are awaited; to a child, of all that the root knows of.
+ * Awaited are ranks that have not joined the close, and once all have, those that are not quiet.
+ * Lists that changed are told again, at most once a second, so that a close which takes no time
+ * costs one word each way between two neighbours.
+ */
+#include "helm/news.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "ferry.h"
+#include "base/fail.h"
+#include "helm/agree.h"
+#include "helm/progress.h"
+#include "helm/tree.h"
+#include "link/channel.h"
+#include "shared/engine.h"
+#include "wire/bodies.h"
+
+#define TELL_PAUSE FERRY_S(1)
+
+/* ---- lists --------------------------------------------------------------------------------- */
+
+static void insert(struct fy_awaited *list, uint32_t rank)
+{
+	unsigned n = list->count < FY_AWAITED_NAMED ? list->count : FY_AWAITED_NAMED;
+	if (n == FY_AWAITED_NAMED && list->first[n - 1] < rank)
+		return;
+	if (n == FY_AWAITED_NAMED)
+		n--;
+	for (; n && list->first[n - 1] > rank; n--)
+		list->first[n] = list->first[n - 1];
+	list->first[n] = rank;
+}
+
+static void add_rank(struct fy_awaited *list, int rank)
+{
+	insert(list, (uint32_t)rank);
+	list->count++;
+}
+
+static void add_list(struct fy_awaited *list, const struct fy_awaited *more)
+{
+	for (unsigned i = 0; i < more->count && i < FY_AWAITED_NAMED; i++)
+		add_rank(list, (int)more->first[i]);
+	list->count += more->count > FY_AWAITED_NAMED ? more->count - FY_AWAITED_NAMED : 0;
+}
+
+/* That rank and all below it. */
+static void add_subtree(struct fy_awaited *list, int rank, int size)
+{
+	for (int first = rank, width = 1; first < size; first = fy_tree_child(first, 0), width *= 2)
+		for (int i = first; i < first + width && i < size; i++)
+			add_rank(list, i);
+}
+
+static bool same(const struct fy_awaited *a, const struct fy_awaited *b)
+{
+	unsigned n = a->count < FY_AWAITED_NAMED ? a->count : FY_AWAITED_NAMED;
+	return a->count == b->count && memcmp(a->first, b->first, n * sizeof a->first[0]) == 0;
+}
+
+/* ---- who is awaited ------------------------------------------------------------------------ */
+
+static void awaited_below(struct fy_progress *p, struct fy_awaited *list)
+{
+	struct fy_agree *a = &p->agree;
+	*list = (struct fy_awaited){ 0 };
+	if (a->kind != FY_AGREE_CLOSE || (a->everybody && !fy_agree_is_quiet(p)))
+		add_rank(list, p->engine->rank);
+	for (int i = 0; i < fy_tree_children(p); i++) {
+		int child = fy_tree_child(p->engine->rank, i);
+		if (!a->closing.below_known[i])
+			add_subtree(list, child, p->engine->size);
+		else if (a->everybody && !a->closing.below[i].count && !fy_agree_has_answered(p, i))
+			add_rank(list, child); /* it says nothing at all */
+		else
+			add_list(list, &a->closing.below[i]);
+	}
+}
+
+/* As far as it is known here. */
+void fy_news_awaited(struct fy_progress *p, struct fy_awaited *list)
+{
+	struct fy_closing *c = &p->agree.closing;
+	if (p->engine->rank && c->all_known) {
+		*list = c->all;
+		return;
+	}
+	awaited_below(p, list);
+	if (p->engine->rank)
+		add_rank(list, fy_tree_parent(p->engine->rank)); /* it has told nothing yet */
+}
+
+void fy_news_child_joined(struct fy_progress *p, int child)
+{
+	p->agree.closing.below[child].count = 0;
+	p->agree.closing.below_known[child] = true;
+}
+
+void fy_news_all_joined(struct fy_progress *p)
+{
+	struct fy_closing *c = &p->agree.closing;
+	c->all.count = 0;
+	c->all_known = true;
+}
+
+/* ---- telling ------------------------------------------------------------------------------- */
+
+static void tell(struct fy_progress *p, int neighbour, int rank, const struct fy_awaited *list)
+{
+	struct fy_closing *c = &p->agree.closing;
+	struct fy_channel *ch = p->channels[rank];
+	if (c->told[neighbour] && same(&c->told_last[neighbour], list))
+		return;
+	ch->news =
+		(struct fy_agree_news){ .closer = c->rank, .fences = c->fences, .awaited = *list };
+	ch->news_owed = true;
+	fy_channel_mark(p, ch);
+	c->told[neighbour] = true;
+	c->told_last[neighbour] = *list;
+}
+
+void fy_news_tell(struct fy_progress *p)
+{
+	struct fy_closing *c = &p->agree.closing;
+	struct fy_awaited list;
+	if (p->now < c->tell_at || p->drained)
+		return;
+	c->tell_at = p->now + TELL_PAUSE;
+	awaited_below(p, &list);
+	if (p->engine->rank)
+		tell(p, FY_NEIGHBOUR_PARENT, fy_tree_parent(p->engine->rank), &list);
+	fy_news_awaited(p, &list);
+	for (int i = 0; i < fy_tree_children(p); i++)
+		tell(p, i, fy_tree_child(p->engine->rank, i), &list);
+}
+
+/* ---- hearing ------------------------------------------------------------------------------- */
+
+/* What a fence says that cannot end. */
+static const char *why_not(const struct fy_progress *p, char *text, size_t nbytes)
+{
+	snprintf(text, nbytes,
+	         "rank %u is in ferry_close, so this fence cannot end: all ranks call fences and "
+	         "the close in the same order",
+	         p->agree.closing.rank);
+	return text;
+}
+
+int fy_news_refuse_fence(const struct fy_progress *p)
+{
+	char text[160];
+	return p->agree.closing.known ? fy_fail(FERRY_EINVAL, "%s", why_not(p, text, sizeof text))
+	                              : FERRY_OK;
+}
+
+void fy_news_closes(struct fy_progress *p, int rank, uint32_t fences)
+{
+	struct fy_agree *a = &p->agree;
+	char text[160];
+	if (!a->closing.known) {
+		a->closing.known = true;
+		a->closing.rank = (uint32_t)rank;
+		a->closing.fences = fences;
+	}
+	if (a->kind == FY_AGREE_FENCE && a->closing.fences < a->n) {
+		fy_agree_complete(a, FERRY_EINVAL, why_not(p, text, sizeof text));
+		p->worked = true;
+	}
+}
+
+void fy_news_hear(struct fy_progress *p, struct fy_channel *ch, const struct fy_agree_news *news)
+{
+	struct fy_closing *c = &p->agree.closing;
+	int child = fy_tree_which_child(p, ch->rank);
+	bool parent = p->engine->rank && ch->rank == fy_tree_parent(p->engine->rank);
+	if ((child < 0 && !parent) || news->closer >= (uint32_t)p->engine->size) {
+		p->stats.malformed++;
+		return;
+	}
+	if (parent) {
+		c->all = news->awaited;
+		c->all_known = true;
+	} else {
+		c->below[child] = news->awaited;
+		c->below_known[child] = true;
+	}
+	fy_news_closes(p, (int)news->closer, news->fences);
+}

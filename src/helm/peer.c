@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A peer: all that this rank keeps for one other rank, made when it is first talked to. Called by
+ * the holder of the helm alone.
+ */
+#include "helm/peer.h"
+
+#include <stddef.h>
+#include <stdlib.h>
+
+#include "helm/progress.h"
+#include "link/channel.h"
+#include "port/port.h"
+#include "shared/account.h"
+#include "shared/engine.h"
+
+static struct fy_account *account_create(struct fy_progress *p, int rank)
+{
+	struct fy_account *account = calloc(1, sizeof *account);
+	if (!account)
+		return NULL;
+	account->rank = rank;
+	account->next = p->engine->account_list;
+	p->engine->account_list = account;
+	return account;
+}
+
+struct fy_channel *fy_peer_open(struct fy_progress *p, int rank)
+{
+	struct fy_channel *ch = calloc(1, sizeof *ch);
+	if (!ch)
+		return NULL;
+	ch->account = account_create(p, rank);
+	if (!ch->account) {
+		free(ch);
+		return NULL;
+	}
+	ch->rank = rank;
+	ch->seq_out = ch->seq_in = p->first_seq;
+	ch->limit = ch->window = ch->limit_sent = p->credit_first;
+	ch->doorbell = rank == p->engine->rank ? NULL : p->port->ops->doorbell(p->port, rank);
+	ch->next_xid = 1;
+	ch->all_next = p->all;
+	p->all = ch;
+	p->channels[rank] = ch;
+	return ch;
+}

@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What decides when nothing happens: how long the loop spins, yields and sleeps, how long a thread
+ * that waits drives on. Called by the holder of the helm alone.
+ */
+#include "helm/policy.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "ferry.h"
+#include "base/order.h"
+#include "base/place.h"
+#include "bulk/bulk.h"
+#include "helm/agree.h"
+#include "helm/progress.h"
+#include "helm/timer.h"
+#include "port/port.h"
+#include "port/starts.h"
+#include "shared/engine.h"
+#include "shared/mailbox.h"
+
+/* How long the loop yields before it sleeps: to wake an idle processor takes 10 to 50 us. Less
+ * where ranks outnumber the processors. */
+#define YIELD_ALONE FERRY_US(100)
+#define YIELD_CROWDED FERRY_US(5)
+/* How long a thread that waits looks on while chunks are under way and nothing is to be done for
+ * them: on one host one takes up to 0.4 ms, and a thread that sleeps meanwhile is woken 30 us
+ * too late. */
+#define DRIVE_BUSY_ALONE FERRY_MS(1)
+#define DRIVE_BUSY_ELSE FERRY_US(50)
+
+#define SLEEP_BUSY FERRY_US(20) /* MPI has something of ours under way */
+/* the same, all of it to or from other hosts: what its buffers hold goes on meanwhile */
+#define SLEEP_WIRE FERRY_US(500)
+
+/* other hosts' word in a fence or close is waited for: a few come, one after the other */
+#define SLEEP_AGREED FERRY_MS(1)
+/* the program's own requests, which nobody rings for, found idle */
+#define SLEEP_STARTED FERRY_US(500)
+
+#define RUNG_FOR FERRY_MS(2)      /* how long a message is looked out for after a ring */
+#define SLEEP_RUNG FERRY_MS(5)    /* likewise from this host: its rank rings, this is for safety */
+#define SLEEP_LOCAL FERRY_MS(100) /* all ranks are on this host and ring */
+
+bool fy_policy_is_under_way(const struct fy_progress *p)
+{
+	return p->n_flying || !fy_bulk_is_quiet(p) || p->dirty || p->commands_press ||
+	       (p->finished && p->n_posted);
+}
+
+/* The time between two looks, longer and longer while they find nothing. */
+static int64_t longer(struct fy_progress *p, int64_t most)
+{
+	int64_t t = fy_policy_at_most(p->idle_sleep, most);
+	p->idle_sleep = fy_policy_at_most(t * 2, most);
+	return t;
+}
+
+int64_t fy_policy_sleep_time(struct fy_progress *p)
+{
+	bool under_way = fy_policy_is_under_way(p);
+	bool awaited = p->calls_open || p->drain_broke_off || p->n_pending || p->n_streams ||
+	               p->queued || p->n_early; /* which may wait for memory */
+	bool agreeing = p->agree.kind || p->closing;
+	int64_t sleep_max = p->options->sleep_max ? p->options->sleep_max : FERRY_US(1);
+	int64_t t;
+	if (under_way && p->port->all_local)
+		t = SLEEP_BUSY;
+	else if (under_way && !p->calls_open)
+		t = longer(p, SLEEP_WIRE);
+	else if (under_way || awaited)
+		t = p->port->all_local ? SLEEP_RUNG : FY_SLEEP_AWAITED;
+	else if (agreeing) /* whoever has something to say rings, on this host */
+		t = longer(p, p->port->all_local ? SLEEP_LOCAL
+		                                 : fy_policy_at_most(sleep_max, SLEEP_AGREED));
+	else if ((t = longer(p, sleep_max)) && p->port->all_local)
+		t = SLEEP_LOCAL;
+	if (p->agree.up_due)
+		t = fy_policy_at_most(t, p->agree.again_at - p->now);
+	if (p->starts && p->starts->under_way)
+		t = fy_policy_at_most(t, fy_policy_at_most(p->idle_sleep, SLEEP_STARTED));
+	if (p->rung_at && p->now - p->rung_at < RUNG_FOR)
+		/* the ring may overtake the message, over TCP for one */
+		t = fy_policy_at_most(t, FY_SLEEP_AWAITED);
+	if (p->drain_broke_off)
+		/* then what waits for room moves out of the others' way */
+		t = fy_policy_at_most(t, FY_STALL_MAX / 2);
+	if (p->n_timers)
+		t = fy_policy_at_most(t, p->timers[0].when - p->now);
+	if (fy_load_relaxed_64(&p->engine->mailbox.bytes) && p->options->handler_grace > 0)
+		t = fy_policy_at_most(t, p->options->handler_grace / 8);
+	if (!p->port->all_local || under_way)
+		t = fy_policy_at_most(t, sleep_max);
+	return t > 0 ? t : 0;
+}
+
+/* Ranks that share a processor wait for each other's turn, not for what comes within
+ * microseconds. */
+void fy_policy_set_patience(struct fy_progress *p)
+{
+	bool crowded = p->port->ranks_here > fy_place_processors();
+	p->idle_sleep = FY_SLEEP_AWAITED;
+	p->spin = crowded ? 0 : p->options->spin;
+	p->yield = crowded ? YIELD_CROWDED : YIELD_ALONE;
+	p->drive_busy = crowded || !p->port->all_local ? DRIVE_BUSY_ELSE : DRIVE_BUSY_ALONE;
+}

@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One record in lane form, put into its channel in the form of the wire; or it will never be.
+ * Called by the holder of the helm alone.
+ */
+#include "helm/put.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "ferry.h"
+#include "bulk/outbound.h"
+#include "future/future.h"
+#include "helm/progress.h"
+#include "link/call.h"
+#include "link/channel.h"
+#include "link/credit.h"
+#include "link/failure.h"
+#include "link/fold.h"
+#include "link/pending.h"
+#include "link/release.h"
+#include "link/stream_out.h"
+#include "port/port.h"
+#include "port/starts.h"
+#include "shared/engine.h"
+#include "shared/message.h"
+#include "wire/bodies.h"
+#include "wire/header.h"
+#include "wire/record.h"
+
+static uint64_t lane_pointer(const struct fy_record *r)
+{
+	uint64_t pointer;
+	memcpy(&pointer, fy_record_data(r), sizeof pointer);
+	return pointer;
+}
+
+static ferry_message *message_of(const struct fy_record *r)
+{
+	return r->size_flags & FY_LARGE ? (ferry_message *)(uintptr_t)lane_pointer(r) : NULL;
+}
+
+/* A record in lane form that will never be sent. */
+void fy_put_fail(struct fy_progress *p, const struct fy_record *r, int status, const char *detail)
+{
+	if (r->op == FY_OP_START) {
+		p->port->ops->starts->fail(p, r, status, detail);
+		return;
+	}
+	ferry_future *future = fy_put_future_of(r);
+	ferry_message *message = message_of(r);
+	struct fy_channel *ch = r->rank < (uint32_t)p->engine->size ? p->channels[r->rank] : NULL;
+	bool given_up = status == FERRY_ECANCELED || status == FERRY_ETIMEDOUT;
+	if (ch && !given_up)
+		fy_failure_note(ch, r->stream & FY_STREAM, status, detail);
+	if (future)
+		fy_future_complete(future, status, detail);
+	if (message)
+		fy_release_body(p, (int)r->rank, message);
+}
+
+static void await_stream(struct fy_progress *p, struct fy_stream_out *s, ferry_future *future,
+                         uint32_t stream)
+{
+	future->id = s->sent;
+	fy_pending_await(p, future, fy_put_tagged(p, stream));
+	*(s->last ? &s->last->next : &s->first) = future;
+	s->last = future;
+}
+
+/* What is to be written: the form on the wire of a record or a message. */
+struct outgoing {
+	uint32_t kind, op, stream, nbytes, flags;
+	const void *body; /* or: */
+	ferry_message *message;
+	ferry_future *future;
+};
+
+static enum fy_put put_inline(struct fy_progress *p, struct fy_channel *ch,
+                              const struct outgoing *o)
+{
+	uint32_t flags = o->kind | o->flags | (o->kind == FY_KIND_CALL ? FY_EXT : 0) | o->nbytes;
+	uint32_t size = fy_record_size(flags);
+	if (!fy_credit_admits(p, ch, size) ||
+	    (o->kind == FY_KIND_CALL && p->calls_open >= p->calls_max))
+		return FY_PUT_NO_ROOM;
+	struct fy_record *r = fy_channel_reserve(p, ch, size);
+	struct fy_stream_out *s = fy_stream_out_find(p, ch, o->stream & FY_STREAM, false);
+	if (!r || (s && !fy_stream_out_room(ch, s)))
+		return FY_PUT_NO_ROOM;
+	uint64_t id = o->kind == FY_KIND_CALL ? fy_call_open(p, o->future, ch->rank) : 0;
+	if (o->kind == FY_KIND_CALL && !id)
+		return FY_PUT_NO_ROOM;
+	if (o->future && !fy_future_depart(o->future)) {
+		if (id)
+			fy_call_close(p, id, ch->rank);
+		return FY_PUT_CANCELLED;
+	}
+	if (s) {
+		flags |= FY_HELD;
+		fy_stream_out_count(s);
+	}
+	fy_record_clear_end(r, size);
+	*r = (struct fy_record){ flags, o->op, (uint32_t)ch->rank, o->stream };
+	if (id)
+		fy_record_set_ext(r, id);
+	else if (o->future && s)
+		await_stream(p, s, o->future, o->stream);
+	else if (o->future)
+		fy_put_await(p, ch, o->future, o->stream);
+	if (o->message)
+		fy_fold_write(o->message, fy_record_data(r));
+	else if (o->nbytes)
+		/* A body, then. NOLINTNEXTLINE(clang-analyzer-core.NonNullParamChecker) */
+		memcpy(fy_record_data(r), o->body, o->nbytes);
+	fy_channel_commit(p, ch, size);
+	fy_credit_spend(ch, size);
+	p->issued[fy_record_tag_colour(o->stream, p->colour)]++;
+	return FY_PUT_DONE;
+}
+
+static enum fy_put put_message(struct fy_progress *p, struct fy_channel *ch, struct outgoing *o)
+{
+	size_t folded = fy_fold_size(o->message);
+	enum fy_put done;
+	if (folded <= FY_FOLD_MAX) {
+		o->nbytes = (uint32_t)folded;
+		o->flags = o->message->n_attachments ? FY_ATTACHED : 0;
+		done = put_inline(p, ch, o);
+		if (done == FY_PUT_DONE)
+			fy_release_body(p, ch->rank, o->message);
+		return done;
+	}
+	if ((o->kind == FY_KIND_CALL && p->calls_open >= p->calls_max) ||
+	    !fy_outbound_admits(p, ch, o->message))
+		/* before it departs: until then a cancel keeps it from being sent */
+		return FY_PUT_NO_ROOM;
+	uint64_t id = o->kind == FY_KIND_CALL ? fy_call_open(p, o->future, ch->rank) : 0;
+	if (o->kind == FY_KIND_CALL && !id)
+		return FY_PUT_NO_ROOM;
+	if (o->future && !fy_future_depart(o->future)) {
+		if (id)
+			fy_call_close(p, id, ch->rank);
+		return FY_PUT_CANCELLED;
+	}
+	if (fy_outbound_announce(p, ch, o->message, o->kind, o->stream, id,
+	                         id ? NULL : o->future)) {
+		p->issued[fy_record_tag_colour(o->stream, p->colour)]++;
+		return FY_PUT_DONE;
+	}
+	if (id)
+		fy_call_close(p, id, ch->rank);
+	return FY_PUT_NO_ROOM;
+}
+
+/* A record in lane form into the channel; `stream` instead of its own. */
+enum fy_put fy_put_record(struct fy_progress *p, struct fy_channel *ch, const struct fy_record *r,
+                          uint32_t stream)
+{
+	ferry_future *future = fy_put_future_of(r);
+	if (ch->gone) {
+		fy_put_fail(p, r, ch->gone, "that rank is gone");
+		return FY_PUT_DONE;
+	}
+	struct outgoing o = { .kind = fy_record_kind(r),
+		              .op = r->op,
+		              .stream = stream,
+		              .future = future,
+		              .message = message_of(r) };
+	if (!o.message) {
+		o.nbytes = fy_record_body(r);
+		o.body = fy_record_data(r);
+	}
+	enum fy_put done = o.message ? put_message(p, ch, &o) : put_inline(p, ch, &o);
+	if (done != FY_PUT_CANCELLED)
+		return done;
+	/* cancelled or timed out while it waited: it is not sent */
+	fy_put_fail(p, r, FERRY_ECANCELED, NULL);
+	return FY_PUT_DONE;
+}

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef FY_HELM_PUT_H
+#define FY_HELM_PUT_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "ferry.h"
+#include "future/future.h"
+#include "helm/progress.h"
+#include "link/batch.h"
+#include "link/channel.h"
+#include "link/pending.h"
+#include "wire/header.h"
+#include "wire/record.h"
+
+enum fy_put { FY_PUT_DONE, FY_PUT_NO_ROOM, FY_PUT_CANCELLED };
+
+static inline ferry_future *fy_put_future_of(const struct fy_record *r)
+{
+	return r->size_flags & FY_EXT ? (ferry_future *)(uintptr_t)fy_record_ext(r) : NULL;
+}
+
+/* The stream of a record, with its colour; `tag` is that of its place, for one without, or 0. */
+static inline uint32_t fy_put_stream_of(const struct fy_record *r, uint32_t tag)
+{
+	return r->stream & FY_TAGGED ? r->stream : r->stream | tag;
+}
+
+/* The same, with a tag in any case. */
+static inline uint32_t fy_put_tagged(const struct fy_progress *p, uint32_t stream)
+{
+	return stream & FY_TAGGED ? stream : stream | fy_record_tag(p->colour);
+}
+
+/* Remember that this post's future waits for the acceptance of the batch that
+ * the record is in; its place is the one that the next commit takes. */
+static inline __attribute__((always_inline)) void
+fy_put_await(struct fy_progress *p, struct fy_channel *ch, ferry_future *future, uint32_t stream)
+{
+	future->id = fy_channel_place(ch);
+	fy_pending_await(p, future, fy_put_tagged(p, stream));
+	*(ch->pending_last ? &ch->pending_last->next : &ch->pending) = future;
+	ch->pending_last = future;
+	ch->open->flags |= FY_BATCH_WANTS_ACK;
+	p->n_pending++;
+}
+enum fy_put fy_put_record(struct fy_progress *p, struct fy_channel *ch, const struct fy_record *r,
+                          uint32_t stream);
+void fy_put_fail(struct fy_progress *p, const struct fy_record *r, int status, const char *detail);
+
+#endif

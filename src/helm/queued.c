@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Records in lane form that wait for room in their channel. Called by the holder of the helm
+ * alone.
+ */
+#include "helm/queued.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/order.h"
+#include "helm/progress.h"
+#include "helm/put.h"
+#include "link/channel.h"
+#include "shared/engine.h"
+#include "shared/room.h"
+#include "wire/record.h"
+
+void fy_queued_fail(struct fy_progress *p, struct fy_channel *ch, int status, const char *detail)
+{
+	while (ch->queue) {
+		struct fy_queued *q = ch->queue;
+		ch->queue = q->next;
+		while (q->from < q->to) {
+			const struct fy_record *r =
+				(const struct fy_record *)(const void *)(q->bytes + q->from);
+			q->from += fy_record_size(r->size_flags);
+			p->queued_of[fy_record_tag_colour(r->stream, 0)]--;
+			fy_put_fail(p, r, status, detail);
+		}
+		free(q);
+	}
+	ch->queue_last = NULL;
+	p->queued_bytes -= ch->queued;
+	ch->queued = 0;
+}
+
+#define QUEUE_BLOCK 32768u
+
+static void raise_full(struct fy_progress *p, struct fy_channel *ch)
+{
+	if (ch->full)
+		return;
+	ch->full = true;
+	fy_store_release_8(&p->engine->full[ch->rank], 1);
+}
+
+static void lower_full(struct fy_progress *p, struct fy_channel *ch)
+{
+	if (!ch->full)
+		return;
+	ch->full = false;
+	fy_store_release_8(&p->engine->full[ch->rank], 0);
+	fy_room_tell(p->engine);
+}
+
+static struct fy_queued *queue_block(struct fy_channel *ch, uint32_t size)
+{
+	struct fy_queued *q = ch->queue_last;
+	if (q && q->room - q->to >= size)
+		return q;
+	q = aligned_alloc(FY_CACHE_LINE, sizeof *q + QUEUE_BLOCK + FY_CACHE_LINE);
+	if (!q)
+		return NULL;
+	q->next = NULL;
+	q->from = q->to = 0;
+	q->room = QUEUE_BLOCK;
+	*(ch->queue_last ? &ch->queue_last->next : &ch->queue) = q;
+	ch->queue_last = q;
+	return q;
+}
+
+/* False: no memory, or send_memory is used up; the record stays in its lane. */
+bool fy_queued_add(struct fy_progress *p, struct fy_channel *ch, const struct fy_record *r,
+                   uint32_t size, uint32_t stream, bool always)
+{
+	if (!always && p->queued_bytes + size > p->options->send_memory)
+		return false;
+	struct fy_queued *q = queue_block(ch, size);
+	if (!q)
+		return false;
+	raise_full(p, ch); /* lowered when the queue is empty again: not before there is one */
+	struct fy_record *copy = memcpy(q->bytes + q->to, r, size);
+	copy->stream = fy_put_tagged(p, stream); /* it loses the place that told */
+	p->queued_of[fy_record_tag_colour(copy->stream, 0)]++;
+	q->to += size;
+	ch->queued += size;
+	ch->fast_end = NULL;
+	p->queued_bytes += size;
+	p->stats.channel_full++;
+	if (!ch->on_queued) {
+		ch->on_queued = true;
+		ch->queued_next = p->queued;
+		p->queued = ch;
+	}
+	return true;
+}
+
+static void empty_queue(struct fy_progress *p, struct fy_channel *ch)
+{
+	while (ch->queue) {
+		struct fy_queued *q = ch->queue;
+		while (q->from < q->to) {
+			const struct fy_record *r =
+				(const struct fy_record *)(const void *)(q->bytes + q->from);
+			uint32_t size = fy_record_size(r->size_flags);
+			unsigned colour = fy_record_tag_colour(r->stream, 0);
+			if (fy_put_record(p, ch, r, r->stream) == FY_PUT_NO_ROOM)
+				return;
+			p->queued_of[colour]--;
+			q->from += size;
+			ch->queued -= size;
+			p->queued_bytes -= size;
+			p->worked = true;
+		}
+		ch->queue = q->next;
+		if (!ch->queue)
+			ch->queue_last = NULL;
+		free(q);
+	}
+}
+
+/* Channels whose queue is waiting for credit or for room in flight. */
+void fy_queued_step(struct fy_progress *p)
+{
+	struct fy_channel **at = &p->queued;
+	while (*at) {
+		struct fy_channel *ch = *at;
+		empty_queue(p, ch);
+		if (ch->queue) {
+			at = &ch->queued_next;
+			continue;
+		}
+		*at = ch->queued_next;
+		ch->on_queued = false;
+		if (!ch->gone)
+			lower_full(p, ch);
+	}
+}

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef FY_HELM_QUEUED_H
+#define FY_HELM_QUEUED_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/order.h"
+
+struct fy_channel;
+struct fy_progress;
+struct fy_record;
+
+struct fy_queued { /* records in lane form that wait in a channel */
+	struct fy_queued *next;
+	uint32_t from, to, room;
+	FY_ALIGNED char bytes[];
+};
+void fy_queued_fail(struct fy_progress *p, struct fy_channel *ch, int status, const char *detail);
+bool fy_queued_add(struct fy_progress *p, struct fy_channel *ch, const struct fy_record *r,
+                   uint32_t size, uint32_t stream, bool always);
+void fy_queued_step(struct fy_progress *p);
+
+#endif

@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Replies, put into the room that the call reserved at its caller; those of other threads in the
+ * order of their arrival. Called by the holder of the helm alone.
+ */
+#include "helm/replies.h"
+
+#include <ck_stack.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "ferry.h"
+#include "base/order.h"
+#include "bulk/outbound.h"
+#include "helm/peer.h"
+#include "helm/progress.h"
+#include "helm/put.h"
+#include "link/channel.h"
+#include "link/fold.h"
+#include "shared/engine.h"
+#include "shared/handler.h"
+#include "shared/message.h"
+#include "shared/thread.h"
+#include "wire/bodies.h"
+#include "wire/header.h"
+#include "wire/record.h"
+
+void fy_replies_send(ferry_message *request)
+{
+	ferry *e = request->engine;
+	request->answer_tag = fy_handler_tag_here(e);
+	if (fy_thread_on_progress(e) && fy_replies_put(e->progress, request))
+		return;
+	if (!fy_engine_enter(e)) { /* nobody will be told any more */
+		request->flags &= ~FY_MESSAGE_CALL;
+		ferry_message_release(request);
+		return;
+	}
+	ck_stack_push_upmc(&e->replies, &request->entry);
+	fy_engine_notify(e);
+	fy_engine_leave(e);
+}
+
+bool fy_replies_put_bytes(struct fy_progress *p, int rank, uint64_t call_id,
+                          const struct fy_reply_error *error, const void *body, uint32_t nbytes,
+                          uint32_t tag)
+{
+	struct fy_channel *ch = fy_peer_get(p, rank);
+	if (ch && (ch->gone || p->byes))
+		return true; /* nobody is there to take it */
+	uint32_t head = error ? (uint32_t)sizeof *error : 0;
+	uint32_t word = FY_KIND_REPLY | FY_EXT | (error ? FY_ERROR : 0) | (head + nbytes),
+		 size = fy_record_size(word);
+	struct fy_record *r = ch ? fy_channel_reserve(p, ch, size) : NULL;
+	if (!r)
+		return false;
+	fy_record_clear_end(r, size);
+	*r = (struct fy_record){ word, 0, (uint32_t)rank, tag };
+	fy_record_set_ext(r, call_id);
+	if (head)
+		memcpy(fy_record_data(r), error, head);
+	if (nbytes)
+		memcpy(fy_record_data(r) + head, body, nbytes);
+	fy_channel_commit(p, ch, size);
+	p->issued[fy_record_tag_colour(tag, p->colour)]++;
+	return true;
+}
+
+static bool put_reply_folded(struct fy_progress *p, struct fy_channel *ch,
+                             const ferry_message *request, size_t folded)
+{
+	const ferry_message *m = request->answer;
+	uint32_t word =
+		FY_KIND_REPLY | FY_EXT | (m->n_attachments ? FY_ATTACHED : 0) | (uint32_t)folded;
+	uint32_t size = fy_record_size(word);
+	struct fy_record *r = fy_channel_reserve(p, ch, size);
+	if (!r)
+		return false;
+	fy_record_clear_end(r, size);
+	*r = (struct fy_record){ word, m->op, (uint32_t)ch->rank, request->answer_tag };
+	fy_record_set_ext(r, request->call_id);
+	fy_fold_write(m, fy_record_data(r));
+	fy_channel_commit(p, ch, size);
+	p->issued[fy_record_tag_colour(request->answer_tag, p->colour)]++;
+	return true;
+}
+
+static bool put_answer(struct fy_progress *p, struct fy_channel *ch, ferry_message *request)
+{
+	ferry_message *m = request->answer;
+	struct fy_reply_error error = { request->answer_status, request->answer_ferrys };
+	if (ch->gone || p->byes)
+		return true;
+	if (error.status || !m)
+		return fy_replies_put_bytes(p, ch->rank, request->call_id,
+		                            error.status ? &error : NULL, m ? m->body : NULL,
+		                            m ? (uint32_t)m->nbytes : 0, request->answer_tag);
+	size_t folded = fy_fold_size(m);
+	if (folded <= FY_REPLY_ROOM)
+		return put_reply_folded(p, ch, request, folded);
+	if (!fy_outbound_announce(p, ch, m, FY_KIND_REPLY, request->answer_tag, request->call_id,
+	                          NULL))
+		return false;
+	request->answer = NULL; /* its reference went over */
+	p->issued[fy_record_tag_colour(request->answer_tag, p->colour)]++;
+	return true;
+}
+
+/* Small replies go into the batch, in the room that the call reserved at its caller. Takes the
+ * request's reference over when it returns true. */
+bool fy_replies_put(struct fy_progress *p, ferry_message *request)
+{
+	struct fy_channel *ch = fy_peer_get(p, request->source);
+	if (!ch || !put_answer(p, ch, request))
+		return false;
+	if (request->answer)
+		ferry_message_release(request->answer);
+	request->answer = NULL;
+	ferry_message_release(request);
+	return true;
+}
+
+/* Replies from other threads, in the order of their arrival. */
+void fy_replies_collect(struct fy_progress *p)
+{
+	ck_stack_entry_t *entry = ck_stack_batch_pop_upmc(&p->engine->replies);
+	ferry_message *first = NULL, *last = NULL;
+	while (entry) { /* the stack gives the newest first */
+		ferry_message *m =
+			(ferry_message *)(void *)((char *)entry - offsetof(ferry_message, entry));
+		entry = CK_STACK_NEXT(entry);
+		m->answer_tag = fy_put_tagged(p, m->answer_tag);
+		p->replies_of[fy_record_tag_colour(m->answer_tag, 0)]++;
+		m->next = first;
+		first = m;
+		last = last ? last : m;
+	}
+	if (!first)
+		return;
+	*(p->replies_last ? &p->replies_last->next : &p->replies) = first;
+	p->replies_last = last;
+}
+
+bool fy_replies_step(struct fy_progress *p)
+{
+	if (fy_load_relaxed_ptr(&p->engine->replies.head))
+		fy_replies_collect(p);
+	while (p->replies) {
+		ferry_message *m = p->replies, *next = m->next;
+		unsigned colour = fy_record_tag_colour(m->answer_tag, 0);
+		if (!fy_replies_put(p, m))
+			return false;
+		p->replies_of[colour]--;
+		p->worked = true;
+		p->replies = next;
+		if (!next)
+			p->replies_last = NULL;
+	}
+	return true;
+}

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef FY_HELM_REPLIES_H
+#define FY_HELM_REPLIES_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "ferry.h"
+
+struct fy_progress;
+struct fy_reply_error;
+
+/* Answer a request: hand it to the helm with `answer` (a reference, or NULL). The caller has won
+ * `answered` and gives a reference of the request. */
+void fy_replies_send(ferry_message *request);
+void fy_replies_collect(struct fy_progress *p);
+bool fy_replies_step(struct fy_progress *p);
+bool fy_replies_put(struct fy_progress *p, ferry_message *request);
+bool fy_replies_put_bytes(struct fy_progress *p, int rank, uint64_t call_id,
+                          const struct fy_reply_error *error, const void *body, uint32_t nbytes,
+                          uint32_t tag);
+
+#endif

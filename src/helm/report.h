@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a person is told of: messages that nobody takes, and what a close waits for. */
+#ifndef FY_HELM_REPORT_H
+#define FY_HELM_REPORT_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "ferry.h"
+
+struct fy_progress;
+
+/* Messages that nobody reads: how many of which op from whom. */
+#define FY_UNREAD_NAMED 6u
+struct fy_unread_of {
+	uint32_t op;
+	int source;
+	uint64_t count;
+};
+struct fy_unread {
+	uint64_t count;
+	unsigned n;
+	struct fy_unread_of some[FY_UNREAD_NAMED];
+};
+
+#define FY_REPORT_BYTES 900
+
+/* A message that is dropped unread; the line is said at the end. */
+void fy_report_dropped(struct fy_unread *unread, const ferry_message *message);
+void fy_report_say_dropped(const ferry *engine, struct fy_unread *unread);
+/* Posts in the mailbox that nobody has asked for since they came, longer than the grace; once an
+ * op. Under the mailbox's lock. */
+void fy_report_untaken(struct fy_progress *p, const ferry_message *of);
+
+/* The helm: what the close of this rank waits for. */
+void fy_report_close(struct fy_progress *p, char *line, size_t nbytes);
+
+/* So long a close waits before it says what for, and then again after twice as long each time; ns.
+ * Set before any engine is opened, by tests alone: FERRY_TEST_CLOSE_SAYS (ms). */
+int64_t fy_report_patience(void);
+
+#endif

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Room that posters wait for, told when there is some: futures of ferry_room, and long bodies that
+ * were released. Called by the holder of the helm alone.
+ */
+#include "helm/rooms.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "ferry.h"
+#include "future/future.h"
+#include "helm/progress.h"
+#include "link/channel.h"
+#include "shared/room.h"
+
+/* All that wait get up for it: not at every body, but when there is room for some, and when it gets
+ * no more. */
+#define FREED_SHARE 8
+
+void fy_rooms_tell_freed(struct fy_progress *p)
+{
+	bool more = p->freed != p->freed_seen;
+	p->freed_seen = p->freed;
+	if (more && p->freed < p->options->send_memory / FREED_SHARE)
+		return;
+	p->freed = p->freed_seen = 0;
+	fy_room_tell(p->engine);
+}
+
+void fy_rooms_step(struct fy_progress *p)
+{
+	for (ferry_future **at = &p->rooms; *at;) {
+		ferry_future *f = *at;
+		struct fy_channel *ch = p->channels[f->id];
+		bool full = fy_room_bodies_full(p->engine, (int)f->id) ||
+		            (ch && (ch->full || ch->queue));
+		if (full && !(ch && ch->gone)) {
+			at = &f->next;
+			continue;
+		}
+		*at = f->next;
+		fy_future_complete(f, ch ? ch->gone : 0, NULL);
+		p->worked = true;
+	}
+}

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The end of a step: channels with something to send send it, and what MPI has taken is looked at.
+ * Called by the holder of the helm alone.
+ */
+#include "helm/sends.h"
+
+#include <stddef.h>
+
+#include "base/order.h"
+#include "helm/gone.h"
+#include "helm/progress.h"
+#include "link/channel.h"
+
+void fy_sends_all(struct fy_progress *p)
+{
+	struct fy_channel *ch = p->dirty;
+	p->dirty = NULL;
+	while (ch) {
+		struct fy_channel *next = ch->dirty_next;
+		ch->on_dirty = false;
+		if (!fy_channel_send(p, ch) && !ch->gone)
+			fy_channel_mark(p, ch);
+		ch = next;
+	}
+}
+
+void fy_sends_test(struct fy_progress *p)
+{
+	if (fy_unlikely(p->n_telling))
+		fy_gone_test_telling(p);
+	if (!p->n_flying)
+		return;
+	for (struct fy_channel *ch = p->all; ch; ch = ch->all_next) {
+		if (ch->flight)
+			fy_channel_test_flight(p, ch);
+		if (ch->unsent)
+			fy_gone_unsent(p, ch);
+	}
+}

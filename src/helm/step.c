@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One step: a look at everything, in this order: inboxes, receives and their dispatch, lanes,
+ * transfers, sends, timers, inline callbacks. A thread is a loop around it (loop.c), so that the
+ * whole engine runs step by step in tests. Called by the holder of the helm alone.
+ */
+#include "helm/step.h"
+
+#include <stdbool.h>
+
+#include "ferry.h"
+#include "base/order.h"
+#include "base/program.h"
+#include "base/wakes.h"
+#include "bulk/bulk.h"
+#include "helm/agree.h"
+#include "helm/arrivals.h"
+#include "helm/close.h"
+#include "helm/command.h"
+#include "helm/drain.h"
+#include "helm/gaps.h"
+#include "helm/inline.h"
+#include "helm/lanes.h"
+#include "helm/mail.h"
+#include "helm/progress.h"
+#include "helm/queued.h"
+#include "helm/replies.h"
+#include "helm/rooms.h"
+#include "helm/sends.h"
+#include "helm/timer.h"
+#include "link/credit.h"
+#include "port/port.h"
+#include "port/starts.h"
+#include "shared/engine.h"
+#include "shared/mailbox.h"
+#include "shared/thread.h"
+
+bool fy_step_once(struct fy_progress *p, bool user_code)
+{
+	ferry *engine = p->engine;
+	p->worked = false;
+	p->user_code = user_code;
+	p->now = p->port->ops->now(p->port);
+	p->stats.steps++;
+	ferry *before = fy_thread_begin(FY_STEPPING, engine);
+	struct fy_wakes *wakes_before = fy_wakes_collect(&p->wakes);
+	FY_PROGRAM_BEGIN("an inline handler", &fy_program_no_op);
+	if (fy_load_relaxed_ptr(&engine->commands.head) || p->commands)
+		fy_command_step(p);
+	if (fy_load_relaxed_ptr(&engine->accounts.head))
+		fy_credit_collect(p);
+	if (fy_load_relaxed_ptr(&engine->tasks.head) || p->tasks)
+		fy_inline_run_tasks(p);
+	fy_arrivals_look(p);
+	if (p->n_early)
+		fy_arrivals_paused(p);
+	if (fy_unlikely(p->n_failed))
+		fy_gaps_look(p);
+	if (fy_load_relaxed_64(&engine->mailbox.bytes))
+		fy_mail_look(p);
+	if (p->flooded && p->wakes.count)
+		fy_wakes_send_all(&p->wakes); /* what floods left comes behind who has an answer */
+	fy_replies_step(p);
+	if (p->queued)
+		fy_queued_step(p);
+	/* a post that races with the close does not follow the goodbye: it fails at the end */
+	if (!p->byes)
+		fy_drain_step(p);
+	if (p->dirty && (p->n_out || p->landing))
+		/* neither an announcement nor a reply waits for a chunk to be copied */
+		fy_sends_all(p);
+	fy_bulk_step(p);
+	if (p->starts && p->starts->under_way)
+		p->port->ops->starts->step(p);
+	fy_agree_step(p);
+	if (p->closing)
+		fy_close_step(p);
+	if (p->n_timers)
+		fy_timer_run(p);
+	if (p->freed)
+		fy_rooms_tell_freed(p);
+	if (p->rooms)
+		fy_rooms_step(p);
+	if (p->dirty)
+		fy_sends_all(p);
+	fy_sends_test(p);
+	if (fy_load_relaxed_ptr(&engine->tasks.head) || p->tasks)
+		fy_inline_run_tasks(p);
+	FY_PROGRAM_END;
+	fy_wakes_collect(wakes_before);
+	fy_thread_end(FY_STEPPING, before);
+	if (p->worked)
+		p->worked_at = p->now;
+	return p->worked;
+}
+
+/* Only at what MPI alone can tell, between two steps. */
+bool fy_step_look(struct fy_progress *p)
+{
+	ferry *before = fy_thread_begin(FY_STEPPING, p->engine);
+	p->worked = false;
+	p->user_code = false;
+	p->now = p->port->ops->now(p->port);
+	struct fy_wakes *wakes_before = fy_wakes_collect(&p->wakes);
+	fy_sends_test(p);
+	fy_arrivals_look(p);
+	fy_wakes_collect(wakes_before);
+	fy_thread_end(FY_STEPPING, before);
+	return p->worked;
+}
+
+bool fy_step_has_input(struct fy_progress *p, bool user_code)
+{
+	ferry *e = p->engine;
+	if (fy_load_relaxed_ptr(&e->commands.head) || fy_load_relaxed_ptr(&e->accounts.head) ||
+	    fy_load_relaxed_ptr(&e->tasks.head))
+		return true;
+	return (user_code && p->tasks) || p->stopped || fy_lanes_have_input(p);
+}

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef FY_HELM_STEP_H
+#define FY_HELM_STEP_H
+
+#include <stdbool.h>
+
+#include "helm/progress.h"
+
+/* One step; true when something happened. `user_code`: inline handlers and callbacks may run. */
+bool fy_step_once(struct fy_progress *p, bool user_code);
+/* The part of a step that only MPI can tell of, without user code. True: something came, and a step
+ * is due. */
+bool fy_step_look(struct fy_progress *p);
+/* Is there something to do that only who may run user code can do? */
+static inline bool fy_step_owes_code(const struct fy_progress *p)
+{
+	return p->tasks || p->code_due;
+}
+
+/* Is there something to do that needs no network? */
+bool fy_step_has_input(struct fy_progress *p, bool user_code);
+
+#endif

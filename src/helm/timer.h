@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef FY_HELM_TIMER_H
+#define FY_HELM_TIMER_H
+
+#include <stdint.h>
+
+#include "ferry.h"
+
+struct fy_progress;
+
+struct fy_timer {
+	int64_t when;
+	ferry_future *future; /* holds a reference */
+};
+
+int fy_timer_add(struct fy_progress *p, int64_t when, ferry_future *future);
+void fy_timer_run(struct fy_progress *p);
+void fy_timer_free(struct fy_progress *p);
+
+#endif

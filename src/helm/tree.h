@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The ranks as a binary tree, for agreements.
+ */
+#ifndef FY_HELM_TREE_H
+#define FY_HELM_TREE_H
+
+#include "helm/progress.h"
+#include "shared/engine.h"
+
+static inline int fy_tree_parent(int rank)
+{
+	return (rank - 1) / 2;
+}
+static inline int fy_tree_child(int rank, int which)
+{
+	return 2 * rank + 1 + which;
+}
+static inline int fy_tree_children(const struct fy_progress *p)
+{
+	int n = p->engine->size - fy_tree_child(p->engine->rank, 0);
+	return n < 0 ? 0 : n > 2 ? 2 : n;
+}
+/* Which child of ours that rank is, or -1. */
+static inline int fy_tree_which_child(const struct fy_progress *p, int rank)
+{
+	int child = rank - fy_tree_child(p->engine->rank, 0);
+	return child < 0 || child >= fy_tree_children(p) ? -1 : child;
+}
+
+#endif

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Batches: memory for records that travel together, kept for the next ones. Called by the holder
+ * of the helm alone.
+ */
+#include "link/batch.h"
+
+#include <stddef.h>
+#include <stdlib.h>
+
+#include "base/order.h"
+#include "helm/progress.h"
+#include "wire/header.h"
+
+#define POOL_MAX 64u
+
+struct fy_batch *fy_batch_get(struct fy_progress *p)
+{
+	struct fy_batch *b = p->pool;
+	if (b) {
+		p->pool = b->next;
+		p->n_pool--;
+	} else if (!(b = aligned_alloc(FY_CACHE_LINE, sizeof *b))) {
+		return NULL;
+	}
+	b->next = NULL;
+	b->fill = sizeof(struct fy_batch_header);
+	b->nrecords = 0;
+	b->flags = p->colour ? FY_BATCH_COLOUR : 0;
+	b->charged = false;
+	return b;
+}
+
+void fy_batch_put(struct fy_progress *p, struct fy_batch *b)
+{
+	if (p->n_pool >= POOL_MAX) {
+		free(b);
+		return;
+	}
+	b->next = p->pool;
+	p->pool = b;
+	p->n_pool++;
+}
+
+void fy_batch_drop_all(struct fy_progress *p, struct fy_batch **list)
+{
+	while (*list) {
+		struct fy_batch *b = *list;
+		*list = b->next;
+		fy_batch_put(p, b);
+	}
+}

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef FY_LINK_BATCH_H
+#define FY_LINK_BATCH_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/order.h"
+#include "port/port.h"
+#include "wire/header.h"
+
+struct fy_progress;
+
+struct fy_batch {
+	struct fy_batch *next;
+	fy_request request;
+	uint32_t fill; /* bytes, header included */
+	uint32_t nrecords;
+	uint32_t flags;
+	bool charged;   /* its FY_BATCH_CHARGE was spent */
+	uint64_t spent; /* once closed: by it and all before it */
+	FY_ALIGNED char bytes[FY_BATCH_BYTES];
+};
+struct fy_batch *fy_batch_get(struct fy_progress *p);
+void fy_batch_put(struct fy_progress *p, struct fy_batch *b);
+void fy_batch_drop_all(struct fy_progress *p, struct fy_batch **list);
+
+#endif

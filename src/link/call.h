@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef FY_LINK_CALL_H
+#define FY_LINK_CALL_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "ferry.h"
+#include "helm/progress.h"
+
+struct fy_call {
+	ferry_future *future; /* NULL: free */
+	uint32_t generation;
+	uint32_t next_free;
+	int rank;
+};
+
+uint64_t fy_call_open(struct fy_progress *p, ferry_future *future, int rank); /* 0: no memory */
+ferry_future *fy_call_close(struct fy_progress *p, uint64_t id, int rank);    /* NULL: not open */
+ferry_future *fy_call_close_found(struct fy_progress *p, struct fy_call *c);
+static inline struct fy_call *fy_call_find(struct fy_progress *p, uint64_t id, int rank)
+{
+	uint32_t i = (uint32_t)id - 1;
+	if (i >= p->n_calls)
+		return NULL;
+	struct fy_call *c = &p->calls[i];
+	return c->future && c->generation == id >> 32 && c->rank == rank ? c : NULL;
+}
+static inline ferry_future *fy_call_peek(struct fy_progress *p, uint64_t id, int rank)
+{
+	struct fy_call *c = fy_call_find(p, id, rank);
+	return c ? c->future : NULL;
+}
+/* rank FERRY_ALL: every one */
+void fy_call_fail(struct fy_progress *p, int rank, int status, const char *detail);
+/* A call's reply is complete; takes its reference over. */
+void fy_call_reply(struct fy_progress *p, int rank, uint64_t call_id, ferry_message *reply,
+                   unsigned colour);
+
+#endif

@@ -1,0 +1,303 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A channel: the batch that is begun towards one peer, and sending. Records are put into the open
+ * batch; a batch leaves at the end of the step, or earlier when it is full, so that it grows only
+ * while the loop has more to add or MPI is busy. Called by the holder of the helm alone.
+ */
+#include "link/channel.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "ferry.h"
+#include "base/log.h"
+#include "helm/gone.h"
+#include "helm/owed.h"
+#include "helm/progress.h"
+#include "link/batch.h"
+#include "link/credit.h"
+#include "link/failure.h"
+#include "link/pending.h"
+#include "link/stream_in.h"
+#include "link/stream_out.h"
+#include "port/port.h"
+#include "shared/engine.h"
+#include "shared/wake.h"
+#include "wire/bodies.h"
+#include "wire/header.h"
+
+#define FLIGHT_MAX 8u /* batches of one channel that MPI has */
+
+#define ACK_AGE_MAX 8u /* steps that an owed acknowledgement waits while there is other work */
+/* a port that refuses sends for so long will not take them any more */
+#define REFUSALS_LAST FERRY_S(1)
+
+void fy_channel_mark(struct fy_progress *p, struct fy_channel *ch)
+{
+	if (ch->on_dirty)
+		return;
+	ch->on_dirty = true;
+	ch->dirty_next = p->dirty;
+	p->dirty = ch;
+}
+
+static void open_fill_back(struct fy_channel *ch)
+{
+	ch->open->fill = (uint32_t)(ch->fill - ch->open->bytes);
+	ch->open->nrecords = ch->nrecords;
+	ch->open->spent = ch->spent;
+}
+
+void fy_channel_ask(struct fy_progress *p, struct fy_channel *ch)
+{
+	if (ch->gone || ch->bye_owed || !fy_channel_reserve(p, ch, 0))
+		return;
+	ch->open->flags |= FY_BATCH_WANTS_ACK;
+	ch->limit_owed = true; /* also without a record */
+}
+
+/* The open batch takes no more: it waits for its turn to be sent. */
+void fy_channel_close_batch(struct fy_channel *ch)
+{
+	struct fy_batch *b = ch->open;
+	open_fill_back(ch);
+	ch->open = NULL;
+	ch->fill = ch->fast_end = NULL;
+	ch->fast_records = 0;
+	b->next = NULL;
+	*(ch->ready_last ? &ch->ready_last->next : &ch->ready) = b;
+	ch->ready_last = b;
+	ch->n_ready++;
+}
+
+struct fy_record *fy_channel_reserve_slow(struct fy_progress *p, struct fy_channel *ch,
+                                          uint32_t size)
+{
+	if (ch->open && size > (size_t)(fy_channel_open_end(ch) - ch->fill)) {
+		fy_channel_close_batch(ch);
+		fy_channel_send_full(p, ch);
+	}
+	if (!ch->open) {
+		ch->open = fy_batch_get(p);
+		if (!ch->open)
+			return NULL;
+		ch->fill = ch->open->bytes + ch->open->fill;
+		ch->nrecords = 0;
+		ch->fast_end = NULL;
+		ch->fast_records = 0;
+	}
+	fy_channel_mark(p, ch);
+	return (struct fy_record *)(void *)ch->fill;
+}
+
+/* Is a batch owed even though no record is in it? */
+static bool owes_header(struct fy_progress *p, struct fy_channel *ch)
+{
+	bool in_a_hurry = !p->worked || ch->ack_age >= ACK_AGE_MAX;
+	if (ch->ack_owed && !in_a_hurry)
+		ch->ack_age++;
+	return (ch->ack_owed && in_a_hurry) || ch->limit_owed || (ch->bye_owed && !ch->bye_sent) ||
+	       ch->hungry;
+}
+
+static void stamp(struct fy_progress *p, struct fy_channel *ch, struct fy_batch *b)
+{
+	struct fy_batch_header *h = (struct fy_batch_header *)(void *)b->bytes;
+	bool last = ch->bye_owed && !ch->ready->next && !ch->open && !ch->queue && !fy_owed_any(ch);
+	*h = (struct fy_batch_header){
+		.magic = FY_WIRE_MAGIC,
+		.version = FY_WIRE_VERSION,
+		.flags = (uint16_t)(b->flags | (ch->hungry ? FY_BATCH_HUNGRY : 0) |
+		                    (last ? FY_BATCH_GOODBYE : 0)),
+		.seq = ch->seq_out,
+		.nrecords = b->nrecords,
+		/* a refusal goes first */
+		.accepted = (ch->n_refused ? ch->refused[0].seq : ch->seq_in) - 1,
+		.limit = fy_credit_limit(ch),
+		/* not what later batches have spent: credit would come back for what is not
+		 * there yet */
+		.spent = b->spent,
+	};
+	(void)p;
+}
+
+static void stamped_and_gone(struct fy_channel *ch, const struct fy_batch *b)
+{
+	const struct fy_batch_header *h = (const struct fy_batch_header *)(const void *)b->bytes;
+	ch->seq_out++;
+	if (h->limit > ch->limit_sent) /* until then the smallest room is worth telling */
+		ch->peer_hungry = false;
+	ch->limit_sent = h->limit;
+	ch->hungry_told |= ch->hungry;
+	ch->limit_owed = ch->ack_owed = ch->hungry = false;
+	ch->ack_age = 0;
+	if (h->flags & FY_BATCH_GOODBYE)
+		ch->bye_sent = true;
+}
+
+/* Nothing was started, so no number was given away: the same batch is tried again, for a while. */
+static void send_refused(struct fy_progress *p, struct fy_channel *ch)
+{
+	char why[256];
+	if (!ch->refusals++)
+		ch->refused_since = p->now;
+	else if (p->now - ch->refused_since > REFUSALS_LAST) {
+		snprintf(why, sizeof why, "MPI takes no batch to rank %d any more: %s", ch->rank,
+		         p->port->ops->error(p->port));
+		fy_gone_end(p, ch, FERRY_EMPI, why);
+	}
+}
+
+static bool send_first_ready(struct fy_progress *p, struct fy_channel *ch)
+{
+	struct fy_batch *b = ch->ready;
+	stamp(p, ch, b);
+	if (p->port->ops->send(p->port, ch->rank, FY_TAG_BATCH, b->bytes, b->fill, &b->request) !=
+	    0) {
+		send_refused(p, ch);
+		return false;
+	}
+	stamped_and_gone(ch, b);
+	ch->refusals = 0;
+	ch->ready = b->next;
+	if (!ch->ready)
+		ch->ready_last = NULL;
+	ch->n_ready--;
+	b->next = NULL;
+	*(ch->flight_last ? &ch->flight_last->next : &ch->flight) = b;
+	ch->flight_last = b;
+	ch->n_flight++;
+	p->n_flying++;
+	p->stats.batches_sent++;
+	p->stats.bytes_sent += b->fill;
+	return true;
+}
+
+/* Its number is missing over there, and what comes later waits for it: the peer is gone for us. Not
+ * at once, for somebody may be about to put a record: at the end of the step, when nobody is in the
+ * middle of anything. */
+static void not_sent(struct fy_progress *p, struct fy_channel *ch, struct fy_batch *b)
+{
+	const char *text = p->port->ops->error(p->port);
+	snprintf(b->bytes, FY_BATCH_BYTES, "MPI did not send a batch to rank %d: %s", ch->rank,
+	         text && *text ? text : "it said no more");
+	ch->unsent = b;
+	p->stats.mpi_errors++;
+	fy_log(p->engine->log, "%s", b->bytes);
+}
+
+/* Oldest first: MPI completes them nearly in this order. */
+void fy_channel_test_flight(struct fy_progress *p, struct fy_channel *ch)
+{
+	bool any = false;
+	while (ch->flight && p->port->ops->test(p->port, &ch->flight->request)) {
+		struct fy_batch *b = ch->flight;
+		ch->flight = b->next;
+		if (!ch->flight)
+			ch->flight_last = NULL;
+		ch->n_flight--;
+		any = p->worked = true;
+		if (b->request.status && !ch->unsent) {
+			not_sent(p, ch, b);
+			continue; /* it counts as flying until it has been dealt with */
+		}
+		p->n_flying--;
+		fy_batch_put(p, b);
+	}
+	if (any && ch->doorbell) /* it may have left only now, after the peer looked */
+		fy_wake_ring(ch->doorbell);
+}
+
+/* A batch is full: it does not wait for the end of the step. */
+void fy_channel_send_full(struct fy_progress *p, struct fy_channel *ch)
+{
+	if (ch->n_flight >= FLIGHT_MAX)
+		fy_channel_test_flight(p, ch);
+	while (ch->ready && ch->n_flight < FLIGHT_MAX && !ch->refusals && send_first_ready(p, ch))
+		;
+}
+
+/* What is ready leaves; the open batch too, when there is a place for it. True when
+ * nothing is left to be sent. */
+bool fy_channel_send(struct fy_progress *p, struct fy_channel *ch)
+{
+	bool sent = false;
+	fy_owed_put(p, ch);
+	if (!ch->open && !ch->ready && owes_header(p, ch) && ch->n_flight < FLIGHT_MAX)
+		fy_channel_reserve(p, ch, 0);
+	while (!ch->gone && ch->n_flight < FLIGHT_MAX) {
+		if (!ch->ready && ch->open && (ch->nrecords || owes_header(p, ch)))
+			fy_channel_close_batch(ch);
+		if (!ch->ready || !send_first_ready(p, ch))
+			break;
+		sent = true;
+	}
+	if (sent && ch->doorbell)
+		fy_wake_ring(ch->doorbell);
+	return !ch->ready && !(ch->open && ch->nrecords) && !ch->ack_owed && !ch->limit_owed &&
+	       !ch->hungry && !(ch->bye_owed && !ch->bye_sent) && !fy_owed_any(ch);
+}
+
+void fy_channel_new_colour(struct fy_progress *p)
+{
+	for (struct fy_channel *ch = p->all; ch; ch = ch->all_next) {
+		if (ch->open && ch->nrecords)
+			fy_channel_close_batch(ch);
+		else if (ch->open)
+			ch->open->flags = (ch->open->flags & ~FY_BATCH_COLOUR) |
+			                  (p->colour ? FY_BATCH_COLOUR : 0);
+	}
+}
+
+static void channel_free(struct fy_progress *p, struct fy_channel *ch)
+{
+	const char *why = "the engine was closed before the receiver confirmed it";
+	if (ch->open)
+		fy_channel_close_batch(ch);
+	fy_batch_drop_all(p, &ch->ready);
+	/* What callbacks posted after the last count: on its way, but its acceptance may not
+	 * come back. */
+	fy_pending_fail(p, ch, &ch->pending, &ch->pending_last, FERRY_ESTOPPED, why);
+	fy_stream_out_fail_all(p, ch, FERRY_ESTOPPED, why);
+	while (ch->flight) {
+		/* only after an unclean end: MPI may still read it, so it is left alone */
+		p->stats.kept++;
+		ch->flight = ch->flight->next;
+	}
+	while (ch->failures) {
+		struct fy_failure *f = ch->failures;
+		ch->failures = f->next;
+		free(f->detail);
+		free(f);
+	}
+	while (ch->streams_in) {
+		struct fy_stream_in *s = ch->streams_in;
+		ch->streams_in = s->next;
+		while (s->first) {
+			struct fy_held *held = s->first;
+			s->first = held->next;
+			if (held->message)
+				ferry_message_release(held->message);
+			free(held);
+		}
+		free(s);
+	}
+	free(ch);
+}
+
+void fy_channel_free_all(struct fy_progress *p)
+{
+	while (p->all) {
+		struct fy_channel *ch = p->all;
+		p->all = ch->all_next;
+		channel_free(p, ch);
+	}
+	while (p->pool) {
+		struct fy_batch *b = p->pool;
+		p->pool = b->next;
+		free(b);
+	}
+}

@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef FY_LINK_CONTROL_H
+#define FY_LINK_CONTROL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct fy_channel;
+struct fy_progress;
+
+bool fy_control_put(struct fy_progress *p, struct fy_channel *ch, uint32_t op, const void *body,
+                    uint32_t nbytes);
+
+#endif

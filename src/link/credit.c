@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Credit: how much a peer may have sent us that is not freed, and we it. Every request spends its
+ * bytes and what it would cost the receiver to keep it (FY_MESSAGE_CHARGE), every batch with
+ * requests FY_BATCH_CHARGE. The receiver allows spending up to      limit = what the peer had
+ * spent at the last batch dispatched here             - what is still held of it + the pair's
+ * window  so the limit only grows, and memory held for a peer stays within its window. Replies and
+ * control spend nothing: they are bounded by the calls that are open, and by being one word a
+ * kind. Called by the holder of the helm alone.
+ */
+#include "link/credit.h"
+
+#include <ck_stack.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/order.h"
+#include "helm/progress.h"
+#include "link/batch.h"
+#include "link/channel.h"
+#include "shared/account.h"
+#include "shared/engine.h"
+#include "shared/message.h"
+#include "wire/header.h"
+
+/* Of small records so many batches are lent: a flood of them, thousands, makes nothing faster by
+ * being longer, and what comes behind it waits for all of it. */
+#define SMALL_BATCHES 32u
+/* full ones that wait behind them, before requests stay in their lanes' queue */
+#define READY_MAX 2u
+
+bool fy_credit_admits(struct fy_progress *p, struct fy_channel *ch, uint32_t size)
+{
+	bool fits = ch->open && size <= (size_t)(fy_channel_open_end(ch) - ch->fill);
+	if (!fits && ch->n_ready >= READY_MAX) {
+		fy_channel_send_full(p, ch);
+		if (ch->n_ready >= READY_MAX)
+			return false;
+	}
+	uint64_t cost = (uint64_t)size + FY_MESSAGE_CHARGE +
+	                (fits && ch->open->charged ? 0 : FY_BATCH_CHARGE);
+	if (ch->spent + cost <= ch->limit)
+		return true;
+	if (!ch->hungry && !ch->hungry_told) {
+		ch->hungry = true;
+		p->stats.credit_out++;
+		fy_channel_mark(p, ch);
+	}
+	return false;
+}
+
+/* Pay for the request that is about to be committed, and see how many plain
+ * ones may follow without another look. */
+void fy_credit_spend(struct fy_channel *ch, uint32_t size)
+{
+	ch->spent += (uint64_t)size + FY_MESSAGE_CHARGE;
+	if (!ch->open->charged) {
+		ch->open->charged = true;
+		ch->spent += FY_BATCH_CHARGE;
+	}
+	uint64_t left = ch->limit - ch->spent,
+		 bytes = (uint64_t)(fy_channel_open_end(ch) - ch->fill);
+	bool fast = !ch->queue && !ch->streams_out && !ch->gone && left > bytes;
+	ch->fast_records = fast ? (uint32_t)((left - bytes) / FY_MESSAGE_CHARGE) : 0;
+	ch->fast_end = fast ? fy_channel_open_end(ch) : NULL;
+}
+
+uint64_t fy_credit_limit(const struct fy_channel *ch)
+{
+	uint64_t now = ch->spent_in + ch->window - ch->held;
+	return now > ch->limit_sent ? now : ch->limit_sent;
+}
+
+/* A peer waits for credit, and there is none to give until something is read. */
+bool fy_credit_starved(const struct fy_progress *p)
+{
+	for (const struct fy_channel *ch = p->all; ch; ch = ch->all_next)
+		if (ch->peer_hungry && fy_credit_limit(ch) == ch->limit_sent)
+			return true;
+	return false;
+}
+
+static void owe_limit(struct fy_progress *p, struct fy_channel *ch)
+{
+	uint64_t more = fy_credit_limit(ch) - ch->limit_sent;
+	if (more == 0 || ch->gone || ch->bye_sent || (!ch->peer_hungry && more < ch->window / 4))
+		return;
+	ch->limit_owed = true;
+	fy_channel_mark(p, ch);
+}
+
+void fy_credit_returned(struct fy_progress *p, struct fy_channel *ch, uint64_t bytes)
+{
+	ch->held -= bytes;
+	owe_limit(p, ch);
+}
+
+/* A peer that uses its window gets a larger one, from the pool. When the pool
+ * is empty, peers that do not use theirs are asked for it. */
+void fy_credit_grow_window(struct fy_progress *p, struct fy_channel *ch, bool hungry,
+                           uint64_t charged)
+{
+	bool busy = hungry || ch->spent_in + ch->window - ch->limit_sent >= ch->window / 2;
+	uint64_t most = p->window_max;
+	if (charged && most > SMALL_BATCHES * charged)
+		most = SMALL_BATCHES * charged;
+	if (busy && ch->window < most) {
+		uint64_t more = ch->window;
+		if (more > most - ch->window)
+			more = most - ch->window;
+		if (more > p->credit_pool)
+			more = p->credit_pool;
+		ch->window += more;
+		p->credit_pool -= more;
+		if (!more && hungry)
+			for (struct fy_channel *other = p->all; other; other = other->all_next)
+				if (other != ch && other->window > 2 * p->credit_first &&
+				    !other->recall_owed && !other->gone) {
+					other->recall_owed = true;
+					fy_channel_mark(p, other);
+				}
+	}
+	ch->peer_hungry |= hungry;
+	owe_limit(p, ch);
+}
+
+/* The peer asks for credit that we do not use: all but a first window's worth. */
+void fy_credit_recalled(struct fy_progress *p, struct fy_channel *ch)
+{
+	ch->give_owed = true;
+	fy_channel_mark(p, ch);
+}
+
+/* What a peer gives back was counted as spent: the window shrinks by as much. */
+void fy_credit_given(struct fy_progress *p, struct fy_channel *ch, uint64_t amount)
+{
+	if (amount > ch->window - p->credit_first || ch->window < p->credit_first) {
+		p->stats.malformed++;
+		return;
+	}
+	ch->window -= amount;
+	p->credit_pool += amount;
+}
+
+/* Memory that the program gave back goes to its sender's credit. */
+void fy_credit_collect(struct fy_progress *p)
+{
+	ck_stack_entry_t *entry = ck_stack_batch_pop_upmc(&p->engine->accounts);
+	while (entry) {
+		struct fy_account *a =
+			(struct fy_account *)(void *)((char *)entry -
+		                                      offsetof(struct fy_account, entry));
+		entry = CK_STACK_NEXT(entry);
+		fy_store_release_32(&a->dirty, 0);
+		fy_fence_full(); /* what is added after this look finds dirty at 0 */
+		uint64_t returned = fy_load_acquire_64(&a->returned);
+		fy_credit_returned(p, p->channels[a->rank], returned - a->seen);
+		a->seen = returned;
+		p->worked = true;
+	}
+}

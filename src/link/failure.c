@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The first failure of a stream towards a rank, kept for the flush that asks. Called by the holder
+ * of the helm alone.
+ */
+#include "link/failure.h"
+
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "link/channel.h"
+
+void fy_failure_note(struct fy_channel *ch, uint32_t stream, int status, const char *detail)
+{
+	for (struct fy_failure *f = ch->failures; f; f = f->next)
+		if (f->stream == stream)
+			return;
+	struct fy_failure *f = malloc(sizeof *f);
+	if (!f) {
+		ch->failure_unnoted = status;
+		return;
+	}
+	*f = (struct fy_failure){ ch->failures, stream, status, detail ? strdup(detail) : NULL };
+	ch->failures = f;
+}
+
+/* UINT32_MAX stands for every stream. */
+int fy_failure_take(struct fy_channel *ch, uint32_t stream, char **detail_p)
+{
+	if (ch->gone)
+		return ch->gone;
+	for (struct fy_failure **at = &ch->failures; *at; at = &(*at)->next) {
+		struct fy_failure *f = *at;
+		if (f->stream != stream && f->stream != UINT32_MAX)
+			continue;
+		int status = f->status;
+		*detail_p = f->detail;
+		*at = f->next;
+		free(f);
+		return status;
+	}
+	int status = ch->failure_unnoted;
+	ch->failure_unnoted = 0;
+	return status;
+}

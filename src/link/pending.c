@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Posts that wait until their receiver has accepted them: their futures, in the order of their
+ * places. Called by the holder of the helm alone.
+ */
+#include "link/pending.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ferry.h"
+#include "future/future.h"
+#include "helm/progress.h"
+#include "link/channel.h"
+#include "link/failure.h"
+#include "shared/engine.h"
+#include "wire/header.h"
+#include "wire/record.h"
+
+/* A flush tells the first failure before it, if somebody still waits for it; otherwise the next
+ * one does. */
+static void complete_flush(struct fy_channel *ch, ferry_future *f, int status, const char *detail)
+{
+	char *why = NULL;
+	if (fy_future_claim(f)) {
+		int failure = fy_failure_take(ch, (uint32_t)(uintptr_t)f->extra & FY_STREAM, &why);
+		if (status) {
+			free(why);
+			why = detail ? strdup(detail) : NULL;
+		}
+		f->detail = why;
+		fy_future_finish(f, status ? status : failure);
+	}
+	ferry_future_release(f);
+}
+
+/* A flush, or a post that failed. */
+__attribute__((noinline)) void fy_pending_complete_seldom(struct fy_channel *ch, ferry_future *f,
+                                                          int status, const char *detail)
+{
+	if (f->flags & FY_FUTURE_IS_FLUSH) {
+		complete_flush(ch, f, status, detail);
+		return;
+	}
+	fy_failure_note(ch, (uint32_t)(uintptr_t)f->extra & FY_STREAM, status, detail);
+	fy_future_complete(f, status, detail);
+}
+
+ferry_future *fy_pending_pop(ferry_future **first, ferry_future **last)
+{
+	ferry_future *f = *first;
+	*first = f->next;
+	if (!*first)
+		*last = NULL;
+	f->next = NULL;
+	return f;
+}
+
+void fy_pending_accepted(struct fy_progress *p, struct fy_channel *ch,
+                         const struct fy_batch_header *h)
+{
+	while (ch->pending && (int32_t)((uint32_t)(ch->pending->id >> 32) - h->accepted) <= 0) {
+		p->n_pending--;
+		fy_pending_complete(p, ch, fy_pending_pop(&ch->pending, &ch->pending_last), 0,
+		                    NULL);
+		p->worked = true;
+	}
+	if (h->limit > ch->limit) {
+		ch->limit = h->limit;
+		ch->hungry_told = false;
+		ch->fast_end = NULL; /* recounted at the next request */
+	}
+}
+
+const char fy_pending_unread[] = "the receiver could not read the batch";
+
+/* Those of a list with an id from `first` on, so many, end badly. How many there were. */
+unsigned fy_pending_refuse(struct fy_progress *p, struct fy_channel *ch, ferry_future **list,
+                           ferry_future **last, uint64_t first, uint64_t count, int status)
+{
+	ferry_future **at = list, *before = NULL, *f;
+	unsigned n = 0;
+	while ((f = *at)) {
+		if (f->id - first >= count) {
+			before = f;
+			at = &f->next;
+			continue;
+		}
+		*at = f->next;
+		if (*last == f)
+			*last = before;
+		fy_pending_complete(p, ch, f, status, fy_pending_unread);
+		n++;
+	}
+	return n;
+}
+
+void fy_pending_fail(struct fy_progress *p, struct fy_channel *ch, ferry_future **first,
+                     ferry_future **last, int status, const char *detail)
+{
+	while (*first)
+		fy_pending_complete(p, ch, fy_pending_pop(first, last), status, detail);
+}

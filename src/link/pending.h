@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef FY_LINK_PENDING_H
+#define FY_LINK_PENDING_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "ferry.h"
+#include "base/order.h"
+#include "future/future.h"
+#include "helm/progress.h"
+#include "shared/engine.h"
+#include "wire/record.h"
+
+struct fy_batch_header;
+struct fy_channel;
+
+__attribute__((noinline)) void fy_pending_complete_seldom(struct fy_channel *ch, ferry_future *f,
+                                                          int status, const char *detail);
+
+static inline void fy_pending_complete(struct fy_progress *p, struct fy_channel *ch,
+                                       ferry_future *f, int status, const char *detail)
+{
+	p->awaited_of[fy_record_tag_bit((uint32_t)(uintptr_t)f->extra)]--;
+	if (fy_likely(!status && !(f->flags & FY_FUTURE_IS_FLUSH)))
+		fy_future_complete(f, FERRY_OK, NULL);
+	else
+		fy_pending_complete_seldom(ch, f, status, detail);
+}
+ferry_future *fy_pending_pop(ferry_future **first, ferry_future **last);
+extern const char fy_pending_unread[];
+unsigned fy_pending_refuse(struct fy_progress *p, struct fy_channel *ch, ferry_future **list,
+                           ferry_future **last, uint64_t first, uint64_t count, int status);
+void fy_pending_fail(struct fy_progress *p, struct fy_channel *ch, ferry_future **first,
+                     ferry_future **last, int status, const char *detail);
+void fy_pending_accepted(struct fy_progress *p, struct fy_channel *ch,
+                         const struct fy_batch_header *h);
+
+/* This future of a post waits for its confirmation. `stream` with a tag. */
+static inline void fy_pending_await(struct fy_progress *p, ferry_future *future, uint32_t stream)
+{
+	future->extra = (void *)(uintptr_t)stream;
+	future->next = NULL;
+	p->awaited_of[fy_record_tag_bit(stream)]++;
+}
+
+#endif

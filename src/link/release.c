@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The memory of a posted message is the program's again: from here its release functions run,
+ * which is user code. Called by the holder of the helm alone.
+ */
+#include "link/release.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "ferry.h"
+#include "base/order.h"
+#include "future/task.h"
+#include "helm/progress.h"
+#include "link/tasks.h"
+#include "shared/message.h"
+#include "shared/room.h"
+#include "shared/thread.h"
+
+void fy_release_body(struct fy_progress *p, int rank, ferry_message *m)
+{
+	size_t held = fy_message_held(m);
+	fy_release_message(p, m);
+	if (!held)
+		return;
+	fy_room_bodies_lower(p->engine, rank, held);
+	p->freed += held;
+	p->worked = true; /* so that there is a next step, which tells at the latest */
+}
+
+static void release_later(struct fy_task *task)
+{
+	fy_message_free((ferry_message *)(void *)((char *)task - offsetof(ferry_message, task)));
+}
+
+void fy_release_message(struct fy_progress *p, ferry_message *m)
+{
+	if (m->flags & FY_MESSAGE_RECEIVED) {
+		/* passed on: no user code to run, and a request is owed its answer */
+		ferry_message_release(m);
+		return;
+	}
+	if (fy_add_32(&m->refs, (uint32_t)-1) != 1)
+		return;
+	if (!fy_message_runs_code(m)) {
+		fy_message_free(m);
+		return;
+	}
+	if (p->user_code) {
+		ferry *before = fy_thread_begin(FY_INLINE, p->engine);
+		fy_message_free(m);
+		fy_thread_end(FY_INLINE, before);
+		return;
+	}
+	m->task.run = release_later;
+	fy_tasks_defer(p, &m->task);
+}

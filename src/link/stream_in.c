@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A stream in which something is not complete, the receiver's side: what came behind it is held,
+ * in order. Called by the holder of the helm alone.
+ */
+#include "link/stream_in.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+#include "ferry.h"
+#include "link/channel.h"
+#include "link/control.h"
+#include "wire/bodies.h"
+
+bool fy_stream_in_put_acks(struct fy_progress *p, struct fy_channel *ch)
+{
+	for (struct fy_stream_in **at = &ch->streams_in; *at;) {
+		struct fy_stream_in *s = *at;
+		struct fy_ack_stream ack = { s->stream, s->owed };
+		if (s->owed && !fy_control_put(p, ch, FY_OP_ACK_STREAM, &ack, sizeof ack))
+			return false;
+		s->owed = 0;
+		if (s->first) {
+			at = &s->next;
+		} else {
+			/* nothing waits in it: its number starts anew with the next
+			 * large message */
+			*at = s->next;
+			free(s);
+		}
+	}
+	ch->stream_ack_owed = false;
+	return true;
+}
+
+struct fy_stream_in *fy_stream_in_find(struct fy_progress *p, struct fy_channel *ch,
+                                       uint32_t stream)
+{
+	(void)p;
+	struct fy_stream_in *s = ch->streams_in;
+	while (s && s->stream != stream)
+		s = s->next;
+	if (s)
+		return s;
+	s = calloc(1, sizeof *s);
+	if (!s)
+		return NULL;
+	s->stream = stream;
+	s->next = ch->streams_in;
+	ch->streams_in = s;
+	return s;
+}
+
+struct fy_held *fy_stream_in_hold(struct fy_progress *p, struct fy_channel *ch, uint32_t stream,
+                                  unsigned colour, ferry_message *m)
+{
+	struct fy_stream_in *s = fy_stream_in_find(p, ch, stream);
+	struct fy_held *held = s ? calloc(1, sizeof *held) : NULL;
+	if (!held)
+		return NULL;
+	held->message = m;
+	held->colour = (uint8_t)colour;
+	*(s->last ? &s->last->next : &s->first) = held;
+	s->last = held;
+	return held;
+}
+
+void fy_stream_in_owe_ack(struct fy_progress *p, struct fy_channel *ch, struct fy_stream_in *s)
+{
+	s->owed++;
+	ch->stream_ack_owed = true;
+	fy_channel_mark(p, ch);
+}

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef FY_LINK_STREAM_IN_H
+#define FY_LINK_STREAM_IN_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "ferry.h"
+
+struct fy_channel;
+struct fy_progress;
+struct fy_held;
+
+/* The receiver's side: what cannot be delivered yet, in order. */
+struct fy_stream_in {
+	struct fy_stream_in *next;
+	uint32_t stream;
+	uint32_t owed; /* delivered and not yet acknowledged */
+	struct fy_held *first, *last;
+};
+struct fy_held {
+	struct fy_held *next;
+	ferry_message *message;
+	uint8_t colour;
+	bool ready;   /* complete: may be delivered when it comes first */
+	bool refused; /* counts, but nothing is delivered */
+};
+bool fy_stream_in_put_acks(struct fy_progress *p, struct fy_channel *ch);
+struct fy_stream_in *fy_stream_in_find(struct fy_progress *p, struct fy_channel *ch,
+                                       uint32_t stream);
+void fy_stream_in_owe_ack(struct fy_progress *p, struct fy_channel *ch, struct fy_stream_in *s);
+/* Something of a stream that cannot be delivered yet; NULL: no memory. */
+struct fy_held *fy_stream_in_hold(struct fy_progress *p, struct fy_channel *ch, uint32_t stream,
+                                  unsigned colour, ferry_message *m);
+
+#endif

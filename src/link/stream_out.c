@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A stream whose records are counted because a large message is under way in it, the sender's
+ * side. Called by the holder of the helm alone.
+ */
+#include "link/stream_out.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+#include "ferry.h"
+#include "bulk/outbound.h"
+#include "future/future.h"
+#include "helm/progress.h"
+#include "link/channel.h"
+#include "link/failure.h"
+#include "link/pending.h"
+#include "wire/bodies.h"
+
+bool fy_stream_out_room(struct fy_channel *ch, struct fy_stream_out *s)
+{
+	struct fy_run *run = s->runs_last;
+	uint64_t place = fy_channel_place(ch);
+	uint32_t seq = (uint32_t)(place >> 32), index = (uint32_t)place;
+	if (run && run->count && run->seq == seq && run->index + run->count == index)
+		return true;
+	if (!run || run->count) { /* else it was for a record that was not put after all */
+		run = calloc(1, sizeof *run);
+		if (!run)
+			return false;
+		*(s->runs_last ? &s->runs_last->next : &s->runs) = run;
+		s->runs_last = run;
+	}
+	*run = (struct fy_run){ .seq = seq, .index = index, .number = s->sent + 1 };
+	return true;
+}
+
+static void drop_first_run(struct fy_stream_out *s)
+{
+	struct fy_run *run = s->runs;
+	s->runs = run->next;
+	if (!s->runs)
+		s->runs_last = NULL;
+	free(run);
+}
+
+/* An acknowledgement has no names: it means the oldest of those that are still counted. */
+static void runs_acked(struct fy_stream_out *s, uint32_t count)
+{
+	for (struct fy_run *run; (run = s->runs) != NULL; drop_first_run(s)) {
+		uint32_t n = count < run->count ? count : run->count;
+		count -= n;
+		run->index += n;
+		run->number += n;
+		run->count -= n;
+		if (run->count)
+			break;
+	}
+	s->acked = s->runs ? s->runs->number - 1 : s->sent;
+}
+
+static void stream_free(struct fy_progress *p, struct fy_stream_out *s)
+{
+	while (s->runs)
+		drop_first_run(s);
+	p->n_streams--;
+	free(s);
+}
+
+void fy_stream_out_settle(struct fy_progress *p, struct fy_channel *ch, struct fy_stream_out *s)
+{
+	struct fy_stream_out **at = &ch->streams_out;
+	if (s->outstanding)
+		return;
+	while (*at != s)
+		at = &(*at)->next;
+	*at = s->next;
+	stream_free(p, s);
+}
+
+/* FY_HELD records among them leave the count: acknowledgements are for the others. */
+void fy_stream_out_refuse(struct fy_progress *p, struct fy_channel *ch, struct fy_stream_out *s,
+                          const struct fy_refused *r)
+{
+	struct fy_run *before = NULL, *next;
+	for (struct fy_run *run = s->runs; run; run = next) {
+		uint32_t kept = r->index > run->index ? r->index - run->index : 0;
+		next = run->next;
+		if (run->seq != r->seq || kept >= run->count) {
+			before = run;
+			continue;
+		}
+		uint32_t number = run->number + kept, count = run->count - kept;
+		s->outstanding -= count;
+		run->count = kept;
+		if (kept) {
+			before = run;
+		} else {
+			*(before ? &before->next : &s->runs) = next;
+			if (!next)
+				s->runs_last = before;
+			free(run);
+		}
+		for (; count; count--, number++) /* which may wrap */
+			fy_pending_refuse(p, ch, &s->first, &s->last, number, 1, r->status);
+	}
+	runs_acked(s, 0);
+}
+
+struct fy_stream_out *fy_stream_out_find(struct fy_progress *p, struct fy_channel *ch,
+                                         uint32_t stream, bool create)
+{
+	struct fy_stream_out *s = ch->streams_out;
+	while (s && s->stream != stream)
+		s = s->next;
+	if (s || !create)
+		return s;
+	s = calloc(1, sizeof *s);
+	if (!s)
+		return NULL;
+	s->stream = stream;
+	s->next = ch->streams_out;
+	ch->streams_out = s;
+	ch->fast_end = NULL;
+	p->n_streams++;
+	return s;
+}
+
+void fy_stream_out_acked(struct fy_progress *p, struct fy_channel *ch,
+                         const struct fy_ack_stream *ack)
+{
+	struct fy_stream_out *s = fy_stream_out_find(p, ch, ack->stream, false);
+	if (!s || ack->count > s->outstanding) {
+		p->stats.malformed++;
+		return;
+	}
+	runs_acked(s, ack->count);
+	s->outstanding -= ack->count;
+	fy_outbound_acked(s);
+	while (s->first && (int32_t)((uint32_t)s->first->id - s->acked) <= 0)
+		fy_pending_complete(p, ch, fy_pending_pop(&s->first, &s->last), 0, NULL);
+	fy_stream_out_settle(p, ch, s);
+}
+
+void fy_stream_out_fail(struct fy_progress *p, struct fy_channel *ch, uint32_t stream,
+                        uint32_t number, int status, const char *detail)
+{
+	struct fy_stream_out *s = fy_stream_out_find(p, ch, stream, false);
+	ferry_future *before = NULL;
+	for (ferry_future *f = s ? s->first : NULL; f; before = f, f = f->next) {
+		if ((uint32_t)f->id != number)
+			continue;
+		*(before ? &before->next : &s->first) = f->next;
+		if (s->last == f)
+			s->last = before;
+		fy_pending_complete(p, ch, f, status, detail);
+		return;
+	}
+	fy_failure_note(ch, stream, status, detail);
+}
+
+void fy_stream_out_fail_all(struct fy_progress *p, struct fy_channel *ch, int status,
+                            const char *detail)
+{
+	while (ch->streams_out) {
+		struct fy_stream_out *s = ch->streams_out;
+		ch->streams_out = s->next;
+		fy_pending_fail(p, ch, &s->first, &s->last, status, detail);
+		s->acked = s->sent;
+		fy_outbound_acked(s);
+		stream_free(p, s);
+	}
+}

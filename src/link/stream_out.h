@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef FY_LINK_STREAM_OUT_H
+#define FY_LINK_STREAM_OUT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "ferry.h"
+
+struct fy_ack_stream;
+struct fy_channel;
+struct fy_outbound;
+struct fy_progress;
+struct fy_refused;
+
+/* FY_HELD records of one stream that are not acknowledged and lie one behind the other in
+ * one batch. */
+struct fy_run {
+	struct fy_run *next;
+	uint32_t seq, index;    /* where the first of them is */
+	uint32_t number, count; /* its running number in the stream, and how many they are */
+};
+
+struct fy_stream_out {
+	struct fy_stream_out *next;
+	uint32_t stream;
+	uint32_t outstanding;            /* FY_HELD records that are not acknowledged */
+	uint32_t sent;                   /* running number of the last one */
+	uint32_t acked;                  /* all up to this number are dealt with */
+	struct fy_run *runs, *runs_last; /* where the outstanding ones are, oldest first */
+	ferry_future *first, *last; /* futures of posts among them; future->id is their number */
+	struct fy_outbound *large, *large_last; /* large messages among them, in order */
+};
+void fy_stream_out_refuse(struct fy_progress *p, struct fy_channel *ch, struct fy_stream_out *s,
+                          const struct fy_refused *r);
+void fy_stream_out_fail_all(struct fy_progress *p, struct fy_channel *ch, int status,
+                            const char *detail);
+void fy_stream_out_acked(struct fy_progress *p, struct fy_channel *ch,
+                         const struct fy_ack_stream *ack);
+/* The record number `number` of a stream was refused: its future, if it has one, ends
+ * with `status`. */
+void fy_stream_out_fail(struct fy_progress *p, struct fy_channel *ch, uint32_t stream,
+                        uint32_t number, int status, const char *detail);
+struct fy_stream_out *fy_stream_out_find(struct fy_progress *p, struct fy_channel *ch,
+                                         uint32_t stream, bool create);
+/* The next record of the open batch is to be counted: is there memory for that? */
+bool fy_stream_out_room(struct fy_channel *ch, struct fy_stream_out *s);
+/* It was put there. */
+static inline void fy_stream_out_count(struct fy_stream_out *s)
+{
+	s->sent++;
+	s->outstanding++;
+	s->runs_last->count++;
+}
+/* Without anything outstanding it is as before: not counted. */
+void fy_stream_out_settle(struct fy_progress *p, struct fy_channel *ch, struct fy_stream_out *s);
+
+#endif

@@ -1,0 +1,256 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The first rank of a host makes a shared memory object under a name that is
+ * its own, and tells the others. The object begins with a secret number: a
+ * rank in another container of the same host, which MPI takes for a neighbour, may find
+ * nothing under that name, or something else. Only when every rank of the host has
+ * mapped the same object is it used; the name is gone by then.
+ */
+#include "mpi/bells.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <mpi.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "mpi/await.h"
+
+#define SPACING 64
+#define NO_PLACE (-1)
+
+struct invitation {
+	char name[64]; /* "" when there is nothing to map */
+	uint64_t secret;
+};
+
+/* The first SPACING bytes hold the secret. */
+static size_t room_for(int words)
+{
+	return ((size_t)words + 1) * SPACING;
+}
+
+static bool map(struct fy_bells *bells, int fd, size_t nbytes)
+{
+	struct stat info;
+	if (fstat(fd, &info) != 0 || info.st_size < (off_t)nbytes)
+		return false;
+	void *memory = mmap(NULL, nbytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (memory == MAP_FAILED)
+		return false;
+	bells->memory = memory;
+	bells->nbytes = nbytes;
+	bells->shared = true;
+	return true;
+}
+
+static void unmap(struct fy_bells *bells)
+{
+	if (bells->shared)
+		munmap(bells->memory, bells->nbytes);
+	bells->memory = NULL;
+	bells->shared = false;
+}
+
+/* Signals of the program's may interrupt any of these. */
+static int open_shared(const char *name, int flags)
+{
+	int fd;
+	do
+		fd = shm_open(name, flags | O_RDWR | O_CLOEXEC, 0600);
+	while (fd < 0 && errno == EINTR);
+	return fd;
+}
+
+static bool allocate(int fd, size_t nbytes)
+{
+	int failed;
+	do
+		failed = posix_fallocate(fd, 0, (off_t)nbytes);
+	while (failed == EINTR);
+	return failed == 0;
+}
+
+/* posix_fallocate, because a full file system would kill us at the first write. */
+static void create(struct fy_bells *bells, size_t nbytes, struct invitation *invitation)
+{
+	static unsigned serial;
+	int fd = -1;
+	for (int i = 0; i < 100 && fd < 0; i++) {
+		invitation->secret =
+			((uint64_t)fy_clock_now() << 20) ^ ((uint64_t)getpid() << 8) ^ ++serial;
+		snprintf(invitation->name, sizeof invitation->name, "/ferry-%ld-%llx",
+		         (long)getpid(), (unsigned long long)invitation->secret);
+		fd = open_shared(invitation->name, O_CREAT | O_EXCL);
+	}
+	if (fd >= 0 && allocate(fd, nbytes) && map(bells, fd, nbytes)) {
+		memcpy(bells->memory, &invitation->secret, sizeof invitation->secret);
+	} else {
+		if (fd >= 0)
+			shm_unlink(invitation->name);
+		invitation->name[0] = '\0';
+	}
+	if (fd >= 0)
+		close(fd);
+}
+
+static void follow(struct fy_bells *bells, size_t nbytes, const struct invitation *invitation)
+{
+	int fd = invitation->name[0] != '\0' ? open_shared(invitation->name, 0) : -1;
+	if (fd < 0)
+		return;
+	if (map(bells, fd, nbytes) &&
+	    memcmp(bells->memory, &invitation->secret, sizeof invitation->secret) != 0)
+		unmap(bells);
+	close(fd);
+}
+
+static void first_of(int *first, int code)
+{
+	if (*first == MPI_SUCCESS)
+		*first = code;
+}
+
+static int tell_all(struct invitation *invitation, MPI_Comm host)
+{
+	int tries = 0, code;
+	do
+		code = MPI_Bcast(invitation, (int)sizeof *invitation, MPI_BYTE, 0, host);
+	while (fy_mpi_await_again(code, &tries));
+	return code;
+}
+
+static int ask_all(int mine, int *all, MPI_Comm host)
+{
+	int tries = 0, code;
+	do
+		code = MPI_Allreduce(&mine, all, 1, MPI_INT, MPI_MIN, host);
+	while (fy_mpi_await_again(code, &tries));
+	return code;
+}
+
+/* All ranks of the host, or none. A rank on which something fails takes part to the end. */
+static int share(struct fy_bells *bells, MPI_Comm host, int words)
+{
+	struct invitation invitation = { .name = "" };
+	int rank, all = 0, failed;
+	MPI_Comm_rank(host, &rank);
+	if (rank == 0)
+		create(bells, room_for(words), &invitation);
+	failed = tell_all(&invitation, host);
+	if (failed == MPI_SUCCESS && rank != 0)
+		follow(bells, room_for(words), &invitation);
+	first_of(&failed, ask_all(bells->shared, &all, host));
+	if (rank == 0 && invitation.name[0] != '\0')
+		shm_unlink(invitation.name);
+	if (!all)
+		unmap(bells);
+	return failed;
+}
+
+/* Which word is whose. */
+static int find_places(struct fy_bells *bells, MPI_Comm comm, MPI_Comm host, int words)
+{
+	MPI_Group group, all;
+	int *local = calloc(2 * (size_t)words, sizeof *local), code;
+	if (local == NULL || bells->place == NULL) {
+		free(local);
+		return MPI_ERR_NO_MEM;
+	}
+	for (int i = 0; i < words; i++)
+		local[i] = i;
+	MPI_Comm_group(host, &group);
+	MPI_Comm_group(comm, &all);
+	code = MPI_Group_translate_ranks(group, words, local, all, local + words);
+	for (int i = 0; i < words && code == MPI_SUCCESS; i++)
+		bells->place[local[words + i]] = i;
+	MPI_Group_free(&group);
+	MPI_Group_free(&all);
+	free(local);
+	return code;
+}
+
+/* One word, for ourselves. */
+static int be_alone(struct fy_bells *bells, int rank)
+{
+	bells->nbytes = room_for(1);
+	bells->memory = aligned_alloc(SPACING, bells->nbytes);
+	if (bells->memory == NULL || bells->place == NULL)
+		return MPI_ERR_NO_MEM;
+	memset(bells->memory, 0, bells->nbytes);
+	for (int i = 0; i < bells->ranks; i++)
+		bells->place[i] = NO_PLACE;
+	bells->place[rank] = 0;
+	bells->all = bells->ranks == 1;
+	return MPI_SUCCESS;
+}
+
+static int open_on(struct fy_bells *bells, MPI_Comm comm, MPI_Comm host)
+{
+	int words, rank, code;
+	MPI_Comm_rank(comm, &rank);
+	MPI_Comm_size(host, &words);
+	code = words > 1 ? share(bells, host, words) : MPI_SUCCESS;
+	if (code == MPI_SUCCESS && bells->shared)
+		code = find_places(bells, comm, host, words);
+	else if (code == MPI_SUCCESS)
+		code = be_alone(bells, rank);
+	bells->here = bells->shared ? words : 1;
+	if (bells->shared)
+		bells->all = words == bells->ranks;
+	return code;
+}
+
+static int split(MPI_Comm comm, MPI_Comm *host)
+{
+	int tries = 0, code;
+	do
+		code = MPI_Comm_split_type(comm, MPI_COMM_TYPE_SHARED, 0, MPI_INFO_NULL, host);
+	while (fy_mpi_await_again(code, &tries));
+	return code;
+}
+
+int fy_bells_open(struct fy_bells *bells, MPI_Comm comm)
+{
+	MPI_Comm host;
+	int code;
+	*bells = (struct fy_bells){ .memory = NULL };
+	MPI_Comm_size(comm, &bells->ranks);
+	bells->place = malloc((size_t)bells->ranks * sizeof *bells->place);
+	for (int i = 0; bells->place != NULL && i < bells->ranks; i++)
+		bells->place[i] = NO_PLACE;
+	code = split(comm, &host);
+	if (code == MPI_SUCCESS) {
+		code = open_on(bells, comm, host);
+		first_of(&code, MPI_Comm_free(&host));
+	}
+	if (code != MPI_SUCCESS)
+		fy_bells_close(bells);
+	return code;
+}
+
+void fy_bells_close(struct fy_bells *bells)
+{
+	if (bells->shared)
+		unmap(bells);
+	else
+		free(bells->memory);
+	free(bells->place);
+	*bells = (struct fy_bells){ .memory = NULL };
+}
+
+uint32_t *fy_bells_word(const struct fy_bells *bells, int rank)
+{
+	if (rank < 0 || rank >= bells->ranks || bells->place == NULL ||
+	    bells->place[rank] == NO_PLACE)
+		return NULL;
+	return (uint32_t *)(void *)(bells->memory + ((size_t)bells->place[rank] + 1) * SPACING);
+}

@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * ferry_close over MPI, and what it says while it waits. The thread that closes.
+ */
+#include <pthread.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <time.h>
+
+#include "ferry.h"
+#include "base/cancel.h"
+#include "base/clock.h"
+#include "base/fail.h"
+#include "base/futex.h"
+#include "base/log.h"
+#include "base/order.h"
+#include "engine/life.h"
+#include "future/queue.h"
+#include "helm/agree.h"
+#include "helm/ask.h"
+#include "helm/close.h"
+#include "helm/command.h"
+#include "helm/drive.h"
+#include "helm/progress.h"
+#include "helm/report.h"
+#include "mpi/life.h"
+#include "mpi/open.h"
+#include "shared/engine.h"
+#include "shared/room.h"
+#include "shared/thread.h"
+
+/*
+ * What a close waits for is said by the thread that called it, after a while and then after twice
+ * as long each time. The helm puts it together; a helm that does not come back is itself what is
+ * waited for. While the thread runs code of the program from a queue the helm says it.
+ */
+#define HELM_COMES FERRY_MS(200)
+
+struct says {
+	ferry *engine;
+	struct fy_command command; /* puts `text` together */
+	bool asked;                /* and the helm has it */
+	int64_t since, next, pause;
+	char text[FY_REPORT_BYTES];
+};
+
+static void says_begin(struct says *s, ferry *e)
+{
+	*s = (struct says){ .engine = e, .since = fy_clock_now(), .pause = fy_report_patience() };
+	s->next = s->since + s->pause;
+}
+
+static bool is_due(struct says *s)
+{
+	int64_t now = fy_clock_now();
+	if (now < s->next)
+		return false;
+	s->pause *= 2;
+	s->next = now + s->pause;
+	return true;
+}
+
+static void say(const struct says *s, const char *text)
+{
+	/* no fraction by printf: locales have other points */
+	long long tenths = (fy_clock_now() - s->since) / FERRY_MS(100);
+	fy_log_say(s->engine, "ferry_close has waited %lld.%lld s for: %s", tenths / 10,
+	           tenths % 10, text);
+}
+
+static bool report(struct fy_progress *p, struct fy_command *c)
+{
+	struct says *s = c->arg;
+	fy_report_close(p, s->text, sizeof s->text);
+	return true;
+}
+
+/* Of who has the helm and does not come back. */
+static void say_stuck(struct says *s)
+{
+	ferry *e = s->engine;
+	uint32_t inside = fy_load_relaxed_32(&e->inside);
+	char text[160];
+	if (inside == FY_INSIDE_END)
+		snprintf(text, sizeof text,
+		         "the end of the engine; %llu threads are inside other calls of it",
+		         (unsigned long long)fy_load_acquire_64(&e->guests));
+	else if (inside == FY_INSIDE_CALLBACK)
+		snprintf(text, sizeof text,
+		         "the progress thread, which does not return from an inline callback");
+	else if (inside == FY_INSIDE_NOTHING)
+		snprintf(text, sizeof text, "the progress thread, which does not come back");
+	else
+		snprintf(text, sizeof text,
+		         "the progress thread, which does not return from the inline handler of op "
+		         "%#x",
+		         inside);
+	say(s, text);
+}
+
+static void say_now(struct says *s)
+{
+	ferry *e = s->engine;
+	if (!s->asked) {
+		s->command = (struct fy_command){ .run = report, .arg = s };
+		s->asked = true;
+		fy_ask_begin(e, &s->command);
+	}
+	fy_futex_wait(&s->command.done, 0, fy_clock_now() + HELM_COMES, false);
+	if (fy_load_acquire_32(&e->closed))
+		return;
+	s->asked = !fy_load_acquire_32(&s->command.done);
+	if (!s->asked && s->command.status == FERRY_OK)
+		say(s, s->text);
+	else
+		say_stuck(s);
+}
+
+/* Without a thread, with the helm. */
+static void say_alone(void *arg)
+{
+	struct says *s = arg;
+	if (!is_due(s))
+		return;
+	fy_report_close(s->engine->progress, s->text, sizeof s->text);
+	say(s, s->text);
+}
+
+/* The helm looks, in each step, whether the thread in ferry_close returns from the queues that
+ * it runs. */
+static void say_beside(void *arg)
+{
+	struct says *s = arg;
+	int64_t since = (int64_t)fy_load_relaxed_64(&s->engine->draining);
+	if (!since || fy_clock_now() - since < HELM_COMES || !is_due(s))
+		return;
+	int n = snprintf(s->text, sizeof s->text,
+	                 "code from a queue, which ferry_close runs as no other thread does; ");
+	fy_report_close(s->engine->progress, s->text + n, sizeof s->text - (size_t)n);
+	say(s, s->text);
+}
+
+static bool begin_close(struct fy_progress *p, struct fy_command *c)
+{
+	if (p->agree.kind) { /* a fence that is still going on ends first */
+		c->patient = true;
+		return false;
+	}
+	p->close_look_arg = c->arg;
+	p->close_look = c->arg ? say_beside : NULL;
+	fy_close_begin(p);
+	c->status = FERRY_OK;
+	return true;
+}
+
+/* Opens and closes of other threads come first, however long they take. */
+static void lock_patiently(struct says *s)
+{
+	struct timespec until;
+	do {
+		clock_gettime(CLOCK_REALTIME, &until);
+		until.tv_sec++;
+		if (is_due(s))
+			say(s,
+			    "another ferry_open or ferry_close of this process, which is not over");
+	} while (pthread_mutex_timedlock(&fy_mpi_open_lock, &until) != 0);
+}
+
+static int finish_alone(ferry *e, struct says *says)
+{
+	fy_drive_close(e, say_alone, says);
+	e->close_status = fy_life_destroy(e);
+	return fy_mpi_life_finish_if_last();
+}
+
+static void wait_closed(ferry *e, struct says *says)
+{
+	while (!fy_load_acquire_32(&e->closed)) {
+		fy_store_relaxed_64(&e->draining, (uint64_t)fy_clock_now());
+		fy_future_queue_engine_closing(e); /* queues that nobody runs are run here */
+		fy_store_relaxed_64(&e->draining, 0);
+		fy_futex_wait(&e->closed, 0, fy_drive_close_look(says->since), false);
+		if (is_due(says))
+			say_now(says);
+	}
+}
+
+/* `finished`: what became of MPI, with its sentence; what the engine itself has to say
+ * comes first. */
+static int close_result(const ferry *e, int finished)
+{
+	if (!e->close_status)
+		return finished;
+	return fy_fail(
+		e->close_status, "%s",
+		e->close_text[0]
+			? e->close_text
+			: "a rank is gone: leave by _exit or MPI_Abort, MPI was left as it is");
+}
+
+static int close_engine(ferry *e)
+{
+	if (fy_thread_on_progress(NULL) || fy_thread_in_handler(e))
+		return fy_fail(FERRY_EDEADLK,
+		               "ferry_close would wait for the handler or callback that calls it");
+	if (!fy_cas_32(&e->phase, FY_OPEN, FY_CLOSING))
+		return fy_fail(FERRY_EINVAL, "this engine is being closed, or was closed, already");
+	fy_room_nudge(e);
+	struct says says, beside;
+	bool alone = e->options.flags & FERRY_NO_THREAD;
+	says_begin(&says, e);
+	beside = says;
+	lock_patiently(&says);
+	/* It is done, or failed, before the engine is closed. */
+	struct fy_command c = { .run = begin_close, .arg = alone ? NULL : &beside };
+	fy_ask_begin(e, &c);
+	int finished = FERRY_OK;
+	if (alone) {
+		finished = finish_alone(e, &says);
+	} else {
+		wait_closed(e, &says);
+		if (!(e->options.flags & FERRY_KEEP_MPI))
+			finished = fy_mpi_life_wait_finished();
+	}
+	int status = close_result(e, finished);
+	fy_engine_close_log(e);
+	fy_engine_release(e);
+	pthread_mutex_unlock(&fy_mpi_open_lock);
+	fy_thread_forget_lanes();
+	return status;
+}
+
+int ferry_close(ferry *e)
+{
+	if (!e)
+		return FERRY_OK;
+	int cancel = fy_cancel_later();
+	int status = close_engine(e);
+	fy_cancel_as(cancel);
+	return status;
+}

@@ -1,0 +1,256 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Design notes.
+ *
+ * All collectives of an engine go over one communicator, in the order in which the helm takes them,
+ * which must be the same on all ranks: MPI asks for that. Where ranks differ MPI may hang or mix up
+ * data. So builds that check (FY_COLLECTIVE_CHECKS) let all ranks compare number, kind, root and
+ * bytes by an allreduce first; a collective starts when its comparison is over, the next comparison
+ * only then, so that the order on the communicator stays the same everywhere. One that differs
+ * starts nowhere and fails everywhere.
+ *
+ * Once taken from its lane a collective takes part, whatever became of its future: the other ranks
+ * wait for it. So one that finds no memory, or that MPI does not start, is not given up but begun
+ * later, and nothing overtakes it.
+ *
+ * A gather of messages: an Igather of lengths, then each rank's bytes to the root, which receives
+ * them into the attachments of one message. Only the root knows whether it has memory for them, and
+ * MPI takes no send back. So who has more than GATHER_SHORT bytes waits for the root's word, and
+ * sends nothing when that says no. Less is sent at once; a root without memory receives it into a
+ * place that nobody reads.
+ */
+#include "mpi/collective.h"
+
+#include <mpi.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "ferry.h"
+#include "base/log.h"
+#include "future/future.h"
+#include "helm/progress.h"
+#include "mpi/gather.h"
+#include "mpi/requests.h"
+#include "mpi/start.h"
+#include "mpi/starts.h"
+#include "shared/engine.h"
+
+static void collective_done(struct fy_progress *p, const struct fy_waiting *w,
+                            const MPI_Status *mpi, int code)
+{
+	if (mpi)
+		fy_start_complete(p, w->future, w->what, NULL, code);
+	else
+		fy_start_fail(p, w->future, w->what, FERRY_ESTOPPED,
+		              "the engine was closed while a rank was gone");
+}
+
+static int call(const struct fy_start *a, MPI_Comm comm, MPI_Request *request)
+{
+	const void *from = a->collective.from;
+	void *to = a->collective.to;
+	MPI_Datatype type = a->collective.type;
+	switch (a->what) {
+	case FY_START_BARRIER:
+		return MPI_Ibarrier(comm, request);
+	case FY_START_BCAST:
+		return MPI_Ibcast(to, a->count, type, a->peer, comm, request);
+	case FY_START_REDUCE:
+		return MPI_Ireduce(from, to, a->count, type, a->collective.op, a->peer, comm,
+		                   request);
+	default:
+		return MPI_Iallreduce(from, to, a->count, type, a->collective.op, comm, request);
+	}
+}
+
+static bool begin_one(struct fy_progress *p, const struct fy_start *a, ferry_future *future)
+{
+	struct fy_mpi_starts *s = fy_mpi_starts_of(p);
+	MPI_Request request = MPI_REQUEST_NULL;
+	if (!fy_requests_reserve(&s->requests, 1))
+		return false;
+	int code = call(a, s->collectives, &request);
+	if (fy_start_again(s, code))
+		return false;
+	if (code != MPI_SUCCESS || request == MPI_REQUEST_NULL)
+		fy_start_complete(p, future, a->what, NULL, code);
+	else
+		fy_requests_add(&s->requests, request, collective_done, a->what)->future = future;
+	return true;
+}
+
+static bool begin_now(struct fy_progress *p, const struct fy_start *a, ferry_future *future)
+{
+	bool begun = a->what == FY_START_GATHER ? fy_gather_begin(p, a, future)
+	                                        : begin_one(p, a, future);
+	fy_mpi_starts_of(p)->n_collectives += begun;
+	return begun;
+}
+
+enum { COMPARED = 4 };
+
+struct fy_comparison {
+	struct fy_comparison *next;
+	struct fy_start start;
+	ferry_future *future;
+	uint32_t number;
+	bool compares, compared; /* by MPI now; and found to be the same everywhere */
+	/* the values, and their negatives: one minimum gives both ends */
+	int64_t values[2 * COMPARED];
+};
+
+static void describe(struct fy_comparison *c)
+{
+	const struct fy_start *a = &c->start;
+	int nbytes = 0;
+	if (a->what == FY_START_BCAST || a->what == FY_START_REDUCE ||
+	    a->what == FY_START_ALLREDUCE)
+		MPI_Type_size(a->collective.type, &nbytes);
+	const int64_t values[COMPARED] = { c->number, a->what, a->peer,
+		                           (int64_t)nbytes * a->count };
+	for (int i = 0; i < COMPARED; i++) {
+		c->values[i] = values[i];
+		c->values[COMPARED + i] = -values[i];
+	}
+}
+
+static bool same_everywhere(const struct fy_comparison *c)
+{
+	for (int i = 0; i < COMPARED; i++)
+		if (c->values[i] != -c->values[COMPARED + i])
+			return false;
+	return true;
+}
+
+static void differ(struct fy_progress *p, const struct fy_comparison *c)
+{
+	char text[160];
+	snprintf(text, sizeof text,
+	         "%s is collective number %u of this engine here, and other ranks call another "
+	         "one, with another root or with other lengths",
+	         fy_start_name(c->start.what), c->number);
+	fy_start_fail(p, c->future, c->start.what, FERRY_EMPI, text);
+	fy_log(p->engine->log, "%s", text);
+}
+
+static void next_check(struct fy_progress *p);
+
+/* The first is over, one way or the other. */
+static void drop_check(struct fy_progress *p)
+{
+	struct fy_mpi_starts *s = fy_mpi_starts_of(p);
+	struct fy_comparison *c = s->checks;
+	s->checks = c->next;
+	if (!s->checks)
+		s->checks_last = NULL;
+	s->n_checks--;
+	free(c);
+}
+
+static void check_done(struct fy_progress *p, const struct fy_waiting *w, const MPI_Status *mpi,
+                       int code)
+{
+	struct fy_comparison *c = w->arg;
+	if (!mpi)
+		return; /* fy_collective_abandon finds it */
+	c->compares = false;
+	c->compared = code == MPI_SUCCESS && same_everywhere(c);
+	if (!c->compared) {
+		if (code != MPI_SUCCESS)
+			fy_start_complete(p, c->future, c->start.what, NULL, code);
+		else
+			differ(p, c);
+		drop_check(p);
+	}
+	next_check(p);
+}
+
+/* False: no memory, again later. */
+static bool compare(struct fy_progress *p, struct fy_comparison *c)
+{
+	struct fy_mpi_starts *s = fy_mpi_starts_of(p);
+	struct fy_waiting w = { .done = check_done, .arg = c, .what = c->start.what };
+	MPI_Request request = MPI_REQUEST_NULL;
+	MPI_Status none = { 0 };
+	if (!fy_requests_reserve(&s->requests, 1))
+		return false;
+	describe(c);
+	c->compares = true;
+	int code = MPI_Iallreduce(MPI_IN_PLACE, c->values, 2 * COMPARED, MPI_INT64_T, MPI_MIN,
+	                          s->collectives, &request);
+	if (fy_start_again(s, code)) {
+		c->compares = false;
+		return false;
+	}
+	if (code == MPI_SUCCESS)
+		fy_requests_add(&s->requests, request, check_done, w.what)->arg = c;
+	else
+		check_done(p, &w, &none, code);
+	return true;
+}
+
+/* As far as there is memory: the other ranks wait for ours, so nothing is left out. */
+static void next_check(struct fy_progress *p)
+{
+	struct fy_mpi_starts *s = fy_mpi_starts_of(p);
+	while (s->checks && s->checks->compared &&
+	       begin_now(p, &s->checks->start, s->checks->future))
+		drop_check(p);
+	if (s->checks && !s->checks->compared && !s->checks->compares)
+		compare(p, s->checks);
+}
+
+static bool begin_checked(struct fy_progress *p, const struct fy_start *a, ferry_future *future)
+{
+	struct fy_mpi_starts *s = fy_mpi_starts_of(p);
+	struct fy_comparison *c = malloc(sizeof *c);
+	if (!c)
+		return false;
+	*c = (struct fy_comparison){ .start = *a, .future = future, .number = s->n_compared++ };
+	*(s->checks_last ? &s->checks_last->next : &s->checks) = c;
+	s->checks_last = c;
+	if (s->n_checks++ == 0)
+		next_check(p);
+	return true;
+}
+
+bool fy_collective_begin(struct fy_progress *p, const struct fy_start *a, ferry_future *future)
+{
+	if (p->byes) {
+		fy_start_fail(p, future, a->what, FERRY_ESTOPPED,
+		              "the engine was closed before it was started");
+		return true;
+	}
+	if (future)
+		fy_future_depart(future);
+	return FY_COLLECTIVE_CHECKS ? begin_checked(p, a, future) : begin_now(p, a, future);
+}
+
+void fy_collective_step(struct fy_progress *p)
+{
+	struct fy_mpi_starts *s = fy_mpi_starts_of(p);
+	if (s->unsent)
+		fy_gather_step(p);
+	if (s->checks)
+		next_check(p);
+}
+
+void fy_collective_abandon(struct fy_progress *p)
+{
+	struct fy_mpi_starts *s = fy_mpi_starts_of(p);
+	fy_gather_abandon(p);
+	while (s->checks) {
+		struct fy_comparison *c = s->checks;
+		bool mine = !c->compares; /* else MPI may write to it yet */
+		s->checks = c->next;
+		fy_start_fail(p, c->future, c->start.what, FERRY_ESTOPPED,
+		              "the engine was closed while a rank was gone");
+		if (mine)
+			free(c);
+	}
+	s->checks_last = NULL;
+	s->n_checks = 0;
+}

@@ -1,0 +1,304 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * ferry_gather: an Igather of lengths, then each rank's bytes to the root, which receives them
+ * into the attachments of one message. The holder of the helm. Only the root knows whether it has
+ * memory for them, and MPI takes no send back. So who has more than GATHER_SHORT bytes waits for
+ * the root's word, and sends nothing when that says no. Less is sent at once; a root without
+ * memory receives it into a place that nobody reads.
+ */
+#include "mpi/gather.h"
+
+#include <mpi.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ferry.h"
+#include "base/log.h"
+#include "bulk/blocks.h"
+#include "future/future.h"
+#include "helm/progress.h"
+#include "mpi/error.h"
+#include "mpi/requests.h"
+#include "mpi/start.h"
+#include "mpi/starts.h"
+#include "port/port.h"
+#include "shared/block.h"
+#include "shared/engine.h"
+#include "shared/message.h"
+
+#define GATHER_SHORT 4096u
+
+struct fy_gather {
+	ferry_future *future;
+	int root, tag;
+	uint64_t mine; /* bytes of this rank's */
+	const void *data;
+	unsigned open; /* requests under way */
+	int status, code;
+	const char *detail;
+	bool kept;              /* MPI may write here yet: it is never freed */
+	int word;               /* the root's: a status */
+	struct fy_gather *next; /* among those that may send and find no memory for a request */
+	ferry_message *message; /* the root's, being filled */
+	uint64_t lengths[];     /* the root's, by rank */
+};
+
+static void gather_finish(struct fy_progress *p, struct fy_gather *g)
+{
+	if (g->status == FERRY_OK && g->code == MPI_SUCCESS && g->message && g->future) {
+		if (fy_future_claim(g->future)) {
+			fy_start_keep_status(g->future, NULL);
+			ferry_message *message = g->message;
+			g->message = NULL;
+			fy_future_finish_reply(g->future, FERRY_OK, message);
+		}
+		ferry_future_release(g->future);
+	} else if (g->status) {
+		fy_start_fail(p, g->future, FY_START_GATHER, g->status, g->detail);
+	} else {
+		fy_start_complete(p, g->future, FY_START_GATHER, NULL, g->code);
+	}
+	if (g->kept)
+		return;
+	if (g->message)
+		ferry_message_release(g->message);
+	free(g);
+}
+
+static void part_done(struct fy_progress *p, const struct fy_waiting *w, const MPI_Status *mpi,
+                      int code)
+{
+	struct fy_gather *g = w->arg;
+	if (!mpi) {
+		g->status = FERRY_ESTOPPED;
+		g->detail = "the engine was closed while a rank was gone";
+		g->kept = true;
+	}
+	if (code != MPI_SUCCESS && g->code == MPI_SUCCESS)
+		g->code = code;
+	if (--g->open == 0)
+		gather_finish(p, g);
+}
+
+static void gather_add(struct fy_progress *p, struct fy_gather *g, int code, MPI_Request request,
+                       fy_request_done *done)
+{
+	if (code != MPI_SUCCESS) {
+		g->code = code;
+		return;
+	}
+	fy_requests_add(&fy_mpi_starts_of(p)->requests, request, done, FY_START_GATHER)->arg = g;
+	g->open++;
+}
+
+/* One attachment a rank. */
+static bool gather_room(struct fy_progress *p, struct fy_gather *g)
+{
+	size_t size = (size_t)p->engine->size;
+	ferry_message *m = fy_message_new(p->engine, 0, 0);
+	g->message = m;
+	if (!m || fy_message_room_for(m, size) ||
+	    !fy_requests_reserve(&fy_mpi_starts_of(p)->requests, size))
+		return false;
+	m->flags = FY_MESSAGE_RECEIVED;
+	m->source = p->engine->rank;
+	uint64_t given = 0;
+	for (size_t i = 0; i < size; i++) {
+		struct fy_attachment *a = &m->attachments[i];
+		void *data = fy_blocks_get(p, g->lengths[i], given);
+		if (!data)
+			return false;
+		*a = (struct fy_attachment){ .data = data, .nbytes = g->lengths[i], .owned = true };
+		given += fy_block_room(p->engine, g->lengths[i]);
+	}
+	return true;
+}
+
+static void receive_parts(struct fy_progress *p, struct fy_gather *g)
+{
+	for (int i = 0; i < p->engine->size; i++) {
+		struct fy_attachment *a = &g->message->attachments[i];
+		MPI_Request request = MPI_REQUEST_NULL;
+		if (i == p->engine->rank && a->nbytes)
+			memcpy(a->data, g->data, a->nbytes);
+		if (i == p->engine->rank || !a->nbytes)
+			continue;
+		int code = MPI_Irecv(a->data, (int)a->nbytes, MPI_BYTE, i, g->tag,
+		                     fy_mpi_starts_of(p)->collectives, &request);
+		gather_add(p, g, code, request, part_done);
+	}
+}
+
+/* MPI goes on with it by itself: there may be no memory to wait for it. */
+static void leave_to_mpi(struct fy_progress *p, int code, MPI_Request *request)
+{
+	if (code == MPI_SUCCESS && *request != MPI_REQUEST_NULL)
+		code = MPI_Request_free(request);
+	if (code != MPI_SUCCESS)
+		fy_log(p->engine->log, "%s", fy_mpi_error_text("the root of a ferry_gather", code));
+}
+
+/* To those who wait for it; to all when the lengths did not come. */
+static void send_word(struct fy_progress *p, struct fy_gather *g, const int *word, bool lengths)
+{
+	for (int i = 0; i < p->engine->size; i++) {
+		MPI_Request request = MPI_REQUEST_NULL;
+		if (i == p->engine->rank || (lengths && g->lengths[i] <= GATHER_SHORT))
+			continue;
+		int code = MPI_Isend(word, 1, MPI_INT, i, g->tag, fy_mpi_starts_of(p)->collectives,
+		                     &request);
+		leave_to_mpi(p, code, &request);
+	}
+}
+
+/* What was sent at once is received all the same, so that no later receive meets it. */
+static void receive_for_nobody(struct fy_progress *p, const struct fy_gather *g)
+{
+	static char nobody[GATHER_SHORT];
+	for (int i = 0; i < p->engine->size; i++) {
+		MPI_Request request = MPI_REQUEST_NULL;
+		if (i == p->engine->rank || !g->lengths[i] || g->lengths[i] > GATHER_SHORT)
+			continue;
+		int code = MPI_Irecv(nobody, (int)sizeof nobody, MPI_BYTE, i, g->tag,
+		                     fy_mpi_starts_of(p)->collectives, &request);
+		leave_to_mpi(p, code, &request);
+	}
+}
+
+/* The root knows how long they are. */
+static void ask_for_parts(struct fy_progress *p, struct fy_gather *g)
+{
+	static const int go = FERRY_OK, no = FERRY_ENOMEM;
+	if (gather_room(p, g)) {
+		receive_parts(p, g);
+		send_word(p, g, &go, true);
+		return;
+	}
+	g->status = no;
+	g->detail = "no memory for what the ranks give";
+	receive_for_nobody(p, g);
+	send_word(p, g, &no, true);
+}
+
+static void lengths_done(struct fy_progress *p, const struct fy_waiting *w, const MPI_Status *mpi,
+                         int code)
+{
+	static const int failed = FERRY_EMPI;
+	struct fy_gather *g = w->arg;
+	if (mpi && g->root == p->engine->rank) {
+		if (code == MPI_SUCCESS)
+			ask_for_parts(p, g);
+		else
+			send_word(p, g, &failed, false);
+	}
+	part_done(p, w, mpi, code);
+}
+
+/* False: no memory for the request, again later. */
+static bool send_part(struct fy_progress *p, struct fy_gather *g)
+{
+	struct fy_mpi_starts *s = fy_mpi_starts_of(p);
+	MPI_Request request = MPI_REQUEST_NULL;
+	if (!fy_requests_reserve(&s->requests, 1))
+		return false;
+	int code = MPI_Isend(g->data, (int)g->mine, MPI_BYTE, g->root, g->tag, s->collectives,
+	                     &request);
+	gather_add(p, g, code, request, part_done);
+	return true;
+}
+
+static void word_done(struct fy_progress *p, const struct fy_waiting *w, const MPI_Status *mpi,
+                      int code)
+{
+	struct fy_mpi_starts *s = fy_mpi_starts_of(p);
+	struct fy_gather *g = w->arg;
+	if (mpi && code == MPI_SUCCESS && g->word != FERRY_OK) {
+		g->status = g->word;
+		g->detail = g->word == FERRY_ENOMEM
+		                    ? "the root has no memory for what the ranks give"
+		                    : "MPI failed at the root";
+	} else if (mpi && code == MPI_SUCCESS && !send_part(p, g)) {
+		g->next = s->unsent;
+		s->unsent = g;
+		s->n_unsent++;
+		return; /* the word counts as open until then */
+	}
+	part_done(p, w, mpi, code);
+}
+
+/* Those that found no memory a while ago. */
+void fy_gather_step(struct fy_progress *p)
+{
+	struct fy_mpi_starts *s = fy_mpi_starts_of(p);
+	while (s->unsent && send_part(p, s->unsent)) {
+		struct fy_gather *g = s->unsent;
+		s->unsent = g->next;
+		s->n_unsent--;
+		if (--g->open == 0)
+			gather_finish(p, g);
+	}
+}
+
+/* What this rank does beside telling its length. */
+static void begin_part(struct fy_progress *p, struct fy_gather *g)
+{
+	struct fy_mpi_starts *s = fy_mpi_starts_of(p);
+	MPI_Request request = MPI_REQUEST_NULL;
+	if (g->mine > GATHER_SHORT) {
+		int code =
+			MPI_Irecv(&g->word, 1, MPI_INT, g->root, g->tag, s->collectives, &request);
+		gather_add(p, g, code, request, word_done);
+	} else if (g->mine) {
+		int code = MPI_Isend(g->data, (int)g->mine, MPI_BYTE, g->root, g->tag,
+		                     s->collectives, &request);
+		gather_add(p, g, code, request, part_done);
+	}
+}
+
+bool fy_gather_begin(struct fy_progress *p, const struct fy_start *a, ferry_future *future)
+{
+	static const int failed = FERRY_EMPI;
+	struct fy_mpi_starts *s = fy_mpi_starts_of(p);
+	bool root = a->peer == p->engine->rank;
+	size_t lengths = root ? (size_t)p->engine->size * sizeof(uint64_t) : 0;
+	MPI_Request request = MPI_REQUEST_NULL;
+	struct fy_gather *g =
+		fy_requests_reserve(&s->requests, 2) ? calloc(1, sizeof *g + lengths) : NULL;
+	if (!g)
+		return false;
+	*g = (struct fy_gather){ .future = future,
+		                 .root = a->peer,
+		                 .tag = (int)(s->n_collectives % (uint32_t)p->port->tag_max),
+		                 .mine = a->collective.nbytes,
+		                 .data = a->collective.from,
+		                 .open = 1 };
+	int code = MPI_Igather(&g->mine, 1, MPI_UINT64_T, g->lengths, 1, MPI_UINT64_T, g->root,
+	                       s->collectives, &request);
+	if (fy_start_again(s, code)) {
+		free(g);
+		return false;
+	}
+	gather_add(p, g, code, request, lengths_done);
+	if (!root && code == MPI_SUCCESS)
+		begin_part(p, g);
+	else if (root && code != MPI_SUCCESS)
+		send_word(p, g, &failed, false);
+	if (--g->open == 0)
+		gather_finish(p, g);
+	return true;
+}
+
+void fy_gather_abandon(struct fy_progress *p)
+{
+	struct fy_mpi_starts *s = fy_mpi_starts_of(p);
+	while (s->unsent) {
+		struct fy_gather *g = s->unsent;
+		const struct fy_waiting w = { .arg = g };
+		s->unsent = g->next;
+		part_done(p, &w, NULL, MPI_SUCCESS);
+	}
+	s->n_unsent = 0;
+}

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef FY_MPI_GATHER_H
+#define FY_MPI_GATHER_H
+
+#include <stdbool.h>
+
+#include "ferry.h"
+
+struct fy_progress;
+struct fy_start;
+
+void fy_gather_step(struct fy_progress *p);
+bool fy_gather_begin(struct fy_progress *p, const struct fy_start *a, ferry_future *future);
+void fy_gather_abandon(struct fy_progress *p);
+
+#endif

@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Open and close over MPI, and the progress thread. The thread that opened the
+ * port is the one that closes it; where it also initialized MPI it lives on until
+ * the last engine of the process is closed, and finalizes MPI then.
+ */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
+
+#include "mpi/open.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "ferry.h"
+#include "base/cancel.h"
+#include "base/fail.h"
+#include "base/futex.h"
+#include "base/options.h"
+#include "base/order.h"
+#include "base/place.h"
+#include "base/program.h"
+#include "engine/life.h"
+#include "helm/loop.h"
+#include "mpi/life.h"
+#include "mpi/port.h"
+#include "port/port.h"
+#include "shared/engine.h"
+#include "shared/thread.h"
+
+/* What the opening thread and the progress thread tell each other. */
+struct opening {
+	const void *comm;
+	ferry_options options;
+	int failed; /* before MPI was asked: the other ranks are to be told, */
+	char why[FY_SENTENCE];
+	bool told; /* and were, or know otherwise */
+	ferry *engine;
+	int status;
+	char text[256];
+	/* the opening thread's: what the program's code has on the progress thread */
+	sigset_t mask;
+	/* futex: written by the progress thread (release), read by the opening one (acquire) */
+	uint32_t done;
+};
+
+/* opens and closes come one at a time */
+pthread_mutex_t fy_mpi_open_lock = PTHREAD_MUTEX_INITIALIZER;
+
+static int open_port(struct opening *o, fy_port **port_p)
+{
+	bool exclusive = o->options.flags & FERRY_EXCLUSIVE;
+	if (!o->failed)
+		return fy_mpi_port_open(o->comm, o->options.thread_level, exclusive, port_p);
+	fy_mpi_port_open_to_tell(o->comm, port_p);
+	return fy_fail(o->failed, "%s", o->why);
+}
+
+/* A rank that failed goes through all of it, as far as MPI lets it, because the others wait for
+ * it there. */
+static int open_engine(struct opening *o)
+{
+	fy_port *port = NULL;
+	struct fy_opening opening;
+	int status = open_port(o, &port);
+	if (!port)
+		return status;
+	o->told = true;
+	fy_life_prepare(&opening, port, &o->options, 1, status);
+	status = fy_life_settle(&opening, &o->engine);
+	if (status) {
+		port->ops->close(port, true);
+		fy_mpi_life_orphan();
+		return status;
+	}
+	if (o->engine->options.flags & FERRY_KEEP_MPI)
+		fy_mpi_life_keep();
+	if (o->engine->options.flags & FERRY_NO_THREAD && fy_mpi_life_owned())
+		fy_mpi_life_leave_unattended();
+	return FERRY_OK;
+}
+
+static void tell(struct opening *o, int status)
+{
+	o->status = status;
+	if (status)
+		snprintf(o->text, sizeof o->text, "%s", ferry_last_error());
+	fy_store_release_32(&o->done, 1);
+	fy_futex_wake(&o->done, 1, false);
+}
+
+static void *thread_main(void *arg)
+{
+	struct opening *o = arg;
+	sigset_t mask = o->mask;
+	pthread_setname_np(pthread_self(), "ferry");
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, NULL);
+	fy_program_mask(&mask);
+	fy_place_as_process();
+	const char *cpus = o->failed ? NULL : o->options.progress_cpus;
+	int status = cpus ? fy_place_on(cpus) : FERRY_OK;
+	if (!status)
+		status = open_engine(o);
+	ferry *engine = o->engine;
+	tell(o, status); /* o is the opener's from here on */
+	if (status == FERRY_OK) {
+		fy_loop_run(engine->progress);
+		engine->close_status = fy_life_destroy(engine);
+		fy_store_release_32(&engine->closed, 1);
+		fy_futex_wake(&engine->closed, 1, false);
+	}
+	if (fy_mpi_life_owned())
+		fy_mpi_life_finish(FERRY_FOREVER);
+	return NULL;
+}
+
+/* Signals are for the application's threads, until this one runs code of the program's. But
+ * those that a thread causes itself find the program's handlers, or end the program, wherever
+ * they come from. */
+static void block_signals(sigset_t *before)
+{
+	static const int own[] = { SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT, SIGSYS };
+	sigset_t most;
+	sigfillset(&most);
+	for (size_t i = 0; i < sizeof own / sizeof *own; i++)
+		sigdelset(&most, own[i]);
+	pthread_sigmask(SIG_SETMASK, &most, before);
+}
+
+static int start_thread(struct opening *o)
+{
+	pthread_t thread;
+	fy_store_release_32(&o->done, 0);
+	block_signals(&o->mask);
+	int failed = pthread_create(&thread, NULL, thread_main, o);
+	pthread_sigmask(SIG_SETMASK, &o->mask, NULL);
+	if (failed)
+		return fy_fail(FERRY_ENOMEM, "the progress thread could not be started: %s",
+		               strerror(failed));
+	pthread_detach(thread);
+	while (!fy_load_acquire_32(&o->done))
+		fy_futex_wait(&o->done, 0, INT64_MAX, false);
+	return o->status ? fy_fail(o->status, "%s", o->text) : FERRY_OK;
+}
+
+/* This rank has no engine, and the others are to know. By this thread where MPI runs, so that no
+ * level of threads is too low for it; else by one that initializes MPI, or by this one when no
+ * thread can be started. Where it is known that there is no other rank MPI is left alone. */
+static int tell_others(struct opening *o, int status)
+{
+	if (fy_mpi_life_is_alone())
+		return status;
+	o->failed = status;
+	snprintf(o->why, sizeof o->why, "%s", ferry_last_error());
+	if (!fy_mpi_life_is_up())
+		status = start_thread(o);
+	return o->told ? status : open_engine(o);
+}
+
+static int open_locked(struct opening *o, const ferry_options *given, bool has_place)
+{
+	int status = has_place ? fy_options_resolve(given, &o->options)
+	                       : fy_fail(FERRY_EINVAL, "ferry_open needs a place for the engine");
+	if (!status)
+		status = o->options.flags & FERRY_NO_THREAD ? open_engine(o) : start_thread(o);
+	if (status && !o->told)
+		status = tell_others(o, status);
+	return status;
+}
+
+static int open_checked(const void *comm, const ferry_options *options, ferry **engine_p)
+{
+	if (fy_thread_on_progress(NULL))
+		return fy_fail(FERRY_EDEADLK,
+		               "an engine cannot be opened in a handler or callback");
+	struct opening o = { .comm = comm };
+	fy_program_begin();
+	pthread_mutex_lock(&fy_mpi_open_lock);
+	int status = open_locked(&o, options, engine_p);
+	pthread_mutex_unlock(&fy_mpi_open_lock);
+	fy_options_free(&o.options);
+	if (status == FERRY_OK)
+		*engine_p = o.engine;
+	return status;
+}
+
+int fy_mpi_open(const void *comm, const ferry_options *options, ferry **engine_p)
+{
+	int cancel = fy_cancel_later();
+	int status = open_checked(comm, options, engine_p);
+	fy_cancel_as(cancel);
+	return status;
+}
+
+int ferry_open(const ferry_options *options, ferry **engine_p)
+{
+	return fy_mpi_open(NULL, options, engine_p);
+}

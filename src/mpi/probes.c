@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Design notes: ferry_improbe.
+ *
+ * Probes with the same communicator, source and tag stand in one pattern, the oldest first; MPI is
+ * asked once for all of them, and the oldest gets what is found. So the order of one thread's
+ * probes is kept, and a hundred threads that wait for the same cost what one costs. A step looks at
+ * so many patterns (LOOK_MAX), from where the last one ended.
+ *
+ * A message that was matched can be received by nobody but who has its handle. So none may be
+ * matched for a future that is given up meanwhile: MPI is asked whether there is one (MPI_Iprobe);
+ * then the future is claimed, so that no cancel and no deadline can decide it; then the message is
+ * matched (MPI_Improbe) and the future is done. Whoever would give it up between waits for that
+ * moment (future.c). If a thread of the program took the message by a call of its own between the
+ * two, the claim is given back and nothing has happened.
+ *
+ * Where the future was given up first the program's variable for the handle is not written: it may
+ * be gone.
+ */
+#include "mpi/probes.h"
+
+#include <mpi.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ferry.h"
+#include "base/order.h"
+#include "future/future.h"
+#include "mpi/error.h"
+#include "mpi/start.h"
+#include "mpi/starts.h"
+
+#define LOOK_MAX 32  /* patterns a step */
+#define FOUND_MAX 64 /* messages of one pattern a step */
+
+struct probe {
+	struct probe *next;
+	ferry_future *future;
+	MPI_Message *place; /* the program's, until the future is decided */
+};
+
+struct fy_pattern {
+	struct fy_pattern *next;
+	MPI_Comm comm;
+	int source, tag;
+	struct probe *first, *last;
+};
+
+/* ---- patterns ------------------------------------------------------------------- */
+
+static struct fy_pattern *find(struct fy_probes *probes, const struct fy_start *a)
+{
+	struct fy_pattern *pattern = probes->first;
+	while (pattern && !(pattern->comm == a->probe.comm && pattern->source == a->peer &&
+	                    pattern->tag == a->tag))
+		pattern = pattern->next;
+	return pattern;
+}
+
+static struct fy_pattern *make(struct fy_probes *probes, const struct fy_start *a)
+{
+	struct fy_pattern *pattern = malloc(sizeof *pattern);
+	if (!pattern)
+		return NULL;
+	*pattern = (struct fy_pattern){ .comm = a->probe.comm, .source = a->peer, .tag = a->tag };
+	*(probes->last ? &probes->last->next : &probes->first) = pattern;
+	probes->last = pattern;
+	probes->n_patterns++;
+	return pattern;
+}
+
+/* Those that have no probe any more. */
+static void drop_empty(struct fy_probes *probes)
+{
+	struct fy_pattern **at = &probes->first, *pattern;
+	probes->last = NULL;
+	while ((pattern = *at)) {
+		if (pattern->first) {
+			probes->last = pattern;
+			at = &pattern->next;
+			continue;
+		}
+		*at = pattern->next;
+		if (probes->cursor == pattern)
+			probes->cursor = pattern->next;
+		free(pattern);
+		probes->n_patterns--;
+	}
+}
+
+/* The oldest leaves. */
+static void pop(struct fy_probes *probes, struct fy_pattern *pattern)
+{
+	struct probe *probe = pattern->first;
+	pattern->first = probe->next;
+	if (!pattern->first)
+		pattern->last = NULL;
+	free(probe);
+	probes->n--;
+}
+
+/* ---- looking --------------------------------------------------------------------- */
+
+/* The future is claimed. */
+static void matched(const struct probe *probe, MPI_Message message, const MPI_Status *status)
+{
+	*probe->place = message;
+	fy_start_keep_status(probe->future, status);
+	fy_future_finish(probe->future, FERRY_OK);
+	ferry_future_release(probe->future);
+}
+
+static void refused(const struct probe *probe, int code)
+{
+	fy_start_keep_status(probe->future, NULL);
+	probe->future->detail = strdup(fy_mpi_error_text("ferry_improbe", code));
+	fy_future_finish(probe->future, FERRY_EMPI);
+	ferry_future_release(probe->future);
+}
+
+static int is_there(const struct fy_pattern *pattern, int *found_p)
+{
+	MPI_Status status;
+	int code = MPI_Iprobe(pattern->source, pattern->tag, pattern->comm, found_p, &status);
+	return code;
+}
+
+static int match(const struct fy_pattern *pattern, int *found_p, MPI_Message *message,
+                 MPI_Status *status)
+{
+	int code =
+		MPI_Improbe(pattern->source, pattern->tag, pattern->comm, found_p, message, status);
+	return code;
+}
+
+/* True: the oldest probe of this pattern is over. */
+static bool look(struct fy_probes *probes, struct fy_pattern *pattern)
+{
+	struct probe *probe = pattern->first;
+	MPI_Message message = MPI_MESSAGE_NULL;
+	MPI_Status status;
+	int found = 0, code = is_there(pattern, &found);
+	if (code == MPI_SUCCESS && !found)
+		return false;
+	if (!fy_future_claim(probe->future)) { /* given up just now: the message is for others */
+		ferry_future_release(probe->future);
+		pop(probes, pattern);
+		return true;
+	}
+	if (code == MPI_SUCCESS)
+		code = match(pattern, &found, &message, &status);
+	if (code == MPI_SUCCESS && !found) {
+		fy_future_unclaim(probe->future);
+		return false;
+	}
+	if (code == MPI_SUCCESS)
+		matched(probe, message, &status);
+	else
+		refused(probe, code);
+	pop(probes, pattern);
+	return true;
+}
+
+static unsigned look_often(struct fy_probes *probes, struct fy_pattern *pattern)
+{
+	unsigned ended = 0;
+	while (pattern->first && ended < FOUND_MAX && look(probes, pattern))
+		ended++;
+	return ended;
+}
+
+unsigned fy_probes_look(struct fy_probes *probes)
+{
+	unsigned ended = 0;
+	size_t round = probes->n_patterns < LOOK_MAX ? probes->n_patterns : LOOK_MAX;
+	while (round--) {
+		struct fy_pattern *pattern = probes->cursor ? probes->cursor : probes->first;
+		probes->cursor = pattern->next;
+		ended += look_often(probes, pattern);
+	}
+	if (ended)
+		drop_empty(probes);
+	return ended;
+}
+
+/* ---- begin and end ------------------------------------------------------------------ */
+
+bool fy_probes_begin(struct fy_progress *p, const struct fy_start *a, ferry_future *future)
+{
+	struct fy_probes *probes = &fy_mpi_starts_of(p)->probes;
+	struct fy_pattern *pattern = find(probes, a);
+	struct probe *probe = malloc(sizeof *probe);
+	if (probe && !pattern)
+		pattern = make(probes, a);
+	if (!probe || !pattern) {
+		free(probe);
+		return false;
+	}
+	if (!fy_start_depart(p, future, a->what)) {
+		free(probe);
+		drop_empty(probes);
+		return true;
+	}
+	*probe = (struct probe){ .future = future, .place = a->probe.place };
+	*(pattern->last ? &pattern->last->next : &pattern->first) = probe;
+	pattern->last = probe;
+	probes->n++;
+	if (look_often(probes, pattern))
+		drop_empty(probes);
+	return true;
+}
+
+static void sweep_pattern(struct fy_probes *probes, struct fy_pattern *pattern)
+{
+	struct probe **at = &pattern->first, *probe;
+	pattern->last = NULL;
+	while ((probe = *at)) {
+		if (!(fy_load_acquire_32(&probe->future->state) & FY_FUTURE_CLAIMED)) {
+			pattern->last = probe;
+			at = &probe->next;
+			continue;
+		}
+		*at = probe->next;
+		ferry_future_release(probe->future);
+		free(probe);
+		probes->n--;
+	}
+}
+
+void fy_probes_sweep(struct fy_probes *probes)
+{
+	for (struct fy_pattern *pattern = probes->first; pattern; pattern = pattern->next)
+		sweep_pattern(probes, pattern);
+	drop_empty(probes);
+}
+
+void fy_probes_stop(struct fy_probes *probes, const char *why)
+{
+	for (struct fy_pattern *pattern = probes->first; pattern; pattern = pattern->next)
+		while (pattern->first) {
+			fy_future_complete(pattern->first->future, FERRY_ESTOPPED, why);
+			pop(probes, pattern);
+		}
+	drop_empty(probes);
+}

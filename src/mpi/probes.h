@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Matched probes that have found no message yet: see mpi_probe.c. Everything here is the helm's. */
+#ifndef FY_MPI_PROBES_H
+#define FY_MPI_PROBES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct ferry_future;
+struct fy_pattern;
+struct fy_progress;
+struct fy_start;
+
+struct fy_probes {
+	struct fy_pattern *first, *last; /* in the order in which each got its first probe */
+	struct fy_pattern *cursor;       /* where the next look begins; NULL: at the first */
+	size_t n, n_patterns;
+};
+
+/* False: no memory, nothing happened. Otherwise the future's reference is taken over. */
+bool fy_probes_begin(struct fy_progress *p, const struct fy_start *a, struct ferry_future *future);
+/* Ask MPI for some of them. How many ended. */
+unsigned fy_probes_look(struct fy_probes *probes);
+/* Forget those whose future was given up. */
+void fy_probes_sweep(struct fy_probes *probes);
+/* All of them end with FERRY_ESTOPPED. */
+void fy_probes_stop(struct fy_probes *probes, const char *why);
+
+#endif

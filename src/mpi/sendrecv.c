@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Design notes: a receive and a send, two requests of mpi_requests.c, one future with the status of
+ * the receive. The receive is one like any: where the future is given up, and at a close that finds
+ * no message for it, it is cancelled in MPI. The future is completed, and its reference dropped,
+ * when both are over. The send is started first: if MPI refuses it, no receive was there that could
+ * have taken a message away.
+ */
+#include "mpi/sendrecv.h"
+
+#include <mpi.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+#include "ferry.h"
+#include "mpi/requests.h"
+#include "mpi/shield.h"
+#include "mpi/start.h"
+#include "mpi/starts.h"
+
+static void finish(struct fy_progress *p, struct fy_sendrecv *both)
+{
+	const MPI_Status *status = both->has_status ? &both->status : NULL;
+	if (both->never)
+		fy_start_fail(
+			p, both->future, FY_START_SENDRECV, FERRY_ESTOPPED,
+			"the engine was closed while a rank was gone: the memory stays MPI's");
+	else if (both->cancelled && both->code == MPI_SUCCESS)
+		fy_start_fail(p, both->future, FY_START_SENDRECV, FERRY_ESTOPPED,
+		              "the engine was closed and no message had come");
+	else
+		fy_start_complete(p, both->future, FY_START_SENDRECV, status, both->code);
+	free(both);
+}
+
+static void note_received(struct fy_sendrecv *both, const struct fy_waiting *w,
+                          const MPI_Status *mpi, int code)
+{
+	both->status = *mpi;
+	both->has_status = true;
+	if (w->cancelled && code == MPI_SUCCESS)
+		MPI_Test_cancelled(mpi, &both->cancelled);
+}
+
+static void half_done(struct fy_progress *p, const struct fy_waiting *w, const MPI_Status *mpi,
+                      int code)
+{
+	struct fy_sendrecv *both = w->arg;
+	both->never = both->never || !mpi;
+	if (mpi && w->what == FY_START_RECV)
+		note_received(both, w, mpi, code);
+	if (code != MPI_SUCCESS && w->what == FY_START_RECV)
+		fy_mpi_shield_raise(both->comm, code);
+	if (both->code == MPI_SUCCESS)
+		both->code = code;
+	if (--both->open == 0)
+		finish(p, both);
+}
+
+static void await(struct fy_requests *requests, struct fy_sendrecv *both, MPI_Request request,
+                  uint32_t what)
+{
+	if (request == MPI_REQUEST_NULL)
+		return;
+	struct fy_waiting *w = fy_requests_add(requests, request, half_done, what);
+	w->arg = both;
+	if (what == FY_START_RECV)
+		/* looked at, to cancel it; the reference is that of both */
+		w->future = both->future;
+	both->open++;
+}
+
+bool fy_sendrecv_begin(struct fy_progress *p, const struct fy_start *a, ferry_future *future)
+{
+	struct fy_requests *requests = &fy_mpi_starts_of(p)->requests;
+	struct fy_sendrecv *both = a->message.more;
+	MPI_Request receive = MPI_REQUEST_NULL, send = MPI_REQUEST_NULL;
+	MPI_Comm comm = a->message.comm;
+	if (!fy_requests_reserve(requests, 2))
+		return false;
+	if (!fy_start_depart(p, future, a->what)) {
+		free(both);
+		return true;
+	}
+	both->future = future;
+	both->comm = comm;
+	both->code = MPI_Isend(both->buffer, both->count, both->type, both->dest, both->tag, comm,
+	                       &send);
+	if (both->code == MPI_SUCCESS)
+		both->code = MPI_Irecv(a->message.buffer, a->count, a->message.type, a->peer,
+		                       a->tag, comm, &receive);
+	if (both->code == MPI_SUCCESS && a->peer == MPI_PROC_NULL) {
+		both->code = fy_start_from_nobody(&receive, &both->status);
+		both->has_status = true;
+	}
+	await(requests, both, receive, FY_START_RECV);
+	await(requests, both, send, FY_START_SEND);
+	if (both->open == 0)
+		finish(p, both);
+	return true;
+}

@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One operation of MPI that the program starts: its record, its name, its end. The holder of the
+ * helm.
+ */
+#include "mpi/start.h"
+
+#include <mpi.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "ferry.h"
+#include "base/log.h"
+#include "base/order.h"
+#include "future/future.h"
+#include "helm/progress.h"
+#include "mpi/error.h"
+#include "mpi/starts.h"
+#include "shared/engine.h"
+
+#define REFUSED_MAX 100u /* so often is a collective tried that MPI does not start */
+
+/*
+ * MPI did not start it here. The other ranks wait for this one, so it is tried again where what is
+ * wrong may pass: a few times, in later steps. Arguments that are wrong stay so.
+ */
+bool fy_start_again(struct fy_mpi_starts *s, int code)
+{
+	int class = MPI_SUCCESS;
+	if (code != MPI_SUCCESS)
+		MPI_Error_class(code, &class);
+	bool may_pass =
+		class == MPI_ERR_OTHER || class == MPI_ERR_INTERN || class == MPI_ERR_NO_MEM;
+	s->n_refused = may_pass ? s->n_refused + 1 : 0;
+	if (s->n_refused <= REFUSED_MAX)
+		return may_pass;
+	s->n_refused = 0;
+	return false;
+}
+
+const char *fy_start_name(uint32_t what)
+{
+	static const char *const names[] = {
+		[FY_START_FN] = "ferry_start",
+		[FY_START_RUN] = "ferry_run",
+		[FY_START_SEND] = "ferry_isend",
+		[FY_START_RECV] = "ferry_irecv",
+		[FY_START_SENDRECV] = "ferry_sendrecv",
+		[FY_START_PROBE] = "ferry_improbe",
+		[FY_START_MATCHED] = "ferry_imrecv",
+		[FY_START_BARRIER] = "ferry_barrier",
+		[FY_START_BCAST] = "ferry_bcast",
+		[FY_START_REDUCE] = "ferry_reduce",
+		[FY_START_ALLREDUCE] = "ferry_allreduce",
+		[FY_START_GATHER] = "ferry_gather",
+	};
+	return names[what];
+}
+
+/* A function of the program may return any number, and Open MPI ends the job for one that is none
+ * of its codes. */
+static const char *text_of(uint32_t what, int code)
+{
+#ifdef OPEN_MPI
+	int *last = NULL, found = 0;
+	MPI_Comm_get_attr(MPI_COMM_WORLD, MPI_LASTUSEDCODE, &last, &found);
+	if (code < 0 || (found && code > *last)) {
+		fy_mpi_error_set_text("%s: the function returned %d, which is no code of MPI",
+		                      fy_start_name(what), code);
+		return fy_mpi_error_last_text();
+	}
+#endif
+	return fy_mpi_error_text(fy_start_name(what), code);
+}
+
+static void empty_status(MPI_Status *mpi, int source, int code)
+{
+	memset(mpi, 0, sizeof *mpi);
+	mpi->MPI_SOURCE = source;
+	mpi->MPI_TAG = MPI_ANY_TAG;
+	MPI_Status_set_elements(mpi, MPI_BYTE, 0);
+	MPI_Status_set_cancelled(mpi, 0);
+	mpi->MPI_ERROR = code;
+}
+
+void fy_start_keep_status(ferry_future *future, const MPI_Status *mpi)
+{
+	MPI_Status empty;
+	if (fy_unlikely(!mpi)) {
+		empty_status(&empty, MPI_ANY_SOURCE, MPI_SUCCESS);
+		mpi = &empty;
+	}
+	memcpy(future->mpi_status, mpi, sizeof *mpi);
+}
+
+void fy_start_fail(struct fy_progress *p, ferry_future *future, uint32_t what, int status,
+                   const char *detail)
+{
+	if (!future)
+		fy_log(p->engine->log, "%s, for which nobody waits, failed: %s",
+		       fy_start_name(what), detail);
+	else
+		fy_future_complete(future, status, detail);
+}
+
+/* Of the status of an operation that failed nothing is believed: neither source, tag nor count. */
+static void refuse(struct fy_progress *p, ferry_future *future, uint32_t what, int code)
+{
+	MPI_Status empty;
+	const char *detail = text_of(what, code);
+	empty_status(&empty, MPI_ANY_SOURCE, code);
+	if (!future) {
+		fy_start_fail(p, NULL, what, FERRY_EMPI, detail);
+		return;
+	}
+	if (fy_future_claim(future)) {
+		fy_start_keep_status(future, &empty);
+		future->detail = strdup(detail);
+		fy_future_finish(future, FERRY_EMPI);
+	}
+	ferry_future_release(future);
+}
+
+void fy_start_complete(struct fy_progress *p, ferry_future *future, uint32_t what,
+                       const MPI_Status *mpi, int code)
+{
+	if (code != MPI_SUCCESS) {
+		refuse(p, future, what, code);
+		return;
+	}
+	if (!future)
+		return;
+	/* nobody else writes there, and nobody reads it of one that was cancelled */
+	fy_start_keep_status(future, mpi);
+	fy_future_complete(future, FERRY_OK, NULL);
+}
+
+bool fy_start_depart(struct fy_progress *p, ferry_future *future, uint32_t what)
+{
+	if (p->byes) {
+		fy_start_fail(p, future, what, FERRY_ESTOPPED,
+		              "the engine was closed before it was started");
+		return false;
+	}
+	if (future && !fy_future_depart(future)) {
+		ferry_future_release(future);
+		return false;
+	}
+	return true;
+}
+
+/* From MPI_PROC_NULL: done at once, with the status that the standard names. MPICH's MPI_Testsome
+ * (4.0.2) leaves it unset. */
+int fy_start_from_nobody(MPI_Request *request, MPI_Status *status)
+{
+	empty_status(status, MPI_PROC_NULL, MPI_SUCCESS);
+	return MPI_Wait(request, MPI_STATUS_IGNORE);
+}

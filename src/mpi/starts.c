@@ -1,0 +1,497 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Design notes: the way of an operation of MPI.
+ *
+ *   thread   a FY_OP_START record with the arguments and the future, into its lane
+ *   helm     take(): a message or a collective goes to MPI at once
+ *            a function of the program becomes inline work (it runs when inline
+ *            code may run, see fy_dispatch_run_tasks), and then everything behind it does so
+ *            as well, so that one thread's starts keep their order
+ *   helm     the request joins mpi_requests.c, which tests it
+ *   helm     the future completes, with MPI's status in it; `release` is called
+ *
+ * Nothing is allocated for a message: the arguments are in the record, the future comes
+ * from the thread's cache, the request has its place in a block.
+ *
+ * A future that is cancelled or times out before its record is taken: nothing is started. After
+ * that the operation goes on: MPI has its memory until the request is done, and `release` is called
+ * then. A receive is cancelled in MPI, because a message that came later would be lost in it.
+ *
+ * A close waits for all requests but for receives of ferry_irecv: these are
+ * cancelled once all ranks agree that nothing else is under way, and end with
+ * FERRY_ESTOPPED. When a rank is gone nothing is waited for: the futures end with
+ * FERRY_ESTOPPED, and the memory stays MPI's (statistics: kept).
+ */
+#include "mpi/starts.h"
+
+#include <mpi.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ferry.h"
+#include "base/order.h"
+#include "base/program.h"
+#include "future/future.h"
+#include "future/task.h"
+#include "helm/progress.h"
+#include "link/tasks.h"
+#include "mpi/collective.h"
+#include "mpi/port.h"
+#include "mpi/probes.h"
+#include "mpi/requests.h"
+#include "mpi/sendrecv.h"
+#include "mpi/shield.h"
+#include "mpi/start.h"
+#include "port/starts.h"
+#include "shared/engine.h"
+#include "shared/thread.h"
+#include "wire/record.h"
+
+#define SPARE_MAX 256
+
+_Static_assert(sizeof(MPI_Status) <= sizeof((ferry_future *)0)->mpi_status,
+               "a future has room for MPI's status");
+
+/* A start that waits among the inline work; one with a release function stays until that
+ * was called. */
+struct fy_deferred {
+	struct fy_task task;
+	struct fy_deferred *next;
+	struct fy_progress *p;
+	struct fy_start start;
+	ferry_future *future;
+};
+
+static void count(struct fy_mpi_starts *s)
+{
+	size_t sure = s->requests.n + s->n_checks + s->n_stalled + s->n_unsent;
+	s->starts.under_way = sure + s->probes.n;
+	s->starts.awaited = sure - s->requests.n_receives;
+}
+
+static struct fy_deferred *deferred_new(struct fy_progress *p, const struct fy_start *a,
+                                        ferry_future *future)
+{
+	struct fy_mpi_starts *s = fy_mpi_starts_of(p);
+	struct fy_deferred *d = s->spare;
+	if (d) {
+		s->spare = d->next;
+		s->n_spare--;
+	} else {
+		d = malloc(sizeof *d);
+	}
+	if (d)
+		*d = (struct fy_deferred){ .p = p, .start = *a, .future = future };
+	return d;
+}
+
+static void deferred_free(struct fy_deferred *d)
+{
+	struct fy_mpi_starts *s = fy_mpi_starts_of(d->p);
+	if (s->n_spare >= SPARE_MAX) {
+		free(d);
+		return;
+	}
+	d->next = s->spare;
+	s->spare = d;
+	s->n_spare++;
+}
+
+static void call_release(const struct fy_start *a)
+{
+	if (fy_program_may_run())
+		FY_PROGRAM("a release function", &fy_program_no_op, a->fn.release(NULL, a->fn.arg));
+}
+
+static void run_release(struct fy_task *task)
+{
+	struct fy_deferred *d =
+		(struct fy_deferred *)(void *)((char *)task - offsetof(struct fy_deferred, task));
+	call_release(&d->start);
+	deferred_free(d);
+}
+
+/* MPI is done with it. The program's function runs where inline code may. */
+static void release(struct fy_deferred *d)
+{
+	if (!d->start.fn.release) {
+		deferred_free(d);
+		return;
+	}
+	d->task.run = run_release;
+	fy_tasks_defer(d->p, &d->task);
+}
+
+static void never_done(struct fy_progress *p, const struct fy_waiting *w)
+{
+	fy_start_fail(p, w->future, w->what, FERRY_ESTOPPED,
+	              "the engine was closed while a rank was gone: the memory stays MPI's");
+}
+
+static void start_done(struct fy_progress *p, const struct fy_waiting *w, const MPI_Status *mpi,
+                       int code)
+{
+	struct fy_deferred *d = w->arg;
+	if (!mpi) {
+		never_done(p, w);
+		if (d)
+			deferred_free(d);
+		return;
+	}
+	fy_start_complete(p, w->future, w->what, mpi, code);
+	if (d)
+		release(d);
+}
+
+/* Where a receive that fails is raised. */
+static void keep_comm(struct fy_waiting *w, MPI_Comm comm)
+{
+	memcpy(&w->arg, &comm, sizeof comm);
+}
+_Static_assert(sizeof(MPI_Comm) <= sizeof(void *), "a communicator fits into a pointer");
+
+static void raise_failure(const struct fy_waiting *w, int code)
+{
+	MPI_Comm comm;
+	memcpy(&comm, &w->arg, sizeof comm);
+	fy_mpi_shield_raise(comm, code);
+}
+
+static void message_done(struct fy_progress *p, const struct fy_waiting *w, const MPI_Status *mpi,
+                         int code)
+{
+	int cancelled = 0;
+	if (fy_likely(mpi && code == MPI_SUCCESS && w->future && !w->cancelled)) {
+		fy_start_keep_status(w->future, mpi);
+		fy_future_complete(w->future, FERRY_OK, NULL);
+		return;
+	}
+	if (mpi && w->cancelled && code == MPI_SUCCESS)
+		code = MPI_Test_cancelled(mpi, &cancelled);
+	if (code != MPI_SUCCESS && w->what == FY_START_RECV)
+		raise_failure(w, code);
+	if (!mpi)
+		never_done(p, w);
+	else if (cancelled && w->future)
+		fy_future_complete(w->future, FERRY_ESTOPPED,
+		                   "the engine was closed and no message had come");
+	else if (!cancelled)
+		fy_start_complete(p, w->future, w->what, mpi, code);
+}
+
+/* False: no memory, nothing happened. */
+static bool begin_message(struct fy_progress *p, const struct fy_start *a, ferry_future *future)
+{
+	struct fy_mpi_starts *s = fy_mpi_starts_of(p);
+	MPI_Request request = MPI_REQUEST_NULL;
+	MPI_Status nobody;
+	if (!fy_requests_reserve(&s->requests, 1))
+		return false;
+	if (!fy_start_depart(p, future, a->what))
+		return true;
+	int code = a->what == FY_START_RECV
+	                   ? MPI_Irecv(a->message.buffer, a->count, a->message.type, a->peer,
+	                               a->tag, a->message.comm, &request)
+	                   : MPI_Isend(a->message.buffer, a->count, a->message.type, a->peer,
+	                               a->tag, a->message.comm, &request);
+	bool from_nobody =
+		code == MPI_SUCCESS && a->what == FY_START_RECV && a->peer == MPI_PROC_NULL;
+	if (fy_unlikely(from_nobody))
+		code = fy_start_from_nobody(&request, &nobody);
+	if (code != MPI_SUCCESS || request == MPI_REQUEST_NULL) {
+		fy_start_complete(p, future, a->what, from_nobody ? &nobody : NULL, code);
+		return true;
+	}
+	struct fy_waiting *w = fy_requests_add(&s->requests, request, message_done, a->what);
+	w->future = future;
+	if (a->what == FY_START_RECV)
+		keep_comm(w, a->message.comm);
+	return true;
+}
+
+/* The message can be received by nobody else: so it is received, whatever became of the future. */
+static bool begin_matched(struct fy_progress *p, const struct fy_start *a, ferry_future *future)
+{
+	struct fy_mpi_starts *s = fy_mpi_starts_of(p);
+	MPI_Message message = a->matched.message;
+	MPI_Request request = MPI_REQUEST_NULL;
+	if (!fy_requests_reserve(&s->requests, 1))
+		return false;
+	if (p->stopped) {
+		fy_start_fail(p, future, a->what, FERRY_ESTOPPED,
+		              "the engine was closed before it was started");
+		return true;
+	}
+	/* MPICH raises on MPI_COMM_WORLD what is wrong here, too. */
+	fy_mpi_shield_up();
+	int code = MPI_Imrecv(a->matched.buffer, a->count, a->matched.type, &message, &request);
+	fy_mpi_shield_down();
+	if (code != MPI_SUCCESS || request == MPI_REQUEST_NULL)
+		fy_start_complete(p, future, a->what, NULL, code);
+	else
+		fy_requests_add(&s->requests, request, message_done, a->what)->future = future;
+	return true;
+}
+
+static bool begin(struct fy_progress *p, const struct fy_start *a, ferry_future *future)
+{
+	switch (a->what) {
+	case FY_START_SEND:
+	case FY_START_RECV:
+		return begin_message(p, a, future);
+	case FY_START_SENDRECV:
+		return fy_sendrecv_begin(p, a, future);
+	case FY_START_PROBE:
+		return fy_probes_begin(p, a, future);
+	case FY_START_MATCHED:
+		return begin_matched(p, a, future);
+	default:
+		return fy_collective_begin(p, a, future);
+	}
+}
+
+/* It will not be started. */
+static void drop_arguments(const struct fy_start *a)
+{
+	if (a->what == FY_START_SENDRECV)
+		free(a->message.more);
+}
+
+/* Takes the deferred one over. */
+static void call_start(struct fy_progress *p, struct fy_deferred *d)
+{
+	struct fy_mpi_starts *s = fy_mpi_starts_of(p);
+	MPI_Request request = MPI_REQUEST_NULL;
+	int code = MPI_SUCCESS;
+	FY_PROGRAM("the function of ferry_start", &fy_program_no_op,
+	           code = d->start.fn.start(s->program, d->start.fn.arg, &request));
+	if (code != MPI_SUCCESS || request == MPI_REQUEST_NULL) {
+		fy_start_complete(p, d->future, FY_START_FN, NULL, code);
+		release(d);
+		return;
+	}
+	struct fy_waiting *w = fy_requests_add(&s->requests, request, start_done, FY_START_FN);
+	w->future = d->future;
+	if (d->start.fn.release)
+		w->arg = d;
+	else
+		deferred_free(d);
+}
+
+static void call_function(struct fy_progress *p, struct fy_deferred *d)
+{
+	struct fy_mpi_starts *s = fy_mpi_starts_of(p);
+	if (!fy_program_may_run()) {
+		fy_start_fail(p, d->future, d->start.what, FERRY_ESTOPPED, "the process ends");
+		release(d);
+		return;
+	}
+	bool room = d->start.what == FY_START_RUN || fy_requests_reserve(&s->requests, 1);
+	if (!room)
+		fy_start_fail(p, d->future, d->start.what, FERRY_ENOMEM,
+		              "no memory for one more request");
+	if (!room || !fy_start_depart(p, d->future, d->start.what)) {
+		release(d);
+		return;
+	}
+	if (d->start.what == FY_START_FN) {
+		call_start(p, d);
+		return;
+	}
+	int code = MPI_SUCCESS;
+	FY_PROGRAM("the function of ferry_run", &fy_program_no_op,
+	           code = d->start.fn.run(s->program, d->start.fn.arg));
+	fy_start_complete(p, d->future, FY_START_RUN, NULL, code);
+	release(d);
+}
+
+/* It keeps its place: the other ranks wait for a collective, and what is behind it does not
+ * overtake it. */
+static void stall(struct fy_mpi_starts *s, struct fy_deferred *d)
+{
+	d->next = NULL;
+	*(s->stalled_last ? &s->stalled_last->next : &s->stalled) = d;
+	s->stalled_last = d;
+	s->n_stalled++;
+}
+
+/* False: no memory. */
+static bool run_one(struct fy_progress *p, struct fy_deferred *d)
+{
+	struct fy_mpi_starts *s = fy_mpi_starts_of(p);
+	if (d->start.what > FY_START_RUN && !begin(p, &d->start, d->future))
+		return false;
+	s->n_deferred--;
+	if (d->start.what > FY_START_RUN)
+		deferred_free(d);
+	else
+		call_function(p, d);
+	return true;
+}
+
+static void run_deferred(struct fy_task *task)
+{
+	struct fy_deferred *d =
+		(struct fy_deferred *)(void *)((char *)task - offsetof(struct fy_deferred, task));
+	struct fy_progress *p = d->p;
+	struct fy_mpi_starts *s = fy_mpi_starts_of(p);
+	if (s->stalled || !run_one(p, d))
+		stall(s, d);
+	count(s);
+}
+
+/* What had no memory goes on, in order. Functions of the program run where inline code may. */
+static void run_stalled(struct fy_progress *p)
+{
+	struct fy_mpi_starts *s = fy_mpi_starts_of(p);
+	while (s->stalled) {
+		struct fy_deferred *d = s->stalled, *next = d->next;
+		bool code = d->start.what <= FY_START_RUN;
+		if (code && !p->user_code)
+			return;
+		ferry *before = fy_thread_begin(code ? FY_INLINE : FY_STEPPING, p->engine);
+		bool done = run_one(p, d);
+		fy_thread_end(code ? FY_INLINE : FY_STEPPING, before);
+		if (!done)
+			return;
+		s->stalled = next;
+		s->n_stalled--;
+		p->worked = true;
+	}
+	s->stalled_last = NULL;
+}
+
+/* In its lane: the body of a record is aligned as this struct is. */
+static const struct fy_start *start_of(const struct fy_record *r, ferry_future **future_p)
+{
+	*future_p = r->size_flags & FY_EXT ? (ferry_future *)(uintptr_t)fy_record_ext(r) : NULL;
+	return (const struct fy_start *)(const void *)fy_record_data(r);
+}
+_Static_assert(_Alignof(struct fy_start) <= 8, "records are aligned to 8 bytes");
+
+static bool make_starts(struct fy_progress *p)
+{
+	struct fy_mpi_starts *s = calloc(1, sizeof *s);
+	if (!s)
+		return false;
+	s->program = *(const MPI_Comm *)fy_mpi_port_comm(p->port);
+	s->collectives = *(const MPI_Comm *)fy_mpi_port_collectives(p->port);
+	p->starts = &s->starts;
+	return true;
+}
+
+static bool defer(struct fy_progress *p, const struct fy_start *a, ferry_future *future)
+{
+	struct fy_deferred *d = deferred_new(p, a, future);
+	if (!d)
+		return false;
+	fy_mpi_starts_of(p)->n_deferred++;
+	d->task.run = run_deferred;
+	fy_tasks_defer(p, &d->task);
+	return true;
+}
+
+static bool take(struct fy_progress *p, const struct fy_record *r)
+{
+	ferry_future *future;
+	const struct fy_start *a = start_of(r, &future);
+	if (!p->starts && !make_starts(p))
+		return false;
+	struct fy_mpi_starts *s = fy_mpi_starts_of(p);
+	bool taken = a->what <= FY_START_RUN || s->n_deferred ? defer(p, a, future)
+	                                                      : begin(p, a, future);
+	count(s);
+	return taken;
+}
+
+static void fail(struct fy_progress *p, const struct fy_record *r, int status, const char *detail)
+{
+	ferry_future *future;
+	const struct fy_start *a = start_of(r, &future);
+	fy_start_fail(p, future, a->what, status, detail);
+	drop_arguments(a);
+	if (a->what != FY_START_FN || !a->fn.release)
+		return;
+	ferry *before = fy_thread_begin(FY_INLINE, p->engine);
+	call_release(a);
+	fy_thread_end(FY_INLINE, before);
+}
+
+static void step(struct fy_progress *p)
+{
+	struct fy_mpi_starts *s = fy_mpi_starts_of(p);
+	uint32_t given_up = fy_load_acquire_32(&p->engine->starts_given_up);
+	if (fy_unlikely(given_up != s->given_up)) {
+		s->given_up = given_up;
+		fy_requests_cancel(&s->requests, false);
+		fy_probes_sweep(&s->probes);
+	}
+	if (fy_requests_test(&s->requests, p, !p->worked))
+		p->worked = true;
+	if (fy_unlikely(s->checks || s->unsent))
+		fy_collective_step(p);
+	if (fy_unlikely(s->stalled))
+		run_stalled(p);
+	if (s->probes.n && fy_probes_look(&s->probes))
+		p->worked = true;
+	count(s);
+}
+
+static void end(struct fy_progress *p)
+{
+	struct fy_mpi_starts *s = fy_mpi_starts_of(p);
+	if (s->ending)
+		return;
+	s->ending = true;
+	fy_requests_cancel(&s->requests, true);
+	fy_probes_stop(&s->probes, "the engine was closed and no message had come");
+	count(s);
+}
+
+static void abandon(struct fy_progress *p)
+{
+	struct fy_mpi_starts *s = fy_mpi_starts_of(p);
+	p->stats.kept += fy_requests_abandon(&s->requests, p);
+	fy_probes_stop(&s->probes, "the engine was closed while a rank was gone");
+	fy_collective_abandon(p);
+	while (s->stalled) {
+		struct fy_deferred *d = s->stalled;
+		s->stalled = d->next;
+		s->n_stalled--;
+		s->n_deferred--;
+		fy_start_fail(p, d->future, d->start.what, FERRY_ESTOPPED,
+		              "the engine was closed before it was started");
+		drop_arguments(&d->start);
+		if (d->start.what <= FY_START_RUN)
+			release(d);
+		else
+			deferred_free(d);
+	}
+	s->stalled_last = NULL;
+	count(s);
+}
+
+static void free_starts(struct fy_progress *p)
+{
+	struct fy_mpi_starts *s = fy_mpi_starts_of(p);
+	while (s->spare) {
+		struct fy_deferred *d = s->spare;
+		s->spare = d->next;
+		free(d);
+	}
+	fy_requests_free(&s->requests);
+	free(s);
+	p->starts = NULL;
+}
+
+const struct fy_start_ops fy_mpi_starts = {
+	.take = take,
+	.fail = fail,
+	.step = step,
+	.end = end,
+	.abandon = abandon,
+	.free = free_starts,
+};

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Operations of MPI that the program starts through the engine: the record that
+ * ferry_mpi.h writes into a lane, and what the helm keeps of them.
+ */
+#ifndef FY_MPI_STARTS_H
+#define FY_MPI_STARTS_H
+
+#include <mpi.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "helm/progress.h"
+#include "mpi/probes.h"
+#include "mpi/requests.h"
+#include "port/starts.h"
+
+struct fy_comparison;
+struct fy_deferred;
+struct fy_gather;
+
+/* The helm's: what p->starts points to, over MPI. */
+struct fy_mpi_starts {
+	struct fy_starts starts; /* first */
+	struct fy_requests requests;
+	struct fy_probes probes;
+	MPI_Comm program, collectives;
+	struct fy_deferred *spare;
+	unsigned n_spare;
+	/* collectives for which there was no memory, and all behind them */
+	struct fy_deferred *stalled, *stalled_last;
+	struct fy_gather *unsent; /* that may send, and had no memory for the request */
+	size_t n_stalled, n_unsent;
+	size_t n_deferred; /* wait among the inline work; whatever comes behind them does so, too */
+	uint32_t given_up; /* engine->starts_given_up, as far as looked after */
+	bool ending;
+	unsigned n_refused;     /* by MPI, one after the other */
+	uint32_t n_collectives; /* begun; the same on all ranks */
+	uint32_t n_compared;    /* given to comparison, likewise */
+	struct fy_comparison *checks, *checks_last;
+	size_t n_checks;
+};
+
+static inline struct fy_mpi_starts *fy_mpi_starts_of(struct fy_progress *p)
+{
+	return (struct fy_mpi_starts *)(void *)p->starts;
+}
+
+extern const struct fy_start_ops fy_mpi_starts;
+
+#endif

@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * All ranks come to the same verdict on an open: what they compare, what each offers, what comes
+ * of it. The thread that opens; whatever fails on it, it makes each of these calls, because the
+ * others wait for it there.
+ */
+#include "mpi/verdict.h"
+
+#include <mpi.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "ferry.h"
+#include "mpi/await.h"
+#include "mpi/error.h"
+#include "mpi/port.h"
+#include "port/port.h"
+
+#define AGREE_PIECE 256u
+#define AGREE_MAX 65536u /* more is no number of bytes to compare */
+
+_Static_assert(sizeof(MPI_Request) <= sizeof(void *), "a request fits into the handle");
+
+/* The other ranks are in a collective already, or will be, and wait for this one: so a rank makes
+ * each of these calls, whatever went wrong before, and says at the end that something did. */
+
+static int bcast(MPI_Comm comm, void *data, size_t nbytes, int root)
+{
+	MPI_Request request;
+	int tries = 0, code;
+	do
+		code = MPI_Ibcast(data, (int)nbytes, MPI_BYTE, root, comm, &request);
+	while (fy_mpi_await_again(code, &tries));
+	return code == MPI_SUCCESS ? fy_mpi_await(&request, INT64_MAX) : code;
+}
+
+static int start_lowest(MPI_Comm comm, const int *mine, int *all, MPI_Request *request)
+{
+	int tries = 0, code;
+	do
+		code = MPI_Iallreduce(mine, all, 1, MPI_INT, MPI_MIN, comm, request);
+	while (fy_mpi_await_again(code, &tries));
+	return code;
+}
+
+static int lowest_of(MPI_Comm comm, int mine, int *all)
+{
+	MPI_Request request;
+	int code = start_lowest(comm, &mine, all, &request);
+	return code == MPI_SUCCESS ? fy_mpi_await(&request, INT64_MAX) : code;
+}
+
+void fy_mpi_verdict_first_of(int *first, int code)
+{
+	if (*first == MPI_SUCCESS)
+		*first = code;
+}
+
+/* Rank 0's bytes, in pieces, because there may be no memory for all of them. */
+static int compare(fy_port *port, const unsigned char *mine, uint64_t count, unsigned char *theirs,
+                   size_t nbytes, bool *same_p)
+{
+	unsigned char piece[AGREE_PIECE];
+	int failed = MPI_SUCCESS;
+	*same_p = count == nbytes;
+	for (uint64_t at = 0; at < count; at += AGREE_PIECE) {
+		size_t length = count - at < AGREE_PIECE ? (size_t)(count - at) : AGREE_PIECE;
+		size_t known = at >= nbytes           ? 0
+		               : nbytes - at < length ? nbytes - (size_t)at
+		                                      : length;
+		if (port->rank == 0)
+			memcpy(piece, mine + at, length);
+		int code = bcast(fy_mpi_port_of(port)->comm, piece, length, 0);
+		fy_mpi_verdict_first_of(&failed, code);
+		if (code != MPI_SUCCESS || known == 0)
+			continue;
+		*same_p = *same_p && memcmp(mine + at, piece, known) == 0;
+		memcpy(theirs + at, piece, known);
+	}
+	return failed;
+}
+
+/* Another version of this library may have another number of bytes to compare. */
+int fy_mpi_verdict_agree(fy_port *port, const void *mine, void *theirs, size_t nbytes, int *rank_p)
+{
+	uint64_t count = nbytes;
+	bool same;
+	int first = port->size, failed = bcast(fy_mpi_port_of(port)->comm, &count, sizeof count, 0);
+	if (failed != MPI_SUCCESS && count > AGREE_MAX)
+		count = nbytes;
+	fy_mpi_verdict_first_of(&failed, compare(port, mine, count, theirs, nbytes, &same));
+	fy_mpi_verdict_first_of(&failed,
+	                        lowest_of(fy_mpi_port_of(port)->comm,
+	                                  same || failed != MPI_SUCCESS ? port->size : port->rank,
+	                                  &first));
+	if (failed != MPI_SUCCESS)
+		return fy_mpi_error_fail("MPI_Ibcast or MPI_Iallreduce", failed);
+	if (first == port->size)
+		return 0;
+	*rank_p = first;
+	return FERRY_ENOTSUP;
+}
+
+void fy_mpi_verdict_offer(fy_port *port, int status, const char *text)
+{
+	struct fy_mpi_port *mpi = fy_mpi_port_of(port);
+	mpi->word.status = status;
+	snprintf(mpi->word.text, sizeof mpi->word.text, "%s", text);
+	mpi->mine = status ? port->rank : port->size;
+	mpi->asked_code = start_lowest(mpi->comm, &mpi->mine, &mpi->lowest, &mpi->asked);
+}
+
+static void could_not_hear(struct fy_mpi_word *word, int code)
+{
+	word->status = FERRY_EMPI;
+	snprintf(word->text, sizeof word->text, "%s",
+	         fy_mpi_error_text(
+			 "MPI_Iallreduce or MPI_Ibcast, with which the ranks agree on an open",
+			 code));
+}
+
+/*
+ * Twice, because MPI may fail on a rank after that took part: who did not hear the first answer
+ * says so in the second round, and who does not hear the second goes by the first.
+ */
+int fy_mpi_verdict_settle(fy_port *port, char text[FY_SENTENCE], int *rank_p)
+{
+	struct fy_mpi_port *mpi = fy_mpi_port_of(port);
+	int first, last, code = mpi->asked_code;
+	if (code == MPI_SUCCESS)
+		code = fy_mpi_await(&mpi->asked, INT64_MAX);
+	first = code == MPI_SUCCESS ? mpi->lowest : port->rank;
+	if (code != MPI_SUCCESS && mpi->word.status == 0)
+		could_not_hear(&mpi->word, code);
+	code = lowest_of(mpi->comm, first, &last);
+	if (code != MPI_SUCCESS)
+		last = first;
+	if (last == port->size)
+		return 0;
+	struct fy_mpi_word word = mpi->word;
+	code = bcast(mpi->comm, &word, sizeof word, last);
+	if (code != MPI_SUCCESS || word.status >= 0)
+		could_not_hear(&word, code);
+	word.text[sizeof word.text - 1] = '\0';
+	memcpy(text, word.text, sizeof word.text);
+	*rank_p = last;
+	return word.status;
+}

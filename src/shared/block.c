@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Blocks: what large messages land in, as whoever frees one sees them. Sizes, the way back to the
+ * helm, the way back to the system. Any thread; what is kept is the helm's (bulk/blocks.h).
+ */
+#include "shared/block.h"
+
+#include <ck_stack.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "ferry.h"
+#include "base/cache.h"
+#include "base/order.h"
+#include "bulk/blocks.h"
+#include "shared/engine.h"
+
+size_t fy_block_most_kept(const ferry *engine)
+{
+	return engine->options.receive_memory / 8 * 3;
+}
+
+/* What cannot be kept, because it is too small or too large for it, is not rounded. */
+size_t fy_block_room(const ferry *engine, size_t nbytes)
+{
+	if (nbytes < FY_BLOCK_MIN || nbytes > fy_block_most_kept(engine))
+		return nbytes;
+	size_t step = (size_t)1 << (fy_block_log2(nbytes) - FY_BLOCK_STEPS),
+	       room = (nbytes + step - 1) & ~(step - 1);
+	return room > fy_block_most_kept(engine) ? nbytes : room;
+}
+
+/* The pages that are the block's alone go at once. */
+void fy_block_give_back(struct fy_block *b)
+{
+	size_t page = (size_t)sysconf(_SC_PAGESIZE);
+	char *end = (char *)b + b->room, *from = (char *)b + (-(uintptr_t)b & (page - 1));
+	/* a hint: what it says does not matter */
+	madvise(from, (size_t)(end - from) & ~(page - 1), MADV_DONTNEED);
+	free(b);
+}
+
+void fy_block_put(ferry *engine, void *data, size_t nbytes)
+{
+	size_t room = fy_block_room(engine, nbytes);
+	if (!data || room < FY_BLOCK_MIN || fy_load_acquire_32(&engine->phase) == FY_STOPPED) {
+		free(data);
+		return;
+	}
+	if (fy_add_64(&engine->block_bytes, room) + room > fy_block_most_kept(engine)) {
+		fy_add_64(&engine->block_bytes, -(uint64_t)room);
+		free(data);
+		return;
+	}
+	struct fy_block *b = data;
+	b->room = room;
+	ASAN_POISON_MEMORY_REGION(b + 1, room - sizeof *b);
+	ck_stack_push_upmc(&engine->blocks, &b->entry);
+}
+
+void fy_block_free_all(ferry *engine)
+{
+	if (engine->progress) {
+		fy_blocks_collect(engine->progress);
+		fy_blocks_trim(engine->progress, 0);
+	}
+	for (ck_stack_entry_t *entry = ck_stack_batch_pop_upmc(&engine->blocks), *next; entry;
+	     entry = next) {
+		next = CK_STACK_NEXT(entry);
+		ASAN_UNPOISON_MEMORY_REGION(fy_block_of(entry), fy_block_of(entry)->room);
+		fy_block_give_back(fy_block_of(entry));
+	}
+}

@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The engine as all threads see it: what a post, a wait or a release needs, and nothing of the
+ * network. Its references and its slots. Any thread. The struct outlives ferry_close while
+ * messages, lanes or executors of it are alive; what the helm owns does not.
+ */
+#include "shared/engine.h"
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+#include "ferry.h"
+#include "base/log.h"
+#include "base/options.h"
+#include "base/order.h"
+#include "shared/account.h"
+#include "shared/block.h"
+#include "shared/lane.h"
+#include "shared/shell.h"
+#include "shared/tally.h"
+#include "shared/thread.h"
+
+void fy_engine_set_stopped(ferry *e)
+{
+	fy_store_release_32(&e->phase, FY_STOPPED);
+	fy_store_release_32(&e->stopped, 1);
+}
+
+/* Not by fy_life_destroy: who closes says what for, beside it. */
+void fy_engine_close_log(ferry *e)
+{
+	fy_log_close(e->log);
+	e->log = NULL;
+}
+
+void fy_engine_retain(ferry *e)
+{
+	fy_add_32(&e->refs, 1);
+}
+
+bool fy_engine_try_retain(ferry *e)
+{
+	uint32_t refs;
+	do {
+		refs = fy_load_relaxed_32(&e->refs);
+		if (refs == 0)
+			return false;
+	} while (!fy_cas_32(&e->refs, refs, refs + 1));
+	return true;
+}
+
+/* Whose messages are that are made when their engine is gone. */
+static ferry ended = {
+	.phase = FY_STOPPED,
+	.refs = 1,
+	.stopped = 1,
+	.abandoned = 1,
+	.closed = 1,
+	.options = { .message_max = SIZE_MAX, .out_of_band = SIZE_MAX, .decode_memory = 4096 }
+};
+
+ferry *fy_engine_retain_or_ended(ferry *e)
+{
+	if (fy_engine_try_retain(e))
+		return e;
+	fy_engine_retain(&ended);
+	return &ended;
+}
+
+void fy_engine_release(ferry *e)
+{
+	if (fy_add_32(&e->refs, (uint32_t)-1) != 1)
+		return;
+	fy_block_free_all(e);
+	fy_tally_free_all(e);
+	fy_engine_close_log(e);
+	free(e->full);
+	free(e->bodies_to);
+	e->full = NULL;
+	e->bodies_to = NULL;
+	fy_options_free(&e->options);
+	while (e->account_list) {
+		struct fy_account *a = e->account_list;
+		e->account_list = a->next;
+		free(a);
+	}
+	if (e->is_unseen)
+		fy_shell_put_unseen(e);
+	else
+		fy_shell_rest(e);
+}
+
+#define REFS_AT_ONCE 64u
+
+void fy_engine_retain_near(struct fy_lane *lane)
+{
+	if (!lane->engine_refs) {
+		fy_add_32(&lane->engine->refs, REFS_AT_ONCE);
+		lane->engine_refs = REFS_AT_ONCE;
+	}
+	lane->engine_refs--;
+}
+
+void fy_engine_release_near(ferry *e)
+{
+	struct fy_lane *lane = fy_thread_recent.serial == e->serial ? fy_thread_recent.lane : NULL;
+	if (!lane) {
+		fy_engine_release(e);
+		return;
+	}
+	if (++lane->engine_refs < 4 * REFS_AT_ONCE)
+		return;
+	fy_add_32(&e->refs, -(lane->engine_refs - REFS_AT_ONCE)); /* some are left: not the last */
+	lane->engine_refs = REFS_AT_ONCE;
+}
+
+void fy_engine_return_refs(struct fy_lane *lane)
+{
+	fy_add_32(&lane->engine->refs, -lane->engine_refs);
+	lane->engine_refs = 0;
+	fy_engine_release(lane->engine);
+}
+
+void **fy_engine_slot(ferry *e, void (*free_fn)(void *slot))
+{
+	int i = 0;
+	pthread_mutex_lock(&e->aside);
+	while (i < FY_ENGINE_SLOTS && e->slot_free[i] && e->slot_free[i] != free_fn)
+		i++;
+	if (i < FY_ENGINE_SLOTS)
+		e->slot_free[i] = free_fn;
+	pthread_mutex_unlock(&e->aside);
+	return i < FY_ENGINE_SLOTS ? &e->slots[i] : NULL;
+}
+
+bool fy_engine_enter(ferry *engine)
+{
+	fy_add_64(&engine->guests, 1);
+	if (fy_load_acquire_32(&engine->phase) != FY_STOPPED)
+		return true;
+	fy_engine_leave(engine);
+	return false;
+}
+
+void fy_engine_leave(ferry *engine)
+{
+	fy_add_64(&engine->guests, (uint64_t)-1);
+}

@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A handler that an executor runs: its references, its end, and what its thread posts meanwhile.
+ * Any thread; the tables of handlers are the helm's (helm/handlers.h).
+ */
+#include "shared/handler.h"
+
+#include <limits.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+#include "ferry.h"
+#include "base/futex.h"
+#include "base/order.h"
+#include "base/program.h"
+#include "future/executor.h"
+#include "helm/progress.h"
+#include "shared/engine.h"
+#include "shared/mailbox.h"
+#include "shared/message.h"
+#include "shared/thread.h"
+#include "wire/record.h"
+
+void fy_handler_release(struct fy_handler *h)
+{
+	if (fy_add_32(&h->refs, (uint32_t)-1) != 1)
+		return;
+	if (h->where)
+		fy_executor_release(h->where);
+	free(h);
+}
+
+/* After a handler returned: a request that it neither answered nor kept gets an
+ * empty reply; then the engine's reference goes. */
+void fy_handler_after(ferry_message *m)
+{
+	bool unanswered = m->flags & FY_MESSAGE_CALL && !fy_load_relaxed_32(&m->retained);
+	/* else our reference goes with the answer */
+	if (!unanswered || !fy_message_answer_for(m, 0))
+		ferry_message_release(m);
+}
+
+/* The handlers that executors run on this thread, innermost first. */
+struct handling {
+	const struct fy_handler *handler;
+	const ferry *engine;
+	uint32_t tag; /* of what it posts: the colour of its message */
+	struct handling *up;
+};
+static _Thread_local struct handling *handlings;
+
+uint32_t fy_handler_runs_here(const struct fy_handler *h)
+{
+	uint32_t runs = 0;
+	for (const struct handling *at = handlings; at; at = at->up)
+		runs += at->handler == h;
+	return runs;
+}
+
+uint32_t fy_handler_tag_here(const ferry *engine)
+{
+	if (fy_thread_on_progress(engine))
+		return engine->progress->tag;
+	for (const struct handling *at = handlings; at; at = at->up)
+		if (at->engine == engine)
+			return at->tag;
+	return 0;
+}
+
+static void handle_here(ferry *engine, struct fy_handler *h, ferry_message *m)
+{
+	struct handling here = { h, engine, fy_record_tag(fy_message_colour(m->flags)), handlings };
+	ferry *before = fy_thread_begin(FY_HANDLING, engine);
+	handlings = &here;
+	uint32_t tag = fy_thread_tag_posts(engine, here.tag);
+	FY_PROGRAM("a handler", &h->op, h->fn(engine, m, h->arg));
+	fy_handler_after(m);
+	handlings = here.up;
+	fy_thread_tag_posts(engine, tag);
+	fy_thread_end(FY_HANDLING, before);
+}
+
+/* It was not handled: back to the mailbox, where nobody reads any more once the engine has stopped.
+ * Nor is anything handled once the process ends; then the release answers for a request. */
+static void hand_back(ferry *engine, ferry_message *m)
+{
+	if (!fy_program_may_run()) {
+		ferry_message_release(m);
+		return;
+	}
+	if (!fy_engine_enter(engine)) {
+		m->flags &= ~FY_MESSAGE_CALL;
+		ferry_message_release(m);
+		return;
+	}
+	m->flags |= FY_MESSAGE_RETURNED;
+	fy_mailbox_push(&engine->mailbox, m);
+	fy_store_release_32(&engine->mail_rescan, 1);
+	fy_engine_leave(engine);
+}
+
+/* In an executor. */
+void fy_handler_run(struct fy_task *task)
+{
+	ferry_message *m = (ferry_message *)(void *)((char *)task - offsetof(ferry_message, task));
+	struct fy_handler *h = m->handler;
+	ferry *engine = m->engine;
+	unsigned colour = fy_message_colour(m->flags);
+	fy_engine_retain(engine);
+	m->handler = NULL;
+	/* Read-modify-write, then the look at `closed`; unregistering sets that by one, then looks
+	 * at `running`: one of the two sees the other. */
+	fy_add_32(&h->running, 1);
+	if (fy_load_acquire_32(&h->closed) || fy_executor_discarding() || !fy_program_may_run()) {
+		hand_back(engine, m);
+	} else {
+		handle_here(engine, h, m);
+	}
+	fy_add_64(&engine->handled_elsewhere[colour], 1); /* after what it posted is told */
+	fy_add_32(&h->running, (uint32_t)-1);
+	if (fy_load_acquire_32(&h->closed))
+		fy_futex_wake(&h->running, INT_MAX, false);
+	fy_handler_release(h);
+	if (fy_load_acquire_32(&engine->phase) != FY_STOPPED)
+		fy_engine_notify(engine);
+	fy_engine_release(engine);
+}

@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The lane: the ring through which one application thread hands records to
+ * the holder of the helm. One producer, one consumer, bytes instead of slots
+ * because records differ in length. Neither side waits for the other unless
+ * the ring is full; then the producer sleeps on `room`.
+ *
+ * Records never wrap: where one does not fit before the end of the ring, a
+ * PAD record fills the rest. `head` and `tail` count bytes since the
+ * beginning and are never reduced modulo the size, so that full and empty differ.
+ *
+ * The memory-model argument: the producer writes the record, then stores
+ * `tail` with release; the consumer loads `tail` with acquire and so sees the
+ * record. The consumer copies the record out, then stores `head` with release; the producer
+ * loads `head` with acquire before it overwrites those bytes.
+ * Sleeping: the producer sets `waiting`, fences, and loads `head`; the consumer stores `head`
+ * and then loads `waiting`, without a fence. Either the producer sees the room or the consumer the
+ * sleeper, but for a store that is just on its way: so the producer looks once more after a while.
+ */
+#include "shared/lane.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ferry.h"
+#include "base/clock.h"
+#include "base/futex.h"
+#include "base/order.h"
+#include "shared/engine.h"
+#include "wire/record.h"
+
+struct fy_lane *fy_lane_create(struct ferry *engine, uint64_t serial, uint32_t stream)
+{
+	struct fy_lane *lane = aligned_alloc(FY_CACHE_LINE, sizeof *lane);
+	if (!lane)
+		return NULL;
+	memset(lane, 0, sizeof *lane);
+	lane->ring = aligned_alloc(FY_CACHE_LINE, FY_LANE_BYTES + FY_CACHE_LINE);
+	if (!lane->ring) {
+		free(lane);
+		return NULL;
+	}
+	lane->engine = engine;
+	lane->serial = serial;
+	lane->stream = stream;
+	lane->refs = 2;
+	return lane;
+}
+
+void fy_lane_release(struct fy_lane *lane)
+{
+	if (fy_add_32(&lane->refs, (uint32_t)-1) != 1)
+		return;
+	if (lane->engine)
+		fy_engine_return_refs(lane);
+	free(lane->ring);
+	free(lane);
+}
+
+/* The tail is at a place where the record would wrap, or the ring looks full. */
+struct fy_record *fy_lane_reserve_slow(struct fy_lane *lane, uint32_t size)
+{
+	uint32_t at = (uint32_t)lane->tail & (FY_LANE_BYTES - 1);
+	uint32_t pad = at + size > FY_LANE_BYTES ? FY_LANE_BYTES - at : 0;
+	lane->head_seen = fy_load_acquire_64(&lane->head);
+	if (lane->tail + pad + size - lane->head_seen > FY_LANE_BYTES)
+		return NULL;
+	if (pad) {
+		/* 8 bytes are always left before the end: sizes are multiples of 8, and a PAD is
+		 * read by its first word alone. */
+		fy_lane_at(lane, lane->tail)->size_flags = FY_KIND_PAD;
+		fy_lane_publish(lane, pad);
+	}
+	return fy_lane_at(lane, lane->tail);
+}
+
+/* With more than this still in the ring its producer would soon sleep again: it is woken for a
+ * whole turn of work. */
+#define NUDGE_BELOW (FY_LANE_BYTES / 2)
+
+void fy_lane_nudge(struct fy_lane *lane)
+{
+	fy_add_32(&lane->room, 1);
+	fy_futex_wake(&lane->room, 1, false);
+}
+
+void fy_lane_consume(struct fy_lane *lane, uint64_t head)
+{
+	fy_store_release_64(&lane->head, head);
+	/* The producer that goes to sleep pays for the order of this load after that store. */
+	if (fy_unlikely(fy_load_relaxed_32(&lane->waiting)) &&
+	    lane->tail_seen - head <= NUDGE_BELOW && fy_swap_32(&lane->waiting, 0))
+		fy_lane_nudge(lane);
+}
+
+/* Room means a quarter of the ring, so that a producer is not woken for every record. */
+static bool has_room(struct fy_lane *lane, uint32_t size)
+{
+	uint64_t used = lane->tail - fy_load_acquire_64(&lane->head);
+	return FY_LANE_BYTES - used >= size + FY_LANE_BYTES / 4;
+}
+
+/* How late a wake-up can be that the helm missed. Long, because it is missed in a few
+ * nanoseconds of a few thousand sleeps a second, and each of these that a look ends early is two
+ * switches for nothing. */
+#define LOOK_AGAIN FERRY_MS(10)
+
+bool fy_lane_await_room(struct fy_lane *lane, uint32_t size, int64_t until, const uint32_t *stop)
+{
+	bool room;
+	for (int64_t since = 0;;) {
+		uint32_t seen = fy_load_acquire_32(&lane->room);
+		bool fresh = !fy_swap_32(&lane->waiting, 1); /* a full fence */
+		int64_t now = fy_clock_now();
+		if ((room = has_room(lane, size)) || fy_load_acquire_32(stop) || now >= until)
+			break;
+		if (fresh)
+			since = now;
+		/* The helm's store of head may have been on its way when we looked. By the second
+		 * look it has arrived, or the helm sees `waiting`. */
+		int64_t look = now - since < LOOK_AGAIN ? since + LOOK_AGAIN : INT64_MAX;
+		fy_futex_wait(&lane->room, seen, look < until ? look : until, false);
+	}
+	fy_store_relaxed_32(&lane->waiting, 0); /* nobody sleeps, and nobody is to be woken */
+	return room;
+}
+
+uint32_t fy_lane_tag_posts(struct fy_lane *lane, uint32_t tag)
+{
+	uint32_t before = lane->stream & ~FY_STREAM;
+	if (before) /* what a handler posted has to leave before the handler's message is done */
+		fy_store_release_64(&lane->handler_end[fy_record_tag_colour(before, 0)],
+		                    lane->tail);
+	lane->stream = (lane->stream & FY_STREAM) | tag;
+	return before;
+}

@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The lane: the ring through which one application thread hands records to
+ * the holder of the helm. One producer, one consumer, bytes instead of slots
+ * because records differ in length. Neither side waits for the other unless
+ * the ring is full; then the producer sleeps on `room`.
+ *
+ * Records never wrap: where one does not fit before the end of the ring, a
+ * PAD record fills the rest. `head` and `tail` count bytes since the
+ * beginning and are never reduced modulo the size, so that full and empty differ.
+ *
+ * The memory-model argument: the producer writes the record, then stores
+ * `tail` with release; the consumer loads `tail` with acquire and so sees the
+ * record. The consumer copies the record out, then stores `head` with release; the producer
+ * loads `head` with acquire before it overwrites those bytes.
+ * Sleeping: the producer sets `waiting`, fences, and loads `head`; the consumer stores `head`
+ * and then loads `waiting`, without a fence. Either the producer sees the room or the consumer the
+ * sleeper, but for a store that is just on its way: so the producer looks once more after a while.
+ */
+#ifndef FY_SHARED_LANE_H
+#define FY_SHARED_LANE_H
+
+#include <ck_stack.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/order.h"
+
+struct ferry;
+struct fy_record;
+
+#define FY_LANE_BYTES (128u * 1024)
+#define FY_LANE_INLINE 4096u /* a longer body goes by pointer */
+
+struct fy_lane {
+	/* The producer's line. */
+	/* written by the producer (release), read by the helm (acquire) */
+	FY_ALIGNED uint64_t tail;
+	uint64_t head_seen; /* the producer's own copy of head */
+	/* the number is constant; a handler of the producer has a tag with it, for what it posts
+	 * (the producer's) */
+	uint32_t stream;
+	/* 1 while the helm looks at this lane: set by whoever lists it (swap), cleared by the helm
+	 * before a process-wide barrier (outgoing.c) */
+	uint32_t listed;
+	uint32_t quick; /* the producer's: it has waited, so its next call may drive the engine */
+	/* the producer's: references of the engine, for its messages (engine.h) */
+	uint32_t engine_refs;
+	char *ring;                  /* constant */
+	uint64_t serial;             /* constant: the engine's, never reused */
+	struct fy_lane *thread_next; /* the thread's own list of its lanes */
+	struct ferry *engine;        /* constant; a reference of it, until the lane is freed */
+	/* the tail when a handler of the producer with a tag of that colour ended last: written by
+	 * the producer (release), read by the helm (acquire) after what it counts the handler by */
+	uint64_t handler_end[2];
+	/* The consumer's line. */
+	/* written by the helm (release), read by the producer (acquire) */
+	FY_ALIGNED uint64_t head;
+	uint64_t tail_seen;   /* the helm's */
+	struct fy_lane *next; /* the helm's list of lanes with work */
+	/* the helm's: the tail when the last fence began. What is before it and has no tag is of
+	 * the colour that was then */
+	uint64_t fence_mark;
+	uint64_t owed; /* the helm's: the tail when an agreement began */
+	/* the helm's: when its producer was last seen asleep for want of room; 0: never */
+	int64_t flooded_at;
+	uint64_t share;       /* the helm's: bytes that it took of it in its turn among floods */
+	uint32_t idle_sleeps; /* the helm's: sleeps since there was work in it */
+	bool stuck; /* the helm's: its first record found no room when it was looked at last */
+	/* Rarely touched. */
+	/* futex: the helm adds 1 when a waiting producer has room again */
+	FY_ALIGNED uint32_t room;
+	/* set by the producer that is about to sleep (swap), cleared by the helm (swap) and by the
+	 * producer when it goes on (relaxed: at worst it is woken for nothing) */
+	uint32_t waiting;
+	uint32_t left; /* set by the exiting thread (release): nothing more will come */
+	uint32_t refs; /* the thread's and the engine's (atomic add) */
+	/* set by whoever gives back the engine's reference (release): by the helm, which saw
+	 * `left`, or which stops; or by the thread, when the engine had stopped before it knew the
+	 * lane. Read by the thread (acquire): it may forget this lane */
+	uint32_t gone;
+	uint32_t known; /* the helm's: it is on the list of all lanes */
+	bool flooded;   /* the producer's: it waited for room since it last waited for a future */
+	/* the producer's: how much others have waited for futures lately (post.c), */
+	uint32_t others;
+	uint64_t waits_seen; /* and engine->waits when it last had no room */
+	uint32_t floods;     /* the producer's: how much others have flooded lately (post.c), and */
+	uint64_t full_seen;  /* engine->lane_full when it last began to wait for a future */
+	/* the producer's: when a call of it drove and left the engine to its wait; 0: none did
+	 * since then */
+	int64_t steered_at;
+	/* the producer's: for so many waits it is not believed to wait soon after a call */
+	uint32_t slow;
+	/* the producer's: it waited late after the last call that was left to its wait */
+	bool late;
+	struct fy_lane *all_next; /* the helm's list of all lanes */
+	ck_stack_entry_t entry;   /* its place among the newly active lanes */
+};
+
+uint32_t fy_lane_tag_posts(struct fy_lane *lane, uint32_t tag);
+
+struct fy_lane *fy_lane_create(struct ferry *engine, uint64_t serial, uint32_t stream);
+void fy_lane_release(struct fy_lane *lane);
+
+/* Producer: where a record of `size` bytes can be written, or NULL: full. */
+struct fy_record *fy_lane_reserve_slow(struct fy_lane *lane, uint32_t size);
+
+static inline struct fy_record *fy_lane_reserve(struct fy_lane *lane, uint32_t size)
+{
+	uint32_t at = (uint32_t)lane->tail & (FY_LANE_BYTES - 1);
+	if (fy_likely(at + size <= FY_LANE_BYTES &&
+	              lane->tail + size - lane->head_seen <= FY_LANE_BYTES))
+		return (struct fy_record *)(void *)(lane->ring + at);
+	return fy_lane_reserve_slow(lane, size);
+}
+/* Producer: publish the record that was written at fy_lane_reserve's place. */
+static inline void fy_lane_publish(struct fy_lane *lane, uint32_t size)
+{
+	fy_store_release_64(&lane->tail, lane->tail + size);
+}
+/* Consumer: is there something to take? */
+static inline bool fy_lane_has_work(struct fy_lane *lane)
+{
+	lane->tail_seen = fy_load_acquire_64(&lane->tail);
+	return lane->tail_seen != lane->head;
+}
+static inline struct fy_record *fy_lane_at(const struct fy_lane *lane, uint64_t position)
+{
+	return (struct fy_record *)(void *)(lane->ring + (position & (FY_LANE_BYTES - 1)));
+}
+/* Consumer: give everything before `head` back to the producer and wake it if it waits and much
+ * is free. */
+void fy_lane_consume(struct fy_lane *lane, uint64_t head);
+/* Producer: sleep until there is room for `size`, or `until`. False: time is up or *stop is set. */
+bool fy_lane_await_room(struct fy_lane *lane, uint32_t size, int64_t until, const uint32_t *stop);
+/* Any thread: make a producer that sleeps look again. */
+void fy_lane_nudge(struct fy_lane *lane);
+
+#endif

@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The mailbox: messages that no handler takes, for ferry_recv.
+ *
+ * The helm pushes onto `inbox`, a lock-free stack, and never waits for a
+ * reader. Readers share `lock` among themselves, move the inbox into ordered
+ * lists and search those. Where the helm needs the lists (a new handler, the grace of a
+ * call, close) it tries the lock and comes back at the next step.
+ */
+#include "shared/mailbox.h"
+
+#include <ck_stack.h>
+#include <limits.h>
+#include <pthread.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "ferry.h"
+#include "base/futex.h"
+#include "base/order.h"
+#include "shared/message.h"
+
+CK_STACK_CONTAINER(struct ferry_message, entry, message_of)
+
+void fy_mailbox_init(struct fy_mailbox *box)
+{
+	memset(box, 0, sizeof *box);
+	ck_stack_init(&box->inbox);
+	pthread_mutex_init(&box->lock, NULL);
+}
+
+void fy_mailbox_push(struct fy_mailbox *box, ferry_message *message)
+{
+	fy_add_64(&box->bytes, message->charge + message->large);
+	ck_stack_push_upmc(&box->inbox, &message->entry);
+	/* A read-modify-write, so a full fence: the reader counts itself, then reads news. */
+	fy_add_32(&box->news, 1);
+	if (fy_load_acquire_32(&box->readers))
+		fy_futex_wake(&box->news, INT_MAX, false);
+}
+
+void fy_mailbox_nudge(struct fy_mailbox *box)
+{
+	fy_add_32(&box->news, 1);
+	fy_futex_wake(&box->news, INT_MAX, false);
+}
+
+bool fy_mailbox_try(struct fy_mailbox *box)
+{
+	if (pthread_mutex_trylock(&box->lock) != 0)
+		return false;
+	fy_mailbox_sort(box);
+	return true;
+}
+
+void fy_mailbox_unlock(struct fy_mailbox *box)
+{
+	pthread_mutex_unlock(&box->lock);
+}
+
+static struct fy_mail_list *list_of(struct fy_mailbox *box, uint32_t op)
+{
+	return &box->by_op[(op * 2654435761u) >> 26];
+}
+
+static void append(struct fy_mailbox *box, ferry_message *m)
+{
+	struct fy_mail_list *mine = list_of(box, m->op);
+	m->next = NULL;
+	m->prev = box->all.last;
+	*(m->prev ? &m->prev->next : &box->all.first) = m;
+	box->all.last = m;
+	m->op_next = NULL;
+	m->op_prev = mine->last;
+	*(m->op_prev ? &m->op_prev->op_next : &mine->first) = m;
+	mine->last = m;
+}
+
+void fy_mailbox_sort(struct fy_mailbox *box)
+{
+	ck_stack_entry_t *entry = ck_stack_batch_pop_upmc(&box->inbox);
+	ferry_message *oldest = NULL;
+	while (entry) { /* the stack gives the newest first */
+		ferry_message *m = message_of(entry);
+		entry = CK_STACK_NEXT(entry);
+		m->next = oldest;
+		oldest = m;
+	}
+	while (oldest) {
+		ferry_message *m = oldest;
+		oldest = m->next;
+		append(box, m);
+	}
+}
+
+void fy_mailbox_remove(struct fy_mailbox *box, ferry_message *m)
+{
+	struct fy_mail_list *mine = list_of(box, m->op);
+	*(m->prev ? &m->prev->next : &box->all.first) = m->next;
+	*(m->next ? &m->next->prev : &box->all.last) = m->prev;
+	*(m->op_prev ? &m->op_prev->op_next : &mine->first) = m->op_next;
+	*(m->op_next ? &m->op_next->op_prev : &mine->last) = m->op_prev;
+	fy_add_64(&box->bytes, -(m->charge + m->large));
+}
+
+/* FERRY_ANY_OP matches the program's ops, not the library's. */
+static bool matches(const ferry_message *m, int source, uint32_t op)
+{
+	bool op_fits = op == FERRY_ANY_OP ? m->op < FERRY_OP_RESERVED : m->op == op;
+	return op_fits && (source == FERRY_ANY || m->source == source);
+}
+
+ferry_message *fy_mailbox_take(struct fy_mailbox *box, int source, uint32_t op)
+{
+	bool any = op == FERRY_ANY_OP;
+	ferry_message *m = any ? box->all.first : list_of(box, op)->first;
+	while (m && !matches(m, source, op))
+		m = any ? m->next : m->op_next;
+	if (m)
+		fy_mailbox_remove(box, m);
+	return m;
+}
+
+struct fy_mail_pattern *fy_mailbox_ask(struct fy_mailbox *box, int source, uint32_t op, int64_t now)
+{
+	struct fy_mail_pattern *oldest = &box->patterns[0];
+	for (unsigned i = 0; i < box->n_patterns; i++) {
+		struct fy_mail_pattern *p = &box->patterns[i];
+		if (p->source == source && p->op == op) {
+			p->asked = now;
+			return p;
+		}
+		if (oldest->waiting || (!p->waiting && p->asked < oldest->asked))
+			oldest = p;
+	}
+	if (box->n_patterns < FY_MAILBOX_PATTERNS)
+		oldest = &box->patterns[box->n_patterns++];
+	else if (oldest->waiting)
+		return NULL; /* 64 readers wait for different things: this one is not noted */
+	*oldest = (struct fy_mail_pattern){ .source = source, .op = op, .asked = now };
+	return oldest;
+}
+
+bool fy_mailbox_wanted(const struct fy_mailbox *box, const ferry_message *m, int64_t since)
+{
+	for (unsigned i = 0; i < box->n_patterns; i++) {
+		const struct fy_mail_pattern *p = &box->patterns[i];
+		if (matches(m, p->source, p->op) && (p->waiting || p->asked >= since))
+			return true;
+	}
+	return false;
+}
+
+bool fy_mailbox_known(const struct fy_mailbox *box, const ferry_message *m)
+{
+	for (unsigned i = 0; i < box->n_patterns; i++)
+		if (box->patterns[i].op == m->op && matches(m, box->patterns[i].source, m->op))
+			return true;
+	return fy_mailbox_wanted(box, m, m->arrived);
+}

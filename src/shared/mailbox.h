@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The mailbox: messages that no handler takes, for ferry_recv.
+ *
+ * The helm pushes onto `inbox`, a lock-free stack, and never waits for a
+ * reader. Readers share `lock` among themselves, move the inbox into ordered
+ * lists and search those. Where the helm needs the lists (a new handler, the grace of a
+ * call, close) it tries the lock and comes back at the next step.
+ */
+#ifndef FY_SHARED_MAILBOX_H
+#define FY_SHARED_MAILBOX_H
+
+#include <ck_stack.h>
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "ferry.h"
+
+#define FY_MAILBOX_OPS 64      /* lists by hash of the op */
+#define FY_MAILBOX_PATTERNS 64 /* what readers asked for, for the grace of calls */
+
+struct fy_mail_list {
+	ferry_message *first, *last;
+};
+struct fy_mail_pattern {
+	int source;
+	uint32_t op;
+	uint32_t waiting; /* readers that wait for it now */
+	int64_t asked;    /* when somebody last asked */
+};
+
+struct fy_mailbox {
+	ck_stack_t inbox; /* pushed by the helm (and by closing executors), emptied under lock */
+	/* futex: bumped by whoever pushes (atomic add), read by waiting readers (acquire) */
+	uint32_t news;
+	uint32_t readers; /* readers that sleep: atomic add; read by the helm after the push */
+	pthread_mutex_t lock;
+	struct fy_mail_list all;                              /* under lock, in order of arrival */
+	struct fy_mail_list by_op[FY_MAILBOX_OPS];            /* under lock, likewise */
+	struct fy_mail_pattern patterns[FY_MAILBOX_PATTERNS]; /* under lock */
+	unsigned n_patterns;
+	/* what is held: written under lock and by pushers (atomic add), read by anybody */
+	uint64_t bytes;
+};
+
+void fy_mailbox_init(struct fy_mailbox *box);
+/* The helm: one message, of which the reference goes over. */
+void fy_mailbox_push(struct fy_mailbox *box, ferry_message *message);
+/* The oldest that matches, or NULL. Under lock. */
+ferry_message *fy_mailbox_take(struct fy_mailbox *box, int source, uint32_t op);
+bool fy_mailbox_try(struct fy_mailbox *box);
+void fy_mailbox_unlock(struct fy_mailbox *box);
+/* A reader comes: note what it asks for. Under lock. */
+struct fy_mail_pattern *fy_mailbox_ask(struct fy_mailbox *box, int source, uint32_t op,
+                                       int64_t now);
+/* Has somebody asked for this message since `since`, or waits for it? Under lock. */
+bool fy_mailbox_wanted(const struct fy_mailbox *box, const ferry_message *message, int64_t since);
+/* Has anybody ever asked for its op, or for any since it came? Under lock. */
+bool fy_mailbox_known(const struct fy_mailbox *box, const ferry_message *message);
+void fy_mailbox_remove(struct fy_mailbox *box, ferry_message *message);
+/* Move the inbox to the lists. Under lock. */
+void fy_mailbox_sort(struct fy_mailbox *box);
+/* Wake every reader so that it looks again. */
+void fy_mailbox_nudge(struct fy_mailbox *box);
+
+#endif

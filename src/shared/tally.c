@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Received messages of one op, counted for what people are told. The helm counts those that it
+ * keeps, whoever frees one counts it off, on any thread.
+ */
+#include "shared/tally.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+#include "ferry.h"
+#include "helm/progress.h"
+#include "shared/engine.h"
+#include "shared/message.h"
+
+#define TALLIES_MAX 1024u /* ops beyond so many share one tally */
+
+static struct fy_tally **tally_place(ferry *e, uint32_t op)
+{
+	struct fy_tally **at = &e->tallies[(op * 2654435761u) >> 26];
+	while (*at && (*at)->op != op)
+		at = &(*at)->next;
+	return at;
+}
+
+static struct fy_tally *tally_of(ferry *e, uint32_t op)
+{
+	struct fy_tally **at = tally_place(e, op);
+	if (!*at && e->n_tallies >= TALLIES_MAX)
+		at = tally_place(e, FERRY_ANY_OP);
+	if (*at || !(*at = calloc(1, sizeof **at)))
+		return *at;
+	(*at)->op = e->n_tallies++ < TALLIES_MAX ? op : FERRY_ANY_OP;
+	return *at;
+}
+
+void fy_tally_keep(struct fy_progress *p, ferry_message *m)
+{
+	m->tally = tally_of(p->engine, m->op); /* NULL: no memory, it is not counted */
+	if (!m->tally)
+		return;
+	bool call = m->flags & FY_MESSAGE_CALL;
+	m->flags |= call ? FY_MESSAGE_ASKED : 0;
+	m->tally->kept++;
+	m->tally->asked += call;
+}
+
+void fy_tally_free_all(ferry *e)
+{
+	for (unsigned i = 0; i < FY_TALLIES; i++)
+		while (e->tallies[i]) {
+			struct fy_tally *t = e->tallies[i];
+			e->tallies[i] = t->next;
+			free(t);
+		}
+}

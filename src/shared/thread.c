@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What a thread is to the engines of its process: whether it runs inline user
+ * code, a handler of an executor or a step just now, and the lanes through which it posts.
+ */
+#include "shared/thread.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "ferry.h"
+#include "base/order.h"
+#include "base/program.h"
+#include "base/wakes.h"
+#include "shared/engine.h"
+#include "shared/lane.h"
+
+static _Thread_local ferry *doing[FY_DOINGS] __attribute__((tls_model("initial-exec")));
+static _Thread_local struct fy_wakes *wakes_meanwhile __attribute__((tls_model("initial-exec")));
+
+/* Who waits for what completed before inline user code is not kept waiting by it. */
+ferry *fy_thread_begin(enum fy_doing what, ferry *engine)
+{
+	ferry *before = doing[what];
+	if (what == FY_INLINE && !before) {
+		wakes_meanwhile = fy_wakes_collect(NULL);
+		fy_program_enter();
+	}
+	doing[what] = engine;
+	return before;
+}
+
+void fy_thread_end(enum fy_doing what, ferry *before)
+{
+	if (what == FY_INLINE && !before) {
+		fy_program_leave();
+		fy_wakes = wakes_meanwhile;
+	}
+	doing[what] = before;
+}
+
+bool fy_thread_is_stepping(const ferry *engine)
+{
+	return engine && doing[FY_STEPPING] == engine;
+}
+
+bool fy_thread_in_handler(const ferry *engine)
+{
+	return doing[FY_HANDLING] == engine;
+}
+
+bool fy_thread_on_progress(const ferry *engine)
+{
+	return doing[FY_INLINE] && (!engine || doing[FY_INLINE] == engine);
+}
+
+_Thread_local struct fy_thread_recent fy_thread_recent __attribute__((tls_model("initial-exec")));
+_Thread_local struct fy_lane *fy_thread_lanes __attribute__((tls_model("initial-exec")));
+
+/* Lanes of engines that were closed meanwhile are forgotten on the way. */
+struct fy_lane *fy_thread_find_lane(uint64_t serial)
+{
+	struct fy_lane *found = NULL;
+	for (struct fy_lane **at = &fy_thread_lanes; *at;) {
+		struct fy_lane *lane = *at;
+		if (fy_load_acquire_32(&lane->gone)) {
+			*at = lane->thread_next;
+			if (fy_thread_recent.lane == lane)
+				fy_thread_recent = (struct fy_thread_recent){ 0 };
+			fy_lane_release(lane);
+			continue;
+		}
+		if (lane->serial == serial)
+			found = lane;
+		at = &lane->thread_next;
+	}
+	return found;
+}
+
+void fy_thread_forget_lanes(void)
+{
+	fy_thread_find_lane(0);
+}
+
+uint32_t fy_thread_tag_posts(ferry *engine, uint32_t tag)
+{
+	struct fy_lane *lane = fy_thread_recent.serial == engine->serial
+	                               ? fy_thread_recent.lane
+	                               : fy_thread_find_lane(engine->serial);
+	/* a lane that is made later asks fy_handler_tag_here */
+	return lane ? fy_lane_tag_posts(lane, tag) : 0;
+}

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef FY_SHARED_THREAD_H
+#define FY_SHARED_THREAD_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "ferry.h"
+
+struct fy_lane;
+
+/* What this thread is doing for an engine: a step, a handler that an executor runs, inline user
+ * code. One of a kind at a time counts, the innermost: begin returns the engine of the one around
+ * it, which the end is given. */
+enum fy_doing { FY_STEPPING, FY_HANDLING, FY_INLINE, FY_DOINGS };
+
+/* The lane that this thread used last. */
+struct fy_thread_recent {
+	uint64_t serial;
+	struct fy_lane *lane;
+};
+
+/* Lanes of engines that have closed: this thread forgets its own. */
+void fy_thread_forget_lanes(void);
+ferry *fy_thread_begin(enum fy_doing what, ferry *engine);
+void fy_thread_end(enum fy_doing what, ferry *before);
+bool fy_thread_is_stepping(const ferry *engine);
+bool fy_thread_in_handler(const ferry *engine);
+/* Inline user code of this engine, or of any: NULL. */
+bool fy_thread_on_progress(const ferry *engine);
+
+extern _Thread_local struct fy_thread_recent fy_thread_recent
+	__attribute__((tls_model("initial-exec")));
+
+/* From now on it has this one. Returns what was. */
+uint32_t fy_thread_tag_posts(ferry *engine, uint32_t tag);
+extern _Thread_local struct fy_lane *fy_thread_lanes __attribute__((tls_model("initial-exec")));
+struct fy_lane *fy_thread_find_lane(uint64_t serial);
+
+#endif

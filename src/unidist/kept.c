@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the communication routines keep between two calls, one list an engine:
+ *
+ *  1. The message whose op ferry_recv_operation_type told a thread, for that
+ *     thread until it fetches the data. A thread has at most one.
+ *  2. A buffer that was longer than the memory given for it, for any thread
+ *     that asks for buffers of its source next. It is the oldest of its source
+ *     that was not given away, so it goes, and goes back, to the front.
+ *
+ * The list is under a lock that is held for a walk over a few entries. Threads
+ * are told apart by numbers that are never used twice. An entry owns a
+ * reference of its message; what is never fetched goes with the engine.
+ */
+#include "unidist/kept.h"
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+#include "ferry.h"
+#include "base/fail.h"
+#include "base/order.h"
+#include "shared/engine.h"
+
+struct fy_exchange {
+	pthread_mutex_t lock;
+	struct fy_kept *first; /* under lock */
+};
+
+uint64_t fy_kept_thread(void)
+{
+	static uint64_t last;          /* atomic add */
+	static __thread uint64_t mine; /* this thread's alone */
+	if (!mine)
+		mine = fy_add_64(&last, 1) + 1;
+	return mine;
+}
+
+static void exchange_free(void *slot)
+{
+	struct fy_exchange *x = slot;
+	while (x->first) {
+		struct fy_kept *kept = x->first;
+		x->first = kept->next;
+		ferry_message_release(kept->message);
+		free(kept);
+	}
+	pthread_mutex_destroy(&x->lock);
+	free(x);
+}
+
+static struct fy_exchange *exchange_create(void)
+{
+	struct fy_exchange *x = calloc(1, sizeof *x);
+	if (x)
+		pthread_mutex_init(&x->lock, NULL);
+	return x;
+}
+
+int fy_kept_of(ferry *engine, struct fy_exchange **exchange_p)
+{
+	void **slot = fy_engine_slot(engine, exchange_free);
+	struct fy_exchange *x = slot ? fy_load_acquire_ptr(slot) : NULL;
+	if (slot && !x) {
+		x = exchange_create();
+		if (x && !fy_cas_ptr(slot, NULL, x)) {
+			exchange_free(x);
+			x = fy_load_acquire_ptr(slot);
+		}
+	}
+	if (!x)
+		return fy_fail(FERRY_ENOMEM, "no memory for the communication routines");
+	*exchange_p = x;
+	return FERRY_OK;
+}
+
+void fy_kept_put(struct fy_exchange *x, struct fy_kept *kept)
+{
+	pthread_mutex_lock(&x->lock);
+	kept->next = x->first;
+	x->first = kept;
+	pthread_mutex_unlock(&x->lock);
+}
+
+static bool is_from(const ferry_message *message, int source)
+{
+	return source == FERRY_ANY || ferry_message_source(message) == source;
+}
+
+struct fy_kept *fy_kept_take(struct fy_exchange *x, uint64_t thread, int source)
+{
+	pthread_mutex_lock(&x->lock);
+	struct fy_kept **link = &x->first;
+	while (*link && ((*link)->thread != thread || !is_from((*link)->message, source)))
+		link = &(*link)->next;
+	struct fy_kept *kept = *link;
+	if (kept)
+		*link = kept->next;
+	pthread_mutex_unlock(&x->lock);
+	return kept;
+}

@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The ops of the communication routines. An operation of the program travels
+ * under its own op, with its data as the body (and attachments) of the same
+ * message; what has no operation travels under one of these. That is all there
+ * is of them on the wire.
+ */
+#ifndef FY_UNIDIST_OPS_H
+#define FY_UNIDIST_OPS_H
+
+#define FY_OP_OBJECT 0xFFFF0001u  /* (i)send_object: the body is one msgpack object */
+#define FY_OP_BUFFER 0xFFFF0002u  /* (i)send_buffer: no body, the bytes are attachment 0 */
+#define FY_OP_COMPLEX 0xFFFF0003u /* (i)send_complex_data: like an object */
+
+#endif

@@ -1,0 +1,288 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The communication routines of unidist, the receiving half. Over ferry_recv,
+ * and what exchange.h keeps between two calls.
+ */
+#include <errno.h>
+#include <sched.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "ferry_msgpack.h"
+#include "app/recv.h"
+#include "base/cancel.h"
+#include "base/clock.h"
+#include "base/fail.h"
+#include "shared/engine.h"
+#include "shared/thread.h"
+#include "unidist/kept.h"
+#include "unidist/ops.h"
+
+/* What every receive begins with. After FERRY_OK the engine, and so what is kept, stays until
+ * fy_engine_leave. */
+static int begin(ferry *engine, int source, int64_t timeout, bool results,
+                 struct fy_exchange **exchange_p)
+{
+	if (!engine)
+		return fy_fail(FERRY_EINVAL, "engine is NULL: open one with ferry_open");
+	if (!results)
+		return fy_fail(FERRY_EINVAL,
+		               "there is nowhere to put the result: an output argument is NULL");
+	if (source != FERRY_ANY && (source < 0 || source >= ferry_size(engine)))
+		return fy_fail(FERRY_EINVAL, "there is no rank %d: use 0 to %d, or FERRY_ANY",
+		               source, ferry_size(engine) - 1);
+	if (!fy_clock_timeout_ok(timeout))
+		return fy_fail(FERRY_EINVAL, "a time of %lld ns: use 0 and more, or FERRY_FOREVER",
+		               (long long)timeout);
+	if (!fy_engine_enter(engine))
+		return fy_fail(FERRY_ESTOPPED, "the engine has stopped");
+	int status = fy_kept_of(engine, exchange_p);
+	if (status != FERRY_OK)
+		fy_engine_leave(engine);
+	return status;
+}
+
+/* What is kept for this call: this thread's operation first, then, of buffers,
+ * what did not fit before. */
+static struct fy_kept *find_kept(struct fy_exchange *x, int source, uint32_t op)
+{
+	struct fy_kept *kept = fy_kept_take(x, fy_kept_thread(), source);
+	return kept || op != FY_OP_BUFFER ? kept : fy_kept_take(x, FY_ANY_THREAD, source);
+}
+
+/* The data of this thread's operation, else the next message of this op. */
+static int receive(ferry *engine, int source, uint32_t op, int64_t timeout,
+                   ferry_message **message_p)
+{
+	struct fy_exchange *x;
+	int status = begin(engine, source, timeout, message_p != NULL, &x);
+	if (status != FERRY_OK)
+		return status;
+	struct fy_kept *kept = find_kept(x, source, op);
+	if (kept)
+		*message_p = kept->message;
+	else
+		status = fy_recv(engine, source, op, timeout, message_p);
+	free(kept);
+	fy_engine_leave(engine);
+	return status;
+}
+
+int ferry_recv_object(ferry *engine, int source, int64_t timeout, ferry_message **message_p)
+{
+	return receive(engine, source, FY_OP_OBJECT, timeout, message_p);
+}
+
+int ferry_recv_simple_operation(ferry *engine, int source, int64_t timeout,
+                                ferry_message **message_p)
+{
+	return receive(engine, source, FY_OP_OBJECT, timeout, message_p);
+}
+
+int ferry_recv_complex_data(ferry *engine, int source, int64_t timeout, ferry_message **message_p)
+{
+	return receive(engine, source, FY_OP_COMPLEX, timeout, message_p);
+}
+
+int ferry_recv_serialized_data(ferry *engine, int source, int64_t timeout,
+                               ferry_message **message_p)
+{
+	return receive(engine, source, FY_OP_BUFFER, timeout, message_p);
+}
+
+const void *ferry_message_data(const ferry_message *message, size_t *nbytes_p)
+{
+	if (message && ferry_message_op(message) == FY_OP_BUFFER)
+		return ferry_message_attachment(message, 0, nbytes_p);
+	return ferry_message_body(message, nbytes_p);
+}
+
+/* Sleep between two polls; where nobody else drives the engine, drive it. */
+static void pause_for(ferry *engine, int64_t backoff)
+{
+	struct timespec time = { .tv_sec = backoff / 1000000000, .tv_nsec = backoff % 1000000000 };
+	int cancel = fy_cancel_later();
+	if (engine->options.flags & FERRY_NO_THREAD)
+		ferry_progress(engine, 0);
+	if (backoff)
+		while (nanosleep(&time, &time) != 0 && errno == EINTR)
+			;
+	else
+		sched_yield();
+	fy_cancel_as(cancel);
+}
+
+int ferry_busy_wait_recv(ferry *engine, int source, int64_t backoff, ferry_message **message_p)
+{
+	if (backoff < 0)
+		return fy_fail(FERRY_EINVAL, "a backoff of %lld ns: use 0 and more",
+		               (long long)backoff);
+	int status = receive(engine, source, FY_OP_OBJECT, 0, message_p);
+	if (status == FERRY_PENDING && fy_thread_on_progress(engine))
+		return fy_fail(FERRY_EDEADLK,
+		               "polling in inline code would wait for itself: use a handler");
+	while (status == FERRY_PENDING) {
+		pause_for(engine, backoff);
+		status = fy_recv(engine, source, FY_OP_OBJECT, 0, message_p);
+	}
+	return status;
+}
+
+/* ---- operations --------------------------------------------------------- */
+
+static bool has_data(const ferry_message *message)
+{
+	size_t nbytes;
+	ferry_message_body(message, &nbytes);
+	return nbytes > 0 || ferry_message_attachments(message) > 0;
+}
+
+/* The operation before: without data there was nothing to fetch. */
+static int check_fetched(struct fy_exchange *x)
+{
+	struct fy_kept *kept = fy_kept_take(x, fy_kept_thread(), FERRY_ANY);
+	if (!kept)
+		return FERRY_OK;
+	if (has_data(kept->message)) {
+		int status = fy_fail(FERRY_EINVAL,
+		                     "the data of operation %u from rank %d was not fetched: call "
+		                     "a ferry_recv_... first",
+		                     ferry_message_op(kept->message),
+		                     ferry_message_source(kept->message));
+		fy_kept_put(x, kept);
+		return status;
+	}
+	ferry_message_release(kept->message);
+	free(kept);
+	return FERRY_OK;
+}
+
+/* The next operation, kept for this thread. */
+static int keep_operation(ferry *engine, struct fy_exchange *x, int64_t timeout, uint32_t *op_p,
+                          int *source_p)
+{
+	struct fy_kept *kept = malloc(sizeof *kept);
+	if (!kept)
+		return fy_fail(FERRY_ENOMEM, "no memory to keep an operation's data");
+	kept->thread = fy_kept_thread();
+	int status = ferry_recv(engine, FERRY_ANY, FERRY_ANY_OP, timeout, &kept->message);
+	if (status != FERRY_OK) {
+		free(kept);
+		return status;
+	}
+	*op_p = ferry_message_op(kept->message);
+	*source_p = ferry_message_source(kept->message);
+	fy_kept_put(x, kept);
+	return FERRY_OK;
+}
+
+int ferry_recv_operation_type(ferry *engine, int64_t timeout, uint32_t *op_p, int *source_p)
+{
+	struct fy_exchange *x;
+	int status = begin(engine, FERRY_ANY, timeout, op_p && source_p, &x);
+	if (status != FERRY_OK)
+		return status;
+	status = check_fetched(x);
+	if (status == FERRY_OK)
+		status = keep_operation(engine, x, timeout, op_p, source_p);
+	fy_engine_leave(engine);
+	return status;
+}
+
+/* ---- receiving buffers --------------------------------------------------- */
+
+/* Memory with the bytes, the caller's: the message's own where it gives it away. */
+static void *take_bytes(ferry_message *message, const void *data, size_t nbytes)
+{
+	size_t taken;
+	void *memory =
+		ferry_message_attachments(message) ? ferry_message_take(message, 0, &taken) : NULL;
+	if (memory)
+		return memory;
+	memory = malloc(nbytes ? nbytes : 1);
+	if (memory && nbytes)
+		memcpy(memory, data, nbytes);
+	return memory;
+}
+
+/* Give the message's bytes to the caller of ferry_recv_buffer. */
+static int give_bytes(ferry_message *message, void **data_p, size_t *nbytes_p)
+{
+	size_t nbytes = 0, room = *nbytes_p;
+	bool attached = ferry_message_attachments(message) > 0;
+	const void *data = ferry_message_body(message, &nbytes);
+	if (attached && (nbytes > 0 || ferry_message_attachments(message) > 1))
+		return fy_fail(FERRY_EINVAL,
+		               "the data of operation %u is an object: use ferry_recv_complex_data",
+		               ferry_message_op(message));
+	if (attached)
+		data = ferry_message_attachment(message, 0, &nbytes);
+	if (!*data_p) {
+		void *memory = take_bytes(message, data, nbytes);
+		if (!memory)
+			return fy_fail(FERRY_ENOMEM, "no memory for a buffer of %zu bytes", nbytes);
+		*data_p = memory;
+	} else if (nbytes > room) {
+		*nbytes_p = nbytes;
+		return fy_fail(
+			FERRY_ETRUNC,
+			"the buffer has %zu bytes, there is room for %zu: call again with more",
+			nbytes, room);
+	} else if (nbytes)
+		memcpy(*data_p, data, nbytes);
+	*nbytes_p = nbytes;
+	return FERRY_OK;
+}
+
+/* Something kept, or what comes next, as a kept thing that can be put back. */
+static int receive_kept(ferry *engine, struct fy_exchange *x, int source, int64_t timeout,
+                        struct fy_kept **kept_p)
+{
+	struct fy_kept *kept = find_kept(x, source, FY_OP_BUFFER);
+	if (!kept) {
+		kept = malloc(sizeof *kept);
+		if (!kept)
+			return fy_fail(FERRY_ENOMEM, "no memory to receive a buffer");
+		kept->thread = FY_ANY_THREAD;
+		int status = fy_recv(engine, source, FY_OP_BUFFER, timeout, &kept->message);
+		if (status != FERRY_OK) {
+			free(kept);
+			return status;
+		}
+	}
+	*kept_p = kept;
+	return FERRY_OK;
+}
+
+/* Receive and give; what cannot be given is kept. */
+static int receive_bytes(ferry *engine, struct fy_exchange *x, int source, int64_t timeout,
+                         void **data_p, size_t *nbytes_p)
+{
+	struct fy_kept *kept = NULL;
+	int status = receive_kept(engine, x, source, timeout, &kept);
+	if (status != FERRY_OK)
+		return status;
+	status = give_bytes(kept->message, data_p, nbytes_p);
+	if (status != FERRY_OK) {
+		fy_kept_put(x, kept);
+		return status;
+	}
+	ferry_message_release(kept->message);
+	free(kept);
+	return FERRY_OK;
+}
+
+int ferry_recv_buffer(ferry *engine, int source, int64_t timeout, void **data_p, size_t *nbytes_p)
+{
+	struct fy_exchange *x;
+	int status = begin(engine, source, timeout, data_p && nbytes_p, &x);
+	if (status != FERRY_OK)
+		return status;
+	status = receive_bytes(engine, x, source, timeout, data_p, nbytes_p);
+	fy_engine_leave(engine);
+	return status;
+}

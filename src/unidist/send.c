@@ -1,0 +1,338 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The communication routines of unidist, the sending half; reception.c is the
+ * other. Over messages and posts and nothing else: where the original sends an
+ * operation and its data as two to many matched messages on one untagged
+ * stream, here they are one message, so that two threads cannot send theirs
+ * into each other.
+ */
+#include <msgpack.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+#include "ferry_msgpack.h"
+#include "app/post.h"
+#include "base/fail.h"
+#include "codec/object.h"
+#include "shared/message.h"
+#include "shared/thread.h"
+#include "unidist/ops.h"
+
+/* ---- sending ------------------------------------------------------------ */
+
+static int check_engine(const ferry *engine)
+{
+	return engine ? FERRY_OK
+	              : fy_fail(FERRY_EINVAL, "engine is NULL: open one with ferry_open");
+}
+
+static int check_op(uint32_t op)
+{
+	if (op < FERRY_OP_RESERVED)
+		return FERRY_OK;
+	return fy_fail(FERRY_EINVAL,
+	               "op 0x%x is reserved for the library: use one below 0xFFFF0000", op);
+}
+
+/* What every send looks at first; `blocking` ones must not wait on the progress thread. */
+static int check_send(const ferry *engine, bool blocking)
+{
+	int status = check_engine(engine);
+	if (status == FERRY_OK && blocking && fy_thread_on_progress(engine))
+		status = fy_fail(
+			FERRY_EDEADLK,
+			"a blocking send in inline code would wait for itself: use the i form");
+	return status;
+}
+
+/* Post, and wait until it is delivered. */
+static int deliver(ferry *engine, int rank, ferry_message *message)
+{
+	ferry_future *future;
+	int status = fy_post_message(engine, rank, message, &future);
+	if (status != FERRY_OK)
+		return status;
+	status = ferry_future_wait(future, FERRY_FOREVER);
+	ferry_future_release(future);
+	return status;
+}
+
+/* The one way out of all sends: `message` is released unless *keep_p takes it. */
+static int send_message(ferry *engine, int rank, ferry_message *message, bool blocking,
+                        ferry_future **future_p, ferry_message **keep_p)
+{
+	int status = blocking ? deliver(engine, rank, message)
+	                      : fy_post_message(engine, rank, message, future_p);
+	if (status == FERRY_OK && keep_p)
+		*keep_p = message;
+	else
+		ferry_message_release(message);
+	return status;
+}
+
+/* A message with an object for a body; NULL: without. */
+static int make(ferry *engine, uint32_t op, const msgpack_object *object, bool copy,
+                ferry_message **message_p)
+{
+	ferry_message *message = NULL;
+	int status = fy_message_create(engine, op, &message);
+	if (status == FERRY_OK && object)
+		status = fy_object_pack(message, object, copy);
+	if (status == FERRY_OK)
+		*message_p = message;
+	else if (message)
+		ferry_message_release(message);
+	return status;
+}
+
+/* An object on its way, in whichever form. */
+static int send_object(ferry *engine, int rank, uint32_t op, const msgpack_object *object,
+                       bool blocking, ferry_future **future_p)
+{
+	ferry_message *message;
+	int status = make(engine, op, object, !blocking && !future_p, &message);
+	return status == FERRY_OK ? send_message(engine, rank, message, blocking, future_p, NULL)
+	                          : status;
+}
+
+static int check_object(const msgpack_object *object)
+{
+	return object ? FERRY_OK
+	              : fy_fail(FERRY_EINVAL, "object is NULL: give one, nil for nothing");
+}
+
+int ferry_send_object(ferry *engine, int rank, const msgpack_object *object)
+{
+	int status = check_send(engine, true);
+	if (status == FERRY_OK)
+		status = check_object(object);
+	return status == FERRY_OK ? send_object(engine, rank, FY_OP_OBJECT, object, true, NULL)
+	                          : status;
+}
+
+int ferry_isend_object(ferry *engine, int rank, const msgpack_object *object,
+                       ferry_future **future_p)
+{
+	int status = check_send(engine, false);
+	if (status == FERRY_OK)
+		status = check_object(object);
+	return status == FERRY_OK ? send_object(engine, rank, FY_OP_OBJECT, object, false, future_p)
+	                          : status;
+}
+
+int ferry_send_simple_operation(ferry *engine, int rank, uint32_t op, const msgpack_object *object)
+{
+	int status = check_send(engine, true);
+	if (status == FERRY_OK)
+		status = check_op(op);
+	return status == FERRY_OK ? send_object(engine, rank, op, object, true, NULL) : status;
+}
+
+int ferry_isend_simple_operation(ferry *engine, int rank, uint32_t op, const msgpack_object *object,
+                                 ferry_future **future_p)
+{
+	int status = check_send(engine, false);
+	if (status == FERRY_OK)
+		status = check_op(op);
+	return status == FERRY_OK ? send_object(engine, rank, op, object, false, future_p) : status;
+}
+
+int ferry_isend_serialized_operation(ferry *engine, int rank, uint32_t op, const void *data,
+                                     size_t nbytes, ferry_future **future_p)
+{
+	ferry_message *message = NULL;
+	int status = check_send(engine, false);
+	if (status == FERRY_OK)
+		status = check_op(op);
+	if (status == FERRY_OK)
+		status = make(engine, op, NULL, false, &message);
+	if (status != FERRY_OK)
+		return status;
+	status = ferry_message_write(message, data, nbytes);
+	if (status == FERRY_OK)
+		return send_message(engine, rank, message, false, future_p, NULL);
+	ferry_message_release(message);
+	return status;
+}
+
+/* ---- buffers ------------------------------------------------------------ */
+
+/* The caller's release, behind one that can be called off: a send that fails must not call it. */
+struct loan {
+	ferry_release_fn *release;
+	void *arg;
+};
+
+static void end_loan(void *data, void *arg)
+{
+	struct loan *loan = arg;
+	if (loan->release)
+		loan->release(data, loan->arg);
+	free(loan);
+}
+
+/* Attach what is borrowed until `release`. *loan_p is the message's, and valid as long as
+ * that is. */
+static int attach_loan(ferry_message *message, const void *data, size_t nbytes,
+                       ferry_release_fn *release, void *arg, struct loan **loan_p)
+{
+	struct loan *loan = malloc(sizeof *loan);
+	if (!loan)
+		return fy_fail(FERRY_ENOMEM, "no memory to lend a buffer");
+	*loan = (struct loan){ release, arg };
+	int status = ferry_message_attach(message, data, nbytes, end_loan, loan);
+	if (status == FERRY_OK)
+		*loan_p = loan;
+	else
+		free(loan);
+	return status;
+}
+
+static int post_loan(ferry *engine, int rank, ferry_message *message, struct loan *loan,
+                     ferry_future **future_p)
+{
+	int status = fy_post_message(engine, rank, message, future_p);
+	if (status != FERRY_OK)
+		loan->release = NULL;
+	ferry_message_release(message);
+	return status;
+}
+
+static int check_bytes(const void *data, size_t nbytes)
+{
+	return data || nbytes == 0
+	               ? FERRY_OK
+	               : fy_fail(FERRY_EINVAL, "data is NULL, but nbytes is %zu", nbytes);
+}
+
+int ferry_send_buffer(ferry *engine, int rank, const void *data, size_t nbytes)
+{
+	ferry_message *message;
+	int status = check_send(engine, true);
+	if (status == FERRY_OK)
+		status = check_bytes(data, nbytes);
+	if (status == FERRY_OK)
+		status = make(engine, FY_OP_BUFFER, NULL, false, &message);
+	if (status != FERRY_OK)
+		return status;
+	status = ferry_message_attach(message, data, nbytes, NULL, NULL);
+	if (status == FERRY_OK)
+		return send_message(engine, rank, message, true, NULL, NULL);
+	ferry_message_release(message);
+	return status;
+}
+
+int ferry_isend_buffer(ferry *engine, int rank, const void *data, size_t nbytes,
+                       ferry_release_fn *release, void *arg, ferry_future **future_p)
+{
+	ferry_message *message;
+	struct loan *loan = NULL;
+	int status = check_send(engine, false);
+	if (status == FERRY_OK)
+		status = check_bytes(data, nbytes);
+	if (status == FERRY_OK)
+		status = make(engine, FY_OP_BUFFER, NULL, false, &message);
+	if (status != FERRY_OK)
+		return status;
+	if (release)
+		status = attach_loan(message, data, nbytes, release, arg, &loan);
+	else if (future_p)
+		status = ferry_message_attach(message, data, nbytes, NULL, NULL);
+	else
+		status = fy_object_attach_copy(message, data, nbytes);
+	if (loan)
+		return post_loan(engine, rank, message, loan, future_p);
+	if (status == FERRY_OK)
+		return send_message(engine, rank, message, false, future_p, NULL);
+	ferry_message_release(message);
+	return status;
+}
+
+/* ---- serialized once, sent often ---------------------------------------- */
+
+static void release_lender(void *data, void *arg)
+{
+	(void)data;
+	ferry_message_release(arg);
+}
+
+/* Append the body of a packed message, and attach what it has, on loan from it. */
+static int borrow_all(ferry_message *message, ferry_message *packed)
+{
+	size_t nbytes;
+	const void *body = ferry_message_body(packed, &nbytes);
+	int status = ferry_message_write(message, body, nbytes);
+	for (size_t i = 0; status == FERRY_OK && i < ferry_message_attachments(packed); i++) {
+		const void *data = ferry_message_attachment(packed, i, &nbytes);
+		ferry_message_retain(packed);
+		status = ferry_message_attach(message, data, nbytes, release_lender, packed);
+		if (status != FERRY_OK)
+			ferry_message_release(packed);
+	}
+	return status;
+}
+
+/* A packed message under this op: itself, or, since a message has one op for
+ * ever, another one with the same bytes. Nothing is serialized. */
+static int again(ferry *engine, uint32_t op, ferry_message *packed, ferry_message **message_p)
+{
+	if (ferry_message_op(packed) == op && fy_message_engine(packed) == engine &&
+	    !(packed->flags & FY_MESSAGE_RECEIVED)) {
+		ferry_message_retain(packed);
+		*message_p = packed;
+		return FERRY_OK;
+	}
+	ferry_message *message;
+	int status = make(engine, op, NULL, false, &message);
+	if (status != FERRY_OK)
+		return status;
+	status = borrow_all(message, packed);
+	if (status == FERRY_OK)
+		*message_p = message;
+	else
+		ferry_message_release(message);
+	return status;
+}
+
+static int send_complex(ferry *engine, int rank, uint32_t op, const msgpack_object *object,
+                        ferry_message **packed_p, bool blocking, ferry_future **future_p)
+{
+	ferry_message *message = NULL;
+	int status = check_send(engine, blocking);
+	if (status != FERRY_OK)
+		return status;
+	if (object)
+		status = make(engine, op, object, !blocking && !future_p, &message);
+	else if (packed_p && *packed_p)
+		status = again(engine, op, *packed_p, &message);
+	else
+		status = fy_fail(FERRY_EINVAL,
+		                 "object is NULL and *packed_p has no message to send again");
+	if (status != FERRY_OK)
+		return status;
+	return send_message(engine, rank, message, blocking, future_p, object ? packed_p : NULL);
+}
+
+int ferry_send_complex_data(ferry *engine, int rank, const msgpack_object *object,
+                            ferry_message **packed_p)
+{
+	return send_complex(engine, rank, FY_OP_COMPLEX, object, packed_p, true, NULL);
+}
+
+int ferry_isend_complex_data(ferry *engine, int rank, const msgpack_object *object,
+                             ferry_message **packed_p, ferry_future **future_p)
+{
+	return send_complex(engine, rank, FY_OP_COMPLEX, object, packed_p, false, future_p);
+}
+
+int ferry_isend_complex_operation(ferry *engine, int rank, uint32_t op,
+                                  const msgpack_object *object, ferry_message **packed_p,
+                                  ferry_future **future_p)
+{
+	int status = check_op(op);
+	return status == FERRY_OK
+	               ? send_complex(engine, rank, op, object, packed_p, false, future_p)
+	               : status;
+}

@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The library's own ops, and the bodies of control records and announcements. Bytes alone:
+ * doc/wire-format.md.
+ */
+#ifndef FY_WIRE_BODIES_H
+#define FY_WIRE_BODIES_H
+
+#include <stdint.h>
+
+/* The library's own ops. */
+#define FY_OP_FLUSH 0xFFFFFF01u     /* delivered like any post, then forgotten */
+#define FY_OP_FLUSH_ALL 0xFFFFFF02u /* lanes only */
+#define FY_OP_START 0xFFFFFF03u     /* lanes only: an operation of MPI, see mpi_start.h */
+#define FY_OP_ACK_STREAM 0xFFFFFF10u
+#define FY_OP_REFUSED 0xFFFFFF11u
+#define FY_OP_GRANT 0xFFFFFF12u
+#define FY_OP_LENGTHS 0xFFFFFF13u
+#define FY_OP_AGREE_UP 0xFFFFFF14u
+#define FY_OP_AGREE_DOWN 0xFFFFFF15u
+#define FY_OP_RECALL 0xFFFFFF16u
+#define FY_OP_GIVE 0xFFFFFF17u
+#define FY_OP_LOST 0xFFFFFF18u
+#define FY_OP_AGREE_NEWS 0xFFFFFF19u
+
+#define FY_LENGTHS_RECORD 256u /* lengths that one record carries */
+
+struct fy_announce {          /* body of a FY_LARGE record, then the first lengths */
+	uint64_t xid;         /* of this pair, in this direction, never reused */
+	uint64_t total;       /* bytes of all parts */
+	uint64_t first_chunk; /* numbers give the tags: 1 + number % tag_max */
+	uint32_t n_parts;     /* the body, then the attachments */
+	uint32_t chunk_bytes;
+	uint32_t flags;
+	int32_t status; /* of a reply that is an error */
+};
+#define FY_ANNOUNCE_PREPAID 0x1u /* paid from the credit: the data comes without a grant */
+
+struct fy_grant { /* body of FY_OP_GRANT */
+	uint64_t xid;
+	int32_t status; /* 0, or why the message is refused */
+	uint32_t zero;
+};
+/* body of FY_OP_LOST: no chunk from number `started` on was started, and some of the last before
+ * it failed */
+struct fy_lost {
+	uint64_t xid, started;
+	uint32_t which; /* bit i: chunk started - 1 - i does not come */
+	int32_t status;
+};
+struct fy_reply_error { /* in front of the text of a reply that says no */
+	int32_t status;
+	/* 1: the status is the library's own and arrives as it is; 0: the handler's, arrives
+	 * as EREMOTE */
+	uint32_t ferrys;
+};
+/* body of FY_OP_REFUSED: the records of batch `seq` from `index` on were not believed */
+struct fy_refused {
+	uint32_t seq, index;
+	int32_t status;
+	uint32_t zero;
+};
+/* body of FY_OP_ACK_STREAM: so many more FY_HELD records of that stream are delivered */
+struct fy_ack_stream {
+	uint32_t stream, count;
+};
+struct fy_agree_word { /* body of FY_OP_AGREE_UP and _DOWN */
+	uint32_t n, round;
+	uint32_t kind;    /* FY_AGREE_FENCE or FY_AGREE_CLOSE, and FY_AGREE_TAINTED */
+	uint32_t verdict; /* down; up: 0 */
+	uint64_t sent, done;
+};
+#define FY_AWAITED_NAMED 4u
+struct fy_awaited { /* ranks that a close waits for */
+	uint32_t count, zero;
+	uint32_t first[FY_AWAITED_NAMED]; /* the lowest ones of them */
+};
+struct fy_agree_news { /* body of FY_OP_AGREE_NEWS: a rank closes */
+	uint32_t closer;
+	uint32_t fences;           /* that it had finished */
+	struct fy_awaited awaited; /* up: of the ranks below; down: of all */
+};
+_Static_assert(sizeof(struct fy_agree_news) == 32, "the wire format says 32 bytes");
+
+static inline uint32_t fy_bodies_lengths(uint32_t n)
+{
+	return n < FY_LENGTHS_RECORD ? n : FY_LENGTHS_RECORD;
+}
+
+#endif
