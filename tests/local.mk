@@ -198,6 +198,7 @@ script_tests = \
 	%D%/api/header_warnings.sh \
 	%D%/api/installed.sh \
 	%D%/api/layers.sh \
+	%D%/api/layers_tree.sh \
 	%D%/api/lists.sh \
 	%D%/api/numbers.sh \
 	%D%/api/plugin.sh \
@@ -399,7 +400,7 @@ mpi_scripts = \
 check-np2: ; $(MAKE) check TESTS='$(tap_tests) $(np1_tests) $(np2_tests) $(picture_tests) $(mpi_scripts)'
 # For builds in which everything is slow.
 short_tests = $(tap_tests) %D%/api/header_c $(script_tests) $(picture_tests) $(mpi_short_tests)
-check-short: ; $(MAKE) check TESTS='$(tap_tests) $(mpi_short_tests)'
+check-short: ; $(MAKE) check TESTS='$(tap_tests) %D%/api/layers.sh %D%/api/layers_tree.sh $(mpi_short_tests)'
 
 # Under valgrind an error or a leak ends a test with 99, which the TAP driver calls an error.
 check-valgrind:
