@@ -14,6 +14,8 @@
 #include <unistd.h>
 
 #include "wire_peer.h"
+#include "sim/net/port_sim.h"
+
 #include "base/log.h"
 #include "base/options.h"
 #include "engine/life.h"
@@ -24,7 +26,6 @@
 #include "helm/step.h"
 #include "shared/engine.h"
 #include "shared/thread.h"
-#include "sim/net/port_sim.h"
 
 #define MUST(x)                                                                         \
 	do {                                                                            \

@@ -10,12 +10,13 @@
 #include <stdbool.h>
 
 #include "wire_input.h"
+#include "sim/net/port_sim.h"
+
 #include "helm/progress.h"
 #include "link/channel.h"
 #include "port/port.h"
 #include "shared/engine.h"
 #include "shared/message.h"
-#include "sim/net/port_sim.h"
 #include "wire/bodies.h"
 #include "wire/header.h"
 

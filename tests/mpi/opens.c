@@ -20,8 +20,9 @@
 
 #include "system.h"
 
-#include "base/order.h"
 #include "support/shortage.h"
+
+#include "base/order.h"
 
 enum { OP = 1, ALLOCATIONS = 32 };
 

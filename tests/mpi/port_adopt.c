@@ -15,10 +15,11 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "support/mpi_test.h"
+
 #include "mpi/life.h"
 #include "mpi/port.h"
 #include "port/port.h"
-#include "support/mpi_test.h"
 
 static bool no_shm;
 static char opened[64]; /* the last name of ours */

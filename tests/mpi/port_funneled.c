@@ -10,10 +10,11 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "support/mpi_test.h"
+
 #include "mpi/life.h"
 #include "mpi/port.h"
 #include "port/port.h"
-#include "support/mpi_test.h"
 
 static void *stranger(void *arg)
 {

@@ -10,12 +10,13 @@
 #include <string.h>
 #include <time.h>
 
+#include "support/mpi_test.h"
+#include "support/port_conformance.h"
+
 #include "base/clock.h"
 #include "mpi/life.h"
 #include "mpi/port.h"
 #include "port/port.h"
-#include "support/mpi_test.h"
-#include "support/port_conformance.h"
 
 #define LIMIT FERRY_S(60)
 

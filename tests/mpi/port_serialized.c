@@ -5,9 +5,10 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "support/mpi_test.h"
+
 #include "mpi/port.h"
 #include "port/port.h"
-#include "support/mpi_test.h"
 
 int main(void)
 {

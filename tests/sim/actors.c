@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What virtual application threads and handlers do. Each turn does a little of it. */
 #include "world.h"
+#include "sim/net/port_sim.h"
+
 #include "app/own_lane.h"
 #include "app/post.h"
 #include "app/recv.h"
@@ -17,7 +19,6 @@
 #include "shared/message.h"
 #include "shared/room.h"
 #include "shared/thread.h"
-#include "sim/net/port_sim.h"
 #include "wire/bodies.h"
 #include "wire/header.h"
 #include "wire/record.h"

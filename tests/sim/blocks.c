@@ -5,6 +5,9 @@
  * together within the budget after every step; what nobody uses goes back to the system; what the
  * program takes is the program's; and no block is two messages' at once.
  */
+#include "support/test.h"
+#include "sim/net/port_sim.h"
+
 #include "base/options.h"
 #include "base/order.h"
 #include "engine/life.h"
@@ -16,8 +19,6 @@
 #include "shared/engine.h"
 #include "shared/message.h"
 #include "shared/thread.h"
-#include "support/test.h"
-#include "sim/net/port_sim.h"
 
 #include <malloc.h>
 #include <unistd.h>

@@ -3,6 +3,9 @@
  * Corners that chance seldom meets, or that its books are too coarse for: two engines over the
  * simulated network, and a program of one thread a rank that does what leads there.
  */
+#include "support/test.h"
+#include "sim/net/port_sim.h"
+
 #include "app/own_lane.h"
 #include "app/post.h"
 #include "base/clock.h"
@@ -29,8 +32,6 @@
 #include "shared/lane.h"
 #include "shared/message.h"
 #include "shared/thread.h"
-#include "support/test.h"
-#include "sim/net/port_sim.h"
 #include "wire/header.h"
 #include "wire/record.h"
 

@@ -3,12 +3,13 @@
 #ifndef SIM_DIGEST_H
 #define SIM_DIGEST_H
 
+#include "support/test.h"
+#include "sim/net/port_sim.h"
+
 #include "helm/progress.h"
 #include "link/channel.h"
 #include "shared/engine.h"
 #include "shared/message.h"
-#include "support/test.h"
-#include "sim/net/port_sim.h"
 
 #include <inttypes.h>
 

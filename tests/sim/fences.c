@@ -6,6 +6,9 @@
  * comes of. When a fence is over nothing of before it may be alive; and it has to end although the
  * floods go on.
  */
+#include "support/test.h"
+#include "sim/net/port_sim.h"
+
 #include "app/own_lane.h"
 #include "app/post.h"
 #include "base/log.h"
@@ -23,8 +26,6 @@
 #include "shared/lane.h"
 #include "shared/message.h"
 #include "shared/thread.h"
-#include "support/test.h"
-#include "sim/net/port_sim.h"
 #include "wire/record.h"
 
 #include <fcntl.h>

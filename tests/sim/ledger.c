@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The ledger: what was posted and what became of it. See world.h. */
 #include "world.h"
+#include "sim/net/port_sim.h"
+
 #include "base/order.h"
 #include "future/future.h"
 #include "helm/progress.h"
@@ -8,7 +10,6 @@
 #include "shared/engine.h"
 #include "shared/mailbox.h"
 #include "shared/message.h"
-#include "sim/net/port_sim.h"
 
 #include <stdlib.h>
 

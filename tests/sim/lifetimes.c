@@ -3,6 +3,9 @@
  * Who gives back what, when threads leave and calls come while an engine ends or after that: an
  * engine of one rank over the simulated network, and its threads' parts played in every order.
  */
+#include "support/test.h"
+#include "sim/net/port_sim.h"
+
 #include "app/own_lane.h"
 #include "app/post.h"
 #include "base/options.h"
@@ -17,8 +20,6 @@
 #include "shared/engine.h"
 #include "shared/lane.h"
 #include "shared/message.h"
-#include "support/test.h"
-#include "sim/net/port_sim.h"
 #include "wire/record.h"
 
 enum { OP = 7, TURNS_MAX = 100000 };

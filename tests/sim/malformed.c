@@ -5,6 +5,9 @@
  * lengths, grants and credit: the engine answers with a status, keeps its memory,
  * and goes on, which is seen by an honest post after each lie.
  */
+#include "support/test.h"
+#include "sim/net/port_sim.h"
+
 #include "base/options.h"
 #include "engine/life.h"
 #include "future/future.h"
@@ -20,8 +23,6 @@
 #include "shared/engine.h"
 #include "shared/message.h"
 #include "shared/thread.h"
-#include "support/test.h"
-#include "sim/net/port_sim.h"
 #include "wire/bodies.h"
 #include "wire/header.h"
 #include "wire/record.h"

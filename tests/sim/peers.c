@@ -9,6 +9,9 @@
  *    has, however long its messages are, and however slowly the third one reads. And a rank that
  *    makes one call at a time beside a flood has its turn.
  */
+#include "support/test.h"
+#include "sim/net/port_sim.h"
+
 #include "app/own_lane.h"
 #include "app/post.h"
 #include "base/options.h"
@@ -23,8 +26,6 @@
 #include "shared/handler.h"
 #include "shared/lane.h"
 #include "shared/message.h"
-#include "support/test.h"
-#include "sim/net/port_sim.h"
 #include "wire/record.h"
 
 #include <malloc.h>

@@ -8,6 +8,8 @@
  */
 #include "digest.h"
 #include "world.h"
+#include "sim/net/port_sim.h"
+
 #include "app/own_lane.h"
 #include "app/post.h"
 #include "base/options.h"
@@ -25,7 +27,6 @@
 #include "shared/handler.h"
 #include "shared/lane.h"
 #include "shared/message.h"
-#include "sim/net/port_sim.h"
 #include "wire/record.h"
 
 #include <stdlib.h>

@@ -3,6 +3,9 @@
  * What people are told without having asked: messages that nobody takes, and what a close waits
  * for. Some engines over the simulated network, in one thread; what is said goes to a file.
  */
+#include "support/test.h"
+#include "sim/net/port_sim.h"
+
 #include "app/own_lane.h"
 #include "app/post.h"
 #include "base/log.h"
@@ -21,8 +24,6 @@
 #include "shared/message.h"
 #include "shared/tally.h"
 #include "shared/thread.h"
-#include "support/test.h"
-#include "sim/net/port_sim.h"
 #include "wire/record.h"
 
 #include <fcntl.h>

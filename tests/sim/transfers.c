@@ -7,6 +7,8 @@
  * seed draws: FERRY_SEEDS says how many (300), FERRY_SEED names one.
  */
 #include "digest.h"
+#include "sim/net/port_sim.h"
+
 #include "app/post.h"
 #include "base/options.h"
 #include "base/order.h"
@@ -21,7 +23,6 @@
 #include "shared/engine.h"
 #include "shared/message.h"
 #include "shared/thread.h"
-#include "sim/net/port_sim.h"
 
 #include <stdlib.h>
 

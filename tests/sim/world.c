@@ -2,6 +2,8 @@
 /* Engines over the simulated network, stepped by chance, and what must hold all the time.
  * See world.h. */
 #include "world.h"
+#include "sim/net/port_sim.h"
+
 #include "base/options.h"
 #include "base/order.h"
 #include "bulk/bulk.h"
@@ -17,7 +19,6 @@
 #include "shared/engine.h"
 #include "shared/message.h"
 #include "shared/thread.h"
-#include "sim/net/port_sim.h"
 #include "wire/bodies.h"
 #include "wire/header.h"
 #include "wire/record.h"

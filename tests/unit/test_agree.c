@@ -7,6 +7,9 @@
  *
  * The random part is the same with chance deciding, against a model that knows every record.
  */
+#include "support/test.h"
+#include "sim/net/port_sim.h"
+
 #include "app/own_lane.h"
 #include "base/options.h"
 #include "base/order.h"
@@ -20,8 +23,6 @@
 #include "shared/engine.h"
 #include "shared/lane.h"
 #include "shared/message.h"
-#include "support/test.h"
-#include "sim/net/port_sim.h"
 #include "wire/bodies.h"
 #include "wire/record.h"
 

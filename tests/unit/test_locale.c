@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A program that follows its user's locale, and the user is Turkish: i is no lower case of I, and
  * numbers have a comma. */
+#include "support/test.h"
+
 #include "base/log.h"
 #include "base/options.h"
-#include "support/test.h"
 
 #include <ctype.h>
 #include <fcntl.h>
