@@ -217,7 +217,8 @@ static void print_structs(void)
 		struct fy_progress *p = engines[i]->progress;
 		print_struct(names[i], "ferry", engines[i], sizeof *engines[i]);
 		print_struct(names[i], "fy_progress", p, sizeof *p);
-		print_struct(names[i], "fy_channel", p->channels[!i], sizeof *p->channels[!i]);
+		print_struct(names[i], "fy_channel", p->link.channels[!i],
+		             sizeof *p->link.channels[!i]);
 	}
 	struct fy_lane *lane = fy_own_lane(engines[0]);
 	print_struct("sender", "fy_lane", lane, sizeof *lane);

@@ -51,14 +51,15 @@ static struct fy_block **list_of(struct fy_progress *p, size_t room)
 {
 	unsigned log2 = fy_block_log2(room),
 		 part = (unsigned)(room >> (log2 - FY_BLOCK_STEPS)) & ((1u << FY_BLOCK_STEPS) - 1);
-	return &p->blocks.sizes[((log2 - fy_block_log2(FY_BLOCK_MIN)) << FY_BLOCK_STEPS) + part];
+	return &p->bulk.blocks
+	                .sizes[((log2 - fy_block_log2(FY_BLOCK_MIN)) << FY_BLOCK_STEPS) + part];
 }
 
 static void keep(struct fy_progress *p, struct fy_block *b)
 {
-	struct fy_blocks *all = &p->blocks;
+	struct fy_blocks *all = &p->bulk.blocks;
 	struct fy_block **list = list_of(p, b->room);
-	b->since = p->now;
+	b->since = p->link.now;
 	b->newer = NULL;
 	b->older = all->newest;
 	*(b->older ? &b->older->newer : &all->oldest) = b;
@@ -72,24 +73,24 @@ static void keep(struct fy_progress *p, struct fy_block *b)
 
 static void take_out(struct fy_progress *p, struct fy_block *b)
 {
-	struct fy_blocks *all = &p->blocks;
+	struct fy_blocks *all = &p->bulk.blocks;
 	*(b->newer ? &b->newer->older : &all->newest) = b->older;
 	*(b->older ? &b->older->newer : &all->oldest) = b->newer;
 	*b->here = b->next;
 	if (b->next)
 		b->next->here = b->here;
-	fy_add_64(&p->engine->block_bytes, -(uint64_t)b->room);
+	fy_add_64(&p->link.engine->block_bytes, -(uint64_t)b->room);
 	ASAN_UNPOISON_MEMORY_REGION(b, b->room);
 }
 
 /* The stack gives the newest first; it is to be the first of the lists. */
 void fy_blocks_collect(struct fy_progress *p)
 {
-	if (!fy_load_relaxed_ptr(&p->engine->blocks.head))
+	if (!fy_load_relaxed_ptr(&p->link.engine->blocks.head))
 		return;
 	struct fy_block *oldest = NULL;
-	for (ck_stack_entry_t *entry = ck_stack_batch_pop_upmc(&p->engine->blocks), *next; entry;
-	     entry = next) {
+	for (ck_stack_entry_t *entry = ck_stack_batch_pop_upmc(&p->link.engine->blocks), *next;
+	     entry; entry = next) {
 		next = CK_STACK_NEXT(entry);
 		fy_block_of(entry)->older = oldest;
 		oldest = fy_block_of(entry);
@@ -102,7 +103,7 @@ void fy_blocks_collect(struct fy_progress *p)
 
 static void *new_block(struct fy_progress *p, size_t nbytes)
 {
-	p->blocks.made++;
+	p->bulk.blocks.made++;
 	char *data = nbytes <= SIZE_MAX / 2 ? malloc(nbytes) : NULL;
 	if (!data || nbytes < HUGE_MIN)
 		return data;
@@ -115,8 +116,8 @@ static void *new_block(struct fy_progress *p, size_t nbytes)
 /* The oldest go until no more than `most` bytes are kept. */
 void fy_blocks_trim(struct fy_progress *p, uint64_t most)
 {
-	while (p->blocks.oldest && fy_load_relaxed_64(&p->engine->block_bytes) > most) {
-		struct fy_block *b = p->blocks.oldest;
+	while (p->bulk.blocks.oldest && fy_load_relaxed_64(&p->link.engine->block_bytes) > most) {
+		struct fy_block *b = p->bulk.blocks.oldest;
 		take_out(p, b);
 		fy_block_give_back(b);
 	}
@@ -126,15 +127,16 @@ void fy_blocks_trim(struct fy_progress *p, uint64_t most)
  * twice for a moment: then one block too many goes. */
 static uint64_t may_keep(const struct fy_progress *p, uint64_t more)
 {
-	uint64_t returned = fy_load_acquire_64(&p->engine->large_returned) - p->large_seen;
-	uint64_t used = p->large_used[0] + p->large_used[1] - returned + more,
-		 cap = fy_block_most_kept(p->engine);
+	uint64_t returned =
+		fy_load_acquire_64(&p->link.engine->large_returned) - p->bulk.budget.seen;
+	uint64_t used = p->bulk.budget.used[0] + p->bulk.budget.used[1] - returned + more,
+		 cap = fy_block_most_kept(p->link.engine);
 	return used < cap ? cap - used : 0;
 }
 
 void *fy_blocks_get(struct fy_progress *p, size_t nbytes, uint64_t beside)
 {
-	size_t room = fy_block_room(p->engine, nbytes);
+	size_t room = fy_block_room(p->link.engine, nbytes);
 	if (room < FY_BLOCK_MIN)
 		return malloc(nbytes ? nbytes : 1);
 	fy_blocks_collect(p);
@@ -145,7 +147,7 @@ void *fy_blocks_get(struct fy_progress *p, size_t nbytes, uint64_t beside)
 		take_out(p, b);
 	fy_blocks_trim(p, may_keep(p, beside + room));
 	void *data = b ? b : new_block(p, room);
-	if (!data && p->blocks.oldest) {
+	if (!data && p->bulk.blocks.oldest) {
 		fy_blocks_trim(p, 0); /* what is kept is not to be what is missing */
 		data = new_block(p, room);
 	}
@@ -154,12 +156,12 @@ void *fy_blocks_get(struct fy_progress *p, size_t nbytes, uint64_t beside)
 
 void fy_blocks_step(struct fy_progress *p)
 {
-	if (!fy_load_relaxed_64(&p->engine->block_bytes))
+	if (!fy_load_relaxed_64(&p->link.engine->block_bytes))
 		return;
 	fy_blocks_collect(p);
 	fy_blocks_trim(p, may_keep(p, 0));
-	while (p->blocks.oldest && p->now - p->blocks.oldest->since > KEEP_FOR) {
-		struct fy_block *b = p->blocks.oldest;
+	while (p->bulk.blocks.oldest && p->link.now - p->bulk.blocks.oldest->since > KEEP_FOR) {
+		struct fy_block *b = p->bulk.blocks.oldest;
 		take_out(p, b);
 		fy_block_give_back(b);
 	}

@@ -46,36 +46,37 @@
 
 uint64_t fy_bulk_held(const struct fy_progress *p)
 {
-	uint64_t held =
-		p->large_used[0] - (fy_load_acquire_64(&p->engine->large_returned) - p->large_seen);
-	for (const struct fy_channel *ch = p->all; ch; ch = ch->all_next)
+	uint64_t held = p->bulk.budget.used[0] -
+	                (fy_load_acquire_64(&p->link.engine->large_returned) - p->bulk.budget.seen);
+	for (const struct fy_channel *ch = p->link.all; ch; ch = ch->all_next)
 		held += ch->held - (fy_load_acquire_64(&ch->account->returned) - ch->account->seen);
 	return held;
 }
 
 bool fy_bulk_step(struct fy_progress *p)
 {
-	p->code_due = false;
-	if (p->waiting[0] || p->waiting[1] || p->waiting[2] || p->landing)
+	p->bulk.code_due = false;
+	if (p->bulk.waiting.first[0] || p->bulk.waiting.first[1] || p->bulk.waiting.first[2] ||
+	    p->bulk.landing.first)
 		fy_grants_step(p);
-	if (p->landing)
+	if (p->bulk.landing.first)
 		fy_landing_step(p);
-	if (p->n_out)
-		for (struct fy_channel *ch = p->all; ch; ch = ch->all_next)
+	if (p->bulk.n_out)
+		for (struct fy_channel *ch = p->link.all; ch; ch = ch->all_next)
 			fy_outbound_step(p, ch);
 	fy_blocks_step(p);
-	return p->n_out || p->landing;
+	return p->bulk.n_out || p->bulk.landing.first;
 }
 
 bool fy_bulk_is_quiet(const struct fy_progress *p)
 {
-	return !p->n_out && !p->n_parked && !p->landing && !p->waiting[0] && !p->waiting[1] &&
-	       !p->waiting[2];
+	return !p->bulk.n_out && !p->bulk.n_parked && !p->bulk.landing.first &&
+	       !p->bulk.waiting.first[0] && !p->bulk.waiting.first[1] && !p->bulk.waiting.first[2];
 }
 
 bool fy_bulk_is_blocked(const struct fy_progress *p)
 {
-	return p->waiting[0] != NULL;
+	return p->bulk.waiting.first[0] != NULL;
 }
 
 /* What is under way to or from a peer that is gone. */
@@ -88,7 +89,7 @@ void fy_bulk_gone(struct fy_progress *p, struct fy_channel *ch)
 /* At the very end. Messages that MPI may still read or write are left alone. */
 void fy_bulk_free(struct fy_progress *p)
 {
-	for (struct fy_channel *ch = p->all; ch; ch = ch->all_next) {
+	for (struct fy_channel *ch = p->link.all; ch; ch = ch->all_next) {
 		fy_inbound_free_all(p, ch);
 		fy_outbound_free_all(p, ch);
 	}

@@ -3,10 +3,37 @@
 #define FY_BULK_BULK_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
+#include "bulk/blocks.h"
+#include "bulk/grants.h"
+#include "bulk/landing.h"
+#include "bulk/sink.h"
+
+struct fy_chunk;
+struct fy_memory_handler;
 struct fy_channel;
 struct fy_progress;
+
+/* Large messages; knows the link by a pointer (new member: struct fy_link *link). */
+struct fy_bulk {
+	uint64_t stalls;        /* how often that began */
+	unsigned n_parked;      /* announced, but not all lengths are here, in all channels */
+	uint64_t announcements; /* that came */
+	unsigned n_out;         /* outbound transfers under way in all channels */
+	unsigned n_chunks;      /* chunks that MPI has, of them and of those that come */
+	size_t chunk_bytes;
+	bool code_due; /* a message was not granted: where it lands is asked of the program */
+	struct fy_chunk *chunks; /* free ones */
+	struct fy_blocks blocks; /* kept memory (block.c) */
+	int tag_span;            /* tags of chunks: from 1 to this, the same on all ranks */
+	struct fy_memory_handler *memory_handlers;
+	struct fy_budget budget;
+	struct fy_waitings waiting;
+	struct fy_landing landing;
+	struct fy_sink sink;
+};
 
 /* Bytes of messages that came, or are coming, and are not freed. */
 uint64_t fy_bulk_held(const struct fy_progress *p);

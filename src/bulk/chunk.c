@@ -15,10 +15,10 @@
 
 struct fy_chunk *fy_chunk_get(struct fy_progress *p)
 {
-	struct fy_chunk *c = p->chunks;
+	struct fy_chunk *c = p->bulk.chunks;
 	if (!c)
 		return calloc(1, sizeof *c);
-	p->chunks = c->next;
+	p->bulk.chunks = c->next;
 	c->next = NULL;
 	c->lost = false;
 	return c;
@@ -26,22 +26,22 @@ struct fy_chunk *fy_chunk_get(struct fy_progress *p)
 
 void fy_chunk_put(struct fy_progress *p, struct fy_chunk *c)
 {
-	c->next = p->chunks;
-	p->chunks = c;
+	c->next = p->bulk.chunks;
+	p->bulk.chunks = c;
 }
 
 void fy_chunk_free_all(struct fy_progress *p)
 {
-	while (p->chunks) {
-		struct fy_chunk *c = p->chunks;
-		p->chunks = c->next;
+	while (p->bulk.chunks) {
+		struct fy_chunk *c = p->bulk.chunks;
+		p->bulk.chunks = c->next;
 		free(c);
 	}
 }
 
 int fy_chunk_tag(const struct fy_progress *p, uint64_t number)
 {
-	return 1 + (int)(number % (uint64_t)p->tag_span);
+	return 1 + (int)(number % (uint64_t)p->bulk.tag_span);
 }
 
 static uint64_t chunk_count(uint64_t nbytes, size_t chunk_bytes)

@@ -20,7 +20,7 @@ void fy_flow_start(struct fy_progress *p, struct fy_flow *flow, struct fy_chunk 
 	*(flow->flight_last ? &flow->flight_last->next : &flow->flight) = c;
 	flow->flight_last = c;
 	flow->n_flight++;
-	p->n_chunks++;
+	p->bulk.n_chunks++;
 	flow->at.offset += nbytes;
 	flow->at.number++;
 	flow->refused_since = 0;
@@ -29,8 +29,8 @@ void fy_flow_start(struct fy_progress *p, struct fy_flow *flow, struct fy_chunk 
 bool fy_flow_refused(struct fy_progress *p, struct fy_flow *flow)
 {
 	if (!flow->refused_since)
-		flow->refused_since = p->now;
-	return p->now - flow->refused_since > FY_REFUSED_LAST;
+		flow->refused_since = p->link.now;
+	return p->link.now - flow->refused_since > FY_REFUSED_LAST;
 }
 
 /* The lowest number that is not finished. */

@@ -64,14 +64,14 @@ static inline size_t fy_flow_next(const ferry_message *m, uint32_t n_parts, size
 static inline struct fy_chunk *fy_flow_done(struct fy_progress *p, struct fy_flow *flow)
 {
 	struct fy_chunk *c = flow->flight;
-	if (!c || !p->port->ops->test(p->port, &c->request))
+	if (!c || !p->link.port->ops->test(p->link.port, &c->request))
 		return NULL;
 	flow->flight = c->next;
 	if (!flow->flight)
 		flow->flight_last = NULL;
 	flow->n_flight--;
-	p->n_chunks--;
-	p->worked = true;
+	p->bulk.n_chunks--;
+	p->link.worked = true;
 	return c;
 }
 uint64_t fy_flow_lowest(const struct fy_flow *flow);

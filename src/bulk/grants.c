@@ -42,7 +42,7 @@ static uint64_t room_for(const struct fy_progress *p, const struct fy_inbound *i
 {
 	uint64_t room = 0;
 	for (uint32_t i = 0; i < in->n_parts; i++)
-		room += fy_block_room(p->engine, in->lengths[i]);
+		room += fy_block_room(p->link.engine, in->lengths[i]);
 	return room < in->total ? UINT64_MAX : room;
 }
 
@@ -50,7 +50,7 @@ void fy_grants_wait(struct fy_progress *p, struct fy_inbound *in)
 {
 	int queue = in->prepaid || in->status ? NEEDS_NONE : fy_inbound_share(in);
 	in->needs = in->status || in->dead ? 0 : room_for(p, in);
-	fy_inbound_append(&p->waiting[queue], &p->waiting_last[queue], in);
+	fy_inbound_append(&p->bulk.waiting.first[queue], &p->bulk.waiting.last[queue], in);
 }
 
 void fy_grants_owe(struct fy_progress *p, struct fy_inbound *in)
@@ -66,9 +66,9 @@ static int admitted(struct fy_progress *p, const struct fy_inbound *in)
 {
 	if (in->status)
 		return in->status;
-	if (in->total > p->options->message_max && !in->prepaid)
+	if (in->total > p->link.options->message_max && !in->prepaid)
 		return FERRY_ETOOBIG;
-	if (in->kind == FY_KIND_REPLY && !fy_call_peek(p, in->call_id, in->ch->rank))
+	if (in->kind == FY_KIND_REPLY && !fy_call_peek(&p->link.calls, in->call_id, in->ch->rank))
 		return FERRY_ECANCELED; /* nobody waits for it any more */
 	return FERRY_OK;
 }
@@ -77,7 +77,8 @@ static int admitted(struct fy_progress *p, const struct fy_inbound *in)
 static bool fits(const struct fy_progress *p, const struct fy_inbound *in)
 {
 	int share = fy_inbound_share(in);
-	uint64_t used = p->large_used[share] - p->large_stalled[share], cap = p->large_cap[share];
+	uint64_t used = p->bulk.budget.used[share] - p->bulk.budget.stalled[share],
+		 cap = p->bulk.budget.cap[share];
 	return in->prepaid || in->status || used == 0 ||
 	       (in->needs <= cap && used <= cap - in->needs);
 }
@@ -86,10 +87,10 @@ static bool fits(const struct fy_progress *p, const struct fy_inbound *in)
  * too long? */
 static bool waits_in_vain(struct fy_progress *p, struct fy_inbound *in)
 {
-	in->tried_at = p->stats.steps;
+	in->tried_at = p->link.stats.steps;
 	if (!in->short_since)
-		in->short_since = p->now;
-	return p->now - in->short_since >= SHORT_LAST;
+		in->short_since = p->link.now;
+	return p->link.now - in->short_since >= SHORT_LAST;
 }
 
 /* False: it waits for memory. */
@@ -112,7 +113,7 @@ static bool grant(struct fy_progress *p, struct fy_inbound *in)
 			return true;
 		}
 	} else {
-		p->large_used[fy_inbound_share(in)] += in->large;
+		p->bulk.budget.used[fy_inbound_share(in)] += in->large;
 		fy_landing_add(p, in);
 	}
 	if (!in->prepaid)
@@ -125,13 +126,13 @@ static bool grant(struct fy_progress *p, struct fy_inbound *in)
 static bool is_passed(const struct fy_progress *p, int queue, const struct fy_inbound *in)
 {
 	return !in->dead &&
-	       (queue == NEEDS_NONE ? in->tried_at == p->stats.steps : in->ch->n_stalled != 0);
+	       (queue == NEEDS_NONE ? in->tried_at == p->link.stats.steps : in->ch->n_stalled != 0);
 }
 
 /* The first that waits and is not passed. `before` is what stands before it. */
 static struct fy_inbound *first_of(struct fy_progress *p, int queue, struct fy_inbound **before)
 {
-	struct fy_inbound *in = p->waiting[queue];
+	struct fy_inbound *in = p->bulk.waiting.first[queue];
 	*before = NULL;
 	while (in && is_passed(p, queue, in)) {
 		*before = in;
@@ -143,19 +144,19 @@ static struct fy_inbound *first_of(struct fy_progress *p, int queue, struct fy_i
 static void put_in_queue(struct fy_progress *p, int queue, struct fy_inbound *before,
                          struct fy_inbound *in)
 {
-	struct fy_inbound **at = before ? &before->next : &p->waiting[queue];
+	struct fy_inbound **at = before ? &before->next : &p->bulk.waiting.first[queue];
 	in->next = *at;
 	*at = in;
 	if (!in->next)
-		p->waiting_last[queue] = in;
+		p->bulk.waiting.last[queue] = in;
 }
 
 static void take_out_of_queue(struct fy_progress *p, int queue, struct fy_inbound *before,
                               struct fy_inbound *in)
 {
-	*(before ? &before->next : &p->waiting[queue]) = in->next;
+	*(before ? &before->next : &p->bulk.waiting.first[queue]) = in->next;
 	if (!in->next)
-		p->waiting_last[queue] = before;
+		p->bulk.waiting.last[queue] = before;
 }
 
 static bool grant_first(struct fy_progress *p, int queue)
@@ -163,8 +164,8 @@ static bool grant_first(struct fy_progress *p, int queue)
 	struct fy_inbound *before, *in = first_of(p, queue, &before);
 	if (!in || (!in->dead && !fits(p, in)))
 		return false;
-	if (!p->user_code && p->memory_handlers && in->kind != FY_KIND_REPLY) {
-		p->code_due = true;
+	if (!p->link.user_code && p->bulk.memory_handlers && in->kind != FY_KIND_REPLY) {
+		p->bulk.code_due = true;
 		return false; /* asking the program where it lands is user code */
 	}
 	take_out_of_queue(p, queue, before, in);
@@ -173,7 +174,7 @@ static bool grant_first(struct fy_progress *p, int queue)
 		return true;
 	}
 	if (grant(p, in)) {
-		p->worked = true;
+		p->link.worked = true;
 		return true;
 	}
 	put_in_queue(p, queue, before, in);
@@ -182,11 +183,11 @@ static bool grant_first(struct fy_progress *p, int queue)
 
 void fy_grants_step(struct fy_progress *p)
 {
-	uint64_t returned = fy_load_acquire_64(&p->engine->large_returned);
-	p->large_used[0] -= returned - p->large_seen;
-	p->large_seen = returned;
+	uint64_t returned = fy_load_acquire_64(&p->link.engine->large_returned);
+	p->bulk.budget.used[0] -= returned - p->bulk.budget.seen;
+	p->bulk.budget.seen = returned;
 	for (int queue = 0; queue < QUEUES; queue++)
-		while (p->waiting[queue] && grant_first(p, queue))
+		while (p->bulk.waiting.first[queue] && grant_first(p, queue))
 			;
 }
 

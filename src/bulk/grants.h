@@ -3,10 +3,24 @@
 #define FY_BULK_GRANTS_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 struct fy_channel;
 struct fy_inbound;
 struct fy_progress;
+
+/* Bytes that large messages may take, and take: of requests, of replies. */
+struct fy_budget {
+	uint64_t cap[2], used[2]; /* requests, replies */
+	uint64_t stalled[2];      /* of what is used, by messages of which nothing came for long */
+	uint64_t seen;            /* engine->large_returned, as far as subtracted */
+};
+
+/* Large messages that wait for a grant, by queue. */
+struct fy_waitings {
+	/* for a grant, first come first served; [2]: need none */
+	struct fy_inbound *first[3], *last[3];
+};
 
 bool fy_grants_put(struct fy_progress *p, struct fy_channel *ch);
 void fy_grants_step(struct fy_progress *p);

@@ -108,7 +108,7 @@ static void unpark(struct fy_progress *p, struct fy_channel *ch)
 		ch->parked = in->next;
 		if (!ch->parked)
 			ch->parked_last = NULL;
-		p->n_parked--;
+		p->bulk.n_parked--;
 		fy_grants_wait(p, in);
 	}
 }
@@ -116,7 +116,7 @@ static void unpark(struct fy_progress *p, struct fy_channel *ch)
 static void park(struct fy_progress *p, struct fy_inbound *in)
 {
 	fy_inbound_append(&in->ch->parked, &in->ch->parked_last, in);
-	p->n_parked++;
+	p->bulk.n_parked++;
 	unpark(p, in->ch);
 }
 
@@ -134,7 +134,7 @@ static bool lengths_add_up(const struct fy_inbound *in)
 
 static uint64_t lengths_max(const struct fy_progress *p)
 {
-	uint64_t share = p->options->receive_memory / LENGTHS_SHARE;
+	uint64_t share = p->link.options->receive_memory / LENGTHS_SHARE;
 	return share > LENGTHS_MIN ? share : LENGTHS_MIN;
 }
 
@@ -200,7 +200,7 @@ static bool announce_ok(const struct fy_progress *p, const struct fy_channel *ch
 	     ch->prepaid_in > ch->window - a->total))
 		return false;
 	return a->n_parts && a->xid >= ch->next_xid_in && a->chunk_bytes >= CHUNK_MIN &&
-	       a->chunk_bytes <= p->port->chunk_max &&
+	       a->chunk_bytes <= p->link.port->chunk_max &&
 	       n == sizeof *a + 8 * fy_bodies_lengths(a->n_parts);
 }
 
@@ -238,7 +238,7 @@ int fy_inbound_arrived(struct fy_progress *p, struct fy_channel *ch, const struc
 	struct fy_inbound *in = inbound_create(ch, r, &a);
 	if (!in)
 		return FERRY_ENOMEM;
-	in->colour = (uint8_t)fy_link_arrived_colour(p, r);
+	in->colour = (uint8_t)fy_link_arrived_colour(&p->link, r);
 	in->held = reply ? NULL : fy_stream_in_hold(p, ch, in->stream, in->colour, NULL);
 	if (!reply && !in->held) {
 		free(in->lengths);
@@ -250,7 +250,7 @@ int fy_inbound_arrived(struct fy_progress *p, struct fy_channel *ch, const struc
 		ch->held += in->charge;
 	}
 	ch->next_xid_in = a.xid + 1;
-	p->announcements++;
+	p->bulk.announcements++;
 	link_inbound(ch, in);
 	if (in->prepaid)
 		fy_turns_take(&ch->turns_in, &in->flow);
@@ -288,14 +288,14 @@ void fy_inbound_refuse(struct fy_progress *p, struct fy_inbound *in, int status)
 	in->status = status;
 	in->refused = true;
 	fy_turns_leave(&in->ch->turns_in, &in->flow);
-	p->stats.refused++;
+	p->link.stats.refused++;
 	if (in->held) {
 		in->held->ready = true;
 		in->held = NULL;
 		fy_inbound_release_stream(p, in->ch, in->stream);
 	} else if (in->kind == FY_KIND_REPLY) {
 		ferry_future *future = fy_call_close(p, in->call_id, in->ch->rank);
-		p->done[in->colour]++;
+		p->link.counts.done[in->colour]++;
 		if (future)
 			fy_future_complete(future, status, "the reply could not be received");
 	}
@@ -348,7 +348,7 @@ void fy_inbound_gone(struct fy_progress *p, struct fy_channel *ch)
 	for (struct fy_inbound *in = ch->in; in; in = in->ch_next) {
 		in->dead = true;
 		for (struct fy_chunk *c = in->flow.flight; c; c = c->next)
-			p->port->ops->cancel(p->port, &c->request);
+			p->link.port->ops->cancel(p->link.port, &c->request);
 	}
 	unpark(p, ch);
 }

@@ -43,9 +43,9 @@
 void fy_landing_add(struct fy_progress *p, struct fy_inbound *in)
 {
 	in->next = NULL;
-	*(p->landing_last ? &p->landing_last->next : &p->landing) = in;
-	p->landing_last = in;
-	in->moved_at = p->now;
+	*(p->bulk.landing.last ? &p->bulk.landing.last->next : &p->bulk.landing.first) = in;
+	p->bulk.landing.last = in;
+	in->moved_at = p->link.now;
 	if (!in->prepaid)
 		fy_turns_take(&in->ch->turns_in, &in->flow);
 }
@@ -54,23 +54,24 @@ void fy_landing_add(struct fy_progress *p, struct fy_inbound *in)
 
 static void look_for_stall(struct fy_progress *p, struct fy_inbound *in)
 {
-	if (in->stalled || in->prepaid || !in->flow.n_flight || p->now - in->moved_at < STALLED)
+	if (in->stalled || in->prepaid || !in->flow.n_flight ||
+	    p->link.now - in->moved_at < STALLED)
 		return;
 	in->stalled = true;
 	in->ch->n_stalled++;
-	p->stalls++;
-	p->large_stalled[fy_inbound_share(in)] += in->large;
+	p->bulk.stalls++;
+	p->bulk.budget.stalled[fy_inbound_share(in)] += in->large;
 }
 
 /* It holds its budget again, or is about to give it back. */
 static void unstall(struct fy_progress *p, struct fy_inbound *in)
 {
-	in->moved_at = p->now;
+	in->moved_at = p->link.now;
 	if (!in->stalled)
 		return;
 	in->stalled = false;
 	in->ch->n_stalled--;
-	p->large_stalled[fy_inbound_share(in)] -= in->large;
+	p->bulk.budget.stalled[fy_inbound_share(in)] -= in->large;
 }
 
 /* ---- chunks that do not come ------------------------------------------- */
@@ -91,7 +92,7 @@ void fy_landing_cancel_lost(struct fy_progress *p, struct fy_inbound *in)
 	for (struct fy_chunk *c = in->flow.flight; c; c = c->next)
 		if (!c->lost && is_lost(in, c->number)) {
 			c->lost = true;
-			p->port->ops->cancel(p->port, &c->request);
+			p->link.port->ops->cancel(p->link.port, &c->request);
 		}
 }
 
@@ -118,15 +119,15 @@ static size_t post_chunk(struct fy_progress *p, struct fy_inbound *in)
 {
 	struct fy_flow *flow = &in->flow;
 	size_t n = next_chunk(in);
-	bool may =
-		n && !(in->sunk && p->sink_used) && fy_turns_tag_free(p, &in->ch->turns_in, flow);
+	bool may = n && !(in->sunk && p->bulk.sink.used) &&
+	           fy_turns_tag_free(p, &in->ch->turns_in, flow);
 	struct fy_chunk *c = may ? fy_chunk_get(p) : NULL;
 	if (!c)
 		return 0;
-	char *data =
-		in->sunk ? p->sink : fy_chunk_part(in->message, flow->at.part) + flow->at.offset;
-	if (p->port->ops->recv(p->port, in->ch->rank, fy_chunk_tag(p, flow->at.number), data, n,
-	                       &c->request) != 0) {
+	char *data = in->sunk ? p->bulk.sink.space
+	                      : fy_chunk_part(in->message, flow->at.part) + flow->at.offset;
+	if (p->link.port->ops->recv(p->link.port, in->ch->rank, fy_chunk_tag(p, flow->at.number),
+	                            data, n, &c->request) != 0) {
 		fy_chunk_put(p, c);
 		if (fy_flow_refused(p, flow))
 			fy_gone_end(p, in->ch, FERRY_EMPI,
@@ -134,8 +135,8 @@ static size_t post_chunk(struct fy_progress *p, struct fy_inbound *in)
 		return 0;
 	}
 	fy_flow_start(p, flow, c, n);
-	p->sink_used |= in->sunk;
-	p->landing_bytes += n;
+	p->bulk.sink.used |= in->sunk;
+	p->bulk.landing.bytes += n;
 	return n;
 }
 
@@ -146,10 +147,10 @@ static void test_flight(struct fy_progress *p, struct fy_inbound *in)
 		if (!in->dead && !c->lost && !in->status &&
 		    (c->request.status || c->request.nbytes != c->nbytes))
 			in->status = c->request.status ? c->request.status : FERRY_EDECODE;
-		p->stats.bytes_received += c->request.nbytes;
-		p->landing_bytes -= c->nbytes;
+		p->link.stats.bytes_received += c->request.nbytes;
+		p->bulk.landing.bytes -= c->nbytes;
 		if (in->sunk)
-			p->sink_used = false;
+			p->bulk.sink.used = false;
 		fy_chunk_put(p, c);
 		unstall(p, in);
 	}
@@ -161,7 +162,8 @@ static void ask(struct fy_progress *p, struct fy_inbound *in, size_t *budget)
 {
 	size_t n, before = *budget;
 	while (!in->dead && *budget && in->flow.n_flight < FY_CHUNKS_MAX &&
-	       (!in->flow.n_flight || p->landing_bytes < FY_CHUNKS_MAX * p->chunk_bytes) &&
+	       (!in->flow.n_flight ||
+	        p->bulk.landing.bytes < FY_CHUNKS_MAX * p->bulk.chunk_bytes) &&
 	       (n = post_chunk(p, in)) != 0)
 		*budget -= n < *budget ? n : *budget;
 	in->asked = *budget < before;
@@ -208,7 +210,7 @@ static void end_landing(struct fy_progress *p, struct fy_inbound *in)
 {
 	unstall(p, in);
 	if (in->kind == FY_KIND_REPLY)
-		p->large_used[1] -= in->large;
+		p->bulk.budget.used[1] -= in->large;
 	if (in->dead || in->status || in->cut)
 		incomplete(p, in);
 	else
@@ -219,7 +221,7 @@ static void end_landing(struct fy_progress *p, struct fy_inbound *in)
 
 static uint64_t small_records(const struct fy_progress *p)
 {
-	return p->stats.delivered - p->announcements;
+	return p->link.stats.delivered - p->bulk.announcements;
 }
 
 /* Where asking for a chunk copies it, small messages wait meanwhile. If any came since the last
@@ -227,14 +229,17 @@ static uint64_t small_records(const struct fy_progress *p)
  * small messages finds the engine free. */
 static bool make_way(const struct fy_progress *p)
 {
-	return p->now - p->landed_at < WAY * p->landing_took && small_records(p) != p->small_seen;
+	return p->link.now - p->bulk.landing.landed_at < WAY * p->bulk.landing.took &&
+	       small_records(p) != p->bulk.landing.small_seen;
 }
 
 static void note_landing(struct fy_progress *p)
 {
-	p->landed_at = p->port->ops->now(p->port);
-	p->landing_took = p->landed_at - p->now < WAY_MAX ? p->landed_at - p->now : WAY_MAX;
-	p->small_seen = small_records(p);
+	p->bulk.landing.landed_at = p->link.port->ops->now(p->link.port);
+	p->bulk.landing.took = p->bulk.landing.landed_at - p->link.now < WAY_MAX
+	                               ? p->bulk.landing.landed_at - p->link.now
+	                               : WAY_MAX;
+	p->bulk.landing.small_seen = small_records(p);
 }
 
 struct turns {
@@ -255,8 +260,9 @@ static void put_back(struct fy_progress *p, struct turns *turns)
 		for (struct fy_inbound *in = turns->first[i], *next; in; in = next) {
 			next = in->next;
 			in->next = NULL;
-			*(p->landing_last ? &p->landing_last->next : &p->landing) = in;
-			p->landing_last = in;
+			*(p->bulk.landing.last ? &p->bulk.landing.last->next
+			                       : &p->bulk.landing.first) = in;
+			p->bulk.landing.last = in;
 		}
 }
 
@@ -266,17 +272,17 @@ static void put_back(struct fy_progress *p, struct turns *turns)
 void fy_landing_step(struct fy_progress *p)
 {
 	struct turns turns = { { NULL, NULL }, { &turns.first[0], &turns.first[1] } };
-	size_t budget = make_way(p) ? 0 : p->chunk_bytes, whole = budget;
+	size_t budget = make_way(p) ? 0 : p->bulk.chunk_bytes, whole = budget;
 	unsigned active = 0;
 	struct fy_inbound *in;
-	for (in = p->landing; in && active < FY_ACTIVE_MAX; in = in->next, active++) {
+	for (in = p->bulk.landing.first; in && active < FY_ACTIVE_MAX; in = in->next, active++) {
 		test_flight(p, in);
 		ask(p, in, &budget);
 	}
-	for (; active && (in = p->landing); active--) {
-		p->landing = in->next;
-		if (!p->landing)
-			p->landing_last = NULL;
+	for (; active && (in = p->bulk.landing.first); active--) {
+		p->bulk.landing.first = in->next;
+		if (!p->bulk.landing.first)
+			p->bulk.landing.last = NULL;
 		if (in->asked)
 			test_flight(p, in); /* what was there before is often done at once */
 		look_for_stall(p, in);

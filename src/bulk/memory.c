@@ -27,7 +27,7 @@
 
 int fy_memory_set(struct fy_progress *p, uint32_t op, ferry_memory_fn *fn, void *arg)
 {
-	struct fy_memory_handler **at = &p->memory_handlers;
+	struct fy_memory_handler **at = &p->bulk.memory_handlers;
 	while (*at && (*at)->op != op)
 		at = &(*at)->next;
 	if (!fn) {
@@ -49,7 +49,7 @@ int fy_memory_set(struct fy_progress *p, uint32_t op, ferry_memory_fn *fn, void 
 /* Where the program wants an attachment, if it was not asked before; else NULL. */
 static void *ask_where(struct fy_progress *p, struct fy_inbound *in, uint32_t part)
 {
-	struct fy_memory_handler *h = p->memory_handlers;
+	struct fy_memory_handler *h = p->bulk.memory_handlers;
 	if (part <= in->asked_for)
 		return NULL;
 	in->asked_for = part;
@@ -57,11 +57,11 @@ static void *ask_where(struct fy_progress *p, struct fy_inbound *in, uint32_t pa
 		h = h->next;
 	if (!h || in->kind == FY_KIND_REPLY)
 		return NULL;
-	ferry *before = fy_thread_begin(FY_INLINE, p->engine);
+	ferry *before = fy_thread_begin(FY_INLINE, p->link.engine);
 	void *there = NULL;
 	if (fy_program_may_run())
 		FY_PROGRAM("a memory function", &in->op,
-		           there = h->fn(p->engine, in->ch->rank, in->op, part - 1,
+		           there = h->fn(p->link.engine, in->ch->rank, in->op, part - 1,
 		                         in->lengths[part], h->arg));
 	fy_thread_end(FY_INLINE, before);
 	return there;
@@ -82,12 +82,12 @@ static bool land(struct fy_progress *p, struct fy_inbound *in, uint32_t part, ui
 
 static bool land_attachments(struct fy_progress *p, struct fy_inbound *in, ferry_message *m)
 {
-	uint64_t large = fy_block_room(p->engine, m->nbytes);
+	uint64_t large = fy_block_room(p->link.engine, m->nbytes);
 	for (uint32_t i = 1; i < in->n_parts; i++) {
 		struct fy_attachment *a = &m->attachments[i - 1];
 		if (!a->data && !land(p, in, i, large, a))
 			return false;
-		large += a->owned ? fy_block_room(p->engine, a->nbytes) : 0;
+		large += a->owned ? fy_block_room(p->link.engine, a->nbytes) : 0;
 	}
 	m->large = large;
 	return true;
@@ -96,7 +96,7 @@ static bool land_attachments(struct fy_progress *p, struct fy_inbound *in, ferry
 /* A long body is a block. */
 static ferry_message *new_message(struct fy_progress *p, uint32_t op, size_t nbytes)
 {
-	ferry_message *m = fy_message_new(p->engine, op, nbytes < FY_BLOCK_MIN ? nbytes : 0);
+	ferry_message *m = fy_message_new(p->link.engine, op, nbytes < FY_BLOCK_MIN ? nbytes : 0);
 	if (!m || nbytes < FY_BLOCK_MIN)
 		return m;
 	m->body = fy_blocks_get(p, nbytes, 0);
@@ -170,7 +170,7 @@ bool fy_memory_sink(struct fy_progress *p, struct fy_inbound *in)
 	if (in->draft)
 		fy_message_free(in->draft);
 	in->draft = NULL;
-	ferry_message *m = fy_sink_open(p) ? fy_message_new(p->engine, in->op, 0) : NULL;
+	ferry_message *m = fy_sink_open(p) ? fy_message_new(p->link.engine, in->op, 0) : NULL;
 	if (!m)
 		return false;
 	if (fy_message_room_for(m, in->n_parts - 1)) {

@@ -138,8 +138,9 @@ static bool write_announcement(struct fy_progress *p, struct fy_outbound *x, str
 
 static size_t chunk_bytes(const struct fy_progress *p, uint64_t total)
 {
-	return p->port->all_local && total <= BRIEF && BRIEF <= p->port->chunk_max ? BRIEF
-	                                                                           : p->chunk_bytes;
+	return p->link.port->all_local && total <= BRIEF && BRIEF <= p->link.port->chunk_max
+	               ? BRIEF
+	               : p->bulk.chunk_bytes;
 }
 
 static struct fy_outbound *outbound_create(struct fy_progress *p, struct fy_channel *ch,
@@ -179,7 +180,8 @@ static void join_stream(struct fy_progress *p, struct fy_stream_out *s, struct f
 		return;
 	future->id = s->sent;
 	fy_pending_await(p, future,
-	                 stream & FY_TAGGED ? stream : stream | fy_record_tag(p->colour));
+	                 stream & FY_TAGGED ? stream
+	                                    : stream | fy_record_tag(p->link.counts.colour));
 	*(s->last ? &s->last->next : &s->first) = future;
 	s->last = future;
 }
@@ -208,12 +210,12 @@ static void keep_outbound(struct fy_progress *p, struct fy_outbound *x, bool pre
 	struct fy_channel *ch = x->ch;
 	ch->next_xid++;
 	ch->next_chunk = x->flow.end;
-	p->n_out++;
+	p->bulk.n_out++;
 	if (prepaid) {
 		give_turn(ch, x);
 	} else {
 		append(&ch->asked, &ch->asked_last, x);
-		p->stats.grants_waited++;
+		p->link.stats.grants_waited++;
 	}
 	send_lengths(p, x);
 	ch->n_lengths_behind += x->lengths_sent < x->n_parts;
@@ -274,7 +276,7 @@ static void fail(struct fy_progress *p, struct fy_outbound *x, int status, const
 	if (x->failed)
 		return;
 	x->failed = true;
-	p->stats.refused++;
+	p->link.stats.refused++;
 	if (x->kind == FY_KIND_CALL) {
 		ferry_future *future = fy_call_close(p, x->call_id, x->ch->rank);
 		if (future)
@@ -316,15 +318,15 @@ static size_t start_chunk(struct fy_progress *p, struct fy_outbound *x)
 	if (!c)
 		return 0;
 	const char *data = fy_chunk_part(x->message, x->flow.at.part) + x->flow.at.offset;
-	if (p->port->ops->send(p->port, x->ch->rank, fy_chunk_tag(p, x->flow.at.number), data, n,
-	                       &c->request) != 0) {
+	if (p->link.port->ops->send(p->link.port, x->ch->rank, fy_chunk_tag(p, x->flow.at.number),
+	                            data, n, &c->request) != 0) {
 		fy_chunk_put(p, c);
 		if (fy_flow_refused(p, &x->flow))
-			not_sent(p, x, p->port->ops->error(p->port));
+			not_sent(p, x, p->link.port->ops->error(p->link.port));
 		return 0;
 	}
 	fy_flow_start(p, &x->flow, c, n);
-	p->stats.bytes_sent += n;
+	p->link.stats.bytes_sent += n;
 	return n;
 }
 
@@ -335,7 +337,7 @@ static void test_flight(struct fy_progress *p, struct fy_outbound *x)
 		if (c->request.status) {
 			x->lost |= 1u << (x->flow.at.number - 1 - c->number);
 			fy_flow_keep_tag(&x->flow, c->number);
-			not_sent(p, x, p->port->ops->error(p->port));
+			not_sent(p, x, p->link.port->ops->error(p->link.port));
 		}
 		fy_chunk_put(p, c);
 	}
@@ -360,7 +362,7 @@ static bool step_one(struct fy_progress *p, struct fy_outbound *x, size_t *budge
 	while (!x->ch->gone && !x->broken && *budget && x->flow.n_flight < FY_CHUNKS_MAX &&
 	       (n = start_chunk(p, x)) != 0) {
 		*budget -= n < *budget ? n : *budget;
-		p->worked = true;
+		p->link.worked = true;
 	}
 	if (x->ch->gone)
 		return !x->flow.n_flight;
@@ -379,7 +381,7 @@ static void end_outbound(struct fy_progress *p, struct fy_outbound *x)
 {
 	struct fy_channel *ch = x->ch;
 	ch->n_lengths_behind -= x->lengths_sent < x->n_parts;
-	p->n_out--;
+	p->bulk.n_out--;
 	fy_turns_leave(&ch->turns_out, &x->flow);
 	give_back(p, x);
 	x->over = true;
@@ -393,7 +395,7 @@ static void step_channel(struct fy_progress *p, struct fy_channel *ch)
 {
 	struct fy_outbound *turn[2] = { NULL, NULL }, *turn_last[2] = { NULL, NULL }, *over = NULL,
 			   *x;
-	size_t budget = FY_CHUNKS_MAX * p->chunk_bytes;
+	size_t budget = FY_CHUNKS_MAX * p->bulk.chunk_bytes;
 	for (unsigned active = FY_ACTIVE_MAX; active && (x = ch->out); active--) {
 		size_t before = budget;
 		ch->out = x->next;
@@ -433,7 +435,7 @@ static void not_received(struct fy_progress *p, struct fy_channel *ch, uint64_t 
 {
 	struct fy_outbound *x = find(ch, xid);
 	if (!x || x->failed != x->broken) {
-		p->stats.malformed++; /* of nothing, or once more */
+		p->link.stats.malformed++; /* of nothing, or once more */
 		return;
 	}
 	fail(p, x, status,
@@ -454,7 +456,7 @@ void fy_outbound_granted(struct fy_progress *p, struct fy_channel *ch, const str
 	} else if (status) {
 		not_received(p, ch, g->xid, status);
 	} else {
-		p->stats.malformed++;
+		p->link.stats.malformed++;
 	}
 }
 
@@ -544,7 +546,7 @@ static void free_list(struct fy_progress *p, struct fy_outbound **list)
 		struct fy_outbound *x = *list;
 		*list = x->next;
 		if (x->flow.n_flight)
-			p->stats.kept++;
+			p->link.stats.kept++;
 		else if (x->message)
 			ferry_message_release(x->message);
 		free(x);

@@ -24,7 +24,8 @@
 /* No prepaid message is larger than its peer's window. */
 static size_t sink_bytes(const struct fy_progress *p)
 {
-	uint64_t most = p->window_max > p->credit_first ? p->window_max : p->credit_first;
+	uint64_t most = p->link.credit.window_max > p->link.credit.first ? p->link.credit.window_max
+	                                                                 : p->link.credit.first;
 	return (size_t)(most + PIECE - 1) / PIECE * PIECE;
 }
 
@@ -53,19 +54,19 @@ static char *map(size_t nbytes, int pages)
 
 bool fy_sink_open(struct fy_progress *p)
 {
-	if (p->sink)
+	if (p->bulk.sink.space)
 		return true;
 	int pages = memfd_create("ferry", MFD_CLOEXEC);
 	if (pages < 0)
 		return false;
-	p->sink = map(sink_bytes(p), pages);
+	p->bulk.sink.space = map(sink_bytes(p), pages);
 	close(pages);
-	return p->sink;
+	return p->bulk.sink.space;
 }
 
 void fy_sink_close(struct fy_progress *p)
 {
-	if (p->sink && p->clean) /* otherwise MPI may still write there */
-		munmap(p->sink, sink_bytes(p));
-	p->sink = NULL;
+	if (p->bulk.sink.space && p->close.clean) /* otherwise MPI may still write there */
+		munmap(p->bulk.sink.space, sink_bytes(p));
+	p->bulk.sink.space = NULL;
 }

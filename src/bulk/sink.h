@@ -6,6 +6,12 @@
 
 struct fy_progress;
 
+/* Where bytes go that nobody will read. */
+struct fy_sink {
+	char *space; /* where bytes go that nobody will read; NULL until there were some */
+	bool used;   /* a receive has it */
+};
+
 /* Make p->sink, once. False: not now. */
 bool fy_sink_open(struct fy_progress *p);
 void fy_sink_close(struct fy_progress *p);

@@ -35,7 +35,7 @@
 
 static bool has_tag(const struct fy_progress *p, const struct fy_flow *flow, uint64_t number)
 {
-	uint64_t span = (uint64_t)p->tag_span, low = fy_flow_lowest(flow);
+	uint64_t span = (uint64_t)p->bulk.tag_span, low = fy_flow_lowest(flow);
 	uint64_t ahead = (number % span + span - low % span) % span;
 	return ahead < flow->end - low;
 }
@@ -89,7 +89,7 @@ void fy_turns_leave(struct fy_turns *turns, struct fy_flow *flow)
 
 static bool are_few(const struct fy_progress *p, const struct fy_turns *turns)
 {
-	return turns->high - turns->low <= (uint64_t)p->tag_span;
+	return turns->high - turns->low <= (uint64_t)p->bulk.tag_span;
 }
 
 bool fy_turns_tag_free(struct fy_progress *p, struct fy_turns *turns, const struct fy_flow *flow)
@@ -102,12 +102,12 @@ bool fy_turns_tag_free(struct fy_progress *p, struct fy_turns *turns, const stru
 	for (const struct fy_flow *f = turns->first; f != flow; f = f->turn_next)
 		if (has_tag(p, f, flow->at.number))
 			return false;
-	return flow->at.number - fy_flow_lowest(flow) < (uint64_t)p->tag_span;
+	return flow->at.number - fy_flow_lowest(flow) < (uint64_t)p->bulk.tag_span;
 }
 
 bool fy_turns_single(struct fy_progress *p, struct fy_turns *turns, uint64_t low, uint64_t end)
 {
-	uint64_t span = (uint64_t)p->tag_span;
+	uint64_t span = (uint64_t)p->bulk.tag_span;
 	if (!turns->first)
 		return end - low <= span;
 	if (end - (turns->low < low ? turns->low : low) <= span)

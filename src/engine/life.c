@@ -76,9 +76,9 @@ static void shell_init(ferry *e, const fy_port *port)
 /* Of an engine that nobody has used. */
 static void progress_free(struct fy_progress *p)
 {
-	p->clean = true;
+	p->close.clean = true;
 	fy_receives_free(p);
-	free(p->channels);
+	free(p->link.channels);
 	free(p);
 }
 
@@ -87,20 +87,20 @@ static struct fy_progress *progress_create(ferry *e, fy_port *port, uint32_t fir
 	struct fy_progress *p = calloc(1, sizeof *p);
 	if (!p)
 		return NULL;
-	p->channels = calloc((size_t)port->size, sizeof *p->channels);
-	p->engine = e;
-	p->port = port;
-	p->options = &e->options;
+	p->link.channels = calloc((size_t)port->size, sizeof *p->link.channels);
+	p->link.engine = e;
+	p->link.port = port;
+	p->link.options = &e->options;
 	fy_policy_set_patience(p);
-	p->first_seq = first_seq;
-	p->tag_span = port->tag_max - 1;
-	p->chunk_bytes = port->all_local ? CHUNK_HERE : CHUNK_WIRE;
-	if (p->chunk_bytes > port->chunk_max)
-		p->chunk_bytes = port->chunk_max;
-	p->now = port->ops->now(port);
-	p->stats.size = sizeof p->stats;
+	p->link.first_seq = first_seq;
+	p->bulk.tag_span = port->tag_max - 1;
+	p->bulk.chunk_bytes = port->all_local ? CHUNK_HERE : CHUNK_WIRE;
+	if (p->bulk.chunk_bytes > port->chunk_max)
+		p->bulk.chunk_bytes = port->chunk_max;
+	p->link.now = port->ops->now(port);
+	p->link.stats.size = sizeof p->link.stats;
 	fy_share_memory(p, &e->options);
-	if (p->channels && fy_receives_open(p) == FERRY_OK)
+	if (p->link.channels && fy_receives_open(p) == FERRY_OK)
 		return p;
 	progress_free(p);
 	return NULL;
@@ -230,7 +230,7 @@ static void nudge_everybody(ferry *e)
 	fy_add_32(&e->room, 1);
 	fy_futex_wake(&e->room, INT_MAX, false);
 	fy_mailbox_nudge(&e->mailbox);
-	for (struct fy_lane *lane = e->progress->all_lanes; lane; lane = lane->all_next)
+	for (struct fy_lane *lane = e->progress->lanes.all; lane; lane = lane->all_next)
 		fy_lane_nudge(lane);
 }
 
@@ -271,8 +271,8 @@ static void fail_promises(ferry *e)
 
 static void run_last_tasks(struct fy_progress *p)
 {
-	p->user_code = true;
-	while (p->tasks || fy_load_relaxed_ptr(&p->engine->tasks.head))
+	p->link.user_code = true;
+	while (p->link.tasks.first || fy_load_relaxed_ptr(&p->link.engine->tasks.head))
 		if (!fy_inline_run_tasks(p))
 			break;
 }
@@ -285,9 +285,9 @@ static void drop_mail(ferry *e, struct fy_progress *p)
 		ferry_message *m = e->mailbox.all.first;
 		fy_mailbox_remove(&e->mailbox, m);
 		m->flags &= ~FY_MESSAGE_CALL;
-		fy_report_dropped(&p->unread, m);
+		fy_report_dropped(&p->mail.unread, m);
 		ferry_message_release(m);
-		p->stats.dropped++;
+		p->link.stats.dropped++;
 	}
 	pthread_mutex_unlock(&e->mailbox.lock);
 }
@@ -306,7 +306,7 @@ static void drop_late_answers(ferry *e)
 int fy_life_destroy(ferry *e)
 {
 	struct fy_progress *p = e->progress;
-	int status = p->clean ? FERRY_OK : e->status;
+	int status = p->close.clean ? FERRY_OK : e->status;
 	fy_engine_set_stopped(e);
 	fy_store_relaxed_32(&e->inside, FY_INSIDE_END);
 	fy_wake_stop(&e->wake);
@@ -319,32 +319,32 @@ int fy_life_destroy(ferry *e)
 	fy_future_queue_engine_closing(e);
 	run_last_tasks(p);
 	drop_mail(e, p);
-	fy_report_say_dropped(e, &p->unread);
+	fy_report_say_dropped(e, &p->mail.unread);
 	drop_late_answers(e);
-	while (p->rooms) {
-		ferry_future *f = p->rooms;
-		p->rooms = f->next;
+	while (p->rooms.first) {
+		ferry_future *f = p->rooms.first;
+		p->rooms.first = f->next;
 		fy_future_complete(f, FERRY_ESTOPPED, NULL);
 	}
 	fy_timer_free(p);
 	if (p->starts)
-		p->port->ops->starts->abandon(p);
+		p->link.port->ops->starts->abandon(p);
 	run_last_tasks(p);
 	if (p->starts)
-		p->port->ops->starts->free(p);
+		p->link.port->ops->starts->free(p);
 	fy_bulk_free(p);
 	fy_receives_free(p);
 	fy_channel_free_all(p);
-	e->last_stats = p->stats;
-	const struct fy_port_ops *ops = p->port->ops;
-	int closed = ops->close(p->port, p->clean);
+	e->last_stats = p->link.stats;
+	const struct fy_port_ops *ops = p->link.port->ops;
+	int closed = ops->close(p->link.port, p->close.clean);
 	if (closed && status == FERRY_OK) {
 		status = closed;
-		snprintf(e->close_text, sizeof e->close_text, "%s", ops->error(p->port));
+		snprintf(e->close_text, sizeof e->close_text, "%s", ops->error(p->link.port));
 	}
 	fy_block_free_all(e);
-	free(p->calls);
-	free(p->channels);
+	free(p->link.calls.slots);
+	free(p->link.channels);
 	free(p);
 	e->progress = NULL;
 	for (int i = 0; i < FY_ENGINE_SLOTS; i++)

@@ -51,11 +51,11 @@ int fy_share_agree(fy_port *port, uint32_t first_seq)
 void fy_share_memory(struct fy_progress *p, const ferry_options *o)
 {
 	uint64_t half = o->receive_memory / 2;
-	uint64_t first = (uint64_t)CREDIT_FIRST * (uint64_t)p->engine->size;
-	p->credit_first = CREDIT_FIRST;
-	p->credit_pool = half > first ? half - first : 0;
-	p->window_max = half / 4 < WINDOW_MAX ? half / 4 : WINDOW_MAX;
-	p->large_cap[0] = o->receive_memory / 8 * 3;
-	p->large_cap[1] = o->receive_memory / CALLS_SHARE;
-	p->calls_max = (uint32_t)(o->receive_memory / CALLS_SHARE / FY_REPLY_ROOM);
+	uint64_t first = (uint64_t)CREDIT_FIRST * (uint64_t)p->link.engine->size;
+	p->link.credit.first = CREDIT_FIRST;
+	p->link.credit.pool = half > first ? half - first : 0;
+	p->link.credit.window_max = half / 4 < WINDOW_MAX ? half / 4 : WINDOW_MAX;
+	p->bulk.budget.cap[0] = o->receive_memory / 8 * 3;
+	p->bulk.budget.cap[1] = o->receive_memory / CALLS_SHARE;
+	p->link.calls.max = (uint32_t)(o->receive_memory / CALLS_SHARE / FY_REPLY_ROOM);
 }

@@ -90,7 +90,7 @@ enum { AGAIN = 0, OVER = 1, FREEZE = 2 };
  * never lost for want of memory. False: again at the next step. */
 static bool open_tree(struct fy_progress *p)
 {
-	int rank = p->engine->rank;
+	int rank = p->link.engine->rank;
 	if (rank && !fy_peer_get(p, fy_tree_parent(rank)))
 		return false;
 	for (int i = 0; i < fy_tree_children(p); i++)
@@ -121,7 +121,7 @@ void fy_agree_join(struct fy_progress *p, uint32_t kind)
 	if (kind == FY_AGREE_FENCE)
 		fy_colour_change(p);
 	if (kind == FY_AGREE_CLOSE)
-		fy_news_closes(p, p->engine->rank, a->finished);
+		fy_news_closes(p, p->link.engine->rank, a->finished);
 }
 
 /* ---- the end ------------------------------------------------------------------------------- */
@@ -141,8 +141,8 @@ static void finish(struct fy_progress *p)
 	struct fy_agree *a = &p->agree;
 	a->finished = a->n;
 	if (a->kind == FY_AGREE_CLOSE)
-		p->drained = true;
-	p->worked = true;
+		p->close.drained = true;
+	p->link.worked = true;
 	fy_agree_complete(a, 0, NULL);
 }
 
@@ -157,14 +157,14 @@ void fy_agree_give_up(struct fy_progress *p)
 /* The colour that a fence waits for: of what was posted before this rank joined it. */
 static unsigned old_colour(const struct fy_progress *p)
 {
-	return p->colour ^ 1;
+	return p->link.counts.colour ^ 1;
 }
 
 /* Nothing of that colour waits to leave. What else there is of it is in the counts. */
 static bool is_quiet_for_fence(struct fy_progress *p)
 {
-	bool came_back = fy_load_acquire_32(&p->engine->mail_rescan) &&
-	                 fy_load_acquire_64(&p->engine->mailbox.bytes);
+	bool came_back = fy_load_acquire_32(&p->link.engine->mail_rescan) &&
+	                 fy_load_acquire_64(&p->link.engine->mailbox.bytes);
 	/* which may find another handler */
 	return fy_colour_has_left(p, old_colour(p)) && !came_back;
 }
@@ -174,15 +174,17 @@ bool fy_agree_is_quiet(struct fy_progress *p)
 {
 	if (p->agree.kind == FY_AGREE_FENCE && !p->agree.careful)
 		return is_quiet_for_fence(p);
-	if (!fy_colour_all_left(p) || !fy_bulk_is_quiet(p) || p->tasks || p->homeless)
+	if (!fy_colour_all_left(p) || !fy_bulk_is_quiet(p) || p->link.tasks.first ||
+	    p->arrivals.homeless)
 		return false;
 	/* A fence is for messages: a receive that waits for the program's own send would hold
 	 * it up for ever. Handlers of executors are in the counts; a close tells the others who
 	 * has some. */
 	if (p->agree.kind == FY_AGREE_CLOSE &&
-	    ((p->starts && p->starts->awaited) || p->given != fy_engine_handled(p->engine)))
+	    ((p->starts && p->starts->awaited) ||
+	     p->handlers.given != fy_engine_handled(p->link.engine)))
 		return false;
-	for (struct fy_channel *ch = p->all; ch; ch = ch->all_next)
+	for (struct fy_channel *ch = p->link.all; ch; ch = ch->all_next)
 		if (ch->pending || ch->streams_out || ch->streams_in || ch->early || ch->ready ||
 		    (ch->open && ch->nrecords))
 			return false;
@@ -196,7 +198,7 @@ static void send_down(struct fy_progress *p, uint32_t verdict)
 	struct fy_agree *a = &p->agree;
 	uint32_t kind = a->kind | (a->careful ? FY_AGREE_TAINTED : 0);
 	for (int i = 0; i < fy_tree_children(p); i++) {
-		struct fy_channel *ch = p->channels[fy_tree_child(p->engine->rank, i)];
+		struct fy_channel *ch = p->link.channels[fy_tree_child(p->link.engine->rank, i)];
 		ch->down = (struct fy_agree_word){
 			.n = a->n, .round = a->round, .kind = kind, .verdict = verdict
 		};
@@ -211,9 +213,9 @@ static void send_down(struct fy_progress *p, uint32_t verdict)
 		a->frozen = true;
 		a->last_known = false;
 		a->still_rounds = 0;
-		fy_engine_set_stopped(p->engine);
+		fy_engine_set_stopped(p->link.engine);
 	}
-	p->worked = true;
+	p->link.worked = true;
 	if (verdict == OVER)
 		finish(p);
 	else
@@ -223,7 +225,7 @@ static void send_down(struct fy_progress *p, uint32_t verdict)
 static void send_up(struct fy_progress *p, const struct fy_agree_word *sum)
 {
 	struct fy_agree *a = &p->agree;
-	struct fy_channel *ch = p->channels[fy_tree_parent(p->engine->rank)];
+	struct fy_channel *ch = p->link.channels[fy_tree_parent(p->link.engine->rank)];
 	ch->up = a->up = *sum;
 	ch->up_owed = true;
 	fy_channel_mark(p, ch);
@@ -231,7 +233,7 @@ static void send_up(struct fy_progress *p, const struct fy_agree_word *sum)
 	a->pause = a->pause ? 2 * a->pause : PAUSE_FIRST;
 	if (a->pause > PAUSE_MAX)
 		a->pause = PAUSE_MAX;
-	a->again_at = p->now + a->pause;
+	a->again_at = p->link.now + a->pause;
 }
 
 /* The root has everybody's counts of a round, perhaps not for the first time. */
@@ -250,7 +252,7 @@ static void judge(struct fy_progress *p, const struct fy_agree_word *sum)
 	a->last_done = sum->done;
 	a->careful = tainted;
 	send_down(p, !over ? AGAIN : a->kind == FY_AGREE_CLOSE && !a->frozen ? FREEZE : OVER);
-	a->again_at = tainted ? p->now + PAUSE_MAX : 0;
+	a->again_at = tainted ? p->link.now + PAUSE_MAX : 0;
 }
 
 /* ---- the step ------------------------------------------------------------------------------ */
@@ -276,13 +278,13 @@ static struct fy_agree_word count(struct fy_progress *p)
 	struct fy_agree *a = &p->agree;
 	struct fy_agree_word sum = { .n = a->n,
 		                     .round = a->round,
-		                     .kind = a->kind | (p->tainted ? FY_AGREE_TAINTED : 0) };
+		                     .kind = a->kind | (p->agree.tainted ? FY_AGREE_TAINTED : 0) };
 	for (unsigned colour = 0; colour < 2; colour++) {
 		if (a->kind == FY_AGREE_FENCE && colour != old_colour(p))
 			continue;
-		sum.sent += p->issued[colour];
-		sum.done +=
-			p->done[colour] + fy_load_acquire_64(&p->engine->handled_elsewhere[colour]);
+		sum.sent += p->link.counts.issued[colour];
+		sum.done += p->link.counts.done[colour] +
+		            fy_load_acquire_64(&p->link.engine->handled_elsewhere[colour]);
 	}
 	for (int i = 0; i < fy_tree_children(p); i++) {
 		sum.kind |= a->child[i].kind & FY_AGREE_TAINTED;
@@ -309,9 +311,9 @@ static void agree(struct fy_progress *p)
 		return;
 	if (a->round && !fy_agree_is_quiet(p))
 		return;
-	if (p->now < a->again_at)
+	if (p->link.now < a->again_at)
 		a->up_due = true; /* then it is looked at again at that time */
-	else if (p->engine->rank == 0)
+	else if (p->link.engine->rank == 0)
 		judge(p, &sum);
 	else
 		send_up(p, &sum);
@@ -334,7 +336,7 @@ void fy_agree_up(struct fy_progress *p, struct fy_channel *ch, const struct fy_a
 {
 	int child = fy_tree_which_child(p, ch->rank);
 	if (child < 0) {
-		p->stats.malformed++;
+		p->link.stats.malformed++;
 		return;
 	}
 	p->agree.child[child] = *w;
@@ -347,10 +349,10 @@ void fy_agree_down(struct fy_progress *p, struct fy_channel *ch, const struct fy
 {
 	struct fy_agree *a = &p->agree;
 	uint32_t kind = w->kind & ~(uint32_t)FY_AGREE_TAINTED;
-	if (!p->engine->rank || ch->rank != fy_tree_parent(p->engine->rank) || !a->kind ||
+	if (!p->link.engine->rank || ch->rank != fy_tree_parent(p->link.engine->rank) || !a->kind ||
 	    kind != a->kind || !a->up_sent || w->n != a->n || w->round != a->round ||
 	    w->verdict > (kind == FY_AGREE_CLOSE ? FREEZE : OVER)) {
-		p->stats.malformed++;
+		p->link.stats.malformed++;
 		return;
 	}
 	a->careful = w->kind & FY_AGREE_TAINTED;

@@ -34,6 +34,7 @@ struct fy_agree {
 	uint32_t finished;    /* how many agreements are over */
 	ferry_future *waiter; /* completed when this agreement is over; the helm's reference */
 	struct fy_closing closing;
+	bool tainted; /* records were lost to malformed batches: counts do not match any more */
 };
 
 void fy_agree_complete(struct fy_agree *a, int status, const char *detail);

@@ -33,82 +33,21 @@
 /* every so many steps: each test that fails makes MPI look at all of its network */
 #define LOOK_AHEAD_STEPS 4u
 #define LOOK_ALL_STEPS 64u /* every so many steps all of them are */
-#define SMALL_RECORDS 8u   /* a batch with more than these is one of small records */
 
 #define ANSWERS_WAIT 4u /* receives, the one of the call among them, before its answer leaves */
 #define EARLY_MAX 65536 /* a batch that is further ahead than this is not one of ours */
-
-/* Does what is left of a batch refuse something? */
-static bool refuses_more(const struct fy_slot *slot)
-{
-	uint32_t at = slot->offset, end = (uint32_t)slot->request.nbytes;
-	while (end - at >= sizeof(struct fy_record)) {
-		const struct fy_record *r =
-			(const struct fy_record *)(const void *)(slot->buffer + at);
-		uint32_t size = fy_record_size(r->size_flags);
-		if (size > end - at ||
-		    (fy_record_kind(r) == FY_KIND_CONTROL && r->op == FY_OP_REFUSED))
-			return true;
-		at += size;
-	}
-	return false;
-}
-
-static bool dispatch_batch(struct fy_progress *p, struct fy_channel *ch, struct fy_slot *slot)
-{
-	const struct fy_batch_header *h =
-		(const struct fy_batch_header *)(const void *)slot->buffer;
-	if (fy_unlikely(slot->bad)) {
-		fy_gone_refuse_batch(p, ch, ch->seq_in++, 0);
-		return true;
-	}
-	if (!slot->begun) {
-		slot->begun = true;
-		slot->offset = sizeof *h;
-		slot->index = 0;
-	}
-	uint64_t announcements = p->announcements;
-	if (!fy_dispatch_records(p, ch, slot)) {
-		/* An acknowledgement of a stream may have been among them, which counts what came
-		 * after that. */
-		if (!refuses_more(slot))
-			fy_pending_accepted(p, ch, h);
-		return false;
-	}
-	/* behind the records: what one of them refuses is not accepted */
-	fy_pending_accepted(p, ch, h);
-	ch->seq_in++;
-	if (h->spent > ch->spent_in && h->spent <= ch->limit_sent + ch->window)
-		ch->spent_in = h->spent;
-	if (h->flags & FY_BATCH_GOODBYE)
-		ch->bye_seen = true;
-	/* Who asks without our goodbye may have lost it: only what comes behind it shows that. */
-	bool lost_bye = !h->nrecords && !(h->flags & FY_BATCH_GOODBYE) &&
-	                (int32_t)(ch->seq_out - 1 - h->accepted) > 0;
-	if (h->flags & FY_BATCH_WANTS_ACK && (!ch->bye_sent || lost_bye)) {
-		ch->ack_owed = true;
-		fy_channel_mark(p, ch);
-	}
-	bool small = slot->index > SMALL_RECORDS && p->announcements == announcements;
-	uint64_t charged =
-		slot->request.nbytes + (uint64_t)slot->index * FY_MESSAGE_CHARGE + FY_BATCH_CHARGE;
-	fy_credit_grow_window(p, ch, h->flags & FY_BATCH_HUNGRY, small ? charged : 0);
-	p->stats.batches_received++;
-	p->stats.bytes_received += slot->request.nbytes;
-	return true;
-}
 
 /* Batches that waited for this moment, in order. */
 static void dispatch_early(struct fy_progress *p, struct fy_channel *ch)
 {
 	while (ch->early && ch->early->seq == ch->seq_in) {
 		struct fy_slot *slot = ch->early;
-		if (!dispatch_batch(p, ch, slot))
+		if (!fy_dispatch_batch(p, ch, slot))
 			return;
 		ch->early = slot->next;
-		p->n_early--;
+		p->arrivals.n--;
 		fy_receives_post(p, slot);
-		p->worked = true;
+		p->link.worked = true;
 	}
 }
 
@@ -122,7 +61,7 @@ static bool keep_early(struct fy_progress *p, struct fy_channel *ch, struct fy_s
 		return false;
 	slot->next = *at;
 	*at = slot;
-	p->n_early++;
+	p->arrivals.n++;
 	return true;
 }
 
@@ -151,9 +90,9 @@ static bool header_ok(const struct fy_slot *slot)
 
 static void keep_homeless(struct fy_progress *p, struct fy_slot *slot)
 {
-	slot->next = p->homeless;
-	p->homeless = slot;
-	p->n_early++;
+	slot->next = p->arrivals.homeless;
+	p->arrivals.homeless = slot;
+	p->arrivals.n++;
 }
 
 /* A receive is complete. True: its buffer is free again. */
@@ -182,13 +121,13 @@ static bool arrived(struct fy_progress *p, struct fy_slot *slot)
 	/* its sender counted it, so it takes the place of the next one */
 	slot->bad = ahead < 0 || ahead > EARLY_MAX;
 	slot->seq = slot->bad ? next_number(ch) : h->seq;
-	if (slot->seq == ch->seq_in && !is_paused(ch) && dispatch_batch(p, ch, slot)) {
+	if (slot->seq == ch->seq_in && !is_paused(ch) && fy_dispatch_batch(p, ch, slot)) {
 		dispatch_early(p, ch);
 		return true;
 	}
 	if (keep_early(p, ch, slot))
 		return false;
-	p->stats.malformed++;
+	p->link.stats.malformed++;
 	return true;
 }
 
@@ -196,26 +135,26 @@ static void unlink_posted(struct fy_progress *p, struct fy_slot **at, struct fy_
 {
 	struct fy_slot *slot = *at;
 	*at = slot->next;
-	if (p->slots_last == slot)
-		p->slots_last = before;
-	p->n_posted--;
+	if (p->receives.last == slot)
+		p->receives.last = before;
+	p->receives.n_posted--;
 }
 
 /* The oldest receives first: MPI matches in the order of posting. */
 bool fy_arrivals_look(struct fy_progress *p)
 {
 	unsigned misses = 0, answers = 0;
-	uint64_t issued = p->issued[0] + p->issued[1];
-	unsigned allowed = p->stats.steps % LOOK_ALL_STEPS == 0     ? p->n_slots
-	                   : p->stats.steps % LOOK_AHEAD_STEPS == 0 ? LOOK_AHEAD
-	                                                            : 0;
+	uint64_t issued = p->link.counts.issued[0] + p->link.counts.issued[1];
+	unsigned allowed = p->link.stats.steps % LOOK_ALL_STEPS == 0     ? p->receives.n
+	                   : p->link.stats.steps % LOOK_AHEAD_STEPS == 0 ? LOOK_AHEAD
+	                                                                 : 0;
 	bool any = false;
-	if (fy_unlikely(p->unposted) && !p->finished)
+	if (fy_unlikely(p->receives.unposted) && !p->close.finished)
 		fy_receives_post_again(p);
-	struct fy_slot **at = &p->slots, *before = NULL;
-	for (unsigned n = p->n_posted; *at && n && misses <= allowed; n--) {
+	struct fy_slot **at = &p->receives.first, *before = NULL;
+	for (unsigned n = p->receives.n_posted; *at && n && misses <= allowed; n--) {
 		struct fy_slot *slot = *at;
-		if (!p->port->ops->test(p->port, &slot->request)) {
+		if (!p->link.port->ops->test(p->link.port, &slot->request)) {
 			misses++;
 			before = slot;
 			at = &slot->next;
@@ -223,34 +162,35 @@ bool fy_arrivals_look(struct fy_progress *p)
 		}
 		unlink_posted(p, at, before);
 		any = true;
-		p->rung_at = 0;
-		if (p->finished || slot->request.status == FERRY_ECANCELED)
+		p->pace.rung_at = 0;
+		if (p->close.finished || slot->request.status == FERRY_ECANCELED)
 			continue;
-		uint64_t announcements = p->announcements;
+		uint64_t announcements = p->bulk.announcements;
 		if (arrived(p, slot))
 			fy_receives_post(p, slot);
-		if (p->landing || p->announcements != announcements)
+		if (p->bulk.landing.first || p->bulk.announcements != announcements)
 			/* the next look may copy a chunk: answers to this batch leave before */
 			break;
-		if (p->issued[0] + p->issued[1] != issued && ++answers >= ANSWERS_WAIT)
+		if (p->link.counts.issued[0] + p->link.counts.issued[1] != issued &&
+		    ++answers >= ANSWERS_WAIT)
 			break;
-		at = &p->slots; /* the list has changed */
+		at = &p->receives.first; /* the list has changed */
 		before = NULL;
 		misses = 0;
 	}
-	if (p->n_posted < p->n_slots / 4 && !p->unposted && !p->finished)
+	if (p->receives.n_posted < p->receives.n / 4 && !p->receives.unposted && !p->close.finished)
 		fy_receives_post_more(p);
-	p->worked |= any;
+	p->link.worked |= any;
 	return any;
 }
 
 static void find_homes(struct fy_progress *p)
 {
-	struct fy_slot *list = p->homeless, *slot;
-	p->homeless = NULL;
+	struct fy_slot *list = p->arrivals.homeless, *slot;
+	p->arrivals.homeless = NULL;
 	while ((slot = list)) {
 		list = slot->next;
-		p->n_early--;
+		p->arrivals.n--;
 		if (arrived(p, slot))
 			fy_receives_post(p, slot);
 	}
@@ -259,9 +199,9 @@ static void find_homes(struct fy_progress *p)
 /* Paused batches try again. */
 void fy_arrivals_paused(struct fy_progress *p)
 {
-	if (p->homeless)
+	if (p->arrivals.homeless)
 		find_homes(p);
-	for (struct fy_channel *ch = p->all; ch; ch = ch->all_next)
+	for (struct fy_channel *ch = p->link.all; ch; ch = ch->all_next)
 		if (ch->early)
 			dispatch_early(p, ch);
 }

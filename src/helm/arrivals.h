@@ -4,7 +4,15 @@
 
 #include <stdbool.h>
 
+struct fy_slot;
 struct fy_progress;
+
+/* Batches that came and are not dispatched. */
+struct fy_arrivals {
+	unsigned n; /* batches that came before their turn, are paused, or homeless */
+	/* batches of ranks for whose channel there was no memory: again each step */
+	struct fy_slot *homeless;
+};
 
 bool fy_arrivals_look(struct fy_progress *p);
 void fy_arrivals_paused(struct fy_progress *p);

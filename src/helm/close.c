@@ -35,23 +35,23 @@
 
 static bool has_talked(const struct fy_progress *p, const struct fy_channel *ch)
 {
-	return ch->seq_out != p->first_seq || ch->seq_in != p->first_seq;
+	return ch->seq_out != p->link.first_seq || ch->seq_in != p->link.first_seq;
 }
 
 /* Everybody agreed that nothing is under way. What is still open now nobody will answer. */
 static void begin_byes(struct fy_progress *p)
 {
-	p->byes = true;
-	fy_engine_set_stopped(p->engine);
+	p->close.byes = true;
+	fy_engine_set_stopped(p->link.engine);
 	fy_call_fail(p, FERRY_ALL, FERRY_ESTOPPED, "the engine was closed and nobody had answered");
-	p->worked = true;
+	p->link.worked = true;
 }
 
 /* After a goodbye nothing comes from that rank: when all have come, the receives can go. */
 static bool byes_done(struct fy_progress *p)
 {
 	bool done = true;
-	for (struct fy_channel *ch = p->all; ch; ch = ch->all_next) {
+	for (struct fy_channel *ch = p->link.all; ch; ch = ch->all_next) {
 		if (ch->gone || !has_talked(p, ch))
 			continue;
 		if (!ch->bye_owed) {
@@ -61,16 +61,16 @@ static bool byes_done(struct fy_progress *p)
 		if (!ch->bye_sent || !ch->bye_seen || ch->flight)
 			done = false;
 	}
-	return done && !p->homeless; /* whose sender is still to be met */
+	return done && !p->arrivals.homeless; /* whose sender is still to be met */
 }
 
 /* Who waits for this rank's part of the agreement is told, too, though nothing was ever
  * sent there. */
 static void open_to_neighbours(struct fy_progress *p)
 {
-	int me = p->engine->rank, near[3] = { (me - 1) / 2, 2 * me + 1, 2 * me + 2 };
+	int me = p->link.engine->rank, near[3] = { (me - 1) / 2, 2 * me + 1, 2 * me + 2 };
 	for (int i = 0; i < 3; i++)
-		if (near[i] < p->engine->size)
+		if (near[i] < p->link.engine->size)
 			fy_peer_get(p, near[i]);
 }
 
@@ -78,13 +78,13 @@ static void open_to_neighbours(struct fy_progress *p)
 static void give_up(struct fy_progress *p)
 {
 	open_to_neighbours(p);
-	p->gave_up_at = p->now;
-	p->byes = p->finished = true;
-	p->clean = false;
-	p->engine->status = FERRY_EPEER;
-	fy_engine_set_stopped(p->engine);
+	p->close.gave_up_at = p->link.now;
+	p->close.byes = p->close.finished = true;
+	p->close.clean = false;
+	p->link.engine->status = FERRY_EPEER;
+	fy_engine_set_stopped(p->link.engine);
 	fy_command_fail_all(p, FERRY_EPEER);
-	for (struct fy_channel *ch = p->all; ch; ch = ch->all_next)
+	for (struct fy_channel *ch = p->link.all; ch; ch = ch->all_next)
 		fy_gone_end(p, ch, FERRY_ESTOPPED, "the engine was closed while a rank was gone");
 	fy_call_fail(p, FERRY_ALL, FERRY_ESTOPPED, "the engine was closed while a rank was gone");
 	fy_lanes_abandon(p, FERRY_ESTOPPED);
@@ -95,59 +95,60 @@ static void give_up(struct fy_progress *p)
  * can be finalized. */
 static void take_back_receives(struct fy_progress *p)
 {
-	ferry *e = p->engine;
-	if (p->now - p->cancelled_at >= CANCEL_AGAIN) {
-		p->cancelled_at = p->now;
+	ferry *e = p->link.engine;
+	if (p->link.now - p->close.cancelled_at >= CANCEL_AGAIN) {
+		p->close.cancelled_at = p->link.now;
 		fy_receives_cancel(p);
 	}
-	if (p->now - p->finished_at < CANCEL_LIMIT)
+	if (p->link.now - p->close.finished_at < CANCEL_LIMIT)
 		return;
 	e->status = FERRY_EMPI;
 	snprintf(e->close_text, sizeof e->close_text,
-	         "%u receives could not be cancelled, their memory is left to MPI: %s", p->n_posted,
-	         p->port->ops->error(p->port));
+	         "%u receives could not be cancelled, their memory is left to MPI: %s",
+	         p->receives.n_posted, p->link.port->ops->error(p->link.port));
 	fy_log(e->log, "%s", e->close_text);
-	p->port->parted = true;
-	p->clean = false;
-	p->stopped = true;
+	p->link.port->parted = true;
+	p->close.clean = false;
+	p->close.stopped = true;
 }
 
 void fy_close_step(struct fy_progress *p)
 {
-	if (p->stopped)
+	if (p->close.stopped)
 		return;
-	if (p->close_look)
-		p->close_look(p->close_look_arg);
-	if (p->gone_since) {
-		if (!p->gave_up_at)
+	if (p->close.look)
+		p->close.look(p->close.look_arg);
+	if (p->losses.since) {
+		if (!p->close.gave_up_at)
 			give_up(p);
-		p->stopped = !p->n_telling || p->now - p->gave_up_at > TELL_TIME;
+		p->close.stopped =
+			!p->losses.n_telling || p->link.now - p->close.gave_up_at > TELL_TIME;
 		return;
 	}
 	if (p->agree.everybody && (fy_bulk_is_blocked(p) || fy_credit_starved(p)))
 		fy_mail_drop(p);
-	if (p->drained && !p->byes)
+	if (p->close.drained && !p->close.byes)
 		begin_byes(p);
-	if (p->byes && !p->finished && byes_done(p)) {
-		p->finished = true;
-		p->finished_at = p->cancelled_at = p->now;
+	if (p->close.byes && !p->close.finished && byes_done(p)) {
+		p->close.finished = true;
+		p->close.finished_at = p->close.cancelled_at = p->link.now;
 		fy_receives_cancel(p);
 	}
-	if (p->byes && p->starts)
-		p->port->ops->starts->end(p);
-	if (p->finished && !p->n_posted && !p->tasks && !p->commands &&
-	    !(p->starts && p->starts->under_way)) {
-		p->stopped = true;
-		p->clean = true;
+	if (p->close.byes && p->starts)
+		p->link.port->ops->starts->end(p);
+	if (p->close.finished && !p->receives.n_posted && !p->link.tasks.first &&
+	    !p->commands.first && !(p->starts && p->starts->under_way)) {
+		p->close.stopped = true;
+		p->close.clean = true;
 	}
-	if (p->finished && p->n_posted)
+	if (p->close.finished && p->receives.n_posted)
 		take_back_receives(p);
 }
 
 void fy_close_begin(struct fy_progress *p)
 {
-	p->closing = true;
-	for (struct fy_lane *lane = p->all_lanes; lane; lane = lane->all_next)
+	p->close.begun = true;
+	for (struct fy_lane *lane = p->lanes.all; lane; lane = lane->all_next)
 		fy_lane_nudge(lane); /* posters that wait for room leave */
 	fy_agree_join(p, FY_AGREE_CLOSE);
 }

@@ -18,25 +18,25 @@
 void fy_colour_change(struct fy_progress *p)
 {
 	fy_replies_collect(p); /* of the colour up to now */
-	for (struct fy_lane *lane = p->lanes; lane; lane = lane->next)
+	for (struct fy_lane *lane = p->lanes.active; lane; lane = lane->next)
 		lane->fence_mark = lane->owed;
-	p->colour ^= 1;
+	p->link.counts.colour ^= 1;
 	fy_channel_new_colour(p);
 }
 
 bool fy_colour_has_left(struct fy_progress *p, unsigned colour)
 {
 	fy_replies_collect(p);
-	return !p->queued_of[colour] && !p->replies_of[colour] && !p->awaited_of[colour] &&
+	return !p->queues.of[colour] && !p->replies.of[colour] && !p->link.counts.awaited[colour] &&
 	       fy_lanes_are_drained(p, colour);
 }
 
 /* Has everything that was posted before the mark left for its peer? */
 bool fy_colour_all_left(struct fy_progress *p)
 {
-	if (p->drain_broke_off || p->queued || p->replies ||
-	    fy_load_relaxed_ptr(&p->engine->replies.head))
+	if (p->drain.broke_off || p->queues.first || p->replies.first ||
+	    fy_load_relaxed_ptr(&p->link.engine->replies.head))
 		return false;
-	return !fy_load_relaxed_ptr(&p->engine->lanes.head) && fy_lanes_are_drained(p, 0) &&
+	return !fy_load_relaxed_ptr(&p->link.engine->lanes.head) && fy_lanes_are_drained(p, 0) &&
 	       fy_lanes_are_drained(p, 1);
 }

@@ -8,6 +8,12 @@
 
 struct fy_progress;
 
+/* What other threads asked for. */
+struct fy_commands {
+	struct fy_command *first, *last;
+	bool press; /* one of them waits for something else than an agreement */
+};
+
 /* A request to the helm from another thread, which waits for it. `run` is called between
  * steps' phases; it returns false to be asked again at the next step. */
 struct fy_command {

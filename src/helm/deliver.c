@@ -35,7 +35,7 @@ static void run_deferred(struct fy_task *task)
 		fy_inline_handle(p, h, m);
 		return;
 	}
-	fy_deliver_message(p, p->channels[m->source], m); /* the handler changed meanwhile */
+	fy_deliver_message(p, p->link.channels[m->source], m); /* the handler changed meanwhile */
 }
 
 void fy_deliver_message(struct fy_progress *p, struct fy_channel *ch, ferry_message *m)
@@ -43,23 +43,23 @@ void fy_deliver_message(struct fy_progress *p, struct fy_channel *ch, ferry_mess
 	struct fy_handler *h = fy_handlers_find(p, m->op);
 	(void)ch;
 	if (!h) {
-		m->arrived = p->now;
-		p->done[fy_message_colour(m->flags)]++;
-		fy_mailbox_push(&p->engine->mailbox, m);
+		m->arrived = p->link.now;
+		p->link.counts.done[fy_message_colour(m->flags)]++;
+		fy_mailbox_push(&p->link.engine->mailbox, m);
 	} else if (!fy_program_may_run()) {
 		fy_inline_drop(p, m);
 	} else if (h->where) {
 		m->handler = h;
-		p->given++;
+		p->handlers.given++;
 		m->task.run = fy_handler_run;
 		fy_add_32(&h->refs, 1);
 		fy_executor_submit(h->where, &m->task);
-	} else if (p->user_code && !p->tasks && fy_inline_ready(p)) {
+	} else if (p->link.user_code && !p->link.tasks.first && fy_inline_ready(p)) {
 		fy_inline_handle(p, h, m);
 	} else {
 		m->task.run = run_deferred;
 		fy_tasks_defer(p, &m->task);
-		p->n_left++;
+		p->inside.n_left++;
 	}
 }
 
@@ -71,15 +71,15 @@ void fy_deliver_held(struct fy_progress *p, struct fy_channel *ch, struct fy_str
 		if (!s->first)
 			s->last = NULL;
 		if (!held->message)
-			p->done[held->colour]++;
+			p->link.counts.done[held->colour]++;
 		else if (held->message->op == FY_OP_FLUSH) {
-			p->done[held->colour]++;
+			p->link.counts.done[held->colour]++;
 			ferry_message_release(held->message);
 		} else {
 			fy_deliver_message(p, ch, held->message);
 		}
 		free(held);
 		fy_stream_in_owe_ack(p, ch, s);
-		p->worked = true;
+		p->link.worked = true;
 	}
 }

@@ -28,7 +28,9 @@
 #include "link/call.h"
 #include "link/channel.h"
 #include "link/fold.h"
+#include "link/credit.h"
 #include "link/link.h"
+#include "link/pending.h"
 #include "link/stream_in.h"
 #include "port/port.h"
 #include "shared/engine.h"
@@ -41,7 +43,8 @@
 #include "wire/header.h"
 #include "wire/record.h"
 
-#define LEFT_MAX 8u /* messages that a borrower of the helm copies for the progress thread */
+#define LEFT_MAX 8u      /* messages that a borrower of the helm copies for the progress thread */
+#define SMALL_RECORDS 8u /* a batch with more than these is one of small records */
 
 static ferry_message *keep_record(struct fy_progress *p, struct fy_channel *ch,
                                   const struct fy_record *r, uint64_t call_id, int *status_p)
@@ -49,11 +52,11 @@ static ferry_message *keep_record(struct fy_progress *p, struct fy_channel *ch,
 	ferry_message *m = NULL;
 	uint32_t n = fy_record_body(r);
 	if (r->size_flags & FY_ATTACHED) {
-		*status_p = fy_fold_read(p->engine, r->op, fy_record_data(r), n, &m);
+		*status_p = fy_fold_read(p->link.engine, r->op, fy_record_data(r), n, &m);
 		if (*status_p)
 			return NULL;
 	} else {
-		m = fy_message_new(p->engine, r->op, n);
+		m = fy_message_new(p->link.engine, r->op, n);
 		*status_p = m ? 0 : FERRY_ENOMEM;
 		if (!m)
 			return NULL;
@@ -61,7 +64,7 @@ static ferry_message *keep_record(struct fy_progress *p, struct fy_channel *ch,
 			memcpy(m->body, fy_record_data(r), n);
 	}
 	m->flags = FY_MESSAGE_RECEIVED | (call_id ? FY_MESSAGE_CALL : 0) |
-	           fy_message_coloured(fy_link_arrived_colour(p, r));
+	           fy_message_coloured(fy_link_arrived_colour(&p->link, r));
 	m->source = ch->rank;
 	m->call_id = call_id;
 	return m;
@@ -81,7 +84,7 @@ static void answer_empty(struct fy_progress *p, struct fy_channel *ch, ferry_mes
 	static const struct fy_reply_error no_memory = { FERRY_ENOMEM, 1 };
 	bool failed = view->answered == FY_ANSWER_FAILED;
 	if (fy_replies_put_bytes(p, ch->rank, view->call_id, failed ? &no_memory : NULL, NULL, 0,
-	                         p->tag))
+	                         p->inside.tag))
 		return;
 	fy_inline_keep_view(view); /* no memory for that: it waits its turn */
 	fy_handler_after(view);
@@ -92,31 +95,31 @@ static enum fy_taken deliver(struct fy_progress *p, struct fy_channel *ch,
                              const struct fy_record *r, uint64_t call_id)
 {
 	struct fy_handler *h =
-		r->op < FY_OPS_DIRECT ? p->direct[r->op] : fy_handlers_find(p, r->op);
-	unsigned colour = fy_link_arrived_colour(p, r);
-	if (fy_likely(h && !h->where && p->user_code && !p->tasks &&
+		r->op < FY_OPS_DIRECT ? p->handlers.direct[r->op] : fy_handlers_find(p, r->op);
+	unsigned colour = fy_link_arrived_colour(&p->link, r);
+	if (fy_likely(h && !h->where && p->link.user_code && !p->link.tasks.first &&
 	              !(r->size_flags & FY_ATTACHED) && fy_program_may_run())) {
 		if (!fy_inline_ready(p))
 			return FY_PAUSED;
-		ferry_message *view = p->view;
-		fy_message_view(view, p->engine, r->op, ch->rank, fy_record_data(r),
+		ferry_message *view = p->inside.view;
+		fy_message_view(view, p->link.engine, r->op, ch->rank, fy_record_data(r),
 		                fy_record_body(r), call_id);
-		uint32_t before = fy_inline_begin_colour(p, colour);
+		uint32_t before = fy_inline_begin_colour(&p->inside, &p->link, colour);
 		bool called = fy_inline_call(p, h, view, colour);
 		if (fy_unlikely(!(view->flags & FY_MESSAGE_VIEW)))
 			fy_handler_after(view);
 		else if (called && call_id && view->answered != FY_ANSWERED)
 			answer_empty(p, ch, view);
-		fy_inline_end_colour(p, before);
+		fy_inline_end_colour(&p->inside, &p->link, before);
 		return called ? FY_TAKEN : FY_PAUSED; /* then it is dropped as what comes later */
 	}
 	if (r->op == FY_OP_FLUSH) {
-		p->done[colour]++;
+		p->link.counts.done[colour]++;
 		return FY_TAKEN;
 	}
 	/* A few are copied, so that a reply behind them is seen; of many the batch waits as
 	 * it is. */
-	if (h && !h->where && !p->user_code && p->n_left >= LEFT_MAX)
+	if (h && !h->where && !p->link.user_code && p->inside.n_left >= LEFT_MAX)
 		return FY_PAUSED;
 	int status;
 	ferry_message *m = keep_record(p, ch, r, call_id, &status);
@@ -145,7 +148,8 @@ static enum fy_taken deliver_held(struct fy_progress *p, struct fy_channel *ch,
 	ferry_message *m = keep_record(p, ch, r, call_id, &status);
 	if (!m)
 		return fy_controls_as_kept(status);
-	struct fy_held *held = fy_stream_in_hold(p, ch, stream, fy_link_arrived_colour(p, r), m);
+	struct fy_held *held =
+		fy_stream_in_hold(p, ch, stream, fy_link_arrived_colour(&p->link, r), m);
 	if (!held) {
 		/* it is not answered now: the record is looked at again */
 		m->flags &= ~FY_MESSAGE_CALL;
@@ -178,10 +182,10 @@ static enum fy_taken reply_error(struct fy_progress *p, struct fy_channel *ch,
 		snprintf(detail, sizeof detail, "rank %d released the request unanswered",
 		         ch->rank);
 	ferry_future *future = fy_call_close(p, fy_record_ext(r), ch->rank);
-	p->done[fy_link_arrived_colour(p, r)]++;
+	p->link.counts.done[fy_link_arrived_colour(&p->link, r)]++;
 	int status = error.ferrys && error.status < 0 ? error.status : FERRY_EREMOTE;
 	if (!future || !fy_future_complete(future, status, detail))
-		p->stats.late_replies++;
+		p->link.stats.late_replies++;
 	return FY_TAKEN;
 }
 
@@ -194,10 +198,10 @@ static enum fy_taken take_reply(struct fy_progress *p, struct fy_channel *ch,
 		return fy_controls_as_kept(fy_inbound_arrived(p, ch, r));
 	if (r->size_flags & FY_ERROR)
 		return reply_error(p, ch, r);
-	ferry_future *future = fy_call_peek(p, fy_record_ext(r), ch->rank);
+	ferry_future *future = fy_call_peek(&p->link.calls, fy_record_ext(r), ch->rank);
 	if (!future) {
-		p->stats.late_replies++;
-		p->done[fy_link_arrived_colour(p, r)]++;
+		p->link.stats.late_replies++;
+		p->link.counts.done[fy_link_arrived_colour(&p->link, r)]++;
 		return FY_TAKEN;
 	}
 	int status = 0;
@@ -207,7 +211,8 @@ static enum fy_taken take_reply(struct fy_progress *p, struct fy_channel *ch,
 	else if (!fy_message_fill(m, r->op, ch->rank, fy_record_data(r), fy_record_body(r)))
 		return FY_PAUSED;
 	if (m)
-		fy_call_reply(p, ch->rank, fy_record_ext(r), m, fy_link_arrived_colour(p, r));
+		fy_call_reply(p, ch->rank, fy_record_ext(r), m,
+		              fy_link_arrived_colour(&p->link, r));
 	return fy_controls_as_kept(status);
 }
 
@@ -256,7 +261,8 @@ static enum fy_taken take_record(struct fy_progress *p, struct fy_channel *ch,
 /* A thread that runs no code of the program does not begin to. */
 static bool is_for_inline(const struct fy_progress *p, const struct fy_record *r)
 {
-	return r->op < FY_OPS_DIRECT && p->direct[r->op] && !p->direct[r->op]->where;
+	return r->op < FY_OPS_DIRECT && p->handlers.direct[r->op] &&
+	       !p->handlers.direct[r->op]->where;
 }
 
 /*
@@ -266,16 +272,17 @@ static bool is_for_inline(const struct fy_progress *p, const struct fy_record *r
  */
 static void dispatch_requests(struct fy_progress *p, struct fy_channel *ch, struct fy_slot *slot)
 {
-	uint32_t me = (uint32_t)p->engine->rank, n = 0;
+	uint32_t me = (uint32_t)p->link.engine->rank, n = 0;
 	const char *at = slot->buffer + slot->offset, *end = slot->buffer + slot->request.nbytes;
-	if (!p->user_code || !is_for_inline(p, (const struct fy_record *)(const void *)at) ||
+	if (!p->link.user_code || !is_for_inline(p, (const struct fy_record *)(const void *)at) ||
 	    !fy_inline_ready(p))
 		return;
-	ferry *engine = p->engine, *before = fy_thread_begin(FY_INLINE, engine);
-	uint32_t tag_before = fy_inline_begin_colour(p, p->batch_colour);
-	ferry_message *view = p->view;
+	ferry *engine = p->link.engine, *before = fy_thread_begin(FY_INLINE, engine);
+	uint32_t tag_before =
+		fy_inline_begin_colour(&p->inside, &p->link, p->link.counts.batch_colour);
+	ferry_message *view = p->inside.view;
 	fy_message_view(view, engine, 0, ch->rank, NULL, 0, 0);
-	while (end - at >= (ptrdiff_t)sizeof(struct fy_record) && !p->tasks &&
+	while (end - at >= (ptrdiff_t)sizeof(struct fy_record) && !p->link.tasks.first &&
 	       fy_program_may_run()) {
 		const struct fy_record *r = (const struct fy_record *)(const void *)at;
 		uint32_t word = r->size_flags, size = fy_record_size(word);
@@ -283,7 +290,7 @@ static void dispatch_requests(struct fy_progress *p, struct fy_channel *ch, stru
 		if ((word >> 24 != FY_PLAIN_POST && !call) || r->op >= FY_OPS_DIRECT ||
 		    size > (size_t)(end - at) || (r->rank ^ me) | (r->stream & FY_TAGGED))
 			break;
-		struct fy_handler *h = p->direct[r->op];
+		struct fy_handler *h = p->handlers.direct[r->op];
 		if (!h || h->where)
 			break;
 		if (call) {
@@ -307,19 +314,19 @@ static void dispatch_requests(struct fy_progress *p, struct fy_channel *ch, stru
 		if (call) {
 			if (view->answered != FY_ANSWERED)
 				answer_empty(p, ch, view);
-			if (fy_unlikely(!p->view))
+			if (fy_unlikely(!p->inside.view))
 				break;
 			view->flags &= ~FY_MESSAGE_CALL;
 		}
 	}
-	fy_inline_end_colour(p, tag_before);
+	fy_inline_end_colour(&p->inside, &p->link, tag_before);
 	fy_store_relaxed_32(&engine->inside, FY_INSIDE_NOTHING);
 	fy_thread_end(FY_INLINE, before);
 	slot->offset = (uint32_t)(at - slot->buffer);
 	slot->index += n;
-	p->done[p->batch_colour] += n;
-	p->stats.handled += n;
-	p->stats.delivered += n;
+	p->link.counts.done[p->link.counts.batch_colour] += n;
+	p->link.stats.handled += n;
+	p->link.stats.delivered += n;
 }
 
 /*
@@ -328,7 +335,7 @@ static void dispatch_requests(struct fy_progress *p, struct fy_channel *ch, stru
 static void dispatch_replies(struct fy_progress *p, const struct fy_channel *ch,
                              struct fy_slot *slot)
 {
-	uint32_t end = (uint32_t)slot->request.nbytes, me = (uint32_t)p->engine->rank;
+	uint32_t end = (uint32_t)slot->request.nbytes, me = (uint32_t)p->link.engine->rank;
 	while (slot->offset + sizeof(struct fy_record) <= end) {
 		const struct fy_record *r =
 			(const struct fy_record *)(const void *)(slot->buffer + slot->offset);
@@ -336,16 +343,16 @@ static void dispatch_replies(struct fy_progress *p, const struct fy_channel *ch,
 		if (word >> 24 != FY_PLAIN_REPLY || (word & FY_BODY_MAX) > FY_MESSAGE_SMALL ||
 		    size > end - slot->offset || r->rank != me)
 			return;
-		struct fy_call *call = fy_call_find(p, fy_record_ext(r), ch->rank);
+		struct fy_call *call = fy_call_find(&p->link.calls, fy_record_ext(r), ch->rank);
 		ferry_message *reply = call ? call->future->reply : NULL;
 		if (!reply)
 			return;
 		/* Small: it cannot fail. */
 		fy_message_fill(reply, r->op, ch->rank, fy_record_data(r), word & FY_BODY_MAX);
 		if (!fy_future_complete_reply(fy_call_close_found(p, call), reply))
-			p->stats.late_replies++;
-		p->done[fy_link_arrived_colour(p, r)]++;
-		p->stats.delivered++;
+			p->link.stats.late_replies++;
+		p->link.counts.done[fy_link_arrived_colour(&p->link, r)]++;
+		p->link.stats.delivered++;
 		slot->offset += size;
 		slot->index++;
 	}
@@ -364,12 +371,12 @@ static void dispatch_plain(struct fy_progress *p, struct fy_channel *ch, struct 
 }
 
 /* The records of a batch, from where a pause left it. False: paused. */
-bool fy_dispatch_records(struct fy_progress *p, struct fy_channel *ch, struct fy_slot *slot)
+static bool dispatch_records(struct fy_progress *p, struct fy_channel *ch, struct fy_slot *slot)
 {
 	const struct fy_batch_header *h =
 		(const struct fy_batch_header *)(const void *)slot->buffer;
-	uint32_t end = (uint32_t)slot->request.nbytes, me = (uint32_t)p->engine->rank;
-	p->batch_colour = h->flags & FY_BATCH_COLOUR ? 1 : 0;
+	uint32_t end = (uint32_t)slot->request.nbytes, me = (uint32_t)p->link.engine->rank;
+	p->link.counts.batch_colour = h->flags & FY_BATCH_COLOUR ? 1 : 0;
 	for (;;) {
 		dispatch_plain(p, ch, slot);
 		if (slot->offset >= end)
@@ -390,6 +397,66 @@ bool fy_dispatch_records(struct fy_progress *p, struct fy_channel *ch, struct fy
 			return true;
 		slot->offset += size;
 		slot->index++;
-		p->stats.delivered += fy_record_kind(r) != FY_KIND_CONTROL;
+		p->link.stats.delivered += fy_record_kind(r) != FY_KIND_CONTROL;
 	}
+}
+
+/* Does what is left of a batch refuse something? */
+static bool refuses_more(const struct fy_slot *slot)
+{
+	uint32_t at = slot->offset, end = (uint32_t)slot->request.nbytes;
+	while (end - at >= sizeof(struct fy_record)) {
+		const struct fy_record *r =
+			(const struct fy_record *)(const void *)(slot->buffer + at);
+		uint32_t size = fy_record_size(r->size_flags);
+		if (size > end - at ||
+		    (fy_record_kind(r) == FY_KIND_CONTROL && r->op == FY_OP_REFUSED))
+			return true;
+		at += size;
+	}
+	return false;
+}
+
+bool fy_dispatch_batch(struct fy_progress *p, struct fy_channel *ch, struct fy_slot *slot)
+{
+	const struct fy_batch_header *h =
+		(const struct fy_batch_header *)(const void *)slot->buffer;
+	if (fy_unlikely(slot->bad)) {
+		fy_gone_refuse_batch(p, ch, ch->seq_in++, 0);
+		return true;
+	}
+	if (!slot->begun) {
+		slot->begun = true;
+		slot->offset = sizeof *h;
+		slot->index = 0;
+	}
+	uint64_t announcements = p->bulk.announcements;
+	if (!dispatch_records(p, ch, slot)) {
+		/* An acknowledgement of a stream may have been among them, which counts what came
+		 * after that. */
+		if (!refuses_more(slot))
+			fy_pending_accepted(p, ch, h);
+		return false;
+	}
+	/* behind the records: what one of them refuses is not accepted */
+	fy_pending_accepted(p, ch, h);
+	ch->seq_in++;
+	if (h->spent > ch->spent_in && h->spent <= ch->limit_sent + ch->window)
+		ch->spent_in = h->spent;
+	if (h->flags & FY_BATCH_GOODBYE)
+		ch->bye_seen = true;
+	/* Who asks without our goodbye may have lost it: only what comes behind it shows that. */
+	bool lost_bye = !h->nrecords && !(h->flags & FY_BATCH_GOODBYE) &&
+	                (int32_t)(ch->seq_out - 1 - h->accepted) > 0;
+	if (h->flags & FY_BATCH_WANTS_ACK && (!ch->bye_sent || lost_bye)) {
+		ch->ack_owed = true;
+		fy_channel_mark(p, ch);
+	}
+	bool small = slot->index > SMALL_RECORDS && p->bulk.announcements == announcements;
+	uint64_t charged =
+		slot->request.nbytes + (uint64_t)slot->index * FY_MESSAGE_CHARGE + FY_BATCH_CHARGE;
+	fy_credit_grow_window(p, ch, h->flags & FY_BATCH_HUNGRY, small ? charged : 0);
+	p->link.stats.batches_received++;
+	p->link.stats.bytes_received += slot->request.nbytes;
+	return true;
 }

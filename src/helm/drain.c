@@ -50,8 +50,8 @@
 static bool stalled_for_long(struct fy_progress *p, struct fy_channel *ch)
 {
 	if (!ch->stalled_since)
-		ch->stalled_since = p->now;
-	return p->now - ch->stalled_since >= FY_STALL_MAX;
+		ch->stalled_since = p->link.now;
+	return p->link.now - ch->stalled_since >= FY_STALL_MAX;
 }
 
 /* Whatever is not a plain post with room. False: it must stay in the lane. */
@@ -61,14 +61,14 @@ static bool take_slow(struct fy_progress *p, const struct fy_record *r, uint32_t
 	if (r->op == FY_OP_FLUSH_ALL)
 		return fy_flush_all(p, r, stream);
 	if (r->op == FY_OP_START)
-		return p->port->ops->starts->take(p, r);
+		return p->link.port->ops->starts->take(p, r);
 	struct fy_channel *ch = fy_peer_get(p, (int)r->rank);
 	if (!ch)
 		return false;
 	if (fy_record_kind(r) == FY_KIND_CALL)
-		p->stats.calls++;
+		p->link.stats.calls++;
 	else
-		p->stats.posts++;
+		p->link.stats.posts++;
 	if (!ch->queue && fy_put_record(p, ch, r, stream) == FY_PUT_DONE) {
 		ch->stalled_since = 0;
 		return true;
@@ -76,9 +76,9 @@ static bool take_slow(struct fy_progress *p, const struct fy_record *r, uint32_t
 	if ((ch->queue || stalled_for_long(p, ch)) && fy_queued_add(p, ch, r, size, stream, false))
 		return true;
 	if (fy_record_kind(r) == FY_KIND_CALL)
-		p->stats.calls--;
+		p->link.stats.calls--;
 	else
-		p->stats.posts--;
+		p->link.stats.posts--;
 	return false;
 }
 
@@ -88,7 +88,7 @@ static void count_coloured(struct fy_progress *p, char *at, uint32_t n, uint32_t
 	for (; n; n--) {
 		struct fy_record *r = (struct fy_record *)(void *)at;
 		r->stream = fy_put_stream_of(r, tag);
-		p->issued[fy_record_tag_colour(r->stream, p->colour)]++;
+		p->link.counts.issued[fy_record_tag_colour(r->stream, p->link.counts.colour)]++;
 		at += fy_record_size(r->size_flags);
 	}
 }
@@ -101,7 +101,7 @@ static uint64_t drain_plain(struct fy_progress *p, const struct fy_lane *lane, u
                             uint64_t end, uint32_t tag)
 {
 	uint32_t rank = fy_lane_at(lane, head)->rank;
-	struct fy_channel *ch = p->channels[rank];
+	struct fy_channel *ch = p->link.channels[rank];
 	if (!ch || !ch->fast_end)
 		return head;
 	char *fill = ch->fill, *fast_end = ch->fast_end;
@@ -123,11 +123,11 @@ static uint64_t drain_plain(struct fy_progress *p, const struct fy_lane *lane, u
 	if (fy_unlikely(tags & FY_TAGGED))
 		count_coloured(p, ch->fill, n, tag);
 	else
-		p->issued[p->colour] += n;
+		p->link.counts.issued[p->link.counts.colour] += n;
 	ch->fill = fill;
 	ch->nrecords += n;
 	ch->fast_records -= n;
-	p->stats.posts += n;
+	p->link.stats.posts += n;
 	return head;
 }
 
@@ -143,7 +143,8 @@ static bool put_awaited(struct fy_progress *p, struct fy_channel *ch, const stru
 	uint64_t id = 0;
 	if (wire > (size_t)(ch->fast_end - ch->fill))
 		return false;
-	if (call && (p->calls_open >= p->calls_max || !(id = fy_call_open(p, future, ch->rank))))
+	if (call &&
+	    (p->link.calls.open >= p->link.calls.max || !(id = fy_call_open(p, future, ch->rank))))
 		return false;
 	if (!fy_future_depart(future)) {
 		if (call)
@@ -154,18 +155,18 @@ static bool put_awaited(struct fy_progress *p, struct fy_channel *ch, const stru
 		fy_record_copy(to, r, size);
 		to->stream = stream;
 		fy_record_set_ext(to, id);
-		p->stats.calls++;
+		p->link.stats.calls++;
 	} else {
 		*to = (struct fy_record){ r->size_flags & ~FY_EXT, r->op, r->rank, stream };
 		fy_record_copy(to + 1, (const char *)(r + 1) + 8, size - 8 - (uint32_t)sizeof *r);
 		fy_put_await(p, ch, future, stream);
-		p->stats.posts++;
+		p->link.stats.posts++;
 	}
 	ch->fill += wire;
 	ch->nrecords++;
 	ch->fast_records--;
 	ch->spent += wire + FY_MESSAGE_CHARGE;
-	p->issued[fy_record_tag_colour(stream, p->colour)]++;
+	p->link.counts.issued[fy_record_tag_colour(stream, p->link.counts.colour)]++;
 	return true;
 }
 
@@ -177,7 +178,7 @@ static uint64_t drain_awaited(struct fy_progress *p, const struct fy_lane *lane,
 	if (r->op >= FERRY_OP_RESERVED)
 		return head;
 	uint32_t rank = r->rank;
-	struct fy_channel *ch = p->channels[rank];
+	struct fy_channel *ch = p->link.channels[rank];
 	while (head < end && ch && ch->fast_end && ch->fast_records) {
 		r = fy_lane_at(lane, head);
 		uint32_t form = r->size_flags >> 24, size = fy_record_size(r->size_flags);
@@ -208,7 +209,7 @@ static uint64_t drain_lane(struct fy_progress *p, struct fy_lane *lane)
 	uint32_t tag = 0;
 	if (fy_unlikely((int64_t)(lane->fence_mark - head) > 0)) {
 		/* up to there it is of the colour before */
-		tag = fy_record_tag(p->colour ^ 1);
+		tag = fy_record_tag(p->link.counts.colour ^ 1);
 		end = lane->fence_mark;
 	}
 	lane->stuck = false;
@@ -227,14 +228,14 @@ static uint64_t drain_lane(struct fy_progress *p, struct fy_lane *lane)
 		}
 		uint32_t size = fy_record_size(r->size_flags);
 		if (!take_slow(p, r, size, tag)) {
-			p->drain_broke_off = lane->stuck = true;
+			p->drain.broke_off = lane->stuck = true;
 			break;
 		}
 		head += size;
 	}
 	if (head != start) {
 		fy_lane_consume(lane, head);
-		p->worked = true;
+		p->link.worked = true;
 	}
 	return head - start;
 }
@@ -242,19 +243,19 @@ static uint64_t drain_lane(struct fy_progress *p, struct fy_lane *lane)
 /* Has a thread waited for an answer lately? Then floods give way, see drain_round. */
 static bool answers_matter(struct fy_progress *p)
 {
-	if (p->calls_open || p->n_pending)
-		p->awaited_at = p->now;
-	return p->awaited_at && p->now - p->awaited_at < ANSWERS_MATTER;
+	if (p->link.calls.open || p->link.n_pending)
+		p->drain.awaited_at = p->link.now;
+	return p->drain.awaited_at && p->link.now - p->drain.awaited_at < ANSWERS_MATTER;
 }
 
 /* Its producer sleeps for want of room, or did lately. */
 static bool floods(struct fy_progress *p, struct fy_lane *lane)
 {
 	if (fy_load_relaxed_32(&lane->waiting)) {
-		lane->flooded_at = p->now;
-		p->flooded = true;
+		lane->flooded_at = p->link.now;
+		p->drain.flooded = true;
 	}
-	return lane->flooded_at && p->now - lane->flooded_at < FLOOD_LASTS;
+	return lane->flooded_at && p->link.now - lane->flooded_at < FLOOD_LASTS;
 }
 
 /* Of floods that give way one at a time is drained; after its share come the others. */
@@ -278,7 +279,7 @@ static uint64_t drain_round(struct fy_progress *p, bool give_way, struct fy_lane
 {
 	struct fy_lane *drained = NULL;
 	uint64_t all = 0, its = 0;
-	for (struct fy_lane **at = &p->lanes; *at;) {
+	for (struct fy_lane **at = &p->lanes.active; *at;) {
 		struct fy_lane *lane = *at;
 		/* `left` first: what the exiting thread posted before is then seen. */
 		bool left = fy_load_acquire_32(&lane->left), work = fy_lane_has_work(lane);
@@ -316,13 +317,13 @@ void fy_drain_step(struct fy_progress *p)
 	uint64_t all = 0, moved;
 	/* an agreement waits for the floods, too */
 	bool give_way = !p->agree.kind && answers_matter(p);
-	p->drain_broke_off = p->flooded = false;
-	if (fy_load_relaxed_ptr(&p->engine->lanes.head))
+	p->drain.broke_off = p->drain.flooded = false;
+	if (fy_load_relaxed_ptr(&p->link.engine->lanes.head))
 		fy_lanes_list(p);
 	do {
 		moved = drain_round(p, give_way, &refused);
 		all += moved;
-	} while (moved && !p->drain_broke_off &&
-	         all < (give_way && p->flooded ? DRAIN_BESIDE : DRAIN_BYTES));
+	} while (moved && !p->drain.broke_off &&
+	         all < (give_way && p->drain.flooded ? DRAIN_BESIDE : DRAIN_BYTES));
 	fy_lanes_turn_to(p, refused);
 }

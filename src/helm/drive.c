@@ -60,7 +60,7 @@ static void hand_back(ferry *engine)
 	 * naps from now on. */
 	bool more = !fy_load_acquire_32(&engine->napping), came = fy_step_look(p);
 	/* an acknowledgement waited for more to go with it; that there is room */
-	if (came || p->dirty || p->freed)
+	if (came || p->link.dirty || p->link.freed)
 		fy_step_once(p, false);
 	more = more || came || fy_step_owes_code(p) || fy_step_has_input(p, true) ||
 	       fy_policy_sleep_time(p) < FERRY_MS(1);
@@ -89,16 +89,16 @@ static bool drive_on(ferry *engine, bool (*ready)(const void *arg), const void *
 {
 	struct fy_progress *p = engine->progress;
 	fy_wake_stay(&engine->wake);
-	while (!p->stopped && !ready(arg)) {
+	while (!p->close.stopped && !ready(arg)) {
 		bool worked = fy_step_once(p, user_code);
-		if ((!user_code && fy_step_owes_code(p)) || p->now >= until)
+		if ((!user_code && fy_step_owes_code(p)) || p->link.now >= until)
 			return false; /* however much there is to do for others */
 		if (worked)
 			continue;
-		if (p->now - p->worked_at >
-		    (p->n_chunks && !user_code ? p->drive_busy : DRIVE_IDLE))
+		if (p->link.now - p->link.worked_at >
+		    (p->bulk.n_chunks && !user_code ? p->pace.drive_busy : DRIVE_IDLE))
 			return false;
-		if (p->now - p->worked_at > p->spin)
+		if (p->link.now - p->link.worked_at > p->pace.spin)
 			return true;
 	}
 	return false;
@@ -163,7 +163,7 @@ void fy_drive_until(ferry *engine, bool (*ready)(const void *arg), const void *a
 static bool may_leave(ferry *engine)
 {
 	bool naps = !fy_load_acquire_32(&engine->asleep) || fy_load_acquire_32(&engine->napping);
-	return naps && !fy_step_owes_code(engine->progress) && !engine->progress->dirty;
+	return naps && !fy_step_owes_code(engine->progress) && !engine->progress->link.dirty;
 }
 
 bool fy_drive_steer(ferry *engine, bool (*ready)(const void *arg), const void *arg)
@@ -179,7 +179,7 @@ bool fy_drive_steer(ferry *engine, bool (*ready)(const void *arg), const void *a
 			fy_wake_stay(&engine->wake);
 			fy_step_once(engine->progress, false);
 			/* an acknowledgement waited for more to go with it */
-			if (engine->progress->dirty)
+			if (engine->progress->link.dirty)
 				fy_step_once(engine->progress, false);
 			left = ready(arg) && may_leave(engine);
 		}
@@ -206,8 +206,8 @@ static void sleep_alone(ferry *engine, int64_t until)
 	fy_wake_announce(&engine->wake, false);
 	bool more = fy_step_once(p, true) || fy_step_has_input(p, true);
 	int64_t t = fy_policy_sleep_time(p);
-	if (until != INT64_MAX && until - p->now < t)
-		t = until - p->now;
+	if (until != INT64_MAX && until - p->link.now < t)
+		t = until - p->link.now;
 	fy_helm_give(engine);
 	if (!more && t > 0)
 		fy_wake_sleep(&engine->wake, t);
@@ -226,7 +226,7 @@ static void drive_alone(ferry *engine, bool (*ready)(const void *arg), const voi
 	       fy_load_acquire_32(&engine->phase) != FY_STOPPED) {
 		fy_helm_take(engine);
 		drive_alone_once(engine, ready, arg, until);
-		if (ready(arg) || engine->progress->stopped)
+		if (ready(arg) || engine->progress->close.stopped)
 			fy_helm_give(engine);
 		else
 			sleep_alone(engine, until);
@@ -245,7 +245,7 @@ void fy_drive_help(ferry *engine, bool (*ready)(const void *arg), const void *ar
 
 static bool close_is_over(const void *arg)
 {
-	return ((const ferry *)arg)->progress->stopped;
+	return ((const ferry *)arg)->progress->close.stopped;
 }
 
 int64_t fy_drive_close_look(int64_t begun)
@@ -292,7 +292,7 @@ int ferry_progress(ferry *engine, int64_t timeout)
 	uint32_t tag = fy_thread_tag_posts(engine, 0);
 	for (;;) {
 		fy_helm_take(engine);
-		stopped = engine->progress->stopped;
+		stopped = engine->progress->close.stopped;
 		worked = !stopped && fy_step_once(engine->progress, true);
 		if (worked || stopped || fy_clock_now() >= until)
 			break;

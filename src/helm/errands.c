@@ -49,10 +49,10 @@ bool fy_errands_join_fence(struct fy_progress *p, struct fy_command *c)
 		c->patient = true;
 		return false;
 	}
-	if (p->gone_since || p->closing)
-		c->status = p->gone_since ? fy_fail(FERRY_EPEER,
-		                                    "a rank is gone: a fence cannot end any more")
-		                          : fy_fail(FERRY_ESTOPPED, "the engine is being closed");
+	if (p->losses.since || p->close.begun)
+		c->status = p->losses.since ? fy_fail(FERRY_EPEER,
+		                                      "a rank is gone: a fence cannot end any more")
+		                            : fy_fail(FERRY_ESTOPPED, "the engine is being closed");
 	else
 		c->status = fy_news_refuse_fence(p);
 	if (c->status) { /* the sentence is in the helm's thread */
@@ -67,15 +67,15 @@ bool fy_errands_join_fence(struct fy_progress *p, struct fy_command *c)
 bool fy_errands_add_room(struct fy_progress *p, struct fy_command *c)
 {
 	ferry_future *future = c->arg;
-	future->next = p->rooms;
-	p->rooms = future;
+	future->next = p->rooms.first;
+	p->rooms.first = future;
 	return true;
 }
 
 bool fy_errands_copy_stats(struct fy_progress *p, struct fy_command *c)
 {
 	ferry_stats *s = c->arg;
-	*s = p->stats;
+	*s = p->link.stats;
 	s->memory_held = fy_bulk_held(p);
 	return true;
 }

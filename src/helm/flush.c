@@ -61,7 +61,7 @@ static void flushed_one(ferry_future *future, int status, void *arg)
 static bool flush_channel(struct fy_progress *p, struct fy_channel *ch, uint32_t stream,
                           struct flush_count *count)
 {
-	ferry_future *future = fy_future_create(p->engine, FY_FUTURE_IS_FLUSH);
+	ferry_future *future = fy_future_create(p->link.engine, FY_FUTURE_IS_FLUSH);
 	if (!future)
 		return false;
 	bool put = flush_one(p, ch, stream, future);
@@ -81,7 +81,7 @@ static struct flush_count *count_of(struct fy_progress *p, ferry_future *whole)
 	struct flush_count *count = whole->extra;
 	if (count || !(count = calloc(1, sizeof *count)))
 		return count;
-	*count = (struct flush_count){ .open = 1, .whole = whole, .next = p->all };
+	*count = (struct flush_count){ .open = 1, .whole = whole, .next = p->link.all };
 	whole->extra = count;
 	return count;
 }

@@ -28,18 +28,19 @@
  */
 void fy_gaps_suspect(struct fy_progress *p, const struct fy_slot *slot)
 {
-	unsigned n = ++p->n_failed;
-	p->stats.mpi_errors++;
+	unsigned n = ++p->gaps.n_failed;
+	p->link.stats.mpi_errors++;
 	if ((n & (n - 1)) == 0)
-		fy_log(p->engine->log,
+		fy_log(p->link.engine->log,
 		       "MPI ended a receive with an error (%u so far), which is posted again: %s",
 		       n,
-		       slot->request.status == FERRY_ETRUNC ? "what came was too long"
-		                                            : p->port->ops->error(p->port));
-	if (n > 1 && p->now < p->gaps_at)
+		       slot->request.status == FERRY_ETRUNC
+		               ? "what came was too long"
+		               : p->link.port->ops->error(p->link.port));
+	if (n > 1 && p->link.now < p->gaps.look_at)
 		return; /* they were asked a moment ago */
-	p->gaps_at = p->now + GAP_TIME;
-	for (int rank = 0; rank < p->engine->size; rank++) {
+	p->gaps.look_at = p->link.now + GAP_TIME;
+	for (int rank = 0; rank < p->link.engine->size; rank++) {
 		struct fy_channel *ch = fy_peer_get(p, rank);
 		if (ch)
 			fy_channel_ask(p, ch);
@@ -53,20 +54,20 @@ static bool is_missing(const struct fy_channel *ch)
 
 void fy_gaps_look(struct fy_progress *p)
 {
-	if (p->now < p->gaps_at)
+	if (p->link.now < p->gaps.look_at)
 		return;
-	p->gaps_at = p->now + GAP_TIME;
-	for (struct fy_channel *ch = p->all; ch; ch = ch->all_next) {
+	p->gaps.look_at = p->link.now + GAP_TIME;
+	for (struct fy_channel *ch = p->link.all; ch; ch = ch->all_next) {
 		if (ch->gone)
 			continue;
 		/* Behind a goodbye nothing comes: that it does not come itself is seen by
 		 * the time. */
-		bool bye = p->byes && ch->bye_sent && !ch->bye_seen && !ch->early;
+		bool bye = p->close.byes && ch->bye_sent && !ch->bye_seen && !ch->early;
 		bool again = ch->gap && ch->gap_at == ch->seq_in;
 		ch->gap = bye || is_missing(ch);
 		ch->gap_at = ch->seq_in;
 		if (again && bye)
-			ch->bye_seen = p->worked = true;
+			ch->bye_seen = p->link.worked = true;
 		else if (again && ch->gap)
 			fy_gone_end(p, ch, FERRY_EMPI,
 			            "a batch of that rank did not come: MPI ended a receive "

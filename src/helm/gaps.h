@@ -2,8 +2,16 @@
 #ifndef FY_HELM_GAPS_H
 #define FY_HELM_GAPS_H
 
+#include <stdint.h>
+
 struct fy_progress;
 struct fy_slot;
+
+/* Receives that failed, and when to look for what was in them. */
+struct fy_gaps {
+	unsigned n_failed; /* of them ended with an error, so that what came may be lost */
+	int64_t look_at;   /* then the next look for batches that are missing */
+};
 
 void fy_gaps_suspect(struct fy_progress *p, const struct fy_slot *slot);
 /* After receives that failed: is a batch missing? */

@@ -35,17 +35,17 @@ void fy_gone_unsent(struct fy_progress *p, struct fy_channel *ch)
 {
 	struct fy_batch *b = ch->unsent;
 	ch->unsent = NULL;
-	p->n_flying--;
+	p->link.n_flying--;
 	fy_gone_end(p, ch, FERRY_EMPI, b->bytes);
 	fy_batch_put(p, b);
 }
 
 void fy_gone_test_telling(struct fy_progress *p)
 {
-	for (struct fy_channel *ch = p->all; ch; ch = ch->all_next)
-		if (ch->telling && p->port->ops->test(p->port, &ch->tell)) {
+	for (struct fy_channel *ch = p->link.all; ch; ch = ch->all_next)
+		if (ch->telling && p->link.port->ops->test(p->link.port, &ch->tell)) {
 			ch->telling = false;
-			p->n_telling--;
+			p->losses.n_telling--;
 		}
 }
 
@@ -55,11 +55,11 @@ void fy_gone_refused(struct fy_progress *p, struct fy_channel *ch, const struct 
 	struct fy_refused r = *refused;
 	if (r.status >= 0)
 		r.status = FERRY_EDECODE;
-	p->stats.refused++;
-	p->tainted = true;
-	p->n_pending -= fy_pending_refuse(p, ch, &ch->pending, &ch->pending_last,
-	                                  (uint64_t)r.seq << 32 | r.index,
-	                                  UINT64_C(0x100000000) - r.index, r.status);
+	p->link.stats.refused++;
+	p->agree.tainted = true;
+	p->link.n_pending -= fy_pending_refuse(p, ch, &ch->pending, &ch->pending_last,
+	                                       (uint64_t)r.seq << 32 | r.index,
+	                                       UINT64_C(0x100000000) - r.index, r.status);
 	bool whole = fy_outbound_refused(p, ch, &r);
 	for (struct fy_stream_out *s = ch->streams_out, *next; s; s = next) {
 		next = s->next;
@@ -82,14 +82,14 @@ static void tell_gone(struct fy_progress *p, struct fy_channel *ch)
 	static const struct fy_batch_header words = { .magic = FY_WIRE_MAGIC,
 		                                      .version = FY_WIRE_VERSION,
 		                                      .flags = FY_BATCH_GAVE_UP };
-	if (ch->told || ch->bye_sent || ch->rank == p->engine->rank)
+	if (ch->told || ch->bye_sent || ch->rank == p->link.engine->rank)
 		return;
 	ch->told = true;
-	if (p->port->ops->send(p->port, ch->rank, FY_TAG_BATCH, &words, sizeof words, &ch->tell) !=
-	    0)
+	if (p->link.port->ops->send(p->link.port, ch->rank, FY_TAG_BATCH, &words, sizeof words,
+	                            &ch->tell) != 0)
 		return;
 	ch->telling = true;
-	p->n_telling++;
+	p->losses.n_telling++;
 	if (ch->doorbell)
 		fy_wake_ring(ch->doorbell);
 }
@@ -108,16 +108,16 @@ void fy_gone_end(struct fy_progress *p, struct fy_channel *ch, int status, const
 	if (ch->gone)
 		return;
 	ch->gone = status;
-	if (!p->gone_since)
-		p->gone_since = p->now;
-	fy_store_release_8(&p->engine->full[ch->rank], 2);
+	if (!p->losses.since)
+		p->losses.since = p->link.now;
+	fy_store_release_8(&p->link.engine->full[ch->rank], 2);
 	if (ch->open)
 		fy_channel_close_batch(ch);
 	fy_batch_drop_all(p, &ch->ready);
 	ch->ready_last = NULL;
 	ch->n_ready = 0;
 	for (ferry_future *f = ch->pending; f; f = f->next)
-		p->n_pending--;
+		p->link.n_pending--;
 	fy_pending_fail(p, ch, &ch->pending, &ch->pending_last, status, detail);
 	fy_stream_out_fail_all(p, ch, status, detail);
 	fy_queued_fail(p, ch, status, detail);
@@ -125,17 +125,17 @@ void fy_gone_end(struct fy_progress *p, struct fy_channel *ch, int status, const
 	fy_agree_give_up(p);
 	fy_call_fail(p, ch->rank, status, detail);
 	tell_gone(p, ch);
-	fy_add_32(&p->engine->room, 1);
-	fy_futex_wake(&p->engine->room, 1 << 30, false);
+	fy_add_32(&p->link.engine->room, 1);
+	fy_futex_wake(&p->link.engine->room, 1 << 30, false);
 }
 
 void fy_gone_refuse_batch(struct fy_progress *p, struct fy_channel *ch, uint32_t seq,
                           uint32_t index)
 {
-	p->stats.malformed++;
-	p->tainted = true;
-	fy_log(p->engine->log, "a malformed batch from rank %d (number %u, record %u)", ch->rank,
-	       seq, index);
+	p->link.stats.malformed++;
+	p->agree.tainted = true;
+	fy_log(p->link.engine->log, "a malformed batch from rank %d (number %u, record %u)",
+	       ch->rank, seq, index);
 	if (ch->n_refused == FY_REFUSED_MAX) {
 		fy_gone_end(p, ch, FERRY_EPEER, "too many batches of that rank were malformed");
 		return;

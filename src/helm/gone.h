@@ -8,6 +8,12 @@ struct fy_channel;
 struct fy_progress;
 struct fy_refused;
 
+/* Peers that are gone: since when, and how many are being told. */
+struct fy_losses {
+	unsigned n_telling; /* channels whose peer is being told that it is given up */
+	int64_t since;      /* when the first peer was found gone; 0: none */
+};
+
 void fy_gone_unsent(struct fy_progress *p, struct fy_channel *ch);
 void fy_gone_test_telling(struct fy_progress *p);
 void fy_gone_refuse_batch(struct fy_progress *p, struct fy_channel *ch, uint32_t seq,

@@ -14,8 +14,8 @@
 struct fy_handler **fy_handlers_place(struct fy_progress *p, uint32_t op)
 {
 	if (op < FY_OPS_DIRECT)
-		return &p->direct[op];
-	struct fy_handler **at = &p->hashed[(op * 2654435761u) >> 26];
+		return &p->handlers.direct[op];
+	struct fy_handler **at = &p->handlers.hashed[(op * 2654435761u) >> 26];
 	while (*at && (*at)->op != op)
 		at = &(*at)->next;
 	return at;

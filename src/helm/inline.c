@@ -30,11 +30,11 @@
 
 bool fy_inline_ready(struct fy_progress *p)
 {
-	if (!p->view)
-		p->view = calloc(1, sizeof *p->view);
-	if (!p->reserve)
-		p->reserve = malloc(FY_BATCH_BYTES);
-	return p->view && p->reserve;
+	if (!p->inside.view)
+		p->inside.view = calloc(1, sizeof *p->inside.view);
+	if (!p->inside.reserve)
+		p->inside.reserve = malloc(FY_BATCH_BYTES);
+	return p->inside.view && p->inside.reserve;
 }
 
 /* The view is kept beyond its handler: it gets memory of its own. Where there is none, the
@@ -44,41 +44,42 @@ void fy_inline_keep_view(ferry_message *view)
 	struct fy_progress *p = view->engine->progress;
 	char *body = view->nbytes ? malloc(view->nbytes) : NULL;
 	if (!body && view->nbytes) {
-		body = p->reserve;
-		p->reserve = NULL;
+		body = p->inside.reserve;
+		p->inside.reserve = NULL;
 	}
 	if (view->nbytes)
 		memcpy(body, view->body, view->nbytes);
 	view->body = body;
 	view->flags &= ~FY_MESSAGE_VIEW;
-	struct fy_channel *ch = p->channels[view->source];
+	struct fy_channel *ch = p->link.channels[view->source];
 	view->account = ch->account;
 	view->charge = view->nbytes + FY_MESSAGE_CHARGE;
 	ch->held += view->charge;
 	fy_tally_keep(p, view);
 	fy_engine_retain(view->engine);
-	p->view = NULL; /* a new one is made before the next message */
+	p->inside.view = NULL; /* a new one is made before the next message */
 }
 
 bool fy_inline_reply_in_place(ferry_message *view, const void *body, size_t nbytes)
 {
 	struct fy_progress *p = view->engine->progress;
-	return nbytes <= FY_REPLY_ROOM && fy_replies_put_bytes(p, view->source, view->call_id, NULL,
-	                                                       body, (uint32_t)nbytes, p->tag);
+	return nbytes <= FY_REPLY_ROOM &&
+	       fy_replies_put_bytes(p, view->source, view->call_id, NULL, body, (uint32_t)nbytes,
+	                            p->inside.tag);
 }
 
 /* False: the process ends, and it was not called. Who looked before may have looked before exit
  * began, which waits for nobody who is not inside: so it is looked at again. */
 bool fy_inline_call(struct fy_progress *p, struct fy_handler *h, ferry_message *m, unsigned colour)
 {
-	ferry *before = fy_thread_begin(FY_INLINE, p->engine);
+	ferry *before = fy_thread_begin(FY_INLINE, p->link.engine);
 	bool may = fy_program_may_run();
 	if (may) {
-		fy_store_relaxed_32(&p->engine->inside, h->op);
-		FY_PROGRAM("a handler", &h->op, h->fn(p->engine, m, h->arg));
-		fy_store_relaxed_32(&p->engine->inside, FY_INSIDE_NOTHING);
-		p->stats.handled++;
-		p->done[colour]++;
+		fy_store_relaxed_32(&p->link.engine->inside, h->op);
+		FY_PROGRAM("a handler", &h->op, h->fn(p->link.engine, m, h->arg));
+		fy_store_relaxed_32(&p->link.engine->inside, FY_INSIDE_NOTHING);
+		p->link.stats.handled++;
+		p->link.counts.done[colour]++;
 	}
 	fy_thread_end(FY_INLINE, before);
 	return may;
@@ -87,8 +88,8 @@ bool fy_inline_call(struct fy_progress *p, struct fy_handler *h, ferry_message *
 /* The process ends: no handler is called any more. */
 void fy_inline_drop(struct fy_progress *p, ferry_message *m)
 {
-	p->stats.dropped++;
-	p->done[fy_message_colour(m->flags)]++;
+	p->link.stats.dropped++;
+	p->link.counts.done[fy_message_colour(m->flags)]++;
 	ferry_message_release(m);
 }
 
@@ -96,20 +97,20 @@ void fy_inline_drop(struct fy_progress *p, ferry_message *m)
 void fy_inline_handle(struct fy_progress *p, struct fy_handler *h, ferry_message *m)
 {
 	unsigned colour = fy_message_colour(m->flags);
-	uint32_t before = fy_inline_begin_colour(p, colour);
+	uint32_t before = fy_inline_begin_colour(&p->inside, &p->link, colour);
 	if (fy_inline_call(p, h, m, colour))
 		fy_handler_after(m);
 	else
 		fy_inline_drop(p, m);
-	fy_inline_end_colour(p, before);
+	fy_inline_end_colour(&p->inside, &p->link, before);
 }
 
 bool fy_inline_run_tasks(struct fy_progress *p)
 {
 	bool any = false;
 	ck_stack_entry_t *entry = NULL;
-	if (fy_load_relaxed_ptr(&p->engine->tasks.head))
-		entry = ck_stack_batch_pop_upmc(&p->engine->tasks);
+	if (fy_load_relaxed_ptr(&p->link.engine->tasks.head))
+		entry = ck_stack_batch_pop_upmc(&p->link.engine->tasks);
 	struct fy_task *first = NULL;
 	while (entry) {
 		struct fy_task *task =
@@ -123,21 +124,21 @@ bool fy_inline_run_tasks(struct fy_progress *p)
 		first = first->next;
 		fy_tasks_defer(p, task);
 	}
-	if (!p->user_code)
+	if (!p->link.user_code)
 		return false;
-	while (p->tasks && fy_inline_ready(p)) {
-		struct fy_task *task = p->tasks;
-		p->tasks = task->next;
-		if (!p->tasks)
-			p->tasks_last = NULL;
-		ferry *before = fy_thread_begin(FY_INLINE, p->engine);
-		fy_store_relaxed_32(&p->engine->inside, FY_INSIDE_CALLBACK);
+	while (p->link.tasks.first && fy_inline_ready(p)) {
+		struct fy_task *task = p->link.tasks.first;
+		p->link.tasks.first = task->next;
+		if (!p->link.tasks.first)
+			p->link.tasks.last = NULL;
+		ferry *before = fy_thread_begin(FY_INLINE, p->link.engine);
+		fy_store_relaxed_32(&p->link.engine->inside, FY_INSIDE_CALLBACK);
 		task->run(task);
-		fy_store_relaxed_32(&p->engine->inside, FY_INSIDE_NOTHING);
+		fy_store_relaxed_32(&p->link.engine->inside, FY_INSIDE_NOTHING);
 		fy_thread_end(FY_INLINE, before);
-		any = p->worked = true;
+		any = p->link.worked = true;
 	}
-	if (!p->tasks)
-		p->n_left = 0;
+	if (!p->link.tasks.first)
+		p->inside.n_left = 0;
 	return any;
 }

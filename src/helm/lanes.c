@@ -22,18 +22,18 @@
 /* Lanes that became active since the last step join the list. */
 static void list_lane(struct fy_progress *p, struct fy_lane *lane)
 {
-	lane->next = p->lanes;
-	p->lanes = lane;
+	lane->next = p->lanes.active;
+	p->lanes.active = lane;
 	if (lane->known)
 		return;
 	lane->known = 1;
-	lane->all_next = p->all_lanes;
-	p->all_lanes = lane;
+	lane->all_next = p->lanes.all;
+	p->lanes.all = lane;
 }
 
 void fy_lanes_list(struct fy_progress *p)
 {
-	ck_stack_entry_t *entry = ck_stack_batch_pop_upmc(&p->engine->lanes);
+	ck_stack_entry_t *entry = ck_stack_batch_pop_upmc(&p->link.engine->lanes);
 	while (entry) {
 		struct fy_lane *lane =
 			(struct fy_lane *)(void *)((char *)entry - offsetof(struct fy_lane, entry));
@@ -48,15 +48,15 @@ void fy_lanes_list(struct fy_progress *p)
 
 void fy_lanes_delist(struct fy_progress *p)
 {
-	for (struct fy_lane **at = &p->lanes; *at;) {
+	for (struct fy_lane **at = &p->lanes.active; *at;) {
 		struct fy_lane *lane = *at;
 		if (++lane->idle_sleeps < IDLE_SLEEPS) {
 			at = &lane->next;
 			continue;
 		}
 		*at = lane->next;
-		lane->next = p->delisted;
-		p->delisted = lane;
+		lane->next = p->lanes.delisted;
+		p->lanes.delisted = lane;
 		fy_store_release_32(&lane->listed, 0);
 	}
 }
@@ -65,9 +65,9 @@ void fy_lanes_delist(struct fy_progress *p)
 bool fy_lanes_relist(struct fy_progress *p)
 {
 	bool any = false;
-	while (p->delisted) {
-		struct fy_lane *lane = p->delisted;
-		p->delisted = lane->next;
+	while (p->lanes.delisted) {
+		struct fy_lane *lane = p->lanes.delisted;
+		p->lanes.delisted = lane->next;
 		if (!fy_lane_has_work(lane) && !fy_load_acquire_32(&lane->left))
 			continue;
 		if (fy_swap_32(&lane->listed, 1) == 0) {
@@ -80,10 +80,10 @@ bool fy_lanes_relist(struct fy_progress *p)
 
 static bool has_more(struct fy_progress *p, bool stuck_ones)
 {
-	if (fy_load_relaxed_ptr(&p->engine->lanes.head) ||
-	    fy_load_relaxed_ptr(&p->engine->replies.head) || p->replies)
+	if (fy_load_relaxed_ptr(&p->link.engine->lanes.head) ||
+	    fy_load_relaxed_ptr(&p->link.engine->replies.head) || p->replies.first)
 		return true;
-	for (struct fy_lane *lane = p->lanes; lane; lane = lane->next)
+	for (struct fy_lane *lane = p->lanes.active; lane; lane = lane->next)
 		if ((stuck_ones || !lane->stuck) && fy_lane_has_work(lane))
 			return true;
 	return false;
@@ -103,7 +103,7 @@ bool fy_lanes_have_input(struct fy_progress *p)
  * (fy_own_lane_left): `gone` tells it that the engine's reference is given back. */
 void fy_lanes_forget(struct fy_progress *p, struct fy_lane *lane)
 {
-	struct fy_lane **at = &p->all_lanes;
+	struct fy_lane **at = &p->lanes.all;
 	while (*at != lane)
 		at = &(*at)->all_next;
 	*at = lane->all_next;
@@ -114,14 +114,14 @@ void fy_lanes_forget(struct fy_progress *p, struct fy_lane *lane)
 /* Under shortage nobody is always first: the lane that found no room begins the next step. */
 void fy_lanes_turn_to(struct fy_progress *p, struct fy_lane *lane)
 {
-	struct fy_lane *first = p->lanes, *before = first, *last = lane;
+	struct fy_lane *first = p->lanes.active, *before = first, *last = lane;
 	if (!lane || first == lane)
 		return;
 	while (before->next != lane)
 		before = before->next;
 	while (last->next)
 		last = last->next;
-	p->lanes = lane;
+	p->lanes.active = lane;
 	before->next = NULL;
 	last->next = first;
 }
@@ -129,7 +129,7 @@ void fy_lanes_turn_to(struct fy_progress *p, struct fy_lane *lane)
 /* To the end of the list, not only behind where it begins: fy_lanes_turn_to may move that back. */
 void fy_lanes_move_last(struct fy_progress *p, struct fy_lane *lane)
 {
-	struct fy_lane **at = &p->lanes;
+	struct fy_lane **at = &p->lanes.active;
 	while (*at != lane)
 		at = &(*at)->next;
 	*at = lane->next;
@@ -142,7 +142,7 @@ void fy_lanes_move_last(struct fy_progress *p, struct fy_lane *lane)
 void fy_lanes_mark(struct fy_progress *p)
 {
 	fy_lanes_list(p);
-	for (struct fy_lane *lane = p->lanes; lane; lane = lane->next)
+	for (struct fy_lane *lane = p->lanes.active; lane; lane = lane->next)
 		lane->owed = fy_load_acquire_64(&lane->tail);
 }
 
@@ -151,7 +151,7 @@ void fy_lanes_mark(struct fy_progress *p)
 bool fy_lanes_are_drained(struct fy_progress *p, unsigned colour)
 {
 	fy_lanes_list(p);
-	for (struct fy_lane *lane = p->lanes; lane; lane = lane->next)
+	for (struct fy_lane *lane = p->lanes.active; lane; lane = lane->next)
 		if ((int64_t)(lane->head - lane->owed) < 0 ||
 		    (int64_t)(lane->head - fy_load_acquire_64(&lane->handler_end[colour])) < 0)
 			return false;
@@ -178,19 +178,19 @@ static void abandon_lane(struct fy_progress *p, struct fy_lane *lane, int status
 void fy_lanes_abandon(struct fy_progress *p, int status)
 {
 	fy_lanes_list(p);
-	while (p->all_lanes) {
-		struct fy_lane *lane = p->all_lanes;
+	while (p->lanes.all) {
+		struct fy_lane *lane = p->lanes.all;
 		abandon_lane(p, lane, status);
-		p->all_lanes = lane->all_next;
+		p->lanes.all = lane->all_next;
 		fy_store_release_32(&lane->gone, 1);
 		fy_lane_nudge(lane);
 		fy_lane_release(lane);
 	}
-	p->lanes = NULL;
-	while (p->replies) {
-		ferry_message *m = p->replies;
-		p->replies = m->next;
+	p->lanes.active = NULL;
+	while (p->replies.first) {
+		ferry_message *m = p->replies.first;
+		p->replies.first = m->next;
 		ferry_message_release(m);
 	}
-	p->replies_last = NULL;
+	p->replies.last = NULL;
 }

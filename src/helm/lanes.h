@@ -7,6 +7,13 @@
 struct fy_lane;
 struct fy_progress;
 
+/* Lanes that the step looks at, and all others. */
+struct fy_lanes {
+	struct fy_lane *active; /* active ones */
+	struct fy_lane *all;
+	struct fy_lane *delisted; /* between fy_lanes_delist and fy_lanes_relist */
+};
+
 void fy_lanes_forget(struct fy_progress *p, struct fy_lane *lane);
 void fy_lanes_turn_to(struct fy_progress *p, struct fy_lane *lane);
 void fy_lanes_move_last(struct fy_progress *p, struct fy_lane *lane);

@@ -31,11 +31,11 @@
  * processor soon. */
 static bool come_back(struct fy_progress *p)
 {
-	ferry *engine = p->engine;
+	ferry *engine = p->link.engine;
 	bool driven = false, worked = false;
 	for (int64_t nap = FY_NAP;; nap = fy_policy_at_most(nap * 2, STAND_BY_MAX)) {
 		if (fy_helm_try(engine)) {
-			if (!fy_load_acquire_32(&engine->drivers) || p->stopped ||
+			if (!fy_load_acquire_32(&engine->drivers) || p->close.stopped ||
 			    (worked = fy_step_once(p, true)))
 				break;
 			fy_helm_give(engine);
@@ -49,7 +49,7 @@ static bool come_back(struct fy_progress *p)
 	if (driven)
 		fy_wake_stay(&engine->wake);
 	if (driven || worked)
-		p->idle_sleep = FY_SLEEP_AWAITED;
+		p->pace.idle_sleep = FY_SLEEP_AWAITED;
 	return driven || worked;
 }
 
@@ -57,9 +57,9 @@ static bool come_back(struct fy_progress *p)
  * the second look; whoever gives it later sees the word. Returns holding the helm. */
 static void sleep_a_while(struct fy_progress *p)
 {
-	ferry *engine = p->engine;
+	ferry *engine = p->link.engine;
 	/* which is not for long: see SLEEP_WIRE */
-	bool nap = !p->napped || (!p->port->all_local && fy_policy_is_under_way(p));
+	bool nap = !p->pace.napped || (!p->link.port->all_local && fy_policy_is_under_way(p));
 	if (!nap)
 		fy_lanes_delist(p);
 	fy_store_release_32(&engine->napping, nap);
@@ -75,20 +75,20 @@ static void sleep_a_while(struct fy_progress *p)
 	uint64_t lends = fy_load_acquire_64(&engine->lends);
 	if (nap)
 		t = fy_policy_at_most(t, FY_NAP); /* nobody paid for the barrier: see wake.h */
-	p->stats.sleeps++;
+	p->link.stats.sleeps++;
 	fy_helm_give(engine);
 	bool rung = fy_wake_sleep(&engine->wake, t);
 	fy_store_release_32(&engine->asleep, 0);
 	bool driven = come_back(p);
 	if (rung)
-		p->rung_at = p->port->ops->now(p->port);
+		p->pace.rung_at = p->link.port->ops->now(p->link.port);
 	/* Nobody drove meanwhile, and nobody woke us: the next sleep may be long. */
-	p->napped = !driven && lends == fy_load_acquire_64(&engine->lends);
+	p->pace.napped = !driven && lends == fy_load_acquire_64(&engine->lends);
 }
 
 static bool let_others(struct fy_progress *p)
 {
-	ferry *engine = p->engine;
+	ferry *engine = p->link.engine;
 	fy_helm_give(engine);
 	if (!fy_load_acquire_32(&engine->drivers))
 		sched_yield();
@@ -97,29 +97,29 @@ static bool let_others(struct fy_progress *p)
 
 void fy_loop_run(struct fy_progress *p)
 {
-	ferry *engine = p->engine;
+	ferry *engine = p->link.engine;
 	int64_t idle_since = 0;
 	fy_helm_take(engine);
-	while (!p->stopped) {
+	while (!p->close.stopped) {
 		if (fy_step_once(p, true)) {
 			idle_since = 0;
-			p->napped = false;
-			p->idle_sleep = FY_SLEEP_AWAITED;
+			p->pace.napped = false;
+			p->pace.idle_sleep = FY_SLEEP_AWAITED;
 			continue;
 		}
-		int64_t now = p->now;
+		int64_t now = p->link.now;
 		if (!idle_since)
 			idle_since = now;
 		/* What goes to another host takes longer than it pays to look for. */
-		bool on_the_wire =
-			!p->port->all_local && !p->calls_open && fy_policy_is_under_way(p);
-		if (now - idle_since < p->spin)
+		bool on_the_wire = !p->link.port->all_local && !p->link.calls.open &&
+		                   fy_policy_is_under_way(p);
+		if (now - idle_since < p->pace.spin)
 			fy_pause();
-		else if (now - idle_since < p->spin + p->yield && !on_the_wire) {
+		else if (now - idle_since < p->pace.spin + p->pace.yield && !on_the_wire) {
 			/* Threads that wait drive: the next one finds the helm free when this
 			 * one sleeps. */
 			if (let_others(p))
-				idle_since = now - p->spin - p->yield;
+				idle_since = now - p->pace.spin - p->pace.yield;
 		} else
 			sleep_a_while(p);
 	}

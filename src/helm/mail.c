@@ -26,10 +26,11 @@
 static void out_of_the_mailbox(struct fy_progress *p, ferry_message *m)
 {
 	if (m->flags & FY_MESSAGE_RETURNED) {
-		p->done[fy_message_colour(m->flags)]--;
+		p->link.counts.done[fy_message_colour(m->flags)]--;
 	} else {
-		p->issued[p->colour]++;
-		m->flags = (m->flags & ~FY_MESSAGE_COLOUR) | fy_message_coloured(p->colour);
+		p->link.counts.issued[p->link.counts.colour]++;
+		m->flags = (m->flags & ~FY_MESSAGE_COLOUR) |
+		           fy_message_coloured(p->link.counts.colour);
 	}
 	m->flags &= ~FY_MESSAGE_RETURNED;
 }
@@ -37,7 +38,7 @@ static void out_of_the_mailbox(struct fy_progress *p, ferry_message *m)
 bool fy_mail_set_handler(struct fy_progress *p, struct fy_handler *handler, uint32_t op,
                          struct fy_handler **old_p)
 {
-	if (handler && !fy_mailbox_try(&p->engine->mailbox))
+	if (handler && !fy_mailbox_try(&p->link.engine->mailbox))
 		return false;
 	struct fy_handler **at = fy_handlers_place(p, op), *old = *at;
 	if (old) {
@@ -53,16 +54,16 @@ bool fy_mail_set_handler(struct fy_progress *p, struct fy_handler *handler, uint
 	*at = handler;
 	ferry_message *m;
 	struct fy_mail_list mine = { 0 };
-	while ((m = fy_mailbox_take(&p->engine->mailbox, FERRY_ANY, op))) {
+	while ((m = fy_mailbox_take(&p->link.engine->mailbox, FERRY_ANY, op))) {
 		m->next = NULL;
 		*(mine.last ? &mine.last->next : &mine.first) = m;
 		mine.last = m;
 	}
-	fy_mailbox_unlock(&p->engine->mailbox);
+	fy_mailbox_unlock(&p->link.engine->mailbox);
 	while ((m = mine.first)) {
 		mine.first = m->next;
 		out_of_the_mailbox(p, m);
-		fy_deliver_message(p, p->channels[m->source], m);
+		fy_deliver_message(p, p->link.channels[m->source], m);
 	}
 	return true;
 }
@@ -70,7 +71,7 @@ bool fy_mail_set_handler(struct fy_progress *p, struct fy_handler *handler, uint
 static void no_handler(struct fy_progress *p, ferry_message *m)
 {
 	fy_report_untaken(p, m);
-	fy_mailbox_remove(&p->engine->mailbox, m);
+	fy_mailbox_remove(&p->link.engine->mailbox, m);
 	if (!fy_message_answer_for(m, FERRY_ENOHANDLER))
 		ferry_message_release(m);
 }
@@ -78,16 +79,16 @@ static void no_handler(struct fy_progress *p, ferry_message *m)
 /* Handlers that came while their messages were on the way back from an executor. */
 static void rescan(struct fy_progress *p)
 {
-	fy_store_release_32(&p->engine->mail_rescan, 0);
-	for (ferry_message *m = p->engine->mailbox.all.first, *next; m; m = next) {
+	fy_store_release_32(&p->link.engine->mail_rescan, 0);
+	for (ferry_message *m = p->link.engine->mailbox.all.first, *next; m; m = next) {
 		next = m->next;
 		if (!fy_handlers_find(p, m->op)) {
 			m->flags &= ~FY_MESSAGE_RETURNED; /* for a reader, as any */
 			continue;
 		}
-		fy_mailbox_remove(&p->engine->mailbox, m);
+		fy_mailbox_remove(&p->link.engine->mailbox, m);
 		out_of_the_mailbox(p, m);
-		fy_deliver_message(p, p->channels[m->source], m);
+		fy_deliver_message(p, p->link.channels[m->source], m);
 	}
 }
 
@@ -95,19 +96,19 @@ static void rescan(struct fy_progress *p)
  * reads just now. */
 void fy_mail_look(struct fy_progress *p)
 {
-	struct fy_mailbox *box = &p->engine->mailbox;
-	bool again = fy_load_acquire_32(&p->engine->mail_rescan);
-	int64_t grace = p->options->handler_grace;
-	if (!again && (grace == FERRY_NONE || p->now - p->mail_checked < grace / 8))
+	struct fy_mailbox *box = &p->link.engine->mailbox;
+	bool again = fy_load_acquire_32(&p->link.engine->mail_rescan);
+	int64_t grace = p->link.options->handler_grace;
+	if (!again && (grace == FERRY_NONE || p->link.now - p->mail.checked < grace / 8))
 		return;
 	if (fy_load_acquire_64(&box->bytes) == 0 || !fy_mailbox_try(box))
 		return;
-	p->mail_checked = p->now;
+	p->mail.checked = p->link.now;
 	if (again)
 		rescan(p);
 	for (ferry_message *m = box->all.first, *next; m && grace != FERRY_NONE; m = next) {
 		next = m->next;
-		if (p->now - m->arrived < grace)
+		if (p->link.now - m->arrived < grace)
 			continue;
 		if (!(m->flags & FY_MESSAGE_CALL)) {
 			if (m->tally && !m->tally->told && !fy_mailbox_known(box, m))
@@ -122,15 +123,15 @@ void fy_mail_look(struct fy_progress *p)
 /* Nobody will read them any more. */
 void fy_mail_drop(struct fy_progress *p)
 {
-	struct fy_mailbox *box = &p->engine->mailbox;
+	struct fy_mailbox *box = &p->link.engine->mailbox;
 	if (fy_load_acquire_64(&box->bytes) == 0 || fy_load_acquire_32(&box->readers) ||
 	    !fy_mailbox_try(box))
 		return;
 	while (box->all.first) {
 		ferry_message *m = box->all.first;
 		fy_mailbox_remove(box, m);
-		p->stats.dropped++;
-		fy_report_dropped(&p->unread, m);
+		p->link.stats.dropped++;
+		fy_report_dropped(&p->mail.unread, m);
 		ferry_message_release(m);
 	}
 	fy_mailbox_unlock(box);

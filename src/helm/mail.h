@@ -5,8 +5,16 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "helm/report.h"
+
 struct fy_handler;
 struct fy_progress;
+
+/* When the mailbox was last looked at, and what was dropped of it. */
+struct fy_mail {
+	int64_t checked;
+	struct fy_unread unread; /* what was dropped unread, for the line at the end */
+};
 
 void fy_mail_look(struct fy_progress *p);
 void fy_mail_drop(struct fy_progress *p);

@@ -77,11 +77,11 @@ static void awaited_below(struct fy_progress *p, struct fy_awaited *list)
 	struct fy_agree *a = &p->agree;
 	*list = (struct fy_awaited){ 0 };
 	if (a->kind != FY_AGREE_CLOSE || (a->everybody && !fy_agree_is_quiet(p)))
-		add_rank(list, p->engine->rank);
+		add_rank(list, p->link.engine->rank);
 	for (int i = 0; i < fy_tree_children(p); i++) {
-		int child = fy_tree_child(p->engine->rank, i);
+		int child = fy_tree_child(p->link.engine->rank, i);
 		if (!a->closing.below_known[i])
-			add_subtree(list, child, p->engine->size);
+			add_subtree(list, child, p->link.engine->size);
 		else if (a->everybody && !a->closing.below[i].count && !fy_agree_has_answered(p, i))
 			add_rank(list, child); /* it says nothing at all */
 		else
@@ -93,13 +93,13 @@ static void awaited_below(struct fy_progress *p, struct fy_awaited *list)
 void fy_news_awaited(struct fy_progress *p, struct fy_awaited *list)
 {
 	struct fy_closing *c = &p->agree.closing;
-	if (p->engine->rank && c->all_known) {
+	if (p->link.engine->rank && c->all_known) {
 		*list = c->all;
 		return;
 	}
 	awaited_below(p, list);
-	if (p->engine->rank)
-		add_rank(list, fy_tree_parent(p->engine->rank)); /* it has told nothing yet */
+	if (p->link.engine->rank)
+		add_rank(list, fy_tree_parent(p->link.engine->rank)); /* it has told nothing yet */
 }
 
 void fy_news_child_joined(struct fy_progress *p, int child)
@@ -120,7 +120,7 @@ void fy_news_all_joined(struct fy_progress *p)
 static void tell(struct fy_progress *p, int neighbour, int rank, const struct fy_awaited *list)
 {
 	struct fy_closing *c = &p->agree.closing;
-	struct fy_channel *ch = p->channels[rank];
+	struct fy_channel *ch = p->link.channels[rank];
 	if (c->told[neighbour] && same(&c->told_last[neighbour], list))
 		return;
 	ch->news =
@@ -135,15 +135,15 @@ void fy_news_tell(struct fy_progress *p)
 {
 	struct fy_closing *c = &p->agree.closing;
 	struct fy_awaited list;
-	if (p->now < c->tell_at || p->drained)
+	if (p->link.now < c->tell_at || p->close.drained)
 		return;
-	c->tell_at = p->now + TELL_PAUSE;
+	c->tell_at = p->link.now + TELL_PAUSE;
 	awaited_below(p, &list);
-	if (p->engine->rank)
-		tell(p, FY_NEIGHBOUR_PARENT, fy_tree_parent(p->engine->rank), &list);
+	if (p->link.engine->rank)
+		tell(p, FY_NEIGHBOUR_PARENT, fy_tree_parent(p->link.engine->rank), &list);
 	fy_news_awaited(p, &list);
 	for (int i = 0; i < fy_tree_children(p); i++)
-		tell(p, i, fy_tree_child(p->engine->rank, i), &list);
+		tell(p, i, fy_tree_child(p->link.engine->rank, i), &list);
 }
 
 /* ---- hearing ------------------------------------------------------------------------------- */
@@ -176,7 +176,7 @@ void fy_news_closes(struct fy_progress *p, int rank, uint32_t fences)
 	}
 	if (a->kind == FY_AGREE_FENCE && a->closing.fences < a->n) {
 		fy_agree_complete(a, FERRY_EINVAL, why_not(p, text, sizeof text));
-		p->worked = true;
+		p->link.worked = true;
 	}
 }
 
@@ -184,9 +184,9 @@ void fy_news_hear(struct fy_progress *p, struct fy_channel *ch, const struct fy_
 {
 	struct fy_closing *c = &p->agree.closing;
 	int child = fy_tree_which_child(p, ch->rank);
-	bool parent = p->engine->rank && ch->rank == fy_tree_parent(p->engine->rank);
-	if ((child < 0 && !parent) || news->closer >= (uint32_t)p->engine->size) {
-		p->stats.malformed++;
+	bool parent = p->link.engine->rank && ch->rank == fy_tree_parent(p->link.engine->rank);
+	if ((child < 0 && !parent) || news->closer >= (uint32_t)p->link.engine->size) {
+		p->link.stats.malformed++;
 		return;
 	}
 	if (parent) {

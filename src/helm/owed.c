@@ -19,8 +19,8 @@
 /* All credit but a first window's worth goes back. It is spent with the record that says so. */
 static void put_give(struct fy_progress *p, struct fy_channel *ch)
 {
-	uint64_t unused = ch->limit - ch->spent, amount = unused - p->credit_first;
-	bool more = !ch->queue && unused > p->credit_first;
+	uint64_t unused = ch->limit - ch->spent, amount = unused - p->link.credit.first;
+	bool more = !ch->queue && unused > p->link.credit.first;
 	ch->give_owed = more && !fy_control_put(p, ch, FY_OP_GIVE, &amount, sizeof amount);
 	if (!more || ch->give_owed)
 		return;

@@ -20,8 +20,8 @@ static struct fy_account *account_create(struct fy_progress *p, int rank)
 	if (!account)
 		return NULL;
 	account->rank = rank;
-	account->next = p->engine->account_list;
-	p->engine->account_list = account;
+	account->next = p->link.engine->account_list;
+	p->link.engine->account_list = account;
 	return account;
 }
 
@@ -36,12 +36,14 @@ struct fy_channel *fy_peer_open(struct fy_progress *p, int rank)
 		return NULL;
 	}
 	ch->rank = rank;
-	ch->seq_out = ch->seq_in = p->first_seq;
-	ch->limit = ch->window = ch->limit_sent = p->credit_first;
-	ch->doorbell = rank == p->engine->rank ? NULL : p->port->ops->doorbell(p->port, rank);
+	ch->seq_out = ch->seq_in = p->link.first_seq;
+	ch->limit = ch->window = ch->limit_sent = p->link.credit.first;
+	ch->doorbell = rank == p->link.engine->rank
+	                       ? NULL
+	                       : p->link.port->ops->doorbell(p->link.port, rank);
 	ch->next_xid = 1;
-	ch->all_next = p->all;
-	p->all = ch;
-	p->channels[rank] = ch;
+	ch->all_next = p->link.all;
+	p->link.all = ch;
+	p->link.channels[rank] = ch;
 	return ch;
 }

@@ -10,7 +10,7 @@ struct fy_channel;
 struct fy_channel *fy_peer_open(struct fy_progress *p, int rank); /* NULL: no memory */
 static inline struct fy_channel *fy_peer_get(struct fy_progress *p, int rank)
 {
-	struct fy_channel *ch = p->channels[rank];
+	struct fy_channel *ch = p->link.channels[rank];
 	return fy_likely(ch) ? ch : fy_peer_open(p, rank);
 }
 

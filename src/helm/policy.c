@@ -45,52 +45,54 @@
 
 bool fy_policy_is_under_way(const struct fy_progress *p)
 {
-	return p->n_flying || !fy_bulk_is_quiet(p) || p->dirty || p->commands_press ||
-	       (p->finished && p->n_posted);
+	return p->link.n_flying || !fy_bulk_is_quiet(p) || p->link.dirty || p->commands.press ||
+	       (p->close.finished && p->receives.n_posted);
 }
 
 /* The time between two looks, longer and longer while they find nothing. */
 static int64_t longer(struct fy_progress *p, int64_t most)
 {
-	int64_t t = fy_policy_at_most(p->idle_sleep, most);
-	p->idle_sleep = fy_policy_at_most(t * 2, most);
+	int64_t t = fy_policy_at_most(p->pace.idle_sleep, most);
+	p->pace.idle_sleep = fy_policy_at_most(t * 2, most);
 	return t;
 }
 
 int64_t fy_policy_sleep_time(struct fy_progress *p)
 {
 	bool under_way = fy_policy_is_under_way(p);
-	bool awaited = p->calls_open || p->drain_broke_off || p->n_pending || p->n_streams ||
-	               p->queued || p->n_early; /* which may wait for memory */
-	bool agreeing = p->agree.kind || p->closing;
-	int64_t sleep_max = p->options->sleep_max ? p->options->sleep_max : FERRY_US(1);
+	bool awaited = p->link.calls.open || p->drain.broke_off || p->link.n_pending ||
+	               p->link.n_streams || p->queues.first ||
+	               p->arrivals.n; /* which may wait for memory */
+	bool agreeing = p->agree.kind || p->close.begun;
+	int64_t sleep_max = p->link.options->sleep_max ? p->link.options->sleep_max : FERRY_US(1);
 	int64_t t;
-	if (under_way && p->port->all_local)
+	if (under_way && p->link.port->all_local)
 		t = SLEEP_BUSY;
-	else if (under_way && !p->calls_open)
+	else if (under_way && !p->link.calls.open)
 		t = longer(p, SLEEP_WIRE);
 	else if (under_way || awaited)
-		t = p->port->all_local ? SLEEP_RUNG : FY_SLEEP_AWAITED;
+		t = p->link.port->all_local ? SLEEP_RUNG : FY_SLEEP_AWAITED;
 	else if (agreeing) /* whoever has something to say rings, on this host */
-		t = longer(p, p->port->all_local ? SLEEP_LOCAL
-		                                 : fy_policy_at_most(sleep_max, SLEEP_AGREED));
-	else if ((t = longer(p, sleep_max)) && p->port->all_local)
+		t = longer(p, p->link.port->all_local ? SLEEP_LOCAL
+		                                      : fy_policy_at_most(sleep_max, SLEEP_AGREED));
+	else if ((t = longer(p, sleep_max)) && p->link.port->all_local)
 		t = SLEEP_LOCAL;
 	if (p->agree.up_due)
-		t = fy_policy_at_most(t, p->agree.again_at - p->now);
+		t = fy_policy_at_most(t, p->agree.again_at - p->link.now);
 	if (p->starts && p->starts->under_way)
-		t = fy_policy_at_most(t, fy_policy_at_most(p->idle_sleep, SLEEP_STARTED));
-	if (p->rung_at && p->now - p->rung_at < RUNG_FOR)
+		t = fy_policy_at_most(t, fy_policy_at_most(p->pace.idle_sleep, SLEEP_STARTED));
+	if (p->pace.rung_at && p->link.now - p->pace.rung_at < RUNG_FOR)
 		/* the ring may overtake the message, over TCP for one */
 		t = fy_policy_at_most(t, FY_SLEEP_AWAITED);
-	if (p->drain_broke_off)
+	if (p->drain.broke_off)
 		/* then what waits for room moves out of the others' way */
 		t = fy_policy_at_most(t, FY_STALL_MAX / 2);
-	if (p->n_timers)
-		t = fy_policy_at_most(t, p->timers[0].when - p->now);
-	if (fy_load_relaxed_64(&p->engine->mailbox.bytes) && p->options->handler_grace > 0)
-		t = fy_policy_at_most(t, p->options->handler_grace / 8);
-	if (!p->port->all_local || under_way)
+	if (p->timers.n)
+		t = fy_policy_at_most(t, p->timers.heap[0].when - p->link.now);
+	if (fy_load_relaxed_64(&p->link.engine->mailbox.bytes) &&
+	    p->link.options->handler_grace > 0)
+		t = fy_policy_at_most(t, p->link.options->handler_grace / 8);
+	if (!p->link.port->all_local || under_way)
 		t = fy_policy_at_most(t, sleep_max);
 	return t > 0 ? t : 0;
 }
@@ -99,9 +101,10 @@ int64_t fy_policy_sleep_time(struct fy_progress *p)
  * microseconds. */
 void fy_policy_set_patience(struct fy_progress *p)
 {
-	bool crowded = p->port->ranks_here > fy_place_processors();
-	p->idle_sleep = FY_SLEEP_AWAITED;
-	p->spin = crowded ? 0 : p->options->spin;
-	p->yield = crowded ? YIELD_CROWDED : YIELD_ALONE;
-	p->drive_busy = crowded || !p->port->all_local ? DRIVE_BUSY_ELSE : DRIVE_BUSY_ALONE;
+	bool crowded = p->link.port->ranks_here > fy_place_processors();
+	p->pace.idle_sleep = FY_SLEEP_AWAITED;
+	p->pace.spin = crowded ? 0 : p->link.options->spin;
+	p->pace.yield = crowded ? YIELD_CROWDED : YIELD_ALONE;
+	p->pace.drive_busy =
+		crowded || !p->link.port->all_local ? DRIVE_BUSY_ELSE : DRIVE_BUSY_ALONE;
 }

@@ -14,6 +14,18 @@ struct fy_progress;
 /* a record without room waits in its lane for so long, then in its channel's queue */
 #define FY_STALL_MAX FERRY_MS(1)
 
+/* What the policy looks at and has chosen: how long to spin, yield and sleep. */
+struct fy_pace {
+	/* how long the loop spins before it yields, and yields before it sleeps */
+	int64_t spin, yield;
+	/* how long a thread that waits drives on though nothing happens, while chunks are
+	 * under way */
+	int64_t drive_busy;
+	int64_t idle_sleep; /* grows while nothing happens */
+	bool napped;        /* the last sleep was short and nothing came of it */
+	int64_t rung_at;    /* when a rank of this host last rang; 0: the message was found */
+};
+
 static inline int64_t fy_policy_at_most(int64_t a, int64_t b)
 {
 	return a < b ? a : b;

@@ -46,12 +46,13 @@ static ferry_message *message_of(const struct fy_record *r)
 void fy_put_fail(struct fy_progress *p, const struct fy_record *r, int status, const char *detail)
 {
 	if (r->op == FY_OP_START) {
-		p->port->ops->starts->fail(p, r, status, detail);
+		p->link.port->ops->starts->fail(p, r, status, detail);
 		return;
 	}
 	ferry_future *future = fy_put_future_of(r);
 	ferry_message *message = message_of(r);
-	struct fy_channel *ch = r->rank < (uint32_t)p->engine->size ? p->channels[r->rank] : NULL;
+	struct fy_channel *ch =
+		r->rank < (uint32_t)p->link.engine->size ? p->link.channels[r->rank] : NULL;
 	bool given_up = status == FERRY_ECANCELED || status == FERRY_ETIMEDOUT;
 	if (ch && !given_up)
 		fy_failure_note(ch, r->stream & FY_STREAM, status, detail);
@@ -84,7 +85,7 @@ static enum fy_put put_inline(struct fy_progress *p, struct fy_channel *ch,
 	uint32_t flags = o->kind | o->flags | (o->kind == FY_KIND_CALL ? FY_EXT : 0) | o->nbytes;
 	uint32_t size = fy_record_size(flags);
 	if (!fy_credit_admits(p, ch, size) ||
-	    (o->kind == FY_KIND_CALL && p->calls_open >= p->calls_max))
+	    (o->kind == FY_KIND_CALL && p->link.calls.open >= p->link.calls.max))
 		return FY_PUT_NO_ROOM;
 	struct fy_record *r = fy_channel_reserve(p, ch, size);
 	struct fy_stream_out *s = fy_stream_out_find(p, ch, o->stream & FY_STREAM, false);
@@ -117,7 +118,7 @@ static enum fy_put put_inline(struct fy_progress *p, struct fy_channel *ch,
 		memcpy(fy_record_data(r), o->body, o->nbytes);
 	fy_channel_commit(p, ch, size);
 	fy_credit_spend(ch, size);
-	p->issued[fy_record_tag_colour(o->stream, p->colour)]++;
+	p->link.counts.issued[fy_record_tag_colour(o->stream, p->link.counts.colour)]++;
 	return FY_PUT_DONE;
 }
 
@@ -133,7 +134,7 @@ static enum fy_put put_message(struct fy_progress *p, struct fy_channel *ch, str
 			fy_release_body(p, ch->rank, o->message);
 		return done;
 	}
-	if ((o->kind == FY_KIND_CALL && p->calls_open >= p->calls_max) ||
+	if ((o->kind == FY_KIND_CALL && p->link.calls.open >= p->link.calls.max) ||
 	    !fy_outbound_admits(p, ch, o->message))
 		/* before it departs: until then a cancel keeps it from being sent */
 		return FY_PUT_NO_ROOM;
@@ -147,7 +148,7 @@ static enum fy_put put_message(struct fy_progress *p, struct fy_channel *ch, str
 	}
 	if (fy_outbound_announce(p, ch, o->message, o->kind, o->stream, id,
 	                         id ? NULL : o->future)) {
-		p->issued[fy_record_tag_colour(o->stream, p->colour)]++;
+		p->link.counts.issued[fy_record_tag_colour(o->stream, p->link.counts.colour)]++;
 		return FY_PUT_DONE;
 	}
 	if (id)

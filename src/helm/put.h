@@ -30,7 +30,7 @@ static inline uint32_t fy_put_stream_of(const struct fy_record *r, uint32_t tag)
 /* The same, with a tag in any case. */
 static inline uint32_t fy_put_tagged(const struct fy_progress *p, uint32_t stream)
 {
-	return stream & FY_TAGGED ? stream : stream | fy_record_tag(p->colour);
+	return stream & FY_TAGGED ? stream : stream | fy_record_tag(p->link.counts.colour);
 }
 
 /* Remember that this post's future waits for the acceptance of the batch that
@@ -43,7 +43,7 @@ fy_put_await(struct fy_progress *p, struct fy_channel *ch, ferry_future *future,
 	*(ch->pending_last ? &ch->pending_last->next : &ch->pending) = future;
 	ch->pending_last = future;
 	ch->open->flags |= FY_BATCH_WANTS_ACK;
-	p->n_pending++;
+	p->link.n_pending++;
 }
 enum fy_put fy_put_record(struct fy_progress *p, struct fy_channel *ch, const struct fy_record *r,
                           uint32_t stream);

@@ -28,13 +28,13 @@ void fy_queued_fail(struct fy_progress *p, struct fy_channel *ch, int status, co
 			const struct fy_record *r =
 				(const struct fy_record *)(const void *)(q->bytes + q->from);
 			q->from += fy_record_size(r->size_flags);
-			p->queued_of[fy_record_tag_colour(r->stream, 0)]--;
+			p->queues.of[fy_record_tag_colour(r->stream, 0)]--;
 			fy_put_fail(p, r, status, detail);
 		}
 		free(q);
 	}
 	ch->queue_last = NULL;
-	p->queued_bytes -= ch->queued;
+	p->queues.bytes -= ch->queued;
 	ch->queued = 0;
 }
 
@@ -45,7 +45,7 @@ static void raise_full(struct fy_progress *p, struct fy_channel *ch)
 	if (ch->full)
 		return;
 	ch->full = true;
-	fy_store_release_8(&p->engine->full[ch->rank], 1);
+	fy_store_release_8(&p->link.engine->full[ch->rank], 1);
 }
 
 static void lower_full(struct fy_progress *p, struct fy_channel *ch)
@@ -53,8 +53,8 @@ static void lower_full(struct fy_progress *p, struct fy_channel *ch)
 	if (!ch->full)
 		return;
 	ch->full = false;
-	fy_store_release_8(&p->engine->full[ch->rank], 0);
-	fy_room_tell(p->engine);
+	fy_store_release_8(&p->link.engine->full[ch->rank], 0);
+	fy_room_tell(p->link.engine);
 }
 
 static struct fy_queued *queue_block(struct fy_channel *ch, uint32_t size)
@@ -77,7 +77,7 @@ static struct fy_queued *queue_block(struct fy_channel *ch, uint32_t size)
 bool fy_queued_add(struct fy_progress *p, struct fy_channel *ch, const struct fy_record *r,
                    uint32_t size, uint32_t stream, bool always)
 {
-	if (!always && p->queued_bytes + size > p->options->send_memory)
+	if (!always && p->queues.bytes + size > p->link.options->send_memory)
 		return false;
 	struct fy_queued *q = queue_block(ch, size);
 	if (!q)
@@ -85,16 +85,16 @@ bool fy_queued_add(struct fy_progress *p, struct fy_channel *ch, const struct fy
 	raise_full(p, ch); /* lowered when the queue is empty again: not before there is one */
 	struct fy_record *copy = memcpy(q->bytes + q->to, r, size);
 	copy->stream = fy_put_tagged(p, stream); /* it loses the place that told */
-	p->queued_of[fy_record_tag_colour(copy->stream, 0)]++;
+	p->queues.of[fy_record_tag_colour(copy->stream, 0)]++;
 	q->to += size;
 	ch->queued += size;
 	ch->fast_end = NULL;
-	p->queued_bytes += size;
-	p->stats.channel_full++;
+	p->queues.bytes += size;
+	p->link.stats.channel_full++;
 	if (!ch->on_queued) {
 		ch->on_queued = true;
-		ch->queued_next = p->queued;
-		p->queued = ch;
+		ch->queued_next = p->queues.first;
+		p->queues.first = ch;
 	}
 	return true;
 }
@@ -110,11 +110,11 @@ static void empty_queue(struct fy_progress *p, struct fy_channel *ch)
 			unsigned colour = fy_record_tag_colour(r->stream, 0);
 			if (fy_put_record(p, ch, r, r->stream) == FY_PUT_NO_ROOM)
 				return;
-			p->queued_of[colour]--;
+			p->queues.of[colour]--;
 			q->from += size;
 			ch->queued -= size;
-			p->queued_bytes -= size;
-			p->worked = true;
+			p->queues.bytes -= size;
+			p->link.worked = true;
 		}
 		ch->queue = q->next;
 		if (!ch->queue)
@@ -126,7 +126,7 @@ static void empty_queue(struct fy_progress *p, struct fy_channel *ch)
 /* Channels whose queue is waiting for credit or for room in flight. */
 void fy_queued_step(struct fy_progress *p)
 {
-	struct fy_channel **at = &p->queued;
+	struct fy_channel **at = &p->queues.first;
 	while (*at) {
 		struct fy_channel *ch = *at;
 		empty_queue(p, ch);

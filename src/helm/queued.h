@@ -3,6 +3,7 @@
 #define FY_HELM_QUEUED_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "base/order.h"
@@ -10,6 +11,13 @@
 struct fy_channel;
 struct fy_progress;
 struct fy_record;
+
+/* Channels whose records wait in a queue. */
+struct fy_queues {
+	struct fy_channel *first; /* channels with records in their queue */
+	size_t bytes;
+	uint64_t of[2]; /* records in queues of channels, */
+};
 
 struct fy_queued { /* records in lane form that wait in a channel */
 	struct fy_queued *next;

@@ -23,17 +23,17 @@ void fy_receives_post(struct fy_progress *p, struct fy_slot *slot)
 {
 	slot->next = NULL;
 	slot->begun = slot->bad = false;
-	if (p->port->ops->recv(p->port, FY_PORT_ANY, FY_TAG_BATCH, slot->buffer, FY_BATCH_BYTES,
-	                       &slot->request) != 0) {
-		fy_log(p->engine->log, "a receive could not be posted: %s",
-		       p->port->ops->error(p->port));
-		slot->next = p->unposted; /* the others go on */
-		p->unposted = slot;
+	if (p->link.port->ops->recv(p->link.port, FY_PORT_ANY, FY_TAG_BATCH, slot->buffer,
+	                            FY_BATCH_BYTES, &slot->request) != 0) {
+		fy_log(p->link.engine->log, "a receive could not be posted: %s",
+		       p->link.port->ops->error(p->link.port));
+		slot->next = p->receives.unposted; /* the others go on */
+		p->receives.unposted = slot;
 		return;
 	}
-	*(p->slots_last ? &p->slots_last->next : &p->slots) = slot;
-	p->slots_last = slot;
-	p->n_posted++;
+	*(p->receives.last ? &p->receives.last->next : &p->receives.first) = slot;
+	p->receives.last = slot;
+	p->receives.n_posted++;
 }
 
 static bool slot_create(struct fy_slot *slot)
@@ -44,24 +44,24 @@ static bool slot_create(struct fy_slot *slot)
 
 int fy_receives_open(struct fy_progress *p)
 {
-	unsigned wanted = 8u * (unsigned)p->engine->size;
+	unsigned wanted = 8u * (unsigned)p->link.engine->size;
 	/* They are filled in turn: more of them stay in no cache. */
-	p->n_slots = wanted < 16 ? 16 : wanted > 32 ? 32 : wanted;
-	p->slot_all = calloc(p->n_slots, sizeof *p->slot_all);
-	p->view = calloc(1, sizeof *p->view);
-	p->reserve = malloc(FY_BATCH_BYTES);
-	if (!p->slot_all || !p->view || !p->reserve)
+	p->receives.n = wanted < 16 ? 16 : wanted > 32 ? 32 : wanted;
+	p->receives.array = calloc(p->receives.n, sizeof *p->receives.array);
+	p->inside.view = calloc(1, sizeof *p->inside.view);
+	p->inside.reserve = malloc(FY_BATCH_BYTES);
+	if (!p->receives.array || !p->inside.view || !p->inside.reserve)
 		return FERRY_ENOMEM;
-	for (unsigned i = 0; i < p->n_slots; i++)
-		if (!slot_create(&p->slot_all[i]))
+	for (unsigned i = 0; i < p->receives.n; i++)
+		if (!slot_create(&p->receives.array[i]))
 			return FERRY_ENOMEM;
 	return FERRY_OK;
 }
 
 void fy_receives_post_again(struct fy_progress *p)
 {
-	struct fy_slot *slot = p->unposted;
-	p->unposted = NULL;
+	struct fy_slot *slot = p->receives.unposted;
+	p->receives.unposted = NULL;
 	while (slot) {
 		struct fy_slot *next = slot->next;
 		fy_receives_post(p, slot);
@@ -71,8 +71,8 @@ void fy_receives_post_again(struct fy_progress *p)
 
 void fy_receives_begin(struct fy_progress *p)
 {
-	for (unsigned i = 0; i < p->n_slots; i++)
-		fy_receives_post(p, &p->slot_all[i]);
+	for (unsigned i = 0; i < p->receives.n; i++)
+		fy_receives_post(p, &p->receives.array[i]);
 }
 
 /* Most receives are held back by batches that came early or are paused: post another. */
@@ -86,7 +86,7 @@ void fy_receives_post_more(struct fy_progress *p)
 		return;
 	}
 	fy_receives_post(p, slot);
-	struct fy_slot **list = &p->extra_slots;
+	struct fy_slot **list = &p->receives.extra;
 	slot->extra_next = *list;
 	*list = slot;
 }
@@ -94,28 +94,28 @@ void fy_receives_post_more(struct fy_progress *p)
 /* Every posted receive is cancelled; the loop goes on until none is left. */
 void fy_receives_cancel(struct fy_progress *p)
 {
-	for (struct fy_slot *slot = p->slots; slot; slot = slot->next)
-		p->port->ops->cancel(p->port, &slot->request);
+	for (struct fy_slot *slot = p->receives.first; slot; slot = slot->next)
+		p->link.port->ops->cancel(p->link.port, &slot->request);
 }
 
 void fy_receives_free(struct fy_progress *p)
 {
 	for (unsigned i = 0; i < FY_OPS_DIRECT; i++)
-		fy_handlers_free_list(&p->direct[i]);
+		fy_handlers_free_list(&p->handlers.direct[i]);
 	for (unsigned i = 0; i < FY_OPS_HASHED; i++)
-		fy_handlers_free_list(&p->hashed[i]);
-	while (p->memory_handlers)
-		fy_memory_set(p, p->memory_handlers->op, NULL, NULL);
-	for (unsigned i = 0; p->clean && p->slot_all && i < p->n_slots; i++)
-		free(p->slot_all[i].buffer);
-	while (p->clean && p->extra_slots) {
-		struct fy_slot *slot = p->extra_slots;
-		p->extra_slots = slot->extra_next;
+		fy_handlers_free_list(&p->handlers.hashed[i]);
+	while (p->bulk.memory_handlers)
+		fy_memory_set(p, p->bulk.memory_handlers->op, NULL, NULL);
+	for (unsigned i = 0; p->close.clean && p->receives.array && i < p->receives.n; i++)
+		free(p->receives.array[i].buffer);
+	while (p->close.clean && p->receives.extra) {
+		struct fy_slot *slot = p->receives.extra;
+		p->receives.extra = slot->extra_next;
 		free(slot->buffer);
 		free(slot);
 	}
-	if (p->clean) /* otherwise MPI may still write there */
-		free(p->slot_all);
-	free(p->view);
-	free(p->reserve);
+	if (p->close.clean) /* otherwise MPI may still write there */
+		free(p->receives.array);
+	free(p->inside.view);
+	free(p->inside.reserve);
 }

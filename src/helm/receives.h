@@ -9,6 +9,15 @@
 
 struct fy_progress;
 
+/* Receives that are posted, and their buffers. */
+struct fy_receives {
+	struct fy_slot *first, *last; /* posted, oldest first */
+	struct fy_slot *array;        /* array */
+	unsigned n, n_posted;
+	struct fy_slot *extra;
+	struct fy_slot *unposted; /* MPI did not take them: again at the next step */
+};
+
 struct fy_slot {
 	fy_request request;
 	char *buffer;

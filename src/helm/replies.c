@@ -48,7 +48,7 @@ bool fy_replies_put_bytes(struct fy_progress *p, int rank, uint64_t call_id,
                           uint32_t tag)
 {
 	struct fy_channel *ch = fy_peer_get(p, rank);
-	if (ch && (ch->gone || p->byes))
+	if (ch && (ch->gone || p->close.byes))
 		return true; /* nobody is there to take it */
 	uint32_t head = error ? (uint32_t)sizeof *error : 0;
 	uint32_t word = FY_KIND_REPLY | FY_EXT | (error ? FY_ERROR : 0) | (head + nbytes),
@@ -64,7 +64,7 @@ bool fy_replies_put_bytes(struct fy_progress *p, int rank, uint64_t call_id,
 	if (nbytes)
 		memcpy(fy_record_data(r) + head, body, nbytes);
 	fy_channel_commit(p, ch, size);
-	p->issued[fy_record_tag_colour(tag, p->colour)]++;
+	p->link.counts.issued[fy_record_tag_colour(tag, p->link.counts.colour)]++;
 	return true;
 }
 
@@ -83,7 +83,7 @@ static bool put_reply_folded(struct fy_progress *p, struct fy_channel *ch,
 	fy_record_set_ext(r, request->call_id);
 	fy_fold_write(m, fy_record_data(r));
 	fy_channel_commit(p, ch, size);
-	p->issued[fy_record_tag_colour(request->answer_tag, p->colour)]++;
+	p->link.counts.issued[fy_record_tag_colour(request->answer_tag, p->link.counts.colour)]++;
 	return true;
 }
 
@@ -91,7 +91,7 @@ static bool put_answer(struct fy_progress *p, struct fy_channel *ch, ferry_messa
 {
 	ferry_message *m = request->answer;
 	struct fy_reply_error error = { request->answer_status, request->answer_ferrys };
-	if (ch->gone || p->byes)
+	if (ch->gone || p->close.byes)
 		return true;
 	if (error.status || !m)
 		return fy_replies_put_bytes(p, ch->rank, request->call_id,
@@ -104,7 +104,7 @@ static bool put_answer(struct fy_progress *p, struct fy_channel *ch, ferry_messa
 	                          NULL))
 		return false;
 	request->answer = NULL; /* its reference went over */
-	p->issued[fy_record_tag_colour(request->answer_tag, p->colour)]++;
+	p->link.counts.issued[fy_record_tag_colour(request->answer_tag, p->link.counts.colour)]++;
 	return true;
 }
 
@@ -125,38 +125,38 @@ bool fy_replies_put(struct fy_progress *p, ferry_message *request)
 /* Replies from other threads, in the order of their arrival. */
 void fy_replies_collect(struct fy_progress *p)
 {
-	ck_stack_entry_t *entry = ck_stack_batch_pop_upmc(&p->engine->replies);
+	ck_stack_entry_t *entry = ck_stack_batch_pop_upmc(&p->link.engine->replies);
 	ferry_message *first = NULL, *last = NULL;
 	while (entry) { /* the stack gives the newest first */
 		ferry_message *m =
 			(ferry_message *)(void *)((char *)entry - offsetof(ferry_message, entry));
 		entry = CK_STACK_NEXT(entry);
 		m->answer_tag = fy_put_tagged(p, m->answer_tag);
-		p->replies_of[fy_record_tag_colour(m->answer_tag, 0)]++;
+		p->replies.of[fy_record_tag_colour(m->answer_tag, 0)]++;
 		m->next = first;
 		first = m;
 		last = last ? last : m;
 	}
 	if (!first)
 		return;
-	*(p->replies_last ? &p->replies_last->next : &p->replies) = first;
-	p->replies_last = last;
+	*(p->replies.last ? &p->replies.last->next : &p->replies.first) = first;
+	p->replies.last = last;
 }
 
 bool fy_replies_step(struct fy_progress *p)
 {
-	if (fy_load_relaxed_ptr(&p->engine->replies.head))
+	if (fy_load_relaxed_ptr(&p->link.engine->replies.head))
 		fy_replies_collect(p);
-	while (p->replies) {
-		ferry_message *m = p->replies, *next = m->next;
+	while (p->replies.first) {
+		ferry_message *m = p->replies.first, *next = m->next;
 		unsigned colour = fy_record_tag_colour(m->answer_tag, 0);
 		if (!fy_replies_put(p, m))
 			return false;
-		p->replies_of[colour]--;
-		p->worked = true;
-		p->replies = next;
+		p->replies.of[colour]--;
+		p->link.worked = true;
+		p->replies.first = next;
 		if (!next)
-			p->replies_last = NULL;
+			p->replies.last = NULL;
 	}
 	return true;
 }

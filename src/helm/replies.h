@@ -10,6 +10,12 @@
 struct fy_progress;
 struct fy_reply_error;
 
+/* Replies that could not be put yet. */
+struct fy_replies {
+	ferry_message *first, *last; /* that could not be put yet */
+	uint64_t of[2];              /* replies in `replies`, */
+};
+
 /* Answer a request: hand it to the helm with `answer` (a reference, or NULL). The caller has won
  * `answered` and gives a reference of the request. */
 void fy_replies_send(ferry_message *request);

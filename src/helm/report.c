@@ -133,11 +133,11 @@ void fy_report_untaken(struct fy_progress *p, const ferry_message *of)
 	if (!of->tally || of->tally->told)
 		return;
 	of->tally->told = true;
-	for (const ferry_message *m = p->engine->mailbox.all.first; m; m = m->next)
+	for (const ferry_message *m = p->link.engine->mailbox.all.first; m; m = m->next)
 		if (m->tally == of->tally)
 			fy_report_dropped(&unread, m);
 	put_unread(&t, &unread);
-	fy_log_say(p->engine,
+	fy_log_say(p->link.engine,
 	           "%llu message%s wait%s for a handler or a reader, longer than handler_grace: %s",
 	           (unsigned long long)unread.count, plural(unread.count),
 	           unread.count == 1 ? "s" : "", line);
@@ -147,7 +147,7 @@ static void put_agreement(struct fy_progress *p, struct text *t)
 {
 	const struct fy_agree *a = &p->agree;
 	struct fy_awaited awaited;
-	if (!p->closing) {
+	if (!p->close.begun) {
 		begin(t);
 		put(t, a->kind ? "a ferry_fence of this rank that is not over"
 		               : "the progress thread");
@@ -157,7 +157,7 @@ static void put_agreement(struct fy_progress *p, struct text *t)
 		return;
 	fy_news_awaited(p, &awaited);
 	if (awaited.count == 0 ||
-	    (awaited.count == 1 && awaited.first[0] == (uint32_t)p->engine->rank))
+	    (awaited.count == 1 && awaited.first[0] == (uint32_t)p->link.engine->rank))
 		return; /* what this rank waits for itself follows */
 	begin(t);
 	put_ranks(t, &awaited);
@@ -169,7 +169,7 @@ static void put_channels(struct fy_progress *p, struct text *t,
                          const char *before, const char *after)
 {
 	struct fy_awaited ranks = { 0 };
-	for (const struct fy_channel *ch = p->all; ch; ch = ch->all_next)
+	for (const struct fy_channel *ch = p->link.all; ch; ch = ch->all_next)
 		if (!ch->gone && is(p, ch)) {
 			if (ranks.count < FY_AWAITED_NAMED)
 				ranks.first[ranks.count] = (uint32_t)ch->rank;
@@ -185,7 +185,7 @@ static void put_channels(struct fy_progress *p, struct text *t,
 
 static bool holds_posts_back(const struct fy_progress *p, const struct fy_channel *ch)
 {
-	return ch->queue || (p->drain_broke_off && ch->stalled_since);
+	return ch->queue || (p->drain.broke_off && ch->stalled_since);
 }
 
 static bool has_not_confirmed(const struct fy_progress *p, const struct fy_channel *ch)
@@ -196,7 +196,7 @@ static bool has_not_confirmed(const struct fy_progress *p, const struct fy_chann
 
 static bool owes_goodbye(const struct fy_progress *p, const struct fy_channel *ch)
 {
-	return p->byes && ch->bye_owed && !ch->bye_seen;
+	return p->close.byes && ch->bye_owed && !ch->bye_seen;
 }
 
 static bool owes_grant(const struct fy_progress *p, const struct fy_channel *ch)
@@ -232,9 +232,9 @@ static void put_handlers(struct fy_progress *p, struct text *t)
 {
 	unsigned named = 0;
 	for (unsigned i = 0; i < FY_OPS_DIRECT; i++)
-		put_handler(p->direct[i], t, &named);
+		put_handler(p->handlers.direct[i], t, &named);
 	for (unsigned i = 0; i < FY_OPS_HASHED; i++)
-		for (const struct fy_handler *h = p->hashed[i]; h; h = h->next)
+		for (const struct fy_handler *h = p->handlers.hashed[i]; h; h = h->next)
 			put_handler(h, t, &named);
 }
 
@@ -255,7 +255,8 @@ static void put_retained(struct fy_progress *p, struct text *t)
 {
 	unsigned named = 0;
 	for (unsigned i = 0; i < FY_TALLIES; i++)
-		for (struct fy_tally *tally = p->engine->tallies[i]; tally; tally = tally->next) {
+		for (struct fy_tally *tally = p->link.engine->tallies[i]; tally;
+		     tally = tally->next) {
 			const struct fy_handler *h = fy_handlers_find(p, tally->op);
 			uint64_t freed = fy_load_acquire_64(&tally->freed);
 			uint64_t asked = tally->asked - fy_load_acquire_64(&tally->answered);
@@ -277,10 +278,10 @@ static void put_retained(struct fy_progress *p, struct text *t)
 static void put_mail(struct fy_progress *p, struct text *t)
 {
 	struct fy_unread unread = { 0 };
-	if (!fy_mailbox_try(&p->engine->mailbox))
+	if (!fy_mailbox_try(&p->link.engine->mailbox))
 		return;
-	count_unread(p->engine, &unread);
-	fy_mailbox_unlock(&p->engine->mailbox);
+	count_unread(p->link.engine, &unread);
+	fy_mailbox_unlock(&p->link.engine->mailbox);
 	put_retained(p, t);
 	if (!unread.count)
 		return;
@@ -291,14 +292,14 @@ static void put_mail(struct fy_progress *p, struct text *t)
 
 static void put_calls(struct fy_progress *p, struct text *t)
 {
-	if (!p->calls_open)
+	if (!p->link.calls.open)
 		return;
 	uint32_t i = 0;
-	while (!p->calls[i].future)
+	while (!p->link.calls.slots[i].future)
 		i++;
 	begin(t);
-	put(t, "%u call%s of this rank without a reply, one from rank %d", p->calls_open,
-	    plural(p->calls_open), p->calls[i].rank);
+	put(t, "%u call%s of this rank without a reply, one from rank %d", p->link.calls.open,
+	    plural(p->link.calls.open), p->link.calls.slots[i].rank);
 }
 
 void fy_report_close(struct fy_progress *p, char *line, size_t nbytes)

@@ -20,20 +20,20 @@
 
 void fy_rooms_tell_freed(struct fy_progress *p)
 {
-	bool more = p->freed != p->freed_seen;
-	p->freed_seen = p->freed;
-	if (more && p->freed < p->options->send_memory / FREED_SHARE)
+	bool more = p->link.freed != p->rooms.freed_seen;
+	p->rooms.freed_seen = p->link.freed;
+	if (more && p->link.freed < p->link.options->send_memory / FREED_SHARE)
 		return;
-	p->freed = p->freed_seen = 0;
-	fy_room_tell(p->engine);
+	p->link.freed = p->rooms.freed_seen = 0;
+	fy_room_tell(p->link.engine);
 }
 
 void fy_rooms_step(struct fy_progress *p)
 {
-	for (ferry_future **at = &p->rooms; *at;) {
+	for (ferry_future **at = &p->rooms.first; *at;) {
 		ferry_future *f = *at;
-		struct fy_channel *ch = p->channels[f->id];
-		bool full = fy_room_bodies_full(p->engine, (int)f->id) ||
+		struct fy_channel *ch = p->link.channels[f->id];
+		bool full = fy_room_bodies_full(p->link.engine, (int)f->id) ||
 		            (ch && (ch->full || ch->queue));
 		if (full && !(ch && ch->gone)) {
 			at = &f->next;
@@ -41,6 +41,6 @@ void fy_rooms_step(struct fy_progress *p)
 		}
 		*at = f->next;
 		fy_future_complete(f, ch ? ch->gone : 0, NULL);
-		p->worked = true;
+		p->link.worked = true;
 	}
 }

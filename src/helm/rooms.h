@@ -2,7 +2,18 @@
 #ifndef FY_HELM_ROOMS_H
 #define FY_HELM_ROOMS_H
 
+#include <stdint.h>
+
+#include "ferry.h"
+
 struct fy_progress;
+
+/* Who waits for room. */
+struct fy_rooms {
+	/* bytes of long bodies that were released since posters were told, and by the last step */
+	uint64_t freed_seen;
+	ferry_future *first; /* of ferry_room; future->id is the rank */
+};
 
 void fy_rooms_step(struct fy_progress *p);
 /* Once a step, while some were released of which posters were not told. */

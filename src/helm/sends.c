@@ -14,8 +14,8 @@
 
 void fy_sends_all(struct fy_progress *p)
 {
-	struct fy_channel *ch = p->dirty;
-	p->dirty = NULL;
+	struct fy_channel *ch = p->link.dirty;
+	p->link.dirty = NULL;
 	while (ch) {
 		struct fy_channel *next = ch->dirty_next;
 		ch->on_dirty = false;
@@ -27,11 +27,11 @@ void fy_sends_all(struct fy_progress *p)
 
 void fy_sends_test(struct fy_progress *p)
 {
-	if (fy_unlikely(p->n_telling))
+	if (fy_unlikely(p->losses.n_telling))
 		fy_gone_test_telling(p);
-	if (!p->n_flying)
+	if (!p->link.n_flying)
 		return;
-	for (struct fy_channel *ch = p->all; ch; ch = ch->all_next) {
+	for (struct fy_channel *ch = p->link.all; ch; ch = ch->all_next) {
 		if (ch->flight)
 			fy_channel_test_flight(p, ch);
 		if (ch->unsent)

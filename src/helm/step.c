@@ -37,83 +37,84 @@
 
 bool fy_step_once(struct fy_progress *p, bool user_code)
 {
-	ferry *engine = p->engine;
-	p->worked = false;
-	p->user_code = user_code;
-	p->now = p->port->ops->now(p->port);
-	p->stats.steps++;
+	ferry *engine = p->link.engine;
+	p->link.worked = false;
+	p->link.user_code = user_code;
+	p->link.now = p->link.port->ops->now(p->link.port);
+	p->link.stats.steps++;
 	ferry *before = fy_thread_begin(FY_STEPPING, engine);
-	struct fy_wakes *wakes_before = fy_wakes_collect(&p->wakes);
+	struct fy_wakes *wakes_before = fy_wakes_collect(&p->link.wakes);
 	FY_PROGRAM_BEGIN("an inline handler", &fy_program_no_op);
-	if (fy_load_relaxed_ptr(&engine->commands.head) || p->commands)
+	if (fy_load_relaxed_ptr(&engine->commands.head) || p->commands.first)
 		fy_command_step(p);
 	if (fy_load_relaxed_ptr(&engine->accounts.head))
 		fy_credit_collect(p);
-	if (fy_load_relaxed_ptr(&engine->tasks.head) || p->tasks)
+	if (fy_load_relaxed_ptr(&engine->tasks.head) || p->link.tasks.first)
 		fy_inline_run_tasks(p);
 	fy_arrivals_look(p);
-	if (p->n_early)
+	if (p->arrivals.n)
 		fy_arrivals_paused(p);
-	if (fy_unlikely(p->n_failed))
+	if (fy_unlikely(p->gaps.n_failed))
 		fy_gaps_look(p);
 	if (fy_load_relaxed_64(&engine->mailbox.bytes))
 		fy_mail_look(p);
-	if (p->flooded && p->wakes.count)
-		fy_wakes_send_all(&p->wakes); /* what floods left comes behind who has an answer */
+	if (p->drain.flooded && p->link.wakes.count)
+		fy_wakes_send_all(
+			&p->link.wakes); /* what floods left comes behind who has an answer */
 	fy_replies_step(p);
-	if (p->queued)
+	if (p->queues.first)
 		fy_queued_step(p);
 	/* a post that races with the close does not follow the goodbye: it fails at the end */
-	if (!p->byes)
+	if (!p->close.byes)
 		fy_drain_step(p);
-	if (p->dirty && (p->n_out || p->landing))
+	if (p->link.dirty && (p->bulk.n_out || p->bulk.landing.first))
 		/* neither an announcement nor a reply waits for a chunk to be copied */
 		fy_sends_all(p);
 	fy_bulk_step(p);
 	if (p->starts && p->starts->under_way)
-		p->port->ops->starts->step(p);
+		p->link.port->ops->starts->step(p);
 	fy_agree_step(p);
-	if (p->closing)
+	if (p->close.begun)
 		fy_close_step(p);
-	if (p->n_timers)
+	if (p->timers.n)
 		fy_timer_run(p);
-	if (p->freed)
+	if (p->link.freed)
 		fy_rooms_tell_freed(p);
-	if (p->rooms)
+	if (p->rooms.first)
 		fy_rooms_step(p);
-	if (p->dirty)
+	if (p->link.dirty)
 		fy_sends_all(p);
 	fy_sends_test(p);
-	if (fy_load_relaxed_ptr(&engine->tasks.head) || p->tasks)
+	if (fy_load_relaxed_ptr(&engine->tasks.head) || p->link.tasks.first)
 		fy_inline_run_tasks(p);
 	FY_PROGRAM_END;
 	fy_wakes_collect(wakes_before);
 	fy_thread_end(FY_STEPPING, before);
-	if (p->worked)
-		p->worked_at = p->now;
-	return p->worked;
+	if (p->link.worked)
+		p->link.worked_at = p->link.now;
+	return p->link.worked;
 }
 
 /* Only at what MPI alone can tell, between two steps. */
 bool fy_step_look(struct fy_progress *p)
 {
-	ferry *before = fy_thread_begin(FY_STEPPING, p->engine);
-	p->worked = false;
-	p->user_code = false;
-	p->now = p->port->ops->now(p->port);
-	struct fy_wakes *wakes_before = fy_wakes_collect(&p->wakes);
+	ferry *before = fy_thread_begin(FY_STEPPING, p->link.engine);
+	p->link.worked = false;
+	p->link.user_code = false;
+	p->link.now = p->link.port->ops->now(p->link.port);
+	struct fy_wakes *wakes_before = fy_wakes_collect(&p->link.wakes);
 	fy_sends_test(p);
 	fy_arrivals_look(p);
 	fy_wakes_collect(wakes_before);
 	fy_thread_end(FY_STEPPING, before);
-	return p->worked;
+	return p->link.worked;
 }
 
 bool fy_step_has_input(struct fy_progress *p, bool user_code)
 {
-	ferry *e = p->engine;
+	ferry *e = p->link.engine;
 	if (fy_load_relaxed_ptr(&e->commands.head) || fy_load_relaxed_ptr(&e->accounts.head) ||
 	    fy_load_relaxed_ptr(&e->tasks.head))
 		return true;
-	return (user_code && p->tasks) || p->stopped || fy_lanes_have_input(p);
+	return (user_code && p->link.tasks.first) || p->close.stopped || fy_lanes_have_input(p);
 }

@@ -2,11 +2,18 @@
 #ifndef FY_HELM_TIMER_H
 #define FY_HELM_TIMER_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 #include "ferry.h"
 
 struct fy_progress;
+
+/* Deadlines: a heap. */
+struct fy_timers {
+	struct fy_timer *heap; /* a heap */
+	size_t n, room;
+};
 
 struct fy_timer {
 	int64_t when;

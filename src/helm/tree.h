@@ -18,13 +18,13 @@ static inline int fy_tree_child(int rank, int which)
 }
 static inline int fy_tree_children(const struct fy_progress *p)
 {
-	int n = p->engine->size - fy_tree_child(p->engine->rank, 0);
+	int n = p->link.engine->size - fy_tree_child(p->link.engine->rank, 0);
 	return n < 0 ? 0 : n > 2 ? 2 : n;
 }
 /* Which child of ours that rank is, or -1. */
 static inline int fy_tree_which_child(const struct fy_progress *p, int rank)
 {
-	int child = rank - fy_tree_child(p->engine->rank, 0);
+	int child = rank - fy_tree_child(p->link.engine->rank, 0);
 	return child < 0 || child >= fy_tree_children(p) ? -1 : child;
 }
 

@@ -16,30 +16,30 @@
 
 struct fy_batch *fy_batch_get(struct fy_progress *p)
 {
-	struct fy_batch *b = p->pool;
+	struct fy_batch *b = p->link.pool.first;
 	if (b) {
-		p->pool = b->next;
-		p->n_pool--;
+		p->link.pool.first = b->next;
+		p->link.pool.n--;
 	} else if (!(b = aligned_alloc(FY_CACHE_LINE, sizeof *b))) {
 		return NULL;
 	}
 	b->next = NULL;
 	b->fill = sizeof(struct fy_batch_header);
 	b->nrecords = 0;
-	b->flags = p->colour ? FY_BATCH_COLOUR : 0;
+	b->flags = p->link.counts.colour ? FY_BATCH_COLOUR : 0;
 	b->charged = false;
 	return b;
 }
 
 void fy_batch_put(struct fy_progress *p, struct fy_batch *b)
 {
-	if (p->n_pool >= POOL_MAX) {
+	if (p->link.pool.n >= POOL_MAX) {
 		free(b);
 		return;
 	}
-	b->next = p->pool;
-	p->pool = b;
-	p->n_pool++;
+	b->next = p->link.pool.first;
+	p->link.pool.first = b;
+	p->link.pool.n++;
 }
 
 void fy_batch_drop_all(struct fy_progress *p, struct fy_batch **list)

@@ -11,6 +11,12 @@
 
 struct fy_progress;
 
+/* Batches that are free. */
+struct fy_pool {
+	struct fy_batch *first;
+	unsigned n;
+};
+
 struct fy_batch {
 	struct fy_batch *next;
 	fy_request request;

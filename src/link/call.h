@@ -6,7 +6,14 @@
 #include <stdint.h>
 
 #include "ferry.h"
-#include "helm/progress.h"
+
+struct fy_progress;
+
+/* Calls that await their reply: a table of slots. */
+struct fy_calls {
+	struct fy_call *slots;
+	uint32_t n, free, free_last, open, max;
+};
 
 struct fy_call {
 	ferry_future *future; /* NULL: free */
@@ -18,17 +25,17 @@ struct fy_call {
 uint64_t fy_call_open(struct fy_progress *p, ferry_future *future, int rank); /* 0: no memory */
 ferry_future *fy_call_close(struct fy_progress *p, uint64_t id, int rank);    /* NULL: not open */
 ferry_future *fy_call_close_found(struct fy_progress *p, struct fy_call *c);
-static inline struct fy_call *fy_call_find(struct fy_progress *p, uint64_t id, int rank)
+static inline struct fy_call *fy_call_find(const struct fy_calls *calls, uint64_t id, int rank)
 {
 	uint32_t i = (uint32_t)id - 1;
-	if (i >= p->n_calls)
+	if (i >= calls->n)
 		return NULL;
-	struct fy_call *c = &p->calls[i];
+	struct fy_call *c = &calls->slots[i];
 	return c->future && c->generation == id >> 32 && c->rank == rank ? c : NULL;
 }
-static inline ferry_future *fy_call_peek(struct fy_progress *p, uint64_t id, int rank)
+static inline ferry_future *fy_call_peek(const struct fy_calls *calls, uint64_t id, int rank)
 {
-	struct fy_call *c = fy_call_find(p, id, rank);
+	struct fy_call *c = fy_call_find(calls, id, rank);
 	return c ? c->future : NULL;
 }
 /* rank FERRY_ALL: every one */

@@ -40,8 +40,8 @@ void fy_channel_mark(struct fy_progress *p, struct fy_channel *ch)
 	if (ch->on_dirty)
 		return;
 	ch->on_dirty = true;
-	ch->dirty_next = p->dirty;
-	p->dirty = ch;
+	ch->dirty_next = p->link.dirty;
+	p->link.dirty = ch;
 }
 
 static void open_fill_back(struct fy_channel *ch)
@@ -96,7 +96,7 @@ struct fy_record *fy_channel_reserve_slow(struct fy_progress *p, struct fy_chann
 /* Is a batch owed even though no record is in it? */
 static bool owes_header(struct fy_progress *p, struct fy_channel *ch)
 {
-	bool in_a_hurry = !p->worked || ch->ack_age >= ACK_AGE_MAX;
+	bool in_a_hurry = !p->link.worked || ch->ack_age >= ACK_AGE_MAX;
 	if (ch->ack_owed && !in_a_hurry)
 		ch->ack_age++;
 	return (ch->ack_owed && in_a_hurry) || ch->limit_owed || (ch->bye_owed && !ch->bye_sent) ||
@@ -143,10 +143,10 @@ static void send_refused(struct fy_progress *p, struct fy_channel *ch)
 {
 	char why[256];
 	if (!ch->refusals++)
-		ch->refused_since = p->now;
-	else if (p->now - ch->refused_since > REFUSALS_LAST) {
+		ch->refused_since = p->link.now;
+	else if (p->link.now - ch->refused_since > REFUSALS_LAST) {
 		snprintf(why, sizeof why, "MPI takes no batch to rank %d any more: %s", ch->rank,
-		         p->port->ops->error(p->port));
+		         p->link.port->ops->error(p->link.port));
 		fy_gone_end(p, ch, FERRY_EMPI, why);
 	}
 }
@@ -155,8 +155,8 @@ static bool send_first_ready(struct fy_progress *p, struct fy_channel *ch)
 {
 	struct fy_batch *b = ch->ready;
 	stamp(p, ch, b);
-	if (p->port->ops->send(p->port, ch->rank, FY_TAG_BATCH, b->bytes, b->fill, &b->request) !=
-	    0) {
+	if (p->link.port->ops->send(p->link.port, ch->rank, FY_TAG_BATCH, b->bytes, b->fill,
+	                            &b->request) != 0) {
 		send_refused(p, ch);
 		return false;
 	}
@@ -170,9 +170,9 @@ static bool send_first_ready(struct fy_progress *p, struct fy_channel *ch)
 	*(ch->flight_last ? &ch->flight_last->next : &ch->flight) = b;
 	ch->flight_last = b;
 	ch->n_flight++;
-	p->n_flying++;
-	p->stats.batches_sent++;
-	p->stats.bytes_sent += b->fill;
+	p->link.n_flying++;
+	p->link.stats.batches_sent++;
+	p->link.stats.bytes_sent += b->fill;
 	return true;
 }
 
@@ -181,30 +181,30 @@ static bool send_first_ready(struct fy_progress *p, struct fy_channel *ch)
  * middle of anything. */
 static void not_sent(struct fy_progress *p, struct fy_channel *ch, struct fy_batch *b)
 {
-	const char *text = p->port->ops->error(p->port);
+	const char *text = p->link.port->ops->error(p->link.port);
 	snprintf(b->bytes, FY_BATCH_BYTES, "MPI did not send a batch to rank %d: %s", ch->rank,
 	         text && *text ? text : "it said no more");
 	ch->unsent = b;
-	p->stats.mpi_errors++;
-	fy_log(p->engine->log, "%s", b->bytes);
+	p->link.stats.mpi_errors++;
+	fy_log(p->link.engine->log, "%s", b->bytes);
 }
 
 /* Oldest first: MPI completes them nearly in this order. */
 void fy_channel_test_flight(struct fy_progress *p, struct fy_channel *ch)
 {
 	bool any = false;
-	while (ch->flight && p->port->ops->test(p->port, &ch->flight->request)) {
+	while (ch->flight && p->link.port->ops->test(p->link.port, &ch->flight->request)) {
 		struct fy_batch *b = ch->flight;
 		ch->flight = b->next;
 		if (!ch->flight)
 			ch->flight_last = NULL;
 		ch->n_flight--;
-		any = p->worked = true;
+		any = p->link.worked = true;
 		if (b->request.status && !ch->unsent) {
 			not_sent(p, ch, b);
 			continue; /* it counts as flying until it has been dealt with */
 		}
-		p->n_flying--;
+		p->link.n_flying--;
 		fy_batch_put(p, b);
 	}
 	if (any && ch->doorbell) /* it may have left only now, after the peer looked */
@@ -243,12 +243,12 @@ bool fy_channel_send(struct fy_progress *p, struct fy_channel *ch)
 
 void fy_channel_new_colour(struct fy_progress *p)
 {
-	for (struct fy_channel *ch = p->all; ch; ch = ch->all_next) {
+	for (struct fy_channel *ch = p->link.all; ch; ch = ch->all_next) {
 		if (ch->open && ch->nrecords)
 			fy_channel_close_batch(ch);
 		else if (ch->open)
 			ch->open->flags = (ch->open->flags & ~FY_BATCH_COLOUR) |
-			                  (p->colour ? FY_BATCH_COLOUR : 0);
+			                  (p->link.counts.colour ? FY_BATCH_COLOUR : 0);
 	}
 }
 
@@ -264,7 +264,7 @@ static void channel_free(struct fy_progress *p, struct fy_channel *ch)
 	fy_stream_out_fail_all(p, ch, FERRY_ESTOPPED, why);
 	while (ch->flight) {
 		/* only after an unclean end: MPI may still read it, so it is left alone */
-		p->stats.kept++;
+		p->link.stats.kept++;
 		ch->flight = ch->flight->next;
 	}
 	while (ch->failures) {
@@ -290,14 +290,14 @@ static void channel_free(struct fy_progress *p, struct fy_channel *ch)
 
 void fy_channel_free_all(struct fy_progress *p)
 {
-	while (p->all) {
-		struct fy_channel *ch = p->all;
-		p->all = ch->all_next;
+	while (p->link.all) {
+		struct fy_channel *ch = p->link.all;
+		p->link.all = ch->all_next;
 		channel_free(p, ch);
 	}
-	while (p->pool) {
-		struct fy_batch *b = p->pool;
-		p->pool = b->next;
+	while (p->link.pool.first) {
+		struct fy_batch *b = p->link.pool.first;
+		p->link.pool.first = b->next;
 		free(b);
 	}
 }

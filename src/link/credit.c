@@ -44,7 +44,7 @@ bool fy_credit_admits(struct fy_progress *p, struct fy_channel *ch, uint32_t siz
 		return true;
 	if (!ch->hungry && !ch->hungry_told) {
 		ch->hungry = true;
-		p->stats.credit_out++;
+		p->link.stats.credit_out++;
 		fy_channel_mark(p, ch);
 	}
 	return false;
@@ -75,7 +75,7 @@ uint64_t fy_credit_limit(const struct fy_channel *ch)
 /* A peer waits for credit, and there is none to give until something is read. */
 bool fy_credit_starved(const struct fy_progress *p)
 {
-	for (const struct fy_channel *ch = p->all; ch; ch = ch->all_next)
+	for (const struct fy_channel *ch = p->link.all; ch; ch = ch->all_next)
 		if (ch->peer_hungry && fy_credit_limit(ch) == ch->limit_sent)
 			return true;
 	return false;
@@ -102,20 +102,20 @@ void fy_credit_grow_window(struct fy_progress *p, struct fy_channel *ch, bool hu
                            uint64_t charged)
 {
 	bool busy = hungry || ch->spent_in + ch->window - ch->limit_sent >= ch->window / 2;
-	uint64_t most = p->window_max;
+	uint64_t most = p->link.credit.window_max;
 	if (charged && most > SMALL_BATCHES * charged)
 		most = SMALL_BATCHES * charged;
 	if (busy && ch->window < most) {
 		uint64_t more = ch->window;
 		if (more > most - ch->window)
 			more = most - ch->window;
-		if (more > p->credit_pool)
-			more = p->credit_pool;
+		if (more > p->link.credit.pool)
+			more = p->link.credit.pool;
 		ch->window += more;
-		p->credit_pool -= more;
+		p->link.credit.pool -= more;
 		if (!more && hungry)
-			for (struct fy_channel *other = p->all; other; other = other->all_next)
-				if (other != ch && other->window > 2 * p->credit_first &&
+			for (struct fy_channel *other = p->link.all; other; other = other->all_next)
+				if (other != ch && other->window > 2 * p->link.credit.first &&
 				    !other->recall_owed && !other->gone) {
 					other->recall_owed = true;
 					fy_channel_mark(p, other);
@@ -135,18 +135,18 @@ void fy_credit_recalled(struct fy_progress *p, struct fy_channel *ch)
 /* What a peer gives back was counted as spent: the window shrinks by as much. */
 void fy_credit_given(struct fy_progress *p, struct fy_channel *ch, uint64_t amount)
 {
-	if (amount > ch->window - p->credit_first || ch->window < p->credit_first) {
-		p->stats.malformed++;
+	if (amount > ch->window - p->link.credit.first || ch->window < p->link.credit.first) {
+		p->link.stats.malformed++;
 		return;
 	}
 	ch->window -= amount;
-	p->credit_pool += amount;
+	p->link.credit.pool += amount;
 }
 
 /* Memory that the program gave back goes to its sender's credit. */
 void fy_credit_collect(struct fy_progress *p)
 {
-	ck_stack_entry_t *entry = ck_stack_batch_pop_upmc(&p->engine->accounts);
+	ck_stack_entry_t *entry = ck_stack_batch_pop_upmc(&p->link.engine->accounts);
 	while (entry) {
 		struct fy_account *a =
 			(struct fy_account *)(void *)((char *)entry -
@@ -155,8 +155,8 @@ void fy_credit_collect(struct fy_progress *p)
 		fy_store_release_32(&a->dirty, 0);
 		fy_fence_full(); /* what is added after this look finds dirty at 0 */
 		uint64_t returned = fy_load_acquire_64(&a->returned);
-		fy_credit_returned(p, p->channels[a->rank], returned - a->seen);
+		fy_credit_returned(p, p->link.channels[a->rank], returned - a->seen);
 		a->seen = returned;
-		p->worked = true;
+		p->link.worked = true;
 	}
 }

@@ -8,6 +8,13 @@
 struct fy_channel;
 struct fy_progress;
 
+/* What can be lent to peers in all. */
+struct fy_credit {
+	uint64_t first; /* the window that each pair starts with */
+	uint64_t pool;  /* what can still be lent */
+	uint64_t window_max;
+};
+
 void fy_credit_collect(struct fy_progress *p);
 /* May a request of `size` be put now? */
 bool fy_credit_admits(struct fy_progress *p, struct fy_channel *ch, uint32_t size);

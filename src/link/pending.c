@@ -63,10 +63,10 @@ void fy_pending_accepted(struct fy_progress *p, struct fy_channel *ch,
                          const struct fy_batch_header *h)
 {
 	while (ch->pending && (int32_t)((uint32_t)(ch->pending->id >> 32) - h->accepted) <= 0) {
-		p->n_pending--;
+		p->link.n_pending--;
 		fy_pending_complete(p, ch, fy_pending_pop(&ch->pending, &ch->pending_last), 0,
 		                    NULL);
-		p->worked = true;
+		p->link.worked = true;
 	}
 	if (h->limit > ch->limit) {
 		ch->limit = h->limit;

@@ -21,7 +21,7 @@ __attribute__((noinline)) void fy_pending_complete_seldom(struct fy_channel *ch,
 static inline void fy_pending_complete(struct fy_progress *p, struct fy_channel *ch,
                                        ferry_future *f, int status, const char *detail)
 {
-	p->awaited_of[fy_record_tag_bit((uint32_t)(uintptr_t)f->extra)]--;
+	p->link.counts.awaited[fy_record_tag_bit((uint32_t)(uintptr_t)f->extra)]--;
 	if (fy_likely(!status && !(f->flags & FY_FUTURE_IS_FLUSH)))
 		fy_future_complete(f, FERRY_OK, NULL);
 	else
@@ -41,7 +41,7 @@ static inline void fy_pending_await(struct fy_progress *p, ferry_future *future,
 {
 	future->extra = (void *)(uintptr_t)stream;
 	future->next = NULL;
-	p->awaited_of[fy_record_tag_bit(stream)]++;
+	p->link.counts.awaited[fy_record_tag_bit(stream)]++;
 }
 
 #endif

@@ -24,9 +24,9 @@ void fy_release_body(struct fy_progress *p, int rank, ferry_message *m)
 	fy_release_message(p, m);
 	if (!held)
 		return;
-	fy_room_bodies_lower(p->engine, rank, held);
-	p->freed += held;
-	p->worked = true; /* so that there is a next step, which tells at the latest */
+	fy_room_bodies_lower(p->link.engine, rank, held);
+	p->link.freed += held;
+	p->link.worked = true; /* so that there is a next step, which tells at the latest */
 }
 
 static void release_later(struct fy_task *task)
@@ -47,8 +47,8 @@ void fy_release_message(struct fy_progress *p, ferry_message *m)
 		fy_message_free(m);
 		return;
 	}
-	if (p->user_code) {
-		ferry *before = fy_thread_begin(FY_INLINE, p->engine);
+	if (p->link.user_code) {
+		ferry *before = fy_thread_begin(FY_INLINE, p->link.engine);
 		fy_message_free(m);
 		fy_thread_end(FY_INLINE, before);
 		return;

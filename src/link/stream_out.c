@@ -65,7 +65,7 @@ static void stream_free(struct fy_progress *p, struct fy_stream_out *s)
 {
 	while (s->runs)
 		drop_first_run(s);
-	p->n_streams--;
+	p->link.n_streams--;
 	free(s);
 }
 
@@ -124,7 +124,7 @@ struct fy_stream_out *fy_stream_out_find(struct fy_progress *p, struct fy_channe
 	s->next = ch->streams_out;
 	ch->streams_out = s;
 	ch->fast_end = NULL;
-	p->n_streams++;
+	p->link.n_streams++;
 	return s;
 }
 
@@ -133,7 +133,7 @@ void fy_stream_out_acked(struct fy_progress *p, struct fy_channel *ch,
 {
 	struct fy_stream_out *s = fy_stream_out_find(p, ch, ack->stream, false);
 	if (!s || ack->count > s->outstanding) {
-		p->stats.malformed++;
+		p->link.stats.malformed++;
 		return;
 	}
 	runs_acked(s, ack->count);

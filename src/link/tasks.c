@@ -13,6 +13,6 @@
 void fy_tasks_defer(struct fy_progress *p, struct fy_task *task)
 {
 	task->next = NULL;
-	*(p->tasks_last ? &p->tasks_last->next : &p->tasks) = task;
-	p->tasks_last = task;
+	*(p->link.tasks.last ? &p->link.tasks.last->next : &p->link.tasks.first) = task;
+	p->link.tasks.last = task;
 }

@@ -148,8 +148,8 @@ static bool begin_close(struct fy_progress *p, struct fy_command *c)
 		c->patient = true;
 		return false;
 	}
-	p->close_look_arg = c->arg;
-	p->close_look = c->arg ? say_beside : NULL;
+	p->close.look_arg = c->arg;
+	p->close.look = c->arg ? say_beside : NULL;
 	fy_close_begin(p);
 	c->status = FERRY_OK;
 	return true;

@@ -133,7 +133,7 @@ static void differ(struct fy_progress *p, const struct fy_comparison *c)
 	         "one, with another root or with other lengths",
 	         fy_start_name(c->start.what), c->number);
 	fy_start_fail(p, c->future, c->start.what, FERRY_EMPI, text);
-	fy_log(p->engine->log, "%s", text);
+	fy_log(p->link.engine->log, "%s", text);
 }
 
 static void next_check(struct fy_progress *p);
@@ -219,7 +219,7 @@ static bool begin_checked(struct fy_progress *p, const struct fy_start *a, ferry
 
 bool fy_collective_begin(struct fy_progress *p, const struct fy_start *a, ferry_future *future)
 {
-	if (p->byes) {
+	if (p->close.byes) {
 		fy_start_fail(p, future, a->what, FERRY_ESTOPPED,
 		              "the engine was closed before it was started");
 		return true;

@@ -97,14 +97,14 @@ static void gather_add(struct fy_progress *p, struct fy_gather *g, int code, MPI
 /* One attachment a rank. */
 static bool gather_room(struct fy_progress *p, struct fy_gather *g)
 {
-	size_t size = (size_t)p->engine->size;
-	ferry_message *m = fy_message_new(p->engine, 0, 0);
+	size_t size = (size_t)p->link.engine->size;
+	ferry_message *m = fy_message_new(p->link.engine, 0, 0);
 	g->message = m;
 	if (!m || fy_message_room_for(m, size) ||
 	    !fy_requests_reserve(&fy_mpi_starts_of(p)->requests, size))
 		return false;
 	m->flags = FY_MESSAGE_RECEIVED;
-	m->source = p->engine->rank;
+	m->source = p->link.engine->rank;
 	uint64_t given = 0;
 	for (size_t i = 0; i < size; i++) {
 		struct fy_attachment *a = &m->attachments[i];
@@ -112,19 +112,19 @@ static bool gather_room(struct fy_progress *p, struct fy_gather *g)
 		if (!data)
 			return false;
 		*a = (struct fy_attachment){ .data = data, .nbytes = g->lengths[i], .owned = true };
-		given += fy_block_room(p->engine, g->lengths[i]);
+		given += fy_block_room(p->link.engine, g->lengths[i]);
 	}
 	return true;
 }
 
 static void receive_parts(struct fy_progress *p, struct fy_gather *g)
 {
-	for (int i = 0; i < p->engine->size; i++) {
+	for (int i = 0; i < p->link.engine->size; i++) {
 		struct fy_attachment *a = &g->message->attachments[i];
 		MPI_Request request = MPI_REQUEST_NULL;
-		if (i == p->engine->rank && a->nbytes)
+		if (i == p->link.engine->rank && a->nbytes)
 			memcpy(a->data, g->data, a->nbytes);
-		if (i == p->engine->rank || !a->nbytes)
+		if (i == p->link.engine->rank || !a->nbytes)
 			continue;
 		int code = MPI_Irecv(a->data, (int)a->nbytes, MPI_BYTE, i, g->tag,
 		                     fy_mpi_starts_of(p)->collectives, &request);
@@ -138,15 +138,16 @@ static void leave_to_mpi(struct fy_progress *p, int code, MPI_Request *request)
 	if (code == MPI_SUCCESS && *request != MPI_REQUEST_NULL)
 		code = MPI_Request_free(request);
 	if (code != MPI_SUCCESS)
-		fy_log(p->engine->log, "%s", fy_mpi_error_text("the root of a ferry_gather", code));
+		fy_log(p->link.engine->log, "%s",
+		       fy_mpi_error_text("the root of a ferry_gather", code));
 }
 
 /* To those who wait for it; to all when the lengths did not come. */
 static void send_word(struct fy_progress *p, struct fy_gather *g, const int *word, bool lengths)
 {
-	for (int i = 0; i < p->engine->size; i++) {
+	for (int i = 0; i < p->link.engine->size; i++) {
 		MPI_Request request = MPI_REQUEST_NULL;
-		if (i == p->engine->rank || (lengths && g->lengths[i] <= GATHER_SHORT))
+		if (i == p->link.engine->rank || (lengths && g->lengths[i] <= GATHER_SHORT))
 			continue;
 		int code = MPI_Isend(word, 1, MPI_INT, i, g->tag, fy_mpi_starts_of(p)->collectives,
 		                     &request);
@@ -158,9 +159,9 @@ static void send_word(struct fy_progress *p, struct fy_gather *g, const int *wor
 static void receive_for_nobody(struct fy_progress *p, const struct fy_gather *g)
 {
 	static char nobody[GATHER_SHORT];
-	for (int i = 0; i < p->engine->size; i++) {
+	for (int i = 0; i < p->link.engine->size; i++) {
 		MPI_Request request = MPI_REQUEST_NULL;
-		if (i == p->engine->rank || !g->lengths[i] || g->lengths[i] > GATHER_SHORT)
+		if (i == p->link.engine->rank || !g->lengths[i] || g->lengths[i] > GATHER_SHORT)
 			continue;
 		int code = MPI_Irecv(nobody, (int)sizeof nobody, MPI_BYTE, i, g->tag,
 		                     fy_mpi_starts_of(p)->collectives, &request);
@@ -188,7 +189,7 @@ static void lengths_done(struct fy_progress *p, const struct fy_waiting *w, cons
 {
 	static const int failed = FERRY_EMPI;
 	struct fy_gather *g = w->arg;
-	if (mpi && g->root == p->engine->rank) {
+	if (mpi && g->root == p->link.engine->rank) {
 		if (code == MPI_SUCCESS)
 			ask_for_parts(p, g);
 		else
@@ -262,8 +263,8 @@ bool fy_gather_begin(struct fy_progress *p, const struct fy_start *a, ferry_futu
 {
 	static const int failed = FERRY_EMPI;
 	struct fy_mpi_starts *s = fy_mpi_starts_of(p);
-	bool root = a->peer == p->engine->rank;
-	size_t lengths = root ? (size_t)p->engine->size * sizeof(uint64_t) : 0;
+	bool root = a->peer == p->link.engine->rank;
+	size_t lengths = root ? (size_t)p->link.engine->size * sizeof(uint64_t) : 0;
 	MPI_Request request = MPI_REQUEST_NULL;
 	struct fy_gather *g =
 		fy_requests_reserve(&s->requests, 2) ? calloc(1, sizeof *g + lengths) : NULL;
@@ -271,7 +272,7 @@ bool fy_gather_begin(struct fy_progress *p, const struct fy_start *a, ferry_futu
 		return false;
 	*g = (struct fy_gather){ .future = future,
 		                 .root = a->peer,
-		                 .tag = (int)(s->n_collectives % (uint32_t)p->port->tag_max),
+		                 .tag = (int)(s->n_collectives % (uint32_t)p->link.port->tag_max),
 		                 .mine = a->collective.nbytes,
 		                 .data = a->collective.from,
 		                 .open = 1 };

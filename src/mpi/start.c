@@ -99,7 +99,7 @@ void fy_start_fail(struct fy_progress *p, ferry_future *future, uint32_t what, i
                    const char *detail)
 {
 	if (!future)
-		fy_log(p->engine->log, "%s, for which nobody waits, failed: %s",
+		fy_log(p->link.engine->log, "%s, for which nobody waits, failed: %s",
 		       fy_start_name(what), detail);
 	else
 		fy_future_complete(future, status, detail);
@@ -139,7 +139,7 @@ void fy_start_complete(struct fy_progress *p, ferry_future *future, uint32_t wha
 
 bool fy_start_depart(struct fy_progress *p, ferry_future *future, uint32_t what)
 {
-	if (p->byes) {
+	if (p->close.byes) {
 		fy_start_fail(p, future, what, FERRY_ESTOPPED,
 		              "the engine was closed before it was started");
 		return false;

@@ -220,7 +220,7 @@ static bool begin_matched(struct fy_progress *p, const struct fy_start *a, ferry
 	MPI_Request request = MPI_REQUEST_NULL;
 	if (!fy_requests_reserve(&s->requests, 1))
 		return false;
-	if (p->stopped) {
+	if (p->close.stopped) {
 		fy_start_fail(p, future, a->what, FERRY_ESTOPPED,
 		              "the engine was closed before it was started");
 		return true;
@@ -350,16 +350,16 @@ static void run_stalled(struct fy_progress *p)
 	while (s->stalled) {
 		struct fy_deferred *d = s->stalled, *next = d->next;
 		bool code = d->start.what <= FY_START_RUN;
-		if (code && !p->user_code)
+		if (code && !p->link.user_code)
 			return;
-		ferry *before = fy_thread_begin(code ? FY_INLINE : FY_STEPPING, p->engine);
+		ferry *before = fy_thread_begin(code ? FY_INLINE : FY_STEPPING, p->link.engine);
 		bool done = run_one(p, d);
 		fy_thread_end(code ? FY_INLINE : FY_STEPPING, before);
 		if (!done)
 			return;
 		s->stalled = next;
 		s->n_stalled--;
-		p->worked = true;
+		p->link.worked = true;
 	}
 	s->stalled_last = NULL;
 }
@@ -377,8 +377,8 @@ static bool make_starts(struct fy_progress *p)
 	struct fy_mpi_starts *s = calloc(1, sizeof *s);
 	if (!s)
 		return false;
-	s->program = *(const MPI_Comm *)fy_mpi_port_comm(p->port);
-	s->collectives = *(const MPI_Comm *)fy_mpi_port_collectives(p->port);
+	s->program = *(const MPI_Comm *)fy_mpi_port_comm(p->link.port);
+	s->collectives = *(const MPI_Comm *)fy_mpi_port_collectives(p->link.port);
 	p->starts = &s->starts;
 	return true;
 }
@@ -415,7 +415,7 @@ static void fail(struct fy_progress *p, const struct fy_record *r, int status, c
 	drop_arguments(a);
 	if (a->what != FY_START_FN || !a->fn.release)
 		return;
-	ferry *before = fy_thread_begin(FY_INLINE, p->engine);
+	ferry *before = fy_thread_begin(FY_INLINE, p->link.engine);
 	call_release(a);
 	fy_thread_end(FY_INLINE, before);
 }
@@ -423,20 +423,20 @@ static void fail(struct fy_progress *p, const struct fy_record *r, int status, c
 static void step(struct fy_progress *p)
 {
 	struct fy_mpi_starts *s = fy_mpi_starts_of(p);
-	uint32_t given_up = fy_load_acquire_32(&p->engine->starts_given_up);
+	uint32_t given_up = fy_load_acquire_32(&p->link.engine->starts_given_up);
 	if (fy_unlikely(given_up != s->given_up)) {
 		s->given_up = given_up;
 		fy_requests_cancel(&s->requests, false);
 		fy_probes_sweep(&s->probes);
 	}
-	if (fy_requests_test(&s->requests, p, !p->worked))
-		p->worked = true;
+	if (fy_requests_test(&s->requests, p, !p->link.worked))
+		p->link.worked = true;
 	if (fy_unlikely(s->checks || s->unsent))
 		fy_collective_step(p);
 	if (fy_unlikely(s->stalled))
 		run_stalled(p);
 	if (s->probes.n && fy_probes_look(&s->probes))
-		p->worked = true;
+		p->link.worked = true;
 	count(s);
 }
 
@@ -454,7 +454,7 @@ static void end(struct fy_progress *p)
 static void abandon(struct fy_progress *p)
 {
 	struct fy_mpi_starts *s = fy_mpi_starts_of(p);
-	p->stats.kept += fy_requests_abandon(&s->requests, p);
+	p->link.stats.kept += fy_requests_abandon(&s->requests, p);
 	fy_probes_stop(&s->probes, "the engine was closed while a rank was gone");
 	fy_collective_abandon(p);
 	while (s->stalled) {

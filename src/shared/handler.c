@@ -62,7 +62,7 @@ uint32_t fy_handler_runs_here(const struct fy_handler *h)
 uint32_t fy_handler_tag_here(const ferry *engine)
 {
 	if (fy_thread_on_progress(engine))
-		return engine->progress->tag;
+		return engine->progress->inside.tag;
 	for (const struct handling *at = handlings; at; at = at->up)
 		if (at->engine == engine)
 			return at->tag;

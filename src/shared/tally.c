@@ -37,7 +37,7 @@ static struct fy_tally *tally_of(ferry *e, uint32_t op)
 
 void fy_tally_keep(struct fy_progress *p, ferry_message *m)
 {
-	m->tally = tally_of(p->engine, m->op); /* NULL: no memory, it is not counted */
+	m->tally = tally_of(p->link.engine, m->op); /* NULL: no memory, it is not counted */
 	if (!m->tally)
 		return;
 	bool call = m->flags & FY_MESSAGE_CALL;

@@ -244,7 +244,7 @@ static void turn(void)
 	may_fail = false;
 	for (unsigned i = 0; i < PEERS; i++) {
 		MUST(wire_peer_listen(&peers[i]));
-		peers[i].issued = p->issued;
+		peers[i].issued = p->link.counts.issued;
 	}
 	fy_sim_advance(sim);
 }
@@ -315,7 +315,7 @@ static void act(void)
 		wire_peer_send_batch(q, &in);
 		break;
 	case 8:
-		wire_peer_send_chunk(q, &in, p->tag_span);
+		wire_peer_send_chunk(q, &in, p->bulk.tag_span);
 		break;
 	case 9:
 	case 10:
@@ -366,14 +366,14 @@ static void close_engine(void)
 	for (unsigned i = 0; i < 30; i++)
 		fy_step_once(p, true);
 	for (int i = 1; i <= PEERS; i++)
-		if (p->channels[i])
-			fy_gone_end(p, p->channels[i], FERRY_EPEER, "the test ends");
-	if (!p->closing)
+		if (p->link.channels[i])
+			fy_gone_end(p, p->link.channels[i], FERRY_EPEER, "the test ends");
+	if (!p->close.begun)
 		fy_close_begin(p);
 	for (unsigned i = 0; i < 30; i++)
 		fy_step_once(p, true);
-	MUST(p->stopped || !p->gone_since); /* nobody is gone whom nobody ever talked to */
-	p->stopped = p->clean = true;
+	MUST(p->close.stopped || !p->losses.since); /* nobody is gone whom nobody ever talked to */
+	p->close.stopped = p->close.clean = true;
 	fy_life_destroy(engine);
 }
 

@@ -125,8 +125,8 @@ static void draw_consequences(struct node *node, struct rec *r)
 	int rank = (int)w_pick(w, (uint32_t)w->plan.ranks);
 	if (r->depth < DEPTH_MAX && w_chance(w, 12))
 		r->forward = rank;
-	unsigned slots =
-		node->p->calls_max / 4 < ONWARDS_MAX ? node->p->calls_max / 4 : ONWARDS_MAX;
+	unsigned slots = node->p->link.calls.max / 4 < ONWARDS_MAX ? node->p->link.calls.max / 4
+	                                                           : ONWARDS_MAX;
 	if (!r->call || r->depth || r->content->body > 300 || r->message ||
 	    node->onwards >= slots || r->answer == ANSWER_DROP || r->class == CLASS_NOBODY ||
 	    !w_chance(w, 25))
@@ -652,7 +652,7 @@ static void handle(struct node *node, uint32_t op, ferry_executor *where)
 
 void a_register_late(struct node *node)
 {
-	node->p->user_code = !w_chance(node->world, 30);
+	node->p->link.user_code = !w_chance(node->world, 30);
 	ferry *before = fy_thread_begin(FY_STEPPING, node->engine);
 	handle(node, OP_LATE, FERRY_INLINE);
 	fy_thread_end(FY_STEPPING, before);

@@ -139,18 +139,19 @@ static uint64_t kept(void)
 static uint64_t held(void)
 {
 	struct fy_progress *p = reader();
-	return p->large_used[0] + p->large_used[1] - (t.engine[0]->large_returned - p->large_seen);
+	return p->bulk.budget.used[0] + p->bulk.budget.used[1] -
+	       (t.engine[0]->large_returned - p->bulk.budget.seen);
 }
 
 static void check_bounds(void)
 {
 	uint64_t paid = 0;
-	for (struct fy_channel *ch = reader()->all; ch; ch = ch->all_next)
+	for (struct fy_channel *ch = reader()->link.all; ch; ch = ch->all_next)
 		paid += ch->held;
-	if (kept() && kept() + held() > reader()->large_cap[0])
+	if (kept() && kept() + held() > reader()->bulk.budget.cap[0])
 		fail_msg("%ju bytes are kept and %ju held, of %ju", (uintmax_t)kept(),
-		         (uintmax_t)held(), (uintmax_t)reader()->large_cap[0]);
-	assert_true(kept() + held() + paid <= reader()->options->receive_memory);
+		         (uintmax_t)held(), (uintmax_t)reader()->bulk.budget.cap[0]);
+	assert_true(kept() + held() + paid <= reader()->link.options->receive_memory);
 	assert_false(t.broken);
 }
 
@@ -240,7 +241,7 @@ static void end(void)
 		step();
 		all = true;
 		for (int k = 0; k < t.ranks; k++)
-			all &= t.engine[k]->progress->stopped;
+			all &= t.engine[k]->progress->close.stopped;
 	}
 	assert_true(all);
 	assert_int_equal(t.came, t.number);
@@ -265,10 +266,10 @@ static void a_window_allocates_nothing(void **state)
 			start(2, 16 * MIB);
 			windows(OP_DONE, equal, &nbytes, attach);
 			windows(OP_DONE, equal, &nbytes, attach);
-			uint64_t made = reader()->blocks.made;
+			uint64_t made = reader()->bulk.blocks.made;
 			for (unsigned n = 0; n < 2; n++)
 				windows(OP_DONE, equal, &nbytes, attach);
-			assert_int_equal(reader()->blocks.made, made);
+			assert_int_equal(reader()->bulk.blocks.made, made);
 			assert_in_range(made, 1, 2 * WINDOW);
 			end();
 		}
@@ -289,10 +290,10 @@ static void so_does_a_mixture(void **state)
 	start(4, 128 * MIB);
 	for (unsigned n = 0; n < 6; n++)
 		windows(n % 2 ? OP_HELD : OP_DONE, in_turn, &turn, true);
-	uint64_t made = reader()->blocks.made;
+	uint64_t made = reader()->bulk.blocks.made;
 	for (unsigned n = 0; n < 6; n++)
 		windows(n % 2 ? OP_HELD : OP_DONE, in_turn, &turn, true);
-	assert_int_equal(reader()->blocks.made, made);
+	assert_int_equal(reader()->bulk.blocks.made, made);
 	end();
 }
 
@@ -317,7 +318,7 @@ static void bounds_hold(void **state)
 			windows(OP_DONE + t_random(&random) % 2, any, &random, true);
 			while (t.n_held && t_random(&random) % 8)
 				let_go((unsigned)t_random(&random) % t.n_held);
-			full |= kept() + held() > reader()->large_cap[0] / 2;
+			full |= kept() + held() > reader()->bulk.budget.cap[0] / 2;
 			step();
 		}
 		assert_true(full); /* or it says nothing about bounds */
@@ -347,7 +348,7 @@ static void what_is_kept_makes_room_first(void **state)
 	(void)state;
 	start(2, 64 * MIB);
 	windows(OP_DONE, equal, &nbytes, true);
-	assert_true(kept() + 2 * longer > reader()->large_cap[0]);
+	assert_true(kept() + 2 * longer > reader()->bulk.budget.cap[0]);
 	ferry *before = fy_thread_begin(FY_INLINE, t.engine[0]);
 	assert_int_equal(ferry_handle_memory(t.engine[0], OP_DONE, ask, &together), 0);
 	fy_thread_end(FY_INLINE, before);
@@ -358,7 +359,7 @@ static void what_is_kept_makes_room_first(void **state)
 	ferry_message_release(m);
 	t.number++;
 	await(&future, 1);
-	assert_in_range(together, 2 * longer, reader()->large_cap[0]);
+	assert_in_range(together, 2 * longer, reader()->bulk.budget.cap[0]);
 	end();
 	free(data);
 }
@@ -405,12 +406,12 @@ static void what_is_used_stays(void **state)
 	start(2, 64 * MIB);
 	windows(OP_DONE, equal, &nbytes, true);
 	windows(OP_DONE, equal, &other, true);
-	uint64_t made = reader()->blocks.made;
+	uint64_t made = reader()->bulk.blocks.made;
 	for (unsigned n = 0; n < 15; n++) {
 		windows(OP_DONE, equal, &other, true);
 		idle_for(FERRY_MS(100));
 	}
-	assert_int_equal(reader()->blocks.made, made);
+	assert_int_equal(reader()->bulk.blocks.made, made);
 	assert_in_range(kept(), 1, WINDOW * 110000);
 	end();
 }

@@ -120,7 +120,7 @@ static void leave_lane(ferry *engine, struct fy_lane *lane)
 
 static void close_side(struct side *side)
 {
-	assert_true(side->p->stopped);
+	assert_true(side->p->close.stopped);
 	assert_int_equal(fy_life_destroy(side->engine), 0);
 	leave_lane(side->engine, side->lane);
 	fy_engine_release(side->engine);
@@ -128,7 +128,8 @@ static void close_side(struct side *side)
 
 static void finish(struct pair *pair)
 {
-	for (unsigned turn = 0; !(pair->sides[0].p->stopped && pair->sides[1].p->stopped); turn++) {
+	for (unsigned turn = 0;
+	     !(pair->sides[0].p->close.stopped && pair->sides[1].p->close.stopped); turn++) {
 		assert_true(turn < TURNS_MAX);
 		for (int i = 0; i < 2; i++)
 			fy_step_once(pair->sides[i].p, true);
@@ -201,7 +202,7 @@ static void a_short_record_does_not_overtake_the_queue(void **state)
 	struct pair pair;
 	begin(&pair);
 	grow_credit(&pair);
-	struct fy_channel *ch = pair.sides[0].p->channels[1];
+	struct fy_channel *ch = pair.sides[0].p->link.channels[1];
 	fy_sim_refuse(pair.sim, 0, 1000000);
 	for (int i = 0; i < 7; i++)
 		assert_int_equal(post(&pair, 3000), 0);
@@ -239,11 +240,11 @@ static void credit_is_spent_to_the_byte(void **state)
 		expected += FY_BATCH_CHARGE; /* they leave in one batch */
 		settle(&pair);
 		assert_int_equal(out->spent, expected);
-		assert_int_equal(pair.sides[1].p->channels[0]->spent_in, expected);
+		assert_int_equal(pair.sides[1].p->link.channels[0]->spent_in, expected);
 	}
 	assert_int_equal(pair.came, pair.posted);
 	assert_true(pair.in_order);
-	assert_int_equal(pair.sides[1].p->channels[0]->held, 0);
+	assert_int_equal(pair.sides[1].p->link.channels[0]->held, 0);
 	end(&pair);
 }
 
@@ -293,9 +294,9 @@ static void begin_with_starts(struct pair *pair)
 	begin(pair);
 	memset(&starts, 0, sizeof starts);
 	starts.no_memory = true;
-	starts.ops = *pair->sides[0].p->port->ops;
+	starts.ops = *pair->sides[0].p->link.port->ops;
 	starts.ops.starts = &start_ops;
-	pair->sides[0].p->port->ops = &starts.ops;
+	pair->sides[0].p->link.port->ops = &starts.ops;
 }
 
 /* ---- floods ------------------------------------------------------------ */
@@ -429,7 +430,7 @@ static void an_answer_waits_for_four_batches(void **state)
 	struct pair pair;
 	begin(&pair);
 	grow_credit(&pair);
-	const ferry_stats *stats = &pair.sides[1].p->stats;
+	const ferry_stats *stats = &pair.sides[1].p->link.stats;
 	ferry *before_it = fy_thread_begin(FY_INLINE, pair.sides[1].engine);
 	assert_int_equal(ferry_handle(pair.sides[1].engine, OP_ASKED, FERRY_INLINE, on_asked, NULL),
 	                 0);
@@ -511,7 +512,7 @@ static void abandon(struct pair *pair)
 	for (int i = 0; i < 2; i++) {
 		for (int k = 0; k < 100; k++)
 			fy_step_once(pair->sides[i].p, true);
-		pair->sides[i].p->clean = true; /* this network writes nowhere any more */
+		pair->sides[i].p->close.clean = true; /* this network writes nowhere any more */
 	}
 	finish(pair);
 }
@@ -542,13 +543,13 @@ static void ended(ferry_future *future, int status, const char *why)
 static void only_rank_1_is_gone(struct pair *pair)
 {
 	ferry_future *other;
-	assert_int_equal(pair->sides[0].p->channels[1]->gone, FERRY_EMPI);
+	assert_int_equal(pair->sides[0].p->link.channels[1]->gone, FERRY_EMPI);
 	assert_int_equal(post_awaited(pair, 1, FY_KIND_POST, 8, NULL), FERRY_EPEER);
 	assert_int_equal(post_awaited(pair, 0, FY_KIND_POST, 8, &other), 0);
 	settle(pair);
 	ended(other, FERRY_OK, NULL);
-	assert_int_equal(pair->sides[0].p->n_flying, 0);
-	assert_int_equal(pair->sides[0].p->n_pending, 0);
+	assert_int_equal(pair->sides[0].p->link.n_flying, 0);
+	assert_int_equal(pair->sides[0].p->link.n_pending, 0);
 }
 
 /* MPI takes a batch and then says that it did not send it. Rank 1 waits for its number. */
@@ -588,7 +589,7 @@ static void none_of_many_waits_for_a_batch_that_is_not_sent(void **state)
 	for (int i = 0; i < POSTS; i++)
 		assert_int_equal(post_awaited(&pair, 1, FY_KIND_POST, 3000, &futures[i]), 0);
 	fy_step_once(pair.sides[0].p, true);
-	assert_true(pair.sides[0].p->n_flying >= 8);
+	assert_true(pair.sides[0].p->link.n_flying >= 8);
 	while (fy_sim_advance(pair.sim))
 		;
 	fy_sim_refuse_ppm(pair.sim, 0, 0);
@@ -643,17 +644,17 @@ static void receives_that_fail_are_posted_again(void **state)
 	begin(&pair);
 	struct fy_progress *p = pair.sides[1].p;
 	for (unsigned i = 0; i < 5; i++) {
-		unsigned posted = p->n_posted;
+		unsigned posted = p->receives.n_posted;
 		fy_sim_fail_posted(pair.sim, 1, 1 + 4 * i);
 		settle(&pair);
-		assert_int_equal(p->n_posted, posted);
+		assert_int_equal(p->receives.n_posted, posted);
 		assert_int_equal(post(&pair, 8), 0);
 		let_pass(&pair, FERRY_MS(600));
 		assert_int_equal(pair.came, pair.posted);
 	}
-	assert_int_equal(p->stats.mpi_errors, 1 + 5 + 9 + 13 + 17 - 1);
-	assert_int_equal(p->stats.malformed, 0);
-	assert_int_equal(p->gone_since, 0);
+	assert_int_equal(p->link.stats.mpi_errors, 1 + 5 + 9 + 13 + 17 - 1);
+	assert_int_equal(p->link.stats.malformed, 0);
+	assert_int_equal(p->losses.since, 0);
 	end(&pair);
 }
 
@@ -663,17 +664,17 @@ static void receives_that_are_refused_are_posted_later(void **state)
 	(void)state;
 	struct pair pair;
 	begin(&pair);
-	unsigned posted = pair.sides[1].p->n_posted;
+	unsigned posted = pair.sides[1].p->receives.n_posted;
 	fy_sim_refuse_receives(pair.sim, 1, 4);
 	assert_int_equal(post(&pair, 8), 0);
 	fy_step_once(pair.sides[0].p, true);
 	while (fy_sim_advance(pair.sim))
 		;
 	fy_arrivals_look(pair.sides[1].p);
-	assert_int_equal(pair.sides[1].p->n_posted, posted - 1);
+	assert_int_equal(pair.sides[1].p->receives.n_posted, posted - 1);
 	settle(&pair);
-	assert_int_equal(pair.sides[1].p->n_posted, posted);
-	assert_null(pair.sides[1].p->extra_slots);
+	assert_int_equal(pair.sides[1].p->receives.n_posted, posted);
+	assert_null(pair.sides[1].p->receives.extra);
 	assert_int_equal(pair.came, pair.posted);
 	end(&pair);
 }
@@ -685,10 +686,10 @@ static void finish_apart(struct pair *pair, int64_t time)
 	let_pass(pair, time);
 	for (int i = 0; i < 2; i++) {
 		struct side *side = &pair->sides[i];
-		assert_true(side->p->stopped);
-		assert_false(side->p->clean);
+		assert_true(side->p->close.stopped);
+		assert_false(side->p->close.clean);
 		fy_sim_kill(pair->sim, i);
-		side->p->clean = true; /* this network writes nowhere any more */
+		side->p->close.clean = true; /* this network writes nowhere any more */
 		assert_int_equal(fy_life_destroy(side->engine), FERRY_OK);
 		leave_lane(side->engine, side->lane);
 		fy_engine_release(side->engine);
@@ -713,9 +714,9 @@ static void a_batch_that_is_lost_is_missed(void **state)
 	assert_int_equal(ferry_future_poll(lost), FERRY_PENDING);
 	let_pass(&pair, FERRY_MS(600));
 	assert_int_equal(pair.came, 1);
-	assert_int_equal(pair.sides[1].p->channels[0]->gone, FERRY_EMPI);
-	assert_int_equal(pair.sides[0].p->channels[1]->gone, FERRY_EPEER);
-	assert_int_equal(pair.sides[1].p->stats.mpi_errors, 1);
+	assert_int_equal(pair.sides[1].p->link.channels[0]->gone, FERRY_EMPI);
+	assert_int_equal(pair.sides[0].p->link.channels[1]->gone, FERRY_EPEER);
+	assert_int_equal(pair.sides[1].p->link.stats.mpi_errors, 1);
 	ended(lost, FERRY_EPEER, "given us up");
 	ended(call, FERRY_EPEER, "given us up");
 	finish_apart(&pair, FERRY_MS(300));
@@ -734,11 +735,11 @@ static void a_vote_that_is_lost_ends_the_close(void **state)
 			fy_sim_lose_batches(pair.sim, rank, skip, 1);
 			begin_close(&pair);
 			let_pass(&pair, FERRY_S(2));
-			assert_true(pair.sides[0].p->stopped);
-			assert_true(pair.sides[1].p->stopped);
+			assert_true(pair.sides[0].p->close.stopped);
+			assert_true(pair.sides[1].p->close.stopped);
 			for (int i = 0; i < 2; i++) {
 				fy_sim_kill(pair.sim, i);
-				pair.sides[i].p->clean = true;
+				pair.sides[i].p->close.clean = true;
 			}
 			close_side(&pair.sides[0]);
 			close_side(&pair.sides[1]);
@@ -761,8 +762,8 @@ static void who_is_given_up_is_told(void **state)
 	fy_sim_refuse_ppm(pair.sim, 0, 0);
 	settle(&pair);
 	ended(lost, FERRY_EMPI, "did not send");
-	assert_int_equal(pair.sides[0].p->stats.mpi_errors, 1);
-	assert_int_equal(pair.sides[1].p->channels[0]->gone, FERRY_EPEER);
+	assert_int_equal(pair.sides[0].p->link.stats.mpi_errors, 1);
+	assert_int_equal(pair.sides[1].p->link.channels[0]->gone, FERRY_EPEER);
 	finish_apart(&pair, FERRY_MS(300));
 }
 
@@ -787,11 +788,11 @@ static void a_borrower_leaves_batches_as_they_are(void **state)
 		fy_sim_advance(pair.sim);
 	}
 	assert_int_equal(pair.came, 0);
-	assert_in_range(p->n_left, 1, 16);
-	assert_int_equal(p->n_early, 1);
+	assert_in_range(p->inside.n_left, 1, 16);
+	assert_int_equal(p->arrivals.n, 1);
 	settle(&pair);
 	assert_int_equal(pair.came, 40);
-	assert_int_equal(p->n_left, 0);
+	assert_int_equal(p->inside.n_left, 0);
 	assert_true(pair.in_order);
 	end(&pair);
 }
@@ -914,11 +915,11 @@ static void long_bodies_are_bounded(void **state)
 static bool step_and_tell(struct pair *pair)
 {
 	struct fy_progress *p = pair->sides[0].p;
-	uint64_t untold = p->freed;
+	uint64_t untold = p->link.freed;
 	uint32_t room = pair->sides[0].engine->room;
 	bool worked = fy_step_once(p, true);
-	if (p->freed)
-		assert_true(worked && p->freed > untold);
+	if (p->link.freed)
+		assert_true(worked && p->link.freed > untold);
 	else if (untold)
 		assert_int_not_equal(pair->sides[0].engine->room, room);
 	return worked;
@@ -946,8 +947,8 @@ static void bodies_that_are_sent_are_told(void **state)
 	}
 	while (step_and_tell(&pair))
 		;
-	assert_int_equal(pair.sides[0].p->freed, 0);
-	assert_int_equal(pair.sides[0].p->stats.channel_full, 0);
+	assert_int_equal(pair.sides[0].p->link.freed, 0);
+	assert_int_equal(pair.sides[0].p->link.stats.channel_full, 0);
 	assert_int_not_equal(e->room, room);
 	end(&pair);
 }
@@ -964,15 +965,15 @@ static void bodies_to_a_rank_that_is_gone_are_told(void **state)
 	fy_step_once(p, true);
 	fy_sim_refuse(pair.sim, 0, 1000000);
 	settle(&pair);
-	struct fy_channel *ch = p->channels[1];
+	struct fy_channel *ch = p->link.channels[1];
 	assert_true(ch->out && !ch->asked); /* granted, and MPI takes no chunk */
 	fy_gone_end(p, ch, FERRY_EPEER, "the test says so");
 	uint32_t room = pair.sides[0].engine->room;
-	assert_int_equal(p->freed, 0);
+	assert_int_equal(p->link.freed, 0);
 	while (step_and_tell(&pair))
 		;
 	assert_int_equal(pair.sides[0].engine->bodies, 0);
-	assert_int_equal(p->freed, 0);
+	assert_int_equal(p->link.freed, 0);
 	assert_int_not_equal(pair.sides[0].engine->room, room);
 	fy_sim_refuse(pair.sim, 0, 0);
 	abandon(&pair);
@@ -1040,7 +1041,7 @@ static int spoiled_send(fy_port *port, int rank, int tag, const void *data, size
 static void begin_spoiled(struct pair *pair)
 {
 	begin(pair);
-	fy_port *port = pair->sides[0].p->port;
+	fy_port *port = pair->sides[0].p->link.port;
 	spoiler.ops = *port->ops;
 	spoiler.send = port->ops->send;
 	spoiler.ops.send = spoiled_send;
@@ -1060,7 +1061,7 @@ static void a_held_record_that_is_spoiled(void **state)
 	assert_int_equal(post_long(&pair, 1, true), 0);
 	assert_int_equal(post_awaited(&pair, 1, FY_KIND_POST, 8, &before), 0);
 	fy_step_once(p, true);
-	assert_int_equal(p->n_streams, 1);
+	assert_int_equal(p->link.n_streams, 1);
 	spoiler.spoil = 1;
 	assert_int_equal(post_awaited(&pair, 1, FY_KIND_POST, 8, &lost), 0);
 	fy_step_once(p, true);
@@ -1071,11 +1072,11 @@ static void a_held_record_that_is_spoiled(void **state)
 	ended(lost, FERRY_EDECODE, "could not read");
 	ended(behind, FERRY_OK, NULL);
 	assert_int_equal(pair.came, 2);
-	assert_int_equal(p->n_streams, 0);
+	assert_int_equal(p->link.n_streams, 0);
 	assert_int_equal(read_mail(&pair, 1), 1);
 	settle(&pair);
-	assert_int_equal(pair.sides[1].p->channels[0]->held, 0);
-	assert_int_equal(pair.sides[1].p->channels[0]->spent_in, p->channels[1]->spent);
+	assert_int_equal(pair.sides[1].p->link.channels[0]->held, 0);
+	assert_int_equal(pair.sides[1].p->link.channels[0]->spent_in, p->link.channels[1]->spent);
 	end(&pair);
 }
 
@@ -1112,7 +1113,7 @@ static void a_reply_that_is_spoiled(void **state)
 	settle(&pair);
 	assert_int_equal(spoiler.spoil, 0);
 	ended(call, FERRY_EDECODE, "the reply may have been in it");
-	assert_int_equal(side->p->calls_open, 0);
+	assert_int_equal(side->p->link.calls.open, 0);
 	assert_int_equal(fy_post(&o, &call), 0);
 	settle(&pair);
 	ended(call, FERRY_OK, NULL);
@@ -1248,7 +1249,7 @@ static void spoil_by_chance(uint64_t seed)
 	begin_spoiled(&pair);
 	spoiler.ops.send = send_spoiled_by_chance;
 	spoiler.spoil = 1;
-	pair.sides[1].p->window_max = pair.sides[1].p->credit_first;
+	pair.sides[1].p->link.credit.window_max = pair.sides[1].p->link.credit.first;
 	ferry *engine = pair.sides[0].engine,
 	      *before = fy_thread_begin(FY_INLINE, pair.sides[1].engine);
 	assert_int_equal(ferry_handle(pair.sides[1].engine, OP_MAIL, FERRY_INLINE, on_chance, NULL),
@@ -1268,9 +1269,9 @@ static void spoil_by_chance(uint64_t seed)
 	spoiler.spoil = 0;
 	settle(&pair);
 	check_chance();
-	assert_int_equal(pair.sides[0].p->n_streams, 0);
-	assert_int_equal(pair.sides[0].p->n_out, 0);
-	assert_int_equal(pair.sides[1].p->channels[0]->held, 0);
+	assert_int_equal(pair.sides[0].p->link.n_streams, 0);
+	assert_int_equal(pair.sides[0].p->bulk.n_out, 0);
+	assert_int_equal(pair.sides[1].p->link.channels[0]->held, 0);
 	end(&pair);
 	fy_lane_release(lanes[1]);
 }
@@ -1337,17 +1338,17 @@ static void a_wait_that_drives_ends_in_time(void **state)
 	ferry *engine = pair.sides[0].engine;
 	assert_true(engine->lendable);
 	memset(&busy, 0, sizeof busy);
-	busy.ops = *pair.sides[0].p->port->ops;
+	busy.ops = *pair.sides[0].p->link.port->ops;
 	busy.ops.now = busy_now;
 	busy.sim = pair.sim;
 	busy.engine = engine;
 	busy.command.run = run_command;
-	const struct fy_port_ops *ops = pair.sides[0].p->port->ops;
-	pair.sides[0].p->port->ops = &busy.ops;
+	const struct fy_port_ops *ops = pair.sides[0].p->link.port->ops;
+	pair.sides[0].p->link.port->ops = &busy.ops;
 	fy_drive_until(engine, never, NULL, fy_sim_now(pair.sim) + WAIT_STEPS * FERRY_US(1));
 	assert_int_equal(busy.steps, WAIT_STEPS);
 	assert_int_equal(busy.run, WAIT_STEPS);
-	pair.sides[0].p->port->ops = ops;
+	pair.sides[0].p->link.port->ops = ops;
 	end(&pair);
 }
 
@@ -1373,7 +1374,7 @@ static void let_nap(ferry *engine)
 
 static bool batch_came(const void *arg)
 {
-	return ((const struct fy_progress *)arg)->stats.batches_received > 0;
+	return ((const struct fy_progress *)arg)->link.stats.batches_received > 0;
 }
 
 /* What it met asks for an acknowledgement, and waits for more to go with it: it leaves when the
@@ -1526,7 +1527,7 @@ static void a_close_waits_for_starts_in_lanes(void **state)
 		fy_step_once(pair.sides[i % 2].p, true);
 		fy_sim_advance_to(pair.sim, fy_sim_now(pair.sim) + FERRY_MS(1));
 	}
-	assert_false(pair.sides[0].p->drained || pair.sides[1].p->drained);
+	assert_false(pair.sides[0].p->close.drained || pair.sides[1].p->close.drained);
 	starts.no_memory = false;
 	finish(&pair);
 	all_ended(two, FERRY_OK, 1);
@@ -1554,7 +1555,7 @@ static void who_waits_in_a_fence_sleeps(void **state)
 	struct pair pair;
 	begin(&pair);
 	struct fy_progress *p = pair.sides[0].p;
-	p->port->all_local = true;
+	p->link.port->all_local = true;
 	fy_agree_join(p, FY_AGREE_FENCE);
 	settle(&pair);
 	assert_int_equal(p->agree.kind, FY_AGREE_FENCE);
@@ -1565,7 +1566,7 @@ static void who_waits_in_a_fence_sleeps(void **state)
 		most = t;
 	}
 	assert_int_equal(most, FERRY_MS(100));
-	p->port->all_local = false; /* then nobody rings */
+	p->link.port->all_local = false; /* then nobody rings */
 	for (unsigned i = 0; i < 20; i++)
 		most = fy_policy_sleep_time(p);
 	assert_int_equal(most, FERRY_MS(1));
@@ -1587,7 +1588,7 @@ static void a_question_outlives_a_change_of_colour(void **state)
 	assert_true(ch->open && !ch->nrecords);
 	for (unsigned n = 1; n <= 2; n++) {
 		unsigned colour = n % 2 ? FY_BATCH_COLOUR : 0;
-		p->colour ^= 1;
+		p->link.counts.colour ^= 1;
 		fy_channel_new_colour(p);
 		assert_int_equal(ch->open->flags, FY_BATCH_WANTS_ACK | colour);
 	}
@@ -1638,7 +1639,7 @@ static void exit_between_a_look_and_its_handler(void **state)
 		settle(&pair);
 		assert_int_equal(fy_load_relaxed_32(&fy_program_ending), 1);
 		assert_int_equal(pair.came, 0);
-		assert_int_equal(pair.sides[1].p->stats.dropped, 1);
+		assert_int_equal(pair.sides[1].p->link.stats.dropped, 1);
 		exit_begins = false;
 		fy_store_release_32(&fy_program_ending, 0);
 		end(&pair);

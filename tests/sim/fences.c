@@ -213,7 +213,7 @@ static void close_all(struct scene *s)
 			worked |= fy_step_once(side->p, true);
 			worked |= ferry_executor_run(side->queue, 0, 0) > 0;
 			read_mail(side);
-			if (side->p->stopped) {
+			if (side->p->close.stopped) {
 				stop(side);
 				stopped++;
 			}

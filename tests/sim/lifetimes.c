@@ -43,7 +43,7 @@ static void begin(struct one *one)
 /* Until nothing happens any more. */
 static void settle(struct one *one)
 {
-	for (unsigned idle = 0, turn = 0; idle < 5 && !one->p->stopped; turn++) {
+	for (unsigned idle = 0, turn = 0; idle < 5 && !one->p->close.stopped; turn++) {
 		bool worked = fy_step_once(one->p, true);
 		worked |= fy_sim_advance(one->sim);
 		idle = worked ? 0 : idle + 1;
@@ -56,7 +56,7 @@ static void stop(struct one *one)
 {
 	fy_store_release_32(&one->engine->phase, FY_CLOSING);
 	fy_close_begin(one->p);
-	for (unsigned turn = 0; !one->p->stopped; turn++) {
+	for (unsigned turn = 0; !one->p->close.stopped; turn++) {
 		assert_true(turn < TURNS_MAX);
 		fy_step_once(one->p, true);
 		if (!fy_sim_advance(one->sim))

@@ -249,13 +249,13 @@ static void close_peer(struct peer *peer)
 	fy_sim_kill(peer->sim, 0);
 	for (unsigned i = 0; i < 100; i++)
 		fy_step_once(peer->p, true);
-	if (peer->p->channels[1])
-		fy_gone_end(peer->p, peer->p->channels[1], FERRY_EPEER, "the test ends");
+	if (peer->p->link.channels[1])
+		fy_gone_end(peer->p, peer->p->link.channels[1], FERRY_EPEER, "the test ends");
 	fy_close_begin(peer->p);
 	for (unsigned i = 0; i < 100; i++)
 		fy_step_once(peer->p, true);
-	assert_true(peer->p->stopped);
-	peer->p->clean = true;
+	assert_true(peer->p->close.stopped);
+	peer->p->close.clean = true;
 	fy_life_destroy(peer->engine);
 	fy_engine_release(peer->engine);
 	fy_sim_destroy(peer->sim);
@@ -517,7 +517,7 @@ static void transfer(struct peer *peer, uint64_t announced, size_t sent, uint64_
 	send_batch(peer);
 	await(peer, &peer->n_grants, grants + 1);
 	assert_int_equal(peer->grant.status, 0);
-	assert_int_equal(raw_send(peer, 1 + (int)(chunk % (uint64_t)peer->p->tag_span), bytes,
+	assert_int_equal(raw_send(peer, 1 + (int)(chunk % (uint64_t)peer->p->bulk.tag_span), bytes,
 	                          sent),
 	                 0);
 	await(peer, &peer->n_stream_acks, acks + 2);
@@ -552,8 +552,8 @@ static void data_of_another_length(void **state)
 	assert_int_equal(n, 3000);
 	ferry_message_release(m);
 	check_honest(peer);
-	assert_int_equal(peer->p->large_used[0] -
-	                         (peer->engine->large_returned - peer->p->large_seen),
+	assert_int_equal(peer->p->bulk.budget.used[0] -
+	                         (peer->engine->large_returned - peer->p->bulk.budget.seen),
 	                 0);
 }
 
@@ -569,7 +569,7 @@ static void prepaid_that_lies(void **state)
 	put_announcement(peer, FY_KIND_POST | FY_HELD, &a, 1);
 	send_batch(peer);
 	settle(peer);
-	assert_int_equal(peer->p->channels[1]->gone, FERRY_EDECODE);
+	assert_int_equal(peer->p->link.channels[1]->gone, FERRY_EDECODE);
 	assert_int_equal(ferry_post(peer->engine, 1, 1, NULL, 0, NULL), FERRY_EPEER);
 	ferry_future *future = NULL;
 	/* others go on */
@@ -612,19 +612,19 @@ static void grants_that_lie(void **state)
 {
 	static const int statuses[] = { FERRY_ENOMEM, FERRY_ETOOBIG, 12345, -12345 };
 	struct peer *peer = *state;
-	uint64_t malformed = peer->p->stats.malformed;
+	uint64_t malformed = peer->p->link.stats.malformed;
 	for (unsigned i = 0; i < 8; i++) {
 		ferry_future *future = post_large(peer, i % 2 ? FY_KIND_CALL : FY_KIND_POST);
 		struct fy_grant grant = { peer->announced.xid + 1000, 0, 0 };
 		say_control(peer, FY_OP_GRANT, &grant, sizeof grant); /* of nothing */
-		assert_int_equal(peer->p->stats.malformed, ++malformed);
+		assert_int_equal(peer->p->link.stats.malformed, ++malformed);
 		assert_int_equal(ferry_future_poll(future), FERRY_PENDING);
 		grant = (struct fy_grant){ peer->announced.xid, statuses[i / 2], 0 };
 		say_control(peer, FY_OP_GRANT, &grant, sizeof grant);
 		assert_true(ferry_future_poll(future) < 0);
 		assert_true(statuses[i / 2] > 0 || ferry_future_poll(future) == statuses[i / 2]);
 		say_control(peer, FY_OP_GRANT, &grant, sizeof grant); /* once more */
-		assert_int_equal(peer->p->stats.malformed, ++malformed);
+		assert_int_equal(peer->p->link.stats.malformed, ++malformed);
 		ferry_future_release(future);
 	}
 	uint64_t body[3] = { 1, 0, 0 };
@@ -670,31 +670,31 @@ static void losses_that_lie(void **state)
 	assert_null(read_large(peer));
 	assert_int_equal(peer->honest, peer->expected);
 	check_honest(peer);
-	assert_int_equal(peer->p->large_used[0] -
-	                         (peer->engine->large_returned - peer->p->large_seen),
+	assert_int_equal(peer->p->bulk.budget.used[0] -
+	                         (peer->engine->large_returned - peer->p->bulk.budget.seen),
 	                 0);
 }
 
 static void acknowledgements_that_lie(void **state)
 {
 	struct peer *peer = *state;
-	uint64_t malformed = peer->p->stats.malformed;
+	uint64_t malformed = peer->p->link.stats.malformed;
 	struct fy_ack_stream ack = { 77, 1 };
 	say_control(peer, FY_OP_ACK_STREAM, &ack, sizeof ack); /* of a stream that there is not */
-	assert_int_equal(peer->p->stats.malformed, ++malformed);
+	assert_int_equal(peer->p->link.stats.malformed, ++malformed);
 	ferry_future *future = post_large(peer, FY_KIND_POST);
 	ack = (struct fy_ack_stream){ 0, 1000 }; /* more than was sent */
 	for (uint32_t stream = 0; stream < 4; stream++) {
 		ack.stream = stream;
 		say_control(peer, FY_OP_ACK_STREAM, &ack, sizeof ack);
-		assert_int_equal(peer->p->stats.malformed, ++malformed);
+		assert_int_equal(peer->p->link.stats.malformed, ++malformed);
 	}
 	assert_int_equal(ferry_future_poll(future), FERRY_PENDING);
 	ferry_future_release(future);
 	uint64_t much = 1ull << 50;
 	say_control(peer, FY_OP_GIVE, &much, sizeof much); /* credit that it never had */
-	assert_int_equal(peer->p->stats.malformed, ++malformed);
-	assert_true(peer->p->credit_pool <= peer->p->options->receive_memory);
+	assert_int_equal(peer->p->link.stats.malformed, ++malformed);
+	assert_true(peer->p->link.credit.pool <= peer->p->link.options->receive_memory);
 	refused_control(peer, FY_OP_GIVE, &much, 4);
 	refused_control(peer, FY_OP_ACK_STREAM, &ack, 4);
 	refused_control(peer, FY_OP_AGREE_UP, &much, 8);
@@ -702,7 +702,7 @@ static void acknowledgements_that_lie(void **state)
 	refused_control(peer, 0xFFFFFF55u, NULL, 0); /* nothing that there is */
 	peer->spent = UINT64_MAX - (1 << 20);        /* it cannot have spent so much */
 	check_honest(peer);
-	assert_true(peer->p->channels[1]->spent_in < 1u << 30);
+	assert_true(peer->p->link.channels[1]->spent_in < 1u << 30);
 }
 
 /* ---- what the peer does not believe ------------------------------------ */
@@ -758,7 +758,7 @@ static void refuse_large(struct peer *peer, uint64_t xid)
 
 static void acknowledge(struct peer *peer, uint32_t count)
 {
-	struct fy_ack_stream ack = { peer->p->channels[1]->streams_out->stream, count };
+	struct fy_ack_stream ack = { peer->p->link.channels[1]->streams_out->stream, count };
 	say_control(peer, FY_OP_ACK_STREAM, &ack, sizeof ack);
 }
 
@@ -826,7 +826,7 @@ static void held_records_that_are_refused(void **state)
 	acknowledge(peer, 1);
 	has_ended(behind, FERRY_OK);
 	assert_int_equal(released, 3);
-	assert_null(peer->p->channels[1]->streams_out);
+	assert_null(peer->p->link.channels[1]->streams_out);
 	fence(peer);
 	check_honest(peer);
 }
@@ -852,7 +852,7 @@ static void the_end_of_a_batch_that_is_refused(void **state)
 	assert_int_equal(ferry_future_poll(small[0]), FERRY_PENDING);
 	acknowledge(peer, 1);
 	has_ended(small[0], FERRY_OK);
-	assert_null(peer->p->channels[1]->streams_out);
+	assert_null(peer->p->link.channels[1]->streams_out);
 	fence(peer);
 }
 
@@ -884,9 +884,9 @@ static void a_large_reply_that_is_refused(void **state)
 	send_batch(peer);
 	settle(peer);
 	assert_int_equal(peer->announced.total, 100000);
-	assert_int_equal(peer->p->n_out, 1);
+	assert_int_equal(peer->p->bulk.n_out, 1);
 	refuse(peer, peer->accepted, 0, FERRY_EDECODE);
-	assert_int_equal(peer->p->n_out, 0);
+	assert_int_equal(peer->p->bulk.n_out, 0);
 	fence(peer);
 	check_honest(peer);
 }
@@ -894,13 +894,13 @@ static void a_large_reply_that_is_refused(void **state)
 static void is_gone(struct peer *peer)
 {
 	ferry_future *own;
-	assert_int_equal(peer->p->channels[1]->gone, FERRY_EDECODE);
+	assert_int_equal(peer->p->link.channels[1]->gone, FERRY_EDECODE);
 	assert_int_equal(ferry_post(peer->engine, 1, LARGE, NULL, 0, NULL), FERRY_EPEER);
 	assert_int_equal(ferry_post(peer->engine, 0, LARGE + 1, NULL, 0, &own), 0);
 	settle(peer);
 	has_ended(own, FERRY_OK);
-	assert_int_equal(peer->p->n_out, 0);
-	assert_int_equal(peer->p->n_streams, 0);
+	assert_int_equal(peer->p->bulk.n_out, 0);
+	assert_int_equal(peer->p->link.n_streams, 0);
 }
 
 /* Its data is on the way already, and will be taken for other data some time. */
@@ -931,7 +931,7 @@ static void lengths_that_are_refused(void **state)
 	refuse(peer, seq + 100, 0, FERRY_EDECODE); /* nothing that was sent */
 	refuse(peer, seq - 1, 0, FERRY_EDECODE);
 	assert_int_equal(ferry_future_poll(large), FERRY_PENDING);
-	assert_int_equal(peer->p->channels[1]->gone, 0);
+	assert_int_equal(peer->p->link.channels[1]->gone, 0);
 	refuse(peer, seq, 1, FERRY_EDECODE);
 	has_ended(large, FERRY_EDECODE);
 	assert_int_equal(released, 300);
@@ -997,7 +997,7 @@ static void lengths_that_never_come(void **state)
 	send_batch(peer);
 	settle(peer);
 	assert_int_equal(peer->n_grants, 0);
-	assert_int_equal(peer->p->n_parked, 6);
+	assert_int_equal(peer->p->bulk.n_parked, 6);
 	arrives(peer, 5000); /* prepaid */
 	arrives(peer, 200000);
 	arrives(peer, 100 << 20); /* alone */
@@ -1016,7 +1016,7 @@ static void lengths_that_never_come(void **state)
 static void chunks_that_never_come(void **state)
 {
 	struct peer *peer = *state;
-	uint64_t cap = peer->p->large_cap[0];
+	uint64_t cap = peer->p->bulk.budget.cap[0];
 	for (unsigned i = 0; i < 5; i++) {
 		struct announcement a = good(peer, cap - 1000);
 		begin(peer);
@@ -1038,7 +1038,7 @@ static void chunks_that_never_come(void **state)
 		fy_sim_advance_to(peer->sim, fy_sim_now(peer->sim) + FERRY_MS(1));
 	}
 	assert_int_equal(peer->n_grants, 1);
-	assert_int_equal(peer->p->large_used[0], fy_block_room(peer->engine, cap - 1000));
+	assert_int_equal(peer->p->bulk.budget.used[0], fy_block_room(peer->engine, cap - 1000));
 	check_honest(peer);
 }
 
@@ -1119,7 +1119,7 @@ static void pause_batch(struct peer *peer)
 		fy_sim_advance(peer->sim);
 		fy_step_once(peer->p, false);
 	}
-	assert_int_equal(peer->p->n_early, 1);
+	assert_int_equal(peer->p->arrivals.n, 1);
 }
 
 static void batches_behind_one_that_is_paused(void **state)
@@ -1134,7 +1134,7 @@ static void batches_behind_one_that_is_paused(void **state)
 		;
 	settle(peer);
 	assert_int_equal(peer->honest, peer->expected);
-	assert_int_equal(peer->p->n_early, 0);
+	assert_int_equal(peer->p->arrivals.n, 0);
 	check_honest(peer);
 	pause_batch(peer);
 	assert_int_equal(raw_send(peer, FY_TAG_BATCH, &none, sizeof none), 0);
@@ -1144,7 +1144,7 @@ static void batches_behind_one_that_is_paused(void **state)
 	assert_int_equal(peer->refused.seq, peer->seq++);
 	settle(peer);
 	assert_int_equal(peer->honest, peer->expected);
-	assert_int_equal(peer->p->n_early, 0);
+	assert_int_equal(peer->p->arrivals.n, 0);
 	check_honest(peer);
 }
 

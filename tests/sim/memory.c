@@ -592,13 +592,13 @@ static void close_all(void)
 	bool stopped[RANKS] = { false };
 	unsigned n = 0;
 	for (int i = 0; i < RANKS; i++)
-		if (!t.engine[i]->progress->closing)
+		if (!t.engine[i]->progress->close.begun)
 			close_rank(i);
 	while (go_on() && n < RANKS) {
 		step(stopped);
 		for (int i = 0; i < RANKS; i++) {
-			n += !stopped[i] && t.engine[i]->progress->stopped;
-			stopped[i] = t.engine[i]->progress->stopped;
+			n += !stopped[i] && t.engine[i]->progress->close.stopped;
+			stopped[i] = t.engine[i]->progress->close.stopped;
 		}
 	}
 	if (t.rounds >= ROUNDS_MAX)
@@ -609,19 +609,19 @@ static void check_end(void)
 {
 	for (int i = 0; i < RANKS; i++) {
 		struct fy_progress *p = t.engine[i]->progress;
-		uint64_t returned = t.engine[i]->large_returned - p->large_seen;
-		t.sinks += p->sink != NULL;
-		for (struct fy_channel *ch = p->all; ch; ch = ch->all_next)
+		uint64_t returned = t.engine[i]->large_returned - p->bulk.budget.seen;
+		t.sinks += p->bulk.sink.space != NULL;
+		for (struct fy_channel *ch = p->link.all; ch; ch = ch->all_next)
 			if (ch->in || ch->out || ch->streams_out || ch->streams_in || ch->early ||
 			    ch->gone || ch->held || ch->lengths_held)
 				wrong("rank %d has stopped and something of rank %d is left", i,
 				      ch->rank);
-		if (p->large_used[0] - returned || p->large_used[1] || p->stats.malformed ||
-		    p->stats.kept)
+		if (p->bulk.budget.used[0] - returned || p->bulk.budget.used[1] ||
+		    p->link.stats.malformed || p->link.stats.kept)
 			wrong("rank %d has stopped with %llu bytes of large messages, %llu "
 			      "malformed batches",
-			      i, (unsigned long long)(p->large_used[0] - returned),
-			      (unsigned long long)p->stats.malformed);
+			      i, (unsigned long long)(p->bulk.budget.used[0] - returned),
+			      (unsigned long long)p->link.stats.malformed);
 	}
 	for (uint32_t i = 0; i < t.n_deeds; i++)
 		if (t.deeds[i].lent != t.deeds[i].released)

@@ -75,9 +75,9 @@ static void close_all(struct job *job)
 		stopped = true;
 		for (int i = 0; i < RANKS; i++) {
 			struct fy_progress *p = job->engines[i]->progress;
-			if (!p->stopped)
+			if (!p->close.stopped)
 				fy_step_once(p, true);
-			stopped &= p->stopped;
+			stopped &= p->close.stopped;
 		}
 		if (!fy_sim_advance(job->sim))
 			fy_sim_advance_to(job->sim, fy_sim_now(job->sim) + FERRY_MS(1));
@@ -241,8 +241,8 @@ static void close_with_cancels_refused(unsigned refused, int wanted)
 	settle(&job);
 	fy_sim_refuse_cancels(job.sim, 1, refused);
 	int64_t began = fy_sim_now(job.sim);
-	struct fy_slot *slots = job.engines[1]->progress->slot_all;
-	unsigned n_slots = job.engines[1]->progress->n_slots;
+	struct fy_slot *slots = job.engines[1]->progress->receives.array;
+	unsigned n_slots = job.engines[1]->progress->receives.n;
 	close_all(&job);
 	assert_int_equal(job.status[0], FERRY_OK);
 	assert_int_equal(job.status[1], wanted);

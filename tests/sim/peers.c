@@ -167,7 +167,7 @@ static void agree_and_stop(struct scene *s)
 			if (side->stopped)
 				continue;
 			worked |= fy_step_once(side->p, true);
-			if (side->p->stopped)
+			if (side->p->close.stopped)
 				side_stop(side);
 		}
 		if (!worked && !fy_sim_advance(s->sim))
@@ -183,7 +183,7 @@ static void kill_and_stop(struct scene *s)
 	for (int rank = 0; rank < s->n; rank++)
 		fy_sim_kill(s->sim, rank);
 	for (int rank = 0; rank < s->n; rank++) {
-		s->sides[rank].p->clean = true;
+		s->sides[rank].p->close.clean = true;
 		side_stop(&s->sides[rank]);
 	}
 }

@@ -188,7 +188,7 @@ static bool side_step(struct match *m, struct side *side)
 
 	if (pick(m, 2))
 		assert_true(ferry_executor_run(side->queue, pick(m, 3), 0) >= 0);
-	if (side->p->stopped)
+	if (side->p->close.stopped)
 		side_stop(side);
 	return worked;
 }

@@ -163,14 +163,14 @@ static void finish(struct scene *s)
 {
 	int stopped = 0;
 	for (int i = 0; i < s->n; i++)
-		if (!s->sides[i].p->closing)
+		if (!s->sides[i].p->close.begun)
 			close_one(s, i);
 	for (unsigned turn = 0; stopped < s->n; turn++) {
 		assert_true(turn < TURNS_MAX);
 		bool worked = step_all(s);
 		for (int i = 0; i < s->n; i++) {
 			struct side *side = &s->sides[i];
-			if (!side->engine->progress || !side->p->stopped)
+			if (!side->engine->progress || !side->p->close.stopped)
 				continue;
 			release_all(side);
 			stop(side);
@@ -294,14 +294,14 @@ static void what_somebody_asks_for_is_not_told(void **state)
 	assert_string_equal(said(&s), "");
 	assert_true(fy_mailbox_try(box));
 	struct fy_mail_pattern *any =
-		fy_mailbox_ask(box, FERRY_ANY, FERRY_ANY_OP, s.sides[1].p->now);
+		fy_mailbox_ask(box, FERRY_ANY, FERRY_ANY_OP, s.sides[1].p->link.now);
 	any->waiting++;
 	fy_mailbox_unlock(box);
 	send(&s, 0, 1, OP_OTHER, 1);
 	pass(&s, FERRY_S(10));
 	assert_string_equal(said(&s), "");
 	any->waiting--;
-	any->asked = s.sides[1].p->now;
+	any->asked = s.sides[1].p->link.now;
 	pass(&s, FERRY_S(10));
 	assert_string_equal(said(&s), ""); /* asked since it came */
 	send(&s, 0, 1, OP_OTHER + 1, 1);
@@ -373,7 +373,7 @@ static void retained_messages_are_named(void **state)
 	has(waits_for(&s, 0), "posts that wait for room at rank 1");
 	has_not(waits_for(&s, 0), "not in ferry_close");
 	has_not(waits_for(&s, 1), "unread");
-	while (to->p && !to->p->stopped) {
+	while (to->p && !to->p->close.stopped) {
 		release_all(to);
 		pass(&s, FERRY_MS(1));
 	}

@@ -154,8 +154,9 @@ static bool idle(void)
 {
 	for (int i = 0; i < RANKS; i++) {
 		struct fy_progress *p = t.engine[i]->progress;
-		if (!fy_bulk_is_quiet(p) || p->n_streams || p->n_pending || p->n_flying ||
-		    p->dirty || fy_lanes_have_work(p) || p->calls_open)
+		if (!fy_bulk_is_quiet(p) || p->link.n_streams || p->link.n_pending ||
+		    p->link.n_flying || p->link.dirty || fy_lanes_have_work(p) ||
+		    p->link.calls.open)
 			return false;
 	}
 	return true;
@@ -184,12 +185,12 @@ static void check_books(void)
 {
 	for (int i = 0; i < RANKS; i++) {
 		struct fy_progress *p = t.engine[i]->progress;
-		uint64_t returned = t.engine[i]->large_returned - p->large_seen;
-		assert_int_equal(p->large_used[0] - returned, 0);
-		assert_int_equal(p->large_used[1], 0);
-		assert_int_equal(p->landing_bytes, 0);
-		assert_int_equal(p->stats.malformed, 0);
-		for (struct fy_channel *ch = p->all; ch; ch = ch->all_next) {
+		uint64_t returned = t.engine[i]->large_returned - p->bulk.budget.seen;
+		assert_int_equal(p->bulk.budget.used[0] - returned, 0);
+		assert_int_equal(p->bulk.budget.used[1], 0);
+		assert_int_equal(p->bulk.landing.bytes, 0);
+		assert_int_equal(p->link.stats.malformed, 0);
+		for (struct fy_channel *ch = p->link.all; ch; ch = ch->all_next) {
 			assert_null(ch->in);
 			assert_null(ch->out);
 			assert_null(ch->streams_out);
@@ -214,7 +215,7 @@ static void end(void)
 	for (unsigned i = 0; i < ROUNDS_MAX && !all; i++) {
 		all = true;
 		for (int k = 0; k < RANKS; k++)
-			all &= t.engine[k]->progress->stopped;
+			all &= t.engine[k]->progress->close.stopped;
 		if (!all)
 			step();
 	}
@@ -366,8 +367,8 @@ static void a_port_that_refuses(void **state)
 	(void)state;
 	start(6, &net);
 	ferry_future *future = post(0, OP_LARGE, 30 * CHUNK);
-	for (unsigned i = 0; i < ROUNDS_MAX && t.engine[0]->progress->stats.bytes_sent < 10 * CHUNK;
-	     i++)
+	for (unsigned i = 0;
+	     i < ROUNDS_MAX && t.engine[0]->progress->link.stats.bytes_sent < 10 * CHUNK; i++)
 		step();
 	fy_sim_refuse(t.sim, 0, 1u << 30);
 	int64_t begin = fy_sim_now(t.sim);

@@ -156,11 +156,11 @@ static size_t largest(const struct plan *plan)
 static void check_windows(struct world *w, struct node *node, uint64_t *held_p)
 {
 	struct fy_progress *p = node->p;
-	uint64_t first = p->credit_first * (uint64_t)w->plan.ranks,
+	uint64_t first = p->link.credit.first * (uint64_t)w->plan.ranks,
 		 half = w->plan.receive_memory / 2;
 	uint64_t windows = 0, untouched = (uint64_t)w->plan.ranks;
 	size_t queued = 0;
-	for (struct fy_channel *ch = p->all; ch; ch = ch->all_next) {
+	for (struct fy_channel *ch = p->link.all; ch; ch = ch->all_next) {
 		windows += ch->window;
 		untouched--;
 		*held_p += ch->held;
@@ -170,12 +170,13 @@ static void check_windows(struct world *w, struct node *node, uint64_t *held_p)
 			       node->rank, (unsigned long long)ch->held, ch->rank,
 			       (unsigned long long)ch->window);
 	}
-	if (windows + untouched * p->credit_first + p->credit_pool != max_size(first, half))
+	if (windows + untouched * p->link.credit.first + p->link.credit.pool !=
+	    max_size(first, half))
 		w_fail(w, "rank %d: credit was lost or made: windows %llu, pool %llu", node->rank,
-		       (unsigned long long)windows, (unsigned long long)p->credit_pool);
-	if (queued != p->queued_bytes)
+		       (unsigned long long)windows, (unsigned long long)p->link.credit.pool);
+	if (queued != p->queues.bytes)
 		w_fail(w, "rank %d: channels have %zu bytes queued, counted are %zu", node->rank,
-		       queued, p->queued_bytes);
+		       queued, p->queues.bytes);
 }
 
 static void check_memory(struct world *w, struct node *node)
@@ -184,24 +185,25 @@ static void check_memory(struct world *w, struct node *node)
 	struct fy_progress *p = node->p;
 	uint64_t held = 0;
 	check_windows(w, node, &held);
-	uint64_t most = max_size(plan->receive_memory / 2, p->credit_first * (uint64_t)plan->ranks);
-	uint64_t returned = fy_load_acquire_64(&node->engine->large_returned) - p->large_seen;
-	uint64_t requests = p->large_used[0] - returned;
+	uint64_t most =
+		max_size(plan->receive_memory / 2, p->link.credit.first * (uint64_t)plan->ranks);
+	uint64_t returned = fy_load_acquire_64(&node->engine->large_returned) - p->bulk.budget.seen;
+	uint64_t requests = p->bulk.budget.used[0] - returned;
 	if (held > most + FY_BATCH_BYTES)
 		w_fail(w, "rank %d holds %llu bytes of small messages, more than %llu", node->rank,
 		       (unsigned long long)held, (unsigned long long)most);
 	/* who lets a rank wait holds up nobody else */
-	uint64_t again = p->stalls ? 1 + (uint64_t)plan->ranks : 1;
-	if (requests > again * max_size(p->large_cap[0], largest(plan)) ||
-	    p->large_used[1] > again * max_size(p->large_cap[1], largest(plan)))
+	uint64_t again = p->bulk.stalls ? 1 + (uint64_t)plan->ranks : 1;
+	if (requests > again * max_size(p->bulk.budget.cap[0], largest(plan)) ||
+	    p->bulk.budget.used[1] > again * max_size(p->bulk.budget.cap[1], largest(plan)))
 		w_fail(w, "rank %d: large messages take %llu and %llu bytes", node->rank,
-		       (unsigned long long)requests, (unsigned long long)p->large_used[1]);
-	if (p->queued_bytes > plan->send_memory + 64u * RANKS_MAX * LANES_MAX)
+		       (unsigned long long)requests, (unsigned long long)p->bulk.budget.used[1]);
+	if (p->queues.bytes > plan->send_memory + 64u * RANKS_MAX * LANES_MAX)
 		w_fail(w, "rank %d: %zu bytes are queued, send_memory is %zu", node->rank,
-		       p->queued_bytes, plan->send_memory);
-	if (p->calls_open > p->calls_max)
-		w_fail(w, "rank %d: %u calls are open, %u may be", node->rank, p->calls_open,
-		       p->calls_max);
+		       p->queues.bytes, plan->send_memory);
+	if (p->link.calls.open > p->link.calls.max)
+		w_fail(w, "rank %d: %u calls are open, %u may be", node->rank, p->link.calls.open,
+		       p->link.calls.max);
 }
 
 /* What waits in the network for a receiver was sent within somebody's credit. */
@@ -210,10 +212,10 @@ static void check_unexpected(struct world *w)
 	const struct plan *plan = &w->plan;
 	const struct fy_progress *p = w->nodes[0].p;
 	uint64_t ranks = (uint64_t)plan->ranks;
-	uint64_t credit = max_size(plan->receive_memory / 2, p->credit_first * ranks);
-	uint64_t replies = p->calls_max * (uint64_t)(FY_REPLY_ROOM + 64);
-	uint64_t large =
-		max_size(p->large_cap[0], largest(plan)) + max_size(p->large_cap[1], largest(plan));
+	uint64_t credit = max_size(plan->receive_memory / 2, p->link.credit.first * ranks);
+	uint64_t replies = p->link.calls.max * (uint64_t)(FY_REPLY_ROOM + 64);
+	uint64_t large = max_size(p->bulk.budget.cap[0], largest(plan)) +
+	                 max_size(p->bulk.budget.cap[1], largest(plan));
 	uint64_t control = ranks * 4 * FY_BATCH_CHARGE;
 	uint64_t most = ranks * (credit + replies + large + control),
 		 now = fy_sim_stats(w->sim)->unexpected_bytes;
@@ -251,8 +253,8 @@ static void see_fences(struct world *w, struct node *node)
 static bool has_outstanding(const struct node *node)
 {
 	struct fy_progress *p = node->p;
-	return fy_lanes_have_work(p) || p->queued || p->n_pending || p->calls_open ||
-	       !fy_bulk_is_quiet(p) || node->kept || p->tasks;
+	return fy_lanes_have_work(p) || p->queues.first || p->link.n_pending ||
+	       p->link.calls.open || !fy_bulk_is_quiet(p) || node->kept || p->link.tasks.first;
 }
 
 static void begin_close(struct world *w, struct node *node)
@@ -275,10 +277,10 @@ static void begin_close(struct world *w, struct node *node)
 static void tally_channels(struct world *w, const struct node *node)
 {
 	const struct fy_progress *p = node->p;
-	for (const struct fy_channel *ch = p->all; ch; ch = ch->all_next) {
+	for (const struct fy_channel *ch = p->link.all; ch; ch = ch->all_next) {
 		w->nodes[node->rank].spent[ch->rank] = ch->spent;
 		w->tally.seq_wrapped += w->plan.first_seq > ch->seq_out;
-		w->tally.tag_wrapped += ch->next_chunk > (uint64_t)p->tag_span;
+		w->tally.tag_wrapped += ch->next_chunk > (uint64_t)p->bulk.tag_span;
 		if (ch->streams_out || ch->queue || ch->early || ch->in || ch->out ||
 		    (ch->open && ch->nrecords) || ch->ready)
 			w_fail(w, "rank %d has stopped and something of rank %d is left",
@@ -308,9 +310,9 @@ static void tally_node(struct world *w, const struct node *node)
 static void stop(struct world *w, struct node *node)
 {
 	tally_channels(w, node);
-	if (node->p->calls_open || node->p->n_out || node->p->landing)
+	if (node->p->link.calls.open || node->p->bulk.n_out || node->p->bulk.landing.first)
 		w_fail(w, "rank %d has stopped with %u calls and %u transfers under way",
-		       node->rank, node->p->calls_open, node->p->n_out);
+		       node->rank, node->p->link.calls.open, node->p->bulk.n_out);
 	a_leave(node);
 	int status = fy_life_destroy(node->engine);
 	if (status)
@@ -398,7 +400,7 @@ static bool step(struct world *w, struct node *node)
 	shortage_resume();
 	bool worked = fy_step_once(node->p, user_code);
 	shortage_pause();
-	w->tally.deferred += node->p->tasks != NULL;
+	w->tally.deferred += node->p->link.tasks.first != NULL;
 	if (!worked && w_chance(w, 3))
 		nearly_sleep(w, node);
 	return worked;
@@ -420,7 +422,7 @@ static bool visit(struct world *w, struct node *node)
 		begin_close(w, node);
 	}
 	see_fences(w, node);
-	if (node->p->stopped)
+	if (node->p->close.stopped)
 		stop(w, node);
 	return worked;
 }
@@ -454,16 +456,17 @@ static void describe(struct world *w)
 		       "calls %u, pending %u, out %u, waiting %d%d%d, landing %d, tasks %d, stash "
 		       "%d, kept %d, mail %llu, large %llu %llu, queued %zu\n",
 		       i, node->state, p->agree.n, p->agree.kind, p->agree.round,
-		       (unsigned long long)(p->issued[0] + p->issued[1]),
-		       (unsigned long long)(p->done[0] + p->done[1] +
+		       (unsigned long long)(p->link.counts.issued[0] + p->link.counts.issued[1]),
+		       (unsigned long long)(p->link.counts.done[0] + p->link.counts.done[1] +
 		                            fy_engine_handled(node->engine)),
-		       p->calls_open, p->n_pending, p->n_out, p->waiting[0] != NULL,
-		       p->waiting[1] != NULL, p->waiting[2] != NULL, p->landing != NULL,
-		       p->tasks != NULL, node->stash != NULL, node->kept != NULL,
+		       p->link.calls.open, p->link.n_pending, p->bulk.n_out,
+		       p->bulk.waiting.first[0] != NULL, p->bulk.waiting.first[1] != NULL,
+		       p->bulk.waiting.first[2] != NULL, p->bulk.landing.first != NULL,
+		       p->link.tasks.first != NULL, node->stash != NULL, node->kept != NULL,
 		       (unsigned long long)node->engine->mailbox.bytes,
-		       (unsigned long long)p->large_used[0], (unsigned long long)p->large_used[1],
-		       p->queued_bytes);
-		for (struct fy_channel *ch = p->all; ch; ch = ch->all_next)
+		       (unsigned long long)p->bulk.budget.used[0],
+		       (unsigned long long)p->bulk.budget.used[1], p->queues.bytes);
+		for (struct fy_channel *ch = p->link.all; ch; ch = ch->all_next)
 			printf("#   to %d: spent %llu of %llu, window %llu held %llu spent_in %llu "
 			       "sent %llu, queued %zu full %d, ready %u flight %u, pending %d "
 			       "streams %d %d, hungry %d %d %d, gone %d, bye %d %d %d\n",
@@ -499,7 +502,8 @@ static uint64_t all_movement(const struct world *w)
 {
 	uint64_t moved = w->moved;
 	for (int i = 0; i < w->plan.ranks; i++)
-		for (const struct fy_inbound *in = w->nodes[i].p ? w->nodes[i].p->landing : NULL;
+		for (const struct fy_inbound *in = w->nodes[i].p ? w->nodes[i].p->bulk.landing.first
+		                                                 : NULL;
 		     in; in = in->next)
 			moved += (uint64_t)in->moved_at;
 	return moved;

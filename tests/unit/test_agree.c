@@ -72,7 +72,7 @@ static void end(struct ranks *r)
 {
 	for (int i = 0; i < r->n; i++) {
 		fy_sim_kill(r->sim, i); /* with its receives, so that their memory may be freed */
-		r->p[i]->clean = true;
+		r->p[i]->close.clean = true;
 		fy_life_destroy(r->engines[i]);
 		fy_engine_release(r->engines[i]);
 	}
@@ -81,7 +81,7 @@ static void end(struct ranks *r)
 
 static void collect(struct ranks *r, int from)
 {
-	for (struct fy_channel *ch = r->p[from]->all; ch; ch = ch->all_next) {
+	for (struct fy_channel *ch = r->p[from]->link.all; ch; ch = ch->all_next) {
 		if (ch->news_owed)
 			r->words[r->n_words++] =
 				(struct word){ from, ch->rank, NEWS, { 0 }, ch->news };
@@ -97,7 +97,7 @@ static void collect(struct ranks *r, int from)
 /* One look at the agreement, any pause being over. */
 static void step(struct ranks *r, int rank)
 {
-	r->p[rank]->now += FERRY_MS(2);
+	r->p[rank]->link.now += FERRY_MS(2);
 	fy_agree_step(r->p[rank]);
 	collect(r, rank);
 }
@@ -114,7 +114,7 @@ static void deliver(struct ranks *r, int index)
 	else
 		fy_agree_down(p, fy_peer_get(p, w.from), &w.word);
 	collect(r, w.to);
-	assert_int_equal(p->stats.malformed, 0);
+	assert_int_equal(p->link.stats.malformed, 0);
 }
 
 static void join_all(struct ranks *r, uint32_t kind)
@@ -183,7 +183,7 @@ static void quiet_ranks_agree(void **state)
 		turns(&r, 12);
 		assert_true(over(&r));
 		for (int i = 0; i < n; i++)
-			assert_true(stopped(&r, i) && r.p[i]->drained);
+			assert_true(stopped(&r, i) && r.p[i]->close.drained);
 		end(&r);
 	}
 }
@@ -211,17 +211,17 @@ static void one_round_is_not_enough(void **state)
 	(void)state;
 	struct ranks r;
 	begin(&r, 3);
-	r.p[2]->issued[0]++; /* to rank 1, slow */
+	r.p[2]->link.counts.issued[0]++; /* to rank 1, slow */
 	join_all(&r, FY_AGREE_FENCE);
-	step(&r, 1);         /* rank 1 is counted: 0, 0 */
-	r.p[1]->issued[0]++; /* to rank 2, fast */
-	r.p[2]->done[0]++;
+	step(&r, 1);                     /* rank 1 is counted: 0, 0 */
+	r.p[1]->link.counts.issued[0]++; /* to rank 2, fast */
+	r.p[2]->link.counts.done[0]++;
 	step(&r, 2); /* rank 2 is counted: 1, 1 */
 	turn(&r);
 	assert_false(over_for_anybody(&r));
 	turns(&r, 20);
 	assert_false(over_for_anybody(&r));
-	r.p[1]->done[0]++; /* the slow one came */
+	r.p[1]->link.counts.done[0]++; /* the slow one came */
 	turns(&r, 6);
 	assert_true(over(&r));
 	end(&r);
@@ -234,12 +234,12 @@ static void what_is_on_its_way_is_waited_for(void **state)
 	for (uint32_t kind = FY_AGREE_FENCE; kind <= FY_AGREE_CLOSE; kind++) {
 		struct ranks r;
 		begin(&r, 3);
-		r.p[1]->issued[0]++;
+		r.p[1]->link.counts.issued[0]++;
 		join_all(&r, kind);
 		turns(&r, 200);
 		assert_false(over_for_anybody(&r));
 		assert_false(stopped(&r, 0));
-		r.p[2]->given++;
+		r.p[2]->handlers.given++;
 		/* an executor's handler has returned */
 		fy_add_64(&r.engines[2]->handled_elsewhere[0], 1);
 		turns(&r, 12);
@@ -254,11 +254,11 @@ static void who_is_busy_is_waited_for(void **state)
 	for (int busy = 0; busy < 5; busy++) {
 		struct ranks r;
 		begin(&r, 5);
-		r.p[busy]->queued_of[0] = 1; /* a record waits for its peer, and is in no count */
+		r.p[busy]->queues.of[0] = 1; /* a record waits for its peer, and is in no count */
 		join_all(&r, FY_AGREE_FENCE);
 		turns(&r, 50);
 		assert_false(over_for_anybody(&r));
-		r.p[busy]->queued_of[0] = 0;
+		r.p[busy]->queues.of[0] = 0;
 		turns(&r, 6);
 		assert_true(over(&r));
 		end(&r);
@@ -275,7 +275,7 @@ static void what_waits_in_a_lane_is_waited_for(void **state)
 		begin(&r, 3);
 		struct fy_lane *lane = fy_own_lane_create(r.engines[1]);
 		lane->tail = 80;
-		r.p[1]->lanes = lane;
+		r.p[1]->lanes.active = lane;
 		if (by_handler) /* it ends after its rank has joined */
 			lane->tail = 0;
 		join_all(&r, FY_AGREE_FENCE);
@@ -292,7 +292,7 @@ static void what_waits_in_a_lane_is_waited_for(void **state)
 		lane->head = 80;
 		turns(&r, 6);
 		assert_true(over(&r));
-		r.p[1]->lanes = NULL;
+		r.p[1]->lanes.active = NULL;
 		fy_lane_release(lane);
 		fy_lane_release(lane);
 		end(&r);
@@ -317,12 +317,12 @@ static void a_close_freezes_before_it_ends(void **state)
 		}
 	}
 	assert_false(stopped(&r, 1)); /* the word is on its way to it */
-	assert_false(r.p[0]->drained);
-	r.p[1]->issued[0]++;
+	assert_false(r.p[0]->close.drained);
+	r.p[1]->link.counts.issued[0]++;
 	turns(&r, 50);
 	for (int i = 0; i < 3; i++)
-		assert_true(stopped(&r, i) && !r.p[i]->drained);
-	r.p[2]->done[0]++;
+		assert_true(stopped(&r, i) && !r.p[i]->close.drained);
+	r.p[2]->link.counts.done[0]++;
 	turns(&r, 6);
 	assert_true(over(&r));
 	end(&r);
@@ -338,7 +338,7 @@ static void a_fence_lets_everybody_go_on(void **state)
 	turns(&r, 6);
 	assert_true(over(&r));
 	for (int i = 0; i < 3; i++)
-		assert_false(stopped(&r, i) || r.p[i]->drained);
+		assert_false(stopped(&r, i) || r.p[i]->close.drained);
 	end(&r);
 }
 
@@ -355,10 +355,10 @@ static void what_is_no_verdict_is_not_believed(void **state)
 			.n = 1, .round = 0, .kind = FY_AGREE_FENCE, .verdict = verdict
 		};
 		fy_agree_down(r.p[1], fy_peer_get(r.p[1], 0), &down);
-		assert_int_equal(r.p[1]->stats.malformed, verdict - 1);
+		assert_int_equal(r.p[1]->link.stats.malformed, verdict - 1);
 	}
 	assert_false(stopped(&r, 1));
-	r.p[1]->stats.malformed = 0;
+	r.p[1]->link.stats.malformed = 0;
 	turns(&r, 6);
 	assert_true(over(&r));
 	end(&r);
@@ -370,8 +370,8 @@ static void counts_that_cannot_match_end_it_late(void **state)
 	(void)state;
 	struct ranks r;
 	begin(&r, 3);
-	r.p[1]->issued[0]++;
-	r.p[2]->tainted = true;
+	r.p[1]->link.counts.issued[0]++;
+	r.p[2]->agree.tainted = true;
 	join_all(&r, FY_AGREE_FENCE);
 	turns(&r, 20);
 	assert_false(over_for_anybody(&r));
@@ -389,28 +389,28 @@ static void a_fence_ends_beside_floods(void **state)
 	begin(&r, 5);
 	for (unsigned n = 0; n < 4; n++) {
 		unsigned old = n % 2;
-		r.p[3]->issued[old] += 2;
+		r.p[3]->link.counts.issued[old] += 2;
 		join_all(&r, FY_AGREE_FENCE);
 		for (unsigned i = 0; i < 50; i++) {
 			for (int rank = 0; rank < 5; rank++)
-				r.p[rank]->issued[!old]++;
+				r.p[rank]->link.counts.issued[!old]++;
 			turn(&r);
-			r.p[i % 5]->done[!old]++;
+			r.p[i % 5]->link.counts.done[!old]++;
 		}
 		assert_false(over_for_anybody(&r));
-		r.p[0]->done[old]++;
+		r.p[0]->link.counts.done[old]++;
 		turns(&r, 20);
 		assert_false(over_for_anybody(&r));
-		r.p[4]->done[old]++;
+		r.p[4]->link.counts.done[old]++;
 		for (unsigned i = 0; i < 12; i++) {
-			r.p[i % 5]->issued[!old]++;
+			r.p[i % 5]->link.counts.issued[!old]++;
 			turn(&r);
 		}
 		assert_true(over(&r));
 		/* what is left comes before the next fence */
 		for (int rank = 0; rank < 5; rank++) {
-			r.p[rank]->done[!old] = 0;
-			r.p[rank]->issued[!old] = 0;
+			r.p[rank]->link.counts.done[!old] = 0;
+			r.p[rank]->link.counts.issued[!old] = 0;
 		}
 	}
 	end(&r);
@@ -446,7 +446,7 @@ static void post(struct model *m, int from, const struct record *cause)
 {
 	if (m->n_posted >= RECORDS_MAX || stopped(&m->ranks, from))
 		return;
-	struct record r = { from, (int)pick(m, m->ranks.n), m->ranks.p[from]->colour,
+	struct record r = { from, (int)pick(m, m->ranks.n), m->ranks.p[from]->link.counts.colour,
 		            !m->joined[from] };
 	if (cause) {
 		r.colour = cause->colour;
@@ -454,7 +454,7 @@ static void post(struct model *m, int from, const struct record *cause)
 	}
 	m->n_posted++;
 	m->records[m->n_records++] = r;
-	m->ranks.p[from]->issued[r.colour]++;
+	m->ranks.p[from]->link.counts.issued[r.colour]++;
 	if (m->kind == FY_AGREE_CLOSE && over_for_anybody(&m->ranks))
 		snprintf(m->wrong, sizeof m->wrong, "rank %d posts after the close is over", from);
 }
@@ -468,7 +468,7 @@ static void arrive(struct model *m)
 	*at = m->records[--m->n_records];
 	if (pick(m, 2))
 		post(m, record.to, &record);
-	m->ranks.p[record.to]->done[record.colour]++;
+	m->ranks.p[record.to]->link.counts.done[record.colour]++;
 }
 
 /* The oldest word of some pair of ranks: MPI keeps their order. */
@@ -628,7 +628,7 @@ static void go_on(struct programs *m, int rank)
 static bool all_closed(const struct programs *m)
 {
 	for (int i = 0; i < m->model.ranks.n; i++)
-		if (!m->of[i].closing || !m->model.ranks.p[i]->drained)
+		if (!m->of[i].closing || !m->model.ranks.p[i]->close.drained)
 			return false;
 	return true;
 }
@@ -689,7 +689,7 @@ static void who_waits_says_nothing(void **state)
 			assert_int_equal(r.n_words, 0);
 			assert_false(r.p[i]->agree.up_due);
 		}
-		r.p[2]->issued[0]++; /* all have come, and something is on its way */
+		r.p[2]->link.counts.issued[0]++; /* all have come, and something is on its way */
 		fy_agree_join(r.p[6], kind);
 		turns(&r, 20);
 		for (int i = 0; i < 7; i++) {
@@ -698,7 +698,7 @@ static void who_waits_says_nothing(void **state)
 			assert_false(r.p[i]->agree.up_due);
 		}
 		assert_false(over_for_anybody(&r));
-		r.p[5]->done[0]++;
+		r.p[5]->link.counts.done[0]++;
 		turns(&r, 12);
 		assert_true(over(&r));
 		end(&r);

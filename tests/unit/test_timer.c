@@ -25,7 +25,7 @@ static void add(struct fy_progress *p, int64_t when, ferry_future *future)
 static void each_expires_at_its_time(void **state)
 {
 	enum { N = 1000 };
-	struct fy_progress p = { .now = 0 };
+	struct fy_progress p = { .link.now = 0 };
 	ferry_future *futures[N];
 	int64_t when[N];
 	uint64_t random = 1;
@@ -36,16 +36,16 @@ static void each_expires_at_its_time(void **state)
 		if (t_random(&random) % 3 == 0)
 			fy_future_complete(futures[i], FERRY_OK, NULL), when[i] = -1;
 	}
-	for (p.now = 0; p.now < 500; p.now += 10) {
+	for (p.link.now = 0; p.link.now < 500; p.link.now += 10) {
 		fy_timer_run(&p);
 		for (int i = 0; i < N; i++)
 			assert_int_equal(ferry_future_poll(futures[i]), when[i] < 0 ? FERRY_OK
-			                                                : when[i] <= p.now
+			                                                : when[i] <= p.link.now
 			                                                        ? FERRY_ETIMEDOUT
 			                                                        : FERRY_PENDING);
 	}
 	fy_timer_run(&p);
-	assert_int_equal(p.n_timers, 0);
+	assert_int_equal(p.timers.n, 0);
 	for (int i = 0; i < N; i++) {
 		if (when[i] >= 0)
 			ferry_future_release(futures[i]); /* the operation's */
@@ -58,7 +58,7 @@ static void each_expires_at_its_time(void **state)
 /* A call a microsecond, each with a deadline in an hour, behind one that is never answered. */
 static void those_that_are_done_do_not_pile_up(void **state)
 {
-	struct fy_progress p = { .now = 0 };
+	struct fy_progress p = { .link.now = 0 };
 	ferry_future *first = pending();
 	(void)state;
 	add(&p, 1, first);
@@ -67,9 +67,9 @@ static void those_that_are_done_do_not_pile_up(void **state)
 		add(&p, FERRY_S(3600) - i % 7, future);
 		fy_future_complete(future, FERRY_OK, NULL);
 		ferry_future_release(future);
-		assert_true(p.n_timers <= 64);
+		assert_true(p.timers.n <= 64);
 	}
-	p.now = 1;
+	p.link.now = 1;
 	fy_timer_run(&p);
 	assert_int_equal(ferry_future_poll(first), FERRY_ETIMEDOUT);
 	ferry_future_release(first);
