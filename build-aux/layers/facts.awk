@@ -55,6 +55,11 @@ function function_of(s,   name, depth, c) {
 	return ""
 }
 
+function without_attributes(s) {
+	gsub(/__attribute__ *\(\(([^()]*\([^()]*\))*[^()]*\)\)/, "", s)
+	return s
+}
+
 # Without the uses of macros that stand before it: they end with no semicolon.
 function bare(s) {
 	while (match(s, /^ *[A-Z][A-Z0-9_]* *\([^()]*\)/))
@@ -77,7 +82,7 @@ function declaration(s,   name, n, i, part) {
 	}
 	if (s ~ /(^|[^A-Za-z_])_Static_assert|=/ && s !~ /^ *extern/)
 		return
-	gsub(/__attribute__ */, "", s)
+	s = without_attributes(s)
 	if ((name = function_of(s)) != "")
 		fact("declare", line_of_stmt "\t" name)
 	else if (s ~ /(^| )extern /) {
@@ -90,7 +95,7 @@ function declaration(s,   name, n, i, part) {
 
 # A statement in a struct; how many members it has.
 function members(s, owner,   n, i, part, pointer, name, type) {
-	gsub(/__attribute__ *\(\(.*\)\)/, "", s)
+	s = without_attributes(s)
 	if (s ~ /_Static_assert/ || s ~ /^ *$/)
 		return 0
 	if (s ~ /^ *(struct|union) *@ *$/)
@@ -115,8 +120,7 @@ function members(s, owner,   n, i, part, pointer, name, type) {
 }
 
 function open_block(   head, tag) {
-	head = stmt
-	gsub(/__attribute__ *\(\([^()]*(\([^()]*\))*[^()]*\)\)/, "", head)
+	head = without_attributes(stmt)
 	depth++
 	was_paren[depth] = paren
 	paren = 0
