@@ -17,7 +17,6 @@
 #include "ferry.h"
 #include "base/clock.h"
 #include "base/fail.h"
-#include "shared/engine.h"
 
 #define LINE_BYTES 1024
 
@@ -143,14 +142,14 @@ void fy_log(struct fy_log *log, const char *format, ...)
 	errno = kept;
 }
 
-void fy_log_say(const ferry *engine, const char *format, ...)
+void fy_log_say(struct fy_log *log, int rank, const char *format, ...)
 {
 	char line[LINE_BYTES + 1];
 	va_list arguments, again;
 
 	int kept = errno;
-	size_t used = at_most(engine ? snprintf(line, LINE_BYTES, "ferry: rank %d: ", engine->rank)
-	                             : snprintf(line, LINE_BYTES, "ferry: "),
+	size_t used = at_most(rank >= 0 ? snprintf(line, LINE_BYTES, "ferry: rank %d: ", rank)
+	                                : snprintf(line, LINE_BYTES, "ferry: "),
 	                      LINE_BYTES);
 	va_start(arguments, format);
 	va_copy(again, arguments);
@@ -158,8 +157,8 @@ void fy_log_say(const ferry *engine, const char *format, ...)
 	                LINE_BYTES - used);
 	write_line(fy_log_say_fd, line, used);
 	/* else it stands there already */
-	if (engine && engine->log && engine->log->fd != fy_log_say_fd)
-		log_text(engine->log, format, again);
+	if (log && log->fd != fy_log_say_fd)
+		log_text(log, format, again);
 	va_end(again);
 	va_end(arguments);
 	errno = kept;

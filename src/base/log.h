@@ -3,8 +3,6 @@
 #ifndef FY_BASE_LOG_H
 #define FY_BASE_LOG_H
 
-#include "ferry.h"
-
 struct fy_log;
 
 /* Open the log that `where` names: "stderr", or a file to append to, in which %r becomes the rank
@@ -15,9 +13,10 @@ void fy_log_close(struct fy_log *log);
  * is NULL. */
 void fy_log(struct fy_log *log, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* One line that a person has to see although no log was asked for: "ferry: rank N: ..." on stderr,
- * in one write, and in the log too, if there is one elsewhere. engine NULL: none yet, "ferry: ...".
- * Any thread; keep these few. */
-void fy_log_say(const ferry *engine, const char *format, ...) __attribute__((format(printf, 2, 3)));
+ * in one write, and in `log` too, if there is one elsewhere. A rank below 0: none yet, and the line
+ * begins with "ferry: ". Any thread; keep these few. */
+void fy_log_say(struct fy_log *log, int rank, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
 /* Where it goes: standard error. Tests set it, before any thread is started. */
 extern int fy_log_say_fd;
 

@@ -33,7 +33,6 @@
 #include "base/option.h"
 #include "base/order.h"
 #include "base/place.h"
-#include "shared/engine.h"
 
 #define KIB ((int64_t)1024)
 #define MIB ((int64_t)1024 * 1024)
@@ -315,24 +314,25 @@ static bool is_misspelt(const char *name, size_t nbytes, char right[FY_OPTION_NA
 }
 
 /* Everybody has to see it, but not from each rank, and not for each engine. */
-static void accuse(const ferry *engine, const char *name, int nbytes, const char *right, bool first)
+static void accuse(struct fy_log *log, int rank, const char *name, int nbytes, const char *right,
+                   bool first)
 {
-	if (engine->rank == 0 && first)
-		fy_log_say(engine, "the environment has %.*s, which is no option: did you mean %s?",
-		           nbytes, name, right);
+	if (rank == 0 && first)
+		fy_log_say(log, rank,
+		           "the environment has %.*s, which is no option: did you mean %s?", nbytes,
+		           name, right);
 	else
-		fy_log(engine->log,
-		       "warning: the environment has %.*s, which is no option; %s is one", nbytes,
-		       name, right);
+		fy_log(log, "warning: the environment has %.*s, which is no option; %s is one",
+		       nbytes, name, right);
 }
 
 uint32_t fy_options_said;
 
-unsigned fy_options_warn(const ferry *engine)
+unsigned fy_options_warn(struct fy_log *log, int rank)
 {
 	char right[FY_OPTION_NAME];
 	unsigned unknown = 0;
-	bool first = engine->rank == 0 && fy_cas_32(&fy_options_said, 0, 1);
+	bool first = rank == 0 && fy_cas_32(&fy_options_said, 0, 1);
 
 	for (char **entry = environ; entry && *entry; entry++) {
 		size_t nbytes = strcspn(*entry, "=");
@@ -340,9 +340,9 @@ unsigned fy_options_warn(const ferry *engine)
 			continue;
 		unknown++;
 		if (is_misspelt(*entry, nbytes, right))
-			accuse(engine, *entry, (int)nbytes, right, first);
+			accuse(log, rank, *entry, (int)nbytes, right, first);
 		else
-			fy_log(engine->log,
+			fy_log(log,
 			       "warning: the environment has %.*s, which is no option of this "
 			       "library; include/ferry.h lists the options",
 			       (int)nbytes, *entry);

@@ -8,6 +8,7 @@
 
 #include "ferry.h"
 
+struct fy_log;
 struct fy_option;
 
 /* Names of flags and levels, and suffixes of sizes and times. */
@@ -35,9 +36,9 @@ void fy_options_free(ferry_options *resolved);
  * again), for ferry_options_resolved: as much as out->size says, texts still those of
  * `resolved`. 0 or FERRY_EINVAL. */
 int fy_options_report(const ferry_options *resolved, ferry_options *out);
-/* Name each unknown FERRY_... variable of the environment in the engine's log; one that is nearly
- * that of an option on stderr, once a process, if the engine's rank is 0. How many there were. */
-unsigned fy_options_warn(const ferry *engine);
+/* Name each unknown FERRY_... variable of the environment in the log (may be NULL); one that is
+ * nearly that of an option on stderr, once a process, if `rank` is 0. How many there were. */
+unsigned fy_options_warn(struct fy_log *log, int rank);
 /* 1 once an engine of rank 0 has looked: compare-and-swap; tests clear it */
 extern uint32_t fy_options_said;
 

@@ -197,7 +197,7 @@ int fy_life_settle(struct fy_opening *o, ferry **engine_p)
 	if (status)
 		return fail_opening(o, status, rank, text);
 	fy_receives_begin(o->engine->progress);
-	fy_options_warn(o->engine);
+	fy_options_warn(o->engine->log, o->engine->rank);
 	fy_store_release_32(&o->engine->phase, FY_OPEN);
 	*engine_p = o->engine;
 	return FERRY_OK;

@@ -120,7 +120,7 @@ void fy_report_say_dropped(const ferry *e, struct fy_unread *unread)
 	if (!unread->count)
 		return;
 	put_unread(&t, unread);
-	fy_log_say(e, "closed with %llu message%s that nobody handled or read: %s",
+	fy_log_say(e->log, e->rank, "closed with %llu message%s that nobody handled or read: %s",
 	           (unsigned long long)unread->count, plural(unread->count), line);
 	*unread = (struct fy_unread){ 0 };
 }
@@ -137,7 +137,7 @@ void fy_report_untaken(struct fy_progress *p, const ferry_message *of)
 		if (m->tally == of->tally)
 			fy_report_dropped(&unread, m);
 	put_unread(&t, &unread);
-	fy_log_say(p->link.engine,
+	fy_log_say(p->link.engine->log, p->link.engine->rank,
 	           "%llu message%s wait%s for a handler or a reader, longer than handler_grace: %s",
 	           (unsigned long long)unread.count, plural(unread.count),
 	           unread.count == 1 ? "s" : "", line);

@@ -66,8 +66,8 @@ static void say(const struct says *s, const char *text)
 {
 	/* no fraction by printf: locales have other points */
 	long long tenths = (fy_clock_now() - s->since) / FERRY_MS(100);
-	fy_log_say(s->engine, "ferry_close has waited %lld.%lld s for: %s", tenths / 10,
-	           tenths % 10, text);
+	fy_log_say(s->engine->log, s->engine->rank, "ferry_close has waited %lld.%lld s for: %s",
+	           tenths / 10, tenths % 10, text);
 }
 
 static bool report(struct fy_progress *p, struct fy_command *c)

@@ -32,7 +32,7 @@ static int on_finalize(MPI_Comm comm, int key, void *value, void *extra)
 	(void)extra;
 	if (presence.over)
 		return MPI_SUCCESS;
-	fy_log_say(NULL,
+	fy_log_say(NULL, -1,
 	           "MPI_Finalize was called while an engine is open: call ferry_close on every "
 	           "rank first. The job is aborted.");
 	/* launchers drop what comes with the end of a job */

@@ -144,7 +144,7 @@ static void stop(struct side *side)
 {
 	assert_int_equal(fy_life_destroy(side->engine), 0);
 	if (side->speaks_late)
-		fy_log_say(side->engine, "its close still waits");
+		fy_log_say(side->engine->log, side->engine->rank, "its close still waits");
 	if (!fy_load_acquire_32(&side->lane->gone))
 		fy_own_lane_orphaned(side->engine, side->lane);
 	fy_lane_release(side->lane);

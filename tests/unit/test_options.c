@@ -6,7 +6,6 @@
 #include "base/option.h"
 #include "base/options.h"
 #include "base/place.h"
-#include "shared/engine.h"
 
 #include <fcntl.h>
 #include <unistd.h>
@@ -201,7 +200,7 @@ static void every_option_can_be_set_in_the_environment(void **state)
 	assert_int_equal(r.sleep_max, 0);
 	assert_int_equal(r.handler_grace, FERRY_MS(1500));
 	assert_true(r.out_of_band == SIZE_MAX);
-	assert_int_equal(fy_options_warn(&(ferry){ .rank = 1 }), 0);
+	assert_int_equal(fy_options_warn(NULL, 1), 0);
 	fy_options_free(&r);
 }
 
@@ -514,7 +513,7 @@ static void say_to(const char *name)
 static void unknown_variables_are_named_in_the_log(void **state)
 {
 	char where[64], name[64], said[64];
-	ferry engine = { .rank = 12 };
+	struct fy_log *log = NULL;
 	char *text;
 
 	(void)state;
@@ -528,10 +527,10 @@ static void unknown_variables_are_named_in_the_log(void **state)
 	setenv("FERRY_DEBUG_CHECK", "1", 1);
 	setenv("FERRY_SPIN", "1us", 1);
 	say_to(said);
-	assert_int_equal(fy_options_warn(&engine), 2);
-	assert_int_equal(fy_log_open(where, 12, &engine.log), FERRY_OK);
-	assert_int_equal(fy_options_warn(&engine), 2);
-	fy_log_close(engine.log);
+	assert_int_equal(fy_options_warn(log, 12), 2);
+	assert_int_equal(fy_log_open(where, 12, &log), FERRY_OK);
+	assert_int_equal(fy_options_warn(log, 12), 2);
+	fy_log_close(log);
 	say_to(NULL);
 	assert_string_equal(read_file(said), ""); /* rank 0 says it */
 	text = read_file(name);
@@ -571,7 +570,6 @@ static void a_misspelt_variable_is_said_by_rank_0_once(void **state)
 		{ "FERRY_A_NAME_THAT_IS_LONGER_THAN_ANY_OPTIONS_NAME_IS", NULL },
 	};
 	char said[64], wanted[200];
-	ferry engine = { .rank = 0 };
 
 	(void)state;
 	snprintf(said, sizeof said, "/tmp/test_options.%ld.said", (long)getpid());
@@ -579,8 +577,8 @@ static void a_misspelt_variable_is_said_by_rank_0_once(void **state)
 		setenv(names[i].wrong, "1", 1);
 		fy_options_said = 0;
 		say_to(said);
-		fy_options_warn(&engine);
-		fy_options_warn(&engine);
+		fy_options_warn(NULL, 0);
+		fy_options_warn(NULL, 0);
 		say_to(NULL);
 		unsetenv(names[i].wrong);
 		snprintf(wanted, sizeof wanted,
@@ -626,18 +624,18 @@ static void a_log_is_off_a_file_or_refused(void **state)
 static void a_line_that_everybody_has_to_see(void **state)
 {
 	char said[64], where[64];
-	ferry engine = { .rank = 5 };
+	struct fy_log *log = NULL;
 
 	(void)state;
 	snprintf(said, sizeof said, "/tmp/test_options.%ld.said", (long)getpid());
 	snprintf(where, sizeof where, "/tmp/test_options.%ld.log", (long)getpid());
 	fy_log_say_fd = open(said, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 	assert_true(fy_log_say_fd >= 0);
-	fy_log_say(NULL, "before %s", "an engine");
-	fy_log_say(&engine, "without a log");
-	assert_int_equal(fy_log_open(where, 5, &engine.log), FERRY_OK);
-	fy_log_say(&engine, "number %d", 3);
-	fy_log_close(engine.log);
+	fy_log_say(NULL, -1, "before %s", "an engine");
+	fy_log_say(log, 5, "without a log");
+	assert_int_equal(fy_log_open(where, 5, &log), FERRY_OK);
+	fy_log_say(log, 5, "number %d", 3);
+	fy_log_close(log);
 	close(fy_log_say_fd);
 	fy_log_say_fd = STDERR_FILENO;
 	assert_string_equal(
