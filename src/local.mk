@@ -44,6 +44,8 @@ libferry_core_la_SOURCES = \
 	%D%/base/options.c \
 	%D%/base/options.h \
 	%D%/base/order.h \
+	%D%/base/order_ck.h \
+	%D%/base/peek.h \
 	%D%/base/place.c \
 	%D%/base/place.h \
 	%D%/base/program.c \

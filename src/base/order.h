@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * All memory ordering of the library, in one file.
+ * All memory ordering of the library.
  *
  * The words used here, once: a *release* store makes everything that the
  * thread wrote before visible to the thread whose *acquire* load reads the
@@ -13,9 +13,8 @@
  *    release cost nothing but a compiler barrier; elsewhere CK's fences.
  *  - the compiler's __atomic builtins, with FERRY_ORDER_BUILTINS, which
  *    ThreadSanitizer and AddressSanitizer understand (an atomic step at memory
- *    that was freed is a report, not an accident later); CK's header-only
- *    structures (ck_stack) are switched over with it, because every ck_pr
- *    operation that they use is redefined below before they are included.
+ *    that was freed is a report, not an accident later); order_ck.h takes
+ *    CK's structures along.
  *
  * What pairs with what is said at each shared word: who writes it, who reads
  * it, and which of the operations here makes that safe.
@@ -23,23 +22,10 @@
 #ifndef FY_BASE_ORDER_H
 #define FY_BASE_ORDER_H
 
-#include <ck_pr.h>
 #include <stdbool.h>
 #include <stdint.h>
 
-#if (defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)) && \
-	!defined(FERRY_ORDER_BUILTINS)
-#define FERRY_ORDER_BUILTINS 1
-#endif
-#if defined(__has_feature) && !defined(FERRY_ORDER_BUILTINS)
-#if __has_feature(thread_sanitizer) || __has_feature(address_sanitizer)
-#define FERRY_ORDER_BUILTINS 1
-#endif
-#endif
-
-#ifdef FERRY_ORDER_BUILTINS
-#define CK_USE_CC_BUILTINS 1
-#endif
+#include "base/order_ck.h"
 
 /*
  * The operations, for words of 8, 32 and 64 bits and for pointers:
@@ -49,33 +35,6 @@
  *   fy_fence_full()                             stores before against loads after
  */
 #ifdef FERRY_ORDER_BUILTINS
-
-#undef ck_pr_load_ptr
-#undef ck_pr_store_ptr
-#undef ck_pr_cas_ptr
-#undef ck_pr_cas_ptr_value
-#undef ck_pr_fas_ptr
-#define ck_pr_load_ptr(p)                                                        \
-	__extension__({                                                          \
-		__typeof__(*(p)) fy_l_ = __atomic_load_n((p), __ATOMIC_ACQUIRE); \
-		fy_l_;                                                           \
-	})
-#define ck_pr_store_ptr(p, v) __atomic_store_n((void **)(p), (void *)(v), __ATOMIC_RELEASE)
-#define ck_pr_fas_ptr(p, v) __atomic_exchange_n((void **)(p), (void *)(v), __ATOMIC_ACQ_REL)
-static inline bool fy_ck_cas_ptr_value(void *target, void *compare, void *set, void *value)
-{
-	bool won = __atomic_compare_exchange_n((void **)target, &compare, set, false,
-	                                       __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);
-	*(void **)value = compare;
-	return won;
-}
-static inline bool fy_ck_cas_ptr(void *target, void *compare, void *set)
-{
-	return __atomic_compare_exchange_n((void **)target, &compare, set, false, __ATOMIC_ACQ_REL,
-	                                   __ATOMIC_ACQUIRE);
-}
-#define ck_pr_cas_ptr(t, c, s) fy_ck_cas_ptr((t), (c), (s))
-#define ck_pr_cas_ptr_value(t, c, s, v) fy_ck_cas_ptr_value((t), (c), (s), (v))
 
 #define FY_ORDER_LOADS(N, type)                                  \
 	static inline type fy_load_relaxed_##N(const type *p)    \
@@ -223,21 +182,6 @@ FY_ORDER_LOADS(32, uint32_t)
 FY_ORDER_LOADS(64, uint64_t)
 FY_ORDER_RMW(32, uint32_t)
 FY_ORDER_RMW(64, uint64_t)
-
-/*
- * A look at memory that MPI may be writing this moment, at any address. What is seen is a hint:
- * nothing is read behind it, and whoever acts on it asks MPI first. The thread sanitizer is not
- * asked, because MPI's write is no atomic one.
- */
-typedef uint64_t fy_anywhere_64 __attribute__((aligned(1), may_alias));
-#ifdef FERRY_ORDER_BUILTINS
-__attribute__((no_sanitize("thread"), unused))
-#endif
-static inline uint64_t
-fy_peek_64(const void *at)
-{
-	return *(const volatile fy_anywhere_64 *)at;
-}
 
 /* A pause for a loop that spins on another thread's word. */
 #define fy_pause() ck_pr_stall()

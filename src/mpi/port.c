@@ -33,6 +33,7 @@
 #include "base/clock.h"
 #include "base/fail.h"
 #include "base/order.h"
+#include "base/peek.h"
 #include "mpi/await.h"
 #include "mpi/bells.h"
 #include "mpi/error.h"
