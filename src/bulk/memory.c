@@ -131,7 +131,7 @@ static void take_over(struct fy_progress *p, struct fy_inbound *in, ferry_messag
 	m->account = in->kind == FY_KIND_REPLY ? NULL : in->ch->account;
 	m->charge = in->charge;
 	if (in->kind != FY_KIND_REPLY)
-		fy_tally_keep(p, m);
+		fy_tally_keep(p->link.engine, m);
 	in->charge = 0;
 	in->message = m;
 	in->flow.end = in->flow.at.number + fy_chunk_count_all(m, in->n_parts, in->chunk_bytes);

@@ -24,6 +24,7 @@
 #include "base/log.h"
 #include "base/options.h"
 #include "base/order.h"
+#include "bulk/blocks.h"
 #include "bulk/bulk.h"
 #include "engine/share.h"
 #include "future/future.h"
@@ -91,6 +92,7 @@ static struct fy_progress *progress_create(ferry *e, fy_port *port, uint32_t fir
 	p->link.engine = e;
 	p->link.port = port;
 	p->link.options = &e->options;
+	e->inline_tag = &p->inside.tag;
 	fy_policy_set_patience(p);
 	p->link.first_seq = first_seq;
 	p->bulk.tag_span = port->tag_max - 1;
@@ -342,6 +344,8 @@ int fy_life_destroy(ferry *e)
 		status = closed;
 		snprintf(e->close_text, sizeof e->close_text, "%s", ops->error(p->link.port));
 	}
+	fy_blocks_collect(p);
+	fy_blocks_trim(p, 0);
 	fy_block_free_all(e);
 	free(p->link.calls.slots);
 	free(p->link.channels);

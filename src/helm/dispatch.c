@@ -38,7 +38,6 @@
 #include "shared/message.h"
 #include "shared/tally.h"
 #include "shared/thread.h"
-#include "unidist/ops.h"
 #include "wire/bodies.h"
 #include "wire/header.h"
 #include "wire/record.h"
@@ -72,7 +71,7 @@ static ferry_message *keep_record(struct fy_progress *p, struct fy_channel *ch,
 
 static void charge(struct fy_progress *p, struct fy_channel *ch, ferry_message *m)
 {
-	fy_tally_keep(p, m);
+	fy_tally_keep(p->link.engine, m);
 	m->account = ch->account;
 	m->charge = fy_message_total(m) + FY_MESSAGE_CHARGE;
 	ch->held += m->charge;
@@ -219,8 +218,7 @@ static enum fy_taken take_reply(struct fy_progress *p, struct fy_channel *ch,
 /* The program's, a flush, or one of the routines of ferry_msgpack.h, which are posts. */
 static bool is_op(uint32_t op, bool call)
 {
-	return op < FERRY_OP_RESERVED ||
-	       (!call && (op == FY_OP_FLUSH || (op >= FY_OP_OBJECT && op <= FY_OP_COMPLEX)));
+	return op < FERRY_OP_RESERVED || (!call && (op == FY_OP_FLUSH || fy_bodies_is_routine(op)));
 }
 
 /* Large ones have their parts elsewhere; only replies say no; and only requests are held. */

@@ -55,7 +55,7 @@ void fy_inline_keep_view(ferry_message *view)
 	view->account = ch->account;
 	view->charge = view->nbytes + FY_MESSAGE_CHARGE;
 	ch->held += view->charge;
-	fy_tally_keep(p, view);
+	fy_tally_keep(p->link.engine, view);
 	fy_engine_retain(view->engine);
 	p->inside.view = NULL; /* a new one is made before the next message */
 }

@@ -15,7 +15,6 @@
 #include "ferry.h"
 #include "base/cache.h"
 #include "base/order.h"
-#include "bulk/blocks.h"
 #include "shared/engine.h"
 
 size_t fy_block_most_kept(const ferry *engine)
@@ -63,10 +62,6 @@ void fy_block_put(ferry *engine, void *data, size_t nbytes)
 
 void fy_block_free_all(ferry *engine)
 {
-	if (engine->progress) {
-		fy_blocks_collect(engine->progress);
-		fy_blocks_trim(engine->progress, 0);
-	}
 	for (ck_stack_entry_t *entry = ck_stack_batch_pop_upmc(&engine->blocks), *next; entry;
 	     entry = next) {
 		next = CK_STACK_NEXT(entry);

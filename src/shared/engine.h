@@ -109,6 +109,7 @@ struct ferry {
 	bool fencing;           /* under aside: a thread is inside ferry_fence */
 	struct fy_mailbox mailbox;
 	struct fy_progress *progress; /* the helm's */
+	const uint32_t *inline_tag;   /* likewise: of what inline code posts that runs now */
 	struct fy_log *log;
 	/* rare things of application threads: promises, slots; never taken by the helm while
 	 * it steps */

@@ -16,7 +16,6 @@
 #include "base/order.h"
 #include "base/program.h"
 #include "future/executor.h"
-#include "helm/progress.h"
 #include "shared/engine.h"
 #include "shared/mailbox.h"
 #include "shared/message.h"
@@ -62,7 +61,7 @@ uint32_t fy_handler_runs_here(const struct fy_handler *h)
 uint32_t fy_handler_tag_here(const ferry *engine)
 {
 	if (fy_thread_on_progress(engine))
-		return engine->progress->inside.tag;
+		return *engine->inline_tag;
 	for (const struct handling *at = handlings; at; at = at->up)
 		if (at->engine == engine)
 			return at->tag;

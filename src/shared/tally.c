@@ -10,7 +10,6 @@
 #include <stdlib.h>
 
 #include "ferry.h"
-#include "helm/progress.h"
 #include "shared/engine.h"
 #include "shared/message.h"
 
@@ -35,9 +34,9 @@ static struct fy_tally *tally_of(ferry *e, uint32_t op)
 	return *at;
 }
 
-void fy_tally_keep(struct fy_progress *p, ferry_message *m)
+void fy_tally_keep(ferry *e, ferry_message *m)
 {
-	m->tally = tally_of(p->link.engine, m->op); /* NULL: no memory, it is not counted */
+	m->tally = tally_of(e, m->op); /* NULL: no memory, it is not counted */
 	if (!m->tally)
 		return;
 	bool call = m->flags & FY_MESSAGE_CALL;

@@ -7,8 +7,6 @@
 
 #include "ferry.h"
 
-struct fy_progress;
-
 /* Received messages of one op, for what people are told. One an op; lives as long as the
  * engine struct. */
 struct fy_tally {
@@ -23,7 +21,7 @@ struct fy_tally {
 #define FY_TALLIES 64u
 
 /* The helm: from here on this received message is counted by its op, until it is freed. */
-void fy_tally_keep(struct fy_progress *p, ferry_message *message);
+void fy_tally_keep(ferry *engine, ferry_message *message);
 void fy_tally_free_all(ferry *engine);
 
 #endif

@@ -8,8 +8,12 @@
 #ifndef FY_UNIDIST_OPS_H
 #define FY_UNIDIST_OPS_H
 
+#include "wire/bodies.h"
+
 #define FY_OP_OBJECT 0xFFFF0001u  /* (i)send_object: the body is one msgpack object */
 #define FY_OP_BUFFER 0xFFFF0002u  /* (i)send_buffer: no body, the bytes are attachment 0 */
 #define FY_OP_COMPLEX 0xFFFF0003u /* (i)send_complex_data: like an object */
+_Static_assert(FY_OP_OBJECT == FY_OP_ROUTINES_FIRST && FY_OP_COMPLEX == FY_OP_ROUTINES_LAST,
+               "what comes with another op is refused");
 
 #endif

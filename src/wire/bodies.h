@@ -6,6 +6,7 @@
 #ifndef FY_WIRE_BODIES_H
 #define FY_WIRE_BODIES_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /* The library's own ops. */
@@ -22,6 +23,10 @@
 #define FY_OP_GIVE 0xFFFFFF17u
 #define FY_OP_LOST 0xFFFFFF18u
 #define FY_OP_AGREE_NEWS 0xFFFFFF19u
+
+/* Posts of the routines that stand on the engine (unidist/ops.h) have one of these: */
+#define FY_OP_ROUTINES_FIRST 0xFFFF0001u
+#define FY_OP_ROUTINES_LAST 0xFFFF0003u
 
 #define FY_LENGTHS_RECORD 256u /* lengths that one record carries */
 
@@ -81,6 +86,11 @@ struct fy_agree_news { /* body of FY_OP_AGREE_NEWS: a rank closes */
 	struct fy_awaited awaited; /* up: of the ranks below; down: of all */
 };
 _Static_assert(sizeof(struct fy_agree_news) == 32, "the wire format says 32 bytes");
+
+static inline bool fy_bodies_is_routine(uint32_t op)
+{
+	return op >= FY_OP_ROUTINES_FIRST && op <= FY_OP_ROUTINES_LAST;
+}
 
 static inline uint32_t fy_bodies_lengths(uint32_t n)
 {
