@@ -10,8 +10,7 @@
 #include "ferry.h"
 #include "base/fail.h"
 #include "base/order.h"
-#include "helm/inline.h"
-#include "helm/replies.h"
+#include "helm/ask.h"
 #include "shared/engine.h"
 #include "shared/message.h"
 
@@ -37,11 +36,11 @@ static int claim_answer(ferry_message *request, const char *what)
 static int answer_with(ferry_message *request, ferry_message *answer, int status)
 {
 	if (request->flags & FY_MESSAGE_VIEW)
-		fy_inline_keep_view(request);
+		fy_message_keep(request);
 	fy_add_32(&request->refs, 1);
 	request->answer = answer;
 	request->answer_status = status;
-	fy_replies_send(request);
+	fy_message_send_answer(request);
 	return FERRY_OK;
 }
 
@@ -52,7 +51,7 @@ int ferry_reply(ferry_message *request, const void *body, size_t nbytes)
 	int bad = claim_answer(request, "ferry_reply");
 	if (bad)
 		return bad;
-	if (request->flags & FY_MESSAGE_VIEW && fy_inline_reply_in_place(request, body, nbytes))
+	if (request->flags & FY_MESSAGE_VIEW && fy_ask_reply_in_place(request, body, nbytes))
 		return FERRY_OK;
 	ferry_message *answer = fy_message_new(request->engine, 0, nbytes);
 	if (!answer) {

@@ -23,7 +23,6 @@
 #include "base/fail.h"
 #include "base/order.h"
 #include "codec/object.h"
-#include "helm/put.h"
 #include "shared/engine.h"
 #include "shared/message.h"
 

@@ -31,7 +31,6 @@
 #include "codec/check.h"
 #include "codec/decode.h"
 #include "codec/pack.h"
-#include "helm/inline.h"
 #include "shared/message.h"
 
 struct decoded {
@@ -245,7 +244,7 @@ static int decode_into(struct extra *e, ferry_message *message, const msgpack_ob
 static int leave_buffer(ferry_message *message)
 {
 	if (message->flags & FY_MESSAGE_VIEW)
-		fy_inline_keep_view(message);
+		fy_message_keep(message);
 	if (message->flags & FY_MESSAGE_VIEW)
 		return fy_fail(FERRY_ENOMEM, "no memory to keep the message that is to be decoded");
 	return FERRY_OK;

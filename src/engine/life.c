@@ -35,6 +35,7 @@
 #include "helm/policy.h"
 #include "helm/progress.h"
 #include "helm/receives.h"
+#include "helm/replies.h"
 #include "helm/report.h"
 #include "helm/timer.h"
 #include "link/channel.h"
@@ -93,6 +94,8 @@ static struct fy_progress *progress_create(ferry *e, fy_port *port, uint32_t fir
 	p->link.port = port;
 	p->link.options = &e->options;
 	e->inline_tag = &p->inside.tag;
+	e->keep_view = fy_inline_keep_view;
+	e->send_answer = fy_replies_send;
 	fy_policy_set_patience(p);
 	p->link.first_seq = first_seq;
 	p->bulk.tag_span = port->tag_max - 1;

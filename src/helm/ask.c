@@ -7,6 +7,7 @@
 
 #include <sched.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "ferry.h"
@@ -15,8 +16,12 @@
 #include "base/order.h"
 #include "helm/command.h"
 #include "helm/drive.h"
+#include "helm/progress.h"
+#include "helm/replies.h"
 #include "shared/engine.h"
+#include "shared/message.h"
 #include "shared/thread.h"
+#include "wire/header.h"
 
 static bool command_done(const void *arg)
 {
@@ -54,4 +59,12 @@ int fy_ask_and_wait(ferry *engine, struct fy_command *c)
 		fy_futex_wait(&c->done, 0, INT64_MAX, false);
 	fy_engine_leave(engine);
 	return command_outcome(c);
+}
+
+bool fy_ask_reply_in_place(ferry_message *view, const void *body, size_t nbytes)
+{
+	struct fy_progress *p = view->engine->progress;
+	return nbytes <= FY_REPLY_ROOM &&
+	       fy_replies_put_bytes(p, view->source, view->call_id, NULL, body, (uint32_t)nbytes,
+	                            p->inside.tag);
 }

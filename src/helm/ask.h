@@ -2,6 +2,9 @@
 #ifndef FY_HELM_ASK_H
 #define FY_HELM_ASK_H
 
+#include <stdbool.h>
+#include <stddef.h>
+
 #include "ferry.h"
 
 struct fy_command;
@@ -11,5 +14,8 @@ int fy_ask_and_wait(ferry *engine, struct fy_command *command);
 /* Hand a command over without waiting for it: it lives until it is done, or the engine
  * is closed. */
 void fy_ask_begin(ferry *engine, struct fy_command *command);
+/* An inline handler answers its request, a view: a small reply goes straight into the batch.
+ * False: not possible now. */
+bool fy_ask_reply_in_place(ferry_message *view, const void *body, size_t nbytes);
 
 #endif

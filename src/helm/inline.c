@@ -18,7 +18,6 @@
 #include "base/program.h"
 #include "future/task.h"
 #include "helm/progress.h"
-#include "helm/replies.h"
 #include "link/channel.h"
 #include "link/tasks.h"
 #include "shared/engine.h"
@@ -58,14 +57,6 @@ void fy_inline_keep_view(ferry_message *view)
 	fy_tally_keep(p->link.engine, view);
 	fy_engine_retain(view->engine);
 	p->inside.view = NULL; /* a new one is made before the next message */
-}
-
-bool fy_inline_reply_in_place(ferry_message *view, const void *body, size_t nbytes)
-{
-	struct fy_progress *p = view->engine->progress;
-	return nbytes <= FY_REPLY_ROOM &&
-	       fy_replies_put_bytes(p, view->source, view->call_id, NULL, body, (uint32_t)nbytes,
-	                            p->inside.tag);
 }
 
 /* False: the process ends, and it was not called. Who looked before may have looked before exit

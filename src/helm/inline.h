@@ -49,8 +49,6 @@ void fy_inline_drop(struct fy_progress *p, ferry_message *m);
 void fy_inline_handle(struct fy_progress *p, struct fy_handler *h, ferry_message *m);
 /* dispatch.c: the view becomes a heap message; the engine makes itself a new one. */
 void fy_inline_keep_view(ferry_message *view);
-/* dispatch.c: a small reply to a view goes straight into the batch. False: not possible now. */
-bool fy_inline_reply_in_place(ferry_message *view, const void *body, size_t nbytes);
 bool fy_inline_run_tasks(struct fy_progress *p);
 
 #endif

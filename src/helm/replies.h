@@ -16,8 +16,7 @@ struct fy_replies {
 	uint64_t of[2];              /* replies in `replies`, */
 };
 
-/* Answer a request: hand it to the helm with `answer` (a reference, or NULL). The caller has won
- * `answered` and gives a reference of the request. */
+/* fy_message_send_answer. */
 void fy_replies_send(ferry_message *request);
 void fy_replies_collect(struct fy_progress *p);
 bool fy_replies_step(struct fy_progress *p);

@@ -111,6 +111,10 @@ struct ferry {
 	struct fy_progress *progress; /* the helm's */
 	const uint32_t *inline_tag;   /* likewise: of what inline code posts that runs now */
 	struct fy_log *log;
+	/* what only the helm can do with a message, for fy_message_keep and fy_message_send_answer:
+	 * set by engine/ when it is made, constant */
+	void (*keep_view)(ferry_message *view);
+	void (*send_answer)(ferry_message *request);
 	/* rare things of application threads: promises, slots; never taken by the helm while
 	 * it steps */
 	pthread_mutex_t aside;

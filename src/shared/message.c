@@ -23,8 +23,6 @@
 #include "base/fail.h"
 #include "base/order.h"
 #include "base/program.h"
-#include "helm/inline.h"
-#include "helm/replies.h"
 #include "shared/account.h"
 #include "shared/block.h"
 #include "shared/engine.h"
@@ -252,12 +250,22 @@ void fy_message_view(ferry_message *v, ferry *engine, uint32_t op, int source, v
 	v->retained = 0;
 }
 
+void fy_message_keep(ferry_message *view)
+{
+	view->engine->keep_view(view);
+}
+
+void fy_message_send_answer(ferry_message *request)
+{
+	request->engine->send_answer(request);
+}
+
 void ferry_message_retain(ferry_message *m)
 {
 	if (!m)
 		return;
 	if (m->flags & FY_MESSAGE_VIEW)
-		fy_inline_keep_view(m);
+		fy_message_keep(m);
 	fy_store_relaxed_32(&m->retained, 1);
 	fy_add_32(&m->refs, 1);
 }
@@ -437,7 +445,7 @@ bool fy_message_answer_for(ferry_message *request, int status)
 	request->answer = NULL;
 	request->answer_status = before == FY_ANSWER_FAILED ? FERRY_ENOMEM : status;
 	request->answer_ferrys = request->answer_status != 0;
-	fy_replies_send(request);
+	fy_message_send_answer(request);
 	return true;
 }
 

@@ -138,6 +138,11 @@ void fy_message_free(ferry_message *message);
  * a reply that failed for it. Takes a reference of the request. False: it was answered, and the
  * reference is still there. */
 bool fy_message_answer_for(ferry_message *request, int status);
+/* The view outlives its handler: it becomes a message of its own, if there is memory for it. */
+void fy_message_keep(ferry_message *view);
+/* Answer a request: hand it to the helm with `answer` (a reference, or NULL). The caller has won
+ * `answered` and gives a reference of the request. */
+void fy_message_send_answer(ferry_message *request);
 /* Set up the view for a record in place. */
 void fy_message_view(ferry_message *view, ferry *engine, uint32_t op, int source, void *body,
                      size_t nbytes, uint64_t call_id);
