@@ -209,8 +209,6 @@ libferry_core_la_SOURCES = \
 	%D%/link/stream_in.h \
 	%D%/link/stream_out.c \
 	%D%/link/stream_out.h \
-	%D%/link/tasks.c \
-	%D%/link/tasks.h \
 	%D%/port/port.h \
 	%D%/port/starts.h \
 	%D%/shared/account.h \
@@ -234,6 +232,8 @@ libferry_core_la_SOURCES = \
 	%D%/shared/shell.h \
 	%D%/shared/tally.c \
 	%D%/shared/tally.h \
+	%D%/shared/tasks.c \
+	%D%/shared/tasks.h \
 	%D%/shared/thread.c \
 	%D%/shared/thread.h \
 	%D%/shared/wake.c \

@@ -20,11 +20,11 @@
 #include "helm/command.h"
 #include "helm/drive.h"
 #include "helm/errands.h"
-#include "link/tasks.h"
 #include "shared/engine.h"
 #include "shared/habit.h"
 #include "shared/lane.h"
 #include "shared/message.h"
+#include "shared/tasks.h"
 #include "shared/thread.h"
 
 static bool future_ready(const void *future)
@@ -56,7 +56,7 @@ static bool hook_on_progress(ferry *engine)
 static int hook_run_inline(ferry *engine, struct fy_task *task)
 {
 	if (fy_thread_is_stepping(engine)) {
-		fy_tasks_defer(engine->progress, task);
+		fy_tasks_defer(engine->deferred, task);
 		return FERRY_OK;
 	}
 	if (!engine || !fy_engine_enter(engine)) /* ferry_future_all of no futures has none */

@@ -136,7 +136,7 @@ void fy_close_step(struct fy_progress *p)
 	}
 	if (p->close.byes && p->starts)
 		p->link.port->ops->starts->end(p);
-	if (p->close.finished && !p->receives.n_posted && !p->link.tasks.first &&
+	if (p->close.finished && !p->receives.n_posted && !p->link.tasks.first.first &&
 	    !p->commands.first && !(p->starts && p->starts->under_way)) {
 		p->close.stopped = true;
 		p->close.clean = true;

@@ -36,6 +36,7 @@
 #include "helm/timer.h"
 #include "link/link.h"
 #include "port/port.h"
+#include "shared/tasks.h"
 
 struct fy_starts;
 

@@ -15,7 +15,6 @@
 #include "link/batch.h"
 #include "link/call.h"
 #include "link/credit.h"
-#include "link/tasks.h"
 #include "port/port.h"
 #include "wire/record.h"
 
@@ -56,7 +55,6 @@ struct fy_link {
 	struct fy_credit credit;
 	struct fy_calls calls;
 	struct fy_counts counts;
-	struct fy_tasks tasks;
 };
 
 /* The colour of a record in the batch that is dispatched. */

@@ -13,9 +13,9 @@
 #include "base/order.h"
 #include "future/task.h"
 #include "helm/progress.h"
-#include "link/tasks.h"
 #include "shared/message.h"
 #include "shared/room.h"
+#include "shared/tasks.h"
 #include "shared/thread.h"
 
 void fy_release_body(struct fy_progress *p, int rank, ferry_message *m)
@@ -54,5 +54,5 @@ void fy_release_message(struct fy_progress *p, ferry_message *m)
 		return;
 	}
 	m->task.run = release_later;
-	fy_tasks_defer(p, &m->task);
+	fy_tasks_defer(&p->link.tasks.first, &m->task);
 }

@@ -37,7 +37,6 @@
 #include "future/future.h"
 #include "future/task.h"
 #include "helm/progress.h"
-#include "link/tasks.h"
 #include "mpi/collective.h"
 #include "mpi/port.h"
 #include "mpi/probes.h"
@@ -47,6 +46,7 @@
 #include "mpi/start.h"
 #include "port/starts.h"
 #include "shared/engine.h"
+#include "shared/tasks.h"
 #include "shared/thread.h"
 #include "wire/record.h"
 
@@ -122,7 +122,7 @@ static void release(struct fy_deferred *d)
 		return;
 	}
 	d->task.run = run_release;
-	fy_tasks_defer(d->p, &d->task);
+	fy_tasks_defer(&d->p->link.tasks.first, &d->task);
 }
 
 static void never_done(struct fy_progress *p, const struct fy_waiting *w)
@@ -390,7 +390,7 @@ static bool defer(struct fy_progress *p, const struct fy_start *a, ferry_future 
 		return false;
 	fy_mpi_starts_of(p)->n_deferred++;
 	d->task.run = run_deferred;
-	fy_tasks_defer(p, &d->task);
+	fy_tasks_defer(&p->link.tasks.first, &d->task);
 	return true;
 }
 

@@ -25,6 +25,7 @@ struct fy_account;
 struct fy_lane;
 struct fy_log;
 struct fy_progress;
+struct fy_tasks;
 
 #define FY_ENGINE_SLOTS 4
 #define FY_CLOSE_TEXT 252
@@ -109,6 +110,7 @@ struct ferry {
 	bool fencing;           /* under aside: a thread is inside ferry_fence */
 	struct fy_mailbox mailbox;
 	struct fy_progress *progress; /* the helm's */
+	struct fy_tasks *deferred;    /* likewise: inline work, in order */
 	const uint32_t *inline_tag;   /* likewise: of what inline code posts that runs now */
 	struct fy_log *log;
 	/* what only the helm can do with a message, for fy_message_keep and fy_message_send_answer:
