@@ -202,7 +202,7 @@ int fy_life_settle(struct fy_opening *o, ferry **engine_p)
 		status = o->status; /* a verdict that does not know of this rank is none */
 	if (status)
 		return fail_opening(o, status, rank, text);
-	fy_receives_begin(o->engine->progress);
+	fy_receives_begin(fy_progress_of(o->engine));
 	fy_options_warn(o->engine->log, o->engine->rank);
 	fy_store_release_32(&o->engine->phase, FY_OPEN);
 	*engine_p = o->engine;
@@ -218,7 +218,7 @@ int fy_life_create(fy_port *port, ferry_options *resolved, uint32_t first_seq, f
 
 static void fail_commands(ferry *e)
 {
-	fy_command_fail_all(e->progress, FERRY_ESTOPPED);
+	fy_command_fail_all(fy_progress_of(e), FERRY_ESTOPPED);
 	ck_stack_entry_t *entry = ck_stack_batch_pop_upmc(&e->commands);
 	while (entry) {
 		struct fy_command *c =
@@ -236,7 +236,7 @@ static void nudge_everybody(ferry *e)
 	fy_add_32(&e->room, 1);
 	fy_futex_wake(&e->room, INT_MAX, false);
 	fy_mailbox_nudge(&e->mailbox);
-	for (struct fy_lane *lane = e->progress->lanes.all; lane; lane = lane->all_next)
+	for (struct fy_lane *lane = fy_progress_of(e)->lanes.all; lane; lane = lane->all_next)
 		fy_lane_nudge(lane);
 }
 
@@ -311,7 +311,7 @@ static void drop_late_answers(ferry *e)
 
 int fy_life_destroy(ferry *e)
 {
-	struct fy_progress *p = e->progress;
+	struct fy_progress *p = fy_progress_of(e);
 	int status = p->close.clean ? FERRY_OK : e->status;
 	fy_engine_set_stopped(e);
 	fy_store_relaxed_32(&e->inside, FY_INSIDE_END);

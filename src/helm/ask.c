@@ -47,7 +47,7 @@ int fy_ask_and_wait(ferry *engine, struct fy_command *c)
 {
 	c->done = 0;
 	if (fy_thread_on_progress(engine)) {
-		while (!c->run(engine->progress, c))
+		while (!c->run(fy_progress_of(engine), c))
 			sched_yield();
 		return command_outcome(c);
 	}
@@ -63,7 +63,7 @@ int fy_ask_and_wait(ferry *engine, struct fy_command *c)
 
 bool fy_ask_reply_in_place(ferry_message *view, const void *body, size_t nbytes)
 {
-	struct fy_progress *p = view->engine->progress;
+	struct fy_progress *p = fy_progress_of(view->engine);
 	return nbytes <= FY_REPLY_ROOM &&
 	       fy_replies_put_bytes(p, view->source, view->call_id, NULL, body, (uint32_t)nbytes,
 	                            p->inside.tag);

@@ -29,7 +29,7 @@
 static void run_deferred(struct fy_task *task)
 {
 	ferry_message *m = (ferry_message *)(void *)((char *)task - offsetof(ferry_message, task));
-	struct fy_progress *p = m->engine->progress;
+	struct fy_progress *p = fy_progress_of(m->engine);
 	struct fy_handler *h = fy_handlers_find(p, m->op);
 	if (h && !h->where && fy_program_may_run()) {
 		fy_inline_handle(p, h, m);

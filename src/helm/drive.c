@@ -50,7 +50,7 @@
  * progress thread asleep and everybody ringing, unless there is something to do for it. */
 static void hand_back(ferry *engine)
 {
-	struct fy_progress *p = engine->progress;
+	struct fy_progress *p = fy_progress_of(engine);
 	if (!fy_load_acquire_32(&engine->asleep)) {
 		fy_helm_give(engine); /* the progress thread is up, and takes over */
 		return;
@@ -87,7 +87,7 @@ static void give_stopped(ferry *engine)
 static bool drive_on(ferry *engine, bool (*ready)(const void *arg), const void *arg, int64_t until,
                      bool user_code)
 {
-	struct fy_progress *p = engine->progress;
+	struct fy_progress *p = fy_progress_of(engine);
 	fy_wake_stay(&engine->wake);
 	while (!p->close.stopped && !ready(arg)) {
 		bool worked = fy_step_once(p, user_code);
@@ -109,7 +109,7 @@ static bool drive_on(ferry *engine, bool (*ready)(const void *arg), const void *
 static void take_turns(ferry *engine, bool (*ready)(const void *arg), const void *arg,
                        int64_t until)
 {
-	struct fy_progress *p = engine->progress;
+	struct fy_progress *p = fy_progress_of(engine);
 	bool goes_on = true, counted = false, in_a_crowd = fy_habit_is_beside_floods(engine);
 	for (int tries = 0; goes_on && tries < DRIVE_TRIES && !ready(arg); sched_yield()) {
 		if (!fy_helm_try(engine)) {
@@ -163,7 +163,8 @@ void fy_drive_until(ferry *engine, bool (*ready)(const void *arg), const void *a
 static bool may_leave(ferry *engine)
 {
 	bool naps = !fy_load_acquire_32(&engine->asleep) || fy_load_acquire_32(&engine->napping);
-	return naps && !fy_step_owes_code(engine->progress) && !engine->progress->link.dirty;
+	return naps && !fy_step_owes_code(fy_progress_of(engine)) &&
+	       !fy_progress_of(engine)->link.dirty;
 }
 
 bool fy_drive_steer(ferry *engine, bool (*ready)(const void *arg), const void *arg)
@@ -177,10 +178,10 @@ bool fy_drive_steer(ferry *engine, bool (*ready)(const void *arg), const void *a
 		fy_add_64(&engine->lends, 1);
 		if (fy_load_acquire_32(&engine->phase) != FY_STOPPED) {
 			fy_wake_stay(&engine->wake);
-			fy_step_once(engine->progress, false);
+			fy_step_once(fy_progress_of(engine), false);
 			/* an acknowledgement waited for more to go with it */
-			if (engine->progress->link.dirty)
-				fy_step_once(engine->progress, false);
+			if (fy_progress_of(engine)->link.dirty)
+				fy_step_once(fy_progress_of(engine), false);
 			left = ready(arg) && may_leave(engine);
 		}
 		fy_helm_give(engine);
@@ -202,7 +203,7 @@ static void drive_alone_once(ferry *engine, bool (*ready)(const void *arg), cons
  * Comes with the helm and goes without. */
 static void sleep_alone(ferry *engine, int64_t until)
 {
-	struct fy_progress *p = engine->progress;
+	struct fy_progress *p = fy_progress_of(engine);
 	fy_wake_announce(&engine->wake, false);
 	bool more = fy_step_once(p, true) || fy_step_has_input(p, true);
 	int64_t t = fy_policy_sleep_time(p);
@@ -226,7 +227,7 @@ static void drive_alone(ferry *engine, bool (*ready)(const void *arg), const voi
 	       fy_load_acquire_32(&engine->phase) != FY_STOPPED) {
 		fy_helm_take(engine);
 		drive_alone_once(engine, ready, arg, until);
-		if (ready(arg) || engine->progress->close.stopped)
+		if (ready(arg) || fy_progress_of(engine)->close.stopped)
 			fy_helm_give(engine);
 		else
 			sleep_alone(engine, until);
@@ -245,7 +246,7 @@ void fy_drive_help(ferry *engine, bool (*ready)(const void *arg), const void *ar
 
 static bool close_is_over(const void *arg)
 {
-	return ((const ferry *)arg)->progress->close.stopped;
+	return fy_progress_of(arg)->close.stopped;
 }
 
 int64_t fy_drive_close_look(int64_t begun)
@@ -292,8 +293,8 @@ int ferry_progress(ferry *engine, int64_t timeout)
 	uint32_t tag = fy_thread_tag_posts(engine, 0);
 	for (;;) {
 		fy_helm_take(engine);
-		stopped = engine->progress->close.stopped;
-		worked = !stopped && fy_step_once(engine->progress, true);
+		stopped = fy_progress_of(engine)->close.stopped;
+		worked = !stopped && fy_step_once(fy_progress_of(engine), true);
 		if (worked || stopped || fy_clock_now() >= until)
 			break;
 		sleep_alone(engine, until);

@@ -40,7 +40,7 @@ bool fy_inline_ready(struct fy_progress *p)
  * block that was laid aside for this serves, and dispatch waits until there is another. */
 void fy_inline_keep_view(ferry_message *view)
 {
-	struct fy_progress *p = view->engine->progress;
+	struct fy_progress *p = fy_progress_of(view->engine);
 	char *body = view->nbytes ? malloc(view->nbytes) : NULL;
 	if (!body && view->nbytes) {
 		body = p->inside.reserve;

@@ -95,9 +95,9 @@ static bool let_others(struct fy_progress *p)
 	return come_back(p);
 }
 
-void fy_loop_run(struct fy_progress *p)
+void fy_loop_run(ferry *engine)
 {
-	ferry *engine = p->link.engine;
+	struct fy_progress *p = fy_progress_of(engine);
 	int64_t idle_since = 0;
 	fy_helm_take(engine);
 	while (!p->close.stopped) {

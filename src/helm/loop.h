@@ -2,9 +2,9 @@
 #ifndef FY_HELM_LOOP_H
 #define FY_HELM_LOOP_H
 
-struct fy_progress;
+#include "ferry.h"
 
 /* The thread's loop: until the engine has stopped. */
-void fy_loop_run(struct fy_progress *p);
+void fy_loop_run(ferry *engine);
 
 #endif

@@ -36,6 +36,7 @@
 #include "helm/timer.h"
 #include "link/link.h"
 #include "port/port.h"
+#include "shared/engine.h"
 #include "shared/tasks.h"
 
 struct fy_starts;
@@ -62,5 +63,10 @@ struct fy_progress {
 	struct fy_mail mail;
 	struct fy_close close;
 };
+
+static inline struct fy_progress *fy_progress_of(const ferry *engine)
+{
+	return engine->progress;
+}
 
 #endif

@@ -31,7 +31,7 @@ void fy_replies_send(ferry_message *request)
 {
 	ferry *e = request->engine;
 	request->answer_tag = fy_handler_tag_here(e);
-	if (fy_thread_on_progress(e) && fy_replies_put(e->progress, request))
+	if (fy_thread_on_progress(e) && fy_replies_put(fy_progress_of(e), request))
 		return;
 	if (!fy_engine_enter(e)) { /* nobody will be told any more */
 		request->flags &= ~FY_MESSAGE_CALL;

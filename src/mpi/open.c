@@ -110,7 +110,7 @@ static void *thread_main(void *arg)
 	ferry *engine = o->engine;
 	tell(o, status); /* o is the opener's from here on */
 	if (status == FERRY_OK) {
-		fy_loop_run(engine->progress);
+		fy_loop_run(engine);
 		engine->close_status = fy_life_destroy(engine);
 		fy_store_release_32(&engine->closed, 1);
 		fy_futex_wake(&engine->closed, 1, false);

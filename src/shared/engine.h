@@ -2,7 +2,7 @@
 /*
  * The engine as application threads see it: what a post, a wait or a release
  * needs, and nothing of the network. What only the holder of the helm touches
- * is behind `progress` (progress.h).
+ * is behind `progress`.
  *
  * The struct outlives ferry_close while messages or executors of it are alive
  * (`refs`); `progress` does not.
@@ -24,7 +24,6 @@
 struct fy_account;
 struct fy_lane;
 struct fy_log;
-struct fy_progress;
 struct fy_tasks;
 
 #define FY_ENGINE_SLOTS 4
@@ -109,9 +108,9 @@ struct ferry {
 	ferry_future *fence;    /* under aside: a fence that has not ended yet */
 	bool fencing;           /* under aside: a thread is inside ferry_fence */
 	struct fy_mailbox mailbox;
-	struct fy_progress *progress; /* the helm's */
-	struct fy_tasks *deferred;    /* likewise: inline work, in order */
-	const uint32_t *inline_tag;   /* likewise: of what inline code posts that runs now */
+	void *progress; /* what the holder of the helm owns: fy_progress_of (helm/progress.h) */
+	struct fy_tasks *deferred;  /* of that: inline work, in order */
+	const uint32_t *inline_tag; /* of that: of what inline code posts that runs now */
 	struct fy_log *log;
 	/* what only the helm can do with a message, for fy_message_keep and fy_message_send_answer:
 	 * set by engine/ when it is made, constant */

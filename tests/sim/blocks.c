@@ -241,7 +241,7 @@ static void end(void)
 		step();
 		all = true;
 		for (int k = 0; k < t.ranks; k++)
-			all &= t.engine[k]->progress->close.stopped;
+			all &= fy_progress_of(t.engine[k])->close.stopped;
 	}
 	assert_true(all);
 	assert_int_equal(t.came, t.number);

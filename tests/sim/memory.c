@@ -537,7 +537,7 @@ static void check_came(void)
 static bool agreed(uint32_t n)
 {
 	for (int i = 0; i < RANKS; i++)
-		if (t.engine[i]->progress->agree.finished != n)
+		if (fy_progress_of(t.engine[i])->agree.finished != n)
 			return false;
 	return true;
 }
@@ -592,13 +592,13 @@ static void close_all(void)
 	bool stopped[RANKS] = { false };
 	unsigned n = 0;
 	for (int i = 0; i < RANKS; i++)
-		if (!t.engine[i]->progress->close.begun)
+		if (!fy_progress_of(t.engine[i])->close.begun)
 			close_rank(i);
 	while (go_on() && n < RANKS) {
 		step(stopped);
 		for (int i = 0; i < RANKS; i++) {
-			n += !stopped[i] && t.engine[i]->progress->close.stopped;
-			stopped[i] = t.engine[i]->progress->close.stopped;
+			n += !stopped[i] && fy_progress_of(t.engine[i])->close.stopped;
+			stopped[i] = fy_progress_of(t.engine[i])->close.stopped;
 		}
 	}
 	if (t.rounds >= ROUNDS_MAX)
@@ -803,8 +803,8 @@ static void news_of_a_close_are_kept(void **state)
 		close_rank(0);
 		for (int i = 1; i < RANKS; i++)
 			fy_agree_join(t.engine[i]->progress, FY_AGREE_FENCE);
-		while (go_on() &&
-		       t.engine[1]->progress->agree.kind + t.engine[2]->progress->agree.kind)
+		while (go_on() && fy_progress_of(t.engine[1])->agree.kind +
+		                          fy_progress_of(t.engine[2])->agree.kind)
 			step(none);
 		assert_int_equal(shortage_failed(), count);
 		assert_true(t.rounds < ROUNDS_MAX);

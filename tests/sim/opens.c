@@ -241,8 +241,8 @@ static void close_with_cancels_refused(unsigned refused, int wanted)
 	settle(&job);
 	fy_sim_refuse_cancels(job.sim, 1, refused);
 	int64_t began = fy_sim_now(job.sim);
-	struct fy_slot *slots = job.engines[1]->progress->receives.array;
-	unsigned n_slots = job.engines[1]->progress->receives.n;
+	struct fy_slot *slots = fy_progress_of(job.engines[1])->receives.array;
+	unsigned n_slots = fy_progress_of(job.engines[1])->receives.n;
 	close_all(&job);
 	assert_int_equal(job.status[0], FERRY_OK);
 	assert_int_equal(job.status[1], wanted);

@@ -215,7 +215,7 @@ static void end(void)
 	for (unsigned i = 0; i < ROUNDS_MAX && !all; i++) {
 		all = true;
 		for (int k = 0; k < RANKS; k++)
-			all &= t.engine[k]->progress->close.stopped;
+			all &= fy_progress_of(t.engine[k])->close.stopped;
 		if (!all)
 			step();
 	}
@@ -368,7 +368,7 @@ static void a_port_that_refuses(void **state)
 	start(6, &net);
 	ferry_future *future = post(0, OP_LARGE, 30 * CHUNK);
 	for (unsigned i = 0;
-	     i < ROUNDS_MAX && t.engine[0]->progress->link.stats.bytes_sent < 10 * CHUNK; i++)
+	     i < ROUNDS_MAX && fy_progress_of(t.engine[0])->link.stats.bytes_sent < 10 * CHUNK; i++)
 		step();
 	fy_sim_refuse(t.sim, 0, 1u << 30);
 	int64_t begin = fy_sim_now(t.sim);
