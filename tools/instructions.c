@@ -183,7 +183,7 @@ static void open_simulated(void)
 		must(FERRY_ENOMEM);
 	for (int i = 0; i < 2; i++) {
 		must(fy_options_resolve(&given, &options));
-		fy_life_prepare(&opening[i], fy_sim_port(sim, i), &options, 1, 0);
+		fy_life_prepare(&opening[i], fy_sim_port(sim, i), NULL, &options, 1, 0);
 	}
 	for (int i = 0; i < 2; i++)
 		must(fy_life_settle(&opening[i], &engines[i]));

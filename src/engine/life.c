@@ -78,6 +78,8 @@ static void shell_init(ferry *e, const fy_port *port)
 /* Of an engine that nobody has used. */
 static void progress_free(struct fy_progress *p)
 {
+	if (p->starts)
+		p->starts->ops->free(p->starts);
 	p->close.clean = true;
 	fy_receives_free(p);
 	free(p->link.channels);
@@ -166,9 +168,24 @@ static void note(struct fy_opening *o, int status)
 	snprintf(o->text, sizeof o->text, "%s", ferry_last_error());
 }
 
+/* Nobody but the engine has them from now on; `e` NULL: there will be none. */
+static void own_starts(ferry *e, struct fy_starts *starts)
+{
+	if (!starts)
+		return;
+	if (!e) {
+		starts->ops->free(starts);
+		return;
+	}
+	struct fy_progress *p = fy_progress_of(e);
+	starts->engine = e;
+	starts->stopped = &p->close.stopped;
+	p->starts = starts;
+}
+
 /* Also with what failed before, so that no rank waits for this one. */
-void fy_life_prepare(struct fy_opening *o, fy_port *port, ferry_options *resolved,
-                     uint32_t first_seq, int status)
+void fy_life_prepare(struct fy_opening *o, fy_port *port, struct fy_starts *starts,
+                     ferry_options *resolved, uint32_t first_seq, int status)
 {
 	*o = (struct fy_opening){ .port = port };
 	note(o, status);
@@ -177,6 +194,7 @@ void fy_life_prepare(struct fy_opening *o, fy_port *port, ferry_options *resolve
 	o->known = differs == FERRY_ENOTSUP;
 	if (!o->status)
 		note(o, engine_new(port, resolved, first_seq, &o->engine));
+	own_starts(o->engine, starts);
 	if (!o->known)
 		port->ops->offer(port, o->status, o->text);
 }
@@ -212,7 +230,7 @@ int fy_life_settle(struct fy_opening *o, ferry **engine_p)
 int fy_life_create(fy_port *port, ferry_options *resolved, uint32_t first_seq, ferry **engine_p)
 {
 	struct fy_opening opening;
-	fy_life_prepare(&opening, port, resolved, first_seq, FERRY_OK);
+	fy_life_prepare(&opening, port, NULL, resolved, first_seq, FERRY_OK);
 	return fy_life_settle(&opening, engine_p);
 }
 
@@ -334,10 +352,10 @@ int fy_life_destroy(ferry *e)
 	}
 	fy_timer_free(p);
 	if (p->starts)
-		p->link.port->ops->starts->abandon(p);
+		p->link.stats.kept += p->starts->ops->abandon(p->starts);
 	run_last_tasks(p);
 	if (p->starts)
-		p->link.port->ops->starts->free(p);
+		p->starts->ops->free(p->starts);
 	fy_bulk_free(p);
 	fy_receives_free(p);
 	fy_channel_free_all(p);

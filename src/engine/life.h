@@ -8,10 +8,13 @@
 #include "ferry.h"
 #include "port/port.h"
 
+struct fy_starts;
+
 int fy_life_create(fy_port *port, ferry_options *resolved, uint32_t first_seq, ferry **engine_p);
 /* The same in two parts. All that can fail on one rank alone is done in the first, which then tells
  * the others; the second waits for what they say. When it fails it does so on all ranks, nothing is
- * left of the engine, and the port is the caller's to close. `status`: what failed before, with the
+ * left of the engine, and the port is the caller's to close. `starts`: what the program may start
+ * beside it, or NULL; it goes over in any case. `status`: what failed before, with the
  * thread's last error, or 0. */
 struct fy_opening {
 	fy_port *port;
@@ -20,8 +23,8 @@ struct fy_opening {
 	bool known;    /* all ranks know already that there will be no engine */
 	char text[FY_SENTENCE];
 };
-void fy_life_prepare(struct fy_opening *opening, fy_port *port, ferry_options *resolved,
-                     uint32_t first_seq, int status);
+void fy_life_prepare(struct fy_opening *opening, fy_port *port, struct fy_starts *starts,
+                     ferry_options *resolved, uint32_t first_seq, int status);
 int fy_life_settle(struct fy_opening *opening, ferry **engine_p);
 /* After progress->stopped: frees what the helm owns, closes the port. */
 int fy_life_destroy(ferry *engine);

@@ -135,7 +135,7 @@ void fy_close_step(struct fy_progress *p)
 		fy_receives_cancel(p);
 	}
 	if (p->close.byes && p->starts)
-		p->link.port->ops->starts->end(p);
+		p->starts->ops->end(p->starts);
 	if (p->close.finished && !p->receives.n_posted && !p->link.tasks.first.first &&
 	    !p->commands.first && !(p->starts && p->starts->under_way)) {
 		p->close.stopped = true;

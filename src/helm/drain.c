@@ -61,7 +61,7 @@ static bool take_slow(struct fy_progress *p, const struct fy_record *r, uint32_t
 	if (r->op == FY_OP_FLUSH_ALL)
 		return fy_flush_all(p, r, stream);
 	if (r->op == FY_OP_START)
-		return p->link.port->ops->starts->take(p, r);
+		return p->starts->ops->take(p->starts, fy_record_data(r), fy_put_future_of(r));
 	struct fy_channel *ch = fy_peer_get(p, (int)r->rank);
 	if (!ch)
 		return false;

@@ -6,10 +6,13 @@
 #include "helm/errands.h"
 
 #include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
 #include <stdio.h>
 
 #include "ferry.h"
 #include "base/fail.h"
+#include "bulk/blocks.h"
 #include "bulk/bulk.h"
 #include "bulk/memory.h"
 #include "future/future.h"
@@ -78,4 +81,9 @@ bool fy_errands_copy_stats(struct fy_progress *p, struct fy_command *c)
 	*s = p->link.stats;
 	s->memory_held = fy_bulk_held(p);
 	return true;
+}
+
+void *fy_errands_get_block(ferry *engine, size_t nbytes, uint64_t beside)
+{
+	return fy_blocks_get(fy_progress_of(engine), nbytes, beside);
 }

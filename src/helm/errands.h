@@ -3,6 +3,7 @@
 #define FY_HELM_ERRANDS_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "ferry.h"
@@ -35,6 +36,9 @@ struct fy_errand_fence {
 	ferry_future *future;
 	char why[200]; /* it cannot begin */
 };
+/* By the holder of the helm: fy_blocks_get. */
+void *fy_errands_get_block(ferry *engine, size_t nbytes, uint64_t beside);
+
 bool fy_errands_add_deadline(struct fy_progress *p, struct fy_command *c);
 bool fy_errands_set_handler(struct fy_progress *p, struct fy_command *c);
 bool fy_errands_set_memory(struct fy_progress *p, struct fy_command *c);

@@ -59,7 +59,7 @@ struct fy_progress {
 	struct fy_commands commands;
 	struct fy_timers timers;
 	struct fy_agree agree;
-	struct fy_starts *starts; /* NULL until the first */
+	struct fy_starts *starts; /* or NULL */
 	struct fy_mail mail;
 	struct fy_close close;
 };

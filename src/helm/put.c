@@ -46,7 +46,8 @@ static ferry_message *message_of(const struct fy_record *r)
 void fy_put_fail(struct fy_progress *p, const struct fy_record *r, int status, const char *detail)
 {
 	if (r->op == FY_OP_START) {
-		p->link.port->ops->starts->fail(p, r, status, detail);
+		p->starts->ops->fail(p->starts, fy_record_data(r), fy_put_future_of(r), status,
+		                     detail);
 		return;
 	}
 	ferry_future *future = fy_put_future_of(r);

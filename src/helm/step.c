@@ -71,8 +71,9 @@ bool fy_step_once(struct fy_progress *p, bool user_code)
 		/* neither an announcement nor a reply waits for a chunk to be copied */
 		fy_sends_all(p);
 	fy_bulk_step(p);
-	if (p->starts && p->starts->under_way)
-		p->link.port->ops->starts->step(p);
+	if (p->starts && p->starts->under_way &&
+	    p->starts->ops->step(p->starts, !p->link.worked, p->link.user_code))
+		p->link.worked = true;
 	fy_agree_step(p);
 	if (p->close.begun)
 		fy_close_step(p);

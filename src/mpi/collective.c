@@ -30,21 +30,21 @@
 
 #include "ferry.h"
 #include "base/log.h"
+#include "base/order.h"
 #include "future/future.h"
-#include "helm/progress.h"
 #include "mpi/gather.h"
 #include "mpi/requests.h"
 #include "mpi/start.h"
 #include "mpi/starts.h"
 #include "shared/engine.h"
 
-static void collective_done(struct fy_progress *p, const struct fy_waiting *w,
+static void collective_done(struct fy_mpi_starts *s, const struct fy_waiting *w,
                             const MPI_Status *mpi, int code)
 {
 	if (mpi)
-		fy_start_complete(p, w->future, w->what, NULL, code);
+		fy_start_complete(s->starts.engine, w->future, w->what, NULL, code);
 	else
-		fy_start_fail(p, w->future, w->what, FERRY_ESTOPPED,
+		fy_start_fail(s->starts.engine, w->future, w->what, FERRY_ESTOPPED,
 		              "the engine was closed while a rank was gone");
 }
 
@@ -66,9 +66,8 @@ static int call(const struct fy_start *a, MPI_Comm comm, MPI_Request *request)
 	}
 }
 
-static bool begin_one(struct fy_progress *p, const struct fy_start *a, ferry_future *future)
+static bool begin_one(struct fy_mpi_starts *s, const struct fy_start *a, ferry_future *future)
 {
-	struct fy_mpi_starts *s = fy_mpi_starts_of(p);
 	MPI_Request request = MPI_REQUEST_NULL;
 	if (!fy_requests_reserve(&s->requests, 1))
 		return false;
@@ -76,17 +75,17 @@ static bool begin_one(struct fy_progress *p, const struct fy_start *a, ferry_fut
 	if (fy_start_again(s, code))
 		return false;
 	if (code != MPI_SUCCESS || request == MPI_REQUEST_NULL)
-		fy_start_complete(p, future, a->what, NULL, code);
+		fy_start_complete(s->starts.engine, future, a->what, NULL, code);
 	else
 		fy_requests_add(&s->requests, request, collective_done, a->what)->future = future;
 	return true;
 }
 
-static bool begin_now(struct fy_progress *p, const struct fy_start *a, ferry_future *future)
+static bool begin_now(struct fy_mpi_starts *s, const struct fy_start *a, ferry_future *future)
 {
-	bool begun = a->what == FY_START_GATHER ? fy_gather_begin(p, a, future)
-	                                        : begin_one(p, a, future);
-	fy_mpi_starts_of(p)->n_collectives += begun;
+	bool begun = a->what == FY_START_GATHER ? fy_gather_begin(s, a, future)
+	                                        : begin_one(s, a, future);
+	s->n_collectives += begun;
 	return begun;
 }
 
@@ -125,23 +124,22 @@ static bool same_everywhere(const struct fy_comparison *c)
 	return true;
 }
 
-static void differ(struct fy_progress *p, const struct fy_comparison *c)
+static void differ(struct fy_mpi_starts *s, const struct fy_comparison *c)
 {
 	char text[160];
 	snprintf(text, sizeof text,
 	         "%s is collective number %u of this engine here, and other ranks call another "
 	         "one, with another root or with other lengths",
 	         fy_start_name(c->start.what), c->number);
-	fy_start_fail(p, c->future, c->start.what, FERRY_EMPI, text);
-	fy_log(p->link.engine->log, "%s", text);
+	fy_start_fail(s->starts.engine, c->future, c->start.what, FERRY_EMPI, text);
+	fy_log(s->starts.engine->log, "%s", text);
 }
 
-static void next_check(struct fy_progress *p);
+static void next_check(struct fy_mpi_starts *s);
 
 /* The first is over, one way or the other. */
-static void drop_check(struct fy_progress *p)
+static void drop_check(struct fy_mpi_starts *s)
 {
-	struct fy_mpi_starts *s = fy_mpi_starts_of(p);
 	struct fy_comparison *c = s->checks;
 	s->checks = c->next;
 	if (!s->checks)
@@ -150,7 +148,7 @@ static void drop_check(struct fy_progress *p)
 	free(c);
 }
 
-static void check_done(struct fy_progress *p, const struct fy_waiting *w, const MPI_Status *mpi,
+static void check_done(struct fy_mpi_starts *s, const struct fy_waiting *w, const MPI_Status *mpi,
                        int code)
 {
 	struct fy_comparison *c = w->arg;
@@ -160,18 +158,17 @@ static void check_done(struct fy_progress *p, const struct fy_waiting *w, const 
 	c->compared = code == MPI_SUCCESS && same_everywhere(c);
 	if (!c->compared) {
 		if (code != MPI_SUCCESS)
-			fy_start_complete(p, c->future, c->start.what, NULL, code);
+			fy_start_complete(s->starts.engine, c->future, c->start.what, NULL, code);
 		else
-			differ(p, c);
-		drop_check(p);
+			differ(s, c);
+		drop_check(s);
 	}
-	next_check(p);
+	next_check(s);
 }
 
 /* False: no memory, again later. */
-static bool compare(struct fy_progress *p, struct fy_comparison *c)
+static bool compare(struct fy_mpi_starts *s, struct fy_comparison *c)
 {
-	struct fy_mpi_starts *s = fy_mpi_starts_of(p);
 	struct fy_waiting w = { .done = check_done, .arg = c, .what = c->start.what };
 	MPI_Request request = MPI_REQUEST_NULL;
 	MPI_Status none = { 0 };
@@ -188,24 +185,22 @@ static bool compare(struct fy_progress *p, struct fy_comparison *c)
 	if (code == MPI_SUCCESS)
 		fy_requests_add(&s->requests, request, check_done, w.what)->arg = c;
 	else
-		check_done(p, &w, &none, code);
+		check_done(s, &w, &none, code);
 	return true;
 }
 
 /* As far as there is memory: the other ranks wait for ours, so nothing is left out. */
-static void next_check(struct fy_progress *p)
+static void next_check(struct fy_mpi_starts *s)
 {
-	struct fy_mpi_starts *s = fy_mpi_starts_of(p);
 	while (s->checks && s->checks->compared &&
-	       begin_now(p, &s->checks->start, s->checks->future))
-		drop_check(p);
+	       begin_now(s, &s->checks->start, s->checks->future))
+		drop_check(s);
 	if (s->checks && !s->checks->compared && !s->checks->compares)
-		compare(p, s->checks);
+		compare(s, s->checks);
 }
 
-static bool begin_checked(struct fy_progress *p, const struct fy_start *a, ferry_future *future)
+static bool begin_checked(struct fy_mpi_starts *s, const struct fy_start *a, ferry_future *future)
 {
-	struct fy_mpi_starts *s = fy_mpi_starts_of(p);
 	struct fy_comparison *c = malloc(sizeof *c);
 	if (!c)
 		return false;
@@ -213,40 +208,38 @@ static bool begin_checked(struct fy_progress *p, const struct fy_start *a, ferry
 	*(s->checks_last ? &s->checks_last->next : &s->checks) = c;
 	s->checks_last = c;
 	if (s->n_checks++ == 0)
-		next_check(p);
+		next_check(s);
 	return true;
 }
 
-bool fy_collective_begin(struct fy_progress *p, const struct fy_start *a, ferry_future *future)
+bool fy_collective_begin(struct fy_mpi_starts *s, const struct fy_start *a, ferry_future *future)
 {
-	if (p->close.byes) {
-		fy_start_fail(p, future, a->what, FERRY_ESTOPPED,
+	if (fy_load_acquire_32(&s->starts.engine->phase) == FY_STOPPED) {
+		fy_start_fail(s->starts.engine, future, a->what, FERRY_ESTOPPED,
 		              "the engine was closed before it was started");
 		return true;
 	}
 	if (future)
 		fy_future_depart(future);
-	return FY_COLLECTIVE_CHECKS ? begin_checked(p, a, future) : begin_now(p, a, future);
+	return FY_COLLECTIVE_CHECKS ? begin_checked(s, a, future) : begin_now(s, a, future);
 }
 
-void fy_collective_step(struct fy_progress *p)
+void fy_collective_step(struct fy_mpi_starts *s)
 {
-	struct fy_mpi_starts *s = fy_mpi_starts_of(p);
 	if (s->unsent)
-		fy_gather_step(p);
+		fy_gather_step(s);
 	if (s->checks)
-		next_check(p);
+		next_check(s);
 }
 
-void fy_collective_abandon(struct fy_progress *p)
+void fy_collective_abandon(struct fy_mpi_starts *s)
 {
-	struct fy_mpi_starts *s = fy_mpi_starts_of(p);
-	fy_gather_abandon(p);
+	fy_gather_abandon(s);
 	while (s->checks) {
 		struct fy_comparison *c = s->checks;
 		bool mine = !c->compares; /* else MPI may write to it yet */
 		s->checks = c->next;
-		fy_start_fail(p, c->future, c->start.what, FERRY_ESTOPPED,
+		fy_start_fail(s->starts.engine, c->future, c->start.what, FERRY_ESTOPPED,
 		              "the engine was closed while a rank was gone");
 		if (mine)
 			free(c);

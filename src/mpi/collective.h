@@ -7,7 +7,7 @@
 
 #include "ferry.h"
 
-struct fy_progress;
+struct fy_mpi_starts;
 struct fy_start;
 
 /* Do ranks compare what they are about to do, before they do it? Sanitizer builds, or
@@ -25,10 +25,10 @@ struct fy_start;
 
 /* Start one, in the order of these calls. The reference of the future goes over. False: no
  * memory now. */
-bool fy_collective_begin(struct fy_progress *p, const struct fy_start *a, ferry_future *future);
+bool fy_collective_begin(struct fy_mpi_starts *s, const struct fy_start *a, ferry_future *future);
 /* What found no memory before tries again. */
-void fy_collective_step(struct fy_progress *p);
+void fy_collective_step(struct fy_mpi_starts *s);
 /* The engine ends in disorder: those that wait to be compared. */
-void fy_collective_abandon(struct fy_progress *p);
+void fy_collective_abandon(struct fy_mpi_starts *s);
 
 #endif

@@ -17,9 +17,8 @@
 
 #include "ferry.h"
 #include "base/log.h"
-#include "bulk/blocks.h"
 #include "future/future.h"
-#include "helm/progress.h"
+#include "helm/errands.h"
 #include "mpi/error.h"
 #include "mpi/requests.h"
 #include "mpi/start.h"
@@ -46,7 +45,7 @@ struct fy_gather {
 	uint64_t lengths[];     /* the root's, by rank */
 };
 
-static void gather_finish(struct fy_progress *p, struct fy_gather *g)
+static void gather_finish(struct fy_mpi_starts *s, struct fy_gather *g)
 {
 	if (g->status == FERRY_OK && g->code == MPI_SUCCESS && g->message && g->future) {
 		if (fy_future_claim(g->future)) {
@@ -57,9 +56,9 @@ static void gather_finish(struct fy_progress *p, struct fy_gather *g)
 		}
 		ferry_future_release(g->future);
 	} else if (g->status) {
-		fy_start_fail(p, g->future, FY_START_GATHER, g->status, g->detail);
+		fy_start_fail(s->starts.engine, g->future, FY_START_GATHER, g->status, g->detail);
 	} else {
-		fy_start_complete(p, g->future, FY_START_GATHER, NULL, g->code);
+		fy_start_complete(s->starts.engine, g->future, FY_START_GATHER, NULL, g->code);
 	}
 	if (g->kept)
 		return;
@@ -68,7 +67,7 @@ static void gather_finish(struct fy_progress *p, struct fy_gather *g)
 	free(g);
 }
 
-static void part_done(struct fy_progress *p, const struct fy_waiting *w, const MPI_Status *mpi,
+static void part_done(struct fy_mpi_starts *s, const struct fy_waiting *w, const MPI_Status *mpi,
                       int code)
 {
 	struct fy_gather *g = w->arg;
@@ -80,191 +79,184 @@ static void part_done(struct fy_progress *p, const struct fy_waiting *w, const M
 	if (code != MPI_SUCCESS && g->code == MPI_SUCCESS)
 		g->code = code;
 	if (--g->open == 0)
-		gather_finish(p, g);
+		gather_finish(s, g);
 }
 
-static void gather_add(struct fy_progress *p, struct fy_gather *g, int code, MPI_Request request,
+static void gather_add(struct fy_mpi_starts *s, struct fy_gather *g, int code, MPI_Request request,
                        fy_request_done *done)
 {
 	if (code != MPI_SUCCESS) {
 		g->code = code;
 		return;
 	}
-	fy_requests_add(&fy_mpi_starts_of(p)->requests, request, done, FY_START_GATHER)->arg = g;
+	fy_requests_add(&s->requests, request, done, FY_START_GATHER)->arg = g;
 	g->open++;
 }
 
 /* One attachment a rank. */
-static bool gather_room(struct fy_progress *p, struct fy_gather *g)
+static bool gather_room(struct fy_mpi_starts *s, struct fy_gather *g)
 {
-	size_t size = (size_t)p->link.engine->size;
-	ferry_message *m = fy_message_new(p->link.engine, 0, 0);
+	size_t size = (size_t)s->starts.engine->size;
+	ferry_message *m = fy_message_new(s->starts.engine, 0, 0);
 	g->message = m;
-	if (!m || fy_message_room_for(m, size) ||
-	    !fy_requests_reserve(&fy_mpi_starts_of(p)->requests, size))
+	if (!m || fy_message_room_for(m, size) || !fy_requests_reserve(&s->requests, size))
 		return false;
 	m->flags = FY_MESSAGE_RECEIVED;
-	m->source = p->link.engine->rank;
+	m->source = s->starts.engine->rank;
 	uint64_t given = 0;
 	for (size_t i = 0; i < size; i++) {
 		struct fy_attachment *a = &m->attachments[i];
-		void *data = fy_blocks_get(p, g->lengths[i], given);
+		void *data = fy_errands_get_block(s->starts.engine, g->lengths[i], given);
 		if (!data)
 			return false;
 		*a = (struct fy_attachment){ .data = data, .nbytes = g->lengths[i], .owned = true };
-		given += fy_block_room(p->link.engine, g->lengths[i]);
+		given += fy_block_room(s->starts.engine, g->lengths[i]);
 	}
 	return true;
 }
 
-static void receive_parts(struct fy_progress *p, struct fy_gather *g)
+static void receive_parts(struct fy_mpi_starts *s, struct fy_gather *g)
 {
-	for (int i = 0; i < p->link.engine->size; i++) {
+	for (int i = 0; i < s->starts.engine->size; i++) {
 		struct fy_attachment *a = &g->message->attachments[i];
 		MPI_Request request = MPI_REQUEST_NULL;
-		if (i == p->link.engine->rank && a->nbytes)
+		if (i == s->starts.engine->rank && a->nbytes)
 			memcpy(a->data, g->data, a->nbytes);
-		if (i == p->link.engine->rank || !a->nbytes)
+		if (i == s->starts.engine->rank || !a->nbytes)
 			continue;
-		int code = MPI_Irecv(a->data, (int)a->nbytes, MPI_BYTE, i, g->tag,
-		                     fy_mpi_starts_of(p)->collectives, &request);
-		gather_add(p, g, code, request, part_done);
+		int code = MPI_Irecv(a->data, (int)a->nbytes, MPI_BYTE, i, g->tag, s->collectives,
+		                     &request);
+		gather_add(s, g, code, request, part_done);
 	}
 }
 
 /* MPI goes on with it by itself: there may be no memory to wait for it. */
-static void leave_to_mpi(struct fy_progress *p, int code, MPI_Request *request)
+static void leave_to_mpi(struct fy_mpi_starts *s, int code, MPI_Request *request)
 {
 	if (code == MPI_SUCCESS && *request != MPI_REQUEST_NULL)
 		code = MPI_Request_free(request);
 	if (code != MPI_SUCCESS)
-		fy_log(p->link.engine->log, "%s",
+		fy_log(s->starts.engine->log, "%s",
 		       fy_mpi_error_text("the root of a ferry_gather", code));
 }
 
 /* To those who wait for it; to all when the lengths did not come. */
-static void send_word(struct fy_progress *p, struct fy_gather *g, const int *word, bool lengths)
+static void send_word(struct fy_mpi_starts *s, struct fy_gather *g, const int *word, bool lengths)
 {
-	for (int i = 0; i < p->link.engine->size; i++) {
+	for (int i = 0; i < s->starts.engine->size; i++) {
 		MPI_Request request = MPI_REQUEST_NULL;
-		if (i == p->link.engine->rank || (lengths && g->lengths[i] <= GATHER_SHORT))
+		if (i == s->starts.engine->rank || (lengths && g->lengths[i] <= GATHER_SHORT))
 			continue;
-		int code = MPI_Isend(word, 1, MPI_INT, i, g->tag, fy_mpi_starts_of(p)->collectives,
-		                     &request);
-		leave_to_mpi(p, code, &request);
+		int code = MPI_Isend(word, 1, MPI_INT, i, g->tag, s->collectives, &request);
+		leave_to_mpi(s, code, &request);
 	}
 }
 
 /* What was sent at once is received all the same, so that no later receive meets it. */
-static void receive_for_nobody(struct fy_progress *p, const struct fy_gather *g)
+static void receive_for_nobody(struct fy_mpi_starts *s, const struct fy_gather *g)
 {
 	static char nobody[GATHER_SHORT];
-	for (int i = 0; i < p->link.engine->size; i++) {
+	for (int i = 0; i < s->starts.engine->size; i++) {
 		MPI_Request request = MPI_REQUEST_NULL;
-		if (i == p->link.engine->rank || !g->lengths[i] || g->lengths[i] > GATHER_SHORT)
+		if (i == s->starts.engine->rank || !g->lengths[i] || g->lengths[i] > GATHER_SHORT)
 			continue;
 		int code = MPI_Irecv(nobody, (int)sizeof nobody, MPI_BYTE, i, g->tag,
-		                     fy_mpi_starts_of(p)->collectives, &request);
-		leave_to_mpi(p, code, &request);
+		                     s->collectives, &request);
+		leave_to_mpi(s, code, &request);
 	}
 }
 
 /* The root knows how long they are. */
-static void ask_for_parts(struct fy_progress *p, struct fy_gather *g)
+static void ask_for_parts(struct fy_mpi_starts *s, struct fy_gather *g)
 {
 	static const int go = FERRY_OK, no = FERRY_ENOMEM;
-	if (gather_room(p, g)) {
-		receive_parts(p, g);
-		send_word(p, g, &go, true);
+	if (gather_room(s, g)) {
+		receive_parts(s, g);
+		send_word(s, g, &go, true);
 		return;
 	}
 	g->status = no;
 	g->detail = "no memory for what the ranks give";
-	receive_for_nobody(p, g);
-	send_word(p, g, &no, true);
+	receive_for_nobody(s, g);
+	send_word(s, g, &no, true);
 }
 
-static void lengths_done(struct fy_progress *p, const struct fy_waiting *w, const MPI_Status *mpi,
+static void lengths_done(struct fy_mpi_starts *s, const struct fy_waiting *w, const MPI_Status *mpi,
                          int code)
 {
 	static const int failed = FERRY_EMPI;
 	struct fy_gather *g = w->arg;
-	if (mpi && g->root == p->link.engine->rank) {
+	if (mpi && g->root == s->starts.engine->rank) {
 		if (code == MPI_SUCCESS)
-			ask_for_parts(p, g);
+			ask_for_parts(s, g);
 		else
-			send_word(p, g, &failed, false);
+			send_word(s, g, &failed, false);
 	}
-	part_done(p, w, mpi, code);
+	part_done(s, w, mpi, code);
 }
 
 /* False: no memory for the request, again later. */
-static bool send_part(struct fy_progress *p, struct fy_gather *g)
+static bool send_part(struct fy_mpi_starts *s, struct fy_gather *g)
 {
-	struct fy_mpi_starts *s = fy_mpi_starts_of(p);
 	MPI_Request request = MPI_REQUEST_NULL;
 	if (!fy_requests_reserve(&s->requests, 1))
 		return false;
 	int code = MPI_Isend(g->data, (int)g->mine, MPI_BYTE, g->root, g->tag, s->collectives,
 	                     &request);
-	gather_add(p, g, code, request, part_done);
+	gather_add(s, g, code, request, part_done);
 	return true;
 }
 
-static void word_done(struct fy_progress *p, const struct fy_waiting *w, const MPI_Status *mpi,
+static void word_done(struct fy_mpi_starts *s, const struct fy_waiting *w, const MPI_Status *mpi,
                       int code)
 {
-	struct fy_mpi_starts *s = fy_mpi_starts_of(p);
 	struct fy_gather *g = w->arg;
 	if (mpi && code == MPI_SUCCESS && g->word != FERRY_OK) {
 		g->status = g->word;
 		g->detail = g->word == FERRY_ENOMEM
 		                    ? "the root has no memory for what the ranks give"
 		                    : "MPI failed at the root";
-	} else if (mpi && code == MPI_SUCCESS && !send_part(p, g)) {
+	} else if (mpi && code == MPI_SUCCESS && !send_part(s, g)) {
 		g->next = s->unsent;
 		s->unsent = g;
 		s->n_unsent++;
 		return; /* the word counts as open until then */
 	}
-	part_done(p, w, mpi, code);
+	part_done(s, w, mpi, code);
 }
 
 /* Those that found no memory a while ago. */
-void fy_gather_step(struct fy_progress *p)
+void fy_gather_step(struct fy_mpi_starts *s)
 {
-	struct fy_mpi_starts *s = fy_mpi_starts_of(p);
-	while (s->unsent && send_part(p, s->unsent)) {
+	while (s->unsent && send_part(s, s->unsent)) {
 		struct fy_gather *g = s->unsent;
 		s->unsent = g->next;
 		s->n_unsent--;
 		if (--g->open == 0)
-			gather_finish(p, g);
+			gather_finish(s, g);
 	}
 }
 
 /* What this rank does beside telling its length. */
-static void begin_part(struct fy_progress *p, struct fy_gather *g)
+static void begin_part(struct fy_mpi_starts *s, struct fy_gather *g)
 {
-	struct fy_mpi_starts *s = fy_mpi_starts_of(p);
 	MPI_Request request = MPI_REQUEST_NULL;
 	if (g->mine > GATHER_SHORT) {
 		int code =
 			MPI_Irecv(&g->word, 1, MPI_INT, g->root, g->tag, s->collectives, &request);
-		gather_add(p, g, code, request, word_done);
+		gather_add(s, g, code, request, word_done);
 	} else if (g->mine) {
 		int code = MPI_Isend(g->data, (int)g->mine, MPI_BYTE, g->root, g->tag,
 		                     s->collectives, &request);
-		gather_add(p, g, code, request, part_done);
+		gather_add(s, g, code, request, part_done);
 	}
 }
 
-bool fy_gather_begin(struct fy_progress *p, const struct fy_start *a, ferry_future *future)
+bool fy_gather_begin(struct fy_mpi_starts *s, const struct fy_start *a, ferry_future *future)
 {
 	static const int failed = FERRY_EMPI;
-	struct fy_mpi_starts *s = fy_mpi_starts_of(p);
-	bool root = a->peer == p->link.engine->rank;
-	size_t lengths = root ? (size_t)p->link.engine->size * sizeof(uint64_t) : 0;
+	bool root = a->peer == s->starts.engine->rank;
+	size_t lengths = root ? (size_t)s->starts.engine->size * sizeof(uint64_t) : 0;
 	MPI_Request request = MPI_REQUEST_NULL;
 	struct fy_gather *g =
 		fy_requests_reserve(&s->requests, 2) ? calloc(1, sizeof *g + lengths) : NULL;
@@ -272,7 +264,7 @@ bool fy_gather_begin(struct fy_progress *p, const struct fy_start *a, ferry_futu
 		return false;
 	*g = (struct fy_gather){ .future = future,
 		                 .root = a->peer,
-		                 .tag = (int)(s->n_collectives % (uint32_t)p->link.port->tag_max),
+		                 .tag = (int)(s->n_collectives % (uint32_t)s->tag_max),
 		                 .mine = a->collective.nbytes,
 		                 .data = a->collective.from,
 		                 .open = 1 };
@@ -282,24 +274,23 @@ bool fy_gather_begin(struct fy_progress *p, const struct fy_start *a, ferry_futu
 		free(g);
 		return false;
 	}
-	gather_add(p, g, code, request, lengths_done);
+	gather_add(s, g, code, request, lengths_done);
 	if (!root && code == MPI_SUCCESS)
-		begin_part(p, g);
+		begin_part(s, g);
 	else if (root && code != MPI_SUCCESS)
-		send_word(p, g, &failed, false);
+		send_word(s, g, &failed, false);
 	if (--g->open == 0)
-		gather_finish(p, g);
+		gather_finish(s, g);
 	return true;
 }
 
-void fy_gather_abandon(struct fy_progress *p)
+void fy_gather_abandon(struct fy_mpi_starts *s)
 {
-	struct fy_mpi_starts *s = fy_mpi_starts_of(p);
 	while (s->unsent) {
 		struct fy_gather *g = s->unsent;
 		const struct fy_waiting w = { .arg = g };
 		s->unsent = g->next;
-		part_done(p, &w, NULL, MPI_SUCCESS);
+		part_done(s, &w, NULL, MPI_SUCCESS);
 	}
 	s->n_unsent = 0;
 }

@@ -6,11 +6,11 @@
 
 #include "ferry.h"
 
-struct fy_progress;
+struct fy_mpi_starts;
 struct fy_start;
 
-void fy_gather_step(struct fy_progress *p);
-bool fy_gather_begin(struct fy_progress *p, const struct fy_start *a, ferry_future *future);
-void fy_gather_abandon(struct fy_progress *p);
+void fy_gather_step(struct fy_mpi_starts *s);
+bool fy_gather_begin(struct fy_mpi_starts *s, const struct fy_start *a, ferry_future *future);
+void fy_gather_abandon(struct fy_mpi_starts *s);
 
 #endif

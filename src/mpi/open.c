@@ -30,6 +30,7 @@
 #include "helm/loop.h"
 #include "mpi/life.h"
 #include "mpi/port.h"
+#include "mpi/starts.h"
 #include "port/port.h"
 #include "shared/engine.h"
 #include "shared/thread.h"
@@ -72,7 +73,10 @@ static int open_engine(struct opening *o)
 	if (!port)
 		return status;
 	o->told = true;
-	fy_life_prepare(&opening, port, &o->options, 1, status);
+	struct fy_starts *starts = status ? NULL : fy_mpi_starts_new(port);
+	if (!status && !starts)
+		status = FERRY_ENOMEM; /* with a sentence */
+	fy_life_prepare(&opening, port, starts, &o->options, 1, status);
 	status = fy_life_settle(&opening, &o->engine);
 	if (status) {
 		port->ops->close(port, true);

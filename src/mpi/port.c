@@ -39,7 +39,6 @@
 #include "mpi/error.h"
 #include "mpi/life.h"
 #include "mpi/shield.h"
-#include "mpi/starts.h"
 #include "mpi/verdict.h"
 #include "port/port.h"
 #include "wire/header.h"
@@ -331,7 +330,6 @@ static const struct fy_port_ops mpi_ops = {
 	.settle = fy_mpi_verdict_settle,
 	.close = mpi_close,
 	.error = mpi_error,
-	.starts = &fy_mpi_starts,
 };
 
 static int duplicate(MPI_Comm from, MPI_Comm *to)

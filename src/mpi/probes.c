@@ -187,9 +187,9 @@ unsigned fy_probes_look(struct fy_probes *probes)
 
 /* ---- begin and end ------------------------------------------------------------------ */
 
-bool fy_probes_begin(struct fy_progress *p, const struct fy_start *a, ferry_future *future)
+bool fy_probes_begin(struct fy_mpi_starts *s, const struct fy_start *a, ferry_future *future)
 {
-	struct fy_probes *probes = &fy_mpi_starts_of(p)->probes;
+	struct fy_probes *probes = &s->probes;
 	struct fy_pattern *pattern = find(probes, a);
 	struct probe *probe = malloc(sizeof *probe);
 	if (probe && !pattern)
@@ -198,7 +198,7 @@ bool fy_probes_begin(struct fy_progress *p, const struct fy_start *a, ferry_futu
 		free(probe);
 		return false;
 	}
-	if (!fy_start_depart(p, future, a->what)) {
+	if (!fy_start_depart(s->starts.engine, future, a->what)) {
 		free(probe);
 		drop_empty(probes);
 		return true;

@@ -8,7 +8,7 @@
 
 struct ferry_future;
 struct fy_pattern;
-struct fy_progress;
+struct fy_mpi_starts;
 struct fy_start;
 
 struct fy_probes {
@@ -18,7 +18,8 @@ struct fy_probes {
 };
 
 /* False: no memory, nothing happened. Otherwise the future's reference is taken over. */
-bool fy_probes_begin(struct fy_progress *p, const struct fy_start *a, struct ferry_future *future);
+bool fy_probes_begin(struct fy_mpi_starts *s, const struct fy_start *a,
+                     struct ferry_future *future);
 /* Ask MPI for some of them. How many ended. */
 unsigned fy_probes_look(struct fy_probes *probes);
 /* Forget those whose future was given up. */

@@ -225,7 +225,7 @@ static int code_of(int class, const MPI_Status *status)
 }
 
 /* All of a block: it leaves as it is, before done() may add others. */
-static void visit_whole(struct fy_requests *r, struct fy_progress *p, struct fy_request_block *b,
+static void visit_whole(struct fy_requests *r, struct fy_mpi_starts *s, struct fy_request_block *b,
                         int class, struct found *f)
 {
 	unlink_block(r, b);
@@ -234,12 +234,12 @@ static void visit_whole(struct fy_requests *r, struct fy_progress *p, struct fy_
 		r->n_receives -= b->waiting[i].what == FY_START_RECV;
 	for (int i = 0; i < f->n; i++) {
 		const struct fy_waiting *w = &b->waiting[f->indices[i]];
-		w->done(p, w, &f->statuses[i], code_of(class, &f->statuses[i]));
+		w->done(s, w, &f->statuses[i], code_of(class, &f->statuses[i]));
 	}
 	spare(r, b);
 }
 
-static void visit_some(struct fy_requests *r, struct fy_progress *p, struct fy_request_block *b,
+static void visit_some(struct fy_requests *r, struct fy_mpi_starts *s, struct fy_request_block *b,
                        int class, struct found *f)
 {
 	for (int i = 0; i < f->n; i++) {
@@ -252,42 +252,42 @@ static void visit_some(struct fy_requests *r, struct fy_progress *p, struct fy_r
 	close_up(b);
 	merge_next(r, b);
 	for (int i = 0; i < f->n; i++)
-		f->waiting[i].done(p, &f->waiting[i], &f->statuses[i],
+		f->waiting[i].done(s, &f->waiting[i], &f->statuses[i],
 		                   code_of(class, &f->statuses[i]));
 }
 
 /* How many were done. The block may be gone afterwards. */
-static unsigned visit(struct fy_requests *r, struct fy_progress *p, struct fy_request_block *b)
+static unsigned visit(struct fy_requests *r, struct fy_mpi_starts *s, struct fy_request_block *b)
 {
 	struct found f;
 	if (b->look)
 		cancel_given_up(b, false);
 	int class = test_block(b, &f);
 	if (f.n && (unsigned)f.n == b->n)
-		visit_whole(r, p, b, class, &f);
+		visit_whole(r, s, b, class, &f);
 	else if (f.n)
-		visit_some(r, p, b, class, &f);
+		visit_some(r, s, b, class, &f);
 	else
 		merge_next(r, b);
 	return (unsigned)f.n;
 }
 
-static unsigned visit_oldest(struct fy_requests *r, struct fy_progress *p, unsigned *visits)
+static unsigned visit_oldest(struct fy_requests *r, struct fy_mpi_starts *s, unsigned *visits)
 {
 	unsigned done, all = 0;
 	do {
 		(*visits)++;
-		all += done = visit(r, p, r->first);
+		all += done = visit(r, s, r->first);
 	} while (done >= PLENTY && r->first && *visits < VISITS_MAX);
 	return all;
 }
 
-unsigned fy_requests_test(struct fy_requests *r, struct fy_progress *p, bool idle)
+unsigned fy_requests_test(struct fy_requests *r, struct fy_mpi_starts *s, bool idle)
 {
 	unsigned visits = 0, budget = idle ? VISITS_IDLE : 1, all = 0;
 	if (!r->first)
 		return 0;
-	all = visit_oldest(r, p, &visits);
+	all = visit_oldest(r, s, &visits);
 	size_t round = r->n / BLOCK + 1; /* no block twice */
 	while (budget && visits < VISITS_MAX && round--) {
 		if (!r->cursor)
@@ -296,7 +296,7 @@ unsigned fy_requests_test(struct fy_requests *r, struct fy_progress *p, bool idl
 		if (!b)
 			break;
 		r->cursor = b->next;
-		unsigned done = visit(r, p, b);
+		unsigned done = visit(r, s, b);
 		visits++;
 		budget -= done < PLENTY;
 		all += done;
@@ -306,14 +306,14 @@ unsigned fy_requests_test(struct fy_requests *r, struct fy_progress *p, bool idl
 
 /* ---- the end ---------------------------------------------------------------------- */
 
-size_t fy_requests_abandon(struct fy_requests *r, struct fy_progress *p)
+size_t fy_requests_abandon(struct fy_requests *r, struct fy_mpi_starts *s)
 {
 	size_t n = r->n;
 	while (r->first) {
 		struct fy_request_block *b = r->first;
 		r->first = b->next;
 		for (unsigned i = 0; i < b->n; i++)
-			b->waiting[i].done(p, &b->waiting[i], NULL, MPI_SUCCESS);
+			b->waiting[i].done(s, &b->waiting[i], NULL, MPI_SUCCESS);
 		free(b);
 	}
 	r->last = r->cursor = NULL;

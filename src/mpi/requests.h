@@ -14,12 +14,12 @@
 #include "ferry.h"
 #include "mpi/start.h"
 
-struct fy_progress;
+struct fy_mpi_starts;
 struct fy_waiting;
 
 /* `status` NULL: never, the engine ends and MPI keeps the request. `code`: MPI's. The future's
  * reference goes over to it. It may add requests. */
-typedef void fy_request_done(struct fy_progress *p, const struct fy_waiting *waiting,
+typedef void fy_request_done(struct fy_mpi_starts *s, const struct fy_waiting *waiting,
                              const MPI_Status *status, int code);
 
 /* What is to happen once a request is done. */
@@ -82,12 +82,12 @@ static inline struct fy_waiting *fy_requests_add(struct fy_requests *r, MPI_Requ
 }
 /* Test the oldest and some of the others; `idle`: there is nothing else to do. How many
  * were done. */
-unsigned fy_requests_test(struct fy_requests *r, struct fy_progress *p, bool idle);
+unsigned fy_requests_test(struct fy_requests *r, struct fy_mpi_starts *s, bool idle);
 /* Receives whose future was given up are cancelled as the test comes by; `all`: all receives,
  * at once. */
 void fy_requests_cancel(struct fy_requests *r, bool all);
 /* Forget all of them: done() with no status. How many there were. */
-size_t fy_requests_abandon(struct fy_requests *r, struct fy_progress *p);
+size_t fy_requests_abandon(struct fy_requests *r, struct fy_mpi_starts *s);
 void fy_requests_free(struct fy_requests *r);
 
 #endif

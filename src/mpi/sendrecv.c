@@ -20,18 +20,19 @@
 #include "mpi/start.h"
 #include "mpi/starts.h"
 
-static void finish(struct fy_progress *p, struct fy_sendrecv *both)
+static void finish(struct fy_mpi_starts *s, struct fy_sendrecv *both)
 {
 	const MPI_Status *status = both->has_status ? &both->status : NULL;
 	if (both->never)
 		fy_start_fail(
-			p, both->future, FY_START_SENDRECV, FERRY_ESTOPPED,
+			s->starts.engine, both->future, FY_START_SENDRECV, FERRY_ESTOPPED,
 			"the engine was closed while a rank was gone: the memory stays MPI's");
 	else if (both->cancelled && both->code == MPI_SUCCESS)
-		fy_start_fail(p, both->future, FY_START_SENDRECV, FERRY_ESTOPPED,
+		fy_start_fail(s->starts.engine, both->future, FY_START_SENDRECV, FERRY_ESTOPPED,
 		              "the engine was closed and no message had come");
 	else
-		fy_start_complete(p, both->future, FY_START_SENDRECV, status, both->code);
+		fy_start_complete(s->starts.engine, both->future, FY_START_SENDRECV, status,
+		                  both->code);
 	free(both);
 }
 
@@ -44,7 +45,7 @@ static void note_received(struct fy_sendrecv *both, const struct fy_waiting *w,
 		MPI_Test_cancelled(mpi, &both->cancelled);
 }
 
-static void half_done(struct fy_progress *p, const struct fy_waiting *w, const MPI_Status *mpi,
+static void half_done(struct fy_mpi_starts *s, const struct fy_waiting *w, const MPI_Status *mpi,
                       int code)
 {
 	struct fy_sendrecv *both = w->arg;
@@ -56,7 +57,7 @@ static void half_done(struct fy_progress *p, const struct fy_waiting *w, const M
 	if (both->code == MPI_SUCCESS)
 		both->code = code;
 	if (--both->open == 0)
-		finish(p, both);
+		finish(s, both);
 }
 
 static void await(struct fy_requests *requests, struct fy_sendrecv *both, MPI_Request request,
@@ -72,15 +73,15 @@ static void await(struct fy_requests *requests, struct fy_sendrecv *both, MPI_Re
 	both->open++;
 }
 
-bool fy_sendrecv_begin(struct fy_progress *p, const struct fy_start *a, ferry_future *future)
+bool fy_sendrecv_begin(struct fy_mpi_starts *s, const struct fy_start *a, ferry_future *future)
 {
-	struct fy_requests *requests = &fy_mpi_starts_of(p)->requests;
+	struct fy_requests *requests = &s->requests;
 	struct fy_sendrecv *both = a->message.more;
 	MPI_Request receive = MPI_REQUEST_NULL, send = MPI_REQUEST_NULL;
 	MPI_Comm comm = a->message.comm;
 	if (!fy_requests_reserve(requests, 2))
 		return false;
-	if (!fy_start_depart(p, future, a->what)) {
+	if (!fy_start_depart(s->starts.engine, future, a->what)) {
 		free(both);
 		return true;
 	}
@@ -98,6 +99,6 @@ bool fy_sendrecv_begin(struct fy_progress *p, const struct fy_start *a, ferry_fu
 	await(requests, both, receive, FY_START_RECV);
 	await(requests, both, send, FY_START_SEND);
 	if (both->open == 0)
-		finish(p, both);
+		finish(s, both);
 	return true;
 }

@@ -8,7 +8,7 @@
 
 #include "ferry.h"
 
-struct fy_progress;
+struct fy_mpi_starts;
 struct fy_start;
 
 /* What a record of FY_START_SENDRECV points to, beside the receive that stands in the record;
@@ -28,6 +28,6 @@ struct fy_sendrecv {
 };
 
 /* False: no memory, nothing happened. */
-bool fy_sendrecv_begin(struct fy_progress *p, const struct fy_start *a, ferry_future *future);
+bool fy_sendrecv_begin(struct fy_mpi_starts *s, const struct fy_start *a, ferry_future *future);
 
 #endif

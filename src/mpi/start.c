@@ -15,7 +15,6 @@
 #include "base/log.h"
 #include "base/order.h"
 #include "future/future.h"
-#include "helm/progress.h"
 #include "mpi/error.h"
 #include "mpi/starts.h"
 #include "shared/engine.h"
@@ -95,24 +94,24 @@ void fy_start_keep_status(ferry_future *future, const MPI_Status *mpi)
 	memcpy(future->mpi_status, mpi, sizeof *mpi);
 }
 
-void fy_start_fail(struct fy_progress *p, ferry_future *future, uint32_t what, int status,
+void fy_start_fail(ferry *engine, ferry_future *future, uint32_t what, int status,
                    const char *detail)
 {
 	if (!future)
-		fy_log(p->link.engine->log, "%s, for which nobody waits, failed: %s",
-		       fy_start_name(what), detail);
+		fy_log(engine->log, "%s, for which nobody waits, failed: %s", fy_start_name(what),
+		       detail);
 	else
 		fy_future_complete(future, status, detail);
 }
 
 /* Of the status of an operation that failed nothing is believed: neither source, tag nor count. */
-static void refuse(struct fy_progress *p, ferry_future *future, uint32_t what, int code)
+static void refuse(ferry *engine, ferry_future *future, uint32_t what, int code)
 {
 	MPI_Status empty;
 	const char *detail = text_of(what, code);
 	empty_status(&empty, MPI_ANY_SOURCE, code);
 	if (!future) {
-		fy_start_fail(p, NULL, what, FERRY_EMPI, detail);
+		fy_start_fail(engine, NULL, what, FERRY_EMPI, detail);
 		return;
 	}
 	if (fy_future_claim(future)) {
@@ -123,11 +122,11 @@ static void refuse(struct fy_progress *p, ferry_future *future, uint32_t what, i
 	ferry_future_release(future);
 }
 
-void fy_start_complete(struct fy_progress *p, ferry_future *future, uint32_t what,
-                       const MPI_Status *mpi, int code)
+void fy_start_complete(ferry *engine, ferry_future *future, uint32_t what, const MPI_Status *mpi,
+                       int code)
 {
 	if (code != MPI_SUCCESS) {
-		refuse(p, future, what, code);
+		refuse(engine, future, what, code);
 		return;
 	}
 	if (!future)
@@ -137,10 +136,10 @@ void fy_start_complete(struct fy_progress *p, ferry_future *future, uint32_t wha
 	fy_future_complete(future, FERRY_OK, NULL);
 }
 
-bool fy_start_depart(struct fy_progress *p, ferry_future *future, uint32_t what)
+bool fy_start_depart(ferry *engine, ferry_future *future, uint32_t what)
 {
-	if (p->close.byes) {
-		fy_start_fail(p, future, what, FERRY_ESTOPPED,
+	if (fy_load_acquire_32(&engine->phase) == FY_STOPPED) {
+		fy_start_fail(engine, future, what, FERRY_ESTOPPED,
 		              "the engine was closed before it was started");
 		return false;
 	}

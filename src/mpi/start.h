@@ -10,7 +10,6 @@
 #include "ferry_mpi.h"
 
 struct fy_mpi_starts;
-struct fy_progress;
 struct fy_sendrecv;
 
 /* What a program may start. */
@@ -71,12 +70,12 @@ const char *fy_start_name(uint32_t what);
 /* The future of an operation ends, and its reference is dropped; future NULL: failures go into the
  * log. `mpi`: the status to be kept of one that went well, or NULL: an empty one. `code`: MPI's,
  * or MPI_SUCCESS. */
-void fy_start_complete(struct fy_progress *p, ferry_future *future, uint32_t what,
-                       const MPI_Status *mpi, int code);
-void fy_start_fail(struct fy_progress *p, ferry_future *future, uint32_t what, int status,
+void fy_start_complete(ferry *engine, ferry_future *future, uint32_t what, const MPI_Status *mpi,
+                       int code);
+void fy_start_fail(ferry *engine, ferry_future *future, uint32_t what, int status,
                    const char *detail);
 /* Is it still wanted? Otherwise its future has been completed already. */
-bool fy_start_depart(struct fy_progress *p, ferry_future *future, uint32_t what);
+bool fy_start_depart(ferry *engine, ferry_future *future, uint32_t what);
 /* A receive from MPI_PROC_NULL: its request is over, and this is its status. MPI's code. */
 int fy_start_from_nobody(MPI_Request *request, MPI_Status *status);
 /* The future keeps this status: between claim and finish. */

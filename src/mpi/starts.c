@@ -32,11 +32,11 @@
 #include <string.h>
 
 #include "ferry.h"
+#include "base/fail.h"
 #include "base/order.h"
 #include "base/program.h"
 #include "future/future.h"
 #include "future/task.h"
-#include "helm/progress.h"
 #include "mpi/collective.h"
 #include "mpi/port.h"
 #include "mpi/probes.h"
@@ -48,7 +48,6 @@
 #include "shared/engine.h"
 #include "shared/tasks.h"
 #include "shared/thread.h"
-#include "wire/record.h"
 
 #define SPARE_MAX 256
 
@@ -60,7 +59,7 @@ _Static_assert(sizeof(MPI_Status) <= sizeof((ferry_future *)0)->mpi_status,
 struct fy_deferred {
 	struct fy_task task;
 	struct fy_deferred *next;
-	struct fy_progress *p;
+	struct fy_mpi_starts *owner;
 	struct fy_start start;
 	ferry_future *future;
 };
@@ -72,10 +71,9 @@ static void count(struct fy_mpi_starts *s)
 	s->starts.awaited = sure - s->requests.n_receives;
 }
 
-static struct fy_deferred *deferred_new(struct fy_progress *p, const struct fy_start *a,
+static struct fy_deferred *deferred_new(struct fy_mpi_starts *s, const struct fy_start *a,
                                         ferry_future *future)
 {
-	struct fy_mpi_starts *s = fy_mpi_starts_of(p);
 	struct fy_deferred *d = s->spare;
 	if (d) {
 		s->spare = d->next;
@@ -84,13 +82,13 @@ static struct fy_deferred *deferred_new(struct fy_progress *p, const struct fy_s
 		d = malloc(sizeof *d);
 	}
 	if (d)
-		*d = (struct fy_deferred){ .p = p, .start = *a, .future = future };
+		*d = (struct fy_deferred){ .owner = s, .start = *a, .future = future };
 	return d;
 }
 
 static void deferred_free(struct fy_deferred *d)
 {
-	struct fy_mpi_starts *s = fy_mpi_starts_of(d->p);
+	struct fy_mpi_starts *s = d->owner;
 	if (s->n_spare >= SPARE_MAX) {
 		free(d);
 		return;
@@ -122,26 +120,26 @@ static void release(struct fy_deferred *d)
 		return;
 	}
 	d->task.run = run_release;
-	fy_tasks_defer(&d->p->link.tasks.first, &d->task);
+	fy_tasks_defer(d->owner->starts.engine->deferred, &d->task);
 }
 
-static void never_done(struct fy_progress *p, const struct fy_waiting *w)
+static void never_done(struct fy_mpi_starts *s, const struct fy_waiting *w)
 {
-	fy_start_fail(p, w->future, w->what, FERRY_ESTOPPED,
+	fy_start_fail(s->starts.engine, w->future, w->what, FERRY_ESTOPPED,
 	              "the engine was closed while a rank was gone: the memory stays MPI's");
 }
 
-static void start_done(struct fy_progress *p, const struct fy_waiting *w, const MPI_Status *mpi,
+static void start_done(struct fy_mpi_starts *s, const struct fy_waiting *w, const MPI_Status *mpi,
                        int code)
 {
 	struct fy_deferred *d = w->arg;
 	if (!mpi) {
-		never_done(p, w);
+		never_done(s, w);
 		if (d)
 			deferred_free(d);
 		return;
 	}
-	fy_start_complete(p, w->future, w->what, mpi, code);
+	fy_start_complete(s->starts.engine, w->future, w->what, mpi, code);
 	if (d)
 		release(d);
 }
@@ -160,7 +158,7 @@ static void raise_failure(const struct fy_waiting *w, int code)
 	fy_mpi_shield_raise(comm, code);
 }
 
-static void message_done(struct fy_progress *p, const struct fy_waiting *w, const MPI_Status *mpi,
+static void message_done(struct fy_mpi_starts *s, const struct fy_waiting *w, const MPI_Status *mpi,
                          int code)
 {
 	int cancelled = 0;
@@ -174,23 +172,22 @@ static void message_done(struct fy_progress *p, const struct fy_waiting *w, cons
 	if (code != MPI_SUCCESS && w->what == FY_START_RECV)
 		raise_failure(w, code);
 	if (!mpi)
-		never_done(p, w);
+		never_done(s, w);
 	else if (cancelled && w->future)
 		fy_future_complete(w->future, FERRY_ESTOPPED,
 		                   "the engine was closed and no message had come");
 	else if (!cancelled)
-		fy_start_complete(p, w->future, w->what, mpi, code);
+		fy_start_complete(s->starts.engine, w->future, w->what, mpi, code);
 }
 
 /* False: no memory, nothing happened. */
-static bool begin_message(struct fy_progress *p, const struct fy_start *a, ferry_future *future)
+static bool begin_message(struct fy_mpi_starts *s, const struct fy_start *a, ferry_future *future)
 {
-	struct fy_mpi_starts *s = fy_mpi_starts_of(p);
 	MPI_Request request = MPI_REQUEST_NULL;
 	MPI_Status nobody;
 	if (!fy_requests_reserve(&s->requests, 1))
 		return false;
-	if (!fy_start_depart(p, future, a->what))
+	if (!fy_start_depart(s->starts.engine, future, a->what))
 		return true;
 	int code = a->what == FY_START_RECV
 	                   ? MPI_Irecv(a->message.buffer, a->count, a->message.type, a->peer,
@@ -202,7 +199,8 @@ static bool begin_message(struct fy_progress *p, const struct fy_start *a, ferry
 	if (fy_unlikely(from_nobody))
 		code = fy_start_from_nobody(&request, &nobody);
 	if (code != MPI_SUCCESS || request == MPI_REQUEST_NULL) {
-		fy_start_complete(p, future, a->what, from_nobody ? &nobody : NULL, code);
+		fy_start_complete(s->starts.engine, future, a->what, from_nobody ? &nobody : NULL,
+		                  code);
 		return true;
 	}
 	struct fy_waiting *w = fy_requests_add(&s->requests, request, message_done, a->what);
@@ -213,15 +211,14 @@ static bool begin_message(struct fy_progress *p, const struct fy_start *a, ferry
 }
 
 /* The message can be received by nobody else: so it is received, whatever became of the future. */
-static bool begin_matched(struct fy_progress *p, const struct fy_start *a, ferry_future *future)
+static bool begin_matched(struct fy_mpi_starts *s, const struct fy_start *a, ferry_future *future)
 {
-	struct fy_mpi_starts *s = fy_mpi_starts_of(p);
 	MPI_Message message = a->matched.message;
 	MPI_Request request = MPI_REQUEST_NULL;
 	if (!fy_requests_reserve(&s->requests, 1))
 		return false;
-	if (p->close.stopped) {
-		fy_start_fail(p, future, a->what, FERRY_ESTOPPED,
+	if (*s->starts.stopped) {
+		fy_start_fail(s->starts.engine, future, a->what, FERRY_ESTOPPED,
 		              "the engine was closed before it was started");
 		return true;
 	}
@@ -230,26 +227,26 @@ static bool begin_matched(struct fy_progress *p, const struct fy_start *a, ferry
 	int code = MPI_Imrecv(a->matched.buffer, a->count, a->matched.type, &message, &request);
 	fy_mpi_shield_down();
 	if (code != MPI_SUCCESS || request == MPI_REQUEST_NULL)
-		fy_start_complete(p, future, a->what, NULL, code);
+		fy_start_complete(s->starts.engine, future, a->what, NULL, code);
 	else
 		fy_requests_add(&s->requests, request, message_done, a->what)->future = future;
 	return true;
 }
 
-static bool begin(struct fy_progress *p, const struct fy_start *a, ferry_future *future)
+static bool begin(struct fy_mpi_starts *s, const struct fy_start *a, ferry_future *future)
 {
 	switch (a->what) {
 	case FY_START_SEND:
 	case FY_START_RECV:
-		return begin_message(p, a, future);
+		return begin_message(s, a, future);
 	case FY_START_SENDRECV:
-		return fy_sendrecv_begin(p, a, future);
+		return fy_sendrecv_begin(s, a, future);
 	case FY_START_PROBE:
-		return fy_probes_begin(p, a, future);
+		return fy_probes_begin(s, a, future);
 	case FY_START_MATCHED:
-		return begin_matched(p, a, future);
+		return begin_matched(s, a, future);
 	default:
-		return fy_collective_begin(p, a, future);
+		return fy_collective_begin(s, a, future);
 	}
 }
 
@@ -261,15 +258,14 @@ static void drop_arguments(const struct fy_start *a)
 }
 
 /* Takes the deferred one over. */
-static void call_start(struct fy_progress *p, struct fy_deferred *d)
+static void call_start(struct fy_mpi_starts *s, struct fy_deferred *d)
 {
-	struct fy_mpi_starts *s = fy_mpi_starts_of(p);
 	MPI_Request request = MPI_REQUEST_NULL;
 	int code = MPI_SUCCESS;
 	FY_PROGRAM("the function of ferry_start", &fy_program_no_op,
 	           code = d->start.fn.start(s->program, d->start.fn.arg, &request));
 	if (code != MPI_SUCCESS || request == MPI_REQUEST_NULL) {
-		fy_start_complete(p, d->future, FY_START_FN, NULL, code);
+		fy_start_complete(s->starts.engine, d->future, FY_START_FN, NULL, code);
 		release(d);
 		return;
 	}
@@ -281,30 +277,30 @@ static void call_start(struct fy_progress *p, struct fy_deferred *d)
 		deferred_free(d);
 }
 
-static void call_function(struct fy_progress *p, struct fy_deferred *d)
+static void call_function(struct fy_mpi_starts *s, struct fy_deferred *d)
 {
-	struct fy_mpi_starts *s = fy_mpi_starts_of(p);
 	if (!fy_program_may_run()) {
-		fy_start_fail(p, d->future, d->start.what, FERRY_ESTOPPED, "the process ends");
+		fy_start_fail(s->starts.engine, d->future, d->start.what, FERRY_ESTOPPED,
+		              "the process ends");
 		release(d);
 		return;
 	}
 	bool room = d->start.what == FY_START_RUN || fy_requests_reserve(&s->requests, 1);
 	if (!room)
-		fy_start_fail(p, d->future, d->start.what, FERRY_ENOMEM,
+		fy_start_fail(s->starts.engine, d->future, d->start.what, FERRY_ENOMEM,
 		              "no memory for one more request");
-	if (!room || !fy_start_depart(p, d->future, d->start.what)) {
+	if (!room || !fy_start_depart(s->starts.engine, d->future, d->start.what)) {
 		release(d);
 		return;
 	}
 	if (d->start.what == FY_START_FN) {
-		call_start(p, d);
+		call_start(s, d);
 		return;
 	}
 	int code = MPI_SUCCESS;
 	FY_PROGRAM("the function of ferry_run", &fy_program_no_op,
 	           code = d->start.fn.run(s->program, d->start.fn.arg));
-	fy_start_complete(p, d->future, FY_START_RUN, NULL, code);
+	fy_start_complete(s->starts.engine, d->future, FY_START_RUN, NULL, code);
 	release(d);
 }
 
@@ -319,16 +315,15 @@ static void stall(struct fy_mpi_starts *s, struct fy_deferred *d)
 }
 
 /* False: no memory. */
-static bool run_one(struct fy_progress *p, struct fy_deferred *d)
+static bool run_one(struct fy_mpi_starts *s, struct fy_deferred *d)
 {
-	struct fy_mpi_starts *s = fy_mpi_starts_of(p);
-	if (d->start.what > FY_START_RUN && !begin(p, &d->start, d->future))
+	if (d->start.what > FY_START_RUN && !begin(s, &d->start, d->future))
 		return false;
 	s->n_deferred--;
 	if (d->start.what > FY_START_RUN)
 		deferred_free(d);
 	else
-		call_function(p, d);
+		call_function(s, d);
 	return true;
 }
 
@@ -336,113 +331,95 @@ static void run_deferred(struct fy_task *task)
 {
 	struct fy_deferred *d =
 		(struct fy_deferred *)(void *)((char *)task - offsetof(struct fy_deferred, task));
-	struct fy_progress *p = d->p;
-	struct fy_mpi_starts *s = fy_mpi_starts_of(p);
-	if (s->stalled || !run_one(p, d))
+	struct fy_mpi_starts *s = d->owner;
+	if (s->stalled || !run_one(s, d))
 		stall(s, d);
 	count(s);
 }
 
 /* What had no memory goes on, in order. Functions of the program run where inline code may. */
-static void run_stalled(struct fy_progress *p)
+static bool run_stalled(struct fy_mpi_starts *s, bool may_run_code)
 {
-	struct fy_mpi_starts *s = fy_mpi_starts_of(p);
+	bool any = false;
 	while (s->stalled) {
 		struct fy_deferred *d = s->stalled, *next = d->next;
 		bool code = d->start.what <= FY_START_RUN;
-		if (code && !p->link.user_code)
-			return;
-		ferry *before = fy_thread_begin(code ? FY_INLINE : FY_STEPPING, p->link.engine);
-		bool done = run_one(p, d);
+		if (code && !may_run_code)
+			return any;
+		ferry *before = fy_thread_begin(code ? FY_INLINE : FY_STEPPING, s->starts.engine);
+		bool done = run_one(s, d);
 		fy_thread_end(code ? FY_INLINE : FY_STEPPING, before);
 		if (!done)
-			return;
+			return any;
 		s->stalled = next;
 		s->n_stalled--;
-		p->link.worked = true;
+		any = true;
 	}
 	s->stalled_last = NULL;
+	return any;
 }
 
-/* In its lane: the body of a record is aligned as this struct is. */
-static const struct fy_start *start_of(const struct fy_record *r, ferry_future **future_p)
+static bool defer(struct fy_mpi_starts *s, const struct fy_start *a, ferry_future *future)
 {
-	*future_p = r->size_flags & FY_EXT ? (ferry_future *)(uintptr_t)fy_record_ext(r) : NULL;
-	return (const struct fy_start *)(const void *)fy_record_data(r);
-}
-_Static_assert(_Alignof(struct fy_start) <= 8, "records are aligned to 8 bytes");
-
-static bool make_starts(struct fy_progress *p)
-{
-	struct fy_mpi_starts *s = calloc(1, sizeof *s);
-	if (!s)
-		return false;
-	s->program = *(const MPI_Comm *)fy_mpi_port_comm(p->link.port);
-	s->collectives = *(const MPI_Comm *)fy_mpi_port_collectives(p->link.port);
-	p->starts = &s->starts;
-	return true;
-}
-
-static bool defer(struct fy_progress *p, const struct fy_start *a, ferry_future *future)
-{
-	struct fy_deferred *d = deferred_new(p, a, future);
+	struct fy_deferred *d = deferred_new(s, a, future);
 	if (!d)
 		return false;
-	fy_mpi_starts_of(p)->n_deferred++;
+	s->n_deferred++;
 	d->task.run = run_deferred;
-	fy_tasks_defer(&p->link.tasks.first, &d->task);
+	fy_tasks_defer(s->starts.engine->deferred, &d->task);
 	return true;
 }
 
-static bool take(struct fy_progress *p, const struct fy_record *r)
+_Static_assert(_Alignof(struct fy_start) <= 8, "the body of a record is aligned to 8 bytes");
+
+static bool take(struct fy_starts *starts, const void *start, ferry_future *future)
 {
-	ferry_future *future;
-	const struct fy_start *a = start_of(r, &future);
-	if (!p->starts && !make_starts(p))
-		return false;
-	struct fy_mpi_starts *s = fy_mpi_starts_of(p);
-	bool taken = a->what <= FY_START_RUN || s->n_deferred ? defer(p, a, future)
-	                                                      : begin(p, a, future);
+	struct fy_mpi_starts *s = fy_mpi_starts_of(starts);
+	const struct fy_start *a = start;
+	bool taken = a->what <= FY_START_RUN || s->n_deferred ? defer(s, a, future)
+	                                                      : begin(s, a, future);
 	count(s);
 	return taken;
 }
 
-static void fail(struct fy_progress *p, const struct fy_record *r, int status, const char *detail)
+static void fail(struct fy_starts *starts, const void *start, ferry_future *future, int status,
+                 const char *detail)
 {
-	ferry_future *future;
-	const struct fy_start *a = start_of(r, &future);
-	fy_start_fail(p, future, a->what, status, detail);
+	const struct fy_start *a = start;
+	fy_start_fail(starts->engine, future, a->what, status, detail);
 	drop_arguments(a);
 	if (a->what != FY_START_FN || !a->fn.release)
 		return;
-	ferry *before = fy_thread_begin(FY_INLINE, p->link.engine);
+	ferry *before = fy_thread_begin(FY_INLINE, starts->engine);
 	call_release(a);
 	fy_thread_end(FY_INLINE, before);
 }
 
-static void step(struct fy_progress *p)
+static bool step(struct fy_starts *starts, bool idle, bool code)
 {
-	struct fy_mpi_starts *s = fy_mpi_starts_of(p);
-	uint32_t given_up = fy_load_acquire_32(&p->link.engine->starts_given_up);
+	struct fy_mpi_starts *s = fy_mpi_starts_of(starts);
+	bool any = false;
+	uint32_t given_up = fy_load_acquire_32(&starts->engine->starts_given_up);
 	if (fy_unlikely(given_up != s->given_up)) {
 		s->given_up = given_up;
 		fy_requests_cancel(&s->requests, false);
 		fy_probes_sweep(&s->probes);
 	}
-	if (fy_requests_test(&s->requests, p, !p->link.worked))
-		p->link.worked = true;
+	if (fy_requests_test(&s->requests, s, idle))
+		any = true;
 	if (fy_unlikely(s->checks || s->unsent))
-		fy_collective_step(p);
-	if (fy_unlikely(s->stalled))
-		run_stalled(p);
+		fy_collective_step(s);
+	if (fy_unlikely(s->stalled) && run_stalled(s, code))
+		any = true;
 	if (s->probes.n && fy_probes_look(&s->probes))
-		p->link.worked = true;
+		any = true;
 	count(s);
+	return any;
 }
 
-static void end(struct fy_progress *p)
+static void end(struct fy_starts *starts)
 {
-	struct fy_mpi_starts *s = fy_mpi_starts_of(p);
+	struct fy_mpi_starts *s = fy_mpi_starts_of(starts);
 	if (s->ending)
 		return;
 	s->ending = true;
@@ -451,18 +428,18 @@ static void end(struct fy_progress *p)
 	count(s);
 }
 
-static void abandon(struct fy_progress *p)
+static size_t abandon(struct fy_starts *starts)
 {
-	struct fy_mpi_starts *s = fy_mpi_starts_of(p);
-	p->link.stats.kept += fy_requests_abandon(&s->requests, p);
+	struct fy_mpi_starts *s = fy_mpi_starts_of(starts);
+	size_t kept = fy_requests_abandon(&s->requests, s);
 	fy_probes_stop(&s->probes, "the engine was closed while a rank was gone");
-	fy_collective_abandon(p);
+	fy_collective_abandon(s);
 	while (s->stalled) {
 		struct fy_deferred *d = s->stalled;
 		s->stalled = d->next;
 		s->n_stalled--;
 		s->n_deferred--;
-		fy_start_fail(p, d->future, d->start.what, FERRY_ESTOPPED,
+		fy_start_fail(s->starts.engine, d->future, d->start.what, FERRY_ESTOPPED,
 		              "the engine was closed before it was started");
 		drop_arguments(&d->start);
 		if (d->start.what <= FY_START_RUN)
@@ -472,11 +449,12 @@ static void abandon(struct fy_progress *p)
 	}
 	s->stalled_last = NULL;
 	count(s);
+	return kept;
 }
 
-static void free_starts(struct fy_progress *p)
+static void free_starts(struct fy_starts *starts)
 {
-	struct fy_mpi_starts *s = fy_mpi_starts_of(p);
+	struct fy_mpi_starts *s = fy_mpi_starts_of(starts);
 	while (s->spare) {
 		struct fy_deferred *d = s->spare;
 		s->spare = d->next;
@@ -484,10 +462,9 @@ static void free_starts(struct fy_progress *p)
 	}
 	fy_requests_free(&s->requests);
 	free(s);
-	p->starts = NULL;
 }
 
-const struct fy_start_ops fy_mpi_starts = {
+static const struct fy_start_ops ops = {
 	.take = take,
 	.fail = fail,
 	.step = step,
@@ -495,3 +472,17 @@ const struct fy_start_ops fy_mpi_starts = {
 	.abandon = abandon,
 	.free = free_starts,
 };
+
+struct fy_starts *fy_mpi_starts_new(const fy_port *port)
+{
+	struct fy_mpi_starts *s = calloc(1, sizeof *s);
+	if (!s) {
+		fy_fail(FERRY_ENOMEM, "no memory for an engine");
+		return NULL;
+	}
+	s->starts.ops = &ops;
+	s->program = *(const MPI_Comm *)fy_mpi_port_comm(port);
+	s->collectives = *(const MPI_Comm *)fy_mpi_port_collectives(port);
+	s->tag_max = port->tag_max;
+	return &s->starts;
+}

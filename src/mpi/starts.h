@@ -11,21 +11,22 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "helm/progress.h"
 #include "mpi/probes.h"
 #include "mpi/requests.h"
+#include "port/port.h"
 #include "port/starts.h"
 
 struct fy_comparison;
 struct fy_deferred;
 struct fy_gather;
 
-/* The helm's: what p->starts points to, over MPI. */
+/* The helm's: what its struct fy_starts is, over MPI. */
 struct fy_mpi_starts {
 	struct fy_starts starts; /* first */
 	struct fy_requests requests;
 	struct fy_probes probes;
 	MPI_Comm program, collectives;
+	int tag_max; /* the port's */
 	struct fy_deferred *spare;
 	unsigned n_spare;
 	/* collectives for which there was no memory, and all behind them */
@@ -42,11 +43,12 @@ struct fy_mpi_starts {
 	size_t n_checks;
 };
 
-static inline struct fy_mpi_starts *fy_mpi_starts_of(struct fy_progress *p)
+static inline struct fy_mpi_starts *fy_mpi_starts_of(struct fy_starts *starts)
 {
-	return (struct fy_mpi_starts *)(void *)p->starts;
+	return (struct fy_mpi_starts *)(void *)starts;
 }
 
-extern const struct fy_start_ops fy_mpi_starts;
+/* For an engine over this port. NULL: no memory, with a sentence. */
+struct fy_starts *fy_mpi_starts_new(const fy_port *port);
 
 #endif

@@ -21,8 +21,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-struct fy_start_ops;
-
 typedef struct fy_port fy_port;
 
 #define FY_PORT_ANY (-1) /* a receive from any source */
@@ -75,8 +73,6 @@ struct fy_port_ops {
 	int (*close)(fy_port *port, bool clean);
 	/* A text on the last failure; the thread's that failed. */
 	const char *(*error)(fy_port *port);
-	/* What the program may start beside the engine (progress.h); NULL: nothing. */
-	const struct fy_start_ops *starts;
 };
 
 struct fy_port {

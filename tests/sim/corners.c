@@ -256,20 +256,14 @@ enum { STARTS = 6 }; /* of each of two threads */
 static struct {
 	bool no_memory;
 	unsigned taken[2 * STARTS], failed[2 * STARTS];
-	struct fy_port_ops ops;
+	struct fy_starts of;
 } starts;
 
-static ferry_future *start_of(const struct fy_record *r, uint32_t *number_p)
-{
-	memcpy(number_p, fy_record_data(r), sizeof *number_p);
-	return (ferry_future *)(uintptr_t)fy_record_ext(r);
-}
-
-static bool take_start(struct fy_progress *p, const struct fy_record *r)
+static bool take_start(struct fy_starts *s, const void *start, ferry_future *future)
 {
 	uint32_t number;
-	ferry_future *future = start_of(r, &number);
-	(void)p;
+	memcpy(&number, start, sizeof number);
+	(void)s;
 	if (starts.no_memory)
 		return false;
 	starts.taken[number]++;
@@ -277,26 +271,40 @@ static bool take_start(struct fy_progress *p, const struct fy_record *r)
 	return true;
 }
 
-static void fail_start(struct fy_progress *p, const struct fy_record *r, int status,
+static void fail_start(struct fy_starts *s, const void *start, ferry_future *future, int status,
                        const char *detail)
 {
 	uint32_t number;
-	ferry_future *future = start_of(r, &number);
-	(void)p;
+	memcpy(&number, start, sizeof number);
+	(void)s;
 	starts.failed[number]++;
 	fy_future_complete(future, status, detail);
 }
 
-static const struct fy_start_ops start_ops = { .take = take_start, .fail = fail_start };
+static void end_starts(struct fy_starts *s)
+{
+	(void)s;
+}
+
+static size_t abandon_starts(struct fy_starts *s)
+{
+	(void)s;
+	return 0;
+}
+
+static const struct fy_start_ops start_ops = { .take = take_start,
+	                                       .fail = fail_start,
+	                                       .end = end_starts,
+	                                       .abandon = abandon_starts,
+	                                       .free = end_starts };
 
 static void begin_with_starts(struct pair *pair)
 {
 	begin(pair);
 	memset(&starts, 0, sizeof starts);
 	starts.no_memory = true;
-	starts.ops = *pair->sides[0].p->link.port->ops;
-	starts.ops.starts = &start_ops;
-	pair->sides[0].p->link.port->ops = &starts.ops;
+	starts.of.ops = &start_ops;
+	pair->sides[0].p->starts = &starts.of;
 }
 
 /* ---- floods ------------------------------------------------------------ */

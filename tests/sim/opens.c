@@ -45,7 +45,8 @@ static void resolve(ferry_options *options, const char *log)
 
 static void prepare(struct job *job, int rank, ferry_options *options, int status)
 {
-	fy_life_prepare(&job->openings[rank], fy_sim_port(job->sim, rank), options, 1, status);
+	fy_life_prepare(&job->openings[rank], fy_sim_port(job->sim, rank), NULL, options, 1,
+	                status);
 	fy_options_free(options);
 }
 
