@@ -95,7 +95,7 @@ static struct fy_progress *progress_create(ferry *e, fy_port *port, uint32_t fir
 	p->link.engine = e;
 	p->link.port = port;
 	p->link.options = &e->options;
-	e->deferred = &p->link.tasks.first;
+	e->deferred = &p->link.tasks;
 	e->inline_tag = &p->inside.tag;
 	e->keep_view = fy_inline_keep_view;
 	e->send_answer = fy_replies_send;
@@ -296,7 +296,7 @@ static void fail_promises(ferry *e)
 static void run_last_tasks(struct fy_progress *p)
 {
 	p->link.user_code = true;
-	while (p->link.tasks.first.first || fy_load_relaxed_ptr(&p->link.engine->tasks.head))
+	while (p->link.tasks.first || fy_load_relaxed_ptr(&p->link.engine->tasks.head))
 		if (!fy_inline_run_tasks(p))
 			break;
 }

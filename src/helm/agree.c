@@ -174,7 +174,7 @@ bool fy_agree_is_quiet(struct fy_progress *p)
 {
 	if (p->agree.kind == FY_AGREE_FENCE && !p->agree.careful)
 		return is_quiet_for_fence(p);
-	if (!fy_colour_all_left(p) || !fy_bulk_is_quiet(p) || p->link.tasks.first.first ||
+	if (!fy_colour_all_left(p) || !fy_bulk_is_quiet(p) || p->link.tasks.first ||
 	    p->arrivals.homeless)
 		return false;
 	/* A fence is for messages: a receive that waits for the program's own send would hold

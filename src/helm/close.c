@@ -136,7 +136,7 @@ void fy_close_step(struct fy_progress *p)
 	}
 	if (p->close.byes && p->starts)
 		p->starts->ops->end(p->starts);
-	if (p->close.finished && !p->receives.n_posted && !p->link.tasks.first.first &&
+	if (p->close.finished && !p->receives.n_posted && !p->link.tasks.first &&
 	    !p->commands.first && !(p->starts && p->starts->under_way)) {
 		p->close.stopped = true;
 		p->close.clean = true;

@@ -54,11 +54,11 @@ void fy_deliver_message(struct fy_progress *p, struct fy_channel *ch, ferry_mess
 		m->task.run = fy_handler_run;
 		fy_add_32(&h->refs, 1);
 		fy_executor_submit(h->where, &m->task);
-	} else if (p->link.user_code && !p->link.tasks.first.first && fy_inline_ready(p)) {
+	} else if (p->link.user_code && !p->link.tasks.first && fy_inline_ready(p)) {
 		fy_inline_handle(p, h, m);
 	} else {
 		m->task.run = run_deferred;
-		fy_tasks_defer(&p->link.tasks.first, &m->task);
+		fy_tasks_defer(&p->link.tasks, &m->task);
 		p->inside.n_left++;
 	}
 }

@@ -96,7 +96,7 @@ static enum fy_taken deliver(struct fy_progress *p, struct fy_channel *ch,
 	struct fy_handler *h =
 		r->op < FY_OPS_DIRECT ? p->handlers.direct[r->op] : fy_handlers_find(p, r->op);
 	unsigned colour = fy_link_arrived_colour(&p->link, r);
-	if (fy_likely(h && !h->where && p->link.user_code && !p->link.tasks.first.first &&
+	if (fy_likely(h && !h->where && p->link.user_code && !p->link.tasks.first &&
 	              !(r->size_flags & FY_ATTACHED) && fy_program_may_run())) {
 		if (!fy_inline_ready(p))
 			return FY_PAUSED;
@@ -280,7 +280,7 @@ static void dispatch_requests(struct fy_progress *p, struct fy_channel *ch, stru
 		fy_inline_begin_colour(&p->inside, &p->link, p->link.counts.batch_colour);
 	ferry_message *view = p->inside.view;
 	fy_message_view(view, engine, 0, ch->rank, NULL, 0, 0);
-	while (end - at >= (ptrdiff_t)sizeof(struct fy_record) && !p->link.tasks.first.first &&
+	while (end - at >= (ptrdiff_t)sizeof(struct fy_record) && !p->link.tasks.first &&
 	       fy_program_may_run()) {
 		const struct fy_record *r = (const struct fy_record *)(const void *)at;
 		uint32_t word = r->size_flags, size = fy_record_size(word);

@@ -113,15 +113,15 @@ bool fy_inline_run_tasks(struct fy_progress *p)
 	while (first) {
 		struct fy_task *task = first;
 		first = first->next;
-		fy_tasks_defer(&p->link.tasks.first, task);
+		fy_tasks_defer(&p->link.tasks, task);
 	}
 	if (!p->link.user_code)
 		return false;
-	while (p->link.tasks.first.first && fy_inline_ready(p)) {
-		struct fy_task *task = p->link.tasks.first.first;
-		p->link.tasks.first.first = task->next;
-		if (!p->link.tasks.first.first)
-			p->link.tasks.first.last = NULL;
+	while (p->link.tasks.first && fy_inline_ready(p)) {
+		struct fy_task *task = p->link.tasks.first;
+		p->link.tasks.first = task->next;
+		if (!p->link.tasks.first)
+			p->link.tasks.last = NULL;
 		ferry *before = fy_thread_begin(FY_INLINE, p->link.engine);
 		fy_store_relaxed_32(&p->link.engine->inside, FY_INSIDE_CALLBACK);
 		task->run(task);
@@ -129,7 +129,7 @@ bool fy_inline_run_tasks(struct fy_progress *p)
 		fy_thread_end(FY_INLINE, before);
 		any = p->link.worked = true;
 	}
-	if (!p->link.tasks.first.first)
+	if (!p->link.tasks.first)
 		p->inside.n_left = 0;
 	return any;
 }

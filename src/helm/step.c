@@ -49,7 +49,7 @@ bool fy_step_once(struct fy_progress *p, bool user_code)
 		fy_command_step(p);
 	if (fy_load_relaxed_ptr(&engine->accounts.head))
 		fy_credit_collect(p);
-	if (fy_load_relaxed_ptr(&engine->tasks.head) || p->link.tasks.first.first)
+	if (fy_load_relaxed_ptr(&engine->tasks.head) || p->link.tasks.first)
 		fy_inline_run_tasks(p);
 	fy_arrivals_look(p);
 	if (p->arrivals.n)
@@ -86,7 +86,7 @@ bool fy_step_once(struct fy_progress *p, bool user_code)
 	if (p->link.dirty)
 		fy_sends_all(p);
 	fy_sends_test(p);
-	if (fy_load_relaxed_ptr(&engine->tasks.head) || p->link.tasks.first.first)
+	if (fy_load_relaxed_ptr(&engine->tasks.head) || p->link.tasks.first)
 		fy_inline_run_tasks(p);
 	FY_PROGRAM_END;
 	fy_wakes_collect(wakes_before);
@@ -117,6 +117,6 @@ bool fy_step_has_input(struct fy_progress *p, bool user_code)
 	if (fy_load_relaxed_ptr(&e->commands.head) || fy_load_relaxed_ptr(&e->accounts.head) ||
 	    fy_load_relaxed_ptr(&e->tasks.head))
 		return true;
-	return (user_code && p->link.tasks.first.first) || p->close.stopped ||
+	return (user_code && p->link.tasks.first) || p->close.stopped ||
 	       fy_lanes_have_input(p);
 }

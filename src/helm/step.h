@@ -14,7 +14,7 @@ bool fy_step_look(struct fy_progress *p);
 /* Is there something to do that only who may run user code can do? */
 static inline bool fy_step_owes_code(const struct fy_progress *p)
 {
-	return p->link.tasks.first.first || p->bulk.code_due;
+	return p->link.tasks.first || p->bulk.code_due;
 }
 
 /* Is there something to do that needs no network? */

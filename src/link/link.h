@@ -16,6 +16,7 @@
 #include "link/call.h"
 #include "link/credit.h"
 #include "port/port.h"
+#include "shared/tasks.h"
 #include "wire/record.h"
 
 struct fy_channel;
@@ -55,6 +56,7 @@ struct fy_link {
 	struct fy_credit credit;
 	struct fy_calls calls;
 	struct fy_counts counts;
+	struct fy_tasks tasks; /* inline work */
 };
 
 /* The colour of a record in the batch that is dispatched. */

@@ -54,5 +54,5 @@ void fy_release_message(struct fy_progress *p, ferry_message *m)
 		return;
 	}
 	m->task.run = release_later;
-	fy_tasks_defer(&p->link.tasks.first, &m->task);
+	fy_tasks_defer(&p->link.tasks, &m->task);
 }

@@ -7,7 +7,6 @@ struct fy_task;
 /* Work for whoever may run code of the program, in order. */
 struct fy_tasks {
 	struct fy_task *first, *last;
-	struct fy_tasks first; /* inline work */
 };
 
 void fy_tasks_defer(struct fy_tasks *tasks, struct fy_task *task);

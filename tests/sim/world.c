@@ -255,7 +255,7 @@ static bool has_outstanding(const struct node *node)
 	struct fy_progress *p = node->p;
 	return fy_lanes_have_work(p) || p->queues.first || p->link.n_pending ||
 	       p->link.calls.open || !fy_bulk_is_quiet(p) || node->kept ||
-	       p->link.tasks.first.first;
+	       p->link.tasks.first;
 }
 
 static void begin_close(struct world *w, struct node *node)
@@ -401,7 +401,7 @@ static bool step(struct world *w, struct node *node)
 	shortage_resume();
 	bool worked = fy_step_once(node->p, user_code);
 	shortage_pause();
-	w->tally.deferred += node->p->link.tasks.first.first != NULL;
+	w->tally.deferred += node->p->link.tasks.first != NULL;
 	if (!worked && w_chance(w, 3))
 		nearly_sleep(w, node);
 	return worked;
@@ -463,7 +463,7 @@ static void describe(struct world *w)
 		       p->link.calls.open, p->link.n_pending, p->bulk.n_out,
 		       p->bulk.waiting.first[0] != NULL, p->bulk.waiting.first[1] != NULL,
 		       p->bulk.waiting.first[2] != NULL, p->bulk.landing.first != NULL,
-		       p->link.tasks.first.first != NULL, node->stash != NULL, node->kept != NULL,
+		       p->link.tasks.first != NULL, node->stash != NULL, node->kept != NULL,
 		       (unsigned long long)node->engine->mailbox.bytes,
 		       (unsigned long long)p->bulk.budget.used[0],
 		       (unsigned long long)p->bulk.budget.used[1], p->queues.bytes);
