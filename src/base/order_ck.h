@@ -7,7 +7,6 @@
 #ifndef FY_BASE_ORDER_CK_H
 #define FY_BASE_ORDER_CK_H
 
-#include <ck_pr.h>
 #include <stdbool.h>
 
 #if (defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)) && \
@@ -21,7 +20,15 @@
 #endif
 
 #ifdef FERRY_ORDER_BUILTINS
+#ifdef CK_PR_H
+#error "include base/order.h before a header of Concurrency Kit: it chooses the back end"
+#endif
 #define CK_USE_CC_BUILTINS 1
+#endif
+
+#include <ck_pr.h>
+
+#ifdef FERRY_ORDER_BUILTINS
 
 #undef ck_pr_load_ptr
 #undef ck_pr_store_ptr

@@ -117,6 +117,5 @@ bool fy_step_has_input(struct fy_progress *p, bool user_code)
 	if (fy_load_relaxed_ptr(&e->commands.head) || fy_load_relaxed_ptr(&e->accounts.head) ||
 	    fy_load_relaxed_ptr(&e->tasks.head))
 		return true;
-	return (user_code && p->link.tasks.first) || p->close.stopped ||
-	       fy_lanes_have_input(p);
+	return (user_code && p->link.tasks.first) || p->close.stopped || fy_lanes_have_input(p);
 }

@@ -351,8 +351,7 @@ static const char *wrong_status(struct node *node, struct rec *r)
 void l_confirmed(struct world *w, const struct rec *r)
 {
 	const struct node *there = &w->nodes[r->dst];
-	if (r->class == CLASS_INLINE && !r->delivered && there->p &&
-	    !there->p->link.tasks.first)
+	if (r->class == CLASS_INLINE && !r->delivered && there->p && !there->p->link.tasks.first)
 		w_fail(w,
 		       "the post of content %u from rank %d to rank %d was confirmed before it "
 		       "came",
