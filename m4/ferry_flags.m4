@@ -14,24 +14,6 @@ CFLAGS=$ferry_save_CFLAGS
 AC_SUBST([$1])
 ])
 
-# FERRY_LD_WRAP: HAVE_LD_WRAP where the linker can put a test's own malloc
-# before the real one.
-AC_DEFUN([FERRY_LD_WRAP], [
-AC_MSG_CHECKING([whether the linker takes --wrap])
-ferry_save_LDFLAGS=$LDFLAGS
-LDFLAGS="$LDFLAGS -Wl,--wrap=malloc"
-AC_LINK_IFELSE([AC_LANG_SOURCE([[
-#include <stddef.h>
-void *__wrap_malloc(size_t n);
-void *__wrap_malloc(size_t n) { (void)n; return NULL; }
-void *malloc(size_t n);
-int main(void) { return malloc(1) != NULL; }
-]])], [ferry_ld_wrap=yes], [ferry_ld_wrap=no])
-LDFLAGS=$ferry_save_LDFLAGS
-AC_MSG_RESULT([$ferry_ld_wrap])
-AM_CONDITIONAL([HAVE_LD_WRAP], [test "$ferry_ld_wrap" = yes])
-])
-
 # FERRY_CHECK_CROSS: without a compiler for --host the build machine's is taken, and makes
 # programs of the build machine.
 AC_DEFUN([FERRY_CHECK_CROSS], [

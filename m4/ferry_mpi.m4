@@ -106,8 +106,6 @@ AS_CASE([$with_mpi:$MPI_ID],
 	[mpich:openmpi|mpich:other|openmpi:mpich|openmpi:other],
 	[_FERRY_MPI_PACKAGES([$with_mpi])
 	AC_MSG_ERROR([--with-mpi=$with_mpi was given, and $MPICC is of another MPI ($MPI_NAME): install $ferry_packages, or set MPICC to the wrapper of $with_mpi])])
-# The large-count calls of MPI 4.
-AC_CHECK_FUNCS([MPI_Isend_c])
 CPPFLAGS=$ferry_save_CPPFLAGS
 LIBS=$ferry_save_LIBS
 AC_SUBST([MPI_NAME])

@@ -35,8 +35,10 @@ libferry_core_la_SOURCES = \
 	%D%/base/fail.h \
 	%D%/base/futex.c \
 	%D%/base/futex.h \
+	%D%/base/inbox.h \
 	%D%/base/letters.c \
 	%D%/base/letters.h \
+	%D%/base/list.h \
 	%D%/base/log.c \
 	%D%/base/log.h \
 	%D%/base/option.c \

@@ -21,8 +21,11 @@ unit_tests = \
 	%D%/unit/test_executor.t \
 	%D%/unit/test_future.t \
 	%D%/unit/test_future_set.t \
+	%D%/unit/test_habit.t \
 	%D%/unit/test_histogram.t \
+	%D%/unit/test_inbox.t \
 	%D%/unit/test_lane.t \
+	%D%/unit/test_list.t \
 	%D%/unit/test_locale.t \
 	%D%/unit/test_mailbox.t \
 	%D%/unit/test_message.t \

@@ -12,6 +12,7 @@
 
 #include "ferry.h"
 #include "base/fail.h"
+#include "base/inbox.h"
 #include "base/order.h"
 #include "future/future.h"
 #include "future/hooks.h"
@@ -61,7 +62,7 @@ static int hook_run_inline(ferry *engine, struct fy_task *task)
 	}
 	if (!engine || !fy_engine_enter(engine)) /* ferry_future_all of no futures has none */
 		return FERRY_ESTOPPED;
-	ck_stack_push_upmc(&engine->tasks, &task->entry);
+	fy_inbox_put(&engine->tasks, &task->entry);
 	fy_engine_notify(engine);
 	fy_engine_leave(engine);
 	return FERRY_OK;

@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "ferry.h"
+#include "base/inbox.h"
 #include "base/order.h"
 #include "shared/engine.h"
 #include "shared/handler.h"
@@ -25,7 +26,7 @@ static pthread_once_t leaving_once = PTHREAD_ONCE_INIT;
 void fy_own_lane_list(ferry *engine, struct fy_lane *lane)
 {
 	if (fy_swap_32(&lane->listed, 1) == 0)
-		ck_stack_push_upmc(&engine->lanes, &lane->entry);
+		fy_inbox_put(&engine->lanes, &lane->entry);
 }
 
 void fy_own_lane_orphaned(ferry *engine, struct fy_lane *lane)

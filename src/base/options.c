@@ -98,7 +98,7 @@ static const struct fy_option table[] = {
 /* Variables that belong to the tests, not to an engine. A name that ends in _ stands for all that
  * begin so. */
 static const char *const foreign[] = { "FERRY_TEST_", "FERRY_SEEDS", "FERRY_SEED",
-	                               "FERRY_FIRST_SEED", "FERRY_DEBUG_CHECK" };
+	                               "FERRY_FIRST_SEED" };
 
 const struct fy_option *fy_options_table(size_t *count_p)
 {

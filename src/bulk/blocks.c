@@ -29,7 +29,6 @@
  */
 #include "bulk/blocks.h"
 
-#include <ck_stack.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -37,6 +36,7 @@
 
 #include "ferry.h"
 #include "base/cache.h"
+#include "base/inbox.h"
 #include "base/order.h"
 #include "helm/progress.h"
 #include "shared/block.h"
@@ -86,19 +86,10 @@ static void take_out(struct fy_progress *p, struct fy_block *b)
 /* The stack gives the newest first; it is to be the first of the lists. */
 void fy_blocks_collect(struct fy_progress *p)
 {
-	if (!fy_load_relaxed_ptr(&p->link.engine->blocks.head))
+	if (!fy_inbox_any(&p->link.engine->blocks))
 		return;
-	struct fy_block *oldest = NULL;
-	for (ck_stack_entry_t *entry = ck_stack_batch_pop_upmc(&p->link.engine->blocks), *next;
-	     entry; entry = next) {
-		next = CK_STACK_NEXT(entry);
-		fy_block_of(entry)->older = oldest;
-		oldest = fy_block_of(entry);
-	}
-	for (struct fy_block *next; oldest; oldest = next) {
-		next = oldest->older;
-		keep(p, oldest);
-	}
+	fy_inbox_each (entry, fy_inbox_take_in_order(&p->link.engine->blocks))
+		keep(p, fy_block_of(entry));
 }
 
 static void *new_block(struct fy_progress *p, size_t nbytes)

@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/list.h"
 #include "bulk/chunk.h"
 #include "helm/progress.h"
 
@@ -17,8 +18,7 @@ void fy_flow_start(struct fy_progress *p, struct fy_flow *flow, struct fy_chunk 
 	c->next = NULL;
 	c->number = flow->at.number;
 	c->nbytes = nbytes;
-	*(flow->flight_last ? &flow->flight_last->next : &flow->flight) = c;
-	flow->flight_last = c;
+	fy_list_append(flow->flight, flow->flight_last, c);
 	flow->n_flight++;
 	p->bulk.n_chunks++;
 	flow->at.offset += nbytes;

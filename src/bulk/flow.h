@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "ferry.h"
+#include "base/list.h"
 #include "bulk/chunk.h"
 #include "helm/progress.h"
 #include "port/port.h"
@@ -66,9 +67,7 @@ static inline struct fy_chunk *fy_flow_done(struct fy_progress *p, struct fy_flo
 	struct fy_chunk *c = flow->flight;
 	if (!c || !p->link.port->ops->test(p->link.port, &c->request))
 		return NULL;
-	flow->flight = c->next;
-	if (!flow->flight)
-		flow->flight_last = NULL;
+	fy_list_drop(flow->flight, flow->flight_last);
 	flow->n_flight--;
 	p->bulk.n_chunks--;
 	p->link.worked = true;

@@ -18,6 +18,7 @@
 #include <string.h>
 
 #include "ferry.h"
+#include "base/list.h"
 #include "bulk/chunk.h"
 #include "bulk/flow.h"
 #include "bulk/grants.h"
@@ -96,8 +97,7 @@ void fy_inbound_free(struct fy_progress *p, struct fy_inbound *in)
 void fy_inbound_append(struct fy_inbound **first, struct fy_inbound **last, struct fy_inbound *in)
 {
 	in->next = NULL;
-	*(*last ? &(*last)->next : first) = in;
-	*last = in;
+	fy_list_append(*first, *last, in);
 }
 
 /* Those go on whose lengths are known, up to the first that still waits for some. */
@@ -105,9 +105,7 @@ static void unpark(struct fy_progress *p, struct fy_channel *ch)
 {
 	struct fy_inbound *in;
 	while ((in = ch->parked) && (in->lengths_known == in->n_parts || in->dead)) {
-		ch->parked = in->next;
-		if (!ch->parked)
-			ch->parked_last = NULL;
+		fy_list_drop(ch->parked, ch->parked_last);
 		p->bulk.n_parked--;
 		fy_grants_wait(p, in);
 	}

@@ -21,6 +21,7 @@
 #include <stdint.h>
 
 #include "ferry.h"
+#include "base/list.h"
 #include "bulk/chunk.h"
 #include "bulk/flow.h"
 #include "bulk/grants.h"
@@ -43,8 +44,7 @@
 void fy_landing_add(struct fy_progress *p, struct fy_inbound *in)
 {
 	in->next = NULL;
-	*(p->bulk.landing.last ? &p->bulk.landing.last->next : &p->bulk.landing.first) = in;
-	p->bulk.landing.last = in;
+	fy_list_append(p->bulk.landing.first, p->bulk.landing.last, in);
 	in->moved_at = p->link.now;
 	if (!in->prepaid)
 		fy_turns_take(&in->ch->turns_in, &in->flow);
@@ -260,9 +260,7 @@ static void put_back(struct fy_progress *p, struct turns *turns)
 		for (struct fy_inbound *in = turns->first[i], *next; in; in = next) {
 			next = in->next;
 			in->next = NULL;
-			*(p->bulk.landing.last ? &p->bulk.landing.last->next
-			                       : &p->bulk.landing.first) = in;
-			p->bulk.landing.last = in;
+			fy_list_append(p->bulk.landing.first, p->bulk.landing.last, in);
 		}
 }
 
@@ -280,9 +278,7 @@ void fy_landing_step(struct fy_progress *p)
 		ask(p, in, &budget);
 	}
 	for (; active && (in = p->bulk.landing.first); active--) {
-		p->bulk.landing.first = in->next;
-		if (!p->bulk.landing.first)
-			p->bulk.landing.last = NULL;
+		fy_list_drop(p->bulk.landing.first, p->bulk.landing.last);
 		if (in->asked)
 			test_flight(p, in); /* what was there before is often done at once */
 		look_for_stall(p, in);

@@ -28,6 +28,7 @@
 #include <string.h>
 
 #include "ferry.h"
+#include "base/list.h"
 #include "bulk/chunk.h"
 #include "bulk/flow.h"
 #include "bulk/turns.h"
@@ -53,8 +54,7 @@
 static void append(struct fy_outbound **first, struct fy_outbound **last, struct fy_outbound *x)
 {
 	x->next = NULL;
-	*(*last ? &(*last)->next : first) = x;
-	*last = x;
+	fy_list_append(*first, *last, x);
 }
 
 /* One that was granted, or whose place in the stream is still open. */
@@ -174,16 +174,14 @@ static void join_stream(struct fy_progress *p, struct fy_stream_out *s, struct f
 	fy_stream_out_count(s);
 	x->stream_number = s->sent;
 	x->acked = false;
-	*(s->large_last ? &s->large_last->stream_next : &s->large) = x;
-	s->large_last = x;
+	fy_list_join(s->large, s->large_last, x, x, stream_next);
 	if (!future)
 		return;
 	future->id = s->sent;
 	fy_pending_await(p, future,
 	                 stream & FY_TAGGED ? stream
 	                                    : stream | fy_record_tag(p->link.counts.colour));
-	*(s->last ? &s->last->next : &s->first) = future;
-	s->last = future;
+	fy_list_append(s->first, s->last, future);
 }
 
 /* More lengths than one record carries follow as control. */
@@ -411,8 +409,7 @@ static void step_channel(struct fy_progress *p, struct fy_channel *ch)
 		ch->out_last = NULL;
 	for (int i = 0; i < 2; i++)
 		if (turn[i]) {
-			*(ch->out_last ? &ch->out_last->next : &ch->out) = turn[i];
-			ch->out_last = turn_last[i];
+			fy_list_join(ch->out, ch->out_last, turn[i], turn_last[i], next);
 		}
 	while ((x = over)) {
 		over = x->next;

@@ -30,6 +30,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/list.h"
 #include "bulk/flow.h"
 #include "helm/progress.h"
 
@@ -71,8 +72,7 @@ static struct fy_flow *flow_before(struct fy_turns *turns, const struct fy_flow 
 {
 	if (flow->turn_here == &turns->first)
 		return NULL;
-	return (struct fy_flow *)(void *)((char *)flow->turn_here -
-	                                  offsetof(struct fy_flow, turn_next));
+	return fy_container_of(flow->turn_here, struct fy_flow, turn_next);
 }
 
 void fy_turns_leave(struct fy_turns *turns, struct fy_flow *flow)

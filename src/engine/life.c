@@ -6,8 +6,6 @@
  */
 #include "engine/life.h"
 
-#include <ck_stack.h>
-#include <limits.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdbool.h>
@@ -21,6 +19,8 @@
 #include "app/hooks.h"
 #include "base/fail.h"
 #include "base/futex.h"
+#include "base/inbox.h"
+#include "base/list.h"
 #include "base/log.h"
 #include "base/options.h"
 #include "base/order.h"
@@ -46,6 +46,7 @@
 #include "shared/lane.h"
 #include "shared/mailbox.h"
 #include "shared/message.h"
+#include "shared/room.h"
 #include "shared/shell.h"
 #include "shared/wake.h"
 
@@ -65,12 +66,12 @@ static void shell_init(ferry *e, const fy_port *port)
 	fy_store_release_32(&e->refs, 1);
 	e->inside = FY_INSIDE_NOTHING;
 	fy_wake_init(&e->wake);
-	ck_stack_init(&e->lanes);
-	ck_stack_init(&e->commands);
-	ck_stack_init(&e->replies);
-	ck_stack_init(&e->tasks);
-	ck_stack_init(&e->accounts);
-	ck_stack_init(&e->blocks);
+	fy_inbox_init(&e->lanes);
+	fy_inbox_init(&e->commands);
+	fy_inbox_init(&e->replies);
+	fy_inbox_init(&e->tasks);
+	fy_inbox_init(&e->accounts);
+	fy_inbox_init(&e->blocks);
 	fy_mailbox_init(&e->mailbox);
 	pthread_mutex_init(&e->aside, NULL);
 }
@@ -237,12 +238,8 @@ int fy_life_create(fy_port *port, ferry_options *resolved, uint32_t first_seq, f
 static void fail_commands(ferry *e)
 {
 	fy_command_fail_all(fy_progress_of(e), FERRY_ESTOPPED);
-	ck_stack_entry_t *entry = ck_stack_batch_pop_upmc(&e->commands);
-	while (entry) {
-		struct fy_command *c =
-			(struct fy_command *)(void *)((char *)entry -
-		                                      offsetof(struct fy_command, entry));
-		entry = CK_STACK_NEXT(entry);
+	fy_inbox_each (entry, fy_inbox_take(&e->commands)) {
+		struct fy_command *c = fy_container_of(entry, struct fy_command, entry);
 		c->status = FERRY_ESTOPPED;
 		fy_store_release_32(&c->done, 1);
 		fy_futex_wake(&c->done, 1, false);
@@ -251,8 +248,7 @@ static void fail_commands(ferry *e)
 
 static void nudge_everybody(ferry *e)
 {
-	fy_add_32(&e->room, 1);
-	fy_futex_wake(&e->room, INT_MAX, false);
+	fy_room_tell(e);
 	fy_mailbox_nudge(&e->mailbox);
 	for (struct fy_lane *lane = fy_progress_of(e)->lanes.all; lane; lane = lane->all_next)
 		fy_lane_nudge(lane);
@@ -296,7 +292,7 @@ static void fail_promises(ferry *e)
 static void run_last_tasks(struct fy_progress *p)
 {
 	p->link.user_code = true;
-	while (p->link.tasks.first || fy_load_relaxed_ptr(&p->link.engine->tasks.head))
+	while (p->link.tasks.first || fy_inbox_any(&p->link.engine->tasks))
 		if (!fy_inline_run_tasks(p))
 			break;
 }
@@ -318,11 +314,8 @@ static void drop_mail(ferry *e, struct fy_progress *p)
 
 static void drop_late_answers(ferry *e)
 {
-	ck_stack_entry_t *entry = ck_stack_batch_pop_upmc(&e->replies);
-	while (entry) {
-		ferry_message *m =
-			(ferry_message *)(void *)((char *)entry - offsetof(ferry_message, entry));
-		entry = CK_STACK_NEXT(entry);
+	fy_inbox_each (entry, fy_inbox_take(&e->replies)) {
+		ferry_message *m = fy_container_of(entry, ferry_message, entry);
 		ferry_message_release(m);
 	}
 }

@@ -5,7 +5,6 @@
  */
 #include "future/backlog.h"
 
-#include <ck_stack.h>
 #include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -13,6 +12,8 @@
 
 #include "base/clock.h"
 #include "base/futex.h"
+#include "base/inbox.h"
+#include "base/list.h"
 #include "base/order.h"
 #include "future/task.h"
 
@@ -22,7 +23,7 @@
 
 void fy_backlog_init(struct fy_backlog *backlog)
 {
-	ck_stack_init(&backlog->inbox);
+	fy_inbox_init(&backlog->inbox);
 	pthread_mutex_init(&backlog->runners, NULL);
 }
 
@@ -53,7 +54,7 @@ uint32_t fy_backlog_push(struct fy_backlog *backlog, struct fy_task *task)
 {
 	uint64_t load;
 
-	ck_stack_push_upmc(&backlog->inbox, &task->entry);
+	fy_inbox_put(&backlog->inbox, &task->entry);
 	load = fy_add_64(&backlog->load, 1);
 	if (IDLE(load) > 0)
 		wake_one(backlog);
@@ -80,12 +81,8 @@ bool fy_backlog_stopped(const struct fy_backlog *backlog)
 
 static void refill(struct fy_backlog *backlog)
 {
-	ck_stack_entry_t *entry = ck_stack_batch_pop_upmc(&backlog->inbox);
-
-	while (entry) {
-		struct fy_task *task =
-			(struct fy_task *)((char *)entry - offsetof(struct fy_task, entry));
-		entry = entry->next;
+	fy_inbox_each (entry, fy_inbox_take(&backlog->inbox)) {
+		struct fy_task *task = fy_container_of(entry, struct fy_task, entry);
 		task->next = backlog->first;
 		backlog->first = task;
 	}

@@ -2,17 +2,18 @@
 #ifndef FY_FUTURE_BACKLOG_H
 #define FY_FUTURE_BACKLOG_H
 
-#include <ck_stack.h>
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
+
+#include "base/inbox.h"
 
 struct fy_task;
 
 #define FY_BACKLOG_COUNT(load) ((uint32_t)(load))
 
 struct fy_backlog {
-	ck_stack_t inbox; /* pushed by submitters, emptied under `runners` */
+	fy_inbox inbox;   /* pushed by submitters, emptied under `runners` */
 	uint64_t load;    /* STOPPED, idle, count: atomic add and compare-and-swap by all */
 	uint32_t permits; /* futex: added to by wakers, taken by sleepers (compare-and-swap) */
 	pthread_mutex_t runners; /* who takes out; never taken by who submits */

@@ -30,6 +30,7 @@
 
 #include "ferry.h"
 #include "base/fail.h"
+#include "base/list.h"
 #include "base/order.h"
 #include "base/program.h"
 #include "future/executor.h"
@@ -94,8 +95,7 @@ static size_t first_failure(const struct fy_group *group)
 
 static void over(struct fy_later *later)
 {
-	struct fy_group *group =
-		(struct fy_group *)((char *)later - offsetof(struct fy_group, over));
+	struct fy_group *group = fy_container_of(later, struct fy_group, over);
 
 	if (group->composed.kind == FY_COMPOSED_ALL &&
 	    !(fy_load_acquire_32(&group->composed.future->state) & FY_FUTURE_CLAIMED))
@@ -155,8 +155,7 @@ static void any_notify(struct fy_watch *watch)
 
 static void any_settle(struct fy_later *later)
 {
-	struct fy_group *group =
-		(struct fy_group *)((char *)later - offsetof(struct fy_group, settle));
+	struct fy_group *group = fy_container_of(later, struct fy_group, settle);
 
 	settle(group, group->first);
 	group_detach(group);
@@ -273,8 +272,7 @@ static ferry_future *chain_let_go(struct fy_chain *chain)
 /* The second operation is done: its outcome is the chain's. */
 static void chain_take_over(struct fy_later *later)
 {
-	struct fy_chain *chain =
-		(struct fy_chain *)((char *)later - offsetof(struct fy_chain, later));
+	struct fy_chain *chain = fy_container_of(later, struct fy_chain, later);
 	ferry_future *next = chain_let_go(chain);
 	ferry_message *reply = NULL;
 
@@ -336,8 +334,7 @@ static void chain_follow(struct fy_chain *chain, int rc, ferry_future *next)
 
 static void chain_step(struct fy_task *task)
 {
-	struct fy_chain *chain =
-		(struct fy_chain *)((char *)task - offsetof(struct fy_chain, step));
+	struct fy_chain *chain = fy_container_of(task, struct fy_chain, step);
 	ferry_executor *where = chain->where;
 	bool discard = (where != FERRY_INLINE && fy_executor_discarding()) || !fy_program_may_run();
 	ferry_future *next = NULL, *first = chain->on;
@@ -363,8 +360,7 @@ static void chain_step(struct fy_task *task)
 /* The first operation is done: fn's turn, on its executor. */
 static void chain_start(struct fy_later *later)
 {
-	struct fy_chain *chain =
-		(struct fy_chain *)((char *)later - offsetof(struct fy_chain, later));
+	struct fy_chain *chain = fy_container_of(later, struct fy_chain, later);
 
 	fy_future_run_on(chain->composed.future->engine, chain->where, &chain->step);
 }

@@ -35,6 +35,7 @@
 #include "base/cache.h"
 #include "base/clock.h"
 #include "base/fail.h"
+#include "base/list.h"
 #include "base/order.h"
 #include "base/program.h"
 #include "base/wakes.h"
@@ -163,7 +164,7 @@ static bool is_decided(const ferry_future *future)
 /* The callback, on its executor. */
 static void then_run(struct fy_task *task)
 {
-	ferry_future *future = (ferry_future *)((char *)task - offsetof(ferry_future, then));
+	ferry_future *future = fy_container_of(task, ferry_future, then);
 	ferry_executor *where = future->then_where;
 
 	if ((where == FERRY_INLINE || !fy_executor_discarding()) && fy_program_may_run())

@@ -12,6 +12,7 @@
 
 #include "ferry.h"
 #include "base/fail.h"
+#include "base/list.h"
 #include "base/order.h"
 #include "future/backlog.h"
 #include "future/executor.h"
@@ -43,7 +44,7 @@ static void strand_end(ferry_executor *strand)
 
 static void strand_turn(struct fy_task *task)
 {
-	ferry_executor *strand = (ferry_executor *)((char *)task - offsetof(ferry_executor, turn));
+	ferry_executor *strand = fy_container_of(task, ferry_executor, turn);
 	bool discarding = fy_executor_discarding(), more;
 
 	pthread_mutex_lock(&strand->turn_lock);

@@ -6,12 +6,12 @@
 #ifndef FY_FUTURE_TASK_H
 #define FY_FUTURE_TASK_H
 
-#include <ck_stack.h>
+#include "base/inbox.h"
 
 struct fy_task {
 	void (*run)(struct fy_task *task);
-	struct fy_task *next;   /* whose queue it is in decides who writes it */
-	ck_stack_entry_t entry; /* its place in a lock-free inbox */
+	struct fy_task *next; /* whose queue it is in decides who writes it */
+	fy_inbox_entry entry; /* its place in a lock-free inbox */
 };
 
 #endif

@@ -13,6 +13,7 @@
 #include "ferry.h"
 #include "base/fail.h"
 #include "base/futex.h"
+#include "base/inbox.h"
 #include "base/order.h"
 #include "helm/command.h"
 #include "helm/drive.h"
@@ -39,7 +40,7 @@ static int command_outcome(const struct fy_command *c)
 void fy_ask_begin(ferry *engine, struct fy_command *c)
 {
 	c->done = 0;
-	ck_stack_push_upmc(&engine->commands, &c->entry);
+	fy_inbox_put(&engine->commands, &c->entry);
 	fy_engine_notify(engine);
 }
 

@@ -5,37 +5,28 @@
  */
 #include "helm/command.h"
 
-#include <ck_stack.h>
 #include <stdbool.h>
 #include <stddef.h>
 
 #include "base/futex.h"
+#include "base/inbox.h"
+#include "base/list.h"
 #include "base/order.h"
 #include "helm/progress.h"
 #include "shared/engine.h"
 
 static void collect_commands(struct fy_progress *p)
 {
-	ck_stack_entry_t *entry = ck_stack_batch_pop_upmc(&p->link.engine->commands);
-	struct fy_command *first = NULL, *last = NULL;
-	while (entry) {
-		struct fy_command *c =
-			(struct fy_command *)(void *)((char *)entry -
-		                                      offsetof(struct fy_command, entry));
-		entry = CK_STACK_NEXT(entry);
-		c->next = first;
-		first = c;
-		last = last ? last : c;
+	fy_inbox_each (entry, fy_inbox_take_in_order(&p->link.engine->commands)) {
+		struct fy_command *c = fy_container_of(entry, struct fy_command, entry);
+		c->next = NULL;
+		fy_list_append(p->commands.first, p->commands.last, c);
 	}
-	if (!first)
-		return;
-	*(p->commands.last ? &p->commands.last->next : &p->commands.first) = first;
-	p->commands.last = last;
 }
 
 void fy_command_step(struct fy_progress *p)
 {
-	if (fy_load_relaxed_ptr(&p->link.engine->commands.head))
+	if (fy_inbox_any(&p->link.engine->commands))
 		collect_commands(p);
 	struct fy_command *again = NULL, *again_last = NULL, *next;
 	p->commands.press = false;
@@ -49,8 +40,7 @@ void fy_command_step(struct fy_progress *p)
 			continue;
 		}
 		c->next = NULL;
-		*(again_last ? &again_last->next : &again) = c;
-		again_last = c;
+		fy_list_append(again, again_last, c);
 		p->commands.press |= !c->patient;
 	}
 	p->commands.first = again;

@@ -2,9 +2,10 @@
 #ifndef FY_HELM_COMMAND_H
 #define FY_HELM_COMMAND_H
 
-#include <ck_stack.h>
 #include <stdbool.h>
 #include <stdint.h>
+
+#include "base/inbox.h"
 
 struct fy_progress;
 
@@ -23,7 +24,7 @@ struct fy_command {
 	bool patient;  /* set by run, with false: it waits for the agreement that is going on */
 	uint32_t done; /* futex: 0, then 1 by the helm (release), read by the waiter (acquire) */
 	struct fy_command *next;
-	ck_stack_entry_t entry;
+	fy_inbox_entry entry;
 };
 void fy_command_step(struct fy_progress *p);
 /* Commands that wait for something end with `status`. */

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 #include "ferry.h"
+#include "base/list.h"
 #include "base/order.h"
 #include "base/program.h"
 #include "future/executor.h"
@@ -28,7 +29,7 @@
 /* Deferred: by the progress thread, in a later step. */
 static void run_deferred(struct fy_task *task)
 {
-	ferry_message *m = (ferry_message *)(void *)((char *)task - offsetof(ferry_message, task));
+	ferry_message *m = fy_container_of(task, ferry_message, task);
 	struct fy_progress *p = fy_progress_of(m->engine);
 	struct fy_handler *h = fy_handlers_find(p, m->op);
 	if (h && !h->where && fy_program_may_run()) {
@@ -67,9 +68,7 @@ void fy_deliver_held(struct fy_progress *p, struct fy_channel *ch, struct fy_str
 {
 	while (s->first && s->first->ready) {
 		struct fy_held *held = s->first;
-		s->first = held->next;
-		if (!s->first)
-			s->last = NULL;
+		fy_list_drop(s->first, s->last);
 		if (!held->message)
 			p->link.counts.done[held->colour]++;
 		else if (held->message->op == FY_OP_FLUSH) {

@@ -10,7 +10,6 @@
 #include <stdint.h>
 
 #include "ferry.h"
-#include "base/futex.h"
 #include "base/log.h"
 #include "base/order.h"
 #include "bulk/bulk.h"
@@ -27,6 +26,7 @@
 #include "link/stream_out.h"
 #include "port/port.h"
 #include "shared/engine.h"
+#include "shared/room.h"
 #include "shared/wake.h"
 #include "wire/bodies.h"
 #include "wire/header.h"
@@ -125,8 +125,7 @@ void fy_gone_end(struct fy_progress *p, struct fy_channel *ch, int status, const
 	fy_agree_give_up(p);
 	fy_call_fail(p, ch->rank, status, detail);
 	tell_gone(p, ch);
-	fy_add_32(&p->link.engine->room, 1);
-	fy_futex_wake(&p->link.engine->room, 1 << 30, false);
+	fy_room_tell(p->link.engine);
 }
 
 void fy_gone_refuse_batch(struct fy_progress *p, struct fy_channel *ch, uint32_t seq,

@@ -6,7 +6,6 @@
  */
 #include "helm/inline.h"
 
-#include <ck_stack.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -14,6 +13,8 @@
 #include <string.h>
 
 #include "ferry.h"
+#include "base/inbox.h"
+#include "base/list.h"
 #include "base/order.h"
 #include "base/program.h"
 #include "future/task.h"
@@ -99,29 +100,14 @@ void fy_inline_handle(struct fy_progress *p, struct fy_handler *h, ferry_message
 bool fy_inline_run_tasks(struct fy_progress *p)
 {
 	bool any = false;
-	ck_stack_entry_t *entry = NULL;
-	if (fy_load_relaxed_ptr(&p->link.engine->tasks.head))
-		entry = ck_stack_batch_pop_upmc(&p->link.engine->tasks);
-	struct fy_task *first = NULL;
-	while (entry) {
-		struct fy_task *task =
-			(struct fy_task *)(void *)((char *)entry - offsetof(struct fy_task, entry));
-		entry = CK_STACK_NEXT(entry);
-		task->next = first;
-		first = task;
-	}
-	while (first) {
-		struct fy_task *task = first;
-		first = first->next;
-		fy_tasks_defer(&p->link.tasks, task);
-	}
+	if (fy_inbox_any(&p->link.engine->tasks))
+		fy_inbox_each (entry, fy_inbox_take_in_order(&p->link.engine->tasks))
+			fy_tasks_defer(&p->link.tasks, fy_container_of(entry, struct fy_task, entry));
 	if (!p->link.user_code)
 		return false;
 	while (p->link.tasks.first && fy_inline_ready(p)) {
 		struct fy_task *task = p->link.tasks.first;
-		p->link.tasks.first = task->next;
-		if (!p->link.tasks.first)
-			p->link.tasks.last = NULL;
+		fy_list_drop(p->link.tasks.first, p->link.tasks.last);
 		ferry *before = fy_thread_begin(FY_INLINE, p->link.engine);
 		fy_store_relaxed_32(&p->link.engine->inside, FY_INSIDE_CALLBACK);
 		task->run(task);

@@ -5,12 +5,13 @@
  */
 #include "helm/lanes.h"
 
-#include <ck_stack.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "ferry.h"
+#include "base/inbox.h"
+#include "base/list.h"
 #include "base/order.h"
 #include "helm/progress.h"
 #include "helm/put.h"
@@ -33,11 +34,8 @@ static void list_lane(struct fy_progress *p, struct fy_lane *lane)
 
 void fy_lanes_list(struct fy_progress *p)
 {
-	ck_stack_entry_t *entry = ck_stack_batch_pop_upmc(&p->link.engine->lanes);
-	while (entry) {
-		struct fy_lane *lane =
-			(struct fy_lane *)(void *)((char *)entry - offsetof(struct fy_lane, entry));
-		entry = CK_STACK_NEXT(entry);
+	fy_inbox_each (entry, fy_inbox_take(&p->link.engine->lanes)) {
+		struct fy_lane *lane = fy_container_of(entry, struct fy_lane, entry);
 		list_lane(p, lane);
 	}
 }
@@ -80,8 +78,8 @@ bool fy_lanes_relist(struct fy_progress *p)
 
 static bool has_more(struct fy_progress *p, bool stuck_ones)
 {
-	if (fy_load_relaxed_ptr(&p->link.engine->lanes.head) ||
-	    fy_load_relaxed_ptr(&p->link.engine->replies.head) || p->replies.first)
+	if (fy_inbox_any(&p->link.engine->lanes) || fy_inbox_any(&p->link.engine->replies) ||
+	    p->replies.first)
 		return true;
 	for (struct fy_lane *lane = p->lanes.active; lane; lane = lane->next)
 		if ((stuck_ones || !lane->stuck) && fy_lane_has_work(lane))

@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "ferry.h"
+#include "base/list.h"
 #include "base/order.h"
 #include "helm/deliver.h"
 #include "helm/handlers.h"
@@ -56,8 +57,7 @@ bool fy_mail_set_handler(struct fy_progress *p, struct fy_handler *handler, uint
 	struct fy_mail_list mine = { 0 };
 	while ((m = fy_mailbox_take(&p->link.engine->mailbox, FERRY_ANY, op))) {
 		m->next = NULL;
-		*(mine.last ? &mine.last->next : &mine.first) = m;
-		mine.last = m;
+		fy_list_append(mine.first, mine.last, m);
 	}
 	fy_mailbox_unlock(&p->link.engine->mailbox);
 	while ((m = mine.first)) {

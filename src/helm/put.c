@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "ferry.h"
+#include "base/list.h"
 #include "bulk/outbound.h"
 #include "future/future.h"
 #include "helm/progress.h"
@@ -68,8 +69,7 @@ static void await_stream(struct fy_progress *p, struct fy_stream_out *s, ferry_f
 {
 	future->id = s->sent;
 	fy_pending_await(p, future, fy_put_tagged(p, stream));
-	*(s->last ? &s->last->next : &s->first) = future;
-	s->last = future;
+	fy_list_append(s->first, s->last, future);
 }
 
 /* What is to be written: the form on the wire of a record or a message. */

@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "ferry.h"
+#include "base/list.h"
 #include "future/future.h"
 #include "helm/progress.h"
 #include "link/batch.h"
@@ -40,8 +41,7 @@ fy_put_await(struct fy_progress *p, struct fy_channel *ch, ferry_future *future,
 {
 	future->id = fy_channel_place(ch);
 	fy_pending_await(p, future, fy_put_tagged(p, stream));
-	*(ch->pending_last ? &ch->pending_last->next : &ch->pending) = future;
-	ch->pending_last = future;
+	fy_list_append(ch->pending, ch->pending_last, future);
 	ch->open->flags |= FY_BATCH_WANTS_ACK;
 	p->link.n_pending++;
 }

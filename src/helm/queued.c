@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/list.h"
 #include "base/order.h"
 #include "helm/progress.h"
 #include "helm/put.h"
@@ -68,8 +69,7 @@ static struct fy_queued *queue_block(struct fy_channel *ch, uint32_t size)
 	q->next = NULL;
 	q->from = q->to = 0;
 	q->room = QUEUE_BLOCK;
-	*(ch->queue_last ? &ch->queue_last->next : &ch->queue) = q;
-	ch->queue_last = q;
+	fy_list_append(ch->queue, ch->queue_last, q);
 	return q;
 }
 
@@ -116,9 +116,7 @@ static void empty_queue(struct fy_progress *p, struct fy_channel *ch)
 			p->queues.bytes -= size;
 			p->link.worked = true;
 		}
-		ch->queue = q->next;
-		if (!ch->queue)
-			ch->queue_last = NULL;
+		fy_list_drop(ch->queue, ch->queue_last);
 		free(q);
 	}
 }

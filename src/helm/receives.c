@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #include "ferry.h"
+#include "base/list.h"
 #include "base/log.h"
 #include "base/order.h"
 #include "bulk/memory.h"
@@ -31,8 +32,7 @@ void fy_receives_post(struct fy_progress *p, struct fy_slot *slot)
 		p->receives.unposted = slot;
 		return;
 	}
-	*(p->receives.last ? &p->receives.last->next : &p->receives.first) = slot;
-	p->receives.last = slot;
+	fy_list_append(p->receives.first, p->receives.last, slot);
 	p->receives.n_posted++;
 }
 

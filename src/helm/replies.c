@@ -5,13 +5,14 @@
  */
 #include "helm/replies.h"
 
-#include <ck_stack.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
 
 #include "ferry.h"
+#include "base/inbox.h"
+#include "base/list.h"
 #include "base/order.h"
 #include "bulk/outbound.h"
 #include "helm/peer.h"
@@ -38,7 +39,7 @@ void fy_replies_send(ferry_message *request)
 		ferry_message_release(request);
 		return;
 	}
-	ck_stack_push_upmc(&e->replies, &request->entry);
+	fy_inbox_put(&e->replies, &request->entry);
 	fy_engine_notify(e);
 	fy_engine_leave(e);
 }
@@ -125,27 +126,18 @@ bool fy_replies_put(struct fy_progress *p, ferry_message *request)
 /* Replies from other threads, in the order of their arrival. */
 void fy_replies_collect(struct fy_progress *p)
 {
-	ck_stack_entry_t *entry = ck_stack_batch_pop_upmc(&p->link.engine->replies);
-	ferry_message *first = NULL, *last = NULL;
-	while (entry) { /* the stack gives the newest first */
-		ferry_message *m =
-			(ferry_message *)(void *)((char *)entry - offsetof(ferry_message, entry));
-		entry = CK_STACK_NEXT(entry);
+	fy_inbox_each (entry, fy_inbox_take_in_order(&p->link.engine->replies)) {
+		ferry_message *m = fy_container_of(entry, ferry_message, entry);
 		m->answer_tag = fy_put_tagged(p, m->answer_tag);
 		p->replies.of[fy_record_tag_colour(m->answer_tag, 0)]++;
-		m->next = first;
-		first = m;
-		last = last ? last : m;
+		m->next = NULL;
+		fy_list_append(p->replies.first, p->replies.last, m);
 	}
-	if (!first)
-		return;
-	*(p->replies.last ? &p->replies.last->next : &p->replies.first) = first;
-	p->replies.last = last;
 }
 
 bool fy_replies_step(struct fy_progress *p)
 {
-	if (fy_load_relaxed_ptr(&p->link.engine->replies.head))
+	if (fy_inbox_any(&p->link.engine->replies))
 		fy_replies_collect(p);
 	while (p->replies.first) {
 		ferry_message *m = p->replies.first, *next = m->next;

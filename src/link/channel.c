@@ -13,6 +13,7 @@
 #include <stdlib.h>
 
 #include "ferry.h"
+#include "base/list.h"
 #include "base/log.h"
 #include "helm/gone.h"
 #include "helm/owed.h"
@@ -68,8 +69,7 @@ void fy_channel_close_batch(struct fy_channel *ch)
 	ch->fill = ch->fast_end = NULL;
 	ch->fast_records = 0;
 	b->next = NULL;
-	*(ch->ready_last ? &ch->ready_last->next : &ch->ready) = b;
-	ch->ready_last = b;
+	fy_list_append(ch->ready, ch->ready_last, b);
 	ch->n_ready++;
 }
 
@@ -162,13 +162,10 @@ static bool send_first_ready(struct fy_progress *p, struct fy_channel *ch)
 	}
 	stamped_and_gone(ch, b);
 	ch->refusals = 0;
-	ch->ready = b->next;
-	if (!ch->ready)
-		ch->ready_last = NULL;
+	fy_list_drop(ch->ready, ch->ready_last);
 	ch->n_ready--;
 	b->next = NULL;
-	*(ch->flight_last ? &ch->flight_last->next : &ch->flight) = b;
-	ch->flight_last = b;
+	fy_list_append(ch->flight, ch->flight_last, b);
 	ch->n_flight++;
 	p->link.n_flying++;
 	p->link.stats.batches_sent++;
@@ -195,9 +192,7 @@ void fy_channel_test_flight(struct fy_progress *p, struct fy_channel *ch)
 	bool any = false;
 	while (ch->flight && p->link.port->ops->test(p->link.port, &ch->flight->request)) {
 		struct fy_batch *b = ch->flight;
-		ch->flight = b->next;
-		if (!ch->flight)
-			ch->flight_last = NULL;
+		fy_list_drop(ch->flight, ch->flight_last);
 		ch->n_flight--;
 		any = p->link.worked = true;
 		if (b->request.status && !ch->unsent) {

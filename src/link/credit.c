@@ -10,11 +10,12 @@
  */
 #include "link/credit.h"
 
-#include <ck_stack.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/inbox.h"
+#include "base/list.h"
 #include "base/order.h"
 #include "helm/progress.h"
 #include "link/batch.h"
@@ -146,12 +147,8 @@ void fy_credit_given(struct fy_progress *p, struct fy_channel *ch, uint64_t amou
 /* Memory that the program gave back goes to its sender's credit. */
 void fy_credit_collect(struct fy_progress *p)
 {
-	ck_stack_entry_t *entry = ck_stack_batch_pop_upmc(&p->link.engine->accounts);
-	while (entry) {
-		struct fy_account *a =
-			(struct fy_account *)(void *)((char *)entry -
-		                                      offsetof(struct fy_account, entry));
-		entry = CK_STACK_NEXT(entry);
+	fy_inbox_each (entry, fy_inbox_take(&p->link.engine->accounts)) {
+		struct fy_account *a = fy_container_of(entry, struct fy_account, entry);
 		fy_store_release_32(&a->dirty, 0);
 		fy_fence_full(); /* what is added after this look finds dirty at 0 */
 		uint64_t returned = fy_load_acquire_64(&a->returned);

@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "ferry.h"
+#include "base/list.h"
 #include "base/order.h"
 #include "future/task.h"
 #include "helm/progress.h"
@@ -31,7 +32,7 @@ void fy_release_body(struct fy_progress *p, int rank, ferry_message *m)
 
 static void release_later(struct fy_task *task)
 {
-	fy_message_free((ferry_message *)(void *)((char *)task - offsetof(ferry_message, task)));
+	fy_message_free(fy_container_of(task, ferry_message, task));
 }
 
 void fy_release_message(struct fy_progress *p, ferry_message *m)

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 
 #include "ferry.h"
+#include "base/list.h"
 #include "link/channel.h"
 #include "link/control.h"
 #include "wire/bodies.h"
@@ -63,8 +64,7 @@ struct fy_held *fy_stream_in_hold(struct fy_progress *p, struct fy_channel *ch, 
 		return NULL;
 	held->message = m;
 	held->colour = (uint8_t)colour;
-	*(s->last ? &s->last->next : &s->first) = held;
-	s->last = held;
+	fy_list_append(s->first, s->last, held);
 	return held;
 }
 

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 
 #include "ferry.h"
+#include "base/list.h"
 #include "bulk/outbound.h"
 #include "future/future.h"
 #include "helm/progress.h"
@@ -30,8 +31,7 @@ bool fy_stream_out_room(struct fy_channel *ch, struct fy_stream_out *s)
 		run = calloc(1, sizeof *run);
 		if (!run)
 			return false;
-		*(s->runs_last ? &s->runs_last->next : &s->runs) = run;
-		s->runs_last = run;
+		fy_list_append(s->runs, s->runs_last, run);
 	}
 	*run = (struct fy_run){ .seq = seq, .index = index, .number = s->sent + 1 };
 	return true;
@@ -40,9 +40,7 @@ bool fy_stream_out_room(struct fy_channel *ch, struct fy_stream_out *s)
 static void drop_first_run(struct fy_stream_out *s)
 {
 	struct fy_run *run = s->runs;
-	s->runs = run->next;
-	if (!s->runs)
-		s->runs_last = NULL;
+	fy_list_drop(s->runs, s->runs_last);
 	free(run);
 }
 

@@ -29,6 +29,7 @@
 #include <stdlib.h>
 
 #include "ferry.h"
+#include "base/list.h"
 #include "base/log.h"
 #include "base/order.h"
 #include "future/future.h"
@@ -141,9 +142,7 @@ static void next_check(struct fy_mpi_starts *s);
 static void drop_check(struct fy_mpi_starts *s)
 {
 	struct fy_comparison *c = s->checks;
-	s->checks = c->next;
-	if (!s->checks)
-		s->checks_last = NULL;
+	fy_list_drop(s->checks, s->checks_last);
 	s->n_checks--;
 	free(c);
 }
@@ -205,8 +204,7 @@ static bool begin_checked(struct fy_mpi_starts *s, const struct fy_start *a, fer
 	if (!c)
 		return false;
 	*c = (struct fy_comparison){ .start = *a, .future = future, .number = s->n_compared++ };
-	*(s->checks_last ? &s->checks_last->next : &s->checks) = c;
-	s->checks_last = c;
+	fy_list_append(s->checks, s->checks_last, c);
 	if (s->n_checks++ == 0)
 		next_check(s);
 	return true;

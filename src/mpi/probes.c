@@ -26,6 +26,7 @@
 #include <string.h>
 
 #include "ferry.h"
+#include "base/list.h"
 #include "base/order.h"
 #include "future/future.h"
 #include "mpi/error.h"
@@ -65,8 +66,7 @@ static struct fy_pattern *make(struct fy_probes *probes, const struct fy_start *
 	if (!pattern)
 		return NULL;
 	*pattern = (struct fy_pattern){ .comm = a->probe.comm, .source = a->peer, .tag = a->tag };
-	*(probes->last ? &probes->last->next : &probes->first) = pattern;
-	probes->last = pattern;
+	fy_list_append(probes->first, probes->last, pattern);
 	probes->n_patterns++;
 	return pattern;
 }
@@ -94,9 +94,7 @@ static void drop_empty(struct fy_probes *probes)
 static void pop(struct fy_probes *probes, struct fy_pattern *pattern)
 {
 	struct probe *probe = pattern->first;
-	pattern->first = probe->next;
-	if (!pattern->first)
-		pattern->last = NULL;
+	fy_list_drop(pattern->first, pattern->last);
 	free(probe);
 	probes->n--;
 }
@@ -204,8 +202,7 @@ bool fy_probes_begin(struct fy_mpi_starts *s, const struct fy_start *a, ferry_fu
 		return true;
 	}
 	*probe = (struct probe){ .future = future, .place = a->probe.place };
-	*(pattern->last ? &pattern->last->next : &pattern->first) = probe;
-	pattern->last = probe;
+	fy_list_append(pattern->first, pattern->last, probe);
 	probes->n++;
 	if (look_often(probes, pattern))
 		drop_empty(probes);

@@ -28,6 +28,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/list.h"
 #include "base/order.h"
 #include "future/future.h"
 #include "mpi/shield.h"
@@ -62,8 +63,7 @@ void fy_requests_append(struct fy_requests *r)
 	b->mixed = false;
 	b->next = NULL;
 	b->previous = r->last;
-	*(r->last ? &r->last->next : &r->first) = b;
-	r->last = b;
+	fy_list_append(r->first, r->last, b);
 }
 
 static void unlink_block(struct fy_requests *r, struct fy_request_block *b)

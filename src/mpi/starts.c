@@ -33,6 +33,7 @@
 
 #include "ferry.h"
 #include "base/fail.h"
+#include "base/list.h"
 #include "base/order.h"
 #include "base/program.h"
 #include "future/future.h"
@@ -106,8 +107,7 @@ static void call_release(const struct fy_start *a)
 
 static void run_release(struct fy_task *task)
 {
-	struct fy_deferred *d =
-		(struct fy_deferred *)(void *)((char *)task - offsetof(struct fy_deferred, task));
+	struct fy_deferred *d = fy_container_of(task, struct fy_deferred, task);
 	call_release(&d->start);
 	deferred_free(d);
 }
@@ -309,8 +309,7 @@ static void call_function(struct fy_mpi_starts *s, struct fy_deferred *d)
 static void stall(struct fy_mpi_starts *s, struct fy_deferred *d)
 {
 	d->next = NULL;
-	*(s->stalled_last ? &s->stalled_last->next : &s->stalled) = d;
-	s->stalled_last = d;
+	fy_list_append(s->stalled, s->stalled_last, d);
 	s->n_stalled++;
 }
 
@@ -329,8 +328,7 @@ static bool run_one(struct fy_mpi_starts *s, struct fy_deferred *d)
 
 static void run_deferred(struct fy_task *task)
 {
-	struct fy_deferred *d =
-		(struct fy_deferred *)(void *)((char *)task - offsetof(struct fy_deferred, task));
+	struct fy_deferred *d = fy_container_of(task, struct fy_deferred, task);
 	struct fy_mpi_starts *s = d->owner;
 	if (s->stalled || !run_one(s, d))
 		stall(s, d);

@@ -6,8 +6,9 @@
 #ifndef FY_SHARED_ACCOUNT_H
 #define FY_SHARED_ACCOUNT_H
 
-#include <ck_stack.h>
 #include <stdint.h>
+
+#include "base/inbox.h"
 
 /* Memory of received messages that goes back to a peer's credit when the
  * program frees it. One a peer that was ever talked to; lives as long as the engine struct. */
@@ -16,7 +17,7 @@ struct fy_account {
 	uint32_t dirty;    /* 1 while on engine->accounts: set by swap, cleared by the helm */
 	int rank;          /* constant */
 	uint64_t seen;     /* the helm's: as far as it was given back to the channel */
-	ck_stack_entry_t entry;
+	fy_inbox_entry entry;
 	struct fy_account *next; /* engine->account_list */
 };
 

@@ -5,7 +5,6 @@
  */
 #include "shared/block.h"
 
-#include <ck_stack.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -14,6 +13,7 @@
 
 #include "ferry.h"
 #include "base/cache.h"
+#include "base/inbox.h"
 #include "base/order.h"
 #include "shared/engine.h"
 
@@ -57,14 +57,12 @@ void fy_block_put(ferry *engine, void *data, size_t nbytes)
 	struct fy_block *b = data;
 	b->room = room;
 	ASAN_POISON_MEMORY_REGION(b + 1, room - sizeof *b);
-	ck_stack_push_upmc(&engine->blocks, &b->entry);
+	fy_inbox_put(&engine->blocks, &b->entry);
 }
 
 void fy_block_free_all(ferry *engine)
 {
-	for (ck_stack_entry_t *entry = ck_stack_batch_pop_upmc(&engine->blocks), *next; entry;
-	     entry = next) {
-		next = CK_STACK_NEXT(entry);
+	fy_inbox_each (entry, fy_inbox_take(&engine->blocks)) {
 		ASAN_UNPOISON_MEMORY_REGION(fy_block_of(entry), fy_block_of(entry)->room);
 		fy_block_give_back(fy_block_of(entry));
 	}

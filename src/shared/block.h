@@ -2,11 +2,12 @@
 #ifndef FY_SHARED_BLOCK_H
 #define FY_SHARED_BLOCK_H
 
-#include <ck_stack.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "ferry.h"
+#include "base/inbox.h"
+#include "base/list.h"
 
 struct ferry;
 
@@ -15,7 +16,7 @@ struct ferry;
 struct fy_block {
 	/* on engine->blocks: whoever put it there wrote `room` before (the push is a release), and
 	 * the helm reads it. The rest is the helm's */
-	ck_stack_entry_t entry;
+	fy_inbox_entry entry;
 	struct fy_block *newer, *older; /* all that are kept */
 	struct fy_block *next, **here;  /* of its size; what points to it */
 	size_t room;
@@ -30,9 +31,9 @@ static inline unsigned fy_block_log2(size_t n)
 }
 size_t fy_block_most_kept(const ferry *engine);
 
-static inline struct fy_block *fy_block_of(ck_stack_entry_t *entry)
+static inline struct fy_block *fy_block_of(fy_inbox_entry *entry)
 {
-	return (struct fy_block *)(void *)((char *)entry - offsetof(struct fy_block, entry));
+	return fy_container_of(entry, struct fy_block, entry);
 }
 void fy_block_give_back(struct fy_block *b);
 /* What a block for `nbytes` takes of the budget. */

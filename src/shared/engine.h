@@ -10,12 +10,12 @@
 #ifndef FY_SHARED_ENGINE_H
 #define FY_SHARED_ENGINE_H
 
-#include <ck_stack.h>
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
 
 #include "ferry.h"
+#include "base/inbox.h"
 #include "base/order.h"
 #include "shared/mailbox.h"
 #include "shared/tally.h"
@@ -58,12 +58,12 @@ struct ferry {
 	uint32_t napping; /* 1 while that sleep is a nap (wake.h): likewise, before `asleep` */
 
 	/* Inboxes of the helm: lock-free stacks, pushed by any thread, emptied by the helm. */
-	FY_ALIGNED ck_stack_t lanes; /* lanes that became active */
-	ck_stack_t commands;         /* struct fy_command */
-	ck_stack_t replies;          /* messages sent as replies by other threads */
-	ck_stack_t tasks;            /* callbacks for FERRY_INLINE, from other threads */
-	ck_stack_t accounts;         /* struct fy_account with returned credit */
-	ck_stack_t blocks;           /* memory of large messages that was given back, see block.c */
+	FY_ALIGNED fy_inbox lanes; /* lanes that became active */
+	fy_inbox commands;         /* struct fy_command */
+	fy_inbox replies;          /* messages sent as replies by other threads */
+	fy_inbox tasks;            /* callbacks for FERRY_INLINE, from other threads */
+	fy_inbox accounts;         /* struct fy_account with returned credit */
+	fy_inbox blocks;           /* memory of large messages that was given back, see block.c */
 
 	/* in blocks that are kept, there and in progress->blocks: atomic add */
 	uint64_t block_bytes;

@@ -30,11 +30,7 @@
 bool fy_habit_others_come_first(struct fy_lane *lane, const ferry *e)
 {
 	uint64_t waits = fy_load_relaxed_64(&e->waits);
-	if (waits != lane->waits_seen)
-		lane->others = lane->others + OTHERS_STEP < OTHERS_MAX ? lane->others + OTHERS_STEP
-		                                                       : OTHERS_MAX;
-	else if (lane->others)
-		lane->others--;
+	fy_habit_note(&lane->others, waits != lane->waits_seen, OTHERS_STEP, OTHERS_MAX);
 	lane->waits_seen = waits;
 	return lane->others > OTHERS_STEP && !(e->options.flags & FERRY_NO_THREAD);
 }
@@ -61,11 +57,8 @@ bool fy_habit_others_come_first(struct fy_lane *lane, const ferry *e)
 static void note_floods(struct fy_lane *lane)
 {
 	uint64_t full = fy_load_relaxed_64(&lane->engine->lane_full);
-	if (full != lane->full_seen && !lane->flooded)
-		lane->floods = lane->floods + FLOODS_STEP < FLOODS_MAX ? lane->floods + FLOODS_STEP
-		                                                       : FLOODS_MAX;
-	else if (lane->floods)
-		lane->floods--;
+	fy_habit_note(&lane->floods, full != lane->full_seen && !lane->flooded, FLOODS_STEP,
+	              FLOODS_MAX);
 	lane->full_seen = full;
 }
 
@@ -79,10 +72,8 @@ void fy_habit_waits(struct fy_lane *lane)
 {
 	note_floods(lane);
 	bool late = lane->steered_at && fy_clock_now() - lane->steered_at > WAITS_SOON;
-	if (late && lane->late) /* once may be the scheduler's doing */
-		lane->slow = SLOW_WAITS;
-	else if (lane->slow)
-		lane->slow--;
+	/* once may be the scheduler's doing */
+	fy_habit_note(&lane->slow, late && lane->late, SLOW_WAITS, SLOW_WAITS);
 	if (lane->steered_at)
 		lane->late = late;
 	lane->steered_at = 0;

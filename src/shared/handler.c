@@ -13,6 +13,7 @@
 
 #include "ferry.h"
 #include "base/futex.h"
+#include "base/list.h"
 #include "base/order.h"
 #include "base/program.h"
 #include "future/executor.h"
@@ -103,7 +104,7 @@ static void hand_back(ferry *engine, ferry_message *m)
 /* In an executor. */
 void fy_handler_run(struct fy_task *task)
 {
-	ferry_message *m = (ferry_message *)(void *)((char *)task - offsetof(ferry_message, task));
+	ferry_message *m = fy_container_of(task, ferry_message, task);
 	struct fy_handler *h = m->handler;
 	ferry *engine = m->engine;
 	unsigned colour = fy_message_colour(m->flags);

@@ -20,10 +20,10 @@
 #ifndef FY_SHARED_LANE_H
 #define FY_SHARED_LANE_H
 
-#include <ck_stack.h>
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/inbox.h"
 #include "base/order.h"
 
 struct ferry;
@@ -94,7 +94,7 @@ struct fy_lane {
 	/* the producer's: it waited late after the last call that was left to its wait */
 	bool late;
 	struct fy_lane *all_next; /* the helm's list of all lanes */
-	ck_stack_entry_t entry;   /* its place among the newly active lanes */
+	fy_inbox_entry entry;     /* its place among the newly active lanes */
 };
 
 uint32_t fy_lane_tag_posts(struct fy_lane *lane, uint32_t tag);

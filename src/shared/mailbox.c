@@ -9,7 +9,6 @@
  */
 #include "shared/mailbox.h"
 
-#include <ck_stack.h>
 #include <limits.h>
 #include <pthread.h>
 #include <stdbool.h>
@@ -19,22 +18,22 @@
 
 #include "ferry.h"
 #include "base/futex.h"
+#include "base/inbox.h"
+#include "base/list.h"
 #include "base/order.h"
 #include "shared/message.h"
-
-CK_STACK_CONTAINER(struct ferry_message, entry, message_of)
 
 void fy_mailbox_init(struct fy_mailbox *box)
 {
 	memset(box, 0, sizeof *box);
-	ck_stack_init(&box->inbox);
+	fy_inbox_init(&box->inbox);
 	pthread_mutex_init(&box->lock, NULL);
 }
 
 void fy_mailbox_push(struct fy_mailbox *box, ferry_message *message)
 {
 	fy_add_64(&box->bytes, message->charge + message->large);
-	ck_stack_push_upmc(&box->inbox, &message->entry);
+	fy_inbox_put(&box->inbox, &message->entry);
 	/* A read-modify-write, so a full fence: the reader counts itself, then reads news. */
 	fy_add_32(&box->news, 1);
 	if (fy_load_acquire_32(&box->readers))
@@ -80,19 +79,8 @@ static void append(struct fy_mailbox *box, ferry_message *m)
 
 void fy_mailbox_sort(struct fy_mailbox *box)
 {
-	ck_stack_entry_t *entry = ck_stack_batch_pop_upmc(&box->inbox);
-	ferry_message *oldest = NULL;
-	while (entry) { /* the stack gives the newest first */
-		ferry_message *m = message_of(entry);
-		entry = CK_STACK_NEXT(entry);
-		m->next = oldest;
-		oldest = m;
-	}
-	while (oldest) {
-		ferry_message *m = oldest;
-		oldest = m->next;
-		append(box, m);
-	}
+	fy_inbox_each (entry, fy_inbox_take_in_order(&box->inbox))
+		append(box, fy_container_of(entry, ferry_message, entry));
 }
 
 void fy_mailbox_remove(struct fy_mailbox *box, ferry_message *m)

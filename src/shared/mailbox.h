@@ -10,12 +10,12 @@
 #ifndef FY_SHARED_MAILBOX_H
 #define FY_SHARED_MAILBOX_H
 
-#include <ck_stack.h>
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
 
 #include "ferry.h"
+#include "base/inbox.h"
 
 #define FY_MAILBOX_OPS 64      /* lists by hash of the op */
 #define FY_MAILBOX_PATTERNS 64 /* what readers asked for, for the grace of calls */
@@ -31,7 +31,7 @@ struct fy_mail_pattern {
 };
 
 struct fy_mailbox {
-	ck_stack_t inbox; /* pushed by the helm (and by closing executors), emptied under lock */
+	fy_inbox inbox; /* pushed by the helm (and by closing executors), emptied under lock */
 	/* futex: bumped by whoever pushes (atomic add), read by waiting readers (acquire) */
 	uint32_t news;
 	uint32_t readers; /* readers that sleep: atomic add; read by the helm after the push */

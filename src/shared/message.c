@@ -21,6 +21,7 @@
 #include "ferry.h"
 #include "base/cache.h"
 #include "base/fail.h"
+#include "base/inbox.h"
 #include "base/order.h"
 #include "base/program.h"
 #include "shared/account.h"
@@ -299,7 +300,7 @@ static void return_memory(ferry_message *m)
 	if (m->account && m->charge) {
 		fy_add_64(&m->account->returned, m->charge);
 		if (!fy_swap_32(&m->account->dirty, 1))
-			ck_stack_push_upmc(&engine->accounts, &m->account->entry);
+			fy_inbox_put(&engine->accounts, &m->account->entry);
 	}
 	if (m->large)
 		fy_add_64(&engine->large_returned, m->large);

@@ -13,12 +13,12 @@
 #ifndef FY_SHARED_MESSAGE_H
 #define FY_SHARED_MESSAGE_H
 
-#include <ck_stack.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "ferry.h"
+#include "base/inbox.h"
 #include "future/task.h"
 
 struct fy_account;
@@ -70,7 +70,7 @@ struct ferry_message {
 	struct ferry_message *next, *prev;       /* in a list of the mailbox, or of the helm */
 	struct ferry_message *op_next, *op_prev; /* in the mailbox's list of one op */
 	int64_t arrived;                         /* for the grace period */
-	ck_stack_entry_t entry;
+	fy_inbox_entry entry;
 	void (*extra_free)(void *extra);
 	uint32_t answer_tag;      /* of its answer: written by who answers, then the helm's */
 	struct fy_tally *tally;   /* where it is counted, until it is freed; NULL: nowhere */
@@ -82,7 +82,6 @@ struct ferry_message {
 #define FY_MESSAGE_POSTED 0x2u /* unchangeable from now on */
 #define FY_MESSAGE_RECEIVED 0x4u
 #define FY_MESSAGE_CALL 0x8u /* a request that awaits an answer */
-#define FY_MESSAGE_DELIVERED 0x10u
 /* made for a reply: FY_MESSAGE_SMALL bytes in the tail, goes to the thread's cache */
 #define FY_MESSAGE_BLANK 0x20u
 

@@ -2,6 +2,7 @@
 #ifndef FY_SHARED_ROOM_H
 #define FY_SHARED_ROOM_H
 
+#include <limits.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -46,7 +47,7 @@ static inline void fy_room_tell(ferry *e)
 {
 	fy_add_32(&e->room, 1);
 	if (fy_load_acquire_32(&e->room_waiting))
-		fy_futex_wake(&e->room, 1 << 30, false);
+		fy_futex_wake(&e->room, INT_MAX, false);
 }
 
 /* Threads that wait for room look again. */

@@ -7,11 +7,11 @@
 
 #include <stddef.h>
 
+#include "base/list.h"
 #include "future/task.h"
 
 void fy_tasks_defer(struct fy_tasks *tasks, struct fy_task *task)
 {
 	task->next = NULL;
-	*(tasks->last ? &tasks->last->next : &tasks->first) = task;
-	tasks->last = task;
+	fy_list_append(tasks->first, tasks->last, task);
 }

@@ -200,21 +200,21 @@ static int post_loan(ferry *engine, int rank, ferry_message *message, struct loa
 	return status;
 }
 
-static int check_bytes(const void *data, size_t nbytes)
+static int make_buffer(ferry *engine, bool blocking, const void *data, size_t nbytes,
+                       ferry_message **message_p)
 {
-	return data || nbytes == 0
-	               ? FERRY_OK
-	               : fy_fail(FERRY_EINVAL, "data is NULL, but nbytes is %zu", nbytes);
+	int status = check_send(engine, blocking);
+	if (status != FERRY_OK)
+		return status;
+	if (!data && nbytes > 0)
+		return fy_fail(FERRY_EINVAL, "data is NULL, but nbytes is %zu", nbytes);
+	return make(engine, FY_OP_BUFFER, NULL, false, message_p);
 }
 
 int ferry_send_buffer(ferry *engine, int rank, const void *data, size_t nbytes)
 {
 	ferry_message *message;
-	int status = check_send(engine, true);
-	if (status == FERRY_OK)
-		status = check_bytes(data, nbytes);
-	if (status == FERRY_OK)
-		status = make(engine, FY_OP_BUFFER, NULL, false, &message);
+	int status = make_buffer(engine, true, data, nbytes, &message);
 	if (status != FERRY_OK)
 		return status;
 	status = ferry_message_attach(message, data, nbytes, NULL, NULL);
@@ -229,11 +229,7 @@ int ferry_isend_buffer(ferry *engine, int rank, const void *data, size_t nbytes,
 {
 	ferry_message *message;
 	struct loan *loan = NULL;
-	int status = check_send(engine, false);
-	if (status == FERRY_OK)
-		status = check_bytes(data, nbytes);
-	if (status == FERRY_OK)
-		status = make(engine, FY_OP_BUFFER, NULL, false, &message);
+	int status = make_buffer(engine, false, data, nbytes, &message);
 	if (status != FERRY_OK)
 		return status;
 	if (release)

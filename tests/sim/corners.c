@@ -1326,7 +1326,7 @@ static int64_t busy_now(fy_port *port)
 {
 	(void)port;
 	if (busy.steps++ < BUSY_STEPS)
-		ck_stack_push_upmc(&busy.engine->commands, &busy.command.entry);
+		fy_inbox_put(&busy.engine->commands, &busy.command.entry);
 	fy_sim_advance_to(busy.sim, fy_sim_now(busy.sim) + FERRY_US(1));
 	return fy_sim_now(busy.sim);
 }

@@ -282,7 +282,7 @@ static void what_a_message_held_goes_back_once(void **state)
 		assert_int_equal(account.returned, 100 * i);
 	}
 	assert_int_equal(account.dirty, 1);
-	assert_ptr_equal(ck_stack_batch_pop_upmc(&engine.accounts), &account.entry);
+	assert_ptr_equal(fy_inbox_take(&engine.accounts), &account.entry);
 	assert_null(CK_STACK_NEXT(&account.entry));
 }
 

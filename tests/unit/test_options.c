@@ -524,7 +524,6 @@ static void unknown_variables_are_named_in_the_log(void **state)
 	setenv("FERRY_SPINN", "1", 1);
 	setenv("FERRY_TEST_ANYTHING", "1", 1);
 	setenv("FERRY_SEEDS", "1", 1);
-	setenv("FERRY_DEBUG_CHECK", "1", 1);
 	setenv("FERRY_SPIN", "1us", 1);
 	say_to(said);
 	assert_int_equal(fy_options_warn(log, 12), 2);

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Lists that run through their items, and the item that a member belongs to.
+ *
+ * A queue is two pointers of its owner, `first` and `last`, both NULL when it is empty; each item
+ * has a pointer to the next one. The macros name the two, so that they can be members of any
+ * name. `first` and `last` are evaluated more than once. No thread safety.
+ */
+#ifndef FY_BASE_LIST_H
+#define FY_BASE_LIST_H
+
+#include <stddef.h>
+
+/* The struct of this type whose `member` is at `pointer`. */
+#define fy_container_of(pointer, type, member) \
+	((type *)(void *)((char *)(pointer)-offsetof(type, member)))
+
+/* To the end. The item's next one is NULL already. */
+#define fy_list_append(first, last, item) fy_list_join(first, last, item, item, next)
+/* The same for a chain of items, which are linked by `link`; that of `to` is NULL. */
+#define fy_list_join(first, last, from, to, link)              \
+	do {                                                   \
+		*((last) ? &(last)->link : &(first)) = (from); \
+		(last) = (to);                                 \
+	} while (0)
+/* The first item leaves; there is one. */
+#define fy_list_drop(first, last)        \
+	do {                             \
+		(first) = (first)->next; \
+		if (!(first))            \
+			(last) = NULL;   \
+	} while (0)
+
+#endif
