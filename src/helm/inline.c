@@ -102,7 +102,8 @@ bool fy_inline_run_tasks(struct fy_progress *p)
 	bool any = false;
 	if (fy_inbox_any(&p->link.engine->tasks))
 		fy_inbox_each (entry, fy_inbox_take_in_order(&p->link.engine->tasks))
-			fy_tasks_defer(&p->link.tasks, fy_container_of(entry, struct fy_task, entry));
+			fy_tasks_defer(&p->link.tasks,
+			               fy_container_of(entry, struct fy_task, entry));
 	if (!p->link.user_code)
 		return false;
 	while (p->link.tasks.first && fy_inline_ready(p)) {
