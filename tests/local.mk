@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # To add a test, add its name to a list:
-#   unit_tests   tests/unit/NAME.t      from tests/unit/NAME.c; CMocka, sees the library's insides, no MPI
+#   unit_tests   tests/unit/FOLDER/test_FILE.t  of src/FOLDER/FILE; CMocka, sees the library's insides, no MPI
 #   sim_tests    tests/sim/NAME.t       from tests/sim/NAME.c; the same, with the simulated network
 #   mpi_programs tests/mpi/NAME         from tests/mpi/NAME.c; the public headers and MPI's, exit 0, or 77 to skip
 #   npN_tests    tests/mpi/NAME-N.npN   runs that program, or one of mpi_core_programs, with N ranks
@@ -15,26 +15,34 @@
 # stands in the name as well: automake drops the extension to name the log.
 
 unit_tests = \
-	%D%/unit/test_agree.t \
-	%D%/unit/test_check.t \
-	%D%/unit/test_codec.t \
-	%D%/unit/test_executor.t \
-	%D%/unit/test_future.t \
-	%D%/unit/test_future_set.t \
-	%D%/unit/test_habit.t \
-	%D%/unit/test_histogram.t \
-	%D%/unit/test_inbox.t \
-	%D%/unit/test_lane.t \
-	%D%/unit/test_list.t \
-	%D%/unit/test_locale.t \
-	%D%/unit/test_mailbox.t \
-	%D%/unit/test_message.t \
-	%D%/unit/test_options.t \
-	%D%/unit/test_port_sim.t \
-	%D%/unit/test_record.t \
-	%D%/unit/test_status.t \
-	%D%/unit/test_timer.t \
-	%D%/unit/test_wake.t \
+	%D%/unit/base/test_inbox.t \
+	%D%/unit/base/test_letters.t \
+	%D%/unit/base/test_list.t \
+	%D%/unit/base/test_options.t \
+	%D%/unit/base/test_status.t \
+	%D%/unit/bulk/test_blocks.t \
+	%D%/unit/bulk/test_turns.t \
+	%D%/unit/codec/test_check.t \
+	%D%/unit/codec/test_codec.t \
+	%D%/unit/future/test_compose.t \
+	%D%/unit/future/test_executor.t \
+	%D%/unit/future/test_future.t \
+	%D%/unit/helm/test_agree.t \
+	%D%/unit/helm/test_controls.t \
+	%D%/unit/helm/test_handlers.t \
+	%D%/unit/helm/test_timer.t \
+	%D%/unit/link/test_call.t \
+	%D%/unit/link/test_credit.t \
+	%D%/unit/link/test_stream_in.t \
+	%D%/unit/link/test_stream_out.t \
+	%D%/unit/shared/test_habit.t \
+	%D%/unit/shared/test_lane.t \
+	%D%/unit/shared/test_mailbox.t \
+	%D%/unit/shared/test_message.t \
+	%D%/unit/shared/test_wake.t \
+	%D%/unit/sim/test_net.t \
+	%D%/unit/tools/test_histogram.t \
+	%D%/unit/wire/test_record.t \
 	# end
 
 sim_tests = \
@@ -251,6 +259,7 @@ test_support = \
 	%D%/sim/digest.list \
 	%D%/sim/digest.sh \
 	%D%/skips.list \
+	%D%/support/engine.h \
 	%D%/support/environment.sh \
 	%D%/support/host_shell.sh \
 	%D%/support/hosts.sh \
@@ -308,16 +317,16 @@ shortage_ldflags = -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc \
 %C%_sim_memory_t_SOURCES = %D%/sim/memory.c $(shortage)
 %C%_sim_memory_t_LDFLAGS = $(AM_LDFLAGS) $(shortage_ldflags)
 
-%C%_unit_test_port_sim_t_SOURCES = \
+%C%_unit_sim_test_net_t_SOURCES = \
 	%D%/support/port_conformance.c \
 	%D%/support/port_conformance.h \
-	%D%/unit/test_port_sim.c \
+	%D%/unit/sim/test_net.c \
 	# end
 
 # Its allocations fail when it wants.
-%C%_unit_test_status_t_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=calloc
+%C%_unit_base_test_status_t_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=calloc
 
-%C%_unit_test_histogram_t_LDADD = libferry-perf.la $(LDADD) -lm
+%C%_unit_tools_test_histogram_t_LDADD = libferry-perf.la $(LDADD) -lm
 
 # ---- how they are built ----------------------------------------------------
 

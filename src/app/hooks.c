@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the engine does for futures (future.h says what each hook owes): it lets a waiting thread
+ * What the engine does for futures (hooks.h says what each hook owes): it lets a waiting thread
  * drive, runs inline callbacks, keeps deadlines, and completes promises that are left at the end.
  */
 #include "app/hooks.h"

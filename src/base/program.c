@@ -13,7 +13,7 @@
  *
  * Exit sets `ending`, makes every running thread pass a fence, and waits for those that are inside.
  * A thread says that it is inside, and then looks at `ending`. So either it sees the end or exit
- * sees it. Who is inside pays for no fence where the kernel has membarrier (wake.h).
+ * sees it. Who is inside pays for no fence where the kernel has membarrier (barrier.h).
  */
 #include "base/program.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Memory for what is large, used again. See block.c. */
+/* Memory for what is large, used again. See blocks.c. */
 #ifndef FY_BULK_BLOCKS_H
 #define FY_BULK_BLOCKS_H
 

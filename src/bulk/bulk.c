@@ -18,12 +18,14 @@
  * receives in all, each time of the next transfer. What a network takes and brings by itself
  * meanwhile has up to FY_CHUNKS_MAX chunks a transfer to do.
  *
- *   transfer_chunk.c   chunks, numbers, tags
- *   transfer_out.c     the sender: announced, granted, sent, and what becomes of failures
- *   transfer_in.c      the receiver: announcements, lengths, memory, grants
- *   transfer_land.c    the receiver: chunks into that memory
- *   transfer_sink.c    where they go when there is none
- *   here               the step, and what both sides have
+ *   chunk.c turns.c flow.c   chunks, their numbers and tags, which comes next
+ *   outbound.c   the sender: announced, granted, sent, and what becomes of failures
+ *   inbound.c    the receiver: announcements and lengths
+ *   grants.c     the receiver: who may send
+ *   memory.c blocks.c   the receiver: memory
+ *   landing.c    the receiver: chunks into that memory
+ *   sink.c       where they go when there is none
+ *   here         the step, and what both sides have
  */
 #include "bulk/bulk.h"
 

@@ -26,7 +26,7 @@ struct fy_bulk {
 	size_t chunk_bytes;
 	bool code_due; /* a message was not granted: where it lands is asked of the program */
 	struct fy_chunk *chunks; /* free ones */
-	struct fy_blocks blocks; /* kept memory (block.c) */
+	struct fy_blocks blocks; /* kept memory (bulk/blocks.c) */
 	int tag_span;            /* tags of chunks: from 1 to this, the same on all ranks */
 	struct fy_memory_handler *memory_handlers;
 	struct fy_budget budget;

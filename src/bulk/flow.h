@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the files of large messages share; transfer.c has the notes. All of it is the helm's. */
+/* What the files of large messages share; bulk.c has the notes. All of it is the helm's. */
 #ifndef FY_BULK_FLOW_H
 #define FY_BULK_FLOW_H
 

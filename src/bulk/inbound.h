@@ -33,7 +33,7 @@ struct fy_inbound {
 	struct fy_channel *ch;
 	int64_t short_since; /* when what is prepaid first found no memory; 0: it did not */
 	uint64_t tried_at;   /* the step in which that was last so */
-	bool sunk;           /* it never will: its bytes go nowhere (transfer_sink.c) */
+	bool sunk;           /* it never will: its bytes go nowhere (sink.c) */
 	/* what of its memory there is, while some is missing: only of what is prepaid */
 	ferry_message *draft;
 	/* of how many attachments the program was asked where they land: once each */

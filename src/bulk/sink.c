@@ -2,7 +2,7 @@
 /*
  * Where the bytes of a prepaid message go that will find no memory: they are on their way, and MPI
  * keeps them until somebody receives them. MPI has no receive into nothing, and a receive that is
- * too short is not safe with every MPI (port_mpi.c). So this is as much address space as such a
+ * too short is not safe with every MPI (mpi/port.c). So this is as much address space as such a
  * message can have bytes, all of it the same few pages. One receive at a time has it.
  */
 #ifndef _GNU_SOURCE

@@ -8,7 +8,7 @@
 struct fy_flow;
 struct fy_progress;
 
-/* Large messages whose chunks use tags, in that order (transfer_chunk.c). */
+/* Large messages whose chunks use tags, in that order (turns.c). */
 struct fy_turns {
 	struct fy_flow *first, *last;
 	/* all of their chunks that are not finished have numbers from low to below high */

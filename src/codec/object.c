@@ -12,7 +12,7 @@
  * may move its body, and is then decoded again. Once a message is posted or
  * received that never happens, and the object lives as long as the message.
  *
- * A view (message.h) shows bytes in a receive buffer that goes back when the
+ * A view (shared/message.h) shows bytes in a receive buffer that goes back when the
  * handler returns. An object outlives that if the handler retains the message,
  * so a view is made a message of its own before it is decoded.
  */

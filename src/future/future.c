@@ -14,9 +14,9 @@
  * 4. A callback's place in its executor's queue is in the future, which keeps a
  *    reference of itself, and one of the executor, until the callback has run. The program's code
  *    never runs inside ferry_future_then, and with no lock held.
- * 5. The engine pointer is for hooks only, see future.h.
+ * 5. The engine pointer is for hooks only, see hooks.h.
  *
- * Memory comes from a cache of the calling thread (cache.h).
+ * Memory comes from a cache of the calling thread (base/cache.h).
  *
  * The functions that wait are no cancellation points: a thread that was
  * asked to cancel finishes its wait first.

@@ -18,7 +18,7 @@ int fy_future_hooks_may_wait(ferry *engine);
  * returns when the future is done, or when there is nothing (more) for it to
  * do; the waiter then sleeps on the future's word until `until` (absolute, monotonic ns;
  * INT64_MAX: for ever). `on_progress` tells whether this thread is running inline user code
- * of that engine, where waiting is EDEADLK. Set once by hooks.c; NULL in unit tests.
+ * of that engine, where waiting is EDEADLK. Set once by app/hooks.c; NULL in unit tests.
  *
  * A future holds no reference of its engine: while it is not DONE its engine has not closed, but
  * another thread may close it between our look and the call. So hooks other than message_* take an

@@ -53,7 +53,7 @@
  * pass it on whatever they are doing: so each rank knows one that closes, and a fence that this one
  * has not joined ends with FERRY_EINVAL. The news also tells which ranks a close still waits for:
  * up, those of the subtree; down, all that the root knows of. It is told again when that has
- * changed, at most once a second. agree_news.c.
+ * changed, at most once a second. news.c.
  */
 #include "helm/agree.h"
 

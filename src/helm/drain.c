@@ -2,7 +2,7 @@
 /*
  * From lanes to channels.  The drain takes what is in the lanes and puts it into channels. It does
  * not stop for long at a channel that has no room: the record moves to that channel's queue
- * (queue.c), in the same form as in the lane, and engine->full tells posters to stay away. So a
+ * (queued.c), in the same form as in the lane, and engine->full tells posters to stay away. So a
  * slow rank holds up only what is meant for it. Called by the holder of the helm alone.
  */
 #include "helm/drain.h"
@@ -41,7 +41,7 @@
 #define ANSWERS_MATTER FERRY_MS(1)
 /* likewise after a producer slept, which fills its lane for some 0.1 ms */
 #define FLOOD_LASTS FERRY_MS(1)
-/* of one flood before the next: then its producer is woken (lane.c) */
+/* of one flood before the next: then its producer is woken (shared/lane.c) */
 #define FLOOD_SHARE (FY_LANE_BYTES / 2)
 
 /* A channel without room for a moment only (its receiver has not been scheduled, say) leaves the

@@ -14,7 +14,7 @@
  * read-modify-write, and then looks whether it is asleep. So if it saw a driver, the last driver
  * sees it asleep. That sleep is a nap: a wake-up may have come just before.
  *
- * A thread that posts and is believed to wait soon (post.c) drives once and leaves nothing
+ * A thread that posts and is believed to wait soon (shared/habit.c) drives once and leaves nothing
  * announced: nobody spends a wake-up on what its wait will see. That is done only where the
  * progress thread naps, so it comes by itself if the wait does not.
  *

@@ -47,7 +47,7 @@ static inline void fy_inline_end_colour(struct fy_inline *inside, const struct f
 bool fy_inline_call(struct fy_progress *p, struct fy_handler *h, ferry_message *m, unsigned colour);
 void fy_inline_drop(struct fy_progress *p, ferry_message *m);
 void fy_inline_handle(struct fy_progress *p, struct fy_handler *h, ferry_message *m);
-/* dispatch.c: the view becomes a heap message; the engine makes itself a new one. */
+/* inline.c: the view becomes a heap message; the engine makes itself a new one. */
 void fy_inline_keep_view(ferry_message *view);
 bool fy_inline_run_tasks(struct fy_progress *p);
 

@@ -10,7 +10,7 @@
 struct fy_channel;
 struct fy_progress;
 
-/* Who closes; agree_news.c. Neighbours: the children, then the parent. */
+/* Who closes; news.c. Neighbours: the children, then the parent. */
 enum { FY_NEIGHBOUR_PARENT = 2, FY_NEIGHBOURS = 3 };
 struct fy_closing {
 	bool known; /* a rank closes, this one or another: */

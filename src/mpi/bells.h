@@ -14,7 +14,7 @@
 
 struct fy_bells {
 	/* The words, one in 64 bytes. Each is written and read by any rank of the host;
-	 * wake.h says with which order. */
+	 * shared/wake.h says with which order. */
 	unsigned char *memory;
 	size_t nbytes;
 	int *place;  /* of a rank: which word, or -1 */

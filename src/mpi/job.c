@@ -135,7 +135,7 @@ static const char *launcher(void)
 /* Slurm started several tasks and knows nothing of this MPI; the first of them says so. */
 static void mention_srun(void)
 {
-	static bool said; /* under the lock of mpi_life.c */
+	static bool said; /* under the lock of life.c */
 	long tasks = number("SLURM_STEP_NUM_TASKS");
 	if (said || tasks < 2 || number("SLURM_PROCID") > 0)
 		return;

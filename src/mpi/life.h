@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What port_mpi.c and its parts share; only they include MPI's header. */
+/* What port.c and its parts share; only they include MPI's header. */
 #ifndef FY_MPI_LIFE_H
 #define FY_MPI_LIFE_H
 

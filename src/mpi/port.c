@@ -61,7 +61,7 @@ static MPI_Request get_handle(const fy_request *request)
 
 /*
  * Has something been written where a receive is to land? Its first bytes hold a mark until then.
- * Only MPI says that it is done; but to ask MPICH is not without consequences (mpi_error.c), and
+ * Only MPI says that it is done; but to ask MPICH is not without consequences (shield.c), and
  * mostly there is nothing. A message that begins with the mark, or that has no bytes, is found a
  * little later, in one of the looks that do not ask.
  */

@@ -22,7 +22,7 @@
 static struct {
 	int key;
 	bool set, over;
-} presence = { .key = MPI_KEYVAL_INVALID }; /* under the lock of mpi_life.c */
+} presence = { .key = MPI_KEYVAL_INVALID }; /* under the lock of life.c */
 
 static int on_finalize(MPI_Comm comm, int key, void *value, void *extra)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Matched probes that have found no message yet: see mpi_probe.c. Everything here is the helm's. */
+/* Matched probes that have found no message yet: see probes.c. Everything here is the helm's. */
 #ifndef FY_MPI_PROBES_H
 #define FY_MPI_PROBES_H
 

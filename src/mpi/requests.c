@@ -18,7 +18,7 @@
  *
  * An error that a request ends with comes by its status (MPI_ERR_IN_STATUS). The error handler of
  * the request's communicator has its say; for MPICH, where blocks of nothing but sends need no
- * shield, see mpi_error.c.
+ * shield, see shield.c.
  */
 #include "mpi/requests.h"
 

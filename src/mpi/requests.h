@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Requests of the program that MPI has, any number of them, tested in bounded
- * work a step: see mpi_requests.c. Everything here is the helm's.
+ * work a step: see requests.c. Everything here is the helm's.
  */
 #ifndef FY_MPI_REQUESTS_H
 #define FY_MPI_REQUESTS_H

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Design notes: a receive and a send, two requests of mpi_requests.c, one future with the status of
+ * Design notes: a receive and a send, two requests of requests.c, one future with the status of
  * the receive. The receive is one like any: where the future is given up, and at a close that finds
  * no message for it, it is cancelled in MPI. The future is completed, and its reference dropped,
  * when both are over. The send is started first: if MPI refuses it, no receive was there that could

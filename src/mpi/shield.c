@@ -14,8 +14,8 @@
  * communicator that it belongs to. To be seldom seen by other threads of the program, the shield is
  * up only
  *  - where a receive of ours has come, as far as its memory says, and in every 256th
- *    look (port_mpi.c);
- *  - while the program has something under way that is no send (mpi_requests.c);
+ *    look (port.c);
+ *  - while the program has something under way that is no send (requests.c);
  *  - while engines are opened and closed.
  * A thread that is inside MPI just then sees our handler if it asks for MPI_COMM_WORLD's, and a
  * communicator that it duplicates from it inherits it. It passes on what does not come from under

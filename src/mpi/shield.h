@@ -4,7 +4,7 @@
 
 #include <mpi.h>
 
-/* mpi_error.c: errors of one call in between return, which MPICH would raise on MPI_COMM_WORLD. */
+/* shield.c: errors of one call in between return, which MPICH would raise on MPI_COMM_WORLD. */
 void fy_mpi_shield_up(void);
 void fy_mpi_shield_down(void);
 /* Where MPI did not: an operation of that communicator failed. Its handler decides. */

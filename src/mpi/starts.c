@@ -7,7 +7,7 @@
  *            a function of the program becomes inline work (it runs when inline
  *            code may run, see fy_dispatch_run_tasks), and then everything behind it does so
  *            as well, so that one thread's starts keep their order
- *   helm     the request joins mpi_requests.c, which tests it
+ *   helm     the request joins requests.c, which tests it
  *   helm     the future completes, with MPI's status in it; `release` is called
  *
  * Nothing is allocated for a message: the arguments are in the record, the future comes

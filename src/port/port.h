@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The port: what the progress loop needs of a network, as a table of
- * functions. port_mpi.c is MPI; port_sim.c is a network in memory, with a
+ * functions. mpi/port.c is MPI; tests/sim/net is a network in memory, with a
  * seeded scheduler and virtual time. Nothing here blocks.
  *
  * All functions are called by the holder of the helm only, but for `now`,
@@ -54,7 +54,7 @@ struct fy_port_ops {
 	/* Monotonic time in ns; virtual in the simulation. */
 	int64_t (*now)(fy_port *port);
 	/* The word on which `rank`'s engine sleeps when it is on this host and
-	 * shares memory with us (see wake.h), or NULL. `rank` may be our own. */
+	 * shares memory with us (see shared/wake.h), or NULL. `rank` may be our own. */
 	uint32_t *(*doorbell)(fy_port *port, int rank);
 	/* All ranks: compare `mine` with the others' bytes at open. Collective and
 	 * blocking. 0 when all are equal, else FERRY_ENOTSUP and the lowest rank

@@ -145,7 +145,7 @@ struct ferry {
 #define FY_INSIDE_CALLBACK 0xFFFFFFFEu
 #define FY_INSIDE_END 0xFFFFFFFDu /* the engine is taken apart */
 
-/* Flags of engine futures, beside those of future.h. */
+/* Flags of engine futures, beside those of future/future.h. */
 #define FY_FUTURE_IS_FLUSH 0x100u
 
 void fy_engine_retain(ferry *engine);

@@ -41,7 +41,7 @@ struct fy_lane {
 	 * (the producer's) */
 	uint32_t stream;
 	/* 1 while the helm looks at this lane: set by whoever lists it (swap), cleared by the helm
-	 * before a process-wide barrier (outgoing.c) */
+	 * before a process-wide barrier (helm/lanes.c) */
 	uint32_t listed;
 	uint32_t quick; /* the producer's: it has waited, so its next call may drive the engine */
 	/* the producer's: references of the engine, for its messages (engine.h) */
@@ -81,10 +81,10 @@ struct fy_lane {
 	uint32_t gone;
 	uint32_t known; /* the helm's: it is on the list of all lanes */
 	bool flooded;   /* the producer's: it waited for room since it last waited for a future */
-	/* the producer's: how much others have waited for futures lately (post.c), */
+	/* the producer's: how much others have waited for futures lately (habit.c), */
 	uint32_t others;
 	uint64_t waits_seen; /* and engine->waits when it last had no room */
-	uint32_t floods;     /* the producer's: how much others have flooded lately (post.c), and */
+	uint32_t floods;     /* the producer's: how much others flooded lately (habit.c), and */
 	uint64_t full_seen;  /* engine->lane_full when it last began to wait for a future */
 	/* the producer's: when a call of it drove and left the engine to its wait; 0: none did
 	 * since then */

@@ -85,7 +85,7 @@ struct ferry_message {
 /* made for a reply: FY_MESSAGE_SMALL bytes in the tail, goes to the thread's cache */
 #define FY_MESSAGE_BLANK 0x20u
 
-#define FY_MESSAGE_BLOCK 0x40u     /* the body is a block (block.c) */
+#define FY_MESSAGE_BLOCK 0x40u     /* the body is a block (shared/block.h) */
 #define FY_MESSAGE_ASKED 0x80u     /* it came as a request */
 #define FY_MESSAGE_COLOUR 0x100u   /* received: it is of colour 1 */
 #define FY_MESSAGE_RETURNED 0x200u /* into the mailbox, by an executor that did not handle it */

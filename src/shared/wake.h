@@ -32,7 +32,7 @@
 #include "base/order.h"
 
 struct fy_wake {
-	/* what givers of this process look at: 0 awake, or nobody is to be woken (helm.c), 1
+	/* what givers of this process look at: 0 awake, or nobody is to be woken (helm/helm.c), 1
 	 * asleep, 2 stopped for good */
 	uint32_t own;
 	/* constant from open to fy_wake_part: what is slept on: `own`, or a word shared with the

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The communication routines of unidist, the receiving half. Over ferry_recv,
- * and what exchange.h keeps between two calls.
+ * and what kept.h keeps between two calls.
  */
 #include <errno.h>
 #include <sched.h>

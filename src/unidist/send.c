@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The communication routines of unidist, the sending half; reception.c is the
+ * The communication routines of unidist, the sending half; recv.c is the
  * other. Over messages and posts and nothing else: where the original sends an
  * operation and its data as two to many matched messages on one untagged
  * stream, here they are one message, so that two threads cannot send theirs

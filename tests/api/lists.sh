@@ -13,10 +13,15 @@ for file in include/*.h src/*/*.[ch] tests/support/*.[chs]* tests/*/*.sh tests/a
 	case $directory in examples | tests) name=${name%.c} ;; esac
 	grep -q "[ 	/]$name\\b" "$list" || { echo "$file is not in $list"; bad=1; }
 done
-for file in tests/unit/*.c tests/sim/*.c tests/mpi/*.c tests/stress/*.c; do
+for file in tests/unit/*/*.c tests/sim/*.c tests/mpi/*.c tests/stress/*.c; do
 	[ -f "$file" ] || continue
 	name=${file#tests/}
 	grep -q "%D%/${name%.c}\\b" tests/local.mk || { echo "$file is not in tests/local.mk"; bad=1; }
+done
+for file in tests/unit/*/*.c; do
+	name=${file#tests/unit/}
+	of=src/${name%/*}/${file##*/test_}
+	[ ! -d "${of%/*}" ] || [ -f "$of" ] || [ -f "${of%.c}.h" ] || { echo "$file is the test of no file"; bad=1; }
 done
 for file in *.md; do
 	[ ! -f "$file" ] || grep -q "[ 	]$file\\b" Makefile.am || { echo "$file is not in Makefile.am"; bad=1; }

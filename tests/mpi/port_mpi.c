@@ -77,7 +77,7 @@ static void conform(fy_port *port)
 		                 .refuse = refuse,
 		                 .arg = port };
 #ifdef OPEN_MPI
-	c.never_truncate = true; /* see port_mpi.c */
+	c.never_truncate = true; /* see mpi/port.c */
 #endif
 	started = fy_clock_now();
 	CHECK_INT(conformance_run(&c), 0);

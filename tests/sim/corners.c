@@ -252,7 +252,7 @@ static void credit_is_spent_to_the_byte(void **state)
 
 enum { STARTS = 6 }; /* of each of two threads */
 
-/* Instead of mpi_start.c. */
+/* Instead of mpi/starts.c. */
 static struct {
 	bool no_memory;
 	unsigned taken[2 * STARTS], failed[2 * STARTS];

@@ -59,7 +59,7 @@ break_it() {
 		[ -n "$seen" ] || bad=1
 	fi
 	cp before "$file"
-	printf '| %s | %s | %s | %s |\n' "$name" "$what" "${file##*/}" "${seen:-NOBODY}"
+	printf '| %s | %s | %s | %s |\n' "$name" "$what" "${file#../src/}" "${seen:-NOBODY}"
 }
 
 prepare
@@ -84,14 +84,14 @@ break_it fast-queue helm/queued.c '/ch->queued += size;/{n;/fast_end/d}' \
 	"the hot loop overtakes the channel's queue" $S sim/corners
 break_it fast-stream link/credit.c \
 	's/!ch->queue \&\& !ch->streams_out \&\& /!ch->queue \&\& /' \
-	'the hot loop overtakes a large message' $S
+	'the hot loop overtakes a large message' $S unit/link/test_credit
 break_it stuck helm/drain.c 's/drain_broke_off = lane->stuck = true/drain_broke_off = true/' \
 	'what waits for room keeps its sender awake' sim/corners
 break_it pad shared/lane.c 's/lane->tail + pad + size - lane->head_seen/lane->tail + size - lane->head_seen/' \
-	'where a record would wrap, the room that it skips is not counted' $S unit/test_lane
+	'where a record would wrap, the room that it skips is not counted' $S unit/shared/test_lane
 break_it newest shared/mailbox.c \
 	'/^ferry_message \*fy_mailbox_take/,/^}/{s/first/last/g;s/m->next/m->prev/;s/op_next/op_prev/}' \
-	'the mailbox gives the newest first' $S unit/test_mailbox
+	'the mailbox gives the newest first' $S unit/shared/test_mailbox
 
 # ---- acknowledgement ----
 break_it accepted link/channel.c 's/ch->refused\[0\].seq : ch->seq_in) - 1,/ch->refused[0].seq : ch->seq_in),/' \
@@ -101,7 +101,7 @@ break_it twice link/pending.c 's/h->accepted) <= 0) {/h->accepted) <= 1) {/' \
 break_it at-put helm/put.c 's/fy_put_await(p, ch, o->future, o->stream);/fy_future_complete(o->future, 0, NULL);/' \
 	'a future completes when its record is put into a batch' $S
 break_it stream-ack link/stream_in.c 's/s->owed++;/s->owed += 2;/' \
-	'an acknowledgement of a stream counts double' $S
+	'an acknowledgement of a stream counts double' $S unit/link/test_stream_in
 break_it no-ack helm/arrivals.c 's/^\t\tch->ack_owed = true;/\t\tch->ack_owed = false;/' \
 	'nothing is acknowledged of its own accord' $S
 break_it call-id helm/replies.c \
@@ -110,12 +110,12 @@ break_it call-id helm/replies.c \
 
 # ---- credit and memory ----
 break_it held link/credit.c 's/ch->spent_in + ch->window - ch->held;/ch->spent_in + ch->window;/' \
-	'what is held is not taken from the limit' $S
+	'what is held is not taken from the limit' $S unit/link/test_credit
 break_it returned link/credit.c 's/ch->held -= bytes;/(void)bytes;/' \
-	'credit is never returned' $S
+	'credit is never returned' $S unit/link/test_credit
 break_it spent link/credit.c \
 	'/^void fy_credit_spend/,/^}/s/ch->spent += (uint64_t)size + FY_MESSAGE_CHARGE;/(void)size;/' \
-	'a record spends nothing' $S
+	'a record spends nothing' $S unit/link/test_credit
 break_it spent-fast helm/drain.c '/ch->spent += (uint64_t)(fill - ch->fill)/d' \
 	'records of the hot loop spend nothing' $S sim/corners
 break_it budget bulk/grants.c 's/(in->needs <= cap .*;/true;/' \
@@ -123,9 +123,9 @@ break_it budget bulk/grants.c 's/(in->needs <= cap .*;/true;/' \
 break_it kept bulk/blocks.c 's/^\tfy_blocks_trim(p, may_keep(p, beside + room));//' \
 	'kept blocks make no room for messages' sim/blocks
 break_it reuse bulk/blocks.c 's/^\tstruct fy_block \*b = \*list_of(p, room);/\tstruct fy_block *b = NULL;/' \
-	'blocks are kept and never used again' sim/blocks
+	'blocks are kept and never used again' sim/blocks unit/bulk/test_blocks
 break_it idle bulk/blocks.c 's/> KEEP_FOR/> 100 * KEEP_FOR/' \
-	'blocks that nobody uses are kept' sim/blocks
+	'blocks that nobody uses are kept' sim/blocks unit/bulk/test_blocks
 break_it pages shared/block.c 's/^\tmadvise(from, .*//' \
 	'malloc keeps the pages of blocks' sim/blocks
 break_it two-owners bulk/blocks.c 's/^\t\*b->here = b->next;//' \
@@ -145,7 +145,7 @@ break_it never bulk/outbound.c '/^static void give_back/,/^}/s/fy_release_[a-z]*
 break_it release bulk/outbound.c '/^static void give_back/,/^}/s/fy_release_[a-z]*(p, .*m);/{&&}/' \
 	'a large message is released twice' $S
 break_it turns bulk/turns.c '/^bool fy_turns_tag_free/,/^}/s/if (are_few(p, turns))/if (1)/' \
-	'chunks with the same tag are under way together' $S sim/transfers
+	'chunks with the same tag are under way together' $S sim/transfers unit/bulk/test_turns
 break_it untold bulk/landing.c 's/^\t\tfy_grants_owe(p, in);/\t\tfy_inbound_free(p, in);/' \
 	'a sender does not hear that not all of a message came' $S sim/transfers
 break_it half bulk/landing.c 's/in->dead || in->status || in->cut/in->dead/' \
@@ -161,7 +161,7 @@ break_it refused-held helm/gone.c 's/^\t\tfy_stream_out_refuse(p, ch, s, &r);/\t
 break_it told-late helm/rooms.c 's/if (more \&\& p->freed </if (p->freed </' \
 	'posters are told of freed memory only when it is much' sim/corners
 break_it nudge shared/lane.c 's/lane->tail_seen - head <= NUDGE_BELOW \&\& //' \
-	'a producer is woken for room that it cannot use' unit/test_lane
+	'a producer is woken for room that it cannot use' unit/shared/test_lane
 break_it failed helm/arrivals.c 's/if (fy_unlikely(slot->request.status)) {/if (slot->request.status == FERRY_ECANCELED) {/' \
 	'what MPI says of a receive that failed is believed' sim/corners
 break_it gap helm/gaps.c 's/else if (again \&\& ch->gap)/else if (false)/' \
@@ -185,7 +185,7 @@ break_it leaves helm/drive.c 's/if (came || p->dirty || p->freed)/if (came)/' \
 break_it code bulk/grants.c 's/p->code_due = true;/;/' \
 	'who drives stays where the program is to be asked' sim/corners
 break_it attachment shared/message.c '/FY_PROGRAM("a release/{N;s/.*/;/}' \
-	'an attachment is not given back' $S unit/test_message
+	'an attachment is not given back' $S unit/shared/test_message
 
 # ---- memory that is short ----
 M=sim/memory
@@ -195,7 +195,7 @@ break_it lengths bulk/inbound.c \
 	's/^\tif (!lengths) {/\tif (!in) {/;s/\.lengths = lengths,/& .status = lengths ? 0 : FERRY_ENOMEM,/' \
 	'an announcement that found no memory is taken for a wrong one' $M
 break_it news helm/owed.c 's/ || ch->news_owed//' \
-	'news of a close that had no memory are forgotten' sim/memory
+	'news of a close that had no memory are forgotten' sim/memory unit/helm/test_controls
 break_it owed link/channel.c '/!(ch->bye_owed \&\& !ch->bye_sent) \&\& !fy_owed_any/s/ \&\& !fy_owed_any(ch)//' \
 	'what is owed is forgotten when there is no batch for it' $M
 break_it homeless helm/arrivals.c '/^static bool arrived/,/^}/s/keep_homeless(p, slot);/return true;/' \
@@ -209,19 +209,19 @@ break_it sink bulk/grants.c 's/if (!waits_in_vain(p, in) || !fy_memory_sink(p, i
 
 # ---- the end ----
 break_it one-round helm/agree.c 's/bool over = .*/bool over = still;/' \
-	'one round decides an agreement' $S unit/test_agree
+	'one round decides an agreement' $S unit/helm/test_agree
 break_it busy helm/agree.c 's/if (a->round \&\& !fy_agree_is_quiet(p))/if (false)/' \
-	'an agreement does not ask who is busy' $S unit/test_agree
+	'an agreement does not ask who is busy' $S unit/helm/test_agree
 break_it counts helm/agree.c 's/bool still = .*/bool still = true;/' \
-	'an agreement does not compare the counts' $S unit/test_agree
+	'an agreement does not compare the counts' $S unit/helm/test_agree
 break_it freeze helm/agree.c 's/a->kind == FY_AGREE_CLOSE \&\& !a->frozen ? FREEZE : OVER/OVER/' \
-	'a close does not freeze before it ends' $S unit/test_agree
+	'a close does not freeze before it ends' $S unit/helm/test_agree
 break_it again helm/agree.c 's/if (a->up_sent \&\& !has_news(a, &sum))/if (a->up_sent)/' \
-	'counts that change are not sent up again' $S unit/test_agree
+	'counts that change are not sent up again' $S unit/helm/test_agree
 break_it closer helm/news.c 's/if (a->kind == FY_AGREE_FENCE \&\& .*/if (false) {/' \
-	'a fence waits on when a rank closes' unit/test_agree
+	'a fence waits on when a rank closes' unit/helm/test_agree
 break_it kinds helm/agree.c 's/ \&\& kind == a->kind;/;/; s/kind != a->kind || !a->up_sent/!a->up_sent/' \
-	'a fence and a close match' unit/test_agree
+	'a fence and a close match' unit/helm/test_agree
 break_it open-alone engine/life.c 's/port->ops->offer(port, o->status, o->text);/port->ops->offer(port, 0, "");/' \
 	'a rank whose open fails tells the others that all is well' sim/opens
 break_it open-left engine/life.c '/^static void discard/,/^}/s/progress_free(e->progress);/;/' \
@@ -235,11 +235,11 @@ break_it tag-pool shared/handler.c 's/struct handling here = { h, engine, .*, ha
 break_it mark helm/drain.c 's/tag = fy_record_tag(p->colour ^ 1);/tag = 0;/' \
 	'what was posted before a fence counts for the next one' $S sim/fences
 break_it starve helm/agree.c 's/if (a->kind == FY_AGREE_FENCE \&\& colour != old_colour(p))/if (false)/' \
-	'a fence waits for what is posted after it' sim/fences unit/test_agree
+	'a fence waits for what is posted after it' sim/fences unit/helm/test_agree
 break_it undrained helm/lanes.c 's/if ((int64_t)(lane->head - lane->owed) < 0 ||/if (/' \
-	'a fence does not ask whether lanes are drained' unit/test_agree
+	'a fence does not ask whether lanes are drained' unit/helm/test_agree
 break_it handler-end helm/lanes.c 's/(int64_t)(lane->head - fy_load_acquire_64(&lane->handler_end\[colour\])) < 0)/false)/' \
-	'likewise for what handlers posted' unit/test_agree
+	'likewise for what handlers posted' unit/helm/test_agree
 break_it goodbye helm/close.c 's/if (!ch->bye_sent || !ch->bye_seen || ch->flight)/if (false)/' \
 	'receives are cancelled without waiting for goodbyes' $S
 break_it lane-twice helm/lanes.c '/^void fy_lanes_forget/,/^}/{/lane->gone, 1/d}' \
@@ -247,12 +247,12 @@ break_it lane-twice helm/lanes.c '/^void fy_lanes_forget/,/^}/{/lane->gone, 1/d}
 
 # ---- parts that the simulation, which has one thread, does not show ----
 break_it wake shared/lane.c '/^void fy_lane_consume/,/^}/s/fy_lane_nudge(lane);/;/' \
-	'a producer that waits for room is not woken' $S unit/test_lane
+	'a producer that waits for room is not woken' $S unit/shared/test_lane
 break_it sleeper shared/wake.c '/^void fy_wake_up/,/^}/s/fy_futex_wake(.*);/;/' \
-	'an engine that sleeps long is not woken' $S unit/test_wake
+	'an engine that sleeps long is not woken' $S unit/shared/test_wake
 break_it copy wire/record.h \
 	's/__builtin_memcpy(t + n - 16, f + n - 16, 16);/__builtin_memcpy(t + (n \& ~15ul), f + (n \& ~15ul), 16);/' \
-	'the copy of a body writes beyond its end' $S unit/test_record
+	'the copy of a body writes beyond its end' $S unit/wire/test_record
 break_it unfold link/fold.c 's/return room == 0;/return true;/' \
-	'lengths that do not fill the bytes pass' $S unit/test_message
+	'lengths that do not fill the bytes pass' $S unit/shared/test_message
 exit $bad

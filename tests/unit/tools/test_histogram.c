@@ -2,8 +2,8 @@
 /* The histogram and the medians of ferry-perf: what they promise about errors. */
 #include "test.h"
 
-#include "../../tools/perf/histogram.h"
-#include "../../tools/perf/stats.h"
+#include "../../../tools/perf/histogram.h"
+#include "../../../tools/perf/stats.h"
 
 static struct perf_histogram histogram, other;
 

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Engines that are never stepped, over the simulated network: a test calls one file of the helm's
+ * side with them, and looks at what that did.
+ */
+#ifndef TEST_ENGINE_H
+#define TEST_ENGINE_H
+
+#include "test.h"
+
+#include "base/options.h"
+#include "engine/life.h"
+#include "helm/peer.h"
+#include "helm/progress.h"
+#include "link/channel.h"
+#include "shared/engine.h"
+#include "sim/net/port_sim.h"
+
+enum { T_RANKS = 3 };
+
+static fy_sim *t_sim;
+static ferry *t_engines[T_RANKS];
+
+static int t_begin(void **state)
+{
+	(void)state;
+	t_sim = fy_sim_create(T_RANKS, 1, NULL);
+	assert_non_null(t_sim);
+	for (int rank = 0; rank < T_RANKS; rank++) {
+		ferry_options given = FERRY_OPTIONS_INIT, options;
+		given.flags = FERRY_NONBLOCK;
+		assert_int_equal(fy_options_resolve(&given, &options), 0);
+		assert_int_equal(fy_life_create(fy_sim_port(t_sim, rank), &options, 1,
+		                                &t_engines[rank]),
+		                 0);
+	}
+	return 0;
+}
+
+static int t_end(void **state)
+{
+	(void)state;
+	for (int rank = 0; rank < T_RANKS; rank++) {
+		/* with its receives, so that their memory may be freed */
+		fy_sim_kill(t_sim, rank);
+		fy_progress_of(t_engines[rank])->close.clean = true;
+		fy_life_destroy(t_engines[rank]);
+		fy_engine_release(t_engines[rank]);
+	}
+	fy_sim_destroy(t_sim);
+	return 0;
+}
+
+static inline struct fy_progress *t_helm(int rank)
+{
+	return t_engines[rank]->progress;
+}
+
+/* What rank `from` keeps for rank `to`. */
+static inline struct fy_channel *t_channel(int from, int to)
+{
+	struct fy_channel *ch = fy_peer_get(t_helm(from), to);
+	assert_non_null(ch);
+	return ch;
+}
+
+#define T_CASE(name) cmocka_unit_test_setup_teardown(name, t_begin, t_end)
+
+#endif
