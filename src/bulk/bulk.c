@@ -88,13 +88,13 @@ void fy_bulk_gone(struct fy_progress *p, struct fy_channel *ch)
 	fy_inbound_gone(p, ch);
 }
 
-/* At the very end. Messages that MPI may still read or write are left alone. */
-void fy_bulk_free(struct fy_progress *p)
+/* Messages that MPI may still read or write are left alone. */
+void fy_bulk_free(struct fy_progress *p, bool clean)
 {
 	for (struct fy_channel *ch = p->link.all; ch; ch = ch->all_next) {
 		fy_inbound_free_all(p, ch);
 		fy_outbound_free_all(p, ch);
 	}
 	fy_chunk_free_all(p);
-	fy_sink_close(p);
+	fy_sink_close(p, clean);
 }

@@ -41,6 +41,7 @@ bool fy_bulk_step(struct fy_progress *p);
 bool fy_bulk_is_quiet(const struct fy_progress *p);
 void fy_bulk_gone(struct fy_progress *p, struct fy_channel *ch);
 bool fy_bulk_is_blocked(const struct fy_progress *p);
-void fy_bulk_free(struct fy_progress *p);
+/* At the very end. `clean`: MPI has nothing under way any more. */
+void fy_bulk_free(struct fy_progress *p, bool clean);
 
 #endif

@@ -64,9 +64,9 @@ bool fy_sink_open(struct fy_progress *p)
 	return p->bulk.sink.space;
 }
 
-void fy_sink_close(struct fy_progress *p)
+void fy_sink_close(struct fy_progress *p, bool unmap)
 {
-	if (p->bulk.sink.space && p->close.clean) /* otherwise MPI may still write there */
+	if (p->bulk.sink.space && unmap)
 		munmap(p->bulk.sink.space, sink_bytes(p));
 	p->bulk.sink.space = NULL;
 }

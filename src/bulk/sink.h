@@ -14,6 +14,7 @@ struct fy_sink {
 
 /* Make p->sink, once. False: not now. */
 bool fy_sink_open(struct fy_progress *p);
-void fy_sink_close(struct fy_progress *p);
+/* `unmap`: MPI does not write there any more. */
+void fy_sink_close(struct fy_progress *p, bool unmap);
 
 #endif

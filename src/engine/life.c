@@ -349,7 +349,7 @@ int fy_life_destroy(ferry *e)
 	run_last_tasks(p);
 	if (p->starts)
 		p->starts->ops->free(p->starts);
-	fy_bulk_free(p);
+	fy_bulk_free(p, p->close.clean);
 	fy_receives_free(p);
 	fy_channel_free_all(p);
 	e->last_stats = p->link.stats;

@@ -9,6 +9,7 @@
 #include "ferry.h"
 #include "base/order.h"
 #include "link/link.h"
+#include "shared/engine.h"
 #include "shared/thread.h"
 #include "wire/record.h"
 

@@ -34,6 +34,7 @@ void fy_queued_fail(struct fy_progress *p, struct fy_channel *ch, int status, co
 		}
 		free(q);
 	}
+	ch->has_queue = false;
 	ch->queue_last = NULL;
 	p->queues.bytes -= ch->queued;
 	ch->queued = 0;
@@ -70,6 +71,7 @@ static struct fy_queued *queue_block(struct fy_channel *ch, uint32_t size)
 	q->from = q->to = 0;
 	q->room = QUEUE_BLOCK;
 	fy_list_append(ch->queue, ch->queue_last, q);
+	ch->has_queue = true;
 	return q;
 }
 
@@ -117,6 +119,7 @@ static void empty_queue(struct fy_progress *p, struct fy_channel *ch)
 			p->link.worked = true;
 		}
 		fy_list_drop(ch->queue, ch->queue_last);
+		ch->has_queue = ch->queue != NULL;
 		free(q);
 	}
 }

@@ -106,7 +106,8 @@ static bool owes_header(struct fy_progress *p, struct fy_channel *ch)
 static void stamp(struct fy_progress *p, struct fy_channel *ch, struct fy_batch *b)
 {
 	struct fy_batch_header *h = (struct fy_batch_header *)(void *)b->bytes;
-	bool last = ch->bye_owed && !ch->ready->next && !ch->open && !ch->queue && !fy_owed_any(ch);
+	bool last =
+		ch->bye_owed && !ch->ready->next && !ch->open && !ch->has_queue && !fy_owed_any(ch);
 	*h = (struct fy_batch_header){
 		.magic = FY_WIRE_MAGIC,
 		.version = FY_WIRE_VERSION,

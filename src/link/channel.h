@@ -35,7 +35,8 @@ struct fy_channel {
 	uint32_t fast_records; /* and so many of them */
 	uint32_t nrecords;     /* in the open batch */
 	struct fy_batch *open;
-	bool on_dirty; /* on progress->dirty: something is to be sent at the end of the step */
+	bool on_dirty;  /* on progress->dirty: something is to be sent at the end of the step */
+	bool has_queue; /* records wait in `queue` */
 	/* */
 	int rank;
 	int gone; /* 0, or the status that everything towards it gets */

@@ -62,7 +62,7 @@ void fy_credit_spend(struct fy_channel *ch, uint32_t size)
 	}
 	uint64_t left = ch->limit - ch->spent,
 		 bytes = (uint64_t)(fy_channel_open_end(ch) - ch->fill);
-	bool fast = !ch->queue && !ch->streams_out && !ch->gone && left > bytes;
+	bool fast = !ch->has_queue && !ch->streams_out && !ch->gone && left > bytes;
 	ch->fast_records = fast ? (uint32_t)((left - bytes) / FY_MESSAGE_CHARGE) : 0;
 	ch->fast_end = fast ? fy_channel_open_end(ch) : NULL;
 }

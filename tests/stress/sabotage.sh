@@ -83,7 +83,7 @@ break_it overtake helm/drain.c 's/if (!ch->queue \&\& fy_put_record(p, ch, r, st
 break_it fast-queue helm/queued.c '/ch->queued += size;/{n;/fast_end/d}' \
 	"the hot loop overtakes the channel's queue" $S sim/corners
 break_it fast-stream link/credit.c \
-	's/!ch->queue \&\& !ch->streams_out \&\& /!ch->queue \&\& /' \
+	's/!ch->has_queue \&\& !ch->streams_out \&\& /!ch->has_queue \&\& /' \
 	'the hot loop overtakes a large message' $S unit/link/test_credit
 break_it stuck helm/drain.c 's/drain_broke_off = lane->stuck = true/drain_broke_off = true/' \
 	'what waits for room keeps its sender awake' sim/corners
