@@ -59,7 +59,7 @@ void fy_grants_owe(struct fy_progress *p, struct fy_inbound *in)
 	in->grant_owed = true;
 	*(in->ch->grants_owed ? &in->ch->grants_last->grant_next : &in->ch->grants_owed) = in;
 	in->ch->grants_last = in;
-	fy_channel_mark(p, in->ch);
+	fy_channel_owe(p, in->ch);
 }
 
 static int admitted(struct fy_progress *p, const struct fy_inbound *in)

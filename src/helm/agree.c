@@ -203,7 +203,7 @@ static void send_down(struct fy_progress *p, uint32_t verdict)
 			.n = a->n, .round = a->round, .kind = kind, .verdict = verdict
 		};
 		ch->down_owed = true;
-		fy_channel_mark(p, ch);
+		fy_channel_owe(p, ch);
 		a->seen[i] = false;
 	}
 	if (!a->everybody)
@@ -228,7 +228,7 @@ static void send_up(struct fy_progress *p, const struct fy_agree_word *sum)
 	struct fy_channel *ch = p->link.channels[fy_tree_parent(p->link.engine->rank)];
 	ch->up = a->up = *sum;
 	ch->up_owed = true;
-	fy_channel_mark(p, ch);
+	fy_channel_owe(p, ch);
 	a->up_sent = true;
 	a->pause = a->pause ? 2 * a->pause : PAUSE_FIRST;
 	if (a->pause > PAUSE_MAX)

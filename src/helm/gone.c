@@ -140,7 +140,7 @@ void fy_gone_refuse_batch(struct fy_progress *p, struct fy_channel *ch, uint32_t
 		return;
 	}
 	ch->refused[ch->n_refused++] = (struct fy_refused){ seq, index, FERRY_EDECODE, 0 };
-	fy_channel_mark(p, ch);
+	fy_channel_owe(p, ch);
 	fy_call_fail(p, ch->rank, FERRY_EDECODE,
 	             "a batch of that rank could not be read: the reply may have been in it");
 }

@@ -28,7 +28,7 @@ static void put_give(struct fy_progress *p, struct fy_channel *ch)
 	ch->fast_end = NULL;
 }
 
-void fy_owed_put(struct fy_progress *p, struct fy_channel *ch)
+static void put_all(struct fy_progress *p, struct fy_channel *ch)
 {
 	while (ch->n_refused &&
 	       fy_control_put(p, ch, FY_OP_REFUSED, &ch->refused[ch->n_refused - 1],
@@ -58,10 +58,16 @@ void fy_owed_put(struct fy_progress *p, struct fy_channel *ch)
 		put_give(p, ch);
 }
 
-/* What fy_owed_put found no memory for. Whoever owes something new in a channel adds it here, or
- * it is forgotten. */
-bool fy_owed_any(const struct fy_channel *ch)
+/* What there was no memory for. Whoever owes something new in a channel adds it here, or it is
+ * forgotten. */
+static bool is_left(const struct fy_channel *ch)
 {
 	return ch->n_refused || ch->grants_owed || ch->stream_ack_owed || ch->news_owed ||
 	       ch->up_owed || ch->down_owed || ch->recall_owed || ch->give_owed;
+}
+
+void fy_owed_put(struct fy_progress *p, struct fy_channel *ch)
+{
+	put_all(p, ch);
+	ch->control_owed = is_left(ch);
 }

@@ -9,6 +9,7 @@
 
 #include "base/order.h"
 #include "helm/gone.h"
+#include "helm/owed.h"
 #include "helm/progress.h"
 #include "link/channel.h"
 
@@ -19,6 +20,8 @@ void fy_sends_all(struct fy_progress *p)
 	while (ch) {
 		struct fy_channel *next = ch->dirty_next;
 		ch->on_dirty = false;
+		if (ch->control_owed)
+			fy_owed_put(p, ch);
 		if (!fy_channel_send(p, ch) && !ch->gone)
 			fy_channel_mark(p, ch);
 		ch = next;

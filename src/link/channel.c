@@ -16,7 +16,6 @@
 #include "base/list.h"
 #include "base/log.h"
 #include "helm/gone.h"
-#include "helm/owed.h"
 #include "helm/progress.h"
 #include "link/batch.h"
 #include "link/credit.h"
@@ -43,6 +42,12 @@ void fy_channel_mark(struct fy_progress *p, struct fy_channel *ch)
 	ch->on_dirty = true;
 	ch->dirty_next = p->link.dirty;
 	p->link.dirty = ch;
+}
+
+void fy_channel_owe(struct fy_progress *p, struct fy_channel *ch)
+{
+	ch->control_owed = true;
+	fy_channel_mark(p, ch);
 }
 
 static void open_fill_back(struct fy_channel *ch)
@@ -106,8 +111,8 @@ static bool owes_header(struct fy_progress *p, struct fy_channel *ch)
 static void stamp(struct fy_progress *p, struct fy_channel *ch, struct fy_batch *b)
 {
 	struct fy_batch_header *h = (struct fy_batch_header *)(void *)b->bytes;
-	bool last =
-		ch->bye_owed && !ch->ready->next && !ch->open && !ch->has_queue && !fy_owed_any(ch);
+	bool last = ch->bye_owed && !ch->ready->next && !ch->open && !ch->has_queue &&
+	            !ch->control_owed;
 	*h = (struct fy_batch_header){
 		.magic = FY_WIRE_MAGIC,
 		.version = FY_WIRE_VERSION,
@@ -216,12 +221,9 @@ void fy_channel_send_full(struct fy_progress *p, struct fy_channel *ch)
 		;
 }
 
-/* What is ready leaves; the open batch too, when there is a place for it. True when
- * nothing is left to be sent. */
 bool fy_channel_send(struct fy_progress *p, struct fy_channel *ch)
 {
 	bool sent = false;
-	fy_owed_put(p, ch);
 	if (!ch->open && !ch->ready && owes_header(p, ch) && ch->n_flight < FLIGHT_MAX)
 		fy_channel_reserve(p, ch, 0);
 	while (!ch->gone && ch->n_flight < FLIGHT_MAX) {
@@ -234,7 +236,7 @@ bool fy_channel_send(struct fy_progress *p, struct fy_channel *ch)
 	if (sent && ch->doorbell)
 		fy_wake_ring(ch->doorbell);
 	return !ch->ready && !(ch->open && ch->nrecords) && !ch->ack_owed && !ch->limit_owed &&
-	       !ch->hungry && !(ch->bye_owed && !ch->bye_sent) && !fy_owed_any(ch);
+	       !ch->hungry && !(ch->bye_owed && !ch->bye_sent) && !ch->control_owed;
 }
 
 void fy_channel_new_colour(struct fy_progress *p)

@@ -37,6 +37,8 @@ struct fy_channel {
 	struct fy_batch *open;
 	bool on_dirty;  /* on progress->dirty: something is to be sent at the end of the step */
 	bool has_queue; /* records wait in `queue` */
+	/* a control word that is owed below may not have been written yet */
+	bool control_owed;
 	/* */
 	int rank;
 	int gone; /* 0, or the status that everything towards it gets */
@@ -120,6 +122,8 @@ static inline char *fy_channel_open_end(const struct fy_channel *ch)
 }
 void fy_channel_test_flight(struct fy_progress *p, struct fy_channel *ch);
 void fy_channel_send_full(struct fy_progress *p, struct fy_channel *ch);
+/* What is ready leaves; the open batch too, when there is a place for it. True when nothing is
+ * left to be sent. Control that is owed was put before. */
 bool fy_channel_send(struct fy_progress *p, struct fy_channel *ch);
 /* Room for a record of `size` in the open batch, credit or not; NULL: no memory. */
 struct fy_record *fy_channel_reserve_slow(struct fy_progress *p, struct fy_channel *ch,
@@ -140,6 +144,8 @@ static inline void fy_channel_commit(struct fy_progress *p, struct fy_channel *c
 }
 
 void fy_channel_mark(struct fy_progress *p, struct fy_channel *ch);
+/* Likewise, and a control word is owed: whoever says so in one of the words for them. */
+void fy_channel_owe(struct fy_progress *p, struct fy_channel *ch);
 /* The peer is to answer soon, with a batch that may have no records. */
 void fy_channel_ask(struct fy_progress *p, struct fy_channel *ch);
 void fy_channel_free_all(struct fy_progress *p);

@@ -119,7 +119,7 @@ void fy_credit_grow_window(struct fy_progress *p, struct fy_channel *ch, bool hu
 				if (other != ch && other->window > 2 * p->link.credit.first &&
 				    !other->recall_owed && !other->gone) {
 					other->recall_owed = true;
-					fy_channel_mark(p, other);
+					fy_channel_owe(p, other);
 				}
 	}
 	ch->peer_hungry |= hungry;
@@ -130,7 +130,7 @@ void fy_credit_grow_window(struct fy_progress *p, struct fy_channel *ch, bool hu
 void fy_credit_recalled(struct fy_progress *p, struct fy_channel *ch)
 {
 	ch->give_owed = true;
-	fy_channel_mark(p, ch);
+	fy_channel_owe(p, ch);
 }
 
 /* What a peer gives back was counted as spent: the window shrinks by as much. */

@@ -72,5 +72,5 @@ void fy_stream_in_owe_ack(struct fy_progress *p, struct fy_channel *ch, struct f
 {
 	s->owed++;
 	ch->stream_ack_owed = true;
-	fy_channel_mark(p, ch);
+	fy_channel_owe(p, ch);
 }
