@@ -84,7 +84,7 @@ static void take_out(struct fy_progress *p, struct fy_block *b)
 }
 
 /* The stack gives the newest first; it is to be the first of the lists. */
-void fy_blocks_collect(struct fy_progress *p)
+static void collect(struct fy_progress *p)
 {
 	if (!fy_inbox_any(&p->link.engine->blocks))
 		return;
@@ -105,7 +105,7 @@ static void *new_block(struct fy_progress *p, size_t nbytes)
 }
 
 /* The oldest go until no more than `most` bytes are kept. */
-void fy_blocks_trim(struct fy_progress *p, uint64_t most)
+static void trim(struct fy_progress *p, uint64_t most)
 {
 	while (p->bulk.blocks.oldest && fy_load_relaxed_64(&p->link.engine->block_bytes) > most) {
 		struct fy_block *b = p->bulk.blocks.oldest;
@@ -130,16 +130,16 @@ void *fy_blocks_get(struct fy_progress *p, size_t nbytes, uint64_t beside)
 	size_t room = fy_block_room(p->link.engine, nbytes);
 	if (room < FY_BLOCK_MIN)
 		return malloc(nbytes ? nbytes : 1);
-	fy_blocks_collect(p);
+	collect(p);
 	struct fy_block *b = *list_of(p, room);
 	if (b && b->room != room)
 		b = NULL; /* what is wanted is too large for a size */
 	if (b)
 		take_out(p, b);
-	fy_blocks_trim(p, may_keep(p, beside + room));
+	trim(p, may_keep(p, beside + room));
 	void *data = b ? b : new_block(p, room);
 	if (!data && p->bulk.blocks.oldest) {
-		fy_blocks_trim(p, 0); /* what is kept is not to be what is missing */
+		trim(p, 0); /* what is kept is not to be what is missing */
 		data = new_block(p, room);
 	}
 	return data;
@@ -149,11 +149,17 @@ void fy_blocks_step(struct fy_progress *p)
 {
 	if (!fy_load_relaxed_64(&p->link.engine->block_bytes))
 		return;
-	fy_blocks_collect(p);
-	fy_blocks_trim(p, may_keep(p, 0));
+	collect(p);
+	trim(p, may_keep(p, 0));
 	while (p->bulk.blocks.oldest && p->link.now - p->bulk.blocks.oldest->since > KEEP_FOR) {
 		struct fy_block *b = p->bulk.blocks.oldest;
 		take_out(p, b);
 		fy_block_give_back(b);
 	}
+}
+
+void fy_blocks_free(struct fy_progress *p)
+{
+	collect(p);
+	trim(p, 0);
 }

@@ -17,13 +17,13 @@ struct fy_blocks {
 	struct fy_block *sizes[FY_BLOCK_SIZES]; /* those of one size, newest first */
 	uint64_t made;                          /* how many came from malloc: tests count them */
 };
-void fy_blocks_collect(struct fy_progress *p);
-void fy_blocks_trim(struct fy_progress *p, uint64_t most);
 
 /* By the holder of the helm. Memory for free(), or for fy_block_put. `beside`: what the same
  * message was given before, fy_block_room of it. NULL: no memory. */
 void *fy_blocks_get(struct fy_progress *p, size_t nbytes, uint64_t beside);
 /* By the holder of the helm, once a step: what nobody wanted for a while is given back. */
 void fy_blocks_step(struct fy_progress *p);
+/* At the very end: all that is kept is given back. */
+void fy_blocks_free(struct fy_progress *p);
 
 #endif

@@ -359,8 +359,7 @@ int fy_life_destroy(ferry *e)
 		status = closed;
 		snprintf(e->close_text, sizeof e->close_text, "%s", ops->error(p->link.port));
 	}
-	fy_blocks_collect(p);
-	fy_blocks_trim(p, 0);
+	fy_blocks_free(p);
 	fy_block_free_all(e);
 	free(p->link.calls.slots);
 	free(p->link.channels);

@@ -41,7 +41,8 @@ size_t fy_block_room(const struct ferry *engine, size_t nbytes);
 /* Any thread: `data` came from fy_blocks_get for so many bytes, or is NULL, or is smaller than
  * FY_BLOCK_MIN and came from malloc. It is no longer used. */
 void fy_block_put(struct ferry *engine, void *data, size_t nbytes);
-/* The engine ends and the helm has nothing any more: what others put, until its struct goes. */
+/* The engine ends: all that the helm has not taken is given back. Once more when the engine struct
+ * goes, for what others put meanwhile. */
 void fy_block_free_all(struct ferry *engine);
 
 #endif

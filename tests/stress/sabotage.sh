@@ -120,7 +120,7 @@ break_it spent-fast helm/drain.c '/ch->spent += (uint64_t)(fill - ch->fill)/d' \
 	'records of the hot loop spend nothing' $S sim/corners
 break_it budget bulk/grants.c 's/(in->needs <= cap .*;/true;/' \
 	'grants are given whatever the budget' $S
-break_it kept bulk/blocks.c 's/^\tfy_blocks_trim(p, may_keep(p, beside + room));//' \
+break_it kept bulk/blocks.c 's/^\ttrim(p, may_keep(p, beside + room));//' \
 	'kept blocks make no room for messages' sim/blocks
 break_it reuse bulk/blocks.c 's/^\tstruct fy_block \*b = \*list_of(p, room);/\tstruct fy_block *b = NULL;/' \
 	'blocks are kept and never used again' sim/blocks unit/bulk/test_blocks
