@@ -7,9 +7,9 @@
  *   asked   announced, its grant has not come
  *   out     prepaid or granted: its chunks are being sent
  *   over    all are sent, and the memory is the poster's again; but its place in the stream is not
- *           yet acknowledged, so the receiver may still say that not all of it came. It is in its
- *           stream's list, where it was since it was announced. A reply is in none: who waits for
- *           it is told where it is received.
+ *           yet acknowledged, so the receiver may still say that not all of it came. It is in
+ *           the list `unacked`, where it was since it was announced. A reply never is: who waits
+ *           for it is told where it is received.
  *
  * When MPI does not send a chunk the message is broken: no more chunks of it are started, the
  * receiver is told which ones do not come (FY_OP_LOST) and cancels their receives. It says so by a
@@ -63,10 +63,9 @@ static struct fy_outbound *find(struct fy_channel *ch, uint64_t xid)
 	for (struct fy_outbound *x = ch->out; x; x = x->next)
 		if (x->xid == xid)
 			return x;
-	for (struct fy_stream_out *s = ch->streams_out; s; s = s->next)
-		for (struct fy_outbound *x = s->large; x; x = x->stream_next)
-			if (x->xid == xid)
-				return x;
+	for (struct fy_outbound *x = ch->unacked; x; x = x->unacked_next)
+		if (x->xid == xid)
+			return x;
 	return NULL;
 }
 
@@ -174,7 +173,7 @@ static void join_stream(struct fy_progress *p, struct fy_stream_out *s, struct f
 	fy_stream_out_count(s);
 	x->stream_number = s->sent;
 	x->acked = false;
-	fy_list_join(s->large, s->large_last, x, x, stream_next);
+	fy_list_join(x->ch->unacked, x->ch->unacked_last, x, x, unacked_next);
 	if (!future)
 		return;
 	future->id = s->sent;
@@ -457,16 +456,35 @@ void fy_outbound_granted(struct fy_progress *p, struct fy_channel *ch, const str
 	}
 }
 
-void fy_outbound_acked(struct fy_stream_out *s)
+/* `before` is what stands before it in the list. */
+static void leave_unacked(struct fy_channel *ch, struct fy_outbound *before, struct fy_outbound *x)
 {
-	struct fy_outbound *x;
-	while ((x = s->large) && (int32_t)(x->stream_number - s->acked) <= 0) {
-		s->large = x->stream_next;
-		if (!s->large)
-			s->large_last = NULL;
-		x->acked = true;
-		if (x->over)
-			free(x);
+	*(before ? &before->unacked_next : &ch->unacked) = x->unacked_next;
+	if (ch->unacked_last == x)
+		ch->unacked_last = before;
+	x->acked = true;
+	if (x->over)
+		free(x);
+}
+
+static void leave_all_unacked(struct fy_channel *ch)
+{
+	while (ch->unacked)
+		leave_unacked(ch, NULL, ch->unacked);
+}
+
+void fy_outbound_acked(struct fy_channel *ch, uint32_t stream, uint32_t upto)
+{
+	struct fy_outbound *before = NULL, *next;
+	for (struct fy_outbound *x = ch->unacked; x; x = next) {
+		next = x->unacked_next;
+		if (x->stream != stream) {
+			before = x;
+			continue;
+		}
+		if ((int32_t)(x->stream_number - upto) > 0)
+			break;
+		leave_unacked(ch, before, x);
 	}
 }
 
@@ -485,34 +503,27 @@ static bool lacks_lengths(const struct fy_outbound *x, const struct fy_refused *
 	return last != r->seq || is_refused(x->lengths_place, r);
 }
 
-/* They have no place in this stream any more. True: data of one of them is on its way, and nobody
+/* They have no place in their streams any more. True: data of one of them is on its way, and nobody
  * takes it. */
-static bool leave_stream(struct fy_stream_out *s, const struct fy_refused *r)
+static bool leave_streams(struct fy_channel *ch, const struct fy_refused *r)
 {
 	bool stray = false;
-	struct fy_outbound **at = &s->large, *before = NULL, *x;
-	while ((x = *at)) {
+	struct fy_outbound *before = NULL, *next;
+	for (struct fy_outbound *x = ch->unacked; x; x = next) {
+		next = x->unacked_next;
 		if (!is_refused(x->place, r)) {
 			before = x;
-			at = &x->stream_next;
 			continue;
 		}
-		*at = x->stream_next;
-		if (s->large_last == x)
-			s->large_last = before;
 		stray |= x->admitted && x->total;
-		x->acked = true;
-		if (x->over)
-			free(x);
+		leave_unacked(ch, before, x);
 	}
 	return stray;
 }
 
 bool fy_outbound_refused(struct fy_progress *p, struct fy_channel *ch, const struct fy_refused *r)
 {
-	bool stray = false;
-	for (struct fy_stream_out *s = ch->streams_out; s; s = s->next)
-		stray |= leave_stream(s, r);
+	bool stray = leave_streams(ch, r);
 	for (struct fy_outbound *x = ch->asked, *next; x; x = next) {
 		next = x->next;
 		if (is_refused(x->place, r)) {
@@ -529,6 +540,7 @@ bool fy_outbound_refused(struct fy_progress *p, struct fy_channel *ch, const str
 /* Sends belong to MPI until it is done with them. */
 void fy_outbound_gone(struct fy_progress *p, struct fy_channel *ch)
 {
+	leave_all_unacked(ch);
 	while (ch->asked) {
 		struct fy_outbound *x = ch->asked;
 		ch->asked = x->next;
@@ -552,10 +564,7 @@ static void free_list(struct fy_progress *p, struct fy_outbound **list)
 
 void fy_outbound_free_all(struct fy_progress *p, struct fy_channel *ch)
 {
-	for (struct fy_stream_out *s = ch->streams_out; s; s = s->next) {
-		s->acked = s->sent;
-		fy_outbound_acked(s);
-	}
+	leave_all_unacked(ch);
 	free_list(p, &ch->out);
 	free_list(p, &ch->asked);
 }

@@ -13,11 +13,11 @@ struct fy_channel;
 struct fy_grant;
 struct fy_progress;
 struct fy_refused;
-struct fy_stream_out;
 
 struct fy_outbound {
-	struct fy_outbound *next;        /* in its channel, until it is over */
-	struct fy_outbound *stream_next; /* in its stream, until it is acknowledged */
+	struct fy_outbound *next; /* in its channel, until it is over */
+	struct fy_outbound
+		*unacked_next; /* likewise, until its place in the stream is acknowledged */
 	struct fy_channel *ch;
 	ferry_message *message; /* a reference; NULL: all is sent */
 	uint64_t xid, total, call_id;
@@ -34,7 +34,7 @@ struct fy_outbound {
 	bool failed;    /* its future, if there is one, has ended badly */
 	bool acked;     /* the receiver has dealt with its place in the stream; or it has none */
 	bool confirmed; /* the receiver has dealt with what is lost */
-	bool over;      /* it has left its channel: only the stream knows it */
+	bool over;      /* it has left its channel but for `unacked` */
 };
 
 /* Announce and start. False: no room now. `stream` may have a tag. */
@@ -43,8 +43,8 @@ bool fy_outbound_announce(struct fy_progress *p, struct fy_channel *ch, ferry_me
 /* Is there room for the announcement of this message? */
 bool fy_outbound_admits(struct fy_progress *p, struct fy_channel *ch, const ferry_message *message);
 void fy_outbound_granted(struct fy_progress *p, struct fy_channel *ch, const struct fy_grant *g);
-/* Everything of that stream up to stream->acked is dealt with over there. */
-void fy_outbound_acked(struct fy_stream_out *stream);
+/* Everything of that stream up to the number `upto` is dealt with over there. */
+void fy_outbound_acked(struct fy_channel *ch, uint32_t stream, uint32_t upto);
 /* What is announced in records that were not believed ends with that status. False: some of its
  * data is on the way, or some of its lengths are missing, so that nothing behind it can be told
  * any more. */

@@ -23,6 +23,13 @@ enum fy_taken fy_controls_as_kept(int status)
 	return status == FERRY_ENOMEM ? FY_PAUSED : status ? FY_MALFORMED : FY_TAKEN;
 }
 
+static void acked(struct fy_progress *p, struct fy_channel *ch, const struct fy_ack_stream *ack)
+{
+	uint32_t upto;
+	if (fy_stream_out_acked(p, ch, ack, &upto))
+		fy_outbound_acked(ch, ack->stream, upto);
+}
+
 enum fy_taken fy_controls_take(struct fy_progress *p, struct fy_channel *ch,
                                const struct fy_record *r)
 {
@@ -39,7 +46,7 @@ enum fy_taken fy_controls_take(struct fy_progress *p, struct fy_channel *ch,
 	memset(&body, 0, sizeof body);
 	memcpy(&body, fy_record_data(r), n < sizeof body ? n : sizeof body);
 	if (r->op == FY_OP_ACK_STREAM && n == sizeof body.ack)
-		fy_stream_out_acked(p, ch, &body.ack);
+		acked(p, ch, &body.ack);
 	else if (r->op == FY_OP_REFUSED && n == sizeof body.refused)
 		fy_gone_refused(p, ch, &body.refused);
 	else if (r->op == FY_OP_GRANT && n == sizeof body.grant)

@@ -69,6 +69,8 @@ struct fy_channel {
 	/* large messages that wait for a grant, oldest first */
 	struct fy_outbound *asked, *asked_last;
 	struct fy_outbound *out, *out_last; /* under way */
+	/* those whose place in their stream is not acknowledged, in the order of their places */
+	struct fy_outbound *unacked, *unacked_last;
 	struct fy_turns turns_out;
 	unsigned n_lengths_behind; /* large messages whose lengths did not all find memory yet */
 	uint64_t next_xid, next_chunk;

@@ -12,7 +12,6 @@
 
 #include "ferry.h"
 #include "base/list.h"
-#include "bulk/outbound.h"
 #include "future/future.h"
 #include "helm/progress.h"
 #include "link/channel.h"
@@ -126,20 +125,21 @@ struct fy_stream_out *fy_stream_out_find(struct fy_progress *p, struct fy_channe
 	return s;
 }
 
-void fy_stream_out_acked(struct fy_progress *p, struct fy_channel *ch,
-                         const struct fy_ack_stream *ack)
+bool fy_stream_out_acked(struct fy_progress *p, struct fy_channel *ch,
+                         const struct fy_ack_stream *ack, uint32_t *upto)
 {
 	struct fy_stream_out *s = fy_stream_out_find(p, ch, ack->stream, false);
 	if (!s || ack->count > s->outstanding) {
 		p->link.stats.malformed++;
-		return;
+		return false;
 	}
 	runs_acked(s, ack->count);
 	s->outstanding -= ack->count;
-	fy_outbound_acked(s);
+	*upto = s->acked;
 	while (s->first && (int32_t)((uint32_t)s->first->id - s->acked) <= 0)
 		fy_pending_complete(p, ch, fy_pending_pop(&s->first, &s->last), 0, NULL);
 	fy_stream_out_settle(p, ch, s);
+	return true;
 }
 
 void fy_stream_out_fail(struct fy_progress *p, struct fy_channel *ch, uint32_t stream,
@@ -166,8 +166,6 @@ void fy_stream_out_fail_all(struct fy_progress *p, struct fy_channel *ch, int st
 		struct fy_stream_out *s = ch->streams_out;
 		ch->streams_out = s->next;
 		fy_pending_fail(p, ch, &s->first, &s->last, status, detail);
-		s->acked = s->sent;
-		fy_outbound_acked(s);
 		stream_free(p, s);
 	}
 }

@@ -9,7 +9,6 @@
 
 struct fy_ack_stream;
 struct fy_channel;
-struct fy_outbound;
 struct fy_progress;
 struct fy_refused;
 
@@ -29,14 +28,14 @@ struct fy_stream_out {
 	uint32_t acked;                  /* all up to this number are dealt with */
 	struct fy_run *runs, *runs_last; /* where the outstanding ones are, oldest first */
 	ferry_future *first, *last; /* futures of posts among them; future->id is their number */
-	struct fy_outbound *large, *large_last; /* large messages among them, in order */
 };
 void fy_stream_out_refuse(struct fy_progress *p, struct fy_channel *ch, struct fy_stream_out *s,
                           const struct fy_refused *r);
 void fy_stream_out_fail_all(struct fy_progress *p, struct fy_channel *ch, int status,
                             const char *detail);
-void fy_stream_out_acked(struct fy_progress *p, struct fy_channel *ch,
-                         const struct fy_ack_stream *ack);
+/* True: `upto` is the number up to which all of that stream are dealt with over there. */
+bool fy_stream_out_acked(struct fy_progress *p, struct fy_channel *ch,
+                         const struct fy_ack_stream *ack, uint32_t *upto);
 /* The record number `number` of a stream was refused: its future, if it has one, ends
  * with `status`. */
 void fy_stream_out_fail(struct fy_progress *p, struct fy_channel *ch, uint32_t stream,
