@@ -21,7 +21,6 @@
 #include "bulk/inbound.h"
 #include "bulk/landing.h"
 #include "bulk/memory.h"
-#include "helm/gone.h"
 #include "helm/progress.h"
 #include "link/call.h"
 #include "link/channel.h"
@@ -107,8 +106,8 @@ static bool grant(struct fy_progress *p, struct fy_inbound *in)
 	if (status) {
 		fy_inbound_refuse(p, in, status);
 		if (in->prepaid) { /* with data behind it: nothing of that peer can be believed */
-			fy_gone_end(p, in->ch, status,
-			            "a large message that was announced wrongly");
+			fy_inbound_break(p, in->ch, status,
+			                 "a large message that was announced wrongly");
 			fy_inbound_free(p, in);
 			return true;
 		}

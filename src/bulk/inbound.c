@@ -344,11 +344,19 @@ void fy_inbound_gone(struct fy_progress *p, struct fy_channel *ch)
 	}
 	ch->grants_last = NULL;
 	for (struct fy_inbound *in = ch->in; in; in = in->ch_next) {
+		if (in->dead)
+			continue;
 		in->dead = true;
 		for (struct fy_chunk *c = in->flow.flight; c; c = c->next)
 			p->link.port->ops->cancel(p->link.port, &c->request);
 	}
 	unpark(p, ch);
+}
+
+void fy_inbound_break(struct fy_progress *p, struct fy_channel *ch, int status, const char *text)
+{
+	fy_channel_break(p, ch, status, text);
+	fy_inbound_gone(p, ch);
 }
 
 void fy_inbound_free_all(struct fy_progress *p, struct fy_channel *ch)

@@ -27,7 +27,6 @@
 #include "bulk/grants.h"
 #include "bulk/inbound.h"
 #include "bulk/turns.h"
-#include "helm/gone.h"
 #include "helm/progress.h"
 #include "link/call.h"
 #include "link/channel.h"
@@ -130,8 +129,9 @@ static size_t post_chunk(struct fy_progress *p, struct fy_inbound *in)
 	                            data, n, &c->request) != 0) {
 		fy_chunk_put(p, c);
 		if (fy_flow_refused(p, flow))
-			fy_gone_end(p, in->ch, FERRY_EMPI,
-			            "MPI did not take a receive for a part of a large message");
+			fy_inbound_break(
+				p, in->ch, FERRY_EMPI,
+				"MPI did not take a receive for a part of a large message");
 		return 0;
 	}
 	fy_flow_start(p, flow, c, n);

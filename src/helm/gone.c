@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 
 #include "ferry.h"
 #include "base/log.h"
@@ -101,13 +102,11 @@ void fy_gone_given_up(struct fy_progress *p, struct fy_channel *ch)
 	            "that rank has given us up, or closes because a rank is gone");
 }
 
-/* Everything that waits for this peer ends with `status`; what MPI still reads
+/* Everything that waits for this peer ends with ch->gone; what MPI still reads
  * is left to it. Posters that come later are refused (engine->full is 2). */
-void fy_gone_end(struct fy_progress *p, struct fy_channel *ch, int status, const char *detail)
+static void end_all(struct fy_progress *p, struct fy_channel *ch, const char *detail)
 {
-	if (ch->gone)
-		return;
-	ch->gone = status;
+	int status = ch->gone;
 	if (!p->losses.since)
 		p->losses.since = p->link.now;
 	fy_store_release_8(&p->link.engine->full[ch->rank], 2);
@@ -126,6 +125,26 @@ void fy_gone_end(struct fy_progress *p, struct fy_channel *ch, int status, const
 	fy_call_fail(p, ch->rank, status, detail);
 	tell_gone(p, ch);
 	fy_room_tell(p->link.engine);
+}
+
+void fy_gone_end(struct fy_progress *p, struct fy_channel *ch, int status, const char *detail)
+{
+	if (ch->gone)
+		return;
+	ch->gone = status;
+	end_all(p, ch, detail);
+}
+
+void fy_gone_sweep(struct fy_progress *p)
+{
+	struct fy_channel *ch;
+	while ((ch = p->broken)) {
+		p->broken = ch->broken_next;
+		end_all(p, ch, ch->broken_why ? ch->broken_why : "that rank is gone");
+		free(ch->broken_why);
+		ch->broken_why = NULL;
+		p->link.worked = true; /* so that there is a next step: a close looks for it */
+	}
 }
 
 void fy_gone_refuse_batch(struct fy_progress *p, struct fy_channel *ch, uint32_t seq,

@@ -20,6 +20,8 @@ void fy_gone_refuse_batch(struct fy_progress *p, struct fy_channel *ch, uint32_t
                           uint32_t index);
 void fy_gone_refused(struct fy_progress *p, struct fy_channel *ch, const struct fy_refused *r);
 void fy_gone_end(struct fy_progress *p, struct fy_channel *ch, int status, const char *detail);
+/* Likewise, at the end of a step, of those that link/ and bulk/ broke. */
+void fy_gone_sweep(struct fy_progress *p);
 /* That rank says that it has given us up. */
 void fy_gone_given_up(struct fy_progress *p, struct fy_channel *ch);
 

@@ -39,6 +39,7 @@
 #include "shared/engine.h"
 #include "shared/tasks.h"
 
+struct fy_channel;
 struct fy_starts;
 
 struct fy_progress {
@@ -52,6 +53,7 @@ struct fy_progress {
 	struct fy_receives receives;
 	struct fy_gaps gaps;
 	struct fy_losses losses;
+	struct fy_channel *broken; /* gone, and what waits for them has not ended yet */
 	struct fy_bulk bulk;
 	struct fy_handlers handlers;
 	struct fy_inline inside;

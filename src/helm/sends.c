@@ -30,6 +30,8 @@ void fy_sends_all(struct fy_progress *p)
 
 void fy_sends_test(struct fy_progress *p)
 {
+	if (fy_unlikely(p->broken))
+		fy_gone_sweep(p);
 	if (fy_unlikely(p->losses.n_telling))
 		fy_gone_test_telling(p);
 	if (!p->link.n_flying)

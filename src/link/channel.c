@@ -11,11 +11,11 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "ferry.h"
 #include "base/list.h"
 #include "base/log.h"
-#include "helm/gone.h"
 #include "helm/progress.h"
 #include "link/batch.h"
 #include "link/credit.h"
@@ -48,6 +48,17 @@ void fy_channel_owe(struct fy_progress *p, struct fy_channel *ch)
 {
 	ch->control_owed = true;
 	fy_channel_mark(p, ch);
+}
+
+void fy_channel_break(struct fy_progress *p, struct fy_channel *ch, int status, const char *text)
+{
+	if (ch->gone)
+		return;
+	ch->gone = status;
+	ch->fast_end = NULL; /* the drain looks as it does for any slow record */
+	ch->broken_why = strdup(text);
+	ch->broken_next = p->broken;
+	p->broken = ch;
 }
 
 static void open_fill_back(struct fy_channel *ch)
@@ -153,7 +164,7 @@ static void send_refused(struct fy_progress *p, struct fy_channel *ch)
 	else if (p->link.now - ch->refused_since > REFUSALS_LAST) {
 		snprintf(why, sizeof why, "MPI takes no batch to rank %d any more: %s", ch->rank,
 		         p->link.port->ops->error(p->link.port));
-		fy_gone_end(p, ch, FERRY_EMPI, why);
+		fy_channel_break(p, ch, FERRY_EMPI, why);
 	}
 }
 
@@ -283,6 +294,7 @@ static void channel_free(struct fy_progress *p, struct fy_channel *ch)
 		}
 		free(s);
 	}
+	free(ch->broken_why);
 	free(ch);
 }
 

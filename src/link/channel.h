@@ -115,6 +115,9 @@ struct fy_channel {
 	bool told;    /* the peer was told that it is given up, or said so itself */
 	bool telling; /* MPI has that batch yet */
 	fy_request tell;
+	/* on progress->broken, until the helm has ended what waits for the peer; why, or NULL */
+	struct fy_channel *broken_next;
+	char *broken_why;
 };
 void fy_channel_close_batch(struct fy_channel *ch);
 
@@ -148,6 +151,9 @@ static inline void fy_channel_commit(struct fy_progress *p, struct fy_channel *c
 void fy_channel_mark(struct fy_progress *p, struct fy_channel *ch);
 /* Likewise, and a control word is owed: whoever says so in one of the words for them. */
 void fy_channel_owe(struct fy_progress *p, struct fy_channel *ch);
+/* Nothing goes to that peer or comes from it any more: `gone` is that status from now on. What
+ * waits for it ends at the end of the step, when nobody is in the middle of anything. */
+void fy_channel_break(struct fy_progress *p, struct fy_channel *ch, int status, const char *text);
 /* The peer is to answer soon, with a batch that may have no records. */
 void fy_channel_ask(struct fy_progress *p, struct fy_channel *ch);
 void fy_channel_free_all(struct fy_progress *p);
