@@ -105,8 +105,8 @@ struct ferry {
 	ferry_stats last_stats; /* after close, for tests */
 	ferry *next_shell;      /* in the list of closed engines, under its lock */
 	bool is_unseen;         /* its open failed: no thread but the opening one ever had it */
-	ferry_future *fence; /* under aside: a fence that has not ended yet */
-	bool fencing;        /* under aside: a thread is inside ferry_fence */
+	ferry_future *fence;    /* under aside: a fence that has not ended yet */
+	bool fencing;           /* under aside: a thread is inside ferry_fence */
 	struct fy_mailbox mailbox;
 	void *progress; /* what the holder of the helm owns: fy_progress_of (helm/progress.h) */
 	struct fy_tasks *deferred;  /* of that: inline work, in order */

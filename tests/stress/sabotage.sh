@@ -195,7 +195,7 @@ break_it lengths bulk/inbound.c \
 	's/^\tif (!lengths) {/\tif (!in) {/;s/\.lengths = lengths,/& .status = lengths ? 0 : FERRY_ENOMEM,/' \
 	'an announcement that found no memory is taken for a wrong one' $M
 break_it news helm/owed.c 's/ || ch->news_owed//' \
-	'news of a close that had no memory are forgotten' sim/memory unit/helm/test_controls
+	'news of a close that had no memory are forgotten' sim/memory
 break_it owed link/channel.c '/!(ch->bye_owed \&\& !ch->bye_sent) \&\& !ch->control_owed/s/ \&\& !ch->control_owed//' \
 	'what is owed is forgotten when there is no batch for it' $M
 break_it homeless helm/arrivals.c '/^static bool arrived/,/^}/s/keep_homeless(p, slot);/return true;/' \

@@ -78,20 +78,6 @@ static void what_nobody_wants_goes_after_a_second(void **state)
 	assert_null(p->bulk.blocks.oldest);
 }
 
-static void the_oldest_go_first(void **state)
-{
-	struct fy_progress *p = t_helm(0);
-	void *first = get(LENGTH), *second = get(2 * LENGTH);
-	(void)state;
-	fy_block_put(t_engines[0], first, LENGTH);
-	fy_block_put(t_engines[0], second, 2 * LENGTH);
-	fy_blocks_collect(p);
-	fy_blocks_trim(p, fy_block_room(t_engines[0], 2 * LENGTH));
-	assert_int_equal(kept(), fy_block_room(t_engines[0], 2 * LENGTH));
-	assert_ptr_equal(get(2 * LENGTH), second);
-	free(second);
-}
-
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -99,7 +85,6 @@ int main(void)
 		T_CASE(a_block_is_used_again),
 		T_CASE(the_last_one_that_came_back_is_first),
 		T_CASE(what_nobody_wants_goes_after_a_second),
-		T_CASE(the_oldest_go_first),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL) != 0;
 }

@@ -23,7 +23,8 @@ static struct fy_stream_out *count(struct fy_channel *ch, uint32_t stream, unsig
 static void acked(struct fy_channel *ch, uint32_t stream, uint32_t n)
 {
 	struct fy_ack_stream ack = { stream, n };
-	fy_stream_out_acked(t_helm(0), ch, &ack);
+	uint32_t upto;
+	fy_stream_out_acked(t_helm(0), ch, &ack, &upto);
 }
 
 static void records_of_one_batch_are_one_run(void **state)
