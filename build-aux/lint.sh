@@ -21,9 +21,13 @@ trap 'rm -rf "$work"' EXIT
 
 # What make would do if these files were new. A line a file: its path, then its flags, quoted as
 # make quotes them. MAKEFLAGS would make it another make's child.
-what_if=
-for file in "$@"; do what_if="$what_if -W $top/$file"; done
-env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL "$make" -n V=1 $what_if all-am 2>/dev/null |
+what_if= goals=all-am
+for file in "$@"; do
+	what_if="$what_if -W $top/$file"
+	# Programs that only make check builds.
+	case $file in tools/*/*) ;; tools/*.c) goals="$goals ${file%.c}" ;; esac
+done
+env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL "$make" -n V=1 $what_if $goals 2>/dev/null |
 	sed -nE 's/^.* (-DHAVE_CONFIG_H .*) -MT .* -c -o [^ ]+ (.*\.c)( &&.*)?$/\2 \1/p' |
 	sed -E "s,^\`[^\`]*\`,,; s,^$top/,," | sort -u -k 1,1 >"$work/commands"
 
