@@ -436,7 +436,9 @@ fuzz_msgpack_sources = \
 	%D%/fuzz/fuzz_msgpack.c \
 	src/codec/check.c \
 	src/codec/decode.c \
+	src/codec/head.c \
 	src/codec/pack.c \
+	src/base/fail.c \
 	src/base/status.c \
 	# end
 fuzz_wire_sources = \

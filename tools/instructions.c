@@ -31,7 +31,11 @@
 #include "sim/net/port_sim.h"
 
 enum { NBYTES = 64, MOST = 1024, OP_PLAIN = 1, OP_CALL = 2, STEPS_MAX = 1000 };
+#ifdef __clang__
+#define PART __attribute__((noinline)) static void
+#else
 #define PART __attribute__((noinline, noclone)) static void
+#endif
 
 static ferry *engines[2]; /* the sender, the receiver */
 static fy_sim *sim;

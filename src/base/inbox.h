@@ -7,11 +7,12 @@
 #ifndef FY_BASE_INBOX_H
 #define FY_BASE_INBOX_H
 
-#include <ck_stack.h>
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "base/order.h"
+#include "base/order.h" /* chooses the back end of what follows */
+
+#include <ck_stack.h>
 
 typedef ck_stack_t fy_inbox;
 typedef ck_stack_entry_t fy_inbox_entry; /* a member of what is put in */

@@ -4,8 +4,8 @@
  * it, msgpack-c's decoder beside it, and packing what came out again.
  *
  *   clang-14 -g -O1 -fsanitize=fuzzer,address,undefined -I include -I src \
- *       tests/fuzz/fuzz_msgpack.c src/codec/check.c src/codec/decode.c src/codec/pack.c \
- *       src/base/status.c \
+ *       tests/fuzz/fuzz_msgpack.c src/codec/check.c src/codec/decode.c src/codec/head.c \
+ *       src/codec/pack.c src/base/fail.c src/base/status.c \
  *       -lmsgpackc -o fuzz_msgpack
  *   ./fuzz_msgpack -max_total_time=15 -max_len=512
  *
