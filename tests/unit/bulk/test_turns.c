@@ -14,7 +14,7 @@ static int begin(void **state)
 {
 	t_begin(state);
 	t_helm(0)->bulk.tag_span = SPAN;
-	turns = (struct fy_turns){ NULL };
+	turns = (struct fy_turns){ .first = NULL };
 	return 0;
 }
 
