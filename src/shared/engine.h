@@ -108,9 +108,12 @@ struct ferry {
 	ferry_future *fence;    /* under aside: a fence that has not ended yet */
 	bool fencing;           /* under aside: a thread is inside ferry_fence */
 	struct fy_mailbox mailbox;
-	void *progress; /* what the holder of the helm owns: fy_progress_of (helm/progress.h) */
-	struct fy_tasks *deferred;  /* of that: inline work, in order */
-	const uint32_t *inline_tag; /* of that: of what inline code posts that runs now */
+	/* What the holder of the helm owns: fy_progress_of (helm/progress.h). Set when the engine
+	 * is made, and so are the two behind it, which point into it and are not looked at once
+	 * the engine has ended. Only the holder of the helm reads or writes what they point to. */
+	void *progress;
+	struct fy_tasks *deferred;  /* inline work, in order */
+	const uint32_t *inline_tag; /* of what inline code posts that runs now */
 	struct fy_log *log;
 	/* what only the helm can do with a message, for fy_message_keep and fy_message_send_answer:
 	 * set by engine/ when it is made, constant */
