@@ -34,7 +34,6 @@
 #include <stdint.h>
 
 #include "base/order.h"
-#include "bulk/blocks.h"
 #include "bulk/chunk.h"
 #include "bulk/grants.h"
 #include "bulk/inbound.h"
@@ -66,7 +65,6 @@ bool fy_bulk_step(struct fy_progress *p)
 	if (p->bulk.n_out)
 		for (struct fy_channel *ch = p->link.all; ch; ch = ch->all_next)
 			fy_outbound_step(p, ch);
-	fy_blocks_step(p);
 	return p->bulk.n_out || p->bulk.landing.first;
 }
 

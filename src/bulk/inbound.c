@@ -25,7 +25,6 @@
 #include "bulk/landing.h"
 #include "bulk/turns.h"
 #include "future/future.h"
-#include "helm/deliver.h"
 #include "helm/progress.h"
 #include "link/call.h"
 #include "link/channel.h"
@@ -272,15 +271,6 @@ int fy_inbound_lengths(struct fy_progress *p, struct fy_channel *ch, const struc
 	return FERRY_OK;
 }
 
-void fy_inbound_release_stream(struct fy_progress *p, struct fy_channel *ch, uint32_t stream)
-{
-	for (struct fy_stream_in *s = ch->streams_in; s; s = s->next)
-		if (s->stream == stream) {
-			fy_deliver_held(p, ch, s);
-			return;
-		}
-}
-
 void fy_inbound_refuse(struct fy_progress *p, struct fy_inbound *in, int status)
 {
 	in->status = status;
@@ -290,7 +280,7 @@ void fy_inbound_refuse(struct fy_progress *p, struct fy_inbound *in, int status)
 	if (in->held) {
 		in->held->ready = true;
 		in->held = NULL;
-		fy_inbound_release_stream(p, in->ch, in->stream);
+		fy_stream_in_release(p, in->ch, in->stream);
 	} else if (in->kind == FY_KIND_REPLY) {
 		ferry_future *future = fy_call_close(p, in->call_id, in->ch->rank);
 		p->link.counts.done[in->colour]++;

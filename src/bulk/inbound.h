@@ -61,7 +61,6 @@ int fy_inbound_lost(struct fy_progress *p, struct fy_channel *ch, const struct f
 void fy_inbound_free(struct fy_progress *p, struct fy_inbound *in);
 /* The message will not come: its place in the stream, or its call, ends here. */
 void fy_inbound_refuse(struct fy_progress *p, struct fy_inbound *in, int status);
-void fy_inbound_release_stream(struct fy_progress *p, struct fy_channel *ch, uint32_t stream);
 /* Nothing of that peer is believed or received any more, from now on: fy_channel_break. */
 void fy_inbound_break(struct fy_progress *p, struct fy_channel *ch, int status, const char *text);
 void fy_inbound_gone(struct fy_progress *p, struct fy_channel *ch);

@@ -199,7 +199,7 @@ static void complete(struct fy_progress *p, struct fy_inbound *in)
 	if (in->held) {
 		in->held->message = in->message;
 		in->held->ready = true;
-		fy_inbound_release_stream(p, ch, in->stream);
+		fy_stream_in_release(p, ch, in->stream);
 	} else {
 		fy_call_reply(p, ch->rank, in->call_id, in->message, in->colour);
 	}
@@ -265,8 +265,7 @@ static void put_back(struct fy_progress *p, struct turns *turns)
 }
 
 /* They take turns as those do that are sent. All that a step may ask for is asked for before it
- * looks again: MPI copies them one after the other then, in one call. What is complete is delivered
- * before the next is looked at, which may run code of the program: so the list is in order then. */
+ * looks again: MPI copies them one after the other then, in one call. */
 void fy_landing_step(struct fy_progress *p)
 {
 	struct turns turns = { { NULL, NULL }, { &turns.first[0], &turns.first[1] } };

@@ -64,7 +64,7 @@ void fy_deliver_message(struct fy_progress *p, struct fy_channel *ch, ferry_mess
 	}
 }
 
-void fy_deliver_held(struct fy_progress *p, struct fy_channel *ch, struct fy_stream_in *s)
+static void deliver_held(struct fy_progress *p, struct fy_channel *ch, struct fy_stream_in *s)
 {
 	while (s->first && s->first->ready) {
 		struct fy_held *held = s->first;
@@ -80,5 +80,18 @@ void fy_deliver_held(struct fy_progress *p, struct fy_channel *ch, struct fy_str
 		free(held);
 		fy_stream_in_owe_ack(p, ch, s);
 		p->link.worked = true;
+	}
+}
+
+void fy_deliver_released(struct fy_progress *p)
+{
+	struct fy_released *released = &p->link.released;
+	struct fy_stream_in *s;
+	while ((s = released->first)) {
+		released->first = s->released_next;
+		if (!released->first)
+			released->last = NULL;
+		s->is_released = false;
+		deliver_held(p, s->ch, s);
 	}
 }

@@ -6,10 +6,10 @@
 
 struct fy_channel;
 struct fy_progress;
-struct fy_stream_in;
 
 /* Deliver a complete heap message to its handler or the mailbox; takes its reference over. */
 void fy_deliver_message(struct fy_progress *p, struct fy_channel *ch, ferry_message *message);
-void fy_deliver_held(struct fy_progress *p, struct fy_channel *ch, struct fy_stream_in *stream);
+/* What waited in its stream, and may be delivered since large messages were looked at. */
+void fy_deliver_released(struct fy_progress *p);
 
 #endif

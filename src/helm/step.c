@@ -12,11 +12,13 @@
 #include "base/order.h"
 #include "base/program.h"
 #include "base/wakes.h"
+#include "bulk/blocks.h"
 #include "bulk/bulk.h"
 #include "helm/agree.h"
 #include "helm/arrivals.h"
 #include "helm/close.h"
 #include "helm/command.h"
+#include "helm/deliver.h"
 #include "helm/drain.h"
 #include "helm/gaps.h"
 #include "helm/inline.h"
@@ -71,6 +73,9 @@ bool fy_step_once(struct fy_progress *p, bool user_code)
 		/* neither an announcement nor a reply waits for a chunk to be copied */
 		fy_sends_all(p);
 	fy_bulk_step(p);
+	if (p->link.released.first)
+		fy_deliver_released(p);
+	fy_blocks_step(p); /* what handlers gave back just now is within the budget, too */
 	if (p->starts && p->starts->under_way &&
 	    p->starts->ops->step(p->starts, !p->link.worked, p->link.user_code))
 		p->link.worked = true;

@@ -15,6 +15,7 @@
 #include "link/batch.h"
 #include "link/call.h"
 #include "link/credit.h"
+#include "link/stream_in.h"
 #include "port/port.h"
 #include "shared/tasks.h"
 #include "wire/record.h"
@@ -56,6 +57,7 @@ struct fy_link {
 	struct fy_credit credit;
 	struct fy_calls calls;
 	struct fy_counts counts;
+	struct fy_released released;
 	struct fy_tasks tasks; /* inline work */
 };
 

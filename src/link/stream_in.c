@@ -12,6 +12,7 @@
 
 #include "ferry.h"
 #include "base/list.h"
+#include "helm/progress.h"
 #include "link/channel.h"
 #include "link/control.h"
 #include "wire/bodies.h"
@@ -50,6 +51,7 @@ struct fy_stream_in *fy_stream_in_find(struct fy_progress *p, struct fy_channel 
 	if (!s)
 		return NULL;
 	s->stream = stream;
+	s->ch = ch;
 	s->next = ch->streams_in;
 	ch->streams_in = s;
 	return s;
@@ -73,4 +75,17 @@ void fy_stream_in_owe_ack(struct fy_progress *p, struct fy_channel *ch, struct f
 	s->owed++;
 	ch->stream_ack_owed = true;
 	fy_channel_owe(p, ch);
+}
+
+void fy_stream_in_release(struct fy_progress *p, struct fy_channel *ch, uint32_t stream)
+{
+	struct fy_released *released = &p->link.released;
+	struct fy_stream_in *s = ch->streams_in;
+	while (s && s->stream != stream)
+		s = s->next;
+	if (!s || s->is_released)
+		return;
+	s->is_released = true;
+	s->released_next = NULL;
+	fy_list_join(released->first, released->last, s, s, released_next);
 }

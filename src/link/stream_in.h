@@ -17,6 +17,14 @@ struct fy_stream_in {
 	uint32_t stream;
 	uint32_t owed; /* delivered and not yet acknowledged */
 	struct fy_held *first, *last;
+	struct fy_channel *ch;
+	/* on link->released: the first of it may have become ready */
+	struct fy_stream_in *released_next;
+	bool is_released;
+};
+/* Streams in which something became ready in this step: whoever makes the step delivers. */
+struct fy_released {
+	struct fy_stream_in *first, *last;
 };
 struct fy_held {
 	struct fy_held *next;
@@ -32,5 +40,7 @@ void fy_stream_in_owe_ack(struct fy_progress *p, struct fy_channel *ch, struct f
 /* Something of a stream that cannot be delivered yet; NULL: no memory. */
 struct fy_held *fy_stream_in_hold(struct fy_progress *p, struct fy_channel *ch, uint32_t stream,
                                   unsigned colour, ferry_message *m);
+/* Something in that stream is ready now: it goes onto link->released. */
+void fy_stream_in_release(struct fy_progress *p, struct fy_channel *ch, uint32_t stream);
 
 #endif
