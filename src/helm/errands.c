@@ -17,10 +17,12 @@
 #include "bulk/memory.h"
 #include "future/future.h"
 #include "helm/agree.h"
+#include "helm/close.h"
 #include "helm/command.h"
 #include "helm/mail.h"
 #include "helm/news.h"
 #include "helm/progress.h"
+#include "helm/report.h"
 #include "helm/timer.h"
 
 bool fy_errands_add_deadline(struct fy_progress *p, struct fy_command *c)
@@ -86,4 +88,23 @@ bool fy_errands_copy_stats(struct fy_progress *p, struct fy_command *c)
 void *fy_errands_get_block(ferry *engine, size_t nbytes, uint64_t beside)
 {
 	return fy_blocks_get(fy_progress_of(engine), nbytes, beside);
+}
+
+void fy_errands_report_close(ferry *engine, char *line, size_t nbytes)
+{
+	fy_report_close(fy_progress_of(engine), line, nbytes);
+}
+
+bool fy_errands_begin_close(struct fy_progress *p, struct fy_command *c, void (*look)(void *arg),
+                            void *arg)
+{
+	if (p->agree.kind) { /* a fence that is still going on ends first */
+		c->patient = true;
+		return false;
+	}
+	p->close.look_arg = arg;
+	p->close.look = look;
+	fy_close_begin(p);
+	c->status = FERRY_OK;
+	return true;
 }

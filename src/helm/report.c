@@ -10,7 +10,6 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "ferry.h"
 #include "base/log.h"
@@ -30,6 +29,7 @@
 #include "shared/tally.h"
 #include "wire/bodies.h"
 
+#define LINE_BYTES 900
 #define NAMED 4u /* ops, or ranks, that one line names of a kind */
 
 struct text {
@@ -115,7 +115,7 @@ static void put_unread(struct text *t, const struct fy_unread *unread)
 
 void fy_report_say_dropped(const ferry *e, struct fy_unread *unread)
 {
-	char line[FY_REPORT_BYTES];
+	char line[LINE_BYTES];
 	struct text t = { line, sizeof line, false };
 	if (!unread->count)
 		return;
@@ -127,7 +127,7 @@ void fy_report_say_dropped(const ferry *e, struct fy_unread *unread)
 
 void fy_report_untaken(struct fy_progress *p, const ferry_message *of)
 {
-	char line[FY_REPORT_BYTES];
+	char line[LINE_BYTES];
 	struct text t = { line, sizeof line, false };
 	struct fy_unread unread = { 0 };
 	if (!of->tally || of->tally->told)
@@ -322,11 +322,4 @@ void fy_report_close(struct fy_progress *p, char *line, size_t nbytes)
 	}
 	if (!t.begun)
 		put(&t, "messages that are on their way");
-}
-
-int64_t fy_report_patience(void)
-{
-	const char *text = getenv("FERRY_TEST_CLOSE_SAYS");
-	int64_t ms = text ? strtoll(text, NULL, 10) : 0;
-	return ms > 0 ? FERRY_MS(ms) : FERRY_S(10);
 }

@@ -23,8 +23,6 @@ struct fy_unread {
 	struct fy_unread_of some[FY_UNREAD_NAMED];
 };
 
-#define FY_REPORT_BYTES 900
-
 /* A message that is dropped unread; the line is said at the end. */
 void fy_report_dropped(struct fy_unread *unread, const ferry_message *message);
 void fy_report_say_dropped(const ferry *engine, struct fy_unread *unread);
@@ -34,9 +32,5 @@ void fy_report_untaken(struct fy_progress *p, const ferry_message *of);
 
 /* The helm: what the close of this rank waits for. */
 void fy_report_close(struct fy_progress *p, char *line, size_t nbytes);
-
-/* So long a close waits before it says what for, and then again after twice as long each time; ns.
- * Set before any engine is opened, by tests alone: FERRY_TEST_CLOSE_SAYS (ms). */
-int64_t fy_report_patience(void);
 
 #endif

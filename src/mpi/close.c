@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <time.h>
 
 #include "ferry.h"
@@ -18,13 +19,10 @@
 #include "base/order.h"
 #include "engine/life.h"
 #include "future/queue.h"
-#include "helm/agree.h"
 #include "helm/ask.h"
-#include "helm/close.h"
 #include "helm/command.h"
 #include "helm/drive.h"
-#include "helm/progress.h"
-#include "helm/report.h"
+#include "helm/errands.h"
 #include "mpi/life.h"
 #include "mpi/open.h"
 #include "shared/engine.h"
@@ -43,12 +41,21 @@ struct says {
 	struct fy_command command; /* puts `text` together */
 	bool asked;                /* and the helm has it */
 	int64_t since, next, pause;
-	char text[FY_REPORT_BYTES];
+	char text[FY_ERRANDS_LINE];
 };
+
+/* So long a close waits before it says what for, and then again after twice as long each time; ns.
+ * FERRY_TEST_CLOSE_SAYS (ms) is for tests alone. */
+static int64_t patience(void)
+{
+	const char *text = getenv("FERRY_TEST_CLOSE_SAYS");
+	int64_t ms = text ? strtoll(text, NULL, 10) : 0;
+	return ms > 0 ? FERRY_MS(ms) : FERRY_S(10);
+}
 
 static void says_begin(struct says *s, ferry *e)
 {
-	*s = (struct says){ .engine = e, .since = fy_clock_now(), .pause = fy_report_patience() };
+	*s = (struct says){ .engine = e, .since = fy_clock_now(), .pause = patience() };
 	s->next = s->since + s->pause;
 }
 
@@ -72,8 +79,9 @@ static void say(const struct says *s, const char *text)
 
 static bool report(struct fy_progress *p, struct fy_command *c)
 {
+	(void)p;
 	struct says *s = c->arg;
-	fy_report_close(p, s->text, sizeof s->text);
+	fy_errands_report_close(s->engine, s->text, sizeof s->text);
 	return true;
 }
 
@@ -124,7 +132,7 @@ static void say_alone(void *arg)
 	struct says *s = arg;
 	if (!is_due(s))
 		return;
-	fy_report_close(s->engine->progress, s->text, sizeof s->text);
+	fy_errands_report_close(s->engine, s->text, sizeof s->text);
 	say(s, s->text);
 }
 
@@ -138,21 +146,13 @@ static void say_beside(void *arg)
 		return;
 	int n = snprintf(s->text, sizeof s->text,
 	                 "code from a queue, which ferry_close runs as no other thread does; ");
-	fy_report_close(s->engine->progress, s->text + n, sizeof s->text - (size_t)n);
+	fy_errands_report_close(s->engine, s->text + n, sizeof s->text - (size_t)n);
 	say(s, s->text);
 }
 
 static bool begin_close(struct fy_progress *p, struct fy_command *c)
 {
-	if (p->agree.kind) { /* a fence that is still going on ends first */
-		c->patient = true;
-		return false;
-	}
-	p->close.look_arg = c->arg;
-	p->close.look = c->arg ? say_beside : NULL;
-	fy_close_begin(p);
-	c->status = FERRY_OK;
-	return true;
+	return fy_errands_begin_close(p, c, c->arg ? say_beside : NULL, c->arg);
 }
 
 /* Opens and closes of other threads come first, however long they take. */

@@ -14,6 +14,7 @@
 #include "engine/life.h"
 #include "helm/agree.h"
 #include "helm/close.h"
+#include "helm/errands.h"
 #include "helm/progress.h"
 #include "helm/report.h"
 #include "helm/step.h"
@@ -185,7 +186,7 @@ static void finish(struct scene *s)
 
 static const char *waits_for(struct scene *s, int rank)
 {
-	static char text[FY_REPORT_BYTES];
+	static char text[FY_ERRANDS_LINE];
 	fy_report_close(s->sides[rank].p, text, sizeof text);
 	return text;
 }
