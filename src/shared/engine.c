@@ -18,10 +18,8 @@
 #include "base/order.h"
 #include "shared/account.h"
 #include "shared/block.h"
-#include "shared/lane.h"
 #include "shared/shell.h"
 #include "shared/tally.h"
-#include "shared/thread.h"
 
 void fy_engine_set_stopped(ferry *e)
 {
@@ -91,37 +89,6 @@ void fy_engine_release(ferry *e)
 		fy_shell_put_unseen(e);
 	else
 		fy_shell_rest(e);
-}
-
-#define REFS_AT_ONCE 64u
-
-void fy_engine_retain_near(struct fy_lane *lane)
-{
-	if (!lane->engine_refs) {
-		fy_add_32(&lane->engine->refs, REFS_AT_ONCE);
-		lane->engine_refs = REFS_AT_ONCE;
-	}
-	lane->engine_refs--;
-}
-
-void fy_engine_release_near(ferry *e)
-{
-	struct fy_lane *lane = fy_thread_recent.serial == e->serial ? fy_thread_recent.lane : NULL;
-	if (!lane) {
-		fy_engine_release(e);
-		return;
-	}
-	if (++lane->engine_refs < 4 * REFS_AT_ONCE)
-		return;
-	fy_add_32(&e->refs, -(lane->engine_refs - REFS_AT_ONCE)); /* some are left: not the last */
-	lane->engine_refs = REFS_AT_ONCE;
-}
-
-void fy_engine_return_refs(struct fy_lane *lane)
-{
-	fy_add_32(&lane->engine->refs, -lane->engine_refs);
-	lane->engine_refs = 0;
-	fy_engine_release(lane->engine);
 }
 
 void **fy_engine_slot(ferry *e, void (*free_fn)(void *slot))

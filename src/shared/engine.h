@@ -158,12 +158,6 @@ void fy_engine_release(ferry *engine);
 bool fy_engine_try_retain(ferry *engine);
 /* Likewise of this engine, or else of one that has ended and never goes away. */
 ferry *fy_engine_retain_or_ended(ferry *engine);
-/* Likewise for the frequent messages of a thread: its lane has some references in stock, so that
- * threads do not meet at the engine's word for every call. What a lane has is its thread's alone,
- * and goes back with the lane, together with the one of the lane itself. */
-void fy_engine_retain_near(struct fy_lane *lane);
-void fy_engine_release_near(ferry *engine);
-void fy_engine_return_refs(struct fy_lane *lane);
 
 /* Between these the engine does not go away; false: it has stopped. */
 bool fy_engine_enter(ferry *engine);

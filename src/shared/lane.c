@@ -50,12 +50,36 @@ struct fy_lane *fy_lane_create(struct ferry *engine, uint64_t serial, uint32_t s
 	return lane;
 }
 
+#define REFS_AT_ONCE (FY_LANE_REFS_MAX / 4)
+
+void fy_lane_retain_engine(struct fy_lane *lane)
+{
+	if (!lane->engine_refs) {
+		fy_add_32(&lane->engine->refs, REFS_AT_ONCE);
+		lane->engine_refs = REFS_AT_ONCE;
+	}
+	lane->engine_refs--;
+}
+
+void fy_lane_return_some(struct fy_lane *lane)
+{
+	fy_add_32(&lane->engine->refs, -(lane->engine_refs - REFS_AT_ONCE));
+	lane->engine_refs = REFS_AT_ONCE;
+}
+
+static void return_engine(struct fy_lane *lane)
+{
+	fy_add_32(&lane->engine->refs, -lane->engine_refs);
+	lane->engine_refs = 0;
+	fy_engine_release(lane->engine);
+}
+
 void fy_lane_release(struct fy_lane *lane)
 {
 	if (fy_add_32(&lane->refs, (uint32_t)-1) != 1)
 		return;
 	if (lane->engine)
-		fy_engine_return_refs(lane);
+		return_engine(lane);
 	free(lane->ring);
 	free(lane);
 }

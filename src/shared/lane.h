@@ -136,4 +136,19 @@ bool fy_lane_await_room(struct fy_lane *lane, uint32_t size, int64_t until, cons
 /* Any thread: make a producer that sleeps look again. */
 void fy_lane_nudge(struct fy_lane *lane);
 
+#define FY_LANE_REFS_MAX 256u
+
+/* fy_engine_retain for the frequent messages of a thread: its lane has some references in stock, so
+ * that threads do not meet at the engine's word for every call. What a lane has is its thread's
+ * alone, and goes back with the lane, together with the one of the lane itself. */
+void fy_lane_retain_engine(struct fy_lane *lane);
+/* Some of the stock go back, which is never the last. */
+void fy_lane_return_some(struct fy_lane *lane);
+/* One of them comes back. */
+static inline void fy_lane_release_engine(struct fy_lane *lane)
+{
+	if (++lane->engine_refs >= FY_LANE_REFS_MAX)
+		fy_lane_return_some(lane);
+}
+
 #endif

@@ -29,6 +29,7 @@
 #include "shared/engine.h"
 #include "shared/lane.h"
 #include "shared/tally.h"
+#include "shared/thread.h"
 
 /* A body up to this size lies behind the struct. */
 #define TAIL_MAX 4096u
@@ -113,7 +114,7 @@ ferry_message *fy_message_blank(struct fy_lane *lane)
 		memset(m, 0, sizeof *m);
 	}
 	renew(m, lane->engine);
-	fy_engine_retain_near(lane);
+	fy_lane_retain_engine(lane);
 	return m;
 }
 
@@ -321,7 +322,7 @@ static void free_reply(ferry_message *m)
 	ferry *engine = m->engine;
 	free_body(m);
 	fy_cache_give(FY_CACHE_MESSAGES, m, BLANK_SIZE);
-	fy_engine_release_near(engine);
+	fy_thread_release_engine(engine);
 }
 
 void fy_message_free(ferry_message *m)
@@ -343,7 +344,7 @@ void fy_message_free(ferry_message *m)
 		fy_cache_give(FY_CACHE_MESSAGES, m, BLANK_SIZE);
 	else
 		free(m);
-	fy_engine_release_near(engine);
+	fy_thread_release_engine(engine);
 }
 
 void ferry_message_release(ferry_message *m)

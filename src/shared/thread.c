@@ -91,3 +91,12 @@ uint32_t fy_thread_tag_posts(ferry *engine, uint32_t tag)
 	/* a lane that is made later asks fy_handler_tag_here */
 	return lane ? fy_lane_tag_posts(lane, tag) : 0;
 }
+
+void fy_thread_release_engine(ferry *e)
+{
+	struct fy_lane *lane = fy_thread_recent.serial == e->serial ? fy_thread_recent.lane : NULL;
+	if (lane)
+		fy_lane_release_engine(lane);
+	else
+		fy_engine_release(e);
+}

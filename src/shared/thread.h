@@ -36,5 +36,8 @@ extern _Thread_local struct fy_thread_recent fy_thread_recent
 uint32_t fy_thread_tag_posts(ferry *engine, uint32_t tag);
 extern _Thread_local struct fy_lane *fy_thread_lanes __attribute__((tls_model("initial-exec")));
 struct fy_lane *fy_thread_find_lane(uint64_t serial);
+/* fy_engine_release, of a reference that the lane of any thread got: into the stock of this one's
+ * if it has one. */
+void fy_thread_release_engine(ferry *engine);
 
 #endif
