@@ -38,28 +38,28 @@
 #include "base/cache.h"
 #include "base/inbox.h"
 #include "base/order.h"
-#include "helm/progress.h"
+#include "bulk/bulk.h"
 #include "shared/block.h"
 #include "shared/engine.h"
+#include "link/link.h"
 
 #define HUGE_PAGE (2u << 20)
 #define HUGE_MIN (2u * HUGE_PAGE)
 /* programs that exchange something in each of their steps find it again */
 #define KEEP_FOR FERRY_S(1)
 
-static struct fy_block **list_of(struct fy_progress *p, size_t room)
+static struct fy_block **list_of(struct fy_bulk *bulk, size_t room)
 {
 	unsigned log2 = fy_block_log2(room),
 		 part = (unsigned)(room >> (log2 - FY_BLOCK_STEPS)) & ((1u << FY_BLOCK_STEPS) - 1);
-	return &p->bulk.blocks
-	                .sizes[((log2 - fy_block_log2(FY_BLOCK_MIN)) << FY_BLOCK_STEPS) + part];
+	return &bulk->blocks.sizes[((log2 - fy_block_log2(FY_BLOCK_MIN)) << FY_BLOCK_STEPS) + part];
 }
 
-static void keep(struct fy_progress *p, struct fy_block *b)
+static void keep(struct fy_bulk *bulk, struct fy_block *b)
 {
-	struct fy_blocks *all = &p->bulk.blocks;
-	struct fy_block **list = list_of(p, b->room);
-	b->since = p->link.now;
+	struct fy_blocks *all = &bulk->blocks;
+	struct fy_block **list = list_of(bulk, b->room);
+	b->since = bulk->link->now;
 	b->newer = NULL;
 	b->older = all->newest;
 	*(b->older ? &b->older->newer : &all->oldest) = b;
@@ -71,30 +71,30 @@ static void keep(struct fy_progress *p, struct fy_block *b)
 	*list = b;
 }
 
-static void take_out(struct fy_progress *p, struct fy_block *b)
+static void take_out(struct fy_bulk *bulk, struct fy_block *b)
 {
-	struct fy_blocks *all = &p->bulk.blocks;
+	struct fy_blocks *all = &bulk->blocks;
 	*(b->newer ? &b->newer->older : &all->newest) = b->older;
 	*(b->older ? &b->older->newer : &all->oldest) = b->newer;
 	*b->here = b->next;
 	if (b->next)
 		b->next->here = b->here;
-	fy_add_64(&p->link.engine->block_bytes, -(uint64_t)b->room);
+	fy_add_64(&bulk->link->engine->block_bytes, -(uint64_t)b->room);
 	ASAN_UNPOISON_MEMORY_REGION(b, b->room);
 }
 
 /* The stack gives the newest first; it is to be the first of the lists. */
-static void collect(struct fy_progress *p)
+static void collect(struct fy_bulk *bulk)
 {
-	if (!fy_inbox_any(&p->link.engine->blocks))
+	if (!fy_inbox_any(&bulk->link->engine->blocks))
 		return;
-	fy_inbox_each (entry, fy_inbox_take_in_order(&p->link.engine->blocks))
-		keep(p, fy_block_of(entry));
+	fy_inbox_each (entry, fy_inbox_take_in_order(&bulk->link->engine->blocks))
+		keep(bulk, fy_block_of(entry));
 }
 
-static void *new_block(struct fy_progress *p, size_t nbytes)
+static void *new_block(struct fy_bulk *bulk, size_t nbytes)
 {
-	p->bulk.blocks.made++;
+	bulk->blocks.made++;
 	char *data = nbytes <= SIZE_MAX / 2 ? malloc(nbytes) : NULL;
 	if (!data || nbytes < HUGE_MIN)
 		return data;
@@ -105,61 +105,61 @@ static void *new_block(struct fy_progress *p, size_t nbytes)
 }
 
 /* The oldest go until no more than `most` bytes are kept. */
-static void trim(struct fy_progress *p, uint64_t most)
+static void trim(struct fy_bulk *bulk, uint64_t most)
 {
-	while (p->bulk.blocks.oldest && fy_load_relaxed_64(&p->link.engine->block_bytes) > most) {
-		struct fy_block *b = p->bulk.blocks.oldest;
-		take_out(p, b);
+	while (bulk->blocks.oldest && fy_load_relaxed_64(&bulk->link->engine->block_bytes) > most) {
+		struct fy_block *b = bulk->blocks.oldest;
+		take_out(bulk, b);
 		fy_block_give_back(b);
 	}
 }
 
 /* What may be kept beside what messages hold, and `more`. What a thread frees just now may count
  * twice for a moment: then one block too many goes. */
-static uint64_t may_keep(const struct fy_progress *p, uint64_t more)
+static uint64_t may_keep(const struct fy_bulk *bulk, uint64_t more)
 {
 	uint64_t returned =
-		fy_load_acquire_64(&p->link.engine->large_returned) - p->bulk.budget.seen;
-	uint64_t used = p->bulk.budget.used[0] + p->bulk.budget.used[1] - returned + more,
-		 cap = fy_block_most_kept(p->link.engine);
+		fy_load_acquire_64(&bulk->link->engine->large_returned) - bulk->budget.seen;
+	uint64_t used = bulk->budget.used[0] + bulk->budget.used[1] - returned + more,
+		 cap = fy_block_most_kept(bulk->link->engine);
 	return used < cap ? cap - used : 0;
 }
 
-void *fy_blocks_get(struct fy_progress *p, size_t nbytes, uint64_t beside)
+void *fy_blocks_get(struct fy_bulk *bulk, size_t nbytes, uint64_t beside)
 {
-	size_t room = fy_block_room(p->link.engine, nbytes);
+	size_t room = fy_block_room(bulk->link->engine, nbytes);
 	if (room < FY_BLOCK_MIN)
 		return malloc(nbytes ? nbytes : 1);
-	collect(p);
-	struct fy_block *b = *list_of(p, room);
+	collect(bulk);
+	struct fy_block *b = *list_of(bulk, room);
 	if (b && b->room != room)
 		b = NULL; /* what is wanted is too large for a size */
 	if (b)
-		take_out(p, b);
-	trim(p, may_keep(p, beside + room));
-	void *data = b ? b : new_block(p, room);
-	if (!data && p->bulk.blocks.oldest) {
-		trim(p, 0); /* what is kept is not to be what is missing */
-		data = new_block(p, room);
+		take_out(bulk, b);
+	trim(bulk, may_keep(bulk, beside + room));
+	void *data = b ? b : new_block(bulk, room);
+	if (!data && bulk->blocks.oldest) {
+		trim(bulk, 0); /* what is kept is not to be what is missing */
+		data = new_block(bulk, room);
 	}
 	return data;
 }
 
-void fy_blocks_step(struct fy_progress *p)
+void fy_blocks_step(struct fy_bulk *bulk)
 {
-	if (!fy_load_relaxed_64(&p->link.engine->block_bytes))
+	if (!fy_load_relaxed_64(&bulk->link->engine->block_bytes))
 		return;
-	collect(p);
-	trim(p, may_keep(p, 0));
-	while (p->bulk.blocks.oldest && p->link.now - p->bulk.blocks.oldest->since > KEEP_FOR) {
-		struct fy_block *b = p->bulk.blocks.oldest;
-		take_out(p, b);
+	collect(bulk);
+	trim(bulk, may_keep(bulk, 0));
+	while (bulk->blocks.oldest && bulk->link->now - bulk->blocks.oldest->since > KEEP_FOR) {
+		struct fy_block *b = bulk->blocks.oldest;
+		take_out(bulk, b);
 		fy_block_give_back(b);
 	}
 }
 
-void fy_blocks_free(struct fy_progress *p)
+void fy_blocks_free(struct fy_bulk *bulk)
 {
-	collect(p);
-	trim(p, 0);
+	collect(bulk);
+	trim(bulk, 0);
 }

@@ -40,59 +40,60 @@
 #include "bulk/landing.h"
 #include "bulk/outbound.h"
 #include "bulk/sink.h"
-#include "helm/progress.h"
 #include "link/channel.h"
 #include "shared/account.h"
 #include "shared/engine.h"
+#include "link/link.h"
 
-uint64_t fy_bulk_held(const struct fy_progress *p)
+uint64_t fy_bulk_held(const struct fy_bulk *bulk)
 {
-	uint64_t held = p->bulk.budget.used[0] -
-	                (fy_load_acquire_64(&p->link.engine->large_returned) - p->bulk.budget.seen);
-	for (const struct fy_channel *ch = p->link.all; ch; ch = ch->all_next)
+	uint64_t held =
+		bulk->budget.used[0] -
+		(fy_load_acquire_64(&bulk->link->engine->large_returned) - bulk->budget.seen);
+	for (const struct fy_channel *ch = bulk->link->all; ch; ch = ch->all_next)
 		held += ch->held - (fy_load_acquire_64(&ch->account->returned) - ch->account->seen);
 	return held;
 }
 
-bool fy_bulk_step(struct fy_progress *p)
+bool fy_bulk_step(struct fy_bulk *bulk)
 {
-	p->bulk.code_due = false;
-	if (p->bulk.waiting.first[0] || p->bulk.waiting.first[1] || p->bulk.waiting.first[2] ||
-	    p->bulk.landing.first)
-		fy_grants_step(p);
-	if (p->bulk.landing.first)
-		fy_landing_step(p);
-	if (p->bulk.n_out)
-		for (struct fy_channel *ch = p->link.all; ch; ch = ch->all_next)
-			fy_outbound_step(p, ch);
-	return p->bulk.n_out || p->bulk.landing.first;
+	bulk->code_due = false;
+	if (bulk->waiting.first[0] || bulk->waiting.first[1] || bulk->waiting.first[2] ||
+	    bulk->landing.first)
+		fy_grants_step(bulk);
+	if (bulk->landing.first)
+		fy_landing_step(bulk);
+	if (bulk->n_out)
+		for (struct fy_channel *ch = bulk->link->all; ch; ch = ch->all_next)
+			fy_outbound_step(bulk, ch);
+	return bulk->n_out || bulk->landing.first;
 }
 
-bool fy_bulk_is_quiet(const struct fy_progress *p)
+bool fy_bulk_is_quiet(const struct fy_bulk *bulk)
 {
-	return !p->bulk.n_out && !p->bulk.n_parked && !p->bulk.landing.first &&
-	       !p->bulk.waiting.first[0] && !p->bulk.waiting.first[1] && !p->bulk.waiting.first[2];
+	return !bulk->n_out && !bulk->n_parked && !bulk->landing.first && !bulk->waiting.first[0] &&
+	       !bulk->waiting.first[1] && !bulk->waiting.first[2];
 }
 
-bool fy_bulk_is_blocked(const struct fy_progress *p)
+bool fy_bulk_is_blocked(const struct fy_bulk *bulk)
 {
-	return p->bulk.waiting.first[0] != NULL;
+	return bulk->waiting.first[0] != NULL;
 }
 
 /* What is under way to or from a peer that is gone. */
-void fy_bulk_gone(struct fy_progress *p, struct fy_channel *ch)
+void fy_bulk_gone(struct fy_bulk *bulk, struct fy_channel *ch)
 {
-	fy_outbound_gone(p, ch);
-	fy_inbound_gone(p, ch);
+	fy_outbound_gone(bulk, ch);
+	fy_inbound_gone(bulk, ch);
 }
 
 /* Messages that MPI may still read or write are left alone. */
-void fy_bulk_free(struct fy_progress *p, bool clean)
+void fy_bulk_free(struct fy_bulk *bulk, bool clean)
 {
-	for (struct fy_channel *ch = p->link.all; ch; ch = ch->all_next) {
-		fy_inbound_free_all(p, ch);
-		fy_outbound_free_all(p, ch);
+	for (struct fy_channel *ch = bulk->link->all; ch; ch = ch->all_next) {
+		fy_inbound_free_all(bulk, ch);
+		fy_outbound_free_all(bulk, ch);
 	}
-	fy_chunk_free_all(p);
-	fy_sink_close(p, clean);
+	fy_chunk_free_all(bulk);
+	fy_sink_close(bulk, clean);
 }

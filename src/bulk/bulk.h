@@ -14,10 +14,10 @@
 struct fy_chunk;
 struct fy_memory_handler;
 struct fy_channel;
-struct fy_progress;
 
-/* Large messages; knows the link by a pointer (new member: struct fy_link *link). */
+/* Large messages; below it is the link. */
 struct fy_bulk {
+	struct fy_link *link;
 	uint64_t stalls;        /* how often that began */
 	unsigned n_parked;      /* announced, but not all lengths are here, in all channels */
 	uint64_t announcements; /* that came */
@@ -36,12 +36,12 @@ struct fy_bulk {
 };
 
 /* Bytes of messages that came, or are coming, and are not freed. */
-uint64_t fy_bulk_held(const struct fy_progress *p);
-bool fy_bulk_step(struct fy_progress *p);
-bool fy_bulk_is_quiet(const struct fy_progress *p);
-void fy_bulk_gone(struct fy_progress *p, struct fy_channel *ch);
-bool fy_bulk_is_blocked(const struct fy_progress *p);
+uint64_t fy_bulk_held(const struct fy_bulk *bulk);
+bool fy_bulk_step(struct fy_bulk *bulk);
+bool fy_bulk_is_quiet(const struct fy_bulk *bulk);
+void fy_bulk_gone(struct fy_bulk *bulk, struct fy_channel *ch);
+bool fy_bulk_is_blocked(const struct fy_bulk *bulk);
 /* At the very end. `clean`: MPI has nothing under way any more. */
-void fy_bulk_free(struct fy_progress *p, bool clean);
+void fy_bulk_free(struct fy_bulk *bulk, bool clean);
 
 #endif

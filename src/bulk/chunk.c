@@ -10,38 +10,38 @@
 #include <stdlib.h>
 
 #include "ferry.h"
-#include "helm/progress.h"
+#include "bulk/bulk.h"
 #include "shared/message.h"
 
-struct fy_chunk *fy_chunk_get(struct fy_progress *p)
+struct fy_chunk *fy_chunk_get(struct fy_bulk *bulk)
 {
-	struct fy_chunk *c = p->bulk.chunks;
+	struct fy_chunk *c = bulk->chunks;
 	if (!c)
 		return calloc(1, sizeof *c);
-	p->bulk.chunks = c->next;
+	bulk->chunks = c->next;
 	c->next = NULL;
 	c->lost = false;
 	return c;
 }
 
-void fy_chunk_put(struct fy_progress *p, struct fy_chunk *c)
+void fy_chunk_put(struct fy_bulk *bulk, struct fy_chunk *c)
 {
-	c->next = p->bulk.chunks;
-	p->bulk.chunks = c;
+	c->next = bulk->chunks;
+	bulk->chunks = c;
 }
 
-void fy_chunk_free_all(struct fy_progress *p)
+void fy_chunk_free_all(struct fy_bulk *bulk)
 {
-	while (p->bulk.chunks) {
-		struct fy_chunk *c = p->bulk.chunks;
-		p->bulk.chunks = c->next;
+	while (bulk->chunks) {
+		struct fy_chunk *c = bulk->chunks;
+		bulk->chunks = c->next;
 		free(c);
 	}
 }
 
-int fy_chunk_tag(const struct fy_progress *p, uint64_t number)
+int fy_chunk_tag(const struct fy_bulk *bulk, uint64_t number)
 {
-	return 1 + (int)(number % (uint64_t)p->bulk.tag_span);
+	return 1 + (int)(number % (uint64_t)bulk->tag_span);
 }
 
 static uint64_t chunk_count(uint64_t nbytes, size_t chunk_bytes)

@@ -10,7 +10,7 @@
 #include "port/port.h"
 #include "shared/message.h"
 
-struct fy_progress;
+struct fy_bulk;
 
 struct fy_chunk {
 	fy_request request;
@@ -20,10 +20,10 @@ struct fy_chunk {
 	bool lost; /* a receive: its sender said that it does not come */
 };
 
-struct fy_chunk *fy_chunk_get(struct fy_progress *p); /* NULL: no memory */
-void fy_chunk_put(struct fy_progress *p, struct fy_chunk *c);
-void fy_chunk_free_all(struct fy_progress *p);
-int fy_chunk_tag(const struct fy_progress *p, uint64_t number);
+struct fy_chunk *fy_chunk_get(struct fy_bulk *bulk); /* NULL: no memory */
+void fy_chunk_put(struct fy_bulk *bulk, struct fy_chunk *c);
+void fy_chunk_free_all(struct fy_bulk *bulk);
+int fy_chunk_tag(const struct fy_bulk *bulk, uint64_t number);
 char *fy_chunk_part(const ferry_message *m, uint32_t part);
 /* Chunks of a message that has memory. */
 uint64_t fy_chunk_count_all(const ferry_message *m, uint32_t n_parts, size_t chunk_bytes);

@@ -11,26 +11,27 @@
 
 #include "base/list.h"
 #include "bulk/chunk.h"
-#include "helm/progress.h"
+#include "bulk/bulk.h"
+#include "link/link.h"
 
-void fy_flow_start(struct fy_progress *p, struct fy_flow *flow, struct fy_chunk *c, size_t nbytes)
+void fy_flow_start(struct fy_bulk *bulk, struct fy_flow *flow, struct fy_chunk *c, size_t nbytes)
 {
 	c->next = NULL;
 	c->number = flow->at.number;
 	c->nbytes = nbytes;
 	fy_list_append(flow->flight, flow->flight_last, c);
 	flow->n_flight++;
-	p->bulk.n_chunks++;
+	bulk->n_chunks++;
 	flow->at.offset += nbytes;
 	flow->at.number++;
 	flow->refused_since = 0;
 }
 
-bool fy_flow_refused(struct fy_progress *p, struct fy_flow *flow)
+bool fy_flow_refused(struct fy_bulk *bulk, struct fy_flow *flow)
 {
 	if (!flow->refused_since)
-		flow->refused_since = p->link.now;
-	return p->link.now - flow->refused_since > FY_REFUSED_LAST;
+		flow->refused_since = bulk->link->now;
+	return bulk->link->now - flow->refused_since > FY_REFUSED_LAST;
 }
 
 /* The lowest number that is not finished. */

@@ -10,8 +10,9 @@
 #include "ferry.h"
 #include "base/list.h"
 #include "bulk/chunk.h"
-#include "helm/progress.h"
+#include "bulk/bulk.h"
 #include "port/port.h"
+#include "link/link.h"
 
 #define FY_CHUNKS_MAX 4u  /* in flight for one transfer; a peer may have up to 32 */
 #define FY_ACTIVE_MAX 16u /* transfers that one step looks after */
@@ -40,9 +41,9 @@ struct fy_flow {
 };
 
 /* Its next chunk was started as `c`. */
-void fy_flow_start(struct fy_progress *p, struct fy_flow *flow, struct fy_chunk *c, size_t nbytes);
+void fy_flow_start(struct fy_bulk *bulk, struct fy_flow *flow, struct fy_chunk *c, size_t nbytes);
 /* The port has refused the next chunk: for too long? */
-bool fy_flow_refused(struct fy_progress *p, struct fy_flow *flow);
+bool fy_flow_refused(struct fy_bulk *bulk, struct fy_flow *flow);
 /* A chunk was not sent: its tag is not free until the receiver says so. */
 void fy_flow_keep_tag(struct fy_flow *flow, uint64_t number);
 
@@ -62,15 +63,15 @@ static inline size_t fy_flow_next(const ferry_message *m, uint32_t n_parts, size
 }
 
 /* The oldest chunk, if it is done: it is taken out. */
-static inline struct fy_chunk *fy_flow_done(struct fy_progress *p, struct fy_flow *flow)
+static inline struct fy_chunk *fy_flow_done(struct fy_bulk *bulk, struct fy_flow *flow)
 {
 	struct fy_chunk *c = flow->flight;
-	if (!c || !p->link.port->ops->test(p->link.port, &c->request))
+	if (!c || !bulk->link->port->ops->test(bulk->link->port, &c->request))
 		return NULL;
 	fy_list_drop(flow->flight, flow->flight_last);
 	flow->n_flight--;
-	p->bulk.n_chunks--;
-	p->link.worked = true;
+	bulk->n_chunks--;
+	bulk->link->worked = true;
 	return c;
 }
 uint64_t fy_flow_lowest(const struct fy_flow *flow);

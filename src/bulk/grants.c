@@ -21,13 +21,14 @@
 #include "bulk/inbound.h"
 #include "bulk/landing.h"
 #include "bulk/memory.h"
-#include "helm/progress.h"
+#include "bulk/bulk.h"
 #include "link/call.h"
 #include "link/channel.h"
 #include "shared/block.h"
 #include "shared/engine.h"
 #include "wire/bodies.h"
 #include "wire/record.h"
+#include "link/link.h"
 
 /* what is prepaid waits for memory so long, then it is taken and thrown away */
 #define SHORT_LAST FERRY_S(1)
@@ -37,176 +38,177 @@
 
 /* What its parts take of the budget. They are at least their bytes, and of those is `total`: a sum
  * that is less has overflowed. */
-static uint64_t room_for(const struct fy_progress *p, const struct fy_inbound *in)
+static uint64_t room_for(const struct fy_bulk *bulk, const struct fy_inbound *in)
 {
 	uint64_t room = 0;
 	for (uint32_t i = 0; i < in->n_parts; i++)
-		room += fy_block_room(p->link.engine, in->lengths[i]);
+		room += fy_block_room(bulk->link->engine, in->lengths[i]);
 	return room < in->total ? UINT64_MAX : room;
 }
 
-void fy_grants_wait(struct fy_progress *p, struct fy_inbound *in)
+void fy_grants_wait(struct fy_bulk *bulk, struct fy_inbound *in)
 {
 	int queue = in->prepaid || in->status ? NEEDS_NONE : fy_inbound_share(in);
-	in->needs = in->status || in->dead ? 0 : room_for(p, in);
-	fy_inbound_append(&p->bulk.waiting.first[queue], &p->bulk.waiting.last[queue], in);
+	in->needs = in->status || in->dead ? 0 : room_for(bulk, in);
+	fy_inbound_append(&bulk->waiting.first[queue], &bulk->waiting.last[queue], in);
 }
 
-void fy_grants_owe(struct fy_progress *p, struct fy_inbound *in)
+void fy_grants_owe(struct fy_bulk *bulk, struct fy_inbound *in)
 {
 	in->grant_next = NULL;
 	in->grant_owed = true;
 	*(in->ch->grants_owed ? &in->ch->grants_last->grant_next : &in->ch->grants_owed) = in;
 	in->ch->grants_last = in;
-	fy_channel_owe(p, in->ch);
+	fy_channel_owe(bulk->link, in->ch);
 }
 
-static int admitted(struct fy_progress *p, const struct fy_inbound *in)
+static int admitted(struct fy_bulk *bulk, const struct fy_inbound *in)
 {
 	if (in->status)
 		return in->status;
-	if (in->total > p->link.options->message_max && !in->prepaid)
+	if (in->total > bulk->link->options->message_max && !in->prepaid)
 		return FERRY_ETOOBIG;
-	if (in->kind == FY_KIND_REPLY && !fy_call_peek(&p->link.calls, in->call_id, in->ch->rank))
+	if (in->kind == FY_KIND_REPLY &&
+	    !fy_call_peek(&bulk->link->calls, in->call_id, in->ch->rank))
 		return FERRY_ECANCELED; /* nobody waits for it any more */
 	return FERRY_OK;
 }
 
 /* Is there room in the budget? */
-static bool fits(const struct fy_progress *p, const struct fy_inbound *in)
+static bool fits(const struct fy_bulk *bulk, const struct fy_inbound *in)
 {
 	int share = fy_inbound_share(in);
-	uint64_t used = p->bulk.budget.used[share] - p->bulk.budget.stalled[share],
-		 cap = p->bulk.budget.cap[share];
+	uint64_t used = bulk->budget.used[share] - bulk->budget.stalled[share],
+		 cap = bulk->budget.cap[share];
 	return in->prepaid || in->status || used == 0 ||
 	       (in->needs <= cap && used <= cap - in->needs);
 }
 
 /* What is prepaid has to be taken from MPI, and there is no memory for it. Is that so for
  * too long? */
-static bool waits_in_vain(struct fy_progress *p, struct fy_inbound *in)
+static bool waits_in_vain(struct fy_bulk *bulk, struct fy_inbound *in)
 {
-	in->tried_at = p->link.stats.steps;
+	in->tried_at = bulk->link->stats.steps;
 	if (!in->short_since)
-		in->short_since = p->link.now;
-	return p->link.now - in->short_since >= SHORT_LAST;
+		in->short_since = bulk->link->now;
+	return bulk->link->now - in->short_since >= SHORT_LAST;
 }
 
 /* False: it waits for memory. */
-static bool grant(struct fy_progress *p, struct fy_inbound *in)
+static bool grant(struct fy_bulk *bulk, struct fy_inbound *in)
 {
-	int status = admitted(p, in);
+	int status = admitted(bulk, in);
 	if (!status)
-		status = fy_memory_make_room(p, in);
+		status = fy_memory_make_room(bulk, in);
 	if (status == FERRY_ENOMEM && in->prepaid && !in->status) {
-		if (!waits_in_vain(p, in) || !fy_memory_sink(p, in))
+		if (!waits_in_vain(bulk, in) || !fy_memory_sink(bulk, in))
 			return false;
 		status = FERRY_OK;
 	}
 	if (status) {
-		fy_inbound_refuse(p, in, status);
+		fy_inbound_refuse(bulk, in, status);
 		if (in->prepaid) { /* with data behind it: nothing of that peer can be believed */
-			fy_inbound_break(p, in->ch, status,
+			fy_inbound_break(bulk, in->ch, status,
 			                 "a large message that was announced wrongly");
-			fy_inbound_free(p, in);
+			fy_inbound_free(bulk, in);
 			return true;
 		}
 	} else {
-		p->bulk.budget.used[fy_inbound_share(in)] += in->large;
-		fy_landing_add(p, in);
+		bulk->budget.used[fy_inbound_share(in)] += in->large;
+		fy_landing_add(bulk, in);
 	}
 	if (!in->prepaid)
-		fy_grants_owe(p, in);
+		fy_grants_owe(bulk, in);
 	return true;
 }
 
 /* Those of peers that let us wait are passed, and what is prepaid and found no memory in
  * this step. */
-static bool is_passed(const struct fy_progress *p, int queue, const struct fy_inbound *in)
+static bool is_passed(const struct fy_bulk *bulk, int queue, const struct fy_inbound *in)
 {
-	return !in->dead &&
-	       (queue == NEEDS_NONE ? in->tried_at == p->link.stats.steps : in->ch->n_stalled != 0);
+	return !in->dead && (queue == NEEDS_NONE ? in->tried_at == bulk->link->stats.steps
+	                                         : in->ch->n_stalled != 0);
 }
 
 /* The first that waits and is not passed. `before` is what stands before it. */
-static struct fy_inbound *first_of(struct fy_progress *p, int queue, struct fy_inbound **before)
+static struct fy_inbound *first_of(struct fy_bulk *bulk, int queue, struct fy_inbound **before)
 {
-	struct fy_inbound *in = p->bulk.waiting.first[queue];
+	struct fy_inbound *in = bulk->waiting.first[queue];
 	*before = NULL;
-	while (in && is_passed(p, queue, in)) {
+	while (in && is_passed(bulk, queue, in)) {
 		*before = in;
 		in = in->next;
 	}
 	return in;
 }
 
-static void put_in_queue(struct fy_progress *p, int queue, struct fy_inbound *before,
+static void put_in_queue(struct fy_bulk *bulk, int queue, struct fy_inbound *before,
                          struct fy_inbound *in)
 {
-	struct fy_inbound **at = before ? &before->next : &p->bulk.waiting.first[queue];
+	struct fy_inbound **at = before ? &before->next : &bulk->waiting.first[queue];
 	in->next = *at;
 	*at = in;
 	if (!in->next)
-		p->bulk.waiting.last[queue] = in;
+		bulk->waiting.last[queue] = in;
 }
 
-static void take_out_of_queue(struct fy_progress *p, int queue, struct fy_inbound *before,
+static void take_out_of_queue(struct fy_bulk *bulk, int queue, struct fy_inbound *before,
                               struct fy_inbound *in)
 {
-	*(before ? &before->next : &p->bulk.waiting.first[queue]) = in->next;
+	*(before ? &before->next : &bulk->waiting.first[queue]) = in->next;
 	if (!in->next)
-		p->bulk.waiting.last[queue] = before;
+		bulk->waiting.last[queue] = before;
 }
 
-static bool grant_first(struct fy_progress *p, int queue)
+static bool grant_first(struct fy_bulk *bulk, int queue)
 {
-	struct fy_inbound *before, *in = first_of(p, queue, &before);
-	if (!in || (!in->dead && !fits(p, in)))
+	struct fy_inbound *before, *in = first_of(bulk, queue, &before);
+	if (!in || (!in->dead && !fits(bulk, in)))
 		return false;
-	if (!p->link.user_code && p->bulk.memory_handlers && in->kind != FY_KIND_REPLY) {
-		p->bulk.code_due = true;
+	if (!bulk->link->user_code && bulk->memory_handlers && in->kind != FY_KIND_REPLY) {
+		bulk->code_due = true;
 		return false; /* asking the program where it lands is user code */
 	}
-	take_out_of_queue(p, queue, before, in);
+	take_out_of_queue(bulk, queue, before, in);
 	if (in->dead) {
-		fy_inbound_free(p, in);
+		fy_inbound_free(bulk, in);
 		return true;
 	}
-	if (grant(p, in)) {
-		p->link.worked = true;
+	if (grant(bulk, in)) {
+		bulk->link->worked = true;
 		return true;
 	}
-	put_in_queue(p, queue, before, in);
+	put_in_queue(bulk, queue, before, in);
 	return true; /* those behind it may find some */
 }
 
-void fy_grants_step(struct fy_progress *p)
+void fy_grants_step(struct fy_bulk *bulk)
 {
-	uint64_t returned = fy_load_acquire_64(&p->link.engine->large_returned);
-	p->bulk.budget.used[0] -= returned - p->bulk.budget.seen;
-	p->bulk.budget.seen = returned;
+	uint64_t returned = fy_load_acquire_64(&bulk->link->engine->large_returned);
+	bulk->budget.used[0] -= returned - bulk->budget.seen;
+	bulk->budget.seen = returned;
 	for (int queue = 0; queue < QUEUES; queue++)
-		while (p->bulk.waiting.first[queue] && grant_first(p, queue))
+		while (bulk->waiting.first[queue] && grant_first(bulk, queue))
 			;
 }
 
-bool fy_grants_put(struct fy_progress *p, struct fy_channel *ch)
+bool fy_grants_put(struct fy_bulk *bulk, struct fy_channel *ch)
 {
 	while (ch->grants_owed) {
 		struct fy_inbound *in = ch->grants_owed;
 		struct fy_grant g = { in->xid, in->refused ? in->status : FERRY_OK, 0 };
 		uint32_t size = fy_record_size(sizeof g);
-		struct fy_record *r = fy_channel_reserve(p, ch, size);
+		struct fy_record *r = fy_channel_reserve(bulk->link, ch, size);
 		if (!r)
 			return false;
 		*r = (struct fy_record){ FY_KIND_CONTROL | (uint32_t)sizeof g, FY_OP_GRANT,
 			                 (uint32_t)ch->rank, 0 };
 		memcpy(fy_record_data(r), &g, sizeof g);
-		fy_channel_commit(p, ch, size);
+		fy_channel_commit(bulk->link, ch, size);
 		ch->grants_owed = in->grant_next;
 		in->grant_owed = false;
 		if (in->refused)
-			fy_inbound_free(p, in);
+			fy_inbound_free(bulk, in);
 	}
 	return true;
 }

@@ -7,7 +7,7 @@
 
 struct fy_channel;
 struct fy_inbound;
-struct fy_progress;
+struct fy_bulk;
 
 /* Bytes that large messages may take, and take: of requests, of replies. */
 struct fy_budget {
@@ -22,10 +22,10 @@ struct fy_waitings {
 	struct fy_inbound *first[3], *last[3];
 };
 
-bool fy_grants_put(struct fy_progress *p, struct fy_channel *ch);
-void fy_grants_step(struct fy_progress *p);
+bool fy_grants_put(struct fy_bulk *bulk, struct fy_channel *ch);
+void fy_grants_step(struct fy_bulk *bulk);
 /* The sender is to be told in->status; 0: it may send. */
-void fy_grants_owe(struct fy_progress *p, struct fy_inbound *in);
-void fy_grants_wait(struct fy_progress *p, struct fy_inbound *in);
+void fy_grants_owe(struct fy_bulk *bulk, struct fy_inbound *in);
+void fy_grants_wait(struct fy_bulk *bulk, struct fy_inbound *in);
 
 #endif

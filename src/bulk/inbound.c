@@ -25,7 +25,7 @@
 #include "bulk/landing.h"
 #include "bulk/turns.h"
 #include "future/future.h"
-#include "helm/progress.h"
+#include "bulk/bulk.h"
 #include "link/call.h"
 #include "link/channel.h"
 #include "link/credit.h"
@@ -81,7 +81,7 @@ void fy_inbound_drop_lengths(struct fy_inbound *in)
 	in->lengths = NULL;
 }
 
-void fy_inbound_free(struct fy_progress *p, struct fy_inbound *in)
+void fy_inbound_free(struct fy_bulk *bulk, struct fy_inbound *in)
 {
 	unlink_inbound(in);
 	fy_inbound_drop_lengths(in);
@@ -89,7 +89,7 @@ void fy_inbound_free(struct fy_progress *p, struct fy_inbound *in)
 		fy_message_free(in->draft);
 	fy_turns_leave(&in->ch->turns_in, &in->flow);
 	if (in->charge)
-		fy_credit_returned(p, in->ch, in->charge);
+		fy_credit_returned(bulk->link, in->ch, in->charge);
 	free(in);
 }
 
@@ -100,21 +100,21 @@ void fy_inbound_append(struct fy_inbound **first, struct fy_inbound **last, stru
 }
 
 /* Those go on whose lengths are known, up to the first that still waits for some. */
-static void unpark(struct fy_progress *p, struct fy_channel *ch)
+static void unpark(struct fy_bulk *bulk, struct fy_channel *ch)
 {
 	struct fy_inbound *in;
 	while ((in = ch->parked) && (in->lengths_known == in->n_parts || in->dead)) {
 		fy_list_drop(ch->parked, ch->parked_last);
-		p->bulk.n_parked--;
-		fy_grants_wait(p, in);
+		bulk->n_parked--;
+		fy_grants_wait(bulk, in);
 	}
 }
 
-static void park(struct fy_progress *p, struct fy_inbound *in)
+static void park(struct fy_bulk *bulk, struct fy_inbound *in)
 {
 	fy_inbound_append(&in->ch->parked, &in->ch->parked_last, in);
-	p->bulk.n_parked++;
-	unpark(p, in->ch);
+	bulk->n_parked++;
+	unpark(bulk, in->ch);
 }
 
 /* All lengths are here: do they add up? */
@@ -129,9 +129,9 @@ static bool lengths_add_up(const struct fy_inbound *in)
 	return sum == in->total;
 }
 
-static uint64_t lengths_max(const struct fy_progress *p)
+static uint64_t lengths_max(const struct fy_bulk *bulk)
 {
-	uint64_t share = p->link.options->receive_memory / LENGTHS_SHARE;
+	uint64_t share = bulk->link->options->receive_memory / LENGTHS_SHARE;
 	return share > LENGTHS_MIN ? share : LENGTHS_MIN;
 }
 
@@ -145,11 +145,11 @@ static void unreadable(struct fy_inbound *in, int status)
 
 /* Room for more of them. The first have theirs with the announcement, which cost credit: what is
  * prepaid has no more. */
-static bool grow_lengths(struct fy_progress *p, struct fy_inbound *in, uint64_t nbytes)
+static bool grow_lengths(struct fy_bulk *bulk, struct fy_inbound *in, uint64_t nbytes)
 {
 	if (!in->lengths_known)
 		return true;
-	bool may = in->ch->lengths_held + nbytes <= lengths_max(p);
+	bool may = in->ch->lengths_held + nbytes <= lengths_max(bulk);
 	uint64_t *lengths =
 		may ? realloc(in->lengths, 8 * (size_t)in->lengths_known + nbytes) : NULL;
 	if (lengths)
@@ -157,11 +157,11 @@ static bool grow_lengths(struct fy_progress *p, struct fy_inbound *in, uint64_t 
 	return lengths;
 }
 
-static void keep_lengths(struct fy_progress *p, struct fy_inbound *in, const char *from,
+static void keep_lengths(struct fy_bulk *bulk, struct fy_inbound *in, const char *from,
                          uint32_t count)
 {
 	uint64_t nbytes = 8 * (uint64_t)count;
-	if (!grow_lengths(p, in, nbytes)) {
+	if (!grow_lengths(bulk, in, nbytes)) {
 		unreadable(in, FERRY_ENOMEM);
 		return;
 	}
@@ -169,7 +169,7 @@ static void keep_lengths(struct fy_progress *p, struct fy_inbound *in, const cha
 	memcpy(in->lengths + in->lengths_known, from, nbytes);
 }
 
-static void take_lengths(struct fy_progress *p, struct fy_inbound *in, const char *from,
+static void take_lengths(struct fy_bulk *bulk, struct fy_inbound *in, const char *from,
                          uint32_t count)
 {
 	if (count > in->n_parts - in->lengths_known) {
@@ -178,14 +178,14 @@ static void take_lengths(struct fy_progress *p, struct fy_inbound *in, const cha
 		return;
 	}
 	if (!in->status)
-		keep_lengths(p, in, from, count);
+		keep_lengths(bulk, in, from, count);
 	in->lengths_known += count;
 	if (!in->status && in->lengths_known == in->n_parts && !lengths_add_up(in))
 		unreadable(in, FERRY_EDECODE);
 }
 
 /* Prepaid can only be what the peer's window has room for. */
-static bool announce_ok(const struct fy_progress *p, const struct fy_channel *ch,
+static bool announce_ok(const struct fy_bulk *bulk, const struct fy_channel *ch,
                         const struct fy_record *r, struct fy_announce *a)
 {
 	uint32_t n = fy_record_body(r);
@@ -197,7 +197,7 @@ static bool announce_ok(const struct fy_progress *p, const struct fy_channel *ch
 	     ch->prepaid_in > ch->window - a->total))
 		return false;
 	return a->n_parts && a->xid >= ch->next_xid_in && a->chunk_bytes >= CHUNK_MIN &&
-	       a->chunk_bytes <= p->link.port->chunk_max &&
+	       a->chunk_bytes <= bulk->link->port->chunk_max &&
 	       n == sizeof *a + 8 * fy_bodies_lengths(a->n_parts);
 }
 
@@ -226,17 +226,17 @@ static struct fy_inbound *inbound_create(struct fy_channel *ch, const struct fy_
 	return in;
 }
 
-int fy_inbound_arrived(struct fy_progress *p, struct fy_channel *ch, const struct fy_record *r)
+int fy_inbound_arrived(struct fy_bulk *bulk, struct fy_channel *ch, const struct fy_record *r)
 {
 	struct fy_announce a;
 	bool reply = fy_record_kind(r) == FY_KIND_REPLY;
-	if (!announce_ok(p, ch, r, &a))
+	if (!announce_ok(bulk, ch, r, &a))
 		return FERRY_EDECODE;
 	struct fy_inbound *in = inbound_create(ch, r, &a);
 	if (!in)
 		return FERRY_ENOMEM;
-	in->colour = (uint8_t)fy_link_arrived_colour(&p->link, r);
-	in->held = reply ? NULL : fy_stream_in_hold(p, ch, in->stream, in->colour, NULL);
+	in->colour = (uint8_t)fy_link_arrived_colour(bulk->link, r);
+	in->held = reply ? NULL : fy_stream_in_hold(bulk->link, ch, in->stream, in->colour, NULL);
 	if (!reply && !in->held) {
 		free(in->lengths);
 		free(in);
@@ -247,16 +247,16 @@ int fy_inbound_arrived(struct fy_progress *p, struct fy_channel *ch, const struc
 		ch->held += in->charge;
 	}
 	ch->next_xid_in = a.xid + 1;
-	p->bulk.announcements++;
+	bulk->announcements++;
 	link_inbound(ch, in);
 	if (in->prepaid)
 		fy_turns_take(&ch->turns_in, &in->flow);
-	take_lengths(p, in, fy_record_data(r) + sizeof a, fy_bodies_lengths(a.n_parts));
-	park(p, in);
+	take_lengths(bulk, in, fy_record_data(r) + sizeof a, fy_bodies_lengths(a.n_parts));
+	park(bulk, in);
 	return FERRY_OK;
 }
 
-int fy_inbound_lengths(struct fy_progress *p, struct fy_channel *ch, const struct fy_record *r)
+int fy_inbound_lengths(struct fy_bulk *bulk, struct fy_channel *ch, const struct fy_record *r)
 {
 	uint32_t n = fy_record_body(r);
 	uint64_t xid;
@@ -266,31 +266,31 @@ int fy_inbound_lengths(struct fy_progress *p, struct fy_channel *ch, const struc
 	struct fy_inbound *in = find(ch, xid);
 	if (!in || in->lengths_known == in->n_parts)
 		return FERRY_EDECODE;
-	take_lengths(p, in, fy_record_data(r) + 8, n / 8 - 1);
-	unpark(p, ch);
+	take_lengths(bulk, in, fy_record_data(r) + 8, n / 8 - 1);
+	unpark(bulk, ch);
 	return FERRY_OK;
 }
 
-void fy_inbound_refuse(struct fy_progress *p, struct fy_inbound *in, int status)
+void fy_inbound_refuse(struct fy_bulk *bulk, struct fy_inbound *in, int status)
 {
 	in->status = status;
 	in->refused = true;
 	fy_turns_leave(&in->ch->turns_in, &in->flow);
-	p->link.stats.refused++;
+	bulk->link->stats.refused++;
 	if (in->held) {
 		in->held->ready = true;
 		in->held = NULL;
-		fy_stream_in_release(p, in->ch, in->stream);
+		fy_stream_in_release(bulk->link, in->ch, in->stream);
 	} else if (in->kind == FY_KIND_REPLY) {
-		ferry_future *future = fy_call_close(p, in->call_id, in->ch->rank);
-		p->link.counts.done[in->colour]++;
+		ferry_future *future = fy_call_close(bulk->link, in->call_id, in->ch->rank);
+		bulk->link->counts.done[in->colour]++;
 		if (future)
 			fy_future_complete(future, status, "the reply could not be received");
 	}
 }
 
 /* It is not here (any more): the sender waits for an answer all the same. One at a time. */
-static int answer_lost(struct fy_progress *p, struct fy_channel *ch, const struct fy_lost *lost)
+static int answer_lost(struct fy_bulk *bulk, struct fy_channel *ch, const struct fy_lost *lost)
 {
 	if (lost->xid >= ch->next_xid_in)
 		return FERRY_EDECODE;
@@ -301,15 +301,15 @@ static int answer_lost(struct fy_progress *p, struct fy_channel *ch, const struc
 		.ch = ch, .xid = lost->xid, .refused = true, .status = FERRY_EMPI
 	};
 	link_inbound(ch, in);
-	fy_grants_owe(p, in);
+	fy_grants_owe(bulk, in);
 	return FERRY_OK;
 }
 
-int fy_inbound_lost(struct fy_progress *p, struct fy_channel *ch, const struct fy_lost *lost)
+int fy_inbound_lost(struct fy_bulk *bulk, struct fy_channel *ch, const struct fy_lost *lost)
 {
 	struct fy_inbound *in = find(ch, lost->xid);
 	if (!in)
-		return answer_lost(p, ch, lost);
+		return answer_lost(bulk, ch, lost);
 	if (in->cut && in->cut_at != lost->started)
 		return FERRY_EDECODE; /* it had broken off elsewhere */
 	if (!in->cut)
@@ -318,19 +318,19 @@ int fy_inbound_lost(struct fy_progress *p, struct fy_channel *ch, const struct f
 	in->cut_at = lost->started;
 	in->lost |= lost->which;
 	if (in->message)
-		fy_landing_cancel_lost(p, in);
+		fy_landing_cancel_lost(bulk, in);
 	return FERRY_OK;
 }
 
 /* Receives are cancelled; what waits ends when its turn comes. */
-void fy_inbound_gone(struct fy_progress *p, struct fy_channel *ch)
+void fy_inbound_gone(struct fy_bulk *bulk, struct fy_channel *ch)
 {
 	while (ch->grants_owed) {
 		struct fy_inbound *in = ch->grants_owed;
 		ch->grants_owed = in->grant_next;
 		in->grant_owed = false;
 		if (in->refused)
-			fy_inbound_free(p, in);
+			fy_inbound_free(bulk, in);
 	}
 	ch->grants_last = NULL;
 	for (struct fy_inbound *in = ch->in; in; in = in->ch_next) {
@@ -338,18 +338,18 @@ void fy_inbound_gone(struct fy_progress *p, struct fy_channel *ch)
 			continue;
 		in->dead = true;
 		for (struct fy_chunk *c = in->flow.flight; c; c = c->next)
-			p->link.port->ops->cancel(p->link.port, &c->request);
+			bulk->link->port->ops->cancel(bulk->link->port, &c->request);
 	}
-	unpark(p, ch);
+	unpark(bulk, ch);
 }
 
-void fy_inbound_break(struct fy_progress *p, struct fy_channel *ch, int status, const char *text)
+void fy_inbound_break(struct fy_bulk *bulk, struct fy_channel *ch, int status, const char *text)
 {
-	fy_channel_break(p, ch, status, text);
-	fy_inbound_gone(p, ch);
+	fy_channel_break(bulk->link, ch, status, text);
+	fy_inbound_gone(bulk, ch);
 }
 
-void fy_inbound_free_all(struct fy_progress *p, struct fy_channel *ch)
+void fy_inbound_free_all(struct fy_bulk *bulk, struct fy_channel *ch)
 {
 	while (ch->in) {
 		struct fy_inbound *in = ch->in;
@@ -358,6 +358,6 @@ void fy_inbound_free_all(struct fy_progress *p, struct fy_channel *ch)
 			if (!in->flow.n_flight)
 				ferry_message_release(in->message);
 		}
-		fy_inbound_free(p, in);
+		fy_inbound_free(bulk, in);
 	}
 }

@@ -12,7 +12,7 @@
 struct fy_channel;
 struct fy_held;
 struct fy_lost;
-struct fy_progress;
+struct fy_bulk;
 struct fy_record;
 
 struct fy_inbound {
@@ -54,17 +54,17 @@ struct fy_inbound {
 };
 
 /* An announcement came. 0, 1: no memory now, again later; FERRY_EDECODE. */
-int fy_inbound_arrived(struct fy_progress *p, struct fy_channel *ch, const struct fy_record *r);
-int fy_inbound_lengths(struct fy_progress *p, struct fy_channel *ch, const struct fy_record *r);
-int fy_inbound_lost(struct fy_progress *p, struct fy_channel *ch, const struct fy_lost *lost);
+int fy_inbound_arrived(struct fy_bulk *bulk, struct fy_channel *ch, const struct fy_record *r);
+int fy_inbound_lengths(struct fy_bulk *bulk, struct fy_channel *ch, const struct fy_record *r);
+int fy_inbound_lost(struct fy_bulk *bulk, struct fy_channel *ch, const struct fy_lost *lost);
 
-void fy_inbound_free(struct fy_progress *p, struct fy_inbound *in);
+void fy_inbound_free(struct fy_bulk *bulk, struct fy_inbound *in);
 /* The message will not come: its place in the stream, or its call, ends here. */
-void fy_inbound_refuse(struct fy_progress *p, struct fy_inbound *in, int status);
+void fy_inbound_refuse(struct fy_bulk *bulk, struct fy_inbound *in, int status);
 /* Nothing of that peer is believed or received any more, from now on: fy_channel_break. */
-void fy_inbound_break(struct fy_progress *p, struct fy_channel *ch, int status, const char *text);
-void fy_inbound_gone(struct fy_progress *p, struct fy_channel *ch);
-void fy_inbound_free_all(struct fy_progress *p, struct fy_channel *ch);
+void fy_inbound_break(struct fy_bulk *bulk, struct fy_channel *ch, int status, const char *text);
+void fy_inbound_gone(struct fy_bulk *bulk, struct fy_channel *ch);
+void fy_inbound_free_all(struct fy_bulk *bulk, struct fy_channel *ch);
 int fy_inbound_share(const struct fy_inbound *in);
 void fy_inbound_drop_lengths(struct fy_inbound *in);
 void fy_inbound_append(struct fy_inbound **first, struct fy_inbound **last, struct fy_inbound *in);

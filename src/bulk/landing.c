@@ -27,50 +27,51 @@
 #include "bulk/grants.h"
 #include "bulk/inbound.h"
 #include "bulk/turns.h"
-#include "helm/progress.h"
+#include "bulk/bulk.h"
 #include "link/call.h"
 #include "link/channel.h"
 #include "link/stream_in.h"
 #include "port/port.h"
 #include "shared/message.h"
 #include "wire/record.h"
+#include "link/link.h"
 
 #define WAY 2
 #define WAY_MAX FERRY_US(500) /* a chunk that took longer waited for something else */
 /* a peer that was granted chunks and sends none for so long lets us wait */
 #define STALLED FERRY_S(1)
 
-void fy_landing_add(struct fy_progress *p, struct fy_inbound *in)
+void fy_landing_add(struct fy_bulk *bulk, struct fy_inbound *in)
 {
 	in->next = NULL;
-	fy_list_append(p->bulk.landing.first, p->bulk.landing.last, in);
-	in->moved_at = p->link.now;
+	fy_list_append(bulk->landing.first, bulk->landing.last, in);
+	in->moved_at = bulk->link->now;
 	if (!in->prepaid)
 		fy_turns_take(&in->ch->turns_in, &in->flow);
 }
 
 /* ---- peers that let us wait ------------------------------------------------------------------ */
 
-static void look_for_stall(struct fy_progress *p, struct fy_inbound *in)
+static void look_for_stall(struct fy_bulk *bulk, struct fy_inbound *in)
 {
 	if (in->stalled || in->prepaid || !in->flow.n_flight ||
-	    p->link.now - in->moved_at < STALLED)
+	    bulk->link->now - in->moved_at < STALLED)
 		return;
 	in->stalled = true;
 	in->ch->n_stalled++;
-	p->bulk.stalls++;
-	p->bulk.budget.stalled[fy_inbound_share(in)] += in->large;
+	bulk->stalls++;
+	bulk->budget.stalled[fy_inbound_share(in)] += in->large;
 }
 
 /* It holds its budget again, or is about to give it back. */
-static void unstall(struct fy_progress *p, struct fy_inbound *in)
+static void unstall(struct fy_bulk *bulk, struct fy_inbound *in)
 {
-	in->moved_at = p->link.now;
+	in->moved_at = bulk->link->now;
 	if (!in->stalled)
 		return;
 	in->stalled = false;
 	in->ch->n_stalled--;
-	p->bulk.budget.stalled[fy_inbound_share(in)] -= in->large;
+	bulk->budget.stalled[fy_inbound_share(in)] -= in->large;
 }
 
 /* ---- chunks that do not come ------------------------------------------- */
@@ -86,12 +87,12 @@ static bool is_lost(const struct fy_inbound *in, uint64_t number)
 	return is_cut(in, number) || (in->cut && behind < 32 && in->lost >> behind & 1);
 }
 
-void fy_landing_cancel_lost(struct fy_progress *p, struct fy_inbound *in)
+void fy_landing_cancel_lost(struct fy_bulk *bulk, struct fy_inbound *in)
 {
 	for (struct fy_chunk *c = in->flow.flight; c; c = c->next)
 		if (!c->lost && is_lost(in, c->number)) {
 			c->lost = true;
-			p->link.port->ops->cancel(p->link.port, &c->request);
+			bulk->link->port->ops->cancel(bulk->link->port, &c->request);
 		}
 }
 
@@ -114,57 +115,57 @@ static size_t next_chunk(struct fy_inbound *in)
 /* ---- receives ---------------------------------------------------------- */
 
 /* How many bytes were asked for; 0: there is nothing to ask for, or not now. */
-static size_t post_chunk(struct fy_progress *p, struct fy_inbound *in)
+static size_t post_chunk(struct fy_bulk *bulk, struct fy_inbound *in)
 {
 	struct fy_flow *flow = &in->flow;
 	size_t n = next_chunk(in);
-	bool may = n && !(in->sunk && p->bulk.sink.used) &&
-	           fy_turns_tag_free(p, &in->ch->turns_in, flow);
-	struct fy_chunk *c = may ? fy_chunk_get(p) : NULL;
+	bool may = n && !(in->sunk && bulk->sink.used) &&
+	           fy_turns_tag_free(bulk, &in->ch->turns_in, flow);
+	struct fy_chunk *c = may ? fy_chunk_get(bulk) : NULL;
 	if (!c)
 		return 0;
-	char *data = in->sunk ? p->bulk.sink.space
+	char *data = in->sunk ? bulk->sink.space
 	                      : fy_chunk_part(in->message, flow->at.part) + flow->at.offset;
-	if (p->link.port->ops->recv(p->link.port, in->ch->rank, fy_chunk_tag(p, flow->at.number),
-	                            data, n, &c->request) != 0) {
-		fy_chunk_put(p, c);
-		if (fy_flow_refused(p, flow))
+	if (bulk->link->port->ops->recv(bulk->link->port, in->ch->rank,
+	                                fy_chunk_tag(bulk, flow->at.number), data, n,
+	                                &c->request) != 0) {
+		fy_chunk_put(bulk, c);
+		if (fy_flow_refused(bulk, flow))
 			fy_inbound_break(
-				p, in->ch, FERRY_EMPI,
+				bulk, in->ch, FERRY_EMPI,
 				"MPI did not take a receive for a part of a large message");
 		return 0;
 	}
-	fy_flow_start(p, flow, c, n);
-	p->bulk.sink.used |= in->sunk;
-	p->bulk.landing.bytes += n;
+	fy_flow_start(bulk, flow, c, n);
+	bulk->sink.used |= in->sunk;
+	bulk->landing.bytes += n;
 	return n;
 }
 
-static void test_flight(struct fy_progress *p, struct fy_inbound *in)
+static void test_flight(struct fy_bulk *bulk, struct fy_inbound *in)
 {
 	struct fy_chunk *c;
-	while ((c = fy_flow_done(p, &in->flow))) {
+	while ((c = fy_flow_done(bulk, &in->flow))) {
 		if (!in->dead && !c->lost && !in->status &&
 		    (c->request.status || c->request.nbytes != c->nbytes))
 			in->status = c->request.status ? c->request.status : FERRY_EDECODE;
-		p->link.stats.bytes_received += c->request.nbytes;
-		p->bulk.landing.bytes -= c->nbytes;
+		bulk->link->stats.bytes_received += c->request.nbytes;
+		bulk->landing.bytes -= c->nbytes;
 		if (in->sunk)
-			p->bulk.sink.used = false;
-		fy_chunk_put(p, c);
-		unstall(p, in);
+			bulk->sink.used = false;
+		fy_chunk_put(bulk, c);
+		unstall(bulk, in);
 	}
 }
 
 /* One chunk a transfer may always be asked for, more while not too much is: what was asked for
  * of several may come, and be copied, at once. */
-static void ask(struct fy_progress *p, struct fy_inbound *in, size_t *budget)
+static void ask(struct fy_bulk *bulk, struct fy_inbound *in, size_t *budget)
 {
 	size_t n, before = *budget;
 	while (!in->dead && *budget && in->flow.n_flight < FY_CHUNKS_MAX &&
-	       (!in->flow.n_flight ||
-	        p->bulk.landing.bytes < FY_CHUNKS_MAX * p->bulk.chunk_bytes) &&
-	       (n = post_chunk(p, in)) != 0)
+	       (!in->flow.n_flight || bulk->landing.bytes < FY_CHUNKS_MAX * bulk->chunk_bytes) &&
+	       (n = post_chunk(bulk, in)) != 0)
 		*budget -= n < *budget ? n : *budget;
 	in->asked = *budget < before;
 }
@@ -177,69 +178,69 @@ static bool is_over(struct fy_inbound *in)
 /* ---- over -------------------------------------------------------------- */
 
 /* It has no memory any more. */
-static void incomplete(struct fy_progress *p, struct fy_inbound *in)
+static void incomplete(struct fy_bulk *bulk, struct fy_inbound *in)
 {
 	in->message->flags &= ~FY_MESSAGE_CALL; /* its call fails at the caller */
 	ferry_message_release(in->message);
 	in->message = NULL;
 	if (in->dead) {
-		fy_inbound_free(p, in);
+		fy_inbound_free(bulk, in);
 		return;
 	}
-	fy_inbound_refuse(p, in, in->cut ? in->cut_status : in->status);
+	fy_inbound_refuse(bulk, in, in->cut ? in->cut_status : in->status);
 	if (in->kind == FY_KIND_REPLY && !in->cut)
-		fy_inbound_free(p, in); /* its call has failed here, and there nobody waits */
+		fy_inbound_free(bulk, in); /* its call has failed here, and there nobody waits */
 	else
-		fy_grants_owe(p, in);
+		fy_grants_owe(bulk, in);
 }
 
-static void complete(struct fy_progress *p, struct fy_inbound *in)
+static void complete(struct fy_bulk *bulk, struct fy_inbound *in)
 {
 	struct fy_channel *ch = in->ch;
 	if (in->held) {
 		in->held->message = in->message;
 		in->held->ready = true;
-		fy_stream_in_release(p, ch, in->stream);
+		fy_stream_in_release(bulk->link, ch, in->stream);
 	} else {
-		fy_call_reply(p, ch->rank, in->call_id, in->message, in->colour);
+		fy_call_reply(bulk->link, ch->rank, in->call_id, in->message, in->colour);
 	}
-	fy_inbound_free(p, in);
+	fy_inbound_free(bulk, in);
 }
 
-static void end_landing(struct fy_progress *p, struct fy_inbound *in)
+static void end_landing(struct fy_bulk *bulk, struct fy_inbound *in)
 {
-	unstall(p, in);
+	unstall(bulk, in);
 	if (in->kind == FY_KIND_REPLY)
-		p->bulk.budget.used[1] -= in->large;
+		bulk->budget.used[1] -= in->large;
 	if (in->dead || in->status || in->cut)
-		incomplete(p, in);
+		incomplete(bulk, in);
 	else
-		complete(p, in);
+		complete(bulk, in);
 }
 
 /* ---- turns ------------------------------------------------------------- */
 
-static uint64_t small_records(const struct fy_progress *p)
+static uint64_t small_records(const struct fy_bulk *bulk)
 {
-	return p->link.stats.delivered - p->bulk.announcements;
+	return bulk->link->stats.delivered - bulk->announcements;
 }
 
 /* Where asking for a chunk copies it, small messages wait meanwhile. If any came since the last
  * one, they get WAY times as long as that took before the next one: then most of an exchange of
  * small messages finds the engine free. */
-static bool make_way(const struct fy_progress *p)
+static bool make_way(const struct fy_bulk *bulk)
 {
-	return p->link.now - p->bulk.landing.landed_at < WAY * p->bulk.landing.took &&
-	       small_records(p) != p->bulk.landing.small_seen;
+	return bulk->link->now - bulk->landing.landed_at < WAY * bulk->landing.took &&
+	       small_records(bulk) != bulk->landing.small_seen;
 }
 
-static void note_landing(struct fy_progress *p)
+static void note_landing(struct fy_bulk *bulk)
 {
-	p->bulk.landing.landed_at = p->link.port->ops->now(p->link.port);
-	p->bulk.landing.took = p->bulk.landing.landed_at - p->link.now < WAY_MAX
-	                               ? p->bulk.landing.landed_at - p->link.now
-	                               : WAY_MAX;
-	p->bulk.landing.small_seen = small_records(p);
+	bulk->landing.landed_at = bulk->link->port->ops->now(bulk->link->port);
+	bulk->landing.took = bulk->landing.landed_at - bulk->link->now < WAY_MAX
+	                             ? bulk->landing.landed_at - bulk->link->now
+	                             : WAY_MAX;
+	bulk->landing.small_seen = small_records(bulk);
 }
 
 struct turns {
@@ -254,39 +255,39 @@ static void append(struct turns *turns, int which, struct fy_inbound *in)
 }
 
 /* What is in turns goes behind what is there. */
-static void put_back(struct fy_progress *p, struct turns *turns)
+static void put_back(struct fy_bulk *bulk, struct turns *turns)
 {
 	for (int i = 0; i < 2; i++)
 		for (struct fy_inbound *in = turns->first[i], *next; in; in = next) {
 			next = in->next;
 			in->next = NULL;
-			fy_list_append(p->bulk.landing.first, p->bulk.landing.last, in);
+			fy_list_append(bulk->landing.first, bulk->landing.last, in);
 		}
 }
 
 /* They take turns as those do that are sent. All that a step may ask for is asked for before it
  * looks again: MPI copies them one after the other then, in one call. */
-void fy_landing_step(struct fy_progress *p)
+void fy_landing_step(struct fy_bulk *bulk)
 {
 	struct turns turns = { { NULL, NULL }, { &turns.first[0], &turns.first[1] } };
-	size_t budget = make_way(p) ? 0 : p->bulk.chunk_bytes, whole = budget;
+	size_t budget = make_way(bulk) ? 0 : bulk->chunk_bytes, whole = budget;
 	unsigned active = 0;
 	struct fy_inbound *in;
-	for (in = p->bulk.landing.first; in && active < FY_ACTIVE_MAX; in = in->next, active++) {
-		test_flight(p, in);
-		ask(p, in, &budget);
+	for (in = bulk->landing.first; in && active < FY_ACTIVE_MAX; in = in->next, active++) {
+		test_flight(bulk, in);
+		ask(bulk, in, &budget);
 	}
-	for (; active && (in = p->bulk.landing.first); active--) {
-		fy_list_drop(p->bulk.landing.first, p->bulk.landing.last);
+	for (; active && (in = bulk->landing.first); active--) {
+		fy_list_drop(bulk->landing.first, bulk->landing.last);
 		if (in->asked)
-			test_flight(p, in); /* what was there before is often done at once */
-		look_for_stall(p, in);
+			test_flight(bulk, in); /* what was there before is often done at once */
+		look_for_stall(bulk, in);
 		if (is_over(in))
-			end_landing(p, in);
+			end_landing(bulk, in);
 		else
 			append(&turns, in->asked, in);
 	}
 	if (budget < whole)
-		note_landing(p);
-	put_back(p, &turns);
+		note_landing(bulk);
+	put_back(bulk, &turns);
 }

@@ -6,7 +6,7 @@
 #include <stdint.h>
 
 struct fy_inbound;
-struct fy_progress;
+struct fy_bulk;
 
 /* Large messages that have memory and take turns, and how long that took. */
 struct fy_landing {
@@ -17,9 +17,9 @@ struct fy_landing {
 	uint64_t small_seen; /* other records that had come by landed_at */
 };
 
-void fy_landing_add(struct fy_progress *p, struct fy_inbound *in);
-void fy_landing_step(struct fy_progress *p);
+void fy_landing_add(struct fy_bulk *bulk, struct fy_inbound *in);
+void fy_landing_step(struct fy_bulk *bulk);
 /* What the sender said does not come. */
-void fy_landing_cancel_lost(struct fy_progress *p, struct fy_inbound *in);
+void fy_landing_cancel_lost(struct fy_bulk *bulk, struct fy_inbound *in);
 
 #endif

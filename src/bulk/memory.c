@@ -17,17 +17,18 @@
 #include "bulk/flow.h"
 #include "bulk/inbound.h"
 #include "bulk/sink.h"
-#include "helm/progress.h"
+#include "bulk/bulk.h"
 #include "link/channel.h"
 #include "shared/block.h"
 #include "shared/message.h"
 #include "shared/tally.h"
 #include "shared/thread.h"
 #include "wire/record.h"
+#include "link/link.h"
 
-int fy_memory_set(struct fy_progress *p, uint32_t op, ferry_memory_fn *fn, void *arg)
+int fy_memory_set(struct fy_bulk *bulk, uint32_t op, ferry_memory_fn *fn, void *arg)
 {
-	struct fy_memory_handler **at = &p->bulk.memory_handlers;
+	struct fy_memory_handler **at = &bulk->memory_handlers;
 	while (*at && (*at)->op != op)
 		at = &(*at)->next;
 	if (!fn) {
@@ -47,9 +48,9 @@ int fy_memory_set(struct fy_progress *p, uint32_t op, ferry_memory_fn *fn, void 
 }
 
 /* Where the program wants an attachment, if it was not asked before; else NULL. */
-static void *ask_where(struct fy_progress *p, struct fy_inbound *in, uint32_t part)
+static void *ask_where(struct fy_bulk *bulk, struct fy_inbound *in, uint32_t part)
 {
-	struct fy_memory_handler *h = p->bulk.memory_handlers;
+	struct fy_memory_handler *h = bulk->memory_handlers;
 	if (part <= in->asked_for)
 		return NULL;
 	in->asked_for = part;
@@ -57,11 +58,11 @@ static void *ask_where(struct fy_progress *p, struct fy_inbound *in, uint32_t pa
 		h = h->next;
 	if (!h || in->kind == FY_KIND_REPLY)
 		return NULL;
-	ferry *before = fy_thread_begin(FY_INLINE, p->link.engine);
+	ferry *before = fy_thread_begin(FY_INLINE, bulk->link->engine);
 	void *there = NULL;
 	if (fy_program_may_run())
 		FY_PROGRAM("a memory function", &in->op,
-		           there = h->fn(p->link.engine, in->ch->rank, in->op, part - 1,
+		           there = h->fn(bulk->link->engine, in->ch->rank, in->op, part - 1,
 		                         in->lengths[part], h->arg));
 	fy_thread_end(FY_INLINE, before);
 	return there;
@@ -69,37 +70,38 @@ static void *ask_where(struct fy_progress *p, struct fy_inbound *in, uint32_t pa
 
 /* An attachment has a length and an owner when it has memory, not before. `beside`: what the
  * message has by now. */
-static bool land(struct fy_progress *p, struct fy_inbound *in, uint32_t part, uint64_t beside,
+static bool land(struct fy_bulk *bulk, struct fy_inbound *in, uint32_t part, uint64_t beside,
                  struct fy_attachment *a)
 {
-	void *there = ask_where(p, in, part),
-	     *data = there ? there : fy_blocks_get(p, in->lengths[part], beside);
+	void *there = ask_where(bulk, in, part),
+	     *data = there ? there : fy_blocks_get(bulk, in->lengths[part], beside);
 	if (!data)
 		return false;
 	*a = (struct fy_attachment){ .data = data, .nbytes = in->lengths[part], .owned = !there };
 	return true;
 }
 
-static bool land_attachments(struct fy_progress *p, struct fy_inbound *in, ferry_message *m)
+static bool land_attachments(struct fy_bulk *bulk, struct fy_inbound *in, ferry_message *m)
 {
-	uint64_t large = fy_block_room(p->link.engine, m->nbytes);
+	uint64_t large = fy_block_room(bulk->link->engine, m->nbytes);
 	for (uint32_t i = 1; i < in->n_parts; i++) {
 		struct fy_attachment *a = &m->attachments[i - 1];
-		if (!a->data && !land(p, in, i, large, a))
+		if (!a->data && !land(bulk, in, i, large, a))
 			return false;
-		large += a->owned ? fy_block_room(p->link.engine, a->nbytes) : 0;
+		large += a->owned ? fy_block_room(bulk->link->engine, a->nbytes) : 0;
 	}
 	m->large = large;
 	return true;
 }
 
 /* A long body is a block. */
-static ferry_message *new_message(struct fy_progress *p, uint32_t op, size_t nbytes)
+static ferry_message *new_message(struct fy_bulk *bulk, uint32_t op, size_t nbytes)
 {
-	ferry_message *m = fy_message_new(p->link.engine, op, nbytes < FY_BLOCK_MIN ? nbytes : 0);
+	ferry_message *m =
+		fy_message_new(bulk->link->engine, op, nbytes < FY_BLOCK_MIN ? nbytes : 0);
 	if (!m || nbytes < FY_BLOCK_MIN)
 		return m;
-	m->body = fy_blocks_get(p, nbytes, 0);
+	m->body = fy_blocks_get(bulk, nbytes, 0);
 	if (!m->body) {
 		fy_message_free(m);
 		return NULL;
@@ -110,11 +112,11 @@ static ferry_message *new_message(struct fy_progress *p, uint32_t op, size_t nby
 }
 
 /* The message, its attachments without memory: the one that there is, or a new one. */
-static ferry_message *draft(struct fy_progress *p, struct fy_inbound *in)
+static ferry_message *draft(struct fy_bulk *bulk, struct fy_inbound *in)
 {
 	ferry_message *m = in->draft;
 	in->draft = NULL;
-	if (m || !(m = new_message(p, in->op, in->lengths[0])))
+	if (m || !(m = new_message(bulk, in->op, in->lengths[0])))
 		return m;
 	m->flags |= FY_MESSAGE_RECEIVED | fy_message_coloured(in->colour);
 	m->source = in->ch->rank;
@@ -126,12 +128,12 @@ static ferry_message *draft(struct fy_progress *p, struct fy_inbound *in)
 
 /* The message is here: what its place held of the credit is its own now, and its chunks
  * may come. */
-static void take_over(struct fy_progress *p, struct fy_inbound *in, ferry_message *m)
+static void take_over(struct fy_bulk *bulk, struct fy_inbound *in, ferry_message *m)
 {
 	m->account = in->kind == FY_KIND_REPLY ? NULL : in->ch->account;
 	m->charge = in->charge;
 	if (in->kind != FY_KIND_REPLY)
-		fy_tally_keep(p->link.engine, m);
+		fy_tally_keep(bulk->link->engine, m);
 	in->charge = 0;
 	in->message = m;
 	in->flow.end = in->flow.at.number + fy_chunk_count_all(m, in->n_parts, in->chunk_bytes);
@@ -139,12 +141,12 @@ static void take_over(struct fy_progress *p, struct fy_inbound *in, ferry_messag
 }
 
 /* What there is of its memory is kept only where the rest is tried for again. */
-int fy_memory_make_room(struct fy_progress *p, struct fy_inbound *in)
+int fy_memory_make_room(struct fy_bulk *bulk, struct fy_inbound *in)
 {
-	ferry_message *m = draft(p, in);
+	ferry_message *m = draft(bulk, in);
 	if (!m)
 		return FERRY_ENOMEM;
-	if (!land_attachments(p, in, m)) {
+	if (!land_attachments(bulk, in, m)) {
 		if (in->prepaid)
 			in->draft = m;
 		else
@@ -155,7 +157,7 @@ int fy_memory_make_room(struct fy_progress *p, struct fy_inbound *in)
 		m->flags |= FY_MESSAGE_CALL;
 		m->call_id = in->call_id;
 	}
-	take_over(p, in, m);
+	take_over(bulk, in, m);
 	in->large = in->prepaid ? 0 : m->large;
 	if (in->prepaid || in->kind == FY_KIND_REPLY)
 		/* paid from the credit; or the program's, which holds the call's future */
@@ -165,12 +167,13 @@ int fy_memory_make_room(struct fy_progress *p, struct fy_inbound *in)
 
 /* What is prepaid waited long enough: its bytes are taken and forgotten. This message has lengths,
  * and no memory. False: not even that. */
-bool fy_memory_sink(struct fy_progress *p, struct fy_inbound *in)
+bool fy_memory_sink(struct fy_bulk *bulk, struct fy_inbound *in)
 {
 	if (in->draft)
 		fy_message_free(in->draft);
 	in->draft = NULL;
-	ferry_message *m = fy_sink_open(p) ? fy_message_new(p->link.engine, in->op, 0) : NULL;
+	ferry_message *m =
+		fy_sink_open(bulk) ? fy_message_new(bulk->link->engine, in->op, 0) : NULL;
 	if (!m)
 		return false;
 	if (fy_message_room_for(m, in->n_parts - 1)) {
@@ -182,6 +185,6 @@ bool fy_memory_sink(struct fy_progress *p, struct fy_inbound *in)
 		m->attachments[i - 1].nbytes = in->lengths[i];
 	in->sunk = true;
 	in->status = FERRY_ENOMEM;
-	take_over(p, in, m);
+	take_over(bulk, in, m);
 	return true;
 }

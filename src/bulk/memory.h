@@ -8,7 +8,7 @@
 #include "ferry.h"
 
 struct fy_inbound;
-struct fy_progress;
+struct fy_bulk;
 
 struct fy_memory_handler {
 	uint32_t op;
@@ -17,8 +17,8 @@ struct fy_memory_handler {
 	struct fy_memory_handler *next;
 };
 
-int fy_memory_set(struct fy_progress *p, uint32_t op, ferry_memory_fn *fn, void *arg);
-int fy_memory_make_room(struct fy_progress *p, struct fy_inbound *in);
-bool fy_memory_sink(struct fy_progress *p, struct fy_inbound *in);
+int fy_memory_set(struct fy_bulk *bulk, uint32_t op, ferry_memory_fn *fn, void *arg);
+int fy_memory_make_room(struct fy_bulk *bulk, struct fy_inbound *in);
+bool fy_memory_sink(struct fy_bulk *bulk, struct fy_inbound *in);
 
 #endif

@@ -33,7 +33,7 @@
 #include "bulk/flow.h"
 #include "bulk/turns.h"
 #include "future/future.h"
-#include "helm/progress.h"
+#include "bulk/bulk.h"
 #include "link/call.h"
 #include "link/channel.h"
 #include "link/credit.h"
@@ -44,6 +44,7 @@
 #include "shared/message.h"
 #include "wire/bodies.h"
 #include "wire/record.h"
+#include "link/link.h"
 
 /* up to here a message that is not prepaid asks for a larger window */
 #define PREPAID_WISH (1u << 20)
@@ -102,19 +103,19 @@ static void put_lengths(char *to, const ferry_message *m, uint32_t from, uint32_
 
 /* Half of what is left of the credit has room for it, and its tags are those of no other chunk.
  * What was asked first has the lowest numbers of all that has no turn yet. */
-static bool may_prepay(struct fy_progress *p, struct fy_channel *ch, const struct fy_outbound *x)
+static bool may_prepay(struct fy_bulk *bulk, struct fy_channel *ch, const struct fy_outbound *x)
 {
 	uint64_t low = ch->asked ? ch->asked->flow.at.number : x->flow.at.number;
 	return x->kind != FY_KIND_REPLY && x->n_parts <= FY_LENGTHS_RECORD &&
 	       x->total <= (ch->limit - ch->spent) / 2 &&
-	       fy_turns_single(p, &ch->turns_out, low, x->flow.end);
+	       fy_turns_single(bulk, &ch->turns_out, low, x->flow.end);
 }
 
-static bool write_announcement(struct fy_progress *p, struct fy_outbound *x, struct fy_record *r,
+static bool write_announcement(struct fy_bulk *bulk, struct fy_outbound *x, struct fy_record *r,
                                uint32_t word, uint32_t stream)
 {
 	struct fy_channel *ch = x->ch;
-	bool prepaid = may_prepay(p, ch, x);
+	bool prepaid = may_prepay(bulk, ch, x);
 	uint32_t count = fy_bodies_lengths(x->n_parts);
 	struct fy_announce a = { .xid = x->xid,
 		                 .total = x->total,
@@ -135,14 +136,14 @@ static bool write_announcement(struct fy_progress *p, struct fy_outbound *x, str
 	return prepaid;
 }
 
-static size_t chunk_bytes(const struct fy_progress *p, uint64_t total)
+static size_t chunk_bytes(const struct fy_bulk *bulk, uint64_t total)
 {
-	return p->link.port->all_local && total <= BRIEF && BRIEF <= p->link.port->chunk_max
+	return bulk->link->port->all_local && total <= BRIEF && BRIEF <= bulk->link->port->chunk_max
 	               ? BRIEF
-	               : p->bulk.chunk_bytes;
+	               : bulk->chunk_bytes;
 }
 
-static struct fy_outbound *outbound_create(struct fy_progress *p, struct fy_channel *ch,
+static struct fy_outbound *outbound_create(struct fy_bulk *bulk, struct fy_channel *ch,
                                            ferry_message *m, uint32_t kind, uint32_t stream,
                                            uint64_t call_id)
 {
@@ -158,7 +159,7 @@ static struct fy_outbound *outbound_create(struct fy_progress *p, struct fy_chan
 		                   .kind = kind,
 		                   .stream = stream & FY_STREAM,
 		                   .n_parts = (uint32_t)m->n_attachments + 1,
-		                   .chunk_bytes = chunk_bytes(p, total),
+		                   .chunk_bytes = chunk_bytes(bulk, total),
 		                   .place = fy_channel_place(ch),
 		                   .lengths_place = fy_channel_place(ch),
 		                   .acked = true };
@@ -167,7 +168,7 @@ static struct fy_outbound *outbound_create(struct fy_progress *p, struct fy_chan
 	return x;
 }
 
-static void join_stream(struct fy_progress *p, struct fy_stream_out *s, struct fy_outbound *x,
+static void join_stream(struct fy_bulk *bulk, struct fy_stream_out *s, struct fy_outbound *x,
                         ferry_future *future, uint32_t stream)
 {
 	fy_stream_out_count(s);
@@ -177,18 +178,18 @@ static void join_stream(struct fy_progress *p, struct fy_stream_out *s, struct f
 	if (!future)
 		return;
 	future->id = s->sent;
-	fy_pending_await(p, future,
+	fy_pending_await(bulk->link, future,
 	                 stream & FY_TAGGED ? stream
-	                                    : stream | fy_record_tag(p->link.counts.colour));
+	                                    : stream | fy_record_tag(bulk->link->counts.colour));
 	fy_list_append(s->first, s->last, future);
 }
 
 /* More lengths than one record carries follow as control. */
-static void send_lengths(struct fy_progress *p, struct fy_outbound *x)
+static void send_lengths(struct fy_bulk *bulk, struct fy_outbound *x)
 {
 	while (x->lengths_sent < x->n_parts) {
 		uint32_t count = fy_bodies_lengths(x->n_parts - x->lengths_sent), n = 8 + 8 * count;
-		struct fy_record *r = fy_channel_reserve(p, x->ch, fy_record_size(n));
+		struct fy_record *r = fy_channel_reserve(bulk->link, x->ch, fy_record_size(n));
 		if (!r)
 			return;
 		*r = (struct fy_record){ FY_KIND_CONTROL | n, FY_OP_LENGTHS, (uint32_t)x->ch->rank,
@@ -196,25 +197,25 @@ static void send_lengths(struct fy_progress *p, struct fy_outbound *x)
 		memcpy(fy_record_data(r), &x->xid, sizeof x->xid);
 		put_lengths(fy_record_data(r) + 8, x->message, x->lengths_sent, count);
 		x->lengths_place = fy_channel_place(x->ch);
-		fy_channel_commit(p, x->ch, fy_record_size(n));
+		fy_channel_commit(bulk->link, x->ch, fy_record_size(n));
 		x->lengths_sent += count;
 	}
 }
 
 /* It is announced: from now on it is the channel's. */
-static void keep_outbound(struct fy_progress *p, struct fy_outbound *x, bool prepaid)
+static void keep_outbound(struct fy_bulk *bulk, struct fy_outbound *x, bool prepaid)
 {
 	struct fy_channel *ch = x->ch;
 	ch->next_xid++;
 	ch->next_chunk = x->flow.end;
-	p->bulk.n_out++;
+	bulk->n_out++;
 	if (prepaid) {
 		give_turn(ch, x);
 	} else {
 		append(&ch->asked, &ch->asked_last, x);
-		p->link.stats.grants_waited++;
+		bulk->link->stats.grants_waited++;
 	}
-	send_lengths(p, x);
+	send_lengths(bulk, x);
 	ch->n_lengths_behind += x->lengths_sent < x->n_parts;
 }
 
@@ -224,163 +225,165 @@ static uint32_t announcement_body(const ferry_message *m)
 	       8 * fy_bodies_lengths((uint32_t)m->n_attachments + 1);
 }
 
-bool fy_outbound_admits(struct fy_progress *p, struct fy_channel *ch, const ferry_message *m)
+bool fy_outbound_admits(struct fy_bulk *bulk, struct fy_channel *ch, const ferry_message *m)
 {
-	return fy_credit_admits(p, ch, fy_record_size(FY_EXT | announcement_body(m)));
+	return fy_credit_admits(bulk->link, ch, fy_record_size(FY_EXT | announcement_body(m)));
 }
 
-bool fy_outbound_announce(struct fy_progress *p, struct fy_channel *ch, ferry_message *m,
+bool fy_outbound_announce(struct fy_bulk *bulk, struct fy_channel *ch, ferry_message *m,
                           uint32_t kind, uint32_t stream, uint64_t call_id, ferry_future *future)
 {
 	bool reply = kind == FY_KIND_REPLY;
 	uint32_t word = kind | FY_LARGE | (call_id ? FY_EXT : 0) | (reply ? 0 : FY_HELD) |
 	                announcement_body(m);
 	uint32_t size = fy_record_size(word);
-	if (!reply && !fy_credit_admits(p, ch, size))
+	if (!reply && !fy_credit_admits(bulk->link, ch, size))
 		return false;
-	struct fy_record *r = fy_channel_reserve(p, ch, size);
+	struct fy_record *r = fy_channel_reserve(bulk->link, ch, size);
 	struct fy_stream_out *s =
-		r && !reply ? fy_stream_out_find(p, ch, stream & FY_STREAM, true) : NULL;
+		r && !reply ? fy_stream_out_find(bulk->link, ch, stream & FY_STREAM, true) : NULL;
 	bool counted = reply || (s && fy_stream_out_room(ch, s));
 	struct fy_outbound *x =
-		r && counted ? outbound_create(p, ch, m, kind, stream, call_id) : NULL;
+		r && counted ? outbound_create(bulk, ch, m, kind, stream, call_id) : NULL;
 	if (!x && s)
-		fy_stream_out_settle(p, ch, s);
+		fy_stream_out_settle(bulk->link, ch, s);
 	if (!x)
 		return false;
-	fy_channel_commit(p, ch, size);
+	fy_channel_commit(bulk->link, ch, size);
 	if (!reply)
 		fy_credit_spend(ch, size);
-	bool prepaid = write_announcement(p, x, r, word, stream);
+	bool prepaid = write_announcement(bulk, x, r, word, stream);
 	if (s)
-		join_stream(p, s, x, future, stream);
-	keep_outbound(p, x, prepaid);
+		join_stream(bulk, s, x, future, stream);
+	keep_outbound(bulk, x, prepaid);
 	return true;
 }
 
-static void lengths_behind(struct fy_progress *p, struct fy_channel *ch, struct fy_outbound *list)
+static void lengths_behind(struct fy_bulk *bulk, struct fy_channel *ch, struct fy_outbound *list)
 {
 	for (struct fy_outbound *x = list; x && ch->n_lengths_behind; x = x->next)
 		if (x->lengths_sent < x->n_parts) {
-			send_lengths(p, x);
+			send_lengths(bulk, x);
 			ch->n_lengths_behind -= x->lengths_sent == x->n_parts;
 		}
 }
 
 /* Who waits for it hears why it does not arrive. Its place in the stream is acknowledged later. */
-static void fail(struct fy_progress *p, struct fy_outbound *x, int status, const char *why)
+static void fail(struct fy_bulk *bulk, struct fy_outbound *x, int status, const char *why)
 {
 	if (x->failed)
 		return;
 	x->failed = true;
-	p->link.stats.refused++;
+	bulk->link->stats.refused++;
 	if (x->kind == FY_KIND_CALL) {
-		ferry_future *future = fy_call_close(p, x->call_id, x->ch->rank);
+		ferry_future *future = fy_call_close(bulk->link, x->call_id, x->ch->rank);
 		if (future)
 			fy_future_complete(future, status, why);
 	} else if (x->kind == FY_KIND_POST) {
-		fy_stream_out_fail(p, x->ch, x->stream, x->stream_number, status, why);
+		fy_stream_out_fail(bulk->link, x->ch, x->stream, x->stream_number, status, why);
 	}
 }
 
-static void not_sent(struct fy_progress *p, struct fy_outbound *x, const char *text)
+static void not_sent(struct fy_bulk *bulk, struct fy_outbound *x, const char *text)
 {
 	char why[256];
 	snprintf(why, sizeof why, "MPI did not send a part of it: %s",
 	         text && *text ? text : "it said no more");
 	x->broken = x->lost_owed = true;
-	fail(p, x, FERRY_EMPI, why);
+	fail(bulk, x, FERRY_EMPI, why);
 }
 
-static void tell_lost(struct fy_progress *p, struct fy_outbound *x)
+static void tell_lost(struct fy_bulk *bulk, struct fy_outbound *x)
 {
 	struct fy_lost lost = { x->xid, x->flow.at.number, x->lost, FERRY_EMPI };
 	uint32_t size = fy_record_size(sizeof lost);
-	struct fy_record *r = fy_channel_reserve(p, x->ch, size);
+	struct fy_record *r = fy_channel_reserve(bulk->link, x->ch, size);
 	if (!r)
 		return;
 	*r = (struct fy_record){ FY_KIND_CONTROL | (uint32_t)sizeof lost, FY_OP_LOST,
 		                 (uint32_t)x->ch->rank, 0 };
 	memcpy(fy_record_data(r), &lost, sizeof lost);
-	fy_channel_commit(p, x->ch, size);
+	fy_channel_commit(bulk->link, x->ch, size);
 	x->lost_owed = false;
 }
 
 /* How many bytes were started; 0: none now. */
-static size_t start_chunk(struct fy_progress *p, struct fy_outbound *x)
+static size_t start_chunk(struct fy_bulk *bulk, struct fy_outbound *x)
 {
 	size_t n = fy_flow_next(x->message, x->n_parts, x->chunk_bytes, &x->flow);
-	struct fy_chunk *c =
-		n && fy_turns_tag_free(p, &x->ch->turns_out, &x->flow) ? fy_chunk_get(p) : NULL;
+	struct fy_chunk *c = n && fy_turns_tag_free(bulk, &x->ch->turns_out, &x->flow)
+	                             ? fy_chunk_get(bulk)
+	                             : NULL;
 	if (!c)
 		return 0;
 	const char *data = fy_chunk_part(x->message, x->flow.at.part) + x->flow.at.offset;
-	if (p->link.port->ops->send(p->link.port, x->ch->rank, fy_chunk_tag(p, x->flow.at.number),
-	                            data, n, &c->request) != 0) {
-		fy_chunk_put(p, c);
-		if (fy_flow_refused(p, &x->flow))
-			not_sent(p, x, p->link.port->ops->error(p->link.port));
+	if (bulk->link->port->ops->send(bulk->link->port, x->ch->rank,
+	                                fy_chunk_tag(bulk, x->flow.at.number), data, n,
+	                                &c->request) != 0) {
+		fy_chunk_put(bulk, c);
+		if (fy_flow_refused(bulk, &x->flow))
+			not_sent(bulk, x, bulk->link->port->ops->error(bulk->link->port));
 		return 0;
 	}
-	fy_flow_start(p, &x->flow, c, n);
-	p->link.stats.bytes_sent += n;
+	fy_flow_start(bulk, &x->flow, c, n);
+	bulk->link->stats.bytes_sent += n;
 	return n;
 }
 
-static void test_flight(struct fy_progress *p, struct fy_outbound *x)
+static void test_flight(struct fy_bulk *bulk, struct fy_outbound *x)
 {
 	struct fy_chunk *c;
-	while ((c = fy_flow_done(p, &x->flow))) {
+	while ((c = fy_flow_done(bulk, &x->flow))) {
 		if (c->request.status) {
 			x->lost |= 1u << (x->flow.at.number - 1 - c->number);
 			fy_flow_keep_tag(&x->flow, c->number);
-			not_sent(p, x, p->link.port->ops->error(p->link.port));
+			not_sent(bulk, x, bulk->link->port->ops->error(bulk->link->port));
 		}
-		fy_chunk_put(p, c);
+		fy_chunk_put(bulk, c);
 	}
 }
 
 /* The memory is the poster's again. */
-static void give_back(struct fy_progress *p, struct fy_outbound *x)
+static void give_back(struct fy_bulk *bulk, struct fy_outbound *x)
 {
 	ferry_message *m = x->message;
 	x->message = NULL;
 	if (m && x->kind == FY_KIND_REPLY)
-		fy_release_message(p, m);
+		fy_release_message(bulk->link, m);
 	else if (m)
-		fy_release_body(p, x->ch->rank, m);
+		fy_release_body(bulk->link, x->ch->rank, m);
 }
 
 /* True when all of it is sent, or will never be. */
-static bool step_one(struct fy_progress *p, struct fy_outbound *x, size_t *budget)
+static bool step_one(struct fy_bulk *bulk, struct fy_outbound *x, size_t *budget)
 {
 	size_t n;
-	test_flight(p, x);
+	test_flight(bulk, x);
 	while (!x->ch->gone && !x->broken && *budget && x->flow.n_flight < FY_CHUNKS_MAX &&
-	       (n = start_chunk(p, x)) != 0) {
+	       (n = start_chunk(bulk, x)) != 0) {
 		*budget -= n < *budget ? n : *budget;
-		p->link.worked = true;
+		bulk->link->worked = true;
 	}
 	if (x->ch->gone)
 		return !x->flow.n_flight;
 	if (!x->broken && fy_flow_next(x->message, x->n_parts, x->chunk_bytes, &x->flow))
 		return false;
 	if (x->lost_owed)
-		tell_lost(p, x);
+		tell_lost(bulk, x);
 	if (x->flow.n_flight || x->lengths_sent < x->n_parts)
 		return false;
-	give_back(p, x);
+	give_back(bulk, x);
 	return !x->broken || x->confirmed; /* until the receiver has cancelled what is lost */
 }
 
 /* It leaves the channel's list. */
-static void end_outbound(struct fy_progress *p, struct fy_outbound *x)
+static void end_outbound(struct fy_bulk *bulk, struct fy_outbound *x)
 {
 	struct fy_channel *ch = x->ch;
 	ch->n_lengths_behind -= x->lengths_sent < x->n_parts;
-	p->bulk.n_out--;
+	bulk->n_out--;
 	fy_turns_leave(&ch->turns_out, &x->flow);
-	give_back(p, x);
+	give_back(bulk, x);
 	x->over = true;
 	if (x->acked)
 		free(x);
@@ -388,15 +391,15 @@ static void end_outbound(struct fy_progress *p, struct fy_outbound *x)
 
 /* A channel's transfers take turns. Next time those come first that were not looked at, then those
  * that started nothing, and last those that did. */
-static void step_channel(struct fy_progress *p, struct fy_channel *ch)
+static void step_channel(struct fy_bulk *bulk, struct fy_channel *ch)
 {
 	struct fy_outbound *turn[2] = { NULL, NULL }, *turn_last[2] = { NULL, NULL }, *over = NULL,
 			   *x;
-	size_t budget = FY_CHUNKS_MAX * p->bulk.chunk_bytes;
+	size_t budget = FY_CHUNKS_MAX * bulk->chunk_bytes;
 	for (unsigned active = FY_ACTIVE_MAX; active && (x = ch->out); active--) {
 		size_t before = budget;
 		ch->out = x->next;
-		bool done = step_one(p, x, &budget);
+		bool done = step_one(bulk, x, &budget);
 		if (done) {
 			x->next = over;
 			over = x;
@@ -412,47 +415,47 @@ static void step_channel(struct fy_progress *p, struct fy_channel *ch)
 		}
 	while ((x = over)) {
 		over = x->next;
-		end_outbound(p, x);
+		end_outbound(bulk, x);
 	}
 }
 
-void fy_outbound_step(struct fy_progress *p, struct fy_channel *ch)
+void fy_outbound_step(struct fy_bulk *bulk, struct fy_channel *ch)
 {
 	if (ch->n_lengths_behind) {
-		lengths_behind(p, ch, ch->asked);
-		lengths_behind(p, ch, ch->out);
+		lengths_behind(bulk, ch, ch->asked);
+		lengths_behind(bulk, ch, ch->out);
 	}
 	if (ch->out)
-		step_channel(p, ch);
+		step_channel(bulk, ch);
 }
 
 /* A second grant: not all of it came. Or it answers what we said of a message that is broken. */
-static void not_received(struct fy_progress *p, struct fy_channel *ch, uint64_t xid, int status)
+static void not_received(struct fy_bulk *bulk, struct fy_channel *ch, uint64_t xid, int status)
 {
 	struct fy_outbound *x = find(ch, xid);
 	if (!x || x->failed != x->broken) {
-		p->link.stats.malformed++; /* of nothing, or once more */
+		bulk->link->stats.malformed++; /* of nothing, or once more */
 		return;
 	}
-	fail(p, x, status,
+	fail(bulk, x, status,
 	     status == FERRY_ENOMEM ? "the receiver had no memory for it"
 	                            : "the receiver did not get all of it");
 	x->confirmed = x->broken;
 }
 
-void fy_outbound_granted(struct fy_progress *p, struct fy_channel *ch, const struct fy_grant *g)
+void fy_outbound_granted(struct fy_bulk *bulk, struct fy_channel *ch, const struct fy_grant *g)
 {
 	int status = g->status > 0 ? FERRY_EDECODE : g->status;
 	struct fy_outbound *x = take_asked(ch, g->xid);
 	if (x && !status) {
 		give_turn(ch, x);
 	} else if (x) {
-		fail(p, x, status, "the receiver had no memory for it or does not admit it");
-		end_outbound(p, x);
+		fail(bulk, x, status, "the receiver had no memory for it or does not admit it");
+		end_outbound(bulk, x);
 	} else if (status) {
-		not_received(p, ch, g->xid, status);
+		not_received(bulk, ch, g->xid, status);
 	} else {
-		p->link.stats.malformed++;
+		bulk->link->stats.malformed++;
 	}
 }
 
@@ -521,15 +524,15 @@ static bool leave_streams(struct fy_channel *ch, const struct fy_refused *r)
 	return stray;
 }
 
-bool fy_outbound_refused(struct fy_progress *p, struct fy_channel *ch, const struct fy_refused *r)
+bool fy_outbound_refused(struct fy_bulk *bulk, struct fy_channel *ch, const struct fy_refused *r)
 {
 	bool stray = leave_streams(ch, r);
 	for (struct fy_outbound *x = ch->asked, *next; x; x = next) {
 		next = x->next;
 		if (is_refused(x->place, r)) {
 			take_asked(ch, x->xid);
-			fail(p, x, r->status, "the receiver could not read its announcement");
-			end_outbound(p, x);
+			fail(bulk, x, r->status, "the receiver could not read its announcement");
+			end_outbound(bulk, x);
 		} else {
 			stray |= lacks_lengths(x, r);
 		}
@@ -538,33 +541,33 @@ bool fy_outbound_refused(struct fy_progress *p, struct fy_channel *ch, const str
 }
 
 /* Sends belong to MPI until it is done with them. */
-void fy_outbound_gone(struct fy_progress *p, struct fy_channel *ch)
+void fy_outbound_gone(struct fy_bulk *bulk, struct fy_channel *ch)
 {
 	leave_all_unacked(ch);
 	while (ch->asked) {
 		struct fy_outbound *x = ch->asked;
 		ch->asked = x->next;
-		end_outbound(p, x);
+		end_outbound(bulk, x);
 	}
 	ch->asked_last = NULL;
 }
 
-static void free_list(struct fy_progress *p, struct fy_outbound **list)
+static void free_list(struct fy_bulk *bulk, struct fy_outbound **list)
 {
 	while (*list) {
 		struct fy_outbound *x = *list;
 		*list = x->next;
 		if (x->flow.n_flight)
-			p->link.stats.kept++;
+			bulk->link->stats.kept++;
 		else if (x->message)
 			ferry_message_release(x->message);
 		free(x);
 	}
 }
 
-void fy_outbound_free_all(struct fy_progress *p, struct fy_channel *ch)
+void fy_outbound_free_all(struct fy_bulk *bulk, struct fy_channel *ch)
 {
 	leave_all_unacked(ch);
-	free_list(p, &ch->out);
-	free_list(p, &ch->asked);
+	free_list(bulk, &ch->out);
+	free_list(bulk, &ch->asked);
 }

@@ -11,7 +11,7 @@
 
 struct fy_channel;
 struct fy_grant;
-struct fy_progress;
+struct fy_bulk;
 struct fy_refused;
 
 struct fy_outbound {
@@ -38,19 +38,19 @@ struct fy_outbound {
 };
 
 /* Announce and start. False: no room now. `stream` may have a tag. */
-bool fy_outbound_announce(struct fy_progress *p, struct fy_channel *ch, ferry_message *message,
+bool fy_outbound_announce(struct fy_bulk *bulk, struct fy_channel *ch, ferry_message *message,
                           uint32_t kind, uint32_t stream, uint64_t call_id, ferry_future *future);
 /* Is there room for the announcement of this message? */
-bool fy_outbound_admits(struct fy_progress *p, struct fy_channel *ch, const ferry_message *message);
-void fy_outbound_granted(struct fy_progress *p, struct fy_channel *ch, const struct fy_grant *g);
+bool fy_outbound_admits(struct fy_bulk *bulk, struct fy_channel *ch, const ferry_message *message);
+void fy_outbound_granted(struct fy_bulk *bulk, struct fy_channel *ch, const struct fy_grant *g);
 /* Everything of that stream up to the number `upto` is dealt with over there. */
 void fy_outbound_acked(struct fy_channel *ch, uint32_t stream, uint32_t upto);
 /* What is announced in records that were not believed ends with that status. False: some of its
  * data is on the way, or some of its lengths are missing, so that nothing behind it can be told
  * any more. */
-bool fy_outbound_refused(struct fy_progress *p, struct fy_channel *ch, const struct fy_refused *r);
-void fy_outbound_step(struct fy_progress *p, struct fy_channel *ch);
-void fy_outbound_gone(struct fy_progress *p, struct fy_channel *ch);
-void fy_outbound_free_all(struct fy_progress *p, struct fy_channel *ch);
+bool fy_outbound_refused(struct fy_bulk *bulk, struct fy_channel *ch, const struct fy_refused *r);
+void fy_outbound_step(struct fy_bulk *bulk, struct fy_channel *ch);
+void fy_outbound_gone(struct fy_bulk *bulk, struct fy_channel *ch);
+void fy_outbound_free_all(struct fy_bulk *bulk, struct fy_channel *ch);
 
 #endif

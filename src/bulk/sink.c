@@ -17,15 +17,17 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "helm/progress.h"
+#include "bulk/bulk.h"
+#include "link/link.h"
 
 #define PIECE (256u << 10)
 
 /* No prepaid message is larger than its peer's window. */
-static size_t sink_bytes(const struct fy_progress *p)
+static size_t sink_bytes(const struct fy_bulk *bulk)
 {
-	uint64_t most = p->link.credit.window_max > p->link.credit.first ? p->link.credit.window_max
-	                                                                 : p->link.credit.first;
+	uint64_t most = bulk->link->credit.window_max > bulk->link->credit.first
+	                        ? bulk->link->credit.window_max
+	                        : bulk->link->credit.first;
 	return (size_t)(most + PIECE - 1) / PIECE * PIECE;
 }
 
@@ -52,21 +54,21 @@ static char *map(size_t nbytes, int pages)
 	return NULL;
 }
 
-bool fy_sink_open(struct fy_progress *p)
+bool fy_sink_open(struct fy_bulk *bulk)
 {
-	if (p->bulk.sink.space)
+	if (bulk->sink.space)
 		return true;
 	int pages = memfd_create("ferry", MFD_CLOEXEC);
 	if (pages < 0)
 		return false;
-	p->bulk.sink.space = map(sink_bytes(p), pages);
+	bulk->sink.space = map(sink_bytes(bulk), pages);
 	close(pages);
-	return p->bulk.sink.space;
+	return bulk->sink.space;
 }
 
-void fy_sink_close(struct fy_progress *p, bool unmap)
+void fy_sink_close(struct fy_bulk *bulk, bool unmap)
 {
-	if (p->bulk.sink.space && unmap)
-		munmap(p->bulk.sink.space, sink_bytes(p));
-	p->bulk.sink.space = NULL;
+	if (bulk->sink.space && unmap)
+		munmap(bulk->sink.space, sink_bytes(bulk));
+	bulk->sink.space = NULL;
 }

@@ -4,7 +4,7 @@
 
 #include <stdbool.h>
 
-struct fy_progress;
+struct fy_bulk;
 
 /* Where bytes go that nobody will read. */
 struct fy_sink {
@@ -13,8 +13,8 @@ struct fy_sink {
 };
 
 /* Make p->sink, once. False: not now. */
-bool fy_sink_open(struct fy_progress *p);
+bool fy_sink_open(struct fy_bulk *bulk);
 /* `unmap`: MPI does not write there any more. */
-void fy_sink_close(struct fy_progress *p, bool unmap);
+void fy_sink_close(struct fy_bulk *bulk, bool unmap);
 
 #endif

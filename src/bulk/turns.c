@@ -32,11 +32,11 @@
 
 #include "base/list.h"
 #include "bulk/flow.h"
-#include "helm/progress.h"
+#include "bulk/bulk.h"
 
-static bool has_tag(const struct fy_progress *p, const struct fy_flow *flow, uint64_t number)
+static bool has_tag(const struct fy_bulk *bulk, const struct fy_flow *flow, uint64_t number)
 {
-	uint64_t span = (uint64_t)p->bulk.tag_span, low = fy_flow_lowest(flow);
+	uint64_t span = (uint64_t)bulk->tag_span, low = fy_flow_lowest(flow);
 	uint64_t ahead = (number % span + span - low % span) % span;
 	return ahead < flow->end - low;
 }
@@ -87,27 +87,27 @@ void fy_turns_leave(struct fy_turns *turns, struct fy_flow *flow)
 	flow->turn_here = NULL;
 }
 
-static bool are_few(const struct fy_progress *p, const struct fy_turns *turns)
+static bool are_few(const struct fy_bulk *bulk, const struct fy_turns *turns)
 {
-	return turns->high - turns->low <= (uint64_t)p->bulk.tag_span;
+	return turns->high - turns->low <= (uint64_t)bulk->tag_span;
 }
 
-bool fy_turns_tag_free(struct fy_progress *p, struct fy_turns *turns, const struct fy_flow *flow)
+bool fy_turns_tag_free(struct fy_bulk *bulk, struct fy_turns *turns, const struct fy_flow *flow)
 {
-	if (are_few(p, turns))
+	if (are_few(bulk, turns))
 		return true;
 	look_again(turns);
-	if (are_few(p, turns))
+	if (are_few(bulk, turns))
 		return true;
 	for (const struct fy_flow *f = turns->first; f != flow; f = f->turn_next)
-		if (has_tag(p, f, flow->at.number))
+		if (has_tag(bulk, f, flow->at.number))
 			return false;
-	return flow->at.number - fy_flow_lowest(flow) < (uint64_t)p->bulk.tag_span;
+	return flow->at.number - fy_flow_lowest(flow) < (uint64_t)bulk->tag_span;
 }
 
-bool fy_turns_single(struct fy_progress *p, struct fy_turns *turns, uint64_t low, uint64_t end)
+bool fy_turns_single(struct fy_bulk *bulk, struct fy_turns *turns, uint64_t low, uint64_t end)
 {
-	uint64_t span = (uint64_t)p->bulk.tag_span;
+	uint64_t span = (uint64_t)bulk->tag_span;
 	if (!turns->first)
 		return end - low <= span;
 	if (end - (turns->low < low ? turns->low : low) <= span)

@@ -6,7 +6,7 @@
 #include <stdint.h>
 
 struct fy_flow;
-struct fy_progress;
+struct fy_bulk;
 
 /* Large messages whose chunks use tags, in that order (turns.c). */
 struct fy_turns {
@@ -19,9 +19,9 @@ struct fy_turns {
 void fy_turns_take(struct fy_turns *turns, struct fy_flow *flow);
 void fy_turns_leave(struct fy_turns *turns, struct fy_flow *flow);
 /* May its next chunk use its tag now? */
-bool fy_turns_tag_free(struct fy_progress *p, struct fy_turns *turns, const struct fy_flow *flow);
+bool fy_turns_tag_free(struct fy_bulk *bulk, struct fy_turns *turns, const struct fy_flow *flow);
 /* Are the tags from number `low` to what is before `end` different ones, and of no unfinished chunk
  * with a turn? */
-bool fy_turns_single(struct fy_progress *p, struct fy_turns *turns, uint64_t low, uint64_t end);
+bool fy_turns_single(struct fy_bulk *bulk, struct fy_turns *turns, uint64_t low, uint64_t end);
 
 #endif

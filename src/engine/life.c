@@ -92,6 +92,7 @@ static struct fy_progress *progress_create(ferry *e, fy_port *port, uint32_t fir
 	struct fy_progress *p = calloc(1, sizeof *p);
 	if (!p)
 		return NULL;
+	p->bulk.link = &p->link;
 	p->link.channels = calloc((size_t)port->size, sizeof *p->link.channels);
 	p->link.engine = e;
 	p->link.port = port;
@@ -349,9 +350,9 @@ int fy_life_destroy(ferry *e)
 	run_last_tasks(p);
 	if (p->starts)
 		p->starts->ops->free(p->starts);
-	fy_bulk_free(p, p->close.clean);
+	fy_bulk_free(&p->bulk, p->close.clean);
 	fy_receives_free(p);
-	fy_channel_free_all(p);
+	fy_channel_free_all(&p->link);
 	e->last_stats = p->link.stats;
 	const struct fy_port_ops *ops = p->link.port->ops;
 	int closed = ops->close(p->link.port, p->close.clean);
@@ -359,7 +360,7 @@ int fy_life_destroy(ferry *e)
 		status = closed;
 		snprintf(e->close_text, sizeof e->close_text, "%s", ops->error(p->link.port));
 	}
-	fy_blocks_free(p);
+	fy_blocks_free(&p->bulk);
 	fy_block_free_all(e);
 	free(p->link.calls.slots);
 	free(p->link.channels);

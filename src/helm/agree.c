@@ -174,7 +174,7 @@ bool fy_agree_is_quiet(struct fy_progress *p)
 {
 	if (p->agree.kind == FY_AGREE_FENCE && !p->agree.careful)
 		return is_quiet_for_fence(p);
-	if (!fy_colour_all_left(p) || !fy_bulk_is_quiet(p) || p->link.tasks.first ||
+	if (!fy_colour_all_left(p) || !fy_bulk_is_quiet(&p->bulk) || p->link.tasks.first ||
 	    p->arrivals.homeless)
 		return false;
 	/* A fence is for messages: a receive that waits for the program's own send would hold
@@ -203,7 +203,7 @@ static void send_down(struct fy_progress *p, uint32_t verdict)
 			.n = a->n, .round = a->round, .kind = kind, .verdict = verdict
 		};
 		ch->down_owed = true;
-		fy_channel_owe(p, ch);
+		fy_channel_owe(&p->link, ch);
 		a->seen[i] = false;
 	}
 	if (!a->everybody)
@@ -228,7 +228,7 @@ static void send_up(struct fy_progress *p, const struct fy_agree_word *sum)
 	struct fy_channel *ch = p->link.channels[fy_tree_parent(p->link.engine->rank)];
 	ch->up = a->up = *sum;
 	ch->up_owed = true;
-	fy_channel_owe(p, ch);
+	fy_channel_owe(&p->link, ch);
 	a->up_sent = true;
 	a->pause = a->pause ? 2 * a->pause : PAUSE_FIRST;
 	if (a->pause > PAUSE_MAX)

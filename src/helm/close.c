@@ -43,7 +43,8 @@ static void begin_byes(struct fy_progress *p)
 {
 	p->close.byes = true;
 	fy_engine_set_stopped(p->link.engine);
-	fy_call_fail(p, FERRY_ALL, FERRY_ESTOPPED, "the engine was closed and nobody had answered");
+	fy_call_fail(&p->link, FERRY_ALL, FERRY_ESTOPPED,
+	             "the engine was closed and nobody had answered");
 	p->link.worked = true;
 }
 
@@ -56,7 +57,7 @@ static bool byes_done(struct fy_progress *p)
 			continue;
 		if (!ch->bye_owed) {
 			ch->bye_owed = true;
-			fy_channel_mark(p, ch);
+			fy_channel_mark(&p->link, ch);
 		}
 		if (!ch->bye_sent || !ch->bye_seen || ch->flight)
 			done = false;
@@ -86,7 +87,8 @@ static void give_up(struct fy_progress *p)
 	fy_command_fail_all(p, FERRY_EPEER);
 	for (struct fy_channel *ch = p->link.all; ch; ch = ch->all_next)
 		fy_gone_end(p, ch, FERRY_ESTOPPED, "the engine was closed while a rank was gone");
-	fy_call_fail(p, FERRY_ALL, FERRY_ESTOPPED, "the engine was closed while a rank was gone");
+	fy_call_fail(&p->link, FERRY_ALL, FERRY_ESTOPPED,
+	             "the engine was closed while a rank was gone");
 	fy_lanes_abandon(p, FERRY_ESTOPPED);
 }
 
@@ -125,7 +127,7 @@ void fy_close_step(struct fy_progress *p)
 			!p->losses.n_telling || p->link.now - p->close.gave_up_at > TELL_TIME;
 		return;
 	}
-	if (p->agree.everybody && (fy_bulk_is_blocked(p) || fy_credit_starved(p)))
+	if (p->agree.everybody && (fy_bulk_is_blocked(&p->bulk) || fy_credit_starved(&p->link)))
 		fy_mail_drop(p);
 	if (p->close.drained && !p->close.byes)
 		begin_byes(p);

@@ -21,7 +21,7 @@ void fy_colour_change(struct fy_progress *p)
 	for (struct fy_lane *lane = p->lanes.active; lane; lane = lane->next)
 		lane->fence_mark = lane->owed;
 	p->link.counts.colour ^= 1;
-	fy_channel_new_colour(p);
+	fy_channel_new_colour(&p->link);
 }
 
 bool fy_colour_has_left(struct fy_progress *p, unsigned colour)

@@ -13,6 +13,7 @@
 #include "helm/agree.h"
 #include "helm/gone.h"
 #include "helm/news.h"
+#include "helm/progress.h"
 #include "link/credit.h"
 #include "link/stream_out.h"
 #include "wire/bodies.h"
@@ -26,7 +27,7 @@ enum fy_taken fy_controls_as_kept(int status)
 static void acked(struct fy_progress *p, struct fy_channel *ch, const struct fy_ack_stream *ack)
 {
 	uint32_t upto;
-	if (fy_stream_out_acked(p, ch, ack, &upto))
+	if (fy_stream_out_acked(&p->link, ch, ack, &upto))
 		fy_outbound_acked(ch, ack->stream, upto);
 }
 
@@ -50,11 +51,11 @@ enum fy_taken fy_controls_take(struct fy_progress *p, struct fy_channel *ch,
 	else if (r->op == FY_OP_REFUSED && n == sizeof body.refused)
 		fy_gone_refused(p, ch, &body.refused);
 	else if (r->op == FY_OP_GRANT && n == sizeof body.grant)
-		fy_outbound_granted(p, ch, &body.grant);
+		fy_outbound_granted(&p->bulk, ch, &body.grant);
 	else if (r->op == FY_OP_LENGTHS)
-		return fy_controls_as_kept(fy_inbound_lengths(p, ch, r));
+		return fy_controls_as_kept(fy_inbound_lengths(&p->bulk, ch, r));
 	else if (r->op == FY_OP_LOST && n == sizeof body.lost)
-		return fy_controls_as_kept(fy_inbound_lost(p, ch, &body.lost));
+		return fy_controls_as_kept(fy_inbound_lost(&p->bulk, ch, &body.lost));
 	else if (r->op == FY_OP_AGREE_UP && n == sizeof body.agree)
 		fy_agree_up(p, ch, &body.agree);
 	else if (r->op == FY_OP_AGREE_DOWN && n == sizeof body.agree)
@@ -62,9 +63,9 @@ enum fy_taken fy_controls_take(struct fy_progress *p, struct fy_channel *ch,
 	else if (r->op == FY_OP_AGREE_NEWS && n == sizeof body.news)
 		fy_news_hear(p, ch, &body.news);
 	else if (r->op == FY_OP_RECALL && n == sizeof body.amount)
-		fy_credit_recalled(p, ch);
+		fy_credit_recalled(&p->link, ch);
 	else if (r->op == FY_OP_GIVE && n == sizeof body.amount)
-		fy_credit_given(p, ch, body.amount);
+		fy_credit_given(&p->link, ch, body.amount);
 	else
 		return FY_MALFORMED;
 	return FY_TAKEN;

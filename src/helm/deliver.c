@@ -78,7 +78,7 @@ static void deliver_held(struct fy_progress *p, struct fy_channel *ch, struct fy
 			fy_deliver_message(p, ch, held->message);
 		}
 		free(held);
-		fy_stream_in_owe_ack(p, ch, s);
+		fy_stream_in_owe_ack(&p->link, ch, s);
 		p->link.worked = true;
 	}
 }

@@ -134,13 +134,13 @@ static enum fy_taken deliver_held(struct fy_progress *p, struct fy_channel *ch,
                                   const struct fy_record *r, uint64_t call_id)
 {
 	uint32_t stream = r->stream & FY_STREAM;
-	struct fy_stream_in *s = fy_stream_in_find(p, ch, stream);
+	struct fy_stream_in *s = fy_stream_in_find(&p->link, ch, stream);
 	if (!s)
 		return FY_PAUSED;
 	if (!s->first) {
 		enum fy_taken t = deliver(p, ch, r, call_id);
 		if (t == FY_TAKEN)
-			fy_stream_in_owe_ack(p, ch, s);
+			fy_stream_in_owe_ack(&p->link, ch, s);
 		return t;
 	}
 	int status;
@@ -148,7 +148,7 @@ static enum fy_taken deliver_held(struct fy_progress *p, struct fy_channel *ch,
 	if (!m)
 		return fy_controls_as_kept(status);
 	struct fy_held *held =
-		fy_stream_in_hold(p, ch, stream, fy_link_arrived_colour(&p->link, r), m);
+		fy_stream_in_hold(&p->link, ch, stream, fy_link_arrived_colour(&p->link, r), m);
 	if (!held) {
 		/* it is not answered now: the record is looked at again */
 		m->flags &= ~FY_MESSAGE_CALL;
@@ -180,7 +180,7 @@ static enum fy_taken reply_error(struct fy_progress *p, struct fy_channel *ch,
 	else
 		snprintf(detail, sizeof detail, "rank %d released the request unanswered",
 		         ch->rank);
-	ferry_future *future = fy_call_close(p, fy_record_ext(r), ch->rank);
+	ferry_future *future = fy_call_close(&p->link, fy_record_ext(r), ch->rank);
 	p->link.counts.done[fy_link_arrived_colour(&p->link, r)]++;
 	int status = error.ferrys && error.status < 0 ? error.status : FERRY_EREMOTE;
 	if (!future || !fy_future_complete(future, status, detail))
@@ -194,7 +194,7 @@ static enum fy_taken take_reply(struct fy_progress *p, struct fy_channel *ch,
 	if (!(r->size_flags & FY_EXT))
 		return FY_MALFORMED;
 	if (r->size_flags & FY_LARGE)
-		return fy_controls_as_kept(fy_inbound_arrived(p, ch, r));
+		return fy_controls_as_kept(fy_inbound_arrived(&p->bulk, ch, r));
 	if (r->size_flags & FY_ERROR)
 		return reply_error(p, ch, r);
 	ferry_future *future = fy_call_peek(&p->link.calls, fy_record_ext(r), ch->rank);
@@ -210,7 +210,7 @@ static enum fy_taken take_reply(struct fy_progress *p, struct fy_channel *ch,
 	else if (!fy_message_fill(m, r->op, ch->rank, fy_record_data(r), fy_record_body(r)))
 		return FY_PAUSED;
 	if (m)
-		fy_call_reply(p, ch->rank, fy_record_ext(r), m,
+		fy_call_reply(&p->link, ch->rank, fy_record_ext(r), m,
 		              fy_link_arrived_colour(&p->link, r));
 	return fy_controls_as_kept(status);
 }
@@ -250,7 +250,7 @@ static enum fy_taken take_record(struct fy_progress *p, struct fy_channel *ch,
 	if (call && !call_id)
 		return FY_MALFORMED;
 	if (r->size_flags & FY_LARGE)
-		return fy_controls_as_kept(fy_inbound_arrived(p, ch, r));
+		return fy_controls_as_kept(fy_inbound_arrived(&p->bulk, ch, r));
 	if (r->size_flags & FY_HELD)
 		return deliver_held(p, ch, r, call_id);
 	return deliver(p, ch, r, call_id);
@@ -347,7 +347,7 @@ static void dispatch_replies(struct fy_progress *p, const struct fy_channel *ch,
 			return;
 		/* Small: it cannot fail. */
 		fy_message_fill(reply, r->op, ch->rank, fy_record_data(r), word & FY_BODY_MAX);
-		if (!fy_future_complete_reply(fy_call_close_found(p, call), reply))
+		if (!fy_future_complete_reply(fy_call_close_found(&p->link, call), reply))
 			p->link.stats.late_replies++;
 		p->link.counts.done[fy_link_arrived_colour(&p->link, r)]++;
 		p->link.stats.delivered++;
@@ -433,11 +433,11 @@ bool fy_dispatch_batch(struct fy_progress *p, struct fy_channel *ch, struct fy_s
 		/* An acknowledgement of a stream may have been among them, which counts what came
 		 * after that. */
 		if (!refuses_more(slot))
-			fy_pending_accepted(p, ch, h);
+			fy_pending_accepted(&p->link, ch, h);
 		return false;
 	}
 	/* behind the records: what one of them refuses is not accepted */
-	fy_pending_accepted(p, ch, h);
+	fy_pending_accepted(&p->link, ch, h);
 	ch->seq_in++;
 	if (h->spent > ch->spent_in && h->spent <= ch->limit_sent + ch->window)
 		ch->spent_in = h->spent;
@@ -448,12 +448,12 @@ bool fy_dispatch_batch(struct fy_progress *p, struct fy_channel *ch, struct fy_s
 	                (int32_t)(ch->seq_out - 1 - h->accepted) > 0;
 	if (h->flags & FY_BATCH_WANTS_ACK && (!ch->bye_sent || lost_bye)) {
 		ch->ack_owed = true;
-		fy_channel_mark(p, ch);
+		fy_channel_mark(&p->link, ch);
 	}
 	bool small = slot->index > SMALL_RECORDS && p->bulk.announcements == announcements;
 	uint64_t charged =
 		slot->request.nbytes + (uint64_t)slot->index * FY_MESSAGE_CHARGE + FY_BATCH_CHARGE;
-	fy_credit_grow_window(p, ch, h->flags & FY_BATCH_HUNGRY, small ? charged : 0);
+	fy_credit_grow_window(&p->link, ch, h->flags & FY_BATCH_HUNGRY, small ? charged : 0);
 	p->link.stats.batches_received++;
 	p->link.stats.bytes_received += slot->request.nbytes;
 	return true;

@@ -143,12 +143,12 @@ static bool put_awaited(struct fy_progress *p, struct fy_channel *ch, const stru
 	uint64_t id = 0;
 	if (wire > (size_t)(ch->fast_end - ch->fill))
 		return false;
-	if (call &&
-	    (p->link.calls.open >= p->link.calls.max || !(id = fy_call_open(p, future, ch->rank))))
+	if (call && (p->link.calls.open >= p->link.calls.max ||
+	             !(id = fy_call_open(&p->link, future, ch->rank))))
 		return false;
 	if (!fy_future_depart(future)) {
 		if (call)
-			fy_call_close(p, id, ch->rank);
+			fy_call_close(&p->link, id, ch->rank);
 		return false;
 	}
 	if (call) {

@@ -43,7 +43,7 @@ bool fy_errands_set_handler(struct fy_progress *p, struct fy_command *c)
 bool fy_errands_set_memory(struct fy_progress *p, struct fy_command *c)
 {
 	struct fy_errand_memory *r = c->arg;
-	c->status = fy_memory_set(p, r->op, r->fn, r->arg);
+	c->status = fy_memory_set(&p->bulk, r->op, r->fn, r->arg);
 	return true;
 }
 
@@ -81,13 +81,13 @@ bool fy_errands_copy_stats(struct fy_progress *p, struct fy_command *c)
 {
 	ferry_stats *s = c->arg;
 	*s = p->link.stats;
-	s->memory_held = fy_bulk_held(p);
+	s->memory_held = fy_bulk_held(&p->bulk);
 	return true;
 }
 
 void *fy_errands_get_block(ferry *engine, size_t nbytes, uint64_t beside)
 {
-	return fy_blocks_get(fy_progress_of(engine), nbytes, beside);
+	return fy_blocks_get(&fy_progress_of(engine)->bulk, nbytes, beside);
 }
 
 void fy_errands_report_close(ferry *engine, char *line, size_t nbytes)

@@ -43,7 +43,7 @@ void fy_gaps_suspect(struct fy_progress *p, const struct fy_slot *slot)
 	for (int rank = 0; rank < p->link.engine->size; rank++) {
 		struct fy_channel *ch = fy_peer_get(p, rank);
 		if (ch)
-			fy_channel_ask(p, ch);
+			fy_channel_ask(&p->link, ch);
 	}
 }
 

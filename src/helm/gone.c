@@ -38,7 +38,7 @@ void fy_gone_unsent(struct fy_progress *p, struct fy_channel *ch)
 	ch->unsent = NULL;
 	p->link.n_flying--;
 	fy_gone_end(p, ch, FERRY_EMPI, b->bytes);
-	fy_batch_put(p, b);
+	fy_batch_put(&p->link, b);
 }
 
 void fy_gone_test_telling(struct fy_progress *p)
@@ -58,16 +58,16 @@ void fy_gone_refused(struct fy_progress *p, struct fy_channel *ch, const struct 
 		r.status = FERRY_EDECODE;
 	p->link.stats.refused++;
 	p->agree.tainted = true;
-	p->link.n_pending -= fy_pending_refuse(p, ch, &ch->pending, &ch->pending_last,
+	p->link.n_pending -= fy_pending_refuse(&p->link, ch, &ch->pending, &ch->pending_last,
 	                                       (uint64_t)r.seq << 32 | r.index,
 	                                       UINT64_C(0x100000000) - r.index, r.status);
-	bool whole = fy_outbound_refused(p, ch, &r);
+	bool whole = fy_outbound_refused(&p->bulk, ch, &r);
 	for (struct fy_stream_out *s = ch->streams_out, *next; s; s = next) {
 		next = s->next;
-		fy_stream_out_refuse(p, ch, s, &r);
-		fy_stream_out_settle(p, ch, s);
+		fy_stream_out_refuse(&p->link, ch, s, &r);
+		fy_stream_out_settle(&p->link, ch, s);
 	}
-	fy_call_fail(p, ch->rank, r.status, fy_pending_unread);
+	fy_call_fail(&p->link, ch->rank, r.status, fy_pending_unread);
 	fy_failure_note(ch, UINT32_MAX, r.status, fy_pending_unread);
 	if (!whole)
 		fy_gone_end(p, ch, r.status,
@@ -112,17 +112,17 @@ static void end_all(struct fy_progress *p, struct fy_channel *ch, const char *de
 	fy_store_release_8(&p->link.engine->full[ch->rank], 2);
 	if (ch->open)
 		fy_channel_close_batch(ch);
-	fy_batch_drop_all(p, &ch->ready);
+	fy_batch_drop_all(&p->link, &ch->ready);
 	ch->ready_last = NULL;
 	ch->n_ready = 0;
 	for (ferry_future *f = ch->pending; f; f = f->next)
 		p->link.n_pending--;
-	fy_pending_fail(p, ch, &ch->pending, &ch->pending_last, status, detail);
-	fy_stream_out_fail_all(p, ch, status, detail);
+	fy_pending_fail(&p->link, ch, &ch->pending, &ch->pending_last, status, detail);
+	fy_stream_out_fail_all(&p->link, ch, status, detail);
 	fy_queued_fail(p, ch, status, detail);
-	fy_bulk_gone(p, ch);
+	fy_bulk_gone(&p->bulk, ch);
 	fy_agree_give_up(p);
-	fy_call_fail(p, ch->rank, status, detail);
+	fy_call_fail(&p->link, ch->rank, status, detail);
 	tell_gone(p, ch);
 	fy_room_tell(p->link.engine);
 }
@@ -138,8 +138,8 @@ void fy_gone_end(struct fy_progress *p, struct fy_channel *ch, int status, const
 void fy_gone_sweep(struct fy_progress *p)
 {
 	struct fy_channel *ch;
-	while ((ch = p->broken)) {
-		p->broken = ch->broken_next;
+	while ((ch = p->link.broken)) {
+		p->link.broken = ch->broken_next;
 		end_all(p, ch, ch->broken_why ? ch->broken_why : "that rank is gone");
 		free(ch->broken_why);
 		ch->broken_why = NULL;
@@ -159,7 +159,7 @@ void fy_gone_refuse_batch(struct fy_progress *p, struct fy_channel *ch, uint32_t
 		return;
 	}
 	ch->refused[ch->n_refused++] = (struct fy_refused){ seq, index, FERRY_EDECODE, 0 };
-	fy_channel_owe(p, ch);
-	fy_call_fail(p, ch->rank, FERRY_EDECODE,
+	fy_channel_owe(&p->link, ch);
+	fy_call_fail(&p->link, ch->rank, FERRY_EDECODE,
 	             "a batch of that rank could not be read: the reply may have been in it");
 }

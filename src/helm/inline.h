@@ -14,6 +14,7 @@
 #include "wire/record.h"
 
 struct fy_handler;
+struct fy_progress;
 
 /* What inline code of the program needs: a view, memory to keep it, the tag of what it posts.
  * (`inline` is a keyword.) */

@@ -126,7 +126,7 @@ static void tell(struct fy_progress *p, int neighbour, int rank, const struct fy
 	ch->news =
 		(struct fy_agree_news){ .closer = c->rank, .fences = c->fences, .awaited = *list };
 	ch->news_owed = true;
-	fy_channel_owe(p, ch);
+	fy_channel_owe(&p->link, ch);
 	c->told[neighbour] = true;
 	c->told_last[neighbour] = *list;
 }

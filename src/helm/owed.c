@@ -21,7 +21,7 @@ static void put_give(struct fy_progress *p, struct fy_channel *ch)
 {
 	uint64_t unused = ch->limit - ch->spent, amount = unused - p->link.credit.first;
 	bool more = !ch->queue && unused > p->link.credit.first;
-	ch->give_owed = more && !fy_control_put(p, ch, FY_OP_GIVE, &amount, sizeof amount);
+	ch->give_owed = more && !fy_control_put(&p->link, ch, FY_OP_GIVE, &amount, sizeof amount);
 	if (!more || ch->give_owed)
 		return;
 	ch->spent += amount;
@@ -31,7 +31,7 @@ static void put_give(struct fy_progress *p, struct fy_channel *ch)
 static void put_all(struct fy_progress *p, struct fy_channel *ch)
 {
 	while (ch->n_refused &&
-	       fy_control_put(p, ch, FY_OP_REFUSED, &ch->refused[ch->n_refused - 1],
+	       fy_control_put(&p->link, ch, FY_OP_REFUSED, &ch->refused[ch->n_refused - 1],
 	                      sizeof ch->refused[0]))
 		ch->n_refused--;
 	/* before acknowledgements of what came behind: they count what is left */
@@ -39,21 +39,21 @@ static void put_all(struct fy_progress *p, struct fy_channel *ch)
 		return;
 	/* Before the acknowledgements of streams: a refusal takes its future out before the count
 	 * completes the rest. */
-	if (ch->grants_owed && !fy_grants_put(p, ch))
+	if (ch->grants_owed && !fy_grants_put(&p->bulk, ch))
 		return;
-	if (ch->stream_ack_owed && !fy_stream_in_put_acks(p, ch))
+	if (ch->stream_ack_owed && !fy_stream_in_put_acks(&p->link, ch))
 		return;
 	if (ch->news_owed) /* before what says that all have joined */
 		ch->news_owed =
-			!fy_control_put(p, ch, FY_OP_AGREE_NEWS, &ch->news, sizeof ch->news);
+			!fy_control_put(&p->link, ch, FY_OP_AGREE_NEWS, &ch->news, sizeof ch->news);
 	if (ch->up_owed)
-		ch->up_owed = !fy_control_put(p, ch, FY_OP_AGREE_UP, &ch->up, sizeof ch->up);
+		ch->up_owed = !fy_control_put(&p->link, ch, FY_OP_AGREE_UP, &ch->up, sizeof ch->up);
 	if (ch->down_owed)
 		ch->down_owed =
-			!fy_control_put(p, ch, FY_OP_AGREE_DOWN, &ch->down, sizeof ch->down);
+			!fy_control_put(&p->link, ch, FY_OP_AGREE_DOWN, &ch->down, sizeof ch->down);
 	uint64_t zero = 0;
 	if (ch->recall_owed)
-		ch->recall_owed = !fy_control_put(p, ch, FY_OP_RECALL, &zero, sizeof zero);
+		ch->recall_owed = !fy_control_put(&p->link, ch, FY_OP_RECALL, &zero, sizeof zero);
 	if (ch->give_owed)
 		put_give(p, ch);
 }

@@ -45,8 +45,8 @@
 
 bool fy_policy_is_under_way(const struct fy_progress *p)
 {
-	return p->link.n_flying || !fy_bulk_is_quiet(p) || p->link.dirty || p->commands.press ||
-	       (p->close.finished && p->receives.n_posted);
+	return p->link.n_flying || !fy_bulk_is_quiet(&p->bulk) || p->link.dirty ||
+	       p->commands.press || (p->close.finished && p->receives.n_posted);
 }
 
 /* The time between two looks, longer and longer while they find nothing. */

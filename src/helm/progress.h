@@ -53,7 +53,6 @@ struct fy_progress {
 	struct fy_receives receives;
 	struct fy_gaps gaps;
 	struct fy_losses losses;
-	struct fy_channel *broken; /* gone, and what waits for them has not ended yet */
 	struct fy_bulk bulk;
 	struct fy_handlers handlers;
 	struct fy_inline inside;

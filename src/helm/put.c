@@ -61,14 +61,14 @@ void fy_put_fail(struct fy_progress *p, const struct fy_record *r, int status, c
 	if (future)
 		fy_future_complete(future, status, detail);
 	if (message)
-		fy_release_body(p, (int)r->rank, message);
+		fy_release_body(&p->link, (int)r->rank, message);
 }
 
 static void await_stream(struct fy_progress *p, struct fy_stream_out *s, ferry_future *future,
                          uint32_t stream)
 {
 	future->id = s->sent;
-	fy_pending_await(p, future, fy_put_tagged(p, stream));
+	fy_pending_await(&p->link, future, fy_put_tagged(p, stream));
 	fy_list_append(s->first, s->last, future);
 }
 
@@ -85,19 +85,19 @@ static enum fy_put put_inline(struct fy_progress *p, struct fy_channel *ch,
 {
 	uint32_t flags = o->kind | o->flags | (o->kind == FY_KIND_CALL ? FY_EXT : 0) | o->nbytes;
 	uint32_t size = fy_record_size(flags);
-	if (!fy_credit_admits(p, ch, size) ||
+	if (!fy_credit_admits(&p->link, ch, size) ||
 	    (o->kind == FY_KIND_CALL && p->link.calls.open >= p->link.calls.max))
 		return FY_PUT_NO_ROOM;
-	struct fy_record *r = fy_channel_reserve(p, ch, size);
-	struct fy_stream_out *s = fy_stream_out_find(p, ch, o->stream & FY_STREAM, false);
+	struct fy_record *r = fy_channel_reserve(&p->link, ch, size);
+	struct fy_stream_out *s = fy_stream_out_find(&p->link, ch, o->stream & FY_STREAM, false);
 	if (!r || (s && !fy_stream_out_room(ch, s)))
 		return FY_PUT_NO_ROOM;
-	uint64_t id = o->kind == FY_KIND_CALL ? fy_call_open(p, o->future, ch->rank) : 0;
+	uint64_t id = o->kind == FY_KIND_CALL ? fy_call_open(&p->link, o->future, ch->rank) : 0;
 	if (o->kind == FY_KIND_CALL && !id)
 		return FY_PUT_NO_ROOM;
 	if (o->future && !fy_future_depart(o->future)) {
 		if (id)
-			fy_call_close(p, id, ch->rank);
+			fy_call_close(&p->link, id, ch->rank);
 		return FY_PUT_CANCELLED;
 	}
 	if (s) {
@@ -117,7 +117,7 @@ static enum fy_put put_inline(struct fy_progress *p, struct fy_channel *ch,
 	else if (o->nbytes)
 		/* A body, then. NOLINTNEXTLINE(clang-analyzer-core.NonNullParamChecker) */
 		memcpy(fy_record_data(r), o->body, o->nbytes);
-	fy_channel_commit(p, ch, size);
+	fy_channel_commit(&p->link, ch, size);
 	fy_credit_spend(ch, size);
 	p->link.counts.issued[fy_record_tag_colour(o->stream, p->link.counts.colour)]++;
 	return FY_PUT_DONE;
@@ -132,28 +132,28 @@ static enum fy_put put_message(struct fy_progress *p, struct fy_channel *ch, str
 		o->flags = o->message->n_attachments ? FY_ATTACHED : 0;
 		done = put_inline(p, ch, o);
 		if (done == FY_PUT_DONE)
-			fy_release_body(p, ch->rank, o->message);
+			fy_release_body(&p->link, ch->rank, o->message);
 		return done;
 	}
 	if ((o->kind == FY_KIND_CALL && p->link.calls.open >= p->link.calls.max) ||
-	    !fy_outbound_admits(p, ch, o->message))
+	    !fy_outbound_admits(&p->bulk, ch, o->message))
 		/* before it departs: until then a cancel keeps it from being sent */
 		return FY_PUT_NO_ROOM;
-	uint64_t id = o->kind == FY_KIND_CALL ? fy_call_open(p, o->future, ch->rank) : 0;
+	uint64_t id = o->kind == FY_KIND_CALL ? fy_call_open(&p->link, o->future, ch->rank) : 0;
 	if (o->kind == FY_KIND_CALL && !id)
 		return FY_PUT_NO_ROOM;
 	if (o->future && !fy_future_depart(o->future)) {
 		if (id)
-			fy_call_close(p, id, ch->rank);
+			fy_call_close(&p->link, id, ch->rank);
 		return FY_PUT_CANCELLED;
 	}
-	if (fy_outbound_announce(p, ch, o->message, o->kind, o->stream, id,
+	if (fy_outbound_announce(&p->bulk, ch, o->message, o->kind, o->stream, id,
 	                         id ? NULL : o->future)) {
 		p->link.counts.issued[fy_record_tag_colour(o->stream, p->link.counts.colour)]++;
 		return FY_PUT_DONE;
 	}
 	if (id)
-		fy_call_close(p, id, ch->rank);
+		fy_call_close(&p->link, id, ch->rank);
 	return FY_PUT_NO_ROOM;
 }
 

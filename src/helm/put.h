@@ -40,7 +40,7 @@ static inline __attribute__((always_inline)) void
 fy_put_await(struct fy_progress *p, struct fy_channel *ch, ferry_future *future, uint32_t stream)
 {
 	future->id = fy_channel_place(ch);
-	fy_pending_await(p, future, fy_put_tagged(p, stream));
+	fy_pending_await(&p->link, future, fy_put_tagged(p, stream));
 	fy_list_append(ch->pending, ch->pending_last, future);
 	ch->open->flags |= FY_BATCH_WANTS_ACK;
 	p->link.n_pending++;

@@ -105,7 +105,7 @@ void fy_receives_free(struct fy_progress *p)
 	for (unsigned i = 0; i < FY_OPS_HASHED; i++)
 		fy_handlers_free_list(&p->handlers.hashed[i]);
 	while (p->bulk.memory_handlers)
-		fy_memory_set(p, p->bulk.memory_handlers->op, NULL, NULL);
+		fy_memory_set(&p->bulk, p->bulk.memory_handlers->op, NULL, NULL);
 	for (unsigned i = 0; p->close.clean && p->receives.array && i < p->receives.n; i++)
 		free(p->receives.array[i].buffer);
 	while (p->close.clean && p->receives.extra) {

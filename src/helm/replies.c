@@ -54,7 +54,7 @@ bool fy_replies_put_bytes(struct fy_progress *p, int rank, uint64_t call_id,
 	uint32_t head = error ? (uint32_t)sizeof *error : 0;
 	uint32_t word = FY_KIND_REPLY | FY_EXT | (error ? FY_ERROR : 0) | (head + nbytes),
 		 size = fy_record_size(word);
-	struct fy_record *r = ch ? fy_channel_reserve(p, ch, size) : NULL;
+	struct fy_record *r = ch ? fy_channel_reserve(&p->link, ch, size) : NULL;
 	if (!r)
 		return false;
 	fy_record_clear_end(r, size);
@@ -64,7 +64,7 @@ bool fy_replies_put_bytes(struct fy_progress *p, int rank, uint64_t call_id,
 		memcpy(fy_record_data(r), error, head);
 	if (nbytes)
 		memcpy(fy_record_data(r) + head, body, nbytes);
-	fy_channel_commit(p, ch, size);
+	fy_channel_commit(&p->link, ch, size);
 	p->link.counts.issued[fy_record_tag_colour(tag, p->link.counts.colour)]++;
 	return true;
 }
@@ -76,14 +76,14 @@ static bool put_reply_folded(struct fy_progress *p, struct fy_channel *ch,
 	uint32_t word =
 		FY_KIND_REPLY | FY_EXT | (m->n_attachments ? FY_ATTACHED : 0) | (uint32_t)folded;
 	uint32_t size = fy_record_size(word);
-	struct fy_record *r = fy_channel_reserve(p, ch, size);
+	struct fy_record *r = fy_channel_reserve(&p->link, ch, size);
 	if (!r)
 		return false;
 	fy_record_clear_end(r, size);
 	*r = (struct fy_record){ word, m->op, (uint32_t)ch->rank, request->answer_tag };
 	fy_record_set_ext(r, request->call_id);
 	fy_fold_write(m, fy_record_data(r));
-	fy_channel_commit(p, ch, size);
+	fy_channel_commit(&p->link, ch, size);
 	p->link.counts.issued[fy_record_tag_colour(request->answer_tag, p->link.counts.colour)]++;
 	return true;
 }
@@ -101,8 +101,8 @@ static bool put_answer(struct fy_progress *p, struct fy_channel *ch, ferry_messa
 	size_t folded = fy_fold_size(m);
 	if (folded <= FY_REPLY_ROOM)
 		return put_reply_folded(p, ch, request, folded);
-	if (!fy_outbound_announce(p, ch, m, FY_KIND_REPLY, request->answer_tag, request->call_id,
-	                          NULL))
+	if (!fy_outbound_announce(&p->bulk, ch, m, FY_KIND_REPLY, request->answer_tag,
+	                          request->call_id, NULL))
 		return false;
 	request->answer = NULL; /* its reference went over */
 	p->link.counts.issued[fy_record_tag_colour(request->answer_tag, p->link.counts.colour)]++;

@@ -22,15 +22,15 @@ void fy_sends_all(struct fy_progress *p)
 		ch->on_dirty = false;
 		if (ch->control_owed)
 			fy_owed_put(p, ch);
-		if (!fy_channel_send(p, ch) && !ch->gone)
-			fy_channel_mark(p, ch);
+		if (!fy_channel_send(&p->link, ch) && !ch->gone)
+			fy_channel_mark(&p->link, ch);
 		ch = next;
 	}
 }
 
 void fy_sends_test(struct fy_progress *p)
 {
-	if (fy_unlikely(p->broken))
+	if (fy_unlikely(p->link.broken))
 		fy_gone_sweep(p);
 	if (fy_unlikely(p->losses.n_telling))
 		fy_gone_test_telling(p);
@@ -38,7 +38,7 @@ void fy_sends_test(struct fy_progress *p)
 		return;
 	for (struct fy_channel *ch = p->link.all; ch; ch = ch->all_next) {
 		if (ch->flight)
-			fy_channel_test_flight(p, ch);
+			fy_channel_test_flight(&p->link, ch);
 		if (ch->unsent)
 			fy_gone_unsent(p, ch);
 	}

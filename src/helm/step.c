@@ -50,7 +50,7 @@ bool fy_step_once(struct fy_progress *p, bool user_code)
 	if (fy_load_relaxed_ptr(&engine->commands.head) || p->commands.first)
 		fy_command_step(p);
 	if (fy_load_relaxed_ptr(&engine->accounts.head))
-		fy_credit_collect(p);
+		fy_credit_collect(&p->link);
 	if (fy_load_relaxed_ptr(&engine->tasks.head) || p->link.tasks.first)
 		fy_inline_run_tasks(p);
 	fy_arrivals_look(p);
@@ -72,10 +72,10 @@ bool fy_step_once(struct fy_progress *p, bool user_code)
 	if (p->link.dirty && (p->bulk.n_out || p->bulk.landing.first))
 		/* neither an announcement nor a reply waits for a chunk to be copied */
 		fy_sends_all(p);
-	fy_bulk_step(p);
+	fy_bulk_step(&p->bulk);
 	if (p->link.released.first)
 		fy_deliver_released(p);
-	fy_blocks_step(p); /* what handlers gave back just now is within the budget, too */
+	fy_blocks_step(&p->bulk); /* what handlers gave back just now is within the budget, too */
 	if (p->starts && p->starts->under_way &&
 	    p->starts->ops->step(p->starts, !p->link.worked, p->link.user_code))
 		p->link.worked = true;

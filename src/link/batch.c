@@ -9,44 +9,44 @@
 #include <stdlib.h>
 
 #include "base/order.h"
-#include "helm/progress.h"
+#include "link/link.h"
 #include "wire/header.h"
 
 #define POOL_MAX 64u
 
-struct fy_batch *fy_batch_get(struct fy_progress *p)
+struct fy_batch *fy_batch_get(struct fy_link *link)
 {
-	struct fy_batch *b = p->link.pool.first;
+	struct fy_batch *b = link->pool.first;
 	if (b) {
-		p->link.pool.first = b->next;
-		p->link.pool.n--;
+		link->pool.first = b->next;
+		link->pool.n--;
 	} else if (!(b = aligned_alloc(FY_CACHE_LINE, sizeof *b))) {
 		return NULL;
 	}
 	b->next = NULL;
 	b->fill = sizeof(struct fy_batch_header);
 	b->nrecords = 0;
-	b->flags = p->link.counts.colour ? FY_BATCH_COLOUR : 0;
+	b->flags = link->counts.colour ? FY_BATCH_COLOUR : 0;
 	b->charged = false;
 	return b;
 }
 
-void fy_batch_put(struct fy_progress *p, struct fy_batch *b)
+void fy_batch_put(struct fy_link *link, struct fy_batch *b)
 {
-	if (p->link.pool.n >= POOL_MAX) {
+	if (link->pool.n >= POOL_MAX) {
 		free(b);
 		return;
 	}
-	b->next = p->link.pool.first;
-	p->link.pool.first = b;
-	p->link.pool.n++;
+	b->next = link->pool.first;
+	link->pool.first = b;
+	link->pool.n++;
 }
 
-void fy_batch_drop_all(struct fy_progress *p, struct fy_batch **list)
+void fy_batch_drop_all(struct fy_link *link, struct fy_batch **list)
 {
 	while (*list) {
 		struct fy_batch *b = *list;
 		*list = b->next;
-		fy_batch_put(p, b);
+		fy_batch_put(link, b);
 	}
 }

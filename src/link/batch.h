@@ -9,7 +9,7 @@
 #include "port/port.h"
 #include "wire/header.h"
 
-struct fy_progress;
+struct fy_link;
 
 /* Batches that are free. */
 struct fy_pool {
@@ -27,8 +27,8 @@ struct fy_batch {
 	uint64_t spent; /* once closed: by it and all before it */
 	FY_ALIGNED char bytes[FY_BATCH_BYTES];
 };
-struct fy_batch *fy_batch_get(struct fy_progress *p);
-void fy_batch_put(struct fy_progress *p, struct fy_batch *b);
-void fy_batch_drop_all(struct fy_progress *p, struct fy_batch **list);
+struct fy_batch *fy_batch_get(struct fy_link *link);
+void fy_batch_put(struct fy_link *link, struct fy_batch *b);
+void fy_batch_drop_all(struct fy_link *link, struct fy_batch **list);
 
 #endif

@@ -7,7 +7,7 @@
 
 #include "ferry.h"
 
-struct fy_progress;
+struct fy_link;
 
 /* Calls that await their reply: a table of slots. */
 struct fy_calls {
@@ -22,9 +22,9 @@ struct fy_call {
 	int rank;
 };
 
-uint64_t fy_call_open(struct fy_progress *p, ferry_future *future, int rank); /* 0: no memory */
-ferry_future *fy_call_close(struct fy_progress *p, uint64_t id, int rank);    /* NULL: not open */
-ferry_future *fy_call_close_found(struct fy_progress *p, struct fy_call *c);
+uint64_t fy_call_open(struct fy_link *link, ferry_future *future, int rank); /* 0: no memory */
+ferry_future *fy_call_close(struct fy_link *link, uint64_t id, int rank);    /* NULL: not open */
+ferry_future *fy_call_close_found(struct fy_link *link, struct fy_call *c);
 static inline struct fy_call *fy_call_find(const struct fy_calls *calls, uint64_t id, int rank)
 {
 	uint32_t i = (uint32_t)id - 1;
@@ -39,9 +39,9 @@ static inline ferry_future *fy_call_peek(const struct fy_calls *calls, uint64_t 
 	return c ? c->future : NULL;
 }
 /* rank FERRY_ALL: every one */
-void fy_call_fail(struct fy_progress *p, int rank, int status, const char *detail);
+void fy_call_fail(struct fy_link *link, int rank, int status, const char *detail);
 /* A call's reply is complete; takes its reference over. */
-void fy_call_reply(struct fy_progress *p, int rank, uint64_t call_id, ferry_message *reply,
+void fy_call_reply(struct fy_link *link, int rank, uint64_t call_id, ferry_message *reply,
                    unsigned colour);
 
 #endif

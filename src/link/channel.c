@@ -16,7 +16,7 @@
 #include "ferry.h"
 #include "base/list.h"
 #include "base/log.h"
-#include "helm/progress.h"
+#include "link/link.h"
 #include "link/batch.h"
 #include "link/credit.h"
 #include "link/failure.h"
@@ -35,30 +35,30 @@
 /* a port that refuses sends for so long will not take them any more */
 #define REFUSALS_LAST FERRY_S(1)
 
-void fy_channel_mark(struct fy_progress *p, struct fy_channel *ch)
+void fy_channel_mark(struct fy_link *link, struct fy_channel *ch)
 {
 	if (ch->on_dirty)
 		return;
 	ch->on_dirty = true;
-	ch->dirty_next = p->link.dirty;
-	p->link.dirty = ch;
+	ch->dirty_next = link->dirty;
+	link->dirty = ch;
 }
 
-void fy_channel_owe(struct fy_progress *p, struct fy_channel *ch)
+void fy_channel_owe(struct fy_link *link, struct fy_channel *ch)
 {
 	ch->control_owed = true;
-	fy_channel_mark(p, ch);
+	fy_channel_mark(link, ch);
 }
 
-void fy_channel_break(struct fy_progress *p, struct fy_channel *ch, int status, const char *text)
+void fy_channel_break(struct fy_link *link, struct fy_channel *ch, int status, const char *text)
 {
 	if (ch->gone)
 		return;
 	ch->gone = status;
 	ch->fast_end = NULL; /* the drain looks as it does for any slow record */
 	ch->broken_why = strdup(text);
-	ch->broken_next = p->broken;
-	p->broken = ch;
+	ch->broken_next = link->broken;
+	link->broken = ch;
 }
 
 static void open_fill_back(struct fy_channel *ch)
@@ -68,9 +68,9 @@ static void open_fill_back(struct fy_channel *ch)
 	ch->open->spent = ch->spent;
 }
 
-void fy_channel_ask(struct fy_progress *p, struct fy_channel *ch)
+void fy_channel_ask(struct fy_link *link, struct fy_channel *ch)
 {
-	if (ch->gone || ch->bye_owed || !fy_channel_reserve(p, ch, 0))
+	if (ch->gone || ch->bye_owed || !fy_channel_reserve(link, ch, 0))
 		return;
 	ch->open->flags |= FY_BATCH_WANTS_ACK;
 	ch->limit_owed = true; /* also without a record */
@@ -89,15 +89,15 @@ void fy_channel_close_batch(struct fy_channel *ch)
 	ch->n_ready++;
 }
 
-struct fy_record *fy_channel_reserve_slow(struct fy_progress *p, struct fy_channel *ch,
+struct fy_record *fy_channel_reserve_slow(struct fy_link *link, struct fy_channel *ch,
                                           uint32_t size)
 {
 	if (ch->open && size > (size_t)(fy_channel_open_end(ch) - ch->fill)) {
 		fy_channel_close_batch(ch);
-		fy_channel_send_full(p, ch);
+		fy_channel_send_full(link, ch);
 	}
 	if (!ch->open) {
-		ch->open = fy_batch_get(p);
+		ch->open = fy_batch_get(link);
 		if (!ch->open)
 			return NULL;
 		ch->fill = ch->open->bytes + ch->open->fill;
@@ -105,21 +105,21 @@ struct fy_record *fy_channel_reserve_slow(struct fy_progress *p, struct fy_chann
 		ch->fast_end = NULL;
 		ch->fast_records = 0;
 	}
-	fy_channel_mark(p, ch);
+	fy_channel_mark(link, ch);
 	return (struct fy_record *)(void *)ch->fill;
 }
 
 /* Is a batch owed even though no record is in it? */
-static bool owes_header(struct fy_progress *p, struct fy_channel *ch)
+static bool owes_header(struct fy_link *link, struct fy_channel *ch)
 {
-	bool in_a_hurry = !p->link.worked || ch->ack_age >= ACK_AGE_MAX;
+	bool in_a_hurry = !link->worked || ch->ack_age >= ACK_AGE_MAX;
 	if (ch->ack_owed && !in_a_hurry)
 		ch->ack_age++;
 	return (ch->ack_owed && in_a_hurry) || ch->limit_owed || (ch->bye_owed && !ch->bye_sent) ||
 	       ch->hungry;
 }
 
-static void stamp(struct fy_progress *p, struct fy_channel *ch, struct fy_batch *b)
+static void stamp(struct fy_link *link, struct fy_channel *ch, struct fy_batch *b)
 {
 	struct fy_batch_header *h = (struct fy_batch_header *)(void *)b->bytes;
 	bool last = ch->bye_owed && !ch->ready->next && !ch->open && !ch->has_queue &&
@@ -138,7 +138,7 @@ static void stamp(struct fy_progress *p, struct fy_channel *ch, struct fy_batch 
 		 * there yet */
 		.spent = b->spent,
 	};
-	(void)p;
+	(void)link;
 }
 
 static void stamped_and_gone(struct fy_channel *ch, const struct fy_batch *b)
@@ -156,25 +156,25 @@ static void stamped_and_gone(struct fy_channel *ch, const struct fy_batch *b)
 }
 
 /* Nothing was started, so no number was given away: the same batch is tried again, for a while. */
-static void send_refused(struct fy_progress *p, struct fy_channel *ch)
+static void send_refused(struct fy_link *link, struct fy_channel *ch)
 {
 	char why[256];
 	if (!ch->refusals++)
-		ch->refused_since = p->link.now;
-	else if (p->link.now - ch->refused_since > REFUSALS_LAST) {
+		ch->refused_since = link->now;
+	else if (link->now - ch->refused_since > REFUSALS_LAST) {
 		snprintf(why, sizeof why, "MPI takes no batch to rank %d any more: %s", ch->rank,
-		         p->link.port->ops->error(p->link.port));
-		fy_channel_break(p, ch, FERRY_EMPI, why);
+		         link->port->ops->error(link->port));
+		fy_channel_break(link, ch, FERRY_EMPI, why);
 	}
 }
 
-static bool send_first_ready(struct fy_progress *p, struct fy_channel *ch)
+static bool send_first_ready(struct fy_link *link, struct fy_channel *ch)
 {
 	struct fy_batch *b = ch->ready;
-	stamp(p, ch, b);
-	if (p->link.port->ops->send(p->link.port, ch->rank, FY_TAG_BATCH, b->bytes, b->fill,
-	                            &b->request) != 0) {
-		send_refused(p, ch);
+	stamp(link, ch, b);
+	if (link->port->ops->send(link->port, ch->rank, FY_TAG_BATCH, b->bytes, b->fill,
+	                          &b->request) != 0) {
+		send_refused(link, ch);
 		return false;
 	}
 	stamped_and_gone(ch, b);
@@ -184,63 +184,64 @@ static bool send_first_ready(struct fy_progress *p, struct fy_channel *ch)
 	b->next = NULL;
 	fy_list_append(ch->flight, ch->flight_last, b);
 	ch->n_flight++;
-	p->link.n_flying++;
-	p->link.stats.batches_sent++;
-	p->link.stats.bytes_sent += b->fill;
+	link->n_flying++;
+	link->stats.batches_sent++;
+	link->stats.bytes_sent += b->fill;
 	return true;
 }
 
 /* Its number is missing over there, and what comes later waits for it: the peer is gone for us. Not
  * at once, for somebody may be about to put a record: at the end of the step, when nobody is in the
  * middle of anything. */
-static void not_sent(struct fy_progress *p, struct fy_channel *ch, struct fy_batch *b)
+static void not_sent(struct fy_link *link, struct fy_channel *ch, struct fy_batch *b)
 {
-	const char *text = p->link.port->ops->error(p->link.port);
+	const char *text = link->port->ops->error(link->port);
 	snprintf(b->bytes, FY_BATCH_BYTES, "MPI did not send a batch to rank %d: %s", ch->rank,
 	         text && *text ? text : "it said no more");
 	ch->unsent = b;
-	p->link.stats.mpi_errors++;
-	fy_log(p->link.engine->log, "%s", b->bytes);
+	link->stats.mpi_errors++;
+	fy_log(link->engine->log, "%s", b->bytes);
 }
 
 /* Oldest first: MPI completes them nearly in this order. */
-void fy_channel_test_flight(struct fy_progress *p, struct fy_channel *ch)
+void fy_channel_test_flight(struct fy_link *link, struct fy_channel *ch)
 {
 	bool any = false;
-	while (ch->flight && p->link.port->ops->test(p->link.port, &ch->flight->request)) {
+	while (ch->flight && link->port->ops->test(link->port, &ch->flight->request)) {
 		struct fy_batch *b = ch->flight;
 		fy_list_drop(ch->flight, ch->flight_last);
 		ch->n_flight--;
-		any = p->link.worked = true;
+		any = link->worked = true;
 		if (b->request.status && !ch->unsent) {
-			not_sent(p, ch, b);
+			not_sent(link, ch, b);
 			continue; /* it counts as flying until it has been dealt with */
 		}
-		p->link.n_flying--;
-		fy_batch_put(p, b);
+		link->n_flying--;
+		fy_batch_put(link, b);
 	}
 	if (any && ch->doorbell) /* it may have left only now, after the peer looked */
 		fy_wake_ring(ch->doorbell);
 }
 
 /* A batch is full: it does not wait for the end of the step. */
-void fy_channel_send_full(struct fy_progress *p, struct fy_channel *ch)
+void fy_channel_send_full(struct fy_link *link, struct fy_channel *ch)
 {
 	if (ch->n_flight >= FLIGHT_MAX)
-		fy_channel_test_flight(p, ch);
-	while (ch->ready && ch->n_flight < FLIGHT_MAX && !ch->refusals && send_first_ready(p, ch))
+		fy_channel_test_flight(link, ch);
+	while (ch->ready && ch->n_flight < FLIGHT_MAX && !ch->refusals &&
+	       send_first_ready(link, ch))
 		;
 }
 
-bool fy_channel_send(struct fy_progress *p, struct fy_channel *ch)
+bool fy_channel_send(struct fy_link *link, struct fy_channel *ch)
 {
 	bool sent = false;
-	if (!ch->open && !ch->ready && owes_header(p, ch) && ch->n_flight < FLIGHT_MAX)
-		fy_channel_reserve(p, ch, 0);
+	if (!ch->open && !ch->ready && owes_header(link, ch) && ch->n_flight < FLIGHT_MAX)
+		fy_channel_reserve(link, ch, 0);
 	while (!ch->gone && ch->n_flight < FLIGHT_MAX) {
-		if (!ch->ready && ch->open && (ch->nrecords || owes_header(p, ch)))
+		if (!ch->ready && ch->open && (ch->nrecords || owes_header(link, ch)))
 			fy_channel_close_batch(ch);
-		if (!ch->ready || !send_first_ready(p, ch))
+		if (!ch->ready || !send_first_ready(link, ch))
 			break;
 		sent = true;
 	}
@@ -250,30 +251,30 @@ bool fy_channel_send(struct fy_progress *p, struct fy_channel *ch)
 	       !ch->hungry && !(ch->bye_owed && !ch->bye_sent) && !ch->control_owed;
 }
 
-void fy_channel_new_colour(struct fy_progress *p)
+void fy_channel_new_colour(struct fy_link *link)
 {
-	for (struct fy_channel *ch = p->link.all; ch; ch = ch->all_next) {
+	for (struct fy_channel *ch = link->all; ch; ch = ch->all_next) {
 		if (ch->open && ch->nrecords)
 			fy_channel_close_batch(ch);
 		else if (ch->open)
 			ch->open->flags = (ch->open->flags & ~FY_BATCH_COLOUR) |
-			                  (p->link.counts.colour ? FY_BATCH_COLOUR : 0);
+			                  (link->counts.colour ? FY_BATCH_COLOUR : 0);
 	}
 }
 
-static void channel_free(struct fy_progress *p, struct fy_channel *ch)
+static void channel_free(struct fy_link *link, struct fy_channel *ch)
 {
 	const char *why = "the engine was closed before the receiver confirmed it";
 	if (ch->open)
 		fy_channel_close_batch(ch);
-	fy_batch_drop_all(p, &ch->ready);
+	fy_batch_drop_all(link, &ch->ready);
 	/* What callbacks posted after the last count: on its way, but its acceptance may not
 	 * come back. */
-	fy_pending_fail(p, ch, &ch->pending, &ch->pending_last, FERRY_ESTOPPED, why);
-	fy_stream_out_fail_all(p, ch, FERRY_ESTOPPED, why);
+	fy_pending_fail(link, ch, &ch->pending, &ch->pending_last, FERRY_ESTOPPED, why);
+	fy_stream_out_fail_all(link, ch, FERRY_ESTOPPED, why);
 	while (ch->flight) {
 		/* only after an unclean end: MPI may still read it, so it is left alone */
-		p->link.stats.kept++;
+		link->stats.kept++;
 		ch->flight = ch->flight->next;
 	}
 	while (ch->failures) {
@@ -298,16 +299,16 @@ static void channel_free(struct fy_progress *p, struct fy_channel *ch)
 	free(ch);
 }
 
-void fy_channel_free_all(struct fy_progress *p)
+void fy_channel_free_all(struct fy_link *link)
 {
-	while (p->link.all) {
-		struct fy_channel *ch = p->link.all;
-		p->link.all = ch->all_next;
-		channel_free(p, ch);
+	while (link->all) {
+		struct fy_channel *ch = link->all;
+		link->all = ch->all_next;
+		channel_free(link, ch);
 	}
-	while (p->link.pool.first) {
-		struct fy_batch *b = p->link.pool.first;
-		p->link.pool.first = b->next;
+	while (link->pool.first) {
+		struct fy_batch *b = link->pool.first;
+		link->pool.first = b->next;
 		free(b);
 	}
 }

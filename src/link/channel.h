@@ -18,7 +18,7 @@ struct fy_account;
 struct fy_failure;
 struct fy_inbound;
 struct fy_outbound;
-struct fy_progress;
+struct fy_link;
 struct fy_queued;
 struct fy_record;
 struct fy_slot;
@@ -125,40 +125,40 @@ static inline char *fy_channel_open_end(const struct fy_channel *ch)
 {
 	return ch->open->bytes + FY_BATCH_BYTES;
 }
-void fy_channel_test_flight(struct fy_progress *p, struct fy_channel *ch);
-void fy_channel_send_full(struct fy_progress *p, struct fy_channel *ch);
+void fy_channel_test_flight(struct fy_link *link, struct fy_channel *ch);
+void fy_channel_send_full(struct fy_link *link, struct fy_channel *ch);
 /* What is ready leaves; the open batch too, when there is a place for it. True when nothing is
  * left to be sent. Control that is owed was put before. */
-bool fy_channel_send(struct fy_progress *p, struct fy_channel *ch);
+bool fy_channel_send(struct fy_link *link, struct fy_channel *ch);
 /* Room for a record of `size` in the open batch, credit or not; NULL: no memory. */
-struct fy_record *fy_channel_reserve_slow(struct fy_progress *p, struct fy_channel *ch,
+struct fy_record *fy_channel_reserve_slow(struct fy_link *link, struct fy_channel *ch,
                                           uint32_t size);
-static inline struct fy_record *fy_channel_reserve(struct fy_progress *p, struct fy_channel *ch,
+static inline struct fy_record *fy_channel_reserve(struct fy_link *link, struct fy_channel *ch,
                                                    uint32_t size)
 {
 	if (fy_likely(ch->open && ch->on_dirty &&
 	              size <= (size_t)(ch->open->bytes + FY_BATCH_BYTES - ch->fill)))
 		return (struct fy_record *)(void *)ch->fill;
-	return fy_channel_reserve_slow(p, ch, size);
+	return fy_channel_reserve_slow(link, ch, size);
 }
-static inline void fy_channel_commit(struct fy_progress *p, struct fy_channel *ch, uint32_t size)
+static inline void fy_channel_commit(struct fy_link *link, struct fy_channel *ch, uint32_t size)
 {
-	(void)p;
+	(void)link;
 	ch->fill += size;
 	ch->nrecords++;
 }
 
-void fy_channel_mark(struct fy_progress *p, struct fy_channel *ch);
+void fy_channel_mark(struct fy_link *link, struct fy_channel *ch);
 /* Likewise, and a control word is owed: whoever says so in one of the words for them. */
-void fy_channel_owe(struct fy_progress *p, struct fy_channel *ch);
+void fy_channel_owe(struct fy_link *link, struct fy_channel *ch);
 /* Nothing goes to that peer or comes from it any more: `gone` is that status from now on. What
  * waits for it ends at the end of the step, when nobody is in the middle of anything. */
-void fy_channel_break(struct fy_progress *p, struct fy_channel *ch, int status, const char *text);
+void fy_channel_break(struct fy_link *link, struct fy_channel *ch, int status, const char *text);
 /* The peer is to answer soon, with a batch that may have no records. */
-void fy_channel_ask(struct fy_progress *p, struct fy_channel *ch);
-void fy_channel_free_all(struct fy_progress *p);
+void fy_channel_ask(struct fy_link *link, struct fy_channel *ch);
+void fy_channel_free_all(struct fy_link *link);
 /* Batches that are begun take nothing more: those that follow are of p->colour. */
-void fy_channel_new_colour(struct fy_progress *p);
+void fy_channel_new_colour(struct fy_link *link);
 
 /* Where the next record of the open batch will be: its batch's number, and its own in the
  * lower half. */

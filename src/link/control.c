@@ -11,15 +11,15 @@
 #include "link/channel.h"
 #include "wire/record.h"
 
-bool fy_control_put(struct fy_progress *p, struct fy_channel *ch, uint32_t op, const void *body,
+bool fy_control_put(struct fy_link *link, struct fy_channel *ch, uint32_t op, const void *body,
                     uint32_t nbytes)
 {
 	uint32_t size = fy_record_size(nbytes);
-	struct fy_record *r = fy_channel_reserve(p, ch, size);
+	struct fy_record *r = fy_channel_reserve(link, ch, size);
 	if (!r)
 		return false;
 	*r = (struct fy_record){ FY_KIND_CONTROL | nbytes, op, (uint32_t)ch->rank, 0 };
 	memcpy(r + 1, body, nbytes);
-	fy_channel_commit(p, ch, size);
+	fy_channel_commit(link, ch, size);
 	return true;
 }

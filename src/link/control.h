@@ -6,9 +6,9 @@
 #include <stdint.h>
 
 struct fy_channel;
-struct fy_progress;
+struct fy_link;
 
-bool fy_control_put(struct fy_progress *p, struct fy_channel *ch, uint32_t op, const void *body,
+bool fy_control_put(struct fy_link *link, struct fy_channel *ch, uint32_t op, const void *body,
                     uint32_t nbytes);
 
 #endif

@@ -17,7 +17,7 @@
 #include "base/inbox.h"
 #include "base/list.h"
 #include "base/order.h"
-#include "helm/progress.h"
+#include "link/link.h"
 #include "link/batch.h"
 #include "link/channel.h"
 #include "shared/account.h"
@@ -31,11 +31,11 @@
 /* full ones that wait behind them, before requests stay in their lanes' queue */
 #define READY_MAX 2u
 
-bool fy_credit_admits(struct fy_progress *p, struct fy_channel *ch, uint32_t size)
+bool fy_credit_admits(struct fy_link *link, struct fy_channel *ch, uint32_t size)
 {
 	bool fits = ch->open && size <= (size_t)(fy_channel_open_end(ch) - ch->fill);
 	if (!fits && ch->n_ready >= READY_MAX) {
-		fy_channel_send_full(p, ch);
+		fy_channel_send_full(link, ch);
 		if (ch->n_ready >= READY_MAX)
 			return false;
 	}
@@ -45,8 +45,8 @@ bool fy_credit_admits(struct fy_progress *p, struct fy_channel *ch, uint32_t siz
 		return true;
 	if (!ch->hungry && !ch->hungry_told) {
 		ch->hungry = true;
-		p->link.stats.credit_out++;
-		fy_channel_mark(p, ch);
+		link->stats.credit_out++;
+		fy_channel_mark(link, ch);
 	}
 	return false;
 }
@@ -74,86 +74,86 @@ uint64_t fy_credit_limit(const struct fy_channel *ch)
 }
 
 /* A peer waits for credit, and there is none to give until something is read. */
-bool fy_credit_starved(const struct fy_progress *p)
+bool fy_credit_starved(const struct fy_link *link)
 {
-	for (const struct fy_channel *ch = p->link.all; ch; ch = ch->all_next)
+	for (const struct fy_channel *ch = link->all; ch; ch = ch->all_next)
 		if (ch->peer_hungry && fy_credit_limit(ch) == ch->limit_sent)
 			return true;
 	return false;
 }
 
-static void owe_limit(struct fy_progress *p, struct fy_channel *ch)
+static void owe_limit(struct fy_link *link, struct fy_channel *ch)
 {
 	uint64_t more = fy_credit_limit(ch) - ch->limit_sent;
 	if (more == 0 || ch->gone || ch->bye_sent || (!ch->peer_hungry && more < ch->window / 4))
 		return;
 	ch->limit_owed = true;
-	fy_channel_mark(p, ch);
+	fy_channel_mark(link, ch);
 }
 
-void fy_credit_returned(struct fy_progress *p, struct fy_channel *ch, uint64_t bytes)
+void fy_credit_returned(struct fy_link *link, struct fy_channel *ch, uint64_t bytes)
 {
 	ch->held -= bytes;
-	owe_limit(p, ch);
+	owe_limit(link, ch);
 }
 
 /* A peer that uses its window gets a larger one, from the pool. When the pool
  * is empty, peers that do not use theirs are asked for it. */
-void fy_credit_grow_window(struct fy_progress *p, struct fy_channel *ch, bool hungry,
+void fy_credit_grow_window(struct fy_link *link, struct fy_channel *ch, bool hungry,
                            uint64_t charged)
 {
 	bool busy = hungry || ch->spent_in + ch->window - ch->limit_sent >= ch->window / 2;
-	uint64_t most = p->link.credit.window_max;
+	uint64_t most = link->credit.window_max;
 	if (charged && most > SMALL_BATCHES * charged)
 		most = SMALL_BATCHES * charged;
 	if (busy && ch->window < most) {
 		uint64_t more = ch->window;
 		if (more > most - ch->window)
 			more = most - ch->window;
-		if (more > p->link.credit.pool)
-			more = p->link.credit.pool;
+		if (more > link->credit.pool)
+			more = link->credit.pool;
 		ch->window += more;
-		p->link.credit.pool -= more;
+		link->credit.pool -= more;
 		if (!more && hungry)
-			for (struct fy_channel *other = p->link.all; other; other = other->all_next)
-				if (other != ch && other->window > 2 * p->link.credit.first &&
+			for (struct fy_channel *other = link->all; other; other = other->all_next)
+				if (other != ch && other->window > 2 * link->credit.first &&
 				    !other->recall_owed && !other->gone) {
 					other->recall_owed = true;
-					fy_channel_owe(p, other);
+					fy_channel_owe(link, other);
 				}
 	}
 	ch->peer_hungry |= hungry;
-	owe_limit(p, ch);
+	owe_limit(link, ch);
 }
 
 /* The peer asks for credit that we do not use: all but a first window's worth. */
-void fy_credit_recalled(struct fy_progress *p, struct fy_channel *ch)
+void fy_credit_recalled(struct fy_link *link, struct fy_channel *ch)
 {
 	ch->give_owed = true;
-	fy_channel_owe(p, ch);
+	fy_channel_owe(link, ch);
 }
 
 /* What a peer gives back was counted as spent: the window shrinks by as much. */
-void fy_credit_given(struct fy_progress *p, struct fy_channel *ch, uint64_t amount)
+void fy_credit_given(struct fy_link *link, struct fy_channel *ch, uint64_t amount)
 {
-	if (amount > ch->window - p->link.credit.first || ch->window < p->link.credit.first) {
-		p->link.stats.malformed++;
+	if (amount > ch->window - link->credit.first || ch->window < link->credit.first) {
+		link->stats.malformed++;
 		return;
 	}
 	ch->window -= amount;
-	p->link.credit.pool += amount;
+	link->credit.pool += amount;
 }
 
 /* Memory that the program gave back goes to its sender's credit. */
-void fy_credit_collect(struct fy_progress *p)
+void fy_credit_collect(struct fy_link *link)
 {
-	fy_inbox_each (entry, fy_inbox_take(&p->link.engine->accounts)) {
+	fy_inbox_each (entry, fy_inbox_take(&link->engine->accounts)) {
 		struct fy_account *a = fy_container_of(entry, struct fy_account, entry);
 		fy_store_release_32(&a->dirty, 0);
 		fy_fence_full(); /* what is added after this look finds dirty at 0 */
 		uint64_t returned = fy_load_acquire_64(&a->returned);
-		fy_credit_returned(p, p->link.channels[a->rank], returned - a->seen);
+		fy_credit_returned(link, link->channels[a->rank], returned - a->seen);
 		a->seen = returned;
-		p->link.worked = true;
+		link->worked = true;
 	}
 }

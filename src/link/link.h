@@ -46,9 +46,10 @@ struct fy_link {
 	struct fy_channel **channels; /* by rank, NULL until talked to */
 	struct fy_channel *all;
 	struct fy_channel *dirty;
-	unsigned n_flying;  /* batches that MPI has */
-	unsigned n_streams; /* streams whose records wait for an acknowledgement */
-	unsigned n_pending; /* futures of posts that wait for acceptance */
+	struct fy_channel *broken; /* gone, and what waits for them has not ended yet */
+	unsigned n_flying;         /* batches that MPI has */
+	unsigned n_streams;        /* streams whose records wait for an acknowledgement */
+	unsigned n_pending;        /* futures of posts that wait for acceptance */
 	/* bytes of long bodies that were released since posters were told, and by the last step */
 	uint64_t freed;
 	uint32_t first_seq;

@@ -13,7 +13,7 @@
 
 #include "ferry.h"
 #include "future/future.h"
-#include "helm/progress.h"
+#include "link/link.h"
 #include "link/channel.h"
 #include "link/failure.h"
 #include "shared/engine.h"
@@ -59,14 +59,14 @@ ferry_future *fy_pending_pop(ferry_future **first, ferry_future **last)
 	return f;
 }
 
-void fy_pending_accepted(struct fy_progress *p, struct fy_channel *ch,
+void fy_pending_accepted(struct fy_link *link, struct fy_channel *ch,
                          const struct fy_batch_header *h)
 {
 	while (ch->pending && (int32_t)((uint32_t)(ch->pending->id >> 32) - h->accepted) <= 0) {
-		p->link.n_pending--;
-		fy_pending_complete(p, ch, fy_pending_pop(&ch->pending, &ch->pending_last), 0,
+		link->n_pending--;
+		fy_pending_complete(link, ch, fy_pending_pop(&ch->pending, &ch->pending_last), 0,
 		                    NULL);
-		p->link.worked = true;
+		link->worked = true;
 	}
 	if (h->limit > ch->limit) {
 		ch->limit = h->limit;
@@ -78,7 +78,7 @@ void fy_pending_accepted(struct fy_progress *p, struct fy_channel *ch,
 const char fy_pending_unread[] = "the receiver could not read the batch";
 
 /* Those of a list with an id from `first` on, so many, end badly. How many there were. */
-unsigned fy_pending_refuse(struct fy_progress *p, struct fy_channel *ch, ferry_future **list,
+unsigned fy_pending_refuse(struct fy_link *link, struct fy_channel *ch, ferry_future **list,
                            ferry_future **last, uint64_t first, uint64_t count, int status)
 {
 	ferry_future **at = list, *before = NULL, *f;
@@ -92,15 +92,15 @@ unsigned fy_pending_refuse(struct fy_progress *p, struct fy_channel *ch, ferry_f
 		*at = f->next;
 		if (*last == f)
 			*last = before;
-		fy_pending_complete(p, ch, f, status, fy_pending_unread);
+		fy_pending_complete(link, ch, f, status, fy_pending_unread);
 		n++;
 	}
 	return n;
 }
 
-void fy_pending_fail(struct fy_progress *p, struct fy_channel *ch, ferry_future **first,
+void fy_pending_fail(struct fy_link *link, struct fy_channel *ch, ferry_future **first,
                      ferry_future **last, int status, const char *detail)
 {
 	while (*first)
-		fy_pending_complete(p, ch, fy_pending_pop(first, last), status, detail);
+		fy_pending_complete(link, ch, fy_pending_pop(first, last), status, detail);
 }

@@ -8,7 +8,7 @@
 #include "ferry.h"
 #include "base/order.h"
 #include "future/future.h"
-#include "helm/progress.h"
+#include "link/link.h"
 #include "shared/engine.h"
 #include "wire/record.h"
 
@@ -18,10 +18,10 @@ struct fy_channel;
 __attribute__((noinline)) void fy_pending_complete_seldom(struct fy_channel *ch, ferry_future *f,
                                                           int status, const char *detail);
 
-static inline void fy_pending_complete(struct fy_progress *p, struct fy_channel *ch,
-                                       ferry_future *f, int status, const char *detail)
+static inline void fy_pending_complete(struct fy_link *link, struct fy_channel *ch, ferry_future *f,
+                                       int status, const char *detail)
 {
-	p->link.counts.awaited[fy_record_tag_bit((uint32_t)(uintptr_t)f->extra)]--;
+	link->counts.awaited[fy_record_tag_bit((uint32_t)(uintptr_t)f->extra)]--;
 	if (fy_likely(!status && !(f->flags & FY_FUTURE_IS_FLUSH)))
 		fy_future_complete(f, FERRY_OK, NULL);
 	else
@@ -29,19 +29,19 @@ static inline void fy_pending_complete(struct fy_progress *p, struct fy_channel 
 }
 ferry_future *fy_pending_pop(ferry_future **first, ferry_future **last);
 extern const char fy_pending_unread[];
-unsigned fy_pending_refuse(struct fy_progress *p, struct fy_channel *ch, ferry_future **list,
+unsigned fy_pending_refuse(struct fy_link *link, struct fy_channel *ch, ferry_future **list,
                            ferry_future **last, uint64_t first, uint64_t count, int status);
-void fy_pending_fail(struct fy_progress *p, struct fy_channel *ch, ferry_future **first,
+void fy_pending_fail(struct fy_link *link, struct fy_channel *ch, ferry_future **first,
                      ferry_future **last, int status, const char *detail);
-void fy_pending_accepted(struct fy_progress *p, struct fy_channel *ch,
+void fy_pending_accepted(struct fy_link *link, struct fy_channel *ch,
                          const struct fy_batch_header *h);
 
 /* This future of a post waits for its confirmation. `stream` with a tag. */
-static inline void fy_pending_await(struct fy_progress *p, ferry_future *future, uint32_t stream)
+static inline void fy_pending_await(struct fy_link *link, ferry_future *future, uint32_t stream)
 {
 	future->extra = (void *)(uintptr_t)stream;
 	future->next = NULL;
-	p->link.counts.awaited[fy_record_tag_bit(stream)]++;
+	link->counts.awaited[fy_record_tag_bit(stream)]++;
 }
 
 #endif

@@ -13,21 +13,21 @@
 #include "base/list.h"
 #include "base/order.h"
 #include "future/task.h"
-#include "helm/progress.h"
+#include "link/link.h"
 #include "shared/message.h"
 #include "shared/room.h"
 #include "shared/tasks.h"
 #include "shared/thread.h"
 
-void fy_release_body(struct fy_progress *p, int rank, ferry_message *m)
+void fy_release_body(struct fy_link *link, int rank, ferry_message *m)
 {
 	size_t held = fy_message_held(m);
-	fy_release_message(p, m);
+	fy_release_message(link, m);
 	if (!held)
 		return;
-	fy_room_bodies_lower(p->link.engine, rank, held);
-	p->link.freed += held;
-	p->link.worked = true; /* so that there is a next step, which tells at the latest */
+	fy_room_bodies_lower(link->engine, rank, held);
+	link->freed += held;
+	link->worked = true; /* so that there is a next step, which tells at the latest */
 }
 
 static void release_later(struct fy_task *task)
@@ -35,7 +35,7 @@ static void release_later(struct fy_task *task)
 	fy_message_free(fy_container_of(task, ferry_message, task));
 }
 
-void fy_release_message(struct fy_progress *p, ferry_message *m)
+void fy_release_message(struct fy_link *link, ferry_message *m)
 {
 	if (m->flags & FY_MESSAGE_RECEIVED) {
 		/* passed on: no user code to run, and a request is owed its answer */
@@ -48,12 +48,12 @@ void fy_release_message(struct fy_progress *p, ferry_message *m)
 		fy_message_free(m);
 		return;
 	}
-	if (p->link.user_code) {
-		ferry *before = fy_thread_begin(FY_INLINE, p->link.engine);
+	if (link->user_code) {
+		ferry *before = fy_thread_begin(FY_INLINE, link->engine);
 		fy_message_free(m);
 		fy_thread_end(FY_INLINE, before);
 		return;
 	}
 	m->task.run = release_later;
-	fy_tasks_defer(&p->link.tasks, &m->task);
+	fy_tasks_defer(&link->tasks, &m->task);
 }

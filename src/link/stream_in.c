@@ -12,17 +12,17 @@
 
 #include "ferry.h"
 #include "base/list.h"
-#include "helm/progress.h"
+#include "link/link.h"
 #include "link/channel.h"
 #include "link/control.h"
 #include "wire/bodies.h"
 
-bool fy_stream_in_put_acks(struct fy_progress *p, struct fy_channel *ch)
+bool fy_stream_in_put_acks(struct fy_link *link, struct fy_channel *ch)
 {
 	for (struct fy_stream_in **at = &ch->streams_in; *at;) {
 		struct fy_stream_in *s = *at;
 		struct fy_ack_stream ack = { s->stream, s->owed };
-		if (s->owed && !fy_control_put(p, ch, FY_OP_ACK_STREAM, &ack, sizeof ack))
+		if (s->owed && !fy_control_put(link, ch, FY_OP_ACK_STREAM, &ack, sizeof ack))
 			return false;
 		s->owed = 0;
 		if (s->first) {
@@ -38,10 +38,9 @@ bool fy_stream_in_put_acks(struct fy_progress *p, struct fy_channel *ch)
 	return true;
 }
 
-struct fy_stream_in *fy_stream_in_find(struct fy_progress *p, struct fy_channel *ch,
-                                       uint32_t stream)
+struct fy_stream_in *fy_stream_in_find(struct fy_link *link, struct fy_channel *ch, uint32_t stream)
 {
-	(void)p;
+	(void)link;
 	struct fy_stream_in *s = ch->streams_in;
 	while (s && s->stream != stream)
 		s = s->next;
@@ -57,10 +56,10 @@ struct fy_stream_in *fy_stream_in_find(struct fy_progress *p, struct fy_channel 
 	return s;
 }
 
-struct fy_held *fy_stream_in_hold(struct fy_progress *p, struct fy_channel *ch, uint32_t stream,
+struct fy_held *fy_stream_in_hold(struct fy_link *link, struct fy_channel *ch, uint32_t stream,
                                   unsigned colour, ferry_message *m)
 {
-	struct fy_stream_in *s = fy_stream_in_find(p, ch, stream);
+	struct fy_stream_in *s = fy_stream_in_find(link, ch, stream);
 	struct fy_held *held = s ? calloc(1, sizeof *held) : NULL;
 	if (!held)
 		return NULL;
@@ -70,16 +69,16 @@ struct fy_held *fy_stream_in_hold(struct fy_progress *p, struct fy_channel *ch, 
 	return held;
 }
 
-void fy_stream_in_owe_ack(struct fy_progress *p, struct fy_channel *ch, struct fy_stream_in *s)
+void fy_stream_in_owe_ack(struct fy_link *link, struct fy_channel *ch, struct fy_stream_in *s)
 {
 	s->owed++;
 	ch->stream_ack_owed = true;
-	fy_channel_owe(p, ch);
+	fy_channel_owe(link, ch);
 }
 
-void fy_stream_in_release(struct fy_progress *p, struct fy_channel *ch, uint32_t stream)
+void fy_stream_in_release(struct fy_link *link, struct fy_channel *ch, uint32_t stream)
 {
-	struct fy_released *released = &p->link.released;
+	struct fy_released *released = &link->released;
 	struct fy_stream_in *s = ch->streams_in;
 	while (s && s->stream != stream)
 		s = s->next;

@@ -8,7 +8,7 @@
 #include "ferry.h"
 
 struct fy_channel;
-struct fy_progress;
+struct fy_link;
 struct fy_held;
 
 /* The receiver's side: what cannot be delivered yet, in order. */
@@ -33,14 +33,14 @@ struct fy_held {
 	bool ready;   /* complete: may be delivered when it comes first */
 	bool refused; /* counts, but nothing is delivered */
 };
-bool fy_stream_in_put_acks(struct fy_progress *p, struct fy_channel *ch);
-struct fy_stream_in *fy_stream_in_find(struct fy_progress *p, struct fy_channel *ch,
+bool fy_stream_in_put_acks(struct fy_link *link, struct fy_channel *ch);
+struct fy_stream_in *fy_stream_in_find(struct fy_link *link, struct fy_channel *ch,
                                        uint32_t stream);
-void fy_stream_in_owe_ack(struct fy_progress *p, struct fy_channel *ch, struct fy_stream_in *s);
+void fy_stream_in_owe_ack(struct fy_link *link, struct fy_channel *ch, struct fy_stream_in *s);
 /* Something of a stream that cannot be delivered yet; NULL: no memory. */
-struct fy_held *fy_stream_in_hold(struct fy_progress *p, struct fy_channel *ch, uint32_t stream,
+struct fy_held *fy_stream_in_hold(struct fy_link *link, struct fy_channel *ch, uint32_t stream,
                                   unsigned colour, ferry_message *m);
 /* Something in that stream is ready now: it goes onto link->released. */
-void fy_stream_in_release(struct fy_progress *p, struct fy_channel *ch, uint32_t stream);
+void fy_stream_in_release(struct fy_link *link, struct fy_channel *ch, uint32_t stream);
 
 #endif

@@ -13,7 +13,7 @@
 #include "ferry.h"
 #include "base/list.h"
 #include "future/future.h"
-#include "helm/progress.h"
+#include "link/link.h"
 #include "link/channel.h"
 #include "link/failure.h"
 #include "link/pending.h"
@@ -58,15 +58,15 @@ static void runs_acked(struct fy_stream_out *s, uint32_t count)
 	s->acked = s->runs ? s->runs->number - 1 : s->sent;
 }
 
-static void stream_free(struct fy_progress *p, struct fy_stream_out *s)
+static void stream_free(struct fy_link *link, struct fy_stream_out *s)
 {
 	while (s->runs)
 		drop_first_run(s);
-	p->link.n_streams--;
+	link->n_streams--;
 	free(s);
 }
 
-void fy_stream_out_settle(struct fy_progress *p, struct fy_channel *ch, struct fy_stream_out *s)
+void fy_stream_out_settle(struct fy_link *link, struct fy_channel *ch, struct fy_stream_out *s)
 {
 	struct fy_stream_out **at = &ch->streams_out;
 	if (s->outstanding)
@@ -74,11 +74,11 @@ void fy_stream_out_settle(struct fy_progress *p, struct fy_channel *ch, struct f
 	while (*at != s)
 		at = &(*at)->next;
 	*at = s->next;
-	stream_free(p, s);
+	stream_free(link, s);
 }
 
 /* FY_HELD records among them leave the count: acknowledgements are for the others. */
-void fy_stream_out_refuse(struct fy_progress *p, struct fy_channel *ch, struct fy_stream_out *s,
+void fy_stream_out_refuse(struct fy_link *link, struct fy_channel *ch, struct fy_stream_out *s,
                           const struct fy_refused *r)
 {
 	struct fy_run *before = NULL, *next;
@@ -101,12 +101,12 @@ void fy_stream_out_refuse(struct fy_progress *p, struct fy_channel *ch, struct f
 			free(run);
 		}
 		for (; count; count--, number++) /* which may wrap */
-			fy_pending_refuse(p, ch, &s->first, &s->last, number, 1, r->status);
+			fy_pending_refuse(link, ch, &s->first, &s->last, number, 1, r->status);
 	}
 	runs_acked(s, 0);
 }
 
-struct fy_stream_out *fy_stream_out_find(struct fy_progress *p, struct fy_channel *ch,
+struct fy_stream_out *fy_stream_out_find(struct fy_link *link, struct fy_channel *ch,
                                          uint32_t stream, bool create)
 {
 	struct fy_stream_out *s = ch->streams_out;
@@ -121,31 +121,31 @@ struct fy_stream_out *fy_stream_out_find(struct fy_progress *p, struct fy_channe
 	s->next = ch->streams_out;
 	ch->streams_out = s;
 	ch->fast_end = NULL;
-	p->link.n_streams++;
+	link->n_streams++;
 	return s;
 }
 
-bool fy_stream_out_acked(struct fy_progress *p, struct fy_channel *ch,
+bool fy_stream_out_acked(struct fy_link *link, struct fy_channel *ch,
                          const struct fy_ack_stream *ack, uint32_t *upto)
 {
-	struct fy_stream_out *s = fy_stream_out_find(p, ch, ack->stream, false);
+	struct fy_stream_out *s = fy_stream_out_find(link, ch, ack->stream, false);
 	if (!s || ack->count > s->outstanding) {
-		p->link.stats.malformed++;
+		link->stats.malformed++;
 		return false;
 	}
 	runs_acked(s, ack->count);
 	s->outstanding -= ack->count;
 	*upto = s->acked;
 	while (s->first && (int32_t)((uint32_t)s->first->id - s->acked) <= 0)
-		fy_pending_complete(p, ch, fy_pending_pop(&s->first, &s->last), 0, NULL);
-	fy_stream_out_settle(p, ch, s);
+		fy_pending_complete(link, ch, fy_pending_pop(&s->first, &s->last), 0, NULL);
+	fy_stream_out_settle(link, ch, s);
 	return true;
 }
 
-void fy_stream_out_fail(struct fy_progress *p, struct fy_channel *ch, uint32_t stream,
+void fy_stream_out_fail(struct fy_link *link, struct fy_channel *ch, uint32_t stream,
                         uint32_t number, int status, const char *detail)
 {
-	struct fy_stream_out *s = fy_stream_out_find(p, ch, stream, false);
+	struct fy_stream_out *s = fy_stream_out_find(link, ch, stream, false);
 	ferry_future *before = NULL;
 	for (ferry_future *f = s ? s->first : NULL; f; before = f, f = f->next) {
 		if ((uint32_t)f->id != number)
@@ -153,19 +153,19 @@ void fy_stream_out_fail(struct fy_progress *p, struct fy_channel *ch, uint32_t s
 		*(before ? &before->next : &s->first) = f->next;
 		if (s->last == f)
 			s->last = before;
-		fy_pending_complete(p, ch, f, status, detail);
+		fy_pending_complete(link, ch, f, status, detail);
 		return;
 	}
 	fy_failure_note(ch, stream, status, detail);
 }
 
-void fy_stream_out_fail_all(struct fy_progress *p, struct fy_channel *ch, int status,
+void fy_stream_out_fail_all(struct fy_link *link, struct fy_channel *ch, int status,
                             const char *detail)
 {
 	while (ch->streams_out) {
 		struct fy_stream_out *s = ch->streams_out;
 		ch->streams_out = s->next;
-		fy_pending_fail(p, ch, &s->first, &s->last, status, detail);
-		stream_free(p, s);
+		fy_pending_fail(link, ch, &s->first, &s->last, status, detail);
+		stream_free(link, s);
 	}
 }

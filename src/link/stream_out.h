@@ -9,7 +9,7 @@
 
 struct fy_ack_stream;
 struct fy_channel;
-struct fy_progress;
+struct fy_link;
 struct fy_refused;
 
 /* FY_HELD records of one stream that are not acknowledged and lie one behind the other in
@@ -29,18 +29,18 @@ struct fy_stream_out {
 	struct fy_run *runs, *runs_last; /* where the outstanding ones are, oldest first */
 	ferry_future *first, *last; /* futures of posts among them; future->id is their number */
 };
-void fy_stream_out_refuse(struct fy_progress *p, struct fy_channel *ch, struct fy_stream_out *s,
+void fy_stream_out_refuse(struct fy_link *link, struct fy_channel *ch, struct fy_stream_out *s,
                           const struct fy_refused *r);
-void fy_stream_out_fail_all(struct fy_progress *p, struct fy_channel *ch, int status,
+void fy_stream_out_fail_all(struct fy_link *link, struct fy_channel *ch, int status,
                             const char *detail);
 /* True: `upto` is the number up to which all of that stream are dealt with over there. */
-bool fy_stream_out_acked(struct fy_progress *p, struct fy_channel *ch,
+bool fy_stream_out_acked(struct fy_link *link, struct fy_channel *ch,
                          const struct fy_ack_stream *ack, uint32_t *upto);
 /* The record number `number` of a stream was refused: its future, if it has one, ends
  * with `status`. */
-void fy_stream_out_fail(struct fy_progress *p, struct fy_channel *ch, uint32_t stream,
+void fy_stream_out_fail(struct fy_link *link, struct fy_channel *ch, uint32_t stream,
                         uint32_t number, int status, const char *detail);
-struct fy_stream_out *fy_stream_out_find(struct fy_progress *p, struct fy_channel *ch,
+struct fy_stream_out *fy_stream_out_find(struct fy_link *link, struct fy_channel *ch,
                                          uint32_t stream, bool create);
 /* The next record of the open batch is to be counted: is there memory for that? */
 bool fy_stream_out_room(struct fy_channel *ch, struct fy_stream_out *s);
@@ -52,6 +52,6 @@ static inline void fy_stream_out_count(struct fy_stream_out *s)
 	s->runs_last->count++;
 }
 /* Without anything outstanding it is as before: not counted. */
-void fy_stream_out_settle(struct fy_progress *p, struct fy_channel *ch, struct fy_stream_out *s);
+void fy_stream_out_settle(struct fy_link *link, struct fy_channel *ch, struct fy_stream_out *s);
 
 #endif

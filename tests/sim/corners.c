@@ -1592,12 +1592,12 @@ static void a_question_outlives_a_change_of_colour(void **state)
 	begin(&pair);
 	struct fy_progress *p = pair.sides[0].p;
 	struct fy_channel *ch = fy_peer_get(p, 1);
-	fy_channel_ask(p, ch);
+	fy_channel_ask(&p->link, ch);
 	assert_true(ch->open && !ch->nrecords);
 	for (unsigned n = 1; n <= 2; n++) {
 		unsigned colour = n % 2 ? FY_BATCH_COLOUR : 0;
 		p->link.counts.colour ^= 1;
-		fy_channel_new_colour(p);
+		fy_channel_new_colour(&p->link);
 		assert_int_equal(ch->open->flags, FY_BATCH_WANTS_ACK | colour);
 	}
 	end(&pair);

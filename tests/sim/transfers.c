@@ -154,7 +154,7 @@ static bool idle(void)
 {
 	for (int i = 0; i < RANKS; i++) {
 		struct fy_progress *p = t.engine[i]->progress;
-		if (!fy_bulk_is_quiet(p) || p->link.n_streams || p->link.n_pending ||
+		if (!fy_bulk_is_quiet(&p->bulk) || p->link.n_streams || p->link.n_pending ||
 		    p->link.n_flying || p->link.dirty || fy_lanes_have_work(p) ||
 		    p->link.calls.open)
 			return false;

@@ -254,7 +254,8 @@ static bool has_outstanding(const struct node *node)
 {
 	struct fy_progress *p = node->p;
 	return fy_lanes_have_work(p) || p->queues.first || p->link.n_pending ||
-	       p->link.calls.open || !fy_bulk_is_quiet(p) || node->kept || p->link.tasks.first;
+	       p->link.calls.open || !fy_bulk_is_quiet(&p->bulk) || node->kept ||
+	       p->link.tasks.first;
 }
 
 static void begin_close(struct world *w, struct node *node)

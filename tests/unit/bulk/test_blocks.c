@@ -10,7 +10,7 @@ enum { LENGTH = 100 << 10 };
 
 static void *get(size_t nbytes)
 {
-	void *data = fy_blocks_get(t_helm(0), nbytes, 0);
+	void *data = fy_blocks_get(&t_helm(0)->bulk, nbytes, 0);
 	assert_non_null(data);
 	return data;
 }
@@ -67,12 +67,12 @@ static void what_nobody_wants_goes_after_a_second(void **state)
 	struct fy_progress *p = t_helm(0);
 	(void)state;
 	fy_block_put(t_engines[0], get(LENGTH), LENGTH);
-	fy_blocks_step(p);
+	fy_blocks_step(&p->bulk);
 	p->link.now += FERRY_S(1);
-	fy_blocks_step(p);
+	fy_blocks_step(&p->bulk);
 	assert_true(kept() > 0);
 	p->link.now++;
-	fy_blocks_step(p);
+	fy_blocks_step(&p->bulk);
 	assert_int_equal(kept(), 0);
 	assert_null(p->bulk.blocks.newest);
 	assert_null(p->bulk.blocks.oldest);

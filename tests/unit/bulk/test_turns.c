@@ -25,7 +25,7 @@ static struct fy_flow chunks(uint64_t from, uint64_t end)
 
 static bool is_free(const struct fy_flow *flow)
 {
-	return fy_turns_tag_free(t_helm(0), &turns, flow);
+	return fy_turns_tag_free(&t_helm(0)->bulk, &turns, flow);
 }
 
 static void few_chunks_need_no_look(void **state)
@@ -101,13 +101,13 @@ static void tags_without_a_turn_are_single(void **state)
 {
 	struct fy_flow a = chunks(2, 4);
 	(void)state;
-	assert_true(fy_turns_single(t_helm(0), &turns, 10, 10 + SPAN));
-	assert_false(fy_turns_single(t_helm(0), &turns, 10, 11 + SPAN));
+	assert_true(fy_turns_single(&t_helm(0)->bulk, &turns, 10, 10 + SPAN));
+	assert_false(fy_turns_single(&t_helm(0)->bulk, &turns, 10, 11 + SPAN));
 	fy_turns_take(&turns, &a);
-	assert_true(fy_turns_single(t_helm(0), &turns, 4, 2 + SPAN));
-	assert_false(fy_turns_single(t_helm(0), &turns, 4, 3 + SPAN));
+	assert_true(fy_turns_single(&t_helm(0)->bulk, &turns, 4, 2 + SPAN));
+	assert_false(fy_turns_single(&t_helm(0)->bulk, &turns, 4, 3 + SPAN));
 	a.at.number = 3;
-	assert_true(fy_turns_single(t_helm(0), &turns, 4, 3 + SPAN));
+	assert_true(fy_turns_single(&t_helm(0)->bulk, &turns, 4, 3 + SPAN));
 }
 
 int main(void)

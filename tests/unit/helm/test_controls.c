@@ -78,16 +78,16 @@ static void a_gift_is_all_but_a_first_window(void **state)
 
 static void a_stream_is_acknowledged(void **state)
 {
-	struct fy_stream_out *s = fy_stream_out_find(t_helm(1), in, 7, true);
+	struct fy_stream_out *s = fy_stream_out_find(&t_helm(1)->link, in, 7, true);
 	uint32_t ops[8];
 	(void)state;
 	for (unsigned i = 0; i < 2; i++) {
-		assert_non_null(fy_channel_reserve(t_helm(1), in, 16));
+		assert_non_null(fy_channel_reserve(&t_helm(1)->link, in, 16));
 		assert_true(fy_stream_out_room(in, s));
 		fy_stream_out_count(s);
-		fy_channel_commit(t_helm(1), in, 16);
+		fy_channel_commit(&t_helm(1)->link, in, 16);
 	}
-	fy_stream_in_owe_ack(t_helm(0), out, fy_stream_in_find(t_helm(0), out, 7));
+	fy_stream_in_owe_ack(&t_helm(0)->link, out, fy_stream_in_find(&t_helm(0)->link, out, 7));
 	fy_owed_put(t_helm(0), out);
 	assert_int_equal(carry(ops), 1);
 	assert_int_equal(ops[0], FY_OP_ACK_STREAM);

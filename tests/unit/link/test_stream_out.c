@@ -9,13 +9,13 @@
 /* So many records of the stream, one behind the other in the open batch. */
 static struct fy_stream_out *count(struct fy_channel *ch, uint32_t stream, unsigned n)
 {
-	struct fy_stream_out *s = fy_stream_out_find(t_helm(0), ch, stream, true);
+	struct fy_stream_out *s = fy_stream_out_find(&t_helm(0)->link, ch, stream, true);
 	assert_non_null(s);
 	for (; n; n--) {
-		assert_non_null(fy_channel_reserve(t_helm(0), ch, 16));
+		assert_non_null(fy_channel_reserve(&t_helm(0)->link, ch, 16));
 		assert_true(fy_stream_out_room(ch, s));
 		fy_stream_out_count(s);
-		fy_channel_commit(t_helm(0), ch, 16);
+		fy_channel_commit(&t_helm(0)->link, ch, 16);
 	}
 	return s;
 }
@@ -24,7 +24,7 @@ static void acked(struct fy_channel *ch, uint32_t stream, uint32_t n)
 {
 	struct fy_ack_stream ack = { stream, n };
 	uint32_t upto;
-	fy_stream_out_acked(t_helm(0), ch, &ack, &upto);
+	fy_stream_out_acked(&t_helm(0)->link, ch, &ack, &upto);
 }
 
 static void records_of_one_batch_are_one_run(void **state)
@@ -74,7 +74,7 @@ static void refused_ones_leave_the_count(void **state)
 	struct fy_stream_out *s = count(ch, 7, 4);
 	struct fy_refused r = { .seq = s->runs->seq, .index = 1, .status = FERRY_EDECODE };
 	(void)state;
-	fy_stream_out_refuse(t_helm(0), ch, s, &r); /* all but the first */
+	fy_stream_out_refuse(&t_helm(0)->link, ch, s, &r); /* all but the first */
 	assert_int_equal(s->outstanding, 1);
 	acked(ch, 7, 1);
 	assert_null(ch->streams_out);
@@ -87,7 +87,7 @@ static void a_refusal_is_of_one_batch(void **state)
 	struct fy_stream_out *s = count(ch, 7, 2);
 	struct fy_refused r = { .seq = s->runs->seq + 1, .status = FERRY_EDECODE };
 	(void)state;
-	fy_stream_out_refuse(t_helm(0), ch, s, &r);
+	fy_stream_out_refuse(&t_helm(0)->link, ch, s, &r);
 	assert_int_equal(s->outstanding, 2);
 	assert_int_equal(s->acked, 0);
 }
