@@ -73,6 +73,7 @@ libferry_core_la_SOURCES = \
 	%D%/bulk/memory.h \
 	%D%/bulk/outbound.c \
 	%D%/bulk/outbound.h \
+	%D%/bulk/pair.h \
 	%D%/bulk/sink.c \
 	%D%/bulk/sink.h \
 	%D%/bulk/turns.c \

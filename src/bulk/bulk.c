@@ -51,7 +51,8 @@ uint64_t fy_bulk_held(const struct fy_bulk *bulk)
 		bulk->budget.used[0] -
 		(fy_load_acquire_64(&bulk->link->engine->large_returned) - bulk->budget.seen);
 	for (const struct fy_channel *ch = bulk->link->all; ch; ch = ch->all_next)
-		held += ch->held - (fy_load_acquire_64(&ch->account->returned) - ch->account->seen);
+		held += ch->credit.held - (fy_load_acquire_64(&ch->credit.account->returned) -
+		                           ch->credit.account->seen);
 	return held;
 }
 

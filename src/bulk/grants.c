@@ -29,6 +29,7 @@
 #include "wire/bodies.h"
 #include "wire/record.h"
 #include "link/link.h"
+#include "bulk/pair.h"
 
 /* what is prepaid waits for memory so long, then it is taken and thrown away */
 #define SHORT_LAST FERRY_S(1)
@@ -57,8 +58,9 @@ void fy_grants_owe(struct fy_bulk *bulk, struct fy_inbound *in)
 {
 	in->grant_next = NULL;
 	in->grant_owed = true;
-	*(in->ch->grants_owed ? &in->ch->grants_last->grant_next : &in->ch->grants_owed) = in;
-	in->ch->grants_last = in;
+	*(fy_pair_in(in->ch)->grants_owed ? &fy_pair_in(in->ch)->grants_last->grant_next
+	                                  : &fy_pair_in(in->ch)->grants_owed) = in;
+	fy_pair_in(in->ch)->grants_last = in;
 	fy_channel_owe(bulk->link, in->ch);
 }
 
@@ -127,7 +129,7 @@ static bool grant(struct fy_bulk *bulk, struct fy_inbound *in)
 static bool is_passed(const struct fy_bulk *bulk, int queue, const struct fy_inbound *in)
 {
 	return !in->dead && (queue == NEEDS_NONE ? in->tried_at == bulk->link->stats.steps
-	                                         : in->ch->n_stalled != 0);
+	                                         : fy_pair_in(in->ch)->n_stalled != 0);
 }
 
 /* The first that waits and is not passed. `before` is what stands before it. */
@@ -194,8 +196,8 @@ void fy_grants_step(struct fy_bulk *bulk)
 
 bool fy_grants_put(struct fy_bulk *bulk, struct fy_channel *ch)
 {
-	while (ch->grants_owed) {
-		struct fy_inbound *in = ch->grants_owed;
+	while (fy_pair_in(ch)->grants_owed) {
+		struct fy_inbound *in = fy_pair_in(ch)->grants_owed;
 		struct fy_grant g = { in->xid, in->refused ? in->status : FERRY_OK, 0 };
 		uint32_t size = fy_record_size(sizeof g);
 		struct fy_record *r = fy_channel_reserve(bulk->link, ch, size);
@@ -205,7 +207,7 @@ bool fy_grants_put(struct fy_bulk *bulk, struct fy_channel *ch)
 			                 (uint32_t)ch->rank, 0 };
 		memcpy(fy_record_data(r), &g, sizeof g);
 		fy_channel_commit(bulk->link, ch, size);
-		ch->grants_owed = in->grant_next;
+		fy_pair_in(ch)->grants_owed = in->grant_next;
 		in->grant_owed = false;
 		if (in->refused)
 			fy_inbound_free(bulk, in);

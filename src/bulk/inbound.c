@@ -35,6 +35,7 @@
 #include "shared/message.h"
 #include "wire/bodies.h"
 #include "wire/record.h"
+#include "bulk/pair.h"
 
 #define CHUNK_MIN 4096u /* no peer may cut finer */
 #define LENGTHS_MIN (1u << 20)
@@ -47,13 +48,13 @@ int fy_inbound_share(const struct fy_inbound *in)
 
 static void link_inbound(struct fy_channel *ch, struct fy_inbound *in)
 {
-	in->ch_next = ch->in;
-	in->ch_here = &ch->in;
-	if (ch->in)
-		ch->in->ch_here = &in->ch_next;
-	ch->in = in;
+	in->ch_next = fy_pair_in(ch)->first;
+	in->ch_here = &fy_pair_in(ch)->first;
+	if (fy_pair_in(ch)->first)
+		fy_pair_in(ch)->first->ch_here = &in->ch_next;
+	fy_pair_in(ch)->first = in;
 	if (in->prepaid)
-		ch->prepaid_in += in->total;
+		fy_pair_in(ch)->prepaid += in->total;
 }
 
 static void unlink_inbound(struct fy_inbound *in)
@@ -62,12 +63,12 @@ static void unlink_inbound(struct fy_inbound *in)
 	if (in->ch_next)
 		in->ch_next->ch_here = in->ch_here;
 	if (in->prepaid)
-		in->ch->prepaid_in -= in->total;
+		fy_pair_in(in->ch)->prepaid -= in->total;
 }
 
 static struct fy_inbound *find(struct fy_channel *ch, uint64_t xid)
 {
-	struct fy_inbound *in = ch->in;
+	struct fy_inbound *in = fy_pair_in(ch)->first;
 	while (in && in->xid != xid)
 		in = in->ch_next;
 	return in;
@@ -76,7 +77,7 @@ static struct fy_inbound *find(struct fy_channel *ch, uint64_t xid)
 void fy_inbound_drop_lengths(struct fy_inbound *in)
 {
 	if (in->lengths)
-		in->ch->lengths_held -= 8 * (uint64_t)in->lengths_known;
+		fy_pair_in(in->ch)->lengths_held -= 8 * (uint64_t)in->lengths_known;
 	free(in->lengths);
 	in->lengths = NULL;
 }
@@ -87,7 +88,7 @@ void fy_inbound_free(struct fy_bulk *bulk, struct fy_inbound *in)
 	fy_inbound_drop_lengths(in);
 	if (in->draft)
 		fy_message_free(in->draft);
-	fy_turns_leave(&in->ch->turns_in, &in->flow);
+	fy_turns_leave(&fy_pair_in(in->ch)->turns, &in->flow);
 	if (in->charge)
 		fy_credit_returned(bulk->link, in->ch, in->charge);
 	free(in);
@@ -103,8 +104,8 @@ void fy_inbound_append(struct fy_inbound **first, struct fy_inbound **last, stru
 static void unpark(struct fy_bulk *bulk, struct fy_channel *ch)
 {
 	struct fy_inbound *in;
-	while ((in = ch->parked) && (in->lengths_known == in->n_parts || in->dead)) {
-		fy_list_drop(ch->parked, ch->parked_last);
+	while ((in = fy_pair_in(ch)->parked) && (in->lengths_known == in->n_parts || in->dead)) {
+		fy_list_drop(fy_pair_in(ch)->parked, fy_pair_in(ch)->parked_last);
 		bulk->n_parked--;
 		fy_grants_wait(bulk, in);
 	}
@@ -112,7 +113,7 @@ static void unpark(struct fy_bulk *bulk, struct fy_channel *ch)
 
 static void park(struct fy_bulk *bulk, struct fy_inbound *in)
 {
-	fy_inbound_append(&in->ch->parked, &in->ch->parked_last, in);
+	fy_inbound_append(&fy_pair_in(in->ch)->parked, &fy_pair_in(in->ch)->parked_last, in);
 	bulk->n_parked++;
 	unpark(bulk, in->ch);
 }
@@ -149,7 +150,7 @@ static bool grow_lengths(struct fy_bulk *bulk, struct fy_inbound *in, uint64_t n
 {
 	if (!in->lengths_known)
 		return true;
-	bool may = in->ch->lengths_held + nbytes <= lengths_max(bulk);
+	bool may = fy_pair_in(in->ch)->lengths_held + nbytes <= lengths_max(bulk);
 	uint64_t *lengths =
 		may ? realloc(in->lengths, 8 * (size_t)in->lengths_known + nbytes) : NULL;
 	if (lengths)
@@ -165,7 +166,7 @@ static void keep_lengths(struct fy_bulk *bulk, struct fy_inbound *in, const char
 		unreadable(in, FERRY_ENOMEM);
 		return;
 	}
-	in->ch->lengths_held += nbytes;
+	fy_pair_in(in->ch)->lengths_held += nbytes;
 	memcpy(in->lengths + in->lengths_known, from, nbytes);
 }
 
@@ -193,10 +194,10 @@ static bool announce_ok(const struct fy_bulk *bulk, const struct fy_channel *ch,
 		return false;
 	memcpy(a, fy_record_data(r), sizeof *a);
 	if (a->flags & FY_ANNOUNCE_PREPAID &&
-	    (fy_record_kind(r) == FY_KIND_REPLY || a->total > ch->window ||
-	     ch->prepaid_in > ch->window - a->total))
+	    (fy_record_kind(r) == FY_KIND_REPLY || a->total > ch->credit.window ||
+	     fy_pair_in(ch)->prepaid > ch->credit.window - a->total))
 		return false;
-	return a->n_parts && a->xid >= ch->next_xid_in && a->chunk_bytes >= CHUNK_MIN &&
+	return a->n_parts && a->xid >= fy_pair_in(ch)->next_xid && a->chunk_bytes >= CHUNK_MIN &&
 	       a->chunk_bytes <= bulk->link->port->chunk_max &&
 	       n == sizeof *a + 8 * fy_bodies_lengths(a->n_parts);
 }
@@ -244,13 +245,13 @@ int fy_inbound_arrived(struct fy_bulk *bulk, struct fy_channel *ch, const struct
 	}
 	if (!reply) {
 		in->charge = FY_MESSAGE_CHARGE + (in->prepaid ? in->total : 0);
-		ch->held += in->charge;
+		ch->credit.held += in->charge;
 	}
-	ch->next_xid_in = a.xid + 1;
+	fy_pair_in(ch)->next_xid = a.xid + 1;
 	bulk->announcements++;
 	link_inbound(ch, in);
 	if (in->prepaid)
-		fy_turns_take(&ch->turns_in, &in->flow);
+		fy_turns_take(&fy_pair_in(ch)->turns, &in->flow);
 	take_lengths(bulk, in, fy_record_data(r) + sizeof a, fy_bodies_lengths(a.n_parts));
 	park(bulk, in);
 	return FERRY_OK;
@@ -275,7 +276,7 @@ void fy_inbound_refuse(struct fy_bulk *bulk, struct fy_inbound *in, int status)
 {
 	in->status = status;
 	in->refused = true;
-	fy_turns_leave(&in->ch->turns_in, &in->flow);
+	fy_turns_leave(&fy_pair_in(in->ch)->turns, &in->flow);
 	bulk->link->stats.refused++;
 	if (in->held) {
 		in->held->ready = true;
@@ -292,9 +293,9 @@ void fy_inbound_refuse(struct fy_bulk *bulk, struct fy_inbound *in, int status)
 /* It is not here (any more): the sender waits for an answer all the same. One at a time. */
 static int answer_lost(struct fy_bulk *bulk, struct fy_channel *ch, const struct fy_lost *lost)
 {
-	if (lost->xid >= ch->next_xid_in)
+	if (lost->xid >= fy_pair_in(ch)->next_xid)
 		return FERRY_EDECODE;
-	struct fy_inbound *in = ch->grants_owed ? NULL : calloc(1, sizeof *in);
+	struct fy_inbound *in = fy_pair_in(ch)->grants_owed ? NULL : calloc(1, sizeof *in);
 	if (!in)
 		return FERRY_ENOMEM; /* again later */
 	*in = (struct fy_inbound){
@@ -325,15 +326,15 @@ int fy_inbound_lost(struct fy_bulk *bulk, struct fy_channel *ch, const struct fy
 /* Receives are cancelled; what waits ends when its turn comes. */
 void fy_inbound_gone(struct fy_bulk *bulk, struct fy_channel *ch)
 {
-	while (ch->grants_owed) {
-		struct fy_inbound *in = ch->grants_owed;
-		ch->grants_owed = in->grant_next;
+	while (fy_pair_in(ch)->grants_owed) {
+		struct fy_inbound *in = fy_pair_in(ch)->grants_owed;
+		fy_pair_in(ch)->grants_owed = in->grant_next;
 		in->grant_owed = false;
 		if (in->refused)
 			fy_inbound_free(bulk, in);
 	}
-	ch->grants_last = NULL;
-	for (struct fy_inbound *in = ch->in; in; in = in->ch_next) {
+	fy_pair_in(ch)->grants_last = NULL;
+	for (struct fy_inbound *in = fy_pair_in(ch)->first; in; in = in->ch_next) {
 		if (in->dead)
 			continue;
 		in->dead = true;
@@ -351,8 +352,8 @@ void fy_inbound_break(struct fy_bulk *bulk, struct fy_channel *ch, int status, c
 
 void fy_inbound_free_all(struct fy_bulk *bulk, struct fy_channel *ch)
 {
-	while (ch->in) {
-		struct fy_inbound *in = ch->in;
+	while (fy_pair_in(ch)->first) {
+		struct fy_inbound *in = fy_pair_in(ch)->first;
 		if (in->message) {
 			in->message->flags &= ~FY_MESSAGE_CALL;
 			if (!in->flow.n_flight)

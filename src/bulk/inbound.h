@@ -8,12 +8,26 @@
 
 #include "ferry.h"
 #include "bulk/flow.h"
+#include "bulk/turns.h"
 
 struct fy_channel;
 struct fy_held;
 struct fy_lost;
 struct fy_bulk;
 struct fy_record;
+
+/* Large messages from that peer, and the grants that are owed. */
+struct fy_inbounds {
+	struct fy_inbound *first; /* announced, not complete */
+	uint64_t next_xid;        /* the lowest that the next announcement may have */
+	uint64_t prepaid;         /* bytes of those among them that are prepaid */
+	/* the first lacks lengths: it and all behind it, oldest first */
+	struct fy_inbound *parked, *parked_last;
+	uint64_t lengths_held; /* bytes of lengths of messages that have no memory yet */
+	unsigned n_stalled;    /* granted messages of which nothing came for long */
+	struct fy_turns turns;
+	struct fy_inbound *grants_owed, *grants_last;
+};
 
 struct fy_inbound {
 	struct fy_inbound *next;               /* parked, waiting for a grant, or landing */

@@ -35,6 +35,7 @@
 #include "shared/message.h"
 #include "wire/record.h"
 #include "link/link.h"
+#include "bulk/pair.h"
 
 #define WAY 2
 #define WAY_MAX FERRY_US(500) /* a chunk that took longer waited for something else */
@@ -47,7 +48,7 @@ void fy_landing_add(struct fy_bulk *bulk, struct fy_inbound *in)
 	fy_list_append(bulk->landing.first, bulk->landing.last, in);
 	in->moved_at = bulk->link->now;
 	if (!in->prepaid)
-		fy_turns_take(&in->ch->turns_in, &in->flow);
+		fy_turns_take(&fy_pair_in(in->ch)->turns, &in->flow);
 }
 
 /* ---- peers that let us wait ------------------------------------------------------------------ */
@@ -58,7 +59,7 @@ static void look_for_stall(struct fy_bulk *bulk, struct fy_inbound *in)
 	    bulk->link->now - in->moved_at < STALLED)
 		return;
 	in->stalled = true;
-	in->ch->n_stalled++;
+	fy_pair_in(in->ch)->n_stalled++;
 	bulk->stalls++;
 	bulk->budget.stalled[fy_inbound_share(in)] += in->large;
 }
@@ -70,7 +71,7 @@ static void unstall(struct fy_bulk *bulk, struct fy_inbound *in)
 	if (!in->stalled)
 		return;
 	in->stalled = false;
-	in->ch->n_stalled--;
+	fy_pair_in(in->ch)->n_stalled--;
 	bulk->budget.stalled[fy_inbound_share(in)] -= in->large;
 }
 
@@ -120,7 +121,7 @@ static size_t post_chunk(struct fy_bulk *bulk, struct fy_inbound *in)
 	struct fy_flow *flow = &in->flow;
 	size_t n = next_chunk(in);
 	bool may = n && !(in->sunk && bulk->sink.used) &&
-	           fy_turns_tag_free(bulk, &in->ch->turns_in, flow);
+	           fy_turns_tag_free(bulk, &fy_pair_in(in->ch)->turns, flow);
 	struct fy_chunk *c = may ? fy_chunk_get(bulk) : NULL;
 	if (!c)
 		return 0;

@@ -130,7 +130,7 @@ static ferry_message *draft(struct fy_bulk *bulk, struct fy_inbound *in)
  * may come. */
 static void take_over(struct fy_bulk *bulk, struct fy_inbound *in, ferry_message *m)
 {
-	m->account = in->kind == FY_KIND_REPLY ? NULL : in->ch->account;
+	m->account = in->kind == FY_KIND_REPLY ? NULL : in->ch->credit.account;
 	m->charge = in->charge;
 	if (in->kind != FY_KIND_REPLY)
 		fy_tally_keep(bulk->link->engine, m);

@@ -45,6 +45,7 @@
 #include "wire/bodies.h"
 #include "wire/record.h"
 #include "link/link.h"
+#include "bulk/pair.h"
 
 /* up to here a message that is not prepaid asks for a larger window */
 #define PREPAID_WISH (1u << 20)
@@ -61,10 +62,10 @@ static void append(struct fy_outbound **first, struct fy_outbound **last, struct
 /* One that was granted, or whose place in the stream is still open. */
 static struct fy_outbound *find(struct fy_channel *ch, uint64_t xid)
 {
-	for (struct fy_outbound *x = ch->out; x; x = x->next)
+	for (struct fy_outbound *x = fy_pair_out(ch)->active; x; x = x->next)
 		if (x->xid == xid)
 			return x;
-	for (struct fy_outbound *x = ch->unacked; x; x = x->unacked_next)
+	for (struct fy_outbound *x = fy_pair_out(ch)->unacked; x; x = x->unacked_next)
 		if (x->xid == xid)
 			return x;
 	return NULL;
@@ -72,7 +73,7 @@ static struct fy_outbound *find(struct fy_channel *ch, uint64_t xid)
 
 static struct fy_outbound *take_asked(struct fy_channel *ch, uint64_t xid)
 {
-	struct fy_outbound **at = &ch->asked, *before = NULL;
+	struct fy_outbound **at = &fy_pair_out(ch)->asked, *before = NULL;
 	while (*at && (*at)->xid != xid) {
 		before = *at;
 		at = &before->next;
@@ -81,16 +82,16 @@ static struct fy_outbound *take_asked(struct fy_channel *ch, uint64_t xid)
 	if (!x)
 		return NULL;
 	*at = x->next;
-	if (ch->asked_last == x)
-		ch->asked_last = before;
+	if (fy_pair_out(ch)->asked_last == x)
+		fy_pair_out(ch)->asked_last = before;
 	return x;
 }
 
 static void give_turn(struct fy_channel *ch, struct fy_outbound *x)
 {
 	x->admitted = true;
-	fy_turns_take(&ch->turns_out, &x->flow);
-	append(&ch->out, &ch->out_last, x);
+	fy_turns_take(&fy_pair_out(ch)->turns, &x->flow);
+	append(&fy_pair_out(ch)->active, &fy_pair_out(ch)->active_last, x);
 }
 
 static void put_lengths(char *to, const ferry_message *m, uint32_t from, uint32_t count)
@@ -105,10 +106,11 @@ static void put_lengths(char *to, const ferry_message *m, uint32_t from, uint32_
  * What was asked first has the lowest numbers of all that has no turn yet. */
 static bool may_prepay(struct fy_bulk *bulk, struct fy_channel *ch, const struct fy_outbound *x)
 {
-	uint64_t low = ch->asked ? ch->asked->flow.at.number : x->flow.at.number;
+	uint64_t low =
+		fy_pair_out(ch)->asked ? fy_pair_out(ch)->asked->flow.at.number : x->flow.at.number;
 	return x->kind != FY_KIND_REPLY && x->n_parts <= FY_LENGTHS_RECORD &&
-	       x->total <= (ch->limit - ch->spent) / 2 &&
-	       fy_turns_single(bulk, &ch->turns_out, low, x->flow.end);
+	       x->total <= (ch->credit.limit - ch->credit.spent) / 2 &&
+	       fy_turns_single(bulk, &fy_pair_out(ch)->turns, low, x->flow.end);
 }
 
 static bool write_announcement(struct fy_bulk *bulk, struct fy_outbound *x, struct fy_record *r,
@@ -130,9 +132,9 @@ static bool write_announcement(struct fy_bulk *bulk, struct fy_outbound *x, stru
 	put_lengths(fy_record_data(r) + sizeof a, x->message, 0, count);
 	x->lengths_sent = count;
 	if (prepaid)
-		ch->spent += x->total;
-	else if (x->kind != FY_KIND_REPLY && x->total <= PREPAID_WISH && !ch->hungry_told)
-		ch->hungry = true;
+		ch->credit.spent += x->total;
+	else if (x->kind != FY_KIND_REPLY && x->total <= PREPAID_WISH && !ch->credit.hungry_told)
+		ch->credit.hungry = true;
 	return prepaid;
 }
 
@@ -153,7 +155,7 @@ static struct fy_outbound *outbound_create(struct fy_bulk *bulk, struct fy_chann
 	uint64_t total = fy_message_total(m);
 	*x = (struct fy_outbound){ .ch = ch,
 		                   .message = m,
-		                   .xid = ch->next_xid,
+		                   .xid = fy_pair_out(ch)->next_xid,
 		                   .total = total,
 		                   .call_id = call_id,
 		                   .kind = kind,
@@ -163,8 +165,9 @@ static struct fy_outbound *outbound_create(struct fy_bulk *bulk, struct fy_chann
 		                   .place = fy_channel_place(ch),
 		                   .lengths_place = fy_channel_place(ch),
 		                   .acked = true };
-	x->flow.at.number = ch->next_chunk;
-	x->flow.end = ch->next_chunk + fy_chunk_count_all(m, x->n_parts, x->chunk_bytes);
+	x->flow.at.number = fy_pair_out(ch)->next_chunk;
+	x->flow.end =
+		fy_pair_out(ch)->next_chunk + fy_chunk_count_all(m, x->n_parts, x->chunk_bytes);
 	return x;
 }
 
@@ -174,7 +177,8 @@ static void join_stream(struct fy_bulk *bulk, struct fy_stream_out *s, struct fy
 	fy_stream_out_count(s);
 	x->stream_number = s->sent;
 	x->acked = false;
-	fy_list_join(x->ch->unacked, x->ch->unacked_last, x, x, unacked_next);
+	fy_list_join(fy_pair_out(x->ch)->unacked, fy_pair_out(x->ch)->unacked_last, x, x,
+	             unacked_next);
 	if (!future)
 		return;
 	future->id = s->sent;
@@ -206,17 +210,17 @@ static void send_lengths(struct fy_bulk *bulk, struct fy_outbound *x)
 static void keep_outbound(struct fy_bulk *bulk, struct fy_outbound *x, bool prepaid)
 {
 	struct fy_channel *ch = x->ch;
-	ch->next_xid++;
-	ch->next_chunk = x->flow.end;
+	fy_pair_out(ch)->next_xid++;
+	fy_pair_out(ch)->next_chunk = x->flow.end;
 	bulk->n_out++;
 	if (prepaid) {
 		give_turn(ch, x);
 	} else {
-		append(&ch->asked, &ch->asked_last, x);
+		append(&fy_pair_out(ch)->asked, &fy_pair_out(ch)->asked_last, x);
 		bulk->link->stats.grants_waited++;
 	}
 	send_lengths(bulk, x);
-	ch->n_lengths_behind += x->lengths_sent < x->n_parts;
+	fy_pair_out(ch)->n_lengths_behind += x->lengths_sent < x->n_parts;
 }
 
 static uint32_t announcement_body(const ferry_message *m)
@@ -261,10 +265,10 @@ bool fy_outbound_announce(struct fy_bulk *bulk, struct fy_channel *ch, ferry_mes
 
 static void lengths_behind(struct fy_bulk *bulk, struct fy_channel *ch, struct fy_outbound *list)
 {
-	for (struct fy_outbound *x = list; x && ch->n_lengths_behind; x = x->next)
+	for (struct fy_outbound *x = list; x && fy_pair_out(ch)->n_lengths_behind; x = x->next)
 		if (x->lengths_sent < x->n_parts) {
 			send_lengths(bulk, x);
-			ch->n_lengths_behind -= x->lengths_sent == x->n_parts;
+			fy_pair_out(ch)->n_lengths_behind -= x->lengths_sent == x->n_parts;
 		}
 }
 
@@ -311,7 +315,7 @@ static void tell_lost(struct fy_bulk *bulk, struct fy_outbound *x)
 static size_t start_chunk(struct fy_bulk *bulk, struct fy_outbound *x)
 {
 	size_t n = fy_flow_next(x->message, x->n_parts, x->chunk_bytes, &x->flow);
-	struct fy_chunk *c = n && fy_turns_tag_free(bulk, &x->ch->turns_out, &x->flow)
+	struct fy_chunk *c = n && fy_turns_tag_free(bulk, &fy_pair_out(x->ch)->turns, &x->flow)
 	                             ? fy_chunk_get(bulk)
 	                             : NULL;
 	if (!c)
@@ -380,9 +384,9 @@ static bool step_one(struct fy_bulk *bulk, struct fy_outbound *x, size_t *budget
 static void end_outbound(struct fy_bulk *bulk, struct fy_outbound *x)
 {
 	struct fy_channel *ch = x->ch;
-	ch->n_lengths_behind -= x->lengths_sent < x->n_parts;
+	fy_pair_out(ch)->n_lengths_behind -= x->lengths_sent < x->n_parts;
 	bulk->n_out--;
-	fy_turns_leave(&ch->turns_out, &x->flow);
+	fy_turns_leave(&fy_pair_out(ch)->turns, &x->flow);
 	give_back(bulk, x);
 	x->over = true;
 	if (x->acked)
@@ -396,9 +400,9 @@ static void step_channel(struct fy_bulk *bulk, struct fy_channel *ch)
 	struct fy_outbound *turn[2] = { NULL, NULL }, *turn_last[2] = { NULL, NULL }, *over = NULL,
 			   *x;
 	size_t budget = FY_CHUNKS_MAX * bulk->chunk_bytes;
-	for (unsigned active = FY_ACTIVE_MAX; active && (x = ch->out); active--) {
+	for (unsigned active = FY_ACTIVE_MAX; active && (x = fy_pair_out(ch)->active); active--) {
 		size_t before = budget;
-		ch->out = x->next;
+		fy_pair_out(ch)->active = x->next;
 		bool done = step_one(bulk, x, &budget);
 		if (done) {
 			x->next = over;
@@ -407,11 +411,12 @@ static void step_channel(struct fy_bulk *bulk, struct fy_channel *ch)
 			append(&turn[budget < before], &turn_last[budget < before], x);
 		}
 	}
-	if (!ch->out)
-		ch->out_last = NULL;
+	if (!fy_pair_out(ch)->active)
+		fy_pair_out(ch)->active_last = NULL;
 	for (int i = 0; i < 2; i++)
 		if (turn[i]) {
-			fy_list_join(ch->out, ch->out_last, turn[i], turn_last[i], next);
+			fy_list_join(fy_pair_out(ch)->active, fy_pair_out(ch)->active_last, turn[i],
+			             turn_last[i], next);
 		}
 	while ((x = over)) {
 		over = x->next;
@@ -421,11 +426,11 @@ static void step_channel(struct fy_bulk *bulk, struct fy_channel *ch)
 
 void fy_outbound_step(struct fy_bulk *bulk, struct fy_channel *ch)
 {
-	if (ch->n_lengths_behind) {
-		lengths_behind(bulk, ch, ch->asked);
-		lengths_behind(bulk, ch, ch->out);
+	if (fy_pair_out(ch)->n_lengths_behind) {
+		lengths_behind(bulk, ch, fy_pair_out(ch)->asked);
+		lengths_behind(bulk, ch, fy_pair_out(ch)->active);
 	}
-	if (ch->out)
+	if (fy_pair_out(ch)->active)
 		step_channel(bulk, ch);
 }
 
@@ -462,9 +467,9 @@ void fy_outbound_granted(struct fy_bulk *bulk, struct fy_channel *ch, const stru
 /* `before` is what stands before it in the list. */
 static void leave_unacked(struct fy_channel *ch, struct fy_outbound *before, struct fy_outbound *x)
 {
-	*(before ? &before->unacked_next : &ch->unacked) = x->unacked_next;
-	if (ch->unacked_last == x)
-		ch->unacked_last = before;
+	*(before ? &before->unacked_next : &fy_pair_out(ch)->unacked) = x->unacked_next;
+	if (fy_pair_out(ch)->unacked_last == x)
+		fy_pair_out(ch)->unacked_last = before;
 	x->acked = true;
 	if (x->over)
 		free(x);
@@ -472,14 +477,14 @@ static void leave_unacked(struct fy_channel *ch, struct fy_outbound *before, str
 
 static void leave_all_unacked(struct fy_channel *ch)
 {
-	while (ch->unacked)
-		leave_unacked(ch, NULL, ch->unacked);
+	while (fy_pair_out(ch)->unacked)
+		leave_unacked(ch, NULL, fy_pair_out(ch)->unacked);
 }
 
 void fy_outbound_acked(struct fy_channel *ch, uint32_t stream, uint32_t upto)
 {
 	struct fy_outbound *before = NULL, *next;
-	for (struct fy_outbound *x = ch->unacked; x; x = next) {
+	for (struct fy_outbound *x = fy_pair_out(ch)->unacked; x; x = next) {
 		next = x->unacked_next;
 		if (x->stream != stream) {
 			before = x;
@@ -512,7 +517,7 @@ static bool leave_streams(struct fy_channel *ch, const struct fy_refused *r)
 {
 	bool stray = false;
 	struct fy_outbound *before = NULL, *next;
-	for (struct fy_outbound *x = ch->unacked; x; x = next) {
+	for (struct fy_outbound *x = fy_pair_out(ch)->unacked; x; x = next) {
 		next = x->unacked_next;
 		if (!is_refused(x->place, r)) {
 			before = x;
@@ -527,7 +532,7 @@ static bool leave_streams(struct fy_channel *ch, const struct fy_refused *r)
 bool fy_outbound_refused(struct fy_bulk *bulk, struct fy_channel *ch, const struct fy_refused *r)
 {
 	bool stray = leave_streams(ch, r);
-	for (struct fy_outbound *x = ch->asked, *next; x; x = next) {
+	for (struct fy_outbound *x = fy_pair_out(ch)->asked, *next; x; x = next) {
 		next = x->next;
 		if (is_refused(x->place, r)) {
 			take_asked(ch, x->xid);
@@ -544,12 +549,12 @@ bool fy_outbound_refused(struct fy_bulk *bulk, struct fy_channel *ch, const stru
 void fy_outbound_gone(struct fy_bulk *bulk, struct fy_channel *ch)
 {
 	leave_all_unacked(ch);
-	while (ch->asked) {
-		struct fy_outbound *x = ch->asked;
-		ch->asked = x->next;
+	while (fy_pair_out(ch)->asked) {
+		struct fy_outbound *x = fy_pair_out(ch)->asked;
+		fy_pair_out(ch)->asked = x->next;
 		end_outbound(bulk, x);
 	}
-	ch->asked_last = NULL;
+	fy_pair_out(ch)->asked_last = NULL;
 }
 
 static void free_list(struct fy_bulk *bulk, struct fy_outbound **list)
@@ -568,6 +573,6 @@ static void free_list(struct fy_bulk *bulk, struct fy_outbound **list)
 void fy_outbound_free_all(struct fy_bulk *bulk, struct fy_channel *ch)
 {
 	leave_all_unacked(ch);
-	free_list(bulk, &ch->out);
-	free_list(bulk, &ch->asked);
+	free_list(bulk, &fy_pair_out(ch)->active);
+	free_list(bulk, &fy_pair_out(ch)->asked);
 }

@@ -8,11 +8,24 @@
 
 #include "ferry.h"
 #include "bulk/flow.h"
+#include "bulk/turns.h"
 
 struct fy_channel;
 struct fy_grant;
 struct fy_bulk;
 struct fy_refused;
+
+/* Large messages to that peer. */
+struct fy_outbounds {
+	/* large messages that wait for a grant, oldest first */
+	struct fy_outbound *asked, *asked_last;
+	struct fy_outbound *active, *active_last; /* under way */
+	/* those whose place in their stream is not acknowledged, in the order of their places */
+	struct fy_outbound *unacked, *unacked_last;
+	struct fy_turns turns;
+	unsigned n_lengths_behind; /* large messages whose lengths did not all find memory yet */
+	uint64_t next_xid, next_chunk;
+};
 
 struct fy_outbound {
 	struct fy_outbound *next; /* in its channel, until it is over */

@@ -185,8 +185,8 @@ bool fy_agree_is_quiet(struct fy_progress *p)
 	     p->handlers.given != fy_engine_handled(p->link.engine)))
 		return false;
 	for (struct fy_channel *ch = p->link.all; ch; ch = ch->all_next)
-		if (ch->pending || ch->streams_out || ch->streams_in || ch->early || ch->ready ||
-		    (ch->open && ch->nrecords))
+		if (ch->pending.first || ch->streams_out || ch->streams_in ||
+		    fy_peer_of(ch)->early || ch->out.ready || (ch->open && ch->nrecords))
 			return false;
 	return true;
 }
@@ -199,10 +199,10 @@ static void send_down(struct fy_progress *p, uint32_t verdict)
 	uint32_t kind = a->kind | (a->careful ? FY_AGREE_TAINTED : 0);
 	for (int i = 0; i < fy_tree_children(p); i++) {
 		struct fy_channel *ch = p->link.channels[fy_tree_child(p->link.engine->rank, i)];
-		ch->down = (struct fy_agree_word){
+		fy_peer_of(ch)->owed.down = (struct fy_agree_word){
 			.n = a->n, .round = a->round, .kind = kind, .verdict = verdict
 		};
-		ch->down_owed = true;
+		fy_peer_of(ch)->owed.down_owed = true;
 		fy_channel_owe(&p->link, ch);
 		a->seen[i] = false;
 	}
@@ -226,8 +226,8 @@ static void send_up(struct fy_progress *p, const struct fy_agree_word *sum)
 {
 	struct fy_agree *a = &p->agree;
 	struct fy_channel *ch = p->link.channels[fy_tree_parent(p->link.engine->rank)];
-	ch->up = a->up = *sum;
-	ch->up_owed = true;
+	fy_peer_of(ch)->owed.up = a->up = *sum;
+	fy_peer_of(ch)->owed.up_owed = true;
 	fy_channel_owe(&p->link, ch);
 	a->up_sent = true;
 	a->pause = a->pause ? 2 * a->pause : PAUSE_FIRST;

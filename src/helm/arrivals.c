@@ -40,11 +40,11 @@
 /* Batches that waited for this moment, in order. */
 static void dispatch_early(struct fy_progress *p, struct fy_channel *ch)
 {
-	while (ch->early && ch->early->seq == ch->seq_in) {
-		struct fy_slot *slot = ch->early;
+	while (fy_peer_of(ch)->early && fy_peer_of(ch)->early->seq == ch->in.seq) {
+		struct fy_slot *slot = fy_peer_of(ch)->early;
 		if (!fy_dispatch_batch(p, ch, slot))
 			return;
-		ch->early = slot->next;
+		fy_peer_of(ch)->early = slot->next;
 		p->arrivals.n--;
 		fy_receives_post(p, slot);
 		p->link.worked = true;
@@ -54,7 +54,7 @@ static void dispatch_early(struct fy_progress *p, struct fy_channel *ch)
 /* False: there is one of that number already. */
 static bool keep_early(struct fy_progress *p, struct fy_channel *ch, struct fy_slot *slot)
 {
-	struct fy_slot **at = &ch->early;
+	struct fy_slot **at = &fy_peer_of(ch)->early;
 	while (*at && (int32_t)((*at)->seq - slot->seq) < 0)
 		at = &(*at)->next;
 	if (*at && (*at)->seq == slot->seq)
@@ -68,14 +68,15 @@ static bool keep_early(struct fy_progress *p, struct fy_channel *ch, struct fy_s
 /* Is the next batch here, and waits in the middle? Then nothing else is that one. */
 static bool is_paused(const struct fy_channel *ch)
 {
-	return ch->early && ch->early->seq == ch->seq_in;
+	return fy_peer_of(ch)->early && fy_peer_of(ch)->early->seq == ch->in.seq;
 }
 
 /* The first that is not here. */
 static uint32_t next_number(const struct fy_channel *ch)
 {
-	uint32_t seq = ch->seq_in;
-	for (const struct fy_slot *slot = ch->early; slot && slot->seq == seq; slot = slot->next)
+	uint32_t seq = ch->in.seq;
+	for (const struct fy_slot *slot = fy_peer_of(ch)->early; slot && slot->seq == seq;
+	     slot = slot->next)
 		seq++;
 	return seq;
 }
@@ -116,12 +117,12 @@ static bool arrived(struct fy_progress *p, struct fy_slot *slot)
 		fy_gone_given_up(p, ch);
 		return true;
 	}
-	int32_t ahead = ok ? (int32_t)(h->seq - ch->seq_in) : -1;
+	int32_t ahead = ok ? (int32_t)(h->seq - ch->in.seq) : -1;
 	slot->begun = false;
 	/* its sender counted it, so it takes the place of the next one */
 	slot->bad = ahead < 0 || ahead > EARLY_MAX;
 	slot->seq = slot->bad ? next_number(ch) : h->seq;
-	if (slot->seq == ch->seq_in && !is_paused(ch) && fy_dispatch_batch(p, ch, slot)) {
+	if (slot->seq == ch->in.seq && !is_paused(ch) && fy_dispatch_batch(p, ch, slot)) {
 		dispatch_early(p, ch);
 		return true;
 	}
@@ -202,6 +203,6 @@ void fy_arrivals_paused(struct fy_progress *p)
 	if (p->arrivals.homeless)
 		find_homes(p);
 	for (struct fy_channel *ch = p->link.all; ch; ch = ch->all_next)
-		if (ch->early)
+		if (fy_peer_of(ch)->early)
 			dispatch_early(p, ch);
 }

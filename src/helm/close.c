@@ -35,7 +35,7 @@
 
 static bool has_talked(const struct fy_progress *p, const struct fy_channel *ch)
 {
-	return ch->seq_out != p->link.first_seq || ch->seq_in != p->link.first_seq;
+	return ch->out.seq != p->link.first_seq || ch->in.seq != p->link.first_seq;
 }
 
 /* Everybody agreed that nothing is under way. What is still open now nobody will answer. */
@@ -55,11 +55,11 @@ static bool byes_done(struct fy_progress *p)
 	for (struct fy_channel *ch = p->link.all; ch; ch = ch->all_next) {
 		if (ch->gone || !has_talked(p, ch))
 			continue;
-		if (!ch->bye_owed) {
-			ch->bye_owed = true;
+		if (!ch->bye.owed) {
+			ch->bye.owed = true;
 			fy_channel_mark(&p->link, ch);
 		}
-		if (!ch->bye_sent || !ch->bye_seen || ch->flight)
+		if (!ch->bye.sent || !ch->bye.seen || ch->out.flight)
 			done = false;
 	}
 	return done && !p->arrivals.homeless; /* whose sender is still to be met */

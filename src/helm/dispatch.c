@@ -72,9 +72,9 @@ static ferry_message *keep_record(struct fy_progress *p, struct fy_channel *ch,
 static void charge(struct fy_progress *p, struct fy_channel *ch, ferry_message *m)
 {
 	fy_tally_keep(p->link.engine, m);
-	m->account = ch->account;
+	m->account = ch->credit.account;
 	m->charge = fy_message_total(m) + FY_MESSAGE_CHARGE;
-	ch->held += m->charge;
+	ch->credit.held += m->charge;
 }
 
 /* The handler of a call has returned, and the view is still one. */
@@ -420,7 +420,7 @@ bool fy_dispatch_batch(struct fy_progress *p, struct fy_channel *ch, struct fy_s
 	const struct fy_batch_header *h =
 		(const struct fy_batch_header *)(const void *)slot->buffer;
 	if (fy_unlikely(slot->bad)) {
-		fy_gone_refuse_batch(p, ch, ch->seq_in++, 0);
+		fy_gone_refuse_batch(p, ch, ch->in.seq++, 0);
 		return true;
 	}
 	if (!slot->begun) {
@@ -438,16 +438,16 @@ bool fy_dispatch_batch(struct fy_progress *p, struct fy_channel *ch, struct fy_s
 	}
 	/* behind the records: what one of them refuses is not accepted */
 	fy_pending_accepted(&p->link, ch, h);
-	ch->seq_in++;
-	if (h->spent > ch->spent_in && h->spent <= ch->limit_sent + ch->window)
-		ch->spent_in = h->spent;
+	ch->in.seq++;
+	if (h->spent > ch->credit.spent_in && h->spent <= ch->credit.limit_sent + ch->credit.window)
+		ch->credit.spent_in = h->spent;
 	if (h->flags & FY_BATCH_GOODBYE)
-		ch->bye_seen = true;
+		ch->bye.seen = true;
 	/* Who asks without our goodbye may have lost it: only what comes behind it shows that. */
 	bool lost_bye = !h->nrecords && !(h->flags & FY_BATCH_GOODBYE) &&
-	                (int32_t)(ch->seq_out - 1 - h->accepted) > 0;
-	if (h->flags & FY_BATCH_WANTS_ACK && (!ch->bye_sent || lost_bye)) {
-		ch->ack_owed = true;
+	                (int32_t)(ch->out.seq - 1 - h->accepted) > 0;
+	if (h->flags & FY_BATCH_WANTS_ACK && (!ch->bye.sent || lost_bye)) {
+		ch->in.ack_owed = true;
 		fy_channel_mark(&p->link, ch);
 	}
 	bool small = slot->index > SMALL_RECORDS && p->bulk.announcements == announcements;

@@ -49,9 +49,9 @@
  * (FY_STALL_MAX) is slow, and what is meant for it gets out of the others' way. */
 static bool stalled_for_long(struct fy_progress *p, struct fy_channel *ch)
 {
-	if (!ch->stalled_since)
-		ch->stalled_since = p->link.now;
-	return p->link.now - ch->stalled_since >= FY_STALL_MAX;
+	if (!fy_peer_of(ch)->queue.stalled_since)
+		fy_peer_of(ch)->queue.stalled_since = p->link.now;
+	return p->link.now - fy_peer_of(ch)->queue.stalled_since >= FY_STALL_MAX;
 }
 
 /* Whatever is not a plain post with room. False: it must stay in the lane. */
@@ -69,11 +69,12 @@ static bool take_slow(struct fy_progress *p, const struct fy_record *r, uint32_t
 		p->link.stats.calls++;
 	else
 		p->link.stats.posts++;
-	if (!ch->queue && fy_put_record(p, ch, r, stream) == FY_PUT_DONE) {
-		ch->stalled_since = 0;
+	if (!fy_peer_of(ch)->queue.first && fy_put_record(p, ch, r, stream) == FY_PUT_DONE) {
+		fy_peer_of(ch)->queue.stalled_since = 0;
 		return true;
 	}
-	if ((ch->queue || stalled_for_long(p, ch)) && fy_queued_add(p, ch, r, size, stream, false))
+	if ((fy_peer_of(ch)->queue.first || stalled_for_long(p, ch)) &&
+	    fy_queued_add(p, ch, r, size, stream, false))
 		return true;
 	if (fy_record_kind(r) == FY_KIND_CALL)
 		p->link.stats.calls--;
@@ -119,7 +120,7 @@ static uint64_t drain_plain(struct fy_progress *p, const struct fy_lane *lane, u
 		head += size;
 		n++;
 	}
-	ch->spent += (uint64_t)(fill - ch->fill) + (uint64_t)n * FY_MESSAGE_CHARGE;
+	ch->credit.spent += (uint64_t)(fill - ch->fill) + (uint64_t)n * FY_MESSAGE_CHARGE;
 	if (fy_unlikely(tags & FY_TAGGED))
 		count_coloured(p, ch->fill, n, tag);
 	else
@@ -165,7 +166,7 @@ static bool put_awaited(struct fy_progress *p, struct fy_channel *ch, const stru
 	ch->fill += wire;
 	ch->nrecords++;
 	ch->fast_records--;
-	ch->spent += wire + FY_MESSAGE_CHARGE;
+	ch->credit.spent += wire + FY_MESSAGE_CHARGE;
 	p->link.counts.issued[fy_record_tag_colour(stream, p->link.counts.colour)]++;
 	return true;
 }

@@ -20,6 +20,7 @@
 #include "shared/engine.h"
 #include "wire/bodies.h"
 #include "wire/record.h"
+#include "helm/peer.h"
 
 static bool flush_one(struct fy_progress *p, struct fy_channel *ch, uint32_t stream,
                       ferry_future *future)
@@ -29,7 +30,7 @@ static bool flush_one(struct fy_progress *p, struct fy_channel *ch, uint32_t str
 		uint64_t future;
 	} marker = { { FY_KIND_POST | FY_EXT, FY_OP_FLUSH, (uint32_t)ch->rank, stream },
 		     (uint64_t)(uintptr_t)future };
-	if (!ch->queue && fy_put_record(p, ch, &marker.r, stream) == FY_PUT_DONE)
+	if (!fy_peer_of(ch)->queue.first && fy_put_record(p, ch, &marker.r, stream) == FY_PUT_DONE)
 		return true;
 	return fy_queued_add(p, ch, &marker.r, sizeof marker, stream, true);
 }

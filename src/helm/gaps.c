@@ -49,7 +49,7 @@ void fy_gaps_suspect(struct fy_progress *p, const struct fy_slot *slot)
 
 static bool is_missing(const struct fy_channel *ch)
 {
-	return ch->early && ch->early->seq != ch->seq_in;
+	return fy_peer_of(ch)->early && fy_peer_of(ch)->early->seq != ch->in.seq;
 }
 
 void fy_gaps_look(struct fy_progress *p)
@@ -62,13 +62,13 @@ void fy_gaps_look(struct fy_progress *p)
 			continue;
 		/* Behind a goodbye nothing comes: that it does not come itself is seen by
 		 * the time. */
-		bool bye = p->close.byes && ch->bye_sent && !ch->bye_seen && !ch->early;
-		bool again = ch->gap && ch->gap_at == ch->seq_in;
-		ch->gap = bye || is_missing(ch);
-		ch->gap_at = ch->seq_in;
+		bool bye = p->close.byes && ch->bye.sent && !ch->bye.seen && !fy_peer_of(ch)->early;
+		bool again = fy_peer_of(ch)->gap.seen && fy_peer_of(ch)->gap.at == ch->in.seq;
+		fy_peer_of(ch)->gap.seen = bye || is_missing(ch);
+		fy_peer_of(ch)->gap.at = ch->in.seq;
 		if (again && bye)
-			ch->bye_seen = p->link.worked = true;
-		else if (again && ch->gap)
+			ch->bye.seen = p->link.worked = true;
+		else if (again && fy_peer_of(ch)->gap.seen)
 			fy_gone_end(p, ch, FERRY_EMPI,
 			            "a batch of that rank did not come: MPI ended a receive "
 			            "with an error");

@@ -2,10 +2,17 @@
 #ifndef FY_HELM_GAPS_H
 #define FY_HELM_GAPS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct fy_progress;
 struct fy_slot;
+
+/* The number of the batch that was missing at the last look, if one was. */
+struct fy_gap {
+	bool seen; /* `at` was missing, and a later one was there */
+	uint32_t at;
+};
 
 /* Receives that failed, and when to look for what was in them. */
 struct fy_gaps {

@@ -31,11 +31,12 @@
 #include "shared/wake.h"
 #include "wire/bodies.h"
 #include "wire/header.h"
+#include "helm/peer.h"
 
 void fy_gone_unsent(struct fy_progress *p, struct fy_channel *ch)
 {
-	struct fy_batch *b = ch->unsent;
-	ch->unsent = NULL;
+	struct fy_batch *b = ch->out.unsent;
+	ch->out.unsent = NULL;
 	p->link.n_flying--;
 	fy_gone_end(p, ch, FERRY_EMPI, b->bytes);
 	fy_batch_put(&p->link, b);
@@ -44,8 +45,9 @@ void fy_gone_unsent(struct fy_progress *p, struct fy_channel *ch)
 void fy_gone_test_telling(struct fy_progress *p)
 {
 	for (struct fy_channel *ch = p->link.all; ch; ch = ch->all_next)
-		if (ch->telling && p->link.port->ops->test(p->link.port, &ch->tell)) {
-			ch->telling = false;
+		if (fy_peer_of(ch)->telling.telling &&
+		    p->link.port->ops->test(p->link.port, &fy_peer_of(ch)->telling.request)) {
+			fy_peer_of(ch)->telling.telling = false;
 			p->losses.n_telling--;
 		}
 }
@@ -58,7 +60,7 @@ void fy_gone_refused(struct fy_progress *p, struct fy_channel *ch, const struct 
 		r.status = FERRY_EDECODE;
 	p->link.stats.refused++;
 	p->agree.tainted = true;
-	p->link.n_pending -= fy_pending_refuse(&p->link, ch, &ch->pending, &ch->pending_last,
+	p->link.n_pending -= fy_pending_refuse(&p->link, ch, &ch->pending.first, &ch->pending.last,
 	                                       (uint64_t)r.seq << 32 | r.index,
 	                                       UINT64_C(0x100000000) - r.index, r.status);
 	bool whole = fy_outbound_refused(&p->bulk, ch, &r);
@@ -83,13 +85,13 @@ static void tell_gone(struct fy_progress *p, struct fy_channel *ch)
 	static const struct fy_batch_header words = { .magic = FY_WIRE_MAGIC,
 		                                      .version = FY_WIRE_VERSION,
 		                                      .flags = FY_BATCH_GAVE_UP };
-	if (ch->told || ch->bye_sent || ch->rank == p->link.engine->rank)
+	if (fy_peer_of(ch)->telling.told || ch->bye.sent || ch->rank == p->link.engine->rank)
 		return;
-	ch->told = true;
+	fy_peer_of(ch)->telling.told = true;
 	if (p->link.port->ops->send(p->link.port, ch->rank, FY_TAG_BATCH, &words, sizeof words,
-	                            &ch->tell) != 0)
+	                            &fy_peer_of(ch)->telling.request) != 0)
 		return;
-	ch->telling = true;
+	fy_peer_of(ch)->telling.telling = true;
 	p->losses.n_telling++;
 	if (ch->doorbell)
 		fy_wake_ring(ch->doorbell);
@@ -97,7 +99,7 @@ static void tell_gone(struct fy_progress *p, struct fy_channel *ch)
 
 void fy_gone_given_up(struct fy_progress *p, struct fy_channel *ch)
 {
-	ch->told = true;
+	fy_peer_of(ch)->telling.told = true;
 	fy_gone_end(p, ch, FERRY_EPEER,
 	            "that rank has given us up, or closes because a rank is gone");
 }
@@ -112,12 +114,12 @@ static void end_all(struct fy_progress *p, struct fy_channel *ch, const char *de
 	fy_store_release_8(&p->link.engine->full[ch->rank], 2);
 	if (ch->open)
 		fy_channel_close_batch(ch);
-	fy_batch_drop_all(&p->link, &ch->ready);
-	ch->ready_last = NULL;
-	ch->n_ready = 0;
-	for (ferry_future *f = ch->pending; f; f = f->next)
+	fy_batch_drop_all(&p->link, &ch->out.ready);
+	ch->out.ready_last = NULL;
+	ch->out.n_ready = 0;
+	for (ferry_future *f = ch->pending.first; f; f = f->next)
 		p->link.n_pending--;
-	fy_pending_fail(&p->link, ch, &ch->pending, &ch->pending_last, status, detail);
+	fy_pending_fail(&p->link, ch, &ch->pending.first, &ch->pending.last, status, detail);
 	fy_stream_out_fail_all(&p->link, ch, status, detail);
 	fy_queued_fail(p, ch, status, detail);
 	fy_bulk_gone(&p->bulk, ch);
@@ -154,11 +156,11 @@ void fy_gone_refuse_batch(struct fy_progress *p, struct fy_channel *ch, uint32_t
 	p->agree.tainted = true;
 	fy_log(p->link.engine->log, "a malformed batch from rank %d (number %u, record %u)",
 	       ch->rank, seq, index);
-	if (ch->n_refused == FY_REFUSED_MAX) {
+	if (ch->in.n_refused == FY_REFUSED_MAX) {
 		fy_gone_end(p, ch, FERRY_EPEER, "too many batches of that rank were malformed");
 		return;
 	}
-	ch->refused[ch->n_refused++] = (struct fy_refused){ seq, index, FERRY_EDECODE, 0 };
+	ch->in.refused[ch->in.n_refused++] = (struct fy_refused){ seq, index, FERRY_EDECODE, 0 };
 	fy_channel_owe(&p->link, ch);
 	fy_call_fail(&p->link, ch->rank, FERRY_EDECODE,
 	             "a batch of that rank could not be read: the reply may have been in it");

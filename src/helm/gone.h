@@ -2,11 +2,21 @@
 #ifndef FY_HELM_GONE_H
 #define FY_HELM_GONE_H
 
+#include <stdbool.h>
 #include <stdint.h>
+
+#include "port/port.h"
 
 struct fy_channel;
 struct fy_progress;
 struct fy_refused;
+
+/* Whether the peer knows that it is given up. */
+struct fy_telling {
+	bool told;    /* the peer was told that it is given up, or said so itself */
+	bool telling; /* MPI has that batch yet */
+	fy_request request;
+};
 
 /* Peers that are gone: since when, and how many are being told. */
 struct fy_losses {

@@ -52,9 +52,9 @@ void fy_inline_keep_view(ferry_message *view)
 	view->body = body;
 	view->flags &= ~FY_MESSAGE_VIEW;
 	struct fy_channel *ch = p->link.channels[view->source];
-	view->account = ch->account;
+	view->account = ch->credit.account;
 	view->charge = view->nbytes + FY_MESSAGE_CHARGE;
-	ch->held += view->charge;
+	ch->credit.held += view->charge;
 	fy_tally_keep(p->link.engine, view);
 	fy_engine_retain(view->engine);
 	p->inside.view = NULL; /* a new one is made before the next message */

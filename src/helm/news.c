@@ -26,6 +26,7 @@
 #include "link/channel.h"
 #include "shared/engine.h"
 #include "wire/bodies.h"
+#include "helm/peer.h"
 
 #define TELL_PAUSE FERRY_S(1)
 
@@ -123,9 +124,9 @@ static void tell(struct fy_progress *p, int neighbour, int rank, const struct fy
 	struct fy_channel *ch = p->link.channels[rank];
 	if (c->told[neighbour] && same(&c->told_last[neighbour], list))
 		return;
-	ch->news =
+	fy_peer_of(ch)->owed.news =
 		(struct fy_agree_news){ .closer = c->rank, .fences = c->fences, .awaited = *list };
-	ch->news_owed = true;
+	fy_peer_of(ch)->owed.news_owed = true;
 	fy_channel_owe(&p->link, ch);
 	c->told[neighbour] = true;
 	c->told_last[neighbour] = *list;

@@ -15,46 +15,55 @@
 #include "link/control.h"
 #include "link/stream_in.h"
 #include "wire/bodies.h"
+#include "bulk/pair.h"
+#include "helm/peer.h"
 
 /* All credit but a first window's worth goes back. It is spent with the record that says so. */
 static void put_give(struct fy_progress *p, struct fy_channel *ch)
 {
-	uint64_t unused = ch->limit - ch->spent, amount = unused - p->link.credit.first;
-	bool more = !ch->queue && unused > p->link.credit.first;
-	ch->give_owed = more && !fy_control_put(&p->link, ch, FY_OP_GIVE, &amount, sizeof amount);
-	if (!more || ch->give_owed)
+	uint64_t unused = ch->credit.limit - ch->credit.spent,
+		 amount = unused - p->link.credit.first;
+	bool more = !fy_peer_of(ch)->queue.first && unused > p->link.credit.first;
+	ch->credit.give_owed =
+		more && !fy_control_put(&p->link, ch, FY_OP_GIVE, &amount, sizeof amount);
+	if (!more || ch->credit.give_owed)
 		return;
-	ch->spent += amount;
+	ch->credit.spent += amount;
 	ch->fast_end = NULL;
 }
 
 static void put_all(struct fy_progress *p, struct fy_channel *ch)
 {
-	while (ch->n_refused &&
-	       fy_control_put(&p->link, ch, FY_OP_REFUSED, &ch->refused[ch->n_refused - 1],
-	                      sizeof ch->refused[0]))
-		ch->n_refused--;
+	while (ch->in.n_refused &&
+	       fy_control_put(&p->link, ch, FY_OP_REFUSED, &ch->in.refused[ch->in.n_refused - 1],
+	                      sizeof ch->in.refused[0]))
+		ch->in.n_refused--;
 	/* before acknowledgements of what came behind: they count what is left */
-	if (ch->n_refused)
+	if (ch->in.n_refused)
 		return;
 	/* Before the acknowledgements of streams: a refusal takes its future out before the count
 	 * completes the rest. */
-	if (ch->grants_owed && !fy_grants_put(&p->bulk, ch))
+	if (fy_pair_in(ch)->grants_owed && !fy_grants_put(&p->bulk, ch))
 		return;
 	if (ch->stream_ack_owed && !fy_stream_in_put_acks(&p->link, ch))
 		return;
-	if (ch->news_owed) /* before what says that all have joined */
-		ch->news_owed =
-			!fy_control_put(&p->link, ch, FY_OP_AGREE_NEWS, &ch->news, sizeof ch->news);
-	if (ch->up_owed)
-		ch->up_owed = !fy_control_put(&p->link, ch, FY_OP_AGREE_UP, &ch->up, sizeof ch->up);
-	if (ch->down_owed)
-		ch->down_owed =
-			!fy_control_put(&p->link, ch, FY_OP_AGREE_DOWN, &ch->down, sizeof ch->down);
+	if (fy_peer_of(ch)->owed.news_owed) /* before what says that all have joined */
+		fy_peer_of(ch)->owed.news_owed =
+			!fy_control_put(&p->link, ch, FY_OP_AGREE_NEWS, &fy_peer_of(ch)->owed.news,
+		                        sizeof fy_peer_of(ch)->owed.news);
+	if (fy_peer_of(ch)->owed.up_owed)
+		fy_peer_of(ch)->owed.up_owed =
+			!fy_control_put(&p->link, ch, FY_OP_AGREE_UP, &fy_peer_of(ch)->owed.up,
+		                        sizeof fy_peer_of(ch)->owed.up);
+	if (fy_peer_of(ch)->owed.down_owed)
+		fy_peer_of(ch)->owed.down_owed =
+			!fy_control_put(&p->link, ch, FY_OP_AGREE_DOWN, &fy_peer_of(ch)->owed.down,
+		                        sizeof fy_peer_of(ch)->owed.down);
 	uint64_t zero = 0;
-	if (ch->recall_owed)
-		ch->recall_owed = !fy_control_put(&p->link, ch, FY_OP_RECALL, &zero, sizeof zero);
-	if (ch->give_owed)
+	if (ch->credit.recall_owed)
+		ch->credit.recall_owed =
+			!fy_control_put(&p->link, ch, FY_OP_RECALL, &zero, sizeof zero);
+	if (ch->credit.give_owed)
 		put_give(p, ch);
 }
 
@@ -62,8 +71,9 @@ static void put_all(struct fy_progress *p, struct fy_channel *ch)
  * forgotten. */
 static bool is_left(const struct fy_channel *ch)
 {
-	return ch->n_refused || ch->grants_owed || ch->stream_ack_owed || ch->news_owed ||
-	       ch->up_owed || ch->down_owed || ch->recall_owed || ch->give_owed;
+	return ch->in.n_refused || fy_pair_in(ch)->grants_owed || ch->stream_ack_owed ||
+	       fy_peer_of(ch)->owed.news_owed || fy_peer_of(ch)->owed.up_owed ||
+	       fy_peer_of(ch)->owed.down_owed || ch->credit.recall_owed || ch->credit.give_owed;
 }
 
 void fy_owed_put(struct fy_progress *p, struct fy_channel *ch)

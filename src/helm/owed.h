@@ -2,8 +2,19 @@
 #ifndef FY_HELM_OWED_H
 #define FY_HELM_OWED_H
 
+#include <stdbool.h>
+
+#include "wire/bodies.h"
+
 struct fy_channel;
 struct fy_progress;
+
+/* Control words of agreements that are owed. */
+struct fy_owed {
+	bool up_owed, down_owed, news_owed;
+	struct fy_agree_word up, down;
+	struct fy_agree_news news;
+};
 
 /* While channel->control_owed. */
 void fy_owed_put(struct fy_progress *p, struct fy_channel *ch);

@@ -13,6 +13,7 @@
 #include "port/port.h"
 #include "shared/account.h"
 #include "shared/engine.h"
+#include "bulk/pair.h"
 
 static struct fy_account *account_create(struct fy_progress *p, int rank)
 {
@@ -27,21 +28,22 @@ static struct fy_account *account_create(struct fy_progress *p, int rank)
 
 struct fy_channel *fy_peer_open(struct fy_progress *p, int rank)
 {
-	struct fy_channel *ch = calloc(1, sizeof *ch);
-	if (!ch)
+	struct fy_peer *peer = calloc(1, sizeof *peer);
+	if (!peer)
 		return NULL;
-	ch->account = account_create(p, rank);
-	if (!ch->account) {
-		free(ch);
+	struct fy_channel *ch = &peer->pair.channel;
+	ch->credit.account = account_create(p, rank);
+	if (!ch->credit.account) {
+		free(peer);
 		return NULL;
 	}
 	ch->rank = rank;
-	ch->seq_out = ch->seq_in = p->link.first_seq;
-	ch->limit = ch->window = ch->limit_sent = p->link.credit.first;
+	ch->out.seq = ch->in.seq = p->link.first_seq;
+	ch->credit.limit = ch->credit.window = ch->credit.limit_sent = p->link.credit.first;
 	ch->doorbell = rank == p->link.engine->rank
 	                       ? NULL
 	                       : p->link.port->ops->doorbell(p->link.port, rank);
-	ch->next_xid = 1;
+	fy_pair_out(ch)->next_xid = 1;
 	ch->all_next = p->link.all;
 	p->link.all = ch;
 	p->link.channels[rank] = ch;

@@ -2,11 +2,31 @@
 #ifndef FY_HELM_PEER_H
 #define FY_HELM_PEER_H
 
+#include "base/list.h"
 #include "base/order.h"
+#include "bulk/pair.h"
+#include "helm/gaps.h"
+#include "helm/gone.h"
+#include "helm/owed.h"
 #include "helm/progress.h"
+#include "helm/queued.h"
 
-struct fy_channel;
+struct fy_slot;
 
+/* All that this rank knows of a peer: its channel, its large messages, what waits for them. */
+struct fy_peer {
+	struct fy_pair pair;   /* and its channel */
+	struct fy_slot *early; /* batches that came before their turn, or are paused */
+	struct fy_queue queue;
+	struct fy_owed owed;
+	struct fy_gap gap;
+	struct fy_telling telling;
+};
+
+static inline struct fy_peer *fy_peer_of(const struct fy_channel *ch)
+{
+	return fy_container_of(ch, struct fy_peer, pair.channel);
+}
 struct fy_channel *fy_peer_open(struct fy_progress *p, int rank); /* NULL: no memory */
 static inline struct fy_channel *fy_peer_get(struct fy_progress *p, int rank)
 {

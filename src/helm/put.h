@@ -41,7 +41,7 @@ fy_put_await(struct fy_progress *p, struct fy_channel *ch, ferry_future *future,
 {
 	future->id = fy_channel_place(ch);
 	fy_pending_await(&p->link, future, fy_put_tagged(p, stream));
-	fy_list_append(ch->pending, ch->pending_last, future);
+	fy_list_append(ch->pending.first, ch->pending.last, future);
 	ch->open->flags |= FY_BATCH_WANTS_ACK;
 	p->link.n_pending++;
 }

@@ -19,12 +19,13 @@
 #include "shared/engine.h"
 #include "shared/room.h"
 #include "wire/record.h"
+#include "helm/peer.h"
 
 void fy_queued_fail(struct fy_progress *p, struct fy_channel *ch, int status, const char *detail)
 {
-	while (ch->queue) {
-		struct fy_queued *q = ch->queue;
-		ch->queue = q->next;
+	while (fy_peer_of(ch)->queue.first) {
+		struct fy_queued *q = fy_peer_of(ch)->queue.first;
+		fy_peer_of(ch)->queue.first = q->next;
 		while (q->from < q->to) {
 			const struct fy_record *r =
 				(const struct fy_record *)(const void *)(q->bytes + q->from);
@@ -35,33 +36,33 @@ void fy_queued_fail(struct fy_progress *p, struct fy_channel *ch, int status, co
 		free(q);
 	}
 	ch->has_queue = false;
-	ch->queue_last = NULL;
-	p->queues.bytes -= ch->queued;
-	ch->queued = 0;
+	fy_peer_of(ch)->queue.last = NULL;
+	p->queues.bytes -= fy_peer_of(ch)->queue.bytes;
+	fy_peer_of(ch)->queue.bytes = 0;
 }
 
 #define QUEUE_BLOCK 32768u
 
 static void raise_full(struct fy_progress *p, struct fy_channel *ch)
 {
-	if (ch->full)
+	if (fy_peer_of(ch)->queue.full)
 		return;
-	ch->full = true;
+	fy_peer_of(ch)->queue.full = true;
 	fy_store_release_8(&p->link.engine->full[ch->rank], 1);
 }
 
 static void lower_full(struct fy_progress *p, struct fy_channel *ch)
 {
-	if (!ch->full)
+	if (!fy_peer_of(ch)->queue.full)
 		return;
-	ch->full = false;
+	fy_peer_of(ch)->queue.full = false;
 	fy_store_release_8(&p->link.engine->full[ch->rank], 0);
 	fy_room_tell(p->link.engine);
 }
 
 static struct fy_queued *queue_block(struct fy_channel *ch, uint32_t size)
 {
-	struct fy_queued *q = ch->queue_last;
+	struct fy_queued *q = fy_peer_of(ch)->queue.last;
 	if (q && q->room - q->to >= size)
 		return q;
 	q = aligned_alloc(FY_CACHE_LINE, sizeof *q + QUEUE_BLOCK + FY_CACHE_LINE);
@@ -70,7 +71,7 @@ static struct fy_queued *queue_block(struct fy_channel *ch, uint32_t size)
 	q->next = NULL;
 	q->from = q->to = 0;
 	q->room = QUEUE_BLOCK;
-	fy_list_append(ch->queue, ch->queue_last, q);
+	fy_list_append(fy_peer_of(ch)->queue.first, fy_peer_of(ch)->queue.last, q);
 	ch->has_queue = true;
 	return q;
 }
@@ -89,13 +90,13 @@ bool fy_queued_add(struct fy_progress *p, struct fy_channel *ch, const struct fy
 	copy->stream = fy_put_tagged(p, stream); /* it loses the place that told */
 	p->queues.of[fy_record_tag_colour(copy->stream, 0)]++;
 	q->to += size;
-	ch->queued += size;
+	fy_peer_of(ch)->queue.bytes += size;
 	ch->fast_end = NULL;
 	p->queues.bytes += size;
 	p->link.stats.channel_full++;
-	if (!ch->on_queued) {
-		ch->on_queued = true;
-		ch->queued_next = p->queues.first;
+	if (!fy_peer_of(ch)->queue.listed) {
+		fy_peer_of(ch)->queue.listed = true;
+		fy_peer_of(ch)->queue.next = p->queues.first;
 		p->queues.first = ch;
 	}
 	return true;
@@ -103,8 +104,8 @@ bool fy_queued_add(struct fy_progress *p, struct fy_channel *ch, const struct fy
 
 static void empty_queue(struct fy_progress *p, struct fy_channel *ch)
 {
-	while (ch->queue) {
-		struct fy_queued *q = ch->queue;
+	while (fy_peer_of(ch)->queue.first) {
+		struct fy_queued *q = fy_peer_of(ch)->queue.first;
 		while (q->from < q->to) {
 			const struct fy_record *r =
 				(const struct fy_record *)(const void *)(q->bytes + q->from);
@@ -114,12 +115,12 @@ static void empty_queue(struct fy_progress *p, struct fy_channel *ch)
 				return;
 			p->queues.of[colour]--;
 			q->from += size;
-			ch->queued -= size;
+			fy_peer_of(ch)->queue.bytes -= size;
 			p->queues.bytes -= size;
 			p->link.worked = true;
 		}
-		fy_list_drop(ch->queue, ch->queue_last);
-		ch->has_queue = ch->queue != NULL;
+		fy_list_drop(fy_peer_of(ch)->queue.first, fy_peer_of(ch)->queue.last);
+		ch->has_queue = fy_peer_of(ch)->queue.first != NULL;
 		free(q);
 	}
 }
@@ -131,12 +132,12 @@ void fy_queued_step(struct fy_progress *p)
 	while (*at) {
 		struct fy_channel *ch = *at;
 		empty_queue(p, ch);
-		if (ch->queue) {
-			at = &ch->queued_next;
+		if (fy_peer_of(ch)->queue.first) {
+			at = &fy_peer_of(ch)->queue.next;
 			continue;
 		}
-		*at = ch->queued_next;
-		ch->on_queued = false;
+		*at = fy_peer_of(ch)->queue.next;
+		fy_peer_of(ch)->queue.listed = false;
 		if (!ch->gone)
 			lower_full(p, ch);
 	}

@@ -12,6 +12,16 @@ struct fy_channel;
 struct fy_progress;
 struct fy_record;
 
+/* Records that wait for room in the channel. */
+struct fy_queue {
+	struct fy_queued *first, *last;
+	size_t bytes;          /* bytes in it */
+	int64_t stalled_since; /* when a record first found no room, since one last did; 0: none */
+	bool full;             /* engine->full is raised */
+	bool listed;           /* on progress->queued */
+	struct fy_channel *next;
+};
+
 /* Channels whose records wait in a queue. */
 struct fy_queues {
 	struct fy_channel *first; /* channels with records in their queue */

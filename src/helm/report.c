@@ -28,6 +28,8 @@
 #include "shared/message.h"
 #include "shared/tally.h"
 #include "wire/bodies.h"
+#include "bulk/pair.h"
+#include "helm/peer.h"
 
 #define LINE_BYTES 900
 #define NAMED 4u /* ops, or ranks, that one line names of a kind */
@@ -185,30 +187,31 @@ static void put_channels(struct fy_progress *p, struct text *t,
 
 static bool holds_posts_back(const struct fy_progress *p, const struct fy_channel *ch)
 {
-	return ch->queue || (p->drain.broke_off && ch->stalled_since);
+	return fy_peer_of(ch)->queue.first ||
+	       (p->drain.broke_off && fy_peer_of(ch)->queue.stalled_since);
 }
 
 static bool has_not_confirmed(const struct fy_progress *p, const struct fy_channel *ch)
 {
 	(void)p;
-	return ch->pending || ch->streams_out;
+	return ch->pending.first || ch->streams_out;
 }
 
 static bool owes_goodbye(const struct fy_progress *p, const struct fy_channel *ch)
 {
-	return p->close.byes && ch->bye_owed && !ch->bye_seen;
+	return p->close.byes && ch->bye.owed && !ch->bye.seen;
 }
 
 static bool owes_grant(const struct fy_progress *p, const struct fy_channel *ch)
 {
 	(void)p;
-	return ch->asked || ch->out;
+	return fy_pair_out(ch)->asked || fy_pair_out(ch)->active;
 }
 
 static bool sends_large(const struct fy_progress *p, const struct fy_channel *ch)
 {
 	(void)p;
-	return ch->in;
+	return fy_pair_in(ch)->first;
 }
 
 static void put_handler(const struct fy_handler *h, struct text *t, unsigned *named)

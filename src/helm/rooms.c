@@ -13,6 +13,7 @@
 #include "helm/progress.h"
 #include "link/channel.h"
 #include "shared/room.h"
+#include "helm/peer.h"
 
 /* All that wait get up for it: not at every body, but when there is room for some, and when it gets
  * no more. */
@@ -34,7 +35,7 @@ void fy_rooms_step(struct fy_progress *p)
 		ferry_future *f = *at;
 		struct fy_channel *ch = p->link.channels[f->id];
 		bool full = fy_room_bodies_full(p->link.engine, (int)f->id) ||
-		            (ch && (ch->full || ch->queue));
+		            (ch && (fy_peer_of(ch)->queue.full || fy_peer_of(ch)->queue.first));
 		if (full && !(ch && ch->gone)) {
 			at = &f->next;
 			continue;

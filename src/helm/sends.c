@@ -37,9 +37,9 @@ void fy_sends_test(struct fy_progress *p)
 	if (!p->link.n_flying)
 		return;
 	for (struct fy_channel *ch = p->link.all; ch; ch = ch->all_next) {
-		if (ch->flight)
+		if (ch->out.flight)
 			fy_channel_test_flight(&p->link, ch);
-		if (ch->unsent)
+		if (ch->out.unsent)
 			fy_gone_unsent(p, ch);
 	}
 }

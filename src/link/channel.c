@@ -65,15 +65,15 @@ static void open_fill_back(struct fy_channel *ch)
 {
 	ch->open->fill = (uint32_t)(ch->fill - ch->open->bytes);
 	ch->open->nrecords = ch->nrecords;
-	ch->open->spent = ch->spent;
+	ch->open->spent = ch->credit.spent;
 }
 
 void fy_channel_ask(struct fy_link *link, struct fy_channel *ch)
 {
-	if (ch->gone || ch->bye_owed || !fy_channel_reserve(link, ch, 0))
+	if (ch->gone || ch->bye.owed || !fy_channel_reserve(link, ch, 0))
 		return;
 	ch->open->flags |= FY_BATCH_WANTS_ACK;
-	ch->limit_owed = true; /* also without a record */
+	ch->credit.limit_owed = true; /* also without a record */
 }
 
 /* The open batch takes no more: it waits for its turn to be sent. */
@@ -85,8 +85,8 @@ void fy_channel_close_batch(struct fy_channel *ch)
 	ch->fill = ch->fast_end = NULL;
 	ch->fast_records = 0;
 	b->next = NULL;
-	fy_list_append(ch->ready, ch->ready_last, b);
-	ch->n_ready++;
+	fy_list_append(ch->out.ready, ch->out.ready_last, b);
+	ch->out.n_ready++;
 }
 
 struct fy_record *fy_channel_reserve_slow(struct fy_link *link, struct fy_channel *ch,
@@ -112,27 +112,27 @@ struct fy_record *fy_channel_reserve_slow(struct fy_link *link, struct fy_channe
 /* Is a batch owed even though no record is in it? */
 static bool owes_header(struct fy_link *link, struct fy_channel *ch)
 {
-	bool in_a_hurry = !link->worked || ch->ack_age >= ACK_AGE_MAX;
-	if (ch->ack_owed && !in_a_hurry)
-		ch->ack_age++;
-	return (ch->ack_owed && in_a_hurry) || ch->limit_owed || (ch->bye_owed && !ch->bye_sent) ||
-	       ch->hungry;
+	bool in_a_hurry = !link->worked || ch->in.ack_age >= ACK_AGE_MAX;
+	if (ch->in.ack_owed && !in_a_hurry)
+		ch->in.ack_age++;
+	return (ch->in.ack_owed && in_a_hurry) || ch->credit.limit_owed ||
+	       (ch->bye.owed && !ch->bye.sent) || ch->credit.hungry;
 }
 
 static void stamp(struct fy_link *link, struct fy_channel *ch, struct fy_batch *b)
 {
 	struct fy_batch_header *h = (struct fy_batch_header *)(void *)b->bytes;
-	bool last = ch->bye_owed && !ch->ready->next && !ch->open && !ch->has_queue &&
+	bool last = ch->bye.owed && !ch->out.ready->next && !ch->open && !ch->has_queue &&
 	            !ch->control_owed;
 	*h = (struct fy_batch_header){
 		.magic = FY_WIRE_MAGIC,
 		.version = FY_WIRE_VERSION,
-		.flags = (uint16_t)(b->flags | (ch->hungry ? FY_BATCH_HUNGRY : 0) |
+		.flags = (uint16_t)(b->flags | (ch->credit.hungry ? FY_BATCH_HUNGRY : 0) |
 		                    (last ? FY_BATCH_GOODBYE : 0)),
-		.seq = ch->seq_out,
+		.seq = ch->out.seq,
 		.nrecords = b->nrecords,
 		/* a refusal goes first */
-		.accepted = (ch->n_refused ? ch->refused[0].seq : ch->seq_in) - 1,
+		.accepted = (ch->in.n_refused ? ch->in.refused[0].seq : ch->in.seq) - 1,
 		.limit = fy_credit_limit(ch),
 		/* not what later batches have spent: credit would come back for what is not
 		 * there yet */
@@ -144,24 +144,24 @@ static void stamp(struct fy_link *link, struct fy_channel *ch, struct fy_batch *
 static void stamped_and_gone(struct fy_channel *ch, const struct fy_batch *b)
 {
 	const struct fy_batch_header *h = (const struct fy_batch_header *)(const void *)b->bytes;
-	ch->seq_out++;
-	if (h->limit > ch->limit_sent) /* until then the smallest room is worth telling */
-		ch->peer_hungry = false;
-	ch->limit_sent = h->limit;
-	ch->hungry_told |= ch->hungry;
-	ch->limit_owed = ch->ack_owed = ch->hungry = false;
-	ch->ack_age = 0;
+	ch->out.seq++;
+	if (h->limit > ch->credit.limit_sent) /* until then the smallest room is worth telling */
+		ch->credit.peer_hungry = false;
+	ch->credit.limit_sent = h->limit;
+	ch->credit.hungry_told |= ch->credit.hungry;
+	ch->credit.limit_owed = ch->in.ack_owed = ch->credit.hungry = false;
+	ch->in.ack_age = 0;
 	if (h->flags & FY_BATCH_GOODBYE)
-		ch->bye_sent = true;
+		ch->bye.sent = true;
 }
 
 /* Nothing was started, so no number was given away: the same batch is tried again, for a while. */
 static void send_refused(struct fy_link *link, struct fy_channel *ch)
 {
 	char why[256];
-	if (!ch->refusals++)
-		ch->refused_since = link->now;
-	else if (link->now - ch->refused_since > REFUSALS_LAST) {
+	if (!ch->out.refusals++)
+		ch->out.refused_since = link->now;
+	else if (link->now - ch->out.refused_since > REFUSALS_LAST) {
 		snprintf(why, sizeof why, "MPI takes no batch to rank %d any more: %s", ch->rank,
 		         link->port->ops->error(link->port));
 		fy_channel_break(link, ch, FERRY_EMPI, why);
@@ -170,7 +170,7 @@ static void send_refused(struct fy_link *link, struct fy_channel *ch)
 
 static bool send_first_ready(struct fy_link *link, struct fy_channel *ch)
 {
-	struct fy_batch *b = ch->ready;
+	struct fy_batch *b = ch->out.ready;
 	stamp(link, ch, b);
 	if (link->port->ops->send(link->port, ch->rank, FY_TAG_BATCH, b->bytes, b->fill,
 	                          &b->request) != 0) {
@@ -178,12 +178,12 @@ static bool send_first_ready(struct fy_link *link, struct fy_channel *ch)
 		return false;
 	}
 	stamped_and_gone(ch, b);
-	ch->refusals = 0;
-	fy_list_drop(ch->ready, ch->ready_last);
-	ch->n_ready--;
+	ch->out.refusals = 0;
+	fy_list_drop(ch->out.ready, ch->out.ready_last);
+	ch->out.n_ready--;
 	b->next = NULL;
-	fy_list_append(ch->flight, ch->flight_last, b);
-	ch->n_flight++;
+	fy_list_append(ch->out.flight, ch->out.flight_last, b);
+	ch->out.n_flight++;
 	link->n_flying++;
 	link->stats.batches_sent++;
 	link->stats.bytes_sent += b->fill;
@@ -198,7 +198,7 @@ static void not_sent(struct fy_link *link, struct fy_channel *ch, struct fy_batc
 	const char *text = link->port->ops->error(link->port);
 	snprintf(b->bytes, FY_BATCH_BYTES, "MPI did not send a batch to rank %d: %s", ch->rank,
 	         text && *text ? text : "it said no more");
-	ch->unsent = b;
+	ch->out.unsent = b;
 	link->stats.mpi_errors++;
 	fy_log(link->engine->log, "%s", b->bytes);
 }
@@ -207,12 +207,12 @@ static void not_sent(struct fy_link *link, struct fy_channel *ch, struct fy_batc
 void fy_channel_test_flight(struct fy_link *link, struct fy_channel *ch)
 {
 	bool any = false;
-	while (ch->flight && link->port->ops->test(link->port, &ch->flight->request)) {
-		struct fy_batch *b = ch->flight;
-		fy_list_drop(ch->flight, ch->flight_last);
-		ch->n_flight--;
+	while (ch->out.flight && link->port->ops->test(link->port, &ch->out.flight->request)) {
+		struct fy_batch *b = ch->out.flight;
+		fy_list_drop(ch->out.flight, ch->out.flight_last);
+		ch->out.n_flight--;
 		any = link->worked = true;
-		if (b->request.status && !ch->unsent) {
+		if (b->request.status && !ch->out.unsent) {
 			not_sent(link, ch, b);
 			continue; /* it counts as flying until it has been dealt with */
 		}
@@ -226,9 +226,9 @@ void fy_channel_test_flight(struct fy_link *link, struct fy_channel *ch)
 /* A batch is full: it does not wait for the end of the step. */
 void fy_channel_send_full(struct fy_link *link, struct fy_channel *ch)
 {
-	if (ch->n_flight >= FLIGHT_MAX)
+	if (ch->out.n_flight >= FLIGHT_MAX)
 		fy_channel_test_flight(link, ch);
-	while (ch->ready && ch->n_flight < FLIGHT_MAX && !ch->refusals &&
+	while (ch->out.ready && ch->out.n_flight < FLIGHT_MAX && !ch->out.refusals &&
 	       send_first_ready(link, ch))
 		;
 }
@@ -236,19 +236,20 @@ void fy_channel_send_full(struct fy_link *link, struct fy_channel *ch)
 bool fy_channel_send(struct fy_link *link, struct fy_channel *ch)
 {
 	bool sent = false;
-	if (!ch->open && !ch->ready && owes_header(link, ch) && ch->n_flight < FLIGHT_MAX)
+	if (!ch->open && !ch->out.ready && owes_header(link, ch) && ch->out.n_flight < FLIGHT_MAX)
 		fy_channel_reserve(link, ch, 0);
-	while (!ch->gone && ch->n_flight < FLIGHT_MAX) {
-		if (!ch->ready && ch->open && (ch->nrecords || owes_header(link, ch)))
+	while (!ch->gone && ch->out.n_flight < FLIGHT_MAX) {
+		if (!ch->out.ready && ch->open && (ch->nrecords || owes_header(link, ch)))
 			fy_channel_close_batch(ch);
-		if (!ch->ready || !send_first_ready(link, ch))
+		if (!ch->out.ready || !send_first_ready(link, ch))
 			break;
 		sent = true;
 	}
 	if (sent && ch->doorbell)
 		fy_wake_ring(ch->doorbell);
-	return !ch->ready && !(ch->open && ch->nrecords) && !ch->ack_owed && !ch->limit_owed &&
-	       !ch->hungry && !(ch->bye_owed && !ch->bye_sent) && !ch->control_owed;
+	return !ch->out.ready && !(ch->open && ch->nrecords) && !ch->in.ack_owed &&
+	       !ch->credit.limit_owed && !ch->credit.hungry && !(ch->bye.owed && !ch->bye.sent) &&
+	       !ch->control_owed;
 }
 
 void fy_channel_new_colour(struct fy_link *link)
@@ -267,19 +268,19 @@ static void channel_free(struct fy_link *link, struct fy_channel *ch)
 	const char *why = "the engine was closed before the receiver confirmed it";
 	if (ch->open)
 		fy_channel_close_batch(ch);
-	fy_batch_drop_all(link, &ch->ready);
+	fy_batch_drop_all(link, &ch->out.ready);
 	/* What callbacks posted after the last count: on its way, but its acceptance may not
 	 * come back. */
-	fy_pending_fail(link, ch, &ch->pending, &ch->pending_last, FERRY_ESTOPPED, why);
+	fy_pending_fail(link, ch, &ch->pending.first, &ch->pending.last, FERRY_ESTOPPED, why);
 	fy_stream_out_fail_all(link, ch, FERRY_ESTOPPED, why);
-	while (ch->flight) {
+	while (ch->out.flight) {
 		/* only after an unclean end: MPI may still read it, so it is left alone */
 		link->stats.kept++;
-		ch->flight = ch->flight->next;
+		ch->out.flight = ch->out.flight->next;
 	}
-	while (ch->failures) {
-		struct fy_failure *f = ch->failures;
-		ch->failures = f->next;
+	while (ch->failures.first) {
+		struct fy_failure *f = ch->failures.first;
+		ch->failures.first = f->next;
 		free(f->detail);
 		free(f);
 	}

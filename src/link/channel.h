@@ -13,19 +13,43 @@
 #include "port/port.h"
 #include "wire/bodies.h"
 #include "wire/header.h"
+#include "link/credit.h"
+#include "link/failure.h"
+#include "link/pending.h"
 
-struct fy_account;
-struct fy_failure;
-struct fy_inbound;
-struct fy_outbound;
 struct fy_link;
-struct fy_queued;
 struct fy_record;
-struct fy_slot;
 struct fy_stream_in;
 struct fy_stream_out;
 
 #define FY_REFUSED_MAX 16
+
+/* Batches on their way out: full ones, those in flight, and what the port refused. */
+struct fy_channel_out {
+	struct fy_batch *ready, *ready_last; /* full or closed, waiting for a place in flight */
+	unsigned n_ready;
+	struct fy_batch *flight, *flight_last; /* oldest first */
+	unsigned n_flight;
+	/* MPI failed to send it, and its bytes say why: the peer is gone at the end of the step */
+	struct fy_batch *unsent;
+	uint32_t seq;      /* of the next batch */
+	unsigned refusals; /* sends that the port refused in a row */
+	int64_t refused_since;
+};
+
+/* The next batch, whether its acceptance is to be told, and batches that were not believed. */
+struct fy_channel_in {
+	uint32_t seq;     /* of the next batch to dispatch */
+	bool ack_owed;    /* accepted moved and somebody over there waits for it */
+	unsigned ack_age; /* steps since */
+	struct fy_refused refused[FY_REFUSED_MAX];
+	unsigned n_refused;
+};
+
+/* Goodbyes: owed, sent, seen. */
+struct fy_bye {
+	bool owed, sent, seen;
+};
 
 struct fy_channel {
 	/* the drain's line */
@@ -35,87 +59,24 @@ struct fy_channel {
 	uint32_t fast_records; /* and so many of them */
 	uint32_t nrecords;     /* in the open batch */
 	struct fy_batch *open;
-	bool on_dirty;  /* on progress->dirty: something is to be sent at the end of the step */
+	bool on_dirty;  /* on link->dirty: something is to be sent at the end of the step */
 	bool has_queue; /* records wait in `queue` */
 	/* a control word that is owed below may not have been written yet */
 	bool control_owed;
-	/* */
 	int rank;
 	int gone; /* 0, or the status that everything towards it gets */
 	struct fy_channel *dirty_next, *all_next;
-	/* out */
-	struct fy_batch *ready, *ready_last; /* full or closed, waiting for a place in flight */
-	unsigned n_ready;
-	struct fy_batch *flight, *flight_last; /* oldest first */
-	unsigned n_flight;
-	/* MPI failed to send it, and its bytes say why: the peer is gone at the end of the step */
-	struct fy_batch *unsent;
-	uint32_t seq_out; /* of the next batch */
-	uint64_t spent, limit;
-	bool hungry;      /* credit ran out: to be told with the next batch */
-	bool hungry_told; /* it was told and the limit has not grown since */
-	struct fy_queued *queue, *queue_last;
-	size_t queued;         /* bytes in it */
-	int64_t stalled_since; /* when a record first found no room, since one last did; 0: none */
-	bool full;             /* engine->full is raised */
-	bool on_queued;        /* on progress->queued */
-	struct fy_channel *queued_next;
-	/* posts that wait for acceptance; future->id is seq << 32 | index */
-	ferry_future *pending, *pending_last;
+	struct fy_channel_out out;
+	struct fy_channel_credit credit;
+	struct fy_pending pending;
 	struct fy_stream_out *streams_out;
-	struct fy_failure *failures;
-	/* one for which there was no memory: whichever stream flushes next hears of it */
-	int failure_unnoted;
-	/* large messages that wait for a grant, oldest first */
-	struct fy_outbound *asked, *asked_last;
-	struct fy_outbound *out, *out_last; /* under way */
-	/* those whose place in their stream is not acknowledged, in the order of their places */
-	struct fy_outbound *unacked, *unacked_last;
-	struct fy_turns turns_out;
-	unsigned n_lengths_behind; /* large messages whose lengths did not all find memory yet */
-	uint64_t next_xid, next_chunk;
-	unsigned refusals; /* sends that the port refused in a row */
-	int64_t refused_since;
+	struct fy_failures failures;
 	uint32_t *doorbell; /* the peer's word, or NULL */
-	/* in */
-	uint32_t seq_in;       /* of the next batch to dispatch */
-	struct fy_slot *early; /* batches that came before their turn, or are paused */
-	uint64_t spent_in;     /* what the peer had spent at the last batch that was dispatched */
-	uint64_t held;         /* charges of messages of it that are still held */
-	uint64_t window;
-	uint64_t limit_sent;
-	struct fy_account *account;
+	struct fy_channel_in in;
 	struct fy_stream_in *streams_in;
-	struct fy_inbound *in; /* announced, not complete */
-	uint64_t next_xid_in;  /* the lowest that the next announcement may have */
-	uint64_t prepaid_in;   /* bytes of those among them that are prepaid */
-	/* the first lacks lengths: it and all behind it, oldest first */
-	struct fy_inbound *parked, *parked_last;
-	uint64_t lengths_held; /* bytes of lengths of messages that have no memory yet */
-	unsigned n_stalled;    /* granted messages of which nothing came for long */
-	struct fy_turns turns_in;
-	/* control: one pending word a kind */
-	bool ack_owed;    /* accepted moved and somebody over there waits for it */
-	unsigned ack_age; /* steps since */
-	bool limit_owed;
-	bool peer_hungry; /* the peer told that it ran out, and no limit was sent since */
-	bool recall_owed;
-	bool give_owed;
 	bool stream_ack_owed;
-	struct fy_inbound *grants_owed, *grants_last;
-	struct fy_refused refused[FY_REFUSED_MAX];
-	unsigned n_refused;
-	bool up_owed, down_owed, news_owed;
-	struct fy_agree_word up, down;
-	struct fy_agree_news news;
-	bool bye_owed, bye_sent, bye_seen;
-	/* batches that do not come */
-	bool gap; /* at the last look the number `gap_at` was missing, and a later one was there */
-	uint32_t gap_at;
-	bool told;    /* the peer was told that it is given up, or said so itself */
-	bool telling; /* MPI has that batch yet */
-	fy_request tell;
-	/* on progress->broken, until the helm has ended what waits for the peer; why, or NULL */
+	struct fy_bye bye;
+	/* on link->broken, until the helm has ended what waits for the peer; why, or NULL */
 	struct fy_channel *broken_next;
 	char *broken_why;
 };
@@ -164,7 +125,7 @@ void fy_channel_new_colour(struct fy_link *link);
  * lower half. */
 static inline uint64_t fy_channel_place(const struct fy_channel *ch)
 {
-	return (uint64_t)(ch->seq_out + ch->n_ready) << 32 | ch->nrecords;
+	return (uint64_t)(ch->out.seq + ch->out.n_ready) << 32 | ch->nrecords;
 }
 
 #endif

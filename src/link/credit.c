@@ -34,17 +34,17 @@
 bool fy_credit_admits(struct fy_link *link, struct fy_channel *ch, uint32_t size)
 {
 	bool fits = ch->open && size <= (size_t)(fy_channel_open_end(ch) - ch->fill);
-	if (!fits && ch->n_ready >= READY_MAX) {
+	if (!fits && ch->out.n_ready >= READY_MAX) {
 		fy_channel_send_full(link, ch);
-		if (ch->n_ready >= READY_MAX)
+		if (ch->out.n_ready >= READY_MAX)
 			return false;
 	}
 	uint64_t cost = (uint64_t)size + FY_MESSAGE_CHARGE +
 	                (fits && ch->open->charged ? 0 : FY_BATCH_CHARGE);
-	if (ch->spent + cost <= ch->limit)
+	if (ch->credit.spent + cost <= ch->credit.limit)
 		return true;
-	if (!ch->hungry && !ch->hungry_told) {
-		ch->hungry = true;
+	if (!ch->credit.hungry && !ch->credit.hungry_told) {
+		ch->credit.hungry = true;
 		link->stats.credit_out++;
 		fy_channel_mark(link, ch);
 	}
@@ -55,12 +55,12 @@ bool fy_credit_admits(struct fy_link *link, struct fy_channel *ch, uint32_t size
  * ones may follow without another look. */
 void fy_credit_spend(struct fy_channel *ch, uint32_t size)
 {
-	ch->spent += (uint64_t)size + FY_MESSAGE_CHARGE;
+	ch->credit.spent += (uint64_t)size + FY_MESSAGE_CHARGE;
 	if (!ch->open->charged) {
 		ch->open->charged = true;
-		ch->spent += FY_BATCH_CHARGE;
+		ch->credit.spent += FY_BATCH_CHARGE;
 	}
-	uint64_t left = ch->limit - ch->spent,
+	uint64_t left = ch->credit.limit - ch->credit.spent,
 		 bytes = (uint64_t)(fy_channel_open_end(ch) - ch->fill);
 	bool fast = !ch->has_queue && !ch->streams_out && !ch->gone && left > bytes;
 	ch->fast_records = fast ? (uint32_t)((left - bytes) / FY_MESSAGE_CHARGE) : 0;
@@ -69,31 +69,32 @@ void fy_credit_spend(struct fy_channel *ch, uint32_t size)
 
 uint64_t fy_credit_limit(const struct fy_channel *ch)
 {
-	uint64_t now = ch->spent_in + ch->window - ch->held;
-	return now > ch->limit_sent ? now : ch->limit_sent;
+	uint64_t now = ch->credit.spent_in + ch->credit.window - ch->credit.held;
+	return now > ch->credit.limit_sent ? now : ch->credit.limit_sent;
 }
 
 /* A peer waits for credit, and there is none to give until something is read. */
 bool fy_credit_starved(const struct fy_link *link)
 {
 	for (const struct fy_channel *ch = link->all; ch; ch = ch->all_next)
-		if (ch->peer_hungry && fy_credit_limit(ch) == ch->limit_sent)
+		if (ch->credit.peer_hungry && fy_credit_limit(ch) == ch->credit.limit_sent)
 			return true;
 	return false;
 }
 
 static void owe_limit(struct fy_link *link, struct fy_channel *ch)
 {
-	uint64_t more = fy_credit_limit(ch) - ch->limit_sent;
-	if (more == 0 || ch->gone || ch->bye_sent || (!ch->peer_hungry && more < ch->window / 4))
+	uint64_t more = fy_credit_limit(ch) - ch->credit.limit_sent;
+	if (more == 0 || ch->gone || ch->bye.sent ||
+	    (!ch->credit.peer_hungry && more < ch->credit.window / 4))
 		return;
-	ch->limit_owed = true;
+	ch->credit.limit_owed = true;
 	fy_channel_mark(link, ch);
 }
 
 void fy_credit_returned(struct fy_link *link, struct fy_channel *ch, uint64_t bytes)
 {
-	ch->held -= bytes;
+	ch->credit.held -= bytes;
 	owe_limit(link, ch);
 }
 
@@ -102,45 +103,47 @@ void fy_credit_returned(struct fy_link *link, struct fy_channel *ch, uint64_t by
 void fy_credit_grow_window(struct fy_link *link, struct fy_channel *ch, bool hungry,
                            uint64_t charged)
 {
-	bool busy = hungry || ch->spent_in + ch->window - ch->limit_sent >= ch->window / 2;
+	bool busy = hungry || ch->credit.spent_in + ch->credit.window - ch->credit.limit_sent >=
+	                              ch->credit.window / 2;
 	uint64_t most = link->credit.window_max;
 	if (charged && most > SMALL_BATCHES * charged)
 		most = SMALL_BATCHES * charged;
-	if (busy && ch->window < most) {
-		uint64_t more = ch->window;
-		if (more > most - ch->window)
-			more = most - ch->window;
+	if (busy && ch->credit.window < most) {
+		uint64_t more = ch->credit.window;
+		if (more > most - ch->credit.window)
+			more = most - ch->credit.window;
 		if (more > link->credit.pool)
 			more = link->credit.pool;
-		ch->window += more;
+		ch->credit.window += more;
 		link->credit.pool -= more;
 		if (!more && hungry)
 			for (struct fy_channel *other = link->all; other; other = other->all_next)
-				if (other != ch && other->window > 2 * link->credit.first &&
-				    !other->recall_owed && !other->gone) {
-					other->recall_owed = true;
+				if (other != ch && other->credit.window > 2 * link->credit.first &&
+				    !other->credit.recall_owed && !other->gone) {
+					other->credit.recall_owed = true;
 					fy_channel_owe(link, other);
 				}
 	}
-	ch->peer_hungry |= hungry;
+	ch->credit.peer_hungry |= hungry;
 	owe_limit(link, ch);
 }
 
 /* The peer asks for credit that we do not use: all but a first window's worth. */
 void fy_credit_recalled(struct fy_link *link, struct fy_channel *ch)
 {
-	ch->give_owed = true;
+	ch->credit.give_owed = true;
 	fy_channel_owe(link, ch);
 }
 
 /* What a peer gives back was counted as spent: the window shrinks by as much. */
 void fy_credit_given(struct fy_link *link, struct fy_channel *ch, uint64_t amount)
 {
-	if (amount > ch->window - link->credit.first || ch->window < link->credit.first) {
+	if (amount > ch->credit.window - link->credit.first ||
+	    ch->credit.window < link->credit.first) {
 		link->stats.malformed++;
 		return;
 	}
-	ch->window -= amount;
+	ch->credit.window -= amount;
 	link->credit.pool += amount;
 }
 

@@ -5,8 +5,25 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct fy_account;
 struct fy_channel;
 struct fy_link;
+
+/* What we may send and have sent, what the peer may send and has, what is to be said of it. */
+struct fy_channel_credit {
+	uint64_t spent, limit;
+	bool hungry;       /* credit ran out: to be told with the next batch */
+	bool hungry_told;  /* it was told and the limit has not grown since */
+	uint64_t spent_in; /* what the peer had spent at the last batch that was dispatched */
+	uint64_t held;     /* charges of messages of it that are still held */
+	uint64_t window;
+	uint64_t limit_sent;
+	struct fy_account *account;
+	bool limit_owed;
+	bool peer_hungry; /* the peer told that it ran out, and no limit was sent since */
+	bool recall_owed;
+	bool give_owed;
+};
 
 /* What can be lent to peers in all. */
 struct fy_credit {

@@ -14,16 +14,17 @@
 
 void fy_failure_note(struct fy_channel *ch, uint32_t stream, int status, const char *detail)
 {
-	for (struct fy_failure *f = ch->failures; f; f = f->next)
+	for (struct fy_failure *f = ch->failures.first; f; f = f->next)
 		if (f->stream == stream)
 			return;
 	struct fy_failure *f = malloc(sizeof *f);
 	if (!f) {
-		ch->failure_unnoted = status;
+		ch->failures.unnoted = status;
 		return;
 	}
-	*f = (struct fy_failure){ ch->failures, stream, status, detail ? strdup(detail) : NULL };
-	ch->failures = f;
+	*f = (struct fy_failure){ ch->failures.first, stream, status,
+		                  detail ? strdup(detail) : NULL };
+	ch->failures.first = f;
 }
 
 /* UINT32_MAX stands for every stream. */
@@ -31,7 +32,7 @@ int fy_failure_take(struct fy_channel *ch, uint32_t stream, char **detail_p)
 {
 	if (ch->gone)
 		return ch->gone;
-	for (struct fy_failure **at = &ch->failures; *at; at = &(*at)->next) {
+	for (struct fy_failure **at = &ch->failures.first; *at; at = &(*at)->next) {
 		struct fy_failure *f = *at;
 		if (f->stream != stream && f->stream != UINT32_MAX)
 			continue;
@@ -41,7 +42,7 @@ int fy_failure_take(struct fy_channel *ch, uint32_t stream, char **detail_p)
 		free(f);
 		return status;
 	}
-	int status = ch->failure_unnoted;
-	ch->failure_unnoted = 0;
+	int status = ch->failures.unnoted;
+	ch->failures.unnoted = 0;
 	return status;
 }

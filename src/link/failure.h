@@ -6,6 +6,13 @@
 
 struct fy_channel;
 
+/* First failures of streams, for the next flush. */
+struct fy_failures {
+	struct fy_failure *first;
+	/* one for which there was no memory: whichever stream flushes next hears of it */
+	int unnoted;
+};
+
 struct fy_failure { /* the first failure of a stream towards a rank since its last flush */
 	struct fy_failure *next;
 	uint32_t stream;

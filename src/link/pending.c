@@ -62,15 +62,16 @@ ferry_future *fy_pending_pop(ferry_future **first, ferry_future **last)
 void fy_pending_accepted(struct fy_link *link, struct fy_channel *ch,
                          const struct fy_batch_header *h)
 {
-	while (ch->pending && (int32_t)((uint32_t)(ch->pending->id >> 32) - h->accepted) <= 0) {
+	while (ch->pending.first &&
+	       (int32_t)((uint32_t)(ch->pending.first->id >> 32) - h->accepted) <= 0) {
 		link->n_pending--;
-		fy_pending_complete(link, ch, fy_pending_pop(&ch->pending, &ch->pending_last), 0,
-		                    NULL);
+		fy_pending_complete(link, ch, fy_pending_pop(&ch->pending.first, &ch->pending.last),
+		                    0, NULL);
 		link->worked = true;
 	}
-	if (h->limit > ch->limit) {
-		ch->limit = h->limit;
-		ch->hungry_told = false;
+	if (h->limit > ch->credit.limit) {
+		ch->credit.limit = h->limit;
+		ch->credit.hungry_told = false;
 		ch->fast_end = NULL; /* recounted at the next request */
 	}
 }

@@ -15,6 +15,12 @@
 struct fy_batch_header;
 struct fy_channel;
 
+/* Futures of posts that wait for acceptance. */
+struct fy_pending {
+	/* posts that wait for acceptance; future->id is seq << 32 | index */
+	ferry_future *first, *last;
+};
+
 __attribute__((noinline)) void fy_pending_complete_seldom(struct fy_channel *ch, ferry_future *f,
                                                           int status, const char *detail);
 

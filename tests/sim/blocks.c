@@ -147,7 +147,7 @@ static void check_bounds(void)
 {
 	uint64_t paid = 0;
 	for (struct fy_channel *ch = reader()->link.all; ch; ch = ch->all_next)
-		paid += ch->held;
+		paid += ch->credit.held;
 	if (kept() && kept() + held() > reader()->bulk.budget.cap[0])
 		fail_msg("%ju bytes are kept and %ju held, of %ju", (uintmax_t)kept(),
 		         (uintmax_t)held(), (uintmax_t)reader()->bulk.budget.cap[0]);

@@ -34,6 +34,7 @@
 #include "shared/thread.h"
 #include "wire/header.h"
 #include "wire/record.h"
+#include "bulk/pair.h"
 
 #include <pthread.h>
 #include <sched.h>
@@ -183,7 +184,7 @@ static int post(struct pair *pair, size_t nbytes)
 static void grow_credit(struct pair *pair)
 {
 	struct fy_channel *ch = fy_peer_get(pair->sides[0].p, 1);
-	while (ch->limit - ch->spent < 200000) {
+	while (ch->credit.limit - ch->credit.spent < 200000) {
 		assert_true(pair->posted < COUNTED_MAX);
 		while (post(pair, 2000) == 0)
 			;
@@ -209,11 +210,11 @@ static void a_short_record_does_not_overtake_the_queue(void **state)
 	for (int i = 0; i < 5; i++)
 		assert_int_equal(post(&pair, 8), 0);
 	fy_step_once(pair.sides[0].p, true);
-	assert_int_equal(ch->n_ready, 2);
-	assert_null(ch->queue);
+	assert_int_equal(ch->out.n_ready, 2);
+	assert_null(fy_peer_of(ch)->queue.first);
 	fy_sim_advance_to(pair.sim, fy_sim_now(pair.sim) + FERRY_MS(2));
 	fy_step_once(pair.sides[0].p, true);
-	assert_non_null(ch->queue);
+	assert_non_null(fy_peer_of(ch)->queue.first);
 	fy_sim_refuse(pair.sim, 0, 0);
 	settle(&pair);
 	assert_int_equal(pair.came, pair.posted);
@@ -239,12 +240,12 @@ static void credit_is_spent_to_the_byte(void **state)
 		}
 		expected += FY_BATCH_CHARGE; /* they leave in one batch */
 		settle(&pair);
-		assert_int_equal(out->spent, expected);
-		assert_int_equal(pair.sides[1].p->link.channels[0]->spent_in, expected);
+		assert_int_equal(out->credit.spent, expected);
+		assert_int_equal(pair.sides[1].p->link.channels[0]->credit.spent_in, expected);
 	}
 	assert_int_equal(pair.came, pair.posted);
 	assert_true(pair.in_order);
-	assert_int_equal(pair.sides[1].p->link.channels[0]->held, 0);
+	assert_int_equal(pair.sides[1].p->link.channels[0]->credit.held, 0);
 	end(&pair);
 }
 
@@ -974,7 +975,8 @@ static void bodies_to_a_rank_that_is_gone_are_told(void **state)
 	fy_sim_refuse(pair.sim, 0, 1000000);
 	settle(&pair);
 	struct fy_channel *ch = p->link.channels[1];
-	assert_true(ch->out && !ch->asked); /* granted, and MPI takes no chunk */
+	assert_true(fy_pair_out(ch)->active &&
+	            !fy_pair_out(ch)->asked); /* granted, and MPI takes no chunk */
 	fy_gone_end(p, ch, FERRY_EPEER, "the test says so");
 	uint32_t room = pair.sides[0].engine->room;
 	assert_int_equal(p->link.freed, 0);
@@ -1083,8 +1085,9 @@ static void a_held_record_that_is_spoiled(void **state)
 	assert_int_equal(p->link.n_streams, 0);
 	assert_int_equal(read_mail(&pair, 1), 1);
 	settle(&pair);
-	assert_int_equal(pair.sides[1].p->link.channels[0]->held, 0);
-	assert_int_equal(pair.sides[1].p->link.channels[0]->spent_in, p->link.channels[1]->spent);
+	assert_int_equal(pair.sides[1].p->link.channels[0]->credit.held, 0);
+	assert_int_equal(pair.sides[1].p->link.channels[0]->credit.spent_in,
+	                 p->link.channels[1]->credit.spent);
 	end(&pair);
 }
 
@@ -1279,7 +1282,7 @@ static void spoil_by_chance(uint64_t seed)
 	check_chance();
 	assert_int_equal(pair.sides[0].p->link.n_streams, 0);
 	assert_int_equal(pair.sides[0].p->bulk.n_out, 0);
-	assert_int_equal(pair.sides[1].p->link.channels[0]->held, 0);
+	assert_int_equal(pair.sides[1].p->link.channels[0]->credit.held, 0);
 	end(&pair);
 	fy_lane_release(lanes[1]);
 }

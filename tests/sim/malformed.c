@@ -702,7 +702,7 @@ static void acknowledgements_that_lie(void **state)
 	refused_control(peer, 0xFFFFFF55u, NULL, 0); /* nothing that there is */
 	peer->spent = UINT64_MAX - (1 << 20);        /* it cannot have spent so much */
 	check_honest(peer);
-	assert_true(peer->p->link.channels[1]->spent_in < 1u << 30);
+	assert_true(peer->p->link.channels[1]->credit.spent_in < 1u << 30);
 }
 
 /* ---- what the peer does not believe ------------------------------------ */

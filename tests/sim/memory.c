@@ -33,6 +33,8 @@
 #include "shared/thread.h"
 #include "sim/net/port_sim.h"
 #include "wire/header.h"
+#include "bulk/pair.h"
+#include "helm/peer.h"
 
 enum {
 	OP_NOTE = 1,         /* an inline handler */
@@ -612,8 +614,9 @@ static void check_end(void)
 		uint64_t returned = t.engine[i]->large_returned - p->bulk.budget.seen;
 		t.sinks += p->bulk.sink.space != NULL;
 		for (struct fy_channel *ch = p->link.all; ch; ch = ch->all_next)
-			if (ch->in || ch->out || ch->streams_out || ch->streams_in || ch->early ||
-			    ch->gone || ch->held || ch->lengths_held)
+			if (fy_pair_in(ch)->first || fy_pair_out(ch)->active || ch->streams_out ||
+			    ch->streams_in || fy_peer_of(ch)->early || ch->gone ||
+			    ch->credit.held || fy_pair_in(ch)->lengths_held)
 				wrong("rank %d has stopped and something of rank %d is left", i,
 				      ch->rank);
 		if (p->bulk.budget.used[0] - returned || p->bulk.budget.used[1] ||

@@ -23,6 +23,7 @@
 #include "shared/engine.h"
 #include "shared/message.h"
 #include "shared/thread.h"
+#include "bulk/pair.h"
 
 #include <stdlib.h>
 
@@ -191,13 +192,13 @@ static void check_books(void)
 		assert_int_equal(p->bulk.landing.bytes, 0);
 		assert_int_equal(p->link.stats.malformed, 0);
 		for (struct fy_channel *ch = p->link.all; ch; ch = ch->all_next) {
-			assert_null(ch->in);
-			assert_null(ch->out);
+			assert_null(fy_pair_in(ch)->first);
+			assert_null(fy_pair_out(ch)->active);
 			assert_null(ch->streams_out);
-			assert_null(ch->turns_in.first);
-			assert_null(ch->turns_out.first);
-			assert_int_equal(ch->held, 0);
-			assert_int_equal(ch->lengths_held, 0);
+			assert_null(fy_pair_in(ch)->turns.first);
+			assert_null(fy_pair_out(ch)->turns.first);
+			assert_int_equal(ch->credit.held, 0);
+			assert_int_equal(fy_pair_in(ch)->lengths_held, 0);
 			assert_int_equal(ch->gone, 0);
 		}
 	}

@@ -22,6 +22,8 @@
 #include "wire/bodies.h"
 #include "wire/header.h"
 #include "wire/record.h"
+#include "bulk/pair.h"
+#include "helm/peer.h"
 
 #include <stdarg.h>
 #include <stdlib.h>
@@ -161,14 +163,14 @@ static void check_windows(struct world *w, struct node *node, uint64_t *held_p)
 	uint64_t windows = 0, untouched = (uint64_t)w->plan.ranks;
 	size_t queued = 0;
 	for (struct fy_channel *ch = p->link.all; ch; ch = ch->all_next) {
-		windows += ch->window;
+		windows += ch->credit.window;
 		untouched--;
-		*held_p += ch->held;
-		queued += ch->queued;
-		if (ch->held > ch->window + FY_BATCH_BYTES)
+		*held_p += ch->credit.held;
+		queued += fy_peer_of(ch)->queue.bytes;
+		if (ch->credit.held > ch->credit.window + FY_BATCH_BYTES)
 			w_fail(w, "rank %d holds %llu bytes of rank %d, whose window is %llu",
-			       node->rank, (unsigned long long)ch->held, ch->rank,
-			       (unsigned long long)ch->window);
+			       node->rank, (unsigned long long)ch->credit.held, ch->rank,
+			       (unsigned long long)ch->credit.window);
 	}
 	if (windows + untouched * p->link.credit.first + p->link.credit.pool !=
 	    max_size(first, half))
@@ -279,14 +281,15 @@ static void tally_channels(struct world *w, const struct node *node)
 {
 	const struct fy_progress *p = node->p;
 	for (const struct fy_channel *ch = p->link.all; ch; ch = ch->all_next) {
-		w->nodes[node->rank].spent[ch->rank] = ch->spent;
-		w->tally.seq_wrapped += w->plan.first_seq > ch->seq_out;
-		w->tally.tag_wrapped += ch->next_chunk > (uint64_t)p->bulk.tag_span;
-		if (ch->streams_out || ch->queue || ch->early || ch->in || ch->out ||
-		    (ch->open && ch->nrecords) || ch->ready)
+		w->nodes[node->rank].spent[ch->rank] = ch->credit.spent;
+		w->tally.seq_wrapped += w->plan.first_seq > ch->out.seq;
+		w->tally.tag_wrapped += fy_pair_out(ch)->next_chunk > (uint64_t)p->bulk.tag_span;
+		if (ch->streams_out || fy_peer_of(ch)->queue.first || fy_peer_of(ch)->early ||
+		    fy_pair_in(ch)->first || fy_pair_out(ch)->active ||
+		    (ch->open && ch->nrecords) || ch->out.ready)
 			w_fail(w, "rank %d has stopped and something of rank %d is left",
 			       node->rank, ch->rank);
-		if (!ch->gone && ch->bye_owed && (!ch->bye_sent || !ch->bye_seen))
+		if (!ch->gone && ch->bye.owed && (!ch->bye.sent || !ch->bye.seen))
 			w_fail(w, "rank %d has stopped without the goodbye of rank %d", node->rank,
 			       ch->rank);
 	}
@@ -471,14 +474,17 @@ static void describe(struct world *w)
 			printf("#   to %d: spent %llu of %llu, window %llu held %llu spent_in %llu "
 			       "sent %llu, queued %zu full %d, ready %u flight %u, pending %d "
 			       "streams %d %d, hungry %d %d %d, gone %d, bye %d %d %d\n",
-			       ch->rank, (unsigned long long)ch->spent,
-			       (unsigned long long)ch->limit, (unsigned long long)ch->window,
-			       (unsigned long long)ch->held, (unsigned long long)ch->spent_in,
-			       (unsigned long long)ch->limit_sent, ch->queued,
-			       node->engine->full[ch->rank], ch->n_ready, ch->n_flight,
-			       ch->pending != NULL, ch->streams_out != NULL, ch->streams_in != NULL,
-			       ch->hungry, ch->hungry_told, ch->peer_hungry, ch->gone, ch->bye_owed,
-			       ch->bye_sent, ch->bye_seen);
+			       ch->rank, (unsigned long long)ch->credit.spent,
+			       (unsigned long long)ch->credit.limit,
+			       (unsigned long long)ch->credit.window,
+			       (unsigned long long)ch->credit.held,
+			       (unsigned long long)ch->credit.spent_in,
+			       (unsigned long long)ch->credit.limit_sent,
+			       fy_peer_of(ch)->queue.bytes, node->engine->full[ch->rank],
+			       ch->out.n_ready, ch->out.n_flight, ch->pending.first != NULL,
+			       ch->streams_out != NULL, ch->streams_in != NULL, ch->credit.hungry,
+			       ch->credit.hungry_told, ch->credit.peer_hungry, ch->gone,
+			       ch->bye.owed, ch->bye.sent, ch->bye.seen);
 	}
 }
 

@@ -82,15 +82,19 @@ static void end(struct ranks *r)
 static void collect(struct ranks *r, int from)
 {
 	for (struct fy_channel *ch = r->p[from]->link.all; ch; ch = ch->all_next) {
-		if (ch->news_owed)
+		if (fy_peer_of(ch)->owed.news_owed)
+			r->words[r->n_words++] = (struct word){
+				from, ch->rank, NEWS, { 0 }, fy_peer_of(ch)->owed.news
+			};
+		if (fy_peer_of(ch)->owed.up_owed)
 			r->words[r->n_words++] =
-				(struct word){ from, ch->rank, NEWS, { 0 }, ch->news };
-		if (ch->up_owed)
-			r->words[r->n_words++] = (struct word){ from, ch->rank, UP, ch->up, { 0 } };
-		if (ch->down_owed)
-			r->words[r->n_words++] =
-				(struct word){ from, ch->rank, DOWN, ch->down, { 0 } };
-		ch->news_owed = ch->up_owed = ch->down_owed = false;
+				(struct word){ from, ch->rank, UP, fy_peer_of(ch)->owed.up, { 0 } };
+		if (fy_peer_of(ch)->owed.down_owed)
+			r->words[r->n_words++] = (struct word){
+				from, ch->rank, DOWN, fy_peer_of(ch)->owed.down, { 0 }
+			};
+		fy_peer_of(ch)->owed.news_owed = fy_peer_of(ch)->owed.up_owed =
+			fy_peer_of(ch)->owed.down_owed = false;
 	}
 }
 

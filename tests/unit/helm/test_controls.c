@@ -10,6 +10,7 @@
 #include "wire/bodies.h"
 #include "wire/header.h"
 #include "wire/record.h"
+#include "helm/peer.h"
 
 static struct fy_channel *out, *in; /* rank 0's for rank 1, and rank 1's for rank 0 */
 
@@ -48,12 +49,12 @@ static void a_recall_is_answered_by_a_gift(void **state)
 {
 	uint32_t ops[8];
 	(void)state;
-	out->recall_owed = true;
+	out->credit.recall_owed = true;
 	fy_owed_put(t_helm(0), out);
 	assert_int_equal(carry(ops), 1);
 	assert_int_equal(ops[0], FY_OP_RECALL);
 	assert_false(out->control_owed);
-	assert_true(in->give_owed);
+	assert_true(in->credit.give_owed);
 }
 
 static void a_gift_is_all_but_a_first_window(void **state)
@@ -61,18 +62,18 @@ static void a_gift_is_all_but_a_first_window(void **state)
 	uint64_t first = t_helm(0)->link.credit.first, pool = t_helm(1)->link.credit.pool;
 	uint32_t ops[8];
 	(void)state;
-	in->window = first + 5000;
-	out->limit = out->spent + first + 5000;
-	out->give_owed = true;
+	in->credit.window = first + 5000;
+	out->credit.limit = out->credit.spent + first + 5000;
+	out->credit.give_owed = true;
 	fy_owed_put(t_helm(0), out);
-	assert_int_equal(out->limit - out->spent, first);
+	assert_int_equal(out->credit.limit - out->credit.spent, first);
 	assert_int_equal(carry(ops), 1);
 	assert_int_equal(ops[0], FY_OP_GIVE);
-	assert_int_equal(in->window, first);
+	assert_int_equal(in->credit.window, first);
 	assert_int_equal(t_helm(1)->link.credit.pool, pool + 5000);
-	out->give_owed = true; /* there is no more */
+	out->credit.give_owed = true; /* there is no more */
 	fy_owed_put(t_helm(0), out);
-	assert_false(out->give_owed);
+	assert_false(out->credit.give_owed);
 	assert_int_equal(out->nrecords, 1);
 }
 
@@ -97,7 +98,8 @@ static void a_stream_is_acknowledged(void **state)
 static void news_go_before_the_vote(void **state)
 {
 	(void)state;
-	out->up_owed = out->news_owed = out->down_owed = true;
+	fy_peer_of(out)->owed.up_owed = fy_peer_of(out)->owed.news_owed =
+		fy_peer_of(out)->owed.down_owed = true;
 	fy_owed_put(t_helm(0), out);
 	const char *at = out->open->bytes + sizeof(struct fy_batch_header);
 	const uint32_t ops[] = { FY_OP_AGREE_NEWS, FY_OP_AGREE_UP, FY_OP_AGREE_DOWN };
@@ -124,7 +126,7 @@ static void another_length_is_malformed(void **state)
 	}
 	*r = (struct fy_record){ FY_KIND_CONTROL | 8, FY_OP_FLUSH_ALL, 1, 0 };
 	assert_int_equal(fy_controls_take(t_helm(1), in, r), FY_MALFORMED);
-	assert_false(in->give_owed);
+	assert_false(in->credit.give_owed);
 }
 
 int main(void)
