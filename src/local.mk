@@ -229,7 +229,6 @@ libferry_core_la_SOURCES = \
 	%D%/shared/mailbox.h \
 	%D%/shared/message.c \
 	%D%/shared/message.h \
-	%D%/shared/room.c \
 	%D%/shared/room.h \
 	%D%/shared/shell.c \
 	%D%/shared/shell.h \
@@ -252,7 +251,7 @@ libferry_core_la_SOURCES = \
 	# end
 
 # Do the folders keep their order? layers.list says it, build-aux/layers/layers.sh looks, at text and objects.
-EXTRA_DIST += %D%/layers.exceptions %D%/layers.list
+EXTRA_DIST += %D%/layers.list
 layers = AWK='$(AWK)' NM='$(NM)' $(SHELL) $(top_srcdir)/build-aux/layers/layers.sh
 layers: $(noinst_LTLIBRARIES) ; @$(layers) check $(top_srcdir) $(top_builddir)
 layers-figures: $(noinst_LTLIBRARIES) ; @$(layers) figures $(top_srcdir) $(top_builddir)

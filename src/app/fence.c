@@ -39,14 +39,14 @@ static int begin_fence(ferry *e, ferry_future **future_p)
 /* The fence that has not ended yet, if there is one, is this thread's until give_fence. */
 static int claim_fence(ferry *e, ferry_future **future_p)
 {
-	pthread_mutex_lock(&e->aside);
-	bool busy = e->fencing, stopped = fy_load_acquire_32(&e->phase) == FY_STOPPED;
+	pthread_mutex_lock(&e->aside.lock);
+	bool busy = e->aside.fencing, stopped = fy_load_acquire_32(&e->phase) == FY_STOPPED;
 	if (!busy && !stopped) {
-		e->fencing = true;
-		*future_p = e->fence;
-		e->fence = NULL;
+		e->aside.fencing = true;
+		*future_p = e->aside.fence;
+		e->aside.fence = NULL;
 	}
-	pthread_mutex_unlock(&e->aside);
+	pthread_mutex_unlock(&e->aside.lock);
 	if (stopped)
 		return fy_fail(FERRY_ESTOPPED, "the engine was closed");
 	return busy ? fy_fail(FERRY_EINVAL,
@@ -58,13 +58,13 @@ static int claim_fence(ferry *e, ferry_future **future_p)
  * has stopped. */
 static void give_fence(ferry *e, ferry_future *future)
 {
-	pthread_mutex_lock(&e->aside);
+	pthread_mutex_lock(&e->aside.lock);
 	if (fy_load_acquire_32(&e->phase) != FY_STOPPED) {
-		e->fence = future;
+		e->aside.fence = future;
 		future = NULL;
 	}
-	e->fencing = false;
-	pthread_mutex_unlock(&e->aside);
+	e->aside.fencing = false;
+	pthread_mutex_unlock(&e->aside.lock);
 	ferry_future_release(future);
 }
 

@@ -39,11 +39,11 @@ static void hook_wait(ferry *engine, const ferry_future *future, int64_t until)
 		return;
 	struct fy_lane *lane =
 		fy_thread_recent.serial == engine->serial ? fy_thread_recent.lane : NULL;
-	if (!lane || !lane->flooded) /* at the end of a flood nobody is in a hurry */
-		fy_add_64(&engine->waits, 1);
+	if (!lane || !lane->habit.flooded) /* at the end of a flood nobody is in a hurry */
+		fy_add_64(&engine->pressure.waits, 1);
 	if (lane) {
 		fy_habit_waits(lane);
-		lane->flooded = false;
+		lane->habit.flooded = false;
 	}
 	fy_drive_help(engine, future_ready, future, until);
 	fy_engine_leave(engine);
@@ -57,12 +57,12 @@ static bool hook_on_progress(ferry *engine)
 static int hook_run_inline(ferry *engine, struct fy_task *task)
 {
 	if (fy_thread_is_stepping(engine)) {
-		fy_tasks_defer(engine->deferred, task);
+		fy_tasks_defer(engine->helm_side.deferred, task);
 		return FERRY_OK;
 	}
 	if (!engine || !fy_engine_enter(engine)) /* ferry_future_all of no futures has none */
 		return FERRY_ESTOPPED;
-	fy_inbox_put(&engine->tasks, &task->entry);
+	fy_inbox_put(&engine->inboxes.tasks, &task->entry);
 	fy_engine_notify(engine);
 	fy_engine_leave(engine);
 	return FERRY_OK;
@@ -81,7 +81,7 @@ static void hook_abandoned(ferry *engine, ferry_future *future)
 {
 	if (!(future->flags & FY_FUTURE_IS_STARTED) || !fy_engine_enter(engine))
 		return;
-	fy_add_32(&engine->starts_given_up, 1);
+	fy_add_32(&engine->told.starts_given_up, 1);
 	fy_engine_notify(engine);
 	fy_engine_leave(engine);
 }
@@ -90,33 +90,33 @@ static void hook_abandoned(ferry *engine, ferry_future *future)
  * looked for. */
 static void list_promise(ferry *engine, ferry_future *future)
 {
-	future->next = engine->promises;
-	future->id = (uintptr_t)&engine->promises;
+	future->next = engine->aside.promises;
+	future->id = (uintptr_t)&engine->aside.promises;
 	if (future->next)
 		future->next->id = (uintptr_t)&future->next;
-	engine->promises = future;
+	engine->aside.promises = future;
 }
 
 static int hook_promise_opened(ferry *engine, ferry_future *future)
 {
 	int status = FERRY_OK;
-	pthread_mutex_lock(&engine->aside);
+	pthread_mutex_lock(&engine->aside.lock);
 	if (fy_load_acquire_32(&engine->phase) == FY_STOPPED) {
 		status = fy_fail(FERRY_ESTOPPED, "a promise cannot be made: the engine was closed");
 	} else {
 		list_promise(engine, future);
 	}
-	pthread_mutex_unlock(&engine->aside);
+	pthread_mutex_unlock(&engine->aside.lock);
 	return status;
 }
 
 static void hook_promise_closed(ferry *engine, ferry_future *future)
 {
-	pthread_mutex_lock(&engine->aside);
+	pthread_mutex_lock(&engine->aside.lock);
 	*(ferry_future **)(uintptr_t)future->id = future->next;
 	if (future->next)
 		future->next->id = future->id;
-	pthread_mutex_unlock(&engine->aside);
+	pthread_mutex_unlock(&engine->aside.lock);
 }
 
 static ferry_message *hook_empty(ferry *engine)

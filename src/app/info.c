@@ -27,8 +27,8 @@ int ferry_stats_read(const ferry *engine, ferry_stats *stats)
 	if (fy_ask_and_wait(e, &c) != FERRY_OK)
 		return fy_fail(FERRY_ESTOPPED,
 		               "the engine has stopped: read the counters before it is closed");
-	now.lane_full = fy_load_acquire_64(&e->lane_full);
-	now.lends = fy_load_acquire_64(&e->lends);
+	now.lane_full = fy_load_acquire_64(&e->pressure.lane_full);
+	now.lends = fy_load_acquire_64(&e->totals.lends);
 	now.wakes = fy_load_acquire_64(&e->wake.wakes);
 	now.handled += fy_engine_handled(e);
 	size_t size = stats->size < sizeof now ? stats->size : sizeof now;

@@ -26,22 +26,22 @@ static pthread_once_t leaving_once = PTHREAD_ONCE_INIT;
 void fy_own_lane_list(ferry *engine, struct fy_lane *lane)
 {
 	if (fy_swap_32(&lane->listed, 1) == 0)
-		fy_inbox_put(&engine->lanes, &lane->entry);
+		fy_inbox_put(&engine->inboxes.lanes, &lane->entry);
 }
 
 void fy_own_lane_orphaned(ferry *engine, struct fy_lane *lane)
 {
-	while (!fy_load_acquire_32(&engine->abandoned) && !fy_load_acquire_32(&lane->gone))
+	while (!fy_load_acquire_32(&engine->end.abandoned) && !fy_load_acquire_32(&lane->life.gone))
 		sched_yield();
-	if (fy_load_acquire_32(&lane->gone))
+	if (fy_load_acquire_32(&lane->life.gone))
 		return;
-	fy_store_release_32(&lane->gone, 1);
+	fy_store_release_32(&lane->life.gone, 1);
 	fy_lane_release(lane); /* the engine's reference */
 }
 
 void fy_own_lane_leaves(ferry *engine, struct fy_lane *lane)
 {
-	fy_store_release_32(&lane->left, 1);
+	fy_store_release_32(&lane->life.left, 1);
 	fy_own_lane_list(engine, lane);
 }
 
@@ -60,7 +60,7 @@ static void leave(void *unused)
 	while (fy_thread_lanes) {
 		struct fy_lane *lane = fy_thread_lanes;
 		fy_thread_lanes = lane->thread_next;
-		if (!fy_load_acquire_32(&lane->gone)) {
+		if (!fy_load_acquire_32(&lane->life.gone)) {
 			fy_own_lane_leaves(lane->engine, lane);
 			fy_own_lane_left(lane->engine, lane);
 		}
@@ -82,7 +82,7 @@ struct fy_lane *fy_own_lane_create(ferry *engine)
 	struct fy_lane *lane =
 		fy_lane_create(engine, engine->serial, stream | fy_handler_tag_here(engine));
 	if (lane)
-		lane->waits_seen = fy_load_relaxed_64(&engine->waits);
+		lane->habit.waits_seen = fy_load_relaxed_64(&engine->pressure.waits);
 	else
 		fy_engine_release(engine);
 	return lane;

@@ -89,13 +89,13 @@ static bool drive_quickly(ferry *e, struct fy_lane *lane)
 	lane->quick = 0;
 	if (!fy_engine_enter(e))
 		return false;
-	if (lane->slow)
+	if (lane->habit.slow)
 		fy_drive_until(e, is_empty, lane, 0);
 	else
 		seen_to = fy_drive_steer(e, is_empty, lane);
 	fy_engine_leave(e);
 	if (seen_to)
-		lane->steered_at = fy_clock_now();
+		lane->habit.steered_at = fy_clock_now();
 	return seen_to || is_empty(lane);
 }
 

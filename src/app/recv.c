@@ -38,8 +38,7 @@ static bool hopeless(ferry *e, uint32_t op)
 {
 	struct fy_mailbox *box = &e->mailbox;
 	return fy_load_acquire_64(&box->bytes) >= e->options.receive_memory / 4 * 3 &&
-	       box->all.first && fy_load_acquire_32(&e->ferry_recv_threads) == 1 &&
-	       op != FERRY_ANY_OP;
+	       box->all.first && fy_load_acquire_32(&e->mailbox.threads) == 1 && op != FERRY_ANY_OP;
 }
 
 static int fail_hopeless(ferry *e)
@@ -114,9 +113,9 @@ int fy_recv(ferry *engine, int source, uint32_t op, int64_t timeout, ferry_messa
 			"ferry_recv would wait for the progress thread, which is running this");
 	if (!fy_engine_enter(engine))
 		return fy_fail(FERRY_ESTOPPED, "the engine has stopped");
-	fy_add_32(&engine->ferry_recv_threads, 1);
+	fy_add_32(&engine->mailbox.threads, 1);
 	int status = receive(engine, source, op, timeout, message_p);
-	fy_add_32(&engine->ferry_recv_threads, (uint32_t)-1);
+	fy_add_32(&engine->mailbox.threads, (uint32_t)-1);
 	fy_engine_leave(engine);
 	return status;
 }

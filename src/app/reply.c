@@ -38,8 +38,8 @@ static int answer_with(ferry_message *request, ferry_message *answer, int status
 	if (request->flags & FY_MESSAGE_VIEW)
 		fy_message_keep(request);
 	fy_add_32(&request->refs, 1);
-	request->answer = answer;
-	request->answer_status = status;
+	request->answer.message = answer;
+	request->answer.status = status;
 	fy_message_send_answer(request);
 	return FERRY_OK;
 }

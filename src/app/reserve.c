@@ -59,7 +59,7 @@ static uint8_t fullness(const ferry *e, int rank)
 
 static bool body_waits(const struct fy_wanted *r)
 {
-	return r->body && !r->always && fy_room_bodies_full(r->engine, r->rank);
+	return r->body && !r->always && fy_room_bodies_full(&r->engine->room, r->rank);
 }
 
 /* That rank's channel has too much waiting already, or send_memory has no room. */
@@ -83,40 +83,40 @@ static bool claim_body(const struct fy_wanted *r)
 	if (!r->body)
 		return true;
 	do {
-		held = fy_load_acquire_64(&e->bodies);
-		if (!r->always && fy_room_bodies_full_at(e, r->rank, held))
+		held = fy_load_acquire_64(&e->room.bodies);
+		if (!r->always && fy_room_bodies_full_at(&e->room, r->rank, held))
 			return false;
-	} while (!fy_cas_64(&e->bodies, held, held + r->body));
-	fy_add_32(&e->bodies_to[r->rank], fy_room_body_units(r->body));
+	} while (!fy_cas_64(&e->room.bodies, held, held + r->body));
+	fy_add_32(&e->room.bodies_to[r->rank], fy_room_body_units(r->body));
 	return true;
 }
 
 /* It was not posted. Who waits for room may sleep, and the helm knows nothing of this body. */
 void fy_reserve_give_back(ferry *e, int rank, size_t body)
 {
-	fy_room_bodies_lower(e, rank, body);
-	fy_room_tell(e);
+	fy_room_bodies_lower(&e->room, rank, body);
+	fy_room_tell(&e->room);
 }
 
 /* Application threads leave when the engine begins to close, handlers when it has stopped. */
 static const uint32_t *stop_word(const ferry *e)
 {
-	return fy_thread_in_handler(e) ? &e->stopped : &e->phase;
+	return fy_thread_in_handler(e) ? &e->end.stopped : &e->phase;
 }
 
 static void await_channel(const struct fy_wanted *r, ferry *e, int64_t until)
 {
-	fy_add_32(&e->room_waiting, 1);
-	uint32_t seen = fy_load_acquire_32(&e->room);
+	fy_add_32(&e->room.waiting, 1);
+	uint32_t seen = fy_load_acquire_32(&e->room.word);
 	fy_fence_full();
 	if (must_wait(r) && !fy_load_acquire_32(stop_word(e)))
-		fy_futex_wait(&e->room, seen, until, false);
-	fy_add_32(&e->room_waiting, (uint32_t)-1);
+		fy_futex_wait(&e->room.word, seen, until, false);
+	fy_add_32(&e->room.waiting, (uint32_t)-1);
 }
 
 static void await_room(const struct fy_wanted *r, ferry *e, int64_t until)
 {
-	r->lane->flooded = true;
+	r->lane->habit.flooded = true;
 	if (!fy_habit_others_come_first(r->lane, e))
 		fy_drive_help(e, has_room, r, until);
 	if (has_room(r))
@@ -135,7 +135,8 @@ static int no_room(const struct fy_wanted *r)
 		return fy_fail(FERRY_EAGAIN,
 		               "no room for another long body to rank %d now: %llu bytes of such "
 		               "bodies are not sent yet, and options.send_memory is %zu",
-		               r->rank, (unsigned long long)fy_load_acquire_64(&r->engine->bodies),
+		               r->rank,
+		               (unsigned long long)fy_load_acquire_64(&r->engine->room.bodies),
 		               r->engine->options.send_memory);
 	return fy_fail(FERRY_EAGAIN, "no room for another message to rank %d now", r->rank);
 }
@@ -159,7 +160,7 @@ int fy_reserve(const struct fy_post *o, uint32_t size, size_t body, struct fy_re
 			break;
 		if (!counted) {
 			counted = true;
-			fy_add_64(&e->lane_full, 1);
+			fy_add_64(&e->pressure.lane_full, 1);
 			until = fy_clock_until(fy_clock_now(), o->timeout);
 			entered = fy_engine_enter(e);
 			fy_pool_blocking(true);

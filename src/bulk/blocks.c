@@ -79,16 +79,16 @@ static void take_out(struct fy_bulk *bulk, struct fy_block *b)
 	*b->here = b->next;
 	if (b->next)
 		b->next->here = b->here;
-	fy_add_64(&bulk->link->engine->block_bytes, -(uint64_t)b->room);
+	fy_add_64(&bulk->link->engine->told.block_bytes, -(uint64_t)b->room);
 	ASAN_UNPOISON_MEMORY_REGION(b, b->room);
 }
 
 /* The stack gives the newest first; it is to be the first of the lists. */
 static void collect(struct fy_bulk *bulk)
 {
-	if (!fy_inbox_any(&bulk->link->engine->blocks))
+	if (!fy_inbox_any(&bulk->link->engine->inboxes.blocks))
 		return;
-	fy_inbox_each (entry, fy_inbox_take_in_order(&bulk->link->engine->blocks))
+	fy_inbox_each (entry, fy_inbox_take_in_order(&bulk->link->engine->inboxes.blocks))
 		keep(bulk, fy_block_of(entry));
 }
 
@@ -107,7 +107,8 @@ static void *new_block(struct fy_bulk *bulk, size_t nbytes)
 /* The oldest go until no more than `most` bytes are kept. */
 static void trim(struct fy_bulk *bulk, uint64_t most)
 {
-	while (bulk->blocks.oldest && fy_load_relaxed_64(&bulk->link->engine->block_bytes) > most) {
+	while (bulk->blocks.oldest &&
+	       fy_load_relaxed_64(&bulk->link->engine->told.block_bytes) > most) {
 		struct fy_block *b = bulk->blocks.oldest;
 		take_out(bulk, b);
 		fy_block_give_back(b);
@@ -119,7 +120,7 @@ static void trim(struct fy_bulk *bulk, uint64_t most)
 static uint64_t may_keep(const struct fy_bulk *bulk, uint64_t more)
 {
 	uint64_t returned =
-		fy_load_acquire_64(&bulk->link->engine->large_returned) - bulk->budget.seen;
+		fy_load_acquire_64(&bulk->link->engine->told.large_returned) - bulk->budget.seen;
 	uint64_t used = bulk->budget.used[0] + bulk->budget.used[1] - returned + more,
 		 cap = fy_block_most_kept(bulk->link->engine);
 	return used < cap ? cap - used : 0;
@@ -147,7 +148,7 @@ void *fy_blocks_get(struct fy_bulk *bulk, size_t nbytes, uint64_t beside)
 
 void fy_blocks_step(struct fy_bulk *bulk)
 {
-	if (!fy_load_relaxed_64(&bulk->link->engine->block_bytes))
+	if (!fy_load_relaxed_64(&bulk->link->engine->told.block_bytes))
 		return;
 	collect(bulk);
 	trim(bulk, may_keep(bulk, 0));

@@ -49,7 +49,7 @@ uint64_t fy_bulk_held(const struct fy_bulk *bulk)
 {
 	uint64_t held =
 		bulk->budget.used[0] -
-		(fy_load_acquire_64(&bulk->link->engine->large_returned) - bulk->budget.seen);
+		(fy_load_acquire_64(&bulk->link->engine->told.large_returned) - bulk->budget.seen);
 	for (const struct fy_channel *ch = bulk->link->all; ch; ch = ch->all_next)
 		held += ch->credit.held - (fy_load_acquire_64(&ch->credit.account->returned) -
 		                           ch->credit.account->seen);

@@ -42,15 +42,15 @@
 static uint64_t room_for(const struct fy_bulk *bulk, const struct fy_inbound *in)
 {
 	uint64_t room = 0;
-	for (uint32_t i = 0; i < in->n_parts; i++)
+	for (uint32_t i = 0; i < in->announced.n_parts; i++)
 		room += fy_block_room(bulk->link->engine, in->lengths[i]);
-	return room < in->total ? UINT64_MAX : room;
+	return room < in->announced.total ? UINT64_MAX : room;
 }
 
 void fy_grants_wait(struct fy_bulk *bulk, struct fy_inbound *in)
 {
 	int queue = in->prepaid || in->status ? NEEDS_NONE : fy_inbound_share(in);
-	in->needs = in->status || in->dead ? 0 : room_for(bulk, in);
+	in->bytes.needs = in->status || in->dead ? 0 : room_for(bulk, in);
 	fy_inbound_append(&bulk->waiting.first[queue], &bulk->waiting.last[queue], in);
 }
 
@@ -68,10 +68,10 @@ static int admitted(struct fy_bulk *bulk, const struct fy_inbound *in)
 {
 	if (in->status)
 		return in->status;
-	if (in->total > bulk->link->options->message_max && !in->prepaid)
+	if (in->announced.total > bulk->link->options->message_max && !in->prepaid)
 		return FERRY_ETOOBIG;
-	if (in->kind == FY_KIND_REPLY &&
-	    !fy_call_peek(&bulk->link->calls, in->call_id, in->ch->rank))
+	if (in->announced.kind == FY_KIND_REPLY &&
+	    !fy_call_peek(&bulk->link->calls, in->announced.call_id, in->ch->rank))
 		return FERRY_ECANCELED; /* nobody waits for it any more */
 	return FERRY_OK;
 }
@@ -83,17 +83,17 @@ static bool fits(const struct fy_bulk *bulk, const struct fy_inbound *in)
 	uint64_t used = bulk->budget.used[share] - bulk->budget.stalled[share],
 		 cap = bulk->budget.cap[share];
 	return in->prepaid || in->status || used == 0 ||
-	       (in->needs <= cap && used <= cap - in->needs);
+	       (in->bytes.needs <= cap && used <= cap - in->bytes.needs);
 }
 
 /* What is prepaid has to be taken from MPI, and there is no memory for it. Is that so for
  * too long? */
 static bool waits_in_vain(struct fy_bulk *bulk, struct fy_inbound *in)
 {
-	in->tried_at = bulk->link->stats.steps;
-	if (!in->short_since)
-		in->short_since = bulk->link->now;
-	return bulk->link->now - in->short_since >= SHORT_LAST;
+	in->shortage.tried_at = bulk->link->stats.steps;
+	if (!in->shortage.since)
+		in->shortage.since = bulk->link->now;
+	return bulk->link->now - in->shortage.since >= SHORT_LAST;
 }
 
 /* False: it waits for memory. */
@@ -116,7 +116,7 @@ static bool grant(struct fy_bulk *bulk, struct fy_inbound *in)
 			return true;
 		}
 	} else {
-		bulk->budget.used[fy_inbound_share(in)] += in->large;
+		bulk->budget.used[fy_inbound_share(in)] += in->bytes.large;
 		fy_landing_add(bulk, in);
 	}
 	if (!in->prepaid)
@@ -128,7 +128,7 @@ static bool grant(struct fy_bulk *bulk, struct fy_inbound *in)
  * this step. */
 static bool is_passed(const struct fy_bulk *bulk, int queue, const struct fy_inbound *in)
 {
-	return !in->dead && (queue == NEEDS_NONE ? in->tried_at == bulk->link->stats.steps
+	return !in->dead && (queue == NEEDS_NONE ? in->shortage.tried_at == bulk->link->stats.steps
 	                                         : fy_pair_in(in->ch)->n_stalled != 0);
 }
 
@@ -167,7 +167,8 @@ static bool grant_first(struct fy_bulk *bulk, int queue)
 	struct fy_inbound *before, *in = first_of(bulk, queue, &before);
 	if (!in || (!in->dead && !fits(bulk, in)))
 		return false;
-	if (!bulk->link->user_code && bulk->memory_handlers && in->kind != FY_KIND_REPLY) {
+	if (!bulk->link->user_code && bulk->memory_handlers &&
+	    in->announced.kind != FY_KIND_REPLY) {
 		bulk->code_due = true;
 		return false; /* asking the program where it lands is user code */
 	}
@@ -186,7 +187,7 @@ static bool grant_first(struct fy_bulk *bulk, int queue)
 
 void fy_grants_step(struct fy_bulk *bulk)
 {
-	uint64_t returned = fy_load_acquire_64(&bulk->link->engine->large_returned);
+	uint64_t returned = fy_load_acquire_64(&bulk->link->engine->told.large_returned);
 	bulk->budget.used[0] -= returned - bulk->budget.seen;
 	bulk->budget.seen = returned;
 	for (int queue = 0; queue < QUEUES; queue++)
@@ -198,7 +199,7 @@ bool fy_grants_put(struct fy_bulk *bulk, struct fy_channel *ch)
 {
 	while (fy_pair_in(ch)->grants_owed) {
 		struct fy_inbound *in = fy_pair_in(ch)->grants_owed;
-		struct fy_grant g = { in->xid, in->refused ? in->status : FERRY_OK, 0 };
+		struct fy_grant g = { in->announced.xid, in->refused ? in->status : FERRY_OK, 0 };
 		uint32_t size = fy_record_size(sizeof g);
 		struct fy_record *r = fy_channel_reserve(bulk->link, ch, size);
 		if (!r)

@@ -43,7 +43,7 @@
 
 int fy_inbound_share(const struct fy_inbound *in)
 {
-	return in->kind == FY_KIND_REPLY;
+	return in->announced.kind == FY_KIND_REPLY;
 }
 
 static void link_inbound(struct fy_channel *ch, struct fy_inbound *in)
@@ -54,7 +54,7 @@ static void link_inbound(struct fy_channel *ch, struct fy_inbound *in)
 		fy_pair_in(ch)->first->ch_here = &in->ch_next;
 	fy_pair_in(ch)->first = in;
 	if (in->prepaid)
-		fy_pair_in(ch)->prepaid += in->total;
+		fy_pair_in(ch)->prepaid += in->announced.total;
 }
 
 static void unlink_inbound(struct fy_inbound *in)
@@ -63,13 +63,13 @@ static void unlink_inbound(struct fy_inbound *in)
 	if (in->ch_next)
 		in->ch_next->ch_here = in->ch_here;
 	if (in->prepaid)
-		fy_pair_in(in->ch)->prepaid -= in->total;
+		fy_pair_in(in->ch)->prepaid -= in->announced.total;
 }
 
 static struct fy_inbound *find(struct fy_channel *ch, uint64_t xid)
 {
 	struct fy_inbound *in = fy_pair_in(ch)->first;
-	while (in && in->xid != xid)
+	while (in && in->announced.xid != xid)
 		in = in->ch_next;
 	return in;
 }
@@ -86,11 +86,11 @@ void fy_inbound_free(struct fy_bulk *bulk, struct fy_inbound *in)
 {
 	unlink_inbound(in);
 	fy_inbound_drop_lengths(in);
-	if (in->draft)
-		fy_message_free(in->draft);
+	if (in->shortage.draft)
+		fy_message_free(in->shortage.draft);
 	fy_turns_leave(&fy_pair_in(in->ch)->turns, &in->flow);
-	if (in->charge)
-		fy_credit_returned(bulk->link, in->ch, in->charge);
+	if (in->bytes.charge)
+		fy_credit_returned(bulk->link, in->ch, in->bytes.charge);
 	free(in);
 }
 
@@ -104,7 +104,8 @@ void fy_inbound_append(struct fy_inbound **first, struct fy_inbound **last, stru
 static void unpark(struct fy_bulk *bulk, struct fy_channel *ch)
 {
 	struct fy_inbound *in;
-	while ((in = fy_pair_in(ch)->parked) && (in->lengths_known == in->n_parts || in->dead)) {
+	while ((in = fy_pair_in(ch)->parked) &&
+	       (in->lengths_known == in->announced.n_parts || in->dead)) {
 		fy_list_drop(fy_pair_in(ch)->parked, fy_pair_in(ch)->parked_last);
 		bulk->n_parked--;
 		fy_grants_wait(bulk, in);
@@ -122,12 +123,12 @@ static void park(struct fy_bulk *bulk, struct fy_inbound *in)
 static bool lengths_add_up(const struct fy_inbound *in)
 {
 	uint64_t sum = 0;
-	for (uint32_t i = 0; i < in->n_parts; i++) {
-		if (in->lengths[i] > in->total - sum)
+	for (uint32_t i = 0; i < in->announced.n_parts; i++) {
+		if (in->lengths[i] > in->announced.total - sum)
 			return false;
 		sum += in->lengths[i];
 	}
-	return sum == in->total;
+	return sum == in->announced.total;
 }
 
 static uint64_t lengths_max(const struct fy_bulk *bulk)
@@ -173,15 +174,15 @@ static void keep_lengths(struct fy_bulk *bulk, struct fy_inbound *in, const char
 static void take_lengths(struct fy_bulk *bulk, struct fy_inbound *in, const char *from,
                          uint32_t count)
 {
-	if (count > in->n_parts - in->lengths_known) {
+	if (count > in->announced.n_parts - in->lengths_known) {
 		unreadable(in, FERRY_EDECODE);
-		in->lengths_known = in->n_parts;
+		in->lengths_known = in->announced.n_parts;
 		return;
 	}
 	if (!in->status)
 		keep_lengths(bulk, in, from, count);
 	in->lengths_known += count;
-	if (!in->status && in->lengths_known == in->n_parts && !lengths_add_up(in))
+	if (!in->status && in->lengths_known == in->announced.n_parts && !lengths_add_up(in))
 		unreadable(in, FERRY_EDECODE);
 }
 
@@ -211,17 +212,19 @@ static struct fy_inbound *inbound_create(struct fy_channel *ch, const struct fy_
 		free(in);
 		return NULL;
 	}
-	*in = (struct fy_inbound){ .ch = ch,
-		                   .lengths = lengths,
-		                   .xid = a->xid,
-		                   .total = a->total,
-		                   .kind = fy_record_kind(r),
-		                   .call_id = r->size_flags & FY_EXT ? fy_record_ext(r) : 0,
-		                   .stream = r->stream & FY_STREAM,
-		                   .op = r->op,
-		                   .n_parts = a->n_parts,
-		                   .chunk_bytes = a->chunk_bytes,
-		                   .prepaid = a->flags & FY_ANNOUNCE_PREPAID };
+	*in = (struct fy_inbound){
+		.ch = ch,
+		.lengths = lengths,
+		.announced = { .xid = a->xid,
+		               .total = a->total,
+		               .kind = fy_record_kind(r),
+		               .call_id = r->size_flags & FY_EXT ? fy_record_ext(r) : 0,
+		               .stream = r->stream & FY_STREAM,
+		               .op = r->op,
+		               .n_parts = a->n_parts },
+		.chunk_bytes = a->chunk_bytes,
+		.prepaid = a->flags & FY_ANNOUNCE_PREPAID,
+	};
 	in->flow.at.number = a->first_chunk;
 	in->flow.end = a->first_chunk + a->total / a->chunk_bytes + a->n_parts;
 	return in;
@@ -236,16 +239,18 @@ int fy_inbound_arrived(struct fy_bulk *bulk, struct fy_channel *ch, const struct
 	struct fy_inbound *in = inbound_create(ch, r, &a);
 	if (!in)
 		return FERRY_ENOMEM;
-	in->colour = (uint8_t)fy_link_arrived_colour(bulk->link, r);
-	in->held = reply ? NULL : fy_stream_in_hold(bulk->link, ch, in->stream, in->colour, NULL);
+	in->announced.colour = (uint8_t)fy_link_arrived_colour(bulk->link, r);
+	in->held = reply ? NULL
+	                 : fy_stream_in_hold(bulk->link, ch, in->announced.stream,
+	                                     in->announced.colour, NULL);
 	if (!reply && !in->held) {
 		free(in->lengths);
 		free(in);
 		return FERRY_ENOMEM;
 	}
 	if (!reply) {
-		in->charge = FY_MESSAGE_CHARGE + (in->prepaid ? in->total : 0);
-		ch->credit.held += in->charge;
+		in->bytes.charge = FY_MESSAGE_CHARGE + (in->prepaid ? in->announced.total : 0);
+		ch->credit.held += in->bytes.charge;
 	}
 	fy_pair_in(ch)->next_xid = a.xid + 1;
 	bulk->announcements++;
@@ -265,7 +270,7 @@ int fy_inbound_lengths(struct fy_bulk *bulk, struct fy_channel *ch, const struct
 		return FERRY_EDECODE;
 	memcpy(&xid, fy_record_data(r), sizeof xid);
 	struct fy_inbound *in = find(ch, xid);
-	if (!in || in->lengths_known == in->n_parts)
+	if (!in || in->lengths_known == in->announced.n_parts)
 		return FERRY_EDECODE;
 	take_lengths(bulk, in, fy_record_data(r) + 8, n / 8 - 1);
 	unpark(bulk, ch);
@@ -281,10 +286,11 @@ void fy_inbound_refuse(struct fy_bulk *bulk, struct fy_inbound *in, int status)
 	if (in->held) {
 		in->held->ready = true;
 		in->held = NULL;
-		fy_stream_in_release(bulk->link, in->ch, in->stream);
-	} else if (in->kind == FY_KIND_REPLY) {
-		ferry_future *future = fy_call_close(bulk->link, in->call_id, in->ch->rank);
-		bulk->link->counts.done[in->colour]++;
+		fy_stream_in_release(bulk->link, in->ch, in->announced.stream);
+	} else if (in->announced.kind == FY_KIND_REPLY) {
+		ferry_future *future =
+			fy_call_close(bulk->link, in->announced.call_id, in->ch->rank);
+		bulk->link->counts.done[in->announced.colour]++;
 		if (future)
 			fy_future_complete(future, status, "the reply could not be received");
 	}
@@ -299,7 +305,7 @@ static int answer_lost(struct fy_bulk *bulk, struct fy_channel *ch, const struct
 	if (!in)
 		return FERRY_ENOMEM; /* again later */
 	*in = (struct fy_inbound){
-		.ch = ch, .xid = lost->xid, .refused = true, .status = FERRY_EMPI
+		.ch = ch, .announced.xid = lost->xid, .refused = true, .status = FERRY_EMPI
 	};
 	link_inbound(ch, in);
 	fy_grants_owe(bulk, in);
@@ -311,13 +317,13 @@ int fy_inbound_lost(struct fy_bulk *bulk, struct fy_channel *ch, const struct fy
 	struct fy_inbound *in = find(ch, lost->xid);
 	if (!in)
 		return answer_lost(bulk, ch, lost);
-	if (in->cut && in->cut_at != lost->started)
+	if (in->cut.seen && in->cut.at != lost->started)
 		return FERRY_EDECODE; /* it had broken off elsewhere */
-	if (!in->cut)
-		in->cut_status = lost->status < 0 ? lost->status : FERRY_EDECODE;
-	in->cut = true;
-	in->cut_at = lost->started;
-	in->lost |= lost->which;
+	if (!in->cut.seen)
+		in->cut.status = lost->status < 0 ? lost->status : FERRY_EDECODE;
+	in->cut.seen = true;
+	in->cut.at = lost->started;
+	in->cut.lost |= lost->which;
 	if (in->message)
 		fy_landing_cancel_lost(bulk, in);
 	return FERRY_OK;

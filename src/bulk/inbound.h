@@ -16,6 +16,36 @@ struct fy_lost;
 struct fy_bulk;
 struct fy_record;
 
+/* What its announcement said. */
+struct fy_announced {
+	uint64_t xid, total, call_id;
+	uint32_t kind, stream, op, n_parts;
+	uint8_t colour;
+};
+
+/* The sender broke off: chunks end before number `at`, without those in `lost`. */
+struct fy_cut {
+	bool seen;
+	uint32_t lost; /* bit i is at - 1 - i */
+	uint64_t at;
+	int status;
+};
+
+/* A prepaid message finds no memory. */
+struct fy_shortage {
+	int64_t since;     /* when that was first so; 0: never */
+	uint64_t tried_at; /* the step in which it was last so */
+	/* what of its memory there is, while some is missing */
+	ferry_message *draft;
+};
+
+/* What a large message needs, and what it holds of which budget. */
+struct fy_inbound_bytes {
+	uint64_t needs;  /* of the budget, once its lengths are known */
+	uint64_t charge; /* what its place holds of the credit, until the message does */
+	uint64_t large;  /* what it takes of its budget while it lands */
+};
+
 /* Large messages from that peer, and the grants that are owed. */
 struct fy_inbounds {
 	struct fy_inbound *first; /* announced, not complete */
@@ -38,28 +68,18 @@ struct fy_inbound {
 	bool refused; /* nothing of it comes (any more): freed once the sender knows why */
 	bool prepaid, dead;
 	bool asked; /* in this step, for a chunk */
-	/* the sender broke off: chunks end before number `cut_at`, without those in `lost` */
-	bool cut;
-	bool stalled;  /* nothing came for long: what it holds does not count against other ranks */
-	uint32_t lost; /* bit i is cut_at - 1 - i */
-	uint64_t cut_at;
-	int cut_status;
+	struct fy_cut cut;
+	bool stalled; /* nothing came for long: what it holds does not count against other ranks */
 	struct fy_channel *ch;
-	int64_t short_since; /* when what is prepaid first found no memory; 0: it did not */
-	uint64_t tried_at;   /* the step in which that was last so */
-	bool sunk;           /* it never will: its bytes go nowhere (sink.c) */
-	/* what of its memory there is, while some is missing: only of what is prepaid */
-	ferry_message *draft;
+	struct fy_shortage shortage;
+	bool sunk; /* it never will: its bytes go nowhere (sink.c) */
 	/* of how many attachments the program was asked where they land: once each */
 	uint32_t asked_for;
 	ferry_message *message; /* once there is memory */
 	struct fy_held *held;   /* its place in the stream; NULL for replies */
-	uint64_t xid, total, call_id;
-	uint64_t needs;  /* of the budget, once its lengths are known */
-	uint64_t charge; /* what its place holds of the credit, until the message does */
-	uint64_t large;  /* what it takes of its budget while it lands */
-	uint32_t kind, stream, op, n_parts, lengths_known;
-	uint8_t colour;
+	struct fy_announced announced;
+	struct fy_inbound_bytes bytes;
+	uint32_t lengths_known;
 	uint64_t *lengths; /* until there is memory */
 	size_t chunk_bytes;
 	int64_t moved_at; /* when it was granted, or a chunk came */

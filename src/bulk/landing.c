@@ -61,7 +61,7 @@ static void look_for_stall(struct fy_bulk *bulk, struct fy_inbound *in)
 	in->stalled = true;
 	fy_pair_in(in->ch)->n_stalled++;
 	bulk->stalls++;
-	bulk->budget.stalled[fy_inbound_share(in)] += in->large;
+	bulk->budget.stalled[fy_inbound_share(in)] += in->bytes.large;
 }
 
 /* It holds its budget again, or is about to give it back. */
@@ -72,20 +72,20 @@ static void unstall(struct fy_bulk *bulk, struct fy_inbound *in)
 		return;
 	in->stalled = false;
 	fy_pair_in(in->ch)->n_stalled--;
-	bulk->budget.stalled[fy_inbound_share(in)] -= in->large;
+	bulk->budget.stalled[fy_inbound_share(in)] -= in->bytes.large;
 }
 
 /* ---- chunks that do not come ------------------------------------------- */
 
 static bool is_cut(const struct fy_inbound *in, uint64_t number)
 {
-	return in->cut && (int64_t)(number - in->cut_at) >= 0;
+	return in->cut.seen && (int64_t)(number - in->cut.at) >= 0;
 }
 
 static bool is_lost(const struct fy_inbound *in, uint64_t number)
 {
-	uint64_t behind = in->cut_at - 1 - number;
-	return is_cut(in, number) || (in->cut && behind < 32 && in->lost >> behind & 1);
+	uint64_t behind = in->cut.at - 1 - number;
+	return is_cut(in, number) || (in->cut.seen && behind < 32 && in->cut.lost >> behind & 1);
 }
 
 void fy_landing_cancel_lost(struct fy_bulk *bulk, struct fy_inbound *in)
@@ -101,8 +101,9 @@ void fy_landing_cancel_lost(struct fy_bulk *bulk, struct fy_inbound *in)
 static size_t next_chunk(struct fy_inbound *in)
 {
 	size_t n;
-	while ((n = fy_flow_next(in->message, in->n_parts, in->chunk_bytes, &in->flow)) != 0 &&
-	       in->cut) {
+	while ((n = fy_flow_next(in->message, in->announced.n_parts, in->chunk_bytes, &in->flow)) !=
+	               0 &&
+	       in->cut.seen) {
 		if (is_cut(in, in->flow.at.number))
 			return 0;
 		if (!is_lost(in, in->flow.at.number))
@@ -188,8 +189,8 @@ static void incomplete(struct fy_bulk *bulk, struct fy_inbound *in)
 		fy_inbound_free(bulk, in);
 		return;
 	}
-	fy_inbound_refuse(bulk, in, in->cut ? in->cut_status : in->status);
-	if (in->kind == FY_KIND_REPLY && !in->cut)
+	fy_inbound_refuse(bulk, in, in->cut.seen ? in->cut.status : in->status);
+	if (in->announced.kind == FY_KIND_REPLY && !in->cut.seen)
 		fy_inbound_free(bulk, in); /* its call has failed here, and there nobody waits */
 	else
 		fy_grants_owe(bulk, in);
@@ -201,9 +202,10 @@ static void complete(struct fy_bulk *bulk, struct fy_inbound *in)
 	if (in->held) {
 		in->held->message = in->message;
 		in->held->ready = true;
-		fy_stream_in_release(bulk->link, ch, in->stream);
+		fy_stream_in_release(bulk->link, ch, in->announced.stream);
 	} else {
-		fy_call_reply(bulk->link, ch->rank, in->call_id, in->message, in->colour);
+		fy_call_reply(bulk->link, ch->rank, in->announced.call_id, in->message,
+		              in->announced.colour);
 	}
 	fy_inbound_free(bulk, in);
 }
@@ -211,9 +213,9 @@ static void complete(struct fy_bulk *bulk, struct fy_inbound *in)
 static void end_landing(struct fy_bulk *bulk, struct fy_inbound *in)
 {
 	unstall(bulk, in);
-	if (in->kind == FY_KIND_REPLY)
-		bulk->budget.used[1] -= in->large;
-	if (in->dead || in->status || in->cut)
+	if (in->announced.kind == FY_KIND_REPLY)
+		bulk->budget.used[1] -= in->bytes.large;
+	if (in->dead || in->status || in->cut.seen)
 		incomplete(bulk, in);
 	else
 		complete(bulk, in);

@@ -54,16 +54,16 @@ static void *ask_where(struct fy_bulk *bulk, struct fy_inbound *in, uint32_t par
 	if (part <= in->asked_for)
 		return NULL;
 	in->asked_for = part;
-	while (h && h->op != in->op)
+	while (h && h->op != in->announced.op)
 		h = h->next;
-	if (!h || in->kind == FY_KIND_REPLY)
+	if (!h || in->announced.kind == FY_KIND_REPLY)
 		return NULL;
 	ferry *before = fy_thread_begin(FY_INLINE, bulk->link->engine);
 	void *there = NULL;
 	if (fy_program_may_run())
-		FY_PROGRAM("a memory function", &in->op,
-		           there = h->fn(bulk->link->engine, in->ch->rank, in->op, part - 1,
-		                         in->lengths[part], h->arg));
+		FY_PROGRAM("a memory function", &in->announced.op,
+		           there = h->fn(bulk->link->engine, in->ch->rank, in->announced.op,
+		                         part - 1, in->lengths[part], h->arg));
 	fy_thread_end(FY_INLINE, before);
 	return there;
 }
@@ -84,13 +84,13 @@ static bool land(struct fy_bulk *bulk, struct fy_inbound *in, uint32_t part, uin
 static bool land_attachments(struct fy_bulk *bulk, struct fy_inbound *in, ferry_message *m)
 {
 	uint64_t large = fy_block_room(bulk->link->engine, m->nbytes);
-	for (uint32_t i = 1; i < in->n_parts; i++) {
+	for (uint32_t i = 1; i < in->announced.n_parts; i++) {
 		struct fy_attachment *a = &m->attachments[i - 1];
 		if (!a->data && !land(bulk, in, i, large, a))
 			return false;
 		large += a->owned ? fy_block_room(bulk->link->engine, a->nbytes) : 0;
 	}
-	m->large = large;
+	m->holds.large = large;
 	return true;
 }
 
@@ -114,13 +114,13 @@ static ferry_message *new_message(struct fy_bulk *bulk, uint32_t op, size_t nbyt
 /* The message, its attachments without memory: the one that there is, or a new one. */
 static ferry_message *draft(struct fy_bulk *bulk, struct fy_inbound *in)
 {
-	ferry_message *m = in->draft;
-	in->draft = NULL;
-	if (m || !(m = new_message(bulk, in->op, in->lengths[0])))
+	ferry_message *m = in->shortage.draft;
+	in->shortage.draft = NULL;
+	if (m || !(m = new_message(bulk, in->announced.op, in->lengths[0])))
 		return m;
-	m->flags |= FY_MESSAGE_RECEIVED | fy_message_coloured(in->colour);
+	m->flags |= FY_MESSAGE_RECEIVED | fy_message_coloured(in->announced.colour);
 	m->source = in->ch->rank;
-	if (!fy_message_room_for(m, in->n_parts - 1))
+	if (!fy_message_room_for(m, in->announced.n_parts - 1))
 		return m;
 	fy_message_free(m);
 	return NULL;
@@ -130,13 +130,14 @@ static ferry_message *draft(struct fy_bulk *bulk, struct fy_inbound *in)
  * may come. */
 static void take_over(struct fy_bulk *bulk, struct fy_inbound *in, ferry_message *m)
 {
-	m->account = in->kind == FY_KIND_REPLY ? NULL : in->ch->credit.account;
-	m->charge = in->charge;
-	if (in->kind != FY_KIND_REPLY)
+	m->holds.account = in->announced.kind == FY_KIND_REPLY ? NULL : in->ch->credit.account;
+	m->holds.charge = in->bytes.charge;
+	if (in->announced.kind != FY_KIND_REPLY)
 		fy_tally_keep(bulk->link->engine, m);
-	in->charge = 0;
+	in->bytes.charge = 0;
 	in->message = m;
-	in->flow.end = in->flow.at.number + fy_chunk_count_all(m, in->n_parts, in->chunk_bytes);
+	in->flow.end =
+		in->flow.at.number + fy_chunk_count_all(m, in->announced.n_parts, in->chunk_bytes);
 	fy_inbound_drop_lengths(in);
 }
 
@@ -148,20 +149,20 @@ int fy_memory_make_room(struct fy_bulk *bulk, struct fy_inbound *in)
 		return FERRY_ENOMEM;
 	if (!land_attachments(bulk, in, m)) {
 		if (in->prepaid)
-			in->draft = m;
+			in->shortage.draft = m;
 		else
 			fy_message_free(m);
 		return FERRY_ENOMEM;
 	}
-	if (in->kind == FY_KIND_CALL) {
+	if (in->announced.kind == FY_KIND_CALL) {
 		m->flags |= FY_MESSAGE_CALL;
-		m->call_id = in->call_id;
+		m->answer.call_id = in->announced.call_id;
 	}
 	take_over(bulk, in, m);
-	in->large = in->prepaid ? 0 : m->large;
-	if (in->prepaid || in->kind == FY_KIND_REPLY)
+	in->bytes.large = in->prepaid ? 0 : m->holds.large;
+	if (in->prepaid || in->announced.kind == FY_KIND_REPLY)
 		/* paid from the credit; or the program's, which holds the call's future */
-		m->large = 0;
+		m->holds.large = 0;
 	return FERRY_OK;
 }
 
@@ -169,19 +170,19 @@ int fy_memory_make_room(struct fy_bulk *bulk, struct fy_inbound *in)
  * and no memory. False: not even that. */
 bool fy_memory_sink(struct fy_bulk *bulk, struct fy_inbound *in)
 {
-	if (in->draft)
-		fy_message_free(in->draft);
-	in->draft = NULL;
+	if (in->shortage.draft)
+		fy_message_free(in->shortage.draft);
+	in->shortage.draft = NULL;
 	ferry_message *m =
-		fy_sink_open(bulk) ? fy_message_new(bulk->link->engine, in->op, 0) : NULL;
+		fy_sink_open(bulk) ? fy_message_new(bulk->link->engine, in->announced.op, 0) : NULL;
 	if (!m)
 		return false;
-	if (fy_message_room_for(m, in->n_parts - 1)) {
+	if (fy_message_room_for(m, in->announced.n_parts - 1)) {
 		fy_message_free(m);
 		return false;
 	}
 	m->nbytes = in->lengths[0];
-	for (uint32_t i = 1; i < in->n_parts; i++)
+	for (uint32_t i = 1; i < in->announced.n_parts; i++)
 		m->attachments[i - 1].nbytes = in->lengths[i];
 	in->sunk = true;
 	in->status = FERRY_ENOMEM;

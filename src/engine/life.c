@@ -64,16 +64,16 @@ static void shell_init(ferry *e, const fy_port *port)
 	e->rank = port->rank;
 	e->size = port->size;
 	fy_store_release_32(&e->refs, 1);
-	e->inside = FY_INSIDE_NOTHING;
+	e->end.inside = FY_INSIDE_NOTHING;
 	fy_wake_init(&e->wake);
-	fy_inbox_init(&e->lanes);
-	fy_inbox_init(&e->commands);
-	fy_inbox_init(&e->replies);
-	fy_inbox_init(&e->tasks);
-	fy_inbox_init(&e->accounts);
-	fy_inbox_init(&e->blocks);
+	fy_inbox_init(&e->inboxes.lanes);
+	fy_inbox_init(&e->inboxes.commands);
+	fy_inbox_init(&e->inboxes.replies);
+	fy_inbox_init(&e->inboxes.tasks);
+	fy_inbox_init(&e->inboxes.accounts);
+	fy_inbox_init(&e->inboxes.blocks);
 	fy_mailbox_init(&e->mailbox);
-	pthread_mutex_init(&e->aside, NULL);
+	pthread_mutex_init(&e->aside.lock, NULL);
 }
 
 /* Of an engine that nobody has used. */
@@ -97,10 +97,10 @@ static struct fy_progress *progress_create(ferry *e, fy_port *port, uint32_t fir
 	p->link.engine = e;
 	p->link.port = port;
 	p->link.options = &e->options;
-	e->deferred = &p->link.tasks;
-	e->inline_tag = &p->inside.tag;
-	e->keep_view = fy_inline_keep_view;
-	e->send_answer = fy_replies_send;
+	e->helm_side.deferred = &p->link.tasks;
+	e->helm_side.inline_tag = &p->inside.tag;
+	e->helm_side.keep_view = fy_inline_keep_view;
+	e->helm_side.send_answer = fy_replies_send;
 	fy_policy_set_patience(p);
 	p->link.first_seq = first_seq;
 	p->bulk.tag_span = port->tag_max - 1;
@@ -124,7 +124,7 @@ static void discard(ferry *e)
 	e->progress = NULL;
 	fy_engine_close_log(e);
 	fy_engine_set_stopped(e);
-	e->is_unseen = true;
+	e->shelf.is_unseen = true;
 	fy_engine_release(e);
 }
 
@@ -134,8 +134,9 @@ static int furnish(ferry *e, fy_port *port, uint32_t first_seq)
 	if (status)
 		return status;
 	e->full = calloc((size_t)port->size, 1);
-	e->bodies_to = calloc((size_t)port->size, sizeof *e->bodies_to);
-	if (e->full && e->bodies_to)
+	e->room.bodies_to = calloc((size_t)port->size, sizeof *e->room.bodies_to);
+	e->room.limit = e->options.send_memory;
+	if (e->full && e->room.bodies_to)
 		e->progress = progress_create(e, port, first_seq);
 	return e->progress ? FERRY_OK : fy_fail(FERRY_ENOMEM, "no memory for an engine");
 }
@@ -239,7 +240,7 @@ int fy_life_create(fy_port *port, ferry_options *resolved, uint32_t first_seq, f
 static void fail_commands(ferry *e)
 {
 	fy_command_fail_all(fy_progress_of(e), FERRY_ESTOPPED);
-	fy_inbox_each (entry, fy_inbox_take(&e->commands)) {
+	fy_inbox_each (entry, fy_inbox_take(&e->inboxes.commands)) {
 		struct fy_command *c = fy_container_of(entry, struct fy_command, entry);
 		c->status = FERRY_ESTOPPED;
 		fy_store_release_32(&c->done, 1);
@@ -249,7 +250,7 @@ static void fail_commands(ferry *e)
 
 static void nudge_everybody(ferry *e)
 {
-	fy_room_tell(e);
+	fy_room_tell(&e->room);
 	fy_mailbox_nudge(&e->mailbox);
 	for (struct fy_lane *lane = fy_progress_of(e)->lanes.all; lane; lane = lane->all_next)
 		fy_lane_nudge(lane);
@@ -268,21 +269,21 @@ static void wait_for_guests(ferry *e)
 /* One that nobody came back for. */
 static void drop_fence(ferry *e)
 {
-	pthread_mutex_lock(&e->aside);
-	ferry_future *f = e->fence;
-	e->fence = NULL;
-	pthread_mutex_unlock(&e->aside);
+	pthread_mutex_lock(&e->aside.lock);
+	ferry_future *f = e->aside.fence;
+	e->aside.fence = NULL;
+	pthread_mutex_unlock(&e->aside.lock);
 	ferry_future_release(f);
 }
 
 static void fail_promises(ferry *e)
 {
 	for (;;) {
-		pthread_mutex_lock(&e->aside);
-		ferry_future *f = e->promises;
+		pthread_mutex_lock(&e->aside.lock);
+		ferry_future *f = e->aside.promises;
 		if (f)
 			ferry_future_retain(f);
-		pthread_mutex_unlock(&e->aside);
+		pthread_mutex_unlock(&e->aside.lock);
 		if (!f)
 			return;
 		fy_future_complete(f, FERRY_ESTOPPED,
@@ -293,7 +294,7 @@ static void fail_promises(ferry *e)
 static void run_last_tasks(struct fy_progress *p)
 {
 	p->link.user_code = true;
-	while (p->link.tasks.first || fy_inbox_any(&p->link.engine->tasks))
+	while (p->link.tasks.first || fy_inbox_any(&p->link.engine->inboxes.tasks))
 		if (!fy_inline_run_tasks(p))
 			break;
 }
@@ -315,7 +316,7 @@ static void drop_mail(ferry *e, struct fy_progress *p)
 
 static void drop_late_answers(ferry *e)
 {
-	fy_inbox_each (entry, fy_inbox_take(&e->replies)) {
+	fy_inbox_each (entry, fy_inbox_take(&e->inboxes.replies)) {
 		ferry_message *m = fy_container_of(entry, ferry_message, entry);
 		ferry_message_release(m);
 	}
@@ -326,10 +327,10 @@ int fy_life_destroy(ferry *e)
 	struct fy_progress *p = fy_progress_of(e);
 	int status = p->close.clean ? FERRY_OK : e->status;
 	fy_engine_set_stopped(e);
-	fy_store_relaxed_32(&e->inside, FY_INSIDE_END);
+	fy_store_relaxed_32(&e->end.inside, FY_INSIDE_END);
 	fy_wake_stop(&e->wake);
 	fy_lanes_abandon(p, FERRY_ESTOPPED); /* posts that raced with the close */
-	fy_store_release_32(&e->abandoned, 1);
+	fy_store_release_32(&e->end.abandoned, 1);
 	wait_for_guests(e);
 	fy_wake_part(&e->wake);
 	drop_fence(e);
@@ -353,12 +354,12 @@ int fy_life_destroy(ferry *e)
 	fy_bulk_free(&p->bulk, p->close.clean);
 	fy_receives_free(p);
 	fy_channel_free_all(&p->link);
-	e->last_stats = p->link.stats;
+	e->totals.last = p->link.stats;
 	const struct fy_port_ops *ops = p->link.port->ops;
 	int closed = ops->close(p->link.port, p->close.clean);
 	if (closed && status == FERRY_OK) {
 		status = closed;
-		snprintf(e->close_text, sizeof e->close_text, "%s", ops->error(p->link.port));
+		snprintf(e->end.text, sizeof e->end.text, "%s", ops->error(p->link.port));
 	}
 	fy_blocks_free(&p->bulk);
 	fy_block_free_all(e);
@@ -367,9 +368,9 @@ int fy_life_destroy(ferry *e)
 	free(p);
 	e->progress = NULL;
 	for (int i = 0; i < FY_ENGINE_SLOTS; i++)
-		if (e->slots[i] && e->slot_free[i])
-			e->slot_free[i](e->slots[i]);
-	memset(e->slots, 0, sizeof e->slots);
+		if (e->aside.slots[i] && e->aside.slot_free[i])
+			e->aside.slot_free[i](e->aside.slots[i]);
+	memset(e->aside.slots, 0, sizeof e->aside.slots);
 	fy_future_queue_engine_closed(e);
 	return status;
 }

@@ -163,7 +163,7 @@ static unsigned old_colour(const struct fy_progress *p)
 /* Nothing of that colour waits to leave. What else there is of it is in the counts. */
 static bool is_quiet_for_fence(struct fy_progress *p)
 {
-	bool came_back = fy_load_acquire_32(&p->link.engine->mail_rescan) &&
+	bool came_back = fy_load_acquire_32(&p->link.engine->mailbox.rescan) &&
 	                 fy_load_acquire_64(&p->link.engine->mailbox.bytes);
 	/* which may find another handler */
 	return fy_colour_has_left(p, old_colour(p)) && !came_back;
@@ -284,7 +284,7 @@ static struct fy_agree_word count(struct fy_progress *p)
 			continue;
 		sum.sent += p->link.counts.issued[colour];
 		sum.done += p->link.counts.done[colour] +
-		            fy_load_acquire_64(&p->link.engine->handled_elsewhere[colour]);
+		            fy_load_acquire_64(&p->link.engine->told.handled_elsewhere[colour]);
 	}
 	for (int i = 0; i < fy_tree_children(p); i++) {
 		sum.kind |= a->child[i].kind & FY_AGREE_TAINTED;

@@ -40,7 +40,7 @@ static int command_outcome(const struct fy_command *c)
 void fy_ask_begin(ferry *engine, struct fy_command *c)
 {
 	c->done = 0;
-	fy_inbox_put(&engine->commands, &c->entry);
+	fy_inbox_put(&engine->inboxes.commands, &c->entry);
 	fy_engine_notify(engine);
 }
 
@@ -66,6 +66,6 @@ bool fy_ask_reply_in_place(ferry_message *view, const void *body, size_t nbytes)
 {
 	struct fy_progress *p = fy_progress_of(view->engine);
 	return nbytes <= FY_REPLY_ROOM &&
-	       fy_replies_put_bytes(p, view->source, view->call_id, NULL, body, (uint32_t)nbytes,
-	                            p->inside.tag);
+	       fy_replies_put_bytes(p, view->source, view->answer.call_id, NULL, body,
+	                            (uint32_t)nbytes, p->inside.tag);
 }

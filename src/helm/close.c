@@ -105,10 +105,10 @@ static void take_back_receives(struct fy_progress *p)
 	if (p->link.now - p->close.finished_at < CANCEL_LIMIT)
 		return;
 	e->status = FERRY_EMPI;
-	snprintf(e->close_text, sizeof e->close_text,
+	snprintf(e->end.text, sizeof e->end.text,
 	         "%u receives could not be cancelled, their memory is left to MPI: %s",
 	         p->receives.n_posted, p->link.port->ops->error(p->link.port));
-	fy_log(e->log, "%s", e->close_text);
+	fy_log(e->log, "%s", e->end.text);
 	p->link.port->parted = true;
 	p->close.clean = false;
 	p->close.stopped = true;

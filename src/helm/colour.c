@@ -19,7 +19,7 @@ void fy_colour_change(struct fy_progress *p)
 {
 	fy_replies_collect(p); /* of the colour up to now */
 	for (struct fy_lane *lane = p->lanes.active; lane; lane = lane->next)
-		lane->fence_mark = lane->owed;
+		lane->marks.fence = lane->marks.owed;
 	p->link.counts.colour ^= 1;
 	fy_channel_new_colour(&p->link);
 }
@@ -35,8 +35,8 @@ bool fy_colour_has_left(struct fy_progress *p, unsigned colour)
 bool fy_colour_all_left(struct fy_progress *p)
 {
 	if (p->drain.broke_off || p->queues.first || p->replies.first ||
-	    fy_load_relaxed_ptr(&p->link.engine->replies.head))
+	    fy_load_relaxed_ptr(&p->link.engine->inboxes.replies.head))
 		return false;
-	return !fy_load_relaxed_ptr(&p->link.engine->lanes.head) && fy_lanes_are_drained(p, 0) &&
-	       fy_lanes_are_drained(p, 1);
+	return !fy_load_relaxed_ptr(&p->link.engine->inboxes.lanes.head) &&
+	       fy_lanes_are_drained(p, 0) && fy_lanes_are_drained(p, 1);
 }

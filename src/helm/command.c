@@ -17,7 +17,7 @@
 
 static void collect_commands(struct fy_progress *p)
 {
-	fy_inbox_each (entry, fy_inbox_take_in_order(&p->link.engine->commands)) {
+	fy_inbox_each (entry, fy_inbox_take_in_order(&p->link.engine->inboxes.commands)) {
 		struct fy_command *c = fy_container_of(entry, struct fy_command, entry);
 		c->next = NULL;
 		fy_list_append(p->commands.first, p->commands.last, c);
@@ -26,7 +26,7 @@ static void collect_commands(struct fy_progress *p)
 
 void fy_command_step(struct fy_progress *p)
 {
-	if (fy_inbox_any(&p->link.engine->commands))
+	if (fy_inbox_any(&p->link.engine->inboxes.commands))
 		collect_commands(p);
 	struct fy_command *again = NULL, *again_last = NULL, *next;
 	p->commands.press = false;

@@ -44,7 +44,7 @@ void fy_deliver_message(struct fy_progress *p, struct fy_channel *ch, ferry_mess
 	struct fy_handler *h = fy_handlers_find(p, m->op);
 	(void)ch;
 	if (!h) {
-		m->arrived = p->link.now;
+		m->mail.arrived = p->link.now;
 		p->link.counts.done[fy_message_colour(m->flags)]++;
 		fy_mailbox_push(&p->link.engine->mailbox, m);
 	} else if (!fy_program_may_run()) {

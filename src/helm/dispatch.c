@@ -65,16 +65,16 @@ static ferry_message *keep_record(struct fy_progress *p, struct fy_channel *ch,
 	m->flags = FY_MESSAGE_RECEIVED | (call_id ? FY_MESSAGE_CALL : 0) |
 	           fy_message_coloured(fy_link_arrived_colour(&p->link, r));
 	m->source = ch->rank;
-	m->call_id = call_id;
+	m->answer.call_id = call_id;
 	return m;
 }
 
 static void charge(struct fy_progress *p, struct fy_channel *ch, ferry_message *m)
 {
 	fy_tally_keep(p->link.engine, m);
-	m->account = ch->credit.account;
-	m->charge = fy_message_total(m) + FY_MESSAGE_CHARGE;
-	ch->credit.held += m->charge;
+	m->holds.account = ch->credit.account;
+	m->holds.charge = fy_message_total(m) + FY_MESSAGE_CHARGE;
+	ch->credit.held += m->holds.charge;
 }
 
 /* The handler of a call has returned, and the view is still one. */
@@ -82,8 +82,8 @@ static void answer_empty(struct fy_progress *p, struct fy_channel *ch, ferry_mes
 {
 	static const struct fy_reply_error no_memory = { FERRY_ENOMEM, 1 };
 	bool failed = view->answered == FY_ANSWER_FAILED;
-	if (fy_replies_put_bytes(p, ch->rank, view->call_id, failed ? &no_memory : NULL, NULL, 0,
-	                         p->inside.tag))
+	if (fy_replies_put_bytes(p, ch->rank, view->answer.call_id, failed ? &no_memory : NULL,
+	                         NULL, 0, p->inside.tag))
 		return;
 	fy_inline_keep_view(view); /* no memory for that: it waits its turn */
 	fy_handler_after(view);
@@ -292,8 +292,8 @@ static void dispatch_requests(struct fy_progress *p, struct fy_channel *ch, stru
 		if (!h || h->where)
 			break;
 		if (call) {
-			view->call_id = fy_record_ext(r);
-			if (!view->call_id)
+			view->answer.call_id = fy_record_ext(r);
+			if (!view->answer.call_id)
 				break;
 			view->flags |= FY_MESSAGE_CALL;
 			view->answered = FY_UNANSWERED;
@@ -301,7 +301,7 @@ static void dispatch_requests(struct fy_progress *p, struct fy_channel *ch, stru
 		view->op = r->op;
 		view->body = fy_record_data(r);
 		view->nbytes = word & FY_BODY_MAX;
-		fy_store_relaxed_32(&engine->inside, r->op);
+		fy_store_relaxed_32(&engine->end.inside, r->op);
 		h->fn(engine, view, h->arg);
 		at += size;
 		n++;
@@ -318,7 +318,7 @@ static void dispatch_requests(struct fy_progress *p, struct fy_channel *ch, stru
 		}
 	}
 	fy_inline_end_colour(&p->inside, &p->link, tag_before);
-	fy_store_relaxed_32(&engine->inside, FY_INSIDE_NOTHING);
+	fy_store_relaxed_32(&engine->end.inside, FY_INSIDE_NOTHING);
 	fy_thread_end(FY_INLINE, before);
 	slot->offset = (uint32_t)(at - slot->buffer);
 	slot->index += n;

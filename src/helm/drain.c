@@ -208,12 +208,12 @@ static uint64_t drain_lane(struct fy_progress *p, struct fy_lane *lane)
 {
 	uint64_t head = lane->head, end = lane->tail_seen, start = head;
 	uint32_t tag = 0;
-	if (fy_unlikely((int64_t)(lane->fence_mark - head) > 0)) {
+	if (fy_unlikely((int64_t)(lane->marks.fence - head) > 0)) {
 		/* up to there it is of the colour before */
 		tag = fy_record_tag(p->link.counts.colour ^ 1);
-		end = lane->fence_mark;
+		end = lane->marks.fence;
 	}
-	lane->stuck = false;
+	lane->turn.stuck = false;
 	if (end - head > TURN_BYTES)
 		end = head + TURN_BYTES;
 	while (head < end) {
@@ -229,7 +229,7 @@ static uint64_t drain_lane(struct fy_progress *p, struct fy_lane *lane)
 		}
 		uint32_t size = fy_record_size(r->size_flags);
 		if (!take_slow(p, r, size, tag)) {
-			p->drain.broke_off = lane->stuck = true;
+			p->drain.broke_off = lane->turn.stuck = true;
 			break;
 		}
 		head += size;
@@ -252,20 +252,20 @@ static bool answers_matter(struct fy_progress *p)
 /* Its producer sleeps for want of room, or did lately. */
 static bool floods(struct fy_progress *p, struct fy_lane *lane)
 {
-	if (fy_load_relaxed_32(&lane->waiting)) {
-		lane->flooded_at = p->link.now;
+	if (fy_load_relaxed_32(&lane->sleep.waiting)) {
+		lane->turn.flooded_at = p->link.now;
 		p->drain.flooded = true;
 	}
-	return lane->flooded_at && p->link.now - lane->flooded_at < FLOOD_LASTS;
+	return lane->turn.flooded_at && p->link.now - lane->turn.flooded_at < FLOOD_LASTS;
 }
 
 /* Of floods that give way one at a time is drained; after its share come the others. */
 static void share_out(struct fy_progress *p, struct fy_lane *drained, uint64_t bytes)
 {
-	drained->share += bytes;
-	if (drained->share < FLOOD_SHARE)
+	drained->turn.share += bytes;
+	if (drained->turn.share < FLOOD_SHARE)
 		return;
-	drained->share = 0;
+	drained->turn.share = 0;
 	fy_lanes_move_last(p, drained);
 }
 
@@ -283,7 +283,7 @@ static uint64_t drain_round(struct fy_progress *p, bool give_way, struct fy_lane
 	for (struct fy_lane **at = &p->lanes.active; *at;) {
 		struct fy_lane *lane = *at;
 		/* `left` first: what the exiting thread posted before is then seen. */
-		bool left = fy_load_acquire_32(&lane->left), work = fy_lane_has_work(lane);
+		bool left = fy_load_acquire_32(&lane->life.left), work = fy_lane_has_work(lane);
 		if (!work && left) {
 			*at = lane->next;
 			fy_lanes_forget(p, lane);
@@ -292,10 +292,10 @@ static uint64_t drain_round(struct fy_progress *p, bool give_way, struct fy_lane
 		at = &lane->next;
 		if (!work)
 			continue;
-		lane->idle_sleeps = 0;
+		lane->turn.idle_sleeps = 0;
 		bool flood = floods(p, lane) && give_way;
 		if (flood && drained) {
-			lane->stuck = false; /* for all we know */
+			lane->turn.stuck = false; /* for all we know */
 			continue;
 		}
 		uint64_t moved = drain_lane(p, lane);
@@ -319,7 +319,7 @@ void fy_drain_step(struct fy_progress *p)
 	/* an agreement waits for the floods, too */
 	bool give_way = !p->agree.kind && answers_matter(p);
 	p->drain.broke_off = p->drain.flooded = false;
-	if (fy_load_relaxed_ptr(&p->link.engine->lanes.head))
+	if (fy_load_relaxed_ptr(&p->link.engine->inboxes.lanes.head))
 		fy_lanes_list(p);
 	do {
 		moved = drain_round(p, give_way, &refused);

@@ -51,14 +51,14 @@
 static void hand_back(ferry *engine)
 {
 	struct fy_progress *p = fy_progress_of(engine);
-	if (!fy_load_acquire_32(&engine->asleep)) {
+	if (!fy_load_acquire_32(&engine->at_helm.asleep)) {
 		fy_helm_give(engine); /* the progress thread is up, and takes over */
 		return;
 	}
 	fy_wake_announce(&engine->wake, true);
 	/* A long sleep is none to go back to without the barrier for everybody: the progress thread
 	 * naps from now on. */
-	bool more = !fy_load_acquire_32(&engine->napping), came = fy_step_look(p);
+	bool more = !fy_load_acquire_32(&engine->at_helm.napping), came = fy_step_look(p);
 	/* an acknowledgement waited for more to go with it; that there is room */
 	if (came || p->link.dirty || p->link.freed)
 		fy_step_once(p, false);
@@ -74,7 +74,7 @@ static void hand_back(ferry *engine)
 static void give_stopped(ferry *engine)
 {
 	/* then it does not end before it has the helm */
-	bool asleep = fy_load_acquire_32(&engine->asleep);
+	bool asleep = fy_load_acquire_32(&engine->at_helm.asleep);
 	if (asleep)
 		fy_wake_announce(&engine->wake, true);
 	fy_helm_give(engine);
@@ -120,7 +120,7 @@ static void take_turns(ferry *engine, bool (*ready)(const void *arg), const void
 		}
 		tries = 0;
 		if (!counted)
-			fy_add_64(&engine->lends, 1);
+			fy_add_64(&engine->totals.lends, 1);
 		counted = true;
 		goes_on = fy_load_acquire_32(&engine->phase) != FY_STOPPED &&
 		          drive_on(engine, ready, arg, until, false);
@@ -139,7 +139,8 @@ static void take_turns(ferry *engine, bool (*ready)(const void *arg), const void
  * after that. */
 static void stop_driving(ferry *engine, bool unattended)
 {
-	if (fy_add_32(&engine->drivers, (uint32_t)-1) != 1 || unattended || !fy_helm_try(engine))
+	if (fy_add_32(&engine->at_helm.drivers, (uint32_t)-1) != 1 || unattended ||
+	    !fy_helm_try(engine))
 		return;
 	if (fy_load_acquire_32(&engine->phase) == FY_STOPPED)
 		give_stopped(engine);
@@ -152,7 +153,7 @@ void fy_drive_until(ferry *engine, bool (*ready)(const void *arg), const void *a
 	if (!engine->lendable || ready(arg))
 		return;
 	int cancel = fy_cancel_later();
-	fy_add_32(&engine->drivers, 1);
+	fy_add_32(&engine->at_helm.drivers, 1);
 	take_turns(engine, ready, arg, until);
 	stop_driving(engine, false);
 	fy_cancel_as(cancel);
@@ -162,7 +163,8 @@ void fy_drive_until(ferry *engine, bool (*ready)(const void *arg), const void *a
  * everything is done that the next wait does not do. */
 static bool may_leave(ferry *engine)
 {
-	bool naps = !fy_load_acquire_32(&engine->asleep) || fy_load_acquire_32(&engine->napping);
+	bool naps = !fy_load_acquire_32(&engine->at_helm.asleep) ||
+	            fy_load_acquire_32(&engine->at_helm.napping);
 	return naps && !fy_step_owes_code(fy_progress_of(engine)) &&
 	       !fy_progress_of(engine)->link.dirty;
 }
@@ -173,9 +175,9 @@ bool fy_drive_steer(ferry *engine, bool (*ready)(const void *arg), const void *a
 	if (!engine->lendable)
 		return false;
 	int cancel = fy_cancel_later();
-	fy_add_32(&engine->drivers, 1);
+	fy_add_32(&engine->at_helm.drivers, 1);
 	if (fy_helm_try(engine)) {
-		fy_add_64(&engine->lends, 1);
+		fy_add_64(&engine->totals.lends, 1);
 		if (fy_load_acquire_32(&engine->phase) != FY_STOPPED) {
 			fy_wake_stay(&engine->wake);
 			fy_step_once(fy_progress_of(engine), false);
@@ -194,7 +196,7 @@ bool fy_drive_steer(ferry *engine, bool (*ready)(const void *arg), const void *a
 static void drive_alone_once(ferry *engine, bool (*ready)(const void *arg), const void *arg,
                              int64_t until)
 {
-	fy_add_64(&engine->lends, 1);
+	fy_add_64(&engine->totals.lends, 1);
 	while (drive_on(engine, ready, arg, until, true))
 		sched_yield();
 }

@@ -126,7 +126,7 @@ static void end_all(struct fy_progress *p, struct fy_channel *ch, const char *de
 	fy_agree_give_up(p);
 	fy_call_fail(&p->link, ch->rank, status, detail);
 	tell_gone(p, ch);
-	fy_room_tell(p->link.engine);
+	fy_room_tell(&p->link.engine->room);
 }
 
 void fy_gone_end(struct fy_progress *p, struct fy_channel *ch, int status, const char *detail)

@@ -19,33 +19,33 @@ enum { HELM_FREE, HELM_HELD, HELM_WANTED };
 
 bool fy_helm_try(ferry *engine)
 {
-	return fy_load_relaxed_32(&engine->helm) == HELM_FREE &&
-	       fy_cas_32(&engine->helm, HELM_FREE, HELM_HELD);
+	return fy_load_relaxed_32(&engine->at_helm.word) == HELM_FREE &&
+	       fy_cas_32(&engine->at_helm.word, HELM_FREE, HELM_HELD);
 }
 
 void fy_helm_take(ferry *engine)
 {
 	if (fy_helm_try(engine))
 		return;
-	while (fy_swap_32(&engine->helm, HELM_WANTED) != HELM_FREE)
-		fy_futex_wait(&engine->helm, HELM_WANTED, INT64_MAX, false);
+	while (fy_swap_32(&engine->at_helm.word, HELM_WANTED) != HELM_FREE)
+		fy_futex_wait(&engine->at_helm.word, HELM_WANTED, INT64_MAX, false);
 }
 
 void fy_helm_give(ferry *engine)
 {
-	if (fy_swap_32(&engine->helm, HELM_FREE) == HELM_WANTED)
-		fy_futex_wake(&engine->helm, 1, false);
+	if (fy_swap_32(&engine->at_helm.word, HELM_FREE) == HELM_WANTED)
+		fy_futex_wake(&engine->at_helm.word, 1, false);
 }
 
 bool fy_helm_stand_by(ferry *engine, int64_t nap)
 {
 	bool driven;
-	fy_store_release_32(&engine->napping, 1);
-	fy_store_release_32(&engine->asleep, 1);
+	fy_store_release_32(&engine->at_helm.napping, 1);
+	fy_store_release_32(&engine->at_helm.asleep, 1);
 	fy_fence_full();
-	driven = fy_load_acquire_32(&engine->drivers) != 0;
+	driven = fy_load_acquire_32(&engine->at_helm.drivers) != 0;
 	if (driven)
 		fy_wake_nap(&engine->wake, nap);
-	fy_store_release_32(&engine->asleep, 0);
+	fy_store_release_32(&engine->at_helm.asleep, 0);
 	return driven;
 }

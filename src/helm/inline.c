@@ -52,9 +52,9 @@ void fy_inline_keep_view(ferry_message *view)
 	view->body = body;
 	view->flags &= ~FY_MESSAGE_VIEW;
 	struct fy_channel *ch = p->link.channels[view->source];
-	view->account = ch->credit.account;
-	view->charge = view->nbytes + FY_MESSAGE_CHARGE;
-	ch->credit.held += view->charge;
+	view->holds.account = ch->credit.account;
+	view->holds.charge = view->nbytes + FY_MESSAGE_CHARGE;
+	ch->credit.held += view->holds.charge;
 	fy_tally_keep(p->link.engine, view);
 	fy_engine_retain(view->engine);
 	p->inside.view = NULL; /* a new one is made before the next message */
@@ -67,9 +67,9 @@ bool fy_inline_call(struct fy_progress *p, struct fy_handler *h, ferry_message *
 	ferry *before = fy_thread_begin(FY_INLINE, p->link.engine);
 	bool may = fy_program_may_run();
 	if (may) {
-		fy_store_relaxed_32(&p->link.engine->inside, h->op);
+		fy_store_relaxed_32(&p->link.engine->end.inside, h->op);
 		FY_PROGRAM("a handler", &h->op, h->fn(p->link.engine, m, h->arg));
-		fy_store_relaxed_32(&p->link.engine->inside, FY_INSIDE_NOTHING);
+		fy_store_relaxed_32(&p->link.engine->end.inside, FY_INSIDE_NOTHING);
 		p->link.stats.handled++;
 		p->link.counts.done[colour]++;
 	}
@@ -100,8 +100,8 @@ void fy_inline_handle(struct fy_progress *p, struct fy_handler *h, ferry_message
 bool fy_inline_run_tasks(struct fy_progress *p)
 {
 	bool any = false;
-	if (fy_inbox_any(&p->link.engine->tasks))
-		fy_inbox_each (entry, fy_inbox_take_in_order(&p->link.engine->tasks))
+	if (fy_inbox_any(&p->link.engine->inboxes.tasks))
+		fy_inbox_each (entry, fy_inbox_take_in_order(&p->link.engine->inboxes.tasks))
 			fy_tasks_defer(&p->link.tasks,
 			               fy_container_of(entry, struct fy_task, entry));
 	if (!p->link.user_code)
@@ -110,9 +110,9 @@ bool fy_inline_run_tasks(struct fy_progress *p)
 		struct fy_task *task = p->link.tasks.first;
 		fy_list_drop(p->link.tasks.first, p->link.tasks.last);
 		ferry *before = fy_thread_begin(FY_INLINE, p->link.engine);
-		fy_store_relaxed_32(&p->link.engine->inside, FY_INSIDE_CALLBACK);
+		fy_store_relaxed_32(&p->link.engine->end.inside, FY_INSIDE_CALLBACK);
 		task->run(task);
-		fy_store_relaxed_32(&p->link.engine->inside, FY_INSIDE_NOTHING);
+		fy_store_relaxed_32(&p->link.engine->end.inside, FY_INSIDE_NOTHING);
 		fy_thread_end(FY_INLINE, before);
 		any = p->link.worked = true;
 	}

@@ -25,16 +25,16 @@ static void list_lane(struct fy_progress *p, struct fy_lane *lane)
 {
 	lane->next = p->lanes.active;
 	p->lanes.active = lane;
-	if (lane->known)
+	if (lane->life.known)
 		return;
-	lane->known = 1;
+	lane->life.known = 1;
 	lane->all_next = p->lanes.all;
 	p->lanes.all = lane;
 }
 
 void fy_lanes_list(struct fy_progress *p)
 {
-	fy_inbox_each (entry, fy_inbox_take(&p->link.engine->lanes)) {
+	fy_inbox_each (entry, fy_inbox_take(&p->link.engine->inboxes.lanes)) {
 		struct fy_lane *lane = fy_container_of(entry, struct fy_lane, entry);
 		list_lane(p, lane);
 	}
@@ -48,7 +48,7 @@ void fy_lanes_delist(struct fy_progress *p)
 {
 	for (struct fy_lane **at = &p->lanes.active; *at;) {
 		struct fy_lane *lane = *at;
-		if (++lane->idle_sleeps < IDLE_SLEEPS) {
+		if (++lane->turn.idle_sleeps < IDLE_SLEEPS) {
 			at = &lane->next;
 			continue;
 		}
@@ -66,7 +66,7 @@ bool fy_lanes_relist(struct fy_progress *p)
 	while (p->lanes.delisted) {
 		struct fy_lane *lane = p->lanes.delisted;
 		p->lanes.delisted = lane->next;
-		if (!fy_lane_has_work(lane) && !fy_load_acquire_32(&lane->left))
+		if (!fy_lane_has_work(lane) && !fy_load_acquire_32(&lane->life.left))
 			continue;
 		if (fy_swap_32(&lane->listed, 1) == 0) {
 			list_lane(p, lane);
@@ -78,11 +78,11 @@ bool fy_lanes_relist(struct fy_progress *p)
 
 static bool has_more(struct fy_progress *p, bool stuck_ones)
 {
-	if (fy_inbox_any(&p->link.engine->lanes) || fy_inbox_any(&p->link.engine->replies) ||
-	    p->replies.first)
+	if (fy_inbox_any(&p->link.engine->inboxes.lanes) ||
+	    fy_inbox_any(&p->link.engine->inboxes.replies) || p->replies.first)
 		return true;
 	for (struct fy_lane *lane = p->lanes.active; lane; lane = lane->next)
-		if ((stuck_ones || !lane->stuck) && fy_lane_has_work(lane))
+		if ((stuck_ones || !lane->turn.stuck) && fy_lane_has_work(lane))
 			return true;
 	return false;
 }
@@ -105,7 +105,7 @@ void fy_lanes_forget(struct fy_progress *p, struct fy_lane *lane)
 	while (*at != lane)
 		at = &(*at)->all_next;
 	*at = lane->all_next;
-	fy_store_release_32(&lane->gone, 1);
+	fy_store_release_32(&lane->life.gone, 1);
 	fy_lane_release(lane);
 }
 
@@ -141,7 +141,7 @@ void fy_lanes_mark(struct fy_progress *p)
 {
 	fy_lanes_list(p);
 	for (struct fy_lane *lane = p->lanes.active; lane; lane = lane->next)
-		lane->owed = fy_load_acquire_64(&lane->tail);
+		lane->marks.owed = fy_load_acquire_64(&lane->tail);
 }
 
 /* What was posted before the agreement began, and by handlers of that colour that had returned, has
@@ -150,7 +150,7 @@ bool fy_lanes_are_drained(struct fy_progress *p, unsigned colour)
 {
 	fy_lanes_list(p);
 	for (struct fy_lane *lane = p->lanes.active; lane; lane = lane->next)
-		if ((int64_t)(lane->head - lane->owed) < 0 ||
+		if ((int64_t)(lane->head - lane->marks.owed) < 0 ||
 		    (int64_t)(lane->head - fy_load_acquire_64(&lane->handler_end[colour])) < 0)
 			return false;
 	return true;
@@ -180,7 +180,7 @@ void fy_lanes_abandon(struct fy_progress *p, int status)
 		struct fy_lane *lane = p->lanes.all;
 		abandon_lane(p, lane, status);
 		p->lanes.all = lane->all_next;
-		fy_store_release_32(&lane->gone, 1);
+		fy_store_release_32(&lane->life.gone, 1);
 		fy_lane_nudge(lane);
 		fy_lane_release(lane);
 	}

@@ -35,7 +35,7 @@ static bool come_back(struct fy_progress *p)
 	bool driven = false, worked = false;
 	for (int64_t nap = FY_NAP;; nap = fy_policy_at_most(nap * 2, STAND_BY_MAX)) {
 		if (fy_helm_try(engine)) {
-			if (!fy_load_acquire_32(&engine->drivers) || p->close.stopped ||
+			if (!fy_load_acquire_32(&engine->at_helm.drivers) || p->close.stopped ||
 			    (worked = fy_step_once(p, true)))
 				break;
 			fy_helm_give(engine);
@@ -62,35 +62,35 @@ static void sleep_a_while(struct fy_progress *p)
 	bool nap = !p->pace.napped || (!p->link.port->all_local && fy_policy_is_under_way(p));
 	if (!nap)
 		fy_lanes_delist(p);
-	fy_store_release_32(&engine->napping, nap);
-	fy_store_release_32(&engine->asleep, 1);
+	fy_store_release_32(&engine->at_helm.napping, nap);
+	fy_store_release_32(&engine->at_helm.asleep, 1);
 	fy_wake_announce(&engine->wake, nap);
 	bool input = fy_lanes_relist(p);
 	if (fy_step_once(p, true) || input || fy_step_has_input(p, true)) {
 		fy_wake_stay(&engine->wake);
-		fy_store_release_32(&engine->asleep, 0);
+		fy_store_release_32(&engine->at_helm.asleep, 0);
 		return;
 	}
 	int64_t t = fy_policy_sleep_time(p);
-	uint64_t lends = fy_load_acquire_64(&engine->lends);
+	uint64_t lends = fy_load_acquire_64(&engine->totals.lends);
 	if (nap)
 		t = fy_policy_at_most(t, FY_NAP); /* nobody paid for the barrier: see wake.h */
 	p->link.stats.sleeps++;
 	fy_helm_give(engine);
 	bool rung = fy_wake_sleep(&engine->wake, t);
-	fy_store_release_32(&engine->asleep, 0);
+	fy_store_release_32(&engine->at_helm.asleep, 0);
 	bool driven = come_back(p);
 	if (rung)
 		p->pace.rung_at = p->link.port->ops->now(p->link.port);
 	/* Nobody drove meanwhile, and nobody woke us: the next sleep may be long. */
-	p->pace.napped = !driven && lends == fy_load_acquire_64(&engine->lends);
+	p->pace.napped = !driven && lends == fy_load_acquire_64(&engine->totals.lends);
 }
 
 static bool let_others(struct fy_progress *p)
 {
 	ferry *engine = p->link.engine;
 	fy_helm_give(engine);
-	if (!fy_load_acquire_32(&engine->drivers))
+	if (!fy_load_acquire_32(&engine->at_helm.drivers))
 		sched_yield();
 	return come_back(p);
 }

@@ -79,7 +79,7 @@ static void no_handler(struct fy_progress *p, ferry_message *m)
 /* Handlers that came while their messages were on the way back from an executor. */
 static void rescan(struct fy_progress *p)
 {
-	fy_store_release_32(&p->link.engine->mail_rescan, 0);
+	fy_store_release_32(&p->link.engine->mailbox.rescan, 0);
 	for (ferry_message *m = p->link.engine->mailbox.all.first, *next; m; m = next) {
 		next = m->next;
 		if (!fy_handlers_find(p, m->op)) {
@@ -97,7 +97,7 @@ static void rescan(struct fy_progress *p)
 void fy_mail_look(struct fy_progress *p)
 {
 	struct fy_mailbox *box = &p->link.engine->mailbox;
-	bool again = fy_load_acquire_32(&p->link.engine->mail_rescan);
+	bool again = fy_load_acquire_32(&p->link.engine->mailbox.rescan);
 	int64_t grace = p->link.options->handler_grace;
 	if (!again && (grace == FERRY_NONE || p->link.now - p->mail.checked < grace / 8))
 		return;
@@ -108,12 +108,12 @@ void fy_mail_look(struct fy_progress *p)
 		rescan(p);
 	for (ferry_message *m = box->all.first, *next; m && grace != FERRY_NONE; m = next) {
 		next = m->next;
-		if (p->link.now - m->arrived < grace)
+		if (p->link.now - m->mail.arrived < grace)
 			continue;
 		if (!(m->flags & FY_MESSAGE_CALL)) {
-			if (m->tally && !m->tally->told && !fy_mailbox_known(box, m))
+			if (m->holds.tally && !m->holds.tally->told && !fy_mailbox_known(box, m))
 				fy_report_untaken(p, m);
-		} else if (!fy_mailbox_wanted(box, m, m->arrived)) {
+		} else if (!fy_mailbox_wanted(box, m, m->mail.arrived)) {
 			no_handler(p, m);
 		}
 	}

@@ -57,7 +57,7 @@ static void lower_full(struct fy_progress *p, struct fy_channel *ch)
 		return;
 	fy_peer_of(ch)->queue.full = false;
 	fy_store_release_8(&p->link.engine->full[ch->rank], 0);
-	fy_room_tell(p->link.engine);
+	fy_room_tell(&p->link.engine->room);
 }
 
 static struct fy_queued *queue_block(struct fy_channel *ch, uint32_t size)

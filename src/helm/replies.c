@@ -31,7 +31,7 @@
 void fy_replies_send(ferry_message *request)
 {
 	ferry *e = request->engine;
-	request->answer_tag = fy_handler_tag_here(e);
+	request->answer.tag = fy_handler_tag_here(e);
 	if (fy_thread_on_progress(e) && fy_replies_put(fy_progress_of(e), request))
 		return;
 	if (!fy_engine_enter(e)) { /* nobody will be told any more */
@@ -39,7 +39,7 @@ void fy_replies_send(ferry_message *request)
 		ferry_message_release(request);
 		return;
 	}
-	fy_inbox_put(&e->replies, &request->entry);
+	fy_inbox_put(&e->inboxes.replies, &request->entry);
 	fy_engine_notify(e);
 	fy_engine_leave(e);
 }
@@ -72,7 +72,7 @@ bool fy_replies_put_bytes(struct fy_progress *p, int rank, uint64_t call_id,
 static bool put_reply_folded(struct fy_progress *p, struct fy_channel *ch,
                              const ferry_message *request, size_t folded)
 {
-	const ferry_message *m = request->answer;
+	const ferry_message *m = request->answer.message;
 	uint32_t word =
 		FY_KIND_REPLY | FY_EXT | (m->n_attachments ? FY_ATTACHED : 0) | (uint32_t)folded;
 	uint32_t size = fy_record_size(word);
@@ -80,32 +80,32 @@ static bool put_reply_folded(struct fy_progress *p, struct fy_channel *ch,
 	if (!r)
 		return false;
 	fy_record_clear_end(r, size);
-	*r = (struct fy_record){ word, m->op, (uint32_t)ch->rank, request->answer_tag };
-	fy_record_set_ext(r, request->call_id);
+	*r = (struct fy_record){ word, m->op, (uint32_t)ch->rank, request->answer.tag };
+	fy_record_set_ext(r, request->answer.call_id);
 	fy_fold_write(m, fy_record_data(r));
 	fy_channel_commit(&p->link, ch, size);
-	p->link.counts.issued[fy_record_tag_colour(request->answer_tag, p->link.counts.colour)]++;
+	p->link.counts.issued[fy_record_tag_colour(request->answer.tag, p->link.counts.colour)]++;
 	return true;
 }
 
 static bool put_answer(struct fy_progress *p, struct fy_channel *ch, ferry_message *request)
 {
-	ferry_message *m = request->answer;
-	struct fy_reply_error error = { request->answer_status, request->answer_ferrys };
+	ferry_message *m = request->answer.message;
+	struct fy_reply_error error = { request->answer.status, request->answer.ferrys };
 	if (ch->gone || p->close.byes)
 		return true;
 	if (error.status || !m)
-		return fy_replies_put_bytes(p, ch->rank, request->call_id,
+		return fy_replies_put_bytes(p, ch->rank, request->answer.call_id,
 		                            error.status ? &error : NULL, m ? m->body : NULL,
-		                            m ? (uint32_t)m->nbytes : 0, request->answer_tag);
+		                            m ? (uint32_t)m->nbytes : 0, request->answer.tag);
 	size_t folded = fy_fold_size(m);
 	if (folded <= FY_REPLY_ROOM)
 		return put_reply_folded(p, ch, request, folded);
-	if (!fy_outbound_announce(&p->bulk, ch, m, FY_KIND_REPLY, request->answer_tag,
-	                          request->call_id, NULL))
+	if (!fy_outbound_announce(&p->bulk, ch, m, FY_KIND_REPLY, request->answer.tag,
+	                          request->answer.call_id, NULL))
 		return false;
-	request->answer = NULL; /* its reference went over */
-	p->link.counts.issued[fy_record_tag_colour(request->answer_tag, p->link.counts.colour)]++;
+	request->answer.message = NULL; /* its reference went over */
+	p->link.counts.issued[fy_record_tag_colour(request->answer.tag, p->link.counts.colour)]++;
 	return true;
 }
 
@@ -116,9 +116,9 @@ bool fy_replies_put(struct fy_progress *p, ferry_message *request)
 	struct fy_channel *ch = fy_peer_get(p, request->source);
 	if (!ch || !put_answer(p, ch, request))
 		return false;
-	if (request->answer)
-		ferry_message_release(request->answer);
-	request->answer = NULL;
+	if (request->answer.message)
+		ferry_message_release(request->answer.message);
+	request->answer.message = NULL;
 	ferry_message_release(request);
 	return true;
 }
@@ -126,10 +126,10 @@ bool fy_replies_put(struct fy_progress *p, ferry_message *request)
 /* Replies from other threads, in the order of their arrival. */
 void fy_replies_collect(struct fy_progress *p)
 {
-	fy_inbox_each (entry, fy_inbox_take_in_order(&p->link.engine->replies)) {
+	fy_inbox_each (entry, fy_inbox_take_in_order(&p->link.engine->inboxes.replies)) {
 		ferry_message *m = fy_container_of(entry, ferry_message, entry);
-		m->answer_tag = fy_put_tagged(p, m->answer_tag);
-		p->replies.of[fy_record_tag_colour(m->answer_tag, 0)]++;
+		m->answer.tag = fy_put_tagged(p, m->answer.tag);
+		p->replies.of[fy_record_tag_colour(m->answer.tag, 0)]++;
 		m->next = NULL;
 		fy_list_append(p->replies.first, p->replies.last, m);
 	}
@@ -137,11 +137,11 @@ void fy_replies_collect(struct fy_progress *p)
 
 bool fy_replies_step(struct fy_progress *p)
 {
-	if (fy_inbox_any(&p->link.engine->replies))
+	if (fy_inbox_any(&p->link.engine->inboxes.replies))
 		fy_replies_collect(p);
 	while (p->replies.first) {
 		ferry_message *m = p->replies.first, *next = m->next;
-		unsigned colour = fy_record_tag_colour(m->answer_tag, 0);
+		unsigned colour = fy_record_tag_colour(m->answer.tag, 0);
 		if (!fy_replies_put(p, m))
 			return false;
 		p->replies.of[colour]--;

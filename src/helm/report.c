@@ -132,11 +132,11 @@ void fy_report_untaken(struct fy_progress *p, const ferry_message *of)
 	char line[LINE_BYTES];
 	struct text t = { line, sizeof line, false };
 	struct fy_unread unread = { 0 };
-	if (!of->tally || of->tally->told)
+	if (!of->holds.tally || of->holds.tally->told)
 		return;
-	of->tally->told = true;
+	of->holds.tally->told = true;
 	for (const ferry_message *m = p->link.engine->mailbox.all.first; m; m = m->next)
-		if (m->tally == of->tally)
+		if (m->holds.tally == of->holds.tally)
 			fy_report_dropped(&unread, m);
 	put_unread(&t, &unread);
 	fy_log_say(p->link.engine->log, p->link.engine->rank,
@@ -245,12 +245,12 @@ static void put_handlers(struct fy_progress *p, struct text *t)
 static void count_unread(ferry *e, struct fy_unread *unread)
 {
 	for (unsigned i = 0; i < FY_TALLIES; i++)
-		for (struct fy_tally *tally = e->tallies[i]; tally; tally = tally->next)
+		for (struct fy_tally *tally = e->tallies.of[i]; tally; tally = tally->next)
 			tally->unread = 0;
 	for (const ferry_message *m = e->mailbox.all.first; m; m = m->next) {
 		fy_report_dropped(unread, m);
-		if (m->tally)
-			m->tally->unread++;
+		if (m->holds.tally)
+			m->holds.tally->unread++;
 	}
 }
 
@@ -258,7 +258,7 @@ static void put_retained(struct fy_progress *p, struct text *t)
 {
 	unsigned named = 0;
 	for (unsigned i = 0; i < FY_TALLIES; i++)
-		for (struct fy_tally *tally = p->link.engine->tallies[i]; tally;
+		for (struct fy_tally *tally = p->link.engine->tallies.of[i]; tally;
 		     tally = tally->next) {
 			const struct fy_handler *h = fy_handlers_find(p, tally->op);
 			uint64_t freed = fy_load_acquire_64(&tally->freed);

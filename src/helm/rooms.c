@@ -26,7 +26,7 @@ void fy_rooms_tell_freed(struct fy_progress *p)
 	if (more && p->link.freed < p->link.options->send_memory / FREED_SHARE)
 		return;
 	p->link.freed = p->rooms.freed_seen = 0;
-	fy_room_tell(p->link.engine);
+	fy_room_tell(&p->link.engine->room);
 }
 
 void fy_rooms_step(struct fy_progress *p)
@@ -34,7 +34,7 @@ void fy_rooms_step(struct fy_progress *p)
 	for (ferry_future **at = &p->rooms.first; *at;) {
 		ferry_future *f = *at;
 		struct fy_channel *ch = p->link.channels[f->id];
-		bool full = fy_room_bodies_full(p->link.engine, (int)f->id) ||
+		bool full = fy_room_bodies_full(&p->link.engine->room, (int)f->id) ||
 		            (ch && (fy_peer_of(ch)->queue.full || fy_peer_of(ch)->queue.first));
 		if (full && !(ch && ch->gone)) {
 			at = &f->next;

@@ -47,11 +47,11 @@ bool fy_step_once(struct fy_progress *p, bool user_code)
 	ferry *before = fy_thread_begin(FY_STEPPING, engine);
 	struct fy_wakes *wakes_before = fy_wakes_collect(&p->link.wakes);
 	FY_PROGRAM_BEGIN("an inline handler", &fy_program_no_op);
-	if (fy_load_relaxed_ptr(&engine->commands.head) || p->commands.first)
+	if (fy_load_relaxed_ptr(&engine->inboxes.commands.head) || p->commands.first)
 		fy_command_step(p);
-	if (fy_load_relaxed_ptr(&engine->accounts.head))
+	if (fy_load_relaxed_ptr(&engine->inboxes.accounts.head))
 		fy_credit_collect(&p->link);
-	if (fy_load_relaxed_ptr(&engine->tasks.head) || p->link.tasks.first)
+	if (fy_load_relaxed_ptr(&engine->inboxes.tasks.head) || p->link.tasks.first)
 		fy_inline_run_tasks(p);
 	fy_arrivals_look(p);
 	if (p->arrivals.n)
@@ -91,7 +91,7 @@ bool fy_step_once(struct fy_progress *p, bool user_code)
 	if (p->link.dirty)
 		fy_sends_all(p);
 	fy_sends_test(p);
-	if (fy_load_relaxed_ptr(&engine->tasks.head) || p->link.tasks.first)
+	if (fy_load_relaxed_ptr(&engine->inboxes.tasks.head) || p->link.tasks.first)
 		fy_inline_run_tasks(p);
 	FY_PROGRAM_END;
 	fy_wakes_collect(wakes_before);
@@ -119,8 +119,9 @@ bool fy_step_look(struct fy_progress *p)
 bool fy_step_has_input(struct fy_progress *p, bool user_code)
 {
 	ferry *e = p->link.engine;
-	if (fy_load_relaxed_ptr(&e->commands.head) || fy_load_relaxed_ptr(&e->accounts.head) ||
-	    fy_load_relaxed_ptr(&e->tasks.head))
+	if (fy_load_relaxed_ptr(&e->inboxes.commands.head) ||
+	    fy_load_relaxed_ptr(&e->inboxes.accounts.head) ||
+	    fy_load_relaxed_ptr(&e->inboxes.tasks.head))
 		return true;
 	return (user_code && p->link.tasks.first) || p->close.stopped || fy_lanes_have_input(p);
 }

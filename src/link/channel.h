@@ -8,7 +8,6 @@
 
 #include "ferry.h"
 #include "base/order.h"
-#include "bulk/turns.h"
 #include "link/batch.h"
 #include "port/port.h"
 #include "wire/bodies.h"
@@ -80,6 +79,12 @@ struct fy_channel {
 	struct fy_channel *broken_next;
 	char *broken_why;
 };
+_Static_assert(offsetof(struct fy_channel, fill) == 0 &&
+                       offsetof(struct fy_channel, fast_end) < FY_CACHE_LINE &&
+                       offsetof(struct fy_channel, fast_records) < FY_CACHE_LINE &&
+                       offsetof(struct fy_channel, gone) < FY_CACHE_LINE,
+               "the drain looks at one line of the cache for a record");
+
 void fy_channel_close_batch(struct fy_channel *ch);
 
 static inline char *fy_channel_open_end(const struct fy_channel *ch)

@@ -150,7 +150,7 @@ void fy_credit_given(struct fy_link *link, struct fy_channel *ch, uint64_t amoun
 /* Memory that the program gave back goes to its sender's credit. */
 void fy_credit_collect(struct fy_link *link)
 {
-	fy_inbox_each (entry, fy_inbox_take(&link->engine->accounts)) {
+	fy_inbox_each (entry, fy_inbox_take(&link->engine->inboxes.accounts)) {
 		struct fy_account *a = fy_container_of(entry, struct fy_account, entry);
 		fy_store_release_32(&a->dirty, 0);
 		fy_fence_full(); /* what is added after this look finds dirty at 0 */

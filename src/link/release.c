@@ -15,6 +15,7 @@
 #include "future/task.h"
 #include "link/link.h"
 #include "shared/message.h"
+#include "shared/engine.h"
 #include "shared/room.h"
 #include "shared/tasks.h"
 #include "shared/thread.h"
@@ -25,7 +26,7 @@ void fy_release_body(struct fy_link *link, int rank, ferry_message *m)
 	fy_release_message(link, m);
 	if (!held)
 		return;
-	fy_room_bodies_lower(link->engine, rank, held);
+	fy_room_bodies_lower(&link->engine->room, rank, held);
 	link->freed += held;
 	link->worked = true; /* so that there is a next step, which tells at the latest */
 }

@@ -89,7 +89,7 @@ static bool report(struct fy_progress *p, struct fy_command *c)
 static void say_stuck(struct says *s)
 {
 	ferry *e = s->engine;
-	uint32_t inside = fy_load_relaxed_32(&e->inside);
+	uint32_t inside = fy_load_relaxed_32(&e->end.inside);
 	char text[160];
 	if (inside == FY_INSIDE_END)
 		snprintf(text, sizeof text,
@@ -117,7 +117,7 @@ static void say_now(struct says *s)
 		fy_ask_begin(e, &s->command);
 	}
 	fy_futex_wait(&s->command.done, 0, fy_clock_now() + HELM_COMES, false);
-	if (fy_load_acquire_32(&e->closed))
+	if (fy_load_acquire_32(&e->end.closed))
 		return;
 	s->asked = !fy_load_acquire_32(&s->command.done);
 	if (!s->asked && s->command.status == FERRY_OK)
@@ -141,7 +141,7 @@ static void say_alone(void *arg)
 static void say_beside(void *arg)
 {
 	struct says *s = arg;
-	int64_t since = (int64_t)fy_load_relaxed_64(&s->engine->draining);
+	int64_t since = (int64_t)fy_load_relaxed_64(&s->engine->end.draining);
 	if (!since || fy_clock_now() - since < HELM_COMES || !is_due(s))
 		return;
 	int n = snprintf(s->text, sizeof s->text,
@@ -171,17 +171,17 @@ static void lock_patiently(struct says *s)
 static int finish_alone(ferry *e, struct says *says)
 {
 	fy_drive_close(e, say_alone, says);
-	e->close_status = fy_life_destroy(e);
+	e->end.status = fy_life_destroy(e);
 	return fy_mpi_life_finish_if_last();
 }
 
 static void wait_closed(ferry *e, struct says *says)
 {
-	while (!fy_load_acquire_32(&e->closed)) {
-		fy_store_relaxed_64(&e->draining, (uint64_t)fy_clock_now());
+	while (!fy_load_acquire_32(&e->end.closed)) {
+		fy_store_relaxed_64(&e->end.draining, (uint64_t)fy_clock_now());
 		fy_future_queue_engine_closing(e); /* queues that nobody runs are run here */
-		fy_store_relaxed_64(&e->draining, 0);
-		fy_futex_wait(&e->closed, 0, fy_drive_close_look(says->since), false);
+		fy_store_relaxed_64(&e->end.draining, 0);
+		fy_futex_wait(&e->end.closed, 0, fy_drive_close_look(says->since), false);
 		if (is_due(says))
 			say_now(says);
 	}
@@ -191,12 +191,12 @@ static void wait_closed(ferry *e, struct says *says)
  * comes first. */
 static int close_result(const ferry *e, int finished)
 {
-	if (!e->close_status)
+	if (!e->end.status)
 		return finished;
 	return fy_fail(
-		e->close_status, "%s",
-		e->close_text[0]
-			? e->close_text
+		e->end.status, "%s",
+		e->end.text[0]
+			? e->end.text
 			: "a rank is gone: leave by _exit or MPI_Abort, MPI was left as it is");
 }
 
@@ -207,7 +207,8 @@ static int close_engine(ferry *e)
 		               "ferry_close would wait for the handler or callback that calls it");
 	if (!fy_cas_32(&e->phase, FY_OPEN, FY_CLOSING))
 		return fy_fail(FERRY_EINVAL, "this engine is being closed, or was closed, already");
-	fy_room_nudge(e);
+	fy_room_tell(&e->room);
+	fy_engine_notify(e);
 	struct says says, beside;
 	bool alone = e->options.flags & FERRY_NO_THREAD;
 	says_begin(&says, e);

@@ -115,9 +115,9 @@ static void *thread_main(void *arg)
 	tell(o, status); /* o is the opener's from here on */
 	if (status == FERRY_OK) {
 		fy_loop_run(engine);
-		engine->close_status = fy_life_destroy(engine);
-		fy_store_release_32(&engine->closed, 1);
-		fy_futex_wake(&engine->closed, 1, false);
+		engine->end.status = fy_life_destroy(engine);
+		fy_store_release_32(&engine->end.closed, 1);
+		fy_futex_wake(&engine->end.closed, 1, false);
 	}
 	if (fy_mpi_life_owned())
 		fy_mpi_life_finish(FERRY_FOREVER);

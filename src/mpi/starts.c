@@ -120,7 +120,7 @@ static void release(struct fy_deferred *d)
 		return;
 	}
 	d->task.run = run_release;
-	fy_tasks_defer(d->owner->starts.engine->deferred, &d->task);
+	fy_tasks_defer(d->owner->starts.engine->helm_side.deferred, &d->task);
 }
 
 static void never_done(struct fy_mpi_starts *s, const struct fy_waiting *w)
@@ -364,7 +364,7 @@ static bool defer(struct fy_mpi_starts *s, const struct fy_start *a, ferry_futur
 		return false;
 	s->n_deferred++;
 	d->task.run = run_deferred;
-	fy_tasks_defer(s->starts.engine->deferred, &d->task);
+	fy_tasks_defer(s->starts.engine->helm_side.deferred, &d->task);
 	return true;
 }
 
@@ -397,7 +397,7 @@ static bool step(struct fy_starts *starts, bool idle, bool code)
 {
 	struct fy_mpi_starts *s = fy_mpi_starts_of(starts);
 	bool any = false;
-	uint32_t given_up = fy_load_acquire_32(&starts->engine->starts_given_up);
+	uint32_t given_up = fy_load_acquire_32(&starts->engine->told.starts_given_up);
 	if (fy_unlikely(given_up != s->given_up)) {
 		s->given_up = given_up;
 		fy_requests_cancel(&s->requests, false);

@@ -49,20 +49,20 @@ void fy_block_put(ferry *engine, void *data, size_t nbytes)
 		free(data);
 		return;
 	}
-	if (fy_add_64(&engine->block_bytes, room) + room > fy_block_most_kept(engine)) {
-		fy_add_64(&engine->block_bytes, -(uint64_t)room);
+	if (fy_add_64(&engine->told.block_bytes, room) + room > fy_block_most_kept(engine)) {
+		fy_add_64(&engine->told.block_bytes, -(uint64_t)room);
 		free(data);
 		return;
 	}
 	struct fy_block *b = data;
 	b->room = room;
 	ASAN_POISON_MEMORY_REGION(b + 1, room - sizeof *b);
-	fy_inbox_put(&engine->blocks, &b->entry);
+	fy_inbox_put(&engine->inboxes.blocks, &b->entry);
 }
 
 void fy_block_free_all(ferry *engine)
 {
-	fy_inbox_each (entry, fy_inbox_take(&engine->blocks)) {
+	fy_inbox_each (entry, fy_inbox_take(&engine->inboxes.blocks)) {
 		ASAN_UNPOISON_MEMORY_REGION(fy_block_of(entry), fy_block_of(entry)->room);
 		fy_block_give_back(fy_block_of(entry));
 	}

@@ -24,7 +24,7 @@
 void fy_engine_set_stopped(ferry *e)
 {
 	fy_store_release_32(&e->phase, FY_STOPPED);
-	fy_store_release_32(&e->stopped, 1);
+	fy_store_release_32(&e->end.stopped, 1);
 }
 
 /* Not by fy_life_destroy: who closes says what for, beside it. */
@@ -54,9 +54,9 @@ bool fy_engine_try_retain(ferry *e)
 static ferry ended = {
 	.phase = FY_STOPPED,
 	.refs = 1,
-	.stopped = 1,
-	.abandoned = 1,
-	.closed = 1,
+	.end.stopped = 1,
+	.end.abandoned = 1,
+	.end.closed = 1,
 	.options = { .message_max = SIZE_MAX, .out_of_band = SIZE_MAX, .decode_memory = 4096 }
 };
 
@@ -76,16 +76,16 @@ void fy_engine_release(ferry *e)
 	fy_tally_free_all(e);
 	fy_engine_close_log(e);
 	free(e->full);
-	free(e->bodies_to);
+	free(e->room.bodies_to);
 	e->full = NULL;
-	e->bodies_to = NULL;
+	e->room.bodies_to = NULL;
 	fy_options_free(&e->options);
 	while (e->account_list) {
 		struct fy_account *a = e->account_list;
 		e->account_list = a->next;
 		free(a);
 	}
-	if (e->is_unseen)
+	if (e->shelf.is_unseen)
 		fy_shell_put_unseen(e);
 	else
 		fy_shell_rest(e);
@@ -94,13 +94,13 @@ void fy_engine_release(ferry *e)
 void **fy_engine_slot(ferry *e, void (*free_fn)(void *slot))
 {
 	int i = 0;
-	pthread_mutex_lock(&e->aside);
-	while (i < FY_ENGINE_SLOTS && e->slot_free[i] && e->slot_free[i] != free_fn)
+	pthread_mutex_lock(&e->aside.lock);
+	while (i < FY_ENGINE_SLOTS && e->aside.slot_free[i] && e->aside.slot_free[i] != free_fn)
 		i++;
 	if (i < FY_ENGINE_SLOTS)
-		e->slot_free[i] = free_fn;
-	pthread_mutex_unlock(&e->aside);
-	return i < FY_ENGINE_SLOTS ? &e->slots[i] : NULL;
+		e->aside.slot_free[i] = free_fn;
+	pthread_mutex_unlock(&e->aside.lock);
+	return i < FY_ENGINE_SLOTS ? &e->aside.slots[i] : NULL;
 }
 
 bool fy_engine_enter(ferry *engine)

@@ -29,10 +29,11 @@
 
 bool fy_habit_others_come_first(struct fy_lane *lane, const ferry *e)
 {
-	uint64_t waits = fy_load_relaxed_64(&e->waits);
-	fy_habit_note(&lane->others, waits != lane->waits_seen, OTHERS_STEP, OTHERS_MAX);
-	lane->waits_seen = waits;
-	return lane->others > OTHERS_STEP && !(e->options.flags & FERRY_NO_THREAD);
+	uint64_t waits = fy_load_relaxed_64(&e->pressure.waits);
+	fy_habit_note(&lane->habit.others, waits != lane->habit.waits_seen, OTHERS_STEP,
+	              OTHERS_MAX);
+	lane->habit.waits_seen = waits;
+	return lane->habit.others > OTHERS_STEP && !(e->options.flags & FERRY_NO_THREAD);
 }
 
 /*
@@ -56,26 +57,26 @@ bool fy_habit_others_come_first(struct fy_lane *lane, const ferry *e)
 
 static void note_floods(struct fy_lane *lane)
 {
-	uint64_t full = fy_load_relaxed_64(&lane->engine->lane_full);
-	fy_habit_note(&lane->floods, full != lane->full_seen && !lane->flooded, FLOODS_STEP,
-	              FLOODS_MAX);
-	lane->full_seen = full;
+	uint64_t full = fy_load_relaxed_64(&lane->engine->pressure.lane_full);
+	fy_habit_note(&lane->habit.floods, full != lane->habit.full_seen && !lane->habit.flooded,
+	              FLOODS_STEP, FLOODS_MAX);
+	lane->habit.full_seen = full;
 }
 
 bool fy_habit_is_beside_floods(const ferry *engine)
 {
 	return fy_thread_recent.serial == engine->serial &&
-	       fy_thread_recent.lane->floods > FLOODS_STEP;
+	       fy_thread_recent.lane->habit.floods > FLOODS_STEP;
 }
 
 void fy_habit_waits(struct fy_lane *lane)
 {
 	note_floods(lane);
-	bool late = lane->steered_at && fy_clock_now() - lane->steered_at > WAITS_SOON;
+	bool late = lane->habit.steered_at && fy_clock_now() - lane->habit.steered_at > WAITS_SOON;
 	/* once may be the scheduler's doing */
-	fy_habit_note(&lane->slow, late && lane->late, SLOW_WAITS, SLOW_WAITS);
-	if (lane->steered_at)
-		lane->late = late;
-	lane->steered_at = 0;
+	fy_habit_note(&lane->habit.slow, late && lane->habit.late, SLOW_WAITS, SLOW_WAITS);
+	if (lane->habit.steered_at)
+		lane->habit.late = late;
+	lane->habit.steered_at = 0;
 	lane->quick = 1;
 }

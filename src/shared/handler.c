@@ -62,7 +62,7 @@ uint32_t fy_handler_runs_here(const struct fy_handler *h)
 uint32_t fy_handler_tag_here(const ferry *engine)
 {
 	if (fy_thread_on_progress(engine))
-		return *engine->inline_tag;
+		return *engine->helm_side.inline_tag;
 	for (const struct handling *at = handlings; at; at = at->up)
 		if (at->engine == engine)
 			return at->tag;
@@ -97,7 +97,7 @@ static void hand_back(ferry *engine, ferry_message *m)
 	}
 	m->flags |= FY_MESSAGE_RETURNED;
 	fy_mailbox_push(&engine->mailbox, m);
-	fy_store_release_32(&engine->mail_rescan, 1);
+	fy_store_release_32(&engine->mailbox.rescan, 1);
 	fy_engine_leave(engine);
 }
 
@@ -118,7 +118,7 @@ void fy_handler_run(struct fy_task *task)
 	} else {
 		handle_here(engine, h, m);
 	}
-	fy_add_64(&engine->handled_elsewhere[colour], 1); /* after what it posted is told */
+	fy_add_64(&engine->told.handled_elsewhere[colour], 1); /* after what it posted is told */
 	fy_add_32(&h->running, (uint32_t)-1);
 	if (fy_load_acquire_32(&h->closed))
 		fy_futex_wake(&h->running, INT_MAX, false);

@@ -46,7 +46,7 @@ struct fy_lane *fy_lane_create(struct ferry *engine, uint64_t serial, uint32_t s
 	lane->engine = engine;
 	lane->serial = serial;
 	lane->stream = stream;
-	lane->refs = 2;
+	lane->life.refs = 2;
 	return lane;
 }
 
@@ -76,7 +76,7 @@ static void return_engine(struct fy_lane *lane)
 
 void fy_lane_release(struct fy_lane *lane)
 {
-	if (fy_add_32(&lane->refs, (uint32_t)-1) != 1)
+	if (fy_add_32(&lane->life.refs, (uint32_t)-1) != 1)
 		return;
 	if (lane->engine)
 		return_engine(lane);
@@ -107,16 +107,16 @@ struct fy_record *fy_lane_reserve_slow(struct fy_lane *lane, uint32_t size)
 
 void fy_lane_nudge(struct fy_lane *lane)
 {
-	fy_add_32(&lane->room, 1);
-	fy_futex_wake(&lane->room, 1, false);
+	fy_add_32(&lane->sleep.word, 1);
+	fy_futex_wake(&lane->sleep.word, 1, false);
 }
 
 void fy_lane_consume(struct fy_lane *lane, uint64_t head)
 {
 	fy_store_release_64(&lane->head, head);
 	/* The producer that goes to sleep pays for the order of this load after that store. */
-	if (fy_unlikely(fy_load_relaxed_32(&lane->waiting)) &&
-	    lane->tail_seen - head <= NUDGE_BELOW && fy_swap_32(&lane->waiting, 0))
+	if (fy_unlikely(fy_load_relaxed_32(&lane->sleep.waiting)) &&
+	    lane->tail_seen - head <= NUDGE_BELOW && fy_swap_32(&lane->sleep.waiting, 0))
 		fy_lane_nudge(lane);
 }
 
@@ -136,8 +136,8 @@ bool fy_lane_await_room(struct fy_lane *lane, uint32_t size, int64_t until, cons
 {
 	bool room;
 	for (int64_t since = 0;;) {
-		uint32_t seen = fy_load_acquire_32(&lane->room);
-		bool fresh = !fy_swap_32(&lane->waiting, 1); /* a full fence */
+		uint32_t seen = fy_load_acquire_32(&lane->sleep.word);
+		bool fresh = !fy_swap_32(&lane->sleep.waiting, 1); /* a full fence */
 		int64_t now = fy_clock_now();
 		if ((room = has_room(lane, size)) || fy_load_acquire_32(stop) || now >= until)
 			break;
@@ -146,9 +146,9 @@ bool fy_lane_await_room(struct fy_lane *lane, uint32_t size, int64_t until, cons
 		/* The helm's store of head may have been on its way when we looked. By the second
 		 * look it has arrived, or the helm sees `waiting`. */
 		int64_t look = now - since < LOOK_AGAIN ? since + LOOK_AGAIN : INT64_MAX;
-		fy_futex_wait(&lane->room, seen, look < until ? look : until, false);
+		fy_futex_wait(&lane->sleep.word, seen, look < until ? look : until, false);
 	}
-	fy_store_relaxed_32(&lane->waiting, 0); /* nobody sleeps, and nobody is to be woken */
+	fy_store_relaxed_32(&lane->sleep.waiting, 0); /* nobody sleeps, and nobody is to be woken */
 	return room;
 }
 

@@ -21,16 +21,56 @@
 #define FY_SHARED_LANE_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
+#include "ferry.h"
 #include "base/inbox.h"
 #include "base/order.h"
+#include "shared/habit.h"
 
 struct ferry;
 struct fy_record;
 
 #define FY_LANE_BYTES (128u * 1024)
 #define FY_LANE_INLINE 4096u /* a longer body goes by pointer */
+
+/* Where the last fence and the last agreement found the tail; the helm's. */
+struct fy_lane_marks {
+	/* the tail when the last fence began. What is before it and has no tag is of
+	 * the colour that was then */
+	uint64_t fence;
+	uint64_t owed; /* the tail when an agreement began */
+};
+
+/* How the drain treats this lane among others; the helm's. */
+struct fy_lane_turn {
+	/* when its producer was last seen asleep for want of room; 0: never */
+	int64_t flooded_at;
+	uint64_t share;       /* bytes that it took of it in its turn among floods */
+	uint32_t idle_sleeps; /* sleeps since there was work in it */
+	bool stuck;           /* its first record found no room when it was looked at last */
+};
+
+/* The word on which a producer without room sleeps, and that it does. */
+struct fy_lane_sleep {
+	/* futex: the helm adds 1 when a waiting producer has room again */
+	uint32_t word;
+	/* set by the producer that is about to sleep (swap), cleared by the helm (swap) and by the
+	 * producer when it goes on (relaxed: at worst it is woken for nothing) */
+	uint32_t waiting;
+};
+
+/* Who still has the lane, and who has left it. */
+struct fy_lane_life {
+	uint32_t left; /* set by the exiting thread (release): nothing more will come */
+	uint32_t refs; /* the thread's and the engine's (atomic add) */
+	/* set by whoever gives back the engine's reference (release): by the helm, which saw
+	 * `left`, or which stops; or by the thread, when the engine had stopped before it knew the
+	 * lane. Read by the thread (acquire): it may forget this lane */
+	uint32_t gone;
+	uint32_t known; /* it is on the list of all lanes */
+};
 
 struct fy_lane {
 	/* The producer's line. */
@@ -53,49 +93,26 @@ struct fy_lane {
 	/* the tail when a handler of the producer with a tag of that colour ended last: written by
 	 * the producer (release), read by the helm (acquire) after what it counts the handler by */
 	uint64_t handler_end[2];
-	/* The consumer's line. */
+	/* The consumer's line, the helm's alone but for `head`. */
 	/* written by the helm (release), read by the producer (acquire) */
 	FY_ALIGNED uint64_t head;
 	uint64_t tail_seen;   /* the helm's */
 	struct fy_lane *next; /* the helm's list of lanes with work */
-	/* the helm's: the tail when the last fence began. What is before it and has no tag is of
-	 * the colour that was then */
-	uint64_t fence_mark;
-	uint64_t owed; /* the helm's: the tail when an agreement began */
-	/* the helm's: when its producer was last seen asleep for want of room; 0: never */
-	int64_t flooded_at;
-	uint64_t share;       /* the helm's: bytes that it took of it in its turn among floods */
-	uint32_t idle_sleeps; /* the helm's: sleeps since there was work in it */
-	bool stuck; /* the helm's: its first record found no room when it was looked at last */
+	struct fy_lane_marks marks;
+	struct fy_lane_turn turn;
 	/* Rarely touched. */
-	/* futex: the helm adds 1 when a waiting producer has room again */
-	FY_ALIGNED uint32_t room;
-	/* set by the producer that is about to sleep (swap), cleared by the helm (swap) and by the
-	 * producer when it goes on (relaxed: at worst it is woken for nothing) */
-	uint32_t waiting;
-	uint32_t left; /* set by the exiting thread (release): nothing more will come */
-	uint32_t refs; /* the thread's and the engine's (atomic add) */
-	/* set by whoever gives back the engine's reference (release): by the helm, which saw
-	 * `left`, or which stops; or by the thread, when the engine had stopped before it knew the
-	 * lane. Read by the thread (acquire): it may forget this lane */
-	uint32_t gone;
-	uint32_t known; /* the helm's: it is on the list of all lanes */
-	bool flooded;   /* the producer's: it waited for room since it last waited for a future */
-	/* the producer's: how much others have waited for futures lately (habit.c), */
-	uint32_t others;
-	uint64_t waits_seen; /* and engine->waits when it last had no room */
-	uint32_t floods;     /* the producer's: how much others flooded lately (habit.c), and */
-	uint64_t full_seen;  /* engine->lane_full when it last began to wait for a future */
-	/* the producer's: when a call of it drove and left the engine to its wait; 0: none did
-	 * since then */
-	int64_t steered_at;
-	/* the producer's: for so many waits it is not believed to wait soon after a call */
-	uint32_t slow;
-	/* the producer's: it waited late after the last call that was left to its wait */
-	bool late;
+	FY_ALIGNED struct fy_lane_sleep sleep;
+	struct fy_lane_life life;
+	struct fy_habit habit;
 	struct fy_lane *all_next; /* the helm's list of all lanes */
 	fy_inbox_entry entry;     /* its place among the newly active lanes */
 };
+
+_Static_assert(offsetof(struct fy_lane, ring) < FY_CACHE_LINE, "a post touches the first line");
+_Static_assert(offsetof(struct fy_lane, head) % FY_CACHE_LINE == 0, "and the helm another one,");
+_Static_assert(offsetof(struct fy_lane, turn) + sizeof(struct fy_lane_turn) <=
+                       offsetof(struct fy_lane, head) + FY_CACHE_LINE,
+               "with all that it writes");
 
 uint32_t fy_lane_tag_posts(struct fy_lane *lane, uint32_t tag);
 

@@ -32,7 +32,7 @@ void fy_mailbox_init(struct fy_mailbox *box)
 
 void fy_mailbox_push(struct fy_mailbox *box, ferry_message *message)
 {
-	fy_add_64(&box->bytes, message->charge + message->large);
+	fy_add_64(&box->bytes, message->holds.charge + message->holds.large);
 	fy_inbox_put(&box->inbox, &message->entry);
 	/* A read-modify-write, so a full fence: the reader counts itself, then reads news. */
 	fy_add_32(&box->news, 1);
@@ -68,12 +68,12 @@ static void append(struct fy_mailbox *box, ferry_message *m)
 {
 	struct fy_mail_list *mine = list_of(box, m->op);
 	m->next = NULL;
-	m->prev = box->all.last;
-	*(m->prev ? &m->prev->next : &box->all.first) = m;
+	m->mail.prev = box->all.last;
+	*(m->mail.prev ? &m->mail.prev->next : &box->all.first) = m;
 	box->all.last = m;
-	m->op_next = NULL;
-	m->op_prev = mine->last;
-	*(m->op_prev ? &m->op_prev->op_next : &mine->first) = m;
+	m->mail.op_next = NULL;
+	m->mail.op_prev = mine->last;
+	*(m->mail.op_prev ? &m->mail.op_prev->mail.op_next : &mine->first) = m;
 	mine->last = m;
 }
 
@@ -86,11 +86,11 @@ void fy_mailbox_sort(struct fy_mailbox *box)
 void fy_mailbox_remove(struct fy_mailbox *box, ferry_message *m)
 {
 	struct fy_mail_list *mine = list_of(box, m->op);
-	*(m->prev ? &m->prev->next : &box->all.first) = m->next;
-	*(m->next ? &m->next->prev : &box->all.last) = m->prev;
-	*(m->op_prev ? &m->op_prev->op_next : &mine->first) = m->op_next;
-	*(m->op_next ? &m->op_next->op_prev : &mine->last) = m->op_prev;
-	fy_add_64(&box->bytes, -(m->charge + m->large));
+	*(m->mail.prev ? &m->mail.prev->next : &box->all.first) = m->next;
+	*(m->next ? &m->next->mail.prev : &box->all.last) = m->mail.prev;
+	*(m->mail.op_prev ? &m->mail.op_prev->mail.op_next : &mine->first) = m->mail.op_next;
+	*(m->mail.op_next ? &m->mail.op_next->mail.op_prev : &mine->last) = m->mail.op_prev;
+	fy_add_64(&box->bytes, -(m->holds.charge + m->holds.large));
 }
 
 /* FERRY_ANY_OP matches the program's ops, not the library's. */
@@ -105,7 +105,7 @@ ferry_message *fy_mailbox_take(struct fy_mailbox *box, int source, uint32_t op)
 	bool any = op == FERRY_ANY_OP;
 	ferry_message *m = any ? box->all.first : list_of(box, op)->first;
 	while (m && !matches(m, source, op))
-		m = any ? m->next : m->op_next;
+		m = any ? m->next : m->mail.op_next;
 	if (m)
 		fy_mailbox_remove(box, m);
 	return m;
@@ -146,5 +146,5 @@ bool fy_mailbox_known(const struct fy_mailbox *box, const ferry_message *m)
 	for (unsigned i = 0; i < box->n_patterns; i++)
 		if (box->patterns[i].op == m->op && matches(m, box->patterns[i].source, m->op))
 			return true;
-	return fy_mailbox_wanted(box, m, m->arrived);
+	return fy_mailbox_wanted(box, m, m->mail.arrived);
 }

@@ -42,6 +42,10 @@ struct fy_mailbox {
 	unsigned n_patterns;
 	/* what is held: written under lock and by pushers (atomic add), read by anybody */
 	uint64_t bytes;
+	/* set by executors (release) when a message went back to the mailbox, cleared by
+	 * the helm */
+	uint32_t rescan;
+	uint32_t threads; /* threads inside ferry_recv: atomic add */
 };
 
 void fy_mailbox_init(struct fy_mailbox *box);

@@ -131,7 +131,7 @@ bool fy_message_fill(ferry_message *m, uint32_t op, int source, const void *body
 
 int fy_message_create(ferry *engine, uint32_t op, ferry_message **message_p)
 {
-	if (fy_load_acquire_32(&engine->abandoned) || !fy_engine_try_retain(engine))
+	if (fy_load_acquire_32(&engine->end.abandoned) || !fy_engine_try_retain(engine))
 		return fy_fail(FERRY_ESTOPPED, "a message cannot be made: the engine was closed");
 	ferry_message *m = new_message(engine, op, 0);
 	if (!m) {
@@ -247,19 +247,19 @@ void fy_message_view(ferry_message *v, ferry *engine, uint32_t op, int source, v
 	v->source = source;
 	v->body = body;
 	v->nbytes = nbytes;
-	v->call_id = call_id;
+	v->answer.call_id = call_id;
 	v->answered = 0;
 	v->retained = 0;
 }
 
 void fy_message_keep(ferry_message *view)
 {
-	view->engine->keep_view(view);
+	view->engine->helm_side.keep_view(view);
 }
 
 void fy_message_send_answer(ferry_message *request)
 {
-	request->engine->send_answer(request);
+	request->engine->helm_side.send_answer(request);
 }
 
 void ferry_message_retain(ferry_message *m)
@@ -298,22 +298,22 @@ static void free_attachments(ferry_message *m)
 static void return_memory(ferry_message *m)
 {
 	ferry *engine = m->engine;
-	if (m->account && m->charge) {
-		fy_add_64(&m->account->returned, m->charge);
-		if (!fy_swap_32(&m->account->dirty, 1))
-			fy_inbox_put(&engine->accounts, &m->account->entry);
+	if (m->holds.account && m->holds.charge) {
+		fy_add_64(&m->holds.account->returned, m->holds.charge);
+		if (!fy_swap_32(&m->holds.account->dirty, 1))
+			fy_inbox_put(&engine->inboxes.accounts, &m->holds.account->entry);
 	}
-	if (m->large)
-		fy_add_64(&engine->large_returned, m->large);
-	if (m->tally) {
+	if (m->holds.large)
+		fy_add_64(&engine->told.large_returned, m->holds.large);
+	if (m->holds.tally) {
 		if (m->flags & FY_MESSAGE_ASKED)
-			fy_add_64(&m->tally->answered, 1);
-		fy_add_64(&m->tally->freed, 1);
-		m->tally = NULL;
+			fy_add_64(&m->holds.tally->answered, 1);
+		fy_add_64(&m->holds.tally->freed, 1);
+		m->holds.tally = NULL;
 	}
-	if ((m->charge || m->large) && fy_load_acquire_32(&engine->phase) != FY_STOPPED)
+	if ((m->holds.charge || m->holds.large) && fy_load_acquire_32(&engine->phase) != FY_STOPPED)
 		fy_engine_notify(engine);
-	m->charge = m->large = 0;
+	m->holds.charge = m->holds.large = 0;
 }
 
 /* A reply has a body and nothing else. */
@@ -338,8 +338,8 @@ void fy_message_free(ferry_message *m)
 		free_attachments(m);
 	free_body(m);
 	return_memory(m);
-	if (m->answer)
-		ferry_message_release(m->answer);
+	if (m->answer.message)
+		ferry_message_release(m->answer.message);
 	if (m->flags & FY_MESSAGE_BLANK)
 		fy_cache_give(FY_CACHE_MESSAGES, m, BLANK_SIZE);
 	else
@@ -406,9 +406,9 @@ void *ferry_message_take(ferry_message *m, size_t index, size_t *nbytes_p)
 	if (nbytes_p)
 		*nbytes_p = a->nbytes;
 	size_t room = fy_block_room(m->engine, a->nbytes);
-	if (m->large >= room && room) {
-		m->large -= room;
-		fy_add_64(&m->engine->large_returned, room);
+	if (m->holds.large >= room && room) {
+		m->holds.large -= room;
+		fy_add_64(&m->engine->told.large_returned, room);
 		if (fy_load_acquire_32(&m->engine->phase) != FY_STOPPED)
 			fy_engine_notify(m->engine);
 	}
@@ -444,9 +444,9 @@ bool fy_message_answer_for(ferry_message *request, int status)
 	uint32_t before;
 	if (!fy_message_may_answer(request, &before))
 		return false;
-	request->answer = NULL;
-	request->answer_status = before == FY_ANSWER_FAILED ? FERRY_ENOMEM : status;
-	request->answer_ferrys = request->answer_status != 0;
+	request->answer.message = NULL;
+	request->answer.status = before == FY_ANSWER_FAILED ? FERRY_ENOMEM : status;
+	request->answer.ferrys = request->answer.status != 0;
 	fy_message_send_answer(request);
 	return true;
 }

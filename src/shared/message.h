@@ -34,6 +34,32 @@ struct fy_attachment {
 	bool owned; /* received: freed with the message, may be taken */
 };
 
+/* Of a request: its call, and what it is answered with. */
+struct fy_answering {
+	uint64_t call_id; /* 0: not a call */
+	/* written by the one who answers, read by the helm after it took the request from the inbox
+	 * of replies; NULL: an empty one */
+	ferry_message *message;
+	int status;   /* 0, or what ferry_reply_error said; then `message` carries the text */
+	bool ferrys;  /* the status is the library's own */
+	uint32_t tag; /* of its answer: written by who answers, then the helm's */
+};
+
+/* What a received message is counted by until it is freed. */
+struct fy_holding {
+	struct fy_account *account;
+	uint64_t charge;        /* credit that goes back then */
+	uint64_t large;         /* bytes of the large budget, likewise */
+	struct fy_tally *tally; /* of its op; NULL: it is not counted */
+};
+
+/* A message's place in the mailbox, beside `next`. */
+struct fy_mail_place {
+	ferry_message *prev;              /* in the list of all */
+	ferry_message *op_next, *op_prev; /* in the mailbox's list of one op */
+	int64_t arrived;                  /* for the grace period */
+};
+
 struct ferry_message {
 	uint32_t refs;  /* atomic add by all holders */
 	uint32_t flags; /* FY_MESSAGE_*: written before the message is shared */
@@ -54,26 +80,14 @@ struct ferry_message {
 	struct fy_attachment *attachments;
 	size_t n_attachments;
 	size_t attachment_room;
-	/* requests */
-	uint64_t call_id; /* 0: not a call */
-	/* written by the one who answers, read by the helm after it took the request from the inbox
-	 * of replies; NULL: an empty one */
-	ferry_message *answer;
-	int answer_status;  /* 0, or what ferry_reply_error said; then `answer` carries the text */
-	bool answer_ferrys; /* the status is the library's own */
-	/* accounting of received messages */
-	struct fy_account *account;
-	uint64_t charge;                         /* credit that goes back when it is freed */
-	uint64_t large;                          /* bytes of the large budget, likewise */
-	struct fy_handler *handler;              /* whose executor it waits in */
-	struct fy_task task;                     /* its place there */
-	struct ferry_message *next, *prev;       /* in a list of the mailbox, or of the helm */
-	struct ferry_message *op_next, *op_prev; /* in the mailbox's list of one op */
-	int64_t arrived;                         /* for the grace period */
+	struct fy_answering answer;
+	struct fy_holding holds;
+	struct fy_handler *handler; /* whose executor it waits in */
+	struct fy_task task;        /* its place there */
+	struct ferry_message *next; /* in a list of the mailbox, or of the helm */
+	struct fy_mail_place mail;
 	fy_inbox_entry entry;
 	void (*extra_free)(void *extra);
-	uint32_t answer_tag;      /* of its answer: written by who answers, then the helm's */
-	struct fy_tally *tally;   /* where it is counted, until it is freed; NULL: nowhere */
 	char unused[16];          /* up to the next line of the cache */
 	_Alignas(16) char tail[]; /* a short body */
 };
@@ -100,6 +114,7 @@ struct ferry_message {
 
 /* What a retained record costs beyond its bytes: the struct above and malloc's share. */
 #define FY_MESSAGE_CHARGE 320u
+
 bool fy_message_may_answer(ferry_message *request, uint32_t *before_p);
 
 static inline unsigned fy_message_colour(uint32_t flags)

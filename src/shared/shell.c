@@ -31,14 +31,14 @@ static ferry *shell_take(void)
 	pthread_mutex_lock(&shells_lock);
 	ferry *e = unseen ? unseen : n_shells > SHELLS_REST ? shells : NULL;
 	if (unseen) {
-		unseen = e->next_shell;
+		unseen = e->shelf.next;
 	} else if (e) {
-		shells = e->next_shell; /* never the last one */
+		shells = e->shelf.next; /* never the last one */
 		n_shells--;
 	}
 	pthread_mutex_unlock(&shells_lock);
 	if (e) {
-		pthread_mutex_destroy(&e->aside);
+		pthread_mutex_destroy(&e->aside.lock);
 		pthread_mutex_destroy(&e->mailbox.lock);
 	}
 	return e;
@@ -46,10 +46,10 @@ static ferry *shell_take(void)
 
 void fy_shell_rest(ferry *e)
 {
-	e->next_shell = NULL;
+	e->shelf.next = NULL;
 	pthread_mutex_lock(&shells_lock);
 	*shells_end = e;
-	shells_end = &e->next_shell;
+	shells_end = &e->shelf.next;
 	n_shells++;
 	pthread_mutex_unlock(&shells_lock);
 }
@@ -57,7 +57,7 @@ void fy_shell_rest(ferry *e)
 void fy_shell_put_unseen(ferry *e)
 {
 	pthread_mutex_lock(&shells_lock);
-	e->next_shell = unseen;
+	e->shelf.next = unseen;
 	unseen = e;
 	pthread_mutex_unlock(&shells_lock);
 }

@@ -17,7 +17,7 @@
 
 static struct fy_tally **tally_place(ferry *e, uint32_t op)
 {
-	struct fy_tally **at = &e->tallies[(op * 2654435761u) >> 26];
+	struct fy_tally **at = &e->tallies.of[(op * 2654435761u) >> 26];
 	while (*at && (*at)->op != op)
 		at = &(*at)->next;
 	return at;
@@ -26,31 +26,31 @@ static struct fy_tally **tally_place(ferry *e, uint32_t op)
 static struct fy_tally *tally_of(ferry *e, uint32_t op)
 {
 	struct fy_tally **at = tally_place(e, op);
-	if (!*at && e->n_tallies >= TALLIES_MAX)
+	if (!*at && e->tallies.n >= TALLIES_MAX)
 		at = tally_place(e, FERRY_ANY_OP);
 	if (*at || !(*at = calloc(1, sizeof **at)))
 		return *at;
-	(*at)->op = e->n_tallies++ < TALLIES_MAX ? op : FERRY_ANY_OP;
+	(*at)->op = e->tallies.n++ < TALLIES_MAX ? op : FERRY_ANY_OP;
 	return *at;
 }
 
 void fy_tally_keep(ferry *e, ferry_message *m)
 {
-	m->tally = tally_of(e, m->op); /* NULL: no memory, it is not counted */
-	if (!m->tally)
+	m->holds.tally = tally_of(e, m->op); /* NULL: no memory, it is not counted */
+	if (!m->holds.tally)
 		return;
 	bool call = m->flags & FY_MESSAGE_CALL;
 	m->flags |= call ? FY_MESSAGE_ASKED : 0;
-	m->tally->kept++;
-	m->tally->asked += call;
+	m->holds.tally->kept++;
+	m->holds.tally->asked += call;
 }
 
 void fy_tally_free_all(ferry *e)
 {
 	for (unsigned i = 0; i < FY_TALLIES; i++)
-		while (e->tallies[i]) {
-			struct fy_tally *t = e->tallies[i];
-			e->tallies[i] = t->next;
+		while (e->tallies.of[i]) {
+			struct fy_tally *t = e->tallies.of[i];
+			e->tallies.of[i] = t->next;
 			free(t);
 		}
 }

@@ -20,6 +20,12 @@ struct fy_tally {
 };
 #define FY_TALLIES 64u
 
+/* Received messages by op, for what people are told; the helm's, freed with the struct. */
+struct fy_tallies {
+	struct fy_tally *of[FY_TALLIES]; /* likewise, by hash of the op */
+	uint32_t n;                      /* the helm's */
+};
+
 /* The helm: from here on this received message is counted by its op, until it is freed. */
 void fy_tally_keep(ferry *engine, ferry_message *message);
 void fy_tally_free_all(ferry *engine);

@@ -211,7 +211,7 @@ static void watch(struct node *node, struct rec *r)
 static bool held_up(const struct node *node, const struct rec *r)
 {
 	return r && !r->flush && r->content->body && l_total(r->content) > FY_LANE_INLINE &&
-	       fy_room_bodies_full(node->engine, r->dst);
+	       fy_room_bodies_full(&node->engine->room, r->dst);
 }
 
 /* There is no room, so the engine would refuse it: a long body is not made each time to
@@ -281,7 +281,7 @@ static enum tried try_post(struct node *node, struct rec *r)
 		/* As a thread leaves its lane that sleeps until there is room: floods give way
 		 * to answers. */
 		if (w_chance(node->world, 50))
-			fy_store_relaxed_32(&r->lane->lane->waiting, 1);
+			fy_store_relaxed_32(&r->lane->lane->sleep.waiting, 1);
 		return NO_ROOM;
 	}
 	if (status == FERRY_ESTOPPED && node->state != NODE_OPEN)
@@ -583,7 +583,7 @@ static struct vlane *start_thread(struct node *node, int index, unsigned quota)
 /* What a thread does when it exits. */
 static void exit_thread(struct node *node, struct vlane *lane)
 {
-	fy_store_release_32(&lane->lane->left, 1);
+	fy_store_release_32(&lane->lane->life.left, 1);
 	fy_own_lane_list(node->engine, lane->lane);
 	fy_lane_release(lane->lane);
 	lane->lane = NULL;
@@ -697,7 +697,7 @@ void a_end(struct node *node)
 	for (struct vlane *lane = node->world->all_lanes; lane; lane = lane->next) {
 		if (lane->rank != node->rank || !lane->lane)
 			continue;
-		if (!fy_load_acquire_32(&lane->lane->gone))
+		if (!fy_load_acquire_32(&lane->lane->life.gone))
 			fy_own_lane_orphaned(node->engine, lane->lane);
 		fy_lane_release(lane->lane);
 		lane->lane = NULL;

@@ -132,7 +132,7 @@ static struct fy_progress *reader(void)
 
 static uint64_t kept(void)
 {
-	return t.engine[0]->block_bytes;
+	return t.engine[0]->told.block_bytes;
 }
 
 /* What large messages hold of the budget. */
@@ -140,7 +140,7 @@ static uint64_t held(void)
 {
 	struct fy_progress *p = reader();
 	return p->bulk.budget.used[0] + p->bulk.budget.used[1] -
-	       (t.engine[0]->large_returned - p->bulk.budget.seen);
+	       (t.engine[0]->told.large_returned - p->bulk.budget.seen);
 }
 
 static void check_bounds(void)

@@ -114,7 +114,7 @@ static void settle(struct pair *pair)
 
 static void leave_lane(ferry *engine, struct fy_lane *lane)
 {
-	if (!fy_load_acquire_32(&lane->gone))
+	if (!fy_load_acquire_32(&lane->life.gone))
 		fy_own_lane_orphaned(engine, lane);
 	fy_lane_release(lane);
 }
@@ -318,7 +318,7 @@ static void flood(struct pair *pair, struct fy_lane **lanes)
 	for (int i = 0; i < FLOODS; i++) {
 		while (post_through(pair, lanes[i], 2000) == 0)
 			;
-		fy_store_relaxed_32(&lanes[i]->waiting, 1);
+		fy_store_relaxed_32(&lanes[i]->sleep.waiting, 1);
 	}
 }
 
@@ -897,7 +897,7 @@ static void bodies_are_bounded(bool as_message)
 	assert_non_null(strstr(ferry_last_error(), "send_memory"));
 	assert_true((size_t)pair.posted * LONG >= MEMORY / 2);
 	assert_true((size_t)pair.posted * LONG <= MEMORY + MEMORY / 2 + LONG);
-	assert_true(e->bodies <= MEMORY / 2 + LONG && e->bodies >= MEMORY / 2);
+	assert_true(e->room.bodies <= MEMORY / 2 + LONG && e->room.bodies >= MEMORY / 2);
 	assert_int_equal(post_long(&pair, 0, as_message), 0); /* other ranks have their share */
 	ferry_future *room = ask_for_room(&pair);
 	assert_int_equal(read_mail(&pair, 0), 1);
@@ -907,7 +907,7 @@ static void bodies_are_bounded(bool as_message)
 	assert_int_equal(ferry_future_poll(room), FERRY_OK);
 	assert_int_equal(pair.came, pair.posted);
 	assert_true(pair.in_order);
-	assert_true(e->bodies == 0 && e->bodies_to[0] == 0 && e->bodies_to[1] == 0);
+	assert_true(e->room.bodies == 0 && e->room.bodies_to[0] == 0 && e->room.bodies_to[1] == 0);
 	ferry_future_release(room);
 	end(&pair);
 }
@@ -925,12 +925,12 @@ static bool step_and_tell(struct pair *pair)
 {
 	struct fy_progress *p = pair->sides[0].p;
 	uint64_t untold = p->link.freed;
-	uint32_t room = pair->sides[0].engine->room;
+	uint32_t room = pair->sides[0].engine->room.word;
 	bool worked = fy_step_once(p, true);
 	if (p->link.freed)
 		assert_true(worked && p->link.freed > untold);
 	else if (untold)
-		assert_int_not_equal(pair->sides[0].engine->room, room);
+		assert_int_not_equal(pair->sides[0].engine->room.word, room);
 	return worked;
 }
 
@@ -945,9 +945,9 @@ static void bodies_that_are_sent_are_told(void **state)
 	begin_with(&pair, &given);
 	const ferry *e = pair.sides[0].engine;
 	post_all_there_is_room_for(&pair, false);
-	uint32_t room = e->room;
-	assert_true(e->bodies >= MEMORY / 2);
-	for (unsigned turn = 0; e->bodies || pair.came != pair.posted; turn++) {
+	uint32_t room = e->room.word;
+	assert_true(e->room.bodies >= MEMORY / 2);
+	for (unsigned turn = 0; e->room.bodies || pair.came != pair.posted; turn++) {
 		assert_true(turn < TURNS_MAX);
 		step_and_tell(&pair);
 		fy_step_once(pair.sides[1].p, true);
@@ -958,7 +958,7 @@ static void bodies_that_are_sent_are_told(void **state)
 		;
 	assert_int_equal(pair.sides[0].p->link.freed, 0);
 	assert_int_equal(pair.sides[0].p->link.stats.channel_full, 0);
-	assert_int_not_equal(e->room, room);
+	assert_int_not_equal(e->room.word, room);
 	end(&pair);
 }
 
@@ -978,13 +978,13 @@ static void bodies_to_a_rank_that_is_gone_are_told(void **state)
 	assert_true(fy_pair_out(ch)->active &&
 	            !fy_pair_out(ch)->asked); /* granted, and MPI takes no chunk */
 	fy_gone_end(p, ch, FERRY_EPEER, "the test says so");
-	uint32_t room = pair.sides[0].engine->room;
+	uint32_t room = pair.sides[0].engine->room.word;
 	assert_int_equal(p->link.freed, 0);
 	while (step_and_tell(&pair))
 		;
-	assert_int_equal(pair.sides[0].engine->bodies, 0);
+	assert_int_equal(pair.sides[0].engine->room.bodies, 0);
 	assert_int_equal(p->link.freed, 0);
-	assert_int_not_equal(pair.sides[0].engine->room, room);
+	assert_int_not_equal(pair.sides[0].engine->room.word, room);
 	fy_sim_refuse(pair.sim, 0, 0);
 	abandon(&pair);
 }
@@ -1019,7 +1019,7 @@ static void who_waits_for_send_memory_is_woken(void **state)
 	pthread_join(poster, &status);
 	assert_null(status);
 	assert_true(pair.in_order);
-	assert_true(pair.sides[0].engine->lane_full > 10);
+	assert_true(pair.sides[0].engine->pressure.lane_full > 10);
 	end(&pair);
 }
 
@@ -1174,7 +1174,7 @@ static void an_announcement_that_is_spoiled(void **state)
 	assert_int_equal(post_awaited(&pair, 1, FY_KIND_POST, 8, &behind), 0);
 	settle(&pair);
 	ended(behind, FERRY_EDECODE, "could not read");
-	assert_int_equal(pair.sides[0].engine->bodies, 0);
+	assert_int_equal(pair.sides[0].engine->room.bodies, 0);
 	assert_int_equal(post_long(&pair, 1, true), 0);
 	settle(&pair);
 	assert_int_equal(read_mail(&pair, 1), 1);
@@ -1329,7 +1329,7 @@ static int64_t busy_now(fy_port *port)
 {
 	(void)port;
 	if (busy.steps++ < BUSY_STEPS)
-		fy_inbox_put(&busy.engine->commands, &busy.command.entry);
+		fy_inbox_put(&busy.engine->inboxes.commands, &busy.command.entry);
 	fy_sim_advance_to(busy.sim, fy_sim_now(busy.sim) + FERRY_US(1));
 	return fy_sim_now(busy.sim);
 }
@@ -1379,8 +1379,8 @@ static void an_engine_that_was_not_used_sleeps(void **state)
 /* As if the progress thread of that side napped: who drives hands the engine back. */
 static void let_nap(ferry *engine)
 {
-	fy_store_release_32(&engine->napping, 1);
-	fy_store_release_32(&engine->asleep, 1);
+	fy_store_release_32(&engine->at_helm.napping, 1);
+	fy_store_release_32(&engine->at_helm.asleep, 1);
 }
 
 static bool batch_came(const void *arg)

@@ -100,21 +100,21 @@ static void leave_in_order(unsigned order, bool posted)
 	begin(&one);
 	struct fy_lane *lane = fy_own_lane_create(one.engine);
 	assert_non_null(lane);
-	fy_add_32(&lane->refs, 1); /* the test's, to look at it afterwards */
+	fy_add_32(&lane->life.refs, 1); /* the test's, to look at it afterwards */
 	if (posted)
 		post(&one, lane);
 	for (unsigned turn = 0; turn < 5; turn++)
 		if (!(order >> turn & 1))
 			engines[engine_at++](&one);
-		else if (thread_at || !fy_load_acquire_32(&lane->gone))
+		else if (thread_at || !fy_load_acquire_32(&lane->life.gone))
 			threads[thread_at++](one.engine, lane);
 		else
 			break; /* a thread that finds its lane gone has nothing to say */
 	while (engine_at < 3)
 		engines[engine_at++](&one);
-	if (fy_load_acquire_32(&lane->refs) != 2)
+	if (fy_load_acquire_32(&lane->life.refs) != 2)
 		fail_msg("in order %#x %s: the lane has %u references, not 2", order,
-		         posted ? "after a post" : "unused", fy_load_acquire_32(&lane->refs));
+		         posted ? "after a post" : "unused", fy_load_acquire_32(&lane->life.refs));
 	fy_lane_release(lane);
 	fy_lane_release(lane);
 	end(&one);
@@ -259,7 +259,7 @@ static void a_fence_that_nobody_came_back_for_is_freed(void **state)
 	ferry_future *fence = fy_future_create(one.engine, FY_FUTURE_NO_CANCEL);
 	fy_future_complete(fence, FERRY_OK, NULL);
 	ferry_future_retain(fence);
-	one.engine->fence = fence;
+	one.engine->aside.fence = fence;
 	close_whole(&one);
 	assert_int_equal(fy_future_refs(fence), 1);
 	ferry_future_release(fence);

@@ -553,7 +553,7 @@ static void data_of_another_length(void **state)
 	ferry_message_release(m);
 	check_honest(peer);
 	assert_int_equal(peer->p->bulk.budget.used[0] -
-	                         (peer->engine->large_returned - peer->p->bulk.budget.seen),
+	                         (peer->engine->told.large_returned - peer->p->bulk.budget.seen),
 	                 0);
 }
 
@@ -671,7 +671,7 @@ static void losses_that_lie(void **state)
 	assert_int_equal(peer->honest, peer->expected);
 	check_honest(peer);
 	assert_int_equal(peer->p->bulk.budget.used[0] -
-	                         (peer->engine->large_returned - peer->p->bulk.budget.seen),
+	                         (peer->engine->told.large_returned - peer->p->bulk.budget.seen),
 	                 0);
 }
 

@@ -611,7 +611,7 @@ static void check_end(void)
 {
 	for (int i = 0; i < RANKS; i++) {
 		struct fy_progress *p = t.engine[i]->progress;
-		uint64_t returned = t.engine[i]->large_returned - p->bulk.budget.seen;
+		uint64_t returned = t.engine[i]->told.large_returned - p->bulk.budget.seen;
 		t.sinks += p->bulk.sink.space != NULL;
 		for (struct fy_channel *ch = p->link.all; ch; ch = ch->all_next)
 			if (fy_pair_in(ch)->first || fy_pair_out(ch)->active || ch->streams_out ||

@@ -85,7 +85,7 @@ static void close_all(struct job *job)
 	}
 	for (int i = 0; i < RANKS; i++) {
 		job->status[i] = fy_life_destroy(job->engines[i]);
-		snprintf(job->text[i], sizeof job->text[i], "%s", job->engines[i]->close_text);
+		snprintf(job->text[i], sizeof job->text[i], "%s", job->engines[i]->end.text);
 		fy_engine_release(job->engines[i]);
 	}
 }

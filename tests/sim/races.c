@@ -177,7 +177,7 @@ static void side_stop(struct side *side)
 {
 	assert_int_equal(fy_life_destroy(side->engine), FERRY_OK);
 	side->stopped = true;
-	if (!fy_load_acquire_32(&side->lane->gone))
+	if (!fy_load_acquire_32(&side->lane->life.gone))
 		fy_own_lane_orphaned(side->engine, side->lane);
 	fy_lane_release(side->lane);
 }
@@ -396,7 +396,7 @@ static void check(struct match *m, struct race *race)
 static void finish(struct match *m)
 {
 	assert_int_equal(fy_sim_outstanding(m->sim, FY_PORT_ANY), 0);
-	late += m->sides[0].engine->last_stats.late_replies;
+	late += m->sides[0].engine->totals.last.late_replies;
 	for (int rank = 0; rank < 2; rank++)
 		while (ferry_executor_run(m->sides[rank].queue, 0, 0) > 0)
 			;

@@ -146,7 +146,7 @@ static void stop(struct side *side)
 	assert_int_equal(fy_life_destroy(side->engine), 0);
 	if (side->speaks_late)
 		fy_log_say(side->engine->log, side->engine->rank, "its close still waits");
-	if (!fy_load_acquire_32(&side->lane->gone))
+	if (!fy_load_acquire_32(&side->lane->life.gone))
 		fy_own_lane_orphaned(side->engine, side->lane);
 	fy_lane_release(side->lane);
 	ferry_executor_destroy(side->queue);
@@ -424,13 +424,13 @@ static void more_ops_than_are_counted(void **state)
 	uint64_t there = 0, gone = 0;
 	ferry *e = s.sides[1].engine;
 	for (unsigned i = 0; i < FY_TALLIES; i++)
-		for (struct fy_tally *t = e->tallies[i]; t; t = t->next) {
+		for (struct fy_tally *t = e->tallies.of[i]; t; t = t->next) {
 			there += t->kept;
 			gone += t->freed;
 		}
 	assert_int_equal(there, 1100);
 	assert_int_equal(there - gone, 20);
-	assert_true(e->n_tallies <= 1025);
+	assert_true(e->tallies.n <= 1025);
 	finish(&s);
 	has(said(&s), "closed with 20 messages");
 	has(said(&s), "1 of op 0x1239 from rank 0 and 14 more\n");

@@ -189,7 +189,8 @@ static void check_memory(struct world *w, struct node *node)
 	check_windows(w, node, &held);
 	uint64_t most =
 		max_size(plan->receive_memory / 2, p->link.credit.first * (uint64_t)plan->ranks);
-	uint64_t returned = fy_load_acquire_64(&node->engine->large_returned) - p->bulk.budget.seen;
+	uint64_t returned =
+		fy_load_acquire_64(&node->engine->told.large_returned) - p->bulk.budget.seen;
 	uint64_t requests = p->bulk.budget.used[0] - returned;
 	if (held > most + FY_BATCH_BYTES)
 		w_fail(w, "rank %d holds %llu bytes of small messages, more than %llu", node->rank,
@@ -297,9 +298,9 @@ static void tally_channels(struct world *w, const struct node *node)
 
 static void tally_node(struct world *w, const struct node *node)
 {
-	const ferry_stats *s = &node->engine->last_stats;
+	const ferry_stats *s = &node->engine->totals.last;
 	struct tally *t = &w->tally;
-	t->lane_full += node->engine->lane_full;
+	t->lane_full += node->engine->pressure.lane_full;
 	t->credit_out += s->credit_out;
 	t->channel_full += s->channel_full;
 	t->grants_waited += s->grants_waited;
@@ -326,7 +327,7 @@ static void stop(struct world *w, struct node *node)
 	w->stopped++;
 	w->moved++;
 	tally_node(w, node);
-	node->dropped = node->engine->last_stats.dropped;
+	node->dropped = node->engine->totals.last.dropped;
 	a_end(node);
 }
 
@@ -350,12 +351,12 @@ static void check_bodies(struct world *w, const struct node *node)
 {
 	const ferry *e = node->engine;
 	for (int to = 0; to < e->size; to++)
-		if (e->bodies_to[to])
+		if (e->room.bodies_to[to])
 			w_fail(w, "rank %d has sent everything and holds %u KiB for rank %d",
-			       node->rank, e->bodies_to[to], to);
-	if (e->bodies)
+			       node->rank, e->room.bodies_to[to], to);
+	if (e->room.bodies)
 		w_fail(w, "rank %d has sent everything and holds %llu bytes", node->rank,
-		       (unsigned long long)e->bodies);
+		       (unsigned long long)e->room.bodies);
 }
 
 /* After everything: what was charged came back, and the counts agree. */

@@ -17,7 +17,7 @@ static void *get(size_t nbytes)
 
 static uint64_t kept(void)
 {
-	return fy_load_relaxed_64(&t_engines[0]->block_bytes);
+	return fy_load_relaxed_64(&t_engines[0]->told.block_bytes);
 }
 
 static void a_size_is_at_most_an_eighth_too_much(void **state)

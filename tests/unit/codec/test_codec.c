@@ -24,7 +24,7 @@ static int make_engine(void **state)
 	engine->phase = FY_OPEN;
 	engine->options.out_of_band = OUT_OF_BAND;
 	engine->options.decode_memory = DECODE_MEMORY;
-	return pthread_mutex_init(&engine->aside, NULL);
+	return pthread_mutex_init(&engine->aside.lock, NULL);
 }
 
 static int free_engine(void **state)
@@ -32,9 +32,9 @@ static int free_engine(void **state)
 	(void)state;
 	bool alone = engine->refs == 1;
 	for (unsigned i = 0; i < 2; i++)
-		if (engine->slots[i])
-			engine->slot_free[i](engine->slots[i]);
-	pthread_mutex_destroy(&engine->aside);
+		if (engine->aside.slots[i])
+			engine->aside.slot_free[i](engine->aside.slots[i]);
+	pthread_mutex_destroy(&engine->aside.lock);
 	free(engine);
 	return alone ? 0 : -1; /* a message was not freed */
 }

@@ -245,7 +245,7 @@ static void what_is_on_its_way_is_waited_for(void **state)
 		assert_false(stopped(&r, 0));
 		r.p[2]->handlers.given++;
 		/* an executor's handler has returned */
-		fy_add_64(&r.engines[2]->handled_elsewhere[0], 1);
+		fy_add_64(&r.engines[2]->told.handled_elsewhere[0], 1);
 		turns(&r, 12);
 		assert_true(over(&r));
 		end(&r);

@@ -174,16 +174,16 @@ static void only_who_waits_is_woken(void **state)
 		;
 	assert_true(fy_lane_has_work(lane));
 	fy_lane_consume(lane, 1016);
-	assert_int_equal(lane->room, 0);
-	fy_store_release_32(&lane->waiting, 1);
+	assert_int_equal(lane->sleep.word, 0);
+	fy_store_release_32(&lane->sleep.waiting, 1);
 	fy_lane_consume(lane, FY_LANE_BYTES / 2 - 1016);
-	assert_int_equal(lane->room, 0);
-	assert_int_equal(lane->waiting, 1);
+	assert_int_equal(lane->sleep.word, 0);
+	assert_int_equal(lane->sleep.waiting, 1);
 	fy_lane_consume(lane, FY_LANE_BYTES / 2);
-	assert_int_equal(lane->room, 1);
-	assert_int_equal(lane->waiting, 0);
+	assert_int_equal(lane->sleep.word, 1);
+	assert_int_equal(lane->sleep.waiting, 0);
 	fy_lane_consume(lane, FY_LANE_BYTES / 2 + 1016);
-	assert_int_equal(lane->room, 1);
+	assert_int_equal(lane->sleep.word, 1);
 	destroy(lane);
 }
 
@@ -213,7 +213,7 @@ static void who_waits_for_room_is_woken(void **state)
 	while (put(lane, 1000, 1))
 		;
 	assert_int_equal(pthread_create(&thread, NULL, sleep_for_room, &s), 0);
-	while (!fy_load_acquire_32(&lane->waiting))
+	while (!fy_load_acquire_32(&lane->sleep.waiting))
 		t_sleep_ms(1);
 	t_sleep_ms(20);      /* asleep, most likely; the outcome is the same if it is not */
 	fy_lane_nudge(lane); /* it looks, and sleeps again */
@@ -235,7 +235,7 @@ static int64_t wake_once(void)
 	while (put(lane, 1000, 1))
 		;
 	assert_int_equal(pthread_create(&thread, NULL, sleep_for_room, &s), 0);
-	while (!fy_load_acquire_32(&lane->waiting))
+	while (!fy_load_acquire_32(&lane->sleep.waiting))
 		;
 	for (int64_t asleep = fy_clock_now() + FERRY_US(50); fy_clock_now() < asleep;)
 		;
@@ -295,7 +295,7 @@ static void *produce(void *arg)
 				break;
 			}
 		}
-	fy_store_release_32(&p->lane->left, 1);
+	fy_store_release_32(&p->lane->life.left, 1);
 	return NULL;
 }
 
@@ -310,7 +310,7 @@ static void records_pass_in_order_and_whole(void **state)
 	assert_int_equal(pthread_create(&thread, NULL, produce, &p), 0);
 	while (!left || fy_lane_has_work(lane)) {
 		/* first: what was put before is then seen */
-		left = fy_load_acquire_32(&lane->left);
+		left = fy_load_acquire_32(&lane->life.left);
 		uint64_t head = lane->head;
 		const struct fy_record *r;
 		fy_lane_has_work(lane);

@@ -31,14 +31,14 @@ static ferry_message *push(int source, uint32_t op, unsigned number)
 	ferry_message *m = fy_message_new(&engine, op, 0);
 	assert_non_null(m);
 	m->source = source;
-	m->charge = number;
+	m->holds.charge = number;
 	fy_mailbox_push(&box, m);
 	return m;
 }
 
 static void discard(ferry_message *m)
 {
-	m->charge = 0;
+	m->holds.charge = 0;
 	ferry_message_release(m);
 }
 
@@ -48,7 +48,7 @@ static unsigned take(int source, uint32_t op)
 	assert_true(fy_mailbox_try(&box));
 	ferry_message *m = fy_mailbox_take(&box, source, op);
 	fy_mailbox_unlock(&box);
-	unsigned number = m ? (unsigned)m->charge : 0;
+	unsigned number = m ? (unsigned)m->holds.charge : 0;
 	if (m)
 		discard(m);
 	return number;
@@ -156,13 +156,13 @@ static void bytes_are_what_is_held(void **state)
 	assert_true(fy_mailbox_try(&box));
 	fy_mailbox_remove(&box, m);
 	fy_mailbox_unlock(&box);
-	m->large = 1000;
+	m->holds.large = 1000;
 	fy_mailbox_push(&box, m);
 	assert_int_equal(box.bytes, 1100);
 	assert_true(fy_mailbox_try(&box));
 	fy_mailbox_take(&box, 0, 1);
 	fy_mailbox_unlock(&box);
-	m->large = 0;
+	m->holds.large = 0;
 	discard(m);
 	assert_empty();
 }

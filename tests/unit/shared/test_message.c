@@ -246,8 +246,8 @@ static void an_attachment_can_be_taken_once_by_its_only_holder(void **state)
 	(void)state;
 	size_t parts[] = { 20, 0, 30 }, n = 0;
 	ferry_message *m = receive(4, parts, 3);
-	uint64_t before = engine.large_returned;
-	m->large = 50;
+	uint64_t before = engine.told.large_returned;
+	m->holds.large = 50;
 	ferry_message_retain(m);
 	assert_null(ferry_message_take(m, 0, &n));
 	ferry_message_release(m);
@@ -255,7 +255,7 @@ static void an_attachment_can_be_taken_once_by_its_only_holder(void **state)
 	assert_non_null(taken);
 	assert_int_equal(n, 20);
 	assert_memory_equal(taken, pattern + 1, 20);
-	assert_int_equal(engine.large_returned - before, 20);
+	assert_int_equal(engine.told.large_returned - before, 20);
 	assert_null(ferry_message_take(m, 0, &n));
 	assert_null(ferry_message_take(m, 3, &n));
 	char *empty = ferry_message_take(m, 1, &n);
@@ -263,7 +263,7 @@ static void an_attachment_can_be_taken_once_by_its_only_holder(void **state)
 	assert_int_equal(n, 0);
 	ferry_message_release(m);
 	/* the rest with the message, none twice */
-	assert_int_equal(engine.large_returned - before, 50);
+	assert_int_equal(engine.told.large_returned - before, 50);
 	memset(taken, 1, 20);
 	free(taken);
 	free(empty);
@@ -276,13 +276,13 @@ static void what_a_message_held_goes_back_once(void **state)
 	size_t parts[] = { 8 };
 	for (unsigned i = 1; i <= 3; i++) {
 		ferry_message *m = receive(4, parts, 1);
-		m->account = &account;
-		m->charge = 100;
+		m->holds.account = &account;
+		m->holds.charge = 100;
 		ferry_message_release(m);
 		assert_int_equal(account.returned, 100 * i);
 	}
 	assert_int_equal(account.dirty, 1);
-	assert_ptr_equal(fy_inbox_take(&engine.accounts), &account.entry);
+	assert_ptr_equal(fy_inbox_take(&engine.inboxes.accounts), &account.entry);
 	assert_null(CK_STACK_NEXT(&account.entry));
 }
 
