@@ -24,11 +24,13 @@
 		(last) = (to);                                 \
 	} while (0)
 /* The first item leaves; there is one. */
-#define fy_list_drop(first, last)        \
-	do {                             \
-		(first) = (first)->next; \
-		if (!(first))            \
-			(last) = NULL;   \
+#define fy_list_drop(first, last) fy_list_drop_by(first, last, next)
+/* The same for items that are linked by `link`. */
+#define fy_list_drop_by(first, last, link) \
+	do {                               \
+		(first) = (first)->link;   \
+		if (!(first))              \
+			(last) = NULL;     \
 	} while (0)
 
 #endif

@@ -148,8 +148,6 @@ void *fy_blocks_get(struct fy_bulk *bulk, size_t nbytes, uint64_t beside)
 
 void fy_blocks_step(struct fy_bulk *bulk)
 {
-	if (!fy_load_relaxed_64(&bulk->link->engine->told.block_bytes))
-		return;
 	collect(bulk);
 	trim(bulk, may_keep(bulk, 0));
 	while (bulk->blocks.oldest && bulk->link->now - bulk->blocks.oldest->since > KEEP_FOR) {

@@ -21,7 +21,8 @@ struct fy_blocks {
 /* By the holder of the helm. Memory for free(), or for fy_block_put. `beside`: what the same
  * message was given before, fy_block_room of it. NULL: no memory. */
 void *fy_blocks_get(struct fy_bulk *bulk, size_t nbytes, uint64_t beside);
-/* By the holder of the helm, once a step: what nobody wanted for a while is given back. */
+/* By the holder of the helm, once a step while blocks are kept: what nobody wanted for a while is
+ * given back. */
 void fy_blocks_step(struct fy_bulk *bulk);
 /* At the very end: all that is kept is given back. */
 void fy_blocks_free(struct fy_bulk *bulk);

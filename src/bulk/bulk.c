@@ -56,7 +56,7 @@ uint64_t fy_bulk_held(const struct fy_bulk *bulk)
 	return held;
 }
 
-bool fy_bulk_step(struct fy_bulk *bulk)
+void fy_bulk_step(struct fy_bulk *bulk)
 {
 	bulk->code_due = false;
 	if (bulk->waiting.first[0] || bulk->waiting.first[1] || bulk->waiting.first[2] ||
@@ -67,7 +67,6 @@ bool fy_bulk_step(struct fy_bulk *bulk)
 	if (bulk->n_out)
 		for (struct fy_channel *ch = bulk->link->all; ch; ch = ch->all_next)
 			fy_outbound_step(bulk, ch);
-	return bulk->n_out || bulk->landing.first;
 }
 
 bool fy_bulk_is_quiet(const struct fy_bulk *bulk)

@@ -37,7 +37,7 @@ struct fy_bulk {
 
 /* Bytes of messages that came, or are coming, and are not freed. */
 uint64_t fy_bulk_held(const struct fy_bulk *bulk);
-bool fy_bulk_step(struct fy_bulk *bulk);
+void fy_bulk_step(struct fy_bulk *bulk);
 bool fy_bulk_is_quiet(const struct fy_bulk *bulk);
 void fy_bulk_gone(struct fy_bulk *bulk, struct fy_channel *ch);
 bool fy_bulk_is_blocked(const struct fy_bulk *bulk);

@@ -17,6 +17,7 @@
 #include <string.h>
 
 #include "ferry.h"
+#include "base/list.h"
 #include "base/order.h"
 #include "bulk/inbound.h"
 #include "bulk/landing.h"
@@ -58,9 +59,8 @@ void fy_grants_owe(struct fy_bulk *bulk, struct fy_inbound *in)
 {
 	in->grant_next = NULL;
 	in->grant_owed = true;
-	*(fy_pair_in(in->ch)->grants_owed ? &fy_pair_in(in->ch)->grants_last->grant_next
-	                                  : &fy_pair_in(in->ch)->grants_owed) = in;
-	fy_pair_in(in->ch)->grants_last = in;
+	struct fy_inbounds *ins = fy_pair_in(in->ch);
+	fy_list_join(ins->grants_owed, ins->grants_last, in, in, grant_next);
 	fy_channel_owe(bulk->link, in->ch);
 }
 
@@ -195,10 +195,20 @@ void fy_grants_step(struct fy_bulk *bulk)
 			;
 }
 
+void fy_grants_told(struct fy_bulk *bulk, struct fy_inbound *first)
+{
+	struct fy_inbounds *ins = fy_pair_in(first->ch);
+	fy_list_drop_by(ins->grants_owed, ins->grants_last, grant_next);
+	first->grant_owed = false;
+	if (first->refused)
+		fy_inbound_free(bulk, first);
+}
+
 bool fy_grants_put(struct fy_bulk *bulk, struct fy_channel *ch)
 {
-	while (fy_pair_in(ch)->grants_owed) {
-		struct fy_inbound *in = fy_pair_in(ch)->grants_owed;
+	struct fy_inbounds *ins = fy_pair_in(ch);
+	struct fy_inbound *in;
+	while ((in = ins->grants_owed)) {
 		struct fy_grant g = { in->announced.xid, in->refused ? in->status : FERRY_OK, 0 };
 		uint32_t size = fy_record_size(sizeof g);
 		struct fy_record *r = fy_channel_reserve(bulk->link, ch, size);
@@ -208,10 +218,7 @@ bool fy_grants_put(struct fy_bulk *bulk, struct fy_channel *ch)
 			                 (uint32_t)ch->rank, 0 };
 		memcpy(fy_record_data(r), &g, sizeof g);
 		fy_channel_commit(bulk->link, ch, size);
-		fy_pair_in(ch)->grants_owed = in->grant_next;
-		in->grant_owed = false;
-		if (in->refused)
-			fy_inbound_free(bulk, in);
+		fy_grants_told(bulk, in);
 	}
 	return true;
 }

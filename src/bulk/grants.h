@@ -22,6 +22,8 @@ struct fy_waitings {
 	struct fy_inbound *first[3], *last[3];
 };
 
+/* The first grant that is owed to that peer is told, or will never be. */
+void fy_grants_told(struct fy_bulk *bulk, struct fy_inbound *first);
 bool fy_grants_put(struct fy_bulk *bulk, struct fy_channel *ch);
 void fy_grants_step(struct fy_bulk *bulk);
 /* The sender is to be told in->status; 0: it may send. */

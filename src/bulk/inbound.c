@@ -48,13 +48,14 @@ int fy_inbound_share(const struct fy_inbound *in)
 
 static void link_inbound(struct fy_channel *ch, struct fy_inbound *in)
 {
-	in->ch_next = fy_pair_in(ch)->first;
-	in->ch_here = &fy_pair_in(ch)->first;
-	if (fy_pair_in(ch)->first)
-		fy_pair_in(ch)->first->ch_here = &in->ch_next;
-	fy_pair_in(ch)->first = in;
+	struct fy_inbounds *ins = fy_pair_in(ch);
+	in->ch_next = ins->first;
+	in->ch_here = &ins->first;
+	if (ins->first)
+		ins->first->ch_here = &in->ch_next;
+	ins->first = in;
 	if (in->prepaid)
-		fy_pair_in(ch)->prepaid += in->announced.total;
+		ins->prepaid += in->announced.total;
 }
 
 static void unlink_inbound(struct fy_inbound *in)
@@ -103,10 +104,10 @@ void fy_inbound_append(struct fy_inbound **first, struct fy_inbound **last, stru
 /* Those go on whose lengths are known, up to the first that still waits for some. */
 static void unpark(struct fy_bulk *bulk, struct fy_channel *ch)
 {
+	struct fy_inbounds *ins = fy_pair_in(ch);
 	struct fy_inbound *in;
-	while ((in = fy_pair_in(ch)->parked) &&
-	       (in->lengths_known == in->announced.n_parts || in->dead)) {
-		fy_list_drop(fy_pair_in(ch)->parked, fy_pair_in(ch)->parked_last);
+	while ((in = ins->parked) && (in->lengths_known == in->announced.n_parts || in->dead)) {
+		fy_list_drop(ins->parked, ins->parked_last);
 		bulk->n_parked--;
 		fy_grants_wait(bulk, in);
 	}
@@ -190,15 +191,16 @@ static void take_lengths(struct fy_bulk *bulk, struct fy_inbound *in, const char
 static bool announce_ok(const struct fy_bulk *bulk, const struct fy_channel *ch,
                         const struct fy_record *r, struct fy_announce *a)
 {
+	struct fy_inbounds *ins = fy_pair_in(ch);
 	uint32_t n = fy_record_body(r);
 	if (n < sizeof *a)
 		return false;
 	memcpy(a, fy_record_data(r), sizeof *a);
 	if (a->flags & FY_ANNOUNCE_PREPAID &&
 	    (fy_record_kind(r) == FY_KIND_REPLY || a->total > ch->credit.window ||
-	     fy_pair_in(ch)->prepaid > ch->credit.window - a->total))
+	     ins->prepaid > ch->credit.window - a->total))
 		return false;
-	return a->n_parts && a->xid >= fy_pair_in(ch)->next_xid && a->chunk_bytes >= CHUNK_MIN &&
+	return a->n_parts && a->xid >= ins->next_xid && a->chunk_bytes >= CHUNK_MIN &&
 	       a->chunk_bytes <= bulk->link->port->chunk_max &&
 	       n == sizeof *a + 8 * fy_bodies_lengths(a->n_parts);
 }
@@ -232,6 +234,7 @@ static struct fy_inbound *inbound_create(struct fy_channel *ch, const struct fy_
 
 int fy_inbound_arrived(struct fy_bulk *bulk, struct fy_channel *ch, const struct fy_record *r)
 {
+	struct fy_inbounds *ins = fy_pair_in(ch);
 	struct fy_announce a;
 	bool reply = fy_record_kind(r) == FY_KIND_REPLY;
 	if (!announce_ok(bulk, ch, r, &a))
@@ -252,11 +255,11 @@ int fy_inbound_arrived(struct fy_bulk *bulk, struct fy_channel *ch, const struct
 		in->bytes.charge = FY_MESSAGE_CHARGE + (in->prepaid ? in->announced.total : 0);
 		ch->credit.held += in->bytes.charge;
 	}
-	fy_pair_in(ch)->next_xid = a.xid + 1;
+	ins->next_xid = a.xid + 1;
 	bulk->announcements++;
 	link_inbound(ch, in);
 	if (in->prepaid)
-		fy_turns_take(&fy_pair_in(ch)->turns, &in->flow);
+		fy_turns_take(&ins->turns, &in->flow);
 	take_lengths(bulk, in, fy_record_data(r) + sizeof a, fy_bodies_lengths(a.n_parts));
 	park(bulk, in);
 	return FERRY_OK;
@@ -299,9 +302,10 @@ void fy_inbound_refuse(struct fy_bulk *bulk, struct fy_inbound *in, int status)
 /* It is not here (any more): the sender waits for an answer all the same. One at a time. */
 static int answer_lost(struct fy_bulk *bulk, struct fy_channel *ch, const struct fy_lost *lost)
 {
-	if (lost->xid >= fy_pair_in(ch)->next_xid)
+	struct fy_inbounds *ins = fy_pair_in(ch);
+	if (lost->xid >= ins->next_xid)
 		return FERRY_EDECODE;
-	struct fy_inbound *in = fy_pair_in(ch)->grants_owed ? NULL : calloc(1, sizeof *in);
+	struct fy_inbound *in = ins->grants_owed ? NULL : calloc(1, sizeof *in);
 	if (!in)
 		return FERRY_ENOMEM; /* again later */
 	*in = (struct fy_inbound){
@@ -332,15 +336,10 @@ int fy_inbound_lost(struct fy_bulk *bulk, struct fy_channel *ch, const struct fy
 /* Receives are cancelled; what waits ends when its turn comes. */
 void fy_inbound_gone(struct fy_bulk *bulk, struct fy_channel *ch)
 {
-	while (fy_pair_in(ch)->grants_owed) {
-		struct fy_inbound *in = fy_pair_in(ch)->grants_owed;
-		fy_pair_in(ch)->grants_owed = in->grant_next;
-		in->grant_owed = false;
-		if (in->refused)
-			fy_inbound_free(bulk, in);
-	}
-	fy_pair_in(ch)->grants_last = NULL;
-	for (struct fy_inbound *in = fy_pair_in(ch)->first; in; in = in->ch_next) {
+	struct fy_inbounds *ins = fy_pair_in(ch);
+	while (ins->grants_owed)
+		fy_grants_told(bulk, ins->grants_owed);
+	for (struct fy_inbound *in = ins->first; in; in = in->ch_next) {
 		if (in->dead)
 			continue;
 		in->dead = true;
@@ -358,8 +357,9 @@ void fy_inbound_break(struct fy_bulk *bulk, struct fy_channel *ch, int status, c
 
 void fy_inbound_free_all(struct fy_bulk *bulk, struct fy_channel *ch)
 {
-	while (fy_pair_in(ch)->first) {
-		struct fy_inbound *in = fy_pair_in(ch)->first;
+	struct fy_inbounds *ins = fy_pair_in(ch);
+	while (ins->first) {
+		struct fy_inbound *in = ins->first;
 		if (in->message) {
 			in->message->flags &= ~FY_MESSAGE_CALL;
 			if (!in->flow.n_flight)

@@ -62,10 +62,11 @@ static void append(struct fy_outbound **first, struct fy_outbound **last, struct
 /* One that was granted, or whose place in the stream is still open. */
 static struct fy_outbound *find(struct fy_channel *ch, uint64_t xid)
 {
-	for (struct fy_outbound *x = fy_pair_out(ch)->active; x; x = x->next)
+	struct fy_outbounds *outs = fy_pair_out(ch);
+	for (struct fy_outbound *x = outs->active; x; x = x->next)
 		if (x->xid == xid)
 			return x;
-	for (struct fy_outbound *x = fy_pair_out(ch)->unacked; x; x = x->unacked_next)
+	for (struct fy_outbound *x = outs->unacked; x; x = x->unacked_next)
 		if (x->xid == xid)
 			return x;
 	return NULL;
@@ -73,7 +74,8 @@ static struct fy_outbound *find(struct fy_channel *ch, uint64_t xid)
 
 static struct fy_outbound *take_asked(struct fy_channel *ch, uint64_t xid)
 {
-	struct fy_outbound **at = &fy_pair_out(ch)->asked, *before = NULL;
+	struct fy_outbounds *outs = fy_pair_out(ch);
+	struct fy_outbound **at = &outs->asked, *before = NULL;
 	while (*at && (*at)->xid != xid) {
 		before = *at;
 		at = &before->next;
@@ -82,16 +84,17 @@ static struct fy_outbound *take_asked(struct fy_channel *ch, uint64_t xid)
 	if (!x)
 		return NULL;
 	*at = x->next;
-	if (fy_pair_out(ch)->asked_last == x)
-		fy_pair_out(ch)->asked_last = before;
+	if (outs->asked_last == x)
+		outs->asked_last = before;
 	return x;
 }
 
 static void give_turn(struct fy_channel *ch, struct fy_outbound *x)
 {
+	struct fy_outbounds *outs = fy_pair_out(ch);
 	x->admitted = true;
-	fy_turns_take(&fy_pair_out(ch)->turns, &x->flow);
-	append(&fy_pair_out(ch)->active, &fy_pair_out(ch)->active_last, x);
+	fy_turns_take(&outs->turns, &x->flow);
+	append(&outs->active, &outs->active_last, x);
 }
 
 static void put_lengths(char *to, const ferry_message *m, uint32_t from, uint32_t count)
@@ -106,11 +109,11 @@ static void put_lengths(char *to, const ferry_message *m, uint32_t from, uint32_
  * What was asked first has the lowest numbers of all that has no turn yet. */
 static bool may_prepay(struct fy_bulk *bulk, struct fy_channel *ch, const struct fy_outbound *x)
 {
-	uint64_t low =
-		fy_pair_out(ch)->asked ? fy_pair_out(ch)->asked->flow.at.number : x->flow.at.number;
+	struct fy_outbounds *outs = fy_pair_out(ch);
+	uint64_t low = outs->asked ? outs->asked->flow.at.number : x->flow.at.number;
 	return x->kind != FY_KIND_REPLY && x->n_parts <= FY_LENGTHS_RECORD &&
 	       x->total <= (ch->credit.limit - ch->credit.spent) / 2 &&
-	       fy_turns_single(bulk, &fy_pair_out(ch)->turns, low, x->flow.end);
+	       fy_turns_single(bulk, &outs->turns, low, x->flow.end);
 }
 
 static bool write_announcement(struct fy_bulk *bulk, struct fy_outbound *x, struct fy_record *r,
@@ -149,13 +152,14 @@ static struct fy_outbound *outbound_create(struct fy_bulk *bulk, struct fy_chann
                                            ferry_message *m, uint32_t kind, uint32_t stream,
                                            uint64_t call_id)
 {
+	struct fy_outbounds *outs = fy_pair_out(ch);
 	struct fy_outbound *x = calloc(1, sizeof *x);
 	if (!x)
 		return NULL;
 	uint64_t total = fy_message_total(m);
 	*x = (struct fy_outbound){ .ch = ch,
 		                   .message = m,
-		                   .xid = fy_pair_out(ch)->next_xid,
+		                   .xid = outs->next_xid,
 		                   .total = total,
 		                   .call_id = call_id,
 		                   .kind = kind,
@@ -165,9 +169,8 @@ static struct fy_outbound *outbound_create(struct fy_bulk *bulk, struct fy_chann
 		                   .place = fy_channel_place(ch),
 		                   .lengths_place = fy_channel_place(ch),
 		                   .acked = true };
-	x->flow.at.number = fy_pair_out(ch)->next_chunk;
-	x->flow.end =
-		fy_pair_out(ch)->next_chunk + fy_chunk_count_all(m, x->n_parts, x->chunk_bytes);
+	x->flow.at.number = outs->next_chunk;
+	x->flow.end = outs->next_chunk + fy_chunk_count_all(m, x->n_parts, x->chunk_bytes);
 	return x;
 }
 
@@ -265,10 +268,11 @@ bool fy_outbound_announce(struct fy_bulk *bulk, struct fy_channel *ch, ferry_mes
 
 static void lengths_behind(struct fy_bulk *bulk, struct fy_channel *ch, struct fy_outbound *list)
 {
-	for (struct fy_outbound *x = list; x && fy_pair_out(ch)->n_lengths_behind; x = x->next)
+	struct fy_outbounds *outs = fy_pair_out(ch);
+	for (struct fy_outbound *x = list; x && outs->n_lengths_behind; x = x->next)
 		if (x->lengths_sent < x->n_parts) {
 			send_lengths(bulk, x);
-			fy_pair_out(ch)->n_lengths_behind -= x->lengths_sent == x->n_parts;
+			outs->n_lengths_behind -= x->lengths_sent == x->n_parts;
 		}
 }
 
@@ -397,12 +401,13 @@ static void end_outbound(struct fy_bulk *bulk, struct fy_outbound *x)
  * that started nothing, and last those that did. */
 static void step_channel(struct fy_bulk *bulk, struct fy_channel *ch)
 {
+	struct fy_outbounds *outs = fy_pair_out(ch);
 	struct fy_outbound *turn[2] = { NULL, NULL }, *turn_last[2] = { NULL, NULL }, *over = NULL,
 			   *x;
 	size_t budget = FY_CHUNKS_MAX * bulk->chunk_bytes;
-	for (unsigned active = FY_ACTIVE_MAX; active && (x = fy_pair_out(ch)->active); active--) {
+	for (unsigned active = FY_ACTIVE_MAX; active && (x = outs->active); active--) {
 		size_t before = budget;
-		fy_pair_out(ch)->active = x->next;
+		outs->active = x->next;
 		bool done = step_one(bulk, x, &budget);
 		if (done) {
 			x->next = over;
@@ -411,12 +416,11 @@ static void step_channel(struct fy_bulk *bulk, struct fy_channel *ch)
 			append(&turn[budget < before], &turn_last[budget < before], x);
 		}
 	}
-	if (!fy_pair_out(ch)->active)
-		fy_pair_out(ch)->active_last = NULL;
+	if (!outs->active)
+		outs->active_last = NULL;
 	for (int i = 0; i < 2; i++)
 		if (turn[i]) {
-			fy_list_join(fy_pair_out(ch)->active, fy_pair_out(ch)->active_last, turn[i],
-			             turn_last[i], next);
+			fy_list_join(outs->active, outs->active_last, turn[i], turn_last[i], next);
 		}
 	while ((x = over)) {
 		over = x->next;
@@ -426,11 +430,12 @@ static void step_channel(struct fy_bulk *bulk, struct fy_channel *ch)
 
 void fy_outbound_step(struct fy_bulk *bulk, struct fy_channel *ch)
 {
-	if (fy_pair_out(ch)->n_lengths_behind) {
-		lengths_behind(bulk, ch, fy_pair_out(ch)->asked);
-		lengths_behind(bulk, ch, fy_pair_out(ch)->active);
+	struct fy_outbounds *outs = fy_pair_out(ch);
+	if (outs->n_lengths_behind) {
+		lengths_behind(bulk, ch, outs->asked);
+		lengths_behind(bulk, ch, outs->active);
 	}
-	if (fy_pair_out(ch)->active)
+	if (outs->active)
 		step_channel(bulk, ch);
 }
 
@@ -467,9 +472,10 @@ void fy_outbound_granted(struct fy_bulk *bulk, struct fy_channel *ch, const stru
 /* `before` is what stands before it in the list. */
 static void leave_unacked(struct fy_channel *ch, struct fy_outbound *before, struct fy_outbound *x)
 {
-	*(before ? &before->unacked_next : &fy_pair_out(ch)->unacked) = x->unacked_next;
-	if (fy_pair_out(ch)->unacked_last == x)
-		fy_pair_out(ch)->unacked_last = before;
+	struct fy_outbounds *outs = fy_pair_out(ch);
+	*(before ? &before->unacked_next : &outs->unacked) = x->unacked_next;
+	if (outs->unacked_last == x)
+		outs->unacked_last = before;
 	x->acked = true;
 	if (x->over)
 		free(x);
@@ -477,8 +483,9 @@ static void leave_unacked(struct fy_channel *ch, struct fy_outbound *before, str
 
 static void leave_all_unacked(struct fy_channel *ch)
 {
-	while (fy_pair_out(ch)->unacked)
-		leave_unacked(ch, NULL, fy_pair_out(ch)->unacked);
+	struct fy_outbounds *outs = fy_pair_out(ch);
+	while (outs->unacked)
+		leave_unacked(ch, NULL, outs->unacked);
 }
 
 void fy_outbound_acked(struct fy_channel *ch, uint32_t stream, uint32_t upto)
@@ -548,13 +555,14 @@ bool fy_outbound_refused(struct fy_bulk *bulk, struct fy_channel *ch, const stru
 /* Sends belong to MPI until it is done with them. */
 void fy_outbound_gone(struct fy_bulk *bulk, struct fy_channel *ch)
 {
+	struct fy_outbounds *outs = fy_pair_out(ch);
 	leave_all_unacked(ch);
-	while (fy_pair_out(ch)->asked) {
-		struct fy_outbound *x = fy_pair_out(ch)->asked;
-		fy_pair_out(ch)->asked = x->next;
+	while (outs->asked) {
+		struct fy_outbound *x = outs->asked;
+		outs->asked = x->next;
 		end_outbound(bulk, x);
 	}
-	fy_pair_out(ch)->asked_last = NULL;
+	outs->asked_last = NULL;
 }
 
 static void free_list(struct fy_bulk *bulk, struct fy_outbound **list)
@@ -572,7 +580,8 @@ static void free_list(struct fy_bulk *bulk, struct fy_outbound **list)
 
 void fy_outbound_free_all(struct fy_bulk *bulk, struct fy_channel *ch)
 {
+	struct fy_outbounds *outs = fy_pair_out(ch);
 	leave_all_unacked(ch);
-	free_list(bulk, &fy_pair_out(ch)->active);
-	free_list(bulk, &fy_pair_out(ch)->asked);
+	free_list(bulk, &outs->active);
+	free_list(bulk, &outs->asked);
 }

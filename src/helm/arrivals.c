@@ -40,11 +40,12 @@
 /* Batches that waited for this moment, in order. */
 static void dispatch_early(struct fy_progress *p, struct fy_channel *ch)
 {
-	while (fy_peer_of(ch)->early && fy_peer_of(ch)->early->seq == ch->in.seq) {
-		struct fy_slot *slot = fy_peer_of(ch)->early;
+	struct fy_peer *peer = fy_peer_of(ch);
+	while (peer->early && peer->early->seq == ch->in.seq) {
+		struct fy_slot *slot = peer->early;
 		if (!fy_dispatch_batch(p, ch, slot))
 			return;
-		fy_peer_of(ch)->early = slot->next;
+		peer->early = slot->next;
 		p->arrivals.n--;
 		fy_receives_post(p, slot);
 		p->link.worked = true;
@@ -68,7 +69,8 @@ static bool keep_early(struct fy_progress *p, struct fy_channel *ch, struct fy_s
 /* Is the next batch here, and waits in the middle? Then nothing else is that one. */
 static bool is_paused(const struct fy_channel *ch)
 {
-	return fy_peer_of(ch)->early && fy_peer_of(ch)->early->seq == ch->in.seq;
+	struct fy_peer *peer = fy_peer_of(ch);
+	return peer->early && peer->early->seq == ch->in.seq;
 }
 
 /* The first that is not here. */

@@ -88,9 +88,7 @@ void fy_deliver_released(struct fy_progress *p)
 	struct fy_released *released = &p->link.released;
 	struct fy_stream_in *s;
 	while ((s = released->first)) {
-		released->first = s->released_next;
-		if (!released->first)
-			released->last = NULL;
+		fy_list_drop_by(released->first, released->last, released_next);
 		s->is_released = false;
 		deliver_held(p, s->ch, s);
 	}

@@ -49,9 +49,10 @@
  * (FY_STALL_MAX) is slow, and what is meant for it gets out of the others' way. */
 static bool stalled_for_long(struct fy_progress *p, struct fy_channel *ch)
 {
-	if (!fy_peer_of(ch)->queue.stalled_since)
-		fy_peer_of(ch)->queue.stalled_since = p->link.now;
-	return p->link.now - fy_peer_of(ch)->queue.stalled_since >= FY_STALL_MAX;
+	struct fy_peer *peer = fy_peer_of(ch);
+	if (!peer->queue.stalled_since)
+		peer->queue.stalled_since = p->link.now;
+	return p->link.now - peer->queue.stalled_since >= FY_STALL_MAX;
 }
 
 /* Whatever is not a plain post with room. False: it must stay in the lane. */

@@ -49,7 +49,8 @@ void fy_gaps_suspect(struct fy_progress *p, const struct fy_slot *slot)
 
 static bool is_missing(const struct fy_channel *ch)
 {
-	return fy_peer_of(ch)->early && fy_peer_of(ch)->early->seq != ch->in.seq;
+	struct fy_peer *peer = fy_peer_of(ch);
+	return peer->early && peer->early->seq != ch->in.seq;
 }
 
 void fy_gaps_look(struct fy_progress *p)

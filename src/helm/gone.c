@@ -82,16 +82,17 @@ void fy_gone_refused(struct fy_progress *p, struct fy_channel *ch, const struct 
  */
 static void tell_gone(struct fy_progress *p, struct fy_channel *ch)
 {
+	struct fy_peer *peer = fy_peer_of(ch);
 	static const struct fy_batch_header words = { .magic = FY_WIRE_MAGIC,
 		                                      .version = FY_WIRE_VERSION,
 		                                      .flags = FY_BATCH_GAVE_UP };
-	if (fy_peer_of(ch)->telling.told || ch->bye.sent || ch->rank == p->link.engine->rank)
+	if (peer->telling.told || ch->bye.sent || ch->rank == p->link.engine->rank)
 		return;
-	fy_peer_of(ch)->telling.told = true;
+	peer->telling.told = true;
 	if (p->link.port->ops->send(p->link.port, ch->rank, FY_TAG_BATCH, &words, sizeof words,
-	                            &fy_peer_of(ch)->telling.request) != 0)
+	                            &peer->telling.request) != 0)
 		return;
-	fy_peer_of(ch)->telling.telling = true;
+	peer->telling.telling = true;
 	p->losses.n_telling++;
 	if (ch->doorbell)
 		fy_wake_ring(ch->doorbell);

@@ -34,6 +34,7 @@ static void put_give(struct fy_progress *p, struct fy_channel *ch)
 
 static void put_all(struct fy_progress *p, struct fy_channel *ch)
 {
+	struct fy_peer *peer = fy_peer_of(ch);
 	while (ch->in.n_refused &&
 	       fy_control_put(&p->link, ch, FY_OP_REFUSED, &ch->in.refused[ch->in.n_refused - 1],
 	                      sizeof ch->in.refused[0]))
@@ -47,18 +48,15 @@ static void put_all(struct fy_progress *p, struct fy_channel *ch)
 		return;
 	if (ch->stream_ack_owed && !fy_stream_in_put_acks(&p->link, ch))
 		return;
-	if (fy_peer_of(ch)->owed.news_owed) /* before what says that all have joined */
-		fy_peer_of(ch)->owed.news_owed =
-			!fy_control_put(&p->link, ch, FY_OP_AGREE_NEWS, &fy_peer_of(ch)->owed.news,
-		                        sizeof fy_peer_of(ch)->owed.news);
-	if (fy_peer_of(ch)->owed.up_owed)
-		fy_peer_of(ch)->owed.up_owed =
-			!fy_control_put(&p->link, ch, FY_OP_AGREE_UP, &fy_peer_of(ch)->owed.up,
-		                        sizeof fy_peer_of(ch)->owed.up);
-	if (fy_peer_of(ch)->owed.down_owed)
-		fy_peer_of(ch)->owed.down_owed =
-			!fy_control_put(&p->link, ch, FY_OP_AGREE_DOWN, &fy_peer_of(ch)->owed.down,
-		                        sizeof fy_peer_of(ch)->owed.down);
+	if (peer->owed.news_owed) /* before what says that all have joined */
+		peer->owed.news_owed = !fy_control_put(&p->link, ch, FY_OP_AGREE_NEWS,
+		                                       &peer->owed.news, sizeof peer->owed.news);
+	if (peer->owed.up_owed)
+		peer->owed.up_owed = !fy_control_put(&p->link, ch, FY_OP_AGREE_UP, &peer->owed.up,
+		                                     sizeof peer->owed.up);
+	if (peer->owed.down_owed)
+		peer->owed.down_owed = !fy_control_put(&p->link, ch, FY_OP_AGREE_DOWN,
+		                                       &peer->owed.down, sizeof peer->owed.down);
 	uint64_t zero = 0;
 	if (ch->credit.recall_owed)
 		ch->credit.recall_owed =
@@ -71,9 +69,10 @@ static void put_all(struct fy_progress *p, struct fy_channel *ch)
  * forgotten. */
 static bool is_left(const struct fy_channel *ch)
 {
+	struct fy_peer *peer = fy_peer_of(ch);
 	return ch->in.n_refused || fy_pair_in(ch)->grants_owed || ch->stream_ack_owed ||
-	       fy_peer_of(ch)->owed.news_owed || fy_peer_of(ch)->owed.up_owed ||
-	       fy_peer_of(ch)->owed.down_owed || ch->credit.recall_owed || ch->credit.give_owed;
+	       peer->owed.news_owed || peer->owed.up_owed || peer->owed.down_owed ||
+	       ch->credit.recall_owed || ch->credit.give_owed;
 }
 
 void fy_owed_put(struct fy_progress *p, struct fy_channel *ch)

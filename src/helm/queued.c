@@ -23,9 +23,10 @@
 
 void fy_queued_fail(struct fy_progress *p, struct fy_channel *ch, int status, const char *detail)
 {
-	while (fy_peer_of(ch)->queue.first) {
-		struct fy_queued *q = fy_peer_of(ch)->queue.first;
-		fy_peer_of(ch)->queue.first = q->next;
+	struct fy_peer *peer = fy_peer_of(ch);
+	while (peer->queue.first) {
+		struct fy_queued *q = peer->queue.first;
+		peer->queue.first = q->next;
 		while (q->from < q->to) {
 			const struct fy_record *r =
 				(const struct fy_record *)(const void *)(q->bytes + q->from);
@@ -36,33 +37,36 @@ void fy_queued_fail(struct fy_progress *p, struct fy_channel *ch, int status, co
 		free(q);
 	}
 	ch->has_queue = false;
-	fy_peer_of(ch)->queue.last = NULL;
-	p->queues.bytes -= fy_peer_of(ch)->queue.bytes;
-	fy_peer_of(ch)->queue.bytes = 0;
+	peer->queue.last = NULL;
+	p->queues.bytes -= peer->queue.bytes;
+	peer->queue.bytes = 0;
 }
 
 #define QUEUE_BLOCK 32768u
 
 static void raise_full(struct fy_progress *p, struct fy_channel *ch)
 {
-	if (fy_peer_of(ch)->queue.full)
+	struct fy_peer *peer = fy_peer_of(ch);
+	if (peer->queue.full)
 		return;
-	fy_peer_of(ch)->queue.full = true;
+	peer->queue.full = true;
 	fy_store_release_8(&p->link.engine->full[ch->rank], 1);
 }
 
 static void lower_full(struct fy_progress *p, struct fy_channel *ch)
 {
-	if (!fy_peer_of(ch)->queue.full)
+	struct fy_peer *peer = fy_peer_of(ch);
+	if (!peer->queue.full)
 		return;
-	fy_peer_of(ch)->queue.full = false;
+	peer->queue.full = false;
 	fy_store_release_8(&p->link.engine->full[ch->rank], 0);
 	fy_room_tell(&p->link.engine->room);
 }
 
 static struct fy_queued *queue_block(struct fy_channel *ch, uint32_t size)
 {
-	struct fy_queued *q = fy_peer_of(ch)->queue.last;
+	struct fy_peer *peer = fy_peer_of(ch);
+	struct fy_queued *q = peer->queue.last;
 	if (q && q->room - q->to >= size)
 		return q;
 	q = aligned_alloc(FY_CACHE_LINE, sizeof *q + QUEUE_BLOCK + FY_CACHE_LINE);
@@ -71,7 +75,7 @@ static struct fy_queued *queue_block(struct fy_channel *ch, uint32_t size)
 	q->next = NULL;
 	q->from = q->to = 0;
 	q->room = QUEUE_BLOCK;
-	fy_list_append(fy_peer_of(ch)->queue.first, fy_peer_of(ch)->queue.last, q);
+	fy_list_append(peer->queue.first, peer->queue.last, q);
 	ch->has_queue = true;
 	return q;
 }
@@ -80,6 +84,7 @@ static struct fy_queued *queue_block(struct fy_channel *ch, uint32_t size)
 bool fy_queued_add(struct fy_progress *p, struct fy_channel *ch, const struct fy_record *r,
                    uint32_t size, uint32_t stream, bool always)
 {
+	struct fy_peer *peer = fy_peer_of(ch);
 	if (!always && p->queues.bytes + size > p->link.options->send_memory)
 		return false;
 	struct fy_queued *q = queue_block(ch, size);
@@ -90,13 +95,13 @@ bool fy_queued_add(struct fy_progress *p, struct fy_channel *ch, const struct fy
 	copy->stream = fy_put_tagged(p, stream); /* it loses the place that told */
 	p->queues.of[fy_record_tag_colour(copy->stream, 0)]++;
 	q->to += size;
-	fy_peer_of(ch)->queue.bytes += size;
+	peer->queue.bytes += size;
 	ch->fast_end = NULL;
 	p->queues.bytes += size;
 	p->link.stats.channel_full++;
-	if (!fy_peer_of(ch)->queue.listed) {
-		fy_peer_of(ch)->queue.listed = true;
-		fy_peer_of(ch)->queue.next = p->queues.first;
+	if (!peer->queue.listed) {
+		peer->queue.listed = true;
+		peer->queue.next = p->queues.first;
 		p->queues.first = ch;
 	}
 	return true;
@@ -104,8 +109,9 @@ bool fy_queued_add(struct fy_progress *p, struct fy_channel *ch, const struct fy
 
 static void empty_queue(struct fy_progress *p, struct fy_channel *ch)
 {
-	while (fy_peer_of(ch)->queue.first) {
-		struct fy_queued *q = fy_peer_of(ch)->queue.first;
+	struct fy_peer *peer = fy_peer_of(ch);
+	while (peer->queue.first) {
+		struct fy_queued *q = peer->queue.first;
 		while (q->from < q->to) {
 			const struct fy_record *r =
 				(const struct fy_record *)(const void *)(q->bytes + q->from);
@@ -115,12 +121,12 @@ static void empty_queue(struct fy_progress *p, struct fy_channel *ch)
 				return;
 			p->queues.of[colour]--;
 			q->from += size;
-			fy_peer_of(ch)->queue.bytes -= size;
+			peer->queue.bytes -= size;
 			p->queues.bytes -= size;
 			p->link.worked = true;
 		}
-		fy_list_drop(fy_peer_of(ch)->queue.first, fy_peer_of(ch)->queue.last);
-		ch->has_queue = fy_peer_of(ch)->queue.first != NULL;
+		fy_list_drop(peer->queue.first, peer->queue.last);
+		ch->has_queue = peer->queue.first != NULL;
 		free(q);
 	}
 }

@@ -187,8 +187,8 @@ static void put_channels(struct fy_progress *p, struct text *t,
 
 static bool holds_posts_back(const struct fy_progress *p, const struct fy_channel *ch)
 {
-	return fy_peer_of(ch)->queue.first ||
-	       (p->drain.broke_off && fy_peer_of(ch)->queue.stalled_since);
+	struct fy_peer *peer = fy_peer_of(ch);
+	return peer->queue.first || (p->drain.broke_off && peer->queue.stalled_since);
 }
 
 static bool has_not_confirmed(const struct fy_progress *p, const struct fy_channel *ch)
@@ -204,8 +204,9 @@ static bool owes_goodbye(const struct fy_progress *p, const struct fy_channel *c
 
 static bool owes_grant(const struct fy_progress *p, const struct fy_channel *ch)
 {
+	struct fy_outbounds *outs = fy_pair_out(ch);
 	(void)p;
-	return fy_pair_out(ch)->asked || fy_pair_out(ch)->active;
+	return outs->asked || outs->active;
 }
 
 static bool sends_large(const struct fy_progress *p, const struct fy_channel *ch)

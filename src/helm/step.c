@@ -60,22 +60,24 @@ bool fy_step_once(struct fy_progress *p, bool user_code)
 		fy_gaps_look(p);
 	if (fy_load_relaxed_64(&engine->mailbox.bytes))
 		fy_mail_look(p);
+	/* what floods left comes behind who has an answer */
 	if (p->drain.flooded && p->link.wakes.count)
-		fy_wakes_send_all(
-			&p->link.wakes); /* what floods left comes behind who has an answer */
+		fy_wakes_send_all(&p->link.wakes);
 	fy_replies_step(p);
 	if (p->queues.first)
 		fy_queued_step(p);
 	/* a post that races with the close does not follow the goodbye: it fails at the end */
 	if (!p->close.byes)
 		fy_drain_step(p);
+	/* neither an announcement nor a reply waits for a chunk to be copied */
 	if (p->link.dirty && (p->bulk.n_out || p->bulk.landing.first))
-		/* neither an announcement nor a reply waits for a chunk to be copied */
 		fy_sends_all(p);
 	fy_bulk_step(&p->bulk);
 	if (p->link.released.first)
 		fy_deliver_released(p);
-	fy_blocks_step(&p->bulk); /* what handlers gave back just now is within the budget, too */
+	/* what handlers gave back just now is within the budget, too */
+	if (fy_load_relaxed_64(&engine->told.block_bytes))
+		fy_blocks_step(&p->bulk);
 	if (p->starts && p->starts->under_way &&
 	    p->starts->ops->step(p->starts, !p->link.worked, p->link.user_code))
 		p->link.worked = true;
@@ -123,5 +125,6 @@ bool fy_step_has_input(struct fy_progress *p, bool user_code)
 	    fy_load_relaxed_ptr(&e->inboxes.accounts.head) ||
 	    fy_load_relaxed_ptr(&e->inboxes.tasks.head))
 		return true;
-	return (user_code && p->link.tasks.first) || p->close.stopped || fy_lanes_have_input(p);
+	return (user_code && p->link.tasks.first) || p->link.broken || p->close.stopped ||
+	       fy_lanes_have_input(p);
 }
