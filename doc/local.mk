@@ -38,6 +38,7 @@ nobase_dist_doc_DATA += \
 	%D%/decisions/0033-a-library-for-each-mpi.md \
 	%D%/decisions/0034-whose-error-it-is.md \
 	%D%/decisions/0035-blocks-are-mallocs.md \
+	%D%/decisions/0036-folders-with-an-order.md \
 	%D%/design.md \
 	%D%/glossary.md \
 	%D%/porting.md \

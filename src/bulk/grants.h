@@ -13,7 +13,7 @@ struct fy_bulk;
 struct fy_budget {
 	uint64_t cap[2], used[2]; /* requests, replies */
 	uint64_t stalled[2];      /* of what is used, by messages of which nothing came for long */
-	uint64_t seen;            /* engine->large_returned, as far as subtracted */
+	uint64_t seen;            /* engine->told.large_returned, as far as subtracted */
 };
 
 /* Large messages that wait for a grant, by queue. */

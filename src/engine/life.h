@@ -26,7 +26,7 @@ struct fy_opening {
 void fy_life_prepare(struct fy_opening *opening, fy_port *port, struct fy_starts *starts,
                      ferry_options *resolved, uint32_t first_seq, int status);
 int fy_life_settle(struct fy_opening *opening, ferry **engine_p);
-/* After progress->stopped: frees what the helm owns, closes the port. */
+/* After progress->close.stopped: frees what the helm owns, closes the port. */
 int fy_life_destroy(ferry *engine);
 
 #endif

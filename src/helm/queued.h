@@ -18,7 +18,7 @@ struct fy_queue {
 	size_t bytes;          /* bytes in it */
 	int64_t stalled_since; /* when a record first found no room, since one last did; 0: none */
 	bool full;             /* engine->full is raised */
-	bool listed;           /* on progress->queued */
+	bool listed;           /* on progress->queues */
 	struct fy_channel *next;
 };
 

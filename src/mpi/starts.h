@@ -34,7 +34,7 @@ struct fy_mpi_starts {
 	struct fy_gather *unsent; /* that may send, and had no memory for the request */
 	size_t n_stalled, n_unsent;
 	size_t n_deferred; /* wait among the inline work; whatever comes behind them does so, too */
-	uint32_t given_up; /* engine->starts_given_up, as far as looked after */
+	uint32_t given_up; /* engine->told.starts_given_up, as far as looked after */
 	bool ending;
 	unsigned n_refused;     /* by MPI, one after the other */
 	uint32_t n_collectives; /* begun; the same on all ranks */

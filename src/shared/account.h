@@ -14,9 +14,9 @@
  * program frees it. One a peer that was ever talked to; lives as long as the engine struct. */
 struct fy_account {
 	uint64_t returned; /* bytes: atomic add by whoever frees, read by the helm */
-	uint32_t dirty;    /* 1 while on engine->accounts: set by swap, cleared by the helm */
-	int rank;          /* constant */
-	uint64_t seen;     /* the helm's: as far as it was given back to the channel */
+	uint32_t dirty; /* 1 while on engine->inboxes.accounts: set by swap, cleared by the helm */
+	int rank;       /* constant */
+	uint64_t seen;  /* the helm's: as far as it was given back to the channel */
 	fy_inbox_entry entry;
 	struct fy_account *next; /* engine->account_list */
 };

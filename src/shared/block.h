@@ -14,8 +14,8 @@ struct ferry;
 #define FY_BLOCK_STEPS 3u /* 2^3 sizes between two powers of two */
 
 struct fy_block {
-	/* on engine->blocks: whoever put it there wrote `room` before (the push is a release), and
-	 * the helm reads it. The rest is the helm's */
+	/* on engine->inboxes.blocks: whoever put it there wrote `room` before (the push is a
+	 * release), and the helm reads it. The rest is the helm's */
 	fy_inbox_entry entry;
 	struct fy_block *newer, *older; /* all that are kept */
 	struct fy_block *next, **here;  /* of its size; what points to it */

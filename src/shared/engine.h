@@ -58,7 +58,7 @@ struct fy_inboxes {
 
 /* What threads tell the helm by counting. */
 struct fy_told {
-	/* in blocks that are kept, there and in progress->blocks: atomic add */
+	/* in blocks that are kept, there and in bulk->blocks: atomic add */
 	uint64_t block_bytes;
 	/* bytes of large messages that were freed or taken out: atomic add, read by the helm */
 	uint64_t large_returned;

@@ -25,9 +25,9 @@ struct fy_habit {
 	bool flooded; /* it waited for room since it last waited for a future */
 	/* how much others have waited for futures lately (habit.c), */
 	uint32_t others;
-	uint64_t waits_seen; /* and engine->waits when it last had no room */
+	uint64_t waits_seen; /* and engine->pressure.waits when it last had no room */
 	uint32_t floods;     /* how much others flooded lately (habit.c), and */
-	uint64_t full_seen;  /* engine->lane_full when it last began to wait for a future */
+	uint64_t full_seen; /* engine->pressure.lane_full when it last began to wait for a future */
 	/* when a call of it drove and left the engine to its wait; 0: none did
 	 * since then */
 	int64_t steered_at;
