@@ -454,7 +454,7 @@ EXTRA_DIST += %D%/fuzz/fuzz_msgpack.c %D%/fuzz/fuzz_wire.c %D%/fuzz/wire_peer.c 
 CLEANFILES += %D%/fuzz/fuzz_msgpack %D%/fuzz/fuzz_wire
 clean-local:
 	rm -rf %D%/fuzz/corpus %D%/fuzz/corpus-wire
-fuzz_compile = $(FUZZ_CC) -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined -pthread -w \
+fuzz_compile = $(FUZZ_CC) -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined -pthread -Wall -Wextra \
 	-DHAVE_CONFIG_H -I. -I$(top_srcdir)/include -I$(top_srcdir)/src -I$(top_srcdir)/tests $(CK_CFLAGS) $(MSGPACK_CFLAGS)
 fuzz: fuzz-msgpack fuzz-wire
 fuzz-msgpack:
