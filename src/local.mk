@@ -240,8 +240,8 @@ libferry_core_la_SOURCES = \
 	%D%/shared/thread.h \
 	%D%/shared/wake.c \
 	%D%/shared/wake.h \
-	%D%/unidist/kept.c \
-	%D%/unidist/kept.h \
+	%D%/unidist/set_aside.c \
+	%D%/unidist/set_aside.h \
 	%D%/unidist/ops.h \
 	%D%/unidist/recv.c \
 	%D%/unidist/send.c \

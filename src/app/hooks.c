@@ -39,11 +39,11 @@ static void hook_wait(ferry *engine, const ferry_future *future, int64_t until)
 		return;
 	struct fy_lane *lane =
 		fy_thread_recent.serial == engine->serial ? fy_thread_recent.lane : NULL;
-	if (!lane || !lane->habit.flooded) /* at the end of a flood nobody is in a hurry */
+	if (!lane || !lane->habit.waited_for_room) /* at the end of a flood nobody is in a hurry */
 		fy_add_64(&engine->pressure.waits, 1);
 	if (lane) {
 		fy_habit_waits(lane);
-		lane->habit.flooded = false;
+		lane->habit.waited_for_room = false;
 	}
 	fy_drive_help(engine, future_ready, future, until);
 	fy_engine_leave(engine);

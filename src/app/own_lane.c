@@ -31,11 +31,12 @@ void fy_own_lane_list(ferry *engine, struct fy_lane *lane)
 
 void fy_own_lane_orphaned(ferry *engine, struct fy_lane *lane)
 {
-	while (!fy_load_acquire_32(&engine->end.abandoned) && !fy_load_acquire_32(&lane->life.gone))
+	while (!fy_load_acquire_32(&engine->end.abandoned) &&
+	       !fy_load_acquire_32(&lane->life.let_go))
 		sched_yield();
-	if (fy_load_acquire_32(&lane->life.gone))
+	if (fy_load_acquire_32(&lane->life.let_go))
 		return;
-	fy_store_release_32(&lane->life.gone, 1);
+	fy_store_release_32(&lane->life.let_go, 1);
 	fy_lane_release(lane); /* the engine's reference */
 }
 
@@ -60,7 +61,7 @@ static void leave(void *unused)
 	while (fy_thread_lanes) {
 		struct fy_lane *lane = fy_thread_lanes;
 		fy_thread_lanes = lane->thread_next;
-		if (!fy_load_acquire_32(&lane->life.gone)) {
+		if (!fy_load_acquire_32(&lane->life.let_go)) {
 			fy_own_lane_leaves(lane->engine, lane);
 			fy_own_lane_left(lane->engine, lane);
 		}

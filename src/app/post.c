@@ -226,7 +226,7 @@ static int post_open(struct fy_post *o, ferry_future **future_p)
 		return bad;
 	if (!o->lane)
 		return fy_fail(FERRY_ENOMEM, "no memory for this thread's lane");
-	size_t held = o->message                   ? fy_message_held(o->message)
+	size_t held = o->message                   ? fy_message_long_bytes(o->message)
 	              : o->nbytes > FY_LANE_INLINE ? o->nbytes
 	                                           : 0;
 	return held ? post_long(o, held, future_p) : post_checked(o, future_p);

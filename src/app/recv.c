@@ -80,7 +80,7 @@ static int receive(ferry *e, int source, uint32_t op, int64_t timeout, ferry_mes
 		int status = m ? FERRY_OK : hopeless(e, op) ? fail_hopeless(e) : FERRY_PENDING;
 		bool wait = status == FERRY_PENDING && fy_clock_now() < until;
 		if (wait && pattern)
-			pattern->waiting++;
+			pattern->n_waiters++;
 		pthread_mutex_unlock(&box->lock);
 		if (m)
 			*message_p = m;
@@ -92,8 +92,8 @@ static int receive(ferry *e, int source, uint32_t op, int64_t timeout, ferry_mes
 		sleep_for_news(e, &r, wait ? until : fy_clock_now() + 1);
 		if (wait && pattern) {
 			pthread_mutex_lock(&box->lock);
-			pattern->waiting--;
-			pattern->asked = fy_clock_now();
+			pattern->n_waiters--;
+			pattern->asked_at = fy_clock_now();
 			pthread_mutex_unlock(&box->lock);
 		}
 	}

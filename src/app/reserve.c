@@ -106,17 +106,17 @@ static const uint32_t *stop_word(const ferry *e)
 
 static void await_channel(const struct fy_wanted *r, ferry *e, int64_t until)
 {
-	fy_add_32(&e->room.waiting, 1);
+	fy_add_32(&e->room.waiters, 1);
 	uint32_t seen = fy_load_acquire_32(&e->room.word);
 	fy_fence_full();
 	if (must_wait(r) && !fy_load_acquire_32(stop_word(e)))
 		fy_futex_wait(&e->room.word, seen, until, false);
-	fy_add_32(&e->room.waiting, (uint32_t)-1);
+	fy_add_32(&e->room.waiters, (uint32_t)-1);
 }
 
 static void await_room(const struct fy_wanted *r, ferry *e, int64_t until)
 {
-	r->lane->habit.flooded = true;
+	r->lane->habit.waited_for_room = true;
 	if (!fy_habit_others_come_first(r->lane, e))
 		fy_drive_help(e, has_room, r, until);
 	if (has_room(r))

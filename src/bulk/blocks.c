@@ -58,7 +58,7 @@ static struct fy_block **list_of(struct fy_bulk *bulk, size_t room)
 static void keep(struct fy_bulk *bulk, struct fy_block *b)
 {
 	struct fy_blocks *all = &bulk->blocks;
-	struct fy_block **list = list_of(bulk, b->room);
+	struct fy_block **list = list_of(bulk, b->size);
 	b->since = bulk->link->now;
 	b->newer = NULL;
 	b->older = all->newest;
@@ -79,7 +79,7 @@ static void take_out(struct fy_bulk *bulk, struct fy_block *b)
 	*b->here = b->next;
 	if (b->next)
 		b->next->here = b->here;
-	fy_add_64(&bulk->link->engine->told.block_bytes, -(uint64_t)b->room);
+	fy_add_64(&bulk->link->engine->told.block_bytes, -(uint64_t)b->size);
 	ASAN_UNPOISON_MEMORY_REGION(b, b->room);
 }
 
@@ -128,12 +128,12 @@ static uint64_t may_keep(const struct fy_bulk *bulk, uint64_t more)
 
 void *fy_blocks_get(struct fy_bulk *bulk, size_t nbytes, uint64_t beside)
 {
-	size_t room = fy_block_room(bulk->link->engine, nbytes);
+	size_t room = fy_block_size(bulk->link->engine, nbytes);
 	if (room < FY_BLOCK_MIN)
 		return malloc(nbytes ? nbytes : 1);
 	collect(bulk);
 	struct fy_block *b = *list_of(bulk, room);
-	if (b && b->room != room)
+	if (b && b->size != room)
 		b = NULL; /* what is wanted is too large for a size */
 	if (b)
 		take_out(bulk, b);

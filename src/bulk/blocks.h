@@ -19,7 +19,7 @@ struct fy_blocks {
 };
 
 /* By the holder of the helm. Memory for free(), or for fy_block_put. `beside`: what the same
- * message was given before, fy_block_room of it. NULL: no memory. */
+ * message was given before, fy_block_size of it. NULL: no memory. */
 void *fy_blocks_get(struct fy_bulk *bulk, size_t nbytes, uint64_t beside);
 /* By the holder of the helm, once a step while blocks are kept: what nobody wanted for a while is
  * given back. */

@@ -45,22 +45,22 @@
 #include "shared/engine.h"
 #include "link/link.h"
 
-uint64_t fy_bulk_held(const struct fy_bulk *bulk)
+uint64_t fy_bulk_holds(const struct fy_bulk *bulk)
 {
 	uint64_t held =
 		bulk->budget.used[0] -
 		(fy_load_acquire_64(&bulk->link->engine->told.large_returned) - bulk->budget.seen);
 	for (const struct fy_channel *ch = bulk->link->all; ch; ch = ch->all_next)
-		held += ch->credit.held - (fy_load_acquire_64(&ch->credit.account->returned) -
-		                           ch->credit.account->seen);
+		held += ch->credit.unreturned - (fy_load_acquire_64(&ch->credit.account->returned) -
+		                                 ch->credit.account->seen);
 	return held;
 }
 
 void fy_bulk_step(struct fy_bulk *bulk)
 {
 	bulk->code_due = false;
-	if (bulk->waiting.first[0] || bulk->waiting.first[1] || bulk->waiting.first[2] ||
-	    bulk->landing.first)
+	if (bulk->grant_queue.first[0] || bulk->grant_queue.first[1] ||
+	    bulk->grant_queue.first[2] || bulk->landing.first)
 		fy_grants_step(bulk);
 	if (bulk->landing.first)
 		fy_landing_step(bulk);
@@ -71,13 +71,14 @@ void fy_bulk_step(struct fy_bulk *bulk)
 
 bool fy_bulk_is_quiet(const struct fy_bulk *bulk)
 {
-	return !bulk->n_out && !bulk->n_parked && !bulk->landing.first && !bulk->waiting.first[0] &&
-	       !bulk->waiting.first[1] && !bulk->waiting.first[2];
+	return !bulk->n_out && !bulk->n_parked && !bulk->landing.first &&
+	       !bulk->grant_queue.first[0] && !bulk->grant_queue.first[1] &&
+	       !bulk->grant_queue.first[2];
 }
 
-bool fy_bulk_is_blocked(const struct fy_bulk *bulk)
+bool fy_bulk_lacks_budget(const struct fy_bulk *bulk)
 {
-	return bulk->waiting.first[0] != NULL;
+	return bulk->grant_queue.first[0] != NULL;
 }
 
 /* What is under way to or from a peer that is gone. */

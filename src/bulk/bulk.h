@@ -30,17 +30,17 @@ struct fy_bulk {
 	int tag_span;            /* tags of chunks: from 1 to this, the same on all ranks */
 	struct fy_memory_handler *memory_handlers;
 	struct fy_budget budget;
-	struct fy_waitings waiting;
+	struct fy_grant_queues grant_queue;
 	struct fy_landing landing;
 	struct fy_sink sink;
 };
 
 /* Bytes of messages that came, or are coming, and are not freed. */
-uint64_t fy_bulk_held(const struct fy_bulk *bulk);
+uint64_t fy_bulk_holds(const struct fy_bulk *bulk);
 void fy_bulk_step(struct fy_bulk *bulk);
 bool fy_bulk_is_quiet(const struct fy_bulk *bulk);
 void fy_bulk_gone(struct fy_bulk *bulk, struct fy_channel *ch);
-bool fy_bulk_is_blocked(const struct fy_bulk *bulk);
+bool fy_bulk_lacks_budget(const struct fy_bulk *bulk);
 /* At the very end. `clean`: MPI has nothing under way any more. */
 void fy_bulk_free(struct fy_bulk *bulk, bool clean);
 

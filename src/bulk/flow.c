@@ -24,26 +24,26 @@ void fy_flow_start(struct fy_bulk *bulk, struct fy_flow *flow, struct fy_chunk *
 	bulk->n_chunks++;
 	flow->at.offset += nbytes;
 	flow->at.number++;
-	flow->refused_since = 0;
+	flow->chunk_fails_since = 0;
 }
 
-bool fy_flow_refused(struct fy_bulk *bulk, struct fy_flow *flow)
+bool fy_flow_start_failed(struct fy_bulk *bulk, struct fy_flow *flow)
 {
-	if (!flow->refused_since)
-		flow->refused_since = bulk->link->now;
-	return bulk->link->now - flow->refused_since > FY_REFUSED_LAST;
+	if (!flow->chunk_fails_since)
+		flow->chunk_fails_since = bulk->link->now;
+	return bulk->link->now - flow->chunk_fails_since > FY_CHUNK_RETRY_MAX;
 }
 
 /* The lowest number that is not finished. */
 uint64_t fy_flow_lowest(const struct fy_flow *flow)
 {
 	uint64_t low = flow->flight ? flow->flight->number : flow->at.number;
-	return flow->keeps_tags && flow->kept < low ? flow->kept : low;
+	return flow->keeps_tags && flow->kept_from < low ? flow->kept_from : low;
 }
 
 void fy_flow_keep_tag(struct fy_flow *flow, uint64_t number)
 {
-	if (!flow->keeps_tags || number < flow->kept)
-		flow->kept = number;
+	if (!flow->keeps_tags || number < flow->kept_from)
+		flow->kept_from = number;
 	flow->keeps_tags = true;
 }

@@ -17,7 +17,7 @@
 #define FY_CHUNKS_MAX 4u  /* in flight for one transfer; a peer may have up to 32 */
 #define FY_ACTIVE_MAX 16u /* transfers that one step looks after */
 /* a port that refuses a chunk for so long will not take it any more */
-#define FY_REFUSED_LAST FERRY_S(1)
+#define FY_CHUNK_RETRY_MAX FERRY_S(1)
 
 struct fy_cursor {
 	uint32_t part;
@@ -36,14 +36,15 @@ struct fy_flow {
 	unsigned n_flight;
 	/* of chunks that are over, from this number on: their receives may still be posted */
 	bool keeps_tags;
-	uint64_t kept;
-	int64_t refused_since; /* when the port began to refuse its next chunk; 0: it does not */
+	uint64_t kept_from;
+	/* when the port began to refuse its next chunk; 0: it does not */
+	int64_t chunk_fails_since;
 };
 
 /* Its next chunk was started as `c`. */
 void fy_flow_start(struct fy_bulk *bulk, struct fy_flow *flow, struct fy_chunk *c, size_t nbytes);
 /* The port has refused the next chunk: for too long? */
-bool fy_flow_refused(struct fy_bulk *bulk, struct fy_flow *flow);
+bool fy_flow_start_failed(struct fy_bulk *bulk, struct fy_flow *flow);
 /* A chunk was not sent: its tag is not free until the receiver says so. */
 void fy_flow_keep_tag(struct fy_flow *flow, uint64_t number);
 

@@ -44,7 +44,7 @@ static uint64_t room_for(const struct fy_bulk *bulk, const struct fy_inbound *in
 {
 	uint64_t room = 0;
 	for (uint32_t i = 0; i < in->announced.n_parts; i++)
-		room += fy_block_room(bulk->link->engine, in->lengths[i]);
+		room += fy_block_size(bulk->link->engine, in->lengths[i]);
 	return room < in->announced.total ? UINT64_MAX : room;
 }
 
@@ -52,7 +52,7 @@ void fy_grants_wait(struct fy_bulk *bulk, struct fy_inbound *in)
 {
 	int queue = in->prepaid || in->status ? NEEDS_NONE : fy_inbound_share(in);
 	in->bytes.needs = in->status || in->dead ? 0 : room_for(bulk, in);
-	fy_inbound_append(&bulk->waiting.first[queue], &bulk->waiting.last[queue], in);
+	fy_inbound_append(&bulk->grant_queue.first[queue], &bulk->grant_queue.last[queue], in);
 }
 
 void fy_grants_owe(struct fy_bulk *bulk, struct fy_inbound *in)
@@ -135,7 +135,7 @@ static bool is_passed(const struct fy_bulk *bulk, int queue, const struct fy_inb
 /* The first that waits and is not passed. `before` is what stands before it. */
 static struct fy_inbound *first_of(struct fy_bulk *bulk, int queue, struct fy_inbound **before)
 {
-	struct fy_inbound *in = bulk->waiting.first[queue];
+	struct fy_inbound *in = bulk->grant_queue.first[queue];
 	*before = NULL;
 	while (in && is_passed(bulk, queue, in)) {
 		*before = in;
@@ -147,19 +147,19 @@ static struct fy_inbound *first_of(struct fy_bulk *bulk, int queue, struct fy_in
 static void put_in_queue(struct fy_bulk *bulk, int queue, struct fy_inbound *before,
                          struct fy_inbound *in)
 {
-	struct fy_inbound **at = before ? &before->next : &bulk->waiting.first[queue];
+	struct fy_inbound **at = before ? &before->next : &bulk->grant_queue.first[queue];
 	in->next = *at;
 	*at = in;
 	if (!in->next)
-		bulk->waiting.last[queue] = in;
+		bulk->grant_queue.last[queue] = in;
 }
 
 static void take_out_of_queue(struct fy_bulk *bulk, int queue, struct fy_inbound *before,
                               struct fy_inbound *in)
 {
-	*(before ? &before->next : &bulk->waiting.first[queue]) = in->next;
+	*(before ? &before->next : &bulk->grant_queue.first[queue]) = in->next;
 	if (!in->next)
-		bulk->waiting.last[queue] = before;
+		bulk->grant_queue.last[queue] = before;
 }
 
 static bool grant_first(struct fy_bulk *bulk, int queue)
@@ -191,7 +191,7 @@ void fy_grants_step(struct fy_bulk *bulk)
 	bulk->budget.used[0] -= returned - bulk->budget.seen;
 	bulk->budget.seen = returned;
 	for (int queue = 0; queue < QUEUES; queue++)
-		while (bulk->waiting.first[queue] && grant_first(bulk, queue))
+		while (bulk->grant_queue.first[queue] && grant_first(bulk, queue))
 			;
 }
 

@@ -17,7 +17,7 @@ struct fy_budget {
 };
 
 /* Large messages that wait for a grant, by queue. */
-struct fy_waitings {
+struct fy_grant_queues {
 	/* for a grant, first come first served; [2]: need none */
 	struct fy_inbound *first[3], *last[3];
 };

@@ -78,7 +78,7 @@ static struct fy_inbound *find(struct fy_channel *ch, uint64_t xid)
 void fy_inbound_drop_lengths(struct fy_inbound *in)
 {
 	if (in->lengths)
-		fy_pair_in(in->ch)->lengths_held -= 8 * (uint64_t)in->lengths_known;
+		fy_pair_in(in->ch)->lengths_bytes -= 8 * (uint64_t)in->lengths_known;
 	free(in->lengths);
 	in->lengths = NULL;
 }
@@ -152,7 +152,7 @@ static bool grow_lengths(struct fy_bulk *bulk, struct fy_inbound *in, uint64_t n
 {
 	if (!in->lengths_known)
 		return true;
-	bool may = fy_pair_in(in->ch)->lengths_held + nbytes <= lengths_max(bulk);
+	bool may = fy_pair_in(in->ch)->lengths_bytes + nbytes <= lengths_max(bulk);
 	uint64_t *lengths =
 		may ? realloc(in->lengths, 8 * (size_t)in->lengths_known + nbytes) : NULL;
 	if (lengths)
@@ -168,7 +168,7 @@ static void keep_lengths(struct fy_bulk *bulk, struct fy_inbound *in, const char
 		unreadable(in, FERRY_ENOMEM);
 		return;
 	}
-	fy_pair_in(in->ch)->lengths_held += nbytes;
+	fy_pair_in(in->ch)->lengths_bytes += nbytes;
 	memcpy(in->lengths + in->lengths_known, from, nbytes);
 }
 
@@ -253,7 +253,7 @@ int fy_inbound_arrived(struct fy_bulk *bulk, struct fy_channel *ch, const struct
 	}
 	if (!reply) {
 		in->bytes.charge = FY_MESSAGE_CHARGE + (in->prepaid ? in->announced.total : 0);
-		ch->credit.held += in->bytes.charge;
+		ch->credit.unreturned += in->bytes.charge;
 	}
 	ins->next_xid = a.xid + 1;
 	bulk->announcements++;

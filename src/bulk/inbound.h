@@ -53,8 +53,8 @@ struct fy_inbounds {
 	uint64_t prepaid;         /* bytes of those among them that are prepaid */
 	/* the first lacks lengths: it and all behind it, oldest first */
 	struct fy_inbound *parked, *parked_last;
-	uint64_t lengths_held; /* bytes of lengths of messages that have no memory yet */
-	unsigned n_stalled;    /* granted messages of which nothing came for long */
+	uint64_t lengths_bytes; /* bytes of lengths of messages that have no memory yet */
+	unsigned n_stalled;     /* granted messages of which nothing came for long */
 	struct fy_turns turns;
 	struct fy_inbound *grants_owed, *grants_last;
 };
@@ -67,7 +67,7 @@ struct fy_inbound {
 	bool grant_owed;
 	bool refused; /* nothing of it comes (any more): freed once the sender knows why */
 	bool prepaid, dead;
-	bool asked; /* in this step, for a chunk */
+	bool chunk_asked; /* in this step, for a chunk */
 	struct fy_cut cut;
 	bool stalled; /* nothing came for long: what it holds does not count against other ranks */
 	struct fy_channel *ch;

@@ -132,7 +132,7 @@ static size_t post_chunk(struct fy_bulk *bulk, struct fy_inbound *in)
 	                                fy_chunk_tag(bulk, flow->at.number), data, n,
 	                                &c->request) != 0) {
 		fy_chunk_put(bulk, c);
-		if (fy_flow_refused(bulk, flow))
+		if (fy_flow_start_failed(bulk, flow))
 			fy_inbound_break(
 				bulk, in->ch, FERRY_EMPI,
 				"MPI did not take a receive for a part of a large message");
@@ -169,7 +169,7 @@ static void ask(struct fy_bulk *bulk, struct fy_inbound *in, size_t *budget)
 	       (!in->flow.n_flight || bulk->landing.bytes < FY_CHUNKS_MAX * bulk->chunk_bytes) &&
 	       (n = post_chunk(bulk, in)) != 0)
 		*budget -= n < *budget ? n : *budget;
-	in->asked = *budget < before;
+	in->chunk_asked = *budget < before;
 }
 
 static bool is_over(struct fy_inbound *in)
@@ -282,13 +282,13 @@ void fy_landing_step(struct fy_bulk *bulk)
 	}
 	for (; active && (in = bulk->landing.first); active--) {
 		fy_list_drop(bulk->landing.first, bulk->landing.last);
-		if (in->asked)
+		if (in->chunk_asked)
 			test_flight(bulk, in); /* what was there before is often done at once */
 		look_for_stall(bulk, in);
 		if (is_over(in))
 			end_landing(bulk, in);
 		else
-			append(&turns, in->asked, in);
+			append(&turns, in->chunk_asked, in);
 	}
 	if (budget < whole)
 		note_landing(bulk);

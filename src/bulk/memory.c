@@ -83,12 +83,12 @@ static bool land(struct fy_bulk *bulk, struct fy_inbound *in, uint32_t part, uin
 
 static bool land_attachments(struct fy_bulk *bulk, struct fy_inbound *in, ferry_message *m)
 {
-	uint64_t large = fy_block_room(bulk->link->engine, m->nbytes);
+	uint64_t large = fy_block_size(bulk->link->engine, m->nbytes);
 	for (uint32_t i = 1; i < in->announced.n_parts; i++) {
 		struct fy_attachment *a = &m->attachments[i - 1];
 		if (!a->data && !land(bulk, in, i, large, a))
 			return false;
-		large += a->owned ? fy_block_room(bulk->link->engine, a->nbytes) : 0;
+		large += a->owned ? fy_block_size(bulk->link->engine, a->nbytes) : 0;
 	}
 	m->holds.large = large;
 	return true;
@@ -106,7 +106,7 @@ static ferry_message *new_message(struct fy_bulk *bulk, uint32_t op, size_t nbyt
 		fy_message_free(m);
 		return NULL;
 	}
-	m->nbytes = m->body_room = nbytes;
+	m->nbytes = m->body_capacity = nbytes;
 	m->flags = FY_MESSAGE_BLOCK;
 	return m;
 }
@@ -120,7 +120,7 @@ static ferry_message *draft(struct fy_bulk *bulk, struct fy_inbound *in)
 		return m;
 	m->flags |= FY_MESSAGE_RECEIVED | fy_message_coloured(in->announced.colour);
 	m->source = in->ch->rank;
-	if (!fy_message_room_for(m, in->announced.n_parts - 1))
+	if (!fy_message_reserve_attachments(m, in->announced.n_parts - 1))
 		return m;
 	fy_message_free(m);
 	return NULL;
@@ -177,7 +177,7 @@ bool fy_memory_sink(struct fy_bulk *bulk, struct fy_inbound *in)
 		fy_sink_open(bulk) ? fy_message_new(bulk->link->engine, in->announced.op, 0) : NULL;
 	if (!m)
 		return false;
-	if (fy_message_room_for(m, in->announced.n_parts - 1)) {
+	if (fy_message_reserve_attachments(m, in->announced.n_parts - 1)) {
 		fy_message_free(m);
 		return false;
 	}

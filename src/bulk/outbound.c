@@ -75,7 +75,7 @@ static struct fy_outbound *find(struct fy_channel *ch, uint64_t xid)
 static struct fy_outbound *take_asked(struct fy_channel *ch, uint64_t xid)
 {
 	struct fy_outbounds *outs = fy_pair_out(ch);
-	struct fy_outbound **at = &outs->asked, *before = NULL;
+	struct fy_outbound **at = &outs->ungranted, *before = NULL;
 	while (*at && (*at)->xid != xid) {
 		before = *at;
 		at = &before->next;
@@ -84,8 +84,8 @@ static struct fy_outbound *take_asked(struct fy_channel *ch, uint64_t xid)
 	if (!x)
 		return NULL;
 	*at = x->next;
-	if (outs->asked_last == x)
-		outs->asked_last = before;
+	if (outs->ungranted_last == x)
+		outs->ungranted_last = before;
 	return x;
 }
 
@@ -110,7 +110,7 @@ static void put_lengths(char *to, const ferry_message *m, uint32_t from, uint32_
 static bool may_prepay(struct fy_bulk *bulk, struct fy_channel *ch, const struct fy_outbound *x)
 {
 	struct fy_outbounds *outs = fy_pair_out(ch);
-	uint64_t low = outs->asked ? outs->asked->flow.at.number : x->flow.at.number;
+	uint64_t low = outs->ungranted ? outs->ungranted->flow.at.number : x->flow.at.number;
 	return x->kind != FY_KIND_REPLY && x->n_parts <= FY_LENGTHS_RECORD &&
 	       x->total <= (ch->credit.limit - ch->credit.spent) / 2 &&
 	       fy_turns_single(bulk, &outs->turns, low, x->flow.end);
@@ -219,7 +219,7 @@ static void keep_outbound(struct fy_bulk *bulk, struct fy_outbound *x, bool prep
 	if (prepaid) {
 		give_turn(ch, x);
 	} else {
-		append(&fy_pair_out(ch)->asked, &fy_pair_out(ch)->asked_last, x);
+		append(&fy_pair_out(ch)->ungranted, &fy_pair_out(ch)->ungranted_last, x);
 		bulk->link->stats.grants_waited++;
 	}
 	send_lengths(bulk, x);
@@ -249,7 +249,7 @@ bool fy_outbound_announce(struct fy_bulk *bulk, struct fy_channel *ch, ferry_mes
 	struct fy_record *r = fy_channel_reserve(bulk->link, ch, size);
 	struct fy_stream_out *s =
 		r && !reply ? fy_stream_out_find(bulk->link, ch, stream & FY_STREAM, true) : NULL;
-	bool counted = reply || (s && fy_stream_out_room(ch, s));
+	bool counted = reply || (s && fy_stream_out_reserve(ch, s));
 	struct fy_outbound *x =
 		r && counted ? outbound_create(bulk, ch, m, kind, stream, call_id) : NULL;
 	if (!x && s)
@@ -329,7 +329,7 @@ static size_t start_chunk(struct fy_bulk *bulk, struct fy_outbound *x)
 	                                fy_chunk_tag(bulk, x->flow.at.number), data, n,
 	                                &c->request) != 0) {
 		fy_chunk_put(bulk, c);
-		if (fy_flow_refused(bulk, &x->flow))
+		if (fy_flow_start_failed(bulk, &x->flow))
 			not_sent(bulk, x, bulk->link->port->ops->error(bulk->link->port));
 		return 0;
 	}
@@ -432,7 +432,7 @@ void fy_outbound_step(struct fy_bulk *bulk, struct fy_channel *ch)
 {
 	struct fy_outbounds *outs = fy_pair_out(ch);
 	if (outs->n_lengths_behind) {
-		lengths_behind(bulk, ch, outs->asked);
+		lengths_behind(bulk, ch, outs->ungranted);
 		lengths_behind(bulk, ch, outs->active);
 	}
 	if (outs->active)
@@ -539,7 +539,7 @@ static bool leave_streams(struct fy_channel *ch, const struct fy_refused *r)
 bool fy_outbound_refused(struct fy_bulk *bulk, struct fy_channel *ch, const struct fy_refused *r)
 {
 	bool stray = leave_streams(ch, r);
-	for (struct fy_outbound *x = fy_pair_out(ch)->asked, *next; x; x = next) {
+	for (struct fy_outbound *x = fy_pair_out(ch)->ungranted, *next; x; x = next) {
 		next = x->next;
 		if (is_refused(x->place, r)) {
 			take_asked(ch, x->xid);
@@ -557,12 +557,12 @@ void fy_outbound_gone(struct fy_bulk *bulk, struct fy_channel *ch)
 {
 	struct fy_outbounds *outs = fy_pair_out(ch);
 	leave_all_unacked(ch);
-	while (outs->asked) {
-		struct fy_outbound *x = outs->asked;
-		outs->asked = x->next;
+	while (outs->ungranted) {
+		struct fy_outbound *x = outs->ungranted;
+		outs->ungranted = x->next;
 		end_outbound(bulk, x);
 	}
-	outs->asked_last = NULL;
+	outs->ungranted_last = NULL;
 }
 
 static void free_list(struct fy_bulk *bulk, struct fy_outbound **list)
@@ -583,5 +583,5 @@ void fy_outbound_free_all(struct fy_bulk *bulk, struct fy_channel *ch)
 	struct fy_outbounds *outs = fy_pair_out(ch);
 	leave_all_unacked(ch);
 	free_list(bulk, &outs->active);
-	free_list(bulk, &outs->asked);
+	free_list(bulk, &outs->ungranted);
 }

@@ -18,7 +18,7 @@ struct fy_refused;
 /* Large messages to that peer. */
 struct fy_outbounds {
 	/* large messages that wait for a grant, oldest first */
-	struct fy_outbound *asked, *asked_last;
+	struct fy_outbound *ungranted, *ungranted_last;
 	struct fy_outbound *active, *active_last; /* under way */
 	/* those whose place in their stream is not acknowledged, in the order of their places */
 	struct fy_outbound *unacked, *unacked_last;

@@ -105,7 +105,7 @@ static void begin_round(struct fy_agree *a, uint32_t round)
 {
 	a->round = round;
 	a->up_sent = false;
-	a->pause = a->again_at = 0;
+	a->resend_delay = a->again_at = 0;
 }
 
 void fy_agree_join(struct fy_progress *p, uint32_t kind)
@@ -186,7 +186,7 @@ bool fy_agree_is_quiet(struct fy_progress *p)
 		return false;
 	for (struct fy_channel *ch = p->link.all; ch; ch = ch->all_next)
 		if (ch->pending.first || ch->streams_out || ch->streams_in ||
-		    fy_peer_of(ch)->early || ch->out.ready || (ch->open && ch->nrecords))
+		    fy_peer_of(ch)->undispatched || ch->out.ready || (ch->open && ch->nrecords))
 			return false;
 	return true;
 }
@@ -230,10 +230,10 @@ static void send_up(struct fy_progress *p, const struct fy_agree_word *sum)
 	fy_peer_of(ch)->owed.up_owed = true;
 	fy_channel_owe(&p->link, ch);
 	a->up_sent = true;
-	a->pause = a->pause ? 2 * a->pause : PAUSE_FIRST;
-	if (a->pause > PAUSE_MAX)
-		a->pause = PAUSE_MAX;
-	a->again_at = p->link.now + a->pause;
+	a->resend_delay = a->resend_delay ? 2 * a->resend_delay : PAUSE_FIRST;
+	if (a->resend_delay > PAUSE_MAX)
+		a->resend_delay = PAUSE_MAX;
+	a->again_at = p->link.now + a->resend_delay;
 }
 
 /* The root has everybody's counts of a round, perhaps not for the first time. */

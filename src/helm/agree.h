@@ -29,7 +29,7 @@ struct fy_agree {
 	unsigned still_rounds;
 	bool careful; /* counts cannot match somewhere */
 	bool frozen;  /* of a close: the program posts nothing any more */
-	int64_t pause, again_at;
+	int64_t resend_delay, again_at;
 	bool everybody;       /* all ranks have joined this agreement */
 	uint32_t finished;    /* how many agreements are over */
 	ferry_future *waiter; /* completed when this agreement is over; the helm's reference */

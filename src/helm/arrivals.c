@@ -35,34 +35,34 @@
 #define LOOK_ALL_STEPS 64u /* every so many steps all of them are */
 
 #define ANSWERS_WAIT 4u /* receives, the one of the call among them, before its answer leaves */
-#define EARLY_MAX 65536 /* a batch that is further ahead than this is not one of ours */
+#define AHEAD_MAX 65536 /* a batch that is further ahead than this is not one of ours */
 
 /* Batches that waited for this moment, in order. */
-static void dispatch_early(struct fy_progress *p, struct fy_channel *ch)
+static void dispatch_next_in_turn(struct fy_progress *p, struct fy_channel *ch)
 {
 	struct fy_peer *peer = fy_peer_of(ch);
-	while (peer->early && peer->early->seq == ch->in.seq) {
-		struct fy_slot *slot = peer->early;
+	while (peer->undispatched && peer->undispatched->seq == ch->in.seq) {
+		struct fy_slot *slot = peer->undispatched;
 		if (!fy_dispatch_batch(p, ch, slot))
 			return;
-		peer->early = slot->next;
-		p->arrivals.n--;
+		peer->undispatched = slot->next;
+		p->arrivals.n_undispatched--;
 		fy_receives_post(p, slot);
 		p->link.worked = true;
 	}
 }
 
 /* False: there is one of that number already. */
-static bool keep_early(struct fy_progress *p, struct fy_channel *ch, struct fy_slot *slot)
+static bool keep_undispatched(struct fy_progress *p, struct fy_channel *ch, struct fy_slot *slot)
 {
-	struct fy_slot **at = &fy_peer_of(ch)->early;
+	struct fy_slot **at = &fy_peer_of(ch)->undispatched;
 	while (*at && (int32_t)((*at)->seq - slot->seq) < 0)
 		at = &(*at)->next;
 	if (*at && (*at)->seq == slot->seq)
 		return false;
 	slot->next = *at;
 	*at = slot;
-	p->arrivals.n++;
+	p->arrivals.n_undispatched++;
 	return true;
 }
 
@@ -70,14 +70,14 @@ static bool keep_early(struct fy_progress *p, struct fy_channel *ch, struct fy_s
 static bool is_paused(const struct fy_channel *ch)
 {
 	struct fy_peer *peer = fy_peer_of(ch);
-	return peer->early && peer->early->seq == ch->in.seq;
+	return peer->undispatched && peer->undispatched->seq == ch->in.seq;
 }
 
 /* The first that is not here. */
 static uint32_t next_number(const struct fy_channel *ch)
 {
 	uint32_t seq = ch->in.seq;
-	for (const struct fy_slot *slot = fy_peer_of(ch)->early; slot && slot->seq == seq;
+	for (const struct fy_slot *slot = fy_peer_of(ch)->undispatched; slot && slot->seq == seq;
 	     slot = slot->next)
 		seq++;
 	return seq;
@@ -95,7 +95,7 @@ static void keep_homeless(struct fy_progress *p, struct fy_slot *slot)
 {
 	slot->next = p->arrivals.homeless;
 	p->arrivals.homeless = slot;
-	p->arrivals.n++;
+	p->arrivals.n_undispatched++;
 }
 
 /* A receive is complete. True: its buffer is free again. */
@@ -122,13 +122,13 @@ static bool arrived(struct fy_progress *p, struct fy_slot *slot)
 	int32_t ahead = ok ? (int32_t)(h->seq - ch->in.seq) : -1;
 	slot->begun = false;
 	/* its sender counted it, so it takes the place of the next one */
-	slot->bad = ahead < 0 || ahead > EARLY_MAX;
+	slot->bad = ahead < 0 || ahead > AHEAD_MAX;
 	slot->seq = slot->bad ? next_number(ch) : h->seq;
 	if (slot->seq == ch->in.seq && !is_paused(ch) && fy_dispatch_batch(p, ch, slot)) {
-		dispatch_early(p, ch);
+		dispatch_next_in_turn(p, ch);
 		return true;
 	}
-	if (keep_early(p, ch, slot))
+	if (keep_undispatched(p, ch, slot))
 		return false;
 	p->link.stats.malformed++;
 	return true;
@@ -193,7 +193,7 @@ static void find_homes(struct fy_progress *p)
 	p->arrivals.homeless = NULL;
 	while ((slot = list)) {
 		list = slot->next;
-		p->arrivals.n--;
+		p->arrivals.n_undispatched--;
 		if (arrived(p, slot))
 			fy_receives_post(p, slot);
 	}
@@ -205,6 +205,6 @@ void fy_arrivals_paused(struct fy_progress *p)
 	if (p->arrivals.homeless)
 		find_homes(p);
 	for (struct fy_channel *ch = p->link.all; ch; ch = ch->all_next)
-		if (fy_peer_of(ch)->early)
-			dispatch_early(p, ch);
+		if (fy_peer_of(ch)->undispatched)
+			dispatch_next_in_turn(p, ch);
 }

@@ -9,7 +9,7 @@ struct fy_progress;
 
 /* Batches that came and are not dispatched. */
 struct fy_arrivals {
-	unsigned n; /* batches that came before their turn, are paused, or homeless */
+	unsigned n_undispatched; /* batches that came before their turn, are paused, or homeless */
 	/* batches of ranks for whose channel there was no memory: again each step */
 	struct fy_slot *homeless;
 };

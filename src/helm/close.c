@@ -127,7 +127,7 @@ void fy_close_step(struct fy_progress *p)
 			!p->losses.n_telling || p->link.now - p->close.gave_up_at > TELL_TIME;
 		return;
 	}
-	if (p->agree.everybody && (fy_bulk_is_blocked(&p->bulk) || fy_credit_starved(&p->link)))
+	if (p->agree.everybody && (fy_bulk_lacks_budget(&p->bulk) || fy_credit_lacks(&p->link)))
 		fy_mail_drop(p);
 	if (p->close.drained && !p->close.byes)
 		begin_byes(p);

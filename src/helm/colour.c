@@ -19,7 +19,7 @@ void fy_colour_change(struct fy_progress *p)
 {
 	fy_replies_collect(p); /* of the colour up to now */
 	for (struct fy_lane *lane = p->lanes.active; lane; lane = lane->next)
-		lane->marks.fence = lane->marks.owed;
+		lane->marks.fence = lane->marks.agree;
 	p->link.counts.colour ^= 1;
 	fy_channel_new_colour(&p->link);
 }

@@ -74,7 +74,7 @@ static void charge(struct fy_progress *p, struct fy_channel *ch, ferry_message *
 	fy_tally_keep(p->link.engine, m);
 	m->holds.account = ch->credit.account;
 	m->holds.charge = fy_message_total(m) + FY_MESSAGE_CHARGE;
-	ch->credit.held += m->holds.charge;
+	ch->credit.unreturned += m->holds.charge;
 }
 
 /* The handler of a call has returned, and the view is still one. */

@@ -46,13 +46,13 @@
 
 /* A channel without room for a moment only (its receiver has not been scheduled, say) leaves the
  * record in the lane: moving it would cost a copy and hold up nobody less. One that stays so
- * (FY_STALL_MAX) is slow, and what is meant for it gets out of the others' way. */
-static bool stalled_for_long(struct fy_progress *p, struct fy_channel *ch)
+ * (FY_SLOW_AFTER) is slow, and what is meant for it gets out of the others' way. */
+static bool is_slow(struct fy_progress *p, struct fy_channel *ch)
 {
 	struct fy_peer *peer = fy_peer_of(ch);
-	if (!peer->queue.stalled_since)
-		peer->queue.stalled_since = p->link.now;
-	return p->link.now - peer->queue.stalled_since >= FY_STALL_MAX;
+	if (!peer->queue.no_room_since)
+		peer->queue.no_room_since = p->link.now;
+	return p->link.now - peer->queue.no_room_since >= FY_SLOW_AFTER;
 }
 
 /* Whatever is not a plain post with room. False: it must stay in the lane. */
@@ -71,10 +71,10 @@ static bool take_slow(struct fy_progress *p, const struct fy_record *r, uint32_t
 	else
 		p->link.stats.posts++;
 	if (!fy_peer_of(ch)->queue.first && fy_put_record(p, ch, r, stream) == FY_PUT_DONE) {
-		fy_peer_of(ch)->queue.stalled_since = 0;
+		fy_peer_of(ch)->queue.no_room_since = 0;
 		return true;
 	}
-	if ((fy_peer_of(ch)->queue.first || stalled_for_long(p, ch)) &&
+	if ((fy_peer_of(ch)->queue.first || is_slow(p, ch)) &&
 	    fy_queued_add(p, ch, r, size, stream, false))
 		return true;
 	if (fy_record_kind(r) == FY_KIND_CALL)
@@ -214,7 +214,7 @@ static uint64_t drain_lane(struct fy_progress *p, struct fy_lane *lane)
 		tag = fy_record_tag(p->link.counts.colour ^ 1);
 		end = lane->marks.fence;
 	}
-	lane->turn.stuck = false;
+	lane->turn.lacks_room = false;
 	if (end - head > TURN_BYTES)
 		end = head + TURN_BYTES;
 	while (head < end) {
@@ -230,7 +230,7 @@ static uint64_t drain_lane(struct fy_progress *p, struct fy_lane *lane)
 		}
 		uint32_t size = fy_record_size(r->size_flags);
 		if (!take_slow(p, r, size, tag)) {
-			p->drain.broke_off = lane->turn.stuck = true;
+			p->drain.broke_off = lane->turn.lacks_room = true;
 			break;
 		}
 		head += size;
@@ -253,9 +253,9 @@ static bool answers_matter(struct fy_progress *p)
 /* Its producer sleeps for want of room, or did lately. */
 static bool floods(struct fy_progress *p, struct fy_lane *lane)
 {
-	if (fy_load_relaxed_32(&lane->sleep.waiting)) {
+	if (fy_load_relaxed_32(&lane->sleep.wants_room)) {
 		lane->turn.flooded_at = p->link.now;
-		p->drain.flooded = true;
+		p->drain.a_lane_floods = true;
 	}
 	return lane->turn.flooded_at && p->link.now - lane->turn.flooded_at < FLOOD_LASTS;
 }
@@ -296,7 +296,7 @@ static uint64_t drain_round(struct fy_progress *p, bool give_way, struct fy_lane
 		lane->turn.idle_sleeps = 0;
 		bool flood = floods(p, lane) && give_way;
 		if (flood && drained) {
-			lane->turn.stuck = false; /* for all we know */
+			lane->turn.lacks_room = false; /* for all we know */
 			continue;
 		}
 		uint64_t moved = drain_lane(p, lane);
@@ -319,13 +319,13 @@ void fy_drain_step(struct fy_progress *p)
 	uint64_t all = 0, moved;
 	/* an agreement waits for the floods, too */
 	bool give_way = !p->agree.kind && answers_matter(p);
-	p->drain.broke_off = p->drain.flooded = false;
+	p->drain.broke_off = p->drain.a_lane_floods = false;
 	if (fy_load_relaxed_ptr(&p->link.engine->inboxes.lanes.head))
 		fy_lanes_list(p);
 	do {
 		moved = drain_round(p, give_way, &refused);
 		all += moved;
 	} while (moved && !p->drain.broke_off &&
-	         all < (give_way && p->drain.flooded ? DRAIN_BESIDE : DRAIN_BYTES));
+	         all < (give_way && p->drain.a_lane_floods ? DRAIN_BESIDE : DRAIN_BYTES));
 	fy_lanes_turn_to(p, refused);
 }

@@ -11,7 +11,7 @@ struct fy_progress;
 struct fy_drain {
 	/* a lane kept a record in the last step because there was no room for it */
 	bool broke_off;
-	bool flooded;       /* likewise: a lane's producer slept because there was no room in it */
+	bool a_lane_floods; /* likewise: a lane's producer slept because there was no room in it */
 	int64_t awaited_at; /* when an answer was last waited for, as far as the drain saw it */
 };
 

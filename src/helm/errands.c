@@ -81,7 +81,7 @@ bool fy_errands_copy_stats(struct fy_progress *p, struct fy_command *c)
 {
 	ferry_stats *s = c->arg;
 	*s = p->link.stats;
-	s->memory_held = fy_bulk_held(&p->bulk);
+	s->memory_held = fy_bulk_holds(&p->bulk);
 	return true;
 }
 

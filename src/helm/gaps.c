@@ -50,7 +50,7 @@ void fy_gaps_suspect(struct fy_progress *p, const struct fy_slot *slot)
 static bool is_missing(const struct fy_channel *ch)
 {
 	struct fy_peer *peer = fy_peer_of(ch);
-	return peer->early && peer->early->seq != ch->in.seq;
+	return peer->undispatched && peer->undispatched->seq != ch->in.seq;
 }
 
 void fy_gaps_look(struct fy_progress *p)
@@ -63,7 +63,8 @@ void fy_gaps_look(struct fy_progress *p)
 			continue;
 		/* Behind a goodbye nothing comes: that it does not come itself is seen by
 		 * the time. */
-		bool bye = p->close.byes && ch->bye.sent && !ch->bye.seen && !fy_peer_of(ch)->early;
+		bool bye = p->close.byes && ch->bye.sent && !ch->bye.seen &&
+		           !fy_peer_of(ch)->undispatched;
 		bool again = fy_peer_of(ch)->gap.seen && fy_peer_of(ch)->gap.at == ch->in.seq;
 		fy_peer_of(ch)->gap.seen = bye || is_missing(ch);
 		fy_peer_of(ch)->gap.at = ch->in.seq;

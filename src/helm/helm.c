@@ -15,12 +15,12 @@
 #include "shared/engine.h"
 #include "shared/wake.h"
 
-enum { HELM_FREE, HELM_HELD, HELM_WANTED };
+enum { HELM_FREE, HELM_TAKEN, HELM_WANTED };
 
 bool fy_helm_try(ferry *engine)
 {
 	return fy_load_relaxed_32(&engine->at_helm.word) == HELM_FREE &&
-	       fy_cas_32(&engine->at_helm.word, HELM_FREE, HELM_HELD);
+	       fy_cas_32(&engine->at_helm.word, HELM_FREE, HELM_TAKEN);
 }
 
 void fy_helm_take(ferry *engine)

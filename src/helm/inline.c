@@ -54,7 +54,7 @@ void fy_inline_keep_view(ferry_message *view)
 	struct fy_channel *ch = p->link.channels[view->source];
 	view->holds.account = ch->credit.account;
 	view->holds.charge = view->nbytes + FY_MESSAGE_CHARGE;
-	ch->credit.held += view->holds.charge;
+	ch->credit.unreturned += view->holds.charge;
 	fy_tally_keep(p->link.engine, view);
 	fy_engine_retain(view->engine);
 	p->inside.view = NULL; /* a new one is made before the next message */

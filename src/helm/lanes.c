@@ -82,7 +82,7 @@ static bool has_more(struct fy_progress *p, bool stuck_ones)
 	    fy_inbox_any(&p->link.engine->inboxes.replies) || p->replies.first)
 		return true;
 	for (struct fy_lane *lane = p->lanes.active; lane; lane = lane->next)
-		if ((stuck_ones || !lane->turn.stuck) && fy_lane_has_work(lane))
+		if ((stuck_ones || !lane->turn.lacks_room) && fy_lane_has_work(lane))
 			return true;
 	return false;
 }
@@ -105,7 +105,7 @@ void fy_lanes_forget(struct fy_progress *p, struct fy_lane *lane)
 	while (*at != lane)
 		at = &(*at)->all_next;
 	*at = lane->all_next;
-	fy_store_release_32(&lane->life.gone, 1);
+	fy_store_release_32(&lane->life.let_go, 1);
 	fy_lane_release(lane);
 }
 
@@ -141,7 +141,7 @@ void fy_lanes_mark(struct fy_progress *p)
 {
 	fy_lanes_list(p);
 	for (struct fy_lane *lane = p->lanes.active; lane; lane = lane->next)
-		lane->marks.owed = fy_load_acquire_64(&lane->tail);
+		lane->marks.agree = fy_load_acquire_64(&lane->tail);
 }
 
 /* What was posted before the agreement began, and by handlers of that colour that had returned, has
@@ -150,7 +150,7 @@ bool fy_lanes_are_drained(struct fy_progress *p, unsigned colour)
 {
 	fy_lanes_list(p);
 	for (struct fy_lane *lane = p->lanes.active; lane; lane = lane->next)
-		if ((int64_t)(lane->head - lane->marks.owed) < 0 ||
+		if ((int64_t)(lane->head - lane->marks.agree) < 0 ||
 		    (int64_t)(lane->head - fy_load_acquire_64(&lane->handler_end[colour])) < 0)
 			return false;
 	return true;
@@ -180,7 +180,7 @@ void fy_lanes_abandon(struct fy_progress *p, int status)
 		struct fy_lane *lane = p->lanes.all;
 		abandon_lane(p, lane, status);
 		p->lanes.all = lane->all_next;
-		fy_store_release_32(&lane->life.gone, 1);
+		fy_store_release_32(&lane->life.let_go, 1);
 		fy_lane_nudge(lane);
 		fy_lane_release(lane);
 	}

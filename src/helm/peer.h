@@ -15,8 +15,8 @@ struct fy_slot;
 
 /* All that this rank knows of a peer: its channel, its large messages, what waits for them. */
 struct fy_peer {
-	struct fy_pair pair;   /* and its channel */
-	struct fy_slot *early; /* batches that came before their turn, or are paused */
+	struct fy_pair pair;          /* and its channel */
+	struct fy_slot *undispatched; /* batches that came before their turn, or are paused */
 	struct fy_queue queue;
 	struct fy_owed owed;
 	struct fy_gap gap;

@@ -62,7 +62,7 @@ int64_t fy_policy_sleep_time(struct fy_progress *p)
 	bool under_way = fy_policy_is_under_way(p);
 	bool awaited = p->link.calls.open || p->drain.broke_off || p->link.n_pending ||
 	               p->link.n_streams || p->queues.first ||
-	               p->arrivals.n; /* which may wait for memory */
+	               p->arrivals.n_undispatched; /* which may wait for memory */
 	bool agreeing = p->agree.kind || p->close.begun;
 	int64_t sleep_max = p->link.options->sleep_max ? p->link.options->sleep_max : FERRY_US(1);
 	int64_t t;
@@ -86,7 +86,7 @@ int64_t fy_policy_sleep_time(struct fy_progress *p)
 		t = fy_policy_at_most(t, FY_SLEEP_AWAITED);
 	if (p->drain.broke_off)
 		/* then what waits for room moves out of the others' way */
-		t = fy_policy_at_most(t, FY_STALL_MAX / 2);
+		t = fy_policy_at_most(t, FY_SLOW_AFTER / 2);
 	if (p->timers.n)
 		t = fy_policy_at_most(t, p->timers.heap[0].when - p->link.now);
 	if (fy_load_relaxed_64(&p->link.engine->mailbox.bytes) &&

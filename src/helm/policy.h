@@ -12,7 +12,7 @@ struct fy_progress;
 #define FY_SLEEP_AWAITED FERRY_US(50) /* an answer from another host is waited for */
 
 /* a record without room waits in its lane for so long, then in its channel's queue */
-#define FY_STALL_MAX FERRY_MS(1)
+#define FY_SLOW_AFTER FERRY_MS(1)
 
 /* What the policy looks at and has chosen: how long to spin, yield and sleep. */
 struct fy_pace {

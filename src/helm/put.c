@@ -90,7 +90,7 @@ static enum fy_put put_inline(struct fy_progress *p, struct fy_channel *ch,
 		return FY_PUT_NO_ROOM;
 	struct fy_record *r = fy_channel_reserve(&p->link, ch, size);
 	struct fy_stream_out *s = fy_stream_out_find(&p->link, ch, o->stream & FY_STREAM, false);
-	if (!r || (s && !fy_stream_out_room(ch, s)))
+	if (!r || (s && !fy_stream_out_reserve(ch, s)))
 		return FY_PUT_NO_ROOM;
 	uint64_t id = o->kind == FY_KIND_CALL ? fy_call_open(&p->link, o->future, ch->rank) : 0;
 	if (o->kind == FY_KIND_CALL && !id)

@@ -47,18 +47,18 @@ void fy_queued_fail(struct fy_progress *p, struct fy_channel *ch, int status, co
 static void raise_full(struct fy_progress *p, struct fy_channel *ch)
 {
 	struct fy_peer *peer = fy_peer_of(ch);
-	if (peer->queue.full)
+	if (peer->queue.full_raised)
 		return;
-	peer->queue.full = true;
+	peer->queue.full_raised = true;
 	fy_store_release_8(&p->link.engine->full[ch->rank], 1);
 }
 
 static void lower_full(struct fy_progress *p, struct fy_channel *ch)
 {
 	struct fy_peer *peer = fy_peer_of(ch);
-	if (!peer->queue.full)
+	if (!peer->queue.full_raised)
 		return;
-	peer->queue.full = false;
+	peer->queue.full_raised = false;
 	fy_store_release_8(&p->link.engine->full[ch->rank], 0);
 	fy_room_tell(&p->link.engine->room);
 }
@@ -67,14 +67,14 @@ static struct fy_queued *queue_block(struct fy_channel *ch, uint32_t size)
 {
 	struct fy_peer *peer = fy_peer_of(ch);
 	struct fy_queued *q = peer->queue.last;
-	if (q && q->room - q->to >= size)
+	if (q && q->capacity - q->to >= size)
 		return q;
 	q = aligned_alloc(FY_CACHE_LINE, sizeof *q + QUEUE_BLOCK + FY_CACHE_LINE);
 	if (!q)
 		return NULL;
 	q->next = NULL;
 	q->from = q->to = 0;
-	q->room = QUEUE_BLOCK;
+	q->capacity = QUEUE_BLOCK;
 	fy_list_append(peer->queue.first, peer->queue.last, q);
 	ch->has_queue = true;
 	return q;

@@ -16,8 +16,8 @@ struct fy_record;
 struct fy_queue {
 	struct fy_queued *first, *last;
 	size_t bytes;          /* bytes in it */
-	int64_t stalled_since; /* when a record first found no room, since one last did; 0: none */
-	bool full;             /* engine->full is raised */
+	int64_t no_room_since; /* when a record first found no room, since one last did; 0: none */
+	bool full_raised;      /* engine->full is raised */
 	bool listed;           /* on progress->queues */
 	struct fy_channel *next;
 };
@@ -31,7 +31,7 @@ struct fy_queues {
 
 struct fy_queued { /* records in lane form that wait in a channel */
 	struct fy_queued *next;
-	uint32_t from, to, room;
+	uint32_t from, to, capacity;
 	FY_ALIGNED char bytes[];
 };
 void fy_queued_fail(struct fy_progress *p, struct fy_channel *ch, int status, const char *detail);

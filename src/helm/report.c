@@ -188,7 +188,7 @@ static void put_channels(struct fy_progress *p, struct text *t,
 static bool holds_posts_back(const struct fy_progress *p, const struct fy_channel *ch)
 {
 	struct fy_peer *peer = fy_peer_of(ch);
-	return peer->queue.first || (p->drain.broke_off && peer->queue.stalled_since);
+	return peer->queue.first || (p->drain.broke_off && peer->queue.no_room_since);
 }
 
 static bool has_not_confirmed(const struct fy_progress *p, const struct fy_channel *ch)
@@ -206,7 +206,7 @@ static bool owes_grant(const struct fy_progress *p, const struct fy_channel *ch)
 {
 	struct fy_outbounds *outs = fy_pair_out(ch);
 	(void)p;
-	return outs->asked || outs->active;
+	return outs->ungranted || outs->active;
 }
 
 static bool sends_large(const struct fy_progress *p, const struct fy_channel *ch)
@@ -263,14 +263,14 @@ static void put_retained(struct fy_progress *p, struct text *t)
 		     tally = tally->next) {
 			const struct fy_handler *h = fy_handlers_find(p, tally->op);
 			uint64_t freed = fy_load_acquire_64(&tally->freed);
-			uint64_t asked = tally->asked - fy_load_acquire_64(&tally->answered);
+			uint64_t asked = tally->n_requests - fy_load_acquire_64(&tally->answered);
 			uint64_t elsewhere = tally->unread;
 			if (h && h->where)
 				elsewhere +=
 					fy_load_acquire_32((uint32_t *)(uintptr_t)&h->refs) - 1;
-			if (tally->kept - freed <= elsewhere || ++named > NAMED)
+			if (tally->n_received - freed <= elsewhere || ++named > NAMED)
 				continue;
-			uint64_t n = tally->kept - freed - elsewhere;
+			uint64_t n = tally->n_received - freed - elsewhere;
 			begin(t);
 			put(t, "%llu message%s of ", (unsigned long long)n, plural(n));
 			put_op(t, tally->op);

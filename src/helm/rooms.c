@@ -34,8 +34,9 @@ void fy_rooms_step(struct fy_progress *p)
 	for (ferry_future **at = &p->rooms.first; *at;) {
 		ferry_future *f = *at;
 		struct fy_channel *ch = p->link.channels[f->id];
-		bool full = fy_room_bodies_full(&p->link.engine->room, (int)f->id) ||
-		            (ch && (fy_peer_of(ch)->queue.full || fy_peer_of(ch)->queue.first));
+		bool full =
+			fy_room_bodies_full(&p->link.engine->room, (int)f->id) ||
+			(ch && (fy_peer_of(ch)->queue.full_raised || fy_peer_of(ch)->queue.first));
 		if (full && !(ch && ch->gone)) {
 			at = &f->next;
 			continue;

@@ -54,14 +54,14 @@ bool fy_step_once(struct fy_progress *p, bool user_code)
 	if (fy_load_relaxed_ptr(&engine->inboxes.tasks.head) || p->link.tasks.first)
 		fy_inline_run_tasks(p);
 	fy_arrivals_look(p);
-	if (p->arrivals.n)
+	if (p->arrivals.n_undispatched)
 		fy_arrivals_paused(p);
 	if (fy_unlikely(p->gaps.n_failed))
 		fy_gaps_look(p);
 	if (fy_load_relaxed_64(&engine->mailbox.bytes))
 		fy_mail_look(p);
 	/* what floods left comes behind who has an answer */
-	if (p->drain.flooded && p->link.wakes.count)
+	if (p->drain.a_lane_floods && p->link.wakes.count)
 		fy_wakes_send_all(&p->link.wakes);
 	fy_replies_step(p);
 	if (p->queues.first)

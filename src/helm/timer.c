@@ -56,17 +56,17 @@ static void sweep(struct fy_progress *p)
 
 static bool make_room(struct fy_progress *p)
 {
-	if (p->timers.n < p->timers.room)
+	if (p->timers.n < p->timers.capacity)
 		return true;
 	sweep(p);
-	if (p->timers.room && p->timers.n <= p->timers.room / 2)
+	if (p->timers.capacity && p->timers.n <= p->timers.capacity / 2)
 		return true;
-	size_t room = p->timers.room ? 2 * p->timers.room : 64;
+	size_t room = p->timers.capacity ? 2 * p->timers.capacity : 64;
 	struct fy_timer *t = realloc(p->timers.heap, room * sizeof *t);
 	if (!t)
-		return p->timers.n < p->timers.room;
+		return p->timers.n < p->timers.capacity;
 	p->timers.heap = t;
-	p->timers.room = room;
+	p->timers.capacity = room;
 	return true;
 }
 
@@ -104,5 +104,5 @@ void fy_timer_free(struct fy_progress *p)
 		ferry_future_release(p->timers.heap[i].future);
 	free(p->timers.heap);
 	p->timers.heap = NULL;
-	p->timers.n = p->timers.room = 0;
+	p->timers.n = p->timers.capacity = 0;
 }

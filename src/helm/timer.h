@@ -12,7 +12,7 @@ struct fy_progress;
 /* Deadlines: a heap. */
 struct fy_timers {
 	struct fy_timer *heap; /* a heap */
-	size_t n, room;
+	size_t n, capacity;
 };
 
 struct fy_timer {

@@ -33,7 +33,7 @@
 
 #define ACK_AGE_MAX 8u /* steps that an owed acknowledgement waits while there is other work */
 /* a port that refuses sends for so long will not take them any more */
-#define REFUSALS_LAST FERRY_S(1)
+#define SEND_RETRY_MAX FERRY_S(1)
 
 void fy_channel_mark(struct fy_link *link, struct fy_channel *ch)
 {
@@ -156,12 +156,12 @@ static void stamped_and_gone(struct fy_channel *ch, const struct fy_batch *b)
 }
 
 /* Nothing was started, so no number was given away: the same batch is tried again, for a while. */
-static void send_refused(struct fy_link *link, struct fy_channel *ch)
+static void send_not_started(struct fy_link *link, struct fy_channel *ch)
 {
 	char why[256];
-	if (!ch->out.refusals++)
-		ch->out.refused_since = link->now;
-	else if (link->now - ch->out.refused_since > REFUSALS_LAST) {
+	if (!ch->out.failed_starts++)
+		ch->out.start_fails_since = link->now;
+	else if (link->now - ch->out.start_fails_since > SEND_RETRY_MAX) {
 		snprintf(why, sizeof why, "MPI takes no batch to rank %d any more: %s", ch->rank,
 		         link->port->ops->error(link->port));
 		fy_channel_break(link, ch, FERRY_EMPI, why);
@@ -174,11 +174,11 @@ static bool send_first_ready(struct fy_link *link, struct fy_channel *ch)
 	stamp(link, ch, b);
 	if (link->port->ops->send(link->port, ch->rank, FY_TAG_BATCH, b->bytes, b->fill,
 	                          &b->request) != 0) {
-		send_refused(link, ch);
+		send_not_started(link, ch);
 		return false;
 	}
 	stamped_and_gone(ch, b);
-	ch->out.refusals = 0;
+	ch->out.failed_starts = 0;
 	fy_list_drop(ch->out.ready, ch->out.ready_last);
 	ch->out.n_ready--;
 	b->next = NULL;
@@ -228,7 +228,7 @@ void fy_channel_send_full(struct fy_link *link, struct fy_channel *ch)
 {
 	if (ch->out.n_flight >= FLIGHT_MAX)
 		fy_channel_test_flight(link, ch);
-	while (ch->out.ready && ch->out.n_flight < FLIGHT_MAX && !ch->out.refusals &&
+	while (ch->out.ready && ch->out.n_flight < FLIGHT_MAX && !ch->out.failed_starts &&
 	       send_first_ready(link, ch))
 		;
 }

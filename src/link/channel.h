@@ -31,9 +31,9 @@ struct fy_channel_out {
 	unsigned n_flight;
 	/* MPI failed to send it, and its bytes say why: the peer is gone at the end of the step */
 	struct fy_batch *unsent;
-	uint32_t seq;      /* of the next batch */
-	unsigned refusals; /* sends that the port refused in a row */
-	int64_t refused_since;
+	uint32_t seq;           /* of the next batch */
+	unsigned failed_starts; /* sends that the port refused in a row */
+	int64_t start_fails_since;
 };
 
 /* The next batch, whether its acceptance is to be told, and batches that were not believed. */

@@ -69,12 +69,12 @@ void fy_credit_spend(struct fy_channel *ch, uint32_t size)
 
 uint64_t fy_credit_limit(const struct fy_channel *ch)
 {
-	uint64_t now = ch->credit.spent_in + ch->credit.window - ch->credit.held;
+	uint64_t now = ch->credit.spent_in + ch->credit.window - ch->credit.unreturned;
 	return now > ch->credit.limit_sent ? now : ch->credit.limit_sent;
 }
 
 /* A peer waits for credit, and there is none to give until something is read. */
-bool fy_credit_starved(const struct fy_link *link)
+bool fy_credit_lacks(const struct fy_link *link)
 {
 	for (const struct fy_channel *ch = link->all; ch; ch = ch->all_next)
 		if (ch->credit.peer_hungry && fy_credit_limit(ch) == ch->credit.limit_sent)
@@ -94,7 +94,7 @@ static void owe_limit(struct fy_link *link, struct fy_channel *ch)
 
 void fy_credit_returned(struct fy_link *link, struct fy_channel *ch, uint64_t bytes)
 {
-	ch->credit.held -= bytes;
+	ch->credit.unreturned -= bytes;
 	owe_limit(link, ch);
 }
 

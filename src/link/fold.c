@@ -109,7 +109,7 @@ int fy_fold_read(ferry *engine, uint32_t op, const char *bytes, size_t nbytes,
 	ferry_message *m = fy_message_new(engine, op, body);
 	if (!m)
 		return FERRY_ENOMEM;
-	if (fy_message_room_for(m, count)) {
+	if (fy_message_reserve_attachments(m, count)) {
 		fy_message_free(m);
 		return FERRY_ENOMEM;
 	}

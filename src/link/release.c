@@ -22,7 +22,7 @@
 
 void fy_release_body(struct fy_link *link, int rank, ferry_message *m)
 {
-	size_t held = fy_message_held(m);
+	size_t held = fy_message_long_bytes(m);
 	fy_release_message(link, m);
 	if (!held)
 		return;

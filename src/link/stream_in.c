@@ -21,10 +21,10 @@ bool fy_stream_in_put_acks(struct fy_link *link, struct fy_channel *ch)
 {
 	for (struct fy_stream_in **at = &ch->streams_in; *at;) {
 		struct fy_stream_in *s = *at;
-		struct fy_ack_stream ack = { s->stream, s->owed };
-		if (s->owed && !fy_control_put(link, ch, FY_OP_ACK_STREAM, &ack, sizeof ack))
+		struct fy_ack_stream ack = { s->stream, s->unacked };
+		if (s->unacked && !fy_control_put(link, ch, FY_OP_ACK_STREAM, &ack, sizeof ack))
 			return false;
-		s->owed = 0;
+		s->unacked = 0;
 		if (s->first) {
 			at = &s->next;
 		} else {
@@ -71,7 +71,7 @@ struct fy_held *fy_stream_in_hold(struct fy_link *link, struct fy_channel *ch, u
 
 void fy_stream_in_owe_ack(struct fy_link *link, struct fy_channel *ch, struct fy_stream_in *s)
 {
-	s->owed++;
+	s->unacked++;
 	ch->stream_ack_owed = true;
 	fy_channel_owe(link, ch);
 }

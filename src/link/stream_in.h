@@ -15,7 +15,7 @@ struct fy_held;
 struct fy_stream_in {
 	struct fy_stream_in *next;
 	uint32_t stream;
-	uint32_t owed; /* delivered and not yet acknowledged */
+	uint32_t unacked; /* delivered and not yet acknowledged */
 	struct fy_held *first, *last;
 	struct fy_channel *ch;
 	/* on link->released: the first of it may have become ready */

@@ -19,7 +19,7 @@
 #include "link/pending.h"
 #include "wire/bodies.h"
 
-bool fy_stream_out_room(struct fy_channel *ch, struct fy_stream_out *s)
+bool fy_stream_out_reserve(struct fy_channel *ch, struct fy_stream_out *s)
 {
 	struct fy_run *run = s->runs_last;
 	uint64_t place = fy_channel_place(ch);

@@ -43,7 +43,7 @@ void fy_stream_out_fail(struct fy_link *link, struct fy_channel *ch, uint32_t st
 struct fy_stream_out *fy_stream_out_find(struct fy_link *link, struct fy_channel *ch,
                                          uint32_t stream, bool create);
 /* The next record of the open batch is to be counted: is there memory for that? */
-bool fy_stream_out_room(struct fy_channel *ch, struct fy_stream_out *s);
+bool fy_stream_out_reserve(struct fy_channel *ch, struct fy_stream_out *s);
 /* It was put there. */
 static inline void fy_stream_out_count(struct fy_stream_out *s)
 {

@@ -39,7 +39,7 @@
 #include "mpi/starts.h"
 #include "shared/engine.h"
 
-static void collective_done(struct fy_mpi_starts *s, const struct fy_waiting *w,
+static void collective_done(struct fy_mpi_starts *s, const struct fy_completion *w,
                             const MPI_Status *mpi, int code)
 {
 	if (mpi)
@@ -147,8 +147,8 @@ static void drop_check(struct fy_mpi_starts *s)
 	free(c);
 }
 
-static void check_done(struct fy_mpi_starts *s, const struct fy_waiting *w, const MPI_Status *mpi,
-                       int code)
+static void check_done(struct fy_mpi_starts *s, const struct fy_completion *w,
+                       const MPI_Status *mpi, int code)
 {
 	struct fy_comparison *c = w->arg;
 	if (!mpi)
@@ -168,7 +168,7 @@ static void check_done(struct fy_mpi_starts *s, const struct fy_waiting *w, cons
 /* False: no memory, again later. */
 static bool compare(struct fy_mpi_starts *s, struct fy_comparison *c)
 {
-	struct fy_waiting w = { .done = check_done, .arg = c, .what = c->start.what };
+	struct fy_completion w = { .done = check_done, .arg = c, .what = c->start.what };
 	MPI_Request request = MPI_REQUEST_NULL;
 	MPI_Status none = { 0 };
 	if (!fy_requests_reserve(&s->requests, 1))

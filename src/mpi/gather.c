@@ -67,7 +67,7 @@ static void gather_finish(struct fy_mpi_starts *s, struct fy_gather *g)
 	free(g);
 }
 
-static void part_done(struct fy_mpi_starts *s, const struct fy_waiting *w, const MPI_Status *mpi,
+static void part_done(struct fy_mpi_starts *s, const struct fy_completion *w, const MPI_Status *mpi,
                       int code)
 {
 	struct fy_gather *g = w->arg;
@@ -99,7 +99,8 @@ static bool gather_room(struct fy_mpi_starts *s, struct fy_gather *g)
 	size_t size = (size_t)s->starts.engine->size;
 	ferry_message *m = fy_message_new(s->starts.engine, 0, 0);
 	g->message = m;
-	if (!m || fy_message_room_for(m, size) || !fy_requests_reserve(&s->requests, size))
+	if (!m || fy_message_reserve_attachments(m, size) ||
+	    !fy_requests_reserve(&s->requests, size))
 		return false;
 	m->flags = FY_MESSAGE_RECEIVED;
 	m->source = s->starts.engine->rank;
@@ -110,7 +111,7 @@ static bool gather_room(struct fy_mpi_starts *s, struct fy_gather *g)
 		if (!data)
 			return false;
 		*a = (struct fy_attachment){ .data = data, .nbytes = g->lengths[i], .owned = true };
-		given += fy_block_room(s->starts.engine, g->lengths[i]);
+		given += fy_block_size(s->starts.engine, g->lengths[i]);
 	}
 	return true;
 }
@@ -181,8 +182,8 @@ static void ask_for_parts(struct fy_mpi_starts *s, struct fy_gather *g)
 	send_word(s, g, &no, true);
 }
 
-static void lengths_done(struct fy_mpi_starts *s, const struct fy_waiting *w, const MPI_Status *mpi,
-                         int code)
+static void lengths_done(struct fy_mpi_starts *s, const struct fy_completion *w,
+                         const MPI_Status *mpi, int code)
 {
 	static const int failed = FERRY_EMPI;
 	struct fy_gather *g = w->arg;
@@ -207,7 +208,7 @@ static bool send_part(struct fy_mpi_starts *s, struct fy_gather *g)
 	return true;
 }
 
-static void word_done(struct fy_mpi_starts *s, const struct fy_waiting *w, const MPI_Status *mpi,
+static void word_done(struct fy_mpi_starts *s, const struct fy_completion *w, const MPI_Status *mpi,
                       int code)
 {
 	struct fy_gather *g = w->arg;
@@ -288,7 +289,7 @@ void fy_gather_abandon(struct fy_mpi_starts *s)
 {
 	while (s->unsent) {
 		struct fy_gather *g = s->unsent;
-		const struct fy_waiting w = { .arg = g };
+		const struct fy_completion w = { .arg = g };
 		s->unsent = g->next;
 		part_done(s, &w, NULL, MPI_SUCCESS);
 	}

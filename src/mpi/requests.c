@@ -137,7 +137,7 @@ static void cancel_given_up(struct fy_request_block *b, bool all)
 {
 	b->look = false;
 	for (unsigned i = 0; i < b->n; i++) {
-		struct fy_waiting *w = &b->waiting[i];
+		struct fy_completion *w = &b->waiting[i];
 		if (w->what == FY_START_RECV && !w->cancelled &&
 		    (all ||
 		     (w->future && fy_load_acquire_32(&w->future->state) & FY_FUTURE_CLAIMED)))
@@ -160,7 +160,7 @@ struct found {
 	int n;
 	int indices[BLOCK];
 	MPI_Status statuses[BLOCK];
-	struct fy_waiting waiting[BLOCK];
+	struct fy_completion waiting[BLOCK];
 };
 
 /*
@@ -233,7 +233,7 @@ static void visit_whole(struct fy_requests *r, struct fy_mpi_starts *s, struct f
 	for (int i = 0; i < f->n; i++)
 		r->n_receives -= b->waiting[i].what == FY_START_RECV;
 	for (int i = 0; i < f->n; i++) {
-		const struct fy_waiting *w = &b->waiting[f->indices[i]];
+		const struct fy_completion *w = &b->waiting[f->indices[i]];
 		w->done(s, w, &f->statuses[i], code_of(class, &f->statuses[i]));
 	}
 	spare(r, b);
@@ -243,7 +243,7 @@ static void visit_some(struct fy_requests *r, struct fy_mpi_starts *s, struct fy
                        int class, struct found *f)
 {
 	for (int i = 0; i < f->n; i++) {
-		struct fy_waiting *w = &b->waiting[f->indices[i]];
+		struct fy_completion *w = &b->waiting[f->indices[i]];
 		f->waiting[i] = *w;
 		r->n_receives -= w->what == FY_START_RECV;
 		w->done = NULL;

@@ -15,15 +15,15 @@
 #include "mpi/start.h"
 
 struct fy_mpi_starts;
-struct fy_waiting;
+struct fy_completion;
 
 /* `status` NULL: never, the engine ends and MPI keeps the request. `code`: MPI's. The future's
  * reference goes over to it. It may add requests. */
-typedef void fy_request_done(struct fy_mpi_starts *s, const struct fy_waiting *waiting,
+typedef void fy_request_done(struct fy_mpi_starts *s, const struct fy_completion *waiting,
                              const MPI_Status *status, int code);
 
 /* What is to happen once a request is done. */
-struct fy_waiting {
+struct fy_completion {
 	fy_request_done *done;
 	ferry_future *future; /* or NULL */
 	void *arg;
@@ -40,7 +40,7 @@ struct fy_request_block {
 	bool look;  /* futures of receives may have been given up since the last visit */
 	bool mixed; /* something in it is or was no send */
 	MPI_Request requests[FY_BLOCK_REQUESTS];
-	struct fy_waiting waiting[FY_BLOCK_REQUESTS];
+	struct fy_completion waiting[FY_BLOCK_REQUESTS];
 };
 
 struct fy_requests {
@@ -64,15 +64,15 @@ void fy_requests_append(struct fy_requests *r);
 /* Takes the request over; room must have been reserved. What is to happen is completed in its
  * place by the caller: a copy of what was just written would wait for all stores before it, MPI's
  * among them. */
-static inline struct fy_waiting *fy_requests_add(struct fy_requests *r, MPI_Request request,
-                                                 fy_request_done *done, uint32_t what)
+static inline struct fy_completion *fy_requests_add(struct fy_requests *r, MPI_Request request,
+                                                    fy_request_done *done, uint32_t what)
 {
 	if (!r->last || r->last->n == FY_BLOCK_REQUESTS)
 		fy_requests_append(r);
 	struct fy_request_block *b = r->last;
-	struct fy_waiting *w = &b->waiting[b->n];
+	struct fy_completion *w = &b->waiting[b->n];
 	b->requests[b->n++] = request;
-	*w = (struct fy_waiting){ .done = done, .what = what };
+	*w = (struct fy_completion){ .done = done, .what = what };
 	r->n++;
 	if (what != FY_START_SEND) {
 		b->mixed = true;

@@ -36,7 +36,7 @@ static void finish(struct fy_mpi_starts *s, struct fy_sendrecv *both)
 	free(both);
 }
 
-static void note_received(struct fy_sendrecv *both, const struct fy_waiting *w,
+static void note_received(struct fy_sendrecv *both, const struct fy_completion *w,
                           const MPI_Status *mpi, int code)
 {
 	both->status = *mpi;
@@ -45,7 +45,7 @@ static void note_received(struct fy_sendrecv *both, const struct fy_waiting *w,
 		MPI_Test_cancelled(mpi, &both->cancelled);
 }
 
-static void half_done(struct fy_mpi_starts *s, const struct fy_waiting *w, const MPI_Status *mpi,
+static void half_done(struct fy_mpi_starts *s, const struct fy_completion *w, const MPI_Status *mpi,
                       int code)
 {
 	struct fy_sendrecv *both = w->arg;
@@ -65,7 +65,7 @@ static void await(struct fy_requests *requests, struct fy_sendrecv *both, MPI_Re
 {
 	if (request == MPI_REQUEST_NULL)
 		return;
-	struct fy_waiting *w = fy_requests_add(requests, request, half_done, what);
+	struct fy_completion *w = fy_requests_add(requests, request, half_done, what);
 	w->arg = both;
 	if (what == FY_START_RECV)
 		/* looked at, to cancel it; the reference is that of both */

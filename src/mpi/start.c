@@ -32,10 +32,10 @@ bool fy_start_again(struct fy_mpi_starts *s, int code)
 		MPI_Error_class(code, &class);
 	bool may_pass =
 		class == MPI_ERR_OTHER || class == MPI_ERR_INTERN || class == MPI_ERR_NO_MEM;
-	s->n_refused = may_pass ? s->n_refused + 1 : 0;
-	if (s->n_refused <= REFUSED_MAX)
+	s->n_failed_starts = may_pass ? s->n_failed_starts + 1 : 0;
+	if (s->n_failed_starts <= REFUSED_MAX)
 		return may_pass;
-	s->n_refused = 0;
+	s->n_failed_starts = 0;
 	return false;
 }
 

@@ -67,7 +67,7 @@ struct fy_deferred {
 
 static void count(struct fy_mpi_starts *s)
 {
-	size_t sure = s->requests.n + s->n_checks + s->n_stalled + s->n_unsent;
+	size_t sure = s->requests.n + s->n_checks + s->n_without_memory + s->n_unsent;
 	s->starts.under_way = sure + s->probes.n;
 	s->starts.awaited = sure - s->requests.n_receives;
 }
@@ -123,14 +123,14 @@ static void release(struct fy_deferred *d)
 	fy_tasks_defer(d->owner->starts.engine->helm_side.deferred, &d->task);
 }
 
-static void never_done(struct fy_mpi_starts *s, const struct fy_waiting *w)
+static void never_done(struct fy_mpi_starts *s, const struct fy_completion *w)
 {
 	fy_start_fail(s->starts.engine, w->future, w->what, FERRY_ESTOPPED,
 	              "the engine was closed while a rank was gone: the memory stays MPI's");
 }
 
-static void start_done(struct fy_mpi_starts *s, const struct fy_waiting *w, const MPI_Status *mpi,
-                       int code)
+static void start_done(struct fy_mpi_starts *s, const struct fy_completion *w,
+                       const MPI_Status *mpi, int code)
 {
 	struct fy_deferred *d = w->arg;
 	if (!mpi) {
@@ -145,21 +145,21 @@ static void start_done(struct fy_mpi_starts *s, const struct fy_waiting *w, cons
 }
 
 /* Where a receive that fails is raised. */
-static void keep_comm(struct fy_waiting *w, MPI_Comm comm)
+static void keep_comm(struct fy_completion *w, MPI_Comm comm)
 {
 	memcpy(&w->arg, &comm, sizeof comm);
 }
 _Static_assert(sizeof(MPI_Comm) <= sizeof(void *), "a communicator fits into a pointer");
 
-static void raise_failure(const struct fy_waiting *w, int code)
+static void raise_failure(const struct fy_completion *w, int code)
 {
 	MPI_Comm comm;
 	memcpy(&comm, &w->arg, sizeof comm);
 	fy_mpi_shield_raise(comm, code);
 }
 
-static void message_done(struct fy_mpi_starts *s, const struct fy_waiting *w, const MPI_Status *mpi,
-                         int code)
+static void message_done(struct fy_mpi_starts *s, const struct fy_completion *w,
+                         const MPI_Status *mpi, int code)
 {
 	int cancelled = 0;
 	if (fy_likely(mpi && code == MPI_SUCCESS && w->future && !w->cancelled)) {
@@ -203,7 +203,7 @@ static bool begin_message(struct fy_mpi_starts *s, const struct fy_start *a, fer
 		                  code);
 		return true;
 	}
-	struct fy_waiting *w = fy_requests_add(&s->requests, request, message_done, a->what);
+	struct fy_completion *w = fy_requests_add(&s->requests, request, message_done, a->what);
 	w->future = future;
 	if (a->what == FY_START_RECV)
 		keep_comm(w, a->message.comm);
@@ -269,7 +269,7 @@ static void call_start(struct fy_mpi_starts *s, struct fy_deferred *d)
 		release(d);
 		return;
 	}
-	struct fy_waiting *w = fy_requests_add(&s->requests, request, start_done, FY_START_FN);
+	struct fy_completion *w = fy_requests_add(&s->requests, request, start_done, FY_START_FN);
 	w->future = d->future;
 	if (d->start.fn.release)
 		w->arg = d;
@@ -309,8 +309,8 @@ static void call_function(struct fy_mpi_starts *s, struct fy_deferred *d)
 static void stall(struct fy_mpi_starts *s, struct fy_deferred *d)
 {
 	d->next = NULL;
-	fy_list_append(s->stalled, s->stalled_last, d);
-	s->n_stalled++;
+	fy_list_append(s->without_memory, s->without_memory_last, d);
+	s->n_without_memory++;
 }
 
 /* False: no memory. */
@@ -330,17 +330,17 @@ static void run_deferred(struct fy_task *task)
 {
 	struct fy_deferred *d = fy_container_of(task, struct fy_deferred, task);
 	struct fy_mpi_starts *s = d->owner;
-	if (s->stalled || !run_one(s, d))
+	if (s->without_memory || !run_one(s, d))
 		stall(s, d);
 	count(s);
 }
 
 /* What had no memory goes on, in order. Functions of the program run where inline code may. */
-static bool run_stalled(struct fy_mpi_starts *s, bool may_run_code)
+static bool run_without_memory(struct fy_mpi_starts *s, bool may_run_code)
 {
 	bool any = false;
-	while (s->stalled) {
-		struct fy_deferred *d = s->stalled, *next = d->next;
+	while (s->without_memory) {
+		struct fy_deferred *d = s->without_memory, *next = d->next;
 		bool code = d->start.what <= FY_START_RUN;
 		if (code && !may_run_code)
 			return any;
@@ -349,11 +349,11 @@ static bool run_stalled(struct fy_mpi_starts *s, bool may_run_code)
 		fy_thread_end(code ? FY_INLINE : FY_STEPPING, before);
 		if (!done)
 			return any;
-		s->stalled = next;
-		s->n_stalled--;
+		s->without_memory = next;
+		s->n_without_memory--;
 		any = true;
 	}
-	s->stalled_last = NULL;
+	s->without_memory_last = NULL;
 	return any;
 }
 
@@ -407,7 +407,7 @@ static bool step(struct fy_starts *starts, bool idle, bool code)
 		any = true;
 	if (fy_unlikely(s->checks || s->unsent))
 		fy_collective_step(s);
-	if (fy_unlikely(s->stalled) && run_stalled(s, code))
+	if (fy_unlikely(s->without_memory) && run_without_memory(s, code))
 		any = true;
 	if (s->probes.n && fy_probes_look(&s->probes))
 		any = true;
@@ -432,10 +432,10 @@ static size_t abandon(struct fy_starts *starts)
 	size_t kept = fy_requests_abandon(&s->requests, s);
 	fy_probes_stop(&s->probes, "the engine was closed while a rank was gone");
 	fy_collective_abandon(s);
-	while (s->stalled) {
-		struct fy_deferred *d = s->stalled;
-		s->stalled = d->next;
-		s->n_stalled--;
+	while (s->without_memory) {
+		struct fy_deferred *d = s->without_memory;
+		s->without_memory = d->next;
+		s->n_without_memory--;
 		s->n_deferred--;
 		fy_start_fail(s->starts.engine, d->future, d->start.what, FERRY_ESTOPPED,
 		              "the engine was closed before it was started");
@@ -445,7 +445,7 @@ static size_t abandon(struct fy_starts *starts)
 		else
 			deferred_free(d);
 	}
-	s->stalled_last = NULL;
+	s->without_memory_last = NULL;
 	count(s);
 	return kept;
 }

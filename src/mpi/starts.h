@@ -30,15 +30,15 @@ struct fy_mpi_starts {
 	struct fy_deferred *spare;
 	unsigned n_spare;
 	/* collectives for which there was no memory, and all behind them */
-	struct fy_deferred *stalled, *stalled_last;
+	struct fy_deferred *without_memory, *without_memory_last;
 	struct fy_gather *unsent; /* that may send, and had no memory for the request */
-	size_t n_stalled, n_unsent;
+	size_t n_without_memory, n_unsent;
 	size_t n_deferred; /* wait among the inline work; whatever comes behind them does so, too */
 	uint32_t given_up; /* engine->told.starts_given_up, as far as looked after */
 	bool ending;
-	unsigned n_refused;     /* by MPI, one after the other */
-	uint32_t n_collectives; /* begun; the same on all ranks */
-	uint32_t n_compared;    /* given to comparison, likewise */
+	unsigned n_failed_starts; /* by MPI, one after the other */
+	uint32_t n_collectives;   /* begun; the same on all ranks */
+	uint32_t n_compared;      /* given to comparison, likewise */
 	struct fy_comparison *checks, *checks_last;
 	size_t n_checks;
 };

@@ -23,7 +23,7 @@ size_t fy_block_most_kept(const ferry *engine)
 }
 
 /* What cannot be kept, because it is too small or too large for it, is not rounded. */
-size_t fy_block_room(const ferry *engine, size_t nbytes)
+size_t fy_block_size(const ferry *engine, size_t nbytes)
 {
 	if (nbytes < FY_BLOCK_MIN || nbytes > fy_block_most_kept(engine))
 		return nbytes;
@@ -36,7 +36,7 @@ size_t fy_block_room(const ferry *engine, size_t nbytes)
 void fy_block_give_back(struct fy_block *b)
 {
 	size_t page = (size_t)sysconf(_SC_PAGESIZE);
-	char *end = (char *)b + b->room, *from = (char *)b + (-(uintptr_t)b & (page - 1));
+	char *end = (char *)b + b->size, *from = (char *)b + (-(uintptr_t)b & (page - 1));
 	/* a hint: what it says does not matter */
 	madvise(from, (size_t)(end - from) & ~(page - 1), MADV_DONTNEED);
 	free(b);
@@ -44,7 +44,7 @@ void fy_block_give_back(struct fy_block *b)
 
 void fy_block_put(ferry *engine, void *data, size_t nbytes)
 {
-	size_t room = fy_block_room(engine, nbytes);
+	size_t room = fy_block_size(engine, nbytes);
 	if (!data || room < FY_BLOCK_MIN || fy_load_acquire_32(&engine->phase) == FY_STOPPED) {
 		free(data);
 		return;
@@ -55,7 +55,7 @@ void fy_block_put(ferry *engine, void *data, size_t nbytes)
 		return;
 	}
 	struct fy_block *b = data;
-	b->room = room;
+	b->size = room;
 	ASAN_POISON_MEMORY_REGION(b + 1, room - sizeof *b);
 	fy_inbox_put(&engine->inboxes.blocks, &b->entry);
 }

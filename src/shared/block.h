@@ -19,7 +19,7 @@ struct fy_block {
 	fy_inbox_entry entry;
 	struct fy_block *newer, *older; /* all that are kept */
 	struct fy_block *next, **here;  /* of its size; what points to it */
-	size_t room;
+	size_t size;
 	int64_t since; /* when the helm got it back */
 };
 
@@ -37,7 +37,7 @@ static inline struct fy_block *fy_block_of(fy_inbox_entry *entry)
 }
 void fy_block_give_back(struct fy_block *b);
 /* What a block for `nbytes` takes of the budget. */
-size_t fy_block_room(const struct ferry *engine, size_t nbytes);
+size_t fy_block_size(const struct ferry *engine, size_t nbytes);
 /* Any thread: `data` came from fy_blocks_get for so many bytes, or is NULL, or is smaller than
  * FY_BLOCK_MIN and came from malloc. It is no longer used. */
 void fy_block_put(struct ferry *engine, void *data, size_t nbytes);

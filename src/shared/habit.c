@@ -30,10 +30,10 @@
 bool fy_habit_others_come_first(struct fy_lane *lane, const ferry *e)
 {
 	uint64_t waits = fy_load_relaxed_64(&e->pressure.waits);
-	fy_habit_note(&lane->habit.others, waits != lane->habit.waits_seen, OTHERS_STEP,
+	fy_habit_note(&lane->habit.waits_level, waits != lane->habit.waits_seen, OTHERS_STEP,
 	              OTHERS_MAX);
 	lane->habit.waits_seen = waits;
-	return lane->habit.others > OTHERS_STEP && !(e->options.flags & FERRY_NO_THREAD);
+	return lane->habit.waits_level > OTHERS_STEP && !(e->options.flags & FERRY_NO_THREAD);
 }
 
 /*
@@ -58,15 +58,16 @@ bool fy_habit_others_come_first(struct fy_lane *lane, const ferry *e)
 static void note_floods(struct fy_lane *lane)
 {
 	uint64_t full = fy_load_relaxed_64(&lane->engine->pressure.lane_full);
-	fy_habit_note(&lane->habit.floods, full != lane->habit.full_seen && !lane->habit.flooded,
-	              FLOODS_STEP, FLOODS_MAX);
+	fy_habit_note(&lane->habit.floods_level,
+	              full != lane->habit.full_seen && !lane->habit.waited_for_room, FLOODS_STEP,
+	              FLOODS_MAX);
 	lane->habit.full_seen = full;
 }
 
 bool fy_habit_is_beside_floods(const ferry *engine)
 {
 	return fy_thread_recent.serial == engine->serial &&
-	       fy_thread_recent.lane->habit.floods > FLOODS_STEP;
+	       fy_thread_recent.lane->habit.floods_level > FLOODS_STEP;
 }
 
 void fy_habit_waits(struct fy_lane *lane)

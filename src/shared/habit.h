@@ -22,11 +22,11 @@ struct fy_pressure {
 
 /* What its thread did lately: floods, waits, calls that were left to a wait; the producer's. */
 struct fy_habit {
-	bool flooded; /* it waited for room since it last waited for a future */
+	bool waited_for_room; /* it waited for room since it last waited for a future */
 	/* how much others have waited for futures lately (habit.c), */
-	uint32_t others;
-	uint64_t waits_seen; /* and engine->pressure.waits when it last had no room */
-	uint32_t floods;     /* how much others flooded lately (habit.c), and */
+	uint32_t waits_level;
+	uint64_t waits_seen;   /* and engine->pressure.waits when it last had no room */
+	uint32_t floods_level; /* how much others flooded lately (habit.c), and */
 	uint64_t full_seen; /* engine->pressure.lane_full when it last began to wait for a future */
 	/* when a call of it drove and left the engine to its wait; 0: none did
 	 * since then */

@@ -115,8 +115,8 @@ void fy_lane_consume(struct fy_lane *lane, uint64_t head)
 {
 	fy_store_release_64(&lane->head, head);
 	/* The producer that goes to sleep pays for the order of this load after that store. */
-	if (fy_unlikely(fy_load_relaxed_32(&lane->sleep.waiting)) &&
-	    lane->tail_seen - head <= NUDGE_BELOW && fy_swap_32(&lane->sleep.waiting, 0))
+	if (fy_unlikely(fy_load_relaxed_32(&lane->sleep.wants_room)) &&
+	    lane->tail_seen - head <= NUDGE_BELOW && fy_swap_32(&lane->sleep.wants_room, 0))
 		fy_lane_nudge(lane);
 }
 
@@ -137,7 +137,7 @@ bool fy_lane_await_room(struct fy_lane *lane, uint32_t size, int64_t until, cons
 	bool room;
 	for (int64_t since = 0;;) {
 		uint32_t seen = fy_load_acquire_32(&lane->sleep.word);
-		bool fresh = !fy_swap_32(&lane->sleep.waiting, 1); /* a full fence */
+		bool fresh = !fy_swap_32(&lane->sleep.wants_room, 1); /* a full fence */
 		int64_t now = fy_clock_now();
 		if ((room = has_room(lane, size)) || fy_load_acquire_32(stop) || now >= until)
 			break;
@@ -148,7 +148,8 @@ bool fy_lane_await_room(struct fy_lane *lane, uint32_t size, int64_t until, cons
 		int64_t look = now - since < LOOK_AGAIN ? since + LOOK_AGAIN : INT64_MAX;
 		fy_futex_wait(&lane->sleep.word, seen, look < until ? look : until, false);
 	}
-	fy_store_relaxed_32(&lane->sleep.waiting, 0); /* nobody sleeps, and nobody is to be woken */
+	fy_store_relaxed_32(&lane->sleep.wants_room,
+	                    0); /* nobody sleeps, and nobody is to be woken */
 	return room;
 }
 

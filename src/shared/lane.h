@@ -40,7 +40,7 @@ struct fy_lane_marks {
 	/* the tail when the last fence began. What is before it and has no tag is of
 	 * the colour that was then */
 	uint64_t fence;
-	uint64_t owed; /* the tail when an agreement began */
+	uint64_t agree; /* the tail when an agreement began */
 };
 
 /* How the drain treats this lane among others; the helm's. */
@@ -49,7 +49,7 @@ struct fy_lane_turn {
 	int64_t flooded_at;
 	uint64_t share;       /* bytes that it took of it in its turn among floods */
 	uint32_t idle_sleeps; /* sleeps since there was work in it */
-	bool stuck;           /* its first record found no room when it was looked at last */
+	bool lacks_room;      /* its first record found no room when it was looked at last */
 };
 
 /* The word on which a producer without room sleeps, and that it does. */
@@ -58,7 +58,7 @@ struct fy_lane_sleep {
 	uint32_t word;
 	/* set by the producer that is about to sleep (swap), cleared by the helm (swap) and by the
 	 * producer when it goes on (relaxed: at worst it is woken for nothing) */
-	uint32_t waiting;
+	uint32_t wants_room;
 };
 
 /* Who still has the lane, and who has left it. */
@@ -68,7 +68,7 @@ struct fy_lane_life {
 	/* set by whoever gives back the engine's reference (release): by the helm, which saw
 	 * `left`, or which stops; or by the thread, when the engine had stopped before it knew the
 	 * lane. Read by the thread (acquire): it may forget this lane */
-	uint32_t gone;
+	uint32_t let_go;
 	uint32_t known; /* it is on the list of all lanes */
 };
 

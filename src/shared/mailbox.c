@@ -117,17 +117,17 @@ struct fy_mail_pattern *fy_mailbox_ask(struct fy_mailbox *box, int source, uint3
 	for (unsigned i = 0; i < box->n_patterns; i++) {
 		struct fy_mail_pattern *p = &box->patterns[i];
 		if (p->source == source && p->op == op) {
-			p->asked = now;
+			p->asked_at = now;
 			return p;
 		}
-		if (oldest->waiting || (!p->waiting && p->asked < oldest->asked))
+		if (oldest->n_waiters || (!p->n_waiters && p->asked_at < oldest->asked_at))
 			oldest = p;
 	}
 	if (box->n_patterns < FY_MAILBOX_PATTERNS)
 		oldest = &box->patterns[box->n_patterns++];
-	else if (oldest->waiting)
+	else if (oldest->n_waiters)
 		return NULL; /* 64 readers wait for different things: this one is not noted */
-	*oldest = (struct fy_mail_pattern){ .source = source, .op = op, .asked = now };
+	*oldest = (struct fy_mail_pattern){ .source = source, .op = op, .asked_at = now };
 	return oldest;
 }
 
@@ -135,7 +135,7 @@ bool fy_mailbox_wanted(const struct fy_mailbox *box, const ferry_message *m, int
 {
 	for (unsigned i = 0; i < box->n_patterns; i++) {
 		const struct fy_mail_pattern *p = &box->patterns[i];
-		if (matches(m, p->source, p->op) && (p->waiting || p->asked >= since))
+		if (matches(m, p->source, p->op) && (p->n_waiters || p->asked_at >= since))
 			return true;
 	}
 	return false;

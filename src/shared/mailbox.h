@@ -26,8 +26,8 @@ struct fy_mail_list {
 struct fy_mail_pattern {
 	int source;
 	uint32_t op;
-	uint32_t waiting; /* readers that wait for it now */
-	int64_t asked;    /* when somebody last asked */
+	uint32_t n_waiters; /* readers that wait for it now */
+	int64_t asked_at;   /* when somebody last asked */
 };
 
 struct fy_mailbox {

@@ -38,7 +38,7 @@
 static bool get_body(ferry_message *m, size_t nbytes, size_t tail)
 {
 	m->body = nbytes == 0 ? NULL : nbytes <= tail ? m->tail : malloc(nbytes);
-	m->nbytes = m->body_room = m->body ? nbytes : 0;
+	m->nbytes = m->body_capacity = m->body ? nbytes : 0;
 	return m->body || !nbytes;
 }
 
@@ -100,7 +100,7 @@ static void renew(ferry_message *m, ferry *engine)
 	m->flags = FY_MESSAGE_BLANK | FY_MESSAGE_RECEIVED;
 	m->engine = engine;
 	m->body = NULL;
-	m->nbytes = m->body_room = 0;
+	m->nbytes = m->body_capacity = 0;
 	m->retained = 0;
 	m->extra = NULL;
 }
@@ -174,8 +174,8 @@ int ferry_message_write(ferry_message *m, const void *data, size_t nbytes)
 	if (nbytes > SIZE_MAX / 4 || m->nbytes + nbytes > SIZE_MAX / 4)
 		return fy_fail(FERRY_ETOOBIG,
 		               "ferry_message_write: %zu bytes do not fit into memory", nbytes);
-	if (m->nbytes + nbytes > m->body_room) {
-		size_t room = m->body_room ? m->body_room : 64;
+	if (m->nbytes + nbytes > m->body_capacity) {
+		size_t room = m->body_capacity ? m->body_capacity : 64;
 		while (room < m->nbytes + nbytes)
 			room *= 2;
 		char *body = realloc(m->body, room);
@@ -183,7 +183,7 @@ int ferry_message_write(ferry_message *m, const void *data, size_t nbytes)
 			return fy_fail(FERRY_ENOMEM, "no memory for a body of %zu bytes",
 			               m->nbytes + nbytes);
 		m->body = body;
-		m->body_room = room;
+		m->body_capacity = room;
 	}
 	if (nbytes)
 		memcpy(m->body + m->nbytes, data, nbytes);
@@ -193,16 +193,16 @@ int ferry_message_write(ferry_message *m, const void *data, size_t nbytes)
 
 static int grow_attachments(ferry_message *m, size_t count)
 {
-	if (count <= m->attachment_room)
+	if (count <= m->attachments_capacity)
 		return FERRY_OK;
-	size_t room = m->attachment_room ? m->attachment_room * 2 : 4;
+	size_t room = m->attachments_capacity ? m->attachments_capacity * 2 : 4;
 	if (room < count)
 		room = count;
 	struct fy_attachment *a = realloc(m->attachments, room * sizeof *a);
 	if (!a)
 		return fy_fail(FERRY_ENOMEM, "no memory for %zu attachments", room);
 	m->attachments = a;
-	m->attachment_room = room;
+	m->attachments_capacity = room;
 	return FERRY_OK;
 }
 
@@ -227,7 +227,7 @@ int ferry_message_attach(ferry_message *m, const void *data, size_t nbytes,
 	return FERRY_OK;
 }
 
-int fy_message_room_for(ferry_message *m, size_t count)
+int fy_message_reserve_attachments(ferry_message *m, size_t count)
 {
 	if (grow_attachments(m, count))
 		return FERRY_ENOMEM;
@@ -405,7 +405,7 @@ void *ferry_message_take(ferry_message *m, size_t index, size_t *nbytes_p)
 	void *data = a->data;
 	if (nbytes_p)
 		*nbytes_p = a->nbytes;
-	size_t room = fy_block_room(m->engine, a->nbytes);
+	size_t room = fy_block_size(m->engine, a->nbytes);
 	if (m->holds.large >= room && room) {
 		m->holds.large -= room;
 		fy_add_64(&m->engine->told.large_returned, room);
@@ -424,7 +424,7 @@ size_t fy_message_total(const ferry_message *m)
 	return total;
 }
 
-size_t fy_message_held(const ferry_message *m)
+size_t fy_message_long_bytes(const ferry_message *m)
 {
 	return m->flags & FY_MESSAGE_RECEIVED || fy_message_total(m) <= FY_LANE_INLINE ? 0
 	                                                                               : m->nbytes;

@@ -70,7 +70,7 @@ struct ferry_message {
 	int source; /* the sender's rank, or -1 for the program's own */
 	char *body;
 	size_t nbytes;
-	size_t body_room; /* the program's: allocated */
+	size_t body_capacity; /* the program's: allocated */
 	/* FY_ANSWERED by whoever answers first (compare and swap); of a view its handler's */
 	uint32_t answered;
 	/* set by ferry_message_retain (relaxed), read by the thread that ran the handler */
@@ -79,7 +79,7 @@ struct ferry_message {
 	/* Above: a line of the cache, all that a short reply needs. */
 	struct fy_attachment *attachments;
 	size_t n_attachments;
-	size_t attachment_room;
+	size_t attachments_capacity;
 	struct fy_answering answer;
 	struct fy_holding holds;
 	struct fy_handler *handler; /* whose executor it waits in */
@@ -140,12 +140,12 @@ int fy_message_create(ferry *engine, uint32_t op, ferry_message **message_p);
 /* Does its end call a function of the program? */
 bool fy_message_runs_code(const ferry_message *message);
 /* A received message with `count` attachments, memory not there yet. */
-int fy_message_room_for(ferry_message *message, size_t count);
+int fy_message_reserve_attachments(ferry_message *message, size_t count);
 /* All bytes of it. */
 size_t fy_message_total(const ferry_message *message);
 /* What a post of it holds of send_memory: the body of what travels by itself. Attachments are the
  * program's memory, and what was received is paid from receive_memory. */
-size_t fy_message_held(const ferry_message *message);
+size_t fy_message_long_bytes(const ferry_message *message);
 /* The last reference is gone: what is to happen to the message. */
 void fy_message_free(ferry_message *message);
 /* Answer for the program, which did not: with `status` of the library's own, or FERRY_ENOMEM after

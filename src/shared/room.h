@@ -26,7 +26,7 @@ struct fy_room {
 	/* futex: bumped by whoever gives room, at a rank that was full or in
 	 * send_memory (fy_room_tell) */
 	uint32_t word;
-	uint32_t waiting; /* posters that wait for it: atomic add */
+	uint32_t waiters; /* posters that wait for it: atomic add */
 	/* bytes of long bodies that were posted and are not sent yet: raised by posters
 	 * (compare-and-swap), lowered by the helm, or when the post fails after all by its
 	 * poster (atomic add, which is what the fence of those who wait pairs with), read by
@@ -67,7 +67,7 @@ static inline void fy_room_bodies_lower(struct fy_room *room, int rank, size_t n
 static inline void fy_room_tell(struct fy_room *room)
 {
 	fy_add_32(&room->word, 1);
-	if (fy_load_acquire_32(&room->waiting))
+	if (fy_load_acquire_32(&room->waiters))
 		fy_futex_wake(&room->word, INT_MAX, false);
 }
 

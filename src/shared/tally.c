@@ -41,8 +41,8 @@ void fy_tally_keep(ferry *e, ferry_message *m)
 		return;
 	bool call = m->flags & FY_MESSAGE_CALL;
 	m->flags |= call ? FY_MESSAGE_ASKED : 0;
-	m->holds.tally->kept++;
-	m->holds.tally->asked += call;
+	m->holds.tally->n_received++;
+	m->holds.tally->n_requests += call;
 }
 
 void fy_tally_free_all(ferry *e)

@@ -11,10 +11,11 @@
  * engine struct. */
 struct fy_tally {
 	struct fy_tally *next;
-	uint32_t op;          /* constant; FERRY_ANY_OP: all those for which there is no other */
-	bool told;            /* the helm's: that nobody takes them */
-	uint64_t kept, asked; /* the helm's: messages that were kept, and requests among them */
-	uint64_t unread;      /* the helm's, while it counts */
+	uint32_t op; /* constant; FERRY_ANY_OP: all those for which there is no other */
+	bool told;   /* the helm's: that nobody takes them */
+	uint64_t n_received,
+		n_requests; /* the helm's: messages that were kept, and requests among them */
+	uint64_t unread;    /* the helm's, while it counts */
 	/* of these were freed: atomic add by whoever frees, read by the helm */
 	uint64_t freed, answered;
 };

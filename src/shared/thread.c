@@ -64,7 +64,7 @@ struct fy_lane *fy_thread_find_lane(uint64_t serial)
 	struct fy_lane *found = NULL;
 	for (struct fy_lane **at = &fy_thread_lanes; *at;) {
 		struct fy_lane *lane = *at;
-		if (fy_load_acquire_32(&lane->life.gone)) {
+		if (fy_load_acquire_32(&lane->life.let_go)) {
 			*at = lane->thread_next;
 			if (fy_thread_recent.lane == lane)
 				fy_thread_recent = (struct fy_thread_recent){ 0 };

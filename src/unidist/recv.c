@@ -19,7 +19,7 @@
 #include "base/fail.h"
 #include "shared/engine.h"
 #include "shared/thread.h"
-#include "unidist/kept.h"
+#include "unidist/set_aside.h"
 #include "unidist/ops.h"
 
 /* What every receive begins with. After FERRY_OK the engine, and so what is kept, stays until
@@ -40,7 +40,7 @@ static int begin(ferry *engine, int source, int64_t timeout, bool results,
 		               (long long)timeout);
 	if (!fy_engine_enter(engine))
 		return fy_fail(FERRY_ESTOPPED, "the engine has stopped");
-	int status = fy_kept_of(engine, exchange_p);
+	int status = fy_set_aside_of(engine, exchange_p);
 	if (status != FERRY_OK)
 		fy_engine_leave(engine);
 	return status;
@@ -48,10 +48,10 @@ static int begin(ferry *engine, int source, int64_t timeout, bool results,
 
 /* What is kept for this call: this thread's operation first, then, of buffers,
  * what did not fit before. */
-static struct fy_kept *find_kept(struct fy_exchange *x, int source, uint32_t op)
+static struct fy_set_aside *find_kept(struct fy_exchange *x, int source, uint32_t op)
 {
-	struct fy_kept *kept = fy_kept_take(x, fy_kept_thread(), source);
-	return kept || op != FY_OP_BUFFER ? kept : fy_kept_take(x, FY_ANY_THREAD, source);
+	struct fy_set_aside *kept = fy_set_aside_take(x, fy_set_aside_thread(), source);
+	return kept || op != FY_OP_BUFFER ? kept : fy_set_aside_take(x, FY_ANY_THREAD, source);
 }
 
 /* The data of this thread's operation, else the next message of this op. */
@@ -62,7 +62,7 @@ static int receive(ferry *engine, int source, uint32_t op, int64_t timeout,
 	int status = begin(engine, source, timeout, message_p != NULL, &x);
 	if (status != FERRY_OK)
 		return status;
-	struct fy_kept *kept = find_kept(x, source, op);
+	struct fy_set_aside *kept = find_kept(x, source, op);
 	if (kept)
 		*message_p = kept->message;
 	else
@@ -144,7 +144,7 @@ static bool has_data(const ferry_message *message)
 /* The operation before: without data there was nothing to fetch. */
 static int check_fetched(struct fy_exchange *x)
 {
-	struct fy_kept *kept = fy_kept_take(x, fy_kept_thread(), FERRY_ANY);
+	struct fy_set_aside *kept = fy_set_aside_take(x, fy_set_aside_thread(), FERRY_ANY);
 	if (!kept)
 		return FERRY_OK;
 	if (has_data(kept->message)) {
@@ -153,7 +153,7 @@ static int check_fetched(struct fy_exchange *x)
 		                     "a ferry_recv_... first",
 		                     ferry_message_op(kept->message),
 		                     ferry_message_source(kept->message));
-		fy_kept_put(x, kept);
+		fy_set_aside_put(x, kept);
 		return status;
 	}
 	ferry_message_release(kept->message);
@@ -165,10 +165,10 @@ static int check_fetched(struct fy_exchange *x)
 static int keep_operation(ferry *engine, struct fy_exchange *x, int64_t timeout, uint32_t *op_p,
                           int *source_p)
 {
-	struct fy_kept *kept = malloc(sizeof *kept);
+	struct fy_set_aside *kept = malloc(sizeof *kept);
 	if (!kept)
 		return fy_fail(FERRY_ENOMEM, "no memory to keep an operation's data");
-	kept->thread = fy_kept_thread();
+	kept->thread = fy_set_aside_thread();
 	int status = ferry_recv(engine, FERRY_ANY, FERRY_ANY_OP, timeout, &kept->message);
 	if (status != FERRY_OK) {
 		free(kept);
@@ -176,7 +176,7 @@ static int keep_operation(ferry *engine, struct fy_exchange *x, int64_t timeout,
 	}
 	*op_p = ferry_message_op(kept->message);
 	*source_p = ferry_message_source(kept->message);
-	fy_kept_put(x, kept);
+	fy_set_aside_put(x, kept);
 	return FERRY_OK;
 }
 
@@ -240,9 +240,9 @@ static int give_bytes(ferry_message *message, void **data_p, size_t *nbytes_p)
 
 /* Something kept, or what comes next, as a kept thing that can be put back. */
 static int receive_kept(ferry *engine, struct fy_exchange *x, int source, int64_t timeout,
-                        struct fy_kept **kept_p)
+                        struct fy_set_aside **kept_p)
 {
-	struct fy_kept *kept = find_kept(x, source, FY_OP_BUFFER);
+	struct fy_set_aside *kept = find_kept(x, source, FY_OP_BUFFER);
 	if (!kept) {
 		kept = malloc(sizeof *kept);
 		if (!kept)
@@ -262,13 +262,13 @@ static int receive_kept(ferry *engine, struct fy_exchange *x, int source, int64_
 static int receive_bytes(ferry *engine, struct fy_exchange *x, int source, int64_t timeout,
                          void **data_p, size_t *nbytes_p)
 {
-	struct fy_kept *kept = NULL;
+	struct fy_set_aside *kept = NULL;
 	int status = receive_kept(engine, x, source, timeout, &kept);
 	if (status != FERRY_OK)
 		return status;
 	status = give_bytes(kept->message, data_p, nbytes_p);
 	if (status != FERRY_OK) {
-		fy_kept_put(x, kept);
+		fy_set_aside_put(x, kept);
 		return status;
 	}
 	ferry_message_release(kept->message);

@@ -80,8 +80,8 @@ bytes src/wire/header.h FY_REPLY_ROOM doc/design.md a reply of @ at the caller
 bytes src/wire/header.h FY_REPLY_ROOM doc/decisions/0012-replies-have-room.md replies of @ fit
 bytes src/shared/message.h FY_MESSAGE_CHARGE doc/design.md spends its size and @
 bytes src/shared/message.h FY_MESSAGE_CHARGE doc/decisions/0010-a-charge-for-each-record.md @ a record
-time src/helm/policy.h FY_STALL_MAX doc/design.md A channel that has no room for @ is slow
-time src/helm/policy.h FY_STALL_MAX doc/tuning.md for at most @, then it moves aside
+time src/helm/policy.h FY_SLOW_AFTER doc/design.md A channel that has no room for @ is slow
+time src/helm/policy.h FY_SLOW_AFTER doc/tuning.md for at most @, then it moves aside
 bytes src/engine/share.c CREDIT_FIRST doc/design.md beginning at @
 bytes src/engine/share.c CREDIT_FIRST doc/tuning.md the first windows \(@ each\)
 bytes src/engine/share.c CREDIT_FIRST include/ferry.h the credit \(@ to

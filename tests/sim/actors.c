@@ -281,7 +281,7 @@ static enum tried try_post(struct node *node, struct rec *r)
 		/* As a thread leaves its lane that sleeps until there is room: floods give way
 		 * to answers. */
 		if (w_chance(node->world, 50))
-			fy_store_relaxed_32(&r->lane->lane->sleep.waiting, 1);
+			fy_store_relaxed_32(&r->lane->lane->sleep.wants_room, 1);
 		return NO_ROOM;
 	}
 	if (status == FERRY_ESTOPPED && node->state != NODE_OPEN)
@@ -499,8 +499,8 @@ static void note_asked(struct node *node)
 	struct fy_mailbox *box = &node->engine->mailbox;
 	int64_t now = fy_sim_now(node->world->sim);
 	for (unsigned i = 0; i < box->n_patterns; i++)
-		if (box->patterns[i].asked > now)
-			box->patterns[i].asked = now;
+		if (box->patterns[i].asked_at > now)
+			box->patterns[i].asked_at = now;
 }
 
 static void read_mail(struct node *node)
@@ -697,7 +697,7 @@ void a_end(struct node *node)
 	for (struct vlane *lane = node->world->all_lanes; lane; lane = lane->next) {
 		if (lane->rank != node->rank || !lane->lane)
 			continue;
-		if (!fy_load_acquire_32(&lane->lane->life.gone))
+		if (!fy_load_acquire_32(&lane->lane->life.let_go))
 			fy_own_lane_orphaned(node->engine, lane->lane);
 		fy_lane_release(lane->lane);
 		lane->lane = NULL;

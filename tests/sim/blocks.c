@@ -147,7 +147,7 @@ static void check_bounds(void)
 {
 	uint64_t paid = 0;
 	for (struct fy_channel *ch = reader()->link.all; ch; ch = ch->all_next)
-		paid += ch->credit.held;
+		paid += ch->credit.unreturned;
 	if (kept() && kept() + held() > reader()->bulk.budget.cap[0])
 		fail_msg("%ju bytes are kept and %ju held, of %ju", (uintmax_t)kept(),
 		         (uintmax_t)held(), (uintmax_t)reader()->bulk.budget.cap[0]);
@@ -442,20 +442,20 @@ static void sizes_are_few_and_waste_little(void **state)
 	(void)state;
 	start(2, 64 * MIB);
 	for (size_t nbytes = FY_BLOCK_MIN; nbytes <= 24 * MIB; nbytes += 1021) {
-		size_t room = fy_block_room(t.engine[0], nbytes);
+		size_t room = fy_block_size(t.engine[0], nbytes);
 		assert_in_range(room, nbytes, nbytes + nbytes / 8);
-		assert_int_equal(fy_block_room(t.engine[0], room), room);
+		assert_int_equal(fy_block_size(t.engine[0], room), room);
 		n += room != last;
 		last = room;
 	}
 	assert_in_range(n, 60, 70); /* eight for each of 8.6 octaves */
-	assert_int_equal(fy_block_room(t.engine[0], FY_BLOCK_MIN - 1), FY_BLOCK_MIN - 1);
-	assert_int_equal(fy_block_room(t.engine[0], 24 * MIB + 1), 24 * MIB + 1);
-	assert_int_equal(fy_block_room(t.engine[0], SIZE_MAX), SIZE_MAX);
+	assert_int_equal(fy_block_size(t.engine[0], FY_BLOCK_MIN - 1), FY_BLOCK_MIN - 1);
+	assert_int_equal(fy_block_size(t.engine[0], 24 * MIB + 1), 24 * MIB + 1);
+	assert_int_equal(fy_block_size(t.engine[0], SIZE_MAX), SIZE_MAX);
 	/* less than 7.5 MiB are kept */
 	t.engine[0]->options.receive_memory = 8 * (7 * MIB + 100) / 3;
-	assert_int_equal(fy_block_room(t.engine[0], 7 * MIB - 1), 7 * MIB);
-	assert_int_equal(fy_block_room(t.engine[0], 7 * MIB + 1), 7 * MIB + 1);
+	assert_int_equal(fy_block_size(t.engine[0], 7 * MIB - 1), 7 * MIB);
+	assert_int_equal(fy_block_size(t.engine[0], 7 * MIB + 1), 7 * MIB + 1);
 	end();
 }
 

@@ -114,7 +114,7 @@ static void settle(struct pair *pair)
 
 static void leave_lane(ferry *engine, struct fy_lane *lane)
 {
-	if (!fy_load_acquire_32(&lane->life.gone))
+	if (!fy_load_acquire_32(&lane->life.let_go))
 		fy_own_lane_orphaned(engine, lane);
 	fy_lane_release(lane);
 }
@@ -245,7 +245,7 @@ static void credit_is_spent_to_the_byte(void **state)
 	}
 	assert_int_equal(pair.came, pair.posted);
 	assert_true(pair.in_order);
-	assert_int_equal(pair.sides[1].p->link.channels[0]->credit.held, 0);
+	assert_int_equal(pair.sides[1].p->link.channels[0]->credit.unreturned, 0);
 	end(&pair);
 }
 
@@ -318,7 +318,7 @@ static void flood(struct pair *pair, struct fy_lane **lanes)
 	for (int i = 0; i < FLOODS; i++) {
 		while (post_through(pair, lanes[i], 2000) == 0)
 			;
-		fy_store_relaxed_32(&lanes[i]->sleep.waiting, 1);
+		fy_store_relaxed_32(&lanes[i]->sleep.wants_room, 1);
 	}
 }
 
@@ -493,7 +493,7 @@ static void who_waits_for_credit_sleeps(void **state)
 		;
 	assert_true(fy_lanes_have_work(p));
 	assert_false(fy_step_has_input(p, true));
-	assert_in_range(fy_policy_sleep_time(p), FERRY_US(20), FY_STALL_MAX);
+	assert_in_range(fy_policy_sleep_time(p), FERRY_US(20), FY_SLOW_AFTER);
 	assert_int_equal(post_through(&pair, other, 8), 0);
 	assert_true(fy_step_has_input(p, true));
 	settle(&pair);
@@ -798,7 +798,7 @@ static void a_borrower_leaves_batches_as_they_are(void **state)
 	}
 	assert_int_equal(pair.came, 0);
 	assert_in_range(p->inside.n_left, 1, 16);
-	assert_int_equal(p->arrivals.n, 1);
+	assert_int_equal(p->arrivals.n_undispatched, 1);
 	settle(&pair);
 	assert_int_equal(pair.came, 40);
 	assert_int_equal(p->inside.n_left, 0);
@@ -976,7 +976,7 @@ static void bodies_to_a_rank_that_is_gone_are_told(void **state)
 	settle(&pair);
 	struct fy_channel *ch = p->link.channels[1];
 	assert_true(fy_pair_out(ch)->active &&
-	            !fy_pair_out(ch)->asked); /* granted, and MPI takes no chunk */
+	            !fy_pair_out(ch)->ungranted); /* granted, and MPI takes no chunk */
 	fy_gone_end(p, ch, FERRY_EPEER, "the test says so");
 	uint32_t room = pair.sides[0].engine->room.word;
 	assert_int_equal(p->link.freed, 0);
@@ -1085,7 +1085,7 @@ static void a_held_record_that_is_spoiled(void **state)
 	assert_int_equal(p->link.n_streams, 0);
 	assert_int_equal(read_mail(&pair, 1), 1);
 	settle(&pair);
-	assert_int_equal(pair.sides[1].p->link.channels[0]->credit.held, 0);
+	assert_int_equal(pair.sides[1].p->link.channels[0]->credit.unreturned, 0);
 	assert_int_equal(pair.sides[1].p->link.channels[0]->credit.spent_in,
 	                 p->link.channels[1]->credit.spent);
 	end(&pair);
@@ -1282,7 +1282,7 @@ static void spoil_by_chance(uint64_t seed)
 	check_chance();
 	assert_int_equal(pair.sides[0].p->link.n_streams, 0);
 	assert_int_equal(pair.sides[0].p->bulk.n_out, 0);
-	assert_int_equal(pair.sides[1].p->link.channels[0]->credit.held, 0);
+	assert_int_equal(pair.sides[1].p->link.channels[0]->credit.unreturned, 0);
 	end(&pair);
 	fy_lane_release(lanes[1]);
 }

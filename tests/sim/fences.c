@@ -138,7 +138,7 @@ static void open_side(struct scene *s, int rank)
 
 static void leave_lane(ferry *engine, struct fy_lane *lane)
 {
-	if (!fy_load_acquire_32(&lane->life.gone))
+	if (!fy_load_acquire_32(&lane->life.let_go))
 		fy_own_lane_orphaned(engine, lane);
 	fy_lane_release(lane);
 }

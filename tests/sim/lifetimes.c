@@ -106,7 +106,7 @@ static void leave_in_order(unsigned order, bool posted)
 	for (unsigned turn = 0; turn < 5; turn++)
 		if (!(order >> turn & 1))
 			engines[engine_at++](&one);
-		else if (thread_at || !fy_load_acquire_32(&lane->life.gone))
+		else if (thread_at || !fy_load_acquire_32(&lane->life.let_go))
 			threads[thread_at++](one.engine, lane);
 		else
 			break; /* a thread that finds its lane gone has nothing to say */

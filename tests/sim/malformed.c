@@ -1038,7 +1038,7 @@ static void chunks_that_never_come(void **state)
 		fy_sim_advance_to(peer->sim, fy_sim_now(peer->sim) + FERRY_MS(1));
 	}
 	assert_int_equal(peer->n_grants, 1);
-	assert_int_equal(peer->p->bulk.budget.used[0], fy_block_room(peer->engine, cap - 1000));
+	assert_int_equal(peer->p->bulk.budget.used[0], fy_block_size(peer->engine, cap - 1000));
 	check_honest(peer);
 }
 
@@ -1119,7 +1119,7 @@ static void pause_batch(struct peer *peer)
 		fy_sim_advance(peer->sim);
 		fy_step_once(peer->p, false);
 	}
-	assert_int_equal(peer->p->arrivals.n, 1);
+	assert_int_equal(peer->p->arrivals.n_undispatched, 1);
 }
 
 static void batches_behind_one_that_is_paused(void **state)
@@ -1134,7 +1134,7 @@ static void batches_behind_one_that_is_paused(void **state)
 		;
 	settle(peer);
 	assert_int_equal(peer->honest, peer->expected);
-	assert_int_equal(peer->p->arrivals.n, 0);
+	assert_int_equal(peer->p->arrivals.n_undispatched, 0);
 	check_honest(peer);
 	pause_batch(peer);
 	assert_int_equal(raw_send(peer, FY_TAG_BATCH, &none, sizeof none), 0);
@@ -1144,7 +1144,7 @@ static void batches_behind_one_that_is_paused(void **state)
 	assert_int_equal(peer->refused.seq, peer->seq++);
 	settle(peer);
 	assert_int_equal(peer->honest, peer->expected);
-	assert_int_equal(peer->p->arrivals.n, 0);
+	assert_int_equal(peer->p->arrivals.n_undispatched, 0);
 	check_honest(peer);
 }
 

@@ -615,8 +615,8 @@ static void check_end(void)
 		t.sinks += p->bulk.sink.space != NULL;
 		for (struct fy_channel *ch = p->link.all; ch; ch = ch->all_next)
 			if (fy_pair_in(ch)->first || fy_pair_out(ch)->active || ch->streams_out ||
-			    ch->streams_in || fy_peer_of(ch)->early || ch->gone ||
-			    ch->credit.held || fy_pair_in(ch)->lengths_held)
+			    ch->streams_in || fy_peer_of(ch)->undispatched || ch->gone ||
+			    ch->credit.unreturned || fy_pair_in(ch)->lengths_bytes)
 				wrong("rank %d has stopped and something of rank %d is left", i,
 				      ch->rank);
 		if (p->bulk.budget.used[0] - returned || p->bulk.budget.used[1] ||

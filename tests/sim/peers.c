@@ -136,7 +136,7 @@ static void side_stop(struct side *side)
 	fy_life_destroy(side->engine);
 	side->stopped = true;
 	for (int i = 0; i < LANES && side->lanes[i]; i++) {
-		if (!fy_load_acquire_32(&side->lanes[i]->life.gone))
+		if (!fy_load_acquire_32(&side->lanes[i]->life.let_go))
 			fy_own_lane_orphaned(side->engine, side->lanes[i]);
 		fy_lane_release(side->lanes[i]);
 	}

@@ -177,7 +177,7 @@ static void side_stop(struct side *side)
 {
 	assert_int_equal(fy_life_destroy(side->engine), FERRY_OK);
 	side->stopped = true;
-	if (!fy_load_acquire_32(&side->lane->life.gone))
+	if (!fy_load_acquire_32(&side->lane->life.let_go))
 		fy_own_lane_orphaned(side->engine, side->lane);
 	fy_lane_release(side->lane);
 }

@@ -146,7 +146,7 @@ static void stop(struct side *side)
 	assert_int_equal(fy_life_destroy(side->engine), 0);
 	if (side->speaks_late)
 		fy_log_say(side->engine->log, side->engine->rank, "its close still waits");
-	if (!fy_load_acquire_32(&side->lane->life.gone))
+	if (!fy_load_acquire_32(&side->lane->life.let_go))
 		fy_own_lane_orphaned(side->engine, side->lane);
 	fy_lane_release(side->lane);
 	ferry_executor_destroy(side->queue);
@@ -296,13 +296,13 @@ static void what_somebody_asks_for_is_not_told(void **state)
 	assert_true(fy_mailbox_try(box));
 	struct fy_mail_pattern *any =
 		fy_mailbox_ask(box, FERRY_ANY, FERRY_ANY_OP, s.sides[1].p->link.now);
-	any->waiting++;
+	any->n_waiters++;
 	fy_mailbox_unlock(box);
 	send(&s, 0, 1, OP_OTHER, 1);
 	pass(&s, FERRY_S(10));
 	assert_string_equal(said(&s), "");
-	any->waiting--;
-	any->asked = s.sides[1].p->link.now;
+	any->n_waiters--;
+	any->asked_at = s.sides[1].p->link.now;
 	pass(&s, FERRY_S(10));
 	assert_string_equal(said(&s), ""); /* asked since it came */
 	send(&s, 0, 1, OP_OTHER + 1, 1);
@@ -425,7 +425,7 @@ static void more_ops_than_are_counted(void **state)
 	ferry *e = s.sides[1].engine;
 	for (unsigned i = 0; i < FY_TALLIES; i++)
 		for (struct fy_tally *t = e->tallies.of[i]; t; t = t->next) {
-			there += t->kept;
+			there += t->n_received;
 			gone += t->freed;
 		}
 	assert_int_equal(there, 1100);

@@ -197,8 +197,8 @@ static void check_books(void)
 			assert_null(ch->streams_out);
 			assert_null(fy_pair_in(ch)->turns.first);
 			assert_null(fy_pair_out(ch)->turns.first);
-			assert_int_equal(ch->credit.held, 0);
-			assert_int_equal(fy_pair_in(ch)->lengths_held, 0);
+			assert_int_equal(ch->credit.unreturned, 0);
+			assert_int_equal(fy_pair_in(ch)->lengths_bytes, 0);
 			assert_int_equal(ch->gone, 0);
 		}
 	}

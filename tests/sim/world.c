@@ -165,11 +165,11 @@ static void check_windows(struct world *w, struct node *node, uint64_t *held_p)
 	for (struct fy_channel *ch = p->link.all; ch; ch = ch->all_next) {
 		windows += ch->credit.window;
 		untouched--;
-		*held_p += ch->credit.held;
+		*held_p += ch->credit.unreturned;
 		queued += fy_peer_of(ch)->queue.bytes;
-		if (ch->credit.held > ch->credit.window + FY_BATCH_BYTES)
+		if (ch->credit.unreturned > ch->credit.window + FY_BATCH_BYTES)
 			w_fail(w, "rank %d holds %llu bytes of rank %d, whose window is %llu",
-			       node->rank, (unsigned long long)ch->credit.held, ch->rank,
+			       node->rank, (unsigned long long)ch->credit.unreturned, ch->rank,
 			       (unsigned long long)ch->credit.window);
 	}
 	if (windows + untouched * p->link.credit.first + p->link.credit.pool !=
@@ -285,9 +285,9 @@ static void tally_channels(struct world *w, const struct node *node)
 		w->nodes[node->rank].spent[ch->rank] = ch->credit.spent;
 		w->tally.seq_wrapped += w->plan.first_seq > ch->out.seq;
 		w->tally.tag_wrapped += fy_pair_out(ch)->next_chunk > (uint64_t)p->bulk.tag_span;
-		if (ch->streams_out || fy_peer_of(ch)->queue.first || fy_peer_of(ch)->early ||
-		    fy_pair_in(ch)->first || fy_pair_out(ch)->active ||
-		    (ch->open && ch->nrecords) || ch->out.ready)
+		if (ch->streams_out || fy_peer_of(ch)->queue.first ||
+		    fy_peer_of(ch)->undispatched || fy_pair_in(ch)->first ||
+		    fy_pair_out(ch)->active || (ch->open && ch->nrecords) || ch->out.ready)
 			w_fail(w, "rank %d has stopped and something of rank %d is left",
 			       node->rank, ch->rank);
 		if (!ch->gone && ch->bye.owed && (!ch->bye.sent || !ch->bye.seen))
@@ -465,8 +465,8 @@ static void describe(struct world *w)
 		       (unsigned long long)(p->link.counts.done[0] + p->link.counts.done[1] +
 		                            fy_engine_handled(node->engine)),
 		       p->link.calls.open, p->link.n_pending, p->bulk.n_out,
-		       p->bulk.waiting.first[0] != NULL, p->bulk.waiting.first[1] != NULL,
-		       p->bulk.waiting.first[2] != NULL, p->bulk.landing.first != NULL,
+		       p->bulk.grant_queue.first[0] != NULL, p->bulk.grant_queue.first[1] != NULL,
+		       p->bulk.grant_queue.first[2] != NULL, p->bulk.landing.first != NULL,
 		       p->link.tasks.first != NULL, node->stash != NULL, node->kept != NULL,
 		       (unsigned long long)node->engine->mailbox.bytes,
 		       (unsigned long long)p->bulk.budget.used[0],
@@ -478,7 +478,7 @@ static void describe(struct world *w)
 			       ch->rank, (unsigned long long)ch->credit.spent,
 			       (unsigned long long)ch->credit.limit,
 			       (unsigned long long)ch->credit.window,
-			       (unsigned long long)ch->credit.held,
+			       (unsigned long long)ch->credit.unreturned,
 			       (unsigned long long)ch->credit.spent_in,
 			       (unsigned long long)ch->credit.limit_sent,
 			       fy_peer_of(ch)->queue.bytes, node->engine->full[ch->rank],

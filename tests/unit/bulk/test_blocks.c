@@ -24,15 +24,15 @@ static void a_size_is_at_most_an_eighth_too_much(void **state)
 {
 	const ferry *engine = t_engines[0];
 	(void)state;
-	assert_int_equal(fy_block_room(engine, FY_BLOCK_MIN - 1), FY_BLOCK_MIN - 1);
-	assert_int_equal(fy_block_room(engine, FY_BLOCK_MIN), FY_BLOCK_MIN);
+	assert_int_equal(fy_block_size(engine, FY_BLOCK_MIN - 1), FY_BLOCK_MIN - 1);
+	assert_int_equal(fy_block_size(engine, FY_BLOCK_MIN), FY_BLOCK_MIN);
 	for (size_t n = FY_BLOCK_MIN; n < FY_BLOCK_MIN << 4; n += 777) {
-		size_t room = fy_block_room(engine, n);
+		size_t room = fy_block_size(engine, n);
 		assert_true(room >= n && room - n <= n / 8);
-		assert_int_equal(fy_block_room(engine, room), room);
+		assert_int_equal(fy_block_size(engine, room), room);
 	}
 	size_t most = fy_block_most_kept(engine);
-	assert_int_equal(fy_block_room(engine, most + 1), most + 1);
+	assert_int_equal(fy_block_size(engine, most + 1), most + 1);
 }
 
 static void a_block_is_used_again(void **state)
@@ -40,7 +40,7 @@ static void a_block_is_used_again(void **state)
 	void *data = get(LENGTH);
 	(void)state;
 	fy_block_put(t_engines[0], data, LENGTH);
-	assert_int_equal(kept(), fy_block_room(t_engines[0], LENGTH));
+	assert_int_equal(kept(), fy_block_size(t_engines[0], LENGTH));
 	assert_ptr_equal(get(LENGTH - 1), data); /* of the same size */
 	assert_int_equal(kept(), 0);
 	void *second = get(LENGTH);

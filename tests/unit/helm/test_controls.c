@@ -84,7 +84,7 @@ static void a_stream_is_acknowledged(void **state)
 	(void)state;
 	for (unsigned i = 0; i < 2; i++) {
 		assert_non_null(fy_channel_reserve(&t_helm(1)->link, in, 16));
-		assert_true(fy_stream_out_room(in, s));
+		assert_true(fy_stream_out_reserve(in, s));
 		fy_stream_out_count(s);
 		fy_channel_commit(&t_helm(1)->link, in, 16);
 	}

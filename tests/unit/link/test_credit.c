@@ -65,10 +65,10 @@ static void what_is_held_is_not_lent_and_comes_back(void **state)
 	assert_int_equal(first, ch->credit.spent_in + ch->credit.window);
 	ch->credit.limit_sent = first;
 	ch->credit.spent_in += 10000;
-	ch->credit.held = 10000;
+	ch->credit.unreturned = 10000;
 	assert_int_equal(fy_credit_limit(ch), first);
 	fy_credit_returned(&t_helm(0)->link, ch, 1000);
-	assert_int_equal(ch->credit.held, 9000);
+	assert_int_equal(ch->credit.unreturned, 9000);
 	assert_int_equal(fy_credit_limit(ch), first + 1000);
 	assert_false(ch->credit.limit_owed); /* too little for a word of its own */
 	fy_credit_returned(&t_helm(0)->link, ch, ch->credit.window / 4);
@@ -80,7 +80,7 @@ static void a_limit_never_falls(void **state)
 	struct fy_channel *ch = t_channel(0, 1);
 	(void)state;
 	ch->credit.limit_sent = fy_credit_limit(ch);
-	ch->credit.held = 5000;
+	ch->credit.unreturned = 5000;
 	assert_int_equal(fy_credit_limit(ch), ch->credit.limit_sent);
 }
 
@@ -90,12 +90,12 @@ static void a_hungry_peer_hears_of_every_byte(void **state)
 	(void)state;
 	ch->credit.limit_sent = fy_credit_limit(ch);
 	ch->credit.spent_in += 100;
-	ch->credit.held = 100;
+	ch->credit.unreturned = 100;
 	ch->credit.peer_hungry = true;
-	assert_true(fy_credit_starved(&t_helm(0)->link));
+	assert_true(fy_credit_lacks(&t_helm(0)->link));
 	fy_credit_returned(&t_helm(0)->link, ch, 100);
 	assert_true(ch->credit.limit_owed);
-	assert_false(fy_credit_starved(&t_helm(0)->link));
+	assert_false(fy_credit_lacks(&t_helm(0)->link));
 }
 
 static void a_window_grows_out_of_the_pool_and_shrinks_into_it(void **state)

@@ -175,13 +175,13 @@ static void only_who_waits_is_woken(void **state)
 	assert_true(fy_lane_has_work(lane));
 	fy_lane_consume(lane, 1016);
 	assert_int_equal(lane->sleep.word, 0);
-	fy_store_release_32(&lane->sleep.waiting, 1);
+	fy_store_release_32(&lane->sleep.wants_room, 1);
 	fy_lane_consume(lane, FY_LANE_BYTES / 2 - 1016);
 	assert_int_equal(lane->sleep.word, 0);
-	assert_int_equal(lane->sleep.waiting, 1);
+	assert_int_equal(lane->sleep.wants_room, 1);
 	fy_lane_consume(lane, FY_LANE_BYTES / 2);
 	assert_int_equal(lane->sleep.word, 1);
-	assert_int_equal(lane->sleep.waiting, 0);
+	assert_int_equal(lane->sleep.wants_room, 0);
 	fy_lane_consume(lane, FY_LANE_BYTES / 2 + 1016);
 	assert_int_equal(lane->sleep.word, 1);
 	destroy(lane);
@@ -213,7 +213,7 @@ static void who_waits_for_room_is_woken(void **state)
 	while (put(lane, 1000, 1))
 		;
 	assert_int_equal(pthread_create(&thread, NULL, sleep_for_room, &s), 0);
-	while (!fy_load_acquire_32(&lane->sleep.waiting))
+	while (!fy_load_acquire_32(&lane->sleep.wants_room))
 		t_sleep_ms(1);
 	t_sleep_ms(20);      /* asleep, most likely; the outcome is the same if it is not */
 	fy_lane_nudge(lane); /* it looks, and sleeps again */
@@ -235,7 +235,7 @@ static int64_t wake_once(void)
 	while (put(lane, 1000, 1))
 		;
 	assert_int_equal(pthread_create(&thread, NULL, sleep_for_room, &s), 0);
-	while (!fy_load_acquire_32(&lane->sleep.waiting))
+	while (!fy_load_acquire_32(&lane->sleep.wants_room))
 		;
 	for (int64_t asleep = fy_clock_now() + FERRY_US(50); fy_clock_now() < asleep;)
 		;

@@ -222,11 +222,11 @@ static void what_was_asked_for_is_remembered(void **state)
 	assert_false(wanted(3, 1, 101));
 	assert_false(wanted(2, 1, 0));
 	assert_false(wanted(3, 2, 0));
-	p->waiting = 1; /* however long ago it came */
+	p->n_waiters = 1; /* however long ago it came */
 	assert_true(wanted(3, 1, 101));
 	assert_ptr_equal(fy_mailbox_ask(&box, 3, 1, 200), p);
 	assert_int_equal(box.n_patterns, 1);
-	assert_int_equal(p->waiting, 1);
+	assert_int_equal(p->n_waiters, 1);
 	assert_non_null(fy_mailbox_ask(&box, FERRY_ANY, FERRY_ANY_OP, 300));
 	assert_true(wanted(9, 9, 300));
 	assert_false(wanted(9, FERRY_OP_RESERVED, 0));
@@ -239,10 +239,10 @@ static void the_pattern_that_is_oldest_and_not_waited_for_gives_way(void **state
 	for (unsigned i = 0; i < FY_MAILBOX_PATTERNS; i++) {
 		p[i] = fy_mailbox_ask(&box, 0, i, 1000 + i);
 		assert_non_null(p[i]);
-		p[i]->waiting = 1;
+		p[i]->n_waiters = 1;
 	}
 	assert_null(fy_mailbox_ask(&box, 0, 1000, 5000));
-	p[40]->waiting = p[20]->waiting = 0;
+	p[40]->n_waiters = p[20]->n_waiters = 0;
 	assert_ptr_equal(fy_mailbox_ask(&box, 0, 1000, 5000), p[20]);
 	assert_false(wanted(0, 20, 0));
 	assert_true(wanted(0, 40, 0) && wanted(0, 0, 9000) && wanted(0, 1000, 5000));

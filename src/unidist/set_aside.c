@@ -12,7 +12,7 @@
  * are told apart by numbers that are never used twice. An entry owns a
  * reference of its message; what is never fetched goes with the engine.
  */
-#include "unidist/kept.h"
+#include "unidist/set_aside.h"
 
 #include <pthread.h>
 #include <stdbool.h>
@@ -27,10 +27,10 @@
 
 struct fy_exchange {
 	pthread_mutex_t lock;
-	struct fy_kept *first; /* under lock */
+	struct fy_set_aside *first; /* under lock */
 };
 
-uint64_t fy_kept_thread(void)
+uint64_t fy_set_aside_thread(void)
 {
 	static uint64_t last;          /* atomic add */
 	static __thread uint64_t mine; /* this thread's alone */
@@ -43,7 +43,7 @@ static void exchange_free(void *slot)
 {
 	struct fy_exchange *x = slot;
 	while (x->first) {
-		struct fy_kept *kept = x->first;
+		struct fy_set_aside *kept = x->first;
 		x->first = kept->next;
 		ferry_message_release(kept->message);
 		free(kept);
@@ -60,7 +60,7 @@ static struct fy_exchange *exchange_create(void)
 	return x;
 }
 
-int fy_kept_of(ferry *engine, struct fy_exchange **exchange_p)
+int fy_set_aside_of(ferry *engine, struct fy_exchange **exchange_p)
 {
 	void **slot = fy_engine_slot(engine, exchange_free);
 	struct fy_exchange *x = slot ? fy_load_acquire_ptr(slot) : NULL;
@@ -77,7 +77,7 @@ int fy_kept_of(ferry *engine, struct fy_exchange **exchange_p)
 	return FERRY_OK;
 }
 
-void fy_kept_put(struct fy_exchange *x, struct fy_kept *kept)
+void fy_set_aside_put(struct fy_exchange *x, struct fy_set_aside *kept)
 {
 	pthread_mutex_lock(&x->lock);
 	kept->next = x->first;
@@ -90,13 +90,13 @@ static bool is_from(const ferry_message *message, int source)
 	return source == FERRY_ANY || ferry_message_source(message) == source;
 }
 
-struct fy_kept *fy_kept_take(struct fy_exchange *x, uint64_t thread, int source)
+struct fy_set_aside *fy_set_aside_take(struct fy_exchange *x, uint64_t thread, int source)
 {
 	pthread_mutex_lock(&x->lock);
-	struct fy_kept **link = &x->first;
+	struct fy_set_aside **link = &x->first;
 	while (*link && ((*link)->thread != thread || !is_from((*link)->message, source)))
 		link = &(*link)->next;
-	struct fy_kept *kept = *link;
+	struct fy_set_aside *kept = *link;
 	if (kept)
 		*link = kept->next;
 	pthread_mutex_unlock(&x->lock);

@@ -12,8 +12,8 @@
  * are told apart by numbers that are never used twice. An entry owns a
  * reference of its message; what is never fetched goes with the engine.
  */
-#ifndef FY_UNIDIST_KEPT_H
-#define FY_UNIDIST_KEPT_H
+#ifndef FY_UNIDIST_SET_ASIDE_H
+#define FY_UNIDIST_SET_ASIDE_H
 
 #include <stdint.h>
 
@@ -23,19 +23,19 @@ struct fy_exchange;
 
 #define FY_ANY_THREAD 0u
 
-struct fy_kept {
+struct fy_set_aside {
 	uint64_t thread; /* whose it is, or FY_ANY_THREAD; constant while it is on the list */
 	ferry_message *message;
-	struct fy_kept *next;
+	struct fy_set_aside *next;
 };
 
 /* The engine's list, made at the first use. 0 or FERRY_ENOMEM. */
-int fy_kept_of(ferry *engine, struct fy_exchange **exchange_p);
+int fy_set_aside_of(ferry *engine, struct fy_exchange **exchange_p);
 /* The calling thread's number, given at its first use; never FY_ANY_THREAD. */
-uint64_t fy_kept_thread(void);
+uint64_t fy_set_aside_thread(void);
 /* Put it in front. */
-void fy_kept_put(struct fy_exchange *x, struct fy_kept *kept);
+void fy_set_aside_put(struct fy_exchange *x, struct fy_set_aside *kept);
 /* Take out the first that this owner has from that source or FERRY_ANY. NULL: nothing. */
-struct fy_kept *fy_kept_take(struct fy_exchange *x, uint64_t thread, int source);
+struct fy_set_aside *fy_set_aside_take(struct fy_exchange *x, uint64_t thread, int source);
 
 #endif
