@@ -201,17 +201,17 @@ static int post_checked(struct fy_post *o, ferry_future **future_p)
 }
 
 /* A long body: its room first, before it is copied. */
-static int post_long(struct fy_post *o, size_t held, ferry_future **future_p)
+static int post_long(struct fy_post *o, size_t long_bytes, ferry_future **future_p)
 {
 	struct fy_record *room;
-	int status =
-		fy_reserve(o, fy_record_size(FY_EXT | (uint32_t)sizeof o->message), held, &room);
+	int status = fy_reserve(o, fy_record_size(FY_EXT | (uint32_t)sizeof o->message), long_bytes,
+	                        &room);
 	if (status)
 		return status;
 	status = post_checked(o, future_p);
 	/* when it has stopped, the engine may be gone by now */
 	if (status && status != FERRY_ESTOPPED)
-		fy_reserve_give_back(o->engine, o->rank, held);
+		fy_reserve_give_back(o->engine, o->rank, long_bytes);
 	return status;
 }
 
@@ -226,10 +226,10 @@ static int post_open(struct fy_post *o, ferry_future **future_p)
 		return bad;
 	if (!o->lane)
 		return fy_fail(FERRY_ENOMEM, "no memory for this thread's lane");
-	size_t held = o->message                   ? fy_message_long_bytes(o->message)
-	              : o->nbytes > FY_LANE_INLINE ? o->nbytes
-	                                           : 0;
-	return held ? post_long(o, held, future_p) : post_checked(o, future_p);
+	size_t long_bytes = o->message                   ? fy_message_long_bytes(o->message)
+	                    : o->nbytes > FY_LANE_INLINE ? o->nbytes
+	                                                 : 0;
+	return long_bytes ? post_long(o, long_bytes, future_p) : post_checked(o, future_p);
 }
 
 int fy_post(const struct fy_post *post, ferry_future **future_p)

@@ -79,14 +79,14 @@ static bool has_room(const void *arg)
 static bool claim_body(const struct fy_wanted *r)
 {
 	ferry *e = r->engine;
-	uint64_t held;
+	uint64_t unsent;
 	if (!r->body)
 		return true;
 	do {
-		held = fy_load_acquire_64(&e->room.bodies);
-		if (!r->always && fy_room_bodies_full_at(&e->room, r->rank, held))
+		unsent = fy_load_acquire_64(&e->room.bodies);
+		if (!r->always && fy_room_bodies_full_at(&e->room, r->rank, unsent))
 			return false;
-	} while (!fy_cas_64(&e->room.bodies, held, held + r->body));
+	} while (!fy_cas_64(&e->room.bodies, unsent, unsent + r->body));
 	fy_add_32(&e->room.bodies_to[r->rank], fy_room_body_units(r->body));
 	return true;
 }

@@ -22,12 +22,12 @@
 
 void fy_release_body(struct fy_link *link, int rank, ferry_message *m)
 {
-	size_t held = fy_message_long_bytes(m);
+	size_t long_bytes = fy_message_long_bytes(m);
 	fy_release_message(link, m);
-	if (!held)
+	if (!long_bytes)
 		return;
-	fy_room_bodies_lower(&link->engine->room, rank, held);
-	link->freed += held;
+	fy_room_bodies_lower(&link->engine->room, rank, long_bytes);
+	link->freed += long_bytes;
 	link->worked = true; /* so that there is a next step, which tells at the latest */
 }
 

@@ -41,15 +41,15 @@ static inline uint32_t fy_room_body_units(size_t nbytes)
 }
 
 /*
- * While `held` bytes of long bodies are not sent yet, is there no room for another to this rank?
+ * While `unsent` bytes of long bodies are not sent yet, is there no room for another to this rank?
  * Each rank may hold as much as is left over: one slow rank has half of send_memory, two have a
  * third each, and there is always something left for the others. The last one that passes may be
  * of any size.
  */
-static inline bool fy_room_bodies_full_at(const struct fy_room *room, int rank, uint64_t held)
+static inline bool fy_room_bodies_full_at(const struct fy_room *room, int rank, uint64_t unsent)
 {
 	uint64_t its = (uint64_t)fy_load_acquire_32(&room->bodies_to[rank]) << FY_BODY_UNIT_SHIFT;
-	return held + its >= room->limit;
+	return unsent + its >= room->limit;
 }
 static inline bool fy_room_bodies_full(const struct fy_room *room, int rank)
 {
