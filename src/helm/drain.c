@@ -70,7 +70,7 @@ static bool take_slow(struct fy_progress *p, const struct fy_record *r, uint32_t
 		p->link.stats.calls++;
 	else
 		p->link.stats.posts++;
-	if (!fy_peer_of(ch)->queue.first && fy_put_record(p, ch, r, stream) == FY_PUT_DONE) {
+	if (!ch->has_queue && fy_put_record(p, ch, r, stream) == FY_PUT_DONE) {
 		fy_peer_of(ch)->queue.no_room_since = 0;
 		return true;
 	}

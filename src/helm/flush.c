@@ -30,7 +30,7 @@ static bool flush_one(struct fy_progress *p, struct fy_channel *ch, uint32_t str
 		uint64_t future;
 	} marker = { { FY_KIND_POST | FY_EXT, FY_OP_FLUSH, (uint32_t)ch->rank, stream },
 		     (uint64_t)(uintptr_t)future };
-	if (!fy_peer_of(ch)->queue.first && fy_put_record(p, ch, &marker.r, stream) == FY_PUT_DONE)
+	if (!ch->has_queue && fy_put_record(p, ch, &marker.r, stream) == FY_PUT_DONE)
 		return true;
 	return fy_queued_add(p, ch, &marker.r, sizeof marker, stream, true);
 }

@@ -70,7 +70,7 @@ printf '| name | what is broken | in | caught by |\n|---|---|---|---|\n'
 S=sim/mixed
 
 # ---- order ----
-break_it seq helm/arrivals.c 's/if (slot->seq == ch->seq_in \&\& !is_paused(ch) \&\& /if (/' \
+break_it seq helm/arrivals.c 's/if (slot->seq == ch->in.seq \&\& !is_paused(ch) \&\& /if (/' \
 	'batches are dispatched as they come, whatever their number' $S
 break_it paused helm/arrivals.c 's/ \&\& !is_paused(ch) / /' \
 	'a batch of the number of one that is paused is dispatched' sim/malformed
@@ -78,14 +78,14 @@ break_it hold helm/dispatch.c 's/^\tif (!s->first) {$/\tif (true) {/' \
 	'a record behind a large message is delivered at once' $S
 break_it skip helm/drain.c 's/if (!take_slow(p, r, size, tag)) {/if (!take_slow(p, r, size, tag) \&\& p->stats.steps % 2) {/' \
 	'a record that stalls is skipped' $S
-break_it overtake helm/drain.c 's/if (!ch->queue \&\& fy_put_record(p, ch, r, stream) == FY_PUT_DONE)/if (fy_put_record(p, ch, r, stream) == FY_PUT_DONE)/' \
+break_it overtake helm/drain.c 's/if (!ch->has_queue \&\& fy_put_record(p, ch, r, stream) == FY_PUT_DONE)/if (fy_put_record(p, ch, r, stream) == FY_PUT_DONE)/' \
 	"a record overtakes its channel's queue" $S
-break_it fast-queue helm/queued.c '/ch->queued += size;/{n;/fast_end/d}' \
+break_it fast-queue helm/queued.c '/peer->queue.bytes += size;/{n;/fast_end/d}' \
 	"the hot loop overtakes the channel's queue" $S sim/corners
 break_it fast-stream link/credit.c \
 	's/!ch->has_queue \&\& !ch->streams_out \&\& /!ch->has_queue \&\& /' \
 	'the hot loop overtakes a large message' $S unit/link/test_credit
-break_it stuck helm/drain.c 's/drain_broke_off = lane->stuck = true/drain_broke_off = true/' \
+break_it stuck helm/drain.c 's/broke_off = lane->turn.lacks_room = true/broke_off = true/' \
 	'what waits for room keeps its sender awake' sim/corners
 break_it pad shared/lane.c 's/lane->tail + pad + size - lane->head_seen/lane->tail + size - lane->head_seen/' \
 	'where a record would wrap, the room that it skips is not counted' $S unit/shared/test_lane
@@ -94,35 +94,35 @@ break_it newest shared/mailbox.c \
 	'the mailbox gives the newest first' $S unit/shared/test_mailbox
 
 # ---- acknowledgement ----
-break_it accepted link/channel.c 's/ch->refused\[0\].seq : ch->seq_in) - 1,/ch->refused[0].seq : ch->seq_in),/' \
+break_it accepted link/channel.c 's/ch->in.refused\[0\].seq : ch->in.seq) - 1,/ch->in.refused[0].seq : ch->in.seq),/' \
 	'batches are accepted one too high' $S
 break_it twice link/pending.c 's/h->accepted) <= 0) {/h->accepted) <= 1) {/' \
 	'an acceptance completes one batch too many' $S
 break_it at-put helm/put.c 's/fy_put_await(p, ch, o->future, o->stream);/fy_future_complete(o->future, 0, NULL);/' \
 	'a future completes when its record is put into a batch' $S
-break_it stream-ack link/stream_in.c 's/s->owed++;/s->owed += 2;/' \
+break_it stream-ack link/stream_in.c 's/s->unacked++;/s->unacked += 2;/' \
 	'an acknowledgement of a stream counts double' $S unit/link/test_stream_in
-break_it no-ack helm/arrivals.c 's/^\t\tch->ack_owed = true;/\t\tch->ack_owed = false;/' \
+break_it no-ack helm/dispatch.c 's/^\t\tch->in.ack_owed = true;/\t\tch->in.ack_owed = false;/' \
 	'nothing is acknowledged of its own accord' $S
 break_it call-id helm/replies.c \
 	'/^bool fy_replies_put_bytes/,/^}/s/fy_record_set_ext(r, call_id)/fy_record_set_ext(r, call_id ^ 1)/' \
 	'a reply goes to another call' $S
 
 # ---- credit and memory ----
-break_it held link/credit.c 's/ch->spent_in + ch->window - ch->held;/ch->spent_in + ch->window;/' \
+break_it held link/credit.c 's/ch->credit.window - ch->credit.unreturned;/ch->credit.window;/' \
 	'what is held is not taken from the limit' $S unit/link/test_credit
-break_it returned link/credit.c 's/ch->held -= bytes;/(void)bytes;/' \
+break_it returned link/credit.c 's/ch->credit.unreturned -= bytes;/(void)bytes;/' \
 	'credit is never returned' $S unit/link/test_credit
 break_it spent link/credit.c \
-	'/^void fy_credit_spend/,/^}/s/ch->spent += (uint64_t)size + FY_MESSAGE_CHARGE;/(void)size;/' \
+	'/^void fy_credit_spend/,/^}/s/ch->credit.spent += (uint64_t)size + FY_MESSAGE_CHARGE;/(void)size;/' \
 	'a record spends nothing' $S unit/link/test_credit
-break_it spent-fast helm/drain.c '/ch->spent += (uint64_t)(fill - ch->fill)/d' \
+break_it spent-fast helm/drain.c '/ch->credit.spent += (uint64_t)(fill - ch->fill)/d' \
 	'records of the hot loop spend nothing' $S sim/corners
-break_it budget bulk/grants.c 's/(in->needs <= cap .*;/true;/' \
+break_it budget bulk/grants.c 's/(in->bytes.needs <= cap .*;/true;/' \
 	'grants are given whatever the budget' $S
-break_it kept bulk/blocks.c 's/^\ttrim(p, may_keep(p, beside + room));//' \
+break_it kept bulk/blocks.c 's/^\ttrim(bulk, may_keep(bulk, beside + room));//' \
 	'kept blocks make no room for messages' sim/blocks
-break_it reuse bulk/blocks.c 's/^\tstruct fy_block \*b = \*list_of(p, room);/\tstruct fy_block *b = NULL;/' \
+break_it reuse bulk/blocks.c 's/^\tstruct fy_block \*b = \*list_of(bulk, room);/\tstruct fy_block *b = NULL;/' \
 	'blocks are kept and never used again' sim/blocks unit/bulk/test_blocks
 break_it idle bulk/blocks.c 's/> KEEP_FOR/> 100 * KEEP_FOR/' \
 	'blocks that nobody uses are kept' sim/blocks unit/bulk/test_blocks
@@ -132,57 +132,57 @@ break_it two-owners bulk/blocks.c 's/^\t\*b->here = b->next;//' \
 	'a block is two messages at once' sim/blocks
 break_it full helm/queued.c '/^static void lower_full/,/^}/s/fy_store_release_8(.*, 0);/;/' \
 	'a full rank stays full' $S
-break_it bodies shared/room.h 's/return held + its >= /return false \&\& held + its >= /' \
+break_it bodies shared/room.h 's/return unsent + its >= /return false \&\& unsent + its >= /' \
 	'long bodies are posted without a bound' sim/corners
-break_it share shared/room.h 's/return held + its >= /return held + 0 * its >= /' \
+break_it share shared/room.h 's/return unsent + its >= /return unsent + 0 * its >= /' \
 	'one rank may take all of send_memory' sim/corners
-break_it bodies-held link/release.c 's/fy_room_bodies_lower(p->engine, rank, held);/;/' \
+break_it bodies-held link/release.c 's/fy_room_bodies_lower(.*);/;/' \
 	'bodies that were sent are counted for ever' $S sim/corners
-break_it bodies-untold helm/rooms.c '/^void fy_rooms_tell_freed/,/^}/s/fy_room_tell(p->engine);/;/' \
+break_it bodies-untold helm/rooms.c '/^void fy_rooms_tell_freed/,/^}/s/fy_room_tell(.*);/;/' \
 	'posters that wait for send_memory are not told' sim/corners
-break_it never bulk/outbound.c '/^static void give_back/,/^}/s/fy_release_[a-z]*(p, .*m);/(void)p;/' \
+break_it never bulk/outbound.c '/^static void give_back/,/^}/s/fy_release_[a-z]*(bulk->link, .*m);/(void)bulk;/' \
 	'a large message is never released' $S
-break_it release bulk/outbound.c '/^static void give_back/,/^}/s/fy_release_[a-z]*(p, .*m);/{&&}/' \
+break_it release bulk/outbound.c '/^static void give_back/,/^}/s/fy_release_[a-z]*(bulk->link, .*m);/{&&}/' \
 	'a large message is released twice' $S
-break_it turns bulk/turns.c '/^bool fy_turns_tag_free/,/^}/s/if (are_few(p, turns))/if (1)/' \
+break_it turns bulk/turns.c '/^bool fy_turns_tag_free/,/^}/s/if (are_few(bulk, turns))/if (1)/' \
 	'chunks with the same tag are under way together' $S sim/transfers unit/bulk/test_turns
-break_it untold bulk/landing.c 's/^\t\tfy_grants_owe(p, in);/\t\tfy_inbound_free(p, in);/' \
+break_it untold bulk/landing.c 's/^\t\tfy_grants_owe(bulk, in);/\t\tfy_inbound_free(bulk, in);/' \
 	'a sender does not hear that not all of a message came' $S sim/transfers
 break_it half bulk/landing.c 's/in->dead || in->status || in->cut/in->dead/' \
 	'a message of which a chunk failed is delivered' $S sim/transfers
-break_it parked bulk/inbound.c 's/in->lengths_known == in->n_parts || in->dead)) {/1)) {/' \
+break_it parked bulk/inbound.c 's/in->lengths_known == in->announced.n_parts || in->dead)) {/1)) {/' \
 	'a message is granted before its lengths are known' $S sim/malformed
-break_it stalled bulk/landing.c 's/p->now - in->moved_at < STALLED/true/' \
+break_it stalled bulk/landing.c 's/bulk->link->now - in->moved_at < STALLED/true/' \
 	'a peer that sends nothing holds the budget for ever' $S sim/malformed
-break_it unsent link/channel.c 's/if (b->request.status \&\& !ch->unsent) {/if (false) {/' \
+break_it unsent link/channel.c 's/if (b->request.status \&\& !ch->out.unsent) {/if (false) {/' \
 	'a batch that was not sent is taken for sent' sim/corners
-break_it refused-held helm/gone.c 's/^\t\tfy_stream_out_refuse(p, ch, s, &r);/\t\t;/' \
+break_it refused-held helm/gone.c 's/^\t\tfy_stream_out_refuse(\&p->link, ch, s, \&r);/\t\t;/' \
 	'held records that a receiver could not read stay open' sim/corners sim/malformed
-break_it told-late helm/rooms.c 's/if (more \&\& p->freed </if (p->freed </' \
+break_it told-late helm/rooms.c 's/if (more \&\& p->link.freed </if (p->link.freed </' \
 	'posters are told of freed memory only when it is much' sim/corners
 break_it nudge shared/lane.c 's/lane->tail_seen - head <= NUDGE_BELOW \&\& //' \
 	'a producer is woken for room that it cannot use' unit/shared/test_lane
 break_it failed helm/arrivals.c 's/if (fy_unlikely(slot->request.status)) {/if (slot->request.status == FERRY_ECANCELED) {/' \
 	'what MPI says of a receive that failed is believed' sim/corners
-break_it gap helm/gaps.c 's/else if (again \&\& ch->gap)/else if (false)/' \
+break_it gap helm/gaps.c 's/else if (again \&\& fy_peer_of(ch)->gap.seen)/else if (false)/' \
 	'a batch that was lost is waited for without end' sim/corners
-break_it left helm/dispatch.c 's/ \&\& p->n_left >= LEFT_MAX)/ \&\& false)/' \
+break_it left helm/dispatch.c 's/ \&\& p->inside.n_left >= LEFT_MAX)/ \&\& false)/' \
 	'a borrower of the helm copies whole batches' sim/corners
-break_it until helm/drive.c 's/ || p->now >= until)/)/' \
+break_it until helm/drive.c 's/ || p->link.now >= until)/)/' \
 	'who drives the engine does not look at the time' sim/corners
-break_it unused helm/policy.c '/^	p->idle_sleep = FY_SLEEP_AWAITED;$/d' \
+break_it unused helm/policy.c '/^	p->pace.idle_sleep = FY_SLEEP_AWAITED;$/d' \
 	'an engine that was not used yet does not sleep' sim/corners
 break_it together helm/drain.c 's/if (flood && drained) {/if (flood \&\& !drained \&\& drained) {/' \
 	'floods do not give way to answers' sim/corners
-break_it first-flood helm/drain.c '/drained->share = 0;/{n;d}' \
+break_it first-flood helm/drain.c '/drained->turn.share = 0;/{n;d}' \
 	'the first of the floods that give way has every turn' sim/corners
 break_it turned-back helm/drain.c 's/^\tfy_lanes_move_last(p, drained);/\tfy_lanes_turn_to(p, drained->next);/' \
 	'a lane that is stuck turns the floods back' sim/corners
-break_it answers helm/arrivals.c 's/ && ++answers >= ANSWERS_WAIT/ \&\& false/' \
+break_it answers helm/arrivals.c 's/^\t\t    ++answers >= ANSWERS_WAIT)/\t\t    false)/' \
 	'answers wait for all that has come' sim/corners
-break_it leaves helm/drive.c 's/if (came || p->dirty || p->freed)/if (came)/' \
+break_it leaves helm/drive.c 's/if (came || p->link.dirty || p->link.freed)/if (came)/' \
 	'who drove leaves an acknowledgement behind' sim/corners
-break_it code bulk/grants.c 's/p->code_due = true;/;/' \
+break_it code bulk/grants.c 's/bulk->code_due = true;/;/' \
 	'who drives stays where the program is to be asked' sim/corners
 break_it attachment shared/message.c '/FY_PROGRAM("a release/{N;s/.*/;/}' \
 	'an attachment is not given back' $S unit/shared/test_message
@@ -194,17 +194,17 @@ break_it half-made bulk/memory.c '/^static bool land(/,/^}/s/if (!data)/if (fals
 break_it lengths bulk/inbound.c \
 	's/^\tif (!lengths) {/\tif (!in) {/;s/\.lengths = lengths,/& .status = lengths ? 0 : FERRY_ENOMEM,/' \
 	'an announcement that found no memory is taken for a wrong one' $M
-break_it news helm/owed.c 's/ || ch->news_owed//' \
+break_it news helm/owed.c 's/peer->owed.news_owed || peer->owed.up_owed/peer->owed.up_owed/' \
 	'news of a close that had no memory are forgotten' sim/memory
-break_it owed link/channel.c '/!(ch->bye_owed \&\& !ch->bye_sent) \&\& !ch->control_owed/s/ \&\& !ch->control_owed//' \
+break_it owed link/channel.c 's/^\t       !ch->control_owed;/\t       true;/' \
 	'what is owed is forgotten when there is no batch for it' $M
 break_it homeless helm/arrivals.c '/^static bool arrived/,/^}/s/keep_homeless(p, slot);/return true;/' \
 	'a batch whose channel found no memory is thrown away' $M
 break_it empty app/reply.c '/^int ferry_reply(/,/^}/s/FY_ANSWER_FAILED/FY_UNANSWERED/' \
 	'a reply that found no memory is an empty one' $M
-break_it unnoted link/failure.c 's/ch->failure_unnoted = status;/;/' \
+break_it unnoted link/failure.c 's/ch->failures.unnoted = status;/;/' \
 	'a failure that found no memory is not told' $M
-break_it sink bulk/grants.c 's/if (!waits_in_vain(p, in) || !fy_memory_sink(p, in))/if (true)/' \
+break_it sink bulk/grants.c 's/if (!waits_in_vain(bulk, in) || !fy_memory_sink(bulk, in))/if (true)/' \
 	'what is prepaid waits for memory for ever' $M
 
 # ---- the end ----
@@ -228,21 +228,21 @@ break_it open-left engine/life.c '/^static void discard/,/^}/s/progress_free(e->
 	'an open that fails leaves memory behind' sim/opens
 break_it uncancelled helm/close.c '/^static void take_back_receives/,/^}/s/fy_receives_cancel(p);/;/' \
 	'a receive that was not cancelled is not asked for again' sim/opens
-break_it tag helm/inline.h 's/p->tag = colour == p->colour ? 0 : fy_record_tag(colour);/p->tag = 0;/' \
+break_it tag helm/inline.h 's/inside->tag = colour == link->counts.colour ? 0 : fy_record_tag(colour);/inside->tag = 0;/' \
 	"what an inline handler posts has the rank's colour" $S sim/fences
 break_it tag-pool shared/handler.c 's/struct handling here = { h, engine, .*, handlings };/struct handling here = { h, engine, 0, handlings };/' \
 	"what an executor's handler posts has the rank's colour" $S sim/fences
-break_it mark helm/drain.c 's/tag = fy_record_tag(p->colour ^ 1);/tag = 0;/' \
+break_it mark helm/drain.c 's/tag = fy_record_tag(p->link.counts.colour ^ 1);/tag = 0;/' \
 	'what was posted before a fence counts for the next one' $S sim/fences
 break_it starve helm/agree.c 's/if (a->kind == FY_AGREE_FENCE \&\& colour != old_colour(p))/if (false)/' \
 	'a fence waits for what is posted after it' sim/fences unit/helm/test_agree
-break_it undrained helm/lanes.c 's/if ((int64_t)(lane->head - lane->owed) < 0 ||/if (/' \
+break_it undrained helm/lanes.c 's/if ((int64_t)(lane->head - lane->marks.agree) < 0 ||/if (/' \
 	'a fence does not ask whether lanes are drained' unit/helm/test_agree
 break_it handler-end helm/lanes.c 's/(int64_t)(lane->head - fy_load_acquire_64(&lane->handler_end\[colour\])) < 0)/false)/' \
 	'likewise for what handlers posted' unit/helm/test_agree
-break_it goodbye helm/close.c 's/if (!ch->bye_sent || !ch->bye_seen || ch->flight)/if (false)/' \
+break_it goodbye helm/close.c 's/if (!ch->bye.sent || !ch->bye.seen || ch->out.flight)/if (false)/' \
 	'receives are cancelled without waiting for goodbyes' $S
-break_it lane-twice helm/lanes.c '/^void fy_lanes_forget/,/^}/{/lane->gone, 1/d}' \
+break_it lane-twice helm/lanes.c '/^void fy_lanes_forget/,/^}/{/lane->life.let_go, 1/d}' \
 	'the lane of a thread that left is given back twice' sim/lifetimes
 
 # ---- parts that the simulation, which has one thread, does not show ----
