@@ -53,8 +53,8 @@ libferry_core_la_SOURCES = \
 	%D%/base/program.c \
 	%D%/base/program.h \
 	%D%/base/status.c \
-	%D%/base/wakes.c \
-	%D%/base/wakes.h \
+	%D%/future/waiters.c \
+	%D%/future/waiters.h \
 	%D%/bulk/blocks.c \
 	%D%/bulk/blocks.h \
 	%D%/bulk/bulk.c \

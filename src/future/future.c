@@ -38,7 +38,7 @@
 #include "base/list.h"
 #include "base/order.h"
 #include "base/program.h"
-#include "base/wakes.h"
+#include "future/waiters.h"
 #include "future/compose.h"
 #include "future/executor.h"
 #include "future/hooks.h"
@@ -197,7 +197,7 @@ void fy_future_run_on(ferry *engine, ferry_executor *where, struct fy_task *task
 /* The future may be gone already: its word is only a key. */
 static void wake_waiters(ferry_future *future)
 {
-	fy_wakes_later(&future->state);
+	fy_waiters_wake(&future->state);
 }
 
 static void announce(ferry_future *future, uint32_t state)

@@ -13,7 +13,7 @@
 #include <stdint.h>
 
 #include "ferry.h"
-#include "base/wakes.h"
+#include "future/waiters.h"
 #include "bulk/blocks.h"
 #include "bulk/bulk.h"
 #include "helm/agree.h"

@@ -11,7 +11,7 @@
 #include "ferry.h"
 #include "base/order.h"
 #include "base/program.h"
-#include "base/wakes.h"
+#include "future/waiters.h"
 #include "bulk/blocks.h"
 #include "bulk/bulk.h"
 #include "helm/agree.h"
@@ -45,7 +45,7 @@ bool fy_step_once(struct fy_progress *p, bool user_code)
 	p->link.now = p->link.port->ops->now(p->link.port);
 	p->link.stats.steps++;
 	ferry *before = fy_thread_begin(FY_STEPPING, engine);
-	struct fy_wakes *wakes_before = fy_wakes_collect(&p->link.wakes);
+	struct fy_waiters *waiters_before = fy_waiters_collect(&p->link.waiters);
 	FY_PROGRAM_BEGIN("an inline handler", &fy_program_no_op);
 	if (fy_load_relaxed_ptr(&engine->inboxes.commands.head) || p->commands.first)
 		fy_command_step(p);
@@ -61,8 +61,8 @@ bool fy_step_once(struct fy_progress *p, bool user_code)
 	if (fy_load_relaxed_64(&engine->mailbox.bytes))
 		fy_mail_look(p);
 	/* what floods left comes behind who has an answer */
-	if (p->drain.a_lane_floods && p->link.wakes.count)
-		fy_wakes_send_all(&p->link.wakes);
+	if (p->drain.a_lane_floods && p->link.waiters.count)
+		fy_waiters_wake_all(&p->link.waiters);
 	fy_replies_step(p);
 	if (p->queues.first)
 		fy_queued_step(p);
@@ -96,7 +96,7 @@ bool fy_step_once(struct fy_progress *p, bool user_code)
 	if (fy_load_relaxed_ptr(&engine->inboxes.tasks.head) || p->link.tasks.first)
 		fy_inline_run_tasks(p);
 	FY_PROGRAM_END;
-	fy_wakes_collect(wakes_before);
+	fy_waiters_collect(waiters_before);
 	fy_thread_end(FY_STEPPING, before);
 	if (p->link.worked)
 		p->link.worked_at = p->link.now;
@@ -110,10 +110,10 @@ bool fy_step_look(struct fy_progress *p)
 	p->link.worked = false;
 	p->link.user_code = false;
 	p->link.now = p->link.port->ops->now(p->link.port);
-	struct fy_wakes *wakes_before = fy_wakes_collect(&p->link.wakes);
+	struct fy_waiters *waiters_before = fy_waiters_collect(&p->link.waiters);
 	fy_sends_test(p);
 	fy_arrivals_look(p);
-	fy_wakes_collect(wakes_before);
+	fy_waiters_collect(waiters_before);
 	fy_thread_end(FY_STEPPING, before);
 	return p->link.worked;
 }

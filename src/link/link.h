@@ -11,7 +11,7 @@
 #include <stdint.h>
 
 #include "ferry.h"
-#include "base/wakes.h"
+#include "future/waiters.h"
 #include "link/batch.h"
 #include "link/call.h"
 #include "link/credit.h"
@@ -38,11 +38,12 @@ struct fy_link {
 	ferry *engine;
 	fy_port *port;
 	const ferry_options *options;
-	int64_t now;           /* taken once a step */
-	bool user_code;        /* the holder may run inline user code in this step */
-	bool worked;           /* something happened in this step */
-	int64_t worked_at;     /* the last step in which something did */
-	struct fy_wakes wakes; /* futures that completed in this step and that somebody waits for */
+	int64_t now;       /* taken once a step */
+	bool user_code;    /* the holder may run inline user code in this step */
+	bool worked;       /* something happened in this step */
+	int64_t worked_at; /* the last step in which something did */
+	struct fy_waiters
+		waiters; /* futures that completed in this step and that somebody waits for */
 	struct fy_channel **channels; /* by rank, NULL until talked to */
 	struct fy_channel *all;
 	struct fy_channel *dirty;

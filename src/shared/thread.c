@@ -12,19 +12,20 @@
 #include "ferry.h"
 #include "base/order.h"
 #include "base/program.h"
-#include "base/wakes.h"
+#include "future/waiters.h"
 #include "shared/engine.h"
 #include "shared/lane.h"
 
 static _Thread_local ferry *doing[FY_DOINGS] __attribute__((tls_model("initial-exec")));
-static _Thread_local struct fy_wakes *wakes_meanwhile __attribute__((tls_model("initial-exec")));
+static _Thread_local struct fy_waiters *waiters_meanwhile
+	__attribute__((tls_model("initial-exec")));
 
 /* Who waits for what completed before inline user code is not kept waiting by it. */
 ferry *fy_thread_begin(enum fy_doing what, ferry *engine)
 {
 	ferry *before = doing[what];
 	if (what == FY_INLINE && !before) {
-		wakes_meanwhile = fy_wakes_collect(NULL);
+		waiters_meanwhile = fy_waiters_collect(NULL);
 		fy_program_enter();
 	}
 	doing[what] = engine;
@@ -35,7 +36,7 @@ void fy_thread_end(enum fy_doing what, ferry *before)
 {
 	if (what == FY_INLINE && !before) {
 		fy_program_leave();
-		fy_wakes = wakes_meanwhile;
+		fy_waiters_here = waiters_meanwhile;
 	}
 	doing[what] = before;
 }

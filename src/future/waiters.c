@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Wakes the threads that wait for a future, a reply among them: together, at the end of the step in
+ * which it completed. Any thread; each has its own list, or none.
+ */
+#include "future/waiters.h"
+
+#include <limits.h>
+#include <stdint.h>
+
+#include "base/futex.h"
+
+_Thread_local struct fy_waiters *fy_waiters_here __attribute__((tls_model("initial-exec")));
+
+void fy_waiters_wake_all(struct fy_waiters *waiters)
+{
+	for (unsigned i = 0; i < waiters->count; i++)
+		fy_futex_wake(waiters->words[i], INT_MAX, false);
+	waiters->count = 0;
+}
+
+void fy_waiters_wake(uint32_t *word)
+{
+	struct fy_waiters *waiters = fy_waiters_here;
+	if (!waiters) {
+		fy_futex_wake(word, INT_MAX, false);
+		return;
+	}
+	if (waiters->count == FY_WAITERS_MAX)
+		fy_waiters_wake_all(waiters);
+	waiters->words[waiters->count++] = word;
+}
