@@ -64,13 +64,14 @@
  *
  * Signals    The engine's threads are named "ferry" and "ferry-worker". Workers
  *            have the signal mask of the thread that made their pool. The
- *            progress thread blocks all signals but those that a thread causes
- *            itself (SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT, SIGSYS)
- *            until it first runs code of the program. From then on it has the
- *            mask of the thread that opened the engine. So a child process that
- *            a handler starts begins with a mask that the program set. A
- *            program that takes signals by sigwait or signalfd blocks them
- *            before it opens an engine, as before it starts any thread.
+ *            progress thread blocks all signals except those that a thread
+ *            raises by what it does itself (SIGSEGV, SIGBUS, SIGFPE, SIGILL,
+ *            SIGTRAP, SIGABRT, SIGSYS), until it first runs code of the
+ *            program. From then on it has the mask of the thread that opened
+ *            the engine. So a child process that a handler starts begins with
+ *            a mask that the program set. A program that takes signals by
+ *            sigwait or signalfd blocks them before it opens an engine, as
+ *            before it starts any thread.
  * Fork       fork, posix_spawn and system may be used while an engine is open,
  *            also in handlers. The child of a fork calls nothing of this
  *            library and ends by exec or _exit.
@@ -103,14 +104,14 @@
  *            objects closes the engine first.
  * Unloading  The shared library stays in memory once it is loaded; dlclose does
  *            not unload it. Threads that used it run a destructor of it when
- *            they exit. It wants less than 256 bytes of static thread-local
- *            storage. A plugin that contains libferry.a is linked with
- *            -Wl,-z,nodelete for the same reason.
+ *            they exit. The library needs less than 256 bytes of static
+ *            thread-local storage. Link a plugin that contains libferry.a with
+ *            -Wl,-z,nodelete: it must not be unloaded either.
  * Placement  The library's threads run on the processors on which the main
  *            thread might run when the library was loaded, and in its
- *            scheduling class. They do not take these from the thread that
- *            makes them, which may be bound. progress_cpus places the
- *            progress thread.
+ *            scheduling class. They do not inherit these from the thread that
+ *            creates them: that thread may be bound to one processor.
+ *            progress_cpus places the progress thread.
  */
 #ifndef FERRY_H
 #define FERRY_H
@@ -188,10 +189,10 @@ FERRY_API const char *ferry_strname(int status);
 FERRY_API const char *ferry_strerror(int status);
 /*
  * A sentence on why the last failed call of this thread failed; "" if none did.
- * Functions that return the status of an operation (poll, wait, flush, fence,
- * the routines that wait) leave that operation's own text, and a callback that
- * is told of a failure finds it as well. It is cut after 255 bytes;
- * ferry_future_detail has the whole.
+ * After functions that return the status of an operation (poll, wait, flush,
+ * fence, the routines that wait) it is the operation's own text. A callback
+ * that is told of a failure finds that text here, too. The text is cut after
+ * 255 bytes; ferry_future_detail has all of it.
  *
  * Ownership  the library's, valid until this thread's next call that fails.
  */
@@ -208,14 +209,14 @@ typedef struct ferry_executor ferry_executor;
 typedef struct ferry_options ferry_options;
 typedef struct ferry_stats ferry_stats;
 
-/* Borrowed memory is free again. Called exactly once, on any thread. Must
- * not block. */
+/* The library no longer uses borrowed memory. Called exactly once, on any
+ * thread. Must not block. */
 typedef void ferry_release_fn(void *data, void *arg);
-/* A message came. It is lent: retain it to keep it, and release only what
- * you retained. */
+/* A message came. The message is lent: retain it to keep it, and release only
+ * what you retained. */
 typedef void ferry_handler_fn(ferry *engine, ferry_message *message, void *arg);
-/* A future is done. It is lent, too; `status` is what
- * ferry_future_poll returns. */
+/* A future is done. The future is lent. `status` is what ferry_future_poll
+ * returns for it. */
 typedef void ferry_callback_fn(ferry_future *future, int status, void *arg);
 /* The next step of ferry_future_and_then: start an operation and return 0 with
  * its future in *next_p, or return a negative status. */
@@ -257,13 +258,13 @@ typedef void *ferry_memory_fn(ferry *engine, int source, uint32_t op,
  * below. Numbers, words and suffixes are read as in the C locale, whatever the
  * program's. doc/tuning.md says when to change what.
  *
- * (*) This version does not have the option: only its default, or none, is
- * accepted; anything else is FERRY_ENOTSUP.
+ * (*) This version does not have the option. It accepts only the default and
+ * none; anything else is FERRY_ENOTSUP.
  */
 struct ferry_options {
 	size_t size;
 
-	/* FERRY_EXCLUSIVE and its like, above. Default 0. */
+	/* FERRY_EXCLUSIVE and the other flags above. Default 0. */
 	uint32_t flags;
 
 	/* Which thread level MPI is asked for. Default: multiple, or serialized
@@ -356,8 +357,8 @@ struct ferry_options {
  *
  * Threads    open and close engines from one thread at a time, outside
  *            handlers, in the same order on every rank.
- * Blocks     until all ranks have come. The progress thread is then pinned
- *            to progress_cpus.
+ * Blocks     until all ranks have called it. On return the progress thread
+ *            runs on progress_cpus only.
  * Ownership  *options (NULL: defaults and environment) is copied. With
  *            FERRY_NO_THREAD the calling thread is the one that initializes
  *            MPI, and has to be the one that closes the engine.
@@ -369,8 +370,8 @@ struct ferry_options {
  *                  one engine
  *   FERRY_ENOTSUP  MPI was finalized before
  *   FERRY_ENOTSUP  the ranks were built with different limits
- *   FERRY_ENOTSUP  a launcher of another MPI started the process: it is alone,
- *                  and variables of that launcher say that it is one of several
+ *   FERRY_ENOTSUP  a launcher of another MPI started the process: MPI sees one
+ *                  rank, and that launcher's variables say there are several
  *   FERRY_ENOTSUP  the MPI in the process is not the one that the library was
  *                  built for
  *   FERRY_ENOTSUP  an option that this version does not have is set,
@@ -379,17 +380,18 @@ struct ferry_options {
  *   FERRY_EDEADLK  on the progress thread
  *
  * If the open fails on one rank it fails on all: each gets the same status, and
- * the sentence of the other ranks begins with the number of that rank. So an
- * open that fails counts as one, and waits for all ranks. Nothing is left of
- * the engine, and the next open works. MPI may have been initialized by then:
- * the next engine uses it. If there is none the library finalizes MPI at exit.
+ * the sentence of the other ranks begins with the number of that rank. So a
+ * failing open, too, has to be called on all ranks, and waits for them. Nothing
+ * is left of the engine, and the next open works. MPI may have been initialized
+ * by then: the next engine uses it. Without a next engine the library finalizes
+ * MPI at exit.
  *
- * These fail on one rank alone, because it cannot tell the others:
+ * These fail on one rank alone, because that rank cannot tell the others:
  *   - one rank without a launcher (a wrong option there does not
  *     initialize MPI);
  *   - FERRY_EDEADLK;
  *   - an open after MPI_Finalize;
- *   - ferry_open_comm on a communicator that is none;
+ *   - ferry_open_comm on MPI_COMM_NULL or an intercommunicator;
  *   - FERRY_ETHREAD where another engine is open;
  *   - FERRY_ETHREAD where MPI was initialized for the main thread only, and
  *     this is another one.
@@ -418,9 +420,8 @@ FERRY_API int ferry_open(const ferry_options *options, ferry **engine_p);
  *            says on stderr (and in the log) what it waits for: ranks that are
  *            not in the close, handlers that run, messages that are retained
  *            or unread, posts without room. With FERRY_NO_THREAD it says
- *            nothing while code of the program that this thread itself runs
- *            does not return; the other ranks say that this rank has something
- *            under way.
+ *            nothing while this thread itself is inside code of the program;
+ *            the other ranks then say that this rank has something under way.
  * Ownership  futures, messages and executors that the program holds may be used
  *            and released afterwards; the engine may not. NULL is fine.
  * Completes  every future. Calls that nobody answered and promises that
@@ -467,14 +468,14 @@ FERRY_API int ferry_flush(ferry *engine, int rank, int64_t timeout);
  * Wait until what was posted before the fence, on any rank, is done, and also
  * what the handlers of that posted in turn. A message with a handler is done
  * when the handler has returned. A message without a handler is done once it is
- * in the mailbox. A request its handler retained is done when the handler
+ * in the mailbox. A request that its handler retained is done when the handler
  * returns, replied to or not. The fence does not wait for what is posted after
  * it has begun on the poster's rank: other threads may go on posting.
  *
  * Threads    one at a time a rank. All ranks call it equally often before
  *            they close.
- * Blocks     until all ranks have come and nothing is under way, or for
- *            `timeout`. It waits for receivers that do not read.
+ * Blocks     until all ranks have called it and nothing is under way, or for
+ *            `timeout`. A receiver that does not read holds it up.
  *
  * Errors
  *   FERRY_PENDING  `timeout` has passed. The fence goes on, and the next call
@@ -507,8 +508,8 @@ FERRY_API int ferry_options_resolved(const ferry *engine,
  */
 FERRY_API int ferry_stats_read(const ferry *engine, ferry_stats *stats);
 
-/* FERRY_OK while the engine works, then why it does not:
- * FERRY_ESTOPPED, FERRY_EPEER. */
+/* FERRY_OK while the engine works. Afterwards the reason why it does not:
+ * FERRY_ESTOPPED or FERRY_EPEER. */
 FERRY_API int ferry_status(const ferry *engine);
 
 /*
@@ -516,7 +517,8 @@ FERRY_API int ferry_status(const ferry *engine);
  *
  * Completes  when a post to `rank` would not return FERRY_EAGAIN. Another
  *            thread may take the room first, so retry. With FERRY_EPEER or
- *            FERRY_ESTOPPED when there will be none.
+ *            FERRY_ESTOPPED when there will be no room any more.
+ * Errors     FERRY_ESTOPPED.
  */
 FERRY_API int ferry_room(ferry *engine, int rank, ferry_future **future_p);
 
@@ -524,7 +526,7 @@ FERRY_API int ferry_room(ferry *engine, int rank, ferry_future **future_p);
  * Drive an engine that was opened with FERRY_NO_THREAD, one step: send,
  * receive, run inline handlers and callbacks. Threads that wait for a future,
  * for room or in ferry_recv drive it too. While no thread is inside the library
- * nobody does.
+ * the engine stands still.
  *
  * Threads    any; one at a time makes a step.
  * Blocks     while nothing happens, at most for `timeout`.
@@ -586,14 +588,14 @@ struct ferry_stats {
 
 /*
  * Send a message to `rank` (this one included), to the handler or reader of
- * `op` there. A post tells when it is delivered, a call brings back the
- * handler's reply.
+ * `op` there. A post tells when the message is delivered, a call brings back
+ * the handler's reply.
  *
  * Blocks     only while there is no room: in this thread's lane (128 KiB), or
  *            because `rank` does not keep up. The _for forms wait for `timeout`
  *            at most. With FERRY_NONBLOCK, on the progress thread and on the
- *            last running thread of a pool nothing waits. Where the wait ends
- *            without room, or there is none, the status is FERRY_EAGAIN. Ranks
+ *            last running thread of a pool nothing waits. Without room after
+ *            the wait, or without a wait, the status is FERRY_EAGAIN. Ranks
  *            deadlock, as with MPI_Send, if all of them post more than the
  *            credit (16 KiB to 16 MiB a pair, at most an eighth of
  *            receive_memory) before any of them reads.
@@ -645,11 +647,12 @@ FERRY_API int ferry_call_for(ferry *engine, int rank, uint32_t op,
  * Threads    one at a time while it is being written; any afterwards.
  * Ownership  *message_p is the caller's to release; posting takes a reference
  *            of its own.
+ * Errors     FERRY_ESTOPPED.
  */
 FERRY_API int ferry_message_create(ferry *engine, uint32_t op,
                                    ferry_message **message_p);
-/* Append to the body. Ownership: copied. FERRY_ETOOBIG for what no
- * memory holds. */
+/* Append to the body. Ownership: copied. Errors: FERRY_ETOOBIG from 2^62 bytes
+ * on. */
 FERRY_API int ferry_message_write(ferry_message *message, const void *data,
                                   size_t nbytes);
 /*
@@ -661,6 +664,7 @@ FERRY_API int ferry_message_write(ferry_message *message, const void *data,
  *            any thread, when the last reference is gone, the engine's
  *            included. release may be NULL. Cancelling the future, or its
  *            deadline, does not end the loan.
+ * Errors     FERRY_ETOOBIG for more than 2^32 - 2 attachments.
  */
 FERRY_API int ferry_message_attach(ferry_message *message, const void *data,
                                    size_t nbytes, ferry_release_fn *release,
@@ -675,21 +679,23 @@ FERRY_API int ferry_call_message(ferry *engine, int rank,
                                  ferry_message *message,
                                  ferry_future **future_p);
 /*
- * Take one more reference: so a handler keeps a message beyond its return. In
- * an inline handler this copies the body out of the receive buffer. Pointers
- * that ferry_message_body gave before are invalid then: call it again.
+ * Take one more reference. A handler does this to keep a message beyond its
+ * return. In an inline handler it copies the body out of the receive buffer.
+ * Pointers from earlier calls of ferry_message_body are invalid then: call it
+ * again.
  */
 FERRY_API void ferry_message_retain(ferry_message *message);
 /*
  * Give one reference back. The last one frees the message; a request that
  * nobody answered is then answered with FERRY_EREMOTE. NULL is fine. Never
- * release what you did not retain: inline it is ignored, on an executor it is a
- * use after free.
+ * release what you did not retain: an inline handler's surplus release is
+ * ignored, on an executor it is a use after free.
  */
 FERRY_API void ferry_message_release(ferry_message *message);
 
 /* The sender's rank; -1 for a message that the program made. */
 FERRY_API int ferry_message_source(const ferry_message *message);
+/* The op that the message was posted with; FERRY_ANY_OP for NULL. */
 FERRY_API uint32_t ferry_message_op(const ferry_message *message);
 /*
  * The body, 8-byte aligned. It may be NULL when it is empty; nbytes_p may
@@ -700,6 +706,7 @@ FERRY_API uint32_t ferry_message_op(const ferry_message *message);
  */
 FERRY_API const void *ferry_message_body(const ferry_message *message,
                                          size_t *nbytes_p);
+/* How many attachments the message has. */
 FERRY_API size_t ferry_message_attachments(const ferry_message *message);
 /* An attachment; NULL when there is none of that index or it was taken.
  * Ownership: the message's. */
@@ -707,8 +714,8 @@ FERRY_API const void *ferry_message_attachment(const ferry_message *message,
                                                size_t index, size_t *nbytes_p);
 /*
  * Take an attachment out of a received message: the memory that MPI received
- * into. It no longer counts for receive_memory. NULL when somebody else holds a
- * reference of the message, too.
+ * into. It no longer counts for receive_memory. NULL while anybody else holds
+ * a reference of the message.
  *
  * Threads    the holder of the only reference. A handler retains the message,
  *            returns, and the attachment is taken later; or the message is one
@@ -722,20 +729,22 @@ FERRY_API void *ferry_message_take(ferry_message *message, size_t index,
 /* ---- receive ------------------------------------------------------------ */
 
 /*
- * Let `fn` handle the messages of an op, on `where`. It replaces the handler
+ * Let `fn` handle the messages of an op, on `where`. fn replaces the handler
  * that was there; fn NULL only removes that one. Messages of the op that wait
  * in the mailbox are handled first, in order. Messages of an op without a
  * handler go to the mailbox, for ferry_recv.
  *
- * Threads    inline handlers run one at a time, with nobody else in the engine:
- *            they must not block. On an executor as that says.
- * Blocks     until the progress thread has taken it. When it replaces or
- *            removes a handler, returns only after the old one has finished and
- *            will not run again. Called inside of the old handler it does not
- *            wait for that call: it takes effect when that has returned. Two
- *            handlers of one pool that remove each other wait for each other.
- *            Messages that an executor has queued for the old handler go to the
- *            mailbox when their turn comes.
+ * Threads    inline handlers run one at a time, while nobody else steps the
+ *            engine: they must not block. Handlers on an executor run as
+ *            ferry_workers_create and its neighbours say.
+ * Blocks     until the progress thread has taken the change. When it replaces
+ *            or removes a handler, this returns only after the old handler has
+ *            finished and will not run again. Called inside of the old handler
+ *            it does not wait for that call of the handler: the change takes
+ *            effect when that call has returned. Two handlers of one pool that
+ *            remove each other wait for each other. Messages that an executor
+ *            has queued for the old handler go to the mailbox when their turn
+ *            comes.
  * Order      handlers begin in the order of delivery. They also end in it where
  *            `where` runs one at a time.
  * Ownership  the message is lent, see ferry_handler_fn.
@@ -759,9 +768,9 @@ FERRY_API int ferry_handle(ferry *engine, uint32_t op, ferry_executor *where,
  * Errors
  *   FERRY_EALREADY it was answered before
  *   FERRY_EINVAL   it is no request
- *   FERRY_ENOMEM   it may be answered again. If nobody does, the calling rank's
- *                  future ends with FERRY_ENOMEM. ferry_reply_error without a
- *                  text needs no memory
+ *   FERRY_ENOMEM   try again, or call ferry_reply_error without a text, which
+ *                  needs no memory. If nobody answers, the calling rank's
+ *                  future ends with FERRY_ENOMEM
  *   FERRY_ESTOPPED the engine has stopped
  */
 FERRY_API int ferry_reply(ferry_message *request, const void *body,
@@ -771,15 +780,16 @@ FERRY_API int ferry_reply_error(ferry_message *request, int status,
                                 const char *detail);
 /*
  * Let `fn` say where attachments of an op land: a slice of an array, pinned
- * memory. fn NULL removes it. It is called once for each attachment of a
- * message that is too large for a batch (more than 4 KiB altogether), before
- * the data comes. Attachments of smaller messages, and of replies, land in
- * memory of the library's.
+ * memory. fn NULL removes the function that was there. fn is called once for
+ * each attachment of a message that is too large for a batch (more than 4 KiB
+ * altogether), before the data comes. Attachments of smaller messages, and of
+ * replies, land in memory of the library's.
  *
  * Threads    fn runs on the progress thread.
  * Order      none: fn is not called in the order of the messages.
  * Ownership  the memory is the program's, and MPI writes to it until the
  *            message is handled. It does not count for receive_memory.
+ * Errors     FERRY_ESTOPPED.
  */
 FERRY_API int ferry_handle_memory(ferry *engine, uint32_t op,
                                   ferry_memory_fn *fn, void *arg);
@@ -805,18 +815,19 @@ FERRY_API int ferry_recv(ferry *engine, int source, uint32_t op,
 /* ---- futures ------------------------------------------------------------ */
 
 /*
- * A future is what comes of one operation. It is decided once and does not
- * change after that: what comes first counts.
+ * A future is what comes of one operation. It is decided once: by what comes
+ * first, an outcome, a cancel or a deadline. After that it does not change.
  *
  * ferry_future_poll  FERRY_PENDING, or the operation's status.
- * ferry_future_wait  the same, after at most `timeout`. The timeout leaves the
- *                    future as it is. While the thread waits it may drive the
- *                    engine (options.lend). It runs no code of the program
- *                    then, except with FERRY_NO_THREAD.
+ * ferry_future_wait  the same, after at most `timeout`. A timeout leaves the
+ *                    future as it is. A thread that waits may drive the engine
+ *                    (options.lend). It runs no code of the program then,
+ *                    except with FERRY_NO_THREAD.
  *
  * FERRY_EDEADLK, from a wait for a future that is not done:
- *   - on the progress thread of its engine;
- *   - when its next step is queued behind the waiter (see ferry_future_all).
+ *   - on the progress thread of the future's engine;
+ *   - when the future's next step is queued behind the waiter (see
+ *     ferry_future_all).
  */
 FERRY_API int ferry_future_poll(ferry_future *future);
 FERRY_API int ferry_future_wait(ferry_future *future, int64_t timeout);
@@ -828,13 +839,13 @@ FERRY_API int ferry_future_wait(ferry_future *future, int64_t timeout);
  *            or there is none.
  */
 FERRY_API int ferry_future_take(ferry_future *future, ferry_message **reply_p);
-/* Why it failed, in a sentence; "" when it did not, or is not done. Ownership:
- * the future's. */
+/* Why the operation failed, in a sentence; "" when it did not, or is not done.
+ * Ownership: the future's. */
 FERRY_API const char *ferry_future_detail(ferry_future *future);
 /*
  * Call `fn` when the future is done: once, on `where`, never inside this call,
- * even if it is done already. A future takes one callback. ferry_future_all and
- * ferry_future_and_then make more of it.
+ * even if it is done already. A future takes one callback. For a second one
+ * call ferry_future_all with this future alone, and give it to what that makes.
  *
  * Ownership  the future is kept until fn has returned. The program may release
  *            its own reference at any time, also inside fn. fn is not called if
@@ -850,10 +861,10 @@ FERRY_API const char *ferry_future_detail(ferry_future *future);
 FERRY_API int ferry_future_then(ferry_future *future, ferry_executor *where,
                                 ferry_callback_fn *fn, void *arg);
 /*
- * Give an operation up: at a time (FERRY_ETIMEDOUT), or now
- * (FERRY_ECANCELED). The message may be delivered all the same. If it had not
- * left its lane yet it is not sent; the detail says which it was. A late
- * reply is dropped and counted.
+ * Give an operation up: `timeout` from now (FERRY_ETIMEDOUT), or at once
+ * (FERRY_ECANCELED). A message that has not left its lane by then is not sent.
+ * One that has left may be delivered all the same. The detail says which it
+ * was. A late reply is dropped and counted.
  *
  * Ownership  attachments stay borrowed until their release is called. A
  *            finished future with a deadline may keep its memory until the
@@ -866,8 +877,8 @@ FERRY_API int ferry_future_then(ferry_future *future, ferry_executor *where,
  */
 FERRY_API int ferry_future_deadline(ferry_future *future, int64_t timeout);
 FERRY_API int ferry_future_cancel(ferry_future *future);
-/* One reference more, or less; the operation goes on without any. NULL
- * is fine. */
+/* One reference more, or less. The operation goes on even when the program has
+ * none. NULL is fine. */
 FERRY_API void ferry_future_retain(ferry_future *future);
 FERRY_API void ferry_future_release(ferry_future *future);
 /*
@@ -888,7 +899,8 @@ FERRY_API void ferry_future_release(ferry_future *future);
  *                   by MPI_UNDEFINED.
  *
  * Errors
- *   FERRY_EDEADLK  as ferry_future_wait; ferry_finish_all has released nothing
+ *   FERRY_EDEADLK  as for ferry_future_wait. ferry_finish_all has then released
+ *                  nothing
  *   FERRY_EINVAL   ferry_wait_any of an array of length 0
  */
 FERRY_API int ferry_wait_all(ferry_future *const *futures, size_t count,
@@ -906,14 +918,14 @@ FERRY_API int ferry_wait_any(ferry_future *const *futures, size_t count,
  * ferry_future_any       is done when the first one is, with its status. Of
  *                        none: FERRY_EINVAL.
  * ferry_future_and_then  calls `fn` on `where` when `future` is done, whatever
- *                        its status. It is done when the future that fn yields
- *                        is, with its status: a chain.
+ *                        its status. The new future is done when the one that
+ *                        fn yields is, with the same status: a chain.
  *
  * The detail of the first two names the future that decided.
  *
  * Ownership  each keeps the futures that it is made of. The future that fn
  *            yields becomes the chain's. Cancelling a composed future decides
- *            that one; the others go on.
+ *            that one only; those that it is made of go on.
  *
  * A wait for such a future is FERRY_EDEADLK where it could never end. What
  * is detected:
@@ -922,7 +934,7 @@ FERRY_API int ferry_wait_any(ferry_future *const *futures, size_t count,
  *   - a future of an engine, on the progress thread of that engine;
  *   - what is composed of these: a chain on one, `all` with one among others,
  *     `any` of these only.
- * This holds even with a timeout or a deadline, which would end the wait.
+ * It is FERRY_EDEADLK even if a timeout or a deadline would end the wait.
  * What is not detected, and may wait for ever:
  *   - tasks that wait for each other;
  *   - a promise that a callback behind the waiter would fulfil;
@@ -944,7 +956,8 @@ FERRY_API int ferry_future_and_then(ferry_future *future, ferry_executor *where,
  * Ownership  `value` is retained; it may be NULL.
  * Completes  with the status, or with FERRY_ESTOPPED if it is pending when the
  *            engine closes.
- * Errors     FERRY_EALREADY: somebody was first.
+ * Errors     FERRY_EALREADY: it is fulfilled, cancelled or timed out.
+ *            FERRY_ESTOPPED from ferry_promise_create.
  */
 FERRY_API int ferry_promise_create(ferry *engine, ferry_future **future_p);
 FERRY_API int ferry_promise_fulfil(ferry_future *future, int status,
@@ -971,6 +984,7 @@ FERRY_API int ferry_promise_fulfil(ferry_future *future, int status,
  *            one thread runs.
  * Ownership  *executor_p is the caller's to destroy, before or after the engine
  *            is closed. A strand keeps its pool.
+ * Errors     FERRY_ESTOPPED for a pool or a queue.
  */
 FERRY_API int ferry_workers_create(ferry *engine, unsigned threads,
                                    ferry_executor **executor_p);
@@ -978,19 +992,19 @@ FERRY_API int ferry_strand_create(ferry_executor *pool,
                                   ferry_executor **executor_p);
 FERRY_API int ferry_queue_create(ferry *engine, ferry_executor **executor_p);
 /*
- * Run what is queued now, at most `max` (0: all of it). Returns how many ran.
+ * Run the tasks that are queued now, at most `max` (0: all of them). Returns
+ * how many ran.
  *
  * Threads    any, several at once.
- * Blocks     until there is something, at most for `timeout`; then it returns
- *            0. It does not drive an engine of FERRY_NO_THREAD.
+ * Blocks     until a task is there, at most for `timeout`; then it returns 0.
+ *            It does not drive an engine of FERRY_NO_THREAD.
  * Errors     FERRY_EDEADLK on the progress thread, unless timeout is 0;
  *            FERRY_ESTOPPED when the queue was destroyed meanwhile.
  */
 FERRY_API int ferry_executor_run(ferry_executor *executor, unsigned max,
                                  int64_t timeout);
-/* A descriptor for poll and event loops, readable exactly while there is
- * something to run. Ownership: the queue's. Only watch it; do not read or
- * close it. */
+/* A descriptor for poll and event loops, readable exactly while a task is
+ * queued. Ownership: the queue's. Only watch it; do not read or close it. */
 FERRY_API int ferry_executor_fd(ferry_executor *executor);
 /*
  * End an executor. What is queued runs first. What is given to it later does
@@ -998,8 +1012,8 @@ FERRY_API int ferry_executor_fd(ferry_executor *executor);
  * none of its tasks runs or will run, and what their code uses may be freed.
  * NULL is fine.
  *
- * Blocks     until running tasks have returned. Called inside of one of its own
- *            tasks it takes effect when that returns.
+ * Blocks     until running tasks have returned. Called inside of one of the
+ *            executor's own tasks it takes effect when that task returns.
  */
 FERRY_API void ferry_executor_destroy(ferry_executor *executor);
 

@@ -20,10 +20,10 @@
  *            communicator the program orders them, as in MPI. There is no order
  *            between starts and posts.
  * Ownership  buffers, datatypes and communicators are borrowed until the future
- *            is done. If that is with FERRY_ECANCELED or FERRY_ETIMEDOUT the
- *            memory stays MPI's until the operation has ended, which
- *            ferry_start_release tells; unless the detail says that nothing was
- *            started. future_p may be NULL: failures then go into the log.
+ *            is done. After FERRY_ECANCELED and FERRY_ETIMEDOUT the memory
+ *            stays MPI's until the operation has ended, unless the detail says
+ *            that nothing was started. ferry_start_release tells when that is.
+ *            future_p may be NULL: failures then go into the log.
  * Completes  once MPI is done with the operation. Operations that end in the
  *            order in which they were started are noticed at once, however many
  *            are outstanding. With thousands outstanding an out-of-order
@@ -31,14 +31,14 @@
  *
  * Errors of MPI: the future's status is FERRY_EMPI, with MPI's text in its
  * detail. If the operation is on a communicator, window or file of the
- * program's, the error handler of that comes first, on the thread that drives
- * the engine:
+ * program's, MPI calls the error handler of that object first, on the thread
+ * that drives the engine:
  *   - MPI_ERRORS_ARE_FATAL ends the job, as without Ferry;
  *   - a function of the program's is called with it;
  *   - MPI_ERRORS_RETURN does nothing.
  * There is one exception. MPICH names no communicator for an operation of
  * ferry_start that fails only when it ends (for one of ferry_irecv it does).
- * That is FERRY_EMPI, and no handler is called.
+ * Such a failure is FERRY_EMPI, and no handler is called.
  *
  * Errors of the call itself; nothing happened, and *future_p is untouched:
  *   FERRY_EINVAL   an argument is wrong
@@ -60,9 +60,9 @@
  *   - when one of the engine's own receives is done;
  *   - while engines open and close.
  * A thread that just then asks for the handler of MPI_COMM_WORLD, or duplicates
- * MPI_COMM_WORLD, gets the engine's. That one passes errors on to the program's
- * handler (a function is then called for another communicator). A handler that
- * a thread sets just then stays.
+ * MPI_COMM_WORLD, gets the engine's handler. The engine's handler passes errors
+ * on to the program's (a function is then called for another communicator). A
+ * handler that a thread sets just then stays.
  */
 #ifndef FERRY_MPI_H
 #define FERRY_MPI_H
@@ -102,7 +102,7 @@ static void (*const ferry_mpi_h_check)(void)
  *
  * Threads    open and close engines from one thread at a time, outside
  *            handlers, in the same order on every rank.
- * Blocks     until all ranks of comm have come: collective.
+ * Blocks     until all ranks of comm have called it: collective.
  * Ownership  comm stays the program's, and may be freed afterwards.
  * Errors     those of ferry_open; FERRY_EINVAL also for MPI_COMM_NULL
  *            and intercommunicators.
@@ -113,8 +113,9 @@ FERRY_API int ferry_open_comm(MPI_Comm comm, const ferry_options *options,
 /* ---- any operation ------------------------------------------------------- */
 
 /* Start one operation that does not block, put its request into *request, and
- * return MPI's code. MPI_REQUEST_NULL: it is done already. comm is a duplicate
- * of the engine's communicator, made for this; its errors return. */
+ * return MPI's code. MPI_REQUEST_NULL: the operation is done already. comm is a
+ * duplicate of the engine's communicator, made for this, with
+ * MPI_ERRORS_RETURN. */
 typedef int ferry_start_fn(MPI_Comm comm, void *arg, MPI_Request *request);
 /* Make one call of MPI, or several, and return MPI's code. */
 typedef int ferry_run_fn(MPI_Comm comm, void *arg);
@@ -127,15 +128,15 @@ typedef int ferry_run_fn(MPI_Comm comm, void *arg);
  * Ownership  the program must keep arg valid until fn has returned. The request
  *            is the engine's once fn has returned.
  * Completes  with FERRY_OK when the request does, see ferry_future_mpi_status.
- *            With FERRY_EMPI when fn or the request fails. If it is cancelled
- *            before it left the lane fn does not run.
+ *            With FERRY_EMPI when fn or the request fails. If the future is
+ *            cancelled before the start left the lane, fn does not run.
  */
 FERRY_API int ferry_start(ferry *engine, ferry_start_fn *fn, void *arg,
                           ferry_future **future_p);
 
 /*
  * The same, and release(NULL, arg) is called once MPI is done with the
- * operation. That may be before or after the future is done. It is called
+ * operation. That may be before or after the future is done. release is called
  * however the future ended, also if fn failed or never ran. It must not block.
  * It is not called
  *   - if this function returns an error;
@@ -148,23 +149,23 @@ FERRY_API int ferry_start_release(ferry *engine, ferry_start_fn *fn, void *arg,
 /*
  * MPI's status of an operation that is done: source, tag and count of a
  * receive. It is empty (MPI_ANY_SOURCE, MPI_ANY_TAG, no elements) for a
- * ferry_run, a collective, and an operation that failed: of that only MPI_ERROR
- * is MPI's.
+ * ferry_run, a collective, and an operation that failed. Of a failed one
+ * MPI_ERROR is MPI's.
  *
  * Threads    any.
  *
  * Errors
- *   FERRY_PENDING  it is not done
- *   FERRY_EINVAL   the future is of something else
- *   FERRY_EINVAL   there is none: the operation was cancelled, timed out
+ *   FERRY_PENDING  the operation is not done
+ *   FERRY_EINVAL   the future is none of this header's
+ *   FERRY_EINVAL   there is no status: the operation was cancelled, timed out
  *                  or stopped
  */
 FERRY_API int ferry_future_mpi_status(ferry_future *future, MPI_Status *status);
 
 /*
  * Call fn on the progress thread, once, in order with what else the calling
- * thread starts. fn must not wait for another rank: while it runs nothing is
- * received, sent or acknowledged.
+ * thread starts. fn must not wait for another rank: while fn runs the engine
+ * receives, sends and acknowledges nothing.
  *
  * Completes  when fn has returned.
  */
@@ -179,9 +180,9 @@ FERRY_API int ferry_run(ferry *engine, ferry_run_fn *fn, void *arg,
  * MPI_PROC_NULL are MPI's.
  *
  * Completes  as MPI's request does: a send when the buffer may be used again, a
- *            receive when the message is there. If ferry_future_cancel or a
- *            deadline gives a receive up, it is cancelled in MPI as well: if it
- *            has matched no message by then, it takes none later.
+ *            receive when the message is there. A receive that
+ *            ferry_future_cancel or a deadline gives up is cancelled in MPI as
+ *            well: if it has matched no message by then, it takes none later.
  * Errors     FERRY_EINVAL also for MPI_COMM_NULL, MPI_DATATYPE_NULL and a count
  *            below 0.
  */
@@ -196,9 +197,9 @@ FERRY_API int ferry_irecv(ferry *engine, void *buffer, int count,
  * MPI_Sendrecv, as one future. Both start at once, so ranks that exchange
  * cannot wait for each other. The buffers must not overlap.
  *
- * Completes  when both are done, with the status of the receive. If it is given
- *            up the receive is cancelled in MPI as that of ferry_irecv; the
- *            send goes on.
+ * Completes  when both are done, with the status of the receive. If the future
+ *            is cancelled or times out, the receive is cancelled in MPI as that
+ *            of ferry_irecv; the send goes on.
  * Errors     FERRY_EINVAL as for ferry_isend.
  */
 FERRY_API int ferry_sendrecv(ferry *engine, const void *sendbuf, int sendcount,
@@ -220,9 +221,9 @@ FERRY_API int ferry_sendrecv(ferry *engine, const void *sendbuf, int sendcount,
  *            is written only with FERRY_OK. future_p may not be NULL.
  * Completes  when a message was matched. ferry_future_mpi_status has its
  *            source, tag and size; for MPI_PROC_NULL the handle is
- *            MPI_MESSAGE_NO_PROC. If ferry_future_cancel or a deadline gives
- *            it up it has matched none, and the message is there for the
- *            next receive or probe. ferry_close ends it in the same way,
+ *            MPI_MESSAGE_NO_PROC. A probe that ferry_future_cancel or a
+ *            deadline gives up has matched none: the message is there for the
+ *            next receive or probe. ferry_close ends a probe in the same way,
  *            with FERRY_ESTOPPED.
  * Errors     FERRY_EINVAL for NULL and MPI_COMM_NULL.
  */
@@ -281,13 +282,12 @@ FERRY_API int ferry_allreduce(ferry *engine, const void *from, void *to,
  * Completes  at the root when all has come; on other ranks when data was
  *            sent. A rank that gives more than 4 KiB sends it when the root
  *            asks for it.
+ * Errors     FERRY_ETOOBIG for more than 1 GiB.
  *
- * FERRY_ETOOBIG for more than 1 GiB.
- *
- * If the root has no memory for what comes, these end with FERRY_ENOMEM: its
- * own future, and those of the ranks that give more than 4 KiB. FERRY_OK on
- * other ranks says only that the data was sent. Nothing is kept of it, and what
- * follows works as ever.
+ * If the root has no memory for what comes, the future at the root ends with
+ * FERRY_ENOMEM, and so do those of the ranks that give more than 4 KiB. On the
+ * other ranks FERRY_OK says only that the data was sent. The root keeps
+ * nothing, and the next collectives work as ever.
  */
 FERRY_API int ferry_gather(ferry *engine, const void *data, size_t nbytes,
                            int root, ferry_future **future_p);

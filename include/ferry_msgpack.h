@@ -50,8 +50,9 @@ FERRY_API msgpack_packer *ferry_message_packer(ferry_message *message);
 
 /*
  * Append an object to the body. Each binary of at least options.out_of_band
- * bytes, wherever it is nested, is attached instead of copied. It may be mixed
- * with the packer: an array's header by that, its elements by this.
+ * bytes, wherever it is nested, is attached instead of copied. This function
+ * and the packer may take turns on one body: the packer writes an array's
+ * header, this function its elements.
  *
  * Threads    one at a time a message.
  * Ownership  the object is read before the return. The binaries that are
@@ -69,7 +70,7 @@ FERRY_API int ferry_message_pack(ferry_message *message,
                                  const msgpack_object *object);
 
 /*
- * The object that the body holds. It is decoded once. Strings and small
+ * The object that the body holds. The first call decodes it. Strings and small
  * binaries point into the body, large binaries into the attachments: the
  * address of such a binary is the attachment's.
  *
@@ -97,16 +98,16 @@ FERRY_API int ferry_message_object(ferry_message *message,
 typedef int ferry_encode_fn(ferry_message *message, const void *value,
                             void *arg);
 /*
- * Decode one. `data` is what the encoder wrote, as it came over the wire: check
- * it. An attachment that is not there reads as NULL. Return 0 and *value_p, or
- * a negative status, which ferry_message_value then returns.
+ * Decode one value. `data` is what the encoder wrote, as it came over the wire:
+ * check it. An attachment that is not there reads as NULL. Return 0 and
+ * *value_p, or a negative status, which ferry_message_value then returns.
  */
 typedef int ferry_decode_fn(const ferry_message *message, const void *data,
                             size_t nbytes, void **value_p, void *arg);
 
 /*
  * Tie an extension type to a pair of functions. Either may be NULL if only one
- * direction is needed. Both NULL remove the codec again.
+ * direction is needed. Two NULLs remove the codec.
  *
  * Threads    any, but remove a codec only when nobody uses it any more. Closing
  *            the engine removes all codecs.
@@ -162,12 +163,13 @@ FERRY_API int ferry_message_value(ferry_message *message,
  *            blocks for `timeout`, then returns FERRY_PENDING.
  * Order      what one thread sends to one rank arrives in that order. An
  *            operation and its data are one message: two threads cannot
- *            interleave them. Receives of one kind yield in order of arrival.
+ *            interleave them. Receives of one kind yield messages in the order
+ *            of their arrival.
  * Ownership  an object is read before the return. Its binaries of at least
  *            options.out_of_band bytes are sent from where they are. They are
  *            borrowed until the future completed with 0, or the message's last
- *            reference is gone. If future_p is NULL nothing would tell when
- *            that is, so they are copied. *message_p and *future_p are the
+ *            reference is gone. If future_p is NULL they are copied, because
+ *            nothing would tell when that is. *message_p and *future_p are the
  *            caller's to release.
  * Completes  a future when the message is delivered, or with its failure.
  *            Delivered does not mean handled or received.
@@ -214,15 +216,15 @@ FERRY_API int ferry_isend_buffer(ferry *engine, int rank, const void *data,
  *
  * Ownership  if *data_p is NULL it becomes memory for the bytes, the caller's
  *            to free(); on success it is never NULL. Else the bytes are copied
- *            to *data_p, where the caller has *nbytes_p bytes. *nbytes_p
+ *            to the *nbytes_p bytes that the caller has at *data_p. *nbytes_p
  *            becomes the length.
  *
  * Errors
- *   FERRY_ETRUNC   they do not fit. *nbytes_p becomes the length, and nothing
- *                  is written to *data_p. The next ferry_recv_buffer for that
- *                  source, of any thread, yields them; a thread that waits in
- *                  it already is not told. The bytes of an operation are this
- *                  thread's only
+ *   FERRY_ETRUNC   the bytes do not fit. *nbytes_p becomes the length, and
+ *                  nothing is written to *data_p. The next ferry_recv_buffer
+ *                  for that source, of any thread, yields the bytes; a thread
+ *                  that waits in it already is not told. The bytes of an
+ *                  operation remain for this thread only
  *   FERRY_EINVAL   the data of this thread's operation of that source is an
  *                  object with attachments
  */
@@ -254,13 +256,14 @@ FERRY_API int ferry_recv_simple_operation(ferry *engine, int source,
  * An object with large parts, delivered on return. unidist:
  * send_complex_data, which returns what it serialized so that it can be sent
  * again. Here that is *packed_p:
- *   - packed_p NULL: the serialized message is not kept;
+ *   - packed_p NULL: the caller gets no serialized message;
  *   - object given: *packed_p becomes the serialized message, a reference of
  *     the caller's;
  *   - object NULL: *packed_p is sent again, to this rank or another, as data or
  *     as an operation. Nothing is serialized.
  *
- * Ownership  what is borrowed stays so until *packed_p is released too.
+ * Ownership  binaries that are borrowed stay so until *packed_p is released,
+ *            too.
  */
 FERRY_API int ferry_send_complex_data(ferry *engine, int rank,
                                       const msgpack_object *object,
@@ -315,10 +318,10 @@ FERRY_API const void *ferry_message_data(const ferry_message *message,
                                          size_t *nbytes_p);
 
 /*
- * The same as ferry_recv_simple_operation, but it polls, and sleeps `backoff`
- * ns between polls (0: it only yields the processor). For programs that want
- * the cost of polling; ferry_recv_object is woken at once. unidist:
- * mpi_busy_wait_recv, which sleeps 100 us.
+ * The same as ferry_recv_simple_operation, but the thread polls, and sleeps
+ * `backoff` ns between polls (0: it only yields the processor). For programs
+ * that prefer polling; in ferry_recv_object the thread is woken at once.
+ * unidist: mpi_busy_wait_recv, which sleeps 100 us.
  *
  * Blocks     for ever, or until the engine stops or source is gone.
  */
@@ -329,10 +332,11 @@ FERRY_API int ferry_busy_wait_recv(ferry *engine, int source, int64_t backoff,
  * The next operation from anybody, of all ops that no handler takes.
  * unidist: recv_operation_type.
  *
- * Its data is reserved for this thread. The ferry_recv_... routine that the
- * thread calls next for that source (or FERRY_ANY) yields it, whatever other
- * threads receive. An operation without data leaves nothing to fetch. Data that
- * its thread never fetches is given up when the engine is closed.
+ * The operation's data is reserved for this thread. The ferry_recv_... routine
+ * that the thread calls next for that source (or FERRY_ANY) yields the data,
+ * whatever other threads receive. An operation without data leaves nothing to
+ * fetch. Data that its thread never fetches is given up when the engine is
+ * closed.
  *
  * Errors
  *   FERRY_PENDING  none came in time
