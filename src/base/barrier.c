@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A full fence for every running thread of the process, where the kernel has membarrier(2). Any
- * thread. Where it has none, those on the other side fence by themselves.
+ * A full fence for every running thread of the process, by membarrier(2). Any thread. On a kernel
+ * without membarrier only the calling thread fences, and the threads that it pairs with have to
+ * fence by themselves.
  */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE

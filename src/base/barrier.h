@@ -4,9 +4,10 @@
 
 #include <stdbool.h>
 
-/* Every running thread of this process passes a full fence before this
- * returns (or, without membarrier, this thread does and the others fence by themselves). */
+/* Every running thread of this process passes a full fence before this returns. Without membarrier
+ * only the calling thread does. */
 void fy_barrier_everywhere(void);
+/* False: there is no membarrier, and the other threads have to fence by themselves. */
 bool fy_barrier_is_everywhere(void);
 
 #endif

@@ -1,10 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Memory that a thread keeps for its own next use: futures, and the messages that replies come in.
- *
- * A thread that posts and waits in a loop allocates nothing. Each thread has its own lists, at most
- * FY_CACHE_MAX pieces each, freed when it exits: no locks, no shared words, and threads
- * that come and go leave nothing behind. Pieces may be taken by one thread and given by another.
+ * Memory that a thread keeps for its own next use (cache.h): a thread's lists, made at its first
+ * piece and emptied when it exits. Any thread.
  */
 #include "base/cache.h"
 
@@ -25,7 +22,7 @@ static bool works; /* constant after once */
 static void empty(void *unused)
 {
 	(void)unused;
-	leaving = true; /* destructors that run after this one free at once */
+	leaving = true; /* so destructors that run after this one free their pieces at once */
 	for (int kind = 0; kind < FY_CACHE_KINDS; kind++) {
 		fy_cache_lists[kind].room = 0;
 		while (fy_cache_lists[kind].first)

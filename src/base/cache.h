@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Memory that a thread keeps for its own next use: futures, and the messages that replies come in.
+ * Any thread.
  *
- * A thread that posts and waits in a loop allocates nothing. Each thread has its own lists, at most
- * FY_CACHE_MAX pieces each, freed when it exits: no locks, no shared words, and threads
- * that come and go leave nothing behind. Pieces may be taken by one thread and given by another.
+ * With it a thread that posts and waits in a loop allocates nothing. Each thread has its own lists
+ * of at most FY_CACHE_MAX pieces, freed when it exits: no locks, no shared words, and threads that
+ * come and go leave nothing behind. A piece may be taken on one thread and given back on another.
  */
 #ifndef FY_BASE_CACHE_H
 #define FY_BASE_CACHE_H
@@ -20,7 +21,7 @@
 #elif defined(__SANITIZE_ADDRESS__)
 #define FY_CACHE_ASAN 1
 #endif
-#ifdef FY_CACHE_ASAN /* what lies in the cache is not to be touched */
+#ifdef FY_CACHE_ASAN /* the sanitizer reports who touches a piece that lies in the cache */
 #include <sanitizer/asan_interface.h>
 #else
 #define ASAN_POISON_MEMORY_REGION(at, nbytes) ((void)(at))
@@ -35,13 +36,13 @@ struct fy_piece {
 	struct fy_piece *next;
 };
 
-/* One list of one thread, which alone touches it. */
+/* One list of one thread. No other thread touches it. */
 struct fy_cache {
 	struct fy_piece *first;
 	unsigned count;
-	/* FY_CACHE_MAX; 0 before the first piece was given, and when the thread exits */
+	/* how many pieces it may hold: FY_CACHE_MAX, or 0 before the first one and at exit */
 	unsigned room;
-	size_t size; /* of its pieces: the sanitizer's */
+	size_t size; /* of its pieces, in bytes; for the sanitizer */
 };
 
 extern _Thread_local struct fy_cache fy_cache_lists[FY_CACHE_KINDS]
@@ -49,12 +50,12 @@ extern _Thread_local struct fy_cache fy_cache_lists[FY_CACHE_KINDS]
 
 /* A new piece, at the beginning of a line of the cache. NULL: no memory. */
 void *fy_cache_new(size_t size);
-/* The list takes no more: the first piece of a thread opens it, others are freed. */
+/* For a list that takes no more pieces. A thread's first piece opens the list; others are freed. */
 void fy_cache_give_slow(enum fy_cache_kind kind, void *memory, size_t size);
 /* Pieces that this thread keeps. */
 unsigned fy_cache_count(enum fy_cache_kind kind);
 
-/* A piece of this kind, or NULL: there is none, make a new one. */
+/* A piece of this kind, or NULL: the list is empty, make a new one. */
 static inline void *fy_cache_take(enum fy_cache_kind kind, size_t size)
 {
 	struct fy_cache *cache = &fy_cache_lists[kind];

@@ -7,8 +7,8 @@
 
 #include <pthread.h>
 
-/* Where a thread of the program holds something of the library's and what is called then, MPI, the
- * log, a handler, may be a cancellation point: a cancellation waits. */
+/* Puts a cancellation off. For a thread of the program that holds something of the library's and
+ * then calls what may be a cancellation point: MPI, the log, a handler. */
 static inline int fy_cancel_later(void)
 {
 	int before;

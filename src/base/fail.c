@@ -17,9 +17,8 @@
 #define LAST_ERROR_BYTES 256
 
 /*
- * In memory that is made at a thread's first error and freed when it exits. They are too long for
- * static thread-local storage: a library that a program loads late shares a few hundred bytes of
- * that with all others.
+ * The texts are too long for static thread-local storage: all libraries that a program loads late
+ * share a few hundred bytes of that.
  */
 struct texts {
 	char error[LAST_ERROR_BYTES];
@@ -29,7 +28,7 @@ struct texts {
 /* never written */
 static struct texts no_memory = { .error = "memory is exhausted, also for the reason" };
 static _Thread_local struct texts *texts __attribute__((tls_model("initial-exec")));
-static pthread_key_t key; /* its destructor frees those of a thread that exits */
+static pthread_key_t key; /* its destructor frees the texts of a thread that exits */
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static bool works; /* constant after once */
 
@@ -44,7 +43,7 @@ static void make_key(void)
 	works = pthread_key_create(&key, leave) == 0;
 }
 
-/* Those of this thread, or `no_memory`, where nothing is written to. */
+/* This thread's texts, or `no_memory`, which nobody writes to. */
 static struct texts *my_texts(void)
 {
 	if (texts && texts != &no_memory)
@@ -71,7 +70,7 @@ const char *ferry_last_error(void)
 
 int(fy_fail)(int status, const char *format, ...)
 {
-	/* By way of a second buffer: an argument may be the last error itself. */
+	/* Through a second buffer, because an argument may be the last error itself. */
 	char text[LAST_ERROR_BYTES];
 	struct texts *mine = my_texts();
 	va_list arguments;

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The thread's last error, and small things that every file needs. */
+/* The thread's last error. Any thread. */
 #ifndef FY_BASE_FAIL_H
 #define FY_BASE_FAIL_H
 
-/* Note a sentence (printf-like) as this thread's last error and return
- * `status`, so that failing reads `return fy_fail(FERRY_EINVAL, "...")`. */
+/* Note a sentence (printf-like) as this thread's last error and return `status`, so that failing
+ * reads `return fy_fail(FERRY_EINVAL, "...")`. */
 int fy_fail(int status, const char *format, ...) __attribute__((format(printf, 2, 3), cold));
-#ifdef __clang_analyzer__ /* which does not know that, and believes in failures with FERRY_OK */
+#ifdef __clang_analyzer__ /* does not see that, and finds paths that fail with FERRY_OK */
 #define fy_fail(status, ...) ((fy_fail)(status, __VA_ARGS__), (status))
 #endif
-/* Room of this thread for another text, kept until it exits. NULL: no memory. */
+/* Another buffer of this thread, of FY_TEXT_BYTES, kept until it exits. NULL: no memory. */
 #define FY_TEXT_BYTES 768
 char *fy_fail_text(void);
 

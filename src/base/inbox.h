@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * An inbox: any thread puts something in, without a lock and without waiting; one thread at a time
- * takes out all that is there. What the putter wrote before is seen by the taker. It is a stack
- * below, so the newest comes first unless it is asked for in order.
+ * An inbox: any thread puts an entry in, without a lock and without waiting; one thread at a time
+ * takes out all entries. The taker sees what the putter wrote before. An inbox is a stack: the
+ * newest entry comes first, unless the taker asks for their order.
  */
 #ifndef FY_BASE_INBOX_H
 #define FY_BASE_INBOX_H
@@ -27,19 +27,19 @@ static inline void fy_inbox_put(fy_inbox *inbox, fy_inbox_entry *entry)
 	ck_stack_push_upmc(inbox, entry);
 }
 
-/* Cheap, for one that looks often: it may miss what is just being put in. */
+/* Cheap, for a thread that looks often. It may miss an entry that is just being put in. */
 static inline bool fy_inbox_any(fy_inbox *inbox)
 {
 	return fy_load_relaxed_ptr(&inbox->head) != NULL;
 }
 
-/* All of it, the newest first. */
+/* All entries, the newest first. */
 static inline fy_inbox_entry *fy_inbox_take(fy_inbox *inbox)
 {
 	return ck_stack_batch_pop_upmc(inbox);
 }
 
-/* All of it, in the order in which it was put in. */
+/* All entries, in the order in which they were put in. */
 static inline fy_inbox_entry *fy_inbox_take_in_order(fy_inbox *inbox)
 {
 	fy_inbox_entry *oldest = NULL, *next;
@@ -51,7 +51,8 @@ static inline fy_inbox_entry *fy_inbox_take_in_order(fy_inbox *inbox)
 	return oldest;
 }
 
-/* A loop over what was taken. The loop's body may free what `entry` is in, or put it elsewhere. */
+/* A loop over what was taken. The loop's body may free the struct that `entry` is in, or put it
+ * elsewhere. */
 #define fy_inbox_each(entry, taken)                          \
 	for (fy_inbox_entry *entry = (taken), *entry##_next; \
 	     entry && (entry##_next = entry->next, true); entry = entry##_next)

@@ -8,8 +8,7 @@
 #include <stddef.h>
 #include <string.h>
 
-/* As in C, whatever the program's locale: in a Turkish one toupper('i') is no I, and there "KIB" is
- * not "kib". */
+/* In a Turkish locale toupper('i') is not I, so "KIB" would not equal "kib". */
 
 char fy_letters_upper(char c)
 {
@@ -21,7 +20,7 @@ bool fy_letters_is_digit(char c)
 	return c >= '0' && c <= '9';
 }
 
-/* But for upper and lower case. */
+/* Whether two texts are the same, upper and lower case aside. */
 bool fy_letters_is_same(const char *a, const char *b, size_t nbytes)
 {
 	for (size_t i = 0; i < nbytes; i++)

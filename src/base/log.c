@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The log: where an engine says what a person should know. Off unless the option `log` is set. */
+/* The log: where an engine says what a person should know. Any thread. Off unless the option `log`
+ * is set. */
 #include "base/log.h"
 
 #include <errno.h>
@@ -28,7 +29,7 @@ struct fy_log {
 	int64_t opened; /* lines carry the time since then */
 };
 
-/* The name with %r and %% replaced; false when it has another % or does not fit. */
+/* The name with %r and %% replaced. False: it has another %, or does not fit. */
 static bool expand(const char *where, int rank, char *name, size_t nbytes)
 {
 	size_t used = 0;
@@ -106,7 +107,7 @@ static size_t at_most(int length, size_t room)
 	return length < 0 ? 0 : (size_t)length < room ? (size_t)length : room - 1;
 }
 
-/* A log that cannot be written is no reason to stop. */
+/* Errors are ignored: a log that cannot be written is no reason to stop. */
 static void write_line(int fd, char *line, size_t used)
 {
 	line[used++] = '\n';
@@ -119,7 +120,7 @@ static void write_line(int fd, char *line, size_t used)
 static void log_text(struct fy_log *log, const char *format, va_list arguments)
 {
 	char line[LINE_BYTES + 1];
-	/* No floating point: a program's locale may make a comma of the point. */
+	/* No floating point: some locales write a comma instead of the point. */
 	long long us = (fy_clock_now() - log->opened) / 1000;
 	size_t used = at_most(snprintf(line, LINE_BYTES, "ferry[%d] %lld.%06lld ", log->rank,
 	                               us / 1000000, us % 1000000),
@@ -156,7 +157,7 @@ void fy_log_say(struct fy_log *log, int rank, const char *format, ...)
 	used += at_most(vsnprintf(line + used, LINE_BYTES - used, format, arguments),
 	                LINE_BYTES - used);
 	write_line(fy_log_say_fd, line, used);
-	/* else it stands there already */
+	/* a log on the same descriptor has the line already */
 	if (log && log->fd != fy_log_say_fd)
 		log_text(log, format, again);
 	va_end(again);

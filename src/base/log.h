@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The log: where an engine says what a person should know. Off unless the option `log` is set. */
+/* The log: where an engine says what a person should know. Any thread. Off unless the option `log`
+ * is set. */
 #ifndef FY_BASE_LOG_H
 #define FY_BASE_LOG_H
 
@@ -9,15 +10,16 @@ struct fy_log;
  * and %% a percent sign. NULL: off. 0, or FERRY_EINVAL, FERRY_ENOMEM. */
 int fy_log_open(const char *where, int rank, struct fy_log **log_p);
 void fy_log_close(struct fy_log *log);
-/* One line, printf-like, without its newline. Any thread; lines do not mix. Nothing when log
- * is NULL. */
+/* One line, printf-like, without its newline. Lines of several threads do not mix. Does nothing
+ * when log is NULL. */
 void fy_log(struct fy_log *log, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* One line that a person has to see although no log was asked for: "ferry: rank N: ..." on stderr,
- * in one write, and in `log` too, if there is one elsewhere. A rank below 0: none yet, and the line
- * begins with "ferry: ". Any thread; keep these few. */
+ * in one write, and also in `log` if that goes elsewhere. A rank below 0 means that the rank is not
+ * known yet; the line then begins with "ferry: ". Keep such lines few. */
 void fy_log_say(struct fy_log *log, int rank, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
-/* Where it goes: standard error. Tests set it, before any thread is started. */
+/* The descriptor that fy_log_say writes to: standard error. Tests set it before they start any
+ * thread. */
 extern int fy_log_say_fd;
 
 #endif

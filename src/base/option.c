@@ -24,7 +24,7 @@
 #include "base/letters.h"
 #include "base/options.h"
 
-#define VALUE_BYTES 64 /* room for any value but a text, formatted */
+#define VALUE_BYTES 64 /* enough for any formatted value, texts excepted */
 
 static const struct fy_option_word flag_words[] = {
 	{ "exclusive", FERRY_EXCLUSIVE },
@@ -43,7 +43,7 @@ static const struct fy_option_word switch_words[] = {
 	{ "1", 1 },   { "on", 1 }, { "yes", 1 },   { "true", 1 }, { "0", 0 },
 	{ "off", 0 }, { "no", 0 }, { "false", 0 }, { "none", 0 }, { NULL, 0 },
 };
-/* The first of each value is the one that is printed. */
+/* Of several suffixes with one value the first is printed. */
 static const struct fy_option_word size_words[] = {
 	{ "", 1 },          { "k", 1 << 10 },   { "m", 1 << 20 },   { "g", 1 << 30 }, { "b", 1 },
 	{ "kib", 1 << 10 }, { "mib", 1 << 20 }, { "gib", 1 << 30 }, { NULL, 0 },
@@ -156,7 +156,7 @@ static bool parse_flags(const char *text, int64_t *value_p)
 	return true;
 }
 
-/* Digits and a suffix; a number that does not fit is none at all. */
+/* Digits and a suffix. A number that does not fit into *value_p is an error. */
 static bool parse_amount(const struct fy_option_word *suffixes, const char *text, int64_t *value_p)
 {
 	int64_t value = 0;
@@ -171,7 +171,7 @@ static bool parse_amount(const struct fy_option_word *suffixes, const char *text
 	return suffix && !__builtin_mul_overflow(value, suffix->value, value_p);
 }
 
-/* True with the value, where FERRY_NONE stands for none. */
+/* True: *value_p is the value, or FERRY_NONE for "none". */
 static bool parse_value(const struct fy_option *option, const char *text, int64_t *value_p)
 {
 	bool amount = option->type == FY_OPTION_SIZE || option->type == FY_OPTION_TIME;
@@ -205,7 +205,7 @@ static void format_flags(int64_t flags, char *text, size_t nbytes)
 			                         used ? "," : "", word->text);
 }
 
-/* With the largest suffix that leaves a whole number. */
+/* Uses the largest suffix that leaves a whole number. */
 static void format_amount(const struct fy_option_word *suffixes, int64_t value, char *text,
                           size_t nbytes)
 {
@@ -315,7 +315,7 @@ static const char *environment(const struct fy_option *option, char name[FY_OPTI
 	return text && *text ? text : NULL;
 }
 
-/* *found_p tells whether the variable is set; *value_p is then what it resolves to. */
+/* *found_p: is the variable set? If it is, *value_p is what it resolves to. */
 static int from_environment(const struct fy_option *option, bool *found_p, int64_t *value_p)
 {
 	char name[FY_OPTION_NAME];
@@ -350,7 +350,7 @@ static int from_field(const struct fy_option *option, int64_t given, int64_t *va
 	return FERRY_OK;
 }
 
-/* What was asked for would be ignored. */
+/* Refused, because this version would ignore it. */
 static int refuse_later(const struct fy_option *option, const char *value)
 {
 	return fy_fail(FERRY_ENOTSUP,
@@ -382,7 +382,7 @@ int fy_option_resolve(const struct fy_option *option, const ferry_options *given
 		rc = check_effect(option, value);
 	if (rc == FERRY_OK)
 		fy_option_set(option, resolved, value == FY_OPTION_COMPUTED ? 0 : value);
-	/* What is computed is told from an "off" by the caller, with this sign. */
+	/* FERRY_PENDING tells the caller that it has to compute the default. */
 	return rc == FERRY_OK && value == FY_OPTION_COMPUTED ? FERRY_PENDING : rc;
 }
 

@@ -17,22 +17,22 @@ enum fy_option_type {
 	FY_OPTION_TEXT,   /* const char * */
 };
 
-#define FY_OPTION_COMPUTED INT64_MIN /* as a default: found out when the engine is opened */
-#define FY_OPTION_NO_NONE INT64_MIN  /* as `none`: FERRY_NONE has no meaning here */
+#define FY_OPTION_COMPUTED INT64_MIN /* as a default: computed when the engine is opened */
+#define FY_OPTION_NO_NONE INT64_MIN  /* as `none`: this option does not take FERRY_NONE */
 
-/* In all values here SIZE_MAX is -1. */
+/* One option: a row of the table in options.c, constant. In all its values SIZE_MAX is -1. */
 struct fy_option {
-	const char *name; /* of the field; in upper case after FERRY_ that of the variable */
+	const char *name; /* of the field. FERRY_ and this in upper case: the variable */
 	enum fy_option_type type;
 	size_t offset;
 	int64_t preset;   /* the default */
-	int64_t min, max; /* of what is given; none is outside */
+	int64_t min, max; /* of what is given; FERRY_NONE is outside of it */
 	int64_t none;     /* what FERRY_NONE becomes */
 	const char *help;
-	bool later; /* without effect in this version: what is not the default is refused */
+	bool later; /* this version does not have it, and takes only its default */
 };
 
-/* The name of the environment variable of an option; `name` has room for FY_OPTION_NAME bytes. */
+/* The name of an option's environment variable takes at most FY_OPTION_NAME bytes. */
 #define FY_OPTION_NAME 40
 int64_t fy_option_get(const struct fy_option *option, const ferry_options *options);
 void fy_option_set(const struct fy_option *option, ferry_options *options, int64_t value);

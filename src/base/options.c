@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Options. What counts is, in this order: a field that is not zero, the
- * variable FERRY_<FIELD> of the environment, the default.
+ * Options. Any thread. A field that is not zero wins over the variable FERRY_<FIELD> of the
+ * environment, and that over the default.
  *
- * - A variable that is set but empty counts as not set. Any other value is
- *   checked, also where a field wins over it: what a user wrote is never ignored silently.
- * - Zero in a field means default. Zero in a variable is what the user says: off
- *   for a switch and where "none" means off, else a number like any other.
- * - An older program's struct is shorter: what it lacks is default. A newer
- *   program's is longer: what we do not know must be zero.
+ * - A variable that is set but empty counts as not set. Any other value is checked, even where a
+ *   field wins over it: nothing that a user wrote is ignored silently.
+ * - Zero in a field means default. Zero in a variable means what the user says: off for a switch
+ *   and where "none" means off, else a number like any other.
+ * - An older program's struct is shorter: the fields that it lacks have their defaults. A newer
+ *   program's is longer: its fields that this version does not know must be zero.
  *
- * Everything about an option is in `table`; values pass through here as int64_t,
- * in which FERRY_NONE and SIZE_MAX are both -1.
+ * Everything about an option is in `table`. Values pass through here as int64_t, in which
+ * FERRY_NONE and SIZE_MAX are both -1.
  */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
@@ -36,7 +36,7 @@
 
 #define KIB ((int64_t)1024)
 #define MIB ((int64_t)1024 * 1024)
-#define SIZE_LIMIT 4096 /* no version of the struct will be larger: beyond it `size` was not set */
+#define SIZE_LIMIT 4096 /* a larger `size` was not set: no version of the struct will reach this */
 
 #define AT(field) #field, offsetof(ferry_options, field)
 #define OPTION(at, type_, preset_, min_, max_, none_, help_) \
@@ -46,7 +46,7 @@
 		.name = name_, .offset = offset_, .type = FY_OPTION_##type_, .preset = preset_, \
 		.min = min_, .max = max_, .none = none_, .help = help_                          \
 	}
-/* One that has no effect yet. */
+/* An option that this version does not have. */
 #define LATER(at, type_, preset_, min_, max_, none_, help_) \
 	LATER_(at, type_, preset_, min_, max_, none_, help_)
 #define LATER_(name_, offset_, type_, preset_, min_, max_, none_, help_)                        \
@@ -95,8 +95,8 @@ static const struct fy_option table[] = {
 };
 #define TABLE_COUNT (sizeof table / sizeof table[0])
 
-/* Variables that belong to the tests, not to an engine. A name that ends in _ stands for all that
- * begin so. */
+/* Variables that belong to the tests, not to an engine. A name that ends in _ stands for all names
+ * that begin with it. */
 static const char *const foreign[] = { "FERRY_TEST_", "FERRY_SEEDS", "FERRY_SEED",
 	                               "FERRY_FIRST_SEED" };
 
@@ -115,7 +115,7 @@ static void compute(const struct fy_option *option, ferry_options *resolved)
 		                                                           : FERRY_THREAD_MULTIPLE;
 }
 
-/* Bring what the program gave to our own size. */
+/* Bring the program's struct to this version's size. */
 static int adopt(const ferry_options *given, ferry_options *whole)
 {
 	const unsigned char *bytes = (const unsigned char *)given;
@@ -143,8 +143,8 @@ static int adopt(const ferry_options *given, ferry_options *whole)
 	return FERRY_OK;
 }
 
-/* Without a thread of its own the engine has nothing to place, and nobody but those who wait
- * drives it. */
+/* Without a progress thread there is nothing to place, and only threads that wait drive the
+ * engine. */
 static int check_no_thread(const ferry_options *o)
 {
 	if (!(o->flags & FERRY_NO_THREAD))
@@ -174,7 +174,7 @@ int fy_options_resolve(const ferry_options *given, ferry_options *resolved)
 		if (table[i].type == FY_OPTION_TEXT)
 			rc = fy_option_resolve_text(&table[i], &whole, &out);
 		else if ((rc = fy_option_resolve(&table[i], &whole, &out)) == FERRY_PENDING)
-			compute(&table[i], &out); /* flags come first in the table */
+			compute(&table[i], &out); /* it reads the flags, which are first */
 	}
 	if (rc >= 0)
 		rc = check_no_thread(&out);
@@ -214,8 +214,7 @@ int fy_options_report(const ferry_options *resolved, ferry_options *out)
 	return FERRY_OK;
 }
 
-/* Names that a site may give to where the library is and how it is built: nobody meant
- * an option. */
+/* Names in which a site may say where the library is and how it is built. No option is meant. */
 static const char *const site[] = {
 	"BASE",     "BIN",      "BINDIR",  "BIN_DIR",    "BUILD",       "CC",      "CFLAGS",
 	"CPPFLAGS", "CXXFLAGS", "DIR",     "DOC",        "DOCS",        "HOME",    "INC",
@@ -227,7 +226,7 @@ static const char *const site[] = {
 
 #define PREFIX "FERRY_"
 #define PREFIX_BYTES (sizeof PREFIX - 1)
-#define MISSPELT 2 /* letters that are wrong, missing or too many */
+#define MISSPELT 2 /* at most so many letters are wrong, missing or too many */
 
 static bool is_known(const char *name, size_t nbytes)
 {
@@ -262,8 +261,8 @@ static size_t least(size_t a, size_t b)
 	return a < b ? a : b;
 }
 
-/* How many letters have to be changed, put in or taken out to make b of a; FY_OPTION_NAME when one
- * is too long. */
+/* How many letters have to be changed, put in or taken out to turn a into b. FY_OPTION_NAME when
+ * either is too long. */
 static size_t distance(const char *a, size_t a_bytes, const char *b, size_t b_bytes)
 {
 	size_t row[FY_OPTION_NAME];
@@ -295,8 +294,8 @@ static void improve(const char *name, size_t nbytes, const char *candidate, size
 	snprintf(right, FY_OPTION_NAME, "%s", candidate);
 }
 
-/* The variable of an option that was meant. A name that is as near to one of the tests' is
- * left alone. */
+/* True: `right` is the variable of an option that was probably meant. False for a name that is just
+ * as near to one of the tests' variables. */
 static bool is_misspelt(const char *name, size_t nbytes, char right[FY_OPTION_NAME])
 {
 	char variable[FY_OPTION_NAME], ours[FY_OPTION_NAME];
@@ -313,7 +312,7 @@ static bool is_misspelt(const char *name, size_t nbytes, char right[FY_OPTION_NA
 	return best <= MISSPELT && best < foreigners;
 }
 
-/* Everybody has to see it, but not from each rank, and not for each engine. */
+/* A person has to see this, but once, not from each rank and for each engine. */
 static void accuse(struct fy_log *log, int rank, const char *name, int nbytes, const char *right,
                    bool first)
 {

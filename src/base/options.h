@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Options: one table from which the fields, the environment and ferry-info are served. */
+/* Options: one table for the fields and the environment. Any thread. */
 #ifndef FY_BASE_OPTIONS_H
 #define FY_BASE_OPTIONS_H
 
@@ -21,25 +21,25 @@ struct fy_option_word {
 const struct fy_option *fy_options_table(size_t *count_p);
 
 /*
- * Fill in what an engine runs with, from what the program gave (may be NULL),
- * then the environment, then the defaults. 0, or FERRY_EINVAL with a sentence,
- * FERRY_ENOTSUP for what this version would ignore, FERRY_ENOMEM; `resolved` is then untouched.
+ * Fill in what an engine runs with: from what the program gave (may be NULL), then the environment,
+ * then the defaults. 0, or FERRY_EINVAL with a sentence, FERRY_ENOTSUP for an option that this
+ * version would ignore, FERRY_ENOMEM. On an error `resolved` is untouched.
  *
- * In what is resolved no field means "default" any more: a switch, spin or
- * sleep_max that is off is 0; a time that is unlimited is FERRY_NONE (-1); a size
- * that is unlimited is SIZE_MAX; a text that is off is NULL. Texts belong to `resolved`:
- * give them back with fy_options_free.
+ * In `resolved` no field means "default" any more. A switch, spin or sleep_max that is off is 0; an
+ * unlimited time is FERRY_NONE (-1); an unlimited size is SIZE_MAX; a text that is off is NULL.
+ * Texts belong to `resolved`: give them back with fy_options_free.
  */
 int fy_options_resolve(const ferry_options *given, ferry_options *resolved);
 void fy_options_free(ferry_options *resolved);
-/* What was resolved, written so that it can be given to another engine (off is FERRY_NONE
- * again), for ferry_options_resolved: as much as out->size says, texts still those of
- * `resolved`. 0 or FERRY_EINVAL. */
+/* For ferry_options_resolved: what was resolved, in the form in which it can be given to another
+ * engine (FERRY_NONE for what is off). Writes out->size bytes. Texts remain those of `resolved`. 0
+ * or FERRY_EINVAL. */
 int fy_options_report(const ferry_options *resolved, ferry_options *out);
-/* Name each unknown FERRY_... variable of the environment in the log (may be NULL); one that is
- * nearly that of an option on stderr, once a process, if `rank` is 0. How many there were. */
+/* Name each unknown FERRY_... variable of the environment in the log (may be NULL). A variable that
+ * is nearly an option's is named on stderr as well, once a process, if `rank` is 0. Returns how
+ * many unknown variables there are. */
 unsigned fy_options_warn(struct fy_log *log, int rank);
-/* 1 once an engine of rank 0 has looked: compare-and-swap; tests clear it */
+/* 1 once an engine of rank 0 has looked. Set by any thread (compare-and-swap); tests clear it */
 extern uint32_t fy_options_said;
 
 #endif

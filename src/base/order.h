@@ -2,22 +2,20 @@
 /*
  * All memory ordering of the library.
  *
- * The words used here, once: a *release* store makes everything that the
- * thread wrote before visible to the thread whose *acquire* load reads the
- * value. A *relaxed* access orders nothing. A *full* fence orders everything
- * before it against everything after it, stores before loads included, which
- * release and acquire do not.
+ * Four words. A *release* store makes everything that the thread wrote before visible to a thread
+ * whose *acquire* load reads the stored value. A *relaxed* access orders nothing. A *full* fence
+ * orders everything before it against everything after it, also stores before it against loads
+ * after it, which release and acquire do not.
  *
  * Two back ends:
- *  - Concurrency Kit's ck_pr, the default. On TSO machines (x86) acquire and
- *    release cost nothing but a compiler barrier; elsewhere CK's fences.
- *  - the compiler's __atomic builtins, with FERRY_ORDER_BUILTINS, which
- *    ThreadSanitizer and AddressSanitizer understand (an atomic step at memory
- *    that was freed is a report, not an accident later); order_ck.h takes
- *    CK's structures along.
+ *  - Concurrency Kit's ck_pr, the default. On TSO machines (x86) acquire and release cost only a
+ *    compiler barrier; elsewhere CK's fences.
+ *  - the compiler's __atomic builtins, with FERRY_ORDER_BUILTINS. ThreadSanitizer and
+ *    AddressSanitizer understand these: an atomic step on freed memory is reported at once.
+ *    order_ck.h makes CK's structures use them, too.
  *
- * What pairs with what is said at each shared word: who writes it, who reads
- * it, and which of the operations here makes that safe.
+ * What pairs with what is said at each shared word: who writes it, who reads it, and which of the
+ * operations here makes that safe.
  */
 #ifndef FY_BASE_ORDER_H
 #define FY_BASE_ORDER_H
@@ -92,8 +90,9 @@ static inline bool fy_cas_ptr(void *p, void *expected, void *desired)
 	return __atomic_compare_exchange_n((void **)p, &expected, desired, false, __ATOMIC_SEQ_CST,
 	                                   __ATOMIC_SEQ_CST);
 }
-/* Not __atomic_thread_fence: ThreadSanitizer does not model fences and gcc warns of it. What they
- * order is only ever accessed by the operations above, so nothing is missed by it. */
+/* Not __atomic_thread_fence: ThreadSanitizer does not model fences, and gcc warns of that. The
+ * words that a fence orders are only accessed by the operations above, so the sanitizer misses
+ * nothing. */
 #define fy_fence_full() __sync_synchronize()
 
 #else /* Concurrency Kit */
@@ -118,8 +117,8 @@ static inline bool fy_cas_ptr(void *p, void *expected, void *desired)
 		ck_pr_fence_release();                           \
 		ck_pr_store_##N(p, v);                           \
 	}
-/* On x86 a locked operation is a full fence by itself and these fences are
- * compiler barriers; elsewhere they make acquire and release of it. */
+/* On x86 a locked operation is a full fence by itself, and these fences are compiler barriers.
+ * Elsewhere the fences give the operation acquire and release. */
 #define FY_ORDERED(type, expression)       \
 	do {                               \
 		ck_pr_fence_release();     \

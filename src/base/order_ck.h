@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Concurrency Kit, and which back end order.h takes: the compiler's where a sanitizer looks on.
- * CK's header-only structures (ck_stack) are then switched over as well: every ck_pr operation that
- * they use is redefined here before they are included. For order.h alone.
+ * Concurrency Kit, and the choice of order.h's back end: the compiler's where a sanitizer looks on.
+ * Then CK's header-only structures (ck_stack) use it as well: each ck_pr operation that they use is
+ * redefined here before they are included. Only order.h includes this file.
  */
 #ifndef FY_BASE_ORDER_CK_H
 #define FY_BASE_ORDER_CK_H

@@ -7,9 +7,9 @@
 #include "base/order.h"
 
 /*
- * A look at memory that MPI may be writing this moment, at any address. What is seen is a hint:
- * nothing is read behind it, and whoever acts on it asks MPI first. The thread sanitizer is not
- * asked, because MPI's write is no atomic one.
+ * A look at memory, at any address, that MPI may be writing at this moment. The value is a hint: no
+ * other read depends on it, and whoever acts on it asks MPI first. The thread sanitizer is switched
+ * off here, because MPI's write is not atomic.
  */
 typedef uint64_t fy_anywhere_64 __attribute__((aligned(1), may_alias));
 #ifdef FERRY_ORDER_BUILTINS

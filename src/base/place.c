@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A new thread inherits from the one that makes it where it may run, its scheduling class and how
- * nice it is. The one that opens an engine may be bound to a single processor, as OpenMP does with
- * the first thread of a program. So the library looks at the main thread when it is loaded, which
- * is before a program can bind it, and gives that to the threads that it makes.
+ * Where the library's threads run. Any thread may ask.
  *
- * But libgomp binds the main thread when it is loaded itself, and may be loaded first. It knows
- * then which places there were: they count as well.
+ * A new thread inherits its processors, scheduling class and niceness from the thread that creates
+ * it. The thread that opens an engine may be bound to one processor: OpenMP binds the first thread
+ * of a program so. The library therefore notes where the main thread may run when the library is
+ * loaded, before the program can bind that thread, and places its own threads there.
+ *
+ * libgomp may be loaded before the library, and binds the main thread when it is loaded. Then
+ * libgomp's list of places says where the process may run, and counts as well.
  */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
@@ -30,8 +32,8 @@
 #define CPUS_MAX 8192
 #define SETS (CPUS_MAX / CPU_SETSIZE)
 
-/* Written when the library is loaded, then constant; `set` gets libgomp's places on top,
- * under places_once. */
+/* Written when the library is loaded, then constant, except that libgomp's places are added to
+ * `set` under places_once. */
 static struct {
 	cpu_set_t set[SETS];
 	bool known, class_known;
@@ -53,8 +55,8 @@ __attribute__((constructor)) static void look_at_main_thread(void)
 
 /* ---- libgomp -------------------------------------------------------------------------- */
 
-/* There when the program is linked with it. LLVM's library has all of these, but asking it would
- * start it, and it binds nobody before. */
+/* There when the program is linked with libgomp. LLVM's library has these as well, and
+ * __kmpc_fork_call. It is not asked: that would start it, and it binds no thread before. */
 void GOMP_parallel(void (*fn)(void *), void *data, unsigned threads, unsigned flags)
 	__attribute__((weak));
 void __kmpc_fork_call(void) __attribute__((weak));
@@ -86,7 +88,7 @@ static void add_places(void)
 
 /* ---- threads ---------------------------------------------------------------------------- */
 
-/* What the system does not permit stays as it was inherited. */
+/* What the system does not permit to change stays as inherited. */
 void fy_place_as_process(void)
 {
 	pthread_once(&places_once, add_places);
@@ -105,7 +107,8 @@ int fy_place_processors(void)
 	return count > 0 ? count : 1;
 }
 
-/* The system takes those of a list that are there, and says nothing of the others. */
+/* The system silently skips processors that do not exist, so its choice is compared with the
+ * list. */
 int fy_place_on(const char *list)
 {
 	cpu_set_t wanted, given;

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Where the library's threads run. */
+/* Where the library's threads run. place.c says why they do not inherit it. */
 #ifndef FY_BASE_PLACE_H
 #define FY_BASE_PLACE_H
 
-/* This thread, one of the library's, runs as the process was started: on its processors, in its
- * scheduling class, and not as the thread that made it. */
+/* This thread, one of the library's, runs on the processors and in the scheduling class that the
+ * process was started with, whatever it inherited from the thread that created it. */
 void fy_place_as_process(void);
 /* This thread runs on these processors only. 0, or FERRY_EINVAL with a sentence. */
 int fy_place_on(const char *list);

@@ -1,19 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Code of the program that the library calls: handlers, callbacks, release and memory functions,
- * starts of MPI.
- *
- *  - It has the signal mask of whoever opened the engine, also on the progress thread:
- *    see fy_program_mask.
- *  - It ends by returning. What leaves it in another way, an exception of C++ or pthread_exit,
- *    would leave the helm or a strand held for ever: FY_PROGRAM ends the program then, with a
- *    sentence. (longjmp tells nobody.)
- *  - None is begun any more once exit() has come to the library: what it uses is being destroyed.
- *    Whoever calls it asks fy_program_may_run first, after fy_program_enter on this thread.
- *
- * Exit sets `ending`, makes every running thread pass a fence, and waits for those that are inside.
- * A thread says that it is inside, and then looks at `ending`. So either it sees the end or exit
- * sees it. Who is inside pays for no fence where the kernel has membarrier (barrier.h).
+ * Code of the program that the library calls (program.h has the rules): which threads are inside of
+ * it, and how exit waits for them. Any thread.
  */
 #include "base/program.h"
 
@@ -44,14 +32,14 @@ uint32_t fy_program_ending, fy_program_enter_fences;
 const uint32_t fy_program_no_op = UINT32_MAX;
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-/* under lock; never shorter, a thread that exits leaves its own to the next */
+/* Under lock. It never gets shorter: a new thread takes the entry of one that has exited. */
 static struct fy_program_inside *all;
-/* of threads for which there is no memory: exit does not wait for these */
+/* Shared by threads for which there is no memory. Exit does not wait for these. */
 static struct fy_program_inside not_known;
-static pthread_key_t key; /* its destructor gives back a thread's */
+static pthread_key_t key; /* its destructor gives a thread's entry back */
 static pthread_once_t key_once = PTHREAD_ONCE_INIT, begin_once = PTHREAD_ONCE_INIT;
 static bool works; /* constant after key_once */
-/* constant after begin_once: in the child of a fork exit has nothing to wait for */
+/* constant after begin_once. Differs in the child of a fork, where exit waits for nothing */
 static pid_t process;
 
 /* ---- threads ------------------------------------------------------------------------------ */

@@ -1,19 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Code of the program that the library calls: handlers, callbacks, release and memory functions,
- * starts of MPI.
+ * starts of MPI. Any thread.
  *
- *  - It has the signal mask of whoever opened the engine, also on the progress thread:
- *    see fy_program_mask.
- *  - It ends by returning. What leaves it in another way, an exception of C++ or pthread_exit,
- *    would leave the helm or a strand held for ever: FY_PROGRAM ends the program then, with a
- *    sentence. (longjmp tells nobody.)
- *  - None is begun any more once exit() has come to the library: what it uses is being destroyed.
- *    Whoever calls it asks fy_program_may_run first, after fy_program_enter on this thread.
+ *  - Such code has the signal mask of the thread that opened the engine, also on the progress
+ *    thread: see fy_program_mask.
+ *  - It ends by returning. A C++ exception or pthread_exit would leave the helm or a strand taken
+ *    for ever, so FY_PROGRAM then ends the program with a sentence. (longjmp goes unnoticed.)
+ *  - None begins once exit() has come to the library, because the objects that it uses are being
+ *    destroyed. Whoever calls it asks fy_program_may_run first, after fy_program_enter on the same
+ *    thread.
  *
- * Exit sets `ending`, makes every running thread pass a fence, and waits for those that are inside.
- * A thread says that it is inside, and then looks at `ending`. So either it sees the end or exit
- * sees it. Who is inside pays for no fence where the kernel has membarrier (barrier.h).
+ * Exit sets `ending`, makes every running thread pass a fence, and waits for the threads that are
+ * inside. A thread says that it is inside, and then looks at `ending`. So either the thread sees
+ * the end, or exit sees the thread. Where the kernel has membarrier (barrier.h) the thread needs no
+ * fence for this.
  */
 #ifndef FY_BASE_PROGRAM_H
 #define FY_BASE_PROGRAM_H
@@ -26,29 +27,30 @@
 
 struct fy_program_inside {
 	uint32_t depth; /* written by its thread (release), read by exit (acquire) */
-	bool used;      /* under the lock of the list: a thread has it */
+	bool used;      /* under the lock of the list: a thread has this entry */
 	struct fy_program_inside *next; /* constant once it is in the list */
 };
 
-/* so that no table stands between a handler and the look at it */
+/* Hidden, so that the look before each handler does not go through a table of addresses. */
 #define FY_HERE __attribute__((visibility("hidden")))
 
-/* This thread's, made when it first runs code of the program. */
+/* This thread's entry, made when the thread first runs code of the program. */
 extern _Thread_local struct fy_program_inside *fy_program_inside
 	__attribute__((tls_model("initial-exec")));
 /* 1 once exit has begun: written by exit (release), read by all (relaxed) */
 extern FY_HERE uint32_t fy_program_ending;
-/* constant after fy_program_begin: there is no membarrier */
+/* constant after fy_program_begin. 1: there is no membarrier, threads that enter fence */
 extern FY_HERE uint32_t fy_program_enter_fences;
 
-/* Once a process, before the first engine: exit will stop code of the program from here on. */
+/* Once a process, before the first engine. From here on exit keeps code of the program from
+ * starting. */
 void fy_program_begin(void);
-/* This thread runs no code of the program so far and has blocked its signals. When it is to run
- * some for the first time it takes this mask, which stays where it is while the thread lives. */
+/* For a thread that has run no code of the program yet and has blocked its signals. It takes this
+ * mask when it first runs such code. *mask must live as long as the thread. */
 void fy_program_mask(const sigset_t *mask);
 /* The slow part of fy_program_enter. */
 struct fy_program_inside *fy_program_thread(void) __attribute__((cold));
-/* "a handler", and its op or fy_program_no_op: it did not return. */
+/* End the program: `what` ("a handler"), of this op or fy_program_no_op, did not return. */
 void fy_program_left(const char *what, uint32_t op) __attribute__((noreturn, cold));
 /* What exit does. */
 void fy_program_end(void);
@@ -86,13 +88,13 @@ static inline void fy_program_visit_ends(struct fy_visit *visit)
 	if (!visit->over)
 		fy_program_left(visit->what, *visit->op);
 }
-/* Around calls of the program's code: `what`, and where its op is. Where they return, which the
- * compiler sees, it costs nothing but to note these two. */
+/* Around calls of the program's code: `what`, and where the op is. Where the calls return it costs
+ * only to note these two. */
 #define FY_PROGRAM_BEGIN(what, op) \
 	struct fy_visit fy_visit_  \
 		__attribute__((cleanup(fy_program_visit_ends))) = { (what), (op), false }
 #define FY_PROGRAM_END (fy_visit_.over = true)
-/* Around one, as a statement. */
+/* The same around one call, as a statement. */
 #define FY_PROGRAM(what, op, call)          \
 	do {                                \
 		FY_PROGRAM_BEGIN(what, op); \
