@@ -33,11 +33,11 @@
 struct fy_announce {          /* body of a FY_LARGE record, then the first lengths */
 	uint64_t xid;         /* of this pair, in this direction, never reused */
 	uint64_t total;       /* bytes of all parts */
-	uint64_t first_chunk; /* numbers give the tags: 1 + number % tag_max */
+	uint64_t first_chunk; /* its number; a chunk's tag is 1 + number % tag_max */
 	uint32_t n_parts;     /* the body, then the attachments */
 	uint32_t chunk_bytes;
 	uint32_t flags;
-	int32_t status; /* of a reply that is an error */
+	int32_t status; /* of a reply that is an error; else 0 */
 };
 #define FY_ANNOUNCE_PREPAID 0x1u /* paid from the credit: the data comes without a grant */
 
@@ -46,44 +46,44 @@ struct fy_grant { /* body of FY_OP_GRANT */
 	int32_t status; /* 0, or why the message is refused */
 	uint32_t zero;
 };
-/* body of FY_OP_LOST: no chunk from number `started` on was started, and some of the last before
- * it failed */
+/* body of FY_OP_LOST: no chunk from number `started` on was started, and some of the 32 before it
+ * failed */
 struct fy_lost {
 	uint64_t xid, started;
 	uint32_t which; /* bit i: chunk started - 1 - i does not come */
 	int32_t status;
 };
-struct fy_reply_error { /* in front of the text of a reply that says no */
+struct fy_reply_error { /* in front of the text of a reply that is an error */
 	int32_t status;
-	/* 1: the status is the library's own and arrives as it is; 0: the handler's, arrives
-	 * as EREMOTE */
+	/* 1: the status is the library's own and arrives unchanged; 0: it is the handler's and
+	 * arrives as EREMOTE */
 	uint32_t ferrys;
 };
-/* body of FY_OP_REFUSED: the records of batch `seq` from `index` on were not believed */
+/* body of FY_OP_REFUSED: the records of batch `seq` from `index` on are malformed */
 struct fy_refused {
 	uint32_t seq, index;
 	int32_t status;
 	uint32_t zero;
 };
-/* body of FY_OP_ACK_STREAM: so many more FY_HELD records of that stream are delivered */
+/* body of FY_OP_ACK_STREAM: `count` more FY_HELD records of that stream are delivered */
 struct fy_ack_stream {
 	uint32_t stream, count;
 };
 struct fy_agree_word { /* body of FY_OP_AGREE_UP and _DOWN */
 	uint32_t n, round;
 	uint32_t kind;    /* FY_AGREE_FENCE or FY_AGREE_CLOSE, and FY_AGREE_TAINTED */
-	uint32_t verdict; /* down; up: 0 */
+	uint32_t verdict; /* on the way down; 0 on the way up */
 	uint64_t sent, done;
 };
 #define FY_AWAITED_NAMED 4u
 struct fy_awaited { /* ranks that a close waits for */
 	uint32_t count, zero;
-	uint32_t first[FY_AWAITED_NAMED]; /* the lowest ones of them */
+	uint32_t first[FY_AWAITED_NAMED]; /* the lowest of them */
 };
 struct fy_agree_news { /* body of FY_OP_AGREE_NEWS: a rank closes */
 	uint32_t closer;
-	uint32_t fences;           /* that it had finished */
-	struct fy_awaited awaited; /* up: of the ranks below; down: of all */
+	uint32_t fences;           /* how many the closer has finished */
+	struct fy_awaited awaited; /* up: among the ranks below; down: among all */
 };
 _Static_assert(sizeof(struct fy_agree_news) == 32, "the wire format says 32 bytes");
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A batch on the wire: its header, its flags, its bounds; doc/wire-format.md says it in words.
- * Bytes alone: whoever sends or receives may include it.
+ * A batch on the wire: its header, its flags, its bounds. doc/wire-format.md explains them. Only
+ * the layout of bytes: any file that sends or receives may include it.
  */
 #ifndef FY_WIRE_HEADER_H
 #define FY_WIRE_HEADER_H
@@ -10,11 +10,11 @@
 
 #define FY_WIRE_MAGIC 0x31595246u /* "FRY1" */
 #define FY_WIRE_VERSION 2
-#define FY_BATCH_BYTES 8192u /* header and records: what the common transports still send eagerly */
+#define FY_BATCH_BYTES 8192u /* header and records; the common transports send so much eagerly */
 #define FY_FOLD_MAX 4096u    /* a message up to this size travels inside a batch */
-/* credit of a batch beside its records: what an unexpected message costs MPI */
+/* bytes of credit that a batch costs beside its records: what an unexpected message costs MPI */
 #define FY_BATCH_CHARGE 1024u
-/* what a call reserves at the caller; a larger reply waits for a grant */
+/* bytes that a call reserves for its reply at the caller; a larger reply waits for a grant */
 #define FY_REPLY_ROOM 2048u
 
 struct fy_batch_header {
@@ -23,17 +23,17 @@ struct fy_batch_header {
 	uint16_t flags;
 	uint32_t seq; /* of this pair of ranks, in this direction, from first_seq on */
 	uint32_t nrecords;
-	uint32_t accepted; /* the last batch of the other direction that was dispatched whole */
+	uint32_t accepted; /* number of the last batch of the other direction that is dispatched */
 	uint32_t checksum;
-	uint64_t limit; /* credit: what the receiver of this header may have spent in total */
-	uint64_t spent; /* what its sender has spent in total */
+	uint64_t limit; /* credit: the total that the receiver of this header may spend */
+	uint64_t spent; /* credit: the total that its sender has spent */
 };
 _Static_assert(sizeof(struct fy_batch_header) == 40, "the wire format says 40 bytes");
 
 #define FY_BATCH_WANTS_ACK 0x1u /* a future waits for the acceptance of this batch */
 #define FY_BATCH_HUNGRY 0x2u    /* the sender ran out of credit */
 #define FY_BATCH_GOODBYE 0x4u   /* the last batch of this pair */
-/* the sender has given this pair up; such a batch has no number and no records */
+/* the sender has given this peer up; such a batch has no number and no records */
 #define FY_BATCH_GAVE_UP 0x8u
 #define FY_BATCH_COLOUR 0x10u /* its records without a tag are of colour 1 */
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The record: one posted message, in the same form in a lane and on the wire,
- * so that it is carried from one to the other by one copy.
+ * The record: one posted message. It has the same form in a lane and on the wire, so one copy moves
+ * it from the lane to a batch.
  *
  *   word 0   length of the body in bytes (24 bits), flags (5 bits), kind (3 bits)
  *   word 1   op
@@ -43,12 +43,12 @@ _Static_assert(sizeof(struct fy_record) == 16, "the wire format says 16 bytes");
 #define FY_EXT 0x10000000u      /* 8 more bytes of header */
 #define FY_LARGE 0x08000000u    /* wire: an announcement; lane: the body is a message's pointer */
 #define FY_HELD 0x04000000u     /* counted and acknowledged by stream, behind a large message */
-#define FY_ERROR 0x02000000u    /* a reply that says no: status, then text */
+#define FY_ERROR 0x02000000u    /* a reply that is an error: status, then text */
 #define FY_ATTACHED 0x01000000u /* attachments inside the body, after a table of lengths */
 
-/* The colour of a record tells which fence it is counted for: see agree.c. A tag says it; what has
- * none is of the colour that its place says: in a lane before or behind the mark of the last fence,
- * on the wire in a batch of that colour. */
+/* The colour of a record tells which fence counts it: see agree.c. A record with a tag has the
+ * tag's colour. The colour of a record without one follows from its place: in a lane, whether it is
+ * before or behind the mark of the last fence; on the wire, the colour of its batch. */
 #define FY_STREAM 0x3FFFFFFFu
 #define FY_TAGGED 0x80000000u
 #define FY_TAG_SHIFT 30
@@ -56,7 +56,7 @@ static inline uint32_t fy_record_tag(unsigned colour)
 {
 	return FY_TAGGED | (uint32_t)colour << FY_TAG_SHIFT;
 }
-/* Of what has a tag. */
+/* The colour of a record with a tag. */
 static inline unsigned fy_record_tag_bit(uint32_t stream)
 {
 	return stream >> FY_TAG_SHIFT & 1;
@@ -66,9 +66,9 @@ static inline unsigned fy_record_tag_colour(uint32_t stream, unsigned otherwise)
 	return stream & FY_TAGGED ? fy_record_tag_bit(stream) : otherwise;
 }
 
-/* A post that has neither a future nor anything out of the ordinary. */
+/* A post without a future and without any flag. */
 #define FY_PLAIN_POST (FY_KIND_POST >> 24)
-/* In a lane: one with a future, and a call. */
+/* In a lane: a post with a future, and a call. */
 #define FY_AWAITED_POST ((FY_KIND_POST | FY_EXT) >> 24)
 #define FY_PLAIN_CALL ((FY_KIND_CALL | FY_EXT) >> 24)
 #define FY_PLAIN_REPLY ((FY_KIND_REPLY | FY_EXT) >> 24)
@@ -85,7 +85,7 @@ static inline uint32_t fy_record_pad8(uint32_t n)
 {
 	return (n + 7u) & ~7u;
 }
-/* The record's whole size, padding included. */
+/* The record's whole size in bytes, padding included. */
 static inline uint32_t fy_record_size(uint32_t size_flags)
 {
 	return fy_record_pad8((uint32_t)sizeof(struct fy_record) + (size_flags & FY_EXT ? 8u : 0u) +
@@ -95,7 +95,8 @@ static inline char *fy_record_data(const struct fy_record *r)
 {
 	return (char *)(uintptr_t)(r + 1) + (r->size_flags & FY_EXT ? 8 : 0);
 }
-/* Before anything else is written: what pads the body is 0, not what was in the memory before. */
+/* Call it before anything else is written: it makes the bytes that pad the body 0, so that no old
+ * memory is sent. */
 static inline void fy_record_clear_end(struct fy_record *r, uint32_t size)
 {
 	uint64_t zero = 0;
@@ -111,8 +112,8 @@ static inline void fy_record_set_ext(struct fy_record *r, uint64_t ext)
 {
 	memcpy(r + 1, &ext, sizeof ext);
 }
-/* Copy a body: small ones in words that may overlap, without a call and without touching a
- * byte beyond. */
+/* Copy a body. Small ones are copied in words that may overlap, without a call. Touches no byte
+ * beyond the body. */
 static inline void fy_record_copy_body(void *to, const void *from, size_t n)
 {
 	char *t = to;
@@ -132,7 +133,8 @@ static inline void fy_record_copy_body(void *to, const void *from, size_t n)
 	}
 }
 
-/* Copy a record of `size` bytes (a multiple of 8): small ones in words, without a call. */
+/* Copy a record of `size` bytes, a multiple of 8. Small ones are copied in words, without a
+ * call. */
 static inline void fy_record_copy(void *to, const void *from, uint32_t size)
 {
 	if (size > 256) {
