@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The backlog of an executor: pushed without a lock by whoever submits, emptied under a mutex by
- * those who run. Any thread. executor.c has the argument why neither can miss the other.
+ * The backlog of an executor: the tasks that wait to run. Any thread. Submitters push tasks without
+ * a lock; runners take them out under a mutex. executor.c has the argument why neither side can
+ * miss the other.
  */
 #include "future/backlog.h"
 
@@ -49,7 +50,7 @@ static bool wake_one(struct fy_backlog *backlog)
 	return true;
 }
 
-/* How many were counted before. */
+/* Returns how many tasks were counted before this one. */
 uint32_t fy_backlog_push(struct fy_backlog *backlog, struct fy_task *task)
 {
 	uint64_t load;
@@ -66,7 +67,7 @@ uint32_t fy_backlog_count(const struct fy_backlog *backlog)
 	return FY_BACKLOG_COUNT(fy_load_acquire_64(&backlog->load));
 }
 
-/* Stopped and empty: one look at both, as a task may have come since the last look. */
+/* Stopped and empty. One load looks at both, because a task may come between two loads. */
 bool fy_backlog_over(const struct fy_backlog *backlog)
 {
 	uint64_t load = fy_load_acquire_64(&backlog->load);
@@ -105,7 +106,7 @@ struct fy_task *fy_backlog_take(struct fy_backlog *backlog, uint64_t off)
 	return task;
 }
 
-/* Leave the idle count by either way; false when the time is up first. */
+/* Sleep until there is a permit, and take it. False: the time is up. */
 static bool take_permit(struct fy_backlog *backlog, int64_t until)
 {
 	for (;;) {
@@ -127,7 +128,7 @@ void fy_backlog_sleep(struct fy_backlog *backlog, int64_t until)
 
 	if (FY_BACKLOG_COUNT(load) == 0 && !(load & STOPPED) && take_permit(backlog, until))
 		return;
-	/* Nobody is left in the idle count: then a permit is there for us, or about to be. */
+	/* We are no longer in the idle count: whoever took us off gives us a permit. */
 	if (!take_idle(backlog))
 		take_permit(backlog, INT64_MAX);
 }

@@ -16,7 +16,7 @@ struct fy_backlog {
 	fy_inbox inbox;   /* pushed by submitters, emptied under `runners` */
 	uint64_t load;    /* STOPPED, idle, count: atomic add and compare-and-swap by all */
 	uint32_t permits; /* futex: added to by wakers, taken by sleepers (compare-and-swap) */
-	pthread_mutex_t runners; /* who takes out; never taken by who submits */
+	pthread_mutex_t runners; /* of those that take tasks out; never taken by submitters */
 	struct fy_task *first;   /* under runners: what came out of the inbox, oldest first */
 };
 void fy_backlog_init(struct fy_backlog *backlog);

@@ -2,21 +2,21 @@
 /*
  * Futures made of futures: all, any, and chains.
  *
- * They watch what they are made of (watch.h), so the one callback of a future
- * stays free, and nothing is scanned when one of thousands completes. What a
- * completion sets off here runs by fy_later: with no lock held, and not nested.
+ * A composition watches the futures that it is made of (watch.h). So their one callback stays free,
+ * and nothing is scanned when one of thousands completes. What a completion sets off here runs by
+ * fy_later: with no lock held, and not nested. Any thread.
  *
- * A composed future has, like any, the program's reference and one of "the
- * engine's", which is here the composition itself: it is dropped when the last watch has fired
- * or was removed. Until then the composition keeps a reference of each future that it is
- * made of. `extra`, where all this is, lives as long as the future.
+ * A composed future has two references, like any future: the program's, and one that the engine
+ * would have and here the composition has. The composition drops it when the last watch has fired
+ * or was removed. Until then it also keeps a reference of each future that it is made of. All this
+ * is in `extra`, which lives as long as the composed future.
  *
- * Cancelling a composed future, or letting a deadline pass, decides that future alone;
- * the ones it is made of go on.
+ * A cancel or a deadline of a composed future decides that future only. The futures that it is made
+ * of go on.
  *
- * A waiter looks through compositions for a step that is queued behind itself (`stuck`). What a
- * group is made of stays while one holds a place in `left`; a chain waits for those who look before
- * it lets go of a future (chain_let_go). They only look, a moment each.
+ * A thread that is about to wait looks through compositions for a step that is queued behind itself
+ * (stuck.c). While it looks it holds a place in a group's `left`, so the group's futures stay. A
+ * chain waits for such threads before it lets go of a future (chain_let_go); each look is short.
  */
 #include "future/compose.h"
 
@@ -62,7 +62,8 @@ static ferry_future *create_composed(struct fy_composed *composed, enum fy_compo
 	return future;
 }
 
-/* Say which future decided it: "future 3: the deadline passed". `by`: its watch. */
+/* Decide the composed future by the future of watch `by`, and name that in the detail: "future 3:
+ * the deadline passed". `by` == count: all succeeded. */
 static void settle(struct fy_group *group, size_t by)
 {
 	ferry_future *future = group->composed.future, *child;
@@ -70,7 +71,7 @@ static void settle(struct fy_group *group, size_t by)
 
 	if (!fy_future_claim(future))
 		return;
-	if (by == group->count) { /* all are well */
+	if (by == group->count) { /* all succeeded */
 		fy_future_finish(future, FERRY_OK);
 		return;
 	}
@@ -105,14 +106,14 @@ static void over(struct fy_later *later)
 	ferry_future_release(group->composed.future);
 }
 
-/* May be called under a lock: what follows is for later. */
+/* May be called under a lock: the end of the group is left to fy_later. */
 void fy_compose_drop(struct fy_group *group, uint32_t count)
 {
 	if (fy_add_32(&group->left, -count) == count)
 		fy_later(&group->over);
 }
 
-/* False: it is over, or about to be. */
+/* Keep the group's futures until fy_compose_drop. False: the group is over, or about to be. */
 bool fy_compose_hold(struct fy_group *group)
 {
 	uint32_t left;
@@ -123,8 +124,8 @@ bool fy_compose_hold(struct fy_group *group)
 	return left > 0;
 }
 
-/* Take the watches out again, so that a future that lives long does not collect
- * them. Where somebody else is at the list, that one stays until its future completes. */
+/* Remove the watches, so that they do not pile up at a future that lives long. A watch whose list
+ * another thread has locked stays until its future completes. */
 static void group_detach(struct fy_group *group)
 {
 	uint32_t removed = 0;
@@ -140,7 +141,7 @@ static void all_notify(struct fy_watch *watch)
 	fy_compose_drop(watch->owner, 1);
 }
 
-/* The first keeps its place in `left` until it has settled. */
+/* The watch that fires first keeps its place in `left` until any_settle. */
 static void any_notify(struct fy_watch *watch)
 {
 	struct fy_group *group = watch->owner;
@@ -257,8 +258,8 @@ static void chain_finish(struct fy_chain *chain, int status, const char *detail,
 	ferry_future_release(future);
 }
 
-/* Who looks after this sees NULL, and `stepped` as it is now. The reference becomes
- * the caller's. */
+/* Take the chain's future away from it; the reference becomes the caller's. A thread that looks
+ * later sees NULL, and the present value of `stepped`. */
 static ferry_future *chain_let_go(struct fy_chain *chain)
 {
 	ferry_future *future = fy_swap_ptr(&chain->on, NULL);
@@ -291,7 +292,7 @@ static void chain_notify(struct fy_watch *watch)
 	fy_later(&((struct fy_chain *)watch->owner)->later);
 }
 
-/* The status that fn is told. */
+/* The status that is passed to fn. */
 static int chain_status(const struct fy_chain *chain)
 {
 	const ferry_future *future = chain->composed.future;
@@ -302,13 +303,13 @@ static int chain_status(const struct fy_chain *chain)
 	return state & FY_FUTURE_CLAIMED ? FERRY_ECANCELED : fy_future_outcome(chain->on);
 }
 
-/* fn has returned `rc` and yielded `next`, or not. */
+/* fn has returned `rc`, and yielded `next` or NULL. */
 static void chain_follow(struct fy_chain *chain, int rc, ferry_future *next)
 {
 	char text[128];
 
 	if (fy_load_acquire_32(&chain->composed.future->state) & FY_FUTURE_CLAIMED) {
-		ferry_future_release(next); /* cancelled meanwhile: nobody asks what comes of it */
+		ferry_future_release(next); /* the chain was cancelled: nobody needs its outcome */
 		ferry_future_release(chain->composed.future);
 		return;
 	}
@@ -357,7 +358,7 @@ static void chain_step(struct fy_task *task)
 		fy_executor_release(where);
 }
 
-/* The first operation is done: fn's turn, on its executor. */
+/* The first operation is done: run fn on its executor. */
 static void chain_start(struct fy_later *later)
 {
 	struct fy_chain *chain = fy_container_of(later, struct fy_chain, later);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Futures made of futures: what future.c needs to know of them (FY_FUTURE_IS_COMPOSED). */
+/* Futures made of futures (FY_FUTURE_IS_COMPOSED), as future.c and stuck.c see them. Any thread. */
 #ifndef FY_FUTURE_COMPOSE_H
 #define FY_FUTURE_COMPOSE_H
 
@@ -22,35 +22,37 @@ struct fy_composed {
 
 struct fy_group {
 	struct fy_composed composed;
-	/* Watches that may still fire, one for whoever builds or takes apart the group, and for
-	 * `any` one until it has settled. Atomic add by all of them; 0 for ever: it is over. */
+	/* How many watches may still fire, plus one for each thread that builds, detaches or looks
+	 * at the group, plus (any) one until it has settled. Atomic add by all of them. At 0, which
+	 * it does not leave again, the group is over. */
 	uint32_t left;
 	uint32_t fired; /* any: swapped to 1 by the first watch that fires */
-	size_t first;   /* any: whose watch that was; written by it, read in its own fy_later */
+	size_t first;   /* any: the index of that watch; written and read on its thread */
 	struct fy_later settle, over;
-	size_t count; /* of watches: NULLs of the array have none */
+	size_t count; /* of watches; a NULL of the program's array has none */
 	struct fy_watch watches[];
 };
 
 struct fy_chain {
 	struct fy_composed composed;
-	/* first, until fn has returned; then what fn yielded, until it is done. Written by the
-	 * chain (release, swap), read by those who look (acquire) */
+	/* the first future, until fn has returned; then the one that fn yielded, until it is done.
+	 * Written by the chain (release, swap), read by threads that look (acquire) */
 	ferry_future *on;
 	uint32_t lookers;      /* threads that look at `on` and `where`: atomic add by them */
 	ferry_executor *where; /* kept until fn has returned */
 	ferry_next_fn *fn;
 	void *arg;
-	/* 1 once fn is about to run: written on `where` (release), read by waiters (acquire) */
+	/* 1 once fn is about to run: written by the thread that runs fn (release), read by threads
+	 * that look (acquire) */
 	uint32_t stepped;
 	struct fy_task step;
 	struct fy_later later;
-	struct fy_watch watch; /* of first, then of next */
+	struct fy_watch watch; /* of the future that is `on` */
 };
 void fy_compose_drop(struct fy_group *group, uint32_t count);
 bool fy_compose_hold(struct fy_group *group);
 
-/* It was claimed by a cancel or a deadline: let go of what it is made of. */
+/* A cancel or a deadline has claimed the composed future: let go of what it is made of. */
 void fy_compose_abandoned(ferry_future *future);
 
 #endif

@@ -1,34 +1,33 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Executors: pools of worker threads, strands over them, and queues that the
- * program runs itself.
+ * Executors: pools of worker threads, strands over them, and queues that the program runs itself.
+ * Any thread.
  *
- * The backlog. Whoever submits pushes onto a lock-free stack (never blocks,
- * however many do it and whoever is preempted); whoever runs empties it in one
- * step and turns it round, under a mutex that only those who run share. One word counts
- * what is queued and who sleeps for it, so that one atomic add both queues a
- * task and tells whether to wake somebody: neither can miss the other.
+ * The backlog. Submitters push onto a lock-free stack; that never blocks, however many push and
+ * whichever of them is preempted. A runner empties the stack in one step and turns it round, under
+ * a mutex that only runners share. One word counts both the queued tasks and the threads that sleep
+ * for one. So one atomic add counts a task and tells the submitter whether to wake a sleeper:
+ * neither side can miss the other.
  *
- * The count may lag behind the stack (pushed, not yet counted), never run
- * ahead of it, and no more is taken out than is counted.
+ * The count may lag behind the stack (a task is pushed and not yet counted). It never runs ahead of
+ * the stack, and no more tasks are taken out than are counted.
  *
- * Sleeping. A thread adds itself to the word's idle count and sleeps for a
- * permit. It stays counted until either it takes one from the idle count back (the time is up,
- * or there was work after all), or somebody who gave work took one from it and
- * put a permit there instead. So every submission wakes at most one sleeper, and none is
- * counted twice.
+ * Sleeping. A thread adds itself to the word's idle count and sleeps for a permit. It ends its
+ * sleep in one of two ways. It takes itself off the idle count (the time is up, or there was work
+ * after all). Or a submitter has taken it off, and given a permit instead. So each submission wakes
+ * at most one sleeper, and no sleeper is counted twice.
  *
- * The gate. Submitting happens between gate_enter and gate_leave; destroying
- * closes the gate and waits for those inside, a few instructions each. A task that comes
- * later is discarded: it is run with fy_executor_discarding() true, to clean up. After the gate is
- * closed and what is left was run, nothing of the executor runs any more.
+ * The gate. A submitter pushes between gate_enter and gate_leave. Destroying closes the gate and
+ * waits for the submitters inside, a few instructions each. A task that comes later is discarded:
+ * it runs with fy_executor_discarding() true, and only cleans up. Once the gate is closed and the
+ * remaining tasks have run, nothing of the executor runs any more.
  *
- * A strand is a backlog whose `turn` is queued in its pool while it has
- * anything to run: the submission that makes its count 1 queues the turn, the turn counts a
- * task off only after it has run, so that nobody else queues the turn meanwhile.
+ * A strand is a backlog whose `turn` is queued in its pool while the strand has tasks. The
+ * submission that makes the strand's count 1 queues the turn. The turn counts a task off only after
+ * the task has run, so no other submission queues the turn meanwhile.
  *
- * References: the program's until destroy, one of each worker thread, of each
- * queued turn, of each run, and those of callbacks and handlers that will submit.
+ * References: the program's until destroy; one for each worker thread, each queued turn and each
+ * run; and those of callbacks and handlers that will submit.
  */
 #include "future/executor.h"
 
@@ -54,7 +53,7 @@
 #define GATE_CLOSED 1u
 #define GATE_ONE 2u
 
-/* What this thread is running, innermost first. */
+/* The executors whose tasks this thread is running, innermost first. */
 struct frame {
 	const ferry_executor *executor;
 	struct frame *up;
@@ -69,7 +68,7 @@ static void gate_leave(ferry_executor *executor)
 
 static bool gate_enter(ferry_executor *executor)
 {
-	/* The look first, so that latecomers do not keep fy_executor_gate_close waiting. */
+	/* The load comes first, so that latecomers do not keep fy_executor_gate_close waiting. */
 	if (fy_load_relaxed_32(&executor->gate) & GATE_CLOSED)
 		return false;
 	if (!(fy_add_32(&executor->gate, GATE_ONE) & GATE_CLOSED))
@@ -125,7 +124,7 @@ bool fy_executor_alone_inside(const ferry_executor *where)
 {
 	bool inside = fy_executor_inside(where);
 
-	if (where->kind == FY_EXECUTOR_STRAND) /* or another strand has the only thread */
+	if (where->kind == FY_EXECUTOR_STRAND) /* or in another strand, of a pool of one */
 		return inside || fy_executor_alone_inside(where->pool);
 	return inside && where->kind == FY_EXECUTOR_POOL && where->threads == 1;
 }
@@ -176,12 +175,12 @@ void fy_executor_submit(ferry_executor *where, struct fy_task *task)
 		pool = where->pool;
 	}
 	gate_leave(where);
-	/* Outside the gate: if the pool is gone, this runs the turn to discard what it has. */
+	/* Outside the gate: if the pool is destroyed this runs the turn, which discards tasks. */
 	if (pool)
 		fy_executor_submit(pool, &where->turn);
 }
 
-/* Tests of this part alone have no engine to look into. */
+/* The hook is NULL in unit tests of this folder, which have no engine. */
 int fy_executor_check_open(ferry *engine)
 {
 	if (fy_future_hooks.stopped && fy_future_hooks.stopped(engine))

@@ -1,25 +1,24 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Futures: what happened to an operation, once.
+ * Futures: what happened to an operation, once. Any thread.
  *
- * 1. Exactly one thread turns CLAIMED on; it alone writes status and detail, then turns DONE on
- *    (and REPLIED, where there is a reply). Whoever sees DONE (acquire) sees them, and they do not
- *    change after that, but that the reply is moved out once (REPLY_TAKEN).
- * 2. DONE is turned on by an atomic or, whose old value tells the completer who waits for it:
- *    WAITED (sleeps on the state word), THEN (a callback is registered), WATCHED
- *    (see watch.h). Each of these turns its bit on by an atomic or as well, whose old value
- *    tells it whether DONE was first. So of the two exactly one sees the other.
- * 3. After fy_future_finish the completer touches the future only under a
- *    reference of its own.
- * 4. A callback's place in its executor's queue is in the future, which keeps a
- *    reference of itself, and one of the executor, until the callback has run. The program's code
- *    never runs inside ferry_future_then, and with no lock held.
+ * 1. Exactly one thread turns CLAIMED on. That thread alone writes status and detail, then turns
+ *    DONE on (and REPLIED, where there is a reply). A thread that sees DONE (acquire) sees status
+ *    and detail, and they do not change any more. Only the reply is moved out, once (REPLY_TAKEN).
+ * 2. DONE is turned on by an atomic or. Its old value tells the completer who waits: WAITED (a
+ *    thread sleeps on the state word), THEN (a callback is registered), WATCHED (see watch.h). Each
+ *    of these three bits is turned on by an atomic or as well. Its old value tells the waiting side
+ *    whether DONE came first. So exactly one of the two sides sees the other.
+ * 3. After fy_future_finish the completer touches the future only under a reference of its own.
+ * 4. A callback's place in its executor's queue is in the future. The future keeps a reference of
+ *    itself, and one of the executor, until the callback has run. Code of the program never runs
+ *    inside ferry_future_then, nor under a lock.
  * 5. The engine pointer is for hooks only, see hooks.h.
  *
  * Memory comes from a cache of the calling thread (base/cache.h).
  *
- * The functions that wait are no cancellation points: a thread that was
- * asked to cancel finishes its wait first.
+ * The functions that wait are no cancellation points: a thread that was asked to cancel finishes
+ * its wait first.
  */
 #include "future/future.h"
 
@@ -55,8 +54,8 @@ unsigned fy_future_cached(void)
 _Static_assert(offsetof(ferry_future, links) == FY_CACHE_LINE,
                "what the helm writes is one line of the cache");
 
-/* Field by field: the callback's are not read before they are written, and clearing the whole takes
- * longer than the rest. */
+/* Field by field, because clearing the whole struct takes longer. The callback's fields are not
+ * read before they are written. */
 static void init(ferry_future *future, ferry *engine, uint32_t flags)
 {
 	future->state = 2 * FY_FUTURE_REF;
@@ -108,8 +107,7 @@ void ferry_future_retain(ferry_future *future)
 		fy_add_32(&future->state, FY_FUTURE_REF);
 }
 
-/* Who sees the only reference in the own hand needs no atomic step: nobody is left to
- * make another. */
+/* If we hold the only reference, no atomic operation is needed: nobody else can create another. */
 void ferry_future_release(ferry_future *future)
 {
 	if (future && (fy_future_refs(future) == 1 ||
@@ -117,7 +115,7 @@ void ferry_future_release(ferry_future *future)
 		destroy(future);
 }
 
-/* True for one caller ever; *departed_p: had the operation left its lane by then? */
+/* True for exactly one caller ever. *departed_p: had the operation left its lane by then? */
 static bool claim(ferry_future *future, bool *departed_p)
 {
 	uint32_t state = fy_or_32(&future->state, FY_FUTURE_CLAIMED);
@@ -142,8 +140,8 @@ void fy_future_unclaim(ferry_future *future)
 	} while (!fy_cas_32(&future->state, old, old & ~FY_FUTURE_CLAIMED));
 }
 
-/* Likewise for a cancel or a deadline. What the helm has claimed of a probe may be given back: that
- * takes one call of MPI, and is waited for. */
+/* The same for a cancel or a deadline. The helm may have claimed a probe for the time of one call
+ * of MPI, and may give the claim back, so this waits until the probe is done or ours. */
 static bool claim_for_good(ferry_future *future, bool *departed_p)
 {
 	while (!claim(future, departed_p)) {
@@ -161,7 +159,7 @@ static bool is_decided(const ferry_future *future)
 	return (fy_load_acquire_32(&future->state) & decided) != 0;
 }
 
-/* The callback, on its executor. */
+/* Run the callback, on its executor. */
 static void then_run(struct fy_task *task)
 {
 	ferry_future *future = fy_container_of(task, ferry_future, then);
@@ -175,7 +173,7 @@ static void then_run(struct fy_task *task)
 		fy_executor_release(where);
 }
 
-/* False: inline, and the engine takes no more. */
+/* False: `where` is FERRY_INLINE, and the engine takes no more tasks. */
 static bool submit(ferry *engine, ferry_executor *where, struct fy_task *task)
 {
 	if (where != FERRY_INLINE) {
@@ -194,7 +192,7 @@ void fy_future_run_on(ferry *engine, ferry_executor *where, struct fy_task *task
 	fy_program_leave();
 }
 
-/* The future may be gone already: its word is only a key. */
+/* The future may be freed already: the address of its word is only a key. */
 static void wake_waiters(ferry_future *future)
 {
 	fy_waiters_wake(&future->state);
@@ -237,10 +235,9 @@ void fy_future_finish_reply(ferry_future *future, int status, ferry_message *rep
 }
 
 /*
- * A success with nothing to write that others could see: decide, publish and drop the engine's
- * reference in one atomic step. Only for a callback or a watch, which need the future
- * afterwards, the reference is dropped behind them. False: it was decided before, and the
- * reference is still there.
+ * A success has no detail to write. So this decides, publishes and drops the engine's reference in
+ * one atomic step. A callback or a watch needs the future afterwards; then the reference is dropped
+ * behind them. False: the future was decided before, and the reference is still there.
  */
 static inline __attribute__((always_inline)) bool succeed(ferry_future *future, uint32_t bits)
 {
@@ -256,7 +253,7 @@ static inline __attribute__((always_inline)) bool succeed(ferry_future *future, 
 		announce(future, old);
 		ferry_future_release(future);
 	} else if (fy_unlikely(old / FY_FUTURE_REF == 1)) {
-		destroy(future); /* WAITED or not: who waited is gone, after a timeout */
+		destroy(future); /* even if WAITED: that wait timed out, its thread has left */
 	} else if (old & FY_FUTURE_WAITED) {
 		wake_waiters(future);
 	}
@@ -283,8 +280,8 @@ bool fy_future_complete(ferry_future *future, int status, const char *detail)
 	return won;
 }
 
-/* The engine alone writes `reply` before the outcome is decided, and nobody reads it
- * without REPLIED. */
+/* Only the engine writes `reply` before the outcome is decided, and nobody reads `reply` without
+ * REPLIED. */
 bool fy_future_complete_reply(ferry_future *future, ferry_message *reply)
 {
 	ferry_message *blank = future->reply;
@@ -312,7 +309,7 @@ static const char *fate_of_start(const ferry_future *future, bool departed)
 	                : "; it had not been started and will not be";
 }
 
-/* Cancel and timeout: decide against the engine. False: it was decided before. */
+/* For a cancel and a deadline: decide the future. False: it was decided before. */
 static bool abandon(ferry_future *future, int status)
 {
 	const char *what =
@@ -380,7 +377,8 @@ ferry_message *fy_future_move_reply(ferry_future *future)
 	return replied && keep_reply(future) ? future->reply : NULL;
 }
 
-/* A call whose reply is empty may have none at all: it is made when it is asked for. */
+/* A call may have succeeded without a message for its empty reply: that is made only here, when the
+ * program asks for it. */
 static int take_empty(ferry_future *future, ferry_message **reply_p)
 {
 	ferry_message *empty = fy_future_hooks.message_empty
@@ -428,7 +426,7 @@ const char *ferry_future_detail(ferry_future *future)
 	return future && fy_future_is_done(future) && future->detail ? future->detail : "";
 }
 
-/* The slot is ours and the future is done: queue it now. */
+/* The callback's slot is ours and the future is done: queue the callback now. */
 static int then_at_once(ferry_future *future)
 {
 	if (submit(future->engine, future->then_where, &future->then))

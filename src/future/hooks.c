@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the engine offers to futures and executors: filled in once, by app/hooks.c. Any thread.
- * Tests of this folder alone leave it empty. Nothing of the engine is known here.
+ * What the engine offers to futures and executors: a table that app/hooks.c fills in once. Any
+ * thread. Unit tests of this folder leave it empty. Nothing of the engine is known here.
  */
 #include "future/hooks.h"
 

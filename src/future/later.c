@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What a thread is to do once it holds no lock of a future, first to last. Each thread has its own
- * list.
+ * What a thread does once it holds no lock of a future, in the order in which it came. Any thread;
+ * each has its own list.
  */
 #include "future/later.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 
-/* What this thread is to do once it holds no lock, first to last; `later_runs` while it does. */
+/* This thread's list. `later_runs`: fy_later_run is working on it further up the stack. */
 static _Thread_local struct fy_later *later_first, **later_end;
 static _Thread_local bool later_runs;
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Pools of worker threads. Any thread creates, one thread destroys; the workers run what is
+ * Pools of worker threads. Any thread creates one, one thread destroys it; its workers run what is
  * queued.
  */
 #ifndef _GNU_SOURCE
@@ -26,10 +26,10 @@
 #define THREADS_MAX 4096
 
 static _Thread_local ferry_executor *own_pool; /* of a worker thread */
-static _Thread_local unsigned blocked_here;    /* fy_pool_blocking, nested */
+static _Thread_local unsigned blocked_here;    /* how often fy_pool_blocking is nested */
 
-/* Waiting must be announced before asking whether one is the last: of two threads
- * that are about to wait at least one then sees the other. */
+/* A thread announces that it waits before it asks whether it is the last. So of two threads that
+ * are about to wait at least one sees the other. */
 bool fy_pool_last_runner(void)
 {
 	if (!own_pool)
@@ -52,7 +52,7 @@ static void *worker(void *arg)
 	ferry_executor *pool = arg;
 	struct fy_task *task;
 
-	/* its signal mask is that of who made the pool */
+	/* the signal mask is inherited from the thread that made the pool */
 	pthread_setname_np(pthread_self(), "ferry-worker");
 	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, NULL);
 	fy_place_as_process();
@@ -130,7 +130,7 @@ void fy_pool_destroy(ferry_executor *pool)
 		pool_join(pool);
 		return;
 	}
-	/* One of its threads cannot join itself: they all leave by themselves. */
+	/* This thread is one of the pool's and cannot join itself, so all of them detach. */
 	fy_store_release_32(&pool->ending, 1);
 	fy_backlog_stop(&pool->backlog);
 	fy_executor_release(pool);

@@ -7,10 +7,10 @@
 #include "ferry.h"
 
 void fy_pool_destroy(ferry_executor *pool);
-/* Is the calling thread the last of its pool that is not blocked, so that it must not wait for
- * room? False on threads that belong to no pool. */
+/* Is the calling thread the last of its pool that is not blocked? Then it must not wait for room.
+ * False on threads that belong to no pool. */
 bool fy_pool_last_runner(void);
-/* A pool's thread tells that it starts or ends waiting for room. No effect on other threads. */
+/* A pool's thread says that it begins or ends to wait. No effect on other threads. */
 void fy_pool_blocking(bool begins);
 
 #endif

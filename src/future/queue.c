@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Queues that the program runs itself, and the descriptor that tells when there is something to
- * run. Any thread.
+ * Queues that the program runs itself, and the descriptor that is readable while a queue has tasks.
+ * Any thread.
  */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
@@ -54,18 +54,20 @@ static void fd_write(ferry_executor *queue, bool readable)
 	errno = kept;
 }
 
-/* Under FD_LOCK, which it gives back: until nobody asks to look again. */
+/* Called under FD_LOCK, which it gives back. Sets the descriptor until nobody asks for another
+ * look. */
 static void fd_settle(ferry_executor *queue)
 {
 	do {
-		/* Either this clears FD_AGAIN of those who changed the count before we look,
-		 * or the attempt to unlock below fails. */
+		/* A thread that changed the count has set FD_AGAIN. Either it did so before this
+		 * clears it, and we see its count; or the attempt to unlock below fails. */
 		fy_cas_32(&queue->fd_word, FD_LOCK | FD_AGAIN, FD_LOCK);
 		fd_write(queue, fy_backlog_count(&queue->backlog) > 0);
 	} while (!fy_cas_32(&queue->fd_word, FD_LOCK, 0));
 }
 
-/* Who submits must not wait: if somebody is at it, he looks again. */
+/* A submitter must not wait. If another thread has FD_LOCK, FD_AGAIN makes that thread look
+ * again. */
 void fy_future_queue_submitted(ferry_executor *queue)
 {
 	uint32_t word;
@@ -89,7 +91,7 @@ static void fd_lock(ferry_executor *queue)
 	}
 }
 
-/* Who runs waits its turn, so that the descriptor is right when it goes on. */
+/* A runner waits for FD_LOCK, so that the descriptor is right when it goes on. */
 static void fd_taken(ferry_executor *queue)
 {
 	if (!fy_load_acquire_32(&queue->fd_plus_1) || fy_backlog_count(&queue->backlog) > 0)
@@ -107,7 +109,7 @@ int ferry_executor_fd(ferry_executor *executor)
 	int fd = (int)fy_load_relaxed_32(&executor->fd_plus_1) - 1;
 	if (fd < 0) {
 		fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-		/* An atomic step, so that who submits sees it, or we see what was submitted. */
+		/* An atomic step: a submitter sees the descriptor, or we see the task. */
 		fy_swap_32(&executor->fd_plus_1, (uint32_t)(fd + 1));
 	}
 	fd_settle(executor);
@@ -180,7 +182,7 @@ static void run_begins(ferry_executor *queue)
 
 static void run_ends(ferry_executor *queue)
 {
-	/* Destroyed from inside: it takes effect when that task has returned. */
+	/* Destroyed by one of its tasks: that takes effect now that the task has returned. */
 	if (fy_load_acquire_32(&queue->ending) && fy_swap_32(&queue->ending, 0))
 		queue_end(queue, fy_executor_runs_here(queue) + 1);
 	fy_add_32(&queue->running, (uint32_t)-1);
@@ -228,8 +230,8 @@ int ferry_executor_run(ferry_executor *executor, unsigned max, int64_t timeout)
 	run_begins(executor);
 	rc = queue_wait(executor, timeout);
 	if (rc == FERRY_OK) {
-		/* What is queued now and no more, so that tasks that queue tasks leave the
-		 * caller alone. */
+		/* Only what is queued now: tasks that queue tasks must not keep the caller
+		 * here. */
 		uint32_t count = fy_backlog_count(&executor->backlog);
 		if (max == 0 || max > count)
 			max = count;

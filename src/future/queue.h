@@ -6,11 +6,11 @@
 
 void fy_future_queue_submitted(ferry_executor *queue);
 void fy_future_queue_destroy(ferry_executor *queue);
-/* Run all that is queued on the queues of an engine, on the calling thread. How many ran. */
+/* Run all tasks in the queues of an engine on the calling thread. Returns how many ran. */
 unsigned fy_future_queue_engine_closing(ferry *engine);
-/* Nothing of it is any more: the queues of this engine are nobody's. */
+/* The engine has ended: its queues forget it. */
 void fy_future_queue_engine_closed(ferry *engine);
-/* Run all that is queued on the calling thread (close does this for queues nobody runs). */
+/* Run all tasks of a queue on the calling thread. Close does this for queues that nobody runs. */
 unsigned fy_future_queue_drain(ferry_executor *where);
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Strands: tasks one after the other, on whichever thread of a pool is free.
+ * Strands: tasks that run one after the other, on whichever thread of a pool is free. Any thread.
  */
 #include "future/strand.h"
 
@@ -18,23 +18,23 @@
 #include "future/executor.h"
 #include "future/task.h"
 
-#define TURN_TASKS 16 /* a strand lets others have the thread after so many */
+#define TURN_TASKS 16 /* after so many tasks a strand gives the thread to others */
 
-/* Run at most `max` tasks, under turn_lock. True when there is more. */
+/* Run at most `max` tasks, under turn_lock. True: there are more. */
 static bool strand_run(ferry_executor *strand, unsigned max, bool discarding)
 {
 	while (fy_backlog_count(&strand->backlog) > 0) {
 		if (max-- == 0)
 			return true;
 		fy_executor_run_as(strand, fy_backlog_take(&strand->backlog, 0), discarding);
-		/* Counted off when it has run: at 0 the next submission queues the turn. */
+		/* Counted off only now: once the count is 0 the next submission queues the turn. */
 		if (FY_BACKLOG_COUNT(fy_add_64(&strand->backlog.load, (uint64_t)-1)) == 1)
 			return false;
 	}
 	return false;
 }
 
-/* Destroyed from inside, and nothing left to run: the last turn ends it. */
+/* The strand was destroyed by one of its tasks. The last turn ends it when no task is left. */
 static void strand_end(ferry_executor *strand)
 {
 	fy_executor_gate_close(strand);
@@ -52,8 +52,8 @@ static void strand_turn(struct fy_task *task)
 	if (!more && fy_load_acquire_32(&strand->ending))
 		strand_end(strand);
 	pthread_mutex_unlock(&strand->turn_lock);
-	/* Not through the pool's gate: on a thread of the pool, which looks again before
-	 * it ends. */
+	/* No need for the pool's gate: this thread is the pool's, and looks for tasks once more
+	 * before it ends. */
 	if (more)
 		fy_backlog_push(&strand->pool->backlog, &strand->turn);
 	else
@@ -77,7 +77,7 @@ int ferry_strand_create(ferry_executor *pool, ferry_executor **executor_p)
 	return FERRY_OK;
 }
 
-/* What is left is run here: the pool may have no thread for it, if this is its last one. */
+/* Runs the remaining tasks on this thread, which may be the pool's last free one. */
 void fy_strand_destroy(ferry_executor *strand)
 {
 	if (fy_executor_inside(strand)) {

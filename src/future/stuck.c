@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Waits that cannot end: a future whose next step is queued behind the thread that would wait for
- * it. Any thread. The look goes through compositions, at most so many of them, and counts itself
- * in where it looks.
+ * Waits that cannot end: a future's next step is queued behind the thread that would wait for the
+ * future. Any thread. The search goes through compositions, up to a limit. While it looks at one it
+ * is counted there, so that the composition keeps its futures.
  */
 #include "future/stuck.h"
 
@@ -20,7 +20,8 @@
 #include "future/later.h"
 #include "future/watch.h"
 
-/* futures; so that it takes a millisecond at most. What is not seen then is not known */
+/* How many futures are looked at, so that the search takes a millisecond at most. Behind the limits
+ * a wait that cannot end is not found. */
 #define LOOKS_MAX 100000
 #define DEPTH_MAX 100 /* compositions of compositions, on the stack */
 
@@ -30,11 +31,11 @@ struct look {
 
 static bool stuck(const ferry_future *future, struct look *look);
 
-/* Its own step, or what it waits for. */
+/* The chain's own step cannot run, or what it waits for cannot end. */
 static bool chain_stuck(struct fy_chain *chain, struct look *look)
 {
 	fy_add_32(&chain->lookers, 1);
-	fy_fence_full(); /* chain_let_go has one as well: it sees us, or we see what it wrote */
+	fy_fence_full(); /* pairs with chain_let_go's: it sees us, or we see what it wrote */
 	const ferry_future *on = fy_load_acquire_ptr(&chain->on);
 	bool is = !fy_load_acquire_32(&chain->stepped) && chain->where != FERRY_INLINE &&
 	          fy_executor_alone_inside(chain->where);
@@ -43,7 +44,7 @@ static bool chain_stuck(struct fy_chain *chain, struct look *look)
 	return is;
 }
 
-/* All: any one of them; any: every one of them. */
+/* `all` cannot end if one of its futures cannot; `any` only if none can. */
 static bool group_stuck(struct fy_group *group, struct look *look)
 {
 	bool decides = group->composed.kind == FY_COMPOSED_ALL;
@@ -58,13 +59,13 @@ static bool group_stuck(struct fy_group *group, struct look *look)
 	return is;
 }
 
-/* Inline code of that engine, or of any: NULL. */
+/* Does this thread run inline code of that engine? NULL: of any engine. */
 static bool runs_inline(ferry *engine)
 {
 	return fy_future_hooks.on_progress && fy_future_hooks.on_progress(engine);
 }
 
-/* Can it only be done after the task that this thread is running has returned? */
+/* Can the future only be done after the task that this thread is running has returned? */
 static bool stuck(const ferry_future *future, struct look *look)
 {
 	struct fy_composed *composed = future->extra;
@@ -95,7 +96,7 @@ int fy_stuck_may_wait(const ferry_future *future)
 	if (!(future->flags & FY_FUTURE_IS_COMPOSED) || !fy_stuck_matters())
 		return FERRY_OK;
 	bool is = stuck(future, &look);
-	fy_later_run(); /* a group may have been over but for us */
+	fy_later_run(); /* our look may have been the last thing that kept a group */
 	if (is)
 		return fy_fail(FERRY_EDEADLK,
 		               "this future is made of one whose next step can only run when what "

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A task: something to run once on an executor. It is embedded in what it
- * belongs to (a future, a message), so that queueing it cannot fail.
+ * A task: something to run once on an executor. It is a member of what it belongs to (a future, a
+ * message), so that queueing it cannot fail. Whoever owns that struct may use it.
  */
 #ifndef FY_FUTURE_TASK_H
 #define FY_FUTURE_TASK_H
@@ -10,7 +10,7 @@
 
 struct fy_task {
 	void (*run)(struct fy_task *task);
-	struct fy_task *next; /* whose queue it is in decides who writes it */
+	struct fy_task *next; /* of whoever has it in a list: a backlog, the helm */
 	fy_inbox_entry entry; /* its place in a lock-free inbox */
 };
 

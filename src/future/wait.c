@@ -79,13 +79,14 @@ static int check_all(const char *function, ferry_future *const *futures, size_t 
 	return FERRY_OK;
 }
 
-/* A place of an array that nobody waits for is NULL. */
+/* NULL is a place of the array that nobody waits for. */
 static bool is_open(const ferry_future *future)
 {
 	return future && !fy_future_is_done(future);
 }
 
-/* One that is stuck is found before another one is waited for. */
+/* Look at all futures first: one that can never be done is to be found before another one is waited
+ * for. */
 static int may_wait_all(ferry_future *const *futures, size_t count)
 {
 	int rc = FERRY_OK;
@@ -96,8 +97,8 @@ static int may_wait_all(ferry_future *const *futures, size_t count)
 	return rc;
 }
 
-/* FERRY_OK once all are done, or why they are not. From the last to the first: mostly they complete
- * in the order in which they were made, so that one sleep, on the last, is all. */
+/* FERRY_OK once all are done, or why they are not. Futures mostly complete in the order in which
+ * they were made. So this begins with the last one, and mostly sleeps only once. */
 static int await_all(ferry_future *const *futures, size_t count, int64_t timeout)
 {
 	int64_t until = INT64_MAX;
@@ -148,7 +149,8 @@ static void finish_those(ferry_future **futures, size_t count, bool failed_too)
 	}
 }
 
-/* While some are pending, what failed stays: the call that finds all of them done tells it. */
+/* While some futures are pending those that failed stay, so that the call that finds all of them
+ * done can return the failure. */
 int ferry_finish_all(ferry_future **futures, size_t count, int64_t timeout)
 {
 	int rc = check_all("ferry_finish_all", futures, count, timeout);
@@ -211,7 +213,7 @@ static int watch_and_wait(ferry_future *const *futures, size_t count, int64_t un
 	rc = fy_wait_until(&any->first, until);
 	while (watched > 0)
 		fy_watch_remove(&watches[--watched]);
-	/* It may have fired between the timeout and its removal. */
+	/* A watch may have fired between the timeout and its removal. */
 	return fy_future_is_done(&any->first) ? FERRY_OK : rc;
 }
 
@@ -236,7 +238,7 @@ static const ferry_future *first_of(ferry_future *const *futures, size_t count)
 	return i < count ? futures[i] : NULL;
 }
 
-/* The next step of every one of them is queued behind the caller. */
+/* The next step of each of them is queued behind the caller. */
 static bool wait_is_vain(ferry_future *const *futures, size_t count)
 {
 	for (size_t i = 0; i < count; i++)
@@ -245,7 +247,8 @@ static bool wait_is_vain(ferry_future *const *futures, size_t count)
 	return true;
 }
 
-/* All engines among them: waiting for one's own is never right. */
+/* FERRY_EDEADLK if any of the futures is of an engine whose inline code this thread runs, or if
+ * none of them can be done. */
 static int check_deadlock(ferry_future *const *futures, size_t count)
 {
 	ferry *seen = NULL;
@@ -261,7 +264,7 @@ static int check_deadlock(ferry_future *const *futures, size_t count)
 	return wait_is_vain(futures, count) ? FERRY_EDEADLK : FERRY_OK;
 }
 
-/* One that is done by then: FERRY_OK and its index, or why there is none. */
+/* FERRY_OK and the index of a future that is done, or why there is none. */
 static int await_any(ferry_future *const *futures, size_t count, int64_t timeout, size_t *index_p)
 {
 	struct fy_watch few[WATCHES_ON_STACK], *watches = few;
@@ -284,7 +287,7 @@ static int await_any(ferry_future *const *futures, size_t count, int64_t timeout
 
 int ferry_wait_any(ferry_future *const *futures, size_t count, int64_t timeout, size_t *index_p)
 {
-	size_t index = SIZE_MAX; /* of nothing */
+	size_t index = SIZE_MAX; /* what ferry_wait_any gives if all entries are NULL */
 	int rc = check_any(futures, count, timeout);
 
 	if (rc < 0)

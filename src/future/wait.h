@@ -6,8 +6,8 @@
 
 #include "ferry.h"
 
-/* Wait like ferry_future_wait, to an absolute time. The future may be on the stack. A failure
- * leaves its text in ferry_last_error(). */
+/* Wait like ferry_future_wait, until an absolute time (monotonic ns). The future may be on the
+ * stack. A failure leaves its text in ferry_last_error(). */
 int fy_wait_until(ferry_future *future, int64_t until);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Wakes the threads that wait for a future, a reply among them: together, at the end of the step in
- * which it completed. Any thread; each has its own list, or none.
+ * Threads that wait for what completes in one step, such as a reply, are woken together, at the end
+ * of the step. Any thread; each has its own list, or none.
  */
 #include "future/waiters.h"
 

@@ -7,10 +7,11 @@
 #include "base/order.h"
 
 /*
- * To wake a thread costs a system call, and often the processor at once. So a thread that makes a
- * step has a list: fy_waiters_wake adds to it, and all are woken at the end of the step
- * (helm/step.c), or before code of the program runs inline. A thread without a list wakes at once.
- * A word on the list is only a key: its memory may be gone.
+ * Waking a thread costs a system call, and the woken thread often takes the processor at once. So a
+ * thread that steps has a list, to which fy_waiters_wake adds words, and wakes their sleepers
+ * together: at the end of the step (helm/step.c), and before user code runs inline. On a thread
+ * without a list fy_waiters_wake wakes at once. A word in the list is only a key: its memory may be
+ * freed.
  */
 #define FY_WAITERS_MAX 64u
 struct fy_waiters {
@@ -21,7 +22,8 @@ struct fy_waiters {
 extern _Thread_local struct fy_waiters *fy_waiters_here __attribute__((tls_model("initial-exec")));
 void fy_waiters_wake(uint32_t *word);
 void fy_waiters_wake_all(struct fy_waiters *waiters);
-/* From now on this list, or none; what is in the one before is sent. Returns that one. */
+/* From now on this thread uses `waiters`, or no list. Wakes those that the list before names, and
+ * returns that list. */
 static inline struct fy_waiters *fy_waiters_collect(struct fy_waiters *waiters)
 {
 	struct fy_waiters *before = fy_waiters_here;

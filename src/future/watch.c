@@ -1,28 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * Watches: telling somebody that a future is done, without a scan.
- *
- * A watch is a node in the list that hangs on the future's `links` word. It
- * fires once, when the future completes, or it is removed before. The word is
- * the head of the list and two bits:
- *
- *   LOCK       somebody changes the list, or walks it. Watchers that find it set
- *              wait (they may); completers do not.
- *   COMPLETED  the future is done: whoever unlocks fires what is in the list.
- *
- * A completer sets COMPLETED, and LOCK with it if that was clear. Had it the lock, it
- * walks the list; had a watcher the lock, that watcher sees COMPLETED when it
- * unlocks and walks the list on its own thread. So completing never
- * waits for a thread that was preempted. While LOCK is set nobody but its owner
- * changes anything but the bit COMPLETED, which is set once and stays.
- *
- * A completer looks at the word only when the state has WATCHED. A watcher
- * sets that bit after its node is in the list, and when the same atomic step
- * tells it that the future was DONE before, it does the completer's part itself.
- *
- * Firing happens under the lock of the future: `notify` must be short, must
- * not touch any watch, and leaves the rest to fy_later.
- */
+/* Watches: a future's list of those that want to know that it is done. watch.h has the protocol. */
 #include "future/watch.h"
 
 #include <sched.h>
@@ -67,7 +44,7 @@ static bool try_lock(ferry_future *future, struct fy_watch **head_p)
 	return true;
 }
 
-/* Watchers only: whoever holds the lock may have been preempted. */
+/* For watchers only: this waits, and the thread that has the lock may be preempted. */
 static struct fy_watch *lock(ferry_future *future)
 {
 	struct fy_watch *head;
@@ -97,7 +74,7 @@ static void unlock(ferry_future *future, struct fy_watch *head)
 	uintptr_t links;
 
 	do {
-		/* LOCK, the head as it was, and COMPLETED from now on or not */
+		/* only COMPLETED may have been set since the lock was taken */
 		links = load_links(future);
 		if (links & COMPLETED) {
 			fire(head);
@@ -134,7 +111,7 @@ void fy_watch_add(struct fy_watch *watch)
 		fy_watch_completed(future);
 }
 
-/* Under the lock; the new head. */
+/* Called under the lock. Returns the new head. */
 static struct fy_watch *unlink_watch(struct fy_watch *watch, struct fy_watch *head)
 {
 	watch->linked = false;
