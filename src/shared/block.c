@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Blocks: what large messages land in, as whoever frees one sees them. Sizes, the way back to the
- * helm, the way back to the system. Any thread; what is kept is the helm's (bulk/blocks.h).
+ * Blocks, the memory that large messages land in: their sizes, their way back to the helm and to
+ * the system. Any thread frees a block; the kept ones are the helm's (bulk/blocks.h).
  */
 #include "shared/block.h"
 
@@ -22,7 +22,7 @@ size_t fy_block_most_kept(const ferry *engine)
 	return engine->options.receive_memory / 8 * 3;
 }
 
-/* What cannot be kept, because it is too small or too large for it, is not rounded. */
+/* Sizes that are too small or too large to be kept are not rounded. */
 size_t fy_block_size(const ferry *engine, size_t nbytes)
 {
 	if (nbytes < FY_BLOCK_MIN || nbytes > fy_block_most_kept(engine))
@@ -32,12 +32,12 @@ size_t fy_block_size(const ferry *engine, size_t nbytes)
 	return room > fy_block_most_kept(engine) ? nbytes : room;
 }
 
-/* The pages that are the block's alone go at once. */
+/* Whole pages of the block go back to the system at once, whatever free() does. */
 void fy_block_give_back(struct fy_block *b)
 {
 	size_t page = (size_t)sysconf(_SC_PAGESIZE);
 	char *end = (char *)b + b->size, *from = (char *)b + (-(uintptr_t)b & (page - 1));
-	/* a hint: what it says does not matter */
+	/* a hint, whose result does not matter */
 	madvise(from, (size_t)(end - from) & ~(page - 1), MADV_DONTNEED);
 	free(b);
 }

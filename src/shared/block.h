@@ -14,16 +14,16 @@ struct ferry;
 #define FY_BLOCK_STEPS 3u /* 2^3 sizes between two powers of two */
 
 struct fy_block {
-	/* on engine->inboxes.blocks: whoever put it there wrote `room` before (the push is a
-	 * release), and the helm reads it. The rest is the helm's */
+	/* on inboxes.blocks: the thread that put it there wrote `size` before (the push is a
+	 * release), and the helm reads that. All else is the helm's */
 	fy_inbox_entry entry;
-	struct fy_block *newer, *older; /* all that are kept */
-	struct fy_block *next, **here;  /* of its size; what points to it */
-	size_t size;
-	int64_t since; /* when the helm got it back */
+	struct fy_block *newer, *older; /* in the list of all kept blocks */
+	struct fy_block *next, **here;  /* in that of its size, and what points to it there */
+	size_t size;                    /* bytes, this struct included */
+	int64_t since;                  /* when the helm got it back, in ns */
 };
 
-#define FY_BLOCK_MIN (64u << 10) /* smaller ones malloc finds as fast */
+#define FY_BLOCK_MIN (64u << 10) /* for less malloc is as fast */
 
 static inline unsigned fy_block_log2(size_t n)
 {
@@ -36,13 +36,13 @@ static inline struct fy_block *fy_block_of(fy_inbox_entry *entry)
 	return fy_container_of(entry, struct fy_block, entry);
 }
 void fy_block_give_back(struct fy_block *b);
-/* What a block for `nbytes` takes of the budget. */
+/* How many bytes of the budget a block for `nbytes` takes. */
 size_t fy_block_size(const struct ferry *engine, size_t nbytes);
-/* Any thread: `data` came from fy_blocks_get for so many bytes, or is NULL, or is smaller than
- * FY_BLOCK_MIN and came from malloc. It is no longer used. */
+/* Any thread: `data` is no longer used. It came from fy_blocks_get for `nbytes`, or from malloc if
+ * these are less than FY_BLOCK_MIN, or is NULL. */
 void fy_block_put(struct ferry *engine, void *data, size_t nbytes);
-/* The engine ends: all that the helm has not taken is given back. Once more when the engine struct
- * goes, for what others put meanwhile. */
+/* Give back all blocks that the helm has not taken: when the engine ends, and again with the engine
+ * struct, for blocks that were put meanwhile. */
 void fy_block_free_all(struct ferry *engine);
 
 #endif

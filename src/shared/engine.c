@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The engine as all threads see it: what a post, a wait or a release needs, and nothing of the
- * network. Its references and its slots. Any thread. The struct outlives ferry_close while
- * messages, lanes or executors of it are alive; what the helm owns does not.
+ * The engine as all threads see it: its references and its slots. Any thread. The struct outlives
+ * ferry_close while messages, lanes or executors of it are alive; what the helm owns does not.
  */
 #include "shared/engine.h"
 
@@ -27,7 +26,7 @@ void fy_engine_set_stopped(ferry *e)
 	fy_store_release_32(&e->end.stopped, 1);
 }
 
-/* Not by fy_life_destroy: who closes says what for, beside it. */
+/* fy_life_destroy does not do it: whoever closes the engine may log more after that. */
 void fy_engine_close_log(ferry *e)
 {
 	fy_log_close(e->log);
@@ -50,7 +49,7 @@ bool fy_engine_try_retain(ferry *e)
 	return true;
 }
 
-/* Whose messages are that are made when their engine is gone. */
+/* The engine of messages that are made when theirs has ended. */
 static ferry ended = {
 	.phase = FY_STOPPED,
 	.refs = 1,

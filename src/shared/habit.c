@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Habits: what a thread did lately, from which the next wait or post without room is judged. Each
- * thread has its own, in its lane; the helm may read.
+ * Habits: what a thread did lately. They decide what it does at its next wait, or post without
+ * room. Each thread writes its own, in its lane; the helm may read them.
  */
 #include "shared/habit.h"
 
@@ -18,11 +18,12 @@
 /*
  * A poster without room drives, or lets others come first.
  *
- * Who drives keeps a processor, which is well while all are after throughput. But where threads
- * wait for futures all the time these come first, and others sleep until there is room. (Beside 15
- * such posters, on two processors, 99 % of a thread's round trips took less than 4 ms in this way,
- * and 20 ms when the posters drove; posting alone they get a third more through when they drive.)
- * More than one wait in 16 times without room counts as all the time.
+ * A driving thread occupies a processor. That is fine when every thread wants throughput. But
+ * threads that wait for futures should go first, so beside such threads a poster without room
+ * sleeps. (Beside 15 such posters, on two processors, 99 % of a thread's round trips took less than
+ * 4 ms in this way, and 20 ms when the posters drove. With no other threads, posters that drive get
+ * a third more through.) Others count as waiting if, of the times when this thread had no room,
+ * more than one in 16 saw a new wait.
  */
 #define OTHERS_STEP 16u
 #define OTHERS_MAX 64u
@@ -37,20 +38,21 @@ bool fy_habit_others_come_first(struct fy_lane *lane, const ferry *e)
 }
 
 /*
- * Somebody sleeps. To wake a thread takes 5 to 30 us where processors are virtual, so a thread that
- * is in the habit of waiting does not do it for what it posts before: it sends the first one
- * itself, and leaves what follows to its wait, which drives. If it does not wait, that stays where
- * it is until the progress thread's nap ends, a millisecond at the most; a thread that let it wait
- * for long twice is not believed for some time.
+ * A call when the progress thread sleeps. To wake it takes 5 to 30 us where processors are virtual.
+ * So a thread that usually waits after its calls does not wake it. It sends the first call itself,
+ * and leaves later ones to its wait, which drives. If it does not wait after all, those stay in its
+ * lane until the progress thread's nap ends, 1 ms at most. A thread whose wait began more than
+ * WAITS_SOON after the call, twice in a row, is not treated so for its next SLOW_WAITS waits.
  */
 #define WAITS_SOON FERRY_US(30)
 #define SLOW_WAITS 32u
 
 /*
- * Who waits beside threads that post without a pause sleeps at once when it cannot have the helm.
- * To yield would put it behind all of them, for some 0.1 ms each time, and nobody wakes a thread
- * that has only yielded; what sleeps on its future is woken as soon as the answer is there. More
- * than one wait in four beside somebody without room counts.
+ * A thread that waits while others flood the engine sleeps immediately if the helm is taken.
+ * Yielding would put it behind all of them in the run queue, for some 0.1 ms each time, and nobody
+ * wakes a thread that has only yielded. A thread that sleeps on its future is woken as soon as its
+ * answer is there. Others count as floods if they had no room between more than one in four of this
+ * thread's waits.
  */
 #define FLOODS_STEP 4u
 #define FLOODS_MAX 16u
@@ -74,7 +76,7 @@ void fy_habit_waits(struct fy_lane *lane)
 {
 	note_floods(lane);
 	bool late = lane->habit.steered_at && fy_clock_now() - lane->habit.steered_at > WAITS_SOON;
-	/* once may be the scheduler's doing */
+	/* only the second time: once may be the scheduler's doing */
 	fy_habit_note(&lane->habit.slow, late && lane->habit.late, SLOW_WAITS, SLOW_WAITS);
 	if (lane->habit.steered_at)
 		lane->habit.late = late;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A handler that an executor runs: its references, its end, and what its thread posts meanwhile.
- * Any thread; the tables of handlers are the helm's (helm/handlers.h).
+ * A handler that an executor runs: its references, its end, and the tag of what its thread posts
+ * meanwhile. Any thread; the tables of handlers are the helm's (helm/handlers.h).
  */
 #include "shared/handler.h"
 
@@ -32,12 +32,12 @@ void fy_handler_release(struct fy_handler *h)
 	free(h);
 }
 
-/* After a handler returned: a request that it neither answered nor kept gets an
- * empty reply; then the engine's reference goes. */
+/* After a handler returned: a request that it neither answered nor retained gets an empty reply;
+ * then the engine's reference is dropped. */
 void fy_handler_after(ferry_message *m)
 {
 	bool unanswered = m->flags & FY_MESSAGE_CALL && !fy_load_relaxed_32(&m->retained);
-	/* else our reference goes with the answer */
+	/* the empty reply takes our reference with it */
 	if (!unanswered || !fy_message_answer_for(m, 0))
 		ferry_message_release(m);
 }
@@ -46,7 +46,7 @@ void fy_handler_after(ferry_message *m)
 struct handling {
 	const struct fy_handler *handler;
 	const ferry *engine;
-	uint32_t tag; /* of what it posts: the colour of its message */
+	uint32_t tag; /* of what the handler posts: it has the colour of the handler's message */
 	struct handling *up;
 };
 static _Thread_local struct handling *handlings;
@@ -82,8 +82,9 @@ static void handle_here(ferry *engine, struct fy_handler *h, ferry_message *m)
 	fy_thread_end(FY_HANDLING, before);
 }
 
-/* It was not handled: back to the mailbox, where nobody reads any more once the engine has stopped.
- * Nor is anything handled once the process ends; then the release answers for a request. */
+/* The message was not handled: it goes back to the mailbox. It is dropped if the process ends (the
+ * release then answers a request), or if the engine has stopped, as nobody reads the mailbox
+ * then. */
 static void hand_back(ferry *engine, ferry_message *m)
 {
 	if (!fy_program_may_run()) {
@@ -101,7 +102,7 @@ static void hand_back(ferry *engine, ferry_message *m)
 	fy_engine_leave(engine);
 }
 
-/* In an executor. */
+/* What an executor runs. */
 void fy_handler_run(struct fy_task *task)
 {
 	ferry_message *m = fy_container_of(task, ferry_message, task);
@@ -110,15 +111,15 @@ void fy_handler_run(struct fy_task *task)
 	unsigned colour = fy_message_colour(m->flags);
 	fy_engine_retain(engine);
 	m->handler = NULL;
-	/* Read-modify-write, then the look at `closed`; unregistering sets that by one, then looks
-	 * at `running`: one of the two sees the other. */
+	/* A read-modify-write, then the load of `closed`. Unregistering sets `closed` by a
+	 * read-modify-write, then loads `running`. So one of the two sees the other. */
 	fy_add_32(&h->running, 1);
 	if (fy_load_acquire_32(&h->closed) || fy_executor_discarding() || !fy_program_may_run()) {
 		hand_back(engine, m);
 	} else {
 		handle_here(engine, h, m);
 	}
-	fy_add_64(&engine->told.handled_elsewhere[colour], 1); /* after what it posted is told */
+	fy_add_64(&engine->told.handled_elsewhere[colour], 1); /* after what it posted */
 	fy_add_32(&h->running, (uint32_t)-1);
 	if (fy_load_acquire_32(&h->closed))
 		fy_futex_wake(&h->running, INT_MAX, false);

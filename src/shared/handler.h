@@ -13,20 +13,22 @@ struct fy_handler {
 	ferry_executor *where;
 	ferry_handler_fn *fn;
 	void *arg;
-	/* memory: the table's, each message's in its executor, a waiter's: atomic add */
+	/* atomic add: one of the table, one of each message in the executor, one of each thread
+	 * that waits for its end */
 	uint32_t refs;
-	uint32_t running; /* futex: threads of its executor inside it: atomic add */
-	uint32_t closed;  /* set by the helm (swap): what is queued goes to the mailbox instead */
+	uint32_t running; /* futex: threads of its executor inside of it: atomic add by them */
+	/* 1: queued messages go to the mailbox instead. Set by the helm (swap), or when the engine
+	 * ends (release); read by threads of the executor (acquire) */
+	uint32_t closed;
 	struct fy_handler *next;
 };
 void fy_handler_after(ferry_message *m);
 void fy_handler_run(struct fy_task *task);
 
-/* The tag that what this thread posts to the engine has: that of the handler that it is in,
- * or 0. */
+/* The tag of what this thread posts to the engine: that of the handler that it is in, or 0. */
 uint32_t fy_handler_tag_here(const ferry *engine);
 void fy_handler_release(struct fy_handler *handler);
-/* How often this thread is inside of it, by way of an executor. */
+/* How often this thread is inside of the handler, run by executors. */
 uint32_t fy_handler_runs_here(const struct fy_handler *handler);
 
 #endif

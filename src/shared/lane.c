@@ -1,22 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * The lane: the ring through which one application thread hands records to
- * the holder of the helm. One producer, one consumer, bytes instead of slots
- * because records differ in length. Neither side waits for the other unless
- * the ring is full; then the producer sleeps on `room`.
- *
- * Records never wrap: where one does not fit before the end of the ring, a
- * PAD record fills the rest. `head` and `tail` count bytes since the
- * beginning and are never reduced modulo the size, so that full and empty differ.
- *
- * The memory-model argument: the producer writes the record, then stores
- * `tail` with release; the consumer loads `tail` with acquire and so sees the
- * record. The consumer copies the record out, then stores `head` with release; the producer
- * loads `head` with acquire before it overwrites those bytes.
- * Sleeping: the producer sets `waiting`, fences, and loads `head`; the consumer stores `head`
- * and then loads `waiting`, without a fence. Either the producer sees the room or the consumer the
- * sleeper, but for a store that is just on its way: so the producer looks once more after a while.
- */
+/* The lane, through which one thread hands records to the helm. lane.h has the protocol. */
 #include "shared/lane.h"
 
 #include <stdbool.h>
@@ -93,16 +76,16 @@ struct fy_record *fy_lane_reserve_slow(struct fy_lane *lane, uint32_t size)
 	if (lane->tail + pad + size - lane->head_seen > FY_LANE_BYTES)
 		return NULL;
 	if (pad) {
-		/* 8 bytes are always left before the end: sizes are multiples of 8, and a PAD is
-		 * read by its first word alone. */
+		/* Sizes are multiples of 8, so at least 8 bytes are left before the end. Only the
+		 * first word of a PAD is read. */
 		fy_lane_at(lane, lane->tail)->size_flags = FY_KIND_PAD;
 		fy_lane_publish(lane, pad);
 	}
 	return fy_lane_at(lane, lane->tail);
 }
 
-/* With more than this still in the ring its producer would soon sleep again: it is woken for a
- * whole turn of work. */
+/* A sleeping producer is woken once so many bytes, or fewer, are in the ring. With more it would
+ * soon sleep again. */
 #define NUDGE_BELOW (FY_LANE_BYTES / 2)
 
 void fy_lane_nudge(struct fy_lane *lane)
@@ -114,22 +97,23 @@ void fy_lane_nudge(struct fy_lane *lane)
 void fy_lane_consume(struct fy_lane *lane, uint64_t head)
 {
 	fy_store_release_64(&lane->head, head);
-	/* The producer that goes to sleep pays for the order of this load after that store. */
+	/* No fence between that store and this load: lane.h says what the producer does instead. */
 	if (fy_unlikely(fy_load_relaxed_32(&lane->sleep.wants_room)) &&
 	    lane->tail_seen - head <= NUDGE_BELOW && fy_swap_32(&lane->sleep.wants_room, 0))
 		fy_lane_nudge(lane);
 }
 
-/* Room means a quarter of the ring, so that a producer is not woken for every record. */
+/* A waiting producer has room when a quarter of the ring is free, so that it does not go on for one
+ * record only. */
 static bool has_room(struct fy_lane *lane, uint32_t size)
 {
 	uint64_t used = lane->tail - fy_load_acquire_64(&lane->head);
 	return FY_LANE_BYTES - used >= size + FY_LANE_BYTES / 4;
 }
 
-/* How late a wake-up can be that the helm missed. Long, because it is missed in a few
- * nanoseconds of a few thousand sleeps a second, and each of these that a look ends early is two
- * switches for nothing. */
+/* After so long a sleeping producer looks by itself, in case the helm did not see it. Long, because
+ * the window for a missed wake-up is a few nanoseconds, while every early look costs two context
+ * switches. */
 #define LOOK_AGAIN FERRY_MS(10)
 
 bool fy_lane_await_room(struct fy_lane *lane, uint32_t size, int64_t until, const uint32_t *stop)
@@ -143,20 +127,19 @@ bool fy_lane_await_room(struct fy_lane *lane, uint32_t size, int64_t until, cons
 			break;
 		if (fresh)
 			since = now;
-		/* The helm's store of head may have been on its way when we looked. By the second
-		 * look it has arrived, or the helm sees `waiting`. */
+		/* The helm's store of `head` may not have been visible when we looked. By the
+		 * second look it is, or the helm sees `wants_room`. */
 		int64_t look = now - since < LOOK_AGAIN ? since + LOOK_AGAIN : INT64_MAX;
 		fy_futex_wait(&lane->sleep.word, seen, look < until ? look : until, false);
 	}
-	fy_store_relaxed_32(&lane->sleep.wants_room,
-	                    0); /* nobody sleeps, and nobody is to be woken */
+	fy_store_relaxed_32(&lane->sleep.wants_room, 0); /* nobody sleeps here any more */
 	return room;
 }
 
 uint32_t fy_lane_tag_posts(struct fy_lane *lane, uint32_t tag)
 {
 	uint32_t before = lane->stream & ~FY_STREAM;
-	if (before) /* what a handler posted has to leave before the handler's message is done */
+	if (before) /* what a handler posted has to leave before its message counts as done */
 		fy_store_release_64(&lane->handler_end[fy_record_tag_colour(before, 0)],
 		                    lane->tail);
 	lane->stream = (lane->stream & FY_STREAM) | tag;

@@ -1,12 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * The mailbox: messages that no handler takes, for ferry_recv.
- *
- * The helm pushes onto `inbox`, a lock-free stack, and never waits for a
- * reader. Readers share `lock` among themselves, move the inbox into ordered
- * lists and search those. Where the helm needs the lists (a new handler, the grace of a
- * call, close) it tries the lock and comes back at the next step.
- */
+/* The mailbox: messages that no handler takes, for ferry_recv. mailbox.h says who may do what. */
 #include "shared/mailbox.h"
 
 #include <limits.h>
@@ -34,7 +27,8 @@ void fy_mailbox_push(struct fy_mailbox *box, ferry_message *message)
 {
 	fy_add_64(&box->bytes, message->holds.charge + message->holds.large);
 	fy_inbox_put(&box->inbox, &message->entry);
-	/* A read-modify-write, so a full fence: the reader counts itself, then reads news. */
+	/* A read-modify-write, so a full fence before the load. A reader adds itself to `readers`,
+	 * then reads `news`. */
 	fy_add_32(&box->news, 1);
 	if (fy_load_acquire_32(&box->readers))
 		fy_futex_wake(&box->news, INT_MAX, false);
@@ -126,7 +120,7 @@ struct fy_mail_pattern *fy_mailbox_ask(struct fy_mailbox *box, int source, uint3
 	if (box->n_patterns < FY_MAILBOX_PATTERNS)
 		oldest = &box->patterns[box->n_patterns++];
 	else if (oldest->n_waiters)
-		return NULL; /* 64 readers wait for different things: this one is not noted */
+		return NULL; /* readers use them all: do not note this one */
 	*oldest = (struct fy_mail_pattern){ .source = source, .op = op, .asked_at = now };
 	return oldest;
 }

@@ -2,10 +2,10 @@
 /*
  * The mailbox: messages that no handler takes, for ferry_recv.
  *
- * The helm pushes onto `inbox`, a lock-free stack, and never waits for a
- * reader. Readers share `lock` among themselves, move the inbox into ordered
- * lists and search those. Where the helm needs the lists (a new handler, the grace of a
- * call, close) it tries the lock and comes back at the next step.
+ * The helm pushes onto `inbox`, a lock-free stack, and never waits for a reader. Readers take
+ * `lock`, move what is in the inbox into ordered lists, and search those. Where the helm needs the
+ * lists (a new handler, the grace of a call, close) it tries the lock; if a reader has it, the helm
+ * comes back in the next step.
  */
 #ifndef FY_SHARED_MAILBOX_H
 #define FY_SHARED_MAILBOX_H
@@ -26,8 +26,8 @@ struct fy_mail_list {
 struct fy_mail_pattern {
 	int source;
 	uint32_t op;
-	uint32_t n_waiters; /* readers that wait for it now */
-	int64_t asked_at;   /* when somebody last asked */
+	uint32_t n_waiters; /* readers that wait for such a message now */
+	int64_t asked_at;   /* when a reader last asked, in ns */
 };
 
 struct fy_mailbox {
@@ -37,30 +37,30 @@ struct fy_mailbox {
 	uint32_t readers; /* readers that sleep: atomic add; read by the helm after the push */
 	pthread_mutex_t lock;
 	struct fy_mail_list all;                              /* under lock, in order of arrival */
-	struct fy_mail_list by_op[FY_MAILBOX_OPS];            /* under lock, likewise */
+	struct fy_mail_list by_op[FY_MAILBOX_OPS];            /* under lock, in that order, too */
 	struct fy_mail_pattern patterns[FY_MAILBOX_PATTERNS]; /* under lock */
 	unsigned n_patterns;
-	/* what is held: written under lock and by pushers (atomic add), read by anybody */
+	/* of all messages in here: written by pushers and takers (atomic add), read by any */
 	uint64_t bytes;
-	/* set by executors (release) when a message went back to the mailbox, cleared by
-	 * the helm */
+	/* 1: a message came back from an executor. Set by that thread (release), read (acquire) and
+	 * cleared by the helm */
 	uint32_t rescan;
-	uint32_t threads; /* threads inside ferry_recv: atomic add */
+	uint32_t threads; /* inside ferry_recv: atomic add by them */
 };
 
 void fy_mailbox_init(struct fy_mailbox *box);
-/* The helm: one message, of which the reference goes over. */
+/* The helm or an executor: put a message in, whose reference becomes the mailbox's. */
 void fy_mailbox_push(struct fy_mailbox *box, ferry_message *message);
-/* The oldest that matches, or NULL. Under lock. */
+/* Take the oldest message that matches, or NULL. Under lock. */
 ferry_message *fy_mailbox_take(struct fy_mailbox *box, int source, uint32_t op);
 bool fy_mailbox_try(struct fy_mailbox *box);
 void fy_mailbox_unlock(struct fy_mailbox *box);
-/* A reader comes: note what it asks for. Under lock. */
+/* Note what a reader asks for. NULL: no pattern is free. Under lock. */
 struct fy_mail_pattern *fy_mailbox_ask(struct fy_mailbox *box, int source, uint32_t op,
                                        int64_t now);
-/* Has somebody asked for this message since `since`, or waits for it? Under lock. */
+/* Has a reader asked for such a message since `since`, or does one wait for it? Under lock. */
 bool fy_mailbox_wanted(const struct fy_mailbox *box, const ferry_message *message, int64_t since);
-/* Has anybody ever asked for its op, or for any since it came? Under lock. */
+/* Has a reader ever asked for its op, or for any op since the message came? Under lock. */
 bool fy_mailbox_known(const struct fy_mailbox *box, const ferry_message *message);
 void fy_mailbox_remove(struct fy_mailbox *box, ferry_message *message);
 /* Move the inbox to the lists. Under lock. */

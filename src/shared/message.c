@@ -1,15 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * Messages: a body and attachments, reference counted.
- *
- * Three origins:
- *  - the program's (ferry_message_create), writable until it is posted;
- *  - received and of its own (heap): body and attachments are its memory, and
- *    what it holds is charged to an account until it is freed or taken;
- *  - a view: the one message struct of the engine through which inline
- *    handlers see bytes in place, in the receive buffer. Retaining a view
- *    turns it into a heap message (the bytes are copied) and the engine makes itself a new view.
- */
+/* Messages: a body and attachments, reference counted. Any thread. message.h says where they come
+ * from. */
 #include "shared/message.h"
 
 #include <stdbool.h>
@@ -31,10 +22,10 @@
 #include "shared/tally.h"
 #include "shared/thread.h"
 
-/* A body up to this size lies behind the struct. */
+/* A body up to this size is in the same memory as the struct, behind it. */
 #define TAIL_MAX 4096u
 
-/* One with a body of its own, or NULL. */
+/* Give the message memory for its body. False: no memory. */
 static bool get_body(ferry_message *m, size_t nbytes, size_t tail)
 {
 	m->body = nbytes == 0 ? NULL : nbytes <= tail ? m->tail : malloc(nbytes);
@@ -52,7 +43,7 @@ static void free_body(ferry_message *m)
 		free(m->body);
 }
 
-/* With a reference of the engine that is the caller's so far. */
+/* A reference of the engine, so far the caller's, becomes the message's. */
 static ferry_message *new_message(ferry *engine, uint32_t op, size_t nbytes)
 {
 	size_t tail = nbytes <= TAIL_MAX ? nbytes : 0;
@@ -92,8 +83,8 @@ _Static_assert(offsetof(ferry_message, tail) % FY_CACHE_LINE == 0, "and its body
 
 #define BLANK_SIZE (sizeof(ferry_message) + FY_MESSAGE_SMALL)
 
-/* What the life of a message as a reply may have changed, and what fy_message_fill and
- * fy_message_free leave. */
+/* Set anew what the last use of a blank may have changed, except what fy_message_fill sets and
+ * fy_message_free clears. */
 static void renew(ferry_message *m, ferry *engine)
 {
 	m->refs = 1;
@@ -293,8 +284,8 @@ static void free_attachments(ferry_message *m)
 	free(m->attachments);
 }
 
-/* What a received message held goes back to its sender's credit and to the
- * budget of large data; the helm is told so that senders that wait can go on. */
+/* A received message's memory goes back to its sender's credit and to the budget of large messages.
+ * The helm is told, so that senders that wait can go on. */
 static void return_memory(ferry_message *m)
 {
 	ferry *engine = m->engine;
@@ -349,10 +340,10 @@ void fy_message_free(ferry_message *m)
 
 void ferry_message_release(ferry_message *m)
 {
-	/* a view is the engine's: the handler had no reference to give back */
+	/* a view is the engine's: a handler has no reference of it to release */
 	if (!m || m->flags & FY_MESSAGE_VIEW)
 		return;
-	/* Who sees the only reference in the own hand needs no atomic step. */
+	/* If we have the only reference, no atomic operation is needed. */
 	if (fy_load_acquire_32(&m->refs) != 1 && fy_add_32(&m->refs, (uint32_t)-1) != 1)
 		return;
 	if (m->flags & FY_MESSAGE_CALL && fy_load_relaxed_32(&m->answered) != FY_ANSWERED) {
@@ -393,8 +384,8 @@ const void *ferry_message_attachment(const ferry_message *m, size_t index, size_
 	return there ? m->attachments[index].data : NULL;
 }
 
-/* Only the holder of the one reference may take, so nobody else looks at the
- * attachment meanwhile; what is taken leaves the receive budget. */
+/* Only the thread with the only reference may take, so no other thread looks at the attachment
+ * meanwhile. What is taken no longer counts for receive_memory. */
 void *ferry_message_take(ferry_message *m, size_t index, size_t *nbytes_p)
 {
 	if (!m || !(m->flags & FY_MESSAGE_RECEIVED) || m->flags & FY_MESSAGE_VIEW ||
@@ -453,7 +444,7 @@ bool fy_message_answer_for(ferry_message *request, int status)
 
 void **fy_message_extra(ferry_message *m, void (*free_fn)(void *extra))
 {
-	/* threads that decode at once write the same */
+	/* several threads may decode at once, and write the same value */
 	fy_store_release_ptr(&m->extra_free, (void *)(uintptr_t)free_fn);
 	return &m->extra;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Room for posters: long bodies that are not sent yet, and the word on which posters sleep.
- * Posters wait, the helm tells.
+ * Room for posters: how many bytes of long bodies are not sent yet, and the word on which posters
+ * without room sleep. Posters wait, the helm wakes.
  */
 #ifndef FY_SHARED_ROOM_H
 #define FY_SHARED_ROOM_H
@@ -17,20 +17,18 @@
 
 #define FY_BODY_UNIT_SHIFT 10 /* of bodies_to */
 
-/* Long bodies that are not sent yet, and the word on which posters without room sleep. */
 struct fy_room {
-	/* per rank, in units of 1 KiB: its part of `bodies`. Raised after that and lowered
-	 * before it, by the same (atomic add), read by both (acquire): who sees it too low lets
-	 * one more pass */
+	/* by rank, in units of 1 KiB: its part of `bodies`. Raised after `bodies` and lowered
+	 * before it, by the same threads (atomic add), read by them (acquire). So a reader may see
+	 * it too low and admit one body too many, never one too few */
 	uint32_t *bodies_to;
-	/* futex: bumped by whoever gives room, at a rank that was full or in
-	 * send_memory (fy_room_tell) */
+	/* futex: 1 is added by whoever gives room, at a rank that was full or in send_memory
+	 * (fy_room_tell); read by posters that wait */
 	uint32_t word;
-	uint32_t waiters; /* posters that wait for it: atomic add */
+	uint32_t waiters; /* posters that wait on `word`: atomic add by them */
 	/* bytes of long bodies that were posted and are not sent yet: raised by posters
-	 * (compare-and-swap), lowered by the helm, or when the post fails after all by its
-	 * poster (atomic add, which is what the fence of those who wait pairs with), read by
-	 * both (acquire) */
+	 * (compare-and-swap), lowered by the helm, or by the poster if the post fails (atomic add,
+	 * with which the fence of waiting posters pairs), read by both (acquire) */
 	uint64_t bodies;
 	uint64_t limit; /* constant: send_memory */
 };
@@ -41,10 +39,10 @@ static inline uint32_t fy_room_body_units(size_t nbytes)
 }
 
 /*
- * While `unsent` bytes of long bodies are not sent yet, is there no room for another to this rank?
- * Each rank may hold as much as is left over: one slow rank has half of send_memory, two have a
- * third each, and there is always something left for the others. The last one that passes may be
- * of any size.
+ * Is there no room for another long body to this rank, while `unsent` bytes of such bodies are not
+ * sent yet? A rank may have as many as are left over: one slow rank has half of send_memory, two
+ * have a third each, and there is always a rest for the others. The last body that passes may be of
+ * any size.
  */
 static inline bool fy_room_bodies_full_at(const struct fy_room *room, int rank, uint64_t unsent)
 {
@@ -62,8 +60,8 @@ static inline void fy_room_bodies_lower(struct fy_room *room, int rank, size_t n
 	fy_add_64(&room->bodies, -(uint64_t)nbytes);
 }
 
-/* Posters that wait for room look again. A full fence (the read-modify-write) stands between what
- * gave room and the look at who waits; a waiter counts itself, fences, and looks for room. */
+/* Make posters that wait for room look again. The read-modify-write is a full fence between what
+ * gave room and the look for waiters. A waiter counts itself, fences, and looks for room. */
 static inline void fy_room_tell(struct fy_room *room)
 {
 	fy_add_32(&room->word, 1);

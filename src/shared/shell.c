@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The memory of struct ferry, which is never given back to the system. Any thread, under one lock.
- * Closed engines go to the end of a list and are used again when SHELLS_REST others have come
- * behind them. So a thread that holds the pointer of an engine that another thread closed a moment
- * ago looks at valid memory, finds the phase FY_STOPPED, and goes away.
+ * A closed engine goes to the end of a list, and its struct is used again once SHELLS_REST others
+ * are behind it. So a thread with the pointer of an engine that another thread has just closed
+ * looks at valid memory, finds the phase FY_STOPPED, and returns.
  */
 #include "shared/shell.h"
 
@@ -16,16 +16,16 @@
 #include "shared/engine.h"
 #include "shared/mailbox.h"
 
-/* 0.9 MB; how many other engines are closed before a struct is used again */
+/* How many other engines are closed before a struct is used again. All of them take 0.9 MB. */
 #define SHELLS_REST 256u
 
 static pthread_mutex_t shells_lock = PTHREAD_MUTEX_INITIALIZER;
 /* under shells_lock: closed engines, the oldest first */
 static ferry *shells, **shells_end = &shells;
-static unsigned n_shells; /* likewise */
-static ferry *unseen;     /* likewise: of opens that failed, which no thread has ever had */
+static unsigned n_shells; /* under shells_lock */
+static ferry *unseen;     /* under shells_lock: of opens that failed; no thread has had these */
 
-/* One that has rested or needs no rest, or NULL. */
+/* A struct that may be used again, or NULL. */
 static ferry *shell_take(void)
 {
 	pthread_mutex_lock(&shells_lock);

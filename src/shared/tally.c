@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Received messages of one op, counted for what people are told. The helm counts those that it
- * keeps, whoever frees one counts it off, on any thread.
+ * Counts of received messages by op, for reports to people. The helm counts the messages that it
+ * keeps; the thread that frees one, any thread, counts it off.
  */
 #include "shared/tally.h"
 
@@ -13,7 +13,7 @@
 #include "shared/engine.h"
 #include "shared/message.h"
 
-#define TALLIES_MAX 1024u /* ops beyond so many share one tally */
+#define TALLIES_MAX 1024u /* from so many ops on all others share one tally */
 
 static struct fy_tally **tally_place(ferry *e, uint32_t op)
 {
@@ -36,7 +36,7 @@ static struct fy_tally *tally_of(ferry *e, uint32_t op)
 
 void fy_tally_keep(ferry *e, ferry_message *m)
 {
-	m->holds.tally = tally_of(e, m->op); /* NULL: no memory, it is not counted */
+	m->holds.tally = tally_of(e, m->op); /* NULL: no memory, the message is not counted */
 	if (!m->holds.tally)
 		return;
 	bool call = m->flags & FY_MESSAGE_CALL;

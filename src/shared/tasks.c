@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Work for whoever may run code of the program, in order. Called by the holder of the helm alone.
- * Others use the inbox of the engine.
+ * Tasks for the thread that may run code of the program, in order. Only the holder of the helm may
+ * call; other threads use the engine's inbox.
  */
 #include "shared/tasks.h"
 

@@ -4,7 +4,7 @@
 
 struct fy_task;
 
-/* Work for whoever may run code of the program, in order. */
+/* Tasks for the thread that may run code of the program, in order. The helm's. */
 struct fy_tasks {
 	struct fy_task *first, *last;
 };

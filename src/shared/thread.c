@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What a thread is to the engines of its process: whether it runs inline user
- * code, a handler of an executor or a step just now, and the lanes through which it posts.
+ * What a thread is to the engines of its process: what it does for them just now (inline user code,
+ * a handler of an executor, a step), and the lanes through which it posts. Each thread sees its own
+ * state only.
  */
 #include "shared/thread.h"
 
@@ -20,7 +21,7 @@ static _Thread_local ferry *doing[FY_DOINGS] __attribute__((tls_model("initial-e
 static _Thread_local struct fy_waiters *waiters_meanwhile
 	__attribute__((tls_model("initial-exec")));
 
-/* Who waits for what completed before inline user code is not kept waiting by it. */
+/* Before inline user code begins this wakes the threads whose futures are done. */
 ferry *fy_thread_begin(enum fy_doing what, ferry *engine)
 {
 	ferry *before = doing[what];
@@ -59,7 +60,7 @@ bool fy_thread_on_progress(const ferry *engine)
 _Thread_local struct fy_thread_recent fy_thread_recent __attribute__((tls_model("initial-exec")));
 _Thread_local struct fy_lane *fy_thread_lanes __attribute__((tls_model("initial-exec")));
 
-/* Lanes of engines that were closed meanwhile are forgotten on the way. */
+/* On the way it forgets lanes of engines that have closed. */
 struct fy_lane *fy_thread_find_lane(uint64_t serial)
 {
 	struct fy_lane *found = NULL;
@@ -89,7 +90,7 @@ uint32_t fy_thread_tag_posts(ferry *engine, uint32_t tag)
 	struct fy_lane *lane = fy_thread_recent.serial == engine->serial
 	                               ? fy_thread_recent.lane
 	                               : fy_thread_find_lane(engine->serial);
-	/* a lane that is made later asks fy_handler_tag_here */
+	/* a lane that is created later takes its tag from fy_handler_tag_here */
 	return lane ? fy_lane_tag_posts(lane, tag) : 0;
 }
 

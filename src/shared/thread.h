@@ -10,8 +10,8 @@
 struct fy_lane;
 
 /* What this thread is doing for an engine: a step, a handler that an executor runs, inline user
- * code. One of a kind at a time counts, the innermost: begin returns the engine of the one around
- * it, which the end is given. */
+ * code. Of each kind only the innermost counts. fy_thread_begin returns the engine of the one
+ * around it; pass that to fy_thread_end. */
 enum fy_doing { FY_STEPPING, FY_HANDLING, FY_INLINE, FY_DOINGS };
 
 /* The lane that this thread used last. */
@@ -20,24 +20,24 @@ struct fy_thread_recent {
 	struct fy_lane *lane;
 };
 
-/* Lanes of engines that have closed: this thread forgets its own. */
+/* This thread forgets its lanes of engines that have closed. */
 void fy_thread_forget_lanes(void);
 ferry *fy_thread_begin(enum fy_doing what, ferry *engine);
 void fy_thread_end(enum fy_doing what, ferry *before);
 bool fy_thread_is_stepping(const ferry *engine);
 bool fy_thread_in_handler(const ferry *engine);
-/* Inline user code of this engine, or of any: NULL. */
+/* Does this thread run inline user code of this engine? NULL: of any engine. */
 bool fy_thread_on_progress(const ferry *engine);
 
 extern _Thread_local struct fy_thread_recent fy_thread_recent
 	__attribute__((tls_model("initial-exec")));
 
-/* From now on it has this one. Returns what was. */
+/* From now on what this thread posts has this tag. Returns the tag that it had. */
 uint32_t fy_thread_tag_posts(ferry *engine, uint32_t tag);
 extern _Thread_local struct fy_lane *fy_thread_lanes __attribute__((tls_model("initial-exec")));
 struct fy_lane *fy_thread_find_lane(uint64_t serial);
-/* fy_engine_release, of a reference that the lane of any thread got: into the stock of this one's
- * if it has one. */
+/* fy_engine_release for a reference that came from any thread's lane. It goes into the stock of
+ * this thread's lane, if there is one. */
 void fy_thread_release_engine(ferry *engine);
 
 #endif

@@ -1,28 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * Sleep and wake.
- *
- * The progress thread sleeps on a word. Whoever gives it work (a record in a
- * lane, a task, a command, a batch from a rank of this host) does so first and looks at the
- * word afterwards; the sleeper sets the word first and looks for work afterwards. With
- * a full fence between the two on both sides, either the giver sees a sleeper or
- * the sleeper sees the work. The givers are many and frequent, so where the
- * kernel has membarrier(2) (private expedited) the sleeper pays for both: the call makes every
- * running thread of the process pass a full fence. Where there is none the
- * givers fence (`giver_fences`). Ranks of the same host, which no membarrier of ours
- * reaches, always fence before they look (fy_wake_ring).
- *
- * That call is dear where processors are virtual (10 to 30 us were measured), so it is kept for
- * sleeps that are long. A *nap* of at most FY_NAP is announced with a fence of the sleeper alone.
- * Then a giver whose store is still on its way when it looks can miss the sleeper; it takes a store
- * that is slower than the sleeper's whole second look, and costs the rest of the nap. Threads that
- * wait for room in a lane take the same chance, and look again after a while (lane.c).
- *
- * There are two words, because the one that other processes ring is unmapped when the engine
- * closes, and a thread that posts at that moment must not touch it. Both are written to 1 by the
- * sleeper and to 0 by the sleeper or by who wakes it (compare and swap); `own` is read by givers of
- * this process (relaxed), `*word` by ranks of this host.
- */
+/* Sleep and wake: how the progress thread sleeps, and how others wake it. Any thread wakes; wake.h
+ * has the protocol. */
 #include "shared/wake.h"
 
 #include <sched.h>
@@ -50,8 +28,8 @@ void fy_wake_fence(void)
 	fy_fence_full();
 }
 
-/* `wakers` first, a full fence: fy_wake_stop either waits for us or is seen by the compare
- * and swap. */
+/* Counting itself in `wakers` is a full fence. So either fy_wake_stop waits for this thread, or the
+ * compare and swap sees FY_WAKE_STOPPED. */
 void fy_wake_up(struct fy_wake *wake)
 {
 	fy_add_32(&wake->wakers, 1);
@@ -64,7 +42,7 @@ void fy_wake_up(struct fy_wake *wake)
 	fy_add_32(&wake->wakers, (uint32_t)-1);
 }
 
-/* With the helm, and while the engine has not stopped: only such a thread announces. */
+/* Only for a thread with the helm, and while the engine has not stopped. */
 void fy_wake_announce(struct fy_wake *wake, bool nap)
 {
 	if (wake->shared)
@@ -98,7 +76,8 @@ void fy_wake_nap(struct fy_wake *wake, int64_t nanoseconds)
 	              (int64_t)now.tv_sec * 1000000000 + now.tv_nsec + nanoseconds, wake->shared);
 }
 
-/* Also by who slept while the engine stopped: that stays said. */
+/* A thread that slept while the engine stopped calls this as well: `own` then stays
+ * FY_WAKE_STOPPED. */
 void fy_wake_stay(struct fy_wake *wake)
 {
 	if (fy_load_relaxed_32(&wake->own) == 1)
