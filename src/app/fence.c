@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * ferry_fence: one thread of a rank at a time; a fence whose time was up goes on at the next call.
+ * ferry_fence: any thread of the application, one of a rank at a time. A fence that timed out goes
+ * on, and the next call resumes it.
  */
 #include <pthread.h>
 #include <stdbool.h>
@@ -36,7 +37,8 @@ static int begin_fence(ferry *e, ferry_future **future_p)
 	return FERRY_OK;
 }
 
-/* The fence that has not ended yet, if there is one, is this thread's until give_fence. */
+/* This thread becomes the one in ferry_fence, until give_fence. *future_p: a fence that has timed
+ * out and not ended yet, or NULL. */
 static int claim_fence(ferry *e, ferry_future **future_p)
 {
 	pthread_mutex_lock(&e->aside.lock);
@@ -54,8 +56,8 @@ static int claim_fence(ferry *e, ferry_future **future_p)
 	            : FERRY_OK;
 }
 
-/* `future`: of a fence that goes on, or NULL. Close has looked for the last time once the engine
- * has stopped. */
+/* `future`: of a fence that goes on, or NULL. Once the engine has stopped, close does not look for
+ * a fence any more, so the future is released here. */
 static void give_fence(ferry *e, ferry_future *future)
 {
 	pthread_mutex_lock(&e->aside.lock);

@@ -16,9 +16,9 @@
 #include "helm/errands.h"
 #include "shared/handler.h"
 
-/* Nothing of the old handler runs or will run: messages that wait in its executor will find it
- * closed, those that are being handled on other threads are waited for. Inline ones ended before
- * the command ran. */
+/* After this the old handler does not run and will not run again. Messages in its executor will
+ * find it closed. This waits for calls of it on other threads. Inline calls ended before the
+ * command ran. */
 static void await_idle(struct fy_handler *old)
 {
 	if (!old)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the engine does for futures (hooks.h says what each hook owes): it lets a waiting thread
- * drive, runs inline callbacks, keeps deadlines, and completes promises that are left at the end.
+ * What the engine does for futures (future/hooks.h says what each hook has to do): it lets a
+ * waiting thread drive, runs inline callbacks, keeps deadlines, and completes promises that are
+ * left at the end. Any thread.
  */
 #include "app/hooks.h"
 
@@ -39,7 +40,8 @@ static void hook_wait(ferry *engine, const ferry_future *future, int64_t until)
 		return;
 	struct fy_lane *lane =
 		fy_thread_recent.serial == engine->serial ? fy_thread_recent.lane : NULL;
-	if (!lane || !lane->habit.waited_for_room) /* at the end of a flood nobody is in a hurry */
+	if (!lane ||
+	    !lane->habit.waited_for_room) /* a thread that has just flooded wants throughput */
 		fy_add_64(&engine->pressure.waits, 1);
 	if (lane) {
 		fy_habit_waits(lane);
@@ -60,7 +62,7 @@ static int hook_run_inline(ferry *engine, struct fy_task *task)
 		fy_tasks_defer(engine->helm_side.deferred, task);
 		return FERRY_OK;
 	}
-	if (!engine || !fy_engine_enter(engine)) /* ferry_future_all of no futures has none */
+	if (!engine || !fy_engine_enter(engine)) /* ferry_future_all of none has no engine */
 		return FERRY_ESTOPPED;
 	fy_inbox_put(&engine->inboxes.tasks, &task->entry);
 	fy_engine_notify(engine);
@@ -76,7 +78,7 @@ static int hook_deadline(ferry *engine, ferry_future *future, int64_t when)
 	return fy_ask_and_wait(engine, &d.command);
 }
 
-/* A receive that nobody waits for any more must not take a message away. */
+/* Tells the helm, so that a receive whose future is given up takes no message. */
 static void hook_abandoned(ferry *engine, ferry_future *future)
 {
 	if (!(future->flags & FY_FUTURE_IS_STARTED) || !fy_engine_enter(engine))
@@ -86,8 +88,8 @@ static void hook_abandoned(ferry *engine, ferry_future *future)
 	fy_engine_leave(engine);
 }
 
-/* Under aside: `id` says where the pointer to this one is, so that none of 100,000 is
- * looked for. */
+/* Called under aside. `id` is the address of the pointer to this future, so that it can be taken
+ * out without a search among 100,000. */
 static void list_promise(ferry *engine, ferry_future *future)
 {
 	future->next = engine->aside.promises;

@@ -64,7 +64,7 @@ int ferry_options_resolved(const ferry *engine, ferry_options *options)
 	if (!engine || !options)
 		return fy_fail(FERRY_EINVAL, "ferry_options_resolved needs an engine and options "
 		                             "made with FERRY_OPTIONS_INIT");
-	ferry *e = (ferry *)(uintptr_t)engine; /* only counted in and out */
+	ferry *e = (ferry *)(uintptr_t)engine; /* for the count of threads inside */
 	if (!fy_engine_enter(e))
 		return fy_fail(FERRY_ESTOPPED, "the engine has stopped");
 	int status = fy_options_report(&engine->options, options);

@@ -54,7 +54,7 @@ void fy_own_lane_left(ferry *engine, struct fy_lane *lane)
 		fy_engine_notify(engine);
 }
 
-/* The thread exits: its lanes are given back; the helm frees each once it is empty. */
+/* The thread exits and gives its lanes back. The helm frees each one once it is empty. */
 static void leave(void *unused)
 {
 	(void)unused;

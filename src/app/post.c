@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Post and call: a record into this thread's lane.
+ * Post and call: they write a record into this thread's lane. Any thread.
  *
- * ferry_post has a short way for what is frequent: a small body, no future, room. Everything
- * else goes the long way, which also finds the sentence for what is wrong.
+ * ferry_post has a short way for the frequent case: a small body, no future, room in the lane. All
+ * else takes the long way, which also has the sentences for wrong arguments.
  */
 #include "app/post.h"
 
@@ -56,16 +56,16 @@ static int check_op(uint32_t op)
 	return FERRY_OK;
 }
 
-/* This thread posted here last, and anybody may. */
+/* This engine is the one that the thread posted to last, and it is open. */
 static inline bool is_mine_and_open(const ferry *engine)
 {
 	return fy_thread_recent.serial == engine->serial &&
 	       fy_load_relaxed_32(&engine->phase) == FY_OPEN;
 }
 
-/* The engine stopped while we posted. Once it has looked at the lanes for the last time, the record
- * is either out, and its future was completed, or it will stay: then it is void, and its future and
- * message stay the caller's. */
+/* The engine stopped while this thread posted. Wait until it has looked at the lanes for the last
+ * time. FERRY_OK: the record was taken out, and its future is complete. FERRY_ESTOPPED: the record
+ * is void, and its future and message are still the caller's. */
 static int posted_too_late(ferry *e, struct fy_lane *lane)
 {
 	uint64_t end = lane->tail;
@@ -82,7 +82,8 @@ static bool is_empty(const void *arg)
 	return fy_load_acquire_64(&lane->head) == lane->tail;
 }
 
-/* What was posted leaves, or will be seen to. */
+/* Drive until the post has left, or until the engine can be left to this thread's next wait. False:
+ * the progress thread has to be woken for it. */
 static bool drive_quickly(ferry *e, struct fy_lane *lane)
 {
 	bool seen_to = false;
@@ -111,7 +112,7 @@ static inline int publish(ferry *e, struct fy_lane *lane, uint32_t size, bool aw
 	fy_lane_publish(lane, size);
 	if (fy_unlikely(!fy_load_relaxed_32(&lane->listed)))
 		fy_own_lane_list(e, lane);
-	uint32_t sleeper = fy_wake_look(&e->wake); /* last: being listed is work, too */
+	uint32_t sleeper = fy_wake_look(&e->wake); /* last, because listing the lane is work, too */
 	if (fy_likely(!sleeper))
 		return FERRY_OK;
 	if (sleeper == FY_WAKE_STOPPED)
@@ -179,7 +180,7 @@ static int post_checked(struct fy_post *o, ferry_future **future_p)
 	ferry_future *future = wanted ? fy_future_create(o->engine, future_flags(o)) : NULL;
 	int status = wanted && !future ? fy_fail(FERRY_ENOMEM, "no memory for a future") : FERRY_OK;
 	if (future && o->kind == FY_KIND_CALL)
-		/* without one the reply finds memory of its own */
+		/* if this is NULL the reply gets memory of its own */
 		future->reply = fy_message_blank(o->lane);
 	if (status == FERRY_OK && wrapped)
 		status = wrap(o, &m);
@@ -200,7 +201,7 @@ static int post_checked(struct fy_post *o, ferry_future **future_p)
 	return status;
 }
 
-/* A long body: its room first, before it is copied. */
+/* For a long body, which is copied only once there is room for it. */
 static int post_long(struct fy_post *o, size_t long_bytes, ferry_future **future_p)
 {
 	struct fy_record *room;
@@ -209,7 +210,7 @@ static int post_long(struct fy_post *o, size_t long_bytes, ferry_future **future
 	if (status)
 		return status;
 	status = post_checked(o, future_p);
-	/* when it has stopped, the engine may be gone by now */
+	/* an engine that has stopped may have ended by now */
 	if (status && status != FERRY_ESTOPPED)
 		fy_reserve_give_back(o->engine, o->rank, long_bytes);
 	return status;
@@ -239,8 +240,8 @@ int fy_post(const struct fy_post *post, ferry_future **future_p)
 	return bad ? bad : post_open(&o, future_p);
 }
 
-/* A record with a future, in the room that was reserved for it in this thread's lane. Returns the
- * place of its body. */
+/* Begin a record with a future, where it was reserved in this thread's lane. Returns the place of
+ * its body. */
 static inline void *begin_awaited(struct fy_record *r, uint32_t word, uint32_t op, uint32_t rank,
                                   ferry_future *future)
 {
@@ -308,7 +309,8 @@ int fy_post_flush(ferry *engine, struct fy_lane *lane, int rank, int64_t timeout
 	return fy_post(&o, future_p);
 }
 
-/* Small, nothing wrong with it, and no reason to wait: the short way. */
+/* May this post take the short way? Its body is small, its arguments are right, and it need not
+ * wait for room at the rank. */
 static inline bool is_frequent(const ferry *engine, int rank, uint32_t op, const void *body,
                                size_t nbytes)
 {
@@ -317,7 +319,7 @@ static inline bool is_frequent(const ferry *engine, int rank, uint32_t op, const
 	       !fy_load_relaxed_8(&engine->full[rank]) && nbytes <= engine->options.message_max;
 }
 
-/* The short way with a future. False: the long one. */
+/* The short way with a future. False: take the long way. */
 static bool post_awaited(ferry *engine, uint32_t kind, int rank, uint32_t op, const void *body,
                          size_t nbytes, ferry_future **future_p, int *status_p)
 {

@@ -22,15 +22,15 @@ struct fy_post {
 	uint32_t flags; /* more FY_FUTURE_* for its future */
 };
 int fy_post(const struct fy_post *post, ferry_future **future_p);
-/* A record to the helm itself: flush of all ranks, with a future. */
+/* Post a flush of one rank, or of all (FERRY_ALL, a record to the helm itself), with a future. */
 int fy_post_flush(ferry *engine, struct fy_lane *lane, int rank, int64_t timeout,
                   ferry_future **future_p);
-/* A record to the helm itself: FY_OP_START, its body copied; `flags`: more FY_FUTURE_* for
+/* Post a record FY_OP_START to the helm itself. Its body is copied. `flags`: more FY_FUTURE_* for
  * its future. */
 int fy_post_start(ferry *engine, const void *body, size_t nbytes, uint32_t flags,
                   ferry_future **future_p);
-/* Likewise in two parts, where that goes without waiting: the place of the record's body, which the
- * caller fills in between, or NULL: not now. */
+/* The same in two parts, if there is room now. The first returns the place of the record's body,
+ * which the caller fills in before it calls the second. NULL: use fy_post_start. */
 void *fy_post_start_begin(ferry *engine, size_t nbytes, ferry_future **future_p);
 int fy_post_start_end(ferry *engine, size_t nbytes, ferry_future *future, ferry_future **future_p);
 int fy_post_message(ferry *engine, int rank, ferry_message *message, ferry_future **future_p);

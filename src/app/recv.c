@@ -33,7 +33,8 @@ static bool has_news(const void *arg)
 	return fy_load_acquire_32(&r->engine->mailbox.news) != r->seen;
 }
 
-/* Unread messages alone fill the budget and nobody else reads: what is asked for can never come. */
+/* Unread messages of other ops fill most of receive_memory, and no other thread reads: the message
+ * that this one waits for can never come. */
 static bool hopeless(ferry *e, uint32_t op)
 {
 	struct fy_mailbox *box = &e->mailbox;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Replies of the program to requests. Any thread, handlers among them. Who answers first wins.
+ * Replies of the program to requests. Any thread, also in handlers. The first answer counts.
  */
 #include <stdbool.h>
 #include <stddef.h>
@@ -14,7 +14,7 @@
 #include "shared/engine.h"
 #include "shared/message.h"
 
-/* Who answers first wins; the others learn that they were late. */
+/* FERRY_OK for the first thread that answers, FERRY_EALREADY for all others. */
 static int claim_answer(ferry_message *request, const char *what)
 {
 	if (!request || !(request->flags & FY_MESSAGE_CALL))
@@ -23,7 +23,7 @@ static int claim_answer(ferry_message *request, const char *what)
 		return fy_fail(FERRY_ESTOPPED, "%s: the engine has stopped", what);
 	bool won;
 	uint32_t before;
-	if (request->flags & FY_MESSAGE_VIEW) { /* its handler's alone */
+	if (request->flags & FY_MESSAGE_VIEW) { /* only its handler's thread has it */
 		won = request->answered != FY_ANSWERED;
 		request->answered = FY_ANSWERED;
 	} else {

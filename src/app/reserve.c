@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The place of a record in its lane, and of a long body in send_memory: taken, or waited for. The
- * posting thread.
+ * Room for a post: its record's place in the lane, and the share of a long body in send_memory. The
+ * posting thread takes it, or waits for it.
  */
 #include "app/reserve.h"
 
@@ -23,7 +23,7 @@
 #include "shared/room.h"
 #include "shared/thread.h"
 
-/* While the engine closes, handlers go on posting, application threads do not. */
+/* While the engine closes handlers may post, application threads may not. */
 int fy_reserve_check_open(ferry *e)
 {
 	uint32_t phase = fy_load_acquire_32(&e->phase);
@@ -45,13 +45,13 @@ struct fy_wanted {
 	struct fy_lane *lane;
 	int rank;
 	uint32_t size;
-	size_t body; /* what send_memory must have room for */
-	/* it is taken, room or not: what a handler posts may be what the others wait for */
+	size_t body; /* how many bytes of send_memory it needs */
+	/* send_memory is taken, room or not: other posters may wait for what a handler posts */
 	bool always;
 };
 
-/* 0: room, 1: none now, 2: the rank is gone. FERRY_NONE is the helm itself, whose room is
- * the lane's. */
+/* 0: posts to the rank pass; 1: they wait; 2: the rank is gone. FERRY_NONE is the helm itself, for
+ * which only the lane needs room. */
 static uint8_t fullness(const ferry *e, int rank)
 {
 	return rank == FERRY_NONE ? 0 : fy_load_acquire_8(&e->full[rank]);
@@ -62,7 +62,7 @@ static bool body_waits(const struct fy_wanted *r)
 	return r->body && !r->always && fy_room_bodies_full(&r->engine->room, r->rank);
 }
 
-/* That rank's channel has too much waiting already, or send_memory has no room. */
+/* The rank's channel has too many records queued, or send_memory has no room. */
 static bool must_wait(const struct fy_wanted *r)
 {
 	uint8_t full = fullness(r->engine, r->rank);
@@ -75,7 +75,7 @@ static bool has_room(const void *arg)
 	return !must_wait(r) && fy_lane_reserve(r->lane, r->size);
 }
 
-/* Of posters that compete for the last room one passes. */
+/* Take the body's share of send_memory, if there is room. */
 static bool claim_body(const struct fy_wanted *r)
 {
 	ferry *e = r->engine;
@@ -91,14 +91,16 @@ static bool claim_body(const struct fy_wanted *r)
 	return true;
 }
 
-/* It was not posted. Who waits for room may sleep, and the helm knows nothing of this body. */
+/* The body was not posted. Posters that wait for room are woken here, because the helm does not
+ * know of this body. */
 void fy_reserve_give_back(ferry *e, int rank, size_t body)
 {
 	fy_room_bodies_lower(&e->room, rank, body);
 	fy_room_tell(&e->room);
 }
 
-/* Application threads leave when the engine begins to close, handlers when it has stopped. */
+/* The word that ends a wait for room: for application threads once the engine begins to close, for
+ * handlers once it has stopped. */
 static const uint32_t *stop_word(const ferry *e)
 {
 	return fy_thread_in_handler(e) ? &e->end.stopped : &e->phase;
@@ -141,7 +143,8 @@ static int no_room(const struct fy_wanted *r)
 	return fy_fail(FERRY_EAGAIN, "no room for another message to rank %d now", r->rank);
 }
 
-/* The place of a record in the lane, and in send_memory that of its body; or why there is none. */
+/* Reserve the record's place in the lane, and `body` bytes of send_memory. 0, or why there is no
+ * room. */
 int fy_reserve(const struct fy_post *o, uint32_t size, size_t body, struct fy_record **record_p)
 {
 	ferry *e = o->engine;
