@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Making and ending an engine, over any port. The thread that opens or closes; nothing else sees
- * all of an engine. An open has two parts: in the first a rank does all that can fail on it alone
- * and tells the others, in the second it waits for their verdict.
+ * Making and ending an engine, over any port. Only the thread that opens or ends it may call; no
+ * other file knows all parts of an engine. An open has two parts. In the first a rank does all that
+ * can fail on it alone, and tells the others. In the second it waits for their verdict.
  */
 #include "engine/life.h"
 
@@ -50,12 +50,12 @@
 #include "shared/shell.h"
 #include "shared/wake.h"
 
-#define CHUNK_HERE ((size_t)512 << 10) /* of a large message, where all ranks are on one host; */
-#define CHUNK_WIRE ((size_t)256 << 10) /* else a chunk holds up for longer what is behind it */
+#define CHUNK_HERE ((size_t)512 << 10) /* bytes of a chunk where all ranks are on one host */
+#define CHUNK_WIRE ((size_t)256 << 10) /* elsewhere: what is behind a chunk waits longer there */
 
 static uint64_t next_serial; /* atomic add */
 
-/* The phase stays FY_STOPPED until the engine works. */
+/* Leaves out `phase`, which stays FY_STOPPED until the engine works, and `guests`. */
 static void shell_init(ferry *e, const fy_port *port)
 {
 	memset(e, 0, offsetof(ferry, phase));
@@ -76,7 +76,7 @@ static void shell_init(ferry *e, const fy_port *port)
 	pthread_mutex_init(&e->aside.lock, NULL);
 }
 
-/* Of an engine that nobody has used. */
+/* For an engine that was never used. */
 static void progress_free(struct fy_progress *p)
 {
 	if (p->starts)
@@ -116,7 +116,7 @@ static struct fy_progress *progress_create(ferry *e, fy_port *port, uint32_t fir
 	return NULL;
 }
 
-/* The engine that was prepared will not be: nothing of it has been seen by others. */
+/* The open failed. No other thread has seen this engine. */
 static void discard(ferry *e)
 {
 	if (e->progress)
@@ -162,7 +162,7 @@ static int engine_new(fy_port *port, ferry_options *resolved, uint32_t first_seq
 	return status;
 }
 
-/* What fails first is what is told. */
+/* Note a failure for the other ranks. The first one counts. */
 static void note(struct fy_opening *o, int status)
 {
 	if (!status || o->status)
@@ -171,7 +171,7 @@ static void note(struct fy_opening *o, int status)
 	snprintf(o->text, sizeof o->text, "%s", ferry_last_error());
 }
 
-/* Nobody but the engine has them from now on; `e` NULL: there will be none. */
+/* The starts become the engine's. `e` NULL: the open failed, free them. */
 static void own_starts(ferry *e, struct fy_starts *starts)
 {
 	if (!starts)
@@ -186,7 +186,7 @@ static void own_starts(ferry *e, struct fy_starts *starts)
 	p->starts = starts;
 }
 
-/* Also with what failed before, so that no rank waits for this one. */
+/* Called even if something failed before, so that no rank waits for this one. */
 void fy_life_prepare(struct fy_opening *o, fy_port *port, struct fy_starts *starts,
                      ferry_options *resolved, uint32_t first_seq, int status)
 {
@@ -220,7 +220,7 @@ int fy_life_settle(struct fy_opening *o, ferry **engine_p)
 	int rank = o->port->rank;
 	int status = o->known ? o->status : o->port->ops->settle(o->port, text, &rank);
 	if (!status)
-		status = o->status; /* a verdict that does not know of this rank is none */
+		status = o->status; /* it did not reach the others, and still counts here */
 	if (status)
 		return fail_opening(o, status, rank, text);
 	fy_receives_begin(fy_progress_of(o->engine));
@@ -266,7 +266,7 @@ static void wait_for_guests(ferry *e)
 	fail_commands(e);
 }
 
-/* One that nobody came back for. */
+/* Drop a fence that timed out and that no call resumed. */
 static void drop_fence(ferry *e)
 {
 	pthread_mutex_lock(&e->aside.lock);
@@ -329,7 +329,7 @@ int fy_life_destroy(ferry *e)
 	fy_engine_set_stopped(e);
 	fy_store_relaxed_32(&e->end.inside, FY_INSIDE_END);
 	fy_wake_stop(&e->wake);
-	fy_lanes_abandon(p, FERRY_ESTOPPED); /* posts that raced with the close */
+	fy_lanes_abandon(p, FERRY_ESTOPPED); /* for posts that raced with the close */
 	fy_store_release_32(&e->end.abandoned, 1);
 	wait_for_guests(e);
 	fy_wake_part(&e->wake);

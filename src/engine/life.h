@@ -11,11 +11,11 @@
 struct fy_starts;
 
 int fy_life_create(fy_port *port, ferry_options *resolved, uint32_t first_seq, ferry **engine_p);
-/* The same in two parts. All that can fail on one rank alone is done in the first, which then tells
- * the others; the second waits for what they say. When it fails it does so on all ranks, nothing is
- * left of the engine, and the port is the caller's to close. `starts`: what the program may start
- * beside it, or NULL; it goes over in any case. `status`: what failed before, with the
- * thread's last error, or 0. */
+/* The same in two parts. The first does all that can fail on one rank alone, and tells the others.
+ * The second waits for what the others say. If it fails it fails on all ranks; nothing is left of
+ * the engine, and the port is the caller's to close. `starts`: for operations of MPI that the
+ * program starts, or NULL; the engine takes it over in any case. `status`: of a failure before,
+ * with its text as the thread's last error, or 0. */
 struct fy_opening {
 	fy_port *port;
 	ferry *engine; /* NULL when this rank failed */
@@ -26,7 +26,7 @@ struct fy_opening {
 void fy_life_prepare(struct fy_opening *opening, fy_port *port, struct fy_starts *starts,
                      ferry_options *resolved, uint32_t first_seq, int status);
 int fy_life_settle(struct fy_opening *opening, ferry **engine_p);
-/* After progress->close.stopped: frees what the helm owns, closes the port. */
+/* After progress->close.stopped: free what the helm owns, and close the port. */
 int fy_life_destroy(ferry *engine);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * How receive_memory is shared out, and that all ranks were built to share it in the same way. The
- * thread that opens.
+ * How receive_memory is shared out, and the check that all ranks share it in the same way. Only the
+ * thread that opens the engine calls.
  */
 #include "engine/share.h"
 
@@ -14,8 +14,8 @@
 #include "shared/engine.h"
 #include "wire/header.h"
 
-#define CREDIT_FIRST 16384u    /* each pair of ranks starts with room for one small batch */
-#define WINDOW_MAX (16u << 20) /* and gets no more than this */
+#define CREDIT_FIRST 16384u    /* bytes of credit that each pair of ranks begins with */
+#define WINDOW_MAX (16u << 20) /* bytes of credit that no pair exceeds */
 
 #define CALLS_SHARE 8 /* an eighth of receive_memory is for replies */
 
@@ -24,7 +24,7 @@ struct handshake {
 		tag_span;
 };
 
-/* Ranks that were built or configured so that they would not understand each other are told so. */
+/* Fails if the ranks were built or configured so that they would not understand each other. */
 int fy_share_agree(fy_port *port, uint32_t first_seq)
 {
 	struct handshake mine = { FY_WIRE_MAGIC,  FY_WIRE_VERSION,
