@@ -1,20 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Design notes
+ * The check of msgpack bytes before they are decoded. Any thread.
  *
- * The decoder of msgpack-c allocates what a header asks for before it looks
- * whether so many bytes came: five bytes can ask for gigabytes. So the bytes
- * are walked once before they are decoded. What holds of bytes that pass:
+ * A header of five bytes can ask for gigabytes, and the decoder of msgpack-c allocates them before
+ * it looks whether so many bytes came. So this walks once over the bytes before they are decoded.
+ * What holds for bytes that pass:
  *
- *  1. Each header, string, binary and extension lies inside them, and nothing
- *     follows the one object.
- *  2. At every moment the elements that open arrays and maps still wait for
- *     are at most the bytes that are left, one byte being the least that an
- *     element takes. A lying count is found at its header, not at the end.
+ *  1. Each header, string, binary and extension is inside of the bytes, and nothing follows the one
+ *     object.
+ *  2. At every moment the open arrays and maps need at most as many elements as there are bytes
+ *     left, because an element has at least one byte. So a false count is found at its header, not
+ *     at the end.
  *  3. Nesting is at most FERRY_DEPTH_MAX.
- *  4. The elements are at most `objects_max`, so that the caller knows the
- *     memory that decoding takes before it allocates any.
- *  5. A reference to an attachment has four bytes and names one that will do.
+ *  4. There are at most `objects_max` elements. So the caller knows how much memory decoding takes
+ *     before it allocates any.
+ *  5. A reference to an attachment has four bytes, and names one that `judge` accepts.
  *
  * decode.c relies on all five and checks none of them again.
  */
@@ -27,12 +27,12 @@
 #include "ferry_msgpack.h"
 #include "codec/head.h"
 
-/* Where the walk is: for each open array or map what it still waits for. */
+/* Where the walk is: how many elements each open array or map still needs. */
 struct walk {
 	const unsigned char *bytes;
 	size_t nbytes, at;
-	uint64_t waiting;                   /* elements that are still to come, of all levels */
-	uint64_t left[FERRY_DEPTH_MAX + 1]; /* of each level; 0 is the one object itself */
+	uint64_t waiting;                   /* elements that all levels still need */
+	uint64_t left[FERRY_DEPTH_MAX + 1]; /* that each level needs; 0 is the one object itself */
 	unsigned depth;
 };
 
@@ -46,7 +46,7 @@ static const char *check_reference(const struct fy_check *check, const struct wa
 	return check->judge(check->arg, fy_head_reference(w->bytes + w->at + head->header));
 }
 
-/* What is wrong with the element at w->at, whose head is read; NULL: nothing. */
+/* What is wrong with the element at w->at, whose head is read. NULL: nothing. */
 static const char *check_head(const struct fy_check *check, const struct walk *w,
                               const struct fy_head *head)
 {
@@ -69,7 +69,7 @@ static const char *check_head(const struct fy_check *check, const struct walk *w
 	return NULL;
 }
 
-/* Go over the element; then close every level that waits for nothing more. */
+/* Go past the element, then close every level that needs no more elements. */
 static void advance(struct walk *w, const struct fy_head *head)
 {
 	w->at += head->header + (size_t)head->nbytes;

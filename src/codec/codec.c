@@ -1,17 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Design notes
+ * Codecs: an extension type of msgpack, tied to a pair of functions of the program. Any thread.
  *
- * Codecs: an extension type of msgpack tied to a pair of functions of the
- * program. One table an engine, one word a type, so that looking one up takes
- * no lock: registering is a compare-and-swap from NULL, taking away a swap to
- * NULL. An entry that was taken away stays on a list until the engine is gone,
- * because a reader may just have loaded it; programs register a handful. The
- * table is freed when the engine is closed.
+ * Each engine has one table with one word a type, so a look needs no lock. Registering is a
+ * compare-and-swap from NULL, removing is a swap to NULL. A removed entry stays on a list until the
+ * engine is closed, because a reader may just have loaded it; programs register few. The table is
+ * freed when the engine is closed.
  *
- * A value is packed behind the longest header that an extension can have,
- * since nobody knows how much the encoder will write; a short one is then
- * moved up to a short header. An encoder that fails leaves the message as it was.
+ * Nobody knows how much an encoder will write. So a value is packed behind the longest header that
+ * an extension can have, and a short value is then moved up to a short header. An encoder that
+ * fails leaves the message as it was.
  */
 #include <msgpack.h>
 #include <stddef.h>
@@ -30,13 +28,14 @@ struct codec {
 	ferry_encode_fn *encode;
 	ferry_decode_fn *decode;
 	void *arg;
-	struct codec *next; /* among those that were taken away */
+	struct codec *next; /* in the list of removed ones */
 };
 
 struct codecs {
-	/* by type: set by compare-and-swap, cleared by swap; read by acquire */
+	/* by type: set by any thread (compare-and-swap from NULL), cleared by any (swap), read by
+	 * all (acquire) */
 	struct codec *of[256];
-	struct codec *retired; /* pushed by compare-and-swap, read when the engine is freed */
+	struct codec *retired; /* pushed by any thread (compare-and-swap), read at the end only */
 };
 
 static void codecs_free(void *slot)
@@ -66,7 +65,7 @@ static struct codecs *codecs_of(ferry *engine)
 	return fy_load_acquire_ptr(slot);
 }
 
-/* Only looks: a message may outlive its engine's table, which goes when the engine is closed. */
+/* Does not create the table: a message may outlive it, as it is freed when the engine is closed. */
 static struct codec *codec_of(const ferry_message *message, int8_t type)
 {
 	void **slot = fy_engine_slot(fy_message_engine(message), codecs_free);
@@ -114,7 +113,7 @@ int ferry_codec_register(ferry *engine, int8_t type, ferry_encode_fn *encode,
 	if (type == FERRY_EXT_BINARY)
 		return fy_fail(FERRY_EINVAL,
 		               "type %d is the library's, for lifted binaries: use another", type);
-	if (!fy_engine_enter(engine)) /* else close could free the table meanwhile */
+	if (!fy_engine_enter(engine)) /* so that no close frees the table meanwhile */
 		return fy_fail(FERRY_ESTOPPED, "the engine has stopped");
 	int status = set(engine, type, &(struct codec){ encode, decode, arg, NULL });
 	fy_engine_leave(engine);

@@ -1,16 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Design notes
+ * Decoding of checked msgpack bytes. Any thread.
  *
- * The tree is laid into one array whose length fy_check counted: the elements
- * of an array or map take the next free places when its header is met, so one
- * allocation of a known size holds everything, and freeing it frees all. The
- * decoder of msgpack-c takes memory as it goes, up to three times what it
- * needs, and would need a second walk to put binaries in the place of
- * references. tests/fuzz/fuzz_msgpack.c holds the two against each other.
+ * The tree is laid into one array, whose length fy_check has counted. When the header of an array
+ * or map is read, its elements get the next free places. So one allocation of a known size has
+ * everything. The decoder of msgpack-c allocates as it goes, up to three times what it needs, and
+ * would need a second walk to replace references by binaries. tests/fuzz/fuzz_msgpack.c compares
+ * the two decoders.
  *
- * A map's key and value are two neighbouring objects here and a
- * msgpack_object_kv there: the same bytes.
+ * A map's key and value are two neighbouring objects here, and a msgpack_object_kv in msgpack-c:
+ * the bytes are the same.
  */
 #include "codec/decode.h"
 
@@ -27,7 +26,7 @@ _Static_assert(sizeof(msgpack_object_kv) == 2 * sizeof(msgpack_object), "a pair 
 
 struct decoding {
 	const unsigned char *at;
-	msgpack_object *free; /* the next place that nobody has */
+	msgpack_object *free; /* the next free place */
 	fy_reference_fn *reference;
 	void *arg;
 };
@@ -63,7 +62,7 @@ static msgpack_object boolean(bool truth)
 	return o;
 }
 
-/* A string or binary in place. */
+/* A string or binary, which stays where it is. */
 static msgpack_object span(msgpack_object_type type, const struct fy_head *head,
                            const char *payload)
 {
@@ -89,7 +88,7 @@ static msgpack_object extension(struct decoding *d, const struct fy_head *head, 
 	return o;
 }
 
-/* An array or map: its elements get their places now and are filled later. */
+/* An array or map. Its elements get their places now, and are filled in later. */
 static msgpack_object container(struct decoding *d, const struct fy_head *head)
 {
 	msgpack_object o = { .type = MSGPACK_OBJECT_ARRAY };
@@ -134,7 +133,7 @@ static msgpack_object decode_one(struct decoding *d, const struct fy_head *head)
 	}
 }
 
-/* The places of one open container that are still empty. */
+/* The places of an open container that are still empty. */
 struct level {
 	msgpack_object *next, *end;
 };
@@ -152,7 +151,7 @@ void fy_decode(const void *bytes, msgpack_object *objects, fy_reference_fn *refe
 			depth--;
 		}
 		struct fy_head head;
-		/* All of it is there: the check has seen it. A header has at most nine bytes. */
+		/* A header has at most nine bytes. The check has seen that all of it is there. */
 		fy_head_read(d.at, 9, &head);
 		*levels[depth].next++ = decode_one(&d, &head);
 		d.at += head.header + (size_t)head.nbytes;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The head of one msgpack element: its kind, and what it says that follows. It knows nothing but
- * the bytes.
+ * The head of one msgpack element: its kind, and how much follows according to it. Any thread; only
+ * the bytes are looked at.
  */
 #include "codec/head.h"
 
@@ -9,8 +9,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* The first bytes 0xc0 to 0xdf: kind, bytes of the length field, and, where
- * that is 0, the length. */
+/* For the first bytes 0xc0 to 0xdf: the kind, the width of the length field in bytes, and the
+ * length where there is no such field. */
 struct shape {
 	uint8_t kind, width, fixed;
 };
@@ -41,7 +41,7 @@ static uint64_t big_endian(const unsigned char *bytes, size_t n)
 	return value;
 }
 
-/* What follows a header of this kind whose length field, or fixed length, says `length`. */
+/* Set what follows a header of this kind. `length` is from its length field, or fixed. */
 static void set_length(struct fy_head *head, uint64_t length)
 {
 	if (head->kind == FY_HEAD_ARRAY)
@@ -52,7 +52,7 @@ static void set_length(struct fy_head *head, uint64_t length)
 		head->nbytes = length;
 }
 
-/* A first byte that is the whole header. */
+/* For a first byte that is the whole header. */
 static void read_short(unsigned first, struct fy_head *head)
 {
 	head->header = 1;
@@ -65,7 +65,7 @@ static void read_short(unsigned first, struct fy_head *head)
 	set_length(head, first & (first <= 0x9f ? 0x0f : 0x1f));
 }
 
-/* The number after its first byte, sign extended. */
+/* Read the number behind the first byte, and extend its sign. */
 static void read_number(const unsigned char *bytes, size_t width, struct fy_head *head)
 {
 	head->number = big_endian(bytes, width);
@@ -83,7 +83,7 @@ static bool is_number(enum fy_head_kind kind)
 	return kind >= FY_HEAD_UINT && kind <= FY_HEAD_FLOAT64;
 }
 
-/* A first byte from 0xc0 to 0xdf, all bytes of the header being there. */
+/* For a first byte from 0xc0 to 0xdf. All bytes of the header are there. */
 static void read_long(const unsigned char *bytes, struct shape shape, struct fy_head *head)
 {
 	head->kind = shape.kind;

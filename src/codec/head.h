@@ -22,7 +22,7 @@ enum fy_head_kind {
 	FY_HEAD_CUT, /* the bytes end inside the header */
 };
 
-/* One element: what stands in front of it, and what it claims to be followed by. */
+/* The header of one element, and how much follows according to it. */
 struct fy_head {
 	enum fy_head_kind kind;
 	int8_t type;       /* of an extension */
@@ -33,7 +33,7 @@ struct fy_head {
 	size_t header; /* bytes before the payload; a number's payload counts as header */
 };
 
-/* Read the head at `bytes`. Reads at most `nbytes` bytes; the payload may lie beyond them. */
+/* Read the head at `bytes`. Reads at most `nbytes` bytes; the payload may be beyond them. */
 void fy_head_read(const unsigned char *bytes, size_t nbytes, struct fy_head *head);
 
 /* The index of the attachment in the payload of a FERRY_EXT_BINARY. */

@@ -1,20 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Design notes
+ * Objects as bodies of messages: packing, decoding, and what is kept for them. Any thread.
  *
- * What the msgpack layer keeps with a message hangs in its `extra` slot: made
- * at the first use by whichever thread comes first (compare and swap; the
- * loser frees its own), freed with the message.
+ * A message's `extra` slot has what the msgpack layer keeps with it. The slot is filled in by the
+ * first thread that needs it (compare and swap; a thread that comes second frees its own), and
+ * freed with the message.
  *
- * The decoded object is one allocation, published in the same way, so that any
- * number of threads may ask for it at once and all get the same one. It points
- * into the body and remembers which: a message that the program still writes
- * may move its body, and is then decoded again. Once a message is posted or
- * received that never happens, and the object lives as long as the message.
+ * The decoded object is one allocation, published in the same way. So any number of threads may ask
+ * for it at once, and all get the same one. The object points into the body, and records which body
+ * that was: while the program writes a message its body may move, and the message is then decoded
+ * again. Once a message is posted or received that does not happen, and the object lives as long as
+ * the message.
  *
- * A view (shared/message.h) shows bytes in a receive buffer that goes back when the
- * handler returns. An object outlives that if the handler retains the message,
- * so a view is made a message of its own before it is decoded.
+ * A view (shared/message.h) shows bytes in a receive buffer, which is used again when the handler
+ * returns. The object has to outlive that if the handler retains the message. So a view is made a
+ * message of its own before it is decoded.
  */
 #include "codec/object.h"
 
@@ -34,14 +34,15 @@
 #include "shared/message.h"
 
 struct decoded {
-	const void *body; /* what it was decoded from */
+	const void *body; /* the bytes that it was decoded from */
 	size_t nbytes, attachments;
 	msgpack_object objects[]; /* the outermost first */
 };
 
 struct extra {
-	msgpack_packer packer;   /* set before the slot is published, constant */
-	struct decoded *decoded; /* NULL, or published by compare and swap; read by acquire */
+	msgpack_packer packer; /* set before the slot is published, constant */
+	/* NULL, or published by any thread (compare and swap), read by all (acquire) */
+	struct decoded *decoded;
 };
 
 static void extra_free(void *extra)
@@ -51,7 +52,7 @@ static void extra_free(void *extra)
 	free(e);
 }
 
-/* msgpack-c's way to say that a write failed is not 0. */
+/* msgpack-c takes any result but 0 for a failed write. */
 static int write_body(void *message, const char *bytes, size_t nbytes)
 {
 	return ferry_message_write(message, bytes, nbytes) == FERRY_OK ? 0 : -1;
@@ -119,7 +120,7 @@ void fy_object_cut(ferry_message *message, size_t nbytes, size_t attachments)
 	}
 }
 
-/* Attach what was lifted, then append the bytes that refer to it. */
+/* Attach the binaries that were set aside, then append the bytes that refer to them. */
 static int append(ferry_message *message, const struct fy_packing *packing, bool copy)
 {
 	size_t nbytes, attachments = ferry_message_attachments(message);
@@ -158,7 +159,7 @@ int ferry_message_pack(ferry_message *message, const msgpack_object *object)
 
 /* ---- decoding ----------------------------------------------------------- */
 
-/* Where a lifted binary is. The check has seen that there is such an attachment. */
+/* Where an attached binary is. The check has seen that there is such an attachment. */
 static msgpack_object_bin reference_to(void *message, uint32_t index)
 {
 	size_t nbytes = 0;
@@ -166,8 +167,8 @@ static msgpack_object_bin reference_to(void *message, uint32_t index)
 	return (msgpack_object_bin){ (uint32_t)nbytes, data };
 }
 
-/* May a binary be in this attachment? Its length has 32 bits; only a peer that is not this library
- * refers to a longer one. */
+/* May a binary be in this attachment? The length of a binary has 32 bits. Only a peer that is not
+ * this library refers to a longer attachment. */
 static const char *judge(void *message, uint32_t index)
 {
 	size_t nbytes = 0;
@@ -223,7 +224,7 @@ static bool is_current(const struct decoded *d, const ferry_message *message)
 	       d->attachments == ferry_message_attachments(message);
 }
 
-/* Decode and publish; who loses the race takes the winner's. */
+/* Decode and publish. A thread that comes second takes the object of the first. */
 static int decode_into(struct extra *e, ferry_message *message, const msgpack_object **object_p)
 {
 	struct decoded *old = fy_load_acquire_ptr(&e->decoded), *d = NULL;
@@ -232,15 +233,15 @@ static int decode_into(struct extra *e, ferry_message *message, const msgpack_ob
 		if (status != FERRY_OK)
 			return status;
 		bool won = fy_cas_ptr(&e->decoded, old, d);
-		free(won ? old : d); /* old: of a message that its one writer wrote on */
+		free(won ? old : d); /* old: its one writer has written to the message since */
 		old = won ? d : fy_load_acquire_ptr(&e->decoded);
 	}
 	*object_p = old->objects;
 	return FERRY_OK;
 }
 
-/* Make a view a message of its own. Not by retaining: a request that the handler did not retain
- * gets its empty reply. */
+/* Make a view a message of its own. It is not retained by that: a request that the handler did not
+ * retain still gets its empty reply. */
 static int leave_buffer(ferry_message *message)
 {
 	if (message->flags & FY_MESSAGE_VIEW)
@@ -258,5 +259,5 @@ int ferry_message_object(ferry_message *message, const msgpack_object **object_p
 	if (status != FERRY_OK)
 		return status;
 	struct extra *e = extra_of(message);
-	return e ? decode_into(e, message, object_p) : FERRY_ENOMEM; /* with a sentence */
+	return e ? decode_into(e, message, object_p) : FERRY_ENOMEM; /* extra_of gave the text */
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The walk over an object that is to be sent. It writes to bytes of its own,
- * which are appended to the message in one piece, so that an object that turns
- * out to be wrong in its last corner leaves the message as it was.
+ * Packing: the walk over an object that is to be sent. Any thread. It writes to a buffer of its
+ * own, which is appended to the message in one piece. So a message stays as it was even if the
+ * error is in the object's last element.
  */
 #include "codec/pack.h"
 
@@ -19,7 +19,7 @@
 struct pack_walk {
 	struct fy_packing *packing;
 	msgpack_packer packer;
-	unsigned depth; /* of the containers around the object at hand */
+	unsigned depth; /* how many containers are around the present object */
 };
 
 static bool walk_object(struct pack_walk *w, const msgpack_object *o);
@@ -30,7 +30,7 @@ static bool fail(struct pack_walk *w, int status, const char *text)
 	return false;
 }
 
-/* What a packing function of msgpack-c returned: not 0 means that the buffer did not grow. */
+/* `result` is of a packing function of msgpack-c. If it is not 0 the buffer could not grow. */
 static bool packed(struct pack_walk *w, int result)
 {
 	return result == 0 || fail(w, FERRY_ENOMEM, "no memory to pack the object into");
@@ -50,7 +50,7 @@ static bool remember(struct fy_packing *p, const msgpack_object_bin *bin)
 	return true;
 }
 
-/* Put a reference in the place of a binary that is to be attached. */
+/* Set a binary aside to be attached, and write a reference in its place. */
 static bool lift(struct pack_walk *w, const msgpack_object_bin *bin)
 {
 	size_t index = w->packing->first + w->packing->n_lifted;
@@ -104,8 +104,7 @@ static bool walk_map(struct pack_walk *w, const msgpack_object *o)
 	return good;
 }
 
-/* The recursion ends at FERRY_DEPTH_MAX, whatever the object is like: also one that
- * holds itself. */
+/* The recursion ends at FERRY_DEPTH_MAX, also for an object that contains itself. */
 static bool walk_container(struct pack_walk *w, const msgpack_object *o)
 {
 	if (w->depth == FERRY_DEPTH_MAX)
