@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The ops of the communication routines. An operation of the program travels
- * under its own op, with its data as the body (and attachments) of the same
- * message; what has no operation travels under one of these. That is all there
- * is of them on the wire.
+ * The ops of the communication routines. An operation of the program travels under its own op, with
+ * its data as body and attachments of the same message. Data without an operation travels under one
+ * of the ops below. Nothing else of the routines is on the wire.
  */
 #ifndef FY_UNIDIST_OPS_H
 #define FY_UNIDIST_OPS_H

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The communication routines of unidist, the receiving half. Over ferry_recv,
- * and what kept.h keeps between two calls.
+ * The communication routines of unidist, the receiving half: ferry_recv, and fetching what is set
+ * aside between two calls. Any thread.
  */
 #include <errno.h>
 #include <sched.h>
@@ -22,7 +22,7 @@
 #include "unidist/set_aside.h"
 #include "unidist/ops.h"
 
-/* What every receive begins with. After FERRY_OK the engine, and so what is kept, stays until
+/* What every receive begins with. After FERRY_OK the engine, and with it the list, stays until
  * fy_engine_leave. */
 static int begin(ferry *engine, int source, int64_t timeout, bool results,
                  struct fy_exchange **exchange_p)
@@ -46,15 +46,15 @@ static int begin(ferry *engine, int source, int64_t timeout, bool results,
 	return status;
 }
 
-/* What is kept for this call: this thread's operation first, then, of buffers,
- * what did not fit before. */
+/* The entry that was set aside for this call: this thread's operation, or else, if `op` is
+ * FY_OP_BUFFER, a buffer that did not fit before. */
 static struct fy_set_aside *find_kept(struct fy_exchange *x, int source, uint32_t op)
 {
 	struct fy_set_aside *kept = fy_set_aside_take(x, fy_set_aside_thread(), source);
 	return kept || op != FY_OP_BUFFER ? kept : fy_set_aside_take(x, FY_ANY_THREAD, source);
 }
 
-/* The data of this thread's operation, else the next message of this op. */
+/* The data of this thread's operation, or else the next message of this op. */
 static int receive(ferry *engine, int source, uint32_t op, int64_t timeout,
                    ferry_message **message_p)
 {
@@ -101,7 +101,7 @@ const void *ferry_message_data(const ferry_message *message, size_t *nbytes_p)
 	return ferry_message_body(message, nbytes_p);
 }
 
-/* Sleep between two polls; where nobody else drives the engine, drive it. */
+/* Sleep between two polls. Without a progress thread, drive the engine first. */
 static void pause_for(ferry *engine, int64_t backoff)
 {
 	struct timespec time = { .tv_sec = backoff / 1000000000, .tv_nsec = backoff % 1000000000 };
@@ -141,7 +141,8 @@ static bool has_data(const ferry_message *message)
 	return nbytes > 0 || ferry_message_attachments(message) > 0;
 }
 
-/* The operation before: without data there was nothing to fetch. */
+/* FERRY_EINVAL if this thread has not fetched the data of its operation before. One without data
+ * need not be fetched. */
 static int check_fetched(struct fy_exchange *x)
 {
 	struct fy_set_aside *kept = fy_set_aside_take(x, fy_set_aside_thread(), FERRY_ANY);
@@ -161,7 +162,7 @@ static int check_fetched(struct fy_exchange *x)
 	return FERRY_OK;
 }
 
-/* The next operation, kept for this thread. */
+/* Receive the next operation, and set it aside for this thread. */
 static int keep_operation(ferry *engine, struct fy_exchange *x, int64_t timeout, uint32_t *op_p,
                           int *source_p)
 {
@@ -195,7 +196,8 @@ int ferry_recv_operation_type(ferry *engine, int64_t timeout, uint32_t *op_p, in
 
 /* ---- receiving buffers --------------------------------------------------- */
 
-/* Memory with the bytes, the caller's: the message's own where it gives it away. */
+/* Memory with the bytes, which becomes the caller's: the attachment's own if it can be taken, else
+ * a copy. */
 static void *take_bytes(ferry_message *message, const void *data, size_t nbytes)
 {
 	size_t taken;
@@ -238,7 +240,8 @@ static int give_bytes(ferry_message *message, void **data_p, size_t *nbytes_p)
 	return FERRY_OK;
 }
 
-/* Something kept, or what comes next, as a kept thing that can be put back. */
+/* A buffer that was set aside, or the next one that comes, as an entry that can be put back into
+ * the list. */
 static int receive_kept(ferry *engine, struct fy_exchange *x, int source, int64_t timeout,
                         struct fy_set_aside **kept_p)
 {
@@ -258,7 +261,7 @@ static int receive_kept(ferry *engine, struct fy_exchange *x, int source, int64_
 	return FERRY_OK;
 }
 
-/* Receive and give; what cannot be given is kept. */
+/* Receive a buffer and give it to the caller. If that fails the buffer is set aside. */
 static int receive_bytes(ferry *engine, struct fy_exchange *x, int source, int64_t timeout,
                          void **data_p, size_t *nbytes_p)
 {

@@ -1,10 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The communication routines of unidist, the sending half; recv.c is the
- * other. Over messages and posts and nothing else: where the original sends an
- * operation and its data as two to many matched messages on one untagged
- * stream, here they are one message, so that two threads cannot send theirs
- * into each other.
+ * The communication routines of unidist, the sending half; recv.c is the other. Any thread. They
+ * use only messages and posts. The original sends an operation and its data as two or more matched
+ * messages without tags. Here they are one message, so that two threads cannot interleave theirs.
  */
 #include <msgpack.h>
 #include <stdbool.h>
@@ -36,7 +34,7 @@ static int check_op(uint32_t op)
 	               "op 0x%x is reserved for the library: use one below 0xFFFF0000", op);
 }
 
-/* What every send looks at first; `blocking` ones must not wait on the progress thread. */
+/* What every send checks first. A `blocking` one must not wait on the progress thread. */
 static int check_send(const ferry *engine, bool blocking)
 {
 	int status = check_engine(engine);
@@ -59,7 +57,7 @@ static int deliver(ferry *engine, int rank, ferry_message *message)
 	return status;
 }
 
-/* The one way out of all sends: `message` is released unless *keep_p takes it. */
+/* The end of every send. Releases `message`, unless keep_p is given and takes it. */
 static int send_message(ferry *engine, int rank, ferry_message *message, bool blocking,
                         ferry_future **future_p, ferry_message **keep_p)
 {
@@ -72,7 +70,7 @@ static int send_message(ferry *engine, int rank, ferry_message *message, bool bl
 	return status;
 }
 
-/* A message with an object for a body; NULL: without. */
+/* A message with this object as its body. NULL: an empty body. */
 static int make(ferry *engine, uint32_t op, const msgpack_object *object, bool copy,
                 ferry_message **message_p)
 {
@@ -87,7 +85,7 @@ static int make(ferry *engine, uint32_t op, const msgpack_object *object, bool c
 	return status;
 }
 
-/* An object on its way, in whichever form. */
+/* Send an object, for all routines that do. */
 static int send_object(ferry *engine, int rank, uint32_t op, const msgpack_object *object,
                        bool blocking, ferry_future **future_p)
 {
@@ -159,7 +157,8 @@ int ferry_isend_serialized_operation(ferry *engine, int rank, uint32_t op, const
 
 /* ---- buffers ------------------------------------------------------------ */
 
-/* The caller's release, behind one that can be called off: a send that fails must not call it. */
+/* The caller's release function. A send that fails clears it, because it must not be called
+ * then. */
 struct loan {
 	ferry_release_fn *release;
 	void *arg;
@@ -173,8 +172,7 @@ static void end_loan(void *data, void *arg)
 	free(loan);
 }
 
-/* Attach what is borrowed until `release`. *loan_p is the message's, and valid as long as
- * that is. */
+/* Attach memory that is borrowed until `release`. *loan_p is valid as long as the message. */
 static int attach_loan(ferry_message *message, const void *data, size_t nbytes,
                        ferry_release_fn *release, void *arg, struct loan **loan_p)
 {
@@ -254,7 +252,7 @@ static void release_lender(void *data, void *arg)
 	ferry_message_release(arg);
 }
 
-/* Append the body of a packed message, and attach what it has, on loan from it. */
+/* Append the body of a packed message, and attach its attachments, borrowed from it. */
 static int borrow_all(ferry_message *message, ferry_message *packed)
 {
 	size_t nbytes;
@@ -270,8 +268,8 @@ static int borrow_all(ferry_message *message, ferry_message *packed)
 	return status;
 }
 
-/* A packed message under this op: itself, or, since a message has one op for
- * ever, another one with the same bytes. Nothing is serialized. */
+/* The packed message under this op. If that is not its own op it is another message with the same
+ * bytes, because a message cannot change its op. Nothing is serialized. */
 static int again(ferry *engine, uint32_t op, ferry_message *packed, ferry_message **message_p)
 {
 	if (ferry_message_op(packed) == op && fy_message_engine(packed) == engine &&

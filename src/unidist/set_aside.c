@@ -1,17 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * What the communication routines keep between two calls, one list an engine:
- *
- *  1. The message whose op ferry_recv_operation_type told a thread, for that
- *     thread until it fetches the data. A thread has at most one.
- *  2. A buffer that was longer than the memory given for it, for any thread
- *     that asks for buffers of its source next. It is the oldest of its source
- *     that was not given away, so it goes, and goes back, to the front.
- *
- * The list is under a lock that is held for a walk over a few entries. Threads
- * are told apart by numbers that are never used twice. An entry owns a
- * reference of its message; what is never fetched goes with the engine.
- */
+/* What the communication routines keep between two calls: the engine's list. Any thread.
+ * set_aside.h says what is in it. */
 #include "unidist/set_aside.h"
 
 #include <pthread.h>
@@ -32,8 +21,8 @@ struct fy_exchange {
 
 uint64_t fy_set_aside_thread(void)
 {
-	static uint64_t last;          /* atomic add */
-	static __thread uint64_t mine; /* this thread's alone */
+	static uint64_t last;          /* atomic add by all threads */
+	static __thread uint64_t mine; /* this thread's number */
 	if (!mine)
 		mine = fy_add_64(&last, 1) + 1;
 	return mine;
