@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The calls of ferry_mpi.h: arguments are checked here, then they go into the thread's lane. */
+/* The functions of ferry_mpi.h: they check arguments, and put them into the thread's lane. Any
+ * thread. */
 #include <mpi.h>
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Waiting for MPI without keeping a processor busy, and trying again what all ranks have to call.
- * The thread that opens or closes.
+ * Waiting for MPI without keeping a processor busy, and repeating calls that all ranks have to
+ * make. Only the thread that opens or closes.
  */
 #include "mpi/await.h"
 
@@ -16,10 +16,10 @@
 #include "mpi/shield.h"
 
 #define TRIES_MAX 6 /* of a call, with rests of 1 ms and more between them: 63 ms in all */
-/* of MPI_Test, until a request is given up that MPI keeps: about half a second */
+/* After so many failures of MPI_Test, about half a second, a request is given up. */
 #define TEST_FAILURES 500
 
-/* Signals of the program's, such as a profiler's, cut no rest short. */
+/* Sleep for `ns`, also when signals interrupt it, such as those of a profiler. */
 void fy_mpi_await_rest(int64_t ns)
 {
 	struct timespec time = { (time_t)(ns / FERRY_S(1)), (long)(ns % FERRY_S(1)) };
@@ -40,7 +40,7 @@ int fy_mpi_await(MPI_Request *request, int64_t until)
 			return code;
 		if (code == MPI_SUCCESS && done)
 			return code;
-		if (looks++ < 100) /* it often takes but a moment */
+		if (looks++ < 100) /* most requests are done soon */
 			continue;
 		if (fy_clock_now() >= until)
 			return MPI_ERR_PENDING;

@@ -8,11 +8,12 @@
 
 void fy_mpi_await_rest(int64_t ns);
 
-/* Wait for a request without keeping the core busy; `until` is monotonic time.
- * MPI's code, or MPI_ERR_PENDING when the time is over. */
+/* Wait for a request without keeping the processor busy, until `until` (monotonic ns). MPI's code,
+ * or MPI_ERR_PENDING when the time is up. */
 int fy_mpi_await(MPI_Request *request, int64_t until);
-/* A call of MPI that all ranks make failed here. The others wait in it, and MPI may lack something
- * for a moment only: true when it is to be made again, after a rest. `*tries` begins at 0. */
+/* After a call of MPI that all ranks make, and which returned `code`. True: it failed, and the
+ * caller has to repeat it, because the other ranks wait in it and the cause may pass. This has
+ * rested already. *tries begins at 0. */
 bool fy_mpi_await_again(int code, int *tries);
 
 #endif

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The first rank of a host makes a shared memory object under a name that is
- * its own, and tells the others. The object begins with a secret number: a
- * rank in another container of the same host, which MPI takes for a neighbour, may find
- * nothing under that name, or something else. Only when every rank of the host has
- * mapped the same object is it used; the name is gone by then.
+ * Bells: how the ranks of a host come to share memory. Only the thread that opens or closes.
+ *
+ * The first rank of the host makes a shared memory object under a name of its own, and tells the
+ * name to the others. MPI may take a rank in another container for a neighbour; such a rank finds
+ * nothing under that name, or another object. So the object begins with a secret number. It is used
+ * only if every rank of the host has mapped the same object. Its name is removed by then.
  */
 #include "mpi/bells.h"
 
@@ -28,11 +29,11 @@
 #define NO_PLACE (-1)
 
 struct invitation {
-	char name[64]; /* "" when there is nothing to map */
+	char name[64]; /* "": there is nothing to map */
 	uint64_t secret;
 };
 
-/* The first SPACING bytes hold the secret. */
+/* How many bytes so many words take. The first SPACING bytes are for the secret. */
 static size_t room_for(int words)
 {
 	return ((size_t)words + 1) * SPACING;
@@ -60,7 +61,7 @@ static void unmap(struct fy_bells *bells)
 	bells->shared = false;
 }
 
-/* Signals of the program's may interrupt any of these. */
+/* Repeated when a signal interrupts it, as is allocate. */
 static int open_shared(const char *name, int flags)
 {
 	int fd;
@@ -79,7 +80,7 @@ static bool allocate(int fd, size_t nbytes)
 	return failed == 0;
 }
 
-/* posix_fallocate, because a full file system would kill us at the first write. */
+/* Allocates before it maps: on a full file system the first write would kill the process. */
 static void create(struct fy_bells *bells, size_t nbytes, struct invitation *invitation)
 {
 	static unsigned serial;
@@ -137,7 +138,8 @@ static int ask_all(int mine, int *all, MPI_Comm host)
 	return code;
 }
 
-/* All ranks of the host, or none. A rank on which something fails takes part to the end. */
+/* Share memory among all ranks of the host, or none. A rank on which something fails takes part to
+ * the end. */
 static int share(struct fy_bells *bells, MPI_Comm host, int words)
 {
 	struct invitation invitation = { .name = "" };
@@ -156,7 +158,7 @@ static int share(struct fy_bells *bells, MPI_Comm host, int words)
 	return failed;
 }
 
-/* Which word is whose. */
+/* Find out which word is of which rank. */
 static int find_places(struct fy_bells *bells, MPI_Comm comm, MPI_Comm host, int words)
 {
 	MPI_Group group, all;
@@ -178,7 +180,7 @@ static int find_places(struct fy_bells *bells, MPI_Comm comm, MPI_Comm host, int
 	return code;
 }
 
-/* One word, for ourselves. */
+/* No shared memory: one word, for this rank. */
 static int be_alone(struct fy_bells *bells, int rank)
 {
 	bells->nbytes = room_for(1);

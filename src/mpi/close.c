@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * ferry_close over MPI, and what it says while it waits. The thread that closes.
+ * ferry_close over MPI, and what it says while it waits. Only the thread that closes, except for
+ * what the helm says on its behalf.
  */
 #include <pthread.h>
 #include <stdbool.h>
@@ -30,22 +31,23 @@
 #include "shared/thread.h"
 
 /*
- * What a close waits for is said by the thread that called it, after a while and then after twice
- * as long each time. The helm puts it together; a helm that does not come back is itself what is
- * waited for. While the thread runs code of the program from a queue the helm says it.
+ * The thread in ferry_close says what the close waits for: after a while, and then after twice as
+ * long each time. It asks the helm to write the text. If the helm does not do that within
+ * HELM_COMES, the close waits for the helm itself, and the thread says so. While the thread runs
+ * code of the program from a queue, the helm says the text.
  */
 #define HELM_COMES FERRY_MS(200)
 
 struct says {
 	ferry *engine;
-	struct fy_command command; /* puts `text` together */
-	bool asked;                /* and the helm has it */
+	struct fy_command command; /* writes `text` */
+	bool asked;                /* the helm has the command */
 	int64_t since, next, pause;
 	char text[FY_ERRANDS_LINE];
 };
 
-/* So long a close waits before it says what for, and then again after twice as long each time; ns.
- * FERRY_TEST_CLOSE_SAYS (ms) is for tests alone. */
+/* How long (ns) a close waits before it says what for the first time. FERRY_TEST_CLOSE_SAYS (ms) is
+ * for tests only. */
 static int64_t patience(void)
 {
 	const char *text = getenv("FERRY_TEST_CLOSE_SAYS");
@@ -71,7 +73,7 @@ static bool is_due(struct says *s)
 
 static void say(const struct says *s, const char *text)
 {
-	/* no fraction by printf: locales have other points */
+	/* no floating point: some locales write a comma instead of the point */
 	long long tenths = (fy_clock_now() - s->since) / FERRY_MS(100);
 	fy_log_say(s->engine->log, s->engine->rank, "ferry_close has waited %lld.%lld s for: %s",
 	           tenths / 10, tenths % 10, text);
@@ -85,7 +87,7 @@ static bool report(struct fy_progress *p, struct fy_command *c)
 	return true;
 }
 
-/* Of who has the helm and does not come back. */
+/* The holder of the helm does not come back: say where it is. */
 static void say_stuck(struct says *s)
 {
 	ferry *e = s->engine;
@@ -126,7 +128,7 @@ static void say_now(struct says *s)
 		say_stuck(s);
 }
 
-/* Without a thread, with the helm. */
+/* For an engine without a progress thread. Called with the helm. */
 static void say_alone(void *arg)
 {
 	struct says *s = arg;
@@ -136,8 +138,8 @@ static void say_alone(void *arg)
 	say(s, s->text);
 }
 
-/* The helm looks, in each step, whether the thread in ferry_close returns from the queues that
- * it runs. */
+/* Called by the helm in each step: speaks if the thread in ferry_close has not returned from the
+ * queues that it runs. */
 static void say_beside(void *arg)
 {
 	struct says *s = arg;
@@ -155,7 +157,7 @@ static bool begin_close(struct fy_progress *p, struct fy_command *c)
 	return fy_errands_begin_close(p, c, c->arg ? say_beside : NULL, c->arg);
 }
 
-/* Opens and closes of other threads come first, however long they take. */
+/* Wait for opens and closes of other threads, however long they take. */
 static void lock_patiently(struct says *s)
 {
 	struct timespec until;
@@ -179,7 +181,7 @@ static void wait_closed(ferry *e, struct says *says)
 {
 	while (!fy_load_acquire_32(&e->end.closed)) {
 		fy_store_relaxed_64(&e->end.draining, (uint64_t)fy_clock_now());
-		fy_future_queue_engine_closing(e); /* queues that nobody runs are run here */
+		fy_future_queue_engine_closing(e); /* runs queues that nobody else runs */
 		fy_store_relaxed_64(&e->end.draining, 0);
 		fy_futex_wait(&e->end.closed, 0, fy_drive_close_look(says->since), false);
 		if (is_due(says))
@@ -187,8 +189,8 @@ static void wait_closed(ferry *e, struct says *says)
 	}
 }
 
-/* `finished`: what became of MPI, with its sentence; what the engine itself has to say
- * comes first. */
+/* `finished`: the status of finalizing MPI, with its sentence as the last error. A failure of the
+ * engine itself comes first. */
 static int close_result(const ferry *e, int finished)
 {
 	if (!e->end.status)
@@ -214,7 +216,8 @@ static int close_engine(ferry *e)
 	says_begin(&says, e);
 	beside = says;
 	lock_patiently(&says);
-	/* It is done, or failed, before the engine is closed. */
+	/* The command is done, or failed, before the engine is closed, so it may be on the
+	 * stack. */
 	struct fy_command c = { .run = begin_close, .arg = alone ? NULL : &beside };
 	fy_ask_begin(e, &c);
 	int finished = FERRY_OK;

@@ -1,23 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Design notes.
+ * Collectives that the program starts. Everything here is the helm's.
  *
- * All collectives of an engine go over one communicator, in the order in which the helm takes them,
- * which must be the same on all ranks: MPI asks for that. Where ranks differ MPI may hang or mix up
- * data. So builds that check (FY_COLLECTIVE_CHECKS) let all ranks compare number, kind, root and
- * bytes by an allreduce first; a collective starts when its comparison is over, the next comparison
- * only then, so that the order on the communicator stays the same everywhere. One that differs
- * starts nowhere and fails everywhere.
+ * All collectives of an engine go over one communicator, in the order in which the helm takes them.
+ * MPI requires that this order is the same on all ranks; otherwise MPI may hang or mix up data. So
+ * in builds that check (FY_COLLECTIVE_CHECKS) all ranks first compare number, kind, root and bytes
+ * by an allreduce. A collective starts when its comparison is over, and the next comparison begins
+ * only then, so that the order on the communicator stays the same on all ranks. A collective that
+ * differs starts on no rank and fails on all.
  *
- * Once taken from its lane a collective takes part, whatever became of its future: the other ranks
- * wait for it. So one that finds no memory, or that MPI does not start, is not given up but begun
- * later, and nothing overtakes it.
- *
- * A gather of messages: an Igather of lengths, then each rank's bytes to the root, which receives
- * them into the attachments of one message. Only the root knows whether it has memory for them, and
- * MPI takes no send back. So who has more than GATHER_SHORT bytes waits for the root's word, and
- * sends nothing when that says no. Less is sent at once; a root without memory receives it into a
- * place that nobody reads.
+ * Once a collective is taken from its lane this rank takes part, whatever became of its future,
+ * because the other ranks wait for it. So a collective for which there is no memory, or that MPI
+ * does not start, is begun later, and nothing overtakes it. gather.c has ferry_gather.
  */
 #include "mpi/collective.h"
 
@@ -97,8 +91,8 @@ struct fy_comparison {
 	struct fy_start start;
 	ferry_future *future;
 	uint32_t number;
-	bool compares, compared; /* by MPI now; and found to be the same everywhere */
-	/* the values, and their negatives: one minimum gives both ends */
+	bool compares, compared; /* MPI compares it now; it is the same on all ranks */
+	/* the values, and their negatives: so one minimum gives both minimum and maximum */
 	int64_t values[2 * COMPARED];
 };
 
@@ -138,7 +132,7 @@ static void differ(struct fy_mpi_starts *s, const struct fy_comparison *c)
 
 static void next_check(struct fy_mpi_starts *s);
 
-/* The first is over, one way or the other. */
+/* The first comparison is over: its collective was begun, or failed. */
 static void drop_check(struct fy_mpi_starts *s)
 {
 	struct fy_comparison *c = s->checks;
@@ -152,7 +146,7 @@ static void check_done(struct fy_mpi_starts *s, const struct fy_completion *w,
 {
 	struct fy_comparison *c = w->arg;
 	if (!mpi)
-		return; /* fy_collective_abandon finds it */
+		return; /* fy_collective_abandon deals with it */
 	c->compares = false;
 	c->compared = code == MPI_SUCCESS && same_everywhere(c);
 	if (!c->compared) {
@@ -165,7 +159,7 @@ static void check_done(struct fy_mpi_starts *s, const struct fy_completion *w,
 	next_check(s);
 }
 
-/* False: no memory, again later. */
+/* Start the comparison. False: no memory now, or MPI did not start it; try again later. */
 static bool compare(struct fy_mpi_starts *s, struct fy_comparison *c)
 {
 	struct fy_completion w = { .done = check_done, .arg = c, .what = c->start.what };
@@ -188,7 +182,8 @@ static bool compare(struct fy_mpi_starts *s, struct fy_comparison *c)
 	return true;
 }
 
-/* As far as there is memory: the other ranks wait for ours, so nothing is left out. */
+/* Begin what was compared, and start the next comparison, as far as there is memory. What finds
+ * none stays in the list, because the other ranks wait for it. */
 static void next_check(struct fy_mpi_starts *s)
 {
 	while (s->checks && s->checks->compared &&
@@ -235,7 +230,7 @@ void fy_collective_abandon(struct fy_mpi_starts *s)
 	fy_gather_abandon(s);
 	while (s->checks) {
 		struct fy_comparison *c = s->checks;
-		bool mine = !c->compares; /* else MPI may write to it yet */
+		bool mine = !c->compares; /* else MPI may still write to it */
 		s->checks = c->next;
 		fy_start_fail(s->starts.engine, c->future, c->start.what, FERRY_ESTOPPED,
 		              "the engine was closed while a rank was gone");

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Collectives on their own duplicate, in one order per engine. */
+/* Collectives on a communicator of their own, in one order an engine. Everything here is the
+ * helm's. */
 #ifndef FY_MPI_COLLECTIVE_H
 #define FY_MPI_COLLECTIVE_H
 
@@ -10,8 +11,8 @@
 struct fy_mpi_starts;
 struct fy_start;
 
-/* Do ranks compare what they are about to do, before they do it? Sanitizer builds, or
- * configured with --enable-debug, on all ranks or on none. */
+/* Do ranks compare collectives before they start them? Builds with a sanitizer, or with
+ * --enable-debug, do. All ranks must be built alike. */
 #if defined(FERRY_DEBUG) || defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define FY_COLLECTIVE_CHECKS 1
 #elif defined(__has_feature)
@@ -23,12 +24,12 @@ struct fy_start;
 #define FY_COLLECTIVE_CHECKS 0
 #endif
 
-/* Start one, in the order of these calls. The reference of the future goes over. False: no
- * memory now. */
+/* Start a collective; they start in the order of these calls. Takes the future's reference over.
+ * False: no memory now, or MPI did not start it; then the reference is still the caller's. */
 bool fy_collective_begin(struct fy_mpi_starts *s, const struct fy_start *a, ferry_future *future);
-/* What found no memory before tries again. */
+/* Try again those for which there was no memory. */
 void fy_collective_step(struct fy_mpi_starts *s);
-/* The engine ends in disorder: those that wait to be compared. */
+/* The engine ends while a rank is gone: fail those that are not started. */
 void fy_collective_abandon(struct fy_mpi_starts *s);
 
 #endif

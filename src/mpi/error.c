@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What MPI says when it fails, in memory of the calling thread. Any thread.
+ * Texts for errors of MPI, in memory of the calling thread. Any thread.
  */
 #include "mpi/error.h"
 

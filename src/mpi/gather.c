@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * ferry_gather: an Igather of lengths, then each rank's bytes to the root, which receives them
- * into the attachments of one message. The holder of the helm. Only the root knows whether it has
- * memory for them, and MPI takes no send back. So who has more than GATHER_SHORT bytes waits for
- * the root's word, and sends nothing when that says no. Less is sent at once; a root without
- * memory receives it into a place that nobody reads.
+ * into the attachments of one message. Everything here is the helm's.
+ *
+ * Only the root knows whether it has memory for the bytes, and a send cannot be taken back. So a
+ * rank with more than GATHER_SHORT bytes waits for the root's word, and sends nothing if that is
+ * no. Other ranks send at once; a root without memory receives those bytes into a buffer that
+ * nobody reads.
  */
 #include "mpi/gather.h"
 
@@ -33,14 +35,14 @@
 struct fy_gather {
 	ferry_future *future;
 	int root, tag;
-	uint64_t mine; /* bytes of this rank's */
+	uint64_t mine; /* how many bytes this rank gives */
 	const void *data;
 	unsigned open; /* requests under way */
 	int status, code;
 	const char *detail;
-	bool kept;              /* MPI may write here yet: it is never freed */
-	int word;               /* the root's: a status */
-	struct fy_gather *next; /* among those that may send and find no memory for a request */
+	bool kept;              /* MPI may still write here: never free it */
+	int word;               /* what the root says: a status */
+	struct fy_gather *next; /* in the list of those that may send and had no memory to */
 	ferry_message *message; /* the root's, being filled */
 	uint64_t lengths[];     /* the root's, by rank */
 };
@@ -93,7 +95,7 @@ static void gather_add(struct fy_mpi_starts *s, struct fy_gather *g, int code, M
 	g->open++;
 }
 
-/* One attachment a rank. */
+/* Make the root's message, with one attachment a rank. False: no memory. */
 static bool gather_room(struct fy_mpi_starts *s, struct fy_gather *g)
 {
 	size_t size = (size_t)s->starts.engine->size;
@@ -131,7 +133,7 @@ static void receive_parts(struct fy_mpi_starts *s, struct fy_gather *g)
 	}
 }
 
-/* MPI goes on with it by itself: there may be no memory to wait for it. */
+/* Leave the request to MPI, because there may be no memory to wait for it. */
 static void leave_to_mpi(struct fy_mpi_starts *s, int code, MPI_Request *request)
 {
 	if (code == MPI_SUCCESS && *request != MPI_REQUEST_NULL)
@@ -141,7 +143,8 @@ static void leave_to_mpi(struct fy_mpi_starts *s, int code, MPI_Request *request
 		       fy_mpi_error_text("the root of a ferry_gather", code));
 }
 
-/* To those who wait for it; to all when the lengths did not come. */
+/* Send the root's word to the ranks that wait for it. Without the lengths the root does not know
+ * which these are, so it sends the word to all. */
 static void send_word(struct fy_mpi_starts *s, struct fy_gather *g, const int *word, bool lengths)
 {
 	for (int i = 0; i < s->starts.engine->size; i++) {
@@ -153,7 +156,7 @@ static void send_word(struct fy_mpi_starts *s, struct fy_gather *g, const int *w
 	}
 }
 
-/* What was sent at once is received all the same, so that no later receive meets it. */
+/* Receive what other ranks sent at once, so that no later receive matches it. */
 static void receive_for_nobody(struct fy_mpi_starts *s, const struct fy_gather *g)
 {
 	static char nobody[GATHER_SHORT];
@@ -167,7 +170,7 @@ static void receive_for_nobody(struct fy_mpi_starts *s, const struct fy_gather *
 	}
 }
 
-/* The root knows how long they are. */
+/* The root knows all lengths: receive the parts, or say no. */
 static void ask_for_parts(struct fy_mpi_starts *s, struct fy_gather *g)
 {
 	static const int go = FERRY_OK, no = FERRY_ENOMEM;
@@ -196,7 +199,7 @@ static void lengths_done(struct fy_mpi_starts *s, const struct fy_completion *w,
 	part_done(s, w, mpi, code);
 }
 
-/* False: no memory for the request, again later. */
+/* False: no memory for the request, try again later. */
 static bool send_part(struct fy_mpi_starts *s, struct fy_gather *g)
 {
 	MPI_Request request = MPI_REQUEST_NULL;
@@ -221,12 +224,12 @@ static void word_done(struct fy_mpi_starts *s, const struct fy_completion *w, co
 		g->next = s->unsent;
 		s->unsent = g;
 		s->n_unsent++;
-		return; /* the word counts as open until then */
+		return; /* the word's request counts as open until the part is sent */
 	}
 	part_done(s, w, mpi, code);
 }
 
-/* Those that found no memory a while ago. */
+/* Try again those for which there was no memory. */
 void fy_gather_step(struct fy_mpi_starts *s)
 {
 	while (s->unsent && send_part(s, s->unsent)) {
@@ -238,7 +241,7 @@ void fy_gather_step(struct fy_mpi_starts *s)
 	}
 }
 
-/* What this rank does beside telling its length. */
+/* On a rank that is not the root: wait for the word, or send the part. */
 static void begin_part(struct fy_mpi_starts *s, struct fy_gather *g)
 {
 	MPI_Request request = MPI_REQUEST_NULL;

@@ -1,21 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Two MPIs on one machine: mistakes that MPI itself does not notice.
+ * Two MPIs on one machine: mistakes that MPI itself does not notice. Only the thread that opens.
  *
- * The handles of MPICH are numbers and those of Open MPI are addresses. So a
- * library that was built for one and calls the other crashes. Both have
- * MPI_Get_library_version with the same arguments, so that one tells which it is.
+ * The handles of MPICH are numbers, those of Open MPI are addresses. So a library that was built
+ * for one and calls the other crashes. In both MPI_Get_library_version has the same arguments, and
+ * says which MPI it is.
  *
- * A process that a launcher of another MPI started finds no process manager
- * that it knows. It becomes rank 0 of 1, and three jobs of one rank end with
- * status 0. The launcher's variables in the environment tell. They are believed
- * only where the process is alone, and where the manager that this MPI speaks
- * to did not start it as well: then the process is alone on purpose, as with
- * `mpiexec -n 1` inside of a job of another MPI. So variables of that manager are
- * never held against a process: what a rank starts inherits them.
+ * A process that a launcher of another MPI started finds no process manager that it knows. It
+ * becomes rank 0 of 1; so instead of a job of three ranks there are three jobs of one, which end
+ * with status 0. The launcher's variables in the environment show this. They count only if the
+ * process is alone, and if it was not also started by a manager that this MPI knows. In the latter
+ * case the process is alone on purpose, as with `mpiexec -n 1` inside of a job of another MPI. The
+ * variables of that manager itself never count, because whatever a rank starts inherits them.
  *
- * srun is not refused. It sets its variables for a shell as well, in which
- * programs of one rank are started on purpose. It is said on stderr, once.
+ * srun only gets a line on stderr, once, because it sets its variables also for a shell in which
+ * programs of one rank are started on purpose.
  */
 #include "mpi/job.h"
 
@@ -29,7 +28,7 @@
 #include "ferry_mpi.h"
 #include "base/fail.h"
 
-/* What FERRY_MPI_H_NAME of ferry_mpi.h refers to; see there. */
+/* The function that ferry_mpi.h refers to, so that programs link with the right Ferry. */
 void FERRY_MPI_H_NAME(void)
 {
 }
@@ -47,7 +46,7 @@ enum { FOR_OPEN_MPI = 0, FOR_MPICH = 0 };
 
 /* ---- the library --------------------------------------------------------- */
 
-/* Every MPI whose library may be taken for MPICH's says one of these. */
+/* Each MPI that has MPICH's ABI has one of these words in its version. */
 static bool speaks_as_mpich(const char *version)
 {
 	return strstr(version, "MPICH") || strstr(version, "Intel(R) MPI") ||
@@ -56,7 +55,7 @@ static bool speaks_as_mpich(const char *version)
 
 int fy_mpi_job_check_library(void)
 {
-	/* MPI writes as much as its own header says, and MPICH says the most. */
+	/* MPI writes up to the maximum of its own header. MPICH's is the largest. */
 	static char version[8192];
 	int length = 0;
 	if (MPI_Get_library_version(version, &length) != MPI_SUCCESS)
@@ -77,8 +76,8 @@ int fy_mpi_job_check_library(void)
 
 /* ---- the launcher ---------------------------------------------------------- */
 
-/* Was it there when the program began? Open MPI sets its launcher's variables by itself where there
- * was none. */
+/* Was the variable set when the program began? Without a launcher Open MPI sets its launcher's
+ * variables by itself later. */
 static bool began_with(const char *variable)
 {
 	FILE *file = fopen("/proc/self/environ", "re");
@@ -94,8 +93,8 @@ static bool began_with(const char *variable)
 	return found;
 }
 
-/* The manager that this MPI speaks to started the process. PMI is spoken by several; MPICH reaches
- * those that say how. */
+/* Was the process started by a manager that this MPI knows? Several managers speak PMI. MPICH can
+ * reach one if a variable says how. */
 static bool started_by_ours(void)
 {
 	if (FOR_OPEN_MPI)
@@ -114,11 +113,11 @@ static long number(const char *variable)
 	return *end == '\0' ? value : -1;
 }
 
-/* What other managers say: a size above 1, or a rank above 0. */
+/* Variables by which other managers say that there are several ranks. */
 static const struct {
 	const char *variable;
-	long most; /* what it says of a process that is alone */
-	bool ours; /* Open MPI may have set it by itself */
+	long most; /* the highest value for a process that is alone */
+	bool ours; /* does not count, because Open MPI may have set it by itself */
 } said_by_others[] = {
 	{ "OMPI_COMM_WORLD_SIZE", 1, FOR_OPEN_MPI },
 	{ "OMPI_COMM_WORLD_RANK", 0, FOR_OPEN_MPI },
@@ -132,7 +131,7 @@ static const char *launcher(void)
 	return *FERRY_MPIEXEC ? FERRY_MPIEXEC : "the launcher of " BUILT_FOR;
 }
 
-/* Slurm started several tasks and knows nothing of this MPI; the first of them says so. */
+/* Slurm started several tasks and does not know this MPI. The first task says so. */
 static void mention_srun(void)
 {
 	static bool said; /* under the lock of life.c */

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Whether this process has the MPI, and is in the job, that the user means. */
+/* Whether this process has the MPI, and is in the job, that the user means. Only the thread that
+ * opens. */
 #ifndef FY_MPI_JOB_H
 #define FY_MPI_JOB_H
 
-/* The MPI that the process calls is that of this build. Before any other call of MPI. 0
- * or FERRY_ENOTSUP. */
+/* Check that the MPI of this process is the one of this build. Call it before any other function of
+ * MPI. 0 or FERRY_ENOTSUP. */
 int fy_mpi_job_check_library(void);
-/* The launcher that started the process is one that this MPI knows. MPI must run. 0
- * or FERRY_ENOTSUP. */
+/* Check that this MPI knows the launcher that started the process. MPI must be initialized. 0 or
+ * FERRY_ENOTSUP. */
 int fy_mpi_job_check_launcher(void);
 
 #endif

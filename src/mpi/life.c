@@ -1,22 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Design notes.
+ * MPI's life in this process: who initializes and who finalizes it. Any thread that opens or closes
+ * a port.
  *
- * MPI can be initialized once and finalized once in a process, by one thread.
- * Whoever opens the first port finds out whether somebody else did; if not, that
- * thread becomes the owner, and stays until the last port is closed to finalize
- * MPI again. All of that is in `life`, under one lock; opens and closes are rare.
+ * MPI can be initialized once and finalized once in a process, by one thread. The thread that opens
+ * the first port initializes MPI, unless the program has. It is then the owner: it stays until the
+ * last port is closed, and finalizes MPI. All of that is in `life`, under one lock; opens and
+ * closes are rare.
  *
- * MPI_Finalize needs care over MPICH. In 4.0.2 over TCP it flushes its
- * connections first, which needs the peers to make progress, and gathers the
- * ranks only afterwards: when one rank still makes progress while another is
- * inside already, the first one to leave lets the others hang for ever. So all
- * ranks are gathered by MPI first, then by something that makes no progress in
- * MPI: the process manager's own barrier where hydra's socket is there, or else
- * 50 ms of rest. doc/decisions/0015-agreement-by-a-tree.md has the decision.
+ * MPI_Finalize of MPICH (4.0.2 over TCP) first flushes its connections, for which the peers have to
+ * make progress, and gathers the ranks only afterwards. If one rank still makes progress while
+ * another is inside already, the first one to leave lets the others hang for ever. So here all
+ * ranks are gathered before, first by MPI, then by something that makes no progress in MPI: the
+ * process manager's own barrier where hydra's socket is there, else 50 ms of rest.
+ * doc/decisions/0015-agreement-by-a-tree.md has the decision.
  *
- * Ranks that wait for one another do not spin: fy_mpi_await() sleeps between
- * looks, because there are often more ranks than cores.
+ * Ranks that wait for one another do not spin: fy_mpi_await() sleeps between looks, because there
+ * are often more ranks than processors.
  */
 #include "mpi/life.h"
 
@@ -47,19 +47,19 @@ static struct {
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
 	pthread_t owner;
-	unsigned open; /* ports */
-	bool owned;    /* we initialized MPI, and finalizing it is up to us */
+	unsigned open; /* how many ports are open */
+	bool owned;    /* the library initialized MPI, and has to finalize it */
 	bool keep;
-	bool dirty;      /* a port was not closed clean: MPI is to be left alone */
-	bool mixed;      /* not every rank's MPI is owned */
-	bool unattended; /* the owner does not wait for the last port: who closes it finalizes */
-	/* the open that initialized it failed: the next one, or the exit, takes it over */
+	bool dirty;      /* a port was not closed clean: MPI is left alone */
+	bool mixed;      /* on some ranks, but not on all, MPI is owned */
+	bool unattended; /* the owner does not wait: whoever closes the last port finalizes */
+	/* the open that initialized MPI failed: the next one, or the exit, becomes the owner */
 	bool orphaned;
 	bool ending; /* MPI is being finalized, or was */
 	bool ended;
-	int status; /* how that went */
+	int status; /* of finalizing */
 	char text[256];
-	pid_t process; /* that initialized it: a child of a fork does not finalize it */
+	pid_t process; /* that initialized MPI: a child of a fork does not finalize it */
 } life = { .lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER };
 
 static const struct {
@@ -93,7 +93,7 @@ static const char *level_name(int level)
 	return level > 0 ? levels[level - FERRY_THREAD_FUNNELED].name : "MPI_THREAD_SINGLE";
 }
 
-/* MPI was initialized for nothing, and cannot be again. */
+/* MPI was initialized, but cannot be used. It cannot be initialized again. */
 static int give_up(int status)
 {
 	life.ending = life.ended = true;
@@ -134,7 +134,7 @@ static int adopt(bool exclusive, int *provided_p)
 		return status;
 	MPI_Query_thread(&provided);
 	*provided_p = level_from_mpi(provided);
-	if (life.orphaned) { /* whoever initialized it will not call it again */
+	if (life.orphaned) { /* the thread that initialized it does not call MPI any more */
 		life.orphaned = life.unattended = false;
 		life.owner = pthread_self();
 		return 0;
@@ -158,7 +158,8 @@ static int adopt(bool exclusive, int *provided_p)
 	               level_name(*provided_p));
 }
 
-/* A few calls, by the thread that opens, and by no other of this process meanwhile? */
+/* May this thread, which opens, make a few calls of MPI, while no other thread of the process makes
+ * any? 0 or FERRY_ETHREAD. */
 static int borrow(int *provided_p)
 {
 	int provided = MPI_THREAD_SINGLE, main_thread = 0;
@@ -266,7 +267,7 @@ bool fy_mpi_life_is_up(void)
 	return initialized && !finalized;
 }
 
-/* What launchers leave in the environment. */
+/* Judged by the variables of launchers in the environment. */
 bool fy_mpi_life_is_alone(void)
 {
 	static const char *const sizes[] = { "PMI_SIZE", "OMPI_COMM_WORLD_SIZE" };
@@ -292,8 +293,8 @@ void fy_mpi_life_keep(void)
 	pthread_mutex_unlock(&life.lock);
 }
 
-/* All ranks are here, and none makes progress in MPI any more. *here_p is false where they are not
- * all known to be: then MPI cannot be finalized. */
+/* Wait until all ranks are here. *here_p false: it is not known that they are, and MPI cannot be
+ * finalized. */
 static int gather(int64_t timeout, bool *here_p)
 {
 	MPI_Request request;
@@ -304,7 +305,7 @@ static int gather(int64_t timeout, bool *here_p)
 	*here_p = code == MPI_SUCCESS;
 	if (code == MPI_SUCCESS) {
 		code = fy_mpi_await(&request, fy_clock_until(fy_clock_now(), timeout));
-		/* also when it ended badly: this rank took part */
+		/* even if the barrier failed: this rank took part */
 		*here_p = request == MPI_REQUEST_NULL;
 	}
 	if (code == MPI_SUCCESS)
@@ -350,11 +351,11 @@ static int finalize(int64_t timeout, bool alone)
 	               : fy_fail(FERRY_EMPI, "%s", fy_mpi_error_text("MPI_Finalize", code));
 }
 
-/* A program that gave up after an open that failed. Its status stays what it is. */
+/* For a program that exits after a failed open. Its exit status stays as it is. */
 static void end_at_exit(void)
 {
 	if (pthread_mutex_trylock(&life.lock) != 0)
-		return; /* a thread is opening: the launcher sees to it */
+		return; /* a thread is opening: the launcher has to end the job */
 	bool ours = life.owned && life.orphaned && life.open == 0 && !life.dirty && !life.ending &&
 	            life.process == getpid();
 	life.ending = life.ending || ours;
@@ -363,7 +364,7 @@ static void end_at_exit(void)
 		finalize(EXIT_WAIT, life.mixed);
 }
 
-/* The owner waits here for the last port; then true when MPI is to be finalized. */
+/* The owner waits here until no port is open. True: it has to finalize MPI. */
 static bool wait_last(int *status_p)
 {
 	while (life.open > 0)

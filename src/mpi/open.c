@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Open and close over MPI, and the progress thread. The thread that opened the
- * port is the one that closes it; where it also initialized MPI it lives on until
- * the last engine of the process is closed, and finalizes MPI then.
+ * Open over MPI, and the progress thread. Only the thread that opens, and the progress thread that
+ * it starts. The progress thread opens the port and closes it. If it initialized MPI it lives on
+ * until the last engine of the process is closed, and finalizes MPI then.
  */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
@@ -39,19 +39,19 @@
 struct opening {
 	const void *comm;
 	ferry_options options;
-	int failed; /* before MPI was asked: the other ranks are to be told, */
+	int failed; /* a failure from before MPI was asked; the other ranks have to be told */
 	char why[FY_SENTENCE];
-	bool told; /* and were, or know otherwise */
+	bool told; /* the other ranks know of the failure */
 	ferry *engine;
 	int status;
 	char text[256];
-	/* the opening thread's: what the program's code has on the progress thread */
+	/* the opening thread's mask, which code of the program gets on the progress thread */
 	sigset_t mask;
 	/* futex: written by the progress thread (release), read by the opening one (acquire) */
 	uint32_t done;
 };
 
-/* opens and closes come one at a time */
+/* opens and closes of a process run one at a time */
 pthread_mutex_t fy_mpi_open_lock = PTHREAD_MUTEX_INITIALIZER;
 
 static int open_port(struct opening *o, fy_port **port_p)
@@ -63,8 +63,8 @@ static int open_port(struct opening *o, fy_port **port_p)
 	return fy_fail(o->failed, "%s", o->why);
 }
 
-/* A rank that failed goes through all of it, as far as MPI lets it, because the others wait for
- * it there. */
+/* A rank that failed makes all these calls, as far as MPI lets it, because the others wait for it
+ * in them. */
 static int open_engine(struct opening *o)
 {
 	fy_port *port = NULL;
@@ -75,7 +75,7 @@ static int open_engine(struct opening *o)
 	o->told = true;
 	struct fy_starts *starts = status ? NULL : fy_mpi_starts_new(port);
 	if (!status && !starts)
-		status = FERRY_ENOMEM; /* with a sentence */
+		status = FERRY_ENOMEM; /* fy_mpi_starts_new gave the sentence */
 	fy_life_prepare(&opening, port, starts, &o->options, 1, status);
 	status = fy_life_settle(&opening, &o->engine);
 	if (status) {
@@ -112,7 +112,7 @@ static void *thread_main(void *arg)
 	if (!status)
 		status = open_engine(o);
 	ferry *engine = o->engine;
-	tell(o, status); /* o is the opener's from here on */
+	tell(o, status); /* from here on o is the opening thread's */
 	if (status == FERRY_OK) {
 		fy_loop_run(engine);
 		engine->end.status = fy_life_destroy(engine);
@@ -124,9 +124,9 @@ static void *thread_main(void *arg)
 	return NULL;
 }
 
-/* Signals are for the application's threads, until this one runs code of the program's. But
- * those that a thread causes itself find the program's handlers, or end the program, wherever
- * they come from. */
+/* Block signals: they are for the application's threads, until this one runs code of the program.
+ * Signals that a thread causes itself are not blocked: they reach the program's signal handlers, or
+ * end the program. */
 static void block_signals(sigset_t *before)
 {
 	static const int own[] = { SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT, SIGSYS };
@@ -153,9 +153,9 @@ static int start_thread(struct opening *o)
 	return o->status ? fy_fail(o->status, "%s", o->text) : FERRY_OK;
 }
 
-/* This rank has no engine, and the others are to know. By this thread where MPI runs, so that no
- * level of threads is too low for it; else by one that initializes MPI, or by this one when no
- * thread can be started. Where it is known that there is no other rank MPI is left alone. */
+/* This rank's open failed; tell the other ranks. If MPI is initialized this thread does it, so that
+ * no thread level is too low. Else a new thread initializes MPI and does it, or this thread if none
+ * can be started. If this is known to be the only rank MPI is left alone. */
 static int tell_others(struct opening *o, int status)
 {
 	if (fy_mpi_life_is_alone())

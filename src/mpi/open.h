@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Opening an engine on a communicator; api.c offers it under MPI's types. */
+/* Opening an engine on a communicator; api.c offers it under MPI's types. One thread at a time. */
 #ifndef FY_MPI_OPEN_H
 #define FY_MPI_OPEN_H
 

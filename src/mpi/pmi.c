@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The process manager's own barrier, where hydra's socket is there: it makes no progress in MPI.
- * The thread that finalizes.
+ * The process manager's own barrier, which makes no progress in MPI. It needs hydra's socket. Only
+ * the thread that finalizes MPI.
  */
 #include "mpi/pmi.h"
 
@@ -21,7 +21,7 @@
 
 #define PMI_WAIT FERRY_S(30)
 
-/* Hydra's socket, when it speaks the first version of the protocol; -1 otherwise. */
+/* Hydra's socket, if hydra speaks the first version of the protocol; else -1. */
 static int pmi_socket(void)
 {
 	static char version[MPI_MAX_LIBRARY_VERSION_STRING];

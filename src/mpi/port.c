@@ -1,24 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Design notes.
+ * MPI as a port. Opened and closed by one thread; the rest is the helm's.
  *
- * A port has three duplicates of the communicator that it was opened on: one for
- * the engine, one for what the program starts through ferry_mpi.h, one for the
- * collectives of that header, so that no tag of one meets a receive of the other.
- * They return errors instead of ending the job, and have no hints of the original.
+ * A port has three duplicates of the communicator that it was opened on: one for the engine, one
+ * for what the program starts through ferry_mpi.h, one for the collectives of that header. So no
+ * message of one matches a receive of another. The duplicates return errors instead of ending the
+ * job, and have no hints of the original.
  *
- * An MPI_Request is kept inside of fy_request.handle, whatever it is (an int in
- * MPICH, a pointer in Open MPI). MPI must find it at its address only while it
- * is called, so a handle is copied out and back in.
+ * fy_request.handle has the bytes of an MPI_Request (an int in MPICH, a pointer in Open MPI). MPI
+ * needs it at one address only during a call, so it is copied out and back.
  *
- * Open MPI 4.1.4 does not always tell that a message was cut off, and its get
- * protocol writes past the end of a receive that is too short. So FERRY_ETRUNC is no
- * protection there: who receives must have room for the longest message that can come.
+ * Open MPI 4.1.4 does not always report that a message was cut off, and its get protocol writes
+ * past the end of a receive that is too short. So FERRY_ETRUNC is no protection there: a receive
+ * must be as long as the longest message that can come.
  *
- * No send is ever cancelled: MPI does not do that. What MPI_Test returns with an
- * error has ended, if the request is gone afterwards; nothing else is believed.
+ * No send is cancelled: MPI does not do that. If MPI_Test returns an error, the operation has ended
+ * if and only if its request is gone afterwards; nothing else in the result counts.
  *
- * Nothing here blocks but open, agree and close, and these sleep while they wait.
+ * Only open, agree, settle and close block, and these sleep while they wait.
  */
 #include "mpi/port.h"
 
@@ -45,10 +44,10 @@
 
 #define CHUNK_MAX ((size_t)1 << 30)
 #define TAG_MAX (1 << 28)
-#define LOOK_ANYWAY 256 /* one look in so many at a receive to which nothing seems to have come */
-#define OF_A_SEND (-2)  /* fy_request.source until it is done */
+#define LOOK_ANYWAY 256 /* in so many looks a receive that seems to be empty is tested once */
+#define OF_A_SEND (-2)  /* fy_request.source of a send until it is done */
 
-/* For a rank that has no memory for another, so that it can tell the others. */
+/* For a rank that has no memory for a port, so that it can tell the others. */
 static struct fy_mpi_port spare;
 static bool spare_used; /* opens come one at a time */
 
@@ -60,10 +59,10 @@ static MPI_Request get_handle(const fy_request *request)
 }
 
 /*
- * Has something been written where a receive is to land? Its first bytes hold a mark until then.
- * Only MPI says that it is done; but to ask MPICH is not without consequences (shield.c), and
- * mostly there is nothing. A message that begins with the mark, or that has no bytes, is found a
- * little later, in one of the looks that do not ask.
+ * Has MPI written into a receive's memory? Before the receive is started its first bytes get a
+ * mark. Only MPI_Test says that the receive is done, but with MPICH a test needs the shield
+ * (shield.c), and mostly nothing has come. So a receive that still has its mark is mostly not
+ * tested. A message that begins with the mark, or is empty, is found a little later (LOOK_ANYWAY).
  */
 #ifdef MPICH
 static const uint64_t mark = UINT64_C(0x9D0B5E2F13C7A846);
@@ -85,7 +84,8 @@ static bool may_be_done(struct fy_mpi_port *mpi, const fy_request *request)
 	return !has_mark(request) || ++mpi->looks % LOOK_ANYWAY == 0;
 }
 
-/* A batch of an engine, which is never too long for its receive: MPI has nothing to complain of. */
+/* Is it a batch of an engine? Such a message is never too long for its receive, so no shield is
+ * needed. */
 static bool is_batch(const fy_request *request)
 {
 	return request->nbytes &&
@@ -125,7 +125,7 @@ static void set_handle(fy_request *request, MPI_Request handle)
 	memcpy(&request->handle, &handle, sizeof handle);
 }
 
-/* An MPI that was built without checks would believe anything. */
+/* Checked here, because MPI may be built without checks. */
 static bool sensible(const fy_port *port, int rank, int tag, size_t nbytes)
 {
 	if (rank >= 0 && rank < port->size && tag >= 0 && tag <= port->tag_max &&
@@ -170,8 +170,7 @@ static int mpi_recv(fy_port *port, int rank, int tag, void *data, size_t nbytes,
 	return 0;
 }
 
-/* MPI says who sent it and how much only of what went well: nothing is read from the status of
- * what failed. */
+/* Nothing is read from the MPI_Status of a failed operation: its source and count are not set. */
 static void ended_badly(fy_request *request, const char *call, int code)
 {
 	int class = MPI_ERR_OTHER;
@@ -255,15 +254,15 @@ static void mpi_cancel(fy_port *port, fy_request *request)
 {
 	MPI_Request handle = get_handle(request);
 	(void)port;
-	request->nbytes = 0; /* it may end without a mark being touched */
+	request->nbytes = 0; /* it may end with its mark untouched: always test it from now on */
 	int code = MPI_Cancel(&handle);
 	if (code != MPI_SUCCESS)
 		fy_mpi_error_text("MPI_Cancel", code);
 	set_handle(request, handle);
 }
 
-/* A look for a message to ourselves that is seldom there: one that is there
- * would be found without any progress. */
+/* Probe for a message from ourselves that almost never exists: a probe that succeeds immediately
+ * would not make MPI progress. */
 static void mpi_progress(fy_port *port)
 {
 	int found;
@@ -352,7 +351,8 @@ static int tag_max(void)
 	return *most < TAG_MAX ? *most : TAG_MAX;
 }
 
-/* All ranks have come: the calls that spin until then are short afterwards. */
+/* Wait until all ranks have come. The collective calls that follow spin in MPI, and are short
+ * then. */
 static int assemble(MPI_Comm comm)
 {
 	MPI_Request request;
@@ -363,7 +363,7 @@ static int assemble(MPI_Comm comm)
 	return code == MPI_SUCCESS ? fy_mpi_await(&request, INT64_MAX) : code;
 }
 
-/* What fails first is what is told. */
+/* Note a failure. The first one counts. */
 static void note(int *status, const char *call, int code)
 {
 	int class = MPI_ERR_OTHER;
@@ -375,8 +375,8 @@ static void note(int *status, const char *call, int code)
 	                  : fy_fail(FERRY_EMPI, "%s", fy_mpi_error_text(call, code));
 }
 
-/* *status is the first of what went wrong. The port can then still be used to tell the others; only
- * without the first communicator nobody can be told. */
+/* *status is the first failure. After one the port can still tell the other ranks, unless it has no
+ * first communicator. */
 static void connect_all(struct fy_mpi_port *mpi, MPI_Comm from, int *status)
 {
 	note(status, "MPI_Ibarrier", assemble(from));
@@ -417,7 +417,7 @@ static int check_comm(MPI_Comm from)
 	return 0;
 }
 
-/* NULL only when the spare one is in use. */
+/* Without memory this is the spare port. NULL: the spare port is in use. */
 static struct fy_mpi_port *new_port(int *status)
 {
 	struct fy_mpi_port *mpi = calloc(1, sizeof *mpi);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * MPI_Finalize under an engine is a mistake of the program, and ends the job with a sentence.
- * Under the lock of life.c.
+ * MPI_Finalize while an engine is open is a mistake of the program, and ends the job with a
+ * sentence. Called under the lock of life.c.
  */
 #include "mpi/presence.h"
 
@@ -15,9 +15,9 @@
 #include "base/log.h"
 
 /*
- * An attribute of MPI_COMM_SELF is deleted first of all in MPI_Finalize. While an engine is open
- * that is a mistake of the program's, which would end in assertions of the transport, or unnoticed.
- * `over`: we delete it ourselves.
+ * MPI_Finalize begins by deleting the attributes of MPI_COMM_SELF, and so calls on_finalize.
+ * Without it the mistake would end in assertions of the transport, or unnoticed. `over`: the
+ * library itself deletes the attribute.
  */
 static struct {
 	int key;
@@ -35,7 +35,7 @@ static int on_finalize(MPI_Comm comm, int key, void *value, void *extra)
 	fy_log_say(NULL, -1,
 	           "MPI_Finalize was called while an engine is open: call ferry_close on every "
 	           "rank first. The job is aborted.");
-	/* launchers drop what comes with the end of a job */
+	/* launchers drop output that comes right before the end of a job */
 	struct timespec moment = { 0, 50000000 };
 	while (nanosleep(&moment, &moment) != 0 && errno == EINTR)
 		;
@@ -46,7 +46,7 @@ static int on_finalize(MPI_Comm comm, int key, void *value, void *extra)
 void fy_mpi_presence_begin(void)
 {
 	presence.over = false;
-	/* since a port that was not closed clean: to set it again would delete it */
+	/* still set after a port that was not closed clean: setting it again would delete it */
 	if (presence.set)
 		return;
 	if (presence.key == MPI_KEYVAL_INVALID &&

@@ -1,21 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Design notes: ferry_improbe.
+ * ferry_improbe. Everything here is the helm's.
  *
- * Probes with the same communicator, source and tag stand in one pattern, the oldest first; MPI is
- * asked once for all of them, and the oldest gets what is found. So the order of one thread's
- * probes is kept, and a hundred threads that wait for the same cost what one costs. A step looks at
- * so many patterns (LOOK_MAX), from where the last one ended.
+ * Probes with the same communicator, source and tag are in one pattern, the oldest first. MPI is
+ * asked once for all of them, and the oldest gets the message. So the order of one thread's probes
+ * is kept, and a hundred threads that probe for the same cost no more than one. A step looks at
+ * LOOK_MAX patterns at most, and begins where the last step ended.
  *
- * A message that was matched can be received by nobody but who has its handle. So none may be
- * matched for a future that is given up meanwhile: MPI is asked whether there is one (MPI_Iprobe);
- * then the future is claimed, so that no cancel and no deadline can decide it; then the message is
- * matched (MPI_Improbe) and the future is done. Whoever would give it up between waits for that
- * moment (future.c). If a thread of the program took the message by a call of its own between the
- * two, the claim is given back and nothing has happened.
+ * Only the holder of its handle can receive a matched message. So no message may be matched for a
+ * future that is given up meanwhile. First MPI is asked whether there is a message (MPI_Iprobe).
+ * Then the future is claimed, so that no cancel or deadline can decide it. Then the message is
+ * matched (MPI_Improbe), and the future is done. A cancel or deadline that comes between waits for
+ * that moment (future.c). If a thread of the program has taken the message meanwhile by a call of
+ * its own, the claim is given back, and nothing has happened.
  *
- * Where the future was given up first the program's variable for the handle is not written: it may
- * be gone.
+ * If the future was given up first, the program's variable for the handle is not written: its
+ * memory may be freed.
  */
 #include "mpi/probes.h"
 
@@ -33,13 +33,13 @@
 #include "mpi/start.h"
 #include "mpi/starts.h"
 
-#define LOOK_MAX 32  /* patterns a step */
-#define FOUND_MAX 64 /* messages of one pattern a step */
+#define LOOK_MAX 32  /* at most so many patterns in a step */
+#define FOUND_MAX 64 /* at most so many messages of one pattern in a step */
 
 struct probe {
 	struct probe *next;
 	ferry_future *future;
-	MPI_Message *place; /* the program's, until the future is decided */
+	MPI_Message *place; /* the program's; not to be written once the future is decided */
 };
 
 struct fy_pattern {
@@ -71,7 +71,7 @@ static struct fy_pattern *make(struct fy_probes *probes, const struct fy_start *
 	return pattern;
 }
 
-/* Those that have no probe any more. */
+/* Drop patterns that have no probe any more. */
 static void drop_empty(struct fy_probes *probes)
 {
 	struct fy_pattern **at = &probes->first, *pattern;
@@ -90,7 +90,7 @@ static void drop_empty(struct fy_probes *probes)
 	}
 }
 
-/* The oldest leaves. */
+/* Take the oldest probe off a pattern. */
 static void pop(struct fy_probes *probes, struct fy_pattern *pattern)
 {
 	struct probe *probe = pattern->first;
@@ -101,7 +101,7 @@ static void pop(struct fy_probes *probes, struct fy_pattern *pattern)
 
 /* ---- looking --------------------------------------------------------------------- */
 
-/* The future is claimed. */
+/* Complete the probe's future, which is claimed. */
 static void matched(const struct probe *probe, MPI_Message message, const MPI_Status *status)
 {
 	*probe->place = message;
@@ -142,7 +142,7 @@ static bool look(struct fy_probes *probes, struct fy_pattern *pattern)
 	int found = 0, code = is_there(pattern, &found);
 	if (code == MPI_SUCCESS && !found)
 		return false;
-	if (!fy_future_claim(probe->future)) { /* given up just now: the message is for others */
+	if (!fy_future_claim(probe->future)) { /* given up: leave the message to others */
 		ferry_future_release(probe->future);
 		pop(probes, pattern);
 		return true;

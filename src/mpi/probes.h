@@ -12,19 +12,19 @@ struct fy_mpi_starts;
 struct fy_start;
 
 struct fy_probes {
-	struct fy_pattern *first, *last; /* in the order in which each got its first probe */
-	struct fy_pattern *cursor;       /* where the next look begins; NULL: at the first */
+	struct fy_pattern *first, *last; /* in the order of their first probes */
+	struct fy_pattern *cursor;       /* where the next step begins; NULL: at the first */
 	size_t n, n_patterns;
 };
 
-/* False: no memory, nothing happened. Otherwise the future's reference is taken over. */
+/* Begin a probe. Takes the future's reference over. False: no memory, and nothing happened. */
 bool fy_probes_begin(struct fy_mpi_starts *s, const struct fy_start *a,
                      struct ferry_future *future);
-/* Ask MPI for some of them. How many ended. */
+/* Ask MPI for some patterns. Returns how many probes ended. */
 unsigned fy_probes_look(struct fy_probes *probes);
-/* Forget those whose future was given up. */
+/* Forget probes whose future was given up. */
 void fy_probes_sweep(struct fy_probes *probes);
-/* All of them end with FERRY_ESTOPPED. */
+/* End all probes with FERRY_ESTOPPED. */
 void fy_probes_stop(struct fy_probes *probes, const char *why);
 
 #endif

@@ -1,24 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Design notes.
+ * The requests that MPI has for the program. Everything here is the helm's.
  *
- * Requests stand in blocks of 64, in the order in which they were started; a
- * block is one MPI_Testsome. A step tests the oldest block, and again as long
- * as it yields much; then blocks from a cursor that goes round, one (eight when the
- * step had nothing else to do), and more as long as they yield much. So a step
- * tests at most 24 blocks, whatever is outstanding, and mostly two:
+ * Requests are in blocks of 64, in the order in which they were started; a block is one
+ * MPI_Testsome. A step tests the oldest block, and again as long as much of it is done. Then it
+ * tests blocks from a cursor that goes round: one, or eight if the step had nothing else to do, and
+ * more as long as much is done. So a step tests at most 24 blocks, whatever is outstanding, and
+ * mostly two:
  *
  *  - what completes in the order of posting is found in the next step;
  *  - what completes in any other order is found when the cursor comes by: of n
  *    outstanding requests after n / 64 steps at most, n / 512 of them when idle,
  *    half of that on average. tests/mpi/start.c prints a table of the times.
  *
- * Done ones leave at once, and the block closes up. Two neighbours that fit
- * into one block become one, so that what is left of many, scattered, is soon dense again.
+ * Requests that are done leave at once, and the rest of the block moves up. Two neighbours that fit
+ * into one block become one, so that few requests do not stay scattered over many blocks.
  *
- * An error that a request ends with comes by its status (MPI_ERR_IN_STATUS). The error handler of
- * the request's communicator has its say; for MPICH, where blocks of nothing but sends need no
- * shield, see shield.c.
+ * If a request ends with an error, its status has it (MPI_ERR_IN_STATUS). The error handler of the
+ * request's communicator is called. For MPICH see shield.c; blocks of sends only need no shield.
  */
 #include "mpi/requests.h"
 
@@ -38,7 +37,7 @@
 #define SPARE_MAX 64
 #define VISITS_MAX 24
 #define VISITS_IDLE 8
-#define PLENTY 8 /* done in one visit: worth another one at once */
+#define PLENTY 8 /* with so many done in one visit, another one follows at once */
 
 /* ---- blocks -------------------------------------------------------------- */
 
@@ -95,7 +94,7 @@ bool fy_requests_reserve_slow(struct fy_requests *r, size_t count)
 	return true;
 }
 
-/* The next block's join this one's. */
+/* The next block's requests move into this one, if they fit. */
 static void merge_next(struct fy_requests *r, struct fy_request_block *b)
 {
 	struct fy_request_block *next = b->next;
@@ -109,7 +108,7 @@ static void merge_next(struct fy_requests *r, struct fy_request_block *b)
 	drop(r, next);
 }
 
-/* What was taken out has no done() any more. */
+/* Move the rest up. Requests that were taken out have no done(). */
 static void close_up(struct fy_request_block *b)
 {
 	unsigned to = 0;
@@ -164,10 +163,10 @@ struct found {
 };
 
 /*
- * The operation of a request that MPI ended with an error is over when the request is gone. One
- * that is not gone is persistent and over, or MPI failed to look at it, and it goes on: the next
- * look tells them apart, because a persistent one that is over is done at once and stays. MPI's
- * code, and whether it is over.
+ * MPI_Test failed with `code`. If the request is gone its operation is over. If not, there are two
+ * cases: a persistent request whose operation is over; or MPI failed to test it, and the operation
+ * goes on. Another test tells them apart: a persistent request that is over is done at once, and
+ * stays. Returns MPI's code; *done_p: is the operation over?
  */
 static int look_behind_error(MPI_Request *request, MPI_Status *status, int code, int *done_p)
 {
@@ -181,7 +180,7 @@ static int look_behind_error(MPI_Request *request, MPI_Status *status, int code,
 	return again == MPI_SUCCESS && *done_p && *request != MPI_REQUEST_NULL ? code : again;
 }
 
-/* MPI refused to look at the whole: each by itself. */
+/* MPI_Testsome failed for the block as a whole: test each request by itself. */
 static int test_each(struct fy_request_block *b, struct found *f)
 {
 	f->n = 0;
@@ -218,13 +217,13 @@ static int test_block(struct fy_request_block *b, struct found *f)
 	return class;
 }
 
-/* MPI sets MPI_ERROR only where it says MPI_ERR_IN_STATUS. */
+/* MPI_ERROR of a status is set only if the call returned MPI_ERR_IN_STATUS. */
 static int code_of(int class, const MPI_Status *status)
 {
 	return class == MPI_SUCCESS ? MPI_SUCCESS : status->MPI_ERROR;
 }
 
-/* All of a block: it leaves as it is, before done() may add others. */
+/* All requests of the block are done. It leaves the list first, because done() may add requests. */
 static void visit_whole(struct fy_requests *r, struct fy_mpi_starts *s, struct fy_request_block *b,
                         int class, struct found *f)
 {
@@ -256,7 +255,7 @@ static void visit_some(struct fy_requests *r, struct fy_mpi_starts *s, struct fy
 		                   code_of(class, &f->statuses[i]));
 }
 
-/* How many were done. The block may be gone afterwards. */
+/* Test one block. Returns how many were done. The block may be freed by that. */
 static unsigned visit(struct fy_requests *r, struct fy_mpi_starts *s, struct fy_request_block *b)
 {
 	struct found f;
@@ -288,7 +287,7 @@ unsigned fy_requests_test(struct fy_requests *r, struct fy_mpi_starts *s, bool i
 	if (!r->first)
 		return 0;
 	all = visit_oldest(r, s, &visits);
-	size_t round = r->n / BLOCK + 1; /* no block twice */
+	size_t round = r->n / BLOCK + 1; /* so that no block is tested twice */
 	while (budget && visits < VISITS_MAX && round--) {
 		if (!r->cursor)
 			r->cursor = r->first ? r->first->next : NULL;

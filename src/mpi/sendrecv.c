@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Design notes: a receive and a send, two requests of requests.c, one future with the status of
- * the receive. The receive is one like any: where the future is given up, and at a close that finds
- * no message for it, it is cancelled in MPI. The future is completed, and its reference dropped,
- * when both are over. The send is started first: if MPI refuses it, no receive was there that could
- * have taken a message away.
+ * ferry_sendrecv: two requests of requests.c, and one future with the status of the receive.
+ * Everything here is the helm's. The receive is cancelled in MPI like any other: when the future is
+ * given up, and at a close if no message came for it. The future is completed, and its reference
+ * dropped, when both requests are over. The send is started first: if MPI does not start it, no
+ * receive was there that could have taken a message.
  */
 #include "mpi/sendrecv.h"
 
@@ -68,7 +68,7 @@ static void await(struct fy_requests *requests, struct fy_sendrecv *both, MPI_Re
 	struct fy_completion *w = fy_requests_add(requests, request, half_done, what);
 	w->arg = both;
 	if (what == FY_START_RECV)
-		/* looked at, to cancel it; the reference is that of both */
+		/* only to see whether to cancel it; the reference is in `both` */
 		w->future = both->future;
 	both->open++;
 }

@@ -11,23 +11,23 @@
 struct fy_mpi_starts;
 struct fy_start;
 
-/* What a record of FY_START_SENDRECV points to, beside the receive that stands in the record;
- * malloc'd by the thread that posts, and freed by the helm when both are over. */
+/* The sending half of a sendrecv. The record has the receiving half, and points here. Allocated by
+ * the thread that posts, freed by the helm when both halves are over. */
 struct fy_sendrecv {
 	const void *buffer;
 	MPI_Datatype type;
 	int count, dest, tag;
 	/* the helm's: */
-	MPI_Comm comm; /* where a receive that fails is raised */
+	MPI_Comm comm; /* whose error handler is called if the receive fails */
 	ferry_future *future;
 	unsigned open; /* requests under way */
 	int code;      /* of the first that failed */
-	int cancelled; /* the receive was */
+	int cancelled; /* the receive was cancelled */
 	bool never, has_status;
 	MPI_Status status;
 };
 
-/* False: no memory, nothing happened. */
+/* Begin both halves. False: no memory, and nothing happened. */
 bool fy_sendrecv_begin(struct fy_mpi_starts *s, const struct fy_start *a, ferry_future *future);
 
 #endif

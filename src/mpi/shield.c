@@ -1,28 +1,30 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What MPI says when it fails, and that it says it to whom it concerns.
+ * The shield: errors of MPI reach the error handler of their own communicator. Any thread that
+ * calls MPI for the engine.
  *
- * An error of an operation is the business of its communicator: ours return errors, and on one of
- * the program's the program has chosen what happens. So it is with Open MPI, and with MPICH for
- * what a call that starts something finds wrong. But what MPICH finds wrong with an operation that
- * ends (a message that was cut off) it raises on MPI_COMM_WORLD, whichever communicator it was on
- * (4.0.2: MPI_Test, MPI_Testsome, MPI_Wait, MPI_Request_get_status: all of them), and that one ends
- * the job by default.
+ * An error should be raised on the communicator of its operation: the library's return errors, and
+ * for the program's the program has chosen a handler. Open MPI does so, and so does MPICH for
+ * errors that it finds when an operation is started. But errors that MPICH finds when an operation
+ * ends (a message that was cut off) it raises on MPI_COMM_WORLD, whichever communicator the
+ * operation was on (4.0.2: in MPI_Test, MPI_Testsome, MPI_Wait, MPI_Request_get_status). By default
+ * that ends the job.
  *
- * So the call that may find such an error is made under a shield: MPI_COMM_WORLD gets a handler of
- * ours just before it, and its own again just behind it. Then the error is raised on the
- * communicator that it belongs to. To be seldom seen by other threads of the program, the shield is
- * up only
- *  - where a receive of ours has come, as far as its memory says, and in every 256th
- *    look (port.c);
- *  - while the program has something under way that is no send (requests.c);
+ * So a call that may find such an error is made under the shield: MPI_COMM_WORLD gets a handler of
+ * the library just before the call, and its own handler again just after it. Then the error is
+ * raised on the communicator that it belongs to. To be seldom seen by other threads of the program,
+ * the shield is up only
+ *  - when a receive of the engine seems to be done, and in every 256th look (port.c);
+ *  - while the program has anything but sends under way (requests.c);
  *  - while engines are opened and closed.
- * A thread that is inside MPI just then sees our handler if it asks for MPI_COMM_WORLD's, and a
- * communicator that it duplicates from it inherits it. It passes on what does not come from under
- * the shield: to the program's handler, which is kept on a communicator of its own, because MPI
- * only calls handlers of communicators. So a fatal error is fatal, one that is to return returns,
- * and a function of the program's is called, though for that communicator. A handler that the
- * program sets meanwhile stays. Ours and the keeper are never freed, because of who has ours.
+ *
+ * A thread that asks just then for the handler of MPI_COMM_WORLD gets the library's, and so does a
+ * communicator that it duplicates from MPI_COMM_WORLD. That handler passes errors on to the
+ * program's handler, unless they come from under the shield. The program's handler is kept on a
+ * communicator of its own (the keeper), because MPI calls handlers for communicators only. So a
+ * fatal error is still fatal, MPI_ERRORS_RETURN still returns, and a function of the program is
+ * called, though for the keeper. A handler that the program sets meanwhile stays. The library's
+ * handler and the keeper are never freed, because the program may have got that handler.
  */
 #include "mpi/shield.h"
 
@@ -36,18 +38,18 @@ _Static_assert(MPI_MAX_ERROR_STRING + 80 <= FY_TEXT_BYTES, "what MPI says has ro
 
 #ifdef MPICH
 
-/* Set by this thread while it is behind the shield; nobody else sees it. */
+/* This thread is under the shield. */
 static _Thread_local bool shielded __attribute__((tls_model("initial-exec")));
 
-/* of the shield: each engine has a thread */
+/* Held while the shield is up: several engines' threads may want it. */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-/* Both are made once, under lock, before any thread can meet ours. */
+/* These two are made once, under lock, before any other thread can get `ours`. */
 static MPI_Errhandler ours = MPI_ERRHANDLER_NULL;
-static MPI_Comm keeper = MPI_COMM_NULL; /* has the program's handler meanwhile */
-static MPI_Errhandler theirs;           /* that one, under lock */
+static MPI_Comm keeper = MPI_COMM_NULL; /* has the program's handler while the shield is up */
+static MPI_Errhandler theirs;           /* the program's handler; under lock */
 static bool up;                         /* under lock */
 
-/* MPICH lets a handler do nothing with the communicator that it is called for. */
+/* MPICH does not let a handler use the communicator that it is called for. */
 static void on_error(MPI_Comm *comm, int *code, ...)
 {
 	(void)comm;
@@ -66,8 +68,8 @@ static bool make_shield(void)
 	       MPI_Comm_create_errhandler(on_error, &ours) == MPI_SUCCESS;
 }
 
-/* What a reference to was just asked for. The keeper keeps it beyond the program's own use
- * of it. */
+/* Keep the program's handler, of which the caller just got a reference, on the keeper, where it
+ * stays valid even if the program frees it. */
 static bool keep(MPI_Errhandler handler)
 {
 	bool kept = handler == ours || handler == theirs;
@@ -106,7 +108,7 @@ void fy_mpi_shield_raise(MPI_Comm comm, int code)
 	MPI_Comm_call_errhandler(comm, code);
 }
 
-#else /* others raise it where it belongs */
+#else /* other MPIs raise errors on the right communicator */
 
 void fy_mpi_shield_up(void)
 {

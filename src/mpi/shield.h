@@ -4,10 +4,11 @@
 
 #include <mpi.h>
 
-/* shield.c: errors of one call in between return, which MPICH would raise on MPI_COMM_WORLD. */
+/* Around one call of MPI: errors that MPICH would raise on MPI_COMM_WORLD are returned instead. */
 void fy_mpi_shield_up(void);
 void fy_mpi_shield_down(void);
-/* Where MPI did not: an operation of that communicator failed. Its handler decides. */
+/* An operation of that communicator failed, and MPICH did not call its handler: call it. Other MPIs
+ * have called it, and this does nothing. */
 void fy_mpi_shield_raise(MPI_Comm comm, int code);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One operation of MPI that the program starts: its record, its name, its end. The holder of the
- * helm.
+ * One operation of MPI that the program starts: its record, its name, its end. Everything here is
+ * the helm's.
  */
 #include "mpi/start.h"
 
@@ -19,11 +19,12 @@
 #include "mpi/starts.h"
 #include "shared/engine.h"
 
-#define REFUSED_MAX 100u /* so often is a collective tried that MPI does not start */
+#define REFUSED_MAX 100u /* how often a collective that MPI does not start is tried */
 
 /*
- * MPI did not start it here. The other ranks wait for this one, so it is tried again where what is
- * wrong may pass: a few times, in later steps. Arguments that are wrong stay so.
+ * True: MPI did not start a collective, and it has to be tried again in a later step. The other
+ * ranks wait for this one, so it is tried a few times if the cause may pass. Wrong arguments stay
+ * wrong.
  */
 bool fy_start_again(struct fy_mpi_starts *s, int code)
 {
@@ -58,8 +59,8 @@ const char *fy_start_name(uint32_t what)
 	return names[what];
 }
 
-/* A function of the program may return any number, and Open MPI ends the job for one that is none
- * of its codes. */
+/* A function of the program may return any number. Asked for the text of a number that is none of
+ * its codes, Open MPI ends the job. */
 static const char *text_of(uint32_t what, int code)
 {
 #ifdef OPEN_MPI
@@ -104,7 +105,8 @@ void fy_start_fail(ferry *engine, ferry_future *future, uint32_t what, int statu
 		fy_future_complete(future, status, detail);
 }
 
-/* Of the status of an operation that failed nothing is believed: neither source, tag nor count. */
+/* The operation failed. Source, tag and count of its MPI_Status do not count, so the program gets
+ * an empty one. */
 static void refuse(ferry *engine, ferry_future *future, uint32_t what, int code)
 {
 	MPI_Status empty;
@@ -131,7 +133,7 @@ void fy_start_complete(ferry *engine, ferry_future *future, uint32_t what, const
 	}
 	if (!future)
 		return;
-	/* nobody else writes there, and nobody reads it of one that was cancelled */
+	/* only the helm writes there, and of a cancelled future nobody reads it */
 	fy_start_keep_status(future, mpi);
 	fy_future_complete(future, FERRY_OK, NULL);
 }
@@ -150,8 +152,8 @@ bool fy_start_depart(ferry *engine, ferry_future *future, uint32_t what)
 	return true;
 }
 
-/* From MPI_PROC_NULL: done at once, with the status that the standard names. MPICH's MPI_Testsome
- * (4.0.2) leaves it unset. */
+/* A receive from MPI_PROC_NULL is done at once. Its status is set here as the standard says,
+ * because MPICH's MPI_Testsome (4.0.2) leaves it unset. */
 int fy_start_from_nobody(MPI_Request *request, MPI_Status *status)
 {
 	empty_status(status, MPI_PROC_NULL, MPI_SUCCESS);

@@ -21,7 +21,7 @@ enum {
 	FY_START_SENDRECV,
 	FY_START_PROBE,
 	FY_START_MATCHED, /* ferry_imrecv */
-	FY_START_BARRIER, /* the collectives from here on */
+	FY_START_BARRIER, /* from here on: collectives */
 	FY_START_BCAST,
 	FY_START_REDUCE,
 	FY_START_ALLREDUCE,
@@ -31,7 +31,7 @@ enum {
 /* The body of a FY_OP_START record. */
 struct fy_start {
 	uint32_t what;
-	int count, peer, tag; /* peer: also the root */
+	int count, peer, tag; /* peer: of a collective the root */
 	union {
 		struct {
 			ferry_start_fn *start;
@@ -65,20 +65,20 @@ struct fy_start {
 };
 bool fy_start_again(struct fy_mpi_starts *s, int code);
 
-/* The call's name in texts. */
+/* The name of the function, for texts. */
 const char *fy_start_name(uint32_t what);
-/* The future of an operation ends, and its reference is dropped; future NULL: failures go into the
- * log. `mpi`: the status to be kept of one that went well, or NULL: an empty one. `code`: MPI's,
- * or MPI_SUCCESS. */
+/* Complete the future of an operation, and drop its reference. Future NULL: failures go into the
+ * log. `mpi`: the status that a success keeps; NULL: an empty one. `code`: MPI's, or
+ * MPI_SUCCESS. */
 void fy_start_complete(ferry *engine, ferry_future *future, uint32_t what, const MPI_Status *mpi,
                        int code);
 void fy_start_fail(ferry *engine, ferry_future *future, uint32_t what, int status,
                    const char *detail);
-/* Is it still wanted? Otherwise its future has been completed already. */
+/* Is the operation still wanted? If not, its future is complete. */
 bool fy_start_depart(ferry *engine, ferry_future *future, uint32_t what);
-/* A receive from MPI_PROC_NULL: its request is over, and this is its status. MPI's code. */
+/* End the request of a receive from MPI_PROC_NULL, and set its status. MPI's code. */
 int fy_start_from_nobody(MPI_Request *request, MPI_Status *status);
-/* The future keeps this status: between claim and finish. */
+/* Keep this status in the future, between claim and finish. NULL: an empty one. */
 void fy_start_keep_status(ferry_future *future, const MPI_Status *mpi);
 
 #endif

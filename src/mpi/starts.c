@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Design notes: the way of an operation of MPI.
+ * The way of an operation of MPI that the program starts. Everything here is the helm's.
  *
  *   thread   a FY_OP_START record with the arguments and the future, into its lane
  *   helm     take(): a message or a collective goes to MPI at once
@@ -10,17 +10,16 @@
  *   helm     the request joins requests.c, which tests it
  *   helm     the future completes, with MPI's status in it; `release` is called
  *
- * Nothing is allocated for a message: the arguments are in the record, the future comes
- * from the thread's cache, the request has its place in a block.
+ * Nothing is allocated for a message: the arguments are in the record, the future comes from the
+ * thread's cache, the request has its place in a block.
  *
- * A future that is cancelled or times out before its record is taken: nothing is started. After
- * that the operation goes on: MPI has its memory until the request is done, and `release` is called
- * then. A receive is cancelled in MPI, because a message that came later would be lost in it.
+ * If a future is cancelled or times out before its record is taken, nothing is started. After that
+ * the operation goes on: MPI has its memory until the request is done, and then `release` is
+ * called. A receive is cancelled in MPI, because a message that came later would be lost in it.
  *
- * A close waits for all requests but for receives of ferry_irecv: these are
- * cancelled once all ranks agree that nothing else is under way, and end with
- * FERRY_ESTOPPED. When a rank is gone nothing is waited for: the futures end with
- * FERRY_ESTOPPED, and the memory stays MPI's (statistics: kept).
+ * A close waits for all requests except receives. These are cancelled once all ranks agree that
+ * nothing else is under way, and end with FERRY_ESTOPPED. If a rank is gone the close waits for
+ * none: the futures end with FERRY_ESTOPPED, and the memory stays MPI's (statistics: kept).
  */
 #include "mpi/starts.h"
 
@@ -55,8 +54,8 @@
 _Static_assert(sizeof(MPI_Status) <= sizeof((ferry_future *)0)->mpi_status,
                "a future has room for MPI's status");
 
-/* A start that waits among the inline work; one with a release function stays until that
- * was called. */
+/* A start that is in the list of inline work. With a release function it lives until that was
+ * called. */
 struct fy_deferred {
 	struct fy_task task;
 	struct fy_deferred *next;
@@ -112,7 +111,7 @@ static void run_release(struct fy_task *task)
 	deferred_free(d);
 }
 
-/* MPI is done with it. The program's function runs where inline code may. */
+/* MPI is done with the operation. The release function runs where inline code may run. */
 static void release(struct fy_deferred *d)
 {
 	if (!d->start.fn.release) {
@@ -144,7 +143,7 @@ static void start_done(struct fy_mpi_starts *s, const struct fy_completion *w,
 		release(d);
 }
 
-/* Where a receive that fails is raised. */
+/* The communicator whose error handler is called if the receive fails. */
 static void keep_comm(struct fy_completion *w, MPI_Comm comm)
 {
 	memcpy(&w->arg, &comm, sizeof comm);
@@ -180,7 +179,7 @@ static void message_done(struct fy_mpi_starts *s, const struct fy_completion *w,
 		fy_start_complete(s->starts.engine, w->future, w->what, mpi, code);
 }
 
-/* False: no memory, nothing happened. */
+/* False: no memory, and nothing happened. */
 static bool begin_message(struct fy_mpi_starts *s, const struct fy_start *a, ferry_future *future)
 {
 	MPI_Request request = MPI_REQUEST_NULL;
@@ -210,7 +209,7 @@ static bool begin_message(struct fy_mpi_starts *s, const struct fy_start *a, fer
 	return true;
 }
 
-/* The message can be received by nobody else: so it is received, whatever became of the future. */
+/* Nobody else can receive the message, so it is received whatever became of the future. */
 static bool begin_matched(struct fy_mpi_starts *s, const struct fy_start *a, ferry_future *future)
 {
 	MPI_Message message = a->matched.message;
@@ -222,7 +221,7 @@ static bool begin_matched(struct fy_mpi_starts *s, const struct fy_start *a, fer
 		              "the engine was closed before it was started");
 		return true;
 	}
-	/* MPICH raises on MPI_COMM_WORLD what is wrong here, too. */
+	/* MPICH raises errors of this call, too, on MPI_COMM_WORLD. */
 	fy_mpi_shield_up();
 	int code = MPI_Imrecv(a->matched.buffer, a->count, a->matched.type, &message, &request);
 	fy_mpi_shield_down();
@@ -250,14 +249,14 @@ static bool begin(struct fy_mpi_starts *s, const struct fy_start *a, ferry_futur
 	}
 }
 
-/* It will not be started. */
+/* For an operation that will not be started. */
 static void drop_arguments(const struct fy_start *a)
 {
 	if (a->what == FY_START_SENDRECV)
 		free(a->message.more);
 }
 
-/* Takes the deferred one over. */
+/* Call the function of a ferry_start. Takes `d` over. */
 static void call_start(struct fy_mpi_starts *s, struct fy_deferred *d)
 {
 	MPI_Request request = MPI_REQUEST_NULL;
@@ -304,8 +303,8 @@ static void call_function(struct fy_mpi_starts *s, struct fy_deferred *d)
 	release(d);
 }
 
-/* It keeps its place: the other ranks wait for a collective, and what is behind it does not
- * overtake it. */
+/* Keep a collective for which there is no memory, and what is behind it, in order, because the
+ * other ranks wait for the collective. */
 static void stall(struct fy_mpi_starts *s, struct fy_deferred *d)
 {
 	d->next = NULL;
@@ -313,7 +312,7 @@ static void stall(struct fy_mpi_starts *s, struct fy_deferred *d)
 	s->n_without_memory++;
 }
 
-/* False: no memory. */
+/* False: no memory now. */
 static bool run_one(struct fy_mpi_starts *s, struct fy_deferred *d)
 {
 	if (d->start.what > FY_START_RUN && !begin(s, &d->start, d->future))
@@ -335,7 +334,8 @@ static void run_deferred(struct fy_task *task)
 	count(s);
 }
 
-/* What had no memory goes on, in order. Functions of the program run where inline code may. */
+/* Try those again for which there was no memory, in order. Functions of the program run only if
+ * they may. True: any was run. */
 static bool run_without_memory(struct fy_mpi_starts *s, bool may_run_code)
 {
 	bool any = false;

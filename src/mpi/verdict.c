@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * All ranks come to the same verdict on an open: what they compare, what each offers, what comes
- * of it. The thread that opens; whatever fails on it, it makes each of these calls, because the
- * others wait for it there.
+ * All ranks come to the same verdict on an open: they compare, each offers its status, and all hear
+ * the result. Only the thread that opens. It makes each of these calls, whatever fails on it,
+ * because the others wait for it there.
  */
 #include "mpi/verdict.h"
 
@@ -20,12 +20,9 @@
 #include "port/port.h"
 
 #define AGREE_PIECE 256u
-#define AGREE_MAX 65536u /* more is no number of bytes to compare */
+#define AGREE_MAX 65536u /* a larger number of bytes is taken for garbage */
 
 _Static_assert(sizeof(MPI_Request) <= sizeof(void *), "a request fits into the handle");
-
-/* The other ranks are in a collective already, or will be, and wait for this one: so a rank makes
- * each of these calls, whatever went wrong before, and says at the end that something did. */
 
 static int bcast(MPI_Comm comm, void *data, size_t nbytes, int root)
 {
@@ -59,7 +56,7 @@ void fy_mpi_verdict_first_of(int *first, int code)
 		*first = code;
 }
 
-/* Rank 0's bytes, in pieces, because there may be no memory for all of them. */
+/* Compare with rank 0's bytes, in pieces, because there may be no memory for all of them. */
 static int compare(fy_port *port, const unsigned char *mine, uint64_t count, unsigned char *theirs,
                    size_t nbytes, bool *same_p)
 {
@@ -83,7 +80,7 @@ static int compare(fy_port *port, const unsigned char *mine, uint64_t count, uns
 	return failed;
 }
 
-/* Another version of this library may have another number of bytes to compare. */
+/* Rank 0's number of bytes counts, because another version of this library may have another one. */
 int fy_mpi_verdict_agree(fy_port *port, const void *mine, void *theirs, size_t nbytes, int *rank_p)
 {
 	uint64_t count = nbytes;
@@ -123,8 +120,9 @@ static void could_not_hear(struct fy_mpi_word *word, int code)
 }
 
 /*
- * Twice, because MPI may fail on a rank after that took part: who did not hear the first answer
- * says so in the second round, and who does not hear the second goes by the first.
+ * There are two rounds, because MPI may fail on a rank after that rank took part. A rank that did
+ * not hear the answer of the first round says so in the second. A rank that does not hear the
+ * second uses the first.
  */
 int fy_mpi_verdict_settle(fy_port *port, char text[FY_SENTENCE], int *rank_p)
 {
