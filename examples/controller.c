@@ -26,12 +26,12 @@
 
 enum { BLOCKS_MAX = 64, THREADS_MAX = 64 };
 
-/* Something with an id: of the controller (message), or of the worker that makes it (owner). */
+/* A value with an id. It is the controller's (message), or of the worker that makes it (owner). */
 struct datum {
 	uint64_t id;
 	ferry_message *message;
 	int owner;
-	bool *sent; /* of the controller's: to which ranks; under job.lock */
+	bool *sent; /* of a controller's: the ranks to which it was sent; under job.lock */
 };
 
 struct job {
@@ -39,14 +39,14 @@ struct job {
 	int workers;
 	/* rows; blocks a side; rows of a block; application threads */
 	unsigned size, blocks, block, threads;
-	unsigned corrupt; /* so many numbers are spoilt, for the test of the verifier */
+	unsigned corrupt; /* how many numbers to spoil, for the test of the verifier */
 	pthread_mutex_t lock;
 	uint64_t last_id, last_worker; /* under lock */
 	struct matrix *a, *b, *c, *d;
 	struct datum *blocks_a, *blocks_b;
 };
 
-/* What an argument of a task is made of: a datum, a matrix to travel with the task, or a number. */
+/* An argument of a task: a datum, a matrix that travels with the task, or a number. */
 struct operand {
 	struct datum *datum;
 	struct matrix *matrix;
@@ -71,7 +71,7 @@ static ferry_message *message_begin(struct job *job, uint32_t op, unsigned eleme
 	return message;
 }
 
-/* What the packer's functions return is not 0 when memory is exhausted. */
+/* The packer's functions return anything but 0 when memory is exhausted. */
 static void packed(int result)
 {
 	must(result ? FERRY_ENOMEM : FERRY_OK, "packing");
@@ -123,7 +123,7 @@ static void paste_block(const struct job *job, const struct matrix *m, unsigned 
 		       m->numbers + (size_t)i * job->block, job->block * sizeof(double));
 }
 
-/* Put a matrix into the controller's own store: packed, and sent to nobody yet. */
+/* Put a matrix into the controller's own store: pack it, and send it to nobody yet. */
 static struct datum put(struct job *job, struct matrix *matrix)
 {
 	struct datum datum = { .id = next_of(job, &job->last_id) };
@@ -143,7 +143,7 @@ static struct datum *put_blocks(struct job *job, const struct matrix *matrix)
 	return data;
 }
 
-/* Send what the controller has to a worker, once. */
+/* Send a datum of the controller's to a worker, unless it was sent there before. */
 static void push_data(struct job *job, struct datum *datum, int worker)
 {
 	pthread_mutex_lock(&job->lock);
@@ -226,7 +226,7 @@ static struct datum submit(struct job *job, const char *name, const struct opera
 	return result;
 }
 
-/* One block of the result: its products, wherever they are made, and their sum with the block
+/* One block of the result: its products, whichever worker makes them, and their sum with the block
  * of C. */
 struct block_job {
 	struct datum products[BLOCKS_MAX], total;
@@ -272,7 +272,7 @@ struct share {
 	pthread_t thread;
 };
 
-/* Every blocks-th block of the result: all submitted first, then collected. */
+/* A thread's share: every threads-th block of the result. Submit all of them, then collect. */
 static void *run_share(void *arg)
 {
 	struct share *share = arg;
@@ -302,7 +302,7 @@ static void compute(struct job *job)
 
 /* ---- what must be true ------------------------------------------------------------------ */
 
-/* The same, in three plain loops. */
+/* Compare with the same computation in three plain loops. */
 static bool verify(const struct job *job)
 {
 	size_t n = job->size;
@@ -320,7 +320,7 @@ static bool verify(const struct job *job)
 	return true;
 }
 
-/* An error in a task is its result, and that of the tasks that depend on it. */
+/* An error in a task is the result of that task, and of the tasks that depend on it. */
 static bool errors_arrive(struct job *job)
 {
 	struct operand none = { .number = 1 };
@@ -338,7 +338,7 @@ static bool errors_arrive(struct job *job)
 	return good;
 }
 
-/* CANCEL for every worker; then they report what they did. True if that is what there was to do. */
+/* Send CANCEL to each worker; then all report what they did. True: that is what there was to do. */
 static bool shut_down(struct job *job)
 {
 	struct worker_report all = { 0, 0, 0 };
@@ -428,8 +428,8 @@ static void run_worker(struct job *job)
 	must(ferry_send_object(job->engine, 0, &object), "reporting");
 }
 
-/* --size ROWS, --blocks A_SIDE, --threads N, --corrupt N. False: something else, or nothing
- * that fits. */
+/* --size ROWS, --blocks A_SIDE, --threads N, --corrupt N. False: something else, or numbers that do
+ * not fit together. */
 static bool read_options(struct job *job, int argc, char **argv)
 {
 	for (int i = 1; i < argc; i += 2) {

@@ -17,10 +17,9 @@ enum { EXT_ID = 1, EXT_MATRIX = 2 };
 struct matrix *matrix_create(uint32_t rows, uint32_t cols);
 void matrix_free(struct matrix *matrix);
 /*
- * Matrices as values of messages. Packing one moves its numbers into the
- * message, which sends them from where they are and frees them when nobody
- * reads them any more; the struct is left without numbers. What
- * ferry_message_value gives is a struct to free(), whose numbers are the
+ * Matrices as values of messages. Packing a matrix moves its numbers into the message, and leaves
+ * the struct without numbers. The message sends the numbers from where they are, and frees them
+ * when they are no longer read. ferry_message_value gives a struct to free(). Its numbers are the
  * message's own: they were received straight into that memory.
  */
 int matrix_register(ferry *engine);
@@ -31,7 +30,8 @@ struct argument {
 	double number;
 };
 
-/* A function that a task may name: NULL and *error_p, a constant text, when it cannot. */
+/* A function that a task may name. On failure it returns NULL and sets *error_p, a constant
+ * text. */
 typedef struct matrix *task_fn(const struct argument *arguments, unsigned count,
                                const char **error_p);
 /* The function of this name, or NULL. */

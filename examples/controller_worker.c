@@ -2,10 +2,10 @@
 /*
  * A worker: one loop that receives an operation from anybody and then its data.
  *
- * Its store holds values by id. A value is the message that it came in, or was packed into when a
- * task made it: that is what is sent to whoever asks, as often as asked, without packing it again
- * or copying its numbers. What is asked for before it is there is kept until then: requests at the
- * value, tasks on a list of their own.
+ * Its store has values by id. A value is kept as the message that it came in, or that it was packed
+ * into when a task made it. That message is sent to each rank that asks, as often as it is asked
+ * for, without packing it again or copying its numbers. Requests and tasks that come before their
+ * values are kept until then: requests at the value, tasks in a list of their own.
  */
 #include "controller_worker.h"
 
@@ -18,7 +18,7 @@
 
 enum { BUCKETS = 1024, ARGUMENTS_MAX = 256 };
 
-/* A message that waits, and owns itself. */
+/* A message that waits, with a reference of its own. */
 struct waiting {
 	ferry_message *message;
 	struct waiting *next;
@@ -26,8 +26,8 @@ struct waiting {
 
 struct value {
 	uint64_t id;
-	ferry_message *message;   /* [id, value], or NULL: not here (yet) */
-	int owner;                /* who has it; -1: nobody said */
+	ferry_message *message;   /* [id, value]; NULL: not here, or not yet */
+	int owner;                /* the rank that has it; -1: not known */
 	bool asked;               /* the owner was asked for it */
 	struct waiting *requests; /* GET and WAIT that came too early */
 	struct value *next;
@@ -81,7 +81,7 @@ static struct value **place_of(struct worker *w, uint64_t id)
 	return link;
 }
 
-/* The value of this id, made where it is not known yet. */
+/* The value of this id. An entry is made if the id is new. */
 static struct value *value_of(struct worker *w, uint64_t id)
 {
 	struct value **link = place_of(w, id);
@@ -144,7 +144,7 @@ static void forget(struct worker *w, uint64_t id)
 	if (!value)
 		return;
 	*link = value->next;
-	while (value->requests) { /* released unanswered: who asked is told so */
+	while (value->requests) { /* released unanswered, so each caller gets an error */
 		struct waiting *first = value->requests;
 		value->requests = first->next;
 		ferry_message_release(first->message);
@@ -189,7 +189,7 @@ static void fetch(struct worker *w, struct value *value)
 	w->report->fetched++;
 }
 
-/* Are all values here that the task refers to? Those that are not are fetched. */
+/* Are all values here that the task refers to? Fetches those that are not. */
 static bool is_ready(struct worker *w, const msgpack_object *task, unsigned count)
 {
 	bool ready = true;
@@ -204,8 +204,8 @@ static bool is_ready(struct worker *w, const msgpack_object *task, unsigned coun
 	return ready;
 }
 
-/* A value as an argument. A text is the error of the task before: NULL, and it is this
- * one's, too. */
+/* Read a value as an argument. A value that is a text is the error of an earlier task, and becomes
+ * this task's error, which is returned. NULL: no error. */
 static const char *read_argument(ferry_message *message, const msgpack_object *object,
                                  struct argument *argument)
 {
@@ -221,7 +221,7 @@ static const char *read_argument(ferry_message *message, const msgpack_object *o
 	return NULL;
 }
 
-/* All arguments; returns what is wrong with them, or NULL. */
+/* Read all arguments. Returns what is wrong with them, or NULL. */
 static const char *read_arguments(struct worker *w, ferry_message *message,
                                   const msgpack_object *task, unsigned count,
                                   struct argument *arguments)
@@ -240,7 +240,7 @@ static const char *read_arguments(struct worker *w, ferry_message *message,
 	return error;
 }
 
-/* [id, result] as a message: what is stored, and sent to whoever asks. */
+/* [id, result] as a message, to be stored and sent to ranks that ask. */
 static ferry_message *pack_result(struct worker *w, uint64_t id, struct matrix *result,
                                   const char *error)
 {
@@ -290,7 +290,7 @@ static bool try_task(struct worker *w, ferry_message *message)
 	return true;
 }
 
-/* A value came: run what waited for it, and what waited for the results of that. */
+/* A value came: run the tasks that waited for it, then those that waited for their results. */
 static void try_tasks(struct worker *w)
 {
 	for (struct waiting **link = &w->tasks; *link;) {
@@ -338,7 +338,7 @@ static void clean_up(struct worker *w, ferry_message *message)
 	ferry_message_release(message);
 }
 
-/* The message goes over to whoever serves it. */
+/* The function that serves an operation takes its message over. */
 static void serve(struct worker *w, uint32_t op, ferry_message *message)
 {
 	switch (op) {
@@ -364,7 +364,7 @@ static void serve(struct worker *w, uint32_t op, ferry_message *message)
 	try_tasks(w);
 }
 
-/* Give up what is left; how many values nobody cleaned up. */
+/* Free what is left. Returns how many values nobody cleaned up. */
 static uint64_t empty_store(struct worker *w)
 {
 	uint64_t held = 0;

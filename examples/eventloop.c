@@ -3,12 +3,11 @@
  * One thread, one event loop: a timer, sockets and Ferry.
  *
  * A client on loopback sends numbers, a line each. The server, in the same thread, asks the next
- * rank for the square of each (ferry_call) and goes on. The calls complete in a queue, whose
- * descriptor is one more that the loop watches: when it is readable the loop runs the queue, and
- * the callbacks write the answers to the socket. Meanwhile a timer ticks. Nothing here ever waits
- * but the loop itself.
+ * rank for the square of each (ferry_call) and goes on. The calls complete in a queue. The loop
+ * also watches the queue's descriptor: when that is readable the loop runs the queue, and the
+ * callbacks write the answers to the socket. Meanwhile a timer ticks. Only the loop itself waits.
  *
- * The loop is libuv's where configure found it, else epoll and a timerfd. At the end the client has
+ * The loop is libuv's if configure found it, else epoll and a timerfd. At the end the client has
  * compared every answer with its own.
  *
  *   mpiexec -n 2 eventloop [numbers]        (or alone)
@@ -44,7 +43,7 @@ struct event {
 	struct event *next;
 	struct loop_source *source;
 };
-static struct event *events; /* to be freed at the end */
+static struct event *events; /* all of them, freed at the end */
 
 static struct event *event_create(event_fn *fn, void *arg)
 {
@@ -222,7 +221,7 @@ struct lines {
 	char buffer[4096];
 };
 
-/* What is there now; each whole line is given to `fn`. */
+/* Read what is there now, and give each whole line to `fn`. */
 static void read_lines(struct lines *lines, void (*fn)(const char *line))
 {
 	ssize_t n = recv(lines->fd, lines->buffer + lines->filled,
@@ -268,7 +267,7 @@ static void square(ferry *on, ferry_message *request, void *arg)
 	CHECK(ferry_reply(request, &number, sizeof number) == FERRY_OK);
 }
 
-/* In the loop: the callbacks of the queue run where the queue is run. */
+/* Runs in the loop, because callbacks of a queue run on the thread that runs the queue. */
 static void squared(ferry_future *future, int status, void *arg)
 {
 	ferry_message *reply;
@@ -383,7 +382,7 @@ static void free_events(void)
 	}
 }
 
-/* How many numbers. False: that is no such number. */
+/* Read how many numbers to send. False: the argument is no such number. */
 static int read_arguments(int argc, char **argv)
 {
 	char *end = "";

@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Heat in a square plate, by Jacobi's iteration on a grid that is cut into a
- * block a rank. In each iteration
+ * Heat in a square plate, by Jacobi's iteration on a grid that is cut into one block a rank. In
+ * each iteration
  *
- *   the halo is under way (ferry_irecv, ferry_isend), while
- *   the inner points are computed, which need no halo;
- *   then the points at the edge of the block are;
- *   the residual is summed over all ranks (ferry_allreduce) while the next
- *   iteration is computed, and looked at when that one is.
+ *   - the halo is exchanged (ferry_irecv, ferry_isend), while the inner points are computed, which
+ *     need no halo;
+ *   - then the points at the edge of the block are computed;
+ *   - the residual is summed over all ranks (ferry_allreduce), while the next iteration is
+ *     computed; it is looked at after that iteration.
  *
- * MPI belongs to the program here: the blocks are neighbours in a Cartesian
- * communicator, and a column travels as a datatype. At the end rank 0 gathers the
- * blocks (ferry_gather) and compares them with its own serial solution, bit by bit.
+ * The program itself uses MPI, too: the blocks are neighbours in a Cartesian communicator, and a
+ * column travels as a datatype. At the end rank 0 gathers the blocks (ferry_gather) and compares
+ * them with its own serial solution, bit by bit.
  *
  *   mpiexec -n 4 halo [points a side [iterations]]
  */
@@ -69,7 +69,7 @@ static void block_create(struct block *b, int side)
 			sin(acos(-1) * (b->column + c) / (side + 1));
 }
 
-/* One iteration of the points from row r0 to r1 and column c0 to c1; how much changed. */
+/* One iteration for the points from row r0 to r1 and column c0 to c1. Returns the change. */
 static double compute(struct block *b, int r0, int r1, int c0, int c1)
 {
 	double changed = 0;
@@ -94,7 +94,7 @@ static void block_turn(struct block *b)
 
 /* ---- in parallel -------------------------------------------------------------- */
 
-/* The tag says where to the message goes. */
+/* The tag says in which direction the message goes. */
 enum { UPWARDS, DOWNWARDS, LEFTWARDS, RIGHTWARDS };
 
 static void start_halo(struct solver *s)
@@ -128,7 +128,7 @@ static double compute_edge(struct block *b)
 	       compute(b, 2, b->rows - 1, b->columns, b->columns);
 }
 
-/* True: the iteration before was good enough. */
+/* True: the residual of the iteration before is small enough. */
 static int converged(struct solver *s)
 {
 	if (!s->summing)
@@ -173,7 +173,7 @@ static double solve_serially(struct block *whole, int iterations)
 	return changed;
 }
 
-/* Where ranks have their blocks: the same arithmetic on all of them. */
+/* Where the block of a rank is. All ranks compute this in the same way. */
 static void place(struct solver *s, int rank, struct block *b)
 {
 	int dims[2], periods[2], mine[2], here[2];
@@ -201,7 +201,7 @@ static int differing(struct solver *s, ferry_message *blocks, struct block *whol
 	return bad;
 }
 
-/* 0: all ranks together found what one finds alone. */
+/* 0: all ranks together found what one rank finds alone. */
 static int verify(struct solver *s, int iterations)
 {
 	struct block *b = &s->block, whole = { .rows = s->side, .columns = s->side };
@@ -259,7 +259,7 @@ static void solver_destroy(struct solver *s)
 	free(s->block.next);
 }
 
-/* The argument as a number from 1 to `most`, `number` where there is none, 0 where it is wrong. */
+/* The argument as a number from 1 to `most`; `number` if there is no argument, 0 if it is wrong. */
 static int read_number(int argc, char **argv, int at, int number, int most)
 {
 	char *end;

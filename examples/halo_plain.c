@@ -4,11 +4,11 @@
  * under MPI_THREAD_MULTIPLE, halo_ported.c the same with Ferry, changed call by
  * call. Compare the two with diff.
  *
- * Each thread has a slab, some rows of points. Thread t of a rank is the
- * neighbour of thread t of the ranks above and below, and above the first rank
- * is the last one. In each step every thread gets the rows next to its slab from
- * there, sends its own outermost rows, and computes its rows anew.
- * Rank 0 does the same work alone afterwards and compares the sums, to the bit.
+ * Each thread has a slab, some rows of points. The ranks form a ring: thread t of
+ * a rank is the neighbour of thread t of the ranks above and below. In each step
+ * every thread gets the rows next to its slab from its neighbours, sends them its
+ * own outermost rows, and computes its rows anew. Afterwards rank 0 does all of
+ * the work alone, and compares the sums to the bit.
  *
  *   mpiexec -n 2 halo_plain [steps [points in a row [threads]]]
  */
@@ -76,7 +76,7 @@ static void slab_compute(struct slab *s)
 	s->next = before;
 }
 
-/* Of the bits: the same whatever the order. */
+/* A sum of the bits, which does not depend on the order. */
 static uint64_t slab_sum(struct slab *s)
 {
 	uint64_t sum = 0, bits;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Persistent requests: MPI sets up a send and a receive once (MPI_Send_init,
- * MPI_Recv_init), and each round of a ring starts both anew. ferry_start has the
- * engine start them, and gives a future for each; the requests stay the program's,
- * to be started again and to be freed at the end.
+ * MPI_Recv_init), and each round of a ring starts both anew. By ferry_start the
+ * engine starts them, with a future for each. The requests stay the program's: it
+ * starts them again, and frees them at the end.
  *
  *   mpiexec -n 2 persistent [rounds]
  */
@@ -23,8 +23,8 @@ static void must(int status, const char *what)
 	MPI_Abort(MPI_COMM_WORLD, 1);
 }
 
-/* On the progress thread: `arg` is the program's request. The engine awaits what is started, and
- * leaves the request inactive, as MPI_Wait would. */
+/* Runs on the progress thread. `arg` is the program's request. The engine waits until the operation
+ * is done, and leaves the request inactive, as MPI_Wait would. */
 static int start_again(MPI_Comm comm, void *arg, MPI_Request *request)
 {
 	MPI_Request *kept = arg;
@@ -34,7 +34,7 @@ static int start_again(MPI_Comm comm, void *arg, MPI_Request *request)
 	return code;
 }
 
-/* One round: what came from the rank before is to be what that had to send. */
+/* One round. Checks that the number that came is the one that the rank before had to send. */
 static int go_round(ferry *engine, MPI_Request requests[2], double *out, const double *in,
                     int round)
 {

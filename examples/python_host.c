@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The C ranks of a job that has one rank in Python: every kind of exchange
- * with it, both ways, and all of it checked.
+ * The C ranks of a job that has one rank in Python: each kind of exchange with
+ * it, both ways, and checks of all that comes.
  *
  *	mpiexec -n 2 ./python_host : -n 1 python3 python_peer.py
  *
- * Nothing here is particular to Python. What python_peer.py does at the other
- * end stands function by function in the same order, and the numbers below
- * are those that it has.
+ * Nothing here is particular to Python. python_peer.py has the functions of the
+ * other end in the same order, and the same numbers as below.
  */
 #include <ferry.h>
 #include <ferry_msgpack.h>
@@ -21,7 +20,7 @@
 enum { HELLO = 1, COUNT, MIRROR, SPECIMEN, NOBODY, REFUSE, LETTER, BROKEN };
 enum { COUNTS = 300, ABANDONED = 10, LETTERS = 20, LETTER_SIZE = 3000 };
 enum { LARGE = 300000, OUT_OF_BAND = 262144, MIB = 1048576 };
-enum { TOO_MUCH = 10 * MIB }; /* for the Python rank; it sends 11, which is too much here */
+enum { TOO_MUCH = 10 * MIB }; /* too much for the Python rank; it sends 11, too much here */
 
 static const size_t count_sizes[] = { 0, 1, 5, 8, 100, 1000, 3990, 4088, 4089, 6000, 9000, 70000 };
 static const size_t bodies[] = { 0, 10, 3000, 5000 };
@@ -39,8 +38,8 @@ struct host {
 	int me, peer;                  /* this rank, the one in Python */
 	int64_t deadline;              /* of every wait, in ns */
 	msgpack_object *mine, *theirs; /* the specimens of both */
-	uint32_t counted;              /* written by on_count alone, read after the fence */
-	uint32_t mirrored, described;  /* likewise, by theirs */
+	uint32_t counted;              /* written by on_count only, read after the fence */
+	uint32_t mirrored, described;  /* written by their handlers, read after the fence */
 };
 
 static void must(int status, const char *what)
@@ -73,7 +72,7 @@ static void release_memory(void *data, void *arg)
 	free(data);
 }
 
-/* Bytes that tell the seed: byte i is (seed + i) modulo 251. */
+/* Bytes that show the seed: byte i is (seed + i) modulo 251. */
 static unsigned char *pattern(size_t seed, size_t nbytes)
 {
 	unsigned char *bytes = memory(nbytes);
@@ -159,7 +158,7 @@ static void pack_specimen(msgpack_packer *packer, int rank)
 	pack_pattern(packer, rank + 1, OUT_OF_BAND);
 }
 
-/* An object with everything in it that msgpack has; lives as long as the program. */
+/* An object with each kind of msgpack in it. It lives as long as the program. */
 static msgpack_object *specimen(int rank)
 {
 	static msgpack_sbuffer buffers[2];
@@ -230,7 +229,7 @@ static unsigned char *reversed(const void *data, size_t nbytes)
 	return copy;
 }
 
-/* A call that is answered by itself, every part backwards. */
+/* A call that is answered with its own bytes, each part backwards. */
 static void on_mirror(ferry *engine, ferry_message *message, void *arg)
 {
 	struct host *host = arg;
@@ -272,7 +271,7 @@ static void on_refuse(ferry *engine, ferry_message *message, void *arg)
 	must(ferry_reply_error(message, 7, "not today"), "replying with an error");
 }
 
-/* Of what comes under this op a part is always missing. */
+/* Never called: of each message with this op a part is missing. */
 static void on_broken(ferry *engine, ferry_message *message, void *arg)
 {
 	(void)engine;
@@ -281,7 +280,8 @@ static void on_broken(ferry *engine, ferry_message *message, void *arg)
 	check(false, "half a message was delivered");
 }
 
-/* Who is the Python rank? It says so first, and hears when the handlers are there. */
+/* Find out which rank is the Python rank. It says so first, and is answered once the handlers are
+ * registered. */
 static void meet(struct host *host)
 {
 	ferry_message *hello;
@@ -356,7 +356,7 @@ static void check_mirrored(struct host *host, ferry_future *future, size_t nbyte
 	ferry_future_release(future);
 }
 
-/* Calls with attachments, all at once; what comes back is what went, reversed. */
+/* Calls with attachments, all at once. Each reply is the request reversed. */
 static void mirror(struct host *host)
 {
 	ferry_future *futures[CASES];
@@ -393,7 +393,7 @@ static void expect_failure(struct host *host, uint32_t op, int status, const cha
 	ferry_future_release(future);
 }
 
-/* More than the Python rank admits. */
+/* Send more than the Python rank admits. */
 static void expect_too_big(struct host *host)
 {
 	ferry_message *message;
@@ -426,7 +426,7 @@ static void abandon_calls(struct host *host)
 	ferry_message_release(message);
 }
 
-/* More than the credit has room for: they wait for who reads them. */
+/* Post more than the credit: the posts wait until they are read. */
 static void exchange_letters(struct host *host)
 {
 	for (size_t k = 0; k < LETTERS; k++) {
@@ -455,7 +455,7 @@ static void send_routines(struct host *host)
 	msgpack_object object = { .type = MSGPACK_OBJECT_ARRAY, .via.array = { 2, parts } };
 	unsigned char *bytes = pattern(host->me, MIB);
 
-	/* What the Python rank hears is its own number. */
+	/* The Python rank is sent its own number. */
 	parts[1].via.u64 = host->peer;
 	must(ferry_send_object(host->engine, host->peer, &object), "ferry_send_object");
 	must(ferry_send_buffer(host->engine, host->peer, bytes, MIB), "ferry_send_buffer");
@@ -508,12 +508,12 @@ static void exchange(struct host *host)
 	pthread_join(thread, NULL);
 }
 
-/* After the fence all that the Python rank posted has been handled. */
+/* Called after the fence, when all that the Python rank posted is handled. */
 static void check_tally(struct host *host)
 {
 	must(ferry_fence(host->engine, host->deadline), "the fence");
 	check(host->counted == COUNTS, "not all posts of the Python rank were handled");
-	/* Those of this program, and the one with many attachments. */
+	/* CASES calls, and the one with many attachments. */
 	check(host->mirrored == CASES + 1 && host->described == 1,
 	      "not all calls of the Python rank were handled");
 }
@@ -537,7 +537,7 @@ int main(int argc, char **argv)
 	ferry_stats stats = FERRY_STATS_INIT;
 	struct host host = { .deadline = read_deadline(argc, argv) };
 
-	/* The end of everything that has no deadline of its own: open, post and close. */
+	/* For what has no deadline of its own: open, post and close. */
 	alarm(4 * host.deadline / FERRY_S(1) + 10);
 	options.handler_grace = FERRY_MS(50);
 	options.message_max = TOO_MUCH;
@@ -545,7 +545,7 @@ int main(int argc, char **argv)
 	host.me = ferry_rank(host.engine);
 	exchange(&host);
 	check_tally(&host);
-	/* Between the fences the Python rank may send what is malformed or broken off. */
+	/* Between the fences the Python rank may send malformed or incomplete messages. */
 	must(ferry_fence(host.engine, host.deadline), "the second fence");
 	must(ferry_stats_read(host.engine, &stats), "the counters");
 	must(ferry_close(host.engine), "closing");

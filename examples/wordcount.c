@@ -3,13 +3,14 @@
  * Counts words with many threads on many ranks. What it shows of Ferry:
  *
  *   1. Every thread reads its share of the files and posts each word, one post a word, to the rank
- *      that owns it. A post is not waited for; the library packs many of them into one MPI message.
+ *      that owns the word. No thread waits for its posts; the library packs many of them into one
+ *      MPI message.
  *   2. The owner counts in a handler. Handlers of one engine that run inline run one after the
  *      other, on one thread, so its table needs no lock.
  *   3. A fence ends the phase: all words that anybody posted are counted.
  *   4. Rank 0 calls all ranks for their most frequent words, awaits the futures, merges and prints.
  *
- * No line of it knows about MPI, and it runs as well without a launcher, as one rank.
+ * The program does not use MPI itself. It also runs without a launcher, as one rank.
  */
 #define _GNU_SOURCE /* asprintf */
 #include "wordcount_input.h"
@@ -74,7 +75,7 @@ struct worker {
 	int failed;
 };
 
-/* Says what failed and, where the library knows, why. Hands `status` back. */
+/* Prints what failed and, where the library knows it, why. Returns `status`. */
 static int complain(const char *what, int status)
 {
 	fprintf(stderr, "wordcount: %s: %s: %s\n", what, ferry_strname(status), ferry_last_error());
@@ -188,8 +189,8 @@ static int register_handlers(struct job *job)
 
 /* ---- workers: threads that read and post ------------------------------- */
 
-/* Fire and forget: the word is copied before ferry_post returns, and no future is asked for. It
- * waits only when the owner cannot keep up. */
+/* Fire and forget: ferry_post copies the word before it returns, and no future is asked for. It
+ * waits only while the owner cannot keep up. */
 static int post_word(void *arg, const char *word, size_t nbytes)
 {
 	struct worker *worker = arg;
@@ -216,8 +217,7 @@ static int post_refused(struct job *job, const char *path, const char *why)
 	return status ? complain("ferry_post", status) : 0;
 }
 
-/* Cuts a file into words. 0; an errno when it cannot be read; negative when the job cannot
- * go on. */
+/* Cuts a file into words. 0; an errno: the file cannot be read; negative: the job cannot go on. */
 static int read_words(struct words *words, const char *path, uint64_t limit, uint64_t *bytes)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC), failed = 0;
@@ -333,8 +333,8 @@ static int fence(struct job *job)
 	return status ? complain("ferry_fence", status) : 0;
 }
 
-/* Counts all words. The first fence is there to start the clock once all ranks are ready. A rank
- * whose threads failed still comes to the fence: the others wait there for it. */
+/* Counts all words. The first fence starts the clock once all ranks are ready. A rank whose threads
+ * failed still calls the fence, because the others wait for it there. */
 static int count_words(struct job *job)
 {
 	double start;
@@ -436,7 +436,7 @@ static void print_totals(const struct job *job, const struct summary *sum)
 	       1e-6 * (double)job->tally.words / seconds);
 }
 
-/* What was posted must have been counted; a difference would be a fault of the library. */
+/* All that was posted must be counted. A difference would be a fault of the library. */
 static int check_sum(const struct job *job, const struct summary *sum)
 {
 	if (!sum->lost && !job->refused.failed && sum->total == job->tally.words)
@@ -539,8 +539,7 @@ static int verify(struct job *job, const struct summary *sum)
 
 /* ---- main -------------------------------------------------------------- */
 
-/* The other ranks go straight to ferry_close; their handlers answer rank 0 until it comes
- * there too. */
+/* The other ranks go straight to ferry_close. Their handlers answer rank 0 until it closes, too. */
 static int run(struct job *job)
 {
 	struct summary sum = { 0 };

@@ -34,8 +34,8 @@ static int add(struct input *input, const char *path, uint64_t size, const char 
 	return 0;
 }
 
-/* Regular files are listed, what cannot be looked at is listed with the reason. A link, a pipe or a
- * device below a directory is passed over; the user who names one hears of it. */
+/* Lists regular files, and with a reason those that cannot be read. Links, pipes and devices below
+ * a directory are skipped; those that the user names are listed with a reason. */
 static int visit(struct input *input, const FTSENT *entry)
 {
 	switch (entry->fts_info) {
@@ -102,7 +102,7 @@ void input_free(struct input *input)
 	memset(input, 0, sizeof *input);
 }
 
-/* Goes back to the first file when all were read once, more bytes are wanted and there are any. */
+/* Goes back to the first file if all were read, more bytes are wanted, and the files have bytes. */
 static bool rewind_cursor(const struct input *input, struct input_cursor *cursor)
 {
 	if (cursor->next < input->count)

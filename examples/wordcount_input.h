@@ -32,7 +32,7 @@ struct input_cursor {
 	bool started;
 	size_t next;       /* index of the file that comes next */
 	uint64_t left;     /* bytes that are still to be planned */
-	uint64_t planned;  /* in this pass: a pass without a byte is the last */
+	uint64_t planned;  /* bytes in this pass; after a pass without a byte there is none */
 	uint64_t readings; /* handed out so far */
 };
 

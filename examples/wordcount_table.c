@@ -4,8 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* FNV-1a. The upper half chooses the owner of a word, the lower half its slot there: were it the
- * same half, an owner's words would crowd in a few slots. */
+/* FNV-1a. The upper half chooses the owner of a word, the lower half its slot there. With one half
+ * for both, the words of an owner would crowd in a few slots. */
 uint64_t word_hash(const char *word, size_t nbytes)
 {
 	uint64_t hash = 0xcbf29ce484222325u;

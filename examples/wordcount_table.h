@@ -26,7 +26,7 @@ struct bytes {
 	char *data;
 	size_t nbytes;
 	size_t room;
-	bool failed; /* no memory: what is in it is not complete */
+	bool failed; /* no memory: the bytes are not complete */
 };
 
 uint64_t word_hash(const char *word, size_t nbytes);
@@ -36,8 +36,8 @@ void table_free(struct table *table);
 
 /* Appends the `most` most frequent words, ties in byte order. */
 void table_pack_top(const struct table *table, uint64_t most, struct bytes *bytes);
-/* Appends words from slot `slot` on until about `enough` bytes; the slot to go on with, table->room
- * at the end. */
+/* Appends words from slot `slot` on, about `enough` bytes. Returns the slot to go on with, or
+ * table->room at the end. */
 size_t table_pack_from(const struct table *table, size_t slot, size_t enough, struct bytes *bytes);
 
 /* qsort: the most frequent first, ties in byte order. */

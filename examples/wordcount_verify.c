@@ -84,7 +84,7 @@ static int list_directory(struct verify *verify, const char *name)
 	return failed;
 }
 
-/* What the user names is followed if it is a link; what lies below a directory is not. */
+/* Follows a link that the user names, but not one below a directory. */
 static int list_below(struct verify *verify, const char *name, bool named)
 {
 	struct stat about;
@@ -212,8 +212,8 @@ static int count_file(struct verify *verify, struct listed *listed, uint64_t lim
 	return failed ? -1 : 0;
 }
 
-/* The list once, or over and over until there are enough bytes; the last file is cut where
- * they are. */
+/* Reads the list once, or again and again until there are enough bytes. The last file is cut where
+ * there are. */
 static int count_files(struct verify *verify, uint64_t bytes)
 {
 	uint64_t left = bytes ? bytes : 1, before;
@@ -276,7 +276,7 @@ void verify_word(struct verify *verify, const char *word, size_t nbytes, uint64_
 {
 	struct spelled *spelled = *spelled_at(verify, word, nbytes);
 
-	/* Compared already: two ranks both believe that they own it. */
+	/* Compared before: then two ranks believe that they own the word. */
 	if (!spelled || spelled->compared || spelled->count != count)
 		differs(verify, word, nbytes, count, spelled ? spelled->count : 0);
 	if (spelled)

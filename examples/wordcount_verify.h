@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Counts again, to check the job: one thread, no engine, and nothing shared with the job: its own
- * walk through the directories, its own reader, which holds whole files, its own cutting into
- * words, its own table. What both get wrong in the same way, tests/mpi/wordcount.sh finds with tr,
- * sort and uniq.
+ * Counts again, to check the job: with one thread, without an engine, and without any code of the
+ * job. It has its own walk through the directories, its own reader, which reads whole files, its
+ * own cutting into words, its own table. Errors that both make are found by tests/mpi/wordcount.sh,
+ * which counts with tr, sort and uniq.
  */
 #ifndef WORDCOUNT_VERIFY_H
 #define WORDCOUNT_VERIFY_H
@@ -28,8 +28,8 @@ void verify_totals(const struct verify *verify, struct verify_totals *totals);
 /* The job counted this word so often. */
 void verify_word(struct verify *verify, const char *word, size_t nbytes, uint64_t count);
 
-/* After the last word: how many words differ, those that the job did not have included. It prints
- * the first of them. */
+/* Call it after the last word. Returns how many words differ, those that the job did not have
+ * included, and prints the first of them. */
 uint64_t verify_differences(struct verify *verify);
 void verify_free(struct verify *verify);
 

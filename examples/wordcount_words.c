@@ -4,8 +4,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* The letter in lower case, or 0: bytes beyond ASCII and everything else end a word, whatever
- * the locale. */
+/* The letter in lower case, or 0 for any other byte, which ends a word. The locale does not
+ * matter. */
 static char letter_of(char byte)
 {
 	char lower = (char)(byte | 0x20);

@@ -5,11 +5,11 @@
 
 #include <stddef.h>
 
-/* Takes one word; anything but 0 stops the cutting and is handed back by words_feed. */
+/* Takes one word. A result other than 0 stops the cutting, and words_feed returns it. */
 typedef int words_emit_fn(void *arg, const char *word, size_t nbytes);
 
-/* The word that is being read. It may begin in one block of a file and end many blocks later, so
- * the buffer grows with it: no word is too long. */
+/* The word that is being read. A word may begin in one block of a file and end many blocks later.
+ * The buffer grows with the word, so no word is too long. */
 struct words {
 	char *word;
 	size_t nbytes;
