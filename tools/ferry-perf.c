@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * ferry-perf: Ferry beside plain MPI, in one job, in turns. The command line;
- * the measuring is in perf/.
+ * ferry-perf: Ferry beside plain MPI, in one job, in turns. The command line; the measuring is in
+ * perf/.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -13,7 +13,8 @@
 #include "perf/options.h"
 #include "perf/report.h"
 
-/* Before MPI is there, only the launcher's environment tells who speaks for the job. */
+/* Is this the process that speaks for the job? Before MPI is initialized only the launcher's
+ * variables in the environment tell. */
 static bool speaks(void)
 {
 	static const char *const names[] = { "PMI_RANK", "OMPI_COMM_WORLD_RANK", "PMIX_RANK",
@@ -29,7 +30,7 @@ static bool speaks(void)
 	return true;
 }
 
-/* Everything that needs no MPI: -1 if there is something to measure, else the exit status. */
+/* Do what needs no MPI. -1: there is something to measure; else the exit status. */
 static int answer(enum perf_request request, const char *error)
 {
 	if (request == PERF_RUN)
@@ -170,8 +171,8 @@ static int measure(struct perf_world *world)
 	return status;
 }
 
-/* MPICH 4.0.2 over TCP does not come out of MPI_Finalize when a rank still makes progress that
- * another waits for there: so all are silent for a moment first. */
+/* MPI_Finalize of MPICH 4.0.2 over TCP does not return if one rank still makes progress while
+ * another is inside already. So all ranks rest for a moment first. */
 static void leave(struct perf_world *world)
 {
 	MPI_Comm_free(&world->comm);

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What it costs to wait for very many futures at once, a completion: it should not depend on how
- * many there are.
+ * The cost of a completion when a thread waits for very many futures at once. It should not depend
+ * on how many they are.
  *
  *   futures [COUNT...]     1000 10000 100000 when none is given; alone, without a launcher
  *
- * Promises, which another thread fulfils while this one waits, so that nothing but the waiting
- * is measured; and posts to this rank, with everything that a message costs. Each number is the
- * best of REPEATS. Ends with 1 when a completion among the most costs FLAT times as much as
- * among the fewest.
+ * It measures promises, which another thread fulfils while this one waits, so only the waiting is
+ * measured; and posts to this rank, with all that a message costs. Each number is the best of
+ * REPEATS. Exit 1 if a completion among the most futures costs FLAT times as much as among the
+ * fewest.
  */
 #include <ferry.h>
 #include <pthread.h>
@@ -19,7 +19,7 @@
 
 enum { REPEATS = 5, COUNTS_MAX = 8, OP_NOTHING = 1 };
 #define FLAT 10.0
-#define NOISE 2e-6 /* seconds that are not worth a word */
+#define NOISE 2e-6 /* seconds that do not count as a difference */
 
 static ferry *engine;
 static ferry_executor *queue;
@@ -62,7 +62,7 @@ struct batch {
 	size_t n_sequence;
 	pthread_t thread;
 	pthread_barrier_t start;
-	double begin, took; /* the fulfilling thread's until it was joined */
+	double begin, took; /* of the fulfilling thread; read after it is joined */
 };
 
 static void *fulfil_all(void *arg)
@@ -178,7 +178,7 @@ static void count_one(ferry_future *future, int status, void *arg)
 	++*(size_t *)arg;
 }
 
-/* Each is dealt with as it completes: what a loop around ferry_wait_any would want to be. */
+/* Deal with each future as it completes. A loop around ferry_wait_any could not be faster. */
 static double one_by_one(size_t count)
 {
 	struct batch batch;
@@ -209,8 +209,8 @@ static double posted(size_t count)
 	return (end - begin) / (double)count;
 }
 
-/* One call of ferry_wait_any over so many, of which one completes while it sleeps: seconds until
- * that is known, and of the completing thread alone. */
+/* One call of ferry_wait_any over so many futures, one of which completes while it sleeps. Returns
+ * the seconds until it returns; *completing_p: those that the completing thread needs. */
 static double any_known(size_t count, double *completing_p)
 {
 	struct batch batch;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Operations for tools/instructions.sh to count the instructions of: no threads, no spinning, and
- * the same steps in every run.
+ * Operations whose instructions tools/instructions.sh counts: no threads, no spinning, and the same
+ * steps in every run.
  *
  *   tools/instructions WHAT BURST BURSTS
  *
@@ -9,9 +9,9 @@
  * engine over MPI to a receive of its own rank. structs are posts, twice: before the second time it
  * says where the structs are that posts touch.
  *
- * Each burst is BURST operations of 64 bytes, then steps of both engines until all are over. What
- * is counted happens inside of part_application, part_sender and part_receiver, whose names the
- * script knows; each begins with a store to its mark, which a trace of the memory shows. The engine
+ * Each burst is BURST operations of 64 bytes, then steps of both engines until all are over. The
+ * script counts what is inside of part_application, part_sender and part_receiver, and knows these
+ * names. Each part begins with a store to its mark, which a trace of the memory shows. The engine
  * over MPI is its own receiver, so there all steps are the sender's.
  */
 #include <ferry_mpi.h>
@@ -88,7 +88,7 @@ static void begin_isend(unsigned i)
 {
 	must(ferry_isend(engines[0], data[i], NBYTES, MPI_BYTE, 0, (int)i, MPI_COMM_SELF,
 	                 &futures[i]));
-	handled++; /* only its future tells more */
+	handled++; /* its future tells when it is done */
 }
 
 static void end_nothing(unsigned i)
@@ -172,7 +172,7 @@ static void run(unsigned bursts, void (*begin)(unsigned i), void (*end)(unsigned
 
 /* ---- engines ----------------------------------------------------------------- */
 
-/* All that happens at one time is seen in one step. */
+/* The network is such that one step sees all that happens at one time. */
 static void open_simulated(void)
 {
 	struct fy_sim_options net = {
@@ -191,7 +191,7 @@ static void open_simulated(void)
 	}
 	for (int i = 0; i < 2; i++)
 		must(fy_life_settle(&opening[i], &engines[i]));
-	ferry *before = fy_thread_begin(FY_INLINE, engines[1]); /* so that it is done at once */
+	ferry *before = fy_thread_begin(FY_INLINE, engines[1]); /* so it takes effect at once */
 	must(ferry_handle(engines[1], OP_PLAIN, FERRY_INLINE, on_post, NULL));
 	must(ferry_handle(engines[1], OP_CALL, FERRY_INLINE, on_call, NULL));
 	fy_thread_end(FY_INLINE, before);
@@ -258,7 +258,7 @@ int main(int argc, char **argv)
 	    call          ? end_call
 	    : with_future ? end_future
 	                  : end_nothing);
-	if (structs) { /* by now all is there */
+	if (structs) { /* by now all structs exist */
 		print_structs();
 		marks[4] = 1;
 		run(bursts, begin_post, end_nothing);

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Posts among all ranks: each of T threads a rank posts to all other ranks in
- * turn. A rank is through when all that is meant for it was handled, and the
- * trial lasts until the last rank is through.
+ * Posts among all ranks: each of T threads a rank posts to all other ranks in turn. A rank is done
+ * when it has handled all posts to it. The trial lasts until the last rank is done.
  */
 #include <stdlib.h>
 
@@ -48,7 +47,7 @@ static void run(struct perf_world *world, struct perf_trial *trial)
 	perf_team_join(&team);
 	perf_engine_await(&receiver);
 	perf_clock_stop(trial);
-	/* The slower ranks need the core: leave MPI's spinning wait to the end. */
+	/* MPI waits by spinning, and slower ranks need the processor: so it comes last. */
 	perf_need(ferry_fence(world->engine, FERRY_FOREVER), "ferry_fence");
 	MPI_Allreduce(MPI_IN_PLACE, &trial->seconds, 1, MPI_DOUBLE, MPI_MAX, world->comm);
 	perf_sink_check(&receiver.sink, total, trial->size, "ferry");

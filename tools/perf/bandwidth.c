@@ -1,14 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Large data one way: each message has one attachment, a window of them under
- * way for each of T threads. Ferry has two forms: what comes lands in memory of
- * the library, which is what a program gets that asks for nothing; or the
- * receiver names the memory, as plain MPI's receiver does. --land leaves the
- * first one out.
+ * Large data one way: each message has one attachment, and each of T threads has a window of them
+ * under way. Ferry has two forms. In the first one attachments land in memory of the library, which
+ * is the default. In the second one the receiver names the memory, as plain MPI's receiver does.
+ * --land leaves the first one out.
  *
- * Before the clock starts a window of each thread has been delivered: so
- * the library has the memory that it will use again, as the peers' buffers were
- * filled before.
+ * A window of each thread is delivered before the clock starts. So the library has allocated the
+ * memory that it will use again, and the peers have touched their buffers.
  */
 #include <stdlib.h>
 
@@ -19,7 +17,7 @@
 struct posters {
 	ferry *engine;
 	const struct perf_trial *trial;
-	/* one payload for all: it is only read. In a block as large as the peers', so that the
+	/* One payload for all threads, which only read it. Allocated as the peers' is, so that the
 	 * system gives it the same kind of pages */
 	void *data;
 };
@@ -85,8 +83,8 @@ static void run_receiver(struct perf_world *world, struct perf_trial *trial,
 {
 	struct perf_landing landing;
 
-	/* As many buffers as plain MPI's receiver has. Attachments of several threads may end out
-	 * of turn and share one: all hold the same bytes. */
+	/* As many buffers as plain MPI's receiver has. Attachments of several threads may end in
+	 * another order and share a buffer: all have the same bytes. */
 	if (names)
 		perf_landing_create(&landing, world, trial->size, 2 * (size_t)warm_count(trial));
 	perf_engine_enter(world, receiver);

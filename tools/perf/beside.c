@@ -21,13 +21,13 @@ static struct {
 	double used; /* processor time at the start */
 } beside;
 
-/* In the child: nothing but calls that are safe after a fork. */
+/* Runs in the child, so it only makes calls that are safe after a fork. */
 static void be_busy(pid_t parent)
 {
 	char byte;
 	ssize_t n;
 
-	close(beside.gate[1]); /* so that the end of the parent is seen here, too */
+	close(beside.gate[1]); /* so that a read ends when the parent does */
 	do
 		n = read(beside.gate[0], &byte, 1);
 	while (n < 0 && errno == EINTR);

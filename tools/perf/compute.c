@@ -5,7 +5,7 @@
 #define TRIES 20
 #define TRY_ROUNDS (1 << 16) /* some 0.2 ms: most tries are not interrupted */
 
-/* The compiler must not know where it begins, nor that nobody asks for the end. */
+/* Volatile: the compiler must know neither the first value nor that nobody reads the last. */
 static _Thread_local volatile double computed = 2.0;
 
 void perf_compute(uint64_t rounds)

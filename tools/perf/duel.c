@@ -77,8 +77,8 @@ static void run_trial(struct perf_world *world, const struct perf_contestant *co
 		trial->values[0] = (double)trial->count * trial->threads / trial->seconds;
 }
 
-/* Find the number of messages a thread that lasts as long as is asked for. The
- * trials for it are the warm-up, too. */
+/* Find the number of messages a thread with which a trial lasts as long as is asked for. The trials
+ * for it are the warm-up, too. */
 static uint64_t fit_count(struct perf_world *world, const struct perf_contestant *contestant,
                           struct perf_trial *trial)
 {
@@ -161,8 +161,8 @@ static void trial_create(struct perf_trial *trial, const struct perf_options *op
 	trial->latency = new_histogram(options->mode);
 }
 
-/* In each repetition everybody has one turn, and by turns another begins: so no
- * contestant is always the one that runs after a certain other. */
+/* In each repetition each contestant has one turn. The order changes with each repetition, so no
+ * contestant always runs after the same other. */
 static void run_point(struct perf_world *world, struct perf_point *point)
 {
 	const struct perf_options *options = world->options;

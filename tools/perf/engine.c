@@ -69,7 +69,7 @@ void perf_engine_open(struct perf_world *world)
 		perf_need(ferry_open(NULL, &world->engine), "ferry_open");
 }
 
-/* The barrier at the end keeps messages of the trial away from a receiver that is not there yet. */
+/* Ends with a barrier, so that no message of the trial comes before its receiver is ready. */
 void perf_engine_enter(struct perf_world *world, struct perf_receiver *receiver)
 {
 	size_t i;
@@ -85,7 +85,7 @@ void perf_engine_enter(struct perf_world *world, struct perf_receiver *receiver)
 	MPI_Barrier(world->comm);
 }
 
-/* A kept engine forgets the handlers, whose argument ends with the trial. */
+/* An engine that is kept forgets the handlers, because their argument ends with the trial. */
 void perf_engine_leave(struct perf_world *world, struct perf_receiver *receiver)
 {
 	size_t i;

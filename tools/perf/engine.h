@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Ferry's side of a trial: the engine, the handlers that count, and the word
- * with which a rank that only receives is told that the trial is over.
+ * Ferry's side of a trial: the engine, the handlers that count, and the message that tells a
+ * receiving rank that the trial is over.
  *
- * The receiving rank's main thread sleeps on a semaphore of its own, outside
- * MPI and outside the engine, as the main thread of a program would that has
- * left the receiving to its handlers.
+ * The receiving rank's main thread sleeps on a semaphore of its own, outside MPI and outside the
+ * engine, like the main thread of a program whose handlers do the receiving.
  */
 #ifndef PERF_ENGINE_H
 #define PERF_ENGINE_H
@@ -18,13 +17,13 @@
 enum perf_op {
 	PERF_OP_SINK = 1, /* a post: read it */
 	PERF_OP_ECHO,     /* a call: read it, send it back */
-	PERF_OP_END,      /* a call: answered when all before it is handled */
+	PERF_OP_END,      /* a call: answered when all messages before it are handled */
 	PERF_OP_DONE,     /* a post: the trial is over */
 	PERF_OP_ATTACHED, /* a post with one attachment: read that */
 };
 
 struct perf_receiver {
-	/* by handlers, one at a time; read by others when the trial is over */
+	/* written by handlers, one at a time; read by other threads when the trial is over */
 	struct perf_sink sink;
 	uint64_t expected; /* wake the main thread after so many messages; 0: never */
 	sem_t done;
@@ -52,15 +51,15 @@ void perf_engine_read_reply(ferry_future *future, struct perf_sink *sink);
 /* Post one attachment of `nbytes`, which stay the caller's. */
 ferry_future *perf_engine_attach(ferry *engine, int rank, const void *data, size_t nbytes);
 
-/* Memory that a receiver names for attachments of `nbytes`: so many buffers, used in turn. */
+/* Memory that a receiver names for attachments of `nbytes`: `buffers` of them, used in turn. */
 struct perf_landing {
 	char *memory;
 	size_t nbytes;
 	size_t buffers;
-	size_t next; /* by the holder of the helm */
+	size_t next; /* written by the holder of the helm */
 };
 
-/* Opens the engine if it is not open, so the other ranks call perf_engine_open. */
+/* Opens the engine if it is not open, so the other ranks have to call perf_engine_open. */
 void perf_landing_create(struct perf_landing *landing, struct perf_world *world, size_t nbytes,
                          size_t buffers);
 void perf_landing_destroy(struct perf_landing *landing, struct perf_world *world);

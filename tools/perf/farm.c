@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The part of a farm that all contestants share. Tasks are numbered from 1 in
- * the order in which they are given. What is checked:
+ * The part of a farm that all contestants share. Tasks are numbered from 1 in the order in which
+ * they are given. What is checked:
  *
- *   - a thread that has a task returns the result of that one, and of no other;
+ *   - a thread that has a task returns the result of that task, and of no other;
  *   - each thread gets its tasks in the order in which they were given;
  *   - there are as many results as tasks;
  *   - the last byte of each task and result is that of its number.
@@ -95,7 +95,8 @@ static int workers_count(const struct farm *farm)
 	return (farm->world->size - 1) * farm->trial->threads;
 }
 
-/* After the trial: how many, and how evenly. A thread that got none counts as one with one. */
+/* After the trial: how many tasks were done, and how evenly. A thread that got none counts as if it
+ * had got one. */
 static void close_books(struct farm *farm)
 {
 	uint64_t most = 1, least = UINT64_MAX, tasks;
@@ -146,7 +147,8 @@ static void run_workers(struct farm *farm, struct perf_team *team)
 
 /* ---- a trial ------------------------------------------------------------------------ */
 
-/* The same on all ranks: the master, whose threads have nothing to do then, finds out. */
+/* How many rounds of work a task has, the same on all ranks. The master measures it, because its
+ * threads are idle then. */
 static uint64_t rounds_of(const struct perf_world *world, int microseconds)
 {
 	static double each; /* rounds of a microsecond */

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A master and its workers: rank 0 gives tasks to the threads of all other
- * ranks, one at a time. A thread asks with the result of its last task and
- * waits for the next one. The work, the messages and the master's books are the
- * same for all contestants (farm.c); they differ in how a thread asks and how
- * rank 0 hears it (farm_ferry.c, farm_mpi.c).
+ * A master and its workers: rank 0 gives tasks to the threads of all other ranks, one at a time. A
+ * thread asks with the result of its last task and waits for the next one. The work, the messages
+ * and the master's books are the same for all contestants (farm.c); they differ in how a thread
+ * asks and how rank 0 hears it (farm_ferry.c, farm_mpi.c).
  */
 #ifndef PERF_FARM_H
 #define PERF_FARM_H
@@ -14,13 +13,13 @@
 #include "engine.h"
 #include "perf.h"
 
-/* A working thread's. */
+/* What a working thread has. */
 struct farm_seat {
 	char *result; /* of its last task, trial.result bytes */
 	char *task;   /* the next one, trial.size bytes */
 	/* funneled only: */
 	pthread_cond_t served;
-	bool answered; /* by funnel.lock */
+	bool answered; /* under funnel.lock */
 	MPI_Request request;
 };
 
@@ -43,8 +42,8 @@ struct farm {
 	/* Rank 0's, under lock: */
 	pthread_mutex_t lock;
 	struct farm_worker *workers; /* thread t of rank r: (r - 1) * threads + t */
-	int active;                  /* threads that have not been told the end */
-	uint64_t last;               /* task that was given */
+	int active;                  /* threads that were not told the end yet */
+	uint64_t last;               /* the last task that was given */
 	uint64_t results;
 	uint64_t end; /* when no more tasks are given, ns; 0: not known yet */
 };
@@ -63,11 +62,12 @@ struct farm_way {
 
 void farm_run(struct perf_world *world, struct perf_trial *trial, const struct farm_way *way);
 
-/* A thread of `rank` has asked with this result: its next task, which is the master's until the
- * thread asks again. `*active_p` threads are still to ask. Takes the lock. */
+/* A thread of `rank` has asked, with this result. Returns its next task, whose memory stays the
+ * master's until the thread asks again. *active_p: how many threads will ask again. Takes the
+ * lock. */
 const char *farm_next(struct farm *farm, int rank, const void *result, int *thread_p,
                       int *active_p);
-/* Whether it is the end instead of a task. */
+/* Is it the end instead of a task? */
 bool farm_is_end(const void *task);
 
 extern const struct perf_contestant perf_farm_ferry;

@@ -141,8 +141,8 @@ static void ask_by_isend(struct farm *farm, int thread)
 	perf_need(ferry_finish_all(futures, 2, FERRY_FOREVER), "ferry_finish_all");
 }
 
-/* Receives for anybody. MPI matches them in the order in which they were started: so they are
- * waited for in that order. */
+/* Receives from any rank. MPI matches them in the order in which they were started, so the master
+ * waits for them in that order. */
 enum { OPEN_MAX = 16 };
 struct open {
 	char *results; /* OPEN_MAX of them */
@@ -161,8 +161,8 @@ static void open_one(const struct farm *farm, struct open *open)
 	          "ferry_irecv");
 }
 
-/* Sends the next task to whoever's result is in the oldest receive. How many threads are active
- * afterwards. */
+/* Sends the next task to the thread whose result is in the oldest receive. Returns how many threads
+ * are active afterwards. */
 static int serve_oldest(struct farm *farm, struct open *open)
 {
 	int slot = open->oldest, thread, active;
@@ -178,7 +178,7 @@ static int serve_oldest(struct farm *farm, struct open *open)
 	task = farm_next(farm, status.MPI_SOURCE,
 	                 open->results + (size_t)slot * farm->trial->result, &thread, &active);
 	worker = &farm->workers[(status.MPI_SOURCE - 1) * farm->trial->threads + thread];
-	if (worker->sent) /* done: its thread has asked again */
+	if (worker->sent) /* that send is done, because its thread has asked again */
 		perf_need(ferry_finish_all(&worker->sent, 1, FERRY_FOREVER), "ferry_finish_all");
 	perf_need(ferry_isend(farm->world->engine, task, (int)farm->trial->size, MPI_BYTE,
 	                      status.MPI_SOURCE, PERF_TAG_THREADS + thread, farm->world->comm,
@@ -187,7 +187,7 @@ static int serve_oldest(struct farm *farm, struct open *open)
 	return active;
 }
 
-/* Each active thread asks at least once more, so that many receives find a message. */
+/* Each active thread asks at least once more, so as many receives find a message. */
 static void serve_isends(struct farm *farm)
 {
 	struct open open = { .results = perf_payload(OPEN_MAX * farm->trial->result) };

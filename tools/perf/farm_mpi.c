@@ -3,10 +3,10 @@
  * A farm with plain MPI. The master is one thread that probes. A working thread
  *
  *   multiple  sends and receives by itself, under MPI_THREAD_MULTIPLE
- *   funneled  puts its seat into a queue and sleeps; the main thread of its rank sends what is
- *             queued, receives tasks, and wakes whose they are. It sleeps while no thread waits for
- *             a task. Else it looks at both, and yields when it finds neither: threads may
- *             outnumber processors.
+ *   funneled  puts its seat into a queue and sleeps. The main thread of its rank sends what is
+ *             queued, receives tasks, and wakes the threads that they are for. The main thread
+ *             sleeps while no thread waits for a task. Else it looks for both, and yields when it
+ *             finds neither, because threads may outnumber processors.
  */
 #include <sched.h>
 #include <stdlib.h>
@@ -106,7 +106,7 @@ static void ask_funneled(struct farm *farm, int thread)
 	pthread_mutex_unlock(&funnel->lock);
 }
 
-/* Takes all that is queued; sleeps for it when there is nothing else to look for. */
+/* Takes all that is queued. Sleeps until there is something if no task is awaited. */
 static int take_queue(struct farm_funnel *funnel, int *threads)
 {
 	int count;

@@ -12,7 +12,7 @@
 
 /* ---- its language ------------------------------------------------------------------ */
 
-/* Without "enhanced", for which _ and ^ are more than letters. */
+/* Without "enhanced", in which _ and ^ have a meaning. */
 const char *perf_gnuplot_terminal(const char *path)
 {
 	static const struct {
@@ -53,7 +53,7 @@ FILE *perf_gnuplot_open(const char *input)
 
 /* ---- the program -------------------------------------------------------------------- */
 
-/* What it says to stderr can be read from *said. 0, or an error number. */
+/* Start gnuplot, whose stderr can be read from *said. 0, or an error number. */
 static int start(const char *input, pid_t *child, int *said)
 {
 	char program[] = "gnuplot";
@@ -74,7 +74,7 @@ static int start(const char *input, pid_t *child, int *said)
 	return error;
 }
 
-/* All is read, so that it never waits for us; the beginning is kept. */
+/* Read all, so that gnuplot never waits for us, and keep the beginning. */
 static void read_words(int said, char *words, size_t size)
 {
 	char more[512];

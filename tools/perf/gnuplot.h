@@ -5,14 +5,14 @@
 #include <stdbool.h>
 #include <stdio.h>
 
-/* The terminal that draws into a file of this name, by its ending; NULL: none does. */
+/* The terminal for the ending of this file's name. NULL: there is none. */
 const char *perf_gnuplot_terminal(const char *path);
 /* A file for gnuplot to read. NULL, with a message: it cannot be written. */
 FILE *perf_gnuplot_open(const char *input);
-/* A string of gnuplot's; `tick`: the name of a tick. */
+/* Write a string in gnuplot's syntax. `tick`: it is the name of a tick. */
 void perf_gnuplot_quote(FILE *file, const char *text, bool tick);
-/* Let gnuplot read that. False, with its own words: it failed. It need not be installed: then a
- * message says where the input is. */
+/* Let gnuplot read the input. False, with gnuplot's message: it failed. Without gnuplot a message
+ * says where the input is. */
 bool perf_gnuplot_run(const char *input);
 
 #endif /* PERF_GNUPLOT_H */

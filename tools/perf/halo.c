@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The halo exchange of a hybrid code, in which every thread communicates: thread t of a rank gets a
- * row of the given size from thread t of the rank before and of the rank after, sends each of them
- * one, reads what came, and writes the next step's rows. A step waits for its four messages, so all
- * ranks go in step; the ranks form a ring.
+ * The halo exchange of a hybrid code, in which every thread communicates. The ranks form a ring.
+ * Thread t of a rank gets a row of the given size from thread t of both neighbours, sends each of
+ * them one, reads what came, and writes the next step's rows. A step waits for its four messages,
+ * so all ranks go in step.
  *
  *   ferry     ferry_irecv, ferry_isend, ferry_finish_all
  *   multiple  the same calls of MPI, under MPI_THREAD_MULTIPLE: what was ported, call by call
- *   funneled  one thread a rank makes the calls for all of them, between two barriers: what a code
- *             does that has learned to keep its threads out of MPI
+ *   funneled  one thread a rank makes the calls for all threads, between two barriers, as codes do
+ *             that keep their threads out of MPI
  *
- * Each byte of a row tells who sent it in which step, and the first and the last one are looked at.
+ * Each byte of a row shows who sent it in which step. The first and the last byte are checked.
  */
 #include <limits.h>
 #include <stdlib.h>
@@ -38,7 +38,7 @@ static char *row(const struct halo *halo, int thread, int which)
 	return halo->rows[thread] + (size_t)which * halo->trial->size;
 }
 
-/* Which rank, thread and step a byte is of. */
+/* The byte that stands for a rank, a thread and a step. */
 static char mark(int rank, int thread, uint64_t step)
 {
 	return (char)(unsigned char)((uint64_t)rank * 31 + (uint64_t)thread * 7 + step);

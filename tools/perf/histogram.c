@@ -58,8 +58,8 @@ void perf_histogram_merge(struct perf_histogram *into, const struct perf_histogr
 		into->largest = from->largest;
 }
 
-/* How many values the answer must cover: at least one, at most all. What 99.9
- * lacks as a binary fraction must not ask for one more. */
+/* How many values the answer must cover: at least one, at most all. The rounding error of 99.9 as a
+ * binary fraction must not add one. */
 static uint64_t needed_for(uint64_t count, double percent)
 {
 	double exact = percent * (double)count / 100 * (1 - 1e-12);
@@ -100,7 +100,7 @@ double perf_histogram_percentile(const struct perf_histogram *histogram, double 
 	return (double)histogram->largest;
 }
 
-/* The last bucket answers with the largest value, whatever it holds: no other is known exactly. */
+/* For the last bucket the answer is the largest value, the only one in it that is known exactly. */
 double perf_histogram_time_percentile(const struct perf_histogram *histogram, double percent)
 {
 	double need, seen = 0;

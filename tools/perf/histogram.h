@@ -2,12 +2,11 @@
 /*
  * A log-linear histogram of 64-bit values, for times in ns.
  *
- * Each power of two is cut into 2^PERF_HISTOGRAM_BITS buckets of equal width;
- * values below 2^PERF_HISTOGRAM_BITS have a bucket each and are exact. So a
- * bucket is never wider than its smallest value / 2^BITS, and a percentile,
- * answered with the middle of its bucket, is off by at most half of that:
- * PERF_HISTOGRAM_ERROR of the value. The smallest and the largest value are
- * kept as they are, and no answer lies outside of them.
+ * Each power of two is cut into 2^PERF_HISTOGRAM_BITS buckets of equal width; values below
+ * 2^PERF_HISTOGRAM_BITS have a bucket each and are exact. So a bucket is never wider than its
+ * smallest value / 2^BITS, and a percentile, answered with the middle of its bucket, is off by at
+ * most half of that: PERF_HISTOGRAM_ERROR of the value. The smallest and the largest value are kept
+ * as they are, and no answer lies outside of them.
  *
  * One thread records; merge them after it is joined.
  */
@@ -38,10 +37,10 @@ double perf_histogram_percentile(const struct perf_histogram *histogram, double 
 double perf_histogram_mean(const struct perf_histogram *histogram);
 
 /*
- * The same where each value counts as often as it is long: for times of operations that follow one
- * another, the one that is under way at a random moment. A single one that lasts as long as all
- * others together is half of the time, and hides among them when they are counted. Off by at most 2
- * * PERF_HISTOGRAM_ERROR of the time.
+ * The same, but each value has a weight proportional to itself. For times of operations that follow
+ * one another this is the operation that is under way at a random moment. A single operation that
+ * lasts as long as all others together is half of the time, but hardly shows in a count. Off by at
+ * most twice PERF_HISTOGRAM_ERROR of the time.
  */
 double perf_histogram_time_percentile(const struct perf_histogram *histogram, double percent);
 

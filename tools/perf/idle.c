@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What an engine costs that has nothing to do, and how soon it is back: the
- * processor time of a whole rank, all threads, while nobody posts (the worse
- * rank counts), then calls from a sleeping engine to a sleeping peer and back.
- * The main threads sleep, too. --duration is the length of the rest; before
+ * What an idle engine costs, and how fast it wakes. First the processor time of a rank, all
+ * threads, while nobody posts; the worse rank counts. Then calls from a sleeping engine to a
+ * sleeping peer and back. The main threads sleep, too. --duration is the length of the rest; before
  * each of the calls the engines are left alone long enough to fall asleep.
  *
- * The peer is no MPI, which does not sleep: rank 0 hands a byte through pipes to a
- * thread, that to another, and that back, as often as such a call makes somebody sleep and
- * wake. It shows what the machine takes for it, and how long it lets somebody wait now and then.
+ * The peer is not MPI, because MPI does not sleep. Rank 0 hands a byte through pipes to a thread,
+ * that thread to another, and that one back: as many sleeps and wake-ups as in such a call. It
+ * shows what the machine needs for these, and how late it sometimes is.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -113,7 +112,7 @@ static void relay_all(struct perf_trial *trial)
 		close(r.pipes[i / 2][i % 2]);
 }
 
-/* The other ranks sleep as long: nobody waits in MPI meanwhile. */
+/* The other ranks sleep meanwhile, so that none waits in MPI. */
 static void run_relay(struct perf_world *world, struct perf_trial *trial)
 {
 	int i;

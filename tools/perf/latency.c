@@ -1,17 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Round trips, one at a time in each of T threads, for the duration of the
- * trial; with --futures posts, each awaited until it was delivered. --flood
- * adds threads beside them that post without a pause: what one call costs among
- * them, and what it costs alone in the turn before or after, says whether the
- * engine is fair. --transfer adds one that sends attachments, one after the
- * other.
+ * Round trips, one at a time in each of T threads, for the duration of the trial. With --futures
+ * they are posts, and each thread waits until its post is delivered. --flood adds threads that post
+ * without a pause. A call is measured among these and, in the turn before or after, alone; the
+ * difference says whether the engine is fair. --transfer adds a thread that sends attachments, one
+ * after the other.
  *
- * Percentiles are given by count, and by time. Each thread makes its next call
- * when the last one is done; so while one call is stuck for 100 ms there is one
- * long time to be counted, where a thread whose calls go on counts 100,000 short
- * ones (Gil Tene calls it coordinated omission). By time, each call weighs as much as it
- * lasts: that is the call which is under way at a random moment.
+ * Percentiles are given by count, and by time. Each thread makes its next call when the last one is
+ * done. So a call that takes 100 ms counts once, while a thread whose calls go on counts 100,000
+ * short ones (Gil Tene calls it coordinated omission). By time each call has the weight of its
+ * duration: that is the call which is under way at a random moment.
  */
 #include <stdlib.h>
 

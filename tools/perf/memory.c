@@ -10,9 +10,9 @@
  *   thread        the first call of each of T threads to rank 1
  *   busy thread   the same threads after a flood of posts: a whole lane
  *
- * With two ranks the first call of the main thread stands for a peer, less
- * what a thread costs. Only the first repetition means something, because
- * memory that was freed is not given back to the kernel; so there is one.
+ * With two ranks "peer" is the first call of the main thread, less what a thread
+ * costs. There is one repetition only, because freed memory does not go back to
+ * the kernel, so a second one would measure nothing.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -41,7 +41,7 @@ double perf_memory_held(void)
 	return held;
 }
 
-/* MPI makes much of what it needs for a peer at the first message. */
+/* MPI allocates much of what it needs for a peer at the first message. */
 static void greet_all(struct perf_world *world)
 {
 	int distance, to, from;

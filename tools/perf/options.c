@@ -18,7 +18,7 @@ static const struct perf_mode *const modes[] = {
 #define MODES_COUNT (sizeof(modes) / sizeof(modes[0]))
 #define SIZE_MAX_BYTES (1u << 30)
 
-/* What is being read, and where a complaint goes. */
+/* What is being read, and where an error message goes. */
 struct reader {
 	struct perf_options *options;
 	char *error;
@@ -39,7 +39,7 @@ static bool complain(struct reader *reader, const char *format, ...)
 
 /* ---- values ---------------------------------------------------------------------- */
 
-/* A number of bytes, with K, M or G for powers of 1024; where it ends in *end. */
+/* Read a number of bytes, with K, M or G for powers of 1024. *end: where it ends. */
 static bool read_size(const char *text, size_t *value, const char **end)
 {
 	unsigned long long number;
@@ -173,7 +173,7 @@ static bool read_picture(struct reader *reader, const char *path)
 
 /* ---- peers ------------------------------------------------------------------------- */
 
-/* Calls each name of a list with commas between; stops at the first false. */
+/* Is the name in a list with commas between? */
 static bool in_list(const char *list, const char *name)
 {
 	size_t length = strlen(name), part;
@@ -196,7 +196,7 @@ bool perf_options_has_form(const struct perf_options *options, const char *name)
 	return !options->forms || in_list(options->forms, name);
 }
 
-/* Of the peers, or of Ferry's forms. */
+/* Does the mode have a peer, or (`engine`) a form of Ferry, of this name? */
 static bool mode_has(const struct perf_mode *mode, bool engine, const char *name, size_t length)
 {
 	size_t i;
@@ -376,7 +376,7 @@ static bool apply_flag(struct reader *reader, int option)
 	}
 }
 
-/* What single modes know. */
+/* Options that only some modes have. */
 static bool apply_special(struct reader *reader, int option, const char *value)
 {
 	struct perf_options *options = reader->options;

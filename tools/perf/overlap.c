@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * How much of a transfer proceeds while the application computes. The two
- * ranks exchange one message of the given size each way, three times: alone,
- * then as long a computation alone, then both at once. What was hidden is
+ * How much of a transfer proceeds while the application computes. There are three measurements: the
+ * two ranks exchange one message of the given size each way; they compute for as long; they do both
+ * at once. What was hidden is
  *
  *   (communication + computation - both) / the smaller of the two
  *
- * 1 if the shorter one cost nothing, 0 if one waited for the other. The processor
- * time of the exchange alone, of the worse rank, says how much can be hidden at best
- * where the computation has no processor to spare: plain MPI waits by spinning.
+ * 1: the shorter one cost nothing; 0: one waited for the other. The processor time of the exchange
+ * alone, of the worse rank, says how much can be hidden at best where there is no spare processor:
+ * plain MPI waits by spinning.
  */
 #include <stdlib.h>
 
@@ -30,7 +30,7 @@ struct exchange {
 
 /* ---- the three times ------------------------------------------------------ */
 
-/* All ranks leave together, and the slower one counts. */
+/* All ranks end together, and the slower one counts. */
 static double timed(struct exchange *exchange, bool communicate, uint64_t rounds)
 {
 	double start, seconds;

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The peers: the same work done with plain MPI, as somebody would write it who
- * knows MPI well. Each is in the file of its kind:
+ * The peers: the same work done with plain MPI, written as well as an expert
+ * would. Each is in the file of its kind:
  *
  *   peer_plain.c     one thread a rank, windows of nonblocking calls
  *   peer_multiple.c  MPI_THREAD_MULTIPLE, as many threads as Ferry has
  *   peer_batch.c     messages gathered by hand into 8 KiB a destination
  *
- * and measures itself by Ferry's criterion: from a barrier until the sender
- * holds the receiver's word that the last message was read.
+ * Each is measured as Ferry is: from a barrier until the sender has the
+ * receiver's word that the last message was read.
  */
 #ifndef PERF_PEER_H
 #define PERF_PEER_H
@@ -52,8 +52,8 @@ static inline void *perf_window_slot(const struct perf_window *window, int slot)
 	return window->memory + (size_t)slot * window->nbytes;
 }
 
-/* One direction of a pair of ranks in windows: `count` messages under `tag`. Its memory is made,
- * and touched, before the clock runs: it is used again and again. */
+/* One direction of a pair of ranks, in windows. Its memory is allocated and touched before the
+ * clock runs, and used again and again. */
 struct perf_stream {
 	struct perf_window windows[2]; /* of a sender only the first */
 };

@@ -1,14 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What an expert writes against a low message rate: messages for one
- * destination are gathered, each behind a header of 8 bytes (its length and
- * what it is), into 8 KiB, and one MPI message carries them. The receiver
- * keeps receives of that size posted and reads the messages where they landed.
+ * What an expert writes against a low message rate. Messages for one destination are gathered into
+ * 8 KiB, each behind a header of 8 bytes (length and kind), and one MPI message carries them. The
+ * receiver keeps receives of that size posted, and reads the messages where they landed.
  *
- * There is neither an acknowledgement, nor flow control, nor a limit to how
- * long a message may wait for its batch to fill; and no other thread's message
- * is taken over: each thread gathers its own, which makes `batch` the peer
- * without any handing over between threads.
+ * There is no acknowledgement, no flow control, and no limit to how long a message may wait for its
+ * batch to fill. Each thread gathers its own messages: in `batch` nothing is handed over between
+ * threads.
  */
 #include <sched.h>
 #include <stdlib.h>
@@ -64,7 +62,7 @@ static size_t record_size(size_t nbytes)
 	return (sizeof(struct header) + nbytes + 7) & ~(size_t)7;
 }
 
-/* There must be room: the caller sends the batch and waits for a buffer before. */
+/* The caller has made sure that there is room. */
 static void append(struct sender *sender, const void *body, size_t nbytes)
 {
 	struct header header = { (uint32_t)nbytes, PERF_TAG_DATA };
@@ -132,7 +130,7 @@ static void read_batch(struct receiver *receiver, const char *batch, int nbytes)
 	}
 }
 
-/* The batch in the oldest receive; false if it is not there yet and nobody waits. */
+/* Read the batch in the oldest receive. False: it is not there yet, and `wait` is false. */
 static bool receive_batch(struct receiver *receiver, bool wait)
 {
 	int slot = receiver->oldest, arrived = 1, nbytes;
@@ -236,7 +234,7 @@ static void run_threads(struct perf_world *world, struct perf_trial *trial)
 
 /* ---- among all ranks ----------------------------------------------------- */
 
-/* Takes in what came while a buffer is waited for: two that both wait would never end. */
+/* Receives while it waits for a buffer: two ranks that only waited would never end. */
 static void gather_and_receive(struct sender *sender, struct receiver *receiver, const void *body,
                                size_t nbytes)
 {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * MPI_THREAD_MULTIPLE with as many sending threads as Ferry has posters. The
- * fastest arrangement has one receiving thread for all of them; the symmetric
- * one has a receiving thread for each sender, under a tag of its own.
+ * MPI_THREAD_MULTIPLE with as many sending threads as Ferry has posters. The fastest arrangement
+ * has one receiving thread for all of them; the symmetric one has a receiving thread for each
+ * sender, under a tag of its own.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -182,7 +182,7 @@ static void answer_one(struct answers *answers, int slot, struct perf_sink *sink
 	post_one(answers, slot);
 }
 
-/* One thread answers all; the tag says whose call it is. */
+/* One thread answers all calls. The tag says whose call it is. */
 static void answer_all(struct perf_member *member)
 {
 	struct side *side = member->arg;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Plain MPI from one thread a rank. The receiver keeps two windows of receives
- * posted: while it reads one, messages find the other, so that no message is
- * unexpected unless the receiver is more than a window behind.
+ * Plain MPI from one thread a rank. The receiver keeps two windows of receives posted. While it
+ * reads one, messages match the other. So no message is unexpected unless the receiver is more than
+ * a window behind.
  */
 #include <sched.h>
 #include <stdlib.h>
@@ -114,7 +114,7 @@ void perf_stream_receive(struct perf_stream *stream, MPI_Comm comm, int rank, in
 	}
 }
 
-/* As many messages as Ferry's threads together post, from one thread. */
+/* One thread sends as many messages as all of Ferry's threads post. */
 static void run_rate(struct perf_world *world, struct perf_trial *trial)
 {
 	uint64_t total = trial->count * (uint64_t)trial->threads;
@@ -302,7 +302,7 @@ static void exchange_start(struct exchange *exchange, const struct perf_world *w
 		post_one(exchange, i);
 }
 
-/* A window to all others in turn, once the window before is through. */
+/* Send a window to all others in turn, once the window before is sent. */
 static bool exchange_send(struct exchange *exchange)
 {
 	struct perf_window *sends = &exchange->sends;
@@ -321,7 +321,7 @@ static bool exchange_send(struct exchange *exchange)
 	return true;
 }
 
-/* The oldest receive first: it is the one that the next message matched. */
+/* The oldest receive first, because the next message matches that one. */
 static bool exchange_receive(struct exchange *exchange)
 {
 	struct perf_window *receives = &exchange->receives;
@@ -340,7 +340,7 @@ static bool exchange_receive(struct exchange *exchange)
 	return n > 0;
 }
 
-/* Ranks may outnumber cores: who has nothing to do lets the others work. */
+/* Ranks may outnumber processors, so a rank with nothing to do yields. */
 static void run_alltoall(struct perf_world *world, struct perf_trial *trial)
 {
 	uint64_t total = trial->count * (uint64_t)trial->threads;

@@ -10,12 +10,12 @@
  *               trials of all contestants
  *
  * Contestants take turns within each repetition (Ferry, peer, peer, Ferry,
- * ...), and a ratio is taken between trials of one repetition: what the
- * machine does to all of them in a minute it does to both sides.
+ * ...). A ratio is taken between trials of one repetition, because whatever
+ * disturbs the machine during a minute disturbs both of them.
  *
  * Rules for a contestant's run():
- *  - all ranks call it; it returns when its messages are handled everywhere
- *    that counts, and rank 0's values are the ones that are kept;
+ *  - all ranks call it; it returns when its messages are handled, and rank 0's
+ *    values are kept;
  *  - a message counts when the receiver has read its payload (sink.h);
  *  - the clock starts after a barrier and stops when the sender knows that the
  *    last message was handled;
@@ -110,7 +110,7 @@ struct perf_contestant {
 struct perf_metric {
 	const char *name;
 	const char *unit;
-	bool ratio; /* the quotient of two contestants means something */
+	bool ratio; /* a quotient of two contestants makes sense */
 	bool more;  /* more is better */
 };
 
@@ -125,9 +125,9 @@ struct perf_mode {
 	size_t metrics_count;
 	/* Ferry first; ends with NULL */
 	const struct perf_contestant *contestants[PERF_CONTESTANTS_MAX];
-	/* of them: the form of Ferry that runs alone with --land; may be NULL */
+	/* the one of them that is Ferry's only form with --land; may be NULL */
 	const struct perf_contestant *landing;
-	/* of them: takes part only with --flood or --transfer; may be NULL */
+	/* the one of them that takes part only with --flood or --transfer; may be NULL */
 	const struct perf_contestant *alone;
 	/* fills values; may be NULL */
 	void (*measure)(const struct perf_world *world, struct perf_trial *trial);

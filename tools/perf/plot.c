@@ -3,13 +3,13 @@
  * Pictures through gnuplot. Its input is written first, data included, and
  * stays beside the picture, so that it can be drawn elsewhere.
  *
- *   percentiles  one point of a mode that is about times alone: each step to
- *                the right is ten times as rare
- *   bars         one point of another mode: a panel for each unit, in it the
- *                metrics, for each a bar of every contestant
- *   curves       several points: the first metric over the threads or, where
- *                several sizes were measured, over the sizes; where Ferry is
- *                alone all metrics of that unit
+ *   percentiles  one point of a mode that measures times only: each step to the
+ *                right is ten times as rare
+ *   bars         one point of another mode: a panel for each unit, with a bar
+ *                for each metric and contestant
+ *   curves       several points: the first metric over the threads or, if
+ *                several sizes were measured, over the sizes; without peers all
+ *                metrics of that unit
  *
  * Bars and curves are medians, with a line from the smallest to the largest.
  * Every axis says its unit and what is better, every name what it stands for.
@@ -23,7 +23,7 @@
 #include "report.h"
 
 #define KEY "set key below left vertical maxcols 1 Left reverse\n"
-#define LOG_FROM 50 /* where the largest is so many times the smallest the axis is logarithmic */
+#define LOG_FROM 50 /* if the largest is so many times the smallest the axis is logarithmic */
 
 /* ---- words ---------------------------------------------------------------------- */
 
@@ -103,7 +103,7 @@ static bool is_log(struct range range)
 	return range.least > 0 && range.most > LOG_FROM * range.least;
 }
 
-/* What values are divided by: nobody reads seven zeros. */
+/* What values are divided by, because seven zeros are hard to read. */
 static double scale_of(const struct perf_metric *metric, struct range range)
 {
 	if (strcmp(metric->unit, "messages/s") != 0 && strcmp(metric->unit, "calls/s") != 0 &&
@@ -198,7 +198,7 @@ static void plot_percentiles(FILE *file, const struct perf_point *point)
 
 /* ---- bars ---------------------------------------------------------------------------- */
 
-/* A panel: all metrics of the unit of `metrics[first]`, each contestant's beside each other. */
+/* A panel: all metrics with the unit of `metrics[first]`, contestants beside each other. */
 struct panel {
 	const struct perf_mode *mode;
 	const struct perf_point *point;
@@ -337,7 +337,7 @@ struct curves {
 	size_t metrics_count;
 	double scale;
 	struct range range;
-	size_t drawn; /* as far as it is */
+	size_t drawn; /* how many are drawn so far */
 };
 
 static double place_of(const struct curves *curves, const struct perf_point *point)

@@ -104,7 +104,7 @@ static void post_forgotten(struct perf_member *member)
 	free(body);
 }
 
-/* Futures say "delivered", so the end is asked for in both ways of posting. */
+/* Futures say "delivered" only, so both ways of posting ask when all is handled. */
 static void post_all(struct perf_member *member)
 {
 	struct senders *senders = member->arg;
@@ -170,7 +170,7 @@ static void run_calls(struct perf_world *world, struct perf_trial *trial)
 
 /* ---- ferry_isend ---------------------------------------------------------------- */
 
-/* The engine is rank 0's alone, so the other rank is a plain MPI program. */
+/* Only rank 0 has an engine; the other rank is a plain MPI program. */
 static void run_isend_sender(struct perf_world *world, struct perf_trial *trial)
 {
 	struct senders *senders = perf_allocate(sizeof(*senders));
@@ -251,8 +251,8 @@ const struct perf_mode perf_call_mode = {
 	.repetitions = 7,
 };
 
-/* A scheduler places threads by what they did in the last tenths of a second: a receiver that slept
- * before gets a share of a processor at first, not a processor. So each trial is run twice, and the
+/* A scheduler places threads by what they did in the last tenths of a second. A receiver that slept
+ * before gets a share of a processor at first, not a whole one. So each trial is run twice, and the
  * second one counts. */
 const struct perf_mode perf_isend_mode = {
 	.name = "isend",

@@ -39,7 +39,7 @@ double perf_report_load(void)
 	return getloadavg(&load, 1) == 1 ? load : 0;
 }
 
-/* Four digits that mean something, and a prefix for large rates. */
+/* Four significant digits, and a prefix for large rates. */
 static void print_value(FILE *file, double value, const char *unit)
 {
 	static const char prefixes[] = " kMG";
@@ -136,7 +136,7 @@ static void print_head(FILE *file, const struct perf_world *world)
 		        world->beside_share);
 }
 
-/* What was asked for and could not take part: silence would look like a choice. */
+/* Name the contestants that were asked for and could not take part. */
 static void print_absent(FILE *file, const struct perf_world *world)
 {
 	const struct perf_mode *mode = world->options->mode;

@@ -13,12 +13,12 @@ void perf_report_table(FILE *file, const struct perf_world *world,
 /* For programs: every value. */
 void perf_report_json(FILE *file, const struct perf_world *world, const struct perf_result *result);
 
-/* Draw a picture into `path`; where gnuplot is missing, leave its input and say so. False, with a
- * message: it failed. */
+/* Draw a picture into `path`. Without gnuplot its input is left there, and a message says so.
+ * False, with a message: it failed. */
 bool perf_report_plot(const char *path, const struct perf_world *world,
                       const struct perf_result *result);
 
-/* Is it Ferry's, in one of its forms, to which others are put in proportion? */
+/* Is the series one of Ferry's forms, which ratios compare with the peers? */
 bool perf_report_is_ferry(const struct perf_mode *mode, const struct perf_point *point,
                           size_t series);
 /* "funneled", "serialized", "multiple" */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Threads that start together. perf_team_start makes them, they wait at a
- * gate; perf_team_go opens it, and may be called again when the members call
- * perf_team_pause, one gate each; perf_team_join waits for their end.
+ * Threads that start together. perf_team_start creates them, and they wait at a gate. perf_team_go
+ * opens the gate. Members that call perf_team_pause wait at the next gate, which another
+ * perf_team_go opens. perf_team_join waits for the threads' end.
  */
 #ifndef PERF_TEAM_H
 #define PERF_TEAM_H
