@@ -3,7 +3,7 @@
 
     Credit     what the two may spend (section 6)
     Outbound   a post, call or reply that leaves
-    Place      of a message that came, in its stream
+    Place      the place of a message that came, in its stream
     Receiving  a large message on its way in (section 7)
     Channel    all of it: numbers, queues, what waits for an answer
 """
@@ -17,7 +17,7 @@ CHUNK_BYTES = 262144
 
 
 class Credit:
-    """Of one pair of ranks, both ways."""
+    """The credit of one pair of ranks, both ways."""
 
     def __init__(self):
         self.limit = wire.START_CREDIT  # up to which this rank may spend
@@ -58,7 +58,7 @@ class Credit:
 
 
 class Outbound:
-    """A post, call or reply that leaves, or waits for it. `parts`: the body and the attachments."""
+    """A post, call or reply that leaves, or waits to. `parts`: the body and the attachments."""
 
     def __init__(self, kind, op, parts, future=None, ident=0, flags=0, colour=0):
         self.kind, self.op, self.parts, self.colour = kind, op, parts, colour
@@ -76,7 +76,7 @@ class Outbound:
 
 @dataclass
 class Place:
-    """Of a HELD record, in its stream: the message when it is ready, or None if it does not arrive."""
+    """The place of a HELD record in its stream. Once it is ready: the message, or None: none comes."""
 
     colour: int
     ready: bool = False
@@ -91,13 +91,13 @@ class Receiving:
         self.announced = wire.Announcement.unpack(record.body)
         self.prepaid = bool(self.announced.flags & wire.PREPAID)
         self.cost = cost + (self.announced.total if self.prepaid else 0)
-        self.status = None  # 0: granted, and nothing is wrong yet; else: it will not be delivered
+        self.status = None  # 0: granted, and no failure so far; else: it will not be delivered
         self.parts = None
         self.under_way = {}  # number of a chunk: its request; None: it was cancelled
         self.started = None  # what LOST said
 
     def reserve(self):
-        """Memory for all parts. Returns the status that the grant is to have."""
+        """Reserve memory for all parts. Returns the status for the grant."""
         try:
             self.parts = [bytearray(length) for length in self.announced.lengths]
         except MemoryError:
@@ -108,7 +108,7 @@ class Receiving:
         return enumerate(wire.chunks_of(self.parts, self.announced.chunk_bytes), self.announced.first_chunk)
 
     def cancel_lost(self, started, which, status):
-        """Receives of what LOST says does not come end; the others go on."""
+        """End the receives of chunks that do not come, as LOST says; the others go on."""
         self.started, self.status = started, status
         for number, request in self.under_way.items():
             behind = started - 1 - number
@@ -168,7 +168,7 @@ class Channel:
         return announced
 
     def forget_refused(self, seq, index):
-        """Nothing comes of what was HELD or announced in a batch from that record on."""
+        """Forget what was HELD or announced in a batch from that record on: it was refused."""
 
         def refused(item):
             return item.at[0] == seq and item.at[1] >= index
@@ -187,7 +187,7 @@ class Channel:
         return not any(isinstance(item, Outbound) and item.colour == colour for item in waiting)
 
     def is_quiet(self):
-        """Section 9: nothing here that the ranks could still hear of."""
+        """Section 9: nothing is left here of which another rank could hear."""
         return not (
             self.free or self.paid or self.waiting or self.held or self.asked or self.leaving
             or self.early or self.receivings or any(self.streams.values())

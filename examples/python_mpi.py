@@ -72,7 +72,7 @@ class Wire:
 
     @contextlib.contextmanager
     def watched(self):
-        """Where MPI itself blocks nobody looks at a clock: a process that is late ends with a traceback."""
+        """For calls that block in MPI, where nobody looks at a clock: end a late process with a traceback."""
         faulthandler.dump_traceback_later(self.deadline, exit=True)
         try:
             yield
@@ -141,14 +141,14 @@ class Wire:
         self._send(to, 0, batch, lambda: None)
 
     def send_chunk(self, to, number, memory, done):
-        """`done()` is called when the memory is not MPI's any more."""
+        """`done()` is called when MPI no longer uses the memory."""
         self._send(to, self._tag(number), memory, done)
 
     def _send(self, to, tag, memory, done):
         self.sends.append((self.comm.Isend([memory, MPI.BYTE], dest=to, tag=tag), memory, done))
 
     def receive_chunk(self, source, number, memory, done):
-        """`done(came)` is called in the end: did all of it come? Returns the request."""
+        """`done(came)` is called at the end; `came`: all of it came. Returns the request."""
         request = self.comm.Irecv([memory, MPI.BYTE], source=source, tag=self._tag(number))
         self.chunks.append((request, memory, done))
         return request

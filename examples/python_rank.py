@@ -28,7 +28,7 @@ from python_mpi import MPI, Nap, Wire
 
 
 class Failed(Exception):
-    """What became of a post or call that did not succeed."""
+    """A post or call failed, and why."""
 
     def __init__(self, status, detail):
         super().__init__(f"status {status}: {detail}")
@@ -90,7 +90,7 @@ class Message:
         return call
 
     def free(self):
-        """The program does not need it any more: its sender gets the credit back."""
+        """The program no longer needs the message: its sender gets the credit back."""
         self._rank.channels[self.source].credit.held -= self._cost
         self._cost = 0
 
@@ -228,7 +228,7 @@ class Rank:
         self._queue_reply(to, item)
 
     def _colour(self):
-        """Of what is posted now: a handler's is that of its message."""
+        """The colour of what is posted now. In a handler it is that of the handler's message."""
         return self.agreement.colour if self.handling is None else self.handling
 
     def _queue_reply(self, to, item):
@@ -300,7 +300,7 @@ class Rank:
         return wire.Record(item.kind, item.op, channel.rank, body, flags, 0, item.id, item.colour)
 
     def _remember(self, channel, item, record):
-        """Who completes a post: STREAM_ACK, or the acceptance of its batch? True: the latter."""
+        """What completes a post: STREAM_ACK, or the acceptance of its batch? True: the latter."""
         if record.flags & wire.HELD:
             channel.held.append(item)
         elif item.kind == wire.POST:
@@ -338,7 +338,7 @@ class Rank:
             self._deal_with(channel, *channel.early.pop(channel.awaited))
 
     def _refuse(self, channel, index):
-        """The rest of the batch that is awaited is not believed."""
+        """Refuse the rest of the batch whose turn it is: it is malformed."""
         self.malformed += 1
         self.send_control(channel.rank, wire.REFUSED, channel.awaited, index, wire.EDECODE, 0)
         channel.awaited = (channel.awaited + 1) & 0xFFFFFFFF
@@ -391,7 +391,7 @@ class Rank:
         channel.streams.setdefault(stream, deque()).append(place)
 
     def _deliver_stream(self, channel, stream):
-        """What is HELD is delivered in order, as far as it is complete, and acknowledged."""
+        """Deliver what is HELD in order, as far as it is complete, and acknowledge it."""
         queue, count = channel.streams[stream], 0
         while queue and queue[0].ready:
             place = queue.popleft()
@@ -503,7 +503,7 @@ class Rank:
     # the tags.
 
     def _hear_grant(self, channel, xid, status):
-        """The first one lets the chunks go or refuses them; a second one says that not all of them came."""
+        """The first grant lets the chunks go or refuses them; a second one says that not all came."""
         item = channel.asked.pop(xid, None)
         if item and status == 0:
             for number, memory in item.chunks:
@@ -552,7 +552,7 @@ class Rank:
             self._received(channel, receiving)
 
     def _admits(self, channel, receiving):
-        """The status that the grant is to have, if there is memory."""
+        """Check the announcement. Returns the status for the grant, if there is memory."""
         announced, record = receiving.announced, receiving.record
         if not announced.adds_up:
             return wire.EDECODE
