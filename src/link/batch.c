@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Batches: memory for records that travel together, kept for the next ones. Called by the holder
- * of the helm alone.
+ * Batches: memory for records that travel together, used again and again. Only the holder of the
+ * helm may call.
  */
 #include "link/batch.h"
 

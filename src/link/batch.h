@@ -11,7 +11,7 @@
 
 struct fy_link;
 
-/* Batches that are free. */
+/* Free batches, for the next use. */
 struct fy_pool {
 	struct fy_batch *first;
 	unsigned n;
@@ -24,7 +24,7 @@ struct fy_batch {
 	uint32_t nrecords;
 	uint32_t flags;
 	bool charged;   /* its FY_BATCH_CHARGE was spent */
-	uint64_t spent; /* once closed: by it and all before it */
+	uint64_t spent; /* once closed: credit spent by this batch and all before it */
 	FY_ALIGNED char bytes[FY_BATCH_BYTES];
 };
 struct fy_batch *fy_batch_get(struct fy_link *link);

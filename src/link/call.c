@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Calls that await their reply: a table of slots. An id is the slot's number
- * plus one in the low half and the slot's generation in the high half, so no
- * id comes twice and a late reply is recognized. Free slots are used in turn
- * (a queue), so that generations grow evenly.
+ * Calls that wait for their replies: a table of slots. Only the holder of the helm may call. A
+ * call's id has the slot's number plus one in its low half, and the slot's generation in its high
+ * half. So no id is used twice, and a late reply is recognized. Free slots are used in turn (a
+ * queue), so that generations grow evenly.
  */
 #include "link/call.h"
 

@@ -9,7 +9,7 @@
 
 struct fy_link;
 
-/* Calls that await their reply: a table of slots. */
+/* Calls that wait for their replies: a table of slots. */
 struct fy_calls {
 	struct fy_call *slots;
 	uint32_t n, free, free_last, open, max;
@@ -38,7 +38,7 @@ static inline ferry_future *fy_call_peek(const struct fy_calls *calls, uint64_t 
 	struct fy_call *c = fy_call_find(calls, id, rank);
 	return c ? c->future : NULL;
 }
-/* rank FERRY_ALL: every one */
+/* Fail the calls to a rank, or (FERRY_ALL) all of them. */
 void fy_call_fail(struct fy_link *link, int rank, int status, const char *detail);
 /* A call's reply is complete; takes its reference over. */
 void fy_call_reply(struct fy_link *link, int rank, uint64_t call_id, ferry_message *reply,

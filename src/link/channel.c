@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A channel: the batch that is begun towards one peer, and sending. Records are put into the open
- * batch; a batch leaves at the end of the step, or earlier when it is full, so that it grows only
- * while the loop has more to add or MPI is busy. Called by the holder of the helm alone.
+ * A channel: the open batch towards one peer, and sending. Records are put into the open batch. It
+ * leaves at the end of the step, or earlier when it is full, so it grows only while the loop has
+ * more to add or MPI is busy. Only the holder of the helm may call.
  */
 #include "link/channel.h"
 
@@ -32,7 +32,7 @@
 #define FLIGHT_MAX 8u /* batches of one channel that MPI has */
 
 #define ACK_AGE_MAX 8u /* steps that an owed acknowledgement waits while there is other work */
-/* a port that refuses sends for so long will not take them any more */
+/* After so long a port that does not start a send will not start it any more. */
 #define SEND_RETRY_MAX FERRY_S(1)
 
 void fy_channel_mark(struct fy_link *link, struct fy_channel *ch)
@@ -55,7 +55,7 @@ void fy_channel_break(struct fy_link *link, struct fy_channel *ch, int status, c
 	if (ch->gone)
 		return;
 	ch->gone = status;
-	ch->fast_end = NULL; /* the drain looks as it does for any slow record */
+	ch->fast_end = NULL; /* so that the drain looks at `gone` before each record */
 	ch->broken_why = strdup(text);
 	ch->broken_next = link->broken;
 	link->broken = ch;
@@ -73,10 +73,10 @@ void fy_channel_ask(struct fy_link *link, struct fy_channel *ch)
 	if (ch->gone || ch->bye.owed || !fy_channel_reserve(link, ch, 0))
 		return;
 	ch->open->flags |= FY_BATCH_WANTS_ACK;
-	ch->credit.limit_owed = true; /* also without a record */
+	ch->credit.limit_owed = true; /* so that the batch leaves even without a record */
 }
 
-/* The open batch takes no more: it waits for its turn to be sent. */
+/* The open batch takes no more records. It waits for its turn to be sent. */
 void fy_channel_close_batch(struct fy_channel *ch)
 {
 	struct fy_batch *b = ch->open;
@@ -109,7 +109,7 @@ struct fy_record *fy_channel_reserve_slow(struct fy_link *link, struct fy_channe
 	return (struct fy_record *)(void *)ch->fill;
 }
 
-/* Is a batch owed even though no record is in it? */
+/* Is a batch owed, even one without records? */
 static bool owes_header(struct fy_link *link, struct fy_channel *ch)
 {
 	bool in_a_hurry = !link->worked || ch->in.ack_age >= ACK_AGE_MAX;
@@ -131,11 +131,11 @@ static void stamp(struct fy_link *link, struct fy_channel *ch, struct fy_batch *
 		                    (last ? FY_BATCH_GOODBYE : 0)),
 		.seq = ch->out.seq,
 		.nrecords = b->nrecords,
-		/* a refusal goes first */
+		/* a batch with refused records is accepted only when that was said */
 		.accepted = (ch->in.n_refused ? ch->in.refused[0].seq : ch->in.seq) - 1,
 		.limit = fy_credit_limit(ch),
-		/* not what later batches have spent: credit would come back for what is not
-		 * there yet */
+		/* without what later batches have spent, or credit would come back for batches
+		 * that have not arrived */
 		.spent = b->spent,
 	};
 	(void)link;
@@ -145,7 +145,7 @@ static void stamped_and_gone(struct fy_channel *ch, const struct fy_batch *b)
 {
 	const struct fy_batch_header *h = (const struct fy_batch_header *)(const void *)b->bytes;
 	ch->out.seq++;
-	if (h->limit > ch->credit.limit_sent) /* until then the smallest room is worth telling */
+	if (h->limit > ch->credit.limit_sent) /* a hungry peer is told of any credit, once */
 		ch->credit.peer_hungry = false;
 	ch->credit.limit_sent = h->limit;
 	ch->credit.hungry_told |= ch->credit.hungry;
@@ -155,7 +155,7 @@ static void stamped_and_gone(struct fy_channel *ch, const struct fy_batch *b)
 		ch->bye.sent = true;
 }
 
-/* Nothing was started, so no number was given away: the same batch is tried again, for a while. */
+/* The send was not started, so the batch has not used its number. It is tried again for a while. */
 static void send_not_started(struct fy_link *link, struct fy_channel *ch)
 {
 	char why[256];
@@ -190,9 +190,8 @@ static bool send_first_ready(struct fy_link *link, struct fy_channel *ch)
 	return true;
 }
 
-/* Its number is missing over there, and what comes later waits for it: the peer is gone for us. Not
- * at once, for somebody may be about to put a record: at the end of the step, when nobody is in the
- * middle of anything. */
+/* The batch's number will be missing at the receiver, and later batches wait for it there. So the
+ * peer is given up: at the end of the step, because a record may be being put just now. */
 static void not_sent(struct fy_link *link, struct fy_channel *ch, struct fy_batch *b)
 {
 	const char *text = link->port->ops->error(link->port);
@@ -203,7 +202,7 @@ static void not_sent(struct fy_link *link, struct fy_channel *ch, struct fy_batc
 	fy_log(link->engine->log, "%s", b->bytes);
 }
 
-/* Oldest first: MPI completes them nearly in this order. */
+/* Test batches in flight, the oldest first, because MPI completes them nearly in this order. */
 void fy_channel_test_flight(struct fy_link *link, struct fy_channel *ch)
 {
 	bool any = false;
@@ -214,16 +213,16 @@ void fy_channel_test_flight(struct fy_link *link, struct fy_channel *ch)
 		any = link->worked = true;
 		if (b->request.status && !ch->out.unsent) {
 			not_sent(link, ch, b);
-			continue; /* it counts as flying until it has been dealt with */
+			continue; /* it counts as flying until the peer is given up */
 		}
 		link->n_flying--;
 		fy_batch_put(link, b);
 	}
-	if (any && ch->doorbell) /* it may have left only now, after the peer looked */
+	if (any && ch->doorbell) /* a batch may have left only now, after the peer looked */
 		fy_wake_ring(ch->doorbell);
 }
 
-/* A batch is full: it does not wait for the end of the step. */
+/* A batch is full: send it now instead of at the end of the step. */
 void fy_channel_send_full(struct fy_link *link, struct fy_channel *ch)
 {
 	if (ch->out.n_flight >= FLIGHT_MAX)
@@ -269,12 +268,12 @@ static void channel_free(struct fy_link *link, struct fy_channel *ch)
 	if (ch->open)
 		fy_channel_close_batch(ch);
 	fy_batch_drop_all(link, &ch->out.ready);
-	/* What callbacks posted after the last count: on its way, but its acceptance may not
-	 * come back. */
+	/* These are posts of callbacks after the last count. They are on their way, but their
+	 * acceptance may not come back. */
 	fy_pending_fail(link, ch, &ch->pending.first, &ch->pending.last, FERRY_ESTOPPED, why);
 	fy_stream_out_fail_all(link, ch, FERRY_ESTOPPED, why);
 	while (ch->out.flight) {
-		/* only after an unclean end: MPI may still read it, so it is left alone */
+		/* only after an unclean end: MPI may still read the batch, so it is not freed */
 		link->stats.kept++;
 		ch->out.flight = ch->out.flight->next;
 	}

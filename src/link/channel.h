@@ -23,61 +23,62 @@ struct fy_stream_out;
 
 #define FY_REFUSED_MAX 16
 
-/* Batches on their way out: full ones, those in flight, and what the port refused. */
+/* Batches on their way out: closed ones, and those that MPI has. */
 struct fy_channel_out {
-	struct fy_batch *ready, *ready_last; /* full or closed, waiting for a place in flight */
+	struct fy_batch *ready, *ready_last; /* closed, waiting for a place in flight */
 	unsigned n_ready;
-	struct fy_batch *flight, *flight_last; /* oldest first */
+	struct fy_batch *flight, *flight_last; /* that MPI has, oldest first */
 	unsigned n_flight;
-	/* MPI failed to send it, and its bytes say why: the peer is gone at the end of the step */
+	/* one that MPI failed to send; its bytes are the reason. The peer is gone at the end of the
+	 * step */
 	struct fy_batch *unsent;
-	uint32_t seq;           /* of the next batch */
-	unsigned failed_starts; /* sends that the port refused in a row */
-	int64_t start_fails_since;
+	uint32_t seq;              /* of the next batch */
+	unsigned failed_starts;    /* sends that the port did not start, in a row */
+	int64_t start_fails_since; /* when (ns) the first of these was tried */
 };
 
-/* The next batch, whether its acceptance is to be told, and batches that were not believed. */
+/* Batches on their way in: the next one, its acceptance, and refused records. */
 struct fy_channel_in {
 	uint32_t seq;     /* of the next batch to dispatch */
-	bool ack_owed;    /* accepted moved and somebody over there waits for it */
-	unsigned ack_age; /* steps since */
-	struct fy_refused refused[FY_REFUSED_MAX];
+	bool ack_owed;    /* a batch was accepted that wants it told, and that was not told yet */
+	unsigned ack_age; /* steps since then with other work */
+	struct fy_refused refused[FY_REFUSED_MAX]; /* to be told */
 	unsigned n_refused;
 };
 
-/* Goodbyes: owed, sent, seen. */
+/* The goodbye of a close: owed, sent, and seen from the peer. */
 struct fy_bye {
 	bool owed, sent, seen;
 };
 
 struct fy_channel {
-	/* the drain's line */
+	/* one cache line for the drain: */
 	char *fill; /* where the next record goes; NULL: no open batch */
-	/* a plain record may be put without looking while fill + size <= fast_end */
+	/* plain records may be put without another look while fill + size <= fast_end, and at most
+	 * fast_records of them */
 	char *fast_end;
-	uint32_t fast_records; /* and so many of them */
-	uint32_t nrecords;     /* in the open batch */
+	uint32_t fast_records;
+	uint32_t nrecords; /* in the open batch */
 	struct fy_batch *open;
-	bool on_dirty;  /* on link->dirty: something is to be sent at the end of the step */
-	bool has_queue; /* records wait in `queue` */
-	/* a control word that is owed below may not have been written yet */
-	bool control_owed;
+	bool on_dirty;     /* on link->dirty: something is to be sent at the end of the step */
+	bool has_queue;    /* records wait in the channel's queue (helm/queued.h) */
+	bool control_owed; /* some control record may be owed */
 	int rank;
-	int gone; /* 0, or the status that everything towards it gets */
+	int gone; /* 0, or the status with which everything towards the peer ends */
 	struct fy_channel *dirty_next, *all_next;
 	struct fy_channel_out out;
 	struct fy_channel_credit credit;
 	struct fy_pending pending;
 	struct fy_stream_out *streams_out;
 	struct fy_failures failures;
-	uint32_t *doorbell; /* the peer's word, or NULL */
+	uint32_t *doorbell; /* the peer's bell, or NULL */
 	struct fy_channel_in in;
 	struct fy_stream_in *streams_in;
 	bool stream_ack_owed;
 	struct fy_bye bye;
-	/* on link->broken, until the helm has ended what waits for the peer; why, or NULL */
+	/* on link->broken until the helm has ended what waits for the peer */
 	struct fy_channel *broken_next;
-	char *broken_why;
+	char *broken_why; /* or NULL */
 };
 _Static_assert(offsetof(struct fy_channel, fill) == 0 &&
                        offsetof(struct fy_channel, fast_end) < FY_CACHE_LINE &&
@@ -93,10 +94,10 @@ static inline char *fy_channel_open_end(const struct fy_channel *ch)
 }
 void fy_channel_test_flight(struct fy_link *link, struct fy_channel *ch);
 void fy_channel_send_full(struct fy_link *link, struct fy_channel *ch);
-/* What is ready leaves; the open batch too, when there is a place for it. True when nothing is
- * left to be sent. Control that is owed was put before. */
+/* Send the closed batches, and the open one, as far as there are places in flight. Put control that
+ * is owed before. True: nothing is left to be sent. */
 bool fy_channel_send(struct fy_link *link, struct fy_channel *ch);
-/* Room for a record of `size` in the open batch, credit or not; NULL: no memory. */
+/* A place for a record of `size` in the open batch, whatever the credit. NULL: no memory. */
 struct fy_record *fy_channel_reserve_slow(struct fy_link *link, struct fy_channel *ch,
                                           uint32_t size);
 static inline struct fy_record *fy_channel_reserve(struct fy_link *link, struct fy_channel *ch,
@@ -115,19 +116,20 @@ static inline void fy_channel_commit(struct fy_link *link, struct fy_channel *ch
 }
 
 void fy_channel_mark(struct fy_link *link, struct fy_channel *ch);
-/* Likewise, and a control word is owed: whoever says so in one of the words for them. */
+/* The same, and a control record is owed. The caller notes which one. */
 void fy_channel_owe(struct fy_link *link, struct fy_channel *ch);
-/* Nothing goes to that peer or comes from it any more: `gone` is that status from now on. What
- * waits for it ends at the end of the step, when nobody is in the middle of anything. */
+/* Give the peer up: nothing goes to it or comes from it any more, and `gone` is `status`. What
+ * waits for it ends at the end of the step, when no function is in the middle of anything. */
 void fy_channel_break(struct fy_link *link, struct fy_channel *ch, int status, const char *text);
-/* The peer is to answer soon, with a batch that may have no records. */
+/* Send a batch, maybe without records, that asks the peer to answer soon. */
 void fy_channel_ask(struct fy_link *link, struct fy_channel *ch);
 void fy_channel_free_all(struct fy_link *link);
-/* Batches that are begun take nothing more: those that follow are of p->colour. */
+/* counts.colour has changed: close the open batches, so that later records are in batches of that
+ * colour. */
 void fy_channel_new_colour(struct fy_link *link);
 
-/* Where the next record of the open batch will be: its batch's number, and its own in the
- * lower half. */
+/* Where the next record of the open batch will be: the batch's number in the upper half, the
+ * record's index in the lower one. */
 static inline uint64_t fy_channel_place(const struct fy_channel *ch)
 {
 	return (uint64_t)(ch->out.seq + ch->out.n_ready) << 32 | ch->nrecords;

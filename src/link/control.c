@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The one writer of control records. Called by the holder of the helm alone.
+ * The writer of control records. Only the holder of the helm may call.
  */
 #include "link/control.h"
 

@@ -1,12 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Credit: how much a peer may have sent us that is not freed, and we it. Every request spends its
- * bytes and what it would cost the receiver to keep it (FY_MESSAGE_CHARGE), every batch with
- * requests FY_BATCH_CHARGE. The receiver allows spending up to      limit = what the peer had
- * spent at the last batch dispatched here             - what is still held of it + the pair's
- * window  so the limit only grows, and memory held for a peer stays within its window. Replies and
- * control spend nothing: they are bounded by the calls that are open, and by being one word a
- * kind. Called by the holder of the helm alone.
+ * Credit: how many bytes a sender may have under way to a peer, in both directions. Only the holder
+ * of the helm may call.
+ *
+ * Every request spends its bytes and FY_MESSAGE_CHARGE, which the receiver needs to keep it. Every
+ * batch with requests spends FY_BATCH_CHARGE. The receiver lets the sender spend up to
+ *
+ *   limit = spent by the sender when its last dispatched batch left + window - charges of its
+ *           messages that are not freed here
+ *
+ * The limit only grows, and a peer's messages stay within its window. Replies and control spend
+ * nothing: open calls bound the replies, and there is one control record of a kind at a time.
  */
 #include "link/credit.h"
 
@@ -25,10 +29,10 @@
 #include "shared/message.h"
 #include "wire/header.h"
 
-/* Of small records so many batches are lent: a flood of them, thousands, makes nothing faster by
- * being longer, and what comes behind it waits for all of it. */
+/* The window for batches of small records is at most so many batches. A longer flood makes nothing
+ * faster, and whatever comes behind it waits for all of it. */
 #define SMALL_BATCHES 32u
-/* full ones that wait behind them, before requests stay in their lanes' queue */
+/* With so many closed batches that MPI does not have yet, requests stay where they are. */
 #define READY_MAX 2u
 
 bool fy_credit_admits(struct fy_link *link, struct fy_channel *ch, uint32_t size)
@@ -51,8 +55,8 @@ bool fy_credit_admits(struct fy_link *link, struct fy_channel *ch, uint32_t size
 	return false;
 }
 
-/* Pay for the request that is about to be committed, and see how many plain
- * ones may follow without another look. */
+/* Pay for the request that is about to be committed, and compute how many plain ones may follow
+ * without another look. */
 void fy_credit_spend(struct fy_channel *ch, uint32_t size)
 {
 	ch->credit.spent += (uint64_t)size + FY_MESSAGE_CHARGE;
@@ -73,7 +77,7 @@ uint64_t fy_credit_limit(const struct fy_channel *ch)
 	return now > ch->credit.limit_sent ? now : ch->credit.limit_sent;
 }
 
-/* A peer waits for credit, and there is none to give until something is read. */
+/* Does a peer wait for credit while there is none to give, until something is freed here? */
 bool fy_credit_lacks(const struct fy_link *link)
 {
 	for (const struct fy_channel *ch = link->all; ch; ch = ch->all_next)
@@ -98,8 +102,8 @@ void fy_credit_returned(struct fy_link *link, struct fy_channel *ch, uint64_t by
 	owe_limit(link, ch);
 }
 
-/* A peer that uses its window gets a larger one, from the pool. When the pool
- * is empty, peers that do not use theirs are asked for it. */
+/* A peer that uses its window gets a larger one, from the pool. If the pool is empty, peers that do
+ * not use theirs are asked to give credit back. */
 void fy_credit_grow_window(struct fy_link *link, struct fy_channel *ch, bool hungry,
                            uint64_t charged)
 {
@@ -128,14 +132,14 @@ void fy_credit_grow_window(struct fy_link *link, struct fy_channel *ch, bool hun
 	owe_limit(link, ch);
 }
 
-/* The peer asks for credit that we do not use: all but a first window's worth. */
+/* The peer asks for the credit that this rank does not use, beyond the first window. */
 void fy_credit_recalled(struct fy_link *link, struct fy_channel *ch)
 {
 	ch->credit.give_owed = true;
 	fy_channel_owe(link, ch);
 }
 
-/* What a peer gives back was counted as spent: the window shrinks by as much. */
+/* The peer gives `amount` back, and has counted it as spent. The window shrinks by it. */
 void fy_credit_given(struct fy_link *link, struct fy_channel *ch, uint64_t amount)
 {
 	if (amount > ch->credit.window - link->credit.first ||
@@ -147,13 +151,13 @@ void fy_credit_given(struct fy_link *link, struct fy_channel *ch, uint64_t amoun
 	link->credit.pool += amount;
 }
 
-/* Memory that the program gave back goes to its sender's credit. */
+/* Memory of messages that were freed goes back to the credit of their senders. */
 void fy_credit_collect(struct fy_link *link)
 {
 	fy_inbox_each (entry, fy_inbox_take(&link->engine->inboxes.accounts)) {
 		struct fy_account *a = fy_container_of(entry, struct fy_account, entry);
 		fy_store_release_32(&a->dirty, 0);
-		fy_fence_full(); /* what is added after this look finds dirty at 0 */
+		fy_fence_full(); /* a thread that adds after this load finds `dirty` at 0 */
 		uint64_t returned = fy_load_acquire_64(&a->returned);
 		fy_credit_returned(link, link->channels[a->rank], returned - a->seen);
 		a->seen = returned;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The first failure of a stream towards a rank, kept for the flush that asks. Called by the holder
- * of the helm alone.
+ * The first failure of a stream towards a rank, noted for the next flush. Only the holder of the
+ * helm may call.
  */
 #include "link/failure.h"
 
@@ -27,7 +27,7 @@ void fy_failure_note(struct fy_channel *ch, uint32_t stream, int status, const c
 	ch->failures.first = f;
 }
 
-/* UINT32_MAX stands for every stream. */
+/* A noted failure of stream UINT32_MAX is one of every stream. */
 int fy_failure_take(struct fy_channel *ch, uint32_t stream, char **detail_p)
 {
 	if (ch->gone)

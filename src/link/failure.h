@@ -9,7 +9,7 @@ struct fy_channel;
 /* First failures of streams, for the next flush. */
 struct fy_failures {
 	struct fy_failure *first;
-	/* one for which there was no memory: whichever stream flushes next hears of it */
+	/* the status of one for which there was no memory; the next flush of any stream gets it */
 	int unnoted;
 };
 
@@ -20,9 +20,9 @@ struct fy_failure { /* the first failure of a stream towards a rank since its la
 	char *detail; /* malloc'd, or NULL */
 };
 
-/* `detail` is copied; may be NULL. */
+/* Note a failure, unless one is noted already. `detail` is copied, and may be NULL. */
 void fy_failure_note(struct fy_channel *ch, uint32_t stream, int status, const char *detail);
-/* The first since the last look, or 0; its text, malloc'd or NULL, becomes the caller's. */
+/* The first failure since the last call, or 0. Its text, malloc'd or NULL, becomes the caller's. */
 int fy_failure_take(struct fy_channel *ch, uint32_t stream, char **detail_p);
 
 #endif

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The form of a message with attachments inside of a batch. The holder of the helm. Their number
- * (u64), their lengths (u64 each), the length of the body (u64), the body, each attachment; every
- * part is padded to 8 bytes.
+ * The form of a message with attachments inside of a batch: the number of attachments (u64), their
+ * lengths (u64 each), the length of the body (u64), the body, each attachment. Body and attachments
+ * are padded to 8 bytes. Only the holder of the helm may call.
  */
 #include "link/fold.h"
 
@@ -15,8 +15,6 @@
 #include "ferry.h"
 #include "shared/message.h"
 
-/* With attachments: their number (u64), their lengths (u64 each), the body's length
- * (u64), the body, each attachment, every part padded to 8 bytes. */
 static size_t pad8(size_t n)
 {
 	return (n + 7) & ~(size_t)7;
@@ -72,7 +70,7 @@ static uint64_t get_u64(const char *from)
 	return value;
 }
 
-/* Do `count` + 1 lengths at `lengths` (the body's is the last) add up to the `room` bytes
+/* Do the `count` + 1 lengths at `lengths` (the last is the body's) add up to the `room` bytes
  * behind them? */
 static bool lengths_fit(const char *lengths, uint64_t count, size_t room)
 {

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The link: what this rank's channels have in common. The port, the time of the step, what is
- * dirty, what flies, counts, statistics. Called by the holder of the helm alone. Knows nothing of
- * large messages, lanes or handlers.
+ * The link: what this rank's channels have in common, and all that link/ knows. Only the holder of
+ * the helm may touch it. link/ knows nothing of large messages, lanes or handlers.
  */
 #ifndef FY_LINK_LINK_H
 #define FY_LINK_LINK_H
@@ -22,36 +21,32 @@
 
 struct fy_channel;
 
-/* Counts for agreements, by colour, and the colours of now. */
+/* Counts for agreements, by colour, and the present colours. */
 struct fy_counts {
-	/* counts for agreements, by colour: user records put, and user records that came to their
-	 * end here */
+	/* user records that were put here, and those that came to their end here */
 	uint64_t issued[2], done[2];
-	unsigned colour; /* of what this rank's threads post now: changes when it joins a fence */
+	unsigned colour;       /* of what this rank's threads post; changes when it joins a fence */
 	unsigned batch_colour; /* of records without a tag in the batch that is dispatched */
-	uint64_t awaited[2];   /* futures of posts that left and are not confirmed, by colour */
+	uint64_t awaited[2];   /* futures of posts that left and are not confirmed */
 };
 
-/* What the channels have in common: port, time, what is dirty and what flies, counts,
- * statistics; all that link/ knows. */
 struct fy_link {
 	ferry *engine;
 	fy_port *port;
 	const ferry_options *options;
-	int64_t now;       /* taken once a step */
-	bool user_code;    /* the holder may run inline user code in this step */
-	bool worked;       /* something happened in this step */
-	int64_t worked_at; /* the last step in which something did */
-	struct fy_waiters
-		waiters; /* futures that completed in this step and that somebody waits for */
-	struct fy_channel **channels; /* by rank, NULL until talked to */
+	int64_t now;                  /* ns; taken once a step */
+	bool user_code;               /* the holder may run inline user code in this step */
+	bool worked;                  /* something happened in this step */
+	int64_t worked_at;            /* when something last happened in a step, ns */
+	struct fy_waiters waiters;    /* threads whose futures completed in this step */
+	struct fy_channel **channels; /* by rank; NULL until anything is exchanged with it */
 	struct fy_channel *all;
 	struct fy_channel *dirty;
-	struct fy_channel *broken; /* gone, and what waits for them has not ended yet */
+	struct fy_channel *broken; /* given up; what waits for their peers has not ended yet */
 	unsigned n_flying;         /* batches that MPI has */
 	unsigned n_streams;        /* streams whose records wait for an acknowledgement */
 	unsigned n_pending;        /* futures of posts that wait for acceptance */
-	/* bytes of long bodies that were released since posters were told, and by the last step */
+	/* bytes of long bodies that were released since posters were last woken */
 	uint64_t freed;
 	uint32_t first_seq;
 	ferry_stats stats;

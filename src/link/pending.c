@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Posts that wait until their receiver has accepted them: their futures, in the order of their
- * places. Called by the holder of the helm alone.
+ * Futures of posts that their receiver has not accepted yet, in the order of their places. Only the
+ * holder of the helm may call.
  */
 #include "link/pending.h"
 
@@ -20,8 +20,8 @@
 #include "wire/header.h"
 #include "wire/record.h"
 
-/* A flush tells the first failure before it, if somebody still waits for it; otherwise the next
- * one does. */
+/* A flush gets the first failure before it. If nobody waits for this flush any more, the failure
+ * stays for the next one. */
 static void complete_flush(struct fy_channel *ch, ferry_future *f, int status, const char *detail)
 {
 	char *why = NULL;
@@ -37,7 +37,7 @@ static void complete_flush(struct fy_channel *ch, ferry_future *f, int status, c
 	ferry_future_release(f);
 }
 
-/* A flush, or a post that failed. */
+/* For a flush, and for a post that failed. */
 __attribute__((noinline)) void fy_pending_complete_seldom(struct fy_channel *ch, ferry_future *f,
                                                           int status, const char *detail)
 {
@@ -72,13 +72,13 @@ void fy_pending_accepted(struct fy_link *link, struct fy_channel *ch,
 	if (h->limit > ch->credit.limit) {
 		ch->credit.limit = h->limit;
 		ch->credit.hungry_told = false;
-		ch->fast_end = NULL; /* recounted at the next request */
+		ch->fast_end = NULL; /* so that the next request computes it anew */
 	}
 }
 
 const char fy_pending_unread[] = "the receiver could not read the batch";
 
-/* Those of a list with an id from `first` on, so many, end badly. How many there were. */
+/* Fail the futures of a list whose ids are among `count` from `first` on. Returns how many. */
 unsigned fy_pending_refuse(struct fy_link *link, struct fy_channel *ch, ferry_future **list,
                            ferry_future **last, uint64_t first, uint64_t count, int status)
 {

@@ -15,10 +15,9 @@
 struct fy_batch_header;
 struct fy_channel;
 
-/* Futures of posts that wait for acceptance. */
+/* Futures of posts that are not accepted yet. */
 struct fy_pending {
-	/* posts that wait for acceptance; future->id is seq << 32 | index */
-	ferry_future *first, *last;
+	ferry_future *first, *last; /* future->id is seq << 32 | index */
 };
 
 __attribute__((noinline)) void fy_pending_complete_seldom(struct fy_channel *ch, ferry_future *f,
@@ -42,7 +41,7 @@ void fy_pending_fail(struct fy_link *link, struct fy_channel *ch, ferry_future *
 void fy_pending_accepted(struct fy_link *link, struct fy_channel *ch,
                          const struct fy_batch_header *h);
 
-/* This future of a post waits for its confirmation. `stream` with a tag. */
+/* Count this future of a post as one that is not confirmed. `stream` has a tag. */
 static inline void fy_pending_await(struct fy_link *link, ferry_future *future, uint32_t stream)
 {
 	future->extra = (void *)(uintptr_t)stream;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The memory of a posted message is the program's again: from here its release functions run,
- * which is user code. Called by the holder of the helm alone.
+ * Giving the memory of posted messages back to the program, by release functions, which are user
+ * code. Only the holder of the helm may call.
  */
 #include "link/release.h"
 
@@ -28,7 +28,7 @@ void fy_release_body(struct fy_link *link, int rank, ferry_message *m)
 		return;
 	fy_room_bodies_lower(&link->engine->room, rank, long_bytes);
 	link->freed += long_bytes;
-	link->worked = true; /* so that there is a next step, which tells at the latest */
+	link->worked = true; /* so that there is a next step, which wakes posters at the latest */
 }
 
 static void release_later(struct fy_task *task)
@@ -39,7 +39,8 @@ static void release_later(struct fy_task *task)
 void fy_release_message(struct fy_link *link, ferry_message *m)
 {
 	if (m->flags & FY_MESSAGE_RECEIVED) {
-		/* passed on: no user code to run, and a request is owed its answer */
+		/* a received message that was sent on: it runs no user code, and if it is a
+		 * request its release answers it */
 		ferry_message_release(m);
 		return;
 	}

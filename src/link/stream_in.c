@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A stream in which something is not complete, the receiver's side: what came behind it is held,
- * in order. Called by the holder of the helm alone.
+ * The receiver's side of a stream with a large message that is not complete: what came behind it is
+ * held, in order. Only the holder of the helm may call.
  */
 #include "link/stream_in.h"
 
@@ -28,8 +28,7 @@ bool fy_stream_in_put_acks(struct fy_link *link, struct fy_channel *ch)
 		if (s->first) {
 			at = &s->next;
 		} else {
-			/* nothing waits in it: its number starts anew with the next
-			 * large message */
+			/* nothing is held in it: drop it until the next large message */
 			*at = s->next;
 			free(s);
 		}

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A stream whose records are counted because a large message is under way in it, the sender's
- * side. Called by the holder of the helm alone.
+ * The sender's side of a stream in which a large message is under way: its records are marked
+ * FY_HELD, and counted until they are acknowledged. Only the holder of the helm may call.
  */
 #include "link/stream_out.h"
 
@@ -26,7 +26,7 @@ bool fy_stream_out_reserve(struct fy_channel *ch, struct fy_stream_out *s)
 	uint32_t seq = (uint32_t)(place >> 32), index = (uint32_t)place;
 	if (run && run->count && run->seq == seq && run->index + run->count == index)
 		return true;
-	if (!run || run->count) { /* else it was for a record that was not put after all */
+	if (!run || run->count) { /* an empty run is of a record that was not put after all */
 		run = calloc(1, sizeof *run);
 		if (!run)
 			return false;
@@ -43,7 +43,7 @@ static void drop_first_run(struct fy_stream_out *s)
 	free(run);
 }
 
-/* An acknowledgement has no names: it means the oldest of those that are still counted. */
+/* An acknowledgement has only a count: it means the oldest records that are still counted. */
 static void runs_acked(struct fy_stream_out *s, uint32_t count)
 {
 	for (struct fy_run *run; (run = s->runs) != NULL; drop_first_run(s)) {
@@ -77,7 +77,7 @@ void fy_stream_out_settle(struct fy_link *link, struct fy_channel *ch, struct fy
 	stream_free(link, s);
 }
 
-/* FY_HELD records among them leave the count: acknowledgements are for the others. */
+/* Refused FY_HELD records are no longer counted, because only the others are acknowledged. */
 void fy_stream_out_refuse(struct fy_link *link, struct fy_channel *ch, struct fy_stream_out *s,
                           const struct fy_refused *r)
 {
@@ -100,7 +100,7 @@ void fy_stream_out_refuse(struct fy_link *link, struct fy_channel *ch, struct fy
 				s->runs_last = before;
 			free(run);
 		}
-		for (; count; count--, number++) /* which may wrap */
+		for (; count; count--, number++) /* `number` may wrap */
 			fy_pending_refuse(link, ch, &s->first, &s->last, number, 1, r->status);
 	}
 	runs_acked(s, 0);

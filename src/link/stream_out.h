@@ -12,12 +12,11 @@ struct fy_channel;
 struct fy_link;
 struct fy_refused;
 
-/* FY_HELD records of one stream that are not acknowledged and lie one behind the other in
- * one batch. */
+/* FY_HELD records of one stream that are not acknowledged, next to each other in one batch. */
 struct fy_run {
 	struct fy_run *next;
 	uint32_t seq, index;    /* where the first of them is */
-	uint32_t number, count; /* its running number in the stream, and how many they are */
+	uint32_t number, count; /* the first one's running number in the stream; how many */
 };
 
 struct fy_stream_out {
@@ -25,33 +24,34 @@ struct fy_stream_out {
 	uint32_t stream;
 	uint32_t outstanding;            /* FY_HELD records that are not acknowledged */
 	uint32_t sent;                   /* running number of the last one */
-	uint32_t acked;                  /* all up to this number are dealt with */
+	uint32_t acked;                  /* the receiver has dealt with all up to this number */
 	struct fy_run *runs, *runs_last; /* where the outstanding ones are, oldest first */
-	ferry_future *first, *last; /* futures of posts among them; future->id is their number */
+	ferry_future *first, *last;      /* of posts among them; future->id is the running number */
 };
 void fy_stream_out_refuse(struct fy_link *link, struct fy_channel *ch, struct fy_stream_out *s,
                           const struct fy_refused *r);
 void fy_stream_out_fail_all(struct fy_link *link, struct fy_channel *ch, int status,
                             const char *detail);
-/* True: `upto` is the number up to which all of that stream are dealt with over there. */
+/* An acknowledgement came. True: *upto is the running number up to which the receiver has dealt
+ * with all of that stream. */
 bool fy_stream_out_acked(struct fy_link *link, struct fy_channel *ch,
                          const struct fy_ack_stream *ack, uint32_t *upto);
-/* The record number `number` of a stream was refused: its future, if it has one, ends
- * with `status`. */
+/* The record with this running number failed: its future, if it has one, ends with `status`. Else
+ * the failure is noted for a flush. */
 void fy_stream_out_fail(struct fy_link *link, struct fy_channel *ch, uint32_t stream,
                         uint32_t number, int status, const char *detail);
 struct fy_stream_out *fy_stream_out_find(struct fy_link *link, struct fy_channel *ch,
                                          uint32_t stream, bool create);
-/* The next record of the open batch is to be counted: is there memory for that? */
+/* Is there memory to count the next record of the open batch? */
 bool fy_stream_out_reserve(struct fy_channel *ch, struct fy_stream_out *s);
-/* It was put there. */
+/* That record was put: count it. */
 static inline void fy_stream_out_count(struct fy_stream_out *s)
 {
 	s->sent++;
 	s->outstanding++;
 	s->runs_last->count++;
 }
-/* Without anything outstanding it is as before: not counted. */
+/* If no record is outstanding, end the counting in this stream. */
 void fy_stream_out_settle(struct fy_link *link, struct fy_channel *ch, struct fy_stream_out *s);
 
 #endif
