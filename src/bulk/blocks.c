@@ -1,31 +1,29 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Blocks: what large messages land in.
+ * Blocks: the memory that large messages land in. Everything here is the helm's; shared/block.c has
+ * what any thread may call.
  *
- * New memory of the system costs a page fault for each page, or for each huge page
- * the time to clear it. That is about as much as receiving into it. So blocks that
- * the program gives back are kept for a while and used again.
+ * New memory costs a page fault for each page, or the time to clear each huge page. That is about
+ * as much as receiving into it. So blocks that the program gives back are kept for a while and used
+ * again.
  *
- * Sizes. A block has one of eight sizes between two powers of two: at most an eighth of
- * it is too much, and whatever was received before, a kept block of a size serves every
- * message of that size. So a block is found without a search, the one that came back last,
- * because it is still in the cache.
+ * Sizes. There are eight sizes of blocks between two powers of two, so at most an eighth of a block
+ * is unused. A kept block serves every message of its size, whatever it was used for before. So a
+ * block is found without a search: the one that came back last, which is still in the cache.
  *
- * Bounds. What is kept, and what large messages hold, is together at most the budget of
- * large requests (large_cap, 3/8 of receive_memory). Messages come first: before a new block
- * is made as many kept ones go back as the budget wants, the oldest first. A block that was
- * not used for KEEP_FOR goes back, too. Blocks are counted by their size, in the budget as here.
+ * Bounds. Kept blocks and the large messages that are not freed together take at most the budget
+ * for large requests (3/8 of receive_memory). Messages come first: before a new block is made as
+ * many kept ones go back to the system as the budget needs, the oldest first. A block that was not
+ * used for KEEP_FOR goes back, too. The budget counts blocks by their sizes, as here.
  *
- * Blocks are malloc's and stay so: ferry_message_take hands them over, and the
- * program calls free(). What is known of a kept block stands in the block.
- * Whoever frees a message pushes its blocks onto a lock-free stack; the helm takes
- * them from there into lists of its own. malloc may keep what is freed for itself, and for how
- * much of it that is so changes with what was freed before. So the pages of a block go back
- * to the system first.
+ * Blocks are malloc's, because the program calls free() for one that ferry_message_take gave it.
+ * What is known of a kept block is in the block. A thread that frees a message puts its blocks into
+ * an inbox, and the helm takes them into lists of its own. malloc may not give freed memory back to
+ * the system, depending on what was freed before. So the pages of a block are given back first.
  *
- * Really new blocks are marked for huge pages, which are in place with fewer faults. They are not
- * aligned to them: the memory that messages are sent from mostly comes from malloc as well, begins
- * as far behind the beginning of a page, and is copied faster for that.
+ * New blocks are marked for huge pages, which need fewer faults. They are not aligned to huge
+ * pages: the memory that messages are sent from is mostly malloc's as well, begins at the same
+ * offset in a page, and is copied faster for that.
  */
 #include "bulk/blocks.h"
 
@@ -45,7 +43,8 @@
 
 #define HUGE_PAGE (2u << 20)
 #define HUGE_MIN (2u * HUGE_PAGE)
-/* programs that exchange something in each of their steps find it again */
+/* How long an unused block is kept: a program that exchanges large data in each of its steps finds
+ * its blocks again. */
 #define KEEP_FOR FERRY_S(1)
 
 static struct fy_block **list_of(struct fy_bulk *bulk, size_t room)
@@ -83,7 +82,7 @@ static void take_out(struct fy_bulk *bulk, struct fy_block *b)
 	ASAN_UNPOISON_MEMORY_REGION(b, b->room);
 }
 
-/* The stack gives the newest first; it is to be the first of the lists. */
+/* Take blocks from the inbox into the lists. The newest has to be the first in each list. */
 static void collect(struct fy_bulk *bulk)
 {
 	if (!fy_inbox_any(&bulk->link->engine->inboxes.blocks))
@@ -99,12 +98,12 @@ static void *new_block(struct fy_bulk *bulk, size_t nbytes)
 	if (!data || nbytes < HUGE_MIN)
 		return data;
 	size_t before = -(uintptr_t)data & (HUGE_PAGE - 1);
-	/* likewise */
+	/* a hint, whose result does not matter */
 	madvise(data + before, (nbytes - before) & ~(size_t)(HUGE_PAGE - 1), MADV_HUGEPAGE);
 	return data;
 }
 
-/* The oldest go until no more than `most` bytes are kept. */
+/* Give the oldest blocks back to the system until at most `most` bytes are kept. */
 static void trim(struct fy_bulk *bulk, uint64_t most)
 {
 	while (bulk->blocks.oldest &&
@@ -115,8 +114,8 @@ static void trim(struct fy_bulk *bulk, uint64_t most)
 	}
 }
 
-/* What may be kept beside what messages hold, and `more`. What a thread frees just now may count
- * twice for a moment: then one block too many goes. */
+/* How many bytes may be kept beside those of messages and `more`. What a thread frees just now may
+ * be counted twice for a moment; then one block too many is given back. */
 static uint64_t may_keep(const struct fy_bulk *bulk, uint64_t more)
 {
 	uint64_t returned =
@@ -134,13 +133,13 @@ void *fy_blocks_get(struct fy_bulk *bulk, size_t nbytes, uint64_t beside)
 	collect(bulk);
 	struct fy_block *b = *list_of(bulk, room);
 	if (b && b->size != room)
-		b = NULL; /* what is wanted is too large for a size */
+		b = NULL; /* it is too large to have one of the sizes */
 	if (b)
 		take_out(bulk, b);
 	trim(bulk, may_keep(bulk, beside + room));
 	void *data = b ? b : new_block(bulk, room);
 	if (!data && bulk->blocks.oldest) {
-		trim(bulk, 0); /* what is kept is not to be what is missing */
+		trim(bulk, 0); /* kept blocks may be what the system lacks */
 		data = new_block(bulk, room);
 	}
 	return data;

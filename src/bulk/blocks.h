@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Memory for what is large, used again. See blocks.c. */
+/* Memory for large messages, used again. Everything here is the helm's; see blocks.c. */
 #ifndef FY_BULK_BLOCKS_H
 #define FY_BULK_BLOCKS_H
 
@@ -11,20 +11,19 @@ struct fy_bulk;
 
 #define FY_BLOCK_SIZES (8u * 48) /* eight between two powers of two, from 64 KiB on */
 
-/* What is kept: the helm's. */
+/* The kept blocks. */
 struct fy_blocks {
-	struct fy_block *newest, *oldest; /* all of them, by the time at which they came back */
-	struct fy_block *sizes[FY_BLOCK_SIZES]; /* those of one size, newest first */
-	uint64_t made;                          /* how many came from malloc: tests count them */
+	struct fy_block *newest, *oldest;       /* all, in the order in which they came back */
+	struct fy_block *sizes[FY_BLOCK_SIZES]; /* by size, newest first */
+	uint64_t made;                          /* how many were allocated; for tests */
 };
 
-/* By the holder of the helm. Memory for free(), or for fy_block_put. `beside`: what the same
- * message was given before, fy_block_size of it. NULL: no memory. */
+/* Memory for `nbytes`, to be freed by free() or fy_block_put. `beside`: how much the same message
+ * was given before, by fy_block_size. NULL: no memory. */
 void *fy_blocks_get(struct fy_bulk *bulk, size_t nbytes, uint64_t beside);
-/* By the holder of the helm, once a step while blocks are kept: what nobody wanted for a while is
- * given back. */
+/* Once a step while blocks are kept: give back those that were not used for a while. */
 void fy_blocks_step(struct fy_bulk *bulk);
-/* At the very end: all that is kept is given back. */
+/* At the very end: give all kept blocks back. */
 void fy_blocks_free(struct fy_bulk *bulk);
 
 #endif

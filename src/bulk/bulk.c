@@ -1,31 +1,31 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Large messages: announced by a record in a batch, so that they keep their place in the order;
- * their bytes travel as MPI messages of their own, from the poster's memory into memory that the
- * receiver allocates, in chunks.
+ * Large messages. Everything here is the helm's. A large message is announced by a record in a
+ * batch, so that it keeps its place in the order. Its bytes travel as MPI messages of their own
+ * (chunks), from the poster's memory into memory that the receiver allocates.
  *
- * A message whose bytes fit into half of the unspent credit is prepaid: its chunks follow at once.
- * Any other waits until the receiver grants it, first come first served, out of a budget: one share
- * for requests, one for replies, so that a reply never waits for a request. A message larger than
- * the share goes alone.
+ * A message that fits into half of the unspent credit is prepaid: its chunks follow at once. Any
+ * other message waits until the receiver grants it, first come first served, out of a budget. One
+ * share of the budget is for requests and one for replies, so a reply never waits for a request. A
+ * message larger than its share goes alone.
  *
- * Messages whose memory is granted together end together, because their chunks take turns. How many
- * that are is the budget's: of eight equal ones at once the last ends at most 1.5 times as late as
- * the mean while the budget has room for three of them (3, 3 and 2 at a time: 1.49), and 2n / (n +
- * 1) times where n go one by one.
+ * Messages that are granted together end together, because their chunks take turns. How many these
+ * are depends on the budget. Of eight equal messages the last ends at most 1.5 times as late as the
+ * mean if the budget has room for three of them (3, 3 and 2 at a time: 1.49). Where n messages go
+ * one by one the factor is 2n / (n + 1).
  *
- * Turns: a step starts some chunks' worth of sends in each channel and one chunk's worth of
- * receives in all, each time of the next transfer. What a network takes and brings by itself
- * meanwhile has up to FY_CHUNKS_MAX chunks a transfer to do.
+ * Turns. A step starts sends of some chunks' worth in each channel, and receives of one chunk's
+ * worth in all, each time of the next transfer. Between steps the network has up to FY_CHUNKS_MAX
+ * chunks of a transfer to work on.
  *
- *   chunk.c turns.c flow.c   chunks, their numbers and tags, which comes next
- *   outbound.c   the sender: announced, granted, sent, and what becomes of failures
- *   inbound.c    the receiver: announcements and lengths
- *   grants.c     the receiver: who may send
- *   memory.c blocks.c   the receiver: memory
- *   landing.c    the receiver: chunks into that memory
- *   sink.c       where they go when there is none
- *   here         the step, and what both sides have
+ *   chunk.c turns.c flow.c   chunks, their numbers and tags, and which one comes next
+ *   outbound.c               the sender: messages announced, granted, sent; failures
+ *   inbound.c                the receiver: announcements and lengths
+ *   grants.c                 the receiver: which messages may come
+ *   memory.c blocks.c        the receiver: memory for them
+ *   landing.c                the receiver: chunks into that memory
+ *   sink.c                   the receiver: chunks for which there is no memory
+ *   here                     the step, and what both sides have
  */
 #include "bulk/bulk.h"
 
@@ -81,14 +81,14 @@ bool fy_bulk_lacks_budget(const struct fy_bulk *bulk)
 	return bulk->grant_queue.first[0] != NULL;
 }
 
-/* What is under way to or from a peer that is gone. */
+/* The peer is gone: end what is under way to or from it. */
 void fy_bulk_gone(struct fy_bulk *bulk, struct fy_channel *ch)
 {
 	fy_outbound_gone(bulk, ch);
 	fy_inbound_gone(bulk, ch);
 }
 
-/* Messages that MPI may still read or write are left alone. */
+/* Messages whose memory MPI may still use are not freed. */
 void fy_bulk_free(struct fy_bulk *bulk, bool clean)
 {
 	for (struct fy_channel *ch = bulk->link->all; ch; ch = ch->all_next) {

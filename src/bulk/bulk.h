@@ -15,16 +15,18 @@ struct fy_chunk;
 struct fy_memory_handler;
 struct fy_channel;
 
-/* Large messages; below it is the link. */
+/* All that bulk/ has and knows; the helm's. */
 struct fy_bulk {
 	struct fy_link *link;
-	uint64_t stalls;        /* how often that began */
-	unsigned n_parked;      /* announced, but not all lengths are here, in all channels */
-	uint64_t announcements; /* that came */
-	unsigned n_out;         /* outbound transfers under way in all channels */
-	unsigned n_chunks;      /* chunks that MPI has, of them and of those that come */
+	uint64_t stalls;        /* how often a transfer became stalled */
+	unsigned n_parked;      /* parked announcements, in all channels */
+	uint64_t announcements; /* how many came */
+	unsigned n_out;         /* outbound transfers under way, in all channels */
+	unsigned n_chunks;      /* chunks that MPI has, both ways */
 	size_t chunk_bytes;
-	bool code_due; /* a message was not granted: where it lands is asked of the program */
+	/* no message was granted, because the program has to be asked where it lands, and user code
+	 * may not run now */
+	bool code_due;
 	struct fy_chunk *chunks; /* free ones */
 	struct fy_blocks blocks; /* kept memory (bulk/blocks.c) */
 	int tag_span;            /* tags of chunks: from 1 to this, the same on all ranks */
@@ -35,7 +37,7 @@ struct fy_bulk {
 	struct fy_sink sink;
 };
 
-/* Bytes of messages that came, or are coming, and are not freed. */
+/* Bytes of large messages that are coming, or came and are not freed. */
 uint64_t fy_bulk_holds(const struct fy_bulk *bulk);
 void fy_bulk_step(struct fy_bulk *bulk);
 bool fy_bulk_is_quiet(const struct fy_bulk *bulk);

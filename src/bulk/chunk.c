@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Chunks of a large message: how many, of which part, with which tag; and kept structs for those
- * under way. Called by the holder of the helm alone.
+ * Chunks of a large message: how many, of which part, with which tag; and the structs of those
+ * under way, which are used again. Only the holder of the helm may call.
  */
 #include "bulk/chunk.h"
 

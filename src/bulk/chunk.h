@@ -17,7 +17,7 @@ struct fy_chunk {
 	struct fy_chunk *next;
 	uint64_t number;
 	size_t nbytes;
-	bool lost; /* a receive: its sender said that it does not come */
+	bool lost; /* of a receive: the sender said that this chunk does not come */
 };
 
 struct fy_chunk *fy_chunk_get(struct fy_bulk *bulk); /* NULL: no memory */
@@ -25,10 +25,10 @@ void fy_chunk_put(struct fy_bulk *bulk, struct fy_chunk *c);
 void fy_chunk_free_all(struct fy_bulk *bulk);
 int fy_chunk_tag(const struct fy_bulk *bulk, uint64_t number);
 char *fy_chunk_part(const ferry_message *m, uint32_t part);
-/* Chunks of a message that has memory. */
+/* How many chunks a message has; its memory is there. */
 uint64_t fy_chunk_count_all(const ferry_message *m, uint32_t n_parts, size_t chunk_bytes);
 
-/* These are asked of every transfer in every step. */
+/* Inline, because each step calls these for each transfer. */
 static inline size_t fy_chunk_part_length(const ferry_message *m, uint32_t part)
 {
 	return part == 0 ? m->nbytes : m->attachments[part - 1].nbytes;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A flow: the chunks of one message on one side, which comes next and which are under way. Called
- * by the holder of the helm alone.
+ * A flow: the chunks of one message on one side, which one comes next and which are under way. Only
+ * the holder of the helm may call.
  */
 #include "bulk/flow.h"
 
@@ -34,7 +34,7 @@ bool fy_flow_start_failed(struct fy_bulk *bulk, struct fy_flow *flow)
 	return bulk->link->now - flow->chunk_fails_since > FY_CHUNK_RETRY_MAX;
 }
 
-/* The lowest number that is not finished. */
+/* The lowest number of a chunk that is not finished. */
 uint64_t fy_flow_lowest(const struct fy_flow *flow)
 {
 	uint64_t low = flow->flight ? flow->flight->number : flow->at.number;

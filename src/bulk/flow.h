@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the files of large messages share; bulk.c has the notes. All of it is the helm's. */
+/* A flow: the chunks of one message on one side. Everything here is the helm's. */
 #ifndef FY_BULK_FLOW_H
 #define FY_BULK_FLOW_H
 
@@ -14,9 +14,9 @@
 #include "port/port.h"
 #include "link/link.h"
 
-#define FY_CHUNKS_MAX 4u  /* in flight for one transfer; a peer may have up to 32 */
-#define FY_ACTIVE_MAX 16u /* transfers that one step looks after */
-/* a port that refuses a chunk for so long will not take it any more */
+#define FY_CHUNKS_MAX 4u  /* chunks in flight for one transfer; a peer may have up to 32 */
+#define FY_ACTIVE_MAX 16u /* at most so many transfers are looked at in a step */
+/* After so long a port that does not start a chunk will not start it any more. */
 #define FY_CHUNK_RETRY_MAX FERRY_S(1)
 
 struct fy_cursor {
@@ -25,30 +25,30 @@ struct fy_cursor {
 	uint64_t number;
 };
 
-/* The chunks of one message on one side: which comes next, and which are under way,
- * oldest first. */
 struct fy_flow {
-	struct fy_cursor at;
-	uint64_t end; /* behind its last number; more than that while lengths are missing */
-	/* in the order in which tags are used; NULL: it has no turn (yet) */
+	struct fy_cursor at; /* the next chunk */
+	uint64_t end;        /* behind the last chunk's number; larger while lengths are missing */
+	/* in the list of turns, in the order in which tags are used; turn_here NULL: it has no
+	 * turn */
 	struct fy_flow *turn_next, **turn_here;
-	struct fy_chunk *flight, *flight_last;
+	struct fy_chunk *flight, *flight_last; /* under way, oldest first */
 	unsigned n_flight;
-	/* of chunks that are over, from this number on: their receives may still be posted */
+	/* the tags of chunks from number `kept_from` on stay in use, though some of these are over:
+	 * their receives may still be posted */
 	bool keeps_tags;
 	uint64_t kept_from;
-	/* when the port began to refuse its next chunk; 0: it does not */
+	/* when (ns) the port first did not start the next chunk, or 0 */
 	int64_t chunk_fails_since;
 };
 
-/* Its next chunk was started as `c`. */
+/* The next chunk was started as `c`. */
 void fy_flow_start(struct fy_bulk *bulk, struct fy_flow *flow, struct fy_chunk *c, size_t nbytes);
-/* The port has refused the next chunk: for too long? */
+/* The port did not start the next chunk. True: it has not for too long. */
 bool fy_flow_start_failed(struct fy_bulk *bulk, struct fy_flow *flow);
-/* A chunk was not sent: its tag is not free until the receiver says so. */
+/* A chunk was not sent: its tag stays in use until the receiver says otherwise. */
 void fy_flow_keep_tag(struct fy_flow *flow, uint64_t number);
 
-/* The length of the next chunk, or 0: there is none. Moves on over parts that are done. */
+/* The length of the next chunk in bytes; 0: there is none. Moves on over parts that are done. */
 static inline size_t fy_flow_next(const ferry_message *m, uint32_t n_parts, size_t chunk_bytes,
                                   struct fy_flow *flow)
 {
@@ -63,7 +63,7 @@ static inline size_t fy_flow_next(const ferry_message *m, uint32_t n_parts, size
 	return left < chunk_bytes ? left : chunk_bytes;
 }
 
-/* The oldest chunk, if it is done: it is taken out. */
+/* Take out the oldest chunk, if it is done. NULL: it is not, or there is none. */
 static inline struct fy_chunk *fy_flow_done(struct fy_bulk *bulk, struct fy_flow *flow)
 {
 	struct fy_chunk *c = flow->flight;

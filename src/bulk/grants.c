@@ -1,13 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Grants: who may send, out of the budget for large messages. Three queues are served first come
- * first served: requests, replies, and what needs no grant.  Only the first of a queue is looked
- * at: a large one gets its turn because smaller ones do not pass it. One exception: a peer of
- * whose granted chunks none came for STALLED (landing.c) holds nobody else up. What it was granted
- * does not count meanwhile, and it is granted nothing more. So such a peer costs a budget's worth
- * of memory once, or one message that is larger.  What is prepaid needs no grant, and its data is
- * on the way: without memory it waits, and others pass it. After SHORT_LAST its data is thrown
- * away (sink.c), and its sender hears FERRY_ENOMEM. Called by the holder of the helm alone.
+ * Grants: which large messages may come, out of the budget for them. Only the holder of the helm
+ * may call.
+ *
+ * Three queues are served first come first served: requests, replies, and messages that need no
+ * grant. Only the first message of a queue is looked at. So a large message gets its turn, because
+ * smaller ones do not pass it.
+ *
+ * There is one exception. A transfer of which no chunk came for STALLED (landing.c) holds up only
+ * its own peer: its memory does not count in the budget meanwhile, and its peer gets no other
+ * grant. So such a peer costs a budget's worth of memory once, or one message that is larger.
+ *
+ * A prepaid message needs no grant, and its chunks are on the way. If there is no memory it waits,
+ * and others pass it. After SHORT_LAST its bytes are thrown away (sink.c), and its sender gets
+ * FERRY_ENOMEM.
  */
 #include "bulk/grants.h"
 
@@ -32,14 +38,14 @@
 #include "link/link.h"
 #include "bulk/pair.h"
 
-/* what is prepaid waits for memory so long, then it is taken and thrown away */
+/* A prepaid message waits so long for memory; then its bytes are received and thrown away. */
 #define SHORT_LAST FERRY_S(1)
 
 #define QUEUES 3
 #define NEEDS_NONE 2
 
-/* What its parts take of the budget. They are at least their bytes, and of those is `total`: a sum
- * that is less has overflowed. */
+/* How many bytes of the budget the parts take. The sum cannot be less than `total` unless it has
+ * overflowed. */
 static uint64_t room_for(const struct fy_bulk *bulk, const struct fy_inbound *in)
 {
 	uint64_t room = 0;
@@ -72,11 +78,11 @@ static int admitted(struct fy_bulk *bulk, const struct fy_inbound *in)
 		return FERRY_ETOOBIG;
 	if (in->announced.kind == FY_KIND_REPLY &&
 	    !fy_call_peek(&bulk->link->calls, in->announced.call_id, in->ch->rank))
-		return FERRY_ECANCELED; /* nobody waits for it any more */
+		return FERRY_ECANCELED; /* nobody waits for the reply any more */
 	return FERRY_OK;
 }
 
-/* Is there room in the budget? */
+/* Does the message fit into the budget now? */
 static bool fits(const struct fy_bulk *bulk, const struct fy_inbound *in)
 {
 	int share = fy_inbound_share(in);
@@ -86,8 +92,7 @@ static bool fits(const struct fy_bulk *bulk, const struct fy_inbound *in)
 	       (in->bytes.needs <= cap && used <= cap - in->bytes.needs);
 }
 
-/* What is prepaid has to be taken from MPI, and there is no memory for it. Is that so for
- * too long? */
+/* There is no memory for a prepaid message. True: there was none for too long. */
 static bool waits_in_vain(struct fy_bulk *bulk, struct fy_inbound *in)
 {
 	in->shortage.tried_at = bulk->link->stats.steps;
@@ -96,7 +101,7 @@ static bool waits_in_vain(struct fy_bulk *bulk, struct fy_inbound *in)
 	return bulk->link->now - in->shortage.since >= SHORT_LAST;
 }
 
-/* False: it waits for memory. */
+/* False: there is no memory, and the message goes on waiting. */
 static bool grant(struct fy_bulk *bulk, struct fy_inbound *in)
 {
 	int status = admitted(bulk, in);
@@ -109,7 +114,7 @@ static bool grant(struct fy_bulk *bulk, struct fy_inbound *in)
 	}
 	if (status) {
 		fy_inbound_refuse(bulk, in, status);
-		if (in->prepaid) { /* with data behind it: nothing of that peer can be believed */
+		if (in->prepaid) { /* its chunks are on the way and cannot be told from others */
 			fy_inbound_break(bulk, in->ch, status,
 			                 "a large message that was announced wrongly");
 			fy_inbound_free(bulk, in);
@@ -124,15 +129,15 @@ static bool grant(struct fy_bulk *bulk, struct fy_inbound *in)
 	return true;
 }
 
-/* Those of peers that let us wait are passed, and what is prepaid and found no memory in
- * this step. */
+/* Messages of a peer with a stalled transfer are passed, and prepaid ones for which there was no
+ * memory in this step. */
 static bool is_passed(const struct fy_bulk *bulk, int queue, const struct fy_inbound *in)
 {
 	return !in->dead && (queue == NEEDS_NONE ? in->shortage.tried_at == bulk->link->stats.steps
 	                                         : fy_pair_in(in->ch)->n_stalled != 0);
 }
 
-/* The first that waits and is not passed. `before` is what stands before it. */
+/* The first message in the queue that is not passed. *before: the one before it, or NULL. */
 static struct fy_inbound *first_of(struct fy_bulk *bulk, int queue, struct fy_inbound **before)
 {
 	struct fy_inbound *in = bulk->grant_queue.first[queue];
@@ -170,7 +175,7 @@ static bool grant_first(struct fy_bulk *bulk, int queue)
 	if (!bulk->link->user_code && bulk->memory_handlers &&
 	    in->announced.kind != FY_KIND_REPLY) {
 		bulk->code_due = true;
-		return false; /* asking the program where it lands is user code */
+		return false; /* the program has to be asked where it lands, by user code */
 	}
 	take_out_of_queue(bulk, queue, before, in);
 	if (in->dead) {
@@ -182,7 +187,7 @@ static bool grant_first(struct fy_bulk *bulk, int queue)
 		return true;
 	}
 	put_in_queue(bulk, queue, before, in);
-	return true; /* those behind it may find some */
+	return true; /* there may be memory for those behind it */
 }
 
 void fy_grants_step(struct fy_bulk *bulk)

@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Large messages, the receiver's side until they wait for a grant: announcements and lengths.  An
- * announcement waits for its lengths *parked* in its channel, and what the same peer announced
- * behind it waits there too: one that overtook it could take the memory that it needs and then
- * wait behind it in their stream. So a peer that never sends its lengths holds up itself alone.
- * What a peer says is believed as far as it can be checked: an announcement costs it credit until
- * its message is freed, prepaid ones cannot be more than its window, its lengths may take
- * LENGTHS_SHARE of the memory, and what does not add up is refused in its place in the order.
- * Called by the holder of the helm alone.
+ * Large messages, the receiver's side until they wait for a grant: announcements and lengths. Only
+ * the holder of the helm may call.
+ *
+ * An announcement whose lengths are not all here is *parked* in its channel, and so are those that
+ * the same peer announced behind it. One that overtook it could take the memory that it needs, and
+ * then wait behind it in their stream. So a peer that never sends its lengths holds up only itself.
+ *
+ * What a peer says is believed as far as it can be checked. An announcement costs the peer credit
+ * until its message is freed. Its prepaid messages together cannot be larger than its window. Its
+ * lengths may take one LENGTHS_SHARE-th of receive_memory. A message whose lengths do not add up is
+ * refused in its place in the order.
  */
 #include "bulk/inbound.h"
 
@@ -37,7 +40,7 @@
 #include "wire/record.h"
 #include "bulk/pair.h"
 
-#define CHUNK_MIN 4096u /* no peer may cut finer */
+#define CHUNK_MIN 4096u /* bytes; a peer may not use smaller chunks */
 #define LENGTHS_MIN (1u << 20)
 #define LENGTHS_SHARE 16u
 
@@ -101,7 +104,7 @@ void fy_inbound_append(struct fy_inbound **first, struct fy_inbound **last, stru
 	fy_list_append(*first, *last, in);
 }
 
-/* Those go on whose lengths are known, up to the first that still waits for some. */
+/* Announcements whose lengths are all known go on, up to the first that still lacks some. */
 static void unpark(struct fy_bulk *bulk, struct fy_channel *ch)
 {
 	struct fy_inbounds *ins = fy_pair_in(ch);
@@ -120,7 +123,7 @@ static void park(struct fy_bulk *bulk, struct fy_inbound *in)
 	unpark(bulk, in->ch);
 }
 
-/* All lengths are here: do they add up? */
+/* All lengths are here. Do they add up to the total? */
 static bool lengths_add_up(const struct fy_inbound *in)
 {
 	uint64_t sum = 0;
@@ -138,7 +141,7 @@ static uint64_t lengths_max(const struct fy_bulk *bulk)
 	return share > LENGTHS_MIN ? share : LENGTHS_MIN;
 }
 
-/* The place in the stream is taken: what cannot be read is refused there. More lengths are
+/* The message has its place in the stream already, and will be refused there. Further lengths are
  * only counted. */
 static void unreadable(struct fy_inbound *in, int status)
 {
@@ -146,8 +149,8 @@ static void unreadable(struct fy_inbound *in, int status)
 	in->status = status;
 }
 
-/* Room for more of them. The first have theirs with the announcement, which cost credit: what is
- * prepaid has no more. */
+/* Memory for more lengths. Those in the announcement have theirs, and a prepaid message has no
+ * others. */
 static bool grow_lengths(struct fy_bulk *bulk, struct fy_inbound *in, uint64_t nbytes)
 {
 	if (!in->lengths_known)
@@ -187,7 +190,7 @@ static void take_lengths(struct fy_bulk *bulk, struct fy_inbound *in, const char
 		unreadable(in, FERRY_EDECODE);
 }
 
-/* Prepaid can only be what the peer's window has room for. */
+/* Is the announcement valid? Prepaid messages have to fit into the peer's window. */
 static bool announce_ok(const struct fy_bulk *bulk, const struct fy_channel *ch,
                         const struct fy_record *r, struct fy_announce *a)
 {
@@ -299,7 +302,8 @@ void fy_inbound_refuse(struct fy_bulk *bulk, struct fy_inbound *in, int status)
 	}
 }
 
-/* It is not here (any more): the sender waits for an answer all the same. One at a time. */
+/* The message of this FY_OP_LOST is not here, or not any more, but its sender waits for an answer.
+ * One such answer at a time. */
 static int answer_lost(struct fy_bulk *bulk, struct fy_channel *ch, const struct fy_lost *lost)
 {
 	struct fy_inbounds *ins = fy_pair_in(ch);
@@ -307,7 +311,7 @@ static int answer_lost(struct fy_bulk *bulk, struct fy_channel *ch, const struct
 		return FERRY_EDECODE;
 	struct fy_inbound *in = ins->grants_owed ? NULL : calloc(1, sizeof *in);
 	if (!in)
-		return FERRY_ENOMEM; /* again later */
+		return FERRY_ENOMEM; /* the record is read again later */
 	*in = (struct fy_inbound){
 		.ch = ch, .announced.xid = lost->xid, .refused = true, .status = FERRY_EMPI
 	};
@@ -322,7 +326,7 @@ int fy_inbound_lost(struct fy_bulk *bulk, struct fy_channel *ch, const struct fy
 	if (!in)
 		return answer_lost(bulk, ch, lost);
 	if (in->cut.seen && in->cut.at != lost->started)
-		return FERRY_EDECODE; /* it had broken off elsewhere */
+		return FERRY_EDECODE; /* before, it had broken off elsewhere */
 	if (!in->cut.seen)
 		in->cut.status = lost->status < 0 ? lost->status : FERRY_EDECODE;
 	in->cut.seen = true;
@@ -333,7 +337,7 @@ int fy_inbound_lost(struct fy_bulk *bulk, struct fy_channel *ch, const struct fy
 	return FERRY_OK;
 }
 
-/* Receives are cancelled; what waits ends when its turn comes. */
+/* Cancel all receives from that peer. Messages that wait end when their turn comes. */
 void fy_inbound_gone(struct fy_bulk *bulk, struct fy_channel *ch)
 {
 	struct fy_inbounds *ins = fy_pair_in(ch);

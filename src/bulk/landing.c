@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Large messages that have memory: their chunks are received into it.
+ * Large messages that have memory: their chunks are received into it. Everything here is the
+ * helm's.
  *
- * A step asks for one chunk's worth in all, each time of the next transfer. On one host it is
- * mostly the start of a receive that copies (the send was there before it), so that one chunk, or
- * as many bytes of several messages, is the longest time that a small message waits (of a message
- * that is one chunk of up to 4 MiB: what MPI copies in one call, some calls of it in a step), and
- * transfers that began together end together. While small messages keep coming, a third of the time
- * is the transfers'.
+ * A step posts receives of one chunk's worth in all, each time of the next transfer. So transfers
+ * that began together end together. On one host the copy usually happens inside the call that posts
+ * the receive, because the send is already there. A small message therefore waits for at most one
+ * chunk's copy, or as many bytes of several messages (for up to 4 MiB of a message that is sent as
+ * one chunk). While small messages keep coming the transfers get a third of the time.
  *
- * A message of which a chunk failed, or was longer or shorter than announced, is never delivered:
- * the other chunks are received, since they are on their way, its memory is freed, its place in the
- * order becomes empty, and the sender hears it by a second grant, which goes before the
- * acknowledgement of that place.
+ * A message of which a chunk failed, or was longer or shorter than announced, is not delivered. Its
+ * other chunks are on their way, so they are received. Then its memory is freed, its place in the
+ * order becomes empty, and a second grant tells the sender. That grant goes before the
+ * acknowledgement of the place.
  */
 #include "bulk/landing.h"
 
@@ -38,8 +38,8 @@
 #include "bulk/pair.h"
 
 #define WAY 2
-#define WAY_MAX FERRY_US(500) /* a chunk that took longer waited for something else */
-/* a peer that was granted chunks and sends none for so long lets us wait */
+#define WAY_MAX FERRY_US(500) /* a copy that took longer was interrupted by something else */
+/* A granted transfer is stalled when no chunk of it came for so long. */
 #define STALLED FERRY_S(1)
 
 void fy_landing_add(struct fy_bulk *bulk, struct fy_inbound *in)
@@ -51,7 +51,7 @@ void fy_landing_add(struct fy_bulk *bulk, struct fy_inbound *in)
 		fy_turns_take(&fy_pair_in(in->ch)->turns, &in->flow);
 }
 
-/* ---- peers that let us wait ------------------------------------------------------------------ */
+/* ---- stalled transfers ------------------------------------------------------------------ */
 
 static void look_for_stall(struct fy_bulk *bulk, struct fy_inbound *in)
 {
@@ -64,7 +64,7 @@ static void look_for_stall(struct fy_bulk *bulk, struct fy_inbound *in)
 	bulk->budget.stalled[fy_inbound_share(in)] += in->bytes.large;
 }
 
-/* It holds its budget again, or is about to give it back. */
+/* A chunk came, or the transfer ends: its memory counts in the budget again. */
 static void unstall(struct fy_bulk *bulk, struct fy_inbound *in)
 {
 	in->moved_at = bulk->link->now;
@@ -97,7 +97,7 @@ void fy_landing_cancel_lost(struct fy_bulk *bulk, struct fy_inbound *in)
 		}
 }
 
-/* The next chunk that comes: how many bytes, or 0: none. */
+/* Move to the next chunk that comes. Returns its bytes, or 0: there is none. */
 static size_t next_chunk(struct fy_inbound *in)
 {
 	size_t n;
@@ -116,7 +116,7 @@ static size_t next_chunk(struct fy_inbound *in)
 
 /* ---- receives ---------------------------------------------------------- */
 
-/* How many bytes were asked for; 0: there is nothing to ask for, or not now. */
+/* Post a receive for the next chunk. Returns its bytes; 0: there is none, or not now. */
 static size_t post_chunk(struct fy_bulk *bulk, struct fy_inbound *in)
 {
 	struct fy_flow *flow = &in->flow;
@@ -160,8 +160,8 @@ static void test_flight(struct fy_bulk *bulk, struct fy_inbound *in)
 	}
 }
 
-/* One chunk a transfer may always be asked for, more while not too much is: what was asked for
- * of several may come, and be copied, at once. */
+/* Post receives for a transfer. One chunk may always be asked for; more only while few bytes are,
+ * because chunks of several transfers may come, and be copied, at once. */
 static void ask(struct fy_bulk *bulk, struct fy_inbound *in, size_t *budget)
 {
 	size_t n, before = *budget;
@@ -179,7 +179,7 @@ static bool is_over(struct fy_inbound *in)
 
 /* ---- over -------------------------------------------------------------- */
 
-/* It has no memory any more. */
+/* The message is not complete: free its memory, and end it. */
 static void incomplete(struct fy_bulk *bulk, struct fy_inbound *in)
 {
 	in->message->flags &= ~FY_MESSAGE_CALL; /* its call fails at the caller */
@@ -191,7 +191,7 @@ static void incomplete(struct fy_bulk *bulk, struct fy_inbound *in)
 	}
 	fy_inbound_refuse(bulk, in, in->cut.seen ? in->cut.status : in->status);
 	if (in->announced.kind == FY_KIND_REPLY && !in->cut.seen)
-		fy_inbound_free(bulk, in); /* its call has failed here, and there nobody waits */
+		fy_inbound_free(bulk, in); /* its call has failed here; its sender need not know */
 	else
 		fy_grants_owe(bulk, in);
 }
@@ -228,9 +228,8 @@ static uint64_t small_records(const struct fy_bulk *bulk)
 	return bulk->link->stats.delivered - bulk->announcements;
 }
 
-/* Where asking for a chunk copies it, small messages wait meanwhile. If any came since the last
- * one, they get WAY times as long as that took before the next one: then most of an exchange of
- * small messages finds the engine free. */
+/* If small messages arrived since the last chunk, pause chunks for WAY times the duration of that
+ * chunk's copy, so that small exchanges mostly find the engine idle. */
 static bool make_way(const struct fy_bulk *bulk)
 {
 	return bulk->link->now - bulk->landing.landed_at < WAY * bulk->landing.took &&
@@ -257,7 +256,7 @@ static void append(struct turns *turns, int which, struct fy_inbound *in)
 	turns->last[which] = &in->next;
 }
 
-/* What is in turns goes behind what is there. */
+/* Put the transfers in `turns` behind those that are in the list. */
 static void put_back(struct fy_bulk *bulk, struct turns *turns)
 {
 	for (int i = 0; i < 2; i++)
@@ -268,8 +267,8 @@ static void put_back(struct fy_bulk *bulk, struct turns *turns)
 		}
 }
 
-/* They take turns as those do that are sent. All that a step may ask for is asked for before it
- * looks again: MPI copies them one after the other then, in one call. */
+/* Transfers take turns, as in outbound.c. All receives of the step are posted before the second
+ * test, so that MPI copies all their chunks in one call. */
 void fy_landing_step(struct fy_bulk *bulk)
 {
 	struct turns turns = { { NULL, NULL }, { &turns.first[0], &turns.first[1] } };
@@ -283,7 +282,7 @@ void fy_landing_step(struct fy_bulk *bulk)
 	for (; active && (in = bulk->landing.first); active--) {
 		fy_list_drop(bulk->landing.first, bulk->landing.last);
 		if (in->chunk_asked)
-			test_flight(bulk, in); /* what was there before is often done at once */
+			test_flight(bulk, in); /* a receive whose send is there is often done */
 		look_for_stall(bulk, in);
 		if (is_over(in))
 			end_landing(bulk, in);

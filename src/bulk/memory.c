@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Memory for a large message that may come: the program's where it says so, blocks else. Called by
- * the holder of the helm alone. Asking the program is user code.
+ * Memory for a large message that may come: the program's if it names some, else blocks. Only the
+ * holder of the helm may call. The program is asked by user code.
  */
 #include "bulk/memory.h"
 
@@ -47,7 +47,8 @@ int fy_memory_set(struct fy_bulk *bulk, uint32_t op, ferry_memory_fn *fn, void *
 	return FERRY_OK;
 }
 
-/* Where the program wants an attachment, if it was not asked before; else NULL. */
+/* Ask the program where an attachment lands, unless it was asked before. NULL: it names no
+ * memory. */
 static void *ask_where(struct fy_bulk *bulk, struct fy_inbound *in, uint32_t part)
 {
 	struct fy_memory_handler *h = bulk->memory_handlers;
@@ -68,8 +69,8 @@ static void *ask_where(struct fy_bulk *bulk, struct fy_inbound *in, uint32_t par
 	return there;
 }
 
-/* An attachment has a length and an owner when it has memory, not before. `beside`: what the
- * message has by now. */
+/* Get memory for an attachment. Only then it has a length and an owner. `beside`: how much of the
+ * budget the message has taken so far. */
 static bool land(struct fy_bulk *bulk, struct fy_inbound *in, uint32_t part, uint64_t beside,
                  struct fy_attachment *a)
 {
@@ -94,7 +95,7 @@ static bool land_attachments(struct fy_bulk *bulk, struct fy_inbound *in, ferry_
 	return true;
 }
 
-/* A long body is a block. */
+/* A message whose body, if it is long, is a block. */
 static ferry_message *new_message(struct fy_bulk *bulk, uint32_t op, size_t nbytes)
 {
 	ferry_message *m =
@@ -111,7 +112,8 @@ static ferry_message *new_message(struct fy_bulk *bulk, uint32_t op, size_t nbyt
 	return m;
 }
 
-/* The message, its attachments without memory: the one that there is, or a new one. */
+/* The message whose attachments have no memory, or not all: the draft of an earlier try, or a new
+ * one. */
 static ferry_message *draft(struct fy_bulk *bulk, struct fy_inbound *in)
 {
 	ferry_message *m = in->shortage.draft;
@@ -126,8 +128,8 @@ static ferry_message *draft(struct fy_bulk *bulk, struct fy_inbound *in)
 	return NULL;
 }
 
-/* The message is here: what its place held of the credit is its own now, and its chunks
- * may come. */
+/* All memory is there: the message itself is charged now instead of its place, and its chunks may
+ * come. */
 static void take_over(struct fy_bulk *bulk, struct fy_inbound *in, ferry_message *m)
 {
 	m->holds.account = in->announced.kind == FY_KIND_REPLY ? NULL : in->ch->credit.account;
@@ -141,7 +143,8 @@ static void take_over(struct fy_bulk *bulk, struct fy_inbound *in, ferry_message
 	fy_inbound_drop_lengths(in);
 }
 
-/* What there is of its memory is kept only where the rest is tried for again. */
+/* 0 or FERRY_ENOMEM. A part of the memory is kept only for a prepaid message, for which the rest is
+ * tried for again. */
 int fy_memory_make_room(struct fy_bulk *bulk, struct fy_inbound *in)
 {
 	ferry_message *m = draft(bulk, in);
@@ -161,13 +164,13 @@ int fy_memory_make_room(struct fy_bulk *bulk, struct fy_inbound *in)
 	take_over(bulk, in, m);
 	in->bytes.large = in->prepaid ? 0 : m->holds.large;
 	if (in->prepaid || in->announced.kind == FY_KIND_REPLY)
-		/* paid from the credit; or the program's, which holds the call's future */
+		/* a prepaid one is paid from the credit; a reply is the program's, in its future */
 		m->holds.large = 0;
 	return FERRY_OK;
 }
 
-/* What is prepaid waited long enough: its bytes are taken and forgotten. This message has lengths,
- * and no memory. False: not even that. */
+/* A prepaid message has waited long enough: its bytes will be received and thrown away. For that it
+ * gets a message with lengths and without memory. False: there is no memory for that either. */
 bool fy_memory_sink(struct fy_bulk *bulk, struct fy_inbound *in)
 {
 	if (in->shortage.draft)

@@ -1,22 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Large messages, the sender's side: announced, granted, sent in chunks.
+ * Large messages, the sender's side: announced, granted, sent in chunks. Everything here is the
+ * helm's.
  *
- * Where one is, in its channel:
+ * A message passes through these lists of its peer:
  *
- *   asked   announced, its grant has not come
- *   out     prepaid or granted: its chunks are being sent
- *   over    all are sent, and the memory is the poster's again; but its place in the stream is not
- *           yet acknowledged, so the receiver may still say that not all of it came. It is in
- *           the list `unacked`, where it was since it was announced. A reply never is: who waits
- *           for it is told where it is received.
+ *   asked    announced, its grant has not come
+ *   active   prepaid or granted: its chunks are being sent
+ *   unacked  from the announcement until its place in the stream is acknowledged. So a message
+ *            whose chunks are all sent, and whose memory is the poster's again, may be in here
+ *            only: the receiver may still say that not all of it came. A reply is never in here,
+ *            because the receiver of a reply tells whoever waits for it.
  *
- * When MPI does not send a chunk the message is broken: no more chunks of it are started, the
- * receiver is told which ones do not come (FY_OP_LOST) and cancels their receives. It says so by a
- * second grant, with a status; until then the tags of what was lost stay in use, because a receive
- * with that tag may still be posted. The poster's future ends at once, with MPI's text. When the
- * receiver finds that a chunk did not come as it should, the same second grant ends the future.
- * Either way the message keeps its place in the order, which is acknowledged.
+ * If MPI does not send a chunk the message is broken. No more chunks of it are started, and the
+ * receiver is told which ones do not come (FY_OP_LOST). It cancels their receives, and confirms
+ * that by a second grant, with a status. Until then the tags of the lost chunks stay in use,
+ * because receives with these tags may still be posted. The poster's future ends at once, with
+ * MPI's text. If the receiver finds that a chunk did not come as it should, the same second grant
+ * ends the future. In both cases the message keeps its place in the order, which is acknowledged.
  */
 #include "bulk/outbound.h"
 
@@ -47,10 +48,10 @@
 #include "link/link.h"
 #include "bulk/pair.h"
 
-/* up to here a message that is not prepaid asks for a larger window */
+/* A message of up to so many bytes that is not prepaid asks for a larger window. */
 #define PREPAID_WISH (1u << 20)
-/* on one host a message of up to so much is one chunk, or one a part: a chunk costs 2 us beyond its
- * copy, and copying it takes 0.4 ms */
+/* On one host each part of a message of up to so many bytes is one chunk: a chunk costs 2 us beside
+ * its copy, and the copy of so much takes 0.4 ms. */
 #define BRIEF (4u << 20)
 
 static void append(struct fy_outbound **first, struct fy_outbound **last, struct fy_outbound *x)
@@ -59,7 +60,7 @@ static void append(struct fy_outbound **first, struct fy_outbound **last, struct
 	fy_list_append(*first, *last, x);
 }
 
-/* One that was granted, or whose place in the stream is still open. */
+/* Find a message that is active, or whose place in the stream is not acknowledged. */
 static struct fy_outbound *find(struct fy_channel *ch, uint64_t xid)
 {
 	struct fy_outbounds *outs = fy_pair_out(ch);
@@ -105,8 +106,9 @@ static void put_lengths(char *to, const ferry_message *m, uint32_t from, uint32_
 	}
 }
 
-/* Half of what is left of the credit has room for it, and its tags are those of no other chunk.
- * What was asked first has the lowest numbers of all that has no turn yet. */
+/* May the message be prepaid? It has to fit into half of the unspent credit, and its chunks' tags
+ * must not be those of any unfinished chunk. Of messages without a turn the first in `ungranted`
+ * has the lowest numbers. */
 static bool may_prepay(struct fy_bulk *bulk, struct fy_channel *ch, const struct fy_outbound *x)
 {
 	struct fy_outbounds *outs = fy_pair_out(ch);
@@ -191,7 +193,7 @@ static void join_stream(struct fy_bulk *bulk, struct fy_stream_out *s, struct fy
 	fy_list_append(s->first, s->last, future);
 }
 
-/* More lengths than one record carries follow as control. */
+/* Lengths that do not fit into the announcement follow in control records. */
 static void send_lengths(struct fy_bulk *bulk, struct fy_outbound *x)
 {
 	while (x->lengths_sent < x->n_parts) {
@@ -209,7 +211,7 @@ static void send_lengths(struct fy_bulk *bulk, struct fy_outbound *x)
 	}
 }
 
-/* It is announced: from now on it is the channel's. */
+/* The message is announced: put it into the lists. */
 static void keep_outbound(struct fy_bulk *bulk, struct fy_outbound *x, bool prepaid)
 {
 	struct fy_channel *ch = x->ch;
@@ -276,7 +278,8 @@ static void lengths_behind(struct fy_bulk *bulk, struct fy_channel *ch, struct f
 		}
 }
 
-/* Who waits for it hears why it does not arrive. Its place in the stream is acknowledged later. */
+/* End the future with the reason why the message does not arrive. Its place in the stream is
+ * acknowledged later. */
 static void fail(struct fy_bulk *bulk, struct fy_outbound *x, int status, const char *why)
 {
 	if (x->failed)
@@ -315,7 +318,7 @@ static void tell_lost(struct fy_bulk *bulk, struct fy_outbound *x)
 	x->lost_owed = false;
 }
 
-/* How many bytes were started; 0: none now. */
+/* Start the next chunk. Returns its bytes; 0: there is none, or not now. */
 static size_t start_chunk(struct fy_bulk *bulk, struct fy_outbound *x)
 {
 	size_t n = fy_flow_next(x->message, x->n_parts, x->chunk_bytes, &x->flow);
@@ -351,7 +354,7 @@ static void test_flight(struct fy_bulk *bulk, struct fy_outbound *x)
 	}
 }
 
-/* The memory is the poster's again. */
+/* Give the memory back to the poster. */
 static void give_back(struct fy_bulk *bulk, struct fy_outbound *x)
 {
 	ferry_message *m = x->message;
@@ -362,7 +365,7 @@ static void give_back(struct fy_bulk *bulk, struct fy_outbound *x)
 		fy_release_body(bulk->link, x->ch->rank, m);
 }
 
-/* True when all of it is sent, or will never be. */
+/* True: the whole message is sent, or will never be. */
 static bool step_one(struct fy_bulk *bulk, struct fy_outbound *x, size_t *budget)
 {
 	size_t n;
@@ -381,10 +384,10 @@ static bool step_one(struct fy_bulk *bulk, struct fy_outbound *x, size_t *budget
 	if (x->flow.n_flight || x->lengths_sent < x->n_parts)
 		return false;
 	give_back(bulk, x);
-	return !x->broken || x->confirmed; /* until the receiver has cancelled what is lost */
+	return !x->broken || x->confirmed; /* a broken one waits for the receiver's second grant */
 }
 
-/* It leaves the channel's list. */
+/* The transfer is over, and has left `active`. */
 static void end_outbound(struct fy_bulk *bulk, struct fy_outbound *x)
 {
 	struct fy_channel *ch = x->ch;
@@ -397,8 +400,8 @@ static void end_outbound(struct fy_bulk *bulk, struct fy_outbound *x)
 		free(x);
 }
 
-/* A channel's transfers take turns. Next time those come first that were not looked at, then those
- * that started nothing, and last those that did. */
+/* A channel's transfers take turns. In the next step those that were not looked at come first, then
+ * those that started no chunk, then those that did. */
 static void step_channel(struct fy_bulk *bulk, struct fy_channel *ch)
 {
 	struct fy_outbounds *outs = fy_pair_out(ch);
@@ -439,12 +442,13 @@ void fy_outbound_step(struct fy_bulk *bulk, struct fy_channel *ch)
 		step_channel(bulk, ch);
 }
 
-/* A second grant: not all of it came. Or it answers what we said of a message that is broken. */
+/* A second grant. Either the receiver says that not all of the message came, or it answers our
+ * FY_OP_LOST. */
 static void not_received(struct fy_bulk *bulk, struct fy_channel *ch, uint64_t xid, int status)
 {
 	struct fy_outbound *x = find(ch, xid);
 	if (!x || x->failed != x->broken) {
-		bulk->link->stats.malformed++; /* of nothing, or once more */
+		bulk->link->stats.malformed++; /* of no message of ours, or a third grant */
 		return;
 	}
 	fail(bulk, x, status,
@@ -469,7 +473,7 @@ void fy_outbound_granted(struct fy_bulk *bulk, struct fy_channel *ch, const stru
 	}
 }
 
-/* `before` is what stands before it in the list. */
+/* Take `x` out of `unacked`. `before`: the one before it in the list, or NULL. */
 static void leave_unacked(struct fy_channel *ch, struct fy_outbound *before, struct fy_outbound *x)
 {
 	struct fy_outbounds *outs = fy_pair_out(ch);
@@ -508,7 +512,7 @@ static bool is_refused(uint64_t place, const struct fy_refused *r)
 	return place >> 32 == r->seq && (uint32_t)place >= r->index;
 }
 
-/* Announced before what was refused, and some of its lengths may be among that. */
+/* Was the message announced before the refused records, and may some of its lengths be in them? */
 static bool lacks_lengths(const struct fy_outbound *x, const struct fy_refused *r)
 {
 	uint32_t first = (uint32_t)(x->place >> 32), last = (uint32_t)(x->lengths_place >> 32);
@@ -518,8 +522,8 @@ static bool lacks_lengths(const struct fy_outbound *x, const struct fy_refused *
 	return last != r->seq || is_refused(x->lengths_place, r);
 }
 
-/* They have no place in their streams any more. True: data of one of them is on its way, and nobody
- * takes it. */
+/* Messages announced in refused records lose their places in their streams. True: chunks of one of
+ * them are on the way, and nobody receives them. */
 static bool leave_streams(struct fy_channel *ch, const struct fy_refused *r)
 {
 	bool stray = false;
@@ -552,7 +556,7 @@ bool fy_outbound_refused(struct fy_bulk *bulk, struct fy_channel *ch, const stru
 	return !stray;
 }
 
-/* Sends belong to MPI until it is done with them. */
+/* The peer is gone. Chunks that MPI has stay until it is done with them. */
 void fy_outbound_gone(struct fy_bulk *bulk, struct fy_channel *ch)
 {
 	struct fy_outbounds *outs = fy_pair_out(ch);

@@ -7,7 +7,7 @@
 #include "bulk/outbound.h"
 #include "link/channel.h"
 
-/* This rank and another one: their channel, and the large messages each way. */
+/* This rank and another one: their channel, and the large messages both ways. The helm's. */
 struct fy_pair {
 	struct fy_channel channel;
 	struct fy_outbounds out;

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Where the bytes of a prepaid message go that will find no memory: they are on their way, and MPI
- * keeps them until somebody receives them. MPI has no receive into nothing, and a receive that is
- * too short is not safe with every MPI (mpi/port.c). So this is as much address space as such a
- * message can have bytes, all of it the same few pages. One receive at a time has it.
+ * The sink: where the bytes of a prepaid message go if there is no memory for it. They are on their
+ * way, and MPI keeps them until they are received. MPI has no receive into nothing, and a receive
+ * that is too short is not safe with every MPI (mpi/port.c). So the sink has as much address space
+ * as such a message can have bytes, and all of it is the same few pages. One receive at a time uses
+ * it. Only the holder of the helm may call.
  */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE

@@ -6,15 +6,15 @@
 
 struct fy_bulk;
 
-/* Where bytes go that nobody will read. */
+/* Where bytes are received that nobody will read. */
 struct fy_sink {
-	char *space; /* where bytes go that nobody will read; NULL until there were some */
-	bool used;   /* a receive has it */
+	char *space; /* NULL until it is first needed */
+	bool used;   /* a receive uses it */
 };
 
-/* Make p->sink, once. False: not now. */
+/* Make the sink, unless it is there. False: not possible now. */
 bool fy_sink_open(struct fy_bulk *bulk);
-/* `unmap`: MPI does not write there any more. */
+/* `unmap`: MPI does not write there any more, so the space may be unmapped. */
 void fy_sink_close(struct fy_bulk *bulk, bool unmap);
 
 #endif

@@ -1,28 +1,28 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Chunks, their numbers, and their tags.
+ * Turns: chunks, their numbers, and their tags. Only the holder of the helm may call.
  *
- * The chunks of a rank to another are numbered from 0 on, in the order of the announcements. Number
- * c has the tag 1 + c % tag_span, so that a receive needs no header to be matched by. With MPI's
- * usual 2^28 tags two chunks under way never have the same one. An MPI may have as few as 32767,
- * which is 8 GiB of chunks; and what waits for its grant meanwhile may be as old as it likes. So,
- * where tags repeat:
+ * The chunks from one rank to another are numbered from 0 on, in the order of the announcements.
+ * Chunk number c has the tag 1 + c % tag_span, by which its receive is matched without a header.
+ * With MPI's usual 2^28 tags two chunks under way never have the same tag. An MPI may have as few
+ * as 32767, which is 8 GiB of chunks, and a message may wait for its grant for any time. So, where
+ * tags repeat:
  *
  *  - Messages get a turn, on both sides: prepaid ones when they are announced, others when they are
- *    granted. A chunk is not sent, nor its receive posted, while a chunk with the same tag is
- *    unfinished of a message with an earlier turn, or of its own message. So each tag is used in
- *    the same order on both sides.
+ *    granted. A chunk is not sent, and its receive is not posted, while another chunk with the same
+ *    tag is unfinished, of a message with an earlier turn or of the same message. So each tag is
+ *    used in the same order on both sides.
  *  - Both sides give turns in the same order, as far as it matters. Grants arrive in the order in
- *    which they were given, and prepaid announcements are seen before what is announced behind
- *    them. What could differ is a prepaid message and one that was announced before it and is
- *    granted just now: therefore a message is prepaid only if its tags are not those of any
+ *    which they were given, and a prepaid announcement is seen before those behind it. Only a
+ *    prepaid message, and an earlier one that is granted just now, could get their turns in
+ *    different orders. Therefore a message is prepaid only if its tags are not those of any
  *    unfinished chunk, granted or not.
- *  - Nothing waits for what is not granted, so a reply never waits for a request that has no memory
- *    yet. Whatever has a turn ends by itself, and waits only for earlier turns.
+ *  - Nothing waits for a message without a grant, so a reply never waits for a request that has no
+ *    memory yet. A message with a turn ends by itself, and waits only for earlier turns.
  *
- * fy_turns knows between which two numbers all unfinished ones are. While these are not further
- * apart than there are tags nothing needs to be looked at; and the lower one is brought up to date
- * only when they are.
+ * fy_turns knows two numbers between which all unfinished chunks are. While the distance of these
+ * is no larger than the number of tags, nothing has to be looked at. The lower number is brought up
+ * to date only when the distance is larger.
  */
 #include "bulk/turns.h"
 

@@ -8,20 +8,20 @@
 struct fy_flow;
 struct fy_bulk;
 
-/* Large messages whose chunks use tags, in that order (turns.c). */
+/* The turns of messages from one rank to another, one way (turns.c). */
 struct fy_turns {
 	struct fy_flow *first, *last;
-	/* all of their chunks that are not finished have numbers from low to below high */
+	/* all unfinished chunks of these have numbers from low on and below high */
 	uint64_t low, high;
 };
 
-/* It has a turn from now on, behind all others; or its turn is over. */
+/* Give a flow the last turn; and end its turn. */
 void fy_turns_take(struct fy_turns *turns, struct fy_flow *flow);
 void fy_turns_leave(struct fy_turns *turns, struct fy_flow *flow);
-/* May its next chunk use its tag now? */
+/* May the flow's next chunk use its tag now? */
 bool fy_turns_tag_free(struct fy_bulk *bulk, struct fy_turns *turns, const struct fy_flow *flow);
-/* Are the tags from number `low` to what is before `end` different ones, and of no unfinished chunk
- * with a turn? */
+/* Do chunks from number `low` on and below `end` have different tags, none of which is that of an
+ * unfinished chunk with a turn? */
 bool fy_turns_single(struct fy_bulk *bulk, struct fy_turns *turns, uint64_t low, uint64_t end);
 
 #endif
