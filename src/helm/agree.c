@@ -1,59 +1,61 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Agreement that nothing is under way: the heart of fence and of close.
+ * Agreement that nothing is under way, by which fences and the close are decided. Everything here
+ * is the helm's.
  *
- * The ranks form a binary tree. A fence has the number of the fences that have succeeded so far,
- * plus one; so has the close, which is the last agreement of an engine. Those of the same number
- * and kind belong together.
+ * The ranks form a binary tree. Agreements are numbered: a fence has the number of fences that have
+ * succeeded so far, plus one, and so has the close, the last agreement of an engine. Ranks agree on
+ * agreements of the same number and kind.
  *
- * Rounds. In round 0 a rank sends its counts up when it and all ranks below it have joined. In
- * every later round it does so when it and all below it are quiet: user records put into batches,
- * and user records that came to their end (handled, in a mailbox, a reply delivered), added to
- * those of the ranks below. The root compares. When the two sums are equal, and the same as those
- * of the round before, it is over. When they are equal and not the same the root begins another
- * round. When they differ something is on its way, and nobody does anything: whose counts change
- * sends them up once more in the same round, and the root looks again. So ranks that wait for each
- * other are asleep.
+ * Rounds. A rank counts the user records that it has put into batches, and those that came to their
+ * end with it (handled, in a mailbox, a reply delivered), and adds the counts of the ranks below
+ * it. In round 0 it sends the two sums up when it and all ranks below it have joined. In every
+ * later round it does so when it and all ranks below it are quiet. The root compares the sums. If
+ * they are equal, and the same as in the round before, the agreement is over. If they are equal and
+ * have changed, the root begins another round. If they differ, records are on their way, and the
+ * root waits: a rank whose counts change sends them up again in the same round. So ranks that wait
+ * for each other are asleep.
  *
- * Why this suffices: let T be a moment between two rounds with equal sums. What was sent by T is at
- * least the sum of what was done in the first round, and at most the sum of what was sent in the
- * second one. Both are the same number: so at T everything that was sent was done, and from T until
- * each rank was counted for the second time it sent nothing. What a rank had to send at T it had
- * still when it was counted; but then it was quiet, so it had nothing. In the first of the two
- * rounds nobody needs to be quiet, which is why round 0 can be it.
+ * Why this suffices. Let T be a moment between two rounds with equal sums. The number of records
+ * sent by T is at least the first round's sum of records done, and at most the second round's sum
+ * of records sent. These are the same number. So at T all that was sent was done, and from T until
+ * each rank was counted for the second time it sent nothing. What a rank still had to send at T it
+ * had to send when it was counted; but then it was quiet, so it had nothing. In the first of the
+ * two rounds no rank needs to be quiet; therefore round 0 can be that round.
  *
  * Colours. A fence waits for what was posted before it on any rank, and for what handlers of that
  * post in turn, but not for what other threads post meanwhile. So records have one of two colours,
- * and are counted by it. A rank's colour changes when it joins a fence. What a thread posts has the
- * rank's colour of that moment: the helm sees it by the mark that the fence set in the thread's
- * lane, so that posting costs nothing for it. What a handler posts has the colour of its message:
- * its thread has a tag in its lane meanwhile, which gets into the records without being looked at.
- * A fence compares the counts of the colour that was the rank's before. What is posted later is of
- * the other one, and can go on for ever.
+ * and are counted by colour. A rank's colour changes when it joins a fence. What a thread posts has
+ * the rank's colour of that moment. The helm knows it by the mark that the fence set in the
+ * thread's lane, so it costs a post nothing. What a handler posts has the colour of the handler's
+ * message: meanwhile its thread's lane has a tag, which is written into each record. A fence
+ * compares the counts of the colour that the rank had before. What is posted later has the other
+ * colour, and may go on for ever.
  *
- * Two colours suffice: let n fences be over. Then no record is left that was posted by a thread
- * whose rank had joined fewer than n, nor one that comes of it. No rank has joined more than n + 1.
- * So whatever is alive was posted, or comes of what was posted, after n joins or after n + 1: the
- * colour of the former is what fence n + 1 counts, on all ranks, and joining it has made the other
- * one their own. While it is going on records of the former come into being by handlers of such
- * records alone, and in lanes before their marks. For these the argument above holds: a handler's
- * record is counted as done after the handler has told how far its lane has to be drained, and a
- * rank is not quiet before that has left.
+ * Two colours suffice. Let n fences be over. Then no record is left that was posted by a thread
+ * whose rank had joined fewer than n fences, nor one that comes of such a record. No rank has
+ * joined more than n + 1. So each record that is left was posted, or comes of one that was posted,
+ * after n joins or after n + 1 joins. Fence n + 1 counts the colour of the former on all ranks; by
+ * joining it a rank takes the other colour. While it goes on, new records of the former colour come
+ * only from handlers of such records, and from lanes before their marks. The argument above holds
+ * for these: a handler's message is counted as done only after the handler has said how far its
+ * lane has to be drained, and a rank is not quiet before it is drained so far.
  *
- * A close counts both colours: once all ranks close, threads post nothing more.
+ * A close counts both colours, because threads post nothing more once all ranks close.
  *
- * Where a batch was malformed its records are counted as sent and never as done: then standing
- * still for many rounds decides, and a fence waits for all that is under way, as a close does.
+ * Records of a malformed batch are counted as sent and never as done. Then the agreement is over
+ * when the counts have not changed for many rounds, and a fence waits for all that is under way, as
+ * a close does.
  *
- * A close is agreed in two parts. When it would be over for the first time the ranks only *freeze*:
- * from then on the program's code can post nothing any more, callbacks that run late included. What
- * they had posted before is counted in further rounds, and only then it is over.
+ * A close is agreed in two parts. When it could be over for the first time the ranks only *freeze*:
+ * from then on code of the program can post nothing, not even late callbacks. What was posted
+ * before is counted in further rounds. Only then the close is over.
  *
- * News. A rank that closes joins no fence any more. It says so to its neighbours in the tree, which
- * pass it on whatever they are doing: so each rank knows one that closes, and a fence that this one
- * has not joined ends with FERRY_EINVAL. The news also tells which ranks a close still waits for:
- * up, those of the subtree; down, all that the root knows of. It is told again when that has
- * changed, at most once a second. news.c.
+ * News (news.c). A rank that closes joins no fence any more. It says so to its neighbours in the
+ * tree, and these pass it on, whatever they are doing. So each rank knows one rank that closes, and
+ * a fence that that rank has not joined ends with FERRY_EINVAL. The news also says which ranks a
+ * close still waits for: upwards those of the subtree, downwards all that the root knows of. A
+ * change is told at most once a second.
  */
 #include "helm/agree.h"
 
@@ -77,17 +79,20 @@
 #include "shared/mailbox.h"
 #include "wire/bodies.h"
 
-/* a millisecond apart: where counts cannot match, standing still has to do */
+/* After malformed batches the counts can never match: accept so many unchanged rounds instead,
+ * PAUSE_MAX apart. */
 #define TAINTED_ROUNDS 50
-#define PAUSE_MAX FERRY_MS(1) /* between two times that changed counts are sent up */
+/* The pause between two times that changed counts are sent up: it doubles from the second to the
+ * first of these. */
+#define PAUSE_MAX FERRY_MS(1)
 #define PAUSE_FIRST FERRY_US(5)
 
 enum { AGAIN = 0, OVER = 1, FREEZE = 2 };
 
 /* ---- the tree ------------------------------------------------------------------------------ */
 
-/* Nothing is agreed on before there are channels to all neighbours: then a word that is owed is
- * never lost for want of memory. False: again at the next step. */
+/* An agreement begins only when there are channels to all neighbours, so that no word that is owed
+ * is lost for lack of memory. False: try again in the next step. */
 static bool open_tree(struct fy_progress *p)
 {
 	int rank = p->link.engine->rank;
@@ -135,7 +140,8 @@ void fy_agree_complete(struct fy_agree *a, int status, const char *detail)
 	a->waiter = NULL;
 }
 
-/* A future of a post is completed by an acknowledgement, which a quiet rank must have sent. */
+/* The agreement is over. Futures of posts are complete, because a quiet rank has sent the
+ * acknowledgements. */
 static void finish(struct fy_progress *p)
 {
 	struct fy_agree *a = &p->agree;
@@ -154,22 +160,23 @@ void fy_agree_give_up(struct fy_progress *p)
 
 /* ---- quiet --------------------------------------------------------------------------------- */
 
-/* The colour that a fence waits for: of what was posted before this rank joined it. */
+/* The colour that a fence waits for: that of this rank before it joined. */
 static unsigned old_colour(const struct fy_progress *p)
 {
 	return p->link.counts.colour ^ 1;
 }
 
-/* Nothing of that colour waits to leave. What else there is of it is in the counts. */
+/* Has all of that colour left this rank? The counts have the rest. */
 static bool is_quiet_for_fence(struct fy_progress *p)
 {
 	bool came_back = fy_load_acquire_32(&p->link.engine->mailbox.rescan) &&
 	                 fy_load_acquire_64(&p->link.engine->mailbox.bytes);
-	/* which may find another handler */
+	/* a message that came back from an executor may find another handler */
 	return fy_colour_has_left(p, old_colour(p)) && !came_back;
 }
 
-/* Nothing of this rank waits to leave, and nothing that arrived waits to be put in order. */
+/* Has everything left this rank, and is everything that arrived in its order? For a fence: of its
+ * colour. */
 bool fy_agree_is_quiet(struct fy_progress *p)
 {
 	if (p->agree.kind == FY_AGREE_FENCE && !p->agree.careful)
@@ -177,9 +184,9 @@ bool fy_agree_is_quiet(struct fy_progress *p)
 	if (!fy_colour_all_left(p) || !fy_bulk_is_quiet(&p->bulk) || p->link.tasks.first ||
 	    p->arrivals.homeless)
 		return false;
-	/* A fence is for messages: a receive that waits for the program's own send would hold
-	 * it up for ever. Handlers of executors are in the counts; a close tells the others who
-	 * has some. */
+	/* Only for a close. A receive that waits for the program's own send would hold a fence up
+	 * for ever. Handlers on executors are in the counts; a close looks at them to tell the
+	 * other ranks which rank it waits for. */
 	if (p->agree.kind == FY_AGREE_CLOSE &&
 	    ((p->starts && p->starts->awaited) ||
 	     p->handlers.given != fy_engine_handled(p->link.engine)))
@@ -236,14 +243,14 @@ static void send_up(struct fy_progress *p, const struct fy_agree_word *sum)
 	a->again_at = p->link.now + a->resend_delay;
 }
 
-/* The root has everybody's counts of a round, perhaps not for the first time. */
+/* On the root: all counts of a round are here, perhaps not for the first time in this round. */
 static void judge(struct fy_progress *p, const struct fy_agree_word *sum)
 {
 	struct fy_agree *a = &p->agree;
 	bool tainted = sum->kind & FY_AGREE_TAINTED;
 	bool still = sum->sent == sum->done || tainted;
 	if (a->round && !still)
-		return; /* something is on its way: whose counts change says so */
+		return; /* records are on their way: a rank whose counts change sends them */
 	bool same = a->last_known && sum->sent == a->last_sent && sum->done == a->last_done;
 	a->still_rounds = still && same ? a->still_rounds + 1 : 0;
 	bool over = a->still_rounds >= (tainted ? TAINTED_ROUNDS : 1);
@@ -305,14 +312,15 @@ static void agree(struct fy_progress *p)
 	a->up_due = false;
 	if (!children_are_here(p) || (a->up_sent && !a->round))
 		return;
-	/* before the look whether it is quiet: what was done has posted by then */
+	/* Count before the look whether this rank is quiet: handlers that are counted have posted
+	 * by then. */
 	struct fy_agree_word sum = count(p);
 	if (a->up_sent && !has_news(a, &sum))
 		return;
 	if (a->round && !fy_agree_is_quiet(p))
 		return;
 	if (p->link.now < a->again_at)
-		a->up_due = true; /* then it is looked at again at that time */
+		a->up_due = true; /* look again at that time */
 	else if (p->link.engine->rank == 0)
 		judge(p, &sum);
 	else

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the files of agreements share: the tree, and who closes. All of it is the helm's. */
+/* Agreements: see agree.c. Everything here is the helm's. */
 #ifndef FY_HELM_AGREE_H
 #define FY_HELM_AGREE_H
 
@@ -16,25 +16,25 @@ struct fy_progress;
 enum { FY_AGREE_FENCE = 1, FY_AGREE_CLOSE = 2, FY_AGREE_TAINTED = 0x100 };
 
 struct fy_agree {
-	uint32_t n;    /* the current agreement, or the last one */
+	uint32_t n;    /* the number of this agreement, or of the last one */
 	uint32_t kind; /* 0: none is going on here */
 	uint32_t round;
-	bool up_sent;            /* in this round: */
+	bool up_sent;            /* `up` was sent in this round */
 	struct fy_agree_word up; /* what was sent last */
-	bool up_due;             /* more is to be sent, or judged, at again_at */
-	bool seen[2];            /* from the children */
+	bool up_due;             /* counts have to be looked at again at again_at */
+	bool seen[2];            /* child[i] came */
 	struct fy_agree_word child[2];
-	bool last_known; /* root: of the round before, in which the sums were equal: */
+	bool last_known; /* root: the sums of the round before were equal, and these: */
 	uint64_t last_sent, last_done;
-	unsigned still_rounds;
-	bool careful; /* counts cannot match somewhere */
-	bool frozen;  /* of a close: the program posts nothing any more */
+	unsigned still_rounds; /* root: rounds without a change, in a row */
+	bool careful;          /* on some rank counts cannot match */
+	bool frozen;           /* of a close: the program posts nothing any more */
 	int64_t resend_delay, again_at;
 	bool everybody;       /* all ranks have joined this agreement */
 	uint32_t finished;    /* how many agreements are over */
 	ferry_future *waiter; /* completed when this agreement is over; the helm's reference */
 	struct fy_closing closing;
-	bool tainted; /* records were lost to malformed batches: counts do not match any more */
+	bool tainted; /* records were lost in malformed batches: this rank's counts never match */
 };
 
 void fy_agree_complete(struct fy_agree *a, int status, const char *detail);
@@ -46,7 +46,7 @@ void fy_agree_join(struct fy_progress *p, uint32_t kind);
 void fy_agree_up(struct fy_progress *p, struct fy_channel *ch, const struct fy_agree_word *w);
 void fy_agree_down(struct fy_progress *p, struct fy_channel *ch, const struct fy_agree_word *w);
 void fy_agree_step(struct fy_progress *p);
-/* A rank is gone: a fence that is going on will not end. */
+/* A rank is gone: end a fence that is going on. */
 void fy_agree_give_up(struct fy_progress *p);
 
 #endif

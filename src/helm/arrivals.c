@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Batches that came, in order. Batches of a pair are numbered and dispatched in that order; one
- * that completes early keeps its receive buffer until its turn. When there is no memory for what a
- * record needs the batch is *paused*: it keeps its buffer and its place, and goes on at a later
- * step, so nothing is lost and credit holds the sender back meanwhile. Called by the holder of the
- * helm alone.
+ * Batches that came, in order. Only the holder of the helm may call. Batches of a pair are numbered
+ * and dispatched in that order; one that completes early keeps its receive buffer until its turn.
+ * If there is no memory for what a record needs the batch is *paused*: it keeps its buffer and its
+ * place, and its dispatch goes on in a later step. So nothing is lost, and the sender runs out of
+ * credit meanwhile.
  */
 #include "helm/arrivals.h"
 
@@ -29,15 +29,16 @@
 #include "wire/header.h"
 #include "wire/record.h"
 
-#define LOOK_AHEAD 2u /* receives that are tested behind one that is not complete, */
-/* every so many steps: each test that fails makes MPI look at all of its network */
+/* How many receives are tested past one that is not complete; but only every LOOK_AHEAD_STEPS-th
+ * step, because a test that fails makes MPI poll the whole network. */
+#define LOOK_AHEAD 2u
 #define LOOK_AHEAD_STEPS 4u
-#define LOOK_ALL_STEPS 64u /* every so many steps all of them are */
+#define LOOK_ALL_STEPS 64u /* every so many steps all receives are tested */
 
-#define ANSWERS_WAIT 4u /* receives, the one of the call among them, before its answer leaves */
-#define AHEAD_MAX 65536 /* a batch that is further ahead than this is not one of ours */
+#define ANSWERS_WAIT 4u /* answers leave after at most so many received batches */
+#define AHEAD_MAX 65536 /* a batch that is further ahead is malformed */
 
-/* Batches that waited for this moment, in order. */
+/* Dispatch early batches whose turn it is, in order. */
 static void dispatch_next_in_turn(struct fy_progress *p, struct fy_channel *ch)
 {
 	struct fy_peer *peer = fy_peer_of(ch);
@@ -52,7 +53,7 @@ static void dispatch_next_in_turn(struct fy_progress *p, struct fy_channel *ch)
 	}
 }
 
-/* False: there is one of that number already. */
+/* Keep a batch until its turn. False: there is one of that number already. */
 static bool keep_undispatched(struct fy_progress *p, struct fy_channel *ch, struct fy_slot *slot)
 {
 	struct fy_slot **at = &fy_peer_of(ch)->undispatched;
@@ -66,14 +67,14 @@ static bool keep_undispatched(struct fy_progress *p, struct fy_channel *ch, stru
 	return true;
 }
 
-/* Is the next batch here, and waits in the middle? Then nothing else is that one. */
+/* Is the batch whose turn it is here, and paused? Then no other batch has its number. */
 static bool is_paused(const struct fy_channel *ch)
 {
 	struct fy_peer *peer = fy_peer_of(ch);
 	return peer->undispatched && peer->undispatched->seq == ch->in.seq;
 }
 
-/* The first that is not here. */
+/* The lowest number of a batch that is not here. */
 static uint32_t next_number(const struct fy_channel *ch)
 {
 	uint32_t seq = ch->in.seq;
@@ -121,7 +122,7 @@ static bool arrived(struct fy_progress *p, struct fy_slot *slot)
 	}
 	int32_t ahead = ok ? (int32_t)(h->seq - ch->in.seq) : -1;
 	slot->begun = false;
-	/* its sender counted it, so it takes the place of the next one */
+	/* a bad batch has a number at its sender: it takes the next one that is missing */
 	slot->bad = ahead < 0 || ahead > AHEAD_MAX;
 	slot->seq = slot->bad ? next_number(ch) : h->seq;
 	if (slot->seq == ch->in.seq && !is_paused(ch) && fy_dispatch_batch(p, ch, slot)) {
@@ -143,7 +144,7 @@ static void unlink_posted(struct fy_progress *p, struct fy_slot **at, struct fy_
 	p->receives.n_posted--;
 }
 
-/* The oldest receives first: MPI matches in the order of posting. */
+/* Test the oldest receives first, because MPI matches them in the order of posting. */
 bool fy_arrivals_look(struct fy_progress *p)
 {
 	unsigned misses = 0, answers = 0;
@@ -172,7 +173,7 @@ bool fy_arrivals_look(struct fy_progress *p)
 		if (arrived(p, slot))
 			fy_receives_post(p, slot);
 		if (p->bulk.landing.first || p->bulk.announcements != announcements)
-			/* the next look may copy a chunk: answers to this batch leave before */
+			/* what comes next may copy a chunk: answers to this batch leave before */
 			break;
 		if (p->link.counts.issued[0] + p->link.counts.issued[1] != issued &&
 		    ++answers >= ANSWERS_WAIT)
@@ -199,7 +200,7 @@ static void find_homes(struct fy_progress *p)
 	}
 }
 
-/* Paused batches try again. */
+/* Go on with paused batches. */
 void fy_arrivals_paused(struct fy_progress *p)
 {
 	if (p->arrivals.homeless)

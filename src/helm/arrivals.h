@@ -9,8 +9,8 @@ struct fy_progress;
 
 /* Batches that came and are not dispatched. */
 struct fy_arrivals {
-	unsigned n_undispatched; /* batches that came before their turn, are paused, or homeless */
-	/* batches of ranks for whose channel there was no memory: again each step */
+	unsigned n_undispatched; /* how many are early, paused or homeless */
+	/* batches of ranks for whose channel there was no memory; tried again in each step */
 	struct fy_slot *homeless;
 };
 

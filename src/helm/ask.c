@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A thread asks the helm to do something, and waits until it is done. Any thread; in inline code
- * it is done at once.
+ * A thread asks the helm to do something, and waits until it is done. Any thread. In inline code
+ * the thread has the helm, and does it at once.
  */
 #include "helm/ask.h"
 
@@ -29,7 +29,8 @@ static bool command_done(const void *arg)
 	return fy_load_acquire_32(&((const struct fy_command *)arg)->done);
 }
 
-/* Its text, if there was one, is the last error of the thread that ran it. */
+/* The text of a failure, if any, is the last error of the thread that ran the command, so another
+ * one is made here. */
 static int command_outcome(const struct fy_command *c)
 {
 	if (fy_likely(c->status >= 0))

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The helm's part of ferry_close: when all ranks have agreed that nothing is under way, goodbyes,
- * then the end of the receives; or, when a rank is gone, the end at once. Called by the holder of
- * the helm alone.
+ * The helm's part of ferry_close. Once all ranks have agreed that nothing is under way they
+ * exchange goodbyes, then the receives end. If a rank is gone the engine ends at once. Only the
+ * holder of the helm may call.
  */
 #include "helm/close.h"
 
@@ -28,17 +28,18 @@
 #include "shared/engine.h"
 #include "shared/lane.h"
 
-#define TELL_TIME FERRY_MS(200) /* a close that gives up: MPI has so long to tell the other ranks */
+#define TELL_TIME FERRY_MS(200) /* how long a close that gives up tries to tell other ranks */
 
-#define CANCEL_AGAIN FERRY_MS(100) /* what was not cancelled is asked for again, */
-#define CANCEL_LIMIT FERRY_S(5)    /* and given up */
+#define CANCEL_AGAIN FERRY_MS(100) /* after so long receives are cancelled once more */
+#define CANCEL_LIMIT FERRY_S(5)    /* after so long the close ends without them */
 
 static bool has_talked(const struct fy_progress *p, const struct fy_channel *ch)
 {
 	return ch->out.seq != p->link.first_seq || ch->in.seq != p->link.first_seq;
 }
 
-/* Everybody agreed that nothing is under way. What is still open now nobody will answer. */
+/* All ranks have agreed that nothing is under way. Calls that are still open will not be
+ * answered. */
 static void begin_byes(struct fy_progress *p)
 {
 	p->close.byes = true;
@@ -48,7 +49,7 @@ static void begin_byes(struct fy_progress *p)
 	p->link.worked = true;
 }
 
-/* After a goodbye nothing comes from that rank: when all have come, the receives can go. */
+/* Nothing comes from a rank after its goodbye. Once all goodbyes have come the receives can end. */
 static bool byes_done(struct fy_progress *p)
 {
 	bool done = true;
@@ -62,11 +63,11 @@ static bool byes_done(struct fy_progress *p)
 		if (!ch->bye.sent || !ch->bye.seen || ch->out.flight)
 			done = false;
 	}
-	return done && !p->arrivals.homeless; /* whose sender is still to be met */
+	return done && !p->arrivals.homeless; /* those may be goodbyes of ranks without a channel */
 }
 
-/* Who waits for this rank's part of the agreement is told, too, though nothing was ever
- * sent there. */
+/* Make channels to the neighbours in the tree, so that they are told, too: they wait for this
+ * rank's part of the agreement. */
 static void open_to_neighbours(struct fy_progress *p)
 {
 	int me = p->link.engine->rank, near[3] = { (me - 1) / 2, 2 * me + 1, 2 * me + 2 };
@@ -75,7 +76,7 @@ static void open_to_neighbours(struct fy_progress *p)
 			fy_peer_get(p, near[i]);
 }
 
-/* A rank is gone: the rest of the close is local. */
+/* A rank is gone: the rest of the close is this rank's own matter. */
 static void give_up(struct fy_progress *p)
 {
 	open_to_neighbours(p);
@@ -92,9 +93,9 @@ static void give_up(struct fy_progress *p)
 	fy_lanes_abandon(p, FERRY_ESTOPPED);
 }
 
-/* A receive that MPI did not cancel is asked for again. When it does not come back the close
- * ends without it: what MPI may still write to is kept, and all ranks have parted, so that MPI
- * can be finalized. */
+/* Cancel again the receives that MPI has not cancelled. After CANCEL_LIMIT the close ends without
+ * them: their memory is not freed, because MPI may still write to it. MPI can be finalized all the
+ * same, because all ranks have parted. */
 static void take_back_receives(struct fy_progress *p)
 {
 	ferry *e = p->link.engine;
@@ -151,6 +152,6 @@ void fy_close_begin(struct fy_progress *p)
 {
 	p->close.begun = true;
 	for (struct fy_lane *lane = p->lanes.all; lane; lane = lane->all_next)
-		fy_lane_nudge(lane); /* posters that wait for room leave */
+		fy_lane_nudge(lane); /* so that posters that wait for room leave */
 	fy_agree_join(p, FY_AGREE_CLOSE);
 }

@@ -9,20 +9,21 @@ struct fy_progress;
 
 /* How far the close is. */
 struct fy_close {
-	bool begun;              /* close has begun here */
-	void (*look)(void *arg); /* what each step of a close looks at besides, or NULL */
+	bool begun;              /* the close has begun here */
+	void (*look)(void *arg); /* called in each step of a close, or NULL */
 	void *look_arg;
-	bool byes;                         /* goodbyes are being exchanged */
-	bool stopped;                      /* nothing is left to be done */
-	bool drained;                      /* agreed: nothing is under way */
-	bool finished;                     /* the port may be closed */
-	int64_t cancelled_at, finished_at; /* when the receives were cancelled, last and first */
-	bool clean;
-	int64_t gave_up_at; /* when a close gave up for that; 0: it did not */
+	bool byes;     /* goodbyes are being exchanged */
+	bool stopped;  /* nothing is left to be done */
+	bool drained;  /* all ranks agreed: nothing is under way */
+	bool finished; /* all goodbyes came: the receives end */
+	int64_t cancelled_at,
+		finished_at; /* when (ns) the receives were last and first cancelled */
+	bool clean;          /* every rank came to its orderly end */
+	int64_t gave_up_at;  /* when (ns) the close gave up because a rank is gone; 0: it did not */
 };
 
 void fy_close_step(struct fy_progress *p);
-/* The helm's part of a close begins. */
+/* Begin the helm's part of a close. */
 void fy_close_begin(struct fy_progress *p);
 
 #endif

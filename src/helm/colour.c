@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Colours of records, for fences: has all of one left this rank? A fence gives what is posted from
- * then on the other one (agree.c). Called by the holder of the helm alone.
+ * Colours of records, by which fences tell records of before from those of after (agree.c). Only
+ * the holder of the helm may call.
  */
 #include "helm/colour.h"
 
@@ -17,7 +17,7 @@
 
 void fy_colour_change(struct fy_progress *p)
 {
-	fy_replies_collect(p); /* of the colour up to now */
+	fy_replies_collect(p); /* replies that are waiting have the colour of before */
 	for (struct fy_lane *lane = p->lanes.active; lane; lane = lane->next)
 		lane->marks.fence = lane->marks.agree;
 	p->link.counts.colour ^= 1;
@@ -31,7 +31,7 @@ bool fy_colour_has_left(struct fy_progress *p, unsigned colour)
 	       fy_lanes_are_drained(p, colour);
 }
 
-/* Has everything that was posted before the mark left for its peer? */
+/* Has everything that was posted before the agreement began left for its peer? */
 bool fy_colour_all_left(struct fy_progress *p)
 {
 	if (p->drain.broke_off || p->queues.first || p->replies.first ||

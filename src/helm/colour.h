@@ -7,10 +7,10 @@
 struct fy_progress;
 
 bool fy_colour_all_left(struct fy_progress *p);
-/* Has everything of that colour left, as far as it was posted before the fence or by a handler that
- * has returned? */
+/* Has everything of that colour left that was posted before the fence, or by a handler that has
+ * returned? */
 bool fy_colour_has_left(struct fy_progress *p, unsigned colour);
-/* A fence begins: what is posted from here on is of the other colour. */
+/* A fence begins: from here on what is posted has the other colour. */
 void fy_colour_change(struct fy_progress *p);
 
 #endif

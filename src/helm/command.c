@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Commands: what other threads ask the helm to do (ask.h), run by the step. Called by the holder
- * of the helm alone.
+ * Commands: what other threads ask the helm to do (ask.h), run by the step. Only the holder of the
+ * helm may call.
  */
 #include "helm/command.h"
 
@@ -34,7 +34,7 @@ void fy_command_step(struct fy_progress *p)
 		next = c->next;
 		if (c->run(p, c)) {
 			fy_store_release_32(&c->done, 1);
-			/* c may be gone from here on: the word is only a key */
+			/* c may be freed from here on: the address of its word is only a key */
 			fy_futex_wake(&c->done, 1, false);
 			p->link.worked = true;
 			continue;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Control records that came. Called by the holder of the helm alone.
+ * Control records that came. Only the holder of the helm may call.
  */
 #include "helm/controls.h"
 

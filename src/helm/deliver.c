@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A message that is complete goes where it is meant to: to its handler, here or in an executor, or
- * to the mailbox. Called by the holder of the helm alone.
+ * Delivery: a complete message goes to its handler, here or on an executor, or to the mailbox. Only
+ * the holder of the helm may call.
  */
 #include "helm/deliver.h"
 
@@ -26,7 +26,7 @@
 #include "shared/tasks.h"
 #include "wire/bodies.h"
 
-/* Deferred: by the progress thread, in a later step. */
+/* Deliver a message that was deferred, in a later step. */
 static void run_deferred(struct fy_task *task)
 {
 	ferry_message *m = fy_container_of(task, ferry_message, task);
@@ -36,7 +36,7 @@ static void run_deferred(struct fy_task *task)
 		fy_inline_handle(p, h, m);
 		return;
 	}
-	fy_deliver_message(p, p->link.channels[m->source], m); /* the handler changed meanwhile */
+	fy_deliver_message(p, p->link.channels[m->source], m); /* the handler has changed */
 }
 
 void fy_deliver_message(struct fy_progress *p, struct fy_channel *ch, ferry_message *m)

@@ -7,9 +7,9 @@
 struct fy_channel;
 struct fy_progress;
 
-/* Deliver a complete heap message to its handler or the mailbox; takes its reference over. */
+/* Deliver a complete message to its handler or the mailbox. Takes its reference over. */
 void fy_deliver_message(struct fy_progress *p, struct fy_channel *ch, ferry_message *message);
-/* What waited in its stream, and may be delivered since large messages were looked at. */
+/* Deliver what was held in streams and became ready when bulk/ looked at large messages. */
 void fy_deliver_released(struct fy_progress *p);
 
 #endif

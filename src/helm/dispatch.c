@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The records of a batch, one after the other. Nothing that comes from the wire is used before it
- * was checked against the bytes that are there. Inline handlers see the bytes in the receive
- * buffer; what outlives the dispatch is copied. Called by the holder of the helm alone.
+ * Dispatch: the records of a batch, one after the other. Nothing that comes from the wire is used
+ * before it is checked against the bytes that are there. Inline handlers see the bytes in the
+ * receive buffer; what outlives the dispatch is copied. Only the holder of the helm may call.
  */
 #include "helm/dispatch.h"
 
@@ -42,8 +42,8 @@
 #include "wire/header.h"
 #include "wire/record.h"
 
-#define LEFT_MAX 8u      /* messages that a borrower of the helm copies for the progress thread */
-#define SMALL_RECORDS 8u /* a batch with more than these is one of small records */
+#define LEFT_MAX 8u      /* how many messages a borrower copies for the progress thread */
+#define SMALL_RECORDS 8u /* a batch with more records is one of small records */
 
 static ferry_message *keep_record(struct fy_progress *p, struct fy_channel *ch,
                                   const struct fy_record *r, uint64_t call_id, int *status_p)
@@ -77,7 +77,7 @@ static void charge(struct fy_progress *p, struct fy_channel *ch, ferry_message *
 	ch->credit.unreturned += m->holds.charge;
 }
 
-/* The handler of a call has returned, and the view is still one. */
+/* The handler of a call has returned without having answered or retained it. */
 static void answer_empty(struct fy_progress *p, struct fy_channel *ch, ferry_message *view)
 {
 	static const struct fy_reply_error no_memory = { FERRY_ENOMEM, 1 };
@@ -85,7 +85,7 @@ static void answer_empty(struct fy_progress *p, struct fy_channel *ch, ferry_mes
 	if (fy_replies_put_bytes(p, ch->rank, view->answer.call_id, failed ? &no_memory : NULL,
 	                         NULL, 0, p->inside.tag))
 		return;
-	fy_inline_keep_view(view); /* no memory for that: it waits its turn */
+	fy_inline_keep_view(view); /* no memory for the reply now: it waits its turn */
 	fy_handler_after(view);
 }
 
@@ -110,14 +110,14 @@ static enum fy_taken deliver(struct fy_progress *p, struct fy_channel *ch,
 		else if (called && call_id && view->answered != FY_ANSWERED)
 			answer_empty(p, ch, view);
 		fy_inline_end_colour(&p->inside, &p->link, before);
-		return called ? FY_TAKEN : FY_PAUSED; /* then it is dropped as what comes later */
+		return called ? FY_TAKEN : FY_PAUSED; /* if the process ends it is dropped later */
 	}
 	if (r->op == FY_OP_FLUSH) {
 		p->link.counts.done[colour]++;
 		return FY_TAKEN;
 	}
-	/* A few are copied, so that a reply behind them is seen; of many the batch waits as
-	 * it is. */
+	/* A borrower copies a few messages, so that it sees a reply behind them. With more it
+	 * leaves the batch as it is. */
 	if (h && !h->where && !p->link.user_code && p->inside.n_left >= LEFT_MAX)
 		return FY_PAUSED;
 	int status;
@@ -129,7 +129,7 @@ static enum fy_taken deliver(struct fy_progress *p, struct fy_channel *ch,
 	return fy_controls_as_kept(status);
 }
 
-/* A record of a stream in which something large is, or was a moment ago, under way. */
+/* A record of a stream in which a large message is under way, or just was. */
 static enum fy_taken deliver_held(struct fy_progress *p, struct fy_channel *ch,
                                   const struct fy_record *r, uint64_t call_id)
 {
@@ -150,7 +150,7 @@ static enum fy_taken deliver_held(struct fy_progress *p, struct fy_channel *ch,
 	struct fy_held *held =
 		fy_stream_in_hold(&p->link, ch, stream, fy_link_arrived_colour(&p->link, r), m);
 	if (!held) {
-		/* it is not answered now: the record is looked at again */
+		/* without this the release would answer it, but the record is taken again later */
 		m->flags &= ~FY_MESSAGE_CALL;
 		ferry_message_release(m);
 		return FY_PAUSED;
@@ -215,13 +215,15 @@ static enum fy_taken take_reply(struct fy_progress *p, struct fy_channel *ch,
 	return fy_controls_as_kept(status);
 }
 
-/* The program's, a flush, or one of the routines of ferry_msgpack.h, which are posts. */
+/* Is it an op of the program, or of a post of the library: a flush, a routine of
+ * ferry_msgpack.h? */
 static bool is_op(uint32_t op, bool call)
 {
 	return op < FERRY_OP_RESERVED || (!call && (op == FY_OP_FLUSH || fy_bodies_is_routine(op)));
 }
 
-/* Large ones have their parts elsewhere; only replies say no; and only requests are held. */
+/* Do the flags fit together? A large message has its parts elsewhere; only replies are errors; only
+ * requests are held. */
 static bool flags_fit(uint32_t word, uint32_t kind)
 {
 	if (kind == FY_KIND_CONTROL)
@@ -256,7 +258,7 @@ static enum fy_taken take_record(struct fy_progress *p, struct fy_channel *ch,
 	return deliver(p, ch, r, call_id);
 }
 
-/* A thread that runs no code of the program does not begin to. */
+/* Is the record for an inline handler with a small op? */
 static bool is_for_inline(const struct fy_progress *p, const struct fy_record *r)
 {
 	return r->op < FY_OPS_DIRECT && p->handlers.direct[r->op] &&
@@ -264,9 +266,10 @@ static bool is_for_inline(const struct fy_progress *p, const struct fy_record *r
 }
 
 /*
- * The hot loop: plain posts and calls for inline handlers, one after the other, seen in
- * place through one view. Stops at anything else, which the long way takes. That a handler does
- * not return is noticed by the step: a guard in here costs ten instructions a message.
+ * The hot loop: plain posts and calls for inline handlers, one after the other, seen in place
+ * through one view. It stops at any other record, which take_record takes. The guard against
+ * handlers that do not return is around the whole step: in here it would cost ten instructions a
+ * message.
  */
 static void dispatch_requests(struct fy_progress *p, struct fy_channel *ch, struct fy_slot *slot)
 {
@@ -328,7 +331,7 @@ static void dispatch_requests(struct fy_progress *p, struct fy_channel *ch, stru
 }
 
 /*
- * Likewise: short replies to calls that are open, each into the message that its call came with.
+ * Another hot loop: short replies to open calls, each into the blank message of its call.
  */
 static void dispatch_replies(struct fy_progress *p, const struct fy_channel *ch,
                              struct fy_slot *slot)
@@ -345,7 +348,7 @@ static void dispatch_replies(struct fy_progress *p, const struct fy_channel *ch,
 		ferry_message *reply = call ? call->future->reply : NULL;
 		if (!reply)
 			return;
-		/* Small: it cannot fail. */
+		/* cannot fail, because the reply is small */
 		fy_message_fill(reply, r->op, ch->rank, fy_record_data(r), word & FY_BODY_MAX);
 		if (!fy_future_complete_reply(fy_call_close_found(&p->link, call), reply))
 			p->link.stats.late_replies++;
@@ -356,7 +359,7 @@ static void dispatch_replies(struct fy_progress *p, const struct fy_channel *ch,
 	}
 }
 
-/* What comes in numbers. */
+/* Frequent kinds of records. */
 static void dispatch_plain(struct fy_progress *p, struct fy_channel *ch, struct fy_slot *slot)
 {
 	const struct fy_record *r =
@@ -368,7 +371,7 @@ static void dispatch_plain(struct fy_progress *p, struct fy_channel *ch, struct 
 		dispatch_replies(p, ch, slot);
 }
 
-/* The records of a batch, from where a pause left it. False: paused. */
+/* Dispatch the records of a batch, from where a pause left it. False: it is paused. */
 static bool dispatch_records(struct fy_progress *p, struct fy_channel *ch, struct fy_slot *slot)
 {
 	const struct fy_batch_header *h =
@@ -391,7 +394,7 @@ static bool dispatch_records(struct fy_progress *p, struct fy_channel *ch, struc
 			fy_gone_refuse_batch(p, ch, slot->seq, slot->index);
 			return true;
 		}
-		if (ch->gone) /* by what it said */
+		if (ch->gone) /* because of this record */
 			return true;
 		slot->offset += size;
 		slot->index++;
@@ -399,7 +402,7 @@ static bool dispatch_records(struct fy_progress *p, struct fy_channel *ch, struc
 	}
 }
 
-/* Does what is left of a batch refuse something? */
+/* Is there a FY_OP_REFUSED in the rest of a batch? */
 static bool refuses_more(const struct fy_slot *slot)
 {
 	uint32_t at = slot->offset, end = (uint32_t)slot->request.nbytes;
@@ -430,20 +433,21 @@ bool fy_dispatch_batch(struct fy_progress *p, struct fy_channel *ch, struct fy_s
 	}
 	uint64_t announcements = p->bulk.announcements;
 	if (!dispatch_records(p, ch, slot)) {
-		/* An acknowledgement of a stream may have been among them, which counts what came
-		 * after that. */
+		/* Accept now, because an acknowledgement of a stream may have been among the
+		 * records before: it counts records behind those that the header accepts. */
 		if (!refuses_more(slot))
 			fy_pending_accepted(&p->link, ch, h);
 		return false;
 	}
-	/* behind the records: what one of them refuses is not accepted */
+	/* after the records, because what one of them refuses is not accepted */
 	fy_pending_accepted(&p->link, ch, h);
 	ch->in.seq++;
 	if (h->spent > ch->credit.spent_in && h->spent <= ch->credit.limit_sent + ch->credit.window)
 		ch->credit.spent_in = h->spent;
 	if (h->flags & FY_BATCH_GOODBYE)
 		ch->bye.seen = true;
-	/* Who asks without our goodbye may have lost it: only what comes behind it shows that. */
+	/* A peer that asks and has not seen our goodbye may have lost it. It finds out only by a
+	 * batch behind the goodbye. */
 	bool lost_bye = !h->nrecords && !(h->flags & FY_BATCH_GOODBYE) &&
 	                (int32_t)(ch->out.seq - 1 - h->accepted) > 0;
 	if (h->flags & FY_BATCH_WANTS_ACK && (!ch->bye.sent || lost_bye)) {

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * From lanes to channels.  The drain takes what is in the lanes and puts it into channels. It does
- * not stop for long at a channel that has no room: the record moves to that channel's queue
- * (queued.c), in the same form as in the lane, and engine->full tells posters to stay away. So a
- * slow rank holds up only what is meant for it. Called by the holder of the helm alone.
+ * The drain: it takes records out of lanes and puts them into channels. It does not stop for long
+ * at a channel without room: the record moves to that channel's queue (queued.c), in the same form
+ * as in the lane, and engine->full makes posters to that rank wait. So a slow rank holds up only
+ * what is meant for it. Only the holder of the helm may call.
  */
 #include "helm/drain.h"
 
@@ -33,20 +33,22 @@
 #include "wire/header.h"
 #include "wire/record.h"
 
-/* of one lane at a time, so that one thread does not starve the others */
+/* Bytes of one lane's turn, so that one thread does not starve the others. */
 #define TURN_BYTES FY_BATCH_BYTES
-#define DRAIN_BYTES FY_LANE_BYTES     /* of all of them in one step, */
-#define DRAIN_BESIDE (2 * TURN_BYTES) /* and beside floods while answers matter */
-/* so long after one was waited for: the next call mostly follows at once */
+#define DRAIN_BYTES FY_LANE_BYTES     /* bytes of all lanes in one step */
+#define DRAIN_BESIDE (2 * TURN_BYTES) /* the same beside floods, while answers matter */
+/* Answers matter for so long after one was waited for, because the next call mostly follows at
+ * once. */
 #define ANSWERS_MATTER FERRY_MS(1)
-/* likewise after a producer slept, which fills its lane for some 0.1 ms */
+/* A lane floods for so long after its producer slept. The producer fills the lane in 0.1 ms. */
 #define FLOOD_LASTS FERRY_MS(1)
-/* of one flood before the next: then its producer is woken (shared/lane.c) */
+/* Bytes that are drained of one flood before the next: then its producer is woken
+ * (shared/lane.c). */
 #define FLOOD_SHARE (FY_LANE_BYTES / 2)
 
-/* A channel without room for a moment only (its receiver has not been scheduled, say) leaves the
- * record in the lane: moving it would cost a copy and hold up nobody less. One that stays so
- * (FY_SLOW_AFTER) is slow, and what is meant for it gets out of the others' way. */
+/* A channel may lack room for a moment only, for instance because its receiver is not scheduled.
+ * Then the record stays in the lane: moving it would cost a copy, and nobody would wait less. A
+ * channel without room for FY_SLOW_AFTER is slow, and its records get out of the others' way. */
 static bool is_slow(struct fy_progress *p, struct fy_channel *ch)
 {
 	struct fy_peer *peer = fy_peer_of(ch);
@@ -55,7 +57,7 @@ static bool is_slow(struct fy_progress *p, struct fy_channel *ch)
 	return p->link.now - peer->queue.no_room_since >= FY_SLOW_AFTER;
 }
 
-/* Whatever is not a plain post with room. False: it must stay in the lane. */
+/* Take a record that is not a plain post with room. False: it stays in the lane. */
 static bool take_slow(struct fy_progress *p, const struct fy_record *r, uint32_t size, uint32_t tag)
 {
 	uint32_t stream = fy_put_stream_of(r, tag);
@@ -84,7 +86,8 @@ static bool take_slow(struct fy_progress *p, const struct fy_record *r, uint32_t
 	return false;
 }
 
-/* Plain records that were put one behind the other, some of them with a tag, or all to get one. */
+/* Count `n` plain records that were put next to each other, by colour. Records without a tag get
+ * `tag`, if it is not 0. */
 static void count_coloured(struct fy_progress *p, char *at, uint32_t n, uint32_t tag)
 {
 	for (; n; n--) {
@@ -133,8 +136,8 @@ static uint64_t drain_plain(struct fy_progress *p, const struct fy_lane *lane, u
 	return head;
 }
 
-/* One post with a future, or call, into a channel that has room for it. False: the long way sees
- * why not. */
+/* Put a post with a future, or a call, into a channel that has room. False: take_slow finds out why
+ * not. */
 static bool put_awaited(struct fy_progress *p, struct fy_channel *ch, const struct fy_record *r,
                         uint32_t size, uint32_t stream)
 {
@@ -172,7 +175,7 @@ static bool put_awaited(struct fy_progress *p, struct fy_channel *ch, const stru
 	return true;
 }
 
-/* Likewise for what has a future, as long as the channel has room. */
+/* Another hot loop: posts with futures and calls to one rank, as long as the channel has room. */
 static uint64_t drain_awaited(struct fy_progress *p, const struct fy_lane *lane, uint64_t head,
                               uint64_t end, uint32_t tag)
 {
@@ -210,7 +213,7 @@ static uint64_t drain_lane(struct fy_progress *p, struct fy_lane *lane)
 	uint64_t head = lane->head, end = lane->tail_seen, start = head;
 	uint32_t tag = 0;
 	if (fy_unlikely((int64_t)(lane->marks.fence - head) > 0)) {
-		/* up to there it is of the colour before */
+		/* up to the mark records have the colour of before */
 		tag = fy_record_tag(p->link.counts.colour ^ 1);
 		end = lane->marks.fence;
 	}
@@ -250,7 +253,7 @@ static bool answers_matter(struct fy_progress *p)
 	return p->drain.awaited_at && p->link.now - p->drain.awaited_at < ANSWERS_MATTER;
 }
 
-/* Its producer sleeps for want of room, or did lately. */
+/* Does the lane flood: does its producer sleep without room, or did lately? */
 static bool floods(struct fy_progress *p, struct fy_lane *lane)
 {
 	if (fy_load_relaxed_32(&lane->sleep.wants_room)) {
@@ -260,7 +263,7 @@ static bool floods(struct fy_progress *p, struct fy_lane *lane)
 	return lane->turn.flooded_at && p->link.now - lane->turn.flooded_at < FLOOD_LASTS;
 }
 
-/* Of floods that give way one at a time is drained; after its share come the others. */
+/* Of floods that give way one at a time is drained. After its share the next one has its turn. */
 static void share_out(struct fy_progress *p, struct fy_lane *drained, uint64_t bytes)
 {
 	drained->turn.share += bytes;
@@ -271,11 +274,11 @@ static void share_out(struct fy_progress *p, struct fy_lane *drained, uint64_t b
 }
 
 /*
- * Each lane has a turn. But while answers matter only one flood has, and the others' lanes stay
- * full and their producers asleep: in front of a thread whose answer has come there are one or
- * two that want the same processor, and not all of them. (Else they get up together, which costs
- * fewer switches.) Returns how many bytes left them; *refused_p: the first from which nothing
- * could leave.
+ * One round: each lane has a turn. But while someone waits for an answer (`give_way`) only one
+ * flooding lane is drained. The other floods stay asleep on full lanes, so a thread whose answer
+ * arrived competes with one or two of them for a processor instead of all. (Otherwise they are
+ * woken together: fewer context switches.) Returns how many bytes left the lanes. *refused_p: the
+ * first lane of which nothing could leave.
  */
 static uint64_t drain_round(struct fy_progress *p, bool give_way, struct fy_lane **refused_p)
 {
@@ -283,7 +286,7 @@ static uint64_t drain_round(struct fy_progress *p, bool give_way, struct fy_lane
 	uint64_t all = 0, its = 0;
 	for (struct fy_lane **at = &p->lanes.active; *at;) {
 		struct fy_lane *lane = *at;
-		/* `left` first: what the exiting thread posted before is then seen. */
+		/* Load `left` first: then all that the exiting thread has posted is seen. */
 		bool left = fy_load_acquire_32(&lane->life.left), work = fy_lane_has_work(lane);
 		if (!work && left) {
 			*at = lane->next;
@@ -296,7 +299,7 @@ static uint64_t drain_round(struct fy_progress *p, bool give_way, struct fy_lane
 		lane->turn.idle_sleeps = 0;
 		bool flood = floods(p, lane) && give_way;
 		if (flood && drained) {
-			lane->turn.lacks_room = false; /* for all we know */
+			lane->turn.lacks_room = false; /* we did not try it this round */
 			continue;
 		}
 		uint64_t moved = drain_lane(p, lane);

@@ -9,10 +9,9 @@ struct fy_progress;
 
 /* How the last drain ended. */
 struct fy_drain {
-	/* a lane kept a record in the last step because there was no room for it */
-	bool broke_off;
-	bool a_lane_floods; /* likewise: a lane's producer slept because there was no room in it */
-	int64_t awaited_at; /* when an answer was last waited for, as far as the drain saw it */
+	bool broke_off;     /* a record stayed in its lane because its channel had no room */
+	bool a_lane_floods; /* a lane's producer slept because the lane was full */
+	int64_t awaited_at; /* when (ns) the drain last saw that an answer was waited for */
 };
 
 void fy_drain_step(struct fy_progress *p);

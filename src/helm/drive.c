@@ -1,25 +1,25 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The helm, and threads that take it while they wait.
+ * Driving: threads that take the helm while they wait. Any thread of the application.
  *
- * Whoever holds the helm may step the engine. The progress thread lets go of it when it yields or
- * sleeps. Threads that wait take it in turns when it is free, and step until what they wait for is
- * there or nothing happens any more. The last of them hands the engine back in the state in which
- * it was found: the progress thread asleep, and everybody told so, by the same protocol as going to
- * sleep (announce, look once more). They run no user code meanwhile.
+ * The holder of the helm may step the engine. The progress thread lets go of the helm when it
+ * yields or sleeps. Threads that wait take a free helm in turns. Each of them steps until what it
+ * waits for is there, or until steps move nothing any more. They run no user code meanwhile. The
+ * last of them hands the engine back as the first one found it: the progress thread asleep, and its
+ * sleep announced, by the same protocol as going to sleep (announce, look once more).
  *
- * While threads drive the progress thread stands by: it sleeps on the wake word without having
- * announced it, because they do that when they leave. It says that it is asleep, fences, and looks
- * whether any thread is counted in `drivers`; the last one counts itself out, by a
- * read-modify-write, and then looks whether it is asleep. So if it saw a driver, the last driver
- * sees it asleep. That sleep is a nap: a wake-up may have come just before.
+ * While threads drive the progress thread stands by: it sleeps on the wake word without announcing
+ * it, because the last driver will do that. It sets `asleep`, fences, and looks whether any thread
+ * is counted in `drivers`. The last driver counts itself out, by a read-modify-write, and then
+ * looks at `asleep`. So if the progress thread saw a driver, the last driver sees it asleep. That
+ * sleep is a nap, because a wake-up may have come just before.
  *
- * A thread that posts and is believed to wait soon (shared/habit.c) drives once and leaves nothing
- * announced: nobody spends a wake-up on what its wait will see. That is done only where the
- * progress thread naps, so it comes by itself if the wait does not.
+ * A thread that posts and will probably wait soon (shared/habit.c) drives once, and leaves without
+ * an announcement. So other threads spend no wake-up on what its wait will see. It does this only
+ * while the progress thread naps, so that that thread comes by itself if the wait does not.
  *
- * Without a thread of the engine's own (FERRY_NO_THREAD) every thread that waits drives, and does
- * run user code.
+ * Without a progress thread (FERRY_NO_THREAD) every thread that waits drives, and runs user code as
+ * well.
  */
 #include "helm/drive.h"
 
@@ -42,12 +42,12 @@
 #include "shared/thread.h"
 #include "shared/wake.h"
 
-/* without anything happening, before the thread rather sleeps; see also drive_busy */
+/* After so long without anything happening a driver sleeps; see also drive_busy. */
 #define DRIVE_IDLE FERRY_US(50)
-#define DRIVE_TRIES 16 /* while another thread is at the helm, and does not let go of it */
+#define DRIVE_TRIES 16 /* how often a thread tries to take the helm from another one */
 
-/* The last thread that drove gives the engine back in the state in which it was found: with the
- * progress thread asleep and everybody ringing, unless there is something to do for it. */
+/* The last driver gives the engine back in the state in which the first one found it: the progress
+ * thread asleep, and others ringing. If that thread has something to do it is woken. */
 static void hand_back(ferry *engine)
 {
 	struct fy_progress *p = fy_progress_of(engine);
@@ -56,10 +56,10 @@ static void hand_back(ferry *engine)
 		return;
 	}
 	fy_wake_announce(&engine->wake, true);
-	/* A long sleep is none to go back to without the barrier for everybody: the progress thread
-	 * naps from now on. */
+	/* The progress thread only naps from here on: going back to a long sleep would need the
+	 * process-wide barrier. */
 	bool more = !fy_load_acquire_32(&engine->at_helm.napping), came = fy_step_look(p);
-	/* an acknowledgement waited for more to go with it; that there is room */
+	/* what waited to be sent together with more, and posters that wait for room */
 	if (came || p->link.dirty || p->link.freed)
 		fy_step_once(p, false);
 	more = more || came || fy_step_owes_code(p) || fy_step_has_input(p, true) ||
@@ -69,11 +69,11 @@ static void hand_back(ferry *engine)
 		fy_wake_up(&engine->wake);
 }
 
-/* The engine has stopped: nothing is to be done but for the progress thread, to end, and that it
- * may sleep for long. */
+/* The engine has stopped: give the helm back, and wake the progress thread, which has to end and
+ * may be in a long sleep. */
 static void give_stopped(ferry *engine)
 {
-	/* then it does not end before it has the helm */
+	/* while the progress thread sleeps it cannot end: to end it needs the helm */
 	bool asleep = fy_load_acquire_32(&engine->at_helm.asleep);
 	if (asleep)
 		fy_wake_announce(&engine->wake, true);
@@ -82,8 +82,8 @@ static void give_stopped(ferry *engine)
 		fy_wake_up(&engine->wake);
 }
 
-/* Steps as long as something happens. With the helm. False: this thread is not to drive
- * any more. */
+/* Step as long as something happens. Called with the helm. False: this thread should not drive any
+ * more. */
 static bool drive_on(ferry *engine, bool (*ready)(const void *arg), const void *arg, int64_t until,
                      bool user_code)
 {
@@ -92,7 +92,7 @@ static bool drive_on(ferry *engine, bool (*ready)(const void *arg), const void *
 	while (!p->close.stopped && !ready(arg)) {
 		bool worked = fy_step_once(p, user_code);
 		if ((!user_code && fy_step_owes_code(p)) || p->link.now >= until)
-			return false; /* however much there is to do for others */
+			return false; /* even if there is much to do for others */
 		if (worked)
 			continue;
 		if (p->link.now - p->link.worked_at >
@@ -104,8 +104,8 @@ static bool drive_on(ferry *engine, bool (*ready)(const void *arg), const void *
 	return false;
 }
 
-/* Waiting threads take turns: each steps, and lets the others go on when nothing happens, so that
- * what they post meanwhile leaves at once, and whoever runs next sees what comes. */
+/* Waiting threads take turns. Each steps, and lets the others have the helm when nothing happens.
+ * So what they post meanwhile leaves at once, and the one that runs next sees what comes. */
 static void take_turns(ferry *engine, bool (*ready)(const void *arg), const void *arg,
                        int64_t until)
 {
@@ -127,7 +127,7 @@ static void take_turns(ferry *engine, bool (*ready)(const void *arg), const void
 		if (fy_load_acquire_32(&engine->phase) == FY_STOPPED)
 			give_stopped(engine);
 		else if (fy_step_owes_code(p))
-			hand_back(engine); /* user code is for the progress thread */
+			hand_back(engine); /* only the progress thread runs user code */
 		else
 			fy_helm_give(engine);
 		if (!goes_on)
@@ -135,7 +135,7 @@ static void take_turns(ferry *engine, bool (*ready)(const void *arg), const void
 	}
 }
 
-/* The last one leaves the engine as it was. Whoever comes meanwhile and takes the helm does so
+/* The last driver hands the engine back. A thread that begins to drive meanwhile gets the helm
  * after that. */
 static void stop_driving(ferry *engine, bool unattended)
 {
@@ -159,8 +159,8 @@ void fy_drive_until(ferry *engine, bool (*ready)(const void *arg), const void *a
 	fy_cancel_as(cancel);
 }
 
-/* With the helm: may nobody be told? Only if the progress thread comes soon by itself, and
- * everything is done that the next wait does not do. */
+/* Called with the helm. May this thread leave without waking the progress thread? Only if the
+ * progress thread will wake soon anyway, and this thread's next wait does all that is left. */
 static bool may_leave(ferry *engine)
 {
 	bool naps = !fy_load_acquire_32(&engine->at_helm.asleep) ||
@@ -181,7 +181,7 @@ bool fy_drive_steer(ferry *engine, bool (*ready)(const void *arg), const void *a
 		if (fy_load_acquire_32(&engine->phase) != FY_STOPPED) {
 			fy_wake_stay(&engine->wake);
 			fy_step_once(fy_progress_of(engine), false);
-			/* an acknowledgement waited for more to go with it */
+			/* an acknowledgement may have waited to be sent together with more */
 			if (fy_progress_of(engine)->link.dirty)
 				fy_step_once(fy_progress_of(engine), false);
 			left = ready(arg) && may_leave(engine);
@@ -201,8 +201,8 @@ static void drive_alone_once(ferry *engine, bool (*ready)(const void *arg), cons
 		sched_yield();
 }
 
-/* The idle thread of an engine without one of its own: announce, look once more, sleep.
- * Comes with the helm and goes without. */
+/* Sleep, on behalf of an engine without a progress thread: announce, look once more, sleep. Called
+ * with the helm, returns without it. */
 static void sleep_alone(ferry *engine, int64_t until)
 {
 	struct fy_progress *p = fy_progress_of(engine);
@@ -218,12 +218,12 @@ static void sleep_alone(ferry *engine, int64_t until)
 		fy_wake_stay(&engine->wake);
 }
 
-/* Without a thread of the engine's own, who waits drives until it is over. */
+/* Without a progress thread a thread that waits drives until its wait is over. */
 static void drive_alone(ferry *engine, bool (*ready)(const void *arg), const void *arg,
                         int64_t until)
 {
 	int cancel = fy_cancel_later();
-	/* in a handler: what others post on this thread is their own */
+	/* this thread may be in a handler, whose tag must not get onto what other code posts */
 	uint32_t tag = fy_thread_tag_posts(engine, 0);
 	while (!ready(arg) && fy_clock_now() < until &&
 	       fy_load_acquire_32(&engine->phase) != FY_STOPPED) {
@@ -257,7 +257,8 @@ int64_t fy_drive_close_look(int64_t begun)
 	return now + (now - begun < FERRY_S(1) ? FERRY_MS(5) : FERRY_MS(25));
 }
 
-/* Looks with the helm: another thread may have made the last step, and be inside of it yet. */
+/* Looks whether the close is over only with the helm, because another thread may still be inside of
+ * the last step. */
 void fy_drive_close(ferry *engine, void (*look)(void *arg), void *arg)
 {
 	int64_t begun = fy_clock_now();

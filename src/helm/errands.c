@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What threads of the application have the helm do for them: the functions of commands, and what
- * they take along. A thread fills one in and asks; only the holder of the helm runs it.
+ * Errands: what threads of the application have the helm do for them. An errand is a command with
+ * its arguments. A thread fills it in and asks (ask.h); only the holder of the helm runs it.
  */
 #include "helm/errands.h"
 
@@ -60,7 +60,7 @@ bool fy_errands_join_fence(struct fy_progress *p, struct fy_command *c)
 		                            : fy_fail(FERRY_ESTOPPED, "the engine is being closed");
 	else
 		c->status = fy_news_refuse_fence(p);
-	if (c->status) { /* the sentence is in the helm's thread */
+	if (c->status) { /* the sentence is the last error of this thread, not of the asking one */
 		snprintf(fence->why, sizeof fence->why, "%s", ferry_last_error());
 		return true;
 	}
@@ -98,7 +98,7 @@ void fy_errands_report_close(ferry *engine, char *line, size_t nbytes)
 bool fy_errands_begin_close(struct fy_progress *p, struct fy_command *c, void (*look)(void *arg),
                             void *arg)
 {
-	if (p->agree.kind) { /* a fence that is still going on ends first */
+	if (p->agree.kind) { /* a fence that is going on ends first */
 		c->patient = true;
 		return false;
 	}

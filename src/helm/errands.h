@@ -34,17 +34,17 @@ struct fy_errand_memory {
 
 struct fy_errand_fence {
 	ferry_future *future;
-	char why[200]; /* it cannot begin */
+	char why[200]; /* the fence cannot begin */
 };
 #define FY_ERRANDS_LINE 900
 
-/* By the holder of the helm. What the close of this rank waits for: */
+/* The next two are for the holder of the helm. What this rank's close waits for, as a line: */
 void fy_errands_report_close(ferry *engine, char *line, size_t nbytes);
-/* fy_blocks_get: */
+/* fy_blocks_get, for mpi/: */
 void *fy_errands_get_block(ferry *engine, size_t nbytes, uint64_t beside);
 
-/* The close of this rank begins, once no fence is going on. Each of its steps then looks at `look`
- * besides, which may be NULL. */
+/* Begin the close of this rank, once no fence is going on. Each step of the close then calls
+ * `look`, unless it is NULL. */
 bool fy_errands_begin_close(struct fy_progress *p, struct fy_command *c, void (*look)(void *arg),
                             void *arg);
 bool fy_errands_add_deadline(struct fy_progress *p, struct fy_command *c);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A flush of all ranks: a marker to each peer, one future for all. Called by the holder of the
- * helm alone.
+ * A flush of all ranks: a marker to each peer, and one future for all. Only the holder of the helm
+ * may call.
  */
 #include "helm/flush.h"
 
@@ -35,13 +35,13 @@ static bool flush_one(struct fy_progress *p, struct fy_channel *ch, uint32_t str
 	return fy_queued_add(p, ch, &marker.r, sizeof marker, stream, true);
 }
 
-/* What counts down while every channel is flushed. */
+/* Counts the markers of a flush that are not acknowledged. */
 struct flush_count {
 	uint32_t open;
 	int status;
 	char *detail; /* of the first failure, malloc'd or NULL */
 	ferry_future *whole;
-	struct fy_channel *next; /* that has no marker yet */
+	struct fy_channel *next; /* the first one that has no marker yet */
 };
 
 static void flushed_one(ferry_future *future, int status, void *arg)
@@ -76,7 +76,7 @@ static bool flush_channel(struct fy_progress *p, struct fy_channel *ch, uint32_t
 	return put;
 }
 
-/* That of this flush: while it is not through, its future knows it. NULL: no memory. */
+/* The count of this flush, which is in its future until all markers are put. NULL: no memory. */
 static struct flush_count *count_of(struct fy_progress *p, ferry_future *whole)
 {
 	struct flush_count *count = whole->extra;
@@ -87,8 +87,8 @@ static struct flush_count *count_of(struct fy_progress *p, ferry_future *whole)
 	return count;
 }
 
-/* One marker to each peer that was ever talked to. Where one finds no memory the record stays in
- * its lane, and the next step goes on there. */
+/* Put a marker to each peer with which anything was exchanged. False: no memory for one; the record
+ * stays in its lane, and the next step goes on with that peer. */
 bool fy_flush_all(struct fy_progress *p, const struct fy_record *r, uint32_t stream)
 {
 	struct flush_count *count = count_of(p, fy_put_future_of(r));

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Batches that do not come: MPI ended a receive with an error, and a number may be missing. Called
- * by the holder of the helm alone.
+ * Gaps: batches that do not come. MPI ended a receive with an error, and a number may be missing.
+ * Only the holder of the helm may call.
  */
 #include "helm/gaps.h"
 
@@ -17,13 +17,13 @@
 #include "port/port.h"
 #include "shared/engine.h"
 
-/* a number that is missing at two looks, so far apart, was in a receive that failed */
+/* A number that is missing at two looks so far apart was in a receive that failed. */
 #define GAP_TIME FERRY_MS(250)
 
 /*
- * MPI ended a receive with an error. What it says of such a receive is not to be believed, so
- * nobody knows whether a message was in it, or whose. If one was, its number is missing. To see
- * that a later one has to come: so every rank is asked for a batch, and then for gaps is looked
+ * MPI ended a receive with an error. Its status does not count then, so it is not known whether
+ * there was a message, or whose. If there was one its number is missing, which shows only when a
+ * later batch has come. So each rank is asked for a batch, and from then on this looks for gaps
  * again and again.
  */
 void fy_gaps_suspect(struct fy_progress *p, const struct fy_slot *slot)
@@ -38,7 +38,7 @@ void fy_gaps_suspect(struct fy_progress *p, const struct fy_slot *slot)
 		               ? "what came was too long"
 		               : p->link.port->ops->error(p->link.port));
 	if (n > 1 && p->link.now < p->gaps.look_at)
-		return; /* they were asked a moment ago */
+		return; /* all ranks were asked a moment ago */
 	p->gaps.look_at = p->link.now + GAP_TIME;
 	for (int rank = 0; rank < p->link.engine->size; rank++) {
 		struct fy_channel *ch = fy_peer_get(p, rank);
@@ -61,8 +61,7 @@ void fy_gaps_look(struct fy_progress *p)
 	for (struct fy_channel *ch = p->link.all; ch; ch = ch->all_next) {
 		if (ch->gone)
 			continue;
-		/* Behind a goodbye nothing comes: that it does not come itself is seen by
-		 * the time. */
+		/* Nothing comes behind a goodbye, so one that is missing shows only by the time. */
 		bool bye = p->close.byes && ch->bye.sent && !ch->bye.seen &&
 		           !fy_peer_of(ch)->undispatched;
 		bool again = fy_peer_of(ch)->gap.seen && fy_peer_of(ch)->gap.at == ch->in.seq;

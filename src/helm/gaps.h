@@ -8,16 +8,16 @@
 struct fy_progress;
 struct fy_slot;
 
-/* The number of the batch that was missing at the last look, if one was. */
+/* The batch of a peer that was missing at the last look. */
 struct fy_gap {
-	bool seen; /* `at` was missing, and a later one was there */
-	uint32_t at;
+	bool seen;   /* there was one: `at` was missing, and a later batch was there */
+	uint32_t at; /* its number */
 };
 
-/* Receives that failed, and when to look for what was in them. */
+/* Receives that failed, and when to look for gaps. */
 struct fy_gaps {
-	unsigned n_failed; /* of them ended with an error, so that what came may be lost */
-	int64_t look_at;   /* then the next look for batches that are missing */
+	unsigned n_failed; /* receives that ended with an error */
+	int64_t look_at;   /* when (ns) to look next */
 };
 
 void fy_gaps_suspect(struct fy_progress *p, const struct fy_slot *slot);

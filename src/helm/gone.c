@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The end of a peer, and of what it did not believe or we did not. Everything that waits for it
- * ends with a status; what MPI still reads is left to it. Called by the holder of the helm alone.
+ * The end of a peer, and of records that it or this rank refused. Everything that waits for the
+ * peer ends with a status; memory that MPI still reads is left to MPI. Only the holder of the helm
+ * may call.
  */
 #include "helm/gone.h"
 
@@ -52,7 +53,7 @@ void fy_gone_test_telling(struct fy_progress *p)
 		}
 }
 
-/* The records of a batch from an index on were malformed. */
+/* The peer has refused the records of a batch from an index on. */
 void fy_gone_refused(struct fy_progress *p, struct fy_channel *ch, const struct fy_refused *refused)
 {
 	struct fy_refused r = *refused;
@@ -77,8 +78,9 @@ void fy_gone_refused(struct fy_progress *p, struct fy_channel *ch, const struct 
 }
 
 /*
- * The peer is told, so that it does not wait for ever for what will not come: by a batch without a
- * number, because the numbers before it may never arrive. One for all: the bytes are the same.
+ * Tell the peer that it is given up, so that it does not wait for ever. This is a batch without a
+ * number, because batches with the numbers before it may never arrive. All peers get the same
+ * bytes.
  */
 static void tell_gone(struct fy_progress *p, struct fy_channel *ch)
 {
@@ -105,8 +107,8 @@ void fy_gone_given_up(struct fy_progress *p, struct fy_channel *ch)
 	            "that rank has given us up, or closes because a rank is gone");
 }
 
-/* Everything that waits for this peer ends with ch->gone; what MPI still reads
- * is left to it. Posters that come later are refused (engine->full is 2). */
+/* End everything that waits for this peer with ch->gone. Memory that MPI still reads is left to it.
+ * Later posts are refused (engine->full is 2). */
 static void end_all(struct fy_progress *p, struct fy_channel *ch, const char *detail)
 {
 	int status = ch->gone;
@@ -146,7 +148,7 @@ void fy_gone_sweep(struct fy_progress *p)
 		end_all(p, ch, ch->broken_why ? ch->broken_why : "that rank is gone");
 		free(ch->broken_why);
 		ch->broken_why = NULL;
-		p->link.worked = true; /* so that there is a next step: a close looks for it */
+		p->link.worked = true; /* so that there is a next step, in which a close sees it */
 	}
 }
 

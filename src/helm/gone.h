@@ -11,17 +11,17 @@ struct fy_channel;
 struct fy_progress;
 struct fy_refused;
 
-/* Whether the peer knows that it is given up. */
+/* Whether a peer knows that it is given up. */
 struct fy_telling {
-	bool told;    /* the peer was told that it is given up, or said so itself */
-	bool telling; /* MPI has that batch yet */
+	bool told;    /* it was told, or said itself that it has given this rank up */
+	bool telling; /* MPI still has the batch that tells it */
 	fy_request request;
 };
 
 /* Peers that are gone: since when, and how many are being told. */
 struct fy_losses {
-	unsigned n_telling; /* channels whose peer is being told that it is given up */
-	int64_t since;      /* when the first peer was found gone; 0: none */
+	unsigned n_telling; /* peers that are being told */
+	int64_t since;      /* when (ns) the first peer was gone; 0: none is */
 };
 
 void fy_gone_unsent(struct fy_progress *p, struct fy_channel *ch);
@@ -30,9 +30,9 @@ void fy_gone_refuse_batch(struct fy_progress *p, struct fy_channel *ch, uint32_t
                           uint32_t index);
 void fy_gone_refused(struct fy_progress *p, struct fy_channel *ch, const struct fy_refused *r);
 void fy_gone_end(struct fy_progress *p, struct fy_channel *ch, int status, const char *detail);
-/* Likewise, at the end of a step, of those that link/ and bulk/ broke. */
+/* At the end of a step: the same for peers that link/ and bulk/ have given up. */
 void fy_gone_sweep(struct fy_progress *p);
-/* That rank says that it has given us up. */
+/* That rank says that it has given this one up. */
 void fy_gone_given_up(struct fy_progress *p, struct fy_channel *ch);
 
 #endif

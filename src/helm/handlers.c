@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The tables of handlers, by op. Called by the holder of the helm alone. A handler itself is
+ * The tables of handlers, by op. Only the holder of the helm may call. A handler itself is in
  * shared/handler.h.
  */
 #include "helm/handlers.h"

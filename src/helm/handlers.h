@@ -14,7 +14,7 @@ struct fy_progress;
 struct fy_handlers {
 	struct fy_handler *direct[FY_OPS_DIRECT];
 	struct fy_handler *hashed[FY_OPS_HASHED];
-	/* messages that executors got; engine->told.handled_elsewhere says how many are back */
+	/* how many messages executors got; engine->told.handled_elsewhere: how many are handled */
 	uint64_t given;
 };
 struct fy_handler **fy_handlers_place(struct fy_progress *p, uint32_t op);

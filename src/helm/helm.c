@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The helm: whoever holds it may step the engine and call MPI. Any thread takes, tries and gives
- * it. The progress thread lets go of it when it yields or sleeps, and stands by while others drive
- * (drive.c).
+ * The helm: its holder may step the engine and call MPI. Any thread may call. The progress thread
+ * lets go of the helm when it yields or sleeps, and stands by while others drive (drive.c).
  */
 #include "helm/helm.h"
 

@@ -11,8 +11,8 @@
 bool fy_helm_try(ferry *engine);
 void fy_helm_take(ferry *engine);
 void fy_helm_give(ferry *engine);
-/* The progress thread, which could not have the helm: sleep a while if threads that wait drive.
- * False: none does. */
+/* For the progress thread, when another thread has the helm: sleep for at most `nap` ns if threads
+ * drive. False: none does. */
 bool fy_helm_stand_by(ferry *engine, int64_t nap);
 
 #endif

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Code of the program that the holder of the helm runs: inline handlers and callbacks. Where it
- * may not (a thread that waits drives the engine), messages for inline handlers become tasks,
- * which the progress thread runs in order before anything that comes later.
+ * Inline handlers and callbacks, which the holder of the helm runs. A borrower may not run them:
+ * then messages for inline handlers become tasks. The progress thread runs these in order, before
+ * anything that comes later. Only the holder of the helm may call.
  */
 #include "helm/inline.h"
 
@@ -37,8 +37,8 @@ bool fy_inline_ready(struct fy_progress *p)
 	return p->inside.view && p->inside.reserve;
 }
 
-/* The view is kept beyond its handler: it gets memory of its own. Where there is none, the
- * block that was laid aside for this serves, and dispatch waits until there is another. */
+/* The view outlives its handler: give it memory of its own. If there is none it gets the reserve,
+ * and no handler is called until there is another reserve. */
 void fy_inline_keep_view(ferry_message *view)
 {
 	struct fy_progress *p = fy_progress_of(view->engine);
@@ -57,11 +57,11 @@ void fy_inline_keep_view(ferry_message *view)
 	ch->credit.unreturned += view->holds.charge;
 	fy_tally_keep(p->link.engine, view);
 	fy_engine_retain(view->engine);
-	p->inside.view = NULL; /* a new one is made before the next message */
+	p->inside.view = NULL; /* a new view is made before the next message */
 }
 
-/* False: the process ends, and it was not called. Who looked before may have looked before exit
- * began, which waits for nobody who is not inside: so it is looked at again. */
+/* Call a handler. False: the process ends, and it was not called. Callers have looked before, but
+ * perhaps before exit began; exit waits only for threads that are inside, so look again inside. */
 bool fy_inline_call(struct fy_progress *p, struct fy_handler *h, ferry_message *m, unsigned colour)
 {
 	ferry *before = fy_thread_begin(FY_INLINE, p->link.engine);
@@ -77,7 +77,7 @@ bool fy_inline_call(struct fy_progress *p, struct fy_handler *h, ferry_message *
 	return may;
 }
 
-/* The process ends: no handler is called any more. */
+/* Drop a message, because the process ends and no handler is called any more. */
 void fy_inline_drop(struct fy_progress *p, ferry_message *m)
 {
 	p->link.stats.dropped++;
@@ -85,7 +85,7 @@ void fy_inline_drop(struct fy_progress *p, ferry_message *m)
 	ferry_message_release(m);
 }
 
-/* One that is a message of its own. */
+/* Call the handler of a message that is not a view. */
 void fy_inline_handle(struct fy_progress *p, struct fy_handler *h, ferry_message *m)
 {
 	unsigned colour = fy_message_colour(m->flags);

@@ -16,19 +16,18 @@
 struct fy_handler;
 struct fy_progress;
 
-/* What inline code of the program needs: a view, memory to keep it, the tag of what it posts.
- * (`inline` is a keyword.) */
+/* What inline code of the program needs. (`inline` is a keyword.) */
 struct fy_inline {
 	ferry_message *view;
-	char *reserve;   /* what retaining a view falls back on */
-	unsigned n_left; /* messages among them that a thread which may not run handlers left */
-	uint32_t tag;    /* of what the inline handler posts that runs: 0 if it is of `colour` */
+	char *reserve;   /* memory for a view that is retained when there is no other */
+	unsigned n_left; /* messages that borrowers have made tasks */
+	uint32_t tag;    /* of what the running inline handler posts; 0: the rank's colour */
 };
 
 bool fy_inline_ready(struct fy_progress *p);
 
-/* What inline handlers post from here on is of that colour. Returns what fy_inline_end_colour is
- * given. */
+/* From here on what inline handlers post has that colour. Pass what this returns to
+ * fy_inline_end_colour. */
 static inline uint32_t fy_inline_begin_colour(struct fy_inline *inside, const struct fy_link *link,
                                               unsigned colour)
 {
@@ -49,7 +48,7 @@ static inline void fy_inline_end_colour(struct fy_inline *inside, const struct f
 bool fy_inline_call(struct fy_progress *p, struct fy_handler *h, ferry_message *m, unsigned colour);
 void fy_inline_drop(struct fy_progress *p, ferry_message *m);
 void fy_inline_handle(struct fy_progress *p, struct fy_handler *h, ferry_message *m);
-/* inline.c: the view becomes a heap message; the engine makes itself a new one. */
+/* Make the view a message of its own. */
 void fy_inline_keep_view(ferry_message *view);
 bool fy_inline_run_tasks(struct fy_progress *p);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The lanes that the step looks at: those whose threads post. Idle ones leave the list. Called by
- * the holder of the helm alone.
+ * The lanes that the step looks at: those whose threads post. Idle ones leave the list. Only the
+ * holder of the helm may call.
  */
 #include "helm/lanes.h"
 
@@ -20,7 +20,7 @@
 #include "shared/message.h"
 #include "wire/record.h"
 
-/* Lanes that became active since the last step join the list. */
+/* Put a lane that became active into the list. */
 static void list_lane(struct fy_progress *p, struct fy_lane *lane)
 {
 	lane->next = p->lanes.active;
@@ -40,8 +40,8 @@ void fy_lanes_list(struct fy_progress *p)
 	}
 }
 
-/* A lane that was idle for some sleeps leaves the list, so that the loop does not
- * look at it; its thread lists it again with its next post. */
+/* A lane that was idle for so many sleeps leaves the list, so that steps do not look at it. Its
+ * thread's next post lists it again. */
 #define IDLE_SLEEPS 8u
 
 void fy_lanes_delist(struct fy_progress *p)
@@ -59,7 +59,8 @@ void fy_lanes_delist(struct fy_progress *p)
 	}
 }
 
-/* Behind the barrier: what was posted meanwhile is seen here, or its poster saw `listed` at 0. */
+/* Called behind the barrier. What was posted meanwhile is seen here, or its poster sees `listed` at
+ * 0. */
 bool fy_lanes_relist(struct fy_progress *p)
 {
 	bool any = false;
@@ -97,8 +98,8 @@ bool fy_lanes_have_input(struct fy_progress *p)
 	return has_more(p, false);
 }
 
-/* Its thread has left. That thread may still be about to look whether the engine has stopped
- * (fy_own_lane_left): `gone` tells it that the engine's reference is given back. */
+/* The lane's thread has exited: give back the engine's reference. The thread may still be about to
+ * look whether the engine has stopped (fy_own_lane_left); `gone` tells it that this is done. */
 void fy_lanes_forget(struct fy_progress *p, struct fy_lane *lane)
 {
 	struct fy_lane **at = &p->lanes.all;
@@ -109,7 +110,8 @@ void fy_lanes_forget(struct fy_progress *p, struct fy_lane *lane)
 	fy_lane_release(lane);
 }
 
-/* Under shortage nobody is always first: the lane that found no room begins the next step. */
+/* The lane that found no room is the first in the next step, so that under shortage no lane always
+ * is. */
 void fy_lanes_turn_to(struct fy_progress *p, struct fy_lane *lane)
 {
 	struct fy_lane *first = p->lanes.active, *before = first, *last = lane;
@@ -124,7 +126,8 @@ void fy_lanes_turn_to(struct fy_progress *p, struct fy_lane *lane)
 	last->next = first;
 }
 
-/* To the end of the list, not only behind where it begins: fy_lanes_turn_to may move that back. */
+/* Move a lane to the end of the list. Not only behind the first one, because fy_lanes_turn_to may
+ * change which one that is. */
 void fy_lanes_move_last(struct fy_progress *p, struct fy_lane *lane)
 {
 	struct fy_lane **at = &p->lanes.active;
@@ -144,8 +147,8 @@ void fy_lanes_mark(struct fy_progress *p)
 		lane->marks.agree = fy_load_acquire_64(&lane->tail);
 }
 
-/* What was posted before the agreement began, and by handlers of that colour that had returned, has
- * left its lane. */
+/* Has everything left its lane that was posted before the agreement began, or by handlers of that
+ * colour that have returned? */
 bool fy_lanes_are_drained(struct fy_progress *p, unsigned colour)
 {
 	fy_lanes_list(p);
@@ -172,7 +175,7 @@ static void abandon_lane(struct fy_progress *p, struct fy_lane *lane, int status
 	fy_lane_consume(lane, head);
 }
 
-/* What is left in lanes at the very end, after an unclean close. */
+/* At the very end: fail what is left in lanes. */
 void fy_lanes_abandon(struct fy_progress *p, int status)
 {
 	fy_lanes_list(p);

@@ -9,7 +9,7 @@ struct fy_progress;
 
 /* Lanes that the step looks at, and all others. */
 struct fy_lanes {
-	struct fy_lane *active; /* active ones */
+	struct fy_lane *active; /* those that a step looks at */
 	struct fy_lane *all;
 	struct fy_lane *delisted; /* between fy_lanes_delist and fy_lanes_relist */
 };
@@ -18,14 +18,15 @@ void fy_lanes_forget(struct fy_progress *p, struct fy_lane *lane);
 void fy_lanes_turn_to(struct fy_progress *p, struct fy_lane *lane);
 void fy_lanes_move_last(struct fy_progress *p, struct fy_lane *lane);
 bool fy_lanes_are_drained(struct fy_progress *p, unsigned colour);
-/* Lanes that became active join the list. */
+/* Put lanes that became active into the list. */
 void fy_lanes_list(struct fy_progress *p);
+/* Is there a record or a reply to be put? */
 bool fy_lanes_have_work(struct fy_progress *p);
-/* Likewise, leaving out lanes that wait for room: another step does not move them. Whoever makes
- * room rings, or it is waited for by looking at what is under way. */
+/* The same without lanes whose record found no room, because another step would not move it. Room
+ * comes from a rank that rings, or from what is under way, which is looked at anyway. */
 bool fy_lanes_have_input(struct fy_progress *p);
-/* Idle lanes leave the list; their threads put them there again. Followed by a process-wide barrier
- * and fy_lanes_relist. */
+/* Idle lanes leave the list; their threads put them there again. A process-wide barrier and
+ * fy_lanes_relist have to follow. */
 void fy_lanes_delist(struct fy_progress *p);
 bool fy_lanes_relist(struct fy_progress *p);
 void fy_lanes_mark(struct fy_progress *p);

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The progress thread: it steps while something happens, then spins a while, yields a while, and
- * sleeps on the wake word, for ever longer up to a bound, but for so long only as nothing that MPI
- * alone can tell is waited for.  It holds the helm while it works and lets go of it when it yields
- * or sleeps; a thread that waits for a future may take it meanwhile (drive.c).
+ * The progress thread's loop; only that thread runs it. It steps while something happens, then
+ * spins a while, yields a while, and sleeps on the wake word. Sleeps get longer up to a bound; they
+ * are short while something is awaited that only MPI can tell (policy.c). The thread holds the helm
+ * while it works, and lets go of it when it yields or sleeps; a thread that waits may take it
+ * meanwhile (drive.c).
  */
 #include "helm/loop.h"
 
@@ -22,13 +23,14 @@
 #include "shared/engine.h"
 #include "shared/wake.h"
 
-/* between two looks whether threads still drive, or left work to a wait that did not come */
+/* Longest interval between checks whether waiting threads still drive, or left work behind for a
+ * wait that never came. */
 #define STAND_BY_MAX FERRY_MS(1)
 
-/* Take the helm again, which threads that wait may have. As long as they drive, and leave nothing
- * undone that a step would find, this one sleeps on: to look costs whoever runs here 20 us. True
- * when any drove. Each look is a whole step, because one that counts as driving need not get a
- * processor soon. */
+/* Take the helm again, which threads that drive may have. While they drive, and leave nothing
+ * undone that a step would find, this thread goes on sleeping, because each check costs the thread
+ * that runs on this processor 20 us. A check is a whole step, because a driver may not get a
+ * processor soon. True: threads drove. */
 static bool come_back(struct fy_progress *p)
 {
 	ferry *engine = p->link.engine;
@@ -53,12 +55,12 @@ static bool come_back(struct fy_progress *p)
 	return driven || worked;
 }
 
-/* Announce, look once more, sleep. Work that was given before the announcement is found by
- * the second look; whoever gives it later sees the word. Returns holding the helm. */
+/* Announce, look once more, sleep. Work from before the announcement is found by the second look; a
+ * later giver sees the word. Returns with the helm. */
 static void sleep_a_while(struct fy_progress *p)
 {
 	ferry *engine = p->link.engine;
-	/* which is not for long: see SLEEP_WIRE */
+	/* a nap also while something is under way to other hosts, because that sleep is short */
 	bool nap = !p->pace.napped || (!p->link.port->all_local && fy_policy_is_under_way(p));
 	if (!nap)
 		fy_lanes_delist(p);
@@ -74,7 +76,7 @@ static void sleep_a_while(struct fy_progress *p)
 	int64_t t = fy_policy_sleep_time(p);
 	uint64_t lends = fy_load_acquire_64(&engine->totals.lends);
 	if (nap)
-		t = fy_policy_at_most(t, FY_NAP); /* nobody paid for the barrier: see wake.h */
+		t = fy_policy_at_most(t, FY_NAP); /* there was no barrier: see wake.h */
 	p->link.stats.sleeps++;
 	fy_helm_give(engine);
 	bool rung = fy_wake_sleep(&engine->wake, t);
@@ -82,7 +84,7 @@ static void sleep_a_while(struct fy_progress *p)
 	bool driven = come_back(p);
 	if (rung)
 		p->pace.rung_at = p->link.port->ops->now(p->link.port);
-	/* Nobody drove meanwhile, and nobody woke us: the next sleep may be long. */
+	/* If no thread drove meanwhile the next sleep may be long. */
 	p->pace.napped = !driven && lends == fy_load_acquire_64(&engine->totals.lends);
 }
 
@@ -110,14 +112,14 @@ void fy_loop_run(ferry *engine)
 		int64_t now = p->link.now;
 		if (!idle_since)
 			idle_since = now;
-		/* What goes to another host takes longer than it pays to look for. */
+		/* What goes to another host takes so long that yielding would be wasted. */
 		bool on_the_wire = !p->link.port->all_local && !p->link.calls.open &&
 		                   fy_policy_is_under_way(p);
 		if (now - idle_since < p->pace.spin)
 			fy_pause();
 		else if (now - idle_since < p->pace.spin + p->pace.yield && !on_the_wire) {
-			/* Threads that wait drive: the next one finds the helm free when this
-			 * one sleeps. */
+			/* If threads drive go to sleep at once, so that the next driver finds the
+			 * helm free. */
 			if (let_others(p))
 				idle_since = now - p->pace.spin - p->pace.yield;
 		} else

@@ -4,7 +4,7 @@
 
 #include "ferry.h"
 
-/* The thread's loop: until the engine has stopped. */
+/* The loop of the progress thread. Returns when the engine has stopped. */
 void fy_loop_run(ferry *engine);
 
 #endif

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The mailbox, from the helm's side: handlers that are registered take what waits for them, calls
- * that nobody takes are answered, and what nobody will read any more is dropped.
+ * The helm's side of the mailbox. New handlers take what waits for them, calls that nobody takes
+ * are answered, and messages that nobody will read any more are dropped. Only the holder of the
+ * helm may call.
  */
 #include "helm/mail.h"
 
@@ -22,8 +23,8 @@
 #include "shared/message.h"
 #include "shared/tally.h"
 
-/* It was done, and is to be handled after all: as if it had been posted again. What comes back from
- * an executor has been under way all the time. */
+/* A message in the mailbox counts as done. Now it will be handled, so count it as if it was posted
+ * again; one that came back from an executor, as if it had been under way all the time. */
 static void out_of_the_mailbox(struct fy_progress *p, ferry_message *m)
 {
 	if (m->flags & FY_MESSAGE_RETURNED) {
@@ -47,7 +48,7 @@ bool fy_mail_set_handler(struct fy_progress *p, struct fy_handler *handler, uint
 		fy_swap_32(&old->closed, 1);
 	}
 	if (old_p)
-		*old_p = old; /* the table's reference */
+		*old_p = old; /* with the table's reference */
 	if (!handler)
 		return true;
 	at = fy_handlers_place(p, op);
@@ -76,14 +77,14 @@ static void no_handler(struct fy_progress *p, ferry_message *m)
 		ferry_message_release(m);
 }
 
-/* Handlers that came while their messages were on the way back from an executor. */
+/* Messages came back from an executor: there may be a new handler for them. */
 static void rescan(struct fy_progress *p)
 {
 	fy_store_release_32(&p->link.engine->mailbox.rescan, 0);
 	for (ferry_message *m = p->link.engine->mailbox.all.first, *next; m; m = next) {
 		next = m->next;
 		if (!fy_handlers_find(p, m->op)) {
-			m->flags &= ~FY_MESSAGE_RETURNED; /* for a reader, as any */
+			m->flags &= ~FY_MESSAGE_RETURNED; /* it is for a reader, like any other */
 			continue;
 		}
 		fy_mailbox_remove(&p->link.engine->mailbox, m);
@@ -92,8 +93,8 @@ static void rescan(struct fy_progress *p)
 	}
 }
 
-/* Calls that outlived their grace are answered, and posts told of; seldom, and only when nobody
- * reads just now. */
+/* Answer calls whose grace is over, and report such posts. Done seldom, and only if no reader has
+ * the lock. */
 void fy_mail_look(struct fy_progress *p)
 {
 	struct fy_mailbox *box = &p->link.engine->mailbox;
@@ -120,7 +121,7 @@ void fy_mail_look(struct fy_progress *p)
 	fy_mailbox_unlock(box);
 }
 
-/* Nobody will read them any more. */
+/* Drop all messages, because nobody will read them any more. */
 void fy_mail_drop(struct fy_progress *p)
 {
 	struct fy_mailbox *box = &p->link.engine->mailbox;

@@ -10,16 +10,15 @@
 struct fy_handler;
 struct fy_progress;
 
-/* When the mailbox was last looked at, and what was dropped of it. */
 struct fy_mail {
-	int64_t checked;
+	int64_t checked;         /* when (ns) the mailbox was last looked at */
 	struct fy_unread unread; /* what was dropped unread, for the line at the end */
 };
 
 void fy_mail_look(struct fy_progress *p);
 void fy_mail_drop(struct fy_progress *p);
-/* Register (or with fn NULL only unregister). `old_p` gets a reference of what was there, or NULL.
- * False: the mailbox was being read just now, again at the next step. */
+/* Register a handler; NULL: only unregister. *old_p: a reference of the handler that was there, or
+ * NULL. False: a reader has the mailbox's lock, try again in the next step. */
 bool fy_mail_set_handler(struct fy_progress *p, struct fy_handler *handler, uint32_t op,
                          struct fy_handler **old_p);
 

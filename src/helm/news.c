@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Who closes, and whom a close waits for: what neighbours in the tree tell each other beside
- * the agreement.
+ * News: which rank closes, and which ranks a close waits for. Neighbours in the tree tell this each
+ * other beside the agreement. Everything here is the helm's.
  *
- * The first word about a rank that closes is passed on at once, to every neighbour that may not
- * know it: up and down, by ranks that are in a fence, or in nothing, too. A word carries a list as
- * well: to the parent, of those below that are awaited; to a child, of all that the root knows of.
- * Awaited are ranks that have not joined the close, and once all have, those that are not quiet.
- * Lists that changed are told again, at most once a second, so that a close which takes no time
- * costs one word each way between two neighbours.
+ * The first news of a rank that closes is passed on at once to each neighbour that may not know it,
+ * up and down, also by ranks that are in a fence or in no agreement. News also has a list: to the
+ * parent, of the awaited ranks below; to a child, of all awaited ranks that the root knows of. A
+ * rank is awaited if it has not joined the close, or, once all ranks have, if it is not quiet. A
+ * list that changed is told again, at most once a second. So a short close costs one news each way
+ * between two neighbours.
  */
 #include "helm/news.h"
 
@@ -57,7 +57,7 @@ static void add_list(struct fy_awaited *list, const struct fy_awaited *more)
 	list->count += more->count > FY_AWAITED_NAMED ? more->count - FY_AWAITED_NAMED : 0;
 }
 
-/* That rank and all below it. */
+/* Add a rank and all ranks below it. */
 static void add_subtree(struct fy_awaited *list, int rank, int size)
 {
 	for (int first = rank, width = 1; first < size; first = fy_tree_child(first, 0), width *= 2)
@@ -84,13 +84,13 @@ static void awaited_below(struct fy_progress *p, struct fy_awaited *list)
 		if (!a->closing.below_known[i])
 			add_subtree(list, child, p->link.engine->size);
 		else if (a->everybody && !a->closing.below[i].count && !fy_agree_has_answered(p, i))
-			add_rank(list, child); /* it says nothing at all */
+			add_rank(list, child); /* it has not answered in this round */
 		else
 			add_list(list, &a->closing.below[i]);
 	}
 }
 
-/* As far as it is known here. */
+/* The awaited ranks, as far as they are known here. */
 void fy_news_awaited(struct fy_progress *p, struct fy_awaited *list)
 {
 	struct fy_closing *c = &p->agree.closing;
@@ -100,7 +100,7 @@ void fy_news_awaited(struct fy_progress *p, struct fy_awaited *list)
 	}
 	awaited_below(p, list);
 	if (p->link.engine->rank)
-		add_rank(list, fy_tree_parent(p->link.engine->rank)); /* it has told nothing yet */
+		add_rank(list, fy_tree_parent(p->link.engine->rank)); /* it has not told anything */
 }
 
 void fy_news_child_joined(struct fy_progress *p, int child)
@@ -149,7 +149,7 @@ void fy_news_tell(struct fy_progress *p)
 
 /* ---- hearing ------------------------------------------------------------------------------- */
 
-/* What a fence says that cannot end. */
+/* The text for a fence that cannot end. */
 static const char *why_not(const struct fy_progress *p, char *text, size_t nbytes)
 {
 	snprintf(text, nbytes,

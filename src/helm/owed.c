@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Control words that a peer is owed: one a kind, written as records when the channel sends next.
- * Called by the holder of the helm alone.
+ * Control records that a peer is owed: one of each kind, written when the channel sends next. Only
+ * the holder of the helm may call.
  */
 #include "helm/owed.h"
 
@@ -18,7 +18,7 @@
 #include "bulk/pair.h"
 #include "helm/peer.h"
 
-/* All credit but a first window's worth goes back. It is spent with the record that says so. */
+/* Give back all credit beyond the first window. The record that says so also counts it as spent. */
 static void put_give(struct fy_progress *p, struct fy_channel *ch)
 {
 	uint64_t unused = ch->credit.limit - ch->credit.spent,
@@ -39,16 +39,16 @@ static void put_all(struct fy_progress *p, struct fy_channel *ch)
 	       fy_control_put(&p->link, ch, FY_OP_REFUSED, &ch->in.refused[ch->in.n_refused - 1],
 	                      sizeof ch->in.refused[0]))
 		ch->in.n_refused--;
-	/* before acknowledgements of what came behind: they count what is left */
+	/* Refusals go before acknowledgements, which count only what was not refused. */
 	if (ch->in.n_refused)
 		return;
-	/* Before the acknowledgements of streams: a refusal takes its future out before the count
-	 * completes the rest. */
+	/* Grants go before acknowledgements of streams: one that refuses a message ends its future,
+	 * before the acknowledgement completes the others. */
 	if (fy_pair_in(ch)->grants_owed && !fy_grants_put(&p->bulk, ch))
 		return;
 	if (ch->stream_ack_owed && !fy_stream_in_put_acks(&p->link, ch))
 		return;
-	if (peer->owed.news_owed) /* before what says that all have joined */
+	if (peer->owed.news_owed) /* before words which say that all ranks have joined */
 		peer->owed.news_owed = !fy_control_put(&p->link, ch, FY_OP_AGREE_NEWS,
 		                                       &peer->owed.news, sizeof peer->owed.news);
 	if (peer->owed.up_owed)
@@ -65,8 +65,8 @@ static void put_all(struct fy_progress *p, struct fy_channel *ch)
 		put_give(p, ch);
 }
 
-/* What there was no memory for. Whoever owes something new in a channel adds it here, or it is
- * forgotten. */
+/* Is anything still owed, because there was no memory? Each kind of control record has to be named
+ * here, or it is forgotten. */
 static bool is_left(const struct fy_channel *ch)
 {
 	struct fy_peer *peer = fy_peer_of(ch);

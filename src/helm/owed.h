@@ -9,14 +9,14 @@
 struct fy_channel;
 struct fy_progress;
 
-/* Control words of agreements that are owed. */
+/* Words of agreements that are owed to a peer. */
 struct fy_owed {
 	bool up_owed, down_owed, news_owed;
 	struct fy_agree_word up, down;
 	struct fy_agree_news news;
 };
 
-/* While channel->control_owed. */
+/* Put what is owed, while channel->control_owed. */
 void fy_owed_put(struct fy_progress *p, struct fy_channel *ch);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A peer: all that this rank keeps for one other rank, made when it is first talked to. Called by
- * the holder of the helm alone.
+ * A peer: all that this rank keeps for one other rank, made when they first exchange anything. Only
+ * the holder of the helm may call.
  */
 #include "helm/peer.h"
 

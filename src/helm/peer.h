@@ -13,10 +13,10 @@
 
 struct fy_slot;
 
-/* All that this rank knows of a peer: its channel, its large messages, what waits for them. */
+/* All that this rank keeps for one peer. */
 struct fy_peer {
-	struct fy_pair pair;          /* and its channel */
-	struct fy_slot *undispatched; /* batches that came before their turn, or are paused */
+	struct fy_pair pair;          /* the channel and large messages */
+	struct fy_slot *undispatched; /* early and paused batches, in order */
 	struct fy_queue queue;
 	struct fy_owed owed;
 	struct fy_gap gap;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What decides when nothing happens: how long the loop spins, yields and sleeps, how long a thread
- * that waits drives on. Called by the holder of the helm alone.
+ * The policy for when nothing happens: how long the loop spins, yields and sleeps, and how long a
+ * thread that waits goes on driving. Only the holder of the helm may call.
  */
 #include "helm/policy.h"
 
@@ -20,28 +20,28 @@
 #include "shared/engine.h"
 #include "shared/mailbox.h"
 
-/* How long the loop yields before it sleeps: to wake an idle processor takes 10 to 50 us. Less
- * where ranks outnumber the processors. */
+/* How long the loop yields before it sleeps, because waking an idle processor takes 10 to 50 us;
+ * less where ranks outnumber processors. */
 #define YIELD_ALONE FERRY_US(100)
 #define YIELD_CROWDED FERRY_US(5)
-/* How long a thread that waits looks on while chunks are under way and nothing is to be done for
- * them: on one host one takes up to 0.4 ms, and a thread that sleeps meanwhile is woken 30 us
- * too late. */
+/* How long a driver goes on while chunks are under way and nothing else happens. On one host a
+ * chunk takes up to 0.4 ms, and a thread that slept meanwhile would be woken 30 us too late. */
 #define DRIVE_BUSY_ALONE FERRY_MS(1)
 #define DRIVE_BUSY_ELSE FERRY_US(50)
 
-#define SLEEP_BUSY FERRY_US(20) /* MPI has something of ours under way */
-/* the same, all of it to or from other hosts: what its buffers hold goes on meanwhile */
+#define SLEEP_BUSY FERRY_US(20) /* MPI has something of this engine's under way */
+/* As SLEEP_BUSY, but there are other hosts, and no call is open: the NIC keeps draining MPI's
+ * buffers while this thread sleeps. */
 #define SLEEP_WIRE FERRY_US(500)
 
-/* other hosts' word in a fence or close is waited for: a few come, one after the other */
+/* In a fence or close, words from other hosts are awaited; a few of them come, one by one. */
 #define SLEEP_AGREED FERRY_MS(1)
-/* the program's own requests, which nobody rings for, found idle */
+/* The program has operations under way, for which no rank rings. */
 #define SLEEP_STARTED FERRY_US(500)
 
-#define RUNG_FOR FERRY_MS(2)      /* how long a message is looked out for after a ring */
-#define SLEEP_RUNG FERRY_MS(5)    /* likewise from this host: its rank rings, this is for safety */
-#define SLEEP_LOCAL FERRY_MS(100) /* all ranks are on this host and ring */
+#define RUNG_FOR FERRY_MS(2)      /* how long the message of a ring is looked for */
+#define SLEEP_RUNG FERRY_MS(5)    /* an answer from this host is awaited; that rank rings */
+#define SLEEP_LOCAL FERRY_MS(100) /* all ranks are on this host, and ring */
 
 bool fy_policy_is_under_way(const struct fy_progress *p)
 {
@@ -49,7 +49,7 @@ bool fy_policy_is_under_way(const struct fy_progress *p)
 	       p->commands.press || (p->close.finished && p->receives.n_posted);
 }
 
-/* The time between two looks, longer and longer while they find nothing. */
+/* The time between two looks, which doubles while they find nothing. */
 static int64_t longer(struct fy_progress *p, int64_t most)
 {
 	int64_t t = fy_policy_at_most(p->pace.idle_sleep, most);
@@ -62,7 +62,7 @@ int64_t fy_policy_sleep_time(struct fy_progress *p)
 	bool under_way = fy_policy_is_under_way(p);
 	bool awaited = p->link.calls.open || p->drain.broke_off || p->link.n_pending ||
 	               p->link.n_streams || p->queues.first ||
-	               p->arrivals.n_undispatched; /* which may wait for memory */
+	               p->arrivals.n_undispatched; /* paused batches may wait for memory */
 	bool agreeing = p->agree.kind || p->close.begun;
 	int64_t sleep_max = p->link.options->sleep_max ? p->link.options->sleep_max : FERRY_US(1);
 	int64_t t;
@@ -72,7 +72,7 @@ int64_t fy_policy_sleep_time(struct fy_progress *p)
 		t = longer(p, SLEEP_WIRE);
 	else if (under_way || awaited)
 		t = p->link.port->all_local ? SLEEP_RUNG : FY_SLEEP_AWAITED;
-	else if (agreeing) /* whoever has something to say rings, on this host */
+	else if (agreeing) /* a rank of this host that has something to say rings */
 		t = longer(p, p->link.port->all_local ? SLEEP_LOCAL
 		                                      : fy_policy_at_most(sleep_max, SLEEP_AGREED));
 	else if ((t = longer(p, sleep_max)) && p->link.port->all_local)
@@ -82,10 +82,10 @@ int64_t fy_policy_sleep_time(struct fy_progress *p)
 	if (p->starts && p->starts->under_way)
 		t = fy_policy_at_most(t, fy_policy_at_most(p->pace.idle_sleep, SLEEP_STARTED));
 	if (p->pace.rung_at && p->link.now - p->pace.rung_at < RUNG_FOR)
-		/* the ring may overtake the message, over TCP for one */
+		/* a ring may overtake its message, for instance over TCP */
 		t = fy_policy_at_most(t, FY_SLEEP_AWAITED);
 	if (p->drain.broke_off)
-		/* then what waits for room moves out of the others' way */
+		/* by then the record without room moves to its channel's queue */
 		t = fy_policy_at_most(t, FY_SLOW_AFTER / 2);
 	if (p->timers.n)
 		t = fy_policy_at_most(t, p->timers.heap[0].when - p->link.now);
@@ -97,8 +97,8 @@ int64_t fy_policy_sleep_time(struct fy_progress *p)
 	return t > 0 ? t : 0;
 }
 
-/* Ranks that share a processor wait for each other's turn, not for what comes within
- * microseconds. */
+/* Ranks that share a processor do not spin: what they wait for comes only after another rank had
+ * the processor. */
 void fy_policy_set_patience(struct fy_progress *p)
 {
 	bool crowded = p->link.port->ranks_here > fy_place_processors();

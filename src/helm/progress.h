@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the holder of the helm owns, as a whole: the link, large messages, and a part of each file
- * of this folder. Nothing here is shared: whoever holds the helm reads and writes it without
- * atomics, and taking the helm orders one holder's accesses before the next one's. Only this
- * folder and engine/ see it.
+ * All that the helm owns: the link, large messages, and a part of each file of this folder. Nothing
+ * here is shared: the holder of the helm reads and writes it without atomics. Taking the helm
+ * orders the last holder's accesses before the next one's. Only this folder and engine/ see the
+ * struct.
  */
 #ifndef FY_HELM_PROGRESS_H
 #define FY_HELM_PROGRESS_H

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One record in lane form, put into its channel in the form of the wire; or it will never be.
- * Called by the holder of the helm alone.
+ * Putting a record of a lane into its channel, in the form of the wire, or failing it. Only the
+ * holder of the helm may call.
  */
 #include "helm/put.h"
 
@@ -43,7 +43,7 @@ static ferry_message *message_of(const struct fy_record *r)
 	return r->size_flags & FY_LARGE ? (ferry_message *)(uintptr_t)lane_pointer(r) : NULL;
 }
 
-/* A record in lane form that will never be sent. */
+/* Fail a record of a lane, which will not be sent. */
 void fy_put_fail(struct fy_progress *p, const struct fy_record *r, int status, const char *detail)
 {
 	if (r->op == FY_OP_START) {
@@ -72,11 +72,11 @@ static void await_stream(struct fy_progress *p, struct fy_stream_out *s, ferry_f
 	fy_list_append(s->first, s->last, future);
 }
 
-/* What is to be written: the form on the wire of a record or a message. */
+/* What is to be written on the wire: a record with its body, or a message. */
 struct outgoing {
 	uint32_t kind, op, stream, nbytes, flags;
-	const void *body; /* or: */
-	ferry_message *message;
+	const void *body;       /* of a record */
+	ferry_message *message; /* or NULL */
 	ferry_future *future;
 };
 
@@ -115,7 +115,7 @@ static enum fy_put put_inline(struct fy_progress *p, struct fy_channel *ch,
 	if (o->message)
 		fy_fold_write(o->message, fy_record_data(r));
 	else if (o->nbytes)
-		/* A body, then. NOLINTNEXTLINE(clang-analyzer-core.NonNullParamChecker) */
+		/* The body of a record. NOLINTNEXTLINE(clang-analyzer-core.NonNullParamChecker) */
 		memcpy(fy_record_data(r), o->body, o->nbytes);
 	fy_channel_commit(&p->link, ch, size);
 	fy_credit_spend(ch, size);
@@ -137,7 +137,7 @@ static enum fy_put put_message(struct fy_progress *p, struct fy_channel *ch, str
 	}
 	if ((o->kind == FY_KIND_CALL && p->link.calls.open >= p->link.calls.max) ||
 	    !fy_outbound_admits(&p->bulk, ch, o->message))
-		/* before it departs: until then a cancel keeps it from being sent */
+		/* checked before it departs, because until then it can be cancelled */
 		return FY_PUT_NO_ROOM;
 	uint64_t id = o->kind == FY_KIND_CALL ? fy_call_open(&p->link, o->future, ch->rank) : 0;
 	if (o->kind == FY_KIND_CALL && !id)
@@ -157,7 +157,7 @@ static enum fy_put put_message(struct fy_progress *p, struct fy_channel *ch, str
 	return FY_PUT_NO_ROOM;
 }
 
-/* A record in lane form into the channel; `stream` instead of its own. */
+/* Put a record of a lane into the channel, with `stream` instead of its own. */
 enum fy_put fy_put_record(struct fy_progress *p, struct fy_channel *ch, const struct fy_record *r,
                           uint32_t stream)
 {
@@ -178,7 +178,7 @@ enum fy_put fy_put_record(struct fy_progress *p, struct fy_channel *ch, const st
 	enum fy_put done = o.message ? put_message(p, ch, &o) : put_inline(p, ch, &o);
 	if (done != FY_PUT_CANCELLED)
 		return done;
-	/* cancelled or timed out while it waited: it is not sent */
+	/* it was cancelled or timed out before it left: it is not sent */
 	fy_put_fail(p, r, FERRY_ECANCELED, NULL);
 	return FY_PUT_DONE;
 }

@@ -22,20 +22,21 @@ static inline ferry_future *fy_put_future_of(const struct fy_record *r)
 	return r->size_flags & FY_EXT ? (ferry_future *)(uintptr_t)fy_record_ext(r) : NULL;
 }
 
-/* The stream of a record, with its colour; `tag` is that of its place, for one without, or 0. */
+/* The stream of a record with its tag. A record without a tag gets `tag`, that of its place in the
+ * lane, or 0. */
 static inline uint32_t fy_put_stream_of(const struct fy_record *r, uint32_t tag)
 {
 	return r->stream & FY_TAGGED ? r->stream : r->stream | tag;
 }
 
-/* The same, with a tag in any case. */
+/* That stream with a tag in any case. */
 static inline uint32_t fy_put_tagged(const struct fy_progress *p, uint32_t stream)
 {
 	return stream & FY_TAGGED ? stream : stream | fy_record_tag(p->link.counts.colour);
 }
 
-/* Remember that this post's future waits for the acceptance of the batch that
- * the record is in; its place is the one that the next commit takes. */
+/* Add a post's future to those that wait for the acceptance of their batch. The record's place is
+ * that of the next commit. */
 static inline __attribute__((always_inline)) void
 fy_put_await(struct fy_progress *p, struct fy_channel *ch, ferry_future *future, uint32_t stream)
 {

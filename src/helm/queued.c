@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Records in lane form that wait for room in their channel. Called by the holder of the helm
- * alone.
+ * Queues of channels: records, in the form of a lane, that wait for room in their channel. Only the
+ * holder of the helm may call.
  */
 #include "helm/queued.h"
 
@@ -80,7 +80,8 @@ static struct fy_queued *queue_block(struct fy_channel *ch, uint32_t size)
 	return q;
 }
 
-/* False: no memory, or send_memory is used up; the record stays in its lane. */
+/* Move a record to its channel's queue. False: no memory, or send_memory is used up; the record
+ * stays in its lane. */
 bool fy_queued_add(struct fy_progress *p, struct fy_channel *ch, const struct fy_record *r,
                    uint32_t size, uint32_t stream, bool always)
 {
@@ -90,9 +91,9 @@ bool fy_queued_add(struct fy_progress *p, struct fy_channel *ch, const struct fy
 	struct fy_queued *q = queue_block(ch, size);
 	if (!q)
 		return false;
-	raise_full(p, ch); /* lowered when the queue is empty again: not before there is one */
+	raise_full(p, ch); /* lowered when the queue is empty again */
 	struct fy_record *copy = memcpy(q->bytes + q->to, r, size);
-	copy->stream = fy_put_tagged(p, stream); /* it loses the place that told */
+	copy->stream = fy_put_tagged(p, stream); /* its place no longer tells its colour */
 	p->queues.of[fy_record_tag_colour(copy->stream, 0)]++;
 	q->to += size;
 	peer->queue.bytes += size;
@@ -131,7 +132,7 @@ static void empty_queue(struct fy_progress *p, struct fy_channel *ch)
 	}
 }
 
-/* Channels whose queue is waiting for credit or for room in flight. */
+/* Put what is in queues into channels, as far as these have room. */
 void fy_queued_step(struct fy_progress *p)
 {
 	struct fy_channel **at = &p->queues.first;

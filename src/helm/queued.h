@@ -12,24 +12,24 @@ struct fy_channel;
 struct fy_progress;
 struct fy_record;
 
-/* Records that wait for room in the channel. */
+/* A channel's queue. */
 struct fy_queue {
 	struct fy_queued *first, *last;
-	size_t bytes;          /* bytes in it */
-	int64_t no_room_since; /* when a record first found no room, since one last did; 0: none */
-	bool full_raised;      /* engine->full is raised */
+	size_t bytes;          /* of its records */
+	int64_t no_room_since; /* since when (ns) the channel has had no room; 0: it has */
+	bool full_raised;      /* engine->full of the rank is 1 */
 	bool listed;           /* on progress->queues */
 	struct fy_channel *next;
 };
 
-/* Channels whose records wait in a queue. */
+/* All channels that have a queue. */
 struct fy_queues {
-	struct fy_channel *first; /* channels with records in their queue */
-	size_t bytes;
-	uint64_t of[2]; /* records in queues of channels, */
+	struct fy_channel *first;
+	size_t bytes;   /* of all records in queues */
+	uint64_t of[2]; /* how many these are, by colour */
 };
 
-struct fy_queued { /* records in lane form that wait in a channel */
+struct fy_queued { /* a piece of a queue, with records in the form of a lane */
 	struct fy_queued *next;
 	uint32_t from, to, capacity;
 	FY_ALIGNED char bytes[];

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The receives that are posted, and their buffers. Called by the holder of the helm alone.
+ * The posted receives, and their buffers. Only the holder of the helm may call.
  */
 #include "helm/receives.h"
 
@@ -28,7 +28,7 @@ void fy_receives_post(struct fy_progress *p, struct fy_slot *slot)
 	                            FY_BATCH_BYTES, &slot->request) != 0) {
 		fy_log(p->link.engine->log, "a receive could not be posted: %s",
 		       p->link.port->ops->error(p->link.port));
-		slot->next = p->receives.unposted; /* the others go on */
+		slot->next = p->receives.unposted; /* tried again; the other receives go on */
 		p->receives.unposted = slot;
 		return;
 	}
@@ -45,7 +45,7 @@ static bool slot_create(struct fy_slot *slot)
 int fy_receives_open(struct fy_progress *p)
 {
 	unsigned wanted = 8u * (unsigned)p->link.engine->size;
-	/* They are filled in turn: more of them stay in no cache. */
+	/* Buffers are filled in turn, so more of them would not stay in the cache. */
 	p->receives.n = wanted < 16 ? 16 : wanted > 32 ? 32 : wanted;
 	p->receives.array = calloc(p->receives.n, sizeof *p->receives.array);
 	p->inside.view = calloc(1, sizeof *p->inside.view);
@@ -75,7 +75,7 @@ void fy_receives_begin(struct fy_progress *p)
 		fy_receives_post(p, &p->receives.array[i]);
 }
 
-/* Most receives are held back by batches that came early or are paused: post another. */
+/* Most buffers are in use by early or paused batches: post another receive. */
 void fy_receives_post_more(struct fy_progress *p)
 {
 	struct fy_slot *slot = calloc(1, sizeof *slot);
@@ -91,7 +91,7 @@ void fy_receives_post_more(struct fy_progress *p)
 	*list = slot;
 }
 
-/* Every posted receive is cancelled; the loop goes on until none is left. */
+/* Cancel all posted receives. The loop goes on until none is left. */
 void fy_receives_cancel(struct fy_progress *p)
 {
 	for (struct fy_slot *slot = p->receives.first; slot; slot = slot->next)
@@ -114,7 +114,7 @@ void fy_receives_free(struct fy_progress *p)
 		free(slot->buffer);
 		free(slot);
 	}
-	if (p->close.clean) /* otherwise MPI may still write there */
+	if (p->close.clean) /* else MPI may still write there */
 		free(p->receives.array);
 	free(p->inside.view);
 	free(p->inside.reserve);

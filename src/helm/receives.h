@@ -9,30 +9,30 @@
 
 struct fy_progress;
 
-/* Receives that are posted, and their buffers. */
+/* The posted receives. */
 struct fy_receives {
 	struct fy_slot *first, *last; /* posted, oldest first */
-	struct fy_slot *array;        /* array */
+	struct fy_slot *array;        /* of n */
 	unsigned n, n_posted;
-	struct fy_slot *extra;
-	struct fy_slot *unposted; /* MPI did not take them: again at the next step */
+	struct fy_slot *extra;    /* more, made while buffers of the array were in use */
+	struct fy_slot *unposted; /* MPI did not start these; tried again in the next step */
 };
 
 struct fy_slot {
 	fy_request request;
 	char *buffer;
-	struct fy_slot *next; /* in the order of posting, or in a channel's early list */
+	struct fy_slot *next; /* in the order of posting, or in a peer's list of early batches */
 	struct fy_slot *extra_next;
-	uint32_t seq;           /* once arrived */
-	uint32_t offset, index; /* where a paused dispatch goes on */
-	bool begun;
-	bool bad; /* not to be believed at all: it only takes a number */
+	uint32_t seq;           /* the number of the batch that came */
+	uint32_t offset, index; /* where its dispatch goes on */
+	bool begun;             /* its dispatch has begun */
+	bool bad;               /* its header is malformed: it only takes a number */
 };
 void fy_receives_post(struct fy_progress *p, struct fy_slot *slot);
 void fy_receives_post_again(struct fy_progress *p);
 void fy_receives_post_more(struct fy_progress *p);
 int fy_receives_open(struct fy_progress *p);
-/* Post the receives, when all ranks are there to stay. */
+/* Post the receives, once the open has succeeded on all ranks. */
 void fy_receives_begin(struct fy_progress *p);
 void fy_receives_cancel(struct fy_progress *p);
 void fy_receives_free(struct fy_progress *p);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Replies, put into the room that the call reserved at its caller; those of other threads in the
- * order of their arrival. Called by the holder of the helm alone.
+ * Replies, for which each call has reserved room at its caller. Those of other threads are put in
+ * the order in which they came. Only the holder of the helm may call, except for fy_replies_send.
  */
 #include "helm/replies.h"
 
@@ -34,7 +34,7 @@ void fy_replies_send(ferry_message *request)
 	request->answer.tag = fy_handler_tag_here(e);
 	if (fy_thread_on_progress(e) && fy_replies_put(fy_progress_of(e), request))
 		return;
-	if (!fy_engine_enter(e)) { /* nobody will be told any more */
+	if (!fy_engine_enter(e)) { /* the engine has stopped, and sends no replies */
 		request->flags &= ~FY_MESSAGE_CALL;
 		ferry_message_release(request);
 		return;
@@ -50,7 +50,7 @@ bool fy_replies_put_bytes(struct fy_progress *p, int rank, uint64_t call_id,
 {
 	struct fy_channel *ch = fy_peer_get(p, rank);
 	if (ch && (ch->gone || p->close.byes))
-		return true; /* nobody is there to take it */
+		return true; /* the peer takes no reply any more */
 	uint32_t head = error ? (uint32_t)sizeof *error : 0;
 	uint32_t word = FY_KIND_REPLY | FY_EXT | (error ? FY_ERROR : 0) | (head + nbytes),
 		 size = fy_record_size(word);
@@ -104,13 +104,13 @@ static bool put_answer(struct fy_progress *p, struct fy_channel *ch, ferry_messa
 	if (!fy_outbound_announce(&p->bulk, ch, m, FY_KIND_REPLY, request->answer.tag,
 	                          request->answer.call_id, NULL))
 		return false;
-	request->answer.message = NULL; /* its reference went over */
+	request->answer.message = NULL; /* its reference is the transfer's now */
 	p->link.counts.issued[fy_record_tag_colour(request->answer.tag, p->link.counts.colour)]++;
 	return true;
 }
 
-/* Small replies go into the batch, in the room that the call reserved at its caller. Takes the
- * request's reference over when it returns true. */
+/* Put a reply: a small one into the batch, in the room that its call reserved. True: takes the
+ * request's reference over. False: no memory now. */
 bool fy_replies_put(struct fy_progress *p, ferry_message *request)
 {
 	struct fy_channel *ch = fy_peer_get(p, request->source);
@@ -123,7 +123,7 @@ bool fy_replies_put(struct fy_progress *p, ferry_message *request)
 	return true;
 }
 
-/* Replies from other threads, in the order of their arrival. */
+/* Take replies of other threads out of the inbox, in order. */
 void fy_replies_collect(struct fy_progress *p)
 {
 	fy_inbox_each (entry, fy_inbox_take_in_order(&p->link.engine->inboxes.replies)) {

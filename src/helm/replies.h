@@ -10,13 +10,13 @@
 struct fy_progress;
 struct fy_reply_error;
 
-/* Replies that could not be put yet. */
+/* Replies that are not put yet. */
 struct fy_replies {
-	ferry_message *first, *last; /* that could not be put yet */
-	uint64_t of[2];              /* replies in `replies`, */
+	ferry_message *first, *last;
+	uint64_t of[2]; /* how many these are, by colour */
 };
 
-/* fy_message_send_answer. */
+/* For fy_message_send_answer. Any thread. */
 void fy_replies_send(ferry_message *request);
 void fy_replies_collect(struct fy_progress *p);
 bool fy_replies_step(struct fy_progress *p);

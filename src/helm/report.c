@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What a person is told of without having asked: messages that nobody takes, and what a close
- * waits for. Called by the holder of the helm alone.
+ * Reports to people who have not asked: messages that nobody takes, and what a close waits for.
+ * Only the holder of the helm may call.
  */
 #include "helm/report.h"
 
@@ -32,7 +32,7 @@
 #include "helm/peer.h"
 
 #define LINE_BYTES 900
-#define NAMED 4u /* ops, or ranks, that one line names of a kind */
+#define NAMED 4u /* how many ops, or ranks, a line names for one thing that is waited for */
 
 struct text {
 	char *to;
@@ -52,7 +52,7 @@ static void put(struct text *t, const char *format, ...)
 	t->room -= used;
 }
 
-/* The next thing that is waited for. */
+/* Begin the next thing that is waited for. */
 static void begin(struct text *t)
 {
 	if (t->begun)
@@ -160,7 +160,7 @@ static void put_agreement(struct fy_progress *p, struct text *t)
 	fy_news_awaited(p, &awaited);
 	if (awaited.count == 0 ||
 	    (awaited.count == 1 && awaited.first[0] == (uint32_t)p->link.engine->rank))
-		return; /* what this rank waits for itself follows */
+		return; /* only this rank; what it waits for follows */
 	begin(t);
 	put_ranks(t, &awaited);
 	put(t, a->everybody ? ", with something under way there" : ", not in ferry_close");
@@ -220,7 +220,7 @@ static void put_handler(const struct fy_handler *h, struct text *t, unsigned *na
 	if (!h || !h->where)
 		return;
 	uint32_t running = fy_load_acquire_32((uint32_t *)(uintptr_t)&h->running);
-	/* the table's, and one of each message */
+	/* one reference is the table's, the others are of messages */
 	uint32_t refs = fy_load_acquire_32((uint32_t *)(uintptr_t)&h->refs);
 	if ((!running && refs <= 1) || ++*named > NAMED)
 		return;
@@ -242,7 +242,7 @@ static void put_handlers(struct fy_progress *p, struct text *t)
 			put_handler(h, t, &named);
 }
 
-/* By op, in the tallies; under the mailbox's lock. */
+/* Count the unread messages, also by op in the tallies. Under the mailbox's lock. */
 static void count_unread(ferry *e, struct fy_unread *unread)
 {
 	for (unsigned i = 0; i < FY_TALLIES; i++)

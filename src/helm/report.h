@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a person is told of: messages that nobody takes, and what a close waits for. */
+/* Reports to people: messages that nobody takes, and what a close waits for. The helm's. */
 #ifndef FY_HELM_REPORT_H
 #define FY_HELM_REPORT_H
 
@@ -23,14 +23,14 @@ struct fy_unread {
 	struct fy_unread_of some[FY_UNREAD_NAMED];
 };
 
-/* A message that is dropped unread; the line is said at the end. */
+/* Count a message that is dropped unread; and, at the end, say the line. */
 void fy_report_dropped(struct fy_unread *unread, const ferry_message *message);
 void fy_report_say_dropped(const ferry *engine, struct fy_unread *unread);
-/* Posts in the mailbox that nobody has asked for since they came, longer than the grace; once an
- * op. Under the mailbox's lock. */
+/* Report posts like `of` in the mailbox that nobody has asked for within the grace; once an op.
+ * Under the mailbox's lock. */
 void fy_report_untaken(struct fy_progress *p, const ferry_message *of);
 
-/* The helm: what the close of this rank waits for. */
+/* Write a line that says what the close of this rank waits for. */
 void fy_report_close(struct fy_progress *p, char *line, size_t nbytes);
 
 #endif

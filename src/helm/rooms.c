@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Room that posters wait for, told when there is some: futures of ferry_room, and long bodies that
- * were released. Called by the holder of the helm alone.
+ * Telling posters that there is room: by futures of ferry_room, and when long bodies were released.
+ * Only the holder of the helm may call.
  */
 #include "helm/rooms.h"
 
@@ -15,8 +15,8 @@
 #include "shared/room.h"
 #include "helm/peer.h"
 
-/* All that wait get up for it: not at every body, but when there is room for some, and when it gets
- * no more. */
+/* Telling wakes every waiter, so do it only when an eighth of send_memory is free, or when nothing
+ * more was freed in this step. */
 #define FREED_SHARE 8
 
 void fy_rooms_tell_freed(struct fy_progress *p)

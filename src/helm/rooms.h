@@ -8,15 +8,14 @@
 
 struct fy_progress;
 
-/* Who waits for room. */
+/* Waits for room. */
 struct fy_rooms {
-	/* bytes of long bodies that were released since posters were told, and by the last step */
-	uint64_t freed_seen;
+	uint64_t freed_seen; /* link.freed at the last step's end */
 	ferry_future *first; /* of ferry_room; future->id is the rank */
 };
 
 void fy_rooms_step(struct fy_progress *p);
-/* Once a step, while some were released of which posters were not told. */
+/* Once a step, while long bodies were released of which posters were not told. */
 void fy_rooms_tell_freed(struct fy_progress *p);
 
 #endif

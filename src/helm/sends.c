@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The end of a step: channels with something to send send it, and what MPI has taken is looked at.
- * Called by the holder of the helm alone.
+ * The end of a step: channels send what they have, and sends that MPI has are tested. Only the
+ * holder of the helm may call.
  */
 #include "helm/sends.h"
 

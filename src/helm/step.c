@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One step: a look at everything, in this order: inboxes, receives and their dispatch, lanes,
- * transfers, sends, timers, inline callbacks. A thread is a loop around it (loop.c), so that the
- * whole engine runs step by step in tests. Called by the holder of the helm alone.
+ * One step looks at everything, in this order: inboxes, receives and their dispatch, lanes,
+ * transfers, sends, timers, inline callbacks. The progress thread is a loop around it (loop.c);
+ * tests run the whole engine step by step. Only the holder of the helm may call.
  */
 #include "helm/step.h"
 
@@ -60,16 +60,16 @@ bool fy_step_once(struct fy_progress *p, bool user_code)
 		fy_gaps_look(p);
 	if (fy_load_relaxed_64(&engine->mailbox.bytes))
 		fy_mail_look(p);
-	/* what floods left comes behind who has an answer */
+	/* Wake threads that got an answer before draining what the floods posted. */
 	if (p->drain.a_lane_floods && p->link.waiters.count)
 		fy_waiters_wake_all(&p->link.waiters);
 	fy_replies_step(p);
 	if (p->queues.first)
 		fy_queued_step(p);
-	/* a post that races with the close does not follow the goodbye: it fails at the end */
+	/* A post that races with the close must not follow the goodbye: it fails at the end. */
 	if (!p->close.byes)
 		fy_drain_step(p);
-	/* neither an announcement nor a reply waits for a chunk to be copied */
+	/* Send before chunks are copied, so that announcements and replies do not wait for that. */
 	if (p->link.dirty && (p->bulk.n_out || p->bulk.landing.first))
 		fy_sends_all(p);
 	fy_bulk_step(&p->bulk);
@@ -103,7 +103,7 @@ bool fy_step_once(struct fy_progress *p, bool user_code)
 	return p->link.worked;
 }
 
-/* Only at what MPI alone can tell, between two steps. */
+/* Look, between two steps, only at what MPI has to be asked for. */
 bool fy_step_look(struct fy_progress *p)
 {
 	ferry *before = fy_thread_begin(FY_STEPPING, p->link.engine);

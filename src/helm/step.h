@@ -6,12 +6,11 @@
 
 #include "helm/progress.h"
 
-/* One step; true when something happened. `user_code`: inline handlers and callbacks may run. */
+/* One step. True: something happened. `user_code`: inline handlers and callbacks may run. */
 bool fy_step_once(struct fy_progress *p, bool user_code);
-/* The part of a step that only MPI can tell of, without user code. True: something came, and a step
- * is due. */
+/* The part of a step that asks MPI, without user code. True: something came, and a step is due. */
 bool fy_step_look(struct fy_progress *p);
-/* Is there something to do that only who may run user code can do? */
+/* Is there something to do that needs user code? */
 static inline bool fy_step_owes_code(const struct fy_progress *p)
 {
 	return p->link.tasks.first || p->bulk.code_due;

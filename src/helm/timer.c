@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Deadlines of futures: a binary heap, the earliest first. One whose future is done leaves when it
- * comes to the top, or when the heap is full: so it holds at most as many of these as of pending
- * ones, or 64.
+ * Deadlines of futures: a binary heap, the earliest first. Only the holder of the helm may call. A
+ * deadline whose future is done leaves when it comes to the top, or when the heap is full. So there
+ * are at most as many of these as of pending ones, or 64.
  */
 #include "helm/timer.h"
 
@@ -38,7 +38,7 @@ static void sift_down(struct fy_progress *p, size_t i)
 	}
 }
 
-/* Let go of the futures that are done. */
+/* Drop deadlines of futures that are done. */
 static void sweep(struct fy_progress *p)
 {
 	size_t n = p->timers.n;

@@ -9,15 +9,15 @@
 
 struct fy_progress;
 
-/* Deadlines: a heap. */
+/* Deadlines of futures. */
 struct fy_timers {
-	struct fy_timer *heap; /* a heap */
+	struct fy_timer *heap; /* the earliest first */
 	size_t n, capacity;
 };
 
 struct fy_timer {
-	int64_t when;
-	ferry_future *future; /* holds a reference */
+	int64_t when;         /* monotonic ns */
+	ferry_future *future; /* with a reference */
 };
 
 int fy_timer_add(struct fy_progress *p, int64_t when, ferry_future *future);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The ranks as a binary tree, for agreements.
+ * The ranks as a binary tree, for agreements. Only the holder of the helm may call.
  */
 #ifndef FY_HELM_TREE_H
 #define FY_HELM_TREE_H
@@ -21,7 +21,7 @@ static inline int fy_tree_children(const struct fy_progress *p)
 	int n = p->link.engine->size - fy_tree_child(p->link.engine->rank, 0);
 	return n < 0 ? 0 : n > 2 ? 2 : n;
 }
-/* Which child of ours that rank is, or -1. */
+/* Which child of this rank that rank is: 0, 1, or -1 for none. */
 static inline int fy_tree_which_child(const struct fy_progress *p, int rank)
 {
 	int child = rank - fy_tree_child(p->link.engine->rank, 0);
