@@ -227,7 +227,7 @@ def sources(tree):
     for directory in ("src", "tests"):  # the simulated port may be a test's
         for path, _, files in os.walk(os.path.join(tree, directory)):
             for file in sorted(files):
-                if file.endswith(".c") and (directory == "src" or file == "port_sim.c"):
+                if file.endswith(".c") and (directory == "src" or os.path.basename(path) == "net"):
                     yield os.path.relpath(os.path.join(path, file), tree)
 
 

@@ -486,6 +486,14 @@ noinst_LTLIBRARIES += libferry-sim.la
 libferry_sim_la_LIBADD = libferry-core.la
 libferry_sim_la_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/tests
 libferry_sim_la_SOURCES = \
-	%D%/sim/net/port_sim.c \
-	%D%/sim/net/port_sim.h \
+	%D%/sim/net/chance.c \
+	%D%/sim/net/chance.h \
+	%D%/sim/net/message.c \
+	%D%/sim/net/message.h \
+	%D%/sim/net/op.c \
+	%D%/sim/net/op.h \
+	%D%/sim/net/port.c \
+	%D%/sim/net/port.h \
+	%D%/sim/net/sim.c \
+	%D%/sim/net/sim.h \
 	# end

@@ -28,7 +28,7 @@
 #include "shared/lane.h"
 #include "shared/message.h"
 #include "shared/thread.h"
-#include "sim/net/port_sim.h"
+#include "sim/net/sim.h"
 
 enum { NBYTES = 64, MOST = 1024, OP_PLAIN = 1, OP_CALL = 2, STEPS_MAX = 1000 };
 #ifdef __clang__

@@ -15,10 +15,10 @@
 #     call     64 bytes and as many back, until future and reply were released
 #     isend    ferry_isend of 64 bytes to a receive of its own rank, until the future was released
 #
-# Counted are the functions that are linked into the program, but for those whose source file is
-# port_sim.c or instructions.c; an inline function belongs to where it is inlined. MPI and libc are
-# other objects, and not counted. Beside the sum stand the instructions of libc that the library
-# itself calls for: malloc, memcpy, locks, the clock.
+# Counted are the functions that are linked into the program, but for those of the simulated network
+# (tests/sim/net) and of instructions.c; an inline function belongs to where it is inlined. MPI and
+# libc are other objects, and not counted. Beside the sum stand the instructions of libc that the
+# library itself calls for: malloc, memcpy, locks, the clock.
 #
 # "application" is what the program's thread does: post, wait, take, release. The other two are the
 # steps of the helm at the sender and at the receiver. There are few of these in a burst, so an
@@ -52,12 +52,12 @@ sums() { # FILE
 		function settle(   f) {
 			f = first(fn)
 			if (base(ob) == program) {
-				own = fl !~ /^port_sim\./ && fl !~ /^instructions\./
+				own = fl !~ /sim\/net\/[^\/]*$/ && fl !~ /instructions\.[ch]$/
 				if (own) library[f] = counts[fn] = 1
 			} else if (base(ob) ~ /^libc\./) libc[f] = 1
 		}
 		/^ob=/ { ob = named("o", substr($0, 4)); next }
-		/^fl=/ { fl = base(named("f", substr($0, 4))); next }
+		/^fl=/ { fl = named("f", substr($0, 4)); next }
 		/^fn=/ { fn = named("n", substr($0, 4)); settle(); next }
 		/^f[ie]=/ { named("f", substr($0, 4)); next }
 		/^cob=/ { named("o", substr($0, 5)); next }

@@ -14,7 +14,7 @@
 #include <unistd.h>
 
 #include "wire_peer.h"
-#include "sim/net/port_sim.h"
+#include "sim/net/sim.h"
 
 #include "base/log.h"
 #include "base/options.h"

@@ -10,7 +10,7 @@
 #include <stdbool.h>
 
 #include "wire_input.h"
-#include "sim/net/port_sim.h"
+#include "sim/net/sim.h"
 
 #include "helm/progress.h"
 #include "link/channel.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What virtual application threads and handlers do. Each turn does a little of it. */
 #include "world.h"
-#include "sim/net/port_sim.h"
+#include "sim/net/sim.h"
 
 #include "app/own_lane.h"
 #include "app/post.h"

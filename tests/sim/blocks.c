@@ -6,7 +6,7 @@
  * program takes is the program's; and no block is two messages' at once.
  */
 #include "support/test.h"
-#include "sim/net/port_sim.h"
+#include "sim/net/sim.h"
 
 #include "base/options.h"
 #include "base/order.h"

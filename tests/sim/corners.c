@@ -4,7 +4,7 @@
  * simulated network, and a program of one thread a rank that does what leads there.
  */
 #include "support/test.h"
-#include "sim/net/port_sim.h"
+#include "sim/net/sim.h"
 
 #include "app/own_lane.h"
 #include "app/post.h"

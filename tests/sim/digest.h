@@ -4,7 +4,7 @@
 #define SIM_DIGEST_H
 
 #include "support/test.h"
-#include "sim/net/port_sim.h"
+#include "sim/net/sim.h"
 
 #include "helm/progress.h"
 #include "link/channel.h"

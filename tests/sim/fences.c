@@ -7,7 +7,7 @@
  * floods go on.
  */
 #include "support/test.h"
-#include "sim/net/port_sim.h"
+#include "sim/net/sim.h"
 
 #include "app/own_lane.h"
 #include "app/post.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The ledger: what was posted and what became of it. See world.h. */
 #include "world.h"
-#include "sim/net/port_sim.h"
+#include "sim/net/sim.h"
 
 #include "base/order.h"
 #include "future/future.h"

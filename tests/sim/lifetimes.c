@@ -4,7 +4,7 @@
  * engine of one rank over the simulated network, and its threads' parts played in every order.
  */
 #include "support/test.h"
-#include "sim/net/port_sim.h"
+#include "sim/net/sim.h"
 
 #include "app/own_lane.h"
 #include "app/post.h"

@@ -6,7 +6,7 @@
  * and goes on, which is seen by an honest post after each lie.
  */
 #include "support/test.h"
-#include "sim/net/port_sim.h"
+#include "sim/net/sim.h"
 
 #include "base/options.h"
 #include "engine/life.h"

@@ -31,7 +31,7 @@
 #include "shared/engine.h"
 #include "shared/message.h"
 #include "shared/thread.h"
-#include "sim/net/port_sim.h"
+#include "sim/net/sim.h"
 #include "wire/header.h"
 #include "bulk/pair.h"
 #include "helm/peer.h"

@@ -17,7 +17,7 @@
 #include "shared/engine.h"
 #include "shared/message.h"
 #include "support/shortage.h"
-#include "sim/net/port_sim.h"
+#include "sim/net/sim.h"
 
 enum { RANKS = 3, ALLOCATIONS_MAX = 200, TURNS_MAX = 100000 };
 

@@ -10,7 +10,7 @@
  *    makes one call at a time beside a flood has its turn.
  */
 #include "support/test.h"
-#include "sim/net/port_sim.h"
+#include "sim/net/sim.h"
 
 #include "app/own_lane.h"
 #include "app/post.h"

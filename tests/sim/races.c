@@ -8,7 +8,7 @@
  */
 #include "digest.h"
 #include "world.h"
-#include "sim/net/port_sim.h"
+#include "sim/net/sim.h"
 
 #include "app/own_lane.h"
 #include "app/post.h"

@@ -4,7 +4,7 @@
  * for. Some engines over the simulated network, in one thread; what is said goes to a file.
  */
 #include "support/test.h"
-#include "sim/net/port_sim.h"
+#include "sim/net/sim.h"
 
 #include "app/own_lane.h"
 #include "app/post.h"

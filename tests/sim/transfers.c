@@ -7,7 +7,7 @@
  * seed draws: FERRY_SEEDS says how many (300), FERRY_SEED names one.
  */
 #include "digest.h"
-#include "sim/net/port_sim.h"
+#include "sim/net/sim.h"
 
 #include "app/post.h"
 #include "base/options.h"

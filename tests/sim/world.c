@@ -2,7 +2,7 @@
 /* Engines over the simulated network, stepped by chance, and what must hold all the time.
  * See world.h. */
 #include "world.h"
-#include "sim/net/port_sim.h"
+#include "sim/net/sim.h"
 
 #include "base/options.h"
 #include "base/order.h"

@@ -36,7 +36,7 @@
 #include "shared/engine.h"
 #include "shared/lane.h"
 #include "shared/message.h"
-#include "sim/net/port_sim.h"
+#include "sim/net/sim.h"
 #include "wire/header.h"
 
 #define RANKS_MAX 16

@@ -14,7 +14,7 @@
 #include "helm/progress.h"
 #include "link/channel.h"
 #include "shared/engine.h"
-#include "sim/net/port_sim.h"
+#include "sim/net/sim.h"
 
 enum { T_RANKS = 3 };
 

@@ -8,7 +8,7 @@
  * The random part is the same with chance deciding, against a model that knows every record.
  */
 #include "support/test.h"
-#include "sim/net/port_sim.h"
+#include "sim/net/sim.h"
 
 #include "app/own_lane.h"
 #include "base/options.h"

@@ -10,7 +10,7 @@
 #include "ferry.h"
 #include "port/port.h"
 #include "support/port_conformance.h"
-#include "sim/net/port_sim.h"
+#include "sim/net/sim.h"
 
 /* ---- the conformance suite over it --------------------------------------- */
 

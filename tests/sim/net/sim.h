@@ -8,8 +8,8 @@
  * the next event. Only that moves anything; a run is a function of the seed and
  * of the order of the calls.
  */
-#ifndef FY_SIM_NET_PORT_SIM_H
-#define FY_SIM_NET_PORT_SIM_H
+#ifndef FY_SIM_NET_SIM_H
+#define FY_SIM_NET_SIM_H
 
 #include <stdbool.h>
 #include <stddef.h>
