@@ -29,6 +29,7 @@ unit_tests = \
 	%D%/unit/future/test_future.t \
 	%D%/unit/helm/test_agree.t \
 	%D%/unit/helm/test_controls.t \
+	%D%/unit/helm/test_drain.t \
 	%D%/unit/helm/test_handlers.t \
 	%D%/unit/helm/test_timer.t \
 	%D%/unit/link/test_call.t \

@@ -78,6 +78,22 @@ static void what_nobody_wants_goes_after_a_second(void **state)
 	assert_null(p->bulk.blocks.oldest);
 }
 
+static void the_oldest_go_first(void **state)
+{
+	const ferry *engine = t_engines[0];
+	void *first = get(LENGTH), *second = get(2 * LENGTH);
+	uint64_t one = fy_block_room(engine, 2 * LENGTH),
+		 wanted = fy_block_room(engine, 3 * LENGTH);
+	(void)state;
+	fy_block_put(t_engines[0], first, LENGTH);
+	fy_block_put(t_engines[0], second, 2 * LENGTH);
+	/* a message that leaves room for one of them */
+	free(fy_blocks_get(t_helm(0), 3 * LENGTH, fy_block_most_kept(engine) - wanted - one));
+	assert_int_equal(kept(), one);
+	assert_ptr_equal(get(2 * LENGTH), second);
+	free(second);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -85,6 +101,7 @@ int main(void)
 		T_CASE(a_block_is_used_again),
 		T_CASE(the_last_one_that_came_back_is_first),
 		T_CASE(what_nobody_wants_goes_after_a_second),
+		T_CASE(the_oldest_go_first),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL) != 0;
 }
