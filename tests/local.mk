@@ -317,6 +317,8 @@ shortage_ldflags = -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc \
 %C%_mpi_opens_LDFLAGS = $(AM_LDFLAGS) -no-install $(shortage_ldflags) -Wl,--wrap=pthread_create -Wl,-u,fy_port_mpi_open
 %C%_sim_memory_t_SOURCES = %D%/sim/memory.c $(shortage)
 %C%_sim_memory_t_LDFLAGS = $(AM_LDFLAGS) $(shortage_ldflags)
+%C%_unit_helm_test_controls_t_SOURCES = %D%/unit/helm/test_controls.c $(shortage)
+%C%_unit_helm_test_controls_t_LDFLAGS = $(AM_LDFLAGS) $(shortage_ldflags)
 
 %C%_unit_sim_test_net_t_SOURCES = \
 	%D%/support/port_conformance.c \

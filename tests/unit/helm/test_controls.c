@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Control records: rank 0 owes words and writes them into its batch, rank 1 reads them there. */
 #include "support/engine.h"
+#include "support/shortage.h"
 
+#include "bulk/grants.h"
+#include "bulk/inbound.h"
 #include "helm/controls.h"
 #include "helm/owed.h"
 #include "link/batch.h"
@@ -112,6 +115,45 @@ static void news_go_before_the_vote(void **state)
 	assert_false(out->control_owed);
 }
 
+static void owe(uint32_t op)
+{
+	static struct fy_inbound granted;
+	out->n_refused = op == FY_OP_REFUSED;
+	out->news_owed = op == FY_OP_AGREE_NEWS;
+	out->up_owed = op == FY_OP_AGREE_UP;
+	out->down_owed = op == FY_OP_AGREE_DOWN;
+	out->recall_owed = op == FY_OP_RECALL;
+	out->give_owed = op == FY_OP_GIVE;
+	if (op == FY_OP_GIVE)
+		out->limit = out->spent + t_helm(0)->link.credit.first + 5000;
+	if (op == FY_OP_ACK_STREAM)
+		fy_stream_in_owe_ack(t_helm(0), out, fy_stream_in_find(t_helm(0), out, 7));
+	if (op == FY_OP_GRANT) {
+		granted = (struct fy_inbound){ .ch = out, .xid = 1 };
+		fy_grants_owe(t_helm(0), &granted);
+	}
+}
+
+static uint32_t words[] = { FY_OP_REFUSED,  FY_OP_GRANT,      FY_OP_ACK_STREAM, FY_OP_AGREE_NEWS,
+	                    FY_OP_AGREE_UP, FY_OP_AGREE_DOWN, FY_OP_RECALL,     FY_OP_GIVE };
+
+static void every_word_counts_as_owed(void **state)
+{
+	const uint32_t *op = *state;
+	owe(*op);
+	shortage_begin(1, SHORTAGE_ALL, 0);
+	fy_owed_put(t_helm(0), out);
+	assert_int_equal(shortage_end(), 1); /* there was no batch for it */
+	assert_null(out->open);
+	assert_true(out->control_owed);
+	fy_owed_put(t_helm(0), out);
+	const char *at = out->open->bytes + sizeof(struct fy_batch_header);
+	assert_int_equal(((const struct fy_record *)(const void *)at)->op, *op);
+	assert_false(out->control_owed);
+	fy_owed_put(t_helm(0), out); /* and not twice */
+	assert_int_equal(out->nrecords, 1);
+}
+
 static void another_length_is_malformed(void **state)
 {
 	static const uint32_t ops[] = { FY_OP_ACK_STREAM, FY_OP_REFUSED,    FY_OP_GRANT,
@@ -132,12 +174,22 @@ static void another_length_is_malformed(void **state)
 int main(void)
 {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, begin, t_end)
+#define WORD(i) \
+	cmocka_unit_test_prestate_setup_teardown(every_word_counts_as_owed, begin, t_end, &words[i])
 	static const struct CMUnitTest tests[] = {
 		CASE(nothing_is_written_where_nothing_is_owed),
 		CASE(a_recall_is_answered_by_a_gift),
 		CASE(a_gift_is_all_but_a_first_window),
 		CASE(a_stream_is_acknowledged),
 		CASE(news_go_before_the_vote),
+		WORD(0),
+		WORD(1),
+		WORD(2),
+		WORD(3),
+		WORD(4),
+		WORD(5),
+		WORD(6),
+		WORD(7),
 		CASE(another_length_is_malformed),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL) != 0;
