@@ -265,6 +265,7 @@ test_support = \
 	%D%/support/host_shell.sh \
 	%D%/support/hosts.sh \
 	%D%/support/jobs.sh \
+	%D%/support/life.h \
 	%D%/support/mpi_test.h \
 	%D%/support/mpirun.sh \
 	%D%/support/rank.sh \

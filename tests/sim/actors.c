@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What virtual application threads and handlers do. Each turn does a little of it. */
 #include "world.h"
+#include "support/life.h"
 #include "sim/net/sim.h"
 
 #include "app/own_lane.h"
@@ -697,9 +698,7 @@ void a_end(struct node *node)
 	for (struct vlane *lane = node->world->all_lanes; lane; lane = lane->next) {
 		if (lane->rank != node->rank || !lane->lane)
 			continue;
-		if (!fy_load_acquire_32(&lane->lane->life.let_go))
-			fy_own_lane_orphaned(node->engine, lane->lane);
-		fy_lane_release(lane->lane);
+		t_leave(node->engine, lane->lane);
 		lane->lane = NULL;
 	}
 }

@@ -5,10 +5,9 @@
  * together within the budget after every step; what nobody uses goes back to the system; what the
  * program takes is the program's; and no block is two messages' at once.
  */
-#include "support/test.h"
+#include "support/life.h"
 #include "sim/net/sim.h"
 
-#include "base/options.h"
 #include "base/order.h"
 #include "engine/life.h"
 #include "helm/close.h"
@@ -102,13 +101,12 @@ static void on_message(ferry *engine, ferry_message *m, void *arg)
 
 static void start_rank(int rank, size_t receive_memory)
 {
-	ferry_options given = FERRY_OPTIONS_INIT, options;
+	ferry_options given = FERRY_OPTIONS_INIT;
 	given.flags = FERRY_NONBLOCK;
 	given.spin = given.sleep_max = FERRY_NONE;
 	given.receive_memory = receive_memory;
 	given.send_memory = 256 * MIB; /* for bodies */
-	assert_int_equal(fy_options_resolve(&given, &options), 0);
-	assert_int_equal(fy_life_create(fy_sim_port(t.sim, rank), &options, 1, &t.engine[rank]), 0);
+	t.engine[rank] = t_open(fy_sim_port(t.sim, rank), &given);
 }
 
 static void start(int ranks, size_t receive_memory)

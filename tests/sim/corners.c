@@ -3,13 +3,12 @@
  * Corners that chance seldom meets, or that its books are too coarse for: two engines over the
  * simulated network, and a program of one thread a rank that does what leads there.
  */
-#include "support/test.h"
+#include "support/life.h"
 #include "sim/net/sim.h"
 
 #include "app/own_lane.h"
 #include "app/post.h"
 #include "base/clock.h"
-#include "base/options.h"
 #include "base/order.h"
 #include "base/program.h"
 #include "engine/life.h"
@@ -73,10 +72,7 @@ static void on_number(ferry *engine, ferry_message *message, void *arg)
 static void open_side(struct pair *pair, int rank, const ferry_options *given)
 {
 	struct side *side = &pair->sides[rank];
-	ferry_options options;
-	assert_int_equal(fy_options_resolve(given, &options), 0);
-	assert_int_equal(fy_life_create(fy_sim_port(pair->sim, rank), &options, 1, &side->engine),
-	                 0);
+	side->engine = t_open(fy_sim_port(pair->sim, rank), given);
 	side->p = side->engine->progress;
 	side->lane = fy_own_lane_create(side->engine);
 	ferry *before = fy_thread_begin(FY_INLINE, side->engine);
@@ -112,18 +108,11 @@ static void settle(struct pair *pair)
 	}
 }
 
-static void leave_lane(ferry *engine, struct fy_lane *lane)
-{
-	if (!fy_load_acquire_32(&lane->life.let_go))
-		fy_own_lane_orphaned(engine, lane);
-	fy_lane_release(lane);
-}
-
 static void close_side(struct side *side)
 {
 	assert_true(side->p->close.stopped);
 	assert_int_equal(fy_life_destroy(side->engine), 0);
-	leave_lane(side->engine, side->lane);
+	t_leave(side->engine, side->lane);
 	fy_engine_release(side->engine);
 }
 
@@ -409,7 +398,7 @@ static void give_way(bool beside_a_stuck_lane)
 	fy_engine_retain(engine);
 	finish(&pair);
 	for (int i = 0; i < FLOODS; i++)
-		leave_lane(engine, lanes[i]);
+		t_leave(engine, lanes[i]);
 	fy_engine_release(engine);
 }
 
@@ -503,7 +492,7 @@ static void who_waits_for_credit_sleeps(void **state)
 	ferry *engine = pair.sides[0].engine;
 	fy_engine_retain(engine);
 	finish(&pair);
-	leave_lane(engine, other);
+	t_leave(engine, other);
 	fy_engine_release(engine);
 }
 
@@ -697,10 +686,8 @@ static void finish_apart(struct pair *pair, int64_t time)
 		struct side *side = &pair->sides[i];
 		assert_true(side->p->close.stopped);
 		assert_false(side->p->close.clean);
-		fy_sim_kill(pair->sim, i);
-		side->p->close.clean = true; /* this network writes nowhere any more */
-		assert_int_equal(fy_life_destroy(side->engine), FERRY_OK);
-		leave_lane(side->engine, side->lane);
+		t_abandon(pair->sim, side->engine);
+		t_leave(side->engine, side->lane);
 		fy_engine_release(side->engine);
 	}
 	fy_sim_destroy(pair->sim);

@@ -6,13 +6,12 @@
  * comes of. When a fence is over nothing of before it may be alive; and it has to end although the
  * floods go on.
  */
-#include "support/test.h"
+#include "support/life.h"
 #include "sim/net/sim.h"
 
 #include "app/own_lane.h"
 #include "app/post.h"
 #include "base/log.h"
-#include "base/options.h"
 #include "base/order.h"
 #include "engine/life.h"
 #include "helm/agree.h"
@@ -116,11 +115,10 @@ static void open_side(struct scene *s, int rank)
 {
 	static const uint32_t ops[] = { OP_INLINE, OP_QUEUE, OP_CALL };
 	struct side *side = &s->sides[rank];
-	ferry_options given = FERRY_OPTIONS_INIT, options;
+	ferry_options given = FERRY_OPTIONS_INIT;
 	given.flags = FERRY_NONBLOCK;
 	given.receive_memory = 4 << 20;
-	assert_int_equal(fy_options_resolve(&given, &options), 0);
-	assert_int_equal(fy_life_create(fy_sim_port(s->sim, rank), &options, 1, &side->engine), 0);
+	side->engine = t_open(fy_sim_port(s->sim, rank), &given);
 	side->scene = s;
 	side->p = side->engine->progress;
 	for (int i = 0; i < LANES; i++)
@@ -136,20 +134,13 @@ static void open_side(struct scene *s, int rank)
 	fy_thread_end(FY_INLINE, before);
 }
 
-static void leave_lane(ferry *engine, struct fy_lane *lane)
-{
-	if (!fy_load_acquire_32(&lane->life.let_go))
-		fy_own_lane_orphaned(engine, lane);
-	fy_lane_release(lane);
-}
-
 static void stop(struct side *side)
 {
 	side->stopped = true;
 	assert_int_equal(fy_life_destroy(side->engine), 0);
 	for (int i = 0; i < LANES; i++)
-		leave_lane(side->engine, side->lanes[i]);
-	leave_lane(side->engine, side->of_handlers);
+		t_leave(side->engine, side->lanes[i]);
+	t_leave(side->engine, side->of_handlers);
 	ferry_executor_destroy(side->queue);
 	fy_engine_release(side->engine);
 }

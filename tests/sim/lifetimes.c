@@ -3,12 +3,11 @@
  * Who gives back what, when threads leave and calls come while an engine ends or after that: an
  * engine of one rank over the simulated network, and its threads' parts played in every order.
  */
-#include "support/test.h"
+#include "support/life.h"
 #include "sim/net/sim.h"
 
 #include "app/own_lane.h"
 #include "app/post.h"
-#include "base/options.h"
 #include "base/order.h"
 #include "engine/life.h"
 #include "future/future.h"
@@ -32,11 +31,10 @@ struct one {
 
 static void begin(struct one *one)
 {
-	ferry_options given = FERRY_OPTIONS_INIT, options;
+	ferry_options given = FERRY_OPTIONS_INIT;
 	*one = (struct one){ .sim = fy_sim_create(1, 1, NULL) };
 	assert_non_null(one->sim);
-	assert_int_equal(fy_options_resolve(&given, &options), 0);
-	assert_int_equal(fy_life_create(fy_sim_port(one->sim, 0), &options, 1, &one->engine), 0);
+	one->engine = t_open(fy_sim_port(one->sim, 0), &given);
 	one->p = one->engine->progress;
 }
 

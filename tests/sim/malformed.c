@@ -5,10 +5,9 @@
  * lengths, grants and credit: the engine answers with a status, keeps its memory,
  * and goes on, which is seen by an honest post after each lie.
  */
-#include "support/test.h"
+#include "support/life.h"
 #include "sim/net/sim.h"
 
-#include "base/options.h"
 #include "engine/life.h"
 #include "future/future.h"
 #include "helm/agree.h"
@@ -221,14 +220,13 @@ static void open_peer(struct peer *peer)
 	struct fy_sim_options net = { .eager_max = SIZE_MAX,
 		                      .count_misuse = true,
 		                      .chunk_max = 1 << 20 };
-	ferry_options given = FERRY_OPTIONS_INIT, options;
+	ferry_options given = FERRY_OPTIONS_INIT;
 	memset(peer, 0, sizeof *peer);
 	given.flags = FERRY_NONBLOCK;
 	given.message_max = 1 << 30;
 	given.handler_grace = FERRY_NONE;
 	peer->sim = fy_sim_create(2, 1, &net);
-	assert_int_equal(fy_options_resolve(&given, &options), 0);
-	assert_int_equal(fy_life_create(fy_sim_port(peer->sim, 0), &options, 1, &peer->engine), 0);
+	peer->engine = t_open(fy_sim_port(peer->sim, 0), &given);
 	peer->p = peer->engine->progress;
 	peer->port = fy_sim_port(peer->sim, 1);
 	peer->seq = 1;

@@ -14,12 +14,11 @@
  *
  * FERRY_SEEDS says how many of the places are tried, spread over all of them.
  */
-#include "support/test.h"
+#include "support/life.h"
 
 #include "shortage.h"
 #include "app/own_lane.h"
 #include "app/post.h"
-#include "base/options.h"
 #include "base/order.h"
 #include "engine/life.h"
 #include "helm/agree.h"
@@ -273,14 +272,13 @@ static void handle(int rank, uint32_t op, ferry_executor *where, ferry_handler_f
 
 static void start_rank(int rank)
 {
-	ferry_options given = FERRY_OPTIONS_INIT, options;
+	ferry_options given = FERRY_OPTIONS_INIT;
 	given.flags = FERRY_NONBLOCK;
 	given.spin = given.sleep_max = given.handler_grace = FERRY_NONE;
 	given.receive_memory = 1 << 20;
-	assert_int_equal(fy_options_resolve(&given, &options), 0);
 	fy_port *port = fy_sim_port(t.sim, rank);
 	shortage_spare_port(port);
-	assert_int_equal(fy_life_create(port, &options, 1, &t.engine[rank]), 0);
+	t.engine[rank] = t_open(port, &given);
 	ferry *before = fy_thread_begin(FY_INLINE, t.engine[rank]);
 	assert_int_equal(ferry_queue_create(t.engine[rank], &t.queue[rank]), 0);
 	handle(rank, OP_NOTE, FERRY_INLINE, on_note);

@@ -9,12 +9,11 @@
  *    has, however long its messages are, and however slowly the third one reads. And a rank that
  *    makes one call at a time beside a flood has its turn.
  */
-#include "support/test.h"
+#include "support/life.h"
 #include "sim/net/sim.h"
 
 #include "app/own_lane.h"
 #include "app/post.h"
-#include "base/options.h"
 #include "base/order.h"
 #include "engine/life.h"
 #include "helm/close.h"
@@ -82,13 +81,11 @@ static void handle(struct side *side, uint32_t op, ferry_handler_fn *fn)
 static void side_open(struct scene *s, int rank)
 {
 	struct side *side = &s->sides[rank];
-	ferry_options given = FERRY_OPTIONS_INIT, options;
+	ferry_options given = FERRY_OPTIONS_INIT;
 
 	given.flags = FERRY_NONBLOCK;
 	given.spin = given.sleep_max = FERRY_NONE;
-	assert_int_equal(fy_options_resolve(&given, &options), FERRY_OK);
-	assert_int_equal(fy_life_create(fy_sim_port(s->sim, rank), &options, 1, &side->engine),
-	                 FERRY_OK);
+	side->engine = t_open(fy_sim_port(s->sim, rank), &given);
 	side->p = side->engine->progress;
 	handle(side, OP_COUNT, on_count);
 	handle(side, OP_ECHO, on_echo);
@@ -135,11 +132,8 @@ static void side_stop(struct side *side)
 {
 	fy_life_destroy(side->engine);
 	side->stopped = true;
-	for (int i = 0; i < LANES && side->lanes[i]; i++) {
-		if (!fy_load_acquire_32(&side->lanes[i]->life.let_go))
-			fy_own_lane_orphaned(side->engine, side->lanes[i]);
-		fy_lane_release(side->lanes[i]);
-	}
+	for (int i = 0; i < LANES && side->lanes[i]; i++)
+		t_leave(side->engine, side->lanes[i]);
 	assert_int_equal(side->engine->refs, 1);
 	fy_engine_release(side->engine);
 }

@@ -8,11 +8,11 @@
  */
 #include "digest.h"
 #include "world.h"
+#include "support/life.h"
 #include "sim/net/sim.h"
 
 #include "app/own_lane.h"
 #include "app/post.h"
-#include "base/options.h"
 #include "base/order.h"
 #include "engine/life.h"
 #include "future/future.h"
@@ -148,14 +148,12 @@ static void handle(ferry *engine, ferry_message *request, void *arg)
 static void side_open(struct match *m, int rank)
 {
 	struct side *side = &m->sides[rank];
-	ferry_options given = FERRY_OPTIONS_INIT, options;
+	ferry_options given = FERRY_OPTIONS_INIT;
 	struct fy_handler *h = calloc(1, sizeof *h), *old = NULL;
 
 	given.flags = FERRY_NONBLOCK;
 	given.spin = given.sleep_max = FERRY_NONE;
-	assert_int_equal(fy_options_resolve(&given, &options), FERRY_OK);
-	assert_int_equal(fy_life_create(fy_sim_port(m->sim, rank), &options, 1, &side->engine),
-	                 FERRY_OK);
+	side->engine = t_open(fy_sim_port(m->sim, rank), &given);
 	side->p = side->engine->progress;
 	side->lane = fy_own_lane_create(side->engine);
 	side->close_at = pick(m, 3) ? pick(m, 2 * SPAN) : 2 * SPAN;
@@ -177,9 +175,7 @@ static void side_stop(struct side *side)
 {
 	assert_int_equal(fy_life_destroy(side->engine), FERRY_OK);
 	side->stopped = true;
-	if (!fy_load_acquire_32(&side->lane->life.let_go))
-		fy_own_lane_orphaned(side->engine, side->lane);
-	fy_lane_release(side->lane);
+	t_leave(side->engine, side->lane);
 }
 
 static bool side_step(struct match *m, struct side *side)

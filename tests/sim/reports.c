@@ -3,13 +3,12 @@
  * What people are told without having asked: messages that nobody takes, and what a close waits
  * for. Some engines over the simulated network, in one thread; what is said goes to a file.
  */
-#include "support/test.h"
+#include "support/life.h"
 #include "sim/net/sim.h"
 
 #include "app/own_lane.h"
 #include "app/post.h"
 #include "base/log.h"
-#include "base/options.h"
 #include "base/order.h"
 #include "engine/life.h"
 #include "helm/agree.h"
@@ -73,12 +72,10 @@ static void begin(struct scene *s, int n)
 	fy_log_say_fd = s->said;
 	for (int i = 0; i < n; i++) {
 		struct side *side = &s->sides[i];
-		ferry_options given = FERRY_OPTIONS_INIT, options;
+		ferry_options given = FERRY_OPTIONS_INIT;
 		given.flags = FERRY_NONBLOCK;
 		given.receive_memory = 1 << 20;
-		assert_int_equal(fy_options_resolve(&given, &options), 0);
-		assert_int_equal(fy_life_create(fy_sim_port(s->sim, i), &options, 1, &side->engine),
-		                 0);
+		side->engine = t_open(fy_sim_port(s->sim, i), &given);
 		side->p = side->engine->progress;
 		side->lane = fy_own_lane_create(side->engine);
 		assert_int_equal(ferry_queue_create(side->engine, &side->queue), 0);
@@ -146,9 +143,7 @@ static void stop(struct side *side)
 	assert_int_equal(fy_life_destroy(side->engine), 0);
 	if (side->speaks_late)
 		fy_log_say(side->engine->log, side->engine->rank, "its close still waits");
-	if (!fy_load_acquire_32(&side->lane->life.let_go))
-		fy_own_lane_orphaned(side->engine, side->lane);
-	fy_lane_release(side->lane);
+	t_leave(side->engine, side->lane);
 	ferry_executor_destroy(side->queue);
 	fy_engine_release(side->engine);
 }

@@ -7,10 +7,10 @@
  * seed draws: FERRY_SEEDS says how many (300), FERRY_SEED names one.
  */
 #include "digest.h"
+#include "support/life.h"
 #include "sim/net/sim.h"
 
 #include "app/post.h"
-#include "base/options.h"
 #include "base/order.h"
 #include "bulk/bulk.h"
 #include "engine/life.h"
@@ -128,14 +128,12 @@ static void start(uint64_t seed, const struct fy_sim_options *net)
 	t.seed = seed;
 	t.sim = fy_sim_create(RANKS, seed, net);
 	for (int i = 0; i < RANKS; i++) {
-		ferry_options given = FERRY_OPTIONS_INIT, options;
+		ferry_options given = FERRY_OPTIONS_INIT;
 		given.flags = FERRY_NONBLOCK;
 		given.spin = given.sleep_max = FERRY_NONE;
 		given.receive_memory = 1 << 20;
 		given.handler_grace = FERRY_NONE;
-		assert_int_equal(fy_options_resolve(&given, &options), 0);
-		assert_int_equal(fy_life_create(fy_sim_port(t.sim, i), &options, 1, &t.engine[i]),
-		                 0);
+		t.engine[i] = t_open(fy_sim_port(t.sim, i), &given);
 		handle(i, OP_LARGE, on_large);
 		handle(i, OP_SMALL, on_small);
 		handle(i, OP_ASK, on_ask);

@@ -6,10 +6,8 @@
 #ifndef TEST_ENGINE_H
 #define TEST_ENGINE_H
 
-#include "test.h"
+#include "life.h"
 
-#include "base/options.h"
-#include "engine/life.h"
 #include "helm/peer.h"
 #include "helm/progress.h"
 #include "link/channel.h"
@@ -27,12 +25,9 @@ static int t_begin(void **state)
 	t_sim = fy_sim_create(T_RANKS, 1, NULL);
 	assert_non_null(t_sim);
 	for (int rank = 0; rank < T_RANKS; rank++) {
-		ferry_options given = FERRY_OPTIONS_INIT, options;
+		ferry_options given = FERRY_OPTIONS_INIT;
 		given.flags = FERRY_NONBLOCK;
-		assert_int_equal(fy_options_resolve(&given, &options), 0);
-		assert_int_equal(fy_life_create(fy_sim_port(t_sim, rank), &options, 1,
-		                                &t_engines[rank]),
-		                 0);
+		t_engines[rank] = t_open(fy_sim_port(t_sim, rank), &given);
 	}
 	return 0;
 }
@@ -41,10 +36,7 @@ static int t_end(void **state)
 {
 	(void)state;
 	for (int rank = 0; rank < T_RANKS; rank++) {
-		/* with its receives, so that their memory may be freed */
-		fy_sim_kill(t_sim, rank);
-		fy_progress_of(t_engines[rank])->close.clean = true;
-		fy_life_destroy(t_engines[rank]);
+		t_abandon(t_sim, t_engines[rank]);
 		fy_engine_release(t_engines[rank]);
 	}
 	fy_sim_destroy(t_sim);

@@ -7,13 +7,11 @@
  *
  * The random part is the same with chance deciding, against a model that knows every record.
  */
-#include "support/test.h"
+#include "support/life.h"
 #include "sim/net/sim.h"
 
 #include "app/own_lane.h"
-#include "base/options.h"
 #include "base/order.h"
-#include "engine/life.h"
 #include "future/future.h"
 #include "helm/agree.h"
 #include "helm/news.h"
@@ -50,12 +48,9 @@ struct ranks {
 
 static ferry *create_engine(fy_sim *sim, int rank)
 {
-	ferry_options given = FERRY_OPTIONS_INIT, options;
-	ferry *engine;
+	ferry_options given = FERRY_OPTIONS_INIT;
 	given.flags = FERRY_NONBLOCK;
-	assert_int_equal(fy_options_resolve(&given, &options), 0);
-	assert_int_equal(fy_life_create(fy_sim_port(sim, rank), &options, 1, &engine), 0);
-	return engine;
+	return t_open(fy_sim_port(sim, rank), &given);
 }
 
 static void begin(struct ranks *r, int n)
@@ -71,9 +66,7 @@ static void begin(struct ranks *r, int n)
 static void end(struct ranks *r)
 {
 	for (int i = 0; i < r->n; i++) {
-		fy_sim_kill(r->sim, i); /* with its receives, so that their memory may be freed */
-		r->p[i]->close.clean = true;
-		fy_life_destroy(r->engines[i]);
+		t_abandon(r->sim, r->engines[i]);
 		fy_engine_release(r->engines[i]);
 	}
 	fy_sim_destroy(r->sim);
