@@ -24,7 +24,7 @@ lint: config.h
 	@$(SHELL) $(top_srcdir)/%D%/lint.sh $(top_srcdir) '$(MAKE)' $(LINT_FILES) $(may_skip)
 
 # Which tests: a target of tests/local.mk.
-COVERAGE_TESTS = check-short
+COVERAGE_TESTS = check
 coverage:
 	@$(SHELL) $(top_srcdir)/%D%/coverage.sh $(top_srcdir) '$(MAKE)' $(COVERAGE_TESTS) '$(MPICC)' '$(MPIEXEC)'
 
