@@ -31,6 +31,7 @@ unit_tests = \
 	%D%/unit/helm/test_controls.t \
 	%D%/unit/helm/test_drain.t \
 	%D%/unit/helm/test_handlers.t \
+	%D%/unit/helm/test_queued.t \
 	%D%/unit/helm/test_timer.t \
 	%D%/unit/link/test_call.t \
 	%D%/unit/link/test_credit.t \

@@ -119,6 +119,13 @@ static void handle(ferry *on, ferry_message *received, void *arg)
 	X(ferry_call_message(engine, 0, NULL, &future))                        \
 	X(ferry_handle(NULL, OP, FERRY_INLINE, handle, NULL))                  \
 	X(ferry_handle(engine, FERRY_OP_RESERVED, FERRY_INLINE, handle, NULL)) \
+	X(ferry_handle_memory(NULL, OP, NULL, NULL))                           \
+	X(ferry_handle_memory(engine, FERRY_OP_RESERVED, NULL, NULL))          \
+	X(ferry_room(NULL, 0, &future))                                        \
+	X(ferry_room(engine, 0, NULL))                                         \
+	X(ferry_room(engine, BEYOND, &future))                                 \
+	X(ferry_room(engine, -1, &future))                                     \
+	X(ferry_message_source(NULL))                                          \
 	X(ferry_reply(NULL, "x", 1))                                           \
 	X(ferry_reply(posted, "x", 1))                                         \
 	X(ferry_reply_message(NULL, posted))                                   \

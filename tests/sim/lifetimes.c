@@ -13,6 +13,7 @@
 #include "future/future.h"
 #include "future/queue.h"
 #include "helm/close.h"
+#include "helm/command.h"
 #include "helm/progress.h"
 #include "helm/step.h"
 #include "link/channel.h"
@@ -292,6 +293,58 @@ static void a_queue_is_nobodys_when_its_engine_is_gone(void **state)
 	assert_int_equal(called, 1);
 }
 
+static bool never(struct fy_progress *p, struct fy_command *c)
+{
+	(void)p;
+	(void)c;
+	return false;
+}
+
+/* Between the engine's last step and its end; one of them was seen. */
+static void a_command_that_comes_late_is_told(void **state)
+{
+	struct fy_command seen = { .run = never }, late = { .run = never };
+	struct one one;
+	(void)state;
+	begin(&one);
+	settle(&one);
+	stop(&one);
+	fy_inbox_put(&one.engine->commands, &seen.entry);
+	fy_command_step(one.p);
+	fy_inbox_put(&one.engine->commands, &late.entry);
+	assert_int_equal(fy_load_acquire_32(&seen.done) + fy_load_acquire_32(&late.done), 0);
+	destroy(&one);
+	assert_int_equal(fy_load_acquire_32(&seen.done), 1);
+	assert_int_equal(fy_load_acquire_32(&late.done), 1);
+	assert_int_equal(seen.status, FERRY_ESTOPPED);
+	assert_int_equal(late.status, FERRY_ESTOPPED);
+	end(&one);
+}
+
+/* The thread looks whether the engine is open, and then the engine ends: what it posts is void, and
+ * its place in the lane is free again. */
+static void a_post_that_comes_late_is_told(void **state)
+{
+	struct one one;
+	(void)state;
+	begin(&one);
+	struct fy_lane *lane = fy_own_lane_create(one.engine);
+	ferry_future *future = NULL;
+	struct fy_post o = { .engine = one.engine, .lane = lane, .kind = FY_KIND_POST, .op = OP };
+	post(&one, lane);
+	settle(&one);
+	stop(&one);
+	destroy(&one);
+	uint64_t tail = lane->tail;
+	fy_store_release_32(&one.engine->phase, FY_OPEN);
+	assert_int_equal(fy_post(&o, &future), FERRY_ESTOPPED);
+	assert_null(future);
+	assert_int_equal(lane->tail, tail);
+	fy_store_release_32(&one.engine->phase, FY_STOPPED);
+	fy_lane_release(lane);
+	end(&one);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -301,6 +354,8 @@ int main(void)
 		cmocka_unit_test(a_lane_keeps_its_engine),
 		cmocka_unit_test(an_empty_reply_may_be_taken_when_the_engine_is_gone),
 		cmocka_unit_test(a_fence_that_nobody_came_back_for_is_freed),
+		cmocka_unit_test(a_command_that_comes_late_is_told),
+		cmocka_unit_test(a_post_that_comes_late_is_told),
 		cmocka_unit_test(a_queue_is_nobodys_when_its_engine_is_gone),
 	};
 

@@ -671,6 +671,28 @@ static void fences_here_and_a_close_there(void **state)
 	}
 }
 
+/* A close goes on without the rank; a fence cannot, and says so. */
+static void a_rank_that_is_gone_ends_a_fence(void **state)
+{
+	(void)state;
+	for (uint32_t kind = FY_AGREE_FENCE; kind <= FY_AGREE_CLOSE; kind++) {
+		struct ranks r;
+		begin(&r, 3);
+		struct fy_progress *p = r.p[0];
+		ferry_future *waiter = fy_future_create(r.engines[0], 0);
+		assert_non_null(waiter);
+		fy_agree_join(p, kind);
+		p->agree.waiter = waiter;
+		fy_agree_give_up(p);
+		bool fence = kind == FY_AGREE_FENCE;
+		assert_int_equal(ferry_future_poll(waiter), fence ? FERRY_EPEER : FERRY_PENDING);
+		assert_int_equal(p->agree.kind, fence ? 0 : FY_AGREE_CLOSE);
+		fy_agree_complete(&p->agree, FERRY_OK, NULL);
+		ferry_future_release(waiter);
+		end(&r);
+	}
+}
+
 /* Ranks that wait say nothing: no words, and nothing that is due. */
 static void who_waits_says_nothing(void **state)
 {
@@ -749,6 +771,7 @@ int main(void)
 		cmocka_unit_test(a_fence_ends_beside_floods),
 		cmocka_unit_test(nothing_is_under_way_when_it_is_over),
 		cmocka_unit_test(fences_here_and_a_close_there),
+		cmocka_unit_test(a_rank_that_is_gone_ends_a_fence),
 		cmocka_unit_test(who_waits_says_nothing),
 		cmocka_unit_test(who_is_awaited_is_known),
 	};
