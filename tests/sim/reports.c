@@ -327,6 +327,49 @@ static void who_is_not_in_the_close(void **state)
 	close(s.said);
 }
 
+static void what_nobody_has_read(void **state)
+{
+	(void)state;
+	struct scene s;
+	begin(&s, 2);
+	send(&s, 0, 1, OP_UNREAD, 2);
+	send(&s, 0, 1, OP_OTHER, 1);
+	pass(&s, FERRY_MS(10));
+	has(waits_for(&s, 1),
+	    "unread messages: 2 of op 0x8 from rank 0, 1 of op 0x1234 from rank 0");
+	has_not(waits_for(&s, 0), "unread");
+	finish(&s);
+	close(s.said);
+}
+
+/* All is agreed, and the last batch of a rank does not come. */
+static void a_goodbye_that_does_not_come(void **state)
+{
+	(void)state;
+	struct scene s;
+	begin(&s, 3);
+	for (int i = 1; i < 3; i++) {
+		send(&s, 0, i, OP_KEEP, 1);
+		send(&s, i, 0, OP_KEEP, 1);
+	}
+	pass(&s, FERRY_MS(10));
+	for (int i = 0; i < 3; i++)
+		close_one(&s, i);
+	for (unsigned turn = 0; !s.sides[0].p->close.byes; turn++) {
+		assert_true(turn < TURNS_MAX);
+		has_not(waits_for(&s, 0), "goodbye");
+		step_all(&s);
+		if (!s.sides[0].p->close.byes)
+			fy_sim_advance(s.sim);
+	}
+	assert_int_equal(fy_sim_cut(s.sim, 1, 0), 0);
+	pass(&s, FERRY_MS(10));
+	has(waits_for(&s, 0), "the goodbye of rank 1");
+	fy_sim_heal(s.sim, 1, 0);
+	finish(&s);
+	close(s.said);
+}
+
 static void a_fence_of_ones_own(void **state)
 {
 	(void)state;
@@ -462,6 +505,8 @@ int main(void)
 		cmocka_unit_test(calls_that_nobody_takes_are_told),
 		cmocka_unit_test(what_somebody_asks_for_is_not_told),
 		cmocka_unit_test(who_is_not_in_the_close),
+		cmocka_unit_test(what_nobody_has_read),
+		cmocka_unit_test(a_goodbye_that_does_not_come),
 		cmocka_unit_test(a_fence_of_ones_own),
 		cmocka_unit_test(retained_messages_are_named),
 		cmocka_unit_test(handlers_and_requests_are_named),
