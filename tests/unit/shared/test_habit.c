@@ -2,7 +2,32 @@
 /* What a thread did lately, as a counter that leaks. */
 #include "test.h"
 
+#include "base/clock.h"
+#include "shared/engine.h"
 #include "shared/habit.h"
+#include "shared/lane.h"
+#include "shared/thread.h"
+
+static ferry engine;
+static struct fy_lane lane;
+
+static int begin(void **state)
+{
+	(void)state;
+	memset(&engine, 0, sizeof engine);
+	memset(&lane, 0, sizeof lane);
+	engine.serial = 1;
+	lane.engine = &engine;
+	fy_thread_recent = (struct fy_thread_recent){ engine.serial, &lane };
+	return 0;
+}
+
+static int end(void **state)
+{
+	(void)state;
+	fy_thread_recent = (struct fy_thread_recent){ 0 };
+	return 0;
+}
 
 static uint32_t after(uint32_t level, const char *signs)
 {
@@ -35,11 +60,74 @@ static void above_the_step_is_more_than_one_time_in_so_many(void **state)
 	assert_true(often > 4);
 }
 
+static void who_finds_no_room_gives_way_to_those_that_wait(void **state)
+{
+	(void)state;
+	engine.waits = 1;
+	assert_false(fy_habit_others_come_first(&lane, &engine)); /* once may be chance */
+	engine.waits = 2;
+	assert_true(fy_habit_others_come_first(&lane, &engine));
+	engine.options.flags = FERRY_NO_THREAD; /* nobody else drives */
+	assert_false(fy_habit_others_come_first(&lane, &engine));
+	engine.options.flags = 0;
+	assert_true(fy_habit_others_come_first(&lane, &engine));
+	for (int i = 0; i < 64; i++) /* nobody has waited since */
+		fy_habit_others_come_first(&lane, &engine);
+	assert_false(fy_habit_others_come_first(&lane, &engine));
+}
+
+static void who_waits_knows_of_floods_but_for_its_own(void **state)
+{
+	(void)state;
+	for (int own = 1; own >= 0; own--) {
+		lane.flooded = own;
+		for (int i = 0; i < 2; i++) {
+			engine.lane_full++;
+			fy_habit_waits(&lane);
+			/* once may be chance */
+			assert_int_equal(fy_habit_is_beside_floods(&engine), i && !own);
+		}
+	}
+	fy_thread_recent.serial++; /* of another engine nothing is known */
+	assert_false(fy_habit_is_beside_floods(&engine));
+	fy_thread_recent.serial--;
+	for (int i = 0; i < 16; i++)
+		fy_habit_waits(&lane);
+	assert_false(fy_habit_is_beside_floods(&engine));
+}
+
+static void who_let_it_wait_twice_is_not_believed(void **state)
+{
+	(void)state;
+	int64_t long_ago = fy_clock_now() - FERRY_S(1);
+	lane.steered_at = long_ago;
+	fy_habit_waits(&lane);
+	assert_int_equal(lane.slow, 0);
+	assert_int_equal(lane.steered_at, 0);
+	assert_int_equal(lane.quick, 1);
+	fy_habit_waits(&lane); /* for something else: it changes nothing */
+	lane.steered_at = long_ago;
+	fy_habit_waits(&lane);
+	assert_true(lane.slow > 1);
+	lane.steered_at = fy_clock_now() + FERRY_S(10); /* soon */
+	uint32_t slow = lane.slow;
+	fy_habit_waits(&lane);
+	assert_int_equal(lane.slow, slow - 1);
+	lane.steered_at = long_ago;
+	fy_habit_waits(&lane);
+	assert_int_equal(lane.slow, slow - 2); /* once again */
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(it_rises_by_steps_and_falls_by_one),
 		cmocka_unit_test(above_the_step_is_more_than_one_time_in_so_many),
+		cmocka_unit_test_setup_teardown(who_finds_no_room_gives_way_to_those_that_wait,
+		                                begin, end),
+		cmocka_unit_test_setup_teardown(who_waits_knows_of_floods_but_for_its_own, begin,
+		                                end),
+		cmocka_unit_test_setup_teardown(who_let_it_wait_twice_is_not_believed, begin, end),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL) != 0;
 }
