@@ -88,7 +88,7 @@ static void a_sleep_ends_in_time(void **state)
 	fy_wake_init(&wake);
 	struct sleeper s = { .wake = &wake, .time = FERRY_MS(20) };
 	sleep_long(&s);
-	assert_true(s.took >= FERRY_MS(20));
+	assert_in_range(s.sleeps, 1, 5); /* not again and again until then; a signal may end one */
 	assert_true(s.took < FERRY_S(5));
 	assert_int_equal(fy_wake_look(&wake), 0);
 }
