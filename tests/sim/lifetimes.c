@@ -309,9 +309,9 @@ static void a_command_that_comes_late_is_told(void **state)
 	begin(&one);
 	settle(&one);
 	stop(&one);
-	fy_inbox_put(&one.engine->commands, &seen.entry);
+	fy_inbox_put(&one.engine->inboxes.commands, &seen.entry);
 	fy_command_step(one.p);
-	fy_inbox_put(&one.engine->commands, &late.entry);
+	fy_inbox_put(&one.engine->inboxes.commands, &late.entry);
 	assert_int_equal(fy_load_acquire_32(&seen.done) + fy_load_acquire_32(&late.done), 0);
 	destroy(&one);
 	assert_int_equal(fy_load_acquire_32(&seen.done), 1);

@@ -36,7 +36,7 @@ static inline void t_abandon(fy_sim *sim, ferry *engine)
 /* The lane's thread exits after its engine's end. */
 static inline void t_leave(ferry *engine, struct fy_lane *lane)
 {
-	if (!fy_load_acquire_32(&lane->gone))
+	if (!fy_load_acquire_32(&lane->life.let_go))
 		fy_own_lane_orphaned(engine, lane);
 	fy_lane_release(lane);
 }

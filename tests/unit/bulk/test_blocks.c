@@ -82,13 +82,14 @@ static void the_oldest_go_first(void **state)
 {
 	const ferry *engine = t_engines[0];
 	void *first = get(LENGTH), *second = get(2 * LENGTH);
-	uint64_t one = fy_block_room(engine, 2 * LENGTH),
-		 wanted = fy_block_room(engine, 3 * LENGTH);
+	uint64_t one = fy_block_size(engine, 2 * LENGTH),
+		 wanted = fy_block_size(engine, 3 * LENGTH);
 	(void)state;
 	fy_block_put(t_engines[0], first, LENGTH);
 	fy_block_put(t_engines[0], second, 2 * LENGTH);
 	/* a message that leaves room for one of them */
-	free(fy_blocks_get(t_helm(0), 3 * LENGTH, fy_block_most_kept(engine) - wanted - one));
+	free(fy_blocks_get(&t_helm(0)->bulk, 3 * LENGTH,
+	                   fy_block_most_kept(engine) - wanted - one));
 	assert_int_equal(kept(), one);
 	assert_ptr_equal(get(2 * LENGTH), second);
 	free(second);

@@ -4,11 +4,13 @@
 #include "support/engine.h"
 
 #include "bulk/outbound.h"
+#include "bulk/pair.h"
 #include "link/batch.h"
 #include "link/stream_out.h"
 #include "shared/message.h"
 #include "wire/header.h"
 #include "wire/record.h"
+#include "bulk/pair.h"
 
 enum { LENGTH = 1 << 20, OP = 1, STREAM = 7 };
 
@@ -29,8 +31,8 @@ static void announce(size_t nbytes)
 	ferry_message *m;
 	assert_int_equal(ferry_message_create(t_engines[0], OP, &m), FERRY_OK);
 	assert_int_equal(ferry_message_attach(m, data, nbytes, on_release, NULL), FERRY_OK);
-	assert_true(fy_outbound_admits(t_helm(0), ch, m));
-	assert_true(fy_outbound_announce(t_helm(0), ch, m, FY_KIND_POST, STREAM, 0, NULL));
+	assert_true(fy_outbound_admits(&t_helm(0)->bulk, ch, m));
+	assert_true(fy_outbound_announce(&t_helm(0)->bulk, ch, m, FY_KIND_POST, STREAM, 0, NULL));
 }
 
 static int begin(void **state)
@@ -43,17 +45,17 @@ static void what_half_the_credit_covers_is_prepaid(void **state)
 {
 	struct fy_channel *ch = t_channel(0, 1);
 	(void)state;
-	ch->limit = ch->spent + (1 << 20);
+	ch->credit.limit = ch->credit.spent + (1 << 20);
 	announce(100000);
-	assert_non_null(ch->out);
-	assert_true(ch->out->admitted);
-	assert_null(ch->asked);
-	assert_true(ch->spent > 100000 && ch->spent < 110000);
-	announce((ch->limit - ch->spent) / 2 + 1);
-	assert_non_null(ch->asked);
-	assert_false(ch->asked->admitted);
-	assert_null(ch->out->next);
-	assert_true(ch->spent < 120000);
+	assert_non_null(fy_pair_out(ch)->active);
+	assert_true(fy_pair_out(ch)->active->admitted);
+	assert_null(fy_pair_out(ch)->ungranted);
+	assert_true(ch->credit.spent > 100000 && ch->credit.spent < 110000);
+	announce((ch->credit.limit - ch->credit.spent) / 2 + 1);
+	assert_non_null(fy_pair_out(ch)->ungranted);
+	assert_false(fy_pair_out(ch)->ungranted->admitted);
+	assert_null(fy_pair_out(ch)->active->next);
+	assert_true(ch->credit.spent < 120000);
 	assert_int_equal(t_helm(0)->link.stats.grants_waited, 1);
 	assert_int_equal(t_helm(0)->bulk.n_out, 2);
 }
@@ -65,22 +67,22 @@ static void a_grant_is_for_one_message(void **state)
 	(void)state;
 	for (int i = 0; i < 3; i++)
 		announce(LENGTH);
-	struct fy_outbound *second = ch->asked->next;
+	struct fy_outbound *second = fy_pair_out(ch)->ungranted->next;
 	g.xid = second->xid;
-	fy_outbound_granted(t_helm(0), ch, &g);
-	assert_ptr_equal(ch->out, second);
+	fy_outbound_granted(&t_helm(0)->bulk, ch, &g);
+	assert_ptr_equal(fy_pair_out(ch)->active, second);
 	assert_true(second->admitted);
-	assert_ptr_equal(ch->asked->next, ch->asked_last);
-	assert_int_not_equal(ch->asked->xid, g.xid);
-	g.xid = ch->asked_last->xid;
-	fy_outbound_granted(t_helm(0), ch, &g);
-	assert_ptr_equal(ch->asked_last, ch->asked);
+	assert_ptr_equal(fy_pair_out(ch)->ungranted->next, fy_pair_out(ch)->ungranted_last);
+	assert_int_not_equal(fy_pair_out(ch)->ungranted->xid, g.xid);
+	g.xid = fy_pair_out(ch)->ungranted_last->xid;
+	fy_outbound_granted(&t_helm(0)->bulk, ch, &g);
+	assert_ptr_equal(fy_pair_out(ch)->ungranted_last, fy_pair_out(ch)->ungranted);
 	assert_int_equal(second->next->xid, g.xid);
 	assert_int_equal(t_helm(0)->link.stats.malformed, 0);
 	g.xid = 77;
-	fy_outbound_granted(t_helm(0), ch, &g);
+	fy_outbound_granted(&t_helm(0)->bulk, ch, &g);
 	assert_int_equal(t_helm(0)->link.stats.malformed, 1);
-	assert_non_null(ch->asked);
+	assert_non_null(fy_pair_out(ch)->ungranted);
 }
 
 static int all_comes_back(void **state)

@@ -118,19 +118,20 @@ static void news_go_before_the_vote(void **state)
 static void owe(uint32_t op)
 {
 	static struct fy_inbound granted;
-	out->n_refused = op == FY_OP_REFUSED;
-	out->news_owed = op == FY_OP_AGREE_NEWS;
-	out->up_owed = op == FY_OP_AGREE_UP;
-	out->down_owed = op == FY_OP_AGREE_DOWN;
-	out->recall_owed = op == FY_OP_RECALL;
-	out->give_owed = op == FY_OP_GIVE;
+	out->in.n_refused = op == FY_OP_REFUSED;
+	fy_peer_of(out)->owed.news_owed = op == FY_OP_AGREE_NEWS;
+	fy_peer_of(out)->owed.up_owed = op == FY_OP_AGREE_UP;
+	fy_peer_of(out)->owed.down_owed = op == FY_OP_AGREE_DOWN;
+	out->credit.recall_owed = op == FY_OP_RECALL;
+	out->credit.give_owed = op == FY_OP_GIVE;
 	if (op == FY_OP_GIVE)
-		out->limit = out->spent + t_helm(0)->link.credit.first + 5000;
+		out->credit.limit = out->credit.spent + t_helm(0)->link.credit.first + 5000;
 	if (op == FY_OP_ACK_STREAM)
-		fy_stream_in_owe_ack(t_helm(0), out, fy_stream_in_find(t_helm(0), out, 7));
+		fy_stream_in_owe_ack(&t_helm(0)->link, out,
+		                     fy_stream_in_find(&t_helm(0)->link, out, 7));
 	if (op == FY_OP_GRANT) {
-		granted = (struct fy_inbound){ .ch = out, .xid = 1 };
-		fy_grants_owe(t_helm(0), &granted);
+		granted = (struct fy_inbound){ .ch = out, .announced.xid = 1 };
+		fy_grants_owe(&t_helm(0)->bulk, &granted);
 	}
 }
 

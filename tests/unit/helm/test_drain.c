@@ -18,6 +18,7 @@
 #include "shared/message.h"
 #include "wire/header.h"
 #include "wire/record.h"
+#include "helm/peer.h"
 
 enum { LANES = 3, BODY = 496, SIZE = BODY + 16, OP = 1, FLOOD = 100 << 10 };
 enum {
@@ -41,7 +42,7 @@ static int begin(void **state)
 		fy_own_lane_list(t_engines[0], lanes[i]);
 	}
 	for (int rank = 0; rank < T_RANKS; rank++)
-		t_channel(0, rank)->limit = UINT64_C(1) << 40;
+		t_channel(0, rank)->credit.limit = UINT64_C(1) << 40;
 	return 0;
 }
 
@@ -50,7 +51,7 @@ static int end(void **state)
 	while (fy_sim_advance(t_sim))
 		; /* batches that left are let go by MPI */
 	for (int rank = 0; rank < T_RANKS; rank++)
-		fy_channel_test_flight(p, t_channel(0, rank));
+		fy_channel_test_flight(&p->link, t_channel(0, rank));
 	for (int i = 0; i < LANES; i++)
 		fy_lane_release(lanes[i]);
 	return t_end(state);
@@ -102,8 +103,8 @@ static const struct fy_record *next(struct reader *r)
 		else if (r->b->next)
 			r->b = r->b->next;
 		else
-			r->b = r->b == r->ch->flight_last && r->ch->ready ? r->ch->ready
-			                                                  : r->ch->open;
+			r->b = r->b == r->ch->out.flight_last && r->ch->out.ready ? r->ch->out.ready
+			                                                          : r->ch->open;
 	}
 	const struct fy_record *record = (const struct fy_record *)(const void *)r->at;
 	r->at += fy_record_size(record->size_flags);
@@ -113,7 +114,9 @@ static const struct fy_record *next(struct reader *r)
 static struct reader read(int rank)
 {
 	const struct fy_channel *ch = t_channel(0, rank);
-	const struct fy_batch *first = ch->flight ? ch->flight : ch->ready ? ch->ready : ch->open;
+	const struct fy_batch *first = ch->out.flight  ? ch->out.flight
+	                               : ch->out.ready ? ch->out.ready
+	                                               : ch->open;
 	return (struct reader){ ch, first, NULL, NULL };
 }
 
@@ -166,7 +169,7 @@ static void what_finds_no_room_holds_up_nobody_else(void **state)
 {
 	struct fy_channel *narrow = t_channel(0, 1);
 	(void)state;
-	narrow->limit = narrow->spent;
+	narrow->credit.limit = narrow->credit.spent;
 	post(lanes[0], 2, NULL);
 	post(lanes[0], 1, NULL);
 	post(lanes[0], 2, NULL);
@@ -177,19 +180,19 @@ static void what_finds_no_room_holds_up_nobody_else(void **state)
 	assert_int_equal(count(2), 3);
 	assert_int_equal(left_in(lanes[0]), 2 * SIZE); /* in its order */
 	assert_true(p->drain.broke_off);
-	assert_true(lanes[0]->stuck);
-	assert_false(lanes[1]->stuck);
+	assert_true(lanes[0]->turn.lacks_room);
+	assert_false(lanes[1]->turn.lacks_room);
 	assert_false(fy_lanes_have_input(p));
-	assert_true(narrow->hungry);
+	assert_true(narrow->credit.hungry);
 	/* there is room again: nothing is left of it */
-	narrow->limit = UINT64_C(1) << 40;
+	narrow->credit.limit = UINT64_C(1) << 40;
 	fy_drain_step(p);
 	assert_int_equal(count(1), 1);
 	assert_int_equal(count(2), 4);
 	assert_int_equal(p->link.stats.posts, 5);
 	assert_false(p->drain.broke_off);
-	assert_false(lanes[0]->stuck);
-	assert_int_equal(narrow->stalled_since, 0);
+	assert_false(lanes[0]->turn.lacks_room);
+	assert_int_equal(fy_peer_of(narrow)->queue.no_room_since, 0);
 }
 
 static void who_found_no_room_is_first_next_time(void **state)
@@ -198,14 +201,14 @@ static void who_found_no_room_is_first_next_time(void **state)
 	(void)state;
 	fy_lanes_list(p);
 	struct fy_lane *first = p->lanes.active, *second = first->next;
-	narrow->limit = narrow->spent;
+	narrow->credit.limit = narrow->credit.spent;
 	post(first, 2, NULL);
 	post(second, 1, NULL);
 	fy_drain_step(p);
 	assert_ptr_equal(p->lanes.active, second);
 	/* so it gets what room there is */
 	post(first, 1, NULL);
-	narrow->limit = narrow->spent + SIZE + FY_MESSAGE_CHARGE + FY_BATCH_CHARGE;
+	narrow->credit.limit = narrow->credit.spent + SIZE + FY_MESSAGE_CHARGE + FY_BATCH_CHARGE;
 	fy_drain_step(p);
 	assert_int_equal(left_in(second), 0);
 	assert_int_equal(left_in(first), SIZE);
@@ -216,26 +219,26 @@ static void what_waits_for_long_moves_to_the_queue(void **state)
 {
 	struct fy_channel *slow = t_channel(0, 1);
 	(void)state;
-	slow->limit = slow->spent;
+	slow->credit.limit = slow->credit.spent;
 	post(lanes[0], 1, NULL);
 	post(lanes[0], 2, NULL);
 	fy_drain_step(p);
-	p->link.now += FY_STALL_MAX - 1;
+	p->link.now += FY_SLOW_AFTER - 1;
 	fy_drain_step(p);
 	assert_int_equal(left_in(lanes[0]), 2 * SIZE);
-	assert_null(slow->queue);
+	assert_null(fy_peer_of(slow)->queue.first);
 	p->link.now++;
 	fy_drain_step(p);
 	assert_int_equal(left_in(lanes[0]), 0);
-	assert_int_equal(slow->queued, SIZE);
+	assert_int_equal(fy_peer_of(slow)->queue.bytes, SIZE);
 	assert_int_equal(count(2), 1);
 	assert_int_equal(fy_load_acquire_8(&t_engines[0]->full[1]), 1);
 	/* what comes later does not overtake it, room or not */
-	slow->limit = UINT64_C(1) << 40;
+	slow->credit.limit = UINT64_C(1) << 40;
 	post(lanes[0], 1, NULL);
 	fy_drain_step(p);
 	assert_int_equal(count(1), 0);
-	assert_int_equal(slow->queued, 2 * SIZE);
+	assert_int_equal(fy_peer_of(slow)->queue.bytes, 2 * SIZE);
 	fy_queued_step(p);
 	assert_int_equal(count(1), 2);
 	assert_int_equal(fy_load_acquire_8(&t_engines[0]->full[1]), 0);
@@ -286,7 +289,7 @@ static void what_was_posted_before_a_fence_is_of_its_colour(void **state)
 static void flood(struct fy_lane *lane)
 {
 	post_bytes(lane, FLOOD);
-	fy_store_release_32(&lane->waiting, 1);
+	fy_store_release_32(&lane->sleep.wants_room, 1);
 }
 
 /* Which of the two gave something in this step; both: LANES. */
@@ -326,7 +329,7 @@ static void where_no_answer_is_awaited_all_floods_are_drained(void **state)
 	flood(lanes[0]);
 	flood(lanes[1]);
 	assert_int_equal(drained(), LANES);
-	assert_true(p->drain.flooded);
+	assert_true(p->drain.a_lane_floods);
 }
 
 static void an_agreement_waits_for_all_floods(void **state)
@@ -352,7 +355,7 @@ static void what_a_thread_leaves_behind_is_sent(void **state)
 	fy_drain_step(p);
 	assert_int_equal(count(1), 1);
 	fy_drain_step(p);
-	assert_int_equal(fy_load_acquire_32(&lanes[0]->gone), 1);
+	assert_int_equal(fy_load_acquire_32(&lanes[0]->life.let_go), 1);
 	for (const struct fy_lane *lane = p->lanes.active; lane; lane = lane->next)
 		assert_ptr_not_equal(lane, lanes[0]);
 }

@@ -8,6 +8,7 @@
 #include "shared/message.h"
 #include "wire/header.h"
 #include "wire/record.h"
+#include "helm/peer.h"
 
 enum { BODY = 1000, SIZE = BODY + 16, STREAM = 7 };
 
@@ -19,7 +20,7 @@ static int begin(void **state)
 	t_begin(state);
 	p = t_helm(0);
 	slow = t_channel(0, 1);
-	slow->limit = slow->spent;
+	slow->credit.limit = slow->credit.spent;
 	return 0;
 }
 
@@ -46,21 +47,22 @@ static void they_leave_in_their_order(void **state)
 	(void)state;
 	for (uint32_t i = 0; i < N; i++)
 		assert_true(add(slow, i, NULL, false));
-	assert_true(slow->queue != slow->queue_last);
+	assert_true(fy_peer_of(slow)->queue.first != fy_peer_of(slow)->queue.last);
 	assert_true(is_full(1));
 	for (uint32_t i = 0; i < N; i++) {
 		assert_int_equal(p->queues.of[0], N - i);
-		assert_int_equal(slow->queued, (N - i) * SIZE);
+		assert_int_equal(fy_peer_of(slow)->queue.bytes, (N - i) * SIZE);
 		/* room for one, whether it begins a batch or not */
-		slow->limit = slow->spent + SIZE + FY_MESSAGE_CHARGE + FY_BATCH_CHARGE;
+		slow->credit.limit =
+			slow->credit.spent + SIZE + FY_MESSAGE_CHARGE + FY_BATCH_CHARGE;
 		fy_queued_step(p);
 		const char *last = slow->fill - SIZE;
 		assert_int_equal(((const struct fy_record *)(const void *)last)->op, i);
 		while (fy_sim_advance(t_sim)) /* full batches leave */
 			;
-		fy_channel_test_flight(p, slow);
+		fy_channel_test_flight(&p->link, slow);
 	}
-	assert_null(slow->queue);
+	assert_null(fy_peer_of(slow)->queue.first);
 	assert_null(p->queues.first);
 	assert_false(is_full(1));
 	assert_int_equal(p->queues.bytes, 0);
@@ -100,9 +102,9 @@ static void they_fail_when_their_rank_is_gone(void **state)
 		assert_int_equal(fy_future_refs(futures[i]), 1);
 		ferry_future_release(futures[i]);
 	}
-	assert_null(slow->queue);
+	assert_null(fy_peer_of(slow)->queue.first);
 	assert_false(slow->has_queue);
-	assert_int_equal(slow->queued, 0);
+	assert_int_equal(fy_peer_of(slow)->queue.bytes, 0);
 	assert_int_equal(p->queues.of[0], 0);
 	fy_queued_step(p);
 	assert_null(p->queues.first);

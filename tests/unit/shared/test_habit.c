@@ -63,9 +63,9 @@ static void above_the_step_is_more_than_one_time_in_so_many(void **state)
 static void who_finds_no_room_gives_way_to_those_that_wait(void **state)
 {
 	(void)state;
-	engine.waits = 1;
+	engine.pressure.waits = 1;
 	assert_false(fy_habit_others_come_first(&lane, &engine)); /* once may be chance */
-	engine.waits = 2;
+	engine.pressure.waits = 2;
 	assert_true(fy_habit_others_come_first(&lane, &engine));
 	engine.options.flags = FERRY_NO_THREAD; /* nobody else drives */
 	assert_false(fy_habit_others_come_first(&lane, &engine));
@@ -80,9 +80,9 @@ static void who_waits_knows_of_floods_but_for_its_own(void **state)
 {
 	(void)state;
 	for (int own = 1; own >= 0; own--) {
-		lane.flooded = own;
+		lane.habit.waited_for_room = own;
 		for (int i = 0; i < 2; i++) {
-			engine.lane_full++;
+			engine.pressure.lane_full++;
 			fy_habit_waits(&lane);
 			/* once may be chance */
 			assert_int_equal(fy_habit_is_beside_floods(&engine), i && !own);
@@ -100,22 +100,22 @@ static void who_let_it_wait_twice_is_not_believed(void **state)
 {
 	(void)state;
 	int64_t long_ago = fy_clock_now() - FERRY_S(1);
-	lane.steered_at = long_ago;
+	lane.habit.steered_at = long_ago;
 	fy_habit_waits(&lane);
-	assert_int_equal(lane.slow, 0);
-	assert_int_equal(lane.steered_at, 0);
+	assert_int_equal(lane.habit.slow, 0);
+	assert_int_equal(lane.habit.steered_at, 0);
 	assert_int_equal(lane.quick, 1);
 	fy_habit_waits(&lane); /* for something else: it changes nothing */
-	lane.steered_at = long_ago;
+	lane.habit.steered_at = long_ago;
 	fy_habit_waits(&lane);
-	assert_true(lane.slow > 1);
-	lane.steered_at = fy_clock_now() + FERRY_S(10); /* soon */
-	uint32_t slow = lane.slow;
+	assert_true(lane.habit.slow > 1);
+	lane.habit.steered_at = fy_clock_now() + FERRY_S(10); /* soon */
+	uint32_t slow = lane.habit.slow;
 	fy_habit_waits(&lane);
-	assert_int_equal(lane.slow, slow - 1);
-	lane.steered_at = long_ago;
+	assert_int_equal(lane.habit.slow, slow - 1);
+	lane.habit.steered_at = long_ago;
 	fy_habit_waits(&lane);
-	assert_int_equal(lane.slow, slow - 2); /* once again */
+	assert_int_equal(lane.habit.slow, slow - 2); /* once again */
 }
 
 int main(void)
