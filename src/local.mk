@@ -55,6 +55,8 @@ libferry_core_la_SOURCES = \
 	%D%/base/status.c \
 	%D%/future/waiters.c \
 	%D%/future/waiters.h \
+	%D%/bulk/announce.c \
+	%D%/bulk/announce.h \
 	%D%/bulk/blocks.c \
 	%D%/bulk/blocks.h \
 	%D%/bulk/bulk.c \

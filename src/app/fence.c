@@ -15,7 +15,6 @@
 #include "future/future.h"
 #include "future/wait.h"
 #include "helm/ask.h"
-#include "helm/command.h"
 #include "helm/errands.h"
 #include "shared/engine.h"
 #include "shared/thread.h"
@@ -26,11 +25,9 @@ static int begin_fence(ferry *e, ferry_future **future_p)
 		                         .why = "the engine is being closed" };
 	if (!fence.future)
 		return fy_fail(FERRY_ENOMEM, "no memory for a fence");
-	struct fy_command c = { .run = fy_errands_join_fence, .arg = &fence };
-	int status = fy_ask_and_wait(e, &c);
+	int status = fy_ask(e, fy_errands_join_fence, &fence);
 	if (status) {
-		ferry_future_release(fence.future);
-		ferry_future_release(fence.future);
+		fy_future_discard(fence.future);
 		return fy_fail(status, "%s", fence.why);
 	}
 	*future_p = fence.future;
@@ -42,7 +39,7 @@ static int begin_fence(ferry *e, ferry_future **future_p)
 static int claim_fence(ferry *e, ferry_future **future_p)
 {
 	pthread_mutex_lock(&e->aside.lock);
-	bool busy = e->aside.fencing, stopped = fy_load_acquire_32(&e->phase) == FY_STOPPED;
+	bool busy = e->aside.fencing, stopped = fy_engine_has_stopped(e);
 	if (!busy && !stopped) {
 		e->aside.fencing = true;
 		*future_p = e->aside.fence;
@@ -61,7 +58,7 @@ static int claim_fence(ferry *e, ferry_future **future_p)
 static void give_fence(ferry *e, ferry_future *future)
 {
 	pthread_mutex_lock(&e->aside.lock);
-	if (fy_load_acquire_32(&e->phase) != FY_STOPPED) {
+	if (!fy_engine_has_stopped(e)) {
 		e->aside.fence = future;
 		future = NULL;
 	}

@@ -12,9 +12,9 @@
 #include "base/order.h"
 #include "future/executor.h"
 #include "helm/ask.h"
-#include "helm/command.h"
 #include "helm/errands.h"
 #include "shared/handler.h"
+#include "shared/message.h"
 
 /* After this the old handler does not run and will not run again. Messages in its executor will
  * find it closed. This waits for calls of it on other threads. Inline calls ended before the
@@ -36,24 +36,25 @@ static struct fy_handler *handler_create(uint32_t op, ferry_executor *where, fer
 	if (!h)
 		return NULL;
 	*h = (struct fy_handler){ .op = op, .where = where, .fn = fn, .arg = arg, .refs = 1 };
-	if (where)
-		fy_executor_retain(where);
+	fy_executor_retain(where);
 	return h;
+}
+
+static int check(const char *function, const ferry *engine, uint32_t op)
+{
+	return engine ? fy_message_check_op(op)
+	              : fy_fail(FERRY_EINVAL, "%s needs an engine", function);
 }
 
 int ferry_handle(ferry *engine, uint32_t op, ferry_executor *where, ferry_handler_fn *fn, void *arg)
 {
-	if (!engine)
-		return fy_fail(FERRY_EINVAL, "ferry_handle needs an engine");
-	if (op >= FERRY_OP_RESERVED)
-		return fy_fail(FERRY_EINVAL, "op %#x is reserved: the program's ops are below %#x",
-		               op, FERRY_OP_RESERVED);
 	struct fy_errand_handler r = { .op = op };
-	r.command.run = fy_errands_set_handler;
-	r.command.arg = &r;
+	int status = check("ferry_handle", engine, op);
+	if (status)
+		return status;
 	if (fn && !(r.handler = handler_create(op, where, fn, arg)))
 		return fy_fail(FERRY_ENOMEM, "no memory for a handler");
-	int status = fy_ask_and_wait(engine, &r.command);
+	status = fy_ask(engine, fy_errands_set_handler, &r);
 	if (status && r.handler)
 		fy_handler_release(r.handler);
 	await_idle(r.old);
@@ -62,13 +63,7 @@ int ferry_handle(ferry *engine, uint32_t op, ferry_executor *where, ferry_handle
 
 int ferry_handle_memory(ferry *engine, uint32_t op, ferry_memory_fn *fn, void *arg)
 {
-	if (!engine)
-		return fy_fail(FERRY_EINVAL, "ferry_handle_memory needs an engine");
-	if (op >= FERRY_OP_RESERVED)
-		return fy_fail(FERRY_EINVAL, "op %#x is reserved: the program's ops are below %#x",
-		               op, FERRY_OP_RESERVED);
-	struct fy_errand_memory r = { .op = op, .fn = fn, .arg = arg };
-	r.command.run = fy_errands_set_memory;
-	r.command.arg = &r;
-	return fy_ask_and_wait(engine, &r.command);
+	struct fy_errand_memory r = { op, fn, arg };
+	int bad = check("ferry_handle_memory", engine, op);
+	return bad ? bad : fy_ask(engine, fy_errands_set_memory, &r);
 }

@@ -51,11 +51,6 @@ static void hook_wait(ferry *engine, const ferry_future *future, int64_t until)
 	fy_engine_leave(engine);
 }
 
-static bool hook_on_progress(ferry *engine)
-{
-	return fy_thread_on_progress(engine);
-}
-
 static int hook_run_inline(ferry *engine, struct fy_task *task)
 {
 	if (fy_thread_is_stepping(engine)) {
@@ -72,10 +67,8 @@ static int hook_run_inline(ferry *engine, struct fy_task *task)
 
 static int hook_deadline(ferry *engine, ferry_future *future, int64_t when)
 {
-	struct fy_errand_deadline d = { .command = { .run = fy_errands_add_deadline, .arg = &d },
-		                        .future = future,
-		                        .when = when };
-	return fy_ask_and_wait(engine, &d.command);
+	struct fy_errand_deadline d = { future, when };
+	return fy_ask(engine, fy_errands_add_deadline, &d);
 }
 
 /* Tells the helm, so that a receive whose future is given up takes no message. */
@@ -103,7 +96,7 @@ static int hook_promise_opened(ferry *engine, ferry_future *future)
 {
 	int status = FERRY_OK;
 	pthread_mutex_lock(&engine->aside.lock);
-	if (fy_load_acquire_32(&engine->phase) == FY_STOPPED) {
+	if (fy_engine_has_stopped(engine)) {
 		status = fy_fail(FERRY_ESTOPPED, "a promise cannot be made: the engine was closed");
 	} else {
 		list_promise(engine, future);
@@ -121,22 +114,12 @@ static void hook_promise_closed(ferry *engine, ferry_future *future)
 	pthread_mutex_unlock(&engine->aside.lock);
 }
 
-static ferry_message *hook_empty(ferry *engine)
-{
-	return fy_message_empty(engine);
-}
-
-static bool hook_stopped(ferry *engine)
-{
-	return fy_load_acquire_32(&engine->phase) == FY_STOPPED;
-}
-
 static pthread_once_t hooks_once = PTHREAD_ONCE_INIT;
 
 static void set_hooks(void)
 {
 	fy_future_hooks = (struct fy_future_hooks){
-		.on_progress = hook_on_progress,
+		.on_progress = fy_thread_on_progress,
 		.engine_wait = hook_wait,
 		.run_inline = hook_run_inline,
 		.deadline = hook_deadline,
@@ -145,8 +128,8 @@ static void set_hooks(void)
 		.promise_closed = hook_promise_closed,
 		.message_retain = ferry_message_retain,
 		.message_release = ferry_message_release,
-		.message_empty = hook_empty,
-		.stopped = hook_stopped,
+		.message_empty = fy_message_empty,
+		.stopped = fy_engine_has_stopped,
 	};
 }
 

@@ -1,9 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The engine's side of futures. Any thread. */
-#ifndef FY_APP_HOOKS_H
-#define FY_APP_HOOKS_H
+#pragma once
 
 /* Fill in the table of hooks. The first engine of the process does it. */
 void fy_app_hooks_set(void);
-
-#endif

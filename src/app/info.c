@@ -11,7 +11,6 @@
 #include "base/options.h"
 #include "base/order.h"
 #include "helm/ask.h"
-#include "helm/command.h"
 #include "helm/errands.h"
 #include "shared/engine.h"
 #include "shared/wake.h"
@@ -23,8 +22,7 @@ int ferry_stats_read(const ferry *engine, ferry_stats *stats)
 		                             "with FERRY_STATS_INIT");
 	ferry *e = (ferry *)(uintptr_t)engine;
 	ferry_stats now;
-	struct fy_command c = { .run = fy_errands_copy_stats, .arg = &now };
-	if (fy_ask_and_wait(e, &c) != FERRY_OK)
+	if (fy_ask(e, fy_errands_copy_stats, &now) != FERRY_OK)
 		return fy_fail(FERRY_ESTOPPED,
 		               "the engine has stopped: read the counters before it is closed");
 	now.lane_full = fy_load_acquire_64(&e->pressure.lane_full);
@@ -51,7 +49,7 @@ int ferry_status(const ferry *engine)
 {
 	if (!engine)
 		return fy_fail(FERRY_EINVAL, "ferry_status needs an engine");
-	if (fy_load_acquire_32(&engine->phase) != FY_STOPPED)
+	if (!fy_engine_has_stopped(engine))
 		return FERRY_OK;
 	if (engine->status)
 		return fy_fail(engine->status, "the engine has stopped: %s",

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef FY_APP_OWN_LANE_H
-#define FY_APP_OWN_LANE_H
+#pragma once
 
 #include "ferry.h"
 
@@ -20,5 +19,3 @@ void fy_own_lane_leaves(ferry *engine, struct fy_lane *lane);
 void fy_own_lane_left(ferry *engine, struct fy_lane *lane);
 /* Put the lane into the helm's inbox, unless the helm looks at it already. */
 void fy_own_lane_list(ferry *engine, struct fy_lane *lane);
-
-#endif

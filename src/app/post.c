@@ -33,9 +33,9 @@ static int check(const struct fy_post *o)
 {
 	if (!o->engine)
 		return fy_fail(FERRY_EINVAL, "the engine is NULL: ferry_open makes one");
-	if (o->rank < 0 || o->rank >= o->engine->size)
-		return fy_fail(FERRY_EINVAL, "rank %d: this job has ranks 0 to %d", o->rank,
-		               o->engine->size - 1);
+	int bad = fy_engine_check_rank(o->engine, "rank", o->rank, "");
+	if (bad)
+		return bad;
 	if (!o->message && !o->body && o->nbytes)
 		return fy_fail(FERRY_EINVAL, "the body is NULL and nbytes is %zu", o->nbytes);
 	if (!fy_clock_timeout_ok(o->timeout))
@@ -45,14 +45,6 @@ static int check(const struct fy_post *o)
 	if (total > o->engine->options.message_max)
 		return fy_fail(FERRY_ETOOBIG, "a message of %zu bytes: options.message_max is %zu",
 		               total, o->engine->options.message_max);
-	return FERRY_OK;
-}
-
-static int check_op(uint32_t op)
-{
-	if (op >= FERRY_OP_RESERVED)
-		return fy_fail(FERRY_EINVAL, "op %#x is reserved: the program's ops are below %#x",
-		               op, FERRY_OP_RESERVED);
 	return FERRY_OK;
 }
 
@@ -153,14 +145,6 @@ static int write_record(const struct fy_post *o, ferry_message *m, ferry_future 
 	return publish(o->engine, o->lane, size, future != NULL);
 }
 
-static void discard(ferry_future *future)
-{
-	if (!future)
-		return;
-	ferry_future_release(future); /* the engine's */
-	ferry_future_release(future);
-}
-
 static uint32_t future_flags(const struct fy_post *o)
 {
 	uint32_t flags =
@@ -197,7 +181,7 @@ static int post_checked(struct fy_post *o, ferry_future **future_p)
 	}
 	if (m)
 		ferry_message_release(m);
-	discard(future);
+	fy_future_discard(future);
 	return status;
 }
 
@@ -258,7 +242,7 @@ static inline int publish_awaited(ferry *engine, uint32_t word, ferry_future *fu
 	if (fy_likely(status == FERRY_OK))
 		*future_p = future;
 	else
-		discard(future);
+		fy_future_discard(future);
 	return status;
 }
 
@@ -363,18 +347,24 @@ int ferry_post(ferry *engine, int rank, uint32_t op, const void *body, size_t nb
 	return ferry_post_for(engine, rank, op, body, nbytes, FERRY_FOREVER, future_p);
 }
 
-int ferry_post_for(ferry *engine, int rank, uint32_t op, const void *body, size_t nbytes,
-                   int64_t timeout, ferry_future **future_p)
+static int post_bytes(ferry *engine, uint32_t kind, int rank, uint32_t op, const void *body,
+                      size_t nbytes, int64_t timeout, ferry_future **future_p)
 {
-	int bad = check_op(op);
+	int bad = fy_message_check_op(op);
 	struct fy_post o = { .engine = engine,
-		             .kind = FY_KIND_POST,
+		             .kind = kind,
 		             .rank = rank,
 		             .op = op,
 		             .body = body,
 		             .nbytes = nbytes,
 		             .timeout = timeout };
 	return bad ? bad : fy_post(&o, future_p);
+}
+
+int ferry_post_for(ferry *engine, int rank, uint32_t op, const void *body, size_t nbytes,
+                   int64_t timeout, ferry_future **future_p)
+{
+	return post_bytes(engine, FY_KIND_POST, rank, op, body, nbytes, timeout, future_p);
 }
 
 int ferry_call(ferry *engine, int rank, uint32_t op, const void *body, size_t nbytes,
@@ -389,15 +379,7 @@ int ferry_call(ferry *engine, int rank, uint32_t op, const void *body, size_t nb
 int ferry_call_for(ferry *engine, int rank, uint32_t op, const void *body, size_t nbytes,
                    int64_t timeout, ferry_future **future_p)
 {
-	int bad = check_op(op);
-	struct fy_post o = { .engine = engine,
-		             .kind = FY_KIND_CALL,
-		             .rank = rank,
-		             .op = op,
-		             .body = body,
-		             .nbytes = nbytes,
-		             .timeout = timeout };
-	return bad ? bad : fy_post(&o, future_p);
+	return post_bytes(engine, FY_KIND_CALL, rank, op, body, nbytes, timeout, future_p);
 }
 
 static int post_message(ferry *engine, int rank, ferry_message *message, uint32_t kind,
@@ -426,13 +408,13 @@ int fy_post_message(ferry *engine, int rank, ferry_message *message, ferry_futur
 
 int ferry_post_message(ferry *engine, int rank, ferry_message *message, ferry_future **future_p)
 {
-	int bad = message ? check_op(message->op) : FERRY_OK;
+	int bad = message ? fy_message_check_op(message->op) : FERRY_OK;
 	return bad ? bad : post_message(engine, rank, message, FY_KIND_POST, future_p);
 }
 
 int ferry_call_message(ferry *engine, int rank, ferry_message *message, ferry_future **future_p)
 {
-	int bad = message ? check_op(message->op) : FERRY_OK;
+	int bad = message ? fy_message_check_op(message->op) : FERRY_OK;
 	return bad ? bad : post_message(engine, rank, message, FY_KIND_CALL, future_p);
 }
 
@@ -441,16 +423,18 @@ int ferry_flush(ferry *engine, int rank, int64_t timeout)
 	if (!engine || !fy_clock_timeout_ok(timeout))
 		return fy_fail(FERRY_EINVAL,
 		               "ferry_flush needs an engine and a timeout >= 0 or FERRY_FOREVER");
-	if (rank != FERRY_ALL && (rank < 0 || rank >= engine->size))
-		return fy_fail(FERRY_EINVAL, "rank %d: this job has ranks 0 to %d, or FERRY_ALL",
-		               rank, engine->size - 1);
+	int status = rank == FERRY_ALL
+	                     ? FERRY_OK
+	                     : fy_engine_check_rank(engine, "rank", rank, ", or FERRY_ALL");
+	if (status)
+		return status;
 	if (fy_thread_on_progress(engine))
 		return fy_fail(
 			FERRY_EDEADLK,
 			"ferry_flush would wait for the progress thread, which is running this");
 	ferry_future *future = NULL;
 	int64_t until = fy_clock_until(fy_clock_now(), timeout);
-	int status = fy_post_flush(engine, NULL, rank, timeout, &future);
+	status = fy_post_flush(engine, NULL, rank, timeout, &future);
 	if (status)
 		return status == FERRY_EAGAIN ? FERRY_PENDING : status;
 	status = fy_wait_until(future, until);

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef FY_APP_POST_H
-#define FY_APP_POST_H
+#pragma once
 
 #include <stddef.h>
 #include <stdint.h>
@@ -34,5 +33,3 @@ int fy_post_start(ferry *engine, const void *body, size_t nbytes, uint32_t flags
 void *fy_post_start_begin(ferry *engine, size_t nbytes, ferry_future **future_p);
 int fy_post_start_end(ferry *engine, size_t nbytes, ferry_future *future, ferry_future **future_p);
 int fy_post_message(ferry *engine, int rank, ferry_message *message, ferry_future **future_p);
-
-#endif

@@ -63,7 +63,7 @@ static void sleep_for_news(ferry *e, struct reader *r, int64_t until)
 	fy_drive_help(e, has_news, r, until);
 	if (!has_news(r))
 		fy_futex_wait(&e->mailbox.news, r->seen, until, false);
-	fy_add_32(&e->mailbox.readers, (uint32_t)-1);
+	fy_sub_32(&e->mailbox.readers, 1);
 }
 
 static int receive(ferry *e, int source, uint32_t op, int64_t timeout, ferry_message **message_p)
@@ -87,7 +87,7 @@ static int receive(ferry *e, int source, uint32_t op, int64_t timeout, ferry_mes
 			*message_p = m;
 		if (!wait && !(status == FERRY_PENDING && must_drive))
 			return status;
-		if (fy_load_acquire_32(&e->phase) == FY_STOPPED)
+		if (fy_engine_has_stopped(e))
 			return fy_fail(FERRY_ESTOPPED, "the engine has stopped");
 		must_drive = false;
 		sleep_for_news(e, &r, wait ? until : fy_clock_now() + 1);
@@ -105,9 +105,11 @@ int fy_recv(ferry *engine, int source, uint32_t op, int64_t timeout, ferry_messa
 	if (!engine || !message_p || !fy_clock_timeout_ok(timeout))
 		return fy_fail(FERRY_EINVAL, "ferry_recv needs an engine, a timeout >= 0 or "
 		                             "FERRY_FOREVER, and a place for the message");
-	if (source != FERRY_ANY && (source < 0 || source >= engine->size))
-		return fy_fail(FERRY_EINVAL, "source %d: this job has ranks 0 to %d, or FERRY_ANY",
-		               source, engine->size - 1);
+	int status = source == FERRY_ANY
+	                     ? FERRY_OK
+	                     : fy_engine_check_rank(engine, "source", source, ", or FERRY_ANY");
+	if (status)
+		return status;
 	if (timeout && fy_thread_on_progress(engine))
 		return fy_fail(
 			FERRY_EDEADLK,
@@ -115,16 +117,14 @@ int fy_recv(ferry *engine, int source, uint32_t op, int64_t timeout, ferry_messa
 	if (!fy_engine_enter(engine))
 		return fy_fail(FERRY_ESTOPPED, "the engine has stopped");
 	fy_add_32(&engine->mailbox.threads, 1);
-	int status = receive(engine, source, op, timeout, message_p);
-	fy_add_32(&engine->mailbox.threads, (uint32_t)-1);
+	status = receive(engine, source, op, timeout, message_p);
+	fy_sub_32(&engine->mailbox.threads, 1);
 	fy_engine_leave(engine);
 	return status;
 }
 
 int ferry_recv(ferry *engine, int source, uint32_t op, int64_t timeout, ferry_message **message_p)
 {
-	if (op >= FERRY_OP_RESERVED && op != FERRY_ANY_OP)
-		return fy_fail(FERRY_EINVAL, "op %#x is reserved: the program's ops are below %#x",
-		               op, FERRY_OP_RESERVED);
-	return fy_recv(engine, source, op, timeout, message_p);
+	int bad = op == FERRY_ANY_OP ? FERRY_OK : fy_message_check_op(op);
+	return bad ? bad : fy_recv(engine, source, op, timeout, message_p);
 }

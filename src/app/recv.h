@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef FY_APP_RECV_H
-#define FY_APP_RECV_H
+#pragma once
 
 #include <stdint.h>
 
@@ -8,5 +7,3 @@
 
 /* ferry_recv and ferry_post_message for the library's own ops. */
 int fy_recv(ferry *engine, int source, uint32_t op, int64_t timeout, ferry_message **message_p);
-
-#endif

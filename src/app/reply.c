@@ -19,7 +19,7 @@ static int claim_answer(ferry_message *request, const char *what)
 {
 	if (!request || !(request->flags & FY_MESSAGE_CALL))
 		return fy_fail(FERRY_EINVAL, "%s: this is not a request that awaits a reply", what);
-	if (fy_load_acquire_32(&request->engine->phase) == FY_STOPPED)
+	if (fy_engine_has_stopped(request->engine))
 		return fy_fail(FERRY_ESTOPPED, "%s: the engine has stopped", what);
 	bool won;
 	uint32_t before;

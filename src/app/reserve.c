@@ -113,7 +113,7 @@ static void await_channel(const struct fy_wanted *r, ferry *e, int64_t until)
 	fy_fence_full();
 	if (must_wait(r) && !fy_load_acquire_32(stop_word(e)))
 		fy_futex_wait(&e->room.word, seen, until, false);
-	fy_add_32(&e->room.waiters, (uint32_t)-1);
+	fy_sub_32(&e->room.waiters, 1);
 }
 
 static void await_room(const struct fy_wanted *r, ferry *e, int64_t until)

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef FY_APP_RESERVE_H
-#define FY_APP_RESERVE_H
+#pragma once
 
 #include <stddef.h>
 #include <stdint.h>
@@ -13,5 +12,3 @@ struct fy_record;
 int fy_reserve_check_open(ferry *e);
 void fy_reserve_give_back(ferry *e, int rank, size_t body);
 int fy_reserve(const struct fy_post *o, uint32_t size, size_t body, struct fy_record **record_p);
-
-#endif

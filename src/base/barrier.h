@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef FY_BASE_BARRIER_H
-#define FY_BASE_BARRIER_H
+#pragma once
 
 #include <stdbool.h>
 
@@ -9,5 +8,3 @@
 void fy_barrier_everywhere(void);
 /* False: there is no membarrier, and the other threads have to fence by themselves. */
 bool fy_barrier_is_everywhere(void);
-
-#endif

@@ -12,9 +12,8 @@
 
 #include "base/order.h"
 
-_Thread_local struct fy_cache fy_cache_lists[FY_CACHE_KINDS]
-	__attribute__((tls_model("initial-exec")));
-static _Thread_local bool leaving __attribute__((tls_model("initial-exec")));
+FY_THREAD_LOCAL struct fy_cache fy_cache_lists[FY_CACHE_KINDS];
+static FY_THREAD_LOCAL bool leaving;
 static pthread_key_t key; /* its destructor empties the lists of a thread that exits */
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static bool works; /* constant after once */

@@ -7,8 +7,7 @@
  * of at most FY_CACHE_MAX pieces, freed when it exits: no locks, no shared words, and threads that
  * come and go leave nothing behind. A piece may be taken on one thread and given back on another.
  */
-#ifndef FY_BASE_CACHE_H
-#define FY_BASE_CACHE_H
+#pragma once
 
 #include <stddef.h>
 
@@ -45,8 +44,7 @@ struct fy_cache {
 	size_t size; /* of its pieces, in bytes; for the sanitizer */
 };
 
-extern _Thread_local struct fy_cache fy_cache_lists[FY_CACHE_KINDS]
-	__attribute__((tls_model("initial-exec")));
+extern FY_THREAD_LOCAL struct fy_cache fy_cache_lists[FY_CACHE_KINDS];
 
 /* A new piece, at the beginning of a line of the cache. NULL: no memory. */
 void *fy_cache_new(size_t size);
@@ -87,5 +85,3 @@ static inline void fy_cache_give(enum fy_cache_kind kind, void *memory, size_t s
 	/* The leak checker follows no pointer in poisoned memory. */
 	ASAN_UNPOISON_MEMORY_REGION(&piece->next, sizeof piece->next);
 }
-
-#endif

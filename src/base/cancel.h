@@ -2,8 +2,7 @@
 /*
  * Where a thread of the program must not be cancelled. Any thread.
  */
-#ifndef FY_BASE_CANCEL_H
-#define FY_BASE_CANCEL_H
+#pragma once
 
 #include <pthread.h>
 
@@ -19,5 +18,3 @@ static inline void fy_cancel_as(int before)
 {
 	pthread_setcancelstate(before, &before);
 }
-
-#endif

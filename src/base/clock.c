@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "ferry.h"
+#include "base/fail.h"
 
 int64_t fy_clock_now(void)
 {
@@ -22,4 +23,11 @@ int64_t fy_clock_until(int64_t now, int64_t timeout)
 	if (timeout == FERRY_FOREVER)
 		return INT64_MAX;
 	return timeout > INT64_MAX - now ? INT64_MAX : now + timeout;
+}
+
+int fy_clock_fail_timeout(const char *function, int64_t timeout)
+{
+	return fy_fail(FERRY_EINVAL,
+	               "%s: the timeout is %lld ns; give 0, a positive time or FERRY_FOREVER",
+	               function, (long long)timeout);
 }

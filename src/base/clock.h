@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef FY_BASE_CLOCK_H
-#define FY_BASE_CLOCK_H
+#pragma once
 
 #include <stdint.h>
 
@@ -15,5 +14,5 @@ static inline int fy_clock_timeout_ok(int64_t timeout)
 {
 	return timeout >= 0 || timeout == FERRY_FOREVER;
 }
-
-#endif
+/* FERRY_EINVAL, with a sentence on one that it does not take. */
+int fy_clock_fail_timeout(const char *function, int64_t timeout);

@@ -56,8 +56,3 @@ int fy_cpus_named(const char *what, const char *list, cpu_set_t *set)
 	               "2-3 or 0,4-6",
 	               what, list, CPU_SETSIZE);
 }
-
-int fy_cpus_of_progress(const char *list, cpu_set_t *set)
-{
-	return fy_cpus_named("progress_cpus", list, set);
-}

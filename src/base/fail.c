@@ -13,6 +13,7 @@
 #include <stdlib.h>
 
 #include "ferry.h"
+#include "base/order.h"
 
 #define LAST_ERROR_BYTES 256
 
@@ -27,7 +28,7 @@ struct texts {
 
 /* never written */
 static struct texts no_memory = { .error = "memory is exhausted, also for the reason" };
-static _Thread_local struct texts *texts __attribute__((tls_model("initial-exec")));
+static FY_THREAD_LOCAL struct texts *texts;
 static pthread_key_t key; /* its destructor frees the texts of a thread that exits */
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static bool works; /* constant after once */

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The thread's last error. Any thread. */
-#ifndef FY_BASE_FAIL_H
-#define FY_BASE_FAIL_H
+#pragma once
 
 /* Note a sentence (printf-like) as this thread's last error and return `status`, so that failing
  * reads `return fy_fail(FERRY_EINVAL, "...")`. */
@@ -12,5 +11,3 @@ int fy_fail(int status, const char *format, ...) __attribute__((format(printf, 2
 /* Another buffer of this thread, of FY_TEXT_BYTES, kept until it exits. NULL: no memory. */
 #define FY_TEXT_BYTES 768
 char *fy_fail_text(void);
-
-#endif

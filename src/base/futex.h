@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef FY_BASE_FUTEX_H
-#define FY_BASE_FUTEX_H
+#pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -9,5 +8,3 @@
  * ever). May return early. `shared`: the word is shared with other processes. */
 void fy_futex_wait(uint32_t *word, uint32_t expected, int64_t until, bool shared);
 void fy_futex_wake(uint32_t *word, int threads, bool shared);
-
-#endif

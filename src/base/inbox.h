@@ -4,8 +4,7 @@
  * takes out all entries. The taker sees what the putter wrote before. An inbox is a stack: the
  * newest entry comes first, unless the taker asks for their order.
  */
-#ifndef FY_BASE_INBOX_H
-#define FY_BASE_INBOX_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -56,5 +55,3 @@ static inline fy_inbox_entry *fy_inbox_take_in_order(fy_inbox *inbox)
 #define fy_inbox_each(entry, taken)                          \
 	for (fy_inbox_entry *entry = (taken), *entry##_next; \
 	     entry && (entry##_next = entry->next, true); entry = entry##_next)
-
-#endif

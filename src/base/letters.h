@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef FY_BASE_LETTERS_H
-#define FY_BASE_LETTERS_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -9,5 +8,3 @@ char fy_letters_upper(char c);
 bool fy_letters_is_digit(char c);
 bool fy_letters_is_same(const char *a, const char *b, size_t nbytes);
 bool fy_letters_is_word(const char *text, const char *word);
-
-#endif

@@ -6,8 +6,7 @@
  * has a pointer to the next one. The macros take both pointers, which may have any names, and
  * evaluate them more than once. No thread safety.
  */
-#ifndef FY_BASE_LIST_H
-#define FY_BASE_LIST_H
+#pragma once
 
 #include <stddef.h>
 
@@ -33,5 +32,3 @@
 		if (!(first))              \
 			(last) = NULL;     \
 	} while (0)
-
-#endif

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The log: where an engine says what a person should know. Any thread. Off unless the option `log`
  * is set. */
-#ifndef FY_BASE_LOG_H
-#define FY_BASE_LOG_H
+#pragma once
 
 struct fy_log;
 
@@ -21,5 +20,3 @@ void fy_log_say(struct fy_log *log, int rank, const char *format, ...)
 /* The descriptor that fy_log_say writes to: standard error. Tests set it before they start any
  * thread. */
 extern int fy_log_say_fd;
-
-#endif

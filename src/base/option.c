@@ -100,22 +100,6 @@ const char **fy_option_text_of(const struct fy_option *option, ferry_options *op
 	return (const char **)(void *)((char *)options + option->offset);
 }
 
-size_t fy_option_bytes(const struct fy_option *option)
-{
-	switch (option->type) {
-	case FY_OPTION_FLAGS:
-		return sizeof(uint32_t);
-	case FY_OPTION_SIZE:
-		return sizeof(size_t);
-	case FY_OPTION_TIME:
-		return sizeof(int64_t);
-	case FY_OPTION_TEXT:
-		return sizeof(const char *);
-	default:
-		return sizeof(int);
-	}
-}
-
 static const struct fy_option_word *find_word(const struct fy_option_word *words, const char *text,
                                               size_t nbytes)
 {
@@ -217,7 +201,7 @@ static void format_amount(const struct fy_option_word *suffixes, int64_t value, 
 	snprintf(text, nbytes, "%" PRId64 "%s", value / best->value, best->text);
 }
 
-static void format_value(const struct fy_option *option, int64_t value, char *text, size_t nbytes)
+void fy_option_format(const struct fy_option *option, int64_t value, char *text, size_t nbytes)
 {
 	bool amount = option->type == FY_OPTION_SIZE || option->type == FY_OPTION_TIME;
 	const struct fy_option_word *word = level_words;
@@ -235,17 +219,6 @@ static void format_value(const struct fy_option *option, int64_t value, char *te
 		snprintf(text, nbytes, "%s", word->text ? word->text : "?");
 	} else {
 		snprintf(text, nbytes, value > 0 ? "on" : "off");
-	}
-}
-
-void fy_option_format(const struct fy_option *option, const ferry_options *options, char *text,
-                      size_t nbytes)
-{
-	if (option->type == FY_OPTION_TEXT) {
-		const char *value = *fy_option_text_of(option, (ferry_options *)(uintptr_t)options);
-		snprintf(text, nbytes, "%s", value ? value : "none");
-	} else {
-		format_value(option, fy_option_get(option, options), text, nbytes);
 	}
 }
 
@@ -270,8 +243,8 @@ static void describe(const struct fy_option *option, char *text, size_t nbytes)
 	default:
 		break;
 	}
-	format_value(option, option->min, min, sizeof min);
-	format_value(option, option->max, max, sizeof max);
+	fy_option_format(option, option->min, min, sizeof min);
+	fy_option_format(option, option->max, max, sizeof max);
 	snprintf(text, nbytes, "%s: at least %s%s%s%s", units, min,
 	         option->max == INT64_MAX ? "" : " and at most ",
 	         option->max == INT64_MAX ? "" : max,
@@ -365,7 +338,7 @@ static int check_effect(const struct fy_option *option, int64_t value)
 
 	if (!option->later || value == option->preset || value == option->none)
 		return FERRY_OK;
-	format_value(option, value, text, sizeof text);
+	fy_option_format(option, value, text, sizeof text);
 	return refuse_later(option, text);
 }
 

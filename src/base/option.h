@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef FY_BASE_OPTION_H
-#define FY_BASE_OPTION_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -24,12 +23,11 @@ enum fy_option_type {
 struct fy_option {
 	const char *name; /* of the field. FERRY_ and this in upper case: the variable */
 	enum fy_option_type type;
-	size_t offset;
-	int64_t preset;   /* the default */
-	int64_t min, max; /* of what is given; FERRY_NONE is outside of it */
-	int64_t none;     /* what FERRY_NONE becomes */
-	const char *help;
-	bool later; /* this version does not have it, and takes only its default */
+	size_t offset, bytes; /* in ferry_options */
+	int64_t preset;       /* the default */
+	int64_t min, max;     /* of what is given; FERRY_NONE is outside of it */
+	int64_t none;         /* what FERRY_NONE becomes */
+	bool later;           /* this version does not have it, and takes only its default */
 };
 
 /* The name of an option's environment variable takes at most FY_OPTION_NAME bytes. */
@@ -37,14 +35,11 @@ struct fy_option {
 int64_t fy_option_get(const struct fy_option *option, const ferry_options *options);
 void fy_option_set(const struct fy_option *option, ferry_options *options, int64_t value);
 const char **fy_option_text_of(const struct fy_option *option, ferry_options *options);
-size_t fy_option_bytes(const struct fy_option *option);
 int fy_option_resolve(const struct fy_option *option, const ferry_options *given,
                       ferry_options *resolved);
 int fy_option_resolve_text(const struct fy_option *option, ferry_options *given,
                            ferry_options *resolved);
 void fy_option_variable(const struct fy_option *option, char name[FY_OPTION_NAME]);
-/* A value as a person would write it in the environment, such as "256m", "5s", "none". */
-void fy_option_format(const struct fy_option *option, const ferry_options *options, char *text,
-                      size_t nbytes);
-
-#endif
+/* A value as a person would write it in the environment, such as "256m", "5s", "none"; not of an
+ * option that is a text. */
+void fy_option_format(const struct fy_option *option, int64_t value, char *text, size_t nbytes);

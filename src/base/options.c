@@ -38,60 +38,40 @@
 #define MIB ((int64_t)1024 * 1024)
 #define SIZE_LIMIT 4096 /* a larger `size` was not set: no version of the struct will reach this */
 
-#define AT(field) #field, offsetof(ferry_options, field)
-#define OPTION(at, type_, preset_, min_, max_, none_, help_) \
-	OPTION_(at, type_, preset_, min_, max_, none_, help_)
-#define OPTION_(name_, offset_, type_, preset_, min_, max_, none_, help_)                       \
-	{                                                                                       \
-		.name = name_, .offset = offset_, .type = FY_OPTION_##type_, .preset = preset_, \
-		.min = min_, .max = max_, .none = none_, .help = help_                          \
-	}
+#define AT(field) #field, offsetof(ferry_options, field), sizeof((ferry_options *)0)->field
+#define OPTION(at, type_, preset_, min_, max_, none_) \
+	OPTION_(at, type_, preset_, min_, max_, none_, false)
 /* An option that this version does not have. */
-#define LATER(at, type_, preset_, min_, max_, none_, help_) \
-	LATER_(at, type_, preset_, min_, max_, none_, help_)
-#define LATER_(name_, offset_, type_, preset_, min_, max_, none_, help_)                        \
-	{                                                                                       \
-		.name = name_, .offset = offset_, .type = FY_OPTION_##type_, .preset = preset_, \
-		.min = min_, .max = max_, .none = none_, .help = help_, .later = true           \
+#define LATER(at, type_, preset_, min_, max_, none_) \
+	OPTION_(at, type_, preset_, min_, max_, none_, true)
+#define OPTION_(name_, offset_, bytes_, type_, preset_, min_, max_, none_, later_)            \
+	{                                                                                     \
+		.name = name_, .offset = offset_, .bytes = bytes_, .type = FY_OPTION_##type_, \
+		.preset = preset_, .min = min_, .max = max_, .none = none_, .later = later_   \
 	}
 
+/* What each of them does says ferry_options (include/ferry.h). */
 static const struct fy_option table[] = {
-	OPTION(AT(flags), FLAGS, 0, 0, 0xF, FY_OPTION_NO_NONE,
-	       "exclusive: the application makes no MPI call; nonblock: no room is EAGAIN; "
-	       "keep_mpi: leave MPI running; no_thread: the program calls ferry_progress"),
+	OPTION(AT(flags), FLAGS, 0, 0, 0xF, FY_OPTION_NO_NONE),
 	OPTION(AT(thread_level), LEVEL, FY_OPTION_COMPUTED, FERRY_THREAD_FUNNELED,
-	       FERRY_THREAD_MULTIPLE, FY_OPTION_NO_NONE,
-	       "what MPI is asked for; default multiple, serialized with the flag exclusive"),
-	OPTION(AT(receive_memory), SIZE, 256 * MIB, MIB, INT64_MAX, FY_OPTION_NO_NONE,
-	       "what all peers together may make this rank hold"),
-	OPTION(AT(send_memory), SIZE, 64 * MIB, MIB, INT64_MAX, FY_OPTION_NO_NONE,
-	       "what waits in channels for slow peers"),
-	OPTION(AT(message_max), SIZE, -1, 1, INT64_MAX, -1,
-	       "a larger message is refused with ETOOBIG"),
-	OPTION(AT(out_of_band), SIZE, 256 * KIB, 1, INT64_MAX, -1,
-	       "binaries from this size on travel as attachments"),
-	OPTION(AT(decode_memory), SIZE, 64 * MIB, 4 * KIB, INT64_MAX, FY_OPTION_NO_NONE,
-	       "bound of one decoded object"),
-	OPTION(AT(handler_grace), TIME, FERRY_S(5), 1, INT64_MAX, -1,
-	       "a call that nobody handles or reads is answered with ENOHANDLER after this"),
-	OPTION(AT(spin), TIME, FY_OPTION_COMPUTED, 1, FERRY_S(1), 0,
-	       "how long an idle loop spins before it yields; default 20us, off with fewer than 4 "
-	       "processors, and never where the ranks of a host outnumber them"),
-	OPTION(AT(sleep_max), TIME, FERRY_MS(10), FERRY_US(1), FERRY_S(10), 0,
-	       "longest sleep of an idle loop that must poll; none: it only yields"),
-	OPTION(AT(lend), SWITCH, 1, 0, 1, 0, "threads that wait may drive the engine"),
-	OPTION(AT(progress_cpus), TEXT, 0, 0, 0, 0,
-	       "processors of the progress thread, such as 3 or 2-3"),
-	LATER(AT(peer_timeout), TIME, -1, FERRY_MS(1), INT64_MAX, -1,
-	      "a peer that owes an answer and is silent so long is gone"),
-	LATER(AT(close_timeout), TIME, FERRY_S(60), FERRY_MS(1), INT64_MAX, -1,
-	      "close gives up so long after a peer is gone"),
-	LATER(AT(stuck_after), TIME, -1, FERRY_MS(1), INT64_MAX, -1,
-	      "log what is stuck for so long"),
-	LATER(AT(stats), SWITCH, 0, 0, 1, 0, "write the counters to the log at close"),
-	LATER(AT(trace), TEXT, 0, 0, 0, 0, "file for a trace of events; %r becomes the rank"),
-	OPTION(AT(log), TEXT, 0, 0, 0, 0, "stderr, or a file; %r becomes the rank"),
-	LATER(AT(checksum), SWITCH, 0, 0, 1, 0, "CRC-32C over bodies and attachments"),
+	       FERRY_THREAD_MULTIPLE, FY_OPTION_NO_NONE),
+	OPTION(AT(receive_memory), SIZE, 256 * MIB, MIB, INT64_MAX, FY_OPTION_NO_NONE),
+	OPTION(AT(send_memory), SIZE, 64 * MIB, MIB, INT64_MAX, FY_OPTION_NO_NONE),
+	OPTION(AT(message_max), SIZE, -1, 1, INT64_MAX, -1),
+	OPTION(AT(out_of_band), SIZE, 256 * KIB, 1, INT64_MAX, -1),
+	OPTION(AT(decode_memory), SIZE, 64 * MIB, 4 * KIB, INT64_MAX, FY_OPTION_NO_NONE),
+	OPTION(AT(handler_grace), TIME, FERRY_S(5), 1, INT64_MAX, -1),
+	OPTION(AT(spin), TIME, FY_OPTION_COMPUTED, 1, FERRY_S(1), 0),
+	OPTION(AT(sleep_max), TIME, FERRY_MS(10), FERRY_US(1), FERRY_S(10), 0),
+	OPTION(AT(lend), SWITCH, 1, 0, 1, 0),
+	OPTION(AT(progress_cpus), TEXT, 0, 0, 0, 0),
+	LATER(AT(peer_timeout), TIME, -1, FERRY_MS(1), INT64_MAX, -1),
+	LATER(AT(close_timeout), TIME, FERRY_S(60), FERRY_MS(1), INT64_MAX, -1),
+	LATER(AT(stuck_after), TIME, -1, FERRY_MS(1), INT64_MAX, -1),
+	LATER(AT(stats), SWITCH, 0, 0, 1, 0),
+	LATER(AT(trace), TEXT, 0, 0, 0, 0),
+	OPTION(AT(log), TEXT, 0, 0, 0, 0),
+	LATER(AT(checksum), SWITCH, 0, 0, 1, 0),
 };
 #define TABLE_COUNT (sizeof table / sizeof table[0])
 
@@ -137,9 +117,9 @@ static int adopt(const ferry_options *given, ferry_options *whole)
 			               "update the library",
 			               i, FERRY_VERSION, sizeof *given);
 	for (size_t i = 0; i < TABLE_COUNT; i++)
-		if (table[i].offset + fy_option_bytes(&table[i]) <= given->size)
+		if (table[i].offset + table[i].bytes <= given->size)
 			memcpy((char *)whole + table[i].offset, bytes + table[i].offset,
-			       fy_option_bytes(&table[i]));
+			       table[i].bytes);
 	return FERRY_OK;
 }
 

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Options: one table for the fields and the environment. Any thread. */
-#ifndef FY_BASE_OPTIONS_H
-#define FY_BASE_OPTIONS_H
+#pragma once
 
 #include <stddef.h>
 #include <stdint.h>
@@ -41,5 +40,3 @@ int fy_options_report(const ferry_options *resolved, ferry_options *out);
 unsigned fy_options_warn(struct fy_log *log, int rank);
 /* 1 once an engine of rank 0 has looked. Set by any thread (compare-and-swap); tests clear it */
 extern uint32_t fy_options_said;
-
-#endif

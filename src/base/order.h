@@ -17,8 +17,7 @@
  * What pairs with what is said at each shared word: who writes it, who reads it, and which of the
  * operations here makes that safe.
  */
-#ifndef FY_BASE_ORDER_H
-#define FY_BASE_ORDER_H
+#pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -29,7 +28,8 @@
  * The operations, for words of 8, 32 and 64 bits and for pointers:
  *
  *   fy_load_relaxed_N   fy_load_acquire_N   fy_store_relaxed_N   fy_store_release_N
- *   fy_cas_N  fy_swap_N  fy_add_N  fy_or_32     read-modify-write: acquire and release
+ *   fy_cas_N  fy_swap_N  fy_add_N  fy_sub_N  fy_or_32
+ *                                               read-modify-write: acquire and release
  *   fy_fence_full()                             stores before against loads after
  */
 #ifdef FERRY_ORDER_BUILTINS
@@ -181,6 +181,8 @@ FY_ORDER_LOADS(32, uint32_t)
 FY_ORDER_LOADS(64, uint64_t)
 FY_ORDER_RMW(32, uint32_t)
 FY_ORDER_RMW(64, uint64_t)
+#define fy_sub_32(p, v) fy_add_32(p, -(uint32_t)(v))
+#define fy_sub_64(p, v) fy_add_64(p, -(uint64_t)(v))
 
 /* A pause for a loop that spins on another thread's word. */
 #define fy_pause() ck_pr_stall()
@@ -189,5 +191,5 @@ FY_ORDER_RMW(64, uint64_t)
 #define fy_unlikely(x) __builtin_expect(!!(x), 0)
 #define FY_CACHE_LINE 64
 #define FY_ALIGNED __attribute__((aligned(FY_CACHE_LINE)))
-
-#endif
+/* A few words of each thread, found without a call. */
+#define FY_THREAD_LOCAL _Thread_local __attribute__((tls_model("initial-exec")))

@@ -4,8 +4,7 @@
  * Then CK's header-only structures (ck_stack) use it as well: each ck_pr operation that they use is
  * redefined here before they are included. Only order.h includes this file.
  */
-#ifndef FY_BASE_ORDER_CK_H
-#define FY_BASE_ORDER_CK_H
+#pragma once
 
 #include <stdbool.h>
 
@@ -56,7 +55,5 @@ static inline bool fy_ck_cas_ptr(void *target, void *compare, void *set)
 }
 #define ck_pr_cas_ptr(t, c, s) fy_ck_cas_ptr((t), (c), (s))
 #define ck_pr_cas_ptr_value(t, c, s, v) fy_ck_cas_ptr_value((t), (c), (s), (v))
-
-#endif
 
 #endif

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef FY_BASE_PEEK_H
-#define FY_BASE_PEEK_H
+#pragma once
 
 #include <stdint.h>
 
@@ -20,5 +19,3 @@ fy_peek_64(const void *at)
 {
 	return *(const volatile fy_anywhere_64 *)at;
 }
-
-#endif

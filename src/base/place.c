@@ -112,7 +112,7 @@ int fy_place_processors(void)
 int fy_place_on(const char *list)
 {
 	cpu_set_t wanted, given;
-	int status = fy_cpus_of_progress(list, &wanted);
+	int status = fy_cpus_named("progress_cpus", list, &wanted);
 	if (status)
 		return status;
 	CPU_ZERO(&given);

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Where the library's threads run. place.c says why they do not inherit it. */
-#ifndef FY_BASE_PLACE_H
-#define FY_BASE_PLACE_H
+#pragma once
 
 /* This thread, one of the library's, runs on the processors and in the scheduling class that the
  * process was started with, whatever it inherited from the thread that created it. */
@@ -10,5 +9,3 @@ void fy_place_as_process(void);
 int fy_place_on(const char *list);
 /* How many processors this process may run on; 1 when that cannot be told. */
 int fy_place_processors(void);
-
-#endif

@@ -25,9 +25,8 @@
 #define EXIT_WAITS FERRY_S(1)
 #define EXIT_LOOKS FERRY_US(100)
 
-_Thread_local struct fy_program_inside *fy_program_inside
-	__attribute__((tls_model("initial-exec")));
-static _Thread_local const sigset_t *mask_to_take __attribute__((tls_model("initial-exec")));
+FY_THREAD_LOCAL struct fy_program_inside *fy_program_inside;
+static FY_THREAD_LOCAL const sigset_t *mask_to_take;
 uint32_t fy_program_ending, fy_program_enter_fences;
 const uint32_t fy_program_no_op = UINT32_MAX;
 

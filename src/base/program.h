@@ -16,8 +16,7 @@
  * the end, or exit sees the thread. Where the kernel has membarrier (barrier.h) the thread needs no
  * fence for this.
  */
-#ifndef FY_BASE_PROGRAM_H
-#define FY_BASE_PROGRAM_H
+#pragma once
 
 #include <signal.h>
 #include <stdbool.h>
@@ -35,8 +34,7 @@ struct fy_program_inside {
 #define FY_HERE __attribute__((visibility("hidden")))
 
 /* This thread's entry, made when the thread first runs code of the program. */
-extern _Thread_local struct fy_program_inside *fy_program_inside
-	__attribute__((tls_model("initial-exec")));
+extern FY_THREAD_LOCAL struct fy_program_inside *fy_program_inside;
 /* 1 once exit has begun: written by exit (release), read by all (relaxed) */
 extern FY_HERE uint32_t fy_program_ending;
 /* constant after fy_program_begin. 1: there is no membarrier, threads that enter fence */
@@ -101,5 +99,3 @@ static inline void fy_program_visit_ends(struct fy_visit *visit)
 		call;                       \
 		FY_PROGRAM_END;             \
 	} while (0)
-
-#endif

@@ -78,7 +78,7 @@ static void take_out(struct fy_bulk *bulk, struct fy_block *b)
 	*b->here = b->next;
 	if (b->next)
 		b->next->here = b->here;
-	fy_add_64(&bulk->link->engine->told.block_bytes, -(uint64_t)b->size);
+	fy_sub_64(&bulk->link->engine->told.block_bytes, b->size);
 	ASAN_UNPOISON_MEMORY_REGION(b, b->room);
 }
 

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Memory for large messages, used again. Everything here is the helm's; see blocks.c. */
-#ifndef FY_BULK_BLOCKS_H
-#define FY_BULK_BLOCKS_H
+#pragma once
 
 #include <stddef.h>
 #include <stdint.h>
@@ -25,5 +24,3 @@ void *fy_blocks_get(struct fy_bulk *bulk, size_t nbytes, uint64_t beside);
 void fy_blocks_step(struct fy_bulk *bulk);
 /* At the very end: give all kept blocks back. */
 void fy_blocks_free(struct fy_bulk *bulk);
-
-#endif

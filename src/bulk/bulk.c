@@ -19,7 +19,8 @@
  * chunks of a transfer to work on.
  *
  *   chunk.c turns.c flow.c   chunks, their numbers and tags, and which one comes next
- *   outbound.c               the sender: messages announced, granted, sent; failures
+ *   announce.c               the sender: announcements and lengths
+ *   outbound.c               the sender: messages granted and sent; failures
  *   inbound.c                the receiver: announcements and lengths
  *   grants.c                 the receiver: which messages may come
  *   memory.c blocks.c        the receiver: memory for them
@@ -34,11 +35,13 @@
 #include <stdint.h>
 
 #include "base/order.h"
+#include "bulk/announce.h"
 #include "bulk/chunk.h"
 #include "bulk/grants.h"
 #include "bulk/inbound.h"
 #include "bulk/landing.h"
 #include "bulk/outbound.h"
+#include "bulk/pair.h"
 #include "bulk/sink.h"
 #include "link/channel.h"
 #include "shared/account.h"
@@ -50,7 +53,7 @@ uint64_t fy_bulk_holds(const struct fy_bulk *bulk)
 	uint64_t held =
 		bulk->budget.used[0] -
 		(fy_load_acquire_64(&bulk->link->engine->told.large_returned) - bulk->budget.seen);
-	for (const struct fy_channel *ch = bulk->link->all; ch; ch = ch->all_next)
+	fy_link_each (ch, bulk->link)
 		held += ch->credit.unreturned - (fy_load_acquire_64(&ch->credit.account->returned) -
 		                                 ch->credit.account->seen);
 	return held;
@@ -65,8 +68,12 @@ void fy_bulk_step(struct fy_bulk *bulk)
 	if (bulk->landing.first)
 		fy_landing_step(bulk);
 	if (bulk->n_out)
-		for (struct fy_channel *ch = bulk->link->all; ch; ch = ch->all_next)
-			fy_outbound_step(bulk, ch);
+		fy_link_each (ch, bulk->link) {
+			if (fy_pair_out(ch)->n_lengths_behind)
+				fy_announce_lengths(bulk, ch);
+			if (fy_pair_out(ch)->active)
+				fy_outbound_step(bulk, ch);
+		}
 }
 
 bool fy_bulk_is_quiet(const struct fy_bulk *bulk)
@@ -91,7 +98,7 @@ void fy_bulk_gone(struct fy_bulk *bulk, struct fy_channel *ch)
 /* Messages whose memory MPI may still use are not freed. */
 void fy_bulk_free(struct fy_bulk *bulk, bool clean)
 {
-	for (struct fy_channel *ch = bulk->link->all; ch; ch = ch->all_next) {
+	fy_link_each (ch, bulk->link) {
 		fy_inbound_free_all(bulk, ch);
 		fy_outbound_free_all(bulk, ch);
 	}

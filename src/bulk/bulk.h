@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef FY_BULK_BULK_H
-#define FY_BULK_BULK_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -45,5 +44,3 @@ void fy_bulk_gone(struct fy_bulk *bulk, struct fy_channel *ch);
 bool fy_bulk_lacks_budget(const struct fy_bulk *bulk);
 /* At the very end. `clean`: MPI has nothing under way any more. */
 void fy_bulk_free(struct fy_bulk *bulk, bool clean);
-
-#endif

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef FY_BULK_CHUNK_H
-#define FY_BULK_CHUNK_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -33,5 +32,3 @@ static inline size_t fy_chunk_part_length(const ferry_message *m, uint32_t part)
 {
 	return part == 0 ? m->nbytes : m->attachments[part - 1].nbytes;
 }
-
-#endif

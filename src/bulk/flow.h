@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A flow: the chunks of one message on one side. Everything here is the helm's. */
-#ifndef FY_BULK_FLOW_H
-#define FY_BULK_FLOW_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -76,5 +75,3 @@ static inline struct fy_chunk *fy_flow_done(struct fy_bulk *bulk, struct fy_flow
 	return c;
 }
 uint64_t fy_flow_lowest(const struct fy_flow *flow);
-
-#endif

@@ -31,6 +31,7 @@
 #include "bulk/bulk.h"
 #include "link/call.h"
 #include "link/channel.h"
+#include "link/control.h"
 #include "shared/block.h"
 #include "shared/engine.h"
 #include "wire/bodies.h"
@@ -215,14 +216,8 @@ bool fy_grants_put(struct fy_bulk *bulk, struct fy_channel *ch)
 	struct fy_inbound *in;
 	while ((in = ins->grants_owed)) {
 		struct fy_grant g = { in->announced.xid, in->refused ? in->status : FERRY_OK, 0 };
-		uint32_t size = fy_record_size(sizeof g);
-		struct fy_record *r = fy_channel_reserve(bulk->link, ch, size);
-		if (!r)
+		if (!fy_control_put(bulk->link, ch, FY_OP_GRANT, &g, sizeof g))
 			return false;
-		*r = (struct fy_record){ FY_KIND_CONTROL | (uint32_t)sizeof g, FY_OP_GRANT,
-			                 (uint32_t)ch->rank, 0 };
-		memcpy(fy_record_data(r), &g, sizeof g);
-		fy_channel_commit(bulk->link, ch, size);
 		fy_grants_told(bulk, in);
 	}
 	return true;

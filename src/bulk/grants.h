@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef FY_BULK_GRANTS_H
-#define FY_BULK_GRANTS_H
+#pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -29,5 +28,3 @@ void fy_grants_step(struct fy_bulk *bulk);
 /* Owe the sender a grant, with in->status; 0: it may send. */
 void fy_grants_owe(struct fy_bulk *bulk, struct fy_inbound *in);
 void fy_grants_wait(struct fy_bulk *bulk, struct fy_inbound *in);
-
-#endif

@@ -247,8 +247,7 @@ int fy_inbound_arrived(struct fy_bulk *bulk, struct fy_channel *ch, const struct
 		return FERRY_ENOMEM;
 	in->announced.colour = (uint8_t)fy_link_arrived_colour(bulk->link, r);
 	in->held = reply ? NULL
-	                 : fy_stream_in_hold(bulk->link, ch, in->announced.stream,
-	                                     in->announced.colour, NULL);
+	                 : fy_stream_in_hold(ch, in->announced.stream, in->announced.colour, NULL);
 	if (!reply && !in->held) {
 		free(in->lengths);
 		free(in);

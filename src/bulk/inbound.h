@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef FY_BULK_INBOUND_H
-#define FY_BULK_INBOUND_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -103,5 +102,3 @@ void fy_inbound_free_all(struct fy_bulk *bulk, struct fy_channel *ch);
 int fy_inbound_share(const struct fy_inbound *in);
 void fy_inbound_drop_lengths(struct fy_inbound *in);
 void fy_inbound_append(struct fy_inbound **first, struct fy_inbound **last, struct fy_inbound *in);
-
-#endif

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef FY_BULK_LANDING_H
-#define FY_BULK_LANDING_H
+#pragma once
 
 #include <stddef.h>
 #include <stdint.h>
@@ -21,5 +20,3 @@ void fy_landing_add(struct fy_bulk *bulk, struct fy_inbound *in);
 void fy_landing_step(struct fy_bulk *bulk);
 /* Cancel the receives of chunks that do not come, as the sender said (in->cut). */
 void fy_landing_cancel_lost(struct fy_bulk *bulk, struct fy_inbound *in);
-
-#endif

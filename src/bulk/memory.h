@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef FY_BULK_MEMORY_H
-#define FY_BULK_MEMORY_H
+#pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -20,5 +19,3 @@ struct fy_memory_handler {
 int fy_memory_set(struct fy_bulk *bulk, uint32_t op, ferry_memory_fn *fn, void *arg);
 int fy_memory_make_room(struct fy_bulk *bulk, struct fy_inbound *in);
 bool fy_memory_sink(struct fy_bulk *bulk, struct fy_inbound *in);
-
-#endif

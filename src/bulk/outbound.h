@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef FY_BULK_OUTBOUND_H
-#define FY_BULK_OUTBOUND_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -49,11 +48,8 @@ struct fy_outbound {
 	bool over;      /* it is in no list but `unacked` */
 };
 
-/* Announce a message. False: no room now, and nothing happened. `stream` may have a tag. */
-bool fy_outbound_announce(struct fy_bulk *bulk, struct fy_channel *ch, ferry_message *message,
-                          uint32_t kind, uint32_t stream, uint64_t call_id, ferry_future *future);
-/* Is there room for the announcement of this message? */
-bool fy_outbound_admits(struct fy_bulk *bulk, struct fy_channel *ch, const ferry_message *message);
+/* It is prepaid or granted: its chunks are sent when its turn comes. */
+void fy_outbound_give_turn(struct fy_outbound *x);
 void fy_outbound_granted(struct fy_bulk *bulk, struct fy_channel *ch, const struct fy_grant *g);
 /* The receiver has dealt with all of that stream up to the running number `upto`. */
 void fy_outbound_acked(struct fy_channel *ch, uint32_t stream, uint32_t upto);
@@ -64,5 +60,3 @@ bool fy_outbound_refused(struct fy_bulk *bulk, struct fy_channel *ch, const stru
 void fy_outbound_step(struct fy_bulk *bulk, struct fy_channel *ch);
 void fy_outbound_gone(struct fy_bulk *bulk, struct fy_channel *ch);
 void fy_outbound_free_all(struct fy_bulk *bulk, struct fy_channel *ch);
-
-#endif

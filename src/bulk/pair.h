@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef FY_BULK_PAIR_H
-#define FY_BULK_PAIR_H
+#pragma once
 
 #include "base/list.h"
 #include "bulk/inbound.h"
@@ -22,5 +21,3 @@ static inline struct fy_inbounds *fy_pair_in(const struct fy_channel *ch)
 {
 	return &fy_container_of(ch, struct fy_pair, channel)->in;
 }
-
-#endif

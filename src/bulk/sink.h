@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef FY_BULK_SINK_H
-#define FY_BULK_SINK_H
+#pragma once
 
 #include <stdbool.h>
 
@@ -16,5 +15,3 @@ struct fy_sink {
 bool fy_sink_open(struct fy_bulk *bulk);
 /* `unmap`: MPI does not write there any more, so the space may be unmapped. */
 void fy_sink_close(struct fy_bulk *bulk, bool unmap);
-
-#endif

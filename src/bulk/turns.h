@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef FY_BULK_TURNS_H
-#define FY_BULK_TURNS_H
+#pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -23,5 +22,3 @@ bool fy_turns_tag_free(struct fy_bulk *bulk, struct fy_turns *turns, const struc
 /* Do chunks from number `low` on and below `end` have different tags, none of which is that of an
  * unfinished chunk with a turn? */
 bool fy_turns_single(struct fy_bulk *bulk, struct fy_turns *turns, uint64_t low, uint64_t end);
-
-#endif

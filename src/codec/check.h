@@ -4,8 +4,7 @@
  * reads each byte of a header once. So its time is bounded by the number of bytes, whatever they
  * are.
  */
-#ifndef FY_CODEC_CHECK_H
-#define FY_CODEC_CHECK_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -26,5 +25,3 @@ struct fy_check {
 
 /* Are these bytes exactly one object that may be decoded? If not, offset and reason are set. */
 bool fy_check(struct fy_check *check, const void *bytes, size_t nbytes);
-
-#endif

@@ -68,7 +68,7 @@ static struct codecs *codecs_of(ferry *engine)
 /* Does not create the table: a message may outlive it, as it is freed when the engine is closed. */
 static struct codec *codec_of(const ferry_message *message, int8_t type)
 {
-	void **slot = fy_engine_slot(fy_message_engine(message), codecs_free);
+	void **slot = fy_engine_slot(message->engine, codecs_free);
 	struct codecs *all = slot ? fy_load_acquire_ptr(slot) : NULL;
 	return all ? fy_load_acquire_ptr(&all->of[(uint8_t)type]) : NULL;
 }
@@ -120,6 +120,16 @@ int ferry_codec_register(ferry *engine, int8_t type, ferry_encode_fn *encode,
 	return status;
 }
 
+/* What a function of the program returned: one that is no status becomes `instead`. */
+static int outcome(const char *which, int type, int status, int instead)
+{
+	if (!status)
+		return status;
+	return fy_fail(status < 0 ? status : instead, "the %s of type %d returned %d: %s", which,
+	               type, status,
+	               status < 0 ? ferry_strerror(status) : "0 or a negative status");
+}
+
 /* ---- packing ------------------------------------------------------------ */
 
 #define HEADER_LONG 6u  /* 0xc9, four bytes of length, type */
@@ -153,19 +163,12 @@ static int encode(ferry_message *message, const struct codec *codec, int8_t type
 	size_t start, attachments = ferry_message_attachments(message);
 	ferry_message_body(message, &start);
 	int status = ferry_message_write(message, header, sizeof header);
-	if (status != FERRY_OK)
+	if (status)
 		return status;
-	status = codec->encode(message, value, codec->arg);
-	if (status > 0)
-		status = fy_fail(FERRY_EINVAL,
-		                 "the encoder of type %d returned %d: 0 or a negative status", type,
-		                 status);
-	else if (status < 0)
-		fy_fail(status, "the encoder of type %d returned %d: %s", type, status,
-		        ferry_strerror(status));
+	status = outcome("encoder", type, codec->encode(message, value, codec->arg), FERRY_EINVAL);
 	if (status == FERRY_OK)
 		status = finish_extension(message, start, type);
-	if (status != FERRY_OK)
+	if (status)
 		fy_object_cut(message, start, attachments);
 	return status;
 }
@@ -199,13 +202,7 @@ int ferry_message_value(ferry_message *message, const msgpack_object *extension,
 		               ext->type);
 	void *value = NULL;
 	int status = codec->decode(message, ext->ptr, ext->size, &value, codec->arg);
-	if (status > 0)
-		status = fy_fail(FERRY_EDECODE,
-		                 "the decoder of type %d returned %d: 0 or a negative status",
-		                 ext->type, status);
-	else if (status < 0)
-		fy_fail(status, "the decoder of type %d returned %d: %s", ext->type, status,
-		        ferry_strerror(status));
+	status = outcome("decoder", ext->type, status, FERRY_EDECODE);
 	if (status == FERRY_OK)
 		*value_p = value;
 	return status;

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* From checked msgpack bytes to a tree of msgpack_object, in memory of the caller. Any thread. */
-#ifndef FY_CODEC_DECODE_H
-#define FY_CODEC_DECODE_H
+#pragma once
 
 #include <msgpack.h>
 #include <stdint.h>
@@ -15,5 +14,3 @@ typedef msgpack_object_bin fy_reference_fn(void *arg, uint32_t index);
  * to where `reference` says.
  */
 void fy_decode(const void *bytes, msgpack_object *objects, fy_reference_fn *reference, void *arg);
-
-#endif

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef FY_CODEC_HEAD_H
-#define FY_CODEC_HEAD_H
+#pragma once
 
 #include <stddef.h>
 #include <stdint.h>
@@ -43,5 +42,3 @@ static inline uint32_t fy_head_reference(const unsigned char *payload)
 	       (uint32_t)payload[3] << 24;
 }
 #define FY_REFERENCE_BYTES 4u
-
-#endif

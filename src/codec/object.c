@@ -31,6 +31,7 @@
 #include "codec/check.h"
 #include "codec/decode.h"
 #include "codec/pack.h"
+#include "shared/engine.h"
 #include "shared/message.h"
 
 struct decoded {
@@ -143,7 +144,7 @@ int fy_object_pack(ferry_message *message, const msgpack_object *object, bool co
 	if (!message || !object)
 		return fy_fail(FERRY_EINVAL, "%s is NULL: give both a message and an object",
 		               message ? "object" : "message");
-	struct fy_packing packing = { .out_of_band = fy_message_options(message)->out_of_band,
+	struct fy_packing packing = { .out_of_band = message->engine->options.out_of_band,
 		                      .first = ferry_message_attachments(message) };
 	int status = fy_pack(&packing, object);
 	if (status == FERRY_OK)
@@ -182,7 +183,7 @@ static const char *judge(void *message, uint32_t index)
 /* How many elements options.decode_memory allows. */
 static size_t objects_max(const ferry_message *message)
 {
-	size_t bound = fy_message_options(message)->decode_memory;
+	size_t bound = message->engine->options.decode_memory;
 	if (bound < sizeof(struct decoded))
 		return 0;
 	return (bound - sizeof(struct decoded)) / sizeof(msgpack_object);
@@ -230,7 +231,7 @@ static int decode_into(struct extra *e, ferry_message *message, const msgpack_ob
 	struct decoded *old = fy_load_acquire_ptr(&e->decoded), *d = NULL;
 	if (!is_current(old, message)) {
 		int status = decode(message, &d);
-		if (status != FERRY_OK)
+		if (status)
 			return status;
 		bool won = fy_cas_ptr(&e->decoded, old, d);
 		free(won ? old : d); /* old: its one writer has written to the message since */
@@ -256,7 +257,7 @@ int ferry_message_object(ferry_message *message, const msgpack_object **object_p
 	if (!message || !object_p)
 		return fy_fail(FERRY_EINVAL, "%s is NULL", message ? "object_p" : "message");
 	int status = leave_buffer(message);
-	if (status != FERRY_OK)
+	if (status)
 		return status;
 	struct extra *e = extra_of(message);
 	return e ? decode_into(e, message, object_p) : FERRY_ENOMEM; /* extra_of gave the text */

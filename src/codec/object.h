@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef FY_CODEC_OBJECT_H
-#define FY_CODEC_OBJECT_H
+#pragma once
 
 #include <msgpack.h>
 #include <stdbool.h>
@@ -15,5 +14,3 @@ int fy_object_attach_copy(ferry_message *message, const void *data, size_t nbyte
 /* Cut a message of the program back to so many bytes and attachments. Attachments that are cut off
  * are released. */
 void fy_object_cut(ferry_message *message, size_t nbytes, size_t attachments);
-
-#endif

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Packing an object into a buffer, with the large binaries set aside. Any thread. */
-#ifndef FY_CODEC_PACK_H
-#define FY_CODEC_PACK_H
+#pragma once
 
 #include <msgpack.h>
 #include <stddef.h>
@@ -19,5 +18,3 @@ struct fy_packing {
 /* 0, or FERRY_EINVAL, FERRY_ENOMEM, with a text. Call fy_pack_end in any case. */
 int fy_pack(struct fy_packing *packing, const msgpack_object *object);
 void fy_pack_end(struct fy_packing *packing);
-
-#endif

@@ -93,24 +93,25 @@ static struct fy_progress *progress_create(ferry *e, fy_port *port, uint32_t fir
 	if (!p)
 		return NULL;
 	p->bulk.link = &p->link;
-	p->link.channels = calloc((size_t)port->size, sizeof *p->link.channels);
-	p->link.engine = e;
-	p->link.port = port;
-	p->link.options = &e->options;
-	e->helm_side.deferred = &p->link.tasks;
+	struct fy_link *link = &p->link;
+	link->channels = calloc((size_t)port->size, sizeof *link->channels);
+	link->engine = e;
+	link->port = port;
+	link->options = &e->options;
+	e->helm_side.deferred = &link->tasks;
 	e->helm_side.inline_tag = &p->inside.tag;
 	e->helm_side.keep_view = fy_inline_keep_view;
 	e->helm_side.send_answer = fy_replies_send;
 	fy_policy_set_patience(p);
-	p->link.first_seq = first_seq;
+	link->first_seq = first_seq;
 	p->bulk.tag_span = port->tag_max - 1;
 	p->bulk.chunk_bytes = port->all_local ? CHUNK_HERE : CHUNK_WIRE;
 	if (p->bulk.chunk_bytes > port->chunk_max)
 		p->bulk.chunk_bytes = port->chunk_max;
-	p->link.now = port->ops->now(port);
-	p->link.stats.size = sizeof p->link.stats;
+	link->now = port->ops->now(port);
+	link->stats.size = sizeof link->stats;
 	fy_share_memory(p, &e->options);
-	if (p->link.channels && fy_receives_open(p) == FERRY_OK)
+	if (link->channels && fy_receives_open(p) == FERRY_OK)
 		return p;
 	progress_free(p);
 	return NULL;

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef FY_ENGINE_LIFE_H
-#define FY_ENGINE_LIFE_H
+#pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -28,5 +27,3 @@ void fy_life_prepare(struct fy_opening *opening, fy_port *port, struct fy_starts
 int fy_life_settle(struct fy_opening *opening, ferry **engine_p);
 /* After progress->close.stopped: free what the helm owns, and close the port. */
 int fy_life_destroy(ferry *engine);
-
-#endif

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef FY_ENGINE_SHARE_H
-#define FY_ENGINE_SHARE_H
+#pragma once
 
 #include <stdint.h>
 
@@ -11,5 +10,3 @@ struct fy_progress;
 
 int fy_share_agree(fy_port *port, uint32_t first_seq);
 void fy_share_memory(struct fy_progress *p, const ferry_options *o);
-
-#endif

@@ -100,7 +100,7 @@ struct fy_task *fy_backlog_take(struct fy_backlog *backlog, uint64_t off)
 			refill(backlog);
 		task = backlog->first;
 		backlog->first = task->next;
-		fy_add_64(&backlog->load, -off);
+		fy_sub_64(&backlog->load, off);
 	}
 	pthread_mutex_unlock(&backlog->runners);
 	return task;

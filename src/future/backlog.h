@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef FY_FUTURE_BACKLOG_H
-#define FY_FUTURE_BACKLOG_H
+#pragma once
 
 #include <pthread.h>
 #include <stdbool.h>
@@ -27,5 +26,3 @@ bool fy_backlog_stopped(const struct fy_backlog *backlog);
 struct fy_task *fy_backlog_take(struct fy_backlog *backlog, uint64_t off);
 void fy_backlog_sleep(struct fy_backlog *backlog, int64_t until);
 void fy_backlog_stop(struct fy_backlog *backlog);
-
-#endif

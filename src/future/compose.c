@@ -109,7 +109,7 @@ static void over(struct fy_later *later)
 /* May be called under a lock: the end of the group is left to fy_later. */
 void fy_compose_drop(struct fy_group *group, uint32_t count)
 {
-	if (fy_add_32(&group->left, -count) == count)
+	if (fy_sub_32(&group->left, count) == count)
 		fy_later(&group->over);
 }
 
@@ -292,6 +292,16 @@ static void chain_notify(struct fy_watch *watch)
 	fy_later(&((struct fy_chain *)watch->owner)->later);
 }
 
+/* Once the future is done, `then` is for later. */
+static void chain_watch(struct fy_chain *chain, ferry_future *future,
+                        void (*then)(struct fy_later *))
+{
+	chain->later.run = then;
+	chain->watch =
+		(struct fy_watch){ .future = future, .notify = chain_notify, .owner = chain };
+	fy_watch_add(&chain->watch);
+}
+
 /* The status that is passed to fn. */
 static int chain_status(const struct fy_chain *chain)
 {
@@ -315,10 +325,7 @@ static void chain_follow(struct fy_chain *chain, int rc, ferry_future *next)
 	}
 	if (rc == FERRY_OK && next && next != chain->composed.future) {
 		fy_store_release_ptr(&chain->on, next);
-		chain->later.run = chain_take_over;
-		chain->watch =
-			(struct fy_watch){ .future = next, .notify = chain_notify, .owner = chain };
-		fy_watch_add(&chain->watch);
+		chain_watch(chain, next, chain_take_over);
 		return;
 	}
 	if (rc > 0 || next) {
@@ -354,8 +361,7 @@ static void chain_step(struct fy_task *task)
 	else
 		chain_follow(chain, rc, next);
 	ferry_future_release(first);
-	if (where != FERRY_INLINE)
-		fy_executor_release(where);
+	fy_executor_release(where);
 }
 
 /* The first operation is done: run fn on its executor. */
@@ -378,18 +384,14 @@ int ferry_future_and_then(ferry_future *future, ferry_executor *where, ferry_nex
 	if (!create_composed((struct fy_composed *)chain, FY_COMPOSED_CHAIN, future->engine))
 		return fy_fail(FERRY_ENOMEM, "no memory for a chain");
 	ferry_future_retain(future);
-	if (where != FERRY_INLINE)
-		fy_executor_retain(where);
+	fy_executor_retain(where);
 	chain->on = future;
 	chain->where = where;
 	chain->fn = fn;
 	chain->arg = arg;
 	chain->step.run = chain_step;
-	chain->later.run = chain_start;
-	chain->watch =
-		(struct fy_watch){ .future = future, .notify = chain_notify, .owner = chain };
 	*future_p = chain->composed.future;
-	fy_watch_add(&chain->watch);
+	chain_watch(chain, future, chain_start);
 	return FERRY_OK;
 }
 

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Futures made of futures (FY_FUTURE_IS_COMPOSED), as future.c and stuck.c see them. Any thread. */
-#ifndef FY_FUTURE_COMPOSE_H
-#define FY_FUTURE_COMPOSE_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -54,5 +53,3 @@ bool fy_compose_hold(struct fy_group *group);
 
 /* A cancel or a deadline has claimed the composed future: let go of what it is made of. */
 void fy_compose_abandoned(ferry_future *future);
-
-#endif

@@ -63,7 +63,7 @@ static _Thread_local bool discards;
 
 static void gate_leave(ferry_executor *executor)
 {
-	fy_add_32(&executor->gate, -GATE_ONE);
+	fy_sub_32(&executor->gate, GATE_ONE);
 }
 
 static bool gate_enter(ferry_executor *executor)
@@ -144,17 +144,17 @@ ferry_executor *fy_executor_create(enum fy_executor_kind kind)
 
 void fy_executor_retain(ferry_executor *where)
 {
-	fy_add_32(&where->refs, 1);
+	if (where != FERRY_INLINE)
+		fy_add_32(&where->refs, 1);
 }
 
 void fy_executor_release(ferry_executor *where)
 {
-	if (fy_add_32(&where->refs, (uint32_t)-1) != 1)
+	if (where == FERRY_INLINE || fy_sub_32(&where->refs, 1) != 1)
 		return;
 	pthread_mutex_destroy(&where->backlog.runners);
 	pthread_mutex_destroy(&where->turn_lock);
-	if (where->pool)
-		fy_executor_release(where->pool);
+	fy_executor_release(where->pool);
 	free(where->ids);
 	free(where);
 }

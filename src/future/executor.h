@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Executors, as the rest of the library sees them. Any thread. See ferry.h and executor.c. */
-#ifndef FY_FUTURE_EXECUTOR_H
-#define FY_FUTURE_EXECUTOR_H
+#pragma once
 
 #include <pthread.h>
 #include <stdbool.h>
@@ -67,5 +66,3 @@ bool fy_executor_discarding(void);
 /* Is the calling thread running a task of `where`, and is there no other thread that could run the
  * next one? `where` may be destroyed, with a reference left. */
 bool fy_executor_alone_inside(const ferry_executor *where);
-
-#endif

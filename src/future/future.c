@@ -46,11 +46,6 @@
 
 #define BITS_TO_ANNOUNCE (FY_FUTURE_WAITED | FY_FUTURE_THEN | FY_FUTURE_WATCHED)
 
-unsigned fy_future_cached(void)
-{
-	return fy_cache_count(FY_CACHE_FUTURES);
-}
-
 _Static_assert(offsetof(ferry_future, links) == FY_CACHE_LINE,
                "what the helm writes is one line of the cache");
 
@@ -111,8 +106,14 @@ void ferry_future_retain(ferry_future *future)
 void ferry_future_release(ferry_future *future)
 {
 	if (future && (fy_future_refs(future) == 1 ||
-	               fy_add_32(&future->state, -FY_FUTURE_REF) / FY_FUTURE_REF == 1))
+	               fy_sub_32(&future->state, FY_FUTURE_REF) / FY_FUTURE_REF == 1))
 		destroy(future);
+}
+
+void fy_future_discard(ferry_future *future)
+{
+	ferry_future_release(future); /* the engine's */
+	ferry_future_release(future);
 }
 
 /* True for exactly one caller ever. *departed_p: had the operation left its lane by then? */
@@ -169,8 +170,7 @@ static void then_run(struct fy_task *task)
 		FY_PROGRAM("a callback", &fy_program_no_op,
 		           future->then_fn(future, fy_future_outcome(future), future->then_arg));
 	ferry_future_release(future);
-	if (where != FERRY_INLINE)
-		fy_executor_release(where);
+	fy_executor_release(where);
 }
 
 /* False: `where` is FERRY_INLINE, and the engine takes no more tasks. */
@@ -192,7 +192,8 @@ void fy_future_run_on(ferry *engine, ferry_executor *where, struct fy_task *task
 	fy_program_leave();
 }
 
-/* The future may be freed already: the address of its word is only a key. */
+/* At the end of the step, if this thread makes one (waiters.h). The future may be freed already:
+ * the address of its word is only a key. */
 static void wake_waiters(ferry_future *future)
 {
 	fy_waiters_wake(&future->state);
@@ -348,13 +349,6 @@ int fy_future_fail_null(const char *function)
 	return fy_fail(FERRY_EINVAL, "%s was given NULL instead of a future", function);
 }
 
-int fy_future_fail_timeout(const char *function, int64_t timeout)
-{
-	return fy_fail(FERRY_EINVAL,
-	               "%s: the timeout is %lld ns; give 0, a positive time or FERRY_FOREVER",
-	               function, (long long)timeout);
-}
-
 const char *fy_future_why(const ferry_future *future)
 {
 	return future->detail && *future->detail ? future->detail : ferry_strerror(future->status);
@@ -449,8 +443,7 @@ int ferry_future_then(ferry_future *future, ferry_executor *where, ferry_callbac
 	future->then_where = where;
 	future->then.run = then_run;
 	ferry_future_retain(future);
-	if (where != FERRY_INLINE)
-		fy_executor_retain(where);
+	fy_executor_retain(where);
 	if (fy_or_32(&future->state, FY_FUTURE_THEN) & FY_FUTURE_DONE)
 		return then_at_once(future);
 	return FERRY_OK;
@@ -461,7 +454,7 @@ int ferry_future_deadline(ferry_future *future, int64_t timeout)
 	if (!future)
 		return fy_future_fail_null(__func__);
 	if (!fy_clock_timeout_ok(timeout))
-		return fy_future_fail_timeout(__func__, timeout);
+		return fy_clock_fail_timeout(__func__, timeout);
 	if (timeout == 0 && abandon(future, FERRY_ETIMEDOUT))
 		return FERRY_OK;
 	if (is_decided(future))

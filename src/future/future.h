@@ -16,8 +16,7 @@
  *
  * future/ knows no MPI, no port and no engine: unit tests link it alone.
  */
-#ifndef FY_FUTURE_FUTURE_H
-#define FY_FUTURE_FUTURE_H
+#pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -90,7 +89,6 @@ struct ferry_future {
 #define FY_FUTURE_IS_SURE 0x80u /* a started operation that goes on after a cancel */
 void fy_future_give_back(ferry_future *future);
 int fy_future_fail_null(const char *function);
-int fy_future_fail_timeout(const char *function, int64_t timeout);
 
 static inline uint32_t fy_future_refs(const ferry_future *future)
 {
@@ -100,6 +98,8 @@ static inline uint32_t fy_future_refs(const ferry_future *future)
 /* A future with two references, the program's and the engine's, from the thread's cache. NULL: no
  * memory. */
 ferry_future *fy_future_create(ferry *engine, uint32_t flags);
+/* Its operation was never begun: both references are dropped. */
+void fy_future_discard(ferry_future *future);
 /* Decide the outcome. True for exactly one caller ever. */
 bool fy_future_claim(ferry_future *future);
 /* Give the claim of a probe back: nothing was decided after all. Only for the helm, after
@@ -144,7 +144,3 @@ const char *fy_future_why(const ferry_future *future);
 ferry_message *fy_future_move_reply(ferry_future *future);
 /* Hand a task to `where`. Runs it here if `where` is FERRY_INLINE and the engine takes no more. */
 void fy_future_run_on(ferry *engine, ferry_executor *where, struct fy_task *task);
-/* How many futures this thread's cache has, for tests of its bound. */
-unsigned fy_future_cached(void);
-
-#endif

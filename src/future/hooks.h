@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef FY_FUTURE_HOOKS_H
-#define FY_FUTURE_HOOKS_H
+#pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -22,7 +21,7 @@ int fy_future_hooks_may_wait(ferry *engine);
 struct fy_future_hooks {
 	/* Does this thread run inline user code of that engine, where waiting is EDEADLK? NULL: of
 	 * any engine. */
-	bool (*on_progress)(ferry *engine);
+	bool (*on_progress)(const ferry *engine);
 	/* Called before a thread would sleep; may drive the engine. Returns when the future is
 	 * done, or when this thread has nothing more to drive. The thread then sleeps on the
 	 * future's word until `until` (absolute, monotonic ns; INT64_MAX: for ever). `future` may
@@ -51,8 +50,6 @@ struct fy_future_hooks {
 	/* Make an empty reply. The engine may have closed, and its struct may be used anew. */
 	ferry_message *(*message_empty)(ferry *engine);
 	/* Has this engine stopped? */
-	bool (*stopped)(ferry *engine);
+	bool (*stopped)(const ferry *engine);
 };
 extern struct fy_future_hooks fy_future_hooks;
-
-#endif

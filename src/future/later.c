@@ -8,17 +8,16 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "base/list.h"
+
 /* This thread's list. `later_runs`: fy_later_run is working on it further up the stack. */
-static _Thread_local struct fy_later *later_first, **later_end;
+static _Thread_local struct fy_later *first, *last;
 static _Thread_local bool later_runs;
 
 void fy_later(struct fy_later *later)
 {
 	later->next = NULL;
-	if (!later_first)
-		later_end = &later_first;
-	*later_end = later;
-	later_end = &later->next;
+	fy_list_append(first, last, later);
 }
 
 void fy_later_run(void)
@@ -28,8 +27,8 @@ void fy_later_run(void)
 	if (later_runs)
 		return;
 	later_runs = true;
-	while ((later = later_first) != NULL) {
-		later_first = later->next;
+	while ((later = first) != NULL) {
+		fy_list_drop(first, last);
 		later->run(later);
 	}
 	later_runs = false;

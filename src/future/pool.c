@@ -44,7 +44,7 @@ void fy_pool_blocking(bool begins)
 	if (begins && blocked_here++ == 0)
 		fy_add_32(&own_pool->blocked, 1);
 	else if (!begins && --blocked_here == 0)
-		fy_add_32(&own_pool->blocked, (uint32_t)-1);
+		fy_sub_32(&own_pool->blocked, 1);
 }
 
 static void *worker(void *arg)

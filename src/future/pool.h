@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef FY_FUTURE_POOL_H
-#define FY_FUTURE_POOL_H
+#pragma once
 
 #include <stdbool.h>
 
@@ -12,5 +11,3 @@ void fy_pool_destroy(ferry_executor *pool);
 bool fy_pool_last_runner(void);
 /* A pool's thread says that it begins or ends to wait. No effect on other threads. */
 void fy_pool_blocking(bool begins);
-
-#endif

@@ -100,11 +100,19 @@ static void fd_taken(ferry_executor *queue)
 	fd_settle(queue);
 }
 
+static int check_queue(const char *function, const ferry_executor *executor)
+{
+	if (executor && executor->kind == FY_EXECUTOR_QUEUE)
+		return FERRY_OK;
+	return fy_fail(FERRY_EINVAL, "%s needs an executor of ferry_queue_create", function);
+}
+
 int ferry_executor_fd(ferry_executor *executor)
 {
-	if (!executor || executor->kind != FY_EXECUTOR_QUEUE)
-		return fy_fail(FERRY_EINVAL,
-		               "ferry_executor_fd needs an executor of ferry_queue_create");
+	int bad = check_queue("ferry_executor_fd", executor);
+
+	if (bad)
+		return bad;
 	fd_lock(executor);
 	int fd = (int)fy_load_relaxed_32(&executor->fd_plus_1) - 1;
 	if (fd < 0) {
@@ -185,7 +193,7 @@ static void run_ends(ferry_executor *queue)
 	/* Destroyed by one of its tasks: that takes effect now that the task has returned. */
 	if (fy_load_acquire_32(&queue->ending) && fy_swap_32(&queue->ending, 0))
 		queue_end(queue, fy_executor_runs_here(queue) + 1);
-	fy_add_32(&queue->running, (uint32_t)-1);
+	fy_sub_32(&queue->running, 1);
 	if (fy_backlog_stopped(&queue->backlog))
 		fy_futex_wake(&queue->running, INT_MAX, false);
 	fy_executor_release(queue);
@@ -216,16 +224,12 @@ static int queue_wait(ferry_executor *queue, int64_t timeout)
 
 int ferry_executor_run(ferry_executor *executor, unsigned max, int64_t timeout)
 {
-	int rc, cancel;
+	int rc = check_queue("ferry_executor_run", executor), cancel;
 
-	if (!executor || executor->kind != FY_EXECUTOR_QUEUE)
-		return fy_fail(FERRY_EINVAL,
-		               "ferry_executor_run needs an executor of ferry_queue_create");
+	if (rc < 0)
+		return rc;
 	if (!fy_clock_timeout_ok(timeout))
-		return fy_fail(FERRY_EINVAL,
-		               "ferry_executor_run: the timeout is %lld ns; give 0, a positive "
-		               "time or FERRY_FOREVER",
-		               (long long)timeout);
+		return fy_clock_fail_timeout("ferry_executor_run", timeout);
 	cancel = fy_cancel_later();
 	run_begins(executor);
 	rc = queue_wait(executor, timeout);

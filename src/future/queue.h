@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef FY_FUTURE_QUEUE_H
-#define FY_FUTURE_QUEUE_H
+#pragma once
 
 #include "ferry.h"
 
@@ -12,5 +11,3 @@ unsigned fy_future_queue_engine_closing(ferry *engine);
 void fy_future_queue_engine_closed(ferry *engine);
 /* Run all tasks of a queue on the calling thread. Close does this for queues that nobody runs. */
 unsigned fy_future_queue_drain(ferry_executor *where);
-
-#endif

@@ -28,7 +28,7 @@ static bool strand_run(ferry_executor *strand, unsigned max, bool discarding)
 			return true;
 		fy_executor_run_as(strand, fy_backlog_take(&strand->backlog, 0), discarding);
 		/* Counted off only now: once the count is 0 the next submission queues the turn. */
-		if (FY_BACKLOG_COUNT(fy_add_64(&strand->backlog.load, (uint64_t)-1)) == 1)
+		if (FY_BACKLOG_COUNT(fy_sub_64(&strand->backlog.load, 1)) == 1)
 			return false;
 	}
 	return false;

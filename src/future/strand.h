@@ -1,9 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef FY_FUTURE_STRAND_H
-#define FY_FUTURE_STRAND_H
+#pragma once
 
 #include "ferry.h"
 
 void fy_strand_destroy(ferry_executor *strand);
-
-#endif

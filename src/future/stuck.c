@@ -40,7 +40,7 @@ static bool chain_stuck(struct fy_chain *chain, struct look *look)
 	bool is = !fy_load_acquire_32(&chain->stepped) && chain->where != FERRY_INLINE &&
 	          fy_executor_alone_inside(chain->where);
 	is = is || (on && stuck(on, look));
-	fy_add_32(&chain->lookers, (uint32_t)-1);
+	fy_sub_32(&chain->lookers, 1);
 	return is;
 }
 

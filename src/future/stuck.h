@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef FY_FUTURE_STUCK_H
-#define FY_FUTURE_STUCK_H
+#pragma once
 
 #include <stdbool.h>
 
@@ -11,5 +10,3 @@ bool fy_stuck_matters(void);
 /* 0, or FERRY_EDEADLK with a sentence: a wait for this composed future could not end, because a
  * next step is queued behind the caller. */
 int fy_stuck_may_wait(const ferry_future *future);
-
-#endif

@@ -3,8 +3,7 @@
  * A task: something to run once on an executor. It is a member of what it belongs to (a future, a
  * message), so that queueing it cannot fail. Whoever owns that struct may use it.
  */
-#ifndef FY_FUTURE_TASK_H
-#define FY_FUTURE_TASK_H
+#pragma once
 
 #include "base/inbox.h"
 
@@ -13,5 +12,3 @@ struct fy_task {
 	struct fy_task *next; /* of whoever has it in a list: a backlog, the helm */
 	fy_inbox_entry entry; /* its place in a lock-free inbox */
 };
-
-#endif

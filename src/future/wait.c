@@ -61,7 +61,7 @@ int ferry_future_wait(ferry_future *future, int64_t timeout)
 	if (fy_unlikely(!future))
 		return fy_future_fail_null(__func__);
 	if (fy_unlikely(!fy_clock_timeout_ok(timeout)))
-		return fy_future_fail_timeout(__func__, timeout);
+		return fy_clock_fail_timeout(__func__, timeout);
 	if (fy_future_is_done(future))
 		return fy_future_outcome(future);
 	return timeout == 0 ? FERRY_PENDING
@@ -72,7 +72,7 @@ static int check_all(const char *function, ferry_future *const *futures, size_t 
                      int64_t timeout)
 {
 	if (!fy_clock_timeout_ok(timeout))
-		return fy_future_fail_timeout(function, timeout);
+		return fy_clock_fail_timeout(function, timeout);
 	if (count > 0 && !futures)
 		return fy_fail(FERRY_EINVAL, "%s was given NULL and a count of %zu", function,
 		               count);
@@ -222,11 +222,8 @@ static int check_any(ferry_future *const *futures, size_t count, int64_t timeout
 	if (!futures || count == 0)
 		return fy_fail(FERRY_EINVAL,
 		               "ferry_wait_any needs at least one future to wait for");
-	if (!fy_clock_timeout_ok(timeout))
-		return fy_fail(FERRY_EINVAL,
-		               "the timeout is %lld ns; give 0, a positive time or FERRY_FOREVER",
-		               (long long)timeout);
-	return FERRY_OK;
+	return fy_clock_timeout_ok(timeout) ? FERRY_OK
+	                                    : fy_clock_fail_timeout("ferry_wait_any", timeout);
 }
 
 static const ferry_future *first_of(ferry_future *const *futures, size_t count)

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef FY_FUTURE_WAIT_H
-#define FY_FUTURE_WAIT_H
+#pragma once
 
 #include <stdint.h>
 
@@ -9,5 +8,3 @@
 /* Wait like ferry_future_wait, until an absolute time (monotonic ns). The future may be on the
  * stack. A failure leaves its text in ferry_last_error(). */
 int fy_wait_until(ferry_future *future, int64_t until);
-
-#endif

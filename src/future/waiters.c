@@ -10,7 +10,7 @@
 
 #include "base/futex.h"
 
-_Thread_local struct fy_waiters *fy_waiters_here __attribute__((tls_model("initial-exec")));
+FY_THREAD_LOCAL struct fy_waiters *fy_waiters_here;
 
 void fy_waiters_wake_all(struct fy_waiters *waiters)
 {

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef FY_FUTURE_WAITERS_H
-#define FY_FUTURE_WAITERS_H
+#pragma once
 
 #include <stdint.h>
 
@@ -19,7 +18,7 @@ struct fy_waiters {
 	uint32_t *words[FY_WAITERS_MAX];
 };
 /* This thread's list, NULL for none. */
-extern _Thread_local struct fy_waiters *fy_waiters_here __attribute__((tls_model("initial-exec")));
+extern FY_THREAD_LOCAL struct fy_waiters *fy_waiters_here;
 void fy_waiters_wake(uint32_t *word);
 void fy_waiters_wake_all(struct fy_waiters *waiters);
 /* From now on this thread uses `waiters`, or no list. Wakes those that the list before names, and
@@ -32,5 +31,3 @@ static inline struct fy_waiters *fy_waiters_collect(struct fy_waiters *waiters)
 	fy_waiters_here = waiters;
 	return before;
 }
-
-#endif

@@ -21,8 +21,7 @@
  * Watches fire under the lock of the future: `notify` must be short, must not touch any watch, and
  * leaves the rest to fy_later.
  */
-#ifndef FY_FUTURE_WATCH_H
-#define FY_FUTURE_WATCH_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -58,5 +57,3 @@ struct fy_watch_work {
 	uint64_t notices;
 };
 struct fy_watch_work *fy_watch_work(void);
-
-#endif

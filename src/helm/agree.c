@@ -191,7 +191,7 @@ bool fy_agree_is_quiet(struct fy_progress *p)
 	    ((p->starts && p->starts->awaited) ||
 	     p->handlers.given != fy_engine_handled(p->link.engine)))
 		return false;
-	for (struct fy_channel *ch = p->link.all; ch; ch = ch->all_next)
+	fy_link_each (ch, &p->link)
 		if (ch->pending.first || ch->streams_out || ch->streams_in ||
 		    fy_peer_of(ch)->undispatched || ch->out.ready || (ch->open && ch->nrecords))
 			return false;

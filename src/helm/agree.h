@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Agreements: see agree.c. Everything here is the helm's. */
-#ifndef FY_HELM_AGREE_H
-#define FY_HELM_AGREE_H
+#pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -48,5 +47,3 @@ void fy_agree_down(struct fy_progress *p, struct fy_channel *ch, const struct fy
 void fy_agree_step(struct fy_progress *p);
 /* A rank is gone: end a fence that is going on. */
 void fy_agree_give_up(struct fy_progress *p);
-
-#endif

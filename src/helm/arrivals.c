@@ -86,8 +86,7 @@ static uint32_t next_number(const struct fy_channel *ch)
 
 static bool header_ok(const struct fy_slot *slot)
 {
-	const struct fy_batch_header *h =
-		(const struct fy_batch_header *)(const void *)slot->buffer;
+	const struct fy_batch_header *h = fy_header_of(slot->buffer);
 	return slot->request.nbytes >= sizeof *h && h->magic == FY_WIRE_MAGIC &&
 	       h->version == FY_WIRE_VERSION;
 }
@@ -113,8 +112,7 @@ static bool arrived(struct fy_progress *p, struct fy_slot *slot)
 	}
 	if (ch->gone)
 		return true;
-	const struct fy_batch_header *h =
-		(const struct fy_batch_header *)(const void *)slot->buffer;
+	const struct fy_batch_header *h = fy_header_of(slot->buffer);
 	bool ok = header_ok(slot);
 	if (ok && h->flags & FY_BATCH_GAVE_UP) {
 		fy_gone_given_up(p, ch);
@@ -205,7 +203,7 @@ void fy_arrivals_paused(struct fy_progress *p)
 {
 	if (p->arrivals.homeless)
 		find_homes(p);
-	for (struct fy_channel *ch = p->link.all; ch; ch = ch->all_next)
+	fy_link_each (ch, &p->link)
 		if (fy_peer_of(ch)->undispatched)
 			dispatch_next_in_turn(p, ch);
 }

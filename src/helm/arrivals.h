@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef FY_HELM_ARRIVALS_H
-#define FY_HELM_ARRIVALS_H
+#pragma once
 
 #include <stdbool.h>
 
@@ -16,5 +15,3 @@ struct fy_arrivals {
 
 bool fy_arrivals_look(struct fy_progress *p);
 void fy_arrivals_paused(struct fy_progress *p);
-
-#endif

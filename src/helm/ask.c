@@ -40,27 +40,26 @@ static int command_outcome(const struct fy_command *c)
 
 void fy_ask_begin(ferry *engine, struct fy_command *c)
 {
-	c->done = 0;
 	fy_inbox_put(&engine->inboxes.commands, &c->entry);
 	fy_engine_notify(engine);
 }
 
-int fy_ask_and_wait(ferry *engine, struct fy_command *c)
+int fy_ask(ferry *engine, fy_command_fn *run, void *arg)
 {
-	c->done = 0;
+	struct fy_command c = { .run = run, .arg = arg };
 	if (fy_thread_on_progress(engine)) {
-		while (!c->run(fy_progress_of(engine), c))
+		while (!run(fy_progress_of(engine), &c))
 			sched_yield();
-		return command_outcome(c);
+		return command_outcome(&c);
 	}
 	if (!fy_engine_enter(engine))
 		return fy_fail(FERRY_ESTOPPED, "the engine has stopped");
-	fy_ask_begin(engine, c);
-	fy_drive_help(engine, command_done, c, INT64_MAX);
-	while (!command_done(c))
-		fy_futex_wait(&c->done, 0, INT64_MAX, false);
+	fy_ask_begin(engine, &c);
+	fy_drive_help(engine, command_done, &c, INT64_MAX);
+	while (!command_done(&c))
+		fy_futex_wait(&c.done, 0, INT64_MAX, false);
 	fy_engine_leave(engine);
-	return command_outcome(c);
+	return command_outcome(&c);
 }
 
 bool fy_ask_reply_in_place(ferry_message *view, const void *body, size_t nbytes)

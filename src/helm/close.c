@@ -53,7 +53,7 @@ static void begin_byes(struct fy_progress *p)
 static bool byes_done(struct fy_progress *p)
 {
 	bool done = true;
-	for (struct fy_channel *ch = p->link.all; ch; ch = ch->all_next) {
+	fy_link_each (ch, &p->link) {
 		if (ch->gone || !has_talked(p, ch))
 			continue;
 		if (!ch->bye.owed) {
@@ -86,7 +86,7 @@ static void give_up(struct fy_progress *p)
 	p->link.engine->status = FERRY_EPEER;
 	fy_engine_set_stopped(p->link.engine);
 	fy_command_fail_all(p, FERRY_EPEER);
-	for (struct fy_channel *ch = p->link.all; ch; ch = ch->all_next)
+	fy_link_each (ch, &p->link)
 		fy_gone_end(p, ch, FERRY_ESTOPPED, "the engine was closed while a rank was gone");
 	fy_call_fail(&p->link, FERRY_ALL, FERRY_ESTOPPED,
 	             "the engine was closed while a rank was gone");
@@ -98,12 +98,13 @@ static void give_up(struct fy_progress *p)
  * same, because all ranks have parted. */
 static void take_back_receives(struct fy_progress *p)
 {
+	struct fy_close *close = &p->close;
 	ferry *e = p->link.engine;
-	if (p->link.now - p->close.cancelled_at >= CANCEL_AGAIN) {
-		p->close.cancelled_at = p->link.now;
+	if (p->link.now - close->cancelled_at >= CANCEL_AGAIN) {
+		close->cancelled_at = p->link.now;
 		fy_receives_cancel(p);
 	}
-	if (p->link.now - p->close.finished_at < CANCEL_LIMIT)
+	if (p->link.now - close->finished_at < CANCEL_LIMIT)
 		return;
 	e->status = FERRY_EMPI;
 	snprintf(e->end.text, sizeof e->end.text,
@@ -111,40 +112,41 @@ static void take_back_receives(struct fy_progress *p)
 	         p->receives.n_posted, p->link.port->ops->error(p->link.port));
 	fy_log(e->log, "%s", e->end.text);
 	p->link.port->parted = true;
-	p->close.clean = false;
-	p->close.stopped = true;
+	close->clean = false;
+	close->stopped = true;
 }
 
 void fy_close_step(struct fy_progress *p)
 {
-	if (p->close.stopped)
+	struct fy_close *close = &p->close;
+	if (close->stopped)
 		return;
-	if (p->close.look)
-		p->close.look(p->close.look_arg);
+	if (close->look)
+		close->look(close->look_arg);
 	if (p->losses.since) {
-		if (!p->close.gave_up_at)
+		if (!close->gave_up_at)
 			give_up(p);
-		p->close.stopped =
-			!p->losses.n_telling || p->link.now - p->close.gave_up_at > TELL_TIME;
+		close->stopped =
+			!p->losses.n_telling || p->link.now - close->gave_up_at > TELL_TIME;
 		return;
 	}
 	if (p->agree.everybody && (fy_bulk_lacks_budget(&p->bulk) || fy_credit_lacks(&p->link)))
 		fy_mail_drop(p);
-	if (p->close.drained && !p->close.byes)
+	if (close->drained && !close->byes)
 		begin_byes(p);
-	if (p->close.byes && !p->close.finished && byes_done(p)) {
-		p->close.finished = true;
-		p->close.finished_at = p->close.cancelled_at = p->link.now;
+	if (close->byes && !close->finished && byes_done(p)) {
+		close->finished = true;
+		close->finished_at = close->cancelled_at = p->link.now;
 		fy_receives_cancel(p);
 	}
-	if (p->close.byes && p->starts)
+	if (close->byes && p->starts)
 		p->starts->ops->end(p->starts);
-	if (p->close.finished && !p->receives.n_posted && !p->link.tasks.first &&
+	if (close->finished && !p->receives.n_posted && !p->link.tasks.first &&
 	    !p->commands.first && !(p->starts && p->starts->under_way)) {
-		p->close.stopped = true;
-		p->close.clean = true;
+		close->stopped = true;
+		close->clean = true;
 	}
-	if (p->close.finished && p->receives.n_posted)
+	if (close->finished && p->receives.n_posted)
 		take_back_receives(p);
 }
 

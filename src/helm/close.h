@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef FY_HELM_CLOSE_H
-#define FY_HELM_CLOSE_H
+#pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -25,5 +24,3 @@ struct fy_close {
 void fy_close_step(struct fy_progress *p);
 /* Begin the helm's part of a close. */
 void fy_close_begin(struct fy_progress *p);
-
-#endif

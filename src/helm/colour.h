@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef FY_HELM_COLOUR_H
-#define FY_HELM_COLOUR_H
+#pragma once
 
 #include <stdbool.h>
 
@@ -12,5 +11,3 @@ bool fy_colour_all_left(struct fy_progress *p);
 bool fy_colour_has_left(struct fy_progress *p, unsigned colour);
 /* A fence begins: from here on what is posted has the other colour. */
 void fy_colour_change(struct fy_progress *p);
-
-#endif

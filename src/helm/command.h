@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef FY_HELM_COMMAND_H
-#define FY_HELM_COMMAND_H
+#pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -15,10 +14,12 @@ struct fy_commands {
 	bool press; /* one of them waits for something other than an agreement */
 };
 
-/* A request to the helm from another thread, which waits for it. Each step calls `run` until it
- * returns true. */
+/* What a command does. Each step calls it until it returns true. */
+typedef bool fy_command_fn(struct fy_progress *progress, struct fy_command *command);
+
+/* A request to the helm from another thread, which waits for it. */
 struct fy_command {
-	bool (*run)(struct fy_progress *progress, struct fy_command *command);
+	fy_command_fn *run;
 	void *arg;
 	int status;
 	bool patient;  /* set by a run that returns false: it waits for an agreement */
@@ -29,5 +30,3 @@ struct fy_command {
 void fy_command_step(struct fy_progress *p);
 /* End all commands that are not done with `status`. */
 void fy_command_fail_all(struct fy_progress *p, int status);
-
-#endif

@@ -36,13 +36,12 @@ static void run_deferred(struct fy_task *task)
 		fy_inline_handle(p, h, m);
 		return;
 	}
-	fy_deliver_message(p, p->link.channels[m->source], m); /* the handler has changed */
+	fy_deliver_message(p, m); /* the handler has changed */
 }
 
-void fy_deliver_message(struct fy_progress *p, struct fy_channel *ch, ferry_message *m)
+void fy_deliver_message(struct fy_progress *p, ferry_message *m)
 {
 	struct fy_handler *h = fy_handlers_find(p, m->op);
-	(void)ch;
 	if (!h) {
 		m->mail.arrived = p->link.now;
 		p->link.counts.done[fy_message_colour(m->flags)]++;
@@ -69,13 +68,13 @@ static void deliver_held(struct fy_progress *p, struct fy_channel *ch, struct fy
 	while (s->first && s->first->ready) {
 		struct fy_held *held = s->first;
 		fy_list_drop(s->first, s->last);
-		if (!held->message)
+		if (!held->message) {
 			p->link.counts.done[held->colour]++;
-		else if (held->message->op == FY_OP_FLUSH) {
+		} else if (held->message->op == FY_OP_FLUSH) {
 			p->link.counts.done[held->colour]++;
 			ferry_message_release(held->message);
 		} else {
-			fy_deliver_message(p, ch, held->message);
+			fy_deliver_message(p, held->message);
 		}
 		free(held);
 		fy_stream_in_owe_ack(&p->link, ch, s);

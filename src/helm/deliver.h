@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef FY_HELM_DELIVER_H
-#define FY_HELM_DELIVER_H
+#pragma once
 
 #include "ferry.h"
 
@@ -8,8 +7,6 @@ struct fy_channel;
 struct fy_progress;
 
 /* Deliver a complete message to its handler or the mailbox. Takes its reference over. */
-void fy_deliver_message(struct fy_progress *p, struct fy_channel *ch, ferry_message *message);
+void fy_deliver_message(struct fy_progress *p, ferry_message *message);
 /* Deliver what was held in streams and became ready when bulk/ looked at large messages. */
 void fy_deliver_released(struct fy_progress *p);
-
-#endif

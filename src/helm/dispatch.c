@@ -124,7 +124,7 @@ static enum fy_taken deliver(struct fy_progress *p, struct fy_channel *ch,
 	ferry_message *m = keep_record(p, ch, r, call_id, &status);
 	if (m) {
 		charge(p, ch, m);
-		fy_deliver_message(p, ch, m);
+		fy_deliver_message(p, m);
 	}
 	return fy_controls_as_kept(status);
 }
@@ -134,7 +134,7 @@ static enum fy_taken deliver_held(struct fy_progress *p, struct fy_channel *ch,
                                   const struct fy_record *r, uint64_t call_id)
 {
 	uint32_t stream = r->stream & FY_STREAM;
-	struct fy_stream_in *s = fy_stream_in_find(&p->link, ch, stream);
+	struct fy_stream_in *s = fy_stream_in_find(ch, stream);
 	if (!s)
 		return FY_PAUSED;
 	if (!s->first) {
@@ -148,7 +148,7 @@ static enum fy_taken deliver_held(struct fy_progress *p, struct fy_channel *ch,
 	if (!m)
 		return fy_controls_as_kept(status);
 	struct fy_held *held =
-		fy_stream_in_hold(&p->link, ch, stream, fy_link_arrived_colour(&p->link, r), m);
+		fy_stream_in_hold(ch, stream, fy_link_arrived_colour(&p->link, r), m);
 	if (!held) {
 		/* without this the release would answer it, but the record is taken again later */
 		m->flags &= ~FY_MESSAGE_CALL;
@@ -275,8 +275,7 @@ static void dispatch_requests(struct fy_progress *p, struct fy_channel *ch, stru
 {
 	uint32_t me = (uint32_t)p->link.engine->rank, n = 0;
 	const char *at = slot->buffer + slot->offset, *end = slot->buffer + slot->request.nbytes;
-	if (!p->link.user_code || !is_for_inline(p, (const struct fy_record *)(const void *)at) ||
-	    !fy_inline_ready(p))
+	if (!p->link.user_code || !is_for_inline(p, fy_record_at(at)) || !fy_inline_ready(p))
 		return;
 	ferry *engine = p->link.engine, *before = fy_thread_begin(FY_INLINE, engine);
 	uint32_t tag_before =
@@ -285,7 +284,7 @@ static void dispatch_requests(struct fy_progress *p, struct fy_channel *ch, stru
 	fy_message_view(view, engine, 0, ch->rank, NULL, 0, 0);
 	while (end - at >= (ptrdiff_t)sizeof(struct fy_record) && !p->link.tasks.first &&
 	       fy_program_may_run()) {
-		const struct fy_record *r = (const struct fy_record *)(const void *)at;
+		const struct fy_record *r = fy_record_at(at);
 		uint32_t word = r->size_flags, size = fy_record_size(word);
 		bool call = word >> 24 == FY_PLAIN_CALL;
 		if ((word >> 24 != FY_PLAIN_POST && !call) || r->op >= FY_OPS_DIRECT ||
@@ -338,8 +337,7 @@ static void dispatch_replies(struct fy_progress *p, const struct fy_channel *ch,
 {
 	uint32_t end = (uint32_t)slot->request.nbytes, me = (uint32_t)p->link.engine->rank;
 	while (slot->offset + sizeof(struct fy_record) <= end) {
-		const struct fy_record *r =
-			(const struct fy_record *)(const void *)(slot->buffer + slot->offset);
+		const struct fy_record *r = fy_record_at(slot->buffer + slot->offset);
 		uint32_t word = r->size_flags, size = fy_record_size(word);
 		if (word >> 24 != FY_PLAIN_REPLY || (word & FY_BODY_MAX) > FY_MESSAGE_SMALL ||
 		    size > end - slot->offset || r->rank != me)
@@ -362,8 +360,7 @@ static void dispatch_replies(struct fy_progress *p, const struct fy_channel *ch,
 /* Frequent kinds of records. */
 static void dispatch_plain(struct fy_progress *p, struct fy_channel *ch, struct fy_slot *slot)
 {
-	const struct fy_record *r =
-		(const struct fy_record *)(const void *)(slot->buffer + slot->offset);
+	const struct fy_record *r = fy_record_at(slot->buffer + slot->offset);
 	uint32_t form = slot->offset + sizeof *r <= slot->request.nbytes ? r->size_flags >> 24 : 0;
 	if (form == FY_PLAIN_POST || form == FY_PLAIN_CALL)
 		dispatch_requests(p, ch, slot);
@@ -374,16 +371,14 @@ static void dispatch_plain(struct fy_progress *p, struct fy_channel *ch, struct 
 /* Dispatch the records of a batch, from where a pause left it. False: it is paused. */
 static bool dispatch_records(struct fy_progress *p, struct fy_channel *ch, struct fy_slot *slot)
 {
-	const struct fy_batch_header *h =
-		(const struct fy_batch_header *)(const void *)slot->buffer;
+	const struct fy_batch_header *h = fy_header_of(slot->buffer);
 	uint32_t end = (uint32_t)slot->request.nbytes, me = (uint32_t)p->link.engine->rank;
 	p->link.counts.batch_colour = h->flags & FY_BATCH_COLOUR ? 1 : 0;
 	for (;;) {
 		dispatch_plain(p, ch, slot);
 		if (slot->offset >= end)
 			return true;
-		const struct fy_record *r =
-			(const struct fy_record *)(const void *)(slot->buffer + slot->offset);
+		const struct fy_record *r = fy_record_at(slot->buffer + slot->offset);
 		uint32_t left = end - slot->offset;
 		uint32_t size = left >= sizeof *r ? fy_record_size(r->size_flags) : UINT32_MAX;
 		enum fy_taken t =
@@ -407,8 +402,7 @@ static bool refuses_more(const struct fy_slot *slot)
 {
 	uint32_t at = slot->offset, end = (uint32_t)slot->request.nbytes;
 	while (end - at >= sizeof(struct fy_record)) {
-		const struct fy_record *r =
-			(const struct fy_record *)(const void *)(slot->buffer + at);
+		const struct fy_record *r = fy_record_at(slot->buffer + at);
 		uint32_t size = fy_record_size(r->size_flags);
 		if (size > end - at ||
 		    (fy_record_kind(r) == FY_KIND_CONTROL && r->op == FY_OP_REFUSED))
@@ -420,8 +414,7 @@ static bool refuses_more(const struct fy_slot *slot)
 
 bool fy_dispatch_batch(struct fy_progress *p, struct fy_channel *ch, struct fy_slot *slot)
 {
-	const struct fy_batch_header *h =
-		(const struct fy_batch_header *)(const void *)slot->buffer;
+	const struct fy_batch_header *h = fy_header_of(slot->buffer);
 	if (fy_unlikely(slot->bad)) {
 		fy_gone_refuse_batch(p, ch, ch->in.seq++, 0);
 		return true;

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef FY_HELM_DISPATCH_H
-#define FY_HELM_DISPATCH_H
+#pragma once
 
 #include <stdbool.h>
 
@@ -11,5 +10,3 @@ struct fy_slot;
 /* Dispatch a batch whose turn it is, or go on with a paused one. False: it is paused, and keeps its
  * buffer. */
 bool fy_dispatch_batch(struct fy_progress *p, struct fy_channel *ch, struct fy_slot *slot);
-
-#endif

@@ -91,9 +91,9 @@ static bool take_slow(struct fy_progress *p, const struct fy_record *r, uint32_t
 static void count_coloured(struct fy_progress *p, char *at, uint32_t n, uint32_t tag)
 {
 	for (; n; n--) {
-		struct fy_record *r = (struct fy_record *)(void *)at;
+		struct fy_record *r = fy_record_at(at);
 		r->stream = fy_put_stream_of(r, tag);
-		p->link.counts.issued[fy_record_tag_colour(r->stream, p->link.counts.colour)]++;
+		fy_link_issued(&p->link, r->stream);
 		at += fy_record_size(r->size_flags);
 	}
 }
@@ -143,7 +143,7 @@ static bool put_awaited(struct fy_progress *p, struct fy_channel *ch, const stru
 {
 	bool call = r->size_flags >> 24 == FY_PLAIN_CALL;
 	ferry_future *future = (ferry_future *)(uintptr_t)fy_record_ext(r);
-	struct fy_record *to = (struct fy_record *)(void *)ch->fill;
+	struct fy_record *to = fy_record_at(ch->fill);
 	uint32_t wire = call ? size : size - 8;
 	uint64_t id = 0;
 	if (wire > (size_t)(ch->fast_end - ch->fill))
@@ -171,7 +171,7 @@ static bool put_awaited(struct fy_progress *p, struct fy_channel *ch, const stru
 	ch->nrecords++;
 	ch->fast_records--;
 	ch->credit.spent += wire + FY_MESSAGE_CHARGE;
-	p->link.counts.issued[fy_record_tag_colour(stream, p->link.counts.colour)]++;
+	fy_link_issued(&p->link, stream);
 	return true;
 }
 

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef FY_HELM_DRAIN_H
-#define FY_HELM_DRAIN_H
+#pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -15,5 +14,3 @@ struct fy_drain {
 };
 
 void fy_drain_step(struct fy_progress *p);
-
-#endif

@@ -122,9 +122,9 @@ static void take_turns(ferry *engine, bool (*ready)(const void *arg), const void
 		if (!counted)
 			fy_add_64(&engine->totals.lends, 1);
 		counted = true;
-		goes_on = fy_load_acquire_32(&engine->phase) != FY_STOPPED &&
+		goes_on = !fy_engine_has_stopped(engine) &&
 		          drive_on(engine, ready, arg, until, false);
-		if (fy_load_acquire_32(&engine->phase) == FY_STOPPED)
+		if (fy_engine_has_stopped(engine))
 			give_stopped(engine);
 		else if (fy_step_owes_code(p))
 			hand_back(engine); /* only the progress thread runs user code */
@@ -139,10 +139,9 @@ static void take_turns(ferry *engine, bool (*ready)(const void *arg), const void
  * after that. */
 static void stop_driving(ferry *engine, bool unattended)
 {
-	if (fy_add_32(&engine->at_helm.drivers, (uint32_t)-1) != 1 || unattended ||
-	    !fy_helm_try(engine))
+	if (fy_sub_32(&engine->at_helm.drivers, 1) != 1 || unattended || !fy_helm_try(engine))
 		return;
-	if (fy_load_acquire_32(&engine->phase) == FY_STOPPED)
+	if (fy_engine_has_stopped(engine))
 		give_stopped(engine);
 	else
 		hand_back(engine);
@@ -178,7 +177,7 @@ bool fy_drive_steer(ferry *engine, bool (*ready)(const void *arg), const void *a
 	fy_add_32(&engine->at_helm.drivers, 1);
 	if (fy_helm_try(engine)) {
 		fy_add_64(&engine->totals.lends, 1);
-		if (fy_load_acquire_32(&engine->phase) != FY_STOPPED) {
+		if (!fy_engine_has_stopped(engine)) {
 			fy_wake_stay(&engine->wake);
 			fy_step_once(fy_progress_of(engine), false);
 			/* an acknowledgement may have waited to be sent together with more */
@@ -225,8 +224,7 @@ static void drive_alone(ferry *engine, bool (*ready)(const void *arg), const voi
 	int cancel = fy_cancel_later();
 	/* this thread may be in a handler, whose tag must not get onto what other code posts */
 	uint32_t tag = fy_thread_tag_posts(engine, 0);
-	while (!ready(arg) && fy_clock_now() < until &&
-	       fy_load_acquire_32(&engine->phase) != FY_STOPPED) {
+	while (!ready(arg) && fy_clock_now() < until && !fy_engine_has_stopped(engine)) {
 		fy_helm_take(engine);
 		drive_alone_once(engine, ready, arg, until);
 		if (ready(arg) || fy_progress_of(engine)->close.stopped)

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef FY_HELM_DRIVE_H
-#define FY_HELM_DRIVE_H
+#pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -24,5 +23,3 @@ void fy_drive_until(ferry *engine, bool (*ready)(const void *arg), const void *a
 /* One step by a thread that will soon wait, and drive then. True: until then the engine is left
  * without a wake-up. If the thread does not wait, the progress thread's nap ends by itself. */
 bool fy_drive_steer(ferry *engine, bool (*ready)(const void *arg), const void *arg);
-
-#endif

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef FY_HELM_ERRANDS_H
-#define FY_HELM_ERRANDS_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -13,20 +12,17 @@ struct fy_handler;
 struct fy_progress;
 
 struct fy_errand_deadline {
-	struct fy_command command;
 	ferry_future *future;
 	int64_t when;
 };
 
 struct fy_errand_handler {
-	struct fy_command command;
 	struct fy_handler *handler; /* NULL: unregister */
 	struct fy_handler *old;
 	uint32_t op;
 };
 
 struct fy_errand_memory {
-	struct fy_command command;
 	uint32_t op;
 	ferry_memory_fn *fn;
 	void *arg;
@@ -53,5 +49,3 @@ bool fy_errands_set_memory(struct fy_progress *p, struct fy_command *c);
 bool fy_errands_join_fence(struct fy_progress *p, struct fy_command *c);
 bool fy_errands_add_room(struct fy_progress *p, struct fy_command *c);
 bool fy_errands_copy_stats(struct fy_progress *p, struct fy_command *c);
-
-#endif

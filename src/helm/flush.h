@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef FY_HELM_FLUSH_H
-#define FY_HELM_FLUSH_H
+#pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -9,5 +8,3 @@ struct fy_progress;
 struct fy_record;
 
 bool fy_flush_all(struct fy_progress *p, const struct fy_record *r, uint32_t stream);
-
-#endif

@@ -58,18 +58,18 @@ void fy_gaps_look(struct fy_progress *p)
 	if (p->link.now < p->gaps.look_at)
 		return;
 	p->gaps.look_at = p->link.now + GAP_TIME;
-	for (struct fy_channel *ch = p->link.all; ch; ch = ch->all_next) {
+	fy_link_each (ch, &p->link) {
 		if (ch->gone)
 			continue;
 		/* Nothing comes behind a goodbye, so one that is missing shows only by the time. */
 		bool bye = p->close.byes && ch->bye.sent && !ch->bye.seen &&
 		           !fy_peer_of(ch)->undispatched;
-		bool again = fy_peer_of(ch)->gap.seen && fy_peer_of(ch)->gap.at == ch->in.seq;
-		fy_peer_of(ch)->gap.seen = bye || is_missing(ch);
-		fy_peer_of(ch)->gap.at = ch->in.seq;
+		struct fy_gap *gap = &fy_peer_of(ch)->gap;
+		bool again = gap->seen && gap->at == ch->in.seq;
+		*gap = (struct fy_gap){ .seen = bye || is_missing(ch), .at = ch->in.seq };
 		if (again && bye)
 			ch->bye.seen = p->link.worked = true;
-		else if (again && fy_peer_of(ch)->gap.seen)
+		else if (again && gap->seen)
 			fy_gone_end(p, ch, FERRY_EMPI,
 			            "a batch of that rank did not come: MPI ended a receive "
 			            "with an error");

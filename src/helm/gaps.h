@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef FY_HELM_GAPS_H
-#define FY_HELM_GAPS_H
+#pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -23,5 +22,3 @@ struct fy_gaps {
 void fy_gaps_suspect(struct fy_progress *p, const struct fy_slot *slot);
 /* After receives that failed: is a batch missing? */
 void fy_gaps_look(struct fy_progress *p);
-
-#endif

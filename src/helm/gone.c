@@ -45,7 +45,7 @@ void fy_gone_unsent(struct fy_progress *p, struct fy_channel *ch)
 
 void fy_gone_test_telling(struct fy_progress *p)
 {
-	for (struct fy_channel *ch = p->link.all; ch; ch = ch->all_next)
+	fy_link_each (ch, &p->link)
 		if (fy_peer_of(ch)->telling.telling &&
 		    p->link.port->ops->test(p->link.port, &fy_peer_of(ch)->telling.request)) {
 			fy_peer_of(ch)->telling.telling = false;

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef FY_HELM_GONE_H
-#define FY_HELM_GONE_H
+#pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -34,5 +33,3 @@ void fy_gone_end(struct fy_progress *p, struct fy_channel *ch, int status, const
 void fy_gone_sweep(struct fy_progress *p);
 /* That rank says that it has given this one up. */
 void fy_gone_given_up(struct fy_progress *p, struct fy_channel *ch);
-
-#endif

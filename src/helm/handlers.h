@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef FY_HELM_HANDLERS_H
-#define FY_HELM_HANDLERS_H
+#pragma once
 
 #include <stdint.h>
 
@@ -20,5 +19,3 @@ struct fy_handlers {
 struct fy_handler **fy_handlers_place(struct fy_progress *p, uint32_t op);
 void fy_handlers_free_list(struct fy_handler **at);
 struct fy_handler *fy_handlers_find(const struct fy_progress *p, uint32_t op);
-
-#endif

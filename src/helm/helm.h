@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef FY_HELM_HELM_H
-#define FY_HELM_HELM_H
+#pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -14,5 +13,3 @@ void fy_helm_give(ferry *engine);
 /* For the progress thread, when another thread has the helm: sleep for at most `nap` ns if threads
  * drive. False: none does. */
 bool fy_helm_stand_by(ferry *engine, int64_t nap);
-
-#endif

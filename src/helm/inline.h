@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef FY_HELM_INLINE_H
-#define FY_HELM_INLINE_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -51,5 +50,3 @@ void fy_inline_handle(struct fy_progress *p, struct fy_handler *h, ferry_message
 /* Make the view a message of its own. */
 void fy_inline_keep_view(ferry_message *view);
 bool fy_inline_run_tasks(struct fy_progress *p);
-
-#endif

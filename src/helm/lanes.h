@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef FY_HELM_LANES_H
-#define FY_HELM_LANES_H
+#pragma once
 
 #include <stdbool.h>
 
@@ -31,5 +30,3 @@ void fy_lanes_delist(struct fy_progress *p);
 bool fy_lanes_relist(struct fy_progress *p);
 void fy_lanes_mark(struct fy_progress *p);
 void fy_lanes_abandon(struct fy_progress *p, int status);
-
-#endif

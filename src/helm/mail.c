@@ -64,7 +64,7 @@ bool fy_mail_set_handler(struct fy_progress *p, struct fy_handler *handler, uint
 	while ((m = mine.first)) {
 		mine.first = m->next;
 		out_of_the_mailbox(p, m);
-		fy_deliver_message(p, p->link.channels[m->source], m);
+		fy_deliver_message(p, m);
 	}
 	return true;
 }
@@ -89,7 +89,7 @@ static void rescan(struct fy_progress *p)
 		}
 		fy_mailbox_remove(&p->link.engine->mailbox, m);
 		out_of_the_mailbox(p, m);
-		fy_deliver_message(p, p->link.channels[m->source], m);
+		fy_deliver_message(p, m);
 	}
 }
 

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef FY_HELM_MAIL_H
-#define FY_HELM_MAIL_H
+#pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -21,5 +20,3 @@ void fy_mail_drop(struct fy_progress *p);
  * NULL. False: a reader has the mailbox's lock, try again in the next step. */
 bool fy_mail_set_handler(struct fy_progress *p, struct fy_handler *handler, uint32_t op,
                          struct fy_handler **old_p);
-
-#endif

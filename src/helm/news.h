@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef FY_HELM_NEWS_H
-#define FY_HELM_NEWS_H
+#pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -35,5 +34,3 @@ void fy_news_hear(struct fy_progress *p, struct fy_channel *ch, const struct fy_
 int fy_news_refuse_fence(const struct fy_progress *p);
 /* Which ranks a close waits for, as far as it is known here. */
 void fy_news_awaited(struct fy_progress *p, struct fy_awaited *list);
-
-#endif

@@ -32,9 +32,15 @@ static void put_give(struct fy_progress *p, struct fy_channel *ch)
 	ch->fast_end = NULL;
 }
 
+static void put_word(struct fy_progress *p, struct fy_channel *ch, bool *owed, uint32_t op,
+                     const void *body, uint32_t nbytes)
+{
+	if (*owed)
+		*owed = !fy_control_put(&p->link, ch, op, body, nbytes);
+}
+
 static void put_all(struct fy_progress *p, struct fy_channel *ch)
 {
-	struct fy_peer *peer = fy_peer_of(ch);
 	while (ch->in.n_refused &&
 	       fy_control_put(&p->link, ch, FY_OP_REFUSED, &ch->in.refused[ch->in.n_refused - 1],
 	                      sizeof ch->in.refused[0]))
@@ -48,19 +54,13 @@ static void put_all(struct fy_progress *p, struct fy_channel *ch)
 		return;
 	if (ch->stream_ack_owed && !fy_stream_in_put_acks(&p->link, ch))
 		return;
-	if (peer->owed.news_owed) /* before words which say that all ranks have joined */
-		peer->owed.news_owed = !fy_control_put(&p->link, ch, FY_OP_AGREE_NEWS,
-		                                       &peer->owed.news, sizeof peer->owed.news);
-	if (peer->owed.up_owed)
-		peer->owed.up_owed = !fy_control_put(&p->link, ch, FY_OP_AGREE_UP, &peer->owed.up,
-		                                     sizeof peer->owed.up);
-	if (peer->owed.down_owed)
-		peer->owed.down_owed = !fy_control_put(&p->link, ch, FY_OP_AGREE_DOWN,
-		                                       &peer->owed.down, sizeof peer->owed.down);
+	struct fy_owed *o = &fy_peer_of(ch)->owed;
 	uint64_t zero = 0;
-	if (ch->credit.recall_owed)
-		ch->credit.recall_owed =
-			!fy_control_put(&p->link, ch, FY_OP_RECALL, &zero, sizeof zero);
+	/* before words which say that all ranks have joined */
+	put_word(p, ch, &o->news_owed, FY_OP_AGREE_NEWS, &o->news, sizeof o->news);
+	put_word(p, ch, &o->up_owed, FY_OP_AGREE_UP, &o->up, sizeof o->up);
+	put_word(p, ch, &o->down_owed, FY_OP_AGREE_DOWN, &o->down, sizeof o->down);
+	put_word(p, ch, &ch->credit.recall_owed, FY_OP_RECALL, &zero, sizeof zero);
 	if (ch->credit.give_owed)
 		put_give(p, ch);
 }
@@ -69,10 +69,10 @@ static void put_all(struct fy_progress *p, struct fy_channel *ch)
  * here, or it is forgotten. */
 static bool is_left(const struct fy_channel *ch)
 {
-	struct fy_peer *peer = fy_peer_of(ch);
+	const struct fy_owed *o = &fy_peer_of(ch)->owed;
 	return ch->in.n_refused || fy_pair_in(ch)->grants_owed || ch->stream_ack_owed ||
-	       peer->owed.news_owed || peer->owed.up_owed || peer->owed.down_owed ||
-	       ch->credit.recall_owed || ch->credit.give_owed;
+	       o->news_owed || o->up_owed || o->down_owed || ch->credit.recall_owed ||
+	       ch->credit.give_owed;
 }
 
 void fy_owed_put(struct fy_progress *p, struct fy_channel *ch)

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef FY_HELM_OWED_H
-#define FY_HELM_OWED_H
+#pragma once
 
 #include <stdbool.h>
 
@@ -18,5 +17,3 @@ struct fy_owed {
 
 /* Put what is owed, while channel->control_owed. */
 void fy_owed_put(struct fy_progress *p, struct fy_channel *ch);
-
-#endif

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef FY_HELM_PEER_H
-#define FY_HELM_PEER_H
+#pragma once
 
 #include "base/list.h"
 #include "base/order.h"
@@ -33,5 +32,3 @@ static inline struct fy_channel *fy_peer_get(struct fy_progress *p, int rank)
 	struct fy_channel *ch = p->link.channels[rank];
 	return fy_likely(ch) ? ch : fy_peer_open(p, rank);
 }
-
-#endif

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef FY_HELM_POLICY_H
-#define FY_HELM_POLICY_H
+#pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -33,5 +32,3 @@ bool fy_policy_is_under_way(const struct fy_progress *p);
 void fy_policy_set_patience(struct fy_progress *p);
 /* How long (ns) may the loop sleep before it has to look at the network again? */
 int64_t fy_policy_sleep_time(struct fy_progress *p);
-
-#endif

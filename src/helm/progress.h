@@ -5,8 +5,7 @@
  * orders the last holder's accesses before the next one's. Only this folder and engine/ see the
  * struct.
  */
-#ifndef FY_HELM_PROGRESS_H
-#define FY_HELM_PROGRESS_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -69,5 +68,3 @@ static inline struct fy_progress *fy_progress_of(const ferry *engine)
 {
 	return engine->progress;
 }
-
-#endif

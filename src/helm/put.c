@@ -12,7 +12,7 @@
 
 #include "ferry.h"
 #include "base/list.h"
-#include "bulk/outbound.h"
+#include "bulk/announce.h"
 #include "future/future.h"
 #include "helm/progress.h"
 #include "link/call.h"
@@ -80,26 +80,40 @@ struct outgoing {
 	ferry_future *future;
 };
 
+static bool lacks_slot(const struct fy_progress *p, const struct outgoing *o)
+{
+	return o->kind == FY_KIND_CALL && p->link.calls.open >= p->link.calls.max;
+}
+
+/* It is about to be put: a call has a slot, *id_p, and a future is not cancelled any more. */
+static inline enum fy_put depart(struct fy_progress *p, struct fy_channel *ch,
+                                 const struct outgoing *o, uint64_t *id_p)
+{
+	*id_p = o->kind == FY_KIND_CALL ? fy_call_open(&p->link, o->future, ch->rank) : 0;
+	if (o->kind == FY_KIND_CALL && !*id_p)
+		return FY_PUT_NO_ROOM;
+	if (!o->future || fy_future_depart(o->future))
+		return FY_PUT_DONE;
+	if (*id_p)
+		fy_call_close(&p->link, *id_p, ch->rank);
+	return FY_PUT_CANCELLED;
+}
+
 static enum fy_put put_inline(struct fy_progress *p, struct fy_channel *ch,
                               const struct outgoing *o)
 {
 	uint32_t flags = o->kind | o->flags | (o->kind == FY_KIND_CALL ? FY_EXT : 0) | o->nbytes;
 	uint32_t size = fy_record_size(flags);
-	if (!fy_credit_admits(&p->link, ch, size) ||
-	    (o->kind == FY_KIND_CALL && p->link.calls.open >= p->link.calls.max))
+	if (!fy_credit_admits(&p->link, ch, size) || lacks_slot(p, o))
 		return FY_PUT_NO_ROOM;
 	struct fy_record *r = fy_channel_reserve(&p->link, ch, size);
 	struct fy_stream_out *s = fy_stream_out_find(&p->link, ch, o->stream & FY_STREAM, false);
 	if (!r || (s && !fy_stream_out_reserve(ch, s)))
 		return FY_PUT_NO_ROOM;
-	uint64_t id = o->kind == FY_KIND_CALL ? fy_call_open(&p->link, o->future, ch->rank) : 0;
-	if (o->kind == FY_KIND_CALL && !id)
-		return FY_PUT_NO_ROOM;
-	if (o->future && !fy_future_depart(o->future)) {
-		if (id)
-			fy_call_close(&p->link, id, ch->rank);
-		return FY_PUT_CANCELLED;
-	}
+	uint64_t id;
+	enum fy_put departed = depart(p, ch, o, &id);
+	if (departed != FY_PUT_DONE)
+		return departed;
 	if (s) {
 		flags |= FY_HELD;
 		fy_stream_out_count(s);
@@ -117,9 +131,9 @@ static enum fy_put put_inline(struct fy_progress *p, struct fy_channel *ch,
 	else if (o->nbytes)
 		/* The body of a record. NOLINTNEXTLINE(clang-analyzer-core.NonNullParamChecker) */
 		memcpy(fy_record_data(r), o->body, o->nbytes);
-	fy_channel_commit(&p->link, ch, size);
+	fy_channel_commit(ch, size);
 	fy_credit_spend(ch, size);
-	p->link.counts.issued[fy_record_tag_colour(o->stream, p->link.counts.colour)]++;
+	fy_link_issued(&p->link, o->stream);
 	return FY_PUT_DONE;
 }
 
@@ -135,21 +149,16 @@ static enum fy_put put_message(struct fy_progress *p, struct fy_channel *ch, str
 			fy_release_body(&p->link, ch->rank, o->message);
 		return done;
 	}
-	if ((o->kind == FY_KIND_CALL && p->link.calls.open >= p->link.calls.max) ||
-	    !fy_outbound_admits(&p->bulk, ch, o->message))
+	if (lacks_slot(p, o) || !fy_announce_admits(&p->bulk, ch, o->message))
 		/* checked before it departs, because until then it can be cancelled */
 		return FY_PUT_NO_ROOM;
-	uint64_t id = o->kind == FY_KIND_CALL ? fy_call_open(&p->link, o->future, ch->rank) : 0;
-	if (o->kind == FY_KIND_CALL && !id)
-		return FY_PUT_NO_ROOM;
-	if (o->future && !fy_future_depart(o->future)) {
-		if (id)
-			fy_call_close(&p->link, id, ch->rank);
-		return FY_PUT_CANCELLED;
-	}
-	if (fy_outbound_announce(&p->bulk, ch, o->message, o->kind, o->stream, id,
-	                         id ? NULL : o->future)) {
-		p->link.counts.issued[fy_record_tag_colour(o->stream, p->link.counts.colour)]++;
+	uint64_t id;
+	done = depart(p, ch, o, &id);
+	if (done != FY_PUT_DONE)
+		return done;
+	if (fy_announce_put(&p->bulk, ch, o->message, o->kind, o->stream, id,
+	                    id ? NULL : o->future)) {
+		fy_link_issued(&p->link, o->stream);
 		return FY_PUT_DONE;
 	}
 	if (id)

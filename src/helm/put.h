@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef FY_HELM_PUT_H
-#define FY_HELM_PUT_H
+#pragma once
 
 #include <stddef.h>
 #include <stdint.h>
@@ -49,5 +48,3 @@ fy_put_await(struct fy_progress *p, struct fy_channel *ch, ferry_future *future,
 enum fy_put fy_put_record(struct fy_progress *p, struct fy_channel *ch, const struct fy_record *r,
                           uint32_t stream);
 void fy_put_fail(struct fy_progress *p, const struct fy_record *r, int status, const char *detail);
-
-#endif

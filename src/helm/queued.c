@@ -28,8 +28,7 @@ void fy_queued_fail(struct fy_progress *p, struct fy_channel *ch, int status, co
 		struct fy_queued *q = peer->queue.first;
 		peer->queue.first = q->next;
 		while (q->from < q->to) {
-			const struct fy_record *r =
-				(const struct fy_record *)(const void *)(q->bytes + q->from);
+			const struct fy_record *r = fy_record_at(q->bytes + q->from);
 			q->from += fy_record_size(r->size_flags);
 			p->queues.of[fy_record_tag_colour(r->stream, 0)]--;
 			fy_put_fail(p, r, status, detail);
@@ -114,8 +113,7 @@ static void empty_queue(struct fy_progress *p, struct fy_channel *ch)
 	while (peer->queue.first) {
 		struct fy_queued *q = peer->queue.first;
 		while (q->from < q->to) {
-			const struct fy_record *r =
-				(const struct fy_record *)(const void *)(q->bytes + q->from);
+			const struct fy_record *r = fy_record_at(q->bytes + q->from);
 			uint32_t size = fy_record_size(r->size_flags);
 			unsigned colour = fy_record_tag_colour(r->stream, 0);
 			if (fy_put_record(p, ch, r, r->stream) == FY_PUT_NO_ROOM)

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef FY_HELM_QUEUED_H
-#define FY_HELM_QUEUED_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -38,5 +37,3 @@ void fy_queued_fail(struct fy_progress *p, struct fy_channel *ch, int status, co
 bool fy_queued_add(struct fy_progress *p, struct fy_channel *ch, const struct fy_record *r,
                    uint32_t size, uint32_t stream, bool always);
 void fy_queued_step(struct fy_progress *p);
-
-#endif

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef FY_HELM_RECEIVES_H
-#define FY_HELM_RECEIVES_H
+#pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -36,5 +35,3 @@ int fy_receives_open(struct fy_progress *p);
 void fy_receives_begin(struct fy_progress *p);
 void fy_receives_cancel(struct fy_progress *p);
 void fy_receives_free(struct fy_progress *p);
-
-#endif

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Replies, for which each call has reserved room at its caller. Those of other threads are put in
+ * Replies that this rank gives (link/call.c has those that come). Each call has reserved room for
+ * its reply at its caller. Those of other threads are put in
  * the order in which they came. Only the holder of the helm may call, except for fy_replies_send.
  */
 #include "helm/replies.h"
@@ -14,7 +15,7 @@
 #include "base/inbox.h"
 #include "base/list.h"
 #include "base/order.h"
-#include "bulk/outbound.h"
+#include "bulk/announce.h"
 #include "helm/peer.h"
 #include "helm/progress.h"
 #include "helm/put.h"
@@ -64,8 +65,8 @@ bool fy_replies_put_bytes(struct fy_progress *p, int rank, uint64_t call_id,
 		memcpy(fy_record_data(r), error, head);
 	if (nbytes)
 		memcpy(fy_record_data(r) + head, body, nbytes);
-	fy_channel_commit(&p->link, ch, size);
-	p->link.counts.issued[fy_record_tag_colour(tag, p->link.counts.colour)]++;
+	fy_channel_commit(ch, size);
+	fy_link_issued(&p->link, tag);
 	return true;
 }
 
@@ -83,8 +84,8 @@ static bool put_reply_folded(struct fy_progress *p, struct fy_channel *ch,
 	*r = (struct fy_record){ word, m->op, (uint32_t)ch->rank, request->answer.tag };
 	fy_record_set_ext(r, request->answer.call_id);
 	fy_fold_write(m, fy_record_data(r));
-	fy_channel_commit(&p->link, ch, size);
-	p->link.counts.issued[fy_record_tag_colour(request->answer.tag, p->link.counts.colour)]++;
+	fy_channel_commit(ch, size);
+	fy_link_issued(&p->link, request->answer.tag);
 	return true;
 }
 
@@ -101,11 +102,11 @@ static bool put_answer(struct fy_progress *p, struct fy_channel *ch, ferry_messa
 	size_t folded = fy_fold_size(m);
 	if (folded <= FY_REPLY_ROOM)
 		return put_reply_folded(p, ch, request, folded);
-	if (!fy_outbound_announce(&p->bulk, ch, m, FY_KIND_REPLY, request->answer.tag,
-	                          request->answer.call_id, NULL))
+	if (!fy_announce_put(&p->bulk, ch, m, FY_KIND_REPLY, request->answer.tag,
+	                     request->answer.call_id, NULL))
 		return false;
 	request->answer.message = NULL; /* its reference is the transfer's now */
-	p->link.counts.issued[fy_record_tag_colour(request->answer.tag, p->link.counts.colour)]++;
+	fy_link_issued(&p->link, request->answer.tag);
 	return true;
 }
 

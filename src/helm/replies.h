@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef FY_HELM_REPLIES_H
-#define FY_HELM_REPLIES_H
+#pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -24,5 +23,3 @@ bool fy_replies_put(struct fy_progress *p, ferry_message *request);
 bool fy_replies_put_bytes(struct fy_progress *p, int rank, uint64_t call_id,
                           const struct fy_reply_error *error, const void *body, uint32_t nbytes,
                           uint32_t tag);
-
-#endif

@@ -171,7 +171,7 @@ static void put_channels(struct fy_progress *p, struct text *t,
                          const char *before, const char *after)
 {
 	struct fy_awaited ranks = { 0 };
-	for (const struct fy_channel *ch = p->link.all; ch; ch = ch->all_next)
+	fy_link_each (ch, &p->link)
 		if (!ch->gone && is(p, ch)) {
 			if (ranks.count < FY_AWAITED_NAMED)
 				ranks.first[ranks.count] = (uint32_t)ch->rank;

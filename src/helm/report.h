@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Reports to people: messages that nobody takes, and what a close waits for. The helm's. */
-#ifndef FY_HELM_REPORT_H
-#define FY_HELM_REPORT_H
+#pragma once
 
 #include <stddef.h>
 #include <stdint.h>
@@ -32,5 +31,3 @@ void fy_report_untaken(struct fy_progress *p, const ferry_message *of);
 
 /* Write a line that says what the close of this rank waits for. */
 void fy_report_close(struct fy_progress *p, char *line, size_t nbytes);
-
-#endif

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef FY_HELM_ROOMS_H
-#define FY_HELM_ROOMS_H
+#pragma once
 
 #include <stdint.h>
 
@@ -17,5 +16,3 @@ struct fy_rooms {
 void fy_rooms_step(struct fy_progress *p);
 /* Once a step, while long bodies were released of which posters were not told. */
 void fy_rooms_tell_freed(struct fy_progress *p);
-
-#endif

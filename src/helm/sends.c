@@ -36,7 +36,7 @@ void fy_sends_test(struct fy_progress *p)
 		fy_gone_test_telling(p);
 	if (!p->link.n_flying)
 		return;
-	for (struct fy_channel *ch = p->link.all; ch; ch = ch->all_next) {
+	fy_link_each (ch, &p->link) {
 		if (ch->out.flight)
 			fy_channel_test_flight(&p->link, ch);
 		if (ch->out.unsent)

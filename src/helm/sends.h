@@ -1,10 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef FY_HELM_SENDS_H
-#define FY_HELM_SENDS_H
+#pragma once
 
 struct fy_progress;
 
 void fy_sends_all(struct fy_progress *p);
 void fy_sends_test(struct fy_progress *p);
-
-#endif

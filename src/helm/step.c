@@ -39,19 +39,20 @@
 
 bool fy_step_once(struct fy_progress *p, bool user_code)
 {
-	ferry *engine = p->link.engine;
-	p->link.worked = false;
-	p->link.user_code = user_code;
-	p->link.now = p->link.port->ops->now(p->link.port);
-	p->link.stats.steps++;
+	struct fy_link *link = &p->link;
+	ferry *engine = link->engine;
+	link->worked = false;
+	link->user_code = user_code;
+	link->now = link->port->ops->now(link->port);
+	link->stats.steps++;
 	ferry *before = fy_thread_begin(FY_STEPPING, engine);
-	struct fy_waiters *waiters_before = fy_waiters_collect(&p->link.waiters);
+	struct fy_waiters *waiters_before = fy_waiters_collect(&link->waiters);
 	FY_PROGRAM_BEGIN("an inline handler", &fy_program_no_op);
 	if (fy_load_relaxed_ptr(&engine->inboxes.commands.head) || p->commands.first)
 		fy_command_step(p);
 	if (fy_load_relaxed_ptr(&engine->inboxes.accounts.head))
-		fy_credit_collect(&p->link);
-	if (fy_load_relaxed_ptr(&engine->inboxes.tasks.head) || p->link.tasks.first)
+		fy_credit_collect(link);
+	if (fy_load_relaxed_ptr(&engine->inboxes.tasks.head) || link->tasks.first)
 		fy_inline_run_tasks(p);
 	fy_arrivals_look(p);
 	if (p->arrivals.n_undispatched)
@@ -61,8 +62,8 @@ bool fy_step_once(struct fy_progress *p, bool user_code)
 	if (fy_load_relaxed_64(&engine->mailbox.bytes))
 		fy_mail_look(p);
 	/* Wake threads that got an answer before draining what the floods posted. */
-	if (p->drain.a_lane_floods && p->link.waiters.count)
-		fy_waiters_wake_all(&p->link.waiters);
+	if (p->drain.a_lane_floods && link->waiters.count)
+		fy_waiters_wake_all(&link->waiters);
 	fy_replies_step(p);
 	if (p->queues.first)
 		fy_queued_step(p);
@@ -70,37 +71,37 @@ bool fy_step_once(struct fy_progress *p, bool user_code)
 	if (!p->close.byes)
 		fy_drain_step(p);
 	/* Send before chunks are copied, so that announcements and replies do not wait for that. */
-	if (p->link.dirty && (p->bulk.n_out || p->bulk.landing.first))
+	if (link->dirty && (p->bulk.n_out || p->bulk.landing.first))
 		fy_sends_all(p);
 	fy_bulk_step(&p->bulk);
-	if (p->link.released.first)
+	if (link->released.first)
 		fy_deliver_released(p);
 	/* what handlers gave back just now is within the budget, too */
 	if (fy_load_relaxed_64(&engine->told.block_bytes))
 		fy_blocks_step(&p->bulk);
 	if (p->starts && p->starts->under_way &&
-	    p->starts->ops->step(p->starts, !p->link.worked, p->link.user_code))
-		p->link.worked = true;
+	    p->starts->ops->step(p->starts, !link->worked, link->user_code))
+		link->worked = true;
 	fy_agree_step(p);
 	if (p->close.begun)
 		fy_close_step(p);
 	if (p->timers.n)
 		fy_timer_run(p);
-	if (p->link.freed)
+	if (link->freed)
 		fy_rooms_tell_freed(p);
 	if (p->rooms.first)
 		fy_rooms_step(p);
-	if (p->link.dirty)
+	if (link->dirty)
 		fy_sends_all(p);
 	fy_sends_test(p);
-	if (fy_load_relaxed_ptr(&engine->inboxes.tasks.head) || p->link.tasks.first)
+	if (fy_load_relaxed_ptr(&engine->inboxes.tasks.head) || link->tasks.first)
 		fy_inline_run_tasks(p);
 	FY_PROGRAM_END;
 	fy_waiters_collect(waiters_before);
 	fy_thread_end(FY_STEPPING, before);
-	if (p->link.worked)
-		p->link.worked_at = p->link.now;
-	return p->link.worked;
+	if (link->worked)
+		link->worked_at = link->now;
+	return link->worked;
 }
 
 /* Look, between two steps, only at what MPI has to be asked for. */

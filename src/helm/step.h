@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef FY_HELM_STEP_H
-#define FY_HELM_STEP_H
+#pragma once
 
 #include <stdbool.h>
 
@@ -18,5 +17,3 @@ static inline bool fy_step_owes_code(const struct fy_progress *p)
 
 /* Is there something to do that needs no network? */
 bool fy_step_has_input(struct fy_progress *p, bool user_code);
-
-#endif

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef FY_HELM_TIMER_H
-#define FY_HELM_TIMER_H
+#pragma once
 
 #include <stddef.h>
 #include <stdint.h>
@@ -23,5 +22,3 @@ struct fy_timer {
 int fy_timer_add(struct fy_progress *p, int64_t when, ferry_future *future);
 void fy_timer_run(struct fy_progress *p);
 void fy_timer_free(struct fy_progress *p);
-
-#endif

@@ -2,8 +2,7 @@
 /*
  * The ranks as a binary tree, for agreements. Only the holder of the helm may call.
  */
-#ifndef FY_HELM_TREE_H
-#define FY_HELM_TREE_H
+#pragma once
 
 #include "helm/progress.h"
 #include "shared/engine.h"
@@ -27,5 +26,3 @@ static inline int fy_tree_which_child(const struct fy_progress *p, int rank)
 	int child = rank - fy_tree_child(p->link.engine->rank, 0);
 	return child < 0 || child >= fy_tree_children(p) ? -1 : child;
 }
-
-#endif

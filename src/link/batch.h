@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef FY_LINK_BATCH_H
-#define FY_LINK_BATCH_H
+#pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -30,5 +29,3 @@ struct fy_batch {
 struct fy_batch *fy_batch_get(struct fy_link *link);
 void fy_batch_put(struct fy_link *link, struct fy_batch *b);
 void fy_batch_drop_all(struct fy_link *link, struct fy_batch **list);
-
-#endif

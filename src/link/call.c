@@ -4,6 +4,9 @@
  * call's id has the slot's number plus one in its low half, and the slot's generation in its high
  * half. So no id is used twice, and a late reply is recognized. Free slots are used in turn (a
  * queue), so that generations grow evenly.
+ *
+ * A reply that came completes the call's future here. That wakes the thread that waits for it, at
+ * the end of the step (future/waiters.c).
  */
 #include "link/call.h"
 
@@ -20,30 +23,32 @@
 
 static bool grow(struct fy_link *link)
 {
-	uint32_t n = link->calls.n ? link->calls.n * 2 : 256;
-	struct fy_call *calls = realloc(link->calls.slots, n * sizeof *calls);
-	if (!calls)
+	struct fy_calls *calls = &link->calls;
+	uint32_t n = calls->n ? calls->n * 2 : 256;
+	struct fy_call *slots = realloc(calls->slots, n * sizeof *slots);
+	if (!slots)
 		return false;
-	for (uint32_t i = link->calls.n; i < n; i++)
-		calls[i] = (struct fy_call){ .generation = 1,
+	for (uint32_t i = calls->n; i < n; i++)
+		slots[i] = (struct fy_call){ .generation = 1,
 			                     .next_free = i + 1 < n ? i + 1 : NO_SLOT };
-	link->calls.free = link->calls.n;
-	link->calls.free_last = n - 1;
-	link->calls.slots = calls;
-	link->calls.n = n;
+	calls->free = calls->n;
+	calls->free_last = n - 1;
+	calls->slots = slots;
+	calls->n = n;
 	return true;
 }
 
 uint64_t fy_call_open(struct fy_link *link, ferry_future *future, int rank)
 {
-	if ((link->calls.n == 0 || link->calls.free == NO_SLOT) && !grow(link))
+	struct fy_calls *calls = &link->calls;
+	if ((calls->n == 0 || calls->free == NO_SLOT) && !grow(link))
 		return 0;
-	uint32_t i = link->calls.free;
-	struct fy_call *c = &link->calls.slots[i];
-	link->calls.free = c->next_free;
+	uint32_t i = calls->free;
+	struct fy_call *c = &calls->slots[i];
+	calls->free = c->next_free;
 	c->future = future;
 	c->rank = rank;
-	link->calls.open++;
+	calls->open++;
 	return (uint64_t)c->generation << 32 | (i + 1);
 }
 
@@ -55,17 +60,18 @@ ferry_future *fy_call_close(struct fy_link *link, uint64_t id, int rank)
 
 ferry_future *fy_call_close_found(struct fy_link *link, struct fy_call *c)
 {
+	struct fy_calls *calls = &link->calls;
 	ferry_future *future = c->future;
-	uint32_t i = (uint32_t)(c - link->calls.slots);
+	uint32_t i = (uint32_t)(c - calls->slots);
 	c->future = NULL;
 	c->generation++;
 	c->next_free = NO_SLOT;
-	if (link->calls.free == NO_SLOT)
-		link->calls.free = i;
+	if (calls->free == NO_SLOT)
+		calls->free = i;
 	else
-		link->calls.slots[link->calls.free_last].next_free = i;
-	link->calls.free_last = i;
-	link->calls.open--;
+		calls->slots[calls->free_last].next_free = i;
+	calls->free_last = i;
+	calls->open--;
 	return future;
 }
 

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef FY_LINK_CALL_H
-#define FY_LINK_CALL_H
+#pragma once
 
 #include <stddef.h>
 #include <stdint.h>
@@ -43,5 +42,3 @@ void fy_call_fail(struct fy_link *link, int rank, int status, const char *detail
 /* A call's reply is complete; takes its reference over. */
 void fy_call_reply(struct fy_link *link, int rank, uint64_t call_id, ferry_message *reply,
                    unsigned colour);
-
-#endif

@@ -106,7 +106,7 @@ struct fy_record *fy_channel_reserve_slow(struct fy_link *link, struct fy_channe
 		ch->fast_records = 0;
 	}
 	fy_channel_mark(link, ch);
-	return (struct fy_record *)(void *)ch->fill;
+	return fy_record_at(ch->fill);
 }
 
 /* Is a batch owed, even one without records? */
@@ -119,9 +119,9 @@ static bool owes_header(struct fy_link *link, struct fy_channel *ch)
 	       (ch->bye.owed && !ch->bye.sent) || ch->credit.hungry;
 }
 
-static void stamp(struct fy_link *link, struct fy_channel *ch, struct fy_batch *b)
+static void stamp(struct fy_channel *ch, struct fy_batch *b)
 {
-	struct fy_batch_header *h = (struct fy_batch_header *)(void *)b->bytes;
+	struct fy_batch_header *h = fy_header_of(b->bytes);
 	bool last = ch->bye.owed && !ch->out.ready->next && !ch->open && !ch->has_queue &&
 	            !ch->control_owed;
 	*h = (struct fy_batch_header){
@@ -138,12 +138,11 @@ static void stamp(struct fy_link *link, struct fy_channel *ch, struct fy_batch *
 		 * that have not arrived */
 		.spent = b->spent,
 	};
-	(void)link;
 }
 
 static void stamped_and_gone(struct fy_channel *ch, const struct fy_batch *b)
 {
-	const struct fy_batch_header *h = (const struct fy_batch_header *)(const void *)b->bytes;
+	const struct fy_batch_header *h = fy_header_of(b->bytes);
 	ch->out.seq++;
 	if (h->limit > ch->credit.limit_sent) /* a hungry peer is told of any credit, once */
 		ch->credit.peer_hungry = false;
@@ -171,7 +170,7 @@ static void send_not_started(struct fy_link *link, struct fy_channel *ch)
 static bool send_first_ready(struct fy_link *link, struct fy_channel *ch)
 {
 	struct fy_batch *b = ch->out.ready;
-	stamp(link, ch, b);
+	stamp(ch, b);
 	if (link->port->ops->send(link->port, ch->rank, FY_TAG_BATCH, b->bytes, b->fill,
 	                          &b->request) != 0) {
 		send_not_started(link, ch);
@@ -253,7 +252,7 @@ bool fy_channel_send(struct fy_link *link, struct fy_channel *ch)
 
 void fy_channel_new_colour(struct fy_link *link)
 {
-	for (struct fy_channel *ch = link->all; ch; ch = ch->all_next) {
+	fy_link_each (ch, link) {
 		if (ch->open && ch->nrecords)
 			fy_channel_close_batch(ch);
 		else if (ch->open)

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef FY_LINK_CHANNEL_H
-#define FY_LINK_CHANNEL_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -105,12 +104,11 @@ static inline struct fy_record *fy_channel_reserve(struct fy_link *link, struct 
 {
 	if (fy_likely(ch->open && ch->on_dirty &&
 	              size <= (size_t)(ch->open->bytes + FY_BATCH_BYTES - ch->fill)))
-		return (struct fy_record *)(void *)ch->fill;
+		return fy_record_at(ch->fill);
 	return fy_channel_reserve_slow(link, ch, size);
 }
-static inline void fy_channel_commit(struct fy_link *link, struct fy_channel *ch, uint32_t size)
+static inline void fy_channel_commit(struct fy_channel *ch, uint32_t size)
 {
-	(void)link;
 	ch->fill += size;
 	ch->nrecords++;
 }
@@ -134,5 +132,3 @@ static inline uint64_t fy_channel_place(const struct fy_channel *ch)
 {
 	return (uint64_t)(ch->out.seq + ch->out.n_ready) << 32 | ch->nrecords;
 }
-
-#endif

@@ -20,6 +20,6 @@ bool fy_control_put(struct fy_link *link, struct fy_channel *ch, uint32_t op, co
 		return false;
 	*r = (struct fy_record){ FY_KIND_CONTROL | nbytes, op, (uint32_t)ch->rank, 0 };
 	memcpy(r + 1, body, nbytes);
-	fy_channel_commit(link, ch, size);
+	fy_channel_commit(ch, size);
 	return true;
 }

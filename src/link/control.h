@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef FY_LINK_CONTROL_H
-#define FY_LINK_CONTROL_H
+#pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -10,5 +9,3 @@ struct fy_link;
 
 bool fy_control_put(struct fy_link *link, struct fy_channel *ch, uint32_t op, const void *body,
                     uint32_t nbytes);
-
-#endif

@@ -9,6 +9,10 @@
  *   limit = spent by the sender when its last dispatched batch left + window - charges of its
  *           messages that are not freed here
  *
+ * The way back of credit: fy_message_free (shared/message.c) adds to an account, fy_credit_collect
+ * takes it out, the header of the next batch has the new limit (link/channel.c), and the sender
+ * takes it in when that batch arrives (link/pending.c).
+ *
  * The limit only grows, and a peer's messages stay within its window. Replies and control spend
  * nothing: open calls bound the replies, and there is one control record of a kind at a time.
  */
@@ -80,7 +84,7 @@ uint64_t fy_credit_limit(const struct fy_channel *ch)
 /* Does a peer wait for credit while there is none to give, until something is freed here? */
 bool fy_credit_lacks(const struct fy_link *link)
 {
-	for (const struct fy_channel *ch = link->all; ch; ch = ch->all_next)
+	fy_link_each (ch, link)
 		if (ch->credit.peer_hungry && fy_credit_limit(ch) == ch->credit.limit_sent)
 			return true;
 	return false;
@@ -107,28 +111,29 @@ void fy_credit_returned(struct fy_link *link, struct fy_channel *ch, uint64_t by
 void fy_credit_grow_window(struct fy_link *link, struct fy_channel *ch, bool hungry,
                            uint64_t charged)
 {
-	bool busy = hungry || ch->credit.spent_in + ch->credit.window - ch->credit.limit_sent >=
-	                              ch->credit.window / 2;
+	struct fy_channel_credit *credit = &ch->credit;
+	bool busy = hungry ||
+	            credit->spent_in + credit->window - credit->limit_sent >= credit->window / 2;
 	uint64_t most = link->credit.window_max;
 	if (charged && most > SMALL_BATCHES * charged)
 		most = SMALL_BATCHES * charged;
-	if (busy && ch->credit.window < most) {
-		uint64_t more = ch->credit.window;
-		if (more > most - ch->credit.window)
-			more = most - ch->credit.window;
+	if (busy && credit->window < most) {
+		uint64_t more = credit->window;
+		if (more > most - credit->window)
+			more = most - credit->window;
 		if (more > link->credit.pool)
 			more = link->credit.pool;
-		ch->credit.window += more;
+		credit->window += more;
 		link->credit.pool -= more;
 		if (!more && hungry)
-			for (struct fy_channel *other = link->all; other; other = other->all_next)
+			fy_link_each (other, link)
 				if (other != ch && other->credit.window > 2 * link->credit.first &&
 				    !other->credit.recall_owed && !other->gone) {
 					other->credit.recall_owed = true;
 					fy_channel_owe(link, other);
 				}
 	}
-	ch->credit.peer_hungry |= hungry;
+	credit->peer_hungry |= hungry;
 	owe_limit(link, ch);
 }
 

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef FY_LINK_CREDIT_H
-#define FY_LINK_CREDIT_H
+#pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -45,5 +44,3 @@ void fy_credit_grow_window(struct fy_link *link, struct fy_channel *ch, bool hun
                            uint64_t charged);
 void fy_credit_recalled(struct fy_link *link, struct fy_channel *ch);
 void fy_credit_given(struct fy_link *link, struct fy_channel *ch, uint64_t amount);
-
-#endif

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef FY_LINK_FAILURE_H
-#define FY_LINK_FAILURE_H
+#pragma once
 
 #include <stdint.h>
 
@@ -24,5 +23,3 @@ struct fy_failure { /* the first failure of a stream towards a rank since its la
 void fy_failure_note(struct fy_channel *ch, uint32_t stream, int status, const char *detail);
 /* The first failure since the last call, or 0. Its text, malloc'd or NULL, becomes the caller's. */
 int fy_failure_take(struct fy_channel *ch, uint32_t stream, char **detail_p);
-
-#endif

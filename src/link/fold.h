@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef FY_LINK_FOLD_H
-#define FY_LINK_FOLD_H
+#pragma once
 
 #include <stddef.h>
 #include <stdint.h>
@@ -13,5 +12,3 @@ int fy_fold_read(ferry *engine, uint32_t op, const char *bytes, size_t nbytes,
 /* The length of that form in bytes; and writing it. */
 size_t fy_fold_size(const ferry_message *message);
 void fy_fold_write(const ferry_message *message, char *to);
-
-#endif

@@ -3,8 +3,7 @@
  * The link: what this rank's channels have in common, and all that link/ knows. Only the holder of
  * the helm may touch it. link/ knows nothing of large messages, lanes or handlers.
  */
-#ifndef FY_LINK_LINK_H
-#define FY_LINK_LINK_H
+#pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -58,10 +57,17 @@ struct fy_link {
 	struct fy_tasks tasks; /* inline work */
 };
 
+/* All of them, of which `ch` is one after the other. */
+#define fy_link_each(ch, link) for (struct fy_channel *ch = (link)->all; ch; ch = (ch)->all_next)
+
+/* A record that is put now, with this stream, is counted. */
+static inline void fy_link_issued(struct fy_link *link, uint32_t stream)
+{
+	link->counts.issued[fy_record_tag_colour(stream, link->counts.colour)]++;
+}
+
 /* The colour of a record in the batch that is dispatched. */
 static inline unsigned fy_link_arrived_colour(const struct fy_link *link, const struct fy_record *r)
 {
 	return fy_record_tag_colour(r->stream, link->counts.batch_colour);
 }
-
-#endif

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef FY_LINK_PENDING_H
-#define FY_LINK_PENDING_H
+#pragma once
 
 #include <stddef.h>
 #include <stdint.h>
@@ -48,5 +47,3 @@ static inline void fy_pending_await(struct fy_link *link, ferry_future *future, 
 	future->next = NULL;
 	link->counts.awaited[fy_record_tag_bit(stream)]++;
 }
-
-#endif

@@ -44,7 +44,7 @@ void fy_release_message(struct fy_link *link, ferry_message *m)
 		ferry_message_release(m);
 		return;
 	}
-	if (fy_add_32(&m->refs, (uint32_t)-1) != 1)
+	if (fy_sub_32(&m->refs, 1) != 1)
 		return;
 	if (!fy_message_runs_code(m)) {
 		fy_message_free(m);

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef FY_LINK_RELEASE_H
-#define FY_LINK_RELEASE_H
+#pragma once
 
 #include "ferry.h"
 
@@ -13,5 +12,3 @@ void fy_release_body(struct fy_link *link, int rank, ferry_message *message);
 /* Drop a reference of a message. With the last one its release functions run, which are user code:
  * now, or as a task if none may run now. */
 void fy_release_message(struct fy_link *link, ferry_message *message);
-
-#endif

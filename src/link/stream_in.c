@@ -37,12 +37,17 @@ bool fy_stream_in_put_acks(struct fy_link *link, struct fy_channel *ch)
 	return true;
 }
 
-struct fy_stream_in *fy_stream_in_find(struct fy_link *link, struct fy_channel *ch, uint32_t stream)
+static struct fy_stream_in *find(const struct fy_channel *ch, uint32_t stream)
 {
-	(void)link;
 	struct fy_stream_in *s = ch->streams_in;
 	while (s && s->stream != stream)
 		s = s->next;
+	return s;
+}
+
+struct fy_stream_in *fy_stream_in_find(struct fy_channel *ch, uint32_t stream)
+{
+	struct fy_stream_in *s = find(ch, stream);
 	if (s)
 		return s;
 	s = calloc(1, sizeof *s);
@@ -55,10 +60,10 @@ struct fy_stream_in *fy_stream_in_find(struct fy_link *link, struct fy_channel *
 	return s;
 }
 
-struct fy_held *fy_stream_in_hold(struct fy_link *link, struct fy_channel *ch, uint32_t stream,
-                                  unsigned colour, ferry_message *m)
+struct fy_held *fy_stream_in_hold(struct fy_channel *ch, uint32_t stream, unsigned colour,
+                                  ferry_message *m)
 {
-	struct fy_stream_in *s = fy_stream_in_find(link, ch, stream);
+	struct fy_stream_in *s = fy_stream_in_find(ch, stream);
 	struct fy_held *held = s ? calloc(1, sizeof *held) : NULL;
 	if (!held)
 		return NULL;
@@ -78,9 +83,7 @@ void fy_stream_in_owe_ack(struct fy_link *link, struct fy_channel *ch, struct fy
 void fy_stream_in_release(struct fy_link *link, struct fy_channel *ch, uint32_t stream)
 {
 	struct fy_released *released = &link->released;
-	struct fy_stream_in *s = ch->streams_in;
-	while (s && s->stream != stream)
-		s = s->next;
+	struct fy_stream_in *s = find(ch, stream);
 	if (!s || s->is_released)
 		return;
 	s->is_released = true;

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef FY_LINK_STREAM_IN_H
-#define FY_LINK_STREAM_IN_H
+#pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -34,14 +33,11 @@ struct fy_held {
 	bool refused; /* it is acknowledged in its turn, but not delivered */
 };
 bool fy_stream_in_put_acks(struct fy_link *link, struct fy_channel *ch);
-struct fy_stream_in *fy_stream_in_find(struct fy_link *link, struct fy_channel *ch,
-                                       uint32_t stream);
+struct fy_stream_in *fy_stream_in_find(struct fy_channel *ch, uint32_t stream);
 void fy_stream_in_owe_ack(struct fy_link *link, struct fy_channel *ch, struct fy_stream_in *s);
 /* Hold a message, or the place of one that has not come (`m` NULL), in its stream. NULL: no
  * memory. */
-struct fy_held *fy_stream_in_hold(struct fy_link *link, struct fy_channel *ch, uint32_t stream,
-                                  unsigned colour, ferry_message *m);
+struct fy_held *fy_stream_in_hold(struct fy_channel *ch, uint32_t stream, unsigned colour,
+                                  ferry_message *m);
 /* Something in that stream is ready now: put the stream onto link->released. */
 void fy_stream_in_release(struct fy_link *link, struct fy_channel *ch, uint32_t stream);
-
-#endif

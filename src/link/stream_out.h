@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef FY_LINK_STREAM_OUT_H
-#define FY_LINK_STREAM_OUT_H
+#pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -53,5 +52,3 @@ static inline void fy_stream_out_count(struct fy_stream_out *s)
 }
 /* If no record is outstanding, end the counting in this stream. */
 void fy_stream_out_settle(struct fy_link *link, struct fy_channel *ch, struct fy_stream_out *s);
-
-#endif

@@ -24,11 +24,14 @@ int ferry_open_comm(MPI_Comm comm, const ferry_options *options, ferry **engine_
 	return fy_mpi_open(&comm, options, engine_p);
 }
 
-static int check_engine(const ferry *engine)
+/* The arguments are `right`, or the sentence says what the call needs. */
+static int check(const ferry *engine, bool right, const char *sentence)
 {
-	return engine ? FERRY_OK
-	              : fy_fail(FERRY_EINVAL,
-	                        "the engine is NULL: ferry_open or ferry_open_comm makes one");
+	if (right && engine)
+		return FERRY_OK;
+	return fy_fail(FERRY_EINVAL, "%s",
+	               engine ? sentence
+	                      : "the engine is NULL: ferry_open or ferry_open_comm makes one");
 }
 
 static int post(ferry *engine, const struct fy_start *start, ferry_future **future_p)
@@ -45,15 +48,10 @@ static int post(ferry *engine, const struct fy_start *start, ferry_future **futu
 int ferry_start_release(ferry *engine, ferry_start_fn *fn, void *arg, ferry_release_fn *release,
                         ferry_future **future_p)
 {
-	int bad = check_engine(engine);
-	if (bad)
-		return bad;
-	if (!fn)
-		return fy_fail(FERRY_EINVAL,
-		               "ferry_start needs a function that starts an operation of MPI");
 	struct fy_start a = { .what = FY_START_FN,
 		              .fn = { .start = fn, .arg = arg, .release = release } };
-	return post(engine, &a, future_p);
+	int bad = check(engine, fn, "ferry_start needs a function that starts an operation of MPI");
+	return bad ? bad : post(engine, &a, future_p);
 }
 
 int ferry_start(ferry *engine, ferry_start_fn *fn, void *arg, ferry_future **future_p)
@@ -63,13 +61,9 @@ int ferry_start(ferry *engine, ferry_start_fn *fn, void *arg, ferry_future **fut
 
 int ferry_run(ferry *engine, ferry_run_fn *fn, void *arg, ferry_future **future_p)
 {
-	int bad = check_engine(engine);
-	if (bad)
-		return bad;
-	if (!fn)
-		return fy_fail(FERRY_EINVAL, "ferry_run needs a function to run");
 	struct fy_start a = { .what = FY_START_RUN, .fn = { .run = fn, .arg = arg } };
-	return post(engine, &a, future_p);
+	int bad = check(engine, fn, "ferry_run needs a function to run");
+	return bad ? bad : post(engine, &a, future_p);
 }
 
 int ferry_future_mpi_status(ferry_future *future, MPI_Status *status)
@@ -95,7 +89,7 @@ static int post_message(ferry *engine, uint32_t what, const void *buffer, int co
                         MPI_Datatype type, int peer, int tag, MPI_Comm comm,
                         ferry_future **future_p)
 {
-	int bad = check_engine(engine);
+	int bad = check(engine, true, NULL);
 	if (bad)
 		return bad;
 	if (comm == MPI_COMM_NULL || type == MPI_DATATYPE_NULL || count < 0)
@@ -133,14 +127,12 @@ int ferry_sendrecv(ferry *engine, const void *sendbuf, int sendcount, MPI_Dataty
                    int dest, int sendtag, void *recvbuf, int recvcount, MPI_Datatype recvtype,
                    int source, int recvtag, MPI_Comm comm, ferry_future **future_p)
 {
-	int bad = check_engine(engine);
+	int bad = check(engine,
+	                comm != MPI_COMM_NULL && sendtype != MPI_DATATYPE_NULL &&
+	                        recvtype != MPI_DATATYPE_NULL && sendcount >= 0 && recvcount >= 0,
+	                "ferry_sendrecv needs a communicator, two datatypes and two counts >= 0");
 	if (bad)
 		return bad;
-	if (comm == MPI_COMM_NULL || sendtype == MPI_DATATYPE_NULL ||
-	    recvtype == MPI_DATATYPE_NULL || sendcount < 0 || recvcount < 0)
-		return fy_fail(
-			FERRY_EINVAL,
-			"ferry_sendrecv needs a communicator, two datatypes and two counts >= 0");
 	struct fy_sendrecv *both = calloc(1, sizeof *both);
 	if (!both)
 		return fy_fail(FERRY_ENOMEM, "no memory for ferry_sendrecv");
@@ -167,29 +159,23 @@ int ferry_sendrecv(ferry *engine, const void *sendbuf, int sendcount, MPI_Dataty
 int ferry_improbe(ferry *engine, int source, int tag, MPI_Comm comm, MPI_Message *message,
                   ferry_future **future_p)
 {
-	int bad = check_engine(engine);
-	if (bad)
-		return bad;
-	if (comm == MPI_COMM_NULL || !message || !future_p)
-		return fy_fail(FERRY_EINVAL, "ferry_improbe needs a communicator, a place for the "
-		                             "message and one for the future");
 	struct fy_start a = { .what = FY_START_PROBE,
 		              .peer = source,
 		              .tag = tag,
 		              .probe = { .place = message, .comm = comm } };
-	return post(engine, &a, future_p);
+	int bad = check(engine, comm != MPI_COMM_NULL && message && future_p,
+	                "ferry_improbe needs a communicator, a place for the message and one for "
+	                "the future");
+	return bad ? bad : post(engine, &a, future_p);
 }
 
 int ferry_imrecv(ferry *engine, void *buffer, int count, MPI_Datatype type, MPI_Message *message,
                  ferry_future **future_p)
 {
-	int bad = check_engine(engine);
+	int bad = check(engine, message && *message != MPI_MESSAGE_NULL,
+	                "ferry_imrecv needs a message that ferry_improbe or MPI_Improbe matched");
 	if (bad)
 		return bad;
-	if (!message || *message == MPI_MESSAGE_NULL)
-		return fy_fail(
-			FERRY_EINVAL,
-			"ferry_imrecv needs a message that ferry_improbe or MPI_Improbe matched");
 	if (type == MPI_DATATYPE_NULL || count < 0)
 		return fy_fail(FERRY_EINVAL, "ferry_imrecv needs a datatype and a count >= 0");
 	struct fy_start a = { .what = FY_START_MATCHED,
@@ -205,13 +191,8 @@ int ferry_imrecv(ferry *engine, void *buffer, int count, MPI_Datatype type, MPI_
 
 static int check_root(const ferry *engine, int root)
 {
-	int bad = check_engine(engine);
-	if (bad)
-		return bad;
-	if (root < 0 || root >= engine->size)
-		return fy_fail(FERRY_EINVAL, "root %d: this job has ranks 0 to %d", root,
-		               engine->size - 1);
-	return FERRY_OK;
+	int bad = check(engine, true, NULL);
+	return bad ? bad : fy_engine_check_rank(engine, "root", root, "");
 }
 
 static int post_collective(ferry *engine, const struct fy_start *a, ferry_future **future_p)
@@ -231,7 +212,7 @@ static int post_collective(ferry *engine, const struct fy_start *a, ferry_future
 int ferry_barrier(ferry *engine, ferry_future **future_p)
 {
 	struct fy_start a = { .what = FY_START_BARRIER };
-	int bad = check_engine(engine);
+	int bad = check(engine, true, NULL);
 	return bad ? bad : post(engine, &a, future_p);
 }
 

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef FY_MPI_AWAIT_H
-#define FY_MPI_AWAIT_H
+#pragma once
 
 #include <mpi.h>
 #include <stdbool.h>
@@ -15,5 +14,12 @@ int fy_mpi_await(MPI_Request *request, int64_t until);
  * caller has to repeat it, because the other ranks wait in it and the cause may pass. This has
  * rested already. *tries begins at 0. */
 bool fy_mpi_await_again(int code, int *tries);
-
-#endif
+/* Such a call, made until it is well or was tried often enough: its code. */
+#define FY_MPI_AWAIT_CALL(call)                             \
+	({                                                  \
+		int tries_ = 0, code_;                      \
+		do                                          \
+			code_ = (call);                     \
+		while (fy_mpi_await_again(code_, &tries_)); \
+		code_;                                      \
+	})

@@ -24,6 +24,7 @@
 
 #include "base/clock.h"
 #include "mpi/await.h"
+#include "mpi/verdict.h"
 
 #define SPACING 64
 #define NO_PLACE (-1)
@@ -114,43 +115,22 @@ static void follow(struct fy_bells *bells, size_t nbytes, const struct invitatio
 	close(fd);
 }
 
-static void first_of(int *first, int code)
-{
-	if (*first == MPI_SUCCESS)
-		*first = code;
-}
-
-static int tell_all(struct invitation *invitation, MPI_Comm host)
-{
-	int tries = 0, code;
-	do
-		code = MPI_Bcast(invitation, (int)sizeof *invitation, MPI_BYTE, 0, host);
-	while (fy_mpi_await_again(code, &tries));
-	return code;
-}
-
-static int ask_all(int mine, int *all, MPI_Comm host)
-{
-	int tries = 0, code;
-	do
-		code = MPI_Allreduce(&mine, all, 1, MPI_INT, MPI_MIN, host);
-	while (fy_mpi_await_again(code, &tries));
-	return code;
-}
-
 /* Share memory among all ranks of the host, or none. A rank on which something fails takes part to
  * the end. */
 static int share(struct fy_bells *bells, MPI_Comm host, int words)
 {
 	struct invitation invitation = { .name = "" };
-	int rank, all = 0, failed;
+	int rank, mine, all = 0, failed;
 	MPI_Comm_rank(host, &rank);
 	if (rank == 0)
 		create(bells, room_for(words), &invitation);
-	failed = tell_all(&invitation, host);
+	failed = FY_MPI_AWAIT_CALL(
+		MPI_Bcast(&invitation, (int)sizeof invitation, MPI_BYTE, 0, host));
 	if (failed == MPI_SUCCESS && rank != 0)
 		follow(bells, room_for(words), &invitation);
-	first_of(&failed, ask_all(bells->shared, &all, host));
+	mine = bells->shared;
+	fy_mpi_verdict_first_of(&failed, FY_MPI_AWAIT_CALL(MPI_Allreduce(&mine, &all, 1, MPI_INT,
+	                                                                 MPI_MIN, host)));
 	if (rank == 0 && invitation.name[0] != '\0')
 		shm_unlink(invitation.name);
 	if (!all)
@@ -211,15 +191,6 @@ static int open_on(struct fy_bells *bells, MPI_Comm comm, MPI_Comm host)
 	return code;
 }
 
-static int split(MPI_Comm comm, MPI_Comm *host)
-{
-	int tries = 0, code;
-	do
-		code = MPI_Comm_split_type(comm, MPI_COMM_TYPE_SHARED, 0, MPI_INFO_NULL, host);
-	while (fy_mpi_await_again(code, &tries));
-	return code;
-}
-
 int fy_bells_open(struct fy_bells *bells, MPI_Comm comm)
 {
 	MPI_Comm host;
@@ -229,10 +200,11 @@ int fy_bells_open(struct fy_bells *bells, MPI_Comm comm)
 	bells->place = malloc((size_t)bells->ranks * sizeof *bells->place);
 	for (int i = 0; bells->place != NULL && i < bells->ranks; i++)
 		bells->place[i] = NO_PLACE;
-	code = split(comm, &host);
+	code = FY_MPI_AWAIT_CALL(
+		MPI_Comm_split_type(comm, MPI_COMM_TYPE_SHARED, 0, MPI_INFO_NULL, &host));
 	if (code == MPI_SUCCESS) {
 		code = open_on(bells, comm, host);
-		first_of(&code, MPI_Comm_free(&host));
+		fy_mpi_verdict_first_of(&code, MPI_Comm_free(&host));
 	}
 	if (code != MPI_SUCCESS)
 		fy_bells_close(bells);

@@ -4,8 +4,7 @@
  * share memory each has a word of its own, and no rank sees another's. All ranks of a host come to
  * the same verdict on that.
  */
-#ifndef FY_MPI_BELLS_H
-#define FY_MPI_BELLS_H
+#pragma once
 
 #include <mpi.h>
 #include <stdbool.h>
@@ -29,5 +28,3 @@ int fy_bells_open(struct fy_bells *bells, MPI_Comm comm);
 void fy_bells_close(struct fy_bells *bells);
 /* The word of that rank. NULL: it shares no memory with this one. */
 uint32_t *fy_bells_word(const struct fy_bells *bells, int rank);
-
-#endif

@@ -37,9 +37,9 @@ static void collective_done(struct fy_mpi_starts *s, const struct fy_completion 
                             const MPI_Status *mpi, int code)
 {
 	if (mpi)
-		fy_start_complete(s->starts.engine, w->future, w->what, NULL, code);
+		fy_start_complete(s, w->future, w->what, NULL, code);
 	else
-		fy_start_fail(s->starts.engine, w->future, w->what, FERRY_ESTOPPED,
+		fy_start_fail(s, w->future, w->what, FERRY_ESTOPPED,
 		              "the engine was closed while a rank was gone");
 }
 
@@ -70,7 +70,7 @@ static bool begin_one(struct fy_mpi_starts *s, const struct fy_start *a, ferry_f
 	if (fy_start_again(s, code))
 		return false;
 	if (code != MPI_SUCCESS || request == MPI_REQUEST_NULL)
-		fy_start_complete(s->starts.engine, future, a->what, NULL, code);
+		fy_start_complete(s, future, a->what, NULL, code);
 	else
 		fy_requests_add(&s->requests, request, collective_done, a->what)->future = future;
 	return true;
@@ -126,7 +126,7 @@ static void differ(struct fy_mpi_starts *s, const struct fy_comparison *c)
 	         "%s is collective number %u of this engine here, and other ranks call another "
 	         "one, with another root or with other lengths",
 	         fy_start_name(c->start.what), c->number);
-	fy_start_fail(s->starts.engine, c->future, c->start.what, FERRY_EMPI, text);
+	fy_start_fail(s, c->future, c->start.what, FERRY_EMPI, text);
 	fy_log(s->starts.engine->log, "%s", text);
 }
 
@@ -151,7 +151,7 @@ static void check_done(struct fy_mpi_starts *s, const struct fy_completion *w,
 	c->compared = code == MPI_SUCCESS && same_everywhere(c);
 	if (!c->compared) {
 		if (code != MPI_SUCCESS)
-			fy_start_complete(s->starts.engine, c->future, c->start.what, NULL, code);
+			fy_start_complete(s, c->future, c->start.what, NULL, code);
 		else
 			differ(s, c);
 		drop_check(s);
@@ -207,9 +207,8 @@ static bool begin_checked(struct fy_mpi_starts *s, const struct fy_start *a, fer
 
 bool fy_collective_begin(struct fy_mpi_starts *s, const struct fy_start *a, ferry_future *future)
 {
-	if (fy_load_acquire_32(&s->starts.engine->phase) == FY_STOPPED) {
-		fy_start_fail(s->starts.engine, future, a->what, FERRY_ESTOPPED,
-		              "the engine was closed before it was started");
+	if (fy_engine_has_stopped(s->starts.engine)) {
+		fy_start_too_late(s, future, a->what);
 		return true;
 	}
 	if (future)
@@ -232,7 +231,7 @@ void fy_collective_abandon(struct fy_mpi_starts *s)
 		struct fy_comparison *c = s->checks;
 		bool mine = !c->compares; /* else MPI may still write to it */
 		s->checks = c->next;
-		fy_start_fail(s->starts.engine, c->future, c->start.what, FERRY_ESTOPPED,
+		fy_start_fail(s, c->future, c->start.what, FERRY_ESTOPPED,
 		              "the engine was closed while a rank was gone");
 		if (mine)
 			free(c);

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Collectives on a communicator of their own, in one order an engine. Everything here is the
  * helm's. */
-#ifndef FY_MPI_COLLECTIVE_H
-#define FY_MPI_COLLECTIVE_H
+#pragma once
 
 #include <stdbool.h>
 
@@ -31,5 +30,3 @@ bool fy_collective_begin(struct fy_mpi_starts *s, const struct fy_start *a, ferr
 void fy_collective_step(struct fy_mpi_starts *s);
 /* The engine ends while a rank is gone: fail those that are not started. */
 void fy_collective_abandon(struct fy_mpi_starts *s);
-
-#endif

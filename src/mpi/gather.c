@@ -58,9 +58,9 @@ static void gather_finish(struct fy_mpi_starts *s, struct fy_gather *g)
 		}
 		ferry_future_release(g->future);
 	} else if (g->status) {
-		fy_start_fail(s->starts.engine, g->future, FY_START_GATHER, g->status, g->detail);
+		fy_start_fail(s, g->future, FY_START_GATHER, g->status, g->detail);
 	} else {
-		fy_start_complete(s->starts.engine, g->future, FY_START_GATHER, NULL, g->code);
+		fy_start_complete(s, g->future, FY_START_GATHER, NULL, g->code);
 	}
 	if (g->kept)
 		return;

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef FY_MPI_GATHER_H
-#define FY_MPI_GATHER_H
+#pragma once
 
 #include <stdbool.h>
 
@@ -12,5 +11,3 @@ struct fy_start;
 void fy_gather_step(struct fy_mpi_starts *s);
 bool fy_gather_begin(struct fy_mpi_starts *s, const struct fy_start *a, ferry_future *future);
 void fy_gather_abandon(struct fy_mpi_starts *s);
-
-#endif

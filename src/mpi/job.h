@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Whether this process has the MPI, and is in the job, that the user means. Only the thread that
  * opens. */
-#ifndef FY_MPI_JOB_H
-#define FY_MPI_JOB_H
+#pragma once
 
 /* Check that the MPI of this process is the one of this build. Call it before any other function of
  * MPI. 0 or FERRY_ENOTSUP. */
@@ -10,5 +9,3 @@ int fy_mpi_job_check_library(void);
 /* Check that this MPI knows the launcher that started the process. MPI must be initialized. 0 or
  * FERRY_ENOTSUP. */
 int fy_mpi_job_check_launcher(void);
-
-#endif

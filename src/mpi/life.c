@@ -191,7 +191,7 @@ static int acquire_locked(int level, bool exclusive, bool to_tell, int *provided
 	return to_tell ? borrow(provided_p) : adopt(exclusive, provided_p);
 }
 
-static int acquire(int level, bool exclusive, bool to_tell, int *provided_p)
+int fy_mpi_life_acquire(int level, bool exclusive, bool to_tell, int *provided_p)
 {
 	pthread_mutex_lock(&life.lock);
 	int status = acquire_locked(level, exclusive, to_tell, provided_p);
@@ -199,16 +199,6 @@ static int acquire(int level, bool exclusive, bool to_tell, int *provided_p)
 		fy_mpi_presence_begin();
 	pthread_mutex_unlock(&life.lock);
 	return status;
-}
-
-int fy_mpi_life_acquire(int level, bool exclusive, int *provided_p)
-{
-	return acquire(level, exclusive, false, provided_p);
-}
-
-int fy_mpi_life_acquire_to_tell(int *provided_p)
-{
-	return acquire(FERRY_THREAD_MULTIPLE, false, true, provided_p);
 }
 
 void fy_mpi_life_release(bool clean)
@@ -229,10 +219,8 @@ int fy_mpi_life_compare_owners(MPI_Comm comm)
 	mine[0] = life.owned;
 	pthread_mutex_unlock(&life.lock);
 	mine[1] = !mine[0];
-	int tries = 0, code;
-	do
-		code = MPI_Iallreduce(mine, all, 2, MPI_INT, MPI_MAX, comm, &request);
-	while (fy_mpi_await_again(code, &tries));
+	int code =
+		FY_MPI_AWAIT_CALL(MPI_Iallreduce(mine, all, 2, MPI_INT, MPI_MAX, comm, &request));
 	if (code == MPI_SUCCESS)
 		code = fy_mpi_await(&request, INT64_MAX);
 	if (code != MPI_SUCCESS)
@@ -259,12 +247,18 @@ void fy_mpi_life_orphan(void)
 	pthread_mutex_unlock(&life.lock);
 }
 
+static bool is_finalized(void)
+{
+	int finalized = 0;
+	MPI_Finalized(&finalized);
+	return finalized;
+}
+
 bool fy_mpi_life_is_up(void)
 {
-	int initialized = 0, finalized = 0;
+	int initialized = 0;
 	MPI_Initialized(&initialized);
-	MPI_Finalized(&finalized);
-	return initialized && !finalized;
+	return initialized && !is_finalized();
 }
 
 /* Judged by the variables of launchers in the environment. */
@@ -298,10 +292,7 @@ void fy_mpi_life_keep(void)
 static int gather(int64_t timeout, bool *here_p)
 {
 	MPI_Request request;
-	int tries = 0, code;
-	do
-		code = MPI_Ibarrier(MPI_COMM_WORLD, &request);
-	while (fy_mpi_await_again(code, &tries));
+	int code = FY_MPI_AWAIT_CALL(MPI_Ibarrier(MPI_COMM_WORLD, &request));
 	*here_p = code == MPI_SUCCESS;
 	if (code == MPI_SUCCESS) {
 		code = fy_mpi_await(&request, fy_clock_until(fy_clock_now(), timeout));
@@ -315,13 +306,6 @@ static int gather(int64_t timeout, bool *here_p)
 		               "not all ranks came to their end in time: MPI is left as it is");
 	return fy_fail(FERRY_EMPI, "the ranks were gathered before MPI_Finalize: %s",
 	               fy_mpi_error_text("MPI_Ibarrier", code));
-}
-
-static bool is_finalized(void)
-{
-	int finalized = 0;
-	MPI_Finalized(&finalized);
-	return finalized;
 }
 
 static int finalize(int64_t timeout, bool alone)

@@ -1,17 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* MPI's life in this process. Threads that open or close a port. */
-#ifndef FY_MPI_LIFE_H
-#define FY_MPI_LIFE_H
+#pragma once
 
 #include <mpi.h>
 #include <stdbool.h>
 #include <stdint.h>
 
 /* One more port is open in this process, and MPI is initialized on return. *provided_p: the level
- * that MPI gives, FERRY_THREAD_*. */
-int fy_mpi_life_acquire(int level, bool exclusive, int *provided_p);
-/* The same for a port that only tells the other ranks that this one failed. */
-int fy_mpi_life_acquire_to_tell(int *provided_p);
+ * that MPI gives, FERRY_THREAD_*. `to_tell`: the port only tells the other ranks that this one
+ * failed. */
+int fy_mpi_life_acquire(int level, bool exclusive, bool to_tell, int *provided_p);
 /* One port less is open. `clean`: all ranks closed it in good order. */
 void fy_mpi_life_release(bool clean);
 /* Find out whether MPI is owned on some ranks and not on others: then the ranks cannot be gathered
@@ -45,5 +43,3 @@ int fy_mpi_life_finish_if_last(void);
 /* Waits until fy_mpi_life_finish() has returned on the owner. Does not wait while a port is open,
  * or if MPI is not owned. Returns what fy_mpi_life_finish() returned. */
 int fy_mpi_life_wait_finished(void);
-
-#endif

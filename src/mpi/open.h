@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Opening an engine on a communicator; api.c offers it under MPI's types. One thread at a time. */
-#ifndef FY_MPI_OPEN_H
-#define FY_MPI_OPEN_H
+#pragma once
 
 #include <pthread.h>
 
@@ -11,5 +10,3 @@ extern pthread_mutex_t fy_mpi_open_lock;
 
 /* ferry_open on *(MPI_Comm *)comm; NULL: all ranks. */
 int fy_mpi_open(const void *comm, const ferry_options *options, ferry **engine_p);
-
-#endif

@@ -65,11 +65,15 @@ static MPI_Request get_handle(const fy_request *request)
  * tested. A message that begins with the mark, or is empty, is found a little later (LOOK_ANYWAY).
  */
 #ifdef MPICH
+enum { MARKS = 1 };
+#else
+enum { MARKS = 0 }; /* others are asked each time */
+#endif
 static const uint64_t mark = UINT64_C(0x9D0B5E2F13C7A846);
 
 static void set_mark(fy_request *request, void *data, size_t nbytes)
 {
-	request->nbytes = nbytes >= sizeof mark ? (size_t)(uintptr_t)data : 0;
+	request->nbytes = MARKS && nbytes >= sizeof mark ? (size_t)(uintptr_t)data : 0;
 	if (request->nbytes)
 		memcpy(data, &mark, sizeof mark);
 }
@@ -91,33 +95,6 @@ static bool is_batch(const fy_request *request)
 	return request->nbytes &&
 	       (uint32_t)fy_peek_64((const void *)(uintptr_t)request->nbytes) == FY_WIRE_MAGIC;
 }
-#else
-static void set_mark(fy_request *request, void *data, size_t nbytes)
-{
-	(void)request;
-	(void)data;
-	(void)nbytes;
-}
-
-static bool may_be_done(struct fy_mpi_port *mpi, const fy_request *request)
-{
-	(void)mpi;
-	(void)request;
-	return true;
-}
-
-static bool has_mark(const fy_request *request)
-{
-	(void)request;
-	return true;
-}
-
-static bool is_batch(const fy_request *request)
-{
-	(void)request;
-	return true;
-}
-#endif
 
 static void set_handle(fy_request *request, MPI_Request handle)
 {
@@ -333,10 +310,7 @@ static const struct fy_port_ops mpi_ops = {
 
 static int duplicate(MPI_Comm from, MPI_Comm *to)
 {
-	int tries = 0, code;
-	do
-		code = MPI_Comm_dup_with_info(from, MPI_INFO_NULL, to);
-	while (fy_mpi_await_again(code, &tries));
+	int code = FY_MPI_AWAIT_CALL(MPI_Comm_dup_with_info(from, MPI_INFO_NULL, to));
 	if (code != MPI_SUCCESS)
 		*to = MPI_COMM_NULL;
 	return code == MPI_SUCCESS ? MPI_Comm_set_errhandler(*to, MPI_ERRORS_RETURN) : code;
@@ -356,10 +330,7 @@ static int tag_max(void)
 static int assemble(MPI_Comm comm)
 {
 	MPI_Request request;
-	int tries = 0, code;
-	do
-		code = MPI_Ibarrier(comm, &request);
-	while (fy_mpi_await_again(code, &tries));
+	int code = FY_MPI_AWAIT_CALL(MPI_Ibarrier(comm, &request));
 	return code == MPI_SUCCESS ? fy_mpi_await(&request, INT64_MAX) : code;
 }
 
@@ -451,8 +422,10 @@ static int open_on(MPI_Comm from, int provided, fy_port **port_p)
 	return status;
 }
 
-static int open_after(int status, const void *comm, int provided, fy_port **port_p)
+static int open_port(const void *comm, int level, bool exclusive, bool to_tell, fy_port **port_p)
 {
+	int provided = 0;
+	int status = fy_mpi_life_acquire(level, exclusive, to_tell, &provided);
 	*port_p = NULL;
 	if (status != 0)
 		return status;
@@ -464,24 +437,10 @@ static int open_after(int status, const void *comm, int provided, fy_port **port
 
 int fy_mpi_port_open(const void *comm, int level, bool exclusive, fy_port **port_p)
 {
-	int provided = 0;
-	int status = fy_mpi_life_acquire(level, exclusive, &provided);
-	return open_after(status, comm, provided, port_p);
+	return open_port(comm, level, exclusive, false, port_p);
 }
 
 int fy_mpi_port_open_to_tell(const void *comm, fy_port **port_p)
 {
-	int provided = 0;
-	int status = fy_mpi_life_acquire_to_tell(&provided);
-	return open_after(status, comm, provided, port_p);
-}
-
-const void *fy_mpi_port_comm(const fy_port *port)
-{
-	return &((const struct fy_mpi_port *)port)->program;
-}
-
-const void *fy_mpi_port_collectives(const fy_port *port)
-{
-	return &((const struct fy_mpi_port *)port)->collectives;
+	return open_port(comm, FERRY_THREAD_MULTIPLE, false, true, port_p);
 }

@@ -11,8 +11,7 @@
  * A thread that closes the last engine on its behalf calls fy_mpi_life_wait_finished(), so that MPI
  * is finalized when ferry_close returns.
  */
-#ifndef FY_MPI_PORT_H
-#define FY_MPI_PORT_H
+#pragma once
 
 #include <mpi.h>
 #include <stdbool.h>
@@ -59,9 +58,3 @@ int fy_mpi_port_open(const void *comm, int level, bool exclusive, fy_port **port
  * MPI unless that was done. *port_p NULL: this thread may not call MPI, and the others cannot be
  * told. */
 int fy_mpi_port_open_to_tell(const void *comm, fy_port **port_p);
-/* The address of a duplicate (MPI_Comm) for what the program starts. */
-const void *fy_mpi_port_comm(const fy_port *port);
-/* The address of a duplicate (MPI_Comm) for the collectives of ferry_mpi.h. */
-const void *fy_mpi_port_collectives(const fy_port *port);
-
-#endif

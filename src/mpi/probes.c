@@ -118,28 +118,14 @@ static void refused(const struct probe *probe, int code)
 	ferry_future_release(probe->future);
 }
 
-static int is_there(const struct fy_pattern *pattern, int *found_p)
-{
-	MPI_Status status;
-	int code = MPI_Iprobe(pattern->source, pattern->tag, pattern->comm, found_p, &status);
-	return code;
-}
-
-static int match(const struct fy_pattern *pattern, int *found_p, MPI_Message *message,
-                 MPI_Status *status)
-{
-	int code =
-		MPI_Improbe(pattern->source, pattern->tag, pattern->comm, found_p, message, status);
-	return code;
-}
-
 /* True: the oldest probe of this pattern is over. */
 static bool look(struct fy_probes *probes, struct fy_pattern *pattern)
 {
 	struct probe *probe = pattern->first;
 	MPI_Message message = MPI_MESSAGE_NULL;
 	MPI_Status status;
-	int found = 0, code = is_there(pattern, &found);
+	int found = 0;
+	int code = MPI_Iprobe(pattern->source, pattern->tag, pattern->comm, &found, &status);
 	if (code == MPI_SUCCESS && !found)
 		return false;
 	if (!fy_future_claim(probe->future)) { /* given up: leave the message to others */
@@ -148,7 +134,8 @@ static bool look(struct fy_probes *probes, struct fy_pattern *pattern)
 		return true;
 	}
 	if (code == MPI_SUCCESS)
-		code = match(pattern, &found, &message, &status);
+		code = MPI_Improbe(pattern->source, pattern->tag, pattern->comm, &found, &message,
+		                   &status);
 	if (code == MPI_SUCCESS && !found) {
 		fy_future_unclaim(probe->future);
 		return false;
@@ -196,7 +183,7 @@ bool fy_probes_begin(struct fy_mpi_starts *s, const struct fy_start *a, ferry_fu
 		free(probe);
 		return false;
 	}
-	if (!fy_start_depart(s->starts.engine, future, a->what)) {
+	if (!fy_start_depart(s, future, a->what)) {
 		free(probe);
 		drop_empty(probes);
 		return true;

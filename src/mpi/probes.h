@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Matched probes that have found no message yet: see probes.c. Everything here is the helm's. */
-#ifndef FY_MPI_PROBES_H
-#define FY_MPI_PROBES_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -26,5 +25,3 @@ unsigned fy_probes_look(struct fy_probes *probes);
 void fy_probes_sweep(struct fy_probes *probes);
 /* End all probes with FERRY_ESTOPPED. */
 void fy_probes_stop(struct fy_probes *probes, const char *why);
-
-#endif

@@ -3,8 +3,7 @@
  * The requests that MPI has for the program, any number of them. A step tests a bounded number: see
  * requests.c. Everything here is the helm's.
  */
-#ifndef FY_MPI_REQUESTS_H
-#define FY_MPI_REQUESTS_H
+#pragma once
 
 #include <mpi.h>
 #include <stdbool.h>
@@ -88,5 +87,3 @@ void fy_requests_cancel(struct fy_requests *r, bool all);
 /* Forget all requests: calls done() without a status. Returns how many there were. */
 size_t fy_requests_abandon(struct fy_requests *r, struct fy_mpi_starts *s);
 void fy_requests_free(struct fy_requests *r);
-
-#endif

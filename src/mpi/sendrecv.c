@@ -25,14 +25,13 @@ static void finish(struct fy_mpi_starts *s, struct fy_sendrecv *both)
 	const MPI_Status *status = both->has_status ? &both->status : NULL;
 	if (both->never)
 		fy_start_fail(
-			s->starts.engine, both->future, FY_START_SENDRECV, FERRY_ESTOPPED,
+			s, both->future, FY_START_SENDRECV, FERRY_ESTOPPED,
 			"the engine was closed while a rank was gone: the memory stays MPI's");
 	else if (both->cancelled && both->code == MPI_SUCCESS)
-		fy_start_fail(s->starts.engine, both->future, FY_START_SENDRECV, FERRY_ESTOPPED,
+		fy_start_fail(s, both->future, FY_START_SENDRECV, FERRY_ESTOPPED,
 		              "the engine was closed and no message had come");
 	else
-		fy_start_complete(s->starts.engine, both->future, FY_START_SENDRECV, status,
-		                  both->code);
+		fy_start_complete(s, both->future, FY_START_SENDRECV, status, both->code);
 	free(both);
 }
 
@@ -81,7 +80,7 @@ bool fy_sendrecv_begin(struct fy_mpi_starts *s, const struct fy_start *a, ferry_
 	MPI_Comm comm = a->message.comm;
 	if (!fy_requests_reserve(requests, 2))
 		return false;
-	if (!fy_start_depart(s->starts.engine, future, a->what)) {
+	if (!fy_start_depart(s, future, a->what)) {
 		free(both);
 		return true;
 	}

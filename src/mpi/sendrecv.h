@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* ferry_sendrecv: a receive and a send that are one future. */
-#ifndef FY_MPI_SENDRECV_H
-#define FY_MPI_SENDRECV_H
+#pragma once
 
 #include <mpi.h>
 #include <stdbool.h>
@@ -29,5 +28,3 @@ struct fy_sendrecv {
 
 /* Begin both halves. False: no memory, and nothing happened. */
 bool fy_sendrecv_begin(struct fy_mpi_starts *s, const struct fy_start *a, ferry_future *future);
-
-#endif

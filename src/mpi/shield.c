@@ -33,13 +33,14 @@
 #include <stdbool.h>
 
 #include "base/fail.h"
+#include "base/order.h"
 
 _Static_assert(MPI_MAX_ERROR_STRING + 80 <= FY_TEXT_BYTES, "what MPI says has room");
 
 #ifdef MPICH
 
 /* This thread is under the shield. */
-static _Thread_local bool shielded __attribute__((tls_model("initial-exec")));
+static FY_THREAD_LOCAL bool shielded;
 
 /* Held while the shield is up: several engines' threads may want it. */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef FY_MPI_SHIELD_H
-#define FY_MPI_SHIELD_H
+#pragma once
 
 #include <mpi.h>
 
@@ -10,5 +9,3 @@ void fy_mpi_shield_down(void);
 /* An operation of that communicator failed, and MPICH did not call its handler: call it. Other MPIs
  * have called it, and this does nothing. */
 void fy_mpi_shield_raise(MPI_Comm comm, int code);
-
-#endif

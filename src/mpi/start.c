@@ -95,25 +95,31 @@ void fy_start_keep_status(ferry_future *future, const MPI_Status *mpi)
 	memcpy(future->mpi_status, mpi, sizeof *mpi);
 }
 
-void fy_start_fail(ferry *engine, ferry_future *future, uint32_t what, int status,
+void fy_start_fail(struct fy_mpi_starts *s, ferry_future *future, uint32_t what, int status,
                    const char *detail)
 {
 	if (!future)
-		fy_log(engine->log, "%s, for which nobody waits, failed: %s", fy_start_name(what),
-		       detail);
+		fy_log(s->starts.engine->log, "%s, for which nobody waits, failed: %s",
+		       fy_start_name(what), detail);
 	else
 		fy_future_complete(future, status, detail);
 }
 
+void fy_start_too_late(struct fy_mpi_starts *s, ferry_future *future, uint32_t what)
+{
+	fy_start_fail(s, future, what, FERRY_ESTOPPED,
+	              "the engine was closed before it was started");
+}
+
 /* The operation failed. Source, tag and count of its MPI_Status do not count, so the program gets
  * an empty one. */
-static void refuse(ferry *engine, ferry_future *future, uint32_t what, int code)
+static void refuse(struct fy_mpi_starts *s, ferry_future *future, uint32_t what, int code)
 {
 	MPI_Status empty;
 	const char *detail = text_of(what, code);
 	empty_status(&empty, MPI_ANY_SOURCE, code);
 	if (!future) {
-		fy_start_fail(engine, NULL, what, FERRY_EMPI, detail);
+		fy_start_fail(s, NULL, what, FERRY_EMPI, detail);
 		return;
 	}
 	if (fy_future_claim(future)) {
@@ -124,11 +130,11 @@ static void refuse(ferry *engine, ferry_future *future, uint32_t what, int code)
 	ferry_future_release(future);
 }
 
-void fy_start_complete(ferry *engine, ferry_future *future, uint32_t what, const MPI_Status *mpi,
-                       int code)
+void fy_start_complete(struct fy_mpi_starts *s, ferry_future *future, uint32_t what,
+                       const MPI_Status *mpi, int code)
 {
 	if (code != MPI_SUCCESS) {
-		refuse(engine, future, what, code);
+		refuse(s, future, what, code);
 		return;
 	}
 	if (!future)
@@ -138,11 +144,10 @@ void fy_start_complete(ferry *engine, ferry_future *future, uint32_t what, const
 	fy_future_complete(future, FERRY_OK, NULL);
 }
 
-bool fy_start_depart(ferry *engine, ferry_future *future, uint32_t what)
+bool fy_start_depart(struct fy_mpi_starts *s, ferry_future *future, uint32_t what)
 {
-	if (fy_load_acquire_32(&engine->phase) == FY_STOPPED) {
-		fy_start_fail(engine, future, what, FERRY_ESTOPPED,
-		              "the engine was closed before it was started");
+	if (fy_engine_has_stopped(s->starts.engine)) {
+		fy_start_too_late(s, future, what);
 		return false;
 	}
 	if (future && !fy_future_depart(future)) {

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef FY_MPI_START_H
-#define FY_MPI_START_H
+#pragma once
 
 #include <mpi.h>
 #include <stdbool.h>
@@ -70,15 +69,15 @@ const char *fy_start_name(uint32_t what);
 /* Complete the future of an operation, and drop its reference. Future NULL: failures go into the
  * log. `mpi`: the status that a success keeps; NULL: an empty one. `code`: MPI's, or
  * MPI_SUCCESS. */
-void fy_start_complete(ferry *engine, ferry_future *future, uint32_t what, const MPI_Status *mpi,
-                       int code);
-void fy_start_fail(ferry *engine, ferry_future *future, uint32_t what, int status,
+void fy_start_complete(struct fy_mpi_starts *s, ferry_future *future, uint32_t what,
+                       const MPI_Status *mpi, int code);
+void fy_start_fail(struct fy_mpi_starts *s, ferry_future *future, uint32_t what, int status,
                    const char *detail);
+/* The engine was closed before. */
+void fy_start_too_late(struct fy_mpi_starts *s, ferry_future *future, uint32_t what);
 /* Is the operation still wanted? If not, its future is complete. */
-bool fy_start_depart(ferry *engine, ferry_future *future, uint32_t what);
+bool fy_start_depart(struct fy_mpi_starts *s, ferry_future *future, uint32_t what);
 /* End the request of a receive from MPI_PROC_NULL, and set its status. MPI's code. */
 int fy_start_from_nobody(MPI_Request *request, MPI_Status *status);
 /* Keep this status in the future, between claim and finish. NULL: an empty one. */
 void fy_start_keep_status(ferry_future *future, const MPI_Status *mpi);
-
-#endif

@@ -124,7 +124,7 @@ static void release(struct fy_deferred *d)
 
 static void never_done(struct fy_mpi_starts *s, const struct fy_completion *w)
 {
-	fy_start_fail(s->starts.engine, w->future, w->what, FERRY_ESTOPPED,
+	fy_start_fail(s, w->future, w->what, FERRY_ESTOPPED,
 	              "the engine was closed while a rank was gone: the memory stays MPI's");
 }
 
@@ -138,7 +138,7 @@ static void start_done(struct fy_mpi_starts *s, const struct fy_completion *w,
 			deferred_free(d);
 		return;
 	}
-	fy_start_complete(s->starts.engine, w->future, w->what, mpi, code);
+	fy_start_complete(s, w->future, w->what, mpi, code);
 	if (d)
 		release(d);
 }
@@ -176,7 +176,7 @@ static void message_done(struct fy_mpi_starts *s, const struct fy_completion *w,
 		fy_future_complete(w->future, FERRY_ESTOPPED,
 		                   "the engine was closed and no message had come");
 	else if (!cancelled)
-		fy_start_complete(s->starts.engine, w->future, w->what, mpi, code);
+		fy_start_complete(s, w->future, w->what, mpi, code);
 }
 
 /* False: no memory, and nothing happened. */
@@ -186,7 +186,7 @@ static bool begin_message(struct fy_mpi_starts *s, const struct fy_start *a, fer
 	MPI_Status nobody;
 	if (!fy_requests_reserve(&s->requests, 1))
 		return false;
-	if (!fy_start_depart(s->starts.engine, future, a->what))
+	if (!fy_start_depart(s, future, a->what))
 		return true;
 	int code = a->what == FY_START_RECV
 	                   ? MPI_Irecv(a->message.buffer, a->count, a->message.type, a->peer,
@@ -198,8 +198,7 @@ static bool begin_message(struct fy_mpi_starts *s, const struct fy_start *a, fer
 	if (fy_unlikely(from_nobody))
 		code = fy_start_from_nobody(&request, &nobody);
 	if (code != MPI_SUCCESS || request == MPI_REQUEST_NULL) {
-		fy_start_complete(s->starts.engine, future, a->what, from_nobody ? &nobody : NULL,
-		                  code);
+		fy_start_complete(s, future, a->what, from_nobody ? &nobody : NULL, code);
 		return true;
 	}
 	struct fy_completion *w = fy_requests_add(&s->requests, request, message_done, a->what);
@@ -217,8 +216,7 @@ static bool begin_matched(struct fy_mpi_starts *s, const struct fy_start *a, fer
 	if (!fy_requests_reserve(&s->requests, 1))
 		return false;
 	if (*s->starts.stopped) {
-		fy_start_fail(s->starts.engine, future, a->what, FERRY_ESTOPPED,
-		              "the engine was closed before it was started");
+		fy_start_too_late(s, future, a->what);
 		return true;
 	}
 	/* MPICH raises errors of this call, too, on MPI_COMM_WORLD. */
@@ -226,7 +224,7 @@ static bool begin_matched(struct fy_mpi_starts *s, const struct fy_start *a, fer
 	int code = MPI_Imrecv(a->matched.buffer, a->count, a->matched.type, &message, &request);
 	fy_mpi_shield_down();
 	if (code != MPI_SUCCESS || request == MPI_REQUEST_NULL)
-		fy_start_complete(s->starts.engine, future, a->what, NULL, code);
+		fy_start_complete(s, future, a->what, NULL, code);
 	else
 		fy_requests_add(&s->requests, request, message_done, a->what)->future = future;
 	return true;
@@ -264,7 +262,7 @@ static void call_start(struct fy_mpi_starts *s, struct fy_deferred *d)
 	FY_PROGRAM("the function of ferry_start", &fy_program_no_op,
 	           code = d->start.fn.start(s->program, d->start.fn.arg, &request));
 	if (code != MPI_SUCCESS || request == MPI_REQUEST_NULL) {
-		fy_start_complete(s->starts.engine, d->future, FY_START_FN, NULL, code);
+		fy_start_complete(s, d->future, FY_START_FN, NULL, code);
 		release(d);
 		return;
 	}
@@ -279,16 +277,15 @@ static void call_start(struct fy_mpi_starts *s, struct fy_deferred *d)
 static void call_function(struct fy_mpi_starts *s, struct fy_deferred *d)
 {
 	if (!fy_program_may_run()) {
-		fy_start_fail(s->starts.engine, d->future, d->start.what, FERRY_ESTOPPED,
-		              "the process ends");
+		fy_start_fail(s, d->future, d->start.what, FERRY_ESTOPPED, "the process ends");
 		release(d);
 		return;
 	}
 	bool room = d->start.what == FY_START_RUN || fy_requests_reserve(&s->requests, 1);
 	if (!room)
-		fy_start_fail(s->starts.engine, d->future, d->start.what, FERRY_ENOMEM,
+		fy_start_fail(s, d->future, d->start.what, FERRY_ENOMEM,
 		              "no memory for one more request");
-	if (!room || !fy_start_depart(s->starts.engine, d->future, d->start.what)) {
+	if (!room || !fy_start_depart(s, d->future, d->start.what)) {
 		release(d);
 		return;
 	}
@@ -299,7 +296,7 @@ static void call_function(struct fy_mpi_starts *s, struct fy_deferred *d)
 	int code = MPI_SUCCESS;
 	FY_PROGRAM("the function of ferry_run", &fy_program_no_op,
 	           code = d->start.fn.run(s->program, d->start.fn.arg));
-	fy_start_complete(s->starts.engine, d->future, FY_START_RUN, NULL, code);
+	fy_start_complete(s, d->future, FY_START_RUN, NULL, code);
 	release(d);
 }
 
@@ -384,7 +381,7 @@ static void fail(struct fy_starts *starts, const void *start, ferry_future *futu
                  const char *detail)
 {
 	const struct fy_start *a = start;
-	fy_start_fail(starts->engine, future, a->what, status, detail);
+	fy_start_fail(fy_mpi_starts_of(starts), future, a->what, status, detail);
 	drop_arguments(a);
 	if (a->what != FY_START_FN || !a->fn.release)
 		return;
@@ -437,8 +434,7 @@ static size_t abandon(struct fy_starts *starts)
 		s->without_memory = d->next;
 		s->n_without_memory--;
 		s->n_deferred--;
-		fy_start_fail(s->starts.engine, d->future, d->start.what, FERRY_ESTOPPED,
-		              "the engine was closed before it was started");
+		fy_start_too_late(s, d->future, d->start.what);
 		drop_arguments(&d->start);
 		if (d->start.what <= FY_START_RUN)
 			release(d);
@@ -471,7 +467,7 @@ static const struct fy_start_ops ops = {
 	.free = free_starts,
 };
 
-struct fy_starts *fy_mpi_starts_new(const fy_port *port)
+struct fy_starts *fy_mpi_starts_new(fy_port *port)
 {
 	struct fy_mpi_starts *s = calloc(1, sizeof *s);
 	if (!s) {
@@ -479,8 +475,8 @@ struct fy_starts *fy_mpi_starts_new(const fy_port *port)
 		return NULL;
 	}
 	s->starts.ops = &ops;
-	s->program = *(const MPI_Comm *)fy_mpi_port_comm(port);
-	s->collectives = *(const MPI_Comm *)fy_mpi_port_collectives(port);
+	s->program = fy_mpi_port_of(port)->program;
+	s->collectives = fy_mpi_port_of(port)->collectives;
 	s->tag_max = port->tag_max;
 	return &s->starts;
 }

@@ -3,8 +3,7 @@
  * Operations of MPI that the program starts through the engine: what the helm keeps of them.
  * Everything here is the helm's.
  */
-#ifndef FY_MPI_STARTS_H
-#define FY_MPI_STARTS_H
+#pragma once
 
 #include <mpi.h>
 #include <stdbool.h>
@@ -49,6 +48,4 @@ static inline struct fy_mpi_starts *fy_mpi_starts_of(struct fy_starts *starts)
 }
 
 /* The starts of an engine over this port. NULL: no memory, with a sentence. */
-struct fy_starts *fy_mpi_starts_new(const fy_port *port);
-
-#endif
+struct fy_starts *fy_mpi_starts_new(fy_port *port);

@@ -27,20 +27,13 @@ _Static_assert(sizeof(MPI_Request) <= sizeof(void *), "a request fits into the h
 static int bcast(MPI_Comm comm, void *data, size_t nbytes, int root)
 {
 	MPI_Request request;
-	int tries = 0, code;
-	do
-		code = MPI_Ibcast(data, (int)nbytes, MPI_BYTE, root, comm, &request);
-	while (fy_mpi_await_again(code, &tries));
+	int code = FY_MPI_AWAIT_CALL(MPI_Ibcast(data, (int)nbytes, MPI_BYTE, root, comm, &request));
 	return code == MPI_SUCCESS ? fy_mpi_await(&request, INT64_MAX) : code;
 }
 
 static int start_lowest(MPI_Comm comm, const int *mine, int *all, MPI_Request *request)
 {
-	int tries = 0, code;
-	do
-		code = MPI_Iallreduce(mine, all, 1, MPI_INT, MPI_MIN, comm, request);
-	while (fy_mpi_await_again(code, &tries));
-	return code;
+	return FY_MPI_AWAIT_CALL(MPI_Iallreduce(mine, all, 1, MPI_INT, MPI_MIN, comm, request));
 }
 
 static int lowest_of(MPI_Comm comm, int mine, int *all)

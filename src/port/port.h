@@ -9,12 +9,15 @@
  * own state of the request in `handle`. Until it is done, the memory that it sends or receives
  * belongs to the port, also after a `cancel`.
  *
+ * Another network has a folder of its own beside mpi/, with a line in src/layers.list, that fills a
+ * struct fy_port, and an open like mpi/open.c: fy_life_prepare and fy_life_settle (engine/life.h)
+ * make the engine, a thread runs fy_loop_run (helm/loop.h), fy_life_destroy ends it.
+ *
  * Order: of two sends to the same rank with the same tag the first matches first. Completions come
  * in any order, on both sides. The engine relies on neither: batches are numbered, and chunks have
  * tags of their own.
  */
-#ifndef FY_PORT_PORT_H
-#define FY_PORT_PORT_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -85,5 +88,3 @@ struct fy_port {
 	 * receives of this rank are left */
 	bool parted;
 };
-
-#endif

@@ -4,8 +4,7 @@
  * of functions. They are handed over with the port when the engine is opened. Only the holder of
  * the helm calls the functions.
  */
-#ifndef FY_PORT_STARTS_H
-#define FY_PORT_STARTS_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -42,5 +41,3 @@ struct fy_start_ops {
 	size_t (*abandon)(struct fy_starts *s);
 	void (*free)(struct fy_starts *s);
 };
-
-#endif

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Memory of received messages that goes back to a peer's credit when the program frees it. Any
- * thread that frees adds to it; the helm takes it out.
+ * thread that frees adds to it (fy_message_free); the helm takes it out (fy_credit_collect).
  */
-#ifndef FY_SHARED_ACCOUNT_H
-#define FY_SHARED_ACCOUNT_H
+#pragma once
 
 #include <stdint.h>
 
@@ -20,5 +19,3 @@ struct fy_account {
 	fy_inbox_entry entry;
 	struct fy_account *next; /* engine->account_list */
 };
-
-#endif

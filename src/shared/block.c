@@ -45,12 +45,12 @@ void fy_block_give_back(struct fy_block *b)
 void fy_block_put(ferry *engine, void *data, size_t nbytes)
 {
 	size_t room = fy_block_size(engine, nbytes);
-	if (!data || room < FY_BLOCK_MIN || fy_load_acquire_32(&engine->phase) == FY_STOPPED) {
+	if (!data || room < FY_BLOCK_MIN || fy_engine_has_stopped(engine)) {
 		free(data);
 		return;
 	}
 	if (fy_add_64(&engine->told.block_bytes, room) + room > fy_block_most_kept(engine)) {
-		fy_add_64(&engine->told.block_bytes, -(uint64_t)room);
+		fy_sub_64(&engine->told.block_bytes, room);
 		free(data);
 		return;
 	}

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef FY_SHARED_BLOCK_H
-#define FY_SHARED_BLOCK_H
+#pragma once
 
 #include <stddef.h>
 #include <stdint.h>
@@ -44,5 +43,3 @@ void fy_block_put(struct ferry *engine, void *data, size_t nbytes);
 /* Give back all blocks that the helm has not taken: when the engine ends, and again with the engine
  * struct, for blocks that were put meanwhile. */
 void fy_block_free_all(struct ferry *engine);
-
-#endif

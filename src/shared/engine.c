@@ -12,6 +12,7 @@
 #include <stdlib.h>
 
 #include "ferry.h"
+#include "base/fail.h"
 #include "base/log.h"
 #include "base/options.h"
 #include "base/order.h"
@@ -24,6 +25,14 @@ void fy_engine_set_stopped(ferry *e)
 {
 	fy_store_release_32(&e->phase, FY_STOPPED);
 	fy_store_release_32(&e->end.stopped, 1);
+}
+
+int fy_engine_check_rank(const ferry *e, const char *what, int rank, const char *or_else)
+{
+	if (rank >= 0 && rank < e->size)
+		return FERRY_OK;
+	return fy_fail(FERRY_EINVAL, "%s %d: this job has ranks 0 to %d%s", what, rank, e->size - 1,
+	               or_else);
 }
 
 /* fy_life_destroy does not do it: whoever closes the engine may log more after that. */
@@ -69,7 +78,7 @@ ferry *fy_engine_retain_or_ended(ferry *e)
 
 void fy_engine_release(ferry *e)
 {
-	if (fy_add_32(&e->refs, (uint32_t)-1) != 1)
+	if (fy_sub_32(&e->refs, 1) != 1)
 		return;
 	fy_block_free_all(e);
 	fy_tally_free_all(e);
@@ -105,7 +114,7 @@ void **fy_engine_slot(ferry *e, void (*free_fn)(void *slot))
 bool fy_engine_enter(ferry *engine)
 {
 	fy_add_64(&engine->guests, 1);
-	if (fy_load_acquire_32(&engine->phase) != FY_STOPPED)
+	if (!fy_engine_has_stopped(engine))
 		return true;
 	fy_engine_leave(engine);
 	return false;
@@ -113,5 +122,11 @@ bool fy_engine_enter(ferry *engine)
 
 void fy_engine_leave(ferry *engine)
 {
-	fy_add_64(&engine->guests, (uint64_t)-1);
+	fy_sub_64(&engine->guests, 1);
+}
+
+uint64_t fy_engine_handled(const ferry *engine)
+{
+	return fy_load_acquire_64(&engine->told.handled_elsewhere[0]) +
+	       fy_load_acquire_64(&engine->told.handled_elsewhere[1]);
 }

@@ -6,8 +6,7 @@
  * The struct outlives ferry_close while messages, lanes or executors of it are alive (`refs`);
  * `progress` does not.
  */
-#ifndef FY_SHARED_ENGINE_H
-#define FY_SHARED_ENGINE_H
+#pragma once
 
 #include <pthread.h>
 #include <stdbool.h>
@@ -177,14 +176,17 @@ ferry *fy_engine_retain_or_ended(ferry *engine);
 bool fy_engine_enter(ferry *engine);
 void fy_engine_leave(ferry *engine);
 
+/* 0: it is a rank of the job; else FERRY_EINVAL, with a sentence from `what` to `or_else`. */
+int fy_engine_check_rank(const ferry *engine, const char *what, int rank, const char *or_else);
 /* The phase FY_STOPPED begins. */
 void fy_engine_set_stopped(ferry *engine);
-
-static inline uint64_t fy_engine_handled(ferry *engine)
+static inline bool fy_engine_has_stopped(const ferry *engine)
 {
-	return fy_load_acquire_64(&engine->told.handled_elsewhere[0]) +
-	       fy_load_acquire_64(&engine->told.handled_elsewhere[1]);
+	return fy_load_acquire_32(&engine->phase) == FY_STOPPED;
 }
+
+/* Handlers that returned on executors. */
+uint64_t fy_engine_handled(const ferry *engine);
 
 /* After something was put into an inbox of the helm: wake the progress thread. */
 static inline void fy_engine_notify(ferry *engine)
@@ -195,5 +197,3 @@ static inline void fy_engine_notify(ferry *engine)
 void **fy_engine_slot(ferry *engine, void (*free_fn)(void *slot));
 /* When the engine is closed, and nobody says anything about it any more. */
 void fy_engine_close_log(ferry *engine);
-
-#endif

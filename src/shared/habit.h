@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef FY_SHARED_HABIT_H
-#define FY_SHARED_HABIT_H
+#pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -51,5 +50,3 @@ void fy_habit_waits(struct fy_lane *lane);
 bool fy_habit_is_beside_floods(const ferry *engine);
 /* This thread has no room: should it sleep, because others wait for futures? */
 bool fy_habit_others_come_first(struct fy_lane *lane, const ferry *e);
-
-#endif

@@ -25,10 +25,9 @@
 
 void fy_handler_release(struct fy_handler *h)
 {
-	if (fy_add_32(&h->refs, (uint32_t)-1) != 1)
+	if (fy_sub_32(&h->refs, 1) != 1)
 		return;
-	if (h->where)
-		fy_executor_release(h->where);
+	fy_executor_release(h->where);
 	free(h);
 }
 
@@ -120,11 +119,11 @@ void fy_handler_run(struct fy_task *task)
 		handle_here(engine, h, m);
 	}
 	fy_add_64(&engine->told.handled_elsewhere[colour], 1); /* after what it posted */
-	fy_add_32(&h->running, (uint32_t)-1);
+	fy_sub_32(&h->running, 1);
 	if (fy_load_acquire_32(&h->closed))
 		fy_futex_wake(&h->running, INT_MAX, false);
 	fy_handler_release(h);
-	if (fy_load_acquire_32(&engine->phase) != FY_STOPPED)
+	if (!fy_engine_has_stopped(engine))
 		fy_engine_notify(engine);
 	fy_engine_release(engine);
 }

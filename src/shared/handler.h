@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef FY_SHARED_HANDLER_H
-#define FY_SHARED_HANDLER_H
+#pragma once
 
 #include <stdint.h>
 
@@ -30,5 +29,3 @@ uint32_t fy_handler_tag_here(const ferry *engine);
 void fy_handler_release(struct fy_handler *handler);
 /* How often this thread is inside of the handler, run by executors. */
 uint32_t fy_handler_runs_here(const struct fy_handler *handler);
-
-#endif

@@ -46,20 +46,20 @@ void fy_lane_retain_engine(struct fy_lane *lane)
 
 void fy_lane_return_some(struct fy_lane *lane)
 {
-	fy_add_32(&lane->engine->refs, -(lane->engine_refs - REFS_AT_ONCE));
+	fy_sub_32(&lane->engine->refs, lane->engine_refs - REFS_AT_ONCE);
 	lane->engine_refs = REFS_AT_ONCE;
 }
 
 static void return_engine(struct fy_lane *lane)
 {
-	fy_add_32(&lane->engine->refs, -lane->engine_refs);
+	fy_sub_32(&lane->engine->refs, lane->engine_refs);
 	lane->engine_refs = 0;
 	fy_engine_release(lane->engine);
 }
 
 void fy_lane_release(struct fy_lane *lane)
 {
-	if (fy_add_32(&lane->life.refs, (uint32_t)-1) != 1)
+	if (fy_sub_32(&lane->life.refs, 1) != 1)
 		return;
 	if (lane->engine)
 		return_engine(lane);

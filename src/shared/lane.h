@@ -19,8 +19,7 @@
  * sees the sleeper, except while the consumer's store is not visible yet. For that case the
  * producer looks once more after a while.
  */
-#ifndef FY_SHARED_LANE_H
-#define FY_SHARED_LANE_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -29,10 +28,10 @@
 #include "ferry.h"
 #include "base/inbox.h"
 #include "base/order.h"
+#include "wire/record.h"
 #include "shared/habit.h"
 
 struct ferry;
-struct fy_record;
 
 #define FY_LANE_BYTES (128u * 1024)
 #define FY_LANE_INLINE 4096u /* a longer body goes by pointer */
@@ -130,7 +129,7 @@ static inline struct fy_record *fy_lane_reserve(struct fy_lane *lane, uint32_t s
 	uint32_t at = (uint32_t)lane->tail & (FY_LANE_BYTES - 1);
 	if (fy_likely(at + size <= FY_LANE_BYTES &&
 	              lane->tail + size - lane->head_seen <= FY_LANE_BYTES))
-		return (struct fy_record *)(void *)(lane->ring + at);
+		return fy_record_at(lane->ring + at);
 	return fy_lane_reserve_slow(lane, size);
 }
 /* Producer: publish the record that was written at fy_lane_reserve's place. */
@@ -146,7 +145,7 @@ static inline bool fy_lane_has_work(struct fy_lane *lane)
 }
 static inline struct fy_record *fy_lane_at(const struct fy_lane *lane, uint64_t position)
 {
-	return (struct fy_record *)(void *)(lane->ring + (position & (FY_LANE_BYTES - 1)));
+	return fy_record_at(lane->ring + (position & (FY_LANE_BYTES - 1)));
 }
 /* Consumer: give all bytes before `head` back to the producer. Wake it if it waits and at least
  * half of the ring is free. */
@@ -171,5 +170,3 @@ static inline void fy_lane_release_engine(struct fy_lane *lane)
 	if (++lane->engine_refs >= FY_LANE_REFS_MAX)
 		fy_lane_return_some(lane);
 }
-
-#endif

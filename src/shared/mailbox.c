@@ -84,7 +84,7 @@ void fy_mailbox_remove(struct fy_mailbox *box, ferry_message *m)
 	*(m->next ? &m->next->mail.prev : &box->all.last) = m->mail.prev;
 	*(m->mail.op_prev ? &m->mail.op_prev->mail.op_next : &mine->first) = m->mail.op_next;
 	*(m->mail.op_next ? &m->mail.op_next->mail.op_prev : &mine->last) = m->mail.op_prev;
-	fy_add_64(&box->bytes, -(m->holds.charge + m->holds.large));
+	fy_sub_64(&box->bytes, m->holds.charge + m->holds.large);
 }
 
 /* FERRY_ANY_OP matches the program's ops, not the library's. */

@@ -7,8 +7,7 @@
  * lists (a new handler, the grace of a call, close) it tries the lock; if a reader has it, the helm
  * comes back in the next step.
  */
-#ifndef FY_SHARED_MAILBOX_H
-#define FY_SHARED_MAILBOX_H
+#pragma once
 
 #include <pthread.h>
 #include <stdbool.h>
@@ -67,5 +66,3 @@ void fy_mailbox_remove(struct fy_mailbox *box, ferry_message *message);
 void fy_mailbox_sort(struct fy_mailbox *box);
 /* Wake every reader so that it looks again. */
 void fy_mailbox_nudge(struct fy_mailbox *box);
-
-#endif

@@ -120,6 +120,14 @@ bool fy_message_fill(ferry_message *m, uint32_t op, int source, const void *body
 	return true;
 }
 
+int fy_message_check_op(uint32_t op)
+{
+	if (op < FERRY_OP_RESERVED)
+		return FERRY_OK;
+	return fy_fail(FERRY_EINVAL, "op %#x is reserved: the program's ops are below %#x", op,
+	               FERRY_OP_RESERVED);
+}
+
 int fy_message_create(ferry *engine, uint32_t op, ferry_message **message_p)
 {
 	if (fy_load_acquire_32(&engine->end.abandoned) || !fy_engine_try_retain(engine))
@@ -138,10 +146,8 @@ int ferry_message_create(ferry *engine, uint32_t op, ferry_message **message_p)
 	if (!engine || !message_p)
 		return fy_fail(FERRY_EINVAL,
 		               "ferry_message_create needs an engine and a place for the message");
-	if (op >= FERRY_OP_RESERVED)
-		return fy_fail(FERRY_EINVAL, "op %#x is reserved: the program's ops are below %#x",
-		               op, FERRY_OP_RESERVED);
-	return fy_message_create(engine, op, message_p);
+	int bad = fy_message_check_op(op);
+	return bad ? bad : fy_message_create(engine, op, message_p);
 }
 
 static int writable(const ferry_message *m, const char *what)
@@ -289,22 +295,23 @@ static void free_attachments(ferry_message *m)
 static void return_memory(ferry_message *m)
 {
 	ferry *engine = m->engine;
-	if (m->holds.account && m->holds.charge) {
-		fy_add_64(&m->holds.account->returned, m->holds.charge);
-		if (!fy_swap_32(&m->holds.account->dirty, 1))
-			fy_inbox_put(&engine->inboxes.accounts, &m->holds.account->entry);
+	struct fy_holding *holds = &m->holds;
+	if (holds->account && holds->charge) {
+		fy_add_64(&holds->account->returned, holds->charge);
+		if (!fy_swap_32(&holds->account->dirty, 1))
+			fy_inbox_put(&engine->inboxes.accounts, &holds->account->entry);
 	}
-	if (m->holds.large)
-		fy_add_64(&engine->told.large_returned, m->holds.large);
-	if (m->holds.tally) {
+	if (holds->large)
+		fy_add_64(&engine->told.large_returned, holds->large);
+	if (holds->tally) {
 		if (m->flags & FY_MESSAGE_ASKED)
-			fy_add_64(&m->holds.tally->answered, 1);
-		fy_add_64(&m->holds.tally->freed, 1);
-		m->holds.tally = NULL;
+			fy_add_64(&holds->tally->answered, 1);
+		fy_add_64(&holds->tally->freed, 1);
+		holds->tally = NULL;
 	}
-	if ((m->holds.charge || m->holds.large) && fy_load_acquire_32(&engine->phase) != FY_STOPPED)
+	if ((holds->charge || holds->large) && !fy_engine_has_stopped(engine))
 		fy_engine_notify(engine);
-	m->holds.charge = m->holds.large = 0;
+	holds->charge = holds->large = 0;
 }
 
 /* A reply has a body and nothing else. */
@@ -344,7 +351,7 @@ void ferry_message_release(ferry_message *m)
 	if (!m || m->flags & FY_MESSAGE_VIEW)
 		return;
 	/* If we have the only reference, no atomic operation is needed. */
-	if (fy_load_acquire_32(&m->refs) != 1 && fy_add_32(&m->refs, (uint32_t)-1) != 1)
+	if (fy_load_acquire_32(&m->refs) != 1 && fy_sub_32(&m->refs, 1) != 1)
 		return;
 	if (m->flags & FY_MESSAGE_CALL && fy_load_relaxed_32(&m->answered) != FY_ANSWERED) {
 		m->refs = 1; /* the helm's, until the answer has left */
@@ -400,7 +407,7 @@ void *ferry_message_take(ferry_message *m, size_t index, size_t *nbytes_p)
 	if (m->holds.large >= room && room) {
 		m->holds.large -= room;
 		fy_add_64(&m->engine->told.large_returned, room);
-		if (fy_load_acquire_32(&m->engine->phase) != FY_STOPPED)
+		if (!fy_engine_has_stopped(m->engine))
 			fy_engine_notify(m->engine);
 	}
 	*a = (struct fy_attachment){ 0 };
@@ -447,14 +454,4 @@ void **fy_message_extra(ferry_message *m, void (*free_fn)(void *extra))
 	/* several threads may decode at once, and write the same value */
 	fy_store_release_ptr(&m->extra_free, (void *)(uintptr_t)free_fn);
 	return &m->extra;
-}
-
-const ferry_options *fy_message_options(const ferry_message *m)
-{
-	return &m->engine->options;
-}
-
-ferry *fy_message_engine(const ferry_message *m)
-{
-	return m->engine;
 }

@@ -8,8 +8,7 @@
  *    the receive buffer. A view that is retained becomes a received message (the bytes are copied),
  *    and the engine makes itself a new view.
  */
-#ifndef FY_SHARED_MESSAGE_H
-#define FY_SHARED_MESSAGE_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -133,6 +132,8 @@ ferry_message *fy_message_blank(struct fy_lane *lane);
 /* The helm writes the reply into it. False: no memory for its body. */
 bool fy_message_fill(ferry_message *blank, uint32_t op, int source, const void *body,
                      size_t nbytes);
+/* Is it an op of the program's? 0, or FERRY_EINVAL with a sentence. */
+int fy_message_check_op(uint32_t op);
 /* ferry_message_create without the check for reserved ops. */
 int fy_message_create(ferry *engine, uint32_t op, ferry_message **message_p);
 /* Does freeing it call a function of the program? */
@@ -159,9 +160,5 @@ void fy_message_send_answer(ferry_message *request);
 void fy_message_view(ferry_message *view, ferry *engine, uint32_t op, int source, void *body,
                      size_t nbytes, uint64_t call_id);
 
-/* For the msgpack layer: a slot of the message, of the engine, and the options. */
+/* For the msgpack layer: a slot of the message. */
 void **fy_message_extra(ferry_message *message, void (*free_fn)(void *extra));
-const ferry_options *fy_message_options(const ferry_message *message);
-ferry *fy_message_engine(const ferry_message *message);
-
-#endif

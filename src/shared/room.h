@@ -3,8 +3,7 @@
  * Room for posters: how many bytes of long bodies are not sent yet, and the word on which posters
  * without room sleep. Posters wait, the helm wakes.
  */
-#ifndef FY_SHARED_ROOM_H
-#define FY_SHARED_ROOM_H
+#pragma once
 
 #include <limits.h>
 #include <stdbool.h>
@@ -56,8 +55,8 @@ static inline bool fy_room_bodies_full(const struct fy_room *room, int rank)
 
 static inline void fy_room_bodies_lower(struct fy_room *room, int rank, size_t nbytes)
 {
-	fy_add_32(&room->bodies_to[rank], -fy_room_body_units(nbytes));
-	fy_add_64(&room->bodies, -(uint64_t)nbytes);
+	fy_sub_32(&room->bodies_to[rank], fy_room_body_units(nbytes));
+	fy_sub_64(&room->bodies, nbytes);
 }
 
 /* Make posters that wait for room look again. The read-modify-write is a full fence between what
@@ -68,5 +67,3 @@ static inline void fy_room_tell(struct fy_room *room)
 	if (fy_load_acquire_32(&room->waiters))
 		fy_futex_wake(&room->word, INT_MAX, false);
 }
-
-#endif

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef FY_SHARED_SHELL_H
-#define FY_SHARED_SHELL_H
+#pragma once
 
 #include <stdbool.h>
 
@@ -15,5 +14,3 @@ struct fy_shelf {
 void fy_shell_rest(ferry *e);
 void fy_shell_put_unseen(ferry *e);
 ferry *fy_shell_get(void);
-
-#endif

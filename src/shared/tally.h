@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef FY_SHARED_TALLY_H
-#define FY_SHARED_TALLY_H
+#pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -30,5 +29,3 @@ struct fy_tallies {
 /* The helm: count this received message under its op until it is freed. */
 void fy_tally_keep(ferry *engine, ferry_message *message);
 void fy_tally_free_all(ferry *engine);
-
-#endif

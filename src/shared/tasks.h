@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef FY_SHARED_TASKS_H
-#define FY_SHARED_TASKS_H
+#pragma once
 
 struct fy_task;
 
@@ -10,5 +9,3 @@ struct fy_tasks {
 };
 
 void fy_tasks_defer(struct fy_tasks *tasks, struct fy_task *task);
-
-#endif

@@ -17,9 +17,8 @@
 #include "shared/engine.h"
 #include "shared/lane.h"
 
-static _Thread_local ferry *doing[FY_DOINGS] __attribute__((tls_model("initial-exec")));
-static _Thread_local struct fy_waiters *waiters_meanwhile
-	__attribute__((tls_model("initial-exec")));
+static FY_THREAD_LOCAL ferry *doing[FY_DOINGS];
+static FY_THREAD_LOCAL struct fy_waiters *waiters_meanwhile;
 
 /* Before inline user code begins this wakes the threads whose futures are done. */
 ferry *fy_thread_begin(enum fy_doing what, ferry *engine)
@@ -57,8 +56,8 @@ bool fy_thread_on_progress(const ferry *engine)
 	return doing[FY_INLINE] && (!engine || doing[FY_INLINE] == engine);
 }
 
-_Thread_local struct fy_thread_recent fy_thread_recent __attribute__((tls_model("initial-exec")));
-_Thread_local struct fy_lane *fy_thread_lanes __attribute__((tls_model("initial-exec")));
+FY_THREAD_LOCAL struct fy_thread_recent fy_thread_recent;
+FY_THREAD_LOCAL struct fy_lane *fy_thread_lanes;
 
 /* On the way it forgets lanes of engines that have closed. */
 struct fy_lane *fy_thread_find_lane(uint64_t serial)

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef FY_SHARED_THREAD_H
-#define FY_SHARED_THREAD_H
+#pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
 
 #include "ferry.h"
+#include "base/order.h"
 
 struct fy_lane;
 
@@ -29,15 +29,12 @@ bool fy_thread_in_handler(const ferry *engine);
 /* Does this thread run inline user code of this engine? NULL: of any engine. */
 bool fy_thread_on_progress(const ferry *engine);
 
-extern _Thread_local struct fy_thread_recent fy_thread_recent
-	__attribute__((tls_model("initial-exec")));
+extern FY_THREAD_LOCAL struct fy_thread_recent fy_thread_recent;
 
 /* From now on what this thread posts has this tag. Returns the tag that it had. */
 uint32_t fy_thread_tag_posts(ferry *engine, uint32_t tag);
-extern _Thread_local struct fy_lane *fy_thread_lanes __attribute__((tls_model("initial-exec")));
+extern FY_THREAD_LOCAL struct fy_lane *fy_thread_lanes;
 struct fy_lane *fy_thread_find_lane(uint64_t serial);
 /* fy_engine_release for a reference that came from any thread's lane. It goes into the stock of
  * this thread's lane, if there is one. */
 void fy_thread_release_engine(ferry *engine);
-
-#endif

@@ -6,9 +6,9 @@
 #include <sched.h>
 #include <stdbool.h>
 #include <stdint.h>
-#include <time.h>
 
 #include "base/barrier.h"
+#include "base/clock.h"
 #include "base/futex.h"
 #include "base/order.h"
 
@@ -39,7 +39,7 @@ void fy_wake_up(struct fy_wake *wake)
 		fy_add_64(&wake->wakes, 1);
 		fy_futex_wake(wake->word, 1, wake->shared);
 	}
-	fy_add_32(&wake->wakers, (uint32_t)-1);
+	fy_sub_32(&wake->wakers, 1);
 }
 
 /* Only for a thread with the helm, and while the engine has not stopped. */
@@ -56,11 +56,7 @@ void fy_wake_announce(struct fy_wake *wake, bool nap)
 
 bool fy_wake_sleep(struct fy_wake *wake, int64_t nanoseconds)
 {
-	struct timespec now;
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	int64_t until = (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
-	until = nanoseconds < INT64_MAX - until ? until + nanoseconds : INT64_MAX;
-	fy_futex_wait(wake->word, 1, until, wake->shared);
+	fy_futex_wait(wake->word, 1, fy_clock_until(fy_clock_now(), nanoseconds), wake->shared);
 	bool rung = wake->shared && !fy_load_acquire_32(wake->word) &&
 	            fy_load_acquire_32(&wake->own) == 1;
 	fy_wake_stay(wake);
@@ -69,11 +65,8 @@ bool fy_wake_sleep(struct fy_wake *wake, int64_t nanoseconds)
 
 void fy_wake_nap(struct fy_wake *wake, int64_t nanoseconds)
 {
-	struct timespec now;
 	uint32_t word = fy_load_acquire_32(wake->word);
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	fy_futex_wait(wake->word, word,
-	              (int64_t)now.tv_sec * 1000000000 + now.tv_nsec + nanoseconds, wake->shared);
+	fy_futex_wait(wake->word, word, fy_clock_now() + nanoseconds, wake->shared);
 }
 
 /* A thread that slept while the engine stopped calls this as well: `own` then stays

@@ -24,8 +24,7 @@
  * both. The sleeper, or whoever wakes it, writes 0 (compare and swap). Givers of this process read
  * `own` (relaxed), ranks of this host read `*word`.
  */
-#ifndef FY_SHARED_WAKE_H
-#define FY_SHARED_WAKE_H
+#pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -84,5 +83,3 @@ void fy_wake_stop(struct fy_wake *wake);
 void fy_wake_part(struct fy_wake *wake);
 /* Ring another rank of this host, after a batch for it was handed to MPI. */
 void fy_wake_ring(uint32_t *word);
-
-#endif

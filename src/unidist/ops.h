@@ -4,8 +4,7 @@
  * its data as body and attachments of the same message. Data without an operation travels under one
  * of the ops below. Nothing else of the routines is on the wire.
  */
-#ifndef FY_UNIDIST_OPS_H
-#define FY_UNIDIST_OPS_H
+#pragma once
 
 #include "wire/bodies.h"
 
@@ -14,5 +13,3 @@
 #define FY_OP_COMPLEX 0xFFFF0003u /* (i)send_complex_data: like an object */
 _Static_assert(FY_OP_OBJECT == FY_OP_ROUTINES_FIRST && FY_OP_COMPLEX == FY_OP_ROUTINES_LAST,
                "what comes with another op is refused");
-
-#endif

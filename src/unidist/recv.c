@@ -32,16 +32,18 @@ static int begin(ferry *engine, int source, int64_t timeout, bool results,
 	if (!results)
 		return fy_fail(FERRY_EINVAL,
 		               "there is nowhere to put the result: an output argument is NULL");
-	if (source != FERRY_ANY && (source < 0 || source >= ferry_size(engine)))
-		return fy_fail(FERRY_EINVAL, "there is no rank %d: use 0 to %d, or FERRY_ANY",
-		               source, ferry_size(engine) - 1);
+	int status = source == FERRY_ANY
+	                     ? FERRY_OK
+	                     : fy_engine_check_rank(engine, "source", source, ", or FERRY_ANY");
+	if (status)
+		return status;
 	if (!fy_clock_timeout_ok(timeout))
 		return fy_fail(FERRY_EINVAL, "a time of %lld ns: use 0 and more, or FERRY_FOREVER",
 		               (long long)timeout);
 	if (!fy_engine_enter(engine))
 		return fy_fail(FERRY_ESTOPPED, "the engine has stopped");
-	int status = fy_set_aside_of(engine, exchange_p);
-	if (status != FERRY_OK)
+	status = fy_set_aside_of(engine, exchange_p);
+	if (status)
 		fy_engine_leave(engine);
 	return status;
 }
@@ -60,7 +62,7 @@ static int receive(ferry *engine, int source, uint32_t op, int64_t timeout,
 {
 	struct fy_exchange *x;
 	int status = begin(engine, source, timeout, message_p != NULL, &x);
-	if (status != FERRY_OK)
+	if (status)
 		return status;
 	struct fy_set_aside *kept = find_kept(x, source, op);
 	if (kept)
@@ -171,7 +173,7 @@ static int keep_operation(ferry *engine, struct fy_exchange *x, int64_t timeout,
 		return fy_fail(FERRY_ENOMEM, "no memory to keep an operation's data");
 	kept->thread = fy_set_aside_thread();
 	int status = ferry_recv(engine, FERRY_ANY, FERRY_ANY_OP, timeout, &kept->message);
-	if (status != FERRY_OK) {
+	if (status) {
 		free(kept);
 		return status;
 	}
@@ -185,7 +187,7 @@ int ferry_recv_operation_type(ferry *engine, int64_t timeout, uint32_t *op_p, in
 {
 	struct fy_exchange *x;
 	int status = begin(engine, FERRY_ANY, timeout, op_p && source_p, &x);
-	if (status != FERRY_OK)
+	if (status)
 		return status;
 	status = check_fetched(x);
 	if (status == FERRY_OK)
@@ -252,7 +254,7 @@ static int receive_kept(ferry *engine, struct fy_exchange *x, int source, int64_
 			return fy_fail(FERRY_ENOMEM, "no memory to receive a buffer");
 		kept->thread = FY_ANY_THREAD;
 		int status = fy_recv(engine, source, FY_OP_BUFFER, timeout, &kept->message);
-		if (status != FERRY_OK) {
+		if (status) {
 			free(kept);
 			return status;
 		}
@@ -267,10 +269,10 @@ static int receive_bytes(ferry *engine, struct fy_exchange *x, int source, int64
 {
 	struct fy_set_aside *kept = NULL;
 	int status = receive_kept(engine, x, source, timeout, &kept);
-	if (status != FERRY_OK)
+	if (status)
 		return status;
 	status = give_bytes(kept->message, data_p, nbytes_p);
-	if (status != FERRY_OK) {
+	if (status) {
 		fy_set_aside_put(x, kept);
 		return status;
 	}
@@ -283,7 +285,7 @@ int ferry_recv_buffer(ferry *engine, int source, int64_t timeout, void **data_p,
 {
 	struct fy_exchange *x;
 	int status = begin(engine, source, timeout, data_p && nbytes_p, &x);
-	if (status != FERRY_OK)
+	if (status)
 		return status;
 	status = receive_bytes(engine, x, source, timeout, data_p, nbytes_p);
 	fy_engine_leave(engine);

@@ -20,29 +20,16 @@
 
 /* ---- sending ------------------------------------------------------------ */
 
-static int check_engine(const ferry *engine)
-{
-	return engine ? FERRY_OK
-	              : fy_fail(FERRY_EINVAL, "engine is NULL: open one with ferry_open");
-}
-
-static int check_op(uint32_t op)
-{
-	if (op < FERRY_OP_RESERVED)
-		return FERRY_OK;
-	return fy_fail(FERRY_EINVAL,
-	               "op 0x%x is reserved for the library: use one below 0xFFFF0000", op);
-}
-
 /* What every send checks first. A `blocking` one must not wait on the progress thread. */
 static int check_send(const ferry *engine, bool blocking)
 {
-	int status = check_engine(engine);
-	if (status == FERRY_OK && blocking && fy_thread_on_progress(engine))
-		status = fy_fail(
+	if (!engine)
+		return fy_fail(FERRY_EINVAL, "engine is NULL: open one with ferry_open");
+	if (blocking && fy_thread_on_progress(engine))
+		return fy_fail(
 			FERRY_EDEADLK,
 			"a blocking send in inline code would wait for itself: use the i form");
-	return status;
+	return FERRY_OK;
 }
 
 /* Post, and wait until it is delivered. */
@@ -50,7 +37,7 @@ static int deliver(ferry *engine, int rank, ferry_message *message)
 {
 	ferry_future *future;
 	int status = fy_post_message(engine, rank, message, &future);
-	if (status != FERRY_OK)
+	if (status)
 		return status;
 	status = ferry_future_wait(future, FERRY_FOREVER);
 	ferry_future_release(future);
@@ -90,9 +77,10 @@ static int send_object(ferry *engine, int rank, uint32_t op, const msgpack_objec
                        bool blocking, ferry_future **future_p)
 {
 	ferry_message *message;
-	int status = make(engine, op, object, !blocking && !future_p, &message);
-	return status == FERRY_OK ? send_message(engine, rank, message, blocking, future_p, NULL)
-	                          : status;
+	int status = check_send(engine, blocking);
+	if (!status)
+		status = make(engine, op, object, !blocking && !future_p, &message);
+	return status ? status : send_message(engine, rank, message, blocking, future_p, NULL);
 }
 
 static int check_object(const msgpack_object *object)
@@ -103,38 +91,28 @@ static int check_object(const msgpack_object *object)
 
 int ferry_send_object(ferry *engine, int rank, const msgpack_object *object)
 {
-	int status = check_send(engine, true);
-	if (status == FERRY_OK)
-		status = check_object(object);
-	return status == FERRY_OK ? send_object(engine, rank, FY_OP_OBJECT, object, true, NULL)
-	                          : status;
+	int bad = check_object(object);
+	return bad ? bad : send_object(engine, rank, FY_OP_OBJECT, object, true, NULL);
 }
 
 int ferry_isend_object(ferry *engine, int rank, const msgpack_object *object,
                        ferry_future **future_p)
 {
-	int status = check_send(engine, false);
-	if (status == FERRY_OK)
-		status = check_object(object);
-	return status == FERRY_OK ? send_object(engine, rank, FY_OP_OBJECT, object, false, future_p)
-	                          : status;
+	int bad = check_object(object);
+	return bad ? bad : send_object(engine, rank, FY_OP_OBJECT, object, false, future_p);
 }
 
 int ferry_send_simple_operation(ferry *engine, int rank, uint32_t op, const msgpack_object *object)
 {
-	int status = check_send(engine, true);
-	if (status == FERRY_OK)
-		status = check_op(op);
-	return status == FERRY_OK ? send_object(engine, rank, op, object, true, NULL) : status;
+	int bad = fy_message_check_op(op);
+	return bad ? bad : send_object(engine, rank, op, object, true, NULL);
 }
 
 int ferry_isend_simple_operation(ferry *engine, int rank, uint32_t op, const msgpack_object *object,
                                  ferry_future **future_p)
 {
-	int status = check_send(engine, false);
-	if (status == FERRY_OK)
-		status = check_op(op);
-	return status == FERRY_OK ? send_object(engine, rank, op, object, false, future_p) : status;
+	int bad = fy_message_check_op(op);
+	return bad ? bad : send_object(engine, rank, op, object, false, future_p);
 }
 
 int ferry_isend_serialized_operation(ferry *engine, int rank, uint32_t op, const void *data,
@@ -143,10 +121,10 @@ int ferry_isend_serialized_operation(ferry *engine, int rank, uint32_t op, const
 	ferry_message *message = NULL;
 	int status = check_send(engine, false);
 	if (status == FERRY_OK)
-		status = check_op(op);
+		status = fy_message_check_op(op);
 	if (status == FERRY_OK)
 		status = make(engine, op, NULL, false, &message);
-	if (status != FERRY_OK)
+	if (status)
 		return status;
 	status = ferry_message_write(message, data, nbytes);
 	if (status == FERRY_OK)
@@ -192,7 +170,7 @@ static int post_loan(ferry *engine, int rank, ferry_message *message, struct loa
                      ferry_future **future_p)
 {
 	int status = fy_post_message(engine, rank, message, future_p);
-	if (status != FERRY_OK)
+	if (status)
 		loan->release = NULL;
 	ferry_message_release(message);
 	return status;
@@ -202,7 +180,7 @@ static int make_buffer(ferry *engine, bool blocking, const void *data, size_t nb
                        ferry_message **message_p)
 {
 	int status = check_send(engine, blocking);
-	if (status != FERRY_OK)
+	if (status)
 		return status;
 	if (!data && nbytes > 0)
 		return fy_fail(FERRY_EINVAL, "data is NULL, but nbytes is %zu", nbytes);
@@ -213,7 +191,7 @@ int ferry_send_buffer(ferry *engine, int rank, const void *data, size_t nbytes)
 {
 	ferry_message *message;
 	int status = make_buffer(engine, true, data, nbytes, &message);
-	if (status != FERRY_OK)
+	if (status)
 		return status;
 	status = ferry_message_attach(message, data, nbytes, NULL, NULL);
 	if (status == FERRY_OK)
@@ -228,7 +206,7 @@ int ferry_isend_buffer(ferry *engine, int rank, const void *data, size_t nbytes,
 	ferry_message *message;
 	struct loan *loan = NULL;
 	int status = make_buffer(engine, false, data, nbytes, &message);
-	if (status != FERRY_OK)
+	if (status)
 		return status;
 	if (release)
 		status = attach_loan(message, data, nbytes, release, arg, &loan);
@@ -262,7 +240,7 @@ static int borrow_all(ferry_message *message, ferry_message *packed)
 		const void *data = ferry_message_attachment(packed, i, &nbytes);
 		ferry_message_retain(packed);
 		status = ferry_message_attach(message, data, nbytes, release_lender, packed);
-		if (status != FERRY_OK)
+		if (status)
 			ferry_message_release(packed);
 	}
 	return status;
@@ -272,7 +250,7 @@ static int borrow_all(ferry_message *message, ferry_message *packed)
  * bytes, because a message cannot change its op. Nothing is serialized. */
 static int again(ferry *engine, uint32_t op, ferry_message *packed, ferry_message **message_p)
 {
-	if (ferry_message_op(packed) == op && fy_message_engine(packed) == engine &&
+	if (ferry_message_op(packed) == op && packed->engine == engine &&
 	    !(packed->flags & FY_MESSAGE_RECEIVED)) {
 		ferry_message_retain(packed);
 		*message_p = packed;
@@ -280,7 +258,7 @@ static int again(ferry *engine, uint32_t op, ferry_message *packed, ferry_messag
 	}
 	ferry_message *message;
 	int status = make(engine, op, NULL, false, &message);
-	if (status != FERRY_OK)
+	if (status)
 		return status;
 	status = borrow_all(message, packed);
 	if (status == FERRY_OK)
@@ -295,7 +273,7 @@ static int send_complex(ferry *engine, int rank, uint32_t op, const msgpack_obje
 {
 	ferry_message *message = NULL;
 	int status = check_send(engine, blocking);
-	if (status != FERRY_OK)
+	if (status)
 		return status;
 	if (object)
 		status = make(engine, op, object, !blocking && !future_p, &message);
@@ -304,7 +282,7 @@ static int send_complex(ferry *engine, int rank, uint32_t op, const msgpack_obje
 	else
 		status = fy_fail(FERRY_EINVAL,
 		                 "object is NULL and *packed_p has no message to send again");
-	if (status != FERRY_OK)
+	if (status)
 		return status;
 	return send_message(engine, rank, message, blocking, future_p, object ? packed_p : NULL);
 }
@@ -325,8 +303,6 @@ int ferry_isend_complex_operation(ferry *engine, int rank, uint32_t op,
                                   const msgpack_object *object, ferry_message **packed_p,
                                   ferry_future **future_p)
 {
-	int status = check_op(op);
-	return status == FERRY_OK
-	               ? send_complex(engine, rank, op, object, packed_p, false, future_p)
-	               : status;
+	int bad = fy_message_check_op(op);
+	return bad ? bad : send_complex(engine, rank, op, object, packed_p, false, future_p);
 }

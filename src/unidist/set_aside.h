@@ -11,8 +11,7 @@
  * that is never used twice. An entry owns a reference of its message. Entries that are never
  * fetched are freed with the engine.
  */
-#ifndef FY_UNIDIST_SET_ASIDE_H
-#define FY_UNIDIST_SET_ASIDE_H
+#pragma once
 
 #include <stdint.h>
 
@@ -36,5 +35,3 @@ uint64_t fy_set_aside_thread(void);
 void fy_set_aside_put(struct fy_exchange *x, struct fy_set_aside *kept);
 /* Take out the first entry of this owner from that source (or FERRY_ANY). NULL: there is none. */
 struct fy_set_aside *fy_set_aside_take(struct fy_exchange *x, uint64_t thread, int source);
-
-#endif

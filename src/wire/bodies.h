@@ -3,8 +3,7 @@
  * The library's own ops, and the bodies of control records and announcements. Bytes alone:
  * doc/wire-format.md.
  */
-#ifndef FY_WIRE_BODIES_H
-#define FY_WIRE_BODIES_H
+#pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -96,5 +95,3 @@ static inline uint32_t fy_bodies_lengths(uint32_t n)
 {
 	return n < FY_LENGTHS_RECORD ? n : FY_LENGTHS_RECORD;
 }
-
-#endif

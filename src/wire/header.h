@@ -3,8 +3,7 @@
  * A batch on the wire: its header, its flags, its bounds. doc/wire-format.md explains them. Only
  * the layout of bytes: any file that sends or receives may include it.
  */
-#ifndef FY_WIRE_HEADER_H
-#define FY_WIRE_HEADER_H
+#pragma once
 
 #include <stdint.h>
 
@@ -30,11 +29,14 @@ struct fy_batch_header {
 };
 _Static_assert(sizeof(struct fy_batch_header) == 40, "the wire format says 40 bytes");
 
+static inline struct fy_batch_header *fy_header_of(const char *batch)
+{
+	return (struct fy_batch_header *)(uintptr_t)batch;
+}
+
 #define FY_BATCH_WANTS_ACK 0x1u /* a future waits for the acceptance of this batch */
 #define FY_BATCH_HUNGRY 0x2u    /* the sender ran out of credit */
 #define FY_BATCH_GOODBYE 0x4u   /* the last batch of this pair */
 /* the sender has given this peer up; such a batch has no number and no records */
 #define FY_BATCH_GAVE_UP 0x8u
 #define FY_BATCH_COLOUR 0x10u /* its records without a tag are of colour 1 */
-
-#endif

@@ -12,8 +12,7 @@
  *
  * See doc/wire-format.md for what each kind means on the wire.
  */
-#ifndef FY_WIRE_RECORD_H
-#define FY_WIRE_RECORD_H
+#pragma once
 
 #include <stddef.h>
 #include <stdint.h>
@@ -73,6 +72,10 @@ static inline unsigned fy_record_tag_colour(uint32_t stream, unsigned otherwise)
 #define FY_PLAIN_CALL ((FY_KIND_CALL | FY_EXT) >> 24)
 #define FY_PLAIN_REPLY ((FY_KIND_REPLY | FY_EXT) >> 24)
 
+static inline struct fy_record *fy_record_at(const char *bytes)
+{
+	return (struct fy_record *)(uintptr_t)bytes;
+}
 static inline uint32_t fy_record_body(const struct fy_record *r)
 {
 	return r->size_flags & FY_BODY_MAX;
@@ -149,5 +152,3 @@ static inline void fy_record_copy(void *to, const void *from, uint32_t size)
 	if (i < size)
 		__builtin_memcpy(t + i, f + i, 8);
 }
-
-#endif

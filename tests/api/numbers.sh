@@ -92,8 +92,8 @@ bytes src/engine/life.c CHUNK_HERE doc/design.md chunks of @, or
 bytes src/engine/life.c CHUNK_HERE doc/decisions/0028-length-of-a-chunk.md Chunks of @ on one host
 bytes src/engine/life.c CHUNK_WIRE doc/design.md or @ where there is more than one host
 bytes src/engine/life.c CHUNK_WIRE doc/decisions/0028-length-of-a-chunk.md on one host, else of @
-bytes src/bulk/outbound.c BRIEF doc/design.md what is up to @ altogether is one chunk
-bytes src/bulk/outbound.c BRIEF doc/decisions/0028-length-of-a-chunk.md up to @ is one chunk
+bytes src/bulk/announce.c BRIEF doc/design.md what is up to @ altogether is one chunk
+bytes src/bulk/announce.c BRIEF doc/decisions/0028-length-of-a-chunk.md up to @ is one chunk
 bytes src/shared/block.h FY_BLOCK_MIN doc/design.md attachments and bodies of @ and more
 plain src/link/credit.c SMALL_BATCHES doc/design.md batches of small records the bound is @ of them
 plain src/helm/dispatch.c LEFT_MAX doc/design.md after @ messages for handlers

@@ -100,7 +100,7 @@ static void hints_and_error_handlers_are_not_inherited(void)
 	MPI_Comm_dup_with_info(MPI_COMM_WORLD, info, &hinted);
 	MPI_Info_free(&info);
 	CHECK_OK(fy_mpi_port_open(&hinted, FERRY_THREAD_MULTIPLE, false, &port));
-	MPI_Comm comm = *(const MPI_Comm *)fy_mpi_port_comm(port);
+	MPI_Comm comm = fy_mpi_port_of(port)->program;
 	MPI_Comm_get_info(comm, &info);
 	MPI_Info_get(info, "mpi_assert_no_any_source", sizeof value - 1, value, &found);
 	CHECK(!found || strcmp(value, "true") != 0);

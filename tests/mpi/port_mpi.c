@@ -52,7 +52,7 @@ static void gather(struct conformance *c)
 {
 	MPI_Request request;
 	int done = 0;
-	CHECK(MPI_Ibarrier(*(const MPI_Comm *)fy_mpi_port_comm(c->arg), &request) == MPI_SUCCESS);
+	CHECK(MPI_Ibarrier(fy_mpi_port_of(c->arg)->program, &request) == MPI_SUCCESS);
 	while (!done) {
 		CHECK(turn(c));
 		CHECK(MPI_Test(&request, &done, MPI_STATUS_IGNORE) == MPI_SUCCESS);

@@ -164,7 +164,7 @@ break_it nudge shared/lane.c 's/lane->tail_seen - head <= NUDGE_BELOW \&\& //' \
 	'a producer is woken for room that it cannot use' unit/shared/test_lane
 break_it failed helm/arrivals.c 's/if (fy_unlikely(slot->request.status)) {/if (slot->request.status == FERRY_ECANCELED) {/' \
 	'what MPI says of a receive that failed is believed' sim/corners
-break_it gap helm/gaps.c 's/else if (again \&\& fy_peer_of(ch)->gap.seen)/else if (false)/' \
+break_it gap helm/gaps.c 's/else if (again \&\& gap->seen)/else if (false)/' \
 	'a batch that was lost is waited for without end' sim/corners
 break_it left helm/dispatch.c 's/ \&\& p->inside.n_left >= LEFT_MAX)/ \&\& false)/' \
 	'a borrower of the helm copies whole batches' sim/corners
@@ -194,7 +194,7 @@ break_it half-made bulk/memory.c '/^static bool land(/,/^}/s/if (!data)/if (fals
 break_it lengths bulk/inbound.c \
 	's/^\tif (!lengths) {/\tif (!in) {/;s/\.lengths = lengths,/& .status = lengths ? 0 : FERRY_ENOMEM,/' \
 	'an announcement that found no memory is taken for a wrong one' $M
-break_it news helm/owed.c 's/peer->owed.news_owed || peer->owed.up_owed/peer->owed.up_owed/' \
+break_it news helm/owed.c 's/o->news_owed || o->up_owed/o->up_owed/' \
 	'news of a close that had no memory are forgotten' sim/memory
 break_it owed link/channel.c 's/^\t       !ch->control_owed;/\t       true;/' \
 	'what is owed is forgotten when there is no batch for it' $M

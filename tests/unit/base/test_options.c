@@ -70,6 +70,13 @@ static const struct fy_option *find(const char *name)
 	return NULL;
 }
 
+static const char *text_or_none(const struct fy_option *option, ferry_options *options)
+{
+	const char *text = *fy_option_text_of(option, options);
+
+	return text ? text : "none";
+}
+
 /* ---- defaults and precedence ---------------------------------------------- */
 
 static void nothing_given_yields_the_defaults(void **state)
@@ -193,9 +200,12 @@ static void every_option_can_be_set_in_the_environment(void **state)
 	}
 	r = resolve(NULL);
 	for (size_t i = 0; i < count; i++) {
-		fy_option_format(&table[i], &r, text, sizeof text);
+		if (table[i].type == FY_OPTION_TEXT)
+			snprintf(text, sizeof text, "%s", text_or_none(&table[i], &r));
+		else
+			fy_option_format(&table[i], fy_option_get(&table[i], &r), text,
+			                 sizeof text);
 		assert_string_equal(text, cases[i].formatted);
-		assert_true(strlen(table[i].help) > 10);
 	}
 	assert_int_equal(r.sleep_max, 0);
 	assert_int_equal(r.handler_grace, FERRY_MS(1500));
@@ -392,7 +402,7 @@ static void lists_of_processors_are_checked(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
 		assert_variable_refused("FERRY_PROGRESS_CPUS", bad[i], "such as 3, 2-3 or 0,4-6");
-	assert_int_equal(fy_cpus_of_progress("0,4-6,1023", &set), FERRY_OK);
+	assert_int_equal(fy_cpus_named("progress_cpus", "0,4-6,1023", &set), FERRY_OK);
 	assert_int_equal(CPU_COUNT(&set), 5);
 	assert_true(CPU_ISSET(0, &set) && CPU_ISSET(4, &set) && CPU_ISSET(5, &set) &&
 	            CPU_ISSET(6, &set));

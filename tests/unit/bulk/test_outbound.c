@@ -3,6 +3,7 @@
  * also when the engine ends before they are sent. */
 #include "support/engine.h"
 
+#include "bulk/announce.h"
 #include "bulk/outbound.h"
 #include "bulk/pair.h"
 #include "link/batch.h"
@@ -31,8 +32,8 @@ static void announce(size_t nbytes)
 	ferry_message *m;
 	assert_int_equal(ferry_message_create(t_engines[0], OP, &m), FERRY_OK);
 	assert_int_equal(ferry_message_attach(m, data, nbytes, on_release, NULL), FERRY_OK);
-	assert_true(fy_outbound_admits(&t_helm(0)->bulk, ch, m));
-	assert_true(fy_outbound_announce(&t_helm(0)->bulk, ch, m, FY_KIND_POST, STREAM, 0, NULL));
+	assert_true(fy_announce_admits(&t_helm(0)->bulk, ch, m));
+	assert_true(fy_announce_put(&t_helm(0)->bulk, ch, m, FY_KIND_POST, STREAM, 0, NULL));
 }
 
 static int begin(void **state)

@@ -695,7 +695,7 @@ static void run_waits_for_the_first_task(void **state)
 	ferry_executor_destroy(queue);
 }
 
-static bool always_on_progress(ferry *which)
+static bool always_on_progress(const ferry *which)
 {
 	return which == engine;
 }

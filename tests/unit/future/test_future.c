@@ -279,7 +279,7 @@ static void a_waiter_that_is_cancelled_finishes_its_wait(void **state)
 	ferry_future_release(f);
 }
 
-static bool always_on_progress(ferry *which)
+static bool always_on_progress(const ferry *which)
 {
 	return which == engine;
 }
@@ -424,19 +424,19 @@ static void a_future_that_was_awaited_in_vain_and_released_goes_when_it_is_done(
 	(void)state;
 	for (int variant = 0; variant < 3; variant++) {
 		ferry_future *future = make_future(FY_FUTURE_IS_CALL);
-		unsigned cached = fy_future_cached();
+		unsigned cached = fy_cache_count(FY_CACHE_FUTURES);
 
 		assert_int_equal(ferry_future_wait(future, FERRY_US(10)), FERRY_PENDING);
 		assert_int_equal(ferry_wait_all(&future, 1, FERRY_US(10)), FERRY_PENDING);
 		ferry_future_release(future);
-		assert_int_equal(fy_future_cached(), cached);
+		assert_int_equal(fy_cache_count(FY_CACHE_FUTURES), cached);
 		if (variant == 0)
 			fy_future_complete(future, FERRY_OK, NULL);
 		else if (variant == 1)
 			fy_future_complete(future, FERRY_EPEER, "gone");
 		else
 			fy_future_complete_reply(future, make_message());
-		assert_int_equal(fy_future_cached(), cached + 1);
+		assert_int_equal(fy_cache_count(FY_CACHE_FUTURES), cached + 1);
 		assert_int_equal(messages_alive, 0);
 	}
 }
@@ -843,7 +843,7 @@ static void *make_and_release_many(void *arg)
 		fy_future_complete(futures[i], FERRY_OK, NULL);
 	}
 	if (cached)
-		*cached = fy_future_cached();
+		*cached = fy_cache_count(FY_CACHE_FUTURES);
 	return NULL;
 }
 
@@ -860,12 +860,12 @@ static void the_cache_is_bounded_and_used(void **state)
 	f = make_future(0);
 	fy_future_complete(f, FERRY_OK, NULL);
 	ferry_future_release(f);
-	cached = fy_future_cached();
+	cached = fy_cache_count(FY_CACHE_FUTURES);
 	f = make_future(0);
-	assert_int_equal(fy_future_cached(), cached - 1);
+	assert_int_equal(fy_cache_count(FY_CACHE_FUTURES), cached - 1);
 	fy_future_complete(f, FERRY_OK, NULL);
 	ferry_future_release(f);
-	assert_int_equal(fy_future_cached(), cached);
+	assert_int_equal(fy_cache_count(FY_CACHE_FUTURES), cached);
 }
 
 static void threads_that_come_and_go_leave_no_memory_behind(void **state)

@@ -89,9 +89,9 @@ static void a_stream_is_acknowledged(void **state)
 		assert_non_null(fy_channel_reserve(&t_helm(1)->link, in, 16));
 		assert_true(fy_stream_out_reserve(in, s));
 		fy_stream_out_count(s);
-		fy_channel_commit(&t_helm(1)->link, in, 16);
+		fy_channel_commit(in, 16);
 	}
-	fy_stream_in_owe_ack(&t_helm(0)->link, out, fy_stream_in_find(&t_helm(0)->link, out, 7));
+	fy_stream_in_owe_ack(&t_helm(0)->link, out, fy_stream_in_find(out, 7));
 	fy_owed_put(t_helm(0), out);
 	assert_int_equal(carry(ops), 1);
 	assert_int_equal(ops[0], FY_OP_ACK_STREAM);
@@ -127,8 +127,7 @@ static void owe(uint32_t op)
 	if (op == FY_OP_GIVE)
 		out->credit.limit = out->credit.spent + t_helm(0)->link.credit.first + 5000;
 	if (op == FY_OP_ACK_STREAM)
-		fy_stream_in_owe_ack(&t_helm(0)->link, out,
-		                     fy_stream_in_find(&t_helm(0)->link, out, 7));
+		fy_stream_in_owe_ack(&t_helm(0)->link, out, fy_stream_in_find(out, 7));
 	if (op == FY_OP_GRANT) {
 		granted = (struct fy_inbound){ .ch = out, .announced.xid = 1 };
 		fy_grants_owe(&t_helm(0)->bulk, &granted);

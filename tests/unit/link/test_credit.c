@@ -16,7 +16,7 @@ static void a_request_costs_its_bytes_and_a_charge(void **state)
 	assert_non_null(fy_channel_reserve(&t_helm(0)->link, ch, 64));
 	fy_credit_spend(ch, 64);
 	assert_int_equal(ch->credit.spent - before, 64 + FY_MESSAGE_CHARGE + FY_BATCH_CHARGE);
-	fy_channel_commit(&t_helm(0)->link, ch, 64);
+	fy_channel_commit(ch, 64);
 	fy_credit_spend(ch, 24); /* of the same batch */
 	assert_int_equal(ch->credit.spent - before,
 	                 64 + 24 + 2 * (uint64_t)FY_MESSAGE_CHARGE + FY_BATCH_CHARGE);

@@ -23,11 +23,11 @@ static struct fy_ack_stream ack_at(const struct fy_channel *ch, unsigned index)
 static void a_stream_is_found_again(void **state)
 {
 	struct fy_channel *ch = t_channel(0, 1);
-	struct fy_stream_in *seven = fy_stream_in_find(&t_helm(0)->link, ch, 7);
+	struct fy_stream_in *seven = fy_stream_in_find(ch, 7);
 	(void)state;
 	assert_non_null(seven);
-	assert_ptr_not_equal(fy_stream_in_find(&t_helm(0)->link, ch, 8), seven);
-	assert_ptr_equal(fy_stream_in_find(&t_helm(0)->link, ch, 7), seven);
+	assert_ptr_not_equal(fy_stream_in_find(ch, 8), seven);
+	assert_ptr_equal(fy_stream_in_find(ch, 7), seven);
 	assert_null(t_channel(0, 2)->streams_in);
 }
 
@@ -37,8 +37,8 @@ static void what_came_first_is_first(void **state)
 	struct fy_held *held[3];
 	(void)state;
 	for (unsigned i = 0; i < 3; i++)
-		held[i] = fy_stream_in_hold(&t_helm(0)->link, ch, 7, i & 1, NULL);
-	const struct fy_held *at = fy_stream_in_find(&t_helm(0)->link, ch, 7)->first;
+		held[i] = fy_stream_in_hold(ch, 7, i & 1, NULL);
+	const struct fy_held *at = fy_stream_in_find(ch, 7)->first;
 	for (unsigned i = 0; i < 3; i++, at = at->next) {
 		assert_ptr_equal(at, held[i]);
 		assert_int_equal(at->colour, i & 1);
@@ -51,8 +51,8 @@ static void what_is_delivered_is_acknowledged_by_count(void **state)
 {
 	struct fy_channel *ch = t_channel(0, 1);
 	(void)state;
-	assert_non_null(fy_stream_in_hold(&t_helm(0)->link, ch, 7, 0, NULL));
-	struct fy_stream_in *s = fy_stream_in_find(&t_helm(0)->link, ch, 7);
+	assert_non_null(fy_stream_in_hold(ch, 7, 0, NULL));
+	struct fy_stream_in *s = fy_stream_in_find(ch, 7);
 	assert_false(ch->on_dirty);
 	for (unsigned i = 0; i < 3; i++)
 		fy_stream_in_owe_ack(&t_helm(0)->link, ch, s);
@@ -73,9 +73,9 @@ static void a_stream_goes_when_nothing_waits_in_it(void **state)
 	struct fy_channel *ch = t_channel(0, 1);
 	(void)state;
 	for (uint32_t stream = 1; stream <= 3; stream++)
-		assert_non_null(fy_stream_in_find(&t_helm(0)->link, ch, stream));
-	assert_non_null(fy_stream_in_hold(&t_helm(0)->link, ch, 2, 0, NULL));
-	fy_stream_in_owe_ack(&t_helm(0)->link, ch, fy_stream_in_find(&t_helm(0)->link, ch, 3));
+		assert_non_null(fy_stream_in_find(ch, stream));
+	assert_non_null(fy_stream_in_hold(ch, 2, 0, NULL));
+	fy_stream_in_owe_ack(&t_helm(0)->link, ch, fy_stream_in_find(ch, 3));
 	assert_true(fy_stream_in_put_acks(&t_helm(0)->link, ch));
 	assert_int_equal(ch->nrecords, 1); /* nothing is owed for the others */
 	assert_int_equal(ack_at(ch, 0).stream, 3);

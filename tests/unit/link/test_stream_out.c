@@ -15,7 +15,7 @@ static struct fy_stream_out *count(struct fy_channel *ch, uint32_t stream, unsig
 		assert_non_null(fy_channel_reserve(&t_helm(0)->link, ch, 16));
 		assert_true(fy_stream_out_reserve(ch, s));
 		fy_stream_out_count(s);
-		fy_channel_commit(&t_helm(0)->link, ch, 16);
+		fy_channel_commit(ch, 16);
 	}
 	return s;
 }
