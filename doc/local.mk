@@ -39,8 +39,10 @@ nobase_dist_doc_DATA += \
 	%D%/decisions/0034-whose-error-it-is.md \
 	%D%/decisions/0035-blocks-are-mallocs.md \
 	%D%/decisions/0036-folders-with-an-order.md \
+	%D%/decisions/0037-the-policy-in-one-place.md \
 	%D%/design.md \
 	%D%/glossary.md \
+	%D%/policy.md \
 	%D%/porting.md \
 	%D%/testing.md \
 	%D%/tuning.md \

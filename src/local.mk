@@ -169,6 +169,8 @@ libferry_core_la_SOURCES = \
 	%D%/helm/owed.h \
 	%D%/helm/peer.c \
 	%D%/helm/peer.h \
+	%D%/helm/pace.c \
+	%D%/helm/pace.h \
 	%D%/helm/policy.c \
 	%D%/helm/policy.h \
 	%D%/helm/progress.h \
@@ -231,6 +233,8 @@ libferry_core_la_SOURCES = \
 	%D%/shared/mailbox.h \
 	%D%/shared/message.c \
 	%D%/shared/message.h \
+	%D%/shared/policy_table.c \
+	%D%/shared/policy_table.h \
 	%D%/shared/room.h \
 	%D%/shared/shell.c \
 	%D%/shared/shell.h \

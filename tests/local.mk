@@ -32,6 +32,7 @@ unit_tests = \
 	%D%/unit/helm/test_controls.t \
 	%D%/unit/helm/test_drain.t \
 	%D%/unit/helm/test_handlers.t \
+	%D%/unit/helm/test_policy.t \
 	%D%/unit/helm/test_queued.t \
 	%D%/unit/helm/test_timer.t \
 	%D%/unit/link/test_call.t \
@@ -216,6 +217,7 @@ script_tests = \
 	%D%/api/lists.sh \
 	%D%/api/numbers.sh \
 	%D%/api/plugin.sh \
+	%D%/api/policy.sh \
 	%D%/api/other_mpi.sh \
 	%D%/api/post_path.sh \
 	%D%/api/readme.sh \
@@ -365,6 +367,11 @@ $(mpi_core_programs): LDADD = libferry-mpi.la libferry-sim.la $(MSGPACK_LIBS) $(
 %D%/mpi/%.$(OBJEXT): target_cppflags = -I$(top_srcdir)/tests -I$(top_srcdir)/tests/support $(MPI_CPPFLAGS)
 %D%/mpi/%.$(OBJEXT): target_cflags = $(MPI_CFLAGS)
 %D%/api/%.$(OBJEXT): AM_CPPFLAGS = -I$(top_srcdir)/include $(MSGPACK_CFLAGS) $(MPI_CPPFLAGS)
+
+# It runs these.
+if HAVE_CMOCKA
+%D%/api/policy.log: tools/policy %D%/sim/corners.t %D%/unit/helm/test_policy.t
+endif
 
 # NAME-N.npN is a link to NAME.
 link_test = $(AM_V_GEN)$(MKDIR_P) $(@D) && ln -sf $(<F) $@

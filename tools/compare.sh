@@ -7,19 +7,18 @@
 #
 # BUILD and BEFORE are build directories in which `make` was run. A ratio is BUILD / BEFORE, turned
 # round where less is better: above 1 is better than before. "not worse" means that the interval reaches 0.97. Every
-# pair goes into FILE (compare.txt). The interval is that of order statistics: of 20 sorted ratios the 6th and the
-# 15th hold the median between them with 95.9 %, whatever the distribution is.
+# pair goes into FILE (compare.txt). tools/figures.sh says what the interval is.
 # Exit 1 when a line is worse, or could not be run.
 set -u
 here=$(cd "$(dirname "$0")" && pwd)
 pairs=20 only= out=compare.txt
-launcher=${MPIEXEC:-mpiexec.mpich}
+. "$here/figures.sh"
 while [ $# -gt 0 ]; do
 	case $1 in
 	--pairs) pairs=$2 && shift 2 ;;
 	--lines) only=,$2, && shift 2 ;;
 	--out) out=$2 && shift 2 ;;
-	-*) sed -n '3,14s/^# \{0,1\}//p' "$0" >&2 && exit 2 ;;
+	-*) sed -n '3,12s/^# \{0,1\}//p' "$0" >&2 && exit 2 ;;
 	*) break ;;
 	esac
 done
@@ -28,30 +27,6 @@ done
 	exit 2
 }
 build=$(cd "$1" && pwd) before=$(cd "$2" && pwd)
-
-# The one figure of a run that counts; empty when the run failed.
-figure() { # DIRECTORY RANKS METRIC COMMAND...
-	local where=$1 ranks=$2 metric=${3//_/ }
-	shift 3
-	MPIEXEC_TIMEOUT=60 "$launcher" -n "$ranks" "$where/tools/ferry-perf" "$@" $(has_duration "$@") -r 1 -p none \
-		--json=/dev/stdout 2>/dev/null </dev/null |
-		sed -n "s/.*\"metric\": \"$metric\",.*\"values\": \\[\\([0-9.e+-]*\\).*/\\1/p" | head -n 1
-}
-has_duration() { case " $* " in *' -d '*) ;; *) echo -d 0.2 ;; esac }
-
-# Of the ratios on standard input: median, lower and upper end of the interval.
-interval() {
-	sort -g | awk '
-		{ v[NR] = $1 }
-		END {
-			if (!NR) { print "- - -"; exit }
-			# The largest k for which fewer than 2.5 % lie below the k-th (binomial, 1/2).
-			p = 0.5 ^ NR; sum = p; k = 1
-			for (i = 1; i <= NR / 2; i++) { p *= (NR - i + 1) / i; if (sum + p > 0.025) break; sum += p; k = i + 1 }
-			m = NR % 2 ? v[(NR + 1) / 2] : (v[NR / 2] + v[NR / 2 + 1]) / 2
-			printf "%.3f %.3f %.3f\n", m, v[k], v[NR - k + 1]
-		}'
-}
 
 bad=0
 printf '# ratio of %s to %s, %s pairs each\n# line pair build before ratio\n' "$build" "$before" "$pairs" >"$out"
@@ -66,8 +41,7 @@ while read -r name better ranks metric command; do
 		else
 			b=$(figure "$before" "$ranks" "$metric" $command) a=$(figure "$build" "$ranks" "$metric" $command)
 		fi
-		awk -v a="$a" -v b="$b" -v better="$better" -v name="$name" -v pair="$pair" '
-			BEGIN { r = a > 0 && b > 0 ? (better == "more" ? a / b : b / a) : "failed"; print name, pair, a + 0, b + 0, r }'
+		echo "$name $pair ${a:-0} ${b:-0} $(ratio "$a" "$b" "$better")"
 	done >>"$out"
 	read -r median low high < <(awk -v n="$name" '$1 == n && $5 != "failed" { print $5 }' "$out" | interval)
 	failed=$(awk -v n="$name" '$1 == n && $5 == "failed"' "$out" | wc -l)

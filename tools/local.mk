@@ -61,10 +61,21 @@ $(libferry_perf_la_OBJECTS) $(%C%_ferry_perf_OBJECTS): target_cflags = $(MPI_CFL
 # Beside it: a benchmark that needs no peer and no launcher, built by make check (tests/mpi/bench.sh), and the command
 # that compares two builds.
 check_PROGRAMS += %D%/futures
-EXTRA_DIST += %D%/compare.sh %D%/instructions.sh %D%/lines.list
+EXTRA_DIST += %D%/ablate.list %D%/ablate.sh %D%/compare.sh %D%/figures.sh %D%/instructions.sh %D%/lines.list
 %C%_futures_SOURCES = %D%/futures.c
 %C%_futures_LDADD = $(libferry) $(MPI_LIBS)
 %C%_futures_LDFLAGS = $(SAN_CFLAGS) -pthread -no-install
+
+# The parameters of the policy, printed: for tests/api/policy.sh, and for the command that switches
+# the rules off one by one. It sees the library's insides. ABLATE are arguments of that command.
+check_PROGRAMS += %D%/policy
+%C%_policy_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/src
+%C%_policy_SOURCES = %D%/policy.c
+%C%_policy_LDFLAGS = $(AM_LDFLAGS) -no-install
+%C%_policy_LDADD = libferry-sim.la
+ablate: %D%/policy %D%/ferry-perf
+	@MPIEXEC='$(MPIEXEC)' TEST_MPI='$(MPI_NAME)' $(SHELL) $(srcdir)/%D%/ablate.sh $(ABLATE)
+.PHONY: ablate
 
 # Instructions of each kind of message, by callgrind. The program sees the library's insides.
 check_PROGRAMS += %D%/instructions

@@ -40,8 +40,8 @@ static void hook_wait(ferry *engine, const ferry_future *future, int64_t until)
 		return;
 	struct fy_lane *lane =
 		fy_thread_recent.serial == engine->serial ? fy_thread_recent.lane : NULL;
-	if (!lane ||
-	    !lane->habit.waited_for_room) /* a thread that has just flooded wants throughput */
+	/* a thread that has just flooded wants throughput */
+	if (!lane || !lane->habit.waited_for_room || !engine->policy.post.no_hurry)
 		fy_add_64(&engine->pressure.waits, 1);
 	if (lane) {
 		fy_habit_waits(lane);

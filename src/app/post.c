@@ -22,6 +22,7 @@
 #include "future/wait.h"
 #include "helm/drive.h"
 #include "shared/engine.h"
+#include "shared/habit.h"
 #include "shared/lane.h"
 #include "shared/message.h"
 #include "shared/thread.h"
@@ -76,13 +77,13 @@ static bool is_empty(const void *arg)
 
 /* Drive until the post has left, or until the engine can be left to this thread's next wait. False:
  * the progress thread has to be woken for it. */
-static bool drive_quickly(ferry *e, struct fy_lane *lane)
+static bool drive_quickly(ferry *e, struct fy_lane *lane, enum fy_after_post how)
 {
 	bool seen_to = false;
 	lane->quick = 0;
 	if (!fy_engine_enter(e))
 		return false;
-	if (lane->habit.slow)
+	if (how == FY_POST_DRIVES)
 		fy_drive_until(e, is_empty, lane, 0);
 	else
 		seen_to = fy_drive_steer(e, is_empty, lane);
@@ -94,8 +95,12 @@ static bool drive_quickly(ferry *e, struct fy_lane *lane)
 
 static void wake_or_drive(ferry *e, struct fy_lane *lane, bool awaited)
 {
-	bool may = awaited && lane->quick && e->lendable && !fy_thread_on_progress(NULL);
-	if (!may || !drive_quickly(e, lane))
+	struct fy_habit_signals s = { .slow = lane->habit.slow,
+		                      .quick = awaited && lane->quick,
+		                      .may_drive =
+		                              e->at_helm.lendable && !fy_thread_on_progress(NULL) };
+	enum fy_after_post how = fy_habit_after_post(&e->policy, &s);
+	if (how == FY_POST_WAKES || !drive_quickly(e, lane, how))
 		fy_wake_up(&e->wake);
 }
 

@@ -48,6 +48,7 @@ static const struct fy_option_word size_words[] = {
 	{ "", 1 },          { "k", 1 << 10 },   { "m", 1 << 20 },   { "g", 1 << 30 }, { "b", 1 },
 	{ "kib", 1 << 10 }, { "mib", 1 << 20 }, { "gib", 1 << 30 }, { NULL, 0 },
 };
+static const struct fy_option_word count_words[] = { { "", 1 }, { NULL, 0 } };
 static const struct fy_option_word time_words[] = {
 	{ "ns", 1 }, { "us", 1000 }, { "ms", 1000000 }, { "s", 1000000000 }, { "", 1 }, { NULL, 0 },
 };
@@ -68,6 +69,7 @@ int64_t fy_option_get(const struct fy_option *option, const ferry_options *optio
 		return *(const uint32_t *)at;
 	case FY_OPTION_SIZE:
 		return (int64_t) * (const size_t *)at;
+	case FY_OPTION_COUNT:
 	case FY_OPTION_TIME:
 		return *(const int64_t *)at;
 	default:
@@ -86,6 +88,7 @@ void fy_option_set(const struct fy_option *option, ferry_options *options, int64
 	case FY_OPTION_SIZE:
 		*(size_t *)at = (size_t)value;
 		break;
+	case FY_OPTION_COUNT:
 	case FY_OPTION_TIME:
 		*(int64_t *)at = value;
 		break;
@@ -171,6 +174,8 @@ static bool parse_value(const struct fy_option *option, const char *text, int64_
 		return parse_word(level_words, text, value_p);
 	case FY_OPTION_SIZE:
 		return parse_amount(size_words, text, value_p);
+	case FY_OPTION_COUNT:
+		return parse_amount(count_words, text, value_p);
 	case FY_OPTION_TIME:
 		return parse_amount(time_words, text, value_p);
 	default:
@@ -211,6 +216,8 @@ void fy_option_format(const struct fy_option *option, int64_t value, char *text,
 	} else if (amount) {
 		format_amount(option->type == FY_OPTION_SIZE ? size_words : time_words, value, text,
 		              nbytes);
+	} else if (option->type == FY_OPTION_COUNT) {
+		format_amount(count_words, value, text, nbytes);
 	} else if (option->type == FY_OPTION_FLAGS) {
 		format_flags(value, text, nbytes);
 	} else if (option->type == FY_OPTION_LEVEL) {
@@ -240,6 +247,9 @@ static void describe(const struct fy_option *option, char *text, size_t nbytes)
 	case FY_OPTION_SWITCH:
 		snprintf(text, nbytes, "1 or on, 0 or off");
 		return;
+	case FY_OPTION_COUNT:
+		units = "a number";
+		break;
 	default:
 		break;
 	}
@@ -289,7 +299,7 @@ static const char *environment(const struct fy_option *option, char name[FY_OPTI
 }
 
 /* *found_p: is the variable set? If it is, *value_p is what it resolves to. */
-static int from_environment(const struct fy_option *option, bool *found_p, int64_t *value_p)
+int fy_option_from_environment(const struct fy_option *option, bool *found_p, int64_t *value_p)
 {
 	char name[FY_OPTION_NAME];
 	const char *text = environment(option, name);
@@ -347,7 +357,7 @@ int fy_option_resolve(const struct fy_option *option, const ferry_options *given
 {
 	int64_t value = option->preset, field = fy_option_get(option, given);
 	bool found;
-	int rc = from_environment(option, &found, &value);
+	int rc = fy_option_from_environment(option, &found, &value);
 
 	if (rc == FERRY_OK && field != 0)
 		rc = from_field(option, field, &value);

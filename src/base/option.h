@@ -12,6 +12,7 @@ enum fy_option_type {
 	FY_OPTION_LEVEL,  /* int; a name */
 	FY_OPTION_SIZE,   /* size_t; bytes, or with a suffix k, m, g */
 	FY_OPTION_TIME,   /* int64_t; ns, or with a suffix ns, us, ms, s */
+	FY_OPTION_COUNT,  /* int64_t; a number */
 	FY_OPTION_SWITCH, /* int; 1 or on, 0 or off */
 	FY_OPTION_TEXT,   /* const char * */
 };
@@ -35,6 +36,8 @@ struct fy_option {
 int64_t fy_option_get(const struct fy_option *option, const ferry_options *options);
 void fy_option_set(const struct fy_option *option, ferry_options *options, int64_t value);
 const char **fy_option_text_of(const struct fy_option *option, ferry_options *options);
+/* What the variable says, if it is set: *found_p tells. 0 or FERRY_EINVAL with a sentence. */
+int fy_option_from_environment(const struct fy_option *option, bool *found_p, int64_t *value_p);
 int fy_option_resolve(const struct fy_option *option, const ferry_options *given,
                       ferry_options *resolved);
 int fy_option_resolve_text(const struct fy_option *option, ferry_options *given,

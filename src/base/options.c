@@ -75,9 +75,9 @@ static const struct fy_option table[] = {
 };
 #define TABLE_COUNT (sizeof table / sizeof table[0])
 
-/* Variables that belong to the tests, not to an engine. A name that ends in _ stands for all names
- * that begin with it. */
-static const char *const foreign[] = { "FERRY_TEST_", "FERRY_SEEDS", "FERRY_SEED",
+/* Variables that belong to the tests, or to the policy, which looks at its own
+ * (shared/policy_table.c). A name that ends in _ stands for all names that begin with it. */
+static const char *const foreign[] = { "FERRY_TEST_", "FERRY_POLICY_", "FERRY_SEEDS", "FERRY_SEED",
 	                               "FERRY_FIRST_SEED" };
 
 const struct fy_option *fy_options_table(size_t *count_p)

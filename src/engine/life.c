@@ -32,7 +32,7 @@
 #include "helm/command.h"
 #include "helm/inline.h"
 #include "helm/lanes.h"
-#include "helm/policy.h"
+#include "helm/pace.h"
 #include "helm/progress.h"
 #include "helm/receives.h"
 #include "helm/replies.h"
@@ -43,6 +43,7 @@
 #include "port/starts.h"
 #include "shared/block.h"
 #include "shared/engine.h"
+#include "shared/policy_table.h"
 #include "shared/lane.h"
 #include "shared/mailbox.h"
 #include "shared/message.h"
@@ -102,7 +103,7 @@ static struct fy_progress *progress_create(ferry *e, fy_port *port, uint32_t fir
 	e->helm_side.inline_tag = &p->inside.tag;
 	e->helm_side.keep_view = fy_inline_keep_view;
 	e->helm_side.send_answer = fy_replies_send;
-	fy_policy_set_patience(p);
+	fy_pace_begin(p);
 	link->first_seq = first_seq;
 	p->bulk.tag_span = port->tag_max - 1;
 	p->bulk.chunk_bytes = port->all_local ? CHUNK_HERE : CHUNK_WIRE;
@@ -131,7 +132,9 @@ static void discard(ferry *e)
 
 static int furnish(ferry *e, fy_port *port, uint32_t first_seq)
 {
-	int status = fy_log_open(e->options.log, port->rank, &e->log);
+	int status = fy_policy_table_resolve(&e->policy);
+	if (!status)
+		status = fy_log_open(e->options.log, port->rank, &e->log);
 	if (status)
 		return status;
 	e->full = calloc((size_t)port->size, 1);
@@ -154,7 +157,8 @@ static int engine_new(fy_port *port, ferry_options *resolved, uint32_t first_seq
 	uint32_t *bell = port->ops->doorbell(port, port->rank);
 	if (bell)
 		fy_wake_share(&e->wake, bell);
-	e->lendable = port->lendable && e->options.lend && !(e->options.flags & FERRY_NO_THREAD);
+	e->at_helm.lendable =
+		port->lendable && e->options.lend && !(e->options.flags & FERRY_NO_THREAD);
 	int status = furnish(e, port, first_seq);
 	if (status)
 		discard(e);
@@ -226,6 +230,7 @@ int fy_life_settle(struct fy_opening *o, ferry **engine_p)
 		return fail_opening(o, status, rank, text);
 	fy_receives_begin(fy_progress_of(o->engine));
 	fy_options_warn(o->engine->log, o->engine->rank);
+	fy_policy_table_warn(o->engine->log, o->engine->rank);
 	fy_store_release_32(&o->engine->phase, FY_OPEN);
 	*engine_p = o->engine;
 	return FERRY_OK;

@@ -18,6 +18,7 @@
 #include "helm/gaps.h"
 #include "helm/gone.h"
 #include "helm/peer.h"
+#include "helm/policy.h"
 #include "helm/progress.h"
 #include "helm/receives.h"
 #include "link/channel.h"
@@ -29,13 +30,6 @@
 #include "wire/header.h"
 #include "wire/record.h"
 
-/* How many receives are tested past one that is not complete; but only every LOOK_AHEAD_STEPS-th
- * step, because a test that fails makes MPI poll the whole network. */
-#define LOOK_AHEAD 2u
-#define LOOK_AHEAD_STEPS 4u
-#define LOOK_ALL_STEPS 64u /* every so many steps all receives are tested */
-
-#define ANSWERS_WAIT 4u /* answers leave after at most so many received batches */
 #define AHEAD_MAX 65536 /* a batch that is further ahead is malformed */
 
 /* Dispatch early batches whose turn it is, in order. */
@@ -145,11 +139,11 @@ static void unlink_posted(struct fy_progress *p, struct fy_slot **at, struct fy_
 /* Test the oldest receives first, because MPI matches them in the order of posting. */
 bool fy_arrivals_look(struct fy_progress *p)
 {
+	const struct fy_policy *policy = p->policy;
 	unsigned misses = 0, answers = 0;
 	uint64_t issued = p->link.counts.issued[0] + p->link.counts.issued[1];
-	unsigned allowed = p->link.stats.steps % LOOK_ALL_STEPS == 0     ? p->receives.n
-	                   : p->link.stats.steps % LOOK_AHEAD_STEPS == 0 ? LOOK_AHEAD
-	                                                                 : 0;
+	struct fy_signals s = { .steps = p->link.stats.steps, .receives = p->receives.n };
+	unsigned allowed = fy_policy_look_ahead(policy, &s);
 	bool any = false;
 	if (fy_unlikely(p->receives.unposted) && !p->close.finished)
 		fy_receives_post_again(p);
@@ -170,17 +164,18 @@ bool fy_arrivals_look(struct fy_progress *p)
 		uint64_t announcements = p->bulk.announcements;
 		if (arrived(p, slot))
 			fy_receives_post(p, slot);
-		if (p->bulk.landing.first || p->bulk.announcements != announcements)
+		if ((p->bulk.landing.first || p->bulk.announcements != announcements) &&
+		    policy->look.chunk_waits)
 			/* what comes next may copy a chunk: answers to this batch leave before */
 			break;
 		if (p->link.counts.issued[0] + p->link.counts.issued[1] != issued &&
-		    ++answers >= ANSWERS_WAIT)
+		    ++answers >= policy->look.answers_wait)
 			break;
 		at = &p->receives.first; /* the list has changed */
 		before = NULL;
 		misses = 0;
 	}
-	if (p->receives.n_posted < p->receives.n / 4 && !p->receives.unposted && !p->close.finished)
+	if (p->receives.n_posted < p->receives.low && !p->receives.unposted && !p->close.finished)
 		fy_receives_post_more(p);
 	p->link.worked |= any;
 	return any;

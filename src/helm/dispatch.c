@@ -42,9 +42,6 @@
 #include "wire/header.h"
 #include "wire/record.h"
 
-#define LEFT_MAX 8u      /* how many messages a borrower copies for the progress thread */
-#define SMALL_RECORDS 8u /* a batch with more records is one of small records */
-
 static ferry_message *keep_record(struct fy_progress *p, struct fy_channel *ch,
                                   const struct fy_record *r, uint64_t call_id, int *status_p)
 {
@@ -118,7 +115,7 @@ static enum fy_taken deliver(struct fy_progress *p, struct fy_channel *ch,
 	}
 	/* A borrower copies a few messages, so that it sees a reply behind them. With more it
 	 * leaves the batch as it is. */
-	if (h && !h->where && !p->link.user_code && p->inside.n_left >= LEFT_MAX)
+	if (h && !h->where && !p->link.user_code && p->inside.n_left >= p->policy->look.left_max)
 		return FY_PAUSED;
 	int status;
 	ferry_message *m = keep_record(p, ch, r, call_id, &status);
@@ -447,7 +444,8 @@ bool fy_dispatch_batch(struct fy_progress *p, struct fy_channel *ch, struct fy_s
 		ch->in.ack_owed = true;
 		fy_channel_mark(&p->link, ch);
 	}
-	bool small = slot->index > SMALL_RECORDS && p->bulk.announcements == announcements;
+	bool small = slot->index > p->policy->look.small_records &&
+	             p->bulk.announcements == announcements;
 	uint64_t charged =
 		slot->request.nbytes + (uint64_t)slot->index * FY_MESSAGE_CHARGE + FY_BATCH_CHARGE;
 	fy_credit_grow_window(&p->link, ch, h->flags & FY_BATCH_HUNGRY, small ? charged : 0);

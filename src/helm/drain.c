@@ -33,28 +33,16 @@
 #include "wire/header.h"
 #include "wire/record.h"
 
-/* Bytes of one lane's turn, so that one thread does not starve the others. */
-#define TURN_BYTES FY_BATCH_BYTES
-#define DRAIN_BYTES FY_LANE_BYTES     /* bytes of all lanes in one step */
-#define DRAIN_BESIDE (2 * TURN_BYTES) /* the same beside floods, while answers matter */
-/* Answers matter for so long after one was waited for, because the next call mostly follows at
- * once. */
-#define ANSWERS_MATTER FERRY_MS(1)
-/* A lane floods for so long after its producer slept. The producer fills the lane in 0.1 ms. */
-#define FLOOD_LASTS FERRY_MS(1)
-/* Bytes that are drained of one flood before the next: then its producer is woken
- * (shared/lane.c). */
-#define FLOOD_SHARE (FY_LANE_BYTES / 2)
-
 /* A channel may lack room for a moment only, for instance because its receiver is not scheduled.
  * Then the record stays in the lane: moving it would cost a copy, and nobody would wait less. A
- * channel without room for FY_SLOW_AFTER is slow, and its records get out of the others' way. */
+ * channel without room for `slow_after` is slow, and its records get out of the others' way. */
 static bool is_slow(struct fy_progress *p, struct fy_channel *ch)
 {
 	struct fy_peer *peer = fy_peer_of(ch);
 	if (!peer->queue.no_room_since)
 		peer->queue.no_room_since = p->link.now;
-	return p->link.now - peer->queue.no_room_since >= FY_SLOW_AFTER;
+	struct fy_signals s = { .no_room_for = p->link.now - peer->queue.no_room_since };
+	return fy_policy_moves_aside(p->policy, &s);
 }
 
 /* Take a record that is not a plain post with room. False: it stays in the lane. */
@@ -218,8 +206,9 @@ static uint64_t drain_lane(struct fy_progress *p, struct fy_lane *lane)
 		end = lane->marks.fence;
 	}
 	lane->turn.lacks_room = false;
-	if (end - head > TURN_BYTES)
-		end = head + TURN_BYTES;
+	uint64_t turn = (uint64_t)p->policy->drain.turn_bytes;
+	if (end - head > turn)
+		end = head + turn;
 	while (head < end) {
 		const struct fy_record *r = fy_lane_at(lane, head);
 		if (r->size_flags == FY_KIND_PAD) {
@@ -246,11 +235,14 @@ static uint64_t drain_lane(struct fy_progress *p, struct fy_lane *lane)
 }
 
 /* Has a thread waited for an answer lately? Then floods give way, see drain_round. */
-static bool answers_matter(struct fy_progress *p)
+static bool floods_give_way(struct fy_progress *p)
 {
-	if (p->link.calls.open || p->link.n_pending)
+	struct fy_signals s = { .agreeing = p->agree.kind, .awaited_ago = FY_NEVER };
+	if (!s.agreeing && (p->link.calls.open || p->link.n_pending))
 		p->drain.awaited_at = p->link.now;
-	return p->drain.awaited_at && p->link.now - p->drain.awaited_at < ANSWERS_MATTER;
+	if (p->drain.awaited_at)
+		s.awaited_ago = p->link.now - p->drain.awaited_at;
+	return fy_policy_gives_way(p->policy, &s);
 }
 
 /* Does the lane flood: does its producer sleep without room, or did lately? */
@@ -260,14 +252,18 @@ static bool floods(struct fy_progress *p, struct fy_lane *lane)
 		lane->turn.flooded_at = p->link.now;
 		p->drain.a_lane_floods = true;
 	}
-	return lane->turn.flooded_at && p->link.now - lane->turn.flooded_at < FLOOD_LASTS;
+	struct fy_signals s = { .slept_ago = FY_NEVER };
+	if (lane->turn.flooded_at)
+		s.slept_ago = p->link.now - lane->turn.flooded_at;
+	return fy_policy_is_flood(p->policy, &s);
 }
 
 /* Of floods that give way one at a time is drained. After its share the next one has its turn. */
 static void share_out(struct fy_progress *p, struct fy_lane *drained, uint64_t bytes)
 {
 	drained->turn.share += bytes;
-	if (drained->turn.share < FLOOD_SHARE)
+	struct fy_signals s = { .share = drained->turn.share };
+	if (!fy_policy_had_share(p->policy, &s))
 		return;
 	drained->turn.share = 0;
 	fy_lanes_move_last(p, drained);
@@ -320,15 +316,15 @@ void fy_drain_step(struct fy_progress *p)
 {
 	struct fy_lane *refused = NULL;
 	uint64_t all = 0, moved;
-	/* an agreement waits for the floods, too */
-	bool give_way = !p->agree.kind && answers_matter(p);
+	struct fy_signals s = { .gives_way = floods_give_way(p) };
 	p->drain.broke_off = p->drain.a_lane_floods = false;
 	if (fy_load_relaxed_ptr(&p->link.engine->inboxes.lanes.head))
 		fy_lanes_list(p);
 	do {
-		moved = drain_round(p, give_way, &refused);
+		moved = drain_round(p, s.gives_way, &refused);
 		all += moved;
-	} while (moved && !p->drain.broke_off &&
-	         all < (give_way && p->drain.a_lane_floods ? DRAIN_BESIDE : DRAIN_BYTES));
-	fy_lanes_turn_to(p, refused);
+		s.a_lane_floods = p->drain.a_lane_floods;
+	} while (moved && !p->drain.broke_off && all < fy_policy_drain_bytes(p->policy, &s));
+	if (refused && p->policy->drain.refused_first)
+		fy_lanes_turn_to(p, refused);
 }

@@ -34,6 +34,7 @@
 #include "base/order.h"
 #include "future/queue.h"
 #include "helm/helm.h"
+#include "helm/pace.h"
 #include "helm/policy.h"
 #include "helm/progress.h"
 #include "helm/step.h"
@@ -41,10 +42,6 @@
 #include "shared/habit.h"
 #include "shared/thread.h"
 #include "shared/wake.h"
-
-/* After so long without anything happening a driver sleeps; see also drive_busy. */
-#define DRIVE_IDLE FERRY_US(50)
-#define DRIVE_TRIES 16 /* how often a thread tries to take the helm from another one */
 
 /* The last driver gives the engine back in the state in which the first one found it: the progress
  * thread asleep, and others ringing. If that thread has something to do it is woken. */
@@ -63,7 +60,7 @@ static void hand_back(ferry *engine)
 	if (came || p->link.dirty || p->link.freed)
 		fy_step_once(p, false);
 	more = more || came || fy_step_owes_code(p) || fy_step_has_input(p, true) ||
-	       fy_policy_sleep_time(p) < FERRY_MS(1);
+	       fy_policy_looks_soon(p->policy, fy_pace_sleep_time(p, false));
 	fy_helm_give(engine);
 	if (more)
 		fy_wake_up(&engine->wake);
@@ -95,11 +92,12 @@ static bool drive_on(ferry *engine, bool (*ready)(const void *arg), const void *
 			return false; /* even if there is much to do for others */
 		if (worked)
 			continue;
-		if (p->link.now - p->link.worked_at >
-		    (p->bulk.n_chunks && !user_code ? p->pace.drive_busy : DRIVE_IDLE))
-			return false;
-		if (p->link.now - p->link.worked_at > p->pace.spin)
-			return true;
+		struct fy_signals s = { .idle_for = p->link.now - p->link.worked_at,
+			                .chunks = p->bulk.n_chunks,
+			                .user_code = user_code };
+		enum fy_drive drive = fy_policy_drive(p->policy, &s);
+		if (drive != FY_DRIVE_ON)
+			return drive == FY_DRIVE_LEND;
 	}
 	return false;
 }
@@ -111,7 +109,8 @@ static void take_turns(ferry *engine, bool (*ready)(const void *arg), const void
 {
 	struct fy_progress *p = fy_progress_of(engine);
 	bool goes_on = true, counted = false, in_a_crowd = fy_habit_is_beside_floods(engine);
-	for (int tries = 0; goes_on && tries < DRIVE_TRIES && !ready(arg); sched_yield()) {
+	for (int tries = 0; goes_on && tries < p->policy->drive.drive_tries && !ready(arg);
+	     sched_yield()) {
 		if (!fy_helm_try(engine)) {
 			if (in_a_crowd)
 				return;
@@ -149,7 +148,7 @@ static void stop_driving(ferry *engine, bool unattended)
 
 void fy_drive_until(ferry *engine, bool (*ready)(const void *arg), const void *arg, int64_t until)
 {
-	if (!engine->lendable || ready(arg))
+	if (!engine->at_helm.lendable || ready(arg))
 		return;
 	int cancel = fy_cancel_later();
 	fy_add_32(&engine->at_helm.drivers, 1);
@@ -171,7 +170,7 @@ static bool may_leave(ferry *engine)
 bool fy_drive_steer(ferry *engine, bool (*ready)(const void *arg), const void *arg)
 {
 	bool left = false;
-	if (!engine->lendable)
+	if (!engine->at_helm.lendable)
 		return false;
 	int cancel = fy_cancel_later();
 	fy_add_32(&engine->at_helm.drivers, 1);
@@ -207,7 +206,7 @@ static void sleep_alone(ferry *engine, int64_t until)
 	struct fy_progress *p = fy_progress_of(engine);
 	fy_wake_announce(&engine->wake, false);
 	bool more = fy_step_once(p, true) || fy_step_has_input(p, true);
-	int64_t t = fy_policy_sleep_time(p);
+	int64_t t = fy_pace_sleep_time(p, false);
 	if (until != INT64_MAX && until - p->link.now < t)
 		t = until - p->link.now;
 	fy_helm_give(engine);
@@ -249,10 +248,11 @@ static bool close_is_over(const void *arg)
 	return fy_progress_of(arg)->close.stopped;
 }
 
-int64_t fy_drive_close_look(int64_t begun)
+int64_t fy_drive_close_look(const ferry *engine, int64_t begun)
 {
 	int64_t now = fy_clock_now();
-	return now + (now - begun < FERRY_S(1) ? FERRY_MS(5) : FERRY_MS(25));
+	return now + (now - begun < FERRY_S(1) ? engine->policy.close.close_look
+	                                       : engine->policy.close.close_look_later);
 }
 
 /* Looks whether the close is over only with the helm, because another thread may still be inside of
@@ -263,13 +263,13 @@ void fy_drive_close(ferry *engine, void (*look)(void *arg), void *arg)
 	for (bool over = false; !over;) {
 		fy_future_queue_engine_closing(engine);
 		fy_helm_take(engine);
-		drive_alone_once(engine, close_is_over, engine, fy_drive_close_look(begun));
+		drive_alone_once(engine, close_is_over, engine, fy_drive_close_look(engine, begun));
 		over = close_is_over(engine);
 		look(arg);
 		if (over)
 			fy_helm_give(engine);
 		else
-			sleep_alone(engine, fy_drive_close_look(begun));
+			sleep_alone(engine, fy_drive_close_look(engine, begun));
 	}
 }
 

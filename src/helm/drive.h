@@ -11,7 +11,7 @@
 void fy_drive_help(ferry *engine, bool (*ready)(const void *arg), const void *arg, int64_t until);
 /* When (monotonic ns) a close that began at `begun` looks again at queues that nobody runs: soon at
  * first, less often later. */
-int64_t fy_drive_close_look(int64_t begun);
+int64_t fy_drive_close_look(const ferry *engine, int64_t begun);
 
 /* Without a progress thread: drive a close to its end. `look` is called now and then, with the
  * helm. */

@@ -42,13 +42,11 @@ void fy_lanes_list(struct fy_progress *p)
 
 /* A lane that was idle for so many sleeps leaves the list, so that steps do not look at it. Its
  * thread's next post lists it again. */
-#define IDLE_SLEEPS 8u
-
 void fy_lanes_delist(struct fy_progress *p)
 {
 	for (struct fy_lane **at = &p->lanes.active; *at;) {
 		struct fy_lane *lane = *at;
-		if (++lane->turn.idle_sleeps < IDLE_SLEEPS) {
+		if (++lane->turn.idle_sleeps < p->policy->idle.idle_sleeps) {
 			at = &lane->next;
 			continue;
 		}

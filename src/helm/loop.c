@@ -16,16 +16,13 @@
 #include "base/order.h"
 #include "helm/helm.h"
 #include "helm/lanes.h"
+#include "helm/pace.h"
 #include "helm/policy.h"
 #include "helm/progress.h"
 #include "helm/step.h"
 #include "port/port.h"
 #include "shared/engine.h"
 #include "shared/wake.h"
-
-/* Longest interval between checks whether waiting threads still drive, or left work behind for a
- * wait that never came. */
-#define STAND_BY_MAX FERRY_MS(1)
 
 /* Take the helm again, which threads that drive may have. While they drive, and leave nothing
  * undone that a step would find, this thread goes on sleeping, because each check costs the thread
@@ -35,7 +32,7 @@ static bool come_back(struct fy_progress *p)
 {
 	ferry *engine = p->link.engine;
 	bool driven = false, worked = false;
-	for (int64_t nap = FY_NAP;; nap = fy_policy_at_most(nap * 2, STAND_BY_MAX)) {
+	for (int64_t nap = p->policy->idle.nap;; nap = fy_policy_stand_by(p->policy, nap)) {
 		if (fy_helm_try(engine)) {
 			if (!fy_load_acquire_32(&engine->at_helm.drivers) || p->close.stopped ||
 			    (worked = fy_step_once(p, true)))
@@ -51,17 +48,15 @@ static bool come_back(struct fy_progress *p)
 	if (driven)
 		fy_wake_stay(&engine->wake);
 	if (driven || worked)
-		p->pace.idle_sleep = FY_SLEEP_AWAITED;
+		fy_pace_worked(p);
 	return driven || worked;
 }
 
 /* Announce, look once more, sleep. Work from before the announcement is found by the second look; a
  * later giver sees the word. Returns with the helm. */
-static void sleep_a_while(struct fy_progress *p)
+static void sleep_a_while(struct fy_progress *p, bool nap)
 {
 	ferry *engine = p->link.engine;
-	/* a nap also while something is under way to other hosts, because that sleep is short */
-	bool nap = !p->pace.napped || (!p->link.port->all_local && fy_policy_is_under_way(p));
 	if (!nap)
 		fy_lanes_delist(p);
 	fy_store_release_32(&engine->at_helm.napping, nap);
@@ -73,10 +68,8 @@ static void sleep_a_while(struct fy_progress *p)
 		fy_store_release_32(&engine->at_helm.asleep, 0);
 		return;
 	}
-	int64_t t = fy_policy_sleep_time(p);
+	int64_t t = fy_pace_sleep_time(p, nap);
 	uint64_t lends = fy_load_acquire_64(&engine->totals.lends);
-	if (nap)
-		t = fy_policy_at_most(t, FY_NAP); /* there was no barrier: see wake.h */
 	p->link.stats.sleeps++;
 	fy_helm_give(engine);
 	bool rung = fy_wake_sleep(&engine->wake, t);
@@ -106,24 +99,21 @@ void fy_loop_run(ferry *engine)
 		if (fy_step_once(p, true)) {
 			idle_since = 0;
 			p->pace.napped = false;
-			p->pace.idle_sleep = FY_SLEEP_AWAITED;
+			fy_pace_worked(p);
 			continue;
 		}
 		int64_t now = p->link.now;
 		if (!idle_since)
 			idle_since = now;
-		/* What goes to another host takes so long that yielding would be wasted. */
-		bool on_the_wire = !p->link.port->all_local && !p->link.calls.open &&
-		                   fy_policy_is_under_way(p);
-		if (now - idle_since < p->pace.spin)
+		enum fy_idle idle = fy_pace_idle(p, now - idle_since);
+		if (idle == FY_IDLE_SPIN)
 			fy_pause();
-		else if (now - idle_since < p->pace.spin + p->pace.yield && !on_the_wire) {
+		else if (idle != FY_IDLE_YIELD)
+			sleep_a_while(p, idle == FY_IDLE_NAP);
+		else if (let_others(p))
 			/* If threads drive go to sleep at once, so that the next driver finds the
 			 * helm free. */
-			if (let_others(p))
-				idle_since = now - p->pace.spin - p->pace.yield;
-		} else
-			sleep_a_while(p);
+			idle_since = now - p->policy->idle.spin - p->policy->idle.yield;
 	}
 	fy_helm_give(engine);
 }

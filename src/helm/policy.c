@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The policy for when nothing happens: how long the loop spins, yields and sleeps, and how long a
- * thread that waits goes on driving. Only the holder of the helm may call.
+ * Decisions that are taken when nothing happens, or once. Pure functions, see policy.h; what they
+ * look at is filled in by pace.c.
  */
 #include "helm/policy.h"
 
@@ -9,102 +9,106 @@
 #include <stdint.h>
 
 #include "ferry.h"
-#include "base/order.h"
-#include "base/place.h"
-#include "bulk/bulk.h"
-#include "helm/agree.h"
-#include "helm/progress.h"
-#include "helm/timer.h"
-#include "port/port.h"
-#include "port/starts.h"
-#include "shared/engine.h"
-#include "shared/mailbox.h"
+#include "shared/policy_table.h"
 
-/* How long the loop yields before it sleeps, because waking an idle processor takes 10 to 50 us;
- * less where ranks outnumber processors. */
-#define YIELD_ALONE FERRY_US(100)
-#define YIELD_CROWDED FERRY_US(5)
-/* How long a driver goes on while chunks are under way and nothing else happens. On one host a
- * chunk takes up to 0.4 ms, and a thread that slept meanwhile would be woken 30 us too late. */
-#define DRIVE_BUSY_ALONE FERRY_MS(1)
-#define DRIVE_BUSY_ELSE FERRY_US(50)
-
-#define SLEEP_BUSY FERRY_US(20) /* MPI has something of this engine's under way */
-/* As SLEEP_BUSY, but there are other hosts, and no call is open: the NIC keeps draining MPI's
- * buffers while this thread sleeps. */
-#define SLEEP_WIRE FERRY_US(500)
-
-/* In a fence or close, words from other hosts are awaited; a few of them come, one by one. */
-#define SLEEP_AGREED FERRY_MS(1)
-/* The program has operations under way, for which no rank rings. */
-#define SLEEP_STARTED FERRY_US(500)
-
-#define RUNG_FOR FERRY_MS(2)      /* how long the message of a ring is looked for */
-#define SLEEP_RUNG FERRY_MS(5)    /* an answer from this host is awaited; that rank rings */
-#define SLEEP_LOCAL FERRY_MS(100) /* all ranks are on this host, and ring */
-
-bool fy_policy_is_under_way(const struct fy_progress *p)
+static int64_t at_most(int64_t a, int64_t b)
 {
-	return p->link.n_flying || !fy_bulk_is_quiet(&p->bulk) || p->link.dirty ||
-	       p->commands.press || (p->close.finished && p->receives.n_posted);
+	return a < b ? a : b;
 }
 
-/* The time between two looks, which doubles while they find nothing. */
-static int64_t longer(struct fy_progress *p, int64_t most)
+static int64_t power_of_two(int64_t n)
 {
-	int64_t t = fy_policy_at_most(p->pace.idle_sleep, most);
-	p->pace.idle_sleep = fy_policy_at_most(t * 2, most);
-	return t;
+	while (n & (n - 1))
+		n &= n - 1;
+	return n;
 }
 
-int64_t fy_policy_sleep_time(struct fy_progress *p)
+/* Ranks that share a processor wait for each other's turn, not for what comes within
+ * microseconds. */
+void fy_policy_choose(struct fy_policy *policy, bool crowded, bool all_local, int64_t spin)
 {
-	bool under_way = fy_policy_is_under_way(p);
-	bool awaited = p->link.calls.open || p->drain.broke_off || p->link.n_pending ||
-	               p->link.n_streams || p->queues.first ||
-	               p->arrivals.n_undispatched; /* paused batches may wait for memory */
-	bool agreeing = p->agree.kind || p->close.begun;
-	int64_t sleep_max = p->link.options->sleep_max ? p->link.options->sleep_max : FERRY_US(1);
-	int64_t t;
-	if (under_way && p->link.port->all_local)
-		t = SLEEP_BUSY;
-	else if (under_way && !p->link.calls.open)
-		t = longer(p, SLEEP_WIRE);
-	else if (under_way || awaited)
-		t = p->link.port->all_local ? SLEEP_RUNG : FY_SLEEP_AWAITED;
-	else if (agreeing) /* a rank of this host that has something to say rings */
-		t = longer(p, p->link.port->all_local ? SLEEP_LOCAL
-		                                      : fy_policy_at_most(sleep_max, SLEEP_AGREED));
-	else if ((t = longer(p, sleep_max)) && p->link.port->all_local)
-		t = SLEEP_LOCAL;
-	if (p->agree.up_due)
-		t = fy_policy_at_most(t, p->agree.again_at - p->link.now);
-	if (p->starts && p->starts->under_way)
-		t = fy_policy_at_most(t, fy_policy_at_most(p->pace.idle_sleep, SLEEP_STARTED));
-	if (p->pace.rung_at && p->link.now - p->pace.rung_at < RUNG_FOR)
-		/* a ring may overtake its message, for instance over TCP */
-		t = fy_policy_at_most(t, FY_SLEEP_AWAITED);
-	if (p->drain.broke_off)
-		/* by then the record without room moves to its channel's queue */
-		t = fy_policy_at_most(t, FY_SLOW_AFTER / 2);
-	if (p->timers.n)
-		t = fy_policy_at_most(t, p->timers.heap[0].when - p->link.now);
-	if (fy_load_relaxed_64(&p->link.engine->mailbox.bytes) &&
-	    p->link.options->handler_grace > 0)
-		t = fy_policy_at_most(t, p->link.options->handler_grace / 8);
-	if (!p->link.port->all_local || under_way)
-		t = fy_policy_at_most(t, sleep_max);
-	return t > 0 ? t : 0;
+	policy->idle.spin = crowded ? 0 : spin;
+	if (crowded)
+		policy->idle.yield = policy->idle.yield_crowded;
+	if (crowded || !all_local)
+		policy->drive.drive_busy = policy->drive.drive_busy_else;
+	policy->look.look_ahead_steps = power_of_two(policy->look.look_ahead_steps);
+	policy->look.look_all_steps = power_of_two(policy->look.look_all_steps);
+	policy->look.seldom =
+		(uint64_t)(at_most(policy->look.look_ahead_steps, policy->look.look_all_steps) - 1);
 }
 
-/* Ranks that share a processor do not spin: what they wait for comes only after another rank had
- * the processor. */
-void fy_policy_set_patience(struct fy_progress *p)
+enum fy_idle fy_policy_idle(const struct fy_policy *policy, const struct fy_signals *s)
 {
-	bool crowded = p->link.port->ranks_here > fy_place_processors();
-	p->pace.idle_sleep = FY_SLEEP_AWAITED;
-	p->pace.spin = crowded ? 0 : p->link.options->spin;
-	p->pace.yield = crowded ? YIELD_CROWDED : YIELD_ALONE;
-	p->pace.drive_busy =
-		crowded || !p->link.port->all_local ? DRIVE_BUSY_ELSE : DRIVE_BUSY_ALONE;
+	/* What goes to another host takes longer than it pays to look for. */
+	bool on_the_wire = policy->idle.wire_sleeps && !s->all_local && s->under_way;
+	if (s->idle_for < policy->idle.spin)
+		return FY_IDLE_SPIN;
+	if (s->idle_for < policy->idle.spin + policy->idle.yield && !(on_the_wire && !s->calls))
+		return FY_IDLE_YIELD;
+	return !s->napped || on_the_wire ? FY_IDLE_NAP : FY_IDLE_SLEEP;
+}
+
+/* The time between two looks, longer and longer while they find nothing. */
+static struct fy_sleep longer(int64_t t, int64_t most)
+{
+	t = at_most(t, most);
+	return (struct fy_sleep){ t, at_most(t * 2, most) };
+}
+
+static struct fy_sleep without_timers(const struct fy_policy *policy, const struct fy_signals *s)
+{
+	struct fy_sleep sleep = { .next = s->idle_sleep };
+	if (s->under_way && s->all_local) {
+		sleep.time = policy->sleep.sleep_busy;
+	} else if (s->under_way && !s->calls) {
+		sleep = longer(s->idle_sleep, policy->sleep.sleep_wire);
+	} else if (s->under_way || s->awaited) {
+		sleep.time = s->all_local ? policy->sleep.sleep_rung : policy->sleep.sleep_awaited;
+	} else if (s->agreeing) { /* whoever has something to say rings, on this host */
+		sleep = longer(s->idle_sleep,
+		               s->all_local ? policy->sleep.sleep_local
+		                            : at_most(s->sleep_max, policy->sleep.sleep_agreed));
+	} else {
+		sleep = longer(s->idle_sleep, s->sleep_max);
+		if (s->all_local)
+			sleep.time = policy->sleep.sleep_local;
+	}
+	return sleep;
+}
+
+struct fy_sleep fy_policy_sleep(const struct fy_policy *policy, const struct fy_signals *s)
+{
+	struct fy_sleep sleep = without_timers(policy, s);
+	int64_t t = at_most(sleep.time, s->agree_in);
+	if (s->starts)
+		t = at_most(t, at_most(sleep.next, policy->sleep.sleep_started));
+	if (s->rung_ago < policy->sleep.rung_for)
+		/* the ring may overtake the message, over TCP for one */
+		t = at_most(t, policy->sleep.sleep_awaited);
+	if (s->broke_off)
+		/* then what waits for room moves out of the others' way */
+		t = at_most(t, policy->drain.slow_after / 2);
+	t = at_most(t, s->timer_in);
+	if (s->grace != FY_NEVER)
+		t = at_most(t, s->grace / 8);
+	if (!s->all_local || s->under_way)
+		t = at_most(t, s->sleep_max);
+	if (s->nap) /* nobody paid for the barrier: see wake.h */
+		t = at_most(t, policy->idle.nap);
+	sleep.time = t > 0 ? t : 0;
+	return sleep;
+}
+
+int64_t fy_policy_stand_by(const struct fy_policy *policy, int64_t last)
+{
+	return at_most(last * 2, policy->idle.stand_by);
+}
+
+unsigned fy_policy_receives(const struct fy_policy *policy, unsigned ranks)
+{
+	int64_t wanted = policy->look.receives_a_rank * ranks;
+	if (wanted < policy->look.receives_least)
+		return (unsigned)policy->look.receives_least;
+	return (unsigned)at_most(wanted, policy->look.receives_most);
 }

@@ -26,7 +26,7 @@
 #include "helm/inline.h"
 #include "helm/lanes.h"
 #include "helm/mail.h"
-#include "helm/policy.h"
+#include "helm/pace.h"
 #include "helm/queued.h"
 #include "helm/receives.h"
 #include "helm/replies.h"
@@ -36,6 +36,7 @@
 #include "link/link.h"
 #include "port/port.h"
 #include "shared/engine.h"
+#include "shared/policy_table.h"
 #include "shared/tasks.h"
 
 struct fy_channel;
@@ -43,6 +44,7 @@ struct fy_starts;
 
 struct fy_progress {
 	struct fy_link link;
+	const struct fy_policy *policy; /* the engine's */
 	struct fy_pace pace;
 	struct fy_queues queues;
 	struct fy_drain drain;

@@ -14,6 +14,7 @@
 #include "base/order.h"
 #include "bulk/memory.h"
 #include "helm/handlers.h"
+#include "helm/policy.h"
 #include "helm/progress.h"
 #include "port/port.h"
 #include "shared/engine.h"
@@ -44,9 +45,8 @@ static bool slot_create(struct fy_slot *slot)
 
 int fy_receives_open(struct fy_progress *p)
 {
-	unsigned wanted = 8u * (unsigned)p->link.engine->size;
-	/* Buffers are filled in turn, so more of them would not stay in the cache. */
-	p->receives.n = wanted < 16 ? 16 : wanted > 32 ? 32 : wanted;
+	p->receives.n = fy_policy_receives(p->policy, (unsigned)p->link.engine->size);
+	p->receives.low = p->receives.n * (unsigned)p->policy->look.receives_low / 100;
 	p->receives.array = calloc(p->receives.n, sizeof *p->receives.array);
 	p->inside.view = calloc(1, sizeof *p->inside.view);
 	p->inside.reserve = malloc(FY_BATCH_BYTES);

@@ -13,6 +13,7 @@ struct fy_receives {
 	struct fy_slot *first, *last; /* posted, oldest first */
 	struct fy_slot *array;        /* of n */
 	unsigned n, n_posted;
+	unsigned low;             /* with fewer posted there are too few */
 	struct fy_slot *extra;    /* more, made while buffers of the array were in use */
 	struct fy_slot *unposted; /* MPI did not start these; tried again in the next step */
 };

@@ -37,6 +37,22 @@
 #include "shared/mailbox.h"
 #include "shared/thread.h"
 
+/* Threads that got an answer are woken before what the floods posted is drained. */
+static void wake_before_floods(struct fy_progress *p)
+{
+	if (p->drain.a_lane_floods && p->link.waiters.count && p->policy->drain.answers_first)
+		fy_waiters_wake_all(&p->link.waiters);
+}
+
+/* Batches leave before chunks are copied, so that announcements and replies do not wait for
+ * that. */
+static void send_before_chunks(struct fy_progress *p)
+{
+	if (p->link.dirty && (p->bulk.n_out || p->bulk.landing.first) &&
+	    p->policy->drain.answers_first)
+		fy_sends_all(p);
+}
+
 bool fy_step_once(struct fy_progress *p, bool user_code)
 {
 	struct fy_link *link = &p->link;
@@ -61,18 +77,14 @@ bool fy_step_once(struct fy_progress *p, bool user_code)
 		fy_gaps_look(p);
 	if (fy_load_relaxed_64(&engine->mailbox.bytes))
 		fy_mail_look(p);
-	/* Wake threads that got an answer before draining what the floods posted. */
-	if (p->drain.a_lane_floods && link->waiters.count)
-		fy_waiters_wake_all(&link->waiters);
+	wake_before_floods(p);
 	fy_replies_step(p);
 	if (p->queues.first)
 		fy_queued_step(p);
 	/* A post that races with the close must not follow the goodbye: it fails at the end. */
 	if (!p->close.byes)
 		fy_drain_step(p);
-	/* Send before chunks are copied, so that announcements and replies do not wait for that. */
-	if (link->dirty && (p->bulk.n_out || p->bulk.landing.first))
-		fy_sends_all(p);
+	send_before_chunks(p);
 	fy_bulk_step(&p->bulk);
 	if (link->released.first)
 		fy_deliver_released(p);

@@ -183,7 +183,7 @@ static void wait_closed(ferry *e, struct says *says)
 		fy_store_relaxed_64(&e->end.draining, (uint64_t)fy_clock_now());
 		fy_future_queue_engine_closing(e); /* runs queues that nobody else runs */
 		fy_store_relaxed_64(&e->end.draining, 0);
-		fy_futex_wait(&e->end.closed, 0, fy_drive_close_look(says->since), false);
+		fy_futex_wait(&e->end.closed, 0, fy_drive_close_look(e, says->since), false);
 		if (is_due(says))
 			say_now(says);
 	}

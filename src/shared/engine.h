@@ -16,6 +16,7 @@
 #include "base/inbox.h"
 #include "base/order.h"
 #include "shared/mailbox.h"
+#include "shared/policy_table.h"
 #include "shared/tally.h"
 #include "shared/wake.h"
 #include "shared/habit.h"
@@ -40,9 +41,9 @@ struct fy_at_helm {
 	/* 1 while the progress thread sleeps or is about to: written by that thread (release), read
 	 * by drivers (acquire) */
 	uint32_t asleep;
-	/* 1 while that sleep is a nap (wake.h): written and read in the same way, before
-	 * `asleep` */
+	/* 1 while that sleep is a nap (wake.h): written and read as `asleep`, and before it */
 	uint32_t napping;
+	bool lendable; /* constant: threads that wait may drive beside the progress thread */
 };
 
 /* Inboxes of the helm: any thread puts in, the helm takes out. */
@@ -139,9 +140,9 @@ struct ferry {
 	uint32_t next_stream; /* atomic add by threads that make a lane */
 	struct fy_pressure pressure;
 	struct fy_totals totals;
-	bool lendable; /* constant: threads that wait may drive beside the progress thread */
 	struct fy_ending end;
 	struct fy_shelf shelf;
+	struct fy_policy policy; /* constant: resolved when the engine was opened */
 	struct fy_aside aside;
 	struct fy_mailbox mailbox;
 	/* What the helm owns: fy_progress_of (helm/progress.h). Set when the engine is made, as is

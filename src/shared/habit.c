@@ -13,7 +13,23 @@
 #include "base/order.h"
 #include "shared/engine.h"
 #include "shared/lane.h"
+#include "shared/policy_table.h"
 #include "shared/thread.h"
+
+/*
+ * A call when the progress thread sleeps. To wake it takes 5 to 30 us where processors are virtual.
+ * So a thread that usually waits after its calls does not wake it. It sends the first call itself,
+ * and leaves later ones to its wait, which drives. If it does not wait after all, those stay in its
+ * lane until the progress thread's nap ends, 1 ms at most. A thread whose wait began more than
+ * `waits_soon` after the call, twice in a row, is not treated so for its next `slow_waits` waits.
+ */
+enum fy_after_post fy_habit_after_post(const struct fy_policy *policy,
+                                       const struct fy_habit_signals *s)
+{
+	if (!s->quick || !s->may_drive || !policy->post.post_drives)
+		return FY_POST_WAKES;
+	return s->slow ? FY_POST_DRIVES : FY_POST_STEERS;
+}
 
 /*
  * A poster without room drives, or lets others come first.
@@ -23,61 +39,63 @@
  * sleeps. (Beside 15 such posters, on two processors, 99 % of a thread's round trips took less than
  * 4 ms in this way, and 20 ms when the posters drove. With no other threads, posters that drive get
  * a third more through.) Others count as waiting if, of the times when this thread had no room,
- * more than one in 16 saw a new wait.
+ * more than one in `others_step` saw a new wait.
  */
-#define OTHERS_STEP 16u
-#define OTHERS_MAX 64u
+bool fy_habit_sleeps_without_room(const struct fy_policy *policy, const struct fy_habit_signals *s)
+{
+	return s->may_drive && s->others > policy->post.others_step;
+}
 
 bool fy_habit_others_come_first(struct fy_lane *lane, const ferry *e)
 {
 	uint64_t waits = fy_load_relaxed_64(&e->pressure.waits);
-	fy_habit_note(&lane->habit.waits_level, waits != lane->habit.waits_seen, OTHERS_STEP,
-	              OTHERS_MAX);
+	fy_habit_note(&lane->habit.waits_level, waits != lane->habit.waits_seen,
+	              (uint32_t)e->policy.post.others_step, (uint32_t)e->policy.post.others_max);
 	lane->habit.waits_seen = waits;
-	return lane->habit.waits_level > OTHERS_STEP && !(e->options.flags & FERRY_NO_THREAD);
+	struct fy_habit_signals s = { .others = lane->habit.waits_level,
+		                      .may_drive = !(e->options.flags & FERRY_NO_THREAD) };
+	return fy_habit_sleeps_without_room(&e->policy, &s);
 }
-
-/*
- * A call when the progress thread sleeps. To wake it takes 5 to 30 us where processors are virtual.
- * So a thread that usually waits after its calls does not wake it. It sends the first call itself,
- * and leaves later ones to its wait, which drives. If it does not wait after all, those stay in its
- * lane until the progress thread's nap ends, 1 ms at most. A thread whose wait began more than
- * WAITS_SOON after the call, twice in a row, is not treated so for its next SLOW_WAITS waits.
- */
-#define WAITS_SOON FERRY_US(30)
-#define SLOW_WAITS 32u
 
 /*
  * A thread that waits while others flood the engine sleeps immediately if the helm is taken.
  * Yielding would put it behind all of them in the run queue, for some 0.1 ms each time, and nobody
  * wakes a thread that has only yielded. A thread that sleeps on its future is woken as soon as its
- * answer is there. Others count as floods if they had no room between more than one in four of this
- * thread's waits.
+ * answer is there. Others count as floods if they had no room between more than one in
+ * `floods_step` of this thread's waits.
  */
-#define FLOODS_STEP 4u
-#define FLOODS_MAX 16u
+bool fy_habit_sleeps_at_helm(const struct fy_policy *policy, const struct fy_habit_signals *s)
+{
+	return s->floods > policy->post.floods_step;
+}
 
 static void note_floods(struct fy_lane *lane)
 {
 	uint64_t full = fy_load_relaxed_64(&lane->engine->pressure.lane_full);
+	const struct fy_policy *policy = &lane->engine->policy;
 	fy_habit_note(&lane->habit.floods_level,
-	              full != lane->habit.full_seen && !lane->habit.waited_for_room, FLOODS_STEP,
-	              FLOODS_MAX);
+	              full != lane->habit.full_seen && !lane->habit.waited_for_room,
+	              (uint32_t)policy->post.floods_step, (uint32_t)policy->post.floods_max);
 	lane->habit.full_seen = full;
 }
 
 bool fy_habit_is_beside_floods(const ferry *engine)
 {
-	return fy_thread_recent.serial == engine->serial &&
-	       fy_thread_recent.lane->habit.floods_level > FLOODS_STEP;
+	if (fy_thread_recent.serial != engine->serial)
+		return false;
+	struct fy_habit_signals s = { .floods = fy_thread_recent.lane->habit.floods_level };
+	return fy_habit_sleeps_at_helm(&engine->policy, &s);
 }
 
 void fy_habit_waits(struct fy_lane *lane)
 {
+	const struct fy_policy *policy = &lane->engine->policy;
+	uint32_t slow_waits = (uint32_t)policy->post.slow_waits;
 	note_floods(lane);
-	bool late = lane->habit.steered_at && fy_clock_now() - lane->habit.steered_at > WAITS_SOON;
+	bool late = lane->habit.steered_at &&
+	            fy_clock_now() - lane->habit.steered_at > policy->post.waits_soon;
 	/* only the second time: once may be the scheduler's doing */
-	fy_habit_note(&lane->habit.slow, late && lane->habit.late, SLOW_WAITS, SLOW_WAITS);
+	fy_habit_note(&lane->habit.slow, late && lane->habit.late, slow_waits, slow_waits);
 	if (lane->habit.steered_at)
 		lane->habit.late = late;
 	lane->habit.steered_at = 0;

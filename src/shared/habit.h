@@ -7,6 +7,30 @@
 #include "ferry.h"
 
 struct fy_lane;
+struct fy_policy;
+
+/*
+ * Decisions of threads that post and wait. Like those of helm/policy.h they see what is handed to
+ * them and nothing else; their parameters are in the same table (shared/policy_table.h).
+ */
+struct fy_habit_signals {
+	uint32_t others; /* how much others have waited for futures lately, */
+	uint32_t floods; /* found no room, */
+	uint32_t slow;   /* and for how many waits this thread is not believed to wait soon */
+	bool quick;      /* it has waited since its last call drove */
+	bool may_drive;  /* threads that wait do, beside a thread of the engine's own */
+};
+
+enum fy_after_post { FY_POST_WAKES, FY_POST_DRIVES, FY_POST_STEERS };
+
+/* The progress thread sleeps, and something was posted that its poster may wait for: wake that
+ * thread, drive, or drive once and leave the rest to the wait? */
+enum fy_after_post fy_habit_after_post(const struct fy_policy *policy,
+                                       const struct fy_habit_signals *s);
+/* Without room: sleep, or drive? */
+bool fy_habit_sleeps_without_room(const struct fy_policy *policy, const struct fy_habit_signals *s);
+/* The helm is taken: sleep, or yield and try again? */
+bool fy_habit_sleeps_at_helm(const struct fy_policy *policy, const struct fy_habit_signals *s);
 
 /* How often threads found no room, and how often they began to wait: habits follow from these. */
 struct fy_pressure {

@@ -84,10 +84,6 @@ struct fy_record *fy_lane_reserve_slow(struct fy_lane *lane, uint32_t size)
 	return fy_lane_at(lane, lane->tail);
 }
 
-/* A sleeping producer is woken once so many bytes, or fewer, are in the ring. With more it would
- * soon sleep again. */
-#define NUDGE_BELOW (FY_LANE_BYTES / 2)
-
 void fy_lane_nudge(struct fy_lane *lane)
 {
 	fy_add_32(&lane->sleep.word, 1);
@@ -99,22 +95,15 @@ void fy_lane_consume(struct fy_lane *lane, uint64_t head)
 	fy_store_release_64(&lane->head, head);
 	/* No fence between that store and this load: lane.h says what the producer does instead. */
 	if (fy_unlikely(fy_load_relaxed_32(&lane->sleep.wants_room)) &&
-	    lane->tail_seen - head <= NUDGE_BELOW && fy_swap_32(&lane->sleep.wants_room, 0))
+	    lane->tail_seen - head <= FY_LANE_NUDGE && fy_swap_32(&lane->sleep.wants_room, 0))
 		fy_lane_nudge(lane);
 }
 
-/* A waiting producer has room when a quarter of the ring is free, so that it does not go on for one
- * record only. */
 static bool has_room(struct fy_lane *lane, uint32_t size)
 {
 	uint64_t used = lane->tail - fy_load_acquire_64(&lane->head);
-	return FY_LANE_BYTES - used >= size + FY_LANE_BYTES / 4;
+	return FY_LANE_BYTES - used >= size + FY_LANE_ROOM;
 }
-
-/* After so long a sleeping producer looks by itself, in case the helm did not see it. Long, because
- * the window for a missed wake-up is a few nanoseconds, while every early look costs two context
- * switches. */
-#define LOOK_AGAIN FERRY_MS(10)
 
 bool fy_lane_await_room(struct fy_lane *lane, uint32_t size, int64_t until, const uint32_t *stop)
 {
@@ -129,7 +118,8 @@ bool fy_lane_await_room(struct fy_lane *lane, uint32_t size, int64_t until, cons
 			since = now;
 		/* The helm's store of `head` may not have been visible when we looked. By the
 		 * second look it is, or the helm sees `wants_room`. */
-		int64_t look = now - since < LOOK_AGAIN ? since + LOOK_AGAIN : INT64_MAX;
+		int64_t look =
+			now - since < FY_LANE_LOOK_AGAIN ? since + FY_LANE_LOOK_AGAIN : INT64_MAX;
 		fy_futex_wait(&lane->sleep.word, seen, look < until ? look : until, false);
 	}
 	fy_store_relaxed_32(&lane->sleep.wants_room, 0); /* nobody sleeps here any more */

@@ -35,6 +35,16 @@ struct ferry;
 
 #define FY_LANE_BYTES (128u * 1024)
 #define FY_LANE_INLINE 4096u /* a longer body goes by pointer */
+/* A sleeping producer is woken once so many bytes, or fewer, are in the ring. With more it would
+ * soon sleep again. */
+#define FY_LANE_NUDGE (FY_LANE_BYTES / 2)
+/* A waiting producer has room when a quarter of the ring is free, so that it does not go on for one
+ * record only. */
+#define FY_LANE_ROOM (FY_LANE_BYTES / 4)
+/* After so long a sleeping producer looks by itself, in case the helm did not see it. Long, because
+ * the window for a missed wake-up is a few nanoseconds, while every early look costs two context
+ * switches. */
+#define FY_LANE_LOOK_AGAIN FERRY_MS(10)
 
 /* Where the last fence and the last agreement found the tail; the helm's. */
 struct fy_lane_marks {

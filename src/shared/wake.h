@@ -13,11 +13,11 @@
  * membarrier does not reach, always fence before they look (fy_wake_ring).
  *
  * The call is expensive where processors are virtual (10 to 30 us were measured), so only long
- * sleeps use it. A *nap* of at most FY_NAP is announced with a fence of the sleeper only. A giver
- * whose store is not visible yet when it looks may then miss the sleeper. This needs a store that
- * stays in the store buffer longer than the sleeper's entire second look; the cost is at most the
- * rest of the nap. Threads that wait for room in a lane take the same risk, and look again after a
- * while (lane.c).
+ * sleeps use it. A *nap* (at most the policy's `nap`) is announced with a fence of the sleeper
+ * only. A giver whose store is not visible yet when it looks may then miss the sleeper. This needs
+ * a store that stays in the store buffer longer than the sleeper's entire second look; the cost is
+ * at most the rest of the nap. Threads that wait for room in a lane take the same risk, and look
+ * again after a while (lane.c).
  *
  * There are two words. Other processes ring `*word`, which is unmapped when the engine closes; a
  * thread that posts at that moment must not touch it, and looks at `own`. The sleeper writes 1 to
@@ -67,7 +67,6 @@ static inline void fy_wake_check(struct fy_wake *wake)
 	if (fy_unlikely(fy_wake_look(wake)))
 		fy_wake_up(wake);
 }
-#define FY_NAP 500000 /* ns, the longest nap */
 
 /* The sleeper says that it is about to sleep. Then it looks for work once more, and calls either
  * fy_wake_sleep or fy_wake_stay. */

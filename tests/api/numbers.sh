@@ -11,10 +11,11 @@ complain() {
 	bad=1
 }
 
-# What a constant is, in bytes, ns or as it is: NAME of "#define NAME expression", or an option's
-# name.
+# What a constant is, in bytes, ns or as it is: NAME of "#define NAME expression", or "option:"
+# or "policy:" and the name of an option or a parameter of the policy.
 expression() { # FILE NAME
 	case $2 in
+	policy:*) sed -n "s/^\t[A-Z]*(AT([a-z]*, ${2#policy:}), [A-Z]*, \([^,]*\), .*/\1/p" "$1" ;;
 	option:*) sed -n "s/.*(AT(${2#option:}), [A-Z]*, \([^,]*\), .*/\1/p" "$1" ;;
 	*) sed -n "s/^#define $2[ 	][ 	]*\(.*\)/\1/p" "$1" ;;
 	esac | sed 's,/\*.*,,; s/(size_t)//g; s/\([0-9]\)u/\1/g; s/KIB/1024/g; s/MIB/1048576/g
@@ -80,8 +81,8 @@ bytes src/wire/header.h FY_REPLY_ROOM doc/design.md a reply of @ at the caller
 bytes src/wire/header.h FY_REPLY_ROOM doc/decisions/0012-replies-have-room.md replies of @ fit
 bytes src/shared/message.h FY_MESSAGE_CHARGE doc/design.md spends its size and @
 bytes src/shared/message.h FY_MESSAGE_CHARGE doc/decisions/0010-a-charge-for-each-record.md @ a record
-time src/helm/policy.h FY_SLOW_AFTER doc/design.md A channel that has no room for @ is slow
-time src/helm/policy.h FY_SLOW_AFTER doc/tuning.md for at most @, then it moves aside
+time src/shared/policy_table.c policy:slow_after doc/design.md A channel that has no room for @ is slow
+time src/shared/policy_table.c policy:slow_after doc/tuning.md for at most @, then it moves aside
 bytes src/engine/share.c CREDIT_FIRST doc/design.md beginning at @
 bytes src/engine/share.c CREDIT_FIRST doc/tuning.md the first windows \(@ each\)
 bytes src/engine/share.c CREDIT_FIRST include/ferry.h the credit \(@ to
@@ -95,21 +96,23 @@ bytes src/engine/life.c CHUNK_WIRE doc/decisions/0028-length-of-a-chunk.md on on
 bytes src/bulk/announce.c BRIEF doc/design.md what is up to @ altogether is one chunk
 bytes src/bulk/announce.c BRIEF doc/decisions/0028-length-of-a-chunk.md up to @ is one chunk
 bytes src/shared/block.h FY_BLOCK_MIN doc/design.md attachments and bodies of @ and more
+plain src/shared/policy_table.c policy:receives_least doc/tuning.md posted receives \(@ to 32
+plain src/shared/policy_table.c policy:receives_most doc/tuning.md posted receives \(16 to @ of
 plain src/link/credit.c SMALL_BATCHES doc/design.md batches of small records the bound is @ of them
-plain src/helm/dispatch.c LEFT_MAX doc/design.md after @ messages for handlers
-time src/helm/drive.c DRIVE_IDLE doc/design.md After @ without anything
-time src/helm/policy.c YIELD_ALONE doc/design.md yields for @, and then sleeps
-time src/helm/policy.c YIELD_CROWDED doc/design.md and yields for @
-time src/helm/loop.c STAND_BY_MAX doc/design.md then once in @
-time src/shared/wake.h FY_NAP doc/design.md Short sleeps \(naps, @\)
-time src/shared/wake.h FY_NAP doc/design.md stands by and looks after @
-time src/shared/wake.h FY_NAP doc/decisions/0003-two-kinds-of-sleep.md A nap \(at most @
-time src/helm/policy.c SLEEP_BUSY doc/design.md @ while a send or a transfer of its own
-time src/helm/policy.c SLEEP_WIRE doc/design.md up to @, where there are other hosts
-time src/helm/policy.h FY_SLEEP_AWAITED doc/design.md @ while an answer from another host
-time src/helm/policy.c SLEEP_RUNG doc/design.md @ while an answer from this host is
-time src/helm/policy.c SLEEP_STARTED doc/design.md at most @ while operations of the program
-time src/helm/policy.c SLEEP_LOCAL doc/design.md looks only every @
+plain src/shared/policy_table.c policy:left_max doc/design.md after @ messages for handlers
+time src/shared/policy_table.c policy:drive_idle doc/design.md After @ without anything
+time src/shared/policy_table.c policy:yield doc/design.md yields for @, and then sleeps
+time src/shared/policy_table.c policy:yield_crowded doc/design.md and yields for @
+time src/shared/policy_table.c policy:stand_by doc/design.md then once in @
+time src/shared/policy_table.c policy:nap doc/design.md Short sleeps \(naps, @\)
+time src/shared/policy_table.c policy:nap doc/design.md stands by and looks after @
+time src/shared/policy_table.c policy:nap doc/decisions/0003-two-kinds-of-sleep.md A nap \(at most @
+time src/shared/policy_table.c policy:sleep_busy doc/design.md @ while a send or a transfer of its own
+time src/shared/policy_table.c policy:sleep_wire doc/design.md up to @, where there are other hosts
+time src/shared/policy_table.c policy:sleep_awaited doc/design.md @ while an answer from another host
+time src/shared/policy_table.c policy:sleep_rung doc/design.md @ while an answer from this host is
+time src/shared/policy_table.c policy:sleep_started doc/design.md at most @ while operations of the program
+time src/shared/policy_table.c policy:sleep_local doc/design.md looks only every @
 bytes src/base/options.c option:receive_memory include/ferry.h may make this rank hold\. Default @
 bytes src/base/options.c option:receive_memory doc/tuning.md receive_memory \(@\)
 bytes src/base/options.c option:send_memory include/ferry.h the program's memory\. Default @
@@ -122,7 +125,4 @@ time src/base/options.c option:sleep_max doc/tuning.md sleep_max \(@\)
 time src/base/options.c option:close_timeout include/ferry.h once a peer is gone\. Default @
 LIST
 
-# The number of posted receives stands in no constant.
-grep -q 'wanted < 16 ? 16 : wanted > 32 ? 32 : wanted' src/helm/receives.c ||
-	complain "src/helm/receives.c posts other than 16 to 32 receives: change doc/design.md, doc/tuning.md and this line"
 exit $bad

@@ -21,7 +21,7 @@
 #include "helm/gone.h"
 #include "helm/lanes.h"
 #include "helm/peer.h"
-#include "helm/policy.h"
+#include "helm/pace.h"
 #include "helm/progress.h"
 #include "helm/step.h"
 #include "link/channel.h"
@@ -209,6 +209,105 @@ static void a_short_record_does_not_overtake_the_queue(void **state)
 	assert_int_equal(pair.came, pair.posted);
 	assert_true(pair.in_order);
 	end(&pair);
+}
+
+/* ---- turns of lanes -------------------------------------------------------------------------- */
+
+static struct {
+	struct pair *pair;
+	uint32_t came_before;
+} other_came;
+
+static void on_other(ferry *engine, ferry_message *message, void *arg)
+{
+	(void)engine;
+	(void)message;
+	(void)arg;
+	other_came.came_before = other_came.pair->came;
+}
+
+/* Two lanes that the helm looks at in this order. */
+static struct fy_lane *second_lane(struct pair *pair)
+{
+	struct fy_progress *p = pair->sides[0].p;
+	struct fy_lane *other = fy_own_lane_create(pair->sides[0].engine);
+	assert_int_equal(post(pair, 8), 0);
+	assert_int_equal(post_through(pair, other, 8), 0);
+	fy_lanes_list(p);
+	fy_lanes_move_last(p, other);
+	settle(pair);
+	assert_ptr_equal(p->lanes.active, pair->sides[0].lane);
+	return other;
+}
+
+static void end_with(struct pair *pair, struct fy_lane *other)
+{
+	begin_close(pair);
+	ferry *engine = pair->sides[0].engine;
+	fy_engine_retain(engine);
+	finish(pair);
+	t_leave(engine, other);
+	fy_engine_release(engine);
+}
+
+/* A record waits for 8 KiB of each lane that is looked at before its own, and the record that
+ * begins there. */
+static void a_lane_has_a_turn_of_8_kib(void **state)
+{
+	(void)state;
+	struct pair pair;
+	begin(&pair);
+	grow_credit(&pair);
+	struct fy_lane *other = second_lane(&pair);
+	ferry *before = fy_thread_begin(FY_INLINE, pair.sides[1].engine);
+	assert_int_equal(ferry_handle(pair.sides[1].engine, OP_ASKED, FERRY_INLINE, on_other, NULL),
+	                 0);
+	fy_thread_end(FY_INLINE, before);
+	for (int i = 0; i < 20; i++)
+		assert_int_equal(post(&pair, 2000), 0);
+	struct fy_post o = { .engine = pair.sides[0].engine,
+		             .lane = other,
+		             .kind = FY_KIND_POST,
+		             .rank = 1,
+		             .op = OP_ASKED };
+	assert_int_equal(fy_post(&o, NULL), 0);
+	other_came.pair = &pair;
+	other_came.came_before = UINT32_MAX;
+	uint32_t came = pair.came;
+	settle(&pair);
+	assert_int_equal(pair.came, pair.posted);
+	assert_in_range(other_came.came_before - came, 1, 5);
+	end_with(&pair, other);
+}
+
+/* There is credit for a batch in each step, which is less than the turn of a lane: they have it by
+ * turns. */
+static void who_found_no_room_is_first(void **state)
+{
+	(void)state;
+	struct pair pair;
+	unsigned first = 0, second = 0;
+	begin(&pair);
+	struct fy_lane *other = second_lane(&pair);
+	struct fy_progress *p = pair.sides[0].p;
+	struct fy_channel *ch = fy_peer_get(p, 1);
+	while (post(&pair, 2000) == 0 && post_through(&pair, other, 2000) == 0)
+		;
+	while (fy_step_once(p, true) || fy_sim_advance(pair.sim))
+		;
+	for (int i = 0; i < 20; i++) {
+		uint64_t head = pair.sides[0].lane->head, other_head = other->head;
+		ch->credit.limit += 3 * (2016 + FY_MESSAGE_CHARGE) + FY_BATCH_CHARGE;
+		fy_step_once(p, true);
+		fy_sim_advance(pair.sim);
+		first += pair.sides[0].lane->head != head;
+		second += other->head != other_head;
+	}
+	assert_in_range(first, 5, 20);
+	assert_in_range(second, 5, 20);
+	settle(&pair);
+	assert_int_equal(pair.came, pair.posted);
+	end_with(&pair, other);
 }
 
 /* Every byte of credit, on both sides: the way of one record at a time and the hot loop charge
@@ -482,7 +581,7 @@ static void who_waits_for_credit_sleeps(void **state)
 		;
 	assert_true(fy_lanes_have_work(p));
 	assert_false(fy_step_has_input(p, true));
-	assert_in_range(fy_policy_sleep_time(p), FERRY_US(20), FY_SLOW_AFTER);
+	assert_in_range(fy_pace_sleep_time(p, false), FERRY_US(20), p->policy->drain.slow_after);
 	assert_int_equal(post_through(&pair, other, 8), 0);
 	assert_true(fy_step_has_input(p, true));
 	settle(&pair);
@@ -789,6 +888,31 @@ static void a_borrower_leaves_batches_as_they_are(void **state)
 	settle(&pair);
 	assert_int_equal(pair.came, 40);
 	assert_int_equal(p->inside.n_left, 0);
+	assert_true(pair.in_order);
+	end(&pair);
+}
+
+/* Batches that wait here hold their buffers. However many there are, another can come. */
+static void receives_do_not_run_out(void **state)
+{
+	(void)state;
+	struct pair pair;
+	begin(&pair);
+	grow_credit(&pair);
+	struct fy_progress *p = pair.sides[1].p;
+	for (int i = 0; i < 60; i++) { /* a batch each */
+		assert_int_equal(post(&pair, 8), 0);
+		while (fy_step_once(pair.sides[0].p, true) || fy_sim_advance(pair.sim))
+			;
+	}
+	for (int i = 0; i < 400; i++) {
+		fy_step_once(p, false); /* may not run the handler */
+		fy_sim_advance(pair.sim);
+	}
+	assert_in_range(p->arrivals.n_undispatched, 60 - 16, 60);
+	assert_in_range(p->receives.n_posted, 1, p->receives.n);
+	settle(&pair);
+	assert_int_equal(pair.came, pair.posted);
 	assert_true(pair.in_order);
 	end(&pair);
 }
@@ -1334,7 +1458,7 @@ static void a_wait_that_drives_ends_in_time(void **state)
 	struct pair pair;
 	begin(&pair);
 	ferry *engine = pair.sides[0].engine;
-	assert_true(engine->lendable);
+	assert_true(engine->at_helm.lendable);
 	memset(&busy, 0, sizeof busy);
 	busy.ops = *pair.sides[0].p->link.port->ops;
 	busy.ops.now = busy_now;
@@ -1359,7 +1483,7 @@ static void an_engine_that_was_not_used_sleeps(void **state)
 	struct pair pair;
 	begin(&pair);
 	for (int i = 0; i < 2; i++)
-		assert_true(fy_policy_sleep_time(pair.sides[i].p) >= FERRY_US(1));
+		assert_true(fy_pace_sleep_time(pair.sides[i].p, false) >= FERRY_US(1));
 	end(&pair);
 }
 
@@ -1559,14 +1683,14 @@ static void who_waits_in_a_fence_sleeps(void **state)
 	assert_int_equal(p->agree.kind, FY_AGREE_FENCE);
 	int64_t most = 0;
 	for (unsigned i = 0; i < 20; i++) {
-		int64_t t = fy_policy_sleep_time(p);
+		int64_t t = fy_pace_sleep_time(p, false);
 		assert_true(t >= most || t == FERRY_MS(100));
 		most = t;
 	}
 	assert_int_equal(most, FERRY_MS(100));
 	p->link.port->all_local = false; /* then nobody rings */
 	for (unsigned i = 0; i < 20; i++)
-		most = fy_policy_sleep_time(p);
+		most = fy_pace_sleep_time(p, false);
 	assert_int_equal(most, FERRY_MS(1));
 	fy_agree_join(pair.sides[1].p, FY_AGREE_FENCE);
 	settle(&pair);
@@ -1648,6 +1772,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_short_record_does_not_overtake_the_queue),
+		cmocka_unit_test(a_lane_has_a_turn_of_8_kib),
+		cmocka_unit_test(who_found_no_room_is_first),
 		cmocka_unit_test(credit_is_spent_to_the_byte),
 		cmocka_unit_test(floods_give_way_to_answers),
 		cmocka_unit_test(floods_have_turns_beside_a_lane_that_is_stuck),
@@ -1662,6 +1788,7 @@ int main(void)
 		cmocka_unit_test(a_vote_that_is_lost_ends_the_close),
 		cmocka_unit_test(who_is_given_up_is_told),
 		cmocka_unit_test(a_borrower_leaves_batches_as_they_are),
+		cmocka_unit_test(receives_do_not_run_out),
 		cmocka_unit_test(long_bodies_are_bounded),
 		cmocka_unit_test(bodies_that_are_sent_are_told),
 		cmocka_unit_test(bodies_to_a_rank_that_is_gone_are_told),

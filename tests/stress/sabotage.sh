@@ -76,7 +76,7 @@ break_it paused helm/arrivals.c 's/ \&\& !is_paused(ch) / /' \
 	'a batch of the number of one that is paused is dispatched' sim/malformed
 break_it hold helm/dispatch.c 's/^\tif (!s->first) {$/\tif (true) {/' \
 	'a record behind a large message is delivered at once' $S
-break_it skip helm/drain.c 's/if (!take_slow(p, r, size, tag)) {/if (!take_slow(p, r, size, tag) \&\& p->stats.steps % 2) {/' \
+break_it skip helm/drain.c 's/if (!take_slow(p, r, size, tag)) {/if (!take_slow(p, r, size, tag) \&\& p->link.stats.steps % 2) {/' \
 	'a record that stalls is skipped' $S
 break_it overtake helm/drain.c 's/if (!ch->has_queue \&\& fy_put_record(p, ch, r, stream) == FY_PUT_DONE)/if (fy_put_record(p, ch, r, stream) == FY_PUT_DONE)/' \
 	"a record overtakes its channel's queue" $S
@@ -158,19 +158,19 @@ break_it unsent link/channel.c 's/if (b->request.status \&\& !ch->out.unsent) {/
 	'a batch that was not sent is taken for sent' sim/corners
 break_it refused-held helm/gone.c 's/^\t\tfy_stream_out_refuse(\&p->link, ch, s, \&r);/\t\t;/' \
 	'held records that a receiver could not read stay open' sim/corners sim/malformed
-break_it told-late helm/rooms.c 's/if (more \&\& p->link.freed </if (p->link.freed </' \
+break_it told-late helm/rooms.c 's/if (more \&\&$/if (/' \
 	'posters are told of freed memory only when it is much' sim/corners
-break_it nudge shared/lane.c 's/lane->tail_seen - head <= NUDGE_BELOW \&\& //' \
+break_it nudge shared/lane.c 's/lane->tail_seen - head <= FY_LANE_NUDGE \&\& //' \
 	'a producer is woken for room that it cannot use' unit/shared/test_lane
 break_it failed helm/arrivals.c 's/if (fy_unlikely(slot->request.status)) {/if (slot->request.status == FERRY_ECANCELED) {/' \
 	'what MPI says of a receive that failed is believed' sim/corners
 break_it gap helm/gaps.c 's/else if (again \&\& gap->seen)/else if (false)/' \
 	'a batch that was lost is waited for without end' sim/corners
-break_it left helm/dispatch.c 's/ \&\& p->inside.n_left >= LEFT_MAX)/ \&\& false)/' \
+break_it left helm/dispatch.c 's/ \&\& p->inside.n_left >= p->policy->look.left_max)/ \&\& false)/' \
 	'a borrower of the helm copies whole batches' sim/corners
 break_it until helm/drive.c 's/ || p->link.now >= until)/)/' \
 	'who drives the engine does not look at the time' sim/corners
-break_it unused helm/policy.c '/^	p->pace.idle_sleep = FY_SLEEP_AWAITED;$/d' \
+break_it unused helm/pace.c '/^	p->pace.idle_sleep = policy->sleep.sleep_awaited;$/d' \
 	'an engine that was not used yet does not sleep' sim/corners
 break_it together helm/drain.c 's/if (flood && drained) {/if (flood \&\& !drained \&\& drained) {/' \
 	'floods do not give way to answers' sim/corners
@@ -178,7 +178,7 @@ break_it first-flood helm/drain.c '/drained->turn.share = 0;/{n;d}' \
 	'the first of the floods that give way has every turn' sim/corners
 break_it turned-back helm/drain.c 's/^\tfy_lanes_move_last(p, drained);/\tfy_lanes_turn_to(p, drained->next);/' \
 	'a lane that is stuck turns the floods back' sim/corners
-break_it answers helm/arrivals.c 's/^\t\t    ++answers >= ANSWERS_WAIT)/\t\t    false)/' \
+break_it answers helm/arrivals.c 's/++answers >= policy->look.answers_wait/false/' \
 	'answers wait for all that has come' sim/corners
 break_it leaves helm/drive.c 's/if (came || p->link.dirty || p->link.freed)/if (came)/' \
 	'who drove leaves an acknowledgement behind' sim/corners

@@ -534,6 +534,7 @@ static void unknown_variables_are_named_in_the_log(void **state)
 	setenv("FERRY_SPINN", "1", 1);
 	setenv("FERRY_TEST_ANYTHING", "1", 1);
 	setenv("FERRY_SEEDS", "1", 1);
+	setenv("FERRY_POLICY_YIELD", "1us", 1);
 	setenv("FERRY_SPIN", "1us", 1);
 	say_to(said);
 	assert_int_equal(fy_options_warn(log, 12), 2);
@@ -547,6 +548,7 @@ static void unknown_variables_are_named_in_the_log(void **state)
 	assert_non_null(strstr(text, "FERRY_SPINN,"));
 	assert_null(strstr(text, "FERRY_TEST"));
 	assert_null(strstr(text, "FERRY_SEEDS"));
+	assert_null(strstr(text, "FERRY_POLICY"));
 	assert_null(strstr(text, "FERRY_DEBUG"));
 	assert_non_null(strstr(text, "ferry[12]"));
 }
@@ -574,6 +576,7 @@ static void a_misspelt_variable_is_said_by_rank_0_once(void **state)
 		{ "FERRY_CFLAGS", NULL },
 		{ "FERRY_SEDS", NULL },
 		{ "FERRY_TEST_SPIN", NULL },
+		{ "FERRY_POLICY_SPIN", NULL },
 		{ "FERRY_SPIN_LONGER", NULL },
 		{ "FERRY_", NULL },
 		{ "FERRY_A_NAME_THAT_IS_LONGER_THAN_ANY_OPTIONS_NAME_IS", NULL },

@@ -223,7 +223,7 @@ static void what_waits_for_long_moves_to_the_queue(void **state)
 	post(lanes[0], 1, NULL);
 	post(lanes[0], 2, NULL);
 	fy_drain_step(p);
-	p->link.now += FY_SLOW_AFTER - 1;
+	p->link.now += p->policy->drain.slow_after - 1;
 	fy_drain_step(p);
 	assert_int_equal(left_in(lanes[0]), 2 * SIZE);
 	assert_null(fy_peer_of(slow)->queue.first);

@@ -6,6 +6,7 @@
 #include "shared/engine.h"
 #include "shared/habit.h"
 #include "shared/lane.h"
+#include "shared/policy_table.h"
 #include "shared/thread.h"
 
 static ferry engine;
@@ -18,6 +19,7 @@ static int begin(void **state)
 	memset(&lane, 0, sizeof lane);
 	engine.serial = 1;
 	lane.engine = &engine;
+	fy_policy_table_resolve(&engine.policy);
 	fy_thread_recent = (struct fy_thread_recent){ engine.serial, &lane };
 	return 0;
 }

@@ -267,7 +267,7 @@ static void nobody_sleeps_on_when_there_is_room(void **state)
 	              (long long)took[100] / 1000);
 	/* one of ten: where others want the processors, too, half may be late */
 	if (t_env("TEST_SLOW", 1) == 1)
-		assert_true(took[10] < FY_NAP / 2);
+		assert_true(took[10] < FERRY_US(250));
 }
 
 struct producer {
