@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Chunks of a large message: how many, of which part, with which tag; and the structs of those
- * under way, which are used again. Only the holder of the helm may call.
+ * under way, which are used again. outbound.c sends chunks, landing.c receives them. Only the
+ * holder of the helm may call.
  */
 #include "bulk/chunk.h"
 

@@ -11,7 +11,8 @@
  *
  * Another network has a folder of its own beside mpi/, with a line in src/layers.list, that fills a
  * struct fy_port, and an open like mpi/open.c: fy_life_prepare and fy_life_settle (engine/life.h)
- * make the engine, a thread runs fy_loop_run (helm/loop.h), fy_life_destroy ends it.
+ * make the engine, a thread runs fy_loop_run (helm/loop.h), fy_life_destroy ends it. What
+ * port/starts.h declares is for ferry_mpi.h: another network needs none of it.
  *
  * Order: of two sends to the same rank with the same tag the first matches first. Completions come
  * in any order, on both sides. The engine relies on neither: batches are numbered, and chunks have
