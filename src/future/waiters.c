@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Threads that wait for what completes in one step, such as a reply, are woken together, at the end
- * of the step. Any thread; each has its own list, or none.
+ * Threads that wait for a future, such as that of a reply, are woken here. Whoever completes the
+ * future (future.c) puts them on its list; fy_step_once (helm/step.c) wakes all of them together at
+ * its end. Any thread; each has its own list, or none, and then it wakes at once.
  */
 #include "future/waiters.h"
 

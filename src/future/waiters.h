@@ -23,7 +23,7 @@ void fy_waiters_wake(uint32_t *word);
 void fy_waiters_wake_all(struct fy_waiters *waiters);
 /* From now on this thread uses `waiters`, or no list. Wakes those that the list before names, and
  * returns that list. */
-static inline struct fy_waiters *fy_waiters_collect(struct fy_waiters *waiters)
+static inline struct fy_waiters *fy_waiters_wake_and_use(struct fy_waiters *waiters)
 {
 	struct fy_waiters *before = fy_waiters_here;
 	if (before && fy_unlikely(before->count))

@@ -62,7 +62,7 @@ bool fy_step_once(struct fy_progress *p, bool user_code)
 	link->now = link->port->ops->now(link->port);
 	link->stats.steps++;
 	ferry *before = fy_thread_begin(FY_STEPPING, engine);
-	struct fy_waiters *waiters_before = fy_waiters_collect(&link->waiters);
+	struct fy_waiters *waiters_before = fy_waiters_wake_and_use(&link->waiters);
 	FY_PROGRAM_BEGIN("an inline handler", &fy_program_no_op);
 	if (fy_load_relaxed_ptr(&engine->inboxes.commands.head) || p->commands.first)
 		fy_command_step(p);
@@ -109,7 +109,7 @@ bool fy_step_once(struct fy_progress *p, bool user_code)
 	if (fy_load_relaxed_ptr(&engine->inboxes.tasks.head) || link->tasks.first)
 		fy_inline_run_tasks(p);
 	FY_PROGRAM_END;
-	fy_waiters_collect(waiters_before);
+	fy_waiters_wake_and_use(waiters_before); /* whose futures completed in this step */
 	fy_thread_end(FY_STEPPING, before);
 	if (link->worked)
 		link->worked_at = link->now;
@@ -123,10 +123,10 @@ bool fy_step_look(struct fy_progress *p)
 	p->link.worked = false;
 	p->link.user_code = false;
 	p->link.now = p->link.port->ops->now(p->link.port);
-	struct fy_waiters *waiters_before = fy_waiters_collect(&p->link.waiters);
+	struct fy_waiters *waiters_before = fy_waiters_wake_and_use(&p->link.waiters);
 	fy_sends_test(p);
 	fy_arrivals_look(p);
-	fy_waiters_collect(waiters_before);
+	fy_waiters_wake_and_use(waiters_before);
 	fy_thread_end(FY_STEPPING, before);
 	return p->link.worked;
 }

@@ -25,7 +25,7 @@ ferry *fy_thread_begin(enum fy_doing what, ferry *engine)
 {
 	ferry *before = doing[what];
 	if (what == FY_INLINE && !before) {
-		waiters_meanwhile = fy_waiters_collect(NULL);
+		waiters_meanwhile = fy_waiters_wake_and_use(NULL);
 		fy_program_enter();
 	}
 	doing[what] = engine;
