@@ -79,7 +79,7 @@ static void take_out(struct fy_bulk *bulk, struct fy_block *b)
 	if (b->next)
 		b->next->here = b->here;
 	fy_sub_64(&bulk->link->engine->told.block_bytes, b->size);
-	ASAN_UNPOISON_MEMORY_REGION(b, b->room);
+	ASAN_UNPOISON_MEMORY_REGION(b, b->size);
 }
 
 /* Take blocks from the inbox into the lists. The newest has to be the first in each list. */

@@ -63,7 +63,7 @@ void fy_block_put(ferry *engine, void *data, size_t nbytes)
 void fy_block_free_all(ferry *engine)
 {
 	fy_inbox_each (entry, fy_inbox_take(&engine->inboxes.blocks)) {
-		ASAN_UNPOISON_MEMORY_REGION(fy_block_of(entry), fy_block_of(entry)->room);
+		ASAN_UNPOISON_MEMORY_REGION(fy_block_of(entry), fy_block_of(entry)->size);
 		fy_block_give_back(fy_block_of(entry));
 	}
 }
