@@ -90,7 +90,7 @@ break_it stuck helm/drain.c 's/broke_off = lane->turn.lacks_room = true/broke_of
 break_it pad shared/lane.c 's/lane->tail + pad + size - lane->head_seen/lane->tail + size - lane->head_seen/' \
 	'where a record would wrap, the room that it skips is not counted' $S unit/shared/test_lane
 break_it newest shared/mailbox.c \
-	'/^ferry_message \*fy_mailbox_take/,/^}/{s/first/last/g;s/m->next/m->prev/;s/op_next/op_prev/}' \
+	'/^ferry_message \*fy_mailbox_take/,/^}/{s/first/last/g;s/m->next/m->mail.prev/;s/op_next/op_prev/}' \
 	'the mailbox gives the newest first' $S unit/shared/test_mailbox
 
 # ---- acknowledgement ----
@@ -148,7 +148,7 @@ break_it turns bulk/turns.c '/^bool fy_turns_tag_free/,/^}/s/if (are_few(bulk, t
 	'chunks with the same tag are under way together' $S sim/transfers unit/bulk/test_turns
 break_it untold bulk/landing.c 's/^\t\tfy_grants_owe(bulk, in);/\t\tfy_inbound_free(bulk, in);/' \
 	'a sender does not hear that not all of a message came' $S sim/transfers
-break_it half bulk/landing.c 's/in->dead || in->status || in->cut/in->dead/' \
+break_it half bulk/landing.c 's/in->dead || in->status || in->cut.seen/in->dead/' \
 	'a message of which a chunk failed is delivered' $S sim/transfers
 break_it parked bulk/inbound.c 's/in->lengths_known == in->announced.n_parts || in->dead)) {/1)) {/' \
 	'a message is granted before its lengths are known' $S sim/malformed
