@@ -111,7 +111,7 @@ report() { # the pairs of one line and setting
 		failed=$(awk -v r="$rule" '$3 == r && $7 == "failed"' "$work/pairs" | wc -l)
 		said=$(awk -v l="$2" -v h="$3" -v f="$failed" 'BEGIN {
 			if (f) print f " pairs failed"
-			else print l > 1 ? "helps" : h < 1 ? "harms" : "" }')
+			else print (l > 1 ? "helps" : h < 1 ? "harms" : "") }')
 		printf '%-7s %-10s %-17s %8s   %-16s %s\n' "$setting" "$name" "$rule" "$1" "$2 to $3" "$said"
 	done <"$work/rules"
 }
