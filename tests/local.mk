@@ -319,7 +319,7 @@ shortage_ldflags = -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc \
 %C%_sim_opens_t_SOURCES = %D%/sim/opens.c $(shortage)
 %C%_sim_opens_t_LDFLAGS = $(AM_LDFLAGS) $(shortage_ldflags)
 %C%_mpi_opens_SOURCES = %D%/mpi/opens.c $(shortage)
-%C%_mpi_opens_LDFLAGS = $(AM_LDFLAGS) -no-install $(shortage_ldflags) -Wl,--wrap=pthread_create -Wl,-u,fy_port_mpi_open
+%C%_mpi_opens_LDFLAGS = $(AM_LDFLAGS) -no-install $(shortage_ldflags) -Wl,--wrap=pthread_create -Wl,-u,fy_mpi_port_open
 %C%_sim_memory_t_SOURCES = %D%/sim/memory.c $(shortage)
 %C%_sim_memory_t_LDFLAGS = $(AM_LDFLAGS) $(shortage_ldflags)
 %C%_unit_helm_test_controls_t_SOURCES = %D%/unit/helm/test_controls.c $(shortage)

@@ -273,10 +273,10 @@ static void share_out(struct fy_progress *p, struct fy_lane *drained, uint64_t b
  * One round: each lane has a turn. But while someone waits for an answer (`give_way`) only one
  * flooding lane is drained. The other floods stay asleep on full lanes, so a thread whose answer
  * arrived competes with one or two of them for a processor instead of all. (Otherwise they are
- * woken together: fewer context switches.) Returns how many bytes left the lanes. *refused_p: the
+ * woken together: fewer context switches.) Returns how many bytes left the lanes. *lacking_p: the
  * first lane of which nothing could leave.
  */
-static uint64_t drain_round(struct fy_progress *p, bool give_way, struct fy_lane **refused_p)
+static uint64_t drain_round(struct fy_progress *p, bool give_way, struct fy_lane **lacking_p)
 {
 	struct fy_lane *drained = NULL;
 	uint64_t all = 0, its = 0;
@@ -299,8 +299,8 @@ static uint64_t drain_round(struct fy_progress *p, bool give_way, struct fy_lane
 			continue;
 		}
 		uint64_t moved = drain_lane(p, lane);
-		if (!moved && !*refused_p)
-			*refused_p = lane;
+		if (!moved && !*lacking_p)
+			*lacking_p = lane;
 		if (moved && flood) {
 			drained = lane;
 			its = moved;

@@ -75,13 +75,13 @@ bool fy_lanes_relist(struct fy_progress *p)
 	return any;
 }
 
-static bool has_more(struct fy_progress *p, bool stuck_ones)
+static bool has_more(struct fy_progress *p, bool lacking_too)
 {
 	if (fy_inbox_any(&p->link.engine->inboxes.lanes) ||
 	    fy_inbox_any(&p->link.engine->inboxes.replies) || p->replies.first)
 		return true;
 	for (struct fy_lane *lane = p->lanes.active; lane; lane = lane->next)
-		if ((stuck_ones || !lane->turn.lacks_room) && fy_lane_has_work(lane))
+		if ((lacking_too || !lane->turn.lacks_room) && fy_lane_has_work(lane))
 			return true;
 	return false;
 }

@@ -53,22 +53,15 @@ static void send_before_chunks(struct fy_progress *p)
 		fy_sends_all(p);
 }
 
-bool fy_step_once(struct fy_progress *p, bool user_code)
+/* What other threads and other ranks have for this one. */
+static void take_in(struct fy_progress *p)
 {
-	struct fy_link *link = &p->link;
-	ferry *engine = link->engine;
-	link->worked = false;
-	link->user_code = user_code;
-	link->now = link->port->ops->now(link->port);
-	link->stats.steps++;
-	ferry *before = fy_thread_begin(FY_STEPPING, engine);
-	struct fy_waiters *waiters_before = fy_waiters_wake_and_use(&link->waiters);
-	FY_PROGRAM_BEGIN("an inline handler", &fy_program_no_op);
+	const ferry *engine = p->link.engine;
 	if (fy_load_relaxed_ptr(&engine->inboxes.commands.head) || p->commands.first)
 		fy_command_step(p);
 	if (fy_load_relaxed_ptr(&engine->inboxes.accounts.head))
-		fy_credit_collect(link);
-	if (fy_load_relaxed_ptr(&engine->inboxes.tasks.head) || link->tasks.first)
+		fy_credit_collect(&p->link);
+	if (fy_load_relaxed_ptr(&engine->inboxes.tasks.head) || p->link.tasks.first)
 		fy_inline_run_tasks(p);
 	fy_arrivals_look(p);
 	if (p->arrivals.n_undispatched)
@@ -77,6 +70,11 @@ bool fy_step_once(struct fy_progress *p, bool user_code)
 		fy_gaps_look(p);
 	if (fy_load_relaxed_64(&engine->mailbox.bytes))
 		fy_mail_look(p);
+}
+
+/* What this rank has for others: replies, posts, large messages, operations of the program. */
+static void put_out(struct fy_progress *p)
+{
 	wake_before_floods(p);
 	fy_replies_step(p);
 	if (p->queues.first)
@@ -86,28 +84,48 @@ bool fy_step_once(struct fy_progress *p, bool user_code)
 		fy_drain_step(p);
 	send_before_chunks(p);
 	fy_bulk_step(&p->bulk);
-	if (link->released.first)
+	if (p->link.released.first)
 		fy_deliver_released(p);
 	/* what handlers gave back just now is within the budget, too */
-	if (fy_load_relaxed_64(&engine->told.block_bytes))
+	if (fy_load_relaxed_64(&p->link.engine->told.block_bytes))
 		fy_blocks_step(&p->bulk);
 	if (p->starts && p->starts->under_way &&
-	    p->starts->ops->step(p->starts, !link->worked, link->user_code))
-		link->worked = true;
+	    p->starts->ops->step(p->starts, !p->link.worked, p->link.user_code))
+		p->link.worked = true;
+}
+
+/* What follows from all of that; then it is sent. */
+static void finish(struct fy_progress *p)
+{
 	fy_agree_step(p);
 	if (p->close.begun)
 		fy_close_step(p);
 	if (p->timers.n)
 		fy_timer_run(p);
-	if (link->freed)
+	if (p->link.freed)
 		fy_rooms_tell_freed(p);
 	if (p->rooms.first)
 		fy_rooms_step(p);
-	if (link->dirty)
+	if (p->link.dirty)
 		fy_sends_all(p);
 	fy_sends_test(p);
-	if (fy_load_relaxed_ptr(&engine->inboxes.tasks.head) || link->tasks.first)
+	if (fy_load_relaxed_ptr(&p->link.engine->inboxes.tasks.head) || p->link.tasks.first)
 		fy_inline_run_tasks(p);
+}
+
+bool fy_step_once(struct fy_progress *p, bool user_code)
+{
+	struct fy_link *link = &p->link;
+	link->worked = false;
+	link->user_code = user_code;
+	link->now = link->port->ops->now(link->port);
+	link->stats.steps++;
+	ferry *before = fy_thread_begin(FY_STEPPING, link->engine);
+	struct fy_waiters *waiters_before = fy_waiters_wake_and_use(&link->waiters);
+	FY_PROGRAM_BEGIN("an inline handler", &fy_program_no_op);
+	take_in(p);
+	put_out(p);
+	finish(p);
 	FY_PROGRAM_END;
 	fy_waiters_wake_and_use(waiters_before); /* whose futures completed in this step */
 	fy_thread_end(FY_STEPPING, before);

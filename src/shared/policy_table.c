@@ -250,7 +250,7 @@ static bool is_known(const char *name, size_t nbytes)
 
 unsigned fy_policy_table_warn(struct fy_log *log, int rank)
 {
-	static uint32_t said;
+	static uint32_t said; /* 1 once a process has said it: compare-and-swap by openers */
 	unsigned unknown = 0;
 	for (char **entry = environ; entry && *entry; entry++) {
 		size_t nbytes = strcspn(*entry, "=");
