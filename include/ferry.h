@@ -299,9 +299,10 @@ struct ferry_options {
 	 * or none. */
 	int64_t handler_grace;
 
-	/* How long an idle loop spins before it yields. Default 20 us, none on
-	 * fewer than 4 processors; up to 1 s, or none. Ignored when a host runs
-	 * more ranks than it has processors. */
+	/* How long a loop that finds nothing looks without a yield, whoever
+	 * else wants its processor. Default none: the loop measures its
+	 * yields, and yields seldom where nobody else runs. 1 ns to 1 s, or
+	 * none. Ignored when a host runs more ranks than it has processors. */
 	int64_t spin;
 
 	/* The longest sleep of an idle loop that must poll. Default 10 ms; 1 us

@@ -221,6 +221,8 @@ libferry_core_la_SOURCES = \
 	%D%/shared/account.h \
 	%D%/shared/block.c \
 	%D%/shared/block.h \
+	%D%/shared/company.c \
+	%D%/shared/company.h \
 	%D%/shared/engine.c \
 	%D%/shared/engine.h \
 	%D%/shared/habit.c \
@@ -283,6 +285,8 @@ libferry_mpi_la_SOURCES = \
 	%D%/mpi/job.h \
 	%D%/mpi/life.c \
 	%D%/mpi/life.h \
+	%D%/mpi/neighbours.c \
+	%D%/mpi/neighbours.h \
 	%D%/mpi/open.c \
 	%D%/mpi/open.h \
 	%D%/mpi/pmi.c \

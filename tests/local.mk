@@ -39,6 +39,7 @@ unit_tests = \
 	%D%/unit/link/test_credit.t \
 	%D%/unit/link/test_stream_in.t \
 	%D%/unit/link/test_stream_out.t \
+	%D%/unit/shared/test_company.t \
 	%D%/unit/shared/test_habit.t \
 	%D%/unit/shared/test_lane.t \
 	%D%/unit/shared/test_mailbox.t \

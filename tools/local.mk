@@ -87,3 +87,13 @@ instructions: %D%/instructions
 	@VALGRIND='$(VALGRIND)' $(SHELL) $(srcdir)/%D%/instructions.sh %D%/instructions \
 		$(CC) $(CFLAGS)
 .PHONY: instructions
+
+# Where the time of one message at a time goes, by stages. It stands before MPI's functions.
+check_PROGRAMS += %D%/stages
+%C%_stages_CPPFLAGS = $(AM_CPPFLAGS) $(MPI_CPPFLAGS)
+%C%_stages_SOURCES = %D%/stages.c
+%C%_stages_LDADD = $(libferry) $(MPI_LIBS)
+%C%_stages_LDFLAGS = $(SAN_CFLAGS) -pthread -no-install -export-dynamic
+stages: %D%/stages
+	@for threads in 1 4 16; do $(or $(MPIEXEC),mpiexec) -n 2 %D%/stages $$threads || exit; done
+.PHONY: stages

@@ -76,7 +76,7 @@ int ferry_fence(ferry *e, int64_t timeout)
 		return fy_fail(FERRY_EDEADLK,
 		               "ferry_fence would wait for the handler or callback that calls it");
 	ferry_future *future = NULL;
-	int64_t until = fy_clock_until(fy_clock_now(), timeout);
+	int64_t until = fy_clock_in(timeout);
 	int status = claim_fence(e, &future);
 	if (status)
 		return status;

@@ -89,17 +89,32 @@ static bool drive_quickly(ferry *e, struct fy_lane *lane, enum fy_after_post how
 		seen_to = fy_drive_steer(e, is_empty, lane);
 	fy_engine_leave(e);
 	if (seen_to)
-		lane->habit.steered_at = fy_clock_now();
+		fy_habit_left(lane, true);
 	return seen_to || is_empty(lane);
 }
 
+/* Of so many calls that are left to the wait one is timed. Each post is: it says less about a
+ * wait. */
+#define LEFT_LOOKED_AT 8
+
 static void wake_or_drive(ferry *e, struct fy_lane *lane, bool awaited)
 {
+	bool at_once = lane->habit.at_once[awaited], has_waited = lane->quick;
 	struct fy_habit_signals s = { .slow = lane->habit.slow,
-		                      .quick = awaited && lane->quick,
+		                      .at_once = at_once,
+		                      .napping = fy_load_acquire_32(&e->at_helm.napping),
+		                      .quick = has_waited && (awaited || at_once),
 		                      .may_drive =
 		                              e->at_helm.lendable && !fy_thread_on_progress(NULL) };
 	enum fy_after_post how = fy_habit_after_post(&e->policy, &s);
+	if (how == FY_POST_LEAVES) {
+		lane->quick = 0;
+		if (!awaited || lane->habit.n_left++ % LEFT_LOOKED_AT == 0)
+			fy_habit_left(lane, awaited);
+		return;
+	}
+	if (how == FY_POST_WAKES && has_waited && !awaited)
+		fy_habit_left(lane, false);
 	if (how == FY_POST_WAKES || !drive_quickly(e, lane, how))
 		fy_wake_up(&e->wake);
 }
@@ -438,7 +453,7 @@ int ferry_flush(ferry *engine, int rank, int64_t timeout)
 			FERRY_EDEADLK,
 			"ferry_flush would wait for the progress thread, which is running this");
 	ferry_future *future = NULL;
-	int64_t until = fy_clock_until(fy_clock_now(), timeout);
+	int64_t until = fy_clock_in(timeout);
 	status = fy_post_flush(engine, NULL, rank, timeout, &future);
 	if (status)
 		return status == FERRY_EAGAIN ? FERRY_PENDING : status;

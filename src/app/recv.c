@@ -18,6 +18,7 @@
 #include "base/order.h"
 #include "helm/drive.h"
 #include "shared/engine.h"
+#include "shared/habit.h"
 #include "shared/mailbox.h"
 #include "shared/message.h"
 #include "shared/thread.h"
@@ -60,6 +61,8 @@ static int fail_hopeless(ferry *e)
 static void sleep_for_news(ferry *e, struct reader *r, int64_t until)
 {
 	fy_add_32(&e->mailbox.readers, 1);
+	if (fy_thread_recent.serial == e->serial)
+		fy_habit_waits(fy_thread_recent.lane);
 	fy_drive_help(e, has_news, r, until);
 	if (!has_news(r))
 		fy_futex_wait(&e->mailbox.news, r->seen, until, false);
@@ -70,7 +73,7 @@ static int receive(ferry *e, int source, uint32_t op, int64_t timeout, ferry_mes
 {
 	struct fy_mailbox *box = &e->mailbox;
 	struct reader r = { .engine = e };
-	int64_t until = fy_clock_until(fy_clock_now(), timeout);
+	int64_t until = fy_clock_in(timeout);
 	bool must_drive = e->options.flags & FERRY_NO_THREAD;
 	for (;;) {
 		r.seen = fy_load_acquire_32(&box->news);

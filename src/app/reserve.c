@@ -164,7 +164,7 @@ int fy_reserve(const struct fy_post *o, uint32_t size, size_t body, struct fy_re
 		if (!counted) {
 			counted = true;
 			fy_add_64(&e->pressure.lane_full, 1);
-			until = fy_clock_until(fy_clock_now(), o->timeout);
+			until = fy_clock_in(o->timeout);
 			entered = fy_engine_enter(e);
 			fy_pool_blocking(true);
 		}

@@ -10,12 +10,22 @@
 #include "ferry.h"
 #include "base/fail.h"
 
-int64_t fy_clock_now(void)
+static int64_t read_clock(clockid_t clock)
 {
 	struct timespec now;
 
-	clock_gettime(CLOCK_MONOTONIC, &now);
+	clock_gettime(clock, &now);
 	return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+int64_t fy_clock_now(void)
+{
+	return read_clock(CLOCK_MONOTONIC);
+}
+
+int64_t fy_clock_process(void)
+{
+	return read_clock(CLOCK_PROCESS_CPUTIME_ID);
 }
 
 int64_t fy_clock_until(int64_t now, int64_t timeout)

@@ -61,7 +61,7 @@ static const struct fy_option table[] = {
 	OPTION(AT(out_of_band), SIZE, 256 * KIB, 1, INT64_MAX, -1),
 	OPTION(AT(decode_memory), SIZE, 64 * MIB, 4 * KIB, INT64_MAX, FY_OPTION_NO_NONE),
 	OPTION(AT(handler_grace), TIME, FERRY_S(5), 1, INT64_MAX, -1),
-	OPTION(AT(spin), TIME, FY_OPTION_COMPUTED, 1, FERRY_S(1), 0),
+	OPTION(AT(spin), TIME, 0, 1, FERRY_S(1), 0),
 	OPTION(AT(sleep_max), TIME, FERRY_MS(10), FERRY_US(1), FERRY_S(10), 0),
 	OPTION(AT(lend), SWITCH, 1, 0, 1, 0),
 	OPTION(AT(progress_cpus), TEXT, 0, 0, 0, 0),
@@ -88,11 +88,9 @@ const struct fy_option *fy_options_table(size_t *count_p)
 
 static void compute(const struct fy_option *option, ferry_options *resolved)
 {
-	if (option->offset == offsetof(ferry_options, spin))
-		resolved->spin = fy_place_processors() < 4 ? 0 : FERRY_US(20);
-	else
-		resolved->thread_level = resolved->flags & FERRY_EXCLUSIVE ? FERRY_THREAD_SERIALIZED
-		                                                           : FERRY_THREAD_MULTIPLE;
+	(void)option; /* the thread level is the only one */
+	resolved->thread_level =
+		resolved->flags & FERRY_EXCLUSIVE ? FERRY_THREAD_SERIALIZED : FERRY_THREAD_MULTIPLE;
 }
 
 /* Bring the program's struct to this version's size. */

@@ -463,8 +463,7 @@ int ferry_future_deadline(ferry_future *future, int64_t timeout)
 		return FERRY_OK;
 	if (!future->engine || !fy_future_hooks.deadline)
 		return fy_fail(FERRY_ENOTSUP, "a deadline needs an engine that keeps the time");
-	return fy_future_hooks.deadline(future->engine, future,
-	                                fy_clock_until(fy_clock_now(), timeout));
+	return fy_future_hooks.deadline(future->engine, future, fy_clock_in(timeout));
 }
 
 int ferry_future_cancel(ferry_future *future)

@@ -211,7 +211,7 @@ static int queue_wait(ferry_executor *queue, int64_t timeout)
 		return FERRY_PENDING;
 	if ((rc = fy_future_hooks_may_wait(fy_load_relaxed_ptr(&queue->engine))) < 0)
 		return rc;
-	until = fy_clock_until(fy_clock_now(), timeout);
+	until = fy_clock_in(timeout);
 	while (fy_backlog_count(&queue->backlog) == 0) {
 		if (fy_backlog_stopped(&queue->backlog))
 			return fy_fail(FERRY_ESTOPPED, "the queue was destroyed");

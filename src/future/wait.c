@@ -64,8 +64,7 @@ int ferry_future_wait(ferry_future *future, int64_t timeout)
 		return fy_clock_fail_timeout(__func__, timeout);
 	if (fy_future_is_done(future))
 		return fy_future_outcome(future);
-	return timeout == 0 ? FERRY_PENDING
-	                    : fy_wait_until(future, fy_clock_until(fy_clock_now(), timeout));
+	return timeout == 0 ? FERRY_PENDING : fy_wait_until(future, fy_clock_in(timeout));
 }
 
 static int check_all(const char *function, ferry_future *const *futures, size_t count,
@@ -107,7 +106,7 @@ static int await_all(ferry_future *const *futures, size_t count, int64_t timeout
 	if (timeout != 0 && fy_stuck_matters() && (rc = may_wait_all(futures, count)) < 0)
 		return rc;
 	if (timeout > 0)
-		until = fy_clock_until(fy_clock_now(), timeout);
+		until = fy_clock_in(timeout);
 	for (size_t i = count; i-- > 0;) {
 		if (!is_open(futures[i]))
 			continue;
@@ -267,7 +266,7 @@ static int await_any(ferry_future *const *futures, size_t count, int64_t timeout
 	struct fy_watch few[WATCHES_ON_STACK], *watches = few;
 	struct any any = { .first = { .state = FY_FUTURE_REF,
 		                      .engine = first_of(futures, count)->engine } };
-	int64_t until = fy_clock_until(fy_clock_now(), timeout);
+	int64_t until = fy_clock_in(timeout);
 	int rc = check_deadlock(futures, count);
 
 	if (rc < 0)

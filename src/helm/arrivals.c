@@ -42,7 +42,7 @@ static void dispatch_next_in_turn(struct fy_progress *p, struct fy_channel *ch)
 			return;
 		peer->undispatched = slot->next;
 		p->arrivals.n_undispatched--;
-		fy_receives_post(p, slot);
+		fy_receives_post_later(p, slot);
 		p->link.worked = true;
 	}
 }
@@ -136,6 +136,13 @@ static void unlink_posted(struct fy_progress *p, struct fy_slot **at, struct fy_
 	p->receives.n_posted--;
 }
 
+/* After one look at the network in this step the others cost nothing. */
+static bool is_known_empty(const struct fy_progress *p, const struct fy_slot *slot)
+{
+	const struct fy_port_ops *ops = p->link.port->ops;
+	return ops->may_be_done && !ops->may_be_done(&slot->request);
+}
+
 /* Test the oldest receives first, because MPI matches them in the order of posting. */
 bool fy_arrivals_look(struct fy_progress *p)
 {
@@ -150,7 +157,8 @@ bool fy_arrivals_look(struct fy_progress *p)
 	struct fy_slot **at = &p->receives.first, *before = NULL;
 	for (unsigned n = p->receives.n_posted; *at && n && misses <= allowed; n--) {
 		struct fy_slot *slot = *at;
-		if (!p->link.port->ops->test(p->link.port, &slot->request)) {
+		if ((any && is_known_empty(p, slot)) ||
+		    !p->link.port->ops->test(p->link.port, &slot->request)) {
 			misses++;
 			before = slot;
 			at = &slot->next;
@@ -163,7 +171,7 @@ bool fy_arrivals_look(struct fy_progress *p)
 			continue;
 		uint64_t announcements = p->bulk.announcements;
 		if (arrived(p, slot))
-			fy_receives_post(p, slot);
+			fy_receives_post_later(p, slot);
 		if ((p->bulk.landing.first || p->bulk.announcements != announcements) &&
 		    policy->look.chunk_waits)
 			/* what comes next may copy a chunk: answers to this batch leave before */
@@ -175,6 +183,9 @@ bool fy_arrivals_look(struct fy_progress *p)
 		before = NULL;
 		misses = 0;
 	}
+	if (p->receives.later && !p->close.finished &&
+	    (!any || p->receives.n_posted <= p->receives.low))
+		fy_receives_post_those(p);
 	if (p->receives.n_posted < p->receives.low && !p->receives.unposted && !p->close.finished)
 		fy_receives_post_more(p);
 	p->link.worked |= any;
@@ -189,7 +200,7 @@ static void find_homes(struct fy_progress *p)
 		list = slot->next;
 		p->arrivals.n_undispatched--;
 		if (arrived(p, slot))
-			fy_receives_post(p, slot);
+			fy_receives_post_later(p, slot);
 	}
 }
 

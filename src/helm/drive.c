@@ -23,7 +23,6 @@
  */
 #include "helm/drive.h"
 
-#include <sched.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -38,6 +37,7 @@
 #include "helm/policy.h"
 #include "helm/progress.h"
 #include "helm/step.h"
+#include "shared/company.h"
 #include "shared/engine.h"
 #include "shared/habit.h"
 #include "shared/thread.h"
@@ -79,27 +79,64 @@ static void give_stopped(ferry *engine)
 		fy_wake_up(&engine->wake);
 }
 
-/* Step as long as something happens. Called with the helm. False: this thread should not drive any
- * more. */
-static bool drive_on(ferry *engine, bool (*ready)(const void *arg), const void *arg, int64_t until,
-                     bool user_code)
+/* Nothing happened in the last step. */
+static enum fy_drive after_nothing(struct fy_progress *p, bool user_code)
+{
+	struct fy_signals s = { .idle_for = p->link.now - p->link.worked_at,
+		                .chunks = p->bulk.n_chunks,
+		                .user_code = user_code };
+	s.company.drives_alone =
+		user_code || fy_load_relaxed_32(&p->link.engine->at_helm.drivers) == 1;
+	fy_pace_take_company(p, &s);
+	return fy_policy_drive(p->policy, &s);
+}
+
+/* This thread begins to drive. */
+static void came_back(struct fy_progress *p)
+{
+	p->pace.comes_back = fy_policy_comes_back(p->policy, p->link.now - p->pace.left_at);
+}
+
+/* Step until it is ready, or nothing happens any more. Called with the helm. FY_DRIVE_LEND: others
+ * may have the helm for a moment. */
+static enum fy_drive drive_on(ferry *engine, bool (*ready)(const void *arg), const void *arg,
+                              int64_t until, bool user_code)
 {
 	struct fy_progress *p = fy_progress_of(engine);
 	fy_wake_stay(&engine->wake);
+	/* first, because looks at MPI take time */
+	bool begun = !p->close.stopped && fy_step_send(p);
+	if (begun)
+		came_back(p);
 	while (!p->close.stopped && !ready(arg)) {
 		bool worked = fy_step_once(p, user_code);
+		if (!begun)
+			came_back(p);
+		begun = true;
 		if ((!user_code && fy_step_owes_code(p)) || p->link.now >= until)
-			return false; /* even if there is much to do for others */
-		if (worked)
-			continue;
-		struct fy_signals s = { .idle_for = p->link.now - p->link.worked_at,
-			                .chunks = p->bulk.n_chunks,
-			                .user_code = user_code };
-		enum fy_drive drive = fy_policy_drive(p->policy, &s);
+			return FY_DRIVE_LEAVE; /* even if there is much to do for others */
+		enum fy_drive drive = worked ? FY_DRIVE_ON : after_nothing(p, user_code);
 		if (drive != FY_DRIVE_ON)
-			return drive == FY_DRIVE_LEND;
+			return drive;
+		if (!worked)
+			fy_company_pause();
 	}
-	return false;
+	return FY_DRIVE_LEAVE;
+}
+
+static enum fy_drive take_turn(ferry *engine, bool (*ready)(const void *arg), const void *arg,
+                               int64_t until)
+{
+	enum fy_drive drive = FY_DRIVE_LEAVE;
+	if (!fy_engine_has_stopped(engine))
+		drive = drive_on(engine, ready, arg, until, false);
+	if (fy_engine_has_stopped(engine))
+		give_stopped(engine);
+	else if (fy_step_owes_code(fy_progress_of(engine)))
+		hand_back(engine); /* only the progress thread runs user code */
+	else
+		fy_helm_give(engine);
+	return drive;
 }
 
 /* Waiting threads take turns. Each steps, and lets the others have the helm when nothing happens.
@@ -107,41 +144,59 @@ static bool drive_on(ferry *engine, bool (*ready)(const void *arg), const void *
 static void take_turns(ferry *engine, bool (*ready)(const void *arg), const void *arg,
                        int64_t until)
 {
-	struct fy_progress *p = fy_progress_of(engine);
-	bool goes_on = true, counted = false, in_a_crowd = fy_habit_is_beside_floods(engine);
-	for (int tries = 0; goes_on && tries < p->policy->drive.drive_tries && !ready(arg);
-	     sched_yield()) {
-		if (!fy_helm_try(engine)) {
-			if (in_a_crowd)
+	const struct fy_policy *policy = &engine->policy;
+	bool counted = false, in_a_crowd = fy_habit_is_beside_floods(engine);
+	int tries = 0;
+	while (!ready(arg)) {
+		if (fy_helm_try(engine)) {
+			tries = 0;
+			if (!counted)
+				fy_add_64(&engine->totals.lends, 1);
+			counted = true;
+			if (take_turn(engine, ready, arg, until) == FY_DRIVE_LEAVE)
 				return;
-			tries++;
-			continue;
-		}
-		tries = 0;
-		if (!counted)
-			fy_add_64(&engine->totals.lends, 1);
-		counted = true;
-		goes_on = !fy_engine_has_stopped(engine) &&
-		          drive_on(engine, ready, arg, until, false);
-		if (fy_engine_has_stopped(engine))
-			give_stopped(engine);
-		else if (fy_step_owes_code(p))
-			hand_back(engine); /* only the progress thread runs user code */
-		else
-			fy_helm_give(engine);
-		if (!goes_on)
+		} else if (in_a_crowd || fy_company_here.who == FY_STRANGER ||
+		           ++tries >= policy->drive.drive_tries) {
 			return;
+		}
+		fy_company_rest(policy, fy_load_relaxed_32(&engine->at_helm.drivers) == 1);
 	}
 }
 
-/* The last driver hands the engine back. A thread that begins to drive meanwhile gets the helm
- * after that. */
+/* Called with the helm. May this thread leave without waking the progress thread? Only if that
+ * thread naps, and nothing wants a look before it wakes by itself. */
+static bool may_leave(ferry *engine)
+{
+	struct fy_progress *p = fy_progress_of(engine);
+	bool naps = !fy_load_acquire_32(&engine->at_helm.asleep) ||
+	            fy_load_acquire_32(&engine->at_helm.napping);
+	return naps && !fy_step_owes_code(p) && !p->link.freed && !fy_pace_is_under_way(p) &&
+	       !(p->timers.n && fy_policy_looks_soon(p->policy, fy_pace_sleep_time(p, false)));
+}
+
+/* Others ring from here on. What came since the last step is found when the nap ends, or by this
+ * thread's next wait. */
+static void leave(ferry *engine)
+{
+	struct fy_progress *p = fy_progress_of(engine);
+	p->pace.left_at = p->link.now;
+	if (p->pace.comes_back)
+		fy_wake_announce_here(&engine->wake);
+	else if (fy_load_acquire_32(&engine->at_helm.asleep))
+		fy_wake_announce(&engine->wake, true);
+	fy_helm_give(engine);
+}
+
+/* The last driver leaves the engine, or hands it back. A thread that begins to drive meanwhile gets
+ * the helm after that. */
 static void stop_driving(ferry *engine, bool unattended)
 {
 	if (fy_sub_32(&engine->at_helm.drivers, 1) != 1 || unattended || !fy_helm_try(engine))
 		return;
 	if (fy_engine_has_stopped(engine))
 		give_stopped(engine);
+	else if (may_leave(engine))
+		leave(engine);
 	else
 		hand_back(engine);
 }
@@ -155,16 +210,6 @@ void fy_drive_until(ferry *engine, bool (*ready)(const void *arg), const void *a
 	take_turns(engine, ready, arg, until);
 	stop_driving(engine, false);
 	fy_cancel_as(cancel);
-}
-
-/* Called with the helm. May this thread leave without waking the progress thread? Only if the
- * progress thread will wake soon anyway, and this thread's next wait does all that is left. */
-static bool may_leave(ferry *engine)
-{
-	bool naps = !fy_load_acquire_32(&engine->at_helm.asleep) ||
-	            fy_load_acquire_32(&engine->at_helm.napping);
-	return naps && !fy_step_owes_code(fy_progress_of(engine)) &&
-	       !fy_progress_of(engine)->link.dirty;
 }
 
 bool fy_drive_steer(ferry *engine, bool (*ready)(const void *arg), const void *arg)
@@ -195,8 +240,8 @@ static void drive_alone_once(ferry *engine, bool (*ready)(const void *arg), cons
                              int64_t until)
 {
 	fy_add_64(&engine->totals.lends, 1);
-	while (drive_on(engine, ready, arg, until, true))
-		sched_yield();
+	while (drive_on(engine, ready, arg, until, true) == FY_DRIVE_LEND)
+		fy_company_rest(&engine->policy, true);
 }
 
 /* Sleep, on behalf of an engine without a progress thread: announce, look once more, sleep. Called
@@ -288,7 +333,7 @@ int ferry_progress(ferry *engine, int64_t timeout)
 		               "ferry_progress cannot be called in a handler or callback");
 	if (!fy_engine_enter(engine))
 		return fy_fail(FERRY_ESTOPPED, "the engine has stopped");
-	int64_t until = fy_clock_until(fy_clock_now(), timeout);
+	int64_t until = fy_clock_in(timeout);
 	bool worked, stopped;
 	int cancel = fy_cancel_later();
 	uint32_t tag = fy_thread_tag_posts(engine, 0);

@@ -8,7 +8,6 @@
  */
 #include "helm/loop.h"
 
-#include <sched.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -21,6 +20,7 @@
 #include "helm/progress.h"
 #include "helm/step.h"
 #include "port/port.h"
+#include "shared/company.h"
 #include "shared/engine.h"
 #include "shared/wake.h"
 
@@ -53,8 +53,8 @@ static bool come_back(struct fy_progress *p)
 }
 
 /* Announce, look once more, sleep. Work from before the announcement is found by the second look; a
- * later giver sees the word. Returns with the helm. */
-static void sleep_a_while(struct fy_progress *p, bool nap)
+ * later giver sees the word. Returns with the helm. True: threads drove meanwhile. */
+static bool sleep_a_while(struct fy_progress *p, bool nap)
 {
 	ferry *engine = p->link.engine;
 	if (!nap)
@@ -66,7 +66,7 @@ static void sleep_a_while(struct fy_progress *p, bool nap)
 	if (fy_step_once(p, true) || input || fy_step_has_input(p, true)) {
 		fy_wake_stay(&engine->wake);
 		fy_store_release_32(&engine->at_helm.asleep, 0);
-		return;
+		return false;
 	}
 	int64_t t = fy_pace_sleep_time(p, nap);
 	uint64_t lends = fy_load_acquire_64(&engine->totals.lends);
@@ -74,11 +74,12 @@ static void sleep_a_while(struct fy_progress *p, bool nap)
 	fy_helm_give(engine);
 	bool rung = fy_wake_sleep(&engine->wake, t);
 	fy_store_release_32(&engine->at_helm.asleep, 0);
-	bool driven = come_back(p);
+	bool driven = come_back(p) || lends != fy_load_acquire_64(&engine->totals.lends);
 	if (rung)
 		p->pace.rung_at = p->link.port->ops->now(p->link.port);
 	/* If no thread drove meanwhile the next sleep may be long. */
-	p->pace.napped = !driven && lends == fy_load_acquire_64(&engine->totals.lends);
+	p->pace.napped = !driven;
+	return driven;
 }
 
 static bool let_others(struct fy_progress *p)
@@ -86,7 +87,7 @@ static bool let_others(struct fy_progress *p)
 	ferry *engine = p->link.engine;
 	fy_helm_give(engine);
 	if (!fy_load_acquire_32(&engine->at_helm.drivers))
-		sched_yield();
+		fy_company_yield(p->policy);
 	return come_back(p);
 }
 
@@ -106,13 +107,16 @@ void fy_loop_run(ferry *engine)
 		if (!idle_since)
 			idle_since = now;
 		enum fy_idle idle = fy_pace_idle(p, now - idle_since);
-		if (idle == FY_IDLE_SPIN)
-			fy_pause();
-		else if (idle != FY_IDLE_YIELD)
-			sleep_a_while(p, idle == FY_IDLE_NAP);
-		else if (let_others(p))
-			/* If threads drive go to sleep at once, so that the next driver finds the
-			 * helm free. */
+		bool driven = false;
+		if (fy_load_relaxed_32(&engine->at_helm.drivers) || idle == FY_IDLE_YIELD)
+			driven = let_others(p);
+		else if (idle == FY_IDLE_SPIN)
+			fy_company_pause();
+		else
+			driven = sleep_a_while(p, idle == FY_IDLE_NAP);
+		/* If threads drive go to sleep at once, so that the next driver finds the helm
+		 * free. */
+		if (driven)
 			idle_since = now - p->policy->idle.spin - p->policy->idle.yield;
 	}
 	fy_helm_give(engine);

@@ -17,6 +17,7 @@
 #include "helm/timer.h"
 #include "port/port.h"
 #include "port/starts.h"
+#include "shared/company.h"
 #include "shared/engine.h"
 #include "shared/mailbox.h"
 #include "shared/policy_table.h"
@@ -42,6 +43,12 @@ bool fy_pace_is_under_way(const struct fy_progress *p)
 	       p->commands.press || (p->close.finished && p->receives.n_posted);
 }
 
+void fy_pace_take_company(const struct fy_progress *p, struct fy_signals *s)
+{
+	s->company.yields = fy_company_yields(&fy_company_here, p->policy, p->link.now);
+	s->company.stranger = fy_company_here.who == FY_STRANGER;
+}
+
 enum fy_idle fy_pace_idle(const struct fy_progress *p, int64_t idle_for)
 {
 	struct fy_signals s = { .idle_for = idle_for,
@@ -49,6 +56,7 @@ enum fy_idle fy_pace_idle(const struct fy_progress *p, int64_t idle_for)
 		                .under_way = fy_pace_is_under_way(p),
 		                .calls = p->link.calls.open,
 		                .napped = p->pace.napped };
+	fy_pace_take_company(p, &s);
 	return fy_policy_idle(p->policy, &s);
 }
 

@@ -42,10 +42,13 @@ enum fy_idle fy_policy_idle(const struct fy_policy *policy, const struct fy_sign
 {
 	/* What goes to another host takes longer than it pays to look for. */
 	bool on_the_wire = policy->idle.wire_sleeps && !s->all_local && s->under_way;
+	int64_t looks = policy->idle.yield;
+	if (s->company.stranger)
+		looks = at_most(looks, policy->yield.look_stranger);
 	if (s->idle_for < policy->idle.spin)
 		return FY_IDLE_SPIN;
-	if (s->idle_for < policy->idle.spin + policy->idle.yield && !(on_the_wire && !s->calls))
-		return FY_IDLE_YIELD;
+	if (s->idle_for < policy->idle.spin + looks && !(on_the_wire && !s->calls))
+		return s->company.yields ? FY_IDLE_YIELD : FY_IDLE_SPIN;
 	return !s->napped || on_the_wire ? FY_IDLE_NAP : FY_IDLE_SLEEP;
 }
 

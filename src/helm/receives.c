@@ -37,6 +37,21 @@ void fy_receives_post(struct fy_progress *p, struct fy_slot *slot)
 	p->receives.n_posted++;
 }
 
+void fy_receives_post_later(struct fy_progress *p, struct fy_slot *slot)
+{
+	slot->next = NULL;
+	fy_list_append(p->receives.later, p->receives.later_last, slot);
+}
+
+void fy_receives_post_those(struct fy_progress *p)
+{
+	struct fy_slot *slot;
+	while ((slot = p->receives.later)) {
+		fy_list_drop(p->receives.later, p->receives.later_last);
+		fy_receives_post(p, slot);
+	}
+}
+
 static bool slot_create(struct fy_slot *slot)
 {
 	slot->buffer = aligned_alloc(FY_CACHE_LINE, FY_BATCH_BYTES);

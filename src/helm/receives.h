@@ -13,8 +13,11 @@ struct fy_receives {
 	struct fy_slot *first, *last; /* posted, oldest first */
 	struct fy_slot *array;        /* of n */
 	unsigned n, n_posted;
-	unsigned low;             /* with fewer posted there are too few */
-	struct fy_slot *extra;    /* more, made while buffers of the array were in use */
+	unsigned low;          /* with fewer posted there are too few */
+	struct fy_slot *extra; /* more, made while buffers of the array were in use */
+	/* free again, to be posted by a step in which nothing comes, or when few are posted: what
+	 * just came is answered first */
+	struct fy_slot *later, *later_last;
 	struct fy_slot *unposted; /* MPI did not start these; tried again in the next step */
 };
 
@@ -29,6 +32,8 @@ struct fy_slot {
 	bool bad;               /* its header is malformed: it only takes a number */
 };
 void fy_receives_post(struct fy_progress *p, struct fy_slot *slot);
+void fy_receives_post_later(struct fy_progress *p, struct fy_slot *slot);
+void fy_receives_post_those(struct fy_progress *p);
 void fy_receives_post_again(struct fy_progress *p);
 void fy_receives_post_more(struct fy_progress *p);
 int fy_receives_open(struct fy_progress *p);

@@ -90,8 +90,10 @@ static void put_out(struct fy_progress *p)
 	if (fy_load_relaxed_64(&p->link.engine->told.block_bytes))
 		fy_blocks_step(&p->bulk);
 	if (p->starts && p->starts->under_way &&
-	    p->starts->ops->step(p->starts, !p->link.worked, p->link.user_code))
+	    p->starts->ops->step(p->starts, !p->link.worked, p->link.user_code)) {
 		p->link.worked = true;
+		p->pace.rung_at = 0;
+	}
 }
 
 /* What follows from all of that; then it is sent. */
@@ -111,6 +113,25 @@ static void finish(struct fy_progress *p)
 	fy_sends_test(p);
 	if (fy_load_relaxed_ptr(&p->link.engine->inboxes.tasks.head) || p->link.tasks.first)
 		fy_inline_run_tasks(p);
+}
+
+bool fy_step_send(struct fy_progress *p)
+{
+	struct fy_link *link = &p->link;
+	if (p->close.byes || p->queues.first || !fy_lanes_have_input(p))
+		return false;
+	ferry *before = fy_thread_begin(FY_STEPPING, link->engine);
+	link->worked = false;
+	link->user_code = false;
+	link->now = link->port->ops->now(link->port);
+	struct fy_waiters *waiters_before = fy_waiters_wake_and_use(&link->waiters);
+	fy_drain_step(p);
+	if (link->dirty)
+		fy_sends_all(p);
+	fy_waiters_wake_and_use(waiters_before);
+	fy_thread_end(FY_STEPPING, before);
+	link->worked_at = link->now;
+	return true;
 }
 
 bool fy_step_once(struct fy_progress *p, bool user_code)

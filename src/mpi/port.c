@@ -83,9 +83,9 @@ static bool has_mark(const fy_request *request)
 	return request->nbytes && fy_peek_64((const void *)(uintptr_t)request->nbytes) == mark;
 }
 
-static bool may_be_done(struct fy_mpi_port *mpi, const fy_request *request)
+static bool may_be_done(const fy_request *request)
 {
-	return !has_mark(request) || ++mpi->looks % LOOK_ANYWAY == 0;
+	return !has_mark(request);
 }
 
 /* Is it a batch of an engine? Such a message is never too long for its receive, so no shield is
@@ -205,7 +205,7 @@ static bool mpi_test(fy_port *port, fy_request *request)
 	MPI_Request handle = get_handle(request);
 	MPI_Status status;
 	int done = 0;
-	if (!send && !may_be_done(fy_mpi_port_of(port), request)) {
+	if (!send && has_mark(request) && ++fy_mpi_port_of(port)->looks % LOOK_ANYWAY != 0) {
 		mpi_progress(port);
 		if (has_mark(request))
 			return false;
@@ -297,6 +297,7 @@ static const struct fy_port_ops mpi_ops = {
 	.send = mpi_send,
 	.recv = mpi_recv,
 	.test = mpi_test,
+	.may_be_done = may_be_done,
 	.cancel = mpi_cancel,
 	.progress = mpi_progress,
 	.now = mpi_now,

@@ -15,6 +15,7 @@
 #include <stdlib.h>
 
 #include "ferry.h"
+#include "mpi/neighbours.h"
 #include "mpi/requests.h"
 #include "mpi/shield.h"
 #include "mpi/start.h"
@@ -88,6 +89,8 @@ bool fy_sendrecv_begin(struct fy_mpi_starts *s, const struct fy_start *a, ferry_
 	both->comm = comm;
 	both->code = MPI_Isend(both->buffer, both->count, both->type, both->dest, both->tag, comm,
 	                       &send);
+	if (both->code == MPI_SUCCESS)
+		fy_neighbours_ring(&s->neighbours, comm, both->dest);
 	if (both->code == MPI_SUCCESS)
 		both->code = MPI_Irecv(a->message.buffer, a->count, a->message.type, a->peer,
 		                       a->tag, comm, &receive);

@@ -205,6 +205,8 @@ static bool begin_message(struct fy_mpi_starts *s, const struct fy_start *a, fer
 	w->future = future;
 	if (a->what == FY_START_RECV)
 		keep_comm(w, a->message.comm);
+	else
+		fy_neighbours_ring(&s->neighbours, a->message.comm, a->peer);
 	return true;
 }
 
@@ -455,6 +457,7 @@ static void free_starts(struct fy_starts *starts)
 		free(d);
 	}
 	fy_requests_free(&s->requests);
+	fy_neighbours_free(&s->neighbours);
 	free(s);
 }
 
@@ -478,5 +481,6 @@ struct fy_starts *fy_mpi_starts_new(fy_port *port)
 	s->program = fy_mpi_port_of(port)->program;
 	s->collectives = fy_mpi_port_of(port)->collectives;
 	s->tag_max = port->tag_max;
+	s->neighbours.port = fy_mpi_port_of(port);
 	return &s->starts;
 }

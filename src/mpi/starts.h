@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "mpi/neighbours.h"
 #include "mpi/probes.h"
 #include "mpi/requests.h"
 #include "port/port.h"
@@ -24,6 +25,7 @@ struct fy_mpi_starts {
 	struct fy_starts starts; /* first */
 	struct fy_requests requests;
 	struct fy_probes probes;
+	struct fy_neighbours neighbours;
 	MPI_Comm program, collectives;
 	int tag_max; /* the port's */
 	struct fy_deferred *spare;

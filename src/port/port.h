@@ -48,6 +48,9 @@ struct fy_port_ops {
 	/* Look once, and make progress. True: the request is done, its status fields are set, and
 	 * the port has forgotten it. */
 	bool (*test)(fy_port *port, fy_request *request);
+	/* May the request be done, as far as the last look tells? For a look that costs nothing,
+	 * and makes no progress. NULL: nobody knows, test it. */
+	bool (*may_be_done)(const fy_request *request);
 	/* Ask a receive to end early. Test it until it is done: with FERRY_ECANCELED, or with 0 if
 	 * a message came first. */
 	void (*cancel)(fy_port *port, fy_request *request);

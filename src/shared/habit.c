@@ -18,17 +18,21 @@
 
 /*
  * A call when the progress thread sleeps. To wake it takes 5 to 30 us where processors are virtual.
- * So a thread that usually waits after its calls does not wake it. It sends the first call itself,
- * and leaves later ones to its wait, which drives. If it does not wait after all, those stay in its
- * lane until the progress thread's nap ends, 1 ms at most. A thread whose wait began more than
- * `waits_soon` after the call, twice in a row, is not treated so for its next `slow_waits` waits.
+ * So a thread that usually waits after its calls does not wake it. It sends the call itself, and
+ * leaves the rest to its wait, which drives. If the last wait began within `waits_at_once` it
+ * leaves the sending to the wait, too, which then has the helm once for both. If the thread does
+ * not wait after all, the call stays in its lane until the progress thread's nap ends, 1 ms at
+ * most. A thread whose wait began more than `waits_soon` after the call, twice in a row, is not
+ * treated so for its next `slow_waits` waits.
  */
 enum fy_after_post fy_habit_after_post(const struct fy_policy *policy,
                                        const struct fy_habit_signals *s)
 {
 	if (!s->quick || !s->may_drive || !policy->post.post_drives)
 		return FY_POST_WAKES;
-	return s->slow ? FY_POST_DRIVES : FY_POST_STEERS;
+	if (s->slow)
+		return FY_POST_DRIVES;
+	return s->at_once && s->napping ? FY_POST_LEAVES : FY_POST_STEERS;
 }
 
 /*
@@ -87,17 +91,25 @@ bool fy_habit_is_beside_floods(const ferry *engine)
 	return fy_habit_sleeps_at_helm(&engine->policy, &s);
 }
 
+void fy_habit_left(struct fy_lane *lane, bool call)
+{
+	lane->habit.left_at = fy_clock_now();
+	lane->habit.left_call = call;
+}
+
 void fy_habit_waits(struct fy_lane *lane)
 {
 	const struct fy_policy *policy = &lane->engine->policy;
 	uint32_t slow_waits = (uint32_t)policy->post.slow_waits;
 	note_floods(lane);
-	bool late = lane->habit.steered_at &&
-	            fy_clock_now() - lane->habit.steered_at > policy->post.waits_soon;
+	int64_t gap = lane->habit.left_at ? fy_clock_now() - lane->habit.left_at : 0;
+	bool late = lane->habit.left_call && gap > policy->post.waits_soon;
 	/* only the second time: once may be the scheduler's doing */
 	fy_habit_note(&lane->habit.slow, late && lane->habit.late, slow_waits, slow_waits);
-	if (lane->habit.steered_at)
+	if (lane->habit.left_at)
+		lane->habit.at_once[lane->habit.left_call] = gap < policy->post.waits_at_once;
+	if (lane->habit.left_at && lane->habit.left_call)
 		lane->habit.late = late;
-	lane->habit.steered_at = 0;
+	lane->habit.left_at = 0;
 	lane->quick = 1;
 }

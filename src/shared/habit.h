@@ -18,13 +18,15 @@ struct fy_habit_signals {
 	uint32_t floods; /* found no room, */
 	uint32_t slow;   /* and for how many waits this thread is not believed to wait soon */
 	bool quick;      /* it has waited since its last call drove */
+	bool at_once;    /* the last wait began right after its call, */
+	bool napping;    /* and the progress thread naps */
 	bool may_drive;  /* threads that wait do, beside a thread of the engine's own */
 };
 
-enum fy_after_post { FY_POST_WAKES, FY_POST_DRIVES, FY_POST_STEERS };
+enum fy_after_post { FY_POST_WAKES, FY_POST_DRIVES, FY_POST_STEERS, FY_POST_LEAVES };
 
 /* The progress thread sleeps, and something was posted that its poster may wait for: wake that
- * thread, drive, or drive once and leave the rest to the wait? */
+ * thread, drive, drive once and leave the rest to the wait, or leave all of it? */
 enum fy_after_post fy_habit_after_post(const struct fy_policy *policy,
                                        const struct fy_habit_signals *s);
 /* Without room: sleep, or drive? */
@@ -49,9 +51,12 @@ struct fy_habit {
 	uint64_t waits_seen;   /* pressure.waits when the thread last had no room */
 	uint32_t floods_level; /* a level: how often others flood (habit.c) */
 	uint64_t full_seen;    /* pressure.lane_full when the thread last began to wait */
-	/* when (ns) a call drove and left the engine to the thread's next wait; 0: no call since
-	 * the last wait did */
-	int64_t steered_at;
+	/* when (ns) a post or call left the engine to the thread's next wait, or another one was
+	 * timed; 0: none since the last wait was */
+	int64_t left_at;
+	bool left_call;  /* it was a call, or a post with a future */
+	bool at_once[2]; /* [left_call]: the wait after the last such one began at once */
+	uint32_t n_left; /* how many calls were left to a wait altogether */
 	/* for so many more waits the engine is not left to a wait */
 	uint32_t slow;
 	/* the wait after the last such call began late */
@@ -68,7 +73,10 @@ static inline void fy_habit_note(uint32_t *level, bool sign, uint32_t step, uint
 		--*level;
 }
 
-/* This thread waits for a future. */
+/* A post was left to the thread's next wait, or will be if that begins at once. `call`: it has a
+ * future. */
+void fy_habit_left(struct fy_lane *lane, bool call);
+/* This thread waits for a future or a message. */
 void fy_habit_waits(struct fy_lane *lane);
 /* Do others post to this engine without a pause while this thread waits for answers? */
 bool fy_habit_is_beside_floods(const ferry *engine);

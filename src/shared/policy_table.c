@@ -76,6 +76,17 @@ static const struct fy_policy_parameter table[] = {
 	SPEED(AT(idle, look_within), TIME, FERRY_MS(1), 0, MOST, 0, "0019",
 	      "who drove last wakes the progress thread if that would look again within this "
 	      "time"),
+	/* who else wants the processor */
+	SPEED(AT(yield, yield_alone), TIME, FERRY_US(1), 0, MOST, 0, "0038",
+	      "a yield that was shorter found nobody else on the processor"),
+	SPEED(AT(yield, looks_alone), COUNT, 64, 1, MANY, 1, "0038",
+	      "a thread that is alone on its processor yields before one in so many looks"),
+	SPEED(AT(yield, yield_stranger), TIME, FERRY_US(100), FERRY_US(1), MOST, MOST, "0038",
+	      "a yield that was longer gave a slice of the processor to a stranger"),
+	SPEED(AT(yield, stranger_stays), TIME, FERRY_MS(10), 0, MOST, 0, "0038",
+	      "for so long after that a thread does not yield"),
+	SPEED(AT(yield, look_stranger), TIME, FERRY_US(20), 0, MOST, FERRY_US(100), "0038",
+	      "and it looks for so long before it sleeps"),
 	/* how long it sleeps */
 	SPEED(AT(sleep, sleep_awaited), TIME, FERRY_US(50), FERRY_US(1), MOST, FERRY_MS(10), "0003",
 	      "sleep while an answer from another host is waited for, or a message after a "
@@ -106,11 +117,17 @@ static const struct fy_policy_parameter table[] = {
 	SPEED(AT(drive, drive_busy_else), TIME, FERRY_US(50), 0, MOST, 0, "0019",
 	      "drive_busy on crowded hosts, and where some ranks are on other hosts"),
 	SPEED(AT(drive, drive_tries), COUNT, 16, 1, MANY, 1, "0019",
-	      "how often a thread tries to take the helm while another one has it"),
+	      "how often a thread yields while another one has the helm, before it sleeps"),
+	SPEED(AT(drive, back_within), TIME, FERRY_US(20), 0, MOST, 0, "0038",
+	      "while threads come back to drive within this time, ranks of this host do not ring "
+	      "when one leaves"),
 	/* threads that post */
 	SPEED(AT(post, post_drives), COUNT, 1, 0, 1, 0, "0019",
 	      "1: a thread that has waited sends its next call itself instead of waking the "
 	      "progress thread, and leaves the rest to its wait"),
+	SPEED(AT(post, waits_at_once), TIME, FERRY_US(2), 0, MOST, 0, "0038",
+	      "a thread whose last wait began within this time after its call leaves the next "
+	      "call, too, to its wait"),
 	SPEED(AT(post, waits_soon), TIME, FERRY_US(30), 0, MOST, MOST, "0019",
 	      "a wait that begins later than this after such a call is late"),
 	SPEED(AT(post, slow_waits), COUNT, 32, 0, MANY, 0, "0019",

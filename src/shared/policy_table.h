@@ -31,15 +31,18 @@ struct fy_policy {
 		int64_t yield, yield_crowded, wire_sleeps, idle_sleeps;
 		int64_t nap, stand_by, look_within;
 	} idle;
+	struct { /* who else wants the processor: shared/company.h */
+		int64_t yield_alone, looks_alone, yield_stranger, stranger_stays, look_stranger;
+	} yield;
 	struct {
 		int64_t sleep_awaited, sleep_busy, sleep_wire, sleep_agreed, sleep_started;
 		int64_t rung_for, sleep_rung, sleep_local;
 	} sleep;
 	struct { /* threads that wait */
-		int64_t drive_idle, drive_busy, drive_busy_else, drive_tries;
+		int64_t drive_idle, drive_busy, drive_busy_else, drive_tries, back_within;
 	} drive;
 	struct { /* threads that post */
-		int64_t post_drives, waits_soon, slow_waits;
+		int64_t post_drives, waits_at_once, waits_soon, slow_waits;
 		int64_t others_step, others_max, no_hurry, floods_step, floods_max;
 	} post;
 	struct {

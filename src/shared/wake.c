@@ -54,9 +54,15 @@ void fy_wake_announce(struct fy_wake *wake, bool nap)
 		fy_barrier_everywhere();
 }
 
+void fy_wake_announce_here(struct fy_wake *wake)
+{
+	fy_store_release_32(&wake->own, 1);
+	fy_fence_full();
+}
+
 bool fy_wake_sleep(struct fy_wake *wake, int64_t nanoseconds)
 {
-	fy_futex_wait(wake->word, 1, fy_clock_until(fy_clock_now(), nanoseconds), wake->shared);
+	fy_futex_wait(wake->word, 1, fy_clock_in(nanoseconds), wake->shared);
 	bool rung = wake->shared && !fy_load_acquire_32(wake->word) &&
 	            fy_load_acquire_32(&wake->own) == 1;
 	fy_wake_stay(wake);

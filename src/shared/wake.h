@@ -71,6 +71,9 @@ static inline void fy_wake_check(struct fy_wake *wake)
 /* The sleeper says that it is about to sleep. Then it looks for work once more, and calls either
  * fy_wake_sleep or fy_wake_stay. */
 void fy_wake_announce(struct fy_wake *wake, bool nap);
+/* The same, to givers of this process only: ranks of this host do not ring. For a thread that
+ * leaves the engine for a moment while the sleeper naps. */
+void fy_wake_announce_here(struct fy_wake *wake);
 /* True: a rank of this host rang. */
 bool fy_wake_sleep(struct fy_wake *wake, int64_t nanoseconds);
 void fy_wake_stay(struct fy_wake *wake);

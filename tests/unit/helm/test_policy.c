@@ -79,6 +79,10 @@ static void each_receive_is_tested_in_time(void **state)
 
 /* ---- decisions ------------------------------------------------------------------------------- */
 
+#define ITS_TIME .company.yields = true
+#define STRANGER .company.stranger = true
+#define BY_ITSELF .company.drives_alone = true
+
 static void idle(void **state)
 {
 	static const struct {
@@ -88,21 +92,29 @@ static void idle(void **state)
 	} rows[] = {
 		{ false, true, { .idle_for = 0 }, FY_IDLE_SPIN },
 		{ false, true, { .idle_for = 20 * US - 1 }, FY_IDLE_SPIN },
-		{ false, true, { .idle_for = 20 * US }, FY_IDLE_YIELD },
-		{ false, true, { .idle_for = 120 * US - 1 }, FY_IDLE_YIELD },
+		{ false, true, { .idle_for = 20 * US }, FY_IDLE_SPIN },
+		{ false, true, { .idle_for = 20 * US, ITS_TIME }, FY_IDLE_YIELD },
+		{ false, true, { .idle_for = 120 * US - 1, ITS_TIME }, FY_IDLE_YIELD },
+		/* with a stranger: within the own slice */
+		{ false, true, { .idle_for = 40 * US - 1, STRANGER }, FY_IDLE_SPIN },
+		{ false, true, { .idle_for = 40 * US, STRANGER }, FY_IDLE_NAP },
+		{ true, true, { .idle_for = 5 * US - 1, STRANGER }, FY_IDLE_SPIN },
 		{ false, true, { .idle_for = 120 * US }, FY_IDLE_NAP },
 		{ false, true, { .idle_for = 120 * US, .napped = true }, FY_IDLE_SLEEP },
-		{ true, true, { .idle_for = 0 }, FY_IDLE_YIELD },
+		{ true, true, { .idle_for = 0, ITS_TIME }, FY_IDLE_YIELD },
 		{ true, true, { .idle_for = 5 * US }, FY_IDLE_NAP },
 		/* on the wire */
 		{ false, false, { .idle_for = 0, .under_way = true }, FY_IDLE_SPIN },
-		{ false, false, { .idle_for = 20 * US }, FY_IDLE_YIELD },
+		{ false, false, { .idle_for = 20 * US, ITS_TIME }, FY_IDLE_YIELD },
 		{ false, false, { .idle_for = 20 * US, .under_way = true }, FY_IDLE_NAP },
 		{ false,
 		  false,
-		  { .idle_for = 20 * US, .under_way = true, .calls = true },
+		  { .idle_for = 20 * US, .under_way = true, .calls = true, ITS_TIME },
 		  FY_IDLE_YIELD },
-		{ false, true, { .idle_for = 20 * US, .under_way = true }, FY_IDLE_YIELD },
+		{ false,
+		  true,
+		  { .idle_for = 20 * US, .under_way = true, ITS_TIME },
+		  FY_IDLE_YIELD },
 		{ false,
 		  false,
 		  { .idle_for = MS, .under_way = true, .napped = true },
@@ -210,6 +222,13 @@ static void drive(void **state)
 		{ false, true, { .idle_for = 20 * US }, FY_DRIVE_ON },
 		{ false, true, { .idle_for = 20 * US + 1 }, FY_DRIVE_LEND },
 		{ false, true, { .idle_for = 50 * US }, FY_DRIVE_LEND },
+		/* who drives alone keeps the helm, but for yields */
+		{ false, true, { .idle_for = 50 * US, BY_ITSELF }, FY_DRIVE_ON },
+		{ false, true, { .idle_for = 50 * US, BY_ITSELF, ITS_TIME }, FY_DRIVE_LEND },
+		{ false, true, { .idle_for = 50 * US + 1, BY_ITSELF }, FY_DRIVE_LEAVE },
+		{ true, true, { .idle_for = 20 * US, BY_ITSELF, STRANGER }, FY_DRIVE_ON },
+		{ true, true, { .idle_for = 20 * US + 1, BY_ITSELF, STRANGER }, FY_DRIVE_LEAVE },
+		{ false, true, { .idle_for = MS, .chunks = true, STRANGER }, FY_DRIVE_LEND },
 		{ false, true, { .idle_for = 50 * US + 1 }, FY_DRIVE_LEAVE },
 		{ false, true, { .idle_for = MS, .chunks = true }, FY_DRIVE_LEND },
 		{ false, true, { .idle_for = MS + 1, .chunks = true }, FY_DRIVE_LEAVE },
@@ -292,6 +311,14 @@ static void threads_that_post(void **state)
 	struct fy_policy policy = chosen(false, true);
 #define HABIT(decision, ...) fy_habit_##decision(&policy, &(struct fy_habit_signals){ __VA_ARGS__ })
 	assert_int_equal(HABIT(after_post, .quick = true, .may_drive = true), FY_POST_STEERS);
+	assert_int_equal(HABIT(after_post, .quick = true, .may_drive = true, .at_once = true),
+	                 FY_POST_STEERS); /* nobody would look at it for long */
+	assert_int_equal(HABIT(after_post, .quick = true, .may_drive = true, .at_once = true,
+	                       .napping = true),
+	                 FY_POST_LEAVES);
+	assert_int_equal(HABIT(after_post, .quick = true, .may_drive = true, .at_once = true,
+	                       .napping = true, .slow = 1),
+	                 FY_POST_DRIVES);
 	assert_int_equal(HABIT(after_post, .quick = true, .may_drive = true, .slow = 1),
 	                 FY_POST_DRIVES);
 	assert_int_equal(HABIT(after_post, .quick = true), FY_POST_WAKES);
@@ -354,10 +381,10 @@ static void variables_change_them(void **state)
 	struct fy_policy policy;
 	(void)state;
 	setenv("FERRY_POLICY_YIELD", "7us", 1);
-	setenv("FERRY_POLICY_DRIVE_TRIES", "3", 1);
+	setenv("FERRY_POLICY_LOOKS_ALONE", "3", 1);
 	assert_int_equal(fy_policy_table_resolve(&policy), FERRY_OK);
 	assert_int_equal(policy.idle.yield, 7 * US);
-	assert_int_equal(policy.drive.drive_tries, 3);
+	assert_int_equal(policy.yield.looks_alone, 3);
 	assert_int_equal(policy.drive.drive_idle, 50 * US);
 }
 
@@ -369,8 +396,8 @@ static void wrong_values_are_refused_with_a_sentence(void **state)
 		{ "FERRY_POLICY_YIELD", "soon", "FERRY_POLICY_YIELD=soon is not accepted" },
 		{ "FERRY_POLICY_YIELD", "11s", "at most 10s" },
 		{ "FERRY_POLICY_SLEEP_BUSY", "0", "at least 1us" },
-		{ "FERRY_POLICY_DRIVE_TRIES", "0", "a number: at least 1" },
-		{ "FERRY_POLICY_DRIVE_TRIES", "2us", "a number" },
+		{ "FERRY_POLICY_LOOKS_ALONE", "0", "a number: at least 1" },
+		{ "FERRY_POLICY_LOOKS_ALONE", "2us", "a number" },
 	};
 	(void)state;
 	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {

@@ -98,26 +98,64 @@ static void who_waits_knows_of_floods_but_for_its_own(void **state)
 	assert_false(fy_habit_is_beside_floods(&engine));
 }
 
+static void leave_at(int64_t time)
+{
+	fy_habit_left(&lane, true);
+	lane.habit.left_at = time;
+}
+
 static void who_let_it_wait_twice_is_not_believed(void **state)
 {
 	(void)state;
 	int64_t long_ago = fy_clock_now() - FERRY_S(1);
-	lane.habit.steered_at = long_ago;
+	leave_at(long_ago);
 	fy_habit_waits(&lane);
 	assert_int_equal(lane.habit.slow, 0);
-	assert_int_equal(lane.habit.steered_at, 0);
+	assert_int_equal(lane.habit.left_at, 0);
 	assert_int_equal(lane.quick, 1);
 	fy_habit_waits(&lane); /* for something else: it changes nothing */
-	lane.habit.steered_at = long_ago;
+	leave_at(long_ago);
 	fy_habit_waits(&lane);
 	assert_true(lane.habit.slow > 1);
-	lane.habit.steered_at = fy_clock_now() + FERRY_S(10); /* soon */
+	leave_at(fy_clock_now() + FERRY_S(10)); /* soon */
 	uint32_t slow = lane.habit.slow;
 	fy_habit_waits(&lane);
 	assert_int_equal(lane.habit.slow, slow - 1);
-	lane.habit.steered_at = long_ago;
+	leave_at(long_ago);
 	fy_habit_waits(&lane);
 	assert_int_equal(lane.habit.slow, slow - 2); /* once again */
+}
+
+static void wait_after(bool call, int64_t time)
+{
+	fy_habit_left(&lane, call);
+	lane.habit.left_at -= time;
+	fy_habit_waits(&lane);
+}
+
+static void who_waits_right_after_a_call_is_expected_to(void **state)
+{
+	(void)state;
+	for (int call = 0; call < 2; call++) {
+		wait_after(call, FERRY_US(10));
+		assert_false(lane.habit.at_once[call]);
+		wait_after(call, -FERRY_S(10)); /* surely at once */
+		assert_true(lane.habit.at_once[call]);
+		fy_habit_waits(&lane); /* for something else: it changes nothing */
+		assert_true(lane.habit.at_once[call]);
+		wait_after(!call, FERRY_US(10));
+		assert_true(lane.habit.at_once[call]);
+		wait_after(call, FERRY_US(10));
+		assert_false(lane.habit.at_once[call]);
+	}
+}
+
+static void a_post_that_needs_no_answer_may_be_left_for_long(void **state)
+{
+	(void)state;
+	wait_after(false, FERRY_S(1));
+	wait_after(false, FERRY_S(1));
+	assert_int_equal(lane.habit.slow, 0);
 }
 
 int main(void)
@@ -130,6 +168,10 @@ int main(void)
 		cmocka_unit_test_setup_teardown(who_waits_knows_of_floods_but_for_its_own, begin,
 		                                end),
 		cmocka_unit_test_setup_teardown(who_let_it_wait_twice_is_not_believed, begin, end),
+		cmocka_unit_test_setup_teardown(who_waits_right_after_a_call_is_expected_to, begin,
+		                                end),
+		cmocka_unit_test_setup_teardown(a_post_that_needs_no_answer_may_be_left_for_long,
+		                                begin, end),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL) != 0;
 }
