@@ -61,7 +61,8 @@ $(libferry_perf_la_OBJECTS) $(%C%_ferry_perf_OBJECTS): target_cflags = $(MPI_CFL
 # Beside it: a benchmark that needs no peer and no launcher, built by make check (tests/mpi/bench.sh), and the command
 # that compares two builds.
 check_PROGRAMS += %D%/futures
-EXTRA_DIST += %D%/ablate.list %D%/ablate.sh %D%/compare.sh %D%/figures.sh %D%/instructions.sh %D%/lines.list
+EXTRA_DIST += %D%/ablate.list %D%/ablate.sh %D%/compare.sh %D%/figures.sh %D%/instructions.sh %D%/lines.list \
+	%D%/settings.sh
 %C%_futures_SOURCES = %D%/futures.c
 %C%_futures_LDADD = $(libferry) $(MPI_LIBS)
 %C%_futures_LDFLAGS = $(SAN_CFLAGS) -pthread -no-install
