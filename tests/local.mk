@@ -233,6 +233,7 @@ script_tests = \
 	%D%/mpi/leaving.sh \
 	%D%/mpi/process.sh \
 	%D%/mpi/python_peer.sh \
+	%D%/mpi/versus.sh \
 	%D%/mpi/wordcount.sh \
 	# end
 
