@@ -37,6 +37,9 @@ check "isend has a plain peer" says '^  ferry / plain *rate'
 mode 2 latency --duration 0.02 --reps 2
 mode 2 latency --duration 0.02 --reps 1 --flood 2
 check "beside the flood it has itself alone" says '^  ferry / alone *50 %'
+job 2 latency --duration 0.03 --reps 2 --every 10 --peers all --json
+check "calls that come far apart" ended_with 0
+check "are few" test "$(grep -c '"latency_ns": {"count": [2-9],' "$work/out")" -eq 3
 for lands in "" --land; do
 	mode 2 latency --duration 0.02 --reps 1 --transfer 3M --futures $lands
 	check "beside transfers, too" says '^  ferry / alone *50 %'

@@ -261,6 +261,7 @@ enum {
 	OPTION_PEERS = 'p',
 	OPTION_HELP = 'h',
 	OPTION_FLOOD = 256,
+	OPTION_EVERY,
 	OPTION_TRANSFER,
 	OPTION_RESULT,
 	OPTION_WORK,
@@ -285,6 +286,7 @@ static const struct option long_options[] = {
 	{ "futures", no_argument, NULL, OPTION_FUTURES },
 	{ "peers", required_argument, NULL, OPTION_PEERS },
 	{ "flood", required_argument, NULL, OPTION_FLOOD },
+	{ "every", required_argument, NULL, OPTION_EVERY },
 	{ "transfer", required_argument, NULL, OPTION_TRANSFER },
 	{ "result", required_argument, NULL, OPTION_RESULT },
 	{ "work", required_argument, NULL, OPTION_WORK },
@@ -315,6 +317,7 @@ static const char help_options[] =
 	"      --forms LIST     bandwidth, farm: only these forms of Ferry, such as\n"
 	"                       ferry-isend\n"
 	"      --flood N        latency: N more threads that post without a pause\n"
+	"      --every MS       latency: so many milliseconds of sleep before each call\n"
 	"      --transfer SIZE  latency: one more thread that sends attachments of so\n"
 	"                       many bytes, one after the other\n"
 	"      --result SIZE    farm: bytes of a result; -s is that of a task\n"
@@ -384,6 +387,8 @@ static bool apply_special(struct reader *reader, int option, const char *value)
 	switch (option) {
 	case OPTION_FLOOD:
 		return read_int(reader, "flood", value, 0, PERF_THREADS_MAX, &options->flood);
+	case OPTION_EVERY:
+		return read_int(reader, "every", value, 1, 10000, &options->every);
 	case OPTION_TRANSFER:
 		return read_number(reader, "transfer", value, 1, SIZE_MAX_BYTES,
 		                   &options->transfer);
