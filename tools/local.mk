@@ -53,6 +53,8 @@ libferry_perf_la_SOURCES = \
 	%D%/perf/stats.h \
 	%D%/perf/team.c \
 	%D%/perf/team.h \
+	%D%/perf/words.c \
+	%D%/perf/words.h \
 	# end
 
 $(libferry_perf_la_OBJECTS) $(%C%_ferry_perf_OBJECTS): target_cppflags = $(MPI_CPPFLAGS) -DFERRY_MPIEXEC='"$(or $(MPIEXEC),mpiexec)"'
