@@ -33,6 +33,7 @@ libferry_perf_la_SOURCES = \
 	%D%/perf/idle.c \
 	%D%/perf/json.c \
 	%D%/perf/latency.c \
+	%D%/perf/limits.c \
 	%D%/perf/memory.c \
 	%D%/perf/memory.h \
 	%D%/perf/options.c \

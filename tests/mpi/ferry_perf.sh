@@ -58,6 +58,7 @@ mode 2 memory
 mode 2 halo --duration 0.02 --reps 1 --size 64K
 check "the halo's steps have a ratio" says '^  ferry / multiple *steps'
 check "and their processor time, too" says '^  ferry / funneled *processor'
+check "and so has the other form" says '^  ferry-post / multiple *steps'
 mode 2 farm --duration 0.05 --reps 2 --work 10
 for form in ferry ferry-post ferry-isend; do
 	for peer in multiple funneled; do

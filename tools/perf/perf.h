@@ -125,6 +125,8 @@ struct perf_mode {
 	bool latency; /* trial.latency is filled */
 	struct perf_metric metrics[PERF_METRICS_MAX];
 	size_t metrics_count;
+	/* what Ferry's median over trials of a second or more should not be above; 0: no limit */
+	double most[PERF_METRICS_MAX];
 	/* Ferry first; ends with NULL */
 	const struct perf_contestant *contestants[PERF_CONTESTANTS_MAX];
 	/* the one of them that is Ferry's only form with --land; may be NULL */
