@@ -52,9 +52,10 @@ commands_of() { # SETTING
 	done
 }
 
-# The other command that takes turns with it, or nothing.
-against_of() { # NAME
-	awk -v n="$1" '$1 == "run" { on = $2 == n } on && $1 == "against" { sub(/^against */, ""); print }' "$list"
+# What a line of that kind says about a command: the other one that takes turns with it, or how many
+# repetitions are pooled. Or nothing.
+said_of() { # KIND NAME
+	awk -v k="$1" -v n="$2" '$1 == "run" { on = $2 == n } on && $1 == k { sub("^" k " *", ""); print }' "$list"
 }
 
 # "LINE HOW LIMIT AIM ABOVE BELOW" of those lines of a command that are wanted.
@@ -72,12 +73,11 @@ run() { # FILE REPETITIONS ARGUMENTS...
 	shift 2
 	rm -f "$file"
 	case " $* " in *' -d '*) ;; *) set -- "$@" -d "$seconds" ;; esac
-	launch "$ranks" tools/ferry-perf "$@" -r "$reps" --json="$file" </dev/null >/dev/null 2>"$work/error" ||
-		rm -f "$file"
+	launch "$ranks" tools/ferry-perf "$@" -r "$reps" --json="$file" </dev/null >/dev/null 2>"$work/error"
 }
 
 # The values of SERIES:METRIC of the last job, one a line; "-" is 1 for all, against/SERIES:METRIC is
-# of the other command.
+# of the other command, SERIES:all.NAME is that of all round trips of the job together.
 values() { # COLUMN REPETITIONS
 	file=$work/own column=$1
 	case $column in
@@ -85,6 +85,14 @@ values() { # COLUMN REPETITIONS
 	against/*) file=$work/against column=${column#against/} ;;
 	esac
 	[ -f "$file" ] || return
+	case $column in
+	*:all.*)
+		awk -v series="\"name\": \"${column%%:*}\"" -v name="\"${column#*:all.}\": " '
+			index($0, "\"name\": ") { on = index($0, series) }
+			on && index($0, "\"latency_ns\": ") && i = index($0, name) { print substr($0, i + length(name)) + 0; exit }' "$file"
+		return
+		;;
+	esac
 	awk -v series="\"name\": \"${column%%:*}\"" -v metric="\"metric\": \"$(echo "${column#*:}" | tr _ ' ')\"" '
 		index($0, "\"name\": ") { on = index($0, series) }
 		on && index($0, metric) && sub(/.*"values": \[/, "") { sub(/\].*/, ""); gsub(/, /, "\n"); print; exit }' "$file"
@@ -102,15 +110,16 @@ note_pairs() { # PAIRS BEFORE, REPETITIONS
 }
 
 # Jobs of a few repetitions each, until there are enough. With another command jobs are short, and each of
-# the two is first as often.
+# the two is first as often. Where repetitions are pooled, a job is one pair.
 measure_pairs() { # the command
 	each=5
 	[ -z "$against" ] || each=2
+	[ -z "$pool" ] || each=1
 	pair=0
 	while [ $pair -lt "$pairs" ]; do
 		[ $each -le $((pairs - pair)) ] || each=$((pairs - pair))
 		if [ -z "$against" ]; then
-			run "$work/own" $each "$@"
+			run "$work/own" ${pool:-$each} "$@"
 		elif [ $((pair / each % 2)) = 0 ]; then
 			run "$work/own" $each "$@" && run "$work/against" $each $against
 		else
@@ -164,7 +173,8 @@ report() {
 measure_command() { # NAME ARGUMENTS...
 	lines_of "$1" >"$work/lines"
 	[ -s "$work/lines" ] || return
-	against=$(against_of "$1")
+	against=$(said_of against "$1")
+	pool=$(said_of pool "$1")
 	shift
 	measure_pairs "$@"
 	cat "$work/pairs" >>"$out"

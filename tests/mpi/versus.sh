@@ -9,6 +9,9 @@ run calls two  latency -t 1 -p plain
 line easy at_least 0.000001 1e9 ferry:50_% plain:50_%
 line hard at_most 0.000001 - ferry:99_%_of_time plain:mean
 line told stated - - ferry:mean -
+run pooled two  latency -t 1 -p plain
+pool 2
+line pool at_least 0.000001 - ferry:all.time_p99 plain:all.mean
 run turns two  rate -t 2 -s 8 -p none
 against rate -t 1 -s 8 -p none
 line both at_least 0.000001 - ferry:rate against/ferry:rate
@@ -28,11 +31,13 @@ pairs() {
 	test "$(awk -v l="$1" '$2 == l && $4 > 0 && $5 > 0 && $6 > 0' "$work/pairs" | wc -l)" -eq "$2"
 }
 
-versus --line easy,told,turns
+versus --line easy,told,pooled,turns
 check "lines that are reached" ended_with 0
 check "one by its name" says '^two *easy .* [0-9.]* to [0-9.]* *at least 0.000001 (1e9) *reached$'
 check "with a pair for each repetition" pairs easy 3
 check "one without a limit" says '^two *told .* stated'
+check "one of repetitions together" says '^two *pool .* reached$'
+check "with a pair for each job" pairs pool 3
 check "two commands in turns, by the name of the first" says '^two *both .* reached$'
 check "with as many" pairs both 3
 check "and no other" does_not_say 'hard\|lost\|even'
@@ -51,6 +56,7 @@ check "an option that is none" ended_with 2
 check "the list is whole" awk '
 	$1 == "run" && NF >= 4 { run = 1; next }
 	$1 == "against" && NF >= 2 && run { next }
+	$1 == "pool" && NF == 2 && run { next }
 	$1 == "line" && NF == 7 && run && !seen[$2]++ && $3 ~ /^(at_least|at_most|stated)$/ { next }
 	/^(#|$)/ { next }
 	{ print "tools/versus.list: " $0; bad = 1 }
