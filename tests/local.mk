@@ -47,6 +47,7 @@ unit_tests = \
 	%D%/unit/shared/test_wake.t \
 	%D%/unit/sim/test_net.t \
 	%D%/unit/tools/test_histogram.t \
+	%D%/unit/tools/test_limits.t \
 	%D%/unit/wire/test_record.t \
 	# end
 
@@ -234,6 +235,7 @@ script_tests = \
 	%D%/mpi/leaving.sh \
 	%D%/mpi/process.sh \
 	%D%/mpi/python_peer.sh \
+	%D%/mpi/versus.sh \
 	%D%/mpi/wordcount.sh \
 	# end
 
@@ -336,6 +338,7 @@ shortage_ldflags = -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc \
 %C%_unit_base_test_status_t_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=calloc
 
 %C%_unit_tools_test_histogram_t_LDADD = libferry-perf.la $(LDADD) -lm
+%C%_unit_tools_test_limits_t_LDADD = libferry-perf.la $(LDADD) -lm
 
 # ---- how they are built ----------------------------------------------------
 
@@ -361,6 +364,7 @@ $(mpi_public) %D%/api/header_c: LDADD = $(libferry) $(MSGPACK_LIBS) $(MPI_LIBS)
 $(mpi_core_programs): libferry-mpi.la
 $(mpi_core_programs): LDADD = libferry-mpi.la libferry-sim.la $(MSGPACK_LIBS) $(MPI_LIBS)
 %D%/unit/%.$(OBJEXT): target_cppflags = -I$(top_srcdir)/tests -I$(top_srcdir)/tests/support $(CMOCKA_CFLAGS)
+%D%/unit/tools/%.$(OBJEXT): target_cppflags = -I$(top_srcdir)/tests -I$(top_srcdir)/tests/support $(CMOCKA_CFLAGS) $(MPI_CPPFLAGS)
 %D%/sim/%.$(OBJEXT): target_cppflags = -I$(top_srcdir)/tests -I$(top_srcdir)/tests/support $(CMOCKA_CFLAGS)
 %D%/stress/%.$(OBJEXT): target_cppflags = -I$(top_srcdir)/tests/mpi -I$(top_srcdir)/tests/support $(MPI_CPPFLAGS)
 %D%/stress/%.$(OBJEXT): target_cflags = $(MPI_CFLAGS)

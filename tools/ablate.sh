@@ -13,21 +13,16 @@
 # side of a pair is first as often. Every pair goes into FILE (ablate.txt). doc/policy.md says more.
 set -u
 here=$(cd "$(dirname "$0")" && pwd)
-: "${TEST_SRCDIR=$(dirname "$here")}" "${TEST_MPI=MPICH}" "${MPIEXEC=mpiexec.mpich}" "${MPIEXEC_FLAGS=}"
-export TEST_SRCDIR TEST_MPI MPIEXEC MPIEXEC_FLAGS
 pairs=20 rules=all lines=all settings=two,one,ranks8,hosts out=ablate.txt inside=
 
 usage() {
 	sed -n '3,15s/^# \{0,1\}//p' "$here/ablate.sh" >&2
 	exit 2
 }
-HOSTS_DIR=${HOSTS_DIR-}
 . "$here/figures.sh"
-. "$TEST_SRCDIR/tests/support/hosts.sh"
-# The script of this name begins again in a namespace, with the same arguments.
-case " $* " in *' --inside '*) hosts_enter "$@" ;; esac
+. "$here/settings.sh"
+setting_enter "$@"
 while [ $# -gt 0 ]; do
-	[ "$1" = --inside ] && inside=yes && shift && continue
 	[ $# -ge 2 ] || usage
 	case $1 in
 	--pairs) pairs=$2 ;;
@@ -35,6 +30,7 @@ while [ $# -gt 0 ]; do
 	--line) lines=$2 ;;
 	--setting) settings=$2 ;;
 	--out) out=$2 ;;
+	--inside) inside=$2 ;;
 	*) usage ;;
 	esac
 	shift 2
@@ -44,11 +40,6 @@ done
 	exit 2
 }
 duration=0.2
-
-has() { # LIST NAME
-	case ,$1, in *,all,* | *,"$2",*) return 0 ;; esac
-	return 1
-}
 
 # Does the rule matter there? By its row, if it has one.
 matters() { # RULE SETTING LINE
@@ -70,14 +61,6 @@ lines_for() { # SETTING: "NAME BETTER METRIC COMMAND"
 	sed -n 's/^line *//p' "$here/ablate.list" | while read -r name better metric where command; do
 		has "$lines" "$name" && has "$where" "$1" && echo "$name $better $metric $command"
 	done
-}
-
-launch() { # RANKS PROGRAM...
-	case $setting in
-	one) MPIEXEC_TIMEOUT=60 taskset -c "$processor" $MPIEXEC $MPIEXEC_FLAGS -n "$@" ;;
-	hosts) shift && TEST_TIMEOUT=60 on_hosts 1 "$@" ;;
-	*) MPIEXEC_TIMEOUT=60 $MPIEXEC $MPIEXEC_FLAGS -n "$@" ;;
-	esac
 }
 
 # A run with all rules; the next two that lack one are paired with it.
@@ -131,29 +114,23 @@ measure_line() {
 }
 
 measure_setting() {
-	ranks=2
-	[ "$setting" != ranks8 ] || ranks=8
+	ranks=$(setting_ranks)
 	lines_for "$setting" >"$work/lines"
 	while read -r name better metric command; do
 		measure_line
 	done <"$work/lines"
 }
 
-work=$(mktemp -d) || exit 1
-trap 'rm -rf "$work"' EXIT
+setting=$inside
+setting_up
 if [ -n "$inside" ]; then
-	trap 'rm -rf "$work"; hosts_down' EXIT
-	hosts_up 2 1gbit
-	setting=hosts
 	measure_setting
-	hosts_down
 	exit 0
 fi
-processor=$(taskset -cp $$ | sed 's/.*: \([0-9]*\).*/\1/')
 printf '# with all rules / without one, %s pairs each\n# setting line rule pair with without ratio\n' "$pairs" >"$out"
 printf '%-7s %-10s %-17s %8s   %s\n' setting line rule ratio '95 % interval'
 for setting in two one ranks8; do
 	has "$settings" $setting && measure_setting
 done
-! has "$settings" hosts || sh "$here/ablate.sh" --inside --pairs "$pairs" --rule "$rules" --line "$lines" --out "$out" ||
+! has "$settings" hosts || sh "$here/ablate.sh" --inside hosts --pairs "$pairs" --rule "$rules" --line "$lines" --out "$out" ||
 	echo "hosts: left out"

@@ -151,6 +151,8 @@ static int report(const struct perf_world *world, const struct perf_result *resu
 		status = write_json(world, result);
 	if (options->plot && !perf_report_plot(options->plot, world, result))
 		status = 1;
+	if (!perf_report_limits(stderr, options, result))
+		status = 1;
 	return fflush(stdout) == 0 ? status : 1;
 }
 

@@ -36,6 +36,6 @@ interval() {
 			p = 0.5 ^ NR; sum = p; k = 1
 			for (i = 1; i <= NR / 2; i++) { p *= (NR - i + 1) / i; if (sum + p > 0.025) break; sum += p; k = i + 1 }
 			m = NR % 2 ? v[(NR + 1) / 2] : (v[NR / 2] + v[NR / 2 + 1]) / 2
-			printf "%.3f %.3f %.3f\n", m, v[k], v[NR - k + 1]
+			printf "%.4g %.4g %.4g\n", m, v[k], v[NR - k + 1]
 		}'
 }

@@ -33,6 +33,7 @@ libferry_perf_la_SOURCES = \
 	%D%/perf/idle.c \
 	%D%/perf/json.c \
 	%D%/perf/latency.c \
+	%D%/perf/limits.c \
 	%D%/perf/memory.c \
 	%D%/perf/memory.h \
 	%D%/perf/options.c \
@@ -53,18 +54,27 @@ libferry_perf_la_SOURCES = \
 	%D%/perf/stats.h \
 	%D%/perf/team.c \
 	%D%/perf/team.h \
+	%D%/perf/words.c \
+	%D%/perf/words.h \
 	# end
 
 $(libferry_perf_la_OBJECTS) $(%C%_ferry_perf_OBJECTS): target_cppflags = $(MPI_CPPFLAGS) -DFERRY_MPIEXEC='"$(or $(MPIEXEC),mpiexec)"'
 $(libferry_perf_la_OBJECTS) $(%C%_ferry_perf_OBJECTS): target_cflags = $(MPI_CFLAGS)
 
-# Beside it: a benchmark that needs no peer and no launcher, built by make check (tests/mpi/bench.sh), and the command
-# that compares two builds.
+# Beside it: a benchmark that needs no peer and no launcher, built by make check (tests/mpi/bench.sh), and commands
+# that run ferry-perf: two builds, rules on and off, Ferry and plain MPI.
 check_PROGRAMS += %D%/futures
-EXTRA_DIST += %D%/ablate.list %D%/ablate.sh %D%/compare.sh %D%/figures.sh %D%/instructions.sh %D%/lines.list
+EXTRA_DIST += %D%/ablate.list %D%/ablate.sh %D%/compare.sh %D%/figures.sh %D%/instructions.sh %D%/lines.list \
+	%D%/settings.sh %D%/versus.list %D%/versus.sh
 %C%_futures_SOURCES = %D%/futures.c
 %C%_futures_LDADD = $(libferry) $(MPI_LIBS)
 %C%_futures_LDFLAGS = $(SAN_CFLAGS) -pthread -no-install
+
+# Is Ferry as fast as plain MPI? VERSUS are arguments of that command.
+versus: %D%/ferry-perf
+	@MPIEXEC='$(MPIEXEC)' MPIEXEC_FLAGS='$(MPIEXEC_FLAGS)' TEST_MPI='$(MPI_NAME)' \
+		$(SHELL) $(srcdir)/%D%/versus.sh $(VERSUS)
+.PHONY: versus
 
 # The parameters of the policy, printed: for tests/api/policy.sh, and for the command that switches
 # the rules off one by one. It sees the library's insides. ABLATE are arguments of that command.

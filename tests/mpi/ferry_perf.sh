@@ -35,8 +35,12 @@ mode 2 call --duration 0.02 --reps 2
 mode 2 isend --duration 0.02 --reps 2
 check "isend has a plain peer" says '^  ferry / plain *rate'
 mode 2 latency --duration 0.02 --reps 2
+check "all round trips are told together" says '^  plain  *all together  *mean [0-9.]*, 50 % '
 mode 2 latency --duration 0.02 --reps 1 --flood 2
 check "beside the flood it has itself alone" says '^  ferry / alone *50 %'
+job 2 latency --duration 0.03 --reps 2 --every 10 --peers all --json
+check "calls that come far apart" ended_with 0
+check "are few" test "$(grep -c '"latency_ns": {"count": [2-9],' "$work/out")" -eq 3
 for lands in "" --land; do
 	mode 2 latency --duration 0.02 --reps 1 --transfer 3M --futures $lands
 	check "beside transfers, too" says '^  ferry / alone *50 %'
@@ -55,6 +59,7 @@ mode 2 memory
 mode 2 halo --duration 0.02 --reps 1 --size 64K
 check "the halo's steps have a ratio" says '^  ferry / multiple *steps'
 check "and their processor time, too" says '^  ferry / funneled *processor'
+check "and so has the other form" says '^  ferry-post / multiple *steps'
 mode 2 farm --duration 0.05 --reps 2 --work 10
 for form in ferry ferry-post ferry-isend; do
 	for peer in multiple funneled; do

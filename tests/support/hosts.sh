@@ -5,7 +5,7 @@
 # root, or user namespaces; iproute2; MPICH, whose launcher can be told how to reach a host.
 #
 #     hosts_enter "$@"        first: the script begins again in namespaces of its own; ends it with 77 where it cannot
-#     hosts_up 2 1gbit        two hosts, host0 and host1
+#     hosts_up 2 1gbit        two hosts, host0 and host1; "none": over links without a limit
 #     on_hosts 1 PROGRAM ...  as many ranks on each of them
 #
 # All of it is gone with the script. HOSTS_RATE tells what hosts_up was given.
@@ -63,7 +63,8 @@ hosts_start() {
 hosts_connect() { # number
 	ip link add port$1 type veth peer name eth0 netns "$(cat "$HOSTS_DIR/host$1")" &&
 		ip link set port$1 master switch0 && ip link set port$1 up &&
-		in_host host$1 ip addr add 10.77.0.$(($1 + 1))/24 dev eth0 && in_host host$1 ip link set eth0 up &&
+		in_host host$1 ip addr add 10.77.0.$(($1 + 1))/24 dev eth0 && in_host host$1 ip link set eth0 up || return
+	[ "$HOSTS_RATE" = none ] ||
 		in_host host$1 tc qdisc add dev eth0 root tbf rate "$HOSTS_RATE" burst 256kb latency 20ms
 }
 

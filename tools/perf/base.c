@@ -31,6 +31,14 @@ void perf_sleep(double seconds)
 		;
 }
 
+uint64_t perf_pace(const struct perf_trial *trial, uint64_t now)
+{
+	if (!trial->every)
+		return now;
+	perf_sleep(trial->every * 1e-3);
+	return perf_nanoseconds();
+}
+
 void perf_fatal(const char *format, ...)
 {
 	char text[512];

@@ -154,6 +154,7 @@ static void trial_create(struct perf_trial *trial, const struct perf_options *op
 	trial->futures = options->futures;
 	trial->land = options->land;
 	trial->flood = options->flood;
+	trial->every = options->every;
 	trial->transfer = options->transfer;
 	trial->result = options->result;
 	trial->work = options->work;

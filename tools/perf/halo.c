@@ -5,10 +5,12 @@
  * them one, reads what came, and writes the next step's rows. A step waits for its four messages,
  * so all ranks go in step.
  *
- *   ferry     ferry_irecv, ferry_isend, ferry_finish_all
- *   multiple  the same calls of MPI, under MPI_THREAD_MULTIPLE: what was ported, call by call
- *   funneled  one thread a rank makes the calls for all threads, between two barriers, as codes do
- *             that keep their threads out of MPI
+ *   ferry       ferry_irecv, ferry_isend, ferry_finish_all
+ *   ferry-post  ferry_post and ferry_recv, each row of a thread under an op of its own
+ *   multiple    the first of them with the calls of MPI, under MPI_THREAD_MULTIPLE: what was
+ *               ported, call by call
+ *   funneled    one thread a rank makes the calls for all threads, between two barriers, as codes
+ *               do that keep their threads out of MPI
  *
  * Each byte of a row shows who sent it in which step. The first and the last byte are checked.
  */
@@ -74,7 +76,7 @@ static void run_steps(struct perf_member *member)
 	}
 }
 
-/* ---- the three ways ------------------------------------------------------------- */
+/* ---- the ways ------------------------------------------------------------------- */
 
 static void exchange_ferry(struct halo *halo, int thread)
 {
@@ -96,6 +98,40 @@ static void exchange_ferry(struct halo *halo, int thread)
 	                      comm, &futures[3]),
 	          "ferry_isend");
 	perf_need(ferry_finish_all(futures, ROWS, FERRY_FOREVER), "ferry_finish_all");
+}
+
+enum { OP_ROWS = 1000 /* plus two a thread: from above, from below */ };
+
+static void post_row(const struct halo *halo, int thread, int which, int dest, int op)
+{
+	perf_need(ferry_post(halo->world->engine, dest, (uint32_t)op, row(halo, thread, which),
+	                     halo->trial->size, NULL),
+	          "ferry_post");
+}
+
+static void receive_row(const struct halo *halo, int thread, int which, int source, int op)
+{
+	ferry_message *message;
+	const void *body;
+	size_t nbytes;
+
+	perf_need(ferry_recv(halo->world->engine, source, (uint32_t)op, FERRY_FOREVER, &message),
+	          "ferry_recv");
+	body = ferry_message_body(message, &nbytes);
+	if (nbytes != halo->trial->size)
+		perf_fatal("halo: a row has %zu bytes, not %zu", nbytes, halo->trial->size);
+	memcpy(row(halo, thread, which), body, nbytes);
+	ferry_message_release(message);
+}
+
+static void exchange_posts(struct halo *halo, int thread)
+{
+	int op = OP_ROWS + 2 * thread;
+
+	post_row(halo, thread, BELOW, halo->down, op);
+	post_row(halo, thread, ABOVE, halo->up, op + 1);
+	receive_row(halo, thread, FROM_ABOVE, halo->up, op);
+	receive_row(halo, thread, FROM_BELOW, halo->down, op + 1);
 }
 
 static void start_mpi(struct halo *halo, int thread, MPI_Request *requests)
@@ -167,16 +203,27 @@ static void run_halo(struct halo *halo)
 	perf_clock_stop(halo->trial);
 }
 
-static void run_ferry(struct perf_world *world, struct perf_trial *trial)
+static void run_engine(struct perf_world *world, struct perf_trial *trial,
+                       void (*exchange)(struct halo *halo, int thread))
 {
 	struct perf_receiver receiver = { .expected = 0 };
-	struct halo halo = { .exchange = exchange_ferry };
+	struct halo halo = { .exchange = exchange };
 
 	halo_create(&halo, world, trial);
 	perf_engine_enter(world, &receiver);
 	run_halo(&halo);
 	perf_engine_leave(world, &receiver);
 	halo_destroy(&halo);
+}
+
+static void run_ferry(struct perf_world *world, struct perf_trial *trial)
+{
+	run_engine(world, trial, exchange_ferry);
+}
+
+static void run_posts(struct perf_world *world, struct perf_trial *trial)
+{
+	run_engine(world, trial, exchange_posts);
 }
 
 static void run_multiple(struct perf_world *world, struct perf_trial *trial)
@@ -219,6 +266,10 @@ static const struct perf_contestant contestant = {
 	INT_MAX,
 	run_ferry
 };
+static const struct perf_contestant posts = {
+	"ferry-post", "ferry_post and ferry_recv by every thread", MPI_THREAD_MULTIPLE, true, 0,
+	run_posts
+};
 static const struct perf_contestant multiple = {
 	"multiple",
 	"MPI_THREAD_MULTIPLE, MPI_Irecv, MPI_Isend and MPI_Waitall by every thread",
@@ -246,7 +297,7 @@ const struct perf_mode perf_halo_mode = {
 	             { "step", "us", false, false },
 	             { "processor", "us", true, false } },
 	.metrics_count = 3,
-	.contestants = { &contestant, &multiple, &funneled, NULL },
+	.contestants = { &contestant, &posts, &multiple, &funneled, NULL },
 	.measure = measure,
 	.threads = 4,
 	.size = 512,

@@ -4,7 +4,7 @@
  * they are posts, and each thread waits until its post is delivered. --flood adds threads that post
  * without a pause. A call is measured among these and, in the turn before or after, alone; the
  * difference says whether the engine is fair. --transfer adds a thread that sends attachments, one
- * after the other.
+ * after the other. --every has each thread sleep before each of its calls.
  *
  * Percentiles are given by count, and by time. Each thread makes its next call when the last one is
  * done. So a call that takes 100 ms counts once, while a thread whose calls go on counts 100,000
@@ -39,7 +39,7 @@ static void call_until(ferry *engine, const struct perf_trial *trial,
 	struct perf_sink sink = { 0, 0 };
 
 	do {
-		before = now;
+		before = perf_pace(trial, now);
 		if (trial->futures)
 			post_one(engine, body, trial->size);
 		else

@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <errno.h>
 #include <getopt.h>
 #include <math.h>
 #include <stdarg.h>
@@ -9,6 +8,7 @@
 
 #include "gnuplot.h"
 #include "options.h"
+#include "words.h"
 
 static const struct perf_mode *const modes[] = {
 	&perf_rate_mode,      &perf_call_mode,    &perf_isend_mode,  &perf_latency_mode,
@@ -39,46 +39,12 @@ static bool complain(struct reader *reader, const char *format, ...)
 
 /* ---- values ---------------------------------------------------------------------- */
 
-/* Read a number of bytes, with K, M or G for powers of 1024. *end: where it ends. */
-static bool read_size(const char *text, size_t *value, const char **end)
-{
-	unsigned long long number;
-	char *after;
-	int shift = 0;
-
-	errno = 0;
-	number = strtoull(text, &after, 10);
-	if (after == text || *text == '-' || errno != 0)
-		return false;
-	switch (*after) {
-	case 'k':
-	case 'K':
-		shift = 10;
-		break;
-	case 'm':
-	case 'M':
-		shift = 20;
-		break;
-	case 'g':
-	case 'G':
-		shift = 30;
-		break;
-	default:
-		break;
-	}
-	*end = after + (shift != 0);
-	if (number > (SIZE_MAX >> shift))
-		return false;
-	*value = (size_t)number << shift;
-	return true;
-}
-
 static bool read_number(struct reader *reader, const char *name, const char *text, size_t least,
                         size_t most, size_t *value)
 {
 	const char *end;
 
-	if (!read_size(text, value, &end) || *end != '\0' || *value < least || *value > most)
+	if (!perf_read_size(text, value, &end) || *end != '\0' || *value < least || *value > most)
 		return complain(reader, "--%s takes a number from %zu to %zu, not '%s'", name,
 		                least, most, text);
 	return true;
@@ -101,7 +67,7 @@ static bool read_list(struct reader *reader, const char *name, const char *text,
 	const char *at = text;
 
 	for (*count = 0; *count < PERF_LIST_MAX; at++) {
-		if (!read_size(at, &values[*count], &at) || values[*count] < 1 ||
+		if (!perf_read_size(at, &values[*count], &at) || values[*count] < 1 ||
 		    values[*count] > most)
 			break;
 		(*count)++;
@@ -173,27 +139,14 @@ static bool read_picture(struct reader *reader, const char *path)
 
 /* ---- peers ------------------------------------------------------------------------- */
 
-/* Is the name in a list with commas between? */
-static bool in_list(const char *list, const char *name)
-{
-	size_t length = strlen(name), part;
-
-	for (; *list; list += part + (list[part] == ',')) {
-		part = strcspn(list, ",");
-		if (part == length && memcmp(list, name, length) == 0)
-			return true;
-	}
-	return false;
-}
-
 bool perf_options_has_peer(const struct perf_options *options, const char *name)
 {
-	return strcmp(options->peers, "all") == 0 || in_list(options->peers, name);
+	return strcmp(options->peers, "all") == 0 || perf_in_list(options->peers, name);
 }
 
 bool perf_options_has_form(const struct perf_options *options, const char *name)
 {
-	return !options->forms || in_list(options->forms, name);
+	return !options->forms || perf_in_list(options->forms, name);
 }
 
 /* Does the mode have a peer, or (`engine`) a form of Ferry, of this name? */
@@ -261,6 +214,7 @@ enum {
 	OPTION_PEERS = 'p',
 	OPTION_HELP = 'h',
 	OPTION_FLOOD = 256,
+	OPTION_EVERY,
 	OPTION_TRANSFER,
 	OPTION_RESULT,
 	OPTION_WORK,
@@ -285,6 +239,7 @@ static const struct option long_options[] = {
 	{ "futures", no_argument, NULL, OPTION_FUTURES },
 	{ "peers", required_argument, NULL, OPTION_PEERS },
 	{ "flood", required_argument, NULL, OPTION_FLOOD },
+	{ "every", required_argument, NULL, OPTION_EVERY },
 	{ "transfer", required_argument, NULL, OPTION_TRANSFER },
 	{ "result", required_argument, NULL, OPTION_RESULT },
 	{ "work", required_argument, NULL, OPTION_WORK },
@@ -312,9 +267,10 @@ static const char help_options[] =
 	"                       latency: posts, each awaited, instead of calls\n"
 	"  -p, --peers LIST     whom to compare with; all, none, or names with commas\n"
 	"                       between; otherwise plain, halo and farm: multiple\n"
-	"      --forms LIST     bandwidth, farm: only these forms of Ferry, such as\n"
-	"                       ferry-isend\n"
+	"      --forms LIST     bandwidth, farm, halo: only these forms of Ferry, such\n"
+	"                       as ferry-isend\n"
 	"      --flood N        latency: N more threads that post without a pause\n"
+	"      --every MS       latency: so many milliseconds of sleep before each call\n"
 	"      --transfer SIZE  latency: one more thread that sends attachments of so\n"
 	"                       many bytes, one after the other\n"
 	"      --result SIZE    farm: bytes of a result; -s is that of a task\n"
@@ -384,6 +340,8 @@ static bool apply_special(struct reader *reader, int option, const char *value)
 	switch (option) {
 	case OPTION_FLOOD:
 		return read_int(reader, "flood", value, 0, PERF_THREADS_MAX, &options->flood);
+	case OPTION_EVERY:
+		return read_int(reader, "every", value, 1, 10000, &options->every);
 	case OPTION_TRANSFER:
 		return read_number(reader, "transfer", value, 1, SIZE_MAX_BYTES,
 		                   &options->transfer);

@@ -225,7 +225,7 @@ static void ping(struct perf_member *member)
 	char *payload = perf_payload(trial->size);
 
 	while (payload[0]) {
-		before = now;
+		before = perf_pace(trial, now);
 		payload[0] = before < end ? 1 : 0;
 		MPI_Send(payload, nbytes, MPI_BYTE, 1, tag, side->world->comm);
 		MPI_Recv(payload, nbytes, MPI_BYTE, 1, tag, side->world->comm, MPI_STATUS_IGNORE);

@@ -228,7 +228,7 @@ static void ping(struct perf_world *world, struct perf_trial *trial, char *paylo
 
 	payload[0] = 1;
 	while (payload[0]) {
-		before = now;
+		before = perf_pace(trial, now);
 		payload[0] = before < end ? 1 : 0;
 		MPI_Send(payload, nbytes, MPI_BYTE, 1, PERF_TAG_DATA, world->comm);
 		MPI_Recv(payload, nbytes, MPI_BYTE, 1, PERF_TAG_REPLY, world->comm,

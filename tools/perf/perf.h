@@ -52,6 +52,7 @@ struct perf_options {
 	int repetitions;
 	bool futures;
 	int flood;
+	int every;
 	size_t transfer;
 	size_t result;
 	int work;
@@ -86,6 +87,7 @@ struct perf_trial {
 	bool futures;
 	bool land;
 	int flood;
+	int every;       /* ms before each call; 0: none */
 	size_t transfer; /* bytes of an attachment; 0: none */
 	size_t result;   /* bytes of a task's result */
 	int work;        /* us of a processor, in a task */
@@ -123,6 +125,8 @@ struct perf_mode {
 	bool latency; /* trial.latency is filled */
 	struct perf_metric metrics[PERF_METRICS_MAX];
 	size_t metrics_count;
+	/* what Ferry's median over trials of a second or more should not be above; 0: no limit */
+	double most[PERF_METRICS_MAX];
 	/* Ferry first; ends with NULL */
 	const struct perf_contestant *contestants[PERF_CONTESTANTS_MAX];
 	/* the one of them that is Ferry's only form with --land; may be NULL */
@@ -175,6 +179,8 @@ extern const struct perf_mode perf_memory_mode;
 double perf_seconds(void);
 uint64_t perf_nanoseconds(void);
 void perf_sleep(double seconds);
+/* Sleeps before the next call if trial.every says so. Returns the time; `now` is what it is. */
+uint64_t perf_pace(const struct perf_trial *trial, uint64_t now);
 /* Processor time of this process, all threads. */
 double perf_processor_seconds(void);
 /* From start to stop: trial.seconds, and trial.processor of this rank. */

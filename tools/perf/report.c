@@ -67,6 +67,18 @@ static void print_row(FILE *file, const char *name, const char *metric, struct p
 	fprintf(file, " %s\n", unit);
 }
 
+/* The calls of all repetitions as if they were of one: a median of repetitions says little where
+ * these are of two kinds. */
+static void print_together(FILE *file, const struct perf_series *series)
+{
+	const struct perf_histogram *h = series->latency;
+
+	fprintf(file, "  %-22s %-14s mean %.4g, 50 %% %.4g, 99 %% %.4g, 99 %% of time %.4g us\n",
+	        series->contestant->name, "all together", perf_histogram_mean(h) * 1e-3,
+	        perf_histogram_percentile(h, 50) * 1e-3, perf_histogram_percentile(h, 99) * 1e-3,
+	        perf_histogram_time_percentile(h, 99) * 1e-3);
+}
+
 static void print_series(FILE *file, const struct perf_mode *mode, const struct perf_point *point)
 {
 	const struct perf_series *series;
@@ -78,6 +90,8 @@ static void print_series(FILE *file, const struct perf_mode *mode, const struct 
 			print_row(file, series->contestant->name, mode->metrics[metric].name,
 			          perf_summarize(series->values[metric], point->repetitions),
 			          mode->metrics[metric].unit);
+		if (series->latency && point->repetitions > 1)
+			print_together(file, series);
 	}
 }
 

@@ -18,6 +18,10 @@ void perf_report_json(FILE *file, const struct perf_world *world, const struct p
 bool perf_report_plot(const char *path, const struct perf_world *world,
                       const struct perf_result *result);
 
+/* Has Ferry kept the limits of the metrics that have one? Says in `file` where not. */
+bool perf_report_limits(FILE *file, const struct perf_options *options,
+                        const struct perf_result *result);
+
 /* Is the series one of Ferry's forms, which ratios compare with the peers? */
 bool perf_report_is_ferry(const struct perf_mode *mode, const struct perf_point *point,
                           size_t series);
