@@ -96,9 +96,21 @@ static bool drive_quickly(ferry *e, struct fy_lane *lane, enum fy_after_post how
 /* Of so many calls that are left to the wait one is timed. Each post is: it says less about a
  * wait. */
 #define LEFT_LOOKED_AT 8
+#define LEFT_TOGETHER 8
+
+/* A few posts behind one that was left to the wait are left, too. */
+static bool goes_with_the_last(const ferry *e, struct fy_lane *lane)
+{
+	bool goes = lane->habit.behind && lane->habit.behind < LEFT_TOGETHER &&
+	            fy_load_acquire_32(&e->at_helm.napping);
+	lane->habit.behind = goes ? lane->habit.behind + 1 : 0;
+	return goes;
+}
 
 static void wake_or_drive(ferry *e, struct fy_lane *lane, bool awaited)
 {
+	if (goes_with_the_last(e, lane))
+		return;
 	bool at_once = lane->habit.at_once[awaited], has_waited = lane->quick;
 	struct fy_habit_signals s = { .slow = lane->habit.slow,
 		                      .at_once = at_once,
@@ -109,6 +121,7 @@ static void wake_or_drive(ferry *e, struct fy_lane *lane, bool awaited)
 	enum fy_after_post how = fy_habit_after_post(&e->policy, &s);
 	if (how == FY_POST_LEAVES) {
 		lane->quick = 0;
+		lane->habit.behind = 1;
 		if (!awaited || lane->habit.n_left++ % LEFT_LOOKED_AT == 0)
 			fy_habit_left(lane, awaited);
 		return;

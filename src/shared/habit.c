@@ -111,5 +111,6 @@ void fy_habit_waits(struct fy_lane *lane)
 	if (lane->habit.left_at && lane->habit.left_call)
 		lane->habit.late = late;
 	lane->habit.left_at = 0;
+	lane->habit.behind = 0;
 	lane->quick = 1;
 }

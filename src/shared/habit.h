@@ -57,6 +57,7 @@ struct fy_habit {
 	bool left_call;  /* it was a call, or a post with a future */
 	bool at_once[2]; /* [left_call]: the wait after the last such one began at once */
 	uint32_t n_left; /* how many calls were left to a wait altogether */
+	uint32_t behind; /* posts behind one that was left, since it was; 0: none was */
 	/* for so many more waits the engine is not left to a wait */
 	uint32_t slow;
 	/* the wait after the last such call began late */

@@ -6,6 +6,7 @@
 #include "duel.h"
 #include "engine.h"
 #include "options.h"
+#include "stats.h"
 
 /* ---- who takes part -------------------------------------------------------- */
 
@@ -99,6 +100,23 @@ static uint64_t fit_count(struct perf_world *world, const struct perf_contestant
 	return trial->count;
 }
 
+/* A peer can be a hundred times as fast in one trial as in the next one. A trial that is much
+ * shorter than it should be says how one begins, so it is run again with a larger count. One that
+ * is much longer is kept, and the next one has a smaller count. */
+static void run_counted(struct perf_world *world, const struct perf_contestant *contestant,
+                        struct perf_trial *trial, uint64_t *count)
+{
+	double growth;
+	int tries = 0;
+
+	do {
+		trial->count = *count;
+		run_trial(world, contestant, trial);
+		growth = perf_growth(trial->duration, trial->seconds);
+		*count = rounded(world, (double)*count * growth);
+	} while (growth > 1 && ++tries < 4);
+}
+
 /* ---- one point ------------------------------------------------------------------ */
 
 static struct perf_histogram *new_histogram(const struct perf_mode *mode)
@@ -162,6 +180,19 @@ static void trial_create(struct perf_trial *trial, const struct perf_options *op
 	trial->latency = new_histogram(options->mode);
 }
 
+static void run_turn(struct perf_world *world, const struct perf_contestant *contestant,
+                     struct perf_trial *trial, uint64_t *count)
+{
+	const struct perf_mode *mode = world->options->mode;
+
+	if (mode->twice)
+		run_counted(world, contestant, trial, count);
+	if (mode->counted)
+		run_counted(world, contestant, trial, count);
+	else
+		run_trial(world, contestant, trial);
+}
+
 /* In each repetition each contestant has one turn. The order changes with each repetition, so no
  * contestant always runs after the same other. */
 static void run_point(struct perf_world *world, struct perf_point *point)
@@ -178,11 +209,8 @@ static void run_point(struct perf_world *world, struct perf_point *point)
 	for (repetition = 0; repetition < options->repetitions; repetition++) {
 		for (turn = 0; turn < point->series_count; turn++) {
 			i = (turn + (size_t)repetition) % point->series_count;
-			trial.count = counts[i];
 			show(world, &trial, point->series[i].contestant->name, repetition);
-			if (options->mode->twice)
-				run_trial(world, point->series[i].contestant, &trial);
-			run_trial(world, point->series[i].contestant, &trial);
+			run_turn(world, point->series[i].contestant, &trial, &counts[i]);
 			keep(options->mode, &point->series[i], &trial, repetition);
 		}
 	}

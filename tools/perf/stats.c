@@ -58,3 +58,12 @@ struct perf_summary perf_summarize_ratios(const double *above, const double *bel
 	free(ratios);
 	return summary;
 }
+
+double perf_growth(double duration, double seconds)
+{
+	double growth = duration / (seconds > 1e-6 ? seconds : 1e-6);
+
+	if (growth <= 4 && growth >= 0.25)
+		return 1;
+	return growth < 16 ? growth : 16;
+}

@@ -18,4 +18,8 @@ struct perf_summary perf_summarize(const double *values, size_t count);
  * divisor is zero is left out. */
 struct perf_summary perf_summarize_ratios(const double *above, const double *below, size_t count);
 
+/* By how much the next trial should be larger, if one lasted so many seconds: 1 where it was right
+ * within a factor of 4; at most 16, because what was that short says little. */
+double perf_growth(double duration, double seconds);
+
 #endif /* PERF_STATS_H */

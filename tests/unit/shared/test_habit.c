@@ -150,6 +150,14 @@ static void who_waits_right_after_a_call_is_expected_to(void **state)
 	}
 }
 
+static void a_wait_ends_what_was_left(void **state)
+{
+	(void)state;
+	lane.habit.behind = 3;
+	fy_habit_waits(&lane);
+	assert_int_equal(lane.habit.behind, 0);
+}
+
 static void a_post_that_needs_no_answer_may_be_left_for_long(void **state)
 {
 	(void)state;
@@ -170,6 +178,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(who_let_it_wait_twice_is_not_believed, begin, end),
 		cmocka_unit_test_setup_teardown(who_waits_right_after_a_call_is_expected_to, begin,
 		                                end),
+		cmocka_unit_test_setup_teardown(a_wait_ends_what_was_left, begin, end),
 		cmocka_unit_test_setup_teardown(a_post_that_needs_no_answer_may_be_left_for_long,
 		                                begin, end),
 	};

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The histogram and the medians of ferry-perf: what they promise about errors. */
+/* The histogram and the medians of ferry-perf: what they promise about errors; and how long a trial
+ * is. */
 #include "test.h"
 
 #include "../../../tools/perf/histogram.h"
@@ -252,6 +253,23 @@ static void pair_without_a_divisor_is_left_out(void **state)
 	assert_true(perf_summarize_ratios(above, below, 1).median == 0);
 }
 
+static void growth_is_one_where_a_trial_is_about_right(void **state)
+{
+	(void)state;
+	assert_true(perf_growth(0.5, 0.5) == 1);
+	assert_true(perf_growth(0.5, 0.125) == 1);
+	assert_true(perf_growth(0.5, 2) == 1);
+}
+
+static void growth_follows_a_trial_that_is_not(void **state)
+{
+	(void)state;
+	assert_true(near(perf_growth(0.5, 0.1), 5, 1e-9));
+	assert_true(near(perf_growth(0.5, 50), 0.01, 1e-9));
+	assert_true(perf_growth(0.5, 0.001) == 16);
+	assert_true(perf_growth(0.5, 0) == 16);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -271,6 +289,8 @@ int main(void)
 		cmocka_unit_test(median_of_odd_and_even_counts),
 		cmocka_unit_test(ratios_are_taken_pair_by_pair),
 		cmocka_unit_test(pair_without_a_divisor_is_left_out),
+		cmocka_unit_test(growth_is_one_where_a_trial_is_about_right),
+		cmocka_unit_test(growth_follows_a_trial_that_is_not),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL) != 0;
