@@ -106,6 +106,7 @@ mpi_programs = \
 
 mpi_core_programs = \
 	%D%/mpi/collective_debug \
+	%D%/mpi/neighbours \
 	%D%/mpi/opens \
 	%D%/mpi/port_adopt \
 	%D%/mpi/port_funneled \
@@ -154,6 +155,7 @@ np2_tests = \
 	%D%/mpi/handlers-2.np2 \
 	%D%/mpi/large-2.np2 \
 	%D%/mpi/mismatch-2.np2 \
+	%D%/mpi/neighbours-2.np2 \
 	%D%/mpi/opens-2.np2 \
 	%D%/mpi/order-2.np2 \
 	%D%/mpi/plain_mpi-2.np2 \

@@ -12,6 +12,11 @@
 
 FY_THREAD_LOCAL struct fy_company fy_company_here;
 
+static uint32_t coarse(int64_t ns)
+{
+	return (uint32_t)(ns >> 20);
+}
+
 void fy_company_note(struct fy_company *company, const struct fy_policy *policy, int64_t took,
                      int64_t ours, int64_t now)
 {
@@ -23,15 +28,15 @@ void fy_company_note(struct fy_company *company, const struct fy_policy *policy,
 	               : stranger                       ? FY_STRANGER
 	                                                : FY_FELLOWS;
 	if (stranger)
-		company->no_yield_to = now + policy->yield.stranger_stays;
+		company->no_yield_to = coarse(now + policy->yield.stranger_stays);
 }
 
 bool fy_company_yields(const struct fy_company *company, const struct fy_policy *policy,
                        int64_t now)
 {
 	if (company->who == FY_ALONE)
-		return company->looks + 1 >= (uint64_t)policy->yield.looks_alone;
-	return company->who == FY_FELLOWS || now >= company->no_yield_to;
+		return company->looks + 1 >= policy->yield.looks_alone;
+	return company->who == FY_FELLOWS || (int32_t)(coarse(now) - company->no_yield_to) >= 0;
 }
 
 void fy_company_yield(const struct fy_policy *policy)

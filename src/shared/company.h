@@ -21,10 +21,12 @@ struct fy_policy;
 enum fy_who { FY_FELLOWS, FY_ALONE, FY_STRANGER };
 
 struct fy_company {
-	int64_t no_yield_to; /* with a stranger: the time (ns) of the next yield */
-	uint32_t looks;      /* without a yield, since the last one */
-	uint8_t who;         /* enum fy_who */
-	bool suspects;       /* the last yield was long */
+	/* with a stranger: the time of the next yield, in 2^20 ns (it wraps). Small, because static
+	 * thread-local storage is scarce */
+	uint32_t no_yield_to;
+	uint16_t looks; /* without a yield, since the last one */
+	uint8_t who;    /* enum fy_who */
+	bool suspects;  /* the last yield was long */
 };
 
 /* A yield took so long. `ours`: processor time of this process meanwhile, if it was suspected. */

@@ -55,10 +55,10 @@
 static const struct fy_policy_parameter table[] = {
 	/* the loop, when nothing happens */
 	SPEED(AT(idle, yield), TIME, FERRY_US(100), 0, MOST, 0, "0018",
-	      "the loop yields for so long before it sleeps: to wake an idle processor takes 10 "
-	      "to 50 us"),
+	      "the loop looks, and yields, for so long before it sleeps: to wake an idle "
+	      "processor takes 10 to 50 us"),
 	SPEED(AT(idle, yield_crowded), TIME, FERRY_US(5), 0, MOST, FERRY_US(100), "0018",
-	      "how long the loop yields where the ranks of a host outnumber its processors"),
+	      "how long it does where the ranks of a host outnumber its processors"),
 	SPEED(AT(idle, wire_sleeps), COUNT, 1, 0, 1, 0, "0003",
 	      "1: while all that is under way goes to other hosts the loop does not yield, and "
 	      "its sleeps are naps"),
@@ -79,7 +79,7 @@ static const struct fy_policy_parameter table[] = {
 	/* who else wants the processor */
 	SPEED(AT(yield, yield_alone), TIME, FERRY_US(1), 0, MOST, 0, "0038",
 	      "a yield that was shorter found nobody else on the processor"),
-	SPEED(AT(yield, looks_alone), COUNT, 64, 1, MANY, 1, "0038",
+	SPEED(AT(yield, looks_alone), COUNT, 64, 1, 1 << 15, 1, "0038",
 	      "a thread that is alone on its processor yields before one in so many looks"),
 	SPEED(AT(yield, yield_stranger), TIME, FERRY_US(100), FERRY_US(1), MOST, MOST, "0038",
 	      "a yield that was longer gave a slice of the processor to a stranger"),

@@ -101,8 +101,9 @@ plain src/shared/policy_table.c policy:receives_most doc/tuning.md posted receiv
 plain src/link/credit.c SMALL_BATCHES doc/design.md batches of small records the bound is @ of them
 plain src/shared/policy_table.c policy:left_max doc/design.md after @ messages for handlers
 time src/shared/policy_table.c policy:drive_idle doc/design.md After @ without anything
-time src/shared/policy_table.c policy:yield doc/design.md yields for @, and then sleeps
-time src/shared/policy_table.c policy:yield_crowded doc/design.md and yields for @
+time src/shared/policy_table.c policy:yield doc/design.md The loop looks for @, and then sleeps
+time src/shared/policy_table.c policy:yield_crowded doc/design.md may use, it looks for @
+time src/shared/policy_table.c policy:look_stranger doc/design.md processor, it looks for @ only
 time src/shared/policy_table.c policy:stand_by doc/design.md then once in @
 time src/shared/policy_table.c policy:nap doc/design.md Short sleeps \(naps, @\)
 time src/shared/policy_table.c policy:nap doc/design.md stands by and looks after @

@@ -64,9 +64,9 @@ static void with_a_stranger_it_does_not_yield_for_a_while(void **state)
 	fy_company_note(&company, &policy, 3000 * US, 100 * US, 7 * US);
 	assert_int_equal(company.who, FY_STRANGER);
 	assert_int_equal(looks(7 * US), 100);
-	assert_int_equal(looks(10006 * US), 100);
-	assert_int_equal(looks(10007 * US), 0);
-	fy_company_note(&company, &policy, US / 2, 0, 10008 * US); /* it has gone */
+	assert_int_equal(looks(8900 * US), 100);
+	assert_int_equal(looks(11100 * US), 0);
+	fy_company_note(&company, &policy, US / 2, 0, 11200 * US); /* it has gone */
 	assert_int_equal(company.who, FY_ALONE);
 }
 
