@@ -4,9 +4,14 @@
  *
  * The holder of the helm may step the engine. The progress thread lets go of the helm when it
  * yields or sleeps. Threads that wait take a free helm in turns. Each of them steps until what it
- * waits for is there, or until steps move nothing any more. They run no user code meanwhile. The
- * last of them hands the engine back as the first one found it: the progress thread asleep, and its
- * sleep announced, by the same protocol as going to sleep (announce, look once more).
+ * waits for is there, or until steps move nothing any more. They run no user code meanwhile. One
+ * that is alone keeps the helm between its looks.
+ *
+ * The last of them leaves the engine as the first one found it: the progress thread asleep, and
+ * its sleep announced. If that sleep is a nap, and nothing is under way, it does no more than that.
+ * What came since its last look is found when the nap ends, or by its next wait. Else it hands the
+ * engine back by the same protocol as going to sleep (announce, look once more), and wakes that
+ * thread if there is something to do.
  *
  * While threads drive the progress thread stands by: it sleeps on the wake word without announcing
  * it, because the last driver will do that. It sets `asleep`, fences, and looks whether any thread
@@ -15,8 +20,9 @@
  * sleep is a nap, because a wake-up may have come just before.
  *
  * A thread that posts and will probably wait soon (shared/habit.c) drives once, and leaves without
- * an announcement. So other threads spend no wake-up on what its wait will see. It does this only
- * while the progress thread naps, so that that thread comes by itself if the wait does not.
+ * an announcement, or leaves its post to that wait altogether. So other threads spend no wake-up on
+ * what its wait will see. It does this only while the progress thread naps, so that that thread
+ * comes by itself if the wait does not.
  *
  * Without a progress thread (FERRY_NO_THREAD) every thread that waits drives, and runs user code as
  * well.
