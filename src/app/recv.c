@@ -60,7 +60,7 @@ static int fail_hopeless(ferry *e)
 static void sleep_for_news(ferry *e, struct reader *r, int64_t until)
 {
 	fy_add_32(&e->mailbox.readers, 1);
-	fy_drive_help(e, has_news, r, until);
+	fy_drive_wait(e, has_news, r, until);
 	if (!has_news(r))
 		fy_futex_wait(&e->mailbox.news, r->seen, until, false);
 	fy_sub_32(&e->mailbox.readers, 1);

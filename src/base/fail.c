@@ -2,6 +2,7 @@
 /*
  * The thread's last error. Any thread. A function that fails notes a sentence here and returns the
  * status. The texts are in memory that is made at a thread's first error and freed when it exits.
+ * A thread of the program that runs a handler while it waits has other texts meanwhile.
  */
 #include "base/fail.h"
 
@@ -29,14 +30,25 @@ struct texts {
 /* never written */
 static struct texts no_memory = { .error = "memory is exhausted, also for the reason" };
 static FY_THREAD_LOCAL struct texts *texts;
+/* While a thread of the program runs a handler of FERRY_ANYWHERE these are its own, else those of
+ * such handlers. */
+static FY_THREAD_LOCAL struct texts *others;
 static pthread_key_t key; /* its destructor frees the texts of a thread that exits */
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static bool works; /* constant after once */
 
-static void leave(void *mine)
+static void let_go(struct texts **of)
 {
-	texts = NULL;
-	free(mine);
+	if (*of != &no_memory)
+		free(*of);
+	*of = NULL;
+}
+
+static void leave(void *unused)
+{
+	(void)unused; /* the last that was made; there may be two */
+	let_go(&texts);
+	let_go(&others);
 }
 
 static void make_key(void)
@@ -55,6 +67,14 @@ static struct texts *my_texts(void)
 		return texts;
 	free(texts);
 	return texts = &no_memory;
+}
+
+void fy_fail_swap(void)
+{
+	struct texts *mine = texts;
+
+	texts = others;
+	others = mine;
 }
 
 char *fy_fail_text(void)

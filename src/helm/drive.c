@@ -14,6 +14,10 @@
  * looks at `asleep`. So if the progress thread saw a driver, the last driver sees it asleep. That
  * sleep is a nap, because a wake-up may have come just before.
  *
+ * The one exception to "no user code" is for handlers of FERRY_ANYWHERE, on threads of which the
+ * program knows that they wait (fy_drive_wait): see inline.c. A thread that drives in a post, or
+ * until a command is done, runs none, because the program may hold a lock there.
+ *
  * A thread that posts and will probably wait soon (shared/habit.c) drives once, and leaves without
  * an announcement. So other threads spend no wake-up on what its wait will see. It does this only
  * while the progress thread naps, so that that thread comes by itself if the wait does not.
@@ -241,6 +245,15 @@ void fy_drive_help(ferry *engine, bool (*ready)(const void *arg), const void *ar
 		drive_alone(engine, ready, arg, until);
 	else
 		fy_drive_until(engine, ready, arg, until);
+}
+
+void fy_drive_wait(ferry *engine, bool (*ready)(const void *arg), const void *arg, int64_t until)
+{
+	/* inside of inline code of another engine: its locks and its checks are that code's */
+	ferry *here = fy_thread_on_progress(NULL) ? NULL : engine;
+	ferry *before = fy_thread_begin(FY_WAITING, here);
+	fy_drive_help(engine, ready, arg, until);
+	fy_thread_end(FY_WAITING, before);
 }
 
 static bool close_is_over(const void *arg)

@@ -118,6 +118,8 @@ bool fy_step_once(struct fy_progress *p, bool user_code)
 	struct fy_link *link = &p->link;
 	link->worked = false;
 	link->user_code = user_code;
+	p->inside.guest = !user_code && fy_thread_is_waiting(link->engine);
+	p->inside.left = false;
 	link->now = link->port->ops->now(link->port);
 	link->stats.steps++;
 	ferry *before = fy_thread_begin(FY_STEPPING, link->engine);
@@ -139,7 +141,7 @@ bool fy_step_look(struct fy_progress *p)
 {
 	ferry *before = fy_thread_begin(FY_STEPPING, p->link.engine);
 	p->link.worked = false;
-	p->link.user_code = false;
+	p->link.user_code = p->inside.guest = false;
 	p->link.now = p->link.port->ops->now(p->link.port);
 	struct fy_waiters *waiters_before = fy_waiters_wake_and_use(&p->link.waiters);
 	fy_sends_test(p);
@@ -156,6 +158,6 @@ bool fy_step_has_input(struct fy_progress *p, bool user_code)
 	    fy_load_relaxed_ptr(&e->inboxes.accounts.head) ||
 	    fy_load_relaxed_ptr(&e->inboxes.tasks.head))
 		return true;
-	return (user_code && p->link.tasks.first) || p->link.broken || p->close.stopped ||
-	       fy_lanes_have_input(p);
+	return (user_code && (p->link.tasks.first || p->inside.left)) || p->link.broken ||
+	       p->close.stopped || fy_lanes_have_input(p);
 }

@@ -95,6 +95,36 @@ static void a_long_sentence_is_cut_and_may_quote_the_one_before(void **state)
 	assert_string_equal(ferry_last_error(), "because: short");
 }
 
+static void *fail_in_both(void *arg)
+{
+	char *seen = arg;
+
+	fy_fail(FERRY_EINVAL, "of the program");
+	const char *mine = ferry_last_error(), *other = fy_fail_text();
+	fy_fail_swap();
+	snprintf(seen, 100, "<%s>", ferry_last_error());
+	fy_fail(FERRY_EPEER, "of the handler");
+	if (fy_fail_text() == other)
+		strcat(seen, " one buffer for both");
+	fy_fail_swap();
+	snprintf(seen + strlen(seen), 60, " %s", ferry_last_error() == mine ? mine : "moved");
+	fy_fail_swap();
+	snprintf(seen + strlen(seen), 60, ", %s", ferry_last_error());
+	fy_fail_swap();
+	return NULL; /* both are freed: the sanitizer's build tells */
+}
+
+static void a_handler_on_this_thread_has_another_last_error(void **state)
+{
+	char seen[200] = "";
+	pthread_t thread;
+
+	(void)state;
+	assert_int_equal(pthread_create(&thread, NULL, fail_in_both, seen), 0);
+	pthread_join(thread, NULL);
+	assert_string_equal(seen, "<> of the program, of the handler");
+}
+
 /* ---- without memory: the next `failing` allocations of this program fail ---- */
 
 static unsigned failing;
@@ -181,6 +211,7 @@ int main(void)
 		cmocka_unit_test(the_version_is_that_of_the_header),
 		cmocka_unit_test(the_last_error_is_the_threads_own),
 		cmocka_unit_test(a_long_sentence_is_cut_and_may_quote_the_one_before),
+		cmocka_unit_test(a_handler_on_this_thread_has_another_last_error),
 		cmocka_unit_test(without_memory_there_is_a_sentence_all_the_same),
 		cmocka_unit_test(times_saturate),
 		cmocka_unit_test(only_forever_is_a_negative_timeout),
