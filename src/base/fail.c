@@ -25,30 +25,31 @@
 struct texts {
 	char error[LAST_ERROR_BYTES];
 	char other[FY_TEXT_BYTES];
+	/* Of a thread of the program: those of the handlers that it runs while it waits. Kept until
+	 * it exits, like its own. */
+	struct texts *of_guests;
 };
 
 /* never written */
 static struct texts no_memory = { .error = "memory is exhausted, also for the reason" };
 static FY_THREAD_LOCAL struct texts *texts;
-/* While a thread of the program runs a handler of FERRY_ANYWHERE these are its own, else those of
- * such handlers. */
-static FY_THREAD_LOCAL struct texts *others;
 static pthread_key_t key; /* its destructor frees the texts of a thread that exits */
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static bool works; /* constant after once */
 
-static void let_go(struct texts **of)
+static void let_go(struct texts *of)
 {
-	if (*of != &no_memory)
-		free(*of);
-	*of = NULL;
+	if (of == &no_memory)
+		return;
+	if (of)
+		let_go(of->of_guests);
+	free(of);
 }
 
-static void leave(void *unused)
+static void leave(void *mine)
 {
-	(void)unused; /* the last that was made; there may be two */
-	let_go(&texts);
-	let_go(&others);
+	texts = NULL;
+	let_go(mine);
 }
 
 static void make_key(void)
@@ -69,12 +70,32 @@ static struct texts *my_texts(void)
 	return texts = &no_memory;
 }
 
-void fy_fail_swap(void)
+void *fy_fail_begin_guest(void)
 {
 	struct texts *mine = texts;
 
-	texts = others;
-	others = mine;
+	texts = mine ? mine->of_guests : NULL;
+	return mine;
+}
+
+void fy_fail_end_guest(void *before)
+{
+	struct texts *mine = before, *of_guests = texts;
+
+	texts = mine;
+	if (of_guests == (mine ? mine->of_guests : NULL))
+		return;
+	/* They are new. If this thread has not failed yet there is no place for them. */
+	if (!mine)
+		mine = my_texts();
+	if (mine != &no_memory) {
+		mine->of_guests = of_guests;
+	} else {
+		let_go(of_guests);
+		texts = before;
+	}
+	if (works)
+		pthread_setspecific(key, mine == &no_memory ? NULL : mine);
 }
 
 char *fy_fail_text(void)

@@ -102,13 +102,13 @@ struct fy_program_inside *fy_program_thread(void)
 void fy_program_host_begin(struct fy_program_host *host, const sigset_t *mask)
 {
 	host->masked = mask && pthread_sigmask(SIG_SETMASK, mask, &host->mask) == 0;
-	fy_fail_swap();
+	host->errors = fy_fail_begin_guest();
 }
 
 /* The mask is set even if the handlers had the same: one of them may have changed it. */
 void fy_program_host_end(const struct fy_program_host *host)
 {
-	fy_fail_swap();
+	fy_fail_end_guest(host->errors);
 	if (host->masked)
 		pthread_sigmask(SIG_SETMASK, &host->mask, NULL);
 }

@@ -55,8 +55,10 @@ void fy_program_left(const char *what, uint32_t op) __attribute__((noreturn, col
 const sigset_t *fy_program_mask_to_take(void);
 /* A thread of the program that runs handlers while it waits: what it had before. */
 struct fy_program_host {
+	bool visited; /* for the caller: did it begin? */
 	bool masked;
 	sigset_t mask;
+	void *errors;
 };
 /* Between these two the thread has the handlers' signal mask (NULL: it keeps its own) and last
  * error. */

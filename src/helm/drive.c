@@ -47,9 +47,18 @@
 #include "shared/thread.h"
 #include "shared/wake.h"
 
+/* What of the program's code may run on a thread that drives: none, handlers of FERRY_ANYWHERE
+ * because the program knows that it waits, or all. */
+enum code { NO_CODE, GUESTS, ALL_CODE };
+
+static bool step_with(struct fy_progress *p, enum code code)
+{
+	return code == GUESTS ? fy_step_as_guest(p) : fy_step_once(p, code == ALL_CODE);
+}
+
 /* The last driver gives the engine back in the state in which the first one found it: the progress
  * thread asleep, and others ringing. If that thread has something to do it is woken. */
-static void hand_back(ferry *engine)
+static void hand_back(ferry *engine, enum code code)
 {
 	struct fy_progress *p = fy_progress_of(engine);
 	if (!fy_load_acquire_32(&engine->at_helm.asleep)) {
@@ -62,7 +71,7 @@ static void hand_back(ferry *engine)
 	bool more = !fy_load_acquire_32(&engine->at_helm.napping), came = fy_step_look(p);
 	/* what waited to be sent together with more, and posters that wait for room */
 	if (came || p->link.dirty || p->link.freed)
-		fy_step_once(p, false);
+		step_with(p, code);
 	more = more || came || fy_step_owes_code(p) || fy_step_has_input(p, true) ||
 	       fy_policy_looks_soon(p->policy, fy_pace_sleep_time(p, false));
 	fy_helm_give(engine);
@@ -86,19 +95,19 @@ static void give_stopped(ferry *engine)
 /* Step as long as something happens. Called with the helm. False: this thread should not drive any
  * more. */
 static bool drive_on(ferry *engine, bool (*ready)(const void *arg), const void *arg, int64_t until,
-                     bool user_code)
+                     enum code code)
 {
 	struct fy_progress *p = fy_progress_of(engine);
 	fy_wake_stay(&engine->wake);
 	while (!p->close.stopped && !ready(arg)) {
-		bool worked = fy_step_once(p, user_code);
-		if ((!user_code && fy_step_owes_code(p)) || p->link.now >= until)
+		bool worked = step_with(p, code);
+		if ((code != ALL_CODE && fy_step_owes_code(p)) || p->link.now >= until)
 			return false; /* even if there is much to do for others */
 		if (worked)
 			continue;
 		struct fy_signals s = { .idle_for = p->link.now - p->link.worked_at,
 			                .chunks = p->bulk.n_chunks,
-			                .user_code = user_code };
+			                .user_code = code == ALL_CODE };
 		enum fy_drive drive = fy_policy_drive(p->policy, &s);
 		if (drive != FY_DRIVE_ON)
 			return drive == FY_DRIVE_LEND;
@@ -109,7 +118,7 @@ static bool drive_on(ferry *engine, bool (*ready)(const void *arg), const void *
 /* Waiting threads take turns. Each steps, and lets the others have the helm when nothing happens.
  * So what they post meanwhile leaves at once, and the one that runs next sees what comes. */
 static void take_turns(ferry *engine, bool (*ready)(const void *arg), const void *arg,
-                       int64_t until)
+                       int64_t until, enum code code)
 {
 	struct fy_progress *p = fy_progress_of(engine);
 	bool goes_on = true, counted = false, in_a_crowd = fy_habit_is_beside_floods(engine);
@@ -125,12 +134,12 @@ static void take_turns(ferry *engine, bool (*ready)(const void *arg), const void
 		if (!counted)
 			fy_add_64(&engine->totals.lends, 1);
 		counted = true;
-		goes_on = !fy_engine_has_stopped(engine) &&
-		          drive_on(engine, ready, arg, until, false);
+		goes_on =
+			!fy_engine_has_stopped(engine) && drive_on(engine, ready, arg, until, code);
 		if (fy_engine_has_stopped(engine))
 			give_stopped(engine);
 		else if (fy_step_owes_code(p))
-			hand_back(engine); /* only the progress thread runs user code */
+			hand_back(engine, code); /* only the progress thread runs user code */
 		else
 			fy_helm_give(engine);
 		if (!goes_on)
@@ -140,25 +149,32 @@ static void take_turns(ferry *engine, bool (*ready)(const void *arg), const void
 
 /* The last driver hands the engine back. A thread that begins to drive meanwhile gets the helm
  * after that. */
-static void stop_driving(ferry *engine, bool unattended)
+static void stop_driving(ferry *engine, bool unattended, enum code code)
 {
 	if (fy_sub_32(&engine->at_helm.drivers, 1) != 1 || unattended || !fy_helm_try(engine))
 		return;
 	if (fy_engine_has_stopped(engine))
 		give_stopped(engine);
 	else
-		hand_back(engine);
+		hand_back(engine, code);
 }
 
-void fy_drive_until(ferry *engine, bool (*ready)(const void *arg), const void *arg, int64_t until)
+/* With a progress thread: drive beside it. */
+static void drive_beside(ferry *engine, bool (*ready)(const void *arg), const void *arg,
+                         int64_t until, enum code code)
 {
 	if (!engine->at_helm.lendable || ready(arg))
 		return;
 	int cancel = fy_cancel_later();
 	fy_add_32(&engine->at_helm.drivers, 1);
-	take_turns(engine, ready, arg, until);
-	stop_driving(engine, false);
+	take_turns(engine, ready, arg, until, code);
+	stop_driving(engine, false, code);
 	fy_cancel_as(cancel);
+}
+
+void fy_drive_until(ferry *engine, bool (*ready)(const void *arg), const void *arg, int64_t until)
+{
+	drive_beside(engine, ready, arg, until, NO_CODE);
 }
 
 /* Called with the helm. May this thread leave without waking the progress thread? Only if the
@@ -190,7 +206,7 @@ bool fy_drive_steer(ferry *engine, bool (*ready)(const void *arg), const void *a
 		}
 		fy_helm_give(engine);
 	}
-	stop_driving(engine, left);
+	stop_driving(engine, left, NO_CODE);
 	fy_cancel_as(cancel);
 	return left;
 }
@@ -199,7 +215,7 @@ static void drive_alone_once(ferry *engine, bool (*ready)(const void *arg), cons
                              int64_t until)
 {
 	fy_add_64(&engine->totals.lends, 1);
-	while (drive_on(engine, ready, arg, until, true))
+	while (drive_on(engine, ready, arg, until, ALL_CODE))
 		sched_yield();
 }
 
@@ -250,10 +266,11 @@ void fy_drive_help(ferry *engine, bool (*ready)(const void *arg), const void *ar
 void fy_drive_wait(ferry *engine, bool (*ready)(const void *arg), const void *arg, int64_t until)
 {
 	/* inside of inline code of another engine: its locks and its checks are that code's */
-	ferry *here = fy_thread_on_progress(NULL) ? NULL : engine;
-	ferry *before = fy_thread_begin(FY_WAITING, here);
-	fy_drive_help(engine, ready, arg, until);
-	fy_thread_end(FY_WAITING, before);
+	enum code code = fy_thread_on_progress(NULL) ? NO_CODE : GUESTS;
+	if (engine->options.flags & FERRY_NO_THREAD)
+		drive_alone(engine, ready, arg, until);
+	else
+		drive_beside(engine, ready, arg, until, code);
 }
 
 static bool close_is_over(const void *arg)

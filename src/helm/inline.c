@@ -45,10 +45,12 @@ bool fy_inline_ready(struct fy_progress *p)
 }
 
 /* The thread may be inside of a handler that an executor runs: what it posts has the colour of that
- * one's message, and what the guest posts has not. */
+ * one's message, and what the guest posts has not. A guest that registers a handler may call that
+ * one, which is then within the same visit. */
 void fy_inline_begin_visit(struct fy_progress *p, struct fy_program_host *host)
 {
-	if (fy_likely(p->link.user_code))
+	host->visited = !p->link.user_code && !fy_thread_on_progress(NULL);
+	if (fy_likely(!host->visited))
 		return;
 	fy_thread_tag_posts(p->link.engine, 0);
 	fy_program_host_begin(host, p->inside.signals);
@@ -56,7 +58,7 @@ void fy_inline_begin_visit(struct fy_progress *p, struct fy_program_host *host)
 
 void fy_inline_end_visit(struct fy_progress *p, const struct fy_program_host *host)
 {
-	if (fy_likely(p->link.user_code))
+	if (fy_likely(!host->visited))
 		return;
 	fy_program_host_end(host);
 	fy_thread_tag_posts(p->link.engine, fy_handler_tag_here(p->link.engine));

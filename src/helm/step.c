@@ -113,12 +113,12 @@ static void finish(struct fy_progress *p)
 		fy_inline_run_tasks(p);
 }
 
-bool fy_step_once(struct fy_progress *p, bool user_code)
+static bool step(struct fy_progress *p, bool user_code, bool guest)
 {
 	struct fy_link *link = &p->link;
 	link->worked = false;
 	link->user_code = user_code;
-	p->inside.guest = !user_code && fy_thread_is_waiting(link->engine);
+	p->inside.guest = guest;
 	p->inside.left = false;
 	link->now = link->port->ops->now(link->port);
 	link->stats.steps++;
@@ -134,6 +134,16 @@ bool fy_step_once(struct fy_progress *p, bool user_code)
 	if (link->worked)
 		link->worked_at = link->now;
 	return link->worked;
+}
+
+bool fy_step_once(struct fy_progress *p, bool user_code)
+{
+	return step(p, user_code, false);
+}
+
+bool fy_step_as_guest(struct fy_progress *p)
+{
+	return step(p, false, true);
 }
 
 /* Look, between two steps, only at what MPI has to be asked for. */

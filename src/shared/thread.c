@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What a thread is to the engines of its process: what it does for them just now (inline user code,
- * a handler of an executor, a step, a wait), and the lanes through which it posts. Each thread sees
- * its own state only.
+ * a handler of an executor, a step), and the lanes through which it posts. Each thread sees its own
+ * state only.
  */
 #include "shared/thread.h"
 
@@ -49,11 +49,6 @@ bool fy_thread_is_stepping(const ferry *engine)
 bool fy_thread_in_handler(const ferry *engine)
 {
 	return doing[FY_HANDLING] == engine;
-}
-
-bool fy_thread_is_waiting(const ferry *engine)
-{
-	return doing[FY_WAITING] == engine;
 }
 
 bool fy_thread_on_progress(const ferry *engine)

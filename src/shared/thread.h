@@ -10,9 +10,9 @@
 struct fy_lane;
 
 /* What this thread is doing for an engine: a step, a handler that an executor runs, inline user
- * code, a wait in which it may run handlers of FERRY_ANYWHERE. Of each kind only the innermost
- * counts. fy_thread_begin returns the engine of the one around it; pass that to fy_thread_end. */
-enum fy_doing { FY_STEPPING, FY_HANDLING, FY_INLINE, FY_WAITING, FY_DOINGS };
+ * code. Of each kind only the innermost counts. fy_thread_begin returns the engine of the one
+ * around it; pass that to fy_thread_end. */
+enum fy_doing { FY_STEPPING, FY_HANDLING, FY_INLINE, FY_DOINGS };
 
 /* The lane that this thread used last. */
 struct fy_thread_recent {
@@ -26,7 +26,6 @@ ferry *fy_thread_begin(enum fy_doing what, ferry *engine);
 void fy_thread_end(enum fy_doing what, ferry *before);
 bool fy_thread_is_stepping(const ferry *engine);
 bool fy_thread_in_handler(const ferry *engine);
-bool fy_thread_is_waiting(const ferry *engine);
 /* Does this thread run inline user code of this engine? NULL: of any engine. */
 bool fy_thread_on_progress(const ferry *engine);
 

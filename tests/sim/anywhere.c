@@ -194,10 +194,7 @@ static void send(struct pair *pair)
 /* A step of a thread that drives: one that waits, or one that posts or asks. */
 static bool step_borrowed(struct side *side, bool waits)
 {
-	ferry *before = fy_thread_begin(FY_WAITING, waits ? side->engine : NULL);
-	bool worked = fy_step_once(side->p, false);
-	fy_thread_end(FY_WAITING, before);
-	return worked;
+	return waits ? fy_step_as_guest(side->p) : fy_step_once(side->p, false);
 }
 
 static void settle(struct pair *pair)
@@ -383,6 +380,62 @@ static void it_may_change_handlers(void **state)
 	end(&pair);
 }
 
+/* Two messages are in the mailbox of rank 1. */
+static void begin_with_mail(struct pair *pair)
+{
+	begin(pair, 1);
+	for (int i = 0; i < 2; i++)
+		assert_int_equal(post_as(pair, 1, OP_MAIL, FY_KIND_POST, 0, NULL), 0);
+	send(pair);
+	step_borrowed(&pair->sides[1], true);
+	assert_int_equal(pair->came, 0);
+}
+
+static void give_mail_to_inline(struct pair *pair, ferry_message *message)
+{
+	(void)message;
+	pair->meanwhile = NULL;
+	assert_int_equal(ferry_handle(pair->sides[1].engine, OP_MAIL, FERRY_INLINE, on_message,
+	                              pair),
+	                 0);
+}
+
+/* What was in the mailbox is then for the progress thread, and what comes behind waits for it. */
+static void it_does_not_overtake_what_it_gives_away(void **state)
+{
+	(void)state;
+	struct pair pair;
+	begin_with_mail(&pair);
+	pair.meanwhile = give_mail_to_inline;
+	post(&pair, OP_ANY);
+	send(&pair);
+	assert_int_equal(post_as(&pair, 1, OP_ANY, FY_KIND_POST, 0, NULL), 0);
+	post(&pair, OP_ANY);
+	send(&pair);
+	step_borrowed(&pair.sides[1], true);
+	assert_int_equal(pair.came, 1);
+	settle(&pair);
+	assert_int_equal(pair.came, 5);
+	end(&pair);
+}
+
+/* The same within one batch. */
+static void nor_in_the_same_batch(void **state)
+{
+	(void)state;
+	struct pair pair;
+	begin_with_mail(&pair);
+	pair.meanwhile = give_mail_to_inline;
+	for (int i = 0; i < 3; i++)
+		post(&pair, OP_ANY);
+	send(&pair);
+	step_borrowed(&pair.sides[1], true);
+	assert_int_equal(pair.came, 1);
+	settle(&pair);
+	assert_int_equal(pair.came, 5);
+	end(&pair);
+}
+
 /* ---- what it finds ----------------------------------------------------- */
 
 static void fail_in_it(struct pair *pair, ferry_message *message)
@@ -418,6 +471,40 @@ static void its_errors_are_its_own(void **state)
 		assert_ptr_equal(ferry_last_error(), text);
 		assert_string_equal(text, "of the program");
 	}
+	end(&pair);
+}
+
+static void give_mail_to_itself(struct pair *pair, ferry_message *message)
+{
+	if (ferry_message_op(message) == OP_MAIL) {
+		assert_string_equal(ferry_last_error(),
+		                    pair->came == 2 ? "of the handler" : "of the one inside");
+		fy_fail(FERRY_EINVAL, "of the one inside");
+		return;
+	}
+	fy_fail(FERRY_EINVAL, "of the handler");
+	assert_int_equal(ferry_handle(pair->sides[1].engine, OP_MAIL, FERRY_ANYWHERE, on_message,
+	                              pair),
+	                 0);
+	assert_int_equal(pair->came, 3);
+	assert_string_equal(ferry_last_error(), "of the one inside");
+}
+
+/* A handler runs inside of another one. */
+static void its_errors_are_also_those_of_handlers_inside(void **state)
+{
+	(void)state;
+	struct pair pair;
+	begin_with_mail(&pair);
+	pair.meanwhile = give_mail_to_itself;
+	fy_fail(FERRY_EINVAL, "of the program");
+	const char *text = ferry_last_error();
+	post(&pair, OP_ANY);
+	send(&pair);
+	step_borrowed(&pair.sides[1], true);
+	assert_int_equal(pair.came, 3);
+	assert_ptr_equal(ferry_last_error(), text);
+	assert_string_equal(text, "of the program");
 	end(&pair);
 }
 
@@ -650,7 +737,10 @@ int main(void)
 		cmocka_unit_test(a_wait_in_code_of_another_engine_runs_none),
 		cmocka_unit_test(it_does_not_overtake_inline),
 		cmocka_unit_test(it_may_change_handlers),
+		cmocka_unit_test(it_does_not_overtake_what_it_gives_away),
+		cmocka_unit_test(nor_in_the_same_batch),
 		cmocka_unit_test(its_errors_are_its_own),
+		cmocka_unit_test(its_errors_are_also_those_of_handlers_inside),
 		cmocka_unit_test(its_signal_mask_is_its_own),
 		cmocka_unit_test(what_it_posts_has_its_own_colour),
 		cmocka_unit_test(removing_it_waits_for_it),
