@@ -37,6 +37,11 @@ check "isend has a plain peer" says '^  ferry / plain *rate'
 mode 2 latency --duration 0.02 --reps 2
 mode 2 latency --duration 0.02 --reps 1 --flood 2
 check "beside the flood it has itself alone" says '^  ferry / alone *50 %'
+for where in "" --anywhere; do
+	mode 2 latency --duration 0.02 --reps 1 --both $where
+	check "both ranks call, beside one" says '^  ferry / alone *50 %'
+done
+check "it names the handlers" says 'both ranks call, handlers of FERRY_ANYWHERE'
 for lands in "" --land; do
 	mode 2 latency --duration 0.02 --reps 1 --transfer 3M --futures $lands
 	check "beside transfers, too" says '^  ferry / alone *50 %'
