@@ -55,10 +55,11 @@
  * timeout is 0 (look once), positive, or FERRY_FOREVER. Ranks go from 0 to
  * ferry_size() - 1, ops from 0 to FERRY_OP_RESERVED - 1.
  *
- * "On the progress thread" means: in inline handlers, inline callbacks, release
- * functions and memory functions, whichever thread runs them. A blocking call
- * there would deadlock, so it returns FERRY_EDEADLK at once (or FERRY_EAGAIN,
- * where it would wait for room).
+ * "On the progress thread" means: in inline handlers, handlers of
+ * FERRY_ANYWHERE, inline callbacks, release functions and memory functions,
+ * whichever thread runs them. A blocking call there would deadlock, so it
+ * returns FERRY_EDEADLK at once (or FERRY_EAGAIN, where it would wait for
+ * room).
  *
  * What holds for the whole process
  *
@@ -69,7 +70,9 @@
  *            SIGTRAP, SIGABRT, SIGSYS), until it first runs code of the
  *            program. From then on it has the mask of the thread that opened
  *            the engine. So a child process that a handler starts begins with
- *            a mask that the program set. A program that takes signals by
+ *            a mask that the program set. A handler of FERRY_ANYWHERE has
+ *            this mask on each thread, and that thread has its own again when
+ *            the handler has returned. A program that takes signals by
  *            sigwait or signalfd blocks them before it opens an engine, as
  *            before it starts any thread.
  * Fork       fork, posix_spawn and system may be used while an engine is open,
@@ -192,7 +195,9 @@ FERRY_API const char *ferry_strerror(int status);
  * After functions that return the status of an operation (poll, wait, flush,
  * fence, the routines that wait) it is the operation's own text. A callback
  * that is told of a failure finds that text here, too. The text is cut after
- * 255 bytes; ferry_future_detail has all of it.
+ * 255 bytes; ferry_future_detail has all of it. Handlers of FERRY_ANYWHERE that
+ * run on a waiting thread have a last error of their own, which that thread
+ * does not see.
  *
  * Ownership  the library's, valid until this thread's next call that fails.
  */
@@ -309,8 +314,9 @@ struct ferry_options {
 	 * to 10 s, or none. */
 	int64_t sleep_max;
 
-	/* 1: waiting threads may drive the engine. FERRY_NONE: they never do;
-	 * this is FERRY_EINVAL together with FERRY_NO_THREAD. Default 1. */
+	/* 1: waiting threads may drive the engine, and run handlers of
+	 * FERRY_ANYWHERE. FERRY_NONE: they never do; this is FERRY_EINVAL
+	 * together with FERRY_NO_THREAD. Default 1. */
 	int lend;
 
 	/* The processors of the progress thread, such as "3" or "2-3". Default:
@@ -735,9 +741,10 @@ FERRY_API void *ferry_message_take(ferry_message *message, size_t index,
  * in the mailbox are handled first, in order. Messages of an op without a
  * handler go to the mailbox, for ferry_recv.
  *
- * Threads    inline handlers run one at a time, while nobody else steps the
- *            engine: they must not block. Handlers on an executor run as
- *            ferry_workers_create and its neighbours say.
+ * Threads    inline handlers and those of FERRY_ANYWHERE run one at a time,
+ *            while nobody else steps the engine: they must not block. Handlers
+ *            on an executor run as ferry_workers_create and its neighbours
+ *            say.
  * Blocks     until the progress thread has taken the change. When it replaces
  *            or removes a handler, this returns only after the old handler has
  *            finished and will not run again. Called inside of the old handler
@@ -822,8 +829,9 @@ FERRY_API int ferry_recv(ferry *engine, int source, uint32_t op,
  * ferry_future_poll  FERRY_PENDING, or the operation's status.
  * ferry_future_wait  the same, after at most `timeout`. A timeout leaves the
  *                    future as it is. A thread that waits may drive the engine
- *                    (options.lend). It runs no code of the program then,
- *                    except with FERRY_NO_THREAD.
+ *                    (options.lend). It runs no code of the program then
+ *                    except handlers of FERRY_ANYWHERE, and with
+ *                    FERRY_NO_THREAD everything.
  *
  * FERRY_EDEADLK, from a wait for a future that is not done:
  *   - on the progress thread of the future's engine;
@@ -854,6 +862,7 @@ FERRY_API const char *ferry_future_detail(ferry_future *future);
  *
  * Errors
  *   FERRY_EINVAL   the future has a callback already
+ *   FERRY_EINVAL   `where` is FERRY_ANYWHERE
  *   FERRY_ESTOPPED `where` is FERRY_INLINE, the future is done and its engine
  *                  is closed
  *   FERRY_ESTOPPED `where` is FERRY_INLINE and the future has no engine
@@ -969,6 +978,44 @@ FERRY_API int ferry_promise_fulfil(ferry_future *future, int status,
 /* Handlers and callbacks run on the progress thread, where they must not
  * block, ... */
 #define FERRY_INLINE FERRY_CAST(ferry_executor *, FERRY_NULL)
+
+/*
+ * A handler of FERRY_ANYWHERE that takes a lock deadlocks if the thread on
+ * which it runs holds that lock, and it runs on any thread that waits. (A
+ * recursive lock lets the handler in instead, into what that thread has half
+ * changed.) So a program that uses it waits only while it holds no lock that
+ * such a handler takes. It waits in every function that waits for a future
+ * (wait, flush, fence, the routines that block), in ferry_recv, and in a post
+ * without room.
+ *
+ * Apart from that it is an inline handler, and all that is said of these holds.
+ * A rank whose threads wait serves requests without a switch to its progress
+ * thread. It is meant for handlers of a microsecond or so: the wait of the
+ * thread on which it runs lasts as much longer. It is for handlers only.
+ *
+ * Threads    the progress thread, or a thread that waits and drives the engine
+ *            (options.lend): one at a time. It does not run in calls that do
+ *            not wait, such as a post that finds room, nor in a wait inside of
+ *            a handler or callback of another engine. Where no thread drives,
+ *            and with FERRY_NO_THREAD, it is the same as FERRY_INLINE.
+ * Order      of delivery, together with inline handlers: it does not overtake
+ *            a message that waits for one of these.
+ * Blocks     never: a call that would wait returns FERRY_EDEADLK, or
+ *            FERRY_EAGAIN. A cancellation of the thread takes effect once its
+ *            wait has returned. Last error and signal mask are the handler's
+ *            own, see ferry_last_error and Signals.
+ * Ownership  what it posts is posted by the thread on which it runs: a flush of
+ *            that thread waits for it, and returns its failures.
+ * Errors     FERRY_EINVAL from ferry_future_then, ferry_future_and_then and
+ *            ferry_strand_create, which do not take it. Memory functions and
+ *            callbacks run on the progress thread.
+ */
+#ifdef __cplusplus
+#define FERRY_ANYWHERE \
+	reinterpret_cast<ferry_executor *>(static_cast<uintptr_t>(1))
+#else
+#define FERRY_ANYWHERE ((ferry_executor *)1)
+#endif
 
 /*
  * ... or on an executor:

@@ -52,6 +52,7 @@ unit_tests = \
 	# end
 
 sim_tests = \
+	%D%/sim/anywhere.t \
 	%D%/sim/blocks.t \
 	%D%/sim/corners.t \
 	%D%/sim/lifetimes.t \
@@ -70,6 +71,7 @@ mpi_programs = \
 	%D%/mpi/abandoned \
 	%D%/mpi/adopt \
 	%D%/mpi/alone \
+	%D%/mpi/anywhere \
 	%D%/mpi/arguments \
 	%D%/mpi/calls \
 	%D%/mpi/close_delivers \
@@ -141,6 +143,7 @@ np2_tests = \
 	examples/persistent-2.np2 \
 	%D%/mpi/abandoned-2.np2 \
 	%D%/mpi/adopt-2.np2 \
+	%D%/mpi/anywhere-2.np2 \
 	%D%/mpi/calls-2.np2 \
 	%D%/mpi/close_delivers-2.np2 \
 	%D%/mpi/collective-2.np2 \

@@ -2,6 +2,7 @@
 /*
  * Registering handlers. Any thread of the application.
  */
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -17,8 +18,8 @@
 #include "shared/message.h"
 
 /* After this the old handler does not run and will not run again. Messages in its executor will
- * find it closed. This waits for calls of it on other threads. Inline calls ended before the
- * command ran. */
+ * find it closed. This waits for calls of it on other threads. Calls by the holder of the helm,
+ * whichever thread that was, ended before the command ran. */
 static void await_idle(struct fy_handler *old)
 {
 	if (!old)
@@ -35,8 +36,14 @@ static struct fy_handler *handler_create(uint32_t op, ferry_executor *where, fer
 	struct fy_handler *h = calloc(1, sizeof *h);
 	if (!h)
 		return NULL;
-	*h = (struct fy_handler){ .op = op, .where = where, .fn = fn, .arg = arg, .refs = 1 };
-	fy_executor_retain(where);
+	bool anywhere = where == FERRY_ANYWHERE;
+	*h = (struct fy_handler){ .op = op,
+		                  .where = anywhere ? FERRY_INLINE : where,
+		                  .anywhere = anywhere,
+		                  .fn = fn,
+		                  .arg = arg,
+		                  .refs = 1 };
+	fy_executor_retain(h->where);
 	return h;
 }
 

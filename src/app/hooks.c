@@ -47,7 +47,7 @@ static void hook_wait(ferry *engine, const ferry_future *future, int64_t until)
 		fy_habit_waits(lane);
 		lane->habit.waited_for_room = false;
 	}
-	fy_drive_help(engine, future_ready, future, until);
+	fy_drive_wait(engine, future_ready, future, until);
 	fy_engine_leave(engine);
 }
 

@@ -120,7 +120,7 @@ static void await_room(const struct fy_wanted *r, ferry *e, int64_t until)
 {
 	r->lane->habit.waited_for_room = true;
 	if (!fy_habit_others_come_first(r->lane, e))
-		fy_drive_help(e, has_room, r, until);
+		fy_drive_wait(e, has_room, r, until);
 	if (has_room(r))
 		return;
 	if (must_wait(r))

@@ -2,6 +2,7 @@
 /*
  * The thread's last error. Any thread. A function that fails notes a sentence here and returns the
  * status. The texts are in memory that is made at a thread's first error and freed when it exits.
+ * A thread of the program that runs a handler while it waits has other texts meanwhile.
  */
 #include "base/fail.h"
 
@@ -24,6 +25,9 @@
 struct texts {
 	char error[LAST_ERROR_BYTES];
 	char other[FY_TEXT_BYTES];
+	/* Of a thread of the program: those of the handlers that it runs while it waits. Kept until
+	 * it exits, like its own. */
+	struct texts *of_guests;
 };
 
 /* never written */
@@ -33,10 +37,19 @@ static pthread_key_t key; /* its destructor frees the texts of a thread that exi
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static bool works; /* constant after once */
 
+static void let_go(struct texts *of)
+{
+	if (of == &no_memory)
+		return;
+	if (of)
+		let_go(of->of_guests);
+	free(of);
+}
+
 static void leave(void *mine)
 {
 	texts = NULL;
-	free(mine);
+	let_go(mine);
 }
 
 static void make_key(void)
@@ -55,6 +68,34 @@ static struct texts *my_texts(void)
 		return texts;
 	free(texts);
 	return texts = &no_memory;
+}
+
+void *fy_fail_begin_guest(void)
+{
+	struct texts *mine = texts;
+
+	texts = mine ? mine->of_guests : NULL;
+	return mine;
+}
+
+void fy_fail_end_guest(void *before)
+{
+	struct texts *mine = before, *of_guests = texts;
+
+	texts = mine;
+	if (of_guests == (mine ? mine->of_guests : NULL))
+		return;
+	/* They are new. If this thread has not failed yet there is no place for them. */
+	if (!mine)
+		mine = my_texts();
+	if (mine != &no_memory) {
+		mine->of_guests = of_guests;
+	} else {
+		let_go(of_guests);
+		texts = before;
+	}
+	if (works)
+		pthread_setspecific(key, mine == &no_memory ? NULL : mine);
 }
 
 char *fy_fail_text(void)

@@ -11,3 +11,7 @@ int fy_fail(int status, const char *format, ...) __attribute__((format(printf, 2
 /* Another buffer of this thread, of FY_TEXT_BYTES, kept until it exits. NULL: no memory. */
 #define FY_TEXT_BYTES 768
 char *fy_fail_text(void);
+/* Between these two a thread has the texts of the handlers that run on it while it waits. Pass what
+ * the first one returns to the second one. */
+void *fy_fail_begin_guest(void);
+void fy_fail_end_guest(void *before);

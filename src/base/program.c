@@ -20,6 +20,7 @@
 #include "ferry.h"
 #include "base/barrier.h"
 #include "base/clock.h"
+#include "base/fail.h"
 #include "base/order.h"
 
 #define EXIT_WAITS FERRY_S(1)
@@ -79,6 +80,11 @@ void fy_program_mask(const sigset_t *mask)
 	mask_to_take = mask;
 }
 
+const sigset_t *fy_program_mask_to_take(void)
+{
+	return mask_to_take;
+}
+
 struct fy_program_inside *fy_program_thread(void)
 {
 	if (mask_to_take)
@@ -91,6 +97,20 @@ struct fy_program_inside *fy_program_thread(void)
 	if (!fy_program_inside)
 		fy_program_inside = &not_known;
 	return fy_program_inside;
+}
+
+void fy_program_host_begin(struct fy_program_host *host, const sigset_t *mask)
+{
+	host->masked = mask && pthread_sigmask(SIG_SETMASK, mask, &host->mask) == 0;
+	host->errors = fy_fail_begin_guest();
+}
+
+/* The mask is set even if the handlers had the same: one of them may have changed it. */
+void fy_program_host_end(const struct fy_program_host *host)
+{
+	fy_fail_end_guest(host->errors);
+	if (host->masked)
+		pthread_sigmask(SIG_SETMASK, &host->mask, NULL);
 }
 
 /* ---- it does not return --------------------------------------------------------------------- */

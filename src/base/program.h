@@ -3,8 +3,9 @@
  * Code of the program that the library calls: handlers, callbacks, release and memory functions,
  * starts of MPI. Any thread.
  *
- *  - Such code has the signal mask of the thread that opened the engine, also on the progress
- *    thread: see fy_program_mask.
+ *  - Handlers, and what else the progress thread calls, have the signal mask of the thread that
+ *    opened the engine: see fy_program_mask. A handler of FERRY_ANYWHERE has it on each thread, and
+ *    a last error of its own: see fy_program_host_begin.
  *  - It ends by returning. A C++ exception or pthread_exit would leave the helm or a strand taken
  *    for ever, so FY_PROGRAM then ends the program with a sentence. (longjmp goes unnoticed.)
  *  - None begins once exit() has come to the library, because the objects that it uses are being
@@ -50,6 +51,19 @@ void fy_program_mask(const sigset_t *mask);
 struct fy_program_inside *fy_program_thread(void) __attribute__((cold));
 /* End the program: `what` ("a handler"), of this op or fy_program_no_op, did not return. */
 void fy_program_left(const char *what, uint32_t op) __attribute__((noreturn, cold));
+/* The mask that this thread is going to take, or NULL. */
+const sigset_t *fy_program_mask_to_take(void);
+/* A thread of the program that runs handlers while it waits: what it had before. */
+struct fy_program_host {
+	bool visited; /* for the caller: did it begin? */
+	bool masked;
+	sigset_t mask;
+	void *errors;
+};
+/* Between these two the thread has the handlers' signal mask (NULL: it keeps its own) and last
+ * error. */
+void fy_program_host_begin(struct fy_program_host *host, const sigset_t *mask);
+void fy_program_host_end(const struct fy_program_host *host);
 /* What exit does. */
 void fy_program_end(void);
 

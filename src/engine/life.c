@@ -24,6 +24,7 @@
 #include "base/log.h"
 #include "base/options.h"
 #include "base/order.h"
+#include "base/program.h"
 #include "bulk/blocks.h"
 #include "bulk/bulk.h"
 #include "engine/share.h"
@@ -103,6 +104,7 @@ static struct fy_progress *progress_create(ferry *e, fy_port *port, uint32_t fir
 	e->helm_side.inline_tag = &p->inside.tag;
 	e->helm_side.keep_view = fy_inline_keep_view;
 	e->helm_side.send_answer = fy_replies_send;
+	p->inside.signals = fy_program_mask_to_take();
 	fy_pace_begin(p);
 	link->first_seq = first_seq;
 	p->bulk.tag_span = port->tag_max - 1;

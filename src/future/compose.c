@@ -380,6 +380,9 @@ int ferry_future_and_then(ferry_future *future, ferry_executor *where, ferry_nex
 	if (!future || !fn || !future_p)
 		return fy_fail(FERRY_EINVAL, "ferry_future_and_then needs a future, a function and "
 		                             "a place for the new future");
+	int bad = fy_executor_check_callback("ferry_future_and_then", where);
+	if (bad)
+		return bad;
 	chain = calloc(1, sizeof *chain);
 	if (!create_composed((struct fy_composed *)chain, FY_COMPOSED_CHAIN, future->engine))
 		return fy_fail(FERRY_ENOMEM, "no memory for a chain");

@@ -188,6 +188,16 @@ int fy_executor_check_open(ferry *engine)
 	return FERRY_OK;
 }
 
+int fy_executor_check_callback(const char *function, const ferry_executor *where)
+{
+	if (where != FERRY_ANYWHERE)
+		return FERRY_OK;
+	return fy_fail(FERRY_EINVAL,
+	               "%s: FERRY_ANYWHERE is for handlers (ferry_handle); give a callback to "
+	               "FERRY_INLINE or to an executor",
+	               function);
+}
+
 unsigned fy_executor_runs_here(const ferry_executor *queue)
 {
 	unsigned runs = 0;
@@ -203,7 +213,7 @@ void ferry_executor_destroy(ferry_executor *executor)
 {
 	int cancel;
 
-	if (!executor)
+	if (executor == FERRY_INLINE || executor == FERRY_ANYWHERE)
 		return;
 	cancel = fy_cancel_later();
 	if (executor->kind == FY_EXECUTOR_POOL)

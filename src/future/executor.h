@@ -56,6 +56,9 @@ void fy_executor_submit(ferry_executor *where, struct fy_task *task);
 /* One reference more or less. A registered handler has one. */
 void fy_executor_retain(ferry_executor *where);
 void fy_executor_release(ferry_executor *where);
+/* May a callback be given to it? FERRY_OK, or FERRY_EINVAL with a sentence: not to FERRY_ANYWHERE,
+ * which is for handlers only. No function here takes that one. */
+int fy_executor_check_callback(const char *function, const ferry_executor *where);
 /* Is the calling thread running a task of this executor right now? */
 bool fy_executor_inside(const ferry_executor *where);
 /* Is the calling thread running a task of any executor? */

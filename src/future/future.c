@@ -435,6 +435,9 @@ int ferry_future_then(ferry_future *future, ferry_executor *where, ferry_callbac
 {
 	if (!future || !fn)
 		return fy_fail(FERRY_EINVAL, "ferry_future_then needs a future and a function");
+	int bad = fy_executor_check_callback("ferry_future_then", where);
+	if (bad)
+		return bad;
 	if (fy_or_32(&future->state, FY_FUTURE_THEN_KEPT) & FY_FUTURE_THEN_KEPT)
 		return fy_fail(FERRY_EINVAL, "this future has a callback already; ferry_future_all "
 		                             "or ferry_future_and_then make another future of it");

@@ -102,7 +102,8 @@ static void fd_taken(ferry_executor *queue)
 
 static int check_queue(const char *function, const ferry_executor *executor)
 {
-	if (executor && executor->kind == FY_EXECUTOR_QUEUE)
+	if (executor != FERRY_INLINE && executor != FERRY_ANYWHERE &&
+	    executor->kind == FY_EXECUTOR_QUEUE)
 		return FERRY_OK;
 	return fy_fail(FERRY_EINVAL, "%s needs an executor of ferry_queue_create", function);
 }

@@ -64,7 +64,7 @@ int ferry_strand_create(ferry_executor *pool, ferry_executor **executor_p)
 {
 	ferry_executor *strand;
 
-	if (!pool || !executor_p || pool->kind != FY_EXECUTOR_POOL)
+	if (!pool || pool == FERRY_ANYWHERE || !executor_p || pool->kind != FY_EXECUTOR_POOL)
 		return fy_fail(FERRY_EINVAL, "ferry_strand_create needs a pool of "
 		                             "ferry_workers_create and a place for the executor");
 	strand = fy_executor_create(FY_EXECUTOR_STRAND);

@@ -54,7 +54,8 @@ void fy_deliver_message(struct fy_progress *p, ferry_message *m)
 		m->task.run = fy_handler_run;
 		fy_add_32(&h->refs, 1);
 		fy_executor_submit(h->where, &m->task);
-	} else if (p->link.user_code && !p->link.tasks.first && fy_inline_ready(p)) {
+	} else if (fy_inline_may(&p->inside, &p->link, h) && !p->link.tasks.first &&
+	           fy_inline_ready(p)) {
 		fy_inline_handle(p, h, m);
 	} else {
 		m->task.run = run_deferred;

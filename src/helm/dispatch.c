@@ -86,6 +86,18 @@ static void answer_empty(struct fy_progress *p, struct fy_channel *ch, ferry_mes
 	fy_handler_after(view);
 }
 
+/* A borrower that may not run the handler copies a few messages, so that it sees a reply behind
+ * them. With more it leaves the batch as it is. It also does this if all that is missing is that it
+ * waits. */
+static bool stays_in_batch(struct fy_progress *p, const struct fy_handler *h)
+{
+	if (h->where || p->link.user_code)
+		return false;
+	bool waits = h->anywhere && !p->inside.guest && !p->link.tasks.first;
+	p->inside.left |= waits;
+	return waits || p->inside.n_left >= p->policy->look.left_max;
+}
+
 /* A post or a call that can be delivered now. */
 static enum fy_taken deliver(struct fy_progress *p, struct fy_channel *ch,
                              const struct fy_record *r, uint64_t call_id)
@@ -93,10 +105,12 @@ static enum fy_taken deliver(struct fy_progress *p, struct fy_channel *ch,
 	struct fy_handler *h =
 		r->op < FY_OPS_DIRECT ? p->handlers.direct[r->op] : fy_handlers_find(p, r->op);
 	unsigned colour = fy_link_arrived_colour(&p->link, r);
-	if (fy_likely(h && !h->where && p->link.user_code && !p->link.tasks.first &&
+	if (fy_likely(h && fy_inline_may(&p->inside, &p->link, h) && !p->link.tasks.first &&
 	              !(r->size_flags & FY_ATTACHED) && fy_program_may_run())) {
 		if (!fy_inline_ready(p))
 			return FY_PAUSED;
+		struct fy_program_host host;
+		fy_inline_begin_visit(p, &host);
 		ferry_message *view = p->inside.view;
 		fy_message_view(view, p->link.engine, r->op, ch->rank, fy_record_data(r),
 		                fy_record_body(r), call_id);
@@ -107,15 +121,14 @@ static enum fy_taken deliver(struct fy_progress *p, struct fy_channel *ch,
 		else if (called && call_id && view->answered != FY_ANSWERED)
 			answer_empty(p, ch, view);
 		fy_inline_end_colour(&p->inside, &p->link, before);
+		fy_inline_end_visit(p, &host);
 		return called ? FY_TAKEN : FY_PAUSED; /* if the process ends it is dropped later */
 	}
 	if (r->op == FY_OP_FLUSH) {
 		p->link.counts.done[colour]++;
 		return FY_TAKEN;
 	}
-	/* A borrower copies a few messages, so that it sees a reply behind them. With more it
-	 * leaves the batch as it is. */
-	if (h && !h->where && !p->link.user_code && p->inside.n_left >= p->policy->look.left_max)
+	if (h && stays_in_batch(p, h))
 		return FY_PAUSED;
 	int status;
 	ferry_message *m = keep_record(p, ch, r, call_id, &status);
@@ -255,25 +268,25 @@ static enum fy_taken take_record(struct fy_progress *p, struct fy_channel *ch,
 	return deliver(p, ch, r, call_id);
 }
 
-/* Is the record for an inline handler with a small op? */
-static bool is_for_inline(const struct fy_progress *p, const struct fy_record *r)
+/* The next record of a batch. Is it for a handler with a small op that may run here, now? */
+static bool next_may_run(struct fy_progress *p, const struct fy_slot *slot)
 {
+	const struct fy_record *r = fy_record_at(slot->buffer + slot->offset);
 	return r->op < FY_OPS_DIRECT && p->handlers.direct[r->op] &&
-	       !p->handlers.direct[r->op]->where;
+	       fy_inline_may(&p->inside, &p->link, p->handlers.direct[r->op]) && fy_inline_ready(p);
 }
 
 /*
  * The hot loop: plain posts and calls for inline handlers, one after the other, seen in place
  * through one view. It stops at any other record, which take_record takes. The guard against
  * handlers that do not return is around the whole step: in here it would cost ten instructions a
- * message.
+ * message. For the same reason it is compiled twice: `guest` is constant.
  */
-static void dispatch_requests(struct fy_progress *p, struct fy_channel *ch, struct fy_slot *slot)
+static inline __attribute__((always_inline)) void
+run_requests(struct fy_progress *p, struct fy_channel *ch, struct fy_slot *slot, bool guest)
 {
 	uint32_t me = (uint32_t)p->link.engine->rank, n = 0;
 	const char *at = slot->buffer + slot->offset, *end = slot->buffer + slot->request.nbytes;
-	if (!p->link.user_code || !is_for_inline(p, fy_record_at(at)) || !fy_inline_ready(p))
-		return;
 	ferry *engine = p->link.engine, *before = fy_thread_begin(FY_INLINE, engine);
 	uint32_t tag_before =
 		fy_inline_begin_colour(&p->inside, &p->link, p->link.counts.batch_colour);
@@ -288,7 +301,7 @@ static void dispatch_requests(struct fy_progress *p, struct fy_channel *ch, stru
 		    size > (size_t)(end - at) || (r->rank ^ me) | (r->stream & FY_TAGGED))
 			break;
 		struct fy_handler *h = p->handlers.direct[r->op];
-		if (!h || h->where)
+		if (!h || h->where || (guest && !h->anywhere))
 			break;
 		if (call) {
 			view->answer.call_id = fy_record_ext(r);
@@ -324,6 +337,20 @@ static void dispatch_requests(struct fy_progress *p, struct fy_channel *ch, stru
 	p->link.counts.done[p->link.counts.batch_colour] += n;
 	p->link.stats.handled += n;
 	p->link.stats.delivered += n;
+}
+
+static void dispatch_requests(struct fy_progress *p, struct fy_channel *ch, struct fy_slot *slot)
+{
+	if (!next_may_run(p, slot))
+		return;
+	if (fy_likely(p->link.user_code)) {
+		run_requests(p, ch, slot, false);
+	} else if (!p->link.tasks.first) {
+		struct fy_program_host host;
+		fy_inline_begin_visit(p, &host);
+		run_requests(p, ch, slot, true);
+		fy_inline_end_visit(p, &host);
+	}
 }
 
 /*

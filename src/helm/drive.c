@@ -19,6 +19,10 @@
  * looks at `asleep`. So if the progress thread saw a driver, the last driver sees it asleep. That
  * sleep is a nap, because a wake-up may have come just before.
  *
+ * The one exception to "no user code" is for handlers of FERRY_ANYWHERE, on threads of which the
+ * program knows that they wait (fy_drive_wait): see inline.c. A thread that drives in a post, or
+ * until a command is done, runs none, because the program may hold a lock there.
+ *
  * A thread that posts and will probably wait soon (shared/habit.c) drives once, and leaves without
  * an announcement, or leaves its post to that wait altogether. So other threads spend no wake-up on
  * what its wait will see. It does this only while the progress thread naps, so that that thread
@@ -49,9 +53,18 @@
 #include "shared/thread.h"
 #include "shared/wake.h"
 
+/* What of the program's code may run on a thread that drives: none, handlers of FERRY_ANYWHERE
+ * because the program knows that it waits, or all. */
+enum code { NO_CODE, GUESTS, ALL_CODE };
+
+static bool step_with(struct fy_progress *p, enum code code)
+{
+	return code == GUESTS ? fy_step_as_guest(p) : fy_step_once(p, code == ALL_CODE);
+}
+
 /* The last driver gives the engine back in the state in which the first one found it: the progress
  * thread asleep, and others ringing. If that thread has something to do it is woken. */
-static void hand_back(ferry *engine)
+static void hand_back(ferry *engine, enum code code)
 {
 	struct fy_progress *p = fy_progress_of(engine);
 	if (!fy_load_acquire_32(&engine->at_helm.asleep)) {
@@ -64,7 +77,7 @@ static void hand_back(ferry *engine)
 	bool more = !fy_load_acquire_32(&engine->at_helm.napping), came = fy_step_look(p);
 	/* what waited to be sent together with more, and posters that wait for room */
 	if (came || p->link.dirty || p->link.freed)
-		fy_step_once(p, false);
+		step_with(p, code);
 	more = more || came || fy_step_owes_code(p) || fy_step_has_input(p, true) ||
 	       fy_policy_looks_soon(p->policy, fy_pace_sleep_time(p, false));
 	fy_helm_give(engine);
@@ -86,13 +99,13 @@ static void give_stopped(ferry *engine)
 }
 
 /* Nothing happened in the last step. */
-static enum fy_drive after_nothing(struct fy_progress *p, bool user_code)
+static enum fy_drive after_nothing(struct fy_progress *p, enum code code)
 {
 	struct fy_signals s = { .idle_for = p->link.now - p->link.worked_at,
 		                .chunks = p->bulk.n_chunks,
-		                .user_code = user_code };
+		                .user_code = code == ALL_CODE };
 	s.company.drives_alone =
-		user_code || fy_load_relaxed_32(&p->link.engine->at_helm.drivers) == 1;
+		code == ALL_CODE || fy_load_relaxed_32(&p->link.engine->at_helm.drivers) == 1;
 	fy_pace_take_company(p, &s);
 	return fy_policy_drive(p->policy, &s);
 }
@@ -106,7 +119,7 @@ static void came_back(struct fy_progress *p)
 /* Step until it is ready, or nothing happens any more. Called with the helm. FY_DRIVE_LEND: others
  * may have the helm for a moment. */
 static enum fy_drive drive_on(ferry *engine, bool (*ready)(const void *arg), const void *arg,
-                              int64_t until, bool user_code)
+                              int64_t until, enum code code)
 {
 	struct fy_progress *p = fy_progress_of(engine);
 	fy_wake_stay(&engine->wake);
@@ -115,13 +128,13 @@ static enum fy_drive drive_on(ferry *engine, bool (*ready)(const void *arg), con
 	if (begun)
 		came_back(p);
 	while (!p->close.stopped && !ready(arg)) {
-		bool worked = fy_step_once(p, user_code);
+		bool worked = step_with(p, code);
 		if (!begun)
 			came_back(p);
 		begun = true;
-		if ((!user_code && fy_step_owes_code(p)) || p->link.now >= until)
+		if ((code != ALL_CODE && fy_step_owes_code(p)) || p->link.now >= until)
 			return FY_DRIVE_LEAVE; /* even if there is much to do for others */
-		enum fy_drive drive = worked ? FY_DRIVE_ON : after_nothing(p, user_code);
+		enum fy_drive drive = worked ? FY_DRIVE_ON : after_nothing(p, code);
 		if (drive != FY_DRIVE_ON)
 			return drive;
 		if (!worked)
@@ -131,15 +144,15 @@ static enum fy_drive drive_on(ferry *engine, bool (*ready)(const void *arg), con
 }
 
 static enum fy_drive take_turn(ferry *engine, bool (*ready)(const void *arg), const void *arg,
-                               int64_t until)
+                               int64_t until, enum code code)
 {
 	enum fy_drive drive = FY_DRIVE_LEAVE;
 	if (!fy_engine_has_stopped(engine))
-		drive = drive_on(engine, ready, arg, until, false);
+		drive = drive_on(engine, ready, arg, until, code);
 	if (fy_engine_has_stopped(engine))
 		give_stopped(engine);
 	else if (fy_step_owes_code(fy_progress_of(engine)))
-		hand_back(engine); /* only the progress thread runs user code */
+		hand_back(engine, code); /* only the progress thread runs user code */
 	else
 		fy_helm_give(engine);
 	return drive;
@@ -148,7 +161,7 @@ static enum fy_drive take_turn(ferry *engine, bool (*ready)(const void *arg), co
 /* Waiting threads take turns. Each steps, and lets the others have the helm when nothing happens.
  * So what they post meanwhile leaves at once, and the one that runs next sees what comes. */
 static void take_turns(ferry *engine, bool (*ready)(const void *arg), const void *arg,
-                       int64_t until)
+                       int64_t until, enum code code)
 {
 	const struct fy_policy *policy = &engine->policy;
 	bool counted = false, in_a_crowd = fy_habit_is_beside_floods(engine);
@@ -159,7 +172,7 @@ static void take_turns(ferry *engine, bool (*ready)(const void *arg), const void
 			if (!counted)
 				fy_add_64(&engine->totals.lends, 1);
 			counted = true;
-			if (take_turn(engine, ready, arg, until) == FY_DRIVE_LEAVE)
+			if (take_turn(engine, ready, arg, until, code) == FY_DRIVE_LEAVE)
 				return;
 		} else if (in_a_crowd || fy_company_here.who == FY_STRANGER ||
 		           ++tries >= policy->drive.drive_tries) {
@@ -195,7 +208,7 @@ static void leave(ferry *engine)
 
 /* The last driver leaves the engine, or hands it back. A thread that begins to drive meanwhile gets
  * the helm after that. */
-static void stop_driving(ferry *engine, bool unattended)
+static void stop_driving(ferry *engine, bool unattended, enum code code)
 {
 	if (fy_sub_32(&engine->at_helm.drivers, 1) != 1 || unattended || !fy_helm_try(engine))
 		return;
@@ -204,18 +217,25 @@ static void stop_driving(ferry *engine, bool unattended)
 	else if (may_leave(engine))
 		leave(engine);
 	else
-		hand_back(engine);
+		hand_back(engine, code);
 }
 
-void fy_drive_until(ferry *engine, bool (*ready)(const void *arg), const void *arg, int64_t until)
+/* With a progress thread: drive beside it. */
+static void drive_beside(ferry *engine, bool (*ready)(const void *arg), const void *arg,
+                         int64_t until, enum code code)
 {
 	if (!engine->at_helm.lendable || ready(arg))
 		return;
 	int cancel = fy_cancel_later();
 	fy_add_32(&engine->at_helm.drivers, 1);
-	take_turns(engine, ready, arg, until);
-	stop_driving(engine, false);
+	take_turns(engine, ready, arg, until, code);
+	stop_driving(engine, false, code);
 	fy_cancel_as(cancel);
+}
+
+void fy_drive_until(ferry *engine, bool (*ready)(const void *arg), const void *arg, int64_t until)
+{
+	drive_beside(engine, ready, arg, until, NO_CODE);
 }
 
 bool fy_drive_steer(ferry *engine, bool (*ready)(const void *arg), const void *arg)
@@ -237,7 +257,7 @@ bool fy_drive_steer(ferry *engine, bool (*ready)(const void *arg), const void *a
 		}
 		fy_helm_give(engine);
 	}
-	stop_driving(engine, left);
+	stop_driving(engine, left, NO_CODE);
 	fy_cancel_as(cancel);
 	return left;
 }
@@ -246,7 +266,7 @@ static void drive_alone_once(ferry *engine, bool (*ready)(const void *arg), cons
                              int64_t until)
 {
 	fy_add_64(&engine->totals.lends, 1);
-	while (drive_on(engine, ready, arg, until, true) == FY_DRIVE_LEND)
+	while (drive_on(engine, ready, arg, until, ALL_CODE) == FY_DRIVE_LEND)
 		fy_company_rest(&engine->policy, true);
 }
 
@@ -292,6 +312,16 @@ void fy_drive_help(ferry *engine, bool (*ready)(const void *arg), const void *ar
 		drive_alone(engine, ready, arg, until);
 	else
 		fy_drive_until(engine, ready, arg, until);
+}
+
+void fy_drive_wait(ferry *engine, bool (*ready)(const void *arg), const void *arg, int64_t until)
+{
+	/* inside of inline code of another engine: its locks and its checks are that code's */
+	enum code code = fy_thread_on_progress(NULL) ? NO_CODE : GUESTS;
+	if (engine->options.flags & FERRY_NO_THREAD)
+		drive_alone(engine, ready, arg, until);
+	else
+		drive_beside(engine, ready, arg, until, code);
 }
 
 static bool close_is_over(const void *arg)

@@ -9,6 +9,8 @@
 /* For a thread that waits until ready(arg), at most until `until` (monotonic ns): drive the engine,
  * as far as the engine allows it. Afterwards the thread sleeps on what it waits for. */
 void fy_drive_help(ferry *engine, bool (*ready)(const void *arg), const void *arg, int64_t until);
+/* The same where the program knows that it waits: handlers of FERRY_ANYWHERE run on this thread. */
+void fy_drive_wait(ferry *engine, bool (*ready)(const void *arg), const void *arg, int64_t until);
 /* When (monotonic ns) a close that began at `begun` looks again at queues that nobody runs: soon at
  * first, less often later. */
 int64_t fy_drive_close_look(const ferry *engine, int64_t begun);

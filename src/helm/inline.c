@@ -2,7 +2,14 @@
 /*
  * Inline handlers and callbacks, which the holder of the helm runs. A borrower may not run them:
  * then messages for inline handlers become tasks. The progress thread runs these in order, before
- * anything that comes later. Only the holder of the helm may call.
+ * anything that comes later.
+ *
+ * Handlers of FERRY_ANYWHERE are inline handlers that a borrower may run, too, if it waits (a post
+ * does not). It runs them only while there is no task, so that none overtakes a message that is
+ * left for the progress thread; else they become tasks as well. A borrower that does not wait
+ * leaves the batch in its buffer, where its next wait finds it, or the progress thread.
+ *
+ * Only the holder of the helm may call.
  */
 #include "helm/inline.h"
 
@@ -35,6 +42,26 @@ bool fy_inline_ready(struct fy_progress *p)
 	if (!p->inside.reserve)
 		p->inside.reserve = malloc(FY_BATCH_BYTES);
 	return p->inside.view && p->inside.reserve;
+}
+
+/* The thread may be inside of a handler that an executor runs: what it posts has the colour of that
+ * one's message, and what the guest posts has not. A guest that registers a handler may call that
+ * one, which is then within the same visit. */
+void fy_inline_begin_visit(struct fy_progress *p, struct fy_program_host *host)
+{
+	host->visited = !p->link.user_code && !fy_thread_on_progress(NULL);
+	if (fy_likely(!host->visited))
+		return;
+	fy_thread_tag_posts(p->link.engine, 0);
+	fy_program_host_begin(host, p->inside.signals);
+}
+
+void fy_inline_end_visit(struct fy_progress *p, const struct fy_program_host *host)
+{
+	if (fy_likely(!host->visited))
+		return;
+	fy_program_host_end(host);
+	fy_thread_tag_posts(p->link.engine, fy_handler_tag_here(p->link.engine));
 }
 
 /* The view outlives its handler: give it memory of its own. If there is none it gets the reserve,
@@ -89,12 +116,15 @@ void fy_inline_drop(struct fy_progress *p, ferry_message *m)
 void fy_inline_handle(struct fy_progress *p, struct fy_handler *h, ferry_message *m)
 {
 	unsigned colour = fy_message_colour(m->flags);
+	struct fy_program_host host;
+	fy_inline_begin_visit(p, &host);
 	uint32_t before = fy_inline_begin_colour(&p->inside, &p->link, colour);
 	if (fy_inline_call(p, h, m, colour))
 		fy_handler_after(m);
 	else
 		fy_inline_drop(p, m);
 	fy_inline_end_colour(&p->inside, &p->link, before);
+	fy_inline_end_visit(p, &host);
 }
 
 bool fy_inline_run_tasks(struct fy_progress *p)

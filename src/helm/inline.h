@@ -9,10 +9,11 @@
 #include "base/order.h"
 #include "link/link.h"
 #include "shared/engine.h"
+#include "shared/handler.h"
 #include "shared/thread.h"
 #include "wire/record.h"
 
-struct fy_handler;
+struct fy_program_host;
 struct fy_progress;
 
 /* What inline code of the program needs. (`inline` is a keyword.) */
@@ -21,9 +22,26 @@ struct fy_inline {
 	char *reserve;   /* memory for a view that is retained when there is no other */
 	unsigned n_left; /* messages that borrowers have made tasks */
 	uint32_t tag;    /* of what the running inline handler posts; 0: the rank's colour */
+	/* the holder is a borrower that waits: in this step it runs handlers of FERRY_ANYWHERE */
+	bool guest;
+	bool left; /* a batch stays as it is since the borrower of this step does not wait */
+	/* constant: the signal mask of the program's code (a sigset_t, whose header defines too
+	 * much). NULL: handlers on threads that wait have those threads' */
+	const void *signals;
 };
 
 bool fy_inline_ready(struct fy_progress *p);
+
+/* May the holder of the helm run it in this step? */
+static inline bool fy_inline_may(const struct fy_inline *inside, const struct fy_link *link,
+                                 const struct fy_handler *h)
+{
+	return !h->where && (link->user_code || (inside->guest && h->anywhere));
+}
+
+/* Around handlers, after fy_inline_may. A borrower then is as the progress thread is for them. */
+void fy_inline_begin_visit(struct fy_progress *p, struct fy_program_host *host);
+void fy_inline_end_visit(struct fy_progress *p, const struct fy_program_host *host);
 
 /* From here on what inline handlers post has that colour. Pass what this returns to
  * fy_inline_end_colour. */

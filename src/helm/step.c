@@ -122,7 +122,7 @@ bool fy_step_send(struct fy_progress *p)
 		return false;
 	ferry *before = fy_thread_begin(FY_STEPPING, link->engine);
 	link->worked = false;
-	link->user_code = false;
+	link->user_code = p->inside.guest = false;
 	link->now = link->port->ops->now(link->port);
 	struct fy_waiters *waiters_before = fy_waiters_wake_and_use(&link->waiters);
 	fy_drain_step(p);
@@ -134,11 +134,13 @@ bool fy_step_send(struct fy_progress *p)
 	return true;
 }
 
-bool fy_step_once(struct fy_progress *p, bool user_code)
+static bool step(struct fy_progress *p, bool user_code, bool guest)
 {
 	struct fy_link *link = &p->link;
 	link->worked = false;
 	link->user_code = user_code;
+	p->inside.guest = guest;
+	p->inside.left = false;
 	link->now = link->port->ops->now(link->port);
 	link->stats.steps++;
 	ferry *before = fy_thread_begin(FY_STEPPING, link->engine);
@@ -155,12 +157,22 @@ bool fy_step_once(struct fy_progress *p, bool user_code)
 	return link->worked;
 }
 
+bool fy_step_once(struct fy_progress *p, bool user_code)
+{
+	return step(p, user_code, false);
+}
+
+bool fy_step_as_guest(struct fy_progress *p)
+{
+	return step(p, false, true);
+}
+
 /* Look, between two steps, only at what MPI has to be asked for. */
 bool fy_step_look(struct fy_progress *p)
 {
 	ferry *before = fy_thread_begin(FY_STEPPING, p->link.engine);
 	p->link.worked = false;
-	p->link.user_code = false;
+	p->link.user_code = p->inside.guest = false;
 	p->link.now = p->link.port->ops->now(p->link.port);
 	struct fy_waiters *waiters_before = fy_waiters_wake_and_use(&p->link.waiters);
 	fy_sends_test(p);
@@ -177,6 +189,6 @@ bool fy_step_has_input(struct fy_progress *p, bool user_code)
 	    fy_load_relaxed_ptr(&e->inboxes.accounts.head) ||
 	    fy_load_relaxed_ptr(&e->inboxes.tasks.head))
 		return true;
-	return (user_code && p->link.tasks.first) || p->link.broken || p->close.stopped ||
-	       fy_lanes_have_input(p);
+	return (user_code && (p->link.tasks.first || p->inside.left)) || p->link.broken ||
+	       p->close.stopped || fy_lanes_have_input(p);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "ferry.h"
@@ -9,7 +10,8 @@ struct fy_task;
 
 struct fy_handler {
 	uint32_t op;
-	ferry_executor *where;
+	ferry_executor *where; /* NULL: the holder of the helm runs it */
+	bool anywhere;         /* constant, where is NULL: FERRY_ANYWHERE */
 	ferry_handler_fn *fn;
 	void *arg;
 	/* atomic add: one of the table, one of each message in the executor, one of each thread

@@ -57,8 +57,10 @@ int use_engine(ferry **engine_p, ferry_executor **where_p)
 	if (options.thread_level < FERRY_THREAD_FUNNELED ||
 	    options.thread_level < FERRY_THREAD_SERIALIZED)
 		return FERRY_ETHREAD;
+	static ferry_executor *const anywhere = FERRY_ANYWHERE;
 	*where_p = FERRY_INLINE;
-	if (*where_p != FERRY_INLINE || ferry_open(&options, engine_p) != FERRY_OK)
+	if (*where_p != FERRY_INLINE || *where_p == anywhere || *where_p == FERRY_ANYWHERE ||
+	    ferry_open(&options, engine_p) != FERRY_OK)
 		return FERRY_EINVAL;
 	return ferry_stats_read(*engine_p, &stats) + ferry_wait_any(&none, 1, FERRY_S(1), &index);
 }

@@ -13,6 +13,7 @@ enum { OP = 1 };
 static char untouched;
 static ferry *engine;
 static ferry_future *future = UNTOUCHED(ferry_future);
+static ferry_executor *executor = UNTOUCHED(ferry_executor);
 static ferry_future *no_futures[1];
 static ferry_message *message = UNTOUCHED(ferry_message);
 static ferry_message *posted; /* was posted, so that it cannot be changed any more */
@@ -119,6 +120,9 @@ static void handle(ferry *on, ferry_message *received, void *arg)
 	X(ferry_call_message(engine, 0, NULL, &future))                        \
 	X(ferry_handle(NULL, OP, FERRY_INLINE, handle, NULL))                  \
 	X(ferry_handle(engine, FERRY_OP_RESERVED, FERRY_INLINE, handle, NULL)) \
+	X(ferry_strand_create(FERRY_ANYWHERE, &executor))                      \
+	X(ferry_executor_run(FERRY_ANYWHERE, 0, 0))                            \
+	X(ferry_executor_fd(FERRY_ANYWHERE))                                   \
 	X(ferry_handle_memory(NULL, OP, NULL, NULL))                           \
 	X(ferry_handle_memory(engine, FERRY_OP_RESERVED, NULL, NULL))          \
 	X(ferry_room(NULL, 0, &future))                                        \
@@ -214,7 +218,8 @@ static void check_refused(unsigned number, const char *call)
 	if (result.status != FERRY_EINVAL || !strchr(result.sentence, ' '))
 		CHECK_FAIL("%s is %s: \"%s\"", call, ferry_strname(result.status), result.sentence);
 	if (future != UNTOUCHED(ferry_future) || message != UNTOUCHED(ferry_message) ||
-	    opened != UNTOUCHED(ferry) || index_found != 77)
+	    opened != UNTOUCHED(ferry) || executor != UNTOUCHED(ferry_executor) ||
+	    index_found != 77)
 		CHECK_FAIL("%s wrote to its output argument", call);
 }
 

@@ -41,6 +41,11 @@ check "beside the flood it has itself alone" says '^  ferry / alone *50 %'
 job 2 latency --duration 0.03 --reps 2 --every 10 --peers all --json
 check "calls that come far apart" ended_with 0
 check "are few" test "$(grep -c '"latency_ns": {"count": [2-9],' "$work/out")" -eq 3
+for where in "" --anywhere; do
+	mode 2 latency --duration 0.02 --reps 1 --both $where
+	check "both ranks call, beside one" says '^  ferry / alone *50 %'
+done
+check "it names the handlers" says 'both ranks call, handlers of FERRY_ANYWHERE'
 for lands in "" --land; do
 	mode 2 latency --duration 0.02 --reps 1 --transfer 3M --futures $lands
 	check "beside transfers, too" says '^  ferry / alone *50 %'

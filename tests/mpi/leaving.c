@@ -291,6 +291,7 @@ int main(int argc, char **argv)
 	const char *place = argc > 1 ? argv[1] : "inline", *how = argc > 2 ? argv[2] : "thread";
 	ferry_options options = FERRY_OPTIONS_INIT;
 	bool queue = strcmp(place, "queue") == 0, ends = strcmp(how, "thread") == 0;
+	bool anywhere = strcmp(place, "anywhere") == 0;
 
 	system_watch();
 	if (!ends)
@@ -307,7 +308,7 @@ int main(int argc, char **argv)
 	if (queue)
 		CHECK_OK(ferry_queue_create(engine, &where));
 	STORE(act, carry_on);
-	CHECK_OK(ferry_handle(engine, OP, where, handle, NULL));
+	CHECK_OK(ferry_handle(engine, OP, anywhere ? FERRY_ANYWHERE : where, handle, NULL));
 	CHECK_OK(ferry_handle(engine, OP_STEADY, FERRY_INLINE, ignore, NULL));
 	CHECK_OK(ferry_handle_memory(engine, OP_LARGE, give_memory, NULL));
 	CHECK_OK(ferry_handle(engine, OP_LARGE, FERRY_INLINE, handle, NULL));

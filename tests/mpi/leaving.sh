@@ -33,6 +33,7 @@ check() {
 check 134 'a handler of op 0x1 did not return' "$program" strand
 check 134 'a handler of op 0x1 did not return' "$program" queue
 check 134 'an* [a-z]* *handler' "$program" inline
+check 134 'an* [a-z]* *handler' "$program" anywhere
 check 134 'a callback did not return' "$program" pool thread callback
 check 134 'the function of a chain did not return' "$program" queue thread chain
 check 134 'a callback did not return' "$program" nothread thread callback
@@ -57,12 +58,12 @@ int main(int, char **argv)
 	ferry_executor *queue = nullptr;
 	ferry_future *future;
 	ferry *engine;
-	bool nothread = std::strcmp(argv[1], "nothread") == 0;
+	bool nothread = std::strcmp(argv[1], "nothread") == 0, anywhere = std::strcmp(argv[1], "anywhere") == 0;
 
 	if (nothread)
 		options.flags = FERRY_NO_THREAD;
 	if (ferry_open(&options, &engine) != FERRY_OK || (!nothread && ferry_queue_create(engine, &queue) != FERRY_OK) ||
-	    ferry_handle(engine, 1, queue, handle, nullptr) != FERRY_OK ||
+	    ferry_handle(engine, 1, anywhere ? FERRY_ANYWHERE : queue, handle, nullptr) != FERRY_OK ||
 	    ferry_post(engine, 0, 1, "x", 1, &future) != FERRY_OK)
 		return 1;
 	try {
@@ -80,12 +81,17 @@ if [ "$TEST_CXX" != false ] && [ -f "$TEST_BUILDDIR/.libs/libferry.so" ] && [ "$
 		-Wl,-rpath,"$TEST_BUILDDIR/.libs" || exit 1
 	check 134 'a handler of op 0x1 did not return' "$work/throw" queue
 	check 134 'an inline handler did not return' "$work/throw" nothread
+	check 134 'an inline handler did not return' "$work/throw" anywhere
 fi
 
 # ---- exit ----
 check 7 '' "$program" inline now
 check 7 '' "$program" inline inside
 check 7 '' "$program" inline close
+check 7 '' "$program" anywhere now
+check 7 '' "$program" anywhere inside
+check 7 '' "$program" anywhere close
+check 7 '' "$program" anywhere slow
 check 7 '' "$program" pool other
 check 7 '' "$program" pool inside
 check 7 '' "$program" pool slow

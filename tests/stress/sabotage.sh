@@ -245,6 +245,27 @@ break_it goodbye helm/close.c 's/if (!ch->bye.sent || !ch->bye.seen || ch->out.f
 break_it lane-twice helm/lanes.c '/^void fy_lanes_forget/,/^}/{/lane->life.let_go, 1/d}' \
 	'the lane of a thread that left is given back twice' sim/lifetimes
 
+# ---- handlers of FERRY_ANYWHERE ----
+A=sim/anywhere
+break_it any-order helm/dispatch.c 's/fy_inline_may(&p->inside, &p->link, h) \&\& !p->link.tasks.first \&\&/fy_inline_may(\&p->inside, \&p->link, h) \&\&/' \
+	'a handler of FERRY_ANYWHERE overtakes what is left for the progress thread' $A
+break_it any-post helm/step.c 's/guest = guest;/guest = !user_code;/' \
+	'a handler of FERRY_ANYWHERE runs on a thread that posts' $A
+break_it any-left helm/step.c 's/(p->link.tasks.first || p->inside.left)/p->link.tasks.first/' \
+	'nobody is woken for what a post left to the next wait' $A
+break_it any-nested helm/drive.c 's/fy_thread_on_progress(NULL) ? NO_CODE : GUESTS;/GUESTS;/' \
+	'a handler of FERRY_ANYWHERE runs in a handler of another engine' $A
+break_it any-error base/program.c '/^void fy_program_host_begin/,/^}/s/= fy_fail_begin_guest();/= NULL;/' \
+	"a handler on a thread that waits writes to that thread's last error" $A
+break_it any-inside helm/inline.c '/^void fy_inline_begin_visit/,/^}/s/ \&\& !fy_thread_on_progress(NULL);/;/' \
+	'a handler inside of another one has the last error of the thread' $A
+break_it any-batch helm/dispatch.c '/^run_requests/,/^}/s/ \&\& !p->link.tasks.first \&\&/ \&\&/' \
+	'a handler of FERRY_ANYWHERE overtakes what the one before it left for the progress thread' $A
+break_it any-mask base/program.c '/^void fy_program_host_end/,/^}/s/if (host->masked)/if (false)/' \
+	"a thread that waits keeps a handler's signal mask" $A
+break_it any-colour helm/inline.c '/^void fy_inline_begin_visit/,/^}/s/fy_thread_tag_posts(.*, 0);/;/' \
+	'what a handler of FERRY_ANYWHERE posts has the colour of the handler that waits' $A
+
 # ---- parts that the simulation, which has one thread, does not show ----
 break_it wake shared/lane.c '/^void fy_lane_consume/,/^}/s/fy_lane_nudge(lane);/;/' \
 	'a producer that waits for room is not woken' $S unit/shared/test_lane

@@ -15,7 +15,7 @@ bool perf_wanted(const struct perf_world *world, const struct perf_contestant *c
 	if (contestant->level > world->level)
 		return false;
 	if (contestant == world->options->mode->alone && !world->options->flood &&
-	    !world->options->transfer)
+	    !world->options->transfer && !world->options->both)
 		return false;
 	if (world->options->mode->landing && world->options->land && contestant->engine &&
 	    contestant != world->options->mode->landing)
@@ -171,6 +171,7 @@ static void trial_create(struct perf_trial *trial, const struct perf_options *op
 	trial->window = options->window;
 	trial->futures = options->futures;
 	trial->land = options->land;
+	trial->both = options->both;
 	trial->flood = options->flood;
 	trial->every = options->every;
 	trial->transfer = options->transfer;

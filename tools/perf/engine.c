@@ -72,6 +72,7 @@ void perf_engine_open(struct perf_world *world)
 /* Ends with a barrier, so that no message of the trial comes before its receiver is ready. */
 void perf_engine_enter(struct perf_world *world, struct perf_receiver *receiver)
 {
+	ferry_executor *where = world->options->anywhere ? FERRY_ANYWHERE : FERRY_INLINE;
 	size_t i;
 
 	receiver->sink = (struct perf_sink){ 0, 0 };
@@ -79,8 +80,8 @@ void perf_engine_enter(struct perf_world *world, struct perf_receiver *receiver)
 		perf_fatal("a semaphore cannot be made");
 	perf_engine_open(world);
 	for (i = 0; i < sizeof(handlers) / sizeof(handlers[0]); i++)
-		perf_need(ferry_handle(world->engine, handlers[i].op, FERRY_INLINE,
-		                       handlers[i].handler, receiver),
+		perf_need(ferry_handle(world->engine, handlers[i].op, where, handlers[i].handler,
+		                       receiver),
 		          "ferry_handle");
 	MPI_Barrier(world->comm);
 }
@@ -154,6 +155,13 @@ void perf_engine_dismiss(struct perf_world *world)
 	for (rank = 1; rank < world->size; rank++)
 		perf_need(ferry_post(world->engine, rank, PERF_OP_DONE, NULL, 0, NULL),
 		          "ferry_post");
+}
+
+void perf_engine_part(struct perf_world *world, struct perf_receiver *receiver)
+{
+	perf_need(ferry_post(world->engine, 1 - world->rank, PERF_OP_DONE, NULL, 0, NULL),
+	          "ferry_post");
+	perf_engine_await(receiver);
 }
 
 void perf_engine_await(struct perf_receiver *receiver)

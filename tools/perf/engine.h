@@ -67,5 +67,7 @@ void perf_landing_destroy(struct perf_landing *landing, struct perf_world *world
 /* Rank 0 tells all others that the trial is over; they wait for it. */
 void perf_engine_dismiss(struct perf_world *world);
 void perf_engine_await(struct perf_receiver *receiver);
+/* Each of two ranks has done its part of the trial, and waits for the other one. */
+void perf_engine_part(struct perf_world *world, struct perf_receiver *receiver);
 
 #endif /* PERF_ENGINE_H */

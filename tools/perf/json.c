@@ -193,6 +193,8 @@ static void print_head(FILE *file, const struct perf_world *world)
 	        perf_report_processors(), perf_report_load());
 	fprintf(file, "\"window\": %d, \"repetitions\": %d, ", options->window,
 	        options->repetitions);
+	fprintf(file, "\"both\": %s, \"anywhere\": %s, ", options->both ? "true" : "false",
+	        options->anywhere ? "true" : "false");
 	fprintf(file, "\"duration\": %g, \"futures\": %s, \"flood\": %d, \"transfer\": %zu, ",
 	        options->duration, options->futures ? "true" : "false", options->flood,
 	        options->transfer);

@@ -4,7 +4,9 @@
  * they are posts, and each thread waits until its post is delivered. --flood adds threads that post
  * without a pause. A call is measured among these and, in the turn before or after, alone; the
  * difference says whether the engine is fair. --transfer adds a thread that sends attachments, one
- * after the other. --every has each thread sleep before each of its calls.
+ * after the other. --every has each thread sleep before each of its calls. With --both each of the
+ * two ranks calls the other, so that its threads wait and are asked at once; rank 0's calls are
+ * shown.
  *
  * Percentiles are given by count, and by time. Each thread makes its next call when the last one is
  * done. So a call that takes 100 ms counts once, while a thread whose calls go on counts 100,000
@@ -19,21 +21,22 @@
 
 struct callers {
 	ferry *engine;
+	int peer; /* the rank that they call */
 	const struct perf_trial *trial;
 	struct perf_histogram *histograms; /* one a calling thread */
 };
 
-static void post_one(ferry *engine, const void *body, size_t nbytes)
+static void post_one(ferry *engine, int rank, const void *body, size_t nbytes)
 {
 	ferry_future *future;
 
-	perf_need(ferry_post(engine, 1, PERF_OP_SINK, body, nbytes, &future), "ferry_post");
+	perf_need(ferry_post(engine, rank, PERF_OP_SINK, body, nbytes, &future), "ferry_post");
 	perf_need(ferry_finish_all(&future, 1, FERRY_FOREVER), "ferry_finish_all");
 }
 
-static void call_until(ferry *engine, const struct perf_trial *trial,
-                       struct perf_histogram *histogram)
+static void call_until(const struct callers *callers, struct perf_histogram *histogram)
 {
+	const struct perf_trial *trial = callers->trial;
 	uint64_t now = perf_nanoseconds(), before, end = now + (uint64_t)(trial->duration * 1e9);
 	void *body = perf_payload(trial->size);
 	struct perf_sink sink = { 0, 0 };
@@ -41,9 +44,9 @@ static void call_until(ferry *engine, const struct perf_trial *trial,
 	do {
 		before = perf_pace(trial, now);
 		if (trial->futures)
-			post_one(engine, body, trial->size);
+			post_one(callers->engine, callers->peer, body, trial->size);
 		else
-			perf_engine_echo(engine, 1, body, trial->size, &sink);
+			perf_engine_echo(callers->engine, callers->peer, body, trial->size, &sink);
 		now = perf_nanoseconds();
 		perf_histogram_record(histogram, now - before);
 	} while (now < end);
@@ -51,7 +54,7 @@ static void call_until(ferry *engine, const struct perf_trial *trial,
 	free(body);
 }
 
-static void flood_until(ferry *engine, const struct perf_trial *trial)
+static void flood_until(ferry *engine, int rank, const struct perf_trial *trial)
 {
 	uint64_t end = perf_nanoseconds() + (uint64_t)(trial->duration * 1e9);
 	void *body = perf_payload(trial->size);
@@ -59,23 +62,23 @@ static void flood_until(ferry *engine, const struct perf_trial *trial)
 
 	while (perf_nanoseconds() < end)
 		for (i = 0; i < trial->window; i++)
-			perf_need(ferry_post(engine, 1, PERF_OP_SINK, body, trial->size, NULL),
+			perf_need(ferry_post(engine, rank, PERF_OP_SINK, body, trial->size, NULL),
 			          "ferry_post");
-	perf_engine_end(engine, 1);
+	perf_engine_end(engine, rank);
 	free(body);
 }
 
-static void transfer_until(ferry *engine, const struct perf_trial *trial)
+static void transfer_until(ferry *engine, int rank, const struct perf_trial *trial)
 {
 	uint64_t end = perf_nanoseconds() + (uint64_t)(trial->duration * 1e9);
 	void *data = perf_payload(trial->transfer);
 	ferry_future *future;
 
 	do {
-		future = perf_engine_attach(engine, 1, data, trial->transfer);
+		future = perf_engine_attach(engine, rank, data, trial->transfer);
 		perf_engine_settle(&future, 1);
 	} while (perf_nanoseconds() < end);
-	perf_engine_end(engine, 1);
+	perf_engine_end(engine, rank);
 	free(data);
 }
 
@@ -85,17 +88,17 @@ static void call_or_disturb(struct perf_member *member)
 	const struct perf_trial *trial = callers->trial;
 
 	if (member->index < trial->threads)
-		call_until(callers->engine, trial, &callers->histograms[member->index]);
+		call_until(callers, &callers->histograms[member->index]);
 	else if (member->index < trial->threads + trial->flood)
-		flood_until(callers->engine, trial);
+		flood_until(callers->engine, callers->peer, trial);
 	else
-		transfer_until(callers->engine, trial);
+		transfer_until(callers->engine, callers->peer, trial);
 }
 
 static void run_callers(struct perf_world *world, struct perf_trial *trial,
                         struct perf_receiver *receiver)
 {
-	struct callers callers = { NULL, trial, NULL };
+	struct callers callers = { NULL, 1 - world->rank, trial, NULL };
 	struct perf_team team;
 	int i;
 
@@ -110,7 +113,12 @@ static void run_callers(struct perf_world *world, struct perf_trial *trial,
 	perf_team_go(&team);
 	perf_team_join(&team);
 	perf_clock_stop(trial);
-	perf_engine_dismiss(world);
+	if (trial->both) {
+		trial->processor /= 2; /* half of it is for the other rank's calls */
+		perf_engine_part(world, receiver);
+	} else {
+		perf_engine_dismiss(world);
+	}
 	for (i = 0; i < trial->threads; i++)
 		perf_histogram_merge(trial->latency, &callers.histograms[i]);
 	free(callers.histograms);
@@ -124,7 +132,7 @@ static void run(struct perf_world *world, struct perf_trial *trial)
 
 	if (lands && world->rank == 1)
 		perf_landing_create(&landing, world, trial->transfer, 1);
-	if (world->rank == 0) {
+	if (world->rank == 0 || trial->both) {
 		run_callers(world, trial, &receiver);
 	} else {
 		perf_engine_enter(world, &receiver);
@@ -143,9 +151,11 @@ static void run_alone(struct perf_world *world, struct perf_trial *trial)
 
 	trial->flood = 0;
 	trial->transfer = 0;
+	trial->both = false;
 	run(world, trial);
 	trial->flood = kept.flood;
 	trial->transfer = kept.transfer;
+	trial->both = kept.both;
 }
 
 static void measure(const struct perf_world *world, struct perf_trial *trial)

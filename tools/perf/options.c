@@ -220,6 +220,8 @@ enum {
 	OPTION_WORK,
 	OPTION_BESIDE,
 	OPTION_BOUND,
+	OPTION_BOTH,
+	OPTION_ANYWHERE,
 	OPTION_FORMS,
 	OPTION_KEEP,
 	OPTION_LAND,
@@ -245,6 +247,8 @@ static const struct option long_options[] = {
 	{ "work", required_argument, NULL, OPTION_WORK },
 	{ "beside", required_argument, NULL, OPTION_BESIDE },
 	{ "bound", no_argument, NULL, OPTION_BOUND },
+	{ "both", no_argument, NULL, OPTION_BOTH },
+	{ "anywhere", no_argument, NULL, OPTION_ANYWHERE },
 	{ "forms", required_argument, NULL, OPTION_FORMS },
 	{ "keep-engine", no_argument, NULL, OPTION_KEEP },
 	{ "land", no_argument, NULL, OPTION_LAND },
@@ -273,6 +277,9 @@ static const char help_options[] =
 	"      --every MS       latency: so many milliseconds of sleep before each call\n"
 	"      --transfer SIZE  latency: one more thread that sends attachments of so\n"
 	"                       many bytes, one after the other\n"
+	"      --both           latency: both ranks call each other at once; the peers,\n"
+	"                       and Ferry alone, call one way\n"
+	"      --anywhere       handlers of FERRY_ANYWHERE instead of inline ones\n"
 	"      --result SIZE    farm: bytes of a result; -s is that of a task\n"
 	"      --work US        farm: microseconds of a processor in a task\n"
 	"      --beside N       N busy processes beside each rank\n"
@@ -317,6 +324,12 @@ static bool apply_flag(struct reader *reader, int option)
 		return true;
 	case OPTION_BOUND:
 		options->bound = true;
+		return true;
+	case OPTION_BOTH:
+		options->both = true;
+		return true;
+	case OPTION_ANYWHERE:
+		options->anywhere = true;
 		return true;
 	case OPTION_KEEP:
 		options->keep_engine = true;

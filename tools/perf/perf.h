@@ -58,6 +58,8 @@ struct perf_options {
 	int work;
 	int beside;
 	bool bound;
+	bool both;
+	bool anywhere;
 	const char *forms;
 	const char *peers;
 	bool keep_engine;
@@ -86,6 +88,7 @@ struct perf_trial {
 	int window;
 	bool futures;
 	bool land;
+	bool both; /* both ranks call each other */
 	int flood;
 	int every;       /* ms before each call; 0: none */
 	size_t transfer; /* bytes of an attachment; 0: none */
@@ -131,7 +134,7 @@ struct perf_mode {
 	const struct perf_contestant *contestants[PERF_CONTESTANTS_MAX];
 	/* the one of them that is Ferry's only form with --land; may be NULL */
 	const struct perf_contestant *landing;
-	/* the one of them that takes part only with --flood or --transfer; may be NULL */
+	/* the one of them that takes part only with --flood, --transfer or --both; may be NULL */
 	const struct perf_contestant *alone;
 	/* fills values; may be NULL */
 	void (*measure)(const struct perf_world *world, struct perf_trial *trial);

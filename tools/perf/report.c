@@ -141,7 +141,9 @@ static void print_head(FILE *file, const struct perf_world *world)
 	else
 		fprintf(file, "window %d%s, ", options->window,
 		        options->futures ? ", a future each" : "");
-	fprintf(file, "%d x %g s each in turn\n", options->repetitions, options->duration);
+	fprintf(file, "%s%s%d x %g s each in turn\n", options->both ? "both ranks call, " : "",
+	        options->anywhere ? "handlers of FERRY_ANYWHERE, " : "", options->repetitions,
+	        options->duration);
 	if (options->beside)
 		fprintf(file,
 		        "beside %d busy processes a rank, %s, each of which had %.2f of a "

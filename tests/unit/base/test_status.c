@@ -95,6 +95,57 @@ static void a_long_sentence_is_cut_and_may_quote_the_one_before(void **state)
 	assert_string_equal(ferry_last_error(), "because: short");
 }
 
+static void *fail_in_both(void *arg)
+{
+	char *seen = arg;
+
+	fy_fail(FERRY_EINVAL, "of the program");
+	const char *mine = ferry_last_error(), *other = fy_fail_text();
+	void *before = fy_fail_begin_guest();
+	snprintf(seen, 100, "<%s>", ferry_last_error());
+	fy_fail(FERRY_EPEER, "of the handler");
+	if (fy_fail_text() == other)
+		strcat(seen, " one buffer for both");
+	fy_fail_end_guest(before);
+	snprintf(seen + strlen(seen), 60, " %s", ferry_last_error() == mine ? mine : "moved");
+	before = fy_fail_begin_guest();
+	snprintf(seen + strlen(seen), 60, ", %s", ferry_last_error());
+	fy_fail_end_guest(before);
+	return NULL; /* both are freed: the sanitizer's build tells */
+}
+
+/* The handler fails first: the thread has no texts yet that could keep those of the handler. */
+static void *fail_as_guest_first(void *arg)
+{
+	char *seen = arg;
+
+	for (int i = 0; i < 3; i++) {
+		void *before = fy_fail_begin_guest();
+		snprintf(seen + strlen(seen), 30, "<%s>", ferry_last_error());
+		fy_fail(FERRY_EPEER, "guest %d", i);
+		fy_fail_end_guest(before);
+		snprintf(seen + strlen(seen), 30, "%s;", ferry_last_error());
+		if (i == 1)
+			fy_fail(FERRY_EINVAL, "mine");
+	}
+	return NULL;
+}
+
+static void a_handler_on_this_thread_has_another_last_error(void **state)
+{
+	char seen[200] = "";
+	pthread_t thread;
+
+	(void)state;
+	assert_int_equal(pthread_create(&thread, NULL, fail_in_both, seen), 0);
+	pthread_join(thread, NULL);
+	assert_string_equal(seen, "<> of the program, of the handler");
+	seen[0] = '\0';
+	assert_int_equal(pthread_create(&thread, NULL, fail_as_guest_first, seen), 0);
+	pthread_join(thread, NULL);
+	assert_string_equal(seen, "<>;<guest 0>;<guest 1>mine;");
+}
+
 /* ---- without memory: the next `failing` allocations of this program fail ---- */
 
 static unsigned failing;
@@ -108,6 +159,27 @@ void *__wrap_calloc(size_t count, size_t size)
 		return NULL;
 	}
 	return __real_calloc(count, size);
+}
+
+/* What a guest notes has no place then. The thread's own last error stays. */
+static void *fail_as_guest_without_memory(void *arg)
+{
+	char *seen = arg;
+	void *before = fy_fail_begin_guest();
+
+	fy_fail(FERRY_EPEER, "of the handler");
+	failing = 1;
+	fy_fail_end_guest(before);
+	snprintf(seen, 30, "<%s>", ferry_last_error());
+	before = fy_fail_begin_guest();
+	failing = 1;
+	fy_fail(FERRY_EPEER, "not noted");
+	fy_fail(FERRY_EPEER, "noted");
+	fy_fail_end_guest(before);
+	before = fy_fail_begin_guest();
+	snprintf(seen + strlen(seen), 30, " %s", ferry_last_error());
+	fy_fail_end_guest(before);
+	return NULL;
 }
 
 static void *fail_without_memory(void *arg)
@@ -134,6 +206,10 @@ static void without_memory_there_is_a_sentence_all_the_same(void **state)
 	assert_int_equal(pthread_create(&thread, NULL, fail_without_memory, seen), 0);
 	pthread_join(thread, NULL);
 	assert_string_equal(seen, "memory is exhausted, also for the reason; noted");
+	assert_int_equal(failing, 0);
+	assert_int_equal(pthread_create(&thread, NULL, fail_as_guest_without_memory, seen), 0);
+	pthread_join(thread, NULL);
+	assert_string_equal(seen, "<> noted");
 	assert_int_equal(failing, 0);
 }
 
@@ -181,6 +257,7 @@ int main(void)
 		cmocka_unit_test(the_version_is_that_of_the_header),
 		cmocka_unit_test(the_last_error_is_the_threads_own),
 		cmocka_unit_test(a_long_sentence_is_cut_and_may_quote_the_one_before),
+		cmocka_unit_test(a_handler_on_this_thread_has_another_last_error),
 		cmocka_unit_test(without_memory_there_is_a_sentence_all_the_same),
 		cmocka_unit_test(times_saturate),
 		cmocka_unit_test(only_forever_is_a_negative_timeout),

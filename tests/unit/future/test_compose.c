@@ -809,6 +809,8 @@ static void chains_check_their_arguments(void **state)
 	                 FERRY_EINVAL);
 	assert_int_equal(ferry_future_and_then(f[0], FERRY_INLINE, follow, NULL, NULL),
 	                 FERRY_EINVAL);
+	assert_int_equal(ferry_future_and_then(f[0], FERRY_ANYWHERE, follow, NULL, &chain),
+	                 FERRY_EINVAL);
 	assert_null(chain);
 	complete_many(f, 1);
 	release_many(f, 1);

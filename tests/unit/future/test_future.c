@@ -104,6 +104,7 @@ static void wrong_arguments_get_einval_and_a_sentence(void **state)
 	REFUSED(ferry_future_take(f, NULL));
 	REFUSED(ferry_future_then(NULL, FERRY_INLINE, count_call, NULL));
 	REFUSED(ferry_future_then(f, FERRY_INLINE, NULL, NULL));
+	REFUSED(ferry_future_then(f, FERRY_ANYWHERE, count_call, NULL));
 	REFUSED(ferry_future_deadline(NULL, 1));
 	REFUSED(ferry_future_deadline(f, -2));
 	REFUSED(ferry_future_cancel(NULL));
