@@ -44,7 +44,7 @@ static void hook_wait(ferry *engine, const ferry_future *future, int64_t until)
 	if (!lane || !lane->habit.waited_for_room || !engine->policy.post.no_hurry)
 		fy_add_64(&engine->pressure.waits, 1);
 	if (lane) {
-		fy_habit_waits(lane);
+		fy_habit_waits(lane, future);
 		lane->habit.waited_for_room = false;
 	}
 	fy_drive_wait(engine, future_ready, future, until);

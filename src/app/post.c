@@ -77,7 +77,8 @@ static bool is_empty(const void *arg)
 
 /* Drive until the post has left, or until the engine can be left to this thread's next wait. False:
  * the progress thread has to be woken for it. */
-static bool drive_quickly(ferry *e, struct fy_lane *lane, enum fy_after_post how)
+static bool drive_quickly(ferry *e, struct fy_lane *lane, const ferry_future *future,
+                          enum fy_after_post how)
 {
 	bool seen_to = false;
 	lane->quick = 0;
@@ -89,7 +90,7 @@ static bool drive_quickly(ferry *e, struct fy_lane *lane, enum fy_after_post how
 		seen_to = fy_drive_steer(e, is_empty, lane);
 	fy_engine_leave(e);
 	if (seen_to)
-		fy_habit_left(lane, true);
+		fy_habit_left(lane, future);
 	return seen_to || is_empty(lane);
 }
 
@@ -99,19 +100,21 @@ static bool drive_quickly(ferry *e, struct fy_lane *lane, enum fy_after_post how
 #define LEFT_TOGETHER 8
 
 /* A few posts behind one that was left to the wait are left, too. */
-static bool goes_with_the_last(const ferry *e, struct fy_lane *lane)
+static bool goes_with_the_last(const ferry *e, struct fy_lane *lane, const ferry_future *future)
 {
 	bool goes = lane->habit.behind && lane->habit.behind < LEFT_TOGETHER &&
 	            fy_load_acquire_32(&e->at_helm.napping);
 	lane->habit.behind = goes ? lane->habit.behind + 1 : 0;
+	if (goes && lane->habit.left_for)
+		lane->habit.left_for = future;
 	return goes;
 }
 
-static void wake_or_drive(ferry *e, struct fy_lane *lane, bool awaited)
+static void wake_or_drive(ferry *e, struct fy_lane *lane, const ferry_future *future)
 {
-	if (goes_with_the_last(e, lane))
+	if (goes_with_the_last(e, lane, future))
 		return;
-	bool at_once = lane->habit.at_once[awaited], has_waited = lane->quick;
+	bool awaited = future, at_once = lane->habit.at_once[awaited], has_waited = lane->quick;
 	struct fy_habit_signals s = { .slow = lane->habit.slow,
 		                      .at_once = at_once,
 		                      .napping = fy_load_acquire_32(&e->at_helm.napping),
@@ -123,16 +126,16 @@ static void wake_or_drive(ferry *e, struct fy_lane *lane, bool awaited)
 		lane->quick = 0;
 		lane->habit.behind = 1;
 		if (!awaited || lane->habit.n_left++ % LEFT_LOOKED_AT == 0)
-			fy_habit_left(lane, awaited);
+			fy_habit_left(lane, future);
 		return;
 	}
 	if (how == FY_POST_WAKES && has_waited && !awaited)
-		fy_habit_left(lane, false);
-	if (how == FY_POST_WAKES || !drive_quickly(e, lane, how))
+		fy_habit_left(lane, NULL);
+	if (how == FY_POST_WAKES || !drive_quickly(e, lane, future, how))
 		fy_wake_up(&e->wake);
 }
 
-static inline int publish(ferry *e, struct fy_lane *lane, uint32_t size, bool awaited)
+static inline int publish(ferry *e, struct fy_lane *lane, uint32_t size, const ferry_future *future)
 {
 	fy_lane_publish(lane, size);
 	if (fy_unlikely(!fy_load_relaxed_32(&lane->listed)))
@@ -142,7 +145,7 @@ static inline int publish(ferry *e, struct fy_lane *lane, uint32_t size, bool aw
 		return FERRY_OK;
 	if (sleeper == FY_WAKE_STOPPED)
 		return posted_too_late(e, lane);
-	wake_or_drive(e, lane, awaited);
+	wake_or_drive(e, lane, future);
 	return FERRY_OK;
 }
 
@@ -175,7 +178,7 @@ static int write_record(const struct fy_post *o, ferry_message *m, ferry_future 
 		memcpy(fy_record_data(r), &m, sizeof m);
 	else
 		fy_record_copy_body(fy_record_data(r), o->body, o->nbytes);
-	return publish(o->engine, o->lane, size, future != NULL);
+	return publish(o->engine, o->lane, size, future);
 }
 
 static uint32_t future_flags(const struct fy_post *o)
@@ -271,7 +274,7 @@ static inline void *begin_awaited(struct fy_record *r, uint32_t word, uint32_t o
 static inline int publish_awaited(ferry *engine, uint32_t word, ferry_future *future,
                                   ferry_future **future_p)
 {
-	int status = publish(engine, fy_thread_recent.lane, fy_record_size(word), true);
+	int status = publish(engine, fy_thread_recent.lane, fy_record_size(word), future);
 	if (fy_likely(status == FERRY_OK))
 		*future_p = future;
 	else
@@ -372,7 +375,7 @@ int ferry_post(ferry *engine, int rank, uint32_t op, const void *body, size_t nb
 			fy_record_clear_end(r, size);
 			*r = (struct fy_record){ word, op, (uint32_t)rank, lane->stream };
 			fy_record_copy_body(r + 1, body, nbytes);
-			return publish(engine, lane, size, false);
+			return publish(engine, lane, size, NULL);
 		}
 	}
 	if (post_awaited(engine, FY_KIND_POST, rank, op, body, nbytes, future_p, &status))

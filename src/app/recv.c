@@ -62,7 +62,7 @@ static void sleep_for_news(ferry *e, struct reader *r, int64_t until)
 {
 	fy_add_32(&e->mailbox.readers, 1);
 	if (fy_thread_recent.serial == e->serial)
-		fy_habit_waits(fy_thread_recent.lane);
+		fy_habit_waits(fy_thread_recent.lane, NULL);
 	fy_drive_wait(e, has_news, r, until);
 	if (!has_news(r))
 		fy_futex_wait(&e->mailbox.news, r->seen, until, false);

@@ -91,25 +91,35 @@ bool fy_habit_is_beside_floods(const ferry *engine)
 	return fy_habit_sleeps_at_helm(&engine->policy, &s);
 }
 
-void fy_habit_left(struct fy_lane *lane, bool call)
+void fy_habit_left(struct fy_lane *lane, const ferry_future *future)
 {
 	lane->habit.left_at = fy_clock_now();
-	lane->habit.left_call = call;
+	lane->habit.left_for = future;
 }
 
-void fy_habit_waits(struct fy_lane *lane)
+/* A thread that has many calls under way waits for another one than its last: to leave that one
+ * would hold up all of them. */
+static void note_gap(struct fy_lane *lane, const ferry_future *future)
 {
 	const struct fy_policy *policy = &lane->engine->policy;
+	const ferry_future *left_for = lane->habit.left_for;
 	uint32_t slow_waits = (uint32_t)policy->post.slow_waits;
-	note_floods(lane);
 	int64_t gap = lane->habit.left_at ? fy_clock_now() - lane->habit.left_at : 0;
-	bool late = lane->habit.left_call && gap > policy->post.waits_soon;
+	bool late = left_for && gap > policy->post.waits_soon;
 	/* only the second time: once may be the scheduler's doing */
 	fy_habit_note(&lane->habit.slow, late && lane->habit.late, slow_waits, slow_waits);
-	if (lane->habit.left_at)
-		lane->habit.at_once[lane->habit.left_call] = gap < policy->post.waits_at_once;
-	if (lane->habit.left_at && lane->habit.left_call)
+	if (!lane->habit.left_at)
+		return;
+	lane->habit.at_once[left_for != NULL] =
+		gap < policy->post.waits_at_once && (!left_for || left_for == future);
+	if (left_for)
 		lane->habit.late = late;
+}
+
+void fy_habit_waits(struct fy_lane *lane, const ferry_future *future)
+{
+	note_floods(lane);
+	note_gap(lane, future);
 	lane->habit.left_at = 0;
 	lane->habit.behind = 0;
 	lane->quick = 1;

@@ -54,8 +54,10 @@ struct fy_habit {
 	/* when (ns) a post or call left the engine to the thread's next wait, or another one was
 	 * timed; 0: none since the last wait was */
 	int64_t left_at;
-	bool left_call;  /* it was a call, or a post with a future */
-	bool at_once[2]; /* [left_call]: the wait after the last such one began at once */
+	/* its future, or that of the last one behind it; NULL: a post without one. Only compared */
+	const ferry_future *left_for;
+	/* [it had a future]: the next wait was for it, or any after a post, and began at once */
+	bool at_once[2];
 	uint32_t n_left; /* how many calls were left to a wait altogether */
 	uint32_t behind; /* posts behind one that was left, since it was; 0: none was */
 	/* for so many more waits the engine is not left to a wait */
@@ -74,11 +76,11 @@ static inline void fy_habit_note(uint32_t *level, bool sign, uint32_t step, uint
 		--*level;
 }
 
-/* A post was left to the thread's next wait, or will be if that begins at once. `call`: it has a
- * future. */
-void fy_habit_left(struct fy_lane *lane, bool call);
-/* This thread waits for a future or a message. */
-void fy_habit_waits(struct fy_lane *lane);
+/* A post with this future, or none, was left to the thread's next wait, or will be if that begins
+ * at once. */
+void fy_habit_left(struct fy_lane *lane, const ferry_future *future);
+/* This thread waits for a future, or, NULL, for a message. */
+void fy_habit_waits(struct fy_lane *lane, const ferry_future *future);
 /* Do others post to this engine without a pause while this thread waits for answers? */
 bool fy_habit_is_beside_floods(const ferry *engine);
 /* This thread has no room: should it sleep, because others wait for futures? */

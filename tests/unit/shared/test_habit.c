@@ -3,6 +3,7 @@
 #include "test.h"
 
 #include "base/clock.h"
+#include "future/future.h"
 #include "shared/engine.h"
 #include "shared/habit.h"
 #include "shared/lane.h"
@@ -11,6 +12,7 @@
 
 static ferry engine;
 static struct fy_lane lane;
+static ferry_future future, another;
 
 static int begin(void **state)
 {
@@ -85,7 +87,7 @@ static void who_waits_knows_of_floods_but_for_its_own(void **state)
 		lane.habit.waited_for_room = own;
 		for (int i = 0; i < 2; i++) {
 			engine.pressure.lane_full++;
-			fy_habit_waits(&lane);
+			fy_habit_waits(&lane, &future);
 			/* once may be chance */
 			assert_int_equal(fy_habit_is_beside_floods(&engine), i && !own);
 		}
@@ -94,13 +96,13 @@ static void who_waits_knows_of_floods_but_for_its_own(void **state)
 	assert_false(fy_habit_is_beside_floods(&engine));
 	fy_thread_recent.serial--;
 	for (int i = 0; i < 16; i++)
-		fy_habit_waits(&lane);
+		fy_habit_waits(&lane, &future);
 	assert_false(fy_habit_is_beside_floods(&engine));
 }
 
 static void leave_at(int64_t time)
 {
-	fy_habit_left(&lane, true);
+	fy_habit_left(&lane, &future);
 	lane.habit.left_at = time;
 }
 
@@ -109,28 +111,28 @@ static void who_let_it_wait_twice_is_not_believed(void **state)
 	(void)state;
 	int64_t long_ago = fy_clock_now() - FERRY_S(1);
 	leave_at(long_ago);
-	fy_habit_waits(&lane);
+	fy_habit_waits(&lane, &future);
 	assert_int_equal(lane.habit.slow, 0);
 	assert_int_equal(lane.habit.left_at, 0);
 	assert_int_equal(lane.quick, 1);
-	fy_habit_waits(&lane); /* for something else: it changes nothing */
+	fy_habit_waits(&lane, &future); /* for something else: it changes nothing */
 	leave_at(long_ago);
-	fy_habit_waits(&lane);
+	fy_habit_waits(&lane, &future);
 	assert_true(lane.habit.slow > 1);
 	leave_at(fy_clock_now() + FERRY_S(10)); /* soon */
 	uint32_t slow = lane.habit.slow;
-	fy_habit_waits(&lane);
+	fy_habit_waits(&lane, &future);
 	assert_int_equal(lane.habit.slow, slow - 1);
 	leave_at(long_ago);
-	fy_habit_waits(&lane);
+	fy_habit_waits(&lane, &future);
 	assert_int_equal(lane.habit.slow, slow - 2); /* once again */
 }
 
 static void wait_after(bool call, int64_t time)
 {
-	fy_habit_left(&lane, call);
+	fy_habit_left(&lane, call ? &future : NULL);
 	lane.habit.left_at -= time;
-	fy_habit_waits(&lane);
+	fy_habit_waits(&lane, &future);
 }
 
 static void who_waits_right_after_a_call_is_expected_to(void **state)
@@ -141,7 +143,7 @@ static void who_waits_right_after_a_call_is_expected_to(void **state)
 		assert_false(lane.habit.at_once[call]);
 		wait_after(call, -FERRY_S(10)); /* surely at once */
 		assert_true(lane.habit.at_once[call]);
-		fy_habit_waits(&lane); /* for something else: it changes nothing */
+		fy_habit_waits(&lane, &future); /* for something else: it changes nothing */
 		assert_true(lane.habit.at_once[call]);
 		wait_after(!call, FERRY_US(10));
 		assert_true(lane.habit.at_once[call]);
@@ -150,11 +152,20 @@ static void who_waits_right_after_a_call_is_expected_to(void **state)
 	}
 }
 
+static void who_waits_for_another_call_has_many_under_way(void **state)
+{
+	(void)state;
+	wait_after(true, -FERRY_S(10));
+	fy_habit_left(&lane, &future);
+	fy_habit_waits(&lane, &another);
+	assert_false(lane.habit.at_once[true]);
+}
+
 static void a_wait_ends_what_was_left(void **state)
 {
 	(void)state;
 	lane.habit.behind = 3;
-	fy_habit_waits(&lane);
+	fy_habit_waits(&lane, &future);
 	assert_int_equal(lane.habit.behind, 0);
 }
 
@@ -178,6 +189,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(who_let_it_wait_twice_is_not_believed, begin, end),
 		cmocka_unit_test_setup_teardown(who_waits_right_after_a_call_is_expected_to, begin,
 		                                end),
+		cmocka_unit_test_setup_teardown(who_waits_for_another_call_has_many_under_way,
+		                                begin, end),
 		cmocka_unit_test_setup_teardown(a_wait_ends_what_was_left, begin, end),
 		cmocka_unit_test_setup_teardown(a_post_that_needs_no_answer_may_be_left_for_long,
 		                                begin, end),
