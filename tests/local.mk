@@ -51,6 +51,7 @@ unit_tests = \
 
 sim_tests = \
 	%D%/sim/blocks.t \
+	%D%/sim/copies.t \
 	%D%/sim/corners.t \
 	%D%/sim/lifetimes.t \
 	%D%/sim/fences.t \
@@ -306,6 +307,9 @@ sim_world = \
 	%D%/sim/world.h \
 	# end
 %C%_sim_mixed_t_SOURCES = %D%/sim/mixed.c $(sim_world) $(shortage)
+# What the library copies.
+%C%_sim_copies_t_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=memcpy,--wrap=memmove \
+	-Wl,--wrap=__memcpy_chk,--wrap=__memmove_chk
 %C%_sim_corners_t_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=fy_program_thread
 %C%_sim_mixed_t_LDFLAGS = $(AM_LDFLAGS) $(shortage_ldflags)
 
