@@ -22,6 +22,7 @@ unit_tests = \
 	%D%/unit/base/test_status.t \
 	%D%/unit/bulk/test_blocks.t \
 	%D%/unit/bulk/test_outbound.t \
+	%D%/unit/bulk/test_speed.t \
 	%D%/unit/bulk/test_turns.t \
 	%D%/unit/codec/test_check.t \
 	%D%/unit/codec/test_codec.t \

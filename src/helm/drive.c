@@ -93,8 +93,8 @@ static bool drive_on(ferry *engine, bool (*ready)(const void *arg), const void *
 		if (worked)
 			continue;
 		struct fy_signals s = { .idle_for = p->link.now - p->link.worked_at,
-			                .chunks = p->bulk.n_chunks,
 			                .user_code = user_code };
+		fy_pace_large(p, &s);
 		enum fy_drive drive = fy_policy_drive(p->policy, &s);
 		if (drive != FY_DRIVE_ON)
 			return drive == FY_DRIVE_LEND;

@@ -37,17 +37,37 @@ struct fy_signals {
 	bool agreeing;       /* a fence or close is under way */
 	bool starts;         /* requests of the program are under way */
 	bool broke_off;      /* a lane kept a record for which there was no room */
-	bool chunks;         /* of large messages are under way */
 	bool user_code;      /* who drives may run it */
 	bool napped;         /* the last sleep was a nap, and nothing came of it */
 	bool nap;            /* the next one is */
 	bool gives_way;      /* floods do, in this step */
 	bool a_lane_floods;  /* in this step a lane was seen to flood */
+	struct {
+		bool any;       /* there were large messages to or from other hosts */
+		int64_t ago;    /* they were under way; 0: they are */
+		int64_t refill; /* what 64 KiB take on the wire; 0: not known */
+		bool chunks;    /* of any large message are under way, on this host, too */
+	} large;
 };
 
 /* From what does not change while the engine is open: whether ranks of this host outnumber its
  * processors, whether there are other hosts, and the user's option. */
 void fy_policy_choose(struct fy_policy *policy, bool crowded, bool all_local, int64_t spin);
+
+/* ---- large messages to and from other hosts ---- */
+
+static inline bool fy_policy_is_slow(const struct fy_policy *policy, int64_t refill)
+{
+	return refill > policy->wire.wire_slow;
+}
+
+/* Are there such messages, or were there just now, and is the wire fast as far as is known? */
+static inline bool fy_policy_on_fast_wire(const struct fy_policy *policy,
+                                          const struct fy_signals *s)
+{
+	return s->large.any && s->large.ago < policy->wire.wire_after &&
+	       !fy_policy_is_slow(policy, s->large.refill);
+}
 
 /* ---- when nothing happens ---- */
 
@@ -75,11 +95,21 @@ static inline bool fy_policy_looks_soon(const struct fy_policy *policy, int64_t 
 
 enum fy_drive { FY_DRIVE_ON, FY_DRIVE_LEND, FY_DRIVE_LEAVE };
 
+static inline int64_t fy_policy_drives_for(const struct fy_policy *policy,
+                                           const struct fy_signals *s)
+{
+	if (s->user_code)
+		return policy->drive.drive_idle;
+	int64_t t = s->large.chunks ? policy->drive.drive_busy : policy->drive.drive_idle;
+	return fy_policy_on_fast_wire(policy, s) && policy->wire.wire_yield > t
+	               ? policy->wire.wire_yield
+	               : t;
+}
+
 static inline enum fy_drive fy_policy_drive(const struct fy_policy *policy,
                                             const struct fy_signals *s)
 {
-	if (s->idle_for >
-	    (s->chunks && !s->user_code ? policy->drive.drive_busy : policy->drive.drive_idle))
+	if (s->idle_for > fy_policy_drives_for(policy, s))
 		return FY_DRIVE_LEAVE;
 	return s->idle_for > policy->idle.spin ? FY_DRIVE_LEND : FY_DRIVE_ON;
 }
