@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * How often a byte of a large message is moved. The program is linked with every memcpy and memmove
- * of the library going through here, and the port's functions in between: what the library copies is
- * counted, what the network carries is counted by it. Plain MPI moves a byte once, from the memory
- * that it is sent from to the memory that it is received into. The library adds nothing for
+ * of the library going through here, and the port's functions in between: what the library copies
+ * is counted, what the network carries is counted by it. Plain MPI moves a byte once, from the
+ * memory that it is sent from to the memory that it is received into. The library adds nothing for
  * attachments, wherever they land, and one copy for bodies, which the caller may use again at once.
  */
 #include "support/life.h"
