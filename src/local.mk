@@ -78,6 +78,8 @@ libferry_core_la_SOURCES = \
 	%D%/bulk/pair.h \
 	%D%/bulk/sink.c \
 	%D%/bulk/sink.h \
+	%D%/bulk/speed.c \
+	%D%/bulk/speed.h \
 	%D%/bulk/turns.c \
 	%D%/bulk/turns.h \
 	%D%/codec/check.c \

@@ -22,6 +22,7 @@ unit_tests = \
 	%D%/unit/base/test_status.t \
 	%D%/unit/bulk/test_blocks.t \
 	%D%/unit/bulk/test_outbound.t \
+	%D%/unit/bulk/test_speed.t \
 	%D%/unit/bulk/test_turns.t \
 	%D%/unit/codec/test_check.t \
 	%D%/unit/codec/test_codec.t \
@@ -54,6 +55,7 @@ unit_tests = \
 sim_tests = \
 	%D%/sim/anywhere.t \
 	%D%/sim/blocks.t \
+	%D%/sim/copies.t \
 	%D%/sim/corners.t \
 	%D%/sim/lifetimes.t \
 	%D%/sim/fences.t \
@@ -314,6 +316,9 @@ sim_world = \
 	%D%/sim/world.h \
 	# end
 %C%_sim_mixed_t_SOURCES = %D%/sim/mixed.c $(sim_world) $(shortage)
+# What the library copies.
+%C%_sim_copies_t_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=memcpy,--wrap=memmove \
+	-Wl,--wrap=__memcpy_chk,--wrap=__memmove_chk
 %C%_sim_corners_t_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=fy_program_thread
 %C%_sim_mixed_t_LDFLAGS = $(AM_LDFLAGS) $(shortage_ldflags)
 

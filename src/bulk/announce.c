@@ -19,6 +19,7 @@
 #include "bulk/flow.h"
 #include "bulk/outbound.h"
 #include "bulk/pair.h"
+#include "bulk/speed.h"
 #include "bulk/turns.h"
 #include "link/channel.h"
 #include "link/credit.h"
@@ -26,7 +27,9 @@
 #include "link/pending.h"
 #include "link/stream_out.h"
 #include "port/port.h"
+#include "shared/engine.h"
 #include "shared/message.h"
+#include "shared/policy_table.h"
 #include "wire/bodies.h"
 #include "wire/record.h"
 
@@ -81,11 +84,15 @@ static bool write(struct fy_bulk *bulk, struct fy_outbound *x, struct fy_record 
 	return prepaid;
 }
 
-static size_t chunk_bytes(const struct fy_bulk *bulk, uint64_t total)
+static size_t chunk_bytes(const struct fy_bulk *bulk, const struct fy_channel *ch, uint64_t total)
 {
-	return bulk->link->port->all_local && total <= BRIEF && BRIEF <= bulk->link->port->chunk_max
-	               ? BRIEF
-	               : bulk->chunk_bytes;
+	const struct fy_policy *policy = &bulk->link->engine->policy;
+	if (bulk->link->port->all_local)
+		return total <= BRIEF && BRIEF <= bulk->link->port->chunk_max ? BRIEF
+		                                                              : bulk->chunk_bytes;
+	size_t is_short = (size_t)policy->wire.short_chunk;
+	bool slow = fy_speed_is_wire(bulk, ch) && fy_speed_refill(bulk) > policy->wire.wire_slow;
+	return slow && is_short < bulk->chunk_bytes ? is_short : bulk->chunk_bytes;
 }
 
 static struct fy_outbound *create(struct fy_bulk *bulk, struct fy_channel *ch, ferry_message *m,
@@ -104,7 +111,7 @@ static struct fy_outbound *create(struct fy_bulk *bulk, struct fy_channel *ch, f
 		                   .kind = kind,
 		                   .stream = stream & FY_STREAM,
 		                   .n_parts = (uint32_t)m->n_attachments + 1,
-		                   .chunk_bytes = chunk_bytes(bulk, total),
+		                   .chunk_bytes = chunk_bytes(bulk, ch, total),
 		                   .place = fy_channel_place(ch),
 		                   .lengths_place = fy_channel_place(ch),
 		                   .acked = true };
@@ -121,6 +128,8 @@ static void join_stream(struct fy_bulk *bulk, struct fy_stream_out *s, struct fy
 	x->acked = false;
 	fy_list_join(fy_pair_out(x->ch)->unacked, fy_pair_out(x->ch)->unacked_last, x, x,
 	             unacked_next);
+	if (fy_speed_counts(bulk, x->ch, x->total))
+		fy_speed_begin(&bulk->speed_out, bulk->link->now);
 	if (!future)
 		return;
 	future->id = s->sent;

@@ -62,6 +62,8 @@ uint64_t fy_bulk_holds(const struct fy_bulk *bulk)
 void fy_bulk_step(struct fy_bulk *bulk)
 {
 	bulk->code_due = false;
+	if (!bulk->link->port->all_local && fy_bulk_is_wanted(bulk))
+		bulk->wanted_at = bulk->link->now;
 	if (bulk->grant_queue.first[0] || bulk->grant_queue.first[1] ||
 	    bulk->grant_queue.first[2] || bulk->landing.first)
 		fy_grants_step(bulk);
@@ -81,6 +83,11 @@ bool fy_bulk_is_quiet(const struct fy_bulk *bulk)
 	return !bulk->n_out && !bulk->n_parked && !bulk->landing.first &&
 	       !bulk->grant_queue.first[0] && !bulk->grant_queue.first[1] &&
 	       !bulk->grant_queue.first[2];
+}
+
+bool fy_bulk_is_wanted(const struct fy_bulk *bulk)
+{
+	return bulk->speed_out.moving || !fy_bulk_is_quiet(bulk);
 }
 
 bool fy_bulk_lacks_budget(const struct fy_bulk *bulk)

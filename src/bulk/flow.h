@@ -13,8 +13,9 @@
 #include "port/port.h"
 #include "link/link.h"
 
-#define FY_CHUNKS_MAX 4u  /* chunks in flight for one transfer; a peer may have up to 32 */
-#define FY_ACTIVE_MAX 16u /* at most so many transfers are looked at in a step */
+#define FY_CHUNKS_MAX 4u    /* chunks in flight for one transfer; a peer may have up to 32 */
+#define FY_CHUNKS_SHORT 16u /* where they are short: see announce.c */
+#define FY_ACTIVE_MAX 16u   /* at most so many transfers are looked at in a step */
 /* After so long a port that does not start a chunk will not start it any more. */
 #define FY_CHUNK_RETRY_MAX FERRY_S(1)
 
@@ -39,6 +40,12 @@ struct fy_flow {
 	/* when (ns) the port first did not start the next chunk, or 0 */
 	int64_t chunk_fails_since;
 };
+
+/* How many chunks of so many bytes. */
+static inline unsigned fy_flow_chunks(const struct fy_bulk *bulk, size_t chunk_bytes)
+{
+	return chunk_bytes < bulk->chunk_bytes ? FY_CHUNKS_SHORT : FY_CHUNKS_MAX;
+}
 
 /* The next chunk was started as `c`. */
 void fy_flow_start(struct fy_bulk *bulk, struct fy_flow *flow, struct fy_chunk *c, size_t nbytes);

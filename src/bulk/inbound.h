@@ -68,6 +68,7 @@ struct fy_inbound {
 	bool refused; /* nothing of it comes any more: freed once the sender was told why */
 	bool prepaid, dead;
 	bool chunk_asked; /* a chunk of it was asked for in this step */
+	bool timed;       /* it counts for the speed of the wire */
 	struct fy_cut cut;
 	bool stalled; /* its memory does not count in the budget */
 	struct fy_channel *ch;

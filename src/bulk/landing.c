@@ -26,6 +26,7 @@
 #include "bulk/flow.h"
 #include "bulk/grants.h"
 #include "bulk/inbound.h"
+#include "bulk/speed.h"
 #include "bulk/turns.h"
 #include "bulk/bulk.h"
 #include "link/call.h"
@@ -47,6 +48,9 @@ void fy_landing_add(struct fy_bulk *bulk, struct fy_inbound *in)
 	in->next = NULL;
 	fy_list_append(bulk->landing.first, bulk->landing.last, in);
 	in->moved_at = bulk->link->now;
+	in->timed = fy_speed_counts(bulk, in->ch, in->announced.total);
+	if (in->timed)
+		fy_speed_begin(&bulk->speed_in, bulk->link->now);
 	if (!in->prepaid)
 		fy_turns_take(&fy_pair_in(in->ch)->turns, &in->flow);
 }
@@ -153,6 +157,8 @@ static void test_flight(struct fy_bulk *bulk, struct fy_inbound *in)
 			in->status = c->request.status ? c->request.status : FERRY_EDECODE;
 		bulk->link->stats.bytes_received += c->request.nbytes;
 		bulk->landing.bytes -= c->nbytes;
+		if (in->timed)
+			fy_speed_moved(&bulk->speed_in, bulk->link->now, c->request.nbytes);
 		if (in->sunk)
 			bulk->sink.used = false;
 		fy_chunk_put(bulk, c);
@@ -165,7 +171,7 @@ static void test_flight(struct fy_bulk *bulk, struct fy_inbound *in)
 static void ask(struct fy_bulk *bulk, struct fy_inbound *in, size_t *budget)
 {
 	size_t n, before = *budget;
-	while (!in->dead && *budget && in->flow.n_flight < FY_CHUNKS_MAX &&
+	while (!in->dead && *budget && in->flow.n_flight < fy_flow_chunks(bulk, in->chunk_bytes) &&
 	       (!in->flow.n_flight || bulk->landing.bytes < FY_CHUNKS_MAX * bulk->chunk_bytes) &&
 	       (n = post_chunk(bulk, in)) != 0)
 		*budget -= n < *budget ? n : *budget;
@@ -213,6 +219,8 @@ static void complete(struct fy_bulk *bulk, struct fy_inbound *in)
 static void end_landing(struct fy_bulk *bulk, struct fy_inbound *in)
 {
 	unstall(bulk, in);
+	if (in->timed)
+		fy_speed_end(&bulk->speed_in, bulk->link->now);
 	if (in->announced.kind == FY_KIND_REPLY)
 		bulk->budget.used[1] -= in->bytes.large;
 	if (in->dead || in->status || in->cut.seen)
@@ -245,6 +253,12 @@ static void note_landing(struct fy_bulk *bulk)
 	bulk->landing.small_seen = small_records(bulk);
 }
 
+/* On one host a receive mostly copies its chunk at once. On the wire it only lets the data come. */
+static size_t a_step(const struct fy_bulk *bulk)
+{
+	return (bulk->link->port->all_local ? 1 : FY_CHUNKS_MAX) * bulk->chunk_bytes;
+}
+
 struct turns {
 	struct fy_inbound *first[2], **last[2];
 };
@@ -272,7 +286,7 @@ static void put_back(struct fy_bulk *bulk, struct turns *turns)
 void fy_landing_step(struct fy_bulk *bulk)
 {
 	struct turns turns = { { NULL, NULL }, { &turns.first[0], &turns.first[1] } };
-	size_t budget = make_way(bulk) ? 0 : bulk->chunk_bytes, whole = budget;
+	size_t budget = make_way(bulk) ? 0 : a_step(bulk), whole = budget;
 	unsigned active = 0;
 	struct fy_inbound *in;
 	for (in = bulk->landing.first; in && active < FY_ACTIVE_MAX; in = in->next, active++) {

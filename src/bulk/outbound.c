@@ -33,6 +33,7 @@
 #include "base/list.h"
 #include "bulk/chunk.h"
 #include "bulk/flow.h"
+#include "bulk/speed.h"
 #include "bulk/turns.h"
 #include "future/future.h"
 #include "bulk/bulk.h"
@@ -176,7 +177,8 @@ static bool step_one(struct fy_bulk *bulk, struct fy_outbound *x, size_t *budget
 {
 	size_t n;
 	test_flight(bulk, x);
-	while (!x->ch->gone && !x->broken && *budget && x->flow.n_flight < FY_CHUNKS_MAX &&
+	while (!x->ch->gone && !x->broken && *budget &&
+	       x->flow.n_flight < fy_flow_chunks(bulk, x->chunk_bytes) &&
 	       (n = start_chunk(bulk, x)) != 0) {
 		*budget -= n < *budget ? n : *budget;
 		bulk->link->worked = true;
@@ -269,9 +271,12 @@ void fy_outbound_granted(struct fy_bulk *bulk, struct fy_channel *ch, const stru
 }
 
 /* Take `x` out of `unacked`. `before`: the one before it in the list, or NULL. */
-static void leave_unacked(struct fy_channel *ch, struct fy_outbound *before, struct fy_outbound *x)
+static void leave_unacked(struct fy_bulk *bulk, struct fy_channel *ch, struct fy_outbound *before,
+                          struct fy_outbound *x)
 {
 	struct fy_outbounds *outs = fy_pair_out(ch);
+	if (fy_speed_counts(bulk, ch, x->total))
+		fy_speed_end(&bulk->speed_out, bulk->link->now);
 	*(before ? &before->unacked_next : &outs->unacked) = x->unacked_next;
 	if (outs->unacked_last == x)
 		outs->unacked_last = before;
@@ -280,14 +285,14 @@ static void leave_unacked(struct fy_channel *ch, struct fy_outbound *before, str
 		free(x);
 }
 
-static void leave_all_unacked(struct fy_channel *ch)
+static void leave_all_unacked(struct fy_bulk *bulk, struct fy_channel *ch)
 {
 	struct fy_outbounds *outs = fy_pair_out(ch);
 	while (outs->unacked)
-		leave_unacked(ch, NULL, outs->unacked);
+		leave_unacked(bulk, ch, NULL, outs->unacked);
 }
 
-void fy_outbound_acked(struct fy_channel *ch, uint32_t stream, uint32_t upto)
+void fy_outbound_acked(struct fy_bulk *bulk, struct fy_channel *ch, uint32_t stream, uint32_t upto)
 {
 	struct fy_outbound *before = NULL, *next;
 	for (struct fy_outbound *x = fy_pair_out(ch)->unacked; x; x = next) {
@@ -298,7 +303,9 @@ void fy_outbound_acked(struct fy_channel *ch, uint32_t stream, uint32_t upto)
 		}
 		if ((int32_t)(x->stream_number - upto) > 0)
 			break;
-		leave_unacked(ch, before, x);
+		if (!x->failed && fy_speed_counts(bulk, ch, x->total))
+			fy_speed_moved(&bulk->speed_out, bulk->link->now, x->total);
+		leave_unacked(bulk, ch, before, x);
 	}
 }
 
@@ -319,7 +326,7 @@ static bool lacks_lengths(const struct fy_outbound *x, const struct fy_refused *
 
 /* Messages announced in refused records lose their places in their streams. True: chunks of one of
  * them are on the way, and nobody receives them. */
-static bool leave_streams(struct fy_channel *ch, const struct fy_refused *r)
+static bool leave_streams(struct fy_bulk *bulk, struct fy_channel *ch, const struct fy_refused *r)
 {
 	bool stray = false;
 	struct fy_outbound *before = NULL, *next;
@@ -330,14 +337,14 @@ static bool leave_streams(struct fy_channel *ch, const struct fy_refused *r)
 			continue;
 		}
 		stray |= x->admitted && x->total;
-		leave_unacked(ch, before, x);
+		leave_unacked(bulk, ch, before, x);
 	}
 	return stray;
 }
 
 bool fy_outbound_refused(struct fy_bulk *bulk, struct fy_channel *ch, const struct fy_refused *r)
 {
-	bool stray = leave_streams(ch, r);
+	bool stray = leave_streams(bulk, ch, r);
 	for (struct fy_outbound *x = fy_pair_out(ch)->ungranted, *next; x; x = next) {
 		next = x->next;
 		if (is_refused(x->place, r)) {
@@ -355,7 +362,7 @@ bool fy_outbound_refused(struct fy_bulk *bulk, struct fy_channel *ch, const stru
 void fy_outbound_gone(struct fy_bulk *bulk, struct fy_channel *ch)
 {
 	struct fy_outbounds *outs = fy_pair_out(ch);
-	leave_all_unacked(ch);
+	leave_all_unacked(bulk, ch);
 	while (outs->ungranted) {
 		struct fy_outbound *x = outs->ungranted;
 		outs->ungranted = x->next;
@@ -380,7 +387,7 @@ static void free_list(struct fy_bulk *bulk, struct fy_outbound **list)
 void fy_outbound_free_all(struct fy_bulk *bulk, struct fy_channel *ch)
 {
 	struct fy_outbounds *outs = fy_pair_out(ch);
-	leave_all_unacked(ch);
+	leave_all_unacked(bulk, ch);
 	free_list(bulk, &outs->active);
 	free_list(bulk, &outs->ungranted);
 }

@@ -52,7 +52,7 @@ struct fy_outbound {
 void fy_outbound_give_turn(struct fy_outbound *x);
 void fy_outbound_granted(struct fy_bulk *bulk, struct fy_channel *ch, const struct fy_grant *g);
 /* The receiver has dealt with all of that stream up to the running number `upto`. */
-void fy_outbound_acked(struct fy_channel *ch, uint32_t stream, uint32_t upto);
+void fy_outbound_acked(struct fy_bulk *bulk, struct fy_channel *ch, uint32_t stream, uint32_t upto);
 /* Fail the messages that are announced in refused records. False: the peer has to be given up,
  * because chunks of one of them are on the way, or some lengths of an earlier message are
  * missing. */

@@ -28,7 +28,7 @@ static void acked(struct fy_progress *p, struct fy_channel *ch, const struct fy_
 {
 	uint32_t upto;
 	if (fy_stream_out_acked(&p->link, ch, ack, &upto))
-		fy_outbound_acked(ch, ack->stream, upto);
+		fy_outbound_acked(&p->bulk, ch, ack->stream, upto);
 }
 
 enum fy_taken fy_controls_take(struct fy_progress *p, struct fy_channel *ch,

@@ -102,8 +102,8 @@ static void give_stopped(ferry *engine)
 static enum fy_drive after_nothing(struct fy_progress *p, enum code code)
 {
 	struct fy_signals s = { .idle_for = p->link.now - p->link.worked_at,
-		                .chunks = p->bulk.n_chunks,
 		                .user_code = code == ALL_CODE };
+	fy_pace_large(p, &s);
 	s.company.drives_alone =
 		code == ALL_CODE || fy_load_relaxed_32(&p->link.engine->at_helm.drivers) == 1;
 	fy_pace_take_company(p, &s);

@@ -11,6 +11,7 @@
 #include "base/order.h"
 #include "base/place.h"
 #include "bulk/bulk.h"
+#include "bulk/speed.h"
 #include "helm/agree.h"
 #include "helm/policy.h"
 #include "helm/progress.h"
@@ -49,6 +50,14 @@ void fy_pace_take_company(const struct fy_progress *p, struct fy_signals *s)
 	s->company.stranger = fy_company_here.who == FY_STRANGER;
 }
 
+void fy_pace_large(const struct fy_progress *p, struct fy_signals *s)
+{
+	s->large.any = p->bulk.wanted_at != 0;
+	s->large.ago = p->link.now - p->bulk.wanted_at;
+	s->large.refill = fy_speed_refill(&p->bulk);
+	s->large.chunks = p->bulk.n_chunks;
+}
+
 enum fy_idle fy_pace_idle(const struct fy_progress *p, int64_t idle_for)
 {
 	struct fy_signals s = { .idle_for = idle_for,
@@ -57,12 +66,14 @@ enum fy_idle fy_pace_idle(const struct fy_progress *p, int64_t idle_for)
 		                .calls = p->link.calls.open,
 		                .napped = p->pace.napped };
 	fy_pace_take_company(p, &s);
+	fy_pace_large(p, &s);
 	return fy_policy_idle(p->policy, &s);
 }
 
 /* Of what is under way or waited for. */
 static void take_work(const struct fy_progress *p, struct fy_signals *s)
 {
+	fy_pace_large(p, s);
 	s->all_local = p->link.port->all_local;
 	s->under_way = fy_pace_is_under_way(p);
 	s->calls = p->link.calls.open;
@@ -77,6 +88,7 @@ static void take_times(const struct fy_progress *p, struct fy_signals *s)
 {
 	const ferry_options *options = p->link.options;
 	int64_t now = p->link.now;
+	s->idle_for = now - p->link.worked_at;
 	s->idle_sleep = p->pace.idle_sleep;
 	s->sleep_max = options->sleep_max ? options->sleep_max : FERRY_US(1);
 	s->rung_ago = p->pace.rung_at ? now - p->pace.rung_at : FY_NEVER;

@@ -24,6 +24,8 @@ void fy_pace_worked(struct fy_progress *p);
 bool fy_pace_is_under_way(const struct fy_progress *p);
 /* Who else wants the processor of this thread, which has the helm. */
 void fy_pace_take_company(const struct fy_progress *p, struct fy_signals *s);
+/* What the policy sees of large messages. */
+void fy_pace_large(const struct fy_progress *p, struct fy_signals *s);
 /* What an idle loop does, to which nothing happened for so long. */
 enum fy_idle fy_pace_idle(const struct fy_progress *p, int64_t idle_for);
 /* How long may the loop sleep before it has to look at the network again? */

@@ -16,6 +16,11 @@ static int64_t at_most(int64_t a, int64_t b)
 	return a < b ? a : b;
 }
 
+static int64_t at_least(int64_t a, int64_t b)
+{
+	return a > b ? a : b;
+}
+
 static int64_t power_of_two(int64_t n)
 {
 	while (n & (n - 1))
@@ -29,7 +34,7 @@ void fy_policy_choose(struct fy_policy *policy, bool crowded, bool all_local, in
 {
 	policy->idle.spin = crowded ? 0 : spin;
 	if (crowded)
-		policy->idle.yield = policy->idle.yield_crowded;
+		policy->idle.yield = policy->wire.wire_yield = policy->idle.yield_crowded;
 	if (crowded || !all_local)
 		policy->drive.drive_busy = policy->drive.drive_busy_else;
 	policy->look.look_ahead_steps = power_of_two(policy->look.look_ahead_steps);
@@ -38,16 +43,24 @@ void fy_policy_choose(struct fy_policy *policy, bool crowded, bool all_local, in
 		(uint64_t)(at_most(policy->look.look_ahead_steps, policy->look.look_all_steps) - 1);
 }
 
+/* How long the loop looks before it sleeps. */
+static int64_t yields_for(const struct fy_policy *policy, const struct fy_signals *s,
+                          bool on_the_wire)
+{
+	int64_t t = on_the_wire && !s->calls ? 0 : policy->idle.yield;
+	return fy_policy_on_fast_wire(policy, s) ? at_least(t, policy->wire.wire_yield) : t;
+}
+
 enum fy_idle fy_policy_idle(const struct fy_policy *policy, const struct fy_signals *s)
 {
 	/* What goes to another host takes longer than it pays to look for. */
 	bool on_the_wire = policy->idle.wire_sleeps && !s->all_local && s->under_way;
-	int64_t looks = policy->idle.yield;
+	int64_t looks = yields_for(policy, s, on_the_wire);
 	if (s->company.stranger)
 		looks = at_most(looks, policy->yield.look_stranger);
 	if (s->idle_for < policy->idle.spin)
 		return FY_IDLE_SPIN;
-	if (s->idle_for < policy->idle.spin + looks && !(on_the_wire && !s->calls))
+	if (s->idle_for < policy->idle.spin + looks)
 		return s->company.yields ? FY_IDLE_YIELD : FY_IDLE_SPIN;
 	return !s->napped || on_the_wire ? FY_IDLE_NAP : FY_IDLE_SLEEP;
 }
@@ -59,11 +72,20 @@ static struct fy_sleep longer(int64_t t, int64_t most)
 	return (struct fy_sleep){ t, at_most(t * 2, most) };
 }
 
+/* Large messages move over a slow wire, and did until now: a receiver may take its time. */
+static bool moves_slowly(const struct fy_policy *policy, const struct fy_signals *s)
+{
+	return s->large.any && s->large.ago == 0 && fy_policy_is_slow(policy, s->large.refill) &&
+	       s->idle_for < policy->wire.wire_patience * s->large.refill;
+}
+
 static struct fy_sleep without_timers(const struct fy_policy *policy, const struct fy_signals *s)
 {
 	struct fy_sleep sleep = { .next = s->idle_sleep };
 	if (s->under_way && s->all_local) {
 		sleep.time = policy->sleep.sleep_busy;
+	} else if (moves_slowly(policy, s)) {
+		sleep.time = at_most(s->large.refill / 2, policy->sleep.sleep_wire);
 	} else if (s->under_way && !s->calls) {
 		sleep = longer(s->idle_sleep, policy->sleep.sleep_wire);
 	} else if (s->under_way || s->awaited) {

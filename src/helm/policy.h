@@ -17,32 +17,37 @@
 
 /* Times are since something happened, or until it will, in ns. */
 struct fy_signals {
-	int64_t idle_for;          /* nothing was done since */
-	int64_t rung_ago;          /* a rank of this host rang, and no message came since */
-	int64_t awaited_ago;       /* somebody waited for an answer */
-	int64_t slept_ago;         /* a lane's producer slept for want of room in it */
-	int64_t no_room_for;       /* a channel has no room */
-	int64_t agree_in;          /* the agreement wants a look */
-	int64_t timer_in;          /* the first timer ends */
-	int64_t grace;             /* of messages that nobody has taken; FY_NEVER: there are none */
-	int64_t sleep_max;         /* the user's option */
-	int64_t idle_sleep;        /* how long the next sleep of those is that grow */
-	uint64_t steps;            /* since the engine was opened */
-	uint64_t share;            /* bytes that left a flooding lane in its turn */
-	unsigned receives;         /* there are so many */
-	bool all_local;            /* all ranks are on this host */
-	bool under_way;            /* MPI has something of ours, or soon will */
-	bool calls;                /* answers are waited for */
-	bool awaited;              /* something is waited for that others send */
-	bool agreeing;             /* a fence or close is under way */
-	bool starts;               /* requests of the program are under way */
-	bool broke_off;            /* a lane kept a record for which there was no room */
-	bool chunks;               /* of large messages are under way */
-	bool user_code;            /* who drives may run it */
-	bool napped;               /* the last sleep was a nap, and nothing came of it */
-	bool nap;                  /* the next one is */
-	bool gives_way;            /* floods do, in this step */
-	bool a_lane_floods;        /* in this step a lane was seen to flood */
+	int64_t idle_for;    /* nothing was done since */
+	int64_t rung_ago;    /* a rank of this host rang, and no message came since */
+	int64_t awaited_ago; /* somebody waited for an answer */
+	int64_t slept_ago;   /* a lane's producer slept for want of room in it */
+	int64_t no_room_for; /* a channel has no room */
+	int64_t agree_in;    /* the agreement wants a look */
+	int64_t timer_in;    /* the first timer ends */
+	int64_t grace;       /* of messages that nobody has taken; FY_NEVER: there are none */
+	int64_t sleep_max;   /* the user's option */
+	int64_t idle_sleep;  /* how long the next sleep of those is that grow */
+	uint64_t steps;      /* since the engine was opened */
+	uint64_t share;      /* bytes that left a flooding lane in its turn */
+	unsigned receives;   /* there are so many */
+	bool all_local;      /* all ranks are on this host */
+	bool under_way;      /* MPI has something of ours, or soon will */
+	bool calls;          /* answers are waited for */
+	bool awaited;        /* something is waited for that others send */
+	bool agreeing;       /* a fence or close is under way */
+	bool starts;         /* requests of the program are under way */
+	bool broke_off;      /* a lane kept a record for which there was no room */
+	bool user_code;      /* who drives may run it */
+	bool napped;         /* the last sleep was a nap, and nothing came of it */
+	bool nap;            /* the next one is */
+	bool gives_way;      /* floods do, in this step */
+	bool a_lane_floods;  /* in this step a lane was seen to flood */
+	struct {
+		bool any;       /* there were large messages to or from other hosts */
+		int64_t ago;    /* they were under way; 0: they are */
+		int64_t refill; /* what 64 KiB take on the wire; 0: not known */
+		bool chunks;    /* of any large message are under way, on this host, too */
+	} large;
 	struct {                   /* of this thread */
 		bool drives_alone; /* no other thread waits for the helm */
 		bool yields;       /* it is time to (shared/company.h) */
@@ -53,6 +58,21 @@ struct fy_signals {
 /* From what does not change while the engine is open: whether ranks of this host outnumber its
  * processors, whether there are other hosts, and the user's option. */
 void fy_policy_choose(struct fy_policy *policy, bool crowded, bool all_local, int64_t spin);
+
+/* ---- large messages to and from other hosts ---- */
+
+static inline bool fy_policy_is_slow(const struct fy_policy *policy, int64_t refill)
+{
+	return refill > policy->wire.wire_slow;
+}
+
+/* Are there such messages, or were there just now, and is the wire fast as far as is known? */
+static inline bool fy_policy_on_fast_wire(const struct fy_policy *policy,
+                                          const struct fy_signals *s)
+{
+	return s->large.any && s->large.ago < policy->wire.wire_after &&
+	       !fy_policy_is_slow(policy, s->large.refill);
+}
 
 /* ---- when nothing happens ---- */
 
@@ -80,15 +100,25 @@ static inline bool fy_policy_looks_soon(const struct fy_policy *policy, int64_t 
 
 enum fy_drive { FY_DRIVE_ON, FY_DRIVE_LEND, FY_DRIVE_LEAVE };
 
+static inline int64_t fy_policy_drives_for(const struct fy_policy *policy,
+                                           const struct fy_signals *s)
+{
+	if (s->user_code)
+		return policy->drive.drive_idle;
+	int64_t t = policy->drive.drive_idle;
+	if (s->large.chunks)
+		t = policy->drive.drive_busy;
+	else if (s->company.stranger && policy->yield.look_stranger < t)
+		t = policy->yield.look_stranger;
+	return fy_policy_on_fast_wire(policy, s) && policy->wire.wire_yield > t
+	               ? policy->wire.wire_yield
+	               : t;
+}
+
 static inline enum fy_drive fy_policy_drive(const struct fy_policy *policy,
                                             const struct fy_signals *s)
 {
-	int64_t looks = policy->drive.drive_idle;
-	if (s->chunks && !s->user_code)
-		looks = policy->drive.drive_busy;
-	else if (s->company.stranger && policy->yield.look_stranger < looks)
-		looks = policy->yield.look_stranger;
-	if (s->idle_for > looks)
+	if (s->idle_for > fy_policy_drives_for(policy, s))
 		return FY_DRIVE_LEAVE;
 	if (s->idle_for <= policy->idle.spin || (s->company.drives_alone && !s->company.yields))
 		return FY_DRIVE_ON;

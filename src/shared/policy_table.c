@@ -108,6 +108,21 @@ static const struct fy_policy_parameter table[] = {
 	      "safety"),
 	SPEED(AT(sleep, sleep_local), TIME, FERRY_MS(100), FERRY_US(1), MOST, MOST, "0003",
 	      "sleep where all ranks are on this host, and ring"),
+	/* large messages to and from other hosts */
+	SPEED(AT(wire, wire_yield), TIME, FERRY_MS(2), 0, MOST, 0, "0039",
+	      "the loop yields for so long while large messages are under way over a wire that is "
+	      "not slow: a chunk is one event to it, and many to MPI"),
+	SPEED(AT(wire, wire_after), TIME, FERRY_US(300), 1, MOST, 1, "0039",
+	      "and for so long after the last of them: mostly the next ones follow at once"),
+	SPEED(AT(wire, wire_slow), TIME, FERRY_US(250), 0, MOST, MOST, "0039",
+	      "a wire that takes longer for 64 KiB is slow: MPI is looked at twice in the time of "
+	      "as much, and chunks are short"),
+	SPEED(AT(wire, wire_patience), COUNT, 16, 1, 1 << 20, 1 << 20, "0039",
+	      "after so many times of that in which nothing came the sleeps grow: the receiver "
+	      "takes its time"),
+	SPEED(AT(wire, short_chunk), COUNT, 16 << 10, 4 << 10, 1 << 30, 1 << 30, "0039",
+	      "bytes of a chunk over a slow wire: no longer than what MPI sends without asking the "
+	      "receiver first"),
 	/* threads that wait */
 	SPEED(AT(drive, drive_idle), TIME, FERRY_US(50), 0, MOST, 0, "0019",
 	      "a thread that waits drives on for so long though nothing happens"),

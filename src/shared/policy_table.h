@@ -38,6 +38,9 @@ struct fy_policy {
 		int64_t sleep_awaited, sleep_busy, sleep_wire, sleep_agreed, sleep_started;
 		int64_t rung_for, sleep_rung, sleep_local;
 	} sleep;
+	struct { /* large messages to and from other hosts */
+		int64_t wire_yield, wire_after, wire_slow, wire_patience, short_chunk;
+	} wire;
 	struct { /* threads that wait */
 		int64_t drive_idle, drive_busy, drive_busy_else, drive_tries, back_within;
 	} drive;

@@ -130,6 +130,10 @@ break_it pages shared/block.c 's/^\tmadvise(from, .*//' \
 	'malloc keeps the pages of blocks' sim/blocks
 break_it two-owners bulk/blocks.c 's/^\t\*b->here = b->next;//' \
 	'a block is two messages at once' sim/blocks
+break_it named bulk/memory.c 's/\*data = there ? there : fy_blocks_get/*data = fy_blocks_get/' \
+	'memory that the program names is not used' sim/copies
+break_it copied app/post.c 's/^\tmemcpy(m->body, o->body, o->nbytes);/& &/' \
+	'a long body is copied twice' sim/copies
 break_it full helm/queued.c '/^static void lower_full/,/^}/s/fy_store_release_8(.*, 0);/;/' \
 	'a full rank stays full' $S
 break_it bodies shared/room.h 's/return unsent + its >= /return false \&\& unsent + its >= /' \

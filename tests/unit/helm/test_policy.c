@@ -82,6 +82,8 @@ static void each_receive_is_tested_in_time(void **state)
 #define ITS_TIME .company.yields = true
 #define STRANGER .company.stranger = true
 #define BY_ITSELF .company.drives_alone = true
+#define FAST .large = { true, 0, 250 * US }
+#define SLOW .large = { true, 0, 250 * US + 2 }
 
 static void idle(void **state)
 {
@@ -124,6 +126,24 @@ static void idle(void **state)
 		  { .idle_for = MS, .under_way = true, .calls = true, .napped = true },
 		  FY_IDLE_NAP },
 		{ false, false, { .idle_for = MS, .napped = true }, FY_IDLE_SLEEP },
+		/* large messages on the wire */
+		{ false,
+		  false,
+		  { .idle_for = MS, .under_way = true, FAST, ITS_TIME },
+		  FY_IDLE_YIELD },
+		{ false,
+		  false,
+		  { .idle_for = 2020 * US - 1, FAST, ITS_TIME, .napped = true },
+		  FY_IDLE_YIELD },
+		{ false, false, { .idle_for = 2020 * US, .under_way = true, FAST }, FY_IDLE_NAP },
+		{ false,
+		  false,
+		  { .idle_for = MS, .large = { true, 300 * US - 1, 0 }, ITS_TIME },
+		  FY_IDLE_YIELD },
+		{ false, false, { .idle_for = MS, .large = { true, 300 * US, 0 } }, FY_IDLE_NAP },
+		{ false, false, { .idle_for = 20 * US, .under_way = true, SLOW }, FY_IDLE_NAP },
+		{ true, false, { .idle_for = 5 * US - 1, FAST, ITS_TIME }, FY_IDLE_YIELD },
+		{ true, false, { .idle_for = 5 * US, FAST }, FY_IDLE_NAP },
 	};
 	(void)state;
 	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
@@ -167,6 +187,13 @@ static void sleep_times(void **state)
 		{ { .under_way = true }, 50 * US, 100 * US },
 		{ { .under_way = true, .idle_sleep = 400 * US }, 400 * US, 500 * US },
 		{ { .under_way = true, .calls = true, .awaited = true }, 50 * US, 50 * US },
+		/* large messages on the wire */
+		{ { .under_way = true, .idle_sleep = 400 * US, FAST }, 400 * US, 500 * US },
+		{ { .under_way = true, .idle_sleep = 400 * US, SLOW }, 125 * US + 1, 400 * US },
+		{ { .awaited = true, SLOW }, 125 * US + 1, 50 * US },
+		{ { .under_way = true, .large = { true, 0, 6 * MS } }, 500 * US, 50 * US },
+		{ { .under_way = true, .large = { true, 1, 6 * MS } }, 50 * US, 100 * US },
+		{ { .idle_for = 5 * MS, .idle_sleep = 8 * MS, SLOW }, 8 * MS, 10 * MS },
 		/* waited for */
 		{ { .awaited = true, .idle_sleep = 5 * MS }, 50 * US, 5 * MS },
 		{ { HERE, .awaited = true }, 5 * MS, 50 * US },
@@ -228,16 +255,24 @@ static void drive(void **state)
 		{ false, true, { .idle_for = 50 * US + 1, BY_ITSELF }, FY_DRIVE_LEAVE },
 		{ true, true, { .idle_for = 20 * US, BY_ITSELF, STRANGER }, FY_DRIVE_ON },
 		{ true, true, { .idle_for = 20 * US + 1, BY_ITSELF, STRANGER }, FY_DRIVE_LEAVE },
-		{ false, true, { .idle_for = MS, .chunks = true, STRANGER }, FY_DRIVE_LEND },
+		{ false, true, { .idle_for = MS, .large.chunks = true, STRANGER }, FY_DRIVE_LEND },
 		{ false, true, { .idle_for = 50 * US + 1 }, FY_DRIVE_LEAVE },
-		{ false, true, { .idle_for = MS, .chunks = true }, FY_DRIVE_LEND },
-		{ false, true, { .idle_for = MS + 1, .chunks = true }, FY_DRIVE_LEAVE },
+		{ false, true, { .idle_for = MS, .large.chunks = true }, FY_DRIVE_LEND },
+		{ false, true, { .idle_for = MS + 1, .large.chunks = true }, FY_DRIVE_LEAVE },
 		{ false,
 		  true,
-		  { .idle_for = MS, .chunks = true, .user_code = true },
+		  { .idle_for = MS, .large.chunks = true, .user_code = true },
 		  FY_DRIVE_LEAVE },
-		{ false, false, { .idle_for = 50 * US + 1, .chunks = true }, FY_DRIVE_LEAVE },
-		{ true, true, { .idle_for = 50 * US + 1, .chunks = true }, FY_DRIVE_LEAVE },
+		{ false, false, { .idle_for = 50 * US + 1, .large.chunks = true }, FY_DRIVE_LEAVE },
+		{ true, true, { .idle_for = 50 * US + 1, .large.chunks = true }, FY_DRIVE_LEAVE },
+		{ false, false, { .idle_for = 2 * MS, FAST }, FY_DRIVE_LEND },
+		{ false, false, { .idle_for = 2 * MS + 1, FAST }, FY_DRIVE_LEAVE },
+		{ false, false, { .idle_for = MS, FAST, .user_code = true }, FY_DRIVE_LEAVE },
+		{ false,
+		  false,
+		  { .idle_for = 51 * US, .large = { true, 0, 251 * US, true } },
+		  FY_DRIVE_LEAVE },
+		{ true, false, { .idle_for = 50 * US + 1, FAST }, FY_DRIVE_LEAVE },
 		{ true, true, { .idle_for = 0 }, FY_DRIVE_ON },
 		{ true, true, { .idle_for = 1 }, FY_DRIVE_LEND },
 	};
