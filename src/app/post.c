@@ -19,8 +19,8 @@
 #include "base/fail.h"
 #include "base/order.h"
 #include "future/future.h"
-#include "future/wait.h"
 #include "helm/drive.h"
+#include "shared/counter.h"
 #include "shared/engine.h"
 #include "shared/habit.h"
 #include "shared/lane.h"
@@ -130,10 +130,21 @@ static int wrap(const struct fy_post *o, ferry_message **message_p)
 	return FERRY_OK;
 }
 
+/* Counted as posted before the helm can see it, so that nobody finds more done than posted. */
+static inline int publish_counted(ferry *e, struct fy_lane *lane, uint32_t size,
+                                  ferry_counter *counter)
+{
+	fy_counter_count(counter, &lane->seat, 1);
+	int status = publish(e, lane, size, false);
+	if (fy_unlikely(status))
+		fy_counter_count(counter, &lane->seat, -1);
+	return status;
+}
+
 static int write_record(const struct fy_post *o, ferry_message *m, ferry_future *future)
 {
-	uint32_t word = o->kind | (future ? FY_EXT : 0) |
-	                (m ? FY_LARGE | (uint32_t)sizeof m : (uint32_t)o->nbytes);
+	uint32_t ext = o->counter ? FY_EXT | FY_COUNTED : future ? FY_EXT : 0;
+	uint32_t word = o->kind | ext | (m ? FY_LARGE | (uint32_t)sizeof m : (uint32_t)o->nbytes);
 	uint32_t size = fy_record_size(word);
 	struct fy_record *r = NULL;
 	int status = fy_reserve(o, size, 0, &r);
@@ -141,12 +152,16 @@ static int write_record(const struct fy_post *o, ferry_message *m, ferry_future 
 		return status;
 	fy_record_clear_end(r, size);
 	*r = (struct fy_record){ word, o->op, (uint32_t)o->rank, o->lane->stream };
-	if (future)
+	if (o->counter)
+		fy_record_set_ext(r, (uint64_t)(uintptr_t)o->counter);
+	else if (future)
 		fy_record_set_ext(r, (uint64_t)(uintptr_t)future);
 	if (m)
 		memcpy(fy_record_data(r), &m, sizeof m);
 	else
 		fy_record_copy_body(fy_record_data(r), o->body, o->nbytes);
+	if (o->counter)
+		return publish_counted(o->engine, o->lane, size, o->counter);
 	return publish(o->engine, o->lane, size, future != NULL);
 }
 
@@ -387,6 +402,50 @@ int ferry_call_for(ferry *engine, int rank, uint32_t op, const void *body, size_
 	return post_bytes(engine, FY_KIND_CALL, rank, op, body, nbytes, timeout, future_p);
 }
 
+/* False: take the long way. */
+static inline bool post_counted(ferry *engine, int rank, uint32_t op, const void *body,
+                                size_t nbytes, ferry_counter *counter, int *status_p)
+{
+	struct fy_lane *lane = fy_thread_recent.lane;
+	uint32_t word = FY_KIND_POST | FY_EXT | FY_COUNTED | (uint32_t)nbytes,
+		 size = fy_record_pad8((uint32_t)sizeof(struct fy_record) + 8 + (uint32_t)nbytes);
+	struct fy_record *r = fy_lane_reserve(lane, size);
+	if (fy_unlikely(!r))
+		return false;
+	fy_record_clear_end(r, size);
+	*r = (struct fy_record){ word, op, (uint32_t)rank, lane->stream };
+	fy_record_set_ext(r, (uint64_t)(uintptr_t)counter);
+	fy_record_copy_body((char *)(r + 1) + 8, body, nbytes);
+	*status_p = publish_counted(engine, lane, size, counter);
+	return true;
+}
+
+int ferry_post_counted(ferry *engine, int rank, uint32_t op, const void *body, size_t nbytes,
+                       ferry_counter *counter)
+{
+	int status;
+	if (fy_likely(counter && is_frequent(engine, rank, op, body, nbytes) &&
+	              counter->engine == engine &&
+	              post_counted(engine, rank, op, body, nbytes, counter, &status)))
+		return status;
+	if (!engine || !counter)
+		return fy_fail(FERRY_EINVAL, "ferry_post_counted needs an engine and a counter");
+	if (counter->engine != engine)
+		return fy_fail(FERRY_EINVAL,
+		               "the counter belongs to another engine: create it with "
+		               "this one");
+	int bad = fy_message_check_op(op);
+	struct fy_post o = { .engine = engine,
+		             .kind = FY_KIND_POST,
+		             .rank = rank,
+		             .op = op,
+		             .body = body,
+		             .nbytes = nbytes,
+		             .counter = counter,
+		             .timeout = FERRY_FOREVER };
+	return bad ? bad : fy_post(&o, NULL);
+}
+
 static int post_message(ferry *engine, int rank, ferry_message *message, uint32_t kind,
                         ferry_future **future_p)
 {
@@ -421,28 +480,4 @@ int ferry_call_message(ferry *engine, int rank, ferry_message *message, ferry_fu
 {
 	int bad = message ? fy_message_check_op(message->op) : FERRY_OK;
 	return bad ? bad : post_message(engine, rank, message, FY_KIND_CALL, future_p);
-}
-
-int ferry_flush(ferry *engine, int rank, int64_t timeout)
-{
-	if (!engine || !fy_clock_timeout_ok(timeout))
-		return fy_fail(FERRY_EINVAL,
-		               "ferry_flush needs an engine and a timeout >= 0 or FERRY_FOREVER");
-	int status = rank == FERRY_ALL
-	                     ? FERRY_OK
-	                     : fy_engine_check_rank(engine, "rank", rank, ", or FERRY_ALL");
-	if (status)
-		return status;
-	if (fy_thread_on_progress(engine))
-		return fy_fail(
-			FERRY_EDEADLK,
-			"ferry_flush would wait for the progress thread, which is running this");
-	ferry_future *future = NULL;
-	int64_t until = fy_clock_until(fy_clock_now(), timeout);
-	status = fy_post_flush(engine, NULL, rank, timeout, &future);
-	if (status)
-		return status == FERRY_EAGAIN ? FERRY_PENDING : status;
-	status = fy_wait_until(future, until);
-	ferry_future_release(future);
-	return status;
 }
