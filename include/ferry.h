@@ -209,6 +209,7 @@ FERRY_API const char *ferry_version(void);
 
 typedef struct ferry ferry;
 typedef struct ferry_future ferry_future;
+typedef struct ferry_counter ferry_counter;
 typedef struct ferry_message ferry_message;
 typedef struct ferry_executor ferry_executor;
 typedef struct ferry_options ferry_options;
@@ -221,7 +222,8 @@ typedef void ferry_release_fn(void *data, void *arg);
  * what you retained. */
 typedef void ferry_handler_fn(ferry *engine, ferry_message *message, void *arg);
 /* A future is done. The future is lent. `status` is what ferry_future_poll
- * returns for it. */
+ * returns for it. (For ferry_counter_then a number is reached, and the future
+ * is NULL.) */
 typedef void ferry_callback_fn(ferry_future *future, int status, void *arg);
 /* The next step of ferry_future_and_then: start an operation and return 0 with
  * its future in *next_p, or return a negative status. */
@@ -972,6 +974,99 @@ FERRY_API int ferry_future_and_then(ferry_future *future, ferry_executor *where,
 FERRY_API int ferry_promise_create(ferry *engine, ferry_future **future_p);
 FERRY_API int ferry_promise_fulfil(ferry_future *future, int status,
                                    ferry_message *value);
+
+/* ---- counters ----------------------------------------------------------- */
+
+/*
+ * A counter is one thing to wait for, for many posts. A post that counts costs
+ * about what one costs that is fire and forget: it has no future, and the
+ * posting thread makes no locked instruction for it.
+ *
+ * Two numbers belong to a counter, and neither ever falls: how many posts were
+ * `posted`, and how many of them are `done`, delivered or failed. A post that
+ * returns an error is in neither.
+ *
+ * Threads    any number may post into one counter at once, to any ranks.
+ * Order      posts are done in the order of each thread and rank. Across ranks
+ *            and threads there is no order, so when `done` is n, any n may be.
+ *            Messages from all threads that arrive together are counted
+ *            together: `done` grows by steps of many.
+ * Ownership  *counter_p is the caller's to release. It may be released after
+ *            ferry_close, too.
+ * Errors     FERRY_ESTOPPED.
+ */
+FERRY_API int ferry_counter_create(ferry *engine, ferry_counter **counter_p);
+/*
+ * ferry_post without a future, counted: everything said there holds, for long
+ * bodies and for the wait for room, too. The counter counts the post as done
+ * when the message is delivered, or has failed with one of the statuses there.
+ *
+ * Errors     as ferry_post. FERRY_EINVAL: the counter belongs to another
+ *            engine. What fails with any of them is not counted.
+ */
+FERRY_API int ferry_post_counted(ferry *engine, int rank, uint32_t op,
+                                 const void *body, size_t nbytes,
+                                 ferry_counter *counter);
+/*
+ * How many were posted, and how many of these are done. Returns the status of
+ * the first post that failed, or FERRY_OK; ferry_last_error has its sentence.
+ * That status stays: the counter forgets it at no later success. posted_p and
+ * done_p may be NULL; both are set, whatever the status, except FERRY_EINVAL.
+ *
+ * `posted` contains each post whose call has returned, to this thread, or to
+ * another one that has told this one of it (by a lock, a join, a message
+ * through memory). Of posts that other threads are making just now it may
+ * contain some. It is never less than `done`.
+ */
+FERRY_API int ferry_counter_read(const ferry_counter *counter,
+                                 uint64_t *posted_p, uint64_t *done_p);
+/*
+ * Wait until `value` posts are done, delivered or failed. `value` counts from
+ * the counter's creation: to wait for all so far, give what ferry_counter_read
+ * said was posted. The waiting thread is woken once, not at each post. It may
+ * drive the engine, as one that waits for a future.
+ *
+ * Returns the status of the first post that failed, also if `value` is reached
+ * without that one, or FERRY_OK.
+ *
+ * Blocks     for `timeout`. A number that is not posted is not reached: such a
+ *            wait ends by another thread's posts, the timeout, or the close.
+ *
+ * Errors
+ *   FERRY_PENDING  `timeout` has passed. A later call may go on waiting
+ *   FERRY_EDEADLK  on the progress thread, if the number is not reached
+ *   FERRY_ENOMEM   no memory to wait with
+ *   FERRY_ESTOPPED the engine was closed, and so many had not been posted
+ */
+FERRY_API int ferry_counter_wait(ferry_counter *counter, uint64_t value,
+                                 int64_t timeout);
+/*
+ * Call `fn` when `value` posts are done: once, on `where`, never inside this
+ * call, even if they are done already. Its future is NULL, its status what
+ * ferry_counter_wait would return. A counter takes any number of callbacks.
+ *
+ * Ownership  the counter may be released before fn has run. fn is not called if
+ *            its executor was destroyed before.
+ * Completes  as ferry_counter_wait does. With FERRY_ESTOPPED when the engine
+ *            closes, with FERRY_ECANCELED when the counter was released and all
+ *            its posts are done, if so many were not posted by then.
+ *
+ * Errors
+ *   FERRY_ESTOPPED the engine was closed, and so many had not been posted
+ *   FERRY_ESTOPPED `where` is FERRY_INLINE, `value` is reached and the engine
+ *                  is closed
+ */
+FERRY_API int ferry_counter_then(ferry_counter *counter, uint64_t value,
+                                 ferry_executor *where, ferry_callback_fn *fn,
+                                 void *arg);
+/*
+ * Give the counter back, also while posts are open: these are delivered all the
+ * same, and its memory goes with the last of them. NULL is fine.
+ *
+ * Threads    one, once no other thread is inside a call with this counter.
+ *            Calls that are made afterwards are a use after free.
+ */
+FERRY_API void ferry_counter_release(ferry_counter *counter);
 
 /* ---- executors ---------------------------------------------------------- */
 

@@ -7,7 +7,9 @@
 noinst_LTLIBRARIES += libferry-core.la libferry-mpi.la
 
 libferry_core_la_SOURCES = \
+	%D%/app/counter.c \
 	%D%/app/fence.c \
+	%D%/app/flush.c \
 	%D%/app/handle.c \
 	%D%/app/hooks.c \
 	%D%/app/hooks.h \
@@ -22,6 +24,8 @@ libferry_core_la_SOURCES = \
 	%D%/app/reserve.c \
 	%D%/app/reserve.h \
 	%D%/app/room.c \
+	%D%/app/rouse.c \
+	%D%/app/rouse.h \
 	%D%/base/barrier.c \
 	%D%/base/barrier.h \
 	%D%/base/cache.c \
@@ -203,6 +207,8 @@ libferry_core_la_SOURCES = \
 	%D%/link/channel.h \
 	%D%/link/control.c \
 	%D%/link/control.h \
+	%D%/link/counted.c \
+	%D%/link/counted.h \
 	%D%/link/credit.c \
 	%D%/link/credit.h \
 	%D%/link/failure.c \
@@ -225,6 +231,8 @@ libferry_core_la_SOURCES = \
 	%D%/shared/block.h \
 	%D%/shared/company.c \
 	%D%/shared/company.h \
+	%D%/shared/counter.c \
+	%D%/shared/counter.h \
 	%D%/shared/engine.c \
 	%D%/shared/engine.h \
 	%D%/shared/habit.c \
@@ -240,6 +248,8 @@ libferry_core_la_SOURCES = \
 	%D%/shared/policy_table.c \
 	%D%/shared/policy_table.h \
 	%D%/shared/room.h \
+	%D%/shared/seats.c \
+	%D%/shared/seats.h \
 	%D%/shared/shell.c \
 	%D%/shared/shell.h \
 	%D%/shared/tally.c \

@@ -37,14 +37,17 @@ unit_tests = \
 	%D%/unit/helm/test_queued.t \
 	%D%/unit/helm/test_timer.t \
 	%D%/unit/link/test_call.t \
+	%D%/unit/link/test_counted.t \
 	%D%/unit/link/test_credit.t \
 	%D%/unit/link/test_stream_in.t \
 	%D%/unit/link/test_stream_out.t \
 	%D%/unit/shared/test_company.t \
+	%D%/unit/shared/test_counter.t \
 	%D%/unit/shared/test_habit.t \
 	%D%/unit/shared/test_lane.t \
 	%D%/unit/shared/test_mailbox.t \
 	%D%/unit/shared/test_message.t \
+	%D%/unit/shared/test_seats.t \
 	%D%/unit/shared/test_wake.t \
 	%D%/unit/sim/test_net.t \
 	%D%/unit/tools/test_histogram.t \
@@ -57,6 +60,7 @@ sim_tests = \
 	%D%/sim/blocks.t \
 	%D%/sim/copies.t \
 	%D%/sim/corners.t \
+	%D%/sim/counters.t \
 	%D%/sim/lifetimes.t \
 	%D%/sim/fences.t \
 	%D%/sim/malformed.t \
@@ -81,6 +85,7 @@ mpi_programs = \
 	%D%/mpi/close_says \
 	%D%/mpi/collective \
 	%D%/mpi/communication \
+	%D%/mpi/counters \
 	%D%/mpi/deadlock \
 	%D%/mpi/errors \
 	%D%/mpi/executors \
@@ -126,6 +131,7 @@ np1_tests = \
 	%D%/mpi/arguments-1.np1 \
 	%D%/mpi/closing-1.np1 \
 	%D%/mpi/collective-1.np1 \
+	%D%/mpi/counters-1.np1 \
 	%D%/mpi/deadlock-1.np1 \
 	%D%/mpi/errors-1.np1 \
 	%D%/mpi/mailbox-1.np1 \
@@ -151,6 +157,7 @@ np2_tests = \
 	%D%/mpi/collective-2.np2 \
 	%D%/mpi/collective_debug-2.np2 \
 	%D%/mpi/communication-2.np2 \
+	%D%/mpi/counters-2.np2 \
 	%D%/mpi/deadlock-2.np2 \
 	%D%/mpi/errors-2.np2 \
 	%D%/mpi/executors-2.np2 \
@@ -335,6 +342,8 @@ shortage_ldflags = -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc \
 %C%_mpi_opens_LDFLAGS = $(AM_LDFLAGS) -no-install $(shortage_ldflags) -Wl,--wrap=pthread_create -Wl,-u,fy_mpi_port_open
 %C%_sim_memory_t_SOURCES = %D%/sim/memory.c $(shortage)
 %C%_sim_memory_t_LDFLAGS = $(AM_LDFLAGS) $(shortage_ldflags)
+%C%_unit_shared_test_counter_t_SOURCES = %D%/unit/shared/test_counter.c $(shortage)
+%C%_unit_shared_test_counter_t_LDFLAGS = $(AM_LDFLAGS) $(shortage_ldflags)
 %C%_unit_helm_test_controls_t_SOURCES = %D%/unit/helm/test_controls.c $(shortage)
 %C%_unit_helm_test_controls_t_LDFLAGS = $(AM_LDFLAGS) $(shortage_ldflags)
 

@@ -5,9 +5,9 @@
  *
  *   tools/instructions WHAT BURST BURSTS
  *
- * post, future and call go from one engine to another over the simulated network, isend from an
- * engine over MPI to a receive of its own rank. structs are posts, twice: before the second time it
- * says where the structs are that posts touch.
+ * post, future, call and counted go from one engine to another over the simulated network, isend
+ * from an engine over MPI to a receive of its own rank. structs are posts, twice: before the second
+ * time it says where the structs are that posts touch.
  *
  * Each burst is BURST operations of 64 bytes, then steps of both engines until all are over. The
  * script counts what is inside of part_application, part_sender and part_receiver, and knows these
@@ -43,6 +43,7 @@ static ferry_future *futures[MOST];
 static char data[MOST][NBYTES], landed[MOST][NBYTES];
 static unsigned burst, handled;
 static bool with_future;
+static ferry_counter *counter; /* of posts that count, or NULL */
 static volatile char marks[5]; /* of no part, of the three parts, of the beginning */
 
 static void must(int status)
@@ -77,6 +78,11 @@ static void begin_post(unsigned i)
 {
 	ferry_future **future_p = with_future ? &futures[i] : NULL;
 	must(ferry_post(engines[0], 1, OP_PLAIN, data[i], NBYTES, future_p));
+}
+
+static void begin_counted(unsigned i)
+{
+	must(ferry_post_counted(engines[0], 1, OP_PLAIN, data[i], NBYTES, counter));
 }
 
 static void begin_call(unsigned i)
@@ -137,6 +143,11 @@ PART part_receiver(void)
 
 static bool is_over(void)
 {
+	uint64_t posted = 0, done = 0;
+	if (counter)
+		must(ferry_counter_read(counter, &posted, &done));
+	if (done != posted)
+		return false;
 	for (unsigned i = 0; with_future && i < burst; i++)
 		if (ferry_future_poll(futures[i]) == FERRY_PENDING)
 			return false;
@@ -231,7 +242,8 @@ static void print_structs(void)
 
 static int misused(void)
 {
-	fprintf(stderr, "instructions post|future|call|isend|structs BURST BURSTS; BURST <= %d\n",
+	fprintf(stderr,
+	        "instructions post|future|call|counted|isend|structs BURST BURSTS; BURST <= %d\n",
 	        MOST);
 	return 2;
 }
@@ -242,19 +254,23 @@ int main(int argc, char **argv)
 	unsigned bursts = argc == 4 ? (unsigned)atoi(argv[3]) : 0;
 	bool structs = !strcmp(what, "structs"), future = !strcmp(what, "future");
 	bool call = !strcmp(what, "call"), isend = !strcmp(what, "isend");
+	bool counted = !strcmp(what, "counted");
 	burst = argc == 4 ? (unsigned)atoi(argv[2]) : 0;
 	with_future = future || call || isend;
-	bool known = with_future || structs || !strcmp(what, "post");
+	bool known = with_future || structs || counted || !strcmp(what, "post");
 	if (!known || burst < 1 || burst > MOST || bursts < 1)
 		return misused();
 	if (isend)
 		open_alone();
 	else
 		open_simulated();
+	if (counted)
+		must(ferry_counter_create(engines[0], &counter));
 	run(bursts,
-	    isend  ? begin_isend
-	    : call ? begin_call
-	           : begin_post,
+	    isend     ? begin_isend
+	    : call    ? begin_call
+	    : counted ? begin_counted
+	              : begin_post,
 	    call          ? end_call
 	    : with_future ? end_future
 	                  : end_nothing);

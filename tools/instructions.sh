@@ -12,6 +12,7 @@
 #
 #     post     64 bytes, until the handler has returned
 #     future   the same with a future, until it was released
+#     counted  the same with a counter instead, until that has counted it
 #     call     64 bytes and as many back, until future and reply were released
 #     isend    ferry_isend of 64 bytes to a receive of its own rank, until the future was released
 #
@@ -88,7 +89,7 @@ count() { # WHAT BURST BURSTS
 echo "instructions of the library for one operation: $("$1" --version 2>/dev/null | head -n 1), $*"
 printf '%-8s %6s %8s = %11s + %6s + %8s   %s\n' '' burst all application sender receiver "libc's"
 for burst in 64 256; do
-	for what in post future call isend; do
+	for what in post counted future call isend; do
 		{ count $what $burst $few && count $what $burst $many; } |
 			awk -v what=$what -v burst=$burst -v bursts=$((many - few)) '
 			NR == 1 { for (i = 1; i <= 4; i++) before[i] = $i }

@@ -16,6 +16,7 @@
 #include "shared/engine.h"
 #include "shared/handler.h"
 #include "shared/lane.h"
+#include "shared/seats.h"
 #include "shared/thread.h"
 #include "shared/wake.h"
 #include "wire/record.h"
@@ -79,13 +80,15 @@ struct fy_lane *fy_own_lane_create(ferry *engine)
 {
 	if (!fy_engine_try_retain(engine))
 		return NULL;
-	uint32_t stream = fy_add_32(&engine->next_stream, 1) & FY_STREAM;
+	uint32_t stream = fy_add_32(&engine->numbers.stream, 1) & FY_STREAM;
 	struct fy_lane *lane =
 		fy_lane_create(engine, engine->serial, stream | fy_handler_tag_here(engine));
-	if (lane)
-		lane->habit.waits_seen = fy_load_relaxed_64(&engine->pressure.waits);
-	else
+	if (!lane) {
 		fy_engine_release(engine);
+		return NULL;
+	}
+	lane->seat = fy_seats_take(&engine->numbers.seats);
+	lane->habit.waits_seen = fy_load_relaxed_64(&engine->pressure.waits);
 	return lane;
 }
 

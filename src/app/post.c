@@ -15,14 +15,13 @@
 #include "ferry.h"
 #include "app/own_lane.h"
 #include "app/reserve.h"
+#include "app/rouse.h"
 #include "base/clock.h"
 #include "base/fail.h"
 #include "base/order.h"
 #include "future/future.h"
-#include "future/wait.h"
-#include "helm/drive.h"
+#include "shared/counter.h"
 #include "shared/engine.h"
-#include "shared/habit.h"
 #include "shared/lane.h"
 #include "shared/message.h"
 #include "shared/thread.h"
@@ -69,72 +68,6 @@ static int posted_too_late(ferry *e, struct fy_lane *lane)
 	return fy_fail(FERRY_ESTOPPED, "the engine was closed meanwhile");
 }
 
-static bool is_empty(const void *arg)
-{
-	const struct fy_lane *lane = arg;
-	return fy_load_acquire_64(&lane->head) == lane->tail;
-}
-
-/* Drive until the post has left, or until the engine can be left to this thread's next wait. False:
- * the progress thread has to be woken for it. */
-static bool drive_quickly(ferry *e, struct fy_lane *lane, const ferry_future *future,
-                          enum fy_after_post how)
-{
-	bool seen_to = false;
-	lane->quick = 0;
-	if (!fy_engine_enter(e))
-		return false;
-	if (how == FY_POST_DRIVES)
-		fy_drive_until(e, is_empty, lane, 0);
-	else
-		seen_to = fy_drive_steer(e, is_empty, lane);
-	fy_engine_leave(e);
-	if (seen_to)
-		fy_habit_left(lane, future);
-	return seen_to || is_empty(lane);
-}
-
-/* Of so many calls that are left to the wait one is timed. Each post is: it says less about a
- * wait. */
-#define LEFT_LOOKED_AT 8
-#define LEFT_TOGETHER 8
-
-/* A few posts behind one that was left to the wait are left, too. */
-static bool goes_with_the_last(const ferry *e, struct fy_lane *lane, const ferry_future *future)
-{
-	bool goes = lane->habit.behind && lane->habit.behind < LEFT_TOGETHER &&
-	            fy_load_acquire_32(&e->at_helm.napping);
-	lane->habit.behind = goes ? lane->habit.behind + 1 : 0;
-	if (goes && lane->habit.left_for)
-		lane->habit.left_for = future;
-	return goes;
-}
-
-static void wake_or_drive(ferry *e, struct fy_lane *lane, const ferry_future *future)
-{
-	if (goes_with_the_last(e, lane, future))
-		return;
-	bool awaited = future, at_once = lane->habit.at_once[awaited], has_waited = lane->quick;
-	struct fy_habit_signals s = { .slow = lane->habit.slow,
-		                      .at_once = at_once,
-		                      .napping = fy_load_acquire_32(&e->at_helm.napping),
-		                      .quick = has_waited && (awaited || at_once),
-		                      .may_drive =
-		                              e->at_helm.lendable && !fy_thread_on_progress(NULL) };
-	enum fy_after_post how = fy_habit_after_post(&e->policy, &s);
-	if (how == FY_POST_LEAVES) {
-		lane->quick = 0;
-		lane->habit.behind = 1;
-		if (!awaited || lane->habit.n_left++ % LEFT_LOOKED_AT == 0)
-			fy_habit_left(lane, future);
-		return;
-	}
-	if (how == FY_POST_WAKES && has_waited && !awaited)
-		fy_habit_left(lane, NULL);
-	if (how == FY_POST_WAKES || !drive_quickly(e, lane, future, how))
-		fy_wake_up(&e->wake);
-}
-
 static inline int publish(ferry *e, struct fy_lane *lane, uint32_t size, const ferry_future *future)
 {
 	fy_lane_publish(lane, size);
@@ -145,7 +78,7 @@ static inline int publish(ferry *e, struct fy_lane *lane, uint32_t size, const f
 		return FERRY_OK;
 	if (sleeper == FY_WAKE_STOPPED)
 		return posted_too_late(e, lane);
-	wake_or_drive(e, lane, future);
+	fy_rouse(e, lane, future);
 	return FERRY_OK;
 }
 
@@ -161,10 +94,21 @@ static int wrap(const struct fy_post *o, ferry_message **message_p)
 	return FERRY_OK;
 }
 
+/* Counted as posted before the helm can see it, so that nobody finds more done than posted. */
+static inline int publish_counted(ferry *e, struct fy_lane *lane, uint32_t size,
+                                  ferry_counter *counter)
+{
+	fy_counter_count(counter, &lane->seat, 1);
+	int status = publish(e, lane, size, NULL);
+	if (fy_unlikely(status))
+		fy_counter_count(counter, &lane->seat, -1);
+	return status;
+}
+
 static int write_record(const struct fy_post *o, ferry_message *m, ferry_future *future)
 {
-	uint32_t word = o->kind | (future ? FY_EXT : 0) |
-	                (m ? FY_LARGE | (uint32_t)sizeof m : (uint32_t)o->nbytes);
+	uint32_t ext = o->counter ? FY_EXT | FY_COUNTED : future ? FY_EXT : 0;
+	uint32_t word = o->kind | ext | (m ? FY_LARGE | (uint32_t)sizeof m : (uint32_t)o->nbytes);
 	uint32_t size = fy_record_size(word);
 	struct fy_record *r = NULL;
 	int status = fy_reserve(o, size, 0, &r);
@@ -172,12 +116,16 @@ static int write_record(const struct fy_post *o, ferry_message *m, ferry_future 
 		return status;
 	fy_record_clear_end(r, size);
 	*r = (struct fy_record){ word, o->op, (uint32_t)o->rank, o->lane->stream };
-	if (future)
+	if (o->counter)
+		fy_record_set_ext(r, (uint64_t)(uintptr_t)o->counter);
+	else if (future)
 		fy_record_set_ext(r, (uint64_t)(uintptr_t)future);
 	if (m)
 		memcpy(fy_record_data(r), &m, sizeof m);
 	else
 		fy_record_copy_body(fy_record_data(r), o->body, o->nbytes);
+	if (o->counter)
+		return publish_counted(o->engine, o->lane, size, o->counter);
 	return publish(o->engine, o->lane, size, future);
 }
 
@@ -418,6 +366,50 @@ int ferry_call_for(ferry *engine, int rank, uint32_t op, const void *body, size_
 	return post_bytes(engine, FY_KIND_CALL, rank, op, body, nbytes, timeout, future_p);
 }
 
+/* False: take the long way. */
+static inline bool post_counted(ferry *engine, int rank, uint32_t op, const void *body,
+                                size_t nbytes, ferry_counter *counter, int *status_p)
+{
+	struct fy_lane *lane = fy_thread_recent.lane;
+	uint32_t word = FY_KIND_POST | FY_EXT | FY_COUNTED | (uint32_t)nbytes,
+		 size = fy_record_pad8((uint32_t)sizeof(struct fy_record) + 8 + (uint32_t)nbytes);
+	struct fy_record *r = fy_lane_reserve(lane, size);
+	if (fy_unlikely(!r))
+		return false;
+	fy_record_clear_end(r, size);
+	*r = (struct fy_record){ word, op, (uint32_t)rank, lane->stream };
+	fy_record_set_ext(r, (uint64_t)(uintptr_t)counter);
+	fy_record_copy_body((char *)(r + 1) + 8, body, nbytes);
+	*status_p = publish_counted(engine, lane, size, counter);
+	return true;
+}
+
+int ferry_post_counted(ferry *engine, int rank, uint32_t op, const void *body, size_t nbytes,
+                       ferry_counter *counter)
+{
+	int status;
+	if (fy_likely(counter && is_frequent(engine, rank, op, body, nbytes) &&
+	              counter->engine == engine &&
+	              post_counted(engine, rank, op, body, nbytes, counter, &status)))
+		return status;
+	if (!engine || !counter)
+		return fy_fail(FERRY_EINVAL, "ferry_post_counted needs an engine and a counter");
+	if (counter->engine != engine)
+		return fy_fail(FERRY_EINVAL,
+		               "the counter belongs to another engine: create it with "
+		               "this one");
+	int bad = fy_message_check_op(op);
+	struct fy_post o = { .engine = engine,
+		             .kind = FY_KIND_POST,
+		             .rank = rank,
+		             .op = op,
+		             .body = body,
+		             .nbytes = nbytes,
+		             .counter = counter,
+		             .timeout = FERRY_FOREVER };
+	return bad ? bad : fy_post(&o, NULL);
+}
+
 static int post_message(ferry *engine, int rank, ferry_message *message, uint32_t kind,
                         ferry_future **future_p)
 {
@@ -452,28 +444,4 @@ int ferry_call_message(ferry *engine, int rank, ferry_message *message, ferry_fu
 {
 	int bad = message ? fy_message_check_op(message->op) : FERRY_OK;
 	return bad ? bad : post_message(engine, rank, message, FY_KIND_CALL, future_p);
-}
-
-int ferry_flush(ferry *engine, int rank, int64_t timeout)
-{
-	if (!engine || !fy_clock_timeout_ok(timeout))
-		return fy_fail(FERRY_EINVAL,
-		               "ferry_flush needs an engine and a timeout >= 0 or FERRY_FOREVER");
-	int status = rank == FERRY_ALL
-	                     ? FERRY_OK
-	                     : fy_engine_check_rank(engine, "rank", rank, ", or FERRY_ALL");
-	if (status)
-		return status;
-	if (fy_thread_on_progress(engine))
-		return fy_fail(
-			FERRY_EDEADLK,
-			"ferry_flush would wait for the progress thread, which is running this");
-	ferry_future *future = NULL;
-	int64_t until = fy_clock_in(timeout);
-	status = fy_post_flush(engine, NULL, rank, timeout, &future);
-	if (status)
-		return status == FERRY_EAGAIN ? FERRY_PENDING : status;
-	status = fy_wait_until(future, until);
-	ferry_future_release(future);
-	return status;
 }

@@ -17,6 +17,7 @@ struct fy_post {
 	const void *body;
 	size_t nbytes;
 	ferry_message *message; /* instead of body */
+	ferry_counter *counter; /* of a post without a future, or NULL */
 	int64_t timeout;
 	uint32_t flags; /* more FY_FUTURE_* for its future */
 };

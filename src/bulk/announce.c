@@ -22,6 +22,7 @@
 #include "bulk/speed.h"
 #include "bulk/turns.h"
 #include "link/channel.h"
+#include "link/counted.h"
 #include "link/credit.h"
 #include "link/link.h"
 #include "link/pending.h"
@@ -121,8 +122,10 @@ static struct fy_outbound *create(struct fy_bulk *bulk, struct fy_channel *ch, f
 }
 
 static void join_stream(struct fy_bulk *bulk, struct fy_stream_out *s, struct fy_outbound *x,
-                        ferry_future *future, uint32_t stream)
+                        ferry_future *future, ferry_counter *counter, uint32_t stream)
 {
+	uint32_t tagged =
+		stream & FY_TAGGED ? stream : stream | fy_record_tag(bulk->link->counts.colour);
 	fy_stream_out_count(s);
 	x->stream_number = s->sent;
 	x->acked = false;
@@ -130,12 +133,13 @@ static void join_stream(struct fy_bulk *bulk, struct fy_stream_out *s, struct fy
 	             unacked_next);
 	if (fy_speed_counts(bulk, x->ch, x->total))
 		fy_speed_begin(&bulk->speed_out, bulk->link->now);
+	if (counter)
+		fy_counted_add_large(bulk->link, &s->counted, counter,
+		                     (x->place >> 32) << 32 | s->sent, tagged);
 	if (!future)
 		return;
 	future->id = s->sent;
-	fy_pending_await(bulk->link, future,
-	                 stream & FY_TAGGED ? stream
-	                                    : stream | fy_record_tag(bulk->link->counts.colour));
+	fy_pending_await(bulk->link, future, tagged);
 	fy_list_append(s->first, s->last, future);
 }
 
@@ -186,7 +190,8 @@ bool fy_announce_admits(struct fy_bulk *bulk, struct fy_channel *ch, const ferry
 }
 
 bool fy_announce_put(struct fy_bulk *bulk, struct fy_channel *ch, ferry_message *m, uint32_t kind,
-                     uint32_t stream, uint64_t call_id, ferry_future *future)
+                     uint32_t stream, uint64_t call_id, ferry_future *future,
+                     ferry_counter *counter)
 {
 	bool reply = kind == FY_KIND_REPLY;
 	uint32_t word =
@@ -197,7 +202,8 @@ bool fy_announce_put(struct fy_bulk *bulk, struct fy_channel *ch, ferry_message 
 	struct fy_record *r = fy_channel_reserve(bulk->link, ch, size);
 	struct fy_stream_out *s =
 		r && !reply ? fy_stream_out_find(bulk->link, ch, stream & FY_STREAM, true) : NULL;
-	bool counted = reply || (s && fy_stream_out_reserve(ch, s));
+	bool counted = reply || (s && fy_stream_out_reserve(ch, s) &&
+	                         (!counter || fy_counted_reserve(&bulk->link->counted)));
 	struct fy_outbound *x = r && counted ? create(bulk, ch, m, kind, stream, call_id) : NULL;
 	if (!x && s)
 		fy_stream_out_settle(bulk->link, ch, s);
@@ -208,7 +214,7 @@ bool fy_announce_put(struct fy_bulk *bulk, struct fy_channel *ch, ferry_message 
 		fy_credit_spend(ch, size);
 	bool prepaid = write(bulk, x, r, word, stream);
 	if (s)
-		join_stream(bulk, s, x, future, stream);
+		join_stream(bulk, s, x, future, counter, stream);
 	keep(bulk, x, prepaid);
 	return true;
 }

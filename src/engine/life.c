@@ -43,6 +43,7 @@
 #include "port/port.h"
 #include "port/starts.h"
 #include "shared/block.h"
+#include "shared/counter.h"
 #include "shared/engine.h"
 #include "shared/policy_table.h"
 #include "shared/lane.h"
@@ -362,6 +363,7 @@ int fy_life_destroy(ferry *e)
 	fy_bulk_free(&p->bulk, p->close.clean);
 	fy_receives_free(p);
 	fy_channel_free_all(&p->link);
+	fy_counter_fail_targets(e);
 	e->totals.last = p->link.stats;
 	const struct fy_port_ops *ops = p->link.port->ops;
 	int closed = ops->close(p->link.port, p->close.clean);

@@ -164,11 +164,12 @@ static bool is_decided(const ferry_future *future)
 static void then_run(struct fy_task *task)
 {
 	ferry_future *future = fy_container_of(task, ferry_future, then);
+	ferry_future *shown = future->flags & FY_FUTURE_IS_HIDDEN ? NULL : future;
 	ferry_executor *where = future->then_where;
 
 	if ((where == FERRY_INLINE || !fy_executor_discarding()) && fy_program_may_run())
 		FY_PROGRAM("a callback", &fy_program_no_op,
-		           future->then_fn(future, fy_future_outcome(future), future->then_arg));
+		           future->then_fn(shown, fy_future_outcome(future), future->then_arg));
 	ferry_future_release(future);
 	fy_executor_release(where);
 }

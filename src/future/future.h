@@ -82,11 +82,13 @@ struct ferry_future {
 /* a message that goes through a lane: the helm calls fy_future_depart, and the detail of a cancel
  * or a timeout says whether the message was sent */
 #define FY_FUTURE_IS_POSTED 0x8u
-#define FY_FUTURE_IS_COMPOSED 0x10u /* of compose.c. Flags from 0x100 on are free for the engine */
+#define FY_FUTURE_IS_COMPOSED 0x10u /* of compose.c. Flags from 0x200 on are free for the engine */
 #define FY_FUTURE_IS_STARTED 0x20u  /* an operation of MPI, which also goes through a lane */
 /* a started probe: the helm claims it for a moment, and may give the claim back */
 #define FY_FUTURE_IS_PROBE 0x40u
 #define FY_FUTURE_IS_SURE 0x80u /* a started operation that goes on after a cancel */
+/* the library's own: its callback is given NULL instead of it */
+#define FY_FUTURE_IS_HIDDEN 0x100u
 void fy_future_give_back(ferry_future *future);
 int fy_future_fail_null(const char *function);
 

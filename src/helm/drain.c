@@ -24,6 +24,7 @@
 #include "helm/queued.h"
 #include "link/call.h"
 #include "link/channel.h"
+#include "link/counted.h"
 #include "port/port.h"
 #include "port/starts.h"
 #include "shared/engine.h"
@@ -52,7 +53,7 @@ static bool take_slow(struct fy_progress *p, const struct fy_record *r, uint32_t
 	if (r->op == FY_OP_FLUSH_ALL)
 		return fy_flush_all(p, r, stream);
 	if (r->op == FY_OP_START)
-		return p->starts->ops->take(p->starts, fy_record_data(r), fy_put_future_of(r));
+		return p->starts->ops->take(p->starts, fy_record_data(r), fy_put_future(r));
 	struct fy_channel *ch = fy_peer_get(p, (int)r->rank);
 	if (!ch)
 		return false;
@@ -184,6 +185,55 @@ static uint64_t drain_awaited(struct fy_progress *p, const struct fy_lane *lane,
 	return head;
 }
 
+/* `n` posts of one counter were put next to each other. */
+static void note_counted(struct fy_progress *p, struct fy_channel *ch, char *fill, uint32_t n,
+                         ferry_counter *counter, uint32_t stream)
+{
+	fy_put_count(p, ch, counter, n, stream);
+	ch->credit.spent += (uint64_t)(fill - ch->fill) + (uint64_t)n * FY_MESSAGE_CHARGE;
+	ch->fill = fill;
+	ch->nrecords += n;
+	ch->fast_records -= n;
+	p->link.stats.posts += n;
+	p->link.counts.issued[fy_record_tag_colour(stream, p->link.counts.colour)] += n;
+}
+
+/* A third one: posts that count into one counter, to one rank, as long as the channel has room. Out
+ * of line: inlined, it costs the records of other kinds registers. */
+static __attribute__((noinline)) uint64_t drain_counted(struct fy_progress *p,
+                                                        const struct fy_lane *lane, uint64_t head,
+                                                        uint64_t end, uint32_t tag)
+{
+	const struct fy_record *first = fy_lane_at(lane, head);
+	uint32_t rank = first->rank, posted_as = first->stream;
+	uint32_t stream = fy_put_stream_of(first, tag);
+	uint64_t counter = fy_record_ext(first);
+	struct fy_channel *ch = p->link.channels[rank];
+	if (!ch || !ch->fast_end || !fy_counted_reserve(&p->link.counted))
+		return head;
+	char *fill = ch->fill, *fast_end = ch->fast_end;
+	uint32_t n = 0, most = ch->fast_records;
+	while (head < end && n < most) {
+		const struct fy_record *r = fy_lane_at(lane, head);
+		uint32_t word = r->size_flags,
+			 size = fy_record_pad8((uint32_t)sizeof *r + (word & FY_BODY_MAX));
+		if (word >> 24 != FY_COUNTED_POST || r->rank != rank || r->stream != posted_as ||
+		    fy_record_ext(r) != counter || size > (size_t)(fast_end - fill))
+			break;
+		struct fy_record *to = fy_record_at(fill);
+		__builtin_memcpy(to, r, sizeof *to);
+		to->size_flags = word & ~(FY_EXT | FY_COUNTED);
+		to->stream = stream;
+		fy_record_copy(to + 1, (const char *)(r + 1) + 8, size - (uint32_t)sizeof *r);
+		fill += size;
+		head += size + 8;
+		n++;
+	}
+	if (n)
+		note_counted(p, ch, fill, n, (ferry_counter *)(uintptr_t)counter, stream);
+	return head;
+}
+
 static uint64_t drain_frequent(struct fy_progress *p, const struct fy_lane *lane, uint64_t head,
                                uint64_t end, uint32_t tag)
 {
@@ -192,6 +242,8 @@ static uint64_t drain_frequent(struct fy_progress *p, const struct fy_lane *lane
 		return drain_plain(p, lane, head, end, tag);
 	if (form == FY_AWAITED_POST || form == FY_PLAIN_CALL)
 		return drain_awaited(p, lane, head, end, tag);
+	if (form == FY_COUNTED_POST)
+		return drain_counted(p, lane, head, end, tag);
 	return head;
 }
 

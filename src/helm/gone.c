@@ -23,6 +23,7 @@
 #include "link/batch.h"
 #include "link/call.h"
 #include "link/channel.h"
+#include "link/counted.h"
 #include "link/failure.h"
 #include "link/pending.h"
 #include "link/stream_out.h"
@@ -64,6 +65,8 @@ void fy_gone_refused(struct fy_progress *p, struct fy_channel *ch, const struct 
 	p->link.n_pending -= fy_pending_refuse(&p->link, ch, &ch->pending.first, &ch->pending.last,
 	                                       (uint64_t)r.seq << 32 | r.index,
 	                                       UINT64_C(0x100000000) - r.index, r.status);
+	fy_counted_refuse(&p->link, ch, &ch->counted, (uint64_t)r.seq << 32 | r.index, r.status,
+	                  fy_pending_unread);
 	bool whole = fy_outbound_refused(&p->bulk, ch, &r);
 	for (struct fy_stream_out *s = ch->streams_out, *next; s; s = next) {
 		next = s->next;
@@ -123,6 +126,7 @@ static void end_all(struct fy_progress *p, struct fy_channel *ch, const char *de
 	for (ferry_future *f = ch->pending.first; f; f = f->next)
 		p->link.n_pending--;
 	fy_pending_fail(&p->link, ch, &ch->pending.first, &ch->pending.last, status, detail);
+	fy_counted_fail_all(&p->link, ch, &ch->counted, status, detail);
 	fy_stream_out_fail_all(&p->link, ch, status, detail);
 	fy_queued_fail(p, ch, status, detail);
 	fy_bulk_gone(&p->bulk, ch);

@@ -79,7 +79,8 @@ static void take_work(const struct fy_progress *p, struct fy_signals *s)
 	s->calls = p->link.calls.open;
 	s->broke_off = p->drain.broke_off;
 	s->awaited = s->calls || s->broke_off || p->link.n_pending || p->link.n_streams ||
-	             p->queues.first || p->arrivals.n_undispatched; /* which may wait for memory */
+	             p->link.counted.n_open || p->queues.first ||
+	             p->arrivals.n_undispatched; /* which may wait for memory */
 	s->agreeing = p->agree.kind || p->close.begun;
 	s->starts = p->starts && p->starts->under_way;
 }

@@ -17,6 +17,7 @@
 #include "helm/progress.h"
 #include "link/call.h"
 #include "link/channel.h"
+#include "link/counted.h"
 #include "link/credit.h"
 #include "link/failure.h"
 #include "link/fold.h"
@@ -25,6 +26,7 @@
 #include "link/stream_out.h"
 #include "port/port.h"
 #include "port/starts.h"
+#include "shared/counter.h"
 #include "shared/engine.h"
 #include "shared/message.h"
 #include "wire/bodies.h"
@@ -52,6 +54,7 @@ void fy_put_fail(struct fy_progress *p, const struct fy_record *r, int status, c
 		return;
 	}
 	ferry_future *future = fy_put_future_of(r);
+	ferry_counter *counter = fy_put_counter_of(r);
 	ferry_message *message = message_of(r);
 	struct fy_channel *ch =
 		r->rank < (uint32_t)p->link.engine->size ? p->link.channels[r->rank] : NULL;
@@ -60,6 +63,8 @@ void fy_put_fail(struct fy_progress *p, const struct fy_record *r, int status, c
 		fy_failure_note(ch, r->stream & FY_STREAM, status, detail);
 	if (future)
 		fy_future_complete(future, status, detail);
+	if (counter)
+		fy_counter_add_done(counter, 1, status, detail);
 	if (message)
 		fy_release_body(&p->link, (int)r->rank, message);
 }
@@ -78,7 +83,30 @@ struct outgoing {
 	const void *body;       /* of a record */
 	ferry_message *message; /* or NULL */
 	ferry_future *future;
+	ferry_counter *counter;
 };
+
+static void count_in_stream(struct fy_progress *p, struct fy_channel *ch, struct fy_stream_out *s,
+                            const struct outgoing *o)
+{
+	uint64_t seq = fy_channel_place(ch) >> 32;
+	fy_counted_add(&p->link, &s->counted, o->counter, seq << 32 | s->sent, 1,
+	               fy_put_tagged(p, o->stream));
+}
+
+/* Whoever is to hear that the post is accepted. */
+static void note_awaited(struct fy_progress *p, struct fy_channel *ch, struct fy_stream_out *s,
+                         const struct outgoing *o)
+{
+	if (o->counter && s)
+		count_in_stream(p, ch, s, o);
+	else if (o->counter)
+		fy_put_count(p, ch, o->counter, 1, o->stream);
+	else if (o->future && s)
+		await_stream(p, s, o->future, o->stream);
+	else if (o->future)
+		fy_put_await(p, ch, o->future, o->stream);
+}
 
 static bool lacks_slot(const struct fy_progress *p, const struct outgoing *o)
 {
@@ -108,7 +136,8 @@ static enum fy_put put_inline(struct fy_progress *p, struct fy_channel *ch,
 		return FY_PUT_NO_ROOM;
 	struct fy_record *r = fy_channel_reserve(&p->link, ch, size);
 	struct fy_stream_out *s = fy_stream_out_find(&p->link, ch, o->stream & FY_STREAM, false);
-	if (!r || (s && !fy_stream_out_reserve(ch, s)))
+	if (!r || (s && !fy_stream_out_reserve(ch, s)) ||
+	    (o->counter && !fy_counted_reserve(&p->link.counted)))
 		return FY_PUT_NO_ROOM;
 	uint64_t id;
 	enum fy_put departed = depart(p, ch, o, &id);
@@ -122,10 +151,8 @@ static enum fy_put put_inline(struct fy_progress *p, struct fy_channel *ch,
 	*r = (struct fy_record){ flags, o->op, (uint32_t)ch->rank, o->stream };
 	if (id)
 		fy_record_set_ext(r, id);
-	else if (o->future && s)
-		await_stream(p, s, o->future, o->stream);
-	else if (o->future)
-		fy_put_await(p, ch, o->future, o->stream);
+	else
+		note_awaited(p, ch, s, o);
 	if (o->message)
 		fy_fold_write(o->message, fy_record_data(r));
 	else if (o->nbytes)
@@ -156,8 +183,8 @@ static enum fy_put put_message(struct fy_progress *p, struct fy_channel *ch, str
 	done = depart(p, ch, o, &id);
 	if (done != FY_PUT_DONE)
 		return done;
-	if (fy_announce_put(&p->bulk, ch, o->message, o->kind, o->stream, id,
-	                    id ? NULL : o->future)) {
+	if (fy_announce_put(&p->bulk, ch, o->message, o->kind, o->stream, id, id ? NULL : o->future,
+	                    o->counter)) {
 		fy_link_issued(&p->link, o->stream);
 		return FY_PUT_DONE;
 	}
@@ -179,6 +206,7 @@ enum fy_put fy_put_record(struct fy_progress *p, struct fy_channel *ch, const st
 		              .op = r->op,
 		              .stream = stream,
 		              .future = future,
+		              .counter = fy_put_counter_of(r),
 		              .message = message_of(r) };
 	if (!o.message) {
 		o.nbytes = fy_record_body(r);

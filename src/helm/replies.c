@@ -103,7 +103,7 @@ static bool put_answer(struct fy_progress *p, struct fy_channel *ch, ferry_messa
 	if (folded <= FY_REPLY_ROOM)
 		return put_reply_folded(p, ch, request, folded);
 	if (!fy_announce_put(&p->bulk, ch, m, FY_KIND_REPLY, request->answer.tag,
-	                     request->answer.call_id, NULL))
+	                     request->answer.call_id, NULL, NULL))
 		return false;
 	request->answer.message = NULL; /* its reference is the transfer's now */
 	fy_link_issued(&p->link, request->answer.tag);

@@ -18,6 +18,7 @@
 #include "base/log.h"
 #include "link/link.h"
 #include "link/batch.h"
+#include "link/counted.h"
 #include "link/credit.h"
 #include "link/failure.h"
 #include "link/pending.h"
@@ -74,6 +75,15 @@ void fy_channel_ask(struct fy_link *link, struct fy_channel *ch)
 		return;
 	ch->open->flags |= FY_BATCH_WANTS_ACK;
 	ch->credit.limit_owed = true; /* so that the batch leaves even without a record */
+}
+
+/* The last batch for now is the one that asks whether posts that count were accepted: the answer is
+ * for all before it, too. */
+static void close_last(struct fy_channel *ch)
+{
+	if (ch->counted.first)
+		ch->open->flags |= FY_BATCH_WANTS_ACK;
+	fy_channel_close_batch(ch);
 }
 
 /* The open batch takes no more records. It waits for its turn to be sent. */
@@ -238,7 +248,7 @@ bool fy_channel_send(struct fy_link *link, struct fy_channel *ch)
 		fy_channel_reserve(link, ch, 0);
 	while (!ch->gone && ch->out.n_flight < FLIGHT_MAX) {
 		if (!ch->out.ready && ch->open && (ch->nrecords || owes_header(link, ch)))
-			fy_channel_close_batch(ch);
+			close_last(ch);
 		if (!ch->out.ready || !send_first_ready(link, ch))
 			break;
 		sent = true;
@@ -254,7 +264,7 @@ void fy_channel_new_colour(struct fy_link *link)
 {
 	fy_link_each (ch, link) {
 		if (ch->open && ch->nrecords)
-			fy_channel_close_batch(ch);
+			close_last(ch);
 		else if (ch->open)
 			ch->open->flags = (ch->open->flags & ~FY_BATCH_COLOUR) |
 			                  (link->counts.colour ? FY_BATCH_COLOUR : 0);
@@ -270,6 +280,7 @@ static void channel_free(struct fy_link *link, struct fy_channel *ch)
 	/* These are posts of callbacks after the last count. They are on their way, but their
 	 * acceptance may not come back. */
 	fy_pending_fail(link, ch, &ch->pending.first, &ch->pending.last, FERRY_ESTOPPED, why);
+	fy_counted_fail_all(link, ch, &ch->counted, FERRY_ESTOPPED, why);
 	fy_stream_out_fail_all(link, ch, FERRY_ESTOPPED, why);
 	while (ch->out.flight) {
 		/* only after an unclean end: MPI may still read the batch, so it is not freed */
@@ -305,6 +316,7 @@ void fy_channel_free_all(struct fy_link *link)
 		link->all = ch->all_next;
 		channel_free(link, ch);
 	}
+	fy_counted_free(link);
 	while (link->pool.first) {
 		struct fy_batch *b = link->pool.first;
 		link->pool.first = b->next;

@@ -8,6 +8,7 @@
 #include "ferry.h"
 #include "base/order.h"
 #include "link/batch.h"
+#include "link/counted.h"
 #include "port/port.h"
 #include "wire/bodies.h"
 #include "wire/header.h"
@@ -68,6 +69,7 @@ struct fy_channel {
 	struct fy_channel_out out;
 	struct fy_channel_credit credit;
 	struct fy_pending pending;
+	struct fy_counted counted;
 	struct fy_stream_out *streams_out;
 	struct fy_failures failures;
 	uint32_t *doorbell; /* the peer's bell, or NULL */

@@ -12,6 +12,7 @@
 #include "future/waiters.h"
 #include "link/batch.h"
 #include "link/call.h"
+#include "link/counted.h"
 #include "link/credit.h"
 #include "link/stream_in.h"
 #include "port/port.h"
@@ -26,7 +27,7 @@ struct fy_counts {
 	uint64_t issued[2], done[2];
 	unsigned colour;       /* of what this rank's threads post; changes when it joins a fence */
 	unsigned batch_colour; /* of records without a tag in the batch that is dispatched */
-	uint64_t awaited[2];   /* futures of posts that left and are not confirmed */
+	uint64_t awaited[2]; /* posts with a future or a counter that left and are not confirmed */
 };
 
 struct fy_link {
@@ -52,6 +53,7 @@ struct fy_link {
 	struct fy_pool pool;
 	struct fy_credit credit;
 	struct fy_calls calls;
+	struct fy_counted_all counted;
 	struct fy_counts counts;
 	struct fy_released released;
 	struct fy_tasks tasks; /* inline work */

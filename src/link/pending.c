@@ -15,6 +15,7 @@
 #include "future/future.h"
 #include "link/link.h"
 #include "link/channel.h"
+#include "link/counted.h"
 #include "link/failure.h"
 #include "shared/engine.h"
 #include "wire/header.h"
@@ -69,6 +70,8 @@ void fy_pending_accepted(struct fy_link *link, struct fy_channel *ch,
 		                    0, NULL);
 		link->worked = true;
 	}
+	if (ch->counted.first)
+		fy_counted_accepted(link, ch, h->accepted);
 	if (h->limit > ch->credit.limit) {
 		ch->credit.limit = h->limit;
 		ch->credit.hungry_told = false;

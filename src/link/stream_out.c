@@ -15,6 +15,7 @@
 #include "future/future.h"
 #include "link/link.h"
 #include "link/channel.h"
+#include "link/counted.h"
 #include "link/failure.h"
 #include "link/pending.h"
 #include "wire/bodies.h"
@@ -100,6 +101,8 @@ void fy_stream_out_refuse(struct fy_link *link, struct fy_channel *ch, struct fy
 				s->runs_last = before;
 			free(run);
 		}
+		fy_counted_refuse(link, ch, &s->counted, (uint64_t)r->seq << 32 | number, r->status,
+		                  fy_pending_unread);
 		for (; count; count--, number++) /* `number` may wrap */
 			fy_pending_refuse(link, ch, &s->first, &s->last, number, 1, r->status);
 	}
@@ -138,6 +141,7 @@ bool fy_stream_out_acked(struct fy_link *link, struct fy_channel *ch,
 	*upto = s->acked;
 	while (s->first && (int32_t)((uint32_t)s->first->id - s->acked) <= 0)
 		fy_pending_complete(link, ch, fy_pending_pop(&s->first, &s->last), 0, NULL);
+	fy_counted_acked(link, &s->counted, s->acked);
 	fy_stream_out_settle(link, ch, s);
 	return true;
 }
@@ -156,7 +160,8 @@ void fy_stream_out_fail(struct fy_link *link, struct fy_channel *ch, uint32_t st
 		fy_pending_complete(link, ch, f, status, detail);
 		return;
 	}
-	fy_failure_note(ch, stream, status, detail);
+	if (!s || !fy_counted_fail_one(link, ch, &s->counted, number, status, detail))
+		fy_failure_note(ch, stream, status, detail);
 }
 
 void fy_stream_out_fail_all(struct fy_link *link, struct fy_channel *ch, int status,
@@ -166,6 +171,7 @@ void fy_stream_out_fail_all(struct fy_link *link, struct fy_channel *ch, int sta
 		struct fy_stream_out *s = ch->streams_out;
 		ch->streams_out = s->next;
 		fy_pending_fail(link, ch, &s->first, &s->last, status, detail);
+		fy_counted_fail_all(link, ch, &s->counted, status, detail);
 		stream_free(link, s);
 	}
 }

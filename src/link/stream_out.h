@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 #include "ferry.h"
+#include "link/counted.h"
 
 struct fy_ack_stream;
 struct fy_channel;
@@ -26,6 +27,7 @@ struct fy_stream_out {
 	uint32_t acked;                  /* the receiver has dealt with all up to this number */
 	struct fy_run *runs, *runs_last; /* where the outstanding ones are, oldest first */
 	ferry_future *first, *last;      /* of posts among them; future->id is the running number */
+	struct fy_counted counted;       /* posts among them that count into a counter */
 };
 void fy_stream_out_refuse(struct fy_link *link, struct fy_channel *ch, struct fy_stream_out *s,
                           const struct fy_refused *r);
@@ -35,8 +37,8 @@ void fy_stream_out_fail_all(struct fy_link *link, struct fy_channel *ch, int sta
  * with all of that stream. */
 bool fy_stream_out_acked(struct fy_link *link, struct fy_channel *ch,
                          const struct fy_ack_stream *ack, uint32_t *upto);
-/* The record with this running number failed: its future, if it has one, ends with `status`. Else
- * the failure is noted for a flush. */
+/* The record with this running number failed: its future or its counter, if it has one, gets
+ * `status`. Else the failure is noted for a flush. */
 void fy_stream_out_fail(struct fy_link *link, struct fy_channel *ch, uint32_t stream,
                         uint32_t number, int status, const char *detail);
 struct fy_stream_out *fy_stream_out_find(struct fy_link *link, struct fy_channel *ch,

@@ -17,6 +17,7 @@
 #include "base/order.h"
 #include "shared/mailbox.h"
 #include "shared/policy_table.h"
+#include "shared/seats.h"
 #include "shared/tally.h"
 #include "shared/wake.h"
 #include "shared/habit.h"
@@ -98,15 +99,14 @@ struct fy_ending {
 	uint64_t draining;
 };
 
-/* Rare things of application threads, all under `lock`. The helm does not take that lock while it
- * steps. */
+/* Rare things of application threads, under `lock`. The helm takes it only to free a counter. */
 struct fy_aside {
 	ferry_future *fence; /* a fence that timed out and has not ended yet */
 	bool fencing;        /* a thread is inside ferry_fence */
 	pthread_mutex_t lock;
 	ferry_future *promises;
-	/* per-engine state of codec/ and unidist/, found by the function that frees it */
-	void *slots[FY_ENGINE_SLOTS];
+	ferry_counter *counters;      /* those that somebody waited for (counter.h) */
+	void *slots[FY_ENGINE_SLOTS]; /* of codec/ and unidist/, found by what frees them */
 	void (*slot_free[FY_ENGINE_SLOTS])(void *);
 };
 
@@ -137,7 +137,7 @@ struct ferry {
 	FY_ALIGNED struct fy_inboxes inboxes;
 	struct fy_told told;
 	struct fy_room room;
-	uint32_t next_stream; /* atomic add by threads that make a lane */
+	struct fy_numbers numbers;
 	struct fy_pressure pressure;
 	struct fy_totals totals;
 	struct fy_ending end;
@@ -163,7 +163,7 @@ struct ferry {
 #define FY_INSIDE_END 0xFFFFFFFDu /* the engine is taken apart */
 
 /* Flags of engine futures, beside those of future/future.h. */
-#define FY_FUTURE_IS_FLUSH 0x100u
+#define FY_FUTURE_IS_FLUSH 0x200u
 
 void fy_engine_retain(ferry *engine);
 void fy_engine_release(ferry *engine);

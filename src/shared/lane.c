@@ -13,6 +13,7 @@
 #include "base/futex.h"
 #include "base/order.h"
 #include "shared/engine.h"
+#include "shared/seats.h"
 #include "wire/record.h"
 
 struct fy_lane *fy_lane_create(struct ferry *engine, uint64_t serial, uint32_t stream)
@@ -54,6 +55,7 @@ static void return_engine(struct fy_lane *lane)
 {
 	fy_sub_32(&lane->engine->refs, lane->engine_refs);
 	lane->engine_refs = 0;
+	fy_seats_give(&lane->engine->numbers.seats, &lane->seat);
 	fy_engine_release(lane->engine);
 }
 

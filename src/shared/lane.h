@@ -30,6 +30,7 @@
 #include "base/order.h"
 #include "wire/record.h"
 #include "shared/habit.h"
+#include "shared/seats.h"
 
 struct ferry;
 
@@ -105,6 +106,7 @@ struct fy_lane {
 	 * Written by the producer (release) before it counts the handler, read by the helm
 	 * (acquire) after it has read that count */
 	uint64_t handler_end[2];
+	struct fy_seat seat; /* constant: of engine->numbers.seats */
 	/* The consumer's line: the helm's, except that the producer reads `head`. */
 	/* written by the helm (release), read by the producer (acquire) */
 	FY_ALIGNED uint64_t head;

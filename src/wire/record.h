@@ -7,7 +7,7 @@
  *   word 1   op
  *   word 2   destination rank
  *   word 3   stream: the lane that it was posted through, and perhaps a tag with its colour (below)
- *   [8 bytes when FY_EXT: in a lane the future, on the wire the operation's id]
+ *   [8 bytes when FY_EXT: in a lane the future or the counter, on the wire the operation's id]
  *   body, padded to 8 bytes
  *
  * See doc/wire-format.md for what each kind means on the wire.
@@ -43,6 +43,7 @@ _Static_assert(sizeof(struct fy_record) == 16, "the wire format says 16 bytes");
 #define FY_LARGE 0x08000000u    /* wire: an announcement; lane: the body is a message's pointer */
 #define FY_HELD 0x04000000u     /* counted and acknowledged by stream, behind a large message */
 #define FY_ERROR 0x02000000u    /* a reply that is an error: status, then text */
+#define FY_COUNTED FY_ERROR     /* lane: with FY_EXT, of a post: that is its counter */
 #define FY_ATTACHED 0x01000000u /* attachments inside the body, after a table of lengths */
 
 /* The colour of a record tells which fence counts it: see agree.c. A record with a tag has the
@@ -67,8 +68,9 @@ static inline unsigned fy_record_tag_colour(uint32_t stream, unsigned otherwise)
 
 /* A post without a future and without any flag. */
 #define FY_PLAIN_POST (FY_KIND_POST >> 24)
-/* In a lane: a post with a future, and a call. */
+/* In a lane: a post with a future, one with a counter, and a call. */
 #define FY_AWAITED_POST ((FY_KIND_POST | FY_EXT) >> 24)
+#define FY_COUNTED_POST ((FY_KIND_POST | FY_EXT | FY_COUNTED) >> 24)
 #define FY_PLAIN_CALL ((FY_KIND_CALL | FY_EXT) >> 24)
 #define FY_PLAIN_REPLY ((FY_KIND_REPLY | FY_EXT) >> 24)
 

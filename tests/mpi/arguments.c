@@ -18,6 +18,7 @@ static ferry_future *no_futures[1];
 static ferry_message *message = UNTOUCHED(ferry_message);
 static ferry_message *posted; /* was posted, so that it cannot be changed any more */
 static ferry *opened = UNTOUCHED(ferry);
+static ferry_counter *counter = UNTOUCHED(ferry_counter);
 static size_t index_found = 77;
 static int handled; /* written by the handler alone until a fence */
 
@@ -64,6 +65,14 @@ static int open_with_environment(const char *name, const char *value)
 	status = ferry_open(NULL, &opened);
 	CHECK_INT(unsetenv(name), 0);
 	return status;
+}
+
+static void called(ferry_future *done, int status, void *arg)
+{
+	(void)done;
+	(void)status;
+	(void)arg;
+	CHECK_FAIL("a callback that was refused was called");
 }
 
 static void handle(ferry *on, ferry_message *received, void *arg)
@@ -149,6 +158,12 @@ static void handle(ferry *on, ferry_message *received, void *arg)
 	X(ferry_finish_all(no_futures, 1, -2))                                 \
 	X(ferry_wait_any(NULL, 1, 0, &index_found))                            \
 	X(ferry_wait_any(no_futures, 0, 0, &index_found))                      \
+	X(ferry_counter_create(NULL, &counter))                                \
+	X(ferry_counter_create(engine, NULL))                                  \
+	X(ferry_post_counted(engine, 0, OP, "x", 1, NULL))                     \
+	X(ferry_counter_read(NULL, NULL, NULL))                                \
+	X(ferry_counter_wait(NULL, 0, 0))                                      \
+	X(ferry_counter_then(NULL, 0, FERRY_INLINE, called, NULL))             \
 	X(ferry_flush(NULL, 0, 0))                                             \
 	X(ferry_flush(engine, BEYOND, 0))                                      \
 	X(ferry_flush(engine, -2, 0))                                          \
@@ -219,7 +234,7 @@ static void check_refused(unsigned number, const char *call)
 		CHECK_FAIL("%s is %s: \"%s\"", call, ferry_strname(result.status), result.sentence);
 	if (future != UNTOUCHED(ferry_future) || message != UNTOUCHED(ferry_message) ||
 	    opened != UNTOUCHED(ferry) || executor != UNTOUCHED(ferry_executor) ||
-	    index_found != 77)
+	    counter != UNTOUCHED(ferry_counter) || index_found != 77)
 		CHECK_FAIL("%s wrote to its output argument", call);
 }
 
@@ -229,6 +244,7 @@ static void check_accepted(void)
 	CHECK_OK(ferry_close(NULL));
 	ferry_future_release(NULL);
 	ferry_message_release(NULL);
+	ferry_counter_release(NULL);
 	CHECK_OK(ferry_wait_all(NULL, 0, 0));
 	CHECK_OK(ferry_wait_all(no_futures, 1, FERRY_FOREVER));
 	CHECK_OK(ferry_finish_all(no_futures, 1, FERRY_FOREVER));

@@ -66,8 +66,9 @@ struct kind {
 	size_t body;
 	uint32_t parts;
 	size_t part;
-	size_t answer;
+	size_t answer; /* COUNTED: a post that counts */
 };
+#define COUNTED SIZE_MAX
 static const struct kind kinds[] = {
 	{ OP_NOTE, false, true, 8, 0, 0, 0 },
 	{ OP_NOTE, false, false, 8, 0, 0, 0 },
@@ -88,6 +89,10 @@ static const struct kind kinds[] = {
 	{ OP_QUEUE, false, true, 8, 1, 9000, 0 },
 	{ OP_LAND, false, true, 8, 1, 9100, 0 },
 	{ OP_NOTE, false, true, 60, 0, 0, 0 }, /* behind all of these */
+	{ OP_NOTE, false, false, 8, 0, 0, COUNTED },
+	{ OP_QUEUE, false, false, 3000, 0, 0, COUNTED },
+	{ OP_NOTE, false, false, 20000, 0, 0, COUNTED },
+	{ OP_NOTE, false, false, 60, 0, 0, COUNTED },
 	{ OP_ASK, true, true, 8, 0, 0, 8 },
 	{ OP_ASK, true, true, 100, 0, 0, 1500 },
 	{ OP_ASK, true, true, 8, 0, 0, 30000 },
@@ -118,6 +123,7 @@ static struct {
 	fy_sim *sim;
 	ferry *engine[RANKS];
 	ferry_executor *queue[RANKS];
+	ferry_counter *counter[RANKS];
 	ferry_future *flush[RANKS];
 	struct deed deeds[DEEDS_MAX];
 	uint32_t n_deeds;
@@ -281,6 +287,7 @@ static void start_rank(int rank)
 	t.engine[rank] = t_open(port, &given);
 	ferry *before = fy_thread_begin(FY_INLINE, t.engine[rank]);
 	assert_int_equal(ferry_queue_create(t.engine[rank], &t.queue[rank]), 0);
+	assert_int_equal(ferry_counter_create(t.engine[rank], &t.counter[rank]), 0);
 	handle(rank, OP_NOTE, FERRY_INLINE, on_note);
 	handle(rank, OP_HASHED, FERRY_INLINE, on_note);
 	handle(rank, OP_QUEUE, t.queue[rank], on_note);
@@ -334,6 +341,9 @@ static int post(struct deed *d)
 	ferry_future **future_p = d->kind->future ? &d->future : NULL;
 	if (d->kind->parts)
 		return post_message(d);
+	if (d->kind->answer == COUNTED)
+		return ferry_post_counted(engine, d->to, d->kind->op, body, d->kind->body,
+		                          t.counter[d->from]);
 	if (d->kind->call)
 		return ferry_call(engine, d->to, d->kind->op, body, d->kind->body, future_p);
 	return ferry_post(engine, d->to, d->kind->op, body, d->kind->body, future_p);
@@ -521,6 +531,26 @@ static void check_flush(int rank)
 	ferry_future_release(t.flush[rank]);
 }
 
+/* What was made is counted, and done after a fence; the counter says that some did not come. */
+static void check_counter(int rank)
+{
+	uint64_t posted, done, made = 0, missing = 0;
+	int status = ferry_counter_read(t.counter[rank], &posted, &done);
+	for (uint32_t i = 0; i < t.n_deeds; i++) {
+		const struct deed *d = &t.deeds[i];
+		bool counts = d->from == rank && d->kind->answer == COUNTED && d->made;
+		made += counts;
+		missing += counts && !d->came;
+	}
+	if (posted != made || done != made)
+		wrong("rank %d: %llu posts count, and the counter has %llu and %llu", rank,
+		      (unsigned long long)made, (unsigned long long)posted,
+		      (unsigned long long)done);
+	if (status != (missing ? FERRY_ENOMEM : FERRY_OK))
+		wrong("rank %d: %llu posts that count did not come: %s", rank,
+		      (unsigned long long)missing, ferry_strname(status));
+}
+
 /* After a fence nothing is under way: what did not come was refused. */
 static void check_came(void)
 {
@@ -577,6 +607,8 @@ static void fence(uint32_t n)
 		wrong("fence %u does not end, or a future does not", n);
 	for (int i = 0; i < RANKS && !t.wrong[0]; i++)
 		check_flush(i);
+	for (int i = 0; i < RANKS && !t.wrong[0]; i++)
+		check_counter(i);
 	if (!t.wrong[0])
 		check_came();
 }
@@ -634,6 +666,7 @@ static void destroy(void)
 	for (int i = 0; i < RANKS; i++) {
 		ferry *before = fy_thread_begin(FY_INLINE, NULL);
 		ferry_executor_destroy(t.queue[i]);
+		ferry_counter_release(t.counter[i]);
 		fy_thread_end(FY_INLINE, before);
 		int status = fy_life_destroy(t.engine[i]);
 		if (status)

@@ -98,6 +98,10 @@ break_it accepted link/channel.c 's/ch->in.refused\[0\].seq : ch->in.seq) - 1,/c
 	'batches are accepted one too high' $S
 break_it twice link/pending.c 's/h->accepted) <= 0) {/h->accepted) <= 1) {/' \
 	'an acceptance completes one batch too many' $S
+break_it counted-twice link/counted.c 's/(runs->first->id >> 32) - seq) <= 0/(runs->first->id >> 32) - seq) <= 1/' \
+	'an acceptance counts the posts of one batch too many' sim/counters unit/link/test_counted
+break_it counted-unasked link/channel.c '/^static void close_last/,/^}/s/if (ch->counted.first)/if (false)/' \
+	'nobody asks whether posts that count were accepted' sim/counters
 break_it at-put helm/put.c 's/fy_put_await(p, ch, o->future, o->stream);/fy_future_complete(o->future, 0, NULL);/' \
 	'a future completes when its record is put into a batch' $S
 break_it stream-ack link/stream_in.c 's/s->unacked++;/s->unacked += 2;/' \

@@ -14,6 +14,8 @@ bool perf_wanted(const struct perf_world *world, const struct perf_contestant *c
 {
 	if (contestant->level > world->level)
 		return false;
+	if (perf_counts(world->options->mode, contestant) && !world->options->counted)
+		return false;
 	if (contestant == world->options->mode->alone && !world->options->flood &&
 	    !world->options->transfer && !world->options->both)
 		return false;

@@ -229,6 +229,7 @@ enum {
 	OPTION_JSON,
 	OPTION_PLOT,
 	OPTION_PROGRESS,
+	OPTION_COUNTED,
 	OPTION_VERSION,
 };
 
@@ -239,6 +240,7 @@ static const struct option long_options[] = {
 	{ "duration", required_argument, NULL, OPTION_DURATION },
 	{ "reps", required_argument, NULL, OPTION_REPS },
 	{ "futures", no_argument, NULL, OPTION_FUTURES },
+	{ "counted", no_argument, NULL, OPTION_COUNTED },
 	{ "peers", required_argument, NULL, OPTION_PEERS },
 	{ "flood", required_argument, NULL, OPTION_FLOOD },
 	{ "every", required_argument, NULL, OPTION_EVERY },
@@ -269,6 +271,8 @@ static const char help_options[] =
 	"  -r, --reps N         trials of each contestant; they take turns\n"
 	"  -f, --futures        rate: a future for each post, a window of them awaited;\n"
 	"                       latency: posts, each awaited, instead of calls\n"
+	"      --counted        rate: also posts that count, into a counter of each thread\n"
+	"                       and into one of all\n"
 	"  -p, --peers LIST     whom to compare with; all, none, or names with commas\n"
 	"                       between; otherwise plain, halo and farm: multiple\n"
 	"      --forms LIST     bandwidth, farm, halo: only these forms of Ferry, such\n"
@@ -321,6 +325,9 @@ static bool apply_flag(struct reader *reader, int option)
 	switch (option) {
 	case OPTION_FUTURES:
 		options->futures = true;
+		return true;
+	case OPTION_COUNTED:
+		options->counted = true;
 		return true;
 	case OPTION_BOUND:
 		options->bound = true;

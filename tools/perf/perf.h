@@ -35,7 +35,7 @@
 #include "stats.h"
 
 #define PERF_METRICS_MAX 10
-#define PERF_CONTESTANTS_MAX 8
+#define PERF_CONTESTANTS_MAX 10
 #define PERF_LIST_MAX 16
 #define PERF_THREADS_MAX 256
 #define PERF_BESIDE_MAX 64
@@ -51,6 +51,7 @@ struct perf_options {
 	double duration;
 	int repetitions;
 	bool futures;
+	bool counted;
 	int flood;
 	int every;
 	size_t transfer;
@@ -136,6 +137,9 @@ struct perf_mode {
 	const struct perf_contestant *landing;
 	/* the one of them that takes part only with --flood, --transfer or --both; may be NULL */
 	const struct perf_contestant *alone;
+	/* those of them that take part only with --counted, and are compared with the first one,
+	 * too; may be NULL */
+	const struct perf_contestant *counting[2];
 	/* fills values; may be NULL */
 	void (*measure)(const struct perf_world *world, struct perf_trial *trial);
 	int threads; /* defaults */
@@ -145,6 +149,12 @@ struct perf_mode {
 	double duration;
 	int repetitions;
 };
+
+static inline bool perf_counts(const struct perf_mode *mode,
+                               const struct perf_contestant *contestant)
+{
+	return contestant == mode->counting[0] || contestant == mode->counting[1];
+}
 
 /* What one contestant did at one point. */
 struct perf_series {

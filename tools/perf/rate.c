@@ -2,7 +2,8 @@
 /*
  * Small messages from T threads of rank 0 to rank 1, in three modes:
  *
- *   rate   posts: fire and forget, or with a future each in windows
+ *   rate   posts: fire and forget, or with a future each in windows; with --counted also posts that
+ *          count into a counter of their thread, and into one of all threads
  *   call   calls with replies of the same size, in windows
  *   isend  ferry_isend in windows, to one thread of plain MPI
  */
@@ -16,10 +17,10 @@
 
 struct senders;
 
-/* What a mode starts, and whether a reply comes back. */
+/* What a mode starts, whether a reply comes back, and whether all threads share a counter. */
 struct kind {
 	void (*start)(struct senders *senders, const void *body, ferry_future **future_p);
-	bool replies;
+	bool replies, shares;
 };
 
 struct senders {
@@ -27,6 +28,7 @@ struct senders {
 	struct perf_trial *trial;
 	const struct kind *kind;
 	ferry *engine;
+	ferry_counter *counter;                   /* of all threads, or NULL */
 	struct perf_sink sinks[PERF_THREADS_MAX]; /* of replies, one a thread */
 };
 
@@ -51,9 +53,10 @@ static void start_isend(struct senders *senders, const void *body, ferry_future 
 	          "ferry_isend");
 }
 
-static const struct kind post_kind = { start_post, false };
-static const struct kind call_kind = { start_call, true };
-static const struct kind isend_kind = { start_isend, false };
+static const struct kind post_kind = { start_post, false, false };
+static const struct kind one_kind = { start_post, false, true };
+static const struct kind call_kind = { start_call, true, false };
+static const struct kind isend_kind = { start_isend, false, false };
 
 /* ---- what a thread does ---------------------------------------------------- */
 
@@ -104,6 +107,28 @@ static void post_forgotten(struct perf_member *member)
 	free(body);
 }
 
+/* A thread's own counter, or that of all. */
+static void post_counted(struct perf_member *member)
+{
+	struct senders *senders = member->arg;
+	const struct perf_trial *trial = senders->trial;
+	ferry_counter *counter = senders->counter;
+	void *body = perf_payload(trial->size);
+	uint64_t i, all = trial->count * (counter ? (uint64_t)trial->threads : 1);
+
+	if (!counter)
+		perf_need(ferry_counter_create(senders->engine, &counter), "ferry_counter_create");
+	for (i = 0; i < trial->count; i++)
+		perf_need(ferry_post_counted(senders->engine, 1, PERF_OP_SINK, body, trial->size,
+		                             counter),
+		          "ferry_post_counted");
+	perf_need(ferry_counter_wait(counter, all, FERRY_FOREVER), "ferry_counter_wait");
+	if (!senders->counter)
+		ferry_counter_release(counter);
+	perf_engine_end(senders->engine, 1);
+	free(body);
+}
+
 /* Futures say "delivered" only, so both ways of posting ask when all is handled. */
 static void post_all(struct perf_member *member)
 {
@@ -128,10 +153,14 @@ static void run_sender(struct senders *senders, void (*work)(struct perf_member 
 	perf_team_start(&team, trial->threads, work, senders);
 	perf_engine_enter(senders->world, receiver);
 	senders->engine = senders->world->engine;
+	if (senders->kind->shares)
+		perf_need(ferry_counter_create(senders->engine, &senders->counter),
+		          "ferry_counter_create");
 	perf_clock_start(trial);
 	perf_team_go(&team);
 	perf_team_join(&team);
 	perf_clock_stop(trial);
+	ferry_counter_release(senders->counter);
 	perf_engine_dismiss(senders->world);
 	for (i = 0; i < trial->threads && senders->kind->replies; i++)
 		perf_sink_check(&senders->sinks[i], trial->count, trial->size, "ferry");
@@ -146,6 +175,7 @@ static void run(struct perf_world *world, struct perf_trial *trial, const struct
 	senders->world = world;
 	senders->trial = trial;
 	senders->kind = kind;
+	senders->counter = NULL;
 	if (world->rank == 0) {
 		run_sender(senders, work, &receiver);
 	} else {
@@ -161,6 +191,16 @@ static void run(struct perf_world *world, struct perf_trial *trial, const struct
 static void run_posts(struct perf_world *world, struct perf_trial *trial)
 {
 	run(world, trial, &post_kind, post_all);
+}
+
+static void run_counted(struct perf_world *world, struct perf_trial *trial)
+{
+	run(world, trial, &post_kind, post_counted);
+}
+
+static void run_counted_one(struct perf_world *world, struct perf_trial *trial)
+{
+	run(world, trial, &one_kind, post_counted);
 }
 
 static void run_calls(struct perf_world *world, struct perf_trial *trial)
@@ -207,6 +247,18 @@ static const struct perf_contestant posts = {
 	0,
 	run_posts
 };
+static const struct perf_contestant counted = {
+	"counted",
+	"the same by ferry_post_counted, a counter a thread",
+	MPI_THREAD_MULTIPLE,
+	true,
+	0,
+	run_counted
+};
+static const struct perf_contestant counted_one = {
+	"counted-one",  "the same, a counter for all threads", MPI_THREAD_MULTIPLE, true, 0,
+	run_counted_one
+};
 static const struct perf_contestant calls = {
 	"ferry",  "ferry_call in windows, a handler that replies", MPI_THREAD_MULTIPLE, true, 0,
 	run_calls
@@ -226,8 +278,9 @@ const struct perf_mode perf_rate_mode = {
 	.counted = true,
 	.metrics = { { "rate", "messages/s", true, true } },
 	.metrics_count = 1,
-	.contestants = { &posts, &perf_plain_rate, &perf_multiple_rate, &perf_multiple_symmetric,
-	                 &perf_batch_rate, &perf_batch_threads, NULL },
+	.contestants = { &posts, &counted, &counted_one, &perf_plain_rate, &perf_multiple_rate,
+	                 &perf_multiple_symmetric, &perf_batch_rate, &perf_batch_threads, NULL },
+	.counting = { &counted, &counted_one },
 	.threads = 4,
 	.size = 64,
 	.window = 64,

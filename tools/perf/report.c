@@ -104,7 +104,8 @@ static void print_ratios_of(FILE *file, const struct perf_mode *mode,
 
 	for (i = 0; i < point->series_count; i++) {
 		peer = &point->series[i];
-		if (perf_report_is_ferry(mode, point, i))
+		if (perf_report_is_ferry(mode, point, i) &&
+		    (i || !perf_counts(mode, own->contestant)))
 			continue;
 		snprintf(name, sizeof(name), "%s / %s", own->contestant->name,
 		         peer->contestant->name);

@@ -33,7 +33,7 @@ static void announce(size_t nbytes)
 	assert_int_equal(ferry_message_create(t_engines[0], OP, &m), FERRY_OK);
 	assert_int_equal(ferry_message_attach(m, data, nbytes, on_release, NULL), FERRY_OK);
 	assert_true(fy_announce_admits(&t_helm(0)->bulk, ch, m));
-	assert_true(fy_announce_put(&t_helm(0)->bulk, ch, m, FY_KIND_POST, STREAM, 0, NULL));
+	assert_true(fy_announce_put(&t_helm(0)->bulk, ch, m, FY_KIND_POST, STREAM, 0, NULL, NULL));
 }
 
 static int begin(void **state)

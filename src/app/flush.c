@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* ferry_flush: a record behind what this thread has posted, and the wait for it. Any thread. */
+#include <stddef.h>
+#include <stdint.h>
+
+#include "ferry.h"
+#include "app/post.h"
+#include "base/clock.h"
+#include "base/fail.h"
+#include "future/wait.h"
+#include "shared/engine.h"
+#include "shared/thread.h"
+
+int ferry_flush(ferry *engine, int rank, int64_t timeout)
+{
+	if (!engine || !fy_clock_timeout_ok(timeout))
+		return fy_fail(FERRY_EINVAL,
+		               "ferry_flush needs an engine and a timeout >= 0 or FERRY_FOREVER");
+	int status = rank == FERRY_ALL
+	                     ? FERRY_OK
+	                     : fy_engine_check_rank(engine, "rank", rank, ", or FERRY_ALL");
+	if (status)
+		return status;
+	if (fy_thread_on_progress(engine))
+		return fy_fail(
+			FERRY_EDEADLK,
+			"ferry_flush would wait for the progress thread, which is running this");
+	ferry_future *future = NULL;
+	int64_t until = fy_clock_in(timeout);
+	status = fy_post_flush(engine, NULL, rank, timeout, &future);
+	if (status)
+		return status == FERRY_EAGAIN ? FERRY_PENDING : status;
+	status = fy_wait_until(future, until);
+	ferry_future_release(future);
+	return status;
+}
