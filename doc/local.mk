@@ -41,6 +41,7 @@ nobase_dist_doc_DATA += \
 	%D%/decisions/0036-folders-with-an-order.md \
 	%D%/decisions/0037-the-policy-in-one-place.md \
 	%D%/decisions/0038-one-message-at-a-time.md \
+	%D%/decisions/0039-large-messages-between-hosts.md \
 	%D%/design.md \
 	%D%/glossary.md \
 	%D%/policy.md \

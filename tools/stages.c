@@ -118,31 +118,31 @@ static struct receive *place_of(MPI_Request request)
 	return &receives[bits >> 32 & (RECEIVES_MAX - 1)];
 }
 
-OURS int MPI_Isend(const void *memory, int count, MPI_Datatype type, int to, int tag, MPI_Comm comm,
-                   MPI_Request *request)
+OURS int MPI_Isend(const void *buf, int count, MPI_Datatype datatype, int dest, int tag,
+                   MPI_Comm comm, MPI_Request *request)
 {
-	if (type == MPI_BYTE && count > 0)
-		stamp_all((char *)(uintptr_t)memory, (size_t)count, SENT, SENT_BACK, 0);
-	return PMPI_Isend(memory, count, type, to, tag, comm, request);
+	if (datatype == MPI_BYTE && count > 0)
+		stamp_all((char *)(uintptr_t)buf, (size_t)count, SENT, SENT_BACK, 0);
+	return PMPI_Isend(buf, count, datatype, dest, tag, comm, request);
 }
 
-OURS int MPI_Irecv(void *memory, int count, MPI_Datatype type, int from, int tag, MPI_Comm comm,
+OURS int MPI_Irecv(void *buf, int count, MPI_Datatype datatype, int source, int tag, MPI_Comm comm,
                    MPI_Request *request)
 {
-	int code = PMPI_Irecv(memory, count, type, from, tag, comm, request);
+	int code = PMPI_Irecv(buf, count, datatype, source, tag, comm, request);
 
-	if (type == MPI_BYTE && code == MPI_SUCCESS)
-		*place_of(*request) = (struct receive){ *request, memory };
+	if (datatype == MPI_BYTE && code == MPI_SUCCESS)
+		*place_of(*request) = (struct receive){ *request, buf };
 	return code;
 }
 
-OURS int MPI_Test(MPI_Request *request, int *done, MPI_Status *status)
+OURS int MPI_Test(MPI_Request *request, int *flag, MPI_Status *status)
 {
 	MPI_Request before = *request;
-	int code = PMPI_Test(request, done, status), count = 0;
+	int code = PMPI_Test(request, flag, status), count = 0;
 	struct receive *r = place_of(before);
 
-	if (code != MPI_SUCCESS || !*done || r->memory == NULL || r->request != before)
+	if (code != MPI_SUCCESS || !*flag || r->memory == NULL || r->request != before)
 		return code;
 	MPI_Get_count(status, MPI_BYTE, &count);
 	if (count > 0)

@@ -44,6 +44,8 @@ static bool find_bells(const struct fy_mpi_port *port, MPI_Group group, int n, u
 		return false;
 	for (int i = 0; i < n; i++)
 		ranks[i] = i;
+	for (int i = 0; i < n; i++)
+		ranks[n + i] = MPI_UNDEFINED;
 	bool ok = translate(port, group, n, ranks, ranks + n) == MPI_SUCCESS;
 	for (int i = 0; i < n && ok; i++) /* MPI_UNDEFINED has no word, nor has this rank */
 		bells[i] = ranks[n + i] == port->port.rank

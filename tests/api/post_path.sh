@@ -31,7 +31,7 @@ check 2 "no system call" "$(printf '%s\n' "$code" | grep -wE 'syscall|sysenter|i
 # What it may call: the ways with a future, a full or new lane, a sleeper, and memcpy for longer
 # bodies.
 long_ways='ferry_post_for|post_awaited|fy_lane_reserve_slow|fy_wake_up|fy_wake_fence|fy_own_lane_list'
-long_ways="$long_ways|fy_own_lane_orphaned|fy_drive_until|fy_fail|wake_or_drive|posted_too_late"
+long_ways="$long_ways|fy_own_lane_orphaned|fy_fail|fy_rouse|posted_too_late"
 check 3 "calls nothing but the long ways and memcpy" \
 	"$(printf '%s\n' "$code" | grep -wE 'call|jmp' | grep -E '<[a-z_@]+>' | sed 's/.*<\(.*\)>.*/\1/' | sort -u |
 		grep -vE "^($long_ways|memcpy|ferry_post)(@plt)?(\.[a-z.0-9]+)?\$")"

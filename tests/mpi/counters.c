@@ -3,6 +3,8 @@
  * Counters of many posts: threads of every rank post into one counter and into their own, to all
  * ranks, bodies small and large; what waits for numbers, what is released early, and the close.
  */
+#include <mpi.h>
+
 #include "system.h"
 
 enum { THREADS = 6, OP = 3, LARGE = 20000 };
@@ -176,5 +178,6 @@ int main(void)
 		printf("counters: %d threads of %d ranks, %llu posts: all counted, waited for, and "
 		       "told once\n",
 		       THREADS, size, (unsigned long long)(2 * THREADS * posts * (uint64_t)size));
+	MPI_Finalize(); /* it was kept for us */
 	return 0;
 }
