@@ -772,7 +772,7 @@ static void run_by_chance(uint64_t seed)
 			t.spoil = 1;
 			t.spoil_at = 0;
 		}
-		bool worked;
+		bool worked = false;
 		for (uint64_t n = t_random(&random) % 4; n; n--)
 			turn(&worked);
 		none_is_done_too_early();
