@@ -65,6 +65,7 @@ fy_put_await(struct fy_progress *p, struct fy_channel *ch, ferry_future *future,
 static inline void fy_put_count(struct fy_progress *p, struct fy_channel *ch,
                                 ferry_counter *counter, uint32_t n, uint32_t stream)
 {
+	ch->count_owed = true;
 	fy_counted_add(&p->link, &ch->counted, counter, fy_channel_place(ch), n,
 	               fy_put_tagged(p, stream));
 }

@@ -83,6 +83,7 @@ static void close_last(struct fy_channel *ch)
 {
 	if (ch->counted.first)
 		ch->open->flags |= FY_BATCH_WANTS_ACK;
+	ch->count_owed = false;
 	fy_channel_close_batch(ch);
 }
 
@@ -126,7 +127,7 @@ static bool owes_header(struct fy_link *link, struct fy_channel *ch)
 	if (ch->in.ack_owed && !in_a_hurry)
 		ch->in.ack_age++;
 	return (ch->in.ack_owed && in_a_hurry) || ch->credit.limit_owed ||
-	       (ch->bye.owed && !ch->bye.sent) || ch->credit.hungry;
+	       (ch->bye.owed && !ch->bye.sent) || ch->credit.hungry || ch->count_owed;
 }
 
 static void stamp(struct fy_channel *ch, struct fy_batch *b)
@@ -257,7 +258,7 @@ bool fy_channel_send(struct fy_link *link, struct fy_channel *ch)
 		fy_wake_ring(ch->doorbell);
 	return !ch->out.ready && !(ch->open && ch->nrecords) && !ch->in.ack_owed &&
 	       !ch->credit.limit_owed && !ch->credit.hungry && !(ch->bye.owed && !ch->bye.sent) &&
-	       !ch->control_owed;
+	       !ch->control_owed && !ch->count_owed;
 }
 
 void fy_channel_new_colour(struct fy_link *link)

@@ -73,6 +73,8 @@ struct fy_channel {
 	struct fy_stream_out *streams_out;
 	struct fy_failures failures;
 	uint32_t *doorbell; /* the peer's bell, or NULL */
+	/* posts that count were put, and no batch has asked for their acceptance since */
+	bool count_owed;
 	struct fy_channel_in in;
 	struct fy_stream_in *streams_in;
 	bool stream_ack_owed;

@@ -291,16 +291,18 @@ static void destroy(ferry_counter *c)
 	fy_engine_release(e);
 }
 
-static bool is_over(const ferry_counter *c, uint64_t word)
+static bool is_over(uint64_t word, uint64_t final)
 {
 	return word & FY_COUNTER_RELEASED && !(word & FY_COUNTER_BUSY) &&
-	       word / FY_COUNTER_ONE == c->final;
+	       word / FY_COUNTER_ONE == final;
 }
 
 void fy_counter_release(ferry_counter *c)
 {
-	c->final = fy_counter_posted(c);
-	if (is_over(c, change(c, FY_COUNTER_RELEASED, 0)))
+	uint64_t final = fy_counter_posted(c);
+	c->final = final;
+	/* from here on the helm may free the counter, unless that is for this thread to do */
+	if (is_over(change(c, FY_COUNTER_RELEASED, 0), final))
 		destroy(c);
 }
 
@@ -336,7 +338,7 @@ void fy_counter_add_done(ferry_counter *c, uint64_t n, int status, const char *d
 	} while (!fy_cas_64(&c->done, old, word));
 	if (fy_unlikely(word & FY_COUNTER_BUSY))
 		word = tell(c, word);
-	if (fy_unlikely(word & FY_COUNTER_RELEASED) && is_over(c, word))
+	if (fy_unlikely(word & FY_COUNTER_RELEASED) && is_over(word, c->final))
 		destroy(c);
 }
 
