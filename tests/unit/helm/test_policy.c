@@ -82,8 +82,8 @@ static void each_receive_is_tested_in_time(void **state)
 #define ITS_TIME .company.yields = true
 #define STRANGER .company.stranger = true
 #define BY_ITSELF .company.drives_alone = true
-#define FAST .large = { true, 0, 250 * US }
-#define SLOW .large = { true, 0, 250 * US + 2 }
+#define FAST .large = { true, 0, 250 * US, false }
+#define SLOW .large = { true, 0, 250 * US + 2, false }
 
 static void idle(void **state)
 {
@@ -138,9 +138,12 @@ static void idle(void **state)
 		{ false, false, { .idle_for = 2020 * US, .under_way = true, FAST }, FY_IDLE_NAP },
 		{ false,
 		  false,
-		  { .idle_for = MS, .large = { true, 300 * US - 1, 0 }, ITS_TIME },
+		  { .idle_for = MS, .large = { true, 300 * US - 1, 0, false }, ITS_TIME },
 		  FY_IDLE_YIELD },
-		{ false, false, { .idle_for = MS, .large = { true, 300 * US, 0 } }, FY_IDLE_NAP },
+		{ false,
+		  false,
+		  { .idle_for = MS, .large = { true, 300 * US, 0, false } },
+		  FY_IDLE_NAP },
 		{ false, false, { .idle_for = 20 * US, .under_way = true, SLOW }, FY_IDLE_NAP },
 		{ true, false, { .idle_for = 5 * US - 1, FAST, ITS_TIME }, FY_IDLE_YIELD },
 		{ true, false, { .idle_for = 5 * US, FAST }, FY_IDLE_NAP },
@@ -191,8 +194,8 @@ static void sleep_times(void **state)
 		{ { .under_way = true, .idle_sleep = 400 * US, FAST }, 400 * US, 500 * US },
 		{ { .under_way = true, .idle_sleep = 400 * US, SLOW }, 125 * US + 1, 400 * US },
 		{ { .awaited = true, SLOW }, 125 * US + 1, 50 * US },
-		{ { .under_way = true, .large = { true, 0, 6 * MS } }, 500 * US, 50 * US },
-		{ { .under_way = true, .large = { true, 1, 6 * MS } }, 50 * US, 100 * US },
+		{ { .under_way = true, .large = { true, 0, 6 * MS, false } }, 500 * US, 50 * US },
+		{ { .under_way = true, .large = { true, 1, 6 * MS, false } }, 50 * US, 100 * US },
 		{ { .idle_for = 5 * MS, .idle_sleep = 8 * MS, SLOW }, 8 * MS, 10 * MS },
 		/* waited for */
 		{ { .awaited = true, .idle_sleep = 5 * MS }, 50 * US, 5 * MS },
