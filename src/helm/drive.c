@@ -62,6 +62,12 @@ static bool step_with(struct fy_progress *p, enum code code)
 	return code == GUESTS ? fy_step_as_guest(p) : fy_step_once(p, code == ALL_CODE);
 }
 
+/* Called with the helm. */
+static void count_lend(ferry *engine)
+{
+	fy_store_release_64(&engine->totals.lends, engine->totals.lends + 1);
+}
+
 /* The last driver gives the engine back in the state in which the first one found it: the progress
  * thread asleep, and others ringing. If that thread has something to do it is woken. */
 static void hand_back(ferry *engine, enum code code)
@@ -143,45 +149,6 @@ static enum fy_drive drive_on(ferry *engine, bool (*ready)(const void *arg), con
 	return FY_DRIVE_LEAVE;
 }
 
-static enum fy_drive take_turn(ferry *engine, bool (*ready)(const void *arg), const void *arg,
-                               int64_t until, enum code code)
-{
-	enum fy_drive drive = FY_DRIVE_LEAVE;
-	if (!fy_engine_has_stopped(engine))
-		drive = drive_on(engine, ready, arg, until, code);
-	if (fy_engine_has_stopped(engine))
-		give_stopped(engine);
-	else if (fy_step_owes_code(fy_progress_of(engine)))
-		hand_back(engine, code); /* only the progress thread runs user code */
-	else
-		fy_helm_give(engine);
-	return drive;
-}
-
-/* Waiting threads take turns. Each steps, and lets the others have the helm when nothing happens.
- * So what they post meanwhile leaves at once, and the one that runs next sees what comes. */
-static void take_turns(ferry *engine, bool (*ready)(const void *arg), const void *arg,
-                       int64_t until, enum code code)
-{
-	const struct fy_policy *policy = &engine->policy;
-	bool counted = false, in_a_crowd = fy_habit_is_beside_floods(engine);
-	int tries = 0;
-	while (!ready(arg)) {
-		if (fy_helm_try(engine)) {
-			tries = 0;
-			if (!counted)
-				fy_add_64(&engine->totals.lends, 1);
-			counted = true;
-			if (take_turn(engine, ready, arg, until, code) == FY_DRIVE_LEAVE)
-				return;
-		} else if (in_a_crowd || fy_company_here.who == FY_STRANGER ||
-		           ++tries >= policy->drive.drive_tries) {
-			return;
-		}
-		fy_company_rest(policy, fy_load_relaxed_32(&engine->at_helm.drivers) == 1);
-	}
-}
-
 /* Called with the helm. May this thread leave without waking the progress thread? Only if that
  * thread naps, and nothing wants a look before it wakes by itself. */
 static bool may_leave(ferry *engine)
@@ -206,18 +173,64 @@ static void leave(ferry *engine)
 	fy_helm_give(engine);
 }
 
+/* A driver gives the helm. The last one leaves the engine, or hands it back. */
+static void give(ferry *engine, enum code code, bool last)
+{
+	if (fy_engine_has_stopped(engine))
+		give_stopped(engine);
+	else if (last && may_leave(engine))
+		leave(engine);
+	else if (last || fy_step_owes_code(fy_progress_of(engine)))
+		hand_back(engine, code); /* only the progress thread runs user code */
+	else
+		fy_helm_give(engine);
+}
+
+/* True: this thread drives no more. It counts itself out with the helm, so that it need not take
+ * that again. */
+static bool take_turn(ferry *engine, bool (*ready)(const void *arg), const void *arg, int64_t until,
+                      enum code code)
+{
+	enum fy_drive drive = FY_DRIVE_LEAVE;
+	if (!fy_engine_has_stopped(engine))
+		drive = drive_on(engine, ready, arg, until, code);
+	bool leaves = drive == FY_DRIVE_LEAVE;
+	give(engine, code, leaves && fy_sub_32(&engine->at_helm.drivers, 1) == 1);
+	return leaves;
+}
+
+/* Waiting threads take turns. Each steps, and lets the others have the helm when nothing happens.
+ * So what they post meanwhile leaves at once, and the one that runs next sees what comes. True:
+ * this thread has counted itself out. */
+static bool take_turns(ferry *engine, bool (*ready)(const void *arg), const void *arg,
+                       int64_t until, enum code code)
+{
+	const struct fy_policy *policy = &engine->policy;
+	bool counted = false, in_a_crowd = fy_habit_is_beside_floods(engine);
+	int tries = 0;
+	while (!ready(arg)) {
+		if (fy_helm_try(engine)) {
+			tries = 0;
+			if (!counted)
+				count_lend(engine);
+			counted = true;
+			if (take_turn(engine, ready, arg, until, code))
+				return true;
+		} else if (in_a_crowd || fy_company_here.who == FY_STRANGER ||
+		           ++tries >= policy->drive.drive_tries) {
+			return false;
+		}
+		fy_company_rest(policy, fy_load_relaxed_32(&engine->at_helm.drivers) == 1);
+	}
+	return false;
+}
+
 /* The last driver leaves the engine, or hands it back. A thread that begins to drive meanwhile gets
  * the helm after that. */
 static void stop_driving(ferry *engine, bool unattended, enum code code)
 {
-	if (fy_sub_32(&engine->at_helm.drivers, 1) != 1 || unattended || !fy_helm_try(engine))
-		return;
-	if (fy_engine_has_stopped(engine))
-		give_stopped(engine);
-	else if (may_leave(engine))
-		leave(engine);
-	else
-		hand_back(engine, code);
+	if (fy_sub_32(&engine->at_helm.drivers, 1) == 1 && !unattended && fy_helm_try(engine))
+		give(engine, code, true);
 }
 
 /* With a progress thread: drive beside it. */
@@ -228,8 +241,8 @@ static void drive_beside(ferry *engine, bool (*ready)(const void *arg), const vo
 		return;
 	int cancel = fy_cancel_later();
 	fy_add_32(&engine->at_helm.drivers, 1);
-	take_turns(engine, ready, arg, until, code);
-	stop_driving(engine, false, code);
+	if (!take_turns(engine, ready, arg, until, code))
+		stop_driving(engine, false, code);
 	fy_cancel_as(cancel);
 }
 
@@ -246,7 +259,7 @@ bool fy_drive_steer(ferry *engine, bool (*ready)(const void *arg), const void *a
 	int cancel = fy_cancel_later();
 	fy_add_32(&engine->at_helm.drivers, 1);
 	if (fy_helm_try(engine)) {
-		fy_add_64(&engine->totals.lends, 1);
+		count_lend(engine);
 		if (!fy_engine_has_stopped(engine)) {
 			fy_wake_stay(&engine->wake);
 			fy_step_once(fy_progress_of(engine), false);
@@ -265,7 +278,7 @@ bool fy_drive_steer(ferry *engine, bool (*ready)(const void *arg), const void *a
 static void drive_alone_once(ferry *engine, bool (*ready)(const void *arg), const void *arg,
                              int64_t until)
 {
-	fy_add_64(&engine->totals.lends, 1);
+	count_lend(engine);
 	while (drive_on(engine, ready, arg, until, ALL_CODE) == FY_DRIVE_LEND)
 		fy_company_rest(&engine->policy, true);
 }

@@ -75,7 +75,7 @@ struct fy_told {
 
 /* A counter that drivers raise, and the statistics as they were at the close. */
 struct fy_totals {
-	uint64_t lends;   /* statistics: atomic add by drivers */
+	uint64_t lends;   /* statistics: written with the helm (release), read by all (acquire) */
 	ferry_stats last; /* after the close, for tests */
 };
 

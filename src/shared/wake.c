@@ -57,7 +57,6 @@ void fy_wake_announce(struct fy_wake *wake, bool nap)
 void fy_wake_announce_here(struct fy_wake *wake)
 {
 	fy_store_release_32(&wake->own, 1);
-	fy_fence_full();
 }
 
 bool fy_wake_sleep(struct fy_wake *wake, int64_t nanoseconds)
