@@ -47,6 +47,7 @@ bool fy_pace_is_under_way(const struct fy_progress *p)
 void fy_pace_take_company(const struct fy_progress *p, struct fy_signals *s)
 {
 	s->company.yields = fy_company_yields(&fy_company_here, p->policy, p->link.now);
+	s->company.turn = fy_company_has_turn(&fy_company_here, p->policy);
 	s->company.stranger = fy_company_here.who == FY_STRANGER;
 }
 

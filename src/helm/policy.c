@@ -34,6 +34,8 @@ void fy_policy_choose(struct fy_policy *policy, bool crowded, bool all_local, in
 {
 	policy->idle.spin = crowded ? 0 : spin;
 	if (crowded)
+		policy->yield.look_fellows = 0;
+	if (crowded)
 		policy->idle.yield = policy->wire.wire_yield = policy->idle.yield_crowded;
 	if (crowded || !all_local)
 		policy->drive.drive_busy = policy->drive.drive_busy_else;

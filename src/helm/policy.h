@@ -51,6 +51,7 @@ struct fy_signals {
 	struct {                   /* of this thread */
 		bool drives_alone; /* no other thread waits for the helm */
 		bool yields;       /* it is time to (shared/company.h) */
+		bool turn;         /* fellows ran, and its turn is not over */
 		bool stranger;     /* who would get the processor, so it is not */
 	} company;
 };
@@ -121,6 +122,8 @@ static inline enum fy_drive fy_policy_drive(const struct fy_policy *policy,
 	if (s->idle_for > fy_policy_drives_for(policy, s))
 		return FY_DRIVE_LEAVE;
 	if (s->idle_for <= policy->idle.spin || (s->company.drives_alone && !s->company.yields))
+		return FY_DRIVE_ON;
+	if (s->company.turn && s->idle_for < policy->yield.look_fellows)
 		return FY_DRIVE_ON;
 	return FY_DRIVE_LEND;
 }

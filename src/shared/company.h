@@ -2,10 +2,11 @@
 /*
  * Who else wants this thread's processor? Its yields tell, by the time that they take. If nobody
  * else ran there the thread is alone: it looks again at once, and yields seldom. If fellows ran,
- * which wait or work for microseconds as it does, it goes on yielding. If a stranger took a slice
- * of the processor, and not a thread of this process, the thread does not yield for a while. It
- * looks within its own slice, and then sleeps: a thread that sleeps and is woken comes before a
- * stranger, and one that has yielded comes after it.
+ * which wait or work for microseconds as it does, it goes on yielding. But a switch takes as long
+ * as an answer. So a thread that drives looks for a while before it yields, until its turn is over
+ * (helm/policy.h). If a stranger took a slice of the processor, and not a thread of this process,
+ * the thread does not yield for a while. It looks within its own slice, and then sleeps: a thread
+ * that sleeps and is woken comes before a stranger, and one that has yielded comes after it.
  *
  * Each thread has its own state, so nothing here is shared.
  */
@@ -15,8 +16,7 @@
 #include <stdint.h>
 
 #include "base/order.h"
-
-struct fy_policy;
+#include "shared/policy_table.h"
 
 enum fy_who { FY_FELLOWS, FY_ALONE, FY_STRANGER };
 
@@ -35,6 +35,13 @@ void fy_company_note(struct fy_company *company, const struct fy_policy *policy,
 /* A look found nothing: yield before the next one? */
 bool fy_company_yields(const struct fy_company *company, const struct fy_policy *policy,
                        int64_t now);
+
+/* Beside fellows: is this thread's turn not over? Then it looks for a while before it yields. */
+static inline bool fy_company_has_turn(const struct fy_company *company,
+                                       const struct fy_policy *policy)
+{
+	return company->who == FY_FELLOWS && company->looks < policy->yield.turn_looks;
+}
 
 /* This thread's. */
 extern FY_THREAD_LOCAL struct fy_company fy_company_here;

@@ -87,6 +87,11 @@ static const struct fy_policy_parameter table[] = {
 	      "for so long after that a thread does not yield"),
 	SPEED(AT(yield, look_stranger), TIME, FERRY_US(20), 0, MOST, FERRY_US(100), "0038",
 	      "and it looks for so long before it sleeps"),
+	SPEED(AT(yield, look_fellows), TIME, FERRY_US(2), 0, MOST, 0, "0038",
+	      "a thread that drives beside fellows looks for so long before it yields: a "
+	      "switch takes as long"),
+	SPEED(AT(yield, turn_looks), COUNT, 200, 1, 1 << 15, 1, "0038",
+	      "and after so many looks without a yield its turn is over"),
 	/* how long it sleeps */
 	SPEED(AT(sleep, sleep_awaited), TIME, FERRY_US(50), FERRY_US(1), MOST, FERRY_MS(10), "0003",
 	      "sleep while an answer from another host is waited for, or a message after a "

@@ -33,6 +33,7 @@ struct fy_policy {
 	} idle;
 	struct { /* who else wants the processor: shared/company.h */
 		int64_t yield_alone, looks_alone, yield_stranger, stranger_stays, look_stranger;
+		int64_t look_fellows, turn_looks;
 	} yield;
 	struct {
 		int64_t sleep_awaited, sleep_busy, sleep_wire, sleep_agreed, sleep_started;

@@ -82,6 +82,7 @@ static void each_receive_is_tested_in_time(void **state)
 #define ITS_TIME .company.yields = true
 #define STRANGER .company.stranger = true
 #define BY_ITSELF .company.drives_alone = true
+#define ITS_TURN .company.turn = true, .company.yields = true
 #define FAST .large = { true, 0, 250 * US, false }
 #define SLOW .large = { true, 0, 250 * US + 2, false }
 
@@ -285,6 +286,23 @@ static void drive(void **state)
 		if (fy_policy_drive(&policy, &rows[i].s) != rows[i].does)
 			fail_msg("row %zu", i);
 	}
+}
+
+/* A switch takes as long as an answer, unless the rank that answers needs this processor. */
+static void a_driver_beside_fellows_looks_before_it_yields(void **state)
+{
+	struct fy_policy policy, crowded = chosen(true, true);
+	struct fy_signals s = { .idle_for = 2 * US - 1, ITS_TURN };
+	(void)state;
+	assert_int_equal(fy_policy_table_resolve(&policy), FERRY_OK);
+	fy_policy_choose(&policy, false, true, 0);
+	assert_int_equal(fy_policy_drive(&policy, &s), FY_DRIVE_ON);
+	assert_int_equal(fy_policy_drive(&crowded, &s), FY_DRIVE_LEND);
+	s.company.turn = false;
+	assert_int_equal(fy_policy_drive(&policy, &s), FY_DRIVE_LEND);
+	s.company.turn = true;
+	s.idle_for = 2 * US;
+	assert_int_equal(fy_policy_drive(&policy, &s), FY_DRIVE_LEND);
 }
 
 static void drain(void **state)

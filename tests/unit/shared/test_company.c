@@ -54,6 +54,19 @@ static void among_fellows_it_yields_each_time(void **state)
 	assert_int_equal(looks(0), 0);
 }
 
+static void a_turn_among_fellows_ends(void **state)
+{
+	(void)state;
+	fy_company_note(&company, &policy, US, 0, 0);
+	for (int i = 0; i < 200; i++, company.looks++)
+		assert_true(fy_company_has_turn(&company, &policy));
+	assert_false(fy_company_has_turn(&company, &policy));
+	fy_company_note(&company, &policy, US, 0, 0);
+	assert_true(fy_company_has_turn(&company, &policy));
+	fy_company_note(&company, &policy, US - 1, 0, 0);
+	assert_false(fy_company_has_turn(&company, &policy)); /* alone it keeps the helm anyway */
+}
+
 static void with_a_stranger_it_does_not_yield_for_a_while(void **state)
 {
 	(void)state;
@@ -89,6 +102,7 @@ int main(void)
 		cmocka_unit_test_setup(a_thread_that_knows_nothing_yields, begin),
 		cmocka_unit_test_setup(alone_it_yields_seldom, begin),
 		cmocka_unit_test_setup(among_fellows_it_yields_each_time, begin),
+		cmocka_unit_test_setup(a_turn_among_fellows_ends, begin),
 		cmocka_unit_test_setup(with_a_stranger_it_does_not_yield_for_a_while, begin),
 		cmocka_unit_test_setup(a_yield_is_noted, begin),
 	};
