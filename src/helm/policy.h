@@ -105,14 +105,14 @@ static inline int64_t fy_policy_drives_for(const struct fy_policy *policy,
 {
 	if (s->user_code)
 		return policy->drive.drive_idle;
-	int64_t t = policy->drive.drive_idle;
-	if (s->large.chunks)
-		t = policy->drive.drive_busy;
-	else if (s->company.stranger && policy->yield.look_stranger < t)
+	int64_t t = s->large.chunks ? policy->drive.drive_busy : policy->drive.drive_idle;
+	if (fy_policy_on_fast_wire(policy, s) && policy->wire.wire_yield > t)
+		t = policy->wire.wire_yield;
+	/* chunks of this host are copied meanwhile, and that is no waiting */
+	bool copies = s->large.chunks && !s->large.any;
+	if (s->company.stranger && !copies && policy->yield.look_stranger < t)
 		t = policy->yield.look_stranger;
-	return fy_policy_on_fast_wire(policy, s) && policy->wire.wire_yield > t
-	               ? policy->wire.wire_yield
-	               : t;
+	return t;
 }
 
 static inline enum fy_drive fy_policy_drive(const struct fy_policy *policy,
