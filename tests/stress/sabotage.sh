@@ -102,6 +102,8 @@ break_it counted-twice link/counted.c 's/(runs->first->id >> 32) - seq) <= 0/(ru
 	'an acceptance counts the posts of one batch too many' sim/counters unit/link/test_counted
 break_it counted-unasked link/channel.c '/^static void close_last/,/^}/s/if (ch->counted.first)/if (false)/' \
 	'nobody asks whether posts that count were accepted' sim/counters
+break_it mail-locked helm/mail.c 's/^\t\tappend(handled, m);/\t\tout_of_the_mailbox(p, m), fy_deliver_message(p, m);/' \
+	'handlers run under the lock of the mailbox' sim/fences
 break_it at-put helm/put.c 's/fy_put_await(p, ch, o->future, o->stream);/fy_future_complete(o->future, 0, NULL);/' \
 	'a future completes when its record is put into a batch' $S
 break_it stream-ack link/stream_in.c 's/s->unacked++;/s->unacked += 2;/' \
