@@ -278,7 +278,6 @@ stress_tests = \
 test_support = \
 	%D%/mpi/system.h \
 	%D%/sim/digest.h \
-	%D%/sim/digest.list \
 	%D%/sim/digest.sh \
 	%D%/skips.list \
 	%D%/support/engine.h \
