@@ -102,6 +102,10 @@ break_it counted-twice link/counted.c 's/(runs->first->id >> 32) - seq) <= 0/(ru
 	'an acceptance counts the posts of one batch too many' sim/counters unit/link/test_counted
 break_it counted-unasked link/channel.c '/^static void close_last/,/^}/s/if (ch->counted.first)/if (false)/' \
 	'nobody asks whether posts that count were accepted' sim/counters
+break_it counted-full link/channel.c 's/ch->credit.hungry || ch->count_owed;/ch->credit.hungry;/' \
+	'a full batch of posts that count, with nothing behind it, is not asked about' sim/counters
+break_it counted-first shared/counter.c '/^static void note_failure/,/^}/s/if (fy_load_relaxed_32(&c->failed))/if (false)/' \
+	'a counter tells the last failure instead of the first' unit/shared/test_counter
 break_it mail-locked helm/mail.c 's/^\t\tappend(handled, m);/\t\tout_of_the_mailbox(p, m), fy_deliver_message(p, m);/' \
 	'handlers run under the lock of the mailbox' sim/fences
 break_it at-put helm/put.c 's/fy_put_await(p, ch, o->future, o->stream);/fy_future_complete(o->future, 0, NULL);/' \
