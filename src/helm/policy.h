@@ -90,10 +90,11 @@ struct fy_sleep fy_policy_sleep(const struct fy_policy *policy, const struct fy_
 /* How long to stand by for threads that drive, after so long a look found them driving. */
 int64_t fy_policy_stand_by(const struct fy_policy *policy, int64_t last);
 
-/* Will the progress thread, which would sleep for so long, look soon? Then it need not sleep. */
+/* Would the progress thread, which stands by, look too late for a loop that would sleep for so
+ * long? Then who drove last wakes it. */
 static inline bool fy_policy_looks_soon(const struct fy_policy *policy, int64_t sleep)
 {
-	return sleep < policy->idle.look_within;
+	return sleep < policy->idle.stand_by;
 }
 
 /* ---- a thread that waits, after a step in which nothing happened ---- */

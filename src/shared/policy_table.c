@@ -73,9 +73,6 @@ static const struct fy_policy_parameter table[] = {
 	      "unit/helm/test_policy: a_post_that_nobody_announced_waits_for_a_nap",
 	      "longest time between two looks whether threads still drive, or left work to a "
 	      "wait that did not come"),
-	SPEED(AT(idle, look_within), TIME, FERRY_MS(1), 0, MOST, 0, "0019",
-	      "who drove last wakes the progress thread if that would look again within this "
-	      "time"),
 	/* who else wants the processor */
 	SPEED(AT(yield, yield_alone), TIME, FERRY_US(1), 0, MOST, 0, "0038",
 	      "a yield that was shorter found nobody else on the processor"),

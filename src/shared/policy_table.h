@@ -29,7 +29,7 @@ struct fy_policy {
 	struct {              /* the loop, when nothing happens */
 		int64_t spin; /* the user's option, or 0: see fy_policy_choose */
 		int64_t yield, yield_crowded, wire_sleeps, idle_sleeps;
-		int64_t nap, stand_by, look_within;
+		int64_t nap, stand_by;
 	} idle;
 	struct { /* who else wants the processor: shared/company.h */
 		int64_t yield_alone, looks_alone, yield_stranger, stranger_stays, look_stranger;
