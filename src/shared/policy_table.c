@@ -88,11 +88,9 @@ static const struct fy_policy_parameter table[] = {
 	SPEED(AT(sleep, sleep_awaited), TIME, FERRY_US(50), FERRY_US(1), MOST, FERRY_MS(10), "0003",
 	      "sleep while an answer from another host is waited for, or a message after a "
 	      "ring; the first sleep of those that grow"),
-	SPEED(AT(sleep, sleep_busy), TIME, FERRY_US(20), FERRY_US(1), MOST, FERRY_MS(10), "0003",
-	      "sleep while MPI has something of ours under way on this host"),
 	SPEED(AT(sleep, sleep_wire), TIME, FERRY_US(500), FERRY_US(1), MOST, FERRY_US(20), "0003",
-	      "sleep while MPI has something of ours under way, all of it to or from other "
-	      "hosts: what its buffers hold goes on meanwhile"),
+	      "longest sleep while MPI has something of ours under way: what its buffers hold goes "
+	      "on meanwhile"),
 	SPEED(AT(sleep, sleep_agreed), TIME, FERRY_MS(1), FERRY_US(1), MOST, FERRY_MS(10), "0003",
 	      "sleep while other hosts' word in a fence or close is waited for: a few come, one "
 	      "after the other"),

@@ -35,7 +35,7 @@ struct fy_policy {
 		int64_t yield_alone, looks_alone, yield_stranger, stranger_stays, look_stranger;
 	} yield;
 	struct {
-		int64_t sleep_awaited, sleep_busy, sleep_wire, sleep_agreed, sleep_started;
+		int64_t sleep_awaited, sleep_wire, sleep_agreed, sleep_started;
 		int64_t rung_for, sleep_rung, sleep_local;
 	} sleep;
 	struct { /* large messages to and from other hosts */

@@ -185,8 +185,8 @@ static void sleep_times(void **state)
 		{ { .idle_sleep = 10 * MS }, 10 * MS, 10 * MS },
 		{ { HERE }, 100 * MS, 100 * US },
 		/* under way */
-		{ { HERE, .under_way = true }, 20 * US, 50 * US },
-		{ { HERE, .under_way = true, .calls = true, .awaited = true }, 20 * US, 50 * US },
+		{ { HERE, .under_way = true }, 50 * US, 100 * US },
+		{ { HERE, .under_way = true, .calls = true, .awaited = true }, 50 * US, 100 * US },
 		{ { .under_way = true }, 50 * US, 100 * US },
 		{ { .under_way = true, .idle_sleep = 400 * US }, 400 * US, 500 * US },
 		{ { .under_way = true, .calls = true, .awaited = true }, 50 * US, 50 * US },
@@ -216,10 +216,10 @@ static void sleep_times(void **state)
 		{ { HERE, .grace = 80 * US }, 10 * US, 100 * US },
 		/* the option is for who polls */
 		{ { HERE, .sleep_max = US }, 100 * MS, US },
-		{ { HERE, .sleep_max = US, .under_way = true }, US, 50 * US },
+		{ { HERE, .sleep_max = US, .under_way = true }, US, 100 * US },
 		{ { .sleep_max = US, .awaited = true }, US, 50 * US },
 		{ { HERE, .nap = true }, 500 * US, 100 * US },
-		{ { HERE, .nap = true, .under_way = true }, 20 * US, 50 * US },
+		{ { HERE, .nap = true, .under_way = true }, 50 * US, 100 * US },
 	};
 	(void)state;
 	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
@@ -439,7 +439,7 @@ static void wrong_values_are_refused_with_a_sentence(void **state)
 	} rows[] = {
 		{ "FERRY_POLICY_YIELD", "soon", "FERRY_POLICY_YIELD=soon is not accepted" },
 		{ "FERRY_POLICY_YIELD", "11s", "at most 10s" },
-		{ "FERRY_POLICY_SLEEP_BUSY", "0", "at least 1us" },
+		{ "FERRY_POLICY_SLEEP_WIRE", "0", "at least 1us" },
 		{ "FERRY_POLICY_LOOKS_ALONE", "0", "a number: at least 1" },
 		{ "FERRY_POLICY_LOOKS_ALONE", "2us", "a number" },
 	};
