@@ -39,7 +39,7 @@ struct fy_pressure {
 	/* statistics: atomic add by posters without room; also read by threads that begin to wait
 	 * for a future (relaxed: a hint, no other read depends on it) */
 	uint64_t lane_full;
-	/* how often threads that had not flooded began to wait for a future: atomic add by them,
+	/* how often threads began to wait for a future: atomic add by them,
 	 * read by posters (relaxed: a hint, no other read depends on it) */
 	uint64_t waits;
 };

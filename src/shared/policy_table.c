@@ -147,9 +147,6 @@ static const struct fy_policy_parameter table[] = {
 	      "more than one time in so many"),
 	SPEED(AT(post, others_max), COUNT, 64, 1, MANY, NONE, "0023",
 	      "so many times without such a wait, at most, and it drives again"),
-	SPEED(AT(post, no_hurry), COUNT, 1, 0, 1, 0, "0023",
-	      "1: the first wait of a thread that has waited for room does not count as one of "
-	      "others_step"),
 	SPEED(AT(post, floods_step), COUNT, 4, 1, MANY, MANY, "0031",
 	      "a thread that waits sleeps instead of yielding when somebody else found no room "
 	      "more than one time in so many"),

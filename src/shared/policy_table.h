@@ -46,7 +46,7 @@ struct fy_policy {
 	} drive;
 	struct { /* threads that post */
 		int64_t post_drives, waits_at_once, waits_soon, slow_waits;
-		int64_t others_step, others_max, no_hurry, floods_step, floods_max;
+		int64_t others_step, others_max, floods_step, floods_max;
 	} post;
 	struct {
 		int64_t close_look, close_look_later;
