@@ -62,9 +62,6 @@ static const struct fy_policy_parameter table[] = {
 	SPEED(AT(idle, wire_sleeps), COUNT, 1, 0, 1, 0, "0003",
 	      "1: while all that is under way goes to other hosts the loop does not yield, and "
 	      "its sleeps are naps"),
-	SPEED(AT(idle, idle_sleeps), COUNT, 8, 1, MANY, MANY, "0002",
-	      "a lane that was idle for so many sleeps leaves the list of those that are looked "
-	      "at"),
 	BOUND(AT(idle, nap), TIME, FERRY_US(500), FERRY_US(1), MOST, MOST, "0003",
 	      "unit/helm/test_policy: a_post_that_nobody_announced_waits_for_a_nap",
 	      "longest sleep that is announced without a barrier: a giver may miss the sleeper, "

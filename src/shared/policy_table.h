@@ -28,7 +28,7 @@ struct fy_policy {
 	} look;
 	struct {              /* the loop, when nothing happens */
 		int64_t spin; /* the user's option, or 0: see fy_policy_choose */
-		int64_t yield, yield_crowded, wire_sleeps, idle_sleeps;
+		int64_t yield, yield_crowded, wire_sleeps;
 		int64_t nap, stand_by;
 	} idle;
 	struct { /* who else wants the processor: shared/company.h */
