@@ -91,14 +91,18 @@ static const struct fy_policy_parameter table[] = {
 	SPEED(AT(sleep, sleep_agreed), TIME, FERRY_MS(1), FERRY_US(1), MOST, FERRY_MS(10), "0003",
 	      "sleep while other hosts' word in a fence or close is waited for: a few come, one "
 	      "after the other"),
-	SPEED(AT(sleep, sleep_started), TIME, FERRY_US(500), FERRY_US(1), MOST, FERRY_MS(10),
-	      "0003", "sleep while the program's own requests are idle, for which nobody rings"),
-	SPEED(AT(sleep, rung_for), TIME, FERRY_MS(2), 0, MOST, 0, "0003",
+	BOUND(AT(sleep, sleep_started), TIME, FERRY_US(500), FERRY_US(1), MOST, FERRY_MS(10),
+	      "0003", "unit/helm/test_policy: rings_are_not_trusted_for_long",
+	      "sleep while the program's own requests are idle, for which nobody rings"),
+	BOUND(AT(sleep, rung_for), TIME, FERRY_MS(2), 0, MOST, 0, "0003",
+	      "unit/helm/test_policy: rings_are_not_trusted_for_long",
 	      "a message is looked out for so long after a ring, which may overtake it"),
-	SPEED(AT(sleep, sleep_rung), TIME, FERRY_MS(5), FERRY_US(1), MOST, MOST, "0003",
+	BOUND(AT(sleep, sleep_rung), TIME, FERRY_MS(5), FERRY_US(1), MOST, MOST, "0003",
+	      "unit/helm/test_policy: rings_are_not_trusted_for_long",
 	      "sleep while an answer from this host is waited for: its rank rings, this is for "
 	      "safety"),
-	SPEED(AT(sleep, sleep_local), TIME, FERRY_MS(100), FERRY_US(1), MOST, MOST, "0003",
+	BOUND(AT(sleep, sleep_local), TIME, FERRY_MS(100), FERRY_US(1), MOST, MOST, "0003",
+	      "unit/helm/test_policy: rings_are_not_trusted_for_long",
 	      "sleep where all ranks are on this host, and ring"),
 	/* large messages to and from other hosts */
 	SPEED(AT(wire, wire_yield), TIME, FERRY_MS(2), 0, MOST, 0, "0039",

@@ -33,6 +33,18 @@ static struct fy_policy chosen(bool crowded, bool all_local)
 	return policy;
 }
 
+/* What a row does not say: the last sleep was 50 us, and nothing else is to come. */
+static struct fy_signals filled(struct fy_signals s)
+{
+	s.idle_sleep = s.idle_sleep ? s.idle_sleep : 50 * US;
+	s.sleep_max = s.sleep_max ? s.sleep_max : 10 * MS;
+	s.rung_ago = s.rung_ago ? s.rung_ago : FY_NEVER;
+	s.agree_in = s.agree_in ? s.agree_in : FY_NEVER;
+	s.timer_in = s.timer_in ? s.timer_in : FY_NEVER;
+	s.grace = s.grace ? s.grace : FY_NEVER;
+	return s;
+}
+
 /* ---- promises ------------------------------------------------------------------------------
  * With what the environment says, so that each can be seen to fail without its rule. */
 
@@ -75,6 +87,26 @@ static void each_receive_is_tested_in_time(void **state)
 	for (s.steps = 1; s.steps <= 200; s.steps++)
 		all += fy_policy_look_ahead(&policy, &s) == 16;
 	assert_true(all >= 2);
+}
+
+/* Where all ranks ring nobody has to look. These sleeps are for a ring that says less than it
+ * should: a message that comes behind its ring, one whose ring was missed, and MPI messages of the
+ * program, for which nobody rings. */
+static void rings_are_not_trusted_for_long(void **state)
+{
+	(void)state;
+	struct fy_policy policy = chosen(false, true);
+	struct fy_signals s = filled((struct fy_signals){ .all_local = true });
+	assert_true(fy_policy_sleep(&policy, &s).time <= 100 * MS);
+	s.rung_ago = MS;
+	assert_true(fy_policy_sleep(&policy, &s).time <= MS);
+	s.rung_ago = FY_NEVER;
+	s.awaited = true;
+	assert_true(fy_policy_sleep(&policy, &s).time <= 5 * MS);
+	s.awaited = false;
+	s.starts = true;
+	s.idle_sleep = 5 * MS;
+	assert_true(fy_policy_sleep(&policy, &s).time <= MS);
 }
 
 /* ---- decisions ------------------------------------------------------------------------------- */
@@ -157,18 +189,6 @@ static void idle(void **state)
 			fail_msg("row %zu: %d instead of %d", i, fy_policy_idle(&policy, &s),
 			         rows[i].does);
 	}
-}
-
-/* What a row does not say: the last sleep was 50 us, and nothing else is to come. */
-static struct fy_signals filled(struct fy_signals s)
-{
-	s.idle_sleep = s.idle_sleep ? s.idle_sleep : 50 * US;
-	s.sleep_max = s.sleep_max ? s.sleep_max : 10 * MS;
-	s.rung_ago = s.rung_ago ? s.rung_ago : FY_NEVER;
-	s.agree_in = s.agree_in ? s.agree_in : FY_NEVER;
-	s.timer_in = s.timer_in ? s.timer_in : FY_NEVER;
-	s.grace = s.grace ? s.grace : FY_NEVER;
-	return s;
 }
 
 #define HERE .all_local = true
@@ -472,6 +492,7 @@ int main(void)
 		cmocka_unit_test(a_post_that_nobody_announced_waits_for_a_nap),
 		cmocka_unit_test(a_drain_ends_however_much_is_posted),
 		cmocka_unit_test(each_receive_is_tested_in_time),
+		cmocka_unit_test(rings_are_not_trusted_for_long),
 		cmocka_unit_test_setup(idle, clear_environment),
 		cmocka_unit_test_setup(sleep_times, clear_environment),
 		cmocka_unit_test_setup(stand_by_and_hand_back, clear_environment),
