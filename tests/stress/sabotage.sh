@@ -194,6 +194,8 @@ break_it turned-back helm/drain.c 's/^\tfy_lanes_move_last(p, drained);/\tfy_lan
 	'a lane that is stuck turns the floods back' sim/corners
 break_it answers helm/arrivals.c 's/++answers >= policy->look.answers_wait/false/' \
 	'answers wait for all that has come' sim/corners
+break_it wakes-one helm/drive.c 's/left = ready(arg) \&\& may_leave_to_wait(engine);/left = ready(arg) \&\& may_leave(engine);/' \
+	'who sends a large message and waits next wakes the progress thread' sim/corners
 break_it leaves helm/drive.c 's/if (came || p->link.dirty || p->link.freed)/if (came)/' \
 	'who drove leaves an acknowledgement behind' sim/corners
 break_it code bulk/grants.c 's/bulk->code_due = true;/;/' \
