@@ -182,9 +182,6 @@ static const struct fy_policy_parameter table[] = {
 	SPEED(AT(drain, answers_first), COUNT, 1, 0, 1, 0, "0031",
 	      "1: threads whose answers have come are woken before floods are drained, and what "
 	      "is ready leaves before a chunk is copied"),
-	SPEED(AT(drain, freed_share), COUNT, 8, 1, MANY, MANY, "0023",
-	      "threads that wait for send_memory are woken when one part in so many of it is free, "
-	      "or no more gets free"),
 	/* receives */
 	SPEED(AT(look, receives_a_rank), COUNT, 8, 1, 1 << 10, NONE, "0006",
 	      "receives that are posted for each rank, within the next two bounds"),

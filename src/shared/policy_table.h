@@ -16,7 +16,7 @@ struct fy_log;
 struct fy_policy {
 	struct { /* the drain */
 		int64_t turn_bytes, drain_bytes, drain_beside, refused_first, slow_after;
-		int64_t answers_matter, answers_first, flood_lasts, flood_share, freed_share;
+		int64_t answers_matter, answers_first, flood_lasts, flood_share;
 	} drain;
 	struct { /* receives */
 		/* fy_policy_choose: a step whose number has one of these bits is none of those in

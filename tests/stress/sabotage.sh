@@ -172,8 +172,6 @@ break_it unsent link/channel.c 's/if (b->request.status \&\& !ch->out.unsent) {/
 	'a batch that was not sent is taken for sent' sim/corners
 break_it refused-held helm/gone.c 's/^\t\tfy_stream_out_refuse(\&p->link, ch, s, \&r);/\t\t;/' \
 	'held records that a receiver could not read stay open' sim/corners sim/malformed
-break_it told-late helm/rooms.c 's/if (more \&\&$/if (/' \
-	'posters are told of freed memory only when it is much' sim/corners
 break_it nudge shared/lane.c 's/lane->tail_seen - head <= FY_LANE_NUDGE \&\& //' \
 	'a producer is woken for room that it cannot use' unit/shared/test_lane
 break_it failed helm/arrivals.c 's/if (fy_unlikely(slot->request.status)) {/if (slot->request.status == FERRY_ECANCELED) {/' \
