@@ -206,9 +206,6 @@ static const struct fy_policy_parameter table[] = {
 	BOUND(AT(look, answers_wait), COUNT, 4, 1, MANY, MANY, "0005",
 	      "sim/corners: an_answer_waits_for_four_batches",
 	      "receives, the one of the call among them, before its answer leaves"),
-	SPEED(AT(look, chunk_waits), COUNT, 1, 0, 1, 0, "0029",
-	      "1: behind an announcement, and while a message lands, a step looks at no further "
-	      "receive: the next look may copy a chunk"),
 	BOUND(AT(look, left_max), COUNT, 8, 0, MANY, MANY, "0019",
 	      "sim/corners: a_borrower_leaves_batches_as_they_are",
 	      "messages that a thread which drives, and may not run handlers, copies for the "

@@ -22,7 +22,7 @@ struct fy_policy {
 		/* fy_policy_choose: a step whose number has one of these bits is none of those in
 		 * which more than one receive is looked at */
 		uint64_t seldom;
-		int64_t look_ahead, look_ahead_steps, look_all_steps, answers_wait, chunk_waits;
+		int64_t look_ahead, look_ahead_steps, look_all_steps, answers_wait;
 		int64_t left_max, small_records, receives_a_rank, receives_least, receives_most,
 			receives_low;
 	} look;
