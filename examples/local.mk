@@ -9,6 +9,7 @@ example_programs = \
 	%D%/halo_plain \
 	%D%/halo_ported \
 	%D%/hello \
+	%D%/journal \
 	%D%/persistent \
 	%D%/python_host \
 	%D%/wordcount \

@@ -126,6 +126,7 @@ mpi_core_programs = \
 np1_tests = \
 	examples/eventloop-1.np1 \
 	examples/halo-1.np1 \
+	examples/journal-1.np1 \
 	examples/persistent-1.np1 \
 	%D%/mpi/abandoned-1.np1 \
 	%D%/mpi/arguments-1.np1 \
@@ -148,6 +149,7 @@ np2_tests = \
 	examples/eventloop-2.np2 \
 	examples/halo-2.np2 \
 	examples/hello-2.np2 \
+	examples/journal-2.np2 \
 	examples/persistent-2.np2 \
 	%D%/mpi/abandoned-2.np2 \
 	%D%/mpi/adopt-2.np2 \
@@ -278,7 +280,6 @@ stress_tests = \
 test_support = \
 	%D%/mpi/system.h \
 	%D%/sim/digest.h \
-	%D%/sim/digest.list \
 	%D%/sim/digest.sh \
 	%D%/skips.list \
 	%D%/support/engine.h \

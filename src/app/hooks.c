@@ -40,10 +40,8 @@ static void hook_wait(ferry *engine, const ferry_future *future, int64_t until)
 		return;
 	struct fy_lane *lane =
 		fy_thread_recent.serial == engine->serial ? fy_thread_recent.lane : NULL;
-	/* a thread that has just flooded wants throughput */
-	if (!lane || !lane->habit.waited_for_room || !engine->policy.post.no_hurry)
-		fy_store_relaxed_64(&engine->pressure.waits,
-		                    fy_load_relaxed_64(&engine->pressure.waits) + 1);
+	fy_store_relaxed_64(&engine->pressure.waits,
+	                    fy_load_relaxed_64(&engine->pressure.waits) + 1);
 	if (lane) {
 		fy_habit_waits(lane, future);
 		lane->habit.waited_for_room = false;

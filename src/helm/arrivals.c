@@ -169,13 +169,8 @@ bool fy_arrivals_look(struct fy_progress *p)
 		p->pace.rung_at = 0;
 		if (p->close.finished || slot->request.status == FERRY_ECANCELED)
 			continue;
-		uint64_t announcements = p->bulk.announcements;
 		if (arrived(p, slot))
 			fy_receives_post_later(p, slot);
-		if ((p->bulk.landing.first || p->bulk.announcements != announcements) &&
-		    policy->look.chunk_waits)
-			/* what comes next may copy a chunk: answers to this batch leave before */
-			break;
 		if (p->link.counts.issued[0] + p->link.counts.issued[1] != issued &&
 		    ++answers >= policy->look.answers_wait)
 			break;

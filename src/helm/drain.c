@@ -344,7 +344,6 @@ static uint64_t drain_round(struct fy_progress *p, bool give_way, struct fy_lane
 		at = &lane->next;
 		if (!work)
 			continue;
-		lane->turn.idle_sleeps = 0;
 		bool flood = floods(p, lane) && give_way;
 		if (flood && drained) {
 			lane->turn.lacks_room = false; /* we did not try it this round */

@@ -149,15 +149,22 @@ static enum fy_drive drive_on(ferry *engine, bool (*ready)(const void *arg), con
 	return FY_DRIVE_LEAVE;
 }
 
-/* Called with the helm. May this thread leave without waking the progress thread? Only if that
- * thread naps, and nothing wants a look before it wakes by itself. */
-static bool may_leave(ferry *engine)
+/* Called with the helm. May this thread leave to its next wait, which mostly begins at once,
+ * without waking the progress thread? Only if that thread naps, and it is not the one who has to
+ * act. What MPI has of ours waits until then: to wake a thread for it takes longer. */
+static bool may_leave_to_wait(ferry *engine)
 {
 	struct fy_progress *p = fy_progress_of(engine);
 	bool naps = !fy_load_acquire_32(&engine->at_helm.asleep) ||
 	            fy_load_acquire_32(&engine->at_helm.napping);
-	return naps && !fy_step_owes_code(p) && !p->link.freed && !fy_pace_is_under_way(p) &&
+	return naps && !fy_step_owes_code(p) && !p->link.freed && !p->commands.press &&
 	       !(p->timers.n && fy_policy_looks_soon(p->policy, fy_pace_sleep_time(p, false)));
+}
+
+/* Behind its wait: only if nothing wants a look before that thread wakes by itself. */
+static bool may_leave(ferry *engine)
+{
+	return may_leave_to_wait(engine) && !fy_pace_is_under_way(fy_progress_of(engine));
 }
 
 /* Others ring from here on. What came since the last step is found when the nap ends, or by this
@@ -266,7 +273,7 @@ bool fy_drive_steer(ferry *engine, bool (*ready)(const void *arg), const void *a
 			/* an acknowledgement may have waited to be sent together with more */
 			if (fy_progress_of(engine)->link.dirty)
 				fy_step_once(fy_progress_of(engine), false);
-			left = ready(arg) && may_leave(engine);
+			left = ready(arg) && may_leave_to_wait(engine);
 		}
 		fy_helm_give(engine);
 	}

@@ -38,13 +38,15 @@ void fy_helm_give(ferry *engine)
 
 bool fy_helm_stand_by(ferry *engine, int64_t nap)
 {
-	bool driven;
+	/* Before `asleep`. The last driver announces only if it has seen that; then a ring or a
+	 * wake-up changes the word. */
+	uint32_t seen = fy_wake_seen(&engine->wake);
 	fy_store_release_32(&engine->at_helm.napping, 1);
 	fy_store_release_32(&engine->at_helm.asleep, 1);
 	fy_fence_full();
-	driven = fy_load_acquire_32(&engine->at_helm.drivers) != 0;
+	bool driven = fy_load_acquire_32(&engine->at_helm.drivers) != 0;
 	if (driven)
-		fy_wake_nap(&engine->wake, nap);
+		fy_wake_nap(&engine->wake, seen, nap);
 	fy_store_release_32(&engine->at_helm.asleep, 0);
 	return driven;
 }

@@ -40,17 +40,13 @@ void fy_lanes_list(struct fy_progress *p)
 	}
 }
 
-/* A lane that was idle for so many sleeps leaves the list, so that steps do not look at it. Its
- * thread's next post lists it again. */
+/* Before a long sleep all lanes leave the list, so that later steps do not look at those whose
+ * threads rest. A thread's next post lists its lane again. */
 void fy_lanes_delist(struct fy_progress *p)
 {
-	for (struct fy_lane **at = &p->lanes.active; *at;) {
-		struct fy_lane *lane = *at;
-		if (++lane->turn.idle_sleeps < p->policy->idle.idle_sleeps) {
-			at = &lane->next;
-			continue;
-		}
-		*at = lane->next;
+	struct fy_lane *lane;
+	while ((lane = p->lanes.active)) {
+		p->lanes.active = lane->next;
 		lane->next = p->lanes.delisted;
 		p->lanes.delisted = lane;
 		fy_store_release_32(&lane->listed, 0);

@@ -37,6 +37,23 @@ static void out_of_the_mailbox(struct fy_progress *p, ferry_message *m)
 	m->flags &= ~FY_MESSAGE_RETURNED;
 }
 
+static void append(struct fy_mail_list *list, ferry_message *m)
+{
+	m->next = NULL;
+	fy_list_append(list->first, list->last, m);
+}
+
+/* Not under the mailbox's lock: an inline handler runs here, and may read the mailbox. */
+static void deliver_all(struct fy_progress *p, struct fy_mail_list *list)
+{
+	ferry_message *m;
+	while ((m = list->first)) {
+		list->first = m->next;
+		out_of_the_mailbox(p, m);
+		fy_deliver_message(p, m);
+	}
+}
+
 bool fy_mail_set_handler(struct fy_progress *p, struct fy_handler *handler, uint32_t op,
                          struct fy_handler **old_p)
 {
@@ -56,16 +73,10 @@ bool fy_mail_set_handler(struct fy_progress *p, struct fy_handler *handler, uint
 	*at = handler;
 	ferry_message *m;
 	struct fy_mail_list mine = { 0 };
-	while ((m = fy_mailbox_take(&p->link.engine->mailbox, FERRY_ANY, op))) {
-		m->next = NULL;
-		fy_list_append(mine.first, mine.last, m);
-	}
+	while ((m = fy_mailbox_take(&p->link.engine->mailbox, FERRY_ANY, op)))
+		append(&mine, m);
 	fy_mailbox_unlock(&p->link.engine->mailbox);
-	while ((m = mine.first)) {
-		mine.first = m->next;
-		out_of_the_mailbox(p, m);
-		fy_deliver_message(p, m);
-	}
+	deliver_all(p, &mine);
 	return true;
 }
 
@@ -77,8 +88,8 @@ static void no_handler(struct fy_progress *p, ferry_message *m)
 		ferry_message_release(m);
 }
 
-/* Messages came back from an executor: there may be a new handler for them. */
-static void rescan(struct fy_progress *p)
+/* Messages came back from an executor: take those for which there is a new handler. */
+static void rescan(struct fy_progress *p, struct fy_mail_list *handled)
 {
 	fy_store_release_32(&p->link.engine->mailbox.rescan, 0);
 	for (ferry_message *m = p->link.engine->mailbox.all.first, *next; m; m = next) {
@@ -88,8 +99,7 @@ static void rescan(struct fy_progress *p)
 			continue;
 		}
 		fy_mailbox_remove(&p->link.engine->mailbox, m);
-		out_of_the_mailbox(p, m);
-		fy_deliver_message(p, m);
+		append(handled, m);
 	}
 }
 
@@ -98,6 +108,7 @@ static void rescan(struct fy_progress *p)
 void fy_mail_look(struct fy_progress *p)
 {
 	struct fy_mailbox *box = &p->link.engine->mailbox;
+	struct fy_mail_list handled = { 0 };
 	bool again = fy_load_acquire_32(&p->link.engine->mailbox.rescan);
 	int64_t grace = p->link.options->handler_grace;
 	if (!again && (grace == FERRY_NONE || p->link.now - p->mail.checked < grace / 8))
@@ -106,7 +117,7 @@ void fy_mail_look(struct fy_progress *p)
 		return;
 	p->mail.checked = p->link.now;
 	if (again)
-		rescan(p);
+		rescan(p, &handled);
 	for (ferry_message *m = box->all.first, *next; m && grace != FERRY_NONE; m = next) {
 		next = m->next;
 		if (p->link.now - m->mail.arrived < grace)
@@ -119,6 +130,7 @@ void fy_mail_look(struct fy_progress *p)
 		}
 	}
 	fy_mailbox_unlock(box);
+	deliver_all(p, &handled);
 }
 
 /* Drop all messages, because nobody will read them any more. */

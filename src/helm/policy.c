@@ -84,11 +84,9 @@ static bool moves_slowly(const struct fy_policy *policy, const struct fy_signals
 static struct fy_sleep without_timers(const struct fy_policy *policy, const struct fy_signals *s)
 {
 	struct fy_sleep sleep = { .next = s->idle_sleep };
-	if (s->under_way && s->all_local) {
-		sleep.time = policy->sleep.sleep_busy;
-	} else if (moves_slowly(policy, s)) {
+	if (moves_slowly(policy, s)) {
 		sleep.time = at_most(s->large.refill / 2, policy->sleep.sleep_wire);
-	} else if (s->under_way && !s->calls) {
+	} else if (s->under_way && (s->all_local || !s->calls)) {
 		sleep = longer(s->idle_sleep, policy->sleep.sleep_wire);
 	} else if (s->under_way || s->awaited) {
 		sleep.time = s->all_local ? policy->sleep.sleep_rung : policy->sleep.sleep_awaited;

@@ -91,10 +91,11 @@ struct fy_sleep fy_policy_sleep(const struct fy_policy *policy, const struct fy_
 /* How long to stand by for threads that drive, after so long a look found them driving. */
 int64_t fy_policy_stand_by(const struct fy_policy *policy, int64_t last);
 
-/* Will the progress thread, which would sleep for so long, look soon? Then it need not sleep. */
+/* Would the progress thread, which stands by, look too late for a loop that would sleep for so
+ * long? Then who drove last wakes it. */
 static inline bool fy_policy_looks_soon(const struct fy_policy *policy, int64_t sleep)
 {
-	return sleep < policy->idle.look_within;
+	return sleep < policy->idle.stand_by;
 }
 
 /* ---- a thread that waits, after a step in which nothing happened ---- */
@@ -106,14 +107,14 @@ static inline int64_t fy_policy_drives_for(const struct fy_policy *policy,
 {
 	if (s->user_code)
 		return policy->drive.drive_idle;
-	int64_t t = policy->drive.drive_idle;
-	if (s->large.chunks)
-		t = policy->drive.drive_busy;
-	else if (s->company.stranger && policy->yield.look_stranger < t)
+	int64_t t = s->large.chunks ? policy->drive.drive_busy : policy->drive.drive_idle;
+	if (fy_policy_on_fast_wire(policy, s) && policy->wire.wire_yield > t)
+		t = policy->wire.wire_yield;
+	/* chunks of this host are copied meanwhile, and that is no waiting */
+	bool copies = s->large.chunks && !s->large.any;
+	if (s->company.stranger && !copies && policy->yield.look_stranger < t)
 		t = policy->yield.look_stranger;
-	return fy_policy_on_fast_wire(policy, s) && policy->wire.wire_yield > t
-	               ? policy->wire.wire_yield
-	               : t;
+	return t;
 }
 
 static inline enum fy_drive fy_policy_drive(const struct fy_policy *policy,

@@ -15,16 +15,10 @@
 #include "shared/room.h"
 #include "helm/peer.h"
 
-/* Telling wakes every waiter, so do it only when much of send_memory is free, or when nothing more
- * was freed in this step. */
+/* What was released in this step, or between two steps. */
 void fy_rooms_tell_freed(struct fy_progress *p)
 {
-	bool more = p->link.freed != p->rooms.freed_seen;
-	p->rooms.freed_seen = p->link.freed;
-	if (more &&
-	    p->link.freed < p->link.options->send_memory / (uint64_t)p->policy->drain.freed_share)
-		return;
-	p->link.freed = p->rooms.freed_seen = 0;
+	p->link.freed = false;
 	fy_room_tell(&p->link.engine->room);
 }
 

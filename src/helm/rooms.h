@@ -9,7 +9,6 @@ struct fy_progress;
 
 /* Waits for room. */
 struct fy_rooms {
-	uint64_t freed_seen; /* link.freed at the last step's end */
 	ferry_future *first; /* of ferry_room; future->id is the rank */
 };
 

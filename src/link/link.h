@@ -46,8 +46,7 @@ struct fy_link {
 	unsigned n_flying;         /* batches that MPI has */
 	unsigned n_streams;        /* streams whose records wait for an acknowledgement */
 	unsigned n_pending;        /* futures of posts that wait for acceptance */
-	/* bytes of long bodies that were released since posters were last woken */
-	uint64_t freed;
+	bool freed;                /* long bodies were released since posters were last woken */
 	uint32_t first_seq;
 	ferry_stats stats;
 	struct fy_pool pool;

@@ -27,7 +27,7 @@ void fy_release_body(struct fy_link *link, int rank, ferry_message *m)
 	if (!long_bytes)
 		return;
 	fy_room_bodies_lower(&link->engine->room, rank, long_bytes);
-	link->freed += long_bytes;
+	link->freed = true;
 	link->worked = true; /* so that there is a next step, which wakes posters at the latest */
 }
 

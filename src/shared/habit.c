@@ -19,11 +19,11 @@
 /*
  * A call when the progress thread sleeps. To wake it takes 5 to 30 us where processors are virtual.
  * So a thread that usually waits after its calls does not wake it. It sends the call itself, and
- * leaves the rest to its wait, which drives. If the last wait began within `waits_at_once` it
- * leaves the sending to the wait, too, which then has the helm once for both. If the thread does
- * not wait after all, the call stays in its lane until the progress thread's nap ends, 1 ms at
- * most. A thread whose wait began more than `waits_soon` after the call, twice in a row, is not
- * treated so for its next `slow_waits` waits.
+ * leaves the rest to its wait, which drives: also what MPI has under way then. If the last wait
+ * began within `waits_at_once` it leaves the sending to the wait, too, which then has the helm once
+ * for both. If the thread does not wait after all, the call stays in its lane until the progress
+ * thread's nap ends, 1 ms at most. A thread whose wait began more than `waits_soon` after the call,
+ * twice in a row, is not treated so for its next `slow_waits` waits.
  */
 enum fy_after_post fy_habit_after_post(const struct fy_policy *policy,
                                        const struct fy_habit_signals *s)

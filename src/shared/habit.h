@@ -39,8 +39,8 @@ struct fy_pressure {
 	/* statistics: atomic add by posters without room; also read by threads that begin to wait
 	 * for a future (relaxed: a hint, no other read depends on it) */
 	uint64_t lane_full;
-	/* how often threads that had not flooded began to wait for a future: written by them and
-	 * read by posters (relaxed: a hint, and only a change counts, so an update may be lost) */
+	/* how often threads began to wait for a future: written by them and read by posters
+	 * (relaxed: a hint, and only a change counts, so an update may be lost) */
 	uint64_t waits;
 };
 

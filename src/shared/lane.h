@@ -59,9 +59,8 @@ struct fy_lane_marks {
 struct fy_lane_turn {
 	/* when its producer was last seen asleep without room, in ns; 0: never */
 	int64_t flooded_at;
-	uint64_t share;       /* bytes that were taken from it in its turn among floods */
-	uint32_t idle_sleeps; /* sleeps since the lane last had work */
-	bool lacks_room;      /* when the drain last looked there was no room for its record */
+	uint64_t share;  /* bytes that were taken from it in its turn among floods */
+	bool lacks_room; /* when the drain last looked there was no room for its record */
 };
 
 /* The word on which a producer without room sleeps, and whether it does. */

@@ -62,9 +62,6 @@ static const struct fy_policy_parameter table[] = {
 	SPEED(AT(idle, wire_sleeps), COUNT, 1, 0, 1, 0, "0003",
 	      "1: while all that is under way goes to other hosts the loop does not yield, and "
 	      "its sleeps are naps"),
-	SPEED(AT(idle, idle_sleeps), COUNT, 8, 1, MANY, MANY, "0002",
-	      "a lane that was idle for so many sleeps leaves the list of those that are looked "
-	      "at"),
 	BOUND(AT(idle, nap), TIME, FERRY_US(500), FERRY_US(1), MOST, MOST, "0003",
 	      "unit/helm/test_policy: a_post_that_nobody_announced_waits_for_a_nap",
 	      "longest sleep that is announced without a barrier: a giver may miss the sleeper, "
@@ -73,9 +70,6 @@ static const struct fy_policy_parameter table[] = {
 	      "unit/helm/test_policy: a_post_that_nobody_announced_waits_for_a_nap",
 	      "longest time between two looks whether threads still drive, or left work to a "
 	      "wait that did not come"),
-	SPEED(AT(idle, look_within), TIME, FERRY_MS(1), 0, MOST, 0, "0019",
-	      "who drove last wakes the progress thread if that would look again within this "
-	      "time"),
 	/* who else wants the processor */
 	SPEED(AT(yield, yield_alone), TIME, FERRY_US(1), 0, MOST, 0, "0038",
 	      "a yield that was shorter found nobody else on the processor"),
@@ -96,22 +90,24 @@ static const struct fy_policy_parameter table[] = {
 	SPEED(AT(sleep, sleep_awaited), TIME, FERRY_US(50), FERRY_US(1), MOST, FERRY_MS(10), "0003",
 	      "sleep while an answer from another host is waited for, or a message after a "
 	      "ring; the first sleep of those that grow"),
-	SPEED(AT(sleep, sleep_busy), TIME, FERRY_US(20), FERRY_US(1), MOST, FERRY_MS(10), "0003",
-	      "sleep while MPI has something of ours under way on this host"),
 	SPEED(AT(sleep, sleep_wire), TIME, FERRY_US(500), FERRY_US(1), MOST, FERRY_US(20), "0003",
-	      "sleep while MPI has something of ours under way, all of it to or from other "
-	      "hosts: what its buffers hold goes on meanwhile"),
+	      "longest sleep while MPI has something of ours under way: what its buffers hold goes "
+	      "on meanwhile"),
 	SPEED(AT(sleep, sleep_agreed), TIME, FERRY_MS(1), FERRY_US(1), MOST, FERRY_MS(10), "0003",
 	      "sleep while other hosts' word in a fence or close is waited for: a few come, one "
 	      "after the other"),
-	SPEED(AT(sleep, sleep_started), TIME, FERRY_US(500), FERRY_US(1), MOST, FERRY_MS(10),
-	      "0003", "sleep while the program's own requests are idle, for which nobody rings"),
-	SPEED(AT(sleep, rung_for), TIME, FERRY_MS(2), 0, MOST, 0, "0003",
+	BOUND(AT(sleep, sleep_started), TIME, FERRY_US(500), FERRY_US(1), MOST, FERRY_MS(10),
+	      "0003", "unit/helm/test_policy: rings_are_not_trusted_for_long",
+	      "sleep while the program's own requests are idle, for which nobody rings"),
+	BOUND(AT(sleep, rung_for), TIME, FERRY_MS(2), 0, MOST, 0, "0003",
+	      "unit/helm/test_policy: rings_are_not_trusted_for_long",
 	      "a message is looked out for so long after a ring, which may overtake it"),
-	SPEED(AT(sleep, sleep_rung), TIME, FERRY_MS(5), FERRY_US(1), MOST, MOST, "0003",
+	BOUND(AT(sleep, sleep_rung), TIME, FERRY_MS(5), FERRY_US(1), MOST, MOST, "0003",
+	      "unit/helm/test_policy: rings_are_not_trusted_for_long",
 	      "sleep while an answer from this host is waited for: its rank rings, this is for "
 	      "safety"),
-	SPEED(AT(sleep, sleep_local), TIME, FERRY_MS(100), FERRY_US(1), MOST, MOST, "0003",
+	BOUND(AT(sleep, sleep_local), TIME, FERRY_MS(100), FERRY_US(1), MOST, MOST, "0003",
+	      "unit/helm/test_policy: rings_are_not_trusted_for_long",
 	      "sleep where all ranks are on this host, and ring"),
 	/* large messages to and from other hosts */
 	SPEED(AT(wire, wire_yield), TIME, FERRY_MS(2), 0, MOST, 0, "0039",
@@ -157,9 +153,6 @@ static const struct fy_policy_parameter table[] = {
 	      "more than one time in so many"),
 	SPEED(AT(post, others_max), COUNT, 64, 1, MANY, NONE, "0023",
 	      "so many times without such a wait, at most, and it drives again"),
-	SPEED(AT(post, no_hurry), COUNT, 1, 0, 1, 0, "0023",
-	      "1: the first wait of a thread that has waited for room does not count as one of "
-	      "others_step"),
 	SPEED(AT(post, floods_step), COUNT, 4, 1, MANY, MANY, "0031",
 	      "a thread that waits sleeps instead of yielding when somebody else found no room "
 	      "more than one time in so many"),
@@ -194,9 +187,6 @@ static const struct fy_policy_parameter table[] = {
 	SPEED(AT(drain, answers_first), COUNT, 1, 0, 1, 0, "0031",
 	      "1: threads whose answers have come are woken before floods are drained, and what "
 	      "is ready leaves before a chunk is copied"),
-	SPEED(AT(drain, freed_share), COUNT, 8, 1, MANY, MANY, "0023",
-	      "threads that wait for send_memory are woken when one part in so many of it is free, "
-	      "or no more gets free"),
 	/* receives */
 	SPEED(AT(look, receives_a_rank), COUNT, 8, 1, 1 << 10, NONE, "0006",
 	      "receives that are posted for each rank, within the next two bounds"),
@@ -221,9 +211,6 @@ static const struct fy_policy_parameter table[] = {
 	BOUND(AT(look, answers_wait), COUNT, 4, 1, MANY, MANY, "0005",
 	      "sim/corners: an_answer_waits_for_four_batches",
 	      "receives, the one of the call among them, before its answer leaves"),
-	SPEED(AT(look, chunk_waits), COUNT, 1, 0, 1, 0, "0029",
-	      "1: behind an announcement, and while a message lands, a step looks at no further "
-	      "receive: the next look may copy a chunk"),
 	BOUND(AT(look, left_max), COUNT, 8, 0, MANY, MANY, "0019",
 	      "sim/corners: a_borrower_leaves_batches_as_they_are",
 	      "messages that a thread which drives, and may not run handlers, copies for the "

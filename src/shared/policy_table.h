@@ -16,27 +16,27 @@ struct fy_log;
 struct fy_policy {
 	struct { /* the drain */
 		int64_t turn_bytes, drain_bytes, drain_beside, refused_first, slow_after;
-		int64_t answers_matter, answers_first, flood_lasts, flood_share, freed_share;
+		int64_t answers_matter, answers_first, flood_lasts, flood_share;
 	} drain;
 	struct { /* receives */
 		/* fy_policy_choose: a step whose number has one of these bits is none of those in
 		 * which more than one receive is looked at */
 		uint64_t seldom;
-		int64_t look_ahead, look_ahead_steps, look_all_steps, answers_wait, chunk_waits;
+		int64_t look_ahead, look_ahead_steps, look_all_steps, answers_wait;
 		int64_t left_max, small_records, receives_a_rank, receives_least, receives_most,
 			receives_low;
 	} look;
 	struct {              /* the loop, when nothing happens */
 		int64_t spin; /* the user's option, or 0: see fy_policy_choose */
-		int64_t yield, yield_crowded, wire_sleeps, idle_sleeps;
-		int64_t nap, stand_by, look_within;
+		int64_t yield, yield_crowded, wire_sleeps;
+		int64_t nap, stand_by;
 	} idle;
 	struct { /* who else wants the processor: shared/company.h */
 		int64_t yield_alone, looks_alone, yield_stranger, stranger_stays, look_stranger;
 		int64_t look_fellows, turn_looks;
 	} yield;
 	struct {
-		int64_t sleep_awaited, sleep_busy, sleep_wire, sleep_agreed, sleep_started;
+		int64_t sleep_awaited, sleep_wire, sleep_agreed, sleep_started;
 		int64_t rung_for, sleep_rung, sleep_local;
 	} sleep;
 	struct { /* large messages to and from other hosts */
@@ -47,7 +47,7 @@ struct fy_policy {
 	} drive;
 	struct { /* threads that post */
 		int64_t post_drives, waits_at_once, waits_soon, slow_waits;
-		int64_t others_step, others_max, no_hurry, floods_step, floods_max;
+		int64_t others_step, others_max, floods_step, floods_max;
 	} post;
 	struct {
 		int64_t close_look, close_look_later;

@@ -20,9 +20,14 @@
  * again after a while (lane.c).
  *
  * There are two words. Other processes ring `*word`, which is unmapped when the engine closes; a
- * thread that posts at that moment must not touch it, and looks at `own`. The sleeper writes 1 to
- * both. The sleeper, or whoever wakes it, writes 0 (compare and swap). Givers of this process read
- * `own` (relaxed), ranks of this host read `*word`.
+ * thread that posts at that moment must not touch it, and looks at `own`. Givers of this process
+ * read `own` (relaxed), ranks of this host read `*word`.
+ *
+ * `own` is 1 while somebody sleeps. The sleeper, or whoever wakes it, makes that 0 (compare and
+ * swap). `*word` is odd then. It only grows: an announcement makes an even word odd, and a ring, a
+ * wake-up or the sleeper makes it the next even number. So a thread may load the word first, have
+ * somebody else announce, and then sleep as long as the word is the same: if it was rung meanwhile
+ * the word is another one (fy_wake_nap).
  */
 #pragma once
 
@@ -35,9 +40,10 @@ struct fy_wake {
 	/* What givers of this process look at. 0: awake, or there is nobody to wake (helm/helm.c);
 	 * 1: asleep; 2: stopped for good */
 	uint32_t own;
-	/* what the progress thread sleeps on: `own`, or a word shared with the ranks of this host.
-	 * Constant from open to fy_wake_part */
+	/* what the progress thread sleeps on: `alone`, or a word shared with the ranks of this
+	 * host. Constant from open to fy_wake_part */
 	uint32_t *word;
+	uint32_t alone;        /* as `*word` */
 	uint32_t shared;       /* the word is in shared memory; constant as `word` is */
 	uint32_t giver_fences; /* constant after open */
 	uint64_t wakes;        /* statistics: atomic add by wakers */
@@ -77,8 +83,10 @@ void fy_wake_announce_here(struct fy_wake *wake);
 /* True: a rank of this host rang. */
 bool fy_wake_sleep(struct fy_wake *wake, int64_t nanoseconds);
 void fy_wake_stay(struct fy_wake *wake);
-/* Sleep without announcing it, while other threads drive; any of them may announce. */
-void fy_wake_nap(struct fy_wake *wake, int64_t nanoseconds);
+/* Sleep without announcing it, while other threads drive; any of them may announce. `seen`: what
+ * fy_wake_seen said before they could know that this thread sleeps. */
+uint32_t fy_wake_seen(const struct fy_wake *wake);
+void fy_wake_nap(struct fy_wake *wake, uint32_t seen, int64_t nanoseconds);
 /* The engine has stopped: from here on givers do not touch the shared word. */
 void fy_wake_stop(struct fy_wake *wake);
 /* No thread can sleep on the word any more: it may be unmapped. */

@@ -108,8 +108,7 @@ time src/shared/policy_table.c policy:stand_by doc/design.md then once in @
 time src/shared/policy_table.c policy:nap doc/design.md Short sleeps \(naps, @\)
 time src/shared/policy_table.c policy:nap doc/design.md stands by and looks after @
 time src/shared/policy_table.c policy:nap doc/decisions/0003-two-kinds-of-sleep.md A nap \(at most @
-time src/shared/policy_table.c policy:sleep_busy doc/design.md @ while a send or a transfer of its own
-time src/shared/policy_table.c policy:sleep_wire doc/design.md up to @, where there are other hosts
+time src/shared/policy_table.c policy:sleep_wire doc/design.md up to @, while a send or a transfer
 time src/shared/policy_table.c policy:sleep_awaited doc/design.md @ while an answer from another host
 time src/shared/policy_table.c policy:sleep_rung doc/design.md @ while an answer from this host is
 time src/shared/policy_table.c policy:sleep_started doc/design.md at most @ while operations of the program

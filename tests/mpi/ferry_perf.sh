@@ -31,6 +31,9 @@ mode() {
 
 mode 2 rate --duration 0.02 --reps 2
 mode 2 rate --duration 0.02 --reps 1 --futures --size 8
+mode 2 rate --duration 0.02 --reps 1 --counted
+check "posts that count are beside those that are forgotten" says '^  counted / plain *rate'
+check "and so is one counter of all threads" says '^  counted-one / plain *rate'
 mode 2 call --duration 0.02 --reps 2
 mode 2 isend --duration 0.02 --reps 2
 check "isend has a plain peer" says '^  ferry / plain *rate'

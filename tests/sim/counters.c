@@ -353,6 +353,36 @@ static void few_batches_ask(void **state)
 	end();
 }
 
+/* A full batch does not ask. What comes behind it has no room there, and is cancelled: nothing else
+ * leaves that could ask for it. */
+static void a_full_batch_is_asked_about(void **state)
+{
+	ferry_future *future;
+	(void)state;
+	begin();
+	for (int k = 0; k < 30; k++) { /* credit grows, so that none has to come back */
+		while (post_to(1, 4, 1000) == 0)
+			;
+		settle();
+	}
+	post(0, 1000, (FY_BATCH_BYTES - sizeof(struct fy_batch_header)) / 1016);
+	struct fy_post o = { .engine = t.engine[0],
+		             .lane = t.lane,
+		             .kind = FY_KIND_POST,
+		             .rank = 1,
+		             .op = OP,
+		             .body = body,
+		             .nbytes = 1000 };
+	assert_int_equal(fy_post(&o, &future), 0);
+	assert_int_equal(ferry_future_cancel(future), FERRY_OK);
+	settle();
+	assert_int_equal(ferry_future_poll(future), FERRY_ECANCELED);
+	ferry_future_release(future);
+	all_came(0);
+	nothing_is_open();
+	end();
+}
+
 /* ---- failures ---------------------------------------------------------- */
 
 static int spoiling_send(fy_port *port, int rank, int tag, const void *data, size_t nbytes,
@@ -811,6 +841,7 @@ int main(void)
 		cmocka_unit_test(the_short_way_counts),
 		cmocka_unit_test(many_counters_in_one_batch),
 		cmocka_unit_test(few_batches_ask),
+		cmocka_unit_test(a_full_batch_is_asked_about),
 		cmocka_unit_test(what_is_refused_is_done_and_failed),
 		cmocka_unit_test(what_is_refused_behind_a_large_message),
 		cmocka_unit_test(a_large_message_fails_alone),

@@ -23,6 +23,7 @@
 #include "shared/engine.h"
 #include "shared/handler.h"
 #include "shared/lane.h"
+#include "shared/mailbox.h"
 #include "shared/message.h"
 #include "shared/thread.h"
 #include "wire/record.h"
@@ -308,11 +309,57 @@ static void what_an_executor_gives_back(void **state)
 	}
 }
 
+static void read_in_handler(ferry *engine, ferry_message *message, void *arg)
+{
+	struct side *side = arg;
+	(void)message;
+	side->joined++;                                /* how often we were here */
+	assert_true(fy_mailbox_try(&engine->mailbox)); /* else ferry_recv would not return */
+	fy_mailbox_unlock(&engine->mailbox);
+	read_mail(side);
+}
+
+/* The handler of a queue is replaced by an inline one. What the queue gives back is handled by that
+ * one, which may read the mailbox meanwhile. */
+static void what_handles_it_next_may_read(void **state)
+{
+	static struct scene s;
+	struct fy_sim_options net = { .eager_max = SIZE_MAX };
+	(void)state;
+	s = (struct scene){ .random = 1, .n = 1 };
+	s.sim = fy_sim_create(1, 1, &net);
+	open_side(&s, 0);
+	struct side *side = &s.sides[0];
+	struct fy_handler *h = calloc(1, sizeof *h), *old = NULL;
+	struct body body = { 0, DEPTH };
+	struct fy_post o = { .engine = side->engine,
+		             .lane = side->lanes[0],
+		             .kind = FY_KIND_POST,
+		             .body = &body,
+		             .nbytes = sizeof body };
+	for (o.op = OP_QUEUE; o.op <= OP_MAIL; o.op += OP_MAIL - OP_QUEUE)
+		assert_int_equal(fy_post(&o, NULL), 0);
+	for (unsigned i = 0; i < 50; i++) {
+		fy_step_once(side->p, true);
+		fy_sim_advance(s.sim);
+	}
+	*h = (struct fy_handler){ .op = OP_QUEUE, .fn = read_in_handler, .arg = side, .refs = 1 };
+	assert_true(fy_mail_set_handler(side->p, h, OP_QUEUE, &old));
+	assert_int_equal(ferry_executor_run(side->queue, 0, 0), 1);
+	fy_handler_release(old);
+	fy_step_once(side->p, true);
+	assert_int_equal(side->joined, 1);
+	assert_int_equal(side->engine->mailbox.bytes, 0); /* it has read the other one */
+	close_all(&s);
+	fy_sim_destroy(s.sim);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(fences_end_beside_floods_and_not_too_early),
 		cmocka_unit_test(what_an_executor_gives_back),
+		cmocka_unit_test(what_handles_it_next_may_read),
 	};
 	fy_log_say_fd = open("/dev/null", O_WRONLY | O_CLOEXEC);
 	return cmocka_run_group_tests(tests, NULL, NULL) != 0;

@@ -1,7 +1,12 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# How much of an exchange of 16 MiB proceeds while both ranks compute, between two hosts over a link
+# What an exchange of 16 MiB takes, alone and while both ranks compute, between two hosts over a link
 # of 1 Gbit/s, and within one. Half a minute.
+#
+# The limits are times, each beside plain MPI's in the same job. The overlap is stated and not
+# judged: it is a share of the exchange's own time, so an exchange that takes longer can hide more.
+# What both at once take beyond the longer of the two is mostly a processor's work for TCP, and does
+# not get less when the exchange gets shorter.
 . "$(dirname "$0")/common.sh"
 . "$TEST_SRCDIR/tests/support/hosts.sh"
 hosts_enter "$@"
@@ -18,13 +23,18 @@ show() { # where
 	done
 }
 
+beside_plain() { # metric
+	awk -v f="$(metric "$json" ferry "$1")" -v p="$(metric "$json" plain "$1")" 'BEGIN { if (f && p) print f / p }'
+}
+
 rm -f "$json"
 on_hosts 1 "$perf" overlap -s "$bytes" -p plain -r "${OVERLAP_REPS-9}" --json="$json" || failed=1
 rate=$(awk -v ms="$(metric "$json" plain communication)" -v bytes="$bytes" 'BEGIN { if (ms) print bytes * 8e-6 / ms }')
 show "two hosts, $HOSTS_RATE"
 # A link that lets more through than it was told would make the next line easy.
 [ -n "$OVERLAP_RATE" ] || judge "the link carries" "$rate" at_most 1.05 " Gbit/s"
-judge "two hosts: (communication + computation - both) / the smaller" "$(metric "$json" ferry overlap)" at_least 0.9 ""
+judge "two hosts: the exchange alone / plain MPI's" "$(beside_plain communication)" at_most 1.1 ""
+judge "two hosts: computing and exchanging at once / the same with plain MPI" "$(beside_plain both)" at_most 0.8 ""
 
 rm -f "$json"
 one_host 2 "$perf" overlap -s "$bytes" -p plain -r "${OVERLAP_REPS-9}" --json="$json" >/dev/null || failed=1

@@ -33,6 +33,18 @@ static struct fy_policy chosen(bool crowded, bool all_local)
 	return policy;
 }
 
+/* What a row does not say: the last sleep was 50 us, and nothing else is to come. */
+static struct fy_signals filled(struct fy_signals s)
+{
+	s.idle_sleep = s.idle_sleep ? s.idle_sleep : 50 * US;
+	s.sleep_max = s.sleep_max ? s.sleep_max : 10 * MS;
+	s.rung_ago = s.rung_ago ? s.rung_ago : FY_NEVER;
+	s.agree_in = s.agree_in ? s.agree_in : FY_NEVER;
+	s.timer_in = s.timer_in ? s.timer_in : FY_NEVER;
+	s.grace = s.grace ? s.grace : FY_NEVER;
+	return s;
+}
+
 /* ---- promises ------------------------------------------------------------------------------
  * With what the environment says, so that each can be seen to fail without its rule. */
 
@@ -75,6 +87,26 @@ static void each_receive_is_tested_in_time(void **state)
 	for (s.steps = 1; s.steps <= 200; s.steps++)
 		all += fy_policy_look_ahead(&policy, &s) == 16;
 	assert_true(all >= 2);
+}
+
+/* Where all ranks ring nobody has to look. These sleeps are for a ring that says less than it
+ * should: a message that comes behind its ring, one whose ring was missed, and MPI messages of the
+ * program, for which nobody rings. */
+static void rings_are_not_trusted_for_long(void **state)
+{
+	(void)state;
+	struct fy_policy policy = chosen(false, true);
+	struct fy_signals s = filled((struct fy_signals){ .all_local = true });
+	assert_true(fy_policy_sleep(&policy, &s).time <= 100 * MS);
+	s.rung_ago = MS;
+	assert_true(fy_policy_sleep(&policy, &s).time <= MS);
+	s.rung_ago = FY_NEVER;
+	s.awaited = true;
+	assert_true(fy_policy_sleep(&policy, &s).time <= 5 * MS);
+	s.awaited = false;
+	s.starts = true;
+	s.idle_sleep = 5 * MS;
+	assert_true(fy_policy_sleep(&policy, &s).time <= MS);
 }
 
 /* ---- decisions ------------------------------------------------------------------------------- */
@@ -160,18 +192,6 @@ static void idle(void **state)
 	}
 }
 
-/* What a row does not say: the last sleep was 50 us, and nothing else is to come. */
-static struct fy_signals filled(struct fy_signals s)
-{
-	s.idle_sleep = s.idle_sleep ? s.idle_sleep : 50 * US;
-	s.sleep_max = s.sleep_max ? s.sleep_max : 10 * MS;
-	s.rung_ago = s.rung_ago ? s.rung_ago : FY_NEVER;
-	s.agree_in = s.agree_in ? s.agree_in : FY_NEVER;
-	s.timer_in = s.timer_in ? s.timer_in : FY_NEVER;
-	s.grace = s.grace ? s.grace : FY_NEVER;
-	return s;
-}
-
 #define HERE .all_local = true
 
 static void sleep_times(void **state)
@@ -186,8 +206,8 @@ static void sleep_times(void **state)
 		{ { .idle_sleep = 10 * MS }, 10 * MS, 10 * MS },
 		{ { HERE }, 100 * MS, 100 * US },
 		/* under way */
-		{ { HERE, .under_way = true }, 20 * US, 50 * US },
-		{ { HERE, .under_way = true, .calls = true, .awaited = true }, 20 * US, 50 * US },
+		{ { HERE, .under_way = true }, 50 * US, 100 * US },
+		{ { HERE, .under_way = true, .calls = true, .awaited = true }, 50 * US, 100 * US },
 		{ { .under_way = true }, 50 * US, 100 * US },
 		{ { .under_way = true, .idle_sleep = 400 * US }, 400 * US, 500 * US },
 		{ { .under_way = true, .calls = true, .awaited = true }, 50 * US, 50 * US },
@@ -217,10 +237,10 @@ static void sleep_times(void **state)
 		{ { HERE, .grace = 80 * US }, 10 * US, 100 * US },
 		/* the option is for who polls */
 		{ { HERE, .sleep_max = US }, 100 * MS, US },
-		{ { HERE, .sleep_max = US, .under_way = true }, US, 50 * US },
+		{ { HERE, .sleep_max = US, .under_way = true }, US, 100 * US },
 		{ { .sleep_max = US, .awaited = true }, US, 50 * US },
 		{ { HERE, .nap = true }, 500 * US, 100 * US },
-		{ { HERE, .nap = true, .under_way = true }, 20 * US, 50 * US },
+		{ { HERE, .nap = true, .under_way = true }, 50 * US, 100 * US },
 	};
 	(void)state;
 	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
@@ -271,6 +291,12 @@ static void drive(void **state)
 		{ true, true, { .idle_for = 50 * US + 1, .large.chunks = true }, FY_DRIVE_LEAVE },
 		{ false, false, { .idle_for = 2 * MS, FAST }, FY_DRIVE_LEND },
 		{ false, false, { .idle_for = 2 * MS + 1, FAST }, FY_DRIVE_LEAVE },
+		{ false, false, { .idle_for = 20 * US, FAST, STRANGER }, FY_DRIVE_ON },
+		{ false, false, { .idle_for = 20 * US + 1, FAST, STRANGER }, FY_DRIVE_LEAVE },
+		{ false,
+		  false,
+		  { .idle_for = 20 * US + 1, .large = { true, 0, 0, true }, STRANGER },
+		  FY_DRIVE_LEAVE },
 		{ false, false, { .idle_for = MS, FAST, .user_code = true }, FY_DRIVE_LEAVE },
 		{ false,
 		  false,
@@ -451,7 +477,7 @@ static void wrong_values_are_refused_with_a_sentence(void **state)
 	} rows[] = {
 		{ "FERRY_POLICY_YIELD", "soon", "FERRY_POLICY_YIELD=soon is not accepted" },
 		{ "FERRY_POLICY_YIELD", "11s", "at most 10s" },
-		{ "FERRY_POLICY_SLEEP_BUSY", "0", "at least 1us" },
+		{ "FERRY_POLICY_SLEEP_WIRE", "0", "at least 1us" },
 		{ "FERRY_POLICY_LOOKS_ALONE", "0", "a number: at least 1" },
 		{ "FERRY_POLICY_LOOKS_ALONE", "2us", "a number" },
 	};
@@ -484,6 +510,7 @@ int main(void)
 		cmocka_unit_test(a_post_that_nobody_announced_waits_for_a_nap),
 		cmocka_unit_test(a_drain_ends_however_much_is_posted),
 		cmocka_unit_test(each_receive_is_tested_in_time),
+		cmocka_unit_test(rings_are_not_trusted_for_long),
 		cmocka_unit_test_setup(idle, clear_environment),
 		cmocka_unit_test_setup(sleep_times, clear_environment),
 		cmocka_unit_test_setup(stand_by_and_hand_back, clear_environment),

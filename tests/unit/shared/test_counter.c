@@ -242,6 +242,35 @@ static void who_waits_may_release(void **state)
 	}
 }
 
+/* Posts are done only when the counter is released: this thread frees it, whatever the one that
+ * releases still does with it. ThreadSanitizer sees that in any round. */
+static void *late_helm(void *arg)
+{
+	uint64_t n = (uint64_t)(uintptr_t)arg;
+	while (!(fy_load_acquire_64(&r.counter->done) & FY_COUNTER_RELEASED))
+		fy_pause();
+	for (; n; n--)
+		fy_counter_add_done(r.counter, 1, FERRY_OK, NULL);
+	return NULL;
+}
+
+static void who_releases_does_not_look_back(void **state)
+{
+	struct fy_seat none = { FY_SEAT_NONE, FY_SEAT_BLOCKS, 0 };
+	(void)state;
+	r.rounds = t_scaled(2000);
+	for (unsigned long n = 0; n < r.rounds; n++) {
+		pthread_t thread;
+		uint32_t refs = t_engines[0]->refs;
+		begin_round();
+		fy_counter_count(r.counter, &none, 2);
+		start(&thread, late_helm, (void *)(uintptr_t)2);
+		fy_counter_release(r.counter);
+		pthread_join(thread, NULL);
+		assert_int_equal(t_engines[0]->refs, refs);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -251,6 +280,7 @@ int main(void)
 		T_CASE(the_helm_does_not_wait),
 		T_CASE(posted_is_never_less_than_done),
 		T_CASE(who_waits_may_release),
+		T_CASE(who_releases_does_not_look_back),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL) != 0;
 }
