@@ -114,6 +114,7 @@ mpi_programs = \
 	# end
 
 mpi_core_programs = \
+	%D%/mpi/allocations \
 	%D%/mpi/collective_debug \
 	%D%/mpi/neighbours \
 	%D%/mpi/opens \
@@ -128,6 +129,7 @@ np1_tests = \
 	examples/halo-1.np1 \
 	examples/persistent-1.np1 \
 	%D%/mpi/abandoned-1.np1 \
+	%D%/mpi/allocations-1.np1 \
 	%D%/mpi/arguments-1.np1 \
 	%D%/mpi/closing-1.np1 \
 	%D%/mpi/collective-1.np1 \
@@ -340,6 +342,8 @@ shortage_ldflags = -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc \
 %C%_sim_opens_t_LDFLAGS = $(AM_LDFLAGS) $(shortage_ldflags)
 %C%_mpi_opens_SOURCES = %D%/mpi/opens.c $(shortage)
 %C%_mpi_opens_LDFLAGS = $(AM_LDFLAGS) -no-install $(shortage_ldflags) -Wl,--wrap=pthread_create -Wl,-u,fy_mpi_port_open
+%C%_mpi_allocations_SOURCES = %D%/mpi/allocations.c $(shortage)
+%C%_mpi_allocations_LDFLAGS = $(AM_LDFLAGS) -no-install $(shortage_ldflags) -Wl,-u,fy_mpi_port_open
 %C%_sim_memory_t_SOURCES = %D%/sim/memory.c $(shortage)
 %C%_sim_memory_t_LDFLAGS = $(AM_LDFLAGS) $(shortage_ldflags)
 %C%_unit_shared_test_counter_t_SOURCES = %D%/unit/shared/test_counter.c $(shortage)
