@@ -228,6 +228,7 @@ mpi_short_tests = \
 script_tests = \
 	%D%/api/configure.sh \
 	%D%/api/exports.sh \
+	%D%/api/failures.sh \
 	%D%/api/header_cxx.sh \
 	%D%/api/header_warnings.sh \
 	%D%/api/installed.sh \
