@@ -329,11 +329,12 @@ class Rank:
         try:
             header = wire.Header.unpack(batch)
             distance = wire.ahead(header.seq, channel.awaited)
-            wire.demand(0 <= distance <= wire.SEQ_AHEAD_MAX, "a number that cannot be")
+            wire.demand(abs(distance) <= wire.SEQ_AHEAD_MAX, "a number that cannot be")
         except wire.Malformed:
             self._refuse(channel, 0)
         else:
-            channel.early.setdefault(header.seq, (header, batch))
+            if distance >= 0:  # else it was here
+                channel.early.setdefault(header.seq, (header, batch))
         while channel.awaited in channel.early:
             self._deal_with(channel, *channel.early.pop(channel.awaited))
 

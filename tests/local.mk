@@ -114,7 +114,9 @@ mpi_programs = \
 	# end
 
 mpi_core_programs = \
+	%D%/mpi/allocations \
 	%D%/mpi/collective_debug \
+	%D%/mpi/failing \
 	%D%/mpi/neighbours \
 	%D%/mpi/opens \
 	%D%/mpi/port_adopt \
@@ -129,6 +131,7 @@ np1_tests = \
 	examples/journal-1.np1 \
 	examples/persistent-1.np1 \
 	%D%/mpi/abandoned-1.np1 \
+	%D%/mpi/allocations-1.np1 \
 	%D%/mpi/arguments-1.np1 \
 	%D%/mpi/closing-1.np1 \
 	%D%/mpi/collective-1.np1 \
@@ -227,6 +230,7 @@ mpi_short_tests = \
 script_tests = \
 	%D%/api/configure.sh \
 	%D%/api/exports.sh \
+	%D%/api/failures.sh \
 	%D%/api/header_cxx.sh \
 	%D%/api/header_warnings.sh \
 	%D%/api/installed.sh \
@@ -243,6 +247,7 @@ script_tests = \
 	%D%/mpi/bench.sh \
 	%D%/mpi/close_says.sh \
 	%D%/mpi/controller.sh \
+	%D%/mpi/failing.sh \
 	%D%/mpi/ferry_perf.sh \
 	%D%/mpi/halo.sh \
 	%D%/mpi/launcher.sh \
@@ -260,6 +265,7 @@ picture_tests = %D%/mpi/ferry_perf_plot.sh
 
 # Minutes, not part of check: make stress.
 stress_scripts = \
+	%D%/stress/failing.sh \
 	%D%/stress/flood.sh \
 	%D%/stress/idle.sh \
 	%D%/stress/large.sh \
@@ -341,6 +347,9 @@ shortage_ldflags = -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc \
 %C%_sim_opens_t_LDFLAGS = $(AM_LDFLAGS) $(shortage_ldflags)
 %C%_mpi_opens_SOURCES = %D%/mpi/opens.c $(shortage)
 %C%_mpi_opens_LDFLAGS = $(AM_LDFLAGS) -no-install $(shortage_ldflags) -Wl,--wrap=pthread_create -Wl,-u,fy_mpi_port_open
+%C%_mpi_allocations_SOURCES = %D%/mpi/allocations.c $(shortage)
+%C%_mpi_allocations_LDFLAGS = $(AM_LDFLAGS) -no-install $(shortage_ldflags) -Wl,-u,fy_mpi_port_open
+%C%_mpi_failing_LDFLAGS = $(AM_LDFLAGS) -no-install -Wl,-u,fy_mpi_port_open
 %C%_sim_memory_t_SOURCES = %D%/sim/memory.c $(shortage)
 %C%_sim_memory_t_LDFLAGS = $(AM_LDFLAGS) $(shortage_ldflags)
 %C%_unit_shared_test_counter_t_SOURCES = %D%/unit/shared/test_counter.c $(shortage)

@@ -30,7 +30,7 @@
 #include "wire/header.h"
 #include "wire/record.h"
 
-#define AHEAD_MAX 65536 /* a batch that is further ahead is malformed */
+#define AHEAD_MAX 65536 /* a batch that is further ahead, or further behind, is malformed */
 
 /* Dispatch early batches whose turn it is, in order. */
 static void dispatch_next_in_turn(struct fy_progress *p, struct fy_channel *ch)
@@ -92,6 +92,14 @@ static void keep_homeless(struct fy_progress *p, struct fy_slot *slot)
 	p->arrivals.n_undispatched++;
 }
 
+/* A batch of this number was here. MPI said to its sender that it was not sent, and that was not
+ * so; it was sent again. Should it be another batch, whose number is wrong, the right number will
+ * stay missing. */
+static bool is_second(int32_t ahead)
+{
+	return ahead < 0 && ahead >= -AHEAD_MAX;
+}
+
 /* A receive is complete. True: its buffer is free again. */
 static bool arrived(struct fy_progress *p, struct fy_slot *slot)
 {
@@ -112,7 +120,12 @@ static bool arrived(struct fy_progress *p, struct fy_slot *slot)
 		fy_gone_given_up(p, ch);
 		return true;
 	}
-	int32_t ahead = ok ? (int32_t)(h->seq - ch->in.seq) : -1;
+	int32_t ahead = ok ? (int32_t)(h->seq - ch->in.seq) : INT32_MAX;
+	if (is_second(ahead)) {
+		p->link.stats.malformed++;
+		fy_gaps_doubt(p);
+		return true;
+	}
 	slot->begun = false;
 	/* a bad batch has a number at its sender: it takes the next one that is missing */
 	slot->bad = ahead < 0 || ahead > AHEAD_MAX;

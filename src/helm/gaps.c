@@ -28,7 +28,7 @@
  */
 void fy_gaps_suspect(struct fy_progress *p, const struct fy_slot *slot)
 {
-	unsigned n = ++p->gaps.n_failed;
+	unsigned n = p->gaps.n_failed + 1;
 	p->link.stats.mpi_errors++;
 	if ((n & (n - 1)) == 0)
 		fy_log(p->link.engine->log,
@@ -37,6 +37,13 @@ void fy_gaps_suspect(struct fy_progress *p, const struct fy_slot *slot)
 		       slot->request.status == FERRY_ETRUNC
 		               ? "what came was too long"
 		               : p->link.port->ops->error(p->link.port));
+	fy_gaps_doubt(p);
+}
+
+/* A number may be missing. */
+void fy_gaps_doubt(struct fy_progress *p)
+{
+	unsigned n = ++p->gaps.n_failed;
 	if (n > 1 && p->link.now < p->gaps.look_at)
 		return; /* all ranks were asked a moment ago */
 	p->gaps.look_at = p->link.now + GAP_TIME;

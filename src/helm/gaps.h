@@ -20,5 +20,6 @@ struct fy_gaps {
 };
 
 void fy_gaps_suspect(struct fy_progress *p, const struct fy_slot *slot);
+void fy_gaps_doubt(struct fy_progress *p);
 /* After receives that failed: is a batch missing? */
 void fy_gaps_look(struct fy_progress *p);

@@ -117,11 +117,10 @@ static void follow(struct fy_bells *bells, size_t nbytes, const struct invitatio
 
 /* Share memory among all ranks of the host, or none. A rank on which something fails takes part to
  * the end. */
-static int share(struct fy_bells *bells, MPI_Comm host, int words)
+static int share(struct fy_bells *bells, MPI_Comm host, int rank, int words)
 {
 	struct invitation invitation = { .name = "" };
-	int rank, mine, all = 0, failed;
-	MPI_Comm_rank(host, &rank);
+	int mine, all = 0, failed;
 	if (rank == 0)
 		create(bells, room_for(words), &invitation);
 	failed = FY_MPI_AWAIT_CALL(
@@ -138,10 +137,25 @@ static int share(struct fy_bells *bells, MPI_Comm host, int words)
 	return failed;
 }
 
+/* The ranks in `comm` of ranks of `host`, behind these. */
+static int translate(MPI_Comm comm, MPI_Comm host, int n, int *ranks)
+{
+	MPI_Group group, all;
+	int code = MPI_Comm_group(host, &group);
+	if (code != MPI_SUCCESS)
+		return code;
+	code = MPI_Comm_group(comm, &all);
+	if (code == MPI_SUCCESS) {
+		code = MPI_Group_translate_ranks(group, n, ranks, all, ranks + n);
+		MPI_Group_free(&all);
+	}
+	MPI_Group_free(&group);
+	return code;
+}
+
 /* Find out which word is of which rank. */
 static int find_places(struct fy_bells *bells, MPI_Comm comm, MPI_Comm host, int words)
 {
-	MPI_Group group, all;
 	int *local = calloc(2 * (size_t)words, sizeof *local), code;
 	if (local == NULL || bells->place == NULL) {
 		free(local);
@@ -149,13 +163,9 @@ static int find_places(struct fy_bells *bells, MPI_Comm comm, MPI_Comm host, int
 	}
 	for (int i = 0; i < words; i++)
 		local[i] = i;
-	MPI_Comm_group(host, &group);
-	MPI_Comm_group(comm, &all);
-	code = MPI_Group_translate_ranks(group, words, local, all, local + words);
+	code = translate(comm, host, words, local);
 	for (int i = 0; i < words && code == MPI_SUCCESS; i++)
 		bells->place[local[words + i]] = i;
-	MPI_Group_free(&group);
-	MPI_Group_free(&all);
 	free(local);
 	return code;
 }
@@ -175,12 +185,20 @@ static int be_alone(struct fy_bells *bells, int rank)
 	return MPI_SUCCESS;
 }
 
+/* What a rank needs to know before it takes part in share(), in which the others wait for it. */
+static int measure(MPI_Comm comm, MPI_Comm host, int *rank, int *place, int *words)
+{
+	int code = FY_MPI_AWAIT_CALL(MPI_Comm_rank(comm, rank));
+	fy_mpi_verdict_first_of(&code, FY_MPI_AWAIT_CALL(MPI_Comm_rank(host, place)));
+	fy_mpi_verdict_first_of(&code, FY_MPI_AWAIT_CALL(MPI_Comm_size(host, words)));
+	return code;
+}
+
 static int open_on(struct fy_bells *bells, MPI_Comm comm, MPI_Comm host)
 {
-	int words, rank, code;
-	MPI_Comm_rank(comm, &rank);
-	MPI_Comm_size(host, &words);
-	code = words > 1 ? share(bells, host, words) : MPI_SUCCESS;
+	int words = 1, rank = 0, place = 0, code = measure(comm, host, &rank, &place, &words);
+	if (code == MPI_SUCCESS && words > 1)
+		code = share(bells, host, place, words);
 	if (code == MPI_SUCCESS && bells->shared)
 		code = find_places(bells, comm, host, words);
 	else if (code == MPI_SUCCESS)
@@ -196,7 +214,7 @@ int fy_bells_open(struct fy_bells *bells, MPI_Comm comm)
 	MPI_Comm host;
 	int code;
 	*bells = (struct fy_bells){ .memory = NULL };
-	MPI_Comm_size(comm, &bells->ranks);
+	int sized = FY_MPI_AWAIT_CALL(MPI_Comm_size(comm, &bells->ranks));
 	bells->place = malloc((size_t)bells->ranks * sizeof *bells->place);
 	for (int i = 0; bells->place != NULL && i < bells->ranks; i++)
 		bells->place[i] = NO_PLACE;
@@ -206,6 +224,7 @@ int fy_bells_open(struct fy_bells *bells, MPI_Comm comm)
 		code = open_on(bells, comm, host);
 		fy_mpi_verdict_first_of(&code, MPI_Comm_free(&host));
 	}
+	fy_mpi_verdict_first_of(&code, sized);
 	if (code != MPI_SUCCESS)
 		fy_bells_close(bells);
 	return code;

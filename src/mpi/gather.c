@@ -7,6 +7,10 @@
  * rank with more than GATHER_SHORT bytes waits for the root's word, and sends nothing if that is
  * no. Other ranks send at once; a root without memory receives those bytes into a buffer that
  * nobody reads.
+ *
+ * Each of these messages has a rank that waits for it, and that cannot be told in another way. So
+ * a send or a receive that MPI does not start is tried again, as a collective is. If the root
+ * cannot receive a part it says so to the rank that waits for the word.
  */
 #include "mpi/gather.h"
 
@@ -31,6 +35,7 @@
 #include "shared/message.h"
 
 #define GATHER_SHORT 4096u
+#define NOT_RECEIVED UINT64_MAX /* a length: the root waits for a part, and MPI takes no receive */
 
 struct fy_gather {
 	ferry_future *future;
@@ -118,6 +123,20 @@ static bool gather_room(struct fy_mpi_starts *s, struct fy_gather *g)
 	return true;
 }
 
+static int isend(struct fy_mpi_starts *s, const void *data, int count, MPI_Datatype type, int rank,
+                 int tag, MPI_Request *request)
+{
+	return FY_START_PERSIST(s,
+	                        MPI_Isend(data, count, type, rank, tag, s->collectives, request));
+}
+
+static int irecv(struct fy_mpi_starts *s, void *data, int count, MPI_Datatype type, int rank,
+                 int tag, MPI_Request *request)
+{
+	return FY_START_PERSIST(s,
+	                        MPI_Irecv(data, count, type, rank, tag, s->collectives, request));
+}
+
 static void receive_parts(struct fy_mpi_starts *s, struct fy_gather *g)
 {
 	for (int i = 0; i < s->starts.engine->size; i++) {
@@ -127,9 +146,9 @@ static void receive_parts(struct fy_mpi_starts *s, struct fy_gather *g)
 			memcpy(a->data, g->data, a->nbytes);
 		if (i == s->starts.engine->rank || !a->nbytes)
 			continue;
-		int code = MPI_Irecv(a->data, (int)a->nbytes, MPI_BYTE, i, g->tag, s->collectives,
-		                     &request);
+		int code = irecv(s, a->data, (int)a->nbytes, MPI_BYTE, i, g->tag, &request);
 		gather_add(s, g, code, request, part_done);
+		g->lengths[i] = code == MPI_SUCCESS ? g->lengths[i] : NOT_RECEIVED;
 	}
 }
 
@@ -147,11 +166,13 @@ static void leave_to_mpi(struct fy_mpi_starts *s, int code, MPI_Request *request
  * which these are, so it sends the word to all. */
 static void send_word(struct fy_mpi_starts *s, struct fy_gather *g, const int *word, bool lengths)
 {
+	static const int failed = FERRY_EMPI;
 	for (int i = 0; i < s->starts.engine->size; i++) {
 		MPI_Request request = MPI_REQUEST_NULL;
 		if (i == s->starts.engine->rank || (lengths && g->lengths[i] <= GATHER_SHORT))
 			continue;
-		int code = MPI_Isend(word, 1, MPI_INT, i, g->tag, s->collectives, &request);
+		bool received = !lengths || g->lengths[i] != NOT_RECEIVED;
+		int code = isend(s, received ? word : &failed, 1, MPI_INT, i, g->tag, &request);
 		leave_to_mpi(s, code, &request);
 	}
 }
@@ -164,8 +185,7 @@ static void receive_for_nobody(struct fy_mpi_starts *s, const struct fy_gather *
 		MPI_Request request = MPI_REQUEST_NULL;
 		if (i == s->starts.engine->rank || !g->lengths[i] || g->lengths[i] > GATHER_SHORT)
 			continue;
-		int code = MPI_Irecv(nobody, (int)sizeof nobody, MPI_BYTE, i, g->tag,
-		                     s->collectives, &request);
+		int code = irecv(s, nobody, (int)sizeof nobody, MPI_BYTE, i, g->tag, &request);
 		leave_to_mpi(s, code, &request);
 	}
 }
@@ -205,8 +225,7 @@ static bool send_part(struct fy_mpi_starts *s, struct fy_gather *g)
 	MPI_Request request = MPI_REQUEST_NULL;
 	if (!fy_requests_reserve(&s->requests, 1))
 		return false;
-	int code = MPI_Isend(g->data, (int)g->mine, MPI_BYTE, g->root, g->tag, s->collectives,
-	                     &request);
+	int code = isend(s, g->data, (int)g->mine, MPI_BYTE, g->root, g->tag, &request);
 	gather_add(s, g, code, request, part_done);
 	return true;
 }
@@ -246,12 +265,10 @@ static void begin_part(struct fy_mpi_starts *s, struct fy_gather *g)
 {
 	MPI_Request request = MPI_REQUEST_NULL;
 	if (g->mine > GATHER_SHORT) {
-		int code =
-			MPI_Irecv(&g->word, 1, MPI_INT, g->root, g->tag, s->collectives, &request);
+		int code = irecv(s, &g->word, 1, MPI_INT, g->root, g->tag, &request);
 		gather_add(s, g, code, request, word_done);
 	} else if (g->mine) {
-		int code = MPI_Isend(g->data, (int)g->mine, MPI_BYTE, g->root, g->tag,
-		                     s->collectives, &request);
+		int code = isend(s, g->data, (int)g->mine, MPI_BYTE, g->root, g->tag, &request);
 		gather_add(s, g, code, request, part_done);
 	}
 }

@@ -132,7 +132,9 @@ static int adopt(bool exclusive, int *provided_p)
 	int status = fy_mpi_job_check_launcher();
 	if (status)
 		return status;
-	MPI_Query_thread(&provided);
+	int code = MPI_Query_thread(&provided);
+	if (code != MPI_SUCCESS)
+		return fy_fail(FERRY_EMPI, "%s", fy_mpi_error_text("MPI_Query_thread", code));
 	*provided_p = level_from_mpi(provided);
 	if (life.orphaned) { /* the thread that initialized it does not call MPI any more */
 		life.orphaned = life.unattended = false;
@@ -180,12 +182,15 @@ static int acquire_locked(int level, bool exclusive, bool to_tell, int *provided
 	int status = fy_mpi_job_check_library();
 	if (status)
 		return status;
-	MPI_Finalized(&finalized);
+	int code = MPI_Finalized(&finalized);
+	if (code == MPI_SUCCESS)
+		code = MPI_Initialized(&initialized);
+	if (code != MPI_SUCCESS) /* to initialize it twice would end the job */
+		return fy_fail(FERRY_EMPI, "MPI_Initialized: MPI does not say how far it is");
 	if (finalized || life.ending)
 		return fy_fail(FERRY_ENOTSUP,
 		               "MPI was finalized and cannot start again in this process: open all "
 		               "engines before the last one is closed, or set FERRY_KEEP_MPI");
-	MPI_Initialized(&initialized);
 	if (!initialized)
 		return initialize(level, provided_p);
 	return to_tell ? borrow(provided_p) : adopt(exclusive, provided_p);

@@ -21,6 +21,7 @@
  */
 #include "mpi/port.h"
 
+#include <limits.h>
 #include <mpi.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -317,13 +318,14 @@ static int duplicate(MPI_Comm from, MPI_Comm *to)
 	return code == MPI_SUCCESS ? MPI_Comm_set_errhandler(*to, MPI_ERRORS_RETURN) : code;
 }
 
-static int tag_max(void)
+static int find_tag_max(fy_port *port)
 {
 	int *most, found = 0;
 	int code = MPI_Comm_get_attr(MPI_COMM_WORLD, MPI_TAG_UB, (void *)&most, &found);
-	if (code != MPI_SUCCESS || !found)
-		return 32767;
-	return *most < TAG_MAX ? *most : TAG_MAX;
+	port->tag_max = 32767;
+	if (code == MPI_SUCCESS && found)
+		port->tag_max = *most < TAG_MAX ? *most : TAG_MAX;
+	return code;
 }
 
 /* Wait until all ranks have come. The collective calls that follow spin in MPI, and are short
@@ -362,13 +364,15 @@ static void connect_all(struct fy_mpi_port *mpi, MPI_Comm from, int *status)
 	     fy_bells_open(&mpi->bells, mpi->comm));
 }
 
-static void describe(struct fy_mpi_port *mpi, int provided)
+static void describe(struct fy_mpi_port *mpi, int provided, int *status)
 {
 	fy_port *port = &mpi->port;
 	port->ops = &mpi_ops;
-	MPI_Comm_rank(mpi->comm, &port->rank);
-	MPI_Comm_size(mpi->comm, &port->size);
-	port->tag_max = tag_max();
+	/* Repeated, because a rank can tell the others only by what these say. */
+	port->size = INT_MAX; /* until it is known: the number of no rank */
+	note(status, "MPI_Comm_rank", FY_MPI_AWAIT_CALL(MPI_Comm_rank(mpi->comm, &port->rank)));
+	note(status, "MPI_Comm_size", FY_MPI_AWAIT_CALL(MPI_Comm_size(mpi->comm, &port->size)));
+	note(status, "MPI_Comm_get_attr", FY_MPI_AWAIT_CALL(find_tag_max(port)));
 	port->chunk_max = CHUNK_MAX;
 	port->lendable = provided >= FERRY_THREAD_SERIALIZED;
 	port->all_local = mpi->bells.all;
@@ -418,7 +422,7 @@ static int open_on(MPI_Comm from, int provided, fy_port **port_p)
 		free_port(mpi);
 		return status;
 	}
-	describe(mpi, provided);
+	describe(mpi, provided, &status);
 	*port_p = &mpi->port;
 	return status;
 }

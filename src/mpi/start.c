@@ -21,23 +21,37 @@
 
 #define REFUSED_MAX 100u /* how often a collective that MPI does not start is tried */
 
-/*
- * True: MPI did not start a collective, and it has to be tried again in a later step. The other
- * ranks wait for this one, so it is tried a few times if the cause may pass. Wrong arguments stay
- * wrong.
- */
-bool fy_start_again(struct fy_mpi_starts *s, int code)
+/* May the cause pass? Wrong arguments stay wrong. */
+static bool may_pass_by(int code)
 {
 	int class = MPI_SUCCESS;
 	if (code != MPI_SUCCESS)
 		MPI_Error_class(code, &class);
-	bool may_pass =
-		class == MPI_ERR_OTHER || class == MPI_ERR_INTERN || class == MPI_ERR_NO_MEM;
+	return class == MPI_ERR_OTHER || class == MPI_ERR_INTERN || class == MPI_ERR_NO_MEM;
+}
+
+/*
+ * True: MPI did not start a collective, and it has to be tried again in a later step. The other
+ * ranks wait for this one, so it is tried a few times if the cause may pass.
+ */
+bool fy_start_again(struct fy_mpi_starts *s, int code)
+{
+	bool may_pass = may_pass_by(code);
 	s->n_failed_starts = may_pass ? s->n_failed_starts + 1 : 0;
 	if (s->n_failed_starts <= REFUSED_MAX)
 		return may_pass;
 	s->n_failed_starts = 0;
 	return false;
+}
+
+/* Progress between two tries, because what MPI lacks may come back by that. */
+bool fy_start_at_once_again(struct fy_mpi_starts *s, int code, unsigned *tries)
+{
+	int found;
+	if (!may_pass_by(code) || ++*tries > REFUSED_MAX)
+		return false;
+	MPI_Iprobe(MPI_ANY_SOURCE, s->tag_max, s->collectives, &found, MPI_STATUS_IGNORE);
+	return true;
 }
 
 const char *fy_start_name(uint32_t what)

@@ -63,6 +63,18 @@ struct fy_start {
 	};
 };
 bool fy_start_again(struct fy_mpi_starts *s, int code);
+/* Is a call that returned `code` to be made once more, at once? *tries begins at 0. */
+bool fy_start_at_once_again(struct fy_mpi_starts *s, int code, unsigned *tries);
+/* A call that another rank waits for, made until it is well or was tried often enough: its code. */
+#define FY_START_PERSIST(s, call)                                  \
+	({                                                         \
+		unsigned tries_ = 0;                               \
+		int code_;                                         \
+		do                                                 \
+			code_ = (call);                            \
+		while (fy_start_at_once_again(s, code_, &tries_)); \
+		code_;                                             \
+	})
 
 /* The name of the function, for texts. */
 const char *fy_start_name(uint32_t what);

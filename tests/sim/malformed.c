@@ -1100,10 +1100,45 @@ static void batches_that_are_none(void **state)
 	h.version = FY_WIRE_VERSION + 1;
 	no_batch(peer, &h, sizeof h);
 	h = ok;
-	h.seq = peer->seq - 1;
+	h.seq = peer->seq - 70000;
 	no_batch(peer, &h, sizeof h);
 	h.seq = peer->seq + 70000;
 	no_batch(peer, &h, sizeof h);
+}
+
+/* A number that was here: MPI said to the sender that the batch was not sent, and it was sent
+ * again. */
+static void a_batch_that_comes_twice(void **state)
+{
+	struct peer *peer = *state;
+	struct fy_batch_header h = { .magic = FY_WIRE_MAGIC, .version = FY_WIRE_VERSION };
+	check_honest(peer);
+	uint64_t malformed = peer->p->link.stats.malformed;
+	for (unsigned i = 0; i < 40; i++) { /* more than may be refused */
+		h.seq = peer->seq - 1;
+		assert_int_equal(raw_send(peer, FY_TAG_BATCH, &h, sizeof h), 0);
+		check_honest(peer);
+	}
+	assert_int_equal(peer->p->link.stats.malformed, malformed + 40);
+	assert_int_equal(peer->n_refused, 0);
+	assert_int_equal(peer->p->link.channels[1]->gone, 0);
+}
+
+/* It was another batch, of a wrong number: the right one stays missing, and the pair ends. */
+static void a_number_that_is_wrong(void **state)
+{
+	struct peer *peer = *state;
+	struct fy_batch_header h = { .magic = FY_WIRE_MAGIC, .version = FY_WIRE_VERSION };
+	check_honest(peer);
+	h.seq = peer->seq - 1;
+	assert_int_equal(raw_send(peer, FY_TAG_BATCH, &h, sizeof h), 0);
+	h.seq = peer->seq + 1;
+	assert_int_equal(raw_send(peer, FY_TAG_BATCH, &h, sizeof h), 0);
+	for (unsigned i = 0; i < 20; i++) {
+		turn(peer);
+		fy_sim_advance_to(peer->sim, fy_sim_now(peer->sim) + FERRY_MS(100));
+	}
+	assert_int_equal(peer->p->link.channels[1]->gone, FERRY_EMPI);
 }
 
 /* Of a batch of many the engine takes some: the rest waits for the thread that may run handlers. */
@@ -1228,6 +1263,8 @@ int main(void)
 		CASE(chunks_that_never_come),
 		CASE(lengths_without_end),
 		CASE(batches_that_are_none),
+		CASE(a_batch_that_comes_twice),
+		CASE(a_number_that_is_wrong),
 		CASE(batches_behind_one_that_is_paused),
 		CASE(records_that_are_none),
 	};

@@ -74,6 +74,10 @@ break_it seq helm/arrivals.c 's/if (slot->seq == ch->in.seq \&\& !is_paused(ch) 
 	'batches are dispatched as they come, whatever their number' $S
 break_it paused helm/arrivals.c 's/ \&\& !is_paused(ch) / /' \
 	'a batch of the number of one that is paused is dispatched' sim/malformed
+break_it second helm/arrivals.c 's/return ahead < 0 \&\& ahead >= -AHEAD_MAX;/return false;/' \
+	'a batch that comes twice takes the place of the next one' sim/malformed
+break_it doubt helm/arrivals.c 's/^\t\tfy_gaps_doubt(p);$//' \
+	'after a batch that comes twice no missing number is looked for' sim/malformed
 break_it hold helm/dispatch.c 's/^\tif (!s->first) {$/\tif (true) {/' \
 	'a record behind a large message is delivered at once' $S
 break_it skip helm/drain.c 's/if (!take_slow(p, r, size, tag)) {/if (!take_slow(p, r, size, tag) \&\& p->link.stats.steps % 2) {/' \

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "shortage.h"
+#include "base/clock.h"
 #include "base/order.h"
 #include "port/port.h"
 
@@ -20,6 +21,7 @@ static struct {       /* under lock */
 	size_t nbytes;
 	unsigned one_in;
 	uint64_t random;
+	int64_t lasts, until; /* ns; until: from the first that failed on */
 } shortage;
 
 void shortage_begin(unsigned long first, unsigned long count, size_t nbytes)
@@ -29,9 +31,16 @@ void shortage_begin(unsigned long first, unsigned long count, size_t nbytes)
 	shortage.count = count;
 	shortage.nbytes = nbytes;
 	shortage.one_in = 0;
+	shortage.lasts = shortage.until = 0;
 	shortage.counted = shortage.failed = 0;
 	pthread_mutex_unlock(&lock);
 	fy_store_release_32(&looked_at, 1);
+}
+
+void shortage_begin_for(unsigned long first, unsigned long count, int64_t lasts)
+{
+	shortage_begin(first, count, 0);
+	shortage.lasts = lasts;
 }
 
 void shortage_begin_random(unsigned long seed, unsigned one_in)
@@ -80,6 +89,15 @@ static bool one_of(unsigned n)
 	return (shortage.random >> 33) % n == 0;
 }
 
+/* Has it lasted as long as it was to? */
+static bool is_over(void)
+{
+	int64_t now = shortage.lasts ? fy_clock_now() : 0;
+	if (shortage.lasts && !shortage.until)
+		shortage.until = now + shortage.lasts;
+	return shortage.lasts && now >= shortage.until;
+}
+
 static bool is_to_fail(size_t nbytes)
 {
 	if (shortage.paused || nbytes < shortage.nbytes)
@@ -89,6 +107,8 @@ static bool is_to_fail(size_t nbytes)
 	    shortage.failed >= shortage.count)
 		return false;
 	if (shortage.one_in && !one_of(shortage.one_in))
+		return false;
+	if (is_over())
 		return false;
 	shortage.failed++;
 	return true;

@@ -13,6 +13,7 @@
 #include <limits.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 struct fy_port;
 
@@ -21,6 +22,8 @@ struct fy_port;
 /* From now on allocations are counted, from 1 on. Those from number `first` on fail, `count` of
  * them at most, but only those of at least `nbytes`. first 0: none fails. */
 void shortage_begin(unsigned long first, unsigned long count, size_t nbytes);
+/* Likewise, of any length, and none fails any more `lasts` ns after the first. */
+void shortage_begin_for(unsigned long first, unsigned long count, int64_t lasts);
 /* Likewise, and one in `one_in` (0: none) fails, as chance has it: the same seed is the
  * same run. */
 void shortage_begin_random(unsigned long seed, unsigned one_in);
