@@ -15,6 +15,7 @@
 # stands in the name as well: automake drops the extension to name the log.
 
 unit_tests = \
+	%D%/unit/base/test_crc32c.t \
 	%D%/unit/base/test_inbox.t \
 	%D%/unit/base/test_letters.t \
 	%D%/unit/base/test_list.t \
@@ -61,6 +62,7 @@ sim_tests = \
 	%D%/sim/copies.t \
 	%D%/sim/corners.t \
 	%D%/sim/counters.t \
+	%D%/sim/damage.t \
 	%D%/sim/lifetimes.t \
 	%D%/sim/fences.t \
 	%D%/sim/malformed.t \
