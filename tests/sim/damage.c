@@ -205,6 +205,15 @@ static unsigned settle_futures(struct run *run)
 	return failed;
 }
 
+/* What a rank leaves to its network when a peer is gone: it comes back with the network's end. */
+static void take_back(struct run *run, int rank)
+{
+	fy_sim_kill(run->sim, rank);
+	for (unsigned i = 0; i < 100; i++)
+		fy_step_once(run->p[rank], true);
+	run->p[rank]->close.clean = true;
+}
+
 static void end(struct run *run)
 {
 	for (int i = 0; i < 2; i++) {
@@ -217,6 +226,8 @@ static void end(struct run *run)
 			fy_sim_advance_to(run->sim, fy_sim_now(run->sim) + FERRY_MS(1));
 	}
 	for (int i = 0; i < 2; i++) {
+		if (!run->p[i]->close.clean)
+			take_back(run, i);
 		fy_life_destroy(run->engines[i]);
 		fy_engine_release(run->engines[i]);
 	}
