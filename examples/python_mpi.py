@@ -100,17 +100,20 @@ class Wire:
         host.Free()
 
     def _shake_hands(self):
-        mine = wire.handshake(self.tag_span)
+        _, lowest = self._compare(wire.handshake(self.tag_span))
+        if lowest < self.size:
+            self.free()
+            raise RuntimeError(f"rank {lowest} speaks another version of the protocol than rank 0")
+        # This peer checks no checksums. If rank 0 does it cannot take part, and says so in step 9.
+        self.ready, _ = self._compare(wire.NO_CHECKSUMS)
+
+    def _compare(self, mine):
+        """Section 2, step 8. Are these rank 0's bytes, and the lowest rank that has others, or the size."""
         length = array.array("Q", [len(mine)])
         self._finish(self.comm.Ibcast([length, 8, MPI.BYTE], root=0))
         theirs = bytearray(mine if self.rank == 0 else length[0])
         self._finish(self.comm.Ibcast([theirs, MPI.BYTE], root=0))
-        result = array.array("i", [0])
-        agree = array.array("i", [self.size if theirs == mine else self.rank])
-        self._finish(self.comm.Iallreduce([agree, MPI.INT], [result, MPI.INT], MPI.MIN))
-        if result[0] < self.size:
-            self.free()
-            raise RuntimeError(f"rank {result[0]} speaks another version of the protocol than rank 0")
+        return theirs == mine, self._lowest(self.size if theirs == mine else self.rank)
 
     def _lowest(self, mine):
         # Both have a name, so that they live until the end: a request of mpi4py does not keep them.
@@ -119,11 +122,11 @@ class Wire:
         return result[0]
 
     def _hear_the_verdict(self):
-        # This peer is ready: it gives the size. Twice, as section 2, step 9 wants it.
-        failed = self._lowest(self._lowest(self.size))
+        # A peer that is ready gives the size. Twice, as section 2, step 9 wants it.
+        failed = self._lowest(self._lowest(self.size if self.ready else self.rank))
         if failed == self.size:
             return
-        word = bytearray(256)
+        word = wire.failed_open("this peer knows no checksums: leave the option out on all ranks")
         self._finish(self.comm.Ibcast([word, MPI.BYTE], root=failed))
         self.free()
         text = bytes(word[4:]).split(b"\0")[0].decode(errors="replace")

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import msgpack
 
 MAGIC = 0x31595246
-VERSION = 2
+VERSION = 3
 BATCH_MAX = 8192
 FIRST_SEQ = 1
 SEQ_AHEAD_MAX = 65536
@@ -78,6 +78,7 @@ _ID = struct.Struct("<Q")
 _ANNOUNCEMENT = struct.Struct("<QQQIIIi")
 _REPLY_ERROR = struct.Struct("<iI")
 _HANDSHAKE = struct.Struct("<IIIIIIII")
+NO_CHECKSUMS = bytes(4)  # the second comparison at open
 
 
 class Malformed(Exception):
@@ -103,6 +104,11 @@ def handshake(tag_span):
     return _HANDSHAKE.pack(
         MAGIC, VERSION, BATCH_MAX, FIRST_SEQ, START_CREDIT, MESSAGE_MAX, REPLY_MAX, tag_span
     )
+
+
+def failed_open(text):
+    """What a rank tells the others when its open failed; its status is FERRY_ENOTSUP."""
+    return bytearray(struct.pack("<i252s", -7, text.encode()[:251]))
 
 
 # ---- batches ---------------------------------------------------------------------

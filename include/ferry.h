@@ -348,7 +348,12 @@ struct ferry_options {
 	 * Default off. */
 	const char *log;
 
-	/* (*) 1: CRC-32C over bodies and attachments. Default off. */
+	/* 1: CRC-32C over all that ranks send to one another, attachments
+	 * included. The same on all ranks. If something was damaged on its way,
+	 * nothing of it is used, and the two ranks are gone for each other
+	 * (FERRY_EDECODE where it came to, FERRY_EPEER at its sender). An
+	 * attachment that the program changes before it is released counts as
+	 * damaged. Default off. */
 	int checksum;
 };
 #define FERRY_OPTIONS_INIT                                                \

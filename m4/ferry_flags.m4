@@ -27,3 +27,22 @@ AS_IF([test "$host_cpu" != "$build_cpu"], [
 		[AC_MSG_ERROR([the C compiler for ${host_alias:-$host} is missing: $CC makes programs for $ferry_machine. Install gcc-$host_alias, or set CC])])
 ])
 ])
+
+# FERRY_CHECK_MACHINE: batches and lanes hold the numbers of the machine as they are, and a pointer
+# fits into 8 bytes of them.
+AC_DEFUN([FERRY_CHECK_MACHINE], [
+AC_MSG_CHECKING([whether this machine is little endian, with 64 bits])
+AC_COMPILE_IFELSE([AC_LANG_PROGRAM([], [[
+#if __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
+#error "big endian"
+#endif]])], [],
+	[AC_MSG_RESULT([no])
+	AC_MSG_ERROR([Ferry runs on little-endian machines only, and ${host_alias:-$host} is big endian: its wire format is little endian, and it swaps nothing])])
+AC_COMPILE_IFELSE([AC_LANG_PROGRAM([], [[
+#if __SIZEOF_POINTER__ != 8
+#error "not 64 bits"
+#endif]])],
+	[AC_MSG_RESULT([yes])],
+	[AC_MSG_RESULT([no])
+	AC_MSG_ERROR([Ferry runs on 64-bit machines only, and $CC $CFLAGS makes programs of another width])])
+])

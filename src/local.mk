@@ -33,6 +33,8 @@ libferry_core_la_SOURCES = \
 	%D%/base/cancel.h \
 	%D%/base/clock.c \
 	%D%/base/clock.h \
+	%D%/base/crc32c.c \
+	%D%/base/crc32c.h \
 	%D%/base/cpus.c \
 	%D%/base/cpus.h \
 	%D%/base/fail.c \
@@ -266,6 +268,8 @@ libferry_core_la_SOURCES = \
 	%D%/unidist/recv.c \
 	%D%/unidist/send.c \
 	%D%/wire/bodies.h \
+	%D%/wire/checksum.c \
+	%D%/wire/checksum.h \
 	%D%/wire/header.h \
 	%D%/wire/record.h \
 	# end

@@ -15,6 +15,7 @@
 # stands in the name as well: automake drops the extension to name the log.
 
 unit_tests = \
+	%D%/unit/base/test_crc32c.t \
 	%D%/unit/base/test_inbox.t \
 	%D%/unit/base/test_letters.t \
 	%D%/unit/base/test_list.t \
@@ -61,6 +62,7 @@ sim_tests = \
 	%D%/sim/copies.t \
 	%D%/sim/corners.t \
 	%D%/sim/counters.t \
+	%D%/sim/damage.t \
 	%D%/sim/lifetimes.t \
 	%D%/sim/fences.t \
 	%D%/sim/malformed.t \
@@ -395,6 +397,7 @@ $(mpi_core_programs): LDADD = libferry-mpi.la libferry-sim.la $(MSGPACK_LIBS) $(
 %D%/unit/%.$(OBJEXT): target_cppflags = -I$(top_srcdir)/tests -I$(top_srcdir)/tests/support $(CMOCKA_CFLAGS)
 %D%/unit/tools/%.$(OBJEXT): target_cppflags = -I$(top_srcdir)/tests -I$(top_srcdir)/tests/support $(CMOCKA_CFLAGS) $(MPI_CPPFLAGS)
 %D%/sim/%.$(OBJEXT): target_cppflags = -I$(top_srcdir)/tests -I$(top_srcdir)/tests/support $(CMOCKA_CFLAGS)
+%D%/fuzz/%.$(OBJEXT): target_cppflags = -I$(top_srcdir)/tests -I$(top_srcdir)/tests/support $(CMOCKA_CFLAGS)
 %D%/stress/%.$(OBJEXT): target_cppflags = -I$(top_srcdir)/tests/mpi -I$(top_srcdir)/tests/support $(MPI_CPPFLAGS)
 %D%/stress/%.$(OBJEXT): target_cflags = $(MPI_CFLAGS)
 %D%/support/%.$(OBJEXT): target_cppflags = -I$(top_srcdir)/tests -I$(top_srcdir)/tests/support $(CMOCKA_CFLAGS)
@@ -473,12 +476,16 @@ stress: all $(stress_tests) $(stress_programs)
 	$(MAKE) check TESTS='$(sim_tests) $(stress_tests) $(stress_scripts)'
 
 # Random bytes at what reads bytes; needs clang. Minutes: make fuzz FUZZ_SECONDS=600, each target
-# for so long.
+# for so long. A corpus stays in the build directory from run to run; `make clean` takes it away.
 #   fuzz-msgpack  objects of msgpack
+#   fuzz-options  the environment and the struct of options
 #   fuzz-wire     whole conversations of two lying peers with a live engine, also where an allocation fails
+# fuzz_seeds makes the first inputs of the last two: it runs engines and writes down what they say.
 FUZZ_CC = clang
 FUZZ_SECONDS = 15
 FUZZ_FLAGS =
+EXTRA_PROGRAMS += %D%/fuzz/fuzz_seeds
+%C%_fuzz_fuzz_seeds_SOURCES = %D%/fuzz/fuzz_seeds.c %D%/fuzz/wire_acts.h
 fuzz_msgpack_sources = \
 	%D%/fuzz/fuzz_msgpack.c \
 	src/codec/check.c \
@@ -488,32 +495,45 @@ fuzz_msgpack_sources = \
 	src/base/fail.c \
 	src/base/status.c \
 	# end
+fuzz_options_sources = \
+	%D%/fuzz/fuzz_options.c \
+	$(filter src/base/%.c,$(libferry_core_la_SOURCES)) \
+	src/shared/policy_table.c \
+	# end
 fuzz_wire_sources = \
 	%D%/fuzz/fuzz_wire.c \
 	%D%/fuzz/wire_peer.c \
 	$(filter-out %open.c,$(filter %.c,$(libferry_core_la_SOURCES) $(libferry_sim_la_SOURCES))) \
 	# end
 fuzz_headers = \
+	%D%/fuzz/wire_acts.h \
 	%D%/fuzz/wire_input.h \
 	%D%/fuzz/wire_peer.h \
 	# end
-EXTRA_DIST += %D%/fuzz/fuzz_msgpack.c %D%/fuzz/fuzz_wire.c %D%/fuzz/wire_peer.c $(fuzz_headers)
-CLEANFILES += %D%/fuzz/fuzz_msgpack %D%/fuzz/fuzz_wire
+EXTRA_DIST += %D%/fuzz/fuzz_msgpack.c %D%/fuzz/fuzz_options.c %D%/fuzz/fuzz_wire.c %D%/fuzz/wire_peer.c $(fuzz_headers)
+CLEANFILES += %D%/fuzz/fuzz_seeds %D%/fuzz/fuzz_msgpack %D%/fuzz/fuzz_options %D%/fuzz/fuzz_wire
 clean-local:
-	rm -rf %D%/fuzz/corpus %D%/fuzz/corpus-wire
+	rm -rf %D%/fuzz/corpus %D%/fuzz/corpus-options %D%/fuzz/corpus-wire
 fuzz_compile = $(FUZZ_CC) -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined -pthread -Wall -Wextra \
 	-DHAVE_CONFIG_H -I. -I$(top_srcdir)/include -I$(top_srcdir)/src -I$(top_srcdir)/tests $(CK_CFLAGS) $(MSGPACK_CFLAGS)
-fuzz: fuzz-msgpack fuzz-wire
+fuzz: fuzz-msgpack fuzz-options fuzz-wire
 fuzz-msgpack:
 	$(MKDIR_P) %D%/fuzz/corpus
 	$(fuzz_compile) -o %D%/fuzz/fuzz_msgpack $(fuzz_msgpack_sources:%=$(top_srcdir)/%) $(MSGPACK_LIBS)
 	ASAN_OPTIONS=allocator_may_return_null=1 %D%/fuzz/fuzz_msgpack -max_total_time=$(FUZZ_SECONDS) \
 		-max_len=512 -artifact_prefix=%D%/fuzz/ $(FUZZ_FLAGS) %D%/fuzz/corpus
-fuzz-wire:
+fuzz-options: %D%/fuzz/fuzz_seeds
+	$(MKDIR_P) %D%/fuzz/corpus-options
+	%D%/fuzz/fuzz_seeds options %D%/fuzz/corpus-options
+	$(fuzz_compile) -o %D%/fuzz/fuzz_options $(fuzz_options_sources:%=$(top_srcdir)/%) $(MSGPACK_LIBS)
+	%D%/fuzz/fuzz_options -max_total_time=$(FUZZ_SECONDS) -max_len=600 -len_control=0 -artifact_prefix=%D%/fuzz/ \
+		$(FUZZ_FLAGS) %D%/fuzz/corpus-options
+fuzz-wire: %D%/fuzz/fuzz_seeds
 	$(MKDIR_P) %D%/fuzz/corpus-wire
+	%D%/fuzz/fuzz_seeds wire %D%/fuzz/corpus-wire
 	$(fuzz_compile) -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=aligned_alloc \
 		-o %D%/fuzz/fuzz_wire $(fuzz_wire_sources:%=$(top_srcdir)/%) $(MSGPACK_LIBS)
-	%D%/fuzz/fuzz_wire -max_total_time=$(FUZZ_SECONDS) -max_len=1500 -len_control=0 -artifact_prefix=%D%/fuzz/ \
+	%D%/fuzz/fuzz_wire -max_total_time=$(FUZZ_SECONDS) -max_len=4096 -len_control=0 -artifact_prefix=%D%/fuzz/ \
 		$(FUZZ_FLAGS) %D%/fuzz/corpus-wire
 
 # Does a run with the same seed take the same course as before? See doc/testing.md.
@@ -526,7 +546,7 @@ installcheck-local:
 	TEST_BINDIR='$(DESTDIR)$(bindir)' TEST_DOCDIR='$(DESTDIR)$(docdir)' \
 	$(SHELL) $(top_srcdir)/tests/api/installed.sh
 
-.PHONY: skips check-unit check-np2 check-short check-valgrind digest stress fuzz fuzz-msgpack fuzz-wire
+.PHONY: skips check-unit check-np2 check-short check-valgrind digest stress fuzz fuzz-msgpack fuzz-options fuzz-wire
 
 # The core with the simulated network beside it; not installed.
 noinst_LTLIBRARIES += libferry-sim.la

@@ -71,7 +71,7 @@ static const struct fy_option table[] = {
 	LATER(AT(stats), SWITCH, 0, 0, 1, 0),
 	LATER(AT(trace), TEXT, 0, 0, 0, 0),
 	OPTION(AT(log), TEXT, 0, 0, 0, 0),
-	LATER(AT(checksum), SWITCH, 0, 0, 1, 0),
+	OPTION(AT(checksum), SWITCH, 0, 0, 1, 0),
 };
 #define TABLE_COUNT (sizeof table / sizeof table[0])
 

@@ -29,10 +29,29 @@
  *
  *   fy_load_relaxed_N   fy_load_acquire_N   fy_store_relaxed_N   fy_store_release_N
  *   fy_cas_N  fy_swap_N  fy_add_N  fy_sub_N  fy_or_32
- *                                               read-modify-write: acquire and release
+ *                                               read-modify-write: release before, full behind,
+ *                                               also of a fy_cas_N that changed nothing
  *   fy_fence_full()                             stores before against loads after
+ *
+ * Many pairs of threads rely on the full fence behind a read-modify-write: one adds to a word and
+ * then looks at another one, the other thread does it the other way round. On x86 a locked
+ * operation is that fence. On other machines it is not, not even with the compiler's strongest
+ * order, so there it is an instruction.
  */
 #ifdef FERRY_ORDER_BUILTINS
+
+#if defined(__x86_64__)
+#define FY_FENCE_BEHIND() ((void)0)
+#else
+#define FY_FENCE_BEHIND() __sync_synchronize()
+#endif
+#define FY_FENCE_BEFORE() ((void)0)
+#define FY_CAS(N, p, expected, desired)                                               \
+	__atomic_compare_exchange_n(p, &(expected), desired, false, __ATOMIC_SEQ_CST, \
+	                            __ATOMIC_SEQ_CST)
+#define FY_SWAP(N, p, v) __atomic_exchange_n(p, v, __ATOMIC_SEQ_CST)
+#define FY_ADD(N, p, v) __atomic_fetch_add(p, v, __ATOMIC_SEQ_CST)
+#define FY_OR(p, bits) __atomic_fetch_or(p, bits, __ATOMIC_SEQ_CST)
 
 #define FY_ORDER_LOADS(N, type)                                  \
 	static inline type fy_load_relaxed_##N(const type *p)    \
@@ -51,24 +70,6 @@
 	{                                                        \
 		__atomic_store_n(p, v, __ATOMIC_RELEASE);        \
 	}
-#define FY_ORDER_RMW(N, type)                                                                      \
-	static inline bool fy_cas_##N(type *p, type expected, type desired)                        \
-	{                                                                                          \
-		return __atomic_compare_exchange_n(p, &expected, desired, false, __ATOMIC_SEQ_CST, \
-		                                   __ATOMIC_SEQ_CST);                              \
-	}                                                                                          \
-	static inline type fy_swap_##N(type *p, type v)                                            \
-	{                                                                                          \
-		return __atomic_exchange_n(p, v, __ATOMIC_SEQ_CST);                                \
-	}                                                                                          \
-	static inline type fy_add_##N(type *p, type v)                                             \
-	{                                                                                          \
-		return __atomic_fetch_add(p, v, __ATOMIC_SEQ_CST);                                 \
-	}
-static inline uint32_t fy_or_32(uint32_t *p, uint32_t bits)
-{
-	return __atomic_fetch_or(p, bits, __ATOMIC_SEQ_CST);
-}
 static inline void *fy_load_relaxed_ptr(const void *p)
 {
 	return __atomic_load_n((void *const *)p, __ATOMIC_RELAXED);
@@ -80,15 +81,6 @@ static inline void *fy_load_acquire_ptr(const void *p)
 static inline void fy_store_release_ptr(void *p, void *v)
 {
 	__atomic_store_n((void **)p, v, __ATOMIC_RELEASE);
-}
-static inline void *fy_swap_ptr(void *p, void *v)
-{
-	return __atomic_exchange_n((void **)p, v, __ATOMIC_SEQ_CST);
-}
-static inline bool fy_cas_ptr(void *p, void *expected, void *desired)
-{
-	return __atomic_compare_exchange_n((void **)p, &expected, desired, false, __ATOMIC_SEQ_CST,
-	                                   __ATOMIC_SEQ_CST);
 }
 /* Not __atomic_thread_fence: ThreadSanitizer does not model fences, and gcc warns of that. The
  * words that a fence orders are only accessed by the operations above, so the sanitizer misses
@@ -118,35 +110,23 @@ static inline bool fy_cas_ptr(void *p, void *expected, void *desired)
 		ck_pr_store_##N(p, v);                           \
 	}
 /* On x86 a locked operation is a full fence by itself, and these fences are compiler barriers.
- * Elsewhere the fences give the operation acquire and release. */
-#define FY_ORDERED(type, expression)       \
-	do {                               \
-		ck_pr_fence_release();     \
-		ck_pr_fence_atomic();      \
-		type fy_r_ = (expression); \
-		ck_pr_fence_acquire();     \
-		return fy_r_;              \
-	} while (0)
-#define FY_ORDER_RMW(N, type)                                               \
-	static inline bool fy_cas_##N(type *p, type expected, type desired) \
-	{                                                                   \
-		FY_ORDERED(bool, ck_pr_cas_##N(p, expected, desired));      \
-	}                                                                   \
-	static inline type fy_swap_##N(type *p, type v)                     \
-	{                                                                   \
-		FY_ORDERED(type, ck_pr_fas_##N(p, v));                      \
-	}                                                                   \
-	static inline type fy_add_##N(type *p, type v)                      \
-	{                                                                   \
-		FY_ORDERED(type, ck_pr_faa_##N(p, v));                      \
-	}
-static inline uint32_t fy_or_32(uint32_t *p, uint32_t bits)
+ * Elsewhere they are instructions. Behind it CK's acquire is not enough everywhere: on POWER it
+ * lets a later load pass the store. */
+#if defined(__x86_64__)
+#define FY_FENCE_BEHIND() ck_pr_fence_acquire()
+#else
+#define FY_FENCE_BEHIND() ck_pr_fence_memory()
+#endif
+#define FY_FENCE_BEFORE() (ck_pr_fence_release(), ck_pr_fence_atomic())
+#define FY_CAS(N, p, expected, desired) ck_pr_cas_##N(p, expected, desired)
+#define FY_SWAP(N, p, v) ck_pr_fas_##N(p, v)
+#define FY_ADD(N, p, v) ck_pr_faa_##N(p, v)
+#define FY_OR(p, bits) fy_ck_or_32(p, bits)
+static inline uint32_t fy_ck_or_32(uint32_t *p, uint32_t bits)
 {
 	uint32_t old = ck_pr_load_32(p);
-	ck_pr_fence_release();
 	while (!ck_pr_cas_32_value(p, old, old | bits, &old))
 		;
-	ck_pr_fence_acquire();
 	return old;
 }
 static inline void *fy_load_relaxed_ptr(const void *p)
@@ -164,18 +144,42 @@ static inline void fy_store_release_ptr(void *p, void *v)
 	ck_pr_fence_release();
 	ck_pr_store_ptr((void **)p, v);
 }
-static inline void *fy_swap_ptr(void *p, void *v)
-{
-	FY_ORDERED(void *, ck_pr_fas_ptr((void **)p, v));
-}
-static inline bool fy_cas_ptr(void *p, void *expected, void *desired)
-{
-	FY_ORDERED(bool, ck_pr_cas_ptr((void **)p, expected, desired));
-}
 #define fy_fence_full() ck_pr_fence_memory()
 
 #endif
 
+#define FY_ORDERED(type, expression)       \
+	do {                               \
+		FY_FENCE_BEFORE();         \
+		type fy_r_ = (expression); \
+		FY_FENCE_BEHIND();         \
+		return fy_r_;              \
+	} while (0)
+#define FY_ORDER_RMW(N, type)                                               \
+	static inline bool fy_cas_##N(type *p, type expected, type desired) \
+	{                                                                   \
+		FY_ORDERED(bool, FY_CAS(N, p, expected, desired));          \
+	}                                                                   \
+	static inline type fy_swap_##N(type *p, type v)                     \
+	{                                                                   \
+		FY_ORDERED(type, FY_SWAP(N, p, v));                         \
+	}                                                                   \
+	static inline type fy_add_##N(type *p, type v)                      \
+	{                                                                   \
+		FY_ORDERED(type, FY_ADD(N, p, v));                          \
+	}
+static inline uint32_t fy_or_32(uint32_t *p, uint32_t bits)
+{
+	FY_ORDERED(uint32_t, FY_OR(p, bits));
+}
+static inline void *fy_swap_ptr(void *p, void *v)
+{
+	FY_ORDERED(void *, FY_SWAP(ptr, (void **)p, v));
+}
+static inline bool fy_cas_ptr(void *p, void *expected, void *desired)
+{
+	FY_ORDERED(bool, FY_CAS(ptr, (void **)p, expected, desired));
+}
 FY_ORDER_LOADS(8, uint8_t)
 FY_ORDER_LOADS(32, uint32_t)
 FY_ORDER_LOADS(64, uint64_t)

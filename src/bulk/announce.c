@@ -115,6 +115,7 @@ static struct fy_outbound *create(struct fy_bulk *bulk, struct fy_channel *ch, f
 		                   .chunk_bytes = chunk_bytes(bulk, ch, total),
 		                   .place = fy_channel_place(ch),
 		                   .lengths_place = fy_channel_place(ch),
+		                   .sum_owed = bulk->link->options->checksum,
 		                   .acked = true };
 	x->flow.at.number = outs->next_chunk;
 	x->flow.end = outs->next_chunk + fy_chunk_count_all(m, x->n_parts, x->chunk_bytes);

@@ -16,7 +16,8 @@ struct fy_chunk {
 	struct fy_chunk *next;
 	uint64_t number;
 	size_t nbytes;
-	bool lost; /* of a receive: the sender said that this chunk does not come */
+	const char *data; /* of a receive: where it lands */
+	bool lost;        /* of a receive: the sender said that this chunk does not come */
 };
 
 struct fy_chunk *fy_chunk_get(struct fy_bulk *bulk); /* NULL: no memory */

@@ -37,6 +37,7 @@ struct fy_flow {
 	 * their receives may still be posted */
 	bool keeps_tags;
 	uint64_t kept_from;
+	uint32_t sum; /* with the option checksum: of the chunks so far (wire/bodies.h) */
 	/* when (ns) the port first did not start the next chunk, or 0 */
 	int64_t chunk_fails_since;
 };

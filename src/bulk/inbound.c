@@ -336,6 +336,17 @@ int fy_inbound_lost(struct fy_bulk *bulk, struct fy_channel *ch, const struct fy
 	return FERRY_OK;
 }
 
+/* A message that was refused or failed here may be over before its sum comes. */
+int fy_inbound_summed(struct fy_bulk *bulk, struct fy_channel *ch, const struct fy_sum *sum)
+{
+	struct fy_inbound *in = find(ch, sum->xid);
+	if (!bulk->link->options->checksum || sum->xid >= fy_pair_in(ch)->next_xid)
+		return FERRY_EDECODE;
+	if (in)
+		in->told = (struct fy_told_sum){ true, sum->sum };
+	return FERRY_OK;
+}
+
 /* Cancel all receives from that peer. Messages that wait end when their turn comes. */
 void fy_inbound_gone(struct fy_bulk *bulk, struct fy_channel *ch)
 {

@@ -12,6 +12,7 @@
 struct fy_channel;
 struct fy_held;
 struct fy_lost;
+struct fy_sum;
 struct fy_bulk;
 struct fy_record;
 
@@ -29,6 +30,12 @@ struct fy_cut {
 	uint32_t lost; /* bit i: chunk at - 1 - i */
 	uint64_t at;
 	int status;
+};
+
+/* The checksum that the sender told (FY_OP_SUM). */
+struct fy_told_sum {
+	bool here;
+	uint32_t sum;
 };
 
 /* There is no memory for a prepaid message. */
@@ -70,6 +77,7 @@ struct fy_inbound {
 	bool chunk_asked; /* a chunk of it was asked for in this step */
 	bool timed;       /* it counts for the speed of the wire */
 	struct fy_cut cut;
+	struct fy_told_sum told;
 	bool stalled; /* its memory does not count in the budget */
 	struct fy_channel *ch;
 	struct fy_shortage shortage;
@@ -92,6 +100,7 @@ struct fy_inbound {
 int fy_inbound_arrived(struct fy_bulk *bulk, struct fy_channel *ch, const struct fy_record *r);
 int fy_inbound_lengths(struct fy_bulk *bulk, struct fy_channel *ch, const struct fy_record *r);
 int fy_inbound_lost(struct fy_bulk *bulk, struct fy_channel *ch, const struct fy_lost *lost);
+int fy_inbound_summed(struct fy_bulk *bulk, struct fy_channel *ch, const struct fy_sum *sum);
 
 void fy_inbound_free(struct fy_bulk *bulk, struct fy_inbound *in);
 /* The message will not come: end its place in the stream, or its call, with `status`. */

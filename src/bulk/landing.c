@@ -21,7 +21,9 @@
 #include <stdint.h>
 
 #include "ferry.h"
+#include "base/crc32c.h"
 #include "base/list.h"
+#include "base/order.h"
 #include "bulk/chunk.h"
 #include "bulk/flow.h"
 #include "bulk/grants.h"
@@ -143,9 +145,16 @@ static size_t post_chunk(struct fy_bulk *bulk, struct fy_inbound *in)
 		return 0;
 	}
 	fy_flow_start(bulk, flow, c, n);
+	c->data = data;
 	bulk->sink.used |= in->sunk;
 	bulk->landing.bytes += n;
 	return n;
+}
+
+/* Has nothing been missing so far? */
+static bool may_be_whole(const struct fy_inbound *in)
+{
+	return !in->dead && !in->status && !in->cut.seen;
 }
 
 static void test_flight(struct fy_bulk *bulk, struct fy_inbound *in)
@@ -155,6 +164,8 @@ static void test_flight(struct fy_bulk *bulk, struct fy_inbound *in)
 		if (!in->dead && !c->lost && !in->status &&
 		    (c->request.status || c->request.nbytes != c->nbytes))
 			in->status = c->request.status ? c->request.status : FERRY_EDECODE;
+		if (fy_unlikely(bulk->link->options->checksum) && may_be_whole(in))
+			in->flow.sum = fy_crc32c(in->flow.sum, c->data, c->nbytes);
 		bulk->link->stats.bytes_received += c->request.nbytes;
 		bulk->landing.bytes -= c->nbytes;
 		if (in->timed)
@@ -178,9 +189,16 @@ static void ask(struct fy_bulk *bulk, struct fy_inbound *in, size_t *budget)
 	in->chunk_asked = *budget < before;
 }
 
-static bool is_over(struct fy_inbound *in)
+/* A message that came as a whole waits for its checksum. */
+static bool lacks_sum(const struct fy_bulk *bulk, const struct fy_inbound *in)
 {
-	return !in->flow.n_flight && !in->grant_owed && (in->dead || !next_chunk(in));
+	return fy_unlikely(bulk->link->options->checksum) && !in->told.here && may_be_whole(in);
+}
+
+static bool is_over(const struct fy_bulk *bulk, struct fy_inbound *in)
+{
+	return !in->flow.n_flight && !in->grant_owed &&
+	       (in->dead || (!next_chunk(in) && !lacks_sum(bulk, in)));
 }
 
 /* ---- over -------------------------------------------------------------- */
@@ -223,7 +241,11 @@ static void end_landing(struct fy_bulk *bulk, struct fy_inbound *in)
 		fy_speed_end(&bulk->speed_in, bulk->link->now);
 	if (in->announced.kind == FY_KIND_REPLY)
 		bulk->budget.used[1] -= in->bytes.large;
-	if (in->dead || in->status || in->cut.seen)
+	if (in->told.here && may_be_whole(in) && in->told.sum != in->flow.sum) {
+		fy_channel_damaged(bulk->link, in->ch, "a large message");
+		fy_inbound_gone(bulk, in->ch);
+	}
+	if (!may_be_whole(in))
 		incomplete(bulk, in);
 	else
 		complete(bulk, in);
@@ -298,7 +320,7 @@ void fy_landing_step(struct fy_bulk *bulk)
 		if (in->chunk_asked)
 			test_flight(bulk, in); /* a receive whose send is there is often done */
 		look_for_stall(bulk, in);
-		if (is_over(in))
+		if (is_over(bulk, in))
 			end_landing(bulk, in);
 		else
 			append(&turns, in->chunk_asked, in);

@@ -30,7 +30,9 @@
 #include <stdlib.h>
 
 #include "ferry.h"
+#include "base/crc32c.h"
 #include "base/list.h"
+#include "base/order.h"
 #include "bulk/chunk.h"
 #include "bulk/flow.h"
 #include "bulk/speed.h"
@@ -125,6 +127,13 @@ static void tell_lost(struct fy_bulk *bulk, struct fy_outbound *x)
 	x->lost_owed = !fy_control_put(bulk->link, x->ch, FY_OP_LOST, &lost, sizeof lost);
 }
 
+/* All chunks are started. */
+static void tell_sum(struct fy_bulk *bulk, struct fy_outbound *x)
+{
+	struct fy_sum sum = { x->xid, x->flow.sum, 0 };
+	x->sum_owed = !fy_control_put(bulk->link, x->ch, FY_OP_SUM, &sum, sizeof sum);
+}
+
 /* Start the next chunk. Returns its bytes; 0: there is none, or not now. */
 static size_t start_chunk(struct fy_bulk *bulk, struct fy_outbound *x)
 {
@@ -144,6 +153,8 @@ static size_t start_chunk(struct fy_bulk *bulk, struct fy_outbound *x)
 		return 0;
 	}
 	fy_flow_start(bulk, &x->flow, c, n);
+	if (fy_unlikely(x->sum_owed))
+		x->flow.sum = fy_crc32c(x->flow.sum, data, n);
 	bulk->link->stats.bytes_sent += n;
 	return n;
 }
@@ -189,7 +200,9 @@ static bool step_one(struct fy_bulk *bulk, struct fy_outbound *x, size_t *budget
 		return false;
 	if (x->lost_owed)
 		tell_lost(bulk, x);
-	if (x->flow.n_flight || x->lengths_sent < x->n_parts)
+	if (x->sum_owed && !x->broken)
+		tell_sum(bulk, x);
+	if (x->flow.n_flight || x->lengths_sent < x->n_parts || (x->sum_owed && !x->broken))
 		return false;
 	give_back(bulk, x);
 	return !x->broken || x->confirmed; /* a broken one waits for the receiver's second grant */

@@ -42,6 +42,7 @@ struct fy_outbound {
 	bool lost_owed; /* the receiver has to be told that (FY_OP_LOST) */
 	/* which of the chunks started last were not sent: bit i is flow.at.number - 1 - i */
 	uint32_t lost;
+	bool sum_owed;  /* the receiver has to be told the checksum (FY_OP_SUM) */
 	bool failed;    /* its future, if there is one, has failed */
 	bool acked;     /* its place in the stream is acknowledged, or it has none */
 	bool confirmed; /* the receiver has answered the FY_OP_LOST */

@@ -203,6 +203,8 @@ void fy_life_prepare(struct fy_opening *o, fy_port *port, struct fy_starts *star
 	int differs = fy_share_agree(port, first_seq);
 	note(o, differs);
 	o->known = differs == FERRY_ENOTSUP;
+	if (!o->known)
+		note(o, fy_share_agree_checksum(port, resolved->checksum));
 	if (!o->status)
 		note(o, engine_new(port, resolved, first_seq, &o->engine));
 	own_starts(o->engine, starts);

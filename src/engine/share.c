@@ -5,6 +5,7 @@
  */
 #include "engine/share.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "ferry.h"
@@ -46,6 +47,22 @@ int fy_share_agree(fy_port *port, uint32_t first_seq)
 		FERRY_ENOTSUP,
 		"rank %d was built with other limits than rank 0: use the same build on all ranks",
 		rank);
+}
+
+/* Fails on the ranks whose option is not that of rank 0. They tell the others. A rank whose open
+ * has failed already takes part as well. */
+int fy_share_agree_checksum(fy_port *port, bool mine)
+{
+	uint32_t here = mine, there = mine;
+	int rank, status = port->ops->agree(port, &here, &there, sizeof here, &rank);
+	if (status && status != FERRY_ENOTSUP)
+		return fy_fail(status, "the ranks could not compare their options: %s",
+		               port->ops->error(port));
+	if (here == there)
+		return FERRY_OK;
+	return fy_fail(FERRY_EINVAL,
+	               "checksum is %s here and %s on rank 0: give it to all ranks, or to none",
+	               here ? "on" : "off", there ? "on" : "off");
 }
 
 void fy_share_memory(struct fy_progress *p, const ferry_options *o)

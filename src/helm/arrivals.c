@@ -27,6 +27,7 @@
 #include "port/port.h"
 #include "shared/message.h"
 #include "wire/bodies.h"
+#include "wire/checksum.h"
 #include "wire/header.h"
 #include "wire/record.h"
 
@@ -85,6 +86,16 @@ static bool header_ok(const struct fy_slot *slot)
 	       h->version == FY_WIRE_VERSION;
 }
 
+/* With the option checksum: did the bytes arrive as they were sent? The words of a rank that gives
+ * this one up have no number and no checksum. Damage to them has the same end as they. */
+static bool is_damaged(const struct fy_slot *slot)
+{
+	const struct fy_batch_header *h = fy_header_of(slot->buffer);
+	bool last_words = header_ok(slot) && h->flags == FY_BATCH_GAVE_UP && !h->seq &&
+	                  slot->request.nbytes == sizeof *h;
+	return !last_words && !fy_checksum_holds(slot->buffer, slot->request.nbytes);
+}
+
 static void keep_homeless(struct fy_progress *p, struct fy_slot *slot)
 {
 	slot->next = p->arrivals.homeless;
@@ -114,6 +125,10 @@ static bool arrived(struct fy_progress *p, struct fy_slot *slot)
 	}
 	if (ch->gone)
 		return true;
+	if (fy_unlikely(p->link.options->checksum) && is_damaged(slot)) {
+		fy_channel_damaged(&p->link, ch, "a batch");
+		return true;
+	}
 	const struct fy_batch_header *h = fy_header_of(slot->buffer);
 	bool ok = header_ok(slot);
 	if (ok && h->flags & FY_BATCH_GAVE_UP) {

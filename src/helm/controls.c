@@ -42,6 +42,7 @@ enum fy_taken fy_controls_take(struct fy_progress *p, struct fy_channel *ch,
 		struct fy_agree_word agree;
 		struct fy_agree_news news;
 		struct fy_lost lost;
+		struct fy_sum sum;
 		uint64_t amount;
 	} body;
 	memset(&body, 0, sizeof body);
@@ -56,6 +57,8 @@ enum fy_taken fy_controls_take(struct fy_progress *p, struct fy_channel *ch,
 		return fy_controls_as_kept(fy_inbound_lengths(&p->bulk, ch, r));
 	else if (r->op == FY_OP_LOST && n == sizeof body.lost)
 		return fy_controls_as_kept(fy_inbound_lost(&p->bulk, ch, &body.lost));
+	else if (r->op == FY_OP_SUM && n == sizeof body.sum)
+		return fy_controls_as_kept(fy_inbound_summed(&p->bulk, ch, &body.sum));
 	else if (r->op == FY_OP_AGREE_UP && n == sizeof body.agree)
 		fy_agree_up(p, ch, &body.agree);
 	else if (r->op == FY_OP_AGREE_DOWN && n == sizeof body.agree)

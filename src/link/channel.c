@@ -16,6 +16,7 @@
 #include "ferry.h"
 #include "base/list.h"
 #include "base/log.h"
+#include "base/order.h"
 #include "link/link.h"
 #include "link/batch.h"
 #include "link/counted.h"
@@ -28,6 +29,7 @@
 #include "shared/engine.h"
 #include "shared/wake.h"
 #include "wire/bodies.h"
+#include "wire/checksum.h"
 #include "wire/header.h"
 
 #define FLIGHT_MAX 8u /* batches of one channel that MPI has */
@@ -60,6 +62,16 @@ void fy_channel_break(struct fy_link *link, struct fy_channel *ch, int status, c
 	ch->broken_why = strdup(text);
 	ch->broken_next = link->broken;
 	link->broken = ch;
+}
+
+void fy_channel_damaged(struct fy_link *link, struct fy_channel *ch, const char *what)
+{
+	char why[128];
+	snprintf(why, sizeof why, "%s from rank %d was damaged on its way: its checksum is wrong",
+	         what, ch->rank);
+	link->stats.malformed++;
+	fy_log(link->engine->log, "%s", why);
+	fy_channel_break(link, ch, FERRY_EDECODE, why);
 }
 
 static void open_fill_back(struct fy_channel *ch)
@@ -182,6 +194,8 @@ static bool send_first_ready(struct fy_link *link, struct fy_channel *ch)
 {
 	struct fy_batch *b = ch->out.ready;
 	stamp(ch, b);
+	if (fy_unlikely(link->options->checksum))
+		fy_checksum_put(b->bytes, b->fill);
 	if (link->port->ops->send(link->port, ch->rank, FY_TAG_BATCH, b->bytes, b->fill,
 	                          &b->request) != 0) {
 		send_not_started(link, ch);

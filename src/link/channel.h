@@ -123,6 +123,8 @@ void fy_channel_owe(struct fy_link *link, struct fy_channel *ch);
 /* Give the peer up: nothing goes to it or comes from it any more, and `gone` is `status`. What
  * waits for it ends at the end of the step, when no function is in the middle of anything. */
 void fy_channel_break(struct fy_link *link, struct fy_channel *ch, int status, const char *text);
+/* What came from the peer are not the bytes that it sent: give it up. `what` came: "a batch". */
+void fy_channel_damaged(struct fy_link *link, struct fy_channel *ch, const char *what);
 /* Send a batch, maybe without records, that asks the peer to answer soon. */
 void fy_channel_ask(struct fy_link *link, struct fy_channel *ch);
 void fy_channel_free_all(struct fy_link *link);

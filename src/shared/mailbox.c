@@ -27,8 +27,7 @@ void fy_mailbox_push(struct fy_mailbox *box, ferry_message *message)
 {
 	fy_add_64(&box->bytes, message->holds.charge + message->holds.large);
 	fy_inbox_put(&box->inbox, &message->entry);
-	/* A read-modify-write, so a full fence before the load. A reader adds itself to `readers`,
-	 * then reads `news`. */
+	/* A full fence before the load. A reader adds itself to `readers`, then reads `news`. */
 	fy_add_32(&box->news, 1);
 	if (fy_load_acquire_32(&box->readers))
 		fy_futex_wake(&box->news, INT_MAX, false);

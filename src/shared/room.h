@@ -59,7 +59,7 @@ static inline void fy_room_bodies_lower(struct fy_room *room, int rank, size_t n
 	fy_sub_64(&room->bodies, nbytes);
 }
 
-/* Make posters that wait for room look again. The read-modify-write is a full fence between what
+/* Make posters that wait for room look again. The addition is a full fence between what
  * gave room and the look for waiters. A waiter counts itself, fences, and looks for room. */
 static inline void fy_room_tell(struct fy_room *room)
 {

@@ -22,6 +22,7 @@
 #define FY_OP_GIVE 0xFFFFFF17u
 #define FY_OP_LOST 0xFFFFFF18u
 #define FY_OP_AGREE_NEWS 0xFFFFFF19u
+#define FY_OP_SUM 0xFFFFFF1Au /* with the option checksum */
 
 /* Posts of the routines that stand on the engine (unidist/ops.h) have one of these: */
 #define FY_OP_ROUTINES_FIRST 0xFFFF0001u
@@ -51,6 +52,11 @@ struct fy_lost {
 	uint64_t xid, started;
 	uint32_t which; /* bit i: chunk started - 1 - i does not come */
 	int32_t status;
+};
+struct fy_sum { /* body of FY_OP_SUM */
+	uint64_t xid;
+	uint32_t sum; /* CRC-32C of all chunks of that message, in the order of their numbers */
+	uint32_t zero;
 };
 struct fy_reply_error { /* in front of the text of a reply that is an error */
 	int32_t status;

@@ -8,7 +8,7 @@
 #include <stdint.h>
 
 #define FY_WIRE_MAGIC 0x31595246u /* "FRY1" */
-#define FY_WIRE_VERSION 2
+#define FY_WIRE_VERSION 3
 #define FY_BATCH_BYTES 8192u /* header and records; the common transports send so much eagerly */
 #define FY_FOLD_MAX 4096u    /* a message up to this size travels inside a batch */
 /* bytes of credit that a batch costs beside its records: what an unexpected message costs MPI */
@@ -23,9 +23,9 @@ struct fy_batch_header {
 	uint32_t seq; /* of this pair of ranks, in this direction, from first_seq on */
 	uint32_t nrecords;
 	uint32_t accepted; /* number of the last batch of the other direction that is dispatched */
-	uint32_t checksum;
-	uint64_t limit; /* credit: the total that the receiver of this header may spend */
-	uint64_t spent; /* credit: the total that its sender has spent */
+	uint32_t checksum; /* CRC-32C, with the option of this name (wire/checksum.h) */
+	uint64_t limit;    /* credit: the total that the receiver of this header may spend */
+	uint64_t spent;    /* credit: the total that its sender has spent */
 };
 _Static_assert(sizeof(struct fy_batch_header) == 40, "the wire format says 40 bytes");
 

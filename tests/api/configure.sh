@@ -1,6 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# What configure says of an MPI that is not there, or not the one that was meant: one sentence,
+# What configure says of an MPI that is not there, or not the one that was meant, and of a machine
+# that Ferry does not run on: one sentence,
 # before anything is built. The MPIs are made here: a wrapper that prints flags, and an mpi.h.
 work=$TEST_BUILDDIR/tests/api/configure.tmp
 trap 'rm -rf "$work"' EXIT
@@ -60,4 +61,12 @@ says "an MPI of another name" "--with-mpi=$other was given, and .* is of another
 machine=riscv64
 [ "$(uname -m)" != riscv64 ] || machine=aarch64
 says "a cross build without a compiler for it" "the C compiler for $machine-linux-gnu is missing" --host=$machine-linux-gnu
+if [ "$(uname -m)" = x86_64 ]; then
+	says "Concurrency Kit of another machine" "the Concurrency Kit for .* is missing: the ck_md.h that is found" \
+		CK_CFLAGS=-U__x86_64__ CK_LIBS=-lck MPICC="$TEST_MPICC"
+fi
+# Neither needs a compiler for another machine: the compiler is told to say so.
+says "a big-endian machine" "Ferry runs on little-endian machines only" \
+	CPPFLAGS="-U__BYTE_ORDER__ -D__BYTE_ORDER__=__ORDER_BIG_ENDIAN__"
+says "a machine of 32 bits" "Ferry runs on 64-bit machines only" CPPFLAGS="-U__SIZEOF_POINTER__ -D__SIZEOF_POINTER__=4"
 [ $failures -eq 0 ]

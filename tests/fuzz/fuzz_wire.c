@@ -13,6 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "wire_acts.h"
 #include "wire_peer.h"
 #include "sim/net/sim.h"
 
@@ -35,7 +36,7 @@
 		}                                                                       \
 	} while (0)
 
-enum { PEERS = 2, FUTURES = 64, KEPT = 32, MAILBOX_MAX = 8 << 20 };
+enum { PEERS = 2, FUTURES = 64, KEPT = 32, MAILBOX_MAX = 8 << 20, LIMIT = 1 << 20 };
 
 static struct wire_input in;
 static fy_sim *sim;
@@ -293,11 +294,20 @@ static void program_acts(unsigned what, int rank)
 	fy_thread_end(FY_INLINE, before);
 }
 
+/* A fence or the close begins, once the last one is over. */
+static void join(bool close)
+{
+	if (close && !p->close.begun)
+		fy_close_begin(p);
+	else if (!close && !p->close.begun && !p->agree.kind)
+		fy_agree_join(p, FY_AGREE_FENCE);
+}
+
 static void act(void)
 {
 	uint8_t byte = in_8(&in);
 	struct wire_peer *q = &peers[byte >> 7];
-	unsigned what = (byte & 0x7f) % 19;
+	unsigned what = (byte & 0x7f) % ACTS;
 	switch (what) {
 	case 0:
 	case 1:
@@ -321,18 +331,25 @@ static void act(void)
 		wire_peer_send_chunk(q, &in, p->bulk.tag_span);
 		break;
 	case 9:
-	case 10:
+	case ACT_TURNS:
 		turns(in_8(&in) & 63);
 		break;
+	case ACT_BATCH:
+		wire_peer_replay_batch(q, &in, LIMIT);
+		break;
+	case ACT_CHUNK:
+		wire_peer_replay_chunk(q, &in, p->bulk.tag_span);
+		break;
+	case ACT_JOIN:
+		join(in_8(&in) & 1);
+		break;
 	default:
-		program_acts(what - 11, q->rank);
+		program_acts(what - ACT_POST, q->rank);
 		break;
 	}
 }
 
 /* ---- a run ------------------------------------------------------------- */
-
-enum { FEW_TAGS = 1, RENDEZVOUS = 2, SHORT_MESSAGES = 4, FENCE = 8, CLOSE = 16, MEMORY_FAILS = 32 };
 
 static void open_engine(uint8_t mode)
 {
@@ -345,12 +362,15 @@ static void open_engine(uint8_t mode)
 	given.message_max = mode & SHORT_MESSAGES ? 20000 : 1 << 30;
 	given.handler_grace = FERRY_NONE;
 	given.receive_memory = given.send_memory = 1 << 20;
+	given.checksum = mode & CHECKSUM ? 1 : FERRY_NONE;
 	sim = fy_sim_create(PEERS + 1, 1, &net);
 	MUST(sim && !fy_options_resolve(&given, &options));
 	MUST(!fy_life_create(fy_sim_port(sim, 0), &options, 1, &engine));
 	p = engine->progress;
-	for (int i = 0; i < PEERS; i++)
+	for (int i = 0; i < PEERS; i++) {
 		wire_peer_open(&peers[i], sim, i + 1);
+		peers[i].checks = mode & CHECKSUM;
+	}
 	ferry *before = fy_thread_begin(FY_INLINE, engine);
 	ferry_handle(engine, 1, FERRY_INLINE, read_all, NULL);
 	ferry_handle(engine, 2, FERRY_INLINE, keep, NULL);
@@ -415,7 +435,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	while (in.left)
 		act();
 	if (mode & CLOSE)
-		fy_close_begin(p);
+		join(true);
 	turns(60);
 	MUST(engine->mailbox.bytes < MAILBOX_MAX);
 	close_engine();

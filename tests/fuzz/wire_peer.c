@@ -4,6 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/crc32c.h"
+#include "wire/checksum.h"
+
 #define FIRST_CALL 0x100000001u
 #define LENGTHS_MAX 38u /* in one record */
 
@@ -82,12 +85,22 @@ static bool hear_batch(struct wire_peer *q, const char *bytes, size_t nbytes)
 	return true;
 }
 
+/* Only the last words of an engine that gives up have no checksum. */
+static bool hear_sum(const struct wire_peer *q, unsigned i)
+{
+	const struct fy_batch_header *h = (const void *)q->received[i];
+	return h->flags == FY_BATCH_GAVE_UP ||
+	       fy_checksum_holds(q->received[i], q->receives[i].nbytes);
+}
+
 bool wire_peer_listen(struct wire_peer *q)
 {
 	bool good = true;
 	for (unsigned i = 0; i < PEER_RECEIVES; i++) {
 		if (!q->port->ops->test(q->port, &q->receives[i]))
 			continue;
+		if (!q->receives[i].status && q->checks && !hear_sum(q, i))
+			good = false;
 		if (!q->receives[i].status)
 			good = hear_batch(q, q->received[i], q->receives[i].nbytes) && good;
 		post_receive(q, i);
@@ -124,6 +137,7 @@ enum {
 	LIE_SPENT = 8,
 	LIE_FLAGS = 16,
 	LIE_RECORDS = 32,
+	LIE_SUM = 0x40,
 	LIE_BYTES = 0xc0
 };
 
@@ -156,15 +170,58 @@ void wire_peer_send_batch(struct wire_peer *q, struct wire_input *in)
 		if (in_8(in) & 1)
 			q->batch[in_8(in) % sizeof *h] ^= (char)in_8(in);
 	}
+	if ((lies & LIE_BYTES) != LIE_SUM && nbytes >= sizeof *h)
+		fy_checksum_put(q->batch, nbytes);
 	send_bytes(q, FY_TAG_BATCH, q->batch, nbytes);
 	begin_batch(q);
 }
 
+static const char chunk_bytes[70000];
+
+/* `q->sum` is what an honest SUM would say, where a message is one chunk. */
+static void send_chunk(struct wire_peer *q, uint64_t chunk, size_t nbytes, int tags)
+{
+	nbytes %= sizeof chunk_bytes;
+	q->sum = fy_crc32c(chunk == q->chunk + 1 ? q->sum : 0, chunk_bytes, nbytes);
+	q->chunk = chunk;
+	send_bytes(q, (int)(1 + chunk % (uint64_t)tags), chunk_bytes, nbytes);
+}
+
 void wire_peer_send_chunk(struct wire_peer *q, struct wire_input *in, int tags)
 {
-	static const char bytes[70000];
 	uint64_t chunk = in_near(in, q->xid * 4);
-	send_bytes(q, (int)(1 + chunk % (uint64_t)tags), bytes, in_near(in, 4096) % sizeof bytes);
+	send_chunk(q, chunk, in_near(in, 4096), tags);
+}
+
+/* ---- what was recorded (fuzz_seeds.c writes it) ---------------------------------------- */
+
+void wire_peer_replay_batch(struct wire_peer *q, struct wire_input *in, uint32_t limit)
+{
+	struct fy_batch_header *h = (void *)q->batch;
+	uint8_t flags = in_8(in);
+	uint32_t nbytes = in_16(in), room = FY_BATCH_BYTES - (uint32_t)sizeof *h;
+	if (nbytes > in->left)
+		nbytes = (uint32_t)in->left;
+	if (nbytes > room)
+		nbytes = room;
+	*h = (struct fy_batch_header){ .magic = FY_WIRE_MAGIC,
+		                       .version = FY_WIRE_VERSION,
+		                       .flags = flags,
+		                       .seq = q->seq++,
+		                       .accepted = q->accepted,
+		                       .limit = limit };
+	memcpy(h + 1, in->at, nbytes);
+	in->at += nbytes;
+	in->left -= nbytes;
+	fy_checksum_put(q->batch, nbytes + sizeof *h);
+	send_bytes(q, FY_TAG_BATCH, q->batch, nbytes + sizeof *h);
+	begin_batch(q);
+}
+
+void wire_peer_replay_chunk(struct wire_peer *q, struct wire_input *in, int tags)
+{
+	uint64_t chunk = in_16(in);
+	send_chunk(q, chunk, in_32(in), tags);
 }
 
 /* ---- records ------------------------------------------------------------------------- */
@@ -302,6 +359,7 @@ union control {
 	struct fy_refused refused;
 	struct fy_grant grant;
 	struct fy_lost lost;
+	struct fy_sum sum;
 	struct fy_agree_word vote;
 	struct fy_agree_news news;
 	uint64_t words[40];
@@ -348,6 +406,10 @@ static uint32_t write_control(struct wire_peer *q, struct wire_input *in, uint32
 		c->lost.which = in_32(in);
 		c->lost.status = (int32_t)in_near(in, (uint64_t)FERRY_EMPI);
 		return sizeof c->lost;
+	case FY_OP_SUM:
+		c->sum.xid = in_near(in, q->xid);
+		c->sum.sum = (uint32_t)in_near(in, q->sum);
+		return sizeof c->sum;
 	case FY_OP_AGREE_UP:
 	case FY_OP_AGREE_DOWN:
 		return write_vote(q, in, &c->vote);
@@ -366,10 +428,10 @@ static uint32_t write_control(struct wire_peer *q, struct wire_input *in, uint32
 
 void wire_peer_put_control(struct wire_peer *q, struct wire_input *in)
 {
-	static const uint32_t ops[] = { FY_OP_ACK_STREAM, FY_OP_REFUSED,   FY_OP_GRANT,
-		                        FY_OP_LENGTHS,    FY_OP_LOST,      FY_OP_AGREE_UP,
-		                        FY_OP_AGREE_DOWN, FY_OP_RECALL,    FY_OP_GIVE,
-		                        FY_OP_FLUSH,      FY_OP_AGREE_NEWS };
+	static const uint32_t ops[] = { FY_OP_ACK_STREAM, FY_OP_REFUSED,    FY_OP_GRANT,
+		                        FY_OP_LENGTHS,    FY_OP_LOST,       FY_OP_AGREE_UP,
+		                        FY_OP_AGREE_DOWN, FY_OP_RECALL,     FY_OP_GIVE,
+		                        FY_OP_FLUSH,      FY_OP_AGREE_NEWS, FY_OP_SUM };
 	union control c = { .words = { 0 } };
 	struct written w = { .word = FY_KIND_CONTROL,
 		             .op = ops[in_8(in) % (sizeof ops / sizeof *ops)],

@@ -37,6 +37,8 @@ struct wire_peer {
 	uint64_t issued; /* what the engine counts as sent, for votes that look right */
 	uint32_t seq;    /* of its next batch */
 	uint64_t xid;    /* of its last announcement */
+	uint64_t chunk;  /* its last one */
+	uint32_t sum;    /* of its last chunks, one behind the other */
 	struct peer_send sends[PEER_SENDS];
 	fy_request receives[PEER_RECEIVES];
 	char received[PEER_RECEIVES][FY_BATCH_BYTES];
@@ -49,6 +51,7 @@ struct wire_peer {
 	uint32_t streams[PEER_STREAMS];
 	struct fy_agree_word agree;
 	bool agree_heard;
+	bool checks; /* the engine has the option checksum */
 };
 
 void wire_peer_open(struct wire_peer *peer, fy_sim *sim, int rank);
@@ -64,5 +67,8 @@ void wire_peer_put_control(struct wire_peer *peer, struct wire_input *in);
 void wire_peer_send_batch(struct wire_peer *peer, struct wire_input *in);
 /* Send bytes that may be a chunk of something that was announced. */
 void wire_peer_send_chunk(struct wire_peer *peer, struct wire_input *in, int tags);
+/* Send records that an engine wrote, in a batch of this peer; or a chunk by its number, of 0s. */
+void wire_peer_replay_batch(struct wire_peer *peer, struct wire_input *in, uint32_t limit);
+void wire_peer_replay_chunk(struct wire_peer *peer, struct wire_input *in, int tags);
 
 #endif

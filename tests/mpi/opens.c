@@ -235,6 +235,19 @@ static void check_memory(void)
 
 /* ---- options ----------------------------------------------------------- */
 
+/* One rank has it and the others do not, or the other way round. */
+static void check_checksum(void)
+{
+	ferry_options options = FERRY_OPTIONS_INIT;
+	ferry *engine;
+
+	for (int with = 0; with < 2; with++) {
+		options.checksum = (rank == victim) == with ? 1 : FERRY_NONE;
+		check_failed(ferry_open(&options, &engine), FERRY_EINVAL, victim,
+		             "give it to all ranks, or to none");
+	}
+}
+
 static void check_options(void)
 {
 	ferry_options options = FERRY_OPTIONS_INIT;
@@ -255,9 +268,7 @@ static void check_options(void)
 	check_failed(ferry_open(NULL, rank == victim ? NULL : &engine), FERRY_EINVAL, victim,
 	             "needs a place");
 	options = (ferry_options)FERRY_OPTIONS_INIT;
-	options.checksum = rank == victim;
-	check_failed(ferry_open(&options, &engine), FERRY_ENOTSUP, victim, "checksum=on");
-	options.checksum = 0;
+	check_checksum();
 	options.progress_cpus = rank == victim ? "1023" : NULL;
 	if (sysconf(_SC_NPROCESSORS_CONF) < 1023)
 		check_failed(ferry_open(&options, &engine), FERRY_EINVAL, victim,

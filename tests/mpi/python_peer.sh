@@ -52,6 +52,14 @@ check "what is malformed or broken off is refused, and everything else goes on" 
 check "the C rank that it was sent to counts it" says 'python_host, rank 0: [^:]*; 12 malformed'
 check "the other one saw nothing of it" says 'python_host, rank 2: [^:]*; 0 malformed'
 
+# It knows no checksums. Whoever differs from rank 0 says so.
+export FERRY_CHECKSUM=1
+job c p
+check "checksums of all ranks but the peer are refused" says 'rank 1: this peer knows no checksums'
+job p c
+check "also where the peer is rank 0" says 'checksum is on here and off on rank 0'
+unset FERRY_CHECKSUM
+
 job s p -- --deadline 3
 check "a peer that nobody answers gives up at its deadline" failed
 check "and says what it waited for" says '^TimeoutError: rank 1 has waited 3.0 s for '

@@ -231,6 +231,36 @@ static void of_two_that_fail_the_lowest_counts(void **state)
 	end(&job);
 }
 
+/* Ranks that differ from rank 0 say so. A rank whose options could not be read says that. */
+static void a_checksum_of_some_ranks_is_refused(void **state)
+{
+	ferry_options options, none = { 0 };
+	(void)state;
+	for (int who = 1; who < RANKS; who++) {
+		struct job job;
+		begin(&job);
+		for (int i = 0; i < RANKS; i++) {
+			resolve(&options, NULL);
+			options.checksum = i == who;
+			prepare(&job, i, &options, FERRY_OK);
+		}
+		settle(&job);
+		assert_failed(&job, who, FERRY_EINVAL, "checksum is on here and off on rank 0");
+		end(&job);
+	}
+	struct job job;
+	begin(&job);
+	prepare(&job, 0, &none, fy_fail(FERRY_EINVAL, "lend=maybe is nothing"));
+	for (int i = 1; i < RANKS; i++) {
+		resolve(&options, NULL);
+		options.checksum = 1;
+		prepare(&job, i, &options, FERRY_OK);
+	}
+	settle(&job);
+	assert_non_null(strstr(job.text[0], "lend=maybe is nothing"));
+	end(&job);
+}
+
 /* ---- closes ------------------------------------------------------------------------- */
 
 static void close_with_cancels_refused(unsigned refused, int wanted)
@@ -279,6 +309,7 @@ int main(void)
 		cmocka_unit_test(a_log_that_cannot_be_opened_is_told),
 		cmocka_unit_test(what_failed_before_is_told),
 		cmocka_unit_test(of_two_that_fail_the_lowest_counts),
+		cmocka_unit_test(a_checksum_of_some_ranks_is_refused),
 		cmocka_unit_test(a_cancel_that_fails_is_made_again),
 		cmocka_unit_test(receives_that_do_not_come_back_end_the_close),
 	};

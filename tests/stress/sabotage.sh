@@ -263,6 +263,20 @@ break_it goodbye helm/close.c 's/if (!ch->bye.sent || !ch->bye.seen || ch->out.f
 break_it lane-twice helm/lanes.c '/^void fy_lanes_forget/,/^}/{/lane->life.let_go, 1/d}' \
 	'the lane of a thread that left is given back twice' sim/lifetimes
 
+# ---- checksums ----
+break_it sum-batch helm/arrivals.c 's/ \&\& is_damaged(slot)) {/ \&\& !slot) {/' \
+	"a batch's checksum is not looked at" sim/damage
+break_it sum-large bulk/landing.c 's/ \&\& in->told.sum != in->flow.sum) {/ \&\& !in->ch) {/' \
+	"a large message's checksum is not looked at" sim/damage
+break_it sum-late bulk/landing.c 's/return fy_unlikely(bulk->link->options->checksum) \&\& !in->told.here/return !bulk/' \
+	'a large message is delivered before its checksum is here' sim/damage
+break_it sum-untold bulk/outbound.c 's/x->sum_owed = !fy_control_put(.*$/x->sum_owed = false;/' \
+	'the checksum of a large message is not told' sim/damage
+break_it sum-lanes base/crc32c.c 's/product(a, OVER_TWO)/product(a, OVER_ONE)/' \
+	'lanes of a checksum are joined in the wrong place' unit/base/test_crc32c
+break_it sum-open engine/share.c 's/if (here == there)/if (here == there || port)/' \
+	'ranks open that differ in the option checksum' sim/opens
+
 # ---- handlers of FERRY_ANYWHERE ----
 A=sim/anywhere
 break_it any-order helm/dispatch.c 's/fy_inline_may(&p->inside, &p->link, h) \&\& !p->link.tasks.first \&\&/fy_inline_may(\&p->inside, \&p->link, h) \&\&/' \

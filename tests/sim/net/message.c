@@ -269,6 +269,17 @@ static void on_sent(fy_sim *sim, struct op *send)
 	op_finish(send, send->status);
 }
 
+static void damage(fy_sim *sim, const struct op *recv)
+{
+	struct fault *fault = &recv->owner->damages[recv->tag != FY_TAG_BATCH];
+	if (recv->got == 0 ||
+	    (!chance_due(fault) && !chance_comes(&sim->chance, sim->options.damage_ppm)))
+		return;
+	uint64_t bit = chance_draw(&sim->chance) % (8 * (uint64_t)recv->got);
+	((unsigned char *)recv->data)[bit / 8] ^= (unsigned char)(1u << bit % 8);
+	sim->stats.damaged++;
+}
+
 /* The bytes of a message are in the receiver's memory from here on. */
 static void land(fy_sim *sim, struct op *recv, const struct op *send, const void *bytes)
 {
@@ -282,6 +293,7 @@ static void land(fy_sim *sim, struct op *recv, const struct op *send, const void
 	recv->got = send->nbytes;
 	if (send->nbytes > 0)
 		memcpy(recv->data, bytes, send->nbytes);
+	damage(sim, recv);
 }
 
 static void on_transfer(fy_sim *sim, struct op *send)

@@ -12,7 +12,7 @@
 
 /* The send has its link; false: memory is exhausted. */
 bool message_join(fy_sim *sim, struct op *send);
-void message_leave(fy_sim *sim, struct op *send);
+void message_leave(fy_sim *sim, struct op *op);
 void message_free_links(fy_sim *sim);
 /* It is on its way, behind those that left before. */
 void message_depart(fy_sim *sim, struct op *send);

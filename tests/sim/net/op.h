@@ -112,6 +112,7 @@ struct rank {
 	unsigned refuse_cancels; /* so many cancels do nothing */
 	struct fault faults[2];  /* of data: sends, receives */
 	struct fault losses;     /* of receives for tag 0 */
+	struct fault damages[2]; /* of messages that come: for tag 0, data */
 	unsigned agreed;         /* rounds of agreement taken part in */
 	int offered;             /* what it said about its open, 0 until then */
 	char offer[FY_SENTENCE];
@@ -120,12 +121,14 @@ struct rank {
 	bool closed;
 };
 
+#define ROUNDS_MAX 4
+#define ROUND_BYTES 64
 /* What the first rank brought to an agreement. */
 struct round {
-	struct round *next;
+	bool begun;
 	size_t nbytes;
 	int rank;
-	unsigned char bytes[];
+	unsigned char bytes[ROUND_BYTES];
 };
 
 struct cut {
@@ -150,10 +153,12 @@ struct fy_sim {
 	struct cut *cuts;
 	size_t ncuts;
 	struct rank *touched;
-	struct round *rounds;
+	struct round rounds[ROUNDS_MAX];
 	uint32_t *bells;
 	int nranks;
 	struct rank *ranks;
+	fy_sim_record_fn *record;
+	void *record_arg;
 	char error[160]; /* of the last call that failed */
 	char misuse[200];
 };

@@ -109,6 +109,8 @@ static int port_send(fy_port *port, int to, int tag, const void *data, size_t nb
 	if (op == NULL)
 		return refuse(sim, "memory is exhausted", to, tag, nbytes);
 	sim->stats.sends++;
+	if (sim->record != NULL)
+		sim->record(sim->record_arg, port->rank, to, tag, data, nbytes);
 	send_schedule(sim, op);
 	started(rank, op, request);
 	return 0;
@@ -210,29 +212,17 @@ static uint32_t *port_doorbell(fy_port *port, int rank)
 	return &sim->bells[(size_t)rank * BELL_WORDS];
 }
 
-/* Where the n-th agreement is, or goes when no rank has come to it yet. */
-static struct round **round_at(fy_sim *sim, unsigned n)
-{
-	struct round **p = &sim->rounds;
-	while (n-- > 0 && *p != NULL)
-		p = &(*p)->next;
-	return p;
-}
-
 /* Nothing can wait here, so everybody is compared with the first that came;
  * with MPI all ranks would learn of the difference. */
 static int port_agree(fy_port *port, const void *mine, void *theirs, size_t nbytes, int *rank_p)
 {
 	struct rank *rank = rank_of(port);
-	struct round **p = round_at(rank->sim, rank->agreed), *round = *p;
-	if (round == NULL) {
-		round = calloc(1, sizeof *round + nbytes);
-		if (round == NULL)
-			return FERRY_ENOMEM;
-		round->nbytes = nbytes;
-		round->rank = port->rank;
+	struct round *round = &rank->sim->rounds[rank->agreed];
+	if (rank->agreed == ROUNDS_MAX || nbytes > ROUND_BYTES)
+		return FERRY_EMPI;
+	if (!round->begun) {
+		*round = (struct round){ .begun = true, .nbytes = nbytes, .rank = port->rank };
 		memcpy(round->bytes, mine, nbytes);
-		*p = round;
 	}
 	rank->agreed++;
 	op_moment(rank->sim, TRACE_AGREE, port->rank);

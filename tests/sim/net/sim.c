@@ -58,16 +58,11 @@ fy_sim *fy_sim_create(int ranks, uint64_t seed, const struct fy_sim_options *opt
 void fy_sim_destroy(fy_sim *sim)
 {
 	struct op *op;
-	struct round *round;
 	if (sim == NULL)
 		return;
 	while ((op = TAILQ_FIRST(&sim->live)) != NULL) {
 		op->refs = 1;
 		op_unref(sim, op);
-	}
-	while ((round = sim->rounds) != NULL) {
-		sim->rounds = round->next;
-		free(round);
 	}
 	message_free_links(sim);
 	free(sim->heap);
@@ -196,6 +191,17 @@ void fy_sim_fail_data(fy_sim *sim, int rank, bool receives, unsigned skip, unsig
 void fy_sim_lose_batches(fy_sim *sim, int rank, unsigned skip, unsigned count)
 {
 	sim->ranks[rank].losses = (struct fault){ skip, count };
+}
+
+void fy_sim_damage(fy_sim *sim, int rank, bool data, unsigned skip, unsigned count)
+{
+	sim->ranks[rank].damages[data] = (struct fault){ skip, count };
+}
+
+void fy_sim_record(fy_sim *sim, fy_sim_record_fn *fn, void *arg)
+{
+	sim->record = fn;
+	sim->record_arg = arg;
 }
 
 void fy_sim_fail_posted(fy_sim *sim, int rank, unsigned count)

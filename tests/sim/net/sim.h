@@ -36,6 +36,8 @@ struct fy_sim_options {
 	uint32_t fail_data_ppm;
 	/* receives for tag 0 in a million that end with FERRY_EMPI though nothing came; 0 */
 	uint32_t fail_receive_ppm;
+	/* messages in a million of which one bit arrives as the other; 0 */
+	uint32_t damage_ppm;
 	bool remote;       /* no rank sees another's doorbell; false */
 	bool borrowed;     /* only one thread may call it: not lendable; false */
 	bool count_misuse; /* a misuse is counted; otherwise it prints a sentence and aborts */
@@ -52,6 +54,7 @@ struct fy_sim_stats {
 	uint64_t canceled;    /* receives that ended so */
 	uint64_t cancel_lost; /* a message came before the cancel */
 	uint64_t truncated;
+	uint64_t damaged;
 	uint64_t rendezvous; /* sends that waited for their match */
 	uint64_t unexpected; /* messages that found no receive */
 	uint64_t unexpected_now;
@@ -102,6 +105,10 @@ void fy_sim_fail_data(fy_sim *sim, int rank, bool receives, unsigned skip, unsig
 /* Of this rank's next receives for tag 0 that a message comes to, `skip` go well and then `count`
  * end with FERRY_EMPI: the message is lost, and nothing says whose it was. */
 void fy_sim_lose_batches(fy_sim *sim, int rank, unsigned skip, unsigned count);
+/* Of the next messages that come to this rank and are not empty `skip` arrive as they were sent,
+ * and in `count` one bit is another. `data`: of those that are not for tag 0; else of those that
+ * are. */
+void fy_sim_damage(fy_sim *sim, int rank, bool data, unsigned skip, unsigned count);
 /* The oldest `count` receives for tag 0 that are posted here end with FERRY_EMPI now, though
  * nothing came. */
 void fy_sim_fail_posted(fy_sim *sim, int rank, unsigned count);
@@ -109,6 +116,11 @@ void fy_sim_fail_posted(fy_sim *sim, int rank, unsigned count);
 void fy_sim_refuse_receives(fy_sim *sim, int rank, unsigned count);
 /* The network does worse or better from now on: see fy_sim_options. */
 void fy_sim_refuse_ppm(fy_sim *sim, uint32_t refuse_ppm, uint32_t fail_ppm);
+
+/* Called at each send that is accepted; fn NULL: not any more. */
+typedef void fy_sim_record_fn(void *arg, int from, int to, int tag, const void *data,
+                              size_t nbytes);
+void fy_sim_record(fy_sim *sim, fy_sim_record_fn *fn, void *arg);
 
 /* Requests that were started and not yet reported done; FY_PORT_ANY: all ranks'. */
 size_t fy_sim_outstanding(const fy_sim *sim, int rank);

@@ -316,10 +316,12 @@ static void what_would_be_ignored_is_refused(void **state)
 {
 	static const struct {
 		const char *name, *value;
-	} later[] = { { "FERRY_PEER_TIMEOUT", "5s" }, { "FERRY_CLOSE_TIMEOUT", "5s" },
-		      { "FERRY_STUCK_AFTER", "1s" },  { "FERRY_STATS", "on" },
-		      { "FERRY_TRACE", "trace.%r" },  { "FERRY_CHECKSUM", "1" } };
-	static const char *const same[] = { "none", "60s", "none", "off", "off", "0" };
+	} later[] = { { "FERRY_PEER_TIMEOUT", "5s" },
+		      { "FERRY_CLOSE_TIMEOUT", "5s" },
+		      { "FERRY_STUCK_AFTER", "1s" },
+		      { "FERRY_STATS", "on" },
+		      { "FERRY_TRACE", "trace.%r" } };
+	static const char *const same[] = { "none", "60s", "none", "off", "off" };
 	ferry_options options = FERRY_OPTIONS_INIT, r;
 
 	(void)state;
@@ -333,7 +335,7 @@ static void what_would_be_ignored_is_refused(void **state)
 	}
 	options.close_timeout = FERRY_S(60);
 	options.stuck_after = options.peer_timeout = FERRY_NONE;
-	options.stats = options.checksum = FERRY_NONE;
+	options.stats = FERRY_NONE;
 	options.trace = "none";
 	r = resolve(&options);
 	options.close_timeout = FERRY_NONE;
@@ -343,9 +345,6 @@ static void what_would_be_ignored_is_refused(void **state)
 	assert_non_null(strstr(ferry_last_error(), "close_timeout=61s"));
 	options.close_timeout = 0;
 	options.trace = "trace";
-	assert_int_equal(fy_options_resolve(&options, &r), FERRY_ENOTSUP);
-	options.trace = NULL;
-	options.checksum = 1;
 	assert_int_equal(fy_options_resolve(&options, &r), FERRY_ENOTSUP);
 }
 
