@@ -121,8 +121,8 @@ static inline void fy_store_release_ptr(void *p, void *v)
 #define FY_CAS(N, p, expected, desired) ck_pr_cas_##N(p, expected, desired)
 #define FY_SWAP(N, p, v) ck_pr_fas_##N(p, v)
 #define FY_ADD(N, p, v) ck_pr_faa_##N(p, v)
-#define FY_OR(p, bits) fy_ck_or_32(p, bits)
-static inline uint32_t fy_ck_or_32(uint32_t *p, uint32_t bits)
+#define FY_OR(p, bits) fy_order_or_32(p, bits)
+static inline uint32_t fy_order_or_32(uint32_t *p, uint32_t bits)
 {
 	uint32_t old = ck_pr_load_32(p);
 	while (!ck_pr_cas_32_value(p, old, old | bits, &old))
