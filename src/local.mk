@@ -28,6 +28,7 @@ libferry_core_la_SOURCES = \
 	%D%/app/rouse.h \
 	%D%/base/barrier.c \
 	%D%/base/barrier.h \
+	%D%/base/bits.h \
 	%D%/base/cache.c \
 	%D%/base/cache.h \
 	%D%/base/cancel.h \
@@ -141,6 +142,8 @@ libferry_core_la_SOURCES = \
 	%D%/helm/command.h \
 	%D%/helm/controls.c \
 	%D%/helm/controls.h \
+	%D%/helm/crew.c \
+	%D%/helm/crew.h \
 	%D%/helm/deliver.c \
 	%D%/helm/deliver.h \
 	%D%/helm/dispatch.c \
@@ -266,6 +269,7 @@ libferry_core_la_SOURCES = \
 	%D%/unidist/recv.c \
 	%D%/unidist/send.c \
 	%D%/wire/bodies.h \
+	%D%/wire/crew_word.h \
 	%D%/wire/header.h \
 	%D%/wire/record.h \
 	# end

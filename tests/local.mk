@@ -31,6 +31,7 @@ unit_tests = \
 	%D%/unit/future/test_future.t \
 	%D%/unit/helm/test_agree.t \
 	%D%/unit/helm/test_controls.t \
+	%D%/unit/helm/test_crew.t \
 	%D%/unit/helm/test_drain.t \
 	%D%/unit/helm/test_handlers.t \
 	%D%/unit/helm/test_policy.t \
@@ -61,6 +62,7 @@ sim_tests = \
 	%D%/sim/copies.t \
 	%D%/sim/corners.t \
 	%D%/sim/counters.t \
+	%D%/sim/crews.t \
 	%D%/sim/lifetimes.t \
 	%D%/sim/fences.t \
 	%D%/sim/malformed.t \
@@ -238,6 +240,7 @@ script_tests = \
 	%D%/api/post_path.sh \
 	%D%/api/readme.sh \
 	%D%/api/two_mpis.sh \
+	%D%/models/crew.sh \
 	%D%/mpi/bench.sh \
 	%D%/mpi/close_says.sh \
 	%D%/mpi/controller.sh \
@@ -276,6 +279,7 @@ stress_tests = \
 	# end
 
 test_support = \
+	%D%/models/crew.pml \
 	%D%/mpi/system.h \
 	%D%/sim/digest.h \
 	%D%/sim/digest.list \
