@@ -11,11 +11,13 @@ libferry_core_la_SOURCES = \
 	%D%/app/fence.c \
 	%D%/app/flush.c \
 	%D%/app/handle.c \
+	%D%/app/handle.h \
 	%D%/app/hooks.c \
 	%D%/app/hooks.h \
 	%D%/app/info.c \
 	%D%/app/own_lane.c \
 	%D%/app/own_lane.h \
+	%D%/app/peer.c \
 	%D%/app/post.c \
 	%D%/app/post.h \
 	%D%/app/recv.c \
@@ -170,10 +172,14 @@ libferry_core_la_SOURCES = \
 	%D%/helm/lanes.h \
 	%D%/helm/loop.c \
 	%D%/helm/loop.h \
+	%D%/helm/lookout.c \
+	%D%/helm/lookout.h \
 	%D%/helm/mail.c \
 	%D%/helm/mail.h \
 	%D%/helm/news.c \
 	%D%/helm/news.h \
+	%D%/helm/notes.c \
+	%D%/helm/notes.h \
 	%D%/helm/owed.c \
 	%D%/helm/owed.h \
 	%D%/helm/peer.c \
@@ -202,6 +208,8 @@ libferry_core_la_SOURCES = \
 	%D%/helm/timer.c \
 	%D%/helm/timer.h \
 	%D%/helm/tree.h \
+	%D%/helm/words.c \
+	%D%/helm/words.h \
 	%D%/link/batch.c \
 	%D%/link/batch.h \
 	%D%/link/call.c \

@@ -64,6 +64,7 @@ sim_tests = \
 	%D%/sim/counters.t \
 	%D%/sim/crews.t \
 	%D%/sim/lifetimes.t \
+	%D%/sim/deaths.t \
 	%D%/sim/fences.t \
 	%D%/sim/malformed.t \
 	%D%/sim/memory.t \
@@ -89,6 +90,7 @@ mpi_programs = \
 	%D%/mpi/communication \
 	%D%/mpi/counters \
 	%D%/mpi/deadlock \
+	%D%/mpi/deaths \
 	%D%/mpi/errors \
 	%D%/mpi/executors \
 	%D%/mpi/fences \
@@ -244,6 +246,7 @@ script_tests = \
 	%D%/mpi/bench.sh \
 	%D%/mpi/close_says.sh \
 	%D%/mpi/controller.sh \
+	%D%/mpi/deaths.sh \
 	%D%/mpi/ferry_perf.sh \
 	%D%/mpi/halo.sh \
 	%D%/mpi/launcher.sh \

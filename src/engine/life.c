@@ -33,12 +33,14 @@
 #include "helm/command.h"
 #include "helm/inline.h"
 #include "helm/lanes.h"
+#include "helm/lookout.h"
 #include "helm/pace.h"
 #include "helm/progress.h"
 #include "helm/receives.h"
 #include "helm/replies.h"
 #include "helm/report.h"
 #include "helm/timer.h"
+#include "helm/words.h"
 #include "link/channel.h"
 #include "port/port.h"
 #include "port/starts.h"
@@ -54,6 +56,7 @@
 #include "shared/wake.h"
 
 #define CHUNK_HERE ((size_t)512 << 10) /* bytes of a chunk where all ranks are on one host */
+#define PEER_TIMEOUT FERRY_S(60)       /* where every rank has a progress thread */
 #define CHUNK_WIRE ((size_t)256 << 10) /* elsewhere: what is behind a chunk waits longer there */
 
 static uint64_t next_serial; /* atomic add */
@@ -206,6 +209,7 @@ void fy_life_prepare(struct fy_opening *o, fy_port *port, struct fy_starts *star
 	if (!o->status)
 		note(o, engine_new(port, resolved, first_seq, &o->engine));
 	own_starts(o->engine, starts);
+	port->attended = !o->engine || !(o->engine->options.flags & FERRY_NO_THREAD);
 	if (!o->known)
 		port->ops->offer(port, o->status, o->text);
 }
@@ -222,6 +226,15 @@ static int fail_opening(struct fy_opening *o, int status, int rank, const char *
 	                             : fy_fail(status, "rank %d: %s", rank, text);
 }
 
+/* How long a silent rank is waited for. A program that steps the engine itself may take its time:
+ * where there is one the default is for ever. */
+static int look_out(ferry *e, const fy_port *port)
+{
+	if (!e->options.peer_timeout)
+		e->options.peer_timeout = port->attended ? PEER_TIMEOUT : FERRY_NONE;
+	return fy_lookout_open(fy_progress_of(e), e->options.peer_timeout, e->options.quorum);
+}
+
 int fy_life_settle(struct fy_opening *o, ferry **engine_p)
 {
 	char text[FY_SENTENCE] = "";
@@ -231,6 +244,9 @@ int fy_life_settle(struct fy_opening *o, ferry **engine_p)
 		status = o->status; /* it did not reach the others, and still counts here */
 	if (status)
 		return fail_opening(o, status, rank, text);
+	status = look_out(o->engine, o->port);
+	if (status)
+		return fail_opening(o, status, rank, "no memory for the crew");
 	fy_receives_begin(fy_progress_of(o->engine));
 	fy_options_warn(o->engine->log, o->engine->rank);
 	fy_policy_table_warn(o->engine->log, o->engine->rank);
@@ -355,6 +371,7 @@ int fy_life_destroy(ferry *e)
 		fy_future_complete(f, FERRY_ESTOPPED, NULL);
 	}
 	fy_timer_free(p);
+	fy_lookout_free(p);
 	if (p->starts)
 		p->link.stats.kept += p->starts->ops->abandon(p->starts);
 	run_last_tasks(p);
@@ -362,6 +379,7 @@ int fy_life_destroy(ferry *e)
 		p->starts->ops->free(p->starts);
 	fy_bulk_free(&p->bulk, p->close.clean);
 	fy_receives_free(p);
+	fy_words_free(p, p->close.clean);
 	fy_channel_free_all(&p->link);
 	fy_counter_fail_targets(e);
 	e->totals.last = p->link.stats;

@@ -379,7 +379,7 @@ static void in_phase(struct fy_crew *c, int64_t past)
 				owe(c, i, FY_CREW_PROPOSE);
 		break;
 	case FY_CREW_WAITING:
-		if (past < WAITING(c))
+		if (past < WAITING(c) && !fy_bits_has(c->dead, (int)c->promised.rank))
 			break;
 		if (misses_any(c) || c->accepted.number > c->now.number)
 			begin_asking(c);
@@ -508,6 +508,9 @@ static void obey(struct fy_crew *c, int from, const struct heard *h)
 		on_commit(c, h);
 		break;
 	case FY_CREW_KINDS:
+	case FY_CREW_ASK_HERE:
+	case FY_CREW_HERE:
+	case FY_CREW_LEAVES:
 		break;
 	}
 }
@@ -544,7 +547,8 @@ bool fy_crew_hear(struct fy_crew *c, int from, const void *word, size_t nbytes)
 	if (h.word.kind >= FY_CREW_KINDS || nbytes != fy_crew_word_bytes(h.word.kind, c->size))
 		return false;
 	memcpy(sets, (const char *)word + sizeof h.word, nbytes - sizeof h.word);
-	if (!is_clean(sets, fy_crew_word_sets(h.word.kind), c->size))
+	if (!is_clean(sets, fy_crew_word_sets(h.word.kind), c->size) ||
+	    h.word.ballot.rank >= (uint32_t)c->size || h.word.of.ballot.rank >= (uint32_t)c->size)
 		return false;
 	take_apart(c, &h, sets);
 	if (c->phase == FY_CREW_STOPPED)

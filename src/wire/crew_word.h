@@ -15,7 +15,11 @@ enum fy_crew_kind {
 	FY_CREW_PROPOSE, /* agree to `of`. Set: its members */
 	FY_CREW_ACCEPT,  /* agreed */
 	FY_CREW_COMMIT,  /* `of` is the crew. Set: its members */
-	FY_CREW_KINDS
+	FY_CREW_KINDS,
+	/* beside the crew, and without a set: */
+	FY_CREW_ASK_HERE = 16, /* say that you are there */
+	FY_CREW_HERE,
+	FY_CREW_LEAVES /* the sender ends, whatever the others do */
 };
 
 /* An attempt to agree. Counts decide, then ranks. */

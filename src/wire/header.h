@@ -8,7 +8,7 @@
 #include <stdint.h>
 
 #define FY_WIRE_MAGIC 0x31595246u /* "FRY1" */
-#define FY_WIRE_VERSION 2
+#define FY_WIRE_VERSION 3
 #define FY_BATCH_BYTES 8192u /* header and records; the common transports send so much eagerly */
 #define FY_FOLD_MAX 4096u    /* a message up to this size travels inside a batch */
 /* bytes of credit that a batch costs beside its records: what an unexpected message costs MPI */
@@ -40,3 +40,6 @@ static inline struct fy_batch_header *fy_header_of(const char *batch)
 /* the sender has given this peer up; such a batch has no number and no records */
 #define FY_BATCH_GAVE_UP 0x8u
 #define FY_BATCH_COLOUR 0x10u /* its records without a tag are of colour 1 */
+/* a word (crew_word.h) instead of records; such a batch has no number */
+#define FY_BATCH_WORD 0x20u
+#define FY_BATCH_UNNUMBERED (FY_BATCH_GAVE_UP | FY_BATCH_WORD)

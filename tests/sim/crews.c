@@ -71,7 +71,7 @@ static uint32_t pick(struct world *w, uint32_t n)
 	return (uint32_t)(t_random(&w->random) >> 33) % n;
 }
 
-/* ---- the network ------------------------------------------------------------------------------ */
+/* ---- the network ---------------------------------------------------------------------------- */
 
 static void send_once(struct world *w, int from, int to, const char *bytes, size_t nbytes)
 {
@@ -229,7 +229,7 @@ static void pass(struct world *w, int64_t time)
 	}
 }
 
-/* ---- faults ----------------------------------------------------------------------------------- */
+/* ---- faults --------------------------------------------------------------------------------- */
 
 static void die(struct world *w, int rank)
 {
@@ -302,7 +302,7 @@ static void fault(struct world *w)
 	}
 }
 
-/* ---- runs --------------------------------------------------------------------------------------- */
+/* ---- runs ----------------------------------------------------------------------------------- */
 
 static void begin(struct world *w, uint64_t seed, int n)
 {
@@ -337,7 +337,7 @@ static void check_end(struct world *w)
 		for (int j = 0; j < w->n && is_going_on(w, i); j++) {
 			struct fy_crew *other = &w->nodes[j].crew;
 			if (!fy_crew_is_member(c, j)) {
-				/* it sends signs of life to this rank unless it left that out, too */
+				/* it sends to this rank, unless it left that out, too */
 				if (is_going_on(w, j) && hears(w, i, j) && hears(w, j, i) &&
 				    fy_crew_is_member(other, i))
 					snprintf(w->wrong, sizeof w->wrong,
@@ -385,8 +385,8 @@ static void run_many_faults(uint64_t seed)
 	end(&w);
 }
 
-/* Ranks are taken for silent that are not, words take as long as the timeout, and ranks pause all the
- * time: nothing that goes well is left, only what holds whatever happens is looked at. */
+/* Ranks are taken for silent that are not, words take half of the timeout, and ranks pause all the
+ * time. Nothing goes well, and only what holds whatever happens is looked at. */
 static void run_false_alarms(uint64_t seed)
 {
 	static struct world w;

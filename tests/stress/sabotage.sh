@@ -293,6 +293,24 @@ break_it crew-wait helm/crew.c '/^static void in_phase/,/^}/s/past >= ACCUSING(c
 break_it crew-tell helm/crew.c '/^static void commit/,/^}/s/owe_all(c, c->now.members/owe_all(c, c->proposal.members/' \
 	'who is left out is not told' $K
 
+D=sim/deaths
+break_it look-ask helm/lookout.c '/^static void listen(/,/^}/s/fy_words_owe(p, ch, FY_WORD_ASK);/;/' \
+	'a rank that is silent is not asked for a sign of life' $D
+break_it look-clock helm/lookout.c '/^static void move_clock/,/^}/s/past < most ? past : most/past/' \
+	'time in which the loop stood still is held against others' $D
+break_it look-call helm/lookout.c '/^static bool is_awaited/,/^}/s/fy_peer_of(ch)->heard.call/false/' \
+	'a rank that owes nothing but replies is not listened to' $D
+break_it look-end helm/lookout.c '/^static void end_others/,/^}/s/fy_gone_end(.*);/;/' \
+	'what waits for a rank that was left out does not end' $D
+break_it look-stop helm/lookout.c '/^static void follow/,/^}/s/stop(p);/;/' \
+	'a rank that was left out goes on' $D
+break_it look-stranger helm/lookout.c '/^void fy_lookout_stranger/,/^}/s/fy_crew_tell(.*);/;/' \
+	'who wakes up is not told that it was left out' $D
+break_it gone-early helm/arrivals.c '/^void fy_arrivals_paused/,/^}/s/if (ch->gone)/if (false)/;s/ \&\& !ch->gone) {/) {/' \
+	'batches that waited are delivered though their rank is gone' $D
+break_it words-leave helm/close.c '/^static void give_up/,/^}/s/say_that_it_leaves(p, ch);/;/' \
+	'a rank that ends by itself says nothing' $D
+
 # ---- parts that the simulation, which has one thread, does not show ----
 break_it wake shared/lane.c '/^void fy_lane_consume/,/^}/s/fy_lane_nudge(lane);/;/' \
 	'a producer that waits for room is not woken' $S unit/shared/test_lane

@@ -170,7 +170,7 @@ static void a_coordinator_dies_between_two_commits(void **state)
 	assert_crew(2, 2, 0x6);
 }
 
-/* Nobody was told, but all had accepted: it may be that 0 went on with it, so its number is gone. */
+/* Nobody was told, but all had accepted: perhaps 0 went on with it, so its number is used up. */
 static void a_coordinator_dies_before_the_commit(void **state)
 {
 	(void)state;
