@@ -175,11 +175,15 @@ static void drop_worst(const struct fy_crew *c, uint64_t *set)
 	free(count);
 }
 
+/* Reports on the dead make no difference. */
 static bool any_report(const struct fy_crew *c)
 {
-	for (size_t i = 0; i < c->edges.n; i++)
-		if (is_between(&c->edges.all[i], c->best.members))
+	for (size_t i = 0; i < c->edges.n; i++) {
+		const struct fy_crew_edge *edge = &c->edges.all[i];
+		if (is_between(edge, c->best.members) && !fy_bits_has(c->dead, edge->to) &&
+		    !fy_bits_has(c->dead, edge->from))
 			return true;
+	}
 	return false;
 }
 

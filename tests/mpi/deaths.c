@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One of four ranks dies while all are busy: `deaths HOW WHEN FILE`. The others' waits end, in time, with
- * FERRY_EPEER where that rank is concerned and FERRY_OK elsewhere; they are told who is gone, go on
- * with one another, and close. deaths.sh runs it, with a launcher that leaves the others alive.
+ * One of four ranks dies while all are busy: `deaths HOW WHEN FILE`. The waits of the others end,
+ * in time: with FERRY_EPEER where that rank is concerned, with FERRY_OK elsewhere. They are told
+ * who is gone, go on with one another, and close. deaths.sh runs it, with a launcher that leaves
+ * the others alive.
  *
  * HOW   kill, exit, stop (and go on when the others have closed), abort
  * WHEN  idle, calls, large

@@ -384,6 +384,14 @@ static void check_victim(struct scene *s, enum fault fault, int victim)
 			         victim, side->ops[i].to);
 }
 
+/* How long the others may need. Who is cut off has to stop by itself before they know. */
+static int64_t known_after(enum fault fault)
+{
+	if (fault == NAME || fault == ABORT)
+		return TIMEOUT / 4;
+	return TIMEOUT * (fault == KILL || fault == STOP ? 7 : 10) / 4;
+}
+
 static void run(uint64_t seed)
 {
 	static struct scene s;
@@ -395,9 +403,7 @@ static void run(uint64_t seed)
 	happen(&s, fault, victim);
 	int64_t begun = fy_sim_now(s.sim);
 	traffic(&s, 50 + pick(&s, 50));
-	/* who is cut off has to stop by itself before the others know */
-	int64_t limit = TIMEOUT * (fault == KILL || fault == STOP ? 7 : 10) / 4;
-	calm(&s, begun + limit - fy_sim_now(s.sim));
+	calm(&s, begun + known_after(fault) - fy_sim_now(s.sim));
 	for (int i = 0; i < s.n && !s.wrong[0]; i++)
 		if (i != victim)
 			check_survivor(&s, i, victim);
@@ -442,6 +448,41 @@ static void ranks_that_want_nothing_say_nothing(void **state)
 	end(&s, 1, "idle");
 }
 
+/* Of all ranks together: nobody has accused anybody. */
+static void assert_peace(const struct scene *s)
+{
+	for (int i = 0; i < s->n; i++)
+		assert_int_equal(s->sides[i].p->lookout.crew.promised.count, 0);
+}
+
+static void call_late(struct scene *s)
+{
+	struct side *side = &s->sides[0];
+	struct fy_post o = { .engine = side->engine,
+		             .lane = side->lane,
+		             .kind = FY_KIND_CALL,
+		             .rank = 1,
+		             .op = OP_LATE };
+	assert_int_equal(fy_post(&o, &side->ops[0].future), FERRY_OK);
+	side->ops[side->n_ops++].to = 1;
+}
+
+/* Nothing else is awaited of the rank that dies. */
+static void a_call_alone_is_enough_to_listen(void **state)
+{
+	static struct scene s;
+
+	(void)state;
+	begin(&s, 4);
+	call_late(&s);
+	pass(&s, TIMEOUT / 4);
+	happen(&s, KILL, 1);
+	pass(&s, 2 * TIMEOUT);
+	assert_int_equal(ferry_future_poll(s.sides[0].ops[0].future), FERRY_EPEER);
+	close_all(&s);
+	end(&s, 4, "call");
+}
+
 /* A call that is not answered for long is no sign of death: the rank says that it is there. */
 static void a_rank_that_takes_its_time_stays(void **state)
 {
@@ -449,15 +490,9 @@ static void a_rank_that_takes_its_time_stays(void **state)
 
 	(void)state;
 	begin(&s, 2);
-	struct fy_post o = { .engine = s.sides[0].engine,
-		             .lane = s.sides[0].lane,
-		             .kind = FY_KIND_CALL,
-		             .rank = 1,
-		             .op = OP_LATE };
-	assert_int_equal(fy_post(&o, &s.sides[0].ops[0].future), FERRY_OK);
-	s.sides[0].ops[s.sides[0].n_ops++].to = 1;
+	call_late(&s);
 	pass(&s, 20 * TIMEOUT);
-	assert_int_equal(s.sides[0].p->lookout.crew.now.number, 0);
+	assert_peace(&s);
 	answer_late(&s.sides[1]);
 	pass(&s, TIMEOUT);
 	settle_ops(&s.sides[0], -1);
@@ -476,10 +511,9 @@ static void nobody_is_blamed_for_a_pause_of_all(void **state)
 	fy_sim_advance_to(s.sim, fy_sim_now(s.sim) + 1000 * TIMEOUT);
 	traffic(&s, 100);
 	calm(&s, 3 * TIMEOUT);
-	for (int i = 0; i < s.n; i++) {
-		assert_int_equal(s.sides[i].p->lookout.crew.now.number, 0);
+	assert_peace(&s);
+	for (int i = 0; i < s.n; i++)
 		settle_ops(&s.sides[i], -1);
-	}
 	close_all(&s);
 	end(&s, 3, "pause");
 }
@@ -489,6 +523,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(all_others_go_on),
 		cmocka_unit_test(ranks_that_want_nothing_say_nothing),
+		cmocka_unit_test(a_call_alone_is_enough_to_listen),
 		cmocka_unit_test(a_rank_that_takes_its_time_stays),
 		cmocka_unit_test(nobody_is_blamed_for_a_pause_of_all),
 	};

@@ -304,10 +304,6 @@ break_it look-end helm/lookout.c '/^static void end_others/,/^}/s/fy_gone_end(.*
 	'what waits for a rank that was left out does not end' $D
 break_it look-stop helm/lookout.c '/^static void follow/,/^}/s/stop(p);/;/' \
 	'a rank that was left out goes on' $D
-break_it look-stranger helm/lookout.c '/^void fy_lookout_stranger/,/^}/s/fy_crew_tell(.*);/;/' \
-	'who wakes up is not told that it was left out' $D
-break_it gone-early helm/arrivals.c '/^void fy_arrivals_paused/,/^}/s/if (ch->gone)/if (false)/;s/ \&\& !ch->gone) {/) {/' \
-	'batches that waited are delivered though their rank is gone' $D
 break_it words-leave helm/close.c '/^static void give_up/,/^}/s/say_that_it_leaves(p, ch);/;/' \
 	'a rank that ends by itself says nothing' $D
 
