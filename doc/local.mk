@@ -42,6 +42,7 @@ nobase_dist_doc_DATA += \
 	%D%/decisions/0037-the-policy-in-one-place.md \
 	%D%/decisions/0038-one-message-at-a-time.md \
 	%D%/decisions/0039-large-messages-between-hosts.md \
+	%D%/decisions/0040-one-crew.md \
 	%D%/decisions/0041-what-a-failed-call-of-mpi-ends.md \
 	%D%/design.md \
 	%D%/failures.md \

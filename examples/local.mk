@@ -48,6 +48,7 @@ EXTRA_DIST += \
 	%D%/Makefile \
 	%D%/python_agreement.py \
 	%D%/python_channel.py \
+	%D%/python_crew.py \
 	%D%/python_mpi.py \
 	%D%/python_peer.py \
 	%D%/python_rank.py \

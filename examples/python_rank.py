@@ -5,6 +5,7 @@
     python_mpi.py        Wire: what MPI does with them
     python_channel.py    Credit, Receiving, Channel ...: what is kept for each other rank
     python_agreement.py  Agreement: fences and the close
+    python_crew.py       Crew: who is gone
     this file            Rank: all of them together, and the functions that a program calls
 
 Sections are those of the page. Nothing runs by itself: whatever the program waits for, it waits in
@@ -23,6 +24,7 @@ from collections import deque
 
 import python_wire as wire
 from python_agreement import Agreement, Mismatch
+from python_crew import Crew
 from python_channel import Channel, Outbound, Place, Receiving
 from python_mpi import MPI, Nap, Wire
 
@@ -119,6 +121,7 @@ class Rank:
             self.wire.open()
         self.rank, self.size = self.wire.rank, self.wire.size
         self.channels = [Channel(rank) for rank in range(self.size)]
+        self.crew = Crew(self.rank, self.size, self._send_word)
         self.agreement = Agreement(self.rank, self.size, self.send_control, self._look, self._is_quiet)
         self.mailbox = deque()
         self.ids = itertools.count(1)  # of calls
@@ -328,6 +331,12 @@ class Rank:
         channel.spoken = True
         try:
             header = wire.Header.unpack(batch)
+            if header.flags & (wire.GAVE_UP | wire.WORD):
+                self._hear_word(source, header, batch[wire.Header.SIZE :])
+                return
+            if not self.crew.is_member(source):
+                self.crew.tell(source)
+                return
             distance = wire.ahead(header.seq, channel.awaited)
             wire.demand(abs(distance) <= wire.SEQ_AHEAD_MAX, "a number that cannot be")
         except wire.Malformed:
@@ -337,6 +346,20 @@ class Rank:
                 channel.early.setdefault(header.seq, (header, batch))
         while channel.awaited in channel.early:
             self._deal_with(channel, *channel.early.pop(channel.awaited))
+
+    def _hear_word(self, source, header, body):
+        if header.flags & wire.GAVE_UP:
+            return  # what is open with that rank is never answered: the program's own limits end it
+        try:
+            self.crew.hear(source, body)
+        except wire.Malformed:
+            self.malformed += 1
+        if self.crew.excluded:
+            raise RuntimeError("the other ranks go on without this one")
+
+    def _send_word(self, to, word):
+        header = wire.Header(flags=wire.WORD, seq=0, nrecords=0, accepted=0, limit=0, spent=0)
+        self.wire.send_batch(to, header.pack() + word)
 
     def _refuse(self, channel, index):
         """Refuse the rest of the batch whose turn it is: it is malformed."""

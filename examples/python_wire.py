@@ -23,7 +23,7 @@ RECORD_COST = 320
 BATCH_COST = 1024
 
 # Flags of a batch.
-WANTS_ACK, HUNGRY, GOODBYE, COLOUR = 1, 2, 4, 8
+WANTS_ACK, HUNGRY, GOODBYE, GAVE_UP, COLOUR, WORD = 1, 2, 4, 8, 16, 32
 
 # Of the stream's word: the number, and whether the record's colour is said here, and which it is.
 STREAM, TAGGED, TAG_COLOUR = 0x3FFFFFFF, 0x80000000, 0x40000000

@@ -221,6 +221,10 @@ typedef void ferry_release_fn(void *data, void *arg);
 /* A message came. The message is lent: retain it to keep it, and release only
  * what you retained. */
 typedef void ferry_handler_fn(ferry *engine, ferry_message *message, void *arg);
+/* That rank is gone: posts to it end with `status`. `why` is a sentence that is
+ * lent. */
+typedef void ferry_peer_fn(ferry *engine, int rank, int status, const char *why,
+                           void *arg);
 /* A future is done. The future is lent. `status` is what ferry_future_poll
  * returns for it. (For ferry_counter_then a number is reached, and the future
  * is NULL.) */
@@ -326,8 +330,13 @@ struct ferry_options {
 	 * is not there, and together with FERRY_NO_THREAD. */
 	const char *progress_cpus;
 
-	/* (*) Declare a peer dead after this long without an expected answer.
-	 * Default none; at least 1 ms, or none. */
+	/* How long a rank may be silent of which this one awaits something.
+	 * Then the ranks agree on who goes on without whom: see ferry_on_peer.
+	 * Default 60 s, but none if any rank has FERRY_NO_THREAD; at least
+	 * 100 ms, or none. Longer than any pause that is no death: an inline
+	 * handler that blocks for so long is one. A program that sets it
+	 * together with FERRY_NO_THREAD calls the engine at least four times
+	 * in it. */
 	int64_t peer_timeout;
 
 	/* (*) How long a close waits once a peer is gone. Default 60 s; at
@@ -355,11 +364,17 @@ struct ferry_options {
 	 * attachment that the program changes before it is released counts as
 	 * damaged. Default off. */
 	int checksum;
+
+	/* 1: where ranks go on without others, those that are not more than
+	 * half of the ranks before stop their engines instead. Of exactly half,
+	 * the half with the lowest rank goes on. Default off: of a network that
+	 * falls apart each part goes on by itself. */
+	int quorum;
 };
-#define FERRY_OPTIONS_INIT                                                \
-	{                                                                 \
-		sizeof(ferry_options), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,   \
-			FERRY_NULL, 0, 0, 0, 0, FERRY_NULL, FERRY_NULL, 0 \
+#define FERRY_OPTIONS_INIT                                                   \
+	{                                                                    \
+		sizeof(ferry_options), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,      \
+			FERRY_NULL, 0, 0, 0, 0, FERRY_NULL, FERRY_NULL, 0, 0 \
 	}
 
 /* ---- engine ------------------------------------------------------------- */
@@ -447,10 +462,11 @@ FERRY_API int ferry_open(const ferry_options *options, ferry **engine_p);
  * Errors
  *   FERRY_EDEADLK  on the progress thread, or in a handler
  *   FERRY_EINVAL   the engine was closed before
- *   FERRY_EPEER    a rank is gone. Then MPI is left alone, with the memory that
- *                  it may still read: release is not called for that memory,
- *                  ferry_stats.kept counts it. The program should leave by
- *                  _exit or MPI_Abort
+ *   FERRY_EPEER    a rank is gone. Then this rank ends by itself, what it
+ *                  posted just before may be lost, and MPI is left alone, with
+ *                  the memory that it may still read: release is not called
+ *                  for that memory, ferry_stats.kept counts it. The program
+ *                  should leave by _exit or MPI_Abort
  *   FERRY_EMPI     MPI refused a part of the end, such as MPI_Finalize. The
  *                  engine is closed
  *
@@ -523,8 +539,93 @@ FERRY_API int ferry_options_resolved(const ferry *engine,
 FERRY_API int ferry_stats_read(const ferry *engine, ferry_stats *stats);
 
 /* FERRY_OK while the engine works. Afterwards the reason why it does not:
- * FERRY_ESTOPPED or FERRY_EPEER. */
+ * FERRY_ESTOPPED, FERRY_EPEER, or what ferry_abort was given. */
 FERRY_API int ferry_status(const ferry *engine);
+
+/* ---- ranks that are gone ------------------------------------------------ */
+
+/*
+ * A rank of which something is awaited (an answer, room, a word of a fence or
+ * close), and which is silent for peer_timeout, is taken for dead. So is one
+ * to which MPI fails to send, or which ends by ferry_abort. The ranks agree on
+ * who goes on: all of these have the same opinion of who is gone.
+ * For each rank that is gone:
+ *   - everything that waits for it ends with FERRY_EPEER, at most half of
+ *     peer_timeout after the rank was found silent, as do later posts;
+ *   - what came from it reached this rank in part, and nothing comes later;
+ *   - if it is alive (it was stopped, or cut off), its engine stops with
+ *     FERRY_EPEER as soon as it hears of that.
+ * Once a rank is gone fences end with FERRY_EPEER, and ferry_close ends this
+ * rank without waiting for others.
+ *
+ * A rank that hears nobody, of several others, stops its own engine. One that
+ * hears only some of the others may be left out. Of a network that falls apart
+ * each part goes on, see ferry_options.quorum. Nobody who was left out comes
+ * back.
+ *
+ * Time in which this rank's own loop did not run, as in a debugger, is held
+ * against nobody. But the others wait for this rank no longer than
+ * peer_timeout.
+ */
+
+/*
+ * Have `fn` called once for each rank that is gone, also for those that are
+ * already. There is one such function; another one takes its place, and is told
+ * of all. `fn` NULL takes it away.
+ *
+ * Threads    any.
+ * Blocks     until the progress thread has answered; where a function was
+ *            taken away, until that does not run any more, except inside of
+ *            itself.
+ * Order      as for handlers on `where`, see ferry_handle.
+ * Ownership  arg is the program's.
+ * Errors     FERRY_ESTOPPED, FERRY_ENOMEM.
+ */
+FERRY_API int ferry_on_peer(ferry *engine, ferry_executor *where,
+                            ferry_peer_fn *fn, void *arg);
+
+/*
+ * Is a rank still there, as far as this one knows?
+ *
+ * Threads    any; does not block.
+ * Errors
+ *   FERRY_EPEER    it is gone: posts to it end with this
+ *   FERRY_EINVAL   there is no such rank
+ *   FERRY_ESTOPPED the engine has stopped
+ */
+FERRY_API int ferry_peer_status(ferry *engine, int rank);
+
+/*
+ * The program knows that a rank is gone, or wants to go on without it. All
+ * ranks are told, and agree on it. That rank's engine stops, if it is alive.
+ *
+ * Threads    any.
+ * Blocks     until the progress thread has answered; not until all agree:
+ *            ferry_on_peer tells that.
+ * Ownership  `why` (may be NULL), for the log, is copied.
+ * Errors
+ *   FERRY_EINVAL   there is no such rank, or it is this one
+ *   FERRY_ENOTSUP  the option peer_timeout is none
+ *   FERRY_ESTOPPED the engine has stopped
+ */
+FERRY_API int ferry_peer_gone(ferry *engine, int rank, const char *why);
+
+/*
+ * End this rank's engine without the other ranks: for a program that cannot go
+ * on, such as one that leaves by an exception. Everything that waits ends with
+ * FERRY_ESTOPPED, what was posted may be lost, and to the others this rank is
+ * gone. ferry_close then waits for nobody and returns `status`; MPI is left as
+ * it is, as after FERRY_EPEER.
+ *
+ * Threads    any, also in handlers. The first call counts. NULL and an engine
+ *            that has ended are fine.
+ * Blocks     never. The engine stops when the progress thread comes to it, and
+ *            within 200 ms from then on; with FERRY_NO_THREAD in ferry_close
+ *            or when the program next steps it.
+ * Errors     none. `status` is a FERRY_E... that says why; anything else counts
+ *            as FERRY_ESTOPPED.
+ */
+FERRY_API void ferry_abort(ferry *engine, int status);
 
 /*
  * After FERRY_EAGAIN: a future that tells when to try again.

@@ -11,11 +11,13 @@ libferry_core_la_SOURCES = \
 	%D%/app/fence.c \
 	%D%/app/flush.c \
 	%D%/app/handle.c \
+	%D%/app/handle.h \
 	%D%/app/hooks.c \
 	%D%/app/hooks.h \
 	%D%/app/info.c \
 	%D%/app/own_lane.c \
 	%D%/app/own_lane.h \
+	%D%/app/peer.c \
 	%D%/app/post.c \
 	%D%/app/post.h \
 	%D%/app/recv.c \
@@ -28,6 +30,7 @@ libferry_core_la_SOURCES = \
 	%D%/app/rouse.h \
 	%D%/base/barrier.c \
 	%D%/base/barrier.h \
+	%D%/base/bits.h \
 	%D%/base/cache.c \
 	%D%/base/cache.h \
 	%D%/base/cancel.h \
@@ -143,6 +146,8 @@ libferry_core_la_SOURCES = \
 	%D%/helm/command.h \
 	%D%/helm/controls.c \
 	%D%/helm/controls.h \
+	%D%/helm/crew.c \
+	%D%/helm/crew.h \
 	%D%/helm/deliver.c \
 	%D%/helm/deliver.h \
 	%D%/helm/dispatch.c \
@@ -169,10 +174,14 @@ libferry_core_la_SOURCES = \
 	%D%/helm/lanes.h \
 	%D%/helm/loop.c \
 	%D%/helm/loop.h \
+	%D%/helm/lookout.c \
+	%D%/helm/lookout.h \
 	%D%/helm/mail.c \
 	%D%/helm/mail.h \
 	%D%/helm/news.c \
 	%D%/helm/news.h \
+	%D%/helm/notes.c \
+	%D%/helm/notes.h \
 	%D%/helm/owed.c \
 	%D%/helm/owed.h \
 	%D%/helm/peer.c \
@@ -201,6 +210,8 @@ libferry_core_la_SOURCES = \
 	%D%/helm/timer.c \
 	%D%/helm/timer.h \
 	%D%/helm/tree.h \
+	%D%/helm/words.c \
+	%D%/helm/words.h \
 	%D%/link/batch.c \
 	%D%/link/batch.h \
 	%D%/link/call.c \
@@ -270,6 +281,7 @@ libferry_core_la_SOURCES = \
 	%D%/wire/bodies.h \
 	%D%/wire/checksum.c \
 	%D%/wire/checksum.h \
+	%D%/wire/crew_word.h \
 	%D%/wire/header.h \
 	%D%/wire/record.h \
 	# end

@@ -32,6 +32,7 @@ unit_tests = \
 	%D%/unit/future/test_future.t \
 	%D%/unit/helm/test_agree.t \
 	%D%/unit/helm/test_controls.t \
+	%D%/unit/helm/test_crew.t \
 	%D%/unit/helm/test_drain.t \
 	%D%/unit/helm/test_handlers.t \
 	%D%/unit/helm/test_policy.t \
@@ -62,8 +63,10 @@ sim_tests = \
 	%D%/sim/copies.t \
 	%D%/sim/corners.t \
 	%D%/sim/counters.t \
+	%D%/sim/crews.t \
 	%D%/sim/damage.t \
 	%D%/sim/lifetimes.t \
+	%D%/sim/deaths.t \
 	%D%/sim/fences.t \
 	%D%/sim/malformed.t \
 	%D%/sim/memory.t \
@@ -89,6 +92,7 @@ mpi_programs = \
 	%D%/mpi/communication \
 	%D%/mpi/counters \
 	%D%/mpi/deadlock \
+	%D%/mpi/deaths \
 	%D%/mpi/errors \
 	%D%/mpi/executors \
 	%D%/mpi/fences \
@@ -246,9 +250,11 @@ script_tests = \
 	%D%/api/post_path.sh \
 	%D%/api/readme.sh \
 	%D%/api/two_mpis.sh \
+	%D%/models/crew.sh \
 	%D%/mpi/bench.sh \
 	%D%/mpi/close_says.sh \
 	%D%/mpi/controller.sh \
+	%D%/mpi/deaths.sh \
 	%D%/mpi/failing.sh \
 	%D%/mpi/ferry_perf.sh \
 	%D%/mpi/halo.sh \
@@ -286,6 +292,7 @@ stress_tests = \
 	# end
 
 test_support = \
+	%D%/models/crew.pml \
 	%D%/mpi/system.h \
 	%D%/sim/digest.h \
 	%D%/sim/digest.sh \

@@ -2,6 +2,8 @@
 /*
  * Registering handlers. Any thread of the application.
  */
+#include "app/handle.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -20,7 +22,7 @@
 /* After this the old handler does not run and will not run again. Messages in its executor will
  * find it closed. This waits for calls of it on other threads. Calls by the holder of the helm,
  * whichever thread that was, ended before the command ran. */
-static void await_idle(struct fy_handler *old)
+void fy_handle_await_idle(struct fy_handler *old)
 {
 	if (!old)
 		return;
@@ -64,7 +66,7 @@ int ferry_handle(ferry *engine, uint32_t op, ferry_executor *where, ferry_handle
 	status = fy_ask(engine, fy_errands_set_handler, &r);
 	if (status && r.handler)
 		fy_handler_release(r.handler);
-	await_idle(r.old);
+	fy_handle_await_idle(r.old);
 	return status;
 }
 

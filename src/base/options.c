@@ -65,13 +65,14 @@ static const struct fy_option table[] = {
 	OPTION(AT(sleep_max), TIME, FERRY_MS(10), FERRY_US(1), FERRY_S(10), 0),
 	OPTION(AT(lend), SWITCH, 1, 0, 1, 0),
 	OPTION(AT(progress_cpus), TEXT, 0, 0, 0, 0),
-	LATER(AT(peer_timeout), TIME, -1, FERRY_MS(1), INT64_MAX, -1),
+	OPTION(AT(peer_timeout), TIME, FY_OPTION_COMPUTED, FERRY_MS(100), INT64_MAX, -1),
 	LATER(AT(close_timeout), TIME, FERRY_S(60), FERRY_MS(1), INT64_MAX, -1),
 	LATER(AT(stuck_after), TIME, -1, FERRY_MS(1), INT64_MAX, -1),
 	LATER(AT(stats), SWITCH, 0, 0, 1, 0),
 	LATER(AT(trace), TEXT, 0, 0, 0, 0),
 	OPTION(AT(log), TEXT, 0, 0, 0, 0),
 	OPTION(AT(checksum), SWITCH, 0, 0, 1, 0),
+	OPTION(AT(quorum), SWITCH, 0, 0, 1, 0),
 };
 #define TABLE_COUNT (sizeof table / sizeof table[0])
 
@@ -88,9 +89,11 @@ const struct fy_option *fy_options_table(size_t *count_p)
 
 static void compute(const struct fy_option *option, ferry_options *resolved)
 {
-	(void)option; /* the thread level is the only one */
-	resolved->thread_level =
-		resolved->flags & FERRY_EXCLUSIVE ? FERRY_THREAD_SERIALIZED : FERRY_THREAD_MULTIPLE;
+	if (option->type == FY_OPTION_TIME)
+		resolved->peer_timeout = 0; /* known when all ranks are: see engine/life.c */
+	else
+		resolved->thread_level = resolved->flags & FERRY_EXCLUSIVE ? FERRY_THREAD_SERIALIZED
+		                                                           : FERRY_THREAD_MULTIPLE;
 }
 
 /* Bring the program's struct to this version's size. */

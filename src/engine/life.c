@@ -33,12 +33,14 @@
 #include "helm/command.h"
 #include "helm/inline.h"
 #include "helm/lanes.h"
+#include "helm/lookout.h"
 #include "helm/pace.h"
 #include "helm/progress.h"
 #include "helm/receives.h"
 #include "helm/replies.h"
 #include "helm/report.h"
 #include "helm/timer.h"
+#include "helm/words.h"
 #include "link/channel.h"
 #include "port/port.h"
 #include "port/starts.h"
@@ -54,6 +56,7 @@
 #include "shared/wake.h"
 
 #define CHUNK_HERE ((size_t)512 << 10) /* bytes of a chunk where all ranks are on one host */
+#define PEER_TIMEOUT FERRY_S(60)       /* where every rank has a progress thread */
 #define CHUNK_WIRE ((size_t)256 << 10) /* elsewhere: what is behind a chunk waits longer there */
 
 static uint64_t next_serial; /* atomic add */
@@ -85,6 +88,7 @@ static void progress_free(struct fy_progress *p)
 	if (p->starts)
 		p->starts->ops->free(p->starts);
 	p->close.clean = true;
+	fy_lookout_free(p);
 	fy_receives_free(p);
 	free(p->link.channels);
 	free(p);
@@ -115,7 +119,7 @@ static struct fy_progress *progress_create(ferry *e, fy_port *port, uint32_t fir
 	link->now = port->ops->now(port);
 	link->stats.size = sizeof link->stats;
 	fy_share_memory(p, &e->options);
-	if (link->channels && fy_receives_open(p) == FERRY_OK)
+	if (link->channels && fy_receives_open(p) == FERRY_OK && fy_lookout_open(p) == FERRY_OK)
 		return p;
 	progress_free(p);
 	return NULL;
@@ -208,6 +212,7 @@ void fy_life_prepare(struct fy_opening *o, fy_port *port, struct fy_starts *star
 	if (!o->status)
 		note(o, engine_new(port, resolved, first_seq, &o->engine));
 	own_starts(o->engine, starts);
+	port->attended = !o->engine || !(o->engine->options.flags & FERRY_NO_THREAD);
 	if (!o->known)
 		port->ops->offer(port, o->status, o->text);
 }
@@ -224,6 +229,15 @@ static int fail_opening(struct fy_opening *o, int status, int rank, const char *
 	                             : fy_fail(status, "rank %d: %s", rank, text);
 }
 
+/* How long a silent rank is waited for. A program that steps the engine itself may take its time:
+ * where there is one the default is for ever. */
+static void look_out(ferry *e, const fy_port *port)
+{
+	if (!e->options.peer_timeout)
+		e->options.peer_timeout = port->attended ? PEER_TIMEOUT : FERRY_NONE;
+	fy_lookout_begin(fy_progress_of(e), e->options.peer_timeout, e->options.quorum);
+}
+
 int fy_life_settle(struct fy_opening *o, ferry **engine_p)
 {
 	char text[FY_SENTENCE] = "";
@@ -233,6 +247,7 @@ int fy_life_settle(struct fy_opening *o, ferry **engine_p)
 		status = o->status; /* it did not reach the others, and still counts here */
 	if (status)
 		return fail_opening(o, status, rank, text);
+	look_out(o->engine, o->port);
 	fy_receives_begin(fy_progress_of(o->engine));
 	fy_options_warn(o->engine->log, o->engine->rank);
 	fy_policy_table_warn(o->engine->log, o->engine->rank);
@@ -357,6 +372,7 @@ int fy_life_destroy(ferry *e)
 		fy_future_complete(f, FERRY_ESTOPPED, NULL);
 	}
 	fy_timer_free(p);
+	fy_lookout_free(p);
 	if (p->starts)
 		p->link.stats.kept += p->starts->ops->abandon(p->starts);
 	run_last_tasks(p);
@@ -364,6 +380,7 @@ int fy_life_destroy(ferry *e)
 		p->starts->ops->free(p->starts);
 	fy_bulk_free(&p->bulk, p->close.clean);
 	fy_receives_free(p);
+	fy_words_free(p, p->close.clean);
 	fy_channel_free_all(&p->link);
 	fy_counter_fail_targets(e);
 	e->totals.last = p->link.stats;

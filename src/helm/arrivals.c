@@ -16,11 +16,12 @@
 #include "base/order.h"
 #include "helm/dispatch.h"
 #include "helm/gaps.h"
-#include "helm/gone.h"
+#include "helm/lookout.h"
 #include "helm/peer.h"
 #include "helm/policy.h"
 #include "helm/progress.h"
 #include "helm/receives.h"
+#include "helm/words.h"
 #include "link/channel.h"
 #include "link/credit.h"
 #include "link/pending.h"
@@ -37,7 +38,7 @@
 static void dispatch_next_in_turn(struct fy_progress *p, struct fy_channel *ch)
 {
 	struct fy_peer *peer = fy_peer_of(ch);
-	while (peer->undispatched && peer->undispatched->seq == ch->in.seq) {
+	while (peer->undispatched && peer->undispatched->seq == ch->in.seq && !ch->gone) {
 		struct fy_slot *slot = peer->undispatched;
 		if (!fy_dispatch_batch(p, ch, slot))
 			return;
@@ -123,16 +124,19 @@ static bool arrived(struct fy_progress *p, struct fy_slot *slot)
 		keep_homeless(p, slot);
 		return false;
 	}
-	if (ch->gone)
-		return true;
 	if (fy_unlikely(p->link.options->checksum) && is_damaged(slot)) {
-		fy_channel_damaged(&p->link, ch, "a batch");
+		if (!ch->gone)
+			fy_channel_damaged(&p->link, ch, "a batch");
 		return true;
 	}
 	const struct fy_batch_header *h = fy_header_of(slot->buffer);
 	bool ok = header_ok(slot);
-	if (ok && h->flags & FY_BATCH_GAVE_UP) {
-		fy_gone_given_up(p, ch);
+	if (ok && h->flags & FY_BATCH_UNNUMBERED) {
+		fy_words_arrived(p, ch, slot);
+		return true;
+	}
+	if (fy_unlikely(ch->gone)) {
+		fy_lookout_stranger(p, ch);
 		return true;
 	}
 	int32_t ahead = ok ? (int32_t)(h->seq - ch->in.seq) : INT32_MAX;
@@ -227,12 +231,27 @@ static void find_homes(struct fy_progress *p)
 	}
 }
 
+/* Nothing of a rank that is gone is delivered any more. */
+static void drop_undispatched(struct fy_progress *p, struct fy_channel *ch)
+{
+	struct fy_slot *slot;
+	while ((slot = fy_peer_of(ch)->undispatched)) {
+		fy_peer_of(ch)->undispatched = slot->next;
+		p->arrivals.n_undispatched--;
+		fy_receives_post_later(p, slot);
+	}
+}
+
 /* Go on with paused batches. */
 void fy_arrivals_paused(struct fy_progress *p)
 {
 	if (p->arrivals.homeless)
 		find_homes(p);
 	fy_link_each (ch, &p->link)
-		if (fy_peer_of(ch)->undispatched)
-			dispatch_next_in_turn(p, ch);
+		if (fy_peer_of(ch)->undispatched) {
+			if (ch->gone)
+				drop_undispatched(p, ch);
+			else
+				dispatch_next_in_turn(p, ch);
+		}
 }

@@ -15,6 +15,7 @@
 #include "helm/agree.h"
 #include "helm/command.h"
 #include "helm/gone.h"
+#include "helm/words.h"
 #include "helm/lanes.h"
 #include "helm/mail.h"
 #include "helm/peer.h"
@@ -76,21 +77,59 @@ static void open_to_neighbours(struct fy_progress *p)
 			fy_peer_get(p, near[i]);
 }
 
-/* A rank is gone: the rest of the close is this rank's own matter. */
+/* A rank that ends by itself tells all others, also those that it never talked to. */
+static void open_to_all(struct fy_progress *p)
+{
+	for (int rank = 0; rank < p->link.engine->size; rank++)
+		fy_peer_get(p, rank);
+}
+
+static void say_that_it_leaves(struct fy_progress *p, struct fy_channel *ch)
+{
+	struct fy_words *words = &fy_peer_of(ch)->words;
+	if (!p->lookout.on || words->given_up || ch->bye.sent)
+		return;
+	words->given_up = true;
+	fy_words_owe(p, ch, FY_WORD_LEAVES);
+}
+
+/* A rank is gone, or this one ends by itself: the rest of the close is this rank's own matter. */
 static void give_up(struct fy_progress *p)
 {
-	open_to_neighbours(p);
+	ferry *e = p->link.engine;
+	const char *why =
+		p->close.aborted ? e->end.text : "the engine was closed while a rank was gone";
+	if (p->close.aborted)
+		open_to_all(p);
+	else
+		open_to_neighbours(p);
 	p->close.gave_up_at = p->link.now;
 	p->close.byes = p->close.finished = true;
 	p->close.clean = false;
-	p->link.engine->status = FERRY_EPEER;
-	fy_engine_set_stopped(p->link.engine);
-	fy_command_fail_all(p, FERRY_EPEER);
-	fy_link_each (ch, &p->link)
-		fy_gone_end(p, ch, FERRY_ESTOPPED, "the engine was closed while a rank was gone");
-	fy_call_fail(&p->link, FERRY_ALL, FERRY_ESTOPPED,
-	             "the engine was closed while a rank was gone");
+	if (!p->close.aborted)
+		e->status = FERRY_EPEER;
+	fy_engine_set_stopped(e);
+	fy_command_fail_all(p, p->close.aborted ? FERRY_ESTOPPED : FERRY_EPEER);
+	fy_link_each (ch, &p->link) {
+		say_that_it_leaves(p, ch);
+		fy_gone_end(p, ch, FERRY_ESTOPPED, why);
+	}
+	if (p->agree.kind == FY_AGREE_FENCE)
+		fy_agree_complete(&p->agree, FERRY_ESTOPPED, why);
+	fy_call_fail(&p->link, FERRY_ALL, FERRY_ESTOPPED, why);
 	fy_lanes_abandon(p, FERRY_ESTOPPED);
+}
+
+void fy_close_abort(struct fy_progress *p, int status, const char *why)
+{
+	ferry *e = p->link.engine;
+	if (p->close.aborted || p->close.gave_up_at || p->close.stopped)
+		return;
+	p->close.aborted = p->close.begun = true;
+	e->status = status;
+	snprintf(e->end.text, sizeof e->end.text, "%s", why);
+	fy_log(e->log, "this rank ends without the others: %s", why);
+	p->link.worked = true;
 }
 
 /* Cancel again the receives that MPI has not cancelled. After CANCEL_LIMIT the close ends without
@@ -123,11 +162,10 @@ void fy_close_step(struct fy_progress *p)
 		return;
 	if (close->look)
 		close->look(close->look_arg);
-	if (p->losses.since) {
+	if (p->losses.since || close->aborted) {
 		if (!close->gave_up_at)
 			give_up(p);
-		close->stopped =
-			!p->losses.n_telling || p->link.now - close->gave_up_at > TELL_TIME;
+		close->stopped = !p->words.open || p->link.now - close->gave_up_at > TELL_TIME;
 		return;
 	}
 	if (p->agree.everybody && (fy_bulk_lacks_budget(&p->bulk) || fy_credit_lacks(&p->link)))
@@ -142,7 +180,7 @@ void fy_close_step(struct fy_progress *p)
 	if (close->byes && p->starts)
 		p->starts->ops->end(p->starts);
 	if (close->finished && !p->receives.n_posted && !p->link.tasks.first &&
-	    !p->commands.first && !(p->starts && p->starts->under_way)) {
+	    fy_words_are_over(p) && !p->commands.first && !(p->starts && p->starts->under_way)) {
 		close->stopped = true;
 		close->clean = true;
 	}

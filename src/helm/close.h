@@ -4,6 +4,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "helm/command.h"
+
 struct fy_progress;
 
 /* How far the close is. */
@@ -16,11 +18,15 @@ struct fy_close {
 	bool drained;  /* all ranks agreed: nothing is under way */
 	bool finished; /* all goodbyes came: the receives end */
 	int64_t cancelled_at,
-		finished_at; /* when (ns) the receives were last and first cancelled */
-	bool clean;          /* every rank came to its orderly end */
-	int64_t gave_up_at;  /* when (ns) the close gave up because a rank is gone; 0: it did not */
+		finished_at;     /* when (ns) the receives were last and first cancelled */
+	bool clean;              /* every rank came to its orderly end */
+	bool aborted;            /* this rank ends, whatever the others do */
+	struct fy_command abort; /* asks for that */
+	int64_t gave_up_at; /* when (ns) the close gave up because a rank is gone; 0: it did not */
 };
 
 void fy_close_step(struct fy_progress *p);
+/* End this engine without the other ranks, which are told. `status` becomes the engine's. */
+void fy_close_abort(struct fy_progress *p, int status, const char *why);
 /* Begin the helm's part of a close. */
 void fy_close_begin(struct fy_progress *p);

@@ -18,6 +18,7 @@
 #include "helm/handlers.h"
 #include "helm/inline.h"
 #include "helm/progress.h"
+#include "link/channel.h"
 #include "link/stream_in.h"
 #include "shared/engine.h"
 #include "shared/handler.h"
@@ -90,6 +91,7 @@ void fy_deliver_released(struct fy_progress *p)
 	while ((s = released->first)) {
 		fy_list_drop_by(released->first, released->last, released_next);
 		s->is_released = false;
-		deliver_held(p, s->ch, s);
+		if (!s->ch->gone)
+			deliver_held(p, s->ch, s);
 	}
 }

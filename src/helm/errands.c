@@ -19,11 +19,15 @@
 #include "helm/agree.h"
 #include "helm/close.h"
 #include "helm/command.h"
+#include "helm/ask.h"
+#include "helm/lookout.h"
 #include "helm/mail.h"
 #include "helm/news.h"
+#include "helm/notes.h"
 #include "helm/progress.h"
 #include "helm/report.h"
 #include "helm/timer.h"
+#include "shared/message.h"
 
 bool fy_errands_add_deadline(struct fy_progress *p, struct fy_command *c)
 {
@@ -38,6 +42,43 @@ bool fy_errands_set_handler(struct fy_progress *p, struct fy_command *c)
 {
 	struct fy_errand_handler *r = c->arg;
 	return fy_mail_set_handler(p, r->handler, r->op, &r->old);
+}
+
+bool fy_errands_watch_peers(struct fy_progress *p, struct fy_command *c)
+{
+	const struct fy_errand_handler *r = c->arg;
+	if (!fy_errands_set_handler(p, c))
+		return false;
+	if (r->handler)
+		fy_notes_begin(p);
+	return true;
+}
+
+bool fy_errands_name_peer(struct fy_progress *p, struct fy_command *c)
+{
+	const struct fy_errand_peer *peer = c->arg;
+	c->status = fy_lookout_name(p, peer->rank, peer->why);
+	return true;
+}
+
+static bool run_abort(struct fy_progress *p, struct fy_command *c)
+{
+	fy_close_abort(p, (int)(intptr_t)c->arg, "the program called ferry_abort");
+	return true;
+}
+
+void fy_errands_abort(ferry *engine, int status)
+{
+	struct fy_command *c = &fy_progress_of(engine)->close.abort;
+	*c = (struct fy_command){ .run = run_abort, .arg = (void *)(intptr_t)status };
+	fy_ask_begin(engine, c);
+}
+
+const char *fy_errands_read_note(const ferry_message *m, int *status_p)
+{
+	const struct fy_note *note = (const struct fy_note *)(const void *)m->body;
+	*status_p = note->status;
+	return note->why;
 }
 
 bool fy_errands_set_memory(struct fy_progress *p, struct fy_command *c)

@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "ferry.h"
 #include "base/log.h"
@@ -18,6 +19,8 @@
 #include "bulk/outbound.h"
 #include "future/future.h"
 #include "helm/agree.h"
+#include "helm/lookout.h"
+#include "helm/words.h"
 #include "helm/progress.h"
 #include "helm/queued.h"
 #include "link/batch.h"
@@ -42,16 +45,6 @@ void fy_gone_unsent(struct fy_progress *p, struct fy_channel *ch)
 	p->link.n_flying--;
 	fy_gone_end(p, ch, FERRY_EMPI, b->bytes);
 	fy_batch_put(&p->link, b);
-}
-
-void fy_gone_test_telling(struct fy_progress *p)
-{
-	fy_link_each (ch, &p->link)
-		if (fy_peer_of(ch)->telling.telling &&
-		    p->link.port->ops->test(p->link.port, &fy_peer_of(ch)->telling.request)) {
-			fy_peer_of(ch)->telling.telling = false;
-			p->losses.n_telling--;
-		}
 }
 
 /* The peer has refused the records of a batch from an index on. */
@@ -80,32 +73,19 @@ void fy_gone_refused(struct fy_progress *p, struct fy_channel *ch, const struct 
 		            "the receiver could not read what it was to know of a large message");
 }
 
-/*
- * Tell the peer that it is given up, so that it does not wait for ever. This is a batch without a
- * number, because batches with the numbers before it may never arrive. All peers get the same
- * bytes.
- */
+/* Tell the peer that it is given up, so that it does not wait for ever. */
 static void tell_gone(struct fy_progress *p, struct fy_channel *ch)
 {
-	struct fy_peer *peer = fy_peer_of(ch);
-	static const struct fy_batch_header words = { .magic = FY_WIRE_MAGIC,
-		                                      .version = FY_WIRE_VERSION,
-		                                      .flags = FY_BATCH_GAVE_UP };
-	if (peer->telling.told || ch->bye.sent || ch->rank == p->link.engine->rank)
+	struct fy_words *words = &fy_peer_of(ch)->words;
+	if (words->given_up || ch->bye.sent)
 		return;
-	peer->telling.told = true;
-	if (p->link.port->ops->send(p->link.port, ch->rank, FY_TAG_BATCH, &words, sizeof words,
-	                            &peer->telling.request) != 0)
-		return;
-	peer->telling.telling = true;
-	p->losses.n_telling++;
-	if (ch->doorbell)
-		fy_wake_ring(ch->doorbell);
+	words->given_up = true;
+	fy_words_owe(p, ch, FY_WORD_GAVE_UP);
 }
 
 void fy_gone_given_up(struct fy_progress *p, struct fy_channel *ch)
 {
-	fy_peer_of(ch)->telling.told = true;
+	fy_peer_of(ch)->words.given_up = true;
 	fy_gone_end(p, ch, FERRY_EPEER,
 	            "that rank has given us up, or closes because a rank is gone");
 }
@@ -133,6 +113,7 @@ static void end_all(struct fy_progress *p, struct fy_channel *ch, const char *de
 	fy_agree_give_up(p);
 	fy_call_fail(&p->link, ch->rank, status, detail);
 	tell_gone(p, ch);
+	fy_lookout_soon(p);
 	fy_room_tell(&p->link.engine->room);
 }
 
@@ -141,6 +122,7 @@ void fy_gone_end(struct fy_progress *p, struct fy_channel *ch, int status, const
 	if (ch->gone)
 		return;
 	ch->gone = status;
+	ch->gone_why = strdup(detail);
 	end_all(p, ch, detail);
 }
 
@@ -149,9 +131,7 @@ void fy_gone_sweep(struct fy_progress *p)
 	struct fy_channel *ch;
 	while ((ch = p->link.broken)) {
 		p->link.broken = ch->broken_next;
-		end_all(p, ch, ch->broken_why ? ch->broken_why : "that rank is gone");
-		free(ch->broken_why);
-		ch->broken_why = NULL;
+		end_all(p, ch, ch->gone_why ? ch->gone_why : "that rank is gone");
 		p->link.worked = true; /* so that there is a next step, in which a close sees it */
 	}
 }

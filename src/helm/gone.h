@@ -4,27 +4,16 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "port/port.h"
-
 struct fy_channel;
 struct fy_progress;
 struct fy_refused;
 
-/* Whether a peer knows that it is given up. */
-struct fy_telling {
-	bool told;    /* it was told, or said itself that it has given this rank up */
-	bool telling; /* MPI still has the batch that tells it */
-	fy_request request;
-};
-
-/* Peers that are gone: since when, and how many are being told. */
+/* Peers that are gone. */
 struct fy_losses {
-	unsigned n_telling; /* peers that are being told */
-	int64_t since;      /* when (ns) the first peer was gone; 0: none is */
+	int64_t since; /* when (ns) the first peer was gone; 0: none is */
 };
 
 void fy_gone_unsent(struct fy_progress *p, struct fy_channel *ch);
-void fy_gone_test_telling(struct fy_progress *p);
 void fy_gone_refuse_batch(struct fy_progress *p, struct fy_channel *ch, uint32_t seq,
                           uint32_t index);
 void fy_gone_refused(struct fy_progress *p, struct fy_channel *ch, const struct fy_refused *r);

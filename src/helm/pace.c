@@ -13,6 +13,7 @@
 #include "bulk/bulk.h"
 #include "bulk/speed.h"
 #include "helm/agree.h"
+#include "helm/lookout.h"
 #include "helm/policy.h"
 #include "helm/progress.h"
 #include "helm/timer.h"
@@ -96,6 +97,9 @@ static void take_times(const struct fy_progress *p, struct fy_signals *s)
 	s->rung_ago = p->pace.rung_at ? now - p->pace.rung_at : FY_NEVER;
 	s->agree_in = p->agree.up_due ? p->agree.again_at - now : FY_NEVER;
 	s->timer_in = p->timers.n ? p->timers.heap[0].when - now : FY_NEVER;
+	if (fy_lookout_watches(p, s->awaited || s->calls || s->agreeing) &&
+	    p->lookout.look_at - now < s->timer_in)
+		s->timer_in = p->lookout.look_at - now;
 	bool mail =
 		fy_load_relaxed_64(&p->link.engine->mailbox.bytes) && options->handler_grace > 0;
 	s->grace = mail ? options->handler_grace : FY_NEVER;

@@ -6,9 +6,11 @@
 #include "bulk/pair.h"
 #include "helm/gaps.h"
 #include "helm/gone.h"
+#include "helm/lookout.h"
 #include "helm/owed.h"
 #include "helm/progress.h"
 #include "helm/queued.h"
+#include "helm/words.h"
 
 struct fy_slot;
 
@@ -19,7 +21,8 @@ struct fy_peer {
 	struct fy_queue queue;
 	struct fy_owed owed;
 	struct fy_gap gap;
-	struct fy_telling telling;
+	struct fy_words words;
+	struct fy_heard heard;
 };
 
 static inline struct fy_peer *fy_peer_of(const struct fy_channel *ch)

@@ -25,6 +25,7 @@
 #include "helm/handlers.h"
 #include "helm/inline.h"
 #include "helm/lanes.h"
+#include "helm/lookout.h"
 #include "helm/mail.h"
 #include "helm/pace.h"
 #include "helm/queued.h"
@@ -33,6 +34,7 @@
 #include "helm/report.h"
 #include "helm/rooms.h"
 #include "helm/timer.h"
+#include "helm/words.h"
 #include "link/link.h"
 #include "port/port.h"
 #include "shared/engine.h"
@@ -54,6 +56,8 @@ struct fy_progress {
 	struct fy_receives receives;
 	struct fy_gaps gaps;
 	struct fy_losses losses;
+	struct fy_words_all words;
+	struct fy_lookout lookout;
 	struct fy_bulk bulk;
 	struct fy_handlers handlers;
 	struct fy_inline inside;

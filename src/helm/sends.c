@@ -11,6 +11,7 @@
 #include "helm/gone.h"
 #include "helm/owed.h"
 #include "helm/progress.h"
+#include "helm/words.h"
 #include "link/channel.h"
 
 void fy_sends_all(struct fy_progress *p)
@@ -32,8 +33,8 @@ void fy_sends_test(struct fy_progress *p)
 {
 	if (fy_unlikely(p->link.broken))
 		fy_gone_sweep(p);
-	if (fy_unlikely(p->losses.n_telling))
-		fy_gone_test_telling(p);
+	if (fy_unlikely(p->words.open))
+		fy_words_step(p);
 	if (!p->link.n_flying)
 		return;
 	fy_link_each (ch, &p->link) {

@@ -23,6 +23,7 @@
 #include "helm/gaps.h"
 #include "helm/inline.h"
 #include "helm/lanes.h"
+#include "helm/lookout.h"
 #include "helm/mail.h"
 #include "helm/progress.h"
 #include "helm/queued.h"
@@ -102,6 +103,8 @@ static void finish(struct fy_progress *p)
 	fy_agree_step(p);
 	if (p->close.begun)
 		fy_close_step(p);
+	if (fy_unlikely(p->link.now >= p->lookout.look_at))
+		fy_lookout_step(p);
 	if (p->timers.n)
 		fy_timer_run(p);
 	if (p->link.freed)

@@ -59,7 +59,7 @@ void fy_channel_break(struct fy_link *link, struct fy_channel *ch, int status, c
 		return;
 	ch->gone = status;
 	ch->fast_end = NULL; /* so that the drain looks at `gone` before each record */
-	ch->broken_why = strdup(text);
+	ch->gone_why = strdup(text);
 	ch->broken_next = link->broken;
 	link->broken = ch;
 }
@@ -320,7 +320,7 @@ static void channel_free(struct fy_link *link, struct fy_channel *ch)
 		}
 		free(s);
 	}
-	free(ch->broken_why);
+	free(ch->gone_why);
 	free(ch);
 }
 

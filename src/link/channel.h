@@ -81,7 +81,7 @@ struct fy_channel {
 	struct fy_bye bye;
 	/* on link->broken until the helm has ended what waits for the peer */
 	struct fy_channel *broken_next;
-	char *broken_why; /* or NULL */
+	char *gone_why; /* why `gone` is set, or NULL */
 };
 _Static_assert(offsetof(struct fy_channel, fill) == 0 &&
                        offsetof(struct fy_channel, fast_end) < FY_CACHE_LINE &&

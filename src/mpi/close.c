@@ -207,8 +207,9 @@ static int close_engine(ferry *e)
 	if (fy_thread_on_progress(NULL) || fy_thread_in_handler(e))
 		return fy_fail(FERRY_EDEADLK,
 		               "ferry_close would wait for the handler or callback that calls it");
-	if (!fy_cas_32(&e->phase, FY_OPEN, FY_CLOSING))
+	if (!fy_cas_32(&e->end.let_go, 0, 1))
 		return fy_fail(FERRY_EINVAL, "this engine is being closed, or was closed, already");
+	fy_cas_32(&e->phase, FY_OPEN, FY_CLOSING); /* or it has stopped by itself */
 	fy_room_tell(&e->room);
 	fy_engine_notify(e);
 	struct says says, beside;
@@ -219,7 +220,10 @@ static int close_engine(ferry *e)
 	/* The command is done, or failed, before the engine is closed, so it may be on the
 	 * stack. */
 	struct fy_command c = { .run = begin_close, .arg = alone ? NULL : &beside };
-	fy_ask_begin(e, &c);
+	if (fy_engine_enter(e)) {
+		fy_ask_begin(e, &c);
+		fy_engine_leave(e);
+	}
 	int finished = FERRY_OK;
 	if (alone) {
 		finished = finish_alone(e, &says);

@@ -99,7 +99,7 @@ void fy_mpi_verdict_offer(fy_port *port, int status, const char *text)
 	struct fy_mpi_port *mpi = fy_mpi_port_of(port);
 	mpi->word.status = status;
 	snprintf(mpi->word.text, sizeof mpi->word.text, "%s", text);
-	mpi->mine = status ? port->rank : port->size;
+	mpi->mine = status ? port->rank : port->size + port->attended;
 	mpi->asked_code = start_lowest(mpi->comm, &mpi->mine, &mpi->lowest, &mpi->asked);
 }
 
@@ -129,7 +129,8 @@ int fy_mpi_verdict_settle(fy_port *port, char text[FY_SENTENCE], int *rank_p)
 	code = lowest_of(mpi->comm, first, &last);
 	if (code != MPI_SUCCESS)
 		last = first;
-	if (last == port->size)
+	port->attended = last > port->size;
+	if (last >= port->size)
 		return 0;
 	struct fy_mpi_word word = mpi->word;
 	code = bcast(mpi->comm, &word, sizeof word, last);

@@ -87,7 +87,10 @@ struct fy_port {
 	size_t chunk_max; /* the longest single send */
 	bool lendable;    /* threads other than the progress thread may call the port */
 	bool all_local;   /* every rank has a doorbell: an idle engine need not poll */
-	int ranks_here;   /* ranks of this host that have a doorbell, this one included */
+	/* Does every rank have a thread that steps its engine? Before `offer`: does this one. After
+	 * `settle`: do all. */
+	bool attended;
+	int ranks_here; /* ranks of this host that have a doorbell, this one included */
 	/* set by the engine before a close that is not clean: all ranks came to their end, but
 	 * receives of this rank are left */
 	bool parted;

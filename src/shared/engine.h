@@ -79,23 +79,23 @@ struct fy_totals {
 	ferry_stats last; /* after the close, for tests */
 };
 
-/* How far a close is, what it waits for, and its result. */
+/* How far a close is, and its result. */
 struct fy_ending {
 	uint32_t closed; /* futex: set by the progress thread (release) when everything is freed */
 	int status;      /* written before `closed` */
 	/* written before `closed`: the sentence of `status`, or "" */
 	char text[FY_CLOSE_TEXT];
-	/* 1 from the phase FY_STOPPED on. Written with it (release), read by handlers that wait for
-	 * room (acquire) */
+	/* 1 once ferry_abort, or ferry_close, was called: set by that thread (compare-and-swap) */
+	uint32_t aborting, let_go;
+	/* 1 from the phase FY_STOPPED on. Written with it (release), read by handlers (acquire) */
 	uint32_t stopped;
 	/* 1 after the close's last look at the lanes. Written by it (release), read by threads that
 	 * post late, exit or make a message (acquire) */
 	uint32_t abandoned;
-	/* what the holder of the helm runs: the op of an inline handler, or FY_INSIDE_... . Written
-	 * by the holder (relaxed), read by a close that waits (relaxed: a hint) */
+	/* what runs with the helm: the op of an inline handler, or FY_INSIDE_... . Written by the
+	 * holder (relaxed), read by a close that waits (relaxed: a hint) */
 	uint32_t inside;
-	/* since when (ns) the thread in ferry_close runs queues, or 0. Written by that thread
-	 * (relaxed), read by the helm (relaxed: a hint) */
+	/* since when (ns) the closing thread runs queues, or 0: its hint (relaxed) to the helm */
 	uint64_t draining;
 };
 

@@ -21,6 +21,7 @@
 #include "shared/mailbox.h"
 #include "shared/message.h"
 #include "shared/thread.h"
+#include "wire/bodies.h"
 #include "wire/record.h"
 
 void fy_handler_release(struct fy_handler *h)
@@ -86,7 +87,7 @@ static void handle_here(ferry *engine, struct fy_handler *h, ferry_message *m)
  * then. */
 static void hand_back(ferry *engine, ferry_message *m)
 {
-	if (!fy_program_may_run()) {
+	if (!fy_program_may_run() || m->op == FY_OP_GONE) {
 		ferry_message_release(m);
 		return;
 	}

@@ -12,6 +12,7 @@
 #define FY_OP_FLUSH 0xFFFFFF01u     /* delivered like any post, then forgotten */
 #define FY_OP_FLUSH_ALL 0xFFFFFF02u /* lanes only */
 #define FY_OP_START 0xFFFFFF03u     /* lanes only: an operation of MPI, see mpi/start.h */
+#define FY_OP_GONE 0xFFFFFF04u      /* on no wire: tells the program who is gone */
 #define FY_OP_ACK_STREAM 0xFFFFFF10u
 #define FY_OP_REFUSED 0xFFFFFF11u
 #define FY_OP_GRANT 0xFFFFFF12u

@@ -40,3 +40,6 @@ static inline struct fy_batch_header *fy_header_of(const char *batch)
 /* the sender has given this peer up; such a batch has no number and no records */
 #define FY_BATCH_GAVE_UP 0x8u
 #define FY_BATCH_COLOUR 0x10u /* its records without a tag are of colour 1 */
+/* a word (crew_word.h) instead of records; such a batch has no number */
+#define FY_BATCH_WORD 0x20u
+#define FY_BATCH_UNNUMBERED (FY_BATCH_GAVE_UP | FY_BATCH_WORD)

@@ -122,6 +122,8 @@ bytes src/base/options.c option:decode_memory include/ferry.h one decoded object
 time src/base/options.c option:handler_grace include/ferry.h reported on stderr instead, once an op\. Default @
 time src/base/options.c option:sleep_max include/ferry.h an idle loop that must poll\. Default @
 time src/base/options.c option:sleep_max doc/tuning.md sleep_max \(@\)
+time src/engine/life.c PEER_TIMEOUT include/ferry.h see ferry_on_peer\. Default @
+time src/engine/life.c PEER_TIMEOUT doc/tuning.md peer_timeout \(@\) is how long
 time src/base/options.c option:close_timeout include/ferry.h once a peer is gone\. Default @
 LIST
 

@@ -88,6 +88,15 @@ static void on_keep(ferry *engine, ferry_message *message, void *arg)
 	t.request = message;
 }
 
+static void on_peer(ferry *engine, int rank, int status, const char *why, void *arg)
+{
+	(void)engine;
+	(void)rank;
+	(void)status;
+	(void)why;
+	(void)arg;
+}
+
 static void on_done(ferry_future *future, int status, void *arg)
 {
 	(void)future;
@@ -545,6 +554,9 @@ static int so(bool it_is)
 	X(ferry_options_resolved, nothing, resolve(), 0)                                           \
 	X(ferry_stats_read, nothing, read_stats(), 0)                                              \
 	X(ferry_status, nothing, ferry_status(t.engine), 0)                                        \
+	X(ferry_on_peer, nothing, ferry_on_peer(t.engine, FERRY_INLINE, on_peer, NULL), 0)         \
+	X(ferry_peer_status, nothing, ferry_peer_status(t.engine, 0), 0)                           \
+	X(ferry_peer_gone, nothing, so(ferry_peer_gone(t.engine, 0, NULL) == FERRY_EINVAL), 0)     \
 	X(ferry_room, nothing, ferry_room(t.engine, 0, &t.future), 0)                              \
 	X(ferry_progress, a_post, progress(), 1)                                                   \
 	X(ferry_post, nothing, ferry_post(t.engine, 0, OP, large, SMALL, &t.future), 1)            \

@@ -188,7 +188,7 @@ int MPI_Isend(const void *data, int count, MPI_Datatype type, int to, int tag, M
 	return failure.class;
 }
 
-/* ---- one conversation -------------------------------------------------------------------------- */
+/* ---- one conversation ------------------------------------------------------------------ */
 
 static int rank, peer;
 static MPI_Comm side, sync_comm;

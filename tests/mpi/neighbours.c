@@ -25,7 +25,7 @@ static bool rings(MPI_Comm comm, int to, int rank)
 	CHECK(word != NULL);
 	*word = 1;
 	fy_neighbours_ring(&neighbours, comm, to);
-	bool rung = *word == 0;
+	bool rung = !(*word & 1);
 	*word = 0;
 	return rung;
 }

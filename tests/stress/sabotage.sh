@@ -298,6 +298,39 @@ break_it any-mask base/program.c '/^void fy_program_host_end/,/^}/s/if (host->ma
 break_it any-colour helm/inline.c '/^void fy_inline_begin_visit/,/^}/s/fy_thread_tag_posts(.*, 0);/;/' \
 	'what a handler of FERRY_ANYWHERE posts has the colour of the handler that waits' $A
 
+# ---- who is gone ----
+K='sim/crews unit/helm/test_crew'
+break_it crew-best helm/crew.c 's/if (compare(h->of.ballot, c->best.ballot) > 0)/if (false)/' \
+	'a coordinator goes by the last crew that it knows itself' $K
+break_it crew-number helm/crew.c 's/c->proposal.number = c->best.number + !same;/c->proposal.number = c->now.number + 1;/' \
+	'a crew is made smaller under the number that it has' $K
+break_it crew-promise helm/crew.c '/^static void on_propose/,/^}/s/compare(h->word.ballot, c->promised) < 0/false/' \
+	'an old ballot is accepted after a new one was promised' $K
+break_it crew-all helm/crew.c '/^static void on_accept/,/^}/s/if (have_answered(c, c->proposal.members))/if (true)/' \
+	'one acceptance commits a crew' $K
+break_it crew-keep helm/crew.c 's/fy_bits_keep(set, c->best.members, c->size);/;/' \
+	'a rank that was left out comes back' $K
+break_it crew-hear helm/crew.c '/^static bool is_missed/,/^}/s/fy_bits_has(c->silent, rank) ||/false ||/' \
+	'nobody accuses a rank that is silent' $K
+break_it crew-wait helm/crew.c '/^static void in_phase/,/^}/s/past >= ACCUSING(c)/false/' \
+	'a coordinator that is dead as well is waited for' $K
+break_it crew-tell helm/crew.c '/^static void commit/,/^}/s/owe_all(c, c->now.members/owe_all(c, c->proposal.members/' \
+	'who is left out is not told' $K
+
+D=sim/deaths
+break_it look-ask helm/lookout.c '/^static void listen(/,/^}/s/fy_words_owe(p, ch, FY_WORD_ASK);/;/' \
+	'a rank that is silent is not asked for a sign of life' $D
+break_it look-clock helm/lookout.c '/^static void move_clock/,/^}/s/past < most ? past : most/past/' \
+	'time in which the loop stood still is held against others' $D
+break_it look-call helm/lookout.c '/^static bool is_awaited/,/^}/s/fy_peer_of(ch)->heard.call/false/' \
+	'a rank that owes nothing but replies is not listened to' $D
+break_it look-end helm/lookout.c '/^static void end_others/,/^}/s/fy_gone_end(.*);/;/' \
+	'what waits for a rank that was left out does not end' $D
+break_it look-stop helm/lookout.c '/^static void follow/,/^}/s/stop(p);/;/' \
+	'a rank that was left out goes on' $D
+break_it words-leave helm/close.c '/^static void give_up/,/^}/s/say_that_it_leaves(p, ch);/;/' \
+	'a rank that ends by itself says nothing' $D
+
 # ---- parts that the simulation, which has one thread, does not show ----
 break_it wake shared/lane.c '/^void fy_lane_consume/,/^}/s/fy_lane_nudge(lane);/;/' \
 	'a producer that waits for room is not woken' $S unit/shared/test_lane

@@ -246,6 +246,7 @@ static int port_settle(fy_port *port, char text[FY_SENTENCE], int *rank_p)
 {
 	fy_sim *sim = rank_of(port)->sim;
 	for (int i = 0; i < sim->nranks; i++) {
+		port->attended &= sim->ranks[i].port.attended;
 		if (sim->ranks[i].offered == 0)
 			continue;
 		memcpy(text, sim->ranks[i].offer, FY_SENTENCE);
@@ -303,6 +304,7 @@ void port_init(fy_sim *sim, int index)
 		.lendable = !sim->options.borrowed,
 		.all_local = !sim->options.remote || sim->nranks == 1,
 		.ranks_here = sim->options.remote ? 1 : sim->nranks,
+		.attended = true,
 	};
 	for (int i = 0; i < BUCKETS; i++) {
 		TAILQ_INIT(&rank->posted[i]);

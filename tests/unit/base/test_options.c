@@ -99,13 +99,14 @@ static void nothing_given_yields_the_defaults(void **state)
 		assert_int_equal(r.sleep_max, FERRY_MS(10));
 		assert_int_equal(r.lend, 1);
 		assert_null(r.progress_cpus);
-		assert_int_equal(r.peer_timeout, FERRY_NONE);
+		assert_int_equal(r.peer_timeout, 0); /* decided when all ranks are known */
 		assert_int_equal(r.close_timeout, FERRY_S(60));
 		assert_int_equal(r.stuck_after, FERRY_NONE);
 		assert_int_equal(r.stats, 0);
 		assert_null(r.trace);
 		assert_null(r.log);
 		assert_int_equal(r.checksum, 0);
+		assert_int_equal(r.quorum, 0);
 		fy_options_free(&r);
 	}
 }
@@ -174,7 +175,7 @@ static void every_option_can_be_set_in_the_environment(void **state)
 		{ "SLEEP_MAX", "0", "none" },
 		{ "LEND", "off", "off" },
 		{ "PROGRESS_CPUS", "0,2-3", "0,2-3" },
-		{ "PEER_TIMEOUT", "none", "none" },
+		{ "PEER_TIMEOUT", "2500ms", "2500ms" },
 		/* these have no effect yet */
 		{ "CLOSE_TIMEOUT", "60000ms", "60s" },
 		{ "STUCK_AFTER", "off", "none" },
@@ -182,6 +183,7 @@ static void every_option_can_be_set_in_the_environment(void **state)
 		{ "TRACE", "none", "none" },
 		{ "LOG", "stderr", "stderr" },
 		{ "CHECKSUM", "false", "off" },
+		{ "QUORUM", "on", "on" },
 	};
 	size_t count;
 	const struct fy_option *table = fy_options_table(&count);
@@ -272,7 +274,7 @@ static void a_bad_variable_is_refused_with_its_name_value_and_what_is_accepted(v
 	assert_variable_refused("FERRY_HANDLER_GRACE", "5 minutes", "ns, us, ms or s");
 	assert_variable_refused("FERRY_SPIN", "2s", "at most 1s");
 	assert_variable_refused("FERRY_SLEEP_MAX", "11s", "at most 10s, or none");
-	assert_variable_refused("FERRY_PEER_TIMEOUT", "1us", "at least 1ms");
+	assert_variable_refused("FERRY_PEER_TIMEOUT", "99ms", "at least 100ms");
 	assert_variable_refused("FERRY_LEND", "2", "0 or off");
 	assert_variable_refused("FERRY_CHECKSUM", "maybe", "1 or on");
 }
@@ -316,12 +318,11 @@ static void what_would_be_ignored_is_refused(void **state)
 {
 	static const struct {
 		const char *name, *value;
-	} later[] = { { "FERRY_PEER_TIMEOUT", "5s" },
-		      { "FERRY_CLOSE_TIMEOUT", "5s" },
+	} later[] = { { "FERRY_CLOSE_TIMEOUT", "5s" },
 		      { "FERRY_STUCK_AFTER", "1s" },
 		      { "FERRY_STATS", "on" },
 		      { "FERRY_TRACE", "trace.%r" } };
-	static const char *const same[] = { "none", "60s", "none", "off", "off" };
+	static const char *const same[] = { "60s", "none", "off", "off" };
 	ferry_options options = FERRY_OPTIONS_INIT, r;
 
 	(void)state;

@@ -515,6 +515,8 @@ int main(void)
 		cmocka_unit_test_setup(sleep_times, clear_environment),
 		cmocka_unit_test_setup(stand_by_and_hand_back, clear_environment),
 		cmocka_unit_test_setup(drive, clear_environment),
+		cmocka_unit_test_setup(a_driver_beside_fellows_looks_before_it_yields,
+		                       clear_environment),
 		cmocka_unit_test_setup(drain, clear_environment),
 		cmocka_unit_test_setup(look_ahead, clear_environment),
 		cmocka_unit_test_setup(receives, clear_environment),
