@@ -74,11 +74,11 @@ void fy_errands_abort(ferry *engine, int status)
 	fy_ask_begin(engine, c);
 }
 
-const char *fy_errands_read_note(const ferry_message *m, int *status_p)
+const char *fy_errands_read_note(const ferry_message *note, int *status_p)
 {
-	const struct fy_note *note = (const struct fy_note *)(const void *)m->body;
-	*status_p = note->status;
-	return note->why;
+	const struct fy_note *body = (const struct fy_note *)(const void *)note->body;
+	*status_p = body->status;
+	return body->why;
 }
 
 bool fy_errands_set_memory(struct fy_progress *p, struct fy_command *c)
