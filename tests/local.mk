@@ -252,6 +252,7 @@ script_tests = \
 	%D%/api/two_mpis.sh \
 	%D%/models/crew.sh \
 	%D%/models/helm.sh \
+	%D%/models/wake.sh \
 	%D%/mpi/bench.sh \
 	%D%/mpi/close_says.sh \
 	%D%/mpi/controller.sh \
@@ -295,6 +296,7 @@ stress_tests = \
 test_support = \
 	%D%/models/crew.pml \
 	%D%/models/helm.pml \
+	%D%/models/wake.pml \
 	%D%/mpi/system.h \
 	%D%/sim/digest.h \
 	%D%/sim/digest.sh \
