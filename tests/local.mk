@@ -251,6 +251,7 @@ script_tests = \
 	%D%/api/readme.sh \
 	%D%/api/two_mpis.sh \
 	%D%/models/crew.sh \
+	%D%/models/future.sh \
 	%D%/models/helm.sh \
 	%D%/models/wake.sh \
 	%D%/mpi/bench.sh \
@@ -295,6 +296,7 @@ stress_tests = \
 
 test_support = \
 	%D%/models/crew.pml \
+	%D%/models/future.pml \
 	%D%/models/helm.pml \
 	%D%/models/wake.pml \
 	%D%/mpi/system.h \
