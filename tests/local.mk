@@ -251,6 +251,9 @@ script_tests = \
 	%D%/api/readme.sh \
 	%D%/api/two_mpis.sh \
 	%D%/models/crew.sh \
+	%D%/models/future.sh \
+	%D%/models/helm.sh \
+	%D%/models/wake.sh \
 	%D%/mpi/bench.sh \
 	%D%/mpi/close_says.sh \
 	%D%/mpi/controller.sh \
@@ -293,6 +296,9 @@ stress_tests = \
 
 test_support = \
 	%D%/models/crew.pml \
+	%D%/models/future.pml \
+	%D%/models/helm.pml \
+	%D%/models/wake.pml \
 	%D%/mpi/system.h \
 	%D%/sim/digest.h \
 	%D%/sim/digest.sh \
@@ -302,6 +308,7 @@ test_support = \
 	%D%/support/host_shell.sh \
 	%D%/support/hosts.sh \
 	%D%/support/jobs.sh \
+	%D%/support/models.sh \
 	%D%/support/life.h \
 	%D%/support/mpi_test.h \
 	%D%/support/mpirun.sh \

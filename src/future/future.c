@@ -15,6 +15,8 @@
  *    inside ferry_future_then, nor under a lock.
  * 5. The engine pointer is for hooks only, see hooks.h.
  *
+ * tests/models/future.pml has 1 to 4 as a model.
+ *
  * Memory comes from a cache of the calling thread (base/cache.h).
  *
  * The functions that wait are no cancellation points: a thread that was asked to cancel finishes

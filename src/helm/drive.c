@@ -17,7 +17,8 @@
  * it, because the last driver will do that. It sets `asleep`, fences, and looks whether any thread
  * is counted in `drivers`. The last driver counts itself out, by a read-modify-write, and then
  * looks at `asleep`. So if the progress thread saw a driver, the last driver sees it asleep. That
- * sleep is a nap, because a wake-up may have come just before.
+ * sleep is a nap, because a wake-up may have come just before. tests/models/helm.pml has the
+ * hand-over as a model.
  *
  * The one exception to "no user code" is for handlers of FERRY_ANYWHERE, on threads of which the
  * program knows that they wait (fy_drive_wait): see inline.c. A thread that drives in a post, or
@@ -193,8 +194,17 @@ static void give(ferry *engine, enum code code, bool last)
 		fy_helm_give(engine);
 }
 
+/* Nobody drives any more: leave the engine, or hand it back. A thread that begins to drive
+ * meanwhile gets the helm after that. */
+static void give_if_free(ferry *engine, enum code code)
+{
+	if (fy_helm_try(engine))
+		give(engine, code, true);
+}
+
 /* True: this thread drives no more. It counts itself out with the helm, so that it need not take
- * that again. */
+ * that again. If another one counts itself out before the helm is given, and so is the last one, it
+ * finds the helm taken, and leaves the rest to this thread. */
 static bool take_turn(ferry *engine, bool (*ready)(const void *arg), const void *arg, int64_t until,
                       enum code code)
 {
@@ -202,7 +212,10 @@ static bool take_turn(ferry *engine, bool (*ready)(const void *arg), const void 
 	if (!fy_engine_has_stopped(engine))
 		drive = drive_on(engine, ready, arg, until, code);
 	bool leaves = drive == FY_DRIVE_LEAVE;
-	give(engine, code, leaves && fy_sub_32(&engine->at_helm.drivers, 1) == 1);
+	bool last = leaves && fy_sub_32(&engine->at_helm.drivers, 1) == 1;
+	give(engine, code, last);
+	if (leaves && !last && !fy_load_acquire_32(&engine->at_helm.drivers))
+		give_if_free(engine, code);
 	return leaves;
 }
 
@@ -232,12 +245,12 @@ static bool take_turns(ferry *engine, bool (*ready)(const void *arg), const void
 	return false;
 }
 
-/* The last driver leaves the engine, or hands it back. A thread that begins to drive meanwhile gets
- * the helm after that. */
+/* Without the helm. If that is taken its holder looks at `drivers` once it has given it, or takes
+ * over. */
 static void stop_driving(ferry *engine, bool unattended, enum code code)
 {
-	if (fy_sub_32(&engine->at_helm.drivers, 1) == 1 && !unattended && fy_helm_try(engine))
-		give(engine, code, true);
+	if (fy_sub_32(&engine->at_helm.drivers, 1) == 1 && !unattended)
+		give_if_free(engine, code);
 }
 
 /* With a progress thread: drive beside it. */

@@ -25,7 +25,8 @@ bool fy_lanes_have_work(struct fy_progress *p);
  * comes from a rank that rings, or from what is under way, which is looked at anyway. */
 bool fy_lanes_have_input(struct fy_progress *p);
 /* Idle lanes leave the list; their threads put them there again. A process-wide barrier and
- * fy_lanes_relist have to follow. */
+ * fy_lanes_relist have to follow: without membarrier, this must not be called, because no poster
+ * fences before it looks at `listed`. */
 void fy_lanes_delist(struct fy_progress *p);
 bool fy_lanes_relist(struct fy_progress *p);
 void fy_lanes_mark(struct fy_progress *p);

@@ -57,7 +57,7 @@ static bool come_back(struct fy_progress *p)
 static bool sleep_a_while(struct fy_progress *p, bool nap)
 {
 	ferry *engine = p->link.engine;
-	if (!nap)
+	if (!nap && !engine->wake.giver_fences) /* a poster looks at `listed` before its fence */
 		fy_lanes_delist(p);
 	fy_store_release_32(&engine->at_helm.napping, nap);
 	fy_store_release_32(&engine->at_helm.asleep, 1);
@@ -108,6 +108,7 @@ void fy_loop_run(ferry *engine)
 			idle_since = now;
 		enum fy_idle idle = fy_pace_idle(p, now - idle_since);
 		bool driven = false;
+		/* Not to sleep while threads drive: one that steers has seen that this one naps. */
 		if (fy_load_relaxed_32(&engine->at_helm.drivers) || idle == FY_IDLE_YIELD)
 			driven = let_others(p);
 		else if (idle == FY_IDLE_SPIN)

@@ -28,6 +28,8 @@
  * wake-up or the sleeper makes it the next even number. So a thread may load the word first, have
  * somebody else announce, and then sleep as long as the word is the same: if it was rung meanwhile
  * the word is another one (fy_wake_nap).
+ *
+ * tests/models/wake.pml has it as a model.
  */
 #pragma once
 
