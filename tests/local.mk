@@ -35,6 +35,7 @@ unit_tests = \
 	%D%/unit/helm/test_crew.t \
 	%D%/unit/helm/test_drain.t \
 	%D%/unit/helm/test_handlers.t \
+	%D%/unit/helm/test_mail.t \
 	%D%/unit/helm/test_policy.t \
 	%D%/unit/helm/test_queued.t \
 	%D%/unit/helm/test_timer.t \
@@ -363,6 +364,8 @@ shortage_ldflags = -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc \
 %C%_sim_memory_t_LDFLAGS = $(AM_LDFLAGS) $(shortage_ldflags)
 %C%_unit_shared_test_counter_t_SOURCES = %D%/unit/shared/test_counter.c $(shortage)
 %C%_unit_shared_test_counter_t_LDFLAGS = $(AM_LDFLAGS) $(shortage_ldflags)
+# Its messages come when a look has just begun.
+%C%_unit_helm_test_mail_t_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=fy_mailbox_try
 %C%_unit_helm_test_controls_t_SOURCES = %D%/unit/helm/test_controls.c $(shortage)
 %C%_unit_helm_test_controls_t_LDFLAGS = $(AM_LDFLAGS) $(shortage_ldflags)
 
