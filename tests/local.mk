@@ -118,6 +118,7 @@ mpi_programs = \
 	%D%/mpi/start \
 	%D%/mpi/thread_level \
 	%D%/mpi/unattended \
+	%D%/stress/soak \
 	# end
 
 mpi_core_programs = \
@@ -267,6 +268,7 @@ script_tests = \
 	%D%/mpi/python_peer.sh \
 	%D%/mpi/versus.sh \
 	%D%/mpi/wordcount.sh \
+	%D%/stress/soak.sh \
 	# end
 
 # Draws pictures, which takes 10 s: in check-np2 and distcheck.
@@ -485,6 +487,14 @@ stress: all $(stress_tests) $(stress_programs)
 	FERRY_SEEDS=$${FERRY_SEEDS-10000} TEST_TIMEOUT=$${TEST_TIMEOUT-7200} \
 	$(MAKE) check TESTS='$(sim_tests) $(stress_tests) $(stress_scripts)'
 
+# Everything at once, at random, against books: MINUTES of it, with RANKS ranks of THREADS threads.
+MINUTES = 10
+RANKS = 2
+THREADS = 8
+soak: all %D%/stress/soak
+	@$(AM_TESTS_ENVIRONMENT) SOAK_SECONDS=$$(($(MINUTES) * 60)) SOAK_RANKS=$(RANKS) SOAK_THREADS=$(THREADS) \
+	$(SHELL) $(top_srcdir)/tests/stress/soak.sh
+
 # Random bytes at what reads bytes; needs clang. Minutes: make fuzz FUZZ_SECONDS=600, each target
 # for so long. A corpus stays in the build directory from run to run; `make clean` takes it away.
 #   fuzz-msgpack  objects of msgpack
@@ -556,7 +566,7 @@ installcheck-local:
 	TEST_BINDIR='$(DESTDIR)$(bindir)' TEST_DOCDIR='$(DESTDIR)$(docdir)' \
 	$(SHELL) $(top_srcdir)/tests/api/installed.sh
 
-.PHONY: skips check-unit check-np2 check-short check-valgrind digest stress fuzz fuzz-msgpack fuzz-options fuzz-wire
+.PHONY: skips check-unit check-np2 check-short check-valgrind digest stress soak fuzz fuzz-msgpack fuzz-options fuzz-wire
 
 # The core with the simulated network beside it; not installed.
 noinst_LTLIBRARIES += libferry-sim.la
