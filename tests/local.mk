@@ -35,6 +35,7 @@ unit_tests = \
 	%D%/unit/helm/test_crew.t \
 	%D%/unit/helm/test_drain.t \
 	%D%/unit/helm/test_handlers.t \
+	%D%/unit/helm/test_mail.t \
 	%D%/unit/helm/test_policy.t \
 	%D%/unit/helm/test_queued.t \
 	%D%/unit/helm/test_timer.t \
@@ -117,6 +118,7 @@ mpi_programs = \
 	%D%/mpi/start \
 	%D%/mpi/thread_level \
 	%D%/mpi/unattended \
+	%D%/stress/soak \
 	# end
 
 mpi_core_programs = \
@@ -269,6 +271,7 @@ script_tests = \
 	%D%/mpi/python_peer.sh \
 	%D%/mpi/versus.sh \
 	%D%/mpi/wordcount.sh \
+	%D%/stress/soak.sh \
 	# end
 
 # Draws pictures, which takes 10 s: in check-np2 and distcheck.
@@ -370,6 +373,8 @@ shortage_ldflags = -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc \
 %C%_sim_memory_t_LDFLAGS = $(AM_LDFLAGS) $(shortage_ldflags)
 %C%_unit_shared_test_counter_t_SOURCES = %D%/unit/shared/test_counter.c $(shortage)
 %C%_unit_shared_test_counter_t_LDFLAGS = $(AM_LDFLAGS) $(shortage_ldflags)
+# Its messages come when a look has just begun.
+%C%_unit_helm_test_mail_t_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=fy_mailbox_try
 %C%_unit_helm_test_controls_t_SOURCES = %D%/unit/helm/test_controls.c $(shortage)
 %C%_unit_helm_test_controls_t_LDFLAGS = $(AM_LDFLAGS) $(shortage_ldflags)
 
@@ -489,6 +494,14 @@ stress: all $(stress_tests) $(stress_programs)
 	FERRY_SEEDS=$${FERRY_SEEDS-10000} TEST_TIMEOUT=$${TEST_TIMEOUT-7200} \
 	$(MAKE) check TESTS='$(sim_tests) $(stress_tests) $(stress_scripts)'
 
+# Everything at once, at random, against books: MINUTES of it, with RANKS ranks of THREADS threads.
+MINUTES = 10
+RANKS = 2
+THREADS = 8
+soak: all %D%/stress/soak
+	@$(AM_TESTS_ENVIRONMENT) SOAK_SECONDS=$$(($(MINUTES) * 60)) SOAK_RANKS=$(RANKS) SOAK_THREADS=$(THREADS) \
+	$(SHELL) $(top_srcdir)/tests/stress/soak.sh
+
 # Random bytes at what reads bytes; needs clang. Minutes: make fuzz FUZZ_SECONDS=600, each target
 # for so long. A corpus stays in the build directory from run to run; `make clean` takes it away.
 #   fuzz-msgpack  objects of msgpack
@@ -560,7 +573,7 @@ installcheck-local:
 	TEST_BINDIR='$(DESTDIR)$(bindir)' TEST_DOCDIR='$(DESTDIR)$(docdir)' \
 	$(SHELL) $(top_srcdir)/tests/api/installed.sh
 
-.PHONY: skips check-unit check-np2 check-short check-valgrind digest stress fuzz fuzz-msgpack fuzz-options fuzz-wire
+.PHONY: skips check-unit check-np2 check-short check-valgrind digest stress soak fuzz fuzz-msgpack fuzz-options fuzz-wire
 
 # The core with the simulated network beside it; not installed.
 noinst_LTLIBRARIES += libferry-sim.la

@@ -91,7 +91,6 @@ static void no_handler(struct fy_progress *p, ferry_message *m)
 /* Messages came back from an executor: take those for which there is a new handler. */
 static void rescan(struct fy_progress *p, struct fy_mail_list *handled)
 {
-	fy_store_release_32(&p->link.engine->mailbox.rescan, 0);
 	for (ferry_message *m = p->link.engine->mailbox.all.first, *next; m; m = next) {
 		next = m->next;
 		if (!fy_handlers_find(p, m->op)) {
@@ -103,17 +102,30 @@ static void rescan(struct fy_progress *p, struct fy_mail_list *handled)
 	}
 }
 
+/* `rescan` is cleared before the inbox is emptied: what is pushed later sets it again, and what was
+ * pushed before is in the lists. The other way round a message that came between the two would be
+ * in neither look. */
+static bool open_box(struct fy_mailbox *box, bool again)
+{
+	if (again)
+		fy_swap_32(&box->rescan, 0);
+	bool open = fy_mailbox_try(box);
+	if (again && !open)
+		fy_store_release_32(&box->rescan, 1);
+	return open;
+}
+
 /* Answer calls whose grace is over, and report such posts. Done seldom, and only if no reader has
  * the lock. */
 void fy_mail_look(struct fy_progress *p)
 {
 	struct fy_mailbox *box = &p->link.engine->mailbox;
 	struct fy_mail_list handled = { 0 };
-	bool again = fy_load_acquire_32(&p->link.engine->mailbox.rescan);
+	bool again = fy_load_acquire_32(&box->rescan);
 	int64_t grace = p->link.options->handler_grace;
 	if (!again && (grace == FERRY_NONE || p->link.now - p->mail.checked < grace / 8))
 		return;
-	if (fy_load_acquire_64(&box->bytes) == 0 || !fy_mailbox_try(box))
+	if (fy_load_acquire_64(&box->bytes) == 0 || !open_box(box, again))
 		return;
 	p->mail.checked = p->link.now;
 	if (again)

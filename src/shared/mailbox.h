@@ -41,8 +41,8 @@ struct fy_mailbox {
 	unsigned n_patterns;
 	/* of all messages in here: written by pushers and takers (atomic add), read by any */
 	uint64_t bytes;
-	/* 1: a message came back from an executor. Set by that thread (release), read (acquire) and
-	 * cleared by the helm */
+	/* 1: a message came back from an executor. Set by that thread (release) after the push,
+	 * read (acquire) and cleared (swap) by the helm before it empties the inbox */
 	uint32_t rescan;
 	uint32_t threads; /* inside ferry_recv: atomic add by them */
 };

@@ -342,6 +342,8 @@ break_it at_once shared/habit.c 's/gap < policy->post.waits_at_once \&\& //' \
 	'a call is left to a wait that comes late' unit/shared/test_habit
 break_it sleeper shared/wake.c '/^void fy_wake_up/,/^}/s/fy_futex_wake(.*);/;/' \
 	'an engine that sleeps long is not woken' $S unit/shared/test_wake
+break_it rescan helm/mail.c '/^static bool open_box/,/^}/{s/fy_swap_32(.*);/;/;s/return open;/fy_swap_32(\&box->rescan, 0); return open;/}' \
+	'a message that comes back during a look is in neither look' unit/helm/test_mail
 break_it copy wire/record.h \
 	's/__builtin_memcpy(t + n - 16, f + n - 16, 16);/__builtin_memcpy(t + (n \& ~15ul), f + (n \& ~15ul), 16);/' \
 	'the copy of a body writes beyond its end' $S unit/wire/test_record
