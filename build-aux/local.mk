@@ -9,7 +9,6 @@ EXTRA_DIST += \
 	%D%/format.sh \
 	%D%/lint.sh \
 	%D%/short-names.sh \
-	%D%/sysroot.sh \
 	include/.clang-format \
 	# end
 

@@ -74,6 +74,8 @@ static bool hear_batch(struct wire_peer *q, const char *bytes, size_t nbytes)
 	size_t at = sizeof *h;
 	if (nbytes < at || h->magic != FY_WIRE_MAGIC)
 		return false;
+	if (h->flags & FY_BATCH_UNNUMBERED)
+		return true; /* it has words, and no records */
 	if ((int32_t)(h->seq - q->accepted) > 0)
 		q->accepted = h->seq;
 	while (at < nbytes) {
