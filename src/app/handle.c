@@ -22,7 +22,7 @@
 /* After this the old handler does not run and will not run again. Messages in its executor will
  * find it closed. This waits for calls of it on other threads. Calls by the holder of the helm,
  * whichever thread that was, ended before the command ran. */
-void fy_handle_await_idle(struct fy_handler *old)
+static void await_idle(struct fy_handler *old)
 {
 	if (!old)
 		return;
@@ -32,12 +32,9 @@ void fy_handle_await_idle(struct fy_handler *old)
 	fy_handler_release(old);
 }
 
-static struct fy_handler *handler_create(uint32_t op, ferry_executor *where, ferry_handler_fn *fn,
-                                         void *arg)
+void fy_handle_init(struct fy_handler *h, uint32_t op, ferry_executor *where, ferry_handler_fn *fn,
+                    void *arg)
 {
-	struct fy_handler *h = calloc(1, sizeof *h);
-	if (!h)
-		return NULL;
 	bool anywhere = where == FERRY_ANYWHERE;
 	*h = (struct fy_handler){ .op = op,
 		                  .where = anywhere ? FERRY_INLINE : where,
@@ -46,7 +43,15 @@ static struct fy_handler *handler_create(uint32_t op, ferry_executor *where, fer
 		                  .arg = arg,
 		                  .refs = 1 };
 	fy_executor_retain(h->where);
-	return h;
+}
+
+int fy_handle_set(ferry *engine, fy_command_fn *errand, struct fy_errand_handler *r)
+{
+	int status = fy_ask(engine, errand, r);
+	if (status && r->handler)
+		fy_handler_release(r->handler);
+	await_idle(r->old);
+	return status;
 }
 
 static int check(const char *function, const ferry *engine, uint32_t op)
@@ -61,13 +66,11 @@ int ferry_handle(ferry *engine, uint32_t op, ferry_executor *where, ferry_handle
 	int status = check("ferry_handle", engine, op);
 	if (status)
 		return status;
-	if (fn && !(r.handler = handler_create(op, where, fn, arg)))
+	if (fn && !(r.handler = malloc(sizeof *r.handler)))
 		return fy_fail(FERRY_ENOMEM, "no memory for a handler");
-	status = fy_ask(engine, fy_errands_set_handler, &r);
-	if (status && r.handler)
-		fy_handler_release(r.handler);
-	fy_handle_await_idle(r.old);
-	return status;
+	if (fn)
+		fy_handle_init(r.handler, op, where, fn, arg);
+	return fy_handle_set(engine, fy_errands_set_handler, &r);
 }
 
 int ferry_handle_memory(ferry *engine, uint32_t op, ferry_memory_fn *fn, void *arg)

@@ -6,14 +6,12 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "ferry.h"
 #include "app/handle.h"
 #include "base/fail.h"
 #include "base/order.h"
-#include "future/executor.h"
 #include "helm/ask.h"
 #include "helm/errands.h"
 #include "shared/engine.h"
@@ -35,38 +33,21 @@ static void call_watcher(ferry *engine, ferry_message *message, void *arg)
 	w->fn(engine, ferry_message_source(message), status, why, w->arg);
 }
 
-static struct watcher *watcher_create(ferry_executor *where, ferry_peer_fn *fn, void *arg)
-{
-	struct watcher *w = calloc(1, sizeof *w);
-	if (!w)
-		return NULL;
-	bool anywhere = where == FERRY_ANYWHERE;
-	w->handler = (struct fy_handler){ .op = FY_OP_GONE,
-		                          .where = anywhere ? FERRY_INLINE : where,
-		                          .anywhere = anywhere,
-		                          .fn = call_watcher,
-		                          .arg = w,
-		                          .refs = 1 };
-	w->fn = fn;
-	w->arg = arg;
-	fy_executor_retain(w->handler.where);
-	return w;
-}
-
 int ferry_on_peer(ferry *engine, ferry_executor *where, ferry_peer_fn *fn, void *arg)
 {
 	struct fy_errand_handler r = { .op = FY_OP_GONE };
 	if (!engine)
 		return fy_fail(FERRY_EINVAL, "ferry_on_peer needs an engine");
-	struct watcher *w = fn ? watcher_create(where, fn, arg) : NULL;
+	struct watcher *w = fn ? malloc(sizeof *w) : NULL;
 	if (fn && !w)
 		return fy_fail(FERRY_ENOMEM, "no memory for a watcher of peers");
-	r.handler = w ? &w->handler : NULL;
-	int status = fy_ask(engine, fy_errands_watch_peers, &r);
-	if (status && w)
-		fy_handler_release(&w->handler);
-	fy_handle_await_idle(r.old);
-	return status;
+	if (w) {
+		fy_handle_init(&w->handler, FY_OP_GONE, where, call_watcher, w);
+		w->fn = fn;
+		w->arg = arg;
+		r.handler = &w->handler;
+	}
+	return fy_handle_set(engine, fy_errands_watch_peers, &r);
 }
 
 int ferry_peer_status(ferry *engine, int rank)

@@ -89,7 +89,7 @@ const struct fy_option *fy_options_table(size_t *count_p)
 
 static void compute(const struct fy_option *option, ferry_options *resolved)
 {
-	if (option->type == FY_OPTION_TIME)
+	if (option->offset == offsetof(ferry_options, peer_timeout))
 		resolved->peer_timeout = 0; /* known when all ranks are: see engine/life.c */
 	else
 		resolved->thread_level = resolved->flags & FERRY_EXCLUSIVE ? FERRY_THREAD_SERIALIZED

@@ -56,8 +56,8 @@
 #include "shared/wake.h"
 
 #define CHUNK_HERE ((size_t)512 << 10) /* bytes of a chunk where all ranks are on one host */
-#define PEER_TIMEOUT FERRY_S(60)       /* where every rank has a progress thread */
 #define CHUNK_WIRE ((size_t)256 << 10) /* elsewhere: what is behind a chunk waits longer there */
+#define PEER_TIMEOUT FERRY_S(60)       /* where every rank has a progress thread */
 
 static uint64_t next_serial; /* atomic add */
 

@@ -75,8 +75,9 @@ static bool is_missed(const struct fy_crew *c, int rank)
 
 static bool misses_any(const struct fy_crew *c)
 {
-	fy_bits_each(i, c->accepted.members,
-	             c->size) if (is_missed(c, i) || fy_bits_has(c->dead, i)) return true;
+	fy_bits_each (i, c->accepted.members, c->size)
+		if (is_missed(c, i) || fy_bits_has(c->dead, i))
+			return true;
 	return false;
 }
 
@@ -92,7 +93,8 @@ static void owe(struct fy_crew *c, int to, enum fy_crew_kind kind)
 
 static void owe_all(struct fy_crew *c, const uint64_t *set, enum fy_crew_kind kind)
 {
-	fy_bits_each(i, set, c->size) owe(c, i, kind);
+	fy_bits_each (i, set, c->size)
+		owe(c, i, kind);
 }
 
 static void enter(struct fy_crew *c, enum fy_crew_phase phase)
@@ -228,8 +230,9 @@ static void commit(struct fy_crew *c)
 
 static bool have_answered(const struct fy_crew *c, const uint64_t *asked)
 {
-	fy_bits_each(i, asked, c->size) if (!fy_bits_has(c->answered, i) &&
-	                                    !fy_bits_has(c->dead, i) && i != c->rank) return false;
+	fy_bits_each (i, asked, c->size)
+		if (!fy_bits_has(c->answered, i) && !fy_bits_has(c->dead, i) && i != c->rank)
+			return false;
 	return true;
 }
 
@@ -243,8 +246,9 @@ static void note_own_reports(struct fy_crew *c)
 
 static void ask_again(struct fy_crew *c)
 {
-	fy_bits_each(i, c->accepted.members, c->size) if (!fy_bits_has(c->answered, i) ||
-	                                                  c->edges.n) owe(c, i, FY_CREW_ASK);
+	fy_bits_each (i, c->accepted.members, c->size)
+		if (!fy_bits_has(c->answered, i) || c->edges.n)
+			owe(c, i, FY_CREW_ASK);
 }
 
 static void begin_asking(struct fy_crew *c)
@@ -341,8 +345,7 @@ static void yield_to(struct fy_crew *c, struct fy_ballot ballot)
 
 static void accuse(struct fy_crew *c)
 {
-	fy_bits_each(i, c->accepted.members, c->size)
-	{
+	fy_bits_each (i, c->accepted.members, c->size) {
 		if (is_missed(c, i))
 			continue;
 		if (i == c->rank) {
@@ -378,9 +381,9 @@ static void in_phase(struct fy_crew *c, int64_t past)
 		if (past >= ASKING(c))
 			begin_asking(c);
 		else
-			fy_bits_each(i, c->proposal.members,
-			             c->size) if (!fy_bits_has(c->answered, i))
-				owe(c, i, FY_CREW_PROPOSE);
+			fy_bits_each (i, c->proposal.members, c->size)
+				if (!fy_bits_has(c->answered, i))
+					owe(c, i, FY_CREW_PROPOSE);
 		break;
 	case FY_CREW_WAITING:
 		if (past < WAITING(c) && !fy_bits_has(c->dead, (int)c->promised.rank))
@@ -449,7 +452,8 @@ static void on_answer(struct fy_crew *c, int from, const struct heard *h)
 		return;
 	fy_bits_add(c->answered, from);
 	forget_reports(&c->edges, from);
-	fy_bits_each(i, h->silent, c->size) note_report(&c->edges, from, i);
+	fy_bits_each (i, h->silent, c->size)
+		note_report(&c->edges, from, i);
 	if (compare(h->of.ballot, c->best.ballot) > 0)
 		copy_of(c, &c->best, &h->of);
 	note_own_reports(c);

@@ -33,10 +33,10 @@ static int64_t power_of_two(int64_t n)
 void fy_policy_choose(struct fy_policy *policy, bool crowded, bool all_local, int64_t spin)
 {
 	policy->idle.spin = crowded ? 0 : spin;
-	if (crowded)
+	if (crowded) {
 		policy->yield.look_fellows = 0;
-	if (crowded)
 		policy->idle.yield = policy->wire.wire_yield = policy->idle.yield_crowded;
+	}
 	if (crowded || !all_local)
 		policy->drive.drive_busy = policy->drive.drive_busy_else;
 	policy->look.look_ahead_steps = power_of_two(policy->look.look_ahead_steps);

@@ -137,19 +137,14 @@ static int share(struct fy_bells *bells, MPI_Comm host, int rank, int words)
 	return failed;
 }
 
-/* The ranks in `comm` of ranks of `host`, behind these. */
-static int translate(MPI_Comm comm, MPI_Comm host, int n, int *ranks)
+int fy_bells_translate(MPI_Comm comm, MPI_Group from, int n, const int *ranks, int *found)
 {
-	MPI_Group group, all;
-	int code = MPI_Comm_group(host, &group);
+	MPI_Group to;
+	int code = MPI_Comm_group(comm, &to);
 	if (code != MPI_SUCCESS)
 		return code;
-	code = MPI_Comm_group(comm, &all);
-	if (code == MPI_SUCCESS) {
-		code = MPI_Group_translate_ranks(group, n, ranks, all, ranks + n);
-		MPI_Group_free(&all);
-	}
-	MPI_Group_free(&group);
+	code = MPI_Group_translate_ranks(from, n, ranks, to, found);
+	MPI_Group_free(&to);
 	return code;
 }
 
@@ -163,7 +158,12 @@ static int find_places(struct fy_bells *bells, MPI_Comm comm, MPI_Comm host, int
 	}
 	for (int i = 0; i < words; i++)
 		local[i] = i;
-	code = translate(comm, host, words, local);
+	MPI_Group group;
+	code = MPI_Comm_group(host, &group);
+	if (code == MPI_SUCCESS) {
+		code = fy_bells_translate(comm, group, words, local, local + words);
+		MPI_Group_free(&group);
+	}
 	for (int i = 0; i < words && code == MPI_SUCCESS; i++)
 		bells->place[local[words + i]] = i;
 	free(local);

@@ -25,6 +25,8 @@ struct fy_bells {
 
 /* Collective. MPI's code. */
 int fy_bells_open(struct fy_bells *bells, MPI_Comm comm);
+/* What `n` ranks of a group are in `comm`; MPI_UNDEFINED: not there. MPI's code. */
+int fy_bells_translate(MPI_Comm comm, MPI_Group from, int n, const int *ranks, int *found);
 void fy_bells_close(struct fy_bells *bells);
 /* The word of that rank. NULL: it shares no memory with this one. */
 uint32_t *fy_bells_word(const struct fy_bells *bells, int rank);

@@ -25,18 +25,6 @@ static int receivers_of(MPI_Comm comm, MPI_Group *group)
 	return inter ? MPI_Comm_remote_group(comm, group) : MPI_Comm_group(comm, group);
 }
 
-static int translate(const struct fy_mpi_port *port, MPI_Group from, int n, const int *ranks,
-                     int *found)
-{
-	MPI_Group to;
-	int code = MPI_Comm_group(port->comm, &to);
-	if (code != MPI_SUCCESS)
-		return code;
-	code = MPI_Group_translate_ranks(from, n, ranks, to, found);
-	MPI_Group_free(&to);
-	return code;
-}
-
 static bool find_bells(const struct fy_mpi_port *port, MPI_Group group, int n, uint32_t **bells)
 {
 	int *ranks = malloc(2 * (size_t)n * sizeof *ranks);
@@ -46,7 +34,7 @@ static bool find_bells(const struct fy_mpi_port *port, MPI_Group group, int n, u
 		ranks[i] = i;
 	for (int i = 0; i < n; i++)
 		ranks[n + i] = MPI_UNDEFINED;
-	bool ok = translate(port, group, n, ranks, ranks + n) == MPI_SUCCESS;
+	bool ok = fy_bells_translate(port->comm, group, n, ranks, ranks + n) == MPI_SUCCESS;
 	for (int i = 0; i < n && ok; i++) /* MPI_UNDEFINED has no word, nor has this rank */
 		bells[i] = ranks[n + i] == port->port.rank
 		                   ? NULL

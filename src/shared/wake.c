@@ -55,9 +55,10 @@ void fy_wake_up(struct fy_wake *wake)
 /* Only for a thread with the helm, and while the engine has not stopped. */
 void fy_wake_announce(struct fy_wake *wake, bool nap)
 {
-	uint32_t word = fy_load_relaxed_32(wake->word);
-	if (!(word & 1))
-		fy_store_release_32(wake->word, word + 1);
+	uint32_t word;
+	do { /* a wake-up for the sleep before may come only now */
+		word = fy_load_relaxed_32(wake->word);
+	} while (!(word & 1) && !fy_cas_32(wake->word, word, word + 1));
 	fy_store_release_32(&wake->own, 1);
 	if (nap)
 		fy_fence_full();
@@ -98,8 +99,8 @@ void fy_wake_stay(struct fy_wake *wake)
 	if (fy_load_relaxed_32(&wake->own) == 1)
 		fy_cas_32(&wake->own, 1, 0);
 	uint32_t word = fy_load_relaxed_32(wake->word);
-	if (word & 1) /* who rings just now stores the same */
-		fy_store_release_32(wake->word, word + 1);
+	if (word & 1)
+		fy_cas_32(wake->word, word, word + 1); /* else somebody rang just now */
 }
 
 void fy_wake_stop(struct fy_wake *wake)

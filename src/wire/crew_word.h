@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Words of crews on the wire: the body of a batch with FY_BATCH_CREW. Bytes alone:
+ * Words of crews on the wire: the body of a batch with FY_BATCH_WORD. Bytes alone:
  * doc/wire-format.md.
  */
 #pragma once
 
 #include <stddef.h>
 #include <stdint.h>
+
+#include "base/bits.h"
 
 enum fy_crew_kind {
 	FY_CREW_ACCUSE,  /* somebody is missing: coordinate. Set: the dead */
@@ -46,8 +48,7 @@ static inline size_t fy_crew_word_sets(uint32_t kind)
 }
 static inline size_t fy_crew_word_bytes(uint32_t kind, int size)
 {
-	return sizeof(struct fy_crew_word) +
-	       fy_crew_word_sets(kind) * (((size_t)size + 63) / 64) * 8;
+	return sizeof(struct fy_crew_word) + fy_crew_word_sets(kind) * fy_bits_words(size) * 8;
 }
 static inline size_t fy_crew_word_max(int size)
 {

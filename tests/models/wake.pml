@@ -163,7 +163,7 @@ inline step() {
 inline stay() { /* fy_wake_stay */
 	atomic { own = (own == 1 -> 0 : own) };
 	if
-	:: odd -> word_becomes(false) /* who rings just now stores the same */
+	:: odd -> word_becomes(false)
 	:: else
 	fi
 }

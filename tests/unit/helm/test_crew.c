@@ -251,7 +251,8 @@ static void sets_of_many_ranks(void **state)
 	fy_bits_add(set, 63);
 	fy_bits_add(set, 64);
 	fy_bits_add(set, 128);
-	fy_bits_each(i, set, 129) n += i;
+	fy_bits_each (i, set, 129)
+		n += i;
 	assert_int_equal(n, 63 + 64 + 128);
 	assert_int_equal(fy_bits_count(set, 129), 4);
 	assert_int_equal(fy_bits_next(set, 65, 128), 128);
