@@ -436,7 +436,7 @@ $(np2_tests): %-2.np2: % ; $(link_test)
 $(np3_tests): %-3.np3: % ; $(link_test)
 $(np4_tests): %-4.np4: % ; $(link_test)
 $(np8_tests): %-8.np8: % ; $(link_test)
-CLEANFILES += $(mpi_tests) $(EXTRA_PROGRAMS) %D%/sim/digest.new %D%/sim/*.digest.log
+CLEANFILES += $(mpi_tests) $(EXTRA_PROGRAMS) %D%/sim/digest.new %D%/sim/*.digest.log %D%/stress/soak.out
 
 # ---- how they are run -------------------------------------------------------
 
