@@ -14,6 +14,9 @@
  *  - each callback ran once, with the status of its future, which is the same after the fence;
  *  - all memory that was lent came back.
  *
+ * On request ranks are stopped (SOAK_STOP_MS), and inline handlers block (SOAK_BLOCK_MS), while
+ * silence is an accusation (SOAK_PEER_TIMEOUT_MS). Nobody dies, so nobody may be told to be gone.
+ *
  * No wait is longer than SOAK_LIMIT seconds (60): a thread that waits says in its spot for what,
  * and the watch ends the run with that sentence. The acts follow from SOAK_SEED, which rank 0
  * prints; when threads run does not.
@@ -28,13 +31,16 @@
 
 #include <dirent.h>
 #include <poll.h>
+#include <signal.h>
+#include <sys/types.h>
+#include <unistd.h>
 
 enum stream { INLINE, ANYWHERE, NAMED, STRAND, QUEUE, MAIL, POOL, STREAMS };
 enum answer { AT_ONCE, AS_MESSAGE, LATER, EMPTY, REFUSED, UNANSWERED, ANSWERS };
 enum group { IN_LINE, IN_STRAND, IN_QUEUE, IN_MAIL, GROUPS, NO_ORDER = GROUPS };
 enum { MAY = 0x80 }; /* in the books of the sender, beside the stream: it may not come */
 enum kind { POST, CALL, PROMISE };
-enum { OP_STREAM = 10, OP_ECHO = 50, OP_LEDGER, OP_VALUE, OP_NOTE };
+enum { OP_STREAM = 10, OP_ECHO = 50, OP_LEDGER, OP_VALUE, OP_NOTE, OP_BLOCK };
 enum { THREADS_MAX = 64, PENDING = 48, BODY_MAX = 80 << 10, LARGE = 1 << 20, SLOTS = 16 };
 enum { EXCHANGES = 8, TAG_PROBE = 100, TAG_NONE = 999, EXT_TEXT = 5, SPOTS = THREADS_MAX + 8 };
 
@@ -1591,6 +1597,42 @@ static void second_engine(struct figures *did)
 }
 
 /* While messages come: the pool of a handler is another one. What was queued comes back. */
+/* An inline handler that keeps the progress thread of a rank for SOAK_BLOCK_MS. */
+static void on_block(ferry *e, ferry_message *m, void *arg)
+{
+	(void)e, (void)arg;
+	system_sleep_ms((unsigned)check_env("SOAK_BLOCK_MS", 0));
+	ferry_reply(m, NULL, 0);
+}
+
+static void block_a_rank(void)
+{
+	ferry_future *future;
+
+	if (!check_env("SOAK_BLOCK_MS", 0) || me != (int)(the_round % (uint32_t)ranks))
+		return;
+	OK("block a rank", ferry_call(engine, next_rank(), OP_BLOCK, NULL, 0, &future));
+	await_ok("a handler that blocks", future);
+}
+
+/* A child, from before there are threads, stops this rank again and again until it ends. */
+static void stop_now_and_then(unsigned ms)
+{
+	pid_t rank = getpid();
+
+	if (ms == 0 || fork() != 0)
+		return;
+	for (unsigned i = 0; getppid() == rank; i++) {
+		system_sleep_ms(1000 + (unsigned)(system_mix((uint64_t)rank << 32 | i) % 4000));
+		if (getppid() != rank)
+			break;
+		kill(rank, SIGSTOP);
+		system_sleep_ms(ms);
+		kill(rank, SIGCONT);
+	}
+	_exit(0);
+}
+
 static void change_pool(void)
 {
 	ferry_executor *before = pool;
@@ -1825,6 +1867,7 @@ static void run_round(struct figures *did)
 	WATCHED("the start of a round", pass_gate());
 	collectives();
 	second_engine(did);
+	block_a_rank();
 	change_pool(); /* once: the next one would find what this one has lost */
 	WATCHED("the workers of this rank", pass_gate());
 	check_books();
@@ -1891,6 +1934,7 @@ static void handle_all(void)
 			OK("handle", ferry_handle(engine, OP_STREAM + s, places[s], on_stream,
 			                          (void *)(uintptr_t)s));
 	OK("handle", ferry_handle(engine, OP_ECHO, FERRY_INLINE, on_echo, NULL));
+	OK("handle", ferry_handle(engine, OP_BLOCK, FERRY_INLINE, on_block, NULL));
 	OK("memory", ferry_handle_memory(engine, OP_STREAM + NAMED, give_memory, NULL));
 	OK("peers", ferry_on_peer(engine, FERRY_INLINE, on_peer, NULL));
 }
@@ -1946,7 +1990,10 @@ static void open_all(void)
 	CHECK(level == MPI_THREAD_MULTIPLE);
 	CHECK_INT(MPI_Comm_dup(MPI_COMM_WORLD, &plain), MPI_SUCCESS);
 	options.handler_grace = FERRY_NONE; /* a reader may come late where much else runs */
-	options.peer_timeout = FERRY_NONE;  /* the watch says more */
+	/* where nothing else is asked for the watch says more */
+	options.peer_timeout = FERRY_NONE;
+	if (check_env("SOAK_PEER_TIMEOUT_MS", 0))
+		options.peer_timeout = FERRY_MS((int64_t)check_env("SOAK_PEER_TIMEOUT_MS", 0));
 	OK("open", ferry_open(&options, &engine));
 	me = ferry_rank(engine);
 	ranks = ferry_size(engine);
@@ -1973,6 +2020,7 @@ int main(int argc, char **argv)
 		CHECK_FAIL("say `soak SECONDS THREADS`, with 1 to %d threads", THREADS_MAX);
 	limit = (double)check_env("SOAK_LIMIT", 60);
 	spot = spot_new("the main thread", 0);
+	stop_now_and_then((unsigned)check_env("SOAK_STOP_MS", 0));
 	open_all();
 	choose_seed();
 	make_books();

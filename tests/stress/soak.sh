@@ -2,7 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 # Random acts of many threads of several ranks against books (soak.c). In make check 5 s of it; make
 # soak MINUTES=60 for longer. SOAK_SECONDS, SOAK_RANKS, SOAK_THREADS, SOAK_SEED, SOAK_LIMIT (how long
-# a wait may take, in s) and SOAK_MIB (how much a rank may grow) change a run.
+# a wait may take, in s) and SOAK_MIB (how much a rank may grow) change a run. With
+# SOAK_PEER_TIMEOUT_MS silence is an accusation; with SOAK_STOP_MS each rank is stopped for so long now
+# and then; with SOAK_BLOCK_MS an inline handler of one rank in turn blocks for so long each round.
 . "$(dirname "$0")/common.sh"
 source=$TEST_SRCDIR/tests/stress/soak.c
 
