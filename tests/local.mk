@@ -6,6 +6,7 @@
 #   mpi_programs tests/mpi/NAME         from tests/mpi/NAME.c; the public headers and MPI's, exit 0, or 77 to skip
 #   npN_tests    tests/mpi/NAME-N.npN   runs that program, or one of mpi_core_programs, with N ranks
 #   stress_programs tests/stress/NAME   the same, made by make stress alone, and run by a script of stress_scripts
+#   support_programs tests/support/NAME  run by scripts, without the library
 #   script_tests DIR/NAME.sh            an executable script: exit 0, or 77 to skip
 # A program of more than one source also gets its %C%_unit_NAME_t_SOURCES below the lists.
 # mpi_core_programs link the core instead of the shared library, and see its insides.
@@ -105,6 +106,7 @@ mpi_programs = \
 	%D%/mpi/mailbox \
 	%D%/mpi/mismatch \
 	%D%/mpi/order \
+	%D%/mpi/parted \
 	%D%/mpi/plain_mpi \
 	%D%/mpi/probe \
 	%D%/mpi/process \
@@ -131,6 +133,11 @@ mpi_core_programs = \
 	%D%/mpi/port_funneled \
 	%D%/mpi/port_mpi \
 	%D%/mpi/port_serialized \
+	# end
+
+# Programs that scripts need; they see nothing of the library.
+support_programs = \
+	%D%/support/cable \
 	# end
 
 np1_tests = \
@@ -263,6 +270,7 @@ script_tests = \
 	%D%/mpi/failing.sh \
 	%D%/mpi/ferry_perf.sh \
 	%D%/mpi/halo.sh \
+	%D%/mpi/hosts.sh \
 	%D%/mpi/launcher.sh \
 	%D%/mpi/finalize.sh \
 	%D%/mpi/opens.sh \
@@ -281,6 +289,7 @@ picture_tests = %D%/mpi/ferry_perf_plot.sh
 stress_scripts = \
 	%D%/stress/failing.sh \
 	%D%/stress/flood.sh \
+	%D%/stress/hosts.sh \
 	%D%/stress/idle.sh \
 	%D%/stress/large.sh \
 	%D%/stress/latency.sh \
@@ -315,6 +324,7 @@ test_support = \
 	%D%/support/life.h \
 	%D%/support/mpi_test.h \
 	%D%/support/mpirun.sh \
+	%D%/support/parted.sh \
 	%D%/support/rank.sh \
 	%D%/support/run.sh \
 	%D%/support/skips.sh \
@@ -399,7 +409,7 @@ else
 tap_tests = %D%/support/no_cmocka.sh
 endif
 
-check_PROGRAMS += $(mpi_programs) $(mpi_core_programs) %D%/api/header_c
+check_PROGRAMS += $(mpi_programs) $(mpi_core_programs) $(support_programs) %D%/api/header_c
 TESTS = $(tap_tests) %D%/api/header_c $(script_tests) $(mpi_tests)
 EXTRA_PROGRAMS = $(unit_tests) $(sim_tests) $(stress_tests) $(stress_programs)
 EXTRA_DIST += $(test_support) $(script_tests) $(picture_tests) $(stress_scripts) $(stress_tools) %D%/support/no_cmocka.sh %D%/api/header_cxx.cc \
@@ -411,6 +421,7 @@ mpi_public = $(mpi_programs) $(stress_programs)
 $(mpi_public) $(mpi_core_programs) %D%/api/header_c: AM_LDFLAGS = $(SAN_CFLAGS) -pthread -no-install
 $(mpi_public) %D%/api/header_c: $(libferry)
 $(mpi_public) %D%/api/header_c: LDADD = $(libferry) $(MSGPACK_LIBS) $(MPI_LIBS)
+$(support_programs): LDADD =
 $(mpi_core_programs): libferry-mpi.la
 $(mpi_core_programs): LDADD = libferry-mpi.la libferry-sim.la $(MSGPACK_LIBS) $(MPI_LIBS)
 %D%/unit/%.$(OBJEXT): target_cppflags = -I$(top_srcdir)/tests -I$(top_srcdir)/tests/support $(CMOCKA_CFLAGS)
