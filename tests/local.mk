@@ -27,6 +27,7 @@ unit_tests = \
 	%D%/unit/bulk/test_turns.t \
 	%D%/unit/codec/test_check.t \
 	%D%/unit/codec/test_codec.t \
+	%D%/unit/engine/test_watchdog.t \
 	%D%/unit/future/test_compose.t \
 	%D%/unit/future/test_executor.t \
 	%D%/unit/future/test_future.t \
@@ -101,6 +102,7 @@ mpi_programs = \
 	%D%/mpi/gather_memory \
 	%D%/mpi/handlers \
 	%D%/mpi/large \
+	%D%/mpi/late \
 	%D%/mpi/leaving \
 	%D%/mpi/mailbox \
 	%D%/mpi/mismatch \
@@ -266,6 +268,7 @@ script_tests = \
 	%D%/mpi/launcher.sh \
 	%D%/mpi/finalize.sh \
 	%D%/mpi/opens.sh \
+	%D%/mpi/late.sh \
 	%D%/mpi/leaving.sh \
 	%D%/mpi/process.sh \
 	%D%/mpi/python_peer.sh \
