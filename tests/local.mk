@@ -133,6 +133,7 @@ mpi_core_programs = \
 	%D%/mpi/port_funneled \
 	%D%/mpi/port_mpi \
 	%D%/mpi/port_serialized \
+	%D%/mpi/resources \
 	# end
 
 np1_tests = \
@@ -272,6 +273,7 @@ script_tests = \
 	%D%/mpi/leaving.sh \
 	%D%/mpi/process.sh \
 	%D%/mpi/python_peer.sh \
+	%D%/mpi/resources.sh \
 	%D%/mpi/versus.sh \
 	%D%/mpi/wordcount.sh \
 	%D%/stress/soak.sh \
@@ -284,6 +286,7 @@ picture_tests = %D%/mpi/ferry_perf_plot.sh
 stress_scripts = \
 	%D%/stress/failing.sh \
 	%D%/stress/flood.sh \
+	%D%/stress/host.sh \
 	%D%/stress/idle.sh \
 	%D%/stress/large.sh \
 	%D%/stress/latency.sh \
@@ -368,6 +371,7 @@ shortage_ldflags = -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc \
 %C%_sim_opens_t_SOURCES = %D%/sim/opens.c $(shortage)
 %C%_sim_opens_t_LDFLAGS = $(AM_LDFLAGS) $(shortage_ldflags)
 %C%_mpi_opens_SOURCES = %D%/mpi/opens.c $(shortage)
+%C%_mpi_resources_LDFLAGS = $(AM_LDFLAGS) -no-install -Wl,--wrap=shm_open,--wrap=shm_unlink -Wl,-u,fy_mpi_port_open
 %C%_mpi_opens_LDFLAGS = $(AM_LDFLAGS) -no-install $(shortage_ldflags) -Wl,--wrap=pthread_create -Wl,-u,fy_mpi_port_open
 %C%_mpi_allocations_SOURCES = %D%/mpi/allocations.c $(shortage)
 %C%_mpi_allocations_LDFLAGS = $(AM_LDFLAGS) -no-install $(shortage_ldflags) -Wl,-u,fy_mpi_port_open
