@@ -47,9 +47,9 @@
  * Completes  When a future is done, and with what.
  * Errors     What it returns beside FERRY_OK; one status a line where there are
  *            three or more. Not listed: FERRY_EINVAL for a wrong argument,
- *            FERRY_ENOMEM when memory is exhausted. ferry_last_error() has a
- *            sentence on what to do. On an error nothing happened, and no
- *            output argument is touched.
+ *            FERRY_ENOMEM when memory is exhausted, or there is no thread or
+ *            descriptor. ferry_last_error() has a sentence on what to do. On
+ *            an error nothing happened, and no output argument is touched.
  *
  * Units: sizes are in bytes (nbytes), times in ns on the monotonic clock. A
  * timeout is 0 (look once), positive, or FERRY_FOREVER. Ranks go from 0 to
@@ -333,10 +333,12 @@ struct ferry_options {
 	/* How long a rank may be silent of which this one awaits something.
 	 * Then the ranks agree on who goes on without whom: see ferry_on_peer.
 	 * Default 60 s, but none if any rank has FERRY_NO_THREAD; at least
-	 * 100 ms, or none. Longer than any pause that is no death: an inline
-	 * handler that blocks for so long is one. A program that sets it
-	 * together with FERRY_NO_THREAD calls the engine at least four times
-	 * in it. */
+	 * 100 ms, or none. Longer than any pause that is no death. Between
+	 * hosts an inline handler that blocks for so long is one; half of it
+	 * is logged. On one host such a rank is waited for, and a process that
+	 * has ended is found out sooner. A program that sets it together with
+	 * FERRY_NO_THREAD calls the engine at least four times in it, and is
+	 * not waited for on its host either. */
 	int64_t peer_timeout;
 
 	/* (*) How long a close waits once a peer is gone. Default 60 s; at
@@ -565,7 +567,8 @@ FERRY_API int ferry_status(const ferry *engine);
  *
  * Time in which this rank's own loop did not run, as in a debugger, is held
  * against nobody. But the others wait for this rank no longer than
- * peer_timeout.
+ * peer_timeout. Only on one host, where code of the program (a handler, a
+ * callback) does not return to the progress thread, they wait until it does.
  */
 
 /*

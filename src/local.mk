@@ -106,6 +106,8 @@ libferry_core_la_SOURCES = \
 	%D%/engine/life.h \
 	%D%/engine/share.c \
 	%D%/engine/share.h \
+	%D%/engine/watchdog.c \
+	%D%/engine/watchdog.h \
 	%D%/future/backlog.c \
 	%D%/future/backlog.h \
 	%D%/future/compose.c \
@@ -252,6 +254,7 @@ libferry_core_la_SOURCES = \
 	%D%/shared/habit.h \
 	%D%/shared/handler.c \
 	%D%/shared/handler.h \
+	%D%/shared/inside.h \
 	%D%/shared/lane.c \
 	%D%/shared/lane.h \
 	%D%/shared/mailbox.c \

@@ -28,6 +28,7 @@ unit_tests = \
 	%D%/unit/bulk/test_turns.t \
 	%D%/unit/codec/test_check.t \
 	%D%/unit/codec/test_codec.t \
+	%D%/unit/engine/test_watchdog.t \
 	%D%/unit/future/test_compose.t \
 	%D%/unit/future/test_executor.t \
 	%D%/unit/future/test_future.t \
@@ -102,6 +103,7 @@ mpi_programs = \
 	%D%/mpi/gather_memory \
 	%D%/mpi/handlers \
 	%D%/mpi/large \
+	%D%/mpi/late \
 	%D%/mpi/leaving \
 	%D%/mpi/mailbox \
 	%D%/mpi/mismatch \
@@ -133,6 +135,7 @@ mpi_core_programs = \
 	%D%/mpi/port_funneled \
 	%D%/mpi/port_mpi \
 	%D%/mpi/port_serialized \
+	%D%/mpi/resources \
 	# end
 
 # Programs that scripts need; they see nothing of the library.
@@ -274,9 +277,11 @@ script_tests = \
 	%D%/mpi/launcher.sh \
 	%D%/mpi/finalize.sh \
 	%D%/mpi/opens.sh \
+	%D%/mpi/late.sh \
 	%D%/mpi/leaving.sh \
 	%D%/mpi/process.sh \
 	%D%/mpi/python_peer.sh \
+	%D%/mpi/resources.sh \
 	%D%/mpi/versus.sh \
 	%D%/mpi/wordcount.sh \
 	%D%/stress/soak.sh \
@@ -290,6 +295,7 @@ stress_scripts = \
 	%D%/stress/failing.sh \
 	%D%/stress/flood.sh \
 	%D%/stress/hosts.sh \
+	%D%/stress/host.sh \
 	%D%/stress/idle.sh \
 	%D%/stress/large.sh \
 	%D%/stress/latency.sh \
@@ -375,6 +381,7 @@ shortage_ldflags = -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc \
 %C%_sim_opens_t_SOURCES = %D%/sim/opens.c $(shortage)
 %C%_sim_opens_t_LDFLAGS = $(AM_LDFLAGS) $(shortage_ldflags)
 %C%_mpi_opens_SOURCES = %D%/mpi/opens.c $(shortage)
+%C%_mpi_resources_LDFLAGS = $(AM_LDFLAGS) -no-install -Wl,--wrap=shm_open,--wrap=shm_unlink -Wl,-u,fy_mpi_port_open
 %C%_mpi_opens_LDFLAGS = $(AM_LDFLAGS) -no-install $(shortage_ldflags) -Wl,--wrap=pthread_create -Wl,-u,fy_mpi_port_open
 %C%_mpi_allocations_SOURCES = %D%/mpi/allocations.c $(shortage)
 %C%_mpi_allocations_LDFLAGS = $(AM_LDFLAGS) -no-install $(shortage_ldflags) -Wl,-u,fy_mpi_port_open

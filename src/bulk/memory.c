@@ -20,6 +20,7 @@
 #include "bulk/bulk.h"
 #include "link/channel.h"
 #include "shared/block.h"
+#include "shared/inside.h"
 #include "shared/message.h"
 #include "shared/tally.h"
 #include "shared/thread.h"
@@ -61,10 +62,12 @@ static void *ask_where(struct fy_bulk *bulk, struct fy_inbound *in, uint32_t par
 		return NULL;
 	ferry *before = fy_thread_begin(FY_INLINE, bulk->link->engine);
 	void *there = NULL;
+	uint32_t inside = fy_inside_begin(bulk->link->engine);
 	if (fy_program_may_run())
 		FY_PROGRAM("a memory function", &in->announced.op,
 		           there = h->fn(bulk->link->engine, in->ch->rank, in->announced.op,
 		                         part - 1, in->lengths[part], h->arg));
+	fy_inside_end(bulk->link->engine, inside);
 	fy_thread_end(FY_INLINE, before);
 	return there;
 }

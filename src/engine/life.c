@@ -47,6 +47,7 @@
 #include "shared/block.h"
 #include "shared/counter.h"
 #include "shared/engine.h"
+#include "shared/inside.h"
 #include "shared/policy_table.h"
 #include "shared/lane.h"
 #include "shared/mailbox.h"

@@ -236,6 +236,48 @@ static bool have_answered(const struct fy_crew *c, const uint64_t *asked)
 	return true;
 }
 
+/* Whose answer this rank waits for as coordinator; NULL: it does not coordinate. */
+static const uint64_t *who_is_asked(const struct fy_crew *c)
+{
+	return c->phase == FY_CREW_ASKING      ? c->accepted.members
+	       : c->phase == FY_CREW_PROPOSING ? c->proposal.members
+	                                       : NULL;
+}
+
+bool fy_crew_awaits(const struct fy_crew *c, int rank)
+{
+	const uint64_t *asked = who_is_asked(c);
+	return asked && fy_bits_has(asked, rank) && !fy_bits_has(c->answered, rank) &&
+	       !fy_bits_has(c->dead, rank) && rank != c->rank;
+}
+
+/* Is time up? It begins anew while somebody is late, who will answer when it can. */
+static bool is_time_up(struct fy_crew *c)
+{
+	fy_bits_each (i, c->late, c->size)
+		if (fy_crew_awaits(c, i))
+			c->since = c->time;
+	return c->time - c->since >= ASKING(c);
+}
+
+/* Somebody of a set is known to be dead, since it was proposed. */
+static bool has_dead(const struct fy_crew *c, const uint64_t *set)
+{
+	fy_bits_each (i, set, c->size)
+		if (fy_bits_has(c->dead, i))
+			return true;
+	return false;
+}
+
+/* All of them: nothing stands for the acceptance of a member, not even its death. */
+static bool have_accepted(const struct fy_crew *c)
+{
+	fy_bits_each (i, c->proposal.members, c->size)
+		if (!fy_bits_has(c->answered, i) && i != c->rank)
+			return false;
+	return true;
+}
+
 static void note_own_reports(struct fy_crew *c)
 {
 	forget_reports(&c->edges, c->rank);
@@ -305,7 +347,7 @@ static void propose(struct fy_crew *c)
 	owe_all(c, c->proposal.members, FY_CREW_PROPOSE);
 	if (fy_bits_has(c->proposal.members, c->rank))
 		accept(c, &c->proposal);
-	if (have_answered(c, c->proposal.members))
+	if (have_accepted(c))
 		commit(c);
 }
 
@@ -372,13 +414,13 @@ static void in_phase(struct fy_crew *c, int64_t past)
 			begin_asking(c);
 		break;
 	case FY_CREW_ASKING:
-		if (past >= ASKING(c))
+		if (is_time_up(c) || (have_answered(c, c->accepted.members) && !any_report(c)))
 			decide(c);
 		else
 			ask_again(c);
 		break;
 	case FY_CREW_PROPOSING:
-		if (past >= ASKING(c))
+		if (is_time_up(c) || has_dead(c, c->proposal.members))
 			begin_asking(c);
 		else
 			fy_bits_each (i, c->proposal.members, c->size)
@@ -410,6 +452,14 @@ void fy_crew_set_silent(struct fy_crew *c, int rank, bool silent)
 		fy_bits_add(c->silent, rank);
 	else
 		fy_bits_remove(c->silent, rank);
+}
+
+void fy_crew_set_late(struct fy_crew *c, int rank, bool late)
+{
+	if (late)
+		fy_bits_add(c->late, rank);
+	else
+		fy_bits_remove(c->late, rank);
 }
 
 void fy_crew_set_broken(struct fy_crew *c, int rank)
@@ -480,7 +530,7 @@ static void on_accept(struct fy_crew *c, int from, const struct heard *h)
 	if (c->phase != FY_CREW_PROPOSING || compare(h->word.ballot, c->mine) != 0)
 		return;
 	fy_bits_add(c->answered, from);
-	if (have_answered(c, c->proposal.members))
+	if (have_accepted(c))
 		commit(c);
 }
 
@@ -646,7 +696,8 @@ int fy_crew_open(struct fy_crew *c, int rank, int size, int64_t timeout)
 {
 	uint64_t **const sets[] = { &c->now.members,      &c->accepted.members, &c->best.members,
 		                    &c->silent,           &c->broken,           &c->dead,
-		                    &c->proposal.members, &c->answered,         &c->heard_sets };
+		                    &c->proposal.members, &c->answered,         &c->late,
+		                    &c->heard_sets };
 	size_t n = sizeof sets / sizeof sets[0], words = fy_bits_words(size);
 	*c = (struct fy_crew){ .rank = rank, .size = size, .timeout = timeout };
 	c->memory = calloc((n + 2) * words, sizeof *c->memory); /* a word has up to 3 sets */

@@ -48,6 +48,7 @@ struct fy_crew {
 	uint64_t *silent;           /* nothing was heard of them for too long */
 	uint64_t *broken;           /* this rank cannot go on with them */
 	uint64_t *dead;             /* it is known, from here or by others */
+	uint64_t *late;             /* they live, and cannot answer for a while */
 	/* as coordinator */
 	struct fy_ballot mine;
 	struct fy_crew_of best; /* the last crew that any answer shows */
@@ -73,9 +74,13 @@ void fy_crew_free(struct fy_crew *c);
 /* That rank is silent, or not any more. This rank cannot go on with it. It is dead, or the program
  * says so. The last two are for ever. */
 void fy_crew_set_silent(struct fy_crew *c, int rank, bool silent);
+/* That rank lives, and cannot answer for a while; or it can again. A coordinator waits for it. */
+void fy_crew_set_late(struct fy_crew *c, int rank, bool late);
 void fy_crew_set_broken(struct fy_crew *c, int rank);
 void fy_crew_set_dead(struct fy_crew *c, int rank);
 bool fy_crew_is_member(const struct fy_crew *c, int rank);
+/* Does this rank coordinate, and wait for a word of that one? */
+bool fy_crew_awaits(const struct fy_crew *c, int rank);
 
 /* Time has passed: call it about every twelfth of the timeout, and when a set_ was called. `time`
  * in ns is that of this rank's own clock. */

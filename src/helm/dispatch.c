@@ -34,6 +34,7 @@
 #include "link/stream_in.h"
 #include "port/port.h"
 #include "shared/engine.h"
+#include "shared/inside.h"
 #include "shared/handler.h"
 #include "shared/message.h"
 #include "shared/tally.h"

@@ -28,6 +28,7 @@
 #include "helm/progress.h"
 #include "link/channel.h"
 #include "shared/engine.h"
+#include "shared/inside.h"
 #include "shared/handler.h"
 #include "shared/message.h"
 #include "shared/tally.h"

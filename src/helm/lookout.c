@@ -3,12 +3,17 @@
  * The lookout: which ranks that this one waits for are silent; and what a new crew means for the
  * engine. Only the holder of the helm may call.
  *
- * It looks twelve times in `peer_timeout`. Its clock moves from one look to the next by what has
+ * It listens twelve times in `peer_timeout`. Its clock moves from one time to the next by what has
  * passed, but by two twelfths at most. So time in which the loop did not step, because the process
  * was stopped or a handler blocked, is held against nobody.
  *
  * Only a rank that waits for another one listens to it. After a third of the timeout without
- * anything it asks for a sign of life, which every loop that steps gives.
+ * anything it asks for a sign of life, which every loop that steps gives. A rank of the same host
+ * whose loop cannot step, because code of its program does not return, has a watchdog that beats:
+ * it is late.
+ *
+ * That the process of a rank of the same host has ended can be proved. Who waits for that rank
+ * looks a few times a second, and does not wait for the timeout then.
  */
 #include "helm/lookout.h"
 
@@ -35,6 +40,8 @@
 #define LOOKS 12    /* in a timeout */
 #define ASKS 3      /* likewise, for a sign of life */
 #define MOST_PAST 2 /* looks, by which the clock moves at once */
+#define LATE 2      /* looks, after the last beat of its watchdog */
+#define PROOFS FERRY_MS(250)
 
 static int64_t period(const struct fy_lookout *l)
 {
@@ -72,7 +79,34 @@ static bool is_awaited(const struct fy_progress *p, const struct fy_channel *ch)
 	return ch->pending.first || ch->counted.first || ch->streams_out || ch->out.flight ||
 	       ch->credit.hungry_told || fy_peer_of(ch)->queue.first || out->ungranted ||
 	       out->active || out->unacked || fy_pair_in(ch)->first || fy_peer_of(ch)->heard.call ||
-	       agreement_awaits(p, ch);
+	       agreement_awaits(p, ch) || fy_crew_awaits(&p->lookout.crew, ch->rank);
+}
+
+/* ---- who is dead --------------------------------------------------------------------------- */
+
+/* Not of a rank that has to say goodbye: it closes when it has heard everybody's. */
+static bool prove(struct fy_progress *p, struct fy_channel *ch)
+{
+	struct fy_lookout *l = &p->lookout;
+	fy_port *port = p->link.port;
+	if (fy_bits_has(l->crew.dead, ch->rank) || !fy_crew_is_member(&l->crew, ch->rank) ||
+	    p->close.byes || !is_awaited(p, ch) || !port->ops->is_dead(port, ch->rank))
+		return false;
+	fy_log(p->link.engine->log, "rank %d: its process on this host has ended", ch->rank);
+	fy_crew_set_dead(&l->crew, ch->rank);
+	return true;
+}
+
+static bool prove_any(struct fy_progress *p)
+{
+	bool any = false;
+	mark_calls(p);
+	fy_link_each (ch, &p->link) {
+		if (ch->rank != p->link.engine->rank)
+			any |= prove(p, ch);
+		fy_peer_of(ch)->heard.call = false;
+	}
+	return any;
 }
 
 /* ---- who is silent ------------------------------------------------------------------------- */
@@ -87,13 +121,25 @@ static void begin_to_listen(struct fy_lookout *l, struct fy_channel *ch)
 	fy_crew_set_silent(&l->crew, ch->rank, false);
 }
 
+/* Has its watchdog beaten since the last look? */
+static bool is_late(struct fy_progress *p, const struct fy_channel *ch)
+{
+	fy_port *port = p->link.port;
+	struct fy_heard *heard = &fy_peer_of(ch)->heard;
+	uint32_t before = heard->beats;
+	heard->beats = port->ops->beats(port, ch->rank);
+	return heard->beats != before;
+}
+
 static void listen(struct fy_progress *p, struct fy_channel *ch)
 {
 	struct fy_lookout *l = &p->lookout;
 	struct fy_heard *heard = &fy_peer_of(ch)->heard;
-	bool awaited = is_awaited(p, ch);
-	if (!awaited || !heard->awaited || heard->word || heard->seq != ch->in.seq)
+	bool awaited = is_awaited(p, ch), late = is_late(p, ch);
+	if (!awaited || !heard->awaited || heard->word || heard->seq != ch->in.seq || late)
 		begin_to_listen(l, ch);
+	if (late || l->clock - heard->at >= LATE * period(l))
+		fy_crew_set_late(&l->crew, ch->rank, late);
 	heard->awaited = awaited;
 	heard->call = false;
 	l->watches |= awaited;
@@ -130,7 +176,7 @@ static void listen_to_all(struct fy_progress *p)
 static const char *why_gone(const struct fy_lookout *l, int rank)
 {
 	return fy_bits_has(l->crew.dead, rank)
-	               ? "that rank is gone: it ended by itself, or a program says so"
+	               ? "that rank is gone: it has ended, or a program says so"
 	               : "that rank is gone: other ranks heard nothing of it for peer_timeout";
 }
 
@@ -182,7 +228,19 @@ static void move_clock(struct fy_lookout *l, int64_t now)
 	int64_t past = now - l->looked_at, most = MOST_PAST * period(l);
 	l->clock += past < most ? past : most;
 	l->looked_at = now;
-	l->look_at = now + period(l);
+	l->listen_at = now + period(l);
+}
+
+static void look(struct fy_progress *p)
+{
+	struct fy_lookout *l = &p->lookout;
+	move_clock(l, p->link.now);
+	listen_to_all(p);
+	if (!p->close.byes)
+		fy_crew_step(&l->crew, l->clock);
+	follow(p);
+	if (l->crew.now.number)
+		end_others(p);
 }
 
 void fy_lookout_step(struct fy_progress *p)
@@ -190,13 +248,10 @@ void fy_lookout_step(struct fy_progress *p)
 	struct fy_lookout *l = &p->lookout;
 	l->look_at = INT64_MAX;
 	if (l->on) {
-		move_clock(l, p->link.now);
-		listen_to_all(p);
-		if (!p->close.byes)
-			fy_crew_step(&l->crew, l->clock);
-		follow(p);
-		if (l->crew.now.number)
-			end_others(p);
+		if (prove_any(p) || p->link.now >= l->listen_at)
+			look(p);
+		int64_t prove_at = p->link.now + PROOFS;
+		l->look_at = l->listen_at < prove_at ? l->listen_at : prove_at;
 	}
 	if (l->notes)
 		fy_notes_step(p);
@@ -204,7 +259,7 @@ void fy_lookout_step(struct fy_progress *p)
 
 void fy_lookout_soon(struct fy_progress *p)
 {
-	p->lookout.look_at = p->link.now;
+	p->lookout.look_at = p->lookout.listen_at = p->link.now;
 }
 
 bool fy_lookout_watches(const struct fy_progress *p, bool awaits)
@@ -287,7 +342,7 @@ void fy_lookout_begin(struct fy_progress *p, int64_t timeout, bool quorum)
 	l->crew.timeout = timeout;
 	l->crew.quorum = quorum;
 	l->on = true;
-	l->look_at = l->looked_at = p->link.now;
+	l->look_at = l->listen_at = l->looked_at = p->link.now;
 }
 
 void fy_lookout_free(struct fy_progress *p)

@@ -15,6 +15,7 @@ struct fy_heard {
 	int64_t at;     /* ns, by the lookout's clock: last, or since when something is awaited */
 	uint32_t seq;   /* of its next batch, when that was looked at */
 	unsigned asked; /* times since then that it was asked for a sign of life */
+	uint32_t beats; /* of its watchdog, when that was looked at */
 	bool word;      /* a word came since the last look */
 	bool awaited;   /* this rank waits for it */
 	bool call;      /* a call to it is open: while a look is made */
@@ -25,11 +26,12 @@ struct fy_heard {
 /* Who is silent, and the crew: see lookout.c. */
 struct fy_lookout {
 	bool on;
-	int64_t look_at; /* when (ns) to look next; INT64_MAX: never */
-	int64_t looked_at;
-	int64_t clock; /* ns: its own, which moves only while the loop steps */
-	bool watches;  /* at the last look this rank waited for another one */
-	bool notes;    /* the program wants to be told who is gone */
+	int64_t look_at;   /* when (ns) to look next; INT64_MAX: never */
+	int64_t listen_at; /* likewise, who is silent; before, only who is proved to be dead */
+	int64_t looked_at; /* when it listened last */
+	int64_t clock;     /* ns: its own, which moves only while the loop steps */
+	bool watches;      /* at the last look this rank waited for another one */
+	bool notes;        /* the program wants to be told who is gone */
 	struct fy_crew crew;
 };
 

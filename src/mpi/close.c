@@ -27,6 +27,7 @@
 #include "mpi/life.h"
 #include "mpi/open.h"
 #include "shared/engine.h"
+#include "shared/inside.h"
 #include "shared/room.h"
 #include "shared/thread.h"
 

@@ -27,7 +27,9 @@
 #include "base/place.h"
 #include "base/program.h"
 #include "engine/life.h"
+#include "engine/watchdog.h"
 #include "helm/loop.h"
+#include "mpi/bells.h"
 #include "mpi/life.h"
 #include "mpi/port.h"
 #include "mpi/starts.h"
@@ -43,6 +45,7 @@ struct opening {
 	char why[FY_SENTENCE];
 	bool told; /* the other ranks know of the failure */
 	ferry *engine;
+	struct fy_watched *watched; /* of that engine */
 	int status;
 	char text[256];
 	/* the opening thread's mask, which code of the program gets on the progress thread */
@@ -63,6 +66,25 @@ static int open_port(struct opening *o, fy_port **port_p)
 	return fy_fail(o->failed, "%s", o->why);
 }
 
+/* Without other ranks, and without a thread of its own, an engine needs no watchdog. */
+static int join_watchdog(const struct opening *o, fy_port *port)
+{
+	if (port->size == 1 || o->options.peer_timeout == FERRY_NONE ||
+	    o->options.flags & FERRY_NO_THREAD)
+		return FERRY_OK;
+	return fy_watchdog_join(&fy_mpi_port_of(port)->watched);
+}
+
+static void watch(ferry *engine, fy_port *port)
+{
+	struct fy_mpi_port *mpi = fy_mpi_port_of(port);
+	if (engine->options.peer_timeout == FERRY_NONE) /* as other ranks want it */
+		fy_watchdog_leave(&mpi->watched);
+	else
+		fy_watchdog_watch(&mpi->watched, engine, fy_bells_beats(&mpi->bells, port->rank),
+		                  !port->all_local);
+}
+
 /* A rank that failed makes all these calls, as far as MPI lets it, because the others wait for it
  * in them. */
 static int open_engine(struct opening *o)
@@ -76,13 +98,18 @@ static int open_engine(struct opening *o)
 	struct fy_starts *starts = status ? NULL : fy_mpi_starts_new(port);
 	if (!status && !starts)
 		status = FERRY_ENOMEM; /* fy_mpi_starts_new gave the sentence */
+	if (!status)
+		status = join_watchdog(o, port);
 	fy_life_prepare(&opening, port, starts, &o->options, 1, status);
 	status = fy_life_settle(&opening, &o->engine);
 	if (status) {
+		fy_watchdog_leave(&fy_mpi_port_of(port)->watched);
 		port->ops->close(port, true);
 		fy_mpi_life_orphan();
 		return status;
 	}
+	watch(o->engine, port);
+	o->watched = &fy_mpi_port_of(port)->watched;
 	if (o->engine->options.flags & FERRY_KEEP_MPI)
 		fy_mpi_life_keep();
 	if (o->engine->options.flags & FERRY_NO_THREAD && fy_mpi_life_owned())
@@ -112,9 +139,11 @@ static void *thread_main(void *arg)
 	if (!status)
 		status = open_engine(o);
 	ferry *engine = o->engine;
+	struct fy_watched *watched = o->watched;
 	tell(o, status); /* from here on o is the opening thread's */
 	if (status == FERRY_OK) {
 		fy_loop_run(engine);
+		fy_watchdog_leave(watched);
 		engine->end.status = fy_life_destroy(engine);
 		fy_store_release_32(&engine->end.closed, 1);
 		fy_futex_wake(&engine->end.closed, 1, false);

@@ -259,6 +259,17 @@ static uint32_t *mpi_doorbell(fy_port *port, int rank)
 	return fy_bells_word(&fy_mpi_port_of(port)->bells, rank);
 }
 
+static uint32_t mpi_beats(fy_port *port, int rank)
+{
+	const uint32_t *word = fy_bells_beats(&fy_mpi_port_of(port)->bells, rank);
+	return word != NULL ? fy_load_relaxed_32(word) : 0;
+}
+
+static bool mpi_is_dead(fy_port *port, int rank)
+{
+	return rank != port->rank && fy_bells_is_dead(&fy_mpi_port_of(port)->bells, rank);
+}
+
 static const char *mpi_error(fy_port *port)
 {
 	(void)port;
@@ -303,6 +314,8 @@ static const struct fy_port_ops mpi_ops = {
 	.progress = mpi_progress,
 	.now = mpi_now,
 	.doorbell = mpi_doorbell,
+	.beats = mpi_beats,
+	.is_dead = mpi_is_dead,
 	.agree = fy_mpi_verdict_agree,
 	.offer = fy_mpi_verdict_offer,
 	.settle = fy_mpi_verdict_settle,

@@ -17,6 +17,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "engine/watchdog.h"
 #include "mpi/bells.h"
 #include "port/port.h"
 
@@ -32,6 +33,7 @@ struct fy_mpi_port {
 	MPI_Comm program;     /* for what the program starts by ferry_mpi.h */
 	MPI_Comm collectives; /* for the collectives of ferry_mpi.h */
 	struct fy_bells bells;
+	struct fy_watched watched;
 	unsigned looks;
 	struct fy_mpi_word word; /* of this rank */
 	MPI_Request asked;       /* between offer and settle: finds the lowest rank that failed */

@@ -46,6 +46,7 @@
 #include "mpi/start.h"
 #include "port/starts.h"
 #include "shared/engine.h"
+#include "shared/inside.h"
 #include "shared/tasks.h"
 #include "shared/thread.h"
 
@@ -261,8 +262,10 @@ static void call_start(struct fy_mpi_starts *s, struct fy_deferred *d)
 {
 	MPI_Request request = MPI_REQUEST_NULL;
 	int code = MPI_SUCCESS;
+	uint32_t inside = fy_inside_begin(s->starts.engine);
 	FY_PROGRAM("the function of ferry_start", &fy_program_no_op,
 	           code = d->start.fn.start(s->program, d->start.fn.arg, &request));
+	fy_inside_end(s->starts.engine, inside);
 	if (code != MPI_SUCCESS || request == MPI_REQUEST_NULL) {
 		fy_start_complete(s, d->future, FY_START_FN, NULL, code);
 		release(d);
@@ -296,8 +299,10 @@ static void call_function(struct fy_mpi_starts *s, struct fy_deferred *d)
 		return;
 	}
 	int code = MPI_SUCCESS;
+	uint32_t inside = fy_inside_begin(s->starts.engine);
 	FY_PROGRAM("the function of ferry_run", &fy_program_no_op,
 	           code = d->start.fn.run(s->program, d->start.fn.arg));
+	fy_inside_end(s->starts.engine, inside);
 	fy_start_complete(s, d->future, FY_START_RUN, NULL, code);
 	release(d);
 }

@@ -61,6 +61,12 @@ struct fy_port_ops {
 	/* The word on which the engine of `rank` sleeps (see shared/wake.h). NULL: that rank shares
 	 * no memory with us. `rank` may be our own. */
 	uint32_t *(*doorbell)(fy_port *port, int rank);
+	/* What the watchdog of that rank's process says, on this host: it changes while that rank
+	 * is late, because code of its program does not return. Always 0 where there is none. */
+	uint32_t (*beats)(fy_port *port, int rank);
+	/* Is it proved that the process of that rank has ended, or given back its engine? False
+	 * also if nobody can tell. */
+	bool (*is_dead)(fy_port *port, int rank);
 	/* At open, on all ranks: compare `mine` with the others' bytes. Collective and blocking. 0:
 	 * all are equal. FERRY_ENOTSUP: *rank_p is the lowest rank that differs from rank 0, whose
 	 * bytes are in `theirs`. */

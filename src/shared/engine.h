@@ -92,9 +92,12 @@ struct fy_ending {
 	/* 1 after the close's last look at the lanes. Written by it (release), read by threads that
 	 * post late, exit or make a message (acquire) */
 	uint32_t abandoned;
-	/* what runs with the helm: the op of an inline handler, or FY_INSIDE_... . Written by the
-	 * holder (relaxed), read by a close that waits (relaxed: a hint) */
+	/* what runs with the helm: the op of an inline handler, or FY_INSIDE_... of inside.h.
+	 * Written by the holder (relaxed), read by a close that waits and by the watchdog (relaxed:
+	 * a hint) */
 	uint32_t inside;
+	/* steps of the loop: written by the holder (relaxed), read by the watchdog (relaxed) */
+	uint64_t steps;
 	/* since when (ns) the closing thread runs queues, or 0: its hint (relaxed) to the helm */
 	uint64_t draining;
 };
@@ -157,10 +160,6 @@ struct ferry {
 	 * because it is not cleared when the struct is used again: a late thread may be inside */
 	uint64_t guests;
 };
-
-#define FY_INSIDE_NOTHING 0xFFFFFFFFu
-#define FY_INSIDE_CALLBACK 0xFFFFFFFEu
-#define FY_INSIDE_END 0xFFFFFFFDu /* the engine is taken apart */
 
 /* Flags of engine futures, beside those of future/future.h. */
 #define FY_FUTURE_IS_FLUSH 0x200u

@@ -182,7 +182,7 @@ static void check_calls(void)
 
 /* ---- memory and threads ------------------------------------------------ */
 
-static uint32_t no_threads; /* 1: none can be started */
+static uint32_t threads_left = UINT32_MAX; /* so many can be started */
 
 int __real_pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*fn)(void *),
                           void *arg);
@@ -192,18 +192,26 @@ int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attributes, v
 int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*fn)(void *),
                           void *arg)
 {
-	return fy_load_acquire_32(&no_threads) ? EAGAIN
-	                                       : __real_pthread_create(thread, attributes, fn, arg);
+	uint32_t left = fy_load_acquire_32(&threads_left);
+	if (left == 0)
+		return EAGAIN;
+	if (left != UINT32_MAX)
+		fy_store_release_32(&threads_left, left - 1);
+	return __real_pthread_create(thread, attributes, fn, arg);
 }
 
 static void check_threads(void)
 {
 	ferry *engine;
 
-	fy_store_release_32(&no_threads, rank == victim);
-	check_failed(ferry_open(NULL, &engine), FERRY_ENOMEM, victim,
-	             "thread could not be started");
-	fy_store_release_32(&no_threads, 0);
+	for (uint32_t n = 0; n < 2; n++) { /* the progress thread; the watchdog */
+		if (rank == victim)
+			fy_store_release_32(&threads_left, n);
+		check_failed(ferry_open(NULL, &engine), FERRY_ENOMEM, victim,
+		             n ? "watchdog's thread could not be started"
+		               : "progress thread could not be started");
+		fy_store_release_32(&threads_left, UINT32_MAX);
+	}
 	check_opens();
 }
 

@@ -385,10 +385,12 @@ static void check_victim(struct scene *s, enum fault fault, int victim)
 }
 
 /* How long the others may need. Who is cut off has to stop by itself before they know. */
-static int64_t known_after(enum fault fault)
+static int64_t known_after(enum fault fault, bool remote)
 {
 	if (fault == NAME || fault == ABORT)
 		return TIMEOUT / 4;
+	if (fault == KILL && !remote) /* which is proved */
+		return TIMEOUT / 2;
 	return TIMEOUT * (fault == KILL || fault == STOP ? 7 : 10) / 4;
 }
 
@@ -403,7 +405,7 @@ static void run(uint64_t seed)
 	happen(&s, fault, victim);
 	int64_t begun = fy_sim_now(s.sim);
 	traffic(&s, 50 + pick(&s, 50));
-	calm(&s, begun + known_after(fault) - fy_sim_now(s.sim));
+	calm(&s, begun + known_after(fault, seed & 8) - fy_sim_now(s.sim));
 	for (int i = 0; i < s.n && !s.wrong[0]; i++)
 		if (i != victim)
 			check_survivor(&s, i, victim);
@@ -463,7 +465,7 @@ static void call_late(struct scene *s)
 		             .kind = FY_KIND_CALL,
 		             .rank = 1,
 		             .op = OP_LATE };
-	assert_int_equal(fy_post(&o, &side->ops[0].future), FERRY_OK);
+	assert_int_equal(fy_post(&o, &side->ops[side->n_ops].future), FERRY_OK);
 	side->ops[side->n_ops++].to = 1;
 }
 
@@ -500,6 +502,119 @@ static void a_rank_that_takes_its_time_stays(void **state)
 	end(&s, 2, "late");
 }
 
+/* Code of rank 1's program does not return for so long. Its watchdog says so, unless its process is
+ * stopped. */
+static void be_late(struct scene *s, int64_t time, bool stopped)
+{
+	struct side *side = &s->sides[1];
+
+	side->stopped = true;
+	for (int64_t until = fy_sim_now(s->sim) + time; fy_sim_now(s->sim) < until;) {
+		if (!stopped)
+			fy_sim_beat(s->sim, 1);
+		calm(s, TIMEOUT / 24);
+	}
+	side->stopped = false;
+}
+
+static void a_rank_that_is_late_is_not_dead(void **state)
+{
+	static struct scene s;
+
+	(void)state;
+	begin(&s, 2);
+	traffic(&s, 50);
+	call_late(&s);
+	be_late(&s, 10 * TIMEOUT, false);
+	assert_peace(&s);
+	assert_int_equal(ferry_future_poll(s.sides[0].ops[s.sides[0].n_ops - 1].future),
+	                 FERRY_PENDING);
+	calm(&s, TIMEOUT);
+	assert_peace(&s);
+	for (int i = 0; i < s.n; i++)
+		settle_ops(&s.sides[i], -1);
+	close_all(&s);
+	end(&s, 2, "late");
+}
+
+/* Its handler does not return, and then its process is stopped. */
+static void a_rank_that_is_late_and_then_stopped_goes(void **state)
+{
+	static struct scene s;
+
+	(void)state;
+	begin(&s, 2);
+	call_late(&s);
+	be_late(&s, 3 * TIMEOUT, false);
+	assert_peace(&s);
+	be_late(&s, TIMEOUT / 2, true);
+	assert_peace(&s);
+	be_late(&s, 2 * TIMEOUT, true);
+	assert_int_equal(ferry_future_poll(s.sides[0].ops[0].future), FERRY_EPEER);
+	calm(&s, TIMEOUT);
+	for (int i = 0; i < s.n; i++)
+		if (i != 1)
+			check_survivor(&s, i, 1);
+	check_victim(&s, STOP, 1);
+	close_all(&s);
+	end(&s, 2, "late, then stopped");
+}
+
+/* Between hosts nobody sees its watchdog. */
+static void a_rank_that_is_late_elsewhere_goes(void **state)
+{
+	static struct scene s;
+
+	(void)state;
+	begin(&s, 8);
+	call_late(&s);
+	be_late(&s, 2 * TIMEOUT, false);
+	assert_int_equal(ferry_future_poll(s.sides[0].ops[0].future), FERRY_EPEER);
+	close_all(&s);
+	end(&s, 8, "late elsewhere");
+}
+
+/* Who is late is waited for, and takes part in the agreement on the other one's death. */
+static void a_death_beside_a_rank_that_is_late(void **state)
+{
+	static struct scene s;
+
+	(void)state;
+	begin(&s, 2);
+	traffic(&s, 50);
+	be_late(&s, TIMEOUT, false);
+	happen(&s, KILL, 2);
+	traffic(&s, 50);
+	be_late(&s, 5 * TIMEOUT, false);
+	for (int i = 0; i < s.n; i++)
+		assert_true(fy_crew_is_member(&s.sides[i].p->lookout.crew, 1));
+	calm(&s, 2 * TIMEOUT);
+	for (int i = 0; i < s.n; i++)
+		if (i != 2)
+			check_survivor(&s, i, 2);
+	close_all(&s);
+	end(&s, 2, "late beside a death");
+}
+
+/* Long before the timeout, and by who waits for it; who does not learns it from that one. */
+static void a_death_is_proved(void **state)
+{
+	static struct scene s;
+
+	(void)state;
+	begin(&s, 2);
+	call_late(&s);
+	pass(&s, TIMEOUT / 24);
+	happen(&s, KILL, 1);
+	pass(&s, TIMEOUT / 4);
+	assert_int_equal(ferry_future_poll(s.sides[0].ops[0].future), FERRY_EPEER);
+	for (int i = 0; i < s.n; i++)
+		if (i != 1)
+			check_survivor(&s, i, 1);
+	close_all(&s);
+	end(&s, 2, "proved");
+}
+
 /* All processes of the job were stopped for an hour, as by a debugger. */
 static void nobody_is_blamed_for_a_pause_of_all(void **state)
 {
@@ -526,6 +641,11 @@ int main(void)
 		cmocka_unit_test(a_call_alone_is_enough_to_listen),
 		cmocka_unit_test(a_rank_that_takes_its_time_stays),
 		cmocka_unit_test(nobody_is_blamed_for_a_pause_of_all),
+		cmocka_unit_test(a_rank_that_is_late_is_not_dead),
+		cmocka_unit_test(a_rank_that_is_late_and_then_stopped_goes),
+		cmocka_unit_test(a_rank_that_is_late_elsewhere_goes),
+		cmocka_unit_test(a_death_beside_a_rank_that_is_late),
+		cmocka_unit_test(a_death_is_proved),
 	};
 	fy_log_say_fd = open("/dev/null", O_WRONLY | O_CLOEXEC);
 	return cmocka_run_group_tests(tests, NULL, NULL) != 0;

@@ -306,7 +306,7 @@ break_it crew-number helm/crew.c 's/c->proposal.number = c->best.number + !same;
 	'a crew is made smaller under the number that it has' $K
 break_it crew-promise helm/crew.c '/^static void on_propose/,/^}/s/compare(h->word.ballot, c->promised) < 0/false/' \
 	'an old ballot is accepted after a new one was promised' $K
-break_it crew-all helm/crew.c '/^static void on_accept/,/^}/s/if (have_answered(c, c->proposal.members))/if (true)/' \
+break_it crew-all helm/crew.c '/^static void on_accept/,/^}/s/if (have_accepted(c))/if (true)/' \
 	'one acceptance commits a crew' $K
 break_it crew-keep helm/crew.c 's/fy_bits_keep(set, c->best.members, c->size);/;/' \
 	'a rank that was left out comes back' $K
@@ -328,6 +328,18 @@ break_it look-end helm/lookout.c '/^static void end_others/,/^}/s/fy_gone_end(.*
 	'what waits for a rank that was left out does not end' $D
 break_it look-stop helm/lookout.c '/^static void follow/,/^}/s/stop(p);/;/' \
 	'a rank that was left out goes on' $D
+break_it look-late helm/lookout.c '/^static void listen(/,/^}/s/ || late)$/)/' \
+	'a rank that is late is taken for dead' $D
+break_it look-proof helm/lookout.c '/^static bool prove(/,/^}/s/ || !port->ops->is_dead(port, ch->rank)/ || true/' \
+	'a death is not proved' $D
+break_it crew-late helm/crew.c '/^static bool is_time_up/,/^}/s/c->since = c->time;/;/' \
+	'a coordinator does not wait for who is late' $K $D
+break_it crew-proved helm/crew.c '/^static bool has_dead/,/^}/s/return true;/return false;/' \
+	'a coordinator waits for the acceptance of a rank that is proved dead' $K
+break_it dog-steps engine/watchdog.c '/^static bool is_blocked/,/^}/s/return stood \&\& /return /' \
+	'the watchdog speaks for a loop that steps' unit/engine/test_watchdog
+break_it dog-inside engine/watchdog.c '/^static bool is_blocked/,/^}/s/ \&\& inside != FY_INSIDE_NOTHING//' \
+	'the watchdog speaks for a loop that stands in MPI' unit/engine/test_watchdog
 break_it words-leave helm/close.c '/^static void give_up/,/^}/s/say_that_it_leaves(p, ch);/;/' \
 	'a rank that ends by itself says nothing' $D
 

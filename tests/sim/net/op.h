@@ -113,6 +113,7 @@ struct rank {
 	struct fault faults[2];  /* of data: sends, receives */
 	struct fault losses;     /* of receives for tag 0 */
 	struct fault damages[2]; /* of messages that come: for tag 0, data */
+	uint32_t beats;          /* of its watchdog */
 	unsigned agreed;         /* rounds of agreement taken part in */
 	int offered;             /* what it said about its open, 0 until then */
 	char offer[FY_SENTENCE];

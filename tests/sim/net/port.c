@@ -212,6 +212,18 @@ static uint32_t *port_doorbell(fy_port *port, int rank)
 	return &sim->bells[(size_t)rank * BELL_WORDS];
 }
 
+static uint32_t port_beats(fy_port *port, int rank)
+{
+	fy_sim *sim = rank_of(port)->sim;
+	return sim->options.remote ? 0 : sim->ranks[rank].beats;
+}
+
+static bool port_is_dead(fy_port *port, int rank)
+{
+	fy_sim *sim = rank_of(port)->sim;
+	return !sim->options.remote && sim->ranks[rank].dead;
+}
+
 /* Nothing can wait here, so everybody is compared with the first that came;
  * with MPI all ranks would learn of the difference. */
 static int port_agree(fy_port *port, const void *mine, void *theirs, size_t nbytes, int *rank_p)
@@ -284,6 +296,8 @@ static const struct fy_port_ops sim_ops = {
 	.progress = port_progress,
 	.now = port_now,
 	.doorbell = port_doorbell,
+	.beats = port_beats,
+	.is_dead = port_is_dead,
 	.agree = port_agree,
 	.offer = port_offer,
 	.settle = port_settle,

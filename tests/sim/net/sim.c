@@ -144,6 +144,11 @@ bool fy_sim_killed(const fy_sim *sim, int rank)
 	return sim->ranks[rank].dead;
 }
 
+void fy_sim_beat(fy_sim *sim, int rank)
+{
+	sim->ranks[rank].beats++;
+}
+
 int fy_sim_cut(fy_sim *sim, int from, int to)
 {
 	if (message_is_cut(sim, from, to))

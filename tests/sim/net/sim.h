@@ -38,7 +38,8 @@ struct fy_sim_options {
 	uint32_t fail_receive_ppm;
 	/* messages in a million of which one bit arrives as the other; 0 */
 	uint32_t damage_ppm;
-	bool remote;       /* no rank sees another's doorbell; false */
+	/* no rank sees another one's doorbell, watchdog, or death; false */
+	bool remote;
 	bool borrowed;     /* only one thread may call it: not lendable; false */
 	bool count_misuse; /* a misuse is counted; otherwise it prints a sentence and aborts */
 };
@@ -90,6 +91,8 @@ int fy_sim_touched(fy_sim *sim);
  * so that a test can take its engine apart. */
 void fy_sim_kill(fy_sim *sim, int index);
 bool fy_sim_killed(const fy_sim *sim, int rank);
+/* The rank's watchdog beats once: it is late. */
+void fy_sim_beat(fy_sim *sim, int rank);
 /* Nothing passes from one rank to the other, one way, until it heals; what
  * comes to the cut is held, and arrives at the moment of healing, in order. 0 or
  * FERRY_ENOMEM. */

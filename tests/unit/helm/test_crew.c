@@ -112,6 +112,75 @@ static void one_accusation_of_a_rank_that_all_hear(void **state)
 	}
 }
 
+/* 1 cannot answer for long, and lives: what 3's death ends waits for it. */
+static void who_is_late_is_waited_for(void **state)
+{
+	(void)state;
+	dead[1] = dead[3] = true;
+	fy_crew_set_late(&crews[0], 1, true);
+	fy_crew_set_late(&crews[2], 1, true);
+	fy_crew_set_dead(&crews[0], 3);
+	for (int64_t time = 1; time < 10 * TIMEOUT; time += TIMEOUT / 12)
+		step_all(time);
+	for (int rank = 0; rank < 3; rank++)
+		assert_crew(rank, 0, 0xF);
+	dead[1] = false;
+	fy_crew_set_late(&crews[0], 1, false);
+	fy_crew_set_late(&crews[2], 1, false);
+	for (int64_t time = 10 * TIMEOUT; time < 12 * TIMEOUT; time += TIMEOUT / 12)
+		step_all(time);
+	for (int rank = 0; rank < 3; rank++)
+		assert_crew(rank, 1, 0x7);
+}
+
+/* It does not come back: its process was stopped while it was late. */
+static void who_is_late_no_more_goes_too(void **state)
+{
+	(void)state;
+	dead[1] = dead[3] = true;
+	fy_crew_set_late(&crews[0], 1, true);
+	fy_crew_set_dead(&crews[0], 3);
+	for (int64_t time = 1; time < TIMEOUT; time += TIMEOUT / 12)
+		step_all(time);
+	fy_crew_set_late(&crews[0], 1, false);
+	for (int64_t time = TIMEOUT; time < 3 * TIMEOUT; time += TIMEOUT / 12)
+		step_all(time);
+	assert_crew(0, 1, 0x5);
+	assert_crew(2, 1, 0x5);
+}
+
+/* A second death is proved while answers, or acceptances, are awaited: no timeout passes. */
+static void a_second_death_that_is_proved(void **state)
+{
+	(void)state;
+	dead[1] = dead[3] = true;
+	fy_crew_set_dead(&crews[0], 3);
+	step_all(1);
+	assert_crew(0, 0, 0xF);
+	fy_crew_set_dead(&crews[0], 1);
+	step_all(2);
+	assert_crew(0, 1, 0x5);
+	assert_crew(2, 1, 0x5);
+}
+
+static void who_dies_before_it_accepts(void **state)
+{
+	(void)state;
+	dead[3] = true;
+	fy_crew_set_dead(&crews[0], 3);
+	fy_crew_step(&crews[0], 1);
+	for (int to = 1; to < 3; to++) { /* asks, and is answered */
+		carry(0, to);
+		carry(to, 0);
+	}
+	assert_int_equal(crews[0].phase, FY_CREW_PROPOSING);
+	dead[1] = true;
+	fy_crew_set_dead(&crews[0], 1);
+	step_all(2);
+	assert_crew(0, 2, 0x5); /* and no crew 1, which 1 never accepted */
+	assert_crew(2, 2, 0x5);
+}
+
 /* 1 goes on not hearing 2: the higher one of the pair goes, because as much is said of either. */
 static void a_pair_that_does_not_hear_each_other(void **state)
 {
@@ -274,6 +343,10 @@ int main(void)
 		CASE(a_coordinator_dies_before_the_commit),
 		CASE(who_wakes_up_is_told),
 		CASE(who_hears_nobody_stops),
+		CASE(who_is_late_is_waited_for),
+		CASE(who_is_late_no_more_goes_too),
+		CASE(a_second_death_that_is_proved),
+		CASE(who_dies_before_it_accepts),
 		cmocka_unit_test(of_two_ranks_each_goes_on_alone),
 		cmocka_unit_test(sets_of_many_ranks),
 	};
