@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 # Sourced by what lets a rank die: jobs in which the others live on. PLACE is one of these:
 #
-# tcp  to MPICH each rank has a host of its own, and UCX has nothing but TCP; Open MPI has only that
+# tcp  to MPICH each rank has a host of its own, and UCX has nothing but TCP; Open MPI has only that.
+#      With puts UCX 1.13 may end this process by an assertion of its own when the peer's connection
+#      ends (PUT_TX_WAITING_ACK), so they are off
 # shm  one host; what is large is copied through shared memory
 # cma  one host, and MPICH as it comes: UCX reads large messages from the memory of the other process
 #      (process_vm_readv), and ends this one if that is gone
@@ -22,7 +24,7 @@ surviving() {
 		;;
 	*,tcp)
 		hosts=$(seq -s, -f 'h%g:1' "$ranks")
-		set -- UCX_TLS=tcp,self $MPIEXEC $MPIEXEC_FLAGS -disable-auto-cleanup \
+		set -- UCX_TLS=tcp,self UCX_TCP_PUT_ENABLE=n $MPIEXEC $MPIEXEC_FLAGS -disable-auto-cleanup \
 			-launcher fork -hosts "$hosts" -n "$ranks" "$@"
 		;;
 	*)
