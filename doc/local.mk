@@ -50,6 +50,7 @@ nobase_dist_doc_DATA += \
 	%D%/glossary.md \
 	%D%/policy.md \
 	%D%/porting.md \
+	%D%/reliability.md \
 	%D%/testing.md \
 	%D%/tuning.md \
 	%D%/unidist.md \

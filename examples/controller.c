@@ -10,6 +10,9 @@
  *      copied: a block is packed once and sent to every worker that needs it.
  *   3. Arguments that are references: a worker fetches what another one made.
  *   4. Calls that are answered later: GET and WAIT for what is not there yet.
+ *   5. A worker that dies (--lose RANK): the controller is told. It gives that
+ *      worker's tasks to others, which also compute again what only that worker
+ *      had.
  *
  * It computes D = A B + C in blocks and compares with a plain computation.
  * doc/unidist.md says what is what in the original.
@@ -26,12 +29,23 @@
 
 enum { BLOCKS_MAX = 64, THREADS_MAX = 64 };
 
-/* A value with an id. It is the controller's (message), or of the worker that makes it (owner). */
+/*
+ * A value with an id. The controller's own ones are here. Of the others the task is here that makes
+ * the value on a worker. It is kept until nobody asks for the value any more: if the worker dies
+ * another one gets the task.
+ */
 struct datum {
 	uint64_t id;
-	ferry_message *message;
+	ferry_message *message; /* the value, or the task */
+	bool *sent; /* of an own value: the ranks to which it was sent; under job.lock */
+	/* of a task: */
+	struct datum **needs; /* the values that it refers to */
+	unsigned need_count;
+	/* under job.lock; the owner is the worker that has the task; given to so many by now */
 	int owner;
-	bool *sent; /* of a controller's: the ranks to which it was sent; under job.lock */
+	uint64_t given;
+	bool over; /* nobody asks any more */
+	struct datum *next;
 };
 
 struct job {
@@ -40,8 +54,15 @@ struct job {
 	/* rows; blocks a side; rows of a block; application threads */
 	unsigned size, blocks, block, threads;
 	unsigned corrupt; /* how many numbers to spoil, for the test of the verifier */
+	unsigned lose;    /* the worker that dies, or 0 */
 	pthread_mutex_t lock;
-	uint64_t last_id, last_worker; /* under lock */
+	pthread_cond_t changed; /* gone or owners have, or over */
+	/* under lock */
+	uint64_t last_id, last_worker;
+	struct datum *tasks;
+	bool *gone;
+	bool over;              /* no task is given to anybody any more */
+	ferry_future **leaving; /* of each rank's WATCH */
 	struct matrix *a, *b, *c, *d;
 	struct datum *blocks_a, *blocks_b;
 };
@@ -58,6 +79,13 @@ static void *need(void *allocated)
 	if (!allocated)
 		must(FERRY_ENOMEM, "controller");
 	return allocated;
+}
+
+/* What is sent to a worker that is gone is sent to nobody: its tasks move, see move_tasks. */
+static void must_unless_gone(int status, const char *what)
+{
+	if (status != FERRY_EPEER)
+		must(status, what);
 }
 
 /* ---- messages ------------------------------------------------------------------ */
@@ -77,19 +105,47 @@ static void packed(int result)
 	must(result ? FERRY_ENOMEM : FERRY_OK, "packing");
 }
 
-/* A call that is answered when the worker has the value: GET or WAIT. */
-static ferry_message *ask(struct job *job, uint32_t op, const struct datum *datum)
+/* A call with an id, or without anything. NULL: the worker is gone. */
+static ferry_future *call(struct job *job, uint32_t op, const struct datum *datum, int worker)
 {
-	ferry_message *reply, *message = message_begin(job, op, op == GET ? 2 : 1);
-	ferry_future *future;
-	packed(msgpack_pack_uint64(ferry_message_packer(message), datum->id));
+	ferry_message *message = message_begin(job, op, !datum ? 0 : op == GET ? 2 : 1);
+	ferry_future *future = NULL;
+	if (datum)
+		packed(msgpack_pack_uint64(ferry_message_packer(message), datum->id));
 	if (op == GET)
 		packed(msgpack_pack_true(ferry_message_packer(message)));
-	must(ferry_call_message(job->engine, datum->owner, message, &future), "asking a worker");
+	must_unless_gone(ferry_call_message(job->engine, worker, message, &future),
+	                 "asking a worker");
 	ferry_message_release(message);
-	must(ferry_future_wait(future, FERRY_FOREVER), "an answer of a worker");
-	must(ferry_future_take(future, &reply), "an answer of a worker");
-	ferry_future_release(future);
+	return future;
+}
+
+/* Who has the task now, once more than `given` workers had it. */
+static int owner_of(struct job *job, const struct datum *datum, uint64_t *given)
+{
+	pthread_mutex_lock(&job->lock);
+	while (datum->given <= *given)
+		pthread_cond_wait(&job->changed, &job->lock);
+	*given = datum->given;
+	int owner = datum->owner;
+	pthread_mutex_unlock(&job->lock);
+	return owner;
+}
+
+/* A call that is answered when the worker has the value: GET or WAIT. If the worker dies first, the
+ * one that has the task then is asked. */
+static ferry_message *ask(struct job *job, uint32_t op, const struct datum *datum)
+{
+	ferry_message *reply = NULL;
+	uint64_t given = 0;
+	while (!reply) {
+		ferry_future *future = call(job, op, datum, owner_of(job, datum, &given));
+		int status = future ? ferry_future_wait(future, FERRY_FOREVER) : FERRY_EPEER;
+		must_unless_gone(status, "an answer of a worker");
+		if (status == FERRY_OK)
+			must(ferry_future_take(future, &reply), "an answer of a worker");
+		ferry_future_release(future);
+	}
 	return reply;
 }
 
@@ -151,27 +207,35 @@ static void push_data(struct job *job, struct datum *datum, int worker)
 	datum->sent[worker] = true;
 	pthread_mutex_unlock(&job->lock);
 	if (!sent)
-		must(ferry_isend_complex_operation(job->engine, worker, PUT_DATA, NULL,
-		                                   &datum->message, NULL),
-		     "sending a block");
+		must_unless_gone(ferry_isend_complex_operation(job->engine, worker, PUT_DATA, NULL,
+		                                               &datum->message, NULL),
+		                 "sending a block");
 }
 
-/* Tell a worker who has, or will have, a value. */
+/* Tell a worker who has, or will have, a value. Several threads may tell it of the same one, in any
+ * order: the highest `given` is the latest. */
 static void push_owner(struct job *job, const struct datum *datum, int worker)
 {
-	msgpack_object pair[2] = { { .type = MSGPACK_OBJECT_POSITIVE_INTEGER },
-		                   { .type = MSGPACK_OBJECT_POSITIVE_INTEGER } };
+	msgpack_object triple[3];
 	msgpack_object object = { .type = MSGPACK_OBJECT_ARRAY };
-	pair[0].via.u64 = datum->id;
-	pair[1].via.u64 = (uint64_t)datum->owner;
-	object.via.array.size = 2;
-	object.via.array.ptr = pair;
-	must(ferry_isend_simple_operation(job->engine, worker, PUT_OWNER, &object, NULL),
-	     "telling who owns a value");
+	uint64_t given = 0;
+	for (unsigned i = 0; i < 3; i++)
+		triple[i].type = MSGPACK_OBJECT_POSITIVE_INTEGER;
+	triple[0].via.u64 = datum->id;
+	int owner = owner_of(job, datum, &given);
+	if (owner == worker)
+		return;
+	triple[1].via.u64 = (uint64_t)owner;
+	triple[2].via.u64 = given;
+	object.via.array.size = 3;
+	object.via.array.ptr = triple;
+	must_unless_gone(ferry_isend_simple_operation(job->engine, worker, PUT_OWNER, &object,
+	                                              NULL),
+	                 "telling who owns a value");
 }
 
 /* Tell all workers that nobody asks for these any more: serialized once, sent to each. */
-static void clean_up(struct job *job, const struct datum *const *data, unsigned count)
+static void clean_up(struct job *job, struct datum *const *data, unsigned count)
 {
 	msgpack_sbuffer bytes;
 	msgpack_packer packer;
@@ -181,10 +245,16 @@ static void clean_up(struct job *job, const struct datum *const *data, unsigned 
 	for (unsigned i = 0; i < count; i++)
 		packed(msgpack_pack_uint64(&packer, data[i]->id));
 	for (int worker = 1; worker <= job->workers; worker++)
-		must(ferry_isend_serialized_operation(job->engine, worker, CLEANUP, bytes.data,
-		                                      bytes.size, NULL),
-		     "cleaning up");
+		must_unless_gone(ferry_isend_serialized_operation(job->engine, worker, CLEANUP,
+		                                                  bytes.data, bytes.size, NULL),
+		                 "cleaning up");
 	msgpack_sbuffer_destroy(&bytes);
+	pthread_mutex_lock(&job->lock);
+	for (unsigned i = 0; i < count; i++)
+		data[i]->over = true; /* so its task does not move any more */
+	pthread_mutex_unlock(&job->lock);
+	for (unsigned i = 0; i < count; i++)
+		ferry_message_release(data[i]->message);
 }
 
 /* ---- tasks ------------------------------------------------------------------------- */
@@ -202,34 +272,61 @@ static void pack_operand(ferry_message *message, const struct operand *operand)
 		packed(msgpack_pack_double(packer, operand->number));
 }
 
-/* Have the next worker in turn compute name(operands...); the result stays there. */
-static struct datum submit(struct job *job, const char *name, const struct operand *operands,
-                           unsigned count)
+/* The next worker in turn. Under job.lock. */
+static int next_worker(struct job *job)
 {
-	struct datum result = { .id = next_of(job, &job->last_id) };
-	result.owner = 1 + (int)(next_of(job, &job->last_worker) % (uint64_t)job->workers);
-	ferry_message *message = message_begin(job, EXECUTE, 2 + count);
-	packed(msgpack_pack_str_with_body(ferry_message_packer(message), name, strlen(name)));
-	packed(msgpack_pack_uint64(ferry_message_packer(message), result.id));
-	for (unsigned i = 0; i < count; i++) {
-		struct datum *datum = operands[i].datum;
-		if (datum && datum->message)
-			push_data(job, datum, result.owner);
-		else if (datum && datum->owner != result.owner)
-			push_owner(job, datum, result.owner);
-		pack_operand(message, &operands[i]);
+	for (int i = 0; i < job->workers; i++) {
+		int worker = 1 + (int)(job->last_worker++ % (uint64_t)job->workers);
+		if (!job->gone[worker])
+			return worker;
 	}
-	must(ferry_isend_complex_operation(job->engine, result.owner, EXECUTE, NULL, &message,
-	                                   NULL),
-	     "a task");
-	ferry_message_release(message);
-	return result;
+	must(FERRY_EPEER, "no worker is left");
+	return 0;
+}
+
+/* Give a task to a worker, and first what it refers to: the value, or who has that. */
+static void give(struct job *job, struct datum *task, int worker)
+{
+	for (unsigned i = 0; i < task->need_count; i++) {
+		if (task->needs[i]->sent)
+			push_data(job, task->needs[i], worker);
+		else
+			push_owner(job, task->needs[i], worker);
+	}
+	must_unless_gone(ferry_isend_complex_operation(job->engine, worker, EXECUTE, NULL,
+	                                               &task->message, NULL),
+	                 "a task");
+}
+
+/* Have the next worker in turn compute name(operands...); the result stays there. */
+static struct datum *submit(struct job *job, const char *name, const struct operand *operands,
+                            unsigned count)
+{
+	struct datum *task = need(calloc(1, sizeof *task));
+	task->id = next_of(job, &job->last_id);
+	task->needs = need(calloc(count, sizeof(struct datum *)));
+	task->message = message_begin(job, EXECUTE, 2 + count);
+	packed(msgpack_pack_str_with_body(ferry_message_packer(task->message), name, strlen(name)));
+	packed(msgpack_pack_uint64(ferry_message_packer(task->message), task->id));
+	for (unsigned i = 0; i < count; i++) {
+		if (operands[i].datum)
+			task->needs[task->need_count++] = operands[i].datum;
+		pack_operand(task->message, &operands[i]);
+	}
+	pthread_mutex_lock(&job->lock);
+	int worker = task->owner = next_worker(job);
+	task->given = 1;
+	task->next = job->tasks;
+	job->tasks = task;
+	pthread_mutex_unlock(&job->lock);
+	give(job, task, worker);
+	return task;
 }
 
 /* One block of the result: its products, whichever worker makes them, and their sum with the block
  * of C. */
 struct block_job {
-	struct datum products[BLOCKS_MAX], total;
+	struct datum *products[BLOCKS_MAX], *total;
 };
 
 static void submit_block(struct job *job, struct block_job *b, unsigned row, unsigned col)
@@ -241,7 +338,7 @@ static void submit_block(struct job *job, struct block_job *b, unsigned row, uns
 			                     { .datum = &job->blocks_b[k * job->blocks + col] },
 			                     { .number = 1 } };
 		b->products[k] = submit(job, "multiply", product, 3);
-		sum[k + 1] = (struct operand){ .datum = &b->products[k] };
+		sum[k + 1] = (struct operand){ .datum = b->products[k] };
 	}
 	b->total = submit(job, "sum", sum, job->blocks + 1);
 	matrix_free(sum[0].matrix);
@@ -249,18 +346,18 @@ static void submit_block(struct job *job, struct block_job *b, unsigned row, uns
 
 static void collect_block(struct job *job, struct block_job *b, unsigned row, unsigned col)
 {
-	const struct datum *done[BLOCKS_MAX + 1];
+	struct datum *done[BLOCKS_MAX + 1];
 	void *matrix;
-	ferry_message_release(ask(job, WAIT, &b->total));
-	ferry_message *reply = ask(job, GET, &b->total);
+	ferry_message_release(ask(job, WAIT, b->total));
+	ferry_message *reply = ask(job, GET, b->total);
 	must(ferry_message_value(reply, &read_array(reply, 2)[1], &matrix),
 	     "a block of the result");
 	paste_block(job, matrix, row, col);
 	free(matrix);
 	ferry_message_release(reply);
 	for (unsigned k = 0; k < job->blocks; k++)
-		done[k] = &b->products[k];
-	done[job->blocks] = &b->total;
+		done[k] = b->products[k];
+	done[job->blocks] = b->total;
 	clean_up(job, done, job->blocks + 1);
 }
 
@@ -283,7 +380,8 @@ static void *run_share(void *arg)
 		submit_block(job, &blocks[i], i / job->blocks, i % job->blocks);
 	for (unsigned i = share->index; i < count; i += job->threads)
 		collect_block(job, &blocks[i], i / job->blocks, i % job->blocks);
-	must(ferry_flush(job->engine, FERRY_ALL, FERRY_FOREVER), "what this thread sent");
+	must_unless_gone(ferry_flush(job->engine, FERRY_ALL, FERRY_FOREVER),
+	                 "what this thread sent");
 	free(blocks);
 	return NULL;
 }
@@ -298,6 +396,107 @@ static void compute(struct job *job)
 	}
 	for (unsigned i = 0; i < job->threads; i++)
 		pthread_join(shares[i].thread, NULL);
+}
+
+/* ---- a worker that dies ----------------------------------------------------------------- */
+
+/* Inline, so it only says so to move_tasks. */
+static void on_gone(ferry *engine, int rank, int status, const char *why, void *arg)
+{
+	struct job *job = arg;
+	(void)engine;
+	(void)status;
+	if (rank == 0)
+		return;
+	fprintf(stderr, "worker %d is gone: %s\n", rank, why);
+	pthread_mutex_lock(&job->lock);
+	job->gone[rank] = true;
+	pthread_cond_broadcast(&job->changed);
+	pthread_mutex_unlock(&job->lock);
+}
+
+/* Choose another worker for each task of one that is gone. Returns how many there are. Each has a
+ * reference of its message, because what it makes may be cleaned up meanwhile. Under job.lock. */
+static unsigned choose_others(struct job *job, struct datum ***moved_p)
+{
+	unsigned count = 0;
+	struct datum **moved = NULL;
+	for (struct datum *task = job->tasks; task; task = task->next) {
+		if (task->over || !job->gone[task->owner])
+			continue;
+		moved = need(realloc(moved, (count + 1) * sizeof(struct datum *)));
+		moved[count++] = task;
+		ferry_message_retain(task->message);
+		task->owner = next_worker(job);
+		task->given++;
+	}
+	pthread_cond_broadcast(&job->changed);
+	*moved_p = moved;
+	return count;
+}
+
+/* All workers are told who will have each value, because some wait for it. */
+static void give_to_others(struct job *job, struct datum *task)
+{
+	uint64_t given = 0;
+	for (int worker = 1; worker <= job->workers; worker++)
+		push_owner(job, task, worker);
+	give(job, task, owner_of(job, task, &given));
+	ferry_message_release(task->message);
+}
+
+/* A thread of its own: tasks of workers that are gone go to others. */
+static void *move_tasks(void *arg)
+{
+	struct job *job = arg;
+	struct datum **moved;
+	pthread_mutex_lock(&job->lock);
+	while (!job->over) {
+		unsigned count = choose_others(job, &moved);
+		if (count == 0) {
+			pthread_cond_wait(&job->changed, &job->lock);
+			continue;
+		}
+		pthread_mutex_unlock(&job->lock);
+		for (unsigned i = 0; i < count; i++)
+			give_to_others(job, moved[i]);
+		printf("%u tasks were given to other workers\n", count);
+		free(moved);
+		pthread_mutex_lock(&job->lock);
+	}
+	pthread_mutex_unlock(&job->lock);
+	return NULL;
+}
+
+/* A worker that owes nothing is not missed. So each one owes the answer to a WATCH, until it
+ * leaves. */
+static void watch_workers(struct job *job)
+{
+	job->leaving = need(calloc((size_t)job->workers + 1, sizeof(ferry_future *)));
+	for (int worker = 1; worker <= job->workers; worker++)
+		job->leaving[worker] = call(job, WATCH, NULL, worker);
+	must(ferry_on_peer(job->engine, FERRY_INLINE, on_gone, job), "watching the workers");
+}
+
+/* Did this worker leave as it was told? False: it is gone. */
+static bool has_left(struct job *job, int worker)
+{
+	ferry_future *leaving = job->leaving[worker];
+	int status = leaving ? ferry_future_wait(leaving, FERRY_FOREVER) : FERRY_EPEER;
+	must_unless_gone(status, "a worker that is to leave");
+	ferry_future_release(leaving);
+	return status == FERRY_OK;
+}
+
+static void free_tasks(struct job *job)
+{
+	while (job->tasks) {
+		struct datum *task = job->tasks;
+		job->tasks = task->next;
+		free(task->needs);
+		free(task);
+	}
+	free(job->leaving);
 }
 
 /* ---- what must be true ------------------------------------------------------------------ */
@@ -324,10 +523,10 @@ static bool verify(const struct job *job)
 static bool errors_arrive(struct job *job)
 {
 	struct operand none = { .number = 1 };
-	struct datum failed = submit(job, "invert", &none, 1);
-	struct operand of_it = { .datum = &failed };
-	struct datum follower = submit(job, "sum", &of_it, 1);
-	const struct datum *both[] = { &failed, &follower };
+	struct datum *failed = submit(job, "invert", &none, 1);
+	struct operand of_it = { .datum = failed };
+	struct datum *follower = submit(job, "sum", &of_it, 1);
+	struct datum *both[] = { failed, follower };
 	bool good = true;
 	for (unsigned i = 0; i < 2; i++) {
 		ferry_message *reply = ask(job, GET, both[i]);
@@ -338,31 +537,42 @@ static bool errors_arrive(struct job *job)
 	return good;
 }
 
-/* Send CANCEL to each worker; then all report what they did. True: that is what there was to do. */
+static void add_report(struct job *job, int worker, struct worker_report *all)
+{
+	ferry_message *message;
+	must(ferry_recv_object(job->engine, worker, FERRY_FOREVER, &message), "a worker's report");
+	const msgpack_object *report = read_array(message, 3);
+	all->tasks += report[0].via.u64;
+	all->fetched += report[1].via.u64;
+	all->held += report[2].via.u64;
+	ferry_message_release(message);
+}
+
+/* Send CANCEL to each worker; then all report what they did. True: that is what there was to do. Of
+ * a worker that died the report is missing, and values that were on their way to others because of
+ * it may be left there. */
 static bool shut_down(struct job *job)
 {
 	struct worker_report all = { 0, 0, 0 };
 	uint64_t blocks = (uint64_t)job->blocks * job->blocks,
 		 expected = blocks * (job->blocks + 1) + 2;
+	bool lost = false;
+	must(ferry_on_peer(job->engine, NULL, NULL, NULL), "workers that leave");
 	for (int worker = 1; worker <= job->workers; worker++)
-		must(ferry_send_simple_operation(job->engine, worker, CANCEL, NULL),
-		     "shutting down");
+		must_unless_gone(ferry_send_simple_operation(job->engine, worker, CANCEL, NULL),
+		                 "shutting down");
 	for (int worker = 1; worker <= job->workers; worker++) {
-		ferry_message *message;
-		must(ferry_recv_object(job->engine, worker, FERRY_FOREVER, &message),
-		     "a worker's report");
-		const msgpack_object *report = read_array(message, 3);
-		all.tasks += report[0].via.u64;
-		all.fetched += report[1].via.u64;
-		all.held += report[2].via.u64;
-		ferry_message_release(message);
+		if (has_left(job, worker))
+			add_report(job, worker, &all);
+		else
+			lost = true;
 	}
 	printf("%d workers, %u threads: %llu of %llu tasks, %llu values fetched by workers from "
 	       "each other, %llu left after CLEANUP\n",
 	       job->workers, job->threads, (unsigned long long)all.tasks,
 	       (unsigned long long)expected, (unsigned long long)all.fetched,
 	       (unsigned long long)all.held);
-	return all.tasks == expected && all.held == 0;
+	return lost ? job->lose != 0 : all.tasks == expected && all.held == 0 && job->lose == 0;
 }
 
 /* ---- both sides -------------------------------------------------------------------------- */
@@ -377,21 +587,23 @@ static struct matrix *random_matrix(unsigned n, unsigned *seed)
 
 static void free_blocks(struct job *job, struct datum *data)
 {
-	const struct datum *all[BLOCKS_MAX * BLOCKS_MAX] = { NULL };
+	struct datum *all[BLOCKS_MAX * BLOCKS_MAX] = { NULL };
 	unsigned count = job->blocks * job->blocks;
 	for (unsigned i = 0; i < count; i++)
 		all[i] = &data[i];
 	clean_up(job, all, count);
-	for (unsigned i = 0; i < count; i++) {
-		ferry_message_release(data[i].message);
+	for (unsigned i = 0; i < count; i++)
 		free(data[i].sent);
-	}
 	free(data);
 }
 
 static int run_controller(struct job *job)
 {
 	unsigned seed = 1;
+	pthread_t mover;
+	watch_workers(job);
+	if (pthread_create(&mover, NULL, move_tasks, job) != 0)
+		must(FERRY_ENOMEM, "a thread");
 	job->a = random_matrix(job->size, &seed);
 	job->b = random_matrix(job->size, &seed);
 	job->c = random_matrix(job->size, &seed);
@@ -400,9 +612,15 @@ static int run_controller(struct job *job)
 	job->blocks_b = put_blocks(job, job->b);
 	compute(job);
 	bool good = errors_arrive(job);
+	pthread_mutex_lock(&job->lock);
+	job->over = true;
+	pthread_cond_broadcast(&job->changed);
+	pthread_mutex_unlock(&job->lock);
+	pthread_join(mover, NULL);
 	free_blocks(job, job->blocks_a);
 	free_blocks(job, job->blocks_b);
 	good = shut_down(job) && good;
+	free_tasks(job);
 	for (unsigned i = 0; i < job->corrupt && i < job->size; i++)
 		job->d->numbers[(size_t)i * job->size + i] += 1e-3;
 	good = verify(job) && good;
@@ -416,7 +634,10 @@ static int run_controller(struct job *job)
 static void run_worker(struct job *job)
 {
 	struct worker_report report = { 0, 0, 0 };
-	worker_loop(job->engine, &report);
+	/* in the middle: after half of its share */
+	unsigned share = job->blocks * job->blocks * (job->blocks + 1) / (unsigned)job->workers;
+	bool dies = (int)job->lose == ferry_rank(job->engine);
+	worker_loop(job->engine, &report, dies ? share / 2 + 1 : 0);
 	uint64_t numbers[] = { report.tasks, report.fetched, report.held };
 	msgpack_object elements[3], object = { .type = MSGPACK_OBJECT_ARRAY };
 	for (unsigned i = 0; i < 3; i++) {
@@ -425,11 +646,12 @@ static void run_worker(struct job *job)
 	}
 	object.via.array.size = 3;
 	object.via.array.ptr = elements;
-	must(ferry_send_object(job->engine, 0, &object), "reporting");
+	/* EPEER: after a death the controller may close before it has confirmed this */
+	must_unless_gone(ferry_send_object(job->engine, 0, &object), "reporting");
 }
 
-/* --size ROWS, --blocks A_SIDE, --threads N, --corrupt N. False: something else, or numbers that do
- * not fit together. */
+/* --size ROWS, --blocks A_SIDE, --threads N, --corrupt N, --lose RANK. False: something else, or
+ * numbers that do not fit together. */
 static bool read_options(struct job *job, int argc, char **argv)
 {
 	for (int i = 1; i < argc; i += 2) {
@@ -437,6 +659,7 @@ static bool read_options(struct job *job, int argc, char **argv)
 		                   : strcmp(argv[i], "--blocks") == 0  ? &job->blocks
 		                   : strcmp(argv[i], "--threads") == 0 ? &job->threads
 		                   : strcmp(argv[i], "--corrupt") == 0 ? &job->corrupt
+		                   : strcmp(argv[i], "--lose") == 0    ? &job->lose
 		                                                       : NULL;
 		char *end = NULL;
 		if (option && i + 1 < argc)
@@ -446,10 +669,27 @@ static bool read_options(struct job *job, int argc, char **argv)
 	}
 	bool good = job->blocks >= 1 && job->blocks <= BLOCKS_MAX && job->threads >= 1 &&
 	            job->threads <= THREADS_MAX && job->size >= 1 && job->size <= 8192 &&
-	            job->size % job->blocks == 0;
+	            job->size % job->blocks == 0 &&
+	            (job->lose == 0 || (job->workers > 1 && (int)job->lose <= job->workers));
 	job->block = good ? job->size / job->blocks : 0;
 	return good;
 }
+
+/* After a death nobody is left who could end MPI with the others. */
+static void close_all(struct job *job, int result)
+{
+	int status = ferry_close(job->engine);
+	if (status == FERRY_EPEER) {
+		fflush(stdout);
+		_exit(result);
+	}
+	must(status, "ferry_close");
+}
+
+static const char usage[] =
+	"usage: mpiexec -n RANKS controller [--size ROWS] [--blocks A_SIDE] [--threads N]\n"
+	"                                   [--lose RANK]\n"
+	"with 2 or more ranks, 3 for --lose; --blocks divides --size\n";
 
 int main(int argc, char **argv)
 {
@@ -458,20 +698,22 @@ int main(int argc, char **argv)
 	must(ferry_open(NULL, &job.engine), "ferry_open");
 	bool controller = ferry_rank(job.engine) == 0;
 	job.workers = ferry_size(job.engine) - 1;
+	job.gone = need(calloc((size_t)job.workers + 1, sizeof *job.gone));
 	pthread_mutex_init(&job.lock, NULL);
+	pthread_cond_init(&job.changed, NULL);
 	must(matrix_register(job.engine), "the codec");
 	if (!read_options(&job, argc, argv) || job.workers == 0) {
 		if (controller)
-			fprintf(stderr, "usage: mpiexec -n RANKS controller [--size ROWS] "
-			                "[--blocks A_SIDE] [--threads N]\nwith 2 or more ranks; "
-			                "--blocks divides --size\n");
+			fputs(usage, stderr);
 	} else if (controller)
 		result = run_controller(&job);
 	else {
 		run_worker(&job);
 		result = 0;
 	}
-	must(ferry_close(job.engine), "ferry_close");
+	close_all(&job, result);
+	pthread_cond_destroy(&job.changed);
 	pthread_mutex_destroy(&job.lock);
+	free(job.gone);
 	return result;
 }

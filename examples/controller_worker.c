@@ -9,6 +9,7 @@
  */
 #include "controller_worker.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,6 +29,7 @@ struct value {
 	uint64_t id;
 	ferry_message *message;   /* [id, value]; NULL: not here, or not yet */
 	int owner;                /* the rank that has it; -1: not known */
+	uint64_t given;           /* the number with which the owner was told */
 	bool asked;               /* the owner was asked for it */
 	struct waiting *requests; /* GET and WAIT that came too early */
 	struct value *next;
@@ -38,6 +40,8 @@ struct worker {
 	struct value *store[BUCKETS];
 	struct waiting *tasks; /* in the order in which they came */
 	struct worker_report *report;
+	ferry_message *watch; /* answered when this worker leaves */
+	uint64_t dies_after;
 };
 
 void must(int status, const char *what)
@@ -46,6 +50,13 @@ void must(int status, const char *what)
 		return;
 	fprintf(stderr, "%s: %s (%s)\n", what, ferry_strerror(status), ferry_last_error());
 	_exit(1);
+}
+
+/* Nothing is sent to a worker that is gone: who waited for it is told by the controller. */
+static void must_unless_gone(int status, const char *what)
+{
+	if (status != FERRY_EPEER)
+		must(status, what);
 }
 
 static void *memory(void *allocated)
@@ -109,9 +120,11 @@ static void answer(struct worker *w, struct value *value, ferry_message *request
 	else if (read_array(request, 2)[1].via.boolean)
 		must(ferry_reply_message(request, value->message), "answering GET");
 	else
-		must(ferry_isend_complex_operation(w->engine, ferry_message_source(request),
-		                                   PUT_DATA, NULL, &value->message, NULL),
-		     "sending a value to a worker");
+		must_unless_gone(ferry_isend_complex_operation(w->engine,
+		                                               ferry_message_source(request),
+		                                               PUT_DATA, NULL, &value->message,
+		                                               NULL),
+		                 "sending a value to a worker");
 	ferry_message_release(request);
 }
 
@@ -183,8 +196,8 @@ static void fetch(struct worker *w, struct value *value)
 	pair[1].via.boolean = false;
 	request.via.array.size = 2;
 	request.via.array.ptr = pair;
-	must(ferry_isend_simple_operation(w->engine, value->owner, GET, &request, NULL),
-	     "asking for a value");
+	must_unless_gone(ferry_isend_simple_operation(w->engine, value->owner, GET, &request, NULL),
+	                 "asking for a value");
 	value->asked = true;
 	w->report->fetched++;
 }
@@ -266,6 +279,8 @@ static void execute(struct worker *w, ferry_message *message, const msgpack_obje
 	task_fn *fn = task[0].type == MSGPACK_OBJECT_STR
 	                      ? task_find(task[0].via.str.ptr, task[0].via.str.size)
 	                      : NULL;
+	if (w->dies_after && w->report->tasks == w->dies_after)
+		kill(getpid(), SIGKILL);
 	const char *error = read_arguments(w, message, task, n, arguments);
 	struct matrix *result = NULL;
 	if (!fn)
@@ -322,10 +337,17 @@ static ferry_message *receive_data(struct worker *w, uint32_t op, int source)
 	return message;
 }
 
+/* A value that has not come from its first owner is asked of the next one. */
 static void put_owner(struct worker *w, ferry_message *message)
 {
-	const msgpack_object *pair = read_array(message, 2);
-	value_of(w, read_id(&pair[0]))->owner = (int)pair[1].via.i64;
+	const msgpack_object *triple = read_array(message, 3);
+	struct value *value = value_of(w, read_id(&triple[0]));
+	uint64_t given = read_id(&triple[2]);
+	if (given > value->given) {
+		value->owner = (int)triple[1].via.i64;
+		value->given = given;
+		value->asked = false;
+	}
 	ferry_message_release(message);
 }
 
@@ -358,6 +380,9 @@ static void serve(struct worker *w, uint32_t op, ferry_message *message)
 	case CLEANUP:
 		clean_up(w, message);
 		break;
+	case WATCH:
+		w->watch = message;
+		break;
 	default:
 		must(FERRY_EINVAL, "an operation that is none");
 	}
@@ -376,9 +401,30 @@ static uint64_t empty_store(struct worker *w)
 	return held;
 }
 
-void worker_loop(ferry *engine, struct worker_report *report)
+/* Without its controller a worker ends. */
+static void on_gone(ferry *engine, int rank, int status, const char *why, void *arg)
 {
-	struct worker w = { .engine = engine, .report = report };
+	(void)why;
+	(void)arg;
+	if (rank == 0)
+		ferry_abort(engine, status);
+}
+
+/* From here on the controller may go first. */
+static void leave(struct worker *w)
+{
+	must(ferry_on_peer(w->engine, NULL, NULL, NULL), "leaving");
+	if (w->watch) {
+		must(ferry_reply(w->watch, NULL, 0), "leaving");
+		ferry_message_release(w->watch);
+	}
+	w->report->held = empty_store(w);
+}
+
+void worker_loop(ferry *engine, struct worker_report *report, uint64_t dies_after)
+{
+	struct worker w = { .engine = engine, .report = report, .dies_after = dies_after };
+	must(ferry_on_peer(engine, FERRY_INLINE, on_gone, NULL), "watching the controller");
 	for (;;) {
 		uint32_t op;
 		int source;
@@ -388,5 +434,5 @@ void worker_loop(ferry *engine, struct worker_report *report)
 			break;
 		serve(&w, op, receive_data(&w, op, source));
 	}
-	report->held = empty_store(&w);
+	leave(&w);
 }

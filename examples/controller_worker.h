@@ -14,11 +14,13 @@ enum operation {
 	EXECUTE = 1,
 	/* [id, true]: a call, answered with [id, value]; [id, false]: send it to me as PUT_DATA */
 	GET = 2,
-	PUT_DATA = 3,  /* [id, value] */
-	PUT_OWNER = 4, /* [id, rank]: which rank has the value, or will have it */
-	WAIT = 5,      /* [id]: a call, answered when the value is there */
+	PUT_DATA = 3, /* [id, value] */
+	PUT_OWNER =
+		4,   /* [id, rank, n]: the rank that has the value, or will; the highest n counts */
+	WAIT = 5,    /* [id]: a call, answered when the value is there */
 	CLEANUP = 8, /* [id...]: nobody asks for these any more; serialized once for all workers */
 	CANCEL = 11, /* without data: leave the loop */
+	WATCH = 12,  /* []: a call, answered when the worker leaves; not in the original */
 };
 
 /* What a worker did. */
@@ -33,7 +35,7 @@ void must(int status, const char *what);
  * process. */
 const msgpack_object *read_array(ferry_message *message, unsigned count);
 
-/* Serve until CANCEL. */
-void worker_loop(ferry *engine, struct worker_report *report);
+/* Serve until CANCEL. dies_after != 0: this process kills itself after so many tasks. */
+void worker_loop(ferry *engine, struct worker_report *report, uint64_t dies_after);
 
 #endif

@@ -388,7 +388,9 @@ struct ferry_options {
  *
  * Threads    open and close engines from one thread at a time, outside
  *            handlers, in the same order on every rank.
- * Blocks     until all ranks have called it. On return the progress thread
+ * Blocks     until all ranks have called it. How late a rank may come is no
+ *            sign of its death, so that is for ever, unless options or
+ *            environment give a peer_timeout. On return the progress thread
  *            runs on progress_cpus only.
  * Ownership  *options (NULL: defaults and environment) is copied. With
  *            FERRY_NO_THREAD the calling thread is the one that initializes
@@ -408,6 +410,11 @@ struct ferry_options {
  *   FERRY_ENOTSUP  an option that this version does not have is set,
  *                  see ferry_options
  *   FERRY_EMPI     MPI refused something
+ *   FERRY_EPEER    options or environment give a peer_timeout, and a rank has
+ *                  not come in that time and 2 s. MPI is left alone: leave by
+ *                  _exit or MPI_Abort. A rank that dies in the milliseconds
+ *                  after all have come is inside of MPI's own calls, which end
+ *                  on no other rank
  *   FERRY_EDEADLK  on the progress thread
  *
  * If the open fails on one rank it fails on all: each gets the same status, and
@@ -418,6 +425,7 @@ struct ferry_options {
  * MPI at exit.
  *
  * These fail on one rank alone, because that rank cannot tell the others:
+ *   - FERRY_EPEER, and a rank that comes after that waits for ever;
  *   - one rank without a launcher (a wrong option there does not
  *     initialize MPI);
  *   - FERRY_EDEADLK;

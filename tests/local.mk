@@ -292,6 +292,7 @@ picture_tests = %D%/mpi/ferry_perf_plot.sh
 
 # Minutes, not part of check: make stress.
 stress_scripts = \
+	%D%/stress/deaths.sh \
 	%D%/stress/failing.sh \
 	%D%/stress/flood.sh \
 	%D%/stress/hosts.sh \
@@ -321,11 +322,13 @@ test_support = \
 	%D%/sim/digest.h \
 	%D%/sim/digest.sh \
 	%D%/skips.list \
+	%D%/support/deaths.sh \
 	%D%/support/engine.h \
 	%D%/support/environment.sh \
 	%D%/support/host_shell.sh \
 	%D%/support/hosts.sh \
 	%D%/support/jobs.sh \
+	%D%/support/keep_alive.sh \
 	%D%/support/models.sh \
 	%D%/support/life.h \
 	%D%/support/mpi_test.h \

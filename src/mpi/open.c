@@ -37,6 +37,8 @@
 #include "shared/engine.h"
 #include "shared/thread.h"
 
+#define LATE FERRY_S(2) /* what starting the others may take beside peer_timeout */
+
 /* What the opening thread and the progress thread tell each other. */
 struct opening {
 	const void *comm;
@@ -57,11 +59,23 @@ struct opening {
 /* opens and closes of a process run one at a time */
 pthread_mutex_t fy_mpi_open_lock = PTHREAD_MUTEX_INITIALIZER;
 
+/* How long a rank may come later than this one. By default for ever, since who is late is not dead;
+ * one that gave an own peer_timeout does not want to wait longer. */
+static int64_t patience(const ferry_options *options)
+{
+	int64_t timeout = options->peer_timeout;
+	return timeout > 0 && timeout < INT64_MAX - LATE ? timeout + LATE : FERRY_FOREVER;
+}
+
 static int open_port(struct opening *o, fy_port **port_p)
 {
 	bool exclusive = o->options.flags & FERRY_EXCLUSIVE;
-	if (!o->failed)
-		return fy_mpi_port_open(o->comm, o->options.thread_level, exclusive, port_p);
+	if (!o->failed) {
+		int status = fy_mpi_port_open_within(o->comm, o->options.thread_level, exclusive,
+		                                     patience(&o->options), port_p);
+		o->told = status == FERRY_EPEER; /* then nobody can be told */
+		return status;
+	}
 	fy_mpi_port_open_to_tell(o->comm, port_p);
 	return fy_fail(o->failed, "%s", o->why);
 }

@@ -342,12 +342,13 @@ static int find_tag_max(fy_port *port)
 }
 
 /* Wait until all ranks have come. The collective calls that follow spin in MPI, and are short
- * then. */
-static int assemble(MPI_Comm comm)
+ * then. MPI_ERR_PENDING: not all have come in time. Nobody can be told of that, and the barrier is
+ * left as it is: it has no memory of this program. */
+static int assemble(MPI_Comm comm, int64_t timeout)
 {
 	MPI_Request request;
 	int code = FY_MPI_AWAIT_CALL(MPI_Ibarrier(comm, &request));
-	return code == MPI_SUCCESS ? fy_mpi_await(&request, INT64_MAX) : code;
+	return code == MPI_SUCCESS ? fy_mpi_await(&request, fy_clock_in(timeout)) : code;
 }
 
 /* Note a failure. The first one counts. */
@@ -364,9 +365,15 @@ static void note(int *status, const char *call, int code)
 
 /* *status is the first failure. After one the port can still tell the other ranks, unless it has no
  * first communicator. */
-static void connect_all(struct fy_mpi_port *mpi, MPI_Comm from, int *status)
+static void connect_all(struct fy_mpi_port *mpi, MPI_Comm from, int64_t timeout, int *status)
 {
-	note(status, "MPI_Ibarrier", assemble(from));
+	int code = assemble(from, timeout);
+	if (code == MPI_ERR_PENDING) {
+		*status = fy_fail(FERRY_EPEER, "not all ranks have come to the open in "
+		                               "peer_timeout and 2 s: leave by _exit or MPI_Abort");
+		return;
+	}
+	note(status, "MPI_Ibarrier", code);
 	note(status, "MPI_Comm_dup_with_info", duplicate(from, &mpi->comm));
 	if (mpi->comm == MPI_COMM_NULL)
 		return;
@@ -422,7 +429,7 @@ static struct fy_mpi_port *new_port(int *status)
 	return mpi;
 }
 
-static int open_on(MPI_Comm from, int provided, fy_port **port_p)
+static int open_on(MPI_Comm from, int provided, int64_t timeout, fy_port **port_p)
 {
 	int status = check_comm(from);
 	if (status != 0)
@@ -430,7 +437,7 @@ static int open_on(MPI_Comm from, int provided, fy_port **port_p)
 	struct fy_mpi_port *mpi = new_port(&status);
 	if (mpi == NULL)
 		return status;
-	connect_all(mpi, from, &status);
+	connect_all(mpi, from, timeout, &status);
 	if (mpi->comm == MPI_COMM_NULL) {
 		free_port(mpi);
 		return status;
@@ -440,25 +447,33 @@ static int open_on(MPI_Comm from, int provided, fy_port **port_p)
 	return status;
 }
 
-static int open_port(const void *comm, int level, bool exclusive, bool to_tell, fy_port **port_p)
+static int open_port(const void *comm, int level, bool exclusive, bool to_tell, int64_t timeout,
+                     fy_port **port_p)
 {
 	int provided = 0;
 	int status = fy_mpi_life_acquire(level, exclusive, to_tell, &provided);
 	*port_p = NULL;
 	if (status != 0)
 		return status;
-	status = open_on(comm != NULL ? *(const MPI_Comm *)comm : MPI_COMM_WORLD, provided, port_p);
+	status = open_on(comm != NULL ? *(const MPI_Comm *)comm : MPI_COMM_WORLD, provided, timeout,
+	                 port_p);
 	if (*port_p == NULL)
-		fy_mpi_life_release(true);
+		fy_mpi_life_release(status != FERRY_EPEER);
 	return status;
 }
 
 int fy_mpi_port_open(const void *comm, int level, bool exclusive, fy_port **port_p)
 {
-	return open_port(comm, level, exclusive, false, port_p);
+	return open_port(comm, level, exclusive, false, FERRY_FOREVER, port_p);
+}
+
+int fy_mpi_port_open_within(const void *comm, int level, bool exclusive, int64_t timeout,
+                            fy_port **port_p)
+{
+	return open_port(comm, level, exclusive, false, timeout, port_p);
 }
 
 int fy_mpi_port_open_to_tell(const void *comm, fy_port **port_p)
 {
-	return open_port(comm, FERRY_THREAD_MULTIPLE, false, true, port_p);
+	return open_port(comm, FERRY_THREAD_MULTIPLE, false, true, FERRY_FOREVER, port_p);
 }

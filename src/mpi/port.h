@@ -56,6 +56,10 @@ static inline struct fy_mpi_port *fy_mpi_port_of(fy_port *port)
  * settle), and be closed.
  */
 int fy_mpi_port_open(const void *comm, int level, bool exclusive, fy_port **port_p);
+/* The same, but FERRY_EPEER, without a port, if not all ranks have come after `timeout`. MPI is not
+ * finalized then. */
+int fy_mpi_port_open_within(const void *comm, int level, bool exclusive, int64_t timeout,
+                            fy_port **port_p);
 /* For a rank whose open has failed already: a port that can only tell the others. It initializes
  * MPI unless that was done. *port_p NULL: this thread may not call MPI, and the others cannot be
  * told. */

@@ -83,6 +83,9 @@ bytes src/shared/message.h FY_MESSAGE_CHARGE doc/design.md spends its size and @
 bytes src/shared/message.h FY_MESSAGE_CHARGE doc/decisions/0010-a-charge-for-each-record.md @ a record
 time src/shared/policy_table.c policy:slow_after doc/design.md A channel that has no room for @ is slow
 time src/shared/policy_table.c policy:slow_after doc/tuning.md for at most @, then it moves aside
+time src/mpi/open.c LATE include/ferry.h has not come in that time and @
+time src/mpi/open.c LATE NEWS.md have come in that time and @
+time src/mpi/open.c LATE src/mpi/port.c in \" "peer_timeout and @:
 bytes src/engine/share.c CREDIT_FIRST doc/design.md beginning at @
 bytes src/engine/share.c CREDIT_FIRST doc/tuning.md the first windows \(@ each\)
 bytes src/engine/share.c CREDIT_FIRST include/ferry.h the credit \(@ to

@@ -25,6 +25,20 @@ check "a number that is wrong is found" says 'is .*, not '
 check "and the job fails" failed
 check "and does not say verified" does_not_say '^verified'
 
+# A worker dies. Which status such a job has is the launcher's; where others can be kept alive, and
+# how, is in doc/reliability.md.
+if [ "$TEST_SANITIZER" = no ]; then
+	. "$TEST_SRCDIR/tests/support/deaths.sh"
+	(flock 9 && FERRY_PEER_TIMEOUT=1s surviving tcp 4 "$program" --size 240 --blocks 4 --lose 2 \
+		9>&-) 9>"${TMPDIR:-/tmp}/ferry-test.$(id -u).lock" >"$work/out" 2>"$work/err"
+	status=$?
+	check "a worker dies: the controller is told" says '^worker 2 is gone: '
+	check "its tasks go to others" says '^[1-9][0-9]* tasks were given to other workers'
+	check "and the product is right" says '^verified$'
+fi
+job 3 --size 12 --blocks 2 --lose 3
+check "a worker that is not there cannot be lost" says '^usage: '
+
 job 2 --size 10 --blocks 3
 check "blocks that do not divide the size are refused" failed
 check "with the usage" says '^usage: '
