@@ -9,6 +9,7 @@ EXTRA_DIST += \
 	%D%/format.sh \
 	%D%/lint.sh \
 	%D%/short-names.sh \
+	%D%/sysroot.sh \
 	include/.clang-format \
 	# end
 

@@ -7,6 +7,7 @@
 #   npN_tests    tests/mpi/NAME-N.npN   runs that program, or one of mpi_core_programs, with N ranks
 #   stress_programs tests/stress/NAME   the same, made by make stress alone, and run by a script of stress_scripts
 #   support_programs tests/support/NAME  run by scripts, without the library
+#   schedule_tests tests/schedules/NAME.t  cases for the scheduler of tests/schedules, which runs the core's sources
 #   script_tests DIR/NAME.sh            an executable script: exit 0, or 77 to skip
 # A program of more than one source also gets its %C%_unit_NAME_t_SOURCES below the lists.
 # mpi_core_programs link the core instead of the shared library, and see its insides.
@@ -21,9 +22,11 @@ unit_tests = \
 	%D%/unit/base/test_letters.t \
 	%D%/unit/base/test_list.t \
 	%D%/unit/base/test_options.t \
+	%D%/unit/base/test_place.t \
 	%D%/unit/base/test_status.t \
 	%D%/unit/bulk/test_blocks.t \
 	%D%/unit/bulk/test_outbound.t \
+	%D%/unit/bulk/test_sink.t \
 	%D%/unit/bulk/test_speed.t \
 	%D%/unit/bulk/test_turns.t \
 	%D%/unit/codec/test_check.t \
@@ -79,6 +82,15 @@ sim_tests = \
 	%D%/sim/races.t \
 	%D%/sim/reports.t \
 	%D%/sim/transfers.t \
+	# end
+
+# The real code with each schedule of a few threads: see schedules/schedule.h. No CMocka.
+schedule_tests = \
+	%D%/schedules/executor.t \
+	%D%/schedules/future.t \
+	%D%/schedules/helm.t \
+	%D%/schedules/lane.t \
+	%D%/schedules/wake.t \
 	# end
 
 mpi_programs = \
@@ -404,6 +416,9 @@ shortage_ldflags = -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc \
 	%D%/unit/sim/test_net.c \
 	# end
 
+# What it asks the system for fails when it wants.
+%C%_unit_bulk_test_sink_t_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=memfd_create,--wrap=ftruncate \
+	-Wl,--wrap=mmap,--wrap=munmap
 # Its allocations fail when it wants.
 %C%_unit_base_test_status_t_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=calloc
 
@@ -420,8 +435,8 @@ tap_tests = %D%/support/no_cmocka.sh
 endif
 
 check_PROGRAMS += $(mpi_programs) $(mpi_core_programs) $(support_programs) %D%/api/header_c
-TESTS = $(tap_tests) %D%/api/header_c $(script_tests) $(mpi_tests)
-EXTRA_PROGRAMS = $(unit_tests) $(sim_tests) $(stress_tests) $(stress_programs)
+TESTS = $(tap_tests) $(schedule_tests) %D%/api/header_c $(script_tests) $(mpi_tests)
+EXTRA_PROGRAMS = $(unit_tests) $(sim_tests) $(schedule_tests) $(stress_tests) $(stress_programs)
 EXTRA_DIST += $(test_support) $(script_tests) $(picture_tests) $(stress_scripts) $(stress_tools) %D%/support/no_cmocka.sh %D%/api/header_cxx.cc \
 	%D%/api/header_use.c
 
@@ -432,6 +447,9 @@ $(mpi_public) $(mpi_core_programs) %D%/api/header_c: AM_LDFLAGS = $(SAN_CFLAGS) 
 $(mpi_public) %D%/api/header_c: $(libferry)
 $(mpi_public) %D%/api/header_c: LDADD = $(libferry) $(MSGPACK_LIBS) $(MPI_LIBS)
 $(support_programs): LDADD =
+$(schedule_tests): AM_LDFLAGS = $(SAN_CFLAGS) -pthread $(schedule_wraps)
+$(schedule_tests): libferry-scheduled.a
+$(schedule_tests): LDADD = libferry-scheduled.a $(MSGPACK_LIBS)
 $(mpi_core_programs): libferry-mpi.la
 $(mpi_core_programs): LDADD = libferry-mpi.la libferry-sim.la $(MSGPACK_LIBS) $(MPI_LIBS)
 %D%/unit/%.$(OBJEXT): target_cppflags = -I$(top_srcdir)/tests -I$(top_srcdir)/tests/support $(CMOCKA_CFLAGS)
@@ -449,6 +467,39 @@ $(mpi_core_programs): LDADD = libferry-mpi.la libferry-sim.la $(MSGPACK_LIBS) $(
 if HAVE_CMOCKA
 %D%/api/policy.log: tools/policy %D%/sim/corners.t %D%/unit/helm/test_policy.t
 endif
+
+# The core once more, under the scheduler of the schedules, with the simulated network.
+EXTRA_LIBRARIES = libferry-scheduled.a
+schedule_cppflags = -D_GNU_SOURCE -include $(top_srcdir)/%D%/schedules/front/base/order.h \
+	-I$(top_srcdir)/%D%/schedules/front -I$(top_srcdir)/tests
+%D%/schedules/%.$(OBJEXT): target_cppflags = $(schedule_cppflags)
+libferry_scheduled_a_CPPFLAGS = $(schedule_cppflags) $(AM_CPPFLAGS)
+libferry_scheduled_a_SOURCES = \
+	$(libferry_core_la_SOURCES) \
+	$(libferry_sim_la_SOURCES) \
+	%D%/schedules/choice.c \
+	%D%/schedules/choice.h \
+	%D%/schedules/front/base/cache.h \
+	%D%/schedules/front/base/order.h \
+	%D%/schedules/memory.c \
+	%D%/schedules/run.c \
+	%D%/schedules/run.h \
+	%D%/schedules/schedule.c \
+	%D%/schedules/schedule.h \
+	%D%/schedules/step.h \
+	%D%/schedules/system.c \
+	# end
+schedule_wraps = \
+	-Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=aligned_alloc,--wrap=posix_memalign \
+	-Wl,--wrap=strdup,--wrap=free,--wrap=nanosleep,--wrap=sched_yield \
+	-Wl,--wrap=fy_futex_wait,--wrap=fy_futex_wake,--wrap=fy_clock_now,--wrap=fy_clock_process \
+	-Wl,--wrap=fy_barrier_everywhere,--wrap=fy_barrier_is_everywhere,--wrap=fy_place_as_process \
+	-Wl,--wrap=fy_program_thread \
+	-Wl,--wrap=pthread_mutex_init,--wrap=pthread_mutex_destroy,--wrap=pthread_mutex_lock \
+	-Wl,--wrap=pthread_mutex_trylock,--wrap=pthread_mutex_unlock,--wrap=pthread_create \
+	-Wl,--wrap=pthread_join,--wrap=pthread_detach,--wrap=pthread_self,--wrap=pthread_setname_np \
+	-Wl,--wrap=pthread_sigmask,--wrap=pthread_setcancelstate,--wrap=pthread_once \
+	-Wl,--wrap=pthread_key_create,--wrap=pthread_setspecific,--wrap=pthread_getspecific
 
 # NAME-N.npN is a link to NAME.
 link_test = $(AM_V_GEN)$(MKDIR_P) $(@D) && ln -sf $(<F) $@
@@ -492,7 +543,7 @@ check-local: check-TESTS
 skips:
 	@$(SHELL) $(top_srcdir)/tests/support/skips.sh $(TEST_LOGS)
 
-check-unit: ; $(MAKE) check TESTS='$(tap_tests)'
+check-unit: ; $(MAKE) check TESTS='$(tap_tests) $(schedule_tests)'
 mpi_scripts = \
 	%D%/api/other_mpi.sh \
 	%D%/api/two_mpis.sh \
@@ -511,9 +562,9 @@ check-valgrind:
 	TEST_WRAPPER='$(VALGRIND) -q --fair-sched=yes --leak-check=full --errors-for-leak-kinds=definite,indirect --error-exitcode=99' \
 	$(MAKE) check TESTS='$(tap_tests)'
 
-stress: all $(stress_tests) $(stress_programs)
-	FERRY_SEEDS=$${FERRY_SEEDS-10000} TEST_TIMEOUT=$${TEST_TIMEOUT-7200} \
-	$(MAKE) check TESTS='$(sim_tests) $(stress_tests) $(stress_scripts)'
+stress: all $(schedule_tests) $(stress_tests) $(stress_programs)
+	FERRY_SEEDS=$${FERRY_SEEDS-10000} TEST_TIMEOUT=$${TEST_TIMEOUT-7200} FERRY_PREEMPTIONS=3 \
+	$(MAKE) check TESTS='$(sim_tests) $(schedule_tests) $(stress_tests) $(stress_scripts)'
 
 # Everything at once, at random, against books: MINUTES of it, with RANKS ranks of THREADS threads.
 MINUTES = 10

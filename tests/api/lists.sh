@@ -4,7 +4,7 @@
 # so that a tarball has them, and every test runs.
 cd "$TEST_SRCDIR" || exit 1
 bad=0
-for file in include/*.h src/*/*.[ch] tests/support/*.[chs]* tests/sim/net/*.[ch] tests/*/*.sh tests/api/*.c* \
+for file in include/*.h src/*/*.[ch] tests/support/*.[chs]* tests/sim/net/*.[ch] tests/schedules/*.[ch] tests/schedules/front/*/*.h tests/*/*.sh tests/api/*.c* \
 	examples/*.[ch] examples/*.py tools/*.[ch] tools/*/*.[ch]; do
 	[ -f "$file" ] || continue
 	directory=${file%%/*}

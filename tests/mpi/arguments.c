@@ -99,6 +99,13 @@ static void handle(ferry *on, ferry_message *received, void *arg)
 #define BEYOND ferry_size(engine)
 
 #define REFUSED(X)                                                             \
+	X(ferry_on_peer(NULL, FERRY_INLINE, NULL, NULL))                       \
+	X(ferry_peer_status(NULL, 0))                                          \
+	X(ferry_peer_status(engine, -1))                                       \
+	X(ferry_peer_status(engine, BEYOND))                                   \
+	X(ferry_peer_gone(NULL, 0, "why"))                                     \
+	X(ferry_peer_gone(engine, BEYOND, "why"))                              \
+	X(ferry_peer_gone(engine, ferry_rank(engine), NULL))                   \
 	X(ferry_post(NULL, 0, OP, "x", 1, &future))                            \
 	X(ferry_post(engine, -1, OP, "x", 1, &future))                         \
 	X(ferry_post(engine, BEYOND, OP, "x", 1, &future))                     \
@@ -242,6 +249,7 @@ static void check_refused(unsigned number, const char *call)
 static void check_accepted(void)
 {
 	CHECK_OK(ferry_close(NULL));
+	ferry_abort(NULL, FERRY_EMPI);
 	ferry_future_release(NULL);
 	ferry_message_release(NULL);
 	ferry_counter_release(NULL);

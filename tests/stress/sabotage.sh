@@ -358,6 +358,17 @@ break_it open-dead mpi/port.c '/^static int assemble/,/^}/s/fy_clock_in(timeout)
 	'an open waits for the dead for ever' mpi/deaths.sh
 break_it given ../examples/controller.c '/^static unsigned choose_others/,/^}/s/task->given++;/;/' \
 	'nobody is told that a task was given to another worker' mpi/controller.sh
+# ---- schedules: threads against one another ----
+break_it relist helm/lanes.c '/^bool fy_lanes_relist/,/^}/s/if (fy_swap_32(&lane->listed, 1) == 0)/if (true)/' \
+	'a lane that its thread lists meanwhile is in the list twice' schedules/lane
+break_it two-leave helm/drive.c '/^static bool take_turn/,/^}/s/if (leaves \&\& !last/if (false \&\& !last/' \
+	'two drivers that count themselves out at once both leave the engine' schedules/helm
+break_it gate future/executor.c '/^static bool gate_enter/,/^}/s/if (!(\(.*\) & GATE_CLOSED))/if (\1 | 1)/' \
+	'a task is queued after the gate has closed' schedules/executor
+break_it refs future/future.c '/^static inline.*succeed/,/^}/s/ ? 0 : FY_FUTURE_REF;/ ? FY_FUTURE_REF : FY_FUTURE_REF;/' \
+	'a completion lets go of a future before its callback is queued' schedules/future
+break_it parted shared/wake.c '/^void fy_wake_stop/,/^}/s/while (fy_load_acquire_32(&wake->wakers))/while (false)/' \
+	'a shared word is unmapped while others wake' schedules/wake
 
 # ---- parts that the simulation, which has one thread, does not show ----
 break_it wake shared/lane.c '/^void fy_lane_consume/,/^}/s/fy_lane_nudge(lane);/;/' \
