@@ -43,8 +43,8 @@
 #include "shared/engine.h"
 #include "shared/inside.h"
 
-#define LOOKS 24                 /* in a timeout */
-#define PERIOD_MIN FERRY_MS(10)  /* between two looks */
+#define LOOKS 24                /* in a timeout */
+#define PERIOD_MIN FERRY_MS(10) /* between two looks */
 #define STACK ((size_t)256 << 10)
 
 static struct {

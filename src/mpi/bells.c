@@ -36,7 +36,7 @@
 
 #define SPACING 64
 #define BEATS_AT 8 /* bytes behind a rank's word */
-#define PREFIX "/ferry-"
+#define PREFIX "ferry-"
 #define OBJECTS "/dev/shm" /* where the C library has them */
 #define NO_PLACE (-1)
 
@@ -145,7 +145,7 @@ static void sweep(void)
 	DIR *all = opendir(OBJECTS);
 	const struct dirent *one;
 	while (all && (one = readdir(all)) != NULL) {
-		if (strncmp(one->d_name, PREFIX + 1, sizeof PREFIX - 2) != 0)
+		if (strncmp(one->d_name, PREFIX, sizeof PREFIX - 1) != 0)
 			continue;
 		snprintf(name, sizeof name, "/%s", one->d_name);
 		sweep_one(name);
@@ -169,7 +169,7 @@ static void make_name(struct invitation *invitation)
 	static unsigned serial;
 	invitation->secret =
 		((uint64_t)fy_clock_now() << 20) ^ ((uint64_t)getpid() << 8) ^ ++serial;
-	snprintf(invitation->name, sizeof invitation->name, PREFIX "%ld-%llx", (long)getpid(),
+	snprintf(invitation->name, sizeof invitation->name, "/" PREFIX "%ld-%llx", (long)getpid(),
 	         (unsigned long long)invitation->secret);
 }
 

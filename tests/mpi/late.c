@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the ranks of a host know of one another beside MPI: `late HOW FILE MS`. late.sh runs it, with a
- * launcher that leaves the others alive.
+ * What the ranks of a host know of one another beside MPI: `late HOW FILE MS`. late.sh runs it,
+ * with a launcher that leaves the others alive.
  *
  * HOW   late      an inline handler of the last rank blocks for three times peer_timeout: its call
  *                 is answered, and nobody is accused
@@ -87,7 +87,7 @@ static int ask(int rank, uint32_t op)
 	return status;
 }
 
-/* ---- who is late ---------------------------------------------------------------------------- */
+/* ---- who is late -------------------------------------------------------------------------- */
 
 /* Ask until an answer was late. */
 static void meet_it_late(void)
@@ -117,7 +117,7 @@ static void wait_for_late(void)
 	say("waited", 1);
 }
 
-/* ---- who goes ------------------------------------------------------------------------------- */
+/* ---- who goes ----------------------------------------------------------------------------- */
 
 static void go(void)
 {

@@ -35,7 +35,7 @@ static bool is(const char *word)
 	return strcmp(what, word) == 0;
 }
 
-/* ---- the shared object ----------------------------------------------------------------------- */
+/* ---- the shared object --------------------------------------------------------------------- */
 
 int __real_shm_open(const char *name, int flags, mode_t mode);
 int __wrap_shm_open(const char *name, int flags, mode_t mode);
@@ -90,7 +90,7 @@ int __wrap_shm_unlink(const char *name)
 	return __real_shm_unlink(name);
 }
 
-/* ---- engines ---------------------------------------------------------------------------------- */
+/* ---- engines -------------------------------------------------------------------------------- */
 
 static int status_of_open(ferry **engine)
 {
@@ -134,7 +134,7 @@ static int try_open(void)
 	return status;
 }
 
-/* ---- limits ----------------------------------------------------------------------------------- */
+/* ---- limits --------------------------------------------------------------------------------- */
 
 static struct rlimit limit_to(int resource, rlim_t value)
 {
@@ -164,7 +164,7 @@ static size_t space_in_use(void)
 	return pages * (size_t)sysconf(_SC_PAGESIZE);
 }
 
-/* The limit is base + step * i. With the lowest one no engine can open, with the highest one can. */
+/* The limit is base + step * i. With the lowest one no engine opens, with the highest one does. */
 static void run_out(const char *name, int resource, size_t base, size_t step, int steps, int victim)
 {
 	int failed = 0, worked = 0;
@@ -217,7 +217,7 @@ static void check_threads(void)
 	printf("threads checked: %s\n", ferry_last_error());
 }
 
-/* ---- who scribbles ---------------------------------------------------------------------------- */
+/* ---- who scribbles -------------------------------------------------------------------------- */
 
 static struct system_counter arrived = SYSTEM_COUNTER_INIT;
 
