@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Preloaded into ranks on hosts with a cable: the cable is a good one from MPI_Finalize on. In
- * there MPICH (4.0.2 over TCP) waits for answers that a rank does not give which has got its own
- * already. All enter at the same time, see src/mpi/life.c, so that is rare, but a frame that is lost
- * there makes it certain. What is tested here is over by then.
+ * Preloaded into ranks on hosts with a cable: the cable is a good one from MPI_Finalize on.
+ * In there MPICH (4.0.2 over TCP) waits for answers, and a rank gives none any more once it has
+ * its own. All enter at the same time, see src/mpi/life.c, so that is rare, but a frame that is
+ * lost there makes it certain. What is tested here is over by then.
  */
 #include <fcntl.h>
 #include <stdlib.h>
