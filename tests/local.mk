@@ -337,6 +337,7 @@ test_support = \
 	%D%/support/deaths.sh \
 	%D%/support/engine.h \
 	%D%/support/environment.sh \
+	%D%/support/finalize.c \
 	%D%/support/host_shell.sh \
 	%D%/support/hosts.sh \
 	%D%/support/jobs.sh \

@@ -26,7 +26,8 @@ parted_end
 parted_judge "a link that delays, loses and doubles" "0 1" ""
 [ "$(cable_count lost)" -gt 0 ] && [ "$(cable_count doubled)" -gt 0 ] ||
 	{ echo "FAIL: the cable lost or doubled nothing" && failed=1; }
-TMPDIR=$HOSTS_DIR hosts_test calls 2
+hosts_bad_link
+( export TMPDIR="$HOSTS_DIR" && hosts_test calls 2 && exit $failed ) || failed=1
 hosts_good_link
 
 peer_timeout=1000

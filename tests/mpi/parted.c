@@ -138,8 +138,8 @@ static int how_many_gone(void)
 
 /* ---- a round --------------------------------------------------------------- */
 
-/* A rank is gone, or this one is, or MPI knew it before: over TCP it fails to send to a process that
- * has ended. */
+/* A rank is gone, or this one is, or MPI knew it before: over TCP it fails to send to a process
+ * that has ended. */
 static void check_end(int status)
 {
 	if (status != FERRY_ESTOPPED && status != FERRY_EMPI)

@@ -51,17 +51,17 @@ listed() { sed -n "/^np$1_tests = /,/# end/s,.*%D%/mpi/\\(.*\\)-[0-9]*\\.np.*,\\
 all_tests() { # link
 	for n in 2 3; do
 		for name in $(listed $n); do
+			hosts_$1_link
 			over_hosts $n hosts_test "$name" $n
 		done
 	done
-	echo "over $1 link: all tests of 2 and 3 ranks were run"
+	hosts_good_link
+	echo "over a $1 link: all tests of 2 and 3 ranks were run"
 }
 
 if wanted tests; then
-	all_tests "a good"
-	hosts_bad_link
-	all_tests "a bad"
-	hosts_good_link
+	all_tests good
+	all_tests bad
 fi
 
 # ---- nothing is gone -----------------------------------------------------------
@@ -70,22 +70,22 @@ peer_timeout=15000
 
 busy() { # link, hosts, ranks on each, members
 	hosts_n=$2
+	hosts_$1_link
 	parted_begin "$3"
 	sleep 5
 	parted_now
 	parted_end
-	parted_judge "$2 hosts with $3 ranks, $1 link" "$4" ""
+	hosts_good_link
+	parted_judge "$2 hosts with $3 ranks, a $1 link" "$4" ""
 	hosts_n=3
 }
 
 if wanted plain; then
 	for link in good bad; do
-		hosts_${link}_link
-		busy "a $link" 2 1 "0 1"
-		busy "a $link" 2 2 "0 1 2 3"
-		busy "a $link" 3 1 "0 1 2"
+		busy $link 2 1 "0 1"
+		busy $link 2 2 "0 1 2 3"
+		busy $link 3 1 "0 1 2"
 	done
-	hosts_good_link
 fi
 
 # Cut for 4 s, and then there are 20 s for TCP to begin again.

@@ -106,7 +106,10 @@ hosts_cable() { # seed
 		hosts_plug $hosts_i || hosts_skip "the cable has no end in host$hosts_i"
 		hosts_i=$((hosts_i + 1))
 	done
-	UCX_NET_DEVICES=cable0
+	UCX_NET_DEVICES=cable0 HOSTS_CABLE=$HOSTS_DIR/cable.control
+	export HOSTS_CABLE
+	${TEST_CC:-cc} -shared -fPIC -o "$HOSTS_DIR/finalize.so" "$TEST_SRCDIR/tests/support/finalize.c" || exit 1
+	hosts_wrapper="env LD_PRELOAD=$HOSTS_DIR/finalize.so"
 }
 
 # Has the cable answered more than so often? It does soon.
@@ -131,7 +134,8 @@ cable_count() { # frames|lost|doubled|cut
 	tail -n 1 "$HOSTS_DIR/cable.report" | sed "s/.* \([0-9]*\) $1.*/\1/"
 }
 
-# Round trips of 1 to 2 ms, frames that overtake one another, and 1 of 100 lost and 1 of 100 doubled.
+# Round trips of 1 to 2 ms, frames that overtake one another, and 1 of 100 lost and 1 of 100 doubled:
+# until a job comes to its MPI_Finalize, see finalize.c.
 hosts_bad_link() { cable delay 500 && cable jitter 500 && cable loss 10 && cable double 10; }
 hosts_good_link() { cable delay 0 && cable jitter 0 && cable loss 0 && cable double 0; }
 
@@ -149,7 +153,8 @@ on_hosts() { # ranks on each, program, arguments
 	hosts_ranks=$(($1 * hosts_n)) hosts_told=$(hosts_flags $1)
 	shift
 	MPIEXEC_TIMEOUT=${TEST_TIMEOUT:-300} UCX_TLS=${UCX_TLS-tcp,self,posix,sysv,cma} \
-		UCX_NET_DEVICES=${UCX_NET_DEVICES-eth0} $MPIEXEC $MPIEXEC_FLAGS $hosts_told -n $hosts_ranks "$@" </dev/null
+		UCX_NET_DEVICES=${UCX_NET_DEVICES-eth0} $MPIEXEC $MPIEXEC_FLAGS $hosts_told -n $hosts_ranks \
+		$hosts_wrapper "$@" </dev/null
 }
 
 # A test of tests/mpi, with one rank on each of as many hosts; prints PASS, FAIL or SKIP, and counts
@@ -158,7 +163,8 @@ hosts_test() { # name, ranks
 	hosts_status=0
 	ln -sf "$1" "$TEST_BUILDDIR/tests/mpi/$1-hosts"
 	MPIEXEC_FLAGS="$MPIEXEC_FLAGS $(hosts_flags 1)" UCX_TLS=${UCX_TLS-tcp,self,posix,sysv,cma} \
-		UCX_NET_DEVICES=${UCX_NET_DEVICES-eth0} sh "$TEST_SRCDIR/tests/support/mpirun.sh" "$2" \
+		UCX_NET_DEVICES=${UCX_NET_DEVICES-eth0} TEST_WRAPPER=$hosts_wrapper \
+		sh "$TEST_SRCDIR/tests/support/mpirun.sh" "$2" \
 		"$TEST_BUILDDIR/tests/mpi/$1-hosts" >"$HOSTS_DIR/test" 2>&1 || hosts_status=$?
 	rm -f "$TEST_BUILDDIR/tests/mpi/$1-hosts"
 	case $hosts_status in
