@@ -8,7 +8,6 @@
 
 #include <pthread.h>
 #include <sched.h>
-#include <unistd.h>
 
 #include "base/place.h"
 
@@ -47,12 +46,22 @@ void omp_get_place_proc_ids(int place, int *ids)
 
 /* ---- the tests ------------------------------------------------------------------------------ */
 
-static void only(int processor)
+static bool two_processors;
+
+static int only(int processor)
 {
 	cpu_set_t set;
 	CPU_ZERO(&set);
 	CPU_SET(processor, &set);
-	assert_int_equal(sched_setaffinity(0, sizeof set, &set), 0);
+	return sched_setaffinity(0, sizeof set, &set);
+}
+
+/* Before the library looks where the process began. */
+__attribute__((constructor(101))) static void begin_on_one_processor(void)
+{
+	cpu_set_t set;
+	two_processors = sched_getaffinity(0, sizeof set, &set) == 0 && CPU_ISSET(0, &set) &&
+	                 CPU_ISSET(1, &set) && only(0) == 0;
 }
 
 static void *place(void *before)
@@ -64,7 +73,6 @@ static void *place(void *before)
 	return NULL;
 }
 
-/* The process began on the processor 0 alone: main has seen to that. */
 static void a_thread_has_the_process_and_the_places(void **state)
 {
 	cpu_set_t sets[2];
@@ -82,26 +90,19 @@ static void a_thread_that_was_bound_is_free_again(void **state)
 {
 	cpu_set_t sets[2];
 	(void)state;
-	only(1);
+	assert_int_equal(only(1), 0);
 	place(sets);
 	assert_int_equal(CPU_COUNT(&sets[0]), 1);
 	assert_true(CPU_ISSET(0, &sets[1]));
 }
 
-int main(int argc, char **argv)
+int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_thread_has_the_process_and_the_places),
 		cmocka_unit_test(a_thread_that_was_bound_is_free_again),
 	};
-	cpu_set_t set;
-	if (argc == 1) { /* once more, as a process that begins on one processor */
-		if (sched_getaffinity(0, sizeof set, &set) != 0 || !CPU_ISSET(0, &set) ||
-		    !CPU_ISSET(1, &set))
-			T_SKIP_ALL("it needs the processors 0 and 1");
-		only(0);
-		execl("/proc/self/exe", argv[0], "bound", (char *)NULL);
-		return 1;
-	}
+	if (!two_processors)
+		T_SKIP_ALL("it needs the processors 0 and 1");
 	return cmocka_run_group_tests(tests, NULL, NULL) != 0;
 }
