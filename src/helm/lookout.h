@@ -27,9 +27,10 @@ struct fy_lookout {
 	bool on;
 	int64_t look_at; /* when (ns) to look next; INT64_MAX: never */
 	int64_t looked_at;
-	int64_t clock; /* ns: its own, which moves only while the loop steps */
-	bool watches;  /* at the last look this rank waited for another one */
-	bool notes;    /* the program wants to be told who is gone */
+	int64_t clock;   /* ns: its own, which moves only while the loop steps */
+	bool watches;    /* at the last look this rank waited for another one */
+	int64_t gone_at; /* when (ns) the first rank was excluded; 0: all are there */
+	bool notes;      /* the program wants to be told who is gone */
 	struct fy_crew crew;
 };
 

@@ -15,6 +15,7 @@
 #include "ferry.h"
 #include "base/inbox.h"
 #include "base/order.h"
+#include "shared/ending.h"
 #include "shared/mailbox.h"
 #include "shared/policy_table.h"
 #include "shared/seats.h"
@@ -29,7 +30,6 @@ struct fy_log;
 struct fy_tasks;
 
 #define FY_ENGINE_SLOTS 4
-#define FY_CLOSE_TEXT 252
 
 enum fy_phase { FY_OPEN, FY_CLOSING, FY_STOPPED };
 
@@ -77,26 +77,6 @@ struct fy_told {
 struct fy_totals {
 	uint64_t lends;   /* statistics: written with the helm (release), read by all (acquire) */
 	ferry_stats last; /* after the close, for tests */
-};
-
-/* How far a close is, and its result. */
-struct fy_ending {
-	uint32_t closed; /* futex: set by the progress thread (release) when everything is freed */
-	int status;      /* written before `closed` */
-	/* written before `closed`: the sentence of `status`, or "" */
-	char text[FY_CLOSE_TEXT];
-	/* 1 once ferry_abort, or ferry_close, was called: set by that thread (compare-and-swap) */
-	uint32_t aborting, let_go;
-	/* 1 from the phase FY_STOPPED on. Written with it (release), read by handlers (acquire) */
-	uint32_t stopped;
-	/* 1 after the close's last look at the lanes. Written by it (release), read by threads that
-	 * post late, exit or make a message (acquire) */
-	uint32_t abandoned;
-	/* what runs with the helm: the op of an inline handler, or FY_INSIDE_... . Written by the
-	 * holder (relaxed), read by a close that waits (relaxed: a hint) */
-	uint32_t inside;
-	/* since when (ns) the closing thread runs queues, or 0: its hint (relaxed) to the helm */
-	uint64_t draining;
 };
 
 /* Rare things of application threads, under `lock`. The helm takes it only to free a counter. */
@@ -157,10 +137,6 @@ struct ferry {
 	 * because it is not cleared when the struct is used again: a late thread may be inside */
 	uint64_t guests;
 };
-
-#define FY_INSIDE_NOTHING 0xFFFFFFFFu
-#define FY_INSIDE_CALLBACK 0xFFFFFFFEu
-#define FY_INSIDE_END 0xFFFFFFFDu /* the engine is taken apart */
 
 /* Flags of engine futures, beside those of future/future.h. */
 #define FY_FUTURE_IS_FLUSH 0x200u
