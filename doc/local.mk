@@ -44,6 +44,7 @@ nobase_dist_doc_DATA += \
 	%D%/decisions/0039-large-messages-between-hosts.md \
 	%D%/decisions/0040-one-crew.md \
 	%D%/decisions/0041-what-a-failed-call-of-mpi-ends.md \
+	%D%/decisions/0042-fences-and-closes-of-a-crew.md \
 	%D%/decisions/0043-what-a-host-knows-of-its-ranks.md \
 	%D%/design.md \
 	%D%/failures.md \

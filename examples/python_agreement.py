@@ -17,6 +17,7 @@ class Agreement:
     MALFORMED = 0x100
     ANOTHER_ROUND, OVER, FREEZE = 0, 1, 2
     ROUNDS_OF_MALFORMED = 50
+    CREW = 0  # of all ranks: this one does not go on without any
     PAUSE = 1e-3  # between two ups of one round, and of the root where batches were malformed
 
     def __init__(self, rank, size, send, look, is_quiet):
@@ -61,13 +62,13 @@ class Agreement:
         quiet, sent, done, malformed = self.look(1 - self.colour if self.kind == self.FENCE else None)
         if self.round and not (self.is_quiet() if self.careful else quiet):
             return False
-        for _, _, kind, _, its_sent, its_done in (self.ups[child] for child in self.children):
+        for _, _, kind, _, _, _, its_sent, its_done in (self.ups[child] for child in self.children):
             sent, done = sent + its_sent, done + its_done
             malformed = malformed or bool(kind & self.MALFORMED)
         if self.parent is None:
             return self._decide(sent, done, malformed)
         kind = self.kind | (self.MALFORMED if malformed else 0)
-        up = (self.n, self.round, kind, 0, sent, done)
+        up = (self.n, self.round, kind, 0, self.CREW, 0, sent, done)
         if up == self.up:
             return False
         self.up, self.not_before = up, time.monotonic() + self.PAUSE
@@ -110,7 +111,7 @@ class Agreement:
 
     def _pass_down(self, result, flag):
         for child in self.children:
-            self.send(child, wire.AGREE_DOWN, self.n, self.round, self.kind | flag, result, 0, 0)
+            self.send(child, wire.AGREE_DOWN, self.n, self.round, self.kind | flag, result, self.CREW, 0, 0, 0)
         self.frozen = self.frozen or result == self.FREEZE
         self.careful = bool(flag)
         if result == self.OVER:
@@ -128,7 +129,7 @@ class Agreement:
     def _closes(self, closer, fences):
         self.closer = self.closer or (closer, fences)
         for neighbour in self.untold:
-            self.send(neighbour, wire.AGREE_NEWS, *self.closer, 0, 0, 0, 0, 0, 0)
+            self.send(neighbour, wire.AGREE_NEWS, *self.closer, self.CREW, 0, 0, 0, 0, 0, 0, 0)
         self.untold = set()
         if self.kind == self.FENCE and self.closer[1] < self.n:
             self._fail_fence()

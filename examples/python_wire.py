@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import msgpack
 
 MAGIC = 0x31595246
-VERSION = 3
+VERSION = 4
 BATCH_MAX = 8192
 FIRST_SEQ = 1
 SEQ_AHEAD_MAX = 65536
@@ -53,12 +53,12 @@ CONTROL_BODY = {
     STREAM_ACK: struct.Struct("<II"),
     REFUSED: struct.Struct("<IIiI"),
     GRANT: struct.Struct("<QiI"),
-    AGREE_UP: struct.Struct("<IIIIQQ"),
-    AGREE_DOWN: struct.Struct("<IIIIQQ"),
+    AGREE_UP: struct.Struct("<IIIIIIQQ"),
+    AGREE_DOWN: struct.Struct("<IIIIIIQQ"),
     RECALL: struct.Struct("<Q"),
     GIVE: struct.Struct("<Q"),
     LOST: struct.Struct("<QQIi"),
-    AGREE_NEWS: struct.Struct("<IIIIIIII"),
+    AGREE_NEWS: struct.Struct("<IIIIIIIIII"),
 }
 LENGTHS_MAX = 256
 

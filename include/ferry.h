@@ -341,8 +341,9 @@ struct ferry_options {
 	 * not waited for on its host either. */
 	int64_t peer_timeout;
 
-	/* (*) How long a close waits once a peer is gone. Default 60 s; at
-	 * least 1 ms, or none. */
+	/* How long a close waits for the other ranks once a peer is gone: from
+	 * then on, or from its call if that is later. Then it goes on alone.
+	 * See ferry_close. Default 60 s; at least 1 ms, or none. */
 	int64_t close_timeout;
 
 	/* (*) Log what is stuck for this long. Default none; at least 1 ms,
@@ -454,7 +455,16 @@ FERRY_API int ferry_open(const ferry_options *options, ferry **engine_p);
  *            (ferry_rank and ferry_size go on returning what they did). This
  *            holds until 256 more engines of this process have been closed:
  *            then a new one may have this address.
- * Blocks     until all ranks have closed. This thread runs queues that nobody
+ * Blocks     until all ranks have closed, or all that are not gone. If one is
+ *            gone: for close_timeout and at most 5 s more, from then on or
+ *            from the call if that is later. A progress thread that has not
+ *            come back from a handler or from MPI by then is left behind, with
+ *            the engine and its memory: that is lost on purpose, other engines
+ *            go on, and MPI is not finalized. If this rank's own one does not
+ *            come back for peer_timeout, this rank is the one that is gone,
+ *            unless all ranks are on one host and a handler runs.
+ *            With FERRY_NO_THREAD, and with peer_timeout or close_timeout
+ *            none, nothing is left behind. This thread runs queues that nobody
  *            else runs. After 10 s, then after twice as long each time, it
  *            says on stderr (and in the log) what it waits for: ranks that are
  *            not in the close, handlers that run, messages that are retained
@@ -472,11 +482,14 @@ FERRY_API int ferry_open(const ferry_options *options, ferry **engine_p);
  * Errors
  *   FERRY_EDEADLK  on the progress thread, or in a handler
  *   FERRY_EINVAL   the engine was closed before
- *   FERRY_EPEER    a rank is gone. Then this rank ends by itself, what it
- *                  posted just before may be lost, and MPI is left alone, with
- *                  the memory that it may still read: release is not called
- *                  for that memory, ferry_stats.kept counts it. The program
- *                  should leave by _exit or MPI_Abort
+ *   FERRY_EPEER    a rank is gone. What the others posted to one another is
+ *                  delivered all the same, except if they did not close within
+ *                  close_timeout, or if peer_timeout is none: then this rank
+ *                  ended by itself, and what it posted just before may be
+ *                  lost. MPI is left alone, with the memory that it may still
+ *                  read: release is not called for that memory,
+ *                  ferry_stats.kept counts it. The program should leave by
+ *                  _exit or MPI_Abort: MPI_Finalize may hang
  *   FERRY_EMPI     MPI refused a part of the end, such as MPI_Finalize. The
  *                  engine is closed
  *
@@ -512,6 +525,15 @@ FERRY_API int ferry_flush(ferry *engine, int rank, int64_t timeout);
  * returns, replied to or not. The fence does not wait for what is posted after
  * it has begun on the poster's rank: other threads may go on posting.
  *
+ * If a rank is gone the others go on with the fence, and with later ones. One
+ * that began here with that rank ends with FERRY_EPEER, as what that rank got
+ * and sent is not known. All of the above holds between the others; what was
+ * posted to that rank has ended with a status; and what came from it has
+ * reached some ranks, all or none, is handled where it did, and comes nowhere
+ * later. So of one fence some ranks may get FERRY_OK and others FERRY_EPEER. A
+ * fence that begins here after the others agreed that the rank is gone is
+ * theirs alone: FERRY_OK.
+ *
  * Threads    one at a time a rank. All ranks call it equally often before
  *            they close.
  * Blocks     until all ranks have called it and nothing is under way, or for
@@ -524,7 +546,9 @@ FERRY_API int ferry_flush(ferry *engine, int rank, int64_t timeout);
  *   FERRY_EINVAL   a rank, which the text names, is in ferry_close instead. No
  *                  fence succeeds any more; this rank is to close as well
  *   FERRY_EDEADLK  on the progress thread, or in a handler
- *   FERRY_EPEER    a rank is gone
+ *   FERRY_EPEER    a rank is gone, and among the others the fence is over.
+ *                  Where peer_timeout is none: a rank is gone, and no fence
+ *                  succeeds any more
  *   FERRY_ESTOPPED the engine has stopped
  */
 FERRY_API int ferry_fence(ferry *engine, int64_t timeout);
@@ -565,8 +589,7 @@ FERRY_API int ferry_status(const ferry *engine);
  *   - what came from it reached this rank in part, and nothing comes later;
  *   - if it is alive (it was stopped, or cut off), its engine stops with
  *     FERRY_EPEER as soon as it hears of that.
- * Once a rank is gone fences end with FERRY_EPEER, and ferry_close ends this
- * rank without waiting for others.
+ * Fences and the close go on among the others, see ferry_fence and ferry_close.
  *
  * A rank that hears nobody, of several others, stops its own engine. One that
  * hears only some of the others may be left out. Of a network that falls apart

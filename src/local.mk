@@ -249,6 +249,7 @@ libferry_core_la_SOURCES = \
 	%D%/shared/counter.c \
 	%D%/shared/counter.h \
 	%D%/shared/engine.c \
+	%D%/shared/ending.h \
 	%D%/shared/engine.h \
 	%D%/shared/habit.c \
 	%D%/shared/habit.h \

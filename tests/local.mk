@@ -81,6 +81,7 @@ sim_tests = \
 	%D%/sim/peers.t \
 	%D%/sim/races.t \
 	%D%/sim/reports.t \
+	%D%/sim/survivors.t \
 	%D%/sim/transfers.t \
 	# end
 
@@ -108,6 +109,7 @@ mpi_programs = \
 	%D%/mpi/counters \
 	%D%/mpi/deadlock \
 	%D%/mpi/deaths \
+	%D%/mpi/survivors \
 	%D%/mpi/errors \
 	%D%/mpi/executors \
 	%D%/mpi/fences \
@@ -282,6 +284,7 @@ script_tests = \
 	%D%/mpi/close_says.sh \
 	%D%/mpi/controller.sh \
 	%D%/mpi/deaths.sh \
+	%D%/mpi/survivors.sh \
 	%D%/mpi/failing.sh \
 	%D%/mpi/ferry_perf.sh \
 	%D%/mpi/halo.sh \
@@ -314,6 +317,7 @@ stress_scripts = \
 	%D%/stress/latency.sh \
 	%D%/stress/memory.sh \
 	%D%/stress/overlap.sh \
+	%D%/stress/survivors.sh \
 	# end
 stress_programs = \
 	%D%/stress/flood \

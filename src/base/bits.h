@@ -61,12 +61,26 @@ static inline int fy_bits_count(const uint64_t *set, int size)
 		n += __builtin_popcountll(set[i]);
 	return n;
 }
+/* How many bits are set below i. */
+static inline int fy_bits_below(const uint64_t *set, int i)
+{
+	int n = fy_bits_count(set, i / 64 * 64);
+	return n + __builtin_popcountll(set[i / 64] & ((UINT64_C(1) << (i % 64)) - 1));
+}
 /* The first bit from `from` on that is set; `size` if there is none. */
 static inline int fy_bits_next(const uint64_t *set, int from, int size)
 {
 	while (from < size && !fy_bits_has(set, from))
 		from = set[from / 64] >> (from % 64) ? from + 1 : (from / 64 + 1) * 64;
 	return from < size ? from : size;
+}
+/* The bit that is set and has `n` set ones below it; `size` if there is none. */
+static inline int fy_bits_nth(const uint64_t *set, int n, int size)
+{
+	int i = fy_bits_next(set, 0, size);
+	while (n-- && i < size)
+		i = fy_bits_next(set, i + 1, size);
+	return i;
 }
 /* All i of a set, in order. */
 #define fy_bits_each(i, set, size) \

@@ -66,7 +66,7 @@ static const struct fy_option table[] = {
 	OPTION(AT(lend), SWITCH, 1, 0, 1, 0),
 	OPTION(AT(progress_cpus), TEXT, 0, 0, 0, 0),
 	OPTION(AT(peer_timeout), TIME, FY_OPTION_COMPUTED, FERRY_MS(100), INT64_MAX, -1),
-	LATER(AT(close_timeout), TIME, FERRY_S(60), FERRY_MS(1), INT64_MAX, -1),
+	OPTION(AT(close_timeout), TIME, FERRY_S(60), FERRY_MS(1), INT64_MAX, -1),
 	LATER(AT(stuck_after), TIME, -1, FERRY_MS(1), INT64_MAX, -1),
 	LATER(AT(stats), SWITCH, 0, 0, 1, 0),
 	LATER(AT(trace), TEXT, 0, 0, 0, 0),

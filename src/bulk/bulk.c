@@ -78,11 +78,29 @@ void fy_bulk_step(struct fy_bulk *bulk)
 		}
 }
 
+/* Messages to a peer that is gone stay as long as MPI has chunks of them, perhaps for ever. */
+static bool sends_any(const struct fy_bulk *bulk)
+{
+	if (fy_likely(!bulk->n_out))
+		return false;
+	fy_link_each (ch, bulk->link)
+		if (!ch->gone && (fy_pair_out(ch)->ungranted || fy_pair_out(ch)->active))
+			return true;
+	return false;
+}
+
+static bool lands_any(const struct fy_bulk *bulk)
+{
+	const struct fy_inbound *in = bulk->landing.first;
+	while (in && in->ch->gone)
+		in = in->next;
+	return in != NULL;
+}
+
 bool fy_bulk_is_quiet(const struct fy_bulk *bulk)
 {
-	return !bulk->n_out && !bulk->n_parked && !bulk->landing.first &&
-	       !bulk->grant_queue.first[0] && !bulk->grant_queue.first[1] &&
-	       !bulk->grant_queue.first[2];
+	return !bulk->n_parked && !bulk->grant_queue.first[0] && !bulk->grant_queue.first[1] &&
+	       !bulk->grant_queue.first[2] && !sends_any(bulk) && !lands_any(bulk);
 }
 
 bool fy_bulk_is_wanted(const struct fy_bulk *bulk)

@@ -295,7 +295,7 @@ void fy_inbound_refuse(struct fy_bulk *bulk, struct fy_inbound *in, int status)
 	} else if (in->announced.kind == FY_KIND_REPLY) {
 		ferry_future *future =
 			fy_call_close(bulk->link, in->announced.call_id, in->ch->rank);
-		bulk->link->counts.done[in->announced.colour]++;
+		fy_channel_done(bulk->link, in->ch, in->announced.colour, 1);
 		if (future)
 			fy_future_complete(future, status, "the reply could not be received");
 	}

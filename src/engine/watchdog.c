@@ -78,7 +78,8 @@ static bool is_blocked(struct fy_watched *w, uint32_t inside)
 	uint64_t steps = fy_load_relaxed_64(&w->engine->end.steps);
 	bool stood = steps == w->steps;
 	w->steps = steps;
-	return stood && inside != FY_INSIDE_NOTHING && inside != FY_INSIDE_END;
+	return stood && inside != FY_INSIDE_NOTHING && inside != FY_INSIDE_END &&
+	       !fy_load_relaxed_32(&w->engine->end.left);
 }
 
 static void look(struct fy_watched *w)

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The helm's part of ferry_close. Once all ranks have agreed that nothing is under way they
- * exchange goodbyes, then the receives end. If a rank is gone the engine ends at once. Only the
- * holder of the helm may call.
+ * exchange goodbyes, then the receives end. If a rank is gone the members of the crew do so. If
+ * they do not come to an end in close_timeout, or if there is no crew because the option
+ * peer_timeout is off, this rank ends without the others. Only the holder of the helm may call.
  */
 #include "helm/close.h"
 
@@ -93,13 +94,14 @@ static void say_that_it_leaves(struct fy_progress *p, struct fy_channel *ch)
 	fy_words_owe(p, ch, FY_WORD_LEAVES);
 }
 
-/* A rank is gone, or this one ends by itself: the rest of the close is this rank's own matter. */
+/* This rank ends by itself, or the others do not come to an end: the rest of the close is this
+ * rank's own matter. */
 static void give_up(struct fy_progress *p)
 {
 	ferry *e = p->link.engine;
 	const char *why =
 		p->close.aborted ? e->end.text : "the engine was closed while a rank was gone";
-	if (p->close.aborted)
+	if (p->close.aborted || p->lookout.on)
 		open_to_all(p);
 	else
 		open_to_neighbours(p);
@@ -132,6 +134,44 @@ void fy_close_abort(struct fy_progress *p, int status, const char *why)
 	p->link.worked = true;
 }
 
+int64_t fy_close_late_at(const struct fy_progress *p)
+{
+	int64_t since = p->lookout.gone_at ? p->lookout.gone_at : p->losses.since;
+	int64_t patience = p->link.options->close_timeout;
+	if (!since || !p->close.called_at || patience == FERRY_NONE)
+		return INT64_MAX;
+	if (since < p->close.called_at)
+		since = p->close.called_at;
+	return patience < INT64_MAX - since ? since + patience : INT64_MAX;
+}
+
+static bool must_give_up(const struct fy_progress *p)
+{
+	if (p->close.aborted)
+		return true;
+	return p->losses.since && (!p->lookout.on || p->link.now >= fy_close_late_at(p));
+}
+
+/* The engine stops. If a rank is gone MPI is left alone, as it may have memory for that one. */
+static void end(struct fy_progress *p)
+{
+	p->close.stopped = true;
+	p->close.clean = !p->losses.since && fy_words_are_over(p);
+	if (!p->close.clean)
+		p->link.engine->status = FERRY_EPEER;
+}
+
+/* A word to a rank that has died may be under way for ever. Others have a moment: who was left out
+ * of the crew and lives is told so. */
+static bool words_are_over(struct fy_progress *p)
+{
+	if (p->losses.since)
+		return !p->words.open;
+	/* it may have died after its goodbye, so that it is not missed */
+	bool late = p->lookout.on && p->link.now - p->close.finished_at > p->lookout.crew.timeout;
+	return late || fy_words_are_over(p);
+}
+
 /* Cancel again the receives that MPI has not cancelled. After CANCEL_LIMIT the close ends without
  * them: their memory is not freed, because MPI may still write to it. MPI can be finalized all the
  * same, because all ranks have parted. */
@@ -145,6 +185,10 @@ static void take_back_receives(struct fy_progress *p)
 	}
 	if (p->link.now - close->finished_at < CANCEL_LIMIT)
 		return;
+	if (p->losses.since) {
+		end(p);
+		return;
+	}
 	e->status = FERRY_EMPI;
 	snprintf(e->end.text, sizeof e->end.text,
 	         "%u receives could not be cancelled, their memory is left to MPI: %s",
@@ -162,7 +206,7 @@ void fy_close_step(struct fy_progress *p)
 		return;
 	if (close->look)
 		close->look(close->look_arg);
-	if (p->losses.since || close->aborted) {
+	if (close->gave_up_at || must_give_up(p)) {
 		if (!close->gave_up_at)
 			give_up(p);
 		close->stopped = !p->words.open || p->link.now - close->gave_up_at > TELL_TIME;
@@ -179,11 +223,9 @@ void fy_close_step(struct fy_progress *p)
 	}
 	if (close->byes && p->starts)
 		p->starts->ops->end(p->starts);
-	if (close->finished && !p->receives.n_posted && !p->link.tasks.first &&
-	    fy_words_are_over(p) && !p->commands.first && !(p->starts && p->starts->under_way)) {
-		close->stopped = true;
-		close->clean = true;
-	}
+	if (close->finished && !p->receives.n_posted && !p->link.tasks.first && words_are_over(p) &&
+	    !p->commands.first && !(p->starts && p->starts->under_way))
+		end(p);
 	if (close->finished && p->receives.n_posted)
 		take_back_receives(p);
 }
@@ -191,6 +233,8 @@ void fy_close_step(struct fy_progress *p)
 void fy_close_begin(struct fy_progress *p)
 {
 	p->close.begun = true;
+	if (!p->close.called_at)
+		p->close.called_at = p->link.now;
 	for (struct fy_lane *lane = p->lanes.all; lane; lane = lane->all_next)
 		fy_lane_nudge(lane); /* so that posters that wait for room leave */
 	fy_agree_join(p, FY_AGREE_CLOSE);

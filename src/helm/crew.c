@@ -177,13 +177,23 @@ static void drop_worst(const struct fy_crew *c, uint64_t *set)
 	free(count);
 }
 
-/* Reports on the dead make no difference. */
-static bool any_report(const struct fy_crew *c)
+/* Does the other one report the same? */
+static bool is_mutual(const struct fy_crew_edges *e, const struct fy_crew_edge *edge)
+{
+	for (size_t i = 0; i < e->n; i++)
+		if (e->all[i].from == edge->to && e->all[i].to == edge->from)
+			return true;
+	return false;
+}
+
+/* May a report still be taken back? One on the dead makes no difference. Where two ranks do not
+ * hear each other, as when both gave their pair up, neither has anything to wait for. */
+static bool any_doubt(const struct fy_crew *c)
 {
 	for (size_t i = 0; i < c->edges.n; i++) {
 		const struct fy_crew_edge *edge = &c->edges.all[i];
 		if (is_between(edge, c->best.members) && !fy_bits_has(c->dead, edge->to) &&
-		    !fy_bits_has(c->dead, edge->from))
+		    !fy_bits_has(c->dead, edge->from) && !is_mutual(&c->edges, edge))
 			return true;
 	}
 	return false;
@@ -414,7 +424,7 @@ static void in_phase(struct fy_crew *c, int64_t past)
 			begin_asking(c);
 		break;
 	case FY_CREW_ASKING:
-		if (is_time_up(c) || (have_answered(c, c->accepted.members) && !any_report(c)))
+		if (is_time_up(c) || (have_answered(c, c->accepted.members) && !any_doubt(c)))
 			decide(c);
 		else
 			ask_again(c);
@@ -507,7 +517,7 @@ static void on_answer(struct fy_crew *c, int from, const struct heard *h)
 	if (compare(h->of.ballot, c->best.ballot) > 0)
 		copy_of(c, &c->best, &h->of);
 	note_own_reports(c);
-	if (have_answered(c, c->accepted.members) && !any_report(c))
+	if (have_answered(c, c->accepted.members) && !any_doubt(c))
 		decide(c);
 }
 

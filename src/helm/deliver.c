@@ -43,15 +43,17 @@ static void run_deferred(struct fy_task *task)
 void fy_deliver_message(struct fy_progress *p, ferry_message *m)
 {
 	struct fy_handler *h = fy_handlers_find(p, m->op);
+	struct fy_channel *ch = p->link.channels[m->source];
 	if (!h) {
 		m->mail.arrived = p->link.now;
-		p->link.counts.done[fy_message_colour(m->flags)]++;
+		fy_channel_done(&p->link, ch, fy_message_colour(m->flags), 1);
 		fy_mailbox_push(&p->link.engine->mailbox, m);
 	} else if (!fy_program_may_run()) {
 		fy_inline_drop(p, m);
 	} else if (h->where) {
 		m->handler = h;
 		p->handlers.given++;
+		ch->counts.given++;
 		m->task.run = fy_handler_run;
 		fy_add_32(&h->refs, 1);
 		fy_executor_submit(h->where, &m->task);
@@ -71,9 +73,9 @@ static void deliver_held(struct fy_progress *p, struct fy_channel *ch, struct fy
 		struct fy_held *held = s->first;
 		fy_list_drop(s->first, s->last);
 		if (!held->message) {
-			p->link.counts.done[held->colour]++;
+			fy_channel_done(&p->link, ch, held->colour, 1);
 		} else if (held->message->op == FY_OP_FLUSH) {
-			p->link.counts.done[held->colour]++;
+			fy_channel_done(&p->link, ch, held->colour, 1);
 			ferry_message_release(held->message);
 		} else {
 			fy_deliver_message(p, held->message);

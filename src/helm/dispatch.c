@@ -126,7 +126,7 @@ static enum fy_taken deliver(struct fy_progress *p, struct fy_channel *ch,
 		return called ? FY_TAKEN : FY_PAUSED; /* if the process ends it is dropped later */
 	}
 	if (r->op == FY_OP_FLUSH) {
-		p->link.counts.done[colour]++;
+		fy_channel_done(&p->link, ch, colour, 1);
 		return FY_TAKEN;
 	}
 	if (h && stays_in_batch(p, h))
@@ -192,7 +192,7 @@ static enum fy_taken reply_error(struct fy_progress *p, struct fy_channel *ch,
 		snprintf(detail, sizeof detail, "rank %d released the request unanswered",
 		         ch->rank);
 	ferry_future *future = fy_call_close(&p->link, fy_record_ext(r), ch->rank);
-	p->link.counts.done[fy_link_arrived_colour(&p->link, r)]++;
+	fy_channel_done(&p->link, ch, fy_link_arrived_colour(&p->link, r), 1);
 	int status = error.ferrys && error.status < 0 ? error.status : FERRY_EREMOTE;
 	if (!future || !fy_future_complete(future, status, detail))
 		p->link.stats.late_replies++;
@@ -211,7 +211,7 @@ static enum fy_taken take_reply(struct fy_progress *p, struct fy_channel *ch,
 	ferry_future *future = fy_call_peek(&p->link.calls, fy_record_ext(r), ch->rank);
 	if (!future) {
 		p->link.stats.late_replies++;
-		p->link.counts.done[fy_link_arrived_colour(&p->link, r)]++;
+		fy_channel_done(&p->link, ch, fy_link_arrived_colour(&p->link, r), 1);
 		return FY_TAKEN;
 	}
 	int status = 0;
@@ -335,7 +335,7 @@ run_requests(struct fy_progress *p, struct fy_channel *ch, struct fy_slot *slot,
 	fy_thread_end(FY_INLINE, before);
 	slot->offset = (uint32_t)(at - slot->buffer);
 	slot->index += n;
-	p->link.counts.done[p->link.counts.batch_colour] += n;
+	fy_channel_done(&p->link, ch, p->link.counts.batch_colour, n);
 	p->link.stats.handled += n;
 	p->link.stats.delivered += n;
 }
@@ -357,8 +357,7 @@ static void dispatch_requests(struct fy_progress *p, struct fy_channel *ch, stru
 /*
  * Another hot loop: short replies to open calls, each into the blank message of its call.
  */
-static void dispatch_replies(struct fy_progress *p, const struct fy_channel *ch,
-                             struct fy_slot *slot)
+static void dispatch_replies(struct fy_progress *p, struct fy_channel *ch, struct fy_slot *slot)
 {
 	uint32_t end = (uint32_t)slot->request.nbytes, me = (uint32_t)p->link.engine->rank;
 	while (slot->offset + sizeof(struct fy_record) <= end) {
@@ -375,7 +374,7 @@ static void dispatch_replies(struct fy_progress *p, const struct fy_channel *ch,
 		fy_message_fill(reply, r->op, ch->rank, fy_record_data(r), word & FY_BODY_MAX);
 		if (!fy_future_complete_reply(fy_call_close_found(&p->link, call), reply))
 			p->link.stats.late_replies++;
-		p->link.counts.done[fy_link_arrived_colour(&p->link, r)]++;
+		fy_channel_done(&p->link, ch, fy_link_arrived_colour(&p->link, r), 1);
 		p->link.stats.delivered++;
 		slot->offset += size;
 		slot->index++;

@@ -75,14 +75,14 @@ static bool take_slow(struct fy_progress *p, const struct fy_record *r, uint32_t
 	return false;
 }
 
-/* Count `n` plain records that were put next to each other, by colour. Records without a tag get
- * `tag`, if it is not 0. */
-static void count_coloured(struct fy_progress *p, char *at, uint32_t n, uint32_t tag)
+/* Count `n` plain records that were put behind the others of the batch, by colour. Records without
+ * a tag get `tag`, if it is not 0. */
+static void count_coloured(struct fy_progress *p, struct fy_channel *ch, uint32_t n, uint32_t tag)
 {
-	for (; n; n--) {
+	for (char *at = ch->fill; n; n--) {
 		struct fy_record *r = fy_record_at(at);
 		r->stream = fy_put_stream_of(r, tag);
-		fy_link_issued(&p->link, r->stream);
+		fy_channel_issued_as(&p->link, ch, r->stream);
 		at += fy_record_size(r->size_flags);
 	}
 }
@@ -115,9 +115,9 @@ static uint64_t drain_plain(struct fy_progress *p, const struct fy_lane *lane, u
 	}
 	ch->credit.spent += (uint64_t)(fill - ch->fill) + (uint64_t)n * FY_MESSAGE_CHARGE;
 	if (fy_unlikely(tags & FY_TAGGED))
-		count_coloured(p, ch->fill, n, tag);
+		count_coloured(p, ch, n, tag);
 	else
-		p->link.counts.issued[p->link.counts.colour] += n;
+		fy_channel_issued(&p->link, ch, p->link.counts.colour, n);
 	ch->fill = fill;
 	ch->nrecords += n;
 	ch->fast_records -= n;
@@ -160,7 +160,7 @@ static bool put_awaited(struct fy_progress *p, struct fy_channel *ch, const stru
 	ch->nrecords++;
 	ch->fast_records--;
 	ch->credit.spent += wire + FY_MESSAGE_CHARGE;
-	fy_link_issued(&p->link, stream);
+	fy_channel_issued_as(&p->link, ch, stream);
 	return true;
 }
 
@@ -195,7 +195,7 @@ static void note_counted(struct fy_progress *p, struct fy_channel *ch, char *fil
 	ch->nrecords += n;
 	ch->fast_records -= n;
 	p->link.stats.posts += n;
-	p->link.counts.issued[fy_record_tag_colour(stream, p->link.counts.colour)] += n;
+	fy_channel_issued(&p->link, ch, fy_record_tag_colour(stream, p->link.counts.colour), n);
 }
 
 /* A third one: posts that count into one counter, to one rank, as long as the channel has room. Out

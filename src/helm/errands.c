@@ -95,10 +95,12 @@ bool fy_errands_join_fence(struct fy_progress *p, struct fy_command *c)
 		c->patient = true;
 		return false;
 	}
-	if (p->losses.since || p->close.begun)
-		c->status = p->losses.since ? fy_fail(FERRY_EPEER,
-		                                      "a rank is gone: a fence cannot end any more")
-		                            : fy_fail(FERRY_ESTOPPED, "the engine is being closed");
+	if (p->close.begun)
+		c->status = fy_fail(FERRY_ESTOPPED, "the engine is being closed");
+	else if (p->losses.since && !p->lookout.on)
+		c->status = fy_fail(FERRY_EPEER,
+		                    "a rank is gone, and without the option peer_timeout no "
+		                    "fence can end any more");
 	else
 		c->status = fy_news_refuse_fence(p);
 	if (c->status) { /* the sentence is the last error of this thread, not of the asking one */
@@ -139,10 +141,14 @@ void fy_errands_report_close(ferry *engine, char *line, size_t nbytes)
 bool fy_errands_begin_close(struct fy_progress *p, struct fy_command *c, void (*look)(void *arg),
                             void *arg)
 {
-	if (p->agree.kind) { /* a fence that is going on ends first */
-		c->patient = true;
+	if (!p->close.called_at)
+		p->close.called_at = p->link.now;
+	if (p->agree.kind && p->link.now < fy_close_late_at(p)) {
+		c->patient = true; /* a fence that is going on ends first */
 		return false;
 	}
+	if (p->agree.kind)
+		fy_agree_complete(&p->agree, FERRY_ESTOPPED, "the engine is being closed");
 	p->close.look_arg = arg;
 	p->close.look = look;
 	fy_close_begin(p);

@@ -19,6 +19,7 @@
 #include "bulk/outbound.h"
 #include "future/future.h"
 #include "helm/agree.h"
+#include "helm/crew.h"
 #include "helm/lookout.h"
 #include "helm/words.h"
 #include "helm/progress.h"
@@ -113,6 +114,8 @@ static void end_all(struct fy_progress *p, struct fy_channel *ch, const char *de
 	fy_agree_give_up(p);
 	fy_call_fail(&p->link, ch->rank, status, detail);
 	tell_gone(p, ch);
+	if (p->lookout.on && status != FERRY_ESTOPPED)
+		fy_crew_set_broken(&p->lookout.crew, ch->rank); /* an answer says so from now on */
 	fy_lookout_soon(p);
 	fy_room_tell(&p->link.engine->room);
 }

@@ -99,7 +99,7 @@ bool fy_inline_call(struct fy_progress *p, struct fy_handler *h, ferry_message *
 		FY_PROGRAM("a handler", &h->op, h->fn(p->link.engine, m, h->arg));
 		fy_store_relaxed_32(&p->link.engine->end.inside, FY_INSIDE_NOTHING);
 		p->link.stats.handled++;
-		p->link.counts.done[colour]++;
+		fy_channel_done(&p->link, p->link.channels[m->source], colour, 1);
 	}
 	fy_thread_end(FY_INLINE, before);
 	return may;
@@ -109,7 +109,7 @@ bool fy_inline_call(struct fy_progress *p, struct fy_handler *h, ferry_message *
 void fy_inline_drop(struct fy_progress *p, ferry_message *m)
 {
 	p->link.stats.dropped++;
-	p->link.counts.done[fy_message_colour(m->flags)]++;
+	fy_channel_done(&p->link, p->link.channels[m->source], fy_message_colour(m->flags), 1);
 	ferry_message_release(m);
 }
 

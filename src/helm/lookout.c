@@ -25,6 +25,7 @@
 #include "ferry.h"
 #include "base/bits.h"
 #include "base/log.h"
+#include "base/order.h"
 #include "helm/agree.h"
 #include "helm/close.h"
 #include "helm/crew.h"
@@ -63,14 +64,14 @@ static void mark_calls(struct fy_progress *p)
 /* Does this rank wait for a word of the agreement of that one, or for its goodbye? */
 static bool agreement_awaits(const struct fy_progress *p, const struct fy_channel *ch)
 {
-	int rank = p->link.engine->rank, child = fy_tree_which_child(p, ch->rank);
 	if (p->close.byes)
 		return ch->bye.owed && !ch->bye.seen;
 	if (!p->agree.kind)
 		return false;
+	int child = fy_tree_which_child(p, ch->rank);
 	if (child >= 0)
 		return !fy_agree_has_answered(p, child);
-	return rank && ch->rank == fy_tree_parent(rank) && p->agree.up_sent;
+	return fy_tree_is_parent(p, ch->rank) && p->agree.up_sent;
 }
 
 static bool is_awaited(const struct fy_progress *p, const struct fy_channel *ch)
@@ -208,6 +209,17 @@ static void stop(struct fy_progress *p)
 	fy_close_abort(p, FERRY_EPEER, why[p->lookout.crew.stop]);
 }
 
+static void begin_crew(struct fy_progress *p)
+{
+	struct fy_lookout *l = &p->lookout;
+	if (!l->gone_at) {
+		l->gone_at = p->link.now;
+		fy_store_release_64(&p->link.engine->end.gone_at, (uint64_t)p->link.now);
+	}
+	end_others(p);
+	fy_agree_new_crew(p);
+}
+
 /* What follows from what the crew has just heard or found. */
 static void follow(struct fy_progress *p)
 {
@@ -215,7 +227,7 @@ static void follow(struct fy_progress *p)
 	p->words.open |= crew->n_due != 0;
 	if (crew->changed) {
 		crew->changed = false;
-		end_others(p);
+		begin_crew(p);
 	}
 	if (crew->stop && !p->close.aborted)
 		stop(p);

@@ -31,6 +31,7 @@ struct fy_lookout {
 	int64_t looked_at; /* when it listened last */
 	int64_t clock;     /* ns: its own, which moves only while the loop steps */
 	bool watches;      /* at the last look this rank waited for another one */
+	int64_t gone_at;   /* when (ns) the first rank was excluded; 0: all are there */
 	bool notes;        /* the program wants to be told who is gone */
 	struct fy_crew crew;
 };

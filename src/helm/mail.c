@@ -17,6 +17,7 @@
 #include "helm/handlers.h"
 #include "helm/progress.h"
 #include "helm/report.h"
+#include "link/channel.h"
 #include "shared/engine.h"
 #include "shared/handler.h"
 #include "shared/mailbox.h"
@@ -27,10 +28,12 @@
  * again; one that came back from an executor, as if it had been under way all the time. */
 static void out_of_the_mailbox(struct fy_progress *p, ferry_message *m)
 {
+	struct fy_channel *ch = p->link.channels[m->source];
 	if (m->flags & FY_MESSAGE_RETURNED) {
 		p->link.counts.done[fy_message_colour(m->flags)]--;
+		ch->counts.done[fy_message_colour(m->flags)]--;
 	} else {
-		p->link.counts.issued[p->link.counts.colour]++;
+		fy_channel_issued(&p->link, ch, p->link.counts.colour, 1);
 		m->flags = (m->flags & ~FY_MESSAGE_COLOUR) |
 		           fy_message_coloured(p->link.counts.colour);
 	}

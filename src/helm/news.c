@@ -21,6 +21,7 @@
 #include "ferry.h"
 #include "base/fail.h"
 #include "helm/agree.h"
+#include "helm/crew.h"
 #include "helm/progress.h"
 #include "helm/tree.h"
 #include "link/channel.h"
@@ -58,11 +59,12 @@ static void add_list(struct fy_awaited *list, const struct fy_awaited *more)
 }
 
 /* Add a rank and all ranks below it. */
-static void add_subtree(struct fy_awaited *list, int rank, int size)
+static void add_subtree(const struct fy_progress *p, struct fy_awaited *list, int rank)
 {
-	for (int first = rank, width = 1; first < size; first = fy_tree_child(first, 0), width *= 2)
+	int size = fy_tree_size(p), first = fy_tree_place(p, rank);
+	for (int width = 1; first < size; first = 2 * first + 1, width *= 2)
 		for (int i = first; i < first + width && i < size; i++)
-			add_rank(list, i);
+			add_rank(list, fy_tree_rank(p, i));
 }
 
 static bool same(const struct fy_awaited *a, const struct fy_awaited *b)
@@ -80,9 +82,9 @@ static void awaited_below(struct fy_progress *p, struct fy_awaited *list)
 	if (a->kind != FY_AGREE_CLOSE || (a->everybody && !fy_agree_is_quiet(p)))
 		add_rank(list, p->link.engine->rank);
 	for (int i = 0; i < fy_tree_children(p); i++) {
-		int child = fy_tree_child(p->link.engine->rank, i);
+		int child = fy_tree_child(p, i);
 		if (!a->closing.below_known[i])
-			add_subtree(list, child, p->link.engine->size);
+			add_subtree(p, list, child);
 		else if (a->everybody && !a->closing.below[i].count && !fy_agree_has_answered(p, i))
 			add_rank(list, child); /* it has not answered in this round */
 		else
@@ -94,13 +96,13 @@ static void awaited_below(struct fy_progress *p, struct fy_awaited *list)
 void fy_news_awaited(struct fy_progress *p, struct fy_awaited *list)
 {
 	struct fy_closing *c = &p->agree.closing;
-	if (p->link.engine->rank && c->all_known) {
+	if (!fy_tree_is_root(p) && c->all_known) {
 		*list = c->all;
 		return;
 	}
 	awaited_below(p, list);
-	if (p->link.engine->rank)
-		add_rank(list, fy_tree_parent(p->link.engine->rank)); /* it has not told anything */
+	if (!fy_tree_is_root(p))
+		add_rank(list, fy_tree_parent(p)); /* it has not told anything */
 }
 
 void fy_news_child_joined(struct fy_progress *p, int child)
@@ -124,8 +126,10 @@ static void tell(struct fy_progress *p, int neighbour, int rank, const struct fy
 	struct fy_channel *ch = p->link.channels[rank];
 	if (c->told[neighbour] && same(&c->told_last[neighbour], list))
 		return;
-	fy_peer_of(ch)->owed.news =
-		(struct fy_agree_news){ .closer = c->rank, .fences = c->fences, .awaited = *list };
+	fy_peer_of(ch)->owed.news = (struct fy_agree_news){ .closer = c->rank,
+		                                            .fences = c->fences,
+		                                            .crew = p->lookout.crew.now.number,
+		                                            .awaited = *list };
 	fy_peer_of(ch)->owed.news_owed = true;
 	fy_channel_owe(&p->link, ch);
 	c->told[neighbour] = true;
@@ -140,11 +144,11 @@ void fy_news_tell(struct fy_progress *p)
 		return;
 	c->tell_at = p->link.now + TELL_PAUSE;
 	awaited_below(p, &list);
-	if (p->link.engine->rank)
-		tell(p, FY_NEIGHBOUR_PARENT, fy_tree_parent(p->link.engine->rank), &list);
+	if (!fy_tree_is_root(p))
+		tell(p, FY_NEIGHBOUR_PARENT, fy_tree_parent(p), &list);
 	fy_news_awaited(p, &list);
 	for (int i = 0; i < fy_tree_children(p); i++)
-		tell(p, i, fy_tree_child(p->link.engine->rank, i), &list);
+		tell(p, i, fy_tree_child(p, i), &list);
 }
 
 /* ---- hearing ------------------------------------------------------------------------------- */
@@ -181,12 +185,35 @@ void fy_news_closes(struct fy_progress *p, int rank, uint32_t fences)
 	}
 }
 
+/* What neighbours told, and were told, was of another tree. If the rank that closes is gone this
+ * one knows of none that does, except itself. */
+void fy_news_new_crew(struct fy_progress *p)
+{
+	struct fy_closing *c = &p->agree.closing;
+	struct fy_closing fresh = { .known = c->known, .rank = c->rank, .fences = c->fences };
+	if (c->known && !fy_crew_is_member(&p->lookout.crew, (int)c->rank)) {
+		fresh.known = p->agree.kind == FY_AGREE_CLOSE || p->close.drained;
+		fresh.rank = (uint32_t)p->link.engine->rank;
+		fresh.fences = p->agree.n - 1;
+	}
+	*c = fresh;
+}
+
 void fy_news_hear(struct fy_progress *p, struct fy_channel *ch, const struct fy_agree_news *news)
 {
 	struct fy_closing *c = &p->agree.closing;
+	enum fy_agree_age age = fy_agree_age(p, ch, news->crew);
+	if (age == FY_AGREE_OLD)
+		return;
+	if (age == FY_AGREE_LATER) {
+		fy_peer_of(ch)->agreed.news = *news;
+		fy_peer_of(ch)->agreed.news_kept = true;
+		return;
+	}
 	int child = fy_tree_which_child(p, ch->rank);
-	bool parent = p->link.engine->rank && ch->rank == fy_tree_parent(p->link.engine->rank);
-	if ((child < 0 && !parent) || news->closer >= (uint32_t)p->link.engine->size) {
+	bool parent = fy_tree_is_parent(p, ch->rank);
+	if (age == FY_AGREE_NEVER || (child < 0 && !parent) ||
+	    news->closer >= (uint32_t)p->link.engine->size) {
 		p->link.stats.malformed++;
 		return;
 	}

@@ -27,6 +27,8 @@ void fy_news_closes(struct fy_progress *p, int rank, uint32_t fences);
 /* That child and all ranks below it have joined the close; all ranks have. */
 void fy_news_child_joined(struct fy_progress *p, int child);
 void fy_news_all_joined(struct fy_progress *p);
+/* There is a new crew: the neighbours are others. */
+void fy_news_new_crew(struct fy_progress *p);
 /* Tell the neighbours what they do not know. */
 void fy_news_tell(struct fy_progress *p);
 void fy_news_hear(struct fy_progress *p, struct fy_channel *ch, const struct fy_agree_news *news);

@@ -43,7 +43,8 @@ static bool give_note(struct fy_progress *p, struct fy_channel *ch)
 	memcpy(note->why, why, strlen(why) + 1);
 	m->flags = FY_MESSAGE_RECEIVED | fy_message_coloured(p->link.counts.colour);
 	m->source = ch->rank;
-	fy_link_issued(&p->link, 0);
+	m->holds.account = ch->credit.account; /* for the count of those that executors handled */
+	fy_channel_issued_as(&p->link, ch, 0);
 	fy_deliver_message(p, m);
 	p->link.worked = true;
 	return true;

@@ -13,6 +13,7 @@
 #include "bulk/bulk.h"
 #include "bulk/speed.h"
 #include "helm/agree.h"
+#include "helm/close.h"
 #include "helm/lookout.h"
 #include "helm/policy.h"
 #include "helm/progress.h"
@@ -100,6 +101,9 @@ static void take_times(const struct fy_progress *p, struct fy_signals *s)
 	if (fy_lookout_watches(p, s->awaited || s->calls || s->agreeing) &&
 	    p->lookout.look_at - now < s->timer_in)
 		s->timer_in = p->lookout.look_at - now;
+	int64_t late_at = fy_close_late_at(p);
+	if (late_at != INT64_MAX && late_at - now < s->timer_in)
+		s->timer_in = late_at - now;
 	bool mail =
 		fy_load_relaxed_64(&p->link.engine->mailbox.bytes) && options->handler_grace > 0;
 	s->grace = mail ? options->handler_grace : FY_NEVER;

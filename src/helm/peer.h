@@ -4,6 +4,7 @@
 #include "base/list.h"
 #include "base/order.h"
 #include "bulk/pair.h"
+#include "helm/agree.h"
 #include "helm/gaps.h"
 #include "helm/gone.h"
 #include "helm/lookout.h"
@@ -20,6 +21,7 @@ struct fy_peer {
 	struct fy_slot *undispatched; /* early and paused batches, in order */
 	struct fy_queue queue;
 	struct fy_owed owed;
+	struct fy_agree_heard agreed;
 	struct fy_gap gap;
 	struct fy_words words;
 	struct fy_heard heard;

@@ -160,7 +160,7 @@ static enum fy_put put_inline(struct fy_progress *p, struct fy_channel *ch,
 		memcpy(fy_record_data(r), o->body, o->nbytes);
 	fy_channel_commit(ch, size);
 	fy_credit_spend(ch, size);
-	fy_link_issued(&p->link, o->stream);
+	fy_channel_issued_as(&p->link, ch, o->stream);
 	return FY_PUT_DONE;
 }
 
@@ -185,7 +185,7 @@ static enum fy_put put_message(struct fy_progress *p, struct fy_channel *ch, str
 		return done;
 	if (fy_announce_put(&p->bulk, ch, o->message, o->kind, o->stream, id, id ? NULL : o->future,
 	                    o->counter)) {
-		fy_link_issued(&p->link, o->stream);
+		fy_channel_issued_as(&p->link, ch, o->stream);
 		return FY_PUT_DONE;
 	}
 	if (id)

@@ -66,7 +66,7 @@ bool fy_replies_put_bytes(struct fy_progress *p, int rank, uint64_t call_id,
 	if (nbytes)
 		memcpy(fy_record_data(r) + head, body, nbytes);
 	fy_channel_commit(ch, size);
-	fy_link_issued(&p->link, tag);
+	fy_channel_issued_as(&p->link, ch, tag);
 	return true;
 }
 
@@ -85,7 +85,7 @@ static bool put_reply_folded(struct fy_progress *p, struct fy_channel *ch,
 	fy_record_set_ext(r, request->answer.call_id);
 	fy_fold_write(m, fy_record_data(r));
 	fy_channel_commit(ch, size);
-	fy_link_issued(&p->link, request->answer.tag);
+	fy_channel_issued_as(&p->link, ch, request->answer.tag);
 	return true;
 }
 
@@ -106,7 +106,7 @@ static bool put_answer(struct fy_progress *p, struct fy_channel *ch, ferry_messa
 	                     request->answer.call_id, NULL, NULL))
 		return false;
 	request->answer.message = NULL; /* its reference is the transfer's now */
-	fy_link_issued(&p->link, request->answer.tag);
+	fy_channel_issued_as(&p->link, ch, request->answer.tag);
 	return true;
 }
 

@@ -17,6 +17,7 @@
 
 #include "ferry.h"
 #include "future/future.h"
+#include "link/channel.h"
 #include "link/link.h"
 
 #define NO_SLOT UINT32_MAX
@@ -89,7 +90,7 @@ void fy_call_reply(struct fy_link *link, int rank, uint64_t call_id, ferry_messa
                    unsigned colour)
 {
 	ferry_future *future = fy_call_close(link, call_id, rank);
-	link->counts.done[colour]++;
+	fy_channel_done(link, link->channels[rank], colour, 1);
 	if (future && fy_future_complete_reply(future, reply))
 		return;
 	link->stats.late_replies++;

@@ -14,6 +14,7 @@
 #include "wire/header.h"
 #include "link/credit.h"
 #include "link/failure.h"
+#include "link/link.h"
 #include "link/pending.h"
 
 struct fy_link;
@@ -51,6 +52,12 @@ struct fy_bye {
 	bool owed, sent, seen;
 };
 
+/* This pair's part of link->counts, so that it can be taken out when the peer is gone. */
+struct fy_pair_counts {
+	uint64_t issued[2], done[2];
+	uint64_t given; /* messages of the peer that executors got */
+};
+
 struct fy_channel {
 	/* one cache line for the drain: */
 	char *fill; /* where the next record goes; NULL: no open batch */
@@ -82,6 +89,7 @@ struct fy_channel {
 	/* on link->broken until the helm has ended what waits for the peer */
 	struct fy_channel *broken_next;
 	char *gone_why; /* why `gone` is set, or NULL */
+	struct fy_pair_counts counts;
 };
 _Static_assert(offsetof(struct fy_channel, fill) == 0 &&
                        offsetof(struct fy_channel, fast_end) < FY_CACHE_LINE &&
@@ -115,6 +123,27 @@ static inline void fy_channel_commit(struct fy_channel *ch, uint32_t size)
 {
 	ch->fill += size;
 	ch->nrecords++;
+}
+
+/* `n` records of that colour were put for the peer. */
+static inline void fy_channel_issued(struct fy_link *link, struct fy_channel *ch, unsigned colour,
+                                     uint32_t n)
+{
+	link->counts.issued[colour] += n;
+	ch->counts.issued[colour] += n;
+}
+/* One, with this stream. */
+static inline void fy_channel_issued_as(struct fy_link *link, struct fy_channel *ch,
+                                        uint32_t stream)
+{
+	fy_channel_issued(link, ch, fy_record_tag_colour(stream, link->counts.colour), 1);
+}
+/* `n` records of that colour that came from the peer came to their end. */
+static inline void fy_channel_done(struct fy_link *link, struct fy_channel *ch, unsigned colour,
+                                   uint32_t n)
+{
+	link->counts.done[colour] += n;
+	ch->counts.done[colour] += n;
 }
 
 void fy_channel_mark(struct fy_link *link, struct fy_channel *ch);

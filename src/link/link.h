@@ -61,12 +61,6 @@ struct fy_link {
 /* All of them, of which `ch` is one after the other. */
 #define fy_link_each(ch, link) for (struct fy_channel *ch = (link)->all; ch; ch = (ch)->all_next)
 
-/* A record that is put now, with this stream, is counted. */
-static inline void fy_link_issued(struct fy_link *link, uint32_t stream)
-{
-	link->counts.issued[fy_record_tag_colour(stream, link->counts.colour)]++;
-}
-
 /* The colour of a record in the batch that is dispatched. */
 static inline unsigned fy_link_arrived_colour(const struct fy_link *link, const struct fy_record *r)
 {

@@ -158,6 +158,82 @@ static bool begin_close(struct fy_progress *p, struct fy_command *c)
 	return fy_errands_begin_close(p, c, c->arg ? say_beside : NULL, c->arg);
 }
 
+/*
+ * A rank is gone, the helm has close_timeout to end, and then LEAVE_AFTER more. If it does not come
+ * back from a handler or from MPI until then, ferry_close returns without it. The engine, its
+ * thread and what the helm may still look at are left behind on purpose.
+ */
+#define LEAVE_AFTER FERRY_S(3)
+#define PING_AGAIN FERRY_S(1)
+
+struct closing {
+	ferry *engine;
+	struct says says, beside;
+	struct fy_command begin, ping;
+	int64_t called_at, pinged_at; /* ns; 0: the helm was not asked yet whether it comes back */
+	bool may_leave;
+	struct closing *next;
+};
+static struct closing *left_behind; /* under fy_mpi_open_lock: memory that stays reachable */
+
+static bool answer_ping(struct fy_progress *p, struct fy_command *c)
+{
+	(void)p;
+	(void)c;
+	return true;
+}
+
+/* On one host the others see that a handler runs, and wait. */
+static bool is_excused(ferry *e)
+{
+	uint32_t inside = fy_load_relaxed_32(&e->end.inside);
+	return !e->end.apart && inside != FY_INSIDE_NOTHING && inside != FY_INSIDE_END;
+}
+
+/* Since when (ns) a rank is gone, as far as this thread can know; 0: none is. The helm tells of
+ * other ranks. If it does not come back itself for peer_timeout, this rank is gone for the
+ * others. */
+static int64_t gone_since(struct closing *c, int64_t now)
+{
+	ferry *e = c->engine;
+	int64_t told = (int64_t)fy_load_acquire_64(&e->end.gone_at), silence = now - c->pinged_at;
+	if (told || e->size == 1 || e->options.peer_timeout == FERRY_NONE)
+		return told;
+	if (c->pinged_at && !fy_load_acquire_32(&c->ping.done)) {
+		if (silence < e->options.peer_timeout || is_excused(e))
+			return 0;
+		return now - silence + e->options.peer_timeout;
+	}
+	if (now - c->called_at < PING_AGAIN || silence < PING_AGAIN)
+		return 0;
+	c->ping = (struct fy_command){ .run = answer_ping };
+	c->pinged_at = now;
+	fy_ask_begin(e, &c->ping);
+	return 0;
+}
+
+static bool is_to_be_left(struct closing *c)
+{
+	int64_t now = fy_clock_now(), patience = c->engine->options.close_timeout;
+	int64_t since = c->may_leave && patience != FERRY_NONE ? gone_since(c, now) : 0;
+	if (!since)
+		return false;
+	if (since < c->called_at)
+		since = c->called_at;
+	return now - since - patience >= LEAVE_AFTER;
+}
+
+static int leave_behind(struct closing *c)
+{
+	c->next = left_behind;
+	left_behind = c;
+	fy_store_relaxed_32(&c->engine->end.left, 1);
+	fy_engine_set_stopped(c->engine);
+	return fy_fail(FERRY_EPEER,
+	               "a rank is gone, and the progress thread does not come back: it is left "
+	               "behind with the engine's memory; leave by _exit or MPI_Abort");
+}
+
 /* Wait for opens and closes of other threads, however long they take. */
 static void lock_patiently(struct says *s)
 {
@@ -178,9 +254,14 @@ static int finish_alone(ferry *e, struct says *says)
 	return fy_mpi_life_finish_if_last();
 }
 
-static void wait_closed(ferry *e, struct says *says)
+/* False: the engine is to be left behind. */
+static bool wait_closed(struct closing *c)
 {
+	ferry *e = c->engine;
+	struct says *says = &c->says;
 	while (!fy_load_acquire_32(&e->end.closed)) {
+		if (is_to_be_left(c))
+			return false;
 		fy_store_relaxed_64(&e->end.draining, (uint64_t)fy_clock_now());
 		fy_future_queue_engine_closing(e); /* runs queues that nobody else runs */
 		fy_store_relaxed_64(&e->end.draining, 0);
@@ -188,6 +269,7 @@ static void wait_closed(ferry *e, struct says *says)
 		if (is_due(says))
 			say_now(says);
 	}
+	return true;
 }
 
 /* `finished`: the status of finalizing MPI, with its sentence as the last error. A failure of the
@@ -203,6 +285,47 @@ static int close_result(const ferry *e, int finished)
 			: "a rank is gone: leave by _exit or MPI_Abort, MPI was left as it is");
 }
 
+/* The engine has ended: what is left of it is released. */
+static int release(struct closing *c, int finished)
+{
+	int status = close_result(c->engine, finished);
+	fy_engine_close_log(c->engine);
+	fy_engine_release(c->engine);
+	return status;
+}
+
+/* False: the engine is to be left behind. */
+static bool close_beside(struct closing *c, int *finished_p)
+{
+	if (!wait_closed(c))
+		return false;
+	if (!(c->engine->options.flags & FERRY_KEEP_MPI))
+		*finished_p = fy_mpi_life_wait_finished();
+	return true;
+}
+
+/* With fy_mpi_open_lock, once lock_patiently has it. True: `c` was left behind. */
+static bool close_locked(struct closing *c, int *status_p)
+{
+	ferry *e = c->engine;
+	bool alone = e->options.flags & FERRY_NO_THREAD, left = false;
+	int finished = FERRY_OK;
+	lock_patiently(&c->says);
+	/* The command is done, or failed, before the engine is closed. */
+	c->begin = (struct fy_command){ .run = begin_close, .arg = alone ? NULL : &c->beside };
+	if (fy_engine_enter(e)) {
+		fy_ask_begin(e, &c->begin);
+		fy_engine_leave(e);
+	}
+	if (alone)
+		finished = finish_alone(e, &c->says);
+	else
+		left = !close_beside(c, &finished);
+	*status_p = left ? leave_behind(c) : release(c, finished);
+	pthread_mutex_unlock(&fy_mpi_open_lock);
+	return left;
+}
+
 static int close_engine(ferry *e)
 {
 	if (fy_thread_on_progress(NULL) || fy_thread_in_handler(e))
@@ -213,30 +336,14 @@ static int close_engine(ferry *e)
 	fy_cas_32(&e->phase, FY_OPEN, FY_CLOSING); /* or it has stopped by itself */
 	fy_room_tell(&e->room);
 	fy_engine_notify(e);
-	struct says says, beside;
-	bool alone = e->options.flags & FERRY_NO_THREAD;
-	says_begin(&says, e);
-	beside = says;
-	lock_patiently(&says);
-	/* The command is done, or failed, before the engine is closed, so it may be on the
-	 * stack. */
-	struct fy_command c = { .run = begin_close, .arg = alone ? NULL : &beside };
-	if (fy_engine_enter(e)) {
-		fy_ask_begin(e, &c);
-		fy_engine_leave(e);
-	}
-	int finished = FERRY_OK;
-	if (alone) {
-		finished = finish_alone(e, &says);
-	} else {
-		wait_closed(e, &says);
-		if (!(e->options.flags & FERRY_KEEP_MPI))
-			finished = fy_mpi_life_wait_finished();
-	}
-	int status = close_result(e, finished);
-	fy_engine_close_log(e);
-	fy_engine_release(e);
-	pthread_mutex_unlock(&fy_mpi_open_lock);
+	/* On the stack only for want of memory: then nothing can be left behind. */
+	struct closing here, *own = malloc(sizeof *own), *c = own ? own : &here;
+	*c = (struct closing){ .engine = e, .called_at = fy_clock_now(), .may_leave = own };
+	says_begin(&c->says, e);
+	c->beside = c->says;
+	int status;
+	if (!close_locked(c, &status))
+		free(own);
 	fy_thread_forget_lanes();
 	return status;
 }

@@ -92,6 +92,7 @@ static int join_watchdog(const struct opening *o, fy_port *port)
 static void watch(ferry *engine, fy_port *port)
 {
 	struct fy_mpi_port *mpi = fy_mpi_port_of(port);
+	engine->end.apart = !port->all_local;
 	if (engine->options.peer_timeout == FERRY_NONE) /* as other ranks want it */
 		fy_watchdog_leave(&mpi->watched);
 	else

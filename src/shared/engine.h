@@ -15,6 +15,7 @@
 #include "ferry.h"
 #include "base/inbox.h"
 #include "base/order.h"
+#include "shared/ending.h"
 #include "shared/mailbox.h"
 #include "shared/policy_table.h"
 #include "shared/seats.h"
@@ -29,7 +30,6 @@ struct fy_log;
 struct fy_tasks;
 
 #define FY_ENGINE_SLOTS 4
-#define FY_CLOSE_TEXT 252
 
 enum fy_phase { FY_OPEN, FY_CLOSING, FY_STOPPED };
 
@@ -77,29 +77,6 @@ struct fy_told {
 struct fy_totals {
 	uint64_t lends;   /* statistics: written with the helm (release), read by all (acquire) */
 	ferry_stats last; /* after the close, for tests */
-};
-
-/* How far a close is, and its result. */
-struct fy_ending {
-	uint32_t closed; /* futex: set by the progress thread (release) when everything is freed */
-	int status;      /* written before `closed` */
-	/* written before `closed`: the sentence of `status`, or "" */
-	char text[FY_CLOSE_TEXT];
-	/* 1 once ferry_abort, or ferry_close, was called: set by that thread (compare-and-swap) */
-	uint32_t aborting, let_go;
-	/* 1 from the phase FY_STOPPED on. Written with it (release), read by handlers (acquire) */
-	uint32_t stopped;
-	/* 1 after the close's last look at the lanes. Written by it (release), read by threads that
-	 * post late, exit or make a message (acquire) */
-	uint32_t abandoned;
-	/* what runs with the helm: the op of an inline handler, or FY_INSIDE_... of inside.h.
-	 * Written by the holder (relaxed), read by a close that waits and by the watchdog (relaxed:
-	 * a hint) */
-	uint32_t inside;
-	/* steps of the loop: written by the holder (relaxed), read by the watchdog (relaxed) */
-	uint64_t steps;
-	/* since when (ns) the closing thread runs queues, or 0: its hint (relaxed) to the helm */
-	uint64_t draining;
 };
 
 /* Rare things of application threads, under `lock`. The helm takes it only to free a counter. */

@@ -17,6 +17,7 @@
 #include "base/order.h"
 #include "base/program.h"
 #include "future/executor.h"
+#include "shared/account.h"
 #include "shared/engine.h"
 #include "shared/mailbox.h"
 #include "shared/message.h"
@@ -108,6 +109,7 @@ void fy_handler_run(struct fy_task *task)
 	ferry_message *m = fy_container_of(task, ferry_message, task);
 	struct fy_handler *h = m->handler;
 	ferry *engine = m->engine;
+	struct fy_account *account = m->holds.account; /* which lives as long as the engine */
 	unsigned colour = fy_message_colour(m->flags);
 	fy_engine_retain(engine);
 	m->handler = NULL;
@@ -119,7 +121,10 @@ void fy_handler_run(struct fy_task *task)
 	} else {
 		handle_here(engine, h, m);
 	}
-	fy_add_64(&engine->told.handled_elsewhere[colour], 1); /* after what it posted */
+	/* After what it posted. In this order, so that the helm, which reads them the other way
+	 * round, never takes this message for one of another rank. */
+	fy_add_64(&account->handled[colour], 1);
+	fy_add_64(&engine->told.handled_elsewhere[colour], 1);
 	fy_sub_32(&h->running, 1);
 	if (fy_load_acquire_32(&h->closed))
 		fy_futex_wake(&h->running, INT_MAX, false);

@@ -79,8 +79,11 @@ struct fy_agree_word { /* body of FY_OP_AGREE_UP and _DOWN */
 	uint32_t n, round;
 	uint32_t kind;    /* FY_AGREE_FENCE or FY_AGREE_CLOSE, and FY_AGREE_TAINTED */
 	uint32_t verdict; /* on the way down; 0 on the way up */
+	uint32_t crew;    /* the number of the crew that the sender has */
+	uint32_t zero;
 	uint64_t sent, done;
 };
+_Static_assert(sizeof(struct fy_agree_word) == 40, "the wire format says 40 bytes");
 #define FY_AWAITED_NAMED 4u
 struct fy_awaited { /* ranks that a close waits for */
 	uint32_t count, zero;
@@ -88,10 +91,12 @@ struct fy_awaited { /* ranks that a close waits for */
 };
 struct fy_agree_news { /* body of FY_OP_AGREE_NEWS: a rank closes */
 	uint32_t closer;
-	uint32_t fences;           /* how many the closer has finished */
+	uint32_t fences; /* how many the closer has finished */
+	uint32_t crew;   /* the number of the crew that the sender has */
+	uint32_t zero;
 	struct fy_awaited awaited; /* up: among the ranks below; down: among all */
 };
-_Static_assert(sizeof(struct fy_agree_news) == 32, "the wire format says 32 bytes");
+_Static_assert(sizeof(struct fy_agree_news) == 40, "the wire format says 40 bytes");
 
 static inline bool fy_bodies_is_routine(uint32_t op)
 {

@@ -376,6 +376,7 @@ static uint32_t write_vote(struct wire_peer *q, struct wire_input *in, struct fy
 	vote->verdict = (uint32_t)in_near(in, 0);
 	vote->sent = in_near(in, q->issued);
 	vote->done = in_near(in, q->issued);
+	vote->crew = (uint32_t)in_near(in, q->agree_heard ? q->agree.crew : 0);
 	return sizeof *vote;
 }
 
@@ -421,6 +422,7 @@ static uint32_t write_control(struct wire_peer *q, struct wire_input *in, uint32
 		c->news.awaited.count = (uint32_t)in_near(in, 2);
 		for (unsigned i = 0; i < FY_AWAITED_NAMED; i++)
 			c->news.awaited.first[i] = (uint32_t)in_near(in, i);
+		c->news.crew = (uint32_t)in_near(in, q->agree_heard ? q->agree.crew : 0);
 		return sizeof c->news;
 	default:
 		c->words[0] = in_near(in, 4096);

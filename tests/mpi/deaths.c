@@ -492,6 +492,7 @@ static int open_engine(void)
 {
 	ferry_options options = FERRY_OPTIONS_INIT;
 	options.peer_timeout = TIMEOUT;
+	options.close_timeout = FERRY_S(1);
 	options.receive_memory = MEMORY;
 	return ferry_open(&options, &engine);
 }

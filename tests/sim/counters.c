@@ -161,6 +161,8 @@ static void end(void)
 static void abandon(void)
 {
 	for (int i = 0; i < 2; i++)
+		t.p[i]->lookout.on = false; /* as with peer_timeout none */
+	for (int i = 0; i < 2; i++)
 		fy_gone_end(t.p[i], fy_peer_get(t.p[i], 1 - i), FERRY_EPEER, "the test says so");
 	fy_sim_kill(t.sim, 0);
 	fy_sim_kill(t.sim, 1);
@@ -694,7 +696,8 @@ static void an_unclean_end_fails_what_is_in_lanes(void **state)
 	assert_int_equal(post_to(0, 1, 8), 0);
 	assert_int_equal(tell(0, 8, 0), 0);
 	for (int i = 0; i < 2; i++) {
-		t.p[i]->losses.since = 1; /* a close that finds a rank gone */
+		t.p[i]->losses.since = 1; /* a close that finds a rank gone, and no crew */
+		t.p[i]->lookout.on = false;
 		fy_sim_kill(t.sim, i);
 	}
 	begin_close();

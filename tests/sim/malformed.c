@@ -247,6 +247,7 @@ static void close_peer(struct peer *peer)
 	fy_sim_kill(peer->sim, 0);
 	for (unsigned i = 0; i < 100; i++)
 		fy_step_once(peer->p, true);
+	peer->p->lookout.on = false; /* as with the option peer_timeout none */
 	if (peer->p->link.channels[1])
 		fy_gone_end(peer->p, peer->p->link.channels[1], FERRY_EPEER, "the test ends");
 	fy_close_begin(peer->p);
@@ -769,9 +770,9 @@ static void fence(struct peer *peer)
 	p->agree.waiter = over;
 	for (unsigned rounds = 0; rounds < 200 && ferry_future_poll(over) == FERRY_PENDING;
 	     rounds++) {
-		struct fy_agree_word up = {
-			p->agree.n, p->agree.round, FY_AGREE_FENCE | FY_AGREE_TAINTED, 0, 0, 0
-		};
+		struct fy_agree_word up = { .n = p->agree.n,
+			                    .round = p->agree.round,
+			                    .kind = FY_AGREE_FENCE | FY_AGREE_TAINTED };
 		begin(peer);
 		put(peer, FY_KIND_CONTROL, FY_OP_AGREE_UP, 0, &up, sizeof up);
 		send_batch(peer);

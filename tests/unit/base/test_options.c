@@ -318,11 +318,10 @@ static void what_would_be_ignored_is_refused(void **state)
 {
 	static const struct {
 		const char *name, *value;
-	} later[] = { { "FERRY_CLOSE_TIMEOUT", "5s" },
-		      { "FERRY_STUCK_AFTER", "1s" },
+	} later[] = { { "FERRY_STUCK_AFTER", "1s" },
 		      { "FERRY_STATS", "on" },
 		      { "FERRY_TRACE", "trace.%r" } };
-	static const char *const same[] = { "60s", "none", "off", "off" };
+	static const char *const same[] = { "none", "off", "off" };
 	ferry_options options = FERRY_OPTIONS_INIT, r;
 
 	(void)state;
@@ -334,17 +333,14 @@ static void what_would_be_ignored_is_refused(void **state)
 		r = resolve(NULL);
 		unsetenv(later[i].name);
 	}
-	options.close_timeout = FERRY_S(60);
 	options.stuck_after = options.peer_timeout = FERRY_NONE;
 	options.stats = FERRY_NONE;
 	options.trace = "none";
 	r = resolve(&options);
-	options.close_timeout = FERRY_NONE;
-	r = resolve(&options);
-	options.close_timeout = FERRY_S(61);
+	options.stuck_after = FERRY_S(61);
 	assert_int_equal(fy_options_resolve(&options, &r), FERRY_ENOTSUP);
-	assert_non_null(strstr(ferry_last_error(), "close_timeout=61s"));
-	options.close_timeout = 0;
+	assert_non_null(strstr(ferry_last_error(), "stuck_after=61s"));
+	options.stuck_after = 0;
 	options.trace = "trace";
 	assert_int_equal(fy_options_resolve(&options, &r), FERRY_ENOTSUP);
 }

@@ -11,6 +11,7 @@
 #include "sim/net/sim.h"
 
 #include "app/own_lane.h"
+#include "base/bits.h"
 #include "base/order.h"
 #include "future/future.h"
 #include "helm/agree.h"
@@ -18,6 +19,7 @@
 #include "helm/peer.h"
 #include "helm/progress.h"
 #include "link/channel.h"
+#include "shared/account.h"
 #include "shared/engine.h"
 #include "shared/lane.h"
 #include "shared/message.h"
@@ -671,7 +673,8 @@ static void fences_here_and_a_close_there(void **state)
 	}
 }
 
-/* A close goes on without the rank; a fence cannot, and says so. */
+/* Where the ranks do not agree on who goes on, a close goes on without the rank; a fence cannot,
+ * and says so. */
 static void a_rank_that_is_gone_ends_a_fence(void **state)
 {
 	(void)state;
@@ -683,6 +686,10 @@ static void a_rank_that_is_gone_ends_a_fence(void **state)
 		assert_non_null(waiter);
 		fy_agree_join(p, kind);
 		p->agree.waiter = waiter;
+		p->lookout.on = true;
+		fy_agree_give_up(p); /* here they do */
+		assert_int_equal(ferry_future_poll(waiter), FERRY_PENDING);
+		p->lookout.on = false;
 		fy_agree_give_up(p);
 		bool fence = kind == FY_AGREE_FENCE;
 		assert_int_equal(ferry_future_poll(waiter), fence ? FERRY_EPEER : FERRY_PENDING);
@@ -691,6 +698,207 @@ static void a_rank_that_is_gone_ends_a_fence(void **state)
 		ferry_future_release(waiter);
 		end(&r);
 	}
+}
+
+/* ---- a new crew -------------------------------------------------------------------------- */
+
+/* That rank learns that another one is gone. */
+static void learn(struct ranks *r, int rank, int gone)
+{
+	struct fy_crew_of *crew = &r->p[rank]->lookout.crew.now;
+	fy_bits_remove(crew->members, gone);
+	crew->number++;
+	fy_agree_new_crew(r->p[rank]);
+}
+
+static void learn_all(struct ranks *r, int gone)
+{
+	for (int i = 0; i < r->n; i++)
+		if (i != gone)
+			learn(r, i, gone);
+}
+
+/* What goes to or comes from a dead rank is lost. */
+static void lose_words(struct ranks *r, int gone)
+{
+	int n = 0;
+	for (int i = 0; i < r->n_words; i++)
+		if (r->words[i].to != gone && r->words[i].from != gone)
+			r->words[n++] = r->words[i];
+	r->n_words = n;
+}
+
+static void turns_without(struct ranks *r, int gone, unsigned n)
+{
+	while (n--)
+		for (int i = r->n - 1; i >= 0; i--) {
+			if (i != gone)
+				step(r, i);
+			lose_words(r, gone);
+			while (r->n_words) {
+				deliver(r, 0);
+				lose_words(r, gone);
+			}
+		}
+}
+
+static int over_among(const struct ranks *r, int gone)
+{
+	int count = 0;
+	for (int i = 0; i < r->n; i++)
+		count += i != gone && r->p[i]->agree.finished == 1;
+	return count;
+}
+
+/* Any rank of a tree may die; the others begin again. Records to and from it do not count, and
+ * those between the others do. */
+static void the_others_begin_again(void **state)
+{
+	(void)state;
+	for (uint32_t kind = FY_AGREE_FENCE; kind <= FY_AGREE_CLOSE; kind++)
+		for (int gone = 0; gone < 6; gone++) {
+			struct ranks r;
+			int a = (gone + 1) % 6, b = (gone + 2) % 6;
+			begin(&r, 6);
+			struct fy_channel *to_gone = fy_peer_get(r.p[a], gone),
+					  *from_gone = fy_peer_get(r.p[b], gone);
+			fy_channel_issued(&r.p[a]->link, to_gone, 0, 3);
+			fy_channel_done(&r.p[b]->link, from_gone, 0, 5);
+			r.p[a]->link.counts.issued[0]++; /* to b */
+			join_all(&r, kind);
+			turns_without(&r, gone, 5);
+			assert_int_equal(over_among(&r, gone), 0);
+			learn_all(&r, gone);
+			turns_without(&r, gone, 20);
+			assert_int_equal(over_among(&r, gone), 0); /* one is on its way */
+			r.p[b]->link.counts.done[0]++;
+			turns_without(&r, gone, 10);
+			assert_int_equal(over_among(&r, gone), 5);
+			end(&r);
+		}
+}
+
+/* Rank 1 dies before it passes on that the fence is over. Ranks 3 and 4, which were below it, learn
+ * that from others, in whichever order all learn of the new crew. */
+static void what_some_have_finished_all_finish(void **state)
+{
+	(void)state;
+	for (int late = 0; late < 5; late++) {
+		struct ranks r;
+		begin(&r, 5);
+		join_all(&r, FY_AGREE_FENCE);
+		for (unsigned i = 0; !over_among(&r, 1); i++) {
+			assert_true(i < 100);
+			for (int k = 4; k >= 0; k--)
+				if (!over_among(&r, 1))
+					step(&r, k);
+			while (r.n_words && !over_among(&r, 1))
+				deliver(&r, 0);
+		}
+		lose_words(&r, 1);
+		fy_channel_issued(&r.p[3]->link, fy_peer_get(r.p[3], 4), 0,
+		                  1); /* as if it was new */
+		for (int i = 0; i < 5; i++)
+			if (i != 1 && i != late)
+				learn(&r, i, 1);
+		turns_without(&r, 1, 5);
+		if (late != 1)
+			learn(&r, late, 1);
+		turns_without(&r, 1, 5);
+		assert_int_equal(over_among(&r, 1), 4);
+		end(&r);
+	}
+}
+
+/* A word of the crew before comes late: it is of no agreement of this one. */
+static void words_of_the_crew_before_do_not_count(void **state)
+{
+	(void)state;
+	struct ranks r;
+	begin(&r, 4);
+	join_all(&r, FY_AGREE_FENCE);
+	struct fy_agree_word up = { .n = 1, .round = 0, .kind = FY_AGREE_FENCE },
+			     down = { .n = 1, .round = 0, .kind = FY_AGREE_FENCE, .verdict = 1 };
+	learn_all(&r, 3);
+	fy_agree_up(r.p[0], fy_peer_get(r.p[0], 1), &up);
+	fy_agree_up(r.p[0], fy_peer_get(r.p[0], 2), &up);
+	step(&r, 0);
+	assert_int_equal(r.n_words, 0); /* it waits for both */
+	step(&r, 1);
+	fy_agree_down(r.p[1], fy_peer_get(r.p[1], 0), &down);
+	assert_int_equal(r.p[1]->agree.finished, 0);
+	up.crew = down.crew = 4; /* which cannot be */
+	fy_agree_up(r.p[0], fy_peer_get(r.p[0], 1), &up);
+	fy_agree_down(r.p[1], fy_peer_get(r.p[1], 0), &down);
+	assert_int_equal(r.p[0]->link.stats.malformed + r.p[1]->link.stats.malformed, 2);
+	end(&r);
+}
+
+/* What an executor has of a rank that is gone is waited for. */
+static void what_came_from_the_dead_is_waited_for(void **state)
+{
+	(void)state;
+	for (uint32_t kind = FY_AGREE_FENCE; kind <= FY_AGREE_CLOSE; kind++) {
+		struct ranks r;
+		begin(&r, 4);
+		struct fy_channel *ch = fy_peer_get(r.p[1], 3);
+		ch->counts.given = 1;
+		join_all(&r, kind);
+		learn_all(&r, 3);
+		turns_without(&r, 3, 20);
+		assert_int_equal(over_among(&r, 3), 0);
+		fy_add_64(&ch->credit.account->handled[0], 1);
+		fy_add_64(&r.engines[1]->told.handled_elsewhere[0], 1);
+		r.p[1]->handlers.given = 1;
+		turns_without(&r, 3, 10);
+		assert_int_equal(over_among(&r, 3), 3);
+		end(&r);
+	}
+}
+
+/* Some are frozen when a rank dies. The close freezes all before it ends. */
+static void who_was_frozen_freezes_the_others(void **state)
+{
+	(void)state;
+	struct ranks r;
+	begin(&r, 4);
+	join_all(&r, FY_AGREE_CLOSE);
+	while (!stopped(&r, 0))
+		for (int i = 3; i >= 0 && !stopped(&r, 0); i--) {
+			step(&r, i);
+			while (r.n_words && !stopped(&r, 0))
+				deliver(&r, 0);
+		}
+	assert_false(stopped(&r, 2));
+	lose_words(&r, 1);
+	r.n_words = 0; /* of the crew before */
+	learn_all(&r, 1);
+	for (unsigned i = 0; !r.p[0]->close.drained; i++) {
+		assert_true(i < 20);
+		turns_without(&r, 1, 1);
+		assert_true(!r.p[0]->close.drained || (stopped(&r, 2) && stopped(&r, 3)));
+	}
+	end(&r);
+}
+
+/* The rank that closes is gone: fences of the others go on. */
+static void news_of_the_dead_are_forgotten(void **state)
+{
+	(void)state;
+	struct ranks r;
+	begin(&r, 4);
+	fy_agree_join(r.p[3], FY_AGREE_CLOSE);
+	turns(&r, 3);
+	for (int i = 0; i < 4; i++)
+		assert_true(r.p[i]->agree.closing.known);
+	learn_all(&r, 3);
+	for (int i = 0; i < 3; i++) {
+		assert_int_equal(fy_news_refuse_fence(r.p[i]), FERRY_OK);
+		fy_agree_join(r.p[i], FY_AGREE_FENCE);
+	}
+	turns_without(&r, 3, 10);
+	assert_int_equal(over_among(&r, 3), 3);
+	end(&r);
 }
 
 /* Ranks that wait say nothing: no words, and nothing that is due. */
@@ -772,6 +980,12 @@ int main(void)
 		cmocka_unit_test(nothing_is_under_way_when_it_is_over),
 		cmocka_unit_test(fences_here_and_a_close_there),
 		cmocka_unit_test(a_rank_that_is_gone_ends_a_fence),
+		cmocka_unit_test(the_others_begin_again),
+		cmocka_unit_test(what_some_have_finished_all_finish),
+		cmocka_unit_test(words_of_the_crew_before_do_not_count),
+		cmocka_unit_test(what_came_from_the_dead_is_waited_for),
+		cmocka_unit_test(who_was_frozen_freezes_the_others),
+		cmocka_unit_test(news_of_the_dead_are_forgotten),
 		cmocka_unit_test(who_waits_says_nothing),
 		cmocka_unit_test(who_is_awaited_is_known),
 	};

@@ -4,6 +4,8 @@
 
 #include "helm/handlers.h"
 #include "helm/mail.h"
+#include "helm/peer.h"
+#include "helm/progress.h"
 #include "shared/handler.h"
 #include "shared/mailbox.h"
 #include "shared/message.h"
@@ -19,6 +21,7 @@ static void come_back(void)
 	ferry_message *m = fy_message_new(t_engines[0], OP, 0);
 	assert_non_null(m);
 	m->source = 0;
+	assert_non_null(fy_peer_get(fy_progress_of(t_engines[0]), 0)); /* it came from there */
 	m->flags |= FY_MESSAGE_RETURNED;
 	m->holds.charge = 1; /* for left() */
 	fy_mailbox_push(box, m);
