@@ -3,6 +3,8 @@
 # tests/mpi/survivors.sh with each way to die, 20 times. Minutes.
 . "$(dirname "$0")/common.sh"
 built tests/mpi/survivors
+TEST_MPI_ID=${TEST_MPI_ID-$(configured MPI_ID)} TEST_SANITIZER=${TEST_SANITIZER-no}
+export TEST_MPI_ID TEST_SANITIZER
 log=$(mktemp) || exit 1
 trap 'rm -f "$log"' EXIT
 runs=${RUNS:-20} bad=0
