@@ -66,16 +66,20 @@ static void say(const char *what, int figure)
 }
 
 /* The launcher ends a rank with the others, so these wait until that was said. */
-static void wait_until_said(const char *what)
+static void wait_until_said(const char *what, int times)
 {
 	static char text[4096];
-	do {
+	int found = 0;
+	while (found < times) {
 		system_sleep_ms(10);
 		int fd = open(file, O_RDONLY);
 		ssize_t n = fd < 0 ? 0 : read(fd, text, sizeof text - 1);
 		text[n < 0 ? 0 : n] = '\0';
 		close(fd);
-	} while (!strstr(text, what));
+		found = 0;
+		for (const char *at = text; (at = strstr(at, what)) != NULL; at++)
+			found++;
+	}
 }
 
 /* The victim goes on by itself when the others have ended. */
@@ -220,7 +224,7 @@ static void block(void)
 		close_blocked(CLOSED);
 	else
 		close_one(FERRY_EPEER, 2 * KNOWN + CLOSED);
-	wait_until_said("left its thread behind");
+	wait_until_said("left its thread behind", 1);
 }
 
 static void open_engines(void)
@@ -258,7 +262,10 @@ int main(int argc, char **argv)
 	if (strcmp(when, "fence") == 0)
 		close_one(FERRY_EPEER, CLOSED);
 	say("ended", 0);
+	/* Once one has left the launcher may end the others. */
+	if (me != VICTIM || strcmp(how, "block") == 0)
+		wait_until_said("ended", strcmp(how, "block") == 0 ? RANKS : RANKS - 1);
 	if (strcmp(how, "stop") == 0 && me != VICTIM)
-		system_sleep_ms(3000); /* the launcher would end it with the others */
+		wait_until_said("ended", RANKS);
 	_exit(0);
 }
