@@ -95,8 +95,9 @@ class Wire:
         host = self.comm.Split_type(MPI.COMM_TYPE_SHARED, 0, MPI.INFO_NULL)
         if host.Get_size() > 1:
             host.Bcast([bytearray(72), MPI.BYTE], root=0)  # as root: an empty name
-            nobody = array.array("i", [0])
-            host.Allreduce([array.array("i", [0]), MPI.INT], [nobody, MPI.INT], MPI.MIN)
+            # neither mapped nor locked
+            nobody = array.array("i", [0, 0])
+            host.Allreduce([array.array("i", [0, 0]), MPI.INT], [nobody, MPI.INT], MPI.MIN)
         host.Free()
 
     def _shake_hands(self):
