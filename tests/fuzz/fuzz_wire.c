@@ -391,6 +391,7 @@ static void close_engine(void)
 	for (int i = 1; i <= PEERS; i++)
 		if (p->link.channels[i])
 			fy_gone_end(p, p->link.channels[i], FERRY_EPEER, "the test ends");
+	p->lookout.on = false; /* with a crew it would wait for close_timeout */
 	if (!p->close.begun)
 		fy_close_begin(p);
 	for (unsigned i = 0; i < 30; i++)
