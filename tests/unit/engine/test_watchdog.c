@@ -181,14 +181,25 @@ static void engines_share_it(void **state)
 	assert_int_equal(threads(), before);
 }
 
+/* The thread sanitizer and qemu have no threads in a child of a process with threads. */
+static bool child_may_have_threads(void)
+{
+#ifdef __SANITIZE_THREAD__
+	return false;
+#endif
+	const char *wrapper = getenv("TEST_WRAPPER");
+	return !wrapper || !strstr(wrapper, "qemu");
+}
+
 /* A child of a fork has no watchdog, and may start one. */
-#ifndef __SANITIZE_THREAD__
 static void a_child_may_have_its_own(void **state)
 {
 	static struct watched_engine e, mine;
 	int status;
 
 	(void)state;
+	if (!child_may_have_threads())
+		return;
 	begin(&e, NULL);
 	pid_t child = fork();
 	if (child == 0) {
@@ -206,7 +217,6 @@ static void a_child_may_have_its_own(void **state)
 	wait_for_beats(&e, 2);
 	fy_watchdog_leave(&e.watched);
 }
-#endif
 
 int main(void)
 {
@@ -216,9 +226,7 @@ int main(void)
 		cmocka_unit_test(its_word_is_its_own),
 		cmocka_unit_test(half_of_the_timeout_is_logged_once),
 		cmocka_unit_test(engines_share_it),
-#ifndef __SANITIZE_THREAD__ /* which has no threads in a child of a process with threads */
 		cmocka_unit_test(a_child_may_have_its_own),
-#endif
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL) != 0;
 }
