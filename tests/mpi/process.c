@@ -122,6 +122,20 @@ static void check_mask(const char *name, unsigned long long blocked, const int *
 			           wanted ? "does not block" : "blocks", numbers[i]);
 }
 
+/* The same. Until a thread begins it has the name of the one that made it, and blocks all. */
+static bool read_begun(const char *task, char name[64], unsigned long long *blocked)
+{
+	bool found = read_task(task, name, blocked);
+
+	for (unsigned i = 0; i < 100; i++) {
+		if (!found || strcmp(name, "ferry") != 0 || !(*blocked >> (SIGSEGV - 1) & 1))
+			break;
+		system_sleep_ms(10);
+		found = read_task(task, name, blocked);
+	}
+	return found;
+}
+
 /* The progress thread has run no code of the program's yet. What it causes itself goes to the
  * program's handlers, and all else to the program's threads. */
 static void check_threads(void)
@@ -135,7 +149,7 @@ static void check_threads(void)
 		unsigned long long blocked;
 		char name[64];
 
-		if (*entry->d_name == '.' || !read_task(entry->d_name, name, &blocked))
+		if (*entry->d_name == '.' || !read_begun(entry->d_name, name, &blocked))
 			continue;
 		if (strcmp(name, "ferry") == 0) {
 			check_mask(name, blocked, synchronous, COUNT_OF(synchronous), false);
