@@ -334,6 +334,7 @@ test_support = \
 	%D%/models/future.pml \
 	%D%/models/helm.pml \
 	%D%/models/wake.pml \
+	%D%/mpi/opened.h \
 	%D%/mpi/system.h \
 	%D%/sim/digest.h \
 	%D%/sim/digest.sh \

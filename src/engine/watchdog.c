@@ -45,6 +45,7 @@
 
 #define LOOKS 24                /* in a timeout */
 #define PERIOD_MIN FERRY_MS(10) /* between two looks */
+#define DEAF_MS 100             /* longest sleep when nobody can wake it */
 #define STACK ((size_t)256 << 10)
 
 static struct {
@@ -75,9 +76,9 @@ static void say_blocked(const struct fy_watched *w, uint32_t inside)
 
 static bool is_blocked(struct fy_watched *w, uint32_t inside)
 {
-	uint64_t steps = fy_load_relaxed_64(&w->engine->end.steps);
-	bool stood = steps == w->steps;
-	w->steps = steps;
+	uint64_t steps = fy_load_relaxed_64(w->steps);
+	bool stood = steps == w->seen;
+	w->seen = steps;
 	return stood && inside != FY_INSIDE_NOTHING && inside != FY_INSIDE_END &&
 	       !fy_load_relaxed_32(&w->engine->end.left);
 }
@@ -119,10 +120,13 @@ static int64_t look_at_all(void)
 static void sleep_for(int64_t time)
 {
 	struct pollfd event = { .fd = dog.event, .events = POLLIN };
+	int ms = (int)(time / FERRY_MS(1)) + 1;
 	uint64_t count;
-	if (poll(&event, 1, (int)(time / FERRY_MS(1)) + 1) > 0 &&
-	    read(dog.event, &count, sizeof count) < 0)
-		return; /* somebody else's: the descriptor was closed by the program */
+	if (poll(&event, 1, ms) <= 0)
+		return;
+	/* If the program has closed the descriptor, poll returns at once: sleep without it. */
+	if (!(event.revents & POLLIN) || read(dog.event, &count, sizeof count) < 0)
+		poll(NULL, 0, ms < DEAF_MS ? ms : DEAF_MS);
 }
 
 static void *watch(void *arg)
@@ -203,12 +207,14 @@ static int64_t period_for(int64_t timeout)
 	return timeout / LOOKS > PERIOD_MIN ? timeout / LOOKS : PERIOD_MIN;
 }
 
-void fy_watchdog_watch(struct fy_watched *watched, ferry *engine, uint32_t *word, bool apart)
+void fy_watchdog_watch(struct fy_watched *watched, ferry *engine, const uint64_t *steps,
+                       uint32_t *word, bool apart)
 {
 	if (!watched->joined)
 		return;
 	pthread_mutex_lock(&dog.lock);
 	watched->engine = engine;
+	watched->steps = steps;
 	watched->word = word;
 	watched->apart = apart;
 	watched->period = period_for(engine->options.peer_timeout);

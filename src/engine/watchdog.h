@@ -17,9 +17,10 @@ struct fy_watched {
 	/* for ranks of this host: written by the watchdog (relaxed), read by their helms
 	 * (relaxed). NULL: none can see it */
 	uint32_t *word;
-	uint32_t beats; /* the value of *word */
-	uint64_t steps; /* of the engine's loop, at the last look */
-	int64_t period; /* ns, between two looks */
+	uint32_t beats;        /* the value of *word */
+	const uint64_t *steps; /* of the engine's loop */
+	uint64_t seen;         /* how many these were at the last look */
+	int64_t period;        /* ns, between two looks */
 	int64_t due_at;
 	int64_t blocked; /* ns: so long no step, and code of the program runs */
 	bool joined, apart, said;
@@ -29,7 +30,9 @@ struct fy_watched {
 /* The engine needs a watchdog, which is started if there is none. FERRY_OK; FERRY_ENOMEM, with a
  * sentence. */
 int fy_watchdog_join(struct fy_watched *watched);
-/* From now on it looks at that engine. `apart`: the job has ranks that cannot see the word. */
-void fy_watchdog_watch(struct fy_watched *watched, ferry *engine, uint32_t *word, bool apart);
+/* From now on it looks at that engine. `steps`: how often its loop has stepped; the holder of the
+ * helm writes it, relaxed. `apart`: the job has ranks that cannot see the word. */
+void fy_watchdog_watch(struct fy_watched *watched, ferry *engine, const uint64_t *steps,
+                       uint32_t *word, bool apart);
 /* It does not look at that engine any more, and ends with the last one. Nothing unless joined. */
 void fy_watchdog_leave(struct fy_watched *watched);

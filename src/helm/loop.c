@@ -91,6 +91,11 @@ static bool let_others(struct fy_progress *p)
 	return come_back(p);
 }
 
+const uint64_t *fy_loop_steps(ferry *engine)
+{
+	return &fy_progress_of(engine)->link.stats.steps;
+}
+
 void fy_loop_run(ferry *engine)
 {
 	struct fy_progress *p = fy_progress_of(engine);

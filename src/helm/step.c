@@ -145,7 +145,7 @@ static bool step(struct fy_progress *p, bool user_code, bool guest)
 	p->inside.guest = guest;
 	p->inside.left = false;
 	link->now = link->port->ops->now(link->port);
-	fy_store_relaxed_64(&link->engine->end.steps, ++link->stats.steps);
+	fy_store_relaxed_64(&link->stats.steps, link->stats.steps + 1);
 	ferry *before = fy_thread_begin(FY_STEPPING, link->engine);
 	struct fy_waiters *waiters_before = fy_waiters_wake_and_use(&link->waiters);
 	FY_PROGRAM_BEGIN("an inline handler", &fy_program_no_op);

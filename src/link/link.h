@@ -48,6 +48,7 @@ struct fy_link {
 	unsigned n_pending;        /* futures of posts that wait for acceptance */
 	bool freed;                /* long bodies were released since posters were last woken */
 	uint32_t first_seq;
+	/* of these `steps` is read by the watchdog, too: relaxed, and so it is written */
 	ferry_stats stats;
 	struct fy_pool pool;
 	struct fy_credit credit;

@@ -96,8 +96,8 @@ static void watch(ferry *engine, fy_port *port)
 	if (engine->options.peer_timeout == FERRY_NONE) /* as other ranks want it */
 		fy_watchdog_leave(&mpi->watched);
 	else
-		fy_watchdog_watch(&mpi->watched, engine, fy_bells_beats(&mpi->bells, port->rank),
-		                  !port->all_local);
+		fy_watchdog_watch(&mpi->watched, engine, fy_loop_steps(engine),
+		                  fy_bells_beats(&mpi->bells, port->rank), !port->all_local);
 }
 
 /* A rank that failed makes all these calls, as far as MPI lets it, because the others wait for it

@@ -26,8 +26,6 @@ struct fy_ending {
 	 * Written by the holder (relaxed), read by a close that waits and by the watchdog (relaxed:
 	 * a hint) */
 	uint32_t inside;
-	/* steps of the loop: written by the holder (relaxed), read by the watchdog (relaxed) */
-	uint64_t steps;
 	/* 1: the close has left the progress thread behind. Written by it (relaxed), read by the
 	 * watchdog (relaxed: a look later is soon enough) */
 	uint32_t left;

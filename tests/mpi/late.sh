@@ -5,15 +5,7 @@
 # more is tried.
 . "$TEST_SRCDIR/tests/support/jobs.sh"
 program=$TEST_BUILDDIR/tests/mpi/late
-if [ "$TEST_MPI_ID" != mpich ]; then
-	echo "SKIP: how to keep ranks alive beside a dead one is known of MPICH's launcher alone"
-	exit 77
-fi
-
-if [ "$TEST_SANITIZER" != no ]; then
-	echo "SKIP: a build with a sanitizer is too slow for its timeouts"
-	exit 77
-fi
+needs_survivors
 
 shell='exec "$@"'
 late() { # how argument...

@@ -18,13 +18,13 @@
 #include <errno.h>
 #include <sched.h>
 
-#include "system.h"
+#include "opened.h"
 
 #include "support/shortage.h"
 
 #include "base/order.h"
 
-enum { OP = 1, ALLOCATIONS = 32 };
+enum { ALLOCATIONS = 32 };
 
 static int rank, size, victim;
 
@@ -39,28 +39,6 @@ static void check_failed(int status, int wanted, int who, const char *words)
 	if (!strstr(ferry_last_error(), words))
 		CHECK_FAIL("\"%s\" does not say \"%s\"", ferry_last_error(), words);
 	CHECK_INT(strncmp(ferry_last_error(), name, strlen(name)) == 0, rank != who);
-}
-
-/* The ranks say the same. */
-static void check_same(int status)
-{
-	int mine[2] = { status, -status }, all[2];
-
-	MPI_Allreduce(mine, all, 2, MPI_INT, MPI_MIN, MPI_COMM_WORLD);
-	if (all[0] != -all[1])
-		CHECK_FAIL("this rank's open is %s, and not so everywhere (%s)",
-		           ferry_strname(status), ferry_last_error());
-}
-
-static void check_works(ferry *engine)
-{
-	int next = (ferry_rank(engine) + 1) % ferry_size(engine);
-	ferry_message *message;
-
-	CHECK_OK(ferry_post(engine, next, OP, "hello", 6, NULL));
-	CHECK_OK(ferry_recv(engine, FERRY_ANY, OP, FERRY_FOREVER, &message));
-	CHECK(strcmp(ferry_message_body(message, NULL), "hello") == 0);
-	ferry_message_release(message);
 }
 
 /* Also a second and a third time, of other options. */

@@ -23,9 +23,9 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
-#include "system.h"
+#include "opened.h"
 
-enum { OP = 1, OP_COUNT, NOBODY = 65534, MESSAGES = 20000 };
+enum { OP_COUNT = 2, NOBODY = 65534, MESSAGES = 20000 };
 
 static int rank, size;
 static const char *what;
@@ -97,25 +97,6 @@ static int status_of_open(ferry **engine)
 	ferry_options options = FERRY_OPTIONS_INIT;
 	options.flags = FERRY_KEEP_MPI;
 	return ferry_open(&options, engine);
-}
-
-static void check_same(int status)
-{
-	int mine[2] = { status, -status }, all[2];
-	MPI_Allreduce(mine, all, 2, MPI_INT, MPI_MIN, MPI_COMM_WORLD);
-	if (all[0] != -all[1])
-		CHECK_FAIL("this rank's open is %s, and not so everywhere (%s)",
-		           ferry_strname(status), ferry_last_error());
-}
-
-static void check_works(ferry *engine)
-{
-	int next = (ferry_rank(engine) + 1) % ferry_size(engine);
-	ferry_message *message;
-	CHECK_OK(ferry_post(engine, next, OP, "hello", 6, NULL));
-	CHECK_OK(ferry_recv(engine, FERRY_ANY, OP, FERRY_FOREVER, &message));
-	CHECK(strcmp(ferry_message_body(message, NULL), "hello") == 0);
-	ferry_message_release(message);
 }
 
 /* FERRY_OK, or a status with a sentence, which is the same everywhere. */

@@ -4,15 +4,7 @@
 # them alive: one proxy a rank, no cleanup.
 . "$TEST_SRCDIR/tests/support/jobs.sh"
 program=$TEST_BUILDDIR/tests/mpi/survivors
-if [ "$TEST_MPI_ID" != mpich ]; then
-	echo "SKIP: how to keep ranks alive beside a dead one is known of MPICH's launcher alone"
-	exit 77
-fi
-
-if [ "$TEST_SANITIZER" != no ]; then
-	echo "SKIP: a build with a sanitizer is too slow for its timeouts"
-	exit 77
-fi
+needs_survivors
 
 survive() { # how when ranks
 	rm -f "$work/said"

@@ -5,9 +5,7 @@
  */
 #include <mpi.h>
 
-#include "system.h"
-
-enum { OP = 1 };
+#include "opened.h"
 
 static void check_refused(const ferry_options *options)
 {
@@ -16,17 +14,6 @@ static void check_refused(const ferry_options *options)
 	CHECK_STATUS(ferry_open(options, &engine), FERRY_ETHREAD);
 	CHECK(!engine);
 	CHECK(strchr(ferry_last_error(), ' '));
-}
-
-static void check_works(ferry *engine)
-{
-	int next = (ferry_rank(engine) + 1) % ferry_size(engine);
-	ferry_message *message;
-
-	CHECK_OK(ferry_post(engine, next, OP, "hello", 6, NULL));
-	CHECK_OK(ferry_recv(engine, FERRY_ANY, OP, FERRY_FOREVER, &message));
-	CHECK(strcmp(ferry_message_body(message, NULL), "hello") == 0);
-	ferry_message_release(message);
 }
 
 int main(int argc, char **argv)

@@ -19,6 +19,18 @@ launch() {
 	status=$?
 }
 
+# For what lets a rank die beside others that live: it needs MPICH's launcher, and time.
+needs_survivors() {
+	if [ "$TEST_MPI_ID" != mpich ]; then
+		echo "SKIP: how to keep ranks alive beside a dead one is known of MPICH's launcher alone"
+		exit 77
+	fi
+	if [ "$TEST_SANITIZER" != no ]; then
+		echo "SKIP: a build with a sanitizer is too slow for its timeouts"
+		exit 77
+	fi
+}
+
 # job RANKS ARG...: so many ranks of $program.
 job() {
 	ranks=$1
