@@ -260,6 +260,12 @@ typedef void *ferry_memory_fn(ferry *engine, int source, uint32_t op,
 #define FERRY_THREAD_SERIALIZED 2
 #define FERRY_THREAD_MULTIPLE 3
 
+/* options.log_level: what happened is the more important the lower */
+#define FERRY_LOG_ERROR 1
+#define FERRY_LOG_WARNING 2
+#define FERRY_LOG_INFO 3
+#define FERRY_LOG_DEBUG 4
+
 /*
  * Zero in a field means its default; FERRY_OPTIONS_INIT sets the size. Each
  * field can also be set by FERRY_<FIELD> in the environment (FERRY_SPIN=20us,
@@ -350,10 +356,11 @@ struct ferry_options {
 	 * or none. */
 	int64_t stuck_after;
 
-	/* (*) 1: write the counters to the log at close. Default off. */
-	int stats;
+	/* (*) "1": print one table over all ranks at close; a name that ends in
+	 * .json: write it there. Default off. */
+	const char *stats;
 
-	/* (*) A file for a trace of events. Default off. */
+	/* (*) A directory for timelines, one file a rank. Default off. */
 	const char *trace;
 
 	/* "stderr", or a file name in which %r becomes the rank.
@@ -373,11 +380,33 @@ struct ferry_options {
 	 * the half with the lowest rank goes on. Default off: of a network that
 	 * falls apart each part goes on by itself. */
 	int quorum;
+
+	/* (*) The directory of the file in which other programs see the
+	 * counters. Default: the user's run-time directory, else /dev/shm;
+	 * or none. */
+	const char *monitor;
+
+	/* (*) The number of a signal that writes ferry_dump to stderr. Default
+	 * none. */
+	int dump_signal;
+
+	/* (*) The least important lines that the log gets: FERRY_LOG_ERROR to
+	 * FERRY_LOG_DEBUG. Default FERRY_LOG_INFO. */
+	int log_level;
+
+	/* (*) Of so many calls and posts one is in the timeline. Default 16;
+	 * at least 1. */
+	int64_t trace_every;
+
+	/* (*) How long the file of a timeline gets, the newest events staying.
+	 * Default 16 MiB; at least 64 KiB. */
+	size_t trace_memory;
 };
 #define FERRY_OPTIONS_INIT                                                   \
 	{                                                                    \
 		sizeof(ferry_options), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,      \
-			FERRY_NULL, 0, 0, 0, 0, FERRY_NULL, FERRY_NULL, 0, 0 \
+			FERRY_NULL, 0, 0, 0, FERRY_NULL, FERRY_NULL,         \
+			FERRY_NULL, 0, 0, FERRY_NULL, 0, 0, 0, 0             \
 	}
 
 /* ---- engine ------------------------------------------------------------- */

@@ -11,6 +11,7 @@
 
 #include <inttypes.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -37,6 +38,28 @@ static const struct fy_option_word level_words[] = {
 	{ "funneled", FERRY_THREAD_FUNNELED },
 	{ "serialized", FERRY_THREAD_SERIALIZED },
 	{ "multiple", FERRY_THREAD_MULTIPLE },
+	{ NULL, 0 },
+};
+static const struct fy_option_word log_level_words[] = {
+	{ "error", FERRY_LOG_ERROR },
+	{ "warning", FERRY_LOG_WARNING },
+	{ "info", FERRY_LOG_INFO },
+	{ "debug", FERRY_LOG_DEBUG },
+	{ NULL, 0 },
+};
+static const struct fy_option_word signal_words[] = {
+	{ "hup", SIGHUP },
+	{ "quit", SIGQUIT },
+	{ "usr1", SIGUSR1 },
+	{ "usr2", SIGUSR2 },
+	{ "winch", SIGWINCH },
+	{ "urg", SIGURG },
+	{ "sighup", SIGHUP },
+	{ "sigquit", SIGQUIT },
+	{ "sigusr1", SIGUSR1 },
+	{ "sigusr2", SIGUSR2 },
+	{ "sigwinch", SIGWINCH },
+	{ "sigurg", SIGURG },
 	{ NULL, 0 },
 };
 static const struct fy_option_word switch_words[] = {
@@ -161,7 +184,8 @@ static bool parse_amount(const struct fy_option_word *suffixes, const char *text
 /* True: *value_p is the value, or FERRY_NONE for "none". */
 static bool parse_value(const struct fy_option *option, const char *text, int64_t *value_p)
 {
-	bool amount = option->type == FY_OPTION_SIZE || option->type == FY_OPTION_TIME;
+	bool amount = option->type == FY_OPTION_SIZE || option->type == FY_OPTION_TIME ||
+	              option->type == FY_OPTION_SIGNAL;
 
 	if (amount && (fy_letters_is_word(text, "none") || fy_letters_is_word(text, "off"))) {
 		*value_p = FERRY_NONE;
@@ -178,6 +202,11 @@ static bool parse_value(const struct fy_option *option, const char *text, int64_
 		return parse_amount(count_words, text, value_p);
 	case FY_OPTION_TIME:
 		return parse_amount(time_words, text, value_p);
+	case FY_OPTION_LOG_LEVEL:
+		return parse_word(log_level_words, text, value_p);
+	case FY_OPTION_SIGNAL:
+		return parse_word(signal_words, text, value_p) ||
+		       parse_amount(count_words, text, value_p);
 	default:
 		return parse_word(switch_words, text, value_p);
 	}
@@ -206,10 +235,18 @@ static void format_amount(const struct fy_option_word *suffixes, int64_t value, 
 	snprintf(text, nbytes, "%" PRId64 "%s", value / best->value, best->text);
 }
 
+/* The names of an option that has one of them, NULL for others. */
+static const struct fy_option_word *words_of(const struct fy_option *option)
+{
+	return option->type == FY_OPTION_LEVEL       ? level_words
+	       : option->type == FY_OPTION_LOG_LEVEL ? log_level_words
+	                                             : NULL;
+}
+
 void fy_option_format(const struct fy_option *option, int64_t value, char *text, size_t nbytes)
 {
 	bool amount = option->type == FY_OPTION_SIZE || option->type == FY_OPTION_TIME;
-	const struct fy_option_word *word = level_words;
+	const struct fy_option_word *words = words_of(option);
 
 	if (amount && value <= 0) {
 		snprintf(text, nbytes, value == 0 && option->none != 0 ? "0" : "none");
@@ -220,10 +257,12 @@ void fy_option_format(const struct fy_option *option, int64_t value, char *text,
 		format_amount(count_words, value, text, nbytes);
 	} else if (option->type == FY_OPTION_FLAGS) {
 		format_flags(value, text, nbytes);
-	} else if (option->type == FY_OPTION_LEVEL) {
-		while (word->text && word->value != value)
-			word++;
-		snprintf(text, nbytes, "%s", word->text ? word->text : "?");
+	} else if (words) {
+		while (words->text && words->value != value)
+			words++;
+		snprintf(text, nbytes, "%s", words->text ? words->text : "?");
+	} else if (option->type == FY_OPTION_SIGNAL) {
+		snprintf(text, nbytes, value > 0 ? "%" PRId64 : "none", value);
 	} else {
 		snprintf(text, nbytes, value > 0 ? "on" : "off");
 	}
@@ -246,6 +285,12 @@ static void describe(const struct fy_option *option, char *text, size_t nbytes)
 		return;
 	case FY_OPTION_SWITCH:
 		snprintf(text, nbytes, "1 or on, 0 or off");
+		return;
+	case FY_OPTION_LOG_LEVEL:
+		snprintf(text, nbytes, "error, warning, info or debug");
+		return;
+	case FY_OPTION_SIGNAL:
+		snprintf(text, nbytes, "a name such as usr2, or the number of a signal, or none");
 		return;
 	case FY_OPTION_COUNT:
 		units = "a number";

@@ -8,13 +8,15 @@
 #include "ferry.h"
 
 enum fy_option_type {
-	FY_OPTION_FLAGS,  /* uint32_t; names, separated by commas */
-	FY_OPTION_LEVEL,  /* int; a name */
-	FY_OPTION_SIZE,   /* size_t; bytes, or with a suffix k, m, g */
-	FY_OPTION_TIME,   /* int64_t; ns, or with a suffix ns, us, ms, s */
-	FY_OPTION_COUNT,  /* int64_t; a number */
-	FY_OPTION_SWITCH, /* int; 1 or on, 0 or off */
-	FY_OPTION_TEXT,   /* const char * */
+	FY_OPTION_FLAGS,     /* uint32_t; names, separated by commas */
+	FY_OPTION_LEVEL,     /* int; a name */
+	FY_OPTION_SIZE,      /* size_t; bytes, or with a suffix k, m, g */
+	FY_OPTION_TIME,      /* int64_t; ns, or with a suffix ns, us, ms, s */
+	FY_OPTION_COUNT,     /* int64_t; a number */
+	FY_OPTION_SWITCH,    /* int; 1 or on, 0 or off */
+	FY_OPTION_TEXT,      /* const char * */
+	FY_OPTION_SIGNAL,    /* int; a number, or a name such as usr2 */
+	FY_OPTION_LOG_LEVEL, /* int; a name */
 };
 
 #define FY_OPTION_COMPUTED INT64_MIN /* as a default: computed when the engine is opened */

@@ -102,11 +102,16 @@ static void nothing_given_yields_the_defaults(void **state)
 		assert_int_equal(r.peer_timeout, 0); /* decided when all ranks are known */
 		assert_int_equal(r.close_timeout, FERRY_S(60));
 		assert_int_equal(r.stuck_after, FERRY_NONE);
-		assert_int_equal(r.stats, 0);
+		assert_null(r.stats);
 		assert_null(r.trace);
 		assert_null(r.log);
 		assert_int_equal(r.checksum, 0);
 		assert_int_equal(r.quorum, 0);
+		assert_null(r.monitor);
+		assert_int_equal(r.dump_signal, 0);
+		assert_int_equal(r.log_level, FERRY_LOG_INFO);
+		assert_int_equal(r.trace_every, 16);
+		assert_int_equal(r.trace_memory, 16 << 20);
 		fy_options_free(&r);
 	}
 }
@@ -179,11 +184,16 @@ static void every_option_can_be_set_in_the_environment(void **state)
 		/* these have no effect yet */
 		{ "CLOSE_TIMEOUT", "60000ms", "60s" },
 		{ "STUCK_AFTER", "off", "none" },
-		{ "STATS", "no", "off" },
+		{ "STATS", "off", "none" },
 		{ "TRACE", "none", "none" },
 		{ "LOG", "stderr", "stderr" },
 		{ "CHECKSUM", "false", "off" },
 		{ "QUORUM", "on", "on" },
+		{ "MONITOR", "none", "none" },
+		{ "DUMP_SIGNAL", "0", "none" },
+		{ "LOG_LEVEL", "Info", "info" },
+		{ "TRACE_EVERY", "16", "16" },
+		{ "TRACE_MEMORY", "16384k", "16m" },
 	};
 	size_t count;
 	const struct fy_option *table = fy_options_table(&count);
@@ -232,19 +242,19 @@ static void none_switches_off_whatever_the_environment_says(void **state)
 	ferry_options r;
 
 	(void)state;
-	setenv("FERRY_STATS", "on", 1);
+	setenv("FERRY_CHECKSUM", "on", 1);
 	setenv("FERRY_SPIN", "5us", 1);
 	setenv("FERRY_CLOSE_TIMEOUT", "5s", 1);
 	setenv("FERRY_MESSAGE_MAX", "5k", 1);
 	setenv("FERRY_TRACE", "somewhere", 1);
-	options.stats = FERRY_NONE;
+	options.checksum = FERRY_NONE;
 	options.lend = FERRY_NONE;
 	options.spin = FERRY_NONE;
 	options.close_timeout = FERRY_NONE;
 	options.message_max = (size_t)FERRY_NONE;
 	options.trace = "";
 	r = resolve(&options);
-	assert_int_equal(r.stats, 0);
+	assert_int_equal(r.checksum, 0);
 	assert_int_equal(r.lend, 0);
 	assert_int_equal(r.spin, 0);
 	assert_int_equal(r.close_timeout, FERRY_NONE);
@@ -277,6 +287,9 @@ static void a_bad_variable_is_refused_with_its_name_value_and_what_is_accepted(v
 	assert_variable_refused("FERRY_PEER_TIMEOUT", "99ms", "at least 100ms");
 	assert_variable_refused("FERRY_LEND", "2", "0 or off");
 	assert_variable_refused("FERRY_CHECKSUM", "maybe", "1 or on");
+	assert_variable_refused("FERRY_DUMP_SIGNAL", "bang", "a name such as usr2");
+	assert_variable_refused("FERRY_DUMP_SIGNAL", "65", "the number of a signal");
+	assert_variable_refused("FERRY_LOG_LEVEL", "loud", "error, warning, info or debug");
 }
 
 static void a_bad_variable_is_refused_also_where_a_field_wins(void **state)
@@ -284,9 +297,9 @@ static void a_bad_variable_is_refused_also_where_a_field_wins(void **state)
 	ferry_options options = FERRY_OPTIONS_INIT;
 
 	(void)state;
-	options.stats = 1;
-	setenv("FERRY_STATS", "perhaps", 1);
-	assert_refused(&options, "FERRY_STATS", "perhaps", "1 or on");
+	options.checksum = 1;
+	setenv("FERRY_CHECKSUM", "perhaps", 1);
+	assert_refused(&options, "FERRY_CHECKSUM", "perhaps", "1 or on");
 }
 
 static void a_bad_field_is_refused_with_its_name(void **state)
@@ -318,10 +331,13 @@ static void what_would_be_ignored_is_refused(void **state)
 {
 	static const struct {
 		const char *name, *value;
-	} later[] = { { "FERRY_STUCK_AFTER", "1s" },
-		      { "FERRY_STATS", "on" },
-		      { "FERRY_TRACE", "trace.%r" } };
-	static const char *const same[] = { "none", "off", "off" };
+	} later[] = { { "FERRY_STUCK_AFTER", "1s" },   { "FERRY_STATS", "1" },
+		      { "FERRY_TRACE", "traces" },     { "FERRY_MONITOR", "/tmp" },
+		      { "FERRY_DUMP_SIGNAL", "usr2" }, { "FERRY_LOG_LEVEL", "debug" },
+		      { "FERRY_TRACE_EVERY", "1" },    { "FERRY_TRACE_MEMORY", "1m" } };
+	static const char *const same[] = {
+		"none", "off", "off", "off", "none", "info", "16", "16m"
+	};
 	ferry_options options = FERRY_OPTIONS_INIT, r;
 
 	(void)state;
@@ -334,8 +350,7 @@ static void what_would_be_ignored_is_refused(void **state)
 		unsetenv(later[i].name);
 	}
 	options.stuck_after = options.peer_timeout = FERRY_NONE;
-	options.stats = FERRY_NONE;
-	options.trace = "none";
+	options.stats = options.trace = "none";
 	r = resolve(&options);
 	options.stuck_after = FERRY_S(61);
 	assert_int_equal(fy_options_resolve(&options, &r), FERRY_ENOTSUP);
@@ -662,7 +677,9 @@ static void the_table_and_the_struct_agree(void **state)
 		assert_true(table[i].offset >= end && table[i].offset - end < 8);
 		end = table[i].offset + (table[i].type == FY_OPTION_FLAGS ||
 		                                         table[i].type == FY_OPTION_LEVEL ||
-		                                         table[i].type == FY_OPTION_SWITCH
+		                                         table[i].type == FY_OPTION_SWITCH ||
+		                                         table[i].type == FY_OPTION_SIGNAL ||
+		                                         table[i].type == FY_OPTION_LOG_LEVEL
 		                                 ? 4
 		                                 : 8);
 	}
