@@ -311,11 +311,11 @@ stress_scripts = \
 	%D%/stress/failing.sh \
 	%D%/stress/flood.sh \
 	%D%/stress/hosts.sh \
-	%D%/stress/host.sh \
 	%D%/stress/idle.sh \
 	%D%/stress/large.sh \
 	%D%/stress/latency.sh \
 	%D%/stress/memory.sh \
+	%D%/stress/one_host.sh \
 	%D%/stress/overlap.sh \
 	%D%/stress/survivors.sh \
 	# end
