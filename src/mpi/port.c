@@ -395,6 +395,7 @@ static void describe(struct fy_mpi_port *mpi, int provided, int *status)
 	note(status, "MPI_Comm_get_attr", FY_MPI_AWAIT_CALL(find_tag_max(port)));
 	port->chunk_max = CHUNK_MAX;
 	port->lendable = provided >= FERRY_THREAD_SERIALIZED;
+	port->proves = fy_bells_prove(&mpi->bells);
 	port->all_local = mpi->bells.all;
 	port->ranks_here = mpi->bells.here;
 }
