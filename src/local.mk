@@ -331,6 +331,8 @@ libferry_mpi_la_SOURCES = \
 	%D%/mpi/probes.h \
 	%D%/mpi/requests.c \
 	%D%/mpi/requests.h \
+	%D%/mpi/says.c \
+	%D%/mpi/says.h \
 	%D%/mpi/sendrecv.c \
 	%D%/mpi/sendrecv.h \
 	%D%/mpi/shield.c \

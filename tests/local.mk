@@ -121,6 +121,7 @@ mpi_programs = \
 	%D%/mpi/leaving \
 	%D%/mpi/mailbox \
 	%D%/mpi/mismatch \
+	%D%/mpi/open_says \
 	%D%/mpi/order \
 	%D%/mpi/parted \
 	%D%/mpi/plain_mpi \
@@ -291,6 +292,7 @@ script_tests = \
 	%D%/mpi/hosts.sh \
 	%D%/mpi/launcher.sh \
 	%D%/mpi/finalize.sh \
+	%D%/mpi/open_says.sh \
 	%D%/mpi/opens.sh \
 	%D%/mpi/late.sh \
 	%D%/mpi/leaving.sh \

@@ -32,6 +32,7 @@
 #include "mpi/bells.h"
 #include "mpi/life.h"
 #include "mpi/port.h"
+#include "mpi/says.h"
 #include "mpi/starts.h"
 #include "port/port.h"
 #include "shared/engine.h"
@@ -43,6 +44,7 @@
 struct opening {
 	const void *comm;
 	ferry_options options;
+	struct fy_mpi_says says; /* the opening thread's */
 	int failed; /* a failure from before MPI was asked; the other ranks have to be told */
 	char why[FY_SENTENCE];
 	bool told; /* the other ranks know of the failure */
@@ -192,9 +194,21 @@ static int start_thread(struct opening *o)
 		return fy_fail(FERRY_ENOMEM, "the progress thread could not be started: %s",
 		               strerror(failed));
 	pthread_detach(thread);
-	while (!fy_load_acquire_32(&o->done))
-		fy_futex_wait(&o->done, 0, INT64_MAX, false);
+	while (!fy_load_acquire_32(&o->done)) {
+		fy_futex_wait(&o->done, 0, o->says.next, false);
+		if (!fy_load_acquire_32(&o->done))
+			fy_mpi_says_look(&o->says);
+	}
 	return o->status ? fy_fail(o->status, "%s", o->text) : FERRY_OK;
+}
+
+/* Without a progress thread. */
+static int open_here(struct opening *o)
+{
+	fy_mpi_says_alone(&o->says);
+	int status = open_engine(o);
+	fy_mpi_says_alone(NULL);
+	return status;
 }
 
 /* This rank's open failed; tell the other ranks. If MPI is initialized this thread does it, so that
@@ -208,7 +222,7 @@ static int tell_others(struct opening *o, int status)
 	snprintf(o->why, sizeof o->why, "%s", ferry_last_error());
 	if (!fy_mpi_life_is_up())
 		status = start_thread(o);
-	return o->told ? status : open_engine(o);
+	return o->told ? status : open_here(o);
 }
 
 static int open_locked(struct opening *o, const ferry_options *given, bool has_place)
@@ -216,7 +230,7 @@ static int open_locked(struct opening *o, const ferry_options *given, bool has_p
 	int status = has_place ? fy_options_resolve(given, &o->options)
 	                       : fy_fail(FERRY_EINVAL, "ferry_open needs a place for the engine");
 	if (!status)
-		status = o->options.flags & FERRY_NO_THREAD ? open_engine(o) : start_thread(o);
+		status = o->options.flags & FERRY_NO_THREAD ? open_here(o) : start_thread(o);
 	if (status && !o->told)
 		status = tell_others(o, status);
 	return status;
@@ -230,7 +244,10 @@ static int open_checked(const void *comm, const ferry_options *options, ferry **
 	struct opening o = { .comm = comm };
 	fy_program_begin();
 	pthread_mutex_lock(&fy_mpi_open_lock);
+	fy_mpi_says_rank(-1);
+	fy_mpi_says_begin(&o.says, "ferry_open", NULL, -1);
 	int status = open_locked(&o, options, engine_p);
+	fy_mpi_says_stage(NULL);
 	pthread_mutex_unlock(&fy_mpi_open_lock);
 	fy_options_free(&o.options);
 	if (status == FERRY_OK)
