@@ -17,12 +17,14 @@
 # stands in the name as well: automake drops the extension to name the log.
 
 unit_tests = \
+	%D%/unit/base/test_barrier.t \
 	%D%/unit/base/test_crc32c.t \
 	%D%/unit/base/test_inbox.t \
 	%D%/unit/base/test_letters.t \
 	%D%/unit/base/test_list.t \
 	%D%/unit/base/test_options.t \
 	%D%/unit/base/test_place.t \
+	%D%/unit/base/test_program.t \
 	%D%/unit/base/test_status.t \
 	%D%/unit/bulk/test_blocks.t \
 	%D%/unit/bulk/test_outbound.t \
@@ -345,6 +347,7 @@ test_support = \
 	%D%/support/engine.h \
 	%D%/support/environment.sh \
 	%D%/support/finalize.c \
+	%D%/support/flush.c \
 	%D%/support/host_shell.sh \
 	%D%/support/hosts.sh \
 	%D%/support/jobs.sh \
