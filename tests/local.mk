@@ -404,6 +404,8 @@ shortage = \
 	# end
 shortage_ldflags = -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc \
 	-Wl,--wrap=aligned_alloc,--wrap=posix_memalign,--wrap=strdup,--wrap=free
+%C%_sim_deaths_t_SOURCES = %D%/sim/deaths.c $(shortage)
+%C%_sim_deaths_t_LDFLAGS = $(AM_LDFLAGS) $(shortage_ldflags)
 %C%_sim_opens_t_SOURCES = %D%/sim/opens.c $(shortage)
 %C%_sim_opens_t_LDFLAGS = $(AM_LDFLAGS) $(shortage_ldflags)
 %C%_mpi_opens_SOURCES = %D%/mpi/opens.c $(shortage)

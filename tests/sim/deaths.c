@@ -9,6 +9,7 @@
  * who wakes up after it was left out stops; closes end.
  */
 #include "support/life.h"
+#include "support/shortage.h"
 #include "sim/net/sim.h"
 
 #include "app/own_lane.h"
@@ -615,6 +616,42 @@ static void a_death_is_proved(void **state)
 	end(&s, 2, "proved");
 }
 
+static void watch_peers(struct side *side, ferry_peer_fn *fn)
+{
+	ferry *before = fy_thread_begin(FY_INLINE, side->engine);
+	assert_int_equal(ferry_on_peer(side->engine, FERRY_INLINE, fn, side), FERRY_OK);
+	fy_thread_end(FY_INLINE, before);
+}
+
+/* Who does not watch is not told, and later of all. Without memory for it: when there is some. */
+static void who_watches_later_is_told_of_those_before(void **state)
+{
+	static struct scene s;
+
+	(void)state;
+	begin(&s, 2);
+	for (int i = 0; i < s.n; i++)
+		shortage_spare_port(s.sides[i].p->link.port);
+	watch_peers(&s.sides[0], NULL);
+	call_late(&s);
+	happen(&s, KILL, 1);
+	pass(&s, 2 * TIMEOUT);
+	assert_int_equal(ferry_peer_status(s.sides[0].engine, 1), FERRY_EPEER);
+	assert_int_equal(s.sides[0].told[1], 0);
+	assert_int_equal(s.sides[2].told[1], 1);
+	watch_peers(&s.sides[0], on_gone);
+	shortage_begin(1, SHORTAGE_ALL, 0);
+	pass(&s, TIMEOUT);
+	assert_true(shortage_end() > 0);
+	assert_int_equal(s.sides[0].told[1], 0);
+	pass(&s, TIMEOUT);
+	for (int i = 0; i < s.n; i++)
+		if (i != 1)
+			check_survivor(&s, i, 1);
+	close_all(&s);
+	end(&s, 2, "watched later");
+}
+
 static unsigned n_proofs;
 
 static bool nobody_is_dead(fy_port *port, int rank)
@@ -687,6 +724,7 @@ int main(void)
 		cmocka_unit_test(a_rank_that_is_late_elsewhere_goes),
 		cmocka_unit_test(a_death_beside_a_rank_that_is_late),
 		cmocka_unit_test(a_death_is_proved),
+		cmocka_unit_test(who_watches_later_is_told_of_those_before),
 		cmocka_unit_test(where_nothing_can_be_proved_nobody_looks),
 	};
 	fy_log_say_fd = open("/dev/null", O_WRONLY | O_CLOEXEC);
