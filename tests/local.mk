@@ -23,6 +23,7 @@ unit_tests = \
 	%D%/unit/base/test_list.t \
 	%D%/unit/base/test_options.t \
 	%D%/unit/base/test_place.t \
+	%D%/unit/base/test_quota.t \
 	%D%/unit/base/test_status.t \
 	%D%/unit/bulk/test_blocks.t \
 	%D%/unit/bulk/test_outbound.t \
