@@ -114,7 +114,10 @@
  *            thread might run when the library was loaded, and in its
  *            scheduling class. They do not inherit these from the thread that
  *            creates them: that thread may be bound to one processor.
- *            progress_cpus places the progress thread.
+ *            progress_cpus places the progress thread. An open says on stderr
+ *            (rank 0; others in the log) when that is bound to the only
+ *            processor of the thread that opens, although there are two for
+ *            each rank of the host. ferry-info shows who runs where.
  */
 #ifndef FERRY_H
 #define FERRY_H

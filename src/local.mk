@@ -61,6 +61,8 @@ libferry_core_la_SOURCES = \
 	%D%/base/place.h \
 	%D%/base/program.c \
 	%D%/base/program.h \
+	%D%/base/quota.c \
+	%D%/base/quota.h \
 	%D%/base/status.c \
 	%D%/future/waiters.c \
 	%D%/future/waiters.h \

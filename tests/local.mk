@@ -25,6 +25,7 @@ unit_tests = \
 	%D%/unit/base/test_options.t \
 	%D%/unit/base/test_place.t \
 	%D%/unit/base/test_program.t \
+	%D%/unit/base/test_quota.t \
 	%D%/unit/base/test_status.t \
 	%D%/unit/bulk/test_blocks.t \
 	%D%/unit/bulk/test_outbound.t \
@@ -272,6 +273,7 @@ script_tests = \
 	%D%/api/layers.sh \
 	%D%/api/layers_tree.sh \
 	%D%/api/lists.sh \
+	%D%/api/man.sh \
 	%D%/api/numbers.sh \
 	%D%/api/plugin.sh \
 	%D%/api/policy.sh \
@@ -655,7 +657,7 @@ digest: $(digest_tests)
 
 installcheck-local:
 	$(AM_TESTS_ENVIRONMENT) TEST_PREFIX='$(DESTDIR)$(prefix)' TEST_LIBDIR='$(DESTDIR)$(libdir)' \
-	TEST_BINDIR='$(DESTDIR)$(bindir)' TEST_DOCDIR='$(DESTDIR)$(docdir)' \
+	TEST_BINDIR='$(DESTDIR)$(bindir)' TEST_DOCDIR='$(DESTDIR)$(docdir)' TEST_MANDIR='$(DESTDIR)$(mandir)' \
 	$(SHELL) $(top_srcdir)/tests/api/installed.sh
 
 .PHONY: skips check-unit check-np2 check-short check-valgrind digest stress soak fuzz fuzz-msgpack fuzz-options fuzz-wire

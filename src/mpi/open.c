@@ -22,6 +22,7 @@
 #include "base/cancel.h"
 #include "base/fail.h"
 #include "base/futex.h"
+#include "base/log.h"
 #include "base/options.h"
 #include "base/order.h"
 #include "base/place.h"
@@ -54,6 +55,7 @@ struct opening {
 	char text[256];
 	/* the opening thread's mask, which code of the program gets on the progress thread */
 	sigset_t mask;
+	struct fy_place place; /* of the opening thread */
 	/* futex: written by the progress thread (release), read by the opening one (acquire) */
 	uint32_t done;
 };
@@ -102,6 +104,22 @@ static void watch(ferry *engine, fy_port *port)
 		                  fy_bells_beats(&mpi->bells, port->rank), !port->all_local);
 }
 
+/* On the progress thread. A person has to see it, but not once from each rank. Who names the only
+ * processor in progress_cpus knows. */
+static void look_at_place(const struct opening *o, const fy_port *port)
+{
+	char text[320];
+	const ferry *engine = o->engine;
+	if (engine->options.flags & FERRY_NO_THREAD ||
+	    (engine->options.progress_cpus && fy_place_processors() == 1) ||
+	    !fy_place_is_shared(&o->place, port->ranks_here, text, sizeof text))
+		return;
+	if (engine->rank == 0)
+		fy_log_say(engine->log, engine->rank, "%s", text);
+	else
+		fy_log(engine->log, "warning: %s", text);
+}
+
 /* A rank that failed makes all these calls, as far as MPI lets it, because the others wait for it
  * in them. */
 static int open_engine(struct opening *o)
@@ -126,6 +144,7 @@ static int open_engine(struct opening *o)
 		return status;
 	}
 	watch(o->engine, port);
+	look_at_place(o, port);
 	o->watched = &fy_mpi_port_of(port)->watched;
 	if (o->engine->options.flags & FERRY_KEEP_MPI)
 		fy_mpi_life_keep();
@@ -188,6 +207,7 @@ static int start_thread(struct opening *o)
 	pthread_t thread;
 	fy_store_release_32(&o->done, 0);
 	block_signals(&o->mask);
+	fy_place_of_thread(0, &o->place);
 	int failed = pthread_create(&thread, NULL, thread_main, o);
 	pthread_sigmask(SIG_SETMASK, &o->mask, NULL);
 	if (failed)
