@@ -62,6 +62,7 @@ libferry_core_la_SOURCES = \
 	%D%/base/program.c \
 	%D%/base/program.h \
 	%D%/base/status.c \
+	%D%/base/waiting.h \
 	%D%/future/waiters.c \
 	%D%/future/waiters.h \
 	%D%/bulk/announce.c \
@@ -277,6 +278,8 @@ libferry_core_la_SOURCES = \
 	%D%/shared/thread.h \
 	%D%/shared/wake.c \
 	%D%/shared/wake.h \
+	%D%/watch/picture.h \
+	%D%/watch/verdict.h \
 	%D%/unidist/set_aside.c \
 	%D%/unidist/set_aside.h \
 	%D%/unidist/ops.h \
