@@ -62,6 +62,7 @@ libferry_core_la_SOURCES = \
 	%D%/base/program.c \
 	%D%/base/program.h \
 	%D%/base/status.c \
+	%D%/base/waiting.c \
 	%D%/base/waiting.h \
 	%D%/future/waiters.c \
 	%D%/future/waiters.h \

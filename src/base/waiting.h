@@ -47,10 +47,13 @@ enum fy_waits {
 /* Whose thread it is. */
 enum fy_role { FY_ROLE_PROGRAM, FY_ROLE_HELM, FY_ROLE_WORKER, FY_ROLE_WATCH };
 
+/* As `peer`: that is not known, or it is no rank. */
+#define FY_WAITS_NOBODY (-2)
+
 struct fy_wait {
 	uint32_t kind; /* enum fy_waits */
 	uint32_t op;
-	int32_t peer; /* a rank, FERRY_ANY, FERRY_ALL or FERRY_NONE */
+	int32_t peer; /* a rank, FERRY_ANY or FERRY_ALL, or FY_WAITS_NOBODY */
 	uint32_t unused;
 	const void *engine; /* compared, never dereferenced; NULL: of none */
 	const void *object; /* the future, executor or counter: likewise */

@@ -40,6 +40,7 @@
 #include "base/log.h"
 #include "base/order.h"
 #include "base/place.h"
+#include "base/waiting.h"
 #include "shared/engine.h"
 #include "shared/inside.h"
 
@@ -133,6 +134,7 @@ static void *watch(void *arg)
 {
 	(void)arg;
 	pthread_setname_np(pthread_self(), "ferry-watch");
+	fy_waiting_set_role(FY_ROLE_WATCH);
 	fy_place_as_process();
 	pthread_mutex_lock(&dog.lock);
 	while (!dog.ending) {

@@ -24,6 +24,7 @@
 #include "base/futex.h"
 #include "base/options.h"
 #include "base/order.h"
+#include "base/waiting.h"
 #include "base/place.h"
 #include "base/program.h"
 #include "engine/life.h"
@@ -146,6 +147,7 @@ static void *thread_main(void *arg)
 	struct opening *o = arg;
 	sigset_t mask = o->mask;
 	pthread_setname_np(pthread_self(), "ferry");
+	fy_waiting_set_role(FY_ROLE_HELM);
 	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, NULL);
 	fy_program_mask(&mask);
 	fy_place_as_process();
