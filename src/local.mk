@@ -44,6 +44,8 @@ libferry_core_la_SOURCES = \
 	%D%/base/fail.h \
 	%D%/base/futex.c \
 	%D%/base/futex.h \
+	%D%/base/helper.c \
+	%D%/base/helper.h \
 	%D%/base/inbox.h \
 	%D%/base/letters.c \
 	%D%/base/letters.h \

@@ -18,6 +18,7 @@
 
 unit_tests = \
 	%D%/unit/base/test_crc32c.t \
+	%D%/unit/base/test_helper.t \
 	%D%/unit/base/test_inbox.t \
 	%D%/unit/base/test_letters.t \
 	%D%/unit/base/test_list.t \
