@@ -199,6 +199,8 @@ libferry_core_la_SOURCES = \
 	%D%/helm/progress.h \
 	%D%/helm/put.c \
 	%D%/helm/put.h \
+	%D%/helm/question.c \
+	%D%/helm/question.h \
 	%D%/helm/queued.c \
 	%D%/helm/queued.h \
 	%D%/helm/receives.c \

@@ -80,6 +80,7 @@ sim_tests = \
 	%D%/sim/mixed.t \
 	%D%/sim/opens.t \
 	%D%/sim/peers.t \
+	%D%/sim/questions.t \
 	%D%/sim/races.t \
 	%D%/sim/reports.t \
 	%D%/sim/survivors.t \
