@@ -239,6 +239,10 @@ libferry_core_la_SOURCES = \
 	%D%/link/stream_in.h \
 	%D%/link/stream_out.c \
 	%D%/link/stream_out.h \
+	%D%/monitor/entries.h \
+	%D%/monitor/format.h \
+	%D%/monitor/gauges.h \
+	%D%/monitor/reader.h \
 	%D%/port/port.h \
 	%D%/port/starts.h \
 	%D%/shared/account.h \
