@@ -18,14 +18,17 @@
 #define FY_MONITOR_FILE_NAME 64
 #define FY_MONITOR_WHY 256
 
-/* The names of all monitor files of a directory, sorted. */
+#define FY_MONITOR_PLACES 3
+/* The names of all monitor files, sorted. No two places have the same name. */
 struct fy_monitor_list {
-	int directory; /* descriptor */
+	int places[FY_MONITOR_PLACES]; /* descriptors of directories */
+	unsigned n_places;
 	unsigned n;
 	char (*names)[FY_MONITOR_FILE_NAME];
 };
-/* `directory` NULL: what FERRY_MONITOR names, or else the default. One that is not there has no
- * files; one that is another user's is an error. */
+/* Of this directory; or, NULL, of what FERRY_MONITOR names; or else of all that programs choose by
+ * themselves. One that is not there has no files. One that others may use is an error, if it is the
+ * only one. */
 int fy_monitor_list(const char *directory, struct fy_monitor_list *list, char why[FY_MONITOR_WHY]);
 void fy_monitor_list_free(struct fy_monitor_list *list);
 
