@@ -271,6 +271,7 @@ script_tests = \
 	%D%/api/layers.sh \
 	%D%/api/layers_tree.sh \
 	%D%/api/lists.sh \
+	%D%/api/man.sh \
 	%D%/api/numbers.sh \
 	%D%/api/plugin.sh \
 	%D%/api/policy.sh \
@@ -650,7 +651,7 @@ digest: $(digest_tests)
 
 installcheck-local:
 	$(AM_TESTS_ENVIRONMENT) TEST_PREFIX='$(DESTDIR)$(prefix)' TEST_LIBDIR='$(DESTDIR)$(libdir)' \
-	TEST_BINDIR='$(DESTDIR)$(bindir)' TEST_DOCDIR='$(DESTDIR)$(docdir)' \
+	TEST_BINDIR='$(DESTDIR)$(bindir)' TEST_DOCDIR='$(DESTDIR)$(docdir)' TEST_MANDIR='$(DESTDIR)$(mandir)' \
 	$(SHELL) $(top_srcdir)/tests/api/installed.sh
 
 .PHONY: skips check-unit check-np2 check-short check-valgrind digest stress soak fuzz fuzz-msgpack fuzz-options fuzz-wire
