@@ -121,8 +121,11 @@ libferry_core_la_SOURCES = \
 	%D%/codec/object.h \
 	%D%/codec/pack.c \
 	%D%/codec/pack.h \
+	%D%/engine/dump.c \
 	%D%/engine/life.c \
 	%D%/engine/life.h \
+	%D%/engine/portrait.c \
+	%D%/engine/portrait.h \
 	%D%/engine/share.c \
 	%D%/engine/share.h \
 	%D%/engine/watchdog.c \
@@ -211,6 +214,8 @@ libferry_core_la_SOURCES = \
 	%D%/helm/pace.h \
 	%D%/helm/policy.c \
 	%D%/helm/policy.h \
+	%D%/helm/portray.c \
+	%D%/helm/portray.h \
 	%D%/helm/progress.h \
 	%D%/helm/put.c \
 	%D%/helm/put.h \
@@ -299,7 +304,13 @@ libferry_core_la_SOURCES = \
 	%D%/shared/thread.h \
 	%D%/shared/wake.c \
 	%D%/shared/wake.h \
+	%D%/watch/picture.c \
 	%D%/watch/picture.h \
+	%D%/watch/story.c \
+	%D%/watch/story.h \
+	%D%/watch/threads.c \
+	%D%/watch/threads.h \
+	%D%/watch/verdict.c \
 	%D%/watch/verdict.h \
 	%D%/unidist/set_aside.c \
 	%D%/unidist/set_aside.h \

@@ -145,6 +145,7 @@ mpi_core_programs = \
 	%D%/mpi/allocations \
 	%D%/mpi/collective_debug \
 	%D%/mpi/failing \
+	%D%/mpi/hangs \
 	%D%/mpi/neighbours \
 	%D%/mpi/opens \
 	%D%/mpi/port_adopt \
@@ -291,6 +292,7 @@ script_tests = \
 	%D%/mpi/failing.sh \
 	%D%/mpi/ferry_perf.sh \
 	%D%/mpi/halo.sh \
+	%D%/mpi/hangs.sh \
 	%D%/mpi/hosts.sh \
 	%D%/mpi/launcher.sh \
 	%D%/mpi/finalize.sh \

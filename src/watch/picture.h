@@ -43,32 +43,40 @@ struct fy_picture_thread {
 	int32_t peer;
 	uint32_t waited_ms;
 	uint64_t number; /* of its waits */
+	uint64_t object; /* what it waits for, as an address of its process */
 };
 
 /* What is open towards one peer. */
 struct fy_picture_peer {
 	int32_t rank;
-	uint32_t calls;   /* of this rank, without a reply */
-	uint32_t posts;   /* with a future, or a counter, not accepted yet */
-	uint32_t held;    /* 1: records wait here, because the peer gave no credit */
-	uint32_t large;   /* messages that wait for the peer's grant, or are being sent */
-	uint32_t coming;  /* large messages that come from there */
-	uint32_t gone;    /* 1: the peer is gone */
-	uint32_t awaited; /* 1: a word of the fence or the close is awaited from there */
-	uint64_t credit;  /* bytes that may still be sent there */
-	uint64_t unread;  /* bytes of its messages that are not released here */
+	uint32_t flags;             /* enum fy_picture_peer_flags */
+	uint32_t calls;             /* of this rank, without a reply */
+	uint32_t posts;             /* that the peer has not confirmed: with a future, or counted */
+	uint32_t large;             /* messages that wait for the peer's grant, or are being sent */
+	uint32_t coming;            /* large messages from there */
+	uint64_t credit;            /* bytes that may still be sent there */
+	uint64_t unread;            /* bytes of its messages that are not released here */
+	uint64_t limit, limit_told; /* of this rank's sending there, and of the peer's here */
+};
+
+enum fy_picture_peer_flags {
+	FY_PEER_HELD = 0x1,    /* records wait here for room there */
+	FY_PEER_GONE = 0x2,    /* the peer is gone */
+	FY_PEER_AWAITED = 0x4, /* a word of the fence or the close has to come from there */
+	FY_PEER_HUNGRY = 0x8,  /* it was told that this rank wants more credit, and gave none */
+	FY_PEER_HUNGRY_THERE = 0x10 /* likewise the other way round */
 };
 
 /* Messages of one op that are here. */
 struct fy_picture_op {
 	uint32_t op;
-	uint32_t unread;     /* in the mailbox, and nobody takes them */
-	int32_t unread_from; /* the sender of the oldest of these */
-	uint32_t requests;   /* retained by the program and not answered */
-	uint32_t retained;   /* retained and not released, requests included */
-	uint32_t running;    /* handlers on executors */
-	uint32_t queued;     /* messages that wait for an executor */
-	uint32_t unused;
+	uint32_t unread;          /* in the mailbox, and nobody takes them */
+	int32_t unread_from;      /* the sender of the oldest of these */
+	uint32_t requests;        /* retained by the program and not answered */
+	uint32_t retained;        /* retained and not released, requests included */
+	uint32_t running;         /* handlers on executors */
+	uint32_t queued;          /* messages that wait for an executor */
+	uint32_t unread_requests; /* how many of the unread ones are requests */
 };
 
 /* What has to be equal in two pictures, if nothing moves. */
@@ -82,28 +90,32 @@ struct fy_picture_counts {
 };
 
 enum fy_picture_flags {
-	FY_PICTURE_HELM = 0x1,    /* the holder of the helm took it: what is not shared is right */
-	FY_PICTURE_FENCE = 0x2,   /* this rank is in a fence */
-	FY_PICTURE_CLOSE = 0x4,   /* likewise in the close */
-	FY_PICTURE_STARTS = 0x8,  /* operations of MPI go on, which anybody may end */
-	FY_PICTURE_BUSY = 0x10,   /* the engine has something to do by itself */
-	FY_PICTURE_OTHERS = 0x20, /* engines of other ranks than these are open here */
-	FY_PICTURE_UNSEEN = 0x40, /* the threads could not be looked at */
-	FY_PICTURE_FULL = 0x80    /* unread or retained messages fill receive_memory */
+	FY_PICTURE_HELM = 0x1,     /* the holder of the helm took it: what is not shared is right */
+	FY_PICTURE_FENCE = 0x2,    /* this rank is in a fence */
+	FY_PICTURE_CLOSE = 0x4,    /* likewise in the close */
+	FY_PICTURE_STARTS = 0x8,   /* operations of MPI go on, which anybody may end */
+	FY_PICTURE_BUSY = 0x10,    /* the engine has something to do by itself */
+	FY_PICTURE_OTHERS = 0x20,  /* engines of other ranks than these are open here */
+	FY_PICTURE_UNSEEN = 0x40,  /* the threads could not be looked at */
+	FY_PICTURE_FULL = 0x80,    /* unread or retained messages fill receive_memory */
+	FY_PICTURE_QUIET = 0x100,  /* nothing here holds the fence or the close up */
+	FY_PICTURE_ENDING = 0x200, /* the close is agreed on */
+	FY_PICTURE_CUT = 0x400,    /* a peer for which records are held was left out */
+	FY_PICTURE_UNDER_WAY = 0x800, /* confirmations are awaited, or large messages */
+	FY_PICTURE_CLOSING = 0x1000   /* the program has called ferry_close */
 };
 
 struct fy_picture {
 	uint32_t version, nbytes;
 	int32_t rank, size;
 	int32_t pid;
-	uint32_t flags;            /* enum fy_picture_flags */
-	uint32_t inside;           /* what runs with the helm: shared/inside.h */
-	uint32_t blocked_ms;       /* so long the helm was not free */
-	uint32_t deadlines;        /* of futures, and calls whose handler_grace goes on */
-	uint32_t promises;         /* of the program, that are not fulfilled */
-	uint32_t agreement, round; /* the number of the fence or close, and how far it is */
-	uint32_t fence_of;         /* 1: this rank waits for others in it; 0: for itself */
-	uint32_t n_awaited;        /* the ranks that a fence or close waits for, as known here */
+	uint32_t flags;               /* enum fy_picture_flags */
+	uint32_t inside;              /* what runs with the helm: shared/inside.h */
+	uint32_t blocked_ms;          /* so long the helm was not free */
+	uint32_t deadlines;           /* of futures, and calls whose handler_grace goes on */
+	uint32_t promises;            /* of the program, that are not fulfilled */
+	uint32_t agreement, finished; /* the fence or close that goes on; the last that is over */
+	uint32_t n_awaited;           /* the ranks that a fence or close waits for, as known here */
 	uint32_t awaited[4];
 	uint32_t by_kind[FY_THREAD_KINDS];  /* how many threads of each enum fy_thread_kind */
 	uint32_t n_threads, n_peers, n_ops; /* described below */

@@ -10,6 +10,9 @@
 
 struct fy_picture;
 
+/* So many ns have to pass between two pictures of a rank. */
+#define FY_VERDICT_APART 250000000
+
 enum fy_verdict {
 	FY_VERDICT_NO,     /* something moves */
 	FY_VERDICT_LIKELY, /* nothing of the library moves, but it could */
@@ -24,8 +27,5 @@ struct fy_verdict_of {
 
 enum fy_verdict fy_verdict(const struct fy_verdict_of *job);
 const char *fy_verdict_name(enum fy_verdict verdict);
-/* The verdict, why it is none better, and who waits for whom, up to the cycle or the root: lines
- * that end with a newline. Returns the length, below `room`. */
-size_t fy_verdict_say(const struct fy_verdict_of *job, char *text, size_t room);
-/* Who waits for whom, as a graph in the language of dot. Likewise. */
-size_t fy_verdict_dot(const struct fy_verdict_of *job, char *text, size_t room);
+/* Why the verdict is not proved, in `text`, which is returned: "" if it is. */
+const char *fy_verdict_why_not(const struct fy_verdict_of *job, char *text, size_t room);
