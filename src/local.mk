@@ -268,6 +268,16 @@ libferry_core_la_SOURCES = \
 	$(monitor_sources) \
 	%D%/port/port.h \
 	%D%/port/starts.h \
+	%D%/query/answer.c \
+	%D%/query/answer.h \
+	%D%/query/place.c \
+	%D%/query/place.h \
+	%D%/query/protocol.c \
+	%D%/query/protocol.h \
+	%D%/query/server.c \
+	%D%/query/server.h \
+	%D%/query/tell.c \
+	%D%/query/tell.h \
 	%D%/shared/account.h \
 	%D%/shared/block.c \
 	%D%/shared/block.h \

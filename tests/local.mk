@@ -50,6 +50,8 @@ unit_tests = \
 	%D%/unit/link/test_credit.t \
 	%D%/unit/link/test_stream_in.t \
 	%D%/unit/link/test_stream_out.t \
+	%D%/unit/query/test_protocol.t \
+	%D%/unit/query/test_server.t \
 	%D%/unit/shared/test_company.t \
 	%D%/unit/shared/test_counter.t \
 	%D%/unit/shared/test_habit.t \
@@ -59,6 +61,7 @@ unit_tests = \
 	%D%/unit/shared/test_seats.t \
 	%D%/unit/shared/test_wake.t \
 	%D%/unit/sim/test_net.t \
+	%D%/unit/tools/test_ask.t \
 	%D%/unit/tools/test_histogram.t \
 	%D%/unit/tools/test_limits.t \
 	%D%/unit/wire/test_record.t \
@@ -433,6 +436,7 @@ shortage_ldflags = -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc \
 # Its allocations fail when it wants.
 %C%_unit_base_test_status_t_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=calloc
 
+%C%_unit_tools_test_ask_t_LDADD = libferry-ask.la $(LDADD)
 %C%_unit_tools_test_histogram_t_LDADD = libferry-perf.la $(LDADD) -lm
 %C%_unit_tools_test_limits_t_LDADD = libferry-perf.la $(LDADD) -lm
 
