@@ -613,6 +613,20 @@ FERRY_API int ferry_stats_read(const ferry *engine, ferry_stats *stats);
  * FERRY_ESTOPPED, FERRY_EPEER, or what ferry_abort was given. */
 FERRY_API int ferry_status(const ferry *engine);
 
+/*
+ * Write as text what this process is open with and waits for: its threads and
+ * what each waits for in Ferry, calls, posts, messages and requests that the
+ * program has. Needs no step of the progress thread, and says so if that does
+ * not come back.
+ *
+ * Threads    any, inline handlers and callbacks too; not in a signal handler.
+ *            The option dump_signal is for that.
+ * Blocking   as `fd` does, and 20 ms at most while the progress thread is
+ *            busy.
+ * Errors     EINVAL also if `fd` cannot be written. ESTOPPED.
+ */
+FERRY_API int ferry_dump(ferry *engine, int fd);
+
 /* ---- ranks that are gone ------------------------------------------------ */
 
 /*

@@ -25,6 +25,7 @@
 #include "base/log.h"
 #include "base/options.h"
 #include "base/order.h"
+#include "base/waiting.h"
 #include "base/place.h"
 #include "base/program.h"
 #include "engine/life.h"
@@ -84,22 +85,20 @@ static int open_port(struct opening *o, fy_port **port_p)
 	return fy_fail(o->failed, "%s", o->why);
 }
 
-/* Without other ranks, and without a thread of its own, an engine needs no watchdog. */
+/* Without a thread of its own an engine has no helper. */
 static int join_watchdog(const struct opening *o, fy_port *port)
 {
-	if (port->size == 1 || o->options.peer_timeout == FERRY_NONE ||
-	    o->options.flags & FERRY_NO_THREAD)
-		return FERRY_OK;
-	return fy_watchdog_join(&fy_mpi_port_of(port)->watched);
+	return o->options.flags & FERRY_NO_THREAD
+	               ? FERRY_OK
+	               : fy_watchdog_join(&fy_mpi_port_of(port)->watched);
 }
 
+/* Nobody waits for a rank that is alone, or where peer_timeout is off, as other ranks may want. */
 static void watch(ferry *engine, fy_port *port)
 {
 	struct fy_mpi_port *mpi = fy_mpi_port_of(port);
 	engine->end.apart = !port->all_local;
-	if (engine->options.peer_timeout == FERRY_NONE) /* as other ranks want it */
-		fy_watchdog_leave(&mpi->watched);
-	else
+	if (port->size > 1 && engine->options.peer_timeout != FERRY_NONE)
 		fy_watchdog_watch(&mpi->watched, engine, fy_loop_steps(engine),
 		                  fy_bells_beats(&mpi->bells, port->rank), !port->all_local);
 }
@@ -167,6 +166,7 @@ static void *thread_main(void *arg)
 	struct opening *o = arg;
 	sigset_t mask = o->mask;
 	pthread_setname_np(pthread_self(), "ferry");
+	fy_waiting_set_role(FY_ROLE_HELM);
 	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, NULL);
 	fy_program_mask(&mask);
 	fy_place_as_process();
