@@ -122,6 +122,7 @@ mpi_programs = \
 	%D%/mpi/gather_memory \
 	%D%/mpi/handlers \
 	%D%/mpi/large \
+	%D%/mpi/asked \
 	%D%/mpi/late \
 	%D%/mpi/leaving \
 	%D%/mpi/mailbox \
@@ -300,6 +301,7 @@ script_tests = \
 	%D%/mpi/launcher.sh \
 	%D%/mpi/finalize.sh \
 	%D%/mpi/opens.sh \
+	%D%/mpi/asked.sh \
 	%D%/mpi/late.sh \
 	%D%/mpi/leaving.sh \
 	%D%/mpi/process.sh \

@@ -51,8 +51,8 @@ int fy_helper_add(struct fy_helped *it);
 /* Afterwards `run` does not run and will not, the memory is the caller's, and so is the descriptor.
  * Waits for a `run` of it that is under way, unless it is called there. Nothing unless added. */
 void fy_helper_remove(struct fy_helped *it);
-/* Let `run` run soon, once for any number of pokes before. Any thread; it takes the helper's lock for
- * a moment, and makes a system call. Nothing unless added. */
+/* Let `run` run soon, once for any number of pokes before. Any thread; it takes the helper's lock
+ * for a moment, and makes a system call. Nothing unless added. */
 void fy_helper_poke(struct fy_helped *it);
 /* Does `run` run here, on this thread? */
 bool fy_helper_is_here(void);
