@@ -19,8 +19,8 @@
 #define FY_HELP_LOST 4u  /* the program closed the descriptor; it is -1 now, not to be closed */
 #define FY_HELP_POKED 8u /* by fy_helper_poke */
 
-/* One thing to look after. The caller's memory. Its first four members are set before fy_helper_add;
- * afterwards only `run` may look at it or change it, on the helper. */
+/* One thing to look after. The caller's memory. Its first four members are set before
+ * fy_helper_add; afterwards only `run` may look at it or change it, on the helper. */
 struct fy_helped {
 	/* Runs on the helper, with no lock. It must not wait: the others wait meanwhile, and the
 	 * ranks of this host may take a blocked one for dead. */

@@ -8,9 +8,9 @@
  * is asked for again by who asks, who also keeps the time. A rank that has two questions of one
  * peer answers the last.
  *
- * A rank that cannot answer may be on a host with others that can. So a question says who was silent
- * so far; of the ranks of a host the lowest one that was not reports on those that were. Who is
- * asked so, and is not silent, does not report on itself again.
+ * A rank that cannot answer may be on a host with others that can. So a question says who was
+ * silent so far; of the ranks of a host the lowest one that was not reports on those that were. Who
+ * is asked so, and is not silent, does not report on itself again.
  */
 #include "helm/question.h"
 

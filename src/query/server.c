@@ -8,9 +8,9 @@
  *
  * The helper does not touch what the helm owns. It hands over one command at a time: to complete a
  * picture, to ask other ranks (helm/question.h), or to stop asking. The memory of the command is
- * the helm's from fy_ask_begin until its `done`. A progress thread that cannot step leaves the command
- * where it is, and the helper answers without it. Reports that come for a question pass through an
- * inbox, by which the helm pokes the helper.
+ * the helm's from fy_ask_begin until its `done`. A progress thread that cannot step leaves the
+ * command where it is, and the helper answers without it. Reports that come for a question pass
+ * through an inbox, by which the helm pokes the helper.
  *
  * The helper also keeps the time of a question. What is lost is asked for again. After `patience`
  * the ranks that gave no answer are silent: then those that did are asked for them.
