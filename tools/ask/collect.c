@@ -347,9 +347,11 @@ static void say_unasked(struct search *s)
 {
 	for (unsigned i = 0; i < s->jobs->n; i++) {
 		struct ask_job *job = &s->jobs->jobs[i];
-		unsigned tries;
+		unsigned tries, n_unknown = 0;
+		for (int rank = 0; rank < job->size; rank++)
+			n_unknown += job->ranks[rank].known == ASK_NOTHING;
 		is_far_asked(s, (int)i, &tries);
-		if (!tries && !job->unasked[0])
+		if (n_unknown && !tries && !job->unasked[0])
 			snprintf(job->unasked, sizeof job->unasked,
 			         "no engine of the job on this host answers");
 	}

@@ -115,8 +115,8 @@ bool ask_fold(const struct ask_job *job, struct ask_fold *fold)
 	for (int i = 0; i < job->size; i++) {
 		fold->trouble[i] = trouble_of(&job->ranks[i], &fold->awaited[i]);
 		fold->n_trouble += fold->trouble[i] != ASK_FINE;
-		if (job->ranks[i].known == ASK_ANSWER &&
-		    job->ranks[i].answer.source != FY_ANSWER_FILE)
+		/* what the other threads of a blocked rank wait for is of less interest */
+		if (job->ranks[i].known == ASK_ANSWER && fold->trouble[i] == ASK_FINE)
 			add_to_line(fold, &job->ranks[i].answer, memory);
 	}
 	return true;
