@@ -482,13 +482,18 @@ static void serve(struct client *c)
 		let_go(c); /* its time is up */
 }
 
+static bool is_over(struct client *c, unsigned why)
+{
+	if (why & FY_HELP_LOST)
+		return true;
+	return why & FY_HELP_READY && (!send_held(c) || (c->phase == SENDS && !c->first));
+}
+
 static void run_client(struct fy_helped *self, unsigned why)
 {
 	struct client *c = fy_container_of(self, struct client, helped);
 	struct fy_query *q = c->query;
-	if (why & FY_HELP_LOST || (why & FY_HELP_READY && !send_held(c)))
-		let_go(c);
-	else if (why & FY_HELP_READY && c->phase == SENDS && !c->first)
+	if (is_over(c, why))
 		let_go(c);
 	else if (why & FY_HELP_READY)
 		read_client(c);

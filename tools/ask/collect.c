@@ -105,6 +105,7 @@ static void look_at_file(struct search *s, const char *name, bool add)
 			*e = (struct engine){ .job = job, .rank = head->rank, .fd = -1 };
 			memcpy(e->file, name, sizeof e->file);
 			e->alive = copy.life != FY_MONITOR_DEAD;
+			/* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): add_job made it */
 			s->jobs->jobs[job].ranks[head->rank].here = true;
 		}
 	}
@@ -233,6 +234,7 @@ static void take_answer(struct ask_job *job, const struct fy_query_reply *reply,
 	struct ask_rank *rank = &job->ranks[reply->about];
 	struct fy_answer answer;
 	bool own = reply->from == reply->about;
+	/* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): add_job made it */
 	if (rank->known != ASK_NOTHING && !own)
 		return;
 	bool is_there = own && !reply->nbytes;

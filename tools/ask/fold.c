@@ -71,9 +71,9 @@ static void add_to_line(struct ask_fold *fold, const struct fy_answer *a, uint64
 	while (i < fold->n_lines && strcmp(fold->lines[i].state, state) != 0)
 		i++;
 	struct ask_line *line = &fold->lines[i];
+	line->ranks = memory + i * fy_bits_words(fold->size);
 	if (i == fold->n_lines) {
 		fold->n_lines++;
-		line->ranks = memory + i * fy_bits_words(fold->size);
 		line->first = a->rank;
 		memcpy(line->state, state, sizeof state);
 	}
