@@ -272,8 +272,8 @@ libferry_core_la_SOURCES = \
 	%D%/port/starts.h \
 	%D%/query/answer.c \
 	%D%/query/answer.h \
-	%D%/query/place.c \
-	%D%/query/place.h \
+	%D%/query/socket.c \
+	%D%/query/socket.h \
 	%D%/query/protocol.c \
 	%D%/query/protocol.h \
 	%D%/query/server.c \

@@ -140,8 +140,8 @@ static void the_silent_are_named(void **state)
 	be_file(3, FY_ANSWER_RUNS);
 	for (int i = 0; i < 3; i++) {
 		add_open(i, 3, FY_MONITOR_POST, 5, 4, FERRY_S(2));
-		answer(i)->peers[0] = (struct fy_answer_peer){ .rank = 3,
-			                                       .silent = FERRY_MS(2400 + i) };
+		answer(i)->peers[0] =
+			(struct fy_answer_peer){ .rank = 3, .silent = FERRY_MS(2400 + 900 * i) };
 		answer(i)->n_peers = 1;
 	}
 	add_open(1, 3, FY_MONITOR_CALL, 7, 2, FERRY_S(12));
@@ -151,6 +151,7 @@ static void the_silent_are_named(void **state)
 	says("\nrank 3: silent for 2.4 s; 14 operations of ranks 0-2 wait for it, the oldest a "
 	     "call of op 7 for 12 s\n");
 	says("\nranks 0-2,4-7: waiting in ferry_fence 3\n");
+	says_not("rank 1: answers");
 }
 
 static void so_are_the_stopped_dead_and_blocked(void **state)
