@@ -135,6 +135,7 @@ mpi_programs = \
 	%D%/mpi/signals \
 	%D%/mpi/silent \
 	%D%/mpi/start \
+	%D%/mpi/stuck \
 	%D%/mpi/thread_level \
 	%D%/mpi/unattended \
 	%D%/stress/soak \
@@ -291,6 +292,7 @@ script_tests = \
 	%D%/mpi/ferry_perf.sh \
 	%D%/mpi/halo.sh \
 	%D%/mpi/hangs.sh \
+	%D%/mpi/stuck.sh \
 	%D%/mpi/hosts.sh \
 	%D%/mpi/launcher.sh \
 	%D%/mpi/finalize.sh \

@@ -249,7 +249,7 @@ static void put_engine(struct text *t, const struct fy_picture *p, unsigned *sai
 	if (p->inside == UINT32_MAX && p->flags & FY_PICTURE_BUSY)
 		put(t, "the progress thread is busy");
 	else if (p->inside == UINT32_MAX)
-		put(t, "the progress thread does not come back");
+		put(t, "the progress thread does not answer");
 	else if (p->inside == UINT32_MAX - 1)
 		put(t, "an inline callback has not returned");
 	else if (p->inside == UINT32_MAX - 2)
