@@ -84,6 +84,7 @@ sim_tests = \
 	%D%/sim/reports.t \
 	%D%/sim/survivors.t \
 	%D%/sim/transfers.t \
+	%D%/sim/verdicts.t \
 	# end
 
 # The real code with each schedule of a few threads: see schedules/schedule.h. No CMocka.
