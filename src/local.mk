@@ -4,7 +4,22 @@
 # that is compiled with MPI's headers. libferry-sim is the core with the
 # simulated network beside it, for the tests; it is not installed.
 
-noinst_LTLIBRARIES += libferry-core.la libferry-mpi.la
+noinst_LTLIBRARIES += libferry-core.la libferry-mpi.la libferry-monitor.la
+
+# What reads monitor files, also for tools that need nothing else of the library.
+monitor_sources = \
+	%D%/monitor/directory.c \
+	%D%/monitor/directory.h \
+	%D%/monitor/entries.h \
+	%D%/monitor/format.h \
+	%D%/monitor/gauges.h \
+	%D%/monitor/identity.c \
+	%D%/monitor/identity.h \
+	%D%/monitor/lock.c \
+	%D%/monitor/lock.h \
+	%D%/monitor/reader.c \
+	%D%/monitor/reader.h
+libferry_monitor_la_SOURCES = $(monitor_sources)
 
 libferry_core_la_SOURCES = \
 	%D%/app/counter.c \
@@ -208,6 +223,8 @@ libferry_core_la_SOURCES = \
 	%D%/helm/progress.h \
 	%D%/helm/put.c \
 	%D%/helm/put.h \
+	%D%/helm/question.c \
+	%D%/helm/question.h \
 	%D%/helm/queued.c \
 	%D%/helm/queued.h \
 	%D%/helm/receives.c \
@@ -252,8 +269,19 @@ libferry_core_la_SOURCES = \
 	%D%/link/stream_in.h \
 	%D%/link/stream_out.c \
 	%D%/link/stream_out.h \
+	$(monitor_sources) \
 	%D%/port/port.h \
 	%D%/port/starts.h \
+	%D%/query/answer.c \
+	%D%/query/answer.h \
+	%D%/query/place.c \
+	%D%/query/place.h \
+	%D%/query/protocol.c \
+	%D%/query/protocol.h \
+	%D%/query/server.c \
+	%D%/query/server.h \
+	%D%/query/tell.c \
+	%D%/query/tell.h \
 	%D%/shared/account.h \
 	%D%/shared/block.c \
 	%D%/shared/block.h \

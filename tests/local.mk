@@ -50,6 +50,8 @@ unit_tests = \
 	%D%/unit/link/test_credit.t \
 	%D%/unit/link/test_stream_in.t \
 	%D%/unit/link/test_stream_out.t \
+	%D%/unit/query/test_protocol.t \
+	%D%/unit/query/test_server.t \
 	%D%/unit/shared/test_company.t \
 	%D%/unit/shared/test_counter.t \
 	%D%/unit/shared/test_habit.t \
@@ -59,6 +61,7 @@ unit_tests = \
 	%D%/unit/shared/test_seats.t \
 	%D%/unit/shared/test_wake.t \
 	%D%/unit/sim/test_net.t \
+	%D%/unit/tools/test_ask.t \
 	%D%/unit/tools/test_histogram.t \
 	%D%/unit/tools/test_limits.t \
 	%D%/unit/wire/test_record.t \
@@ -80,6 +83,7 @@ sim_tests = \
 	%D%/sim/mixed.t \
 	%D%/sim/opens.t \
 	%D%/sim/peers.t \
+	%D%/sim/questions.t \
 	%D%/sim/races.t \
 	%D%/sim/reports.t \
 	%D%/sim/survivors.t \
@@ -273,6 +277,7 @@ script_tests = \
 	%D%/api/layers.sh \
 	%D%/api/layers_tree.sh \
 	%D%/api/lists.sh \
+	%D%/api/man.sh \
 	%D%/api/numbers.sh \
 	%D%/api/plugin.sh \
 	%D%/api/policy.sh \
@@ -434,6 +439,7 @@ shortage_ldflags = -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc \
 # Its allocations fail when it wants.
 %C%_unit_base_test_status_t_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=calloc
 
+%C%_unit_tools_test_ask_t_LDADD = libferry-ask.la $(LDADD)
 %C%_unit_tools_test_histogram_t_LDADD = libferry-perf.la $(LDADD) -lm
 %C%_unit_tools_test_limits_t_LDADD = libferry-perf.la $(LDADD) -lm
 
@@ -654,7 +660,7 @@ digest: $(digest_tests)
 
 installcheck-local:
 	$(AM_TESTS_ENVIRONMENT) TEST_PREFIX='$(DESTDIR)$(prefix)' TEST_LIBDIR='$(DESTDIR)$(libdir)' \
-	TEST_BINDIR='$(DESTDIR)$(bindir)' TEST_DOCDIR='$(DESTDIR)$(docdir)' \
+	TEST_BINDIR='$(DESTDIR)$(bindir)' TEST_DOCDIR='$(DESTDIR)$(docdir)' TEST_MANDIR='$(DESTDIR)$(mandir)' \
 	$(SHELL) $(top_srcdir)/tests/api/installed.sh
 
 .PHONY: skips check-unit check-np2 check-short check-valgrind digest stress soak fuzz fuzz-msgpack fuzz-options fuzz-wire
