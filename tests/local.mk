@@ -25,6 +25,7 @@ unit_tests = \
 	%D%/unit/base/test_options.t \
 	%D%/unit/base/test_place.t \
 	%D%/unit/base/test_status.t \
+	%D%/unit/base/test_waiting.t \
 	%D%/unit/bulk/test_blocks.t \
 	%D%/unit/bulk/test_outbound.t \
 	%D%/unit/bulk/test_sink.t \
