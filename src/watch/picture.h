@@ -95,7 +95,6 @@ enum fy_picture_flags {
 	FY_PICTURE_CLOSE = 0x4,    /* likewise in the close */
 	FY_PICTURE_STARTS = 0x8,   /* operations of MPI go on, which anybody may end */
 	FY_PICTURE_BUSY = 0x10,    /* the engine has something to do by itself */
-	FY_PICTURE_OTHERS = 0x20,  /* engines of other ranks than these are open here */
 	FY_PICTURE_UNSEEN = 0x40,  /* the threads could not be looked at */
 	FY_PICTURE_FULL = 0x80,    /* unread or retained messages fill receive_memory */
 	FY_PICTURE_QUIET = 0x100,  /* nothing here holds the fence or the close up */

@@ -283,6 +283,10 @@ static void put_state(struct text *t, const struct fy_picture *p)
 		put_op_state(t, &p->ops[i], &said);
 	for (uint32_t i = 0; i < p->n_peers && (t->list || i < NAMED); i++)
 		put_peer_state(t, &p->peers[i], &said);
+	if (p->flags & FY_PICTURE_FULL) {
+		begin(t, &said);
+		put(t, "unread and retained messages take most of receive_memory");
+	}
 	put_agreement(t, p, &said);
 	if (p->promises) {
 		begin(t, &said);
