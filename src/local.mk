@@ -78,6 +78,8 @@ libferry_core_la_SOURCES = \
 	%D%/base/place.h \
 	%D%/base/program.c \
 	%D%/base/program.h \
+	%D%/base/quota.c \
+	%D%/base/quota.h \
 	%D%/base/status.c \
 	%D%/base/waiting.c \
 	%D%/base/waiting.h \
@@ -274,8 +276,8 @@ libferry_core_la_SOURCES = \
 	%D%/port/starts.h \
 	%D%/query/answer.c \
 	%D%/query/answer.h \
-	%D%/query/place.c \
-	%D%/query/place.h \
+	%D%/query/socket.c \
+	%D%/query/socket.h \
 	%D%/query/protocol.c \
 	%D%/query/protocol.h \
 	%D%/query/server.c \
@@ -380,6 +382,8 @@ libferry_mpi_la_SOURCES = \
 	%D%/mpi/probes.h \
 	%D%/mpi/requests.c \
 	%D%/mpi/requests.h \
+	%D%/mpi/says.c \
+	%D%/mpi/says.h \
 	%D%/mpi/sendrecv.c \
 	%D%/mpi/sendrecv.h \
 	%D%/mpi/shield.c \

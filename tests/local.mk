@@ -17,6 +17,7 @@
 # stands in the name as well: automake drops the extension to name the log.
 
 unit_tests = \
+	%D%/unit/base/test_barrier.t \
 	%D%/unit/base/test_crc32c.t \
 	%D%/unit/base/test_helper.t \
 	%D%/unit/base/test_inbox.t \
@@ -24,6 +25,8 @@ unit_tests = \
 	%D%/unit/base/test_list.t \
 	%D%/unit/base/test_options.t \
 	%D%/unit/base/test_place.t \
+	%D%/unit/base/test_program.t \
+	%D%/unit/base/test_quota.t \
 	%D%/unit/base/test_status.t \
 	%D%/unit/base/test_waiting.t \
 	%D%/unit/bulk/test_blocks.t \
@@ -128,6 +131,7 @@ mpi_programs = \
 	%D%/mpi/leaving \
 	%D%/mpi/mailbox \
 	%D%/mpi/mismatch \
+	%D%/mpi/open_says \
 	%D%/mpi/order \
 	%D%/mpi/parted \
 	%D%/mpi/plain_mpi \
@@ -303,6 +307,7 @@ script_tests = \
 	%D%/mpi/hosts.sh \
 	%D%/mpi/launcher.sh \
 	%D%/mpi/finalize.sh \
+	%D%/mpi/open_says.sh \
 	%D%/mpi/opens.sh \
 	%D%/mpi/late.sh \
 	%D%/mpi/leaving.sh \
@@ -323,11 +328,11 @@ stress_scripts = \
 	%D%/stress/failing.sh \
 	%D%/stress/flood.sh \
 	%D%/stress/hosts.sh \
-	%D%/stress/host.sh \
 	%D%/stress/idle.sh \
 	%D%/stress/large.sh \
 	%D%/stress/latency.sh \
 	%D%/stress/memory.sh \
+	%D%/stress/one_host.sh \
 	%D%/stress/overlap.sh \
 	%D%/stress/survivors.sh \
 	# end
@@ -355,6 +360,7 @@ test_support = \
 	%D%/support/engine.h \
 	%D%/support/environment.sh \
 	%D%/support/finalize.c \
+	%D%/support/flush.c \
 	%D%/support/host_shell.sh \
 	%D%/support/hosts.sh \
 	%D%/support/jobs.sh \
@@ -411,6 +417,8 @@ shortage = \
 	# end
 shortage_ldflags = -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc \
 	-Wl,--wrap=aligned_alloc,--wrap=posix_memalign,--wrap=strdup,--wrap=free
+%C%_sim_deaths_t_SOURCES = %D%/sim/deaths.c $(shortage)
+%C%_sim_deaths_t_LDFLAGS = $(AM_LDFLAGS) $(shortage_ldflags)
 %C%_sim_opens_t_SOURCES = %D%/sim/opens.c $(shortage)
 %C%_sim_opens_t_LDFLAGS = $(AM_LDFLAGS) $(shortage_ldflags)
 %C%_mpi_opens_SOURCES = %D%/mpi/opens.c $(shortage)

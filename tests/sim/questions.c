@@ -401,7 +401,7 @@ static void lies_do_nothing(void **state)
 
 	(void)state;
 	begin(4, 2, FERRY_NONE);
-	size_t right = fy_question_bytes(4);
+	size_t right = fy_crew_word_question_bytes(4);
 	for (size_t n = sizeof question.word; n <= sizeof question; n++)
 		assert_int_equal(malformed_by(&question, n), n != right);
 	for (int bit = 4; bit < 64; bit++) {

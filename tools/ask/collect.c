@@ -24,7 +24,7 @@
 #include "monitor/format.h"
 #include "monitor/reader.h"
 #include "query/answer.h"
-#include "query/place.h"
+#include "query/socket.h"
 #include "query/protocol.h"
 
 #define HERE_TIME FERRY_MS(1200) /* for a process of this host; its helper needs 300 ms at most */
@@ -129,7 +129,7 @@ static struct ask_rank *rank_of(const struct search *s, const struct engine *e)
 static int connect_to(const struct search *s, const struct engine *e)
 {
 	for (unsigned i = 0; i < s->list.n_places; i++) {
-		int fd = fy_query_connect(s->list.places[i], e->file);
+		int fd = fy_socket_connect(s->list.places[i], e->file);
 		if (fd >= 0)
 			return fd;
 	}
@@ -253,7 +253,7 @@ static bool take_reply(struct search *s, struct engine *e, const char *record, s
 	struct fy_query_reply reply;
 	struct ask_job *job = &s->jobs->jobs[e->job];
 	const char *rest;
-	if (!fy_query_read_reply(record, nbytes, job->size, &reply, &rest))
+	if (!fy_protocol_read_reply(record, nbytes, job->size, &reply, &rest))
 		return false;
 	if (reply.kind == FY_QUERY_NO && e->asks_far)
 		snprintf(job->unasked, sizeof job->unasked, "rank %d: %.*s", e->rank,
