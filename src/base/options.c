@@ -142,10 +142,11 @@ static int check_no_thread(const ferry_options *o)
 		               "program's threads step the engine: leave one of the two out",
 		               o->progress_cpus);
 	if (o->dump_signal)
-		return fy_fail(FERRY_ENOTSUP,
-		               "dump_signal=%d with FERRY_NO_THREAD, where no thread could write it: "
-		               "call ferry_dump, or leave one of the two out",
-		               o->dump_signal);
+		return fy_fail(
+			FERRY_ENOTSUP,
+			"dump_signal=%d with FERRY_NO_THREAD, where no thread could write it: "
+			"call ferry_dump, or leave one of the two out",
+			o->dump_signal);
 	if (!o->lend)
 		return fy_fail(FERRY_EINVAL,
 		               "lend cannot be off with FERRY_NO_THREAD, where threads that wait "
