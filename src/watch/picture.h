@@ -127,5 +127,5 @@ struct fy_picture {
 _Static_assert(sizeof(struct fy_picture) <= 4096, "a picture is one record in a batch");
 
 /* Is that a picture of this version, and are its numbers within their bounds? For bytes from
- * elsewhere; sets the ends of names. */
+ * elsewhere; makes names printable. */
 bool fy_picture_check(struct fy_picture *picture, size_t nbytes);
