@@ -34,7 +34,7 @@ static struct {
 	pthread_mutex_t gate;    /* joins and leaves come one at a time */
 	unsigned joined;         /* under the gate */
 	int number;              /* likewise: the signal */
-	pid_t process;           /* likewise: whose descriptor it is */
+	pid_t process;           /* constant while the handler is there: whose descriptor it is */
 	struct sigaction before; /* constant while the handler is there */
 	int event;               /* likewise */
 	dev_t device;            /* likewise, of the descriptor */
@@ -50,7 +50,8 @@ static void tell_helper(void)
 {
 	static const uint64_t one = 1;
 	struct stat is;
-	if (fstat(dump.event, &is) != 0 || is.st_dev != dump.device || is.st_ino != dump.inode)
+	if (dump.process != getpid() || fstat(dump.event, &is) != 0 || is.st_dev != dump.device ||
+	    is.st_ino != dump.inode)
 		return;
 	ssize_t written = write(dump.event, &one, sizeof one);
 	(void)written;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What of an engine is open, for the picture of its process (watch/picture.h). It looks at
- * everything and changes nothing. Only the holder of the helm may call.
+ * everything, and does nothing that a step would be missing. Only the holder of the helm may call.
  */
 #include "helm/portray.h"
 
