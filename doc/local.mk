@@ -47,6 +47,7 @@ nobase_dist_doc_DATA += \
 	%D%/decisions/0042-fences-and-closes-of-a-crew.md \
 	%D%/decisions/0043-what-a-host-knows-of-its-ranks.md \
 	%D%/decisions/0045-one-question-to-the-job.md \
+	%D%/decisions/0046-what-proves-that-a-job-is-stuck.md \
 	%D%/design.md \
 	%D%/failures.md \
 	%D%/glossary.md \

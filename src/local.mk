@@ -124,12 +124,16 @@ libferry_core_la_SOURCES = \
 	%D%/codec/pack.c \
 	%D%/codec/pack.h \
 	%D%/engine/dump.c \
+	%D%/engine/dump_signal.c \
+	%D%/engine/dump_signal.h \
 	%D%/engine/life.c \
 	%D%/engine/life.h \
 	%D%/engine/portrait.c \
 	%D%/engine/portrait.h \
 	%D%/engine/share.c \
 	%D%/engine/share.h \
+	%D%/engine/stuck.c \
+	%D%/engine/stuck.h \
 	%D%/engine/watchdog.c \
 	%D%/engine/watchdog.h \
 	%D%/future/backlog.c \

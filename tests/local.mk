@@ -28,6 +28,7 @@ unit_tests = \
 	%D%/unit/base/test_program.t \
 	%D%/unit/base/test_quota.t \
 	%D%/unit/base/test_status.t \
+	%D%/unit/base/test_waiting.t \
 	%D%/unit/bulk/test_blocks.t \
 	%D%/unit/bulk/test_outbound.t \
 	%D%/unit/bulk/test_sink.t \
@@ -91,6 +92,7 @@ sim_tests = \
 	%D%/sim/reports.t \
 	%D%/sim/survivors.t \
 	%D%/sim/transfers.t \
+	%D%/sim/verdicts.t \
 	# end
 
 # The real code with each schedule of a few threads: see schedules/schedule.h. No CMocka.
@@ -143,6 +145,7 @@ mpi_programs = \
 	%D%/mpi/signals \
 	%D%/mpi/silent \
 	%D%/mpi/start \
+	%D%/mpi/stuck \
 	%D%/mpi/thread_level \
 	%D%/mpi/unattended \
 	%D%/stress/soak \
@@ -300,6 +303,7 @@ script_tests = \
 	%D%/mpi/ferry_perf.sh \
 	%D%/mpi/halo.sh \
 	%D%/mpi/hangs.sh \
+	%D%/mpi/stuck.sh \
 	%D%/mpi/hosts.sh \
 	%D%/mpi/launcher.sh \
 	%D%/mpi/finalize.sh \
