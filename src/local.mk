@@ -48,6 +48,8 @@ libferry_core_la_SOURCES = \
 	%D%/base/letters.c \
 	%D%/base/letters.h \
 	%D%/base/list.h \
+	%D%/base/listener.c \
+	%D%/base/listener.h \
 	%D%/base/log.c \
 	%D%/base/log.h \
 	%D%/base/option.c \

@@ -21,6 +21,7 @@ unit_tests = \
 	%D%/unit/base/test_inbox.t \
 	%D%/unit/base/test_letters.t \
 	%D%/unit/base/test_list.t \
+	%D%/unit/base/test_log.t \
 	%D%/unit/base/test_options.t \
 	%D%/unit/base/test_place.t \
 	%D%/unit/base/test_status.t \
@@ -119,6 +120,7 @@ mpi_programs = \
 	%D%/mpi/large \
 	%D%/mpi/late \
 	%D%/mpi/leaving \
+	%D%/mpi/logging \
 	%D%/mpi/mailbox \
 	%D%/mpi/mismatch \
 	%D%/mpi/order \
@@ -203,6 +205,7 @@ np2_tests = \
 	%D%/mpi/gather_memory-2.np2 \
 	%D%/mpi/handlers-2.np2 \
 	%D%/mpi/large-2.np2 \
+	%D%/mpi/logging-2.np2 \
 	%D%/mpi/mismatch-2.np2 \
 	%D%/mpi/neighbours-2.np2 \
 	%D%/mpi/opens-2.np2 \

@@ -22,7 +22,10 @@ int ferry_stats_read(const ferry *engine, ferry_stats *stats)
 		                             "with FERRY_STATS_INIT");
 	ferry *e = (ferry *)(uintptr_t)engine;
 	ferry_stats now;
-	if (fy_ask(e, fy_errands_copy_stats, &now) != FERRY_OK)
+	int status = fy_ask(e, fy_errands_copy_stats, &now);
+	if (status == FERRY_EDEADLK)
+		return status;
+	if (status)
 		return fy_fail(FERRY_ESTOPPED,
 		               "the engine has stopped: read the counters before it is closed");
 	now.lane_full = fy_load_acquire_64(&e->pressure.lane_full);

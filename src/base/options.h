@@ -38,5 +38,7 @@ int fy_options_report(const ferry_options *resolved, ferry_options *out);
  * is nearly an option's is named on stderr as well, once a process, if `rank` is 0. Returns how
  * many unknown variables there are. */
 unsigned fy_options_warn(struct fy_log *log, int rank);
+/* Say in the log, at the level debug, what each option is. */
+void fy_options_log(struct fy_log *log, const ferry_options *resolved);
 /* 1 once an engine of rank 0 has looked. Set by any thread (compare-and-swap); tests clear it */
 extern uint32_t fy_options_said;

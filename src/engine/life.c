@@ -6,6 +6,7 @@
  */
 #include "engine/life.h"
 
+#include <inttypes.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdbool.h>
@@ -145,6 +146,7 @@ static int furnish(ferry *e, fy_port *port, uint32_t first_seq)
 		status = fy_log_open(e->options.log, port->rank, &e->log);
 	if (status)
 		return status;
+	fy_log_set_level(e->log, e->options.log_level);
 	e->full = calloc((size_t)port->size, 1);
 	e->room.bodies_to = calloc((size_t)port->size, sizeof *e->room.bodies_to);
 	e->room.limit = e->options.send_memory;
@@ -239,6 +241,24 @@ static void look_out(ferry *e, const fy_port *port)
 	fy_lookout_begin(fy_progress_of(e), e->options.peer_timeout, e->options.quorum);
 }
 
+static void log_open(ferry *e, const fy_port *port)
+{
+	fy_log(e->log, "the engine is open: rank %d of %d, %d on this host, ferry %s over %s",
+	       e->rank, e->size, port->ranks_here > 0 ? port->ranks_here : 1, ferry_version(),
+	       port->ops->name);
+	fy_options_log(e->log, &e->options);
+}
+
+static void log_close(ferry *e, int status)
+{
+	const ferry_stats *s = &e->totals.last;
+	fy_log(e->log,
+	       "the engine is closed (%s): %" PRIu64 " posts, %" PRIu64 " calls, %" PRIu64
+	       " delivered, %" PRIu64 " batches sent, %" PRIu64 " received",
+	       ferry_strname(status), s->posts, s->calls, s->delivered, s->batches_sent,
+	       s->batches_received);
+}
+
 int fy_life_settle(struct fy_opening *o, ferry **engine_p)
 {
 	char text[FY_SENTENCE] = "";
@@ -250,6 +270,7 @@ int fy_life_settle(struct fy_opening *o, ferry **engine_p)
 		return fail_opening(o, status, rank, text);
 	look_out(o->engine, o->port);
 	fy_receives_begin(fy_progress_of(o->engine));
+	log_open(o->engine, o->port);
 	fy_options_warn(o->engine->log, o->engine->rank);
 	fy_policy_table_warn(o->engine->log, o->engine->rank);
 	fy_store_release_32(&o->engine->phase, FY_OPEN);
@@ -402,5 +423,6 @@ int fy_life_destroy(ferry *e)
 			e->aside.slot_free[i](e->aside.slots[i]);
 	memset(e->aside.slots, 0, sizeof e->aside.slots);
 	fy_future_queue_engine_closed(e);
+	log_close(e, status);
 	return status;
 }

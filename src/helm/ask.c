@@ -15,6 +15,7 @@
 #include "base/futex.h"
 #include "base/inbox.h"
 #include "base/order.h"
+#include "base/listener.h"
 #include "helm/command.h"
 #include "helm/drive.h"
 #include "helm/progress.h"
@@ -47,6 +48,10 @@ void fy_ask_begin(ferry *engine, struct fy_command *c)
 int fy_ask(ferry *engine, fy_command_fn *run, void *arg)
 {
 	struct fy_command c = { .run = run, .arg = arg };
+	if (fy_listener_is_inside())
+		return fy_fail(FERRY_EDEADLK,
+		               "this would wait for the progress thread, which may be the one that "
+		               "is inside of the function of ferry_log_to");
 	if (fy_thread_on_progress(engine)) {
 		while (!run(fy_progress_of(engine), &c))
 			sched_yield();

@@ -130,7 +130,9 @@ void fy_close_abort(struct fy_progress *p, int status, const char *why)
 	p->close.aborted = p->close.begun = true;
 	e->status = status;
 	snprintf(e->end.text, sizeof e->end.text, "%s", why);
-	fy_log(e->log, "this rank ends without the others: %s", why);
+	fy_log_at(e->log, FERRY_LOG_WARNING,
+	          "this rank ends without the others, who are told: %s; its close returns %s", why,
+	          ferry_strname(status));
 	p->link.worked = true;
 }
 
@@ -193,7 +195,8 @@ static void take_back_receives(struct fy_progress *p)
 	snprintf(e->end.text, sizeof e->end.text,
 	         "%u receives could not be cancelled, their memory is left to MPI: %s",
 	         p->receives.n_posted, p->link.port->ops->error(p->link.port));
-	fy_log(e->log, "%s", e->end.text);
+	fy_log_at(e->log, FERRY_LOG_ERROR, "%s; nothing was lost, and MPI can be finalized",
+	          e->end.text);
 	p->link.port->parted = true;
 	close->clean = false;
 	close->stopped = true;

@@ -224,7 +224,7 @@ static int open_locked(struct opening *o, const ferry_options *given, bool has_p
 
 static int open_checked(const void *comm, const ferry_options *options, ferry **engine_p)
 {
-	if (fy_thread_on_progress(NULL))
+	if (fy_thread_must_not_wait(NULL))
 		return fy_fail(FERRY_EDEADLK,
 		               "an engine cannot be opened in a handler or callback");
 	struct opening o = { .comm = comm };
