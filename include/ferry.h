@@ -360,8 +360,16 @@ struct ferry_options {
 	 * or none. */
 	int64_t stuck_after;
 
-	/* (*) "1": print one table over all ranks at close; a name that ends in
-	 * .json: write it there. Default off. */
+	/* "1": at the close rank 0 prints a table of ferry_stats over all ranks
+	 * on stderr: minimum, median, maximum, and which rank; and what nobody
+	 * took, released or answered, with op and rank. A name that ends in
+	 * .json: it is written there, with the values of each rank; a second
+	 * engine of the process writes to NAME.2.json, and so on. Set it on all
+	 * ranks: rank 0 waits for the others in the close, for 10 s at most. If
+	 * ranks are gone the lowest of those that go on together does it. A
+	 * rank that ends by itself, or waited in vain, has a line of its own on
+	 * stderr instead. Whatever fails there, ferry_close returns the same.
+	 * Default off. */
 	const char *stats;
 
 	/* (*) A directory for timelines, one file a rank. Default off. */

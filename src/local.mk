@@ -104,10 +104,16 @@ libferry_core_la_SOURCES = \
 	%D%/codec/object.h \
 	%D%/codec/pack.c \
 	%D%/codec/pack.h \
+	%D%/engine/census.c \
+	%D%/engine/census.h \
+	%D%/engine/figures.c \
+	%D%/engine/figures.h \
 	%D%/engine/life.c \
 	%D%/engine/life.h \
 	%D%/engine/share.c \
 	%D%/engine/share.h \
+	%D%/engine/statistics.c \
+	%D%/engine/statistics.h \
 	%D%/engine/watchdog.c \
 	%D%/engine/watchdog.h \
 	%D%/future/backlog.c \
@@ -176,6 +182,8 @@ libferry_core_la_SOURCES = \
 	%D%/helm/inline.h \
 	%D%/helm/lanes.c \
 	%D%/helm/lanes.h \
+	%D%/helm/left.c \
+	%D%/helm/left.h \
 	%D%/helm/loop.c \
 	%D%/helm/loop.h \
 	%D%/helm/lookout.c \

@@ -32,6 +32,8 @@ unit_tests = \
 	%D%/unit/bulk/test_turns.t \
 	%D%/unit/codec/test_check.t \
 	%D%/unit/codec/test_codec.t \
+	%D%/unit/engine/test_census.t \
+	%D%/unit/engine/test_figures.t \
 	%D%/unit/engine/test_watchdog.t \
 	%D%/unit/future/test_compose.t \
 	%D%/unit/future/test_executor.t \
@@ -136,6 +138,7 @@ mpi_programs = \
 	%D%/mpi/signals \
 	%D%/mpi/silent \
 	%D%/mpi/start \
+	%D%/mpi/statistics \
 	%D%/mpi/thread_level \
 	%D%/mpi/unattended \
 	%D%/stress/soak \
@@ -287,6 +290,7 @@ script_tests = \
 	%D%/mpi/close_says.sh \
 	%D%/mpi/controller.sh \
 	%D%/mpi/deaths.sh \
+	%D%/mpi/statistics.sh \
 	%D%/mpi/survivors.sh \
 	%D%/mpi/failing.sh \
 	%D%/mpi/ferry_perf.sh \

@@ -28,10 +28,7 @@ int ferry_stats_read(const ferry *engine, ferry_stats *stats)
 	if (status)
 		return fy_fail(FERRY_ESTOPPED,
 		               "the engine has stopped: read the counters before it is closed");
-	now.lane_full = fy_load_acquire_64(&e->pressure.lane_full);
-	now.lends = fy_load_acquire_64(&e->totals.lends);
-	now.wakes = fy_load_acquire_64(&e->wake.wakes);
-	now.handled += fy_engine_handled(e);
+	fy_engine_add_totals(e, &now);
 	size_t size = stats->size < sizeof now ? stats->size : sizeof now;
 	memcpy(stats, &now, size);
 	stats->size = size;

@@ -68,7 +68,7 @@ static const struct fy_option table[] = {
 	OPTION(AT(peer_timeout), TIME, FY_OPTION_COMPUTED, FERRY_MS(100), INT64_MAX, -1),
 	OPTION(AT(close_timeout), TIME, FERRY_S(60), FERRY_MS(1), INT64_MAX, -1),
 	LATER(AT(stuck_after), TIME, -1, FERRY_MS(1), INT64_MAX, -1),
-	LATER(AT(stats), TEXT, 0, 0, 0, 0),
+	OPTION(AT(stats), TEXT, 0, 0, 0, 0),
 	LATER(AT(trace), TEXT, 0, 0, 0, 0),
 	OPTION(AT(log), TEXT, 0, 0, 0, 0),
 	OPTION(AT(checksum), SWITCH, 0, 0, 1, 0),

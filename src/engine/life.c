@@ -29,6 +29,7 @@
 #include "bulk/blocks.h"
 #include "bulk/bulk.h"
 #include "engine/share.h"
+#include "engine/statistics.h"
 #include "future/future.h"
 #include "future/queue.h"
 #include "helm/command.h"
@@ -324,8 +325,10 @@ static void drop_fence(ferry *e)
 	ferry_future_release(f);
 }
 
+/* Counted as left behind, too. */
 static void fail_promises(ferry *e)
 {
+	struct fy_left *left = &fy_progress_of(e)->close.left;
 	for (;;) {
 		pthread_mutex_lock(&e->aside.lock);
 		ferry_future *f = e->aside.promises;
@@ -334,6 +337,7 @@ static void fail_promises(ferry *e)
 		pthread_mutex_unlock(&e->aside.lock);
 		if (!f)
 			return;
+		fy_left_add(left, FY_LEFT_PROMISES, FERRY_ANY_OP, FERRY_ANY, 1);
 		fy_future_complete(f, FERRY_ESTOPPED,
 		                   "the engine was closed before the promise was fulfilled");
 	}
@@ -373,6 +377,7 @@ static void drop_late_answers(ferry *e)
 int fy_life_destroy(ferry *e)
 {
 	struct fy_progress *p = fy_progress_of(e);
+	struct fy_statistics statistics;
 	int status = p->close.clean ? FERRY_OK : e->status;
 	fy_engine_set_stopped(e);
 	fy_store_relaxed_32(&e->end.inside, FY_INSIDE_END);
@@ -386,6 +391,7 @@ int fy_life_destroy(ferry *e)
 	fy_future_queue_engine_closing(e);
 	run_last_tasks(p);
 	drop_mail(e, p);
+	fy_left_messages(p);
 	fy_report_say_dropped(e, &p->mail.unread);
 	drop_late_answers(e);
 	while (p->rooms.first) {
@@ -394,6 +400,7 @@ int fy_life_destroy(ferry *e)
 		fy_future_complete(f, FERRY_ESTOPPED, NULL);
 	}
 	fy_timer_free(p);
+	fy_statistics_begin(&statistics, e);
 	fy_lookout_free(p);
 	if (p->starts)
 		p->link.stats.kept += p->starts->ops->abandon(p->starts);
@@ -406,6 +413,7 @@ int fy_life_destroy(ferry *e)
 	fy_channel_free_all(&p->link);
 	fy_counter_fail_targets(e);
 	e->totals.last = p->link.stats;
+	fy_statistics_end(&statistics, e, p->link.port);
 	const struct fy_port_ops *ops = p->link.port->ops;
 	int closed = ops->close(p->link.port, p->close.clean);
 	if (closed && status == FERRY_OK) {

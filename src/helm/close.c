@@ -18,6 +18,7 @@
 #include "helm/gone.h"
 #include "helm/words.h"
 #include "helm/lanes.h"
+#include "helm/left.h"
 #include "helm/mail.h"
 #include "helm/peer.h"
 #include "helm/progress.h"
@@ -46,6 +47,7 @@ static void begin_byes(struct fy_progress *p)
 {
 	p->close.byes = true;
 	fy_engine_set_stopped(p->link.engine);
+	fy_left_calls(p);
 	fy_call_fail(&p->link, FERRY_ALL, FERRY_ESTOPPED,
 	             "the engine was closed and nobody had answered");
 	p->link.worked = true;
@@ -112,6 +114,7 @@ static void give_up(struct fy_progress *p)
 		e->status = FERRY_EPEER;
 	fy_engine_set_stopped(e);
 	fy_command_fail_all(p, p->close.aborted ? FERRY_ESTOPPED : FERRY_EPEER);
+	fy_left_calls(p);
 	fy_link_each (ch, &p->link) {
 		say_that_it_leaves(p, ch);
 		fy_gone_end(p, ch, FERRY_ESTOPPED, why);

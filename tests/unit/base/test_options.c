@@ -327,6 +327,32 @@ static void a_bad_field_is_refused_with_its_name(void **state)
 	assert_refused(&options, "lend", "7", "1 or on");
 }
 
+static void statistics_are_a_table_or_a_file(void **state)
+{
+	static const char *const on[] = { "1", "on", "YES", "true", "a.json", "/tmp/b.json" };
+	static const char *const off[] = { "0", "off", "No", "false", "none", "" };
+	static const char *const bad[] = { "2", "a.txt", "a.jsonx", ".json", "stderr", "json" };
+	ferry_options options = FERRY_OPTIONS_INIT, r;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof on / sizeof on[0]; i++) {
+		setenv("FERRY_STATS", on[i], 1);
+		r = resolve(NULL);
+		assert_string_equal(r.stats, on[i]);
+		assert_ptr_equal(fy_option_stats_file(r.stats), i < 4 ? NULL : r.stats);
+		fy_options_free(&r);
+		setenv("FERRY_STATS", off[i], 1);
+		assert_null(resolve(NULL).stats);
+		setenv("FERRY_STATS", "1", 1);
+		options.stats = off[i];
+		assert_null(resolve(&options).stats);
+		unsetenv("FERRY_STATS");
+		assert_variable_refused("FERRY_STATS", bad[i], "ends in .json, or none");
+		options.stats = bad[i];
+		assert_refused(&options, "stats=", bad[i], "1 for a table on stderr");
+	}
+}
+
 static void what_would_be_ignored_is_refused(void **state)
 {
 	static const struct {
@@ -639,6 +665,7 @@ int main(void)
 		TEST(a_bad_variable_is_refused_with_its_name_value_and_what_is_accepted),
 		TEST(a_bad_variable_is_refused_also_where_a_field_wins),
 		TEST(a_bad_field_is_refused_with_its_name),
+		TEST(statistics_are_a_table_or_a_file),
 		TEST(what_would_be_ignored_is_refused),
 		TEST(what_has_no_effect_without_a_thread_is_refused),
 		TEST(a_processor_that_is_not_there_is_refused),
