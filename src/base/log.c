@@ -24,6 +24,7 @@
 #include "base/clock.h"
 #include "base/fail.h"
 #include "base/order.h"
+#include "base/place.h"
 #include "base/listener.h"
 
 #define LINE_BYTES 1024
@@ -170,7 +171,7 @@ static size_t put_front(const struct fy_log *log, int level, char *line)
 		name[0] = '\0';
 	return at_most(snprintf(line, LINE_BYTES, "ferry[%d] %lld.%06lld %s %s/%d: ", log->rank,
 	                        us / 1000000, us % 1000000, level_names[level], name,
-	                        (int)gettid()),
+	                        fy_place_thread()),
 	               LINE_BYTES);
 }
 
