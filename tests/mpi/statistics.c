@@ -92,7 +92,7 @@ static int lose(ferry_options *options, int victim)
 	if (ferry_rank(engine) == victim)
 		kill(getpid(), SIGKILL);
 	CHECK_INT(ferry_close(engine), FERRY_EPEER);
-	sleep(3);
+	sleep(1);
 	_exit(0);
 }
 
