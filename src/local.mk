@@ -65,6 +65,8 @@ libferry_core_la_SOURCES = \
 	%D%/base/letters.c \
 	%D%/base/letters.h \
 	%D%/base/list.h \
+	%D%/base/listener.c \
+	%D%/base/listener.h \
 	%D%/base/log.c \
 	%D%/base/log.h \
 	%D%/base/option.c \
@@ -123,6 +125,10 @@ libferry_core_la_SOURCES = \
 	%D%/codec/object.h \
 	%D%/codec/pack.c \
 	%D%/codec/pack.h \
+	%D%/engine/census.c \
+	%D%/engine/census.h \
+	%D%/engine/figures.c \
+	%D%/engine/figures.h \
 	%D%/engine/dump.c \
 	%D%/engine/dump_signal.c \
 	%D%/engine/dump_signal.h \
@@ -134,6 +140,8 @@ libferry_core_la_SOURCES = \
 	%D%/engine/share.h \
 	%D%/engine/stuck.c \
 	%D%/engine/stuck.h \
+	%D%/engine/statistics.c \
+	%D%/engine/statistics.h \
 	%D%/engine/watchdog.c \
 	%D%/engine/watchdog.h \
 	%D%/future/backlog.c \
@@ -202,6 +210,8 @@ libferry_core_la_SOURCES = \
 	%D%/helm/inline.h \
 	%D%/helm/lanes.c \
 	%D%/helm/lanes.h \
+	%D%/helm/left.c \
+	%D%/helm/left.h \
 	%D%/helm/loop.c \
 	%D%/helm/loop.h \
 	%D%/helm/lookout.c \

@@ -23,6 +23,7 @@ unit_tests = \
 	%D%/unit/base/test_inbox.t \
 	%D%/unit/base/test_letters.t \
 	%D%/unit/base/test_list.t \
+	%D%/unit/base/test_log.t \
 	%D%/unit/base/test_options.t \
 	%D%/unit/base/test_place.t \
 	%D%/unit/base/test_program.t \
@@ -36,6 +37,8 @@ unit_tests = \
 	%D%/unit/bulk/test_turns.t \
 	%D%/unit/codec/test_check.t \
 	%D%/unit/codec/test_codec.t \
+	%D%/unit/engine/test_census.t \
+	%D%/unit/engine/test_figures.t \
 	%D%/unit/engine/test_watchdog.t \
 	%D%/unit/future/test_compose.t \
 	%D%/unit/future/test_executor.t \
@@ -129,6 +132,7 @@ mpi_programs = \
 	%D%/mpi/large \
 	%D%/mpi/late \
 	%D%/mpi/leaving \
+	%D%/mpi/logging \
 	%D%/mpi/mailbox \
 	%D%/mpi/mismatch \
 	%D%/mpi/open_says \
@@ -146,6 +150,7 @@ mpi_programs = \
 	%D%/mpi/silent \
 	%D%/mpi/start \
 	%D%/mpi/stuck \
+	%D%/mpi/statistics \
 	%D%/mpi/thread_level \
 	%D%/mpi/unattended \
 	%D%/stress/soak \
@@ -216,6 +221,7 @@ np2_tests = \
 	%D%/mpi/gather_memory-2.np2 \
 	%D%/mpi/handlers-2.np2 \
 	%D%/mpi/large-2.np2 \
+	%D%/mpi/logging-2.np2 \
 	%D%/mpi/mismatch-2.np2 \
 	%D%/mpi/neighbours-2.np2 \
 	%D%/mpi/opens-2.np2 \
@@ -298,6 +304,7 @@ script_tests = \
 	%D%/mpi/close_says.sh \
 	%D%/mpi/controller.sh \
 	%D%/mpi/deaths.sh \
+	%D%/mpi/statistics.sh \
 	%D%/mpi/survivors.sh \
 	%D%/mpi/failing.sh \
 	%D%/mpi/ferry_perf.sh \

@@ -22,13 +22,13 @@ int ferry_stats_read(const ferry *engine, ferry_stats *stats)
 		                             "with FERRY_STATS_INIT");
 	ferry *e = (ferry *)(uintptr_t)engine;
 	ferry_stats now;
-	if (fy_ask(e, fy_errands_copy_stats, &now) != FERRY_OK)
+	int status = fy_ask(e, fy_errands_copy_stats, &now);
+	if (status == FERRY_EDEADLK)
+		return status;
+	if (status)
 		return fy_fail(FERRY_ESTOPPED,
 		               "the engine has stopped: read the counters before it is closed");
-	now.lane_full = fy_load_acquire_64(&e->pressure.lane_full);
-	now.lends = fy_load_acquire_64(&e->totals.lends);
-	now.wakes = fy_load_acquire_64(&e->wake.wakes);
-	now.handled += fy_engine_handled(e);
+	fy_engine_add_totals(e, &now);
 	size_t size = stats->size < sizeof now ? stats->size : sizeof now;
 	memcpy(stats, &now, size);
 	stats->size = size;

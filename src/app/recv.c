@@ -126,7 +126,7 @@ int fy_recv(ferry *engine, int source, uint32_t op, int64_t timeout, ferry_messa
 	                     : fy_engine_check_rank(engine, "source", source, ", or FERRY_ANY");
 	if (status)
 		return status;
-	if (timeout && fy_thread_on_progress(engine))
+	if (timeout && fy_thread_must_not_wait(engine))
 		return fy_fail(
 			FERRY_EDEADLK,
 			"ferry_recv would wait for the progress thread, which is running this");

@@ -411,7 +411,7 @@ int ferry_progress(ferry *engine, int64_t timeout)
 		return fy_fail(
 			FERRY_EINVAL,
 			"ferry_progress is for engines that were opened with FERRY_NO_THREAD");
-	if (fy_thread_on_progress(engine))
+	if (fy_thread_must_not_wait(engine))
 		return fy_fail(FERRY_EDEADLK,
 		               "ferry_progress cannot be called in a handler or callback");
 	if (!fy_engine_enter(engine))

@@ -70,7 +70,10 @@ void fy_channel_damaged(struct fy_link *link, struct fy_channel *ch, const char 
 	snprintf(why, sizeof why, "%s from rank %d was damaged on its way: its checksum is wrong",
 	         what, ch->rank);
 	link->stats.malformed++;
-	fy_log(link->engine->log, "%s", why);
+	fy_log_at(link->engine->log, FERRY_LOG_ERROR,
+	          "%s. Nothing of it is used, and the two ranks are gone for each other: look at "
+	          "the memory and the network of these two hosts",
+	          why);
 	fy_channel_break(link, ch, FERRY_EDECODE, why);
 }
 
@@ -223,7 +226,8 @@ static void not_sent(struct fy_link *link, struct fy_channel *ch, struct fy_batc
 	         text && *text ? text : "it said no more");
 	ch->out.unsent = b;
 	link->stats.mpi_errors++;
-	fy_log(link->engine->log, "%s", b->bytes);
+	fy_log_at(link->engine->log, FERRY_LOG_ERROR,
+	          "%s. That rank is given up: look there and at MPI's own output", b->bytes);
 }
 
 /* Test batches in flight, the oldest first, because MPI completes them nearly in this order. */

@@ -129,7 +129,7 @@ static void look_at_place(const struct opening *o, const fy_port *port)
 	if (engine->rank == 0)
 		fy_log_say(engine->log, engine->rank, "%s", text);
 	else
-		fy_log(engine->log, "warning: %s", text);
+		fy_log_at(engine->log, FERRY_LOG_WARNING, "%s", text);
 }
 
 /* A rank that failed makes all these calls, as far as MPI lets it, because the others wait for it
@@ -271,7 +271,7 @@ static int open_locked(struct opening *o, const ferry_options *given, bool has_p
 
 static int open_checked(const void *comm, const ferry_options *options, ferry **engine_p)
 {
-	if (fy_thread_on_progress(NULL))
+	if (fy_thread_must_not_wait(NULL))
 		return fy_fail(FERRY_EDEADLK,
 		               "an engine cannot be opened in a handler or callback");
 	struct opening o = { .comm = comm };

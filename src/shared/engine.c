@@ -125,6 +125,14 @@ void fy_engine_leave(ferry *engine)
 	fy_sub_64(&engine->guests, 1);
 }
 
+void fy_engine_add_totals(const ferry *engine, ferry_stats *stats)
+{
+	stats->lane_full = fy_load_acquire_64(&engine->pressure.lane_full);
+	stats->lends = fy_load_acquire_64(&engine->totals.lends);
+	stats->wakes = fy_load_acquire_64(&engine->wake.wakes);
+	stats->handled += fy_engine_handled(engine);
+}
+
 uint64_t fy_engine_handled(const ferry *engine)
 {
 	return fy_load_acquire_64(&engine->told.handled_elsewhere[0]) +

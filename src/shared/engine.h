@@ -165,6 +165,9 @@ static inline bool fy_engine_has_stopped(const ferry *engine)
 /* Handlers that returned on executors. */
 uint64_t fy_engine_handled(const ferry *engine);
 
+/* To the helm's counters, add those that other threads count. */
+void fy_engine_add_totals(const ferry *engine, ferry_stats *stats);
+
 /* After something was put into an inbox of the helm: wake the progress thread. */
 static inline void fy_engine_notify(ferry *engine)
 {

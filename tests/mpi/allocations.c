@@ -418,6 +418,19 @@ static int close_engine(void)
 	return ferry_close(engine);
 }
 
+static void hear_line(int level, const char *line, void *arg)
+{
+	(void)level;
+	(void)line;
+	(void)arg;
+}
+
+static int log_elsewhere(void)
+{
+	int status = ferry_log_to(hear_line, NULL);
+	return status ? status : ferry_log_to(NULL, NULL);
+}
+
 static int resolve(void)
 {
 	ferry_options options = FERRY_OPTIONS_INIT;
@@ -554,6 +567,7 @@ static int so(bool it_is)
 	X(ferry_open, nothing, open_second(), 0)                                                   \
 	X(ferry_open_comm, nothing, open_on_comm(), 0)                                             \
 	X(ferry_close, a_post, close_engine(), 1)                                                  \
+	X(ferry_log_to, nothing, log_elsewhere(), 0)                                               \
 	X(ferry_close, a_request,                                                                  \
 	  (ferry_message_release(t.request), t.request = NULL, close_engine()), 0)                 \
 	X(ferry_rank, nothing, ferry_rank(t.engine), 0)                                            \

@@ -1569,6 +1569,15 @@ static void talk(ferry *e)
 	talk_values(e);
 }
 
+static struct system_counter lines = SYSTEM_COUNTER_INIT;
+
+static void on_line(int level, const char *line, void *arg)
+{
+	CHECK(level >= FERRY_LOG_ERROR && level <= FERRY_LOG_DEBUG);
+	CHECK(strncmp(line, "ferry", 5) == 0);
+	system_count(arg, 1);
+}
+
 /* Every other round: one with a thread, without one, or without threads that drive it. */
 static void second_engine(struct figures *did)
 {
@@ -1578,6 +1587,8 @@ static void second_engine(struct figures *did)
 
 	if (the_round % 2)
 		return;
+	uint64_t before = system_counted(&lines);
+	OK("the log", ferry_log_to(on_line, &lines));
 	if (way == 1)
 		options.flags = FERRY_NO_THREAD;
 	if (way == 2)
@@ -1594,6 +1605,8 @@ static void second_engine(struct figures *did)
 	talk(e);
 	OK("a fence of the second engine", ferry_fence(e, FERRY_FOREVER));
 	OK("close the second engine", ferry_close(e));
+	OK("the log", ferry_log_to(NULL, NULL));
+	CHECK(system_counted(&lines) >= before + 2); /* at its open and at its close */
 	did->engines++;
 }
 
