@@ -46,6 +46,7 @@ nobase_dist_doc_DATA += \
 	%D%/decisions/0041-what-a-failed-call-of-mpi-ends.md \
 	%D%/decisions/0042-fences-and-closes-of-a-crew.md \
 	%D%/decisions/0043-what-a-host-knows-of-its-ranks.md \
+	%D%/decisions/0047-timelines.md \
 	%D%/design.md \
 	%D%/failures.md \
 	%D%/glossary.md \
@@ -53,6 +54,7 @@ nobase_dist_doc_DATA += \
 	%D%/porting.md \
 	%D%/reliability.md \
 	%D%/testing.md \
+	%D%/trace-format.md \
 	%D%/tuning.md \
 	%D%/unidist.md \
 	%D%/wire-format.md \
@@ -61,4 +63,5 @@ nobase_dist_doc_DATA += \
 # A page for each tool of tools/, named as it is there.
 dist_man_MANS += \
 	%D%/man/ferry-perf.1 \
+	%D%/man/ferry-trace.1 \
 	# end

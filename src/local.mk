@@ -279,6 +279,13 @@ libferry_core_la_SOURCES = \
 	%D%/shared/thread.h \
 	%D%/shared/wake.c \
 	%D%/shared/wake.h \
+	%D%/trace/batch.c \
+	%D%/trace/batch.h \
+	%D%/trace/file.c \
+	%D%/trace/file.h \
+	%D%/trace/format.h \
+	%D%/trace/trace.c \
+	%D%/trace/trace.h \
 	%D%/unidist/set_aside.c \
 	%D%/unidist/set_aside.h \
 	%D%/unidist/ops.h \

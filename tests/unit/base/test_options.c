@@ -332,12 +332,9 @@ static void what_would_be_ignored_is_refused(void **state)
 	static const struct {
 		const char *name, *value;
 	} later[] = { { "FERRY_STUCK_AFTER", "1s" },   { "FERRY_STATS", "1" },
-		      { "FERRY_TRACE", "traces" },     { "FERRY_MONITOR", "/tmp" },
-		      { "FERRY_DUMP_SIGNAL", "usr2" }, { "FERRY_LOG_LEVEL", "debug" },
-		      { "FERRY_TRACE_EVERY", "1" },    { "FERRY_TRACE_MEMORY", "1m" } };
-	static const char *const same[] = {
-		"none", "off", "off", "off", "none", "info", "16", "16m"
-	};
+		      { "FERRY_MONITOR", "/tmp" },     { "FERRY_DUMP_SIGNAL", "usr2" },
+		      { "FERRY_LOG_LEVEL", "debug" } };
+	static const char *const same[] = { "none", "off", "off", "none", "info" };
 	ferry_options options = FERRY_OPTIONS_INIT, r;
 
 	(void)state;
@@ -350,14 +347,11 @@ static void what_would_be_ignored_is_refused(void **state)
 		unsetenv(later[i].name);
 	}
 	options.stuck_after = options.peer_timeout = FERRY_NONE;
-	options.stats = options.trace = "none";
+	options.stats = "none";
 	r = resolve(&options);
 	options.stuck_after = FERRY_S(61);
 	assert_int_equal(fy_options_resolve(&options, &r), FERRY_ENOTSUP);
 	assert_non_null(strstr(ferry_last_error(), "stuck_after=61s"));
-	options.stuck_after = 0;
-	options.trace = "trace";
-	assert_int_equal(fy_options_resolve(&options, &r), FERRY_ENOTSUP);
 }
 
 static void what_has_no_effect_without_a_thread_is_refused(void **state)
