@@ -279,8 +279,8 @@ libferry_core_la_SOURCES = \
 	%D%/shared/thread.h \
 	%D%/shared/wake.c \
 	%D%/shared/wake.h \
-	%D%/trace/batch.c \
-	%D%/trace/batch.h \
+	%D%/trace/records.c \
+	%D%/trace/records.h \
 	%D%/trace/file.c \
 	%D%/trace/file.h \
 	%D%/trace/format.h \

@@ -46,7 +46,7 @@
 #include "link/stream_out.h"
 #include "port/port.h"
 #include "shared/message.h"
-#include "trace/batch.h"
+#include "trace/records.h"
 #include "wire/bodies.h"
 #include "wire/record.h"
 #include "link/link.h"
@@ -218,11 +218,11 @@ static void end_outbound(struct fy_bulk *bulk, struct fy_outbound *x)
 	fy_turns_leave(&fy_pair_out(ch)->turns, &x->flow);
 	give_back(bulk, x);
 	if (bulk->link->trace)
-		fy_trace_batch_large_departed(bulk->link->trace,
-		                              &(struct fy_trace_large){ .peer = ch->rank,
-		                                                        .xid = x->xid,
-		                                                        .nbytes = x->total,
-		                                                        .failed = x->failed });
+		fy_trace_records_large_departed(bulk->link->trace,
+		                                &(struct fy_trace_large){ .peer = ch->rank,
+		                                                          .xid = x->xid,
+		                                                          .nbytes = x->total,
+		                                                          .failed = x->failed });
 	x->over = true;
 	if (x->acked)
 		free(x);

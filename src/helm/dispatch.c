@@ -39,7 +39,7 @@
 #include "shared/message.h"
 #include "shared/tally.h"
 #include "shared/thread.h"
-#include "trace/batch.h"
+#include "trace/records.h"
 #include "trace/trace.h"
 #include "wire/bodies.h"
 #include "wire/header.h"
@@ -438,28 +438,47 @@ static bool dispatch_records(struct fy_progress *p, struct fy_channel *ch, struc
 static enum fy_taken take_traced(struct fy_progress *p, struct fy_channel *ch, struct fy_slot *slot)
 {
 	const struct fy_record *r = fy_record_at(slot->buffer + slot->offset);
-	fy_trace_batch_record_begin(p->link.trace, slot->seq, slot->index, r);
+	fy_trace_records_record_begin(p->link.trace, slot->seq, slot->index, r);
 	enum fy_taken t = take_next(p, ch, slot);
-	fy_trace_batch_record_end(p->link.trace, ch->rank, r, t == FY_TAKEN);
+	fy_trace_records_record_end(p->link.trace, ch->rank, r, t == FY_TAKEN);
 	return t;
 }
 
-/* With a timeline: what is not in it is dispatched as ever, as if the batch ended behind it. */
-static bool dispatch_traced(struct fy_progress *p, struct fy_channel *ch, struct fy_slot *slot)
+/* Dispatch the records up to that offset as ever, as if the batch ended there. False: it is paused,
+ * or its rest is not taken; *done_p says which. */
+static bool dispatch_up_to(struct fy_progress *p, struct fy_channel *ch, struct fy_slot *slot,
+                           uint32_t stop, bool *done_p)
 {
 	size_t whole = slot->request.nbytes;
-	for (;;) {
-		uint32_t stop = fy_trace_batch_next(p->link.trace, slot->seq, slot->index,
-		                                    slot->buffer, slot->offset, (uint32_t)whole);
-		slot->request.nbytes = stop;
-		bool done = dispatch_records(p, ch, slot);
-		slot->request.nbytes = whole;
-		if (!done || slot->offset != stop || stop == whole)
-			return done;
+	p->link.trace->ended = 0;
+	slot->request.nbytes = stop;
+	*done_p = dispatch_records(p, ch, slot);
+	slot->request.nbytes = whole;
+	return *done_p && slot->offset == stop;
+}
+
+/* With a timeline: what is in it is taken record by record. */
+static bool dispatch_traced(struct fy_progress *p, struct fy_channel *ch, struct fy_slot *slot)
+{
+	uint32_t whole = (uint32_t)slot->request.nbytes;
+	struct fy_trace *trace = p->link.trace;
+	bool done = true;
+	trace->ended = 0;
+	p->link.counts.batch_colour = fy_header_of(slot->buffer)->flags & FY_BATCH_COLOUR ? 1 : 0;
+	while (slot->offset < whole) {
+		uint32_t stop = fy_trace_records_next(trace, slot->seq, slot->index, slot->buffer,
+		                                      slot->offset, whole);
+		if (stop != slot->offset && !dispatch_up_to(p, ch, slot, stop, &done))
+			break;
+		if (stop == whole)
+			break;
 		enum fy_taken t = take_traced(p, ch, slot);
+		done = t != FY_PAUSED;
 		if (t != FY_TAKEN)
-			return t == FY_MALFORMED;
+			break;
 	}
+	trace->ended = 0;
+	return done;
 }
 
 /* Is there a FY_OP_REFUSED in the rest of a batch? */
@@ -489,7 +508,7 @@ bool fy_dispatch_batch(struct fy_progress *p, struct fy_channel *ch, struct fy_s
 		slot->offset = sizeof *h;
 		slot->index = 0;
 		if (fy_unlikely(p->link.trace))
-			fy_trace_batch_came(p->link.trace, ch->rank, slot->buffer);
+			fy_trace_records_came(p->link.trace, ch->rank, slot->buffer);
 	}
 	uint64_t announcements = p->bulk.announcements;
 	bool traced = fy_unlikely(p->link.trace);

@@ -96,7 +96,7 @@ static uint64_t trace_begin(struct fy_trace *t, const ferry_message *m)
 	if (!place)
 		return 0;
 	t->ran = true;
-	fy_trace_put(t, fy_trace_now(t),
+	fy_trace_put(t, t->ended ? t->ended : fy_trace_now(t),
 	             &(struct fy_trace_says){ .kind = FY_TRACE_BEGIN,
 	                                      .peer = m->source,
 	                                      .op = m->op,
@@ -108,10 +108,13 @@ static uint64_t trace_begin(struct fy_trace *t, const ferry_message *m)
 
 static void trace_end(struct fy_trace *t, uint64_t place, uint32_t op)
 {
-	if (place)
-		fy_trace_put(t, fy_trace_now(t),
-		             &(struct fy_trace_says){
-				     .kind = FY_TRACE_END, .op = op, .id = place });
+	if (!place)
+		return;
+	int64_t now = fy_trace_now(t);
+	if (t->current) /* more records of its batch may follow at once */
+		t->ended = now;
+	fy_trace_put(t, now,
+	             &(struct fy_trace_says){ .kind = FY_TRACE_END, .op = op, .id = place });
 }
 
 /* Call a handler. False: the process ends, and it was not called. Callers have looked before, but

@@ -30,6 +30,8 @@ struct fy_trace {
 	uint64_t seen;    /* `head` when the last step ended */
 	uint64_t current; /* the place of the record that is taken just now; 0: it is not here */
 	bool ran;         /* that record's handler has begun */
+	/* when the handler of the record before returned, if nothing happened since; else 0 */
+	int64_t ended;
 };
 
 /* A record's place, the same at both ends: the number of its batch, and which one it is there, from

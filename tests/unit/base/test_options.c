@@ -331,8 +331,10 @@ static void what_would_be_ignored_is_refused(void **state)
 {
 	static const struct {
 		const char *name, *value;
-	} later[] = { { "FERRY_STUCK_AFTER", "1s" },   { "FERRY_STATS", "1" },
-		      { "FERRY_MONITOR", "/tmp" },     { "FERRY_DUMP_SIGNAL", "usr2" },
+	} later[] = { { "FERRY_STUCK_AFTER", "1s" },
+		      { "FERRY_STATS", "1" },
+		      { "FERRY_MONITOR", "/tmp" },
+		      { "FERRY_DUMP_SIGNAL", "usr2" },
 		      { "FERRY_LOG_LEVEL", "debug" } };
 	static const char *const same[] = { "none", "off", "off", "none", "info" };
 	ferry_options options = FERRY_OPTIONS_INIT, r;

@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include "ferry.h"
-#include "trace/batch.h"
+#include "trace/records.h"
 #include "trace/trace.h"
 #include "wire/header.h"
 #include "wire/record.h"
@@ -231,10 +231,10 @@ static void both_ends_take_the_same(struct fy_trace *t, uint32_t seq, uint64_t *
 {
 	uint32_t nbytes = fill_batch(seq), index = 0;
 	uint64_t first = t->head;
-	fy_trace_batch_leaves(t, 2, batch, nbytes, 0);
+	fy_trace_records_leaves(t, 2, batch, nbytes, 0);
 	for (uint32_t at = sizeof(struct fy_batch_header); at < nbytes;) {
 		const struct fy_record *r = fy_record_at(batch + at);
-		bool is_next = fy_trace_batch_next(t, seq, index, batch, at, nbytes) == at;
+		bool is_next = fy_trace_records_next(t, seq, index, batch, at, nbytes) == at;
 		const struct fy_trace_event *e = &t->main_ring[first];
 		if (first < t->head && e->kind == FY_TRACE_SENT)
 			e = &t->main_ring[++first];
@@ -270,10 +270,10 @@ static void a_record_that_is_cut_off_is_left_alone(void **state)
 	uint32_t nbytes = fill_batch(1), head = sizeof(struct fy_batch_header);
 	(void)state;
 	for (uint32_t cut = head; cut < head + 24; cut++)
-		assert_int_equal(fy_trace_batch_next(t, 1, 0, batch, head, cut), cut);
-	assert_int_equal(fy_trace_batch_next(t, 1, 0, batch, head, nbytes), head);
+		assert_int_equal(fy_trace_records_next(t, 1, 0, batch, head, cut), cut);
+	assert_int_equal(fy_trace_records_next(t, 1, 0, batch, head, nbytes), head);
 	fy_record_at(batch + head)->size_flags |= FY_BODY_MAX;
-	assert_int_equal(fy_trace_batch_next(t, 1, 0, batch, head, nbytes), nbytes);
+	assert_int_equal(fy_trace_records_next(t, 1, 0, batch, head, nbytes), nbytes);
 	close_it(t);
 }
 

@@ -16,20 +16,21 @@ struct fy_record;
 struct fy_trace;
 
 /* All of the batch with this header is about to leave. `opened`: when it got its first record. */
-void fy_trace_batch_leaves(struct fy_trace *t, int rank, const char *bytes, uint32_t nbytes,
-                           int64_t opened);
+void fy_trace_records_leaves(struct fy_trace *t, int rank, const char *bytes, uint32_t nbytes,
+                             int64_t opened);
 /* Its records are about to be taken. */
-void fy_trace_batch_came(struct fy_trace *t, int rank, const char *bytes);
+void fy_trace_records_came(struct fy_trace *t, int rank, const char *bytes);
 /* Where the next record begins that is in the timeline; `nbytes` if there is none from `at` on,
  * where the record with that index is. */
-uint32_t fy_trace_batch_next(const struct fy_trace *t, uint32_t seq, uint32_t index,
-                             const char *bytes, uint32_t at, uint32_t nbytes);
+uint32_t fy_trace_records_next(const struct fy_trace *t, uint32_t seq, uint32_t index,
+                               const char *bytes, uint32_t at, uint32_t nbytes);
 
 /* Around the taking of such a record. */
-void fy_trace_batch_record_begin(struct fy_trace *t, uint32_t seq, uint32_t index,
-                                 const struct fy_record *r);
+void fy_trace_records_record_begin(struct fy_trace *t, uint32_t seq, uint32_t index,
+                                   const struct fy_record *r);
 /* `taken`: it was, and has not to be taken again. */
-void fy_trace_batch_record_end(struct fy_trace *t, int rank, const struct fy_record *r, bool taken);
+void fy_trace_records_record_end(struct fy_trace *t, int rank, const struct fy_record *r,
+                                 bool taken);
 
 /* A large message: all of it has left, or is here. */
 struct fy_trace_large {
@@ -42,5 +43,5 @@ struct fy_trace_large {
 	uint64_t place;   /* of its record, or 0 */
 	uint64_t call_id; /* or 0 */
 };
-void fy_trace_batch_large_departed(struct fy_trace *t, const struct fy_trace_large *large);
-void fy_trace_batch_large_landed(struct fy_trace *t, const struct fy_trace_large *large);
+void fy_trace_records_large_departed(struct fy_trace *t, const struct fy_trace_large *large);
+void fy_trace_records_large_landed(struct fy_trace *t, const struct fy_trace_large *large);

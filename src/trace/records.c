@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Which records of a batch are in the timeline, and what is written of them. Only the holder of the
  * helm. */
-#include "trace/batch.h"
+#include "trace/records.h"
 
 #include <stddef.h>
 #include <string.h>
@@ -14,7 +14,7 @@
 
 /* A walk over the records of a batch: the index of the next record, and that of the next post that
  * is in the timeline, if a post is there. */
-struct walk {
+struct record_walk {
 	uint32_t index, next;
 };
 
@@ -33,9 +33,9 @@ static bool takes_call(const struct fy_trace *t, uint64_t id)
 	return (mixed >> 32) * t->every >> 32 == 0;
 }
 
-static struct walk walk_from(const struct fy_trace *t, uint32_t seq, uint32_t index)
+static struct record_walk walk_from(const struct fy_trace *t, uint32_t seq, uint32_t index)
 {
-	struct walk w = { index, first_of(t, seq) };
+	struct record_walk w = { index, first_of(t, seq) };
 	if (w.next < index)
 		w.next += (index - w.next + t->every - 1) / t->every * t->every;
 	return w;
@@ -62,7 +62,7 @@ static bool is_large(const struct fy_record *r)
 }
 
 /* Is anything of the next record in the timeline? */
-static bool takes(const struct fy_trace *t, struct walk *w, const struct fy_record *r)
+static bool takes(const struct fy_trace *t, struct record_walk *w, const struct fy_record *r)
 {
 	bool turn = w->index++ == w->next;
 	if (turn)
@@ -106,11 +106,11 @@ static void put_leaving(struct fy_trace *t, int64_t now, int rank, const struct 
 }
 
 /* The clock is read before the batch is sent: so nothing of it comes before it left. */
-void fy_trace_batch_leaves(struct fy_trace *t, int rank, const char *bytes, uint32_t nbytes,
-                           int64_t opened)
+void fy_trace_records_leaves(struct fy_trace *t, int rank, const char *bytes, uint32_t nbytes,
+                             int64_t opened)
 {
 	const struct fy_batch_header *h = fy_header_of(bytes);
-	struct walk w = walk_from(t, h->seq, 0);
+	struct record_walk w = walk_from(t, h->seq, 0);
 	int64_t now = 0;
 	if (w.next == 0) {
 		now = fy_trace_now(t);
@@ -133,7 +133,7 @@ void fy_trace_batch_leaves(struct fy_trace *t, int rank, const char *bytes, uint
 	}
 }
 
-void fy_trace_batch_came(struct fy_trace *t, int rank, const char *bytes)
+void fy_trace_records_came(struct fy_trace *t, int rank, const char *bytes)
 {
 	const struct fy_batch_header *h = fy_header_of(bytes);
 	if (first_of(t, h->seq) == 0)
@@ -147,10 +147,10 @@ void fy_trace_batch_came(struct fy_trace *t, int rank, const char *bytes)
 
 /* A record that is not all there is not in the timeline: whoever takes it says that it is
  * malformed. */
-uint32_t fy_trace_batch_next(const struct fy_trace *t, uint32_t seq, uint32_t index,
-                             const char *bytes, uint32_t at, uint32_t nbytes)
+uint32_t fy_trace_records_next(const struct fy_trace *t, uint32_t seq, uint32_t index,
+                               const char *bytes, uint32_t at, uint32_t nbytes)
 {
-	struct walk w = walk_from(t, seq, index);
+	struct record_walk w = walk_from(t, seq, index);
 	while (nbytes - at >= sizeof(struct fy_record)) {
 		const struct fy_record *r = fy_record_at(bytes + at);
 		uint32_t size = fy_record_size(r->size_flags);
@@ -163,8 +163,8 @@ uint32_t fy_trace_batch_next(const struct fy_trace *t, uint32_t seq, uint32_t in
 	return nbytes;
 }
 
-void fy_trace_batch_record_begin(struct fy_trace *t, uint32_t seq, uint32_t index,
-                                 const struct fy_record *r)
+void fy_trace_records_record_begin(struct fy_trace *t, uint32_t seq, uint32_t index,
+                                   const struct fy_record *r)
 {
 	t->current = is_in(t, r, true) ? fy_trace_place_of(seq, index) : 0;
 	t->ran = false;
@@ -183,7 +183,8 @@ static void put_expected(struct fy_trace *t, int rank, const struct fy_record *r
 }
 
 /* A large message arrives when all of it is here, and not now. */
-void fy_trace_batch_record_end(struct fy_trace *t, int rank, const struct fy_record *r, bool taken)
+void fy_trace_records_record_end(struct fy_trace *t, int rank, const struct fy_record *r,
+                                 bool taken)
 {
 	uint64_t place = t->current;
 	bool reply = fy_record_kind(r) == FY_KIND_REPLY, failed = reply && r->size_flags & FY_ERROR;
@@ -212,14 +213,14 @@ static struct fy_trace_says says_large(const struct fy_trace_large *l, uint8_t k
 		                       .nbytes = l->nbytes };
 }
 
-void fy_trace_batch_large_departed(struct fy_trace *t, const struct fy_trace_large *l)
+void fy_trace_records_large_departed(struct fy_trace *t, const struct fy_trace_large *l)
 {
 	struct fy_trace_says says = says_large(l, FY_TRACE_DEPARTED);
 	fy_trace_put(t, fy_trace_now(t), &says);
 }
 
 /* The message has arrived, or its call is complete, now. */
-void fy_trace_batch_large_landed(struct fy_trace *t, const struct fy_trace_large *l)
+void fy_trace_records_large_landed(struct fy_trace *t, const struct fy_trace_large *l)
 {
 	int64_t now = fy_trace_now(t);
 	struct fy_trace_says says = says_large(l, FY_TRACE_LANDED);
