@@ -42,6 +42,7 @@
 #include "base/clock.h"
 #include "base/fail.h"
 #include "base/order.h"
+#include "base/waiting.h"
 #include "future/queue.h"
 #include "helm/helm.h"
 #include "helm/pace.h"
@@ -317,10 +318,18 @@ static void drive_alone_once(ferry *engine, bool (*ready)(const void *arg), cons
 		fy_company_rest(&engine->policy, true);
 }
 
-static void sleep_traced(ferry *engine, int64_t t, struct fy_trace *trace)
+static void sleep_seen(ferry *engine, int64_t time, int64_t until, struct fy_trace *trace)
 {
+	struct fy_wait wait = { .kind = FY_WAITS_DRIVING,
+		                .op = FERRY_ANY_OP,
+		                .peer = FY_WAITS_NOBODY,
+		                .engine = engine,
+		                .until = until };
+	struct fy_waiting_place place;
 	int64_t begun = trace ? fy_trace_now(trace) : 0;
-	fy_wake_sleep(&engine->wake, t);
+	fy_waiting_begin(&place, &wait);
+	fy_wake_sleep(&engine->wake, time);
+	fy_waiting_end(&place);
 	if (trace)
 		fy_trace_slept_aside(trace, begun, fy_trace_now(trace));
 }
@@ -338,7 +347,7 @@ static void sleep_alone(ferry *engine, int64_t until)
 	struct fy_trace *trace = p->link.trace;
 	fy_helm_give(engine);
 	if (!more && t > 0)
-		sleep_traced(engine, t, trace);
+		sleep_seen(engine, t, until, trace);
 	else
 		fy_wake_stay(&engine->wake);
 }

@@ -14,9 +14,9 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #include "base/order.h"
+#include "base/place.h"
 
 #define LONG_STEP 50000 /* ns: such a step is written although nothing of it was */
 
@@ -73,7 +73,7 @@ static uint16_t register_thread(struct fy_trace *t)
 	here.serial = t->serial;
 	here.thread = i < FY_TRACE_THREADS ? (uint16_t)i : FY_TRACE_NOBODY;
 	if (i < FY_TRACE_THREADS) {
-		t->file->threads[i].tid = (uint32_t)gettid();
+		t->file->threads[i].tid = (uint32_t)fy_place_thread();
 		pthread_getname_np(pthread_self(), t->file->threads[i].name,
 		                   sizeof t->file->threads[i].name);
 	}
