@@ -161,7 +161,7 @@ static enum fy_drive drive_on(ferry *engine, bool (*ready)(const void *arg), con
 	uint64_t head = trace->head;
 	int64_t begun = fy_trace_now(trace);
 	enum fy_drive drive = drive_untraced(engine, ready, arg, until, code);
-	fy_trace_lent(trace, begun, head);
+	fy_trace_lent(trace, begun, fy_progress_of(engine)->link.now, head);
 	return drive;
 }
 

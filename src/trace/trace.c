@@ -145,13 +145,14 @@ void fy_trace_step(struct fy_trace *t, int64_t begun, bool worked)
 	t->seen = t->head;
 }
 
-void fy_trace_lent(struct fy_trace *t, int64_t begun, uint64_t head)
+/* The clock is read only if it is written: `last` is nearly as late. */
+void fy_trace_lent(struct fy_trace *t, int64_t begun, int64_t last, uint64_t head)
 {
-	int64_t took = fy_trace_now(t) - begun;
-	if (t->head != head || took >= LONG_STEP)
+	if (t->head != head || last - begun >= LONG_STEP)
 		fy_trace_put(t, begun,
-		             &(struct fy_trace_says){ .kind = FY_TRACE_LEND,
-		                                      .extra = (uint64_t)took });
+		             &(struct fy_trace_says){
+				     .kind = FY_TRACE_LEND,
+				     .extra = (uint64_t)(fy_trace_now(t) - begun) });
 	t->seen = t->head;
 }
 
