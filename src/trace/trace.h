@@ -75,8 +75,8 @@ void fy_trace_lane(struct fy_trace *t, uint32_t lane);
 
 /* The step that began at `begun` is over. Only the holder of the helm, as the next one. */
 void fy_trace_step(struct fy_trace *t, int64_t begun, bool worked);
-/* This thread, which waits, had the helm since `begun`, when `head` was that of the trace, and began
- * its last step at `last`. */
+/* This thread, which waits, had the helm since `begun`, when `head` was that of the trace, and
+ * began its last step at `last`. */
 void fy_trace_lent(struct fy_trace *t, int64_t begun, int64_t last, uint64_t head);
 /* Slept from `begun` to `ended`. The helm was not held meanwhile, and is now, or never was
  * (aside). */
