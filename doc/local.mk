@@ -48,6 +48,7 @@ nobase_dist_doc_DATA += \
 	%D%/decisions/0043-what-a-host-knows-of-its-ranks.md \
 	%D%/decisions/0045-one-question-to-the-job.md \
 	%D%/decisions/0046-what-proves-that-a-job-is-stuck.md \
+	%D%/decisions/0047-timelines.md \
 	%D%/design.md \
 	%D%/failures.md \
 	%D%/glossary.md \
@@ -55,6 +56,7 @@ nobase_dist_doc_DATA += \
 	%D%/porting.md \
 	%D%/reliability.md \
 	%D%/testing.md \
+	%D%/trace-format.md \
 	%D%/tuning.md \
 	%D%/unidist.md \
 	%D%/wire-format.md \
@@ -64,4 +66,5 @@ nobase_dist_doc_DATA += \
 dist_man_MANS += \
 	%D%/man/ferry-ask.1 \
 	%D%/man/ferry-perf.1 \
+	%D%/man/ferry-trace.1 \
 	# end

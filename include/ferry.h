@@ -380,7 +380,9 @@ struct ferry_options {
 	 * Default off. */
 	const char *stats;
 
-	/* (*) A directory for timelines, one file a rank. Default off. */
+	/* A directory for timelines, one file a rank, for ferry-trace; it is
+	 * made if it is not there. If no file can be made there a line on
+	 * stderr says why, and the engine works without. Default off. */
 	const char *trace;
 
 	/* "stderr", or a file name in which %r becomes the rank. A function of
@@ -421,11 +423,11 @@ struct ferry_options {
 	 * and more of that kind. Default FERRY_LOG_INFO. */
 	int log_level;
 
-	/* (*) Of so many calls and posts one is in the timeline. Default 16;
-	 * at least 1. */
+	/* Of so many calls and posts one is in the timeline. The same on all
+	 * ranks. Default 16; at least 1. */
 	int64_t trace_every;
 
-	/* (*) How long the file of a timeline gets, the newest events staying.
+	/* How long the file of a timeline gets, the newest events staying.
 	 * Default 16 MiB; at least 64 KiB. */
 	size_t trace_memory;
 };

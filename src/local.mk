@@ -330,6 +330,13 @@ libferry_core_la_SOURCES = \
 	%D%/shared/thread.h \
 	%D%/shared/wake.c \
 	%D%/shared/wake.h \
+	%D%/trace/records.c \
+	%D%/trace/records.h \
+	%D%/trace/file.c \
+	%D%/trace/file.h \
+	%D%/trace/format.h \
+	%D%/trace/trace.c \
+	%D%/trace/trace.h \
 	%D%/watch/picture.c \
 	%D%/watch/picture.h \
 	%D%/watch/story.c \

@@ -71,6 +71,8 @@ unit_tests = \
 	%D%/unit/tools/test_ask.t \
 	%D%/unit/tools/test_histogram.t \
 	%D%/unit/tools/test_limits.t \
+	%D%/unit/tools/test_timeline.t \
+	%D%/unit/trace/test_trace.t \
 	%D%/unit/wire/test_record.t \
 	# end
 
@@ -94,6 +96,7 @@ sim_tests = \
 	%D%/sim/races.t \
 	%D%/sim/reports.t \
 	%D%/sim/survivors.t \
+	%D%/sim/timelines.t \
 	%D%/sim/transfers.t \
 	%D%/sim/verdicts.t \
 	# end
@@ -321,6 +324,7 @@ script_tests = \
 	%D%/mpi/process.sh \
 	%D%/mpi/python_peer.sh \
 	%D%/mpi/resources.sh \
+	%D%/mpi/timelines.sh \
 	%D%/mpi/versus.sh \
 	%D%/mpi/wordcount.sh \
 	%D%/stress/soak.sh \
@@ -410,6 +414,9 @@ sim_world = \
 	%D%/sim/world.c \
 	%D%/sim/world.h \
 	# end
+%C%_sim_timelines_t_SOURCES = %D%/sim/timelines.c $(sim_world) $(shortage)
+%C%_sim_timelines_t_LDADD = libferry-trace.la $(LDADD)
+%C%_sim_timelines_t_LDFLAGS = $(AM_LDFLAGS) $(shortage_ldflags)
 %C%_sim_mixed_t_SOURCES = %D%/sim/mixed.c $(sim_world) $(shortage)
 # What the library copies.
 %C%_sim_copies_t_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=memcpy,--wrap=memmove \
@@ -457,6 +464,7 @@ shortage_ldflags = -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc \
 
 %C%_unit_tools_test_ask_t_LDADD = libferry-ask.la $(LDADD)
 %C%_unit_tools_test_histogram_t_LDADD = libferry-perf.la $(LDADD) -lm
+%C%_unit_tools_test_timeline_t_LDADD = libferry-trace.la $(LDADD)
 %C%_unit_tools_test_limits_t_LDADD = libferry-perf.la $(LDADD) -lm
 
 # ---- how they are built ----------------------------------------------------
@@ -488,6 +496,8 @@ $(mpi_core_programs): libferry-mpi.la
 $(mpi_core_programs): LDADD = libferry-mpi.la libferry-sim.la $(MSGPACK_LIBS) $(MPI_LIBS)
 %D%/unit/%.$(OBJEXT): target_cppflags = -I$(top_srcdir)/tests -I$(top_srcdir)/tests/support $(CMOCKA_CFLAGS)
 %D%/unit/tools/%.$(OBJEXT): target_cppflags = -I$(top_srcdir)/tests -I$(top_srcdir)/tests/support $(CMOCKA_CFLAGS) $(MPI_CPPFLAGS)
+%D%/sim/timelines.$(OBJEXT) %D%/unit/tools/test_timeline.$(OBJEXT): target_cppflags = -I$(top_srcdir)/tests \
+	-I$(top_srcdir)/tests/support -I$(top_srcdir)/tools $(CMOCKA_CFLAGS)
 %D%/sim/%.$(OBJEXT): target_cppflags = -I$(top_srcdir)/tests -I$(top_srcdir)/tests/support $(CMOCKA_CFLAGS)
 %D%/fuzz/%.$(OBJEXT): target_cppflags = -I$(top_srcdir)/tests -I$(top_srcdir)/tests/support $(CMOCKA_CFLAGS)
 %D%/stress/%.$(OBJEXT): target_cppflags = -I$(top_srcdir)/tests/mpi -I$(top_srcdir)/tests/support $(MPI_CPPFLAGS)

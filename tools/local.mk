@@ -61,6 +61,38 @@ libferry_perf_la_SOURCES = \
 $(libferry_perf_la_OBJECTS) $(%C%_ferry_perf_OBJECTS): target_cppflags = $(MPI_CPPFLAGS) -DFERRY_MPIEXEC='"$(or $(MPIEXEC),mpiexec)"'
 $(libferry_perf_la_OBJECTS) $(%C%_ferry_perf_OBJECTS): target_cflags = $(MPI_CFLAGS)
 
+# The timelines of a job, merged. It needs no MPI and no library, and is installed by its short name. It sees the layout of the files
+# (src/trace/format.h). Its parts are a library, because the tests look at pictures.
+noinst_LTLIBRARIES += libferry-trace.la
+bin_PROGRAMS += %D%/ferry-trace
+%C%_ferry_trace_SOURCES = %D%/ferry-trace.c
+%C%_ferry_trace_LDADD = libferry-trace.la
+libferry_trace_la_SOURCES = \
+	%D%/timeline/align.c \
+	%D%/timeline/align.h \
+	%D%/timeline/events.c \
+	%D%/timeline/file.c \
+	%D%/timeline/file.h \
+	%D%/timeline/job.c \
+	%D%/timeline/job.h \
+	%D%/timeline/lines.c \
+	%D%/timeline/page.c \
+	%D%/timeline/picture.c \
+	%D%/timeline/picture.h \
+	%D%/timeline/show.h \
+	%D%/timeline/sorted.c \
+	%D%/timeline/sorted.h \
+	%D%/timeline/summary.c \
+	# end
+$(libferry_trace_la_OBJECTS) $(%C%_ferry_trace_OBJECTS): target_cppflags = -I$(top_srcdir)/src -I$(top_srcdir)/%D% -I%D%
+
+# page.html as strings of C.
+EXTRA_DIST += %D%/timeline/page.html
+CLEANFILES += %D%/timeline/page.inc
+%D%/timeline/page.inc: %D%/timeline/page.html
+	$(AM_V_GEN)$(MKDIR_P) $(@D) && sed 's/[\\"]/\\&/g; s/^/"/; s/$$/\\n",/' $(srcdir)/%D%/timeline/page.html >$@.new && mv $@.new $@
+%D%/timeline/page.lo: %D%/timeline/page.inc
+
 # Beside it: a benchmark that needs no peer and no launcher, built by make check (tests/mpi/bench.sh), and commands
 # that run ferry-perf: two builds, rules on and off, Ferry and plain MPI.
 check_PROGRAMS += %D%/futures

@@ -69,7 +69,7 @@ static const struct fy_option table[] = {
 	OPTION(AT(close_timeout), TIME, FERRY_S(60), FERRY_MS(1), INT64_MAX, -1),
 	OPTION(AT(stuck_after), TIME, FERRY_S(30), FERRY_MS(1), INT64_MAX, -1),
 	OPTION(AT(stats), TEXT, 0, 0, 0, 0),
-	LATER(AT(trace), TEXT, 0, 0, 0, 0),
+	OPTION(AT(trace), TEXT, 0, 0, 0, 0),
 	OPTION(AT(log), TEXT, 0, 0, 0, 0),
 	OPTION(AT(checksum), SWITCH, 0, 0, 1, 0),
 	OPTION(AT(quorum), SWITCH, 0, 0, 1, 0),
@@ -77,8 +77,8 @@ static const struct fy_option table[] = {
 	OPTION(AT(dump_signal), SIGNAL, 0, 1, 64, 0),
 	OPTION(AT(log_level), LOG_LEVEL, FERRY_LOG_INFO, FERRY_LOG_ERROR, FERRY_LOG_DEBUG,
 	       FY_OPTION_NO_NONE),
-	LATER(AT(trace_every), COUNT, 16, 1, INT64_MAX, FY_OPTION_NO_NONE),
-	LATER(AT(trace_memory), SIZE, 16 * MIB, 64 * KIB, INT64_MAX, FY_OPTION_NO_NONE),
+	OPTION(AT(trace_every), COUNT, 16, 1, INT64_MAX, FY_OPTION_NO_NONE),
+	OPTION(AT(trace_memory), SIZE, 16 * MIB, 64 * KIB, INT64_MAX, FY_OPTION_NO_NONE),
 };
 #define TABLE_COUNT (sizeof table / sizeof table[0])
 

@@ -57,6 +57,7 @@
 #include "shared/room.h"
 #include "shared/shell.h"
 #include "shared/wake.h"
+#include "trace/trace.h"
 
 #define CHUNK_HERE ((size_t)512 << 10) /* bytes of a chunk where all ranks are on one host */
 #define CHUNK_WIRE ((size_t)256 << 10) /* elsewhere: what is behind a chunk waits longer there */
@@ -140,6 +141,24 @@ static void discard(ferry *e)
 	fy_engine_release(e);
 }
 
+/* A timeline that cannot be written is no reason not to work. */
+static void open_trace(ferry *e, fy_port *port, uint32_t first_seq)
+{
+	char why[FY_TRACE_WHY];
+	struct fy_trace_place place = { .directory = e->options.trace,
+		                        .nbytes = e->options.trace_memory,
+		                        .rank = port->rank,
+		                        .size = port->size,
+		                        .every = (uint64_t)e->options.trace_every,
+		                        .first_seq = first_seq };
+	if (!e->options.trace)
+		return;
+	e->helm_side.trace = fy_trace_open(&place, port->ops->now, port, why);
+	fy_progress_of(e)->link.trace = e->helm_side.trace;
+	if (!e->helm_side.trace)
+		fy_log_say(e->log, port->rank, "%s", why);
+}
+
 static int furnish(ferry *e, fy_port *port, uint32_t first_seq)
 {
 	int status = fy_policy_table_resolve(&e->policy);
@@ -153,7 +172,10 @@ static int furnish(ferry *e, fy_port *port, uint32_t first_seq)
 	e->room.limit = e->options.send_memory;
 	if (e->full && e->room.bodies_to)
 		e->progress = progress_create(e, port, first_seq);
-	return e->progress ? FERRY_OK : fy_fail(FERRY_ENOMEM, "no memory for an engine");
+	if (!e->progress)
+		return fy_fail(FERRY_ENOMEM, "no memory for an engine");
+	open_trace(e, port, first_seq);
+	return FERRY_OK;
 }
 
 static int engine_new(fy_port *port, ferry_options *resolved, uint32_t first_seq, ferry **engine_p)
@@ -393,6 +415,7 @@ int fy_life_destroy(ferry *e)
 	drop_mail(e, p);
 	fy_left_messages(p);
 	fy_report_say_dropped(e, &p->mail.unread);
+	fy_trace_end(e->helm_side.trace);
 	drop_late_answers(e);
 	while (p->rooms.first) {
 		ferry_future *f = p->rooms.first;

@@ -28,6 +28,7 @@
 #include "port/port.h"
 #include "shared/engine.h"
 #include "shared/wake.h"
+#include "trace/records.h"
 #include "wire/bodies.h"
 #include "wire/checksum.h"
 #include "wire/header.h"
@@ -199,6 +200,8 @@ static bool send_first_ready(struct fy_link *link, struct fy_channel *ch)
 	stamp(ch, b);
 	if (fy_unlikely(link->options->checksum))
 		fy_checksum_put(b->bytes, b->fill);
+	if (fy_unlikely(link->trace) && !ch->out.failed_starts)
+		fy_trace_records_leaves(link->trace, ch->rank, b->bytes, b->fill, b->opened);
 	if (link->port->ops->send(link->port, ch->rank, FY_TAG_BATCH, b->bytes, b->fill,
 	                          &b->request) != 0) {
 		send_not_started(link, ch);

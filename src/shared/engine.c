@@ -20,6 +20,7 @@
 #include "shared/block.h"
 #include "shared/shell.h"
 #include "shared/tally.h"
+#include "trace/trace.h"
 
 void fy_engine_set_stopped(ferry *e)
 {
@@ -83,6 +84,8 @@ void fy_engine_release(ferry *e)
 	fy_block_free_all(e);
 	fy_tally_free_all(e);
 	fy_engine_close_log(e);
+	fy_trace_free(e->helm_side.trace);
+	e->helm_side.trace = NULL;
 	free(e->full);
 	free(e->room.bodies_to);
 	e->full = NULL;

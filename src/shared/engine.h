@@ -28,6 +28,7 @@
 struct fy_account;
 struct fy_log;
 struct fy_tasks;
+struct fy_trace;
 
 #define FY_ENGINE_SLOTS 4
 
@@ -94,6 +95,7 @@ struct fy_aside {
 struct fy_helm_side {
 	struct fy_tasks *deferred;  /* inline work, in order; the helm's */
 	const uint32_t *inline_tag; /* the tag of what inline code posts; the helm's */
+	struct fy_trace *trace;     /* or NULL; lives as long as the engine's struct is used */
 	/* what only the helm can do with a message, for fy_message_keep and
 	 * fy_message_send_answer */
 	void (*keep_view)(ferry_message *view);

@@ -357,11 +357,8 @@ static void what_would_be_ignored_is_refused(void **state)
 {
 	static const struct {
 		const char *name, *value;
-	} later[] = { { "FERRY_TRACE", "traces" },
-		      { "FERRY_MONITOR", "/tmp" },
-		      { "FERRY_TRACE_EVERY", "1" },
-		      { "FERRY_TRACE_MEMORY", "1m" } };
-	static const char *const same[] = { "off", "off", "16", "16m" };
+	} later[] = { { "FERRY_MONITOR", "/tmp" } };
+	static const char *const same[] = { "off" };
 	ferry_options options = FERRY_OPTIONS_INIT, r;
 
 	(void)state;
@@ -373,9 +370,9 @@ static void what_would_be_ignored_is_refused(void **state)
 		r = resolve(NULL);
 		unsetenv(later[i].name);
 	}
-	options.trace = "none";
+	options.monitor = "none";
 	r = resolve(&options);
-	options.trace = "trace";
+	options.monitor = "/tmp";
 	assert_int_equal(fy_options_resolve(&options, &r), FERRY_ENOTSUP);
 }
 
