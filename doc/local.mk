@@ -49,6 +49,7 @@ nobase_dist_doc_DATA += \
 	%D%/design.md \
 	%D%/failures.md \
 	%D%/glossary.md \
+	%D%/observing.md \
 	%D%/policy.md \
 	%D%/porting.md \
 	%D%/reliability.md \
@@ -60,5 +61,6 @@ nobase_dist_doc_DATA += \
 
 # A page for each tool of tools/, named as it is there.
 dist_man_MANS += \
+	%D%/man/ferry-info.1 \
 	%D%/man/ferry-perf.1 \
 	# end

@@ -61,6 +61,7 @@ unit_tests = \
 	%D%/unit/sim/test_net.t \
 	%D%/unit/tools/test_histogram.t \
 	%D%/unit/tools/test_limits.t \
+	%D%/unit/tools/test_machine.t \
 	%D%/unit/wire/test_record.t \
 	# end
 
@@ -101,6 +102,7 @@ mpi_programs = \
 	%D%/mpi/alone \
 	%D%/mpi/anywhere \
 	%D%/mpi/arguments \
+	%D%/mpi/bottleneck \
 	%D%/mpi/calls \
 	%D%/mpi/close_delivers \
 	%D%/mpi/closing \
@@ -190,6 +192,7 @@ np2_tests = \
 	%D%/mpi/abandoned-2.np2 \
 	%D%/mpi/adopt-2.np2 \
 	%D%/mpi/anywhere-2.np2 \
+	%D%/mpi/bottleneck-2.np2 \
 	%D%/mpi/calls-2.np2 \
 	%D%/mpi/close_delivers-2.np2 \
 	%D%/mpi/collective-2.np2 \
@@ -288,6 +291,7 @@ script_tests = \
 	%D%/mpi/deaths.sh \
 	%D%/mpi/survivors.sh \
 	%D%/mpi/failing.sh \
+	%D%/mpi/ferry_info.sh \
 	%D%/mpi/ferry_perf.sh \
 	%D%/mpi/halo.sh \
 	%D%/mpi/hosts.sh \
@@ -432,6 +436,7 @@ shortage_ldflags = -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc \
 
 %C%_unit_tools_test_histogram_t_LDADD = libferry-perf.la $(LDADD) -lm
 %C%_unit_tools_test_limits_t_LDADD = libferry-perf.la $(LDADD) -lm
+%C%_unit_tools_test_machine_t_LDADD = libferry-info.la $(libferry) $(MPI_LIBS) $(HWLOC_LIBS) $(LDADD)
 
 # ---- how they are built ----------------------------------------------------
 
