@@ -105,6 +105,11 @@ void fy_place_as_process(void)
 		sched_setaffinity(0, sizeof process.place.bits, SET(&process.place));
 }
 
+int fy_place_thread(void)
+{
+	return gettid();
+}
+
 int fy_place_processors(void)
 {
 	pthread_once(&places_once, add_places);

@@ -24,6 +24,8 @@ static inline bool fy_place_has(const struct fy_place *place, int cpu)
 void fy_place_as_process(void);
 /* This thread runs on these processors only. 0, or FERRY_EINVAL with a sentence. */
 int fy_place_on(const char *list);
+/* The number by which the system knows this thread. */
+int fy_place_thread(void);
 /* How many processors this process may run on; 1 when that cannot be told. */
 int fy_place_processors(void);
 /* Where a thread (0: this one) may run now. Returns place->known. */
