@@ -54,6 +54,7 @@ nobase_dist_doc_DATA += \
 	%D%/porting.md \
 	%D%/reliability.md \
 	%D%/testing.md \
+	%D%/troubleshooting.md \
 	%D%/tuning.md \
 	%D%/unidist.md \
 	%D%/wire-format.md \

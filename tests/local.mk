@@ -289,6 +289,7 @@ script_tests = \
 	%D%/api/other_mpi.sh \
 	%D%/api/post_path.sh \
 	%D%/api/readme.sh \
+	%D%/api/troubleshooting.sh \
 	%D%/api/two_mpis.sh \
 	%D%/models/crew.sh \
 	%D%/models/future.sh \
