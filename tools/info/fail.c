@@ -12,7 +12,7 @@
 
 static char sentence[512];
 
-__attribute__((weak)) int fy_fail(int status, const char *format, ...)
+__attribute__((weak)) int(fy_fail)(int status, const char *format, ...)
 {
 	va_list arguments;
 	va_start(arguments, format);
