@@ -82,10 +82,8 @@ libferry_info_la_SOURCES = \
 	%D%/info/out.c \
 	%D%/info/out.h \
 	%D%/info/places.c \
-	src/base/clock.c \
 	src/base/cpus.c \
 	src/base/letters.c \
-	src/base/log.c \
 	src/base/option.c \
 	src/base/options.c \
 	src/base/place.c \

@@ -10,6 +10,23 @@
 #include "base/fail.h"
 #include "info.h"
 
+/* What the table of options would say to a log, in functions that this program does not call. */
+void fy_log(void);
+void fy_log_at(void);
+void fy_log_say(void);
+
+__attribute__((weak)) void fy_log(void)
+{
+}
+
+__attribute__((weak)) void fy_log_at(void)
+{
+}
+
+__attribute__((weak)) void fy_log_say(void)
+{
+}
+
 static char sentence[512];
 
 __attribute__((weak)) int(fy_fail)(int status, const char *format, ...)
