@@ -30,6 +30,12 @@ static const char *help_of(const char *name)
 	return "";
 }
 
+/* A text that is not set is off, unless the default is something. */
+static void format_text(const struct fy_option *option, const char *text, char *value)
+{
+	snprintf(value, VALUE_BYTES, "%s", text ? text : option->preset ? "its default" : "none");
+}
+
 /* What the engine has, if there is one. */
 static bool ask_engine(const struct row *row, ferry *engine, char *value)
 {
@@ -37,8 +43,7 @@ static bool ask_engine(const struct row *row, ferry *engine, char *value)
 	if (!engine || ferry_options_resolved(engine, &options) != FERRY_OK)
 		return false;
 	if (row->option->type == FY_OPTION_TEXT) {
-		const char *text = *fy_option_text_of(row->option, &options);
-		snprintf(value, VALUE_BYTES, "%s", text ? text : "none");
+		format_text(row->option, *fy_option_text_of(row->option, &options), value);
 	} else {
 		fy_option_format(row->option, fy_option_get(row->option, &options), value,
 		                 VALUE_BYTES);
@@ -55,7 +60,7 @@ static int resolve(const struct row *row, char *value)
 		if (status < 0)
 			return status;
 		const char **text = fy_option_text_of(row->option, &resolved);
-		snprintf(value, VALUE_BYTES, "%s", *text ? *text : "none");
+		format_text(row->option, *text, value);
 		free((void *)(uintptr_t)*text);
 		return status;
 	}
