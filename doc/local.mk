@@ -52,11 +52,13 @@ nobase_dist_doc_DATA += \
 	%D%/design.md \
 	%D%/failures.md \
 	%D%/glossary.md \
+	%D%/observing.md \
 	%D%/policy.md \
 	%D%/porting.md \
 	%D%/reliability.md \
 	%D%/testing.md \
 	%D%/trace-format.md \
+	%D%/troubleshooting.md \
 	%D%/tuning.md \
 	%D%/unidist.md \
 	%D%/wire-format.md \
@@ -65,6 +67,7 @@ nobase_dist_doc_DATA += \
 # A page for each tool of tools/, named as it is there.
 dist_man_MANS += \
 	%D%/man/ferry-ask.1 \
+	%D%/man/ferry-info.1 \
 	%D%/man/ferry-perf.1 \
 	%D%/man/ferry-trace.1 \
 	# end

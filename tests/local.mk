@@ -73,6 +73,7 @@ unit_tests = \
 	%D%/unit/tools/test_limits.t \
 	%D%/unit/tools/test_timeline.t \
 	%D%/unit/trace/test_trace.t \
+	%D%/unit/tools/test_machine.t \
 	%D%/unit/wire/test_record.t \
 	# end
 
@@ -116,6 +117,7 @@ mpi_programs = \
 	%D%/mpi/alone \
 	%D%/mpi/anywhere \
 	%D%/mpi/arguments \
+	%D%/mpi/bottleneck \
 	%D%/mpi/calls \
 	%D%/mpi/close_delivers \
 	%D%/mpi/closing \
@@ -210,6 +212,7 @@ np2_tests = \
 	%D%/mpi/abandoned-2.np2 \
 	%D%/mpi/adopt-2.np2 \
 	%D%/mpi/anywhere-2.np2 \
+	%D%/mpi/bottleneck-2.np2 \
 	%D%/mpi/calls-2.np2 \
 	%D%/mpi/close_delivers-2.np2 \
 	%D%/mpi/collective-2.np2 \
@@ -298,6 +301,7 @@ script_tests = \
 	%D%/api/other_mpi.sh \
 	%D%/api/post_path.sh \
 	%D%/api/readme.sh \
+	%D%/api/troubleshooting.sh \
 	%D%/api/two_mpis.sh \
 	%D%/models/crew.sh \
 	%D%/models/future.sh \
@@ -310,6 +314,7 @@ script_tests = \
 	%D%/mpi/statistics.sh \
 	%D%/mpi/survivors.sh \
 	%D%/mpi/failing.sh \
+	%D%/mpi/ferry_info.sh \
 	%D%/mpi/ferry_perf.sh \
 	%D%/mpi/halo.sh \
 	%D%/mpi/hangs.sh \
@@ -466,6 +471,7 @@ shortage_ldflags = -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc \
 %C%_unit_tools_test_histogram_t_LDADD = libferry-perf.la $(LDADD) -lm
 %C%_unit_tools_test_timeline_t_LDADD = libferry-trace.la $(LDADD)
 %C%_unit_tools_test_limits_t_LDADD = libferry-perf.la $(LDADD) -lm
+%C%_unit_tools_test_machine_t_LDADD = libferry-info.la $(libferry) $(MPI_LIBS) $(HWLOC_LIBS) $(LDADD)
 
 # ---- how they are built ----------------------------------------------------
 
