@@ -114,7 +114,10 @@
  *            thread might run when the library was loaded, and in its
  *            scheduling class. They do not inherit these from the thread that
  *            creates them: that thread may be bound to one processor.
- *            progress_cpus places the progress thread.
+ *            progress_cpus places the progress thread. An open says on stderr
+ *            (rank 0; others in the log) when that is bound to the only
+ *            processor of the thread that opens, although there are two for
+ *            each rank of the host. ferry-info shows who runs where.
  */
 #ifndef FERRY_H
 #define FERRY_H
@@ -609,6 +612,20 @@ FERRY_API int ferry_stats_read(const ferry *engine, ferry_stats *stats);
 /* FERRY_OK while the engine works. Afterwards the reason why it does not:
  * FERRY_ESTOPPED, FERRY_EPEER, or what ferry_abort was given. */
 FERRY_API int ferry_status(const ferry *engine);
+
+/*
+ * Write as text what this process is open with and waits for: its threads and
+ * what each waits for in Ferry, calls, posts, messages and requests that the
+ * program has. Needs no step of the progress thread, and says so if that does
+ * not come back.
+ *
+ * Threads    any, inline handlers and callbacks too; not in a signal handler.
+ *            The option dump_signal is for that.
+ * Blocking   as `fd` does, and 20 ms at most while the progress thread is
+ *            busy.
+ * Errors     EINVAL also if `fd` cannot be written. ESTOPPED.
+ */
+FERRY_API int ferry_dump(ferry *engine, int fd);
 
 /* ---- ranks that are gone ------------------------------------------------ */
 

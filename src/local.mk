@@ -4,7 +4,22 @@
 # that is compiled with MPI's headers. libferry-sim is the core with the
 # simulated network beside it, for the tests; it is not installed.
 
-noinst_LTLIBRARIES += libferry-core.la libferry-mpi.la
+noinst_LTLIBRARIES += libferry-core.la libferry-mpi.la libferry-monitor.la
+
+# What reads monitor files, also for tools that need nothing else of the library.
+monitor_sources = \
+	%D%/monitor/directory.c \
+	%D%/monitor/directory.h \
+	%D%/monitor/entries.h \
+	%D%/monitor/format.h \
+	%D%/monitor/gauges.h \
+	%D%/monitor/identity.c \
+	%D%/monitor/identity.h \
+	%D%/monitor/lock.c \
+	%D%/monitor/lock.h \
+	%D%/monitor/reader.c \
+	%D%/monitor/reader.h
+libferry_monitor_la_SOURCES = $(monitor_sources)
 
 libferry_core_la_SOURCES = \
 	%D%/app/counter.c \
@@ -44,6 +59,8 @@ libferry_core_la_SOURCES = \
 	%D%/base/fail.h \
 	%D%/base/futex.c \
 	%D%/base/futex.h \
+	%D%/base/helper.c \
+	%D%/base/helper.h \
 	%D%/base/inbox.h \
 	%D%/base/letters.c \
 	%D%/base/letters.h \
@@ -61,7 +78,11 @@ libferry_core_la_SOURCES = \
 	%D%/base/place.h \
 	%D%/base/program.c \
 	%D%/base/program.h \
+	%D%/base/quota.c \
+	%D%/base/quota.h \
 	%D%/base/status.c \
+	%D%/base/waiting.c \
+	%D%/base/waiting.h \
 	%D%/future/waiters.c \
 	%D%/future/waiters.h \
 	%D%/bulk/announce.c \
@@ -102,8 +123,11 @@ libferry_core_la_SOURCES = \
 	%D%/codec/object.h \
 	%D%/codec/pack.c \
 	%D%/codec/pack.h \
+	%D%/engine/dump.c \
 	%D%/engine/life.c \
 	%D%/engine/life.h \
+	%D%/engine/portrait.c \
+	%D%/engine/portrait.h \
 	%D%/engine/share.c \
 	%D%/engine/share.h \
 	%D%/engine/watchdog.c \
@@ -192,9 +216,13 @@ libferry_core_la_SOURCES = \
 	%D%/helm/pace.h \
 	%D%/helm/policy.c \
 	%D%/helm/policy.h \
+	%D%/helm/portray.c \
+	%D%/helm/portray.h \
 	%D%/helm/progress.h \
 	%D%/helm/put.c \
 	%D%/helm/put.h \
+	%D%/helm/question.c \
+	%D%/helm/question.h \
 	%D%/helm/queued.c \
 	%D%/helm/queued.h \
 	%D%/helm/receives.c \
@@ -239,8 +267,19 @@ libferry_core_la_SOURCES = \
 	%D%/link/stream_in.h \
 	%D%/link/stream_out.c \
 	%D%/link/stream_out.h \
+	$(monitor_sources) \
 	%D%/port/port.h \
 	%D%/port/starts.h \
+	%D%/query/answer.c \
+	%D%/query/answer.h \
+	%D%/query/place.c \
+	%D%/query/place.h \
+	%D%/query/protocol.c \
+	%D%/query/protocol.h \
+	%D%/query/server.c \
+	%D%/query/server.h \
+	%D%/query/tell.c \
+	%D%/query/tell.h \
 	%D%/shared/account.h \
 	%D%/shared/block.c \
 	%D%/shared/block.h \
@@ -277,6 +316,14 @@ libferry_core_la_SOURCES = \
 	%D%/shared/thread.h \
 	%D%/shared/wake.c \
 	%D%/shared/wake.h \
+	%D%/watch/picture.c \
+	%D%/watch/picture.h \
+	%D%/watch/story.c \
+	%D%/watch/story.h \
+	%D%/watch/threads.c \
+	%D%/watch/threads.h \
+	%D%/watch/verdict.c \
+	%D%/watch/verdict.h \
 	%D%/unidist/set_aside.c \
 	%D%/unidist/set_aside.h \
 	%D%/unidist/ops.h \

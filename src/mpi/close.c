@@ -18,6 +18,7 @@
 #include "base/futex.h"
 #include "base/log.h"
 #include "base/order.h"
+#include "base/waiting.h"
 #include "engine/life.h"
 #include "future/queue.h"
 #include "helm/ask.h"
@@ -265,10 +266,25 @@ static int release(struct closing *c, int finished)
 	return status;
 }
 
+/* The same, as others see it. */
+static bool wait_seen(struct closing *c)
+{
+	struct fy_wait wait = { .kind = FY_WAITS_CLOSE,
+		                .op = FERRY_ANY_OP,
+		                .peer = FERRY_ALL,
+		                .engine = c->engine,
+		                .until = INT64_MAX };
+	struct fy_waiting_place place;
+	fy_waiting_begin(&place, &wait);
+	bool closed = wait_closed(c);
+	fy_waiting_end(&place);
+	return closed;
+}
+
 /* False: the engine is to be left behind. */
 static bool close_beside(struct closing *c, int *finished_p)
 {
-	if (!wait_closed(c))
+	if (!wait_seen(c))
 		return false;
 	if (!(c->engine->options.flags & FERRY_KEEP_MPI))
 		*finished_p = fy_mpi_life_wait_finished(&c->says.call);

@@ -22,8 +22,10 @@
 #include "base/cancel.h"
 #include "base/fail.h"
 #include "base/futex.h"
+#include "base/log.h"
 #include "base/options.h"
 #include "base/order.h"
+#include "base/waiting.h"
 #include "base/place.h"
 #include "base/program.h"
 #include "engine/life.h"
@@ -54,6 +56,7 @@ struct opening {
 	char text[256];
 	/* the opening thread's mask, which code of the program gets on the progress thread */
 	sigset_t mask;
+	struct fy_place place; /* of the opening thread */
 	/* futex: written by the progress thread (release), read by the opening one (acquire) */
 	uint32_t done;
 };
@@ -82,24 +85,38 @@ static int open_port(struct opening *o, fy_port **port_p)
 	return fy_fail(o->failed, "%s", o->why);
 }
 
-/* Without other ranks, and without a thread of its own, an engine needs no watchdog. */
+/* Without a thread of its own an engine has no helper. */
 static int join_watchdog(const struct opening *o, fy_port *port)
 {
-	if (port->size == 1 || o->options.peer_timeout == FERRY_NONE ||
-	    o->options.flags & FERRY_NO_THREAD)
-		return FERRY_OK;
-	return fy_watchdog_join(&fy_mpi_port_of(port)->watched);
+	return o->options.flags & FERRY_NO_THREAD
+	               ? FERRY_OK
+	               : fy_watchdog_join(&fy_mpi_port_of(port)->watched);
 }
 
+/* Nobody waits for a rank that is alone, or where peer_timeout is off, as other ranks may want. */
 static void watch(ferry *engine, fy_port *port)
 {
 	struct fy_mpi_port *mpi = fy_mpi_port_of(port);
 	engine->end.apart = !port->all_local;
-	if (engine->options.peer_timeout == FERRY_NONE) /* as other ranks want it */
-		fy_watchdog_leave(&mpi->watched);
-	else
+	if (port->size > 1 && engine->options.peer_timeout != FERRY_NONE)
 		fy_watchdog_watch(&mpi->watched, engine, fy_loop_steps(engine),
 		                  fy_bells_beats(&mpi->bells, port->rank), !port->all_local);
+}
+
+/* On the progress thread. A person has to see it, but not once from each rank. Who names the only
+ * processor in progress_cpus knows. */
+static void look_at_place(const struct opening *o, const fy_port *port)
+{
+	char text[320];
+	const ferry *engine = o->engine;
+	if (engine->options.flags & FERRY_NO_THREAD ||
+	    (engine->options.progress_cpus && fy_place_processors() == 1) ||
+	    !fy_place_is_shared(&o->place, port->ranks_here, text, sizeof text))
+		return;
+	if (engine->rank == 0)
+		fy_log_say(engine->log, engine->rank, "%s", text);
+	else
+		fy_log(engine->log, "warning: %s", text);
 }
 
 /* A rank that failed makes all these calls, as far as MPI lets it, because the others wait for it
@@ -126,6 +143,7 @@ static int open_engine(struct opening *o)
 		return status;
 	}
 	watch(o->engine, port);
+	look_at_place(o, port);
 	o->watched = &fy_mpi_port_of(port)->watched;
 	if (o->engine->options.flags & FERRY_KEEP_MPI)
 		fy_mpi_life_keep();
@@ -148,6 +166,7 @@ static void *thread_main(void *arg)
 	struct opening *o = arg;
 	sigset_t mask = o->mask;
 	pthread_setname_np(pthread_self(), "ferry");
+	fy_waiting_set_role(FY_ROLE_HELM);
 	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, NULL);
 	fy_program_mask(&mask);
 	fy_place_as_process();
@@ -188,6 +207,7 @@ static int start_thread(struct opening *o)
 	pthread_t thread;
 	fy_store_release_32(&o->done, 0);
 	block_signals(&o->mask);
+	fy_place_of_thread(0, &o->place);
 	int failed = pthread_create(&thread, NULL, thread_main, o);
 	pthread_sigmask(SIG_SETMASK, &o->mask, NULL);
 	if (failed)
