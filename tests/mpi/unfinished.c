@@ -51,7 +51,7 @@ static void all_are_stopped(void)
 	n_ops = 0;
 }
 
-/* ---- functions of the program; the words are theirs (release) and the main thread's (acquire) --- */
+/* ---- functions of the program: they write these words (release), the main thread reads (acquire) */
 
 static uint32_t blocks, begun, released;
 
