@@ -51,7 +51,7 @@ static void all_are_stopped(void)
 	n_ops = 0;
 }
 
-/* ---- functions of the program: they write these words (release), the main thread reads (acquire) */
+/* ---- of the program: it writes these words (release), the main thread reads them (acquire) */
 
 static uint32_t blocks, begun, released;
 
