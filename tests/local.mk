@@ -158,6 +158,7 @@ mpi_programs = \
 	%D%/mpi/statistics \
 	%D%/mpi/thread_level \
 	%D%/mpi/unattended \
+	%D%/mpi/unfinished \
 	%D%/stress/soak \
 	# end
 
@@ -173,6 +174,7 @@ mpi_core_programs = \
 	%D%/mpi/port_mpi \
 	%D%/mpi/port_serialized \
 	%D%/mpi/resources \
+	%D%/mpi/unfinished_debug \
 	# end
 
 # Programs that scripts need; they see nothing of the library.
@@ -248,6 +250,8 @@ np2_tests = \
 	%D%/mpi/start-2.np2 \
 	%D%/mpi/thread_level-2.np2 \
 	%D%/mpi/unattended-2.np2 \
+	%D%/mpi/unfinished-2.np2 \
+	%D%/mpi/unfinished_debug-2.np2 \
 	# end
 
 np3_tests = \
@@ -403,6 +407,12 @@ test_support = \
 %C%_mpi_collective_debug_CPPFLAGS = $(AM_CPPFLAGS) $(MPI_CPPFLAGS) -DFERRY_DEBUG
 %C%_mpi_collective_debug_SOURCES = \
 	%D%/mpi/collective.c \
+	src/mpi/collective.c \
+	# end
+
+%C%_mpi_unfinished_debug_CPPFLAGS = $(AM_CPPFLAGS) $(MPI_CPPFLAGS) -DFERRY_DEBUG
+%C%_mpi_unfinished_debug_SOURCES = \
+	%D%/mpi/unfinished.c \
 	src/mpi/collective.c \
 	# end
 
