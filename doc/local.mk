@@ -61,4 +61,5 @@ nobase_dist_doc_DATA += \
 # A page for each tool of tools/, named as it is there.
 dist_man_MANS += \
 	%D%/man/ferry-perf.1 \
+	%D%/man/ferry-top.1 \
 	# end

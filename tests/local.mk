@@ -67,6 +67,7 @@ unit_tests = \
 	%D%/unit/tools/test_ask.t \
 	%D%/unit/tools/test_histogram.t \
 	%D%/unit/tools/test_limits.t \
+	%D%/unit/tools/test_top.t \
 	%D%/unit/wire/test_record.t \
 	# end
 
@@ -165,6 +166,7 @@ mpi_core_programs = \
 # Programs that scripts need; they see nothing of the library.
 support_programs = \
 	%D%/support/cable \
+	%D%/support/monitor_file \
 	# end
 
 np1_tests = \
@@ -286,6 +288,7 @@ script_tests = \
 	%D%/api/other_mpi.sh \
 	%D%/api/post_path.sh \
 	%D%/api/readme.sh \
+	%D%/api/top.sh \
 	%D%/api/two_mpis.sh \
 	%D%/models/crew.sh \
 	%D%/models/future.sh \
@@ -447,6 +450,15 @@ shortage_ldflags = -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc \
 %C%_unit_tools_test_ask_t_LDADD = libferry-ask.la $(LDADD)
 %C%_unit_tools_test_histogram_t_LDADD = libferry-perf.la $(LDADD) -lm
 %C%_unit_tools_test_limits_t_LDADD = libferry-perf.la $(LDADD) -lm
+
+# Monitor files by hand.
+monitor_image = \
+	%D%/support/monitor_image.c \
+	%D%/support/monitor_image.h \
+	# end
+%C%_support_monitor_file_SOURCES = %D%/support/monitor_file.c $(monitor_image)
+%C%_unit_tools_test_top_t_SOURCES = %D%/unit/tools/test_top.c $(monitor_image)
+%C%_unit_tools_test_top_t_LDADD = libferry-top.la libferry-monitor.la $(LDADD) -lm
 
 # ---- how they are built ----------------------------------------------------
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Programs that are installed, as NAME-MPI: see the end of Makefile.am. The measuring core of ferry-perf is a library
 # under a thin command line; its peers are plain MPI, so it sees MPI's headers. It includes public headers only.
+# Those that need no MPI are installed by their short names.
 
 noinst_PROGRAMS += %D%/ferry-perf
 installed_programs += %D%/ferry-perf
@@ -60,6 +61,50 @@ libferry_perf_la_SOURCES = \
 
 $(libferry_perf_la_OBJECTS) $(%C%_ferry_perf_OBJECTS): target_cppflags = $(MPI_CPPFLAGS) -DFERRY_MPIEXEC='"$(or $(MPIEXEC),mpiexec)"'
 $(libferry_perf_la_OBJECTS) $(%C%_ferry_perf_OBJECTS): target_cflags = $(MPI_CFLAGS)
+
+# What looks at engines from outside needs no MPI and no library: it reads their files.
+bin_PROGRAMS += %D%/ferry-top
+noinst_LTLIBRARIES += libferry-top.la
+%C%_ferry_top_SOURCES = %D%/ferry-top.c
+%C%_ferry_top_LDADD = libferry-top.la libferry-monitor.la -lm
+libferry_top_la_SOURCES = \
+	%D%/perf/gnuplot.c \
+	%D%/perf/gnuplot.h \
+	%D%/top/clean.c \
+	%D%/top/clean.h \
+	%D%/top/dead.c \
+	%D%/top/detail.c \
+	%D%/top/document.c \
+	%D%/top/engine.c \
+	%D%/top/engine.h \
+	%D%/top/families.c \
+	%D%/top/families.h \
+	%D%/top/host.c \
+	%D%/top/host.h \
+	%D%/top/json.c \
+	%D%/top/json.h \
+	%D%/top/options.c \
+	%D%/top/options.h \
+	%D%/top/page.c \
+	%D%/top/page.h \
+	%D%/top/picture.c \
+	%D%/top/plot.c \
+	%D%/top/prometheus.c \
+	%D%/top/screen.c \
+	%D%/top/screen.h \
+	%D%/top/stages.c \
+	%D%/top/stages.h \
+	%D%/top/table.c \
+	%D%/top/trouble.c \
+	%D%/top/trouble.h \
+	%D%/top/units.c \
+	%D%/top/units.h \
+	%D%/top/utf8.c \
+	%D%/top/utf8.h \
+	%D%/top/views.h \
+	%D%/top/watch.c \
+	%D%/top/watch.h \
+	# end
 
 # Beside it: a benchmark that needs no peer and no launcher, built by make check (tests/mpi/bench.sh), and commands
 # that run ferry-perf: two builds, rules on and off, Ferry and plain MPI.
