@@ -70,4 +70,5 @@ dist_man_MANS += \
 	%D%/man/ferry-info.1 \
 	%D%/man/ferry-perf.1 \
 	%D%/man/ferry-trace.1 \
+	%D%/man/ferry-top.1 \
 	# end

@@ -74,6 +74,7 @@ unit_tests = \
 	%D%/unit/tools/test_timeline.t \
 	%D%/unit/trace/test_trace.t \
 	%D%/unit/tools/test_machine.t \
+	%D%/unit/tools/test_top.t \
 	%D%/unit/wire/test_record.t \
 	# end
 
@@ -180,6 +181,7 @@ mpi_core_programs = \
 # Programs that scripts need; they see nothing of the library.
 support_programs = \
 	%D%/support/cable \
+	%D%/support/monitor_file \
 	# end
 
 np1_tests = \
@@ -306,6 +308,7 @@ script_tests = \
 	%D%/api/post_path.sh \
 	%D%/api/readme.sh \
 	%D%/api/troubleshooting.sh \
+	%D%/api/top.sh \
 	%D%/api/two_mpis.sh \
 	%D%/models/crew.sh \
 	%D%/models/future.sh \
@@ -482,6 +485,15 @@ shortage_ldflags = -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc \
 %C%_unit_tools_test_timeline_t_LDADD = libferry-trace.la $(LDADD)
 %C%_unit_tools_test_limits_t_LDADD = libferry-perf.la $(LDADD) -lm
 %C%_unit_tools_test_machine_t_LDADD = libferry-info.la $(libferry) $(MPI_LIBS) $(HWLOC_LIBS) $(LDADD)
+
+# Monitor files by hand.
+monitor_image = \
+	%D%/support/monitor_image.c \
+	%D%/support/monitor_image.h \
+	# end
+%C%_support_monitor_file_SOURCES = %D%/support/monitor_file.c $(monitor_image)
+%C%_unit_tools_test_top_t_SOURCES = %D%/unit/tools/test_top.c $(monitor_image)
+%C%_unit_tools_test_top_t_LDADD = libferry-top.la libferry-monitor.la $(LDADD) -lm
 
 # ---- how they are built ----------------------------------------------------
 

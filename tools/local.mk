@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Programs that are installed, as NAME-MPI: see the end of Makefile.am. The measuring core of ferry-perf is a library
 # under a thin command line; its peers are plain MPI, so it sees MPI's headers. It includes public headers only.
+# Those that need no MPI are installed by their short names.
 
 noinst_PROGRAMS += %D%/ferry-perf
 installed_programs += %D%/ferry-perf
@@ -92,6 +93,49 @@ CLEANFILES += %D%/timeline/page.inc
 %D%/timeline/page.inc: %D%/timeline/page.html
 	$(AM_V_GEN)$(MKDIR_P) $(@D) && sed 's/[\\"]/\\&/g; s/^/"/; s/$$/\\n",/' $(srcdir)/%D%/timeline/page.html >$@.new && mv $@.new $@
 %D%/timeline/page.lo: %D%/timeline/page.inc
+# What looks at engines from outside needs no MPI and no library: it reads their files.
+bin_PROGRAMS += %D%/ferry-top
+noinst_LTLIBRARIES += libferry-top.la
+%C%_ferry_top_SOURCES = %D%/ferry-top.c
+%C%_ferry_top_LDADD = libferry-top.la libferry-monitor.la -lm
+libferry_top_la_SOURCES = \
+	%D%/perf/gnuplot.c \
+	%D%/perf/gnuplot.h \
+	%D%/top/clean.c \
+	%D%/top/clean.h \
+	%D%/top/dead.c \
+	%D%/top/detail.c \
+	%D%/top/document.c \
+	%D%/top/engine.c \
+	%D%/top/engine.h \
+	%D%/top/families.c \
+	%D%/top/families.h \
+	%D%/top/host.c \
+	%D%/top/host.h \
+	%D%/top/json.c \
+	%D%/top/json.h \
+	%D%/top/options.c \
+	%D%/top/options.h \
+	%D%/top/page.c \
+	%D%/top/page.h \
+	%D%/top/picture.c \
+	%D%/top/plot.c \
+	%D%/top/prometheus.c \
+	%D%/top/screen.c \
+	%D%/top/screen.h \
+	%D%/top/stages.c \
+	%D%/top/stages.h \
+	%D%/top/table.c \
+	%D%/top/trouble.c \
+	%D%/top/trouble.h \
+	%D%/top/units.c \
+	%D%/top/units.h \
+	%D%/top/utf8.c \
+	%D%/top/utf8.h \
+	%D%/top/views.h \
+	%D%/top/watch.c \
+	%D%/top/watch.h \
+	# end
 
 # Beside it: a benchmark that needs no peer and no launcher, built by make check (tests/mpi/bench.sh), and commands
 # ferry-info has some of the library's insides in it, beside the library that it loads (info/fail.c).
