@@ -46,6 +46,8 @@ nobase_dist_doc_DATA += \
 	%D%/decisions/0041-what-a-failed-call-of-mpi-ends.md \
 	%D%/decisions/0042-fences-and-closes-of-a-crew.md \
 	%D%/decisions/0043-what-a-host-knows-of-its-ranks.md \
+	%D%/decisions/0045-one-question-to-the-job.md \
+	%D%/decisions/0046-what-proves-that-a-job-is-stuck.md \
 	%D%/design.md \
 	%D%/failures.md \
 	%D%/glossary.md \
@@ -60,5 +62,6 @@ nobase_dist_doc_DATA += \
 
 # A page for each tool of tools/, named as it is there.
 dist_man_MANS += \
+	%D%/man/ferry-ask.1 \
 	%D%/man/ferry-perf.1 \
 	# end

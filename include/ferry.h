@@ -359,8 +359,13 @@ struct ferry_options {
 	 * See ferry_close. Default 60 s; at least 1 ms, or none. */
 	int64_t close_timeout;
 
-	/* (*) Log what is stuck for this long. Default none; at least 1 ms,
-	 * or none. */
+	/* Say on stderr and in the log what is open and what the threads wait
+	 * for, once nothing of this rank has moved for so long while a call, a
+	 * post, a fence or a close is open; likewise when an inline handler
+	 * blocks for so long. The same again only after something has moved,
+	 * and then after twice that time. A rank that only reads is not named.
+	 * No effect with FERRY_NO_THREAD. Default 30 s; at least 1 ms, or
+	 * none. */
 	int64_t stuck_after;
 
 	/* "1": at the close rank 0 prints a table of ferry_stats over all ranks
@@ -401,8 +406,12 @@ struct ferry_options {
 	 * or none. */
 	const char *monitor;
 
-	/* (*) The number of a signal that writes ferry_dump to stderr. Default
-	 * none. */
+	/* The number of a signal after which ferry_dump is written to stderr,
+	 * for each engine with this option. A handler that the program has set
+	 * before the open is called, too, and is there again after the last
+	 * close. All engines of a process that have this option have the same
+	 * signal, which some thread of the program must not block. FERRY_ENOTSUP
+	 * with FERRY_NO_THREAD. Default none. */
 	int dump_signal;
 
 	/* The least important lines that the log gets: FERRY_LOG_ERROR to

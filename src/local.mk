@@ -130,12 +130,16 @@ libferry_core_la_SOURCES = \
 	%D%/engine/figures.c \
 	%D%/engine/figures.h \
 	%D%/engine/dump.c \
+	%D%/engine/dump_signal.c \
+	%D%/engine/dump_signal.h \
 	%D%/engine/life.c \
 	%D%/engine/life.h \
 	%D%/engine/portrait.c \
 	%D%/engine/portrait.h \
 	%D%/engine/share.c \
 	%D%/engine/share.h \
+	%D%/engine/stuck.c \
+	%D%/engine/stuck.h \
 	%D%/engine/statistics.c \
 	%D%/engine/statistics.h \
 	%D%/engine/watchdog.c \
@@ -282,8 +286,8 @@ libferry_core_la_SOURCES = \
 	%D%/port/starts.h \
 	%D%/query/answer.c \
 	%D%/query/answer.h \
-	%D%/query/place.c \
-	%D%/query/place.h \
+	%D%/query/socket.c \
+	%D%/query/socket.h \
 	%D%/query/protocol.c \
 	%D%/query/protocol.h \
 	%D%/query/server.c \

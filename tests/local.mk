@@ -29,6 +29,7 @@ unit_tests = \
 	%D%/unit/base/test_program.t \
 	%D%/unit/base/test_quota.t \
 	%D%/unit/base/test_status.t \
+	%D%/unit/base/test_waiting.t \
 	%D%/unit/bulk/test_blocks.t \
 	%D%/unit/bulk/test_outbound.t \
 	%D%/unit/bulk/test_sink.t \
@@ -94,6 +95,7 @@ sim_tests = \
 	%D%/sim/reports.t \
 	%D%/sim/survivors.t \
 	%D%/sim/transfers.t \
+	%D%/sim/verdicts.t \
 	# end
 
 # The real code with each schedule of a few threads: see schedules/schedule.h. No CMocka.
@@ -147,6 +149,7 @@ mpi_programs = \
 	%D%/mpi/signals \
 	%D%/mpi/silent \
 	%D%/mpi/start \
+	%D%/mpi/stuck \
 	%D%/mpi/statistics \
 	%D%/mpi/thread_level \
 	%D%/mpi/unattended \
@@ -307,6 +310,7 @@ script_tests = \
 	%D%/mpi/ferry_perf.sh \
 	%D%/mpi/halo.sh \
 	%D%/mpi/hangs.sh \
+	%D%/mpi/stuck.sh \
 	%D%/mpi/hosts.sh \
 	%D%/mpi/launcher.sh \
 	%D%/mpi/finalize.sh \
@@ -525,6 +529,7 @@ schedule_wraps = \
 	-Wl,--wrap=fy_futex_wait,--wrap=fy_futex_wake,--wrap=fy_clock_now,--wrap=fy_clock_process \
 	-Wl,--wrap=fy_barrier_everywhere,--wrap=fy_barrier_is_everywhere,--wrap=fy_place_as_process \
 	-Wl,--wrap=fy_program_thread \
+	-Wl,--wrap=fy_waiting_begin,--wrap=fy_waiting_end,--wrap=fy_waiting_set_role \
 	-Wl,--wrap=pthread_mutex_init,--wrap=pthread_mutex_destroy,--wrap=pthread_mutex_lock \
 	-Wl,--wrap=pthread_mutex_trylock,--wrap=pthread_mutex_unlock,--wrap=pthread_create \
 	-Wl,--wrap=pthread_join,--wrap=pthread_detach,--wrap=pthread_self,--wrap=pthread_setname_np \

@@ -122,4 +122,5 @@ libferry_ask_la_SOURCES = \
 	%D%/ask/json.c \
 	%D%/ask/print.c \
 	%D%/ask/state.c \
+	%D%/ask/why.c \
 	# end

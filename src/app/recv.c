@@ -62,11 +62,9 @@ static int fail_hopeless(ferry *e)
 static __attribute__((noinline)) void sleep_on(struct reader *r, int source, uint32_t op,
                                                int64_t until)
 {
-	struct fy_wait wait = { .kind = FY_WAITS_RECV,
-		                .op = op,
-		                .peer = source,
-		                .engine = r->engine,
-		                .until = until };
+	struct fy_wait wait = {
+		.kind = FY_WAITS_RECV, .op = op, .peer = source, .engine = r->engine, .until = until
+	};
 	struct fy_waiting_place place;
 	fy_waiting_begin(&place, &wait);
 	fy_futex_wait(&r->engine->mailbox.news, r->seen, until, false);

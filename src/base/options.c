@@ -67,14 +67,14 @@ static const struct fy_option table[] = {
 	OPTION(AT(progress_cpus), TEXT, 0, 0, 0, 0),
 	OPTION(AT(peer_timeout), TIME, FY_OPTION_COMPUTED, FERRY_MS(100), INT64_MAX, -1),
 	OPTION(AT(close_timeout), TIME, FERRY_S(60), FERRY_MS(1), INT64_MAX, -1),
-	LATER(AT(stuck_after), TIME, -1, FERRY_MS(1), INT64_MAX, -1),
+	OPTION(AT(stuck_after), TIME, FERRY_S(30), FERRY_MS(1), INT64_MAX, -1),
 	OPTION(AT(stats), TEXT, 0, 0, 0, 0),
 	LATER(AT(trace), TEXT, 0, 0, 0, 0),
 	OPTION(AT(log), TEXT, 0, 0, 0, 0),
 	OPTION(AT(checksum), SWITCH, 0, 0, 1, 0),
 	OPTION(AT(quorum), SWITCH, 0, 0, 1, 0),
 	LATER(AT(monitor), TEXT, 0, 0, 0, 0),
-	LATER(AT(dump_signal), SIGNAL, 0, 1, 64, 0),
+	OPTION(AT(dump_signal), SIGNAL, 0, 1, 64, 0),
 	OPTION(AT(log_level), LOG_LEVEL, FERRY_LOG_INFO, FERRY_LOG_ERROR, FERRY_LOG_DEBUG,
 	       FY_OPTION_NO_NONE),
 	LATER(AT(trace_every), COUNT, 16, 1, INT64_MAX, FY_OPTION_NO_NONE),
@@ -141,6 +141,12 @@ static int check_no_thread(const ferry_options *o)
 		               "progress_cpus=%.40s has no effect with FERRY_NO_THREAD, where the "
 		               "program's threads step the engine: leave one of the two out",
 		               o->progress_cpus);
+	if (o->dump_signal)
+		return fy_fail(
+			FERRY_ENOTSUP,
+			"dump_signal=%d with FERRY_NO_THREAD, where no thread could write it: "
+			"call ferry_dump, or leave one of the two out",
+			o->dump_signal);
 	if (!o->lend)
 		return fy_fail(FERRY_EINVAL,
 		               "lend cannot be off with FERRY_NO_THREAD, where threads that wait "

@@ -23,6 +23,7 @@
  * of several ranks are in opens.c, gathers in gather_memory.c.
  */
 #include <mpi.h>
+#include <unistd.h>
 
 #include "system.h"
 
@@ -442,6 +443,14 @@ static int read_stats(void)
 	return ferry_stats_read(t.engine, &stats);
 }
 
+static int dump(void)
+{
+	int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
+	int status = ferry_dump(t.engine, null);
+	close(null);
+	return status;
+}
+
 static int progress(void)
 {
 	int status = ferry_progress(t.engine, 0);
@@ -568,6 +577,7 @@ static int so(bool it_is)
 	X(ferry_options_resolved, nothing, resolve(), 0)                                           \
 	X(ferry_stats_read, nothing, read_stats(), 0)                                              \
 	X(ferry_status, nothing, ferry_status(t.engine), 0)                                        \
+	X(ferry_dump, nothing, dump(), 0)                                                          \
 	X(ferry_on_peer, nothing, ferry_on_peer(t.engine, FERRY_INLINE, on_peer, NULL), 0)         \
 	X(ferry_peer_status, nothing, ferry_peer_status(t.engine, 0), 0)                           \
 	X(ferry_peer_gone, nothing, so(ferry_peer_gone(t.engine, 0, NULL) == FERRY_EINVAL), 0)     \

@@ -101,7 +101,7 @@ static void nothing_given_yields_the_defaults(void **state)
 		assert_null(r.progress_cpus);
 		assert_int_equal(r.peer_timeout, 0); /* decided when all ranks are known */
 		assert_int_equal(r.close_timeout, FERRY_S(60));
-		assert_int_equal(r.stuck_after, FERRY_NONE);
+		assert_int_equal(r.stuck_after, FERRY_S(30));
 		assert_null(r.stats);
 		assert_null(r.trace);
 		assert_null(r.log);
@@ -357,10 +357,11 @@ static void what_would_be_ignored_is_refused(void **state)
 {
 	static const struct {
 		const char *name, *value;
-	} later[] = { { "FERRY_STUCK_AFTER", "1s" }, { "FERRY_TRACE", "traces" },
-		      { "FERRY_MONITOR", "/tmp" },   { "FERRY_DUMP_SIGNAL", "usr2" },
-		      { "FERRY_TRACE_EVERY", "1" },  { "FERRY_TRACE_MEMORY", "1m" } };
-	static const char *const same[] = { "none", "off", "off", "none", "16", "16m" };
+	} later[] = { { "FERRY_TRACE", "traces" },
+		      { "FERRY_MONITOR", "/tmp" },
+		      { "FERRY_TRACE_EVERY", "1" },
+		      { "FERRY_TRACE_MEMORY", "1m" } };
+	static const char *const same[] = { "off", "off", "16", "16m" };
 	ferry_options options = FERRY_OPTIONS_INIT, r;
 
 	(void)state;
@@ -372,20 +373,15 @@ static void what_would_be_ignored_is_refused(void **state)
 		r = resolve(NULL);
 		unsetenv(later[i].name);
 	}
-	options.stuck_after = options.peer_timeout = FERRY_NONE;
 	options.trace = "none";
 	r = resolve(&options);
-	options.stuck_after = FERRY_S(61);
-	assert_int_equal(fy_options_resolve(&options, &r), FERRY_ENOTSUP);
-	assert_non_null(strstr(ferry_last_error(), "stuck_after=61s"));
-	options.stuck_after = 0;
 	options.trace = "trace";
 	assert_int_equal(fy_options_resolve(&options, &r), FERRY_ENOTSUP);
 }
 
 static void what_has_no_effect_without_a_thread_is_refused(void **state)
 {
-	ferry_options options = FERRY_OPTIONS_INIT;
+	ferry_options options = FERRY_OPTIONS_INIT, r;
 
 	(void)state;
 	options.flags = FERRY_NO_THREAD;
@@ -395,6 +391,10 @@ static void what_has_no_effect_without_a_thread_is_refused(void **state)
 	options.lend = FERRY_NONE;
 	assert_refused(&options, "lend", "FERRY_NO_THREAD", "leave one");
 	options.lend = 1;
+	options.dump_signal = 12;
+	assert_int_equal(fy_options_resolve(&options, &r), FERRY_ENOTSUP);
+	assert_non_null(strstr(ferry_last_error(), "dump_signal=12 with FERRY_NO_THREAD"));
+	options.dump_signal = 0;
 	resolve(&options);
 }
 
