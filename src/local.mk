@@ -8,6 +8,7 @@ noinst_LTLIBRARIES += libferry-core.la libferry-mpi.la libferry-monitor.la
 
 # What reads monitor files, also for tools that need nothing else of the library.
 monitor_sources = \
+	%D%/monitor/counters.h \
 	%D%/monitor/directory.c \
 	%D%/monitor/directory.h \
 	%D%/monitor/entries.h \
@@ -19,6 +20,13 @@ monitor_sources = \
 	%D%/monitor/lock.h \
 	%D%/monitor/reader.c \
 	%D%/monitor/reader.h
+monitor_writer_sources = \
+	%D%/monitor/file.c \
+	%D%/monitor/file.h \
+	%D%/monitor/layout.c \
+	%D%/monitor/layout.h \
+	%D%/monitor/sweep.c \
+	%D%/monitor/sweep.h
 libferry_monitor_la_SOURCES = $(monitor_sources)
 
 libferry_core_la_SOURCES = \
@@ -119,6 +127,8 @@ libferry_core_la_SOURCES = \
 	%D%/codec/pack.h \
 	%D%/engine/life.c \
 	%D%/engine/life.h \
+	%D%/engine/outside.c \
+	%D%/engine/outside.h \
 	%D%/engine/share.c \
 	%D%/engine/share.h \
 	%D%/engine/watchdog.c \
@@ -192,6 +202,14 @@ libferry_core_la_SOURCES = \
 	%D%/helm/loop.c \
 	%D%/helm/loop.h \
 	%D%/helm/lookout.c \
+	%D%/helm/opens.c \
+	%D%/helm/opens.h \
+	%D%/helm/sample.c \
+	%D%/helm/sample.h \
+	%D%/helm/seen.c \
+	%D%/helm/seen.h \
+	%D%/helm/show.c \
+	%D%/helm/show.h \
 	%D%/helm/lookout.h \
 	%D%/helm/mail.c \
 	%D%/helm/mail.h \
@@ -241,6 +259,8 @@ libferry_core_la_SOURCES = \
 	%D%/link/counted.h \
 	%D%/link/credit.c \
 	%D%/link/credit.h \
+	%D%/link/errors.c \
+	%D%/link/errors.h \
 	%D%/link/failure.c \
 	%D%/link/failure.h \
 	%D%/link/fold.c \
@@ -248,6 +268,8 @@ libferry_core_la_SOURCES = \
 	%D%/link/link.h \
 	%D%/link/pending.c \
 	%D%/link/pending.h \
+	%D%/link/probe.c \
+	%D%/link/probe.h \
 	%D%/link/release.c \
 	%D%/link/release.h \
 	%D%/link/stream_in.c \
@@ -255,6 +277,7 @@ libferry_core_la_SOURCES = \
 	%D%/link/stream_out.c \
 	%D%/link/stream_out.h \
 	$(monitor_sources) \
+	$(monitor_writer_sources) \
 	%D%/port/port.h \
 	%D%/port/starts.h \
 	%D%/shared/account.h \
@@ -284,6 +307,7 @@ libferry_core_la_SOURCES = \
 	%D%/shared/seats.c \
 	%D%/shared/seats.h \
 	%D%/shared/shell.c \
+	%D%/shared/shown.h \
 	%D%/shared/shell.h \
 	%D%/shared/tally.c \
 	%D%/shared/tally.h \

@@ -49,6 +49,7 @@ unit_tests = \
 	%D%/unit/link/test_credit.t \
 	%D%/unit/link/test_stream_in.t \
 	%D%/unit/link/test_stream_out.t \
+	%D%/unit/monitor/test_file.t \
 	%D%/unit/shared/test_company.t \
 	%D%/unit/shared/test_counter.t \
 	%D%/unit/shared/test_habit.t \
@@ -81,6 +82,7 @@ sim_tests = \
 	%D%/sim/peers.t \
 	%D%/sim/races.t \
 	%D%/sim/reports.t \
+	%D%/sim/samples.t \
 	%D%/sim/survivors.t \
 	%D%/sim/transfers.t \
 	# end
@@ -143,6 +145,7 @@ mpi_core_programs = \
 	%D%/mpi/allocations \
 	%D%/mpi/collective_debug \
 	%D%/mpi/failing \
+	%D%/mpi/monitor \
 	%D%/mpi/neighbours \
 	%D%/mpi/opens \
 	%D%/mpi/port_adopt \
@@ -205,6 +208,7 @@ np2_tests = \
 	%D%/mpi/large-2.np2 \
 	%D%/mpi/mismatch-2.np2 \
 	%D%/mpi/neighbours-2.np2 \
+	%D%/mpi/monitor-2.np2 \
 	%D%/mpi/opens-2.np2 \
 	%D%/mpi/order-2.np2 \
 	%D%/mpi/plain_mpi-2.np2 \
