@@ -59,3 +59,8 @@ nobase_dist_doc_DATA += \
 	%D%/unidist.md \
 	%D%/wire-format.md \
 	# end
+
+# A page for each tool of tools/, named as it is there.
+dist_man_MANS += \
+	%D%/man/ferry-perf.1 \
+	# end

@@ -10,7 +10,7 @@ class Crew:
     """The ranks that go on together, as sets in integers: bit i is rank i."""
 
     ACCUSE, ASK, ANSWER, PROPOSE, ACCEPT, COMMIT = range(6)
-    ASK_HERE, HERE, LEAVES = 16, 17, 18
+    ASK_HERE, HERE, LEAVES, QUESTION, REPORT = 16, 17, 18, 19, 20
     SETS = {ACCUSE: 1, ASK: 1, ANSWER: 3, PROPOSE: 1, ACCEPT: 0, COMMIT: 1, ASK_HERE: 0, HERE: 0, LEAVES: 0}
     WORD = struct.Struct("<IIIIIIII")
 
@@ -37,6 +37,9 @@ class Crew:
         wire.demand(len(body) >= self.WORD.size, "shorter than a word")
         kind, number, count, owner, of_number, of_count, of_owner, _ = self.WORD.unpack_from(body)
         rest = body[self.WORD.size :]
+        if kind in (self.QUESTION, self.REPORT):
+            self._hear_question(source, kind, rest)
+            return
         wire.demand(len(rest) == self.SETS.get(kind, -1) * self.bytes, "no such word")
         if kind == self.ASK_HERE:
             self._say(source, self.HERE)
@@ -54,6 +57,14 @@ class Crew:
             self._consider(source, (count, owner), of)
         elif kind == self.COMMIT or (kind == self.ANSWER and number == of_number):
             self._hear_of(of)
+
+    def _hear_question(self, source, kind, rest):
+        """This rank asks nothing. It answers that it is there, and speaks for nobody else."""
+        wire.demand(len(rest) == 8 + self.bytes if kind == self.QUESTION else len(rest) >= 8, "no such word")
+        silent = int.from_bytes(rest[8:], "little")
+        if kind == self.QUESTION and (not silent or silent >> self.rank & 1):
+            report = self.WORD.pack(self.REPORT, self.now[0], 0, 0, 0, 0, 0, 0)
+            self.send(source, report + rest[:4] + struct.pack("<i", self.rank))
 
     def _answer(self, to):
         self._say(to, self.ANSWER, self.promised, self.accepted[:2], [self.accepted[2], 0, 0])

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import msgpack
 
 MAGIC = 0x31595246
-VERSION = 4
+VERSION = 5
 BATCH_MAX = 8192
 FIRST_SEQ = 1
 SEQ_AHEAD_MAX = 65536

@@ -114,7 +114,10 @@
  *            thread might run when the library was loaded, and in its
  *            scheduling class. They do not inherit these from the thread that
  *            creates them: that thread may be bound to one processor.
- *            progress_cpus places the progress thread.
+ *            progress_cpus places the progress thread. An open says on stderr
+ *            (rank 0; others in the log) when that is bound to the only
+ *            processor of the thread that opens, although there are two for
+ *            each rank of the host. ferry-info shows who runs where.
  */
 #ifndef FERRY_H
 #define FERRY_H
@@ -423,8 +426,12 @@ struct ferry_options {
  *            handlers, in the same order on every rank.
  * Blocks     until all ranks have called it. How late a rank may come is no
  *            sign of its death, so that is for ever, unless options or
- *            environment give a peer_timeout. On return the progress thread
- *            runs on progress_cpus only.
+ *            environment give a peer_timeout. After 10 s, then after twice as
+ *            long each time, it says on stderr what it waits for: ranks that
+ *            have not come, or a function of MPI that does not return. With
+ *            FERRY_NO_THREAD it says nothing while this thread itself is
+ *            inside of MPI. On return the progress thread runs on
+ *            progress_cpus only.
  * Ownership  *options (NULL: defaults and environment) is copied. With
  *            FERRY_NO_THREAD the calling thread is the one that initializes
  *            MPI, and has to be the one that closes the engine.
@@ -500,9 +507,10 @@ FERRY_API int ferry_open(const ferry_options *options, ferry **engine_p);
  *            else runs. After 10 s, then after twice as long each time, it
  *            says on stderr (and in the log) what it waits for: ranks that are
  *            not in the close, handlers that run, messages that are retained
- *            or unread, posts without room. With FERRY_NO_THREAD it says
- *            nothing while this thread itself is inside code of the program;
- *            the other ranks then say that this rank has something under way.
+ *            or unread, posts without room, at last MPI_Finalize. With
+ *            FERRY_NO_THREAD it says nothing while this thread itself is inside
+ *            code of the program or of MPI; the other ranks then say that this
+ *            rank has something under way.
  * Ownership  futures, messages and executors that the program holds may be used
  *            and released afterwards; the engine may not. NULL is fine.
  * Completes  every future. Calls that nobody answered and promises that
@@ -610,6 +618,20 @@ FERRY_API int ferry_stats_read(const ferry *engine, ferry_stats *stats);
  * FERRY_ESTOPPED, FERRY_EPEER, or what ferry_abort was given. */
 FERRY_API int ferry_status(const ferry *engine);
 
+/*
+ * Write as text what this process is open with and waits for: its threads and
+ * what each waits for in Ferry, calls, posts, messages and requests that the
+ * program has. Needs no step of the progress thread, and says so if that does
+ * not come back.
+ *
+ * Threads    any, inline handlers and callbacks too; not in a signal handler.
+ *            The option dump_signal is for that.
+ * Blocking   as `fd` does, and 20 ms at most while the progress thread is
+ *            busy.
+ * Errors     EINVAL also if `fd` cannot be written. ESTOPPED.
+ */
+FERRY_API int ferry_dump(ferry *engine, int fd);
+
 /* ---- ranks that are gone ------------------------------------------------ */
 
 /*
@@ -619,7 +641,9 @@ FERRY_API int ferry_status(const ferry *engine);
  * who goes on: all of these have the same opinion of who is gone.
  * For each rank that is gone:
  *   - everything that waits for it ends with FERRY_EPEER, at most half of
- *     peer_timeout after the rank was found silent, as do later posts;
+ *     peer_timeout after the rank was found silent, as do later posts. Where
+ *     MPI fails to send to it, as it may over TCP, before the ranks know, what
+ *     waits for it here ends with FERRY_EMPI and MPI's sentence;
  *   - what came from it reached this rank in part, and nothing comes later;
  *   - if it is alive (it was stopped, or cut off), its engine stops with
  *     FERRY_EPEER as soon as it hears of that.

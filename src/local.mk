@@ -67,6 +67,8 @@ libferry_core_la_SOURCES = \
 	%D%/base/fail.h \
 	%D%/base/futex.c \
 	%D%/base/futex.h \
+	%D%/base/helper.c \
+	%D%/base/helper.h \
 	%D%/base/inbox.h \
 	%D%/base/letters.c \
 	%D%/base/letters.h \
@@ -84,7 +86,11 @@ libferry_core_la_SOURCES = \
 	%D%/base/place.h \
 	%D%/base/program.c \
 	%D%/base/program.h \
+	%D%/base/quota.c \
+	%D%/base/quota.h \
 	%D%/base/status.c \
+	%D%/base/waiting.c \
+	%D%/base/waiting.h \
 	%D%/future/waiters.c \
 	%D%/future/waiters.h \
 	%D%/bulk/announce.c \
@@ -125,10 +131,13 @@ libferry_core_la_SOURCES = \
 	%D%/codec/object.h \
 	%D%/codec/pack.c \
 	%D%/codec/pack.h \
+	%D%/engine/dump.c \
 	%D%/engine/life.c \
 	%D%/engine/life.h \
 	%D%/engine/outside.c \
 	%D%/engine/outside.h \
+	%D%/engine/portrait.c \
+	%D%/engine/portrait.h \
 	%D%/engine/share.c \
 	%D%/engine/share.h \
 	%D%/engine/watchdog.c \
@@ -225,9 +234,13 @@ libferry_core_la_SOURCES = \
 	%D%/helm/pace.h \
 	%D%/helm/policy.c \
 	%D%/helm/policy.h \
+	%D%/helm/portray.c \
+	%D%/helm/portray.h \
 	%D%/helm/progress.h \
 	%D%/helm/put.c \
 	%D%/helm/put.h \
+	%D%/helm/question.c \
+	%D%/helm/question.h \
 	%D%/helm/queued.c \
 	%D%/helm/queued.h \
 	%D%/helm/receives.c \
@@ -280,6 +293,16 @@ libferry_core_la_SOURCES = \
 	$(monitor_writer_sources) \
 	%D%/port/port.h \
 	%D%/port/starts.h \
+	%D%/query/answer.c \
+	%D%/query/answer.h \
+	%D%/query/place.c \
+	%D%/query/place.h \
+	%D%/query/protocol.c \
+	%D%/query/protocol.h \
+	%D%/query/server.c \
+	%D%/query/server.h \
+	%D%/query/tell.c \
+	%D%/query/tell.h \
 	%D%/shared/account.h \
 	%D%/shared/block.c \
 	%D%/shared/block.h \
@@ -317,6 +340,14 @@ libferry_core_la_SOURCES = \
 	%D%/shared/thread.h \
 	%D%/shared/wake.c \
 	%D%/shared/wake.h \
+	%D%/watch/picture.c \
+	%D%/watch/picture.h \
+	%D%/watch/story.c \
+	%D%/watch/story.h \
+	%D%/watch/threads.c \
+	%D%/watch/threads.h \
+	%D%/watch/verdict.c \
+	%D%/watch/verdict.h \
 	%D%/unidist/set_aside.c \
 	%D%/unidist/set_aside.h \
 	%D%/unidist/ops.h \
@@ -371,6 +402,8 @@ libferry_mpi_la_SOURCES = \
 	%D%/mpi/probes.h \
 	%D%/mpi/requests.c \
 	%D%/mpi/requests.h \
+	%D%/mpi/says.c \
+	%D%/mpi/says.h \
 	%D%/mpi/sendrecv.c \
 	%D%/mpi/sendrecv.h \
 	%D%/mpi/shield.c \

@@ -17,12 +17,16 @@
 # stands in the name as well: automake drops the extension to name the log.
 
 unit_tests = \
+	%D%/unit/base/test_barrier.t \
 	%D%/unit/base/test_crc32c.t \
+	%D%/unit/base/test_helper.t \
 	%D%/unit/base/test_inbox.t \
 	%D%/unit/base/test_letters.t \
 	%D%/unit/base/test_list.t \
 	%D%/unit/base/test_options.t \
 	%D%/unit/base/test_place.t \
+	%D%/unit/base/test_program.t \
+	%D%/unit/base/test_quota.t \
 	%D%/unit/base/test_status.t \
 	%D%/unit/bulk/test_blocks.t \
 	%D%/unit/bulk/test_outbound.t \
@@ -50,6 +54,8 @@ unit_tests = \
 	%D%/unit/link/test_stream_in.t \
 	%D%/unit/link/test_stream_out.t \
 	%D%/unit/monitor/test_file.t \
+	%D%/unit/query/test_protocol.t \
+	%D%/unit/query/test_server.t \
 	%D%/unit/shared/test_company.t \
 	%D%/unit/shared/test_counter.t \
 	%D%/unit/shared/test_habit.t \
@@ -59,6 +65,7 @@ unit_tests = \
 	%D%/unit/shared/test_seats.t \
 	%D%/unit/shared/test_wake.t \
 	%D%/unit/sim/test_net.t \
+	%D%/unit/tools/test_ask.t \
 	%D%/unit/tools/test_histogram.t \
 	%D%/unit/tools/test_limits.t \
 	%D%/unit/wire/test_record.t \
@@ -80,6 +87,7 @@ sim_tests = \
 	%D%/sim/mixed.t \
 	%D%/sim/opens.t \
 	%D%/sim/peers.t \
+	%D%/sim/questions.t \
 	%D%/sim/races.t \
 	%D%/sim/reports.t \
 	%D%/sim/samples.t \
@@ -123,6 +131,7 @@ mpi_programs = \
 	%D%/mpi/leaving \
 	%D%/mpi/mailbox \
 	%D%/mpi/mismatch \
+	%D%/mpi/open_says \
 	%D%/mpi/order \
 	%D%/mpi/parted \
 	%D%/mpi/plain_mpi \
@@ -146,6 +155,7 @@ mpi_core_programs = \
 	%D%/mpi/collective_debug \
 	%D%/mpi/failing \
 	%D%/mpi/monitor \
+	%D%/mpi/hangs \
 	%D%/mpi/neighbours \
 	%D%/mpi/opens \
 	%D%/mpi/port_adopt \
@@ -273,6 +283,7 @@ script_tests = \
 	%D%/api/layers.sh \
 	%D%/api/layers_tree.sh \
 	%D%/api/lists.sh \
+	%D%/api/man.sh \
 	%D%/api/numbers.sh \
 	%D%/api/plugin.sh \
 	%D%/api/policy.sh \
@@ -292,9 +303,11 @@ script_tests = \
 	%D%/mpi/failing.sh \
 	%D%/mpi/ferry_perf.sh \
 	%D%/mpi/halo.sh \
+	%D%/mpi/hangs.sh \
 	%D%/mpi/hosts.sh \
 	%D%/mpi/launcher.sh \
 	%D%/mpi/finalize.sh \
+	%D%/mpi/open_says.sh \
 	%D%/mpi/opens.sh \
 	%D%/mpi/late.sh \
 	%D%/mpi/leaving.sh \
@@ -315,11 +328,11 @@ stress_scripts = \
 	%D%/stress/failing.sh \
 	%D%/stress/flood.sh \
 	%D%/stress/hosts.sh \
-	%D%/stress/host.sh \
 	%D%/stress/idle.sh \
 	%D%/stress/large.sh \
 	%D%/stress/latency.sh \
 	%D%/stress/memory.sh \
+	%D%/stress/one_host.sh \
 	%D%/stress/overlap.sh \
 	%D%/stress/survivors.sh \
 	# end
@@ -347,6 +360,7 @@ test_support = \
 	%D%/support/engine.h \
 	%D%/support/environment.sh \
 	%D%/support/finalize.c \
+	%D%/support/flush.c \
 	%D%/support/host_shell.sh \
 	%D%/support/hosts.sh \
 	%D%/support/jobs.sh \
@@ -403,6 +417,8 @@ shortage = \
 	# end
 shortage_ldflags = -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc \
 	-Wl,--wrap=aligned_alloc,--wrap=posix_memalign,--wrap=strdup,--wrap=free
+%C%_sim_deaths_t_SOURCES = %D%/sim/deaths.c $(shortage)
+%C%_sim_deaths_t_LDFLAGS = $(AM_LDFLAGS) $(shortage_ldflags)
 %C%_sim_opens_t_SOURCES = %D%/sim/opens.c $(shortage)
 %C%_sim_opens_t_LDFLAGS = $(AM_LDFLAGS) $(shortage_ldflags)
 %C%_mpi_opens_SOURCES = %D%/mpi/opens.c $(shortage)
@@ -432,6 +448,7 @@ shortage_ldflags = -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc \
 # Its allocations fail when it wants.
 %C%_unit_base_test_status_t_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=calloc
 
+%C%_unit_tools_test_ask_t_LDADD = libferry-ask.la $(LDADD)
 %C%_unit_tools_test_histogram_t_LDADD = libferry-perf.la $(LDADD) -lm
 %C%_unit_tools_test_limits_t_LDADD = libferry-perf.la $(LDADD) -lm
 
@@ -652,7 +669,7 @@ digest: $(digest_tests)
 
 installcheck-local:
 	$(AM_TESTS_ENVIRONMENT) TEST_PREFIX='$(DESTDIR)$(prefix)' TEST_LIBDIR='$(DESTDIR)$(libdir)' \
-	TEST_BINDIR='$(DESTDIR)$(bindir)' TEST_DOCDIR='$(DESTDIR)$(docdir)' \
+	TEST_BINDIR='$(DESTDIR)$(bindir)' TEST_DOCDIR='$(DESTDIR)$(docdir)' TEST_MANDIR='$(DESTDIR)$(mandir)' \
 	$(SHELL) $(top_srcdir)/tests/api/installed.sh
 
 .PHONY: skips check-unit check-np2 check-short check-valgrind digest stress soak fuzz fuzz-msgpack fuzz-options fuzz-wire

@@ -107,3 +107,19 @@ check_PROGRAMS += %D%/stages
 stages: %D%/stages
 	@for threads in 1 4 16; do $(or $(MPIEXEC),mpiexec) -n 2 %D%/stages $$threads || exit; done
 .PHONY: stages
+
+# What asks running jobs needs no MPI. It sees the library's insides.
+bin_PROGRAMS += %D%/ferry-ask
+noinst_LTLIBRARIES += libferry-ask.la
+%C%_ferry_ask_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/src
+%C%_ferry_ask_SOURCES = %D%/ferry-ask.c
+%C%_ferry_ask_LDADD = libferry-ask.la libferry-core.la $(MSGPACK_LIBS)
+libferry_ask_la_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/src
+libferry_ask_la_SOURCES = \
+	%D%/ask/ask.h \
+	%D%/ask/collect.c \
+	%D%/ask/fold.c \
+	%D%/ask/json.c \
+	%D%/ask/print.c \
+	%D%/ask/state.c \
+	# end

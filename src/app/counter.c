@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/fail.h"
 #include "base/order.h"
+#include "base/waiting.h"
 #include "future/future.h"
 #include "future/wait.h"
 #include "shared/counter.h"
@@ -66,7 +67,10 @@ static int await(ferry_counter *counter, uint64_t value, int64_t timeout)
 	int status = make_target(counter, value, &target);
 	if (status)
 		return status;
+	struct fy_waiting_name before =
+		fy_waiting_name(FY_WAITS_COUNTER, FY_WAITS_NOBODY, FERRY_ANY_OP);
 	status = fy_wait_until(target, until);
+	fy_waiting_unname(before);
 	if (!fy_future_is_done(target))
 		fy_counter_drop_target(counter, target);
 	ferry_future_release(target);

@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/fail.h"
 #include "base/order.h"
+#include "base/waiting.h"
 #include "future/future.h"
 #include "future/wait.h"
 #include "helm/ask.h"
@@ -80,10 +81,12 @@ int ferry_fence(ferry *e, int64_t timeout)
 	int status = claim_fence(e, &future);
 	if (status)
 		return status;
+	struct fy_waiting_name before = fy_waiting_name(FY_WAITS_FENCE, FERRY_ALL, FERRY_ANY_OP);
 	if (!future)
 		status = begin_fence(e, &future);
 	if (status == FERRY_OK)
 		status = fy_wait_until(future, until);
+	fy_waiting_unname(before);
 	if (future && status != FERRY_PENDING) {
 		if (status < 0)
 			fy_fail(status, "%s", ferry_future_detail(future));

@@ -13,22 +13,38 @@
 #include "base/fail.h"
 #include "base/futex.h"
 #include "base/order.h"
+#include "base/waiting.h"
 #include "future/executor.h"
 #include "helm/ask.h"
 #include "helm/errands.h"
 #include "shared/handler.h"
 #include "shared/message.h"
 
+static void sleep_on(struct fy_handler *old, uint32_t mine)
+{
+	struct fy_wait wait = { .kind = FY_WAITS_HANDLER,
+		                .op = old->op,
+		                .peer = FY_WAITS_NOBODY,
+		                .object = old,
+		                .until = INT64_MAX };
+	struct fy_waiting_place place;
+	uint32_t running;
+	fy_waiting_begin(&place, &wait);
+	while ((running = fy_load_acquire_32(&old->running)) > mine)
+		fy_futex_wait(&old->running, running, INT64_MAX, false);
+	fy_waiting_end(&place);
+}
+
 /* After this the old handler does not run and will not run again. Messages in its executor will
  * find it closed. This waits for calls of it on other threads. Calls by the holder of the helm,
  * whichever thread that was, ended before the command ran. */
 static void await_idle(struct fy_handler *old)
 {
+	uint32_t mine = old ? fy_handler_runs_here(old) : 0;
 	if (!old)
 		return;
-	uint32_t mine = fy_handler_runs_here(old), running;
-	while (old->where && (running = fy_load_acquire_32(&old->running)) > mine)
-		fy_futex_wait(&old->running, running, INT64_MAX, false);
+	if (old->where && fy_load_acquire_32(&old->running) > mine)
+		sleep_on(old, mine);
 	fy_handler_release(old);
 }
 

@@ -16,6 +16,7 @@
 #include "base/fail.h"
 #include "base/futex.h"
 #include "base/order.h"
+#include "base/waiting.h"
 #include "helm/drive.h"
 #include "shared/engine.h"
 #include "shared/habit.h"
@@ -58,14 +59,28 @@ static int fail_hopeless(ferry *e)
 	               "unread messages fill the receive budget (ops %s): read those first", ops);
 }
 
-static void sleep_for_news(ferry *e, struct reader *r, int64_t until)
+static __attribute__((noinline)) void sleep_on(struct reader *r, int source, uint32_t op,
+                                               int64_t until)
+{
+	struct fy_wait wait = { .kind = FY_WAITS_RECV,
+		                .op = op,
+		                .peer = source,
+		                .engine = r->engine,
+		                .until = until };
+	struct fy_waiting_place place;
+	fy_waiting_begin(&place, &wait);
+	fy_futex_wait(&r->engine->mailbox.news, r->seen, until, false);
+	fy_waiting_end(&place);
+}
+
+static void sleep_for_news(ferry *e, struct reader *r, int source, uint32_t op, int64_t until)
 {
 	fy_add_32(&e->mailbox.readers, 1);
 	if (fy_thread_recent.serial == e->serial)
 		fy_habit_waits(fy_thread_recent.lane, NULL);
 	fy_drive_wait(e, has_news, r, until);
 	if (!has_news(r))
-		fy_futex_wait(&e->mailbox.news, r->seen, until, false);
+		sleep_on(r, source, op, until);
 	fy_sub_32(&e->mailbox.readers, 1);
 }
 
@@ -93,7 +108,7 @@ static int receive(ferry *e, int source, uint32_t op, int64_t timeout, ferry_mes
 		if (fy_engine_has_stopped(e))
 			return fy_fail(FERRY_ESTOPPED, "the engine has stopped");
 		must_drive = false;
-		sleep_for_news(e, &r, wait ? until : fy_clock_now() + 1);
+		sleep_for_news(e, &r, source, op, wait ? until : fy_clock_now() + 1);
 		if (wait && pattern) {
 			pthread_mutex_lock(&box->lock);
 			pattern->n_waiters--;

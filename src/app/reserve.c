@@ -15,6 +15,7 @@
 #include "base/fail.h"
 #include "base/futex.h"
 #include "base/order.h"
+#include "base/waiting.h"
 #include "future/pool.h"
 #include "helm/drive.h"
 #include "shared/engine.h"
@@ -123,10 +124,18 @@ static void await_room(const struct fy_wanted *r, ferry *e, int64_t until)
 		fy_drive_wait(e, has_room, r, until);
 	if (has_room(r))
 		return;
+	struct fy_wait wait = { .kind = FY_WAITS_ROOM,
+		                .op = FERRY_ANY_OP,
+		                .peer = r->rank == FERRY_NONE ? FY_WAITS_NOBODY : r->rank,
+		                .engine = e,
+		                .until = until };
+	struct fy_waiting_place place;
+	fy_waiting_begin(&place, &wait);
 	if (must_wait(r))
 		await_channel(r, e, until);
 	else
 		fy_lane_await_room(r->lane, r->size, until, stop_word(e));
+	fy_waiting_end(&place);
 }
 
 static int no_room(const struct fy_wanted *r)

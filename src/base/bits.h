@@ -61,6 +61,11 @@ static inline int fy_bits_count(const uint64_t *set, int size)
 		n += __builtin_popcountll(set[i]);
 	return n;
 }
+/* Is a bit behind the last one set? */
+static inline bool fy_bits_beyond(const uint64_t *set, int size)
+{
+	return size % 64 && set[fy_bits_words(size) - 1] >> (size % 64);
+}
 /* How many bits are set below i. */
 static inline int fy_bits_below(const uint64_t *set, int i)
 {

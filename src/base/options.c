@@ -312,6 +312,17 @@ static void accuse(struct fy_log *log, int rank, const char *name, int nbytes, c
 		       nbytes, name, right);
 }
 
+bool fy_options_is_unknown(const char *entry, char right[FY_OPTION_NAME])
+{
+	size_t nbytes = strcspn(entry, "=");
+
+	if (strncmp(entry, PREFIX, PREFIX_BYTES) != 0 || is_known(entry, nbytes))
+		return false;
+	if (!is_misspelt(entry, nbytes, right))
+		right[0] = '\0';
+	return true;
+}
+
 uint32_t fy_options_said;
 
 unsigned fy_options_warn(struct fy_log *log, int rank)
@@ -322,10 +333,10 @@ unsigned fy_options_warn(struct fy_log *log, int rank)
 
 	for (char **entry = environ; entry && *entry; entry++) {
 		size_t nbytes = strcspn(*entry, "=");
-		if (strncmp(*entry, PREFIX, PREFIX_BYTES) != 0 || is_known(*entry, nbytes))
+		if (!fy_options_is_unknown(*entry, right))
 			continue;
 		unknown++;
-		if (is_misspelt(*entry, nbytes, right))
+		if (*right)
 			accuse(log, rank, *entry, (int)nbytes, right, first);
 		else
 			fy_log(log,

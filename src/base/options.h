@@ -2,13 +2,14 @@
 /* Options: one table for the fields and the environment. Any thread. */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "ferry.h"
+#include "base/option.h"
 
 struct fy_log;
-struct fy_option;
 
 /* Names of flags and levels, and suffixes of sizes and times. */
 struct fy_option_word {
@@ -38,5 +39,8 @@ int fy_options_report(const ferry_options *resolved, ferry_options *out);
  * is nearly an option's is named on stderr as well, once a process, if `rank` is 0. Returns how
  * many unknown variables there are. */
 unsigned fy_options_warn(struct fy_log *log, int rank);
+/* Is this entry of the environment, such as "FERRY_SPNI=1", a FERRY_... variable that is no option?
+ * `right` is then the variable that was probably meant, or "". */
+bool fy_options_is_unknown(const char *entry, char right[FY_OPTION_NAME]);
 /* 1 once an engine of rank 0 has looked. Set by any thread (compare-and-swap); tests clear it */
 extern uint32_t fy_options_said;

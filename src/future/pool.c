@@ -19,6 +19,7 @@
 #include "ferry.h"
 #include "base/fail.h"
 #include "base/order.h"
+#include "base/waiting.h"
 #include "base/place.h"
 #include "future/backlog.h"
 #include "future/executor.h"
@@ -47,6 +48,19 @@ void fy_pool_blocking(bool begins)
 		fy_sub_32(&own_pool->blocked, 1);
 }
 
+static void rest(ferry_executor *pool)
+{
+	struct fy_wait idle = { .kind = FY_WAITS_IDLE,
+		                .op = FERRY_ANY_OP,
+		                .peer = FY_WAITS_NOBODY,
+		                .object = pool,
+		                .until = INT64_MAX };
+	struct fy_waiting_place place;
+	fy_waiting_begin(&place, &idle);
+	fy_backlog_sleep(&pool->backlog, INT64_MAX);
+	fy_waiting_end(&place);
+}
+
 static void *worker(void *arg)
 {
 	ferry_executor *pool = arg;
@@ -57,13 +71,14 @@ static void *worker(void *arg)
 	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, NULL);
 	fy_place_as_process();
 	own_pool = pool;
+	fy_waiting_set_role(FY_ROLE_WORKER);
 	for (;;) {
 		if ((task = fy_backlog_take(&pool->backlog, 1)) != NULL)
 			fy_executor_run_as(pool, task, false);
 		else if (fy_backlog_over(&pool->backlog))
 			break;
 		else
-			fy_backlog_sleep(&pool->backlog, INT64_MAX);
+			rest(pool);
 	}
 	own_pool = NULL;
 	if (fy_load_acquire_32(&pool->ending))
@@ -85,9 +100,17 @@ static int start_worker(ferry_executor *pool)
 
 static void pool_join(ferry_executor *pool)
 {
+	struct fy_wait wait = { .kind = FY_WAITS_EXECUTOR,
+		                .op = FERRY_ANY_OP,
+		                .peer = FY_WAITS_NOBODY,
+		                .object = pool,
+		                .until = INT64_MAX };
+	struct fy_waiting_place place;
 	fy_backlog_stop(&pool->backlog);
+	fy_waiting_begin(&place, &wait);
 	for (unsigned i = 0; i < pool->threads; i++)
 		pthread_join(pool->ids[i], NULL);
+	fy_waiting_end(&place);
 	fy_executor_release(pool);
 }
 

@@ -26,6 +26,7 @@
 #include "base/fail.h"
 #include "base/futex.h"
 #include "base/order.h"
+#include "base/waiting.h"
 #include "future/backlog.h"
 #include "future/executor.h"
 #include "future/hooks.h"
@@ -164,11 +165,31 @@ static unsigned queue_run(ferry_executor *queue, unsigned max)
 	return ran;
 }
 
+static struct fy_wait describe(enum fy_waits kind, const ferry_executor *queue, int64_t until)
+{
+	return (struct fy_wait){ .kind = kind,
+		                 .op = FERRY_ANY_OP,
+		                 .peer = FY_WAITS_NOBODY,
+		                 .engine = fy_load_relaxed_ptr(&queue->engine),
+		                 .object = queue,
+		                 .until = until };
+}
+
+static void await_runs(ferry_executor *queue, uint32_t own_runs)
+{
+	struct fy_wait wait = describe(FY_WAITS_EXECUTOR, queue, INT64_MAX);
+	struct fy_waiting_place place;
+	uint32_t running;
+
+	fy_waiting_begin(&place, &wait);
+	while ((running = fy_load_acquire_32(&queue->running)) > own_runs)
+		fy_futex_wait(&queue->running, running, INT64_MAX, false);
+	fy_waiting_end(&place);
+}
+
 /* The gate is closed. Run what is left, and wait for runs on other threads. */
 static void queue_end(ferry_executor *queue, unsigned own_runs)
 {
-	uint32_t running;
-
 	pthread_mutex_lock(&queues_lock);
 	*queue->link = queue->next_queue;
 	if (queue->next_queue)
@@ -176,8 +197,7 @@ static void queue_end(ferry_executor *queue, unsigned own_runs)
 	pthread_mutex_unlock(&queues_lock);
 	fy_backlog_stop(&queue->backlog);
 	queue_run(queue, UINT_MAX);
-	while ((running = fy_load_acquire_32(&queue->running)) > own_runs)
-		fy_futex_wait(&queue->running, running, INT64_MAX, false);
+	await_runs(queue, own_runs);
 	if (queue->fd_plus_1)
 		close((int)queue->fd_plus_1 - 1);
 	fy_executor_release(queue);
@@ -200,6 +220,16 @@ static void run_ends(ferry_executor *queue)
 	fy_executor_release(queue);
 }
 
+static void rest(ferry_executor *queue, int64_t until)
+{
+	struct fy_wait wait = describe(FY_WAITS_TASK, queue, until);
+	struct fy_waiting_place place;
+
+	fy_waiting_begin(&place, &wait);
+	fy_backlog_sleep(&queue->backlog, until);
+	fy_waiting_end(&place);
+}
+
 /* Wait for something to run: FERRY_OK, FERRY_PENDING, or why there will be nothing. */
 static int queue_wait(ferry_executor *queue, int64_t timeout)
 {
@@ -218,7 +248,7 @@ static int queue_wait(ferry_executor *queue, int64_t timeout)
 			return fy_fail(FERRY_ESTOPPED, "the queue was destroyed");
 		if (until != INT64_MAX && fy_clock_now() >= until)
 			return FERRY_PENDING;
-		fy_backlog_sleep(&queue->backlog, until);
+		rest(queue, until);
 	}
 	return FERRY_OK;
 }
@@ -299,7 +329,11 @@ unsigned fy_future_queue_engine_closing(ferry *engine)
 	unsigned ran = 0;
 
 	while ((queue = find_loaded(engine)) != NULL) {
+		static const struct fy_wait none; /* the close does not wait meanwhile */
+		struct fy_waiting_place place;
+		fy_waiting_begin(&place, &none);
 		ran += fy_future_queue_drain(queue);
+		fy_waiting_end(&place);
 		fy_executor_release(queue);
 	}
 	return ran;

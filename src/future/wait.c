@@ -15,6 +15,7 @@
 #include "base/fail.h"
 #include "base/futex.h"
 #include "base/order.h"
+#include "base/waiting.h"
 #include "future/future.h"
 #include "future/hooks.h"
 #include "future/pool.h"
@@ -28,16 +29,55 @@ int ferry_future_poll(ferry_future *future)
 	return fy_future_is_done(future) ? fy_future_outcome(future) : FERRY_PENDING;
 }
 
+static uint32_t mark_waited(ferry_future *future)
+{
+	uint32_t state = fy_load_acquire_32(&future->state);
+	if (!(state & FY_FUTURE_WAITED))
+		state = fy_or_32(&future->state, FY_FUTURE_WAITED) | FY_FUTURE_WAITED;
+	return state;
+}
+
+/* What the wait is called in a picture. Who waits for a future of its own has named it. */
+static struct fy_wait describe(const ferry_future *future, int64_t until)
+{
+	struct fy_waiting_name name = fy_waiting_named();
+	uint32_t flags = future->flags;
+	if (name.kind == FY_WAITS_NOT)
+		name = (struct fy_waiting_name){
+			.kind = flags & FY_FUTURE_IS_CALL       ? FY_WAITS_CALL
+			        : flags & FY_FUTURE_IS_PROMISE  ? FY_WAITS_PROMISE
+			        : flags & FY_FUTURE_IS_STARTED  ? FY_WAITS_STARTED
+			        : flags & FY_FUTURE_IS_COMPOSED ? FY_WAITS_COMPOSED
+			        : flags & FY_FUTURE_IS_POSTED   ? FY_WAITS_POST
+			                                        : FY_WAITS_FUTURE,
+			.peer = FY_WAITS_NOBODY,
+			.op = FERRY_ANY_OP
+		};
+	return (struct fy_wait){ .kind = name.kind,
+		                 .op = name.op,
+		                 .peer = name.peer,
+		                 .engine = future->engine,
+		                 .object = future,
+		                 .until = until };
+}
+
+static __attribute__((noinline)) void sleep_on(ferry_future *future, uint32_t state, int64_t until)
+{
+	struct fy_wait wait = describe(future, until);
+	struct fy_waiting_place place;
+	fy_waiting_begin(&place, &wait);
+	do {
+		fy_futex_wait(&future->state, state, until, false);
+		state = mark_waited(future);
+	} while (!(state & FY_FUTURE_DONE) && (until == INT64_MAX || fy_clock_now() < until));
+	fy_waiting_end(&place);
+}
+
 static void sleep_until(ferry_future *future, int64_t until)
 {
-	do {
-		uint32_t state = fy_load_acquire_32(&future->state);
-		if (!(state & FY_FUTURE_WAITED))
-			state = fy_or_32(&future->state, FY_FUTURE_WAITED) | FY_FUTURE_WAITED;
-		if (state & FY_FUTURE_DONE)
-			return;
-		fy_futex_wait(&future->state, state, until, false);
-	} while (until == INT64_MAX || fy_clock_now() < until);
+	uint32_t state = mark_waited(future);
+	if (!(state & FY_FUTURE_DONE))
+		sleep_on(future, state, until);
 }
 
 int fy_wait_until(ferry_future *future, int64_t until)
@@ -209,7 +249,10 @@ static int watch_and_wait(ferry_future *const *futures, size_t count, int64_t un
 		};
 		fy_watch_add(&watches[watched++]);
 	}
+	struct fy_waiting_name before =
+		fy_waiting_name(FY_WAITS_ANY, FY_WAITS_NOBODY, FERRY_ANY_OP);
 	rc = fy_wait_until(&any->first, until);
+	fy_waiting_unname(before);
 	while (watched > 0)
 		fy_watch_remove(&watches[--watched]);
 	/* A watch may have fired between the timeout and its removal. */

@@ -16,6 +16,7 @@
 #include "base/futex.h"
 #include "base/inbox.h"
 #include "base/order.h"
+#include "base/waiting.h"
 #include "helm/command.h"
 #include "helm/drive.h"
 #include "helm/loop.h"
@@ -48,6 +49,22 @@ void fy_ask_begin(ferry *engine, struct fy_command *c)
 	fy_engine_notify(engine);
 }
 
+/* Within a fence this is its beginning. */
+static __attribute__((noinline)) void sleep_on(ferry *engine, struct fy_command *c)
+{
+	struct fy_waiting_name name = fy_waiting_named();
+	struct fy_wait wait = { .kind = name.kind == FY_WAITS_NOT ? FY_WAITS_HELM : name.kind,
+		                .op = FERRY_ANY_OP,
+		                .peer = name.kind == FY_WAITS_NOT ? FY_WAITS_NOBODY : name.peer,
+		                .engine = engine,
+		                .until = INT64_MAX };
+	struct fy_waiting_place place;
+	fy_waiting_begin(&place, &wait);
+	while (!command_done(c))
+		fy_futex_wait(&c->done, 0, INT64_MAX, false);
+	fy_waiting_end(&place);
+}
+
 int fy_ask(ferry *engine, fy_command_fn *run, void *arg)
 {
 	struct fy_command c = { .run = run, .arg = arg };
@@ -60,8 +77,8 @@ int fy_ask(ferry *engine, fy_command_fn *run, void *arg)
 		return fy_fail(FERRY_ESTOPPED, "the engine has stopped");
 	fy_ask_begin(engine, &c);
 	fy_drive_help(engine, command_done, &c, INT64_MAX);
-	while (!command_done(&c))
-		fy_futex_wait(&c.done, 0, INT64_MAX, false);
+	if (!command_done(&c))
+		sleep_on(engine, &c);
 	fy_engine_leave(engine);
 	return command_outcome(&c);
 }

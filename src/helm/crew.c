@@ -579,6 +579,8 @@ static void obey(struct fy_crew *c, int from, const struct heard *h)
 	case FY_CREW_ASK_HERE:
 	case FY_CREW_HERE:
 	case FY_CREW_LEAVES:
+	case FY_CREW_QUESTION:
+	case FY_CREW_REPORT:
 		break;
 	}
 }

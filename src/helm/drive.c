@@ -42,6 +42,7 @@
 #include "base/clock.h"
 #include "base/fail.h"
 #include "base/order.h"
+#include "base/waiting.h"
 #include "future/queue.h"
 #include "helm/helm.h"
 #include "helm/pace.h"
@@ -305,6 +306,19 @@ static void drive_alone_once(ferry *engine, bool (*ready)(const void *arg), cons
 		fy_company_rest(&engine->policy, true);
 }
 
+static void sleep_seen(ferry *engine, int64_t time, int64_t until)
+{
+	struct fy_wait wait = { .kind = FY_WAITS_DRIVING,
+		                .op = FERRY_ANY_OP,
+		                .peer = FY_WAITS_NOBODY,
+		                .engine = engine,
+		                .until = until };
+	struct fy_waiting_place place;
+	fy_waiting_begin(&place, &wait);
+	fy_wake_sleep(&engine->wake, time);
+	fy_waiting_end(&place);
+}
+
 /* Sleep, on behalf of an engine without a progress thread: announce, look once more, sleep. Called
  * with the helm, returns without it. */
 static void sleep_alone(ferry *engine, int64_t until)
@@ -317,7 +331,7 @@ static void sleep_alone(ferry *engine, int64_t until)
 		t = until - p->link.now;
 	fy_helm_give(engine);
 	if (!more && t > 0)
-		fy_wake_sleep(&engine->wake, t);
+		sleep_seen(engine, t, until);
 	else
 		fy_wake_stay(&engine->wake);
 }

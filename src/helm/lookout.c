@@ -255,15 +255,21 @@ static void look(struct fy_progress *p)
 		end_others(p);
 }
 
+/* Where nothing can be proved nobody looks for it between two times of listening. */
+static int64_t next_look(const struct fy_progress *p)
+{
+	int64_t listen_at = p->lookout.listen_at, prove_at = p->link.now + PROOFS;
+	return p->link.port->proves && prove_at < listen_at ? prove_at : listen_at;
+}
+
 void fy_lookout_step(struct fy_progress *p)
 {
 	struct fy_lookout *l = &p->lookout;
 	l->look_at = INT64_MAX;
 	if (l->on) {
-		if (prove_any(p) || p->link.now >= l->listen_at)
+		if ((p->link.port->proves && prove_any(p)) || p->link.now >= l->listen_at)
 			look(p);
-		int64_t prove_at = p->link.now + PROOFS;
-		l->look_at = l->listen_at < prove_at ? l->listen_at : prove_at;
+		l->look_at = next_look(p);
 	}
 	if (l->notes)
 		fy_notes_step(p);

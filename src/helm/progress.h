@@ -28,6 +28,7 @@
 #include "helm/lookout.h"
 #include "helm/mail.h"
 #include "helm/pace.h"
+#include "helm/question.h"
 #include "helm/queued.h"
 #include "helm/receives.h"
 #include "helm/replies.h"
@@ -58,6 +59,7 @@ struct fy_progress {
 	struct fy_gaps gaps;
 	struct fy_losses losses;
 	struct fy_words_all words;
+	struct fy_questions questions;
 	struct fy_lookout lookout;
 	struct fy_bulk bulk;
 	struct fy_handlers handlers;

@@ -18,6 +18,7 @@
 #include "helm/lookout.h"
 #include "helm/peer.h"
 #include "helm/progress.h"
+#include "helm/question.h"
 #include "helm/receives.h"
 #include "link/channel.h"
 #include "port/port.h"
@@ -71,7 +72,8 @@ static size_t write_next(struct fy_progress *p, struct fy_channel *ch)
 	struct fy_crew *crew = &p->lookout.crew;
 	struct fy_batch_header h = gave_up;
 	h.flags = FY_BATCH_WORD;
-	words->buffer = malloc(sizeof h + fy_crew_word_max(p->link.engine->size));
+	size_t room = fy_crew_word_max(p->link.engine->size), more = fy_question_max(p);
+	words->buffer = malloc(sizeof h + (room > more ? room : more));
 	if (!words->buffer)
 		return 0;
 	char *body = words->buffer + sizeof h;
@@ -81,6 +83,8 @@ static size_t write_next(struct fy_progress *p, struct fy_channel *ch)
 	                        : fy_crew_write(crew, ch->rank, body);
 	if (!nbytes)
 		nbytes = write_own(p, words, body);
+	if (!nbytes)
+		nbytes = fy_question_write(p, ch, body);
 	if (nbytes && p->link.options->checksum)
 		fy_checksum_put(words->buffer, sizeof h + nbytes);
 	return nbytes ? sizeof h + nbytes : 0;
@@ -156,11 +160,18 @@ bool fy_words_are_over(struct fy_progress *p)
 	return over;
 }
 
+static void free_word(struct fy_words *words, bool clean)
+{
+	free(words->about);
+	if (clean || !words->under_way)
+		free(words->buffer);
+}
+
 void fy_words_free(struct fy_progress *p, bool clean)
 {
 	fy_link_each (ch, &p->link)
-		if (clean || !fy_peer_of(ch)->words.under_way)
-			free(fy_peer_of(ch)->words.buffer);
+		free_word(&fy_peer_of(ch)->words, clean);
+	free(p->questions.silent);
 }
 
 /* ---- hearing ------------------------------------------------------------------------------- */
@@ -193,7 +204,9 @@ void fy_words_arrived(struct fy_progress *p, struct fy_channel *ch, const struct
 	}
 	memcpy(&word, body, sizeof word);
 	fy_lookout_heard(p, ch);
-	if (word.kind >= FY_CREW_KINDS)
+	if (word.kind == FY_CREW_QUESTION || word.kind == FY_CREW_REPORT)
+		fy_question_hear(p, ch, body, nbytes);
+	else if (word.kind >= FY_CREW_KINDS)
 		hear_own(p, ch, &word);
 	else if (!fy_lookout_hear(p, ch, body, nbytes))
 		p->link.stats.malformed++;

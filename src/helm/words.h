@@ -15,7 +15,11 @@ enum fy_own_word {
 	FY_WORD_GAVE_UP = 0x1, /* this rank has given the pair up */
 	FY_WORD_LEAVES = 0x2,  /* this rank ends, whatever the others do */
 	FY_WORD_HERE = 0x4,
-	FY_WORD_ASK = 0x8
+	FY_WORD_ASK = 0x8,
+	/* of question.c */
+	FY_WORD_QUESTION = 0x10,
+	FY_WORD_REPORT = 0x20, /* on this rank */
+	FY_WORD_SILENT = 0x40  /* on those of `about` */
 };
 
 /* Words to one peer: see words.c. */
@@ -25,6 +29,8 @@ struct fy_words {
 	bool under_way;  /* MPI has one */
 	int64_t sent_at; /* since then (ns) */
 	char *buffer;    /* its bytes; NULL: they are constant */
+	uint32_t asked;  /* the id of the peer's last question */
+	uint64_t *about; /* ranks that it wants to be reported on; NULL: none */
 	fy_request request;
 };
 

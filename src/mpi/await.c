@@ -13,6 +13,7 @@
 
 #include "ferry.h"
 #include "base/clock.h"
+#include "mpi/says.h"
 #include "mpi/shield.h"
 
 #define TRIES_MAX 6 /* of a call, with rests of 1 ms and more between them: 63 ms in all */
@@ -44,6 +45,7 @@ int fy_mpi_await(MPI_Request *request, int64_t until)
 			continue;
 		if (fy_clock_now() >= until)
 			return MPI_ERR_PENDING;
+		fy_mpi_says_between();
 		fy_mpi_await_rest(pause);
 		if (pause < FERRY_MS(1))
 			pause *= 2;

@@ -96,6 +96,11 @@ static bool take_lock(const struct fy_bells *bells, int place)
 	return ask_lock(bells->fd, place, F_SETLK, &kind);
 }
 
+bool fy_bells_prove(const struct fy_bells *bells)
+{
+	return bells->locked && bells->here > 1;
+}
+
 bool fy_bells_is_dead(const struct fy_bells *bells, int rank)
 {
 	short kind = F_WRLCK;

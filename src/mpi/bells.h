@@ -37,5 +37,7 @@ uint32_t *fy_bells_word(const struct fy_bells *bells, int rank);
 /* Beside it, the word of that rank's watchdog. Written by that one, read by the helms of the
  * others, both relaxed: it says nothing about other memory. */
 uint32_t *fy_bells_beats(const struct fy_bells *bells, int rank);
+/* Is there another rank of which fy_bells_is_dead may be true? */
+bool fy_bells_prove(const struct fy_bells *bells);
 /* Is it proved that this other rank has ended, or closed its bells? */
 bool fy_bells_is_dead(const struct fy_bells *bells, int rank);

@@ -18,6 +18,7 @@
 #include "base/futex.h"
 #include "base/log.h"
 #include "base/order.h"
+#include "base/waiting.h"
 #include "engine/life.h"
 #include "future/queue.h"
 #include "helm/ask.h"
@@ -26,6 +27,7 @@
 #include "helm/errands.h"
 #include "mpi/life.h"
 #include "mpi/open.h"
+#include "mpi/says.h"
 #include "shared/engine.h"
 #include "shared/inside.h"
 #include "shared/room.h"
@@ -43,42 +45,9 @@ struct says {
 	ferry *engine;
 	struct fy_command command; /* writes `text` */
 	bool asked;                /* the helm has the command */
-	int64_t since, next, pause;
+	struct fy_mpi_says call;
 	char text[FY_ERRANDS_LINE];
 };
-
-/* How long (ns) a close waits before it says what for the first time. FERRY_TEST_CLOSE_SAYS (ms) is
- * for tests only. */
-static int64_t patience(void)
-{
-	const char *text = getenv("FERRY_TEST_CLOSE_SAYS");
-	int64_t ms = text ? strtoll(text, NULL, 10) : 0;
-	return ms > 0 ? FERRY_MS(ms) : FERRY_S(10);
-}
-
-static void says_begin(struct says *s, ferry *e)
-{
-	*s = (struct says){ .engine = e, .since = fy_clock_now(), .pause = patience() };
-	s->next = s->since + s->pause;
-}
-
-static bool is_due(struct says *s)
-{
-	int64_t now = fy_clock_now();
-	if (now < s->next)
-		return false;
-	s->pause *= 2;
-	s->next = now + s->pause;
-	return true;
-}
-
-static void say(const struct says *s, const char *text)
-{
-	/* no floating point: some locales write a comma instead of the point */
-	long long tenths = (fy_clock_now() - s->since) / FERRY_MS(100);
-	fy_log_say(s->engine->log, s->engine->rank, "ferry_close has waited %lld.%lld s for: %s",
-	           tenths / 10, tenths % 10, text);
-}
 
 static bool report(struct fy_progress *p, struct fy_command *c)
 {
@@ -108,7 +77,7 @@ static void say_stuck(struct says *s)
 		         "the progress thread, which does not return from the inline handler of op "
 		         "%#x",
 		         inside);
-	say(s, text);
+	fy_mpi_says_now(&s->call, text);
 }
 
 static void say_now(struct says *s)
@@ -124,7 +93,7 @@ static void say_now(struct says *s)
 		return;
 	s->asked = !fy_load_acquire_32(&s->command.done);
 	if (!s->asked && s->command.status == FERRY_OK)
-		say(s, s->text);
+		fy_mpi_says_now(&s->call, s->text);
 	else
 		say_stuck(s);
 }
@@ -133,10 +102,10 @@ static void say_now(struct says *s)
 static void say_alone(void *arg)
 {
 	struct says *s = arg;
-	if (!is_due(s))
+	if (!fy_mpi_says_is_due(&s->call))
 		return;
 	fy_errands_report_close(s->engine, s->text, sizeof s->text);
-	say(s, s->text);
+	fy_mpi_says_now(&s->call, s->text);
 }
 
 /* Called by the helm in each step: speaks if the thread in ferry_close has not returned from the
@@ -145,12 +114,12 @@ static void say_beside(void *arg)
 {
 	struct says *s = arg;
 	int64_t since = (int64_t)fy_load_relaxed_64(&s->engine->end.draining);
-	if (!since || fy_clock_now() - since < HELM_COMES || !is_due(s))
+	if (!since || fy_clock_now() - since < HELM_COMES || !fy_mpi_says_is_due(&s->call))
 		return;
 	int n = snprintf(s->text, sizeof s->text,
 	                 "code from a queue, which ferry_close runs as no other thread does; ");
 	fy_errands_report_close(s->engine, s->text + n, sizeof s->text - (size_t)n);
-	say(s, s->text);
+	fy_mpi_says_now(&s->call, s->text);
 }
 
 static bool begin_close(struct fy_progress *p, struct fy_command *c)
@@ -241,9 +210,9 @@ static void lock_patiently(struct says *s)
 	do {
 		clock_gettime(CLOCK_REALTIME, &until);
 		until.tv_sec++;
-		if (is_due(s))
-			say(s,
-			    "another ferry_open or ferry_close of this process, which is not over");
+		if (fy_mpi_says_is_due(&s->call))
+			fy_mpi_says_now(&s->call, "another ferry_open or ferry_close of this "
+			                          "process, which is not over");
 	} while (pthread_mutex_timedlock(&fy_mpi_open_lock, &until) != 0);
 }
 
@@ -251,7 +220,10 @@ static int finish_alone(ferry *e, struct says *says)
 {
 	fy_drive_close(e, say_alone, says);
 	e->end.status = fy_life_destroy(e);
-	return fy_mpi_life_finish_if_last();
+	fy_mpi_says_alone(&says->call);
+	int finished = fy_mpi_life_finish_if_last();
+	fy_mpi_says_alone(NULL);
+	return finished;
 }
 
 /* False: the engine is to be left behind. */
@@ -265,8 +237,8 @@ static bool wait_closed(struct closing *c)
 		fy_store_relaxed_64(&e->end.draining, (uint64_t)fy_clock_now());
 		fy_future_queue_engine_closing(e); /* runs queues that nobody else runs */
 		fy_store_relaxed_64(&e->end.draining, 0);
-		fy_futex_wait(&e->end.closed, 0, fy_drive_close_look(e, says->since), false);
-		if (is_due(says))
+		fy_futex_wait(&e->end.closed, 0, fy_drive_close_look(e, says->call.since), false);
+		if (fy_mpi_says_is_due(&says->call))
 			say_now(says);
 	}
 	return true;
@@ -294,13 +266,28 @@ static int release(struct closing *c, int finished)
 	return status;
 }
 
+/* The same, as others see it. */
+static bool wait_seen(struct closing *c)
+{
+	struct fy_wait wait = { .kind = FY_WAITS_CLOSE,
+		                .op = FERRY_ANY_OP,
+		                .peer = FERRY_ALL,
+		                .engine = c->engine,
+		                .until = INT64_MAX };
+	struct fy_waiting_place place;
+	fy_waiting_begin(&place, &wait);
+	bool closed = wait_closed(c);
+	fy_waiting_end(&place);
+	return closed;
+}
+
 /* False: the engine is to be left behind. */
 static bool close_beside(struct closing *c, int *finished_p)
 {
-	if (!wait_closed(c))
+	if (!wait_seen(c))
 		return false;
 	if (!(c->engine->options.flags & FERRY_KEEP_MPI))
-		*finished_p = fy_mpi_life_wait_finished();
+		*finished_p = fy_mpi_life_wait_finished(&c->says.call);
 	return true;
 }
 
@@ -339,7 +326,8 @@ static int close_engine(ferry *e)
 	/* On the stack only for want of memory: then nothing can be left behind. */
 	struct closing here, *own = malloc(sizeof *own), *c = own ? own : &here;
 	*c = (struct closing){ .engine = e, .called_at = fy_clock_now(), .may_leave = own };
-	says_begin(&c->says, e);
+	c->says.engine = e;
+	fy_mpi_says_begin(&c->says.call, "ferry_close", e->log, e->rank);
 	c->beside = c->says;
 	int status;
 	if (!close_locked(c, &status))

@@ -28,6 +28,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "ferry.h"
@@ -38,6 +39,7 @@
 #include "mpi/job.h"
 #include "mpi/pmi.h"
 #include "mpi/presence.h"
+#include "mpi/says.h"
 
 #define REST_NS FERRY_MS(50)
 
@@ -110,6 +112,7 @@ static int initialize(int level, int *provided_p)
 	if (!registered && atexit(end_at_exit) != 0)
 		return fy_fail(FERRY_ENOMEM, "no memory for a function to be called at exit");
 	registered = true;
+	fy_mpi_says_stage("MPI_Init_thread, which waits for all ranks of the job");
 	int code = MPI_Init_thread(NULL, NULL, level_to_mpi(level), &provided);
 	if (code != MPI_SUCCESS)
 		return fy_fail(FERRY_EMPI, "%s", fy_mpi_error_text("MPI_Init_thread", code));
@@ -297,6 +300,7 @@ void fy_mpi_life_keep(void)
 static int gather(int64_t timeout, bool *here_p)
 {
 	MPI_Request request;
+	fy_mpi_says_stage("the other ranks, not all of which have come to the end of MPI");
 	int code = FY_MPI_AWAIT_CALL(MPI_Ibarrier(MPI_COMM_WORLD, &request));
 	*here_p = code == MPI_SUCCESS;
 	if (code == MPI_SUCCESS) {
@@ -327,11 +331,16 @@ static int finalize(int64_t timeout, bool alone)
 	if (!here)
 		return status;
 #ifdef MPICH
+	fy_mpi_says_stage("the launcher, which gathers the ranks before MPI_Finalize");
 	if (alone || !fy_mpi_pmi_barrier())
 		fy_mpi_await_rest(REST_NS);
 #else
 	(void)fy_mpi_pmi_barrier;
 #endif
+	fy_mpi_says_stage("MPI_Finalize, in which MPI waits for the other ranks of the job. The "
+	                  "engines have ended well, and nothing of theirs is lost. If it does not "
+	                  "return MPI has lost something on its way: end the job. A program that "
+	                  "sets FERRY_KEEP_MPI may leave by _exit instead");
 	do
 		code = MPI_Finalize();
 	while (!is_finalized() && fy_mpi_await_again(code, &tries));
@@ -403,7 +412,19 @@ void fy_mpi_life_leave_unattended(void)
 	pthread_mutex_unlock(&life.lock);
 }
 
-int fy_mpi_life_wait_finished(void)
+/* Wait for a change, until it is time to speak at the latest. */
+static void wait_changed(const struct fy_mpi_says *says)
+{
+	struct timespec until;
+	int64_t left = says->next - fy_clock_now();
+	clock_gettime(CLOCK_REALTIME, &until);
+	int64_t at = until.tv_nsec + (left > 0 ? left : 0);
+	until.tv_sec += (time_t)(at / FERRY_S(1));
+	until.tv_nsec = (long)(at % FERRY_S(1));
+	pthread_cond_timedwait(&life.changed, &life.lock, &until);
+}
+
+int fy_mpi_life_wait_finished(struct fy_mpi_says *says)
 {
 	pthread_mutex_lock(&life.lock);
 	bool ours = life.unattended && life.owned && life.open == 0 && !life.ending;
@@ -411,8 +432,11 @@ int fy_mpi_life_wait_finished(void)
 	if (ours)
 		fy_mpi_life_finish(FERRY_FOREVER);
 	pthread_mutex_lock(&life.lock);
-	while (life.owned && life.open == 0 && !life.ended)
-		pthread_cond_wait(&life.changed, &life.lock);
+	while (life.owned && life.open == 0 && !life.ended) {
+		wait_changed(says);
+		if (!life.ended)
+			fy_mpi_says_look(says);
+	}
 	int status = life.open == 0 && life.status ? fy_fail(life.status, "%s", life.text) : 0;
 	pthread_mutex_unlock(&life.lock);
 	return status;

@@ -6,6 +6,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "mpi/says.h"
+
 /* One more port is open in this process, and MPI is initialized on return. *provided_p: the level
  * that MPI gives, FERRY_THREAD_*. `to_tell`: the port only tells the other ranks that this one
  * failed. */
@@ -41,5 +43,6 @@ void fy_mpi_life_leave_unattended(void);
  * any). */
 int fy_mpi_life_finish_if_last(void);
 /* Waits until fy_mpi_life_finish() has returned on the owner. Does not wait while a port is open,
- * or if MPI is not owned. Returns what fy_mpi_life_finish() returned. */
-int fy_mpi_life_wait_finished(void);
+ * or if MPI is not owned. Returns what fy_mpi_life_finish() returned.
+ * `says` speaks meanwhile. */
+int fy_mpi_life_wait_finished(struct fy_mpi_says *says);

@@ -24,8 +24,10 @@
 #include "base/clock.h"
 #include "base/fail.h"
 #include "base/futex.h"
+#include "base/log.h"
 #include "base/options.h"
 #include "base/order.h"
+#include "base/waiting.h"
 #include "base/place.h"
 #include "base/program.h"
 #include "engine/life.h"
@@ -36,6 +38,7 @@
 #include "mpi/job.h"
 #include "mpi/life.h"
 #include "mpi/port.h"
+#include "mpi/says.h"
 #include "mpi/starts.h"
 #include "port/port.h"
 #include "shared/engine.h"
@@ -47,6 +50,7 @@
 struct opening {
 	const void *comm;
 	ferry_options options;
+	struct fy_mpi_says says; /* the opening thread's */
 	int failed; /* a failure from before MPI was asked; the other ranks have to be told */
 	char why[FY_SENTENCE];
 	bool told; /* the other ranks know of the failure */
@@ -56,6 +60,7 @@ struct opening {
 	char text[256];
 	/* the opening thread's mask, which code of the program gets on the progress thread */
 	sigset_t mask;
+	struct fy_place place; /* of the opening thread */
 	/* futex: written by the progress thread (release), read by the opening one (acquire) */
 	uint32_t done;
 };
@@ -84,24 +89,38 @@ static int open_port(struct opening *o, fy_port **port_p)
 	return fy_fail(o->failed, "%s", o->why);
 }
 
-/* Without other ranks, and without a thread of its own, an engine needs no watchdog. */
+/* Without a thread of its own an engine has no helper. */
 static int join_watchdog(const struct opening *o, fy_port *port)
 {
-	if (port->size == 1 || o->options.peer_timeout == FERRY_NONE ||
-	    o->options.flags & FERRY_NO_THREAD)
-		return FERRY_OK;
-	return fy_watchdog_join(&fy_mpi_port_of(port)->watched);
+	return o->options.flags & FERRY_NO_THREAD
+	               ? FERRY_OK
+	               : fy_watchdog_join(&fy_mpi_port_of(port)->watched);
 }
 
+/* Nobody waits for a rank that is alone, or where peer_timeout is off, as other ranks may want. */
 static void watch(ferry *engine, fy_port *port)
 {
 	struct fy_mpi_port *mpi = fy_mpi_port_of(port);
 	engine->end.apart = !port->all_local;
-	if (engine->options.peer_timeout == FERRY_NONE) /* as other ranks want it */
-		fy_watchdog_leave(&mpi->watched);
-	else
+	if (port->size > 1 && engine->options.peer_timeout != FERRY_NONE)
 		fy_watchdog_watch(&mpi->watched, engine, fy_loop_steps(engine),
 		                  fy_bells_beats(&mpi->bells, port->rank), !port->all_local);
+}
+
+/* On the progress thread. A person has to see it, but not once from each rank. Who names the only
+ * processor in progress_cpus knows. */
+static void look_at_place(const struct opening *o, const fy_port *port)
+{
+	char text[320];
+	const ferry *engine = o->engine;
+	if (engine->options.flags & FERRY_NO_THREAD ||
+	    (engine->options.progress_cpus && fy_place_processors() == 1) ||
+	    !fy_place_is_shared(&o->place, port->ranks_here, text, sizeof text))
+		return;
+	if (engine->rank == 0)
+		fy_log_say(engine->log, engine->rank, "%s", text);
+	else
+		fy_log(engine->log, "warning: %s", text);
 }
 
 /* A rank that failed makes all these calls, as far as MPI lets it, because the others wait for it
@@ -130,6 +149,7 @@ static int open_engine(struct opening *o)
 	}
 	watch(o->engine, port);
 	fy_outside_show(o->engine, fy_mpi_job_library());
+	look_at_place(o, port);
 	o->watched = &fy_mpi_port_of(port)->watched;
 	if (o->engine->options.flags & FERRY_KEEP_MPI)
 		fy_mpi_life_keep();
@@ -152,6 +172,7 @@ static void *thread_main(void *arg)
 	struct opening *o = arg;
 	sigset_t mask = o->mask;
 	pthread_setname_np(pthread_self(), "ferry");
+	fy_waiting_set_role(FY_ROLE_HELM);
 	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, NULL);
 	fy_program_mask(&mask);
 	fy_place_as_process();
@@ -192,15 +213,28 @@ static int start_thread(struct opening *o)
 	pthread_t thread;
 	fy_store_release_32(&o->done, 0);
 	block_signals(&o->mask);
+	fy_place_of_thread(0, &o->place);
 	int failed = pthread_create(&thread, NULL, thread_main, o);
 	pthread_sigmask(SIG_SETMASK, &o->mask, NULL);
 	if (failed)
 		return fy_fail(FERRY_ENOMEM, "the progress thread could not be started: %s",
 		               strerror(failed));
 	pthread_detach(thread);
-	while (!fy_load_acquire_32(&o->done))
-		fy_futex_wait(&o->done, 0, INT64_MAX, false);
+	while (!fy_load_acquire_32(&o->done)) {
+		fy_futex_wait(&o->done, 0, o->says.next, false);
+		if (!fy_load_acquire_32(&o->done))
+			fy_mpi_says_look(&o->says);
+	}
 	return o->status ? fy_fail(o->status, "%s", o->text) : FERRY_OK;
+}
+
+/* Without a progress thread. */
+static int open_here(struct opening *o)
+{
+	fy_mpi_says_alone(&o->says);
+	int status = open_engine(o);
+	fy_mpi_says_alone(NULL);
+	return status;
 }
 
 /* This rank's open failed; tell the other ranks. If MPI is initialized this thread does it, so that
@@ -214,7 +248,7 @@ static int tell_others(struct opening *o, int status)
 	snprintf(o->why, sizeof o->why, "%s", ferry_last_error());
 	if (!fy_mpi_life_is_up())
 		status = start_thread(o);
-	return o->told ? status : open_engine(o);
+	return o->told ? status : open_here(o);
 }
 
 static int open_locked(struct opening *o, const ferry_options *given, bool has_place)
@@ -222,7 +256,7 @@ static int open_locked(struct opening *o, const ferry_options *given, bool has_p
 	int status = has_place ? fy_options_resolve(given, &o->options)
 	                       : fy_fail(FERRY_EINVAL, "ferry_open needs a place for the engine");
 	if (!status)
-		status = o->options.flags & FERRY_NO_THREAD ? open_engine(o) : start_thread(o);
+		status = o->options.flags & FERRY_NO_THREAD ? open_here(o) : start_thread(o);
 	if (status && !o->told)
 		status = tell_others(o, status);
 	return status;
@@ -236,7 +270,10 @@ static int open_checked(const void *comm, const ferry_options *options, ferry **
 	struct opening o = { .comm = comm };
 	fy_program_begin();
 	pthread_mutex_lock(&fy_mpi_open_lock);
+	fy_mpi_says_rank(-1);
+	fy_mpi_says_begin(&o.says, "ferry_open", NULL, -1);
 	int status = open_locked(&o, options, engine_p);
+	fy_mpi_says_stage(NULL);
 	pthread_mutex_unlock(&fy_mpi_open_lock);
 	fy_options_free(&o.options);
 	if (status == FERRY_OK)

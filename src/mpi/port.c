@@ -38,6 +38,7 @@
 #include "mpi/bells.h"
 #include "mpi/error.h"
 #include "mpi/life.h"
+#include "mpi/says.h"
 #include "mpi/shield.h"
 #include "mpi/verdict.h"
 #include "port/port.h"
@@ -367,6 +368,7 @@ static void note(int *status, const char *call, int code)
  * first communicator. */
 static void connect_all(struct fy_mpi_port *mpi, MPI_Comm from, int64_t timeout, int *status)
 {
+	fy_mpi_says_stage("other ranks, not all of which have come to it");
 	int code = assemble(from, timeout);
 	if (code == MPI_ERR_PENDING) {
 		*status = fy_fail(FERRY_EPEER, "not all ranks have come to the open in "
@@ -374,11 +376,17 @@ static void connect_all(struct fy_mpi_port *mpi, MPI_Comm from, int64_t timeout,
 		return;
 	}
 	note(status, "MPI_Ibarrier", code);
+	fy_mpi_says_stage("MPI_Comm_dup_with_info, in which all ranks are that have come to the "
+	                  "open: if it does not return one of them has died, and only the launcher "
+	                  "can end the job");
 	note(status, "MPI_Comm_dup_with_info", duplicate(from, &mpi->comm));
 	if (mpi->comm == MPI_COMM_NULL)
 		return;
 	note(status, "MPI_Comm_dup_with_info", duplicate(mpi->comm, &mpi->program));
 	note(status, "MPI_Comm_dup_with_info", duplicate(mpi->comm, &mpi->collectives));
+	fy_mpi_says_stage(
+		"an answer of the other ranks, all of which had come to the open: if none "
+		"comes one of them has died, and only the launcher can end the job");
 	note(status, "MPI_Iallreduce", fy_mpi_life_compare_owners(mpi->comm));
 	note(status, "sharing memory among the ranks of this host",
 	     fy_bells_open(&mpi->bells, mpi->comm));
@@ -395,6 +403,7 @@ static void describe(struct fy_mpi_port *mpi, int provided, int *status)
 	note(status, "MPI_Comm_get_attr", FY_MPI_AWAIT_CALL(find_tag_max(port)));
 	port->chunk_max = CHUNK_MAX;
 	port->lendable = provided >= FERRY_THREAD_SERIALIZED;
+	port->proves = fy_bells_prove(&mpi->bells);
 	port->all_local = mpi->bells.all;
 	port->ranks_here = mpi->bells.here;
 }
@@ -431,9 +440,10 @@ static struct fy_mpi_port *new_port(int *status)
 
 static int open_on(MPI_Comm from, int provided, int64_t timeout, fy_port **port_p)
 {
-	int status = check_comm(from);
+	int rank, status = check_comm(from);
 	if (status != 0)
 		return status;
+	fy_mpi_says_rank(MPI_Comm_rank(from, &rank) == MPI_SUCCESS ? rank : -1);
 	struct fy_mpi_port *mpi = new_port(&status);
 	if (mpi == NULL)
 		return status;

@@ -92,6 +92,7 @@ struct fy_port {
 	int tag_max;      /* the highest tag, at least 32767 */
 	size_t chunk_max; /* the longest single send */
 	bool lendable;    /* threads other than the progress thread may call the port */
+	bool proves;      /* is_dead may be true of a rank: where it cannot nobody asks */
 	bool all_local;   /* every rank has a doorbell: an idle engine need not poll */
 	/* Does every rank have a thread that steps its engine? Before `offer`: does this one. After
 	 * `settle`: do all. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Words of crews on the wire: the body of a batch with FY_BATCH_WORD. Bytes alone:
+ * Words of crews, and questions, on the wire: the body of a batch with FY_BATCH_WORD. Bytes alone:
  * doc/wire-format.md.
  */
 #pragma once
@@ -21,7 +21,9 @@ enum fy_crew_kind {
 	/* beside the crew, and without a set: */
 	FY_CREW_ASK_HERE = 16, /* say that you are there */
 	FY_CREW_HERE,
-	FY_CREW_LEAVES /* the sender ends, whatever the others do */
+	FY_CREW_LEAVES,   /* the sender ends, whatever the others do */
+	FY_CREW_QUESTION, /* report how you are: struct fy_question and a set follow */
+	FY_CREW_REPORT    /* struct fy_report and its bytes follow */
 };
 
 /* An attempt to agree. Counts decide, then ranks. */
@@ -53,4 +55,22 @@ static inline size_t fy_crew_word_bytes(uint32_t kind, int size)
 static inline size_t fy_crew_word_max(int size)
 {
 	return fy_crew_word_bytes(FY_CREW_ANSWER, size);
+}
+
+/* Behind a QUESTION, and behind it the set of the ranks that gave no answer so far. */
+struct fy_question {
+	uint32_t id; /* the asker's choice */
+	uint32_t zero;
+};
+
+/* Behind a REPORT, and behind it what is reported, which words.c does not know. No byte: the rank
+ * is there. */
+struct fy_report {
+	uint32_t id;   /* of the question */
+	int32_t about; /* a rank: the sender, or one of its host that is silent */
+};
+
+static inline size_t fy_question_bytes(int size)
+{
+	return sizeof(struct fy_crew_word) + sizeof(struct fy_question) + fy_bits_words(size) * 8;
 }

@@ -8,7 +8,7 @@
 #include <stdint.h>
 
 #define FY_WIRE_MAGIC 0x31595246u /* "FRY1" */
-#define FY_WIRE_VERSION 4
+#define FY_WIRE_VERSION 5
 #define FY_BATCH_BYTES 8192u /* header and records; the common transports send so much eagerly */
 #define FY_FOLD_MAX 4096u    /* a message up to this size travels inside a batch */
 /* bytes of credit that a batch costs beside its records: what an unexpected message costs MPI */

@@ -19,6 +19,7 @@ if [ -z "$TEST_PREFIX" ]; then
 	TEST_PREFIX=$(dirname "$TEST_LIBDIR")
 	TEST_BINDIR=$(dirname "$(find "$work/root" -name "ferry-perf-$TEST_MPI_ID")")
 	TEST_DOCDIR=$(dirname "$(find "$work/root" -name LICENSE)")
+	TEST_MANDIR=$(dirname "$(dirname "$(find "$work/root" -name ferry-perf.1)")")
 fi
 PKG_CONFIG_PATH=$TEST_LIBDIR/pkgconfig:$PKG_CONFIG_PATH
 export PKG_CONFIG_PATH
@@ -33,6 +34,10 @@ ls "$TEST_LIBDIR"/*ferry*.la 2>/dev/null && bad "a .la file is installed"
 [ -x "$TEST_BINDIR/ferry-perf-$TEST_MPI_ID" ] || bad "ferry-perf-$TEST_MPI_ID is not installed"
 for file in LICENSE README.md NEWS.md doc/tuning.md examples/hello.c examples/Makefile; do
 	[ -s "$TEST_DOCDIR/$file" ] || bad "$TEST_DOCDIR/$file is not installed"
+done
+# Each tool has its page, also by its long name.
+for file in "$TEST_BINDIR"/ferry-*; do
+	[ -s "$TEST_MANDIR/man1/${file##*/}.1" ] || bad "${file##*/} has no manual page in $TEST_MANDIR"
 done
 # The short names mean this build, unless that of another MPI was there before.
 names=$own

@@ -343,6 +343,9 @@ static void act(void)
 	case ACT_JOIN:
 		join(in_8(&in) & 1);
 		break;
+	case ACT_ASK:
+		wire_peer_send_word(q, &in);
+		break;
 	default:
 		program_acts(what - ACT_POST, q->rank);
 		break;
@@ -350,6 +353,32 @@ static void act(void)
 }
 
 /* ---- a run ------------------------------------------------------------- */
+
+static size_t report(struct fy_progress *of, int rank, void *room, size_t max)
+{
+	MUST(of == p && rank >= 0 && rank <= PEERS);
+	memset(room, 1, max);
+	return max;
+}
+
+static void hear_report(void *arg, const struct fy_question_heard *heard)
+{
+	uint64_t *sum = arg;
+	MUST(heard->about >= 0 && heard->about <= PEERS);
+	for (size_t i = 0; i < heard->nbytes; i++)
+		*sum += ((const uint8_t *)heard->bytes)[i];
+}
+
+/* The engine asks its peers how they are. */
+static void ask(void)
+{
+	static const struct fy_question_side side = { report, hear_report };
+	static uint64_t sum;
+	uint64_t peers_all = 6;
+	p->questions.side = &side;
+	p->questions.arg = &sum;
+	fy_question_ask(p, 1, &peers_all, NULL);
+}
 
 static void open_engine(uint8_t mode)
 {
@@ -378,6 +407,7 @@ static void open_engine(uint8_t mode)
 	ferry_handle(engine, 300, FERRY_INLINE, keep, NULL);
 	ferry_handle_memory(engine, 6, land, NULL);
 	fy_thread_end(FY_INLINE, before);
+	ask();
 	turns(4);
 }
 

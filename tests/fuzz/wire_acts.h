@@ -23,6 +23,7 @@ enum {
 	ACT_BATCH = 19, /* 8 bits, flags; 16 bits, bytes of records; the records */
 	ACT_CHUNK,      /* 16 bits, its number; 32 bits, bytes */
 	ACT_JOIN,       /* the engine joins: 8 bits, 0 a fence, 1 the close */
+	ACT_ASK,        /* a question or a report of the peer */
 	ACTS
 };
 

@@ -178,6 +178,29 @@ void wire_peer_send_batch(struct wire_peer *q, struct wire_input *in)
 	begin_batch(q);
 }
 
+void wire_peer_send_word(struct wire_peer *q, struct wire_input *in)
+{
+	uint8_t form = in_8(in);
+	struct {
+		struct fy_batch_header header;
+		struct fy_crew_word word;
+		uint32_t id;
+		int32_t about;
+		uint64_t rest[4];
+	} w = { .header = { .magic = FY_WIRE_MAGIC,
+		            .version = FY_WIRE_VERSION,
+		            .flags = FY_BATCH_WORD },
+		.word.kind = form & 1 ? FY_CREW_QUESTION : FY_CREW_REPORT };
+	w.id = (uint32_t)in_near(in, 1);
+	w.about = (int32_t)in_near(in, (uint64_t)q->rank);
+	w.rest[0] = form & 2 ? in_near(in, 0) : 0;
+	size_t nbytes = sizeof w - sizeof w.rest + sizeof w.rest[0];
+	if (form & 4)
+		nbytes = sizeof w.header + in_8(in) % (sizeof w - sizeof w.header + 1);
+	fy_checksum_put((char *)&w, nbytes);
+	send_bytes(q, FY_TAG_BATCH, &w, nbytes);
+}
+
 static const char chunk_bytes[70000];
 
 /* `q->sum` is what an honest SUM would say, where a message is one chunk. */

@@ -65,6 +65,8 @@ void wire_peer_put_reply(struct wire_peer *peer, struct wire_input *in);
 void wire_peer_put_announcement(struct wire_peer *peer, struct wire_input *in);
 void wire_peer_put_control(struct wire_peer *peer, struct wire_input *in);
 void wire_peer_send_batch(struct wire_peer *peer, struct wire_input *in);
+/* Send a question or a report that may be right. */
+void wire_peer_send_word(struct wire_peer *peer, struct wire_input *in);
 /* Send bytes that may be a chunk of something that was announced. */
 void wire_peer_send_chunk(struct wire_peer *peer, struct wire_input *in, int tags);
 /* Send records that an engine wrote, in a batch of this peer; or a chunk by its number, of 0s. */

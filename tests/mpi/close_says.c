@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Closes that wait for something, for a third of a second, with two ranks; close_says.sh reads what
- * they say. The argument says for what: late, inline, pool, queue, retained, unread, nothread.
+ * they say. The argument says for what: late, inline, pool, queue, retained, unread, nothread,
+ * finalize.
  */
 #include "mpi_test.h"
 
+#include <mpi.h>
 #include <pthread.h>
 #include <string.h>
 #include <unistd.h>
@@ -14,6 +16,17 @@ enum { OP = 5, WAIT_US = 350000 };
 static ferry *engine;
 static ferry_message *kept;
 static uint32_t here; /* the handler has begun */
+
+static uint32_t finalize_waits;
+
+#pragma GCC visibility push(default) /* seen by the shared library */
+int MPI_Finalize(void)
+{
+	if (__atomic_load_n(&finalize_waits, __ATOMIC_ACQUIRE))
+		usleep(WAIT_US);
+	return PMPI_Finalize();
+}
+#pragma GCC visibility pop
 
 static void sleep_in(ferry *e, ferry_message *message, void *arg)
 {
@@ -88,6 +101,8 @@ int main(int argc, char **argv)
 	}
 	if (rank == 0 && !strcmp(what, "unread"))
 		CHECK_OK(ferry_post(engine, 1, OP, NULL, 0, NULL));
+	if (rank == 1 && !strcmp(what, "finalize"))
+		__atomic_store_n(&finalize_waits, 1, __ATOMIC_RELEASE);
 	if (rank == 1 && (!strcmp(what, "late") || !strcmp(what, "nothread")))
 		usleep(WAIT_US);
 	CHECK_OK(ferry_close(engine));

@@ -182,11 +182,11 @@ static void check_threads(void)
 {
 	ferry *engine;
 
-	for (uint32_t n = 0; n < 2; n++) { /* the progress thread; the watchdog */
+	for (uint32_t n = 0; n < 2; n++) { /* the progress thread; the helper */
 		if (rank == victim)
 			fy_store_release_32(&threads_left, n);
 		check_failed(ferry_open(NULL, &engine), FERRY_ENOMEM, victim,
-		             n ? "watchdog's thread could not be started"
+		             n ? "thread ferry-watch could not be started"
 		               : "progress thread could not be started");
 		fy_store_release_32(&threads_left, UINT32_MAX);
 	}

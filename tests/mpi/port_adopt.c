@@ -65,7 +65,9 @@ static void *on_another_thread(void *arg)
 	around(port);
 	CHECK_OK(port->ops->close(port, true));
 	CHECK_OK(fy_mpi_life_finish(0)); /* nothing to finalize */
-	fy_mpi_life_wait_finished();
+	struct fy_mpi_says says;
+	fy_mpi_says_begin(&says, "the test", NULL, -1);
+	fy_mpi_life_wait_finished(&says);
 	return NULL;
 }
 

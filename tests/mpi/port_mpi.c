@@ -159,7 +159,9 @@ int main(void)
 	CHECK(pthread_create(&thread, NULL, owner, NULL) == 0);
 	CHECK(pthread_join(thread, NULL) == 0);
 	CHECK(!fy_mpi_life_owned());
-	fy_mpi_life_wait_finished();
+	struct fy_mpi_says says;
+	fy_mpi_says_begin(&says, "the test", NULL, -1);
+	fy_mpi_life_wait_finished(&says);
 	MPI_Finalized(&finalized);
 	CHECK(finalized);
 	CHECK_STATUS(fy_mpi_port_open(NULL, FERRY_THREAD_MULTIPLE, false, &port), FERRY_ENOTSUP);

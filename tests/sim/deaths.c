@@ -9,6 +9,7 @@
  * who wakes up after it was left out stops; closes end.
  */
 #include "support/life.h"
+#include "support/shortage.h"
 #include "sim/net/sim.h"
 
 #include "app/own_lane.h"
@@ -615,6 +616,83 @@ static void a_death_is_proved(void **state)
 	end(&s, 2, "proved");
 }
 
+static void watch_peers(struct side *side, ferry_peer_fn *fn)
+{
+	ferry *before = fy_thread_begin(FY_INLINE, side->engine);
+	assert_int_equal(ferry_on_peer(side->engine, FERRY_INLINE, fn, side), FERRY_OK);
+	fy_thread_end(FY_INLINE, before);
+}
+
+/* Who does not watch is not told, and later of all. Without memory for it: when there is some. */
+static void who_watches_later_is_told_of_those_before(void **state)
+{
+	static struct scene s;
+
+	(void)state;
+	begin(&s, 2);
+	for (int i = 0; i < s.n; i++)
+		shortage_spare_port(s.sides[i].p->link.port);
+	watch_peers(&s.sides[0], NULL);
+	call_late(&s);
+	happen(&s, KILL, 1);
+	pass(&s, 2 * TIMEOUT);
+	assert_int_equal(ferry_peer_status(s.sides[0].engine, 1), FERRY_EPEER);
+	assert_int_equal(s.sides[0].told[1], 0);
+	assert_int_equal(s.sides[2].told[1], 1);
+	watch_peers(&s.sides[0], on_gone);
+	shortage_begin(1, SHORTAGE_ALL, 0);
+	pass(&s, TIMEOUT);
+	assert_true(shortage_end() > 0);
+	assert_int_equal(s.sides[0].told[1], 0);
+	pass(&s, TIMEOUT);
+	for (int i = 0; i < s.n; i++)
+		if (i != 1)
+			check_survivor(&s, i, 1);
+	close_all(&s);
+	end(&s, 2, "watched later");
+}
+
+static unsigned n_proofs;
+
+static bool nobody_is_dead(fy_port *port, int rank)
+{
+	(void)port;
+	(void)rank;
+	n_proofs++;
+	return false;
+}
+
+/* Rank 0 waits for an answer of rank 1, which dies. Returns how often it asked for a proof. */
+static unsigned proofs_asked_for(bool proves)
+{
+	static struct scene s;
+	static struct fy_port_ops ops;
+
+	begin(&s, 2);
+	fy_port *port = s.sides[0].p->link.port;
+	ops = *port->ops;
+	ops.is_dead = nobody_is_dead;
+	port->ops = &ops;
+	for (int i = 0; i < s.n; i++)
+		s.sides[i].p->link.port->proves = proves && i == 0;
+	n_proofs = 0;
+	call_late(&s);
+	happen(&s, KILL, 1);
+	pass(&s, 3 * TIMEOUT);
+	assert_int_equal(ferry_future_poll(s.sides[0].ops[0].future), FERRY_EPEER);
+	close_all(&s);
+	end(&s, 2, "proofs");
+	return n_proofs;
+}
+
+/* Silence tells it all the same. */
+static void where_nothing_can_be_proved_nobody_looks(void **state)
+{
+	(void)state;
+	assert_true(proofs_asked_for(true) > 1);
+	assert_int_equal(proofs_asked_for(false), 0);
+}
+
 /* All processes of the job were stopped for an hour, as by a debugger. */
 static void nobody_is_blamed_for_a_pause_of_all(void **state)
 {
@@ -646,6 +724,8 @@ int main(void)
 		cmocka_unit_test(a_rank_that_is_late_elsewhere_goes),
 		cmocka_unit_test(a_death_beside_a_rank_that_is_late),
 		cmocka_unit_test(a_death_is_proved),
+		cmocka_unit_test(who_watches_later_is_told_of_those_before),
+		cmocka_unit_test(where_nothing_can_be_proved_nobody_looks),
 	};
 	fy_log_say_fd = open("/dev/null", O_WRONLY | O_CLOEXEC);
 	return cmocka_run_group_tests(tests, NULL, NULL) != 0;

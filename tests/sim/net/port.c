@@ -316,6 +316,7 @@ void port_init(fy_sim *sim, int index)
 		.tag_max = sim->options.tag_max,
 		.chunk_max = sim->options.chunk_max,
 		.lendable = !sim->options.borrowed,
+		.proves = !sim->options.remote,
 		.all_local = !sim->options.remote || sim->nranks == 1,
 		.ranks_here = sim->options.remote ? 1 : sim->nranks,
 		.attended = true,

@@ -2,7 +2,7 @@
 /*
  * Where threads of the library run: on the processors of the process, also if the thread that
  * starts them was bound to one, and on those of the places of libgomp, which binds the main thread
- * before. This program has libgomp's functions itself.
+ * before. This program has libgomp's functions itself. And when are two of them on one processor?
  */
 #include "test.h"
 
@@ -96,11 +96,61 @@ static void a_thread_that_was_bound_is_free_again(void **state)
 	assert_true(CPU_ISSET(0, &sets[1]));
 }
 
+/* ---- two threads on one processor ------------------------------------------------------------ */
+
+static bool is_shared(int own, int opener, int ranks, char text[320])
+{
+	struct fy_place place;
+	if (opener >= 0)
+		assert_int_equal(only(opener), 0);
+	else
+		fy_place_as_process();
+	fy_place_of_thread(0, &place);
+	if (own >= 0)
+		assert_int_equal(only(own), 0);
+	else
+		fy_place_as_process();
+	struct fy_place before, after;
+	fy_place_of_thread(0, &before);
+	bool shared = fy_place_is_shared(&place, ranks, text, 320);
+	fy_place_of_thread(0, &after); /* it has looked around, and is back */
+	assert_memory_equal(before.bits, after.bits, sizeof before.bits);
+	return shared;
+}
+
+static void two_threads_on_one_processor_are_noticed(void **state)
+{
+	char text[320] = "";
+	(void)state;
+	assert_true(is_shared(1, 1, 1, text));
+	assert_non_null(strstr(text, "both bound to processor 1, and others are there; name "
+	                             "another one in progress_cpus"));
+	char cut[100];
+	struct fy_place place;
+	fy_place_of_thread(0, &place);
+	assert_true(fy_place_is_shared(&place, 1, cut, sizeof cut));
+	assert_int_equal(strlen(cut), sizeof cut - 1);
+}
+
+static void what_is_no_fault_is_not_accused(void **state)
+{
+	char text[320] = "";
+	(void)state;
+	assert_false(is_shared(0, 1, 1, text));    /* one each */
+	assert_false(is_shared(-1, 1, 1, text));   /* only one of them is bound */
+	assert_false(is_shared(0, -1, 1, text));   /* only the other one is */
+	assert_false(is_shared(-1, -1, 1, text));  /* none is */
+	assert_false(is_shared(1, 1, 4096, text)); /* no rank could have two */
+	assert_string_equal(text, "");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_thread_has_the_process_and_the_places),
 		cmocka_unit_test(a_thread_that_was_bound_is_free_again),
+		cmocka_unit_test(two_threads_on_one_processor_are_noticed),
+		cmocka_unit_test(what_is_no_fault_is_not_accused),
 	};
 	if (!two_processors)
 		T_SKIP_ALL("it needs the processors 0 and 1");

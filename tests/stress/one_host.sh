@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 # What the ranks of a host know of one another, and what an engine does where the system gives no more:
-# tests/mpi/late.sh with peer_timeout 1 s, and tests/mpi/resources.sh, HOST_RUNS times each (20), with all
+# tests/mpi/late.sh with peer_timeout 1 s, and tests/mpi/resources.sh, ONE_HOST_RUNS times each (20), with all
 # that they can try. Ten minutes.
 . "$(dirname "$0")/common.sh"
 built tests/mpi/late
@@ -13,7 +13,7 @@ log=$(mktemp) || exit 1
 trap 'rm -f "$log"' EXIT
 for test in late resources; do
 	passed=0 run=0
-	while [ $run -lt "${HOST_RUNS-20}" ]; do
+	while [ $run -lt "${ONE_HOST_RUNS-20}" ]; do
 		run=$((run + 1))
 		"$TEST_SRCDIR/tests/mpi/$test.sh" >"$log" 2>&1 && passed=$((passed + 1)) || tail -n 20 "$log"
 	done
