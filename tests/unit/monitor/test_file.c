@@ -26,7 +26,7 @@
 
 enum { ENGINES = 200, PEERS = 100 };
 
-static char place[64]; /* a directory for each test, which the files make */
+static char place[72]; /* a directory for each test, which the files make */
 static char why[FY_MONITOR_WHY];
 
 static int setup(void **state)
@@ -39,7 +39,7 @@ static int setup(void **state)
 
 static int teardown(void **state)
 {
-	char command[128];
+	char command[256];
 	(void)state;
 	snprintf(command, sizeof command, "rm -rf %s %s.link", place, place);
 	return system(command) != 0;
@@ -155,7 +155,7 @@ static void networks_are_known(void **state)
 
 static void the_default_is_in_the_session_or_in_memory(void **state)
 {
-	char path[FY_DIRECTORY_PATH], wanted[64];
+	char path[FY_DIRECTORY_PATH], wanted[96];
 	(void)state;
 	assert_int_equal(mkdir(place, 0700), 0);
 	setenv("XDG_RUNTIME_DIR", place, 1);
@@ -251,7 +251,7 @@ static void buckets_hold_what_they_say(void **state)
 
 static int spoilt(void (*spoil)(struct fy_file *file, const char *path))
 {
-	char path[160];
+	char path[FY_DIRECTORY_PATH + FY_FILE_NAME + 8];
 	struct fy_file file;
 	struct fy_monitor_copy copy;
 	make_well(&file, 1);
@@ -331,7 +331,7 @@ static void wait_here(void)
 static void leave_a_child(void)
 {
 	if (fork() == 0)
-		sleep(3);
+		sleep(1);
 }
 
 static enum fy_monitor_life life(void)
@@ -406,7 +406,7 @@ static void a_process_has_hundreds(void **state)
 
 static void one_that_vanished_is_made_again(void **state)
 {
-	char path[160];
+	char path[FY_DIRECTORY_PATH + FY_FILE_NAME + 8];
 	struct fy_file file;
 	struct fy_monitor_copy copy;
 	(void)state;
@@ -429,7 +429,7 @@ static void one_that_vanished_is_made_again(void **state)
 
 static void old_ones_of_the_dead_are_swept(void **state)
 {
-	char path[160];
+	char path[FY_DIRECTORY_PATH + FY_FILE_NAME + 8];
 	struct fy_file mine;
 	(void)state;
 	make_well(&mine, 9);
