@@ -258,6 +258,10 @@ static int spoilt(void (*spoil)(struct fy_file *file, const char *path))
 	snprintf(path, sizeof path, "%s/%s", file.path, file.name);
 	spoil(&file, path);
 	int status = read_one(&copy);
+	for (unsigned i = 0; !status && i < copy.head->n_sections; i++) {
+		const struct fy_monitor_section *s = &copy.head->sections[i];
+		assert_in_range(s->offset + (uint64_t)s->count * s->entry_bytes, 0, copy.nbytes);
+	}
 	fy_monitor_copy_free(&copy);
 	fy_file_remove(&file);
 	return status;
@@ -371,8 +375,16 @@ static void the_dead_are_read_and_cleaned(void **state)
 static void a_child_of_the_dead_does_not_hold_their_file(void **state)
 {
 	(void)state;
+	char path[FY_DIRECTORY_PATH + FY_FILE_NAME];
+	struct fy_monitor_list list;
 	pid_t child = other_process(leave_a_child);
 	assert_int_equal(waitpid(child, NULL, 0), child);
+	assert_int_equal(fy_monitor_list(place, &list, why), 0);
+	snprintf(path, sizeof path, "%s/%s", place, list.names[0]);
+	fy_monitor_list_free(&list);
+	int fd = open(path, O_RDONLY);
+	assert_false(fy_lock_is_held(fd));
+	close(fd);
 	assert_int_equal(life(), FY_MONITOR_DEAD);
 	assert_int_equal(clean_one(), 1);
 }
