@@ -246,6 +246,7 @@ void fy_sample_begin(struct fy_progress *p)
 {
 	struct fy_sample *s = &p->sample;
 	s->publish.run = publish;
+	s->rests = true; /* the first step takes the first sample, whenever that is */
 	s->duty.cpu = -1;
 	s->begun_at = p->link.now;
 	s->duty.long_op = s->duty.longest_op = FY_MONITOR_NO_OP;
