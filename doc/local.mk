@@ -53,6 +53,11 @@ nobase_dist_doc_DATA += \
 	%D%/failures.md \
 	%D%/glossary.md \
 	%D%/observing.md \
+	%D%/decisions/0044-counters-that-outlive-the-process.md \
+	%D%/design.md \
+	%D%/failures.md \
+	%D%/glossary.md \
+	%D%/monitor-format.md \
 	%D%/policy.md \
 	%D%/porting.md \
 	%D%/reliability.md \

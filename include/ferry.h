@@ -281,9 +281,6 @@ typedef void ferry_log_fn(int level, const char *line, void *arg);
  * either place. FERRY_NONE switches an option off where "or none" is written
  * below. Numbers, words and suffixes are read as in the C locale, whatever the
  * program's. doc/tuning.md says when to change what.
- *
- * (*) This version does not have the option. It accepts only the default and
- * none; anything else is FERRY_ENOTSUP.
  */
 struct ferry_options {
 	size_t size;
@@ -403,9 +400,12 @@ struct ferry_options {
 	 * falls apart each part goes on by itself. */
 	int quorum;
 
-	/* (*) The directory of the file in which other programs see the
-	 * counters. Default: the user's run-time directory, else /dev/shm;
-	 * or none. */
+	/* The directory of the file in which other programs see the counters
+	 * and what is open, also when this one hangs or is dead. It is made if
+	 * it is not there; it has to be the user's alone (mode 0700), on this
+	 * host, and no link. Otherwise there is no file, and the log says so.
+	 * Default: ferry in the user's run-time directory ($XDG_RUNTIME_DIR),
+	 * else /dev/shm/ferry-UID; or none. */
 	const char *monitor;
 
 	/* The number of a signal after which ferry_dump is written to stderr,
@@ -470,8 +470,6 @@ struct ferry_options {
  *                  rank, and that launcher's variables say there are several
  *   FERRY_ENOTSUP  the MPI in the process is not the one that the library was
  *                  built for
- *   FERRY_ENOTSUP  an option that this version does not have is set,
- *                  see ferry_options
  *   FERRY_EMPI     MPI refused something
  *   FERRY_EPEER    options or environment give a peer_timeout, and a rank has
  *                  not come in that time and 2 s. MPI is left alone: leave by
@@ -630,7 +628,9 @@ FERRY_API int ferry_options_resolved(const ferry *engine,
  * The counters now: as many as fit into stats->size. Read them before
  * the close.
  *
- * Blocks     until the progress thread has answered.
+ * Blocks     until the progress thread has answered, but not for a handler that
+ *            blocks: after some ms the counters are those of the last sample
+ *            (options.monitor), at most 0.1 s before the handler began.
  * Errors     FERRY_ESTOPPED.
  */
 FERRY_API int ferry_stats_read(const ferry *engine, ferry_stats *stats);

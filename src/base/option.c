@@ -410,25 +410,6 @@ static int from_field(const struct fy_option *option, int64_t given, int64_t *va
 	return FERRY_OK;
 }
 
-/* Refused, because this version would ignore it. */
-static int refuse_later(const struct fy_option *option, const char *value)
-{
-	return fy_fail(FERRY_ENOTSUP,
-	               "%s=%.40s is not supported by this version (%s), which would ignore it: "
-	               "leave it out",
-	               option->name, value, FERRY_VERSION);
-}
-
-static int check_effect(const struct fy_option *option, int64_t value)
-{
-	char text[VALUE_BYTES];
-
-	if (!option->later || value == option->preset || value == option->none)
-		return FERRY_OK;
-	fy_option_format(option, value, text, sizeof text);
-	return refuse_later(option, text);
-}
-
 int fy_option_resolve(const struct fy_option *option, const ferry_options *given,
                       ferry_options *resolved)
 {
@@ -438,8 +419,6 @@ int fy_option_resolve(const struct fy_option *option, const ferry_options *given
 
 	if (rc == FERRY_OK && field != 0)
 		rc = from_field(option, field, &value);
-	if (rc == FERRY_OK)
-		rc = check_effect(option, value);
 	if (rc == FERRY_OK)
 		fy_option_set(option, resolved, value == FY_OPTION_COMPUTED ? 0 : value);
 	/* FERRY_PENDING tells the caller that it has to compute the default. */
@@ -457,10 +436,11 @@ int fy_option_resolve_text(const struct fy_option *option, ferry_options *given,
 		rc = check_text(option, name, text);
 	if (field)
 		text = field;
-	if (rc < 0 || !text || text_is_none(option, text))
+	if (rc < 0 || !text || !*text || (text_is_none(option, text) && !option->preset))
 		return rc;
-	if ((rc = option->later ? refuse_later(option, text)
-	                        : check_text(option, option->name, text)) < 0)
+	if (text_is_none(option, text))
+		text = "none"; /* the default is something */
+	else if ((rc = check_text(option, option->name, text)) < 0)
 		return rc;
 	*fy_option_text_of(option, resolved) = strdup(text);
 	return *fy_option_text_of(option, resolved)

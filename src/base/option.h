@@ -30,7 +30,6 @@ struct fy_option {
 	int64_t preset;       /* the default */
 	int64_t min, max;     /* of what is given; FERRY_NONE is outside of it */
 	int64_t none;         /* what FERRY_NONE becomes */
-	bool later;           /* this version does not have it, and takes only its default */
 };
 
 /* The name of an option's environment variable takes at most FY_OPTION_NAME bytes. */

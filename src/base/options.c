@@ -39,15 +39,11 @@
 #define SIZE_LIMIT 4096 /* a larger `size` was not set: no version of the struct will reach this */
 
 #define AT(field) #field, offsetof(ferry_options, field), sizeof((ferry_options *)0)->field
-#define OPTION(at, type_, preset_, min_, max_, none_) \
-	OPTION_(at, type_, preset_, min_, max_, none_, false)
-/* An option that this version does not have. */
-#define LATER(at, type_, preset_, min_, max_, none_) \
-	OPTION_(at, type_, preset_, min_, max_, none_, true)
-#define OPTION_(name_, offset_, bytes_, type_, preset_, min_, max_, none_, later_)            \
+#define OPTION(at, type_, preset_, min_, max_, none_) OPTION_(at, type_, preset_, min_, max_, none_)
+#define OPTION_(name_, offset_, bytes_, type_, preset_, min_, max_, none_)                    \
 	{                                                                                     \
 		.name = name_, .offset = offset_, .bytes = bytes_, .type = FY_OPTION_##type_, \
-		.preset = preset_, .min = min_, .max = max_, .none = none_, .later = later_   \
+		.preset = preset_, .min = min_, .max = max_, .none = none_                    \
 	}
 
 /* What each of them does says ferry_options (include/ferry.h). */
@@ -73,7 +69,7 @@ static const struct fy_option table[] = {
 	OPTION(AT(log), TEXT, 0, 0, 0, 0),
 	OPTION(AT(checksum), SWITCH, 0, 0, 1, 0),
 	OPTION(AT(quorum), SWITCH, 0, 0, 1, 0),
-	LATER(AT(monitor), TEXT, 0, 0, 0, 0),
+	OPTION(AT(monitor), TEXT, 1, 0, 0, 0),
 	OPTION(AT(dump_signal), SIGNAL, 0, 1, 64, 0),
 	OPTION(AT(log_level), LOG_LEVEL, FERRY_LOG_INFO, FERRY_LOG_ERROR, FERRY_LOG_DEBUG,
 	       FY_OPTION_NO_NONE),

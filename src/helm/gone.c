@@ -27,6 +27,7 @@
 #include "link/batch.h"
 #include "link/call.h"
 #include "link/channel.h"
+#include "link/errors.h"
 #include "link/counted.h"
 #include "link/failure.h"
 #include "link/pending.h"
@@ -144,6 +145,7 @@ void fy_gone_refuse_batch(struct fy_progress *p, struct fy_channel *ch, uint32_t
 {
 	p->link.stats.malformed++;
 	p->agree.tainted = true;
+	fy_errors_note(&p->link, FERRY_EDECODE, ch->rank, "a malformed batch");
 	fy_log_often(p->link.engine->log, FERRY_LOG_ERROR, FY_OFTEN_MALFORMED,
 	             "a malformed batch from rank %d (number %u, record %u): use the same build on "
 	             "all ranks; if it is the same, the option checksum tells whether the network "

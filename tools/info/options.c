@@ -98,12 +98,10 @@ static void print_row(struct info_out *out, const struct row *row)
 		info_out_text(out, "source", source);
 		info_out_text(out, "set_to", row->set);
 		info_out_text(out, "refused", row->refused);
-		info_out_flag(out, "supported", !row->option->later);
 		info_out_text(out, "help", row->help);
 	}
 	info_out_object_end(out);
-	info_out_line(out, "  %-16s %-14s %s%s", row->option->name, row->value, source,
-	              row->option->later ? "; this version does not have it" : "");
+	info_out_line(out, "  %-16s %-14s %s", row->option->name, row->value, source);
 	info_out_line(out, "      %s", row->help);
 	if (row->refused)
 		info_out_line(out, "      REFUSED: %s", row->refused);

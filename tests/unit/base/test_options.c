@@ -353,29 +353,6 @@ static void statistics_are_a_table_or_a_file(void **state)
 	}
 }
 
-static void what_would_be_ignored_is_refused(void **state)
-{
-	static const struct {
-		const char *name, *value;
-	} later[] = { { "FERRY_MONITOR", "/tmp" } };
-	static const char *const same[] = { "off" };
-	ferry_options options = FERRY_OPTIONS_INIT, r;
-
-	(void)state;
-	for (size_t i = 0; i < sizeof later / sizeof later[0]; i++) {
-		setenv(later[i].name, later[i].value, 1);
-		assert_int_equal(fy_options_resolve(NULL, &r), FERRY_ENOTSUP);
-		assert_non_null(strstr(ferry_last_error(), "would ignore it: leave it out"));
-		setenv(later[i].name, same[i], 1);
-		r = resolve(NULL);
-		unsetenv(later[i].name);
-	}
-	options.monitor = "none";
-	r = resolve(&options);
-	options.monitor = "/tmp";
-	assert_int_equal(fy_options_resolve(&options, &r), FERRY_ENOTSUP);
-}
-
 static void what_has_no_effect_without_a_thread_is_refused(void **state)
 {
 	ferry_options options = FERRY_OPTIONS_INIT, r;
@@ -663,7 +640,6 @@ int main(void)
 		TEST(a_bad_variable_is_refused_also_where_a_field_wins),
 		TEST(a_bad_field_is_refused_with_its_name),
 		TEST(statistics_are_a_table_or_a_file),
-		TEST(what_would_be_ignored_is_refused),
 		TEST(what_has_no_effect_without_a_thread_is_refused),
 		TEST(a_processor_that_is_not_there_is_refused),
 		TEST(lists_of_processors_are_checked),
