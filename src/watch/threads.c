@@ -81,7 +81,9 @@ static enum fy_thread_kind kind_of_wait(const struct look *look, const struct fy
 static enum fy_thread_kind kind_of(const struct look *look, const struct fy_waiting *w,
                                    const struct fy_picture_thread *t)
 {
-	bool sleeps = t->state == 'S', waits = w && w->wait.kind != FY_WAITS_NOT;
+	bool waits = w && w->wait.kind != FY_WAITS_NOT;
+	/* a close wakes up to look for tasks, and says so when it runs one */
+	bool sleeps = t->state == 'S' || (waits && w->wait.kind == FY_WAITS_CLOSE);
 	if (!waits && w && (w->role == FY_ROLE_HELM || w->role == FY_ROLE_WATCH))
 		return FY_THREAD_OWN;
 	if (waits && sleeps && w->wait.kind == FY_WAITS_IDLE)
