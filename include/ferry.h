@@ -412,8 +412,8 @@ struct ferry_options {
 	 * for each engine with this option. A handler that the program has set
 	 * before the open is called, too, and is there again after the last
 	 * close. All engines of a process that have this option have the same
-	 * signal, which some thread of the program must not block. FERRY_ENOTSUP
-	 * with FERRY_NO_THREAD. Default none. */
+	 * signal, which some thread of the program must not block.
+	 * FERRY_ENOTSUP with FERRY_NO_THREAD. Default none. */
 	int dump_signal;
 
 	/* The least important lines that the log gets: FERRY_LOG_ERROR to

@@ -78,7 +78,8 @@ struct fy_waiting_place {
 void fy_waiting_begin(struct fy_waiting_place *place, const struct fy_wait *wait);
 void fy_waiting_end(const struct fy_waiting_place *place);
 
-/* The next wait of this thread for a future is that. Pass what this returns to fy_waiting_unname. */
+/* The next wait of this thread for a future is that. Pass what this returns to
+ * fy_waiting_unname. */
 struct fy_waiting_name {
 	uint32_t kind; /* FY_WAITS_NOT: as the future says */
 	int32_t peer;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The option dump_signal: a signal after which the helper writes ferry_dump of the engines that have
- * the option to stderr. The progress thread of an engine calls these.
+ * The option dump_signal: a signal after which the helper writes ferry_dump of the engines that
+ * have the option to stderr. The progress thread of an engine calls these.
  */
 #pragma once
 

@@ -120,7 +120,7 @@ static void look_when_due(struct fy_helped *self, unsigned why)
 
 /* ---- its life ------------------------------------------------------------------------------ */
 
-int fy_stuck_join(struct fy_stuck *s, const ferry_options *options)
+int fy_engine_stuck_join(struct fy_stuck *s, const ferry_options *options)
 {
 	if (options->stuck_after == FERRY_NONE)
 		return FERRY_OK;
@@ -135,7 +135,7 @@ static int64_t period_for(int64_t patience)
 	return period < PERIOD_MIN ? PERIOD_MIN : period > PERIOD_MAX ? PERIOD_MAX : period;
 }
 
-void fy_stuck_begin(struct fy_stuck *s, ferry *engine, const uint64_t *steps)
+void fy_engine_stuck_begin(struct fy_stuck *s, ferry *engine, const uint64_t *steps)
 {
 	if (!s->joined)
 		return;
@@ -149,7 +149,7 @@ void fy_stuck_begin(struct fy_stuck *s, ferry *engine, const uint64_t *steps)
 	(void)fy_helper_add(&s->helped); /* it has no descriptor, so it cannot fail */
 }
 
-void fy_stuck_leave(struct fy_stuck *s)
+void fy_engine_stuck_leave(struct fy_stuck *s)
 {
 	if (!s->joined)
 		return;

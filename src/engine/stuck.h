@@ -12,7 +12,7 @@
 #include "base/helper.h"
 #include "watch/picture.h"
 
-/* The caller's memory, all zero before fy_stuck_join. The helper's alone once it looks. */
+/* The caller's memory, all zero before fy_engine_stuck_join. The helper's alone once it looks. */
 struct fy_stuck {
 	struct fy_helped helped;
 	ferry *engine;
@@ -28,7 +28,7 @@ struct fy_stuck {
 
 /* The engine needs the helper. FERRY_OK; FERRY_ENOMEM, with a sentence. Nothing if the option is
  * off, and so are the others then. */
-int fy_stuck_join(struct fy_stuck *stuck, const ferry_options *options);
+int fy_engine_stuck_join(struct fy_stuck *stuck, const ferry_options *options);
 /* From now on it looks. `steps`: how often the engine's loop has stepped. */
-void fy_stuck_begin(struct fy_stuck *stuck, ferry *engine, const uint64_t *steps);
-void fy_stuck_leave(struct fy_stuck *stuck);
+void fy_engine_stuck_begin(struct fy_stuck *stuck, ferry *engine, const uint64_t *steps);
+void fy_engine_stuck_leave(struct fy_stuck *stuck);

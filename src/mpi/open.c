@@ -97,14 +97,14 @@ static int join_helper(const struct opening *o, fy_port *port)
 		return FERRY_OK;
 	int status = fy_watchdog_join(&mpi->watched);
 	if (!status)
-		status = fy_stuck_join(&mpi->stuck, &o->options);
+		status = fy_engine_stuck_join(&mpi->stuck, &o->options);
 	return status ? status : fy_dump_signal_join(&mpi->dumped, &o->options);
 }
 
 static void leave_helper(struct fy_mpi_port *mpi)
 {
 	fy_dump_signal_leave(&mpi->dumped);
-	fy_stuck_leave(&mpi->stuck);
+	fy_engine_stuck_leave(&mpi->stuck);
 	fy_watchdog_leave(&mpi->watched);
 }
 
@@ -116,7 +116,7 @@ static void watch(ferry *engine, fy_port *port)
 	if (port->size > 1 && engine->options.peer_timeout != FERRY_NONE)
 		fy_watchdog_watch(&mpi->watched, engine, fy_loop_steps(engine),
 		                  fy_bells_beats(&mpi->bells, port->rank), !port->all_local);
-	fy_stuck_begin(&mpi->stuck, engine, fy_loop_steps(engine));
+	fy_engine_stuck_begin(&mpi->stuck, engine, fy_loop_steps(engine));
 	fy_dump_signal_begin(&mpi->dumped, engine);
 }
 

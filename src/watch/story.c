@@ -20,14 +20,14 @@
 #define NAMED 6   /* threads or ops that a line names */
 #define CIRCLE 12 /* ranks of a circle that are named */
 
-struct text {
+struct story {
 	char *to;
 	size_t room, used;
 	bool list; /* a line each, with times */
 };
 
-static void put(struct text *t, const char *format, ...) __attribute__((format(printf, 2, 3)));
-static void put(struct text *t, const char *format, ...)
+static void put(struct story *t, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static void put(struct story *t, const char *format, ...)
 {
 	va_list arguments;
 	va_start(arguments, format);
@@ -42,7 +42,7 @@ static const char *plural(uint64_t n)
 	return n == 1 ? "" : "s";
 }
 
-static void put_op(struct text *t, uint32_t op)
+static void put_op(struct story *t, uint32_t op)
 {
 	if (op == FERRY_ANY_OP)
 		put(t, "any op");
@@ -50,7 +50,7 @@ static void put_op(struct text *t, uint32_t op)
 		put(t, "op %#x", op);
 }
 
-static void put_rank(struct text *t, int32_t rank, const char *any)
+static void put_rank(struct story *t, int32_t rank, const char *any)
 {
 	if (rank >= 0)
 		put(t, "rank %d", rank);
@@ -96,7 +96,7 @@ static const char *fixed_words(uint32_t wait)
 	}
 }
 
-static void put_wait(struct text *t, const struct fy_picture_thread *thread)
+static void put_wait(struct story *t, const struct fy_picture_thread *thread)
 {
 	switch (thread->wait) {
 	case FY_WAITS_CALL:
@@ -128,7 +128,7 @@ static void put_wait(struct text *t, const struct fy_picture_thread *thread)
 	}
 }
 
-static void put_thread(struct text *t, const struct fy_picture_thread *thread)
+static void put_thread(struct story *t, const struct fy_picture_thread *thread)
 {
 	put(t, "thread \"%s\" ", thread->name);
 	put_wait(t, thread);
@@ -151,13 +151,13 @@ static uint32_t count_named(const struct fy_picture *p)
 	return n;
 }
 
-static void begin(struct text *t, unsigned *said)
+static void begin(struct story *t, unsigned *said)
 {
 	put(t, "%s", t->list ? *said ? "\n  " : "  " : *said ? "; " : "");
 	(*said)++;
 }
 
-static void put_threads(struct text *t, const struct fy_picture *p, unsigned *said)
+static void put_threads(struct story *t, const struct fy_picture *p, unsigned *said)
 {
 	uint32_t named = 0;
 	for (uint32_t i = 0; i < p->n_threads && (t->list || named < NAMED); i++) {
@@ -176,7 +176,7 @@ static void put_threads(struct text *t, const struct fy_picture *p, unsigned *sa
 
 /* ---- what is open -------------------------------------------------------------------------- */
 
-static void put_executor_state(struct text *t, const struct fy_picture_op *op, unsigned *said)
+static void put_executor_state(struct story *t, const struct fy_picture_op *op, unsigned *said)
 {
 	if (op->running) {
 		begin(t, said);
@@ -193,7 +193,7 @@ static void put_executor_state(struct text *t, const struct fy_picture_op *op, u
 	}
 }
 
-static void put_op_state(struct text *t, const struct fy_picture_op *op, unsigned *said)
+static void put_op_state(struct story *t, const struct fy_picture_op *op, unsigned *said)
 {
 	if (op->requests) {
 		begin(t, said);
@@ -218,7 +218,7 @@ static void put_op_state(struct text *t, const struct fy_picture_op *op, unsigne
 	put_executor_state(t, op, said);
 }
 
-static void put_peer_state(struct text *t, const struct fy_picture_peer *peer, unsigned *said)
+static void put_peer_state(struct story *t, const struct fy_picture_peer *peer, unsigned *said)
 {
 	if (peer->flags & FY_PEER_HELD) {
 		begin(t, said);
@@ -241,7 +241,7 @@ static void put_peer_state(struct text *t, const struct fy_picture_peer *peer, u
 	}
 }
 
-static void put_engine(struct text *t, const struct fy_picture *p, unsigned *said)
+static void put_engine(struct story *t, const struct fy_picture *p, unsigned *said)
 {
 	if (p->flags & FY_PICTURE_HELM && p->inside == UINT32_MAX)
 		return;
@@ -261,7 +261,7 @@ static void put_engine(struct text *t, const struct fy_picture *p, unsigned *sai
 }
 
 /* The thread that is in the fence or close says the rest. */
-static void put_agreement(struct text *t, const struct fy_picture *p, unsigned *said)
+static void put_agreement(struct story *t, const struct fy_picture *p, unsigned *said)
 {
 	uint32_t named = p->n_awaited < 4 ? p->n_awaited : 4;
 	if (!named)
@@ -274,7 +274,7 @@ static void put_agreement(struct text *t, const struct fy_picture *p, unsigned *
 		put(t, " and %u more", p->n_awaited - named);
 }
 
-static void put_state(struct text *t, const struct fy_picture *p)
+static void put_state(struct story *t, const struct fy_picture *p)
 {
 	unsigned said = 0;
 	put_engine(t, p, &said);
@@ -308,7 +308,7 @@ static uint32_t longest_wait(const struct fy_picture *p)
 
 size_t fy_story_tell_one(const struct fy_picture *p, char *text, size_t room)
 {
-	struct text t = { .to = text, .room = room };
+	struct story t = { .to = text, .room = room };
 	text[0] = '\0';
 	put_state(&t, p);
 	return t.used;
@@ -316,7 +316,7 @@ size_t fy_story_tell_one(const struct fy_picture *p, char *text, size_t room)
 
 size_t fy_story_list(const struct fy_picture *p, char *text, size_t room)
 {
-	struct text t = { .to = text, .room = room, .list = true };
+	struct story t = { .to = text, .room = room, .list = true };
 	text[0] = '\0';
 	put_state(&t, p);
 	put(&t, "\n");
@@ -333,7 +333,7 @@ struct group {
 
 static void describe(const struct fy_verdict_of *job, int rank, char *line)
 {
-	struct text t = { .to = line, .room = LINE_BYTES };
+	struct story t = { .to = line, .room = LINE_BYTES };
 	line[0] = '\0';
 	if (job->second[rank])
 		put_state(&t, job->second[rank]);
@@ -344,7 +344,7 @@ static void describe(const struct fy_verdict_of *job, int rank, char *line)
 }
 
 /* The ranks of that group, as "rank 3", "ranks 0-2,4". `of`: by rank, the number of its group. */
-static void put_ranks(struct text *t, const int *of, int size, int group)
+static void put_ranks(struct story *t, const int *of, int size, int group)
 {
 	int n = 0, from = -1;
 	for (int i = 0; i < size; i++)
@@ -380,7 +380,7 @@ static int find_group(struct group *groups, int *n_p, const char *line, int rank
 	return i;
 }
 
-static void put_groups(struct text *t, const struct fy_verdict_of *job, struct group *groups,
+static void put_groups(struct story *t, const struct fy_verdict_of *job, struct group *groups,
                        int *of)
 {
 	int n = 0, left_out = 0;
@@ -495,7 +495,7 @@ static int next_of(const struct fy_verdict_of *job, int of)
 	return next;
 }
 
-static void put_circle(struct text *t, const struct fy_verdict_of *job, int from)
+static void put_circle(struct story *t, const struct fy_verdict_of *job, int from)
 {
 	int at = from, named = 0;
 	put(t, "a circle: ");
@@ -507,7 +507,7 @@ static void put_circle(struct text *t, const struct fy_verdict_of *job, int from
 	put(t, "%s\n", at == from ? "" : ", and so on");
 }
 
-static void put_root(struct text *t, const struct fy_verdict_of *job, int rank)
+static void put_root(struct story *t, const struct fy_verdict_of *job, int rank)
 {
 	char line[LINE_BYTES];
 	describe(job, rank, line);
@@ -515,7 +515,7 @@ static void put_root(struct text *t, const struct fy_verdict_of *job, int rank)
 }
 
 /* Who follows one rank after the other comes to a circle, or to one that waits for nobody. */
-static void put_end(struct text *t, const struct fy_verdict_of *job)
+static void put_end(struct story *t, const struct fy_verdict_of *job)
 {
 	int at = 0;
 	while (at < job->size && next_of(job, at) < 0)
@@ -535,7 +535,7 @@ static void put_end(struct text *t, const struct fy_verdict_of *job)
 
 /* ---- both ---------------------------------------------------------------------------------- */
 
-static void put_verdict(struct text *t, const struct fy_verdict_of *job)
+static void put_verdict(struct story *t, const struct fy_verdict_of *job)
 {
 	static const char *const says[] = { "not stuck", "likely stuck",
 		                            "proved: nothing can go on any more" };
@@ -548,7 +548,7 @@ static void put_verdict(struct text *t, const struct fy_verdict_of *job)
 
 size_t fy_story_tell(const struct fy_verdict_of *job, char *text, size_t room)
 {
-	struct text t = { .to = text, .room = room };
+	struct story t = { .to = text, .room = room };
 	text[0] = '\0';
 	put_verdict(&t, job);
 	struct group *groups = malloc(GROUPS * sizeof *groups);
@@ -562,7 +562,7 @@ size_t fy_story_tell(const struct fy_verdict_of *job, char *text, size_t room)
 }
 
 /* In a string of dot: without quotes, and broken after each part. */
-static void put_label(struct text *t, const char *line)
+static void put_label(struct story *t, const char *line)
 {
 	for (; *line; line++) {
 		if (*line == '"' || *line == '\\')
@@ -574,7 +574,7 @@ static void put_label(struct text *t, const char *line)
 	}
 }
 
-static void put_node(struct text *t, const struct fy_verdict_of *job, int rank)
+static void put_node(struct story *t, const struct fy_verdict_of *job, int rank)
 {
 	char line[LINE_BYTES];
 	describe(job, rank, line);
@@ -586,7 +586,7 @@ static void put_node(struct text *t, const struct fy_verdict_of *job, int rank)
 size_t fy_story_draw(const struct fy_verdict_of *job, char *text, size_t room)
 {
 	static const char *const styles[] = { "", " [style=dotted]", " [style=dashed]", "" };
-	struct text t = { .to = text, .room = room };
+	struct story t = { .to = text, .room = room };
 	text[0] = '\0';
 	put(&t, "digraph ferry {\n\tlabel=\"%s\";\n\tnode [shape=box];\n",
 	    fy_verdict_name(fy_verdict(job)));

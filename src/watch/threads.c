@@ -4,8 +4,8 @@
  *
  * The system's list is what counts: a thread that has no record of its own, or whose record says
  * that it waits while the system says that it runs, is one that can do something. A thread that was
- * woken and has got no processor yet runs, as the system sees it. So what another thread is about to
- * find at the end of its wait is not overlooked.
+ * woken and has got no processor yet runs, as the system sees it. So what another thread is about
+ * to find at the end of its wait is not overlooked.
  */
 #include "watch/threads.h"
 
@@ -27,7 +27,7 @@
 
 #define SPARE 16 /* records of threads that begin meanwhile */
 
-struct look {
+struct scan {
 	struct fy_picture *picture;
 	const void *engine;
 	struct fy_waiting *waiting;
@@ -69,7 +69,7 @@ static bool is_helper(const char *name)
 
 /* ---- what it is ---------------------------------------------------------------------------- */
 
-static enum fy_thread_kind kind_of_wait(const struct look *look, const struct fy_waiting *w)
+static enum fy_thread_kind kind_of_wait(const struct scan *look, const struct fy_waiting *w)
 {
 	if (w->wait.until != INT64_MAX || w->wait.kind == FY_WAITS_DRIVING)
 		return FY_THREAD_TIMED;
@@ -78,10 +78,12 @@ static enum fy_thread_kind kind_of_wait(const struct look *look, const struct fy
 	return FY_THREAD_WAITS;
 }
 
-static enum fy_thread_kind kind_of(const struct look *look, const struct fy_waiting *w,
+static enum fy_thread_kind kind_of(const struct scan *look, const struct fy_waiting *w,
                                    const struct fy_picture_thread *t)
 {
-	bool sleeps = t->state == 'S', waits = w && w->wait.kind != FY_WAITS_NOT;
+	bool waits = w && w->wait.kind != FY_WAITS_NOT;
+	/* a close wakes up to look for tasks, and says so when it runs one */
+	bool sleeps = t->state == 'S' || (waits && w->wait.kind == FY_WAITS_CLOSE);
 	if (!waits && w && (w->role == FY_ROLE_HELM || w->role == FY_ROLE_WATCH))
 		return FY_THREAD_OWN;
 	if (waits && sleeps && w->wait.kind == FY_WAITS_IDLE)
@@ -91,7 +93,7 @@ static enum fy_thread_kind kind_of(const struct look *look, const struct fy_wait
 	return !waits && sleeps && is_helper(t->name) ? FY_THREAD_HELPER : FY_THREAD_PROGRAM;
 }
 
-static void describe_wait(const struct look *look, const struct fy_waiting *w,
+static void describe_wait(const struct scan *look, const struct fy_waiting *w,
                           struct fy_picture_thread *t)
 {
 	int64_t waited = fy_clock_now() - w->wait.since;
@@ -125,7 +127,7 @@ static struct fy_picture_thread *find_place(struct fy_picture *p, const struct f
 	return NULL;
 }
 
-static void add(struct look *look, int tid)
+static void add(struct scan *look, int tid)
 {
 	struct fy_picture *p = look->picture;
 	struct fy_picture_thread t = { .tid = tid, .peer = FY_WAITS_NOBODY };
@@ -146,7 +148,7 @@ static void add(struct look *look, int tid)
 		*place = t;
 }
 
-static bool add_all(struct look *look)
+static bool add_all(struct scan *look)
 {
 	DIR *tasks = opendir("/proc/self/task");
 	struct dirent *task;
@@ -170,7 +172,7 @@ static struct fy_waiting *read_waiting(size_t *n_p)
 
 void fy_threads_look(struct fy_picture *picture, const void *engine)
 {
-	struct look look = { .picture = picture, .engine = engine };
+	struct scan look = { .picture = picture, .engine = engine };
 	look.waiting = read_waiting(&look.n);
 	if (!look.waiting || !add_all(&look))
 		picture->flags |= FY_PICTURE_UNSEEN;

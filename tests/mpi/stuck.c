@@ -70,8 +70,10 @@ static void read_nothing(void)
 static void *dump_often(void *unused)
 {
 	(void)unused;
-	for (int i = 0; i < 20; i++)
+	for (int i = 0; i < 20; i++) {
 		CHECK_OK(ferry_dump(engine, STDERR_FILENO));
+		usleep(SHORT_US / 5);
+	}
 	return NULL;
 }
 
@@ -80,8 +82,9 @@ static void dump_by_many(void)
 	pthread_t threads[DUMPERS];
 	for (int i = 0; i < DUMPERS; i++)
 		CHECK(pthread_create(&threads[i], NULL, dump_often, NULL) == 0);
-	for (int i = 0; i < 200; i++)
+	for (int i = 0; i < 100; i++)
 		ask(OP_KEEP, 0);
+	ask(OP_KEEP, 3 * SHORT_US);
 	for (int i = 0; i < DUMPERS; i++)
 		CHECK(pthread_join(threads[i], NULL) == 0);
 }
