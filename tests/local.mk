@@ -138,6 +138,7 @@ mpi_programs = \
 	%D%/mpi/gather_memory \
 	%D%/mpi/handlers \
 	%D%/mpi/large \
+	%D%/mpi/asked \
 	%D%/mpi/late \
 	%D%/mpi/leaving \
 	%D%/mpi/logging \
@@ -335,6 +336,7 @@ script_tests = \
 	%D%/mpi/finalize.sh \
 	%D%/mpi/open_says.sh \
 	%D%/mpi/opens.sh \
+	%D%/mpi/asked.sh \
 	%D%/mpi/late.sh \
 	%D%/mpi/leaving.sh \
 	%D%/mpi/process.sh \

@@ -41,6 +41,8 @@
 #include "mpi/says.h"
 #include "mpi/starts.h"
 #include "port/port.h"
+#include "query/server.h"
+#include "query/socket.h"
 #include "shared/engine.h"
 #include "shared/thread.h"
 
@@ -136,6 +138,21 @@ static void look_at_place(const struct opening *o, const fy_port *port)
 		fy_log_at(engine->log, FERRY_LOG_WARNING, "%s", text);
 }
 
+/* Programs of the user may ask how the engine is: by a socket beside its monitor file, if it has
+ * one. After fy_outside_show. */
+static void be_asked(ferry *engine, fy_port *port)
+{
+	struct fy_mpi_port *mpi = fy_mpi_port_of(port);
+	char why[FY_QUERY_WHY] = "";
+	bool has_file = fy_server_place(engine, &mpi->place);
+	fy_server_report(engine, &mpi->place);
+	if (!has_file || engine->options.flags & FERRY_NO_THREAD)
+		return;
+	mpi->query = fy_server_open(engine, &mpi->place, why);
+	if (!mpi->query)
+		fy_log(engine->log, "ferry-ask gets no answer from this engine: %s", why);
+}
+
 /* A rank that failed makes all these calls, as far as MPI lets it, because the others wait for it
  * in them. */
 static int open_engine(struct opening *o)
@@ -163,6 +180,7 @@ static int open_engine(struct opening *o)
 	watch(o->engine, port);
 	fy_outside_show(o->engine, fy_mpi_job_library());
 	look_at_place(o, port);
+	be_asked(o->engine, port);
 	o->port = fy_mpi_port_of(port);
 	if (o->engine->options.flags & FERRY_KEEP_MPI)
 		fy_mpi_life_keep();
@@ -197,9 +215,12 @@ static void *thread_main(void *arg)
 	struct fy_mpi_port *port = o->port;
 	tell(o, status); /* from here on o is the opening thread's */
 	if (status == FERRY_OK) {
+		struct fy_query *query = port->query; /* the port goes with the engine */
 		fy_loop_run(engine);
+		fy_server_stop(query);
 		leave_helper(port);
 		engine->end.status = fy_life_destroy(engine);
+		fy_server_free(query);
 		fy_store_release_32(&engine->end.closed, 1);
 		fy_futex_wake(&engine->end.closed, 1, false);
 	}

@@ -22,6 +22,9 @@
 #include "engine/watchdog.h"
 #include "mpi/bells.h"
 #include "port/port.h"
+#include "query/socket.h"
+
+struct fy_query;
 
 /* What a rank says about its open. Sent to all ranks as it is. */
 struct fy_mpi_word {
@@ -38,6 +41,8 @@ struct fy_mpi_port {
 	struct fy_watched watched;
 	struct fy_stuck stuck;
 	struct fy_dumped dumped;
+	struct fy_query_place place; /* of the engine's monitor file */
+	struct fy_query *query;      /* its socket; NULL: there is none */
 	unsigned looks;
 	struct fy_mpi_word word; /* of this rank */
 	MPI_Request asked;       /* between offer and settle: finds the lowest rank that failed */

@@ -639,3 +639,13 @@ void fy_server_report(ferry *engine, const struct fy_query_place *place)
 	questions->place = place;
 	questions->side = &side;
 }
+
+bool fy_server_place(const ferry *engine, struct fy_query_place *place)
+{
+	const struct fy_file *file = &fy_progress_of(engine)->sample.file;
+	if (!file->head)
+		return false;
+	snprintf(place->path, sizeof place->path, "%s", file->path);
+	snprintf(place->file, sizeof place->file, "%s", file->name);
+	return true;
+}

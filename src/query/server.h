@@ -5,6 +5,8 @@
  */
 #pragma once
 
+#include <stdbool.h>
+
 #include "ferry.h"
 #include "query/socket.h"
 
@@ -19,6 +21,9 @@ struct fy_query *fy_server_open(ferry *engine, const struct fy_query_place *plac
 void fy_server_stop(struct fy_query *query);
 /* The engine has ended: it has let go of commands. */
 void fy_server_free(struct fy_query *query);
+/* Where the engine's monitor file is. False: it has none. With the helm, or before the loop
+ * begins. */
+bool fy_server_place(const ferry *engine, struct fy_query_place *place);
 /* From now on the engine reports to other ranks on itself, and on those of its host that are
  * silent. With the helm, or before the loop begins. `place` lives as long as the engine. */
 void fy_server_report(ferry *engine, const struct fy_query_place *place);
