@@ -52,6 +52,7 @@ EXTRA_DIST += \
 	%D%/python_mpi.py \
 	%D%/python_peer.py \
 	%D%/python_rank.py \
+	%D%/python_monitor.py \
 	%D%/python_wire.py \
 	# end
 

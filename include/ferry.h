@@ -384,9 +384,12 @@ struct ferry_options {
 	 * falls apart each part goes on by itself. */
 	int quorum;
 
-	/* (*) The directory of the file in which other programs see the
-	 * counters. Default: the user's run-time directory, else /dev/shm;
-	 * or none. */
+	/* The directory of the file in which other programs see the counters
+	 * and what is open, also when this one hangs or is dead. It is made if
+	 * it is not there; it has to be the user's alone (mode 0700), on this
+	 * host, and no link. Otherwise there is no file, and the log says so.
+	 * Default: ferry in the user's run-time directory ($XDG_RUNTIME_DIR),
+	 * else /dev/shm/ferry-UID; or none. */
 	const char *monitor;
 
 	/* (*) The number of a signal that writes ferry_dump to stderr. Default
@@ -604,7 +607,9 @@ FERRY_API int ferry_options_resolved(const ferry *engine,
  * The counters now: as many as fit into stats->size. Read them before
  * the close.
  *
- * Blocks     until the progress thread has answered.
+ * Blocks     until the progress thread has answered, but not for a handler that
+ *            blocks: after some ms the counters are those of the last sample
+ *            (options.monitor), at most 0.1 s before the handler began.
  * Errors     FERRY_ESTOPPED.
  */
 FERRY_API int ferry_stats_read(const ferry *engine, ferry_stats *stats);

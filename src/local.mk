@@ -8,6 +8,7 @@ noinst_LTLIBRARIES += libferry-core.la libferry-mpi.la libferry-monitor.la
 
 # What reads monitor files, also for tools that need nothing else of the library.
 monitor_sources = \
+	%D%/monitor/counters.h \
 	%D%/monitor/directory.c \
 	%D%/monitor/directory.h \
 	%D%/monitor/entries.h \
@@ -19,6 +20,13 @@ monitor_sources = \
 	%D%/monitor/lock.h \
 	%D%/monitor/reader.c \
 	%D%/monitor/reader.h
+monitor_writer_sources = \
+	%D%/monitor/file.c \
+	%D%/monitor/file.h \
+	%D%/monitor/layout.c \
+	%D%/monitor/layout.h \
+	%D%/monitor/sweep.c \
+	%D%/monitor/sweep.h
 libferry_monitor_la_SOURCES = $(monitor_sources)
 
 libferry_core_la_SOURCES = \
@@ -126,6 +134,8 @@ libferry_core_la_SOURCES = \
 	%D%/engine/dump.c \
 	%D%/engine/life.c \
 	%D%/engine/life.h \
+	%D%/engine/outside.c \
+	%D%/engine/outside.h \
 	%D%/engine/portrait.c \
 	%D%/engine/portrait.h \
 	%D%/engine/share.c \
@@ -201,6 +211,14 @@ libferry_core_la_SOURCES = \
 	%D%/helm/loop.c \
 	%D%/helm/loop.h \
 	%D%/helm/lookout.c \
+	%D%/helm/opens.c \
+	%D%/helm/opens.h \
+	%D%/helm/sample.c \
+	%D%/helm/sample.h \
+	%D%/helm/seen.c \
+	%D%/helm/seen.h \
+	%D%/helm/show.c \
+	%D%/helm/show.h \
 	%D%/helm/lookout.h \
 	%D%/helm/mail.c \
 	%D%/helm/mail.h \
@@ -254,6 +272,8 @@ libferry_core_la_SOURCES = \
 	%D%/link/counted.h \
 	%D%/link/credit.c \
 	%D%/link/credit.h \
+	%D%/link/errors.c \
+	%D%/link/errors.h \
 	%D%/link/failure.c \
 	%D%/link/failure.h \
 	%D%/link/fold.c \
@@ -261,6 +281,8 @@ libferry_core_la_SOURCES = \
 	%D%/link/link.h \
 	%D%/link/pending.c \
 	%D%/link/pending.h \
+	%D%/link/probe.c \
+	%D%/link/probe.h \
 	%D%/link/release.c \
 	%D%/link/release.h \
 	%D%/link/stream_in.c \
@@ -268,6 +290,7 @@ libferry_core_la_SOURCES = \
 	%D%/link/stream_out.c \
 	%D%/link/stream_out.h \
 	$(monitor_sources) \
+	$(monitor_writer_sources) \
 	%D%/port/port.h \
 	%D%/port/starts.h \
 	%D%/query/answer.c \
@@ -307,6 +330,7 @@ libferry_core_la_SOURCES = \
 	%D%/shared/seats.c \
 	%D%/shared/seats.h \
 	%D%/shared/shell.c \
+	%D%/shared/shown.h \
 	%D%/shared/shell.h \
 	%D%/shared/tally.c \
 	%D%/shared/tally.h \

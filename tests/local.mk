@@ -53,6 +53,7 @@ unit_tests = \
 	%D%/unit/link/test_credit.t \
 	%D%/unit/link/test_stream_in.t \
 	%D%/unit/link/test_stream_out.t \
+	%D%/unit/monitor/test_file.t \
 	%D%/unit/query/test_protocol.t \
 	%D%/unit/query/test_server.t \
 	%D%/unit/shared/test_company.t \
@@ -90,6 +91,7 @@ sim_tests = \
 	%D%/sim/questions.t \
 	%D%/sim/races.t \
 	%D%/sim/reports.t \
+	%D%/sim/samples.t \
 	%D%/sim/survivors.t \
 	%D%/sim/transfers.t \
 	# end
@@ -153,6 +155,7 @@ mpi_core_programs = \
 	%D%/mpi/allocations \
 	%D%/mpi/collective_debug \
 	%D%/mpi/failing \
+	%D%/mpi/monitor \
 	%D%/mpi/hangs \
 	%D%/mpi/neighbours \
 	%D%/mpi/opens \
@@ -217,6 +220,7 @@ np2_tests = \
 	%D%/mpi/large-2.np2 \
 	%D%/mpi/mismatch-2.np2 \
 	%D%/mpi/neighbours-2.np2 \
+	%D%/mpi/monitor-2.np2 \
 	%D%/mpi/opens-2.np2 \
 	%D%/mpi/order-2.np2 \
 	%D%/mpi/plain_mpi-2.np2 \

@@ -2,6 +2,7 @@
 /*
  * What there is to know of an engine: rank, size, status, counters, options. Any thread.
  */
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
@@ -11,8 +12,8 @@
 #include "base/options.h"
 #include "base/order.h"
 #include "helm/ask.h"
-#include "helm/errands.h"
 #include "shared/engine.h"
+#include "shared/thread.h"
 #include "shared/wake.h"
 
 int ferry_stats_read(const ferry *engine, ferry_stats *stats)
@@ -22,9 +23,13 @@ int ferry_stats_read(const ferry *engine, ferry_stats *stats)
 		                             "with FERRY_STATS_INIT");
 	ferry *e = (ferry *)(uintptr_t)engine;
 	ferry_stats now;
-	if (fy_ask(e, fy_errands_copy_stats, &now) != FERRY_OK)
+	bool inline_code = fy_thread_on_progress(e);
+	if (!inline_code && !fy_engine_enter(e))
 		return fy_fail(FERRY_ESTOPPED,
 		               "the engine has stopped: read the counters before it is closed");
+	fy_ask_stats(e, &now);
+	if (!inline_code)
+		fy_engine_leave(e);
 	now.lane_full = fy_load_acquire_64(&e->pressure.lane_full);
 	now.lends = fy_load_acquire_64(&e->totals.lends);
 	now.wakes = fy_load_acquire_64(&e->wake.wakes);

@@ -23,6 +23,11 @@ int64_t fy_clock_now(void)
 	return read_clock(CLOCK_MONOTONIC);
 }
 
+int64_t fy_clock_wall(void)
+{
+	return read_clock(CLOCK_REALTIME);
+}
+
 int64_t fy_clock_process(void)
 {
 	return read_clock(CLOCK_PROCESS_CPUTIME_ID);

@@ -7,6 +7,8 @@
 
 /* Monotonic time in ns. */
 int64_t fy_clock_now(void);
+/* Since 1970, in ns. It may jump. */
+int64_t fy_clock_wall(void);
 /* Processor time of all threads of this process. */
 int64_t fy_clock_process(void);
 /* now + timeout, saturating; FERRY_FOREVER becomes INT64_MAX. Needs a valid timeout. */

@@ -425,8 +425,10 @@ int fy_option_resolve_text(const struct fy_option *option, ferry_options *given,
 		rc = check_text(option, name, text);
 	if (field)
 		text = field;
-	if (rc < 0 || !text || text_is_none(text))
+	if (rc < 0 || !text || !*text || (text_is_none(text) && !option->preset))
 		return rc;
+	if (text_is_none(text))
+		text = "none"; /* the default is something */
 	if ((rc = option->later ? refuse_later(option, text)
 	                        : check_text(option, option->name, text)) < 0)
 		return rc;

@@ -73,7 +73,7 @@ static const struct fy_option table[] = {
 	OPTION(AT(log), TEXT, 0, 0, 0, 0),
 	OPTION(AT(checksum), SWITCH, 0, 0, 1, 0),
 	OPTION(AT(quorum), SWITCH, 0, 0, 1, 0),
-	LATER(AT(monitor), TEXT, 0, 0, 0, 0),
+	OPTION(AT(monitor), TEXT, 1, 0, 0, 0),
 	LATER(AT(dump_signal), SIGNAL, 0, 1, 64, 0),
 	LATER(AT(log_level), LOG_LEVEL, FERRY_LOG_INFO, FERRY_LOG_ERROR, FERRY_LOG_DEBUG,
 	      FY_OPTION_NO_NONE),

@@ -139,6 +139,17 @@ int fy_place_on(const char *list)
 	return FERRY_OK;
 }
 
+int fy_place_here(void)
+{
+	return sched_getcpu();
+}
+
+int64_t fy_place_taken(void)
+{
+	struct rusage usage;
+	return getrusage(RUSAGE_THREAD, &usage) ? 0 : (int64_t)usage.ru_nivcsw;
+}
+
 /* ---- two threads on one processor ------------------------------------------------------- */
 
 bool fy_place_of_thread(int id, struct fy_place *place)

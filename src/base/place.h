@@ -2,6 +2,7 @@
 /* Where the library's threads run. place.c says why they do not inherit it. */
 #pragma once
 
+#include <stdint.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -24,6 +25,9 @@ static inline bool fy_place_has(const struct fy_place *place, int cpu)
 void fy_place_as_process(void);
 /* This thread runs on these processors only. 0, or FERRY_EINVAL with a sentence. */
 int fy_place_on(const char *list);
+/* Where this thread runs now; -1: not known. And how often others took a processor from it. */
+int fy_place_here(void);
+int64_t fy_place_taken(void);
 /* The number by which the system knows this thread. */
 int fy_place_thread(void);
 /* How many processors this process may run on; 1 when that cannot be told. */

@@ -140,7 +140,7 @@ static void join_stream(struct fy_bulk *bulk, struct fy_stream_out *s, struct fy
 	if (!future)
 		return;
 	future->id = s->sent;
-	fy_pending_await(bulk->link, future, tagged);
+	fy_pending_await(bulk->link, future, tagged, x->message->op);
 	fy_list_append(s->first, s->last, future);
 }
 

@@ -120,6 +120,7 @@ static struct fy_progress *progress_create(ferry *e, fy_port *port, uint32_t fir
 	link->now = port->ops->now(port);
 	link->stats.size = sizeof link->stats;
 	fy_share_memory(p, &e->options);
+	fy_sample_begin(p);
 	if (link->channels && fy_receives_open(p) == FERRY_OK && fy_lookout_open(p) == FERRY_OK)
 		return p;
 	progress_free(p);
@@ -385,6 +386,7 @@ int fy_life_destroy(ferry *e)
 	fy_channel_free_all(&p->link);
 	fy_counter_fail_targets(e);
 	e->totals.last = p->link.stats;
+	fy_sample_end(p);
 	const struct fy_port_ops *ops = p->link.port->ops;
 	int closed = ops->close(p->link.port, p->close.clean);
 	if (closed && status == FERRY_OK) {

@@ -49,20 +49,27 @@ int fy_share_agree(fy_port *port, uint32_t first_seq)
 		rank);
 }
 
+struct common {
+	uint64_t job;
+	uint64_t checksum;
+};
+
 /* Fails on the ranks whose option is not that of rank 0. They tell the others. A rank whose open
- * has failed already takes part as well. */
+ * has failed already takes part as well. The ranks differ in what they propose for port->job, and
+ * learn what rank 0 proposes. */
 int fy_share_agree_checksum(fy_port *port, bool mine)
 {
-	uint32_t here = mine, there = mine;
+	struct common here = { port->job, mine }, there = here;
 	int rank, status = port->ops->agree(port, &here, &there, sizeof here, &rank);
 	if (status && status != FERRY_ENOTSUP)
 		return fy_fail(status, "the ranks could not compare their options: %s",
 		               port->ops->error(port));
-	if (here == there)
+	port->job = there.job;
+	if (here.checksum == there.checksum)
 		return FERRY_OK;
 	return fy_fail(FERRY_EINVAL,
 	               "checksum is %s here and %s on rank 0: give it to all ranks, or to none",
-	               here ? "on" : "off", there ? "on" : "off");
+	               here.checksum ? "on" : "off", there.checksum ? "on" : "off");
 }
 
 void fy_share_memory(struct fy_progress *p, const ferry_options *o)

@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "ferry.h"
+#include "base/clock.h"
 #include "base/fail.h"
 #include "base/futex.h"
 #include "base/inbox.h"
@@ -18,9 +19,12 @@
 #include "base/waiting.h"
 #include "helm/command.h"
 #include "helm/drive.h"
+#include "helm/loop.h"
 #include "helm/progress.h"
 #include "helm/replies.h"
+#include "helm/sample.h"
 #include "shared/engine.h"
+#include "shared/inside.h"
 #include "shared/message.h"
 #include "shared/thread.h"
 #include "wire/header.h"
@@ -77,6 +81,62 @@ int fy_ask(ferry *engine, fy_command_fn *run, void *arg)
 		sleep_on(engine, &c);
 	fy_engine_leave(engine);
 	return command_outcome(&c);
+}
+
+/* ---- the counters -------------------------------------------------------------------------- */
+
+#define STATS_SLICE FERRY_MS(1)
+#define STATS_MOST FERRY_MS(100)
+#define STATS_INSIDE 2u /* slices in which code of the program does not return */
+
+struct stats_wanted {
+	const struct fy_shown *shown;
+	uint32_t begun; /* before it was asked for */
+};
+
+static bool stats_are_there(const void *arg)
+{
+	const struct stats_wanted *w = arg;
+	return (int32_t)(fy_load_acquire_32(&w->shown->over) - w->begun) > 0;
+}
+
+/* One command serves all threads that ask: each waits for one that begins after it asked. */
+static void ask_for_stats(ferry *engine, struct stats_wanted *w)
+{
+	struct fy_shown *shown = &engine->totals.shown;
+	*w = (struct stats_wanted){ shown, fy_load_acquire_32(&shown->begun) };
+	if (fy_cas_32(&shown->asked, 0, 1))
+		fy_ask_begin(engine, &fy_progress_of(engine)->sample.publish);
+}
+
+/* Wait, but not for a handler that blocks. */
+static void await_stats(ferry *engine, const struct stats_wanted *w)
+{
+	struct fy_shown *shown = &engine->totals.shown;
+	int64_t now = fy_clock_now(), end = now + STATS_MOST;
+	for (unsigned blocked = 0; now < end && blocked < STATS_INSIDE; now = fy_clock_now()) {
+		uint64_t steps = fy_load_relaxed_64(fy_loop_steps(engine));
+		uint32_t over = fy_load_acquire_32(&shown->over);
+		fy_drive_help(engine, stats_are_there, w, now + STATS_SLICE);
+		if (stats_are_there(w) || fy_engine_has_stopped(engine))
+			return;
+		fy_futex_wait(&shown->over, over, STATS_SLICE, false);
+		bool inside = fy_load_relaxed_32(&engine->end.inside) != FY_INSIDE_NOTHING;
+		bool stood = fy_load_relaxed_64(fy_loop_steps(engine)) == steps;
+		blocked = inside && stood ? blocked + 1 : 0;
+	}
+}
+
+void fy_ask_stats(ferry *engine, ferry_stats *stats)
+{
+	struct stats_wanted w;
+	if (fy_thread_on_progress(engine)) {
+		fy_sample_stats(fy_progress_of(engine), stats);
+		return;
+	}
+	ask_for_stats(engine, &w);
+	await_stats(engine, &w);
+	fy_shown_read(&engine->totals.shown, stats);
 }
 
 bool fy_ask_reply_in_place(ferry_message *view, const void *body, size_t nbytes)

@@ -29,8 +29,10 @@
 #include "link/channel.h"
 #include "link/fold.h"
 #include "link/credit.h"
+#include "link/errors.h"
 #include "link/link.h"
 #include "link/pending.h"
+#include "link/probe.h"
 #include "link/stream_in.h"
 #include "port/port.h"
 #include "shared/engine.h"
@@ -194,6 +196,7 @@ static enum fy_taken reply_error(struct fy_progress *p, struct fy_channel *ch,
 	ferry_future *future = fy_call_close(&p->link, fy_record_ext(r), ch->rank);
 	fy_channel_done(&p->link, ch, fy_link_arrived_colour(&p->link, r), 1);
 	int status = error.ferrys && error.status < 0 ? error.status : FERRY_EREMOTE;
+	fy_errors_note(&p->link, status, ch->rank, detail);
 	if (!future || !fy_future_complete(future, status, detail))
 		p->link.stats.late_replies++;
 	return FY_TAKEN;
@@ -267,6 +270,20 @@ static enum fy_taken take_record(struct fy_progress *p, struct fy_channel *ch,
 	if (r->size_flags & FY_HELD)
 		return deliver_held(p, ch, r, call_id);
 	return deliver(p, ch, r, call_id);
+}
+
+/* The same, for a probe. Only inline handlers count that ran. */
+static enum fy_taken take_timed(struct fy_progress *p, struct fy_channel *ch,
+                                const struct fy_record *r)
+{
+	fy_port *port = p->link.port;
+	uint64_t handled = p->link.stats.handled;
+	int64_t begun = port->ops->now(port);
+	enum fy_taken t = take_record(p, ch, r);
+	p->link.probe.handler_armed = false;
+	if (p->link.stats.handled != handled)
+		fy_probe_note(&p->link.probe, FY_MONITOR_HANDLER, port->ops->now(port) - begun);
+	return t;
 }
 
 /* The next record of a batch. Is it for a handler with a small op that may run here, now? */
@@ -398,15 +415,19 @@ static bool dispatch_records(struct fy_progress *p, struct fy_channel *ch, struc
 	const struct fy_batch_header *h = fy_header_of(slot->buffer);
 	uint32_t end = (uint32_t)slot->request.nbytes, me = (uint32_t)p->link.engine->rank;
 	p->link.counts.batch_colour = h->flags & FY_BATCH_COLOUR ? 1 : 0;
-	for (;;) {
-		dispatch_plain(p, ch, slot);
+	bool timed = p->link.probe.handler_armed;
+	for (;; timed = false) {
+		if (fy_likely(!timed))
+			dispatch_plain(p, ch, slot);
 		if (slot->offset >= end)
 			return true;
 		const struct fy_record *r = fy_record_at(slot->buffer + slot->offset);
 		uint32_t left = end - slot->offset;
 		uint32_t size = left >= sizeof *r ? fy_record_size(r->size_flags) : UINT32_MAX;
-		enum fy_taken t =
-			size <= left && r->rank == me ? take_record(p, ch, r) : FY_MALFORMED;
+		bool whole = size <= left && r->rank == me;
+		enum fy_taken t = FY_MALFORMED;
+		if (whole)
+			t = fy_unlikely(timed) ? take_timed(p, ch, r) : take_record(p, ch, r);
 		if (t == FY_PAUSED)
 			return false;
 		if (t == FY_MALFORMED) {
@@ -458,6 +479,8 @@ bool fy_dispatch_batch(struct fy_progress *p, struct fy_channel *ch, struct fy_s
 	}
 	/* after the records, because what one of them refuses is not accepted */
 	fy_pending_accepted(&p->link, ch, h);
+	if (fy_unlikely(p->link.probe.ch == ch))
+		fy_probe_answered(&p->link, h);
 	ch->in.seq++;
 	if (h->spent > ch->credit.spent_in && h->spent <= ch->credit.limit_sent + ch->credit.window)
 		ch->credit.spent_in = h->spent;

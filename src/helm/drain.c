@@ -138,7 +138,7 @@ static bool put_awaited(struct fy_progress *p, struct fy_channel *ch, const stru
 	if (wire > (size_t)(ch->fast_end - ch->fill))
 		return false;
 	if (call && (p->link.calls.open >= p->link.calls.max ||
-	             !(id = fy_call_open(&p->link, future, ch->rank))))
+	             !(id = fy_call_open(&p->link, future, ch->rank, r->op))))
 		return false;
 	if (!fy_future_depart(future)) {
 		if (call)
@@ -153,7 +153,7 @@ static bool put_awaited(struct fy_progress *p, struct fy_channel *ch, const stru
 	} else {
 		*to = (struct fy_record){ r->size_flags & ~FY_EXT, r->op, r->rank, stream };
 		fy_record_copy(to + 1, (const char *)(r + 1) + 8, size - 8 - (uint32_t)sizeof *r);
-		fy_put_await(p, ch, future, stream);
+		fy_put_await(p, ch, future, stream, r->op);
 		p->link.stats.posts++;
 	}
 	ch->fill += wire;

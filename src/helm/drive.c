@@ -130,6 +130,7 @@ static enum fy_drive drive_on(ferry *engine, bool (*ready)(const void *arg), con
                               int64_t until, enum code code)
 {
 	struct fy_progress *p = fy_progress_of(engine);
+	p->link.worked = false; /* the time since the last step was none of a step */
 	fy_wake_stay(&engine->wake);
 	/* first, because looks at MPI take time */
 	bool begun = !p->close.stopped && fy_step_send(p);
@@ -283,6 +284,7 @@ bool fy_drive_steer(ferry *engine, bool (*ready)(const void *arg), const void *a
 		count_lend(engine);
 		if (!fy_engine_has_stopped(engine)) {
 			fy_wake_stay(&engine->wake);
+			fy_progress_of(engine)->link.worked = false;
 			fy_step_once(fy_progress_of(engine), false);
 			/* an acknowledgement may have waited to be sent together with more */
 			if (fy_progress_of(engine)->link.dirty)
@@ -423,6 +425,7 @@ int ferry_progress(ferry *engine, int64_t timeout)
 	for (;;) {
 		fy_helm_take(engine);
 		stopped = fy_progress_of(engine)->close.stopped;
+		fy_progress_of(engine)->link.worked = false;
 		worked = !stopped && fy_step_once(fy_progress_of(engine), true);
 		if (worked || stopped || fy_clock_now() >= until)
 			break;

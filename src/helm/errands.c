@@ -120,14 +120,6 @@ bool fy_errands_add_room(struct fy_progress *p, struct fy_command *c)
 	return true;
 }
 
-bool fy_errands_copy_stats(struct fy_progress *p, struct fy_command *c)
-{
-	ferry_stats *s = c->arg;
-	*s = p->link.stats;
-	s->memory_held = fy_bulk_holds(&p->bulk);
-	return true;
-}
-
 void *fy_errands_get_block(ferry *engine, size_t nbytes, uint64_t beside)
 {
 	return fy_blocks_get(&fy_progress_of(engine)->bulk, nbytes, beside);

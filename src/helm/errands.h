@@ -59,4 +59,3 @@ bool fy_errands_set_handler(struct fy_progress *p, struct fy_command *c);
 bool fy_errands_set_memory(struct fy_progress *p, struct fy_command *c);
 bool fy_errands_join_fence(struct fy_progress *p, struct fy_command *c);
 bool fy_errands_add_room(struct fy_progress *p, struct fy_command *c);
-bool fy_errands_copy_stats(struct fy_progress *p, struct fy_command *c);

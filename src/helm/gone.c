@@ -27,6 +27,7 @@
 #include "link/batch.h"
 #include "link/call.h"
 #include "link/channel.h"
+#include "link/errors.h"
 #include "link/counted.h"
 #include "link/failure.h"
 #include "link/pending.h"
@@ -144,6 +145,7 @@ void fy_gone_refuse_batch(struct fy_progress *p, struct fy_channel *ch, uint32_t
 {
 	p->link.stats.malformed++;
 	p->agree.tainted = true;
+	fy_errors_note(&p->link, FERRY_EDECODE, ch->rank, "a malformed batch");
 	fy_log(p->link.engine->log, "a malformed batch from rank %d (number %u, record %u)",
 	       ch->rank, seq, index);
 	if (ch->in.n_refused == FY_REFUSED_MAX) {

@@ -277,7 +277,7 @@ void fy_lookout_step(struct fy_progress *p)
 
 void fy_lookout_soon(struct fy_progress *p)
 {
-	p->lookout.look_at = p->lookout.listen_at = p->link.now;
+	p->lookout.look_at = p->lookout.listen_at = p->due_at = p->link.now;
 }
 
 bool fy_lookout_watches(const struct fy_progress *p, bool awaits)
@@ -360,7 +360,7 @@ void fy_lookout_begin(struct fy_progress *p, int64_t timeout, bool quorum)
 	l->crew.timeout = timeout;
 	l->crew.quorum = quorum;
 	l->on = true;
-	l->look_at = l->listen_at = l->looked_at = p->link.now;
+	l->look_at = l->listen_at = l->looked_at = p->due_at = p->link.now;
 }
 
 void fy_lookout_free(struct fy_progress *p)

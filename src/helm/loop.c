@@ -44,11 +44,13 @@ static bool come_back(struct fy_progress *p)
 			break;
 		}
 		driven = true;
+		p->sample.duty.idles = FY_IDLES_STANDS_BY; /* read when it has come back */
 	}
 	if (driven)
 		fy_wake_stay(&engine->wake);
 	if (driven || worked)
 		fy_pace_worked(p);
+	p->link.worked = false; /* no step went before, as far as its length is measured */
 	return driven || worked;
 }
 
@@ -103,6 +105,7 @@ void fy_loop_run(ferry *engine)
 	fy_helm_take(engine);
 	while (!p->close.stopped) {
 		if (fy_step_once(p, true)) {
+			fy_sample_busy(&p->sample.duty, p->link.now);
 			idle_since = 0;
 			p->pace.napped = false;
 			fy_pace_worked(p);
@@ -113,6 +116,7 @@ void fy_loop_run(ferry *engine)
 			idle_since = now;
 		enum fy_idle idle = fy_pace_idle(p, now - idle_since);
 		bool driven = false;
+		fy_sample_idle(&p->sample.duty, now, (enum fy_idles)idle);
 		/* Not to sleep while threads drive: one that steers has seen that this one naps. */
 		if (fy_load_relaxed_32(&engine->at_helm.drivers) || idle == FY_IDLE_YIELD)
 			driven = let_others(p);

@@ -17,6 +17,7 @@
 #include "helm/lookout.h"
 #include "helm/policy.h"
 #include "helm/progress.h"
+#include "helm/sample.h"
 #include "helm/timer.h"
 #include "port/port.h"
 #include "port/starts.h"
@@ -101,6 +102,9 @@ static void take_times(const struct fy_progress *p, struct fy_signals *s)
 	if (fy_lookout_watches(p, s->awaited || s->calls || s->agreeing) &&
 	    p->lookout.look_at - now < s->timer_in)
 		s->timer_in = p->lookout.look_at - now;
+	int64_t sample_at = fy_sample_wakes_at(&p->sample);
+	if (sample_at != INT64_MAX && sample_at - now < s->timer_in)
+		s->timer_in = sample_at - now;
 	int64_t late_at = fy_close_late_at(p);
 	if (late_at != INT64_MAX && late_at - now < s->timer_in)
 		s->timer_in = late_at - now;

@@ -39,6 +39,7 @@ struct fy_channel *fy_peer_open(struct fy_progress *p, int rank)
 	}
 	ch->rank = rank;
 	ch->out.seq = ch->in.seq = p->link.first_seq;
+	ch->out.accepted = p->link.first_seq - 1;
 	ch->credit.limit = ch->credit.window = ch->credit.limit_sent = p->link.credit.first;
 	ch->doorbell = rank == p->link.engine->rank
 	                       ? NULL

@@ -11,9 +11,17 @@
 #include "helm/owed.h"
 #include "helm/progress.h"
 #include "helm/queued.h"
+#include "helm/seen.h"
 #include "helm/words.h"
 
 struct fy_slot;
+
+/* What samples remember of a peer (helm/show.c, opens.c). */
+struct fy_peer_shown {
+	struct fy_seen posts, counted, large_out, large_in;
+	uint32_t seq;     /* of its next batch, at the last sample */
+	int64_t heard_at; /* ns: of the first sample that saw it; 0: never */
+};
 
 /* All that this rank keeps for one peer. */
 struct fy_peer {
@@ -25,6 +33,7 @@ struct fy_peer {
 	struct fy_gap gap;
 	struct fy_words words;
 	struct fy_heard heard;
+	struct fy_peer_shown shown;
 };
 
 static inline struct fy_peer *fy_peer_of(const struct fy_channel *ch)

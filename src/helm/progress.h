@@ -34,6 +34,7 @@
 #include "helm/replies.h"
 #include "helm/report.h"
 #include "helm/rooms.h"
+#include "helm/sample.h"
 #include "helm/timer.h"
 #include "helm/words.h"
 #include "link/link.h"
@@ -70,6 +71,8 @@ struct fy_progress {
 	struct fy_starts *starts; /* or NULL */
 	struct fy_mail mail;
 	struct fy_close close;
+	int64_t due_at; /* when (ns) the lookout or a sample wants a look: the earlier one */
+	struct fy_sample sample;
 };
 
 static inline struct fy_progress *fy_progress_of(const ferry *engine)

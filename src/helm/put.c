@@ -69,14 +69,6 @@ void fy_put_fail(struct fy_progress *p, const struct fy_record *r, int status, c
 		fy_release_body(&p->link, (int)r->rank, message);
 }
 
-static void await_stream(struct fy_progress *p, struct fy_stream_out *s, ferry_future *future,
-                         uint32_t stream)
-{
-	future->id = s->sent;
-	fy_pending_await(&p->link, future, fy_put_tagged(p, stream));
-	fy_list_append(s->first, s->last, future);
-}
-
 /* What is to be written on the wire: a record with its body, or a message. */
 struct outgoing {
 	uint32_t kind, op, stream, nbytes, flags;
@@ -85,6 +77,14 @@ struct outgoing {
 	ferry_future *future;
 	ferry_counter *counter;
 };
+
+static void await_stream(struct fy_progress *p, struct fy_stream_out *s, const struct outgoing *o)
+{
+	ferry_future *future = o->future;
+	future->id = s->sent;
+	fy_pending_await(&p->link, future, fy_put_tagged(p, o->stream), o->op);
+	fy_list_append(s->first, s->last, future);
+}
 
 static void count_in_stream(struct fy_progress *p, struct fy_channel *ch, struct fy_stream_out *s,
                             const struct outgoing *o)
@@ -103,9 +103,9 @@ static void note_awaited(struct fy_progress *p, struct fy_channel *ch, struct fy
 	else if (o->counter)
 		fy_put_count(p, ch, o->counter, 1, o->stream);
 	else if (o->future && s)
-		await_stream(p, s, o->future, o->stream);
+		await_stream(p, s, o);
 	else if (o->future)
-		fy_put_await(p, ch, o->future, o->stream);
+		fy_put_await(p, ch, o->future, o->stream, o->op);
 }
 
 static bool lacks_slot(const struct fy_progress *p, const struct outgoing *o)
@@ -117,7 +117,7 @@ static bool lacks_slot(const struct fy_progress *p, const struct outgoing *o)
 static inline enum fy_put depart(struct fy_progress *p, struct fy_channel *ch,
                                  const struct outgoing *o, uint64_t *id_p)
 {
-	*id_p = o->kind == FY_KIND_CALL ? fy_call_open(&p->link, o->future, ch->rank) : 0;
+	*id_p = o->kind == FY_KIND_CALL ? fy_call_open(&p->link, o->future, ch->rank, o->op) : 0;
 	if (o->kind == FY_KIND_CALL && !*id_p)
 		return FY_PUT_NO_ROOM;
 	if (!o->future || fy_future_depart(o->future))

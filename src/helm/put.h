@@ -50,11 +50,13 @@ static inline uint32_t fy_put_tagged(const struct fy_progress *p, uint32_t strea
 
 /* Add a post's future to those that wait for the acceptance of their batch. The record's place is
  * that of the next commit. */
-static inline __attribute__((always_inline)) void
-fy_put_await(struct fy_progress *p, struct fy_channel *ch, ferry_future *future, uint32_t stream)
+static inline __attribute__((always_inline)) void fy_put_await(struct fy_progress *p,
+                                                               struct fy_channel *ch,
+                                                               ferry_future *future,
+                                                               uint32_t stream, uint32_t op)
 {
 	future->id = fy_channel_place(ch);
-	fy_pending_await(&p->link, future, fy_put_tagged(p, stream));
+	fy_pending_await(&p->link, future, fy_put_tagged(p, stream), op);
 	fy_list_append(ch->pending.first, ch->pending.last, future);
 	ch->open->flags |= FY_BATCH_WANTS_ACK;
 	p->link.n_pending++;

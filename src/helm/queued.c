@@ -39,6 +39,7 @@ void fy_queued_fail(struct fy_progress *p, struct fy_channel *ch, int status, co
 	peer->queue.last = NULL;
 	p->queues.bytes -= peer->queue.bytes;
 	peer->queue.bytes = 0;
+	peer->queue.n = 0;
 }
 
 #define QUEUE_BLOCK 32768u
@@ -49,6 +50,7 @@ static void raise_full(struct fy_progress *p, struct fy_channel *ch)
 	if (peer->queue.full_raised)
 		return;
 	peer->queue.full_raised = true;
+	peer->queue.full_since = p->link.now;
 	fy_store_release_8(&p->link.engine->full[ch->rank], 1);
 }
 
@@ -58,6 +60,7 @@ static void lower_full(struct fy_progress *p, struct fy_channel *ch)
 	if (!peer->queue.full_raised)
 		return;
 	peer->queue.full_raised = false;
+	peer->queue.full_for += p->link.now - peer->queue.full_since;
 	fy_store_release_8(&p->link.engine->full[ch->rank], 0);
 	fy_room_tell(&p->link.engine->room);
 }
@@ -96,6 +99,7 @@ bool fy_queued_add(struct fy_progress *p, struct fy_channel *ch, const struct fy
 	p->queues.of[fy_record_tag_colour(copy->stream, 0)]++;
 	q->to += size;
 	peer->queue.bytes += size;
+	peer->queue.n++;
 	ch->fast_end = NULL;
 	p->queues.bytes += size;
 	p->link.stats.channel_full++;
@@ -121,6 +125,7 @@ static void empty_queue(struct fy_progress *p, struct fy_channel *ch)
 			p->queues.of[colour]--;
 			q->from += size;
 			peer->queue.bytes -= size;
+			peer->queue.n--;
 			p->queues.bytes -= size;
 			p->link.worked = true;
 		}

@@ -15,8 +15,11 @@ struct fy_record;
 struct fy_queue {
 	struct fy_queued *first, *last;
 	size_t bytes;          /* of its records */
+	uint64_t n;            /* records */
 	int64_t no_room_since; /* since when (ns) the channel has had no room; 0: it has */
 	bool full_raised;      /* engine->full of the rank is 1 */
+	int64_t full_since;    /* when (ns) that was set */
+	int64_t full_for;      /* ns altogether, before that */
 	bool listed;           /* on progress->queues */
 	struct fy_channel *next;
 };

@@ -29,6 +29,7 @@
 #include "helm/queued.h"
 #include "helm/replies.h"
 #include "helm/rooms.h"
+#include "helm/sample.h"
 #include "helm/sends.h"
 #include "helm/timer.h"
 #include "link/credit.h"
@@ -97,14 +98,24 @@ static void put_out(struct fy_progress *p)
 	}
 }
 
+/* What is done now and then. */
+static void look_around(struct fy_progress *p)
+{
+	if (p->link.now >= p->lookout.look_at)
+		fy_lookout_step(p);
+	if (p->link.now >= p->sample.due_at)
+		fy_sample_step(p);
+	p->due_at = p->lookout.look_at < p->sample.due_at ? p->lookout.look_at : p->sample.due_at;
+}
+
 /* What follows from all of that; then it is sent. */
 static void finish(struct fy_progress *p)
 {
 	fy_agree_step(p);
 	if (p->close.begun)
 		fy_close_step(p);
-	if (fy_unlikely(p->link.now >= p->lookout.look_at))
-		fy_lookout_step(p);
+	if (fy_unlikely(p->link.now >= p->due_at))
+		look_around(p);
 	if (p->timers.n)
 		fy_timer_run(p);
 	if (p->link.freed)
@@ -140,11 +151,14 @@ bool fy_step_send(struct fy_progress *p)
 static bool step(struct fy_progress *p, bool user_code, bool guest)
 {
 	struct fy_link *link = &p->link;
+	int64_t now = link->port->ops->now(link->port);
+	if (fy_unlikely(now - link->now >= FY_SAMPLE_LONG) && link->worked)
+		fy_sample_long_step(p, now);
 	link->worked = false;
 	link->user_code = user_code;
 	p->inside.guest = guest;
 	p->inside.left = false;
-	link->now = link->port->ops->now(link->port);
+	link->now = now;
 	fy_store_relaxed_64(&link->stats.steps, link->stats.steps + 1);
 	ferry *before = fy_thread_begin(FY_STEPPING, link->engine);
 	struct fy_waiters *waiters_before = fy_waiters_wake_and_use(&link->waiters);

@@ -19,10 +19,12 @@ struct fy_call {
 	uint32_t generation;
 	uint32_t next_free;
 	int rank;
+	uint32_t op;
 };
 
-uint64_t fy_call_open(struct fy_link *link, ferry_future *future, int rank); /* 0: no memory */
-ferry_future *fy_call_close(struct fy_link *link, uint64_t id, int rank);    /* NULL: not open */
+/* 0: no memory. */
+uint64_t fy_call_open(struct fy_link *link, ferry_future *future, int rank, uint32_t op);
+ferry_future *fy_call_close(struct fy_link *link, uint64_t id, int rank); /* NULL: not open */
 ferry_future *fy_call_close_found(struct fy_link *link, struct fy_call *c);
 static inline struct fy_call *fy_call_find(const struct fy_calls *calls, uint64_t id, int rank)
 {

@@ -21,8 +21,10 @@
 #include "link/batch.h"
 #include "link/counted.h"
 #include "link/credit.h"
+#include "link/errors.h"
 #include "link/failure.h"
 #include "link/pending.h"
+#include "link/probe.h"
 #include "link/stream_in.h"
 #include "link/stream_out.h"
 #include "port/port.h"
@@ -58,6 +60,7 @@ void fy_channel_break(struct fy_link *link, struct fy_channel *ch, int status, c
 	if (ch->gone)
 		return;
 	ch->gone = status;
+	fy_errors_note(link, status, ch->rank, text);
 	ch->fast_end = NULL; /* so that the drain looks at `gone` before each record */
 	ch->gone_why = strdup(text);
 	ch->broken_next = link->broken;
@@ -211,6 +214,8 @@ static bool send_first_ready(struct fy_link *link, struct fy_channel *ch)
 	link->n_flying++;
 	link->stats.batches_sent++;
 	link->stats.bytes_sent += b->fill;
+	if (fy_unlikely(link->probe.armed))
+		fy_probe_sent(link, ch, b);
 	return true;
 }
 
@@ -223,6 +228,7 @@ static void not_sent(struct fy_link *link, struct fy_channel *ch, struct fy_batc
 	         text && *text ? text : "it said no more");
 	ch->out.unsent = b;
 	link->stats.mpi_errors++;
+	fy_errors_note(link, FERRY_EMPI, ch->rank, b->bytes);
 	fy_log(link->engine->log, "%s", b->bytes);
 }
 

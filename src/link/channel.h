@@ -34,6 +34,7 @@ struct fy_channel_out {
 	 * step */
 	struct fy_batch *unsent;
 	uint32_t seq;              /* of the next batch */
+	uint32_t accepted;         /* of the last one that the peer said it has accepted */
 	unsigned failed_starts;    /* sends that the port did not start, in a row */
 	int64_t start_fails_since; /* when (ns) the first of these was tried */
 };

@@ -14,6 +14,8 @@
 #include "link/call.h"
 #include "link/counted.h"
 #include "link/credit.h"
+#include "link/errors.h"
+#include "link/probe.h"
 #include "link/stream_in.h"
 #include "port/port.h"
 #include "shared/tasks.h"
@@ -57,6 +59,8 @@ struct fy_link {
 	struct fy_counts counts;
 	struct fy_released released;
 	struct fy_tasks tasks; /* inline work */
+	struct fy_probe probe;
+	struct fy_errors errors;
 };
 
 /* All of them, of which `ch` is one after the other. */

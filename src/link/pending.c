@@ -16,6 +16,7 @@
 #include "link/link.h"
 #include "link/channel.h"
 #include "link/counted.h"
+#include "link/errors.h"
 #include "link/failure.h"
 #include "shared/engine.h"
 #include "wire/header.h"
@@ -39,9 +40,12 @@ static void complete_flush(struct fy_channel *ch, ferry_future *f, int status, c
 }
 
 /* For a flush, and for a post that failed. */
-__attribute__((noinline)) void fy_pending_complete_seldom(struct fy_channel *ch, ferry_future *f,
+__attribute__((noinline)) void fy_pending_complete_seldom(struct fy_link *link,
+                                                          struct fy_channel *ch, ferry_future *f,
                                                           int status, const char *detail)
 {
+	if (status)
+		fy_errors_note(link, status, ch->rank, detail);
 	if (f->flags & FY_FUTURE_IS_FLUSH) {
 		complete_flush(ch, f, status, detail);
 		return;
@@ -63,6 +67,7 @@ ferry_future *fy_pending_pop(ferry_future **first, ferry_future **last)
 void fy_pending_accepted(struct fy_link *link, struct fy_channel *ch,
                          const struct fy_batch_header *h)
 {
+	ch->out.accepted = h->accepted;
 	while (ch->pending.first &&
 	       (int32_t)((uint32_t)(ch->pending.first->id >> 32) - h->accepted) <= 0) {
 		link->n_pending--;

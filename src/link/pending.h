@@ -19,7 +19,8 @@ struct fy_pending {
 	ferry_future *first, *last; /* future->id is seq << 32 | index */
 };
 
-__attribute__((noinline)) void fy_pending_complete_seldom(struct fy_channel *ch, ferry_future *f,
+__attribute__((noinline)) void fy_pending_complete_seldom(struct fy_link *link,
+                                                          struct fy_channel *ch, ferry_future *f,
                                                           int status, const char *detail);
 
 static inline void fy_pending_complete(struct fy_link *link, struct fy_channel *ch, ferry_future *f,
@@ -29,7 +30,7 @@ static inline void fy_pending_complete(struct fy_link *link, struct fy_channel *
 	if (fy_likely(!status && !(f->flags & FY_FUTURE_IS_FLUSH)))
 		fy_future_complete(f, FERRY_OK, NULL);
 	else
-		fy_pending_complete_seldom(ch, f, status, detail);
+		fy_pending_complete_seldom(link, ch, f, status, detail);
 }
 ferry_future *fy_pending_pop(ferry_future **first, ferry_future **last);
 extern const char fy_pending_unread[];
@@ -40,10 +41,17 @@ void fy_pending_fail(struct fy_link *link, struct fy_channel *ch, ferry_future *
 void fy_pending_accepted(struct fy_link *link, struct fy_channel *ch,
                          const struct fy_batch_header *h);
 
-/* Count this future of a post as one that is not confirmed. `stream` has a tag. */
-static inline void fy_pending_await(struct fy_link *link, ferry_future *future, uint32_t stream)
+/* The op of a post whose future waits. */
+static inline uint32_t fy_pending_op(const ferry_future *future)
 {
-	future->extra = (void *)(uintptr_t)stream;
+	return (uint32_t)((uint64_t)(uintptr_t)future->extra >> 32);
+}
+
+/* Count this future of a post as one that is not confirmed. `stream` has a tag. */
+static inline void fy_pending_await(struct fy_link *link, ferry_future *future, uint32_t stream,
+                                    uint32_t op)
+{
+	future->extra = (void *)(uintptr_t)((uint64_t)op << 32 | stream);
 	future->next = NULL;
 	link->counts.awaited[fy_record_tag_bit(stream)]++;
 }

@@ -46,7 +46,7 @@ static const unsigned long networks[] = {
 	0x564C,     /* NCP */
 };
 
-static bool is_network(unsigned long type)
+bool fy_directory_is_network(unsigned long type)
 {
 	for (size_t i = 0; i < sizeof networks / sizeof networks[0]; i++)
 		if ((type & 0xFFFFFFFFul) == networks[i])
@@ -100,18 +100,18 @@ unsigned fy_directory_defaults(char paths[FY_DIRECTORY_DEFAULTS][FY_DIRECTORY_PA
 	return n;
 }
 
-/* What is wrong with it, or NULL. */
-static const char *fault_of(int fd)
+/* What is wrong with it, or NULL. Who reads may be root, and look into anybody's. */
+static const char *fault_of(int fd, bool writes)
 {
 	struct stat st;
 	struct statfs fs;
 	if (fstat(fd, &st) || fstatfs(fd, &fs))
 		return "the system says nothing about it";
-	if (st.st_uid != geteuid() && geteuid())
+	if (st.st_uid != geteuid() && (writes || geteuid()))
 		return "it belongs to another user";
 	if (st.st_mode & 077)
 		return "others may use it: chmod 700 makes it the user's alone";
-	if (is_network((unsigned long)fs.f_type))
+	if (fy_directory_is_network((unsigned long)fs.f_type))
 		return "it is on a network file system: name one in memory or on a disk of this "
 		       "host";
 	return NULL;
@@ -144,7 +144,7 @@ int fy_directory_open(const char *path, bool make, char why[FY_DIRECTORY_WHY])
 			say(why, path, link ? "it is a link, or no directory" : strerror(errno));
 		return -1;
 	}
-	const char *fault = fault_of(fd);
+	const char *fault = fault_of(fd, make);
 	if (!fault)
 		return fd;
 	say(why, path, fault);

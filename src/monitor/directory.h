@@ -19,6 +19,8 @@ int fy_directory_choose(const char *option, char path[FY_DIRECTORY_PATH],
  * choose. Returns how many; some may not exist. */
 unsigned fy_directory_defaults(char paths[FY_DIRECTORY_DEFAULTS][FY_DIRECTORY_PATH]);
 
+/* Is that file system, by the type that statfs tells, on a network? */
+bool fy_directory_is_network(unsigned long type);
 /* The descriptor of a directory that is as it has to be: the user's, closed to others, no link, and
  * not on a network. `make`: if it is not there, make it. Without it, -1 and an empty `why`: it is
  * not there. */

@@ -112,7 +112,7 @@ struct fy_monitor_open {
 	int32_t peer;    /* -1: all */
 	uint32_t op;     /* FY_MONITOR_NO_OP: none, or not known */
 	int64_t since;   /* CLOCK_MONOTONIC: of the first sample that saw it; it may be older */
-	uint64_t count;  /* so many like this, of which it is the oldest; at least 1 */
+	uint64_t count;  /* so many like this, of which it is the oldest; counted to 256 */
 	uint64_t nbytes; /* 0: not known */
 	char spare[24];
 };

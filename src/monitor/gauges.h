@@ -49,9 +49,8 @@
 	X(blocks)      /* bytes kept for the next large messages */                               \
 	X(credit_pool) /* what can still be lent to peers */                                      \
 	/* the rest */                                                                            \
-	X(peer_timeout)   /* the option; -1: none */                                              \
-	X(sample_took)    /* ns: the last sample but one */                                       \
-	X(sampled_one_in) /* of so many batches one is in the histograms */
+	X(peer_timeout) /* the option; -1: none */                                                \
+	X(sample_took)  /* ns: the last sample but one */
 
 enum fy_monitor_gauge {
 #define FY_MONITOR_GAUGE(name) FY_MONITOR_GAUGE_##name,

@@ -53,19 +53,33 @@ static bool speaks_as_mpich(const char *version)
 	       strstr(version, "MVAPICH");
 }
 
-int fy_mpi_job_check_library(void)
+/* MPI writes up to the maximum of its own header. MPICH's is the largest. */
+static char version[8192];
+
+const char *fy_mpi_job_library(void)
 {
-	/* MPI writes up to the maximum of its own header. MPICH's is the largest. */
-	static char version[8192];
-	int length = 0;
-	if (MPI_Get_library_version(version, &length) != MPI_SUCCESS)
-		return FERRY_OK;
-	bool open_mpi = strstr(version, "Open MPI") != NULL;
-	if (!(FOR_MPICH && open_mpi) && !(FOR_OPEN_MPI && !open_mpi && speaks_as_mpich(version)))
-		return FERRY_OK;
+	return version;
+}
+
+/* Its first words. */
+static void shorten_version(void)
+{
 	version[strcspn(version, "\n,")] = '\0';
 	for (char *tab; (tab = strchr(version, '\t')) != NULL;)
 		*tab = ' ';
+}
+
+int fy_mpi_job_check_library(void)
+{
+	int length = 0;
+	if (MPI_Get_library_version(version, &length) != MPI_SUCCESS)
+		version[0] = '\0';
+	bool open_mpi = strstr(version, "Open MPI") != NULL;
+	bool fits = !(FOR_MPICH && open_mpi) &&
+	            !(FOR_OPEN_MPI && !open_mpi && speaks_as_mpich(version));
+	shorten_version();
+	if (fits)
+		return FERRY_OK;
 	return fy_fail(FERRY_ENOTSUP,
 	               "this Ferry was built for " BUILT_FOR
 	               ", and the MPI of this process is %.40s: link the program with the MPI of "

@@ -17,9 +17,11 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "ferry.h"
 #include "base/cancel.h"
+#include "base/clock.h"
 #include "base/fail.h"
 #include "base/futex.h"
 #include "base/log.h"
@@ -29,9 +31,11 @@
 #include "base/place.h"
 #include "base/program.h"
 #include "engine/life.h"
+#include "engine/outside.h"
 #include "engine/watchdog.h"
 #include "helm/loop.h"
 #include "mpi/bells.h"
+#include "mpi/job.h"
 #include "mpi/life.h"
 #include "mpi/port.h"
 #include "mpi/says.h"
@@ -134,6 +138,7 @@ static int open_engine(struct opening *o)
 		status = FERRY_ENOMEM; /* fy_mpi_starts_new gave the sentence */
 	if (!status)
 		status = join_watchdog(o, port);
+	port->job = (uint64_t)fy_clock_wall() ^ (uint64_t)getpid() << 40;
 	fy_life_prepare(&opening, port, starts, &o->options, 1, status);
 	status = fy_life_settle(&opening, &o->engine);
 	if (status) {
@@ -143,6 +148,7 @@ static int open_engine(struct opening *o)
 		return status;
 	}
 	watch(o->engine, port);
+	fy_outside_show(o->engine, fy_mpi_job_library());
 	look_at_place(o, port);
 	o->watched = &fy_mpi_port_of(port)->watched;
 	if (o->engine->options.flags & FERRY_KEEP_MPI)

@@ -97,6 +97,9 @@ struct fy_port {
 	/* Does every rank have a thread that steps its engine? Before `offer`: does this one. After
 	 * `settle`: do all. */
 	bool attended;
+	/* A number for the job, by which its ranks are found. Before `agree`: this rank's own
+	 * proposal; after it rank 0's. 0: none. */
+	uint64_t job;
 	int ranks_here; /* ranks of this host that have a doorbell, this one included */
 	/* set by the engine before a close that is not clean: all ranks came to their end, but
 	 * receives of this rank are left */

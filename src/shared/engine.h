@@ -23,6 +23,7 @@
 #include "shared/wake.h"
 #include "shared/habit.h"
 #include "shared/room.h"
+#include "shared/shown.h"
 #include "shared/shell.h"
 
 struct fy_account;
@@ -73,8 +74,9 @@ struct fy_told {
 	uint32_t starts_given_up;
 };
 
-/* A counter that drivers raise, and the statistics as they were at the close. */
+/* A counter that drivers raise, and the statistics as they were shown, and at the close. */
 struct fy_totals {
+	struct fy_shown shown;
 	uint64_t lends;   /* statistics: written with the helm (release), read by all (acquire) */
 	ferry_stats last; /* after the close, for tests */
 };

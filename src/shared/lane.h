@@ -72,6 +72,12 @@ struct fy_lane_sleep {
 	uint32_t wants_room;
 };
 
+/* Since when records wait in it; the helm's. */
+struct fy_lane_seen {
+	uint64_t upto; /* the tail when a sample saw some */
+	int64_t at;    /* and when (ns) that was; 0: never */
+};
+
 /* How long the lane lives: its thread and the engine each have a reference. */
 struct fy_lane_life {
 	uint32_t left; /* set by the exiting thread (release), read by the helm: no more records */
@@ -115,6 +121,7 @@ struct fy_lane {
 	struct fy_lane_turn turn;
 	/* Rarely touched. */
 	FY_ALIGNED struct fy_lane_sleep sleep;
+	struct fy_lane_seen seen;
 	struct fy_lane_life life;
 	struct fy_habit habit;
 	struct fy_lane *all_next; /* the helm's list of all lanes */

@@ -332,11 +332,11 @@ static void what_would_be_ignored_is_refused(void **state)
 	static const struct {
 		const char *name, *value;
 	} later[] = { { "FERRY_STUCK_AFTER", "1s" },   { "FERRY_STATS", "1" },
-		      { "FERRY_TRACE", "traces" },     { "FERRY_MONITOR", "/tmp" },
+		      { "FERRY_TRACE", "traces" },
 		      { "FERRY_DUMP_SIGNAL", "usr2" }, { "FERRY_LOG_LEVEL", "debug" },
 		      { "FERRY_TRACE_EVERY", "1" },    { "FERRY_TRACE_MEMORY", "1m" } };
 	static const char *const same[] = {
-		"none", "off", "off", "off", "none", "info", "16", "16m"
+		"none", "off", "off", "none", "info", "16", "16m"
 	};
 	ferry_options options = FERRY_OPTIONS_INIT, r;
 

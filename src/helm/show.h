@@ -1,0 +1,9 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include <stdint.h>
+
+struct fy_progress;
+
+/* Write a sample into the monitor file. `period`: until the next one, in ns; 0: none is due. */
+void fy_show(struct fy_progress *p, int64_t period);
