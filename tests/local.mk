@@ -147,6 +147,7 @@ mpi_programs = \
 	%D%/mpi/silent \
 	%D%/mpi/start \
 	%D%/mpi/thread_level \
+	%D%/mpi/top \
 	%D%/mpi/unattended \
 	%D%/stress/soak \
 	# end
@@ -317,6 +318,7 @@ script_tests = \
 	%D%/mpi/process.sh \
 	%D%/mpi/python_peer.sh \
 	%D%/mpi/resources.sh \
+	%D%/mpi/top.sh \
 	%D%/mpi/versus.sh \
 	%D%/mpi/wordcount.sh \
 	%D%/stress/soak.sh \
