@@ -51,10 +51,12 @@ nobase_dist_doc_DATA += \
 	%D%/failures.md \
 	%D%/glossary.md \
 	%D%/monitor-format.md \
+	%D%/observing.md \
 	%D%/policy.md \
 	%D%/porting.md \
 	%D%/reliability.md \
 	%D%/testing.md \
+	%D%/troubleshooting.md \
 	%D%/tuning.md \
 	%D%/unidist.md \
 	%D%/wire-format.md \
@@ -62,6 +64,7 @@ nobase_dist_doc_DATA += \
 
 # A page for each tool of tools/, named as it is there.
 dist_man_MANS += \
+	%D%/man/ferry-info.1 \
 	%D%/man/ferry-perf.1 \
 	%D%/man/ferry-top.1 \
 	# end

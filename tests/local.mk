@@ -69,6 +69,7 @@ unit_tests = \
 	%D%/unit/tools/test_histogram.t \
 	%D%/unit/tools/test_limits.t \
 	%D%/unit/tools/test_top.t \
+	%D%/unit/tools/test_machine.t \
 	%D%/unit/wire/test_record.t \
 	# end
 
@@ -111,6 +112,7 @@ mpi_programs = \
 	%D%/mpi/alone \
 	%D%/mpi/anywhere \
 	%D%/mpi/arguments \
+	%D%/mpi/bottleneck \
 	%D%/mpi/calls \
 	%D%/mpi/close_delivers \
 	%D%/mpi/closing \
@@ -205,6 +207,7 @@ np2_tests = \
 	%D%/mpi/abandoned-2.np2 \
 	%D%/mpi/adopt-2.np2 \
 	%D%/mpi/anywhere-2.np2 \
+	%D%/mpi/bottleneck-2.np2 \
 	%D%/mpi/calls-2.np2 \
 	%D%/mpi/close_delivers-2.np2 \
 	%D%/mpi/collective-2.np2 \
@@ -294,6 +297,7 @@ script_tests = \
 	%D%/api/post_path.sh \
 	%D%/api/readme.sh \
 	%D%/api/top.sh \
+	%D%/api/troubleshooting.sh \
 	%D%/api/two_mpis.sh \
 	%D%/models/crew.sh \
 	%D%/models/future.sh \
@@ -305,6 +309,7 @@ script_tests = \
 	%D%/mpi/deaths.sh \
 	%D%/mpi/survivors.sh \
 	%D%/mpi/failing.sh \
+	%D%/mpi/ferry_info.sh \
 	%D%/mpi/ferry_perf.sh \
 	%D%/mpi/halo.sh \
 	%D%/mpi/hangs.sh \
@@ -456,6 +461,7 @@ shortage_ldflags = -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc \
 %C%_unit_tools_test_ask_t_LDADD = libferry-ask.la $(LDADD)
 %C%_unit_tools_test_histogram_t_LDADD = libferry-perf.la $(LDADD) -lm
 %C%_unit_tools_test_limits_t_LDADD = libferry-perf.la $(LDADD) -lm
+%C%_unit_tools_test_machine_t_LDADD = libferry-info.la $(libferry) $(MPI_LIBS) $(HWLOC_LIBS) $(LDADD)
 
 # Monitor files by hand.
 monitor_image = \

@@ -106,7 +106,43 @@ libferry_top_la_SOURCES = \
 	%D%/top/watch.h \
 	# end
 
-# Beside it: a benchmark that needs no peer and no launcher, built by make check (tests/mpi/bench.sh), and commands
+# ferry-info has some of the library's insides in it, beside the library that it loads (info/fail.c).
+noinst_PROGRAMS += %D%/ferry-info
+installed_programs += %D%/ferry-info
+noinst_LTLIBRARIES += libferry-info.la
+
+%C%_ferry_info_SOURCES = %D%/ferry-info.c
+%C%_ferry_info_LDADD = libferry-info.la $(libferry) $(MPI_LIBS) $(HWLOC_LIBS)
+%C%_ferry_info_CPPFLAGS = $(AM_CPPFLAGS) -I$(srcdir)/%D%/info
+
+libferry_info_la_SOURCES = \
+	%D%/info/build.c \
+	%D%/info/fail.c \
+	%D%/info/info.h \
+	%D%/info/machine.c \
+	%D%/info/machine.h \
+	%D%/info/machine_hwloc.c \
+	%D%/info/mpi.c \
+	%D%/info/options.c \
+	%D%/info/out.c \
+	%D%/info/out.h \
+	%D%/info/places.c \
+	src/base/cpus.c \
+	src/base/letters.c \
+	src/base/option.c \
+	src/base/options.c \
+	src/base/place.c \
+	src/base/quota.c \
+	# end
+nodist_libferry_info_la_SOURCES = %D%/info/help.c
+%D%/info/help.c: %D%/info/help.awk include/ferry.h
+	$(AM_V_GEN)$(MKDIR_P) %D%/info && \
+		$(AWK) -f $(srcdir)/%D%/info/help.awk $(top_srcdir)/include/ferry.h >$@.new && mv $@.new $@
+CLEANFILES += %D%/info/help.c
+EXTRA_DIST += %D%/info/help.awk
+%D%/info/%.lo: target_cppflags = -I$(srcdir)/%D%/info $(MPI_CPPFLAGS) $(HWLOC_CFLAGS)
+
+# Beside these: a benchmark that needs no peer and no launcher, built by make check (tests/mpi/bench.sh), and commands
 # that run ferry-perf: two builds, rules on and off, Ferry and plain MPI.
 check_PROGRAMS += %D%/futures
 EXTRA_DIST += %D%/ablate.list %D%/ablate.sh %D%/compare.sh %D%/figures.sh %D%/instructions.sh %D%/lines.list \
