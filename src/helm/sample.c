@@ -187,10 +187,16 @@ static void write_sample(struct fy_progress *p)
 	s->last_at = p->link.now;
 }
 
+/* Has anything happened since the last sample? */
+static bool has_moved(const struct fy_progress *p)
+{
+	return p->link.worked || p->link.worked_at > p->sample.last_at || !p->sample.n;
+}
+
 static void sample(struct fy_progress *p)
 {
 	struct fy_sample *s = &p->sample;
-	bool moved = p->link.worked || p->link.worked_at > s->last_at || !s->n, rested = s->rests;
+	bool moved = has_moved(p), rested = s->rests;
 	s->still = moved ? 0 : s->still + 1;
 	s->rests = s->still >= STILL;
 	s->next_at = p->link.now + (moved || s->rests ? PERIOD : PERIOD_STILL);
@@ -205,6 +211,8 @@ void fy_sample_step(struct fy_progress *p)
 		watch_lane(p);
 	else if (s->waited.looks_left)
 		watch_all(p);
+	if (s->next_at - s->last_at > PERIOD && has_moved(p))
+		s->next_at = s->last_at + PERIOD; /* it was still, and is not any more */
 	if (p->link.now >= s->next_at)
 		sample(p);
 	if (p->link.now >= s->look_at) {

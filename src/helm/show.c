@@ -167,7 +167,7 @@ static void show_errors(struct fy_progress *p, struct fy_monitor_head *file)
 
 /* ---- ops ----------------------------------------------------------------------------------- */
 
-/* Count the unread messages in the tallies. False: they are too many, or a reader has the lock; then
+/* Count the unread messages in the tallies. False: too many, or a reader has the lock; then
  * none is counted. */
 static bool count_unread(ferry *e, uint64_t *all_p)
 {

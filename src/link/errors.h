@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The distinct errors of an engine, each once: for the monitor file. Only the holder of the helm. */
+/* The distinct errors of an engine, each once, for the monitor file. The helm's. */
 #pragma once
 
 #include <stdint.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The gauges of a monitor file, in their order: how an engine is at the moment of the sample. Bytes,
+ * The gauges of a monitor file, in their order: how an engine is when it is sampled. Bytes,
  * ns, and numbers of things. -1: not known, or none.
  */
 #pragma once

@@ -95,7 +95,7 @@ static void check_blocked(ferry *engine)
 	blocks = 0;
 	CHECK_OK(ferry_flush(engine, rank, FERRY_FOREVER));
 	CHECK_OK(ferry_stats_read(engine, &stats));
-	CHECK_INT(stats.posts, POSTS + 1); /* to the last one when nothing blocks */
+	CHECK(stats.posts > POSTS); /* to the last one when nothing blocks */
 }
 
 static void check_job(void)

@@ -26,7 +26,7 @@
 
 enum { ENGINES = 200, PEERS = 100 };
 
-static char place[64]; /* a directory for each test, which the files make */
+static char place[72]; /* a directory for each test, which the files make */
 static char why[FY_MONITOR_WHY];
 
 static int setup(void **state)
@@ -39,7 +39,7 @@ static int setup(void **state)
 
 static int teardown(void **state)
 {
-	char command[128];
+	char command[256];
 	(void)state;
 	snprintf(command, sizeof command, "rm -rf %s %s.link", place, place);
 	return system(command) != 0;
@@ -155,7 +155,7 @@ static void networks_are_known(void **state)
 
 static void the_default_is_in_the_session_or_in_memory(void **state)
 {
-	char path[FY_DIRECTORY_PATH], wanted[64];
+	char path[FY_DIRECTORY_PATH], wanted[96];
 	(void)state;
 	assert_int_equal(mkdir(place, 0700), 0);
 	setenv("XDG_RUNTIME_DIR", place, 1);
@@ -251,13 +251,17 @@ static void buckets_hold_what_they_say(void **state)
 
 static int spoilt(void (*spoil)(struct fy_file *file, const char *path))
 {
-	char path[160];
+	char path[FY_DIRECTORY_PATH + FY_FILE_NAME + 8];
 	struct fy_file file;
 	struct fy_monitor_copy copy;
 	make_well(&file, 1);
 	snprintf(path, sizeof path, "%s/%s", file.path, file.name);
 	spoil(&file, path);
 	int status = read_one(&copy);
+	for (unsigned i = 0; !status && i < copy.head->n_sections; i++) {
+		const struct fy_monitor_section *s = &copy.head->sections[i];
+		assert_in_range(s->offset + (uint64_t)s->count * s->entry_bytes, 0, copy.nbytes);
+	}
 	fy_monitor_copy_free(&copy);
 	fy_file_remove(&file);
 	return status;
@@ -331,7 +335,7 @@ static void wait_here(void)
 static void leave_a_child(void)
 {
 	if (fork() == 0)
-		sleep(3);
+		sleep(1);
 }
 
 static enum fy_monitor_life life(void)
@@ -371,8 +375,16 @@ static void the_dead_are_read_and_cleaned(void **state)
 static void a_child_of_the_dead_does_not_hold_their_file(void **state)
 {
 	(void)state;
+	char path[FY_DIRECTORY_PATH + FY_FILE_NAME];
+	struct fy_monitor_list list;
 	pid_t child = other_process(leave_a_child);
 	assert_int_equal(waitpid(child, NULL, 0), child);
+	assert_int_equal(fy_monitor_list(place, &list, why), 0);
+	snprintf(path, sizeof path, "%s/%s", place, list.names[0]);
+	fy_monitor_list_free(&list);
+	int fd = open(path, O_RDONLY);
+	assert_false(fy_lock_is_held(fd));
+	close(fd);
 	assert_int_equal(life(), FY_MONITOR_DEAD);
 	assert_int_equal(clean_one(), 1);
 }
@@ -406,7 +418,7 @@ static void a_process_has_hundreds(void **state)
 
 static void one_that_vanished_is_made_again(void **state)
 {
-	char path[160];
+	char path[FY_DIRECTORY_PATH + FY_FILE_NAME + 8];
 	struct fy_file file;
 	struct fy_monitor_copy copy;
 	(void)state;
@@ -429,7 +441,7 @@ static void one_that_vanished_is_made_again(void **state)
 
 static void old_ones_of_the_dead_are_swept(void **state)
 {
-	char path[160];
+	char path[FY_DIRECTORY_PATH + FY_FILE_NAME + 8];
 	struct fy_file mine;
 	(void)state;
 	make_well(&mine, 9);
