@@ -98,7 +98,26 @@ static void find_names(struct names *names, const struct top_host *host, enum fy
 
 /* ---- families ---------------------------------------------------------------------------- */
 
-static void put_family(FILE *file, const struct top_host *host, struct top_family family)
+/* The value of that name of one kind: a counter and a gauge may have the same. Below 0 is not known,
+ * or no counter. */
+static bool find_value(const struct top_engine *engine, enum fy_monitor_kind kind, const char *name,
+                       int64_t *value_p)
+{
+	struct fy_monitor_value value;
+	unsigned i;
+
+	for (i = 0; top_value(&engine->copy, kind, i, &value); i++) {
+		if (strcmp(value.name, name) != 0)
+			continue;
+		*value_p = value.value;
+		return value.value >= 0;
+	}
+	return false;
+}
+
+/* `name` is that of the file. */
+static void put_family(FILE *file, const struct top_host *host, enum fy_monitor_kind kind,
+                       const char *name, struct top_family family)
 {
 	const char *unit = family.unit == TOP_SECONDS ? "_seconds" : "";
 	int64_t value;
@@ -106,8 +125,7 @@ static void put_family(FILE *file, const struct top_host *host, struct top_famil
 
 	put_head(file, family.name, unit, family.grows, family.help);
 	for (i = 0; i < host->n; i++) {
-		/* Below 0 is not known, or no counter. */
-		if (!fy_monitor_value(&host->engines[i].copy, family.name, &value) || value < 0)
+		if (!find_value(&host->engines[i], kind, name, &value))
 			continue;
 		fprintf(file, "ferry_%s%s%s", family.name, unit, family.grows ? "_total" : "");
 		put_labels(file, &host->engines[i], NULL, NULL);
@@ -129,7 +147,7 @@ static void put_values(FILE *file, const struct top_host *host, enum fy_monitor_
 	for (; i < names->n; i++) {
 		family = top_family_of(names->list[i], kind == FY_MONITOR_COUNTERS);
 		if (family.unit != TOP_LEFT_OUT)
-			put_family(file, host, family);
+			put_family(file, host, kind, names->list[i], family);
 	}
 }
 
@@ -224,8 +242,11 @@ void top_prometheus(FILE *file, const struct top_host *host)
 	}
 	put_truth(file, host, names, "up", "Whether the process of the engine lives.", is_up);
 	put_truth(file, host, names, "wrong", "Whether ferry-top finds something wrong.", is_wrong);
+	add_name(names, "calls_open");
 	put_values(file, host, FY_MONITOR_COUNTERS, names);
 	put_values(file, host, FY_MONITOR_GAUGES, names);
+	/* The gauge of the calls that are open has the name of the counter of all calls. */
+	put_family(file, host, FY_MONITOR_GAUGES, "calls", top_family_of("calls_open", false));
 	put_stages(file, host);
 	free(names);
 }

@@ -466,8 +466,12 @@ static void each_family_is_there_once(void **state)
 	strcpy(value->name, "no name");
 	value = image_add(&image, FY_MONITOR_COUNTERS);
 	strcpy(value->name, "later_one");
+	value = image_add(&image, FY_MONITOR_GAUGES);
+	strcpy(value->name, "calls");
+	value->value = 3;
 	image_set(&image, "busy", FERRY_MS(1500));
 	image_set(&image, "posts", 7);
+	image_set(&image, "calls", 100);
 	image_stage(&image, FY_MONITOR_LANE, 100, 3);
 	image_rename_stage(&image, FY_MONITOR_BATCH, "lane");
 	expose();
@@ -475,6 +479,9 @@ static void each_family_is_there_once(void **state)
 	assert_int_equal(times("stage=\"lane\",le=\"+Inf\"}"), 1);
 	assert_int_equal(times("# TYPE ferry_posts_total counter"), 1);
 	assert_int_equal(times("# HELP ferry_posts"), 1);
+	assert_int_equal(times("} 100\n"), 1);
+	assert_int_equal(times("# TYPE ferry_calls_open gauge\n"), 1);
+	assert_int_equal(times("ferry_calls_open{"), 1);
 	assert_int_equal(times("no name"), 0);
 	assert_int_equal(times("# TYPE ferry_later_one_total counter\n"), 1);
 	assert_int_equal(times("# TYPE ferry_memory_held gauge\n"), 1);
