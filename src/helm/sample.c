@@ -180,7 +180,7 @@ static void write_sample(struct fy_progress *p)
 	if (s->file.head) {
 		int64_t begun = port->ops->now(port);
 		look_at_place(p);
-		fy_show(p, s->rests ? 0 : s->next_at - p->link.now);
+		fy_show(p, &stats, s->rests ? 0 : s->next_at - p->link.now);
 		s->took = port->ops->now(port) - begun;
 	}
 	s->n++;

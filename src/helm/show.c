@@ -38,12 +38,11 @@
 
 /* ---- counters and gauges --------------------------------------------------------------------- */
 
-static void show_counters(struct fy_progress *p, struct fy_monitor_head *file)
+/* Beside what the helm counts. */
+static void show_counters(struct fy_progress *p, struct fy_monitor_head *file, ferry_stats stats)
 {
 	ferry *e = p->link.engine;
 	struct fy_monitor_value *values = fy_layout_entries(file, FY_MONITOR_COUNTERS);
-	ferry_stats stats;
-	fy_sample_stats(p, &stats);
 	stats.lane_full = fy_load_acquire_64(&e->pressure.lane_full);
 	stats.lends = fy_load_acquire_64(&e->totals.lends);
 	stats.wakes = fy_load_acquire_64(&e->wake.wakes);
@@ -346,7 +345,7 @@ static void show_now(struct fy_progress *p, struct fy_monitor_head *file, int64_
 	file->now.period = period;
 }
 
-void fy_show(struct fy_progress *p, int64_t period)
+void fy_show(struct fy_progress *p, const ferry_stats *stats, int64_t period)
 {
 	struct fy_monitor_head *file = p->sample.file.head;
 	struct fy_monitor_value *gauges = fy_layout_entries(file, FY_MONITOR_GAUGES);
@@ -354,7 +353,7 @@ void fy_show(struct fy_progress *p, int64_t period)
 	fy_store_relaxed_32(&file->now.seq, seq + 1);
 	fy_fence_full();
 	show_now(p, file, period);
-	show_counters(p, file);
+	show_counters(p, file, *stats);
 	show_duty(p, gauges);
 	show_lanes(p, gauges);
 	show_open(p, gauges);
