@@ -58,6 +58,7 @@ nobase_dist_doc_DATA += \
 	%D%/failures.md \
 	%D%/glossary.md \
 	%D%/monitor-format.md \
+	%D%/observing.md \
 	%D%/policy.md \
 	%D%/porting.md \
 	%D%/reliability.md \

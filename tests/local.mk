@@ -76,6 +76,7 @@ unit_tests = \
 	%D%/unit/trace/test_trace.t \
 	%D%/unit/tools/test_machine.t \
 	%D%/unit/tools/test_top.t \
+	%D%/unit/tools/test_machine.t \
 	%D%/unit/wire/test_record.t \
 	# end
 
@@ -161,6 +162,7 @@ mpi_programs = \
 	%D%/mpi/stuck \
 	%D%/mpi/statistics \
 	%D%/mpi/thread_level \
+	%D%/mpi/top \
 	%D%/mpi/unattended \
 	%D%/mpi/unfinished \
 	%D%/stress/soak \
@@ -312,8 +314,8 @@ script_tests = \
 	%D%/api/other_mpi.sh \
 	%D%/api/post_path.sh \
 	%D%/api/readme.sh \
-	%D%/api/troubleshooting.sh \
 	%D%/api/top.sh \
+	%D%/api/troubleshooting.sh \
 	%D%/api/two_mpis.sh \
 	%D%/models/crew.sh \
 	%D%/models/future.sh \
@@ -343,6 +345,7 @@ script_tests = \
 	%D%/mpi/python_peer.sh \
 	%D%/mpi/resources.sh \
 	%D%/mpi/timelines.sh \
+	%D%/mpi/top.sh \
 	%D%/mpi/versus.sh \
 	%D%/mpi/wordcount.sh \
 	%D%/stress/soak.sh \
