@@ -524,6 +524,7 @@ schedule_wraps = \
 	-Wl,--wrap=fy_futex_wait,--wrap=fy_futex_wake,--wrap=fy_clock_now,--wrap=fy_clock_process \
 	-Wl,--wrap=fy_barrier_everywhere,--wrap=fy_barrier_is_everywhere,--wrap=fy_place_as_process \
 	-Wl,--wrap=fy_program_thread \
+	-Wl,--wrap=fy_waiting_begin,--wrap=fy_waiting_end,--wrap=fy_waiting_set_role \
 	-Wl,--wrap=pthread_mutex_init,--wrap=pthread_mutex_destroy,--wrap=pthread_mutex_lock \
 	-Wl,--wrap=pthread_mutex_trylock,--wrap=pthread_mutex_unlock,--wrap=pthread_create \
 	-Wl,--wrap=pthread_join,--wrap=pthread_detach,--wrap=pthread_self,--wrap=pthread_setname_np \
