@@ -47,14 +47,20 @@ nobase_dist_doc_DATA += \
 	%D%/decisions/0042-fences-and-closes-of-a-crew.md \
 	%D%/decisions/0043-what-a-host-knows-of-its-ranks.md \
 	%D%/decisions/0044-counters-that-outlive-the-process.md \
+	%D%/decisions/0045-one-question-to-the-job.md \
+	%D%/decisions/0046-what-proves-that-a-job-is-stuck.md \
+	%D%/decisions/0047-timelines.md \
 	%D%/design.md \
 	%D%/failures.md \
 	%D%/glossary.md \
 	%D%/monitor-format.md \
+	%D%/observing.md \
 	%D%/policy.md \
 	%D%/porting.md \
 	%D%/reliability.md \
 	%D%/testing.md \
+	%D%/trace-format.md \
+	%D%/troubleshooting.md \
 	%D%/tuning.md \
 	%D%/unidist.md \
 	%D%/wire-format.md \
@@ -62,5 +68,9 @@ nobase_dist_doc_DATA += \
 
 # A page for each tool of tools/, named as it is there.
 dist_man_MANS += \
+	%D%/man/ferry-ask.1 \
+	%D%/man/ferry-info.1 \
 	%D%/man/ferry-perf.1 \
+	%D%/man/ferry-trace.1 \
+	%D%/man/ferry-top.1 \
 	# end

@@ -241,6 +241,10 @@ typedef int ferry_next_fn(ferry_future *done, int status, void *arg,
 typedef void *ferry_memory_fn(ferry *engine, int source, uint32_t op,
                               size_t index, size_t nbytes, void *arg);
 
+/* A line of the log, without a newline, and its level (FERRY_LOG_ERROR to
+ * FERRY_LOG_DEBUG). `line` is lent. */
+typedef void ferry_log_fn(int level, const char *line, void *arg);
+
 #define FERRY_FOREVER (-1)
 #define FERRY_ANY (-1)                /* any source */
 #define FERRY_ALL (-1)                /* all ranks */
@@ -355,19 +359,34 @@ struct ferry_options {
 	 * See ferry_close. Default 60 s; at least 1 ms, or none. */
 	int64_t close_timeout;
 
-	/* (*) Log what is stuck for this long. Default none; at least 1 ms,
-	 * or none. */
+	/* Say on stderr and in the log what is open and what the threads wait
+	 * for, once nothing of this rank has moved for so long while a call, a
+	 * post, a fence or a close is open; likewise when an inline handler
+	 * blocks for so long. The same again only after something has moved,
+	 * and then after twice that time. A rank that only reads is not named.
+	 * No effect with FERRY_NO_THREAD. Default 30 s; at least 1 ms, or
+	 * none. */
 	int64_t stuck_after;
 
-	/* (*) "1": print one table over all ranks at close; a name that ends in
-	 * .json: write it there. Default off. */
+	/* "1": at the close rank 0 prints a table of ferry_stats over all ranks
+	 * on stderr: minimum, median, maximum, and which rank; and what nobody
+	 * took, released or answered, with op and rank. A name that ends in
+	 * .json: it is written there, with the values of each rank; a second
+	 * engine of the process writes to NAME.2.json, and so on. Set it on all
+	 * ranks: rank 0 waits for the others in the close, for 10 s at most. If
+	 * ranks are gone the lowest of those that go on together does it. A
+	 * rank that ends by itself, or waited in vain, has a line of its own on
+	 * stderr instead. Whatever fails there, ferry_close returns the same.
+	 * Default off. */
 	const char *stats;
 
-	/* (*) A directory for timelines, one file a rank. Default off. */
+	/* A directory for timelines, one file a rank, for ferry-trace; it is
+	 * made if it is not there. If no file can be made there a line on
+	 * stderr says why, and the engine works without. Default off. */
 	const char *trace;
 
-	/* "stderr", or a file name in which %r becomes the rank.
-	 * Default off. */
+	/* "stderr", or a file name in which %r becomes the rank. A function of
+	 * ferry_log_to comes before it. Default off. */
 	const char *log;
 
 	/* 1: CRC-32C over all that ranks send to one another, attachments
@@ -392,27 +411,34 @@ struct ferry_options {
 	 * else /dev/shm/ferry-UID; or none. */
 	const char *monitor;
 
-	/* (*) The number of a signal that writes ferry_dump to stderr. Default
-	 * none. */
+	/* The number of a signal after which ferry_dump is written to stderr,
+	 * for each engine with this option. A handler that the program has set
+	 * before the open is called, too, and is there again after the last
+	 * close. All engines of a process that have this option have the same
+	 * signal, which some thread of the program must not block. FERRY_ENOTSUP
+	 * with FERRY_NO_THREAD. Default none. */
 	int dump_signal;
 
-	/* (*) The least important lines that the log gets: FERRY_LOG_ERROR to
-	 * FERRY_LOG_DEBUG. Default FERRY_LOG_INFO. */
+	/* The least important lines that the log gets: FERRY_LOG_ERROR to
+	 * FERRY_LOG_DEBUG, in the environment error, warning, info or debug.
+	 * Error: something was lost, or a rank is given up for it. Warning:
+	 * somebody should look at it. Info: what happened. Debug: all options,
+	 * and more of that kind. Default FERRY_LOG_INFO. */
 	int log_level;
 
-	/* (*) Of so many calls and posts one is in the timeline. Default 16;
-	 * at least 1. */
+	/* Of so many calls and posts one is in the timeline. The same on all
+	 * ranks. Default 16; at least 1. */
 	int64_t trace_every;
 
-	/* (*) How long the file of a timeline gets, the newest events staying.
+	/* How long the file of a timeline gets, the newest events staying.
 	 * Default 16 MiB; at least 64 KiB. */
 	size_t trace_memory;
 };
-#define FERRY_OPTIONS_INIT                                                   \
-	{                                                                    \
-		sizeof(ferry_options), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,      \
-			FERRY_NULL, 0, 0, 0, FERRY_NULL, FERRY_NULL,         \
-			FERRY_NULL, 0, 0, FERRY_NULL, 0, 0, 0, 0             \
+#define FERRY_OPTIONS_INIT                                              \
+	{                                                               \
+		sizeof(ferry_options), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, \
+			FERRY_NULL, 0, 0, 0, FERRY_NULL, FERRY_NULL,    \
+			FERRY_NULL, 0, 0, FERRY_NULL, 0, 0, 0, 0        \
 	}
 
 /* ---- engine ------------------------------------------------------------- */
@@ -613,6 +639,35 @@ FERRY_API int ferry_options_resolved(const ferry *engine,
  * Errors     FERRY_ESTOPPED.
  */
 FERRY_API int ferry_stats_read(const ferry *engine, ferry_stats *stats);
+
+/*
+ * Have `fn` called with each line of the log, of all engines of the process, in
+ * the place of the option log. options.log_level says which lines there are. A
+ * line begins with rank, time since the open, level, name and number of the
+ * thread:
+ *
+ *   ferry[3] 12.000345 warning ferry-watch/4711: what there is to say
+ *
+ * What the library says on stderr although there is no log, it says there all
+ * the same. Outside of an engine such a line begins with "ferry: " only.
+ * `fn` NULL: as the option says, again. With or without an engine; lines
+ * of an engine that opens later come, too.
+ *
+ * Threads    any. `fn` is called on any thread, several at once: also on the
+ *            progress thread in the middle of its work, with locks of the
+ *            library held. So it must not wait for another thread that uses
+ *            the library, and while it blocks the engine stands still. Hand
+ *            the line on; there is no need to call the library. What it calls
+ *            there does not wait: FERRY_EDEADLK, and FERRY_EAGAIN for a post
+ *            without room.
+ * Blocks     until no thread is inside of the function that was set before.
+ *            Inside of it: not, and then it may run for a moment more.
+ * Order      of the lines of one thread. A line that comes up inside of `fn`
+ *            goes where the option says.
+ * Errors     an exception that leaves `fn` ends the program, see Leaving. What
+ *            fails in it is not the last error of the thread that logs.
+ */
+FERRY_API int ferry_log_to(ferry_log_fn *fn, void *arg);
 
 /* FERRY_OK while the engine works. Afterwards the reason why it does not:
  * FERRY_ESTOPPED, FERRY_EPEER, or what ferry_abort was given. */

@@ -46,3 +46,9 @@ AC_COMPILE_IFELSE([AC_LANG_PROGRAM([], [[
 	[AC_MSG_RESULT([no])
 	AC_MSG_ERROR([Ferry runs on 64-bit machines only, and $CC $CFLAGS makes programs of another width])])
 ])
+
+# FERRY_DEFINE_TEXT(NAME, TEXT): a string of C in config.h.
+AC_DEFUN([FERRY_DEFINE_TEXT], [
+ferry_text=`AS_ECHO(["$2"]) | sed 's/[[\\"]]/\\\\&/g; s/^ *//; s/ *$//; s/  */ /g'`
+AC_DEFINE_UNQUOTED([$1], ["$ferry_text"], [of this build])
+])

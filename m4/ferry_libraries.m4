@@ -52,6 +52,25 @@ AS_IF([test "$host" != "$build"], [
 AC_SUBST([MSGPACK_MODULE])
 ])
 
+# FERRY_CHECK_HWLOC: HWLOC_CFLAGS, HWLOC_LIBS and have_hwloc. Only ferry-info uses it. One that does
+# not link is that of another machine.
+AC_DEFUN([FERRY_CHECK_HWLOC], [
+AC_ARG_WITH([hwloc],
+	[AS_HELP_STRING([--without-hwloc], [ferry-info asks the system's files for cores and NUMA nodes])],
+	[], [with_hwloc=yes])
+have_hwloc=no
+AS_IF([test "$with_hwloc" != no],
+	[PKG_CHECK_MODULES([HWLOC], [hwloc >= 2.0], [have_hwloc=yes], [have_hwloc=no])])
+AS_IF([test "$have_hwloc" = yes], [
+	ferry_save_LIBS=$LIBS
+	LIBS="$HWLOC_LIBS $LIBS"
+	AC_LINK_IFELSE([AC_LANG_PROGRAM([[int hwloc_topology_init(void *);]], [[return hwloc_topology_init((void *)0);]])],
+		[AC_DEFINE([HAVE_HWLOC], [1], [hwloc is there])],
+		[have_hwloc=no HWLOC_CFLAGS= HWLOC_LIBS=])
+	LIBS=$ferry_save_LIBS
+])
+])
+
 # FERRY_CHECK_OPTIONAL: CMocka for the tests, libuv for the loop of examples/eventloop.
 AC_DEFUN([FERRY_CHECK_OPTIONAL], [
 PKG_CHECK_MODULES([CMOCKA], [cmocka >= 1.1.5], [have_cmocka=yes], [

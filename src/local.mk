@@ -73,6 +73,8 @@ libferry_core_la_SOURCES = \
 	%D%/base/letters.c \
 	%D%/base/letters.h \
 	%D%/base/list.h \
+	%D%/base/listener.c \
+	%D%/base/listener.h \
 	%D%/base/log.c \
 	%D%/base/log.h \
 	%D%/base/option.c \
@@ -131,7 +133,13 @@ libferry_core_la_SOURCES = \
 	%D%/codec/object.h \
 	%D%/codec/pack.c \
 	%D%/codec/pack.h \
+	%D%/engine/census.c \
+	%D%/engine/census.h \
+	%D%/engine/figures.c \
+	%D%/engine/figures.h \
 	%D%/engine/dump.c \
+	%D%/engine/dump_signal.c \
+	%D%/engine/dump_signal.h \
 	%D%/engine/life.c \
 	%D%/engine/life.h \
 	%D%/engine/outside.c \
@@ -140,6 +148,10 @@ libferry_core_la_SOURCES = \
 	%D%/engine/portrait.h \
 	%D%/engine/share.c \
 	%D%/engine/share.h \
+	%D%/engine/stuck.c \
+	%D%/engine/stuck.h \
+	%D%/engine/statistics.c \
+	%D%/engine/statistics.h \
 	%D%/engine/watchdog.c \
 	%D%/engine/watchdog.h \
 	%D%/future/backlog.c \
@@ -208,6 +220,8 @@ libferry_core_la_SOURCES = \
 	%D%/helm/inline.h \
 	%D%/helm/lanes.c \
 	%D%/helm/lanes.h \
+	%D%/helm/left.c \
+	%D%/helm/left.h \
 	%D%/helm/loop.c \
 	%D%/helm/loop.h \
 	%D%/helm/lookout.c \
@@ -295,8 +309,8 @@ libferry_core_la_SOURCES = \
 	%D%/port/starts.h \
 	%D%/query/answer.c \
 	%D%/query/answer.h \
-	%D%/query/place.c \
-	%D%/query/place.h \
+	%D%/query/socket.c \
+	%D%/query/socket.h \
 	%D%/query/protocol.c \
 	%D%/query/protocol.h \
 	%D%/query/server.c \
@@ -340,6 +354,13 @@ libferry_core_la_SOURCES = \
 	%D%/shared/thread.h \
 	%D%/shared/wake.c \
 	%D%/shared/wake.h \
+	%D%/trace/records.c \
+	%D%/trace/records.h \
+	%D%/trace/file.c \
+	%D%/trace/file.h \
+	%D%/trace/format.h \
+	%D%/trace/trace.c \
+	%D%/trace/trace.h \
 	%D%/watch/picture.c \
 	%D%/watch/picture.h \
 	%D%/watch/story.c \

@@ -23,11 +23,13 @@ unit_tests = \
 	%D%/unit/base/test_inbox.t \
 	%D%/unit/base/test_letters.t \
 	%D%/unit/base/test_list.t \
+	%D%/unit/base/test_log.t \
 	%D%/unit/base/test_options.t \
 	%D%/unit/base/test_place.t \
 	%D%/unit/base/test_program.t \
 	%D%/unit/base/test_quota.t \
 	%D%/unit/base/test_status.t \
+	%D%/unit/base/test_waiting.t \
 	%D%/unit/bulk/test_blocks.t \
 	%D%/unit/bulk/test_outbound.t \
 	%D%/unit/bulk/test_sink.t \
@@ -35,6 +37,8 @@ unit_tests = \
 	%D%/unit/bulk/test_turns.t \
 	%D%/unit/codec/test_check.t \
 	%D%/unit/codec/test_codec.t \
+	%D%/unit/engine/test_census.t \
+	%D%/unit/engine/test_figures.t \
 	%D%/unit/engine/test_watchdog.t \
 	%D%/unit/future/test_compose.t \
 	%D%/unit/future/test_executor.t \
@@ -68,6 +72,10 @@ unit_tests = \
 	%D%/unit/tools/test_ask.t \
 	%D%/unit/tools/test_histogram.t \
 	%D%/unit/tools/test_limits.t \
+	%D%/unit/tools/test_timeline.t \
+	%D%/unit/trace/test_trace.t \
+	%D%/unit/tools/test_machine.t \
+	%D%/unit/tools/test_top.t \
 	%D%/unit/wire/test_record.t \
 	# end
 
@@ -92,7 +100,9 @@ sim_tests = \
 	%D%/sim/reports.t \
 	%D%/sim/samples.t \
 	%D%/sim/survivors.t \
+	%D%/sim/timelines.t \
 	%D%/sim/transfers.t \
+	%D%/sim/verdicts.t \
 	# end
 
 # The real code with each schedule of a few threads: see schedules/schedule.h. No CMocka.
@@ -110,6 +120,7 @@ mpi_programs = \
 	%D%/mpi/alone \
 	%D%/mpi/anywhere \
 	%D%/mpi/arguments \
+	%D%/mpi/bottleneck \
 	%D%/mpi/calls \
 	%D%/mpi/close_delivers \
 	%D%/mpi/closing \
@@ -129,6 +140,7 @@ mpi_programs = \
 	%D%/mpi/large \
 	%D%/mpi/late \
 	%D%/mpi/leaving \
+	%D%/mpi/logging \
 	%D%/mpi/mailbox \
 	%D%/mpi/mismatch \
 	%D%/mpi/open_says \
@@ -145,8 +157,11 @@ mpi_programs = \
 	%D%/mpi/signals \
 	%D%/mpi/silent \
 	%D%/mpi/start \
+	%D%/mpi/stuck \
+	%D%/mpi/statistics \
 	%D%/mpi/thread_level \
 	%D%/mpi/unattended \
+	%D%/mpi/unfinished \
 	%D%/stress/soak \
 	# end
 
@@ -163,11 +178,13 @@ mpi_core_programs = \
 	%D%/mpi/port_mpi \
 	%D%/mpi/port_serialized \
 	%D%/mpi/resources \
+	%D%/mpi/unfinished_debug \
 	# end
 
 # Programs that scripts need; they see nothing of the library.
 support_programs = \
 	%D%/support/cable \
+	%D%/support/monitor_file \
 	# end
 
 np1_tests = \
@@ -202,6 +219,7 @@ np2_tests = \
 	%D%/mpi/abandoned-2.np2 \
 	%D%/mpi/adopt-2.np2 \
 	%D%/mpi/anywhere-2.np2 \
+	%D%/mpi/bottleneck-2.np2 \
 	%D%/mpi/calls-2.np2 \
 	%D%/mpi/close_delivers-2.np2 \
 	%D%/mpi/collective-2.np2 \
@@ -216,6 +234,7 @@ np2_tests = \
 	%D%/mpi/gather_memory-2.np2 \
 	%D%/mpi/handlers-2.np2 \
 	%D%/mpi/large-2.np2 \
+	%D%/mpi/logging-2.np2 \
 	%D%/mpi/mismatch-2.np2 \
 	%D%/mpi/neighbours-2.np2 \
 	%D%/mpi/monitor-2.np2 \
@@ -237,6 +256,8 @@ np2_tests = \
 	%D%/mpi/start-2.np2 \
 	%D%/mpi/thread_level-2.np2 \
 	%D%/mpi/unattended-2.np2 \
+	%D%/mpi/unfinished-2.np2 \
+	%D%/mpi/unfinished_debug-2.np2 \
 	# end
 
 np3_tests = \
@@ -290,6 +311,8 @@ script_tests = \
 	%D%/api/other_mpi.sh \
 	%D%/api/post_path.sh \
 	%D%/api/readme.sh \
+	%D%/api/troubleshooting.sh \
+	%D%/api/top.sh \
 	%D%/api/two_mpis.sh \
 	%D%/models/crew.sh \
 	%D%/models/future.sh \
@@ -299,11 +322,14 @@ script_tests = \
 	%D%/mpi/close_says.sh \
 	%D%/mpi/controller.sh \
 	%D%/mpi/deaths.sh \
+	%D%/mpi/statistics.sh \
 	%D%/mpi/survivors.sh \
 	%D%/mpi/failing.sh \
+	%D%/mpi/ferry_info.sh \
 	%D%/mpi/ferry_perf.sh \
 	%D%/mpi/halo.sh \
 	%D%/mpi/hangs.sh \
+	%D%/mpi/stuck.sh \
 	%D%/mpi/hosts.sh \
 	%D%/mpi/launcher.sh \
 	%D%/mpi/finalize.sh \
@@ -314,6 +340,7 @@ script_tests = \
 	%D%/mpi/process.sh \
 	%D%/mpi/python_peer.sh \
 	%D%/mpi/resources.sh \
+	%D%/mpi/timelines.sh \
 	%D%/mpi/versus.sh \
 	%D%/mpi/wordcount.sh \
 	%D%/stress/soak.sh \
@@ -390,6 +417,12 @@ test_support = \
 	src/mpi/collective.c \
 	# end
 
+%C%_mpi_unfinished_debug_CPPFLAGS = $(AM_CPPFLAGS) $(MPI_CPPFLAGS) -DFERRY_DEBUG
+%C%_mpi_unfinished_debug_SOURCES = \
+	%D%/mpi/unfinished.c \
+	src/mpi/collective.c \
+	# end
+
 %C%_mpi_port_mpi_SOURCES = \
 	%D%/mpi/port_mpi.c \
 	%D%/support/port_conformance.c \
@@ -403,6 +436,9 @@ sim_world = \
 	%D%/sim/world.c \
 	%D%/sim/world.h \
 	# end
+%C%_sim_timelines_t_SOURCES = %D%/sim/timelines.c $(sim_world) $(shortage)
+%C%_sim_timelines_t_LDADD = libferry-trace.la $(LDADD)
+%C%_sim_timelines_t_LDFLAGS = $(AM_LDFLAGS) $(shortage_ldflags)
 %C%_sim_mixed_t_SOURCES = %D%/sim/mixed.c $(sim_world) $(shortage)
 # What the library copies.
 %C%_sim_copies_t_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=memcpy,--wrap=memmove \
@@ -450,7 +486,18 @@ shortage_ldflags = -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc \
 
 %C%_unit_tools_test_ask_t_LDADD = libferry-ask.la $(LDADD)
 %C%_unit_tools_test_histogram_t_LDADD = libferry-perf.la $(LDADD) -lm
+%C%_unit_tools_test_timeline_t_LDADD = libferry-trace.la $(LDADD)
 %C%_unit_tools_test_limits_t_LDADD = libferry-perf.la $(LDADD) -lm
+%C%_unit_tools_test_machine_t_LDADD = libferry-info.la $(libferry) $(MPI_LIBS) $(HWLOC_LIBS) $(LDADD)
+
+# Monitor files by hand.
+monitor_image = \
+	%D%/support/monitor_image.c \
+	%D%/support/monitor_image.h \
+	# end
+%C%_support_monitor_file_SOURCES = %D%/support/monitor_file.c $(monitor_image)
+%C%_unit_tools_test_top_t_SOURCES = %D%/unit/tools/test_top.c $(monitor_image)
+%C%_unit_tools_test_top_t_LDADD = libferry-top.la libferry-monitor.la $(LDADD) -lm
 
 # ---- how they are built ----------------------------------------------------
 
@@ -481,6 +528,8 @@ $(mpi_core_programs): libferry-mpi.la
 $(mpi_core_programs): LDADD = libferry-mpi.la libferry-sim.la $(MSGPACK_LIBS) $(MPI_LIBS)
 %D%/unit/%.$(OBJEXT): target_cppflags = -I$(top_srcdir)/tests -I$(top_srcdir)/tests/support $(CMOCKA_CFLAGS)
 %D%/unit/tools/%.$(OBJEXT): target_cppflags = -I$(top_srcdir)/tests -I$(top_srcdir)/tests/support $(CMOCKA_CFLAGS) $(MPI_CPPFLAGS)
+%D%/sim/timelines.$(OBJEXT) %D%/unit/tools/test_timeline.$(OBJEXT): target_cppflags = -I$(top_srcdir)/tests \
+	-I$(top_srcdir)/tests/support -I$(top_srcdir)/tools $(CMOCKA_CFLAGS)
 %D%/sim/%.$(OBJEXT): target_cppflags = -I$(top_srcdir)/tests -I$(top_srcdir)/tests/support $(CMOCKA_CFLAGS)
 %D%/fuzz/%.$(OBJEXT): target_cppflags = -I$(top_srcdir)/tests -I$(top_srcdir)/tests/support $(CMOCKA_CFLAGS)
 %D%/stress/%.$(OBJEXT): target_cppflags = -I$(top_srcdir)/tests/mpi -I$(top_srcdir)/tests/support $(MPI_CPPFLAGS)
@@ -522,6 +571,7 @@ schedule_wraps = \
 	-Wl,--wrap=fy_futex_wait,--wrap=fy_futex_wake,--wrap=fy_clock_now,--wrap=fy_clock_process \
 	-Wl,--wrap=fy_barrier_everywhere,--wrap=fy_barrier_is_everywhere,--wrap=fy_place_as_process \
 	-Wl,--wrap=fy_program_thread \
+	-Wl,--wrap=fy_waiting_begin,--wrap=fy_waiting_end,--wrap=fy_waiting_set_role \
 	-Wl,--wrap=pthread_mutex_init,--wrap=pthread_mutex_destroy,--wrap=pthread_mutex_lock \
 	-Wl,--wrap=pthread_mutex_trylock,--wrap=pthread_mutex_unlock,--wrap=pthread_create \
 	-Wl,--wrap=pthread_join,--wrap=pthread_detach,--wrap=pthread_self,--wrap=pthread_setname_np \

@@ -9,17 +9,19 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "ferry.h"
 
 #include "ask/ask.h"
+#include "watch/verdict.h"
 
 enum { FINE, TROUBLE, WRONG };
 
 static const char usage[] =
 	"usage: ferry-ask [OPTION]...\n"
 	"Ask the ranks of each of your jobs how they are. Those in an equal state are one line, "
-        "and\n"
+	"and\n"
 	"what is wrong stands first.\n"
 	"\n"
 	"  -j, --job ID          that job, as the first line of an answer names it\n"
@@ -27,12 +29,14 @@ static const char usage[] =
 	"  -r, --rank RANK       the jobs of which that rank is on this host\n"
 	"  -t, --timeout SECONDS for all of it; 3\n"
 	"  -d, --directory DIR   where the monitor files are\n"
+	"      --why             is it stuck? Asks twice, and says who waits for whom\n"
+	"      --dot             the same as a graph, for dot\n"
 	"      --json            every number, as JSON\n"
 	"      --help, --version\n"
 	"\n"
-	"The status is 0 if all ranks answer, 1 if one does not or there is no job, 2 if the "
-        "command\n"
-	"is wrong.\n";
+	"The status is 0 if all ranks answer (--why: if nothing is stuck), 1 if not or if there is "
+	"no\n"
+	"job, 2 if the command is wrong.\n";
 
 static int wrong(const char *sentence, const char *what)
 {
@@ -102,6 +106,12 @@ static int take_option(int c, struct ask_options *o)
 	case 'J':
 		o->json = true;
 		return -1;
+	case 'D':
+		o->dot = true; /* and why */
+			       /* fallthrough */
+	case 'W':
+		o->why = true;
+		return -1;
 	case 'h':
 		fputs(usage, stdout);
 		return FINE;
@@ -120,6 +130,8 @@ static int take_options(int argc, char **argv, struct ask_options *o)
 		                                 { "rank", required_argument, NULL, 'r' },
 		                                 { "timeout", required_argument, NULL, 't' },
 		                                 { "directory", required_argument, NULL, 'd' },
+		                                 { "why", no_argument, NULL, 'W' },
+		                                 { "dot", no_argument, NULL, 'D' },
 		                                 { "json", no_argument, NULL, 'J' },
 		                                 { "help", no_argument, NULL, 'h' },
 		                                 { "version", no_argument, NULL, 'v' },
@@ -171,15 +183,36 @@ static int show_all(const struct ask_options *o, const struct ask_jobs *jobs)
 	return status;
 }
 
+/* Two rounds, with a pause in which everything that moves shows it. */
+static int ask_twice(const struct ask_options *o, struct ask_jobs *jobs, char why[ASK_WHY])
+{
+	struct timespec pause = { 0, FY_VERDICT_APART };
+	struct ask_jobs before;
+	int status = -1;
+	if (ask_collect(o, &before, why)) {
+		nanosleep(&pause, NULL);
+		if (ask_collect(o, jobs, why))
+			status = ask_why(stdout, o, &before, jobs);
+	}
+	ask_free(&before);
+	if (status < 0)
+		fprintf(stderr, "ferry-ask: %s\n", *why ? why : "there is no memory");
+	else if (!jobs->n)
+		fprintf(stderr, "ferry-ask: no engine of yours on this host has a monitor file\n");
+	return status == 0 ? FINE : TROUBLE;
+}
+
 int main(int argc, char **argv)
 {
 	struct ask_options o = { .pid = -1, .rank = -1, .timeout = FERRY_S(3) };
-	struct ask_jobs jobs;
+	struct ask_jobs jobs = { 0 };
 	char why[ASK_WHY] = "";
 	int status = take_options(argc, argv, &o);
 	if (status >= 0)
 		return status;
-	if (ask_collect(&o, &jobs, why)) {
+	if (o.why) {
+		status = ask_twice(&o, &jobs, why);
+	} else if (ask_collect(&o, &jobs, why)) {
 		status = show_all(&o, &jobs);
 	} else {
 		fprintf(stderr, "ferry-ask: %s\n", why);

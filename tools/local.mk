@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Programs that are installed, as NAME-MPI: see the end of Makefile.am. The measuring core of ferry-perf is a library
 # under a thin command line; its peers are plain MPI, so it sees MPI's headers. It includes public headers only.
+# Those that need no MPI are installed by their short names.
 
 noinst_PROGRAMS += %D%/ferry-perf
 installed_programs += %D%/ferry-perf
@@ -61,7 +62,119 @@ libferry_perf_la_SOURCES = \
 $(libferry_perf_la_OBJECTS) $(%C%_ferry_perf_OBJECTS): target_cppflags = $(MPI_CPPFLAGS) -DFERRY_MPIEXEC='"$(or $(MPIEXEC),mpiexec)"'
 $(libferry_perf_la_OBJECTS) $(%C%_ferry_perf_OBJECTS): target_cflags = $(MPI_CFLAGS)
 
+# The timelines of a job, merged. It needs no MPI and no library, and is installed by its short name. It sees the layout of the files
+# (src/trace/format.h). Its parts are a library, because the tests look at pictures.
+noinst_LTLIBRARIES += libferry-trace.la
+bin_PROGRAMS += %D%/ferry-trace
+%C%_ferry_trace_SOURCES = %D%/ferry-trace.c
+%C%_ferry_trace_LDADD = libferry-trace.la
+libferry_trace_la_SOURCES = \
+	%D%/timeline/align.c \
+	%D%/timeline/align.h \
+	%D%/timeline/events.c \
+	%D%/timeline/file.c \
+	%D%/timeline/file.h \
+	%D%/timeline/job.c \
+	%D%/timeline/job.h \
+	%D%/timeline/lines.c \
+	%D%/timeline/page.c \
+	%D%/timeline/picture.c \
+	%D%/timeline/picture.h \
+	%D%/timeline/show.h \
+	%D%/timeline/sorted.c \
+	%D%/timeline/sorted.h \
+	%D%/timeline/summary.c \
+	# end
+$(libferry_trace_la_OBJECTS) $(%C%_ferry_trace_OBJECTS): target_cppflags = -I$(top_srcdir)/src -I$(top_srcdir)/%D% -I%D%
+
+# page.html as strings of C.
+EXTRA_DIST += %D%/timeline/page.html
+CLEANFILES += %D%/timeline/page.inc
+%D%/timeline/page.inc: %D%/timeline/page.html
+	$(AM_V_GEN)$(MKDIR_P) $(@D) && sed 's/[\\"]/\\&/g; s/^/"/; s/$$/\\n",/' $(srcdir)/%D%/timeline/page.html >$@.new && mv $@.new $@
+%D%/timeline/page.lo: %D%/timeline/page.inc
+# What looks at engines from outside needs no MPI and no library: it reads their files.
+bin_PROGRAMS += %D%/ferry-top
+noinst_LTLIBRARIES += libferry-top.la
+%C%_ferry_top_SOURCES = %D%/ferry-top.c
+%C%_ferry_top_LDADD = libferry-top.la libferry-monitor.la -lm
+libferry_top_la_SOURCES = \
+	%D%/perf/gnuplot.c \
+	%D%/perf/gnuplot.h \
+	%D%/top/clean.c \
+	%D%/top/clean.h \
+	%D%/top/dead.c \
+	%D%/top/detail.c \
+	%D%/top/document.c \
+	%D%/top/engine.c \
+	%D%/top/engine.h \
+	%D%/top/families.c \
+	%D%/top/families.h \
+	%D%/top/host.c \
+	%D%/top/host.h \
+	%D%/top/json.c \
+	%D%/top/json.h \
+	%D%/top/options.c \
+	%D%/top/options.h \
+	%D%/top/page.c \
+	%D%/top/page.h \
+	%D%/top/picture.c \
+	%D%/top/plot.c \
+	%D%/top/prometheus.c \
+	%D%/top/screen.c \
+	%D%/top/screen.h \
+	%D%/top/stages.c \
+	%D%/top/stages.h \
+	%D%/top/table.c \
+	%D%/top/trouble.c \
+	%D%/top/trouble.h \
+	%D%/top/units.c \
+	%D%/top/units.h \
+	%D%/top/utf8.c \
+	%D%/top/utf8.h \
+	%D%/top/views.h \
+	%D%/top/watch.c \
+	%D%/top/watch.h \
+	# end
+
 # Beside it: a benchmark that needs no peer and no launcher, built by make check (tests/mpi/bench.sh), and commands
+# ferry-info has some of the library's insides in it, beside the library that it loads (info/fail.c).
+noinst_PROGRAMS += %D%/ferry-info
+installed_programs += %D%/ferry-info
+noinst_LTLIBRARIES += libferry-info.la
+
+%C%_ferry_info_SOURCES = %D%/ferry-info.c
+%C%_ferry_info_LDADD = libferry-info.la $(libferry) $(MPI_LIBS) $(HWLOC_LIBS)
+%C%_ferry_info_CPPFLAGS = $(AM_CPPFLAGS) -I$(srcdir)/%D%/info
+
+libferry_info_la_SOURCES = \
+	%D%/info/build.c \
+	%D%/info/fail.c \
+	%D%/info/info.h \
+	%D%/info/machine.c \
+	%D%/info/machine.h \
+	%D%/info/machine_hwloc.c \
+	%D%/info/mpi.c \
+	%D%/info/options.c \
+	%D%/info/out.c \
+	%D%/info/out.h \
+	%D%/info/places.c \
+	src/base/cpus.c \
+	src/base/letters.c \
+	src/base/option.c \
+	src/base/options.c \
+	src/base/place.c \
+	src/base/quota.c \
+	# end
+nodist_libferry_info_la_SOURCES = %D%/info/help.c
+%D%/info/help.c: %D%/info/help.awk include/ferry.h
+	$(AM_V_GEN)$(MKDIR_P) %D%/info && \
+		$(AWK) -f $(srcdir)/%D%/info/help.awk $(top_srcdir)/include/ferry.h >$@.new && mv $@.new $@
+CLEANFILES += %D%/info/help.c
+EXTRA_DIST += %D%/info/help.awk
+%D%/info/%.lo: target_cppflags = -I$(srcdir)/%D%/info $(MPI_CPPFLAGS) $(HWLOC_CFLAGS)
+
+# Beside these: a benchmark that needs no peer and no launcher, built by make check (tests/mpi/bench.sh), and commands
 # that run ferry-perf: two builds, rules on and off, Ferry and plain MPI.
 check_PROGRAMS += %D%/futures
 EXTRA_DIST += %D%/ablate.list %D%/ablate.sh %D%/compare.sh %D%/figures.sh %D%/instructions.sh %D%/lines.list \
@@ -122,4 +235,5 @@ libferry_ask_la_SOURCES = \
 	%D%/ask/json.c \
 	%D%/ask/print.c \
 	%D%/ask/state.c \
+	%D%/ask/why.c \
 	# end

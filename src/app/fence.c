@@ -73,7 +73,7 @@ int ferry_fence(ferry *e, int64_t timeout)
 	if (!e || !fy_clock_timeout_ok(timeout))
 		return fy_fail(FERRY_EINVAL,
 		               "ferry_fence needs an engine and a timeout >= 0 or FERRY_FOREVER");
-	if (fy_thread_on_progress(e) || fy_thread_in_handler(e))
+	if (fy_thread_must_not_wait(e) || fy_thread_in_handler(e))
 		return fy_fail(FERRY_EDEADLK,
 		               "ferry_fence would wait for the handler or callback that calls it");
 	ferry_future *future = NULL;

@@ -22,7 +22,7 @@ int ferry_flush(ferry *engine, int rank, int64_t timeout)
 	                     : fy_engine_check_rank(engine, "rank", rank, ", or FERRY_ALL");
 	if (status)
 		return status;
-	if (fy_thread_on_progress(engine))
+	if (fy_thread_must_not_wait(engine))
 		return fy_fail(
 			FERRY_EDEADLK,
 			"ferry_flush would wait for the progress thread, which is running this");

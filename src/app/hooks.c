@@ -118,7 +118,7 @@ static pthread_once_t hooks_once = PTHREAD_ONCE_INIT;
 static void set_hooks(void)
 {
 	fy_future_hooks = (struct fy_future_hooks){
-		.on_progress = fy_thread_on_progress,
+		.on_progress = fy_thread_must_not_wait,
 		.engine_wait = hook_wait,
 		.run_inline = hook_run_inline,
 		.deadline = hook_deadline,

@@ -30,10 +30,7 @@ int ferry_stats_read(const ferry *engine, ferry_stats *stats)
 	fy_ask_stats(e, &now);
 	if (!inline_code)
 		fy_engine_leave(e);
-	now.lane_full = fy_load_acquire_64(&e->pressure.lane_full);
-	now.lends = fy_load_acquire_64(&e->totals.lends);
-	now.wakes = fy_load_acquire_64(&e->wake.wakes);
-	now.handled += fy_engine_handled(e);
+	fy_engine_add_totals(e, &now);
 	size_t size = stats->size < sizeof now ? stats->size : sizeof now;
 	memcpy(stats, &now, size);
 	stats->size = size;

@@ -19,6 +19,7 @@
 #include "shared/seats.h"
 #include "shared/thread.h"
 #include "shared/wake.h"
+#include "trace/trace.h"
 #include "wire/record.h"
 
 static pthread_key_t leaving_key;
@@ -87,6 +88,8 @@ struct fy_lane *fy_own_lane_create(ferry *engine)
 		fy_engine_release(engine);
 		return NULL;
 	}
+	if (engine->helm_side.trace)
+		fy_trace_lane(engine->helm_side.trace, stream);
 	lane->seat = fy_seats_take(&engine->numbers.seats);
 	lane->habit.waits_seen = fy_load_relaxed_64(&engine->pressure.waits);
 	return lane;

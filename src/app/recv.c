@@ -62,11 +62,9 @@ static int fail_hopeless(ferry *e)
 static __attribute__((noinline)) void sleep_on(struct reader *r, int source, uint32_t op,
                                                int64_t until)
 {
-	struct fy_wait wait = { .kind = FY_WAITS_RECV,
-		                .op = op,
-		                .peer = source,
-		                .engine = r->engine,
-		                .until = until };
+	struct fy_wait wait = {
+		.kind = FY_WAITS_RECV, .op = op, .peer = source, .engine = r->engine, .until = until
+	};
 	struct fy_waiting_place place;
 	fy_waiting_begin(&place, &wait);
 	fy_futex_wait(&r->engine->mailbox.news, r->seen, until, false);
@@ -128,7 +126,7 @@ int fy_recv(ferry *engine, int source, uint32_t op, int64_t timeout, ferry_messa
 	                     : fy_engine_check_rank(engine, "source", source, ", or FERRY_ANY");
 	if (status)
 		return status;
-	if (timeout && fy_thread_on_progress(engine))
+	if (timeout && fy_thread_must_not_wait(engine))
 		return fy_fail(
 			FERRY_EDEADLK,
 			"ferry_recv would wait for the progress thread, which is running this");

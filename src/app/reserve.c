@@ -38,7 +38,7 @@ int fy_reserve_check_open(ferry *e)
 static bool may_wait(ferry *e, int64_t timeout)
 {
 	return timeout != 0 && !(e->options.flags & FERRY_NONBLOCK) &&
-	       !fy_thread_on_progress(NULL) && !fy_pool_last_runner();
+	       !fy_thread_must_not_wait(NULL) && !fy_pool_last_runner();
 }
 
 struct fy_wanted {

@@ -19,8 +19,8 @@
 #define FY_HELP_LOST 4u  /* the program closed the descriptor; it is -1 now, not to be closed */
 #define FY_HELP_POKED 8u /* by fy_helper_poke */
 
-/* One thing to look after. The caller's memory. Its first four members are set before fy_helper_add;
- * afterwards only `run` may look at it or change it, on the helper. */
+/* One thing to look after. The caller's memory. Its first four members are set before
+ * fy_helper_add; afterwards only `run` may look at it or change it, on the helper. */
 struct fy_helped {
 	/* Runs on the helper, with no lock. It must not wait: the others wait meanwhile, and the
 	 * ranks of this host may take a blocked one for dead. */
@@ -51,8 +51,8 @@ int fy_helper_add(struct fy_helped *it);
 /* Afterwards `run` does not run and will not, the memory is the caller's, and so is the descriptor.
  * Waits for a `run` of it that is under way, unless it is called there. Nothing unless added. */
 void fy_helper_remove(struct fy_helped *it);
-/* Let `run` run soon, once for any number of pokes before. Any thread; it takes the helper's lock for
- * a moment, and makes a system call. Nothing unless added. */
+/* Let `run` run soon, once for any number of pokes before. Any thread; it takes the helper's lock
+ * for a moment, and makes a system call. Nothing unless added. */
 void fy_helper_poke(struct fy_helped *it);
 /* Does `run` run here, on this thread? */
 bool fy_helper_is_here(void);

@@ -321,18 +321,50 @@ static bool in_range(const struct fy_option *option, int64_t value)
 	return value >= option->min && value <= option->max;
 }
 
+/* Does the option take the words of a switch, too? */
+static bool is_switch_too(const struct fy_option *option)
+{
+	return option->offset == offsetof(ferry_options, stats);
+}
+
+const char *fy_option_stats_file(const char *stats)
+{
+	size_t nbytes = strlen(stats), ending = strlen(FY_STATS_ENDING);
+	bool is = nbytes > ending && strcmp(stats + nbytes - ending, FY_STATS_ENDING) == 0;
+
+	return is ? stats : NULL;
+}
+
+static int check_stats(const char *what, const char *text)
+{
+	int64_t on;
+
+	if (fy_option_stats_file(text) || parse_word(switch_words, text, &on))
+		return FERRY_OK;
+	return fy_fail(FERRY_EINVAL,
+	               "%s=%.100s is not accepted; give 1 for a table on stderr, or the name of a "
+	               "file that ends in " FY_STATS_ENDING ", or none",
+	               what, text);
+}
+
 /* The texts that can be checked without opening anything. */
 static int check_text(const struct fy_option *option, const char *what, const char *text)
 {
 	cpu_set_t set;
 
+	if (option->offset == offsetof(ferry_options, stats))
+		return check_stats(what, text);
 	return option->offset == offsetof(ferry_options, progress_cpus)
 	               ? fy_cpus_named(what, text, &set)
 	               : FERRY_OK;
 }
 
-static bool text_is_none(const char *text)
+static bool text_is_none(const struct fy_option *option, const char *text)
 {
+	int64_t on = 1;
+
+	if (is_switch_too(option) && parse_word(switch_words, text, &on) && !on)
+		return true;
 	return !*text || fy_letters_is_word(text, "none") || fy_letters_is_word(text, "off");
 }
 
@@ -421,13 +453,13 @@ int fy_option_resolve_text(const struct fy_option *option, ferry_options *given,
 	const char *text = environment(option, name), *field = *fy_option_text_of(option, given);
 	int rc = FERRY_OK;
 
-	if (text && !text_is_none(text))
+	if (text && !text_is_none(option, text))
 		rc = check_text(option, name, text);
 	if (field)
 		text = field;
-	if (rc < 0 || !text || !*text || (text_is_none(text) && !option->preset))
+	if (rc < 0 || !text || !*text || (text_is_none(option, text) && !option->preset))
 		return rc;
-	if (text_is_none(text))
+	if (text_is_none(option, text))
 		text = "none"; /* the default is something */
 	if ((rc = option->later ? refuse_later(option, text)
 	                        : check_text(option, option->name, text)) < 0)

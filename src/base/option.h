@@ -45,6 +45,9 @@ int fy_option_resolve(const struct fy_option *option, const ferry_options *given
 int fy_option_resolve_text(const struct fy_option *option, ferry_options *given,
                            ferry_options *resolved);
 void fy_option_variable(const struct fy_option *option, char name[FY_OPTION_NAME]);
+/* The file that the option stats names; NULL: it asks for a table. */
+#define FY_STATS_ENDING ".json"
+const char *fy_option_stats_file(const char *stats);
 /* A value as a person would write it in the environment, such as "256m", "5s", "none"; not of an
  * option that is a text. */
 void fy_option_format(const struct fy_option *option, int64_t value, char *text, size_t nbytes);

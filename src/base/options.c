@@ -67,18 +67,18 @@ static const struct fy_option table[] = {
 	OPTION(AT(progress_cpus), TEXT, 0, 0, 0, 0),
 	OPTION(AT(peer_timeout), TIME, FY_OPTION_COMPUTED, FERRY_MS(100), INT64_MAX, -1),
 	OPTION(AT(close_timeout), TIME, FERRY_S(60), FERRY_MS(1), INT64_MAX, -1),
-	LATER(AT(stuck_after), TIME, -1, FERRY_MS(1), INT64_MAX, -1),
-	LATER(AT(stats), TEXT, 0, 0, 0, 0),
-	LATER(AT(trace), TEXT, 0, 0, 0, 0),
+	OPTION(AT(stuck_after), TIME, FERRY_S(30), FERRY_MS(1), INT64_MAX, -1),
+	OPTION(AT(stats), TEXT, 0, 0, 0, 0),
+	OPTION(AT(trace), TEXT, 0, 0, 0, 0),
 	OPTION(AT(log), TEXT, 0, 0, 0, 0),
 	OPTION(AT(checksum), SWITCH, 0, 0, 1, 0),
 	OPTION(AT(quorum), SWITCH, 0, 0, 1, 0),
 	OPTION(AT(monitor), TEXT, 1, 0, 0, 0),
-	LATER(AT(dump_signal), SIGNAL, 0, 1, 64, 0),
-	LATER(AT(log_level), LOG_LEVEL, FERRY_LOG_INFO, FERRY_LOG_ERROR, FERRY_LOG_DEBUG,
-	      FY_OPTION_NO_NONE),
-	LATER(AT(trace_every), COUNT, 16, 1, INT64_MAX, FY_OPTION_NO_NONE),
-	LATER(AT(trace_memory), SIZE, 16 * MIB, 64 * KIB, INT64_MAX, FY_OPTION_NO_NONE),
+	OPTION(AT(dump_signal), SIGNAL, 0, 1, 64, 0),
+	OPTION(AT(log_level), LOG_LEVEL, FERRY_LOG_INFO, FERRY_LOG_ERROR, FERRY_LOG_DEBUG,
+	       FY_OPTION_NO_NONE),
+	OPTION(AT(trace_every), COUNT, 16, 1, INT64_MAX, FY_OPTION_NO_NONE),
+	OPTION(AT(trace_memory), SIZE, 16 * MIB, 64 * KIB, INT64_MAX, FY_OPTION_NO_NONE),
 };
 #define TABLE_COUNT (sizeof table / sizeof table[0])
 
@@ -141,6 +141,12 @@ static int check_no_thread(const ferry_options *o)
 		               "progress_cpus=%.40s has no effect with FERRY_NO_THREAD, where the "
 		               "program's threads step the engine: leave one of the two out",
 		               o->progress_cpus);
+	if (o->dump_signal)
+		return fy_fail(
+			FERRY_ENOTSUP,
+			"dump_signal=%d with FERRY_NO_THREAD, where no thread could write it: "
+			"call ferry_dump, or leave one of the two out",
+			o->dump_signal);
 	if (!o->lend)
 		return fy_fail(FERRY_EINVAL,
 		               "lend cannot be off with FERRY_NO_THREAD, where threads that wait "
@@ -308,8 +314,9 @@ static void accuse(struct fy_log *log, int rank, const char *name, int nbytes, c
 		           "the environment has %.*s, which is no option: did you mean %s?", nbytes,
 		           name, right);
 	else
-		fy_log(log, "warning: the environment has %.*s, which is no option; %s is one",
-		       nbytes, name, right);
+		fy_log_at(log, FERRY_LOG_WARNING,
+		          "the environment has %.*s, which is no option: did you mean %s?", nbytes,
+		          name, right);
 }
 
 bool fy_options_is_unknown(const char *entry, char right[FY_OPTION_NAME])
@@ -339,10 +346,33 @@ unsigned fy_options_warn(struct fy_log *log, int rank)
 		if (*right)
 			accuse(log, rank, *entry, (int)nbytes, right, first);
 		else
-			fy_log(log,
-			       "warning: the environment has %.*s, which is no option of this "
-			       "library; include/ferry.h lists the options",
-			       (int)nbytes, *entry);
+			fy_log_at(log, FERRY_LOG_WARNING,
+			          "the environment has %.*s, which is no option of this library: "
+			          "include/ferry.h has their names, under ferry_options",
+			          (int)nbytes, *entry);
 	}
 	return unknown;
+}
+
+/* What a text says, or "off". */
+static const char *text_of(const struct fy_option *option, const ferry_options *resolved)
+{
+	ferry_options copy = *resolved;
+	const char *text = *fy_option_text_of(option, &copy);
+
+	return text ? text : "off";
+}
+
+void fy_options_log(struct fy_log *log, const ferry_options *resolved)
+{
+	char value[64];
+
+	for (size_t i = 0; i < TABLE_COUNT; i++) {
+		const struct fy_option *option = &table[i];
+		if (option->type != FY_OPTION_TEXT)
+			fy_option_format(option, fy_option_get(option, resolved), value,
+			                 sizeof value);
+		fy_log_at(log, FERRY_LOG_DEBUG, "option %s is %s", option->name,
+		          option->type == FY_OPTION_TEXT ? text_of(option, resolved) : value);
+	}
 }

@@ -39,6 +39,8 @@ int fy_options_report(const ferry_options *resolved, ferry_options *out);
  * is nearly an option's is named on stderr as well, once a process, if `rank` is 0. Returns how
  * many unknown variables there are. */
 unsigned fy_options_warn(struct fy_log *log, int rank);
+/* Say in the log, at the level debug, what each option is. */
+void fy_options_log(struct fy_log *log, const ferry_options *resolved);
 /* Is this entry of the environment, such as "FERRY_SPNI=1", a FERRY_... variable that is no option?
  * `right` is then the variable that was probably meant, or "". */
 bool fy_options_is_unknown(const char *entry, char right[FY_OPTION_NAME]);

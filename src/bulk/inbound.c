@@ -36,6 +36,7 @@
 #include "link/stream_in.h"
 #include "port/port.h"
 #include "shared/message.h"
+#include "trace/trace.h"
 #include "wire/bodies.h"
 #include "wire/record.h"
 #include "bulk/pair.h"
@@ -246,6 +247,7 @@ int fy_inbound_arrived(struct fy_bulk *bulk, struct fy_channel *ch, const struct
 	if (!in)
 		return FERRY_ENOMEM;
 	in->announced.colour = (uint8_t)fy_link_arrived_colour(bulk->link, r);
+	in->announced.traced = bulk->link->trace ? bulk->link->trace->current : 0;
 	in->held = reply ? NULL
 	                 : fy_stream_in_hold(ch, in->announced.stream, in->announced.colour, NULL);
 	if (!reply && !in->held) {

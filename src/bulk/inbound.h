@@ -21,6 +21,7 @@ struct fy_announced {
 	uint64_t xid, total, call_id;
 	uint32_t kind, stream, op, n_parts;
 	uint8_t colour;
+	uint64_t traced; /* the place of its record in the timeline, or 0 */
 };
 
 /* The sender broke off (FY_OP_LOST): no chunk from number `at` on comes, and those in `lost` do not

@@ -36,6 +36,7 @@
 #include "link/stream_in.h"
 #include "port/port.h"
 #include "shared/message.h"
+#include "trace/records.h"
 #include "wire/record.h"
 #include "link/link.h"
 #include "bulk/pair.h"
@@ -220,9 +221,25 @@ static void incomplete(struct fy_bulk *bulk, struct fy_inbound *in)
 		fy_grants_owe(bulk, in);
 }
 
+static void note_complete(struct fy_trace *t, const struct fy_inbound *in)
+{
+	const struct fy_announced *a = &in->announced;
+	fy_trace_records_large_landed(t,
+	                              &(struct fy_trace_large){ .peer = in->ch->rank,
+	                                                        .xid = a->xid,
+	                                                        .nbytes = a->total,
+	                                                        .op = a->op,
+	                                                        .reply = a->kind == FY_KIND_REPLY,
+	                                                        .place = a->traced,
+	                                                        .call_id = a->call_id });
+	in->message->traced = a->traced;
+}
+
 static void complete(struct fy_bulk *bulk, struct fy_inbound *in)
 {
 	struct fy_channel *ch = in->ch;
+	if (bulk->link->trace)
+		note_complete(bulk->link->trace, in);
 	if (in->held) {
 		in->held->message = in->message;
 		in->held->ready = true;

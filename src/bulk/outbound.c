@@ -46,6 +46,7 @@
 #include "link/stream_out.h"
 #include "port/port.h"
 #include "shared/message.h"
+#include "trace/records.h"
 #include "wire/bodies.h"
 #include "wire/record.h"
 #include "link/link.h"
@@ -216,6 +217,12 @@ static void end_outbound(struct fy_bulk *bulk, struct fy_outbound *x)
 	bulk->n_out--;
 	fy_turns_leave(&fy_pair_out(ch)->turns, &x->flow);
 	give_back(bulk, x);
+	if (bulk->link->trace)
+		fy_trace_records_large_departed(bulk->link->trace,
+		                                &(struct fy_trace_large){ .peer = ch->rank,
+		                                                          .xid = x->xid,
+		                                                          .nbytes = x->total,
+		                                                          .failed = x->failed });
 	x->over = true;
 	if (x->acked)
 		free(x);

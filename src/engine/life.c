@@ -6,6 +6,7 @@
  */
 #include "engine/life.h"
 
+#include <inttypes.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdbool.h>
@@ -28,6 +29,7 @@
 #include "bulk/blocks.h"
 #include "bulk/bulk.h"
 #include "engine/share.h"
+#include "engine/statistics.h"
 #include "future/future.h"
 #include "future/queue.h"
 #include "helm/command.h"
@@ -55,6 +57,7 @@
 #include "shared/room.h"
 #include "shared/shell.h"
 #include "shared/wake.h"
+#include "trace/trace.h"
 
 #define CHUNK_HERE ((size_t)512 << 10) /* bytes of a chunk where all ranks are on one host */
 #define CHUNK_WIRE ((size_t)256 << 10) /* elsewhere: what is behind a chunk waits longer there */
@@ -139,6 +142,24 @@ static void discard(ferry *e)
 	fy_engine_release(e);
 }
 
+/* A timeline that cannot be written is no reason not to work. */
+static void open_trace(ferry *e, fy_port *port, uint32_t first_seq)
+{
+	char why[FY_TRACE_WHY];
+	struct fy_trace_place place = { .directory = e->options.trace,
+		                        .nbytes = e->options.trace_memory,
+		                        .rank = port->rank,
+		                        .size = port->size,
+		                        .every = (uint64_t)e->options.trace_every,
+		                        .first_seq = first_seq };
+	if (!e->options.trace)
+		return;
+	e->helm_side.trace = fy_trace_open(&place, port->ops->now, port, why);
+	fy_progress_of(e)->link.trace = e->helm_side.trace;
+	if (!e->helm_side.trace)
+		fy_log_say(e->log, port->rank, "%s", why);
+}
+
 static int furnish(ferry *e, fy_port *port, uint32_t first_seq)
 {
 	int status = fy_policy_table_resolve(&e->policy);
@@ -146,12 +167,16 @@ static int furnish(ferry *e, fy_port *port, uint32_t first_seq)
 		status = fy_log_open(e->options.log, port->rank, &e->log);
 	if (status)
 		return status;
+	fy_log_set_level(e->log, e->options.log_level);
 	e->full = calloc((size_t)port->size, 1);
 	e->room.bodies_to = calloc((size_t)port->size, sizeof *e->room.bodies_to);
 	e->room.limit = e->options.send_memory;
 	if (e->full && e->room.bodies_to)
 		e->progress = progress_create(e, port, first_seq);
-	return e->progress ? FERRY_OK : fy_fail(FERRY_ENOMEM, "no memory for an engine");
+	if (!e->progress)
+		return fy_fail(FERRY_ENOMEM, "no memory for an engine");
+	open_trace(e, port, first_seq);
+	return FERRY_OK;
 }
 
 static int engine_new(fy_port *port, ferry_options *resolved, uint32_t first_seq, ferry **engine_p)
@@ -240,6 +265,24 @@ static void look_out(ferry *e, const fy_port *port)
 	fy_lookout_begin(fy_progress_of(e), e->options.peer_timeout, e->options.quorum);
 }
 
+static void log_open(ferry *e, const fy_port *port)
+{
+	fy_log(e->log, "the engine is open: rank %d of %d, %d on this host, ferry %s over %s",
+	       e->rank, e->size, port->ranks_here > 0 ? port->ranks_here : 1, ferry_version(),
+	       port->ops->name);
+	fy_options_log(e->log, &e->options);
+}
+
+static void log_close(ferry *e, int status)
+{
+	const ferry_stats *s = &e->totals.last;
+	fy_log(e->log,
+	       "the engine is closed (%s): %" PRIu64 " posts, %" PRIu64 " calls, %" PRIu64
+	       " delivered, %" PRIu64 " batches sent, %" PRIu64 " received",
+	       ferry_strname(status), s->posts, s->calls, s->delivered, s->batches_sent,
+	       s->batches_received);
+}
+
 int fy_life_settle(struct fy_opening *o, ferry **engine_p)
 {
 	char text[FY_SENTENCE] = "";
@@ -251,6 +294,7 @@ int fy_life_settle(struct fy_opening *o, ferry **engine_p)
 		return fail_opening(o, status, rank, text);
 	look_out(o->engine, o->port);
 	fy_receives_begin(fy_progress_of(o->engine));
+	log_open(o->engine, o->port);
 	fy_options_warn(o->engine->log, o->engine->rank);
 	fy_policy_table_warn(o->engine->log, o->engine->rank);
 	fy_store_release_32(&o->engine->phase, FY_OPEN);
@@ -304,8 +348,10 @@ static void drop_fence(ferry *e)
 	ferry_future_release(f);
 }
 
+/* Counted as left behind, too. */
 static void fail_promises(ferry *e)
 {
+	struct fy_left *left = &fy_progress_of(e)->close.left;
 	for (;;) {
 		pthread_mutex_lock(&e->aside.lock);
 		ferry_future *f = e->aside.promises;
@@ -314,6 +360,7 @@ static void fail_promises(ferry *e)
 		pthread_mutex_unlock(&e->aside.lock);
 		if (!f)
 			return;
+		fy_left_add(left, FY_LEFT_PROMISES, FERRY_ANY_OP, FERRY_ANY, 1);
 		fy_future_complete(f, FERRY_ESTOPPED,
 		                   "the engine was closed before the promise was fulfilled");
 	}
@@ -353,6 +400,7 @@ static void drop_late_answers(ferry *e)
 int fy_life_destroy(ferry *e)
 {
 	struct fy_progress *p = fy_progress_of(e);
+	struct fy_statistics statistics;
 	int status = p->close.clean ? FERRY_OK : e->status;
 	fy_engine_set_stopped(e);
 	fy_store_relaxed_32(&e->end.inside, FY_INSIDE_END);
@@ -366,7 +414,9 @@ int fy_life_destroy(ferry *e)
 	fy_future_queue_engine_closing(e);
 	run_last_tasks(p);
 	drop_mail(e, p);
+	fy_left_messages(p);
 	fy_report_say_dropped(e, &p->mail.unread);
+	fy_trace_end(e->helm_side.trace);
 	drop_late_answers(e);
 	while (p->rooms.first) {
 		ferry_future *f = p->rooms.first;
@@ -374,6 +424,7 @@ int fy_life_destroy(ferry *e)
 		fy_future_complete(f, FERRY_ESTOPPED, NULL);
 	}
 	fy_timer_free(p);
+	fy_statistics_begin(&statistics, e);
 	fy_lookout_free(p);
 	if (p->starts)
 		p->link.stats.kept += p->starts->ops->abandon(p->starts);
@@ -387,6 +438,7 @@ int fy_life_destroy(ferry *e)
 	fy_counter_fail_targets(e);
 	e->totals.last = p->link.stats;
 	fy_sample_end(p);
+	fy_statistics_end(&statistics, e, p->link.port);
 	const struct fy_port_ops *ops = p->link.port->ops;
 	int closed = ops->close(p->link.port, p->close.clean);
 	if (closed && status == FERRY_OK) {
@@ -404,5 +456,6 @@ int fy_life_destroy(ferry *e)
 			e->aside.slot_free[i](e->aside.slots[i]);
 	memset(e->aside.slots, 0, sizeof e->aside.slots);
 	fy_future_queue_engine_closed(e);
+	log_close(e, status);
 	return status;
 }

@@ -36,12 +36,13 @@ static void say_blocked(const struct fy_watched *w, uint32_t inside)
 	char what[64] = "a callback or another function of the program";
 	if (inside != FY_INSIDE_CALLBACK)
 		snprintf(what, sizeof what, "the inline handler of op %#x", inside);
-	fy_log(w->engine->log,
-	       "the progress thread has been inside of %s for %lld ms: %s (%lld ms)", what,
-	       (long long)(w->blocked / FERRY_MS(1)),
-	       w->apart ? "ranks of other hosts take this one for dead after peer_timeout"
-	                : "the ranks of this host wait, others would do so for peer_timeout",
-	       (long long)(w->engine->options.peer_timeout / FERRY_MS(1)));
+	fy_log_at(w->engine->log, FERRY_LOG_WARNING,
+	          "the progress thread has been inside of %s for %lld ms: %s (%lld ms); let an "
+	          "executor run it, or raise peer_timeout",
+	          what, (long long)(w->blocked / FERRY_MS(1)),
+	          w->apart ? "ranks of other hosts take this one for dead after peer_timeout"
+	                   : "the ranks of this host wait, others would do so for peer_timeout",
+	          (long long)(w->engine->options.peer_timeout / FERRY_MS(1)));
 }
 
 static bool is_blocked(struct fy_watched *w, uint32_t inside)

@@ -16,6 +16,7 @@
 #include "base/futex.h"
 #include "base/inbox.h"
 #include "base/order.h"
+#include "base/listener.h"
 #include "base/waiting.h"
 #include "helm/command.h"
 #include "helm/drive.h"
@@ -68,6 +69,10 @@ static __attribute__((noinline)) void sleep_on(ferry *engine, struct fy_command 
 int fy_ask(ferry *engine, fy_command_fn *run, void *arg)
 {
 	struct fy_command c = { .run = run, .arg = arg };
+	if (fy_listener_is_inside())
+		return fy_fail(FERRY_EDEADLK,
+		               "this would wait for the progress thread, which may be the one that "
+		               "is inside of the function of ferry_log_to");
 	if (fy_thread_on_progress(engine)) {
 		while (!run(fy_progress_of(engine), &c))
 			sched_yield();

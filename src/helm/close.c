@@ -18,6 +18,7 @@
 #include "helm/gone.h"
 #include "helm/words.h"
 #include "helm/lanes.h"
+#include "helm/left.h"
 #include "helm/mail.h"
 #include "helm/peer.h"
 #include "helm/progress.h"
@@ -46,6 +47,7 @@ static void begin_byes(struct fy_progress *p)
 {
 	p->close.byes = true;
 	fy_engine_set_stopped(p->link.engine);
+	fy_left_calls(p);
 	fy_call_fail(&p->link, FERRY_ALL, FERRY_ESTOPPED,
 	             "the engine was closed and nobody had answered");
 	p->link.worked = true;
@@ -112,6 +114,7 @@ static void give_up(struct fy_progress *p)
 		e->status = FERRY_EPEER;
 	fy_engine_set_stopped(e);
 	fy_command_fail_all(p, p->close.aborted ? FERRY_ESTOPPED : FERRY_EPEER);
+	fy_left_calls(p);
 	fy_link_each (ch, &p->link) {
 		say_that_it_leaves(p, ch);
 		fy_gone_end(p, ch, FERRY_ESTOPPED, why);
@@ -130,7 +133,9 @@ void fy_close_abort(struct fy_progress *p, int status, const char *why)
 	p->close.aborted = p->close.begun = true;
 	e->status = status;
 	snprintf(e->end.text, sizeof e->end.text, "%s", why);
-	fy_log(e->log, "this rank ends without the others: %s", why);
+	fy_log_at(e->log, FERRY_LOG_WARNING,
+	          "this rank ends without the others, who are told: %s; its close returns %s", why,
+	          ferry_strname(status));
 	p->link.worked = true;
 }
 
@@ -193,7 +198,8 @@ static void take_back_receives(struct fy_progress *p)
 	snprintf(e->end.text, sizeof e->end.text,
 	         "%u receives could not be cancelled, their memory is left to MPI: %s",
 	         p->receives.n_posted, p->link.port->ops->error(p->link.port));
-	fy_log(e->log, "%s", e->end.text);
+	fy_log_at(e->log, FERRY_LOG_ERROR, "%s; nothing was lost, and MPI can be finalized",
+	          e->end.text);
 	p->link.port->parted = true;
 	close->clean = false;
 	close->stopped = true;

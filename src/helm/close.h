@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 #include "helm/command.h"
+#include "helm/left.h"
 
 struct fy_progress;
 
@@ -23,6 +24,7 @@ struct fy_close {
 	bool clean;              /* every rank came to its orderly end */
 	bool aborted;            /* this rank ends, whatever the others do */
 	struct fy_command abort; /* asks for that */
+	struct fy_left left;     /* for the statistics at the end */
 	int64_t gave_up_at;      /* when (ns) the close went on without the others; 0: it did not */
 };
 

@@ -41,6 +41,8 @@
 #include "shared/message.h"
 #include "shared/tally.h"
 #include "shared/thread.h"
+#include "trace/records.h"
+#include "trace/trace.h"
 #include "wire/bodies.h"
 #include "wire/header.h"
 #include "wire/record.h"
@@ -66,6 +68,8 @@ static ferry_message *keep_record(struct fy_progress *p, struct fy_channel *ch,
 	           fy_message_coloured(fy_link_arrived_colour(&p->link, r));
 	m->source = ch->rank;
 	m->answer.call_id = call_id;
+	if (fy_unlikely(p->link.trace))
+		m->traced = p->link.trace->current;
 	return m;
 }
 
@@ -272,20 +276,6 @@ static enum fy_taken take_record(struct fy_progress *p, struct fy_channel *ch,
 	return deliver(p, ch, r, call_id);
 }
 
-/* The same, for a probe. Only inline handlers count that ran. */
-static enum fy_taken take_timed(struct fy_progress *p, struct fy_channel *ch,
-                                const struct fy_record *r)
-{
-	fy_port *port = p->link.port;
-	uint64_t handled = p->link.stats.handled;
-	int64_t begun = port->ops->now(port);
-	enum fy_taken t = take_record(p, ch, r);
-	p->link.probe.handler_armed = false;
-	if (p->link.stats.handled != handled)
-		fy_probe_note(&p->link.probe, FY_MONITOR_HANDLER, port->ops->now(port) - begun);
-	return t;
-}
-
 /* The next record of a batch. Is it for a handler with a small op that may run here, now? */
 static bool next_may_run(struct fy_progress *p, const struct fy_slot *slot)
 {
@@ -409,37 +399,105 @@ static void dispatch_plain(struct fy_progress *p, struct fy_channel *ch, struct 
 		dispatch_replies(p, ch, slot);
 }
 
+/* Take the next record, whatever it is. FY_MALFORMED: the rest of the batch is not taken. */
+static inline enum fy_taken take_next(struct fy_progress *p, struct fy_channel *ch,
+                                      struct fy_slot *slot)
+{
+	const struct fy_record *r = fy_record_at(slot->buffer + slot->offset);
+	uint32_t left = (uint32_t)slot->request.nbytes - slot->offset;
+	uint32_t me = (uint32_t)p->link.engine->rank;
+	uint32_t size = left >= sizeof *r ? fy_record_size(r->size_flags) : UINT32_MAX;
+	enum fy_taken t = size <= left && r->rank == me ? take_record(p, ch, r) : FY_MALFORMED;
+	if (t == FY_PAUSED)
+		return FY_PAUSED;
+	if (t == FY_MALFORMED) {
+		fy_gone_refuse_batch(p, ch, slot->seq, slot->index);
+		return FY_MALFORMED;
+	}
+	if (ch->gone) /* because of this record */
+		return FY_MALFORMED;
+	slot->offset += size;
+	slot->index++;
+	p->link.stats.delivered += fy_record_kind(r) != FY_KIND_CONTROL;
+	return FY_TAKEN;
+}
+
+/* The same, for a probe. Only inline handlers count that ran. */
+static enum fy_taken take_timed(struct fy_progress *p, struct fy_channel *ch, struct fy_slot *slot)
+{
+	fy_port *port = p->link.port;
+	uint64_t handled = p->link.stats.handled;
+	int64_t begun = port->ops->now(port);
+	enum fy_taken t = take_next(p, ch, slot);
+	p->link.probe.handler_armed = false;
+	if (p->link.stats.handled != handled)
+		fy_probe_note(&p->link.probe, FY_MONITOR_HANDLER, port->ops->now(port) - begun);
+	return t;
+}
+
 /* Dispatch the records of a batch, from where a pause left it. False: it is paused. */
 static bool dispatch_records(struct fy_progress *p, struct fy_channel *ch, struct fy_slot *slot)
 {
 	const struct fy_batch_header *h = fy_header_of(slot->buffer);
-	uint32_t end = (uint32_t)slot->request.nbytes, me = (uint32_t)p->link.engine->rank;
 	p->link.counts.batch_colour = h->flags & FY_BATCH_COLOUR ? 1 : 0;
 	bool timed = p->link.probe.handler_armed;
 	for (;; timed = false) {
 		if (fy_likely(!timed))
 			dispatch_plain(p, ch, slot);
-		if (slot->offset >= end)
+		if (slot->offset >= slot->request.nbytes)
 			return true;
-		const struct fy_record *r = fy_record_at(slot->buffer + slot->offset);
-		uint32_t left = end - slot->offset;
-		uint32_t size = left >= sizeof *r ? fy_record_size(r->size_flags) : UINT32_MAX;
-		bool whole = size <= left && r->rank == me;
-		enum fy_taken t = FY_MALFORMED;
-		if (whole)
-			t = fy_unlikely(timed) ? take_timed(p, ch, r) : take_record(p, ch, r);
-		if (t == FY_PAUSED)
-			return false;
-		if (t == FY_MALFORMED) {
-			fy_gone_refuse_batch(p, ch, slot->seq, slot->index);
-			return true;
-		}
-		if (ch->gone) /* because of this record */
-			return true;
-		slot->offset += size;
-		slot->index++;
-		p->link.stats.delivered += fy_record_kind(r) != FY_KIND_CONTROL;
+		enum fy_taken t =
+			fy_unlikely(timed) ? take_timed(p, ch, slot) : take_next(p, ch, slot);
+		if (t != FY_TAKEN)
+			return t == FY_MALFORMED;
 	}
+}
+
+/* The next record is in the timeline. */
+static enum fy_taken take_traced(struct fy_progress *p, struct fy_channel *ch, struct fy_slot *slot)
+{
+	const struct fy_record *r = fy_record_at(slot->buffer + slot->offset);
+	fy_trace_records_record_begin(p->link.trace, slot->seq, slot->index, r);
+	enum fy_taken t = take_next(p, ch, slot);
+	fy_trace_records_record_end(p->link.trace, ch->rank, r, t == FY_TAKEN);
+	return t;
+}
+
+/* Dispatch the records up to that offset as ever, as if the batch ended there. False: it is paused,
+ * or its rest is not taken; *done_p says which. */
+static bool dispatch_up_to(struct fy_progress *p, struct fy_channel *ch, struct fy_slot *slot,
+                           uint32_t stop, bool *done_p)
+{
+	size_t whole = slot->request.nbytes;
+	p->link.trace->ended = 0;
+	slot->request.nbytes = stop;
+	*done_p = dispatch_records(p, ch, slot);
+	slot->request.nbytes = whole;
+	return *done_p && slot->offset == stop;
+}
+
+/* With a timeline: what is in it is taken record by record. */
+static bool dispatch_traced(struct fy_progress *p, struct fy_channel *ch, struct fy_slot *slot)
+{
+	uint32_t whole = (uint32_t)slot->request.nbytes;
+	struct fy_trace *trace = p->link.trace;
+	bool done = true;
+	trace->ended = 0;
+	p->link.counts.batch_colour = fy_header_of(slot->buffer)->flags & FY_BATCH_COLOUR ? 1 : 0;
+	while (slot->offset < whole) {
+		uint32_t stop = fy_trace_records_next(trace, slot->seq, slot->index, slot->buffer,
+		                                      slot->offset, whole);
+		if (stop != slot->offset && !dispatch_up_to(p, ch, slot, stop, &done))
+			break;
+		if (stop == whole)
+			break;
+		enum fy_taken t = take_traced(p, ch, slot);
+		done = t != FY_PAUSED;
+		if (t != FY_TAKEN)
+			break;
+	}
+	trace->ended = 0;
+	return done;
 }
 
 /* Is there a FY_OP_REFUSED in the rest of a batch? */
@@ -468,9 +526,12 @@ bool fy_dispatch_batch(struct fy_progress *p, struct fy_channel *ch, struct fy_s
 		slot->begun = true;
 		slot->offset = sizeof *h;
 		slot->index = 0;
+		if (fy_unlikely(p->link.trace))
+			fy_trace_records_came(p->link.trace, ch->rank, slot->buffer);
 	}
 	uint64_t announcements = p->bulk.announcements;
-	if (!dispatch_records(p, ch, slot)) {
+	bool traced = fy_unlikely(p->link.trace);
+	if (!(traced ? dispatch_traced(p, ch, slot) : dispatch_records(p, ch, slot))) {
 		/* Accept now, because an acknowledgement of a stream may have been among the
 		 * records before: it counts records behind those that the header accepts. */
 		if (!refuses_more(slot))

@@ -54,6 +54,7 @@
 #include "shared/habit.h"
 #include "shared/thread.h"
 #include "shared/wake.h"
+#include "trace/trace.h"
 
 /* What of the program's code may run on a thread that drives: none, handlers of FERRY_ANYWHERE
  * because the program knows that it waits, or all. */
@@ -126,8 +127,8 @@ static void came_back(struct fy_progress *p)
 
 /* Step until it is ready, or nothing happens any more. Called with the helm. FY_DRIVE_LEND: others
  * may have the helm for a moment. */
-static enum fy_drive drive_on(ferry *engine, bool (*ready)(const void *arg), const void *arg,
-                              int64_t until, enum code code)
+static enum fy_drive drive_untraced(ferry *engine, bool (*ready)(const void *arg), const void *arg,
+                                    int64_t until, enum code code)
 {
 	struct fy_progress *p = fy_progress_of(engine);
 	p->link.worked = false; /* the time since the last step was none of a step */
@@ -150,6 +151,19 @@ static enum fy_drive drive_on(ferry *engine, bool (*ready)(const void *arg), con
 			fy_company_pause();
 	}
 	return FY_DRIVE_LEAVE;
+}
+
+static enum fy_drive drive_on(ferry *engine, bool (*ready)(const void *arg), const void *arg,
+                              int64_t until, enum code code)
+{
+	struct fy_trace *trace = fy_progress_of(engine)->link.trace;
+	if (fy_likely(!trace))
+		return drive_untraced(engine, ready, arg, until, code);
+	uint64_t head = trace->head;
+	int64_t begun = fy_trace_now(trace);
+	enum fy_drive drive = drive_untraced(engine, ready, arg, until, code);
+	fy_trace_lent(trace, begun, fy_progress_of(engine)->link.now, head);
+	return drive;
 }
 
 /* Called with the helm. May this thread leave to its next wait, which mostly begins at once,
@@ -306,7 +320,7 @@ static void drive_alone_once(ferry *engine, bool (*ready)(const void *arg), cons
 		fy_company_rest(&engine->policy, true);
 }
 
-static void sleep_seen(ferry *engine, int64_t time, int64_t until)
+static void sleep_seen(ferry *engine, int64_t time, int64_t until, struct fy_trace *trace)
 {
 	struct fy_wait wait = { .kind = FY_WAITS_DRIVING,
 		                .op = FERRY_ANY_OP,
@@ -314,9 +328,12 @@ static void sleep_seen(ferry *engine, int64_t time, int64_t until)
 		                .engine = engine,
 		                .until = until };
 	struct fy_waiting_place place;
+	int64_t begun = trace ? fy_trace_now(trace) : 0;
 	fy_waiting_begin(&place, &wait);
 	fy_wake_sleep(&engine->wake, time);
 	fy_waiting_end(&place);
+	if (trace)
+		fy_trace_slept_aside(trace, begun, fy_trace_now(trace));
 }
 
 /* Sleep, on behalf of an engine without a progress thread: announce, look once more, sleep. Called
@@ -329,9 +346,10 @@ static void sleep_alone(ferry *engine, int64_t until)
 	int64_t t = fy_pace_sleep_time(p, false);
 	if (until != INT64_MAX && until - p->link.now < t)
 		t = until - p->link.now;
+	struct fy_trace *trace = p->link.trace;
 	fy_helm_give(engine);
 	if (!more && t > 0)
-		sleep_seen(engine, t, until);
+		sleep_seen(engine, t, until, trace);
 	else
 		fy_wake_stay(&engine->wake);
 }
@@ -413,7 +431,7 @@ int ferry_progress(ferry *engine, int64_t timeout)
 		return fy_fail(
 			FERRY_EINVAL,
 			"ferry_progress is for engines that were opened with FERRY_NO_THREAD");
-	if (fy_thread_on_progress(engine))
+	if (fy_thread_must_not_wait(engine))
 		return fy_fail(FERRY_EDEADLK,
 		               "ferry_progress cannot be called in a handler or callback");
 	if (!fy_engine_enter(engine))

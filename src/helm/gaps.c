@@ -28,15 +28,13 @@
  */
 void fy_gaps_suspect(struct fy_progress *p, const struct fy_slot *slot)
 {
-	unsigned n = p->gaps.n_failed + 1;
 	p->link.stats.mpi_errors++;
-	if ((n & (n - 1)) == 0)
-		fy_log(p->link.engine->log,
-		       "MPI ended a receive with an error (%u so far), which is posted again: %s",
-		       n,
-		       slot->request.status == FERRY_ETRUNC
-		               ? "what came was too long"
-		               : p->link.port->ops->error(p->link.port));
+	fy_log_often(
+		p->link.engine->log, FERRY_LOG_WARNING, FY_OFTEN_BAD_RECEIVE,
+		"MPI ended a receive with an error, and it is posted again; if a batch was in it "
+		"its sender is given up: %s",
+		slot->request.status == FERRY_ETRUNC ? "what came was too long"
+						     : p->link.port->ops->error(p->link.port));
 	fy_gaps_doubt(p);
 }
 

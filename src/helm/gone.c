@@ -146,8 +146,11 @@ void fy_gone_refuse_batch(struct fy_progress *p, struct fy_channel *ch, uint32_t
 	p->link.stats.malformed++;
 	p->agree.tainted = true;
 	fy_errors_note(&p->link, FERRY_EDECODE, ch->rank, "a malformed batch");
-	fy_log(p->link.engine->log, "a malformed batch from rank %d (number %u, record %u)",
-	       ch->rank, seq, index);
+	fy_log_often(p->link.engine->log, FERRY_LOG_ERROR, FY_OFTEN_MALFORMED,
+	             "a malformed batch from rank %d (number %u, record %u): use the same build on "
+	             "all ranks; if it is the same, the option checksum tells whether the network "
+	             "is at fault",
+	             ch->rank, seq, index);
 	if (ch->in.n_refused == FY_REFUSED_MAX) {
 		fy_gone_end(p, ch, FERRY_EPEER, "too many batches of that rank were malformed");
 		return;

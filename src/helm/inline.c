@@ -34,6 +34,7 @@
 #include "shared/tally.h"
 #include "shared/tasks.h"
 #include "shared/thread.h"
+#include "trace/trace.h"
 #include "wire/header.h"
 
 bool fy_inline_ready(struct fy_progress *p)
@@ -88,6 +89,34 @@ void fy_inline_keep_view(ferry_message *view)
 	p->inside.view = NULL; /* a new view is made before the next message */
 }
 
+/* Is the message in the timeline? Then its handler begins now. */
+static uint64_t trace_begin(struct fy_trace *t, const ferry_message *m)
+{
+	uint64_t place = m->flags & FY_MESSAGE_VIEW ? t->current : m->traced;
+	if (!place)
+		return 0;
+	t->ran = true;
+	fy_trace_put(t, t->ended ? t->ended : fy_trace_now(t),
+	             &(struct fy_trace_says){ .kind = FY_TRACE_BEGIN,
+	                                      .peer = m->source,
+	                                      .op = m->op,
+	                                      .id = place,
+	                                      .extra = m->answer.call_id,
+	                                      .nbytes = fy_message_total(m) });
+	return place;
+}
+
+static void trace_end(struct fy_trace *t, uint64_t place, uint32_t op)
+{
+	if (!place)
+		return;
+	int64_t now = fy_trace_now(t);
+	if (t->current) /* more records of its batch may follow at once */
+		t->ended = now;
+	fy_trace_put(t, now,
+	             &(struct fy_trace_says){ .kind = FY_TRACE_END, .op = op, .id = place });
+}
+
 /* Call a handler. False: the process ends, and it was not called. Callers have looked before, but
  * perhaps before exit began; exit waits only for threads that are inside, so look again inside. */
 bool fy_inline_call(struct fy_progress *p, struct fy_handler *h, ferry_message *m, unsigned colour)
@@ -96,7 +125,11 @@ bool fy_inline_call(struct fy_progress *p, struct fy_handler *h, ferry_message *
 	bool may = fy_program_may_run();
 	if (may) {
 		fy_store_relaxed_32(&p->link.engine->end.inside, h->op);
+		struct fy_trace *trace = p->link.trace;
+		uint64_t place = fy_unlikely(trace) ? trace_begin(trace, m) : 0;
 		FY_PROGRAM("a handler", &h->op, h->fn(p->link.engine, m, h->arg));
+		if (fy_unlikely(trace))
+			trace_end(trace, place, h->op);
 		fy_store_relaxed_32(&p->link.engine->end.inside, FY_INSIDE_NOTHING);
 		p->link.stats.handled++;
 		fy_channel_done(&p->link, p->link.channels[m->source], colour, 1);

@@ -93,7 +93,8 @@ static bool prove(struct fy_progress *p, struct fy_channel *ch)
 	if (fy_bits_has(l->crew.dead, ch->rank) || !fy_crew_is_member(&l->crew, ch->rank) ||
 	    p->close.byes || !is_awaited(p, ch) || !port->ops->is_dead(port, ch->rank))
 		return false;
-	fy_log(p->link.engine->log, "rank %d: its process on this host has ended", ch->rank);
+	fy_log_at(p->link.engine->log, FERRY_LOG_WARNING,
+	          "rank %d: its process on this host has ended; look there why", ch->rank);
 	fy_crew_set_dead(&l->crew, ch->rank);
 	return true;
 }
@@ -191,8 +192,10 @@ static void end_others(struct fy_progress *p)
 		if (!ch || ch->gone)
 			continue;
 		fy_peer_of(ch)->words.given_up = true; /* the crew tells it */
-		fy_log(p->link.engine->log, "rank %d is gone (crew %u): %s", rank,
-		       l->crew.now.number, why_gone(l, rank));
+		fy_log_at(p->link.engine->log, FERRY_LOG_WARNING,
+		          "rank %d is gone (crew %u), and what waits for it ends with "
+		          "FERRY_EPEER: %s",
+		          rank, l->crew.now.number, why_gone(l, rank));
 		fy_gone_end(p, ch, FERRY_EPEER, why_gone(l, rank));
 		p->link.worked = true;
 	}
@@ -338,7 +341,8 @@ int fy_lookout_name(struct fy_progress *p, int rank, const char *why)
 	struct fy_lookout *l = &p->lookout;
 	if (!l->on)
 		return FERRY_ENOTSUP;
-	fy_log(p->link.engine->log, "the program says that rank %d is gone: %s", rank, why);
+	fy_log_at(p->link.engine->log, FERRY_LOG_WARNING,
+	          "the program says that rank %d is gone, and all ranks are told: %s", rank, why);
 	fy_crew_set_dead(&l->crew, rank);
 	fy_lookout_soon(p);
 	return FERRY_OK;

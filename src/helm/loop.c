@@ -23,6 +23,7 @@
 #include "shared/company.h"
 #include "shared/engine.h"
 #include "shared/wake.h"
+#include "trace/trace.h"
 
 /* Take the helm again, which threads that drive may have. While they drive, and leave nothing
  * undone that a step would find, this thread goes on sleeping, because each check costs the thread
@@ -74,9 +75,13 @@ static bool sleep_a_while(struct fy_progress *p, bool nap)
 	uint64_t lends = fy_load_acquire_64(&engine->totals.lends);
 	p->link.stats.sleeps++;
 	fy_helm_give(engine);
+	int64_t begun = p->link.trace ? fy_trace_now(p->link.trace) : 0;
 	bool rung = fy_wake_sleep(&engine->wake, t);
+	int64_t ended = p->link.trace ? fy_trace_now(p->link.trace) : 0;
 	fy_store_release_32(&engine->at_helm.asleep, 0);
 	bool driven = come_back(p) || lends != fy_load_acquire_64(&engine->totals.lends);
+	if (p->link.trace)
+		fy_trace_slept(p->link.trace, begun, ended);
 	if (rung)
 		p->pace.rung_at = p->link.port->ops->now(p->link.port);
 	/* If no thread drove meanwhile the next sleep may be long. */

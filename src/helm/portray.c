@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What of an engine is open, for the picture of its process (watch/picture.h). It looks at
- * everything and changes nothing. Only the holder of the helm may call.
+ * everything, and does nothing that a step would be missing. Only the holder of the helm may call.
  */
 #include "helm/portray.h"
 
@@ -103,11 +103,26 @@ static uint32_t count_timers(const struct fy_progress *p)
 	return n;
 }
 
+/* A record that finds no room stays in its lane for a moment, and then no longer holds up what is
+ * behind it (helm/drain.c). */
+#define MOMENT FERRY_MS(10)
+
+static bool is_about_to_queue(const struct fy_progress *p)
+{
+	fy_link_each (ch, &p->link) {
+		int64_t since = fy_peer_of(ch)->queue.no_room_since;
+		if (since && p->link.now - since < MOMENT)
+			return true;
+	}
+	return false;
+}
+
 static bool is_busy(struct fy_progress *p)
 {
 	ferry *e = p->link.engine;
 	return p->link.tasks.first || fy_inbox_any(&e->inboxes.tasks) || p->commands.press ||
-	       p->arrivals.homeless || p->link.broken || fy_lanes_have_input(p);
+	       p->arrivals.homeless || p->link.broken || is_about_to_queue(p) ||
+	       fy_lanes_have_input(p);
 }
 
 /* Confirmations of posts are in no count. */

@@ -5,12 +5,12 @@
  *
  * Nothing is kept for a word but a bit for its peer. A question is written when it is sent, and so
  * is a report: it says how the rank is then. A word that is lost, or for which there is no memory,
- * is asked for again by who asks, who also keeps the time. A rank that has two questions of one peer
- * answers the last.
+ * is asked for again by who asks, who also keeps the time. A rank that has two questions of one
+ * peer answers the last.
  *
- * A rank that cannot answer may be on a host with others that can. So a question says who was silent
- * so far; of the ranks of a host the lowest one that was not reports on those that were. Who is
- * asked so, and is not silent, does not report on itself again.
+ * A rank that cannot answer may be on a host with others that can. So a question says who was
+ * silent so far; of the ranks of a host the lowest one that was not reports on those that were. Who
+ * is asked so, and is not silent, does not report on itself again.
  */
 #include "helm/question.h"
 
@@ -146,7 +146,7 @@ static size_t write_silent(struct fy_progress *p, struct fy_words *words, char *
 
 size_t fy_question_max(const struct fy_progress *p)
 {
-	size_t question = fy_question_bytes(p->link.engine->size);
+	size_t question = fy_crew_word_question_bytes(p->link.engine->size);
 	size_t report = FY_BATCH_BYTES - sizeof(struct fy_batch_header);
 	return question > report ? question : report;
 }
@@ -204,7 +204,7 @@ static bool hear_question(struct fy_progress *p, struct fy_channel *ch, const ch
 	int size = p->link.engine->size, me = p->link.engine->rank;
 	struct fy_words *words = &fy_peer_of(ch)->words;
 	struct fy_question q;
-	if (nbytes != fy_question_bytes(size))
+	if (nbytes != fy_crew_word_question_bytes(size))
 		return false;
 	memcpy(&q, body + sizeof(struct fy_crew_word), sizeof q);
 	uint64_t *silent = malloc(fy_bits_words(size) * sizeof *silent);

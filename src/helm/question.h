@@ -44,8 +44,8 @@ int fy_question_ask(struct fy_progress *p, uint32_t id, const uint64_t *wanted,
 /* Nobody waits for reports any more. */
 void fy_question_end(struct fy_progress *p);
 
-/* For words.c: write the next word of a question that is due to a peer. Returns its length; 0: there
- * is none (any more). `body` has room for fy_question_max(). */
+/* For words.c: write the next word of a question that is due to a peer. Returns its length; 0:
+ * there is none (any more). `body` has room for fy_question_max(). */
 size_t fy_question_max(const struct fy_progress *p);
 size_t fy_question_write(struct fy_progress *p, struct fy_channel *ch, char *body);
 /* A word that is a question or a report, all of it. */

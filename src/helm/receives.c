@@ -27,8 +27,9 @@ void fy_receives_post(struct fy_progress *p, struct fy_slot *slot)
 	slot->begun = slot->bad = false;
 	if (p->link.port->ops->recv(p->link.port, FY_PORT_ANY, FY_TAG_BATCH, slot->buffer,
 	                            FY_BATCH_BYTES, &slot->request) != 0) {
-		fy_log(p->link.engine->log, "a receive could not be posted: %s",
-		       p->link.port->ops->error(p->link.port));
+		fy_log_often(p->link.engine->log, FERRY_LOG_WARNING, FY_OFTEN_NO_RECEIVE,
+		             "a receive could not be posted, and is tried again: %s",
+		             p->link.port->ops->error(p->link.port));
 		slot->next = p->receives.unposted; /* tried again; the other receives go on */
 		p->receives.unposted = slot;
 		return;

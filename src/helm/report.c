@@ -139,10 +139,12 @@ void fy_report_untaken(struct fy_progress *p, const ferry_message *of)
 		if (m->holds.tally == of->holds.tally)
 			fy_report_dropped(&unread, m);
 	put_unread(&t, &unread);
-	fy_log_say(p->link.engine->log, p->link.engine->rank,
-	           "%llu message%s wait%s for a handler or a reader, longer than handler_grace: %s",
-	           (unsigned long long)unread.count, plural(unread.count),
-	           unread.count == 1 ? "s" : "", line);
+	fy_log_say(
+		p->link.engine->log, p->link.engine->rank,
+		"%llu message%s wait%s for a handler or a reader, longer than handler_grace: %s; "
+		"give the op a handler by ferry_handle, or read it by ferry_recv",
+		(unsigned long long)unread.count, plural(unread.count),
+		unread.count == 1 ? "s" : "", line);
 }
 
 static void put_agreement(struct fy_progress *p, struct text *t)

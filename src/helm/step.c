@@ -38,6 +38,7 @@
 #include "shared/engine.h"
 #include "shared/mailbox.h"
 #include "shared/thread.h"
+#include "trace/trace.h"
 
 /* Threads that got an answer are woken before what the floods posted is drained. */
 static void wake_before_floods(struct fy_progress *p)
@@ -145,6 +146,8 @@ bool fy_step_send(struct fy_progress *p)
 	fy_waiters_wake_and_use(waiters_before);
 	fy_thread_end(FY_STEPPING, before);
 	link->worked_at = link->now;
+	if (fy_unlikely(link->trace))
+		fy_trace_step(link->trace, link->now, true);
 	return true;
 }
 
@@ -171,6 +174,8 @@ static bool step(struct fy_progress *p, bool user_code, bool guest)
 	fy_thread_end(FY_STEPPING, before);
 	if (link->worked)
 		link->worked_at = link->now;
+	if (fy_unlikely(link->trace))
+		fy_trace_step(link->trace, link->now, link->worked);
 	return link->worked;
 }
 
@@ -196,6 +201,8 @@ bool fy_step_look(struct fy_progress *p)
 	fy_arrivals_look(p);
 	fy_waiters_wake_and_use(waiters_before);
 	fy_thread_end(FY_STEPPING, before);
+	if (fy_unlikely(p->link.trace))
+		fy_trace_step(p->link.trace, p->link.now, p->link.worked);
 	return p->link.worked;
 }
 

@@ -28,7 +28,7 @@ struct fy_batch *fy_batch_get(struct fy_link *link)
 	b->nrecords = 0;
 	b->flags = link->counts.colour ? FY_BATCH_COLOUR : 0;
 	b->charged = false;
-	b->opened_at = link->now;
+	b->opened = link->now;
 	return b;
 }
 

@@ -23,8 +23,8 @@ struct fy_batch {
 	uint32_t nrecords;
 	uint32_t flags;
 	bool charged;   /* its FY_BATCH_CHARGE was spent */
-	int64_t opened_at; /* when (ns) the step began that opened it */
 	uint64_t spent; /* once closed: credit spent by this batch and all before it */
+	int64_t opened; /* the step in which it got its first record, ns */
 	FY_ALIGNED char bytes[FY_BATCH_BYTES];
 };
 struct fy_batch *fy_batch_get(struct fy_link *link);

@@ -30,6 +30,7 @@
 #include "port/port.h"
 #include "shared/engine.h"
 #include "shared/wake.h"
+#include "trace/records.h"
 #include "wire/bodies.h"
 #include "wire/checksum.h"
 #include "wire/header.h"
@@ -73,7 +74,10 @@ void fy_channel_damaged(struct fy_link *link, struct fy_channel *ch, const char 
 	snprintf(why, sizeof why, "%s from rank %d was damaged on its way: its checksum is wrong",
 	         what, ch->rank);
 	link->stats.malformed++;
-	fy_log(link->engine->log, "%s", why);
+	fy_log_at(link->engine->log, FERRY_LOG_ERROR,
+	          "%s. Nothing of it is used, and the two ranks are gone for each other: look at "
+	          "the memory and the network of these two hosts",
+	          why);
 	fy_channel_break(link, ch, FERRY_EDECODE, why);
 }
 
@@ -199,6 +203,8 @@ static bool send_first_ready(struct fy_link *link, struct fy_channel *ch)
 	stamp(ch, b);
 	if (fy_unlikely(link->options->checksum))
 		fy_checksum_put(b->bytes, b->fill);
+	if (fy_unlikely(link->trace) && !ch->out.failed_starts)
+		fy_trace_records_leaves(link->trace, ch->rank, b->bytes, b->fill, b->opened);
 	if (link->port->ops->send(link->port, ch->rank, FY_TAG_BATCH, b->bytes, b->fill,
 	                          &b->request) != 0) {
 		send_not_started(link, ch);
@@ -229,7 +235,8 @@ static void not_sent(struct fy_link *link, struct fy_channel *ch, struct fy_batc
 	ch->out.unsent = b;
 	link->stats.mpi_errors++;
 	fy_errors_note(link, FERRY_EMPI, ch->rank, b->bytes);
-	fy_log(link->engine->log, "%s", b->bytes);
+	fy_log_at(link->engine->log, FERRY_LOG_ERROR,
+	          "%s. That rank is given up: look there and at MPI's own output", b->bytes);
 }
 
 /* Test batches in flight, the oldest first, because MPI completes them nearly in this order. */

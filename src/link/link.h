@@ -22,6 +22,7 @@
 #include "wire/record.h"
 
 struct fy_channel;
+struct fy_trace;
 
 /* Counts for agreements, by colour, and the present colours. */
 struct fy_counts {
@@ -37,6 +38,7 @@ struct fy_link {
 	fy_port *port;
 	const ferry_options *options;
 	int64_t now;                  /* ns; taken once a step */
+	struct fy_trace *trace;       /* or NULL */
 	bool user_code;               /* the holder may run inline user code in this step */
 	bool worked;                  /* something happened in this step */
 	int64_t worked_at;            /* when something last happened in a step, ns */

@@ -51,7 +51,7 @@ void fy_probe_sent(struct fy_link *link, struct fy_channel *ch, const struct fy_
 		return;
 	probe->armed = false;
 	int64_t now = link->port->ops->now(link->port);
-	fy_probe_note(probe, FY_MONITOR_BATCH, now - b->opened_at);
+	fy_probe_note(probe, FY_MONITOR_BATCH, now - b->opened);
 	if (probe->ch)
 		return;
 	probe->call_id = first_call(b);
@@ -61,7 +61,7 @@ void fy_probe_sent(struct fy_link *link, struct fy_channel *ch, const struct fy_
 	probe->ch = ch;
 	probe->seq = h->seq;
 	probe->sent_at = now;
-	probe->taken_at = b->opened_at;
+	probe->taken_at = b->opened;
 }
 
 void fy_probe_answered(struct fy_link *link, const struct fy_batch_header *h)

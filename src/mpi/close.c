@@ -315,7 +315,7 @@ static bool close_locked(struct closing *c, int *status_p)
 
 static int close_engine(ferry *e)
 {
-	if (fy_thread_on_progress(NULL) || fy_thread_in_handler(e))
+	if (fy_thread_must_not_wait(NULL) || fy_thread_in_handler(e))
 		return fy_fail(FERRY_EDEADLK,
 		               "ferry_close would wait for the handler or callback that calls it");
 	if (!fy_cas_32(&e->end.let_go, 0, 1))

@@ -127,7 +127,8 @@ static void differ(struct fy_mpi_starts *s, const struct fy_comparison *c)
 	         "one, with another root or with other lengths",
 	         fy_start_name(c->start.what), c->number);
 	fy_start_fail(s, c->future, c->start.what, FERRY_EMPI, text);
-	fy_log(s->starts.engine->log, "%s", text);
+	fy_log_at(s->starts.engine->log, FERRY_LOG_ERROR,
+	          "%s: call the same collectives on all ranks, in one order", text);
 }
 
 static void next_check(struct fy_mpi_starts *s);

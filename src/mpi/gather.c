@@ -158,8 +158,9 @@ static void leave_to_mpi(struct fy_mpi_starts *s, int code, MPI_Request *request
 	if (code == MPI_SUCCESS && *request != MPI_REQUEST_NULL)
 		code = MPI_Request_free(request);
 	if (code != MPI_SUCCESS)
-		fy_log(s->starts.engine->log, "%s",
-		       fy_mpi_error_text("the root of a ferry_gather", code));
+		fy_log_at(s->starts.engine->log, FERRY_LOG_WARNING,
+		          "%s; the other ranks are told: the status of the gather says what to do",
+		          fy_mpi_error_text("the root of a ferry_gather", code));
 }
 
 /* Send the root's word to the ranks that wait for it. Without the lengths the root does not know

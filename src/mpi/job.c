@@ -27,6 +27,7 @@
 
 #include "ferry_mpi.h"
 #include "base/fail.h"
+#include "base/log.h"
 
 /* The function that ferry_mpi.h refers to, so that programs link with the right Ferry. */
 void FERRY_MPI_H_NAME(void)
@@ -153,11 +154,11 @@ static void mention_srun(void)
 	if (said || tasks < 2 || number("SLURM_PROCID") > 0)
 		return;
 	said = true;
-	fprintf(stderr,
-	        "ferry: srun started %ld tasks, and this process is alone for " BUILT_FOR
-	        ": give srun a --mpi= that this MPI knows (srun --mpi=list), or start the job with "
-	        "%s\n",
-	        tasks, launcher());
+	fy_log_say(NULL, -1,
+	           "srun started %ld tasks, and this process is alone for " BUILT_FOR
+	           ": give srun a --mpi= that this MPI knows (srun --mpi=list), or start the job "
+	           "with %s",
+	           tasks, launcher());
 }
 
 int fy_mpi_job_check_launcher(void)

@@ -55,7 +55,7 @@ struct opening {
 	char why[FY_SENTENCE];
 	bool told; /* the other ranks know of the failure */
 	ferry *engine;
-	struct fy_watched *watched; /* of that engine */
+	struct fy_mpi_port *port; /* of that engine */
 	int status;
 	char text[256];
 	/* the opening thread's mask, which code of the program gets on the progress thread */
@@ -90,11 +90,22 @@ static int open_port(struct opening *o, fy_port **port_p)
 }
 
 /* Without a thread of its own an engine has no helper. */
-static int join_watchdog(const struct opening *o, fy_port *port)
+static int join_helper(const struct opening *o, fy_port *port)
 {
-	return o->options.flags & FERRY_NO_THREAD
-	               ? FERRY_OK
-	               : fy_watchdog_join(&fy_mpi_port_of(port)->watched);
+	struct fy_mpi_port *mpi = fy_mpi_port_of(port);
+	if (o->options.flags & FERRY_NO_THREAD)
+		return FERRY_OK;
+	int status = fy_watchdog_join(&mpi->watched);
+	if (!status)
+		status = fy_stuck_join(&mpi->stuck, &o->options);
+	return status ? status : fy_dump_signal_join(&mpi->dumped, &o->options);
+}
+
+static void leave_helper(struct fy_mpi_port *mpi)
+{
+	fy_dump_signal_leave(&mpi->dumped);
+	fy_stuck_leave(&mpi->stuck);
+	fy_watchdog_leave(&mpi->watched);
 }
 
 /* Nobody waits for a rank that is alone, or where peer_timeout is off, as other ranks may want. */
@@ -105,6 +116,8 @@ static void watch(ferry *engine, fy_port *port)
 	if (port->size > 1 && engine->options.peer_timeout != FERRY_NONE)
 		fy_watchdog_watch(&mpi->watched, engine, fy_loop_steps(engine),
 		                  fy_bells_beats(&mpi->bells, port->rank), !port->all_local);
+	fy_stuck_begin(&mpi->stuck, engine, fy_loop_steps(engine));
+	fy_dump_signal_begin(&mpi->dumped, engine);
 }
 
 /* On the progress thread. A person has to see it, but not once from each rank. Who names the only
@@ -120,7 +133,7 @@ static void look_at_place(const struct opening *o, const fy_port *port)
 	if (engine->rank == 0)
 		fy_log_say(engine->log, engine->rank, "%s", text);
 	else
-		fy_log(engine->log, "warning: %s", text);
+		fy_log_at(engine->log, FERRY_LOG_WARNING, "%s", text);
 }
 
 /* A rank that failed makes all these calls, as far as MPI lets it, because the others wait for it
@@ -137,12 +150,12 @@ static int open_engine(struct opening *o)
 	if (!status && !starts)
 		status = FERRY_ENOMEM; /* fy_mpi_starts_new gave the sentence */
 	if (!status)
-		status = join_watchdog(o, port);
+		status = join_helper(o, port);
 	port->job = (uint64_t)fy_clock_wall() ^ (uint64_t)getpid() << 40;
 	fy_life_prepare(&opening, port, starts, &o->options, 1, status);
 	status = fy_life_settle(&opening, &o->engine);
 	if (status) {
-		fy_watchdog_leave(&fy_mpi_port_of(port)->watched);
+		leave_helper(fy_mpi_port_of(port));
 		port->ops->close(port, true);
 		fy_mpi_life_orphan();
 		return status;
@@ -150,7 +163,7 @@ static int open_engine(struct opening *o)
 	watch(o->engine, port);
 	fy_outside_show(o->engine, fy_mpi_job_library());
 	look_at_place(o, port);
-	o->watched = &fy_mpi_port_of(port)->watched;
+	o->port = fy_mpi_port_of(port);
 	if (o->engine->options.flags & FERRY_KEEP_MPI)
 		fy_mpi_life_keep();
 	if (o->engine->options.flags & FERRY_NO_THREAD && fy_mpi_life_owned())
@@ -181,11 +194,11 @@ static void *thread_main(void *arg)
 	if (!status)
 		status = open_engine(o);
 	ferry *engine = o->engine;
-	struct fy_watched *watched = o->watched;
+	struct fy_mpi_port *port = o->port;
 	tell(o, status); /* from here on o is the opening thread's */
 	if (status == FERRY_OK) {
 		fy_loop_run(engine);
-		fy_watchdog_leave(watched);
+		leave_helper(port);
 		engine->end.status = fy_life_destroy(engine);
 		fy_store_release_32(&engine->end.closed, 1);
 		fy_futex_wake(&engine->end.closed, 1, false);
@@ -264,7 +277,7 @@ static int open_locked(struct opening *o, const ferry_options *given, bool has_p
 
 static int open_checked(const void *comm, const ferry_options *options, ferry **engine_p)
 {
-	if (fy_thread_on_progress(NULL))
+	if (fy_thread_must_not_wait(NULL))
 		return fy_fail(FERRY_EDEADLK,
 		               "an engine cannot be opened in a handler or callback");
 	struct opening o = { .comm = comm };

@@ -17,6 +17,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "engine/dump_signal.h"
+#include "engine/stuck.h"
 #include "engine/watchdog.h"
 #include "mpi/bells.h"
 #include "port/port.h"
@@ -34,6 +36,8 @@ struct fy_mpi_port {
 	MPI_Comm collectives; /* for the collectives of ferry_mpi.h */
 	struct fy_bells bells;
 	struct fy_watched watched;
+	struct fy_stuck stuck;
+	struct fy_dumped dumped;
 	unsigned looks;
 	struct fy_mpi_word word; /* of this rank */
 	MPI_Request asked;       /* between offer and settle: finds the lowest rank that failed */

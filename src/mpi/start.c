@@ -113,8 +113,10 @@ void fy_start_fail(struct fy_mpi_starts *s, ferry_future *future, uint32_t what,
                    const char *detail)
 {
 	if (!future)
-		fy_log(s->starts.engine->log, "%s, for which nobody waits, failed: %s",
-		       fy_start_name(what), detail);
+		fy_log_often(s->starts.engine->log, FERRY_LOG_WARNING, FY_OFTEN_NOBODY,
+		             "%s, for which nobody waits, failed: %s; ask for its future to deal "
+		             "with that",
+		             fy_start_name(what), detail);
 	else
 		fy_future_complete(future, status, detail);
 }

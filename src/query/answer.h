@@ -60,7 +60,7 @@ struct fy_answer {
 	uint16_t process; /* enum fy_answer_process */
 	uint32_t state;   /* enum fy_monitor_state; 0: there is no file */
 	uint32_t has_picture;
-	int64_t sampled; /* ns ago: what `open`, `peers` and the numbers are of; -1: there are none */
+	int64_t sampled; /* ns ago: what `open`, `peers` and the numbers are of; -1: none */
 	/* of the file: messages that left, and that came; that wait for room at a peer; that nobody
 	 * has read; bytes of messages that the program keeps */
 	int64_t posts, delivered, queued, unread, held;

@@ -23,7 +23,7 @@ static bool is_set_clean(const void *record, int size)
 	return size % 64 == 0 || last >> (size % 64) == 0;
 }
 
-const char *fy_query_refuse(const void *record, size_t nbytes)
+const char *fy_protocol_refuse(const void *record, size_t nbytes)
 {
 	struct fy_query_request q;
 	if (nbytes < sizeof q)
@@ -46,8 +46,8 @@ const char *fy_query_refuse(const void *record, size_t nbytes)
 	return NULL;
 }
 
-bool fy_query_read_reply(const void *record, size_t nbytes, int size, struct fy_query_reply *reply,
-                         const char **rest_p)
+bool fy_protocol_read_reply(const void *record, size_t nbytes, int size,
+                            struct fy_query_reply *reply, const char **rest_p)
 {
 	if (nbytes < sizeof *reply)
 		return false;

@@ -51,7 +51,7 @@ _Static_assert(sizeof(struct fy_query_request) == 24 && sizeof(struct fy_query_r
 
 /* Is this a request, with all that belongs to it? NULL: it is. Else what is wrong with it. The set
  * begins behind the struct. */
-const char *fy_query_refuse(const void *record, size_t nbytes);
+const char *fy_protocol_refuse(const void *record, size_t nbytes);
 /* Is this a reply, about a rank of `size`? *text_p: what follows, reply->nbytes of it. */
-bool fy_query_read_reply(const void *record, size_t nbytes, int size, struct fy_query_reply *reply,
-                         const char **rest_p);
+bool fy_protocol_read_reply(const void *record, size_t nbytes, int size,
+                            struct fy_query_reply *reply, const char **rest_p);

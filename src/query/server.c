@@ -3,17 +3,17 @@
  * The server: what runs on the helper (base/helper.h), and what the helm does for it.
  *
  * A client sends one request, gets its answers, and is let go of. There are few clients at a time,
- * each has little time, and nothing waits for one: who does not read has its answers kept, who sends
- * anything else is refused. Nobody but the user and root is heard.
+ * each has little time, and nothing waits for one: who does not read has its answers kept, who
+ * sends anything else is refused. Nobody but the user and root is heard.
  *
  * The helper does not touch what the helm owns. It hands over one command at a time: to complete a
- * picture, to ask other ranks (helm/question.h), or to stop asking. The memory of the command is the
- * helm's from fy_ask_begin until its `done`. A progress thread that cannot step leaves the command
- * where it is, and the helper answers without it. Reports that come for a question pass through an
- * inbox, by which the helm pokes the helper.
+ * picture, to ask other ranks (helm/question.h), or to stop asking. The memory of the command is
+ * the helm's from fy_ask_begin until its `done`. A progress thread that cannot step leaves the
+ * command where it is, and the helper answers without it. Reports that come for a question pass
+ * through an inbox, by which the helm pokes the helper.
  *
- * The helper also keeps the time of a question. What is lost is asked for again. After `patience` the
- * ranks that gave no answer are silent: then those that did are asked for them.
+ * The helper also keeps the time of a question. What is lost is asked for again. After `patience`
+ * the ranks that gave no answer are silent: then those that did are asked for them.
  */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
@@ -45,7 +45,7 @@
 #include "helm/progress.h"
 #include "helm/question.h"
 #include "query/answer.h"
-#include "query/place.h"
+#include "query/socket.h"
 #include "query/protocol.h"
 #include "query/tell.h"
 #include "shared/engine.h"
@@ -303,7 +303,7 @@ static void answer(struct client *c, const struct fy_picture *picture)
 {
 	struct fy_query *q = c->query;
 	struct fy_answer a;
-	fy_query_tell(q->place, q->engine->rank, q->engine->size, &a);
+	fy_tell_self(q->place, q->engine->rank, q->engine->size, &a);
 	a.source = picture ? FY_ANSWER_HELM : FY_ANSWER_HELPER;
 	a.process = FY_ANSWER_RUNS;
 	a.has_picture = 1;
@@ -419,7 +419,7 @@ static void take_reports(struct fy_query *q)
 }
 
 /* Runs with the helm. What does not fit is asked for again. */
-void fy_query_hear(void *arg, const struct fy_question_heard *heard)
+static void hear(void *arg, const struct fy_question_heard *heard)
 {
 	struct fy_query *q = arg;
 	if (heard->nbytes > FY_QUERY_RECORD - sizeof(struct fy_query_reply) ||
@@ -442,7 +442,7 @@ void fy_query_hear(void *arg, const struct fy_question_heard *heard)
 
 static void obey(struct client *c, const void *record, size_t nbytes)
 {
-	const char *wrong = fy_query_refuse(record, nbytes);
+	const char *wrong = fy_protocol_refuse(record, nbytes);
 	struct fy_query_request request;
 	if (wrong) {
 		end_with(c, FY_QUERY_NO, wrong);
@@ -482,13 +482,18 @@ static void serve(struct client *c)
 		let_go(c); /* its time is up */
 }
 
+static bool is_over(struct client *c, unsigned why)
+{
+	if (why & FY_HELP_LOST)
+		return true;
+	return why & FY_HELP_READY && (!send_held(c) || (c->phase == SENDS && !c->first));
+}
+
 static void run_client(struct fy_helped *self, unsigned why)
 {
 	struct client *c = fy_container_of(self, struct client, helped);
 	struct fy_query *q = c->query;
-	if (why & FY_HELP_LOST || (why & FY_HELP_READY && !send_held(c)))
-		let_go(c);
-	else if (why & FY_HELP_READY && c->phase == SENDS && !c->first)
+	if (is_over(c, why))
 		let_go(c);
 	else if (why & FY_HELP_READY)
 		read_client(c);
@@ -577,8 +582,8 @@ static bool make_sets(struct fy_query *q)
 	return q->sets != NULL;
 }
 
-struct fy_query *fy_query_open(ferry *engine, const struct fy_query_place *place,
-                               char why[FY_QUERY_WHY])
+struct fy_query *fy_server_open(ferry *engine, const struct fy_query_place *place,
+                                char why[FY_QUERY_WHY])
 {
 	struct fy_query *q = calloc(1, sizeof *q);
 	snprintf(why, FY_QUERY_WHY, "there is no memory");
@@ -591,7 +596,7 @@ struct fy_query *fy_query_open(ferry *engine, const struct fy_query_place *place
 	fy_inbox_init(&q->reports);
 	for (unsigned i = 0; i < CLIENTS; i++)
 		q->clients[i].helped.fd = -1;
-	int fd = make_sets(q) ? fy_query_listen(place, why) : -1;
+	int fd = make_sets(q) ? fy_socket_listen(place, why) : -1;
 	q->listener = (struct fy_helped){
 		.run = run_listener, .fd = fd, .events = POLLIN, .due_at = INT64_MAX
 	};
@@ -599,11 +604,11 @@ struct fy_query *fy_query_open(ferry *engine, const struct fy_query_place *place
 		return q;
 	if (fd >= 0)
 		close(fd);
-	fy_query_free(q);
+	fy_server_free(q);
 	return NULL;
 }
 
-void fy_query_stop(struct fy_query *q)
+void fy_server_stop(struct fy_query *q)
 {
 	if (!q)
 		return;
@@ -614,10 +619,10 @@ void fy_query_stop(struct fy_query *q)
 	if (q->listener.fd >= 0)
 		close(q->listener.fd);
 	q->listener.fd = -1;
-	fy_query_unlisten(q->place);
+	fy_socket_unlisten(q->place);
 }
 
-void fy_query_free(struct fy_query *q)
+void fy_server_free(struct fy_query *q)
 {
 	if (!q)
 		return;
@@ -625,4 +630,12 @@ void fy_query_free(struct fy_query *q)
 		free(fy_container_of(entry, struct report, entry));
 	free(q->sets);
 	free(q);
+}
+
+void fy_server_report(ferry *engine, const struct fy_query_place *place)
+{
+	static const struct fy_question_side side = { fy_tell_report, hear };
+	struct fy_questions *questions = &fy_progress_of(engine)->questions;
+	questions->place = place;
+	questions->side = &side;
 }

@@ -13,8 +13,7 @@
 #include "helm/question.h"
 #include "monitor/reader.h"
 #include "query/answer.h"
-#include "query/place.h"
-#include "query/server.h"
+#include "query/socket.h"
 #include "shared/engine.h"
 
 /* Add the file of that name if it is that rank's. `job` 0: any. Returns the job; 0: it is not. */
@@ -41,7 +40,7 @@ static bool list_files(const struct fy_query_place *place, struct fy_monitor_lis
 	return place && place->path[0] && fy_monitor_list(place->path, list, why) == 0;
 }
 
-void fy_query_tell(const struct fy_query_place *place, int rank, int size, struct fy_answer *answer)
+void fy_tell_self(const struct fy_query_place *place, int rank, int size, struct fy_answer *answer)
 {
 	struct fy_monitor_list list;
 	fy_answer_begin(answer, rank, size, FY_ANSWER_HELM);
@@ -69,7 +68,7 @@ static bool tell_other(const struct fy_query_place *place, const ferry *engine, 
 	return found;
 }
 
-static size_t write_report(struct fy_progress *p, int rank, void *room, size_t max)
+size_t fy_tell_report(struct fy_progress *p, int rank, void *room, size_t max)
 {
 	const ferry *engine = p->link.engine;
 	const struct fy_query_place *place = p->questions.place;
@@ -80,7 +79,7 @@ static size_t write_report(struct fy_progress *p, int rank, void *room, size_t m
 		if (!tell_other(place, engine, rank, &answer))
 			return 0;
 	} else {
-		fy_query_tell(place, rank, engine->size, &answer);
+		fy_tell_self(place, rank, engine->size, &answer);
 		answer.process = FY_ANSWER_RUNS;
 		answer.has_picture = 1;
 		fy_portray_threads(engine, &answer.picture);
@@ -88,12 +87,4 @@ static size_t write_report(struct fy_progress *p, int rank, void *room, size_t m
 	}
 	memcpy(room, &answer, sizeof answer);
 	return sizeof answer;
-}
-
-void fy_query_tell_others(ferry *engine, const struct fy_query_place *place)
-{
-	static const struct fy_question_side side = { write_report, fy_query_hear };
-	struct fy_questions *questions = &fy_progress_of(engine)->questions;
-	questions->place = place;
-	questions->side = &side;
 }

@@ -20,6 +20,7 @@
 #include "shared/block.h"
 #include "shared/shell.h"
 #include "shared/tally.h"
+#include "trace/trace.h"
 
 void fy_engine_set_stopped(ferry *e)
 {
@@ -83,6 +84,8 @@ void fy_engine_release(ferry *e)
 	fy_block_free_all(e);
 	fy_tally_free_all(e);
 	fy_engine_close_log(e);
+	fy_trace_free(e->helm_side.trace);
+	e->helm_side.trace = NULL;
 	free(e->full);
 	free(e->room.bodies_to);
 	e->full = NULL;
@@ -123,6 +126,14 @@ bool fy_engine_enter(ferry *engine)
 void fy_engine_leave(ferry *engine)
 {
 	fy_sub_64(&engine->guests, 1);
+}
+
+void fy_engine_add_totals(const ferry *engine, ferry_stats *stats)
+{
+	stats->lane_full = fy_load_acquire_64(&engine->pressure.lane_full);
+	stats->lends = fy_load_acquire_64(&engine->totals.lends);
+	stats->wakes = fy_load_acquire_64(&engine->wake.wakes);
+	stats->handled += fy_engine_handled(engine);
 }
 
 uint64_t fy_engine_handled(const ferry *engine)

@@ -29,6 +29,7 @@
 struct fy_account;
 struct fy_log;
 struct fy_tasks;
+struct fy_trace;
 
 #define FY_ENGINE_SLOTS 4
 
@@ -96,6 +97,7 @@ struct fy_aside {
 struct fy_helm_side {
 	struct fy_tasks *deferred;  /* inline work, in order; the helm's */
 	const uint32_t *inline_tag; /* the tag of what inline code posts; the helm's */
+	struct fy_trace *trace;     /* or NULL; lives as long as the engine's struct is used */
 	/* what only the helm can do with a message, for fy_message_keep and
 	 * fy_message_send_answer */
 	void (*keep_view)(ferry_message *view);
@@ -166,6 +168,9 @@ static inline bool fy_engine_has_stopped(const ferry *engine)
 
 /* Handlers that returned on executors. */
 uint64_t fy_engine_handled(const ferry *engine);
+
+/* To the helm's counters, add those that other threads count. */
+void fy_engine_add_totals(const ferry *engine, ferry_stats *stats);
 
 /* After something was put into an inbox of the helm: wake the progress thread. */
 static inline void fy_engine_notify(ferry *engine)

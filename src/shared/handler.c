@@ -22,6 +22,7 @@
 #include "shared/mailbox.h"
 #include "shared/message.h"
 #include "shared/thread.h"
+#include "trace/trace.h"
 #include "wire/bodies.h"
 #include "wire/record.h"
 
@@ -70,13 +71,35 @@ uint32_t fy_handler_tag_here(const ferry *engine)
 	return 0;
 }
 
+static void trace_begin(struct fy_trace *t, const ferry_message *m)
+{
+	fy_trace_put_aside(t, fy_trace_now(t),
+	                   &(struct fy_trace_says){ .kind = FY_TRACE_BEGIN,
+	                                            .peer = m->source,
+	                                            .op = m->op,
+	                                            .id = m->traced,
+	                                            .extra = m->answer.call_id,
+	                                            .nbytes = fy_message_total(m) });
+}
+
+static void trace_end(struct fy_trace *t, uint64_t place, uint32_t op)
+{
+	fy_trace_put_aside(t, fy_trace_now(t),
+	                   &(struct fy_trace_says){ .kind = FY_TRACE_END, .op = op, .id = place });
+}
+
 static void handle_here(ferry *engine, struct fy_handler *h, ferry_message *m)
 {
 	struct handling here = { h, engine, fy_record_tag(fy_message_colour(m->flags)), handlings };
 	ferry *before = fy_thread_begin(FY_HANDLING, engine);
 	handlings = &here;
 	uint32_t tag = fy_thread_tag_posts(engine, here.tag);
+	uint64_t traced = m->traced;
+	if (fy_unlikely(traced))
+		trace_begin(engine->helm_side.trace, m);
 	FY_PROGRAM("a handler", &h->op, h->fn(engine, m, h->arg));
+	if (fy_unlikely(traced))
+		trace_end(engine->helm_side.trace, traced, h->op);
 	fy_handler_after(m);
 	handlings = here.up;
 	fy_thread_tag_posts(engine, tag);

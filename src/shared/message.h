@@ -84,7 +84,8 @@ struct ferry_message {
 	struct fy_mail_place mail;
 	fy_inbox_entry entry;
 	void (*extra_free)(void *extra);
-	char unused[16];          /* up to the next cache line */
+	uint64_t traced;          /* received: its place in the timeline, or 0 */
+	char unused[8];           /* up to the next cache line */
 	_Alignas(16) char tail[]; /* a short body */
 };
 

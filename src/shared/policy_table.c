@@ -281,10 +281,10 @@ unsigned fy_policy_table_warn(struct fy_log *log, int rank)
 		if (strncmp(*entry, PREFIX, sizeof PREFIX - 1) != 0 || is_known(*entry, nbytes))
 			continue;
 		unknown++;
-		fy_log(log,
-		       "warning: the environment has %.*s, which is no parameter of the policy "
-		       "that can be set",
-		       (int)nbytes, *entry);
+		fy_log_at(log, FERRY_LOG_WARNING,
+		          "the environment has %.*s, which is no parameter of the policy that can "
+		          "be set: doc/policy.md has their names",
+		          (int)nbytes, *entry);
 	}
 	if (unknown && rank == 0 && fy_cas_32(&said, 0, 1))
 		fy_log_say(

@@ -13,6 +13,7 @@
 #include "ferry.h"
 #include "base/order.h"
 #include "base/program.h"
+#include "base/listener.h"
 #include "future/waiters.h"
 #include "shared/engine.h"
 #include "shared/lane.h"
@@ -54,6 +55,11 @@ bool fy_thread_in_handler(const ferry *engine)
 bool fy_thread_on_progress(const ferry *engine)
 {
 	return doing[FY_INLINE] && (!engine || doing[FY_INLINE] == engine);
+}
+
+bool fy_thread_must_not_wait(const ferry *engine)
+{
+	return fy_thread_on_progress(engine) || fy_listener_is_inside();
 }
 
 FY_THREAD_LOCAL struct fy_thread_recent fy_thread_recent;

@@ -29,6 +29,11 @@ bool fy_thread_in_handler(const ferry *engine);
 /* Does this thread run inline user code of this engine? NULL: of any engine. */
 bool fy_thread_on_progress(const ferry *engine);
 
+/* Would a wait of this thread for this engine (NULL: for any) be one for itself? So it is on the
+ * progress thread, and inside of the function of ferry_log_to, which may be called there with locks
+ * of the library held. */
+bool fy_thread_must_not_wait(const ferry *engine);
+
 extern FY_THREAD_LOCAL struct fy_thread_recent fy_thread_recent;
 
 /* From now on what this thread posts has this tag. Returns the tag that it had. */

@@ -124,7 +124,7 @@ int ferry_busy_wait_recv(ferry *engine, int source, int64_t backoff, ferry_messa
 		return fy_fail(FERRY_EINVAL, "a backoff of %lld ns: use 0 and more",
 		               (long long)backoff);
 	int status = receive(engine, source, FY_OP_OBJECT, 0, message_p);
-	if (status == FERRY_PENDING && fy_thread_on_progress(engine))
+	if (status == FERRY_PENDING && fy_thread_must_not_wait(engine))
 		return fy_fail(FERRY_EDEADLK,
 		               "polling in inline code would wait for itself: use a handler");
 	while (status == FERRY_PENDING) {

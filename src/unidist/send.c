@@ -25,7 +25,7 @@ static int check_send(const ferry *engine, bool blocking)
 {
 	if (!engine)
 		return fy_fail(FERRY_EINVAL, "engine is NULL: open one with ferry_open");
-	if (blocking && fy_thread_on_progress(engine))
+	if (blocking && fy_thread_must_not_wait(engine))
 		return fy_fail(
 			FERRY_EDEADLK,
 			"a blocking send in inline code would wait for itself: use the i form");

@@ -95,7 +95,6 @@ enum fy_picture_flags {
 	FY_PICTURE_CLOSE = 0x4,    /* likewise in the close */
 	FY_PICTURE_STARTS = 0x8,   /* operations of MPI go on, which anybody may end */
 	FY_PICTURE_BUSY = 0x10,    /* the engine has something to do by itself */
-	FY_PICTURE_OTHERS = 0x20,  /* engines of other ranks than these are open here */
 	FY_PICTURE_UNSEEN = 0x40,  /* the threads could not be looked at */
 	FY_PICTURE_FULL = 0x80,    /* unread or retained messages fill receive_memory */
 	FY_PICTURE_QUIET = 0x100,  /* nothing here holds the fence or the close up */
@@ -128,5 +127,5 @@ struct fy_picture {
 _Static_assert(sizeof(struct fy_picture) <= 4096, "a picture is one record in a batch");
 
 /* Is that a picture of this version, and are its numbers within their bounds? For bytes from
- * elsewhere; sets the ends of names. */
+ * elsewhere; makes names printable. */
 bool fy_picture_check(struct fy_picture *picture, size_t nbytes);

@@ -176,6 +176,23 @@ static void put_threads(struct text *t, const struct fy_picture *p, unsigned *sa
 
 /* ---- what is open -------------------------------------------------------------------------- */
 
+static void put_executor_state(struct text *t, const struct fy_picture_op *op, unsigned *said)
+{
+	if (op->running) {
+		begin(t, said);
+		put(t, "%u handler%s of ", op->running, plural(op->running));
+		put_op(t, op->op);
+		put(t, " on an executor %s not returned", op->running == 1 ? "has" : "have");
+	}
+	if (op->queued) {
+		begin(t, said);
+		put(t, "%u message%s of ", op->queued, plural(op->queued));
+		put_op(t, op->op);
+		put(t, " wait%s for a thread of %s executor", op->queued == 1 ? "s" : "",
+		    op->queued == 1 ? "its" : "their");
+	}
+}
+
 static void put_op_state(struct text *t, const struct fy_picture_op *op, unsigned *said)
 {
 	if (op->requests) {
@@ -198,14 +215,7 @@ static void put_op_state(struct text *t, const struct fy_picture_op *op, unsigne
 		put(t, " %s unread, the first from rank %d", op->unread == 1 ? "is" : "are",
 		    op->unread_from);
 	}
-	if (op->running || op->queued) {
-		begin(t, said);
-		put(t, "%u handler%s of ", op->running, plural(op->running));
-		put_op(t, op->op);
-		put(t, " on an executor %s not returned, and %u message%s of it wait%s for one",
-		    op->running == 1 ? "has" : "have", op->queued, plural(op->queued),
-		    op->queued == 1 ? "s" : "");
-	}
+	put_executor_state(t, op, said);
 }
 
 static void put_peer_state(struct text *t, const struct fy_picture_peer *peer, unsigned *said)
@@ -239,7 +249,7 @@ static void put_engine(struct text *t, const struct fy_picture *p, unsigned *sai
 	if (p->inside == UINT32_MAX && p->flags & FY_PICTURE_BUSY)
 		put(t, "the progress thread is busy");
 	else if (p->inside == UINT32_MAX)
-		put(t, "the progress thread does not come back");
+		put(t, "the progress thread does not answer");
 	else if (p->inside == UINT32_MAX - 1)
 		put(t, "an inline callback has not returned");
 	else if (p->inside == UINT32_MAX - 2)
@@ -273,6 +283,10 @@ static void put_state(struct text *t, const struct fy_picture *p)
 		put_op_state(t, &p->ops[i], &said);
 	for (uint32_t i = 0; i < p->n_peers && (t->list || i < NAMED); i++)
 		put_peer_state(t, &p->peers[i], &said);
+	if (p->flags & FY_PICTURE_FULL) {
+		begin(t, &said);
+		put(t, "unread and retained messages take most of receive_memory");
+	}
 	put_agreement(t, p, &said);
 	if (p->promises) {
 		begin(t, &said);
@@ -463,11 +477,14 @@ static enum edge waits_for(const struct fy_verdict_of *job, int of, int rank)
 	return most;
 }
 
-/* The rank that it waits for most clearly; -1: none. */
+/* The rank that it waits for most clearly; -1: none, it is the root. */
 static int next_of(const struct fy_verdict_of *job, int of)
 {
+	const struct fy_picture *p = job->second[of];
 	enum edge most = NO_EDGE;
 	int next = -1;
+	if (!p || p->inside != UINT32_MAX)
+		return -1; /* code of the program holds everything up there */
 	for (int i = 0; i < job->size; i++) {
 		enum edge edge = waits_for(job, of, i);
 		if (edge <= most)
@@ -503,7 +520,7 @@ static void put_end(struct text *t, const struct fy_verdict_of *job)
 	int at = 0;
 	while (at < job->size && next_of(job, at) < 0)
 		at++;
-	if (at == job->size)
+	if (at == job->size || fy_verdict(job) == FY_VERDICT_NO)
 		return;
 	int next = at;
 	for (int i = 0; i <= job->size && next >= 0; i++) {

@@ -132,8 +132,8 @@ static void add(struct look *look, int tid)
 	const struct fy_waiting *w = look->waiting, *end = w + look->n;
 	while (w < end && w->tid != tid)
 		w++;
-	if (!read_stat(tid, &t))
-		return; /* it has just ended */
+	if (!read_stat(tid, &t) || t.state == 'Z' || t.state == 'X')
+		return; /* it has ended */
 	if (w < end)
 		describe_wait(look, w, &t);
 	t.kind = kind_of(look, w < end ? w : NULL, &t);

@@ -70,7 +70,7 @@ struct fy_report {
 	int32_t about; /* a rank: the sender, or one of its host that is silent */
 };
 
-static inline size_t fy_question_bytes(int size)
+static inline size_t fy_crew_word_question_bytes(int size)
 {
 	return sizeof(struct fy_crew_word) + sizeof(struct fy_question) + fy_bits_words(size) * 8;
 }

@@ -127,6 +127,13 @@ time src/base/options.c option:sleep_max include/ferry.h an idle loop that must 
 time src/base/options.c option:sleep_max doc/tuning.md sleep_max \(@\)
 time src/engine/life.c PEER_TIMEOUT include/ferry.h see ferry_on_peer\. Default @
 time src/engine/life.c PEER_TIMEOUT doc/tuning.md peer_timeout \(@\) is how long
+time src/base/options.c option:stuck_after include/ferry.h No effect with FERRY_NO_THREAD\. Default @
+time src/engine/statistics.c PATIENCE include/ferry.h the others in the close, for @ at most
+time src/engine/statistics.c PATIENCE doc/tuning.md waits for their rows, for @ at most
+time src/engine/statistics.c PATIENCE doc/wire-format.md rank 0 waits for it @ at most
+time src/engine/statistics.c PATIENCE_GONE doc/tuning.md under the lowest of them, and wait for @
+plain src/helm/left.h FY_LEFT_NAMED doc/tuning.md A rank names @ of these
+plain src/engine/figures.c LEFT_LINES doc/tuning.md of these, the table @
 time src/base/options.c option:close_timeout include/ferry.h See ferry_close\. Default @
 LIST
 

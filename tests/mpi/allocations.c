@@ -23,6 +23,7 @@
  * of several ranks are in opens.c, gathers in gather_memory.c.
  */
 #include <mpi.h>
+#include <unistd.h>
 
 #include "system.h"
 
@@ -417,6 +418,19 @@ static int close_engine(void)
 	return ferry_close(engine);
 }
 
+static void hear_line(int level, const char *line, void *arg)
+{
+	(void)level;
+	(void)line;
+	(void)arg;
+}
+
+static int log_elsewhere(void)
+{
+	int status = ferry_log_to(hear_line, NULL);
+	return status ? status : ferry_log_to(NULL, NULL);
+}
+
 static int resolve(void)
 {
 	ferry_options options = FERRY_OPTIONS_INIT;
@@ -427,6 +441,14 @@ static int read_stats(void)
 {
 	ferry_stats stats = FERRY_STATS_INIT;
 	return ferry_stats_read(t.engine, &stats);
+}
+
+static int dump(void)
+{
+	int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
+	int status = ferry_dump(t.engine, null);
+	close(null);
+	return status;
 }
 
 static int progress(void)
@@ -545,6 +567,7 @@ static int so(bool it_is)
 	X(ferry_open, nothing, open_second(), 0)                                                   \
 	X(ferry_open_comm, nothing, open_on_comm(), 0)                                             \
 	X(ferry_close, a_post, close_engine(), 1)                                                  \
+	X(ferry_log_to, nothing, log_elsewhere(), 0)                                               \
 	X(ferry_close, a_request,                                                                  \
 	  (ferry_message_release(t.request), t.request = NULL, close_engine()), 0)                 \
 	X(ferry_rank, nothing, ferry_rank(t.engine), 0)                                            \
@@ -554,6 +577,7 @@ static int so(bool it_is)
 	X(ferry_options_resolved, nothing, resolve(), 0)                                           \
 	X(ferry_stats_read, nothing, read_stats(), 0)                                              \
 	X(ferry_status, nothing, ferry_status(t.engine), 0)                                        \
+	X(ferry_dump, nothing, dump(), 0)                                                          \
 	X(ferry_on_peer, nothing, ferry_on_peer(t.engine, FERRY_INLINE, on_peer, NULL), 0)         \
 	X(ferry_peer_status, nothing, ferry_peer_status(t.engine, 0), 0)                           \
 	X(ferry_peer_gone, nothing, so(ferry_peer_gone(t.engine, 0, NULL) == FERRY_EINVAL), 0)     \

@@ -180,6 +180,8 @@ static void handle(ferry *on, ferry_message *received, void *arg)
 	X(ferry_status(NULL))                                                  \
 	X(ferry_rank(NULL))                                                    \
 	X(ferry_size(NULL))                                                    \
+	X(ferry_dump(NULL, 1))                                                 \
+	X(ferry_dump(engine, -1))                                              \
 	X(ferry_stats_read(NULL, NULL))                                        \
 	X(ferry_stats_read(engine, NULL))                                      \
 	X(ferry_options_resolved(engine, NULL))

@@ -15,7 +15,8 @@
  *     failing all             all of them: make stress
  *     failing list            the functions that fail here, a line each (failing.sh)
  *     failing FUNCTION [K [CLASS [WAY [VICTIM]]]]
- *                             these tries, with what came of each
+ *                             these tries, with what came of each. VICTIM: 0, 1, or 2 for both
+ *                             at once
  *
  * Init and Finalize, which a process calls once, are in opens.c. What is not tried, and why, is in
  * doc/decisions/0041-what-a-failed-call-of-mpi-ends.md.
@@ -35,6 +36,7 @@ enum { POSTS = 4, LONG = 100000, LARGE = 700000, SOON_S = 8, TRY_S = 40 };
 /* ---- MPI, which fails ------------------------------------------------------------------------ */
 
 enum way { NOT_MADE = 1, MADE = 2 };
+enum { BOTH = 2 }; /* as a victim: only where it is asked for */
 
 /* The one whose MADE depends on what is sent: see below. */
 #define SENDING(X)                                                                          \
@@ -442,7 +444,7 @@ static void make_try(int victim)
 	CHECK(t.m = calloc(1, sizeof *t.m));
 	alarm(TRY_S * (unsigned)check_env("TEST_SLOW", 1));
 	PMPI_Barrier(sync_comm);
-	failure.on = victim == rank;
+	failure.on = victim == rank || victim == BOTH;
 	t.open = ferry_open_comm(MPI_COMM_WORLD, NULL, &t.engine);
 	check_same_open();
 	if (t.open == FERRY_OK) {
@@ -492,7 +494,7 @@ struct wanted {
 	uint64_t at;
 	int class;
 	unsigned way;
-	int victim; /* -1: both */
+	int victim; /* -1: one after the other */
 	bool sample;
 	unsigned n;
 };
@@ -516,11 +518,12 @@ static void try_function(struct wanted *w, unsigned f, uint64_t all)
 	for (uint64_t at = w->at ? w->at : 1; at <= (w->at ? w->at : all); at = next_call(at, all))
 		for (unsigned c = 0; c < COUNT_OF(classes); c++)
 			for (unsigned way = NOT_MADE; way <= MADE; way++)
-				for (int victim = 0; victim < 2; victim++)
+				for (int victim = 0; victim <= BOTH; victim++)
 					if ((w->class < 0 ? class_matters(f, c)
 					                  : (int)c == w->class) &&
 					    functions[f].ways & way && (!w->way || w->way == way) &&
-					    (w->victim < 0 || w->victim == victim) &&
+					    (w->victim < 0 ? victim != BOTH
+					                   : w->victim == victim) &&
 					    (!w->sample || c == 0))
 						try_one(w, f, at, c, way, victim);
 }

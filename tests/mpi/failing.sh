@@ -15,4 +15,9 @@ for function in MPI_Comm_dup MPI_Comm_create_errhandler; do
 	job 2 "$function" 1 0
 	check "the first engine of a process, where $function fails" all_end
 done
+# What MPI refuses for good on all ranks, as it does wrong arguments.
+for call in 'MPI_Igather 1' 'MPI_Igather 2' 'MPI_Ireduce 1'; do
+	job 2 $call 3 1 2
+	check "$call is refused on both ranks" all_end
+done
 finish

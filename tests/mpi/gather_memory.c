@@ -201,6 +201,31 @@ static void check_late(const char *data)
 	CHECK_INT(sum, size);
 }
 
+/* ---- a part for which there is no memory --------------------------------- */
+
+/* The first requests of the engine: the last rank has nothing else under way, and no memory for one
+ * more when the root's word comes. It sends its part in a later step. */
+static void check_part_without_memory(const char *data)
+{
+	bool last = rank == size - 1 && can_be_refused();
+	unsigned before = refusals;
+	ferry_future *future;
+	if (size == 1)
+		return;
+	if (rank == 0)
+		system_sleep_ms(200);
+	future = gather(data, 2 * SHORT, 0);
+	if (last) {
+		system_sleep_ms(100); /* it waits for the word */
+		refuse(1, 100000);
+		system_sleep_ms(250);
+		CHECK(refusals > before);
+		refuse(0, 0);
+	}
+	ends(future, FERRY_OK);
+	gather_well(data, 2 * SHORT, 0);
+}
+
 int main(void)
 {
 	size_t large = LARGE, step = 1 << 20;
@@ -212,6 +237,7 @@ int main(void)
 	size_t most_of_all = LARGE + 2 * (size_t)size * step;
 	CHECK(data = malloc(most_of_all));
 	memset(data, 'a' + rank, most_of_all);
+	check_part_without_memory(data);
 	for (int root = 0; root < size; root++, large += 2 * step) {
 		check_root_without_memory(data, root, large, large);
 		/* some wait for the root's word, some do not */

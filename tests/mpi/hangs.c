@@ -223,7 +223,7 @@ static const struct {
 /* ---- looking ------------------------------------------------------------------------------- */
 
 #define PERIOD FERRY_MS(10)
-#define SILENT FERRY_S(1)
+#define SETTLES FERRY_MS(200)
 
 static uint32_t load(const uint32_t *word)
 {
@@ -259,6 +259,12 @@ static void judge(const char *what, int round)
 	fflush(stdout);
 }
 
+/* A stopped rank is not waited for; others may get no processor for a while. */
+static int64_t patience(void)
+{
+	return strcmp(way, "stopped") == 0 ? FERRY_MS(400) : FERRY_S(10);
+}
+
 /* Rank 0: the round is over when all have taken it, or some are silent. */
 static bool is_over(uint32_t round, int64_t since)
 {
@@ -266,7 +272,7 @@ static bool is_over(uint32_t round, int64_t since)
 	for (int i = 0; i < RANKS; i++)
 		all &= load(&shared->taken[i]) == round;
 	return (all && fy_clock_now() - since > FY_VERDICT_APART) ||
-	       fy_clock_now() - since > SILENT;
+	       fy_clock_now() - since > patience();
 }
 
 static void kill_others(void)
@@ -277,24 +283,28 @@ static void kill_others(void)
 			kill(shared->pids[i], SIGKILL);
 }
 
+/* Rank 0, from round to round. The thread too many has a moment to end in. */
 static void lead(void)
 {
 	static int64_t since;
 	uint32_t round = load(&shared->wanted);
+	bool judged = round == 2 && load(&shared->awake);
 	if (!since)
 		since = fy_clock_now();
-	if (round ? !is_over(round, since) : fy_clock_now() - since < FERRY_MS(300))
+	if (round && !judged ? !is_over(round, since) : fy_clock_now() - since < SETTLES)
 		return;
 	since = fy_clock_now();
-	if (round == 2) {
+	if (round == 2 && !judged) {
 		judge("with a thread that sleeps", 1);
 		store(&shared->awake, 1);
-	} else if (round == 4) {
-		judge("alone", 3);
-		kill_others();
+		return;
 	}
-	if (round < ROUNDS)
+	if (round < ROUNDS) {
 		store(&shared->wanted, round + 1);
+		return;
+	}
+	judge("alone", 3);
+	kill_others();
 }
 
 static void look(struct fy_helped *self, unsigned why)

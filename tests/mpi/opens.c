@@ -139,7 +139,7 @@ static void check_calls(void)
 {
 	static const struct {
 		const char *name;
-		int calls; /* of an open */
+		int calls; /* of an open, or more: beyond these the open just works */
 	} functions[] = { { "MPI_Ibarrier", 1 },
 		          { "MPI_Ibcast", 2 },
 		          { "MPI_Iallreduce", 4 },
@@ -147,7 +147,7 @@ static void check_calls(void)
 		          { "MPI_Comm_split_type", 1 },
 		          { "MPI_Group_translate_ranks", 1 },
 		          { "MPI_Test", 2 },
-		          { "over", 7 } };
+		          { "over", 12 } };
 
 	for (unsigned f = 0; f < COUNT_OF(functions); f++)
 		for (int at = 1; at <= functions[f].calls; at++)

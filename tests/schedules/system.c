@@ -12,6 +12,7 @@
 #include <time.h>
 
 #include "base/program.h"
+#include "base/waiting.h"
 #include "schedules/run.h"
 
 /* ---- base/futex.h, base/clock.h, base/barrier.h, base/place.h -------------------------------- */
@@ -23,6 +24,9 @@ int64_t __wrap_fy_clock_process(void);
 void __wrap_fy_barrier_everywhere(void);
 bool __wrap_fy_barrier_is_everywhere(void);
 void __wrap_fy_place_as_process(void);
+void __wrap_fy_waiting_begin(struct fy_waiting_place *place, const struct fy_wait *wait);
+void __wrap_fy_waiting_end(const struct fy_waiting_place *place);
+void __wrap_fy_waiting_set_role(enum fy_role role);
 
 static const char *function_here(void)
 {
@@ -65,6 +69,23 @@ bool __wrap_fy_barrier_is_everywhere(void)
 
 void __wrap_fy_place_as_process(void)
 {
+}
+
+/* What a thread waits for is told to nobody here: the records outlive a run. */
+void __wrap_fy_waiting_begin(struct fy_waiting_place *place, const struct fy_wait *wait)
+{
+	(void)place;
+	(void)wait;
+}
+
+void __wrap_fy_waiting_end(const struct fy_waiting_place *place)
+{
+	(void)place;
+}
+
+void __wrap_fy_waiting_set_role(enum fy_role role)
+{
+	(void)role;
 }
 
 /* ---- locks ------------------------------------------------------------------------------ */

@@ -376,6 +376,24 @@ static void a_close_that_waits_answers(void **state)
 	finish();
 }
 
+/* Its receives may have ended: the word would stay in MPI. */
+static void nothing_goes_to_who_has_said_goodbye(void **state)
+{
+	(void)state;
+	begin(2, 1, FERRY_NONE);
+	struct fy_channel *ch = fy_peer_get(s.sides[0].p, 1);
+	ch->bye.seen = true;
+	uint64_t before = fy_sim_stats(s.sim)->sends;
+	ask(0, 0x2, 0);
+	pass(FERRY_MS(20));
+	assert_int_equal(fy_sim_stats(s.sim)->sends, before);
+	ch->bye.seen = false;
+	ask(0, 0x2, 0);
+	pass(FERRY_MS(20));
+	assert_int_equal(s.sides[0].heard[1], 1);
+	finish();
+}
+
 /* ---- lies ----------------------------------------------------------------------------------- */
 
 static uint64_t malformed_by(const void *word, size_t nbytes)
@@ -401,7 +419,7 @@ static void lies_do_nothing(void **state)
 
 	(void)state;
 	begin(4, 2, FERRY_NONE);
-	size_t right = fy_question_bytes(4);
+	size_t right = fy_crew_word_question_bytes(4);
 	for (size_t n = sizeof question.word; n <= sizeof question; n++)
 		assert_int_equal(malformed_by(&question, n), n != right);
 	for (int bit = 4; bit < 64; bit++) {
@@ -440,6 +458,7 @@ int main(void)
 		cmocka_unit_test(the_asker_may_die),
 		cmocka_unit_test(engines_may_close),
 		cmocka_unit_test(a_close_that_waits_answers),
+		cmocka_unit_test(nothing_goes_to_who_has_said_goodbye),
 		cmocka_unit_test(lies_do_nothing),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL) != 0;

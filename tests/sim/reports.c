@@ -247,7 +247,8 @@ static void what_waits_longer_than_the_grace_is_told_once(void **state)
 	assert_string_equal(said(&s), "");
 	pass(&s, FERRY_S(3));
 	const char *line = "ferry: rank 1: 2 messages wait for a handler or a reader, longer than "
-			   "handler_grace: 2 of op 0x8 from rank 0\n";
+			   "handler_grace: 2 of op 0x8 from rank 0; give the op a handler by "
+			   "ferry_handle, or read it by ferry_recv\n";
 	assert_string_equal(said(&s), line);
 	send(&s, 0, 1, OP_UNREAD, 1);
 	pass(&s, FERRY_S(20));

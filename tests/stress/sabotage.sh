@@ -381,7 +381,15 @@ break_it crew-status helm/agree.c 's/bool lost = .*/bool lost = false;/' \
 	'a fence that lost a rank says that all is well' $V
 break_it crew-late helm/close.c '/^static bool must_give_up/,/^}/s/p->link.now >= fy_close_late_at(p)/false/' \
 	'a close waits for ever for a rank that lives' $V
+break_it look-nothing helm/lookout.c 's/p->link.port->proves \&\& prove_any(p)/prove_any(p)/' \
+	'a death is looked for where none can be proved' sim/deaths
+break_it note helm/notes.c 's/noted = give_note(p, ch);/noted = give_note(p, ch) || true;/' \
+	'a death for whose note there is no memory is never told' sim/deaths
 # over MPI
+break_it says mpi/open.c 's/^\t\t\tfy_mpi_says_look(&o->says);/\t\t\t;/' \
+	'an open that waits says nothing' mpi/open_says.sh
+break_it says-end mpi/life.c 's/^\t\t\tfy_mpi_says_look(says);/\t\t\t(void)says;/' \
+	'a close that waits for MPI_Finalize says nothing' mpi/close_says.sh
 break_it open-dead mpi/port.c '/^static int assemble/,/^}/s/fy_clock_in(timeout)/INT64_MAX/' \
 	'an open waits for the dead for ever' mpi/deaths.sh
 break_it given ../examples/controller.c '/^static unsigned choose_others/,/^}/s/task->given++;/;/' \

@@ -24,6 +24,7 @@
  * Who writes what: a worker's struct is its own between the barriers of a round, and the main
  * thread's after them. All else that is shared has a lock.
  */
+#include <fcntl.h>
 #include <ferry_mpi.h>
 #include <ferry_msgpack.h>
 
@@ -1568,6 +1569,15 @@ static void talk(ferry *e)
 	talk_values(e);
 }
 
+static struct system_counter lines = SYSTEM_COUNTER_INIT;
+
+static void on_line(int level, const char *line, void *arg)
+{
+	CHECK(level >= FERRY_LOG_ERROR && level <= FERRY_LOG_DEBUG);
+	CHECK(strncmp(line, "ferry", 5) == 0);
+	system_count(arg, 1);
+}
+
 /* Every other round: one with a thread, without one, or without threads that drive it. */
 static void second_engine(struct figures *did)
 {
@@ -1577,6 +1587,8 @@ static void second_engine(struct figures *did)
 
 	if (the_round % 2)
 		return;
+	uint64_t before = system_counted(&lines);
+	OK("the log", ferry_log_to(on_line, &lines));
 	if (way == 1)
 		options.flags = FERRY_NO_THREAD;
 	if (way == 2)
@@ -1593,6 +1605,8 @@ static void second_engine(struct figures *did)
 	talk(e);
 	OK("a fence of the second engine", ferry_fence(e, FERRY_FOREVER));
 	OK("close the second engine", ferry_close(e));
+	OK("the log", ferry_log_to(NULL, NULL));
+	CHECK(system_counted(&lines) >= before + 2); /* at its open and at its close */
 	did->engines++;
 }
 
@@ -1851,6 +1865,15 @@ static void check_acts(void)
 	}
 }
 
+/* What it says is not looked at: that it neither waits nor disturbs is what counts here. */
+static void check_dump(void)
+{
+	int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
+
+	OK("a dump", ferry_dump(engine, null));
+	close(null);
+}
+
 static void check_stats(void)
 {
 	ferry_stats stats = FERRY_STATS_INIT;
@@ -2046,6 +2069,7 @@ int main(int argc, char **argv)
 		CHECK_INT(pthread_join(threads[t], NULL), 0);
 	check_acts();
 	check_stats();
+	check_dump();
 	close_all();
 	end_books();
 	if (me == 0)

@@ -21,6 +21,7 @@ struct ask_options {
 	int pid, rank;         /* that an engine of the job has; -1: any */
 	int64_t timeout;       /* ns, for all of it */
 	bool json;
+	bool why, dot; /* is it stuck, and why; as a graph */
 };
 
 enum ask_known {
@@ -57,6 +58,13 @@ struct ask_jobs {
  * moment. */
 bool ask_collect(const struct ask_options *options, struct ask_jobs *jobs, char why[ASK_WHY]);
 void ask_free(struct ask_jobs *jobs);
+
+/* ---- why --------------------------------------------------------------- */
+
+/* The verdict on each job, of two rounds. 0: none is stuck; 1: one is, or likely, or there is none;
+ * -1: no memory. */
+int ask_why(FILE *file, const struct ask_options *options, const struct ask_jobs *before,
+            const struct ask_jobs *jobs);
 
 /* ---- short ------------------------------------------------------------- */
 

@@ -24,7 +24,7 @@
 #include "monitor/format.h"
 #include "monitor/reader.h"
 #include "query/answer.h"
-#include "query/place.h"
+#include "query/socket.h"
 #include "query/protocol.h"
 
 #define HERE_TIME FERRY_MS(1200) /* for a process of this host; its helper needs 300 ms at most */
@@ -105,6 +105,7 @@ static void look_at_file(struct search *s, const char *name, bool add)
 			*e = (struct engine){ .job = job, .rank = head->rank, .fd = -1 };
 			memcpy(e->file, name, sizeof e->file);
 			e->alive = copy.life != FY_MONITOR_DEAD;
+			/* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): add_job made it */
 			s->jobs->jobs[job].ranks[head->rank].here = true;
 		}
 	}
@@ -129,7 +130,7 @@ static struct ask_rank *rank_of(const struct search *s, const struct engine *e)
 static int connect_to(const struct search *s, const struct engine *e)
 {
 	for (unsigned i = 0; i < s->list.n_places; i++) {
-		int fd = fy_query_connect(s->list.places[i], e->file);
+		int fd = fy_socket_connect(s->list.places[i], e->file);
 		if (fd >= 0)
 			return fd;
 	}
@@ -233,6 +234,7 @@ static void take_answer(struct ask_job *job, const struct fy_query_reply *reply,
 	struct ask_rank *rank = &job->ranks[reply->about];
 	struct fy_answer answer;
 	bool own = reply->from == reply->about;
+	/* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): add_job made it */
 	if (rank->known != ASK_NOTHING && !own)
 		return;
 	bool is_there = own && !reply->nbytes;
@@ -253,7 +255,7 @@ static bool take_reply(struct search *s, struct engine *e, const char *record, s
 	struct fy_query_reply reply;
 	struct ask_job *job = &s->jobs->jobs[e->job];
 	const char *rest;
-	if (!fy_query_read_reply(record, nbytes, job->size, &reply, &rest))
+	if (!fy_protocol_read_reply(record, nbytes, job->size, &reply, &rest))
 		return false;
 	if (reply.kind == FY_QUERY_NO && e->asks_far)
 		snprintf(job->unasked, sizeof job->unasked, "rank %d: %.*s", e->rank,
@@ -347,9 +349,11 @@ static void say_unasked(struct search *s)
 {
 	for (unsigned i = 0; i < s->jobs->n; i++) {
 		struct ask_job *job = &s->jobs->jobs[i];
-		unsigned tries;
+		unsigned tries, n_unknown = 0;
+		for (int rank = 0; rank < job->size; rank++)
+			n_unknown += job->ranks[rank].known == ASK_NOTHING;
 		is_far_asked(s, (int)i, &tries);
-		if (!tries && !job->unasked[0])
+		if (n_unknown && !tries && !job->unasked[0])
 			snprintf(job->unasked, sizeof job->unasked,
 			         "no engine of the job on this host answers");
 	}

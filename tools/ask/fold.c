@@ -71,9 +71,9 @@ static void add_to_line(struct ask_fold *fold, const struct fy_answer *a, uint64
 	while (i < fold->n_lines && strcmp(fold->lines[i].state, state) != 0)
 		i++;
 	struct ask_line *line = &fold->lines[i];
+	line->ranks = memory + i * fy_bits_words(fold->size);
 	if (i == fold->n_lines) {
 		fold->n_lines++;
-		line->ranks = memory + i * fy_bits_words(fold->size);
 		line->first = a->rank;
 		memcpy(line->state, state, sizeof state);
 	}
@@ -115,8 +115,8 @@ bool ask_fold(const struct ask_job *job, struct ask_fold *fold)
 	for (int i = 0; i < job->size; i++) {
 		fold->trouble[i] = trouble_of(&job->ranks[i], &fold->awaited[i]);
 		fold->n_trouble += fold->trouble[i] != ASK_FINE;
-		if (job->ranks[i].known == ASK_ANSWER &&
-		    job->ranks[i].answer.source != FY_ANSWER_FILE)
+		/* what the other threads of a blocked rank wait for is of less interest */
+		if (job->ranks[i].known == ASK_ANSWER && fold->trouble[i] == ASK_FINE)
 			add_to_line(fold, &job->ranks[i].answer, memory);
 	}
 	return true;

@@ -142,7 +142,7 @@ void ask_print_json(FILE *file, const struct ask_job *job, const struct ask_fold
 {
 	fprintf(file, "    {\"job\": \"%016" PRIx64 "\", \"size\": %d, \"trouble\": %u, ", job->id,
 	        job->size, fold->n_trouble);
-	put_text(file, "unasked", fold->n_trouble ? job->unasked : "");
+	put_text(file, "unasked", job->unasked);
 	fprintf(file, ",\n");
 	put_lines(file, fold);
 	fprintf(file, "    \"ranks\": [\n");

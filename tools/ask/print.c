@@ -46,6 +46,10 @@ static void print_silence(FILE *file, const struct ask_rank *rank, const struct 
 {
 	char time[40];
 	int64_t silent = of->silent > rank->waited ? of->silent : rank->waited;
+	if (silent < FERRY_MS(100)) { /* nobody has waited for it so far */
+		fprintf(file, "its process %d gives no answer", rank->answer.pid);
+		return;
+	}
 	ask_name_time(silent, time, sizeof time);
 	fprintf(file, "%s for %s", what, time);
 }
@@ -148,6 +152,6 @@ void ask_print(FILE *file, const struct ask_job *job, const struct ask_fold *fol
 	for (int i = 0; i < job->size; i++)
 		if (fold->trouble[i] == ASK_UNKNOWN)
 			print_trouble(file, job, fold, i);
-	if (job->unasked[0] && fold->n_trouble)
+	if (job->unasked[0])
 		fprintf(file, "ranks of other hosts were not asked: %s\n", job->unasked);
 }

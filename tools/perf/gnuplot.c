@@ -47,7 +47,8 @@ FILE *perf_gnuplot_open(const char *input)
 	FILE *file = fopen(input, "w");
 
 	if (!file)
-		fprintf(stderr, "ferry-perf: %s cannot be written: %s\n", input, strerror(errno));
+		fprintf(stderr, "%s: %s cannot be written: %s\n", program_invocation_short_name,
+		        input, strerror(errno));
 	return file;
 }
 
@@ -110,17 +111,19 @@ bool perf_gnuplot_run(const char *input)
 	int said = -1, error = start(input, &child, &said);
 
 	if (error == ENOENT) {
-		fprintf(stderr, "ferry-perf: gnuplot is not installed; its input is in %s\n",
-		        input);
+		fprintf(stderr, "%s: gnuplot is not installed; its input is in %s\n",
+		        program_invocation_short_name, input);
 		return true;
 	}
 	if (error) {
-		fprintf(stderr, "ferry-perf: gnuplot cannot be started: %s\n", strerror(error));
+		fprintf(stderr, "%s: gnuplot cannot be started: %s\n",
+		        program_invocation_short_name, strerror(error));
 		return false;
 	}
 	read_words(said, words, sizeof(words));
 	if (ended_well(child))
 		return true;
-	fprintf(stderr, "ferry-perf: gnuplot could not draw %s, and says:\n%s\n", input, words);
+	fprintf(stderr, "%s: gnuplot could not draw %s, and says:\n%s\n",
+	        program_invocation_short_name, input, words);
 	return false;
 }

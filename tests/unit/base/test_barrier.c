@@ -3,7 +3,7 @@
  * On a kernel without membarrier(2), which this program plays, nobody relies on it: givers fence
  * before they look for a sleeper, and threads when they enter code of the program.
  */
-#include "test.h"
+#include "support/engine.h"
 
 #include <dlfcn.h>
 #include <errno.h>
@@ -93,6 +93,20 @@ static void a_giver_fences_and_wakes(void **state)
 	}
 }
 
+/* Of a whole engine: the thread's first post, which makes its lane, and a later one. */
+static void a_post_wakes_an_engine_that_sleeps(void **state)
+{
+	(void)state;
+	ferry *engine = t_engines[0];
+	assert_true(engine->wake.giver_fences);
+	for (unsigned i = 1; i <= 2; i++) {
+		fy_wake_announce(&engine->wake, false);
+		assert_int_equal(ferry_post(engine, 1, 1, "x", 1, NULL), FERRY_OK);
+		assert_int_equal(engine->wake.wakes, i);
+		assert_false(fy_wake_sleep(&engine->wake, FERRY_S(20))); /* at once */
+	}
+}
+
 static void who_enters_code_of_the_program_fences(void **state)
 {
 	(void)state;
@@ -110,6 +124,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(it_is_asked_once_and_then_known),
 		cmocka_unit_test(a_giver_fences_and_wakes),
+		T_CASE(a_post_wakes_an_engine_that_sleeps),
 		cmocka_unit_test(who_enters_code_of_the_program_fences),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL) != 0;

@@ -85,7 +85,7 @@ static void the_log_has_a_point(void **state)
 	assert_true(n > 0);
 	text[n] = '\0';
 	unsigned seconds, micros;
-	assert_int_equal(sscanf(text, "ferry[3] %u.%6u hello", &seconds, &micros), 2);
+	assert_int_equal(sscanf(text, "ferry[3] %u.%6u info ", &seconds, &micros), 2);
 }
 
 int main(void)

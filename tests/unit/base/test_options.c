@@ -101,7 +101,7 @@ static void nothing_given_yields_the_defaults(void **state)
 		assert_null(r.progress_cpus);
 		assert_int_equal(r.peer_timeout, 0); /* decided when all ranks are known */
 		assert_int_equal(r.close_timeout, FERRY_S(60));
-		assert_int_equal(r.stuck_after, FERRY_NONE);
+		assert_int_equal(r.stuck_after, FERRY_S(30));
 		assert_null(r.stats);
 		assert_null(r.trace);
 		assert_null(r.log);
@@ -327,42 +327,35 @@ static void a_bad_field_is_refused_with_its_name(void **state)
 	assert_refused(&options, "lend", "7", "1 or on");
 }
 
-static void what_would_be_ignored_is_refused(void **state)
+static void statistics_are_a_table_or_a_file(void **state)
 {
-	static const struct {
-		const char *name, *value;
-	} later[] = { { "FERRY_STUCK_AFTER", "1s" },   { "FERRY_STATS", "1" },
-		      { "FERRY_TRACE", "traces" },
-		      { "FERRY_DUMP_SIGNAL", "usr2" }, { "FERRY_LOG_LEVEL", "debug" },
-		      { "FERRY_TRACE_EVERY", "1" },    { "FERRY_TRACE_MEMORY", "1m" } };
-	static const char *const same[] = {
-		"none", "off", "off", "none", "info", "16", "16m"
-	};
+	static const char *const on[] = { "1", "on", "YES", "true", "a.json", "/tmp/b.json" };
+	static const char *const off[] = { "0", "off", "No", "false", "none", "" };
+	static const char *const bad[] = { "2", "a.txt", "a.jsonx", ".json", "stderr", "json" };
 	ferry_options options = FERRY_OPTIONS_INIT, r;
 
 	(void)state;
-	for (size_t i = 0; i < sizeof later / sizeof later[0]; i++) {
-		setenv(later[i].name, later[i].value, 1);
-		assert_int_equal(fy_options_resolve(NULL, &r), FERRY_ENOTSUP);
-		assert_non_null(strstr(ferry_last_error(), "would ignore it: leave it out"));
-		setenv(later[i].name, same[i], 1);
+	for (size_t i = 0; i < sizeof on / sizeof on[0]; i++) {
+		setenv("FERRY_STATS", on[i], 1);
 		r = resolve(NULL);
-		unsetenv(later[i].name);
+		assert_string_equal(r.stats, on[i]);
+		assert_ptr_equal(fy_option_stats_file(r.stats), i < 4 ? NULL : r.stats);
+		fy_options_free(&r);
+		setenv("FERRY_STATS", off[i], 1);
+		assert_null(resolve(NULL).stats);
+		setenv("FERRY_STATS", "1", 1);
+		options.stats = off[i];
+		assert_null(resolve(&options).stats);
+		unsetenv("FERRY_STATS");
+		assert_variable_refused("FERRY_STATS", bad[i], "ends in .json, or none");
+		options.stats = bad[i];
+		assert_refused(&options, "stats=", bad[i], "1 for a table on stderr");
 	}
-	options.stuck_after = options.peer_timeout = FERRY_NONE;
-	options.stats = options.trace = "none";
-	r = resolve(&options);
-	options.stuck_after = FERRY_S(61);
-	assert_int_equal(fy_options_resolve(&options, &r), FERRY_ENOTSUP);
-	assert_non_null(strstr(ferry_last_error(), "stuck_after=61s"));
-	options.stuck_after = 0;
-	options.trace = "trace";
-	assert_int_equal(fy_options_resolve(&options, &r), FERRY_ENOTSUP);
 }
 
 static void what_has_no_effect_without_a_thread_is_refused(void **state)
 {
-	ferry_options options = FERRY_OPTIONS_INIT;
+	ferry_options options = FERRY_OPTIONS_INIT, r;
 
 	(void)state;
 	options.flags = FERRY_NO_THREAD;
@@ -372,6 +365,10 @@ static void what_has_no_effect_without_a_thread_is_refused(void **state)
 	options.lend = FERRY_NONE;
 	assert_refused(&options, "lend", "FERRY_NO_THREAD", "leave one");
 	options.lend = 1;
+	options.dump_signal = 12;
+	assert_int_equal(fy_options_resolve(&options, &r), FERRY_ENOTSUP);
+	assert_non_null(strstr(ferry_last_error(), "dump_signal=12 with FERRY_NO_THREAD"));
+	options.dump_signal = 0;
 	resolve(&options);
 }
 
@@ -609,64 +606,6 @@ static void a_misspelt_variable_is_said_by_rank_0_once(void **state)
 	}
 }
 
-static void a_log_is_off_a_file_or_refused(void **state)
-{
-	struct fy_log *log = (struct fy_log *)1;
-	char where[64], line[3000];
-
-	(void)state;
-	assert_int_equal(fy_log_open(NULL, 0, &log), FERRY_OK);
-	assert_null(log);
-	fy_log(log, "nothing %d", 1);
-	fy_log_close(log);
-	assert_int_equal(fy_log_open("stderr", 0, &log), FERRY_OK);
-	assert_non_null(log);
-	fy_log_close(log);
-	assert_int_equal(fy_log_open("/nonexistent/directory/x", 0, &log), FERRY_EINVAL);
-	assert_non_null(strstr(ferry_last_error(), "/nonexistent/directory/x"));
-	assert_int_equal(fy_log_open("a%s", 0, &log), FERRY_EINVAL);
-	assert_int_equal(fy_log_open("a%", 0, &log), FERRY_EINVAL);
-	memset(line, 'y', sizeof line - 1);
-	line[sizeof line - 1] = '\0';
-	assert_int_equal(fy_log_open(strcat(strcpy(where, "/tmp/"), "test_options.long"), 3, &log),
-	                 FERRY_OK);
-	fy_log(log, "%s", line);
-	fy_log(log, "second");
-	fy_log_close(log);
-	char *text = read_file("/tmp/test_options.long");
-	assert_true(strlen(text) < 1200);
-	assert_non_null(strstr(text, "yyyy\nferry[3]"));
-	assert_non_null(strstr(text, " second\n"));
-}
-
-/* What is said without being asked for: on the descriptor of standard error, and in a
- * log elsewhere. */
-static void a_line_that_everybody_has_to_see(void **state)
-{
-	char said[64], where[64];
-	struct fy_log *log = NULL;
-
-	(void)state;
-	snprintf(said, sizeof said, "/tmp/test_options.%ld.said", (long)getpid());
-	snprintf(where, sizeof where, "/tmp/test_options.%ld.log", (long)getpid());
-	fy_log_say_fd = open(said, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-	assert_true(fy_log_say_fd >= 0);
-	fy_log_say(NULL, -1, "before %s", "an engine");
-	fy_log_say(log, 5, "without a log");
-	assert_int_equal(fy_log_open(where, 5, &log), FERRY_OK);
-	fy_log_say(log, 5, "number %d", 3);
-	fy_log_close(log);
-	close(fy_log_say_fd);
-	fy_log_say_fd = STDERR_FILENO;
-	assert_string_equal(
-		read_file(said),
-		"ferry: before an engine\nferry: rank 5: without a log\nferry: rank 5: number 3\n");
-	char *text = read_file(where);
-	assert_non_null(strstr(text, "ferry[5] "));
-	assert_non_null(strstr(text, " number 3\n"));
-	assert_null(strstr(text, "without"));
-}
-
 static void the_table_and_the_struct_agree(void **state)
 {
 	size_t count, end = offsetof(ferry_options, flags);
@@ -700,7 +639,7 @@ int main(void)
 		TEST(a_bad_variable_is_refused_with_its_name_value_and_what_is_accepted),
 		TEST(a_bad_variable_is_refused_also_where_a_field_wins),
 		TEST(a_bad_field_is_refused_with_its_name),
-		TEST(what_would_be_ignored_is_refused),
+		TEST(statistics_are_a_table_or_a_file),
 		TEST(what_has_no_effect_without_a_thread_is_refused),
 		TEST(a_processor_that_is_not_there_is_refused),
 		TEST(lists_of_processors_are_checked),
@@ -710,8 +649,6 @@ int main(void)
 		TEST(what_is_reported_can_be_given_again),
 		TEST(unknown_variables_are_named_in_the_log),
 		TEST(a_misspelt_variable_is_said_by_rank_0_once),
-		TEST(a_log_is_off_a_file_or_refused),
-		TEST(a_line_that_everybody_has_to_see),
 		TEST(the_table_and_the_struct_agree),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL) != 0;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Code of the program: what does not return ends the process, with a sentence; exit waits for who is
- * inside, for a second at most, and lets nothing begin. Each in a process of its own.
+ * Code of the program: what does not return ends the process, with a sentence; exit waits for who
+ * is inside, for a second at most, and lets nothing begin. Each in a process of its own.
  */
 #include "test.h"
 

@@ -31,6 +31,10 @@ static void an_id_is_of_one_call_and_one_rank(void **state)
 	assert_null(fy_call_peek(&p->link.calls, id + 1, 1));
 	assert_null(fy_call_peek(&p->link.calls, id ^ (uint64_t)1 << 32, 1));
 	assert_null(fy_call_peek(&p->link.calls, 0, 1));
+	assert_null(
+		fy_call_close(&p->link, 0, 1)); /* what no call ever had, from a peer that lies */
+	assert_null(fy_call_close(&p->link, UINT32_MAX, 1));
+	assert_null(fy_call_close(&p->link, id + 100000, 1));
 	assert_ptr_equal(fy_call_peek(&p->link.calls, id, 1), future);
 	assert_ptr_equal(fy_call_close(&p->link, id, 1), future);
 	assert_int_equal(p->link.calls.open, 0);

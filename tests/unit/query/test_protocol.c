@@ -27,11 +27,11 @@ static void what_is_right_is_taken(void **state)
 {
 	(void)state;
 	struct request r = good(FY_QUERY_ENGINE, 0);
-	assert_null(fy_query_refuse(&r, sizeof r.q));
+	assert_null(fy_protocol_refuse(&r, sizeof r.q));
 	for (int size = 1; size <= 256; size++) {
 		r = good(FY_QUERY_JOB, size);
 		fy_bits_add(r.set, size - 1);
-		assert_null(fy_query_refuse(&r, sizeof r.q + 8 * fy_bits_words(size)));
+		assert_null(fy_protocol_refuse(&r, sizeof r.q + 8 * fy_bits_words(size)));
 	}
 }
 
@@ -40,8 +40,8 @@ static void another_length_is_refused(void **state)
 	(void)state;
 	struct request engine = good(FY_QUERY_ENGINE, 0), job = good(FY_QUERY_JOB, 100);
 	for (size_t n = 0; n <= sizeof engine; n++) {
-		assert_int_equal(fy_query_refuse(&engine, n) == NULL, n == sizeof engine.q);
-		assert_int_equal(fy_query_refuse(&job, n) == NULL, n == sizeof job.q + 16);
+		assert_int_equal(fy_protocol_refuse(&engine, n) == NULL, n == sizeof engine.q);
+		assert_int_equal(fy_protocol_refuse(&job, n) == NULL, n == sizeof job.q + 16);
 	}
 }
 
@@ -52,14 +52,14 @@ static void lies_are_refused(void **state)
 	struct request r;
 	for (unsigned i = 0; i < sizeof sizes / sizeof *sizes; i++) {
 		r = good(FY_QUERY_JOB, sizes[i]);
-		assert_non_null(fy_query_refuse(&r, sizeof r));
-		assert_non_null(fy_query_refuse(&r, sizeof r.q));
+		assert_non_null(fy_protocol_refuse(&r, sizeof r));
+		assert_non_null(fy_protocol_refuse(&r, sizeof r.q));
 	}
 	r = good(FY_QUERY_JOB, 100);
 	for (int bit = 100; bit < 128; bit++) { /* ranks that there are not */
 		memset(r.set, 0, sizeof r.set);
 		fy_bits_add(r.set, bit);
-		assert_non_null(fy_query_refuse(&r, sizeof r.q + 16));
+		assert_non_null(fy_protocol_refuse(&r, sizeof r.q + 16));
 	}
 	for (unsigned i = 0; i < 6; i++) {
 		r = good(FY_QUERY_ENGINE, 0);
@@ -68,7 +68,7 @@ static void lies_are_refused(void **state)
 		r.q.what = i == 2 ? 0 : i == 3 ? FY_QUERY_JOB + 1 : r.q.what;
 		r.q.time = i == 4 ? FY_QUERY_TIME_MAX + 1 : r.q.time;
 		r.q.patience = i == 5 ? r.q.time + 1 : r.q.patience;
-		assert_non_null(fy_query_refuse(&r, sizeof r.q));
+		assert_non_null(fy_protocol_refuse(&r, sizeof r.q));
 	}
 }
 
@@ -86,7 +86,7 @@ static void replies_are_looked_at(void **state)
 	struct fy_query_reply got;
 	const char *rest;
 	for (size_t n = 0; n <= sizeof right; n++)
-		assert_int_equal(fy_query_read_reply(&right, n, 4, &got, &rest),
+		assert_int_equal(fy_protocol_read_reply(&right, n, 4, &got, &rest),
 		                 n == sizeof right.reply + 5);
 	for (unsigned i = 0; i < 8; i++) {
 		r = right;
@@ -96,7 +96,7 @@ static void replies_are_looked_at(void **state)
 		r.reply.about = i == 4 ? 4 : i == 5 ? -1 : 3;
 		r.reply.from = i == 6 ? 4 : 0;
 		r.reply.nbytes = i == 7 ? UINT32_MAX : 5;
-		assert_false(fy_query_read_reply(&r, sizeof r.reply + 5, 4, &got, &rest));
+		assert_false(fy_protocol_read_reply(&r, sizeof r.reply + 5, 4, &got, &rest));
 	}
 }
 

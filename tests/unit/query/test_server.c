@@ -14,6 +14,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/bits.h"
@@ -21,10 +22,9 @@
 #include "base/helper.h"
 #include "helm/step.h"
 #include "query/answer.h"
-#include "query/place.h"
+#include "query/socket.h"
 #include "query/protocol.h"
 #include "query/server.h"
-#include "query/tell.h"
 
 enum { RANKS = 4 };
 
@@ -53,22 +53,22 @@ static void begin(void)
 		ferry_options given = FERRY_OPTIONS_INIT;
 		given.peer_timeout = FERRY_NONE;
 		s.engines[i] = t_open(fy_sim_port(s.sim, i), &given);
-		fy_query_tell_others(s.engines[i], &s.place);
+		fy_server_report(s.engines[i], &s.place);
 	}
 	assert_int_equal(fy_helper_join(), FERRY_OK);
-	s.query = fy_query_open(s.engines[0], &s.place, why);
+	s.query = fy_server_open(s.engines[0], &s.place, why);
 	if (!s.query)
 		fail_msg("%s", why);
 }
 
 static void end(void)
 {
-	fy_query_stop(s.query);
+	fy_server_stop(s.query);
 	for (int i = 0; i < RANKS; i++) {
 		t_abandon(s.sim, s.engines[i]);
 		fy_engine_release(s.engines[i]);
 	}
-	fy_query_free(s.query);
+	fy_server_free(s.query);
 	fy_helper_leave();
 	fy_sim_destroy(s.sim);
 	close(s.directory);
@@ -85,7 +85,7 @@ static void step(void)
 
 static int call(void)
 {
-	int fd = fy_query_connect(s.directory, s.place.file);
+	int fd = fy_socket_connect(s.directory, s.place.file);
 	assert_true(fd >= 0);
 	return fd;
 }
@@ -116,7 +116,7 @@ static bool hear(int fd, struct fy_query_reply *reply, char rest[FY_QUERY_RECORD
 		if (n == 0 || (n < 0 && errno != EAGAIN))
 			return false;
 		if (n > 0) {
-			assert_true(fy_query_read_reply(record, (size_t)n, RANKS, reply, &at));
+			assert_true(fy_protocol_read_reply(record, (size_t)n, RANKS, reply, &at));
 			memcpy(rest, at, reply->nbytes);
 			rest[reply->nbytes] = '\0';
 			return true;
@@ -204,10 +204,41 @@ static void only_the_user_may_ask(void **state)
 
 	(void)state;
 	begin();
-	assert_true(fy_query_socket_name(s.place.file, name, sizeof name));
+	assert_true(fy_socket_name(s.place.file, name, sizeof name));
 	assert_int_equal(fstatat(s.directory, name, &is, AT_SYMLINK_NOFOLLOW), 0);
 	assert_int_equal(is.st_mode & 07777, 0600);
 	assert_int_equal(is.st_uid, geteuid());
+	end();
+}
+
+/* Modes and directories may be changed by whoever has them: the socket looks at who asks. */
+static void a_user_that_is_let_in_is_not_heard(void **state)
+{
+	char name[64], byte;
+	int status;
+
+	(void)state;
+	if (geteuid() != 0)
+		return;
+	begin();
+	assert_true(fy_socket_name(s.place.file, name, sizeof name));
+	assert_int_equal(fchmodat(s.directory, name, 0666, 0), 0);
+	assert_int_equal(chmod(s.path, 0711), 0);
+	pid_t child = fork();
+	if (child == 0) {
+		alarm(30);
+		if (setresgid(65534, 65534, 65534) != 0 || setresuid(65534, 65534, 65534) != 0)
+			_exit(1);
+		int fd = fy_socket_connect(s.directory, s.place.file);
+		if (fd < 0)
+			_exit(2);
+		struct pollfd hung_up = { .fd = fd, .events = POLLIN };
+		poll(&hung_up, 1, 500); /* a client that says nothing has more time */
+		_exit(recv(fd, &byte, 1, MSG_DONTWAIT) == 0 ? 0 : 3);
+	}
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_int_equal(status, 0);
+	assert_int_equal(chmod(s.path, 0700), 0); /* else the name would be left there */
 	end();
 }
 
@@ -380,12 +411,12 @@ static void no_directory_is_a_sentence(void **state)
 
 	(void)state;
 	begin();
-	assert_null(fy_query_open(s.engines[1], &place, why));
+	assert_null(fy_server_open(s.engines[1], &place, why));
 	assert_true(*why);
 	place = s.place;
 	snprintf(place.file, sizeof place.file, "no-such-end");
 	*why = '\0';
-	assert_null(fy_query_open(s.engines[1], &place, why));
+	assert_null(fy_server_open(s.engines[1], &place, why));
 	assert_true(*why);
 	end();
 }
@@ -402,11 +433,11 @@ static void a_long_directory_is_none_the_worse(void **state)
 	snprintf(deep, sizeof deep, "%s/%0150d", s.path, 7);
 	assert_int_equal(mkdir(deep, 0700), 0);
 	snprintf(place.path, sizeof place.path, "%s", deep);
-	struct fy_query *query = fy_query_open(s.engines[1], &place, why);
+	struct fy_query *query = fy_server_open(s.engines[1], &place, why);
 	if (!query)
 		fail_msg("%s", why);
-	fy_query_stop(query);
-	fy_query_free(query);
+	fy_server_stop(query);
+	fy_server_free(query);
 	assert_int_equal(rmdir(deep), 0);
 	end();
 }
@@ -417,6 +448,7 @@ int main(void)
 		cmocka_unit_test(an_engine_that_steps_answers),
 		cmocka_unit_test(the_helper_answers_for_one_that_does_not),
 		cmocka_unit_test(only_the_user_may_ask),
+		cmocka_unit_test(a_user_that_is_let_in_is_not_heard),
 		cmocka_unit_test(all_that_are_asked_answer),
 		cmocka_unit_test(who_is_silent_is_not_waited_for),
 		cmocka_unit_test(a_progress_thread_that_does_not_ask_is_told),

@@ -140,8 +140,8 @@ static void the_silent_are_named(void **state)
 	be_file(3, FY_ANSWER_RUNS);
 	for (int i = 0; i < 3; i++) {
 		add_open(i, 3, FY_MONITOR_POST, 5, 4, FERRY_S(2));
-		answer(i)->peers[0] = (struct fy_answer_peer){ .rank = 3,
-			                                       .silent = FERRY_MS(2400 + i) };
+		answer(i)->peers[0] =
+			(struct fy_answer_peer){ .rank = 3, .silent = FERRY_MS(2400 + 900 * i) };
 		answer(i)->n_peers = 1;
 	}
 	add_open(1, 3, FY_MONITOR_CALL, 7, 2, FERRY_S(12));
@@ -151,6 +151,7 @@ static void the_silent_are_named(void **state)
 	says("\nrank 3: silent for 2.4 s; 14 operations of ranks 0-2 wait for it, the oldest a "
 	     "call of op 7 for 12 s\n");
 	says("\nranks 0-2,4-7: waiting in ferry_fence 3\n");
+	says_not("rank 1: answers");
 }
 
 static void so_are_the_stopped_dead_and_blocked(void **state)
@@ -269,6 +270,79 @@ static void answers_are_looked_at(void **state)
 	assert_string_equal(got.program, "a?[2Jb?");
 }
 
+/* ---- why ------------------------------------------------------------------------------------- */
+
+static const char *why(const struct ask_options *o, int status)
+{
+	static char text[1 << 16];
+	struct ask_jobs jobs = { .jobs = &job, .n = 1 };
+	FILE *file = tmpfile();
+	assert_non_null(file);
+	assert_int_equal(ask_why(file, o, &jobs, &jobs), status);
+	rewind(file);
+	text[fread(text, 1, sizeof text - 1, file)] = '\0';
+	fclose(file);
+	return text;
+}
+
+static void has(const char *text, const char *part)
+{
+	if (!strstr(text, part))
+		fail_msg("\"%s\" is not in:\n%s", part, text);
+}
+
+/* Each rank reads from the next one. */
+static void begin_circle(void)
+{
+	begin();
+	for (int i = 0; i < SIZE; i++) {
+		struct fy_picture *p = &answer(i)->picture;
+		p->flags = FY_PICTURE_HELM;
+		p->agreement = 0;
+		p->n_threads = p->by_kind[FY_THREAD_WAITS] = 1;
+		p->threads[0] = (struct fy_picture_thread){ .name = "reader",
+			                                    .kind = FY_THREAD_WAITS,
+			                                    .wait = FY_WAITS_RECV,
+			                                    .op = 5,
+			                                    .peer = (i + 1) % SIZE };
+	}
+}
+
+static void a_job_that_is_stuck_is_told(void **state)
+{
+	struct ask_options o = { .why = true };
+
+	(void)state;
+	begin_circle();
+	has(why(&o, 1), "job 0000000000001234 of 8 ranks: proved: nothing can go on any more\n");
+	has(why(&o, 1), "\nrank 7: thread \"reader\" waits in ferry_recv for op 0x5 from rank 0\n");
+	has(why(&o, 1), "a circle: rank 0 waits for rank 1, rank 1 waits for rank 2, ");
+	be_file(3, FY_ANSWER_STOPPED);
+	has(why(&o, 1), "likely stuck; rank 3 is silent\n");
+	has(why(&o, 1), "the root is rank 3: silent\n");
+	begin_circle();
+	answer(2)->picture.by_kind[FY_THREAD_PROGRAM] = 1;
+	has(why(&o, 1), "likely stuck; rank 2 has a thread that is in no wait of Ferry\n");
+	begin();
+	for (int i = 0; i < SIZE; i++)
+		answer(i)->picture.flags = FY_PICTURE_HELM;
+	has(why(&o, 0), "not stuck; nothing is open, and nobody waits\n");
+}
+
+static void why_has_other_forms(void **state)
+{
+	struct ask_options o = { .why = true, .json = true };
+
+	(void)state;
+	begin_circle();
+	has(why(&o, 1),
+	    "\"size\": 8, \"verdict\": \"proved\", \"doubt\": \"\", \"text\": \"proved: ");
+	has(why(&o, 1), "thread \\\"reader\\\" waits");
+	o = (struct ask_options){ .why = true, .dot = true };
+	has(why(&o, 1), "digraph ferry {\n\tlabel=\"proved\";");
+	has(why(&o, 1), "\tr7 -> r0;\n");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -280,6 +354,8 @@ int main(void)
 		cmocka_unit_test(ranks_have_short_names),
 		cmocka_unit_test(times_have_short_names),
 		cmocka_unit_test(answers_are_looked_at),
+		cmocka_unit_test(a_job_that_is_stuck_is_told),
+		cmocka_unit_test(why_has_other_forms),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL) != 0;
 }

@@ -7,7 +7,7 @@
 #define _GNU_SOURCE
 #endif
 
-#include "query/place.h"
+#include "query/socket.h"
 
 #include <errno.h>
 #include <stdbool.h>
@@ -24,7 +24,7 @@
 
 #define BACKLOG 8
 
-bool fy_query_socket_name(const char *file, char *name, size_t nbytes)
+bool fy_socket_name(const char *file, char *name, size_t nbytes)
 {
 	size_t length = strlen(file), tail = sizeof FY_MONITOR_SUFFIX - 1;
 	if (length <= tail || strcmp(file + length - tail, FY_MONITOR_SUFFIX) != 0)
@@ -36,7 +36,7 @@ bool fy_query_socket_name(const char *file, char *name, size_t nbytes)
 static bool put_address(struct sockaddr_un *address, int directory, const char *file)
 {
 	char name[FY_MONITOR_FILE_NAME];
-	if (!fy_query_socket_name(file, name, sizeof name))
+	if (!fy_socket_name(file, name, sizeof name))
 		return false;
 	address->sun_family = AF_UNIX;
 	int n = snprintf(address->sun_path, sizeof address->sun_path, "/proc/self/fd/%d/%s",
@@ -59,7 +59,7 @@ static bool bind_it(int fd, int directory, const char *file)
 	       listen(fd, BACKLOG) == 0;
 }
 
-int fy_query_listen(const struct fy_query_place *place, char why[FY_QUERY_WHY])
+int fy_socket_listen(const struct fy_query_place *place, char why[FY_QUERY_WHY])
 {
 	int directory = fy_directory_open(place->path, false, why);
 	if (directory < 0) {
@@ -78,18 +78,18 @@ int fy_query_listen(const struct fy_query_place *place, char why[FY_QUERY_WHY])
 	return fd;
 }
 
-void fy_query_unlisten(const struct fy_query_place *place)
+void fy_socket_unlisten(const struct fy_query_place *place)
 {
 	char why[FY_QUERY_WHY] = "", name[FY_MONITOR_FILE_NAME];
 	int directory = fy_directory_open(place->path, false, why);
 	if (directory < 0)
 		return;
-	if (fy_query_socket_name(place->file, name, sizeof name))
+	if (fy_socket_name(place->file, name, sizeof name))
 		unlinkat(directory, name, 0);
 	close(directory);
 }
 
-int fy_query_connect(int directory, const char *file)
+int fy_socket_connect(int directory, const char *file)
 {
 	struct sockaddr_un address = { 0 };
 	if (!put_address(&address, directory, file)) {

@@ -14,10 +14,10 @@ struct fy_query_place {
 };
 
 /* The socket beside that file. False: the file has no such name. */
-bool fy_query_socket_name(const char *file, char *name, size_t nbytes);
+bool fy_socket_name(const char *file, char *name, size_t nbytes);
 /* A socket that listens there, for the user alone. -1: none, and `why` says the reason. */
-int fy_query_listen(const struct fy_query_place *place, char why[FY_QUERY_WHY]);
+int fy_socket_listen(const struct fy_query_place *place, char why[FY_QUERY_WHY]);
 /* Remove its name. */
-void fy_query_unlisten(const struct fy_query_place *place);
+void fy_socket_unlisten(const struct fy_query_place *place);
 /* A connection to the socket beside `file` in that directory, which does not block. -1: errno. */
-int fy_query_connect(int directory, const char *file);
+int fy_socket_connect(int directory, const char *file);
