@@ -281,9 +281,6 @@ typedef void ferry_log_fn(int level, const char *line, void *arg);
  * either place. FERRY_NONE switches an option off where "or none" is written
  * below. Numbers, words and suffixes are read as in the C locale, whatever the
  * program's. doc/tuning.md says when to change what.
- *
- * (*) This version does not have the option. It accepts only the default and
- * none; anything else is FERRY_ENOTSUP.
  */
 struct ferry_options {
 	size_t size;
