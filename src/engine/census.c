@@ -51,7 +51,7 @@ static bool is_root(const struct fy_census *c)
 	return c->root == c->port->rank;
 }
 
-/* ---- at the root ------------------------------------------------------------------------------- */
+/* ---- at the root ----------------------------------------------------------------------------- */
 
 static void receive(struct fy_census *c)
 {
@@ -111,7 +111,7 @@ static bool step_root(struct fy_census *c)
 	return !c->receiving && !more && !fy_bits_count(c->open, c->port->size);
 }
 
-/* ---- elsewhere --------------------------------------------------------------------------------- */
+/* ---- elsewhere ------------------------------------------------------------------------------- */
 
 static void send_row(struct fy_census *c)
 {
@@ -135,7 +135,7 @@ static bool step_other(struct fy_census *c)
 	return !c->sending && !c->receiving;
 }
 
-/* ---- its life ---------------------------------------------------------------------------------- */
+/* ---- its life -------------------------------------------------------------------------------- */
 
 static void release(struct fy_census *c)
 {

@@ -97,7 +97,7 @@ static int how_many(const struct fy_census_row *rows, int ranks)
 	return n;
 }
 
-/* ---- what was left ----------------------------------------------------------------------------- */
+/* ---- what was left --------------------------------------------------------------------------- */
 
 static void put_of_op(FILE *to, uint32_t op)
 {
@@ -159,7 +159,7 @@ static void put_left(FILE *to, const struct fy_census_row *rows, int ranks)
 		fputs("ferry:   nothing was left untaken, retained or open\n", to);
 }
 
-/* ---- the table --------------------------------------------------------------------------------- */
+/* ---- the table ------------------------------------------------------------------------------- */
 
 static void put_missing(FILE *to, const struct fy_census_row *rows, int ranks)
 {
@@ -209,7 +209,7 @@ static void put_counters(FILE *to, const struct fy_census_row *rows, int ranks,
 		fputc('\n', to);
 }
 
-/* ---- the file ---------------------------------------------------------------------------------- */
+/* ---- the file -------------------------------------------------------------------------------- */
 
 static void put_json_counter(FILE *to, const struct fy_census_row *rows, int ranks, size_t i,
                              struct value *memory)
@@ -277,7 +277,7 @@ static void put_json(FILE *to, const struct fy_census_row *rows, int ranks, stru
 	put_json_lefts(to, rows, ranks);
 }
 
-/* ---- texts ------------------------------------------------------------------------------------- */
+/* ---- texts ----------------------------------------------------------------------------------- */
 
 static void put_table(FILE *to, const struct fy_census_row *rows, int ranks, struct value *memory)
 {

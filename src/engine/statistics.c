@@ -42,7 +42,7 @@
 /* How many files this process has written: atomic add by threads that end engines. */
 static uint32_t n_files;
 
-/* ---- who takes part ---------------------------------------------------------------------------- */
+/* ---- who takes part -------------------------------------------------------------------------- */
 
 /* The members of the crew, which end together; NULL: this rank does not end together with them. */
 static const struct fy_crew *crew_of(const struct fy_progress *p)
@@ -99,7 +99,7 @@ void fy_statistics_begin(struct fy_statistics *s, ferry *e)
 	s->row.stats.memory_held = fy_bulk_holds(&p->bulk);
 }
 
-/* ---- writing ----------------------------------------------------------------------------------- */
+/* ---- writing --------------------------------------------------------------------------------- */
 
 static bool write_all(int fd, const char *text)
 {
@@ -185,7 +185,7 @@ static void put_all(const struct fy_statistics *s, const ferry *e, const struct 
 		put_table(e, rows, ranks);
 }
 
-/* ---- gathering --------------------------------------------------------------------------------- */
+/* ---- gathering ------------------------------------------------------------------------------- */
 
 /* True: it is over. */
 static bool wait_for(struct fy_census *c, int64_t patience)

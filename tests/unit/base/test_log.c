@@ -13,7 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* ---- helpers ----------------------------------------------------------------------------------- */
+/* ---- helpers --------------------------------------------------------------------------------- */
 
 static char file_name[64];
 
@@ -77,7 +77,7 @@ static int end(void **state)
 	return ferry_log_to(NULL, NULL);
 }
 
-/* ---- files ------------------------------------------------------------------------------------- */
+/* ---- files ----------------------------------------------------------------------------------- */
 
 static void a_log_is_off_a_file_or_refused(void **state)
 {
@@ -142,7 +142,7 @@ static void a_line_that_everybody_has_to_see(void **state)
 	assert_null(strstr(logged, "as it"));
 }
 
-/* ---- levels and what stands in front ----------------------------------------------------------- */
+/* ---- levels and what stands in front --------------------------------------------------------- */
 
 static void a_line_has_rank_time_level_and_thread_in_front(void **state)
 {
@@ -223,7 +223,7 @@ static void what_comes_often_is_written_seldom(void **state)
 	assert_non_null(strstr(text, ": another\n"));
 }
 
-/* ---- a function of the program's --------------------------------------------------------------- */
+/* ---- a function of the program's ------------------------------------------------------------- */
 
 static void a_function_gets_the_lines_in_the_place_of_the_file(void **state)
 {
@@ -329,7 +329,7 @@ static void a_function_that_meddles_is_called_once(void **state)
 	assert_non_null(strstr(text, ": from inside\n"));
 }
 
-/* ---- several threads --------------------------------------------------------------------------- */
+/* ---- several threads ------------------------------------------------------------------------- */
 
 #define LOGGERS 4
 #define CHANGES 200
@@ -393,7 +393,7 @@ static void a_function_that_was_taken_away_does_not_run(void **state)
 	fy_log_close(log);
 }
 
-/* ---- it does not return ------------------------------------------------------------------------ */
+/* ---- it does not return ---------------------------------------------------------------------- */
 
 static void leave(int level, const char *line, void *arg)
 {
