@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * ferry-ask: one question to whole jobs, from any shell of the user on any host of them. It needs no
- * MPI, and no thread of the program that can go on.
+ * ferry-ask: one question to whole jobs, from any shell of the user on any host of them. It needs
+ * no MPI, and no thread of the program that can go on.
  */
 #include <getopt.h>
 #include <stdbool.h>

@@ -16,8 +16,8 @@ struct fy_dumped {
 	struct fy_dumped *next;
 };
 
-/* The signal gets its handler, if it has not. FERRY_OK; FERRY_EINVAL for another signal than that of
- * an engine before it, or one that cannot be used; FERRY_ENOMEM; with a sentence. Nothing if the
+/* The signal gets its handler, if it has not. FERRY_OK; FERRY_EINVAL for another signal than that
+ * of an engine before it, or one that cannot be used; FERRY_ENOMEM; with a sentence. Nothing if the
  * option is off, and so are the others then. */
 int fy_dump_signal_join(struct fy_dumped *dumped, const ferry_options *options);
 /* From now on this engine is written. */

@@ -276,20 +276,6 @@ static enum fy_taken take_record(struct fy_progress *p, struct fy_channel *ch,
 	return deliver(p, ch, r, call_id);
 }
 
-/* The same, for a probe. Only inline handlers count that ran. */
-static enum fy_taken take_timed(struct fy_progress *p, struct fy_channel *ch,
-                                const struct fy_record *r)
-{
-	fy_port *port = p->link.port;
-	uint64_t handled = p->link.stats.handled;
-	int64_t begun = port->ops->now(port);
-	enum fy_taken t = take_record(p, ch, r);
-	p->link.probe.handler_armed = false;
-	if (p->link.stats.handled != handled)
-		fy_probe_note(&p->link.probe, FY_MONITOR_HANDLER, port->ops->now(port) - begun);
-	return t;
-}
-
 /* The next record of a batch. Is it for a handler with a small op that may run here, now? */
 static bool next_may_run(struct fy_progress *p, const struct fy_slot *slot)
 {
@@ -413,17 +399,15 @@ static void dispatch_plain(struct fy_progress *p, struct fy_channel *ch, struct 
 		dispatch_replies(p, ch, slot);
 }
 
-/* Take the next record, whatever it is; for a probe if `timed`. FY_MALFORMED: the rest of the batch is not taken. */
+/* Take the next record, whatever it is. FY_MALFORMED: the rest of the batch is not taken. */
 static inline enum fy_taken take_next(struct fy_progress *p, struct fy_channel *ch,
-                                      struct fy_slot *slot, bool timed)
+                                      struct fy_slot *slot)
 {
 	const struct fy_record *r = fy_record_at(slot->buffer + slot->offset);
 	uint32_t left = (uint32_t)slot->request.nbytes - slot->offset;
 	uint32_t me = (uint32_t)p->link.engine->rank;
 	uint32_t size = left >= sizeof *r ? fy_record_size(r->size_flags) : UINT32_MAX;
-	enum fy_taken t = FY_MALFORMED;
-	if (size <= left && r->rank == me)
-		t = fy_unlikely(timed) ? take_timed(p, ch, r) : take_record(p, ch, r);
+	enum fy_taken t = size <= left && r->rank == me ? take_record(p, ch, r) : FY_MALFORMED;
 	if (t == FY_PAUSED)
 		return FY_PAUSED;
 	if (t == FY_MALFORMED) {
@@ -438,18 +422,33 @@ static inline enum fy_taken take_next(struct fy_progress *p, struct fy_channel *
 	return FY_TAKEN;
 }
 
+/* The same, for a probe. Only inline handlers count that ran. */
+static enum fy_taken take_timed(struct fy_progress *p, struct fy_channel *ch, struct fy_slot *slot)
+{
+	fy_port *port = p->link.port;
+	uint64_t handled = p->link.stats.handled;
+	int64_t begun = port->ops->now(port);
+	enum fy_taken t = take_next(p, ch, slot);
+	p->link.noted.probe.handler_armed = false;
+	if (p->link.stats.handled != handled)
+		fy_probe_note(&p->link.noted.probe, FY_MONITOR_HANDLER,
+		              port->ops->now(port) - begun);
+	return t;
+}
+
 /* Dispatch the records of a batch, from where a pause left it. False: it is paused. */
 static bool dispatch_records(struct fy_progress *p, struct fy_channel *ch, struct fy_slot *slot)
 {
 	const struct fy_batch_header *h = fy_header_of(slot->buffer);
 	p->link.counts.batch_colour = h->flags & FY_BATCH_COLOUR ? 1 : 0;
-	bool timed = p->link.probe.handler_armed;
+	bool timed = p->link.noted.probe.handler_armed;
 	for (;; timed = false) {
 		if (fy_likely(!timed))
 			dispatch_plain(p, ch, slot);
 		if (slot->offset >= slot->request.nbytes)
 			return true;
-		enum fy_taken t = take_next(p, ch, slot, timed);
+		enum fy_taken t =
+			fy_unlikely(timed) ? take_timed(p, ch, slot) : take_next(p, ch, slot);
 		if (t != FY_TAKEN)
 			return t == FY_MALFORMED;
 	}
@@ -460,7 +459,7 @@ static enum fy_taken take_traced(struct fy_progress *p, struct fy_channel *ch, s
 {
 	const struct fy_record *r = fy_record_at(slot->buffer + slot->offset);
 	fy_trace_records_record_begin(p->link.trace, slot->seq, slot->index, r);
-	enum fy_taken t = take_next(p, ch, slot, false);
+	enum fy_taken t = take_next(p, ch, slot);
 	fy_trace_records_record_end(p->link.trace, ch->rank, r, t == FY_TAKEN);
 	return t;
 }
@@ -542,7 +541,7 @@ bool fy_dispatch_batch(struct fy_progress *p, struct fy_channel *ch, struct fy_s
 	}
 	/* after the records, because what one of them refuses is not accepted */
 	fy_pending_accepted(&p->link, ch, h);
-	if (fy_unlikely(p->link.probe.ch == ch))
+	if (fy_unlikely(p->link.noted.probe.ch == ch))
 		fy_probe_answered(&p->link, h);
 	ch->in.seq++;
 	if (h->spent > ch->credit.spent_in && h->spent <= ch->credit.limit_sent + ch->credit.window)

@@ -57,7 +57,7 @@ static uint64_t taken(const struct fy_progress *p)
 
 static void note_lane(struct fy_progress *p, int64_t since)
 {
-	fy_probe_note(&p->link.probe, FY_MONITOR_LANE, p->link.now - since);
+	fy_probe_note(&p->link.noted.probe, FY_MONITOR_LANE, p->link.now - since);
 	p->sample.waited.looks_left = 0;
 }
 
@@ -116,7 +116,7 @@ static int64_t look_in(struct fy_sample *s)
 
 static void look(struct fy_progress *p)
 {
-	struct fy_probe *probe = &p->link.probe;
+	struct fy_probe *probe = &p->link.noted.probe;
 	probe->armed = probe->handler_armed = true;
 	if (probe->ch && p->link.now - probe->sent_at > FOLLOW_FOR)
 		fy_probe_forget(probe);

@@ -146,7 +146,7 @@ static void show_histograms(struct fy_progress *p, struct fy_monitor_head *file)
 {
 	struct fy_monitor_histogram *to = fy_layout_entries(file, FY_MONITOR_HISTOGRAMS);
 	for (unsigned i = 0; i < FY_MONITOR_N_STAGES; i++) {
-		const struct fy_monitor_histogram *from = &p->link.probe.stages[i];
+		const struct fy_monitor_histogram *from = &p->link.noted.probe.stages[i];
 		to[i].count = from->count;
 		to[i].sum = from->sum;
 		to[i].longest = from->longest;
@@ -156,7 +156,7 @@ static void show_histograms(struct fy_progress *p, struct fy_monitor_head *file)
 
 static void show_errors(struct fy_progress *p, struct fy_monitor_head *file)
 {
-	const struct fy_errors *errors = &p->link.errors;
+	const struct fy_errors *errors = &p->link.noted.errors;
 	struct fy_monitor_section *section = fy_layout_section(file, FY_MONITOR_ERRORS);
 	memcpy(fy_layout_entries(file, FY_MONITOR_ERRORS), errors->list,
 	       errors->n * sizeof errors->list[0]);

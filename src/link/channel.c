@@ -220,7 +220,7 @@ static bool send_first_ready(struct fy_link *link, struct fy_channel *ch)
 	link->n_flying++;
 	link->stats.batches_sent++;
 	link->stats.bytes_sent += b->fill;
-	if (fy_unlikely(link->probe.armed))
+	if (fy_unlikely(link->noted.probe.armed))
 		fy_probe_sent(link, ch, b);
 	return true;
 }

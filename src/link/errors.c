@@ -50,7 +50,7 @@ static struct fy_monitor_error *add(struct fy_errors *errors, int status, int ra
 
 void fy_errors_note(struct fy_link *link, int status, int rank, const char *text)
 {
-	struct fy_errors *errors = &link->errors;
+	struct fy_errors *errors = &link->noted.errors;
 	if (!text || !*text)
 		text = ferry_strerror(status);
 	struct fy_monitor_error *e = find(errors, status, rank, text);

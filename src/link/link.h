@@ -33,6 +33,12 @@ struct fy_counts {
 	uint64_t awaited[2]; /* posts with a future or a counter that left and are not confirmed */
 };
 
+/* For those who look at the engine from outside. */
+struct fy_noted {
+	struct fy_probe probe;
+	struct fy_errors errors;
+};
+
 struct fy_link {
 	ferry *engine;
 	fy_port *port;
@@ -61,8 +67,7 @@ struct fy_link {
 	struct fy_counts counts;
 	struct fy_released released;
 	struct fy_tasks tasks; /* inline work */
-	struct fy_probe probe;
-	struct fy_errors errors;
+	struct fy_noted noted;
 };
 
 /* All of them, of which `ch` is one after the other. */

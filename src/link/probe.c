@@ -45,7 +45,7 @@ static uint64_t first_call(const struct fy_batch *b)
  * reply. */
 void fy_probe_sent(struct fy_link *link, struct fy_channel *ch, const struct fy_batch *b)
 {
-	struct fy_probe *probe = &link->probe;
+	struct fy_probe *probe = &link->noted.probe;
 	const struct fy_batch_header *h = fy_header_of(b->bytes);
 	if (!b->nrecords)
 		return;
@@ -66,7 +66,7 @@ void fy_probe_sent(struct fy_link *link, struct fy_channel *ch, const struct fy_
 
 void fy_probe_answered(struct fy_link *link, const struct fy_batch_header *h)
 {
-	struct fy_probe *probe = &link->probe;
+	struct fy_probe *probe = &link->noted.probe;
 	int64_t now = link->port->ops->now(link->port);
 	if (probe->accept_open && (int32_t)(probe->seq - h->accepted) <= 0) {
 		fy_probe_note(probe, FY_MONITOR_ACCEPT, now - probe->sent_at);

@@ -5,8 +5,8 @@
  * What is proved. Let T be a moment after the first round and before the second one. Each thread
  * that is neither the library's own nor a known helper of MPI was in the same wait in both pictures
  * (its number is the same), so it was in it at T; and it slept when the second picture was taken,
- * so nothing had ended that wait by then. The counts of records are equal in both rounds, and what was
- * sent was done, or has arrived and is with an executor. So, as for fences (helm/agree.c), at T
+ * so nothing had ended that wait by then. The counts of records are equal in both rounds, and what
+ * was sent was done, or has arrived and is with an executor. So, as for fences (helm/agree.c), at T
  * nothing was on its way. What is in no count is compared between the two sides: credit that was
  * told and is not known, a word of a fence, confirmations. And nothing happens by itself, because
  * there is no deadline, no grace of a call, no operation of MPI, nothing that the progress thread

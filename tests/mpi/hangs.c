@@ -3,9 +3,9 @@
  * Jobs of two ranks that hang, and what is said of them. hangs.sh runs them. The arguments are how
  * it hangs, and a file by which the ranks' helpers agree on when to look.
  *
- * The threads of the library take the pictures, as they do when somebody asks, because a thread that
- * the test had for that would be one of the program's. Rank 0's helper judges twice: at first with
- * one more thread, which sleeps, then without it.
+ * The threads of the library take the pictures, as they do when somebody asks, because a thread
+ * that the test had for that would be one of the program's. Rank 0's helper judges twice: at first
+ * with one more thread, which sleeps, then without it.
  */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE

@@ -146,6 +146,7 @@ static void make_engine(uint32_t threads)
 	p->link.options = &engine->options;
 	p->link.port = &port;
 	p->lookout.look_at = INT64_MAX;
+	p->sample.rests = true;
 	p->pace.napped = true; /* so that the first sleep is a long one */
 	alive = threads;
 }

@@ -304,7 +304,7 @@ static void run_tasks(struct side *side, struct vthread *t)
 		wait_for(t, FY_WAITS_TASK, NULL, FY_WAITS_NOBODY, FERRY_ANY_OP);
 }
 
-/* ---- the hang that is built in ---------------------------------------------------------------- */
+/* ---- the hang that is built in -------------------------------------------------------------- */
 
 static void hang(struct side *side, struct vthread *t, bool is_main)
 {

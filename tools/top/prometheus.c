@@ -98,8 +98,8 @@ static void find_names(struct names *names, const struct top_host *host, enum fy
 
 /* ---- families ---------------------------------------------------------------------------- */
 
-/* The value of that name of one kind: a counter and a gauge may have the same. Below 0 is not known,
- * or no counter. */
+/* The value of that name of one kind: a counter and a gauge may have the same. Below 0 is not
+ * known, or no counter. */
 static bool find_value(const struct top_engine *engine, enum fy_monitor_kind kind, const char *name,
                        int64_t *value_p)
 {

@@ -394,7 +394,7 @@ static void its_descriptors_may_be_closed(void **state)
 		if (fd != a.ends[1])
 			assert_int_equal(dup2(file, fd), fd);
 	assert_int_equal(lseek(file, 0, SEEK_SET), 0);
-	/* The thread sleeps on the eventfd as it was. It wakes when the pipe has no end to write to. */
+	/* The thread sleeps on the eventfd as it was. It wakes when the pipe is closed. */
 	close(a.ends[1]);
 	assert_true(wait_for(&a.lost, 1));
 	assert_int_equal(fy_load_relaxed_32(&a.calls), 0);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Requests and replies as they come from elsewhere: cut, too long, and with lies in every number. */
+/* Requests and replies as they come from elsewhere: cut, too long, with lies in every number. */
 #include "test.h"
 
 #include <string.h>

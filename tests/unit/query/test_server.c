@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The socket of an engine: beside engines of the simulated network, which the test steps or does not
- * step. Clients ask, stall, lie and go away; the engine closes meanwhile.
+ * The socket of an engine: beside engines of the simulated network, which the test steps or does
+ * not step. Clients ask, stall, lie and go away; the engine closes meanwhile.
  */
 #include "support/life.h"
 #include "sim/net/sim.h"
