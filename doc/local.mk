@@ -46,6 +46,7 @@ nobase_dist_doc_DATA += \
 	%D%/decisions/0041-what-a-failed-call-of-mpi-ends.md \
 	%D%/decisions/0042-fences-and-closes-of-a-crew.md \
 	%D%/decisions/0043-what-a-host-knows-of-its-ranks.md \
+	%D%/decisions/0044-counters-that-outlive-the-process.md \
 	%D%/decisions/0045-one-question-to-the-job.md \
 	%D%/decisions/0046-what-proves-that-a-job-is-stuck.md \
 	%D%/decisions/0047-timelines.md \
@@ -53,12 +54,7 @@ nobase_dist_doc_DATA += \
 	%D%/failures.md \
 	%D%/glossary.md \
 	%D%/observing.md \
-	%D%/decisions/0044-counters-that-outlive-the-process.md \
-	%D%/design.md \
-	%D%/failures.md \
-	%D%/glossary.md \
 	%D%/monitor-format.md \
-	%D%/observing.md \
 	%D%/policy.md \
 	%D%/porting.md \
 	%D%/reliability.md \

@@ -676,7 +676,7 @@ FERRY_API int ferry_status(const ferry *engine);
  *
  * Threads    any, inline handlers and callbacks too; not in a signal handler.
  *            The option dump_signal is for that.
- * Blocking   as `fd` does, and 20 ms at most while the progress thread is
+ * Blocking   as `fd` does, and 100 ms at most while the progress thread is
  *            busy.
  * Errors     EINVAL also if `fd` cannot be written. ESTOPPED.
  */

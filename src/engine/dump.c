@@ -16,7 +16,7 @@
 #include "watch/picture.h"
 #include "watch/story.h"
 
-#define PATIENCE FERRY_MS(20)
+#define PATIENCE FERRY_MS(100)
 #define TEXT_BYTES 8192
 
 static int write_all(int fd, const char *text, size_t nbytes)

@@ -68,11 +68,11 @@ static bool is_still_inside(struct fy_stuck *s)
 static bool is_still(struct fy_stuck *s)
 {
 	uint64_t steps = fy_load_relaxed_64(s->steps);
-	bool stood = steps == s->steps_seen, still = stood;
+	bool stood = steps == s->steps_seen;
 	s->steps_seen = steps;
 	if (!try_helm(s->engine))
 		return stood;
-	still = !fy_engine_has_stopped(s->engine) && is_still_inside(s);
+	bool still = !fy_engine_has_stopped(s->engine) && is_still_inside(s);
 	fy_helm_give(s->engine);
 	return still;
 }

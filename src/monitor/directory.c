@@ -94,7 +94,7 @@ unsigned fy_directory_defaults(char paths[FY_DIRECTORY_DEFAULTS][FY_DIRECTORY_PA
 	if (in && !put_path(paths[n], "%s/ferry", in))
 		n++;
 	put_path(paths[n], "%s/%u/ferry", "/run/user");
-	if (!n || strcmp(paths[0], paths[n]))
+	if (!n || strcmp(paths[0], paths[n]) != 0)
 		n++;
 	put_path(paths[n++], "%s/ferry-%u", "/dev/shm");
 	return n;

@@ -54,6 +54,10 @@ int use_engine(ferry **engine_p, ferry_executor **where_p)
 	size_t index;
 	options.flags = FERRY_EXCLUSIVE | FERRY_NONBLOCK | FERRY_KEEP_MPI | FERRY_NO_THREAD;
 	options.thread_level = FERRY_THREAD_MULTIPLE;
+	options.log_level = FERRY_LOG_ERROR;
+	options.log_level = FERRY_LOG_WARNING;
+	options.log_level = FERRY_LOG_INFO;
+	options.log_level = FERRY_LOG_DEBUG;
 	if (options.thread_level < FERRY_THREAD_FUNNELED ||
 	    options.thread_level < FERRY_THREAD_SERIALIZED)
 		return FERRY_ETHREAD;

@@ -41,7 +41,7 @@ silent() { ! grep . "$work/err"; }
 one_of_each() { # the options of the header, in its order
 	sed -n '/^struct ferry_options {/,/^};/s/^\t.*[ *]\([a-z_]*\);$/\1/p' "$TEST_SRCDIR/include/ferry.h" |
 		grep -v '^size$' >"$work/fields"
-	sed -n 's/^  \([a-z_]*\)  *[^ ].* \(default\|environment\).*/\1/p' "$work/out" | diff "$work/fields" -
+	sed -n 's/^  \([a-z_][a-z_]*\)  *[^ ].* \(default\|environment\).*/\1/p' "$work/out" | diff "$work/fields" -
 }
 explained() { # each is what the header says of it first, and none says nothing
 	[ "$(grep -c '^      [^ ].' "$work/out")" -eq "$(wc -l <"$work/fields")" ] || return

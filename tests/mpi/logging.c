@@ -42,7 +42,7 @@ static void try_others(void)
 	ferry_stats stats = FERRY_STATS_INIT;
 	ferry *other;
 	CHECK_STATUS(ferry_handle(engine, OP_LATE, FERRY_INLINE, NULL, NULL), FERRY_EDEADLK);
-	CHECK_STATUS(ferry_stats_read(engine, &stats), FERRY_EDEADLK);
+	CHECK_OK(ferry_stats_read(engine, &stats));
 	CHECK_STATUS(ferry_open(NULL, &other), FERRY_EDEADLK);
 	CHECK_STATUS(ferry_close(engine), FERRY_EDEADLK);
 	CHECK_OK(ferry_post(engine, ferry_rank(engine), OP_FROM_LOG, NULL, 0, NULL));

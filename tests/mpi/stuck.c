@@ -55,9 +55,10 @@ static void ask(uint32_t op, unsigned us)
 	} else if (op == OP_KEEP) {
 		while (!__atomic_exchange_n(&here, 0, __ATOMIC_ACQ_REL))
 			usleep(1000);
+		ferry_message *request = kept; /* the reply brings the next one */
 		usleep(us);
-		CHECK_OK(ferry_reply(kept, NULL, 0));
-		ferry_message_release(kept);
+		CHECK_OK(ferry_reply(request, NULL, 0));
+		ferry_message_release(request);
 	}
 }
 

@@ -5,7 +5,16 @@
  * MPI's, and its release function is not called. What was not started by then is not started, and
  * its release function is called.
  */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
+
 #include <ferry_mpi.h>
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
 
 #include "system.h"
 
@@ -151,9 +160,22 @@ static void end_before_it_is_started(void)
 	CHECK_INT(__atomic_load_n(&released, __ATOMIC_ACQUIRE), 1);
 }
 
-int main(void)
+/* UCX names what is left behind at the end, and whoever runs the tests takes that for a fault. It
+ * reads its environment when it is loaded. */
+static void begin_without_warnings(char **argv)
+{
+	if (getenv("UCX_LOG_LEVEL"))
+		return;
+	setenv("UCX_LOG_LEVEL", "error", 1);
+	execv("/proc/self/exe", argv);
+	CHECK_FAIL("the test cannot begin again: %s", strerror(errno));
+}
+
+int main(int argc, char **argv)
 {
 	int provided;
+	(void)argc;
+	begin_without_warnings(argv);
 	system_watch();
 	MPI_Init_thread(NULL, NULL, MPI_THREAD_MULTIPLE, &provided);
 	MPI_Comm_rank(MPI_COMM_WORLD, &rank);

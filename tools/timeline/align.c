@@ -131,8 +131,10 @@ static void match(struct samples *s, const struct trace_job *job, size_t to,
 		if (from == to || from == job->count)
 			continue;
 		struct sent key = { file->head.rank, place_of(e), 0 };
+		const struct sent_list *list = &lists[from];
 		const struct sent *sent =
-			bsearch(&key, lists[from].array, lists[from].count, sizeof key, by_peer);
+			list->count ? bsearch(&key, list->array, list->count, sizeof key, by_peer)
+				    : NULL;
 		if (!sent)
 			continue;
 		bool there = from < to;
