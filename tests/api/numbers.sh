@@ -127,7 +127,7 @@ time src/base/options.c option:sleep_max include/ferry.h an idle loop that must 
 time src/base/options.c option:sleep_max doc/tuning.md sleep_max \(@\)
 time src/engine/life.c PEER_TIMEOUT include/ferry.h see ferry_on_peer\. Default @
 time src/engine/life.c PEER_TIMEOUT doc/tuning.md peer_timeout \(@\) is how long
-time src/engine/dump.c PATIENCE include/ferry.h as `fd` does, and @ at most while
+time src/engine/dump.c PATIENCE include/ferry.h does, and @ at most while the progress thread is
 time src/base/options.c option:stuck_after include/ferry.h No effect with FERRY_NO_THREAD\. Default @
 time src/engine/statistics.c PATIENCE include/ferry.h the others in the close, for @ at most
 time src/engine/statistics.c PATIENCE doc/tuning.md waits for their rows, for @ at most

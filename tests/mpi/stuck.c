@@ -108,7 +108,7 @@ static void dump_by_signal(void)
 {
 	pthread_t thread;
 	CHECK(pthread_create(&thread, NULL, signal_soon, NULL) == 0);
-	ask(OP_KEEP, 3 * SHORT_US);
+	ask(OP_KEEP, 10 * SHORT_US);
 	CHECK(pthread_join(thread, NULL) == 0);
 	CHECK(__atomic_load_n(&before_called, __ATOMIC_ACQUIRE) == 1);
 }
