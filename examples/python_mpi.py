@@ -106,15 +106,16 @@ class Wire:
             self.free()
             raise RuntimeError(f"rank {lowest} speaks another version of the protocol than rank 0")
         # This peer checks no checksums. If rank 0 does it cannot take part, and says so in step 9.
-        self.ready, _ = self._compare(wire.NO_CHECKSUMS)
+        rank_0, _ = self._compare(wire.NO_CHECKSUMS)
+        self.ready = wire.checks_no_sums(rank_0)
 
     def _compare(self, mine):
-        """Section 2, step 8. Are these rank 0's bytes, and the lowest rank that has others, or the size."""
+        """Section 2, step 8. Rank 0's bytes, and the lowest rank that has others, or the size."""
         length = array.array("Q", [len(mine)])
         self._finish(self.comm.Ibcast([length, 8, MPI.BYTE], root=0))
         theirs = bytearray(mine if self.rank == 0 else length[0])
         self._finish(self.comm.Ibcast([theirs, MPI.BYTE], root=0))
-        return theirs == mine, self._lowest(self.size if theirs == mine else self.rank)
+        return bytes(theirs), self._lowest(self.size if theirs == mine else self.rank)
 
     def _lowest(self, mine):
         # Both have a name, so that they live until the end: a request of mpi4py does not keep them.

@@ -78,7 +78,13 @@ _ID = struct.Struct("<Q")
 _ANNOUNCEMENT = struct.Struct("<QQQIIIi")
 _REPLY_ERROR = struct.Struct("<iI")
 _HANDSHAKE = struct.Struct("<IIIIIIII")
-NO_CHECKSUMS = bytes(4)  # the second comparison at open
+# The second comparison at open: a number for the job, of which rank 0's counts, and no checksums.
+NO_CHECKSUMS = bytes(16)
+
+
+def checks_no_sums(rank_0):
+    """Of rank 0's bytes in the second comparison."""
+    return rank_0[8:] == bytes(8)
 
 
 class Malformed(Exception):

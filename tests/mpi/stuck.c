@@ -18,6 +18,7 @@
 #include <signal.h>
 #include <stdbool.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { OP_KEEP = 5, OP_BLOCK, OP_NEVER, LONG_US = 700000, SHORT_US = 100000, DUMPERS = 4 };
@@ -44,6 +45,14 @@ static void block(ferry *e, ferry_message *message, void *arg)
 	usleep(LONG_US);
 }
 
+/* A signal does not end it. */
+static void sleep_for(unsigned us)
+{
+	struct timespec left = { us / 1000000, us % 1000000 * 1000 };
+	while (nanosleep(&left, &left) != 0)
+		;
+}
+
 /* Rank 1 answers after that time what rank 0 asks. */
 static void ask(uint32_t op, unsigned us)
 {
@@ -56,7 +65,7 @@ static void ask(uint32_t op, unsigned us)
 		while (!__atomic_exchange_n(&here, 0, __ATOMIC_ACQ_REL))
 			usleep(1000);
 		ferry_message *request = kept; /* the reply brings the next one */
-		usleep(us);
+		sleep_for(us);
 		CHECK_OK(ferry_reply(request, NULL, 0));
 		ferry_message_release(request);
 	}
@@ -108,7 +117,7 @@ static void dump_by_signal(void)
 {
 	pthread_t thread;
 	CHECK(pthread_create(&thread, NULL, signal_soon, NULL) == 0);
-	ask(OP_KEEP, 10 * SHORT_US);
+	ask(OP_KEEP, 3 * SHORT_US);
 	CHECK(pthread_join(thread, NULL) == 0);
 	CHECK(__atomic_load_n(&before_called, __ATOMIC_ACQUIRE) == 1);
 }
