@@ -161,6 +161,15 @@ static int show_job(const struct ask_options *o, const struct ask_job *job)
 	return status;
 }
 
+static void say_left_out(const struct ask_jobs *jobs)
+{
+	if (jobs->ended)
+		fprintf(stderr,
+		        "ferry-ask: of %u job%s no process of this host lives any more: "
+		        "ferry-top --dead says what was open, ferry-ask --job ID asks for one\n",
+		        jobs->ended, jobs->ended == 1 ? "" : "s");
+}
+
 static int show_all(const struct ask_options *o, const struct ask_jobs *jobs)
 {
 	int status = jobs->n ? FINE : TROUBLE;
@@ -177,7 +186,8 @@ static int show_all(const struct ask_options *o, const struct ask_jobs *jobs)
 	if (jobs->unread)
 		fprintf(stderr, "ferry-ask: %u file%s not read: %s\n", jobs->unread,
 		        jobs->unread == 1 ? " was" : "s were", jobs->why);
-	if (!jobs->n)
+	say_left_out(jobs);
+	if (!jobs->n && !jobs->ended)
 		fprintf(stderr, "ferry-ask: no engine of yours on this host has a monitor file%s\n",
 		        o->job || o->pid >= 0 || o->rank >= 0 ? " and is what you named" : "");
 	return status;
@@ -191,14 +201,18 @@ static int ask_twice(const struct ask_options *o, struct ask_jobs *jobs, char wh
 	int status = -1;
 	if (ask_collect(o, &before, why)) {
 		nanosleep(&pause, NULL);
-		if (ask_collect(o, jobs, why))
+		if (ask_collect(o, jobs, why)) {
+			ask_leave_out_ended(o, jobs);
 			status = ask_why(stdout, o, &before, jobs);
+		}
 	}
 	ask_free(&before);
 	if (status < 0)
 		fprintf(stderr, "ferry-ask: %s\n", *why ? why : "there is no memory");
-	else if (!jobs->n)
+	else if (!jobs->n && !jobs->ended)
 		fprintf(stderr, "ferry-ask: no engine of yours on this host has a monitor file\n");
+	if (status >= 0)
+		say_left_out(jobs);
 	return status == 0 ? FINE : TROUBLE;
 }
 
@@ -213,6 +227,7 @@ int main(int argc, char **argv)
 	if (o.why) {
 		status = ask_twice(&o, &jobs, why);
 	} else if (ask_collect(&o, &jobs, why)) {
+		ask_leave_out_ended(&o, &jobs);
 		status = show_all(&o, &jobs);
 	} else {
 		fprintf(stderr, "ferry-ask: %s\n", why);

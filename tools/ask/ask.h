@@ -50,6 +50,7 @@ struct ask_job {
 struct ask_jobs {
 	struct ask_job *jobs;
 	unsigned n;
+	unsigned ended;    /* jobs that were left out: see ask_leave_out_ended */
 	unsigned unread;   /* files that could not be read */
 	char why[ASK_WHY]; /* the first of these */
 };
@@ -58,6 +59,8 @@ struct ask_jobs {
  * moment. */
 bool ask_collect(const struct ask_options *options, struct ask_jobs *jobs, char why[ASK_WHY]);
 void ask_free(struct ask_jobs *jobs);
+/* Drop the jobs of which no process that is known lives, unless they were named. */
+void ask_leave_out_ended(const struct ask_options *options, struct ask_jobs *jobs);
 
 /* ---- why --------------------------------------------------------------- */
 

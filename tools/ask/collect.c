@@ -399,3 +399,27 @@ void ask_free(struct ask_jobs *jobs)
 	free(jobs->jobs);
 	*jobs = (struct ask_jobs){ 0 };
 }
+
+static bool has_ended(const struct ask_job *job)
+{
+	for (int i = 0; i < job->size; i++)
+		if (job->ranks[i].known != ASK_NOTHING &&
+		    job->ranks[i].answer.process != FY_ANSWER_DEAD)
+			return false;
+	return true;
+}
+
+void ask_leave_out_ended(const struct ask_options *options, struct ask_jobs *jobs)
+{
+	unsigned kept = 0;
+	if (options->job || options->pid >= 0 || options->rank >= 0)
+		return;
+	for (unsigned i = 0; i < jobs->n; i++) {
+		if (has_ended(&jobs->jobs[i]))
+			free(jobs->jobs[i].ranks);
+		else
+			jobs->jobs[kept++] = jobs->jobs[i];
+	}
+	jobs->ended = jobs->n - kept;
+	jobs->n = kept;
+}

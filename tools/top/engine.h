@@ -15,6 +15,7 @@ struct top_engine {
 	int process; /* the letter of /proc/PID/stat, 'T': stopped; 0: not known */
 	char program[64], host[64], version[32], network[96]; /* for a terminal */
 	struct top_troubles troubles;
+	bool over; /* no process of its job lives on this host */
 };
 
 /* After the copies are there: fill in the rest. */

@@ -79,13 +79,38 @@ static void read_file(struct top_host *host, const char *name, const struct top_
 
 /* ---- all --------------------------------------------------------------------------------- */
 
+static bool job_lives(const struct top_host *host, uint64_t job)
+{
+	size_t i;
+
+	for (i = 0; i < host->n; i++)
+		if (host->engines[i].copy.head->job == job && !top_engine_dead(&host->engines[i]))
+			return true;
+	return false;
+}
+
+static void find_over(struct top_host *host)
+{
+	size_t i;
+
+	for (i = 0; i < host->n; i++)
+		host->engines[i].over = top_engine_dead(&host->engines[i]) &&
+		                        !job_lives(host, host->engines[i].copy.head->job);
+}
+
+/* What is left of a job that is over stands below all trouble that can still be mended. */
+static int badness(const struct top_engine *engine)
+{
+	return 2 * (int)(engine->over ? TOP_NO_TROUBLE : top_troubles_worst(&engine->troubles)) -
+	       engine->over;
+}
+
 /* Who is worse stands above; else by job, rank, process and number. */
 static int compare(const void *one, const void *other)
 {
 	const struct top_engine *a = one, *b = other;
 	const struct fy_monitor_head *x = a->copy.head, *y = b->copy.head;
-	int of_a = (int)top_troubles_worst(&a->troubles);
-	int of_b = (int)top_troubles_worst(&b->troubles);
+	int of_a = badness(a), of_b = badness(b);
 
 	if (of_a != of_b)
 		return of_a - of_b;
@@ -111,6 +136,7 @@ int top_host_read(struct top_host *host, const struct top_wish *wish, struct top
 	host->failed = !host->engines;
 	for (i = 0; host->engines && i < host->list.n; i++)
 		read_file(host, host->list.names[i], wish, before);
+	find_over(host);
 	if (host->engines && host->n)
 		qsort(host->engines, host->n, sizeof(*host->engines), compare);
 	if (before)
