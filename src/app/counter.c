@@ -67,8 +67,7 @@ static int await(ferry_counter *counter, uint64_t value, int64_t timeout)
 	int status = make_target(counter, value, &target);
 	if (status)
 		return status;
-	struct fy_waiting_name before =
-		fy_waiting_name(FY_WAITS_COUNTER, FY_WAITS_NOBODY, FERRY_ANY_OP);
+	struct fy_waiting_name before = fy_waiting_name(FY_WAITS_COUNTER, FY_WAITS_NOBODY);
 	status = fy_wait_until(target, until);
 	fy_waiting_unname(before);
 	if (!fy_future_is_done(target))

@@ -81,7 +81,7 @@ int ferry_fence(ferry *e, int64_t timeout)
 	int status = claim_fence(e, &future);
 	if (status)
 		return status;
-	struct fy_waiting_name before = fy_waiting_name(FY_WAITS_FENCE, FERRY_ALL, FERRY_ANY_OP);
+	struct fy_waiting_name before = fy_waiting_name(FY_WAITS_FENCE, FERRY_ALL);
 	if (!future)
 		status = begin_fence(e, &future);
 	if (status == FERRY_OK)

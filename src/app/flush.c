@@ -31,7 +31,7 @@ int ferry_flush(ferry *engine, int rank, int64_t timeout)
 	status = fy_post_flush(engine, NULL, rank, timeout, &future);
 	if (status)
 		return status == FERRY_EAGAIN ? FERRY_PENDING : status;
-	struct fy_waiting_name before = fy_waiting_name(FY_WAITS_FLUSH, rank, FERRY_ANY_OP);
+	struct fy_waiting_name before = fy_waiting_name(FY_WAITS_FLUSH, rank);
 	status = fy_wait_until(future, until);
 	fy_waiting_unname(before);
 	ferry_future_release(future);

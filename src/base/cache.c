@@ -8,24 +8,28 @@
 #include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <stdlib.h>
 
 #include "base/order.h"
 
 FY_THREAD_LOCAL struct fy_cache fy_cache_lists[FY_CACHE_KINDS];
-static FY_THREAD_LOCAL bool leaving;
 static pthread_key_t key; /* its destructor empties the lists of a thread that exits */
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static bool works; /* constant after once */
 
+#define LEAVING UINT32_MAX /* as `size` of each list of a thread that exits */
+
 static void empty(void *unused)
 {
 	(void)unused;
-	leaving = true; /* so destructors that run after this one free their pieces at once */
 	for (int kind = 0; kind < FY_CACHE_KINDS; kind++) {
-		fy_cache_lists[kind].room = 0;
-		while (fy_cache_lists[kind].first)
-			free(fy_cache_take((enum fy_cache_kind)kind, fy_cache_lists[kind].size));
+		struct fy_cache *cache = &fy_cache_lists[kind];
+		size_t size = cache->size;
+		cache->room = 0;
+		cache->size = LEAVING; /* destructors that run later free their pieces at once */
+		while (cache->first)
+			free(fy_cache_take((enum fy_cache_kind)kind, size));
 	}
 }
 
@@ -47,13 +51,14 @@ unsigned fy_cache_count(enum fy_cache_kind kind)
 
 void fy_cache_give_slow(enum fy_cache_kind kind, void *memory, size_t size)
 {
+	struct fy_cache *cache = &fy_cache_lists[kind];
 	pthread_once(&once, make_key);
-	if (fy_cache_lists[kind].room || leaving || !works ||
+	if (cache->room || cache->size == LEAVING || !works ||
 	    pthread_setspecific(key, fy_cache_lists) != 0) {
 		free(memory);
 		return;
 	}
-	fy_cache_lists[kind].room = FY_CACHE_MAX;
-	fy_cache_lists[kind].size = size;
+	cache->room = FY_CACHE_MAX;
+	cache->size = (uint32_t)size;
 	fy_cache_give(kind, memory, size);
 }

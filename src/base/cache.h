@@ -10,6 +10,7 @@
 #pragma once
 
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/order.h"
 
@@ -35,14 +36,17 @@ struct fy_piece {
 	struct fy_piece *next;
 };
 
-/* One list of one thread. No other thread touches it. */
+/* One list of one thread. No other thread touches it. Small: static thread-local storage is
+ * scarce. */
 struct fy_cache {
 	struct fy_piece *first;
-	unsigned count;
+	uint16_t count;
 	/* how many pieces it may hold: FY_CACHE_MAX, or 0 before the first one and at exit */
-	unsigned room;
-	size_t size; /* of its pieces, in bytes; for the sanitizer */
+	uint16_t room;
+	/* of its pieces, in bytes; for the sanitizer. UINT32_MAX: the thread exits */
+	uint32_t size;
 };
+_Static_assert(FY_CACHE_MAX <= UINT16_MAX, "`count` and `room` have room for a full list");
 
 extern FY_THREAD_LOCAL struct fy_cache fy_cache_lists[FY_CACHE_KINDS];
 

@@ -157,10 +157,10 @@ void fy_waiting_end(const struct fy_waiting_place *place)
 		put(own, &place->before);
 }
 
-struct fy_waiting_name fy_waiting_name(enum fy_waits kind, int peer, uint32_t op)
+struct fy_waiting_name fy_waiting_name(enum fy_waits kind, int peer)
 {
 	struct fy_waiting_name before = name;
-	name = (struct fy_waiting_name){ kind, peer, op };
+	name = (struct fy_waiting_name){ kind, peer };
 	return before;
 }
 

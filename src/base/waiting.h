@@ -79,13 +79,12 @@ void fy_waiting_begin(struct fy_waiting_place *place, const struct fy_wait *wait
 void fy_waiting_end(const struct fy_waiting_place *place);
 
 /* The next wait of this thread for a future is that. Pass what this returns to
- * fy_waiting_unname. */
+ * fy_waiting_unname. Two words, as static thread-local storage is scarce; it is for any op. */
 struct fy_waiting_name {
 	uint32_t kind; /* FY_WAITS_NOT: as the future says */
 	int32_t peer;
-	uint32_t op;
 };
-struct fy_waiting_name fy_waiting_name(enum fy_waits kind, int peer, uint32_t op);
+struct fy_waiting_name fy_waiting_name(enum fy_waits kind, int peer);
 void fy_waiting_unname(struct fy_waiting_name before);
 /* What it is called just now. */
 struct fy_waiting_name fy_waiting_named(void);

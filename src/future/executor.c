@@ -57,9 +57,9 @@
 struct frame {
 	const ferry_executor *executor;
 	struct frame *up;
+	bool discards; /* the task is only thrown away */
 };
 static _Thread_local struct frame *frames;
-static _Thread_local bool discards;
 
 static void gate_leave(ferry_executor *executor)
 {
@@ -90,21 +90,18 @@ void fy_executor_gate_close(ferry_executor *executor)
 
 void fy_executor_run_as(const ferry_executor *executor, struct fy_task *task, bool discarding)
 {
-	struct frame frame = { .executor = executor, .up = frames };
-	bool before = discards;
+	struct frame frame = { .executor = executor, .up = frames, .discards = discarding };
 
 	frames = &frame;
-	discards = discarding;
 	fy_program_enter();
 	task->run(task);
 	fy_program_leave();
-	discards = before;
 	frames = frame.up;
 }
 
 bool fy_executor_discarding(void)
 {
-	return discards;
+	return frames && frames->discards;
 }
 
 bool fy_executor_is_running(void)

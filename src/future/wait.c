@@ -50,11 +50,10 @@ static struct fy_wait describe(const ferry_future *future, int64_t until)
 			        : flags & FY_FUTURE_IS_COMPOSED ? FY_WAITS_COMPOSED
 			        : flags & FY_FUTURE_IS_POSTED   ? FY_WAITS_POST
 			                                        : FY_WAITS_FUTURE,
-			.peer = FY_WAITS_NOBODY,
-			.op = FERRY_ANY_OP
+			.peer = FY_WAITS_NOBODY
 		};
 	return (struct fy_wait){ .kind = name.kind,
-		                 .op = name.op,
+		                 .op = FERRY_ANY_OP,
 		                 .peer = name.peer,
 		                 .engine = future->engine,
 		                 .object = future,
@@ -249,8 +248,7 @@ static int watch_and_wait(ferry_future *const *futures, size_t count, int64_t un
 		};
 		fy_watch_add(&watches[watched++]);
 	}
-	struct fy_waiting_name before =
-		fy_waiting_name(FY_WAITS_ANY, FY_WAITS_NOBODY, FERRY_ANY_OP);
+	struct fy_waiting_name before = fy_waiting_name(FY_WAITS_ANY, FY_WAITS_NOBODY);
 	rc = fy_wait_until(&any->first, until);
 	fy_waiting_unname(before);
 	while (watched > 0)

@@ -22,11 +22,10 @@
 
 static uint64_t serials; /* atomic add */
 
-/* Which place this thread has in the table of the trace that it wrote to last. */
-static FY_THREAD_LOCAL struct {
-	uint64_t serial;
-	uint16_t thread;
-} here;
+/* Which place this thread has in the table of the trace that it wrote to last, below the serial
+ * of that: one word, as static thread-local storage is scarce. */
+static FY_THREAD_LOCAL uint64_t here;
+#define PLACE_BITS 16
 
 struct fy_trace *fy_trace_open(const struct fy_trace_place *place,
                                int64_t (*now)(struct fy_port *port), struct fy_port *port,
@@ -70,19 +69,19 @@ void fy_trace_free(struct fy_trace *t)
 static uint16_t register_thread(struct fy_trace *t)
 {
 	uint32_t i = fy_add_32(&t->file->n_threads, 1);
-	here.serial = t->serial;
-	here.thread = i < FY_TRACE_THREADS ? (uint16_t)i : FY_TRACE_NOBODY;
+	uint16_t place = i < FY_TRACE_THREADS ? (uint16_t)i : FY_TRACE_NOBODY;
+	here = t->serial << PLACE_BITS | place;
 	if (i < FY_TRACE_THREADS) {
 		t->file->threads[i].tid = (uint32_t)fy_place_thread();
 		pthread_getname_np(pthread_self(), t->file->threads[i].name,
 		                   sizeof t->file->threads[i].name);
 	}
-	return here.thread;
+	return place;
 }
 
 static inline uint16_t this_thread(struct fy_trace *t)
 {
-	return fy_likely(here.serial == t->serial) ? here.thread : register_thread(t);
+	return fy_likely(here >> PLACE_BITS == t->serial) ? (uint16_t)here : register_thread(t);
 }
 
 static inline void write_slot(struct fy_trace_event *slot, uint64_t number, uint16_t thread,

@@ -61,9 +61,9 @@ static void names_are_put_back(void **state)
 {
 	(void)state;
 	assert_int_equal(fy_waiting_named().kind, FY_WAITS_NOT);
-	struct fy_waiting_name before = fy_waiting_name(FY_WAITS_FENCE, -1, 9);
+	struct fy_waiting_name before = fy_waiting_name(FY_WAITS_FENCE, 9);
 	assert_int_equal(fy_waiting_named().kind, FY_WAITS_FENCE);
-	assert_int_equal(fy_waiting_named().op, 9);
+	assert_int_equal(fy_waiting_named().peer, 9);
 	fy_waiting_unname(before);
 	assert_int_equal(fy_waiting_named().kind, FY_WAITS_NOT);
 }

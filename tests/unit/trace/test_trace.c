@@ -130,7 +130,7 @@ static void threads_share_a_ring(void **state)
 	pthread_t threads[WRITERS];
 	struct writer writers[WRITERS];
 	uint64_t next[WRITERS] = { 0 };
-	unsigned torn = 0;
+	unsigned torn = 0, places = 0;
 	pthread_barrier_t together;
 	(void)state;
 	pthread_barrier_init(&together, NULL, WRITERS);
@@ -143,6 +143,9 @@ static void threads_share_a_ring(void **state)
 	pthread_barrier_destroy(&together);
 	const struct fy_trace_ring *ring = &t->file->rings[FY_TRACE_ASIDE];
 	assert_int_equal(t->file->n_threads, WRITERS);
+	for (unsigned i = 0; i < WRITERS; i++)
+		places |= 1u << (t->file->lanes[i] - 1);
+	assert_int_equal(places, (1u << WRITERS) - 1); /* each has its own */
 	assert_true(ring->head == WRITERS * EVENTS && ring->slots < ring->head);
 	for (uint64_t i = ring->head - ring->slots; i < ring->head; i++) {
 		const struct fy_trace_event *e = &t->aside_ring[i % ring->slots];
