@@ -486,6 +486,7 @@ static void the_log_lives_until_the_close_is_over(void **state)
 	int fd = mkstemp(path);
 	assert_true(fd >= 0);
 	begin(&s, 1);
+	fy_engine_close_log(s.sides[0].engine); /* the one it was opened with */
 	assert_int_equal(fy_log_open(path, 0, &s.sides[0].engine->log), 0);
 	s.sides[0].speaks_late = true;
 	finish(&s);
