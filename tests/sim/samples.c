@@ -97,8 +97,10 @@ static int teardown(void **state)
 			ferry_message_release(m);
 		}
 	for (int i = 0; i < RANKS; i++) {
-		t_abandon(sim, sides[i].engine);
+		t_break_off(sim, sides[i].engine);
 		t_leave(sides[i].engine, sides[i].lane);
+		assert_int_equal(sides[i].engine->refs, 1);
+		fy_engine_release(sides[i].engine);
 	}
 	fy_sim_destroy(sim);
 	return rmdir(place); /* they removed their files */

@@ -10,7 +10,9 @@
 #include "base/options.h"
 #include "base/order.h"
 #include "engine/life.h"
+#include "helm/close.h"
 #include "helm/progress.h"
+#include "helm/step.h"
 #include "port/port.h"
 #include "shared/engine.h"
 #include "shared/lane.h"
@@ -31,6 +33,18 @@ static inline void t_abandon(fy_sim *sim, ferry *engine)
 	fy_sim_kill(sim, engine->rank);
 	fy_progress_of(engine)->close.clean = true; /* this network writes nowhere any more */
 	assert_int_equal(fy_life_destroy(engine), FERRY_OK);
+}
+
+/* The engine goes without a close, and what is under way fails: calls, messages, and what the
+ * network holds of it. */
+static inline void t_break_off(fy_sim *sim, ferry *engine)
+{
+	struct fy_progress *p = fy_progress_of(engine);
+	fy_sim_kill(sim, engine->rank);
+	fy_close_abort(p, FERRY_EPEER, "the test ends");
+	for (unsigned i = 0; i < 100; i++) /* what the network had of it comes back */
+		fy_step_once(p, true);
+	t_abandon(sim, engine);
 }
 
 /* The lane's thread exits after its engine's end. */
