@@ -167,7 +167,7 @@ static void finish(void)
 static void give_up(void)
 {
 	for (int i = 0; i < s.n; i++) {
-		t_abandon(s.sim, s.sides[i].engine);
+		t_break_off(s.sim, s.sides[i].engine);
 		t_leave(s.sides[i].engine, s.sides[i].lane);
 		fy_engine_release(s.sides[i].engine);
 	}
