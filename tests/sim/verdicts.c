@@ -516,14 +516,15 @@ static void end(struct scene *s)
 {
 	for (int i = 0; i < s->n; i++) {
 		struct side *side = &s->sides[i];
+		t_break_off(s->sim, side->engine);
 		while (side->n_kept)
 			ferry_message_release(side->kept[--side->n_kept]);
 		ferry_executor_destroy(side->queue);
-		t_abandon(s->sim, side->engine);
 		for (int t = 0; t < THREADS; t++) {
 			ferry_future_release(side->threads[t].wait.future);
 			t_leave(side->engine, side->threads[t].lane);
 		}
+		assert_int_equal(side->engine->refs, 1);
 		fy_engine_release(side->engine);
 	}
 	fy_sim_destroy(s->sim);
