@@ -42,10 +42,14 @@ enum fy_trace_kind {
 #define FY_TRACE_LARGE 0x1u  /* flag: what is posted, called or replied is a large message */
 #define FY_TRACE_FAILED 0x2u /* flag, of COMPLETED: the reply is an error */
 
+#define FY_TRACE_WRITING UINT32_MAX /* in the place of a number; no event aside has this one */
+
 struct fy_trace_event {
 	int64_t time; /* ns, of the clock of this rank; of STEP, SLEEP and LEND the beginning */
-	/* The event's number in its ring plus 1, its lower half. Written last: a slot whose number
-	 * is another one is being written, or was never finished. */
+	/* The event's number in its ring plus 1, its lower half. Written last (release): a slot
+	 * whose number is another one is being written, or was never finished. In the ring of many
+	 * threads it is FY_TRACE_WRITING meanwhile, by which a writer has the slot for itself (load
+	 * relaxed, then a compare-and-swap). */
 	uint32_t number;
 	uint8_t kind;
 	uint8_t flags;

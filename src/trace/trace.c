@@ -96,6 +96,7 @@ static inline void write_slot(struct fy_trace_event *slot, uint64_t number, uint
 	slot->id = says->id;
 	slot->extra = says->extra;
 	slot->nbytes = says->nbytes;
+	/* pairs with claim; of the helm's ring, whose slots nobody claims, with nothing */
 	fy_store_release_32(&slot->number, (uint32_t)number + 1);
 }
 
@@ -120,11 +121,24 @@ void fy_trace_put_of_lane(struct fy_trace *t, int64_t time, uint32_t lane,
 	put(t, time, (uint16_t)(lane % FY_TRACE_LANES), says);
 }
 
+/* A thread that lost the processor in the middle of an event is still at its slot when the ring has
+ * come round. Two that write one slot would leave parts of both below the number of one of them. So
+ * an event is given up if its slot is being written, or has a later one. */
+static inline bool claim(struct fy_trace_event *slot, uint32_t number)
+{
+	uint32_t old = fy_load_relaxed_32(&slot->number);
+	if (fy_unlikely(old == FY_TRACE_WRITING || number == FY_TRACE_WRITING))
+		return false;
+	return (int32_t)(number - old) > 0 && fy_cas_32(&slot->number, old, FY_TRACE_WRITING);
+}
+
 void fy_trace_put_aside(struct fy_trace *t, int64_t time, const struct fy_trace_says *says)
 {
 	struct fy_trace_ring *ring = &t->file->rings[FY_TRACE_ASIDE];
 	uint64_t number = fy_add_64(&ring->head, 1);
-	write_slot(&t->aside_ring[number % ring->slots], number, this_thread(t), time, says);
+	struct fy_trace_event *slot = &t->aside_ring[number % ring->slots];
+	if (fy_likely(claim(slot, (uint32_t)number + 1)))
+		write_slot(slot, number, this_thread(t), time, says);
 }
 
 void fy_trace_lane(struct fy_trace *t, uint32_t lane)

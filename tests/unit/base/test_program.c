@@ -41,6 +41,22 @@ static void read_all(int fd)
 	said[used] = '\0';
 }
 
+/* Leave out what a sanitizer remarks, as "==PID==...": it knows of threads that a fork has not. What
+ * it reports as wrong makes the status of the process another one. */
+static void leave_out_sanitizers(void)
+{
+	char *to = said;
+	for (const char *line = said, *next; *line; line = next) {
+		next = line + strcspn(line, "\n");
+		next += *next == '\n';
+		if (strncmp(line, "==", 2) != 0) {
+			memmove(to, line, (size_t)(next - line));
+			to += next - line;
+		}
+	}
+	*to = '\0';
+}
+
 /* What `body` writes to stderr is in `said`. Returns how the process ended. */
 static int in_child(void (*body)(void))
 {
@@ -60,6 +76,7 @@ static int in_child(void (*body)(void))
 	}
 	close(ends[1]);
 	read_all(ends[0]);
+	leave_out_sanitizers();
 	close(ends[0]);
 	assert_int_equal(waitpid(child, &status, 0), child);
 	return status;
@@ -113,6 +130,7 @@ static void exit_beside_one_that_is_inside(void)
 	fy_program_begin();
 	if (pthread_create(&thread, NULL, stay_inside, NULL) != 0)
 		_exit(9);
+	pthread_detach(thread); /* nobody waits for it but exit */
 	while (!fy_load_acquire_32(&inside))
 		;
 }
@@ -139,7 +157,8 @@ static void but_not_for_ever(void **state)
 	                       "returned for a second"));
 }
 
-/* The fork of a process with threads inside has none of them. */
+/* The fork of a process with threads inside has none of them. If its exit waited for one, it would
+ * say so after a second. (How long it took says nothing: the thread sanitizer sleeps a second.) */
 static void fork_beside_one_that_is_inside(void)
 {
 	exit_beside_one_that_is_inside();
@@ -149,8 +168,7 @@ static void fork_beside_one_that_is_inside(void)
 		exit(0);
 	}
 	int status = -1;
-	int64_t start = fy_clock_now();
-	if (waitpid(child, &status, 0) != child || status || fy_clock_now() - start > FERRY_MS(900))
+	if (waitpid(child, &status, 0) != child || status)
 		_exit(9);
 	_exit(0);
 }

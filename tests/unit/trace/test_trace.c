@@ -149,7 +149,7 @@ static void threads_share_a_ring(void **state)
 	assert_true(ring->head == WRITERS * EVENTS && ring->slots < ring->head);
 	for (uint64_t i = ring->head - ring->slots; i < ring->head; i++) {
 		const struct fy_trace_event *e = &t->aside_ring[i % ring->slots];
-		/* whoever lost the processor in the middle of an event writes its rest late */
+		/* at the slot was one who had lost the processor in the middle of an event */
 		if (e->number != (uint32_t)i + 1) {
 			assert_true(++torn < WRITERS);
 			continue;
@@ -158,6 +158,45 @@ static void threads_share_a_ring(void **state)
 		next[e->op] = e->id + 1;
 		assert_int_equal(e->thread + 1, t->file->lanes[e->op]);
 	}
+	close_it(t);
+}
+
+static void put_aside(struct fy_trace *t, uint64_t id)
+{
+	fy_trace_put_aside(t, 1, &(struct fy_trace_says){ .kind = FY_TRACE_BEGIN, .id = id });
+}
+
+/* Its event counts, and the slot stays as it was. */
+static void is_left_alone(struct fy_trace *t, struct fy_trace_event *slot, uint32_t number)
+{
+	uint64_t *head = &t->file->rings[FY_TRACE_ASIDE].head, before = *head;
+	slot->number = number;
+	put_aside(t, 7);
+	assert_true(*head == before + 1);
+	assert_int_equal(slot->number, number);
+	assert_true(slot->id != 7);
+}
+
+/* A slot that another thread is at is not written, nor one that has an event of a later round. */
+static void a_slot_has_one_writer(void **state)
+{
+	struct fy_trace *t = open_in(work, 64 << 10, 1);
+	uint32_t slots = (uint32_t)t->file->rings[FY_TRACE_ASIDE].slots;
+	(void)state;
+	for (uint32_t i = 0; i < slots; i++)
+		put_aside(t, 1);
+	is_left_alone(t, &t->aside_ring[0], FY_TRACE_WRITING);
+	is_left_alone(t, &t->aside_ring[1], 2 * slots + 2);
+	put_aside(t, 7);
+	assert_true(t->aside_ring[2].id == 7);
+	assert_int_equal(t->aside_ring[2].number, slots + 3);
+	/* the event whose number would be that word is none; then they begin anew */
+	t->file->rings[FY_TRACE_ASIDE].head = UINT32_MAX - 1;
+	is_left_alone(t, &t->aside_ring[(UINT32_MAX - 1) % slots], UINT32_MAX - slots);
+	t->aside_ring[UINT32_MAX % slots].number = UINT32_MAX - slots + 1;
+	put_aside(t, 9);
+	assert_true(t->aside_ring[UINT32_MAX % slots].id == 9);
+	assert_int_equal(t->aside_ring[UINT32_MAX % slots].number, 0);
 	close_it(t);
 }
 
@@ -286,6 +325,7 @@ int main(void)
 		cmocka_unit_test(the_newest_events_stay),
 		cmocka_unit_test(the_rings_have_their_places),
 		cmocka_unit_test(threads_share_a_ring),
+		cmocka_unit_test(a_slot_has_one_writer),
 		cmocka_unit_test(a_place_that_is_none_has_a_sentence),
 		cmocka_unit_test(it_replaces_nothing),
 		cmocka_unit_test(both_ends_decide_alike),
