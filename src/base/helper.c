@@ -57,6 +57,7 @@ static struct {
 	 * it does not poll */
 	struct pollfd *polled, *spare;
 	unsigned polled_max, spare_max;
+	struct pollfd *of_parent[2]; /* under the gate: what is given up in a child of a fork */
 } helper = { .gate = PTHREAD_MUTEX_INITIALIZER,
 	     .lock = PTHREAD_MUTEX_INITIALIZER,
 	     .done = PTHREAD_COND_INITIALIZER,
@@ -295,6 +296,8 @@ static void forget_parent(void)
 	helper.process = getpid();
 	helper.joined = helper.places = 0;
 	helper.first = helper.running = NULL;
+	helper.of_parent[0] = helper.polled;
+	helper.of_parent[1] = helper.spare;
 	helper.polled = helper.spare = NULL;
 	helper.polled_max = helper.spare_max = 0;
 }

@@ -25,13 +25,14 @@ struct record {
 	/* written by the thread (relaxed) between two values of `turn`, read by all (acquire) */
 	uint32_t tid, role;
 	uint64_t number, words[WORDS];
-	struct record *next; /* constant once the record is in the list */
+	struct record *next; /* constant once the record is in the list of a process */
 };
 
 static struct {
 	struct record *first; /* compare-and-swap by threads that add one, read by all (acquire) */
 	pthread_key_t key;    /* gives the record of a thread that exits back */
 	bool has_key;         /* constant once that was tried */
+	struct record *of_parents; /* nobody uses these any more; written in the child of a fork */
 } records;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
@@ -85,9 +86,14 @@ static void give_back(void *arg)
 	fy_store_release_32(&r->taken, 0);
 }
 
-/* Only the thread that forked is left, and the system has numbered it anew. */
+/* Only the thread that forked is left, and the system has numbered it anew. The records of the
+ * parent are not freed: a signal handler that forks may stand in the middle of one. */
 static void in_child(void)
 {
+	struct record **last = &records.of_parents;
+	while (*last)
+		last = &(*last)->next;
+	*last = records.first;
 	records.first = NULL;
 	own = NULL;
 }
