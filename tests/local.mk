@@ -76,7 +76,6 @@ unit_tests = \
 	%D%/unit/trace/test_trace.t \
 	%D%/unit/tools/test_machine.t \
 	%D%/unit/tools/test_top.t \
-	%D%/unit/tools/test_machine.t \
 	%D%/unit/wire/test_record.t \
 	# end
 
@@ -493,7 +492,7 @@ shortage_ldflags = -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc \
 %C%_unit_tools_test_histogram_t_LDADD = libferry-perf.la $(LDADD) -lm
 %C%_unit_tools_test_timeline_t_LDADD = libferry-trace.la $(LDADD)
 %C%_unit_tools_test_limits_t_LDADD = libferry-perf.la $(LDADD) -lm
-%C%_unit_tools_test_machine_t_LDADD = libferry-info.la $(libferry) $(MPI_LIBS) $(HWLOC_LIBS) $(LDADD)
+%C%_unit_tools_test_machine_t_LDADD = libferry-info.la $(HWLOC_LIBS) $(LDADD)
 
 # Monitor files by hand.
 monitor_image = \

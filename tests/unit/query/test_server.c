@@ -425,7 +425,7 @@ static void no_directory_is_a_sentence(void **state)
 static void a_long_directory_is_none_the_worse(void **state)
 {
 	struct fy_query_place place;
-	char why[FY_QUERY_WHY] = "", deep[200];
+	char why[FY_QUERY_WHY] = "", deep[400];
 
 	(void)state;
 	begin();
