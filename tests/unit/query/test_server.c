@@ -432,7 +432,7 @@ static void a_long_directory_is_none_the_worse(void **state)
 	place = s.place;
 	snprintf(deep, sizeof deep, "%s/%0150d", s.path, 7);
 	assert_int_equal(mkdir(deep, 0700), 0);
-	snprintf(place.path, sizeof place.path, "%s", deep);
+	snprintf(place.path, sizeof place.path, "%.*s", (int)sizeof place.path - 1, deep);
 	struct fy_query *query = fy_server_open(s.engines[1], &place, why);
 	if (!query)
 		fail_msg("%s", why);
