@@ -333,8 +333,8 @@ static void wait_here(void)
 	pause();
 }
 
-/* Under an emulator /proc/self is not what others see of a process, and a child has the mapping that
- * holds the lock. */
+/* Under an emulator /proc/self is not what others see of a process, and a child has the mapping
+ * that holds the lock. */
 static bool is_emulated(void)
 {
 	const char *wrapper = getenv("TEST_WRAPPER");

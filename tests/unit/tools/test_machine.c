@@ -102,7 +102,7 @@ static void both_sources_agree(void **state)
 	static struct info_machine files, library;
 	(void)state;
 	if (!info_machine_by_hwloc(&library))
-		skip();
+		return; /* there is no hwloc */
 	assert_true(info_machine_by_system(&files, "/sys/devices/system"));
 	assert_int_equal(files.processors, library.processors);
 	assert_int_equal(files.cores, library.cores);
