@@ -81,10 +81,11 @@ static void *need(void *allocated)
 	return allocated;
 }
 
-/* What is sent to a worker that is gone is sent to nobody: its tasks move, see move_tasks. */
+/* What is sent to a worker that is gone is sent to nobody: its tasks move, see move_tasks. EMPI:
+ * MPI has noticed first that it cannot send there. */
 static void must_unless_gone(int status, const char *what)
 {
-	if (status != FERRY_EPEER)
+	if (status != FERRY_EPEER && status != FERRY_EMPI)
 		must(status, what);
 }
 

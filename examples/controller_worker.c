@@ -52,10 +52,11 @@ void must(int status, const char *what)
 	_exit(1);
 }
 
-/* Nothing is sent to a worker that is gone: who waited for it is told by the controller. */
+/* Nothing is sent to a worker that is gone: who waited for it is told by the controller. EMPI: MPI
+ * has noticed first. */
 static void must_unless_gone(int status, const char *what)
 {
-	if (status != FERRY_EPEER)
+	if (status != FERRY_EPEER && status != FERRY_EMPI)
 		must(status, what);
 }
 

@@ -83,9 +83,11 @@ static bool job_lives(const struct top_host *host, uint64_t job)
 {
 	size_t i;
 
-	for (i = 0; i < host->n; i++)
-		if (host->engines[i].copy.head->job == job && !top_engine_dead(&host->engines[i]))
+	for (i = 0; i < host->n; i++) {
+		const struct fy_monitor_head *head = host->engines[i].copy.head;
+		if (head && head->job == job && !top_engine_dead(&host->engines[i]))
 			return true;
+	}
 	return false;
 }
 
@@ -93,9 +95,11 @@ static void find_over(struct top_host *host)
 {
 	size_t i;
 
-	for (i = 0; i < host->n; i++)
-		host->engines[i].over = top_engine_dead(&host->engines[i]) &&
-		                        !job_lives(host, host->engines[i].copy.head->job);
+	for (i = 0; i < host->n; i++) {
+		struct top_engine *engine = &host->engines[i];
+		const struct fy_monitor_head *head = engine->copy.head;
+		engine->over = head && top_engine_dead(engine) && !job_lives(host, head->job);
+	}
 }
 
 /* What is left of a job that is over stands below all trouble that can still be mended. */
@@ -136,8 +140,10 @@ int top_host_read(struct top_host *host, const struct top_wish *wish, struct top
 	host->failed = !host->engines;
 	for (i = 0; host->engines && i < host->list.n; i++)
 		read_file(host, host->list.names[i], wish, before);
+	if (!host->engines)
+		host->n = 0;
 	find_over(host);
-	if (host->engines && host->n)
+	if (host->n)
 		qsort(host->engines, host->n, sizeof(*host->engines), compare);
 	if (before)
 		top_host_free(before);
