@@ -41,8 +41,8 @@ static void read_all(int fd)
 	said[used] = '\0';
 }
 
-/* Leave out what a sanitizer remarks, as "==PID==...": it knows of threads that a fork has not. What
- * it reports as wrong makes the status of the process another one. */
+/* Leave out what a sanitizer remarks, as "==PID==...": it knows of threads that a fork has not.
+ * What it reports as wrong makes the status of the process another one. */
 static void leave_out_sanitizers(void)
 {
 	char *to = said;
