@@ -20,8 +20,10 @@ may_skip = || test $$? = 77
 format: ; @$(top_srcdir)/%D%/format.sh
 format-check: ; @$(top_srcdir)/%D%/format.sh --check $(may_skip)
 
+# generated_sources: what a rule writes and a source includes; a fresh build has none of it yet.
 LINT_FILES =
-lint: config.h
+lint-needs: config.h $(generated_sources)
+lint: lint-needs
 	@$(SHELL) $(top_srcdir)/%D%/lint.sh $(top_srcdir) '$(MAKE)' $(LINT_FILES) $(may_skip)
 
 # Which tests: a target of tests/local.mk.
@@ -29,4 +31,4 @@ COVERAGE_TESTS = check
 coverage:
 	@$(SHELL) $(top_srcdir)/%D%/coverage.sh $(top_srcdir) '$(MAKE)' $(COVERAGE_TESTS) '$(MPICC)' '$(MPIEXEC)'
 
-.PHONY: format format-check lint coverage
+.PHONY: format format-check lint lint-needs coverage

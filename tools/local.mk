@@ -89,7 +89,7 @@ $(libferry_trace_la_OBJECTS) $(%C%_ferry_trace_OBJECTS): target_cppflags = -I$(t
 
 # page.html as strings of C.
 EXTRA_DIST += %D%/timeline/page.html
-CLEANFILES += %D%/timeline/page.inc
+generated_sources += %D%/timeline/page.inc
 %D%/timeline/page.inc: %D%/timeline/page.html
 	$(AM_V_GEN)$(MKDIR_P) $(@D) && sed 's/[\\"]/\\&/g; s/^/"/; s/$$/\\n",/' $(srcdir)/%D%/timeline/page.html >$@.new && mv $@.new $@
 %D%/timeline/page.lo: %D%/timeline/page.inc
