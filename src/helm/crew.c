@@ -410,6 +410,14 @@ static void accuse(struct fy_crew *c)
 	}
 }
 
+/* A coordinator that is known to be dead is not waited for. One that was named and lives goes on
+ * coordinating: where this rank was named, too, neither would ever come to an end if each took over
+ * from the other at once. */
+static bool is_worth_waiting_for(const struct fy_crew *c, int coordinator)
+{
+	return !fy_bits_has(c->dead, coordinator) || fy_bits_has(c->dead, c->rank);
+}
+
 static void in_phase(struct fy_crew *c, int64_t past)
 {
 	switch (c->phase) {
@@ -438,7 +446,7 @@ static void in_phase(struct fy_crew *c, int64_t past)
 					owe(c, i, FY_CREW_PROPOSE);
 		break;
 	case FY_CREW_WAITING:
-		if (past < WAITING(c) && !fy_bits_has(c->dead, (int)c->promised.rank))
+		if (past < WAITING(c) && is_worth_waiting_for(c, (int)c->promised.rank))
 			break;
 		if (misses_any(c) || c->accepted.number > c->now.number)
 			begin_asking(c);

@@ -498,6 +498,24 @@ static void who_was_stopped_blames_nobody(void **state)
 	end(&w);
 }
 
+/* One is dead, and both others were named: none of the two waits for the other for ever. */
+static void all_that_are_named_stop(void **state)
+{
+	static struct world w;
+
+	(void)state;
+	begin(&w, 1, 3);
+	pass(&w, TIMEOUT);
+	die(&w, 0);
+	fy_crew_set_dead(&w.nodes[1].crew, 1);
+	pass(&w, TIMEOUT / 2);
+	fy_crew_set_dead(&w.nodes[1].crew, 2);
+	pass(&w, 5 * TIMEOUT);
+	for (int rank = 1; rank < 3; rank++)
+		assert_int_not_equal(w.nodes[rank].crew.stop, FY_CREW_GOES_ON);
+	end(&w);
+}
+
 /* Of two halves that do not hear each other the one with the lowest rank goes on, if there has to
  * be a quorum; else both do. */
 static void a_partition(void **state)
@@ -535,6 +553,7 @@ int main(void)
 		cmocka_unit_test(crews_agree_whatever_happens),
 		cmocka_unit_test(one_fault_is_known_in_time_and_costs_one_rank),
 		cmocka_unit_test(who_was_stopped_blames_nobody),
+		cmocka_unit_test(all_that_are_named_stop),
 		cmocka_unit_test(a_partition),
 	};
 
