@@ -612,8 +612,8 @@ void fy_server_stop(struct fy_query *q)
 {
 	if (!q)
 		return;
-	/* The helper runs nothing of this any more before the first is let go: a client looks at the
-	 * others, too. */
+	/* The helper runs nothing of this any more before the first is let go: a client looks at
+	 * the others, too. */
 	fy_helper_remove(&q->listener);
 	for (unsigned i = 0; i < CLIENTS; i++)
 		fy_helper_remove(&q->clients[i].helped);
