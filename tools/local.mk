@@ -191,7 +191,7 @@ EXTRA_DIST += %D%/info/help.awk
 # that run ferry-perf: two builds, rules on and off, Ferry and plain MPI.
 check_PROGRAMS += %D%/futures
 EXTRA_DIST += %D%/ablate.list %D%/ablate.sh %D%/compare.sh %D%/figures.sh %D%/instructions.sh %D%/lines.list \
-	%D%/settings.sh %D%/versus.list %D%/versus.sh
+	%D%/observed.sh %D%/settings.sh %D%/versus.list %D%/versus.sh
 %C%_futures_SOURCES = %D%/futures.c
 %C%_futures_LDADD = $(libferry) $(MPI_LIBS)
 %C%_futures_LDFLAGS = $(SAN_CFLAGS) -pthread -no-install
