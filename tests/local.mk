@@ -72,6 +72,7 @@ unit_tests = \
 	%D%/unit/tools/test_ask.t \
 	%D%/unit/tools/test_histogram.t \
 	%D%/unit/tools/test_limits.t \
+	%D%/unit/tools/test_text.t \
 	%D%/unit/tools/test_timeline.t \
 	%D%/unit/trace/test_trace.t \
 	%D%/unit/tools/test_machine.t \
@@ -490,6 +491,7 @@ shortage_ldflags = -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc \
 
 %C%_unit_tools_test_ask_t_LDADD = libferry-ask.la $(LDADD)
 %C%_unit_tools_test_histogram_t_LDADD = libferry-perf.la $(LDADD) -lm
+%C%_unit_tools_test_text_t_LDADD = libferry-text.la $(LDADD)
 %C%_unit_tools_test_timeline_t_LDADD = libferry-trace.la $(LDADD)
 %C%_unit_tools_test_limits_t_LDADD = libferry-perf.la $(LDADD) -lm
 %C%_unit_tools_test_machine_t_LDADD = libferry-info.la $(HWLOC_LIBS) $(LDADD)

@@ -3,6 +3,15 @@
 # under a thin command line; its peers are plain MPI, so it sees MPI's headers. It includes public headers only.
 # Those that need no MPI are installed by their short names.
 
+# How several of them print text.
+noinst_LTLIBRARIES += libferry-text.la
+libferry_text_la_SOURCES = \
+	%D%/text/json.c \
+	%D%/text/json.h \
+	%D%/text/utf8.c \
+	%D%/text/utf8.h \
+	# end
+
 noinst_PROGRAMS += %D%/ferry-perf
 installed_programs += %D%/ferry-perf
 noinst_LTLIBRARIES += libferry-perf.la
@@ -10,6 +19,7 @@ noinst_LTLIBRARIES += libferry-perf.la
 %C%_ferry_perf_SOURCES = %D%/ferry-perf.c
 %C%_ferry_perf_LDADD = libferry-perf.la $(libferry) $(MPI_LIBS) -lm
 
+libferry_perf_la_LIBADD = libferry-text.la
 libferry_perf_la_SOURCES = \
 	%D%/perf/alltoall.c \
 	%D%/perf/bandwidth.c \
@@ -68,6 +78,7 @@ noinst_LTLIBRARIES += libferry-trace.la
 bin_PROGRAMS += %D%/ferry-trace
 %C%_ferry_trace_SOURCES = %D%/ferry-trace.c
 %C%_ferry_trace_LDADD = libferry-trace.la
+libferry_trace_la_LIBADD = libferry-text.la
 libferry_trace_la_SOURCES = \
 	%D%/timeline/align.c \
 	%D%/timeline/align.h \
@@ -98,6 +109,7 @@ bin_PROGRAMS += %D%/ferry-top
 noinst_LTLIBRARIES += libferry-top.la
 %C%_ferry_top_SOURCES = %D%/ferry-top.c
 %C%_ferry_top_LDADD = libferry-top.la libferry-monitor.la -lm
+libferry_top_la_LIBADD = libferry-text.la
 libferry_top_la_SOURCES = \
 	%D%/perf/gnuplot.c \
 	%D%/perf/gnuplot.h \
@@ -119,6 +131,8 @@ libferry_top_la_SOURCES = \
 	%D%/top/page.c \
 	%D%/top/page.h \
 	%D%/top/picture.c \
+	%D%/top/plain.c \
+	%D%/top/plain.h \
 	%D%/top/plot.c \
 	%D%/top/prometheus.c \
 	%D%/top/screen.c \
@@ -130,8 +144,6 @@ libferry_top_la_SOURCES = \
 	%D%/top/trouble.h \
 	%D%/top/units.c \
 	%D%/top/units.h \
-	%D%/top/utf8.c \
-	%D%/top/utf8.h \
 	%D%/top/views.h \
 	%D%/top/watch.c \
 	%D%/top/watch.h \
@@ -147,6 +159,7 @@ noinst_LTLIBRARIES += libferry-info.la
 %C%_ferry_info_LDADD = libferry-info.la $(libferry) $(MPI_LIBS) $(HWLOC_LIBS)
 %C%_ferry_info_CPPFLAGS = $(AM_CPPFLAGS) -I$(srcdir)/%D%/info
 
+libferry_info_la_LIBADD = libferry-text.la
 libferry_info_la_SOURCES = \
 	%D%/info/build.c \
 	%D%/info/fail.c \
@@ -178,7 +191,7 @@ EXTRA_DIST += %D%/info/help.awk
 # that run ferry-perf: two builds, rules on and off, Ferry and plain MPI.
 check_PROGRAMS += %D%/futures
 EXTRA_DIST += %D%/ablate.list %D%/ablate.sh %D%/compare.sh %D%/figures.sh %D%/instructions.sh %D%/lines.list \
-	%D%/settings.sh %D%/versus.list %D%/versus.sh
+	%D%/observed.sh %D%/settings.sh %D%/versus.list %D%/versus.sh
 %C%_futures_SOURCES = %D%/futures.c
 %C%_futures_LDADD = $(libferry) $(MPI_LIBS)
 %C%_futures_LDFLAGS = $(SAN_CFLAGS) -pthread -no-install
@@ -228,6 +241,7 @@ noinst_LTLIBRARIES += libferry-ask.la
 %C%_ferry_ask_SOURCES = %D%/ferry-ask.c
 %C%_ferry_ask_LDADD = libferry-ask.la libferry-core.la $(MSGPACK_LIBS)
 libferry_ask_la_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/src
+libferry_ask_la_LIBADD = libferry-text.la
 libferry_ask_la_SOURCES = \
 	%D%/ask/ask.h \
 	%D%/ask/collect.c \

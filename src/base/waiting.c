@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "ferry.h"
 #include "base/clock.h"
 #include "base/order.h"
 #include "base/place.h"
@@ -144,6 +145,17 @@ static struct record *own_record(void)
 }
 
 /* ---- what others call ---------------------------------------------------------------------- */
+
+struct fy_wait fy_waiting_of(enum fy_waits kind, const void *engine, const void *object,
+                             int64_t until)
+{
+	return (struct fy_wait){ .kind = kind,
+		                 .op = FERRY_ANY_OP,
+		                 .peer = FY_WAITS_NOBODY,
+		                 .engine = engine,
+		                 .object = object,
+		                 .until = until };
+}
 
 void fy_waiting_begin(struct fy_waiting_place *place, const struct fy_wait *wait)
 {

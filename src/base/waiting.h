@@ -69,6 +69,10 @@ struct fy_waiting {
 	struct fy_wait wait;
 };
 
+/* A wait for no op and no rank in particular. */
+struct fy_wait fy_waiting_of(enum fy_waits kind, const void *engine, const void *object,
+                             int64_t until);
+
 /* The wait around this one, on the stack of the thread. */
 struct fy_waiting_place {
 	struct fy_wait before;

@@ -50,11 +50,7 @@ void fy_pool_blocking(bool begins)
 
 static void rest(ferry_executor *pool)
 {
-	struct fy_wait idle = { .kind = FY_WAITS_IDLE,
-		                .op = FERRY_ANY_OP,
-		                .peer = FY_WAITS_NOBODY,
-		                .object = pool,
-		                .until = INT64_MAX };
+	struct fy_wait idle = fy_waiting_of(FY_WAITS_IDLE, NULL, pool, INT64_MAX);
 	struct fy_waiting_place place;
 	fy_waiting_begin(&place, &idle);
 	fy_backlog_sleep(&pool->backlog, INT64_MAX);
@@ -100,11 +96,7 @@ static int start_worker(ferry_executor *pool)
 
 static void pool_join(ferry_executor *pool)
 {
-	struct fy_wait wait = { .kind = FY_WAITS_EXECUTOR,
-		                .op = FERRY_ANY_OP,
-		                .peer = FY_WAITS_NOBODY,
-		                .object = pool,
-		                .until = INT64_MAX };
+	struct fy_wait wait = fy_waiting_of(FY_WAITS_EXECUTOR, NULL, pool, INT64_MAX);
 	struct fy_waiting_place place;
 	fy_backlog_stop(&pool->backlog);
 	fy_waiting_begin(&place, &wait);

@@ -167,12 +167,7 @@ static unsigned queue_run(ferry_executor *queue, unsigned max)
 
 static struct fy_wait describe(enum fy_waits kind, const ferry_executor *queue, int64_t until)
 {
-	return (struct fy_wait){ .kind = kind,
-		                 .op = FERRY_ANY_OP,
-		                 .peer = FY_WAITS_NOBODY,
-		                 .engine = fy_load_relaxed_ptr(&queue->engine),
-		                 .object = queue,
-		                 .until = until };
+	return fy_waiting_of(kind, fy_load_relaxed_ptr(&queue->engine), queue, until);
 }
 
 static void await_runs(ferry_executor *queue, uint32_t own_runs)

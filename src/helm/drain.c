@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "ferry.h"
 #include "base/order.h"
@@ -125,6 +126,17 @@ static uint64_t drain_plain(struct fy_progress *p, const struct fy_lane *lane, u
 	return head;
 }
 
+/* Both words at once: a slot notes the op for nothing. */
+static inline struct fy_called called_by(const struct fy_record *r)
+{
+	_Static_assert(offsetof(struct fy_record, rank) ==
+	                       offsetof(struct fy_record, op) + offsetof(struct fy_called, rank),
+	               "a record has them in this order");
+	struct fy_called called;
+	memcpy(&called, &r->op, sizeof called);
+	return called;
+}
+
 /* Put a post with a future, or a call, into a channel that has room. False: take_slow finds out why
  * not. */
 static bool put_awaited(struct fy_progress *p, struct fy_channel *ch, const struct fy_record *r,
@@ -138,7 +150,7 @@ static bool put_awaited(struct fy_progress *p, struct fy_channel *ch, const stru
 	if (wire > (size_t)(ch->fast_end - ch->fill))
 		return false;
 	if (call && (p->link.calls.open >= p->link.calls.max ||
-	             !(id = fy_call_open(&p->link, future, ch->rank, r->op))))
+	             !(id = fy_call_open(&p->link, future, called_by(r)))))
 		return false;
 	if (!fy_future_depart(future)) {
 		if (call)

@@ -322,11 +322,7 @@ static void drive_alone_once(ferry *engine, bool (*ready)(const void *arg), cons
 
 static void sleep_seen(ferry *engine, int64_t time, int64_t until, struct fy_trace *trace)
 {
-	struct fy_wait wait = { .kind = FY_WAITS_DRIVING,
-		                .op = FERRY_ANY_OP,
-		                .peer = FY_WAITS_NOBODY,
-		                .engine = engine,
-		                .until = until };
+	struct fy_wait wait = fy_waiting_of(FY_WAITS_DRIVING, engine, NULL, until);
 	struct fy_waiting_place place;
 	int64_t begun = trace ? fy_trace_now(trace) : 0;
 	fy_waiting_begin(&place, &wait);

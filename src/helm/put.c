@@ -117,7 +117,8 @@ static bool lacks_slot(const struct fy_progress *p, const struct outgoing *o)
 static inline enum fy_put depart(struct fy_progress *p, struct fy_channel *ch,
                                  const struct outgoing *o, uint64_t *id_p)
 {
-	*id_p = o->kind == FY_KIND_CALL ? fy_call_open(&p->link, o->future, ch->rank, o->op) : 0;
+	struct fy_called called = { o->op, ch->rank };
+	*id_p = o->kind == FY_KIND_CALL ? fy_call_open(&p->link, o->future, called) : 0;
 	if (o->kind == FY_KIND_CALL && !*id_p)
 		return FY_PUT_NO_ROOM;
 	if (!o->future || fy_future_depart(o->future))

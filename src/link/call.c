@@ -39,7 +39,7 @@ static bool grow(struct fy_link *link)
 	return true;
 }
 
-uint64_t fy_call_open(struct fy_link *link, ferry_future *future, int rank, uint32_t op)
+uint64_t fy_call_open(struct fy_link *link, ferry_future *future, struct fy_called called)
 {
 	struct fy_calls *calls = &link->calls;
 	if ((calls->n == 0 || calls->free == NO_SLOT) && !grow(link))
@@ -48,8 +48,7 @@ uint64_t fy_call_open(struct fy_link *link, ferry_future *future, int rank, uint
 	struct fy_call *c = &calls->slots[i];
 	calls->free = c->next_free;
 	c->future = future;
-	c->rank = rank;
-	c->op = op;
+	c->called = called;
 	calls->open++;
 	return (uint64_t)c->generation << 32 | (i + 1);
 }

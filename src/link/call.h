@@ -14,16 +14,27 @@ struct fy_calls {
 	uint32_t n, free, free_last, open, max;
 };
 
+/* What a call calls, as it stands in its record. */
+struct fy_called {
+	uint32_t op;
+	int rank;
+};
+
 struct fy_call {
 	ferry_future *future; /* NULL: free */
 	uint32_t generation;
 	uint32_t next_free;
-	int rank;
-	uint32_t op;
+	union {
+		struct fy_called called;
+		struct {
+			uint32_t op;
+			int rank;
+		};
+	};
 };
 
 /* 0: no memory. */
-uint64_t fy_call_open(struct fy_link *link, ferry_future *future, int rank, uint32_t op);
+uint64_t fy_call_open(struct fy_link *link, ferry_future *future, struct fy_called called);
 ferry_future *fy_call_close(struct fy_link *link, uint64_t id, int rank); /* NULL: not open */
 ferry_future *fy_call_close_found(struct fy_link *link, struct fy_call *c);
 static inline struct fy_call *fy_call_find(const struct fy_calls *calls, uint64_t id, int rank)

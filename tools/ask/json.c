@@ -4,6 +4,7 @@
 
 #include <inttypes.h>
 
+#include "../text/json.h"
 #include "base/bits.h"
 #include "monitor/entries.h"
 #include "monitor/format.h"
@@ -20,18 +21,10 @@ static void put_time(FILE *file, const char *name, int64_t ns)
 		        (int)(ns / 1000000 % 1000));
 }
 
-/* Bytes that are no UTF-8 become question marks. */
 static void put_text(FILE *file, const char *name, const char *text)
 {
-	fprintf(file, "\"%s\": \"", name);
-	for (; *text; text++) {
-		unsigned char c = (unsigned char)*text;
-		if (c == '"' || c == '\\')
-			fprintf(file, "\\%c", c);
-		else
-			fputc(c < ' ' || c > '~' ? '?' : c, file);
-	}
-	fputc('"', file);
+	fprintf(file, "\"%s\": ", name);
+	text_json(file, text);
 }
 
 static void put_open(FILE *file, const struct fy_answer_open *open)

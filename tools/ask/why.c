@@ -4,6 +4,7 @@
 
 #include <stdlib.h>
 
+#include "../text/json.h"
 #include "watch/picture.h"
 #include "watch/story.h"
 #include "watch/verdict.h"
@@ -26,17 +27,6 @@ static const struct ask_job *find_same(const struct ask_jobs *jobs, const struct
 	return NULL;
 }
 
-static void put_json_text(FILE *file, const char *text)
-{
-	for (; *text; text++)
-		if (*text == '"' || *text == '\\')
-			fprintf(file, "\\%c", *text);
-		else if ((unsigned char)*text < ' ')
-			fprintf(file, "\\u%04x", *text);
-		else
-			fputc(*text, file);
-}
-
 static void show(FILE *file, const struct ask_options *o, const struct ask_job *job,
                  const struct fy_verdict_of *of, char *text)
 {
@@ -52,12 +42,12 @@ static void show(FILE *file, const struct ask_options *o, const struct ask_job *
 		        text);
 		return;
 	}
-	fprintf(file, "{\"job\": \"%016llx\", \"size\": %d, \"verdict\": \"%s\", \"doubt\": \"",
+	fprintf(file, "{\"job\": \"%016llx\", \"size\": %d, \"verdict\": \"%s\", \"doubt\": ",
 	        (unsigned long long)job->id, job->size, fy_verdict_name(fy_verdict(of)));
-	put_json_text(file, fy_verdict_why_not(of, why, sizeof why));
-	fprintf(file, "\", \"text\": \"");
-	put_json_text(file, text);
-	fprintf(file, "\"}");
+	text_json(file, fy_verdict_why_not(of, why, sizeof why));
+	fprintf(file, ", \"text\": ");
+	text_json(file, text);
+	fprintf(file, "}");
 }
 
 /* 0: it is not stuck; 1: it is, or likely; -1: no memory. `before`: the round before, or NULL. */

@@ -4,19 +4,7 @@
 #include <stdarg.h>
 #include <string.h>
 
-static void print_string(FILE *file, const char *text)
-{
-	fputc('"', file);
-	for (; *text; text++) {
-		if (*text == '"' || *text == '\\')
-			fprintf(file, "\\%c", *text);
-		else if ((unsigned char)*text < 0x20)
-			fprintf(file, "\\u%04x", (unsigned)*text);
-		else
-			fputc(*text, file);
-	}
-	fputc('"', file);
-}
+#include "../text/json.h"
 
 /* JSON: a comma where one is due, a new line, and the key. */
 static void begin_value(struct info_out *out, const char *key)
@@ -26,7 +14,7 @@ static void begin_value(struct info_out *out, const char *key)
 	fprintf(out->file, "%*s", 2 * out->depth, "");
 	if (!key)
 		return;
-	print_string(out->file, key);
+	text_json(out->file, key);
 	fputs(": ", out->file);
 }
 
@@ -110,7 +98,7 @@ void info_out_text(struct info_out *out, const char *key, const char *value)
 	if (out->json) {
 		begin_value(out, key);
 		if (value)
-			print_string(out->file, value);
+			text_json(out->file, value);
 		else
 			fputs("null", out->file);
 	} else if (value) {

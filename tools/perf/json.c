@@ -3,6 +3,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "../text/json.h"
 #include "report.h"
 
 /* JSON has no word for what is not a number. */
@@ -14,24 +15,10 @@ static void print_number(FILE *file, double value)
 		fputs("null", file);
 }
 
-static void print_string(FILE *file, const char *text)
-{
-	fputc('"', file);
-	for (; *text; text++) {
-		if (*text == '"' || *text == '\\')
-			fprintf(file, "\\%c", *text);
-		else if ((unsigned char)*text < 0x20)
-			fprintf(file, "\\u%04x", (unsigned)*text);
-		else
-			fputc(*text, file);
-	}
-	fputc('"', file);
-}
-
 static void print_field(FILE *file, const char *name, const char *text)
 {
 	fprintf(file, "\"%s\": ", name);
-	print_string(file, text);
+	text_json(file, text);
 }
 
 static void print_summary(FILE *file, struct perf_summary summary)

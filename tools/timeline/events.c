@@ -7,20 +7,7 @@
 
 #include <inttypes.h>
 
-void trace_show_text(FILE *to, const char *text)
-{
-	putc('"', to);
-	for (; *text; text++) {
-		unsigned char c = (unsigned char)*text;
-		if (c == '"' || c == '\\')
-			fprintf(to, "\\%c", c);
-		else if (c < 0x20 || c >= 0x7F || c == '<' || c == '>' || c == '&')
-			fprintf(to, "\\u%04x", c);
-		else
-			putc(c, to);
-	}
-	putc('"', to);
-}
+#include "text/json.h"
 
 void trace_show_rank(const struct trace_picture *p, size_t file, char *name, size_t room)
 {
@@ -52,7 +39,7 @@ static void put_names(const struct trace_picture *p, FILE *to)
 		        "{\"ph\":\"M\",\"pid\":%zu,\"tid\":0,\"name\":\"process_name\","
 		        "\"args\":{\"name\":",
 		        i);
-		trace_show_text(to, name);
+		text_json_in_page(to, name);
 		fprintf(to,
 		        "}},\n{\"ph\":\"M\",\"pid\":%zu,\"tid\":0,"
 		        "\"name\":\"process_sort_index\",\"args\":{\"sort_index\":%zu}},\n",
@@ -63,7 +50,7 @@ static void put_names(const struct trace_picture *p, FILE *to)
 		        "{\"ph\":\"M\",\"pid\":%zu,\"tid\":%zu,\"name\":\"thread_name\","
 		        "\"args\":{\"name\":",
 		        pid_of(p, i), i + 1);
-		trace_show_text(to, p->tracks[i].name);
+		text_json_in_page(to, p->tracks[i].name);
 		fprintf(to, "}},\n");
 	}
 }
@@ -161,7 +148,7 @@ static void put_span(const struct trace_picture *p, size_t number, FILE *to)
 bool trace_show_events(const struct trace_picture *p, FILE *to)
 {
 	fprintf(to, "{\"displayTimeUnit\":\"ns\",\"otherData\":{\"job\":");
-	trace_show_text(to, p->job->name);
+	text_json_in_page(to, p->job->name);
 	fprintf(to, "},\"traceEvents\":[\n");
 	put_names(p, to);
 	for (size_t i = 0; i < p->n_slices; i++)

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "text/json.h"
+
 /* page.html in pieces: what stands before the data, and behind it. Made from it by the build. */
 static const char *const page[] = {
 #include "timeline/page.inc"
@@ -77,17 +79,17 @@ static void put_data(const struct trace_picture *p, size_t most, size_t *numbers
 	int64_t oldest = oldest_shown(p, most);
 	char name[64];
 	fprintf(to, "{\"job\":");
-	trace_show_text(to, p->job->name);
+	text_json_in_page(to, p->job->name);
 	fprintf(to, ",\"length\":%" PRId64 ",\"ranks\":[", p->end - p->begin);
 	for (size_t i = 0; i < p->job->count; i++) {
 		trace_show_rank(p, i, name, sizeof name);
 		fputs(i ? "," : "", to);
-		trace_show_text(to, name);
+		text_json_in_page(to, name);
 	}
 	fprintf(to, "],\"tracks\":[");
 	for (size_t i = 0; i < p->n_tracks; i++) {
 		fprintf(to, "%s[%zu,", i ? "," : "", p->tracks[i].file);
-		trace_show_text(to, p->tracks[i].name);
+		text_json_in_page(to, p->tracks[i].name);
 		fputs("]", to);
 	}
 	fprintf(to, "],");

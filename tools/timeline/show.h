@@ -18,7 +18,5 @@ bool trace_show_lines(const struct trace_picture *picture, FILE *to);
 bool trace_show_summary(const struct trace_picture *picture, FILE *to);
 bool trace_show_figures(const struct trace_picture *picture, FILE *to);
 
-/* A text in quotes, as JSON has it; what would end a script is escaped as well. */
-void trace_show_text(FILE *to, const char *text);
 /* "rank 3", or "rank 3 (engine 1)" where the job has several engines. */
 void trace_show_rank(const struct trace_picture *picture, size_t file, char *name, size_t room);

@@ -5,6 +5,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
+#include "text/json.h"
 #include "timeline/align.h"
 
 /* Times of one kind, ns: sorted, their median and longest one tell most. */
@@ -173,14 +174,14 @@ bool trace_show_summary(const struct trace_picture *p, FILE *to)
 static void put_file_figures(const struct trace_file *f, FILE *to)
 {
 	fprintf(to, "{\"file\":");
-	trace_show_text(to, f->path);
+	text_json_in_page(to, f->path);
 	fprintf(to,
 	        ",\"rank\":%u,\"engine\":%u,\"events\":%zu,\"overwritten\":%" PRIu64
 	        ",\"torn\":%" PRIu64 ",\"malformed\":%" PRIu64 ",\"cut\":%" PRIu64
 	        ",\"closed\":%u,\"clock\":",
 	        f->head.rank, f->head.engine, f->count, f->lost, f->torn, f->malformed, f->cut,
 	        f->head.closed ? 1 : 0);
-	trace_show_text(to, trace_align_method(f->clock.method));
+	text_json_in_page(to, trace_align_method(f->clock.method));
 	fprintf(to, ",\"ahead_ns\":%" PRId64 ",\"unsure_ns\":%" PRId64 ",\"gains_ppm\":%.6f}",
 	        -f->clock.shift, f->clock.unsure, -f->clock.rate * 1e6);
 }
@@ -197,7 +198,7 @@ bool trace_show_figures(const struct trace_picture *p, FILE *to)
 	if (!f.ok)
 		return false;
 	fprintf(to, "{\"job\":");
-	trace_show_text(to, p->job->name);
+	text_json_in_page(to, p->job->name);
 	fprintf(to,
 	        ",\"every\":%" PRIu64 ",\"refused_files\":%zu,\"other_jobs_files\":%zu,\"files\":[",
 	        p->job->files[0].head.every, p->job->refused, p->job->others);

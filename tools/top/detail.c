@@ -4,9 +4,9 @@
 #include <string.h>
 
 #include "ferry.h"
+#include "plain.h"
 #include "stages.h"
 #include "units.h"
-#include "utf8.h"
 #include "views.h"
 
 /* How many rows a section may have: of a page that is bounded, a share of what is left. */

@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include "engine.h"
-#include "utf8.h"
+#include "plain.h"
 
 static int64_t clock_of(clockid_t clock)
 {

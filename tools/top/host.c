@@ -6,7 +6,7 @@
 #include <sys/stat.h>
 
 #include "host.h"
-#include "utf8.h"
+#include "plain.h"
 
 /* ---- one file ---------------------------------------------------------------------------- */
 

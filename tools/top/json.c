@@ -1,29 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <inttypes.h>
 #include <math.h>
-#include <string.h>
 
+#include "../text/json.h"
 #include "json.h"
-#include "utf8.h"
-
-static void print_string(FILE *file, const char *text)
-{
-	size_t length;
-
-	fputc('"', file);
-	for (; *text; text += length ? length : 1) {
-		length = top_utf8(text);
-		if (!length)
-			fputs("\\ufffd", file);
-		else if (*text == '"' || *text == '\\')
-			fprintf(file, "\\%c", *text);
-		else if ((unsigned char)*text < 0x20 || *text == 0x7f)
-			fprintf(file, "\\u%04x", (unsigned)*text);
-		else
-			fwrite(text, 1, length, file);
-	}
-	fputc('"', file);
-}
 
 /* What stands before a value: a comma, a new line, its name. */
 static void begin(struct top_json *json, const char *name)
@@ -34,7 +14,7 @@ static void begin(struct top_json *json, const char *name)
 		fprintf(json->file, "%*s", 2 * json->depth, "");
 	}
 	if (name) {
-		print_string(json->file, name);
+		text_json(json->file, name);
 		fputs(": ", json->file);
 	}
 }
@@ -89,7 +69,7 @@ void top_json_text(struct top_json *json, const char *name, const char *value)
 {
 	begin(json, name);
 	if (value)
-		print_string(json->file, value);
+		text_json(json->file, value);
 	else
 		fputs("null", json->file);
 }

@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../text/utf8.h"
 #include "page.h"
-#include "utf8.h"
 
 #define LINE_MAX_BYTES 1024
 #define INDENT 4
@@ -56,7 +56,7 @@ static size_t fitting(const char *text, int columns)
 	size_t used = 0, length;
 
 	for (; text[used] && columns > 0; columns--) {
-		length = top_utf8(text + used);
+		length = text_utf8(text + used);
 		used += length ? length : 1;
 	}
 	return used;

@@ -7,9 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../text/utf8.h"
 #include "families.h"
 #include "stages.h"
-#include "utf8.h"
 #include "views.h"
 
 #define NAMES_MAX 256
@@ -27,7 +27,7 @@ static void put_label(FILE *file, const char *name, const char *text, const char
 
 	fprintf(file, "%s%s=\"", before, name);
 	for (; *text; text += length ? length : 1) {
-		length = top_utf8(text);
+		length = text_utf8(text);
 		if (!length)
 			fputs("?", file);
 		else if (*text == '\n')

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <string.h>
 
+#include "plain.h"
 #include "stages.h"
-#include "utf8.h"
 
 #define STAGES_MAX 32u
 

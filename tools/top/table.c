@@ -3,7 +3,6 @@
 #include <string.h>
 
 #include "units.h"
-#include "utf8.h"
 #include "views.h"
 
 const char *top_engine_name(struct top_name *name, const struct top_engine *engine)

@@ -7,6 +7,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "ferry.h"
 #include "base/order.h"
 #include "base/place.h"
 #include "base/waiting.h"
@@ -163,9 +164,23 @@ static void a_child_has_its_own(void **state)
 	fy_waiting_end(&place);
 }
 
+static void waits_of_nobody_name_nobody(void **state)
+{
+	int engine = 0, object = 0;
+	struct fy_wait wait = fy_waiting_of(FY_WAITS_IDLE, &engine, &object, 5);
+	(void)state;
+	assert_int_equal(wait.kind, FY_WAITS_IDLE);
+	assert_int_equal(wait.op, FERRY_ANY_OP);
+	assert_int_equal(wait.peer, FY_WAITS_NOBODY);
+	assert_ptr_equal(wait.engine, &engine);
+	assert_ptr_equal(wait.object, &object);
+	assert_int_equal(wait.until, 5);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(waits_of_nobody_name_nobody),
 		cmocka_unit_test(waits_nest),
 		cmocka_unit_test(names_are_put_back),
 		cmocka_unit_test(a_reader_sees_one_state),

@@ -12,6 +12,11 @@ static ferry_future *pending(void)
 	return future;
 }
 
+static struct fy_called called(int rank)
+{
+	return (struct fy_called){ .op = 7, .rank = rank };
+}
+
 /* The engine's reference, and the program's. */
 static void end(ferry_future *future)
 {
@@ -23,7 +28,7 @@ static void an_id_is_of_one_call_and_one_rank(void **state)
 {
 	struct fy_progress *p = t_helm(0);
 	ferry_future *future = pending();
-	uint64_t id = fy_call_open(&p->link, future, 1, 7);
+	uint64_t id = fy_call_open(&p->link, future, called(1));
 	(void)state;
 	assert_true(id != 0);
 	assert_int_equal(p->link.calls.open, 1);
@@ -50,7 +55,7 @@ static void no_id_comes_twice(void **state)
 	ferry_future *future = pending();
 	(void)state;
 	for (int i = 0; i < N; i++) {
-		ids[i] = fy_call_open(&p->link, future, 1, 7);
+		ids[i] = fy_call_open(&p->link, future, called(1));
 		for (int j = 0; j < i; j++)
 			assert_true(ids[i] != ids[j]);
 		assert_ptr_equal(fy_call_close(&p->link, ids[i], 1), future);
@@ -67,7 +72,7 @@ static void the_table_grows(void **state)
 	ferry_future *future = pending();
 	(void)state;
 	for (int i = 0; i < N; i++)
-		assert_true((ids[i] = fy_call_open(&p->link, future, i & 1, 7)) != 0);
+		assert_true((ids[i] = fy_call_open(&p->link, future, called(i & 1))) != 0);
 	assert_int_equal(p->link.calls.open, N);
 	for (int i = 0; i < N; i++)
 		assert_ptr_equal(fy_call_close(&p->link, ids[i], i & 1), future);
@@ -79,9 +84,9 @@ static void calls_to_a_rank_that_is_gone_end(void **state)
 {
 	struct fy_progress *p = t_helm(0);
 	ferry_future *there = pending(), *here = pending();
-	uint64_t id = fy_call_open(&p->link, here, 2, 7);
+	uint64_t id = fy_call_open(&p->link, here, called(2));
 	(void)state;
-	assert_true(fy_call_open(&p->link, there, 1, 7) != 0);
+	assert_true(fy_call_open(&p->link, there, called(1)) != 0);
 	fy_call_fail(&p->link, 1, FERRY_EPEER, "it is gone");
 	assert_int_equal(ferry_future_poll(there), FERRY_EPEER);
 	assert_ptr_equal(fy_call_close(&p->link, id, 2), here);

@@ -12,7 +12,7 @@
 #include "../../../tools/top/page.h"
 #include "../../../tools/top/stages.h"
 #include "../../../tools/top/units.h"
-#include "../../../tools/top/utf8.h"
+#include "../../../tools/top/plain.h"
 #include "../../../tools/top/views.h"
 #include "support/monitor_image.h"
 
@@ -73,23 +73,6 @@ static void spans_have_six_columns(void **state)
 }
 
 /* ---- text -------------------------------------------------------------------------------- */
-
-static void only_utf8_is_utf8(void **state)
-{
-	(void)state;
-	assert_int_equal(top_utf8("a"), 1);
-	assert_int_equal(top_utf8("\xc3\xa4"), 2);
-	assert_int_equal(top_utf8("\xe2\x82\xac"), 3);
-	assert_int_equal(top_utf8("\xf0\x9f\x98\x80"), 4);
-	assert_int_equal(top_utf8("\xc3"), 0); /* cut */
-	assert_int_equal(top_utf8("\xe2\x82"), 0);
-	assert_int_equal(top_utf8("\xc1\x81"), 0); /* longer than needed */
-	assert_int_equal(top_utf8("\xe0\x80\x81"), 0);
-	assert_int_equal(top_utf8("\xf0\x80\x80\x81"), 0);
-	assert_int_equal(top_utf8("\xed\xa0\x80"), 0);     /* half of a pair */
-	assert_int_equal(top_utf8("\xf4\x90\x80\x80"), 0); /* beyond the last one */
-	assert_int_equal(top_utf8("\x80"), 0);
-}
 
 static void terminals_get_no_commands(void **state)
 {
@@ -511,7 +494,6 @@ int main(void)
 		cmocka_unit_test(counts_have_five_columns),
 		cmocka_unit_test(bytes_have_six_columns),
 		cmocka_unit_test(spans_have_six_columns),
-		cmocka_unit_test(only_utf8_is_utf8),
 		cmocka_unit_test(terminals_get_no_commands),
 		cmocka_unit_test(lines_end_at_the_last_column),
 		cmocka_unit_test(sentences_are_broken_between_words),

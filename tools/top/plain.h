@@ -5,9 +5,6 @@
 
 #include <stddef.h>
 
-/* The bytes of the character that begins here, 1 to 4; 0: it is none of UTF-8. Reads up to the
- * terminating zero and not beyond. */
-size_t top_utf8(const char *text);
 /* Copy it for a terminal: no control character, nothing but UTF-8, each other byte as "?". At most
  * `columns` characters and so many bytes as there is room for; always terminated. */
 void top_plain(char *to, size_t size, int columns, const char *text);
