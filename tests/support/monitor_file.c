@@ -118,11 +118,12 @@ static void dead(struct image *image)
 	image_open(image, FY_MONITOR_FENCE, FY_MONITOR_ENDING, -1, FY_MONITOR_NO_OP, 62 * S);
 }
 
-/* All of its job have ended. */
+/* All of its job have ended. Later ones have lower ranks. */
 static void over(struct image *image)
 {
 	dead(image);
 	image->head->job++;
+	image->head->rank = 7 - image->head->rank;
 }
 
 static void closed(struct image *image)
