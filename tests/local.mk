@@ -328,6 +328,7 @@ script_tests = \
 	%D%/mpi/statistics.sh \
 	%D%/mpi/survivors.sh \
 	%D%/mpi/failing.sh \
+	%D%/mpi/monitor_full.sh \
 	%D%/mpi/ferry_info.sh \
 	%D%/mpi/ferry_perf.sh \
 	%D%/mpi/halo.sh \

@@ -104,6 +104,20 @@ check "a stopped process is seen" says 'its process is stopped by a signal'
 check "and stands below the dead" is_above dead stopped
 kill -CONT "$writer_pid"
 
+# What nobody can mend any more is below all that somebody can, and the dead are in an order.
+open_files over well full over dead moves dead credit
+glance
+ranks() { awk '$1 ~ "^[0-9]+/8$" { sub("/.*", "", $1); printf "%s ", $1 }' "$work/out"; }
+order=$(ranks)
+check "in order of what is wrong: $order" test "$order" = "4 6 7 2 4 7 1 5 "
+glance --dead
+order=$(sed -n 's/^rank \([0-9]*\) of .*/\1/p' "$work/out" | tr '\n' ' ')
+check "the dead alone, likewise: $order" test "$order" = "4 6 4 7 "
+open_files closed over dead over
+glance --dead
+order=$(sed -n 's/^rank \([0-9]*\) of .*/\1/p' "$work/out" | tr '\n' ' ')
+check "no job lives: by job, then by rank: $order" test "$order" = "0 2 4 6 "
+
 # ---- one engine ------------------------------------------------------------------------------
 
 open_files all dead well

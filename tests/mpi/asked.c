@@ -9,6 +9,7 @@
  *       close     VICTIM is not in the close that the others are in
  *       fork      as fence, while a child of each rank has all that its parent had
  *       closed    as fence, and VICTIM closes the sockets at which its process listens
+ *       circle    VICTIM reads what rank 0 never sends, the others are in a fence: for ever
  * Each rank writes its process number to DIRECTORY/pid.RANK when it is about to hang.
  */
 #include <ferry.h>
@@ -39,7 +40,7 @@ static void wait_to_go_on(void)
 	struct stat it;
 
 	snprintf(path, sizeof path, "%s/go", directory);
-	for (unsigned i = 0; i < 200 && stat(path, &it) != 0; i++)
+	for (unsigned i = 0; i < 400 && stat(path, &it) != 0; i++)
 		system_sleep_ms(100);
 }
 
@@ -111,6 +112,11 @@ static void hang(void)
 	}
 	if (is("closed") && me == victim)
 		close_listeners();
+	if (is("circle") && me == victim) {
+		ferry_message *never;
+		say_that_i_hang();
+		CHECK_OK(ferry_recv(engine, 0, OP, FERRY_FOREVER, &never));
+	}
 	if (me != victim) {
 		if (is("stop") || is("handler"))
 			call_victim();
@@ -138,7 +144,8 @@ int main(int argc, char **argv)
 	victim = atoi(argv[3]);
 	CHECK_OK(ferry_open(NULL, &engine));
 	me = ferry_rank(engine);
-	CHECK_OK(ferry_handle(engine, OP, FERRY_INLINE, on_call, NULL));
+	if (!is("circle"))
+		CHECK_OK(ferry_handle(engine, OP, FERRY_INLINE, on_call, NULL));
 	CHECK_OK(ferry_fence(engine, FERRY_FOREVER));
 	hang();
 	CHECK_OK(ferry_close(engine));

@@ -10,31 +10,40 @@ run() {
 	status=$?
 }
 mine=$(sed -n 's/^Cpus_allowed_list:[ \t]*//p' /proc/self/status)
-# A value of the JSON: a path of keys, and numbers, such as options.table.3.name.
-has() { # PATH VALUE
-	python3 - "$work/out" "$1" "$2" <<'PYTHON'
-import json, sys
-at = json.load(open(sys.argv[1]))
-for key in sys.argv[2].split("."):
-    at = at[int(key)] if isinstance(at, list) else at[key]
-if str(at) != sys.argv[3]:
-    sys.exit("it is %r" % at)
-PYTHON
+# expect RUN WHAT VALUE AT...: the JSON of that run has the value there, which is
+#   path KEY.KEY          keys, and numbers in lists
+#   option NAME KEY       of an option
+#   unknown VARIABLE      its nearest name, one of two such variables
+# An interpreter takes long to start, so one looks at all of them, in check_expected.
+expect() {
+	printf '%s\t' "$@" >>"$work/expected"
+	echo >>"$work/expected"
 }
-option() { # NAME KEY VALUE
-	python3 - "$work/out" "$@" <<'PYTHON'
+check_expected() {
+	python3 - "$work" <<'PYTHON'
 import json, sys
-rows = {row["name"]: row for row in json.load(open(sys.argv[1]))["options"]["table"]}
-if str(rows[sys.argv[2]][sys.argv[3]]) != sys.argv[4]:
-    sys.exit("it is %r" % rows[sys.argv[2]][sys.argv[3]])
-PYTHON
-}
-unknown() { # VARIABLE NEAREST
-	python3 - "$work/out" "$@" <<'PYTHON'
-import json, sys
-rows = {row["variable"]: row["nearest"] for row in json.load(open(sys.argv[1]))["options"]["unknown"]}
-if len(rows) != 2 or str(rows[sys.argv[2]]) != sys.argv[3]:
-    sys.exit("it is %r" % rows)
+
+def value_at(d, kind, *names):
+    if kind == "path":
+        for key in names[0].split("."):
+            d = d[int(key)] if isinstance(d, list) else d[key]
+        return d
+    if kind == "option":
+        return {row["name"]: row for row in d["options"]["table"]}[names[0]][names[1]]
+    rows = {row["variable"]: row["nearest"] for row in d["options"]["unknown"]}
+    return rows[names[0]] if len(rows) == 2 else rows
+
+failed = 0
+for line in open(sys.argv[1] + "/expected"):
+    run, what, expected, *at = line.rstrip("\n").rstrip("\t").split("\t")
+    try:
+        value = str(value_at(json.load(open("%s/%s/out" % (sys.argv[1], run))), *at))
+    except (KeyError, IndexError, TypeError, ValueError) as error:
+        value = repr(error)
+    print("ok: %s" % what if value == expected else "FAILED: %s: it is %s, not %s" % (what, value, expected))
+    failed += value != expected
+print("%d of the JSON are not as expected" % failed)
+sys.exit(failed > 0)
 PYTHON
 }
 silent() { ! grep . "$work/err"; }
@@ -51,7 +60,21 @@ explained() { # each is what the header says of it first, and none says nothing
 	done
 }
 
-run "$program"
+# At once: most of their time is MPI's.
+beside alone run "$program"
+FERRY_SPIN=20us FERRY_FLAGS=nonblock beside json run "$program" --json
+FERRY_SPIN=soon FERRY_SLEP_MAX=1ms FERRY_FOO_BAR_BAZ=1 beside refused run "$program" --options --json
+beside ranks launch -n 2 "$program" --json --all
+FERRY_FOO_BAR_BAZ=1 beside nobodys run "$program" --options
+FERRY_SPIN=soon beside no_engine run "$program" --mpi
+FERRY_SPIN=soon beside no_engines launch -n 2 "$program" --places
+FERRY_FLAGS=no_thread beside no_thread run "$program" --places
+beside no_option run "$program" --nothing
+beside no_word run "$program" nothing
+beside version launch -n 2 "$program" --version
+beside build run "$program" --build
+
+of alone
 check "alone it ends well" ended_with 0
 check "and says nothing else" silent
 check "it names the version" says "^  version  *$(sed -n 's/^#define FERRY_VERSION "\(.*\)"/\1/p' "$TEST_SRCDIR/include/ferry.h")\$"
@@ -64,45 +87,46 @@ check "and the progress thread its processors" says "^  progress thread  *$mine\
 if ! command -v python3 >/dev/null; then
 	echo "python3 is not installed: what its JSON says is not looked at"
 else
-	FERRY_SPIN=20us FERRY_FLAGS=nonblock run "$program" --json
-	check "its JSON is JSON" has build.debug "$(grep -q '^DEBUG_CPPFLAGS = -D' "$TEST_BUILDDIR/Makefile" && echo True || echo False)"
-	check "an option of the environment" option spin value 20us
-	check "is named as such" option spin source environment
-	check "and a default" option sleep_max source default
-	check "an option of words" option flags value nonblock
-	check "one that is off" option progress_cpus value none
-	check "nothing failed" has failure None
-	FERRY_SPIN=soon FERRY_SLEP_MAX=1ms FERRY_FOO_BAR_BAZ=1 run "$program" --options --json
+	expect json "its JSON is JSON" "$(grep -q '^DEBUG_CPPFLAGS = -D' "$TEST_BUILDDIR/Makefile" && echo True || echo False)" \
+		path build.debug
+	expect json "an option of the environment" 20us option spin value
+	expect json "is named as such" environment option spin source
+	expect json "and a default" default option sleep_max source
+	expect json "an option of words" nonblock option flags value
+	expect json "one that is off" none option progress_cpus value
+	expect json "nothing failed" None path failure
+	of refused
 	check "an option that is refused is a fault" ended_with 1
-	check "with the reason" option spin refused "$(printf '%s%s' 'FERRY_SPIN=soon is not accepted; give ns, or ' \
-		'with a suffix ns, us, ms or s: at least 1ns and at most 1s, or none')"
-	check "a variable that is misspelt has its right name" unknown FERRY_SLEP_MAX FERRY_SLEEP_MAX
-	check "and one that nothing is near has none" unknown FERRY_FOO_BAR_BAZ None
-	launch -n 2 "$program" --json --all
+	expect refused "with the reason" "$(printf '%s%s' 'FERRY_SPIN=soon is not accepted; give ns, or ' \
+		'with a suffix ns, us, ms or s: at least 1ns and at most 1s, or none')" option spin refused
+	expect refused "a variable that is misspelt has its right name" FERRY_SLEEP_MAX unknown FERRY_SLEP_MAX
+	expect refused "and one that nothing is near has none" None unknown FERRY_FOO_BAR_BAZ
+	of ranks
 	check "two ranks end well" ended_with 0
-	check "and print once" has mpi.ranks 2
-	check "where both are" has places.ranks.1.rank 1
-	check "on one host" has places.ranks_of_host 2
-	check "and that both have a progress thread" has places.ranks.1.progress_thread "$mine"
+	expect ranks "and print once" 2 path mpi.ranks
+	expect ranks "where both are" 1 path places.ranks.1.rank
+	expect ranks "on one host" 2 path places.ranks_of_host
+	expect ranks "and that both have a progress thread" "$mine" path places.ranks.1.progress_thread
+	check "the JSON has what is expected" check_expected
 fi
 
-FERRY_FOO_BAR_BAZ=1 run "$program" --options
+of nobodys
 check "a variable that is nobody's is no fault" ended_with 0
-FERRY_SPIN=soon run "$program" --mpi
+of no_engine
 check "no engine opens" ended_with 1
 check "and why" says 'no engine opens: FERRY_SPIN=soon is not accepted'
-FERRY_SPIN=soon launch -n 2 "$program" --places
+of no_engines
 check "of two ranks one says so" test "$(grep -c 'no engine opens' "$work/err")" -eq 1
-FERRY_FLAGS=no_thread run "$program" --places
+of no_thread
 check "without a progress thread" says 'because  *there is none'
-run "$program" --nothing
+of no_option
 check "an option that is none" ended_with 2
 check "is named" says 'there is no option --nothing'
-run "$program" nothing
+of no_word
 check "a word too many" ended_with 2
-launch -n 2 "$program" --version
+of version
 check "two ranks say the version once" test "$(grep -c '^ferry-info, ferry [0-9]' "$work/out")" -eq 1
-run "$program" --build
+of build
 check "how it was built, without MPI" says '^  compiler  *[a-z]* [0-9]'
 check "and nothing else" does_not_say '^MPI'
 
@@ -110,28 +134,38 @@ check "and nothing else" does_not_say '^MPI'
 
 both='bound to processor 0, and others are there'
 if [ "$mine" = 0-1 ] && [ "$(nproc)" -eq 2 ]; then
-	run taskset -c 0 "$program" --places
+	beside bound run taskset -c 0 "$program" --places
+	FERRY_PROGRESS_CPUS=1 beside told run taskset -c 0 "$program" --places
+	FERRY_PROGRESS_CPUS=0 beside named run taskset -c 0 "$program" --places
+	FERRY_FLAGS=no_thread beside threadless run taskset -c 0 "$program" --places
+	beside two_bound launch -n 2 taskset -c 0 "$program" --places
+	if [ "$TEST_MPI_ID" = mpich ]; then
+		beside launched launch -bind-to core -n 1 "$program" --places
+		beside all launch -bind-to core -n 2 "$program" --places --all
+		beside counted launch -bind-to core -n 2 "$program" --places
+	fi
+	of bound
 	check "bound to one processor of two" ended_with 1
 	check "the library says so" grep -q "^ferry: rank 0: .*$both.*FERRY_PROGRESS_CPUS=1\$" "$work/err"
 	check "and so does the tool" grep -q "warning .*$both" "$work/out"
-	FERRY_PROGRESS_CPUS=1 run taskset -c 0 "$program" --places
+	of told
 	check "as it is told the fault is gone" ended_with 0
 	check "and nothing is said" silent
 	check "and where the progress thread is" says '^  progress thread  *1$'
 	check "and why" says 'because  *progress_cpus'
-	FERRY_PROGRESS_CPUS=0 run taskset -c 0 "$program" --places
+	of named
 	check "who names the only processor knows" silent
-	FERRY_FLAGS=no_thread run taskset -c 0 "$program" --places
+	of threadless
 	check "without a progress thread nothing is said" silent
-	launch -n 2 taskset -c 0 "$program" --places
+	of two_bound
 	check "two ranks have two processors: nothing is said" silent
 	if [ "$TEST_MPI_ID" = mpich ]; then
-		launch -bind-to core -n 1 "$program" --places
+		of launched
 		check "bound by the launcher" grep -q "$both" "$work/err"
-		launch -bind-to core -n 2 "$program" --places --all
+		of all
 		check "each of two has its own: nothing is said" silent
 		check "and they differ" says '^  rank 1 .*may run on 1, progress thread on 1$'
-		launch -bind-to core -n 2 "$program" --places
+		of counted
 		check "without --all that is counted" says '^  placed otherwise  *1$'
 	fi
 else

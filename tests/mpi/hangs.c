@@ -5,7 +5,7 @@
  *
  * The threads of the library take the pictures, as they do when somebody asks, because a thread
  * that the test had for that would be one of the program's. Rank 0's helper judges twice: at first
- * with one more thread, which sleeps, then without it.
+ * with one more thread, which sleeps, then without it. While something still moves it looks again.
  */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
@@ -31,16 +31,16 @@
 #include "watch/story.h"
 #include "watch/verdict.h"
 
-enum { RANKS = 2, ROUNDS = 4, OP = 5, OP_BACK = 6, OP_OTHER = 7, OP_NEVER = 9 };
+enum { RANKS = 2, TRIES = 20, OP = 5, OP_BACK = 6, OP_OTHER = 7, OP_NEVER = 9 };
 
 /* The file: what the ranks of the job share. */
 struct shared {
-	uint32_t wanted;       /* the round that is asked for, from 1 on */
+	uint32_t wanted;       /* the round that is asked for, from 1 on; two make a verdict */
 	uint32_t taken[RANKS]; /* the last one that was taken */
 	uint32_t awake;        /* 1: the thread too many ends */
 	uint32_t end;
 	pid_t pids[RANKS];
-	struct fy_picture pictures[ROUNDS][RANKS];
+	struct fy_picture pictures[2][RANKS]; /* of odd rounds, of even ones */
 };
 
 static struct shared *shared;
@@ -223,7 +223,7 @@ static const struct {
 /* ---- looking ------------------------------------------------------------------------------- */
 
 #define PERIOD FERRY_MS(10)
-#define SETTLES FERRY_MS(200)
+#define SETTLES FERRY_MS(50)
 
 static uint32_t load(const uint32_t *word)
 {
@@ -240,23 +240,28 @@ static void take(void)
 	uint32_t round = load(&shared->wanted);
 	if (!round || load(&shared->taken[rank]) == round)
 		return;
-	CHECK_OK(fy_portrait_take(engine, FERRY_MS(50), &shared->pictures[round - 1][rank]));
+	CHECK_OK(fy_portrait_take(engine, FERRY_MS(50), &shared->pictures[(round - 1) % 2][rank]));
 	store(&shared->taken[rank], round);
 }
 
-static void judge(const char *what, int round)
+/* Of the two rounds that were last. False: something moves. */
+static bool judge(const char *what, bool is_last)
 {
 	static char text[8192];
+	uint32_t round = load(&shared->wanted);
 	const struct fy_picture *of[2][RANKS];
 	for (int i = 0; i < 2 * RANKS; i++)
-		of[i / RANKS][i % RANKS] =
-			load(&shared->taken[i % RANKS]) == (uint32_t)round + 1
-				? &shared->pictures[round - 1 + i / RANKS][i % RANKS]
-				: NULL;
+		of[i / RANKS][i % RANKS] = load(&shared->taken[i % RANKS]) == round
+		                                   ? &shared->pictures[i / RANKS][i % RANKS]
+		                                   : NULL;
 	struct fy_verdict_of job = { of[0], of[1], RANKS };
+	enum fy_verdict verdict = fy_verdict(&job);
+	if (verdict == FY_VERDICT_NO && !is_last)
+		return false;
 	fy_story_tell(&job, text, sizeof text);
-	printf("%s: %s: %s\n%s", way, what, fy_verdict_name(fy_verdict(&job)), text);
+	printf("%s: %s: %s\n%s", way, what, fy_verdict_name(verdict), text);
 	fflush(stdout);
+	return true;
 }
 
 /* A stopped rank is not waited for; others may get no processor for a while. */
@@ -265,14 +270,15 @@ static int64_t patience(void)
 	return strcmp(way, "stopped") == 0 ? FERRY_MS(400) : FERRY_S(10);
 }
 
-/* Rank 0: the round is over when all have taken it, or some are silent. */
+/* Rank 0: the round is over when all have taken it, or some are silent. The second of two begins
+ * as long after the first one as a verdict needs. */
 static bool is_over(uint32_t round, int64_t since)
 {
+	int64_t apart = round % 2 ? FY_VERDICT_APART : 0;
 	bool all = true;
 	for (int i = 0; i < RANKS; i++)
 		all &= load(&shared->taken[i]) == round;
-	return (all && fy_clock_now() - since > FY_VERDICT_APART) ||
-	       fy_clock_now() - since > patience();
+	return (all && fy_clock_now() - since > apart) || fy_clock_now() - since > patience();
 }
 
 static void kill_others(void)
@@ -283,28 +289,39 @@ static void kill_others(void)
 			kill(shared->pids[i], SIGKILL);
 }
 
-/* Rank 0, from round to round. The thread too many has a moment to end in. */
+/* Two rounds are over. */
+static void conclude(void)
+{
+	static int tries;
+	bool is_last = ++tries == TRIES;
+	if (!load(&shared->awake)) {
+		if (!judge("with a thread that sleeps", is_last))
+			return;
+		tries = 0;
+		store(&shared->awake, 1);
+	} else if (judge("alone", is_last)) {
+		kill_others();
+	}
+}
+
+/* Rank 0, from round to round, with a moment before two: the thread too many ends in it. */
 static void lead(void)
 {
 	static int64_t since;
+	static bool settles = true;
 	uint32_t round = load(&shared->wanted);
-	bool judged = round == 2 && load(&shared->awake);
 	if (!since)
 		since = fy_clock_now();
-	if (round && !judged ? !is_over(round, since) : fy_clock_now() - since < SETTLES)
+	if (settles ? fy_clock_now() - since < SETTLES : !is_over(round, since))
 		return;
 	since = fy_clock_now();
-	if (round == 2 && !judged) {
-		judge("with a thread that sleeps", 1);
-		store(&shared->awake, 1);
+	if (!settles && round % 2 == 0) {
+		settles = true;
+		conclude();
 		return;
 	}
-	if (round < ROUNDS) {
-		store(&shared->wanted, round + 1);
-		return;
-	}
-	judge("alone", 3);
-	kill_others();
+	settles = false;
+	store(&shared->wanted, round + 1);
 }
 
 static void look(struct fy_helped *self, unsigned why)

@@ -9,13 +9,18 @@ if [ "$TEST_MPI" = "Open MPI" ]; then
 fi
 program=$TEST_BUILDDIR/tests/mpi/hangs
 
+# They sleep, so several are there at once.
+for way in unread unread_then_close blocking_handler retained_request both_receive pool_of_one stopped \
+	fence_here close_here wrong_op promise retained_all fence_here_close_there; do
+	beside $way job 2 $way "$work/$way.pictures"
+done
+
 # hangs WAY VERDICT PATTERN...: that verdict, and a line for each pattern.
 hangs() {
 	way=$1
 	verdict=$2
 	shift 2
-	rm -f "$work/pictures"
-	job 2 "$way" "$work/pictures"
+	of "$way"
 	check "$way: likely with a thread that sleeps" printed "^$way: with a thread that sleeps: likely$"
 	check "$way: that thread is named" printed '"one-too-many", thread [0-9]'
 	check "$way: $verdict" printed "^$way: alone: $verdict$"
@@ -50,7 +55,6 @@ hangs wrong_op "$proved" \
 	'^rank 1: .*waits in ferry_recv for op 0x5 from rank 0; 1 message of op 0x7 is unread'
 hangs promise "$proved" 'the root is rank 0: .*waits for a promise that nobody has fulfilled'
 hangs retained_all "$proved" '^rank 1: .*it retained .* messages of op 0x5 and did not release them'
-rm -f "$work/pictures"
-job 2 fence_here_close_there "$work/pictures"
+of fence_here_close_there
 check "fence here, close there: the fence is refused" printed '^the fence: an argument is wrong$'
 finish

@@ -10,33 +10,47 @@ figures() {
 	[ "$(sed -n "s/^ferry:   $1  *//p" "$work/err" | tr -s ' ')" = "$2 $3 $4 $5 $6" ]
 }
 tables() { [ "$(grep -c '^ferry: statistics of' "$work/err")" -eq "$1" ]; }
-# json FILE EXPRESSION: true of `d`, what is in the file.
-json() { python3 -c "import json, sys; d = json.load(open(sys.argv[1])); sys.exit(not ($2))" "$1"; }
 
-job 2 plain
-check "without the option nothing is said" does_not_say '^ferry:'
-
+beside without job 2 plain
 export FERRY_STATS=1
-job 1 plain
+beside one job 1 plain
+beside two job 2 plain
+beside four job 4 plain
+beside nothread job 2 nothread
+beside engines job 2 two
+beside left job 2 left
+unset FERRY_STATS
+FERRY_TEST_STATS_WAITS=300 beside mixed job 2 mixed
+file=$work/all.json
+export FERRY_STATS="$file"
+beside file job 4 plain
+FERRY_STATS=$work/left.json beside file_left job 2 left
+FERRY_STATS=$work/engines.json beside file_engines job 2 two
+FERRY_STATS=/nonexistent/all.json beside file_nowhere job 2 plain
+FERRY_STATS=perhaps beside refused job 1 plain
+
+of without
+check "without the option nothing is said" does_not_say '^ferry:'
+of one
 check "1 rank: ends well" ended_with 0
 check "1 rank: its figures" figures posts 10 0 10 10 0
-job 2 plain
+of two
 check "2 ranks: end well" ended_with 0
 check "2 ranks: one table" tables 1
 check "2 ranks: who posted least and most" figures posts 10 0 10 20 1
 check "2 ranks: what came" figures delivered 10 1 10 20 0
 check "2 ranks: nothing was left" says '^ferry:   nothing was left untaken, retained or open$'
-job 4 plain
+of four
 check "4 ranks: end well" ended_with 0
 check "4 ranks: one table" tables 1
 check "4 ranks: minimum, median, maximum and who" figures posts 10 0 20 40 3
-job 2 nothread
+of nothread
 check "without threads: one table" tables 1
 check "without threads: its figures" figures posts 10 0 10 20 1
-job 2 two
+of engines
 check "two engines: two tables" tables 2
 
-job 2 left
+of left
 check "what is left: ends well" ended_with 0
 check "what is left: untaken" says '^ferry:   rank 1: 3 messages of op 0x1234 from rank 0 that nobody handled or read$'
 check "what is left: retained" says '^ferry:   rank 1: 1 message of op 0x22 retained and not released$'
@@ -44,30 +58,32 @@ check "what is left: unanswered" says '^ferry:   rank 1: 1 request of op 0x22 wi
 check "what is left: a call" says '^ferry:   rank 0: 1 call to rank 1 without a reply$'
 check "what is left: a promise" says '^ferry:   rank 0: 1 promise that nobody fulfilled$'
 
-unset FERRY_STATS
-FERRY_TEST_STATS_WAITS=300 job 2 mixed
+of mixed
 check "not on rank 0: ends well" ended_with 0
 check "not on rank 0: rank 1 has its own line" says '^ferry: rank 1: statistics of this rank alone, as .*: posts 20, '
 check "not on rank 0: no table" tables 0
 
-file=$work/all.json
-export FERRY_STATS="$file"
-if python3 -c 'import json' 2>/dev/null; then
-	job 4 plain
-	check "a file: ends well" ended_with 0
-	check "a file: nothing on stderr" does_not_say '^ferry:'
-	check "a file: each rank's value" json "$file" \
-		"d['ranks'] == 4 and d['missing'] == [] and d['counters']['posts'] == dict(min=10, min_rank=0, median=20, max=40, max_rank=3, of=[10, 20, 30, 40])"
-	job 2 left
-	check "a file: what was left" json "$file" \
-		"[(x['rank'], x['what'], x['op'], x['peer'], x['count']) for x in d['left']] == [(0, 'calls', None, 1, 1), (0, 'promises', None, None, 1), (1, 'untaken', 0x1234, 0, 3), (1, 'retained', 0x22, None, 1), (1, 'unanswered', 0x22, None, 1)]"
-	job 2 two
-	check "two engines: a file each" json "$work/all.2.json" "d['ranks'] == 2"
+of file
+check "a file: ends well" ended_with 0
+check "a file: nothing on stderr" does_not_say '^ferry:'
+if command -v python3 >/dev/null; then
+	check "the files have each rank's value, what was left, and one each of two engines" \
+		python3 - "$work" <<'PYTHON'
+import json, sys
+read = lambda name: json.load(open(sys.argv[1] + "/" + name))
+d = read("all.json")
+assert d["ranks"] == 4 and d["missing"] == [], d
+assert d["counters"]["posts"] == dict(min=10, min_rank=0, median=20, max=40, max_rank=3, of=[10, 20, 30, 40]), d
+left = [(x["rank"], x["what"], x["op"], x["peer"], x["count"]) for x in read("left.json")["left"]]
+assert left == [(0, "calls", None, 1, 1), (0, "promises", None, None, 1), (1, "untaken", 0x1234, 0, 3),
+                (1, "retained", 0x22, None, 1), (1, "unanswered", 0x22, None, 1)], left
+assert read("engines.2.json")["ranks"] == 2
+PYTHON
 fi
-FERRY_STATS=/nonexistent/all.json job 2 plain
+of file_nowhere
 check "a file that cannot be: ends well" ended_with 0
 check "a file that cannot be: a line" says '^ferry: rank 0: the statistics could not be written to /nonexistent/all.json: No such file'
-FERRY_STATS=perhaps job 1 plain
+of refused
 check "another word is refused" failed
 check "another word is refused with what is accepted" says 'FERRY_STATS=perhaps is not accepted; give 1'
 

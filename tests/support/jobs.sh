@@ -10,13 +10,47 @@ fi
 work=$(mktemp -d) || exit 1
 trap 'rm -rf "$work"' EXIT
 failures=0
+launch_lock=${TMPDIR:-/tmp}/ferry-test.$(id -u).lock
+launch_alone="flock $launch_lock"
 
 # launch ARG...: what the launcher makes of it; output goes to $work/out and $work/err, the exit
 # status to $status.
 launch() {
-	MPIEXEC_TIMEOUT=60 flock "${TMPDIR:-/tmp}/ferry-test.$(id -u).lock" \
+	MPIEXEC_TIMEOUT=60 $launch_alone \
 		timeout --kill-after=10 70 $MPIEXEC $MPIEXEC_FLAGS "$@" </dev/null >"$work/out" 2>"$work/err"
 	status=$?
+}
+
+# beside NAME COMMAND...: `launch` or what uses it, in the background, beside up to three others. The
+# lock is that of the script, so jobs of other scripts wait. `of NAME` waits, and then checks are of
+# that one.
+n_beside=0
+beside() {
+	name=$1
+	shift
+	mkdir "$work/$name" || exit 1
+	if [ $n_beside -eq 0 ]; then
+		exec 8>>"$launch_lock"
+		flock 8
+	fi
+	(
+		work=$work/$name
+		launch_alone=
+		"$@"
+		echo "$status" >"$work/status"
+	) &
+	n_beside=$((n_beside + 1))
+	[ $n_beside -lt 4 ] || end_beside
+}
+end_beside() {
+	wait
+	exec 8>&-
+	n_beside=0
+}
+of() {
+	[ $n_beside -eq 0 ] || end_beside
+	cp "$work/$1/out" "$work/$1/err" "$work"
+	status=$(cat "$work/$1/status")
 }
 
 # For what lets a rank die beside others that live: it needs MPICH's launcher, and time.

@@ -118,6 +118,14 @@ static void dead(struct image *image)
 	image_open(image, FY_MONITOR_FENCE, FY_MONITOR_ENDING, -1, FY_MONITOR_NO_OP, 62 * S);
 }
 
+/* All of its job have ended. Later ones have lower ranks. */
+static void over(struct image *image)
+{
+	dead(image);
+	image->head->job++;
+	image->head->rank = 7 - image->head->rank;
+}
+
 static void closed(struct image *image)
 {
 	bury(image);
@@ -254,6 +262,7 @@ static const struct {
 	{ "magic", magic },       { "torn", torn },
 	{ "endless", endless },   { "lies", lies },
 	{ "crumbs", crumbs },     { "garbage", garbage },
+	{ "over", over },
 };
 
 struct file {
@@ -285,7 +294,8 @@ static void write_all(int descriptor, const struct image *image)
 
 static int is_dead(const char *scene)
 {
-	return strcmp(scene, "dead") == 0 || strcmp(scene, "closed") == 0;
+	return strcmp(scene, "dead") == 0 || strcmp(scene, "over") == 0 ||
+	       strcmp(scene, "closed") == 0;
 }
 
 static void make_file(const char *directory, const char *scene, int number)

@@ -343,6 +343,67 @@ static void why_has_other_forms(void **state)
 	has(why(&o, 1), "\tr7 -> r0;\n");
 }
 
+/* ---- jobs that are over --------------------------------------------------------------------- */
+
+/* One more job, of two ranks whose processes are so. */
+static void add_job(struct ask_jobs *jobs, uint64_t id, enum fy_answer_process first,
+                    enum fy_answer_process second)
+{
+	struct ask_job *it = &jobs->jobs[jobs->n++];
+	*it = (struct ask_job){ .id = id, .size = 3, .ranks = calloc(3, sizeof *it->ranks) };
+	assert_non_null(it->ranks);
+	it->ranks[0].known = it->ranks[1].known = ASK_ANSWER; /* nobody knows of the third one */
+	it->ranks[0].answer.process = (uint16_t)first;
+	it->ranks[1].answer.process = (uint16_t)second;
+}
+
+static void add_jobs(struct ask_jobs *jobs)
+{
+	*jobs = (struct ask_jobs){ .jobs = calloc(5, sizeof *jobs->jobs) };
+	assert_non_null(jobs->jobs);
+	add_job(jobs, 1, FY_ANSWER_DEAD, FY_ANSWER_DEAD);
+	add_job(jobs, 2, FY_ANSWER_RUNS, FY_ANSWER_RUNS);
+	add_job(jobs, 3, FY_ANSWER_DEAD, FY_ANSWER_DEAD);
+	add_job(jobs, 4, FY_ANSWER_DEAD, FY_ANSWER_STOPPED);
+	add_job(jobs, 5, FY_ANSWER_DEAD, FY_ANSWER_UNKNOWN);
+}
+
+/* One rank that may live is enough; and nothing is out of order then. */
+static void jobs_without_a_process_are_left_out(void **state)
+{
+	struct ask_options o = { .pid = -1, .rank = -1 };
+	struct ask_jobs jobs;
+
+	(void)state;
+	add_jobs(&jobs);
+	ask_leave_out_ended(&o, &jobs);
+	assert_int_equal(jobs.ended, 2);
+	assert_int_equal(jobs.n, 3);
+	for (unsigned i = 0; i < 3; i++) {
+		static const uint64_t left[] = { 2, 4, 5 };
+		assert_int_equal(jobs.jobs[i].id, left[i]);
+		assert_non_null(jobs.jobs[i].ranks);
+	}
+	ask_free(&jobs);
+}
+
+static void who_names_a_job_gets_it(void **state)
+{
+	const struct ask_options named[] = { { .job = 1, .pid = -1, .rank = -1 },
+		                             { .pid = 7, .rank = -1 },
+		                             { .pid = -1, .rank = 0 } };
+	struct ask_jobs jobs;
+
+	(void)state;
+	for (unsigned i = 0; i < sizeof named / sizeof *named; i++) {
+		add_jobs(&jobs);
+		ask_leave_out_ended(&named[i], &jobs);
+		assert_int_equal(jobs.ended, 0);
+		assert_int_equal(jobs.n, 5);
+		ask_free(&jobs);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -356,6 +417,8 @@ int main(void)
 		cmocka_unit_test(answers_are_looked_at),
 		cmocka_unit_test(a_job_that_is_stuck_is_told),
 		cmocka_unit_test(why_has_other_forms),
+		cmocka_unit_test(jobs_without_a_process_are_left_out),
+		cmocka_unit_test(who_names_a_job_gets_it),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL) != 0;
 }
