@@ -123,7 +123,7 @@ break_it counted-first shared/counter.c '/^static void note_failure/,/^}/s/if (f
 	'a counter tells the last failure instead of the first' unit/shared/test_counter
 break_it mail-locked helm/mail.c 's/^\t\tappend(handled, m);/\t\tout_of_the_mailbox(p, m), fy_deliver_message(p, m);/' \
 	'handlers run under the lock of the mailbox' sim/fences
-break_it at-put helm/put.c 's/fy_put_await(p, ch, o->future, o->stream);/fy_future_complete(o->future, 0, NULL);/' \
+break_it at-put helm/put.c 's/fy_put_await(p, ch, o->future, o->stream, o->op);/fy_future_complete(o->future, 0, NULL);/' \
 	'a future completes when its record is put into a batch' $S
 break_it stream-ack link/stream_in.c 's/s->unacked++;/s->unacked += 2;/' \
 	'an acknowledgement of a stream counts double' $S unit/link/test_stream_in
