@@ -78,6 +78,18 @@ unit_tests = \
 	%D%/unit/tools/test_top.t \
 	%D%/unit/wire/test_record.t \
 	# end
+# Of the preload layer, over an MPI of a few functions.
+if WITH_PRELOAD
+preload_unit_tests = \
+	%D%/unit/preload/test_helm.t \
+	%D%/unit/preload/test_lanes.t \
+	%D%/unit/preload/test_requests.t \
+	# end
+endif
+preload_fake = %D%/unit/preload/fake.c %D%/unit/preload/fake.h
+%C%_unit_preload_test_helm_t_SOURCES = %D%/unit/preload/test_helm.c $(preload_fake)
+%C%_unit_preload_test_lanes_t_SOURCES = %D%/unit/preload/test_lanes.c $(preload_fake)
+%C%_unit_preload_test_requests_t_SOURCES = %D%/unit/preload/test_requests.c $(preload_fake)
 
 sim_tests = \
 	%D%/sim/anywhere.t \
@@ -319,6 +331,8 @@ script_tests = \
 	%D%/models/crew.sh \
 	%D%/models/future.sh \
 	%D%/models/helm.sh \
+	%D%/models/preload_helm.sh \
+	%D%/models/preload_lanes.sh \
 	%D%/models/wake.sh \
 	%D%/mpi/bench.sh \
 	%D%/mpi/close_says.sh \
@@ -381,6 +395,8 @@ test_support = \
 	%D%/models/crew.pml \
 	%D%/models/future.pml \
 	%D%/models/helm.pml \
+	%D%/models/preload_helm.pml \
+	%D%/models/preload_lanes.pml \
 	%D%/models/wake.pml \
 	%D%/mpi/opened.h \
 	%D%/mpi/system.h \
@@ -507,14 +523,14 @@ monitor_image = \
 
 mpi_tests = $(np1_tests) $(np2_tests) $(np3_tests) $(np4_tests) $(np8_tests)
 if HAVE_CMOCKA
-tap_tests = $(unit_tests) $(sim_tests)
+tap_tests = $(unit_tests) $(preload_unit_tests) $(sim_tests)
 else
 tap_tests = %D%/support/no_cmocka.sh
 endif
 
 check_PROGRAMS += $(mpi_programs) $(mpi_core_programs) $(support_programs) %D%/api/header_c
 TESTS = $(tap_tests) $(schedule_tests) %D%/api/header_c $(script_tests) $(mpi_tests)
-EXTRA_PROGRAMS = $(unit_tests) $(sim_tests) $(schedule_tests) $(stress_tests) $(stress_programs)
+EXTRA_PROGRAMS = $(unit_tests) $(preload_unit_tests) $(sim_tests) $(schedule_tests) $(stress_tests) $(stress_programs)
 EXTRA_DIST += $(test_support) $(script_tests) $(picture_tests) $(stress_scripts) $(stress_tools) %D%/support/no_cmocka.sh %D%/api/header_cxx.cc \
 	%D%/api/header_use.c
 
@@ -531,6 +547,10 @@ $(schedule_tests): LDADD = libferry-scheduled.a $(MSGPACK_LIBS)
 $(mpi_core_programs): libferry-mpi.la
 $(mpi_core_programs): LDADD = libferry-mpi.la libferry-sim.la $(MSGPACK_LIBS) $(MPI_LIBS)
 %D%/unit/%.$(OBJEXT): target_cppflags = -I$(top_srcdir)/tests -I$(top_srcdir)/tests/support $(CMOCKA_CFLAGS)
+%D%/unit/preload/%.$(OBJEXT): target_cppflags = -I$(top_srcdir)/tests -I$(top_srcdir)/tests/support -Isrc $(CMOCKA_CFLAGS) $(MPI_CPPFLAGS)
+%D%/unit/preload/%.$(OBJEXT): $(preload_generated)
+$(preload_unit_tests): libferry-preload.la
+$(preload_unit_tests): LDADD = libferry-preload.la $(CMOCKA_LIBS)
 %D%/unit/tools/%.$(OBJEXT): target_cppflags = -I$(top_srcdir)/tests -I$(top_srcdir)/tests/support $(CMOCKA_CFLAGS) $(MPI_CPPFLAGS)
 %D%/sim/timelines.$(OBJEXT) %D%/unit/tools/test_timeline.$(OBJEXT): target_cppflags = -I$(top_srcdir)/tests \
 	-I$(top_srcdir)/tests/support -I$(top_srcdir)/tools $(CMOCKA_CFLAGS)

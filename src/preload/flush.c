@@ -1,16 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* What the generated wrappers do before a call passes by (passes.c). Any thread. */
 #include "preload/flush.h"
 
-#include <stdio.h>
-#include <stdlib.h>
-
-#include "preload/next.h"
+#include "preload/caller.h"
+#include "preload/helm.h"
 
 void fy_preload_flush(void)
 {
-	char why[512];
-	if (fy_next_find(why, sizeof why) == 0)
-		return;
-	fprintf(stderr, "libferry-preload: %s\n", why);
-	abort();
+	if (fy_caller_way() == FY_WAY_HELM)
+		fy_preload_helm_flush();
 }

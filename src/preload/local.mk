@@ -26,15 +26,33 @@ endif
 
 # All of it, as tests link it. base/ has no more than what is named here.
 preload_sources = \
+	%D%/caller.c \
+	%D%/caller.h \
+	%D%/errors.c \
+	%D%/errors.h \
 	%D%/flush.c \
 	%D%/flush.h \
+	%D%/helm.c \
+	%D%/helm.h \
+	%D%/lanes.c \
+	%D%/lanes.h \
 	%D%/next.c \
 	%D%/next.h \
 	%D%/passes.c \
-	src/base/clock.c \
-	src/base/clock.h \
-	src/base/fail.c \
-	src/base/fail.h \
+	%D%/post.c \
+	%D%/post.h \
+	%D%/probe.c \
+	%D%/probe.h \
+	%D%/requests.c \
+	%D%/requests.h \
+	%D%/slot.c \
+	%D%/slot.h \
+	%D%/start.c \
+	%D%/start.h \
+	%D%/wrap_life.c \
+	%D%/wrap_request.c \
+	%D%/wrap_start.c \
+	%D%/wrap_wait.c \
 	src/base/futex.c \
 	src/base/futex.h \
 	# end

@@ -12,6 +12,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 struct fy_next fy_next;
 
@@ -171,6 +172,15 @@ int fy_next_find(char *why, size_t size)
 		return 0;
 	snprintf(why, size, "%s", trouble);
 	return -1;
+}
+
+void fy_next_need(void)
+{
+	char why[sizeof trouble];
+	if (fy_next_find(why, sizeof why) == 0)
+		return;
+	fprintf(stderr, "ferry-preload: %s\n", why);
+	_exit(1);
 }
 
 /* ---- who stands before us ----------------------------------------------------- */

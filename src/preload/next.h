@@ -32,6 +32,9 @@ extern struct fy_next fy_next;
  * kind is loaded. */
 int fy_next_find(char *why, size_t size);
 
+/* The same, and without them the process ends with the sentence. */
+void fy_next_need(void);
+
 /* Is there a function with a name that we wrap that the program calls instead of ours, because a
  * tool stands before us? Then its name, with MPI_, and the file that it is in. */
 bool fy_next_is_covered(const char **name, const char **file);
