@@ -114,7 +114,9 @@ find_any() { # PROGRAM
 }
 
 file_of() { # COMMAND
-	file=$(command -v -- "$1") && [ -f "$file" ] && [ -x "$file" ] || refuse "$1 is no program that can be run"
+	if ! file=$(command -v -- "$1") || [ ! -f "$file" ] || [ ! -x "$file" ]; then
+		refuse "$1 is no program that can be run"
+	fi
 }
 
 # ---- arguments --------------------------------------------------------------
