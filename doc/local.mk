@@ -71,6 +71,7 @@ dist_man_MANS += \
 	%D%/man/ferry-ask.1 \
 	%D%/man/ferry-info.1 \
 	%D%/man/ferry-perf.1 \
+	%D%/man/ferry-preload.1 \
 	%D%/man/ferry-trace.1 \
 	%D%/man/ferry-top.1 \
 	# end

@@ -312,6 +312,7 @@ script_tests = \
 	%D%/api/configure.sh \
 	%D%/api/exports.sh \
 	%D%/api/failures.sh \
+	%D%/api/ferry_preload.sh \
 	%D%/api/header_cxx.sh \
 	%D%/api/header_warnings.sh \
 	%D%/api/installed.sh \
@@ -324,6 +325,7 @@ script_tests = \
 	%D%/api/policy.sh \
 	%D%/api/other_mpi.sh \
 	%D%/api/post_path.sh \
+	%D%/api/preload_table.sh \
 	%D%/api/readme.sh \
 	%D%/api/top.sh \
 	%D%/api/troubleshooting.sh \

@@ -10,6 +10,7 @@ for file in include/*.h src/*/*.[ch] tests/support/*.[chs]* tests/sim/net/*.[ch]
 	directory=${file%%/*}
 	[ "$directory" = include ] && list=Makefile.am || list=$directory/local.mk
 	name=${file#"$directory"/}
+	[ ! -f "${file%/*}/local.mk" ] || { list=${file%/*}/local.mk; name=${file##*/}; }
 	case $directory in examples | tests) name=${name%.c} ;; esac
 	grep -q "[ 	/]$name\\b" "$list" || { echo "$file is not in $list"; bad=1; }
 done
