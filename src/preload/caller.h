@@ -28,6 +28,7 @@ struct fy_caller {
 	bool inside; /* this thread has the helm */
 	struct fy_preload_lane *lane; /* NULL: it has posted nothing yet */
 	uint32_t slots, n_slots;      /* free slots: a chain by index, and its length */
+	uint64_t straight;            /* calls that went straight, for the report */
 };
 
 struct fy_callers {
@@ -53,9 +54,11 @@ enum fy_way fy_caller_way_slow(void);
 /* Which way a call of this thread takes. */
 static inline enum fy_way fy_caller_way(void)
 {
-	const struct fy_caller *here = &fy_caller_here;
-	if (here->first && !here->inside && !fy_load_relaxed_32(&fy_callers.many))
+	struct fy_caller *here = &fy_caller_here;
+	if (here->first && !here->inside && !fy_load_relaxed_32(&fy_callers.many)) {
+		here->straight++;
 		return FY_WAY_STRAIGHT;
+	}
 	return fy_caller_way_slow();
 }
 

@@ -13,6 +13,7 @@
 #include "base/order.h"
 #include "preload/caller.h"
 #include "preload/lanes.h"
+#include "preload/report.h"
 
 enum { WAITS, HAS_ENDED, HAS_HELM };
 
@@ -76,6 +77,7 @@ static bool look_for_other(void)
 		return false;
 	fy_list_drop(helm.first, helm.last);
 	if (w->poll(w->arg)) {
+		fy_preload_report.others++;
 		wake(w, HAS_ENDED);
 		return true;
 	}
@@ -163,8 +165,10 @@ static bool drive(struct waiter *own)
 	for (unsigned in_vain = 1;; in_vain++) {
 		take_arrived();
 		fy_lanes_drain();
-		if (own->poll(own->arg))
+		if (own->poll(own->arg)) {
+			fy_preload_report.own++;
 			return true;
+		}
 		if (fy_load_acquire_32(&fy_callers.alone)) {
 			if (helm.first && !take_turns(own))
 				return false;

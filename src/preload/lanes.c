@@ -154,3 +154,8 @@ bool fy_lanes_drain(void)
 		free_left();
 	return lanes.started != before;
 }
+
+uint64_t fy_lanes_started(void)
+{
+	return lanes.started;
+}

@@ -60,3 +60,5 @@ bool fy_lanes_any(void);
 /* The holder of the helm: start all that was in a lane when this was called. False: there was
  * nothing. */
 bool fy_lanes_drain(void);
+/* The holder of the helm: how many it has started from lanes. */
+uint64_t fy_lanes_started(void);

@@ -43,6 +43,8 @@ preload_sources = \
 	%D%/post.h \
 	%D%/probe.c \
 	%D%/probe.h \
+	%D%/report.c \
+	%D%/report.h \
 	%D%/requests.c \
 	%D%/requests.h \
 	%D%/slot.c \

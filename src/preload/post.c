@@ -11,6 +11,7 @@
 #include "preload/helm.h"
 #include "preload/lanes.h"
 #include "preload/next.h"
+#include "preload/report.h"
 #include "preload/slot.h"
 #include "preload/start.h"
 
@@ -48,6 +49,7 @@ int fy_preload_post(struct fy_preload_start *start, MPI_Request *request)
 {
 	if (fy_preload_helm_try()) {
 		int code = fy_preload_start(start, request);
+		fy_preload_report.at_once++;
 		fy_preload_helm_give();
 		return code;
 	}

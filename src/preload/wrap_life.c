@@ -11,7 +11,9 @@
 #include "preload/caller.h"
 #include "preload/errors.h"
 #include "preload/helm.h"
+#include "preload/lanes.h"
 #include "preload/next.h"
+#include "preload/report.h"
 #include "preload/slot.h"
 
 /* What the program was told; -1: MPI says. Constant once MPI is initialized. */
@@ -86,8 +88,11 @@ int MPI_Query_thread(int *provided)
 
 int MPI_Finalize(void)
 {
-	if (fy_caller_way() == FY_WAY_HELM)
+	enum fy_way way = fy_caller_way();
+	if (way == FY_WAY_HELM)
 		fy_preload_helm_keep(); /* nobody is inside MPI for others any more */
+	if (way != FY_WAY_OFF)
+		fy_preload_report_print(fy_caller_here.straight, fy_lanes_started());
 	fy_caller_end();
 	return fy_next.Finalize();
 }
