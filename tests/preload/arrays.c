@@ -456,13 +456,14 @@ static const struct check_case cases[] = {
 	{ .name = "null", .run = null },
 	{ .name = "inactive", .run = inactive },
 	{ .name = "zero length", .run = zero_length },
-	{ .name = "all kinds mixed", .run = mixed },
-	{ .name = "Waitall of a generalized request", .run = waitall_general },
 	{ .name = "many requests", .run = many },
 	{ .name = "Testall: all or nothing", .run = testall_all_or_nothing },
 	{ .name = "only what has ended", .run = only_what_ended },
 	{ .name = "Request_get_status", .run = get_status },
 	{ .name = "Request_free of an active send", .run = free_active_send },
+	/* from here on there are threads */
+	{ .name = "all kinds mixed", .run = mixed },
+	{ .name = "Waitall of a generalized request", .run = waitall_general },
 };
 
 int main(void)
