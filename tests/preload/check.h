@@ -72,12 +72,13 @@ static inline void check_int(const char *file, int line, const char *what, long 
 		check_failed(file, line, "%s is %lld, not %lld", what, got, wanted);
 }
 
-#define CHECK(what, ...)                                             \
-	do {                                                         \
-		if (!(what))                                         \
+#define CHECK(what, ...)                                               \
+	do {                                                           \
+		if (!(what))                                           \
 			check_failed(__FILE__, __LINE__, __VA_ARGS__); \
 	} while (0)
-#define CHECK_INT(got, wanted) check_int(__FILE__, __LINE__, #got, (long long)(got), (long long)(wanted))
+#define CHECK_INT(got, wanted) \
+	check_int(__FILE__, __LINE__, #got, (long long)(got), (long long)(wanted))
 
 static inline void check_ok(const char *name, const char *where)
 {
@@ -274,8 +275,8 @@ static inline void finish(enum way way, int n, MPI_Request *requests, MPI_Status
 		break;
 	}
 	check_forget(came, n);
-	while ((some = finish_some(way, n, requests, which,
-	                           ignore ? MPI_STATUSES_IGNORE : came)) != MPI_UNDEFINED) {
+	while ((some = finish_some(way, n, requests, which, ignore ? MPI_STATUSES_IGNORE : came)) !=
+	       MPI_UNDEFINED) {
 		CHECK(some <= n && (some > 0 || way == TESTSOME || way == TESTANY),
 		      "%d have ended of %d", some, n);
 		for (int i = 0; i < some; i++) {

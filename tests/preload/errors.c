@@ -173,21 +173,21 @@ static void truncated_ignored(const struct place *p)
 /* ---- wrong arguments -------------------------------------------------------- */
 
 /* What MPI's own function says, and that the function that a program calls says the same. */
-#define SAME(class, function, ...)                                                              \
-	do {                                                                                    \
-		int here_ = class_of(MPI_##function(__VA_ARGS__));                              \
-		int there_ = class_of(PMPI_##function(__VA_ARGS__));                            \
-		CHECK(here_ == there_ && here_ == (class), "%s says %d, MPI %d, not %d",        \
-		      #function, here_, there_, class);                                         \
+#define SAME(class, function, ...)                                                       \
+	do {                                                                             \
+		int here_ = class_of(MPI_##function(__VA_ARGS__));                       \
+		int there_ = class_of(PMPI_##function(__VA_ARGS__));                     \
+		CHECK(here_ == there_ && here_ == (class), "%s says %d, MPI %d, not %d", \
+		      #function, here_, there_, class);                                  \
 	} while (0)
 
-#define SAME_OF_SEND(function, ...)                                                   \
-	do {                                                                          \
-		SAME(MPI_ERR_COUNT, function, b, -1, MPI_INT, 0, TAG, c, __VA_ARGS__);  \
-		SAME(MPI_ERR_TYPE, function, b, 1, MPI_DATATYPE_NULL, 0, TAG, c, __VA_ARGS__); \
-		SAME(MPI_ERR_RANK, function, b, 1, MPI_INT, 2, TAG, c, __VA_ARGS__);    \
-		SAME(MPI_ERR_RANK, function, b, 1, MPI_INT, -17, TAG, c, __VA_ARGS__);  \
-		SAME(MPI_ERR_TAG, function, b, 1, MPI_INT, 0, -17, c, __VA_ARGS__);     \
+#define SAME_OF_SEND(function, ...)                                                              \
+	do {                                                                                     \
+		SAME(MPI_ERR_COUNT, function, b, -1, MPI_INT, 0, TAG, c, __VA_ARGS__);           \
+		SAME(MPI_ERR_TYPE, function, b, 1, MPI_DATATYPE_NULL, 0, TAG, c, __VA_ARGS__);   \
+		SAME(MPI_ERR_RANK, function, b, 1, MPI_INT, 2, TAG, c, __VA_ARGS__);             \
+		SAME(MPI_ERR_RANK, function, b, 1, MPI_INT, -17, TAG, c, __VA_ARGS__);           \
+		SAME(MPI_ERR_TAG, function, b, 1, MPI_INT, 0, -17, c, __VA_ARGS__);              \
 		SAME(MPI_ERR_COMM, function, b, 1, MPI_INT, 0, TAG, MPI_COMM_NULL, __VA_ARGS__); \
 	} while (0)
 
@@ -249,7 +249,7 @@ static void remember(MPI_Comm *comm, int *code, ...)
 }
 
 #ifdef OPEN_MPI
-/* Posts, waits and probes inside of a handler. MPICH 4.0 has its lock there and ends the program. */
+/* Posts, waits and probes in a handler. MPICH 4.0 has its lock there, and ends the program. */
 static int communicate(void)
 {
 	int in[2] = { -1, -1 }, some[2] = { 3, 4 }, flag;

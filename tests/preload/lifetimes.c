@@ -341,8 +341,8 @@ static void cancel_send(const struct place *p)
 	MPI_Irecv(in, LONG, MPI_INT, p->peer, TAG, p->comm, &receive);
 	cancelled[0] = was_cancelled(&send, &s);
 	CHECK(send == MPI_REQUEST_NULL, "the handle is left");
-	MPI_Sendrecv(&cancelled[0], 1, MPI_INT, p->peer, TAG + 1, &cancelled[1], 1, MPI_INT, p->peer,
-	             TAG + 1, p->comm, MPI_STATUS_IGNORE);
+	MPI_Sendrecv(&cancelled[0], 1, MPI_INT, p->peer, TAG + 1, &cancelled[1], 1, MPI_INT,
+	             p->peer, TAG + 1, p->comm, MPI_STATUS_IGNORE);
 	if (cancelled[1])
 		MPI_Cancel(&receive);
 	CHECK_INT(was_cancelled(&receive, &s), cancelled[1]);
@@ -399,7 +399,8 @@ static void self(const struct place *p)
 	MPI_Status s[4];
 
 	for (int i = 0; i < 2; i++) {
-		MPI_Irecv(&in[i], 1, MPI_INT, i ? 0 : MPI_ANY_SOURCE, tag + i, MPI_COMM_SELF, &r[i]);
+		MPI_Irecv(&in[i], 1, MPI_INT, i ? 0 : MPI_ANY_SOURCE, tag + i, MPI_COMM_SELF,
+		          &r[i]);
 		MPI_Isend(&out[i], 1, MPI_INT, 0, tag + i, MPI_COMM_SELF, &r[2 + i]);
 	}
 	MPI_Sendrecv(&out[2], 1, MPI_INT, 0, tag + 2, &in[2], 1, MPI_INT, 0, tag + 2, MPI_COMM_SELF,
@@ -567,7 +568,8 @@ static void isendrecv(const struct place *p)
 
 	MPI_Isendrecv(&out, 1, MPI_INT, p->peer, TAG, &in, 1, MPI_INT, MPI_ANY_SOURCE, TAG, p->comm,
 	              &r[0]);
-	MPI_Isendrecv_replace(&both, 1, MPI_INT, p->peer, TAG + 1, p->peer, TAG + 1, p->comm, &r[1]);
+	MPI_Isendrecv_replace(&both, 1, MPI_INT, p->peer, TAG + 1, p->peer, TAG + 1, p->comm,
+	                      &r[1]);
 	MPI_Waitall(2, r, s);
 	CHECK_INT(in, p->peer);
 	CHECK_INT(both, p->peer);

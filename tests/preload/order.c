@@ -15,7 +15,8 @@ static void one_thread(const struct place *p)
 {
 	static const int lengths[] = { 1, 100, LONG };
 	int *out = calloc(LONG, sizeof *out), *in = calloc((size_t)WINDOW * 101, sizeof *in);
-	int *long_in = calloc(LONG, sizeof *long_in), *copies = calloc(WINDOW * 101, sizeof *copies);
+	int *long_in = calloc(LONG, sizeof *long_in),
+	    *copies = calloc(WINDOW * 101, sizeof *copies);
 	MPI_Request r[2 * WINDOW];
 	MPI_Status s[2 * WINDOW];
 
@@ -254,9 +255,9 @@ int main(void)
 	check_begin(60);
 	check_cases(cases, COUNT_OF(cases), MPI_COMM_WORLD);
 	MPI_Comm_dup(MPI_COMM_WORLD, &baton.comm);
-	baton.rounds = check_scaled(100);
+	baton.rounds = check_scaled(50);
 	batons(false);
-	baton.rounds = check_scaled(40);
+	baton.rounds = check_scaled(20);
 	batons(true);
 	MPI_Comm_free(&baton.comm);
 	overtaking();

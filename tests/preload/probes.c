@@ -9,8 +9,8 @@ enum { TAG = 20, TAG_ASK = 29, BURST = 12 };
 /* The peer and this thread are both here. */
 static void meet(const struct place *p)
 {
-	MPI_Sendrecv(NULL, 0, MPI_INT, p->peer, TAG_ASK, NULL, 0, MPI_INT, p->peer, TAG_ASK, p->comm,
-	             MPI_STATUS_IGNORE);
+	MPI_Sendrecv(NULL, 0, MPI_INT, p->peer, TAG_ASK, NULL, 0, MPI_INT, p->peer, TAG_ASK,
+	             p->comm, MPI_STATUS_IGNORE);
 }
 
 /* n ints of which the first is `first`, from the peer. */
@@ -183,7 +183,8 @@ static void *take_half(void *arg)
 		if (i % 2)
 			MPI_Mprobe(p->peer, TAG, p->comm, &message, &s);
 		else
-			while (MPI_Improbe(MPI_ANY_SOURCE, TAG, p->comm, &flag, &message, &s), !flag)
+			while (MPI_Improbe(MPI_ANY_SOURCE, TAG, p->comm, &flag, &message, &s),
+			       !flag)
 				sched_yield();
 		MPI_Mrecv(&in, 1, MPI_INT, &message, &s);
 		CHECK(in >= 0 && in < 2 * BURST, "it got %d", in);

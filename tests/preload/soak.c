@@ -82,7 +82,8 @@ static struct plan plan_of(const struct worker *w, int sender, int step, int ind
 
 static int n_planned(const struct worker *w, int sender, int step)
 {
-	return (int)(mix(mix(soak.seed, (uint64_t)(2 * w->number + sender)), (uint64_t)step) % BURST);
+	return (int)(mix(mix(soak.seed, (uint64_t)(2 * w->number + sender)), (uint64_t)step) %
+	             BURST);
 }
 
 static void fill(unsigned char *bytes, int nbytes, uint64_t key)
@@ -401,7 +402,8 @@ static void check_books(void)
 	mine[2] = atomic_load(&soak.cancelled);
 	MPI_Reduce(mine, sums, 3, MPI_LONG_LONG, MPI_SUM, 0, MPI_COMM_WORLD);
 	if (check_rank == 0)
-		printf("%lld messages, %lld handed over, %lld cancelled\n", sums[0], sums[1], sums[2]);
+		printf("%lld messages, %lld handed over, %lld cancelled\n", sums[0], sums[1],
+		       sums[2]);
 }
 
 int main(int argc, char **argv)

@@ -1,0 +1,14 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# Errors are the same with the layer: see errors.c.
+. "$TEST_SRCDIR/tests/preload/modes.sh"
+program=$TEST_BUILDDIR/tests/preload/errors
+
+passes
+for mode in $modes; do
+	run "$mode" fatal
+	check "$mode: an error on a fatal communicator ends the job" failed
+	check "... and nothing goes on" does_not_say "the job goes on"
+	check "... nor hangs" does_not_say "it hangs"
+done
+finish
