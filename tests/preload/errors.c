@@ -31,6 +31,11 @@ static void errors_return(const struct place *p)
 /* ---- messages that are too long ------------------------------------------- */
 
 static int out[LONG];
+#ifdef OPEN_MPI
+enum { LONGEST = MORE }; /* of a long one, Wait of Open MPI 4.1 does not say so */
+#else
+enum { LONGEST = LONG };
+#endif
 
 static void truncated(const struct place *p)
 {
@@ -39,7 +44,7 @@ static void truncated(const struct place *p)
 	MPI_Message message;
 
 	errors_return(p);
-	for (int n = MORE; n <= LONG; n += LONG - MORE) {
+	for (int n = MORE; n <= LONGEST; n += LONG - MORE) {
 		MPI_Isend(out, n, MPI_INT, p->peer, TAG, p->comm, &r);
 		CHECK_CLASS(MPI_Recv(in, FEW, MPI_INT, p->peer, TAG, p->comm, MPI_STATUS_IGNORE),
 		            MPI_ERR_TRUNCATE);
