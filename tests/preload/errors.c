@@ -134,8 +134,8 @@ static void array_once(enum way way, MPI_Request *r, int *codes, bool *done)
 			codes[which[0]] = code;
 	}
 	*done = true;
-	for (int i = 0; i < REQUESTS; i++)
-		*done = *done && r[i] == MPI_REQUEST_NULL;
+	for (int i = 0; i < REQUESTS - 1; i++)
+		*done = *done && codes[i] != MPI_ERR_PENDING;
 }
 
 static void truncated_array(const struct place *p)
@@ -154,6 +154,10 @@ static void truncated_array(const struct place *p)
 		for (int i = 0; i < REQUESTS - 1; i++)
 			CHECK(class_of(codes[i]) == (i == BAD ? MPI_ERR_TRUNCATE : MPI_SUCCESS),
 			      "way %d: request %d has class %d", (int)way, i, class_of(codes[i]));
+#ifndef OPEN_MPI /* there what has failed is not always over */
+		for (int i = 0; i < REQUESTS; i++)
+			CHECK(r[i] == MPI_REQUEST_NULL, "way %d: a handle is left", (int)way);
+#endif
 	}
 	meet(p);
 }
@@ -170,8 +174,11 @@ static void truncated_ignored(const struct place *p)
 	start_array(p, r, in);
 	code = MPI_Waitall(REQUESTS, r, ignore);
 	CHECK_CLASS(code, MPI_ERR_IN_STATUS);
-	while (MPI_Waitall(REQUESTS, r, ignore) != MPI_SUCCESS)
-		;
+	for (int tries = 0; code != MPI_SUCCESS && tries < REQUESTS; tries++)
+		code = MPI_Waitall(REQUESTS, r, ignore);
+#ifndef OPEN_MPI /* there what has failed is not always over */
+	CHECK_CLASS(code, MPI_SUCCESS);
+#endif
 	meet(p);
 }
 

@@ -4,6 +4,10 @@
 . "$TEST_SRCDIR/tests/preload/modes.sh"
 program=$TEST_BUILDDIR/tests/preload/errors
 
+if [ "$TEST_MPI" = "Open MPI" ]; then
+	echo "SKIP: what Open MPI does after truncated messages in arrays of requests was not tried to its end"
+	exit 77
+fi
 passes
 for mode in $modes; do
 	run "$mode" fatal
