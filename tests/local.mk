@@ -6,6 +6,7 @@
 #   mpi_programs tests/mpi/NAME         from tests/mpi/NAME.c; the public headers and MPI's, exit 0, or 77 to skip
 #   npN_tests    tests/mpi/NAME-N.npN   runs that program, or one of mpi_core_programs, with N ranks
 #   stress_programs tests/stress/NAME   the same, made by make stress alone, and run by a script of stress_scripts
+#   preload_programs tests/preload/NAME  from tests/preload/NAME.c; MPI's headers alone, and a NAME.sh that runs it
 #   support_programs tests/support/NAME  run by scripts, without the library
 #   schedule_tests tests/schedules/NAME.t  cases for the scheduler of tests/schedules, which runs the core's sources
 #   script_tests DIR/NAME.sh            an executable script: exit 0, or 77 to skip
@@ -195,6 +196,17 @@ mpi_core_programs = \
 	%D%/mpi/unfinished_debug \
 	# end
 
+# Ordinary MPI programs, which their scripts run with and without the preload layer.
+preload_programs = \
+	%D%/preload/arrays \
+	%D%/preload/errors \
+	%D%/preload/lifetimes \
+	%D%/preload/many \
+	%D%/preload/order \
+	%D%/preload/probes \
+	%D%/preload/soak \
+	# end
+
 # Programs that scripts need; they see nothing of the library.
 support_programs = \
 	%D%/support/cable \
@@ -363,6 +375,13 @@ script_tests = \
 	%D%/mpi/top.sh \
 	%D%/mpi/versus.sh \
 	%D%/mpi/wordcount.sh \
+	%D%/preload/arrays.sh \
+	%D%/preload/errors.sh \
+	%D%/preload/lifetimes.sh \
+	%D%/preload/many.sh \
+	%D%/preload/order.sh \
+	%D%/preload/probes.sh \
+	%D%/preload/soak.sh \
 	%D%/stress/soak.sh \
 	# end
 
@@ -402,6 +421,8 @@ test_support = \
 	%D%/models/wake.pml \
 	%D%/mpi/opened.h \
 	%D%/mpi/system.h \
+	%D%/preload/check.h \
+	%D%/preload/modes.sh \
 	%D%/sim/digest.h \
 	%D%/sim/digest.sh \
 	%D%/skips.list \
@@ -530,7 +551,7 @@ else
 tap_tests = %D%/support/no_cmocka.sh
 endif
 
-check_PROGRAMS += $(mpi_programs) $(mpi_core_programs) $(support_programs) %D%/api/header_c
+check_PROGRAMS += $(mpi_programs) $(mpi_core_programs) $(preload_programs) $(support_programs) %D%/api/header_c
 TESTS = $(tap_tests) $(schedule_tests) %D%/api/header_c $(script_tests) $(mpi_tests)
 EXTRA_PROGRAMS = $(unit_tests) $(preload_unit_tests) $(sim_tests) $(schedule_tests) $(stress_tests) $(stress_programs)
 EXTRA_DIST += $(test_support) $(script_tests) $(picture_tests) $(stress_scripts) $(stress_tools) %D%/support/no_cmocka.sh %D%/api/header_cxx.cc \
@@ -542,6 +563,8 @@ mpi_public = $(mpi_programs) $(stress_programs)
 $(mpi_public) $(mpi_core_programs) %D%/api/header_c: AM_LDFLAGS = $(SAN_CFLAGS) -pthread -no-install
 $(mpi_public) %D%/api/header_c: $(libferry)
 $(mpi_public) %D%/api/header_c: LDADD = $(libferry) $(MSGPACK_LIBS) $(MPI_LIBS)
+$(preload_programs): AM_LDFLAGS = $(SAN_CFLAGS) -pthread -no-install
+$(preload_programs): LDADD = $(MPI_LIBS)
 $(support_programs): LDADD =
 $(schedule_tests): AM_LDFLAGS = $(SAN_CFLAGS) -pthread $(schedule_wraps)
 $(schedule_tests): libferry-scheduled.a
@@ -563,6 +586,8 @@ $(preload_unit_tests): LDADD = libferry-preload.la $(CMOCKA_LIBS)
 %D%/support/%.$(OBJEXT): target_cppflags = -I$(top_srcdir)/tests -I$(top_srcdir)/tests/support $(CMOCKA_CFLAGS)
 %D%/mpi/%.$(OBJEXT): target_cppflags = -I$(top_srcdir)/tests -I$(top_srcdir)/tests/support $(MPI_CPPFLAGS)
 %D%/mpi/%.$(OBJEXT): target_cflags = $(MPI_CFLAGS)
+%D%/preload/%.$(OBJEXT): target_cppflags = $(MPI_CPPFLAGS)
+%D%/preload/%.$(OBJEXT): target_cflags = $(MPI_CFLAGS)
 %D%/api/%.$(OBJEXT): AM_CPPFLAGS = -I$(top_srcdir)/include $(MSGPACK_CFLAGS) $(MPI_CPPFLAGS)
 
 # It runs these.
