@@ -11,7 +11,7 @@
 #include "preload/slot.h"
 
 FY_THREAD_LOCAL struct fy_caller fy_caller_here;
-struct fy_callers fy_callers;
+struct fy_caller_all fy_caller_all;
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static pthread_key_t at_exit;
@@ -22,9 +22,9 @@ static void leave(void *arg)
 {
 	struct fy_caller *here = arg;
 	if (here->lane)
-		fy_lanes_leave(here->lane);
+		fy_preload_lanes_leave(here->lane);
 	here->lane = NULL;
-	fy_slot_return_all();
+	fy_preload_slot_return_all();
 }
 
 static void make_key(void)
@@ -36,25 +36,25 @@ enum fy_way fy_caller_way_slow(void)
 {
 	if (fy_caller_here.inside)
 		return FY_WAY_INSIDE;
-	if (!fy_load_acquire_32(&fy_callers.on)) {
+	if (!fy_load_acquire_32(&fy_caller_all.on)) {
 		fy_next_need(); /* MPI may not have been initialized by MPI_Init */
 		return FY_WAY_OFF;
 	}
-	if (!fy_load_relaxed_32(&fy_callers.many))
-		fy_store_release_32(&fy_callers.many, 1);
+	if (!fy_load_relaxed_32(&fy_caller_all.many))
+		fy_store_release_32(&fy_caller_all.many, 1);
 	return FY_WAY_HELM;
 }
 
 void fy_caller_begin(void)
 {
 	fy_caller_here.first = true;
-	fy_store_release_32(&fy_callers.on, 1);
+	fy_store_release_32(&fy_caller_all.on, 1);
 }
 
 void fy_caller_end(void)
 {
 	fy_caller_here.first = false;
-	fy_store_release_32(&fy_callers.on, 0);
+	fy_store_release_32(&fy_caller_all.on, 0);
 }
 
 struct fy_preload_lane *fy_caller_lane(void)
@@ -66,5 +66,5 @@ struct fy_preload_lane *fy_caller_lane(void)
 	/* Without that a lane would stay for ever: the thread's calls wait for the helm instead. */
 	if (!has_key || pthread_setspecific(at_exit, here))
 		return NULL;
-	return here->lane = fy_lanes_new();
+	return here->lane = fy_preload_lanes_new();
 }

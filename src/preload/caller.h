@@ -24,14 +24,14 @@ enum fy_way {
 };
 
 struct fy_caller {
-	bool first;  /* the thread that initialized MPI, while the layer is on */
-	bool inside; /* this thread has the helm */
+	bool first;                   /* the thread that initialized MPI, while the layer is on */
+	bool inside;                  /* this thread has the helm */
 	struct fy_preload_lane *lane; /* NULL: it has posted nothing yet */
 	uint32_t slots, n_slots;      /* free slots: a chain by index, and its length */
 	uint64_t straight;            /* calls that went straight, for the report */
 };
 
-struct fy_callers {
+struct fy_caller_all {
 	/* 1 between MPI_Init and MPI_Finalize, unless the layer is off. Written by the threads that
 	 * call these two (release), read by all (acquire) */
 	uint32_t on;
@@ -47,7 +47,7 @@ struct fy_callers {
 };
 
 extern FY_THREAD_LOCAL struct fy_caller fy_caller_here;
-extern struct fy_callers fy_callers;
+extern struct fy_caller_all fy_caller_all;
 
 enum fy_way fy_caller_way_slow(void);
 
@@ -55,7 +55,7 @@ enum fy_way fy_caller_way_slow(void);
 static inline enum fy_way fy_caller_way(void)
 {
 	struct fy_caller *here = &fy_caller_here;
-	if (here->first && !here->inside && !fy_load_relaxed_32(&fy_callers.many)) {
+	if (here->first && !here->inside && !fy_load_relaxed_32(&fy_caller_all.many)) {
 		here->straight++;
 		return FY_WAY_STRAIGHT;
 	}

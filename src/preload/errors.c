@@ -9,7 +9,7 @@
 #include "preload/caller.h"
 #include "preload/next.h"
 
-FY_THREAD_LOCAL struct fy_errors_here fy_errors_here;
+FY_THREAD_LOCAL struct fy_preload_errors_here fy_preload_errors_here;
 
 #ifdef MPICH
 
@@ -17,7 +17,7 @@ static pthread_once_t once = PTHREAD_ONCE_INIT;
 /* MPI_COMM_NULL until it is made, by one thread (release); then constant, read by all (acquire) */
 static uint32_t keeper = (uint32_t)MPI_COMM_NULL;
 
-MPI_Comm fy_errors_place(MPI_Comm comm)
+MPI_Comm fy_preload_errors_place(MPI_Comm comm)
 {
 	MPI_Comm kept = (MPI_Comm)fy_load_acquire_32(&keeper);
 	return comm == MPI_COMM_WORLD && kept != MPI_COMM_NULL ? kept : comm;
@@ -26,10 +26,10 @@ MPI_Comm fy_errors_place(MPI_Comm comm)
 static void on_error(MPI_Comm *comm, int *code, ...)
 {
 	(void)comm;
-	if (fy_errors_here.quiet)
-		fy_errors_here.silent = true;
+	if (fy_preload_errors_here.quiet)
+		fy_preload_errors_here.silent = true;
 	else
-		fy_next.Comm_call_errhandler(fy_errors_place(MPI_COMM_WORLD), *code);
+		fy_next.Comm_call_errhandler(fy_preload_errors_place(MPI_COMM_WORLD), *code);
 }
 
 static void make(void)
@@ -46,31 +46,31 @@ static void make(void)
 	fy_next.Comm_set_errhandler(MPI_COMM_WORLD, ours);
 }
 
-void fy_errors_watch(void)
+void fy_preload_errors_watch(void)
 {
 	pthread_once(&once, make);
 }
 
-int fy_errors_raise(MPI_Comm comm, int code, bool silent)
+int fy_preload_errors_raise(MPI_Comm comm, int code, bool silent)
 {
 	if (silent)
-		fy_next.Comm_call_errhandler(fy_errors_place(comm), code);
+		fy_next.Comm_call_errhandler(fy_preload_errors_place(comm), code);
 	return code;
 }
 
 #else
 
-MPI_Comm fy_errors_place(MPI_Comm comm)
+MPI_Comm fy_preload_errors_place(MPI_Comm comm)
 {
 	return comm;
 }
 
-void fy_errors_watch(void)
+void fy_preload_errors_watch(void)
 {
-	fy_store_release_32(&fy_callers.alone, 1);
+	fy_store_release_32(&fy_caller_all.alone, 1);
 }
 
-int fy_errors_raise(MPI_Comm comm, int code, bool silent)
+int fy_preload_errors_raise(MPI_Comm comm, int code, bool silent)
 {
 	(void)comm;
 	(void)silent;

@@ -109,7 +109,7 @@ bool fy_preload_helm_try(void)
 {
 	if (!take())
 		return false;
-	fy_lanes_drain();
+	fy_preload_lanes_drain();
 	return true;
 }
 
@@ -119,8 +119,8 @@ void fy_preload_helm_give(void)
 {
 	for (;;) {
 		take_arrived();
-		fy_lanes_drain();
-		if (!fy_load_acquire_32(&fy_callers.alone))
+		fy_preload_lanes_drain();
+		if (!fy_load_acquire_32(&fy_caller_all.alone))
 			look_for_all();
 		if (helm.first) {
 			hand_over();
@@ -129,9 +129,9 @@ void fy_preload_helm_give(void)
 		fy_caller_here.inside = false;
 		fy_store_release_32(&helm.taken, 0);
 		fy_fence_full();
-		if ((!fy_lanes_any() && !fy_inbox_any(&helm.arrived)) || !take())
+		if ((!fy_preload_lanes_any() && !fy_inbox_any(&helm.arrived)) || !take())
 			return;
-		if (!fy_lanes_drain())
+		if (!fy_preload_lanes_drain())
 			sched_yield();
 	}
 }
@@ -164,12 +164,12 @@ static bool drive(struct waiter *own)
 {
 	for (unsigned in_vain = 1;; in_vain++) {
 		take_arrived();
-		fy_lanes_drain();
+		fy_preload_lanes_drain();
 		if (own->poll(own->arg)) {
 			fy_preload_report.own++;
 			return true;
 		}
-		if (fy_load_acquire_32(&fy_callers.alone)) {
+		if (fy_load_acquire_32(&fy_caller_all.alone)) {
 			if (helm.first && !take_turns(own))
 				return false;
 		} else if (look_for_other()) {
@@ -222,7 +222,7 @@ static bool nothing(void *arg)
 void fy_preload_helm_keep(void)
 {
 	struct waiter w = { .poll = nothing, .word = WAITS };
-	fy_store_release_32(&fy_callers.alone, 1);
+	fy_store_release_32(&fy_caller_all.alone, 1);
 	fy_fence_full();
 	while (!take() && !become_waiter(&w))
 		w.word = WAITS;
@@ -232,19 +232,19 @@ void fy_preload_helm_keep(void)
 void fy_preload_helm_flush(void)
 {
 	fy_fence_full();
-	if (fy_lanes_any())
+	if (fy_preload_lanes_any())
 		fy_preload_helm_wait(nothing, NULL);
 }
 
-void fy_preload_run(fy_poll *poll, void *arg)
+void fy_preload_helm_run(fy_poll *look, void *arg)
 {
 	for (;;) {
 		enum fy_way way = fy_caller_way();
 		if (way == FY_WAY_HELM) {
-			fy_preload_helm_wait(poll, arg);
+			fy_preload_helm_wait(look, arg);
 			return;
 		}
-		if (poll(arg))
+		if (look(arg))
 			return;
 	}
 }

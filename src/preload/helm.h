@@ -33,4 +33,4 @@ void fy_preload_helm_keep(void);
 void fy_preload_helm_flush(void);
 /* The same for any way: a poll that is called until it is true, by this thread alone as long as
  * that suffices. */
-void fy_preload_run(fy_poll *poll, void *arg);
+void fy_preload_helm_run(fy_poll *look, void *arg);

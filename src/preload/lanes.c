@@ -32,7 +32,7 @@ static struct {
 
 /* ---- a thread's side ----------------------------------------------------------------------- */
 
-struct fy_preload_lane *fy_lanes_new(void)
+struct fy_preload_lane *fy_preload_lanes_new(void)
 {
 	struct fy_preload_lane *lane = aligned_alloc(FY_CACHE_LINE, sizeof *lane);
 	if (!lane)
@@ -42,13 +42,13 @@ struct fy_preload_lane *fy_lanes_new(void)
 	return lane;
 }
 
-void fy_lanes_leave(struct fy_preload_lane *lane)
+void fy_preload_lanes_leave(struct fy_preload_lane *lane)
 {
 	fy_store_release_32(&lane->left, 1);
 }
 
-bool fy_lanes_post(struct fy_preload_lane *lane, const struct fy_preload_start *start,
-                   struct fy_slot *slot)
+bool fy_preload_lanes_post(struct fy_preload_lane *lane, const struct fy_preload_start *start,
+                           struct fy_preload_slot *slot)
 {
 	if (lane->tail - lane->head_seen >= FY_PRELOAD_POSTS) {
 		lane->head_seen = fy_load_acquire_64(&lane->head);
@@ -63,7 +63,7 @@ bool fy_lanes_post(struct fy_preload_lane *lane, const struct fy_preload_start *
 	return true;
 }
 
-bool fy_lanes_any(void)
+bool fy_preload_lanes_any(void)
 {
 	return fy_load_acquire_64(&lanes.started) != fy_load_acquire_64(&lanes.ticket);
 }
@@ -128,7 +128,7 @@ static struct fy_preload_lane *find_lowest(uint64_t limit)
 static void start(struct fy_preload_lane *lane)
 {
 	struct fy_preload_post *post = &lane->posts[lane->head % FY_PRELOAD_POSTS];
-	struct fy_slot *slot = post->slot;
+	struct fy_preload_slot *slot = post->slot;
 	slot->code = fy_preload_start(&post->start, &slot->native);
 	slot->state = FY_SLOT_STARTED;
 	if (slot->code != MPI_SUCCESS) {
@@ -141,7 +141,7 @@ static void start(struct fy_preload_lane *lane)
 	fy_store_release_64(&lanes.started, lanes.started + 1);
 }
 
-bool fy_lanes_drain(void)
+bool fy_preload_lanes_drain(void)
 {
 	uint64_t before = lanes.started, end = fy_load_acquire_64(&lanes.ticket);
 	struct fy_preload_lane *lane;
@@ -155,7 +155,7 @@ bool fy_lanes_drain(void)
 	return lanes.started != before;
 }
 
-uint64_t fy_lanes_started(void)
+uint64_t fy_preload_lanes_started(void)
 {
 	return lanes.started;
 }

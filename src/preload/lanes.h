@@ -22,13 +22,13 @@
 #include "preload/start.h"
 #include "preload/next.h"
 
-struct fy_slot;
+struct fy_preload_slot;
 
 #define FY_PRELOAD_POSTS 512u
 
 struct fy_preload_post {
 	uint64_t ticket;
-	struct fy_slot *slot;
+	struct fy_preload_slot *slot;
 	struct fy_preload_start start;
 };
 
@@ -41,24 +41,24 @@ struct fy_preload_lane {
 	/* written by the holder of the helm (release), when MPI has the record; read by the lane's
 	 * thread and by flushes (acquire) */
 	FY_ALIGNED uint64_t head;
-	uint64_t seen; /* the holder's: the tail, as it was read last */
+	uint64_t seen;                /* the holder's: the tail, as it was read last */
 	struct fy_preload_lane *next; /* the holder's */
 	fy_inbox_entry entry;         /* its place among the new ones */
 	struct fy_preload_post posts[FY_PRELOAD_POSTS];
 };
 
 /* A lane for the calling thread. NULL: no memory. */
-struct fy_preload_lane *fy_lanes_new(void);
+struct fy_preload_lane *fy_preload_lanes_new(void);
 /* Its thread ends. */
-void fy_lanes_leave(struct fy_preload_lane *lane);
+void fy_preload_lanes_leave(struct fy_preload_lane *lane);
 /* The lane's thread: queue a record. False: the lane is full. */
-bool fy_lanes_post(struct fy_preload_lane *lane, const struct fy_preload_start *start,
-                   struct fy_slot *slot);
+bool fy_preload_lanes_post(struct fy_preload_lane *lane, const struct fy_preload_start *start,
+                           struct fy_preload_slot *slot);
 /* Any thread, after a fence: is there anything that MPI does not have, or that is about to be
  * published? */
-bool fy_lanes_any(void);
+bool fy_preload_lanes_any(void);
 /* The holder of the helm: start all that was in a lane when this was called. False: there was
  * nothing. */
-bool fy_lanes_drain(void);
+bool fy_preload_lanes_drain(void);
 /* The holder of the helm: how many it has started from lanes. */
-uint64_t fy_lanes_started(void);
+uint64_t fy_preload_lanes_started(void);

@@ -33,15 +33,15 @@ static bool start_one(void *arg)
 static bool queue(const struct fy_preload_start *start, MPI_Request *request)
 {
 	struct fy_preload_lane *lane = fy_caller_lane();
-	struct fy_slot *slot = lane ? fy_slot_take() : NULL;
+	struct fy_preload_slot *slot = lane ? fy_preload_slot_take() : NULL;
 	if (!slot)
 		return false;
 	slot->comm = start->comm;
-	if (!fy_lanes_post(lane, start, slot)) {
-		fy_slot_give(slot);
+	if (!fy_preload_lanes_post(lane, start, slot)) {
+		fy_preload_slot_give(slot);
 		return false;
 	}
-	*request = fy_slot_handle(slot);
+	*request = fy_preload_slot_handle(slot);
 	return true;
 }
 
@@ -112,14 +112,14 @@ static bool is_wrong(const struct fy_preload_start *start)
 	return fy_caller_way() == FY_WAY_HELM && !fy_preload_start_looks_right(start);
 }
 
-int fy_preload_block(struct fy_preload_start *start, MPI_Status *status)
+int fy_preload_post_block(struct fy_preload_start *start, MPI_Status *status)
 {
 	struct half h = { .start = start, .status = status };
 	if (is_wrong(start))
 		poll_half(&h);
 	if (!h.ended)
-		fy_preload_run(poll_half, &h);
-	return fy_errors_raise(start->comm, h.code, h.silent);
+		fy_preload_helm_run(poll_half, &h);
+	return fy_preload_errors_raise(start->comm, h.code, h.silent);
 }
 
 /* What comes from nobody is there at once, and what goes there is gone. */
@@ -127,22 +127,22 @@ static int exchange_with_nobody(struct fy_preload_start *send, struct fy_preload
                                 MPI_Status *status)
 {
 	bool sends = send->peer != MPI_PROC_NULL, receives = receive->peer != MPI_PROC_NULL;
-	int code = sends ? fy_preload_block(send, MPI_STATUS_IGNORE) : MPI_SUCCESS;
+	int code = sends ? fy_preload_post_block(send, MPI_STATUS_IGNORE) : MPI_SUCCESS;
 	if (code != MPI_SUCCESS)
 		return code;
-	return receives ? fy_preload_block(receive, status)
+	return receives ? fy_preload_post_block(receive, status)
 	                : fy_next.Recv(receive->buffer, 0, MPI_BYTE, MPI_PROC_NULL, receive->tag,
 	                               receive->comm, status);
 }
 
-int fy_preload_exchange(struct fy_preload_start *send, struct fy_preload_start *receive,
-                        MPI_Status *status)
+int fy_preload_post_exchange(struct fy_preload_start *send, struct fy_preload_start *receive,
+                             MPI_Status *status)
 {
 	struct half both[2] = { { .start = receive, .status = status },
 		                { .start = send, .status = MPI_STATUS_IGNORE } };
 	if (receive->peer == MPI_PROC_NULL || send->peer == MPI_PROC_NULL)
 		return exchange_with_nobody(send, receive, status);
-	fy_preload_run(poll_both, both);
+	fy_preload_helm_run(poll_both, both);
 	const struct half *bad = both[0].code != MPI_SUCCESS ? &both[0] : &both[1];
-	return fy_errors_raise(receive->comm, bad->code, bad->silent);
+	return fy_preload_errors_raise(receive->comm, bad->code, bad->silent);
 }

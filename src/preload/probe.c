@@ -20,6 +20,6 @@ static bool look(void *arg)
 
 int fy_preload_probe(struct fy_preload_probe *probe)
 {
-	fy_preload_run(look, probe);
+	fy_preload_helm_run(look, probe);
 	return probe->code;
 }

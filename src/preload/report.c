@@ -22,7 +22,8 @@ void fy_preload_report_print(uint64_t straight, uint64_t lanes)
 		return;
 	fy_next.Comm_rank(MPI_COMM_WORLD, &rank);
 	fprintf(stderr,
-	        "ferry-preload: rank %d: %" PRIu64 " calls before a second thread came; then %" PRIu64
+	        "ferry-preload: rank %d: %" PRIu64
+	        " calls before a second thread came; then %" PRIu64
 	        " operations started at once and %" PRIu64 " from lanes, %" PRIu64
 	        " waits and tests by the thread itself and %" PRIu64 " by another one; %" PRIu64
 	        " calls passed by\n",

@@ -18,11 +18,11 @@ static void copy_status(MPI_Status *to, const MPI_Status *from)
 	to->MPI_ERROR = kept;
 }
 
-static int test_slot(struct fy_slot *slot, int *flag)
+static int test_slot(struct fy_preload_slot *slot, int *flag)
 {
 	if (slot->state == FY_SLOT_STARTED) {
-		slot->code = FY_ERRORS_KEEP(&slot->silent, fy_next.Test(&slot->native, flag,
-		                                                        &slot->status));
+		slot->code = FY_ERRORS_KEEP(&slot->silent,
+		                            fy_next.Test(&slot->native, flag, &slot->status));
 		if (*flag || slot->code != MPI_SUCCESS)
 			slot->state = FY_SLOT_OVER;
 	}
@@ -40,17 +40,17 @@ static void set_empty(MPI_Status *status)
 
 /* As MPI_Test, but a handle of the layer stays what it is. `flag` is also set if MPI failed. */
 static int test(MPI_Request *request, MPI_Status *status, int *flag,
-                struct fy_requests_error *error)
+                struct fy_preload_requests_error *error)
 {
 	*flag = 0;
 	error->comm = MPI_COMM_WORLD; /* of MPI's own requests it is not known */
 	error->silent = false;
-	if (!fy_slot_is_ours(*request)) {
+	if (!fy_preload_slot_is_ours(*request)) {
 		int code = FY_ERRORS_KEEP(&error->silent, fy_next.Test(request, flag, status));
 		*flag |= code != MPI_SUCCESS;
 		return code;
 	}
-	struct fy_slot *slot = fy_slot_of(*request);
+	struct fy_preload_slot *slot = fy_preload_slot_of(*request);
 	if (slot->state == FY_SLOT_FREE) { /* used again after its end: as null */
 		MPI_Request none = MPI_REQUEST_NULL;
 		return fy_next.Test(&none, flag, status);
@@ -66,8 +66,8 @@ static int test(MPI_Request *request, MPI_Status *status, int *flag,
 /* ---- one after the other ------------------------------------------------------------------- */
 
 /* From the first error on each status has a code. */
-static void note_error(struct fy_requests_all *all, int code,
-                       const struct fy_requests_error *of_one)
+static void note_error(struct fy_preload_requests_all *all, int code,
+                       const struct fy_preload_requests_error *of_one)
 {
 	if (all->single) {
 		all->error = *of_one;
@@ -84,13 +84,13 @@ static void note_error(struct fy_requests_all *all, int code,
 		all->statuses[all->at].MPI_ERROR = code;
 }
 
-bool fy_requests_poll_all(void *arg)
+bool fy_preload_requests_poll_all(void *arg)
 {
-	struct fy_requests_all *all = arg;
+	struct fy_preload_requests_all *all = arg;
 	for (int flag; all->at < all->n; all->at++) {
 		MPI_Status *status = all->statuses == MPI_STATUSES_IGNORE ? MPI_STATUS_IGNORE
 		                                                          : &all->statuses[all->at];
-		struct fy_requests_error of_one;
+		struct fy_preload_requests_error of_one;
 		int code = test(&all->requests[all->at], status, &flag, &of_one);
 		if (!flag)
 			return false;
@@ -100,16 +100,16 @@ bool fy_requests_poll_all(void *arg)
 	return true;
 }
 
-bool fy_requests_test_one(void *arg)
+bool fy_preload_requests_test_one(void *arg)
 {
-	struct fy_requests_one *one = arg;
+	struct fy_preload_requests_one *one = arg;
 	one->error.code = test(one->request, one->status, one->flag, &one->error);
 	return true;
 }
 
 /* ---- all at once --------------------------------------------------------------------------- */
 
-bool fy_requests_begin(struct fy_requests_set *set)
+bool fy_preload_requests_begin(struct fy_preload_requests_set *set)
 {
 	size_t n = set->n > 0 ? (size_t)set->n : 1;
 	size_t each = sizeof *set->found + sizeof *set->native + 2 * sizeof *set->where;
@@ -123,27 +123,27 @@ bool fy_requests_begin(struct fy_requests_set *set)
 	return true;
 }
 
-void fy_requests_end(struct fy_requests_set *set)
+void fy_preload_requests_end(struct fy_preload_requests_set *set)
 {
 	free(set->memory);
 }
 
 /* The same handle stands further in front: MPI must not get its request twice. */
-static bool is_second(const struct fy_requests_set *set, const struct fy_slot *slot,
+static bool is_second(const struct fy_preload_requests_set *set, const struct fy_preload_slot *slot,
                       MPI_Request request)
 {
 	return slot->place < (uint32_t)set->m && set->requests[set->where[slot->place]] == request;
 }
 
 /* Lanes are empty, so each slot has a request by now, or has ended. */
-static void prepare(struct fy_requests_set *set)
+static void prepare(struct fy_preload_requests_set *set)
 {
 	set->ready = true;
 	set->m = 0;
 	for (int i = 0; i < set->n; i++) {
 		MPI_Request request = set->requests[i];
-		if (fy_slot_is_ours(request)) {
-			struct fy_slot *slot = fy_slot_of(request);
+		if (fy_preload_slot_is_ours(request)) {
+			struct fy_preload_slot *slot = fy_preload_slot_of(request);
 			if (slot->state != FY_SLOT_STARTED || is_second(set, slot, request))
 				continue;
 			slot->place = (uint32_t)set->m;
@@ -156,36 +156,38 @@ static void prepare(struct fy_requests_set *set)
 	}
 }
 
-static bool is_over(const struct fy_requests_set *set, int i)
+static bool is_over(const struct fy_preload_requests_set *set, int i)
 {
 	MPI_Request request = set->requests[i];
-	return fy_slot_is_ours(request) && fy_slot_of(request)->state == FY_SLOT_OVER;
+	return fy_preload_slot_is_ours(request) &&
+	       fy_preload_slot_of(request)->state == FY_SLOT_OVER;
 }
 
 /* Tell where it came from what MPI made of a request. */
-static void put_back(struct fy_requests_set *set, int k)
+static void put_back(struct fy_preload_requests_set *set, int k)
 {
 	MPI_Request *request = &set->requests[set->where[k]];
-	if (!fy_slot_is_ours(*request)) {
+	if (!fy_preload_slot_is_ours(*request)) {
 		*request = set->native[k];
 		return;
 	}
-	struct fy_slot *slot = fy_slot_of(*request);
+	struct fy_preload_slot *slot = fy_preload_slot_of(*request);
 	slot->native = set->native[k];
 	if (slot->native == MPI_REQUEST_NULL)
 		slot->state = FY_SLOT_OVER;
 }
 
 /* One that ended when it was started: MPI never had it. */
-static bool take_failed(struct fy_requests_set *set)
+static bool take_failed(struct fy_preload_requests_set *set)
 {
 	for (int i = 0; i < set->n; i++) {
 		if (!is_over(set, i))
 			continue;
-		struct fy_slot *slot = fy_slot_of(set->requests[i]);
+		struct fy_preload_slot *slot = fy_preload_slot_of(set->requests[i]);
 		set->flag = 1;
 		set->count = i;
-		set->error = (struct fy_requests_error){ slot->code, slot->comm, slot->silent };
+		set->error =
+			(struct fy_preload_requests_error){ slot->code, slot->comm, slot->silent };
 		if (set->statuses != MPI_STATUS_IGNORE)
 			copy_status(set->statuses, &slot->status);
 		return true;
@@ -193,29 +195,30 @@ static bool take_failed(struct fy_requests_set *set)
 	return false;
 }
 
-static bool look_any(struct fy_requests_set *set)
+static bool look_any(struct fy_preload_requests_set *set)
 {
 	int k = MPI_UNDEFINED;
 	if (take_failed(set))
 		return true;
 	set->flag = 0;
 	set->error.code =
-		FY_ERRORS_KEEP(&set->error.silent, fy_next.Testany(set->m, set->native, &k, &set->flag, set->statuses));
+		FY_ERRORS_KEEP(&set->error.silent,
+	                       fy_next.Testany(set->m, set->native, &k, &set->flag, set->statuses));
 	if (set->error.code == MPI_SUCCESS && !set->flag)
 		return false;
 	set->count = MPI_UNDEFINED;
 	if (k >= 0 && k < set->m) {
 		put_back(set, k);
 		set->count = set->where[k];
-		if (fy_slot_is_ours(set->requests[set->count]))
-			set->error.comm = fy_slot_of(set->requests[set->count])->comm;
+		if (fy_preload_slot_is_ours(set->requests[set->count]))
+			set->error.comm = fy_preload_slot_of(set->requests[set->count])->comm;
 	} else if (set->error.code == MPI_SUCCESS && set->statuses != MPI_STATUS_IGNORE) {
 		set_empty(set->statuses);
 	}
 	return true;
 }
 
-static void note_some(struct fy_requests_set *set, int index, const MPI_Status *status)
+static void note_some(struct fy_preload_requests_set *set, int index, const MPI_Status *status)
 {
 	set->indices[set->count] = index;
 	if (set->statuses != MPI_STATUSES_IGNORE)
@@ -224,25 +227,26 @@ static void note_some(struct fy_requests_set *set, int index, const MPI_Status *
 }
 
 /* All that this call returns have a code, if one of them has an error. */
-static void note_codes(struct fy_requests_set *set, int failed)
+static void note_codes(struct fy_preload_requests_set *set, int failed)
 {
 	set->error.code = MPI_ERR_IN_STATUS;
 	for (int i = 0; set->statuses != MPI_STATUSES_IGNORE && i < set->count; i++)
 		set->statuses[i].MPI_ERROR =
-			i < failed ? fy_slot_of(set->requests[set->indices[i]])->code
-			           : set->found[i - failed].MPI_ERROR;
+			i < failed ? fy_preload_slot_of(set->requests[set->indices[i]])->code
+				   : set->found[i - failed].MPI_ERROR;
 }
 
-static bool look_some(struct fy_requests_set *set)
+static bool look_some(struct fy_preload_requests_set *set)
 {
 	int n = 0, failed;
 	set->count = 0;
 	for (int i = 0; i < set->n; i++)
 		if (is_over(set, i))
-			note_some(set, i, &fy_slot_of(set->requests[i])->status);
+			note_some(set, i, &fy_preload_slot_of(set->requests[i])->status);
 	failed = set->count;
 	set->error.code =
-		FY_ERRORS_KEEP(&set->error.silent, fy_next.Testsome(set->m, set->native, &n, set->done, set->found));
+		FY_ERRORS_KEEP(&set->error.silent,
+	                       fy_next.Testsome(set->m, set->native, &n, set->done, set->found));
 	if (set->error.code != MPI_SUCCESS && set->error.code != MPI_ERR_IN_STATUS)
 		return true;
 	if (n == MPI_UNDEFINED && !failed) {
@@ -261,16 +265,16 @@ static bool look_some(struct fy_requests_set *set)
 }
 
 /* Has one of them ended when it was started? */
-static bool has_failed(const struct fy_requests_set *set)
+static bool has_failed(const struct fy_preload_requests_set *set)
 {
 	for (int i = 0; i < set->n; i++)
-		if (is_over(set, i) && fy_slot_of(set->requests[i])->code != MPI_SUCCESS)
+		if (is_over(set, i) && fy_preload_slot_of(set->requests[i])->code != MPI_SUCCESS)
 			return true;
 	return false;
 }
 
 /* The status of each one of the array, from where it is known. */
-static void tell_all(struct fy_requests_set *set)
+static void tell_all(struct fy_preload_requests_set *set)
 {
 	if (has_failed(set))
 		set->error.code = MPI_ERR_IN_STATUS;
@@ -283,8 +287,8 @@ static void tell_all(struct fy_requests_set *set)
 			code = set->found[k].MPI_ERROR;
 			copy_status(status, &set->found[k++]);
 		} else if (is_over(set, i)) {
-			code = fy_slot_of(set->requests[i])->code;
-			copy_status(status, &fy_slot_of(set->requests[i])->status);
+			code = fy_preload_slot_of(set->requests[i])->code;
+			copy_status(status, &fy_preload_slot_of(set->requests[i])->status);
 		} else {
 			set_empty(status);
 		}
@@ -293,13 +297,14 @@ static void tell_all(struct fy_requests_set *set)
 	}
 }
 
-static bool look_testall(struct fy_requests_set *set)
+static bool look_testall(struct fy_preload_requests_set *set)
 {
 	set->flag = 0;
 	for (int k = 0; k < set->m; k++)
 		set->found[k].MPI_ERROR = MPI_SUCCESS;
 	set->error.code =
-		FY_ERRORS_KEEP(&set->error.silent, fy_next.Testall(set->m, set->native, &set->flag, set->found));
+		FY_ERRORS_KEEP(&set->error.silent,
+	                       fy_next.Testall(set->m, set->native, &set->flag, set->found));
 	if (!set->flag && set->error.code == MPI_SUCCESS)
 		return false;
 	set->flag = 1;
@@ -309,9 +314,9 @@ static bool look_testall(struct fy_requests_set *set)
 	return true;
 }
 
-bool fy_requests_poll_set(void *arg)
+bool fy_preload_requests_poll_set(void *arg)
 {
-	struct fy_requests_set *set = arg;
+	struct fy_preload_requests_set *set = arg;
 	if (!set->ready)
 		prepare(set);
 	set->error.comm = MPI_COMM_WORLD;
@@ -323,29 +328,29 @@ bool fy_requests_poll_set(void *arg)
 
 /* ---- behind it ----------------------------------------------------------------------------- */
 
-int fy_requests_tell(const struct fy_requests_error *error)
+int fy_preload_requests_tell(const struct fy_preload_requests_error *error)
 {
-	return fy_errors_raise(error->comm, error->code, error->silent);
+	return fy_preload_errors_raise(error->comm, error->code, error->silent);
 }
 
 /* The same handle may stand in it twice. Those that have ended are marked first, and the mark tells
  * a second one from one that goes on. */
-void fy_requests_finish(MPI_Request *requests, int n)
+void fy_preload_requests_finish(MPI_Request *requests, int n)
 {
 	for (int i = 0; i < n; i++) {
-		if (!fy_slot_is_ours(requests[i]))
+		if (!fy_preload_slot_is_ours(requests[i]))
 			continue;
-		struct fy_slot *slot = fy_slot_of(requests[i]);
+		struct fy_preload_slot *slot = fy_preload_slot_of(requests[i]);
 		if (slot->state == FY_SLOT_OVER)
 			slot->state = FY_SLOT_FREE;
 		else if (slot->state == FY_SLOT_FREE)
 			requests[i] = MPI_REQUEST_NULL;
 	}
 	for (int i = 0; i < n; i++) {
-		if (!fy_slot_is_ours(requests[i]) ||
-		    fy_slot_of(requests[i])->state != FY_SLOT_FREE)
+		if (!fy_preload_slot_is_ours(requests[i]) ||
+		    fy_preload_slot_of(requests[i])->state != FY_SLOT_FREE)
 			continue;
-		fy_slot_give(fy_slot_of(requests[i]));
+		fy_preload_slot_give(fy_preload_slot_of(requests[i]));
 		requests[i] = MPI_REQUEST_NULL;
 	}
 }

@@ -11,36 +11,36 @@
 #include "preload/next.h"
 
 /* What MPI said, and whose handler has to be told by the thread that waits. */
-struct fy_requests_error {
+struct fy_preload_requests_error {
 	int code;
 	MPI_Comm comm;
 	bool silent; /* nobody was told yet */
 };
 
 /* MPI_Wait, MPI_Waitall: one after the other, so that a look costs one call of MPI. A poll. */
-struct fy_requests_all {
+struct fy_preload_requests_all {
 	MPI_Request *requests;
 	MPI_Status *statuses; /* or MPI_STATUSES_IGNORE */
 	int n, at;            /* how many there are, how many have ended */
 	bool single;          /* MPI_Wait: it returns the code itself */
-	struct fy_requests_error error;
+	struct fy_preload_requests_error error;
 };
-bool fy_requests_poll_all(void *all);
+bool fy_preload_requests_poll_all(void *all);
 
 /* MPI_Test. */
-struct fy_requests_one {
+struct fy_preload_requests_one {
 	MPI_Request *request;
 	MPI_Status *status; /* or MPI_STATUS_IGNORE */
 	int *flag;
-	struct fy_requests_error error;
+	struct fy_preload_requests_error error;
 };
-bool fy_requests_test_one(void *one);
+bool fy_preload_requests_test_one(void *one);
 
-enum fy_requests_mode { FY_REQUESTS_ANY, FY_REQUESTS_SOME, FY_REQUESTS_TESTALL };
+enum fy_preload_requests_mode { FY_REQUESTS_ANY, FY_REQUESTS_SOME, FY_REQUESTS_TESTALL };
 
 /* The other functions: MPI is asked about all of them at once. */
-struct fy_requests_set {
-	enum fy_requests_mode mode;
+struct fy_preload_requests_set {
+	enum fy_preload_requests_mode mode;
 	bool once; /* a test */
 	MPI_Request *requests;
 	MPI_Status *statuses; /* or MPI_STATUS(ES)_IGNORE */
@@ -49,9 +49,9 @@ struct fy_requests_set {
 	int flag;     /* any, testall */
 	int count;    /* some: how many, or MPI_UNDEFINED; any: the index */
 	int *indices; /* some */
-	struct fy_requests_error error;
+	struct fy_preload_requests_error error;
 	/* those that MPI is asked about: its requests, and where they stand in the array. Memory of
-	 * fy_requests_begin */
+	 * fy_preload_requests_begin */
 	bool ready;
 	int m;
 	MPI_Request *native;
@@ -60,11 +60,11 @@ struct fy_requests_set {
 	void *memory;
 };
 /* False: no memory. */
-bool fy_requests_begin(struct fy_requests_set *set);
-bool fy_requests_poll_set(void *set);
-void fy_requests_end(struct fy_requests_set *set);
+bool fy_preload_requests_begin(struct fy_preload_requests_set *set);
+bool fy_preload_requests_poll_set(void *set);
+void fy_preload_requests_end(struct fy_preload_requests_set *set);
 
 /* By the thread that called: tell of an error. Returns the code. */
-int fy_requests_tell(const struct fy_requests_error *error);
+int fy_preload_requests_tell(const struct fy_preload_requests_error *error);
 /* By the thread that called: take back slots of what has ended, and set these handles to null. */
-void fy_requests_finish(MPI_Request *requests, int n);
+void fy_preload_requests_finish(MPI_Request *requests, int n);

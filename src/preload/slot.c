@@ -14,7 +14,7 @@
 
 #include "preload/caller.h"
 
-struct fy_slots fy_slots;
+struct fy_preload_slot_region fy_preload_slot_region;
 
 /* So many go to a thread at once, and so many it keeps at most. */
 #define TAKEN 64u
@@ -28,23 +28,24 @@ static struct {
 	uint32_t fresh; /* the first that was never used */
 } spare = { PTHREAD_MUTEX_INITIALIZER, 0, 1 };
 
-bool fy_slot_reserve(void)
+bool fy_preload_slot_reserve(void)
 {
 	/* Only what is used costs memory. A limit on address space may allow fewer. */
-	for (size_t n = (size_t)1 << FY_SLOT_BITS; !fy_slots.all && n >= LEAST; n /= 2) {
-		void *all = mmap(NULL, n * sizeof(struct fy_slot), PROT_READ | PROT_WRITE,
+	for (size_t n = (size_t)1 << FY_SLOT_BITS; !fy_preload_slot_region.all && n >= LEAST;
+	     n /= 2) {
+		void *all = mmap(NULL, n * sizeof(struct fy_preload_slot), PROT_READ | PROT_WRITE,
 		                 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 		if (all == MAP_FAILED)
 			continue;
-		fy_slots.all = all;
-		fy_slots.n = n;
+		fy_preload_slot_region.all = all;
+		fy_preload_slot_region.n = n;
 	}
-	return fy_slots.all != NULL;
+	return fy_preload_slot_region.all != NULL;
 }
 
 static void keep(struct fy_caller *here, uint32_t index)
 {
-	fy_slots.all[index].next = here->slots;
+	fy_preload_slot_region.all[index].next = here->slots;
 	here->slots = index;
 	here->n_slots++;
 }
@@ -52,7 +53,7 @@ static void keep(struct fy_caller *here, uint32_t index)
 static uint32_t pop(struct fy_caller *here)
 {
 	uint32_t index = here->slots;
-	here->slots = fy_slots.all[index].next;
+	here->slots = fy_preload_slot_region.all[index].next;
 	here->n_slots--;
 	return index;
 }
@@ -60,10 +61,10 @@ static uint32_t pop(struct fy_caller *here)
 static void fetch(struct fy_caller *here)
 {
 	pthread_mutex_lock(&spare.lock);
-	while (here->n_slots < TAKEN && (spare.chain || spare.fresh < fy_slots.n)) {
+	while (here->n_slots < TAKEN && (spare.chain || spare.fresh < fy_preload_slot_region.n)) {
 		uint32_t index = spare.chain ? spare.chain : spare.fresh++;
 		if (index == spare.chain)
-			spare.chain = fy_slots.all[index].next;
+			spare.chain = fy_preload_slot_region.all[index].next;
 		keep(here, index);
 	}
 	pthread_mutex_unlock(&spare.lock);
@@ -74,38 +75,38 @@ static void bring_back(struct fy_caller *here, uint32_t rest)
 	pthread_mutex_lock(&spare.lock);
 	while (here->n_slots > rest) {
 		uint32_t index = pop(here);
-		fy_slots.all[index].next = spare.chain;
+		fy_preload_slot_region.all[index].next = spare.chain;
 		spare.chain = index;
 	}
 	pthread_mutex_unlock(&spare.lock);
 }
 
-struct fy_slot *fy_slot_take(void)
+struct fy_preload_slot *fy_preload_slot_take(void)
 {
 	struct fy_caller *here = &fy_caller_here;
 	if (!here->n_slots)
 		fetch(here);
 	if (!here->n_slots)
 		return NULL;
-	struct fy_slot *slot = &fy_slots.all[pop(here)];
+	struct fy_preload_slot *slot = &fy_preload_slot_region.all[pop(here)];
 	slot->state = FY_SLOT_QUEUED;
 	slot->code = MPI_SUCCESS;
 	slot->silent = false;
 	return slot;
 }
 
-void fy_slot_give(struct fy_slot *slot)
+void fy_preload_slot_give(struct fy_preload_slot *slot)
 {
 	struct fy_caller *here = &fy_caller_here;
 	slot->state = FY_SLOT_FREE;
-	keep(here, (uint32_t)(slot - fy_slots.all));
+	keep(here, (uint32_t)(slot - fy_preload_slot_region.all));
 	if (!here->lane) /* its end is not noticed */
 		bring_back(here, 0);
 	else if (here->n_slots > KEPT)
 		bring_back(here, KEPT / 2);
 }
 
-void fy_slot_return_all(void)
+void fy_preload_slot_return_all(void)
 {
 	bring_back(&fy_caller_here, 0);
 }

@@ -48,7 +48,7 @@ static bool is_possible(int provided)
 		say(text);
 		return false;
 	}
-	if (!fy_slot_reserve()) {
+	if (!fy_preload_slot_reserve()) {
 		say("off: there is no address space for its requests; raise ulimit -v");
 		return false;
 	}
@@ -92,7 +92,7 @@ int MPI_Finalize(void)
 	if (way == FY_WAY_HELM)
 		fy_preload_helm_keep(); /* nobody is inside MPI for others any more */
 	if (way != FY_WAY_OFF)
-		fy_preload_report_print(fy_caller_here.straight, fy_lanes_started());
+		fy_preload_report_print(fy_caller_here.straight, fy_preload_lanes_started());
 	fy_caller_end();
 	return fy_next.Finalize();
 }
@@ -105,23 +105,23 @@ int MPI_Comm_set_errhandler(MPI_Comm comm, MPI_Errhandler handler)
 	if (way == FY_WAY_HELM)
 		fy_preload_helm_flush();
 	if (way != FY_WAY_OFF)
-		fy_errors_watch();
-	return fy_next.Comm_set_errhandler(fy_errors_place(comm), handler);
+		fy_preload_errors_watch();
+	return fy_next.Comm_set_errhandler(fy_preload_errors_place(comm), handler);
 }
 
 int MPI_Comm_get_errhandler(MPI_Comm comm, MPI_Errhandler *handler)
 {
-	return fy_next.Comm_get_errhandler(fy_errors_place(comm), handler);
+	return fy_next.Comm_get_errhandler(fy_preload_errors_place(comm), handler);
 }
 
 int MPI_Comm_call_errhandler(MPI_Comm comm, int code)
 {
-	return fy_next.Comm_call_errhandler(fy_errors_place(comm), code);
+	return fy_next.Comm_call_errhandler(fy_preload_errors_place(comm), code);
 }
 
 int MPI_Grequest_start(MPI_Grequest_query_function *query, MPI_Grequest_free_function *let_go,
                        MPI_Grequest_cancel_function *cancel, void *state, MPI_Request *request)
 {
-	fy_store_release_32(&fy_callers.alone, 1);
+	fy_store_release_32(&fy_caller_all.alone, 1);
 	return fy_next.Grequest_start(query, let_go, cancel, state, request);
 }

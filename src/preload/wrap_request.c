@@ -33,9 +33,9 @@ struct call {
 /* MPI's request behind a handle. NULL: the operation is over, and MPI has none. */
 static MPI_Request *behind(MPI_Request *request)
 {
-	if (!fy_slot_is_ours(*request))
+	if (!fy_preload_slot_is_ours(*request))
 		return request;
-	struct fy_slot *slot = fy_slot_of(*request);
+	struct fy_preload_slot *slot = fy_preload_slot_of(*request);
 	return slot->state == FY_SLOT_STARTED ? &slot->native : NULL;
 }
 
@@ -74,13 +74,13 @@ static bool get_status(void *arg)
 	struct call *c = arg;
 	MPI_Request *request = behind(c->request);
 	if (request) {
-		c->code = FY_ERRORS_KEEP(&c->silent, fy_next.Request_get_status(*request, c->flag,
-		                                                                c->status));
+		c->code = FY_ERRORS_KEEP(&c->silent,
+		                         fy_next.Request_get_status(*request, c->flag, c->status));
 		return true;
 	}
 	*c->flag = 1;
 	if (c->status != MPI_STATUS_IGNORE)
-		*c->status = fy_slot_of(*c->request)->status;
+		*c->status = fy_preload_slot_of(*c->request)->status;
 	return true;
 }
 
@@ -89,7 +89,7 @@ int MPI_Start(MPI_Request *request)
 	if (is_straight())
 		return fy_next.Start(request);
 	struct call c = { .request = request };
-	fy_preload_run(start, &c);
+	fy_preload_helm_run(start, &c);
 	return c.code;
 }
 
@@ -98,7 +98,7 @@ int MPI_Startall(int n, MPI_Request *requests)
 	if (is_straight())
 		return fy_next.Startall(n, requests);
 	struct call c = { .request = requests, .n = n };
-	fy_preload_run(start_all, &c);
+	fy_preload_helm_run(start_all, &c);
 	return c.code;
 }
 
@@ -107,7 +107,7 @@ int MPI_Cancel(MPI_Request *request)
 	if (is_straight())
 		return fy_next.Cancel(request);
 	struct call c = { .request = request };
-	fy_preload_run(cancel, &c);
+	fy_preload_helm_run(cancel, &c);
 	return c.code;
 }
 
@@ -116,9 +116,9 @@ int MPI_Request_free(MPI_Request *request)
 	if (is_straight())
 		return fy_next.Request_free(request);
 	struct call c = { .request = request };
-	fy_preload_run(let_go, &c);
-	if (c.code == MPI_SUCCESS && fy_slot_is_ours(*request)) {
-		fy_slot_give(fy_slot_of(*request));
+	fy_preload_helm_run(let_go, &c);
+	if (c.code == MPI_SUCCESS && fy_preload_slot_is_ours(*request)) {
+		fy_preload_slot_give(fy_preload_slot_of(*request));
 		*request = MPI_REQUEST_NULL;
 	}
 	return c.code;
@@ -129,8 +129,8 @@ int MPI_Request_get_status(MPI_Request request, int *flag, MPI_Status *status)
 	if (is_straight())
 		return fy_next.Request_get_status(request, flag, status);
 	struct call c = { .request = &request, .flag = flag, .status = status };
-	fy_preload_run(get_status, &c);
-	return fy_errors_raise(MPI_COMM_WORLD, c.code, c.silent);
+	fy_preload_helm_run(get_status, &c);
+	return fy_preload_errors_raise(MPI_COMM_WORLD, c.code, c.silent);
 }
 
 /* ---- probes -------------------------------------------------------------------------------- */
@@ -188,15 +188,15 @@ int MPI_Mprobe(int source, int tag, MPI_Comm comm, MPI_Message *message, MPI_Sta
 #ifdef FY_HAS_Request_c2f
 MPI_Fint MPI_Request_c2f(MPI_Request request)
 {
-	if (!fy_slot_is_ours(request))
+	if (!fy_preload_slot_is_ours(request))
 		return fy_next.Request_c2f(request);
-	return -1 - (MPI_Fint)(fy_slot_of(request) - fy_slots.all);
+	return -1 - (MPI_Fint)(fy_preload_slot_of(request) - fy_preload_slot_region.all);
 }
 
 MPI_Request MPI_Request_f2c(MPI_Fint request)
 {
 	if (request >= 0)
 		return fy_next.Request_f2c(request);
-	return fy_slot_handle(&fy_slots.all[-1 - request]);
+	return fy_preload_slot_handle(&fy_preload_slot_region.all[-1 - request]);
 }
 #endif

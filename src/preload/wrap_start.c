@@ -12,11 +12,10 @@
 #include "preload/post.h"
 #include "preload/start.h"
 
-#define ENVELOPE(KIND, LARGE)                                                      \
-	{                                                                          \
-		.buffer = (void *)buf, .count = count, .type = datatype,           \
-		.peer = peer, .tag = tag, .comm = comm, .kind = FY_PRELOAD_##KIND, \
-		.large = (LARGE)                                                   \
+#define ENVELOPE(KIND, LARGE)                                                                      \
+	{                                                                                          \
+		.buffer = (void *)buf, .count = count, .type = datatype, .peer = peer, .tag = tag, \
+		.comm = comm, .kind = FY_PRELOAD_##KIND, .large = (LARGE)                          \
 	}
 
 /* Nothing is sent to nobody, or comes from there: MPI's own function does not block. */
@@ -24,24 +23,24 @@
 
 /* ---- sends --------------------------------------------------------------------------------- */
 
-#define ISEND(NAME, KIND, COUNT, LARGE)                                                         \
-	int MPI_##NAME(const void *buf, COUNT count, MPI_Datatype datatype, int peer, int tag,  \
-	               MPI_Comm comm, MPI_Request *request)                                     \
-	{                                                                                       \
-		if (fy_caller_way() != FY_WAY_HELM || IS_NOBODY(peer))                          \
-			return fy_next.NAME(buf, count, datatype, peer, tag, comm, request);    \
-		struct fy_preload_start start = ENVELOPE(KIND, LARGE);                          \
-		return fy_preload_post(&start, request);                                        \
+#define ISEND(NAME, KIND, COUNT, LARGE)                                                        \
+	int MPI_##NAME(const void *buf, COUNT count, MPI_Datatype datatype, int peer, int tag, \
+	               MPI_Comm comm, MPI_Request *request)                                    \
+	{                                                                                      \
+		if (fy_caller_way() != FY_WAY_HELM || IS_NOBODY(peer))                         \
+			return fy_next.NAME(buf, count, datatype, peer, tag, comm, request);   \
+		struct fy_preload_start start = ENVELOPE(KIND, LARGE);                         \
+		return fy_preload_post(&start, request);                                       \
 	}
 
-#define SEND(NAME, KIND, COUNT, LARGE)                                                          \
-	int MPI_##NAME(const void *buf, COUNT count, MPI_Datatype datatype, int peer, int tag,  \
-	               MPI_Comm comm)                                                           \
-	{                                                                                       \
-		if (fy_caller_way() == FY_WAY_OFF || IS_NOBODY(peer))                           \
-			return fy_next.NAME(buf, count, datatype, peer, tag, comm);             \
-		struct fy_preload_start start = ENVELOPE(KIND, LARGE);                          \
-		return fy_preload_block(&start, MPI_STATUS_IGNORE);                             \
+#define SEND(NAME, KIND, COUNT, LARGE)                                                         \
+	int MPI_##NAME(const void *buf, COUNT count, MPI_Datatype datatype, int peer, int tag, \
+	               MPI_Comm comm)                                                          \
+	{                                                                                      \
+		if (fy_caller_way() == FY_WAY_OFF || IS_NOBODY(peer))                          \
+			return fy_next.NAME(buf, count, datatype, peer, tag, comm);            \
+		struct fy_preload_start start = ENVELOPE(KIND, LARGE);                         \
+		return fy_preload_post_block(&start, MPI_STATUS_IGNORE);                       \
 	}
 
 ISEND(Isend, SEND, int, false)
@@ -65,20 +64,20 @@ SEND(Rsend, RSEND, int, false)
 		return fy_preload_post(&start, request);                                     \
 	}
 
-#define RECV(NAME, COUNT, LARGE)                                                              \
-	int MPI_##NAME(void *buf, COUNT count, MPI_Datatype datatype, int peer, int tag,      \
-	               MPI_Comm comm, MPI_Status *status)                                     \
-	{                                                                                     \
-		if (fy_caller_way() == FY_WAY_OFF || IS_NOBODY(peer))                         \
-			return fy_next.NAME(buf, count, datatype, peer, tag, comm, status);   \
-		struct fy_preload_start start = ENVELOPE(RECV, LARGE);                        \
-		return fy_preload_block(&start, status);                                      \
+#define RECV(NAME, COUNT, LARGE)                                                            \
+	int MPI_##NAME(void *buf, COUNT count, MPI_Datatype datatype, int peer, int tag,    \
+	               MPI_Comm comm, MPI_Status *status)                                   \
+	{                                                                                   \
+		if (fy_caller_way() == FY_WAY_OFF || IS_NOBODY(peer))                       \
+			return fy_next.NAME(buf, count, datatype, peer, tag, comm, status); \
+		struct fy_preload_start start = ENVELOPE(RECV, LARGE);                      \
+		return fy_preload_post_block(&start, status);                               \
 	}
 
-#define MATCHED(COUNT, LARGE)                                                      \
-	{                                                                          \
+#define MATCHED(COUNT, LARGE)                                                         \
+	{                                                                             \
 		.buffer = buf, .count = count, .type = datatype, .message = *message, \
-		.kind = FY_PRELOAD_MRECV, .large = (LARGE)                         \
+		.kind = FY_PRELOAD_MRECV, .large = (LARGE)                            \
 	}
 
 /* MPI sets a message that was taken to null. */
@@ -88,28 +87,28 @@ SEND(Rsend, RSEND, int, false)
 			*(message) = MPI_MESSAGE_NULL; \
 	} while (0)
 
-#define IMRECV(NAME, COUNT, LARGE)                                                             \
-	int MPI_##NAME(void *buf, COUNT count, MPI_Datatype datatype, MPI_Message *message,    \
-	               MPI_Request *request)                                                   \
-	{                                                                                      \
-		if (fy_caller_way() != FY_WAY_HELM || *message == MPI_MESSAGE_NO_PROC)         \
-			return fy_next.NAME(buf, count, datatype, message, request);           \
-		struct fy_preload_start start = MATCHED(COUNT, LARGE);                         \
-		int code = fy_preload_post(&start, request);                                   \
-		SET_TAKEN(message, code);                                                      \
-		return code;                                                                   \
+#define IMRECV(NAME, COUNT, LARGE)                                                          \
+	int MPI_##NAME(void *buf, COUNT count, MPI_Datatype datatype, MPI_Message *message, \
+	               MPI_Request *request)                                                \
+	{                                                                                   \
+		if (fy_caller_way() != FY_WAY_HELM || *message == MPI_MESSAGE_NO_PROC)      \
+			return fy_next.NAME(buf, count, datatype, message, request);        \
+		struct fy_preload_start start = MATCHED(COUNT, LARGE);                      \
+		int code = fy_preload_post(&start, request);                                \
+		SET_TAKEN(message, code);                                                   \
+		return code;                                                                \
 	}
 
-#define MRECV(NAME, COUNT, LARGE)                                                            \
-	int MPI_##NAME(void *buf, COUNT count, MPI_Datatype datatype, MPI_Message *message,  \
-	               MPI_Status *status)                                                   \
-	{                                                                                    \
-		if (fy_caller_way() == FY_WAY_OFF || *message == MPI_MESSAGE_NO_PROC)        \
-			return fy_next.NAME(buf, count, datatype, message, status);          \
-		struct fy_preload_start start = MATCHED(COUNT, LARGE);                       \
-		int code = fy_preload_block(&start, status);                                 \
-		SET_TAKEN(message, code);                                                    \
-		return code;                                                                 \
+#define MRECV(NAME, COUNT, LARGE)                                                           \
+	int MPI_##NAME(void *buf, COUNT count, MPI_Datatype datatype, MPI_Message *message, \
+	               MPI_Status *status)                                                  \
+	{                                                                                   \
+		if (fy_caller_way() == FY_WAY_OFF || *message == MPI_MESSAGE_NO_PROC)       \
+			return fy_next.NAME(buf, count, datatype, message, status);         \
+		struct fy_preload_start start = MATCHED(COUNT, LARGE);                      \
+		int code = fy_preload_post_block(&start, status);                           \
+		SET_TAKEN(message, code);                                                   \
+		return code;                                                                \
 	}
 
 IRECV(Irecv, int, false)
@@ -119,37 +118,35 @@ MRECV(Mrecv, int, false)
 
 /* ---- both ---------------------------------------------------------------------------------- */
 
-#define SENDRECV(NAME, COUNT, LARGE)                                                            \
-	int MPI_##NAME(const void *sendbuf, COUNT sendcount, MPI_Datatype sendtype, int dest,   \
-	               int sendtag, void *recvbuf, COUNT recvcount, MPI_Datatype recvtype,      \
-	               int source, int recvtag, MPI_Comm comm, MPI_Status *status)              \
-	{                                                                                       \
-		if (fy_caller_way() == FY_WAY_OFF)                                              \
-			return fy_next.NAME(sendbuf, sendcount, sendtype, dest, sendtag,        \
-			                    recvbuf, recvcount, recvtype, source, recvtag,      \
-			                    comm, status);                                      \
-		struct fy_preload_start send = { .buffer = (void *)sendbuf,                     \
-			                         .count = sendcount,                            \
-			                         .type = sendtype,                              \
-			                         .peer = dest,                                  \
-			                         .tag = sendtag,                                \
-			                         .comm = comm,                                  \
-			                         .kind = FY_PRELOAD_SEND,                       \
-			                         .large = (LARGE) };                            \
-		struct fy_preload_start receive = { .buffer = recvbuf,                          \
-			                            .count = recvcount,                         \
-			                            .type = recvtype,                           \
-			                            .peer = source,                             \
-			                            .tag = recvtag,                             \
-			                            .comm = comm,                               \
-			                            .kind = FY_PRELOAD_RECV,                    \
-			                            .large = (LARGE) };                         \
-		if (!fy_preload_start_looks_right(&send) ||                                     \
-		    !fy_preload_start_looks_right(&receive))                                    \
-			return fy_next.NAME(sendbuf, sendcount, sendtype, dest, sendtag,        \
-			                    recvbuf, recvcount, recvtype, source, recvtag,      \
-			                    comm, status);                                      \
-		return fy_preload_exchange(&send, &receive, status);                            \
+#define SENDRECV(NAME, COUNT, LARGE)                                                              \
+	int MPI_##NAME(const void *sendbuf, COUNT sendcount, MPI_Datatype sendtype, int dest,     \
+	               int sendtag, void *recvbuf, COUNT recvcount, MPI_Datatype recvtype,        \
+	               int source, int recvtag, MPI_Comm comm, MPI_Status *status)                \
+	{                                                                                         \
+		if (fy_caller_way() == FY_WAY_OFF)                                                \
+			return fy_next.NAME(sendbuf, sendcount, sendtype, dest, sendtag, recvbuf, \
+			                    recvcount, recvtype, source, recvtag, comm, status);  \
+		struct fy_preload_start send = { .buffer = (void *)sendbuf,                       \
+			                         .count = sendcount,                              \
+			                         .type = sendtype,                                \
+			                         .peer = dest,                                    \
+			                         .tag = sendtag,                                  \
+			                         .comm = comm,                                    \
+			                         .kind = FY_PRELOAD_SEND,                         \
+			                         .large = (LARGE) };                              \
+		struct fy_preload_start receive = { .buffer = recvbuf,                            \
+			                            .count = recvcount,                           \
+			                            .type = recvtype,                             \
+			                            .peer = source,                               \
+			                            .tag = recvtag,                               \
+			                            .comm = comm,                                 \
+			                            .kind = FY_PRELOAD_RECV,                      \
+			                            .large = (LARGE) };                           \
+		if (!fy_preload_start_looks_right(&send) ||                                       \
+		    !fy_preload_start_looks_right(&receive))                                      \
+			return fy_next.NAME(sendbuf, sendcount, sendtype, dest, sendtag, recvbuf, \
+			                    recvcount, recvtype, source, recvtag, comm, status);  \
+		return fy_preload_post_exchange(&send, &receive, status);                         \
 	}
 
 SENDRECV(Sendrecv, int, false)
@@ -171,7 +168,8 @@ int MPI_Sendrecv_replace(void *buf, int count, MPI_Datatype datatype, int dest, 
 	send.peer = dest;
 	send.tag = sendtag;
 	send.kind = FY_PRELOAD_SEND;
-	bool passes = fy_caller_way() == FY_WAY_OFF || buf == MPI_BOTTOM || !fy_preload_start_looks_right(&send) ||
+	bool passes = fy_caller_way() == FY_WAY_OFF || buf == MPI_BOTTOM ||
+	              !fy_preload_start_looks_right(&send) ||
 	              !fy_preload_start_looks_right(&receive) ||
 	              fy_next.Pack_size(count, datatype, comm, &size) != MPI_SUCCESS;
 	send.buffer = passes ? NULL : malloc((size_t)size + 1);
@@ -182,7 +180,7 @@ int MPI_Sendrecv_replace(void *buf, int count, MPI_Datatype datatype, int dest, 
 	send.count = used;
 	send.type = MPI_PACKED;
 	if (code == MPI_SUCCESS)
-		code = fy_preload_exchange(&send, &receive, status);
+		code = fy_preload_post_exchange(&send, &receive, status);
 	free(send.buffer);
 	return code;
 }

@@ -433,8 +433,11 @@ static void proc_null(const struct place *p)
 	MPI_Irecv(&in, 1, MPI_INT, MPI_PROC_NULL, TAG, p->comm, &r[0]);
 	MPI_Isend(&out, 1, MPI_INT, MPI_PROC_NULL, TAG, p->comm, &r[1]);
 	MPI_Waitall(2, r, s);
+	/* MPICH 4.0 writes nothing about where this came from: in a new process it says rank 0 */
+#ifndef MPICH
 	CHECK_STATUS(s, MPI_PROC_NULL, MPI_ANY_TAG, MPI_INT, 0);
-	/* of a persistent one MPICH 4.0 does not say where it came from */
+#endif
+	/* nor of a persistent one */
 	MPI_Recv_init(&in, 1, MPI_INT, MPI_PROC_NULL, TAG, p->comm, &r[0]);
 	MPI_Send_init(&out, 1, MPI_INT, MPI_PROC_NULL, TAG, p->comm, &r[1]);
 	MPI_Startall(2, r);

@@ -2,7 +2,7 @@
 # Sourced by a script of tests/preload: runs an ordinary MPI program with MPI alone, with the layer
 # in both ranks, and with the layer in rank 0 alone. What a program says must not depend on it.
 . "$TEST_SRCDIR/tests/support/jobs.sh"
-layer=$TEST_BUILDDIR/.libs/libferry-preload.so
+layer=$TEST_BUILDDIR/.libs/libferry-preload-$TEST_MPI_ID.so
 modes=plain
 # A sanitizer wants to be loaded before all else.
 [ -f "$layer" ] && [ "$TEST_SANITIZER" = no ] && modes='plain both first'

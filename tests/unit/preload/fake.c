@@ -71,7 +71,7 @@ static bool end(MPI_Request *request, MPI_Status *status)
 		fill(status, MPI_ANY_SOURCE);
 		return true;
 	}
-	if (fy_slot_is_ours(*request)) {
+	if (fy_preload_slot_is_ours(*request)) {
 		fputs("MPI got a handle of the layer\n", stderr);
 		abort();
 	}

@@ -46,17 +46,17 @@ static int setup(void **state)
 {
 	(void)state;
 	fake_begin();
-	fy_callers.on = fy_callers.many = 1;
-	fy_callers.alone = 0;
-	return !fy_slot_reserve();
+	fy_caller_all.on = fy_caller_all.many = 1;
+	fy_caller_all.alone = 0;
+	return !fy_preload_slot_reserve();
 }
 
 static int teardown(void **state)
 {
 	(void)state;
-	fy_slot_return_all();
+	fy_preload_slot_return_all();
 	fake_end();
-	fy_callers.on = fy_callers.many = 0;
+	fy_caller_all.on = fy_caller_all.many = 0;
 	return 0;
 }
 
@@ -70,7 +70,7 @@ static void run(void *(*fn)(void *), unsigned n)
 	/* it is free, and nothing is left */
 	assert_true(fy_preload_helm_try());
 	fy_preload_helm_give();
-	assert_false(fy_lanes_any());
+	assert_false(fy_preload_lanes_any());
 }
 
 static void *wait_often(void *arg)
@@ -109,11 +109,11 @@ static void *do_all(void *arg)
 		}
 		if (i % 7 == 0)
 			fy_preload_helm_flush();
-		struct fy_requests_all all = { .requests = requests,
-			                       .statuses = MPI_STATUSES_IGNORE,
-			                       .n = 4 };
-		fy_preload_run(fy_requests_poll_all, &all);
-		fy_requests_finish(requests, 4);
+		struct fy_preload_requests_all all = { .requests = requests,
+			                               .statuses = MPI_STATUSES_IGNORE,
+			                               .n = 4 };
+		fy_preload_helm_run(fy_preload_requests_poll_all, &all);
+		fy_preload_requests_finish(requests, 4);
 		for (int k = 0; k < 4; k++)
 			if (requests[k] != MPI_REQUEST_NULL)
 				abort();
@@ -145,7 +145,7 @@ static void *wait_alone(void *arg)
 static void nobody_looks_for_another_one(void **state)
 {
 	(void)state;
-	fy_callers.alone = 1;
+	fy_caller_all.alone = 1;
 	run(wait_alone, 4);
 }
 
@@ -194,15 +194,14 @@ static void a_holder_that_ends_leaves_nobody(void **state)
 
 static void *post_once(void *arg)
 {
-	struct fy_preload_start start = { .count = 5,
-		                          .type = MPI_INT,
-		                          .comm = MPI_COMM_WORLD,
-		                          .kind = FY_PRELOAD_SEND };
+	struct fy_preload_start start = {
+		.count = 5, .type = MPI_INT, .comm = MPI_COMM_WORLD, .kind = FY_PRELOAD_SEND
+	};
 	MPI_Request request;
 	(void)arg;
 	fy_preload_post(&start, &request);
-	assert_true(fy_slot_is_ours(request));
-	fy_slot_give(fy_slot_of(request));
+	assert_true(fy_preload_slot_is_ours(request));
+	fy_preload_slot_give(fy_preload_slot_of(request));
 	return NULL;
 }
 

@@ -10,14 +10,14 @@
 #include "preload/lanes.h"
 #include "preload/slot.h"
 
-static struct fy_slot *post(struct fy_preload_lane *lane, int count)
+static struct fy_preload_slot *post(struct fy_preload_lane *lane, int count)
 {
 	struct fy_preload_start start = { .count = count, .kind = FY_PRELOAD_SEND };
-	struct fy_slot *slot = fy_slot_take();
+	struct fy_preload_slot *slot = fy_preload_slot_take();
 	assert_non_null(slot);
-	if (fy_lanes_post(lane, &start, slot))
+	if (fy_preload_lanes_post(lane, &start, slot))
 		return slot;
-	fy_slot_give(slot);
+	fy_preload_slot_give(slot);
 	return NULL;
 }
 
@@ -25,13 +25,13 @@ static int setup(void **state)
 {
 	(void)state;
 	fake_begin();
-	return !fy_slot_reserve();
+	return !fy_preload_slot_reserve();
 }
 
 static int teardown(void **state)
 {
 	(void)state;
-	fy_slot_return_all();
+	fy_preload_slot_return_all();
 	fake_end();
 	return 0;
 }
@@ -42,61 +42,61 @@ static void records_are_started_in_the_order_of_posting(void **state)
 	struct fy_preload_lane *lanes[3];
 	(void)state;
 	for (int i = 0; i < 3; i++)
-		assert_non_null(lanes[i] = fy_lanes_new());
-	assert_false(fy_lanes_any());
+		assert_non_null(lanes[i] = fy_preload_lanes_new());
+	assert_false(fy_preload_lanes_any());
 	for (int i = 0; i < 300; i++)
 		post(lanes[i * 7 % 11 % 3], i);
-	assert_true(fy_lanes_any());
-	assert_true(fy_lanes_drain());
-	assert_false(fy_lanes_any());
-	assert_false(fy_lanes_drain());
+	assert_true(fy_preload_lanes_any());
+	assert_true(fy_preload_lanes_drain());
+	assert_false(fy_preload_lanes_any());
+	assert_false(fy_preload_lanes_drain());
 	assert_int_equal(fake_n_started, 300);
 	for (int i = 0; i < 300; i++)
 		assert_int_equal(fake_started[i], i);
 	for (int i = 0; i < 3; i++)
-		fy_lanes_leave(lanes[i]);
+		fy_preload_lanes_leave(lanes[i]);
 }
 
 static void a_full_lane_says_so(void **state)
 {
-	struct fy_preload_lane *lane = fy_lanes_new();
+	struct fy_preload_lane *lane = fy_preload_lanes_new();
 	(void)state;
 	for (unsigned round = 0; round < 3; round++) {
 		for (unsigned i = 0; i < FY_PRELOAD_POSTS; i++)
 			assert_non_null(post(lane, (int)i));
 		assert_null(post(lane, -1));
-		assert_true(fy_lanes_drain());
+		assert_true(fy_preload_lanes_drain());
 	}
 	assert_int_equal(fake_n_started, 3 * FY_PRELOAD_POSTS);
-	fy_lanes_leave(lane);
+	fy_preload_lanes_leave(lane);
 }
 
 /* Its last records are started all the same. */
 static void a_lane_outlives_its_thread(void **state)
 {
-	struct fy_preload_lane *lane = fy_lanes_new(), *other = fy_lanes_new();
+	struct fy_preload_lane *lane = fy_preload_lanes_new(), *other = fy_preload_lanes_new();
 	(void)state;
 	post(lane, 1);
-	fy_lanes_leave(lane);
-	assert_true(fy_lanes_drain());
+	fy_preload_lanes_leave(lane);
+	assert_true(fy_preload_lanes_drain());
 	post(other, 2);
-	assert_true(fy_lanes_drain());
+	assert_true(fy_preload_lanes_drain());
 	assert_int_equal(fake_started[0], 1);
 	assert_int_equal(fake_started[1], 2);
-	fy_lanes_leave(other);
+	fy_preload_lanes_leave(other);
 }
 
 static void a_start_that_fails_is_over(void **state)
 {
-	struct fy_preload_lane *lane = fy_lanes_new();
+	struct fy_preload_lane *lane = fy_preload_lanes_new();
 	(void)state;
-	struct fy_slot *slot = post(lane, 1);
+	struct fy_preload_slot *slot = post(lane, 1);
 	fake_fails = true;
-	assert_true(fy_lanes_drain());
+	assert_true(fy_preload_lanes_drain());
 	assert_int_equal(slot->state, FY_SLOT_OVER);
 	assert_int_equal(slot->code, MPI_ERR_OTHER);
-	fy_slot_give(slot);
-	fy_lanes_leave(lane);
+	fy_preload_slot_give(slot);
+	fy_preload_lanes_leave(lane);
 }
 
 /* ---- threads that tell each other ---------------------------------------------------------- */
@@ -111,7 +111,7 @@ static uint32_t ended;
 static void *post_in_turn(void *arg)
 {
 	uint32_t me = (uint32_t)(uintptr_t)arg;
-	struct fy_preload_lane *lane = fy_lanes_new();
+	struct fy_preload_lane *lane = fy_preload_lanes_new();
 	for (uint32_t i = me; i < ROUNDS; i += THREADS) {
 		while (fy_load_acquire_32(&turn) != i)
 			sched_yield();
@@ -119,8 +119,8 @@ static void *post_in_turn(void *arg)
 			sched_yield();
 		fy_store_release_32(&turn, i + 1);
 	}
-	fy_lanes_leave(lane);
-	fy_slot_return_all();
+	fy_preload_lanes_leave(lane);
+	fy_preload_slot_return_all();
 	fy_add_32(&ended, 1);
 	return NULL;
 }
@@ -135,10 +135,10 @@ static void what_a_thread_was_told_of_is_first(void **state)
 		                                (void *)(uintptr_t)i),
 		                 0);
 	while (fy_load_acquire_32(&ended) < THREADS)
-		fy_lanes_drain();
+		fy_preload_lanes_drain();
 	for (int i = 0; i < THREADS; i++)
 		pthread_join(threads[i], NULL);
-	fy_lanes_drain();
+	fy_preload_lanes_drain();
 	assert_int_equal(fake_n_started, ROUNDS);
 	for (int i = 0; i < ROUNDS; i++)
 		if (fake_started[i] != i)

@@ -9,7 +9,8 @@
 
 #define N 6
 
-/* Requests 1 and 3 are MPI's; 0, 2 and 4 are of the layer, and behind them 10, 12 and 14; 5 is null. */
+/* Requests 1 and 3 are MPI's; 0, 2 and 4 are of the layer, and behind them 10, 12 and 14; 5 is
+ * null. */
 struct mixture {
 	MPI_Request requests[N];
 	MPI_Status statuses[N];
@@ -17,12 +18,12 @@ struct mixture {
 
 static MPI_Request ours(int index)
 {
-	struct fy_slot *slot = fy_slot_take();
+	struct fy_preload_slot *slot = fy_preload_slot_take();
 	assert_non_null(slot);
 	slot->native = fake_request(index);
 	slot->state = FY_SLOT_STARTED;
 	slot->comm = MPI_COMM_WORLD;
-	return fy_slot_handle(slot);
+	return fy_preload_slot_handle(slot);
 }
 
 static void mix(struct mixture *m)
@@ -37,13 +38,13 @@ static int setup(void **state)
 {
 	(void)state;
 	fake_begin();
-	return !fy_slot_reserve();
+	return !fy_preload_slot_reserve();
 }
 
 static int teardown(void **state)
 {
 	(void)state;
-	fy_slot_return_all();
+	fy_preload_slot_return_all();
 	fake_end();
 	return 0;
 }
@@ -57,11 +58,11 @@ static void handles_are_known_by_their_value(void **state)
 {
 	(void)state;
 	MPI_Request request = ours(1);
-	assert_true(fy_slot_is_ours(request));
-	assert_false(fy_slot_is_ours(MPI_REQUEST_NULL));
-	assert_false(fy_slot_is_ours(fake_request(1)));
-	assert_true(fy_slot_handle(fy_slot_of(request)) == request);
-	fy_slot_give(fy_slot_of(request));
+	assert_true(fy_preload_slot_is_ours(request));
+	assert_false(fy_preload_slot_is_ours(MPI_REQUEST_NULL));
+	assert_false(fy_preload_slot_is_ours(fake_request(1)));
+	assert_true(fy_preload_slot_handle(fy_preload_slot_of(request)) == request);
+	fy_preload_slot_give(fy_preload_slot_of(request));
 }
 
 static void all_end_in_any_order(void **state)
@@ -69,29 +70,32 @@ static void all_end_in_any_order(void **state)
 	struct mixture m;
 	(void)state;
 	mix(&m);
-	struct fy_requests_all all = { .requests = m.requests, .statuses = m.statuses, .n = N };
+	struct fy_preload_requests_all all = { .requests = m.requests,
+		                               .statuses = m.statuses,
+		                               .n = N };
 	const int order[] = { 14, 3, 1, 12, 10 };
 	for (int i = 0; i < 5; i++) {
-		assert_false(fy_requests_poll_all(&all));
+		assert_false(fy_preload_requests_poll_all(&all));
 		end_of(order[i]);
 	}
-	assert_true(fy_requests_poll_all(&all));
-	fy_requests_finish(m.requests, N);
+	assert_true(fy_preload_requests_poll_all(&all));
+	fy_preload_requests_finish(m.requests, N);
 	for (int i = 0; i < N; i++) {
 		assert_true(m.requests[i] == MPI_REQUEST_NULL);
-		assert_int_equal(m.statuses[i].MPI_SOURCE,
-		                 i == 5 ? MPI_ANY_SOURCE : i % 2 ? i : 10 + i);
+		assert_int_equal(m.statuses[i].MPI_SOURCE, i == 5  ? MPI_ANY_SOURCE
+		                                           : i % 2 ? i
+		                                                   : 10 + i);
 		assert_int_equal(m.statuses[i].MPI_ERROR, -78); /* it belongs to errors */
 	}
 	assert_int_equal(all.error.code, MPI_SUCCESS);
 }
 
-static void look(struct fy_requests_set *set, bool over)
+static void look(struct fy_preload_requests_set *set, bool over)
 {
-	assert_true(fy_requests_begin(set));
-	assert_int_equal(fy_requests_poll_set(set), over);
-	fy_requests_end(set);
-	fy_requests_finish(set->requests, set->n);
+	assert_true(fy_preload_requests_begin(set));
+	assert_int_equal(fy_preload_requests_poll_set(set), over);
+	fy_preload_requests_end(set);
+	fy_preload_requests_finish(set->requests, set->n);
 }
 
 static void any_is_one(void **state)
@@ -99,7 +103,7 @@ static void any_is_one(void **state)
 	struct mixture m;
 	(void)state;
 	mix(&m);
-	struct fy_requests_set set = {
+	struct fy_preload_requests_set set = {
 		.mode = FY_REQUESTS_ANY, .requests = m.requests, .statuses = m.statuses, .n = N
 	};
 	look(&set, false);
@@ -133,11 +137,11 @@ static void some_are_those_that_have_ended(void **state)
 	int indices[N];
 	(void)state;
 	mix(&m);
-	struct fy_requests_set set = { .mode = FY_REQUESTS_SOME,
-		                       .requests = m.requests,
-		                       .statuses = m.statuses,
-		                       .indices = indices,
-		                       .n = N };
+	struct fy_preload_requests_set set = { .mode = FY_REQUESTS_SOME,
+		                               .requests = m.requests,
+		                               .statuses = m.statuses,
+		                               .indices = indices,
+		                               .n = N };
 	look(&set, false);
 	assert_int_equal(set.count, 0);
 	end_of(1);
@@ -162,11 +166,11 @@ static void testall_is_all_or_nothing(void **state)
 	struct mixture m;
 	(void)state;
 	mix(&m);
-	struct fy_requests_set set = { .mode = FY_REQUESTS_TESTALL,
-		                       .once = true,
-		                       .requests = m.requests,
-		                       .statuses = m.statuses,
-		                       .n = N };
+	struct fy_preload_requests_set set = { .mode = FY_REQUESTS_TESTALL,
+		                               .once = true,
+		                               .requests = m.requests,
+		                               .statuses = m.statuses,
+		                               .n = N };
 	fake_over = ~(1u << 12);
 	look(&set, true);
 	assert_false(set.flag);
@@ -179,8 +183,9 @@ static void testall_is_all_or_nothing(void **state)
 	assert_true(set.flag);
 	for (int i = 0; i < N; i++) {
 		assert_true(m.requests[i] == MPI_REQUEST_NULL);
-		assert_int_equal(m.statuses[i].MPI_SOURCE,
-		                 i == 5 ? MPI_ANY_SOURCE : i % 2 ? i : 10 + i);
+		assert_int_equal(m.statuses[i].MPI_SOURCE, i == 5  ? MPI_ANY_SOURCE
+		                                           : i % 2 ? i
+		                                                   : 10 + i);
 	}
 }
 
@@ -194,28 +199,29 @@ static void the_same_one_twice(void **state)
 		int indices[3];
 		fake_over = ~0u;
 		if (mode == 2) {
-			struct fy_requests_all all = { .requests = requests,
-				                       .statuses = statuses,
-				                       .n = 3 };
-			assert_true(fy_requests_poll_all(&all));
-			fy_requests_finish(requests, 3);
+			struct fy_preload_requests_all all = { .requests = requests,
+				                               .statuses = statuses,
+				                               .n = 3 };
+			assert_true(fy_preload_requests_poll_all(&all));
+			fy_preload_requests_finish(requests, 3);
 			assert_int_equal(statuses[2].MPI_SOURCE, 7);
 		} else {
-			struct fy_requests_set set = { .mode = mode ? FY_REQUESTS_SOME
-				                                    : FY_REQUESTS_TESTALL,
-				                       .once = true,
-				                       .requests = requests,
-				                       .statuses = statuses,
-				                       .indices = indices,
-				                       .n = 3 };
+			struct fy_preload_requests_set set = { .mode = mode ? FY_REQUESTS_SOME
+				                                            : FY_REQUESTS_TESTALL,
+				                               .once = true,
+				                               .requests = requests,
+				                               .statuses = statuses,
+				                               .indices = indices,
+				                               .n = 3 };
 			look(&set, true);
 		}
 		for (int i = 0; i < 3; i++)
 			assert_true(requests[i] == MPI_REQUEST_NULL);
-		struct fy_slot *first = fy_slot_take(), *second = fy_slot_take();
+		struct fy_preload_slot *first = fy_preload_slot_take(),
+				       *second = fy_preload_slot_take();
 		assert_ptr_not_equal(first, second);
-		fy_slot_give(first);
-		fy_slot_give(second);
+		fy_preload_slot_give(first);
+		fy_preload_slot_give(second);
 	}
 }
 
@@ -225,17 +231,19 @@ static void one_that_failed_has_its_code(void **state)
 	struct mixture m;
 	(void)state;
 	mix(&m);
-	struct fy_slot *slot = fy_slot_of(m.requests[2]);
+	struct fy_preload_slot *slot = fy_preload_slot_of(m.requests[2]);
 	slot->state = FY_SLOT_OVER;
 	slot->code = MPI_ERR_OTHER;
 	slot->native = MPI_REQUEST_NULL;
 	fake_over = ~0u;
-	struct fy_requests_all all = { .requests = m.requests, .statuses = m.statuses, .n = N };
-	assert_true(fy_requests_poll_all(&all));
+	struct fy_preload_requests_all all = { .requests = m.requests,
+		                               .statuses = m.statuses,
+		                               .n = N };
+	assert_true(fy_preload_requests_poll_all(&all));
 	assert_int_equal(all.error.code, MPI_ERR_IN_STATUS);
 	for (int i = 0; i < N; i++)
 		assert_int_equal(m.statuses[i].MPI_ERROR, i == 2 ? MPI_ERR_OTHER : MPI_SUCCESS);
-	fy_requests_finish(m.requests, N);
+	fy_preload_requests_finish(m.requests, N);
 	assert_true(m.requests[2] == MPI_REQUEST_NULL);
 }
 
