@@ -50,6 +50,7 @@ nobase_dist_doc_DATA += \
 	%D%/decisions/0045-one-question-to-the-job.md \
 	%D%/decisions/0046-what-proves-that-a-job-is-stuck.md \
 	%D%/decisions/0047-timelines.md \
+	%D%/decisions/0048-a-layer-before-mpi.md \
 	%D%/design.md \
 	%D%/failures.md \
 	%D%/glossary.md \
@@ -57,6 +58,7 @@ nobase_dist_doc_DATA += \
 	%D%/monitor-format.md \
 	%D%/policy.md \
 	%D%/porting.md \
+	%D%/preload.md \
 	%D%/reliability.md \
 	%D%/testing.md \
 	%D%/trace-format.md \
@@ -71,6 +73,7 @@ dist_man_MANS += \
 	%D%/man/ferry-ask.1 \
 	%D%/man/ferry-info.1 \
 	%D%/man/ferry-perf.1 \
+	%D%/man/ferry-preload.1 \
 	%D%/man/ferry-trace.1 \
 	%D%/man/ferry-top.1 \
 	# end

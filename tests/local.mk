@@ -6,6 +6,7 @@
 #   mpi_programs tests/mpi/NAME         from tests/mpi/NAME.c; the public headers and MPI's, exit 0, or 77 to skip
 #   npN_tests    tests/mpi/NAME-N.npN   runs that program, or one of mpi_core_programs, with N ranks
 #   stress_programs tests/stress/NAME   the same, made by make stress alone, and run by a script of stress_scripts
+#   preload_programs tests/preload/NAME  from tests/preload/NAME.c; MPI's headers alone, and a NAME.sh that runs it
 #   support_programs tests/support/NAME  run by scripts, without the library
 #   schedule_tests tests/schedules/NAME.t  cases for the scheduler of tests/schedules, which runs the core's sources
 #   script_tests DIR/NAME.sh            an executable script: exit 0, or 77 to skip
@@ -79,6 +80,18 @@ unit_tests = \
 	%D%/unit/tools/test_top.t \
 	%D%/unit/wire/test_record.t \
 	# end
+# Of the preload layer, over an MPI of a few functions.
+if WITH_PRELOAD
+preload_unit_tests = \
+	%D%/unit/preload/test_helm.t \
+	%D%/unit/preload/test_lanes.t \
+	%D%/unit/preload/test_requests.t \
+	# end
+endif
+preload_fake = %D%/unit/preload/fake.c %D%/unit/preload/fake.h
+%C%_unit_preload_test_helm_t_SOURCES = %D%/unit/preload/test_helm.c $(preload_fake)
+%C%_unit_preload_test_lanes_t_SOURCES = %D%/unit/preload/test_lanes.c $(preload_fake)
+%C%_unit_preload_test_requests_t_SOURCES = %D%/unit/preload/test_requests.c $(preload_fake)
 
 sim_tests = \
 	%D%/sim/anywhere.t \
@@ -182,6 +195,17 @@ mpi_core_programs = \
 	%D%/mpi/port_serialized \
 	%D%/mpi/resources \
 	%D%/mpi/unfinished_debug \
+	# end
+
+# Ordinary MPI programs, which their scripts run with and without the preload layer.
+preload_programs = \
+	%D%/preload/arrays \
+	%D%/preload/errors \
+	%D%/preload/lifetimes \
+	%D%/preload/many \
+	%D%/preload/order \
+	%D%/preload/probes \
+	%D%/preload/soak \
 	# end
 
 # Programs that scripts need; they see nothing of the library.
@@ -301,6 +325,7 @@ script_tests = \
 	%D%/api/configure.sh \
 	%D%/api/exports.sh \
 	%D%/api/failures.sh \
+	%D%/api/ferry_preload.sh \
 	%D%/api/header_cxx.sh \
 	%D%/api/header_warnings.sh \
 	%D%/api/installed.sh \
@@ -313,6 +338,7 @@ script_tests = \
 	%D%/api/policy.sh \
 	%D%/api/other_mpi.sh \
 	%D%/api/post_path.sh \
+	%D%/api/preload_table.sh \
 	%D%/api/readme.sh \
 	%D%/api/top.sh \
 	%D%/api/troubleshooting.sh \
@@ -320,6 +346,8 @@ script_tests = \
 	%D%/models/crew.sh \
 	%D%/models/future.sh \
 	%D%/models/helm.sh \
+	%D%/models/preload_helm.sh \
+	%D%/models/preload_lanes.sh \
 	%D%/models/wake.sh \
 	%D%/mpi/bench.sh \
 	%D%/mpi/close_says.sh \
@@ -349,6 +377,13 @@ script_tests = \
 	%D%/mpi/top.sh \
 	%D%/mpi/versus.sh \
 	%D%/mpi/wordcount.sh \
+	%D%/preload/arrays.sh \
+	%D%/preload/errors.sh \
+	%D%/preload/lifetimes.sh \
+	%D%/preload/many.sh \
+	%D%/preload/order.sh \
+	%D%/preload/probes.sh \
+	%D%/preload/soak.sh \
 	%D%/stress/soak.sh \
 	# end
 
@@ -383,9 +418,13 @@ test_support = \
 	%D%/models/crew.pml \
 	%D%/models/future.pml \
 	%D%/models/helm.pml \
+	%D%/models/preload_helm.pml \
+	%D%/models/preload_lanes.pml \
 	%D%/models/wake.pml \
 	%D%/mpi/opened.h \
 	%D%/mpi/system.h \
+	%D%/preload/check.h \
+	%D%/preload/modes.sh \
 	%D%/sim/digest.h \
 	%D%/sim/digest.sh \
 	%D%/skips.list \
@@ -510,14 +549,14 @@ monitor_image = \
 
 mpi_tests = $(np1_tests) $(np2_tests) $(np3_tests) $(np4_tests) $(np8_tests)
 if HAVE_CMOCKA
-tap_tests = $(unit_tests) $(sim_tests)
+tap_tests = $(unit_tests) $(preload_unit_tests) $(sim_tests)
 else
 tap_tests = %D%/support/no_cmocka.sh
 endif
 
-check_PROGRAMS += $(mpi_programs) $(mpi_core_programs) $(support_programs) %D%/api/header_c
+check_PROGRAMS += $(mpi_programs) $(mpi_core_programs) $(preload_programs) $(support_programs) %D%/api/header_c
 TESTS = $(tap_tests) $(schedule_tests) %D%/api/header_c $(script_tests) $(mpi_tests)
-EXTRA_PROGRAMS = $(unit_tests) $(sim_tests) $(schedule_tests) $(stress_tests) $(stress_programs)
+EXTRA_PROGRAMS = $(unit_tests) $(preload_unit_tests) $(sim_tests) $(schedule_tests) $(stress_tests) $(stress_programs)
 EXTRA_DIST += $(test_support) $(script_tests) $(picture_tests) $(stress_scripts) $(stress_tools) %D%/support/no_cmocka.sh %D%/api/header_cxx.cc \
 	%D%/api/header_use.c
 
@@ -527,6 +566,8 @@ mpi_public = $(mpi_programs) $(stress_programs)
 $(mpi_public) $(mpi_core_programs) %D%/api/header_c: AM_LDFLAGS = $(SAN_CFLAGS) -pthread -no-install
 $(mpi_public) %D%/api/header_c: $(libferry)
 $(mpi_public) %D%/api/header_c: LDADD = $(libferry) $(MSGPACK_LIBS) $(MPI_LIBS)
+$(preload_programs): AM_LDFLAGS = $(SAN_CFLAGS) -pthread -no-install
+$(preload_programs): LDADD = $(MPI_LIBS)
 $(support_programs): LDADD =
 $(schedule_tests): AM_LDFLAGS = $(SAN_CFLAGS) -pthread $(schedule_wraps)
 $(schedule_tests): libferry-scheduled.a
@@ -534,6 +575,10 @@ $(schedule_tests): LDADD = libferry-scheduled.a $(MSGPACK_LIBS)
 $(mpi_core_programs): libferry-mpi.la
 $(mpi_core_programs): LDADD = libferry-mpi.la libferry-sim.la $(MSGPACK_LIBS) $(MPI_LIBS)
 %D%/unit/%.$(OBJEXT): target_cppflags = -I$(top_srcdir)/tests -I$(top_srcdir)/tests/support $(CMOCKA_CFLAGS)
+%D%/unit/preload/%.$(OBJEXT): target_cppflags = -I$(top_srcdir)/tests -I$(top_srcdir)/tests/support -Isrc $(CMOCKA_CFLAGS) $(MPI_CPPFLAGS)
+%D%/unit/preload/%.$(OBJEXT): $(preload_generated)
+$(preload_unit_tests): libferry-preload.la
+$(preload_unit_tests): LDADD = libferry-preload.la $(CMOCKA_LIBS)
 %D%/unit/tools/%.$(OBJEXT): target_cppflags = -I$(top_srcdir)/tests -I$(top_srcdir)/tests/support $(CMOCKA_CFLAGS) $(MPI_CPPFLAGS)
 %D%/sim/timelines.$(OBJEXT) %D%/unit/tools/test_timeline.$(OBJEXT): target_cppflags = -I$(top_srcdir)/tests \
 	-I$(top_srcdir)/tests/support -I$(top_srcdir)/tools $(CMOCKA_CFLAGS)
@@ -544,6 +589,8 @@ $(mpi_core_programs): LDADD = libferry-mpi.la libferry-sim.la $(MSGPACK_LIBS) $(
 %D%/support/%.$(OBJEXT): target_cppflags = -I$(top_srcdir)/tests -I$(top_srcdir)/tests/support $(CMOCKA_CFLAGS)
 %D%/mpi/%.$(OBJEXT): target_cppflags = -I$(top_srcdir)/tests -I$(top_srcdir)/tests/support $(MPI_CPPFLAGS)
 %D%/mpi/%.$(OBJEXT): target_cflags = $(MPI_CFLAGS)
+%D%/preload/%.$(OBJEXT): target_cppflags = $(MPI_CPPFLAGS)
+%D%/preload/%.$(OBJEXT): target_cflags = $(MPI_CFLAGS)
 %D%/api/%.$(OBJEXT): AM_CPPFLAGS = -I$(top_srcdir)/include $(MSGPACK_CFLAGS) $(MPI_CPPFLAGS)
 
 # It runs these.

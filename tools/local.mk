@@ -251,3 +251,11 @@ libferry_ask_la_SOURCES = \
 	%D%/ask/state.c \
 	%D%/ask/why.c \
 	# end
+
+# Runs programs with the library of src/preload/ before their MPI. It is the same for all MPIs.
+bin_SCRIPTS += %D%/ferry-preload
+EXTRA_DIST += %D%/ferry-preload.sh
+CLEANFILES += %D%/ferry-preload
+%D%/ferry-preload: %D%/ferry-preload.sh Makefile
+	$(AM_V_GEN)$(MKDIR_P) $(@D) && $(SED) -e 's,[@]libdir@,$(libdir),g' -e 's,[@]VERSION@,$(VERSION),g' \
+		$(srcdir)/%D%/ferry-preload.sh >$@.new && chmod +x $@.new && mv $@.new $@

@@ -219,11 +219,20 @@ function has_place(n, path, name,   i, count, part, header) {
 	return 0
 }
 
+# A name of another library, which a folder may define to stand before it: who uses it means that
+# library's.
+function is_foreign(name,   n) {
+	for (n = 1; n <= n_only; n++)
+		if (only_kind[n] == "symbol" && only_matches(n, name))
+			return 1
+	return 0
+}
+
 function check_uses(   i, n, name, path) {
 	for (i = 1; i <= n_uses; i++) {
 		name = used[i]
 		path = user[i]
-		if (name in object_of) {
+		if ((name in object_of) && !is_foreign(name)) {
 			edge[path, object_of[name]] = 1
 			check_arrow(path, object_of[name], name)
 			continue

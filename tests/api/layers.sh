@@ -294,6 +294,17 @@ add src/link/two.h 'int fy_two_wait(void);'
 build link/two
 finds "a function of MPI in the core" \
 	'src/link/two.c: the object uses MPI_Barrier, which belongs into mpi/'
+add src/base/one.c 'int MPI_Barrier(void);
+int MPI_Barrier(void) { return 0; }'
+build base/one
+finds "a folder that stands before a function of MPI, which stays MPI's"
+write system/link/made.inc <<'C'
+C
+before src/link/two.c '#include "link/made.inc"'
+build link/two
+finds "what a rule makes for a folder"
+before src/link/two.c '#include "helm/made.inc"'
+finds "what a rule makes for another folder" 'src/link/two.c.*"helm/made.inc" is no header of this tree'
 change src/base/one.c 's/getppid()/1/'
 build base/one
 finds "a place that is not needed" \

@@ -4,16 +4,17 @@
 # so that a tarball has them, and every test runs.
 cd "$TEST_SRCDIR" || exit 1
 bad=0
-for file in include/*.h src/*/*.[ch] tests/support/*.[chs]* tests/sim/net/*.[ch] tests/schedules/*.[ch] tests/schedules/front/*/*.h tests/*/*.sh tests/api/*.c* \
+for file in include/*.h src/*/*.[ch] tests/support/*.[chs]* tests/preload/*.h tests/sim/net/*.[ch] tests/schedules/*.[ch] tests/schedules/front/*/*.h tests/*/*.sh tests/api/*.c* \
 	examples/*.[ch] examples/*.py tools/*.[ch] tools/*/*.[ch]; do
 	[ -f "$file" ] || continue
 	directory=${file%%/*}
 	[ "$directory" = include ] && list=Makefile.am || list=$directory/local.mk
 	name=${file#"$directory"/}
+	[ ! -f "${file%/*}/local.mk" ] || { list=${file%/*}/local.mk; name=${file##*/}; }
 	case $directory in examples | tests) name=${name%.c} ;; esac
 	grep -q "[ 	/]$name\\b" "$list" || { echo "$file is not in $list"; bad=1; }
 done
-for file in tests/unit/*/*.c tests/sim/*.c tests/mpi/*.c tests/stress/*.c; do
+for file in tests/unit/*/*.c tests/sim/*.c tests/mpi/*.c tests/preload/*.c tests/stress/*.c; do
 	[ -f "$file" ] || continue
 	name=${file#tests/}
 	grep -q "%D%/${name%.c}\\b" tests/local.mk || { echo "$file is not in tests/local.mk"; bad=1; }

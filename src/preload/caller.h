@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Callers: what the layer knows of each thread that calls MPI, and which way a call takes.
+ *
+ * Until a second thread calls MPI there is nothing to order, and calls go straight to MPI. From
+ * then on they go by the helm (helm.h). A call that MPI makes possible inside of another one, from
+ * a function of the program such as an error handler, is made by the holder of the helm itself and
+ * goes straight through as well.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/order.h"
+
+struct fy_preload_lane;
+
+enum fy_way {
+	FY_WAY_OFF,      /* the layer does nothing: MPI's own function is called as it is */
+	FY_WAY_STRAIGHT, /* MPI's functions, but none that blocks */
+	FY_WAY_INSIDE,   /* likewise: this thread has the helm */
+	FY_WAY_HELM
+};
+
+struct fy_caller {
+	bool first;                   /* the thread that initialized MPI, while the layer is on */
+	bool inside;                  /* this thread has the helm */
+	struct fy_preload_lane *lane; /* NULL: it has posted nothing yet */
+	uint32_t slots, n_slots;      /* free slots: a chain by index, and its length */
+	uint64_t straight;            /* calls that went straight, for the report */
+};
+
+struct fy_caller_all {
+	/* 1 between MPI_Init and MPI_Finalize, unless the layer is off. Written by the threads that
+	 * call these two (release), read by all (acquire) */
+	uint32_t on;
+	/* 1 once a second thread has called MPI. Written by the thread that sees it first
+	 * (release), read by all (relaxed: who reads an old 0 makes one more call straight, beside
+	 * the new thread, which MPI allows) */
+	uint32_t many;
+	/* 1 once MPI may call functions of the program while requests are tested (error handlers,
+	 * those of generalized requests): then nobody tests requests for another thread, because
+	 * they would run in the wrong one. Written by any thread (release), read by holders of the
+	 * helm (acquire) */
+	uint32_t alone;
+};
+
+extern FY_THREAD_LOCAL struct fy_caller fy_caller_here;
+extern struct fy_caller_all fy_caller_all;
+
+enum fy_way fy_caller_way_slow(void);
+
+/* Which way a call of this thread takes. */
+static inline enum fy_way fy_caller_way(void)
+{
+	struct fy_caller *here = &fy_caller_here;
+	if (here->first && !here->inside && !fy_load_relaxed_32(&fy_caller_all.many)) {
+		here->straight++;
+		return FY_WAY_STRAIGHT;
+	}
+	return fy_caller_way_slow();
+}
+
+/* The calling thread has initialized MPI, and the layer is on from here. */
+void fy_caller_begin(void);
+/* MPI ends: later calls pass by. */
+void fy_caller_end(void);
+/* The lane of this thread. NULL: no memory. */
+struct fy_preload_lane *fy_caller_lane(void);

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The helm of the layer: the right to start and to test operations for all threads. One thread has
+ * it at a time. Nobody sleeps for it: who does not get it at once leaves a record in a lane, or
+ * becomes a waiter.
+ *
+ * A waiter has a function, its poll, which says whether the thread may go on, and which only the
+ * holder of the helm calls. So whoever has the helm can finish what others wait for. A holder that
+ * has finished its own hands the helm to one of the waiters, and only if there are none it gives
+ * the helm back. Nobody rings when a message comes, so as long as anybody waits there is one thread
+ * that looks, and all others sleep.
+ *
+ * Why nothing is left lying: who posts, or becomes a waiter, does so first, fences, and tries the
+ * helm once more. Who gives the helm back stores that, fences, and looks at lanes and waiters.
+ */
+#pragma once
+
+#include <stdbool.h>
+
+/* Called by the holder of the helm, again and again, until it returns true: the call is over. It
+ * must not block. */
+typedef bool fy_poll(void *arg);
+
+/* Take the helm if it is free. Then all lanes are empty: what was posted before is with MPI. */
+bool fy_preload_helm_try(void);
+void fy_preload_helm_give(void);
+/* The calling thread goes on when its poll has returned true. Lanes are emptied before its first
+ * call. */
+void fy_preload_helm_wait(fy_poll *poll, void *arg);
+/* Take the helm and never give it back. All lanes are empty. */
+void fy_preload_helm_keep(void);
+/* All that was posted before is with MPI. */
+void fy_preload_helm_flush(void);
+/* The same for any way: a poll that is called until it is true, by this thread alone as long as
+ * that suffices. */
+void fy_preload_helm_run(fy_poll *look, void *arg);

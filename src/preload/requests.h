@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Requests that a program waits for or tests, in an array: handles of the layer, MPI's own, null
+ * and inactive ones, as they come. What MPI does not know by such a handle it is asked by the
+ * request behind it, so its rules for each kind are its own.
+ */
+#pragma once
+
+#include <stdbool.h>
+
+#include "preload/next.h"
+
+/* What MPI said, and whose handler has to be told by the thread that waits. */
+struct fy_preload_requests_error {
+	int code;
+	MPI_Comm comm;
+	bool silent; /* nobody was told yet */
+};
+
+/* MPI_Wait, MPI_Waitall: one after the other, so that a look costs one call of MPI. A poll. */
+struct fy_preload_requests_all {
+	MPI_Request *requests;
+	MPI_Status *statuses; /* or MPI_STATUSES_IGNORE */
+	int n, at;            /* how many there are, how many have ended */
+	bool single;          /* MPI_Wait: it returns the code itself */
+	struct fy_preload_requests_error error;
+};
+bool fy_preload_requests_poll_all(void *all);
+
+/* MPI_Test. */
+struct fy_preload_requests_one {
+	MPI_Request *request;
+	MPI_Status *status; /* or MPI_STATUS_IGNORE */
+	int *flag;
+	struct fy_preload_requests_error error;
+};
+bool fy_preload_requests_test_one(void *one);
+
+enum fy_preload_requests_mode { FY_REQUESTS_ANY, FY_REQUESTS_SOME, FY_REQUESTS_TESTALL };
+
+/* The other functions: MPI is asked about all of them at once. */
+struct fy_preload_requests_set {
+	enum fy_preload_requests_mode mode;
+	bool once; /* a test */
+	MPI_Request *requests;
+	MPI_Status *statuses; /* or MPI_STATUS(ES)_IGNORE */
+	int n;
+	/* what is found */
+	int flag;     /* any, testall */
+	int count;    /* some: how many, or MPI_UNDEFINED; any: the index */
+	int *indices; /* some */
+	struct fy_preload_requests_error error;
+	/* those that MPI is asked about: its requests, and where they stand in the array. Memory of
+	 * fy_preload_requests_begin */
+	bool ready;
+	int m;
+	MPI_Request *native;
+	MPI_Status *found;
+	int *where, *done;
+	void *memory;
+};
+/* False: no memory. */
+bool fy_preload_requests_begin(struct fy_preload_requests_set *set);
+bool fy_preload_requests_poll_set(void *set);
+void fy_preload_requests_end(struct fy_preload_requests_set *set);
+
+/* By the thread that called: tell of an error. Returns the code. */
+int fy_preload_requests_tell(const struct fy_preload_requests_error *error);
+/* By the thread that called: take back slots of what has ended, and set these handles to null. */
+void fy_preload_requests_finish(MPI_Request *requests, int n);

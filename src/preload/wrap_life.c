@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The beginning and the end of MPI, as the program calls them. MPI is initialized for calls of many
+ * threads, and the program is told the level that it asked for.
+ */
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "preload/caller.h"
+#include "preload/errors.h"
+#include "preload/helm.h"
+#include "preload/lanes.h"
+#include "preload/next.h"
+#include "preload/report.h"
+#include "preload/slot.h"
+
+/* What the program was told; -1: MPI says. Constant once MPI is initialized. */
+static int told = -1;
+
+static void say(const char *what)
+{
+	fprintf(stderr, "ferry-preload: %s\n", what);
+}
+
+static bool is_switched_off(void)
+{
+	const char *given = getenv("FERRY_PRELOAD");
+	return given && !strcmp(given, "off");
+}
+
+/* Can the layer be on? Says why not. */
+static bool is_possible(int provided)
+{
+	const char *name = NULL, *object = NULL;
+	char text[300];
+	if (provided < MPI_THREAD_MULTIPLE) {
+		say("off: this MPI does not support calls of many threads "
+		    "(MPI_THREAD_MULTIPLE)");
+		return false;
+	}
+	if (fy_next_is_covered(&name, &object)) {
+		snprintf(text, sizeof text,
+		         "off: %s is that of %s, which stands before this library; preload "
+		         "that one behind it",
+		         name, object);
+		say(text);
+		return false;
+	}
+	if (!fy_preload_slot_reserve()) {
+		say("off: there is no address space for its requests; raise ulimit -v");
+		return false;
+	}
+	return true;
+}
+
+int MPI_Init_thread(int *argc, char ***argv, int required, int *provided)
+{
+	int given = MPI_THREAD_SINGLE;
+	fy_next_need();
+	if (is_switched_off())
+		return fy_next.Init_thread(argc, argv, required, provided);
+	int code = fy_next.Init_thread(argc, argv, MPI_THREAD_MULTIPLE, &given);
+	if (code != MPI_SUCCESS)
+		return code;
+	if (is_possible(given)) {
+		told = required;
+		fy_caller_begin();
+	}
+	*provided = told >= 0 ? told : given;
+	return code;
+}
+
+int MPI_Init(int *argc, char ***argv)
+{
+	int provided;
+	return MPI_Init_thread(argc, argv, MPI_THREAD_SINGLE, &provided);
+}
+
+int MPI_Query_thread(int *provided)
+{
+	int code = fy_next.Query_thread(provided);
+	if (code == MPI_SUCCESS && told >= 0)
+		*provided = told;
+	return code;
+}
+
+int MPI_Finalize(void)
+{
+	enum fy_way way = fy_caller_way();
+	if (way == FY_WAY_HELM)
+		fy_preload_helm_keep(); /* nobody is inside MPI for others any more */
+	if (way != FY_WAY_OFF)
+		fy_preload_report_print(fy_caller_here.straight, fy_preload_lanes_started());
+	fy_caller_end();
+	return fy_next.Finalize();
+}
+
+/* ---- functions of the program that MPI calls ----------------------------------------------- */
+
+int MPI_Comm_set_errhandler(MPI_Comm comm, MPI_Errhandler handler)
+{
+	enum fy_way way = fy_caller_way();
+	if (way == FY_WAY_HELM)
+		fy_preload_helm_flush();
+	if (way != FY_WAY_OFF)
+		fy_preload_errors_watch();
+	return fy_next.Comm_set_errhandler(fy_preload_errors_place(comm), handler);
+}
+
+int MPI_Comm_get_errhandler(MPI_Comm comm, MPI_Errhandler *handler)
+{
+	return fy_next.Comm_get_errhandler(fy_preload_errors_place(comm), handler);
+}
+
+int MPI_Comm_call_errhandler(MPI_Comm comm, int code)
+{
+	return fy_next.Comm_call_errhandler(fy_preload_errors_place(comm), code);
+}
+
+int MPI_Grequest_start(MPI_Grequest_query_function *query, MPI_Grequest_free_function *let_go,
+                       MPI_Grequest_cancel_function *cancel, void *state, MPI_Request *request)
+{
+	fy_store_release_32(&fy_caller_all.alone, 1);
+	return fy_next.Grequest_start(query, let_go, cancel, state, request);
+}

@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The helm of the preload layer (src/preload/helm.c): does a record ever stay in a lane with nobody
+ * at the helm, and does a waiter ever sleep for ever?
+ *
+ * Three threads. Each posts, or waits for something that MPI has at some moment; one may do one after
+ * the other. Memory is consistent; where the code has a full fence, that is what makes it so.
+ *
+ * Seeded mistakes, which have to be found: -DBUG=1: who gives the helm back does not look again; 2:
+ * who has posted to a held helm does not try it once more; 3: nor does who became a waiter; 4: a
+ * holder that has finished gives the helm back although there are waiters.
+ */
+#ifndef BUG
+#define BUG 0
+#endif
+#define N 3
+#define BIT(i) (1 << (i))
+
+#define WAITS 0
+#define HAS_ENDED 1
+#define HAS_HELM 2
+
+bool taken;         /* helm.taken */
+byte lanes;         /* records, a bit for each thread */
+byte arrived, list; /* helm.arrived; helm.first and on: a bit for each waiter */
+byte word[N];       /* of the waiter of each thread */
+bool there[N];      /* MPI has what this thread waits for */
+byte finished;
+
+#define DRAIN lanes = 0
+#define TAKE_ARRIVED atomic { list = list | arrived; arrived = 0 }
+
+/* take */
+inline try() {
+	atomic {
+		got = !taken;
+		taken = true
+	}
+}
+
+/* look_for_other, for one that is there */
+inline look_for(i) {
+	atomic {
+		if
+		:: (list & BIT(i)) && there[i] -> list = list & ~BIT(i); word[i] = HAS_ENDED
+		:: else
+		fi
+	}
+}
+
+/* hand_over: to any of them */
+inline hand_over() {
+	atomic {
+		if
+		:: list & BIT(0) -> list = list & ~BIT(0); word[0] = HAS_HELM
+		:: list & BIT(1) -> list = list & ~BIT(1); word[1] = HAS_HELM
+		:: list & BIT(2) -> list = list & ~BIT(2); word[2] = HAS_HELM
+		fi
+	}
+}
+
+/* fy_preload_helm_give */
+inline give() {
+	do
+	:: true ->
+		TAKE_ARRIVED;
+		DRAIN;
+		look_for(0);
+		look_for(1);
+		look_for(2);
+		if
+		:: list && BUG != 4 -> hand_over(); break
+		:: else ->
+			taken = false;
+			if
+			:: BUG != 1 && (lanes || arrived) ->
+				try();
+				if
+				:: !got -> break
+				:: else -> DRAIN
+				fi
+			:: else -> break
+			fi
+		fi
+	od
+}
+
+/* fy_preload_post, behind its first try */
+inline post() {
+	lanes = lanes | BIT(me);
+	if
+	:: BUG == 2
+	:: else ->
+		try();
+		if
+		:: got -> DRAIN; give()
+		:: else
+		fi
+	fi
+}
+
+/* drive */
+inline drive() {
+	do
+	:: TAKE_ARRIVED;
+		DRAIN;
+		if
+		:: there[me] -> break
+		:: else ->
+			look_for(0);
+			look_for(1);
+			look_for(2);
+			/* until something changes: a look in vain is none */
+			(there[me] || lanes || arrived || ((list & 1) && there[0]) ||
+			 ((list & 2) && there[1]) || ((list & 4) && there[2]))
+		fi
+	od;
+	give()
+}
+
+/* fy_preload_helm_wait */
+inline wait() {
+	try();
+	if
+	:: got -> drive()
+	:: else ->
+		word[me] = WAITS;
+		atomic { arrived = arrived | BIT(me) };
+		got = false;
+		if
+		:: BUG != 3 -> try()
+		:: else
+		fi;
+		if
+		:: got ->
+			TAKE_ARRIVED;
+			list = list & ~BIT(me);
+			drive()
+		:: else ->
+			word[me] != WAITS;
+			if
+			:: word[me] == HAS_HELM -> drive()
+			:: else
+			fi
+		fi
+	fi
+}
+
+proctype thread(byte me)
+{
+	bool got;
+	if
+	:: post()
+	:: wait()
+	:: me == 0 -> post(); wait()
+	fi;
+	atomic {
+		finished++;
+		assert(finished < N || (lanes == 0 && arrived == 0 && list == 0 && !taken))
+	}
+}
+
+/* MPI: what each waits for comes, at any time. */
+proctype mpi()
+{
+	there[0] = true;
+	there[1] = true;
+	there[2] = true
+}
+
+init
+{
+	atomic {
+		run mpi();
+		run thread(0);
+		run thread(1);
+		run thread(2)
+	}
+}
