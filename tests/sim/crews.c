@@ -508,7 +508,6 @@ static void all_that_are_named_stop(void **state)
 	pass(&w, TIMEOUT);
 	die(&w, 0);
 	fy_crew_set_dead(&w.nodes[1].crew, 1);
-	pass(&w, TIMEOUT / 2);
 	fy_crew_set_dead(&w.nodes[1].crew, 2);
 	pass(&w, 5 * TIMEOUT);
 	for (int rank = 1; rank < 3; rank++)
