@@ -119,9 +119,10 @@ int MPI_Comm_call_errhandler(MPI_Comm comm, int code)
 	return fy_next.Comm_call_errhandler(fy_preload_errors_place(comm), code);
 }
 
-int MPI_Grequest_start(MPI_Grequest_query_function *query, MPI_Grequest_free_function *let_go,
-                       MPI_Grequest_cancel_function *cancel, void *state, MPI_Request *request)
+int MPI_Grequest_start(MPI_Grequest_query_function *query_fn, MPI_Grequest_free_function *free_fn,
+                       MPI_Grequest_cancel_function *cancel_fn, void *extra_state,
+                       MPI_Request *request)
 {
 	fy_store_release_32(&fy_caller_all.alone, 1);
-	return fy_next.Grequest_start(query, let_go, cancel, state, request);
+	return fy_next.Grequest_start(query_fn, free_fn, cancel_fn, extra_state, request);
 }

@@ -93,11 +93,11 @@ int MPI_Start(MPI_Request *request)
 	return c.code;
 }
 
-int MPI_Startall(int n, MPI_Request *requests)
+int MPI_Startall(int count, MPI_Request *array_of_requests)
 {
 	if (is_straight())
-		return fy_next.Startall(n, requests);
-	struct call c = { .request = requests, .n = n };
+		return fy_next.Startall(count, array_of_requests);
+	struct call c = { .request = array_of_requests, .n = count };
 	fy_preload_helm_run(start_all, &c);
 	return c.code;
 }

@@ -12,10 +12,10 @@
 #include "preload/post.h"
 #include "preload/start.h"
 
-#define ENVELOPE(KIND, LARGE)                                                                      \
-	{                                                                                          \
-		.buffer = (void *)buf, .count = count, .type = datatype, .peer = peer, .tag = tag, \
-		.comm = comm, .kind = FY_PRELOAD_##KIND, .large = (LARGE)                          \
+#define ENVELOPE(KIND, PEER, LARGE)                                                      \
+	{                                                                                \
+		.buffer = (void *)buf, .count = count, .type = datatype, .peer = (PEER), \
+		.tag = tag, .comm = comm, .kind = FY_PRELOAD_##KIND, .large = (LARGE)    \
 	}
 
 /* Nothing is sent to nobody, or comes from there: MPI's own function does not block. */
@@ -24,22 +24,22 @@
 /* ---- sends --------------------------------------------------------------------------------- */
 
 #define ISEND(NAME, KIND, COUNT, LARGE)                                                        \
-	int MPI_##NAME(const void *buf, COUNT count, MPI_Datatype datatype, int peer, int tag, \
+	int MPI_##NAME(const void *buf, COUNT count, MPI_Datatype datatype, int dest, int tag, \
 	               MPI_Comm comm, MPI_Request *request)                                    \
 	{                                                                                      \
-		if (fy_caller_way() != FY_WAY_HELM || IS_NOBODY(peer))                         \
-			return fy_next.NAME(buf, count, datatype, peer, tag, comm, request);   \
-		struct fy_preload_start start = ENVELOPE(KIND, LARGE);                         \
+		if (fy_caller_way() != FY_WAY_HELM || IS_NOBODY(dest))                         \
+			return fy_next.NAME(buf, count, datatype, dest, tag, comm, request);   \
+		struct fy_preload_start start = ENVELOPE(KIND, dest, LARGE);                   \
 		return fy_preload_post(&start, request);                                       \
 	}
 
 #define SEND(NAME, KIND, COUNT, LARGE)                                                         \
-	int MPI_##NAME(const void *buf, COUNT count, MPI_Datatype datatype, int peer, int tag, \
+	int MPI_##NAME(const void *buf, COUNT count, MPI_Datatype datatype, int dest, int tag, \
 	               MPI_Comm comm)                                                          \
 	{                                                                                      \
-		if (fy_caller_way() == FY_WAY_OFF || IS_NOBODY(peer))                          \
-			return fy_next.NAME(buf, count, datatype, peer, tag, comm);            \
-		struct fy_preload_start start = ENVELOPE(KIND, LARGE);                         \
+		if (fy_caller_way() == FY_WAY_OFF || IS_NOBODY(dest))                          \
+			return fy_next.NAME(buf, count, datatype, dest, tag, comm);            \
+		struct fy_preload_start start = ENVELOPE(KIND, dest, LARGE);                   \
 		return fy_preload_post_block(&start, MPI_STATUS_IGNORE);                       \
 	}
 
@@ -54,24 +54,24 @@ SEND(Rsend, RSEND, int, false)
 
 /* ---- receives ------------------------------------------------------------------------------ */
 
-#define IRECV(NAME, COUNT, LARGE)                                                            \
-	int MPI_##NAME(void *buf, COUNT count, MPI_Datatype datatype, int peer, int tag,     \
-	               MPI_Comm comm, MPI_Request *request)                                  \
-	{                                                                                    \
-		if (fy_caller_way() != FY_WAY_HELM || IS_NOBODY(peer))                       \
-			return fy_next.NAME(buf, count, datatype, peer, tag, comm, request); \
-		struct fy_preload_start start = ENVELOPE(RECV, LARGE);                       \
-		return fy_preload_post(&start, request);                                     \
+#define IRECV(NAME, COUNT, LARGE)                                                              \
+	int MPI_##NAME(void *buf, COUNT count, MPI_Datatype datatype, int source, int tag,     \
+	               MPI_Comm comm, MPI_Request *request)                                    \
+	{                                                                                      \
+		if (fy_caller_way() != FY_WAY_HELM || IS_NOBODY(source))                       \
+			return fy_next.NAME(buf, count, datatype, source, tag, comm, request); \
+		struct fy_preload_start start = ENVELOPE(RECV, source, LARGE);                 \
+		return fy_preload_post(&start, request);                                       \
 	}
 
-#define RECV(NAME, COUNT, LARGE)                                                            \
-	int MPI_##NAME(void *buf, COUNT count, MPI_Datatype datatype, int peer, int tag,    \
-	               MPI_Comm comm, MPI_Status *status)                                   \
-	{                                                                                   \
-		if (fy_caller_way() == FY_WAY_OFF || IS_NOBODY(peer))                       \
-			return fy_next.NAME(buf, count, datatype, peer, tag, comm, status); \
-		struct fy_preload_start start = ENVELOPE(RECV, LARGE);                      \
-		return fy_preload_post_block(&start, status);                               \
+#define RECV(NAME, COUNT, LARGE)                                                              \
+	int MPI_##NAME(void *buf, COUNT count, MPI_Datatype datatype, int source, int tag,    \
+	               MPI_Comm comm, MPI_Status *status)                                     \
+	{                                                                                     \
+		if (fy_caller_way() == FY_WAY_OFF || IS_NOBODY(source))                       \
+			return fy_next.NAME(buf, count, datatype, source, tag, comm, status); \
+		struct fy_preload_start start = ENVELOPE(RECV, source, LARGE);                \
+		return fy_preload_post_block(&start, status);                                 \
 	}
 
 #define MATCHED(COUNT, LARGE)                                                         \

@@ -30,13 +30,15 @@ int MPI_Wait(MPI_Request *request, MPI_Status *status)
 	return fy_preload_requests_tell(&one.error);
 }
 
-int MPI_Waitall(int n, MPI_Request *requests, MPI_Status *statuses)
+int MPI_Waitall(int count, MPI_Request *array_of_requests, MPI_Status *array_of_statuses)
 {
-	if (fy_caller_way() == FY_WAY_OFF || n < 0)
-		return fy_next.Waitall(n, requests, statuses);
-	struct fy_preload_requests_all all = { .requests = requests, .statuses = statuses, .n = n };
+	if (fy_caller_way() == FY_WAY_OFF || count < 0)
+		return fy_next.Waitall(count, array_of_requests, array_of_statuses);
+	struct fy_preload_requests_all all = { .requests = array_of_requests,
+		                               .statuses = array_of_statuses,
+		                               .n = count };
 	fy_preload_helm_run(fy_preload_requests_poll_all, &all);
-	fy_preload_requests_finish(requests, n);
+	fy_preload_requests_finish(array_of_requests, count);
 	return fy_preload_requests_tell(&all.error);
 }
 
@@ -52,7 +54,7 @@ int MPI_Test(MPI_Request *request, int *flag, MPI_Status *status)
 
 /* ---- any, some, all or none ---------------------------------------------------------------- */
 
-/* False: no memory. Then MPI is asked for more of it, and says so. */
+/* False: no memory. */
 static bool look_at(struct fy_preload_requests_set *set)
 {
 	if (!fy_preload_requests_begin(set))
@@ -63,77 +65,82 @@ static bool look_at(struct fy_preload_requests_set *set)
 	return true;
 }
 
-int MPI_Testall(int n, MPI_Request *requests, int *flag, MPI_Status *statuses)
+int MPI_Testall(int count, MPI_Request *array_of_requests, int *flag, MPI_Status *array_of_statuses)
 {
-	if (is_straight(fy_caller_way()) || n < 0)
-		return fy_next.Testall(n, requests, flag, statuses);
+	if (is_straight(fy_caller_way()) || count < 0)
+		return fy_next.Testall(count, array_of_requests, flag, array_of_statuses);
 	struct fy_preload_requests_set set = { .mode = FY_REQUESTS_TESTALL,
 		                               .once = true,
-		                               .requests = requests,
-		                               .statuses = statuses,
-		                               .n = n };
+		                               .requests = array_of_requests,
+		                               .statuses = array_of_statuses,
+		                               .n = count };
 	if (!look_at(&set))
 		return MPI_ERR_NO_MEM;
 	*flag = set.flag;
 	return fy_preload_requests_tell(&set.error);
 }
 
-int MPI_Testany(int n, MPI_Request *requests, int *index, int *flag, MPI_Status *status)
+int MPI_Testany(int count, MPI_Request *array_of_requests, int *indx, int *flag, MPI_Status *status)
 {
-	if (is_straight(fy_caller_way()) || n < 0)
-		return fy_next.Testany(n, requests, index, flag, status);
+	if (is_straight(fy_caller_way()) || count < 0)
+		return fy_next.Testany(count, array_of_requests, indx, flag, status);
 	struct fy_preload_requests_set set = { .mode = FY_REQUESTS_ANY,
 		                               .once = true,
-		                               .requests = requests,
+		                               .requests = array_of_requests,
 		                               .statuses = status,
-		                               .n = n };
+		                               .n = count };
 	if (!look_at(&set))
 		return MPI_ERR_NO_MEM;
 	*flag = set.flag;
-	*index = set.flag ? set.count : MPI_UNDEFINED;
+	*indx = set.flag ? set.count : MPI_UNDEFINED;
 	return fy_preload_requests_tell(&set.error);
 }
 
-int MPI_Waitany(int n, MPI_Request *requests, int *index, MPI_Status *status)
+int MPI_Waitany(int count, MPI_Request *array_of_requests, int *indx, MPI_Status *status)
 {
-	if (fy_caller_way() == FY_WAY_OFF || n < 0)
-		return fy_next.Waitany(n, requests, index, status);
-	struct fy_preload_requests_set set = {
-		.mode = FY_REQUESTS_ANY, .requests = requests, .statuses = status, .n = n
-	};
+	if (fy_caller_way() == FY_WAY_OFF || count < 0)
+		return fy_next.Waitany(count, array_of_requests, indx, status);
+	struct fy_preload_requests_set set = { .mode = FY_REQUESTS_ANY,
+		                               .requests = array_of_requests,
+		                               .statuses = status,
+		                               .n = count };
 	if (!look_at(&set))
 		return MPI_ERR_NO_MEM;
-	*index = set.count;
+	*indx = set.count;
 	return fy_preload_requests_tell(&set.error);
 }
 
-int MPI_Testsome(int n, MPI_Request *requests, int *count, int *indices, MPI_Status *statuses)
+int MPI_Testsome(int incount, MPI_Request *array_of_requests, int *outcount, int *array_of_indices,
+                 MPI_Status *array_of_statuses)
 {
-	if (is_straight(fy_caller_way()) || n < 0)
-		return fy_next.Testsome(n, requests, count, indices, statuses);
+	if (is_straight(fy_caller_way()) || incount < 0)
+		return fy_next.Testsome(incount, array_of_requests, outcount, array_of_indices,
+		                        array_of_statuses);
 	struct fy_preload_requests_set set = { .mode = FY_REQUESTS_SOME,
 		                               .once = true,
-		                               .requests = requests,
-		                               .statuses = statuses,
-		                               .indices = indices,
-		                               .n = n };
+		                               .requests = array_of_requests,
+		                               .statuses = array_of_statuses,
+		                               .indices = array_of_indices,
+		                               .n = incount };
 	if (!look_at(&set))
 		return MPI_ERR_NO_MEM;
-	*count = set.count;
+	*outcount = set.count;
 	return fy_preload_requests_tell(&set.error);
 }
 
-int MPI_Waitsome(int n, MPI_Request *requests, int *count, int *indices, MPI_Status *statuses)
+int MPI_Waitsome(int incount, MPI_Request *array_of_requests, int *outcount, int *array_of_indices,
+                 MPI_Status *array_of_statuses)
 {
-	if (fy_caller_way() == FY_WAY_OFF || n < 0)
-		return fy_next.Waitsome(n, requests, count, indices, statuses);
+	if (fy_caller_way() == FY_WAY_OFF || incount < 0)
+		return fy_next.Waitsome(incount, array_of_requests, outcount, array_of_indices,
+		                        array_of_statuses);
 	struct fy_preload_requests_set set = { .mode = FY_REQUESTS_SOME,
-		                               .requests = requests,
-		                               .statuses = statuses,
-		                               .indices = indices,
-		                               .n = n };
+		                               .requests = array_of_requests,
+		                               .statuses = array_of_statuses,
+		                               .indices = array_of_indices,
+		                               .n = incount };
 	if (!look_at(&set))
 		return MPI_ERR_NO_MEM;
-	*count = set.count;
+	*outcount = set.count;
 	return fy_preload_requests_tell(&set.error);
 }
