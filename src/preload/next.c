@@ -27,6 +27,17 @@ static const struct function {
 #undef FY_NEXT
 #undef FY_NEED
 };
+#ifdef FY_NEXT_HANDLES
+struct fy_next_handles fy_next_handles;
+static const struct handle {
+	const char *name;
+	size_t offset; /* of its pointer in fy_next_handles */
+} handles[] = {
+#define FY_NEXT_HANDLE(name) { #name, offsetof(struct fy_next_handles, name) },
+	FY_NEXT_HANDLES(FY_NEXT_HANDLE)
+#undef FY_NEXT_HANDLE
+};
+#endif
 #define N_FUNCTIONS (sizeof functions / sizeof *functions)
 
 /* How the version of MPI begins that mpi.h is of. */
@@ -151,6 +162,23 @@ static void check_version(void)
 	         version);
 }
 
+static void find_handles(void **mpi)
+{
+#ifdef FY_NEXT_HANDLES
+	for (size_t i = 0; i < sizeof handles / sizeof *handles && !trouble[0]; i++) {
+		void *found = dlsym(RTLD_NEXT, handles[i].name);
+		if (!found && (*mpi || (*mpi = open_mpi())))
+			found = dlsym(*mpi, handles[i].name);
+		if (found)
+			memcpy((char *)&fy_next_handles + handles[i].offset, &found, sizeof found);
+		else
+			complain("%s is missing in %s", handles[i].name, mpi_file());
+	}
+#else
+	(void)mpi;
+#endif
+}
+
 /* Of another MPI than ours it is no news that it lacks functions. */
 static void find_all(void)
 {
@@ -162,6 +190,7 @@ static void find_all(void)
 	check_version();
 	for (size_t i = 0; i < N_FUNCTIONS && !trouble[0]; i++)
 		find_one(&functions[i], &mpi);
+	find_handles(&mpi);
 }
 
 int fy_next_find(char *why, size_t size)

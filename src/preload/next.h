@@ -16,6 +16,29 @@
 #include <mpi.h>
 #pragma GCC visibility pop
 
+/* With Open MPI a handle such as MPI_COMM_WORLD is the address of a variable in its library. It is
+ * looked up as the functions are, because this library is linked with no MPI. */
+#ifdef OMPI_PREDEFINED_GLOBAL
+#define FY_NEXT_HANDLES(HANDLE)        \
+	HANDLE(ompi_message_no_proc)   \
+	HANDLE(ompi_message_null)      \
+	HANDLE(ompi_mpi_byte)          \
+	HANDLE(ompi_mpi_comm_null)     \
+	HANDLE(ompi_mpi_comm_world)    \
+	HANDLE(ompi_mpi_datatype_null) \
+	HANDLE(ompi_mpi_int)           \
+	HANDLE(ompi_mpi_packed)        \
+	HANDLE(ompi_request_null)
+#define FY_NEXT_HANDLE(name) void *name;
+struct fy_next_handles {
+	FY_NEXT_HANDLES(FY_NEXT_HANDLE)
+};
+#undef FY_NEXT_HANDLE
+extern struct fy_next_handles fy_next_handles;
+#undef OMPI_PREDEFINED_GLOBAL
+#define OMPI_PREDEFINED_GLOBAL(type, name) ((type)fy_next_handles.name)
+#endif
+
 #define FY_NEXT(name, type, params, args) type(*name) params;
 #define FY_NEED FY_NEXT
 struct fy_next {
