@@ -162,11 +162,12 @@ static void check_version(void)
 	         version);
 }
 
+/* The program's own copy comes first: the linker may have put the variable there. */
 static void find_handles(void **mpi)
 {
 #ifdef FY_NEXT_HANDLES
 	for (size_t i = 0; i < sizeof handles / sizeof *handles && !trouble[0]; i++) {
-		void *found = dlsym(RTLD_NEXT, handles[i].name);
+		void *found = dlsym(RTLD_DEFAULT, handles[i].name);
 		if (!found && (*mpi || (*mpi = open_mpi())))
 			found = dlsym(*mpi, handles[i].name);
 		if (found)
