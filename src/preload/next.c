@@ -27,17 +27,6 @@ static const struct function {
 #undef FY_NEXT
 #undef FY_NEED
 };
-#ifdef FY_NEXT_HANDLES
-struct fy_next_handles fy_next_handles;
-static const struct handle {
-	const char *name;
-	size_t offset; /* of its pointer in fy_next_handles */
-} handles[] = {
-#define FY_NEXT_HANDLE(name) { #name, offsetof(struct fy_next_handles, name) },
-	FY_NEXT_HANDLES(FY_NEXT_HANDLE)
-#undef FY_NEXT_HANDLE
-};
-#endif
 #define N_FUNCTIONS (sizeof functions / sizeof *functions)
 
 /* How the version of MPI begins that mpi.h is of. */
@@ -163,21 +152,24 @@ static void check_version(void)
 }
 
 /* The program's own copy comes first: the linker may have put the variable there. */
+static void find_handle(const char *name, size_t offset, void **mpi)
+{
+	void *found = trouble[0] ? NULL : dlsym(RTLD_DEFAULT, name);
+	if (!found && !trouble[0] && (*mpi || (*mpi = open_mpi())))
+		found = dlsym(*mpi, name);
+	if (found)
+		memcpy((char *)&fy_next + offset, &found, sizeof found);
+	else if (!trouble[0])
+		complain("%s is missing in %s", name, mpi_file());
+}
+
 static void find_handles(void **mpi)
 {
-#ifdef FY_NEXT_HANDLES
-	for (size_t i = 0; i < sizeof handles / sizeof *handles && !trouble[0]; i++) {
-		void *found = dlsym(RTLD_DEFAULT, handles[i].name);
-		if (!found && (*mpi || (*mpi = open_mpi())))
-			found = dlsym(*mpi, handles[i].name);
-		if (found)
-			memcpy((char *)&fy_next_handles + handles[i].offset, &found, sizeof found);
-		else
-			complain("%s is missing in %s", handles[i].name, mpi_file());
-	}
-#else
 	(void)mpi;
-#endif
+	(void)find_handle;
+#define FY_NEXT_HANDLE(name) find_handle(#name, offsetof(struct fy_next, name), mpi);
+	FY_NEXT_HANDLES(FY_NEXT_HANDLE)
+#undef FY_NEXT_HANDLE
 }
 
 /* Of another MPI than ours it is no news that it lacks functions. */

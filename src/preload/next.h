@@ -29,21 +29,20 @@
 	HANDLE(ompi_mpi_int)           \
 	HANDLE(ompi_mpi_packed)        \
 	HANDLE(ompi_request_null)
-#define FY_NEXT_HANDLE(name) void *name;
-struct fy_next_handles {
-	FY_NEXT_HANDLES(FY_NEXT_HANDLE)
-};
-#undef FY_NEXT_HANDLE
-extern struct fy_next_handles fy_next_handles;
 #undef OMPI_PREDEFINED_GLOBAL
-#define OMPI_PREDEFINED_GLOBAL(type, name) ((type)fy_next_handles.name)
+#define OMPI_PREDEFINED_GLOBAL(type, name) ((type)fy_next.name)
+#else
+#define FY_NEXT_HANDLES(HANDLE)
 #endif
 
 #define FY_NEXT(name, type, params, args) type(*name) params;
 #define FY_NEED FY_NEXT
+#define FY_NEXT_HANDLE(name) void *name;
 struct fy_next {
 #include "preload/next.inc"
+	FY_NEXT_HANDLES(FY_NEXT_HANDLE)
 };
+#undef FY_NEXT_HANDLE
 #undef FY_NEXT
 #undef FY_NEED
 

@@ -16,7 +16,7 @@
 #include "preload/slot.h"
 
 #define THREADS 8
-#define ROUNDS 3000
+#define ROUNDS 500
 
 static uint32_t polls; /* how many threads poll now: never two */
 static uint64_t looks; /* the holder's */

@@ -102,7 +102,7 @@ static void a_start_that_fails_is_over(void **state)
 /* ---- threads that tell each other ---------------------------------------------------------- */
 
 #define THREADS 4
-#define ROUNDS 4000
+#define ROUNDS 2000
 
 /* whose turn it is: written by the thread whose turn it was (release), read by all (acquire) */
 static uint32_t turn;
