@@ -218,27 +218,40 @@ static void who_gives_the_helm_takes_what_was_posted(void **state)
 	assert_int_equal(fake_n_started, 1);
 }
 
+static uint32_t kept, looked;
+
+/* As MPI_Finalize does; but this one gives it back, so that the waiter can end. */
 static void *keep(void *arg)
 {
 	(void)arg;
 	fy_preload_helm_keep();
+	fy_store_release_32(&kept, 1);
+	while (!fy_load_acquire_32(&looked))
+		usleep(1000);
+	fy_preload_helm_give();
 	return NULL;
 }
 
-/* The last test: nobody gets it any more. */
-static void who_keeps_it_is_the_last(void **state)
+/* Even if another thread has it, and waits. */
+static void who_keeps_it_is_the_only_one(void **state)
 {
-	pthread_t thread, waiting;
+	pthread_t keeper, waiter;
 	(void)state;
-	sleeps = has_come = 0;
-	pthread_create(&waiting, NULL, wait_for_it, NULL);
+	sleeps = has_come = kept = looked = 0;
+	pthread_create(&waiter, NULL, wait_for_it, NULL);
 	while (!fy_load_acquire_32(&sleeps))
 		usleep(1000);
 	usleep(10000);
-	pthread_create(&thread, NULL, keep, NULL);
-	pthread_join(thread, NULL);
+	pthread_create(&keeper, NULL, keep, NULL);
+	while (!fy_load_acquire_32(&kept))
+		usleep(1000);
 	assert_false(fy_preload_helm_try());
-	pthread_detach(waiting);
+	fy_store_release_32(&has_come, 1);
+	usleep(10000);
+	assert_false(fy_preload_helm_try());
+	fy_store_release_32(&looked, 1);
+	pthread_join(keeper, NULL);
+	pthread_join(waiter, NULL);
 }
 
 int main(void)
@@ -250,7 +263,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_holder_that_ends_leaves_nobody, setup, teardown),
 		cmocka_unit_test_setup_teardown(who_gives_the_helm_takes_what_was_posted, setup,
 		                                teardown),
-		cmocka_unit_test_setup_teardown(who_keeps_it_is_the_last, setup, teardown),
+		cmocka_unit_test_setup_teardown(who_keeps_it_is_the_only_one, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL) != 0;
