@@ -187,7 +187,11 @@ static bool become_waiter(struct waiter *w)
 {
 	fy_inbox_put(&helm.arrived, &w->entry);
 	fy_fence_full();
-	if (take()) {
+	if (take() && fy_load_acquire_32(&w->word) == HAS_ENDED) {
+		fy_preload_helm_give(); /* another one had it meanwhile, and has seen the end */
+		return false;
+	}
+	if (fy_caller_here.inside) {
 		/* it was given back meanwhile, with nobody waiting but those that just came */
 		take_arrived();
 		struct waiter **at = &helm.first, *before = NULL;

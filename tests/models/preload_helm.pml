@@ -8,7 +8,8 @@
  *
  * Seeded mistakes, which have to be found: -DBUG=1: who gives the helm back does not look again; 2:
  * who has posted to a held helm does not try it once more; 3: nor does who became a waiter; 4: a
- * holder that has finished gives the helm back although there are waiters.
+ * holder that has finished gives the helm back although there are waiters; 5: who gets the helm
+ * once it is a waiter does not look whether its wait has ended meanwhile.
  */
 #ifndef BUG
 #define BUG 0
@@ -132,8 +133,10 @@ inline wait() {
 		:: else
 		fi;
 		if
-		:: got ->
+		:: got && word[me] == HAS_ENDED && BUG != 5 -> give()
+		:: got && (word[me] != HAS_ENDED || BUG == 5) ->
 			TAKE_ARRIVED;
+			assert(list & BIT(me));
 			list = list & ~BIT(me);
 			drive()
 		:: else ->
