@@ -62,6 +62,13 @@ static inline enum fy_way fy_caller_way(void)
 	return fy_caller_way_slow();
 }
 
+/* Does a call that cannot block go to MPI as it is? Then there is no handle of ours. */
+static inline bool fy_caller_is_alone(void)
+{
+	enum fy_way way = fy_caller_way();
+	return way == FY_WAY_STRAIGHT || way == FY_WAY_OFF;
+}
+
 /* The calling thread has initialized MPI, and the layer is on from here. */
 void fy_caller_begin(void);
 /* MPI ends: later calls pass by. */

@@ -25,8 +25,9 @@ struct waiter {
 	fy_poll *poll;
 	void *arg;
 	struct waiter *next; /* the holder's */
-	/* futex: one of the above. Written by the holder (release), which does not touch the waiter
-	 * afterwards; read by the thread (acquire) */
+	/* futex: one of the above. Written by its thread before the holder knows of it, then by the
+	 * holder (release), which does not touch the waiter afterwards; read by the thread
+	 * (acquire) */
 	uint32_t word;
 	fy_inbox_entry entry;
 };

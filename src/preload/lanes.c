@@ -21,7 +21,8 @@
 #include "preload/slot.h"
 
 static struct {
-	/* the next ticket: atomic add by all who post, read by the holder of the helm (acquire) */
+	/* the next ticket: atomic add by all who post; read by the holder of the helm and by
+	 * flushes (acquire) */
 	FY_ALIGNED uint64_t ticket;
 	/* how many records were started. Written by the holder of the helm (release), read by all
 	 * (acquire) */

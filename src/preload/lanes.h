@@ -39,7 +39,7 @@ struct fy_preload_lane {
 	/* 1: the thread has ended. Written by it (release), read by the holder (acquire) */
 	uint32_t left;
 	/* written by the holder of the helm (release), when MPI has the record; read by the lane's
-	 * thread and by flushes (acquire) */
+	 * thread (acquire) */
 	FY_ALIGNED uint64_t head;
 	uint64_t seen;                /* the holder's: the tail, as it was read last */
 	struct fy_preload_lane *next; /* the holder's */

@@ -5,8 +5,10 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "preload/caller.h"
 #include "preload/helm.h"
 #include "preload/next.h"
+#include "preload/start.h"
 
 static bool look(void *arg)
 {
@@ -18,8 +20,22 @@ static bool look(void *arg)
 	return p->flag || p->once || p->code != MPI_SUCCESS;
 }
 
+/* A probe takes the arguments of a receive. */
+static bool looks_right(const struct fy_preload_probe *p)
+{
+	struct fy_preload_start as_receive = { .type = MPI_BYTE,
+		                               .peer = p->peer,
+		                               .tag = p->tag,
+		                               .comm = p->comm,
+		                               .kind = FY_PRELOAD_RECV };
+	return fy_preload_start_looks_right(&as_receive);
+}
+
 int fy_preload_probe(struct fy_preload_probe *probe)
 {
+	/* The error of a wrong argument is raised in this thread. */
+	if (fy_caller_way() == FY_WAY_HELM && !looks_right(probe) && look(probe))
+		return probe->code;
 	fy_preload_helm_run(look, probe);
 	return probe->code;
 }

@@ -13,12 +13,6 @@
 #include "preload/probe.h"
 #include "preload/slot.h"
 
-static bool is_straight(void)
-{
-	enum fy_way way = fy_caller_way();
-	return way == FY_WAY_STRAIGHT || way == FY_WAY_OFF;
-}
-
 /* ---- one call ------------------------------------------------------------------------------ */
 
 struct call {
@@ -86,7 +80,7 @@ static bool get_status(void *arg)
 
 int MPI_Start(MPI_Request *request)
 {
-	if (is_straight())
+	if (fy_caller_is_alone())
 		return fy_next.Start(request);
 	struct call c = { .request = request };
 	fy_preload_helm_run(start, &c);
@@ -95,7 +89,7 @@ int MPI_Start(MPI_Request *request)
 
 int MPI_Startall(int count, MPI_Request *array_of_requests)
 {
-	if (is_straight())
+	if (fy_caller_is_alone())
 		return fy_next.Startall(count, array_of_requests);
 	struct call c = { .request = array_of_requests, .n = count };
 	fy_preload_helm_run(start_all, &c);
@@ -104,7 +98,7 @@ int MPI_Startall(int count, MPI_Request *array_of_requests)
 
 int MPI_Cancel(MPI_Request *request)
 {
-	if (is_straight())
+	if (fy_caller_is_alone())
 		return fy_next.Cancel(request);
 	struct call c = { .request = request };
 	fy_preload_helm_run(cancel, &c);
@@ -113,7 +107,7 @@ int MPI_Cancel(MPI_Request *request)
 
 int MPI_Request_free(MPI_Request *request)
 {
-	if (is_straight())
+	if (fy_caller_is_alone())
 		return fy_next.Request_free(request);
 	struct call c = { .request = request };
 	fy_preload_helm_run(let_go, &c);
@@ -126,7 +120,7 @@ int MPI_Request_free(MPI_Request *request)
 
 int MPI_Request_get_status(MPI_Request request, int *flag, MPI_Status *status)
 {
-	if (is_straight())
+	if (fy_caller_is_alone())
 		return fy_next.Request_get_status(request, flag, status);
 	struct call c = { .request = &request, .flag = flag, .status = status };
 	fy_preload_helm_run(get_status, &c);
@@ -137,7 +131,7 @@ int MPI_Request_get_status(MPI_Request request, int *flag, MPI_Status *status)
 
 int MPI_Iprobe(int source, int tag, MPI_Comm comm, int *flag, MPI_Status *status)
 {
-	if (is_straight())
+	if (fy_caller_is_alone())
 		return fy_next.Iprobe(source, tag, comm, flag, status);
 	struct fy_preload_probe p = {
 		.peer = source, .tag = tag, .comm = comm, .status = status, .once = true
@@ -158,7 +152,7 @@ int MPI_Probe(int source, int tag, MPI_Comm comm, MPI_Status *status)
 int MPI_Improbe(int source, int tag, MPI_Comm comm, int *flag, MPI_Message *message,
                 MPI_Status *status)
 {
-	if (is_straight())
+	if (fy_caller_is_alone())
 		return fy_next.Improbe(source, tag, comm, flag, message, status);
 	struct fy_preload_probe p = { .peer = source,
 		                      .tag = tag,

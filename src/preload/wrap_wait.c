@@ -10,12 +10,6 @@
 #include "preload/requests.h"
 #include "preload/slot.h"
 
-/* While calls go straight there is no handle of ours. */
-static bool is_straight(enum fy_way way)
-{
-	return way == FY_WAY_STRAIGHT || way == FY_WAY_OFF;
-}
-
 /* ---- one, or all --------------------------------------------------------------------------- */
 
 int MPI_Wait(MPI_Request *request, MPI_Status *status)
@@ -44,7 +38,7 @@ int MPI_Waitall(int count, MPI_Request *array_of_requests, MPI_Status *array_of_
 
 int MPI_Test(MPI_Request *request, int *flag, MPI_Status *status)
 {
-	if (is_straight(fy_caller_way()))
+	if (fy_caller_is_alone())
 		return fy_next.Test(request, flag, status);
 	struct fy_preload_requests_one one = { .request = request, .status = status, .flag = flag };
 	fy_preload_helm_run(fy_preload_requests_test_one, &one);
@@ -67,7 +61,7 @@ static bool look_at(struct fy_preload_requests_set *set)
 
 int MPI_Testall(int count, MPI_Request *array_of_requests, int *flag, MPI_Status *array_of_statuses)
 {
-	if (is_straight(fy_caller_way()) || count < 0)
+	if (fy_caller_is_alone() || count < 0)
 		return fy_next.Testall(count, array_of_requests, flag, array_of_statuses);
 	struct fy_preload_requests_set set = { .mode = FY_REQUESTS_TESTALL,
 		                               .once = true,
@@ -82,7 +76,7 @@ int MPI_Testall(int count, MPI_Request *array_of_requests, int *flag, MPI_Status
 
 int MPI_Testany(int count, MPI_Request *array_of_requests, int *indx, int *flag, MPI_Status *status)
 {
-	if (is_straight(fy_caller_way()) || count < 0)
+	if (fy_caller_is_alone() || count < 0)
 		return fy_next.Testany(count, array_of_requests, indx, flag, status);
 	struct fy_preload_requests_set set = { .mode = FY_REQUESTS_ANY,
 		                               .once = true,
@@ -113,7 +107,7 @@ int MPI_Waitany(int count, MPI_Request *array_of_requests, int *indx, MPI_Status
 int MPI_Testsome(int incount, MPI_Request *array_of_requests, int *outcount, int *array_of_indices,
                  MPI_Status *array_of_statuses)
 {
-	if (is_straight(fy_caller_way()) || incount < 0)
+	if (fy_caller_is_alone() || incount < 0)
 		return fy_next.Testsome(incount, array_of_requests, outcount, array_of_indices,
 		                        array_of_statuses);
 	struct fy_preload_requests_set set = { .mode = FY_REQUESTS_SOME,
