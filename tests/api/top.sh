@@ -22,6 +22,7 @@ open_files() {
 	rm -rf "$work/dir" "$work/hold"
 	mkdir -m 700 "$work/dir" && mkfifo "$work/hold" || exit 1
 	dir=$work/dir
+	: >"$work/files" # what the last writer said is not this one's
 	"$writer" "$dir" "$@" <"$work/hold" >"$work/files" &
 	writer_pid=$!
 	exec 9>"$work/hold"

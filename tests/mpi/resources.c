@@ -99,11 +99,18 @@ static int status_of_open(ferry **engine)
 	return ferry_open(&options, engine);
 }
 
-/* FERRY_OK, or a status with a sentence, which is the same everywhere. */
+/* A limit that counts for the next open, or NULL; and what it is otherwise. */
+static int limited;
+static const struct rlimit *limit, *no_limit;
+
+/* FERRY_OK, or a status with a sentence, which is the same everywhere. An engine that is open waits
+ * until there is memory again, so the limit has to end with the open. */
 static int try_open(void)
 {
 	ferry *engine;
+	CHECK(!limit || setrlimit(limited, limit) == 0);
 	int status = status_of_open(&engine);
+	CHECK(!limit || setrlimit(limited, no_limit) == 0);
 	check_same(status);
 	if (status == FERRY_OK) {
 		check_works(engine);
@@ -117,14 +124,18 @@ static int try_open(void)
 
 /* ---- limits --------------------------------------------------------------------------------- */
 
-static struct rlimit limit_to(int resource, rlim_t value)
+static struct rlimit limit_now(int resource)
 {
-	struct rlimit before, now;
-	CHECK(getrlimit(resource, &before) == 0);
-	now = before;
-	now.rlim_cur = value < before.rlim_max ? value : before.rlim_max;
-	CHECK(setrlimit(resource, &now) == 0);
-	return before;
+	struct rlimit now;
+	CHECK(getrlimit(resource, &now) == 0);
+	return now;
+}
+
+static struct rlimit lower(const struct rlimit *from, rlim_t value)
+{
+	struct rlimit to = *from;
+	to.rlim_cur = value < from->rlim_max ? value : from->rlim_max;
+	return to;
 }
 
 /* Descriptors below this number are in use. */
@@ -150,12 +161,13 @@ static void run_out(const char *name, int resource, size_t base, size_t step, in
 {
 	int failed = 0, worked = 0;
 	for (int i = 0; i < steps; i++) {
-		struct rlimit before;
-		if (rank == victim)
-			before = limit_to(resource, base + step * (size_t)i);
+		struct rlimit before = limit_now(resource);
+		struct rlimit now = lower(&before, base + step * (size_t)i);
+		limited = resource;
+		limit = rank == victim ? &now : NULL;
+		no_limit = &before;
 		int status = try_open();
-		if (rank == victim)
-			CHECK(setrlimit(resource, &before) == 0);
+		limit = NULL;
 		failed += status != FERRY_OK;
 		worked += status == FERRY_OK;
 	}
@@ -191,8 +203,10 @@ static void check_threads(void)
 	CHECK_OK(try_open());
 	if (geteuid() == 0)
 		CHECK(setgid(NOBODY) == 0 && setuid(NOBODY) == 0);
-	if (rank == 1)
-		limit_to(RLIMIT_NPROC, 1);
+	if (rank == 1) {
+		struct rlimit before = limit_now(RLIMIT_NPROC), now = lower(&before, 1);
+		CHECK(setrlimit(RLIMIT_NPROC, &now) == 0);
+	}
 	CHECK_INT(try_open(), FERRY_ENOMEM);
 	CHECK(strstr(ferry_last_error(), "thread could not be started"));
 	printf("threads checked: %s\n", ferry_last_error());
