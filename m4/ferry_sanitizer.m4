@@ -12,7 +12,7 @@ SAN_CFLAGS=
 SAN_CPPFLAGS=
 NO_UNDEFINED='-no-undefined -Wl,-z,defs'
 EXPORT_REGEX='^ferry_'
-PRELOAD_EXPORT_REGEX='^MPI_'
+PRELOAD_EXPORT_REGEX='^(MPI_|ferry_preload_)'
 AS_CASE([$enable_sanitizer],
 	[no], [],
 	[yes], [AC_MSG_ERROR([name the sanitizers, as in --enable-sanitizer=address,undefined or --enable-sanitizer=thread])],
@@ -24,7 +24,7 @@ AS_CASE([$enable_sanitizer],
 	# it, and brings some of its own that must be seen.
 	NO_UNDEFINED=
 	EXPORT_REGEX='^(ferry_|__asan|__ubsan|__tsan)'
-	PRELOAD_EXPORT_REGEX='^(MPI_|__asan|__ubsan|__tsan)'
+	PRELOAD_EXPORT_REGEX='^(MPI_|ferry_preload_|__asan|__ubsan|__tsan)'
 	AS_CASE([$enable_sanitizer], [*undefined*],
 		[SAN_CFLAGS="$SAN_CFLAGS -fno-sanitize-recover=undefined"])
 	# No sanitizer can see into Concurrency Kit's inline assembly.

@@ -382,6 +382,7 @@ script_tests = \
 	%D%/preload/lifetimes.sh \
 	%D%/preload/many.sh \
 	%D%/preload/order.sh \
+	%D%/preload/perf.sh \
 	%D%/preload/probes.sh \
 	%D%/preload/soak.sh \
 	%D%/stress/soak.sh \

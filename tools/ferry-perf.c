@@ -11,6 +11,7 @@
 #include "perf/duel.h"
 #include "perf/memory.h"
 #include "perf/options.h"
+#include "perf/preload.h"
 #include "perf/report.h"
 
 /* Is this the process that speaks for the job? Before MPI is initialized only the launcher's
@@ -65,6 +66,8 @@ static bool somebody_runs(const struct perf_world *world)
 	const struct perf_mode *mode = world->options->mode;
 	size_t i;
 
+	if (world->options->preload && world->level == MPI_THREAD_MULTIPLE)
+		return true;
 	for (i = 0; mode->contestants[i]; i++)
 		if (perf_wanted(world, mode->contestants[i]))
 			return true;
@@ -73,6 +76,17 @@ static bool somebody_runs(const struct perf_world *world)
 		        "ferry-perf: nothing that was asked for runs with MPI's thread level %s; "
 		        "name a peer with --peers, or leave --level away\n",
 		        perf_report_level(world->level));
+	return false;
+}
+
+static bool layer_is_there(const struct perf_world *world)
+{
+	if (!world->options->preload || perf_preload_find())
+		return true;
+	if (world->rank == 0)
+		fputs("ferry-perf: --preload needs libferry-preload; start the job by "
+		      "ferry-preload " FERRY_MPIEXEC " ...\n",
+		      stderr);
 	return false;
 }
 
@@ -161,8 +175,8 @@ static int measure(struct perf_world *world)
 	struct perf_result *result;
 	int status = 0;
 
-	if (!ranks_suit(world) || !somebody_runs(world) || !sizes_suffice(world) ||
-	    !sizes_fit(world))
+	if (!layer_is_there(world) || !ranks_suit(world) || !somebody_runs(world) ||
+	    !sizes_suffice(world) || !sizes_fit(world))
 		return 2;
 	perf_beside_start(world, world->options->bound);
 	result = perf_duel(world);

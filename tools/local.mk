@@ -57,6 +57,8 @@ libferry_perf_la_SOURCES = \
 	%D%/perf/perf.h \
 	%D%/perf/plot.c \
 	%D%/perf/rate.c \
+	%D%/perf/preload.c \
+	%D%/perf/preload.h \
 	%D%/perf/report.c \
 	%D%/perf/report.h \
 	%D%/perf/sink.c \

@@ -51,6 +51,12 @@ void fy_caller_begin(void)
 	fy_store_release_32(&fy_caller_all.on, 1);
 }
 
+void fy_caller_begin_again(void)
+{
+	fy_store_release_32(&fy_caller_all.many, 0);
+	fy_caller_begin();
+}
+
 void fy_caller_end(void)
 {
 	fy_caller_here.first = false;

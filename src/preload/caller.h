@@ -73,5 +73,8 @@ static inline bool fy_caller_is_alone(void)
 void fy_caller_begin(void);
 /* MPI ends: later calls pass by. */
 void fy_caller_end(void);
+/* The only thread that is in MPI, and that initialized it, has no request open: begin anew, as if
+ * no second thread had called yet. */
+void fy_caller_begin_again(void);
 /* The lane of this thread. NULL: no memory. */
 struct fy_preload_lane *fy_caller_lane(void);

@@ -33,15 +33,16 @@ void fy_preload_errors_watch(void);
 /* Where the handler that the program means is: the keeper for MPI_COMM_WORLD. */
 MPI_Comm fy_preload_errors_place(MPI_Comm comm);
 
-/* A call that tests requests. `silent`: it failed, and nobody was told. */
-#define FY_ERRORS_KEEP(silent_p, call)                       \
-	({                                                   \
-		fy_preload_errors_here.silent = false;       \
-		fy_preload_errors_here.quiet = true;         \
-		int code_ = (call);                          \
-		fy_preload_errors_here.quiet = false;        \
-		*(silent_p) = fy_preload_errors_here.silent; \
-		code_;                                       \
+/* A call that tests requests. `silent`: it failed, and nobody was told. A function of the program
+ * that MPI calls meanwhile may test requests itself. */
+#define FY_ERRORS_KEEP(silent_p, call)                                                     \
+	({                                                                                 \
+		struct fy_preload_errors_here before_ = fy_preload_errors_here;            \
+		fy_preload_errors_here = (struct fy_preload_errors_here){ .quiet = true }; \
+		int code_ = (call);                                                        \
+		*(silent_p) = fy_preload_errors_here.silent;                               \
+		fy_preload_errors_here = before_;                                          \
+		code_;                                                                     \
 	})
 /* Tell of it now. Returns the code. */
 int fy_preload_errors_raise(MPI_Comm comm, int code, bool silent);

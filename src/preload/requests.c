@@ -109,14 +109,14 @@ bool fy_preload_requests_test_one(void *arg)
 
 /* ---- all at once --------------------------------------------------------------------------- */
 
-bool fy_preload_requests_begin(struct fy_preload_requests_set *set)
+bool fy_preload_requests_begin(struct fy_preload_requests_set *set,
+                               struct fy_preload_requests_few *few)
 {
 	size_t n = set->n > 0 ? (size_t)set->n : 1;
 	size_t each = sizeof *set->found + sizeof *set->native + 2 * sizeof *set->where;
-	set->memory = malloc(n * each);
-	if (!set->memory)
+	if (n * each > sizeof few->bytes && !(set->memory = malloc(n * each)))
 		return false;
-	set->native = set->memory;
+	set->native = set->memory ? set->memory : few;
 	set->found = (void *)(set->native + n);
 	set->where = (void *)(set->found + n);
 	set->done = set->where + n;

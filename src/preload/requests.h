@@ -50,17 +50,21 @@ struct fy_preload_requests_set {
 	int count;    /* some: how many, or MPI_UNDEFINED; any: the index */
 	int *indices; /* some */
 	struct fy_preload_requests_error error;
-	/* those that MPI is asked about: its requests, and where they stand in the array. Memory of
-	 * fy_preload_requests_begin */
+	/* those that MPI is asked about: its requests, and where they stand in the array */
 	bool ready;
 	int m;
 	MPI_Request *native;
 	MPI_Status *found;
 	int *where, *done;
-	void *memory;
+	void *memory; /* of fy_preload_requests_begin */
 };
-/* False: no memory. */
-bool fy_preload_requests_begin(struct fy_preload_requests_set *set);
+/* Room for an array of usual length, which costs no allocation. */
+struct fy_preload_requests_few {
+	_Alignas(16) char bytes[1024];
+};
+/* False: no memory. `few` stays until the end. */
+bool fy_preload_requests_begin(struct fy_preload_requests_set *set,
+                               struct fy_preload_requests_few *few);
 bool fy_preload_requests_poll_set(void *set);
 void fy_preload_requests_end(struct fy_preload_requests_set *set);
 

@@ -91,10 +91,25 @@ int MPI_Finalize(void)
 	enum fy_way way = fy_caller_way();
 	if (way == FY_WAY_HELM)
 		fy_preload_helm_keep(); /* nobody is inside MPI for others any more */
-	if (way != FY_WAY_OFF)
+	if (told >= 0)
 		fy_preload_report_print(fy_caller_here.straight, fy_preload_lanes_started());
 	fy_caller_end();
 	return fy_next.Finalize();
+}
+
+/* ---- for programs that measure ------------------------------------------------------------- */
+
+/* doc/preload.md has what it is for. */
+__attribute__((visibility("default"))) int ferry_preload_switch(int on);
+int ferry_preload_switch(int on)
+{
+	if (told < 0)
+		return -1;
+	if (on)
+		fy_caller_begin_again();
+	else
+		fy_caller_end();
+	return 0;
 }
 
 /* ---- functions of the program that MPI calls ----------------------------------------------- */

@@ -78,9 +78,18 @@ static bool get_status(void *arg)
 	return true;
 }
 
+/* MPI is called by the thread that called, so that the error is raised there. */
+static bool is_wrong(int n, const MPI_Request *requests)
+{
+	bool wrong = n < 0;
+	for (int i = 0; i < n && !wrong; i++)
+		wrong = requests[i] == MPI_REQUEST_NULL;
+	return wrong;
+}
+
 int MPI_Start(MPI_Request *request)
 {
-	if (fy_caller_is_alone())
+	if (fy_caller_is_alone() || is_wrong(1, request))
 		return fy_next.Start(request);
 	struct call c = { .request = request };
 	fy_preload_helm_run(start, &c);
@@ -89,7 +98,7 @@ int MPI_Start(MPI_Request *request)
 
 int MPI_Startall(int count, MPI_Request *array_of_requests)
 {
-	if (fy_caller_is_alone())
+	if (fy_caller_is_alone() || is_wrong(count, array_of_requests))
 		return fy_next.Startall(count, array_of_requests);
 	struct call c = { .request = array_of_requests, .n = count };
 	fy_preload_helm_run(start_all, &c);
@@ -98,7 +107,7 @@ int MPI_Startall(int count, MPI_Request *array_of_requests)
 
 int MPI_Cancel(MPI_Request *request)
 {
-	if (fy_caller_is_alone())
+	if (fy_caller_is_alone() || is_wrong(1, request))
 		return fy_next.Cancel(request);
 	struct call c = { .request = request };
 	fy_preload_helm_run(cancel, &c);
@@ -107,7 +116,7 @@ int MPI_Cancel(MPI_Request *request)
 
 int MPI_Request_free(MPI_Request *request)
 {
-	if (fy_caller_is_alone())
+	if (fy_caller_is_alone() || is_wrong(1, request))
 		return fy_next.Request_free(request);
 	struct call c = { .request = request };
 	fy_preload_helm_run(let_go, &c);

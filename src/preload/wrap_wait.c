@@ -51,7 +51,8 @@ int MPI_Test(MPI_Request *request, int *flag, MPI_Status *status)
 /* False: no memory. */
 static bool look_at(struct fy_preload_requests_set *set)
 {
-	if (!fy_preload_requests_begin(set))
+	struct fy_preload_requests_few few;
+	if (!fy_preload_requests_begin(set, &few))
 		return false;
 	fy_preload_helm_run(fy_preload_requests_poll_set, set);
 	fy_preload_requests_end(set);

@@ -6,13 +6,14 @@
 #include "duel.h"
 #include "engine.h"
 #include "options.h"
+#include "preload.h"
 #include "stats.h"
 
 /* ---- who takes part -------------------------------------------------------- */
 
 bool perf_wanted(const struct perf_world *world, const struct perf_contestant *contestant)
 {
-	if (contestant->level > world->level)
+	if (contestant->level > world->level || (contestant->engine && world->options->preload))
 		return false;
 	if (perf_counts(world->options->mode, contestant) && !world->options->counted)
 		return false;
@@ -71,7 +72,10 @@ static void run_trial(struct perf_world *world, const struct perf_contestant *co
 	memset(trial->values, 0, sizeof(trial->values));
 	if (trial->latency)
 		perf_histogram_reset(trial->latency);
-	contestant->run(world, trial);
+	if (world->options->preload)
+		perf_preload_run(world, trial, contestant);
+	else
+		contestant->run(world, trial);
 	MPI_Bcast(&trial->seconds, 1, MPI_DOUBLE, 0, world->comm);
 	MPI_Allreduce(MPI_IN_PLACE, &trial->processor, 1, MPI_DOUBLE, MPI_SUM, world->comm);
 	if (mode->measure)
@@ -132,25 +136,32 @@ static struct perf_histogram *new_histogram(const struct perf_mode *mode)
 	return histogram;
 }
 
+static void add_series(struct perf_point *point, const struct perf_mode *mode,
+                       const struct perf_contestant *contestant)
+{
+	struct perf_series *series = &point->series[point->series_count++];
+	size_t metric;
+
+	series->contestant = contestant;
+	series->latency = new_histogram(mode);
+	for (metric = 0; metric < mode->metrics_count; metric++)
+		series->values[metric] = perf_allocate(point->repetitions * sizeof(double));
+}
+
 static void point_create(struct perf_point *point, const struct perf_world *world, int threads,
                          size_t size)
 {
 	const struct perf_mode *mode = world->options->mode;
-	struct perf_series *series;
-	size_t i, metric;
+	size_t i;
 
 	point->threads = threads;
 	point->size = size;
 	point->repetitions = (size_t)world->options->repetitions;
-	for (i = 0; mode->contestants[i]; i++) {
-		if (!perf_wanted(world, mode->contestants[i]))
-			continue;
-		series = &point->series[point->series_count++];
-		series->contestant = mode->contestants[i];
-		series->latency = new_histogram(mode);
-		for (metric = 0; metric < mode->metrics_count; metric++)
-			series->values[metric] = perf_allocate(point->repetitions * sizeof(double));
-	}
+	if (world->options->preload)
+		add_series(point, mode, perf_preloaded(world->options));
+	for (i = 0; mode->contestants[i]; i++)
+		if (perf_wanted(world, mode->contestants[i]))
+			add_series(point, mode, mode->contestants[i]);
 }
 
 static void keep(const struct perf_mode *mode, struct perf_series *series,

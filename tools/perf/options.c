@@ -196,6 +196,13 @@ static bool check_contestants(struct reader *reader)
 {
 	const struct perf_options *options = reader->options;
 
+	if (options->preload &&
+	    (strchr(options->preload, ',') ||
+	     !mode_has(options->mode, false, options->preload, strlen(options->preload))))
+		return complain(reader, "--preload takes the name of one peer of %s, not '%s'",
+		                options->mode->name, options->preload);
+	if (!options->preload && (options->second || options->barrier))
+		return complain(reader, "--second and --barrier are for --preload");
 	if (options->forms && !check_names(reader, true, options->forms))
 		return false;
 	return strcmp(options->peers, "all") == 0 || strcmp(options->peers, "none") == 0 ||
@@ -230,6 +237,9 @@ enum {
 	OPTION_PLOT,
 	OPTION_PROGRESS,
 	OPTION_COUNTED,
+	OPTION_PRELOAD,
+	OPTION_SECOND,
+	OPTION_BARRIER,
 	OPTION_VERSION,
 };
 
@@ -242,6 +252,9 @@ static const struct option long_options[] = {
 	{ "futures", no_argument, NULL, OPTION_FUTURES },
 	{ "counted", no_argument, NULL, OPTION_COUNTED },
 	{ "peers", required_argument, NULL, OPTION_PEERS },
+	{ "preload", required_argument, NULL, OPTION_PRELOAD },
+	{ "second", no_argument, NULL, OPTION_SECOND },
+	{ "barrier", no_argument, NULL, OPTION_BARRIER },
 	{ "flood", required_argument, NULL, OPTION_FLOOD },
 	{ "every", required_argument, NULL, OPTION_EVERY },
 	{ "transfer", required_argument, NULL, OPTION_TRANSFER },
@@ -277,6 +290,11 @@ static const char help_options[] =
 	"                       between; otherwise plain, halo and farm: multiple\n"
 	"      --forms LIST     bandwidth, farm, halo: only these forms of Ferry, such\n"
 	"                       as ferry-isend\n"
+	"      --preload PEER   this peer through libferry-preload instead of Ferry, beside\n"
+	"                       peers without it (otherwise itself): start the job by\n"
+	"                       ferry-preload\n"
+	"      --second         --preload: a second thread has made one call before\n"
+	"      --barrier        --preload: one more thread of rank 0 sits in MPI_Barrier\n"
 	"      --flood N        latency: N more threads that post without a pause\n"
 	"      --every MS       latency: so many milliseconds of sleep before each call\n"
 	"      --transfer SIZE  latency: one more thread that sends attachments of so\n"
@@ -332,6 +350,12 @@ static bool apply_flag(struct reader *reader, int option)
 	case OPTION_BOUND:
 		options->bound = true;
 		return true;
+	case OPTION_SECOND:
+		options->second = true;
+		return true;
+	case OPTION_BARRIER:
+		options->barrier = true;
+		return true;
 	case OPTION_BOTH:
 		options->both = true;
 		return true;
@@ -369,6 +393,9 @@ static bool apply_special(struct reader *reader, int option, const char *value)
 		return read_number(reader, "result", value, 8, SIZE_MAX_BYTES, &options->result);
 	case OPTION_WORK:
 		return read_int(reader, "work", value, 0, 1000000, &options->work);
+	case OPTION_PRELOAD:
+		options->preload = value;
+		return true;
 	case OPTION_FORMS:
 		options->forms = value;
 		return true;
@@ -442,7 +469,8 @@ static void set_defaults(struct perf_options *options)
 	if (options->repetitions == 0)
 		options->repetitions = mode->repetitions;
 	if (!options->peers)
-		options->peers = mode_has(mode, false, "plain", 5)      ? "plain"
+		options->peers = options->preload                       ? options->preload
+		                 : mode_has(mode, false, "plain", 5)    ? "plain"
 		                 : mode_has(mode, false, "multiple", 8) ? "multiple"
 		                                                        : "none";
 }

@@ -63,6 +63,9 @@ struct perf_options {
 	bool anywhere;
 	const char *forms;
 	const char *peers;
+	const char *preload; /* the peer that runs through libferry-preload, or NULL */
+	bool second;
+	bool barrier;
 	bool keep_engine;
 	bool land;
 	bool progress;
@@ -111,6 +114,7 @@ struct perf_contestant {
 	bool engine;     /* runs with Ferry's engine open */
 	size_t size_max; /* bytes of a message that it can send; 0: any */
 	void (*run)(struct perf_world *world, struct perf_trial *trial);
+	bool layer; /* a peer's calls, through libferry-preload */
 };
 
 struct perf_metric {

@@ -11,7 +11,7 @@ bool perf_report_is_ferry(const struct perf_mode *mode, const struct perf_point 
 {
 	const struct perf_contestant *contestant = point->series[series].contestant;
 
-	return contestant->engine && contestant != mode->alone;
+	return (contestant->engine || contestant->layer) && contestant != mode->alone;
 }
 
 const char *perf_report_level(int level)

@@ -92,7 +92,8 @@ static void all_end_in_any_order(void **state)
 
 static void look(struct fy_preload_requests_set *set, bool over)
 {
-	assert_true(fy_preload_requests_begin(set));
+	struct fy_preload_requests_few few;
+	assert_true(fy_preload_requests_begin(set, &few));
 	assert_int_equal(fy_preload_requests_poll_set(set), over);
 	fy_preload_requests_end(set);
 	fy_preload_requests_finish(set->requests, set->n);
