@@ -200,6 +200,8 @@ mpi_core_programs = \
 # Ordinary MPI programs, which their scripts run with and without the preload layer.
 preload_programs = \
 	%D%/preload/arrays \
+	%D%/preload/collectives \
+	%D%/preload/computes \
 	%D%/preload/errors \
 	%D%/preload/lifetimes \
 	%D%/preload/many \
@@ -378,6 +380,7 @@ script_tests = \
 	%D%/mpi/versus.sh \
 	%D%/mpi/wordcount.sh \
 	%D%/preload/arrays.sh \
+	%D%/preload/collectives.sh \
 	%D%/preload/errors.sh \
 	%D%/preload/lifetimes.sh \
 	%D%/preload/many.sh \
@@ -385,6 +388,7 @@ script_tests = \
 	%D%/preload/perf.sh \
 	%D%/preload/probes.sh \
 	%D%/preload/soak.sh \
+	%D%/preload/variables.sh \
 	%D%/stress/soak.sh \
 	# end
 

@@ -206,8 +206,14 @@ preload=${LD_PRELOAD:+$LD_PRELOAD:}$library
 command=$1
 shift
 case $launcher in
-hydra) exec "$command" -genv LD_PRELOAD "$preload" ${report:+-genv FERRY_PRELOAD_REPORT 1} "$@" ;;
-openmpi) exec "$command" -x "LD_PRELOAD=$preload" ${report:+-x FERRY_PRELOAD_REPORT=1} "$@" ;;
+hydra)
+	exec "$command" -genv LD_PRELOAD "$preload" ${report:+-genv FERRY_PRELOAD_REPORT 1} \
+		${FERRY_PRELOAD:+-genv FERRY_PRELOAD "$FERRY_PRELOAD"} "$@"
+	;;
+openmpi)
+	exec "$command" -x "LD_PRELOAD=$preload" ${report:+-x FERRY_PRELOAD_REPORT=1} \
+		${FERRY_PRELOAD:+-x "FERRY_PRELOAD=$FERRY_PRELOAD"} "$@"
+	;;
 srun)
 	for argument; do
 		case $argument in

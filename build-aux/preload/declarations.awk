@@ -35,8 +35,8 @@ function type_of(before,   at) {
 	return before
 }
 
-# The names of the parameters, as the arguments of a call.
-function arguments(name, params,   n, i, part, list) {
+# The names of the parameters, as the arguments of a call; "?" if one of them has none.
+function arguments(params,   n, i, part, list) {
 	if (params ~ /^ *(void)? *$/)
 		return ""
 	n = split(params, part, ",")
@@ -44,28 +44,81 @@ function arguments(name, params,   n, i, part, list) {
 		gsub(/ *\[[^]]*\]/, "", part[i])
 		gsub(/ +$/, "", part[i])
 		if (part[i] !~ /[ *][A-Za-z_][A-Za-z_0-9]*$/)
-			fail("MPI_" name " has a parameter that has no name: " part[i])
+			return "?"
 		sub(/^.*[ *]/, "", part[i])
 		list = list (i > 1 ? ", " : "") part[i]
 	}
 	return list
 }
 
-function tell(name, type, params,   args) {
+function note(name, type, params) {
 	if (what == "requests") {
 		if (params " " type ~ /(^|[^A-Za-z_0-9])MPI_Request([^A-Za-z_0-9]|$)/)
 			print name
 		return
 	}
-	if (!(name in class) || class[name] == "pass")
+	if (!(name in class))
+		class[name] = "other"
+	args[name] = arguments(params)
+	if (class[name] == "free" || (class[name] == "other" && args[name] == "?"))
 		return
-	args = arguments(name, params)
+	if (args[name] == "?")
+		fail("MPI_" name " has a parameter that has no name")
+	types[name] = type
+	parameters[name] = params
+	order[++n_order] = name
+}
+
+# The nonblocking function that does the same: it has a request more, or one in place of a status.
+function twin_of(name,   twin, with) {
+	if (class[name] != "flush")
+		return ""
+	twin = "I" tolower(substr(name, 1, 1)) substr(name, 2)
+	if (name ~ /^(File|Comm)_/)
+		twin = substr(name, 1, 5) "i" substr(name, 6)
+	with = args[name]
+	sub(/(, )?status$/, "", with)
+	return (twin in types) && args[twin] == with ", request" ? twin : ""
+}
+
+function define(opening, name, body) {
+	printf "%s%s%s(%s)\n{\n%s}\n\n", types[name], opening, name, parameters[name], body
+}
+
+function serialize(name,   twin, body) {
+	twin = twin_of(name)
+	if (twin != "") {
+		body = "\tMPI_Request request;\n\tif (!fy_serialized_applies())\n\t\treturn fy_real." name \
+			"(" args[name] ");\n\tint code_ = serialized_" twin "(" args[twin] ");\n" \
+			"\treturn code_ == MPI_SUCCESS ? fy_preload_wait(&request, " \
+			(args[name] ~ /status$/ ? "status" : "MPI_STATUS_IGNORE") ") : code_;\n"
+		sub(/request\)/, "\\&request)", body)
+	} else {
+		body = "\tbool mine = fy_serialized_enter(\"MPI_" name "\");\n\t" types[name] \
+			" result_ = fy_real." name "(" args[name] ");\n\tfy_serialized_leave(mine);\n" \
+			"\treturn result_;\n"
+	}
+	printf "static "
+	define(" serialized_", name, body)
+}
+
+# MPI has not begun before these, and has ended behind them.
+function is_serialized(name) { return name !~ /^(Abort|Init|Init_thread|Finalize)$/ }
+
+function tell(name,   of) {
+	of = class[name]
 	if (what == "next")
 		printf "#define FY_HAS_%s 1\n%s(%s, %s, (%s), (%s))\n", name,
-			class[name] == "need" ? "FY_NEED" : "FY_NEXT", name, type, params, args
-	else if (class[name] == "flush")
-		printf "%s MPI_%s(%s)\n{\n\tfy_preload_flush();\n\treturn fy_next.%s(%s);\n}\n\n",
-			type, name, params, name, args
+			of == "own" || of == "flush" ? "FY_NEXT" : of == "need" ? "FY_NEED" : "FY_ALSO",
+			name, types[name], parameters[name], args[name]
+	else if (what == "passes" && of == "flush")
+		define(" MPI_", name, "\tfy_preload_flush();\n\treturn fy_next." name "(" args[name] ");\n")
+	else if (what == "others" && of != "flush" && of != "own")
+		define(" MPI_", name, "\tfy_next_need();\n\treturn fy_next." name "(" args[name] ");\n")
+	else if (what == "serialized" && is_serialized(name)) {
+		serialize(name)
+		serialized = serialized "\tfy_next." name " = serialized_" name ";\n"
+	}
 }
 
 END {
@@ -86,8 +139,15 @@ END {
 			continue
 		seen[name] = 1
 		n_told++
-		tell(name, type, substr(rest, 2, end - 2))
+		note(name, type, substr(rest, 2, end - 2))
 	}
 	if (!n_told)
 		fail("mpi.h declares no function of MPI")
+	if (what == "serialized")
+		for (i = 1; i <= n_order; i++) if (is_serialized(order[i]))
+			printf "static %s serialized_%s(%s);\n", types[order[i]], order[i], parameters[order[i]]
+	for (i = 1; i <= n_order; i++)
+		tell(order[i])
+	if (what == "serialized")
+		printf "static void take_place(void)\n{\n%s}\n", serialized
 }

@@ -32,7 +32,7 @@ static void make_key(void)
 	has_key = !pthread_key_create(&at_exit, leave);
 }
 
-enum fy_way fy_caller_way_slow(void)
+enum fy_way fy_caller_way_slow(const char *call)
 {
 	if (fy_caller_here.inside)
 		return FY_WAY_INSIDE;
@@ -42,11 +42,15 @@ enum fy_way fy_caller_way_slow(void)
 	}
 	if (!fy_load_relaxed_32(&fy_caller_all.many))
 		fy_store_release_32(&fy_caller_all.many, 1);
+	if (call)
+		fy_caller_here.call = call;
 	return FY_WAY_HELM;
 }
 
 void fy_caller_begin(void)
 {
+	if (fy_caller_all.serialized)
+		fy_store_release_32(&fy_caller_all.many, 1);
 	fy_caller_here.first = true;
 	fy_store_release_32(&fy_caller_all.on, 1);
 }

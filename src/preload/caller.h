@@ -29,6 +29,7 @@ struct fy_caller {
 	struct fy_preload_lane *lane; /* NULL: it has posted nothing yet */
 	uint32_t slots, n_slots;      /* free slots: a chain by index, and its length */
 	uint64_t straight;            /* calls that went straight, for the report */
+	const char *call;             /* the function of MPI that it is in, or was last */
 };
 
 struct fy_caller_all {
@@ -44,32 +45,36 @@ struct fy_caller_all {
 	 * they would run in the wrong one. Written by any thread (release), read by holders of the
 	 * helm (acquire) */
 	uint32_t alone;
+	/* MPI allows one thread at a time: all calls go by the helm. Constant once `on` */
+	bool serialized;
 };
 
 extern FY_THREAD_LOCAL struct fy_caller fy_caller_here;
 extern struct fy_caller_all fy_caller_all;
 
-enum fy_way fy_caller_way_slow(void);
+enum fy_way fy_caller_way_slow(const char *call);
 
-/* Which way a call of this thread takes. */
-static inline enum fy_way fy_caller_way(void)
+/* Which way a call of this thread takes. NULL: it is within the last one. */
+static inline enum fy_way fy_caller_way_of(const char *call)
 {
 	struct fy_caller *here = &fy_caller_here;
 	if (here->first && !here->inside && !fy_load_relaxed_32(&fy_caller_all.many)) {
 		here->straight++;
 		return FY_WAY_STRAIGHT;
 	}
-	return fy_caller_way_slow();
+	return fy_caller_way_slow(call);
 }
+#define fy_caller_way() fy_caller_way_of(__func__)
 
 /* Does a call that cannot block go to MPI as it is? Then there is no handle of ours. */
-static inline bool fy_caller_is_alone(void)
+static inline bool fy_caller_is_alone_of(const char *call)
 {
-	enum fy_way way = fy_caller_way();
+	enum fy_way way = fy_caller_way_of(call);
 	return way == FY_WAY_STRAIGHT || way == FY_WAY_OFF;
 }
+#define fy_caller_is_alone() fy_caller_is_alone_of(__func__)
 
-/* The calling thread has initialized MPI, and the layer is on from here. */
+/* The calling thread has initialized MPI, and the layer is on from here. `serialized` is set. */
 void fy_caller_begin(void);
 /* MPI ends: later calls pass by. */
 void fy_caller_end(void);

@@ -12,6 +12,7 @@
 #include "base/list.h"
 #include "base/order.h"
 #include "preload/caller.h"
+#include "preload/held.h"
 #include "preload/lanes.h"
 #include "preload/report.h"
 
@@ -22,7 +23,7 @@ enum { WAITS, HAS_ENDED, HAS_HELM };
 
 /* On the stack of the thread that waits. */
 struct waiter {
-	fy_poll *poll;
+	fy_poll *poll; /* NULL: its thread wants the helm itself */
 	void *arg;
 	struct waiter *next; /* the holder's */
 	/* futex: one of the above. Written by its thread before the holder knows of it, then by the
@@ -77,7 +78,7 @@ static bool look_for_other(void)
 	if (!w)
 		return false;
 	fy_list_drop(helm.first, helm.last);
-	if (w->poll(w->arg)) {
+	if (w->poll && w->poll(w->arg)) {
 		fy_preload_report.others++;
 		wake(w, HAS_ENDED);
 		return true;
@@ -143,13 +144,16 @@ void fy_preload_helm_give(void)
 static uint32_t sleep_on(struct waiter *w)
 {
 	uint32_t word;
-	while ((word = fy_load_acquire_32(&w->word)) == WAITS)
-		fy_futex_wait(&w->word, WAITS, INT64_MAX, false);
+	while ((word = fy_load_acquire_32(&w->word)) == WAITS) {
+		fy_futex_wait(&w->word, WAITS, fy_preload_held_until(), false);
+		fy_preload_held_say(fy_caller_here.call);
+	}
 	return word;
 }
 
-/* Functions of the program have to run on the thread that waits: each looks for itself, in turns.
- * False: another one has seen the end of it before it knew of such functions. */
+/* The next one has to have the helm itself, as functions of the program have to run on the thread
+ * that waits. It gets it, and this one becomes a waiter. False: another one has seen the end of it
+ * meanwhile. */
 static bool take_turns(struct waiter *own)
 {
 	own->word = WAITS;
@@ -170,8 +174,8 @@ static bool drive(struct waiter *own)
 			fy_preload_report.own++;
 			return true;
 		}
-		if (fy_load_acquire_32(&fy_caller_all.alone)) {
-			if (helm.first && !take_turns(own))
+		if (helm.first && (!helm.first->poll || fy_load_acquire_32(&fy_caller_all.alone))) {
+			if (!take_turns(own))
 				return false;
 		} else if (look_for_other()) {
 			in_vain = 0;
@@ -217,6 +221,15 @@ void fy_preload_helm_wait(fy_poll *poll, void *arg)
 		fy_preload_helm_give();
 }
 
+void fy_preload_helm_hold(void)
+{
+	struct waiter w = { .word = WAITS };
+	if (!take())
+		become_waiter(&w); /* it has no poll, so nobody ends it */
+	take_arrived();
+	fy_preload_lanes_drain();
+}
+
 static bool nothing(void *arg)
 {
 	(void)arg;
@@ -244,7 +257,7 @@ void fy_preload_helm_flush(void)
 void fy_preload_helm_run(fy_poll *look, void *arg)
 {
 	for (;;) {
-		enum fy_way way = fy_caller_way();
+		enum fy_way way = fy_caller_way_of(NULL);
 		if (way == FY_WAY_HELM) {
 			fy_preload_helm_wait(look, arg);
 			return;

@@ -7,8 +7,9 @@
  * A waiter has a function, its poll, which says whether the thread may go on, and which only the
  * holder of the helm calls. So whoever has the helm can finish what others wait for. A holder that
  * has finished its own hands the helm to one of the waiters, and only if there are none it gives
- * the helm back. Nobody rings when a message comes, so as long as anybody waits there is one thread
- * that looks, and all others sleep.
+ * the helm back. A waiter without a poll wants the helm itself, and gets it from a holder that
+ * waits. Nobody rings when a message comes, so as long as anybody waits there is one thread that
+ * looks, and all others sleep.
  *
  * Why nothing is left lying: who posts, or becomes a waiter, does so first, fences, and tries the
  * helm once more. Who gives the helm back stores that, fences, and looks at lanes and waiters.
@@ -27,6 +28,8 @@ void fy_preload_helm_give(void);
 /* The calling thread goes on when its poll has returned true. Lanes are emptied before its first
  * call. */
 void fy_preload_helm_wait(fy_poll *poll, void *arg);
+/* The calling thread has the helm, and gives it back. Lanes are empty. */
+void fy_preload_helm_hold(void);
 /* Take the helm and never give it back. All lanes are empty. */
 void fy_preload_helm_keep(void);
 /* All that was posted before is with MPI. */

@@ -16,7 +16,7 @@ preload_needs = \
 	build-aux/preload/declarations.awk \
 	build-aux/preload/generate.sh \
 	# end
-preload_generated = %D%/next.inc %D%/passes.inc
+preload_generated = %D%/next.inc %D%/others.inc %D%/passes.inc %D%/serialized.inc
 %D%/%.inc: $(preload_needs)
 	$(AM_V_GEN)$(MKDIR_P) $(@D) && $(generate_preload) $(*F) $(srcdir)/%D%/functions.list \
 		$(CC) $(CPPFLAGS) $(MPI_CPPFLAGS) >$@.new && mv $@.new $@
@@ -32,6 +32,8 @@ preload_sources = \
 	%D%/errors.h \
 	%D%/flush.c \
 	%D%/flush.h \
+	%D%/held.c \
+	%D%/held.h \
 	%D%/helm.c \
 	%D%/helm.h \
 	%D%/lanes.c \
@@ -43,14 +45,20 @@ preload_sources = \
 	%D%/post.h \
 	%D%/probe.c \
 	%D%/probe.h \
+	%D%/progress.c \
+	%D%/progress.h \
 	%D%/report.c \
 	%D%/report.h \
 	%D%/requests.c \
 	%D%/requests.h \
+	%D%/serialized.c \
+	%D%/serialized.h \
 	%D%/slot.c \
 	%D%/slot.h \
 	%D%/start.c \
 	%D%/start.h \
+	%D%/wait.c \
+	%D%/wait.h \
 	%D%/wrap_life.c \
 	%D%/wrap_request.c \
 	%D%/wrap_start.c \

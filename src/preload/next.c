@@ -19,13 +19,17 @@ struct fy_next fy_next;
 static const struct function {
 	const char *name;
 	size_t offset; /* of its pointer in fy_next */
-	bool wrapped;
+	enum { WRAPPED, NEEDED, OTHER } kind;
 } functions[] = {
-#define FY_NEXT(name, type, params, args) { "MPI_" #name, offsetof(struct fy_next, name), true },
-#define FY_NEED(name, type, params, args) { "MPI_" #name, offsetof(struct fy_next, name), false },
+#define FUNCTION(name, kind) { "MPI_" #name, offsetof(struct fy_next, name), kind },
+#define FY_NEXT(name, type, params, args) FUNCTION(name, WRAPPED)
+#define FY_NEED(name, type, params, args) FUNCTION(name, NEEDED)
+#define FY_ALSO(name, type, params, args) FUNCTION(name, OTHER)
 #include "preload/next.inc"
 #undef FY_NEXT
 #undef FY_NEED
+#undef FY_ALSO
+#undef FUNCTION
 };
 #define N_FUNCTIONS (sizeof functions / sizeof *functions)
 
@@ -122,6 +126,8 @@ static bool find_one(const struct function *function, void **mpi)
 		*mpi = open_mpi();
 	if (!found && *mpi)
 		found = dlsym(*mpi, function->name);
+	if (!found && function->kind == OTHER)
+		return true; /* no program that calls it would run */
 	if (!found && !fy_next.Get_library_version)
 		complain("there is no MPI in this process: no %s, and no library libmpi*",
 		         function->name);
@@ -176,7 +182,7 @@ static void find_handles(void **mpi)
 static void find_all(void)
 {
 	const struct function version = { "MPI_Get_library_version",
-		                          offsetof(struct fy_next, Get_library_version), false };
+		                          offsetof(struct fy_next, Get_library_version), NEEDED };
 	void *mpi = NULL;
 	if (!find_one(&version, &mpi))
 		return;
@@ -241,7 +247,7 @@ bool fy_next_is_covered(const char **name, const char **file)
 	const char *us = file_of(&fy_next);
 	for (size_t i = 0; i < N_FUNCTIONS; i++) {
 		Dl_info where;
-		if (!functions[i].wrapped)
+		if (functions[i].kind != WRAPPED)
 			continue;
 		*name = functions[i].name;
 		*file = find_definition(RTLD_DEFAULT, *name, &where) ? where.dli_fname

@@ -37,6 +37,7 @@
 
 #define FY_NEXT(name, type, params, args) type(*name) params;
 #define FY_NEED FY_NEXT
+#define FY_ALSO FY_NEXT
 #define FY_NEXT_HANDLE(name) void *name;
 struct fy_next {
 #include "preload/next.inc"
@@ -45,6 +46,7 @@ struct fy_next {
 #undef FY_NEXT_HANDLE
 #undef FY_NEXT
 #undef FY_NEED
+#undef FY_ALSO
 
 /* Before fy_next_find it is empty. */
 extern struct fy_next fy_next;

@@ -109,7 +109,7 @@ static bool poll_both(void *arg)
 /* The error of a wrong argument is raised in this thread, and needs no order. */
 static bool is_wrong(const struct fy_preload_start *start)
 {
-	return fy_caller_way() == FY_WAY_HELM && !fy_preload_start_looks_right(start);
+	return fy_caller_way_of(NULL) == FY_WAY_HELM && !fy_preload_start_looks_right(start);
 }
 
 int fy_preload_post_block(struct fy_preload_start *start, MPI_Status *status)

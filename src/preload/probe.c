@@ -34,7 +34,7 @@ static bool looks_right(const struct fy_preload_probe *p)
 int fy_preload_probe(struct fy_preload_probe *probe)
 {
 	/* The error of a wrong argument is raised in this thread. */
-	if (fy_caller_way() == FY_WAY_HELM && !looks_right(probe) && look(probe))
+	if (fy_caller_way_of(NULL) == FY_WAY_HELM && !looks_right(probe) && look(probe))
 		return probe->code;
 	fy_preload_helm_run(look, probe);
 	return probe->code;

@@ -13,7 +13,9 @@
 #include "preload/helm.h"
 #include "preload/lanes.h"
 #include "preload/next.h"
+#include "preload/progress.h"
 #include "preload/report.h"
+#include "preload/serialized.h"
 #include "preload/slot.h"
 
 /* What the program was told; -1: MPI says. Constant once MPI is initialized. */
@@ -24,20 +26,39 @@ static void say(const char *what)
 	fprintf(stderr, "ferry-preload: %s\n", what);
 }
 
-static bool is_switched_off(void)
+/* What FERRY_PRELOAD asks for. */
+struct wishes {
+	bool off, serialized, progress;
+};
+
+static struct wishes read_wishes(void)
 {
 	const char *given = getenv("FERRY_PRELOAD");
-	return given && !strcmp(given, "off");
+	struct wishes w = { false, false, false };
+	if (!given || !*given)
+		return w;
+	w.off = !strcmp(given, "off");
+	w.serialized = !strcmp(given, "serialized");
+	w.progress = !strcmp(given, "progress");
+	if (!w.off && !w.serialized && !w.progress)
+		fprintf(stderr,
+		        "ferry-preload: FERRY_PRELOAD is off, progress or serialized, and not %s; "
+		        "it is ignored\n",
+		        given);
+	return w;
 }
 
 /* Can the layer be on? Says why not. */
-static bool is_possible(int provided)
+static bool is_possible(int needed, int provided)
 {
 	const char *name = NULL, *object = NULL;
 	char text[300];
-	if (provided < MPI_THREAD_MULTIPLE) {
-		say("off: this MPI does not support calls of many threads "
-		    "(MPI_THREAD_MULTIPLE)");
+	if (provided < needed) {
+		say(needed == MPI_THREAD_MULTIPLE
+		            ? "off: this MPI does not support calls of many threads "
+		              "(MPI_THREAD_MULTIPLE); FERRY_PRELOAD=serialized needs less"
+		            : "off: this MPI does not support calls of one thread at a time "
+		              "(MPI_THREAD_SERIALIZED)");
 		return false;
 	}
 	if (fy_next_is_covered(&name, &object)) {
@@ -55,18 +76,30 @@ static bool is_possible(int provided)
 	return true;
 }
 
+static void begin(struct wishes wishes)
+{
+	fy_caller_all.serialized = wishes.serialized;
+	if (wishes.serialized)
+		fy_preload_serialized_begin();
+	fy_caller_begin();
+	if (wishes.progress && !fy_preload_progress_begin())
+		say("there is no thread for FERRY_PRELOAD=progress");
+}
+
 int MPI_Init_thread(int *argc, char ***argv, int required, int *provided)
 {
 	int given = MPI_THREAD_SINGLE;
 	fy_next_need();
-	if (is_switched_off())
+	struct wishes wishes = read_wishes();
+	int level = wishes.serialized ? MPI_THREAD_SERIALIZED : MPI_THREAD_MULTIPLE;
+	if (wishes.off)
 		return fy_next.Init_thread(argc, argv, required, provided);
-	int code = fy_next.Init_thread(argc, argv, MPI_THREAD_MULTIPLE, &given);
+	int code = fy_next.Init_thread(argc, argv, level, &given);
 	if (code != MPI_SUCCESS)
 		return code;
-	if (is_possible(given)) {
+	if (is_possible(level, given)) {
 		told = required;
-		fy_caller_begin();
+		begin(wishes);
 	}
 	*provided = told >= 0 ? told : given;
 	return code;
@@ -88,6 +121,7 @@ int MPI_Query_thread(int *provided)
 
 int MPI_Finalize(void)
 {
+	fy_preload_progress_end();
 	enum fy_way way = fy_caller_way();
 	if (way == FY_WAY_HELM)
 		fy_preload_helm_keep(); /* nobody is inside MPI for others any more */
@@ -103,7 +137,7 @@ int MPI_Finalize(void)
 __attribute__((visibility("default"))) int ferry_preload_switch(int on);
 int ferry_preload_switch(int on)
 {
-	if (told < 0)
+	if (told < 0 || fy_caller_all.serialized) /* off, this MPI does not bear two threads */
 		return -1;
 	if (on)
 		fy_caller_begin_again();

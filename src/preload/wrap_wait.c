@@ -9,6 +9,7 @@
 #include "preload/next.h"
 #include "preload/requests.h"
 #include "preload/slot.h"
+#include "preload/wait.h"
 
 /* ---- one, or all --------------------------------------------------------------------------- */
 
@@ -16,12 +17,7 @@ int MPI_Wait(MPI_Request *request, MPI_Status *status)
 {
 	if (fy_caller_way() == FY_WAY_OFF)
 		return fy_next.Wait(request, status);
-	struct fy_preload_requests_all one = {
-		.requests = request, .statuses = status, .n = 1, .single = true
-	};
-	fy_preload_helm_run(fy_preload_requests_poll_all, &one);
-	fy_preload_requests_finish(request, 1);
-	return fy_preload_requests_tell(&one.error);
+	return fy_preload_wait(request, status);
 }
 
 int MPI_Waitall(int count, MPI_Request *array_of_requests, MPI_Status *array_of_statuses)

@@ -4,12 +4,13 @@
  * at the helm, and does a waiter ever sleep for ever?
  *
  * Three threads. Each posts, or waits for something that MPI has at some moment; one may do one after
- * the other. Memory is consistent; where the code has a full fence, that is what makes it so.
+ * the other. One may want the helm itself, and what another one waits for comes only then. Memory is consistent; where the code has a full fence, that is what makes it so.
  *
  * Seeded mistakes, which have to be found: -DBUG=1: who gives the helm back does not look again; 2:
  * who has posted to a held helm does not try it once more; 3: nor does who became a waiter; 4: a
  * holder that has finished gives the helm back although there are waiters; 5: who gets the helm
- * once it is a waiter does not look whether its wait has ended meanwhile.
+ * once it is a waiter does not look whether its wait has ended meanwhile; 6: a holder that waits does
+ * not let a thread have the helm that wants it itself.
  */
 #ifndef BUG
 #define BUG 0
@@ -24,8 +25,10 @@
 bool taken;         /* helm.taken */
 byte lanes;         /* records, a bit for each thread */
 byte arrived, list; /* helm.arrived; helm.first and on: a bit for each waiter */
+byte itself;        /* waiters without a poll */
 byte word[N];       /* of the waiter of each thread */
 bool there[N];      /* MPI has what this thread waits for */
+bool holds, held;   /* thread 2 wants the helm itself, and had it */
 byte finished;
 
 #define DRAIN lanes = 0
@@ -43,7 +46,7 @@ inline try() {
 inline look_for(i) {
 	atomic {
 		if
-		:: (list & BIT(i)) && there[i] -> list = list & ~BIT(i); word[i] = HAS_ENDED
+		:: (list & BIT(i)) && there[i] && !(itself & BIT(i)) -> list = list & ~BIT(i); word[i] = HAS_ENDED
 		:: else
 		fi
 	}
@@ -100,23 +103,40 @@ inline post() {
 	fi
 }
 
+/* take_turns, in drive */
+inline take_turns() {
+	atomic { word[me] = WAITS; list = list | BIT(me) };
+	atomic {
+		assert(list & itself & BIT(2));
+		list = list & ~BIT(2);
+		word[2] = HAS_HELM
+	};
+	word[me] != WAITS
+}
+
 /* drive */
 inline drive() {
 	do
 	:: TAKE_ARRIVED;
 		DRAIN;
 		if
-		:: there[me] -> break
+		:: there[me] -> give(); break
+		:: !there[me] && BUG != 6 && (list & itself) ->
+			take_turns();
+			if
+			:: word[me] == HAS_ENDED -> break
+			:: else
+			fi
 		:: else ->
 			look_for(0);
 			look_for(1);
 			look_for(2);
 			/* until something changes: a look in vain is none */
 			(there[me] || lanes || arrived || ((list & 1) && there[0]) ||
-			 ((list & 2) && there[1]) || ((list & 4) && there[2]))
+			 ((list & 2) && there[1]) || ((list & 4) && there[2] && !(itself & 4)) ||
+			 (BUG != 6 && (list & itself)))
 		fi
-	od;
-	give()
+	od
 }
 
 /* fy_preload_helm_wait */
@@ -149,10 +169,39 @@ inline wait() {
 	fi
 }
 
+/* fy_preload_helm_hold, and fy_preload_helm_give behind it */
+inline hold() {
+	holds = true;
+	try();
+	if
+	:: got
+	:: else ->
+		word[me] = WAITS;
+		itself = itself | BIT(me);
+		atomic { arrived = arrived | BIT(me) };
+		try();
+		if
+		:: got ->
+			TAKE_ARRIVED;
+			assert(list & BIT(me));
+			list = list & ~BIT(me)
+		:: else ->
+			word[me] != WAITS;
+			assert(word[me] == HAS_HELM)
+		fi
+	fi;
+	itself = itself & ~BIT(me);
+	TAKE_ARRIVED;
+	DRAIN;
+	held = true;
+	give()
+}
+
 proctype thread(byte me)
 {
 	bool got;
 	if
+	:: me == 2 -> hold()
 	:: post()
 	:: wait()
 	:: me == 0 -> post(); wait()
@@ -166,6 +215,7 @@ proctype thread(byte me)
 /* MPI: what each waits for comes, at any time. */
 proctype mpi()
 {
+	(!holds || held);
 	there[0] = true;
 	there[1] = true;
 	there[2] = true

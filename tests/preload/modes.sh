@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 # Sourced by a script of tests/preload: runs an ordinary MPI program with MPI alone, with the layer
-# in both ranks, and with the layer in rank 0 alone. What a program says must not depend on it.
+# in both ranks, with the layer in rank 0 alone, and with all calls serialized. What a program says must
+# not depend on it.
 . "$TEST_SRCDIR/tests/support/jobs.sh"
 layer=$TEST_BUILDDIR/.libs/libferry-preload-$TEST_MPI_ID.so
 modes=plain
 # A sanitizer wants to be loaded before all else.
-[ -f "$layer" ] && [ "$TEST_SANITIZER" = no ] && modes='plain both first'
+[ -f "$layer" ] && [ "$TEST_SANITIZER" = no ] && modes='plain both first serialized'
 
 # run MODE ARG...: two ranks of $program. The program checks whether the layer is there.
 run() {
@@ -14,6 +15,8 @@ run() {
 	case $mode in
 	plain) launch -n 2 env TEST_PRELOADED=0 "$program" "$@" ;;
 	both) launch -n 2 env LD_PRELOAD="$layer" TEST_PRELOADED=1 "$program" "$@" ;;
+	serialized) launch -n 2 env LD_PRELOAD="$layer" FERRY_PRELOAD=serialized TEST_PRELOADED=1 \
+		"$program" "$@" ;;
 	first) launch -n 1 env LD_PRELOAD="$layer" TEST_PRELOADED=1 "$program" "$@" : \
 		-n 1 env TEST_PRELOADED=0 "$program" "$@" ;;
 	esac

@@ -5,10 +5,13 @@
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "fake.h"
 #include "preload/caller.h"
+#include "preload/held.h"
 #include "preload/helm.h"
 #include "preload/lanes.h"
 #include "preload/post.h"
@@ -149,6 +152,27 @@ static void nobody_looks_for_another_one(void **state)
 	run(wait_alone, 4);
 }
 
+/* Every other thread wants the helm itself, as each call that is serialized does. */
+static void *hold_or_wait(void *arg)
+{
+	if ((uintptr_t)arg % 2)
+		return wait_often(arg);
+	for (unsigned i = 0; i < ROUNDS; i++) {
+		struct wanted w = { pthread_self(), 1, false };
+		fy_preload_helm_hold();
+		if (!look(&w) || w.elsewhere)
+			abort();
+		fy_preload_helm_give();
+	}
+	return NULL;
+}
+
+static void who_wants_it_itself_gets_it(void **state)
+{
+	(void)state;
+	run(hold_or_wait, THREADS);
+}
+
 /* ---- what wakes a sleeper -------------------------------------------------------------------- */
 
 static uint32_t sleeps, has_come;
@@ -218,6 +242,51 @@ static void who_gives_the_helm_takes_what_was_posted(void **state)
 	assert_int_equal(fake_n_started, 1);
 }
 
+/* What another thread waits for may come of the call that wants the helm. */
+static void who_waits_lets_another_one_have_it(void **state)
+{
+	pthread_t waiter;
+	(void)state;
+	sleeps = has_come = 0;
+	pthread_create(&waiter, NULL, wait_for_it, NULL);
+	while (!fy_load_acquire_32(&sleeps))
+		usleep(1000);
+	usleep(10000);
+	fy_preload_helm_hold();
+	fy_store_release_32(&has_come, 1);
+	fy_preload_helm_give();
+	pthread_join(waiter, NULL);
+}
+
+#define S INT64_C(1000000000)
+
+static int64_t now(void)
+{
+	struct timespec now;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * S + now.tv_nsec;
+}
+
+static void who_has_it_for_long_is_named(void **state)
+{
+	char text[400];
+	(void)state;
+	fy_preload_held_sentence("MPI_Send", now() + 20 * S, text, sizeof text);
+	assert_string_equal(text, "");
+	fy_preload_held_begin("MPI_Comm_split");
+	fy_preload_held_sentence("MPI_Send", now() + 9 * S, text, sizeof text);
+	assert_string_equal(text, "");
+	fy_preload_held_sentence("MPI_Send", now() + 11 * S, text, sizeof text);
+	assert_non_null(strstr(text, "MPI_Comm_split has had MPI for 11 s, and MPI_Send waits"));
+	fy_preload_held_sentence("MPI_Recv", now() + 12 * S, text, sizeof text);
+	assert_string_equal(text, ""); /* once */
+	fy_preload_held_end();
+	fy_preload_held_begin("MPI_Comm_split");
+	fy_preload_held_sentence(NULL, now() + 11 * S, text, sizeof text);
+	assert_non_null(strstr(text, "another call waits"));
+	fy_preload_held_end();
+}
+
 static uint32_t kept, looked;
 
 /* As MPI_Finalize does; but this one gives it back, so that the waiter can end. */
@@ -260,6 +329,10 @@ int main(void)
 		cmocka_unit_test_setup_teardown(all_that_wait_go_on, setup, teardown),
 		cmocka_unit_test_setup_teardown(all_that_is_posted_is_started, setup, teardown),
 		cmocka_unit_test_setup_teardown(nobody_looks_for_another_one, setup, teardown),
+		cmocka_unit_test_setup_teardown(who_wants_it_itself_gets_it, setup, teardown),
+		cmocka_unit_test_setup_teardown(who_waits_lets_another_one_have_it, setup,
+		                                teardown),
+		cmocka_unit_test_setup_teardown(who_has_it_for_long_is_named, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_holder_that_ends_leaves_nobody, setup, teardown),
 		cmocka_unit_test_setup_teardown(who_gives_the_helm_takes_what_was_posted, setup,
 		                                teardown),
