@@ -685,10 +685,18 @@ mpi_scripts = \
 	%D%/api/two_mpis.sh \
 	%D%/mpi/launcher.sh \
 	%D%/mpi/python_peer.sh \
+	%D%/preload/arrays.sh \
+	%D%/preload/collectives.sh \
+	%D%/preload/lifetimes.sh \
+	%D%/preload/order.sh \
+	%D%/preload/probes.sh \
 	# end
 check-np2: ; $(MAKE) check TESTS='$(tap_tests) $(np1_tests) $(np2_tests) $(picture_tests) $(mpi_scripts)'
+# What a distribution could lack: one of each kind. That it has all files is compared apart.
+dist_tests = $(unit_tests) $(preload_unit_tests) %D%/api/header_c $(filter %D%/api/%,$(script_tests)) \
+	$(picture_tests) $(mpi_short_tests) %D%/sim/mixed.t %D%/models/wake.sh %D%/mpi/hosts.sh \
+	%D%/mpi/wordcount.sh %D%/preload/order.sh
 # For builds in which everything is slow.
-short_tests = $(tap_tests) %D%/api/header_c $(script_tests) $(picture_tests) $(mpi_short_tests)
 check-short: ; $(MAKE) check TESTS='$(tap_tests) %D%/api/layers.sh %D%/api/layers_tree.sh $(mpi_short_tests)'
 
 # Under valgrind an error or a leak ends a test with 99, which the TAP driver calls an error.
