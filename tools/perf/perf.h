@@ -114,7 +114,6 @@ struct perf_contestant {
 	bool engine;     /* runs with Ferry's engine open */
 	size_t size_max; /* bytes of a message that it can send; 0: any */
 	void (*run)(struct perf_world *world, struct perf_trial *trial);
-	bool layer; /* a peer's calls, through libferry-preload */
 };
 
 struct perf_metric {

@@ -26,9 +26,15 @@ bool perf_preload_find(void)
 	return layer && layer(0) == 0;
 }
 
+static struct perf_contestant preloaded;
+
+bool perf_is_preloaded(const struct perf_contestant *contestant)
+{
+	return contestant == &preloaded;
+}
+
 const struct perf_contestant *perf_preloaded(const struct perf_options *options)
 {
-	static struct perf_contestant preloaded;
 	size_t i;
 
 	for (i = 0; options->mode->contestants[i]; i++)
@@ -36,7 +42,6 @@ const struct perf_contestant *perf_preloaded(const struct perf_options *options)
 		    strcmp(options->mode->contestants[i]->name, options->preload) == 0)
 			preloaded = *options->mode->contestants[i];
 	preloaded.name = "preload";
-	preloaded.layer = true;
 	return &preloaded;
 }
 
@@ -69,12 +74,13 @@ void perf_preload_run(struct perf_world *world, struct perf_trial *trial,
                       const struct perf_contestant *contestant)
 {
 	MPI_Comm aside = MPI_COMM_NULL;
+	bool layer = perf_is_preloaded(contestant);
 	bool sits = world->options->barrier && world->rank == 0;
 	pthread_t second, sitting;
 
-	if (contestant->layer)
+	if (layer)
 		find_switch()(1);
-	if (contestant->layer && world->options->second) {
+	if (layer && world->options->second) {
 		start(&second, call_once, world);
 		pthread_join(second, NULL);
 	}
@@ -89,6 +95,6 @@ void perf_preload_run(struct perf_world *world, struct perf_trial *trial,
 		MPI_Barrier(aside);
 	if (world->options->barrier)
 		MPI_Comm_free(&aside);
-	if (contestant->layer)
+	if (layer)
 		find_switch()(0);
 }

@@ -12,6 +12,7 @@
 bool perf_preload_find(void);
 /* The peer of --preload, as "preload". */
 const struct perf_contestant *perf_preloaded(const struct perf_options *options);
+bool perf_is_preloaded(const struct perf_contestant *contestant);
 /* A trial of this contestant, with what --second and --barrier ask for. Collective. */
 void perf_preload_run(struct perf_world *world, struct perf_trial *trial,
                       const struct perf_contestant *contestant);

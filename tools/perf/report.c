@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "preload.h"
 #include "report.h"
 
 bool perf_report_is_ferry(const struct perf_mode *mode, const struct perf_point *point,
@@ -11,7 +12,7 @@ bool perf_report_is_ferry(const struct perf_mode *mode, const struct perf_point 
 {
 	const struct perf_contestant *contestant = point->series[series].contestant;
 
-	return (contestant->engine || contestant->layer) && contestant != mode->alone;
+	return (contestant->engine || perf_is_preloaded(contestant)) && contestant != mode->alone;
 }
 
 const char *perf_report_level(int level)
