@@ -26,22 +26,16 @@ bool perf_preload_find(void)
 	return layer && layer(0) == 0;
 }
 
-static struct perf_contestant preloaded;
-
-bool perf_is_preloaded(const struct perf_contestant *contestant)
-{
-	return contestant == &preloaded;
-}
-
 const struct perf_contestant *perf_preloaded(const struct perf_options *options)
 {
+	static struct perf_contestant preloaded;
 	size_t i;
 
 	for (i = 0; options->mode->contestants[i]; i++)
 		if (!options->mode->contestants[i]->engine &&
 		    strcmp(options->mode->contestants[i]->name, options->preload) == 0)
 			preloaded = *options->mode->contestants[i];
-	preloaded.name = "preload";
+	preloaded.name = PERF_PRELOADED;
 	return &preloaded;
 }
 
