@@ -24,6 +24,7 @@
 	HANDLE(ompi_message_null)      \
 	HANDLE(ompi_mpi_byte)          \
 	HANDLE(ompi_mpi_comm_null)     \
+	HANDLE(ompi_mpi_comm_self)     \
 	HANDLE(ompi_mpi_comm_world)    \
 	HANDLE(ompi_mpi_datatype_null) \
 	HANDLE(ompi_mpi_int)           \
