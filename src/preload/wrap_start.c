@@ -151,8 +151,28 @@ MRECV(Mrecv, int, false)
 
 SENDRECV(Sendrecv, int, false)
 
-/* What is sent is packed first: the same memory receives. Without memory, with wrong arguments, and
- * with absolute addresses, of which MPICH packs nothing, MPI's own function is called. */
+/* As MPI_Pack. MPICH packs nothing from MPI_BOTTOM, so the addresses are made relative to one of
+ * ours. */
+static int pack(const void *buf, int count, MPI_Datatype type, struct fy_preload_start *send,
+                int size, int *used)
+{
+	static const char here;
+	MPI_Aint to_bottom = -(MPI_Aint)&here;
+	MPI_Datatype relative;
+	if (buf != MPI_BOTTOM)
+		return fy_next.Pack(buf, count, type, send->buffer, size, used, send->comm);
+	int code = fy_next.Type_create_hindexed(1, &count, &to_bottom, type, &relative);
+	if (code != MPI_SUCCESS)
+		return code;
+	code = fy_next.Type_commit(&relative);
+	if (code == MPI_SUCCESS)
+		code = fy_next.Pack(&here, 1, relative, send->buffer, size, used, send->comm);
+	fy_next.Type_free(&relative);
+	return code;
+}
+
+/* What is sent is packed first: the same memory receives. Without memory, and with wrong arguments,
+ * MPI's own function is called. */
 int MPI_Sendrecv_replace(void *buf, int count, MPI_Datatype datatype, int dest, int sendtag,
                          int source, int recvtag, MPI_Comm comm, MPI_Status *status)
 {
@@ -168,15 +188,14 @@ int MPI_Sendrecv_replace(void *buf, int count, MPI_Datatype datatype, int dest, 
 	send.peer = dest;
 	send.tag = sendtag;
 	send.kind = FY_PRELOAD_SEND;
-	bool passes = fy_caller_way() == FY_WAY_OFF || buf == MPI_BOTTOM ||
-	              !fy_preload_start_looks_right(&send) ||
+	bool passes = fy_caller_way() == FY_WAY_OFF || !fy_preload_start_looks_right(&send) ||
 	              !fy_preload_start_looks_right(&receive) ||
 	              fy_next.Pack_size(count, datatype, comm, &size) != MPI_SUCCESS;
 	send.buffer = passes ? NULL : malloc((size_t)size + 1);
 	if (!send.buffer)
 		return fy_next.Sendrecv_replace(buf, count, datatype, dest, sendtag, source,
 		                                recvtag, comm, status);
-	code = fy_next.Pack(buf, count, datatype, send.buffer, size, &used, comm);
+	code = pack(buf, count, datatype, &send, size, &used);
 	send.count = used;
 	send.type = MPI_PACKED;
 	if (code == MPI_SUCCESS)
