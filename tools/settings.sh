@@ -5,6 +5,7 @@
 #   two         2 ranks on the processors there are
 #   one         2 ranks on one of them
 #   ranksN      N ranks on the processors there are
+#   preload     2 ranks on the processors there are, with the preload layer
 #   hosts       2 ranks on two hosts, which are namespaces of this machine, over a link of 1 Gbit/s
 #   hosts-fast  the same over a link without a limit
 #
@@ -49,6 +50,7 @@ setting_ranks() {
 launch() { # RANKS PROGRAM...
 	case $setting in
 	one) MPIEXEC_TIMEOUT=$job_timeout taskset -c "$processor" $MPIEXEC $MPIEXEC_FLAGS -n "$@" ;;
+	preload) MPIEXEC_TIMEOUT=$job_timeout tools/ferry-preload $MPIEXEC $MPIEXEC_FLAGS -n "$@" ;;
 	hosts*) shift && TEST_TIMEOUT=$job_timeout on_hosts 1 "$@" ;;
 	*) MPIEXEC_TIMEOUT=$job_timeout $MPIEXEC $MPIEXEC_FLAGS -n "$@" ;;
 	esac

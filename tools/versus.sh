@@ -13,7 +13,7 @@
 # the interval, so more pairs may say otherwise. Exit 1 when a line is not reached or could not be run.
 set -u
 here=$(cd "$(dirname "$0")" && pwd)
-pairs=20 lines=all settings=two,one,ranks3,hosts,hosts-fast seconds=0.3 out=versus.txt list=$here/versus.list inside=
+pairs=20 lines=all settings=two,one,ranks3,hosts,hosts-fast,preload seconds=0.3 out=versus.txt list=$here/versus.list inside=
 
 usage() {
 	sed -n '3,14s/^# \{0,1\}//p' "$here/versus.sh" >&2
@@ -200,7 +200,7 @@ if [ -n "$inside" ]; then
 fi
 printf '# %s pairs each\n# setting line pair above below ratio\n' "$pairs" >"$out"
 printf "$row" setting line above below ratio '95 % interval' limit ''
-for setting in two one ranks3 hosts hosts-fast; do
+for setting in two one ranks3 hosts hosts-fast preload; do
 	has "$settings" $setting || continue
 	sh "$here/versus.sh" --inside $setting --pairs "$pairs" --line "$lines" --duration "$seconds" --out "$out" --list "$list"
 	case $? in 0) ;; *) bad=1 ;; esac
