@@ -10,6 +10,7 @@
 #pragma once
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "base/order.h"
@@ -59,7 +60,7 @@ static inline enum fy_way fy_caller_way_of(const char *call)
 {
 	struct fy_caller *here = &fy_caller_here;
 	if (here->first && !here->inside && !fy_load_relaxed_32(&fy_caller_all.many)) {
-		here->straight++;
+		here->straight += call != NULL;
 		return FY_WAY_STRAIGHT;
 	}
 	return fy_caller_way_slow(call);
