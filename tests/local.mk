@@ -207,6 +207,7 @@ preload_programs = \
 	%D%/preload/many \
 	%D%/preload/order \
 	%D%/preload/probes \
+	%D%/preload/report \
 	%D%/preload/soak \
 	# end
 
@@ -387,6 +388,7 @@ script_tests = \
 	%D%/preload/order.sh \
 	%D%/preload/perf.sh \
 	%D%/preload/probes.sh \
+	%D%/preload/report.sh \
 	%D%/preload/soak.sh \
 	%D%/preload/variables.sh \
 	%D%/stress/soak.sh \

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "preload/caller.h"
 #include "preload/errors.h"
@@ -76,8 +77,27 @@ static bool is_possible(int needed, int provided)
 	return true;
 }
 
+static void report(const char *how)
+{
+	fy_preload_report_print(fy_caller_here.straight, fy_preload_lanes_started(), how);
+}
+
+/* The rank's; 0: it has told already. Of the threads that call MPI_Init and MPI_Finalize. */
+static pid_t process;
+
+/* MPI demands MPI_Finalize, and there are programs that exit without it. A child of the rank's
+ * process that exits is not the rank. */
+static void report_at_exit(void)
+{
+	if (process == getpid())
+		report("; MPI_Finalize was not called");
+}
+
 static void begin(struct wishes wishes)
 {
+	process = getpid();
+	fy_preload_report_begin();
+	atexit(report_at_exit);
 	fy_caller_all.serialized = wishes.serialized;
 	if (wishes.serialized)
 		fy_preload_serialized_begin();
@@ -126,7 +146,8 @@ int MPI_Finalize(void)
 	if (way == FY_WAY_HELM)
 		fy_preload_helm_keep(); /* nobody is inside MPI for others any more */
 	if (told >= 0)
-		fy_preload_report_print(fy_caller_here.straight, fy_preload_lanes_started());
+		report("");
+	process = 0;
 	fy_caller_end();
 	return fy_next.Finalize();
 }
