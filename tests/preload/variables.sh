@@ -16,7 +16,7 @@ with progress "$program"
 check "progress: a message comes to a rank that computes" says '^it came'
 check "... and all ends well" ended_with 0
 with '' "$perf" rate -d 0.02 -r 1 -t 2 --preload multiple
-check "without a value the layer is on" says ' then [1-9][0-9]* operations started at once'
+check "without a value the layer is on" says ' then [1-9][0-9]* nonblocking operations started at once'
 with off "$perf" rate -d 0.02 -r 1 -t 2 --preload multiple
 check "off: there is no layer" says 'needs libferry-preload'
 with serialized "$perf" rate -d 0.02 -r 1 -t 2 --preload multiple
