@@ -91,14 +91,17 @@ static bool look_for_other(void)
 	return false;
 }
 
-/* Look once for all that wait: many want one look, and need not get the helm for it. */
-static void look_for_all(void)
+/* Look once for all that wait: many want one look, and need not get the helm for it. True: one of
+ * them goes on. */
+static bool look_for_all(void)
 {
 	struct waiter *last = helm.last;
+	bool found = false;
 	for (bool more = last; more;) {
 		more = helm.first != last;
-		look_for_other();
+		found |= look_for_other();
 	}
+	return found;
 }
 
 /* Give the helm to the waiter that is first. */
@@ -118,27 +121,37 @@ bool fy_preload_helm_try(void)
 	return true;
 }
 
-/* A record of which only the ticket is there will be published in a moment. Its thread may find the
- * helm taken then, so this one has to look again. */
-void fy_preload_helm_give(void)
+/* Give it to a waiter, or back. A record of which only the ticket is there will be published in a
+ * moment. Its thread may find the helm taken then, so this one has to look again. True: another
+ * thread can go on now. */
+static bool give(void)
 {
+	bool woke = false;
 	for (;;) {
 		take_arrived();
 		fy_preload_lanes_drain();
 		if (!fy_load_acquire_32(&fy_caller_all.alone))
-			look_for_all();
+			woke |= look_for_all();
 		if (helm.first) {
 			hand_over();
-			return;
+			return true;
 		}
 		fy_caller_here.inside = false;
 		fy_store_release_32(&helm.taken, 0);
 		fy_fence_full();
 		if ((!fy_preload_lanes_any() && !fy_inbox_any(&helm.arrived)) || !take())
-			return;
+			return woke;
 		if (!fy_preload_lanes_drain())
 			sched_yield();
 	}
+}
+
+/* Who goes on first lets others run that can go on now, while the helm is free or theirs. One that
+ * ran on would be preempted with the helm held, and they could do nothing in their time. */
+void fy_preload_helm_give(void)
+{
+	if (give())
+		sched_yield();
 }
 
 /* ---- waiting ------------------------------------------------------------------------------- */
