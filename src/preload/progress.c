@@ -12,7 +12,7 @@
 #include "preload/next.h"
 
 /* Between two looks: a message of many packets takes one look a packet, and an idle thread about
- * 2 % of a processor. */
+ * 5 % of a processor. */
 #define NAP_NS 100000
 
 static struct {
