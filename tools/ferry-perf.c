@@ -117,6 +117,13 @@ static bool sizes_suffice(const struct perf_world *world)
 	return true;
 }
 
+static bool is_for_preload(const struct perf_world *world, const struct perf_contestant *contestant)
+{
+	const char *peer = world->options->preload;
+
+	return peer && !contestant->engine && strcmp(peer, contestant->name) == 0;
+}
+
 static bool sizes_fit(const struct perf_world *world)
 {
 	const struct perf_mode *mode = world->options->mode;
@@ -126,7 +133,7 @@ static bool sizes_fit(const struct perf_world *world)
 		const struct perf_contestant *contestant = mode->contestants[i];
 
 		if (!contestant->size_max || contestant->size_max >= largest ||
-		    !perf_wanted(world, contestant))
+		    !(perf_wanted(world, contestant) || is_for_preload(world, contestant)))
 			continue;
 		if (world->rank == 0)
 			fprintf(stderr,

@@ -21,6 +21,7 @@ static struct {
 	uint64_t told;
 } held;
 
+/* As fy_clock_now, which would bring the errors of the API into this library. */
 static int64_t now_ns(void)
 {
 	struct timespec now;

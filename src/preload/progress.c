@@ -60,8 +60,11 @@ static void *ask(void *arg)
 
 bool fy_preload_progress_begin(void)
 {
-	progress.begun = fy_next.Comm_dup(MPI_COMM_SELF, &progress.aside) == MPI_SUCCESS &&
-	                 !pthread_create(&progress.thread, NULL, ask, NULL);
+	if (fy_next.Comm_dup(MPI_COMM_SELF, &progress.aside) != MPI_SUCCESS)
+		return false;
+	progress.begun = !pthread_create(&progress.thread, NULL, ask, NULL);
+	if (!progress.begun)
+		fy_next.Comm_free(&progress.aside);
 	return progress.begun;
 }
 

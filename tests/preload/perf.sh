@@ -30,6 +30,8 @@ farm multiple 2
 halo multiple 2
 bandwidth plain 1
 END
+with_layer rate $quick -t 1 -s 64K --preload batch -p plain
+check "a size that the peer does not take" says 'batch takes messages of at most'
 with_layer rate $quick -t 4 --preload symmetric
 check "the layer had work" says ' then [1-9][0-9]* nonblocking operations started at once'
 finish
