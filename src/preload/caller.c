@@ -10,7 +10,7 @@
 #include "preload/next.h"
 #include "preload/slot.h"
 
-FY_THREAD_LOCAL struct fy_caller fy_caller_here;
+FY_THREAD_LOCAL struct fy_caller fy_caller_here = { .passes = FY_PASS_OFF };
 struct fy_caller_all fy_caller_all;
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
@@ -40,8 +40,8 @@ enum fy_way fy_caller_way_slow(const char *call)
 		fy_next_need(); /* MPI may not have been initialized by MPI_Init */
 		return FY_WAY_OFF;
 	}
-	if (!fy_load_relaxed_32(&fy_caller_all.many))
-		fy_store_release_32(&fy_caller_all.many, 1);
+	if (fy_load_relaxed_32(&fy_caller_all.pass))
+		fy_store_release_32(&fy_caller_all.pass, 0);
 	if (call)
 		fy_caller_here.call = call;
 	return FY_WAY_HELM;
@@ -49,22 +49,16 @@ enum fy_way fy_caller_way_slow(const char *call)
 
 void fy_caller_begin(void)
 {
-	if (fy_caller_all.serialized)
-		fy_store_release_32(&fy_caller_all.many, 1);
-	fy_caller_here.first = true;
+	fy_caller_here.passes = FY_PASS_OFF | FY_PASS_STRAIGHT;
+	fy_store_release_32(&fy_caller_all.pass, fy_caller_all.serialized ? 0 : FY_PASS_STRAIGHT);
 	fy_store_release_32(&fy_caller_all.on, 1);
-}
-
-void fy_caller_begin_again(void)
-{
-	fy_store_release_32(&fy_caller_all.many, 0);
-	fy_caller_begin();
 }
 
 void fy_caller_end(void)
 {
-	fy_caller_here.first = false;
+	fy_caller_here.passes = FY_PASS_OFF;
 	fy_store_release_32(&fy_caller_all.on, 0);
+	fy_store_release_32(&fy_caller_all.pass, FY_PASS_OFF);
 }
 
 struct fy_preload_lane *fy_caller_lane(void)

@@ -121,6 +121,20 @@ bool fy_preload_helm_try(void)
 	return true;
 }
 
+/* Has anybody left something for the holder? After a fence. */
+static bool is_asked(void)
+{
+	return fy_preload_lanes_any() || fy_inbox_any(&helm.arrived);
+}
+
+/* Do what others wait for. True: one of them goes on. */
+static bool serve(void)
+{
+	take_arrived();
+	fy_preload_lanes_drain();
+	return !fy_load_acquire_32(&fy_caller_all.alone) && look_for_all();
+}
+
 /* Give it to a waiter, or back. A record of which only the ticket is there will be published in a
  * moment. Its thread may find the helm taken then, so this one has to look again. True: another
  * thread can go on now. */
@@ -128,18 +142,15 @@ static bool give(void)
 {
 	bool woke = false;
 	for (;;) {
-		take_arrived();
-		fy_preload_lanes_drain();
-		if (!fy_load_acquire_32(&fy_caller_all.alone))
-			woke |= look_for_all();
+		if (helm.first || is_asked())
+			woke |= serve();
 		if (helm.first) {
 			hand_over();
 			return true;
 		}
 		fy_caller_here.inside = false;
-		fy_store_release_32(&helm.taken, 0);
-		fy_fence_full();
-		if ((!fy_preload_lanes_any() && !fy_inbox_any(&helm.arrived)) || !take())
+		fy_swap_32(&helm.taken, 0); /* it costs less than a store and a fence */
+		if (!is_asked() || !take())
 			return woke;
 		if (!fy_preload_lanes_drain())
 			sched_yield();
@@ -278,8 +289,7 @@ void fy_preload_helm_flush(void)
 void fy_preload_helm_run(fy_poll *look, void *arg)
 {
 	for (;;) {
-		enum fy_way way = fy_caller_way_of(NULL);
-		if (way == FY_WAY_HELM) {
+		if (!fy_caller_is_straight() && fy_caller_way_of(NULL) == FY_WAY_HELM) {
 			fy_preload_helm_wait(look, arg);
 			return;
 		}

@@ -33,7 +33,7 @@ struct fy_preload_post {
 };
 
 struct fy_preload_lane {
-	/* written by the lane's thread (release), read by the holder of the helm (acquire) */
+	/* written by the lane's thread (swap), read by the holder of the helm (acquire) */
 	FY_ALIGNED uint64_t tail;
 	uint64_t head_seen; /* the thread's: what it last loaded of `head` */
 	/* 1: the thread has ended. Written by it (release), read by the holder (acquire) */
@@ -51,7 +51,7 @@ struct fy_preload_lane {
 struct fy_preload_lane *fy_preload_lanes_new(void);
 /* Its thread ends. */
 void fy_preload_lanes_leave(struct fy_preload_lane *lane);
-/* The lane's thread: queue a record. False: the lane is full. */
+/* The lane's thread: queue a record. A full fence, when it is done. False: the lane is full. */
 bool fy_preload_lanes_post(struct fy_preload_lane *lane, const struct fy_preload_start *start,
                            struct fy_preload_slot *slot);
 /* Any thread, after a fence: is there anything that MPI does not have, or that is about to be

@@ -28,6 +28,8 @@ endif
 preload_sources = \
 	%D%/caller.c \
 	%D%/caller.h \
+	%D%/ended.c \
+	%D%/ended.h \
 	%D%/errors.c \
 	%D%/errors.h \
 	%D%/flush.c \

@@ -7,6 +7,7 @@
 
 #include "base/order.h"
 #include "preload/caller.h"
+#include "preload/ended.h"
 #include "preload/errors.h"
 #include "preload/helm.h"
 #include "preload/lanes.h"
@@ -60,7 +61,6 @@ int fy_preload_post(struct fy_preload_start *start, MPI_Request *request)
 		fy_preload_helm_wait(start_one, &p);
 		return p.code;
 	}
-	fy_fence_full();
 	if (fy_preload_helm_try())
 		fy_preload_helm_give();
 	return MPI_SUCCESS;
@@ -87,7 +87,8 @@ static bool go_on(struct half *h)
 	}
 	if (!h->ended) {
 		int flag = 0;
-		h->code = FY_ERRORS_KEEP(&h->silent, fy_next.Test(&h->native, &flag, h->status));
+		h->code =
+			FY_ERRORS_KEEP(&h->silent, fy_preload_ended(&h->native, &flag, h->status));
 		h->ended = flag || h->code != MPI_SUCCESS;
 	}
 	return h->ended;

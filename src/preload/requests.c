@@ -6,9 +6,16 @@
 #include <stddef.h>
 #include <stdlib.h>
 
+#include "base/order.h"
+#include "preload/caller.h"
+#include "preload/ended.h"
 #include "preload/errors.h"
 #include "preload/next.h"
 #include "preload/slot.h"
+
+/* A request that is none of point-to-point communication may go on in MPI_Test only (MPICH: those
+ * of files). */
+#define LOOKS 8u
 
 /* MPI_ERROR of a status belongs to calls that return MPI_ERR_IN_STATUS. */
 static void copy_status(MPI_Status *to, const MPI_Status *from)
@@ -18,11 +25,13 @@ static void copy_status(MPI_Status *to, const MPI_Status *from)
 	to->MPI_ERROR = kept;
 }
 
-static int test_slot(struct fy_preload_slot *slot, int *flag)
+/* A way to ask whether a request has ended. */
+typedef int ask_function(MPI_Request *request, int *flag, MPI_Status *status);
+
+static int test_slot(struct fy_preload_slot *slot, int *flag, ask_function *ask)
 {
 	if (slot->state == FY_SLOT_STARTED) {
-		slot->code = FY_ERRORS_KEEP(&slot->silent,
-		                            fy_next.Test(&slot->native, flag, &slot->status));
+		slot->code = FY_ERRORS_KEEP(&slot->silent, ask(&slot->native, flag, &slot->status));
 		if (*flag || slot->code != MPI_SUCCESS)
 			slot->state = FY_SLOT_OVER;
 	}
@@ -38,15 +47,17 @@ static void set_empty(MPI_Status *status)
 	fy_next.Test(&none, &flag, status);
 }
 
+/* ---- one ----------------------------------------------------------------------------------- */
+
 /* As MPI_Test, but a handle of the layer stays what it is. `flag` is also set if MPI failed. */
-static int test(MPI_Request *request, MPI_Status *status, int *flag,
+static int test(MPI_Request *request, MPI_Status *status, int *flag, ask_function *ask,
                 struct fy_preload_requests_error *error)
 {
 	*flag = 0;
 	error->comm = MPI_COMM_WORLD; /* of MPI's own requests it is not known */
 	error->silent = false;
 	if (!fy_preload_slot_is_ours(*request)) {
-		int code = FY_ERRORS_KEEP(&error->silent, fy_next.Test(request, flag, status));
+		int code = FY_ERRORS_KEEP(&error->silent, ask(request, flag, status));
 		*flag |= code != MPI_SUCCESS;
 		return code;
 	}
@@ -55,7 +66,7 @@ static int test(MPI_Request *request, MPI_Status *status, int *flag,
 		MPI_Request none = MPI_REQUEST_NULL;
 		return fy_next.Test(&none, flag, status);
 	}
-	int code = test_slot(slot, flag);
+	int code = test_slot(slot, flag, ask);
 	error->comm = slot->comm;
 	error->silent = slot->silent;
 	if (*flag && status != MPI_STATUS_IGNORE)
@@ -63,47 +74,18 @@ static int test(MPI_Request *request, MPI_Status *status, int *flag,
 	return code;
 }
 
-/* ---- one after the other ------------------------------------------------------------------- */
-
-/* From the first error on each status has a code. */
-static void note_error(struct fy_preload_requests_all *all, int code,
-                       const struct fy_preload_requests_error *of_one)
+bool fy_preload_requests_wait_one(void *arg)
 {
-	if (all->single) {
-		all->error = *of_one;
-		all->error.code = code;
-		return;
-	}
-	if (all->error.code == MPI_SUCCESS && all->statuses != MPI_STATUSES_IGNORE)
-		for (int i = 0; i < all->n; i++)
-			all->statuses[i].MPI_ERROR = MPI_SUCCESS;
-	all->error.code = MPI_ERR_IN_STATUS;
-	all->error.comm = MPI_COMM_WORLD;
-	all->error.silent |= of_one->silent;
-	if (all->statuses != MPI_STATUSES_IGNORE)
-		all->statuses[all->at].MPI_ERROR = code;
-}
-
-bool fy_preload_requests_poll_all(void *arg)
-{
-	struct fy_preload_requests_all *all = arg;
-	for (int flag; all->at < all->n; all->at++) {
-		MPI_Status *status = all->statuses == MPI_STATUSES_IGNORE ? MPI_STATUS_IGNORE
-		                                                          : &all->statuses[all->at];
-		struct fy_preload_requests_error of_one;
-		int code = test(&all->requests[all->at], status, &flag, &of_one);
-		if (!flag)
-			return false;
-		if (code != MPI_SUCCESS)
-			note_error(all, code, &of_one);
-	}
-	return true;
+	struct fy_preload_requests_one *one = arg;
+	one->error.code = test(one->request, one->status, &one->flag,
+	                       ++one->looks % LOOKS ? fy_preload_ended : fy_next.Test, &one->error);
+	return one->flag;
 }
 
 bool fy_preload_requests_test_one(void *arg)
 {
 	struct fy_preload_requests_one *one = arg;
-	one->error.code = test(one->request, one->status, one->flag, &one->error);
+	one->error.code = test(one->request, one->status, &one->flag, fy_next.Test, &one->error);
 	return true;
 }
 
@@ -297,14 +279,25 @@ static void tell_all(struct fy_preload_requests_set *set)
 	}
 }
 
-static bool look_testall(struct fy_preload_requests_set *set)
+static int test_all(struct fy_preload_requests_set *set)
+{
+	return fy_next.Testall(set->m, set->native, &set->flag, set->found);
+}
+
+/* None is waited for: all have ended. */
+static int wait_all(struct fy_preload_requests_set *set)
+{
+	set->flag = 1;
+	return fy_next.Waitall(set->m, set->native, set->found);
+}
+
+static bool look_testall(struct fy_preload_requests_set *set,
+                         int (*ask)(struct fy_preload_requests_set *set))
 {
 	set->flag = 0;
 	for (int k = 0; k < set->m; k++)
 		set->found[k].MPI_ERROR = MPI_SUCCESS;
-	set->error.code =
-		FY_ERRORS_KEEP(&set->error.silent,
-	                       fy_next.Testall(set->m, set->native, &set->flag, set->found));
+	set->error.code = FY_ERRORS_KEEP(&set->error.silent, ask(set));
 	if (!set->flag && set->error.code == MPI_SUCCESS)
 		return false;
 	set->flag = 1;
@@ -312,6 +305,27 @@ static bool look_testall(struct fy_preload_requests_set *set)
 	for (int k = 0; k < set->m; k++)
 		put_back(set, k);
 	return true;
+}
+
+/* One after the other, as fy_preload_ended does it. */
+static bool have_ended(struct fy_preload_requests_set *set)
+{
+	for (int flag; set->at < set->m; set->at++) {
+		MPI_Request native = set->native[set->at];
+		bool silent;
+		int code = FY_ERRORS_KEEP(&silent, fy_next.Request_get_status(native, &flag,
+		                                                              MPI_STATUS_IGNORE));
+		if (code == MPI_SUCCESS && !flag)
+			return false;
+	}
+	return true;
+}
+
+static bool look_all(struct fy_preload_requests_set *set)
+{
+	if (fy_load_acquire_32(&fy_caller_all.alone) || ++set->looks % LOOKS == 0)
+		return look_testall(set, test_all);
+	return have_ended(set) && look_testall(set, wait_all);
 }
 
 bool fy_preload_requests_poll_set(void *arg)
@@ -322,7 +336,8 @@ bool fy_preload_requests_poll_set(void *arg)
 	set->error.comm = MPI_COMM_WORLD;
 	bool over = set->mode == FY_REQUESTS_ANY    ? look_any(set)
 	            : set->mode == FY_REQUESTS_SOME ? look_some(set)
-	                                            : look_testall(set);
+	            : set->mode == FY_REQUESTS_ALL  ? look_all(set)
+	                                            : look_testall(set, test_all);
 	return over || set->once;
 }
 

@@ -17,26 +17,23 @@ struct fy_preload_requests_error {
 	bool silent; /* nobody was told yet */
 };
 
-/* MPI_Wait, MPI_Waitall: one after the other, so that a look costs one call of MPI. A poll. */
-struct fy_preload_requests_all {
-	MPI_Request *requests;
-	MPI_Status *statuses; /* or MPI_STATUSES_IGNORE */
-	int n, at;            /* how many there are, how many have ended */
-	bool single;          /* MPI_Wait: it returns the code itself */
-	struct fy_preload_requests_error error;
-};
-bool fy_preload_requests_poll_all(void *all);
-
-/* MPI_Test. */
+/* MPI_Wait and MPI_Test. Polls. */
 struct fy_preload_requests_one {
 	MPI_Request *request;
 	MPI_Status *status; /* or MPI_STATUS_IGNORE */
-	int *flag;
+	int flag;           /* it has ended */
+	unsigned looks;     /* how often it was asked */
 	struct fy_preload_requests_error error;
 };
+bool fy_preload_requests_wait_one(void *one);
 bool fy_preload_requests_test_one(void *one);
 
-enum fy_preload_requests_mode { FY_REQUESTS_ANY, FY_REQUESTS_SOME, FY_REQUESTS_TESTALL };
+enum fy_preload_requests_mode {
+	FY_REQUESTS_ANY,
+	FY_REQUESTS_SOME,
+	FY_REQUESTS_ALL,
+	FY_REQUESTS_TESTALL
+};
 
 /* The other functions: MPI is asked about all of them at once. */
 struct fy_preload_requests_set {
@@ -53,6 +50,8 @@ struct fy_preload_requests_set {
 	/* those that MPI is asked about: its requests, and where they stand in the array */
 	bool ready;
 	int m;
+	int at;         /* all: how many of them have ended */
+	unsigned looks; /* all: how often they were looked at */
 	MPI_Request *native;
 	MPI_Status *found;
 	int *where, *done;
@@ -60,7 +59,7 @@ struct fy_preload_requests_set {
 };
 /* Room for an array of usual length, which costs no allocation. */
 struct fy_preload_requests_few {
-	_Alignas(16) char bytes[1024];
+	_Alignas(16) char bytes[4096];
 };
 /* False: no memory. `few` stays until the end. */
 bool fy_preload_requests_begin(struct fy_preload_requests_set *set,

@@ -10,10 +10,8 @@
 
 int fy_preload_wait(MPI_Request *request, MPI_Status *status)
 {
-	struct fy_preload_requests_all one = {
-		.requests = request, .statuses = status, .n = 1, .single = true
-	};
-	fy_preload_helm_run(fy_preload_requests_poll_all, &one);
+	struct fy_preload_requests_one one = { .request = request, .status = status };
+	fy_preload_helm_run(fy_preload_requests_wait_one, &one);
 	fy_preload_requests_finish(request, 1);
 	return fy_preload_requests_tell(&one.error);
 }

@@ -112,14 +112,18 @@ int MPI_Init_thread(int *argc, char ***argv, int required, int *provided)
 	fy_next_need();
 	struct wishes wishes = read_wishes();
 	int level = wishes.serialized ? MPI_THREAD_SERIALIZED : MPI_THREAD_MULTIPLE;
-	if (wishes.off)
+	if (wishes.off) {
+		fy_caller_end();
 		return fy_next.Init_thread(argc, argv, required, provided);
+	}
 	int code = fy_next.Init_thread(argc, argv, level, &given);
 	if (code != MPI_SUCCESS)
 		return code;
 	if (is_possible(level, given)) {
 		told = required;
 		begin(wishes);
+	} else {
+		fy_caller_end();
 	}
 	*provided = told >= 0 ? told : given;
 	return code;
@@ -161,7 +165,7 @@ int ferry_preload_switch(int on)
 	if (told < 0 || fy_caller_all.serialized) /* off, this MPI does not bear two threads */
 		return -1;
 	if (on)
-		fy_caller_begin_again();
+		fy_caller_begin();
 	else
 		fy_caller_end();
 	return 0;

@@ -12,6 +12,9 @@
 #include "preload/post.h"
 #include "preload/start.h"
 
+/* What the usual way of a call does not pay for. */
+#define FY_SLOW __attribute__((noinline))
+
 #define ENVELOPE(KIND, PEER, LARGE)                                                      \
 	{                                                                                \
 		.buffer = (void *)buf, .count = count, .type = datatype, .peer = (PEER), \
@@ -24,13 +27,20 @@
 /* ---- sends --------------------------------------------------------------------------------- */
 
 #define ISEND(NAME, KIND, COUNT, LARGE)                                                        \
-	int MPI_##NAME(const void *buf, COUNT count, MPI_Datatype datatype, int dest, int tag, \
-	               MPI_Comm comm, MPI_Request *request)                                    \
+	static FY_SLOW int post_##NAME(const void *buf, COUNT count, MPI_Datatype datatype,    \
+	                               int dest, int tag, MPI_Comm comm, MPI_Request *request) \
 	{                                                                                      \
-		if (fy_caller_way() != FY_WAY_HELM || IS_NOBODY(dest))                         \
+		if (fy_caller_way_slow("MPI_" #NAME) != FY_WAY_HELM || IS_NOBODY(dest))        \
 			return fy_next.NAME(buf, count, datatype, dest, tag, comm, request);   \
 		struct fy_preload_start start = ENVELOPE(KIND, dest, LARGE);                   \
 		return fy_preload_post(&start, request);                                       \
+	}                                                                                      \
+	int MPI_##NAME(const void *buf, COUNT count, MPI_Datatype datatype, int dest, int tag, \
+	               MPI_Comm comm, MPI_Request *request)                                    \
+	{                                                                                      \
+		return fy_caller_passes()                                                      \
+		               ? fy_next.NAME(buf, count, datatype, dest, tag, comm, request)  \
+		               : post_##NAME(buf, count, datatype, dest, tag, comm, request);  \
 	}
 
 #define SEND(NAME, KIND, COUNT, LARGE)                                                         \
@@ -54,14 +64,21 @@ SEND(Rsend, RSEND, int, false)
 
 /* ---- receives ------------------------------------------------------------------------------ */
 
-#define IRECV(NAME, COUNT, LARGE)                                                              \
-	int MPI_##NAME(void *buf, COUNT count, MPI_Datatype datatype, int source, int tag,     \
-	               MPI_Comm comm, MPI_Request *request)                                    \
-	{                                                                                      \
-		if (fy_caller_way() != FY_WAY_HELM || IS_NOBODY(source))                       \
-			return fy_next.NAME(buf, count, datatype, source, tag, comm, request); \
-		struct fy_preload_start start = ENVELOPE(RECV, source, LARGE);                 \
-		return fy_preload_post(&start, request);                                       \
+#define IRECV(NAME, COUNT, LARGE)                                                                 \
+	static FY_SLOW int post_##NAME(void *buf, COUNT count, MPI_Datatype datatype, int source, \
+	                               int tag, MPI_Comm comm, MPI_Request *request)              \
+	{                                                                                         \
+		if (fy_caller_way_slow("MPI_" #NAME) != FY_WAY_HELM || IS_NOBODY(source))         \
+			return fy_next.NAME(buf, count, datatype, source, tag, comm, request);    \
+		struct fy_preload_start start = ENVELOPE(RECV, source, LARGE);                    \
+		return fy_preload_post(&start, request);                                          \
+	}                                                                                         \
+	int MPI_##NAME(void *buf, COUNT count, MPI_Datatype datatype, int source, int tag,        \
+	               MPI_Comm comm, MPI_Request *request)                                       \
+	{                                                                                         \
+		return fy_caller_passes()                                                         \
+		               ? fy_next.NAME(buf, count, datatype, source, tag, comm, request)   \
+		               : post_##NAME(buf, count, datatype, source, tag, comm, request);   \
 	}
 
 #define RECV(NAME, COUNT, LARGE)                                                              \

@@ -11,6 +11,18 @@
 #include "preload/slot.h"
 #include "preload/wait.h"
 
+/* False: no memory. */
+static bool look_at(struct fy_preload_requests_set *set)
+{
+	struct fy_preload_requests_few few;
+	if (!fy_preload_requests_begin(set, &few))
+		return false;
+	fy_preload_helm_run(fy_preload_requests_poll_set, set);
+	fy_preload_requests_end(set);
+	fy_preload_requests_finish(set->requests, set->n);
+	return true;
+}
+
 /* ---- one, or all --------------------------------------------------------------------------- */
 
 int MPI_Wait(MPI_Request *request, MPI_Status *status)
@@ -26,7 +38,7 @@ static bool wait_straight(int count, MPI_Request *requests, MPI_Status *statuses
 {
 	int flag = 0;
 	while (!flag) {
-		if (fy_caller_way_of(NULL) != FY_WAY_STRAIGHT)
+		if (!fy_caller_is_straight())
 			return false;
 		*code = fy_next.Testall(count, requests, &flag, statuses);
 		if (*code != MPI_SUCCESS)
@@ -42,37 +54,25 @@ int MPI_Waitall(int count, MPI_Request *array_of_requests, MPI_Status *array_of_
 	int code = MPI_SUCCESS;
 	if (wait_straight(count, array_of_requests, array_of_statuses, &code))
 		return code;
-	struct fy_preload_requests_all all = { .requests = array_of_requests,
+	struct fy_preload_requests_set set = { .mode = FY_REQUESTS_ALL,
+		                               .requests = array_of_requests,
 		                               .statuses = array_of_statuses,
 		                               .n = count };
-	fy_preload_helm_run(fy_preload_requests_poll_all, &all);
-	fy_preload_requests_finish(array_of_requests, count);
-	return fy_preload_requests_tell(&all.error);
+	return look_at(&set) ? fy_preload_requests_tell(&set.error) : MPI_ERR_NO_MEM;
 }
 
 int MPI_Test(MPI_Request *request, int *flag, MPI_Status *status)
 {
 	if (fy_caller_is_alone())
 		return fy_next.Test(request, flag, status);
-	struct fy_preload_requests_one one = { .request = request, .status = status, .flag = flag };
+	struct fy_preload_requests_one one = { .request = request, .status = status };
 	fy_preload_helm_run(fy_preload_requests_test_one, &one);
+	*flag = one.flag;
 	fy_preload_requests_finish(request, 1);
 	return fy_preload_requests_tell(&one.error);
 }
 
 /* ---- any, some, all or none ---------------------------------------------------------------- */
-
-/* False: no memory. */
-static bool look_at(struct fy_preload_requests_set *set)
-{
-	struct fy_preload_requests_few few;
-	if (!fy_preload_requests_begin(set, &few))
-		return false;
-	fy_preload_helm_run(fy_preload_requests_poll_set, set);
-	fy_preload_requests_end(set);
-	fy_preload_requests_finish(set->requests, set->n);
-	return true;
-}
 
 int MPI_Testall(int count, MPI_Request *array_of_requests, int *flag, MPI_Status *array_of_statuses)
 {

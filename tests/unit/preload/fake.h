@@ -14,6 +14,7 @@
 extern int *fake_started;
 /* atomic add by the holder, read by all (acquire) */
 extern uint32_t fake_n_started;
+extern uint32_t fake_tests; /* calls of MPI_Test and its like, for what is not null */
 /* A request of this MPI: bit i of `over`: request i has ended. */
 extern uint32_t fake_over;
 /* how many threads are in this MPI by the helm: never two */

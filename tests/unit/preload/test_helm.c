@@ -49,7 +49,7 @@ static int setup(void **state)
 {
 	(void)state;
 	fake_begin();
-	fy_caller_all.on = fy_caller_all.many = 1;
+	fy_caller_all.on = 1;
 	fy_caller_all.alone = 0;
 	return !fy_preload_slot_reserve();
 }
@@ -59,7 +59,7 @@ static int teardown(void **state)
 	(void)state;
 	fy_preload_slot_return_all();
 	fake_end();
-	fy_caller_all.on = fy_caller_all.many = 0;
+	fy_caller_all.on = 0;
 	return 0;
 }
 
@@ -112,10 +112,15 @@ static void *do_all(void *arg)
 		}
 		if (i % 7 == 0)
 			fy_preload_helm_flush();
-		struct fy_preload_requests_all all = { .requests = requests,
+		struct fy_preload_requests_few few;
+		struct fy_preload_requests_set all = { .mode = FY_REQUESTS_ALL,
+			                               .requests = requests,
 			                               .statuses = MPI_STATUSES_IGNORE,
 			                               .n = 4 };
-		fy_preload_helm_run(fy_preload_requests_poll_all, &all);
+		if (!fy_preload_requests_begin(&all, &few))
+			abort();
+		fy_preload_helm_run(fy_preload_requests_poll_set, &all);
+		fy_preload_requests_end(&all);
 		fy_preload_requests_finish(requests, 4);
 		for (int k = 0; k < 4; k++)
 			if (requests[k] != MPI_REQUEST_NULL)

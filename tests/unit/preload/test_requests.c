@@ -65,20 +65,33 @@ static void handles_are_known_by_their_value(void **state)
 	fy_preload_slot_give(fy_preload_slot_of(request));
 }
 
+static void look(struct fy_preload_requests_set *set, bool over)
+{
+	struct fy_preload_requests_few few;
+	assert_true(fy_preload_requests_begin(set, &few));
+	assert_int_equal(fy_preload_requests_poll_set(set), over);
+	fy_preload_requests_end(set);
+	fy_preload_requests_finish(set->requests, set->n);
+}
+
 static void all_end_in_any_order(void **state)
 {
+	struct fy_preload_requests_few few;
 	struct mixture m;
 	(void)state;
 	mix(&m);
-	struct fy_preload_requests_all all = { .requests = m.requests,
-		                               .statuses = m.statuses,
-		                               .n = N };
+	struct fy_preload_requests_set all = {
+		.mode = FY_REQUESTS_ALL, .requests = m.requests, .statuses = m.statuses, .n = N
+	};
 	const int order[] = { 14, 3, 1, 12, 10 };
+	assert_true(fy_preload_requests_begin(&all, &few));
 	for (int i = 0; i < 5; i++) {
-		assert_false(fy_preload_requests_poll_all(&all));
+		for (int looks = 0; looks < 20; looks++) /* by each way to look */
+			assert_false(fy_preload_requests_poll_set(&all));
 		end_of(order[i]);
 	}
-	assert_true(fy_preload_requests_poll_all(&all));
+	assert_true(fy_preload_requests_poll_set(&all));
+	fy_preload_requests_end(&all);
 	fy_preload_requests_finish(m.requests, N);
 	for (int i = 0; i < N; i++) {
 		assert_true(m.requests[i] == MPI_REQUEST_NULL);
@@ -88,15 +101,6 @@ static void all_end_in_any_order(void **state)
 		assert_int_equal(m.statuses[i].MPI_ERROR, -78); /* it belongs to errors */
 	}
 	assert_int_equal(all.error.code, MPI_SUCCESS);
-}
-
-static void look(struct fy_preload_requests_set *set, bool over)
-{
-	struct fy_preload_requests_few few;
-	assert_true(fy_preload_requests_begin(set, &few));
-	assert_int_equal(fy_preload_requests_poll_set(set), over);
-	fy_preload_requests_end(set);
-	fy_preload_requests_finish(set->requests, set->n);
 }
 
 static void any_is_one(void **state)
@@ -193,31 +197,23 @@ static void testall_is_all_or_nothing(void **state)
 /* MPI gets it once, both become null, and the slot goes back once. */
 static void the_same_one_twice(void **state)
 {
+	const enum fy_preload_requests_mode modes[] = { FY_REQUESTS_TESTALL, FY_REQUESTS_SOME,
+		                                        FY_REQUESTS_ALL };
 	(void)state;
-	for (int mode = 0; mode < 3; mode++) {
+	for (int i = 0; i < 3; i++) {
 		MPI_Request one = ours(7), requests[] = { one, fake_request(8), one };
 		MPI_Status statuses[3];
 		int indices[3];
 		fake_over = ~0u;
-		if (mode == 2) {
-			struct fy_preload_requests_all all = { .requests = requests,
-				                               .statuses = statuses,
-				                               .n = 3 };
-			assert_true(fy_preload_requests_poll_all(&all));
-			fy_preload_requests_finish(requests, 3);
-			assert_int_equal(statuses[2].MPI_SOURCE, 7);
-		} else {
-			struct fy_preload_requests_set set = { .mode = mode ? FY_REQUESTS_SOME
-				                                            : FY_REQUESTS_TESTALL,
-				                               .once = true,
-				                               .requests = requests,
-				                               .statuses = statuses,
-				                               .indices = indices,
-				                               .n = 3 };
-			look(&set, true);
-		}
-		for (int i = 0; i < 3; i++)
-			assert_true(requests[i] == MPI_REQUEST_NULL);
+		struct fy_preload_requests_set set = { .mode = modes[i],
+			                               .once = true,
+			                               .requests = requests,
+			                               .statuses = statuses,
+			                               .indices = indices,
+			                               .n = 3 };
+		look(&set, true);
+		for (int k = 0; k < 3; k++)
+			assert_true(requests[k] == MPI_REQUEST_NULL);
 		struct fy_preload_slot *first = fy_preload_slot_take(),
 				       *second = fy_preload_slot_take();
 		assert_ptr_not_equal(first, second);
@@ -237,15 +233,40 @@ static void one_that_failed_has_its_code(void **state)
 	slot->code = MPI_ERR_OTHER;
 	slot->native = MPI_REQUEST_NULL;
 	fake_over = ~0u;
-	struct fy_preload_requests_all all = { .requests = m.requests,
-		                               .statuses = m.statuses,
-		                               .n = N };
-	assert_true(fy_preload_requests_poll_all(&all));
+	struct fy_preload_requests_few few;
+	struct fy_preload_requests_set all = {
+		.mode = FY_REQUESTS_ALL, .requests = m.requests, .statuses = m.statuses, .n = N
+	};
+	assert_true(fy_preload_requests_begin(&all, &few));
+	assert_true(fy_preload_requests_poll_set(&all));
+	fy_preload_requests_end(&all);
 	assert_int_equal(all.error.code, MPI_ERR_IN_STATUS);
 	for (int i = 0; i < N; i++)
 		assert_int_equal(m.statuses[i].MPI_ERROR, i == 2 ? MPI_ERR_OTHER : MPI_SUCCESS);
 	fy_preload_requests_finish(m.requests, N);
 	assert_true(m.requests[2] == MPI_REQUEST_NULL);
+}
+
+/* MPI_Test and its like take in messages that nobody waits for; once all have ended they would do
+ * so for nothing. */
+static void waiting_takes_in_nothing_more(void **state)
+{
+	struct mixture m;
+	(void)state;
+	mix(&m);
+	fake_over = ~0u;
+	for (int i = 0; i < N; i++) {
+		struct fy_preload_requests_one one = { .request = &m.requests[i],
+			                               .status = &m.statuses[i] };
+		assert_true(fy_preload_requests_wait_one(&one));
+	}
+	fy_preload_requests_finish(m.requests, N);
+	mix(&m);
+	struct fy_preload_requests_set all = {
+		.mode = FY_REQUESTS_ALL, .requests = m.requests, .statuses = m.statuses, .n = N
+	};
+	look(&all, true);
+	assert_int_equal(fake_tests, 0);
 }
 
 int main(void)
@@ -258,6 +279,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(testall_is_all_or_nothing, setup, teardown),
 		cmocka_unit_test_setup_teardown(the_same_one_twice, setup, teardown),
 		cmocka_unit_test_setup_teardown(one_that_failed_has_its_code, setup, teardown),
+		cmocka_unit_test_setup_teardown(waiting_takes_in_nothing_more, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL) != 0;
