@@ -91,7 +91,8 @@ function serialize(name,   twin, body) {
 		body = "\tMPI_Request request;\n\tif (!fy_serialized_applies())\n\t\treturn fy_real." name \
 			"(" args[name] ");\n\tint code_ = serialized_" twin "(" args[twin] ");\n" \
 			"\treturn code_ == MPI_SUCCESS ? fy_preload_wait(&request, " \
-			(args[name] ~ /status$/ ? "status" : "MPI_STATUS_IGNORE") ") : code_;\n"
+			(args[name] ~ /status$/ ? "status" : "MPI_STATUS_IGNORE") \
+			", MPI_COMM_WORLD) : code_;\n"
 		sub(/request\)/, "\\&request)", body)
 	} else {
 		body = "\tbool mine = fy_serialized_enter(\"MPI_" name "\");\n\t" types[name] \

@@ -11,5 +11,14 @@
 
 #include "preload/next.h"
 
+enum fy_preload_ended_look {
+	FY_ENDED_NOT,   /* and MPI has been asked once */
+	FY_ENDED_YES,   /* MPI's functions that wait do not block */
+	FY_ENDED_FAILED /* MPI_Test has to tell */
+};
+enum fy_preload_ended_look fy_preload_ended_look(MPI_Request request);
 /* As MPI_Test, for a request of point-to-point communication. */
 int fy_preload_ended(MPI_Request *request, int *flag, MPI_Status *status);
+/* A request of another kind may go on in MPI_Test only (MPICH: those of files): of so many looks one
+ * is that. */
+#define FY_PRELOAD_LOOKS 8u

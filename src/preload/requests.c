@@ -13,10 +13,6 @@
 #include "preload/next.h"
 #include "preload/slot.h"
 
-/* A request that is none of point-to-point communication may go on in MPI_Test only (MPICH: those
- * of files). */
-#define LOOKS 8u
-
 /* MPI_ERROR of a status belongs to calls that return MPI_ERR_IN_STATUS. */
 static void copy_status(MPI_Status *to, const MPI_Status *from)
 {
@@ -78,7 +74,8 @@ bool fy_preload_requests_wait_one(void *arg)
 {
 	struct fy_preload_requests_one *one = arg;
 	one->error.code = test(one->request, one->status, &one->flag,
-	                       ++one->looks % LOOKS ? fy_preload_ended : fy_next.Test, &one->error);
+	                       ++one->looks % FY_PRELOAD_LOOKS ? fy_preload_ended : fy_next.Test,
+	                       &one->error);
 	return one->flag;
 }
 
@@ -307,25 +304,18 @@ static bool look_testall(struct fy_preload_requests_set *set,
 	return true;
 }
 
-/* One after the other, as fy_preload_ended does it. */
-static bool have_ended(struct fy_preload_requests_set *set)
-{
-	for (int flag; set->at < set->m; set->at++) {
-		MPI_Request native = set->native[set->at];
-		bool silent;
-		int code = FY_ERRORS_KEEP(&silent, fy_next.Request_get_status(native, &flag,
-		                                                              MPI_STATUS_IGNORE));
-		if (code == MPI_SUCCESS && !flag)
-			return false;
-	}
-	return true;
-}
-
 static bool look_all(struct fy_preload_requests_set *set)
 {
-	if (fy_load_acquire_32(&fy_caller_all.alone) || ++set->looks % LOOKS == 0)
+	if (fy_load_acquire_32(&fy_caller_all.alone) || ++set->looks % FY_PRELOAD_LOOKS == 0)
 		return look_testall(set, test_all);
-	return have_ended(set) && look_testall(set, wait_all);
+	for (; set->at < set->m; set->at++) {
+		enum fy_preload_ended_look found = fy_preload_ended_look(set->native[set->at]);
+		if (found == FY_ENDED_FAILED)
+			return look_testall(set, test_all);
+		if (found == FY_ENDED_NOT)
+			return false;
+	}
+	return look_testall(set, wait_all);
 }
 
 bool fy_preload_requests_poll_set(void *arg)

@@ -11,6 +11,7 @@
 #include "preload/next.h"
 #include "preload/post.h"
 #include "preload/start.h"
+#include "preload/wait.h"
 
 /* What the usual way of a call does not pay for. */
 #define FY_SLOW __attribute__((noinline))
@@ -43,12 +44,23 @@
 		               : post_##NAME(buf, count, datatype, dest, tag, comm, request);  \
 	}
 
-#define SEND(NAME, KIND, COUNT, LARGE)                                                         \
+/* What blocks, for the only thread: I_NAME is the nonblocking function. */
+#define STRAIGHT(I_NAME, PEER, STATUS)                                                       \
+	{                                                                                    \
+		MPI_Request request;                                                         \
+		int code = fy_next.I_NAME(buf, count, datatype, PEER, tag, comm, &request);  \
+		return code == MPI_SUCCESS ? fy_preload_wait(&request, STATUS, comm) : code; \
+	}
+
+#define SEND(NAME, I_NAME, KIND, COUNT, LARGE)                                                 \
 	int MPI_##NAME(const void *buf, COUNT count, MPI_Datatype datatype, int dest, int tag, \
 	               MPI_Comm comm)                                                          \
 	{                                                                                      \
-		if (fy_caller_way() == FY_WAY_OFF || IS_NOBODY(dest))                          \
+		enum fy_way way = fy_caller_way();                                             \
+		if (way == FY_WAY_OFF || IS_NOBODY(dest))                                      \
 			return fy_next.NAME(buf, count, datatype, dest, tag, comm);            \
+		if (way == FY_WAY_STRAIGHT)                                                    \
+			STRAIGHT(I_NAME, dest, MPI_STATUS_IGNORE)                              \
 		struct fy_preload_start start = ENVELOPE(KIND, dest, LARGE);                   \
 		return fy_preload_post_block(&start, MPI_STATUS_IGNORE);                       \
 	}
@@ -57,10 +69,10 @@ ISEND(Isend, SEND, int, false)
 ISEND(Ibsend, BSEND, int, false)
 ISEND(Issend, SSEND, int, false)
 ISEND(Irsend, RSEND, int, false)
-SEND(Send, SEND, int, false)
-SEND(Bsend, BSEND, int, false)
-SEND(Ssend, SSEND, int, false)
-SEND(Rsend, RSEND, int, false)
+SEND(Send, Isend, SEND, int, false)
+SEND(Bsend, Ibsend, BSEND, int, false)
+SEND(Ssend, Issend, SSEND, int, false)
+SEND(Rsend, Irsend, RSEND, int, false)
 
 /* ---- receives ------------------------------------------------------------------------------ */
 
@@ -81,12 +93,15 @@ SEND(Rsend, RSEND, int, false)
 		               : post_##NAME(buf, count, datatype, source, tag, comm, request);   \
 	}
 
-#define RECV(NAME, COUNT, LARGE)                                                              \
+#define RECV(NAME, I_NAME, COUNT, LARGE)                                                      \
 	int MPI_##NAME(void *buf, COUNT count, MPI_Datatype datatype, int source, int tag,    \
 	               MPI_Comm comm, MPI_Status *status)                                     \
 	{                                                                                     \
-		if (fy_caller_way() == FY_WAY_OFF || IS_NOBODY(source))                       \
+		enum fy_way way = fy_caller_way();                                            \
+		if (way == FY_WAY_OFF || IS_NOBODY(source))                                   \
 			return fy_next.NAME(buf, count, datatype, source, tag, comm, status); \
+		if (way == FY_WAY_STRAIGHT)                                                   \
+			STRAIGHT(I_NAME, source, status)                                      \
 		struct fy_preload_start start = ENVELOPE(RECV, source, LARGE);                \
 		return fy_preload_post_block(&start, status);                                 \
 	}
@@ -129,7 +144,7 @@ SEND(Rsend, RSEND, int, false)
 	}
 
 IRECV(Irecv, int, false)
-RECV(Recv, int, false)
+RECV(Recv, Irecv, int, false)
 IMRECV(Imrecv, int, false)
 MRECV(Mrecv, int, false)
 
@@ -228,12 +243,12 @@ ISEND(Isend_c, SEND, MPI_Count, true)
 ISEND(Ibsend_c, BSEND, MPI_Count, true)
 ISEND(Issend_c, SSEND, MPI_Count, true)
 ISEND(Irsend_c, RSEND, MPI_Count, true)
-SEND(Send_c, SEND, MPI_Count, true)
-SEND(Bsend_c, BSEND, MPI_Count, true)
-SEND(Ssend_c, SSEND, MPI_Count, true)
-SEND(Rsend_c, RSEND, MPI_Count, true)
+SEND(Send_c, Isend_c, SEND, MPI_Count, true)
+SEND(Bsend_c, Ibsend_c, BSEND, MPI_Count, true)
+SEND(Ssend_c, Issend_c, SSEND, MPI_Count, true)
+SEND(Rsend_c, Irsend_c, RSEND, MPI_Count, true)
 IRECV(Irecv_c, MPI_Count, true)
-RECV(Recv_c, MPI_Count, true)
+RECV(Recv_c, Irecv_c, MPI_Count, true)
 IMRECV(Imrecv_c, MPI_Count, true)
 MRECV(Mrecv_c, MPI_Count, true)
 SENDRECV(Sendrecv_c, MPI_Count, true)

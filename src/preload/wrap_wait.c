@@ -4,7 +4,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "base/order.h"
 #include "preload/caller.h"
+#include "preload/ended.h"
 #include "preload/helm.h"
 #include "preload/next.h"
 #include "preload/requests.h"
@@ -29,17 +31,21 @@ int MPI_Wait(MPI_Request *request, MPI_Status *status)
 {
 	if (fy_caller_way() == FY_WAY_OFF)
 		return fy_next.Wait(request, status);
-	return fy_preload_wait(request, status);
+	return fy_preload_wait(request, status, MPI_COMM_WORLD);
 }
 
-/* While there is one thread MPI is asked about all at once, which is what its own function does.
- * False: a second thread has come. */
+/* While there is one thread: MPI is asked about the last one, which costs the same however many there
+ * are, and when that has ended about all at once. False: a second thread has come. */
 static bool wait_straight(int count, MPI_Request *requests, MPI_Status *statuses, int *code)
 {
-	int flag = 0;
-	while (!flag) {
+	unsigned looks = 0;
+	for (int flag = 0; !flag;) {
 		if (!fy_caller_is_straight())
 			return false;
+		if (count > 1 && ++looks % FY_PRELOAD_LOOKS &&
+		    !fy_load_relaxed_32(&fy_caller_all.alone) &&
+		    fy_preload_ended_look(requests[count - 1]) == FY_ENDED_NOT)
+			continue;
 		*code = fy_next.Testall(count, requests, &flag, statuses);
 		if (*code != MPI_SUCCESS)
 			return true;
