@@ -253,6 +253,13 @@ void fy_preload_helm_wait(fy_poll *poll, void *arg)
 		fy_preload_helm_give();
 }
 
+void fy_preload_helm_go_on(fy_poll *poll, void *arg)
+{
+	struct waiter w = { .poll = poll, .arg = arg, .word = WAITS };
+	if (drive(&w))
+		fy_preload_helm_give();
+}
+
 void fy_preload_helm_hold(void)
 {
 	struct waiter w = { .word = WAITS };

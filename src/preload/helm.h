@@ -28,6 +28,8 @@ void fy_preload_helm_give(void);
 /* The calling thread goes on when its poll has returned true. Lanes are emptied before its first
  * call. */
 void fy_preload_helm_wait(fy_poll *poll, void *arg);
+/* The same with the helm, which is given back. */
+void fy_preload_helm_go_on(fy_poll *poll, void *arg);
 /* The calling thread has the helm, and gives it back. Lanes are empty. */
 void fy_preload_helm_hold(void);
 /* Take the helm and never give it back. All lanes are empty. */

@@ -107,19 +107,22 @@ static bool poll_both(void *arg)
 	return received && sent;
 }
 
-/* The error of a wrong argument is raised in this thread, and needs no order. */
-static bool is_wrong(const struct fy_preload_start *start)
+/* The error of a wrong argument is raised in this thread. With the helm that is so anyway; without
+ * it another one may start the operation, so it is looked at first. */
+static void block(struct half *h)
 {
-	return fy_caller_way_of(NULL) == FY_WAY_HELM && !fy_preload_start_looks_right(start);
+	if (fy_caller_way_of(NULL) != FY_WAY_HELM)
+		fy_preload_helm_run(poll_half, h);
+	else if (fy_preload_helm_try())
+		fy_preload_helm_go_on(poll_half, h);
+	else if (fy_preload_start_looks_right(h->start) || !go_on(h))
+		fy_preload_helm_wait(poll_half, h);
 }
 
 int fy_preload_post_block(struct fy_preload_start *start, MPI_Status *status)
 {
 	struct half h = { .start = start, .status = status };
-	if (is_wrong(start))
-		poll_half(&h);
-	if (!h.ended)
-		fy_preload_helm_run(poll_half, &h);
+	block(&h);
 	return fy_preload_errors_raise(start->comm, h.code, h.silent);
 }
 
