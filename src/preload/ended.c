@@ -6,6 +6,7 @@
 #include "base/order.h"
 #include "preload/caller.h"
 #include "preload/errors.h"
+#include "preload/helm.h"
 
 enum fy_preload_ended_look fy_preload_ended_look(MPI_Request request)
 {
@@ -19,7 +20,8 @@ enum fy_preload_ended_look fy_preload_ended_look(MPI_Request request)
 int fy_preload_ended(MPI_Request *request, int *flag, MPI_Status *status)
 {
 	enum fy_preload_ended_look found = FY_ENDED_FAILED;
-	if (!fy_load_acquire_32(&fy_caller_all.alone))
+	if (fy_caller_here.inside && fy_preload_helm_has_others() &&
+	    !fy_load_acquire_32(&fy_caller_all.alone))
 		found = fy_preload_ended_look(*request);
 	*flag = found == FY_ENDED_YES;
 	return *flag                      ? fy_next.Wait(request, status)

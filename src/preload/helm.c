@@ -260,6 +260,11 @@ void fy_preload_helm_go_on(fy_poll *poll, void *arg)
 		fy_preload_helm_give();
 }
 
+bool fy_preload_helm_has_others(void)
+{
+	return helm.first || fy_inbox_any(&helm.arrived);
+}
+
 void fy_preload_helm_hold(void)
 {
 	struct waiter w = { .word = WAITS };

@@ -30,6 +30,8 @@ void fy_preload_helm_give(void);
 void fy_preload_helm_wait(fy_poll *poll, void *arg);
 /* The same with the helm, which is given back. */
 void fy_preload_helm_go_on(fy_poll *poll, void *arg);
+/* The holder: does another thread wait? */
+bool fy_preload_helm_has_others(void);
 /* The calling thread has the helm, and gives it back. Lanes are empty. */
 void fy_preload_helm_hold(void);
 /* Take the helm and never give it back. All lanes are empty. */

@@ -34,8 +34,8 @@ int MPI_Wait(MPI_Request *request, MPI_Status *status)
 	return fy_preload_wait(request, status, MPI_COMM_WORLD);
 }
 
-/* While there is one thread: MPI is asked about the last one, which costs the same however many there
- * are, and when that has ended about all at once. False: a second thread has come. */
+/* While there is one thread: MPI is asked about the last one, which costs the same however many
+ * there are, and when that has ended about all at once. False: a second thread has come. */
 static bool wait_straight(int count, MPI_Request *requests, MPI_Status *statuses, int *code)
 {
 	unsigned looks = 0;

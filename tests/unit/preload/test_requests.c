@@ -255,13 +255,6 @@ static void waiting_takes_in_nothing_more(void **state)
 	(void)state;
 	mix(&m);
 	fake_over = ~0u;
-	for (int i = 0; i < N; i++) {
-		struct fy_preload_requests_one one = { .request = &m.requests[i],
-			                               .status = &m.statuses[i] };
-		assert_true(fy_preload_requests_wait_one(&one));
-	}
-	fy_preload_requests_finish(m.requests, N);
-	mix(&m);
 	struct fy_preload_requests_set all = {
 		.mode = FY_REQUESTS_ALL, .requests = m.requests, .statuses = m.statuses, .n = N
 	};
