@@ -361,8 +361,10 @@ struct ferry_options {
 	 * post, a fence or a close is open; likewise when an inline handler
 	 * blocks for so long. The same again only after something has moved,
 	 * and then after twice that time. A rank that only reads is not named.
-	 * No effect with FERRY_NO_THREAD. Default 30 s; at least 1 ms, or
-	 * none. */
+	 * With a monitor file one of these ranks then asks all others, as
+	 * ferry-ask --why does, and says it if the job is proved to be stuck
+	 * (up to 4096 ranks). No effect with FERRY_NO_THREAD. Default 30 s; at
+	 * least 1 ms, or none. */
 	int64_t stuck_after;
 
 	/* "1": at the close rank 0 prints a table of ferry_stats over all ranks

@@ -309,6 +309,8 @@ libferry_core_la_SOURCES = \
 	%D%/port/starts.h \
 	%D%/query/answer.c \
 	%D%/query/answer.h \
+	%D%/query/inquiry.c \
+	%D%/query/inquiry.h \
 	%D%/query/socket.c \
 	%D%/query/socket.h \
 	%D%/query/protocol.c \

@@ -6,7 +6,7 @@
  *
  * It speaks only while something is open that must end: a call, a post, a fence, a close. A reader
  * without mail is no sign: servers wait so for ever. It asks no other rank, so what it says is no
- * proof, and it names the tool that gives one.
+ * proof: that is for query/inquiry.c, which goes by how long nothing has moved.
  */
 #include "engine/stuck.h"
 
@@ -64,17 +64,20 @@ static bool is_still_inside(struct fy_stuck *s)
 	return still;
 }
 
-/* Since the last look nothing has moved, and something is open. */
-static bool is_still(struct fy_stuck *s)
+enum sight { MOVES, STANDS, UNSEEN };
+
+/* Since the last look nothing has moved, and something is open? Who has the helm may be a question
+ * of another rank, or of this one. */
+static enum sight is_still(struct fy_stuck *s)
 {
 	uint64_t steps = fy_load_relaxed_64(s->steps);
 	bool stood = steps == s->steps_seen;
 	s->steps_seen = steps;
 	if (!try_helm(s->engine))
-		return stood;
+		return stood ? STANDS : UNSEEN;
 	bool still = !fy_engine_has_stopped(s->engine) && is_still_inside(s);
 	fy_helm_give(s->engine);
-	return still;
+	return still ? STANDS : MOVES;
 }
 
 static void say(struct fy_stuck *s)
@@ -83,24 +86,27 @@ static void say(struct fy_stuck *s)
 	char text[700];
 	if (fy_portrait_take(s->engine, PATIENCE, &picture) != FERRY_OK)
 		return;
-	picture.blocked_ms = (uint32_t)(s->still / FERRY_MS(1));
+	picture.blocked_ms = (uint32_t)(s->engine->totals.stillness.still / FERRY_MS(1));
 	fy_story_tell_one(&picture, text, sizeof text);
 	fy_log_say(s->engine->log, s->engine->rank,
 	           "nothing has moved here for %lld.%lld s while something is open (stuck_after; "
 	           "`ferry-ask --why` says who waits for whom): %s",
-	           (long long)(s->still / FERRY_S(1)), (long long)(s->still / FERRY_MS(100) % 10),
-	           text);
+	           (long long)(s->engine->totals.stillness.still / FERRY_S(1)),
+	           (long long)(s->engine->totals.stillness.still / FERRY_MS(100) % 10), text);
 }
 
 static void look(struct fy_stuck *s)
 {
-	if (!is_still(s)) {
-		s->still = 0;
+	int64_t *still = &s->engine->totals.stillness.still;
+	enum sight seen = is_still(s);
+	if (seen == MOVES) {
+		*still = 0;
 		s->said = false;
-		return;
 	}
-	s->still += s->period; /* not what has passed: the process may have been stopped */
-	if (s->said || s->still < s->patience)
+	if (seen != STANDS)
+		return;
+	*still += s->period; /* not what has passed: the process may have been stopped */
+	if (s->said || *still < s->patience)
 		return;
 	s->said = true;
 	s->patience *= 2;

@@ -20,7 +20,6 @@ struct fy_stuck {
 	uint64_t steps_seen;
 	struct fy_picture_counts seen; /* at the last look */
 	int64_t period;                /* ns, between two looks */
-	int64_t still;                 /* ns: nothing has moved for so long */
 	int64_t patience;              /* ns, until the next line: twice as long each time */
 	bool said;                     /* since something moved */
 	bool joined;                   /* the caller's */

@@ -22,6 +22,8 @@
 
 #include "ferry.h"
 #include "base/bits.h"
+#include "base/clock.h"
+#include "base/order.h"
 #include "helm/peer.h"
 #include "helm/progress.h"
 #include "helm/words.h"
@@ -198,6 +200,15 @@ static void owe_silent(struct fy_progress *p, struct fy_channel *ch, const uint6
 		owe(p, ch, FY_WORD_SILENT);
 }
 
+static void note_asked(ferry *engine, int by)
+{
+	struct fy_stillness *stillness = &engine->totals.stillness;
+	uint64_t now = (uint64_t)fy_clock_now();
+	fy_store_relaxed_64(&stillness->asked_at, now);
+	if (by < engine->rank)
+		fy_store_relaxed_64(&stillness->asked_by_lower_at, now);
+}
+
 static bool hear_question(struct fy_progress *p, struct fy_channel *ch, const char *body,
                           size_t nbytes)
 {
@@ -214,6 +225,7 @@ static bool hear_question(struct fy_progress *p, struct fy_channel *ch, const ch
 	       fy_bits_words(size) * sizeof *silent);
 	bool ok = !fy_bits_beyond(silent, size);
 	if (ok) {
+		note_asked(p->link.engine, ch->rank);
 		words->asked = q.id;
 		if (fy_bits_count(silent, size) == 0 || fy_bits_has(silent, me))
 			owe(p, ch, FY_WORD_REPORT);

@@ -41,6 +41,7 @@
 #include "mpi/says.h"
 #include "mpi/starts.h"
 #include "port/port.h"
+#include "query/inquiry.h"
 #include "query/server.h"
 #include "query/socket.h"
 #include "shared/engine.h"
@@ -149,7 +150,9 @@ static void be_asked(ferry *engine, fy_port *port)
 	if (!has_file || engine->options.flags & FERRY_NO_THREAD)
 		return;
 	mpi->query = fy_server_open(engine, &mpi->place, why);
-	if (!mpi->query)
+	if (mpi->query)
+		mpi->inquiry = fy_inquiry_begin(engine, mpi->query);
+	else
 		fy_log(engine->log, "ferry-ask gets no answer from this engine: %s", why);
 }
 
@@ -217,6 +220,7 @@ static void *thread_main(void *arg)
 	if (status == FERRY_OK) {
 		struct fy_query *query = port->query; /* the port goes with the engine */
 		fy_loop_run(engine);
+		fy_inquiry_end(port->inquiry);
 		fy_server_stop(query);
 		leave_helper(port);
 		engine->end.status = fy_life_destroy(engine);

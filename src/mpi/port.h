@@ -25,6 +25,7 @@
 #include "query/socket.h"
 
 struct fy_query;
+struct fy_inquiry;
 
 /* What a rank says about its open. Sent to all ranks as it is. */
 struct fy_mpi_word {
@@ -43,6 +44,7 @@ struct fy_mpi_port {
 	struct fy_dumped dumped;
 	struct fy_query_place place; /* of the engine's monitor file */
 	struct fy_query *query;      /* its socket; NULL: there is none */
+	struct fy_inquiry *inquiry;  /* NULL: none */
 	unsigned looks;
 	struct fy_mpi_word word; /* of this rank */
 	MPI_Request asked;       /* between offer and settle: finds the lowest rank that failed */

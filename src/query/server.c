@@ -544,6 +544,16 @@ static void accept_clients(struct fy_query *q)
 	q->listener.events = 0; /* others wait until one is let go of */
 }
 
+bool fy_server_take(struct fy_query *q, int fd)
+{
+	if (free_client(q)) {
+		welcome(q, fd); /* closes it if that fails, which who holds the other end sees */
+		return true;
+	}
+	close(fd);
+	return false;
+}
+
 /* The helm has run an errand, or has put a report into the inbox. */
 static void see_helm(struct fy_query *q)
 {

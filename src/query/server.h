@@ -17,6 +17,9 @@ struct fy_query;
  * reason. */
 struct fy_query *fy_server_open(ferry *engine, const struct fy_query_place *place,
                                 char why[FY_QUERY_WHY]);
+/* A client of this process, by the other end of that socket, which is the server's from now on. On
+ * the helper. False: it has no room for one more, and the descriptor is closed. */
+bool fy_server_take(struct fy_query *query, int fd);
 /* The engine's loop has ended, or will: nobody is answered any more, and the name is removed. */
 void fy_server_stop(struct fy_query *query);
 /* The engine has ended: it has let go of commands. */

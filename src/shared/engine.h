@@ -75,11 +75,22 @@ struct fy_told {
 	uint32_t starts_given_up;
 };
 
-/* A counter that drivers raise, and the statistics as they were shown, and at the close. */
+/* For who finds out whether the job is stuck. */
+struct fy_stillness {
+	/* ns: so long nothing has moved here while something is open; 0: it moves. The helper's */
+	int64_t still;
+	/* when (ns) another rank, and a lower one, asked how this one is: written with the helm
+	 * (relaxed), read by the helper (relaxed: who misses it asks once more) */
+	uint64_t asked_at, asked_by_lower_at;
+};
+
+/* A counter that drivers raise, the statistics as they were shown, and at the close, and how long
+ * nothing has moved. */
 struct fy_totals {
 	struct fy_shown shown;
 	uint64_t lends;   /* statistics: written with the helm (release), read by all (acquire) */
 	ferry_stats last; /* after the close, for tests */
+	struct fy_stillness stillness;
 };
 
 /* Rare things of application threads, under `lock`. The helm takes it only to free a counter. */

@@ -4,6 +4,8 @@
  *   call      a call that is answered after 0.6 s, with stuck_after of 0.2 s
  *   handler   an inline handler that blocks for so long
  *   idle      both ranks read for so long, and nothing comes
+ *   proved    each rank waits for a reply that the other one never gives, until a signal ends both
+ *   likely    the same, and a thread of rank 1 sleeps
  *   slow      calls follow each other, each answered after a tenth of a second
  *   dump      ferry_dump, by several threads at once
  *   signal    dump_signal, with a handler that was there before
@@ -69,6 +71,32 @@ static void ask(uint32_t op, unsigned us)
 		CHECK_OK(ferry_reply(request, NULL, 0));
 		ferry_message_release(request);
 	}
+}
+
+static void leave(int number)
+{
+	(void)number;
+	_exit(0);
+}
+
+static void *sleep_on(void *unused)
+{
+	(void)unused;
+	sleep_for(60000000);
+	return NULL;
+}
+
+/* No thread can go on any more, unless there is one that sleeps. */
+static void wait_for_ever(bool with_sleeper)
+{
+	pthread_t thread;
+	ferry_future *f;
+	CHECK(signal(SIGALRM, leave) != SIG_ERR);
+	alarm(3);
+	if (with_sleeper && rank == 1)
+		CHECK(pthread_create(&thread, NULL, sleep_on, NULL) == 0);
+	CHECK_OK(ferry_call(engine, 1 - rank, OP_KEEP, NULL, 0, &f));
+	ferry_future_wait(f, FERRY_FOREVER);
 }
 
 static void read_nothing(void)
@@ -149,6 +177,8 @@ int main(int argc, char **argv)
 		ask(OP_KEEP, LONG_US);
 	else if (strcmp(argv[1], "handler") == 0)
 		ask(OP_BLOCK, 0);
+	else if (strcmp(argv[1], "proved") == 0 || strcmp(argv[1], "likely") == 0)
+		wait_for_ever(strcmp(argv[1], "likely") == 0);
 	else if (strcmp(argv[1], "idle") == 0)
 		read_nothing();
 	else if (strcmp(argv[1], "dump") == 0)
