@@ -392,8 +392,23 @@ break_it says-end mpi/life.c 's/^\t\t\tfy_mpi_says_look(says);/\t\t\t(void)says;
 	'a close that waits for MPI_Finalize says nothing' mpi/close_says.sh
 break_it open-dead mpi/port.c '/^static int assemble/,/^}/s/fy_clock_in(timeout)/INT64_MAX/' \
 	'an open waits for the dead for ever' mpi/deaths.sh
+break_it proof query/inquiry.c 's/fy_verdict(&job) == FY_VERDICT_PROVED/fy_verdict(\&job) != FY_VERDICT_NO/' \
+	'what is only likely is told as proved' mpi/stuck.sh
 break_it given ../examples/controller.c '/^static unsigned choose_others/,/^}/s/task->given++;/;/' \
 	'nobody is told that a task was given to another worker' mpi/controller.sh
+# ---- the preload layer ----
+break_it overtaking preload/lanes.c '/^static struct fy_preload_lane \*find_lowest/,/^}/s/limit = post_at.*;/;/' \
+	'a message that a thread was told of is overtaken' unit/preload/test_lanes
+break_it null preload/requests.c '/^void fy_preload_requests_finish/,/^}/s/^\t\trequests\[i\] = MPI_REQUEST_NULL;/\t\t;/' \
+	'the handle of what has ended is not null' unit/preload/test_requests preload/arrays.sh
+break_it preload-wake preload/helm.c '/^static void wake/,/^}/s/fy_futex_wake(.*);/(void)at;/' \
+	'who waits for the helm is not woken' unit/preload/test_helm
+break_it preload-probe preload/probe.c '/^int fy_preload_probe/,/^}/s/fy_preload_helm_run(look, probe);/(void)look(probe);/' \
+	'a probe sees the message of a receive that waits in a lane' preload/probes.sh
+break_it type-free preload/flush.c 's/fy_preload_helm_flush();/;/' \
+	'a datatype is freed before the message that uses it is sent' preload/lifetimes.sh
+break_it takes-in preload/requests.c '/^static bool look_all/,/^}/s/look_testall(set, wait_all)/look_testall(set, test_all)/' \
+	'who waits takes in messages of others' unit/preload/test_requests
 # ---- schedules: threads against one another ----
 break_it relist helm/lanes.c '/^bool fy_lanes_relist/,/^}/s/if (fy_swap_32(&lane->listed, 1) == 0)/if (true)/' \
 	'a lane that its thread lists meanwhile is in the list twice' schedules/lane
