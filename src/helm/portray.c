@@ -399,6 +399,7 @@ void fy_portray_engine(struct fy_progress *p, struct fy_picture *picture)
 	flag(picture, FY_PICTURE_ENDING, p->close.drained || p->close.byes);
 	flag(picture, FY_PICTURE_CLOSING, p->close.called_at != 0);
 	flag(picture, FY_PICTURE_FULL, is_full(p));
+	flag(picture, FY_PICTURE_STARVED, p->link.pool.starved);
 	put_agreement(p, picture);
 	put_peers(p, picture);
 	put_calls(p, picture);

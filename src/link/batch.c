@@ -21,8 +21,10 @@ struct fy_batch *fy_batch_get(struct fy_link *link)
 		link->pool.first = b->next;
 		link->pool.n--;
 	} else if (!(b = aligned_alloc(FY_CACHE_LINE, sizeof *b))) {
+		link->pool.starved = true;
 		return NULL;
 	}
+	link->pool.starved = false;
 	b->next = NULL;
 	b->fill = sizeof(struct fy_batch_header);
 	b->nrecords = 0;

@@ -14,6 +14,7 @@ struct fy_link;
 struct fy_pool {
 	struct fy_batch *first;
 	unsigned n;
+	bool starved; /* there was no memory when a batch was wanted last */
 };
 
 struct fy_batch {

@@ -45,7 +45,7 @@
 #define APART FERRY_MS(20) /* a rank begins so much later than the one below it */
 #define APART_MAX FERRY_S(5)
 #define AFTER_OTHERS 16 /* times stuck_after: it asks although it has been asked */
-#define TIME_MS 4000u  /* for the answers of a round */
+#define TIME_MS 4000u   /* for the answers of a round */
 #define PATIENCE_MS 2000u
 #define TEXT_BYTES 8192
 

@@ -101,7 +101,8 @@ enum fy_picture_flags {
 	FY_PICTURE_ENDING = 0x200, /* the close is agreed on */
 	FY_PICTURE_CUT = 0x400,    /* a peer for which records are held was left out */
 	FY_PICTURE_UNDER_WAY = 0x800, /* confirmations are awaited, or large messages */
-	FY_PICTURE_CLOSING = 0x1000   /* the program has called ferry_close */
+	FY_PICTURE_CLOSING = 0x1000,  /* the program has called ferry_close */
+	FY_PICTURE_STARVED = 0x2000   /* there is no memory for what has to be sent */
 };
 
 struct fy_picture {

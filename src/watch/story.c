@@ -218,9 +218,10 @@ static void put_op_state(struct story *t, const struct fy_picture_op *op, unsign
 	put_executor_state(t, op, said);
 }
 
-static void put_peer_state(struct story *t, const struct fy_picture_peer *peer, unsigned *said)
+static void put_peer_state(struct story *t, const struct fy_picture_peer *peer, bool starved,
+                           unsigned *said)
 {
-	if (peer->flags & FY_PEER_HELD) {
+	if (peer->flags & FY_PEER_HELD && !starved) {
 		begin(t, said);
 		put(t, "posts wait for room at rank %d", peer->rank);
 	}
@@ -282,7 +283,11 @@ static void put_state(struct story *t, const struct fy_picture *p)
 	for (uint32_t i = 0; i < p->n_ops && (t->list || i < NAMED); i++)
 		put_op_state(t, &p->ops[i], &said);
 	for (uint32_t i = 0; i < p->n_peers && (t->list || i < NAMED); i++)
-		put_peer_state(t, &p->peers[i], &said);
+		put_peer_state(t, &p->peers[i], p->flags & FY_PICTURE_STARVED, &said);
+	if (p->flags & FY_PICTURE_STARVED) {
+		begin(t, &said);
+		put(t, "what has to be sent waits for memory, of which there is none");
+	}
 	if (p->flags & FY_PICTURE_FULL) {
 		begin(t, &said);
 		put(t, "unread and retained messages take most of receive_memory");

@@ -158,6 +158,8 @@ static bool engine_may_act(const struct fy_picture *p, struct doubt *d)
 	              p->rank, 0) ||
 	       doubts(d, p->deadlines != 0,
 	              "a deadline or a handler_grace ends something on rank #", p->rank, 0) ||
+	       doubts(d, p->flags & FY_PICTURE_STARVED,
+	              "rank # waits for memory, which may be there again", p->rank, 0) ||
 	       doubts(d, p->flags & FY_PICTURE_STARTS,
 	              "operations of MPI that the program started go on on rank #", p->rank, 0) ||
 	       doubts(d, p->flags & (FY_PICTURE_BUSY | FY_PICTURE_UNDER_WAY | FY_PICTURE_CUT),

@@ -23,6 +23,7 @@
 #include "engine/life.h"
 #include "helm/agree.h"
 #include "helm/close.h"
+#include "helm/portray.h"
 #include "helm/progress.h"
 #include "helm/step.h"
 #include "link/channel.h"
@@ -30,6 +31,7 @@
 #include "shared/engine.h"
 #include "shared/message.h"
 #include "shared/thread.h"
+#include "watch/picture.h"
 #include "sim/net/sim.h"
 #include "wire/header.h"
 #include "bulk/pair.h"
@@ -812,6 +814,39 @@ static void a_vote_is_sent_when_there_is_a_batch(void **state)
 	}
 }
 
+static uint32_t flags_of(int rank)
+{
+	struct fy_picture picture = { .rank = rank, .size = RANKS };
+	shortage_pause();
+	fy_portray_engine(t.engine[rank]->progress, &picture);
+	shortage_resume();
+	return picture.flags;
+}
+
+static void step_some(void)
+{
+	bool stopped[RANKS] = { false };
+	for (int i = 0; i < 30; i++)
+		step(stopped);
+}
+
+/* A post that waits for a batch waits for memory, and not for room at its receiver. */
+static void who_waits_for_memory_says_so(void **state)
+{
+	(void)state;
+	start(1, SHORTAGE_ALL, FY_BATCH_BYTES, true);
+	assert_int_equal(ferry_post(t.engine[0], 1, OP_NOTE, "x", 1, NULL), FERRY_OK);
+	step_some();
+	assert_true(flags_of(0) & FY_PICTURE_STARVED);
+	assert_false(flags_of(1) & FY_PICTURE_STARVED);
+	shortage_end();
+	step_some();
+	assert_false(flags_of(0) & FY_PICTURE_STARVED);
+	t.any_short = false;
+	close_all();
+	destroy();
+}
+
 /* Ranks that never met agree, and what comes first finds no memory: the votes are not lost. */
 static void a_first_word_is_kept(void **state)
 {
@@ -895,6 +930,7 @@ int main(void)
 		cmocka_unit_test(what_is_too_large_is_refused),
 		cmocka_unit_test(what_is_prepaid_is_not_waited_for_for_ever),
 		cmocka_unit_test(a_vote_is_sent_when_there_is_a_batch),
+		cmocka_unit_test(who_waits_for_memory_says_so),
 		cmocka_unit_test(a_first_word_is_kept),
 		cmocka_unit_test(news_of_a_close_are_kept),
 		cmocka_unit_test(one_allocation_fails),

@@ -323,6 +323,10 @@ static void a_job_that_is_stuck_is_told(void **state)
 	begin_circle();
 	answer(2)->picture.by_kind[FY_THREAD_PROGRAM] = 1;
 	has(why(&o, 1), "likely stuck; rank 2 has a thread that is in no wait of Ferry\n");
+	begin_circle();
+	answer(2)->picture.flags |= FY_PICTURE_STARVED;
+	has(why(&o, 1), "likely stuck; rank 2 waits for memory, which may be there again\n");
+	has(why(&o, 1), "what has to be sent waits for memory, of which there is none");
 	begin();
 	for (int i = 0; i < SIZE; i++)
 		answer(i)->picture.flags = FY_PICTURE_HELM;

@@ -1,0 +1,31 @@
+/* Made of include/ferry.h by help.awk. */
+#include "info.h"
+
+const struct info_help info_help[] = {
+	{ "flags", "FERRY_EXCLUSIVE and the other flags above" },
+	{ "thread_level", "Which thread level MPI is asked for" },
+	{ "receive_memory", "How much all peers together may make this rank hold" },
+	{ "send_memory", "Two limits of this size each: messages queued in channels for slow peers, and copies of bodies over 4 KiB not yet sent" },
+	{ "message_max", "A larger message is FERRY_ETOOBIG" },
+	{ "out_of_band", "Binaries from this size on travel as attachments" },
+	{ "decode_memory", "How much memory one decoded object may take" },
+	{ "handler_grace", "How long a call may wait at its target for a handler or reader before it fails with FERRY_ENOHANDLER" },
+	{ "spin", "How long a loop that finds nothing looks without a yield, whoever else wants its processor" },
+	{ "sleep_max", "The longest sleep of an idle loop that must poll" },
+	{ "lend", "waiting threads may drive the engine, and run handlers of FERRY_ANYWHERE" },
+	{ "progress_cpus", "The processors of the progress thread, such as \"3\" or \"2-3\"" },
+	{ "peer_timeout", "How long a rank may be silent of which this one awaits something" },
+	{ "close_timeout", "How long a close waits for the other ranks once a peer is gone: from then on, or from its call if that is later" },
+	{ "stuck_after", "Say on stderr and in the log what is open and what the threads wait for, once nothing of this rank has moved for so long while a call, a post, a fence or a close is open; likewise when an inline handler blocks for so long" },
+	{ "stats", "\"1\": at the close rank 0 prints a table of ferry_stats over all ranks on stderr: minimum, median, maximum, and which rank; and what nobody took, released or answered, with op and rank" },
+	{ "trace", "A directory for timelines, one file a rank, for ferry-trace; it is made if it is not there" },
+	{ "log", "\"stderr\", or a file name in which %r becomes the rank" },
+	{ "checksum", "CRC-32C over all that ranks send to one another, attachments included" },
+	{ "quorum", "where ranks go on without others, those that are not more than half of the ranks before stop their engines instead" },
+	{ "monitor", "The directory of the file in which other programs see the counters and what is open, also when this one hangs or is dead" },
+	{ "dump_signal", "The number of a signal after which ferry_dump is written to stderr, for each engine with this option" },
+	{ "log_level", "The least important lines that the log gets: FERRY_LOG_ERROR to FERRY_LOG_DEBUG, in the environment error, warning, info or debug" },
+	{ "trace_every", "Of so many calls and posts one is in the timeline" },
+	{ "trace_memory", "How long the file of a timeline gets, the newest events staying" },
+	{ 0, 0 },
+};
