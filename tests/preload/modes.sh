@@ -22,13 +22,26 @@ run() {
 	esac
 }
 
+# A rank without the layer is at the mercy of Open MPI's own MPI_THREAD_MULTIPLE, which now and then
+# crashes or hangs in this program (4.1.4: in MPI_Sendrecv to itself). That says nothing of the layer.
+run_fairly() {
+	for try in 1 2 3; do
+		run "$@"
+		case $TEST_MPI/$1/$status in
+		"Open MPI"/plain/[1-9]* | "Open MPI"/first/[1-9]*) [ "$status" -eq 77 ] && return ;;
+		*) return ;;
+		esac
+		echo "# $1: try $try ended with $status"
+	done
+}
+
 # UCX names every request and message that was left behind at MPI_Finalize.
 leaves_nothing() { ! grep -qE 'UCX +WARN.*(was not returned|was not matched)' "$work/out" "$work/err"; }
 
 # passes ARG...: in each mode the program ends well and says what it checked.
 passes() {
 	for mode in $modes; do
-		run "$mode" "$@"
+		run_fairly "$mode" "$@"
 		if [ "$status" -eq 77 ] || says '^SKIP: '; then
 			grep -h '^SKIP: ' "$work/out"
 			exit 77
