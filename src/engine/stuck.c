@@ -66,15 +66,23 @@ static bool is_still_inside(struct fy_stuck *s)
 
 enum sight { MOVES, STANDS, UNSEEN };
 
-/* Since the last look nothing has moved, and something is open? Who has the helm may be a question
- * of another rank, or of this one. */
+/* Has a question about this job stepped the loop since the last look? */
+static bool is_asked(const struct fy_stuck *s)
+{
+	const struct fy_stillness *stillness = &s->engine->totals.stillness;
+	int64_t asked_at = (int64_t)fy_load_relaxed_64(&stillness->asked_at);
+	return stillness->asks || fy_clock_now() - asked_at < 2 * s->period;
+}
+
+/* Has nothing moved since the last look, though something is open? A question takes the helm and
+ * steps the loop, so what it hides counts as neither. */
 static enum sight is_still(struct fy_stuck *s)
 {
 	uint64_t steps = fy_load_relaxed_64(s->steps);
 	bool stood = steps == s->steps_seen;
 	s->steps_seen = steps;
 	if (!try_helm(s->engine))
-		return stood ? STANDS : UNSEEN;
+		return stood ? STANDS : is_asked(s) ? UNSEEN : MOVES;
 	bool still = !fy_engine_has_stopped(s->engine) && is_still_inside(s);
 	fy_helm_give(s->engine);
 	return still ? STANDS : MOVES;

@@ -53,13 +53,12 @@
 enum step { OWN, OTHERS, OWN_AGAIN, OTHERS_AGAIN, JUDGE };
 
 struct fy_inquiry {
-	struct fy_helped timer; /* it looks, begins a step, and ends one that takes too long */
-	struct fy_helped line;  /* to the server */
+	struct fy_helped timer; /* it looks, and begins each step */
+	struct fy_helped line;  /* to the server, which ends each step in time */
 	ferry *engine;
 	struct fy_query *query;
-	int64_t next; /* ns that nothing must have moved for it to ask */
-	bool turn;    /* it has let those below it begin */
-	bool asks;
+	int64_t next;  /* ns that nothing must have moved for it to ask */
+	bool turn;     /* it has let those below it begin */
 	int64_t since; /* ns: when it began to ask, or left it to another rank */
 	enum step step;
 	struct fy_picture **pictures; /* by rank: of the first round, then of the second one */
@@ -81,7 +80,7 @@ static void forget(struct fy_inquiry *q)
 		free(q->pictures[i]);
 	free(q->pictures);
 	q->pictures = NULL;
-	q->asks = false;
+	q->engine->totals.stillness.asks = false;
 	hang_up(q);
 }
 
@@ -243,10 +242,12 @@ static bool is_time(struct fy_inquiry *q)
 static bool begin(struct fy_inquiry *q)
 {
 	q->pictures = calloc(2 * (size_t)q->engine->size, sizeof *q->pictures);
-	q->asks = q->pictures != NULL;
+	if (!q->pictures)
+		return false;
+	q->engine->totals.stillness.asks = true;
 	q->step = OWN;
 	q->since = fy_clock_now();
-	return q->asks;
+	return true;
 }
 
 static void step(struct fy_inquiry *q)
@@ -269,7 +270,8 @@ static void look(struct fy_helped *self, unsigned why)
 	struct fy_inquiry *q = fy_container_of(self, struct fy_inquiry, timer);
 	(void)why;
 	look_later(q);
-	if (q->asks ? q->line.fd < 0 : is_time(q) && begin(q))
+	bool asks = q->engine->totals.stillness.asks;
+	if (asks ? q->line.fd < 0 : is_time(q) && begin(q))
 		step(q);
 }
 

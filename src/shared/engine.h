@@ -79,6 +79,7 @@ struct fy_told {
 struct fy_stillness {
 	/* ns: so long nothing has moved here while something is open; 0: it moves. The helper's */
 	int64_t still;
+	bool asks; /* this rank asks the others. The helper's */
 	/* when (ns) another rank, and a lower one, asked how this one is: written with the helm
 	 * (relaxed), read by the helper (relaxed: who misses it asks once more) */
 	uint64_t asked_at, asked_by_lower_at;
