@@ -91,6 +91,8 @@ libferry_core_la_SOURCES = \
 	%D%/base/quota.c \
 	%D%/base/quota.h \
 	%D%/base/status.c \
+	%D%/base/timeout.c \
+	%D%/base/timeout.h \
 	%D%/base/waiting.c \
 	%D%/base/waiting.h \
 	%D%/future/waiters.c \

@@ -7,9 +7,9 @@
 #include <stdint.h>
 
 #include "ferry.h"
-#include "base/clock.h"
 #include "base/fail.h"
 #include "base/order.h"
+#include "base/timeout.h"
 #include "base/waiting.h"
 #include "future/future.h"
 #include "future/wait.h"
@@ -62,7 +62,7 @@ static int make_target(ferry_counter *counter, uint64_t value, ferry_future **ta
 /* Not reached when we looked. */
 static int await(ferry_counter *counter, uint64_t value, int64_t timeout)
 {
-	int64_t until = fy_clock_in(timeout);
+	int64_t until = fy_timeout_in(timeout);
 	ferry_future *target;
 	int status = make_target(counter, value, &target);
 	if (status)
@@ -80,8 +80,8 @@ int ferry_counter_wait(ferry_counter *counter, uint64_t value, int64_t timeout)
 {
 	if (fy_unlikely(!counter))
 		return fy_fail(FERRY_EINVAL, "ferry_counter_wait was given NULL");
-	if (fy_unlikely(!fy_clock_timeout_ok(timeout)))
-		return fy_clock_fail_timeout(__func__, timeout);
+	if (fy_unlikely(!fy_timeout_ok(timeout)))
+		return fy_timeout_fail(__func__, timeout);
 	if (fy_counter_done(counter) >= value)
 		return fy_counter_outcome(counter);
 	return timeout == 0 ? FERRY_PENDING : await(counter, value, timeout);

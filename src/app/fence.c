@@ -9,9 +9,9 @@
 #include <stdint.h>
 
 #include "ferry.h"
-#include "base/clock.h"
 #include "base/fail.h"
 #include "base/order.h"
+#include "base/timeout.h"
 #include "base/waiting.h"
 #include "future/future.h"
 #include "future/wait.h"
@@ -70,14 +70,14 @@ static void give_fence(ferry *e, ferry_future *future)
 
 int ferry_fence(ferry *e, int64_t timeout)
 {
-	if (!e || !fy_clock_timeout_ok(timeout))
+	if (!e || !fy_timeout_ok(timeout))
 		return fy_fail(FERRY_EINVAL,
 		               "ferry_fence needs an engine and a timeout >= 0 or FERRY_FOREVER");
 	if (fy_thread_must_not_wait(e) || fy_thread_in_handler(e))
 		return fy_fail(FERRY_EDEADLK,
 		               "ferry_fence would wait for the handler or callback that calls it");
 	ferry_future *future = NULL;
-	int64_t until = fy_clock_in(timeout);
+	int64_t until = fy_timeout_in(timeout);
 	int status = claim_fence(e, &future);
 	if (status)
 		return status;

@@ -5,8 +5,8 @@
 
 #include "ferry.h"
 #include "app/post.h"
-#include "base/clock.h"
 #include "base/fail.h"
+#include "base/timeout.h"
 #include "base/waiting.h"
 #include "future/wait.h"
 #include "shared/engine.h"
@@ -14,7 +14,7 @@
 
 int ferry_flush(ferry *engine, int rank, int64_t timeout)
 {
-	if (!engine || !fy_clock_timeout_ok(timeout))
+	if (!engine || !fy_timeout_ok(timeout))
 		return fy_fail(FERRY_EINVAL,
 		               "ferry_flush needs an engine and a timeout >= 0 or FERRY_FOREVER");
 	int status = rank == FERRY_ALL
@@ -27,7 +27,7 @@ int ferry_flush(ferry *engine, int rank, int64_t timeout)
 			FERRY_EDEADLK,
 			"ferry_flush would wait for the progress thread, which is running this");
 	ferry_future *future = NULL;
-	int64_t until = fy_clock_in(timeout);
+	int64_t until = fy_timeout_in(timeout);
 	status = fy_post_flush(engine, NULL, rank, timeout, &future);
 	if (status)
 		return status == FERRY_EAGAIN ? FERRY_PENDING : status;

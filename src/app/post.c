@@ -16,9 +16,9 @@
 #include "app/own_lane.h"
 #include "app/reserve.h"
 #include "app/rouse.h"
-#include "base/clock.h"
 #include "base/fail.h"
 #include "base/order.h"
+#include "base/timeout.h"
 #include "future/future.h"
 #include "shared/counter.h"
 #include "shared/engine.h"
@@ -38,7 +38,7 @@ static int check(const struct fy_post *o)
 		return bad;
 	if (!o->message && !o->body && o->nbytes)
 		return fy_fail(FERRY_EINVAL, "the body is NULL and nbytes is %zu", o->nbytes);
-	if (!fy_clock_timeout_ok(o->timeout))
+	if (!fy_timeout_ok(o->timeout))
 		return fy_fail(FERRY_EINVAL, "timeout %lld: times are >= 0 ns, or FERRY_FOREVER",
 		               (long long)o->timeout);
 	size_t total = o->message ? fy_message_total(o->message) : o->nbytes;

@@ -16,6 +16,7 @@
 #include "base/fail.h"
 #include "base/futex.h"
 #include "base/order.h"
+#include "base/timeout.h"
 #include "base/waiting.h"
 #include "helm/drive.h"
 #include "shared/engine.h"
@@ -86,7 +87,7 @@ static int receive(ferry *e, int source, uint32_t op, int64_t timeout, ferry_mes
 {
 	struct fy_mailbox *box = &e->mailbox;
 	struct reader r = { .engine = e };
-	int64_t until = fy_clock_in(timeout);
+	int64_t until = fy_timeout_in(timeout);
 	bool must_drive = e->options.flags & FERRY_NO_THREAD;
 	for (;;) {
 		r.seen = fy_load_acquire_32(&box->news);
@@ -118,7 +119,7 @@ static int receive(ferry *e, int source, uint32_t op, int64_t timeout, ferry_mes
 
 int fy_recv(ferry *engine, int source, uint32_t op, int64_t timeout, ferry_message **message_p)
 {
-	if (!engine || !message_p || !fy_clock_timeout_ok(timeout))
+	if (!engine || !message_p || !fy_timeout_ok(timeout))
 		return fy_fail(FERRY_EINVAL, "ferry_recv needs an engine, a timeout >= 0 or "
 		                             "FERRY_FOREVER, and a place for the message");
 	int status = source == FERRY_ANY

@@ -15,6 +15,7 @@
 #include "base/fail.h"
 #include "base/futex.h"
 #include "base/order.h"
+#include "base/timeout.h"
 #include "base/waiting.h"
 #include "future/pool.h"
 #include "helm/drive.h"
@@ -173,7 +174,7 @@ int fy_reserve(const struct fy_post *o, uint32_t size, size_t body, struct fy_re
 		if (!counted) {
 			counted = true;
 			fy_add_64(&e->pressure.lane_full, 1);
-			until = fy_clock_in(o->timeout);
+			until = fy_timeout_in(o->timeout);
 			entered = fy_engine_enter(e);
 			fy_pool_blocking(true);
 		}

@@ -27,6 +27,7 @@
 #include "base/log.h"
 #include "base/option.h"
 #include "base/order.h"
+#include "base/timeout.h"
 #include "bulk/bulk.h"
 #include "engine/figures.h"
 #include "helm/progress.h"
@@ -190,7 +191,7 @@ static void put_all(const struct fy_statistics *s, const ferry *e, const struct 
 /* True: it is over. */
 static bool wait_for(struct fy_census *c, int64_t patience)
 {
-	int64_t until = fy_clock_in(patience), nap = FERRY_US(10);
+	int64_t until = fy_timeout_in(patience), nap = FERRY_US(10);
 	while (!fy_census_step(c)) {
 		if (fy_clock_now() >= until)
 			return false;

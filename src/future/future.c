@@ -34,11 +34,11 @@
 
 #include "ferry.h"
 #include "base/cache.h"
-#include "base/clock.h"
 #include "base/fail.h"
 #include "base/list.h"
 #include "base/order.h"
 #include "base/program.h"
+#include "base/timeout.h"
 #include "future/waiters.h"
 #include "future/compose.h"
 #include "future/executor.h"
@@ -459,8 +459,8 @@ int ferry_future_deadline(ferry_future *future, int64_t timeout)
 {
 	if (!future)
 		return fy_future_fail_null(__func__);
-	if (!fy_clock_timeout_ok(timeout))
-		return fy_clock_fail_timeout(__func__, timeout);
+	if (!fy_timeout_ok(timeout))
+		return fy_timeout_fail(__func__, timeout);
 	if (timeout == 0 && abandon(future, FERRY_ETIMEDOUT))
 		return FERRY_OK;
 	if (is_decided(future))
@@ -469,7 +469,7 @@ int ferry_future_deadline(ferry_future *future, int64_t timeout)
 		return FERRY_OK;
 	if (!future->engine || !fy_future_hooks.deadline)
 		return fy_fail(FERRY_ENOTSUP, "a deadline needs an engine that keeps the time");
-	return fy_future_hooks.deadline(future->engine, future, fy_clock_in(timeout));
+	return fy_future_hooks.deadline(future->engine, future, fy_timeout_in(timeout));
 }
 
 int ferry_future_cancel(ferry_future *future)

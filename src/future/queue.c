@@ -26,6 +26,7 @@
 #include "base/fail.h"
 #include "base/futex.h"
 #include "base/order.h"
+#include "base/timeout.h"
 #include "base/waiting.h"
 #include "future/backlog.h"
 #include "future/executor.h"
@@ -237,7 +238,7 @@ static int queue_wait(ferry_executor *queue, int64_t timeout)
 		return FERRY_PENDING;
 	if ((rc = fy_future_hooks_may_wait(fy_load_relaxed_ptr(&queue->engine))) < 0)
 		return rc;
-	until = fy_clock_in(timeout);
+	until = fy_timeout_in(timeout);
 	while (fy_backlog_count(&queue->backlog) == 0) {
 		if (fy_backlog_stopped(&queue->backlog))
 			return fy_fail(FERRY_ESTOPPED, "the queue was destroyed");
@@ -254,8 +255,8 @@ int ferry_executor_run(ferry_executor *executor, unsigned max, int64_t timeout)
 
 	if (rc < 0)
 		return rc;
-	if (!fy_clock_timeout_ok(timeout))
-		return fy_clock_fail_timeout("ferry_executor_run", timeout);
+	if (!fy_timeout_ok(timeout))
+		return fy_timeout_fail("ferry_executor_run", timeout);
 	cancel = fy_cancel_later();
 	run_begins(executor);
 	rc = queue_wait(executor, timeout);

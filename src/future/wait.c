@@ -15,6 +15,7 @@
 #include "base/fail.h"
 #include "base/futex.h"
 #include "base/order.h"
+#include "base/timeout.h"
 #include "base/waiting.h"
 #include "future/future.h"
 #include "future/hooks.h"
@@ -99,18 +100,18 @@ int ferry_future_wait(ferry_future *future, int64_t timeout)
 {
 	if (fy_unlikely(!future))
 		return fy_future_fail_null(__func__);
-	if (fy_unlikely(!fy_clock_timeout_ok(timeout)))
-		return fy_clock_fail_timeout(__func__, timeout);
+	if (fy_unlikely(!fy_timeout_ok(timeout)))
+		return fy_timeout_fail(__func__, timeout);
 	if (fy_future_is_done(future))
 		return fy_future_outcome(future);
-	return timeout == 0 ? FERRY_PENDING : fy_wait_until(future, fy_clock_in(timeout));
+	return timeout == 0 ? FERRY_PENDING : fy_wait_until(future, fy_timeout_in(timeout));
 }
 
 static int check_all(const char *function, ferry_future *const *futures, size_t count,
                      int64_t timeout)
 {
-	if (!fy_clock_timeout_ok(timeout))
-		return fy_clock_fail_timeout(function, timeout);
+	if (!fy_timeout_ok(timeout))
+		return fy_timeout_fail(function, timeout);
 	if (count > 0 && !futures)
 		return fy_fail(FERRY_EINVAL, "%s was given NULL and a count of %zu", function,
 		               count);
@@ -145,7 +146,7 @@ static int await_all(ferry_future *const *futures, size_t count, int64_t timeout
 	if (timeout != 0 && fy_stuck_matters() && (rc = may_wait_all(futures, count)) < 0)
 		return rc;
 	if (timeout > 0)
-		until = fy_clock_in(timeout);
+		until = fy_timeout_in(timeout);
 	for (size_t i = count; i-- > 0;) {
 		if (!is_open(futures[i]))
 			continue;
@@ -262,8 +263,7 @@ static int check_any(ferry_future *const *futures, size_t count, int64_t timeout
 	if (!futures || count == 0)
 		return fy_fail(FERRY_EINVAL,
 		               "ferry_wait_any needs at least one future to wait for");
-	return fy_clock_timeout_ok(timeout) ? FERRY_OK
-	                                    : fy_clock_fail_timeout("ferry_wait_any", timeout);
+	return fy_timeout_ok(timeout) ? FERRY_OK : fy_timeout_fail("ferry_wait_any", timeout);
 }
 
 static const ferry_future *first_of(ferry_future *const *futures, size_t count)
@@ -307,7 +307,7 @@ static int await_any(ferry_future *const *futures, size_t count, int64_t timeout
 	struct fy_watch few[WATCHES_ON_STACK], *watches = few;
 	struct any any = { .first = { .state = FY_FUTURE_REF,
 		                      .engine = first_of(futures, count)->engine } };
-	int64_t until = fy_clock_in(timeout);
+	int64_t until = fy_timeout_in(timeout);
 	int rc = check_deadlock(futures, count);
 
 	if (rc < 0)

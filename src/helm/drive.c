@@ -42,6 +42,7 @@
 #include "base/clock.h"
 #include "base/fail.h"
 #include "base/order.h"
+#include "base/timeout.h"
 #include "base/waiting.h"
 #include "future/queue.h"
 #include "helm/helm.h"
@@ -419,7 +420,7 @@ void fy_drive_close(ferry *engine, void (*look)(void *arg), void *arg)
 
 int ferry_progress(ferry *engine, int64_t timeout)
 {
-	if (!engine || !fy_clock_timeout_ok(timeout))
+	if (!engine || !fy_timeout_ok(timeout))
 		return fy_fail(
 			FERRY_EINVAL,
 			"ferry_progress needs an engine and a timeout >= 0 or FERRY_FOREVER");
@@ -432,7 +433,7 @@ int ferry_progress(ferry *engine, int64_t timeout)
 		               "ferry_progress cannot be called in a handler or callback");
 	if (!fy_engine_enter(engine))
 		return fy_fail(FERRY_ESTOPPED, "the engine has stopped");
-	int64_t until = fy_clock_in(timeout);
+	int64_t until = fy_timeout_in(timeout);
 	bool worked, stopped;
 	int cancel = fy_cancel_later();
 	uint32_t tag = fy_thread_tag_posts(engine, 0);

@@ -34,6 +34,7 @@
 #include "ferry.h"
 #include "base/clock.h"
 #include "base/fail.h"
+#include "base/timeout.h"
 #include "mpi/await.h"
 #include "mpi/error.h"
 #include "mpi/job.h"
@@ -304,7 +305,7 @@ static int gather(int64_t timeout, bool *here_p)
 	int code = FY_MPI_AWAIT_CALL(MPI_Ibarrier(MPI_COMM_WORLD, &request));
 	*here_p = code == MPI_SUCCESS;
 	if (code == MPI_SUCCESS) {
-		code = fy_mpi_await(&request, fy_clock_in(timeout));
+		code = fy_mpi_await(&request, fy_timeout_in(timeout));
 		/* even if the barrier failed: this rank took part */
 		*here_p = request == MPI_REQUEST_NULL;
 	}

@@ -34,6 +34,7 @@
 #include "base/fail.h"
 #include "base/order.h"
 #include "base/peek.h"
+#include "base/timeout.h"
 #include "mpi/await.h"
 #include "mpi/bells.h"
 #include "mpi/error.h"
@@ -349,7 +350,7 @@ static int assemble(MPI_Comm comm, int64_t timeout)
 {
 	MPI_Request request;
 	int code = FY_MPI_AWAIT_CALL(MPI_Ibarrier(comm, &request));
-	return code == MPI_SUCCESS ? fy_mpi_await(&request, fy_clock_in(timeout)) : code;
+	return code == MPI_SUCCESS ? fy_mpi_await(&request, fy_timeout_in(timeout)) : code;
 }
 
 /* Note a failure. The first one counts. */

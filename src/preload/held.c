@@ -5,8 +5,8 @@
 #include <inttypes.h>
 #include <stdint.h>
 #include <stdio.h>
-#include <time.h>
 
+#include "base/clock.h"
 #include "base/order.h"
 #include "preload/caller.h"
 
@@ -21,17 +21,9 @@ static struct {
 	uint64_t told;
 } held;
 
-/* As fy_clock_now, which would bring the errors of the API into this library. */
-static int64_t now_ns(void)
-{
-	struct timespec now;
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
-}
-
 void fy_preload_held_begin(const char *call)
 {
-	fy_store_relaxed_64(&held.since, (uint64_t)now_ns());
+	fy_store_relaxed_64(&held.since, (uint64_t)fy_clock_now());
 	fy_store_release_ptr(&held.call, (void *)call);
 }
 
@@ -42,7 +34,7 @@ void fy_preload_held_end(void)
 
 int64_t fy_preload_held_until(void)
 {
-	return fy_caller_all.serialized ? now_ns() + PATIENCE : INT64_MAX;
+	return fy_caller_all.serialized ? fy_clock_now() + PATIENCE : INT64_MAX;
 }
 
 void fy_preload_held_sentence(const char *waiting, int64_t now, char *text, size_t size)
@@ -65,7 +57,7 @@ void fy_preload_held_say(const char *waiting)
 	char text[400];
 	if (!fy_caller_all.serialized)
 		return;
-	fy_preload_held_sentence(waiting, now_ns(), text, sizeof text);
+	fy_preload_held_sentence(waiting, fy_clock_now(), text, sizeof text);
 	if (text[0])
 		fprintf(stderr, "ferry-preload: %s\n", text);
 }

@@ -65,6 +65,7 @@ preload_sources = \
 	%D%/wrap_request.c \
 	%D%/wrap_start.c \
 	%D%/wrap_wait.c \
+	src/base/clock.c \
 	src/base/futex.c \
 	src/base/futex.h \
 	# end

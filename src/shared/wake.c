@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/futex.h"
 #include "base/order.h"
+#include "base/timeout.h"
 
 void fy_wake_init(struct fy_wake *wake)
 {
@@ -75,7 +76,7 @@ bool fy_wake_sleep(struct fy_wake *wake, int64_t nanoseconds)
 {
 	uint32_t word = fy_load_acquire_32(wake->word);
 	if (word & 1)
-		fy_futex_wait(wake->word, word, fy_clock_in(nanoseconds), wake->shared);
+		fy_futex_wait(wake->word, word, fy_timeout_in(nanoseconds), wake->shared);
 	bool rung = wake->shared && !(fy_load_acquire_32(wake->word) & 1) &&
 	            fy_load_acquire_32(&wake->own) == 1;
 	fy_wake_stay(wake);

@@ -15,8 +15,8 @@
 #include "ferry_msgpack.h"
 #include "app/recv.h"
 #include "base/cancel.h"
-#include "base/clock.h"
 #include "base/fail.h"
+#include "base/timeout.h"
 #include "shared/engine.h"
 #include "shared/thread.h"
 #include "unidist/set_aside.h"
@@ -37,7 +37,7 @@ static int begin(ferry *engine, int source, int64_t timeout, bool results,
 	                     : fy_engine_check_rank(engine, "source", source, ", or FERRY_ANY");
 	if (status)
 		return status;
-	if (!fy_clock_timeout_ok(timeout))
+	if (!fy_timeout_ok(timeout))
 		return fy_fail(FERRY_EINVAL, "a time of %lld ns: use 0 and more, or FERRY_FOREVER",
 		               (long long)timeout);
 	if (!fy_engine_enter(engine))

@@ -390,7 +390,7 @@ break_it says mpi/open.c 's/^\t\t\tfy_mpi_says_look(&o->says);/\t\t\t;/' \
 	'an open that waits says nothing' mpi/open_says.sh
 break_it says-end mpi/life.c 's/^\t\t\tfy_mpi_says_look(says);/\t\t\t(void)says;/' \
 	'a close that waits for MPI_Finalize says nothing' mpi/close_says.sh
-break_it open-dead mpi/port.c '/^static int assemble/,/^}/s/fy_clock_in(timeout)/INT64_MAX/' \
+break_it open-dead mpi/port.c '/^static int assemble/,/^}/s/fy_timeout_in(timeout)/INT64_MAX/' \
 	'an open waits for the dead for ever' mpi/deaths.sh
 break_it proof query/inquiry.c 's/fy_verdict(&job) == FY_VERDICT_PROVED/fy_verdict(\&job) != FY_VERDICT_NO/' \
 	'what is only likely is told as proved' mpi/stuck.sh

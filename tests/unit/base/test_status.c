@@ -3,6 +3,7 @@
 #include "test.h"
 #include "base/clock.h"
 #include "base/fail.h"
+#include "base/timeout.h"
 
 #include <pthread.h>
 
@@ -216,23 +217,23 @@ static void without_memory_there_is_a_sentence_all_the_same(void **state)
 static void times_saturate(void **state)
 {
 	(void)state;
-	assert_int_equal(fy_clock_until(100, 0), 100);
-	assert_int_equal(fy_clock_until(100, 5), 105);
-	assert_true(fy_clock_until(100, FERRY_FOREVER) == INT64_MAX);
-	assert_true(fy_clock_until(100, INT64_MAX) == INT64_MAX);
-	assert_true(fy_clock_until(100, INT64_MAX - 100) == INT64_MAX);
-	assert_true(fy_clock_until(100, INT64_MAX - 101) == INT64_MAX - 1);
+	assert_int_equal(fy_timeout_until(100, 0), 100);
+	assert_int_equal(fy_timeout_until(100, 5), 105);
+	assert_true(fy_timeout_until(100, FERRY_FOREVER) == INT64_MAX);
+	assert_true(fy_timeout_until(100, INT64_MAX) == INT64_MAX);
+	assert_true(fy_timeout_until(100, INT64_MAX - 100) == INT64_MAX);
+	assert_true(fy_timeout_until(100, INT64_MAX - 101) == INT64_MAX - 1);
 }
 
 static void only_forever_is_a_negative_timeout(void **state)
 {
 	(void)state;
-	assert_true(fy_clock_timeout_ok(0));
-	assert_true(fy_clock_timeout_ok(1));
-	assert_true(fy_clock_timeout_ok(INT64_MAX));
-	assert_true(fy_clock_timeout_ok(FERRY_FOREVER));
-	assert_false(fy_clock_timeout_ok(-2));
-	assert_false(fy_clock_timeout_ok(INT64_MIN));
+	assert_true(fy_timeout_ok(0));
+	assert_true(fy_timeout_ok(1));
+	assert_true(fy_timeout_ok(INT64_MAX));
+	assert_true(fy_timeout_ok(FERRY_FOREVER));
+	assert_false(fy_timeout_ok(-2));
+	assert_false(fy_timeout_ok(INT64_MIN));
 }
 
 static void the_clock_does_not_go_back(void **state)
