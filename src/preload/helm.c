@@ -7,7 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "base/futex.h"
+#include "base/clock.h"
 #include "base/inbox.h"
 #include "base/list.h"
 #include "base/order.h"
@@ -15,35 +15,34 @@
 #include "preload/held.h"
 #include "preload/lanes.h"
 #include "preload/report.h"
-
-enum { WAITS, HAS_ENDED, HAS_HELM };
+#include "preload/waiter.h"
 
 /* Looks in vain before the holder lets other threads of the machine run. */
 #define LOOKS 16u
 /* A waiter lets others run so often before it sleeps. In these few microseconds an answer is often
  * there, and a sleep and a wake-up cost more: a farm of 4 threads does four times as many tasks. */
 #define TURNS 20u
-
-/* On the stack of the thread that waits. */
-struct waiter {
-	fy_poll *poll; /* NULL: its thread wants the helm itself */
-	void *arg;
-	struct waiter *next; /* the holder's */
-	/* futex: one of the above. Written by its thread before the holder knows of it, then by the
-	 * holder (release), which does not touch the waiter afterwards; read by the thread
-	 * (acquire) */
-	uint32_t word;
-	fy_inbox_entry entry;
-};
+/* ns. So long a message may lie, at most, if who had the helm last does not call MPI again. */
+#define NAP 50000
 
 static struct {
 	/* 1: somebody has the helm. Taken by any thread (compare-and-swap), given back by its
-	 * holder (release) */
+	 * holder (swap) */
 	FY_ALIGNED uint32_t taken;
 	FY_ALIGNED fy_inbox arrived; /* new waiters: put in by their threads */
 	/* the holder's: waiters in the order in which they came; the next one to look at is the
 	 * first, and goes to the end */
-	struct waiter *first, *last;
+	struct fy_waiter *first, *last;
+	unsigned itself; /* the holder's: how many of them want the helm itself */
+	/* how often it was given back: written by holders (relaxed), read by who naps (relaxed: a
+	 * late look costs one more nap, or one wake-up) */
+	uint32_t given;
+	/* how many waiters are awake: they look themselves whether the helm is free. A waiter adds
+	 * itself, and takes itself off when it lies down or has the helm; the holder takes off
+	 * those whose wait it ends. Read by who gave the helm back (all full: of one who lies down
+	 * and one who gives it back, one sees the other) */
+	FY_ALIGNED uint32_t awake;
+	uint32_t napping; /* 1: one of them naps. Compare-and-swap, given back by it (release) */
 } helm;
 
 /* ---- taking and giving --------------------------------------------------------------------- */
@@ -56,38 +55,42 @@ static bool take(void)
 	return true;
 }
 
+static void append(struct fy_waiter *w)
+{
+	w->next = NULL;
+	helm.itself += !w->poll;
+	fy_list_append(helm.first, helm.last, w);
+}
+
+static struct fy_waiter *drop_first(void)
+{
+	struct fy_waiter *w = helm.first;
+	helm.itself -= !w->poll;
+	fy_list_drop(helm.first, helm.last);
+	return w;
+}
+
 static void take_arrived(void)
 {
 	if (!fy_inbox_any(&helm.arrived))
 		return;
-	fy_inbox_each (entry, fy_inbox_take_in_order(&helm.arrived)) {
-		struct waiter *w = fy_container_of(entry, struct waiter, entry);
-		w->next = NULL;
-		fy_list_append(helm.first, helm.last, w);
-	}
-}
-
-static void wake(struct waiter *w, uint32_t word)
-{
-	uint32_t *at = &w->word;
-	fy_store_release_32(at, word);
-	fy_futex_wake(at, 1, false);
+	fy_inbox_each (entry, fy_inbox_take_in_order(&helm.arrived))
+		append(fy_container_of(entry, struct fy_waiter, entry));
 }
 
 /* Look once for the first waiter. It goes to the end, or it goes on. True: it goes on. */
 static bool look_for_other(void)
 {
-	struct waiter *w = helm.first;
-	if (!w)
+	if (!helm.first)
 		return false;
-	fy_list_drop(helm.first, helm.last);
+	struct fy_waiter *w = drop_first();
 	if (w->poll && w->poll(w->arg)) {
 		fy_preload_report.others++;
-		wake(w, HAS_ENDED);
+		if (fy_waiter_tell(w, FY_WAITER_HAS_ENDED))
+			fy_sub_32(&helm.awake, 1);
 		return true;
 	}
-	w->next = NULL;
-	fy_list_append(helm.first, helm.last, w);
+	append(w);
 	return false;
 }
 
@@ -95,7 +98,7 @@ static bool look_for_other(void)
  * them goes on. */
 static bool look_for_all(void)
 {
-	struct waiter *last = helm.last;
+	struct fy_waiter *last = helm.last;
 	bool found = false;
 	for (bool more = last; more;) {
 		more = helm.first != last;
@@ -107,10 +110,8 @@ static bool look_for_all(void)
 /* Give the helm to the waiter that is first. */
 static void hand_over(void)
 {
-	struct waiter *w = helm.first;
-	fy_list_drop(helm.first, helm.last);
 	fy_caller_here.inside = false;
-	wake(w, HAS_HELM);
+	fy_waiter_tell(drop_first(), FY_WAITER_HAS_HELM);
 }
 
 bool fy_preload_helm_try(void)
@@ -135,24 +136,36 @@ static bool serve(void)
 	return !fy_load_acquire_32(&fy_caller_all.alone) && look_for_all();
 }
 
+/* With waiters: does one of them have to get the helm now? If not, one that is awake takes it, or
+ * who gives it back now comes again: who has an answer goes on with it, instead of a switch to
+ * another thread for each. */
+static bool has_to_hand_over(void)
+{
+	return helm.itself || fy_load_acquire_32(&fy_caller_all.alone) ||
+	       !fy_load_acquire_32(&helm.awake);
+}
+
 /* Give it to a waiter, or back. A record of which only the ticket is there will be published in a
- * moment. Its thread may find the helm taken then, so this one has to look again. True: another
- * thread can go on now. */
+ * moment. Its thread may find the helm taken then, so this one has to look again. So it has to if
+ * the last waiter that was awake fell asleep. True: another thread can go on now. */
 static bool give(void)
 {
 	bool woke = false;
 	for (;;) {
 		if (helm.first || is_asked())
 			woke |= serve();
-		if (helm.first) {
+		bool others = helm.first;
+		if (others && has_to_hand_over()) {
 			hand_over();
 			return true;
 		}
+		fy_store_relaxed_32(&helm.given, helm.given + 1);
 		fy_caller_here.inside = false;
 		fy_swap_32(&helm.taken, 0); /* it costs less than a store and a fence */
-		if (!is_asked() || !take())
+		bool all_sleep = others && !fy_load_acquire_32(&helm.awake);
+		if ((!all_sleep && !is_asked()) || !take())
 			return woke;
-		if (!fy_preload_lanes_drain())
+		if (!fy_preload_lanes_drain() && !all_sleep)
 			sched_yield();
 	}
 }
@@ -167,37 +180,88 @@ void fy_preload_helm_give(void)
 
 /* ---- waiting ------------------------------------------------------------------------------- */
 
-/* Wait until the holder has something for this waiter. Returns what. */
-static uint32_t sleep_on(struct waiter *w)
+/* A waiter takes the helm itself. */
+static void leave(struct fy_waiter *w)
 {
-	uint32_t word;
+	struct fy_waiter **at = &helm.first, *before = NULL;
+	take_arrived();
+	for (; *at != w; at = &(*at)->next)
+		before = *at;
+	*at = w->next;
+	if (helm.last == w)
+		helm.last = before;
+	helm.itself -= !w->poll;
+	fy_store_relaxed_32(&w->word, FY_WAITER_HAS_HELM);
+}
+
+/* A waiter: is it over? It is, too, if the helm is free: then this thread has it now. */
+static bool look_up(struct fy_waiter *w)
+{
+	if (fy_waiter_is_over(w))
+		return true;
+	if (!take())
+		return false;
+	if (fy_waiter_is_over(w))
+		fy_preload_helm_give(); /* another one had it meanwhile, and has seen the end */
+	else
+		leave(w);
+	return true;
+}
+
+/* True: it is over. One of the waiters naps as long as the helm is given back now and then. If it
+ * is not, who gives it back wakes somebody. */
+static bool stay_awake(struct fy_waiter *w)
+{
+	uint32_t given;
+	bool over = false;
 	for (unsigned turn = 0; turn < TURNS; turn++) {
-		if ((word = fy_load_acquire_32(&w->word)) != WAITS)
-			return word;
+		if (look_up(w))
+			return true;
 		sched_yield();
 	}
-	while ((word = fy_load_acquire_32(&w->word)) == WAITS) {
-		fy_futex_wait(&w->word, WAITS, fy_preload_held_until(), false);
-		fy_preload_held_say(fy_caller_here.call);
+	if (!fy_cas_32(&helm.napping, 0, 1))
+		return false;
+	do {
+		given = fy_load_relaxed_32(&helm.given);
+		fy_waiter_nap(w, fy_clock_now() + NAP);
+		over = look_up(w);
+	} while (!over && given != fy_load_relaxed_32(&helm.given));
+	fy_store_release_32(&helm.napping, 0);
+	return over;
+}
+
+/* Until it is over. Who lies down looks once more whether the helm is free. True: this thread has
+ * it now. */
+static bool rest(struct fy_waiter *w)
+{
+	bool is_awake = stay_awake(w) || !fy_waiter_lie_down(w);
+	if (!is_awake) {
+		fy_sub_32(&helm.awake, 1);
+		while (!look_up(w)) {
+			fy_waiter_sleep(w, fy_preload_held_until());
+			fy_preload_held_say(fy_caller_here.call);
+		}
 	}
-	return word;
+	fy_caller_here.inside = fy_load_acquire_32(&w->word) == FY_WAITER_HAS_HELM;
+	if (fy_caller_here.inside && is_awake)
+		fy_sub_32(&helm.awake, 1);
+	return fy_caller_here.inside;
 }
 
 /* The next one has to have the helm itself, as functions of the program have to run on the thread
  * that waits. It gets it, and this one becomes a waiter. False: another one has seen the end of it
  * meanwhile. */
-static bool take_turns(struct waiter *own)
+static bool take_turns(struct fy_waiter *own)
 {
-	own->word = WAITS;
-	own->next = NULL;
-	fy_list_append(helm.first, helm.last, own);
+	own->word = FY_WAITER_AWAKE;
+	fy_add_32(&helm.awake, 1);
+	append(own);
 	hand_over();
-	fy_caller_here.inside = sleep_on(own) == HAS_HELM;
-	return fy_caller_here.inside;
+	return rest(own);
 }
 
 /* With the helm: until the own poll is true. False: it is, and somebody else has the helm. */
-static bool drive(struct waiter *own)
+static bool drive(struct fy_waiter *own)
 {
 	for (unsigned in_vain = 1;; in_vain++) {
 		take_arrived();
@@ -220,33 +284,17 @@ static bool drive(struct waiter *own)
 }
 
 /* Somebody has the helm. True: this thread has it now; false: the poll was true. */
-static bool become_waiter(struct waiter *w)
+static bool become_waiter(struct fy_waiter *w)
 {
+	fy_add_32(&helm.awake, 1);
 	fy_inbox_put(&helm.arrived, &w->entry);
 	fy_fence_full();
-	if (take() && fy_load_acquire_32(&w->word) == HAS_ENDED) {
-		fy_preload_helm_give(); /* another one had it meanwhile, and has seen the end */
-		return false;
-	}
-	if (fy_caller_here.inside) {
-		/* it was given back meanwhile, with nobody waiting but those that just came */
-		take_arrived();
-		struct waiter **at = &helm.first, *before = NULL;
-		for (; *at != w; at = &(*at)->next)
-			before = *at;
-		*at = w->next;
-		if (helm.last == w)
-			helm.last = before;
-		return true;
-	}
-	bool has_helm = sleep_on(w) == HAS_HELM;
-	fy_caller_here.inside = has_helm;
-	return has_helm;
+	return rest(w);
 }
 
 void fy_preload_helm_wait(fy_poll *poll, void *arg)
 {
-	struct waiter w = { .poll = poll, .arg = arg, .word = WAITS };
+	struct fy_waiter w = { .poll = poll, .arg = arg };
 	if (!take() && !become_waiter(&w))
 		return;
 	if (drive(&w))
@@ -255,7 +303,7 @@ void fy_preload_helm_wait(fy_poll *poll, void *arg)
 
 void fy_preload_helm_go_on(fy_poll *poll, void *arg)
 {
-	struct waiter w = { .poll = poll, .arg = arg, .word = WAITS };
+	struct fy_waiter w = { .poll = poll, .arg = arg };
 	if (drive(&w))
 		fy_preload_helm_give();
 }
@@ -267,7 +315,7 @@ bool fy_preload_helm_has_others(void)
 
 void fy_preload_helm_hold(void)
 {
-	struct waiter w = { .word = WAITS };
+	struct fy_waiter w = { .poll = NULL };
 	if (!take())
 		become_waiter(&w); /* it has no poll, so nobody ends it */
 	take_arrived();
@@ -283,11 +331,11 @@ static bool nothing(void *arg)
 /* Who looked at `alone` before may see the end of this, and keep the helm: then once more. */
 void fy_preload_helm_keep(void)
 {
-	struct waiter w = { .poll = nothing, .word = WAITS };
+	struct fy_waiter w = { .poll = nothing };
 	fy_store_release_32(&fy_caller_all.alone, 1);
 	fy_fence_full();
 	while (!take() && !become_waiter(&w))
-		w.word = WAITS;
+		w.word = FY_WAITER_AWAKE;
 	drive(&w);
 }
 

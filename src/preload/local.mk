@@ -61,6 +61,8 @@ preload_sources = \
 	%D%/start.h \
 	%D%/wait.c \
 	%D%/wait.h \
+	%D%/waiter.c \
+	%D%/waiter.h \
 	%D%/wrap_life.c \
 	%D%/wrap_request.c \
 	%D%/wrap_start.c \

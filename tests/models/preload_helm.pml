@@ -6,11 +6,16 @@
  * Three threads. Each posts, or waits for something that MPI has at some moment; one may do one after
  * the other. One may want the helm itself, and what another one waits for comes only then. Memory is consistent; where the code has a full fence, that is what makes it so.
  *
+ * A waiter is awake at first: it takes the helm if that is free. Then it lies down, at any moment.
+ * Naps are not here, as who naps is awake.
+ *
  * Seeded mistakes, which have to be found: -DBUG=1: who gives the helm back does not look again; 2:
- * who has posted to a held helm does not try it once more; 3: nor does who became a waiter; 4: a
- * holder that has finished gives the helm back although there are waiters; 5: who gets the helm
+ * who has posted to a held helm does not try it once more; 3: nor does a waiter that lies down; 4: a
+ * holder that has finished gives the helm back although all waiters are asleep; 5: who gets the helm
  * once it is a waiter does not look whether its wait has ended meanwhile; 6: a holder that waits does
- * not let a thread have the helm that wants it itself.
+ * not let a thread have the helm that wants it itself; 7: who gives the helm back because one is
+ * awake does not look whether it still is; 8: a waiter whose wait the holder ends counts as awake
+ * until its thread runs.
  */
 #ifndef BUG
 #define BUG 0
@@ -18,14 +23,17 @@
 #define N 3
 #define BIT(i) (1 << (i))
 
-#define WAITS 0
-#define HAS_ENDED 1
-#define HAS_HELM 2
+#define AWAKE 0
+#define ASLEEP 1
+#define HAS_ENDED 2
+#define HAS_HELM 3
+#define IS_OVER(i) (word[i] >= HAS_ENDED)
 
 bool taken;         /* helm.taken */
 byte lanes;         /* records, a bit for each thread */
 byte arrived, list; /* helm.arrived; helm.first and on: a bit for each waiter */
 byte itself;        /* waiters without a poll */
+byte awake;         /* helm.awake */
 byte word[N];       /* of the waiter of each thread */
 bool there[N];      /* MPI has what this thread waits for */
 bool holds, held;   /* thread 2 wants the helm itself, and had it */
@@ -44,12 +52,20 @@ inline try() {
 
 /* look_for_other, for one that is there */
 inline look_for(i) {
+	was_awake = false;
 	atomic {
 		if
-		:: (list & BIT(i)) && there[i] && !(itself & BIT(i)) -> list = list & ~BIT(i); word[i] = HAS_ENDED
+		:: (list & BIT(i)) && there[i] && !(itself & BIT(i)) ->
+			list = list & ~BIT(i);
+			was_awake = word[i] == AWAKE;
+			word[i] = HAS_ENDED
 		:: else
 		fi
-	}
+	};
+	if
+	:: was_awake && BUG != 8 -> atomic { awake--; was_awake = false }
+	:: else -> was_awake = false
+	fi
 }
 
 /* hand_over: to any of them */
@@ -72,21 +88,64 @@ inline give() {
 		look_for(0);
 		look_for(1);
 		look_for(2);
+		others = list != 0 && BUG != 4;
 		if
-		:: list && BUG != 4 -> hand_over(); break
+		:: others && ((list & itself) || awake == 0) -> others = false; hand_over(); break
 		:: else ->
 			taken = false;
 			if
-			:: BUG != 1 && (lanes || arrived) ->
+			:: (BUG != 1 && (lanes || arrived)) || (BUG != 7 && others && awake == 0) ->
 				try();
 				if
-				:: !got -> break
-				:: else -> DRAIN
+				:: !got -> others = false; break
+				:: else -> atomic { got = false; others = false; DRAIN }
 				fi
-			:: else -> break
+			:: else -> others = false; break
 			fi
 		fi
 	od
+}
+
+/* look_up, with the helm: what it gives back is given in rest, which comes to the same */
+inline leave() {
+	if
+	:: word[me] == HAS_ENDED && BUG != 5 -> gives = true
+	:: else ->
+		TAKE_ARRIVED;
+		assert(list & BIT(me));
+		list = list & ~BIT(me);
+		word[me] = HAS_HELM
+	fi
+}
+
+/* rest */
+inline rest() {
+	gives = false;
+	counts = true;
+	if
+	:: IS_OVER(me)
+	:: atomic { !taken -> taken = true }; leave()
+	:: atomic { word[me] == AWAKE -> word[me] = ASLEEP };
+		awake--;
+		counts = false;
+		got = false;
+		if
+		:: BUG != 3 -> try()
+		:: else
+		fi;
+		if
+		:: got -> leave()
+		:: else -> IS_OVER(me)
+		fi
+	fi;
+	if
+	:: gives -> gives = false; give()
+	:: else
+	fi;
+	if
+	:: word[me] == HAS_HELM && counts -> atomic { awake--; counts = false }
+	:: else -> counts = false
+	fi
 }
 
 /* fy_preload_post, behind its first try */
@@ -105,13 +164,15 @@ inline post() {
 
 /* take_turns, in drive */
 inline take_turns() {
-	atomic { word[me] = WAITS; list = list | BIT(me) };
+	word[me] = AWAKE;
+	awake++;
+	list = list | BIT(me);
 	atomic {
 		assert(list & itself & BIT(2));
 		list = list & ~BIT(2);
 		word[2] = HAS_HELM
 	};
-	word[me] != WAITS
+	rest()
 }
 
 /* drive */
@@ -139,33 +200,24 @@ inline drive() {
 	od
 }
 
+/* become_waiter */
+inline become_waiter() {
+	word[me] = AWAKE;
+	awake++;
+	atomic { arrived = arrived | BIT(me) };
+	rest()
+}
+
 /* fy_preload_helm_wait */
 inline wait() {
 	try();
 	if
-	:: got -> drive()
-	:: else ->
-		word[me] = WAITS;
-		atomic { arrived = arrived | BIT(me) };
-		got = false;
-		if
-		:: BUG != 3 -> try()
-		:: else
-		fi;
-		if
-		:: got && word[me] == HAS_ENDED && BUG != 5 -> give()
-		:: got && (word[me] != HAS_ENDED || BUG == 5) ->
-			TAKE_ARRIVED;
-			assert(list & BIT(me));
-			list = list & ~BIT(me);
-			drive()
-		:: else ->
-			word[me] != WAITS;
-			if
-			:: word[me] == HAS_HELM -> drive()
-			:: else
-			fi
-		fi
+	:: got
+	:: else -> become_waiter(); got = word[me] == HAS_HELM
+	fi;
+	if
+	:: got -> got = false; drive()
+	:: else
 	fi
 }
 
@@ -176,19 +228,9 @@ inline hold() {
 	if
 	:: got
 	:: else ->
-		word[me] = WAITS;
 		itself = itself | BIT(me);
-		atomic { arrived = arrived | BIT(me) };
-		try();
-		if
-		:: got ->
-			TAKE_ARRIVED;
-			assert(list & BIT(me));
-			list = list & ~BIT(me)
-		:: else ->
-			word[me] != WAITS;
-			assert(word[me] == HAS_HELM)
-		fi
+		become_waiter();
+		assert(word[me] == HAS_HELM)
 	fi;
 	itself = itself & ~BIT(me);
 	TAKE_ARRIVED;
@@ -199,7 +241,7 @@ inline hold() {
 
 proctype thread(byte me)
 {
-	bool got;
+	bool got, others, was_awake, gives, counts;
 	if
 	:: me == 2 -> hold()
 	:: post()
@@ -208,7 +250,7 @@ proctype thread(byte me)
 	fi;
 	atomic {
 		finished++;
-		assert(finished < N || (lanes == 0 && arrived == 0 && list == 0 && !taken))
+		assert(finished < N || (lanes == 0 && arrived == 0 && list == 0 && awake == 0 && !taken))
 	}
 }
 

@@ -401,7 +401,7 @@ break_it overtaking preload/lanes.c '/^static struct fy_preload_lane \*find_lowe
 	'a message that a thread was told of is overtaken' unit/preload/test_lanes
 break_it null preload/requests.c '/^void fy_preload_requests_finish/,/^}/s/^\t\trequests\[i\] = MPI_REQUEST_NULL;/\t\t;/' \
 	'the handle of what has ended is not null' unit/preload/test_requests preload/arrays.sh
-break_it preload-wake preload/helm.c '/^static void wake/,/^}/s/fy_futex_wake(.*);/(void)at;/' \
+break_it preload-wake preload/waiter.c '/^void fy_waiter_tell/,/^}/s/fy_futex_wake(.*);/(void)at;/' \
 	'who waits for the helm is not woken' unit/preload/test_helm
 break_it preload-probe preload/probe.c '/^int fy_preload_probe/,/^}/s/fy_preload_helm_run(look, probe);/(void)look(probe);/' \
 	'a probe sees the message of a receive that waits in a lane' preload/probes.sh
