@@ -139,23 +139,23 @@ static bool serve(void)
 /* With waiters: does one of them have to get the helm now? If not, one that is awake takes it, or
  * who gives it back now comes again: who has an answer goes on with it, instead of a switch to
  * another thread for each. */
-static bool has_to_hand_over(void)
+static bool has_to_hand_over(bool in_turn)
 {
-	return helm.itself || fy_load_acquire_32(&fy_caller_all.alone) ||
+	return in_turn || helm.itself || fy_load_acquire_32(&fy_caller_all.alone) ||
 	       !fy_load_acquire_32(&helm.awake);
 }
 
 /* Give it to a waiter, or back. A record of which only the ticket is there will be published in a
  * moment. Its thread may find the helm taken then, so this one has to look again. So it has to if
  * the last waiter that was awake fell asleep. True: another thread can go on now. */
-static bool give(void)
+static bool give(bool in_turn)
 {
 	bool woke = false;
 	for (;;) {
 		if (helm.first || is_asked())
 			woke |= serve();
 		bool others = helm.first;
-		if (others && has_to_hand_over()) {
+		if (others && has_to_hand_over(in_turn)) {
 			hand_over();
 			return true;
 		}
@@ -172,10 +172,15 @@ static bool give(void)
 
 /* Who goes on first lets others run that can go on now, while the helm is free or theirs. One that
  * ran on would be preempted with the helm held, and they could do nothing in their time. */
+static void give_and_yield(bool in_turn)
+{
+	if (give(in_turn))
+		sched_yield();
+}
+
 void fy_preload_helm_give(void)
 {
-	if (give())
-		sched_yield();
+	give_and_yield(false);
 }
 
 /* ---- waiting ------------------------------------------------------------------------------- */
@@ -292,13 +297,18 @@ static bool become_waiter(struct fy_waiter *w)
 	return rest(w);
 }
 
-void fy_preload_helm_wait(fy_poll *poll, void *arg)
+static void wait_for(fy_poll *poll, void *arg, bool in_turn)
 {
 	struct fy_waiter w = { .poll = poll, .arg = arg };
 	if (!take() && !become_waiter(&w))
 		return;
 	if (drive(&w))
-		fy_preload_helm_give();
+		give_and_yield(in_turn);
+}
+
+void fy_preload_helm_wait(fy_poll *poll, void *arg)
+{
+	wait_for(poll, arg, false);
 }
 
 void fy_preload_helm_go_on(fy_poll *poll, void *arg)
@@ -346,14 +356,24 @@ void fy_preload_helm_flush(void)
 		fy_preload_helm_wait(nothing, NULL);
 }
 
-void fy_preload_helm_run(fy_poll *look, void *arg)
+static void run(fy_poll *look, void *arg, bool in_turn)
 {
 	for (;;) {
 		if (!fy_caller_is_straight() && fy_caller_way_of(NULL) == FY_WAY_HELM) {
-			fy_preload_helm_wait(look, arg);
+			wait_for(look, arg, in_turn);
 			return;
 		}
 		if (look(arg))
 			return;
 	}
+}
+
+void fy_preload_helm_run(fy_poll *look, void *arg)
+{
+	run(look, arg, false);
+}
+
+void fy_preload_helm_run_in_turn(fy_poll *look, void *arg)
+{
+	run(look, arg, true);
 }

@@ -19,7 +19,10 @@ static bool look_at(struct fy_preload_requests_set *set)
 	struct fy_preload_requests_few few;
 	if (!fy_preload_requests_begin(set, &few))
 		return false;
-	fy_preload_helm_run(fy_preload_requests_poll_set, set);
+	if (set->n > 1)
+		fy_preload_helm_run_in_turn(fy_preload_requests_poll_set, set);
+	else
+		fy_preload_helm_run(fy_preload_requests_poll_set, set);
 	fy_preload_requests_end(set);
 	fy_preload_requests_finish(set->requests, set->n);
 	return true;

@@ -90,8 +90,8 @@ inline give() {
 		look_for(2);
 		others = list != 0 && BUG != 4;
 		if
-		:: others && ((list & itself) || awake == 0) -> others = false; hand_over(); break
-		:: else ->
+		:: others -> others = false; hand_over(); break /* in turn, or because one has to have it */
+		:: !others || !((list & itself) || awake == 0) ->
 			taken = false;
 			if
 			:: (BUG != 1 && (lanes || arrived)) || (BUG != 7 && others && awake == 0) ->

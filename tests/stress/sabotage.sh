@@ -403,6 +403,10 @@ break_it null preload/requests.c '/^void fy_preload_requests_finish/,/^}/s/^\t\t
 	'the handle of what has ended is not null' unit/preload/test_requests preload/arrays.sh
 break_it preload-wake preload/waiter.c '/^void fy_waiter_tell/,/^}/s/fy_futex_wake(.*);/(void)at;/' \
 	'who waits for the helm is not woken' unit/preload/test_helm
+break_it preload-awake preload/helm.c '/^static bool look_for_other/,/^}/s/fy_sub_32(&helm.awake, 1);/;/' \
+	'who went on counts as awake, and nobody hands a sleeper the helm' unit/preload/test_helm
+break_it preload-ended preload/helm.c '/^static bool look_up/,/^}/s/^\tif (fy_waiter_is_over(w))$/\tif (0)/' \
+	'who takes the helm does not see that its wait has ended' unit/preload/test_helm
 break_it preload-probe preload/probe.c '/^int fy_preload_probe/,/^}/s/fy_preload_helm_run(look, probe);/(void)look(probe);/' \
 	'a probe sees the message of a receive that waits in a lane' preload/probes.sh
 break_it type-free preload/flush.c 's/fy_preload_helm_flush();/;/' \

@@ -221,6 +221,31 @@ static void a_holder_that_ends_leaves_nobody(void **state)
 	pthread_join(threads[3], NULL);
 }
 
+/* Often the holder sees the end of one that is still awake. Afterwards one that is asleep gets the
+ * helm, because nobody counts as awake any more. */
+static void who_went_on_is_not_awake(void **state)
+{
+	pthread_t thread;
+	(void)state;
+	for (int i = 0; i <= 200; i++) {
+		sleeps = has_come = 0;
+		assert_true(fy_preload_helm_try());
+		pthread_create(&thread, NULL, wait_for_it, NULL);
+		while (!fy_load_acquire_32(&sleeps))
+			;
+		if (i == 200) {
+			usleep(20000);
+			fy_preload_helm_give();
+			usleep(1000);
+			assert_false(fy_preload_helm_try());
+		}
+		fy_store_release_32(&has_come, 1);
+		if (i < 200)
+			fy_preload_helm_give();
+		pthread_join(thread, NULL);
+	}
+}
+
 static void *post_once(void *arg)
 {
 	struct fy_preload_start start = {
@@ -339,6 +364,7 @@ int main(void)
 		                                teardown),
 		cmocka_unit_test_setup_teardown(who_has_it_for_long_is_named, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_holder_that_ends_leaves_nobody, setup, teardown),
+		cmocka_unit_test_setup_teardown(who_went_on_is_not_awake, setup, teardown),
 		cmocka_unit_test_setup_teardown(who_gives_the_helm_takes_what_was_posted, setup,
 		                                teardown),
 		cmocka_unit_test_setup_teardown(who_keeps_it_is_the_only_one, setup, teardown),
