@@ -5,14 +5,15 @@
  * becomes a waiter.
  *
  * A waiter has a function, its poll, which says whether the thread may go on, and which only the
- * holder of the helm calls. So whoever has the helm can finish what others wait for. A waiter without
- * a poll wants the helm itself, and gets it from a holder that waits. Nobody rings when a message
- * comes, so as long as anybody waits there is one thread that looks, or will do so in a moment.
+ * holder of the helm calls. So whoever has the helm can finish what others wait for. A waiter
+ * without a poll wants the helm itself, and gets it from a holder that waits. Nobody rings when a
+ * message comes, so as long as anybody waits there is one thread that looks, or will do so in a
+ * moment.
  *
- * A waiter is awake at first: it takes the helm if that is free. Then it lies down. One at a time naps
- * instead, and counts as awake. A holder that has finished its own gives the helm back if a waiter is
- * awake, so that it can go on and come again without a switch to another thread. If all are asleep
- * it hands the helm to one of them.
+ * A waiter is awake at first: it takes the helm if that is free. Then it lies down. One at a time
+ * naps instead, and counts as awake. A holder that has finished its own gives the helm back if a
+ * waiter is awake, so that it can go on and come again without a switch to another thread. If all
+ * are asleep it hands the helm to one of them.
  *
  * Why nothing is left lying: who posts, or becomes a waiter, does so first, fences, and tries the
  * helm once more. So does a waiter that lies down. Who gives the helm back stores that, fences, and
