@@ -45,7 +45,7 @@ static bool come_back(struct fy_progress *p)
 			break;
 		}
 		driven = true;
-		p->sample.duty.idles = FY_IDLES_STANDS_BY; /* read when it has come back */
+		fy_store_relaxed_32(&p->sample.duty.idles, FY_IDLES_STANDS_BY);
 	}
 	if (driven)
 		fy_wake_stay(&engine->wake);

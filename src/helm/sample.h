@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 #include "ferry.h"
+#include "base/order.h"
 #include "helm/command.h"
 #include "helm/seen.h"
 #include "monitor/file.h"
@@ -26,7 +27,9 @@ enum fy_idles {
 struct fy_duty {
 	int64_t idle_since; /* ns; 0: it is not idle */
 	int64_t idled;      /* ns altogether, before that */
-	enum fy_idles idles;
+	/* an enum fy_idles: written by the progress thread, also while it stands by without the
+	 * helm; read by the helm's holder (both relaxed: it is a gauge) */
+	uint32_t idles;
 	uint64_t long_steps;
 	int64_t longest, longest_at;
 	uint32_t longest_op, long_op; /* of the inline handlers in them */
@@ -86,7 +89,7 @@ static inline void fy_sample_idle(struct fy_duty *duty, int64_t now, enum fy_idl
 {
 	if (!duty->idle_since)
 		duty->idle_since = now;
-	duty->idles = idles;
+	fy_store_relaxed_32(&duty->idles, idles);
 }
 static inline void fy_sample_busy(struct fy_duty *duty, int64_t now)
 {

@@ -69,7 +69,7 @@ static int64_t inside_of(const ferry *e)
 
 static void show_duty(struct fy_progress *p, struct fy_monitor_value *v)
 {
-	const struct fy_duty *d = &p->sample.duty;
+	struct fy_duty *d = &p->sample.duty;
 	int64_t idled = d->idled + (d->idle_since ? p->link.now - d->idle_since : 0);
 	SET(busy, p->link.now - p->sample.begun_at - idled);
 	SET(step_threshold, FY_SAMPLE_LONG);
@@ -79,7 +79,7 @@ static void show_duty(struct fy_progress *p, struct fy_monitor_value *v)
 	SET(step_longest_op, op_or_none(d->longest_op));
 	SET(step_longest_at, d->longest_at);
 	SET(inside, inside_of(p->link.engine));
-	SET(idle, d->idles);
+	SET(idle, fy_load_relaxed_32(&d->idles));
 	SET(drivers, fy_load_relaxed_32(&p->link.engine->at_helm.drivers));
 	SET(cpu, d->cpu);
 	SET(cpu_taken, d->taken);
