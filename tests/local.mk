@@ -343,6 +343,7 @@ script_tests = \
 	%D%/api/post_path.sh \
 	%D%/api/preload_table.sh \
 	%D%/api/readme.sh \
+	%D%/api/sabotage.sh \
 	%D%/api/top.sh \
 	%D%/api/troubleshooting.sh \
 	%D%/api/two_mpis.sh \
