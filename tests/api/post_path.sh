@@ -10,7 +10,7 @@ skip() { say "$*"; exit 77; }
 command -v objdump >/dev/null || skip "objdump is missing"
 [ -f "$object" ] || skip "no shared library was built"
 # An instrumented build has other code.
-nm "$object" | grep -qE '__(tsan|asan|ubsan)' && skip "a sanitizer build"
+nm "$object" | grep -qE '__(tsan|asan|ubsan|gcov)' && skip "an instrumented build"
 
 code=$(objdump -d --no-show-raw-insn --disassemble=ferry_post "$object")
 

@@ -135,12 +135,20 @@ int main(void)
 {
 	ferry_options options = FERRY_OPTIONS_INIT;
 	ferry *engine;
-	int level, key = (int)getpid();
+	int level, near, key = (int)getpid();
+	MPI_Comm host;
 	MPI_Init_thread(NULL, NULL, MPI_THREAD_MULTIPLE, &level);
 	if (level < MPI_THREAD_MULTIPLE)
 		CHECK_SKIP("MPI has no MPI_THREAD_MULTIPLE");
 	MPI_Comm_rank(MPI_COMM_WORLD, &rank);
 	MPI_Comm_size(MPI_COMM_WORLD, &size);
+	MPI_Comm_split_type(MPI_COMM_WORLD, MPI_COMM_TYPE_SHARED, 0, MPI_INFO_NULL, &host);
+	MPI_Comm_size(host, &near);
+	MPI_Comm_free(&host);
+	if (near < size) {
+		MPI_Finalize();
+		CHECK_SKIP("a rank sees the files of its own host only");
+	}
 	MPI_Bcast(&key, 1, MPI_INT, 0, MPI_COMM_WORLD);
 	snprintf(place, sizeof place, "/dev/shm/ferry-mpi-%d", key);
 	check_refused();

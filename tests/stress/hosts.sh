@@ -16,18 +16,29 @@
 # in the worst run until every wait had ended.
 . "$(dirname "$0")/common.sh"
 . "$TEST_SRCDIR/tests/support/hosts.sh"
-[ -n "$HOSTS_DIR" ] || { built tests/support/cable && built tests/mpi/parted && built examples/wordcount; }
+parts=${*:-tests plain wordcount heal cut death}
+wanted() { case " $parts " in *" $1 "*) ;; *) return 1 ;; esac }
+
+# The names in a list of tests/local.mk, without those of examples.
+listed() { sed -n "/^np$1_tests = /,/# end/s,.*%D%/mpi/\\(.*\\)-[0-9]*\\.np.*,\\1,p" "$TEST_SRCDIR/tests/local.mk"; }
+
+build() {
+	for name in "$@"; do
+		built "$name"
+	done
+}
+if [ -z "$HOSTS_DIR" ]; then
+	build tests/support/cable tests/mpi/parted examples/wordcount
+	! wanted tests || build $({ listed 2 && listed 3; } | sed 's,^,tests/mpi/,')
+fi
 hosts_enter "$@"
 . "$TEST_SRCDIR/tests/support/parted.sh"
 runs=${HOSTS_RUNS-20} seed=${HOSTS_SEED-1}
-parts=${*:-tests plain wordcount heal cut death}
 rows=$HOSTS_DIR/rows
 TMPDIR=$HOSTS_DIR # its tests take no lock that others wait for
 export TMPDIR
 hosts_up 3 none
 hosts_cable "$seed"
-
-wanted() { case " $parts " in *" $1 "*) ;; *) return 1 ;; esac }
 
 # over_hosts N COMMAND...: only the first N of them are used.
 over_hosts() {
@@ -44,9 +55,6 @@ bad() {
 }
 
 # ---- the tests ---------------------------------------------------------------
-
-# The names in a list of tests/local.mk, without those of examples.
-listed() { sed -n "/^np$1_tests = /,/# end/s,.*%D%/mpi/\\(.*\\)-[0-9]*\\.np.*,\\1,p" "$TEST_SRCDIR/tests/local.mk"; }
 
 all_tests() { # link
 	for n in 2 3; do
