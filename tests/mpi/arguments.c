@@ -182,6 +182,7 @@ static void handle(ferry *on, ferry_message *received, void *arg)
 	X(ferry_size(NULL))                                                    \
 	X(ferry_dump(NULL, 1))                                                 \
 	X(ferry_dump(engine, -1))                                              \
+	X(ferry_dump(engine, 1 << 20)) /* of nothing */                        \
 	X(ferry_stats_read(NULL, NULL))                                        \
 	X(ferry_stats_read(engine, NULL))                                      \
 	X(ferry_options_resolved(engine, NULL))

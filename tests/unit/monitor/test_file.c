@@ -168,6 +168,25 @@ static void the_default_is_in_the_session_or_in_memory(void **state)
 	assert_string_equal(path, wanted);
 }
 
+static void a_reader_looks_where_files_may_be(void **state)
+{
+	char paths[FY_DIRECTORY_DEFAULTS][FY_DIRECTORY_PATH], session[96], login[96], memory[96];
+	(void)state;
+	snprintf(session, sizeof session, "%s/ferry", place);
+	snprintf(login, sizeof login, "/run/user/%u/ferry", (unsigned)geteuid());
+	snprintf(memory, sizeof memory, "/dev/shm/ferry-%u", (unsigned)geteuid());
+	assert_int_equal(mkdir(place, 0700), 0);
+	setenv("XDG_RUNTIME_DIR", place, 1);
+	assert_int_equal(fy_directory_defaults(paths), 3);
+	assert_string_equal(paths[0], session);
+	assert_string_equal(paths[1], login);
+	assert_string_equal(paths[2], memory);
+	unsetenv("XDG_RUNTIME_DIR"); /* as after su or ssh */
+	assert_int_equal(fy_directory_defaults(paths), 2);
+	assert_string_equal(paths[0], login);
+	assert_string_equal(paths[1], memory);
+}
+
 /* A limit of the process stands for a file system that is full. */
 static void without_memory_there_is_no_file(void **state)
 {
@@ -536,6 +555,7 @@ int main(void)
 		TEST(what_is_no_directory_is_refused),
 		TEST(networks_are_known),
 		TEST(the_default_is_in_the_session_or_in_memory),
+		TEST(a_reader_looks_where_files_may_be),
 		TEST(without_memory_there_is_no_file),
 		TEST(what_is_written_is_read),
 		TEST(a_torn_sample_is_said_to_be),

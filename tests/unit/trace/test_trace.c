@@ -202,6 +202,11 @@ static void a_slot_has_one_writer(void **state)
 
 /* ---- where there is no place ---------------------------------------------------------------- */
 
+static const char *const launchers[] = { "PMIX_NAMESPACE", "OMPI_MCA_ess_base_jobid",
+	                                 "SLURM_JOB_ID",   "PMI_JOBID",
+	                                 "FLUX_JOB_ID",    "PBS_JOBID",
+	                                 "LSB_JOBID" };
+
 static void says(const char *directory, size_t nbytes, const char *part)
 {
 	char why[FY_TRACE_WHY] = "";
@@ -224,6 +229,29 @@ static void a_place_that_is_none_has_a_sentence(void **state)
 	says(path, 1 << 20, "no file can be made in");
 	says(work, (size_t)1 << 60, "make trace_memory smaller");
 	unlink(path);
+}
+
+/* All ranks of a job give it one name, which has to fit into a file's. */
+static void a_job_has_the_name_of_its_launcher(void **state)
+{
+	char job[64], long_name[100], alone[64];
+	(void)state;
+	for (size_t i = 0; i < sizeof launchers / sizeof *launchers; i++)
+		unsetenv(launchers[i]);
+	fy_trace_file_job(1, job);
+	snprintf(alone, sizeof alone, "p%ld", (long)getpid());
+	assert_string_equal(job, alone);
+	setenv("SLURM_JOB_ID", "", 1);
+	setenv("PMI_JOBID", "../kvs 17.0", 1);
+	fy_trace_file_job(4, job);
+	assert_string_equal(job, ".._kvs_17.0");
+	memset(long_name, 'x', sizeof long_name - 1);
+	long_name[sizeof long_name - 1] = '\0';
+	setenv("SLURM_JOB_ID", long_name, 1);
+	fy_trace_file_job(4, job);
+	assert_int_equal(strlen(job), sizeof job - 1);
+	unsetenv("SLURM_JOB_ID");
+	unsetenv("PMI_JOBID");
 }
 
 /* Nobody else may read it; what is there already stays as it is. */
@@ -327,6 +355,7 @@ int main(void)
 		cmocka_unit_test(threads_share_a_ring),
 		cmocka_unit_test(a_slot_has_one_writer),
 		cmocka_unit_test(a_place_that_is_none_has_a_sentence),
+		cmocka_unit_test(a_job_has_the_name_of_its_launcher),
 		cmocka_unit_test(it_replaces_nothing),
 		cmocka_unit_test(both_ends_decide_alike),
 		cmocka_unit_test(a_record_that_is_cut_off_is_left_alone),
