@@ -23,7 +23,7 @@ prepare() {
 	[ -n "$copy" ] || { copy=$(mktemp -d) && trap 'rm -rf "$copy"' EXIT; }
 	rm -rf "$copy/build" && mkdir -p "$copy/build" && cd "$source" || exit 1
 	if [ $places = yes ]; then
-		tar c src examples | tar x -C "$copy" && cd "$copy/build" || exit 1
+		tar c src examples | tar x -C "$copy" && chmod -R u+w "$copy" && cd "$copy/build" || exit 1
 		return
 	fi
 	tar c --exclude=.git . | tar x -C "$copy" || exit 1
