@@ -441,7 +441,7 @@ break_it wake shared/lane.c '/^void fy_lane_consume/,/^}/s/fy_lane_nudge(lane);/
 break_it strangers shared/company.c 's/is_long && company->suspects && /is_long \&\& /' \
 	'one long yield makes a stranger' unit/shared/test_company
 break_it later helm/arrivals.c '/^bool fy_arrivals_look/,/^}/s/p->receives.later &&/false \&\&/' \
-	'receives that were used are not posted again' $S
+	'receives that were used are not posted again' sim/corners
 break_it at_once shared/habit.c 's/gap < policy->post.waits_at_once \&\& //' \
 	'a call is left to a wait that comes late' unit/shared/test_habit
 break_it sleeper shared/wake.c '/^void fy_wake_up/,/^}/s/fy_futex_wake(.*);/;/' \
