@@ -419,8 +419,8 @@ static void it_does_not_overtake_what_it_gives_away(void **state)
 	end(&pair);
 }
 
-/* The same within one batch. */
-/* By the second one, because the loop that takes one after the other begins behind the first. */
+/* The same within one batch. The second one does it: the loop that takes one after the other
+ * begins behind the first. */
 static void give_mail_at_the_second(struct pair *pair, ferry_message *message)
 {
 	if (pair->came == 2)
